@@ -1,0 +1,51 @@
+"""The ``hepatica`` command. Each verb is a file beside this one; it is imported only when it is run or listed."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from hepatica.errors import HepaticaError
+from hepatica.version import __version__
+
+app = typer.Typer(
+    name="hepatica",
+    help="Transarterial radioembolization: from images to absorbed dose. Research software, not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hepatica {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Transarterial radioembolization: from images to absorbed dose. Research software, not a medical device."""
+
+
+def run() -> None:
+    """Run the command line; an error that hepatica raises on purpose is one line on stderr and exit code 2."""
+    try:
+        app()
+    except HepaticaError as error:
+        typer.echo(f"hepatica: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("hepatica: interrupted; nothing was written", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,116 @@
+"""Which input, which table, which convention, which version, which seed: what every result carries."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hepatica.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file (or a folder of files) that went into a result, with its hash.
+
+    Attributes
+    ----------
+    role : str
+        What it was used as ("activity", "ct", "regions").
+    path : str
+        As the user named it.
+    sha256 : str
+        Of the bytes; for a folder, of the sorted hashes of its files that were used.
+    files : int
+        How many files.
+    """
+
+    role: str
+    path: str
+    sha256: str
+    files: int = 1
+
+    @classmethod
+    def of(cls, role: str, path: Path, files: list[Path] | None = None) -> InputFile:
+        """Hash `path`, or of a folder the `files` that were read."""
+        if files is None:
+            return cls(role, str(path), sha256(path))
+        digest = hashlib.sha256("".join(sorted(sha256(file) for file in files)).encode()).hexdigest()
+        return cls(role, str(path), digest, len(files))
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How a result came about.
+
+    Attributes
+    ----------
+    inputs : tuple of InputFile
+        Files read.
+    parameters : mapping
+        Settings in force, plain values with units in their names.
+    tables : mapping of str to str
+        Data table -> version or source.
+    conventions : mapping of str to str
+        Name of a choice on which the field disagrees -> what was chosen, with its source.
+    steps : tuple of str
+        What was done, in order, one sentence each.
+    """
+
+    inputs: tuple[InputFile, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
+    conventions: Mapping[str, str] = field(default_factory=dict)
+    steps: tuple[str, ...] = ()
+
+    def adding(
+        self,
+        *steps: str,
+        inputs: tuple[InputFile, ...] = (),
+        parameters: Mapping[str, Any] | None = None,
+        tables: Mapping[str, str] | None = None,
+        conventions: Mapping[str, str] | None = None,
+    ) -> Provenance:
+        """Provenance with more in it; a later parameter, table or convention of the same name wins."""
+        return replace(
+            self,
+            inputs=self.inputs + inputs,
+            parameters={**self.parameters, **(parameters or {})},
+            tables={**self.tables, **(tables or {})},
+            conventions={**self.conventions, **(conventions or {})},
+            steps=self.steps + steps,
+        )
+
+    def merged(self, other: Provenance) -> Provenance:
+        """This one followed by another."""
+        return self.adding(
+            *other.steps,
+            inputs=other.inputs,
+            parameters=other.parameters,
+            tables=other.tables,
+            conventions=other.conventions,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, with the software's version and the present time."""
+        return {
+            "software": "hepatica",
+            "version": __version__,
+            "python": platform.python_version(),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "inputs": [{"role": i.role, "path": i.path, "sha256": i.sha256, "files": i.files} for i in self.inputs],
+            "parameters": dict(self.parameters),
+            "tables": dict(self.tables),
+            "conventions": dict(self.conventions),
+            "steps": list(self.steps),
+        }
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

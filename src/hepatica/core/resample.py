@@ -1,0 +1,195 @@
+"""From one grid to another, conserving what must be conserved; the caller says which.
+
+- ``total``: what each voxel holds is shared out over the voxels it overlaps; the sum is kept. For activity, decays,
+  counts.
+- ``mean``: each new voxel gets the average over its own volume. For a density onto larger voxels (mass is kept), for
+  the coverage of a region.
+- ``linear``: value at the new voxel's centre by trilinear interpolation. For dose, HU, concentration.
+- ``nearest``: value of the voxel that holds the new centre. For labels.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, sparse
+
+from hepatica.core.grid import Grid
+from hepatica.core.region import Region
+from hepatica.core.volume import Kind, Volume
+from hepatica.errors import UnitError
+
+Method = Literal["total", "mean", "linear", "nearest"]
+
+AXIS_TOLERANCE = 1e-4
+SUBSAMPLES = 4
+"""Points per axis and voxel where grids are turned against each other and overlaps have no closed form."""
+
+
+def resample(volume: Volume, grid: Grid, method: Method, *, outside: float = 0.0) -> Volume:
+    """Volume on another grid.
+
+    Parameters
+    ----------
+    volume : Volume
+        What to resample.
+    grid : Grid
+        The grid to resample to, in the same frame of reference.
+    method : {"total", "mean", "linear", "nearest"}
+        What to conserve; see the module.
+    outside : float
+        Value of space that the volume does not cover ("mean", "linear", "nearest"). With "total" it is zero, and what
+        the new grid does not cover is lost: compare ``total`` before and after.
+
+    Raises
+    ------
+    GeometryError
+        If the frames of reference differ.
+    UnitError
+        If the method does not suit the kind: an extensive quantity is summed and never interpolated, an intensive one
+        the other way round; labels take "nearest" only.
+    """
+    volume.grid.require_shared_frame(grid, f"resampling {volume.name or volume.kind.meaning}")
+    if volume.kind is Kind.LABEL and method != "nearest":
+        raise UnitError(f"labels can only be resampled by 'nearest', not {method!r}")
+    if volume.kind.extensive != (method == "total"):
+        wanted = "'total'" if volume.kind.extensive else "'mean', 'linear' or 'nearest'"
+        raise UnitError(f"{volume.kind.meaning} must be resampled by {wanted}, not {method!r}")
+    if volume.grid.matches(grid):
+        return Volume(grid, volume.values, volume.kind, volume.time, volume.name)
+    if method in ("total", "mean"):
+        values = _share_out(volume.values, volume.grid, grid, method, outside)
+    else:
+        values = _interpolate(volume.values, volume.grid, grid, 1 if method == "linear" else 0, outside)
+    return Volume(grid, values.astype(volume.values.dtype, copy=False), volume.kind, volume.time, volume.name)
+
+
+def resample_region(region: Region, grid: Grid) -> Region:
+    """Region on another grid: covered fraction of each new voxel, so that the volume is kept.
+
+    Raises
+    ------
+    GeometryError
+        If the frames of reference differ.
+    """
+    if region.grid.matches(grid):
+        return Region(region.name, grid, region.window, region.coverage, region.origin)
+    cropped = Volume(region.grid.crop(region.window), region.coverage, Kind.FRACTION) if region.coverage.size else None
+    if cropped is None:
+        return Region.from_coverage(region.name, grid, np.zeros(grid.shape, np.float32), origin=region.origin)
+    values = np.clip(resample(cropped, grid, "mean").values, 0, 1)
+    return Region.from_coverage(region.name, grid, np.where(values < 1e-6, 0, values), origin=region.origin)
+
+
+def _interpolate(values: NDArray[Any], source: Grid, target: Grid, order: int, outside: float) -> NDArray[Any]:
+    matrix = source.inverse_affine @ target.affine
+    # Half a voxel beyond the outermost centres is still inside the image: extend by the edge value, then mask.
+    out = ndimage.affine_transform(
+        values.astype(np.float32) if order else values,
+        matrix[:3, :3],
+        matrix[:3, 3],
+        target.shape,
+        order=order,
+        mode="nearest",
+    )
+    inside = _inside(source, target, matrix)
+    return np.where(inside, out, np.asarray(outside, dtype=out.dtype))
+
+
+def _inside(source: Grid, target: Grid, matrix: NDArray[np.float64]) -> NDArray[np.bool_]:
+    inside = np.ones(target.shape, dtype=bool)
+    axes = np.ogrid[tuple(slice(0, n) for n in target.shape)]
+    for row, size in zip(range(3), source.shape, strict=True):
+        index = sum(matrix[row, a] * axes[a] for a in range(3)) + matrix[row, 3]
+        inside &= (index >= -0.5 - 1e-6) & (index <= size - 0.5 + 1e-6)
+    return inside
+
+
+def _share_out(values: NDArray[Any], source: Grid, target: Grid, method: Method, outside: float) -> NDArray[Any]:
+    matrix = target.inverse_affine @ source.affine
+    axes = np.abs(matrix[:3, :3]).argmax(axis=0)
+    main = np.zeros((3, 3))
+    main[axes, range(3)] = matrix[axes, range(3)]
+    if sorted(axes) == [0, 1, 2] and np.abs(matrix[:3, :3] - main).max() < AXIS_TOLERANCE:
+        return _share_out_aligned(values, source, target, matrix, axes, method, outside)
+    return _share_out_turned(values, source, target, method, outside)
+
+
+def _share_out_aligned(
+    values: NDArray[Any],
+    source: Grid,
+    target: Grid,
+    matrix: NDArray[np.float64],
+    axes: NDArray[np.intp],
+    method: Method,
+    outside: float,
+) -> NDArray[Any]:
+    """Exact overlaps, one axis after the other."""
+    out: NDArray[Any] = values.astype(np.float32 if values.dtype == np.float32 else np.float64)
+    if method == "mean":
+        out = out - outside
+    for axis in range(3):
+        to = int(axes[axis])
+        overlap = _overlaps(source.shape[axis], target.shape[to], matrix[to, axis], matrix[to, 3])
+        if method == "total":
+            overlap = overlap / abs(matrix[to, axis])
+        flat = np.moveaxis(out, axis, 0).reshape(out.shape[axis], -1)
+        moved = (overlap.astype(out.dtype) @ flat).reshape(target.shape[to], *np.delete(out.shape, axis))
+        out = np.moveaxis(moved, 0, axis)
+    # Axis a of `out` still lies where the source had it; put it where the target has it.
+    out = np.moveaxis(out, range(3), axes.tolist())
+    return out + outside if method == "mean" else out
+
+
+def _overlaps(n_source: int, n_target: int, scale: float, shift: float) -> sparse.csr_array:
+    """Length of source voxel s inside target voxel t, in target voxels, shape (n_target, n_source)."""
+    edges = np.sort(scale * np.stack([np.arange(n_source) - 0.5, np.arange(n_source) + 0.5]) + shift, axis=0)
+    low, high = edges
+    reach = int(np.ceil(abs(scale))) + 1
+    first = np.floor(low + 0.5).astype(int)
+    columns = np.arange(n_source)
+    parts = []
+    for step in range(reach + 1):
+        rows = first + step
+        length = np.minimum(high, rows + 0.5) - np.maximum(low, rows - 0.5)
+        keep = (length > 0) & (rows >= 0) & (rows < n_target)
+        parts.append((length[keep], rows[keep], columns[keep]))
+    length, rows, cols = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return sparse.csr_array((length, (rows, cols)), shape=(n_target, n_source))
+
+
+def _share_out_turned(values: NDArray[Any], source: Grid, target: Grid, method: Method, outside: float) -> NDArray[Any]:
+    """Overlaps by points: each source voxel is cut into equal parts, each goes to the voxel that holds its centre."""
+    # Cut finely enough that a part is smaller than a quarter of a target voxel along every axis.
+    parts = np.ceil(SUBSAMPLES * np.maximum(1, np.asarray(source.spacing_mm) / np.asarray(target.spacing_mm).min()))
+    parts = parts.astype(int)
+    if method == "mean":
+        return _average_turned(values, source, target, outside)
+    matrix = target.inverse_affine @ source.affine
+    index = np.indices(source.shape).reshape(3, -1).astype(np.float64)
+    amount = values.reshape(-1).astype(np.float64) / parts.prod()
+    nonzero = amount != 0
+    index, amount = index[:, nonzero], amount[nonzero]
+    out = np.zeros(target.size)
+    for offset in np.ndindex(*parts.tolist()):
+        shift = (np.asarray(offset) + 0.5) / parts - 0.5
+        at = np.rint(matrix[:3, :3] @ (index + shift[:, None]) + matrix[:3, 3:4]).astype(int)
+        inside = ((at >= 0) & (at < np.asarray(target.shape)[:, None])).all(axis=0)
+        flat = np.ravel_multi_index(tuple(at[:, inside]), target.shape)
+        out += np.bincount(flat, weights=amount[inside], minlength=target.size)
+    return np.asarray(out.reshape(target.shape))
+
+
+def _average_turned(values: NDArray[Any], source: Grid, target: Grid, outside: float) -> NDArray[Any]:
+    """Average over each target voxel of the source voxels that its sub-points fall into."""
+    fine = np.ceil(np.asarray(target.spacing_mm) / np.asarray(source.spacing_mm).min()).astype(int) * 2
+    out = np.zeros(target.shape, dtype=np.float64)
+    for offset in np.ndindex(*fine.tolist()):
+        shift = (np.asarray(offset) + 0.5) / fine - 0.5
+        affine = np.array(target.affine)
+        affine[:3, 3] = target.to_mm(shift)
+        moved = Grid(target.shape, affine, target.frame_of_reference)
+        out += _interpolate(values, source, moved, 0, outside)
+    return np.asarray(out / fine.prod())

@@ -1,0 +1,132 @@
+"""Text with a unit, parsed once at the edge: command line, TOML, web. Inside hepatica numbers are plain floats."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from datetime import datetime
+from typing import Any
+
+from hepatica.errors import TimeError, UnitError
+
+# Spellings of the clinic that pint does not know or knows differently ("cc", "gy", "mCi/ml").
+_SPELLINGS = {"cc": "mL", "ccm": "mL", "µ": "u", "μ": "u", "³": "**3", "²": "**2", "·": "*", "⋅": "*", "×": "*"}
+_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
+
+
+@functools.cache
+def _registry() -> Any:
+    import pint
+
+    registry: Any = pint.UnitRegistry(autoconvert_offset_to_baseunit=False)
+    registry.define("cps = count / second")
+    registry.define("lipiodol_mL = mL")
+    return registry
+
+
+def parse_quantity(text: str, unit: str, what: str = "value") -> float:
+    """Number in `unit` from text with a unit.
+
+    Parameters
+    ----------
+    text : str
+        For example "2.1 GBq", "60mCi", "1.5 kg", "120 Gy".
+    unit : str
+        The unit wanted, for example "Bq".
+    what : str
+        Name for the message.
+
+    Raises
+    ------
+    UnitError
+        If there is no number, no unit, an unknown unit, or a unit of another dimension.
+
+    Examples
+    --------
+    >>> parse_quantity("2.1 GBq", "MBq")
+    2100.0
+    """
+    match = _NUMBER.match(text)
+    if not match:
+        raise UnitError(f"{what}: {text!r} is not a number with a unit, such as '1.5 {unit}'")
+    number, unit_text = match.groups()
+    if not unit_text:
+        raise UnitError(f"{what}: {text!r} has no unit; write for example '{number} {unit}'")
+    value = float(number) * unit_factor(unit_text, unit, what)
+    if not math.isfinite(value):
+        raise UnitError(f"{what}: {text!r} is not finite")
+    return value
+
+
+def unit_factor(unit_text: str, unit: str, what: str = "value") -> float:
+    """How many `unit` one `unit_text` is.
+
+    >>> unit_factor("MBq h", "Bq s")
+    3600000000.0
+    """
+    import pint
+
+    for spelling, plain in _SPELLINGS.items():
+        unit_text = (
+            re.sub(rf"\b{spelling}\b", plain, unit_text)
+            if spelling.isalpha() and spelling.isascii()
+            else (unit_text.replace(spelling, plain))
+        )
+    registry = _registry()
+    try:
+        factor = float(registry.Quantity(1.0, unit_text.strip()).to(unit).magnitude)
+    except pint.DimensionalityError as error:
+        raise UnitError(f"{what}: {unit_text!r} cannot be converted to {unit}") from error
+    except (
+        pint.UndefinedUnitError,
+        pint.errors.DefinitionSyntaxError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+    ) as error:
+        raise UnitError(f"{what}: unit {unit_text!r} is not known; expected one like {unit!r}") from error
+    # pint multiplies prefixes in binary floating point (1e6 * 3600 may end in ...0.0000004): take the decimal meant.
+    return float(f"{factor:.14g}")
+
+
+def parse_fraction(text: str, what: str = "fraction") -> float:
+    """Fraction 0 to 1 from "0.05" or "5 %".
+
+    Raises
+    ------
+    UnitError
+        If it is not a number, or lies outside 0 to 1: a bare "5" is refused, since it may mean 5 %.
+
+    Examples
+    --------
+    >>> parse_fraction("5 %")
+    0.05
+    """
+    percent = text.strip().endswith("%")
+    try:
+        value = float(text.strip().removesuffix("%")) / (100 if percent else 1)
+    except ValueError:
+        raise UnitError(f"{what}: {text!r} is not a fraction; write 0.05 or '5 %'") from None
+    if not 0 <= value <= 1:
+        hint = f"; if you mean percent, write '{text.strip()} %'" if not percent and 1 < value <= 100 else ""
+        raise UnitError(f"{what}: {text!r} lies outside 0 to 1{hint}")
+    return value
+
+
+def parse_time(text: str, what: str = "time") -> datetime:
+    """Instant from ISO 8601 text, with or without a zone ("2026-03-02T14:30", "2026-03-02 14:30+01:00").
+
+    Raises
+    ------
+    TimeError
+        If it is not an ISO date with a time.
+    """
+    try:
+        value = datetime.fromisoformat(text.strip())
+    except ValueError:
+        value = None
+    if value is None or len(text.strip()) <= len("2026-03-02"):
+        raise TimeError(f"{what}: {text!r} is not a date with a time, such as 2026-03-02T14:30:00") from None
+    return value

@@ -1,0 +1,110 @@
+"""A grid, the numbers in it, what they measure, and the instant they refer to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hepatica.core.grid import Grid
+from hepatica.errors import GeometryError, UnitError
+
+
+class Kind(Enum):
+    """What the voxels of a volume measure, with its unit.
+
+    An extensive kind (counts, becquerels or decays per voxel) is summed when voxels merge; an intensive one
+    (a concentration, a density, a dose) is averaged.
+    """
+
+    HU = ("Hounsfield units", "HU", False)
+    COUNTS = ("counts per voxel", "counts", True)
+    COUNT_RATE = ("count rate per voxel", "cps", True)
+    ACTIVITY = ("activity per voxel", "Bq", True)
+    ACTIVITY_CONCENTRATION = ("activity concentration", "Bq/mL", False)
+    DECAYS = ("time-integrated activity per voxel", "Bq s", True)
+    DENSITY = ("mass density", "g/mL", False)
+    DOSE = ("absorbed dose", "Gy", False)
+    DOSE_SD = ("standard uncertainty of absorbed dose", "Gy", False)
+    LABEL = ("integer labels", "", False)
+    FRACTION = ("fraction of the voxel", "", False)
+    UNKNOWN = ("not stated", "unknown", False)
+
+    def __init__(self, meaning: str, unit: str, extensive: bool) -> None:
+        self.meaning = meaning
+        self.unit = unit
+        self.extensive = extensive
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Volume:
+    """Voxel values on a grid.
+
+    Parameters
+    ----------
+    grid : Grid
+        Where the voxels are.
+    values : array_like, shape ``grid.shape``
+        Value of voxel [i, j, k]; kept as given if float32 or float64 (integers for labels), otherwise as float32.
+        Made read-only.
+    kind : Kind
+        What the values measure, with unit.
+    time : datetime or None
+        Instant the values refer to (for an activity: the instant it is decay-corrected to); None if it has none.
+    name : str
+        For messages and reports ("PET series 4").
+
+    Raises
+    ------
+    GeometryError
+        If the array's shape is not the grid's.
+    """
+
+    grid: Grid
+    values: NDArray[Any]
+    kind: Kind
+    time: datetime | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values)
+        if values.shape != self.grid.shape:
+            raise GeometryError(f"array of shape {values.shape} does not fit {self.grid}")
+        if self.kind is not Kind.LABEL and values.dtype not in (np.float32, np.float64):
+            values = values.astype(np.float32)
+        values = values.view()
+        values.setflags(write=False)
+        object.__setattr__(self, "values", values)
+
+    def with_values(self, values: ArrayLike, kind: Kind | None = None, **changes: Any) -> Volume:
+        """Same grid, new values; `kind`, `time` and `name` stay unless given."""
+        changes = {"time": self.time, "name": self.name} | changes
+        return Volume(self.grid, np.asarray(values), kind or self.kind, **changes)
+
+    def require_kind(self, *kinds: Kind) -> None:
+        """Raise UnitError unless the values measure one of `kinds`."""
+        if self.kind not in kinds:
+            wanted = " or ".join(f"{kind.meaning} ({kind.unit})" for kind in kinds)
+            raise UnitError(f"{self.name or 'volume'}: holds {self.kind.meaning}; needed: {wanted}")
+
+    def require_finite(self) -> None:
+        """Raise UnitError if a voxel is NaN or infinite, naming how many and the first."""
+        if (bad := ~np.isfinite(self.values)).any():
+            first = tuple(int(n[0]) for n in np.nonzero(bad))
+            raise UnitError(f"{self.name or 'volume'}: {int(bad.sum())} voxels are NaN or infinite, first at {first}")
+
+    @property
+    def total(self) -> float:
+        """Sum over all voxels; an intensive kind is first multiplied by the voxel's volume in mL."""
+        scale = 1.0 if self.kind.extensive else self.grid.voxel_volume_ml
+        return float(self.values.sum(dtype=np.float64)) * scale
+
+    def __repr__(self) -> str:
+        low, high = float(np.min(self.values)), float(np.max(self.values))
+        when = f" at {self.time.isoformat(sep=' ', timespec='seconds')}" if self.time else ""
+        label = f"{self.name}: " if self.name else ""
+        return f"<Volume {label}{self.kind.meaning}, {low:.4g} to {high:.4g} {self.kind.unit}{when} on {self.grid}>"

@@ -1,0 +1,91 @@
+"""Every error hepatica raises on purpose, in one tree.
+
+::
+
+    HepaticaError
+    ├── InputError            something from outside is wrong: a file, a tag, an option, a number
+    │   ├── UnitError         a unit or quantity is missing, unknown or of the wrong kind
+    │   ├── TimeError         a reference time is missing or contradictory
+    │   ├── UnknownNameError  a name that is not in the list (the message lists the choices)
+    │   └── DicomError        a DICOM file or tag (the message names file and tag)
+    │       └── AmbiguousSeriesError  several series fit (the message lists them)
+    ├── GeometryError         grids, frames of reference or contours that do not fit together
+    ├── PhysicsError          a request outside the range where the physics holds
+    └── OutputError           a result could not be written; nothing half-written is left behind
+
+A message says what was wrong, where (file, tag, structure), what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class HepaticaError(Exception):
+    """Base of all errors that hepatica raises on purpose."""
+
+
+class InputError(HepaticaError):
+    """Something from outside is wrong: a file, an option, a number."""
+
+
+class UnitError(InputError):
+    """A unit or quantity is missing, unknown or of the wrong kind."""
+
+
+class TimeError(InputError):
+    """A reference time is missing or contradictory."""
+
+
+class UnknownNameError(InputError):
+    """A name that is not in the list of known ones.
+
+    Parameters
+    ----------
+    what : str
+        Kind of thing that was looked up, in the singular ("nuclide", "dose engine").
+    name : str
+        What was asked for.
+    known : iterable of str
+        The choices, listed in the message.
+    """
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"unknown {what} {name!r}; known: {', '.join(sorted(known))}")
+
+
+class DicomError(InputError):
+    """A DICOM file or tag is wrong.
+
+    Parameters
+    ----------
+    message : str
+        What was wrong, what was expected and what to do.
+    path : Path, optional
+        The file; named in the message.
+    tag : str, optional
+        Keyword of the attribute, for example "RescaleSlope"; named in the message.
+    """
+
+    def __init__(self, message: str, *, path: str | Path | None = None, tag: str | None = None) -> None:
+        where = ": ".join(str(part) for part in (path, tag) if part is not None)
+        super().__init__(f"{where}: {message}" if where else message)
+        self.path = Path(path) if path is not None else None
+        self.tag = tag
+
+
+class AmbiguousSeriesError(DicomError):
+    """Several series fit what was asked for; the message lists them."""
+
+
+class GeometryError(HepaticaError):
+    """Grids, frames of reference or contours do not fit together."""
+
+
+class PhysicsError(HepaticaError):
+    """A request lies outside the range where the physics holds."""
+
+
+class OutputError(HepaticaError):
+    """A result could not be written; nothing half-written is left behind."""
