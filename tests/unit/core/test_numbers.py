@@ -1,0 +1,121 @@
+"""Decay, uncertainty, units, provenance."""
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from hepatica.core import (
+    Estimate,
+    InputFile,
+    Provenance,
+    acquisition_decay_factor,
+    decay_factor,
+    decays_per_becquerel,
+    seconds_between,
+)
+from hepatica.core.units import parse_fraction, parse_quantity, parse_time, unit_factor
+from hepatica.errors import TimeError, UnitError
+
+
+def test_decay_both_ways() -> None:
+    half_life_s = 64.05 * 3600
+    assert decay_factor(half_life_s, half_life_s) == pytest.approx(0.5)
+    assert decay_factor(-2 * half_life_s, half_life_s) == pytest.approx(4.0)
+    assert decays_per_becquerel(half_life_s) == pytest.approx(half_life_s / math.log(2))
+
+
+def test_acquisition_factor_is_the_mean_over_the_frame() -> None:
+    half_life_s, duration_s = 3600.0, 1800.0
+    steps = 20000
+    mean = sum(decay_factor((n + 0.5) * duration_s / steps, half_life_s) for n in range(steps)) / steps
+    assert acquisition_decay_factor(duration_s, half_life_s) == pytest.approx(mean, rel=1e-9)
+    assert acquisition_decay_factor(0.0, half_life_s) == 1.0
+
+
+@pytest.mark.parametrize("half_life_s", [0.0, -1.0, math.nan])
+def test_decay_refuses_a_bad_half_life(half_life_s: float) -> None:
+    with pytest.raises(TimeError, match="half-life must be positive"):
+        decay_factor(1.0, half_life_s)
+
+
+def test_times_with_and_without_zone_do_not_mix() -> None:
+    noon = datetime(2026, 3, 2, 12)
+    assert seconds_between(noon, noon + timedelta(hours=2)) == 7200
+    with pytest.raises(TimeError, match="one has a time zone"):
+        seconds_between(noon, noon.replace(tzinfo=UTC))
+
+
+def test_estimate_follows_the_gum() -> None:
+    a, b = Estimate(10.0, 0.3), Estimate(4.0, 0.2)
+    assert (a + b).sd == pytest.approx(math.hypot(0.3, 0.2))
+    assert (a - b).value == 6.0
+    assert (a * b).sd == pytest.approx(40 * math.hypot(0.03, 0.05))
+    assert (a / b).sd == pytest.approx(2.5 * math.hypot(0.03, 0.05))
+    assert (2 / b).sd == pytest.approx(0.5 * 0.05)
+    assert (a * 0).sd == 0.0
+    assert (a + Estimate(1.0)).sd is None
+    assert str(Estimate(49.67, 0.05)) == "49.670 ± 0.050"
+    assert "unknown" in str(Estimate(1.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "value"),
+    [
+        ("2.1 GBq", "Bq", 2.1e9),
+        ("60mCi", "GBq", 2.22),
+        ("1.5 kg", "g", 1500.0),
+        ("120 Gy", "Gy", 120.0),
+        ("3e2 cc", "mL", 300.0),
+        ("12 kBq/cc", "Bq/mL", 12000.0),
+        ("64.05 h", "s", 230580.0),
+        ("4.2 cps/MBq", "cps/MBq", 4.2),
+        ("20 min", "s", 1200.0),
+    ],
+)
+def test_quantities_in_the_clinics_spellings(text: str, unit: str, value: float) -> None:
+    assert parse_quantity(text, unit) == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize("text", ["3", "GBq", "3 foo", "3 kg Gy", "3 )(", "nan GBq", "", "3 Gy/", "1e999 Bq"])
+def test_bad_quantities_are_refused(text: str) -> None:
+    with pytest.raises(UnitError, match="administered"):
+        parse_quantity(text, "Bq", "administered")
+
+
+def test_time_integrated_activity_unit() -> None:
+    assert unit_factor("MBq h", "Bq s") == 3.6e9
+
+
+def test_fractions() -> None:
+    assert parse_fraction("0.05") == parse_fraction("5 %") == 0.05
+    with pytest.raises(UnitError, match="write '5 %'"):
+        parse_fraction("5", "lung shunt")
+    with pytest.raises(UnitError, match="outside 0 to 1"):
+        parse_fraction("-0.1")
+    with pytest.raises(UnitError, match="not a fraction"):
+        parse_fraction("five")
+
+
+def test_times() -> None:
+    assert parse_time("2026-03-02T14:30") == datetime(2026, 3, 2, 14, 30)
+    assert parse_time("2026-03-02 14:30+01:00").tzinfo is not None
+    for bad in ("2026-03-02", "yesterday", "14:30"):
+        with pytest.raises(TimeError, match="not a date with a time"):
+            parse_time(bad)
+
+
+def test_provenance_accumulates_and_is_json(tmp_path: Path) -> None:
+    file = tmp_path / "a.dcm"
+    file.write_bytes(b"abc")
+    source = InputFile.of("ct", tmp_path, [file])
+    assert source.files == 1
+    first = Provenance(inputs=(source,), parameters={"a": 1}).adding("read", tables={"ENSDF": "2024"})
+    both = first.merged(Provenance(parameters={"a": 2}, conventions={"J/GBq": "ensdf"}, steps=("convolve",)))
+    document = json.loads(json.dumps(both.as_dict()))
+    assert document["parameters"] == {"a": 2}
+    assert document["steps"] == ["read", "convolve"]
+    assert document["inputs"][0]["sha256"] == source.sha256
+    assert document["version"]
