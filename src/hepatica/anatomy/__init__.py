@@ -1,0 +1,1 @@
+"""Where things are: the torso with known truth, contours, regions from CT."""
