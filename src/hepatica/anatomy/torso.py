@@ -66,7 +66,7 @@ def default_grid(spacing_mm: tuple[float, float, float] = (2.5, 2.5, 3.0), frame
     extent = np.array([420.0, 300.0, 330.0])
     shape = np.round(extent / spacing_mm).astype(int)
     origin = -(shape - 1) / 2 * np.asarray(spacing_mm)
-    return Grid.axial(shape, spacing_mm=spacing_mm, origin_mm=origin, frame_of_reference=frame)
+    return Grid.axial(shape.tolist(), spacing_mm=spacing_mm, origin_mm=origin.tolist(), frame_of_reference=frame)
 
 
 def torso(grid: Grid) -> Torso:
@@ -126,7 +126,7 @@ def _coverage(shape: Shape, grid: Grid) -> NDArray[np.float32]:
     out = np.zeros(grid.shape, dtype=np.float32)
     for offset in np.stack(np.meshgrid(offsets, offsets, offsets), axis=-1).reshape(-1, 3):
         out += shape(_open_points(grid, offset))
-    return out / SUBSAMPLES**3
+    return out / np.float32(SUBSAMPLES**3)
 
 
 def _open_points(grid: Grid, offset: NDArray[np.float64]) -> Points:
