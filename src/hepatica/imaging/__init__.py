@@ -1,0 +1,1 @@
+"""What cameras see and what it means in becquerels."""
