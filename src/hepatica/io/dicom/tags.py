@@ -1,0 +1,331 @@
+"""The one door to DICOM attributes: whatever a file holds, a caller gets a typed value or a HepaticaError.
+
+pydicom converts an element when it is first read and may then raise almost anything, or warn. `Header` converts
+failures to `DicomError` with file and keyword, and keeps the warnings for the reader to pass on.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from hepatica.errors import DicomError, TimeError
+
+FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What pydicom and the pixel decoders were seen to raise on broken files (fuzzed); see tests/unit/io/test_fuzz.py."""
+
+
+@contextmanager
+def pydicom_door(path: Path | None, doing: str, problems: dict[str, None] | None = None) -> Iterator[None]:
+    """Turn what pydicom raises into DicomError, and what it warns into entries of `problems`."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        except FAILURES as error:
+            raise DicomError(f"{doing}: {_one_line(error)}", path=path) from error
+    if problems is not None:
+        for message in caught:
+            problems[_one_line(message.message)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Attributes of one DICOM file or sequence item, read with types.
+
+    Parameters
+    ----------
+    dataset : pydicom.Dataset
+        The file's data set or an item of one of its sequences.
+    path : Path or None
+        The file, for messages.
+    problems : dict
+        Keys are the warnings that pydicom gave while values were read (shared between a file and its items).
+
+    Notes
+    -----
+    An attribute that is absent or empty gives None or an empty value; the ``required_`` forms raise DicomError.
+    """
+
+    dataset: Any
+    path: Path | None = None
+    problems: dict[str, None] = field(default_factory=dict)
+
+    def error(self, keyword: str, message: str) -> DicomError:
+        """Error that names this file and the attribute."""
+        return DicomError(message, path=self.path, tag=keyword)
+
+    def value(self, keyword: str) -> Any:
+        """Value as pydicom gives it; None if absent or empty."""
+        try:
+            with pydicom_door(self.path, keyword, self.problems):
+                value = self.dataset.get(keyword)
+                if value is None or (not isinstance(value, (int, float)) and len(value) == 0):
+                    return None
+                return value
+        except DicomError as error:
+            raise self.error(keyword, f"cannot be read ({error.__cause__})") from error
+
+    def __contains__(self, keyword: str) -> bool:
+        return self.value(keyword) is not None
+
+    def texts(self, keyword: str) -> tuple[str, ...]:
+        """Values as stripped text; empty if absent."""
+        value = self.value(keyword)
+        if value is None:
+            return ()
+        if isinstance(value, bytes):
+            raise self.error(keyword, "holds bytes, expected text")
+        with pydicom_door(self.path, keyword, self.problems):
+            parts = [value] if isinstance(value, str) or not _is_list(value) else list(value)
+            return tuple(str(part).strip("\0 \t\r\n") for part in parts)
+
+    def text(self, keyword: str) -> str:
+        """Value as stripped text, several joined by a backslash; empty if absent."""
+        return "\\".join(self.texts(keyword))
+
+    def required_text(self, keyword: str) -> str:
+        """Value as text.
+
+        Raises
+        ------
+        DicomError
+            If absent or empty.
+        """
+        text = self.text(keyword)
+        if not text:
+            raise self.error(keyword, "is missing or empty")
+        return text
+
+    def numbers(self, keyword: str) -> tuple[float, ...]:
+        """Values as finite floats; empty if absent.
+
+        Raises
+        ------
+        DicomError
+            If a value is not a number, or not finite.
+        """
+        value = self.value(keyword)
+        if value is None:
+            return ()
+        parts = list(value) if _is_list(value) else [value]
+        try:
+            floats = tuple(float(part) for part in parts)
+        except FAILURES:
+            raise self.error(keyword, f"{_short(value)} is not a number") from None
+        if not all(map(math.isfinite, floats)):
+            raise self.error(keyword, f"{_short(value)} is not finite")
+        return floats
+
+    def number(self, keyword: str) -> float | None:
+        """One float; None if absent.
+
+        Raises
+        ------
+        DicomError
+            If there are several values, or it is not a finite number.
+        """
+        numbers = self.numbers(keyword)
+        if len(numbers) > 1:
+            raise self.error(keyword, f"has {len(numbers)} values, expected one")
+        return numbers[0] if numbers else None
+
+    def required_number(self, keyword: str) -> float:
+        """One float; DicomError if absent."""
+        number = self.number(keyword)
+        if number is None:
+            raise self.error(keyword, "is missing or empty")
+        return number
+
+    def required_numbers(self, keyword: str, count: int) -> tuple[float, ...]:
+        """`count` floats; DicomError if absent or another number of them."""
+        numbers = self.numbers(keyword)
+        if len(numbers) != count:
+            found = f"has {len(numbers)} values" if numbers else "is missing or empty"
+            raise self.error(keyword, f"{found}, expected {count} numbers")
+        return numbers
+
+    def integer(self, keyword: str) -> int | None:
+        """One whole number; None if absent."""
+        number = self.number(keyword)
+        if number is not None and number != int(number):
+            raise self.error(keyword, f"{number} is not a whole number")
+        return None if number is None else int(number)
+
+    def required_integer(self, keyword: str) -> int:
+        """One whole number; DicomError if absent."""
+        self.required_number(keyword)
+        number = self.integer(keyword)
+        assert number is not None
+        return number
+
+    def items(self, keyword: str) -> list[Header]:
+        """Items of a sequence; empty if absent.
+
+        Raises
+        ------
+        DicomError
+            If the attribute is not a sequence.
+        """
+        value = self.value(keyword)
+        if value is None:
+            return []
+        if not _is_list(value) or not all(map(_is_item, value)):
+            raise self.error(keyword, "is not a sequence")
+        return [Header(item, self.path, self.problems) for item in value]
+
+    def item(self, keyword: str) -> Header | None:
+        """First item of a sequence; None if absent or without items."""
+        items = self.items(keyword)
+        return items[0] if items else None
+
+    def private(self, group: int, creator: str, element: int) -> Any:
+        """Value of a private attribute by its creator's name; None if absent."""
+        try:
+            with pydicom_door(
+                self.path, f"private attribute ({group:04x},xx{element:02x}) of {creator!r}", self.problems
+            ):
+                return self.dataset.private_block(group, creator)[element].value
+        except DicomError as error:
+            if isinstance(error.__cause__, KeyError):
+                return None
+            raise
+
+    def zone(self) -> timezone | None:
+        """Time zone that TimezoneOffsetFromUTC states; None if absent."""
+        text = self.text("TimezoneOffsetFromUTC")
+        return _zone(text, self, "TimezoneOffsetFromUTC") if text else None
+
+    def instant(self, keyword: str, zone: timezone | None = None) -> datetime | None:
+        """Value of a DT attribute; None if absent. `zone` is used where the value states none.
+
+        Raises
+        ------
+        TimeError
+            If it is not a DICOM date with a time.
+        """
+        text = self.text(keyword)
+        if not text:
+            return None
+        match = re.fullmatch(r"(\d{8})(\d{2,6}(?:\.\d{1,6})?)([+-]\d{4})?", text)
+        if not match:
+            raise TimeError(f"{self.path}: {keyword}: {text!r} is not a date with a time (YYYYMMDDHHMMSS)")
+        day, clock, offset = match.groups()
+        found = _zone(offset, self, keyword) if offset else zone
+        return datetime.combine(_date(day, self, keyword), _time(clock, self, keyword), found)
+
+    def date_and_time(self, date_keyword: str, time_keyword: str, zone: timezone | None = None) -> datetime | None:
+        """Instant from a DA and a TM attribute; None if either is absent.
+
+        Raises
+        ------
+        TimeError
+            If one of them is not a DICOM date or time.
+        """
+        day, clock = self.text(date_keyword), self.text(time_keyword)
+        if not day or not clock:
+            return None
+        return datetime.combine(_date(day, self, date_keyword), _time(clock, self, time_keyword), zone)
+
+    def clock(self, keyword: str) -> time | None:
+        """Time of day of a TM attribute; None if absent."""
+        text = self.text(keyword)
+        return _time(text, self, keyword) if text else None
+
+
+def _is_list(value: Any) -> bool:
+    from pydicom.multival import MultiValue
+
+    return isinstance(value, (list, tuple, MultiValue)) or type(value).__name__ == "Sequence"
+
+
+def _is_item(value: Any) -> bool:
+    from pydicom.dataset import Dataset
+
+    return isinstance(value, Dataset)
+
+
+def _date(text: str, header: Header, keyword: str) -> date:
+    digits = text.replace(".", "").replace("-", "")
+    try:
+        if len(digits) != 8 or not digits.isdigit():
+            raise ValueError(text)
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
+        raise TimeError(f"{header.path}: {keyword}: {text!r} is not a date (YYYYMMDD)") from None
+
+
+def _time(text: str, header: Header, keyword: str) -> time:
+    # ACR-NEMA wrote colons; a TM may leave out seconds and minutes (PS3.5, 6.2). Second 60 is a leap second.
+    match = re.fullmatch(r"(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,6}))?)?)?", text.replace(":", ""), re.ASCII)
+    try:
+        if not match:
+            raise ValueError(text)
+        hour, minute, second, fraction = match.groups()
+        return time(int(hour), int(minute or 0), min(int(second or 0), 59), int((fraction or "0").ljust(6, "0")))
+    except ValueError:
+        raise TimeError(f"{header.path}: {keyword}: {text!r} is not a time of day (HHMMSS)") from None
+
+
+def _zone(text: str, header: Header, keyword: str) -> timezone:
+    match = re.fullmatch(r"([+-])(\d{2})(\d{2})", text, re.ASCII)
+    if not match or int(match[2]) > 14 or int(match[3]) > 59:
+        raise TimeError(f"{header.path}: {keyword}: {text!r} is not an offset from UTC (+HHMM)")
+    minutes = int(match[2]) * 60 + int(match[3])
+    return timezone(timedelta(minutes=minutes if match[1] == "+" else -minutes))
+
+
+def _one_line(error: object) -> str:
+    text = " ".join(str(error).split())
+    return (text[:200] + "...") if len(text) > 200 else text or type(error).__name__
+
+
+def _short(value: object) -> str:
+    return _one_line(repr(value) if isinstance(value, (str, bytes)) else value)[:80]
+
+
+def shared_text(headers: Sequence[Header], keyword: str) -> str:
+    """The text that all files of a series give for `keyword`; empty if none does.
+
+    Raises
+    ------
+    DicomError
+        If two files differ; both are named.
+    """
+    first = headers[0]
+    wanted = first.text(keyword)
+    for header in headers[1:]:
+        if (other := header.text(keyword)) != wanted:
+            raise header.error(keyword, f"{other!r} differs from {wanted!r} in {first.path} of the same series")
+    return wanted
+
+
+def new_uid() -> str:
+    """A new unique identifier."""
+    from pydicom.uid import generate_uid
+
+    return str(generate_uid())

@@ -1,0 +1,109 @@
+"""Writing so that a result is whole or absent: to a hidden temporary name beside the target, then renamed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hepatica.errors import OutputError
+
+
+@contextmanager
+def atomic_output(path: Path | str) -> Iterator[Path]:
+    """Path to write to; it becomes `path` when the block ends well and vanishes when it does not.
+
+    Parameters
+    ----------
+    path : Path
+        File to make or replace. Its folder must exist.
+
+    Yields
+    ------
+    Path
+        A name in a hidden folder beside `path`, with the same file name (so that a format chosen by suffix holds).
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written (no folder, no permission, disk full).
+    """
+    path = Path(path)
+    try:
+        hidden = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    try:
+        yield hidden / path.name
+        (hidden / path.name).replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); nothing was left behind") from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+@contextmanager
+def output_folder(path: Path | str, *, force: bool = False) -> Iterator[Path]:
+    """Folder to write to; it becomes `path` when the block ends well and vanishes when it does not.
+
+    Parameters
+    ----------
+    path : Path
+        Folder to make. An existing empty folder is used; one that holds anything is refused unless `force`.
+    force : bool
+        Replace what `path` holds: the old folder is there, untouched, until the new one is complete.
+
+    Yields
+    ------
+    Path
+        A hidden folder beside `path`.
+
+    Raises
+    ------
+    OutputError
+        If `path` exists and is not empty (without `force`), is a file, or cannot be written.
+    """
+    path = Path(path)
+    _refuse_existing(path, force=force)
+    target = path.absolute()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        hidden = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be made ({error.strerror or error})") from error
+    try:
+        new = hidden / "new"
+        new.mkdir()
+        yield new
+        # Checked again: another run may have written there meanwhile.
+        _refuse_existing(path, force=force)
+        if target.is_dir():
+            target.replace(hidden / "old")
+        try:
+            new.replace(target)
+        except OSError:
+            if (hidden / "old").is_dir():
+                (hidden / "old").replace(target)
+            raise
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); nothing was left behind") from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _refuse_existing(path: Path, *, force: bool) -> None:
+    if path.is_dir():
+        if not force and any(path.iterdir()):
+            raise OutputError(f"{path} exists and is not empty; give another folder, or --force to replace it")
+    elif path.exists() or path.is_symlink():
+        raise OutputError(f"{path} exists and is not a folder; give another name")
+    if force and path.is_dir() and _is_precious(path):
+        raise OutputError(f"{path} is the root, home or current folder; it is not replaced, give another folder")
+
+
+def _is_precious(path: Path) -> bool:
+    resolved = path.resolve()
+    here = Path.cwd()
+    return resolved in (Path(resolved.anchor), Path.home().resolve()) or here.is_relative_to(resolved)
