@@ -1,0 +1,83 @@
+"""Nuclides as values: names, conventions, what is in the tables."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hepatica.errors import UnknownNameError
+from hepatica.nuclides import NUCLIDE_NAMES, nuclide, read
+from hepatica.nuclides.show import compare
+
+
+@pytest.mark.parametrize("spelling", ["Y-90", "90Y", "y90", "Y90", "yttrium-90", "Yttrium 90", "^90^Yttrium", "[90Y]"])
+def test_names_are_read_as_the_clinic_writes_them(spelling: str) -> None:
+    assert nuclide(spelling) is nuclide("Y-90")
+
+
+@pytest.mark.parametrize("spelling", ["Tc-99m", "99mTc", "tc99m", "technetium-99m"])
+def test_isomer_names(spelling: str) -> None:
+    assert nuclide(spelling).label == "99mTc"
+
+
+@pytest.mark.parametrize("spelling", ["Y-91", "", "Tc-99", "yttrium"])
+def test_unknown_nuclide_lists_the_known_ones(spelling: str) -> None:
+    with pytest.raises(UnknownNameError, match=r"Ho-166, I-131, .*, Y-90"):
+        nuclide(spelling)
+
+
+def test_unknown_convention_lists_those_of_the_nuclide() -> None:
+    with pytest.raises(UnknownNameError, match="ensdf, ensdf-all, icrp107, label, mird"):
+        nuclide("Y-90").dose_constant_j_per_gbq("clinical")
+    with pytest.raises(UnknownNameError, match="clinical"):
+        compare(convention="wrong")
+
+
+@pytest.mark.parametrize("name", NUCLIDE_NAMES)
+def test_every_number_is_positive_and_every_yield_at_most_a_few_per_decay(name: str) -> None:
+    n = nuclide(name)
+    assert n.half_life.sd is not None
+    assert 0 < n.half_life.sd < 0.002 * n.half_life_s
+    for line in (*n.electrons, *n.photons):
+        assert line.energy_kev > 0
+        assert 0 < line.yield_per_decay < 3
+    assert {line.kind for line in n.photons} <= {"gamma", "x", "annihilation"}
+    assert {line.kind for line in n.electrons} <= {"conversion", "auger", "pair"}
+    for branch in n.betas:
+        assert 0 < branch.mean_kev < branch.endpoint_kev / 2
+        assert branch.yield_sd >= 0
+
+
+@pytest.mark.parametrize("name", NUCLIDE_NAMES)
+def test_json_and_html(name: str) -> None:
+    n = nuclide(name)
+    document = json.loads(json.dumps(n.as_dict()))
+    assert document["name"] == name
+    assert document["half_life_h"] == n.half_life_h
+    assert document["dose_constant_j_per_gbq"] == n.dose_constant_j_per_gbq()
+    assert len(document["photons"]) == len(n.photons)
+    assert "ensdf-all" in n._repr_html_()
+    assert name in repr(n)
+
+
+def test_comparison_uses_a_convention_where_it_exists_and_says_so() -> None:
+    rows = {row["name"]: row for row in compare(convention="mird").rows}
+    assert rows["Y-90"]["dose_constant_j_per_gbq"] == 49.67
+    assert rows["Y-90"]["dose_convention"] == "mird"
+    assert rows["Ho-166"]["dose_convention"] == "ensdf"
+    assert rows["Y-90"]["gbq_per_gbq_of_y90"] == 1.0
+    assert rows["Tc-99m"]["gbq_per_gbq_of_y90"] is None
+    assert "<table>" in compare()._repr_html_()
+
+
+def test_every_table_has_a_row_in_sources() -> None:
+    sources = read.toml_table("sources.toml")
+    tables = {
+        entry.name for entry in read._FOLDER.iterdir() if entry.name.endswith((".csv", ".toml")) and entry.is_file()
+    }
+    assert tables - {"sources.toml"} == {name for name in sources if "/" not in name}
+    for row in sources.values():
+        assert row["source"]
+        assert row["licence"]
+        assert row["made_by"]
