@@ -1,0 +1,1 @@
+"""How radiation moves: materials, point kernels and voxel kernels."""
