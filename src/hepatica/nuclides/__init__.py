@@ -4,7 +4,6 @@
 64.05
 """
 
-from hepatica.nuclides.generator import Generator, generator
 from hepatica.nuclides.nuclide import (
     MEV_TO_J,
     NUCLIDE_NAMES,
@@ -22,11 +21,9 @@ __all__ = [
     "NUCLIDE_NAMES",
     "BetaBranch",
     "DoseConvention",
-    "Generator",
     "ImagingMode",
     "Line",
     "Nuclide",
     "RangeFact",
-    "generator",
     "nuclide",
 ]

@@ -1,0 +1,1 @@
+"""From time-integrated activity to absorbed dose, and what a dose map says."""
