@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hepatica.cli.inspect import inspect
 from hepatica.errors import HepaticaError
 from hepatica.version import __version__
 
@@ -33,6 +34,9 @@ def main(
     ] = False,
 ) -> None:
     """Transarterial radioembolization: from images to absorbed dose. Research software, not a medical device."""
+
+
+app.command()(inspect)
 
 
 def run() -> None:

@@ -29,12 +29,14 @@ def test_file_appears_when_complete(tmp_path: Path) -> None:
 def test_failure_leaves_the_old_file(tmp_path: Path, failure: BaseException) -> None:
     target = tmp_path / "dose.csv"
     target.write_text("old")
-    with (
-        pytest.raises(OutputError if isinstance(failure, OSError) else KeyboardInterrupt),
-        atomic_output(target) as new,
-    ):
-        new.write_text("half")
-        raise failure
+
+    def write_half() -> None:
+        with atomic_output(target) as new:
+            new.write_text("half")
+            raise failure
+
+    with pytest.raises(OutputError if isinstance(failure, OSError) else KeyboardInterrupt):
+        write_half()
     assert target.read_text() == "old"
     assert not hidden_in(tmp_path)
 
@@ -72,10 +74,14 @@ def test_interrupted_folder_leaves_the_old_one(tmp_path: Path, failure: BaseExce
     target = tmp_path / "out"
     target.mkdir()
     (target / "old").write_text("old")
-    expected = OutputError if isinstance(failure, OSError) else KeyboardInterrupt
-    with pytest.raises(expected), output_folder(target, force=True) as new:
-        (new / "half").write_text("half")
-        raise failure
+
+    def write_half() -> None:
+        with output_folder(target, force=True) as new:
+            (new / "half").write_text("half")
+            raise failure
+
+    with pytest.raises(OutputError if isinstance(failure, OSError) else KeyboardInterrupt):
+        write_half()
     assert [path.name for path in target.iterdir()] == ["old"]
     assert not hidden_in(tmp_path)
 

@@ -77,7 +77,11 @@ class DicomContext:
         Raises
         ------
         DicomError
-            If a UID of study, series or instance is missing.
+            If the UID of an instance is missing, or there is no file.
+
+        Notes
+        -----
+        Where an anonymiser emptied the UID of study or series, a new one is made (the readers warn of it).
         """
         if not headers:
             raise DicomError("no file was given")
@@ -87,7 +91,7 @@ class DicomContext:
             patient_name=first.text("PatientName"),
             birth_date=first.text("PatientBirthDate"),
             sex=first.text("PatientSex"),
-            study_uid=first.required_text("StudyInstanceUID"),
+            study_uid=first.text("StudyInstanceUID") or new_uid(),
             study_date=first.text("StudyDate"),
             study_time=first.text("StudyTime"),
             study_id=first.text("StudyID"),
@@ -95,7 +99,7 @@ class DicomContext:
             accession=first.text("AccessionNumber"),
             referring_physician=first.text("ReferringPhysicianName"),
             frame_of_reference=first.text("FrameOfReferenceUID"),
-            series_uid=first.required_text("SeriesInstanceUID"),
+            series_uid=first.text("SeriesInstanceUID") or new_uid(),
             series_description=first.text("SeriesDescription"),
             modality=first.text("Modality"),
             instances=tuple(instance_of(header) for header in headers),

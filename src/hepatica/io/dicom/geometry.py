@@ -582,3 +582,32 @@ def _nuclear_spacing(
         "PixelSpacing agree, stacked along row x column; check head and feet"
     )
     return thickness, (note,)
+
+
+def has_plane(header: Header) -> bool:
+    """Whether an image has a place in the patient (a dose report or screen save in a CT series has none)."""
+    return "ImagePositionPatient" in header and "ImageOrientationPatient" in header
+
+
+def alike(headers: Sequence[Header]) -> list[list[Header]]:
+    """Sort single-frame images into groups of the same orientation, spacing and size, in the order first met."""
+    groups: list[tuple[Plane, list[Header]]] = []
+    for header in headers:
+        plane = plane_of(header)
+        for reference, members in groups:
+            try:
+                _require_alike([reference, plane])
+            except DicomError:
+                continue
+            members.append(header)
+            break
+        else:
+            groups.append((plane, [header]))
+    return [members for _, members in groups]
+
+
+def positions_repeat(headers: Sequence[Header]) -> bool:
+    """Whether two parallel images lie at one position: more than one volume, or a slice twice."""
+    planes = [plane_of(header) for header in headers]
+    depth, order = _depths(planes)
+    return bool((np.diff(depth[order]) <= 1e-3).any())

@@ -215,6 +215,30 @@ class Header:
                 return None
             raise
 
+    @property
+    def syntax(self) -> Any:
+        """Transfer syntax as a pydicom UID; None if the file states none.
+
+        Raises
+        ------
+        DicomError
+            If what it states is not a transfer syntax.
+        """
+        from pydicom.uid import UID
+
+        meta = getattr(self.dataset, "file_meta", None)
+        text = Header(meta, self.path, self.problems).text("TransferSyntaxUID") if meta is not None else ""
+        if not text:
+            return None
+        try:
+            with pydicom_door(self.path, "TransferSyntaxUID"):
+                syntax = UID(text)
+                # Raises ValueError for a UID that is not a transfer syntax.
+                syntax.is_compressed  # noqa: B018
+        except DicomError as error:
+            raise self.error("TransferSyntaxUID", f"{text!r} is not a transfer syntax") from error
+        return syntax
+
     def zone(self) -> timezone | None:
         """Time zone that TimezoneOffsetFromUTC states; None if absent."""
         text = self.text("TimezoneOffsetFromUTC")
@@ -255,6 +279,61 @@ class Header:
         """Time of day of a TM attribute; None if absent."""
         text = self.text(keyword)
         return _time(text, self, keyword) if text else None
+
+
+def open_dicom(path: Path, *, pixels: bool = False, check_length: bool = True) -> Header:
+    """Header of a DICOM file, found by its content, not its name.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    pixels : bool
+        Whether to read the pixel data too.
+    check_length : bool
+        Whether a file that ends before its pixel data do is an error.
+
+    Raises
+    ------
+    DicomError
+        If it is not DICOM, cannot be read, or its pixel data end before they should.
+    """
+    import pydicom
+
+    problems: dict[str, None] = {}
+    with pydicom_door(path, "cannot be read", problems), path.open("rb") as stream:
+        start = stream.read(132)
+        if len(start) < 132 or (start[128:] != b"DICM" and not _looks_bare(start)):
+            raise DicomError("is not a DICOM file", path=path)
+        stream.seek(0)
+        dataset = pydicom.dcmread(stream, stop_before_pixels=not pixels, force=start[128:] != b"DICM")
+        header = Header(dataset, path, problems)
+        if not pixels:
+            left = path.stat().st_size - stream.tell()
+    if not pixels and check_length:
+        _refuse_truncated(header, left)
+    return header
+
+
+def _looks_bare(start: bytes) -> bool:
+    """Whether it begins like a data set without preamble: group 2 or 8, little endian, a low element number."""
+    return start[0] in (2, 8) and start[1] == 0 and start[3] == 0
+
+
+def _refuse_truncated(header: Header, left: int) -> None:
+    """Native pixel data must all be there; compressed ones are checked when they are decoded."""
+    rows, columns = header.value("Rows"), header.value("Columns")
+    bits, frames = header.value("BitsAllocated"), header.value("NumberOfFrames")
+    if rows is None or columns is None or bits is None:
+        return
+    syntax = header.syntax
+    if syntax is not None and syntax.is_compressed:
+        return
+    rows, columns, bits = (header.required_integer(k) for k in ("Rows", "Columns", "BitsAllocated"))
+    expected = rows * columns * bits // 8 * (header.integer("NumberOfFrames") or 1 if frames is not None else 1)
+    expected *= header.integer("SamplesPerPixel") or 1
+    if left < expected:
+        raise header.error("PixelData", f"the file is truncated: {left} bytes left for {expected} bytes of pixels")
 
 
 def _is_list(value: Any) -> bool:

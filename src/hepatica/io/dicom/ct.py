@@ -1,0 +1,141 @@
+"""CT series to Hounsfield units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core import Kind, Volume
+from hepatica.errors import DicomError, UnitError
+from hepatica.io.dicom import geometry
+from hepatica.io.dicom.context import DicomContext
+from hepatica.io.dicom.pixels import rescale, stored_values
+from hepatica.io.dicom.series import Series, acquisition_start, common_facts, frame_of_reference, noted, slice_values
+from hepatica.io.dicom.tags import Header
+from hepatica.io.image import Acquisition, Image
+
+AIR_HU = -1000.0
+
+PADDING_CEILING_HU = -900.0
+"""Padding is replaced by air only if it lies below this: a padding value that equals a tissue's HU is left alone."""
+
+LOWEST_HU = -1024.0
+"""Least HU of the usual 12-bit scale; what lies below is not anatomy."""
+
+
+def read_ct(series: Series, *, role: str = "ct") -> Image:
+    """CT in Hounsfield units, float32 (exact for the usual whole slope).
+
+    Padding outside the scanned circle becomes air (-1000 HU) and is noted.
+
+    Raises
+    ------
+    DicomError
+        If the geometry is uneven, a rescale tag is missing, or pixels cannot be decoded.
+    UnitError
+        If the values are not Hounsfield units.
+    """
+    series.require_whole()
+    first = series.headers[0]
+    if "PerFrameFunctionalGroupsSequence" in first:
+        return _read_enhanced(series, role)
+    stack = geometry.series_stack(series.headers, frame_of_reference=frame_of_reference(series.headers))
+    ordered = [series.headers[n] for n in stack.order]
+    notes = [note for note in (_unit_note(header) for header in ordered) if note]
+    values = slice_values(ordered, rescale_required=True)
+    padded = _replace_padding(values, ordered)
+    if padded:
+        notes.append(f"{padded} padding voxels outside the scanned area are set to air ({AIR_HU:g} HU)")
+    return _image(series, ordered, stack, values, role, [*stack.warnings, *dict.fromkeys(notes)])
+
+
+def _image(
+    series: Series,
+    ordered: Sequence[Header],
+    stack: geometry.Stack,
+    values: NDArray[np.float32],
+    role: str,
+    notes: list[str],
+) -> Image:
+    first = ordered[0]
+    low = int((values < LOWEST_HU).sum())
+    if low:
+        notes.append(f"{low} voxels lie below {LOWEST_HU:g} HU, down to {float(values.min()):g}")
+    acquisition = Acquisition(
+        **common_facts(first),
+        unit_in_file=first.text("RescaleType") or "HU",
+        start=acquisition_start(first),
+    )
+    volume = Volume(stack.grid, values, Kind.HU, name=f"CT {series.description}".strip())
+    return Image(
+        volume,
+        DicomContext.of(ordered),
+        acquisition,
+        series.source(role),
+        warnings=(*notes, *noted(ordered)),
+    )
+
+
+def _unit_note(header: Header) -> str:
+    """Empty for HU; a warning where the type is not specified; UnitError for another one."""
+    unit = header.text("RescaleType")
+    if unit in ("", "HU"):
+        return ""
+    if unit == "US":
+        return "RescaleType is US (unspecified): values are taken as HU"
+    raise UnitError(f"{header.path}: RescaleType: {unit!r}: the CT does not hold Hounsfield units")
+
+
+def _replace_padding(values: NDArray[np.float32], ordered: Sequence[Header]) -> int:
+    """Set padding to air in place; number of voxels."""
+    count = 0
+    for k, header in enumerate(ordered):
+        padding = header.number("PixelPaddingValue")
+        if padding is None:
+            continue
+        slope, intercept = rescale(header, required=True)
+        padding = _as_stored(header, padding)
+        limit = header.number("PixelPaddingRangeLimit")
+        other = padding if limit is None else _as_stored(header, limit)
+        low, high = sorted((padding * slope + intercept, other * slope + intercept))
+        if high > PADDING_CEILING_HU:
+            continue
+        hit = (values[:, :, k] >= low - 1e-3) & (values[:, :, k] <= high + 1e-3)
+        values[:, :, k][hit] = AIR_HU
+        count += int(hit.sum())
+    return count
+
+
+def _as_stored(header: Header, number: float) -> float:
+    """A padding value that was written unsigned though the pixels are signed, or the other way round."""
+    bits = float(header.required_integer("BitsAllocated"))
+    signed = header.required_integer("PixelRepresentation") == 1
+    if signed and number >= 2 ** (bits - 1):
+        return number - 2**bits
+    return number + 2**bits if not signed and number < 0 else number
+
+
+def _read_enhanced(series: Series, role: str) -> Image:
+    """Enhanced (multi-frame) CT: slope and intercept from each frame's functional group or the shared one."""
+    if len(series.headers) != 1:
+        raise DicomError(f"{len(series.headers)} enhanced CT files in one series; choose one")
+    header = series.headers[0]
+    stack = geometry.stack_planes(
+        geometry.multiframe_planes(header), frame_of_reference=frame_of_reference(series.headers)
+    )
+    shared = header.item("SharedFunctionalGroupsSequence")
+    stored = stored_values(header)
+    values = np.empty(stored.shape, dtype=np.float32)
+    notes = list(stack.warnings)
+    for n, frame in enumerate(header.items("PerFrameFunctionalGroupsSequence")):
+        keyword = "PixelValueTransformationSequence"
+        item = frame.item(keyword) or (shared.item(keyword) if shared else None)
+        if item is None:
+            raise header.error(keyword, f"frame {n + 1} has none, and it is not in the shared functional groups")
+        if note := _unit_note(item):
+            notes.append(note)
+        slope, intercept = rescale(item, required=True)
+        values[stack.slice_of[n]] = stored[n] * slope + intercept
+    return _image(series, [header], stack, values.transpose(2, 1, 0), role, list(dict.fromkeys(notes)))

@@ -1,0 +1,144 @@
+"""Stored pixel values of a DICOM file, checked against the file's length before anything is allocated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.errors import DicomError
+from hepatica.io.dicom.tags import Header, open_dicom, pydicom_door
+
+MOST_COMPRESSION = 5000
+"""Pixel data said to be more than this times larger than their compressed form are refused. A constant 512 x 512
+slice in JPEG 2000 reaches about 2000 (measured); beyond that a few bytes would claim the machine's memory."""
+
+SMALL_BYTES = 64 * 1024**2
+"""Compressed pixel data that claim less than this are decoded whatever the ratio."""
+
+
+def stored_values(header: Header) -> NDArray[Any]:
+    """Stored values of all frames, before rescaling.
+
+    Parameters
+    ----------
+    header : Header
+        Of a file with a path; the file is read again, with its pixels.
+
+    Returns
+    -------
+    ndarray of integers, shape (frames, rows, columns)
+
+    Raises
+    ------
+    DicomError
+        If there are no pixel data, they are shorter or longer than rows, columns, frames and bits say, the image is
+        not of one sample per pixel, or the transfer syntax cannot be decoded (it is named).
+    """
+    if header.path is None:
+        raise DicomError("pixel data need a file")
+    full = open_dicom(header.path, pixels=True)
+    shape = _shape(full)
+    bits, stored = full.required_integer("BitsAllocated"), full.required_integer("BitsStored")
+    stated_high = full.integer("HighBit")
+    high = stored - 1 if stated_high is None else stated_high
+    signed = full.required_integer("PixelRepresentation")
+    if bits not in (8, 16, 32) or not 1 <= stored <= bits or not stored - 1 <= high < bits or signed not in (0, 1):
+        raise full.error("BitsAllocated", f"{bits} bits, {stored} stored, high bit {high}, sign {signed}: not an image")
+    syntax = full.syntax
+    with pydicom_door(header.path, "PixelData", full.problems):
+        data = full.dataset.get("PixelData")
+    if not isinstance(data, (bytes, bytearray)) or not data:
+        raise full.error("PixelData", "is missing or empty")
+    expected = int(np.prod(shape, dtype=np.int64)) * bits // 8
+    if syntax is not None and syntax.is_encapsulated:
+        return _decoded(full, syntax, shape, claimed=expected, found=len(data))
+    # An odd number of bytes is padded with one.
+    if not expected <= len(data) <= expected + expected % 2:
+        raise full.error(
+            "PixelData",
+            f"holds {len(data)} bytes, but {shape[0]} frames of {shape[1]} x {shape[2]} pixels of {bits} bits need "
+            f"{expected}; the file is {'truncated' if len(data) < expected else 'contradictory'}",
+        )
+    kind = f"{'<' if syntax is None or syntax.is_little_endian else '>'}{'i' if signed else 'u'}{bits // 8}"
+    raw = np.frombuffer(data, dtype=kind, count=expected // (bits // 8)).reshape(shape)
+    return _without_unused_bits(raw, bits=bits, stored=stored, high=high)
+
+
+def _shape(full: Header) -> tuple[int, int, int]:
+    frames = full.integer("NumberOfFrames")
+    shape = (1 if frames is None else frames, full.required_integer("Rows"), full.required_integer("Columns"))
+    if min(shape) < 1:
+        raise full.error("Rows", f"{shape[0]} frames of {shape[1]} x {shape[2]} pixels is no image")
+    samples = full.integer("SamplesPerPixel") or 1
+    photometric = full.text("PhotometricInterpretation")
+    if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise full.error(
+            "PhotometricInterpretation", f"{photometric!r} with {samples} samples is not a grey-scale image"
+        )
+    return shape
+
+
+def _decoded(full: Header, syntax: Any, shape: tuple[int, int, int], *, claimed: int, found: int) -> NDArray[Any]:
+    if claimed > SMALL_BYTES and claimed > MOST_COMPRESSION * found:
+        raise full.error("PixelData", f"holds {found} compressed bytes and claims {claimed} pixels' bytes")
+    try:
+        with pydicom_door(full.path, "PixelData", full.problems):
+            values = np.asarray(full.dataset.pixel_array)
+    except DicomError as error:
+        raise full.error(
+            "PixelData",
+            f"compressed as {syntax.name} ({syntax}) cannot be decoded ({error.__cause__}); "
+            "it may be damaged; otherwise decompress it first, for example with gdcmconv --raw",
+        ) from error
+    if values.size != np.prod(shape, dtype=np.int64):
+        raise full.error("PixelData", f"decodes to {values.shape}, expected {shape}")
+    return values.reshape(shape)
+
+
+def _without_unused_bits(raw: NDArray[Any], *, bits: int, stored: int, high: int) -> NDArray[Any]:
+    """Only the stored bits, sign extended: others may hold an overlay (DICOM before 2004)."""
+    if stored == bits:
+        return raw
+    native = raw.astype(raw.dtype.newbyteorder("="))
+    return (native << (bits - 1 - high)) >> (bits - stored)
+
+
+def rescale(header: Header, *, required: bool) -> tuple[float, float]:
+    """RescaleSlope and RescaleIntercept of a file (or of the item of a functional group).
+
+    Parameters
+    ----------
+    header : Header
+        Where they stand.
+    required : bool
+        Whether a missing slope or intercept is an error; else 1 and 0.
+
+    Raises
+    ------
+    DicomError
+        If they are required and missing, the slope is zero, or a ModalityLUTSequence stands in their place.
+    """
+    if header.items("ModalityLUTSequence"):
+        raise header.error("ModalityLUTSequence", "values by a look-up table are not read; export with RescaleSlope")
+    slope, intercept = header.number("RescaleSlope"), header.number("RescaleIntercept")
+    if required and (slope is None or intercept is None):
+        raise header.error("RescaleSlope" if slope is None else "RescaleIntercept", "is missing")
+    slope = 1.0 if slope is None else slope
+    if slope == 0:
+        raise header.error("RescaleSlope", "is 0: all values would be lost")
+    return slope, intercept or 0.0
+
+
+def is_lossy(header: Header) -> bool:
+    """Whether the file says that it was once compressed with loss."""
+    return header.text("LossyImageCompression") == "01"
+
+
+def file_of(header: Header) -> Path:
+    """Path of the file; DicomError if it was made in memory."""
+    if header.path is None:
+        raise DicomError("this data set was not read from a file")
+    return header.path

@@ -1,0 +1,337 @@
+"""What is in a folder: DICOM files found by content, grouped to series, sorted by what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hepatica.errors import AmbiguousSeriesError, DicomError, HepaticaError, InputError
+from hepatica.io.dicom import geometry
+from hepatica.io.dicom.series import Series, SeriesKind
+from hepatica.io.dicom.tags import Header, open_dicom
+
+_KINDS = {
+    "1.2.840.10008.5.1.4.1.1.2": SeriesKind.CT,
+    "1.2.840.10008.5.1.4.1.1.2.1": SeriesKind.CT,
+    "1.2.840.10008.5.1.4.1.1.2.2": SeriesKind.CT,
+    "1.2.840.10008.5.1.4.1.1.128": SeriesKind.PET,
+    "1.2.840.10008.5.1.4.1.1.128.1": SeriesKind.PET,
+    "1.2.840.10008.5.1.4.1.1.130": SeriesKind.PET,
+    "1.2.840.10008.5.1.4.1.1.20": SeriesKind.NM_RECON,
+    "1.2.840.10008.5.1.4.1.1.4": SeriesKind.MR,
+    "1.2.840.10008.5.1.4.1.1.4.1": SeriesKind.MR,
+    "1.2.840.10008.5.1.4.1.1.481.2": SeriesKind.RTDOSE,
+    "1.2.840.10008.5.1.4.1.1.481.3": SeriesKind.RTSTRUCT,
+    "1.2.840.10008.5.1.4.1.1.66.4": SeriesKind.SEG,
+}
+
+_MODALITIES = {
+    "CT": SeriesKind.CT,
+    "PT": SeriesKind.PET,
+    "NM": SeriesKind.NM_RECON,
+    "MR": SeriesKind.MR,
+    "RTSTRUCT": SeriesKind.RTSTRUCT,
+    "RTDOSE": SeriesKind.RTDOSE,
+    "SEG": SeriesKind.SEG,
+}
+
+_STACKED = (SeriesKind.CT, SeriesKind.PET, SeriesKind.MR)
+
+_VOLUME_KEYWORDS = (
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "FrameReferenceTime",
+    "TriggerTime",
+    "ConvolutionKernel",
+    "EchoNumbers",
+    "AcquisitionTime",
+    "ImageType",
+)
+"""What tells two volumes in one series apart, tried in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that is not used, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """The series found under a path; iterates over them.
+
+    Attributes
+    ----------
+    path : Path
+        What was scanned.
+    series : tuple of Series
+        CT, PET, NM, MR, structures, doses, others.
+    skipped : tuple of Skipped
+        Files that are not used.
+    warnings : tuple of str
+        What looks wrong.
+    """
+
+    path: Path
+    series: tuple[Series, ...]
+    skipped: tuple[Skipped, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Series]:
+        return iter(self.series)
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def __getitem__(self, index: int) -> Series:
+        return self.series[index]
+
+    def of_kind(self, *kinds: SeriesKind) -> list[Series]:
+        """Series of these kinds."""
+        return [series for series in self.series if series.kind in kinds]
+
+    def choose(self, what: str, kinds: Sequence[SeriesKind], uid: str | None = None) -> Series:
+        """The one series that fits.
+
+        Parameters
+        ----------
+        what : str
+            What it is wanted for, for the message ("ct", "activity").
+        kinds : sequence of SeriesKind
+            Kinds that fit; empty for any.
+        uid : str or None
+            SeriesInstanceUID, or the key that a list of candidates shows.
+
+        Raises
+        ------
+        DicomError
+            If none fits; what was found is listed.
+        AmbiguousSeriesError
+            If several fit; they are listed.
+        """
+        fitting = [s for s in self.series if (not kinds or s.kind in kinds) and (uid is None or uid in (s.uid, s.key))]
+        if len(fitting) == 1:
+            return fitting[0]
+        wanted = f" with the UID {uid}" if uid else ""
+        if fitting:
+            raise AmbiguousSeriesError(
+                f"{self.path}: {len(fitting)} series{wanted} can be the {what}; choose one with --series UID, "
+                f"or name its folder:\n{_listed(fitting)}"
+            )
+        names = " or ".join(kind.value for kind in kinds) or "series"
+        found = f"; found:\n{_listed(self.series)}" if self.series else "; no DICOM series was found"
+        skipped = (
+            f"\n{len(self.skipped)} files were skipped, the first: {self.skipped[0].path}: {self.skipped[0].reason}"
+        )
+        raise DicomError(f"{self.path}: no {names}{wanted} for the {what}{found}{skipped if self.skipped else ''}")
+
+
+def scan(path: Path | str, *, several_patients: bool = False) -> Scan:
+    """Find the DICOM series under a path.
+
+    Parameters
+    ----------
+    path : Path
+        A file or a folder, searched to any depth. Files are recognised by content; hidden ones are passed over.
+    several_patients : bool
+        Do not raise if the files belong to several patients (a warning instead).
+
+    Raises
+    ------
+    InputError
+        If the path does not exist.
+    DicomError
+        If files belong to different patients; both are named.
+    """
+    path = Path(path)
+    headers, skipped, damaged = _read_headers(path)
+    warnings = _check_patients(headers, path, several_patients)
+    series: list[Series] = []
+    groups: dict[tuple[str, str], list[Header]] = {}
+    for header in headers:
+        groups.setdefault((_series_uid(header), header.text("SOPClassUID")), []).append(header)
+    for (uid, _), members in groups.items():
+        try:
+            parts = _parts(members)
+        except HepaticaError as error:
+            skipped += [Skipped(header.path or path, str(error)) for header in members]
+            warnings.append(f"series {uid}: {error}")
+            continue
+        hurt = tuple(file for file, of in damaged.items() if of == uid)
+        series += [
+            Series(kind, what, uid, part, tuple(files), hurt if kind is not SeriesKind.CT_LOCALIZER else ())
+            for kind, what, part, files in parts
+        ]
+    order = list(SeriesKind)
+    series.sort(key=lambda s: (order.index(s.kind), s.date, s.uid, s.part))
+    return Scan(path, tuple(series), tuple(skipped), tuple(warnings))
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise InputError(f"{path}: no such file or folder")
+    return sorted(
+        file
+        for file in path.rglob("*")
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
+
+
+def _read_headers(path: Path) -> tuple[list[Header], list[Skipped], dict[Path, str]]:
+    """Headers, files not used, and damaged files with the UID of their series as far as it could be read."""
+    headers: list[Header] = []
+    skipped: list[Skipped] = []
+    damaged: dict[Path, str] = {}
+    seen: dict[str, Header] = {}
+    for file in _files(path):
+        try:
+            header = open_dicom(file)
+            if not _series_uid(header):
+                skipped.append(Skipped(file, _why_no_series(header)))
+                continue
+            _class_of(header)
+            if (copy_of := seen.get(header.text("SOPInstanceUID"))) and _same_bytes(copy_of.path, file):
+                skipped.append(Skipped(file, f"is a copy of {copy_of.path}"))
+                continue
+            if header.text("SOPInstanceUID"):
+                seen[header.text("SOPInstanceUID")] = header
+            headers.append(header)
+        except HepaticaError as error:
+            skipped.append(Skipped(file, str(error).removeprefix(f"{file}: ")))
+            if uid := _series_of_damaged(file):
+                damaged[file] = uid
+    return headers, skipped, damaged
+
+
+def _series_uid(header: Header) -> str:
+    """SeriesInstanceUID; where an anonymiser emptied it, what else tells series apart; empty for what is no image."""
+    if uid := header.text("SeriesInstanceUID"):
+        return uid
+    if not header.text("Modality") or "Rows" not in header:
+        return ""
+    folder = str(header.path.parent) if header.path else ""
+    told = [header.text(k) for k in ("Modality", "FrameOfReferenceUID", "SeriesNumber", "SeriesDescription")]
+    return "without-uid/" + "/".join([folder, *told])
+
+
+def _why_no_series(header: Header) -> str:
+    if "DirectoryRecordSequence" in header:
+        return "is a DICOMDIR"
+    return "has no SeriesInstanceUID: cut short, or not an image"
+
+
+def _same_bytes(a: Path | None, b: Path) -> bool:
+    return a is not None and a.stat().st_size == b.stat().st_size and a.read_bytes() == b.read_bytes()
+
+
+def _series_of_damaged(file: Path) -> str:
+    """SeriesInstanceUID of a damaged file; empty if it cannot be read either."""
+    try:
+        return open_dicom(file, check_length=False).text("SeriesInstanceUID")
+    except HepaticaError:
+        return ""
+
+
+def _check_patients(headers: Sequence[Header], path: Path, several: bool) -> list[str]:
+    """Warnings; DicomError if two patients are mixed. An empty ID or name (anonymised) fits any."""
+    known: list[tuple[str, str, Path | None]] = []
+    blank = False
+    for header in headers:
+        number, name = header.text("PatientID"), header.text("PatientName").upper().rstrip("^ ")
+        if not number and not name:
+            blank = True
+        elif not any(number == other and name == other_name for other, other_name, _ in known):
+            known.append((number, name, header.path))
+    first = known[0] if known else ("", "", None)
+    for number, name, file in known[1:]:
+        if (number and first[0] and number != first[0]) or (name and first[1] and name != first[1]):
+            message = (
+                f"{path}: two patients are mixed: {first[1] or '(no name)'} (ID {first[0] or 'none'}, for example "
+                f"{first[2]}) and {name or '(no name)'} (ID {number or 'none'}, for example {file})"
+            )
+            if several:
+                return [message]
+            raise DicomError(f"{message}; name the folder of one patient")
+    if blank and known:
+        return [f"some files name no patient, others {first[1] or first[0]}: check that they belong together"]
+    return []
+
+
+def _class_of(header: Header) -> tuple[SeriesKind, str]:
+    """Kind and words for one file."""
+    from pydicom.uid import UID
+
+    sop_class, modality = header.text("SOPClassUID"), header.text("Modality")
+    kind = _KINDS.get(sop_class) or (_MODALITIES.get(modality) if not sop_class else None) or SeriesKind.OTHER
+    image_type = [word.upper() for word in header.texts("ImageType")]
+    if kind is SeriesKind.OTHER:
+        return kind, UID(sop_class).name if sop_class else f"modality {modality or 'not stated'}"
+    if kind is SeriesKind.NM_RECON:
+        third = image_type[2] if len(image_type) > 2 else ""
+        if third in ("RECON TOMO", "RECON GATED TOMO"):
+            return kind, ""
+        if "TOMO" in third:
+            return SeriesKind.NM_PROJECTIONS, third
+        return SeriesKind.NM_PLANAR, third
+    single = "PerFrameFunctionalGroupsSequence" not in header
+    if kind is SeriesKind.CT and {"LOCALIZER", "SCOUT"} & set(image_type):
+        return SeriesKind.CT_LOCALIZER, ""
+    if kind in _STACKED and single and not geometry.has_plane(header):
+        return SeriesKind.OTHER, f"{kind.value} without a place in the patient (dose report or screen save)"
+    return kind, ""
+
+
+def _parts(headers: Sequence[Header]) -> list[tuple[SeriesKind, str, str, list[Header]]]:
+    """Kind, words, part and files of every volume among the files of one series."""
+    by_kind: dict[tuple[SeriesKind, str], list[Header]] = {}
+    for header in headers:
+        by_kind.setdefault(_class_of(header), []).append(header)
+    parts: list[tuple[SeriesKind, str, str, list[Header]]] = []
+    for (kind, what), members in by_kind.items():
+        if kind in _STACKED and len(members) > 1 and "PerFrameFunctionalGroupsSequence" not in members[0]:
+            volumes = [part for group in geometry.alike(members) for part in _volumes(group)]
+        elif kind in (
+            SeriesKind.RTSTRUCT,
+            SeriesKind.SEG,
+            SeriesKind.RTDOSE,
+            SeriesKind.NM_RECON,
+            SeriesKind.NM_PLANAR,
+        ):
+            # One object per file, whatever series they share.
+            volumes = [(f"file {member.path.name if member.path else ''}", [member]) for member in members]
+        else:
+            volumes = [("", list(members))]
+        for number, (how, files) in enumerate(volumes, start=1):
+            part = f"part {number}: {how or 'another orientation, spacing or size'}" if len(volumes) > 1 else ""
+            parts.append((kind, what, part, files))
+    return parts
+
+
+def _volumes(group: list[Header]) -> list[tuple[str, list[Header]]]:
+    """The volumes among parallel images, told apart by the first attribute that leaves no position twice.
+
+    Where none does, the group stays whole and its reader refuses it, naming the files.
+    """
+    if not geometry.positions_repeat(group):
+        return [("", group)]
+    for keyword in _VOLUME_KEYWORDS:
+        by_value: dict[str, list[Header]] = {}
+        for header in group:
+            by_value.setdefault(header.text(keyword), []).append(header)
+        sizes = [len(files) for files in by_value.values()]
+        if len(sizes) > 1 and min(sizes) > 1 and not any(map(geometry.positions_repeat, by_value.values())):
+            return [(f"{keyword} {value or 'empty'}", files) for value, files in sorted(by_value.items())]
+    return [("", group)]
+
+
+def _listed(series: Sequence[Series]) -> str:
+    return "\n".join(
+        f"  {s.kind.value}: {s.description or '(no description)'}, {s.images} images, {s.date or 'no date'}"
+        f"{', ' + s.part if s.part else ''}, --series {s.key}"
+        for s in series
+    )

@@ -1,0 +1,285 @@
+"""NIfTI and MetaImage through SimpleITK. These files hold no unit and no time: the caller states them.
+
+SimpleITK gives LPS whatever the file's own convention (NIfTI's RAS is turned), as `Grid` wants it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hepatica.core import Grid, InputFile, Kind, Volume
+from hepatica.core.units import unit_factor
+from hepatica.errors import GeometryError, InputError, OutputError, UnitError
+from hepatica.io.files import atomic_output
+from hepatica.io.image import NOTHING_STATED, Acquisition, Image, Stated, is_activity
+
+SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd")
+"""Formats that are read, by suffix; .mhd has its voxels in a second file and is not written."""
+
+DEFLATE_LIMIT = 1032
+"""Most that gzip can compress (RFC 1951); a file that claims more voxels than that is refused before allocation."""
+
+_TARGETS: tuple[tuple[Kind, str], ...] = (
+    (Kind.ACTIVITY_CONCENTRATION, "Bq/mL"),
+    (Kind.ACTIVITY, "Bq"),
+    (Kind.DECAYS, "Bq s"),
+    (Kind.DENSITY, "g/mL"),
+    (Kind.DOSE, "Gy"),
+)
+
+_WORDS = {
+    "hu": Kind.HU,
+    "counts": Kind.COUNTS,
+    "count": Kind.COUNTS,
+    "cps": Kind.COUNT_RATE,
+    "label": Kind.LABEL,
+    "labels": Kind.LABEL,
+    "fraction": Kind.FRACTION,
+    "decays": Kind.DECAYS,
+    "unknown": Kind.UNKNOWN,
+}
+
+_NIFTI_SAME_MM = 0.1
+"""Two descriptions of place in one NIfTI file may differ by this much: they hold single-precision numbers."""
+
+
+def is_itk_file(path: Path) -> bool:
+    """Whether the name says NIfTI, MetaImage or NRRD."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def voxel_unit(text: str) -> tuple[Kind, float]:
+    """What a voxel holds, and the factor to hepatica's unit of that kind.
+
+    >>> voxel_unit("MBq h")
+    (<Kind.DECAYS: ('time-integrated activity per voxel', 'Bq s', True)>, 3600000000.0)
+
+    Raises
+    ------
+    UnitError
+        If the unit is unknown.
+    """
+    if (kind := _WORDS.get(text.strip().lower())) is not None:
+        return kind, 1.0
+    for kind, unit in _TARGETS:
+        try:
+            return kind, unit_factor(text, unit, "voxel unit")
+        except UnitError:
+            continue
+    known = ", ".join([unit for _, unit in _TARGETS] + sorted({"HU", "counts", "cps", "label", "fraction"}))
+    raise UnitError(f"voxel unit {text!r} is not known; expected one like {known}")
+
+
+def read_itk_image(path: Path, *, role: str = "image", stated: Stated = NOTHING_STATED) -> Image:
+    """NIfTI, MetaImage or NRRD file with the unit and the time that the user states.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is not one scalar volume.
+    GeometryError
+        If it does not say where its voxels are, or its axes are not perpendicular.
+    UnitError
+        If no unit was stated, it is unknown, or a voxel is NaN or infinite.
+    """
+    if stated.unit is None:
+        raise UnitError(
+            f"{path}: the file does not say what a voxel holds; state its unit ('Bq/mL', 'MBq h', 'counts', 'HU', ...)"
+        )
+    kind, factor = voxel_unit(stated.unit)
+    volume, warnings = read_itk(path, kind, factor=factor)
+    volume.require_finite()
+    volume = Volume(volume.grid, volume.values, kind, stated.time, path.name)
+    missing = ["which nuclide it is"] if is_activity(kind) and stated.nuclide is None else []
+    if kind in (Kind.ACTIVITY, Kind.ACTIVITY_CONCENTRATION, Kind.COUNTS, Kind.COUNT_RATE) and stated.time is None:
+        missing.append("the instant that the values refer to")
+    facts = Acquisition(
+        description=path.name,
+        unit_in_file="",
+        nuclide=stated.nuclide,
+        time_rule="stated by the user" if stated.time else "",
+    )
+    return Image(volume, None, facts, InputFile.of(role, path), tuple(warnings), tuple(missing))
+
+
+def read_itk(path: Path | str, kind: Kind, *, factor: float = 1.0, name: str = "") -> tuple[Volume, list[str]]:
+    """Volume from a NIfTI, MetaImage or NRRD file, with warnings.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kind : Kind
+        What the values are after multiplication by `factor`; labels stay integers.
+    factor : float
+        From the file's unit to that of `kind`.
+    name : str
+        Name of the volume; the file's if empty.
+    """
+    import SimpleITK as sitk  # noqa: N813
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    with _itk_door(path):
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(path))
+        reader.ReadImageInformation()
+        warnings = _check_information(reader, path)
+        image = reader.Execute()
+        stored = sitk.GetArrayFromImage(image)
+    if stored.ndim == 4:
+        stored = stored[0]
+    grid = _grid(reader, path)
+    values = stored.transpose(2, 1, 0)
+    if kind is Kind.LABEL:
+        values = _labels(values, path)
+    elif factor != 1.0 or values.dtype not in (np.float32, np.float64):
+        dtype = np.float64 if values.dtype.itemsize > 2 and values.dtype != np.float32 else np.float32
+        values = values.astype(dtype) * dtype(factor)
+    return Volume(grid, values, kind, name=name or path.name), warnings
+
+
+def write_itk(volume: Volume, path: Path | str) -> Path:
+    """Write a volume as .nii, .nii.gz, .mha or .nrrd; whole or not at all. Unit and time are not in the file.
+
+    Raises
+    ------
+    OutputError
+        If the suffix is another one, or the file cannot be written.
+    """
+    import SimpleITK as sitk  # noqa: N813
+
+    path = Path(path)
+    if not is_itk_file(path) or path.name.lower().endswith(".mhd"):
+        raise OutputError(f"{path}: the name must end in {', '.join(s for s in SUFFIXES if s != '.mhd')}")
+    values = volume.values
+    if values.dtype == np.bool_:
+        values = values.astype(np.uint8)
+    if values.dtype == np.int64:
+        values = values.astype(np.int32)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(values.transpose(2, 1, 0)))
+    image.SetSpacing(volume.grid.spacing_mm)
+    image.SetOrigin(volume.grid.origin_mm.tolist())
+    image.SetDirection(volume.grid.direction.ravel().tolist())
+    with atomic_output(path) as temporary:
+        try:
+            sitk.WriteImage(image, str(temporary), useCompression=not path.name.lower().endswith(".nii"))
+        except RuntimeError as error:
+            raise OutputError(f"{path}: cannot be written ({_reason(error)})") from error
+    return path
+
+
+@contextmanager
+def _itk_door(path: Path) -> Iterator[None]:
+    """Turn what ITK raises into InputError and keep its C++ warnings off the screen."""
+    import SimpleITK as sitk  # noqa: N813
+
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    except (RuntimeError, MemoryError, OverflowError) as error:
+        reason = _reason(error)
+        if "orthonormal" in reason.lower():
+            raise GeometryError(f"{path}: its axes are not perpendicular (shear); resample the image first") from error
+        raise InputError(f"{path}: cannot be read ({reason})") from error
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+def _check_information(reader: Any, path: Path) -> list[str]:
+    """Refuse what is not one scalar volume with a place, before its voxels are read; warnings otherwise."""
+    size = reader.GetSize()
+    if len(size) not in (3, 4) or (len(size) == 4 and size[3] != 1):
+        raise InputError(f"{path}: has {len(size)} dimensions {tuple(size)}; one volume is needed")
+    if reader.GetNumberOfComponents() != 1:
+        raise InputError(f"{path}: has {reader.GetNumberOfComponents()} values per voxel; one is needed")
+    voxels = int(np.prod(np.asarray(size, dtype=object)))
+    if path.suffix.lower() != ".mhd" and voxels > DEFLATE_LIMIT * path.stat().st_size:
+        raise InputError(f"{path}: claims {voxels} voxels in {path.stat().st_size} bytes; it is damaged")
+    keys = set(reader.GetMetaDataKeys())
+    if {"qform_code", "sform_code"} <= keys:
+        return _check_nifti(reader, path)
+    return []
+
+
+def _check_nifti(reader: Any, path: Path) -> list[str]:
+    """A NIfTI file may state its place twice (qform, sform), which must agree, or not at all, which is refused."""
+    codes = {name: reader.GetMetaData(f"{name}_code").strip() for name in ("qform", "sform")}
+    if set(codes.values()) == {"0"}:
+        raise GeometryError(
+            f"{path}: qform_code and sform_code are 0: the file does not say where left, front and head are; set one"
+        )
+    warnings = []
+    if reader.GetMetaData("xyzt_units").strip() in ("0", ""):
+        warnings.append("the file does not state its unit of length: millimetres are assumed")
+    if "0" not in codes.values():
+        q, s = _qform(reader), _sform(reader)
+        far = np.array([*(n - 1 for n in reader.GetSize()[:3]), 1.0])
+        if max(np.abs((q - s) @ far).max(), np.abs((q - s)[:, 3]).max()) > _NIFTI_SAME_MM:
+            raise GeometryError(
+                f"{path}: qform and sform place the image differently; keep the right one, code of the other 0"
+            )
+    return warnings
+
+
+def _number(reader: Any, key: str) -> float:
+    return float(reader.GetMetaData(key))
+
+
+def _sform(reader: Any) -> Any:
+    rows = [[float(x) for x in reader.GetMetaData(f"srow_{axis}").split()] for axis in "xyz"]
+    return np.array([*rows, [0, 0, 0, 1]])
+
+
+def _qform(reader: Any) -> Any:
+    """Affine of the quaternion, RAS (the NIfTI-1 standard's METHOD 2)."""
+    b, c, d = (_number(reader, f"quatern_{x}") for x in "bcd")
+    a = np.sqrt(max(0.0, 1 - b * b - c * c - d * d))
+    turn = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - c * c - b * b],
+        ]
+    )
+    spacing = np.array([_number(reader, f"pixdim[{n}]") for n in (1, 2, 3)])
+    spacing[2] *= -1 if _number(reader, "pixdim[0]") < 0 else 1
+    affine = np.eye(4)
+    affine[:3, :3] = turn * spacing
+    affine[:3, 3] = [_number(reader, f"qoffset_{x}") for x in "xyz"]
+    return affine
+
+
+def _grid(reader: Any, path: Path) -> Grid:
+    dimension = reader.GetDimension()
+    direction = np.reshape(reader.GetDirection(), (dimension, dimension))[:3, :3]
+    affine = np.eye(4)
+    affine[:3, :3] = direction * np.asarray(reader.GetSpacing()[:3])
+    affine[:3, 3] = reader.GetOrigin()[:3]
+    i, j, k = (int(n) for n in reader.GetSize()[:3])
+    try:
+        return Grid((i, j, k), affine)
+    except GeometryError as error:
+        raise GeometryError(f"{path}: {error}") from error
+
+
+def _labels(values: Any, path: Path) -> Any:
+    if np.issubdtype(values.dtype, np.integer):
+        return values
+    whole = np.rint(values)
+    if not np.isfinite(values).all() or not np.array_equal(whole, values) or np.abs(whole).max() > 2**31 - 1:
+        raise UnitError(f"{path}: labels must be whole numbers")
+    return whole.astype(np.int32)
+
+
+def _reason(error: BaseException) -> str:
+    """Last line of ITK's many."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__
