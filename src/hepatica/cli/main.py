@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from hepatica.cli.agents import agents
 from hepatica.cli.inspect import inspect
+from hepatica.cli.nuclides import nuclides
 from hepatica.errors import HepaticaError
 from hepatica.version import __version__
 
@@ -37,6 +39,8 @@ def main(
 
 
 app.command()(inspect)
+app.command()(nuclides)
+app.command()(agents)
 
 
 def run() -> None:

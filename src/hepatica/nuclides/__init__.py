@@ -4,6 +4,8 @@
 64.05
 """
 
+from hepatica.nuclides.agents import AGENT_NAMES, Agent, DoseLimit, Fact, agent, spheres_per_mg
+from hepatica.nuclides.generator import Generator, generator
 from hepatica.nuclides.nuclide import (
     MEV_TO_J,
     NUCLIDE_NAMES,
@@ -17,13 +19,21 @@ from hepatica.nuclides.nuclide import (
 )
 
 __all__ = [
+    "AGENT_NAMES",
     "MEV_TO_J",
     "NUCLIDE_NAMES",
+    "Agent",
     "BetaBranch",
     "DoseConvention",
+    "DoseLimit",
+    "Fact",
+    "Generator",
     "ImagingMode",
     "Line",
     "Nuclide",
     "RangeFact",
+    "agent",
+    "generator",
     "nuclide",
+    "spheres_per_mg",
 ]

@@ -60,8 +60,9 @@ def comparison_row(n: Nuclide, reference: Nuclide, convention: str) -> dict[str,
     """One row of the comparison."""
     used, used_reference = _convention(n, convention), _convention(reference, convention)
     constant = n.dose_constant_j_per_gbq(used)
-    main = max(n.betas, key=lambda b: b.yield_per_decay) if n.beta_energy_mev > 1e-3 else None
-    ranges = {q: n.range_mm(q) for q in ("mean", "max", "x90")}
+    # The largest endpoint that at least 1 % of the decays have: what the literature calls the maximum.
+    main = max((b for b in n.betas if b.yield_per_decay > 0.01), key=lambda b: b.endpoint_kev, default=None)
+    ranges = {q: n.range_mm(q) for q in ("mean", "max", "csda_endpoint", "x90")}
     photons = sorted((p for p in n.photons if p.kind == "gamma"), key=lambda p: -p.yield_per_decay)
     return {
         "name": n.name,
@@ -74,6 +75,7 @@ def comparison_row(n: Nuclide, reference: Nuclide, convention: str) -> dict[str,
         "beta_endpoint_mev": main.endpoint_kev / 1e3 if main else None,
         "range_mean_mm": ranges["mean"].value_mm if ranges["mean"] else None,
         "range_max_mm": ranges["max"].value_mm if ranges["max"] else None,
+        "range_csda_mm": ranges["csda_endpoint"].value_mm if ranges["csda_endpoint"] else None,
         "range_x90_mm": ranges["x90"].value_mm if ranges["x90"] else None,
         "main_gamma_kev": photons[0].energy_kev if photons else None,
         "main_gamma_yield": photons[0].yield_per_decay if photons else None,

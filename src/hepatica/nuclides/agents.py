@@ -1,0 +1,328 @@
+"""Agents: what carries a nuclide into the hepatic artery, each fact with its source and how well it is known."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from hepatica.errors import UnknownNameError
+from hepatica.nuclides import read
+from hepatica.nuclides.nuclide import Nuclide, nuclide
+
+FactValue = float | str | tuple[float, ...] | None
+
+_UNITS = {
+    "_um": "um",
+    "_g_ml": "g/mL",
+    "_mbq_mg": "MBq/mg",
+    "_per_cm_gbq": "GBq/cm",
+    "_gbq": "GBq",
+    "_bq": "Bq",
+    "_ml": "mL",
+    "_mg": "mg",
+    "_percent_48h": "% in 48 h",
+    "_percent": "%",
+    "_h": "h",
+}
+_COUNTS = {"spheres_per_mg": "1/mg", "spheres_per_gbq": "1/GBq", "spheres_per_treatment": "", "vials_gbq": "GBq"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A value with its source.
+
+    Attributes
+    ----------
+    value : float, str, tuple of float or None
+        None where there is none (see `confidence`); a pair of numbers is a range, unless the name is plural.
+    unit : str
+        Empty for text.
+    source : str
+        Where it was read, or why it is not there.
+    confidence : str
+        "found" (read at the source), "knowledge-high", "-medium", "-low" (general knowledge of the field), "computed",
+        "not found" or "not applicable" (a liquid has no spheres).
+    """
+
+    value: FactValue
+    unit: str
+    source: str
+    confidence: str
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return self.confidence
+        if isinstance(self.value, tuple):
+            separator = "–" if len(self.value) == 2 else ", "
+            text = separator.join(_plain(number) for number in self.value)
+        else:
+            text = _plain(self.value) if isinstance(self.value, float) else self.value
+        return f"{text} {self.unit}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class DoseLimit:
+    """A dose that a mean should reach or not pass.
+
+    Attributes
+    ----------
+    structure : str
+        "tumour", "normal_liver" (whole liver less tumours), "perfused", "perfused_normal", "lung" or "marrow".
+    comparison : str
+        ">=" for a goal, "<=" for a limit.
+    dose_gy : float
+        Mean absorbed dose, Gy.
+    condition : str
+        When it holds; a reader chooses among limits of one structure by it.
+    source, confidence : str
+        As in `Fact`.
+    """
+
+    structure: str
+    comparison: str
+    dose_gy: float
+    condition: str
+    source: str
+    confidence: str
+
+    def is_met(self, dose_gy: float) -> bool:
+        """Whether a mean dose in Gy meets the limit or goal."""
+        return dose_gy >= self.dose_gy if self.comparison == ">=" else dose_gy <= self.dose_gy
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A product or preparation that carries a nuclide.
+
+    Attributes
+    ----------
+    name : str
+        "glass", "ho166-plla", "maa".
+    product : str
+        Trade name or usual name.
+    nuclide_name : str
+        "Y-90".
+    form : str
+        "microspheres", "lipiodol", "gel complex", "albumin aggregates".
+    purpose : str
+        "therapy", "scout" or "surrogate".
+    status : str
+        "approved" (somewhere: the fact "approval" says where and for what), "investigational", "pre-clinical" or
+        "withdrawn".
+    prescription : str
+        Id of the rule that sets the activity: "glass-single-compartment", "resin-bsa or partition",
+        "ho166-whole-liver", "fixed-activity", "activity-per-diameter", "organ-limit" or "none" (no rule known).
+    imaging : tuple of str
+        Modes that show where it is; the nuclide says how.
+    facts : mapping of str to Fact
+        Everything else: sphere size, density, activity per sphere, vials, calibration, approval and more.
+    limits : tuple of DoseLimit
+        Goals and limits of absorbed dose.
+    """
+
+    name: str
+    product: str
+    nuclide_name: str
+    form: str
+    purpose: str
+    status: str
+    prescription: str
+    imaging: tuple[str, ...]
+    facts: Mapping[str, Fact]
+    limits: tuple[DoseLimit, ...]
+
+    @property
+    def nuclide(self) -> Nuclide:
+        """The nuclide it carries."""
+        return nuclide(self.nuclide_name)
+
+    def fact(self, name: str) -> Fact:
+        """Fact by name.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing was ever looked up under that name; the message lists what was.
+        """
+        if name not in self.facts:
+            raise UnknownNameError(f"fact of {self.name}", name, self.facts)
+        return self.facts[name]
+
+    def limits_for(self, structure: str) -> tuple[DoseLimit, ...]:
+        """Goals and limits of one kind of structure."""
+        return tuple(limit for limit in self.limits if limit.structure == structure)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; a fact's unit stands in its name and beside its value."""
+        return {
+            "name": self.name,
+            "product": self.product,
+            "nuclide": self.nuclide_name,
+            "form": self.form,
+            "purpose": self.purpose,
+            "status": self.status,
+            "prescription": self.prescription,
+            "imaging": list(self.imaging),
+            "facts": {
+                name: {
+                    "value": list(fact.value) if isinstance(fact.value, tuple) else fact.value,
+                    "unit": fact.unit,
+                    "source": fact.source,
+                    "confidence": fact.confidence,
+                }
+                for name, fact in self.facts.items()
+            },
+            "limits": [
+                {
+                    "structure": limit.structure,
+                    "comparison": limit.comparison,
+                    "dose_gy": limit.dose_gy,
+                    "condition": limit.condition,
+                    "source": limit.source,
+                    "confidence": limit.confidence,
+                }
+                for limit in self.limits
+            ],
+        }
+
+    def _repr_html_(self) -> str:
+        from hepatica.nuclides.show import html_table
+
+        facts = [[fact_label(name), str(f), f.source, f.confidence] for name, f in self.facts.items()]
+        limits = [
+            [
+                limit.structure.replace("_", " "),
+                f"{limit.comparison} {limit.dose_gy:g} Gy",
+                limit.condition,
+                limit.source,
+            ]
+            for limit in self.limits
+        ]
+        html = f"<h4>{self.name}: {self.product}</h4>" + html_table(["fact", "value", "source", "confidence"], facts)
+        return html + (html_table(["structure", "mean dose", "condition", "source"], limits) if limits else "")
+
+    def __repr__(self) -> str:
+        return f"<Agent {self.name}: {self.product}, {self.nuclide.label} {self.form}, {self.purpose}>"
+
+
+AGENT_NAMES = (
+    "glass",
+    "resin",
+    "ho166-plla",
+    "ho166-scout",
+    "ho166-chitosan",
+    "ho166-alginate",
+    "ho166-oxine-lipiodol",
+    "i131-lipiodol",
+    "i131-hcus-plga",
+    "re188-hdd-lipiodol",
+    "re188-dedc-lipiodol",
+    "re188-sss-lipiodol",
+    "re188-hsa",
+    "sm153-microspheres",
+    "lu177-microspheres",
+    "re186-microspheres",
+    "maa",
+)
+"""Names of the agents, in the order of tables."""
+
+
+def agent(name: str) -> Agent:
+    """Agent by name, product or alias.
+
+    Parameters
+    ----------
+    name : str
+        "glass", "TheraSphere", "90Y glass"; case, hyphens and blanks do not matter.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such agent; the message lists those there are.
+
+    Examples
+    --------
+    >>> agent("theraSphere").name
+    'glass'
+    """
+    key = _key(name)
+    if key not in _aliases():
+        raise UnknownNameError("agent", name, AGENT_NAMES)
+    return _load(_aliases()[key])
+
+
+def spheres_per_mg(diameter_um: float, density_g_ml: float) -> float:
+    """Number of solid spheres in a milligram.
+
+    >>> round(spheres_per_mg(25.0, 3.3))
+    37040
+    """
+    return 1e9 / (density_g_ml * math.pi / 6 * diameter_um**3)
+
+
+def fact_label(name: str) -> str:
+    """Name of a fact for a reader: the unit stands beside the value.
+
+    >>> fact_label("vial_volume_ml")
+    'vial volume'
+    """
+    if name not in _COUNTS or name == "vials_gbq":
+        name = name.removesuffix(next((ending for ending in _UNITS if name.endswith(ending)), ""))
+    return name.replace("_", " ").replace("gbq", "GBq")
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _plain(number: float) -> str:
+    return f"{number:.6g}" if abs(number) < 1e5 else f"{number / 1e6:.4g} million"
+
+
+@functools.cache
+def _table() -> dict[str, dict[str, Any]]:
+    merged: dict[str, dict[str, Any]] = {}
+    for file in ("glass", "resin", "holmium", "iodine_rhenium", "others"):
+        merged |= read.toml_table(f"agents/{file}.toml")
+    return merged
+
+
+@functools.cache
+def _aliases() -> dict[str, str]:
+    return {
+        _key(word): name
+        for name in AGENT_NAMES
+        for word in (name, _table()[name]["product"], *_table()[name]["aliases"])
+    }
+
+
+@functools.cache
+def _load(name: str) -> Agent:
+    entry = _table()[name]
+    return Agent(
+        name=name,
+        product=entry["product"],
+        nuclide_name=entry["nuclide"],
+        form=entry["form"],
+        purpose=entry["purpose"],
+        status=entry["status"],
+        prescription=entry["prescription"],
+        imaging=tuple(entry["imaging"]),
+        facts=MappingProxyType({key: _fact(key, fact) for key, fact in entry["facts"].items()}),
+        limits=tuple(DoseLimit(**limit) for limit in entry.get("limits", ())),
+    )
+
+
+def _fact(name: str, entry: Mapping[str, Any]) -> Fact:
+    value = entry.get("value")
+    if isinstance(value, list):
+        value = tuple(float(number) for number in value)
+    if isinstance(value, str) or value is None:
+        return Fact(value, "", entry["source"], entry["confidence"])
+    unit = _COUNTS.get(name) or next((u for ending, u in _UNITS.items() if name.endswith(ending)), "")
+    return Fact(value, unit, entry["source"], entry["confidence"])
