@@ -76,9 +76,9 @@ def main() -> None:
     for mine, theirs in rows:
         print(f"convolution {mine:.2f} s, bare FFTs {theirs:.2f} s, ratio {mine / theirs:.2f}")
     print(f"median ratio {np.median([a / b for a, b in rows]):.2f} (wanted: at most 1.5)")
-    print(
-        f"peak memory above input: {peak_mib('ours', options.size):.0f} MiB, bare {peak_mib('bare', options.size):.0f} MiB"
-    )
+    mine, theirs = (peak_mib(which, options.size) for which in ("ours", "bare"))
+    mine, theirs = (peak_mib(which, options.size) for which in ("ours", "bare"))
+    print(f"peak memory above input: {mine:.0f} MiB, bare {theirs:.0f} MiB")
 
 
 if __name__ == "__main__":
