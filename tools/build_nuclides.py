@@ -17,6 +17,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -184,11 +185,16 @@ def _auger(z: int, shell: str, amount: float, holes: Any, electrons: Any) -> Non
             electrons["outer-shell Auger"].append((energy, amount * rate / scale))
 
 
-def subshell_split(shell: str, multipolarity: str | None) -> dict[str, float]:
-    """Fractions of a shell's conversion electrons by subshell; by multipolarity, else equal."""
+def subshell_split(shell: str, multipolarity: str | None, mixing: str | None) -> dict[str, float]:
+    """Fractions of a shell's conversion electrons by subshell: by multipolarity (M1 + E2 as mixed), else equal."""
     if shell == "K":
         return {"K": 1.0}
-    weights = SUBSHELLS.get((multipolarity or "").strip("([")[:2], (1 / 3, 1 / 3, 1 / 3))
+    parts = re.findall(r"[EM]\d", multipolarity or "")
+    equal = (1 / 3, 1 / 3, 1 / 3)
+    weights = SUBSHELLS.get(parts[0], equal) if parts else equal
+    if {"M1", "E2"} <= set(parts) and mixing:
+        e2 = float(mixing) ** 2 / (1 + float(mixing) ** 2)
+        weights = tuple((1 - e2) * m + e2 * e for m, e in zip(SUBSHELLS["M1"], SUBSHELLS["E2"], strict=True))
     return {f"{shell}{n + 1}": w for n, w in enumerate(weights) if w}
 
 
@@ -246,6 +252,7 @@ class Transition:
     multipolarity: str | None
     coefficients: dict[str, float]
     relative_sd: float
+    mixing: str | None = None
 
 
 def transitions(data: dict[str, Any]) -> Iterable[Transition]:
@@ -262,7 +269,8 @@ def transitions(data: dict[str, Any]) -> Iterable[Transition]:
             seen.add(key)
             y = g["gammaIntensity"] * factor
             sd = y * math.hypot((g["dGammaIntensity"] or 0) / g["gammaIntensity"], relative)
-            yield Transition(g["gammaEnergy"], g["dGammaEnergy"], y, sd, g["multipolarity"], *conversion(g))
+            kind = g["multipolarity"]
+            yield Transition(g["gammaEnergy"], g["dGammaEnergy"], y, sd, kind, *conversion(g), g["mixingRatio"])
 
 
 def conversion(g: dict[str, Any]) -> tuple[dict[str, float], float]:
@@ -308,7 +316,7 @@ def add_conversion(
     for shell, coefficient in coefficients.items():
         y = photon[0] * coefficient
         sd = y * math.hypot(photon[1] / photon[0], t.relative_sd)
-        for subshell, part in subshell_split(shell, t.multipolarity).items():
+        for subshell, part in subshell_split(shell, t.multipolarity, t.mixing).items():
             energy = t.energy_kev - binding_kev(z, subshell)
             vacancies[subshell] = (y * part, sd * part)
             out.electrons.append(
@@ -332,7 +340,8 @@ def technetium(out: Emissions) -> None:
     crossover = TC99M_TO_GROUND - feeding
     for e, y, dy in ((141, main, sd), (2, feeding / (1 + alpha[2]), feeding / alpha[2] * sd / main)):
         g, c, relative = gammas[e]
-        t = Transition(g["gammaEnergy"], g["dGammaEnergy"], y, dy, g["multipolarity"], c, relative)
+        kind = g["multipolarity"]
+        t = Transition(g["gammaEnergy"], g["dGammaEnergy"], y, dy, kind, c, relative, g["mixingRatio"])
         add_transition("Tc-99m", 43, t, out)
     g, c, relative = gammas[143]
     y = crossover / (1 + alpha[143])
