@@ -410,11 +410,13 @@ def main() -> None:
         decay = data["parentDecay"][0]
         half = decay["halfLife"][0]
         spin = decay["spins"][0]
-        label = f"{spin['spinReal']:g}{'+' if spin['parity'] > 0 else '-'}"
+        j, sign = spin["spinReal"], "+" if spin["parity"] > 0 else "-"
+        label = f"{j:.0f}{sign}" if j % 1 == 0 else f"{2 * j:.0f}/2{sign}"
+        q, q_sd = (142.6836, None) if name == "Tc-99m" else (decay["valueQ"], decay["dValueQ"])
         pair, pair_sd = next((v for (n, _), v in PAIR.items() if n == name), (0.0, 0.0))
         half_life = (half["halfLifeConverted"], half["dHalfLifeConverted"])
         who = (name, data["parentAtomicNumber"], data["parentAtomicMass"])
-        nuclides.append((*who, *half_life, label, decay["valueQ"], decay["dValueQ"], captured, pair, pair_sd))
+        nuclides.append((*who, *half_life, label, q, q_sd, captured, pair, pair_sd))
         betas += [(name, *row) for row in sorted(out.betas, reverse=True)]
         electrons += [(name, *row) for row in merged(out.electrons)]
         photons += [(name, *row) for row in merged(out.photons)]

@@ -125,7 +125,7 @@ class Nuclide:
     half_life : Estimate
         In s.
     q_value_kev : float
-        Of the (first listed) decay.
+        Of the beta-minus decay; of the isomeric transition for 99mTc.
     betas : tuple of BetaBranch
         Beta-minus branches, largest endpoint first.
     electrons, photons : tuple of Line
@@ -240,9 +240,10 @@ class Nuclide:
         return next((r for r in self.ranges if r.quantity == quantity), None)
 
     def as_dict(self, convention: str = "ensdf") -> dict[str, Any]:
-        """Everything as plain values with units in the keys, for JSON."""
+        """Everything as plain values with units in the keys, for JSON; raises as `dose_constant_j_per_gbq` does."""
         from hepatica.nuclides.show import nuclide_dict
 
+        self.dose_constant_j_per_gbq(convention)
         return nuclide_dict(self, convention)
 
     def _repr_html_(self) -> str:

@@ -30,6 +30,8 @@ def test_unknown_nuclide_lists_the_known_ones(spelling: str) -> None:
 def test_unknown_convention_lists_those_of_the_nuclide() -> None:
     with pytest.raises(UnknownNameError, match="ensdf, ensdf-all, icrp107, label, mird"):
         nuclide("Y-90").dose_constant_j_per_gbq("clinical")
+    with pytest.raises(UnknownNameError, match="ensdf, ensdf-all"):
+        nuclide("Y-90").as_dict("clinical")
     with pytest.raises(UnknownNameError, match="clinical"):
         compare(convention="wrong")
 
@@ -69,6 +71,15 @@ def test_comparison_uses_a_convention_where_it_exists_and_says_so() -> None:
     assert rows["Y-90"]["gbq_per_gbq_of_y90"] == 1.0
     assert rows["Tc-99m"]["gbq_per_gbq_of_y90"] is None
     assert "<table>" in compare()._repr_html_()
+
+
+def test_spins_are_written_as_fractions() -> None:
+    assert [nuclide(name).spin_parity for name in ("Y-90", "Ho-166", "Lu-177", "Tc-99m")] == [
+        "2-",
+        "0-",
+        "7/2+",
+        "1/2-",
+    ]
 
 
 def test_every_table_has_a_row_in_sources() -> None:
