@@ -17,6 +17,7 @@ from hepatica.core.units import unit_factor
 from hepatica.errors import GeometryError, InputError, OutputError, UnitError
 from hepatica.io.files import atomic_output
 from hepatica.io.image import NOTHING_STATED, Acquisition, Image, Stated, is_activity
+from hepatica.io.nifti import check_nifti
 
 SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd")
 """Formats that are read, by suffix; .mhd has its voxels in a second file and is not written."""
@@ -43,9 +44,6 @@ _WORDS = {
     "decays": Kind.DECAYS,
     "unknown": Kind.UNKNOWN,
 }
-
-_NIFTI_SAME_MM = 0.1
-"""Two descriptions of place in one NIfTI file may differ by this much: they hold single-precision numbers."""
 
 
 def is_itk_file(path: Path) -> bool:
@@ -203,58 +201,7 @@ def _check_information(reader: Any, path: Path) -> list[str]:
     voxels = int(np.prod(np.asarray(size, dtype=object)))
     if path.suffix.lower() != ".mhd" and voxels > DEFLATE_LIMIT * path.stat().st_size:
         raise InputError(f"{path}: claims {voxels} voxels in {path.stat().st_size} bytes; it is damaged")
-    keys = set(reader.GetMetaDataKeys())
-    if {"qform_code", "sform_code"} <= keys:
-        return _check_nifti(reader, path)
-    return []
-
-
-def _check_nifti(reader: Any, path: Path) -> list[str]:
-    """A NIfTI file may state its place twice (qform, sform), which must agree, or not at all, which is refused."""
-    codes = {name: reader.GetMetaData(f"{name}_code").strip() for name in ("qform", "sform")}
-    if set(codes.values()) == {"0"}:
-        raise GeometryError(
-            f"{path}: qform_code and sform_code are 0: the file does not say where left, front and head are; set one"
-        )
-    warnings = []
-    if reader.GetMetaData("xyzt_units").strip() in ("0", ""):
-        warnings.append("the file does not state its unit of length: millimetres are assumed")
-    if "0" not in codes.values():
-        q, s = _qform(reader), _sform(reader)
-        far = np.array([*(n - 1 for n in reader.GetSize()[:3]), 1.0])
-        if max(np.abs((q - s) @ far).max(), np.abs((q - s)[:, 3]).max()) > _NIFTI_SAME_MM:
-            raise GeometryError(
-                f"{path}: qform and sform place the image differently; keep the right one, code of the other 0"
-            )
-    return warnings
-
-
-def _number(reader: Any, key: str) -> float:
-    return float(reader.GetMetaData(key))
-
-
-def _sform(reader: Any) -> Any:
-    rows = [[float(x) for x in reader.GetMetaData(f"srow_{axis}").split()] for axis in "xyz"]
-    return np.array([*rows, [0, 0, 0, 1]])
-
-
-def _qform(reader: Any) -> Any:
-    """Affine of the quaternion, RAS (the NIfTI-1 standard's METHOD 2)."""
-    b, c, d = (_number(reader, f"quatern_{x}") for x in "bcd")
-    a = np.sqrt(max(0.0, 1 - b * b - c * c - d * d))
-    turn = np.array(
-        [
-            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
-            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
-            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - c * c - b * b],
-        ]
-    )
-    spacing = np.array([_number(reader, f"pixdim[{n}]") for n in (1, 2, 3)])
-    spacing[2] *= -1 if _number(reader, "pixdim[0]") < 0 else 1
-    affine = np.eye(4)
-    affine[:3, :3] = turn * spacing
-    affine[:3, 3] = [_number(reader, f"qoffset_{x}") for x in "xyz"]
-    return affine
+    return check_nifti(path) if path.name.lower().endswith((".nii", ".nii.gz")) else []
 
 
 def _grid(reader: Any, path: Path) -> Grid:

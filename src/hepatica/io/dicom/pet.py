@@ -10,7 +10,12 @@ from hepatica.errors import DicomError, TimeError, UnitError
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.pet_time import Reference, decay_from_frame, frames_of, reference_of
-from hepatica.io.dicom.radiopharmaceutical import Radiopharmaceutical, radiopharmaceutical_of, table_half_life_s
+from hepatica.io.dicom.radiopharmaceutical import (
+    HALF_LIFE_TOLERANCE,
+    Radiopharmaceutical,
+    radiopharmaceutical_of,
+    table_half_life_s,
+)
 from hepatica.io.dicom.series import (
     Series,
     acquisition_start,
@@ -71,9 +76,9 @@ def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "ac
     agent = radiopharmaceutical_of(first, first_acquisition=_first_acquisition(ordered))
     reference = _reference(ordered, agent, stated)
     factors, notes = _unit_factors(ordered, unit, agent, reference)
-    if stated.nuclide and agent.nuclide not in (None, stated.nuclide):
+    if stated.nuclide and (found := _contradicts(agent, stated.nuclide)):
         if not stated.override_nuclide:
-            raise other_nuclide(agent.nuclide or "", stated.nuclide, str(first.path))
+            raise other_nuclide(found, stated.nuclide, str(first.path))
         replaced, more = _other_nuclide_factors(ordered, agent, reference, stated.nuclide)
         factors = [a * b for a, b in zip(factors, replaced, strict=True)]
         notes = (*notes, *more)
@@ -146,6 +151,16 @@ def missing_facts(agent: Radiopharmaceutical) -> tuple[str, ...]:
     if agent.activity_bq is None:
         missing.append("RadionuclideTotalDose: the activity administered (to compare with the image)")
     return tuple(missing)
+
+
+def _contradicts(agent: Radiopharmaceutical, wanted: str) -> str:
+    """What the header says, if it is not the nuclide wanted; by half-life where it names none. Empty if it agrees."""
+    if agent.nuclide is not None:
+        return agent.nuclide if agent.nuclide != wanted else ""
+    table_s = table_half_life_s(wanted)
+    if agent.half_life_s and table_s and abs(agent.half_life_s / table_s - 1) > HALF_LIFE_TOLERANCE:
+        return f"a half-life of {agent.half_life_s:g} s"
+    return ""
 
 
 def _first_acquisition(headers: Sequence[Header]) -> datetime | None:
@@ -222,7 +237,7 @@ def _other_nuclide_factors(
     if agent.half_life_s is None or agent.positron_fraction is None:
         raise headers[0].error(
             "RadiopharmaceuticalInformationSequence",
-            f"to put {wanted} in place of {agent.nuclide}, RadionuclideHalfLife and RadionuclidePositronFraction "
+            f"to put {wanted} in its place, RadionuclideHalfLife and RadionuclidePositronFraction "
             "that the scanner used must be in the header",
         )
     positrons = agent.positron_fraction / true.positron.value
@@ -234,9 +249,9 @@ def _other_nuclide_factors(
         for frame in frames
     ]
     note = (
-        f"the header's {agent.nuclide} is overridden by {wanted}: decay correction redone (factors {min(decay):.4f} to "
-        f"{max(decay):.4f}), positron fraction {agent.positron_fraction:g} replaced by {true.positron.value:g} "
-        f"(values times {positrons:.5g})"
+        f"the header's {agent.nuclide or 'nuclide'} is overridden by {wanted}: decay correction redone "
+        f"(factors {min(decay):.4f} to {max(decay):.4f}), positron fraction {agent.positron_fraction:g} replaced by "
+        f"{true.positron.value:g} (values times {positrons:.5g})"
     )
     return [positrons * factor for factor in decay], (note,)
 

@@ -38,6 +38,8 @@ _MODALITIES = {
 
 _STACKED = (SeriesKind.CT, SeriesKind.PET, SeriesKind.MR)
 
+_WITH_PIXELS = frozenset(SeriesKind) - {SeriesKind.RTSTRUCT, SeriesKind.OTHER}
+
 _VOLUME_KEYWORDS = (
     "AcquisitionNumber",
     "TemporalPositionIdentifier",
@@ -123,10 +125,10 @@ class Scan:
             )
         names = " or ".join(kind.value for kind in kinds) or "series"
         found = f"; found:\n{_listed(self.series)}" if self.series else "; no DICOM series was found"
-        skipped = (
-            f"\n{len(self.skipped)} files were skipped, the first: {self.skipped[0].path}: {self.skipped[0].reason}"
-        )
-        raise DicomError(f"{self.path}: no {names}{wanted} for the {what}{found}{skipped if self.skipped else ''}")
+        skipped = [
+            f"\n{len(self.skipped)} files were skipped, the first: {s.path}: {s.reason}" for s in self.skipped[:1]
+        ]
+        raise DicomError(f"{self.path}: no {names}{wanted} for the {what}{found}{''.join(skipped)}")
 
 
 def scan(path: Path | str, *, several_patients: bool = False) -> Scan:
@@ -194,7 +196,8 @@ def _read_headers(path: Path) -> tuple[list[Header], list[Skipped], dict[Path, s
             if not _series_uid(header):
                 skipped.append(Skipped(file, _why_no_series(header)))
                 continue
-            _class_of(header)
+            if _stated_kind(header) in _WITH_PIXELS and not header.has_pixels:
+                raise DicomError("the file is truncated: it ends before its pixel data", path=file)
             if (copy_of := seen.get(header.text("SOPInstanceUID"))) and _same_bytes(copy_of.path, file):
                 skipped.append(Skipped(file, f"is a copy of {copy_of.path}"))
                 continue
@@ -262,12 +265,19 @@ def _check_patients(headers: Sequence[Header], path: Path, several: bool) -> lis
     return []
 
 
+def _stated_kind(header: Header) -> SeriesKind:
+    """Kind by SOP class; by modality where an anonymiser emptied the class."""
+    if sop_class := header.text("SOPClassUID"):
+        return _KINDS.get(sop_class, SeriesKind.OTHER)
+    return _MODALITIES.get(header.text("Modality"), SeriesKind.OTHER)
+
+
 def _class_of(header: Header) -> tuple[SeriesKind, str]:
     """Kind and words for one file."""
     from pydicom.uid import UID
 
+    kind = _stated_kind(header)
     sop_class, modality = header.text("SOPClassUID"), header.text("Modality")
-    kind = _KINDS.get(sop_class) or (_MODALITIES.get(modality) if not sop_class else None) or SeriesKind.OTHER
     image_type = [word.upper() for word in header.texts("ImageType")]
     if kind is SeriesKind.OTHER:
         return kind, UID(sop_class).name if sop_class else f"modality {modality or 'not stated'}"

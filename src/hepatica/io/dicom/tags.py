@@ -65,6 +65,8 @@ class Header:
         The file, for messages.
     problems : dict
         Keys are the warnings that pydicom gave while values were read (shared between a file and its items).
+    has_pixels : bool
+        Whether pixel data follow in the file (they are not read with the header).
 
     Notes
     -----
@@ -74,6 +76,7 @@ class Header:
     dataset: Any
     path: Path | None = None
     problems: dict[str, None] = field(default_factory=dict)
+    has_pixels: bool = False
 
     def error(self, keyword: str, message: str) -> DicomError:
         """Error that names this file and the attribute."""
@@ -307,9 +310,9 @@ def open_dicom(path: Path, *, pixels: bool = False, check_length: bool = True) -
             raise DicomError("is not a DICOM file", path=path)
         stream.seek(0)
         dataset = pydicom.dcmread(stream, stop_before_pixels=not pixels, force=start[128:] != b"DICM")
-        header = Header(dataset, path, problems)
-        if not pixels:
-            left = path.stat().st_size - stream.tell()
+        # Reading stops in front of the pixel data, and the file position stays there.
+        left = 0 if pixels else path.stat().st_size - stream.tell()
+    header = Header(dataset, path, problems, has_pixels=left > 0)
     if not pixels and check_length:
         _refuse_truncated(header, left)
     return header
