@@ -77,7 +77,6 @@ def main() -> None:
         print(f"convolution {mine:.2f} s, bare FFTs {theirs:.2f} s, ratio {mine / theirs:.2f}")
     print(f"median ratio {np.median([a / b for a, b in rows]):.2f} (wanted: at most 1.5)")
     mine, theirs = (peak_mib(which, options.size) for which in ("ours", "bare"))
-    mine, theirs = (peak_mib(which, options.size) for which in ("ours", "bare"))
     print(f"peak memory above input: {mine:.0f} MiB, bare {theirs:.0f} MiB")
 
 
