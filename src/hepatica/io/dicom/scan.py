@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hepatica.errors import AmbiguousSeriesError, DicomError, HepaticaError, InputError
@@ -162,11 +162,12 @@ def scan(path: Path | str, *, several_patients: bool = False) -> Scan:
             skipped += [Skipped(header.path or path, str(error)) for header in members]
             warnings.append(f"series {uid}: {error}")
             continue
-        hurt = tuple(file for file, of in damaged.items() if of == uid)
-        series += [
-            Series(kind, what, uid, part, tuple(files), hurt if kind is not SeriesKind.CT_LOCALIZER else ())
-            for kind, what, part, files in parts
-        ]
+        series += [Series(kind, what, uid, part, tuple(files)) for kind, what, part, files in parts]
+    uids = {one.uid for one in series}
+    series = [
+        replace(one, damaged=tuple(file for file, header in damaged.items() if _belongs(header, one, uids)))
+        for one in series
+    ]
     order = list(SeriesKind)
     series.sort(key=lambda s: (order.index(s.kind), s.date, s.uid, s.part))
     return Scan(path, tuple(series), tuple(skipped), tuple(warnings))
@@ -184,17 +185,18 @@ def _files(path: Path) -> list[Path]:
     )
 
 
-def _read_headers(path: Path) -> tuple[list[Header], list[Skipped], dict[Path, str]]:
-    """Headers, files not used, and damaged files with the UID of their series as far as it could be read."""
+def _read_headers(path: Path) -> tuple[list[Header], list[Skipped], dict[Path, Header]]:
+    """Headers, files not used, and damaged files with what can still be read of them."""
     headers: list[Header] = []
     skipped: list[Skipped] = []
-    damaged: dict[Path, str] = {}
+    damaged: dict[Path, Header] = {}
     seen: dict[str, Header] = {}
     for file in _files(path):
         try:
             header = open_dicom(file)
             if not _series_uid(header):
                 skipped.append(Skipped(file, _why_no_series(header)))
+                damaged |= {file: header} if _stated_kind(header) in _WITH_PIXELS else {}
                 continue
             if _stated_kind(header) in _WITH_PIXELS and not header.has_pixels:
                 raise DicomError("the file is truncated: it ends before its pixel data", path=file)
@@ -206,8 +208,8 @@ def _read_headers(path: Path) -> tuple[list[Header], list[Skipped], dict[Path, s
             headers.append(header)
         except HepaticaError as error:
             skipped.append(Skipped(file, str(error).removeprefix(f"{file}: ")))
-            if uid := _series_of_damaged(file):
-                damaged[file] = uid
+            if (rest := _damaged_header(file)) is not None:
+                damaged[file] = rest
     return headers, skipped, damaged
 
 
@@ -232,12 +234,23 @@ def _same_bytes(a: Path | None, b: Path) -> bool:
     return a is not None and a.stat().st_size == b.stat().st_size and a.read_bytes() == b.read_bytes()
 
 
-def _series_of_damaged(file: Path) -> str:
-    """SeriesInstanceUID of a damaged file; empty if it cannot be read either."""
+def _damaged_header(file: Path) -> Header | None:
+    """What can still be read of a damaged file; None if nothing."""
     try:
-        return open_dicom(file, check_length=False).text("SeriesInstanceUID")
+        return open_dicom(file, check_length=False)
     except HepaticaError:
-        return ""
+        return None
+
+
+def _belongs(header: Header, series: Series, uids: set[str]) -> bool:
+    """Whether a damaged file is a piece of a series: by UID, or by kind and folder if it has none of the known ones."""
+    try:
+        uid, kind = header.text("SeriesInstanceUID"), _stated_kind(header)
+    except HepaticaError:
+        return False
+    if uid in uids:
+        return uid == series.uid and series.kind is not SeriesKind.CT_LOCALIZER
+    return kind is series.kind and header.path is not None and header.path.parent in {f.parent for f in series.files}
 
 
 def _check_patients(headers: Sequence[Header], path: Path, several: bool) -> list[str]:
@@ -267,7 +280,9 @@ def _check_patients(headers: Sequence[Header], path: Path, several: bool) -> lis
 
 def _stated_kind(header: Header) -> SeriesKind:
     """Kind by SOP class; by modality where an anonymiser emptied the class."""
-    if sop_class := header.text("SOPClassUID"):
+    meta = getattr(header.dataset, "file_meta", None)
+    stored = Header(meta, header.path).text("MediaStorageSOPClassUID") if meta is not None else ""
+    if sop_class := header.text("SOPClassUID") or stored:
         return _KINDS.get(sop_class, SeriesKind.OTHER)
     return _MODALITIES.get(header.text("Modality"), SeriesKind.OTHER)
 
