@@ -65,6 +65,4 @@ class DoseConstant:
 
 def dose_constant(nuclide: Nuclide, convention: str) -> DoseConstant:
     """The constant of a nuclide under a named convention; an unknown name is an error that lists the known ones."""
-    return DoseConstant(
-        nuclide.dose_constant_j_per_gbq(convention), nuclide.name, convention, nuclide.half_life_s
-    )
+    return DoseConstant(nuclide.dose_constant_j_per_gbq(convention), nuclide.name, convention, nuclide.half_life_s)

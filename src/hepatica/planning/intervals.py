@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 NORMAL_975 = 1.959963984540054
 """97.5 % point of the standard normal distribution."""
@@ -58,11 +57,3 @@ def root_sum_square(*sds: float | None) -> float | None:
     """Independent standard uncertainties together; None if one is unknown."""
     known = [sd for sd in sds if sd is not None]
     return math.hypot(*known) if len(known) == len(sds) else None
-
-
-def as_dict(interval: Interval | None) -> list[float | None] | None:
-    """For JSON."""
-    return interval.as_list() if interval else None
-
-
-__all__: list[str] = ["NORMAL_975", "Interval", "NormalPair", "as_dict", "root_sum_square"]

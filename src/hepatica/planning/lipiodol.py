@@ -110,7 +110,13 @@ def fixed_activity(
     require_positive(activity_gbq, "activity", "GBq")
     doses = organ_doses(activity_gbq, organs, constant) if organs else None
     return Prescription(
-        "fixed", source, activity_gbq, residual, constant, doses, {"fixed_activity_gbq": activity_gbq},
+        "fixed",
+        source,
+        activity_gbq,
+        residual,
+        constant,
+        doses,
+        {"fixed_activity_gbq": activity_gbq},
         (OTHER_DOSE_WARNING,),
     )
 
@@ -146,10 +152,12 @@ def organ_limited(
 
 
 def becker_uptake(
-    *, tumour_mass_kg: float, normal_mass_kg: float, lung_mass_kg: float = 1.0, effective_half_life_s: float | None = None
+    *,
+    tumour_mass_kg: float,
+    normal_mass_kg: float,
+    lung_mass_kg: float = 1.0,
+    effective_half_life_s: float | None = None,
 ) -> tuple[OrganUptake, ...]:
     """Cohort-mean 131I-lipiodol uptake (61/23/16 %) with this patient's masses: for orientation, not for a patient."""
     masses = {"tumour": tumour_mass_kg, NORMAL: normal_mass_kg, LUNGS: lung_mass_kg}
-    return tuple(
-        OrganUptake(name, BECKER_SHARES[name], mass, effective_half_life_s) for name, mass in masses.items()
-    )
+    return tuple(OrganUptake(name, BECKER_SHARES[name], mass, effective_half_life_s) for name, mass in masses.items())

@@ -403,7 +403,8 @@ def _lung_content(
             raise InputError("extrapolating truncated lungs by mass needs the CT's density")
         if options.lung_mass_kg * 1000 < own_size * 0.98:
             raise InputError(
-                f"the lungs in the image weigh {own_size / 1000:.3g} kg, more than the stated {options.lung_mass_kg:g} kg"
+                f"the lungs in the image weigh {own_size / 1000:.3g} kg, more than the stated "
+                f"{options.lung_mass_kg:g} kg"
             )
         complete = max(own_size, options.lung_mass_kg * 1000)
     content = region_sum(image, used) * complete / used_size
@@ -461,19 +462,20 @@ def grown(region: Region, margin_mm: float) -> Region:
 
 
 def moved(region: Region, shift_mm: float) -> Region:
-    """Region whose border is shifted outwards by a fraction of a voxel: coverage follows the signed distance."""
+    """Region whose border is shifted outwards by a fraction of a voxel; opposite shifts differ in volume by area times shift.
+
+    The distance to the border comes from the smoothed coverage: (coverage - 1/2) over the length of its gradient.
+    """
     from scipy import ndimage
 
     if not shift_mm:
         return region
-    inside = region.mask()
-    spacing = region.grid.spacing_mm
-    outer = ndimage.distance_transform_edt(~inside, sampling=spacing)
-    inner = ndimage.distance_transform_edt(inside, sampling=spacing)
-    step = float(min(spacing))
-    # Signed distance to the border, which lies half a voxel from the outermost centres.
-    signed = np.where(inside, inner - step / 2, -(outer - step / 2))
-    before = np.clip(signed / step + 0.5, 0, 1)
-    after = np.clip((signed + shift_mm) / step + 0.5, 0, 1)
-    coverage = np.clip(region.full() + (after - before), 0, 1).astype(np.float32)
-    return Region.from_coverage(f"{region.name} {shift_mm:+g} mm", region.grid, coverage, origin=region.origin)
+    smooth = ndimage.gaussian_filter(region.full(), 1.0)
+    gradient = np.gradient(smooth, *region.grid.spacing_mm)
+    steepness = np.sqrt(sum(g**2 for g in gradient))
+    width = float(max(region.grid.spacing_mm))
+    near = steepness > 0.02 / width
+    signed = np.where(near, (smooth - 0.5) / np.where(near, steepness, 1.0), np.where(smooth > 0.5, 1e3, -1e3))
+    coverage = np.clip((signed + shift_mm) / width + 0.5, 0, 1).astype(np.float32)
+    name = f"{region.name} {shift_mm:+g} mm"
+    return Region.from_coverage(name, region.grid, coverage, origin=region.origin)

@@ -1,4 +1,4 @@
-"""Prescriptions for microspheres: each method as its label, guideline or paper states it, with its source and constants.
+"""Prescriptions for microspheres, each as its label, guideline or paper states it, with source and constants.
 
 An administered activity is what reaches the patient. What must be in the vial at that instant is more by the share R
 that stays behind in vial and tubing: ``A_vial = A_administered / (1 - R)``. The part 1 - LSF that stays in the liver
@@ -25,7 +25,9 @@ from hepatica.planning.constants import DoseConstant
 BSA_SOURCE = "SIR-Spheres label; van Roekel, thesis, p. 30: BSA = 0.20247 H^0.725 W^0.425, A = BSA - 0.2 + VT/VL"
 LOBAR_SOURCE = "SIR-Spheres label, lobar BSA: A = (BSA - 0.2 + VT,lobe/Vlobe) x Vlobe/Vliver"
 EMPIRIC_SOURCE = "SIR-Spheres label (older), empiric: 2.0/2.5/3.0 GBq for < 25 / 25-50 / > 50 % involvement"
-LSF_REDUCTION_SOURCE = "SIR-Spheres label; van Roekel, thesis, p. 41: -20 % above 10 %, -40 % above 15 %, none above 20 %"
+LSF_REDUCTION_SOURCE = (
+    "SIR-Spheres label; van Roekel, thesis, p. 41: -20 % above 10 %, -40 % above 15 %, none above 20 %"
+)
 MIRD_SOURCE = "MIRD single compartment: A = D M / (K (1 - LSF) (1 - R)); TheraSphere label with K = 50 Gy kg/GBq"
 PARTITION_SOURCE = "Ho et al., Eur J Nucl Med 1996;23:947; Gulec et al., J Nucl Med 2006;47:1209 (K = 49.67 Gy kg/GBq)"
 RATIO_SOURCE = "Kao et al., Cardiovasc Intervent Radiol 2013, doi 10.1007/s00270-013-0783-z (activity ratios, TLSF)"
@@ -326,9 +328,7 @@ def partition(
     else:
         administered = require_positive(activity_gbq or 0.0, "activity", "GBq") * (1 - residual)
     warnings: tuple[str, ...] = ()
-    if lung_limit_gy is not None and administered > (
-        cap := target.activity_for_lung_dose(lung_limit_gy, constant)
-    ):
+    if lung_limit_gy is not None and administered > (cap := target.activity_for_lung_dose(lung_limit_gy, constant)):
         warnings = (f"lowered from {administered:.3g} to {cap:.3g} GBq administered by the lung limit",)
         administered = cap
     terms = {

@@ -55,7 +55,9 @@ class PreviousTreatment:
     lesions_gy: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not all(math.isfinite(v) and v >= 0 for v in (self.normal_liver_gy, self.lung_gy, *self.lesions_gy.values())):
+        if not all(
+            math.isfinite(v) and v >= 0 for v in (self.normal_liver_gy, self.lung_gy, *self.lesions_gy.values())
+        ):
             raise InputError(f"previous treatment {self.name!r}: doses must be zero or more")
 
 

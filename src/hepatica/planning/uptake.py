@@ -114,9 +114,7 @@ def uptake_of(
     if region.is_empty:
         raise InputError(f"region {region.name!r} is empty")
     mass = region.mass_g(density) / 1000
-    return Uptake(
-        region.name, region_sum(image, region), mass, content_relative_sd, mass_relative_sd, region.volume_ml
-    )
+    return Uptake(region.name, region_sum(image, region), mass, content_relative_sd, mass_relative_sd, region.volume_ml)
 
 
 def uptake_ratio(lesion: Uptake, normal: Uptake, *, fwhm_mm: float | None = None) -> UptakeRatio:
@@ -182,8 +180,8 @@ def sphere_recovery(volume_ml: float, fwhm_mm: float) -> float:
     Two points of the sphere at distance r; the overlap of a sphere with itself shifted by r is
     ``1 - 3r/4R + r^3/16R^3``, averaged over the blur's distance distribution (Maxwell).
 
-    >>> 0.79 < sphere_recovery(26.52, 10.0) < 0.81
-    False
+    >>> round(sphere_recovery(26.52, 10.0), 2)
+    0.73
     """
     if not (volume_ml > 0 and fwhm_mm > 0):
         raise InputError("a sphere's recovery needs a positive volume and resolution")

@@ -1,6 +1,7 @@
 """Every prescription: the formula, what it refuses, energy, inversions."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -237,9 +238,7 @@ def test_territories_add_up_and_energy_closes() -> None:
     out = course_doses([right, left], whole_normal_liver_kg=1.4, previous=[earlier])
     assert out.energy_j == pytest.approx(2.0 * 49.67, rel=1e-9)
     right_d, left_d = right.target.doses(1.5, MIRD), left.target.doses(0.5, MIRD)
-    assert out.lesions_gy["b"] == pytest.approx(
-        (right_d.lesions_gy["b"] * 0.02 + left_d.lesions_gy["b"] * 0.03) / 0.05
-    )
+    assert out.lesions_gy["b"] == pytest.approx((right_d.lesions_gy["b"] * 0.02 + left_d.lesions_gy["b"] * 0.03) / 0.05)
     assert out.lung_cumulative_gy == pytest.approx(right_d.lung_gy + left_d.lung_gy + 4)
     expected = (right_d.normal_liver_gy * 0.8 + left_d.normal_liver_gy * 0.3) / 1.4  # type: ignore[operator]
     assert out.normal_liver_gy == pytest.approx(expected)
@@ -274,7 +273,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD.values(), ids=BAD.keys())
-def test_bad_input_is_refused(case) -> None:  # type: ignore[no-untyped-def]
+def test_bad_input_is_refused(case: Callable[[], object]) -> None:
     with pytest.raises(InputError):
         case()
 
