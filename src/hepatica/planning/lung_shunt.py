@@ -462,20 +462,27 @@ def grown(region: Region, margin_mm: float) -> Region:
 
 
 def moved(region: Region, shift_mm: float) -> Region:
-    """Region whose border is shifted outwards by a fraction of a voxel; opposite shifts differ in volume by area times shift.
+    """Region with its border shifted outwards by a fraction of a voxel; opposite shifts differ by area times shift.
 
-    The distance to the border comes from the smoothed coverage: (coverage - 1/2) over the length of its gradient.
+    The distance to the border comes from the coverage smoothed by a Gaussian: across a plane the smoothed coverage is
+    the normal distribution of the distance, whose width its gradient tells.
     """
     from scipy import ndimage
+    from scipy.special import ndtri
 
     if not shift_mm:
         return region
-    smooth = ndimage.gaussian_filter(region.full(), 1.0)
-    gradient = np.gradient(smooth, *region.grid.spacing_mm)
-    steepness = np.sqrt(sum(g**2 for g in gradient))
+    full = region.full().astype(np.float64)
+    slopes = [
+        ndimage.gaussian_filter(full, 1.0, order=[int(a == axis) for a in range(3)]) / region.grid.spacing_mm[axis]
+        for axis in range(3)
+    ]
+    steepness = np.sqrt(sum(slope**2 for slope in slopes))
+    smooth = np.clip(ndimage.gaussian_filter(full, 1.0), 1e-6, 1 - 1e-6)
+    quantile = ndtri(smooth)
+    sigma = np.exp(-(quantile**2) / 2) / math.sqrt(2 * math.pi) / np.maximum(steepness, 1e-9)
+    signed = quantile * sigma
     width = float(max(region.grid.spacing_mm))
-    near = steepness > 0.02 / width
-    signed = np.where(near, (smooth - 0.5) / np.where(near, steepness, 1.0), np.where(smooth > 0.5, 1e3, -1e3))
     coverage = np.clip((signed + shift_mm) / width + 0.5, 0, 1).astype(np.float32)
     name = f"{region.name} {shift_mm:+g} mm"
     return Region.from_coverage(name, region.grid, coverage, origin=region.origin)

@@ -1,0 +1,100 @@
+"""One guardrail: when it speaks, how loudly, and what to do then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hepatica.planning.guardrails.situation import Situation
+
+Severity = Literal["stop", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """A rule that experienced teams apply.
+
+    Attributes
+    ----------
+    id : str
+        For reports and for switching off with a reason.
+    severity : str
+        "stop": do not go on before it is solved; "warning": a person must decide; "note": a reader must know.
+    needs : tuple of str
+        Fields of `Situation` without which it is not evaluated.
+    speaks : callable
+        Takes a situation whose needed fields are known; True if the rule speaks.
+    advice : str
+        A sentence that says what to do; ``{field}`` is replaced by the situation's value.
+    source : str
+        Where the rule comes from; "practice" where it is common practice without one paper (K/m).
+    """
+
+    id: str
+    severity: Severity
+    needs: tuple[str, ...]
+    speaks: Callable[[Any], bool]
+    advice: str
+    source: str = "practice"
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A guardrail that spoke."""
+
+    id: str
+    severity: Severity
+    message: str
+    source: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Plain values for JSON."""
+        return {"id": self.id, "severity": self.severity, "message": self.message, "source": self.source}
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What the guardrails say of a situation.
+
+    Attributes
+    ----------
+    warned : tuple of Warned
+        Those that spoke, stops first.
+    quiet : tuple of str
+        Ids that were evaluated and had nothing to say.
+    not_evaluated : tuple of str
+        Ids that lacked a fact.
+    """
+
+    warned: tuple[Warned, ...]
+    quiet: tuple[str, ...]
+    not_evaluated: tuple[str, ...]
+
+    @property
+    def stops(self) -> bool:
+        """Whether one of them says stop."""
+        return any(w.severity == "stop" for w in self.warned)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "warned": [w.as_dict() for w in self.warned],
+            "quiet": list(self.quiet),
+            "not_evaluated": list(self.not_evaluated),
+        }
+
+
+def review(situation: Situation, rules: Sequence[Guardrail]) -> Review:
+    """Evaluate every rule whose facts are known."""
+    warned, quiet, skipped = [], [], []
+    for rule in rules:
+        values = {name: getattr(situation, name) for name in rule.needs}
+        if any(value is None for value in values.values()):
+            skipped.append(rule.id)
+        elif rule.speaks(situation):
+            warned.append(Warned(rule.id, rule.severity, rule.advice.format(**values), rule.source))
+        else:
+            quiet.append(rule.id)
+    order = {"stop": 0, "warning": 1, "note": 2}
+    return Review(tuple(sorted(warned, key=lambda w: order[w.severity])), tuple(quiet), tuple(skipped))
