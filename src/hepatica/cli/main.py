@@ -10,6 +10,7 @@ import typer
 from hepatica.cli.agents import agents
 from hepatica.cli.inspect import inspect
 from hepatica.cli.nuclides import nuclides
+from hepatica.cli.plan import plan
 from hepatica.errors import HepaticaError
 from hepatica.version import __version__
 
@@ -41,6 +42,7 @@ def main(
 app.command()(inspect)
 app.command()(nuclides)
 app.command()(agents)
+app.add_typer(plan, name="plan")
 
 
 def run() -> None:

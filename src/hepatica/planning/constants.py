@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hepatica.errors import PhysicsError
+from hepatica.errors import InputError, PhysicsError
+from hepatica.nuclides import Agent, Nuclide, agent, nuclide
 
-if TYPE_CHECKING:
-    from hepatica.nuclides import Nuclide
+LABEL_NAMES = {"Ho-166": "clinical"}
+"""What "label" means where the decay tables call the labelled constant something else."""
+
+RULES_OF_METHODS = {
+    "mird": ("glass-single-compartment", "ho166-whole-liver"),
+    "holmium": ("ho166-whole-liver",),
+    "bsa": ("resin-bsa or partition",),
+    "bsa-lobar": ("resin-bsa or partition",),
+    "empiric": ("resin-bsa or partition",),
+    "partition": ("resin-bsa or partition",),
+    "activity-ratio": ("resin-bsa or partition",),
+    "fixed": ("fixed-activity",),
+    "organ-limit": ("organ-limit",),
+    "per-diameter": ("activity-per-diameter",),
+}
+"""Which agents' own prescription rule a method is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +75,77 @@ class DoseConstant:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"name": self.convention, "nuclide": self.nuclide, "dose_constant_j_per_gbq": self.j_per_gbq}
+        return {"convention": self.convention, "nuclide": self.nuclide, "dose_constant_j_per_gbq": self.j_per_gbq}
 
 
-def dose_constant(nuclide: Nuclide, convention: str) -> DoseConstant:
-    """The constant of a nuclide under a named convention; an unknown name is an error that lists the known ones."""
-    return DoseConstant(nuclide.dose_constant_j_per_gbq(convention), nuclide.name, convention, nuclide.half_life_s)
+def dose_constant(of: Nuclide, convention: str) -> DoseConstant:
+    """The constant of a nuclide under a named convention.
+
+    "label" is the constant of the product's label, whatever the decay tables call it.
+
+    Raises
+    ------
+    UnknownNameError
+        If the nuclide has no such convention; the message lists those it has.
+    """
+    known = LABEL_NAMES.get(of.name, convention) if convention == "label" else convention
+    return DoseConstant(of.dose_constant_j_per_gbq(known), of.name, convention, of.half_life_s)
+
+
+def default_convention(of: Nuclide, method: str, carrier: Agent | None) -> str:
+    """The convention that a method's source takes: labels round, the partition papers take 49.67.
+
+    Falls on the evaluated decay data ("ensdf") where no published constant exists for the nuclide.
+    """
+    labelled = carrier is not None and carrier.prescription in RULES_OF_METHODS.get(method, ())
+    if of.name in LABEL_NAMES or (method == "mird" and labelled and "label" in of.conventions):
+        return "label"
+    return "mird" if "mird" in of.conventions else "ensdf"
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """What is planned: nuclide, agent (None for a nuclide in no particular agent) and constant."""
+
+    nuclide: Nuclide
+    agent: Agent | None
+    constant: DoseConstant
+
+    @property
+    def name(self) -> str:
+        """Agent's name, or the nuclide's."""
+        return self.agent.name if self.agent else self.nuclide.name
+
+    def follows_label(self, method: str) -> bool:
+        """Whether `method` is the agent's own labelled rule."""
+        return self.agent is not None and self.agent.prescription in RULES_OF_METHODS.get(method, ())
+
+
+def carrier(
+    method: str, *, agent_name: str | None = None, nuclide_name: str | None = None, convention: str | None = None
+) -> Carrier:
+    """Nuclide, agent and constant from their names.
+
+    Raises
+    ------
+    InputError
+        If neither is given, the agent does not carry the nuclide, or it is a scout or surrogate.
+    UnknownNameError
+        For a name that is not known; the message lists the choices.
+    """
+    if agent_name is None and nuclide_name is None:
+        raise InputError("say what is given: an agent (see `hepatica agents`) or a nuclide (see `hepatica nuclides`)")
+    of_agent = agent(agent_name) if agent_name is not None else None
+    wanted = nuclide(nuclide_name) if nuclide_name is not None else None
+    if of_agent is not None and wanted is not None and of_agent.nuclide_name != wanted.name:
+        raise InputError(
+            f"{of_agent.name} carries {of_agent.nuclide_name}, not {wanted.name}: "
+            f"there is no {wanted.label} {of_agent.name}"
+        )
+    if of_agent is not None and of_agent.purpose != "therapy":
+        raise InputError(f"{of_agent.name} is a {of_agent.purpose}, not a therapy: nothing is prescribed with it")
+    of = wanted or (of_agent.nuclide if of_agent else None)
+    if of is None or of.name == "Tc-99m":
+        raise InputError("99mTc is a surrogate's nuclide: nothing is prescribed with it")
+    chosen = convention or default_convention(of, method, of_agent)
+    return Carrier(of, of_agent, dose_constant(of, chosen))

@@ -51,9 +51,10 @@ class Limit:
 
     def status(self, value: float) -> Status:
         """How `value` stands: "violated" past the limit, "near" within 10 % of it, else "met"."""
+        edge = self.value * (1e-9 if self.bound == "max" else -1e-9)
         if self.bound == "max":
-            return "violated" if value > self.value else "near" if value > self.value * (1 - NEAR) else "met"
-        return "violated" if value < self.value else "near" if value < self.value * (1 + NEAR) else "met"
+            return "violated" if value > self.value + edge else "near" if value > self.value * (1 - NEAR) else "met"
+        return "violated" if value < self.value + edge else "near" if value < self.value * (1 + NEAR) else "met"
 
 
 @dataclass(frozen=True, slots=True)

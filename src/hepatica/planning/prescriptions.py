@@ -186,7 +186,11 @@ def _reduced(
     method: str, source: str, full_gbq: float, lung_shunt: float, residual: float, constant: DoseConstant
 ) -> Prescription:
     factor = resin_reduction(lung_shunt)
-    terms = {"activity_before_reduction_gbq": full_gbq, "lung_shunt_reduction_factor": factor}
+    terms = {
+        "activity_before_reduction_gbq": full_gbq,
+        "lung_shunt_fraction": lung_shunt,
+        "lung_shunt_reduction_factor": factor,
+    }
     warnings: tuple[str, ...] = ()
     if factor == 0:
         warnings = (f"LSF {lung_shunt:.1%} is above 20 %: the label gives no activity; do not treat by this rule",)
@@ -388,3 +392,13 @@ def holmium(
     if dose_gy > 60:
         warnings = (f"{dose_gy:g} Gy is above the label's 60 Gy mean to the perfused liver",)
     return replace(out, method="holmium", warnings=warnings)
+
+
+def per_diameter(
+    diameter_cm: float, constant: DoseConstant, *, gbq_per_cm: float, residual: float = 0.0, source: str
+) -> Prescription:
+    """Activity in proportion to the tumour's diameter (166Ho chitosan: 740 MBq per cm)."""
+    require_positive(diameter_cm, "diameter of the tumour", "cm")
+    require_positive(gbq_per_cm, "activity per diameter", "GBq/cm")
+    terms = {"diameter_cm": diameter_cm, "activity_per_diameter_gbq_per_cm": gbq_per_cm}
+    return Prescription("per-diameter", source, diameter_cm * gbq_per_cm, residual, constant, None, terms)

@@ -10,6 +10,7 @@ CASES: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "shunt-over-20": ({"lung_shunt": 0.21}, {"lung_shunt": 0.20}),
     "shunt-over-20-resin": ({"lung_shunt": 0.25, "agent": "resin"}, {"lung_shunt": 0.25, "agent": "glass"}),
     "shunt-10-to-20-resin": ({"lung_shunt": 0.12, "agent": "resin"}, {"lung_shunt": 0.08, "agent": "resin"}),
+    "shunt-zero": ({"lung_shunt": 0.0}, {"lung_shunt": 0.01}),
     "shunt-implausibly-low": ({"lung_shunt": 0.001}, {"lung_shunt": 0.01}),
     "shunt-uncertain": ({"lung_shunt": 0.1, "lung_shunt_sd": 0.04}, {"lung_shunt": 0.1, "lung_shunt_sd": 0.02}),
     "shunt-planar-decides": (

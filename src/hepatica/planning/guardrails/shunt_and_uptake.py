@@ -33,10 +33,17 @@ SHUNT = (
         _LSF,
     ),
     Guardrail(
+        "shunt-zero",
+        "note",
+        ("lung_shunt",),
+        lambda s: s.lung_shunt == 0,
+        "LSF is taken as zero, so the lungs get nothing in this plan; state the measured one.",
+    ),
+    Guardrail(
         "shunt-implausibly-low",
         "note",
         ("lung_shunt",),
-        lambda s: s.lung_shunt < 0.005,
+        lambda s: 0 < s.lung_shunt < 0.005,
         "LSF {lung_shunt:.2%} is lower than scatter usually allows; check the lung region and background.",
     ),
     Guardrail(

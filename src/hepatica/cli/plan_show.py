@@ -1,0 +1,87 @@
+"""How a prescription looks on a screen."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout."""
+    typer.echo(json.dumps(document, indent=2, allow_nan=False))
+
+
+def print_assessed(assessed: Any, as_json: bool) -> None:
+    """A prescription with limits and guardrails: JSON, or tables with the warnings on stderr."""
+    if as_json:
+        print_json(assessed.as_dict())
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    rx = assessed.prescription
+    console.print(f"{rx.method}  {assessed.carrier.name}", style="bold")
+    console.print(rx.source, style="dim")
+    console.print(f"dose constant  {rx.constant.text}")
+    if rx.residual:
+        console.print(f"activity in the vial at administration  {rx.activity_gbq:.3f} GBq (residual {rx.residual:.1%})")
+        console.print(f"activity that reaches the patient       {rx.activity_administered_gbq:.3f} GBq")
+    else:
+        console.print(f"activity at administration  {rx.activity_gbq:.3f} GBq")
+    if rx.doses is not None:
+        print_doses(console, rx.doses)
+    print_limits(console, assessed.limits)
+    print_warnings(assessed.warnings)
+
+
+def print_doses(console: Any, doses: Any) -> None:
+    """Mean doses, one line each."""
+    rows = {
+        "perfused": doses.perfused_gy,
+        "tumour": doses.tumour_gy,
+        "normal liver": doses.normal_liver_gy,
+        "lungs": doses.lung_gy,
+    }
+    for name, value in rows.items():
+        if value is not None:
+            console.print(f"  {name:<14}{value:8.1f} Gy")
+    if len(doses.lesions_gy) > 1:
+        for name, value in doses.lesions_gy.items():
+            console.print(f"    {name:<12}{value:8.1f} Gy")
+
+
+def print_limits(console: Any, limits: Any) -> None:
+    """Table of limits, violated ones first."""
+    if not limits:
+        return
+    table = plain_table()
+    for head in ("", "limit", "Gy", "plan", "only if", "source"):
+        table.add_column(head)
+    styles = {"violated": "bold red", "near": "yellow", "met": "green"}
+    for check in limits:
+        sign = "≤" if check.limit.bound == "max" else "≥"
+        table.add_row(
+            f"{check.status} if" if check.applies_if else check.status,
+            check.limit.text,
+            f"{sign} {check.limit.value:g}",
+            f"{check.value:.3g}",
+            check.applies_if,
+            check.limit.source,
+            style=styles[check.status],
+        )
+    console.print(table)
+
+
+def print_warnings(warnings: Any) -> None:
+    """Warnings, on stderr."""
+    for warning in warnings:
+        typer.echo(f"! {warning}", err=True)
+
+
+def plain_table(title: str | None = None) -> Any:
+    """Table without box."""
+    from rich.table import Table
+
+    return Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left", header_style="dim")

@@ -1,0 +1,182 @@
+"""``hepatica plan`` as a user runs it."""
+
+import io
+import json
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from hepatica.cli.main import run as run_command
+
+
+@dataclass
+class Done:
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: str, code: int = 0) -> Done:
+    """The command's own entry point in this process: a subprocess for each of these would take a minute."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["hepatica", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            run_command()
+    assert (ended.value.code or 0) == code, err.getvalue()
+    return Done(out.getvalue(), err.getvalue())
+
+
+def answer(*arguments: str) -> dict[str, Any]:
+    out: dict[str, Any] = json.loads(run("plan", *arguments, "--json").stdout)
+    return out
+
+
+@pytest.mark.parametrize(("lsf", "code"), [("5 %", 0), ("5", 2)])
+def test_as_a_subprocess(lsf: str, code: int) -> None:
+    command = [sys.executable, "-m", "hepatica", "plan", "mird", "--agent", "glass", "--mass", "1.5 kg"]
+    done = subprocess.run(
+        [*command, "--dose", "120 Gy", "--lsf", lsf, "--json"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == code
+    if code:
+        assert done.stdout == ""
+        assert "5 %" in done.stderr
+    else:
+        assert json.loads(done.stdout)["activity_gbq"] == pytest.approx(120 * 1.5 / (50 * 0.95))
+
+
+KEYS = {
+    "activity_gbq", "activity_administered_gbq", "dose_tumour_gy", "dose_normal_liver_gy", "dose_lung_gy", "convention",
+    "limits", "warnings",
+}  # fmt: skip
+
+
+def test_mird_for_glass() -> None:
+    out = answer(
+        "mird", "--agent", "glass", "--mass", "1.5 kg", "--dose", "120 Gy", "--lsf", "0.05", "--residual", "0.02"
+    )
+    assert set(out) >= KEYS
+    assert out["activity_gbq"] == pytest.approx(120 * 1.5 / (50 * 0.95 * 0.98))
+    assert out["activity_administered_gbq"] == pytest.approx(120 * 1.5 / (50 * 0.95))
+    assert out["dose_lung_gy"] == pytest.approx(out["activity_administered_gbq"] * 0.05 * 50)
+    assert out["convention"] == "label"
+    same = answer(
+        "mird", "--agent", "TheraSphere", "--mass", "1500 g", "--dose", "12000 cGy", "--lsf", "5 %", "--residual", "2 %"
+    )
+    assert same["activity_gbq"] == pytest.approx(out["activity_gbq"], rel=1e-12)
+
+
+@pytest.mark.parametrize(("convention", "constant"), [("label", 50.0), ("mird", 49.67)])
+def test_the_convention_is_selectable(convention: str, constant: float) -> None:
+    out = answer("mird", "--agent", "glass", "--mass", "1 kg", "--dose", "100 Gy", "--convention", convention)
+    assert out["activity_gbq"] == pytest.approx(100 / constant)
+    assert out["dose_constant_j_per_gbq"] == constant
+
+
+def test_the_convention_is_printed() -> None:
+    done = run("plan", "mird", "--agent", "glass", "--mass", "1 kg", "--dose", "100 Gy", "--convention", "ensdf")
+    assert "ensdf: 49.6" in done.stdout or "ensdf: 49.7" in done.stdout
+    assert "! note" in done.stderr
+
+
+def test_bsa_and_lobar_bsa() -> None:
+    out = answer("bsa", "--height", "1.75 m", "--weight", "75 kg", "--involvement", "0.2")
+    assert out["activity_gbq"] == pytest.approx(1.9031, abs=1e-3)
+    assert answer("bsa", "--height", "180 cm", "--weight", "80 kg", "--involvement", "10 %")[
+        "activity_gbq"
+    ] == pytest.approx(1.8964, abs=1e-3)
+    lobe = answer("bsa", "--height", "1.75 m", "--weight", "75 kg", "--involvement", "0.2", "--lobe-share", "0.6")
+    assert lobe["activity_gbq"] == pytest.approx(0.6 * out["activity_gbq"])
+
+
+def test_partition_by_its_three_aims() -> None:
+    common = ["partition", "--tumour-mass", "200 g", "--normal-mass", "1.3 kg", "--tn", "5", "--lsf", "0.05"]
+    by_normal = answer(*common, "--normal-limit", "40 Gy")
+    assert by_normal["activity_gbq"] == pytest.approx(40 * (5 * 0.2 + 1.3) / (49.67 * 0.95))
+    assert by_normal["dose_tumour_gy"] == pytest.approx(200)
+    by_tumour = answer(*common, "--tumour-dose", "200 Gy")
+    assert by_tumour["activity_gbq"] == pytest.approx(by_normal["activity_gbq"])
+    by_activity = answer(*common, "--activity", f"{by_normal['activity_gbq']} GBq")
+    assert by_activity["dose_normal_liver_gy"] == pytest.approx(40)
+    assert by_activity["convention"] == "mird"
+
+
+def test_several_lesions() -> None:
+    out = answer(
+        "partition", "--tumour-mass", "100 g", "--tn", "4", "--tumour-mass", "50 g", "--tn", "2",
+        "--normal-mass", "1.3 kg", "--normal-limit", "40 Gy",
+    )  # fmt: skip
+    assert out["dose_lesions_gy"] == pytest.approx({"tumour 1": 160, "tumour 2": 80})
+
+
+def test_holmium() -> None:
+    out = answer("holmium", "--mass", "1 kg", "--dose", "60 Gy")
+    assert out["activity_gbq"] * 1000 == pytest.approx(3780, rel=1e-3)
+
+
+def test_any_nuclide_by_the_generic_rule_and_said_so() -> None:
+    out = answer("mird", "--agent", "lu177-microspheres", "--mass", "1 kg", "--dose", "100 Gy")
+    assert out["convention"] == "ensdf"
+    assert any("No labelled prescription" in w for w in out["warnings"])
+    for name in ("Y-90", "I-131", "Re-188", "Ho-166", "Lu-177", "Sm-153", "Re-186"):
+        doc = answer("mird", "--nuclide", name, "--mass", "1 kg", "--dose", "50 Gy", "--convention", "ensdf")
+        assert doc["activity_gbq"] * doc["dose_constant_j_per_gbq"] == pytest.approx(50, rel=1e-9)
+        assert any("generic" in w for w in doc["warnings"])
+
+
+def test_other_methods() -> None:
+    assert answer("empiric", "--involvement", "0.3")["activity_gbq"] == 2.5
+    out = answer(
+        "activity-ratio", "--tumour-mass", "200 g", "--normal-mass", "1 kg", "--ratio", "3", "--normal-limit", "40 Gy"
+    )
+    assert out["activity_gbq"] == pytest.approx(40 * 4 / 49.67)
+    fixed = answer("lipiodol", "--fixed", "--uptake", "lungs:16 %:1 kg:5.84 d")
+    assert fixed["activity_gbq"] == 2.22
+    organs = ["--uptake", "lungs:9 %:1 kg:12 h:12 Gy", "--uptake", "normal liver:16 %:1.5 kg:12.6 h:30 Gy"]
+    limited = answer("lipiodol", *organs)
+    assert limited["dose_lung_gy"] == pytest.approx(12)
+
+
+BAD = {
+    "mass without unit": ["mird", "--agent", "glass", "--mass", "1.5", "--dose", "120 Gy"],
+    "LSF in percent": ["mird", "--agent", "glass", "--mass", "1.5 kg", "--dose", "120 Gy", "--lsf", "5"],
+    "LSF of 1": ["mird", "--agent", "glass", "--mass", "1.5 kg", "--dose", "120 Gy", "--lsf", "1"],
+    "negative mass": ["mird", "--agent", "glass", "--mass", "-1.5 kg", "--dose", "120 Gy"],
+    "T/N of 0": [
+        "partition", "--tumour-mass", "200 g", "--normal-mass", "1.3 kg", "--tn", "0", "--normal-limit", "40 Gy",
+    ],
+    "agent of another nuclide": [
+        "mird", "--agent", "glass", "--nuclide", "Ho-166", "--mass", "1 kg", "--dose", "60 Gy",
+    ],
+    "unknown agent": ["mird", "--agent", "marbles", "--mass", "1 kg", "--dose", "60 Gy"],
+    "a surrogate": ["mird", "--agent", "maa", "--mass", "1 kg", "--dose", "60 Gy"],
+    "no agent at all": ["mird", "--mass", "1 kg", "--dose", "60 Gy"],
+    "unknown convention": ["mird", "--agent", "glass", "--mass", "1 kg", "--dose", "60 Gy", "--convention", "x"],
+    "two aims": [
+        "partition", "--tumour-mass", "200 g", "--normal-mass", "1.3 kg", "--tn", "3", "--normal-limit", "40 Gy",
+        "--activity", "2 GBq",
+    ],
+    "dose in GBq": ["mird", "--agent", "glass", "--mass", "1.5 kg", "--dose", "120 GBq"],
+    "mass and volume": ["mird", "--agent", "glass", "--mass", "1 kg", "--volume", "1 L", "--dose", "60 Gy"],
+    "tumour heavier than target": [
+        "mird", "--agent", "glass", "--mass", "1 kg", "--dose", "60 Gy", "--tumour-mass", "2 kg", "--tn", "3",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", BAD.values(), ids=BAD.keys())
+def test_bad_input_gives_a_message_and_no_number(arguments: list[str]) -> None:
+    done = run("plan", *arguments, "--json", code=2)
+    assert done.stdout == ""
+    assert done.stderr.startswith("hepatica: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_lung_shunt_over_20_percent_gives_no_resin_activity() -> None:
+    out = answer("bsa", "--height", "1.75 m", "--weight", "75 kg", "--involvement", "0.2", "--lsf", "0.25")
+    assert out["activity_gbq"] == 0
+    assert any("shunt-over-20-resin" in w for w in out["warnings"])
