@@ -1,0 +1,364 @@
+"""CT, PET and SPECT as DICOM images, for the demo and the virtual patient: what our readers read, and any other.
+
+The images are made, not acquired: each says so in ImageComments and names hepatica as its equipment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core import Kind, Volume, acquisition_decay_factor, decay_factor, seconds_between
+from hepatica.errors import TimeError, UnitError
+from hepatica.io.dicom import geometry
+from hepatica.io.dicom.context import DicomContext, Instance
+from hepatica.io.dicom.objects import RESEARCH_ONLY, code, frame_of_reference, new_object, save_object
+from hepatica.io.dicom.tags import new_uid
+from hepatica.io.files import output_folder
+from hepatica.nuclides import nuclide
+
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+PET_IMAGE = "1.2.840.10008.5.1.4.1.1.128"
+NM_IMAGE = "1.2.840.10008.5.1.4.1.1.20"
+
+CT_INTERCEPT = -1024
+CT_HIGHEST_HU = 65535 + CT_INTERCEPT
+
+NUCLIDE_CODES = {
+    "Y-90": ("14691008", "SCT", "^90^Yttrium"),
+    "Tc-99m": ("72454006", "SCT", "^99m^Technetium"),
+    "I-131": ("1368003", "SCT", "^131^Iodine"),
+    "Re-188": ("423578007", "SCT", "^188^Rhenium"),
+    "Lu-177": ("447553000", "SCT", "^177^Lutetium"),
+    "Sm-153": ("419804008", "SCT", "^153^Samarium"),
+    "Re-186": ("395865006", "SCT", "^186^Rhenium"),
+    "Ho-166": ("HO166", "99HEPATICA", "^166^Holmium"),
+}
+"""DICOM PS3.16 CID 18; it has no code for 166Ho."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """How an emission image was acquired.
+
+    Attributes
+    ----------
+    nuclide : str
+        In hepatica's form ("Y-90").
+    start : datetime
+        Start of the acquisition.
+    frame_duration_s : float
+        PET: of the one bed position. SPECT: of one projection.
+    administered_bq, administered_at : float, datetime or None
+        Activity administered, and when.
+    decay_correction : {"START", "ADMIN"}
+        What the PET values refer to.
+    projections : int
+        SPECT: angular views over 360 degrees.
+    energy_window_kev : tuple of float
+        SPECT: lower and upper limit.
+    agent : str
+        Radiopharmaceutical in words; by default microspheres.
+    """
+
+    nuclide: str
+    start: datetime
+    frame_duration_s: float
+    administered_bq: float | None = None
+    administered_at: datetime | None = None
+    decay_correction: str = "START"
+    projections: int = 120
+    energy_window_kev: tuple[float, float] = (126.0, 154.0)
+    agent: str = ""
+
+    @property
+    def reference_time(self) -> datetime:
+        """The instant that decay-corrected values refer to; TimeError if it is the administration, and unknown."""
+        if self.decay_correction == "START":
+            return self.start
+        if self.decay_correction != "ADMIN" or self.administered_at is None:
+            raise TimeError(
+                f"decay correction {self.decay_correction!r}: START, or ADMIN with the time of administration"
+            )
+        return self.administered_at
+
+
+def write_ct(folder: Path | str, hu: Volume, context: DicomContext, *, description: str = "CT") -> DicomContext:
+    """Write a CT series, one file per slice.
+
+    Parameters
+    ----------
+    folder : Path
+        New or empty folder.
+    hu : Volume
+        Kind.HU; rounded to whole Hounsfield units.
+    context : DicomContext
+        Patient, study and frame of reference; a new series is made.
+    description : str
+        SeriesDescription.
+
+    Returns
+    -------
+    DicomContext
+        Of the series written, its instances in the order of the volume's slices.
+
+    Raises
+    ------
+    UnitError
+        If the values are not finite HU between -1024 and 64511.
+    GeometryError
+        If volume and context are in different frames of reference.
+    OutputError
+        If the folder holds anything, or cannot be written.
+    """
+    hu.require_kind(Kind.HU)
+    hu.require_finite()
+    low, high = float(hu.values.min()), float(hu.values.max())
+    if low < CT_INTERCEPT or high > CT_HIGHEST_HU:
+        raise UnitError(f"HU from {low:g} to {high:g} do not fit a CT file ({CT_INTERCEPT} to {CT_HIGHEST_HU})")
+
+    def fill(dataset: Any, values: NDArray[Any], k: int) -> None:
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+        dataset.KVP, dataset.PatientPosition = "", ""
+        dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = str(CT_INTERCEPT), "1", "HU"
+        stored = np.rint(values - CT_INTERCEPT).astype("<u2")
+        _write_pixels(dataset, stored, signed=False)
+
+    return _write_series(folder, hu, _series(context, "CT", description), CT_IMAGE, fill, hu.time)
+
+
+def write_pet(
+    folder: Path | str, activity: Volume, context: DicomContext, emission: Emission, *, description: str = "PET"
+) -> DicomContext:
+    """Write a PET series in Bq/mL, one file per slice.
+
+    Parameters
+    ----------
+    folder, context, description
+        As for `write_ct`.
+    activity : Volume
+        Kind.ACTIVITY_CONCENTRATION at the instant that `emission` refers to. Kept to 1.6e-5 of a slice's maximum.
+    emission : Emission
+        Nuclide, times and decay correction.
+
+    Raises
+    ------
+    UnitError
+        If it is not a finite activity concentration.
+    TimeError
+        If the volume refers to another instant than the decay correction says.
+    GeometryError, OutputError
+        As for `write_ct`.
+    """
+    activity.require_kind(Kind.ACTIVITY_CONCENTRATION)
+    activity.require_finite()
+    if activity.time != emission.reference_time:
+        raise TimeError(
+            f"the activity refers to {activity.time}, decay correction {emission.decay_correction} to "
+            f"{emission.reference_time}; correct it first"
+        )
+    half_life_s = nuclide(emission.nuclide).half_life_s
+    within = acquisition_decay_factor(emission.frame_duration_s, half_life_s)
+    to_reference = decay_factor(seconds_between(emission.start, emission.reference_time), half_life_s)
+
+    def fill(dataset: Any, values: NDArray[Any], k: int) -> None:
+        _fill_pet_series(dataset, emission, activity.grid.shape[2])
+        dataset.ImageType = ["ORIGINAL", "PRIMARY"]
+        dataset.ImageIndex = k + 1
+        dataset.ActualFrameDuration = str(round(emission.frame_duration_s * 1000))
+        # Time from the start at which the activity equals its mean over the frame (PS3.3 C.8.9.4.1.5).
+        mean_s = -half_life_s * np.log2(within)
+        dataset.FrameReferenceTime = geometry.decimal_strings([mean_s * 1000])[0]
+        dataset.DecayFactor = geometry.decimal_strings([to_reference / within])[0]
+        slope = geometry.decimal_strings([float(np.abs(values).max()) / 32767 or 1.0])[0]
+        dataset.RescaleIntercept, dataset.RescaleSlope = "0", slope
+        stored = np.clip(np.rint(values.astype(np.float64) / float(slope)), -32767, 32767)
+        _write_pixels(dataset, stored.astype("<i2"), signed=True)
+
+    return _write_series(folder, activity, _series(context, "PT", description), PET_IMAGE, fill, emission.start)
+
+
+def write_nm(
+    path: Path | str, volume: Volume, context: DicomContext, emission: Emission, *, description: str = "SPECT"
+) -> DicomContext:
+    """Write a reconstructed SPECT volume (NM RECON TOMO), one file.
+
+    Parameters
+    ----------
+    path : Path
+        The file; replaced if it exists.
+    volume : Volume
+        Kind.COUNTS, or Kind.ACTIVITY_CONCENTRATION (written with a real-world value mapping to Bq/mL). Whole counts up
+        to 65535 are exact, others are kept to 7.6e-6 of the maximum by a rescale slope.
+    context, emission, description
+        As for `write_pet`.
+
+    Raises
+    ------
+    UnitError
+        If the values are of another kind, negative or not finite.
+    TimeError
+        If the volume refers to another instant than the start of the acquisition.
+    GeometryError
+        If volume and context are in different frames of reference.
+    OutputError
+        If the file cannot be written.
+    """
+    volume.require_kind(Kind.COUNTS, Kind.ACTIVITY_CONCENTRATION)
+    volume.require_finite()
+    if float(volume.values.min()) < 0:
+        raise UnitError(f"{volume.name or 'SPECT'}: {int((volume.values < 0).sum())} voxels are negative")
+    if volume.time not in (None, emission.start):
+        raise TimeError(f"the SPECT refers to {volume.time}, not to the start of its acquisition, {emission.start}")
+    new = _series(context, "NM", description)
+    frame = frame_of_reference(volume.grid, new)
+    dataset = _image(new, NM_IMAGE, frame, emission.start)
+    dataset.SOPInstanceUID = new_uid()
+    dataset.InstanceNumber = 1
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "RECON TOMO", "EMISSION"]
+    geometry.write_nuclear_planes(dataset, volume.grid.with_frame_of_reference(frame))
+    _fill_nm(dataset, emission, volume)
+    save_object(dataset, path)
+    instance = Instance(NM_IMAGE, dataset.SOPInstanceUID, Path(path), volume.grid.shape[2])
+    return replace(new, frame_of_reference=frame, instances=(instance,))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _series(context: DicomContext, modality: str, description: str) -> DicomContext:
+    return context.with_new_series(modality=modality, description=description)
+
+
+def _image(context: DicomContext, sop_class_uid: str, frame: str, start: datetime | None) -> Any:
+    """Data set with everything that all images of the series share."""
+    dataset = new_object(context, sop_class_uid, context.modality, description=context.series_description)
+    dataset.SeriesInstanceUID = context.series_uid
+    dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = frame, ""
+    dataset.BodyPartExamined = "ABDOMEN"
+    dataset.AcquisitionNumber = 1
+    dataset.ImageComments = f"Made by hepatica, not acquired. {RESEARCH_ONLY}"
+    if start is not None:
+        day, clock = start.strftime("%Y%m%d"), start.strftime("%H%M%S.%f")
+        dataset.SeriesDate, dataset.SeriesTime = day, clock
+        dataset.AcquisitionDate, dataset.AcquisitionTime = day, clock
+        dataset.ContentDate, dataset.ContentTime = day, clock
+    return dataset
+
+
+def _write_series(
+    folder: Path | str,
+    volume: Volume,
+    context: DicomContext,
+    sop_class_uid: str,
+    fill: Callable[[Any, NDArray[Any], int], None],
+    start: datetime | None = None,
+) -> DicomContext:
+    """One file per slice; `fill(dataset, values, k)` adds what is particular, values of shape (columns, rows)."""
+    frame = frame_of_reference(volume.grid, context)
+    grid, turned = geometry.right_handed(volume.grid.with_frame_of_reference(frame))
+    values = volume.values[:, :, ::-1] if turned else volume.values
+    folder = Path(folder)
+    instances = []
+    with output_folder(folder) as new:
+        for k in range(grid.shape[2]):
+            dataset = _image(context, sop_class_uid, frame, start)
+            dataset.SOPInstanceUID = new_uid()
+            dataset.InstanceNumber = k + 1
+            geometry.write_plane(dataset, grid, k)
+            fill(dataset, values[:, :, k], k)
+            name = f"{context.modality}_{k + 1:04d}.dcm"
+            save_object(dataset, new / name)
+            instances.append(Instance(sop_class_uid, dataset.SOPInstanceUID, folder / name))
+    ordered: Sequence[Instance] = instances[::-1] if turned else instances
+    return replace(context, frame_of_reference=frame, instances=tuple(ordered))
+
+
+def _write_pixels(dataset: Any, stored: NDArray[Any], *, signed: bool) -> None:
+    """Pixels of one slice (columns, rows), or of all (columns, rows, slices)."""
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated = dataset.BitsStored = 16
+    dataset.HighBit, dataset.PixelRepresentation = 15, int(signed)
+    dataset.PixelData = np.ascontiguousarray(stored.T).tobytes()
+    dataset["PixelData"].VR = "OW"
+
+
+def _fill_pet_series(dataset: Any, emission: Emission, slices: int) -> None:
+    dataset.SeriesType = ["STATIC", "IMAGE"]
+    dataset.Units, dataset.CountsSource = "BQML", "EMISSION"
+    dataset.CollimatorType = "NONE"
+    dataset.CorrectedImage = ["DECY", "ATTN", "SCAT", "RAN", "NORM"]
+    dataset.DecayCorrection = emission.decay_correction
+    dataset.NumberOfSlices = slices
+    dataset.RadiopharmaceuticalInformationSequence = [_agent(emission, in_mbq=False)]
+    dataset.PatientOrientationCodeSequence, dataset.PatientGantryRelationshipCodeSequence = [], []
+
+
+def _fill_nm(dataset: Any, emission: Emission, volume: Volume) -> None:
+    from pydicom.dataset import Dataset
+    from pydicom.tag import Tag
+
+    slices = volume.grid.shape[2]
+    dataset.FrameIncrementPointer = Tag("SliceVector")
+    dataset.SliceVector = list(range(1, slices + 1))
+    dataset.NumberOfEnergyWindows = dataset.NumberOfDetectors = dataset.NumberOfRotations = 1
+    dataset.PatientOrientationCodeSequence, dataset.PatientGantryRelationshipCodeSequence = [], []
+    window, limits = Dataset(), Dataset()
+    limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = map(str, emission.energy_window_kev)
+    window.EnergyWindowRangeSequence = [limits]
+    dataset.EnergyWindowInformationSequence = [window]
+    dataset.RadiopharmaceuticalInformationSequence = [_agent(emission, in_mbq=True)]
+    detector = dataset.DetectorInformationSequence[0]
+    detector.CollimatorType, detector.FocalDistance = "PARA", "0"
+    detector.XFocusCenter = detector.YFocusCenter = "0"
+    rotation = Dataset()
+    rotation.StartAngle, rotation.ScanArc, rotation.RotationDirection = "0", "360", "CW"
+    rotation.AngularStep = geometry.decimal_strings([360.0 / emission.projections])[0]
+    rotation.NumberOfFramesInRotation = emission.projections
+    rotation.ActualFrameDuration = str(round(emission.frame_duration_s * 1000))
+    dataset.RotationInformationSequence = [rotation]
+    values = volume.values.astype(np.float64)
+    largest = float(values.max())
+    whole = volume.kind is Kind.COUNTS and largest <= 65535 and bool((values == np.rint(values)).all())
+    slope = geometry.decimal_strings([1.0 if whole or not largest else largest / 65535])[0]
+    stored = np.minimum(np.rint(values / float(slope)), 65535).astype("<u2")
+    _write_pixels(dataset, stored, signed=False)
+    dataset.CountsAccumulated = min(int(stored.sum(dtype=np.int64)), 2**31 - 1)
+    if volume.kind is Kind.ACTIVITY_CONCENTRATION:
+        mapping = Dataset()
+        mapping.RealWorldValueFirstValueMapped, mapping.RealWorldValueLastValueMapped = 0, 65535
+        mapping.RealWorldValueSlope, mapping.RealWorldValueIntercept = float(slope), 0.0
+        mapping.LUTExplanation, mapping.LUTLabel = "Activity concentration", "BQML"
+        mapping.MeasurementUnitsCodeSequence = [code("Bq/ml", "UCUM", "Becquerels/milliliter")]
+        dataset.RealWorldValueMappingSequence = [mapping]
+        dataset.CorrectedImage = ["DECY", "ATTN", "SCAT"]
+    elif not whole:
+        dataset.RescaleSlope, dataset.RescaleIntercept = slope, "0"
+
+
+def _agent(emission: Emission, *, in_mbq: bool) -> Any:
+    """Item of RadiopharmaceuticalInformationSequence; the activity is in Bq in PET, in MBq in NM (PS3.3)."""
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.RadionuclideCodeSequence = [code(*NUCLIDE_CODES[emission.nuclide])]
+    item.Radiopharmaceutical = emission.agent or f"{emission.nuclide} microspheres"
+    item.RadiopharmaceuticalRoute = "Intra-arterial"
+    found = nuclide(emission.nuclide)
+    if not in_mbq:
+        item.RadionuclideHalfLife = geometry.decimal_strings([found.half_life_s])[0]
+        if found.positron_yield:
+            item.RadionuclidePositronFraction = geometry.decimal_strings([found.positron_yield])[0]
+    if emission.administered_bq is not None:
+        total = emission.administered_bq / 1e6 if in_mbq else emission.administered_bq
+        item.RadionuclideTotalDose = geometry.decimal_strings([total])[0]
+    if emission.administered_at is not None:
+        item.RadiopharmaceuticalStartTime = emission.administered_at.strftime("%H%M%S.%f")
+        item.RadiopharmaceuticalStartDateTime = emission.administered_at.strftime("%Y%m%d%H%M%S.%f%z")
+    return item
