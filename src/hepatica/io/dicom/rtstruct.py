@@ -1,0 +1,383 @@
+"""DICOM RT Structure Sets (PS3.3 C.8.8.5 and C.8.8.6): contours to regions, and regions to contours."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.anatomy.contours import fill_contours, plane_distance_mm, region_contours
+from hepatica.core import Grid, Provenance, Region
+from hepatica.errors import DicomError, GeometryError
+from hepatica.io.dicom.context import DicomContext, Instance
+from hepatica.io.dicom.objects import (
+    STUDY_COMPONENT,
+    frame_of_reference,
+    new_object,
+    open_object,
+    provenance_text,
+    references,
+    require_patient,
+    save_object,
+)
+from hepatica.io.dicom.tags import FAILURES, Header
+from hepatica.io.structures import Label, Structures, distinct_names, require_known
+
+RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
+
+CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+
+COLOURS = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (204, 121, 167),
+)
+"""Colours that differ for all kinds of colour vision: Okabe and Ito, Color Universal Design, 2008."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Roi:
+    label: Label
+    frame: str
+    contours: list[NDArray[np.float64]]
+    points: int
+    slab_mm: float | None
+
+
+def read_rtstruct(
+    path: Path | str, grid: Grid, *, context: DicomContext | None = None, names: Sequence[str] | None = None
+) -> Structures:
+    """Read the structures of an RT Structure Set onto a grid.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    grid : Grid
+        The voxels to cover, in the frame of reference that the contours refer to.
+    context : DicomContext, optional
+        Of the image that the grid belongs to: a structure set of another patient is refused, one drawn on another
+        series is said.
+    names : sequence of str, optional
+        Structures to read; by default all. Those not named may be broken or lie elsewhere.
+
+    Raises
+    ------
+    DicomError
+        If the file is no RT Structure Set, belongs to another patient, has broken contour data, or open contours.
+    GeometryError
+        If a structure refers to another frame of reference, lies wholly outside the grid, or has contours that
+        `hepatica.anatomy.contours.fill_contours` refuses; if no structure has contours.
+    UnknownNameError
+        If one of `names` is not in the file; the names there are listed.
+
+    Notes
+    -----
+    Structures without contours, and those of points only, have no region: they are listed as empty, with a warning.
+    """
+    header = open_object(path, (RT_STRUCTURE_SET,), "an RT Structure Set (RTSTRUCT)")
+    warnings = _check_references(header, context)
+    labels = _labels(header)
+    called, renamed = distinct_names(labels)
+    wanted = None if names is None else tuple(names)
+    require_known(wanted, called)
+    warnings += renamed
+    contours_of = {item.integer("ReferencedROINumber"): item for item in header.items("ROIContourSequence")}
+    rois: dict[str, _Roi] = {}
+    empty: list[str] = []
+    for name, roi_item, label in zip(called, header.items("StructureSetROISequence"), labels, strict=True):
+        if wanted is not None and name not in wanted:
+            continue
+        roi = _roi(name, label, roi_item, contours_of.get(label.number), warnings)
+        if roi.contours:
+            _require_frame(name, roi, header, grid, warnings)
+            rois[name] = roi
+        else:
+            empty.append(name)
+            what = f"only {roi.points} points, which enclose nothing" if roi.points else "no contours"
+            warnings.append(f"structure {name!r} is empty: it has {what}")
+    if not rois or (wanted is not None and empty):
+        raise GeometryError(f"{path}: no contours in {', '.join(map(repr, empty)) or 'the structure set'}")
+    regions = _regions(rois, grid, Path(path).name, warnings)
+    return Structures(
+        tuple(regions),
+        tuple(roi.label for roi in rois.values()),
+        tuple(warnings) + tuple(header.problems),
+        tuple(empty),
+        header.text("SOPInstanceUID"),
+    )
+
+
+def write_rtstruct(
+    path: Path | str,
+    regions: Sequence[Region],
+    context: DicomContext,
+    *,
+    image_grid: Grid | None = None,
+    labels: Mapping[str, Label] | None = None,
+    provenance: Provenance | None = None,
+) -> Instance:
+    """Write regions as closed contours on the slices of their grid.
+
+    Parameters
+    ----------
+    path : Path
+        The file; replaced if it exists.
+    regions : sequence of Region
+        With distinct names. Holes are written as keyholes.
+    context : DicomContext
+        Of the images drawn on; all of them are referred to.
+    image_grid : Grid, optional
+        Grid of these images: contours of regions on it refer to their own slice.
+    labels : mapping of str to Label, optional
+        Type and colour of a structure by its name; by default no type, and a colour of `COLOURS`.
+    provenance : Provenance, optional
+        Written into StructureSetDescription.
+
+    Returns
+    -------
+    Instance
+        Class and UID of the object written.
+
+    Raises
+    ------
+    GeometryError
+        If a region is empty or too thin for a contour, two have one name, or the frames of reference differ.
+    OutputError
+        If the file cannot be written.
+    """
+    twice = [name for name, count in Counter(region.name for region in regions).items() if count > 1]
+    if not regions or twice:
+        raise GeometryError(f"structures need distinct names; occurring twice: {', '.join(twice) or 'none given'}")
+    dataset = new_object(context, RT_STRUCTURE_SET, "RTSTRUCT", description="Structures")
+    frame = frame_of_reference(regions[0].grid, context)
+    for region in regions[1:]:
+        if region.grid.frame_of_reference not in (None, frame):
+            raise GeometryError(f"structure {region.name!r} is in another frame of reference than {regions[0].name!r}")
+    dataset.OperatorsName = ""
+    dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = frame, ""
+    dataset.StructureSetLabel = "hepatica"
+    dataset.StructureSetDescription = provenance_text(provenance, 1024)
+    dataset.StructureSetDate, dataset.StructureSetTime = dataset.InstanceCreationDate, dataset.InstanceCreationTime
+    dataset.ReferencedFrameOfReferenceSequence = [_referenced_frame(frame, context)]
+    dataset.StructureSetROISequence, dataset.ROIContourSequence, dataset.RTROIObservationsSequence = [], [], []
+    for number, region in enumerate(regions, start=1):
+        label = (labels or {}).get(region.name, Label(number, region.name))
+        _write_roi(dataset, number, region, label, frame)
+        dataset.ROIContourSequence.append(_contour_item(number, region, label, context, image_grid))
+    dataset.ApprovalStatus = "UNAPPROVED"
+    # Long contours exceed what a value with an explicit type can hold (64 kB).
+    save_object(dataset, path, implicit=True)
+    return Instance(RT_STRUCTURE_SET, dataset.SOPInstanceUID, Path(path))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Reading
+
+
+def _check_references(header: Header, context: DicomContext | None) -> list[str]:
+    require_patient(header, context)
+    if context is None:
+        return []
+    series = {
+        series.text("SeriesInstanceUID")
+        for frame in header.items("ReferencedFrameOfReferenceSequence")
+        for study in frame.items("RTReferencedStudySequence")
+        for series in study.items("RTReferencedSeriesSequence")
+    }
+    if series and context.series_uid not in series:
+        other = ", ".join(sorted(series))
+        return [f"{header.path}: drawn on another series ({other}) than the image ({context.series_uid})"]
+    return []
+
+
+def _labels(header: Header) -> list[Label]:
+    types = {
+        item.integer("ReferencedROINumber"): item.text("RTROIInterpretedType")
+        for item in header.items("RTROIObservationsSequence")
+    }
+    colours: dict[int | None, tuple[int, int, int]] = {}
+    for item in header.items("ROIContourSequence"):
+        rgb = item.numbers("ROIDisplayColor")
+        if len(rgb) == 3 and all(0 <= c <= 255 for c in rgb):
+            colours[item.integer("ReferencedROINumber")] = (int(rgb[0]), int(rgb[1]), int(rgb[2]))
+    labels = []
+    for item in header.items("StructureSetROISequence"):
+        number = item.required_integer("ROINumber")
+        labels.append(Label(number, item.text("ROIName"), types.get(number, ""), colours.get(number)))
+    if not labels:
+        raise header.error("StructureSetROISequence", "holds no structures")
+    if len({label.number for label in labels}) < len(labels):
+        raise header.error("ROINumber", "occurs twice: contours cannot be told apart")
+    return labels
+
+
+def _roi(name: str, label: Label, item: Header, drawn: Header | None, warnings: list[str]) -> _Roi:
+    contours: list[NDArray[np.float64]] = []
+    points = 0
+    slabs: set[float] = set()
+    for contour in drawn.items("ContourSequence") if drawn else []:
+        kind = contour.text("ContourGeometricType")
+        if kind == "POINT":
+            points += 1
+            continue
+        if kind not in CLOSED:
+            raise contour.error(
+                "ContourGeometricType",
+                f"structure {name!r} has a contour of type {kind or 'none'}: an open contour encloses nothing; "
+                "close it, or leave the structure out by naming the wanted ones",
+            )
+        contours.append(_contour_points(name, contour))
+        if (slab := contour.number("ContourSlabThickness")) is not None and slab > 0:
+            slabs.add(slab)
+    if points and contours:
+        warnings.append(f"structure {name!r}: {points} single points are left out")
+    slab_mm = slabs.pop() if len(slabs) == 1 else None
+    return _Roi(label, item.text("ReferencedFrameOfReferenceUID"), contours, points, slab_mm)
+
+
+def _contour_points(name: str, contour: Header) -> NDArray[np.float64]:
+    """Points of one contour, shape (n, 3); read from the bytes, because pydicom's numbers take ten times as long."""
+    from pydicom.dataelem import RawDataElement
+
+    try:
+        element = contour.dataset.get_item("ContourData")
+        if isinstance(element, RawDataElement):
+            text = (element.value or b"").decode("ascii").strip(" \0")
+            numbers = np.array(text.split("\\") if text else [], dtype=np.float64)
+        else:
+            numbers = np.array([] if element is None or not element.value else list(element.value), dtype=np.float64)
+    except FAILURES as error:
+        raise contour.error("ContourData", f"structure {name!r}: is not a list of numbers ({error})") from None
+    if numbers.size % 3:
+        raise contour.error(
+            "ContourData", f"structure {name!r}: {numbers.size} numbers are no points (x, y, z); the data are cut off"
+        )
+    stated = contour.integer("NumberOfContourPoints")
+    if stated is not None and stated != numbers.size // 3:
+        raise contour.error(
+            "NumberOfContourPoints", f"structure {name!r}: states {stated} points, the data hold {numbers.size // 3}"
+        )
+    return numbers.reshape(-1, 3)
+
+
+def _require_frame(name: str, roi: _Roi, header: Header, grid: Grid, warnings: list[str]) -> None:
+    frame = roi.frame
+    if not frame:
+        stated = {item.text("FrameOfReferenceUID") for item in header.items("ReferencedFrameOfReferenceSequence")}
+        stated.discard("")
+        frame = stated.pop() if len(stated) == 1 else ""
+    if not frame:
+        warnings.append(f"structure {name!r}: no frame of reference is stated; taken as that of the image")
+    elif grid.frame_of_reference is not None and frame != grid.frame_of_reference:
+        raise GeometryError(
+            f"{header.path}: structure {name!r} is in the frame of reference {frame}, the image in "
+            f"{grid.frame_of_reference}; register the images, or draw the structures on one of the same frame"
+        )
+
+
+def _regions(rois: Mapping[str, _Roi], grid: Grid, file: str, warnings: list[str]) -> list[Region]:
+    distances = {name: plane_distance_mm(roi.contours) for name, roi in rois.items()}
+    known = sorted(d for d in distances.values() if d is not None)
+    usual = known[(len(known) - 1) // 2] if known else None
+    regions = []
+    for name, roi in rois.items():
+        distance = distances[name]
+        if distance is not None and usual is not None and distance > 1.5 * usual:
+            warnings.append(
+                f"structure {name!r}: drawn every {distance:.3g} mm, others every {usual:.3g} mm; each contour stands "
+                f"for {distance:.3g} mm"
+            )
+        alone = roi.slab_mm or usual if distance is None else None
+        if alone is not None:
+            warnings.append(f"structure {name!r}: contours on one plane only, taken as {alone:.3g} mm thick")
+        filled = fill_contours(
+            name, roi.contours, grid, plane_distance_mm=alone, origin=f"{file}, ROI {roi.label.number}"
+        )
+        warnings.extend(filled.warnings)
+        regions.append(filled.region)
+    return regions
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Writing
+
+
+def _referenced_frame(frame: str, context: DicomContext) -> Any:
+    from pydicom.dataset import Dataset
+
+    item, study, series = Dataset(), Dataset(), Dataset()
+    item.FrameOfReferenceUID = frame
+    if context.instances:
+        series.SeriesInstanceUID = context.series_uid
+        series.ContourImageSequence = references(context.instances)
+        study.ReferencedSOPClassUID, study.ReferencedSOPInstanceUID = STUDY_COMPONENT, context.study_uid
+        study.RTReferencedSeriesSequence = [series]
+        item.RTReferencedStudySequence = [study]
+    return item
+
+
+def _write_roi(dataset: Any, number: int, region: Region, label: Label, frame: str) -> None:
+    from pydicom.dataset import Dataset
+
+    roi, observation = Dataset(), Dataset()
+    roi.ROINumber = number
+    roi.ReferencedFrameOfReferenceUID = frame
+    roi.ROIName = region.name
+    roi.ROIVolume = f"{region.volume_ml:.8g}"
+    roi.ROIGenerationAlgorithm = ""
+    if region.origin:
+        roi.ROIDescription = region.origin[:1024]
+    observation.ObservationNumber = observation.ReferencedROINumber = number
+    observation.RTROIInterpretedType = label.type
+    observation.ROIInterpreter = ""
+    dataset.StructureSetROISequence.append(roi)
+    dataset.RTROIObservationsSequence.append(observation)
+
+
+def _contour_item(number: int, region: Region, label: Label, context: DicomContext, image_grid: Grid | None) -> Any:
+    from pydicom.dataelem import DataElement
+    from pydicom.dataset import Dataset
+    from pydicom.tag import Tag
+
+    contours = region_contours(region)
+    if not contours:
+        raise GeometryError(f"structure {region.name!r} cannot be outlined: it fills no voxel by half")
+    own_slice = image_grid is not None and region.grid.matches(image_grid) and bool(context.instances)
+    item = Dataset()
+    item.ReferencedROINumber = number
+    item.ROIDisplayColor = list(label.colour or COLOURS[(number - 1) % len(COLOURS)])
+    item.ContourSequence = []
+    for points in contours:
+        contour = Dataset()
+        if own_slice:
+            k = round(float(region.grid.to_index(points[0])[2]))
+            contour.ContourImageSequence = _image_of_slice(context, k)
+        contour.ContourGeometricType = "CLOSED_PLANAR"
+        contour.NumberOfContourPoints = len(points)
+        # A tenth of a micrometre is kept; no number exceeds the 16 characters of a decimal string.
+        data = "\\".join([f"{x:.4f}" for x in points.ravel().tolist()]).encode("ascii")
+        data += b" " * (len(data) % 2)
+        # As bytes: the file states no value types, and pydicom's decimal strings take ten times as long.
+        contour.add(DataElement(Tag("ContourData"), "OB", data))
+        item.ContourSequence.append(contour)
+    return item
+
+
+def _image_of_slice(context: DicomContext, k: int) -> list[Any]:
+    if context.is_multiframe:
+        item = references(context.instances)[0]
+        item.ReferencedFrameNumber = k + 1
+        return [item]
+    if k >= len(context.instances):
+        raise DicomError(f"slice {k} of the image has no instance; {len(context.instances)} are known")
+    return references([context.instances[k]])

@@ -1,0 +1,386 @@
+"""DICOM Segmentations (PS3.3 C.8.20): voxels to regions, and regions to voxels.
+
+Read by our own code through `geometry`: libraries that give back a volume leave out slices without segment, which
+shifts what follows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core import Grid, Provenance, Region
+from hepatica.errors import DicomError, GeometryError
+from hepatica.io.dicom import geometry
+from hepatica.io.dicom.context import DicomContext, Instance
+from hepatica.io.dicom.objects import (
+    MANUFACTURER,
+    RESEARCH_ONLY,
+    code,
+    frame_of_reference,
+    open_object,
+    provenance_text,
+    references,
+    require_patient,
+    save_object,
+)
+from hepatica.io.dicom.pixels import stored_values
+from hepatica.io.dicom.tags import Header, new_uid, open_dicom, pydicom_door
+from hepatica.io.structures import Label, Structures, distinct_names, onto_grid, require_known
+from hepatica.version import __version__
+
+SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
+
+_ANATOMY = ("91723000", "Anatomical Structure")
+_ABNORMAL = ("49755003", "Morphologically Abnormal Structure")
+_TISSUE = ("85756007", "Tissue")
+
+CONCEPTS = (
+    (r"necro", _ABNORMAL, ("6574001", "Necrosis")),
+    (r"tumou?r|lesion|metasta|neoplas|\bhcc\b|\bgtv", _ABNORMAL, ("108369006", "Neoplasm")),
+    (r"liver|hepa|\blobe\b", _ANATOMY, ("10200004", "Liver")),
+    (r"lung|pulmo", _ANATOMY, ("39607008", "Lung")),
+    (r"spleen", _ANATOMY, ("78961009", "Spleen")),
+    (r"kidney|renal", _ANATOMY, ("64033007", "Kidney")),
+    (r"heart", _ANATOMY, ("80891009", "Heart")),
+    (r"stomach", _ANATOMY, ("69695003", "Stomach")),
+    (r"\bribs?\b", _ANATOMY, ("113197003", "Rib")),
+)
+"""Words in a structure's name -> property category and type (SNOMED CT, from DICOM PS3.16 CID 7150 and its kin); the
+first that fits counts, and a name that fits none is tissue."""
+
+
+def read_seg(
+    path: Path | str, grid: Grid, *, context: DicomContext | None = None, names: Sequence[str] | None = None
+) -> Structures:
+    """Read the segments of a Segmentation (BINARY, FRACTIONAL or LABELMAP) onto a grid.
+
+    Parameters
+    ----------
+    path, grid, context, names
+        As for `hepatica.io.dicom.rtstruct.read_rtstruct`.
+
+    Raises
+    ------
+    DicomError
+        If the file is no Segmentation, damaged or contradictory, or belongs to another patient.
+    GeometryError
+        If its frame of reference is not the grid's, or a segment lies wholly outside the grid.
+    UnknownNameError
+        If one of `names` is not in the file.
+
+    Notes
+    -----
+    A fraction is what of the voxel is covered if the file says OCCUPANCY. A PROBABILITY is no volume: voxels of at
+    least one half count as inside, and that is said.
+    """
+    header = open_object(path, (SEGMENTATION, LABEL_MAP), "a Segmentation (SEG)")
+    require_patient(header, context)
+    frame = header.text("FrameOfReferenceUID") or None
+    stack = geometry.stack_sparse(
+        geometry.multiframe_planes(header),
+        frame_of_reference=frame,
+        spacing_mm=geometry.multiframe_spacing_mm(header),
+    )
+    stack.grid.require_shared_frame(grid, f"{path} and the image")
+    labels = _labels(header)
+    called, warnings = distinct_names(labels)
+    wanted = None if names is None else tuple(names)
+    require_known(wanted, called)
+    pixels, notes = _coverage(header)
+    warnings += [*notes, *stack.warnings]
+    frames_of = _frames_of(header, labels, len(pixels))
+    regions, kept, empty = [], [], []
+    for name, label in zip(called, labels, strict=True):
+        if wanted is not None and name not in wanted:
+            continue
+        drawn = _segment(name, label, stack, pixels, frames_of, Path(path).name)
+        if drawn.is_empty:
+            empty.append(name)
+            warnings.append(f"structure {name!r} is empty: no voxel belongs to it")
+            continue
+        region, lost = onto_grid(drawn, grid)
+        warnings += lost
+        regions.append(region)
+        kept.append(label)
+    if not regions or (wanted is not None and empty):
+        raise GeometryError(f"{path}: no voxels in {', '.join(map(repr, empty)) or 'the segmentation'}")
+    return Structures(
+        tuple(regions), tuple(kept), (*warnings, *header.problems), tuple(empty), header.text("SOPInstanceUID")
+    )
+
+
+def write_seg(
+    path: Path | str,
+    regions: Sequence[Region],
+    context: DicomContext,
+    *,
+    image_grid: Grid | None = None,
+    fractional: bool = False,
+    provenance: Provenance | None = None,
+) -> Instance:
+    """Write regions as segments on their grid.
+
+    Parameters
+    ----------
+    path : Path
+        The file; replaced if it exists.
+    regions : sequence of Region
+        On one grid, with distinct names. The coded meaning is found from the name (`CONCEPTS`).
+    context : DicomContext
+        Of the images segmented; at least one instance.
+    image_grid : Grid, optional
+        Grid of these images: each frame of regions on it refers to its own slice.
+    fractional : bool
+        Keep covered fractions in 255 steps (OCCUPANCY); otherwise voxels covered by half or more are inside (BINARY).
+    provenance : Provenance, optional
+        Written into the description of the contributing equipment.
+
+    Raises
+    ------
+    GeometryError
+        If there is no region, one is empty, two have one name, or grids or frames of reference differ.
+    OutputError
+        If the file cannot be written.
+    """
+    import highdicom
+
+    grid, arrays = _arrays(regions, fractional)
+    frame = frame_of_reference(grid, context)
+    right, turned = geometry.right_handed(grid.with_frame_of_reference(frame))
+    stacked = np.stack([(a[:, :, ::-1] if turned else a).transpose(2, 1, 0) for a in arrays], axis=-1)
+    own_images = image_grid is not None and grid.matches(image_grid)
+    with pydicom_door(None, "the segmentation cannot be built"):
+        sources = _sources(context, right, own_images=own_images, turned=turned)
+        row_column = geometry.orientation_of(right)
+        dataset = highdicom.seg.Segmentation(
+            source_images=sources,
+            pixel_array=stacked,
+            segmentation_type="FRACTIONAL" if fractional else "BINARY",
+            fractional_type="OCCUPANCY",
+            segment_descriptions=[_description(n, region) for n, region in enumerate(regions, start=1)],
+            series_instance_uid=new_uid(),
+            series_number=1,
+            sop_instance_uid=new_uid(),
+            instance_number=1,
+            manufacturer=MANUFACTURER,
+            manufacturer_model_name=MANUFACTURER,
+            software_versions=__version__,
+            device_serial_number="none",
+            content_description=RESEARCH_ONLY,
+            content_label="HEPATICA",
+            plane_orientation=highdicom.PlaneOrientationSequence("PATIENT", row_column),
+            plane_positions=[
+                highdicom.PlanePositionSequence("PATIENT", geometry.decimal_strings(position))
+                for position in geometry.slice_positions_mm(right)
+            ],
+            pixel_measures=highdicom.PixelMeasuresSequence(
+                pixel_spacing=geometry.decimal_strings(geometry.pixel_spacing_of(right)),
+                slice_thickness=geometry.decimal_strings([right.spacing_mm[2]])[0],
+                spacing_between_slices=geometry.decimal_strings([right.spacing_mm[2]])[0],
+            ),
+        )
+        context.write_patient_and_study(dataset)
+        dataset.SeriesDescription = "Segments (hepatica, research use only)"
+        dataset.ContributingEquipmentSequence = [_equipment(provenance)]
+        if not own_images:
+            _refer_to_series_only(dataset, context)
+    save_object(dataset, path)
+    return Instance(SEGMENTATION, str(dataset.SOPInstanceUID), Path(path), int(dataset.NumberOfFrames))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Reading
+
+
+def _labels(header: Header) -> list[Label]:
+    labels = []
+    for item in header.items("SegmentSequence"):
+        kind = item.item("SegmentedPropertyTypeCodeSequence")
+        number = item.required_integer("SegmentNumber")
+        labels.append(Label(number, item.text("SegmentLabel"), kind.text("CodeMeaning") if kind else ""))
+    if not labels:
+        raise header.error("SegmentSequence", "holds no segments")
+    if len({label.number for label in labels}) < len(labels):
+        raise header.error("SegmentNumber", "occurs twice")
+    # A label map describes its background as a segment of number 0.
+    return [label for label in labels if label.number != 0]
+
+
+def _coverage(header: Header) -> tuple[NDArray[Any], list[str]]:
+    """Frames as covered fractions (float32), or as labels (integers) for a label map, and what was assumed."""
+    kind = header.text("SegmentationType")
+    if kind == "LABELMAP":
+        return stored_values(header), []
+    if kind == "BINARY":
+        return _binary(header), []
+    if kind != "FRACTIONAL":
+        raise header.error("SegmentationType", f"{kind or 'none'} is not BINARY, FRACTIONAL or LABELMAP")
+    most = header.required_integer("MaximumFractionalValue")
+    stored = stored_values(header)
+    if most < 1 or int(stored.max()) > most:
+        raise header.error("MaximumFractionalValue", f"is {most}, the largest value {int(stored.max())}")
+    fraction = stored.astype(np.float32) / np.float32(most)
+    meaning = header.text("SegmentationFractionalType")
+    if meaning == "OCCUPANCY":
+        return fraction, []
+    if meaning != "PROBABILITY":
+        raise header.error("SegmentationFractionalType", f"{meaning or 'none'} is not OCCUPANCY or PROBABILITY")
+    note = f"{header.path}: fractions are probabilities, not volumes; voxels of at least one half count as inside"
+    return (fraction >= 0.5).astype(np.float32), [note]
+
+
+def _binary(header: Header) -> NDArray[np.float32]:
+    """Frames of single bits, packed without gaps, the first pixel in the lowest bit (PS3.5, annex D)."""
+    if header.path is None or header.required_integer("BitsAllocated") != 1:
+        raise header.error("BitsAllocated", "must be 1 for a BINARY segmentation")
+    full = open_dicom(header.path, pixels=True)
+    shape = tuple(full.required_integer(keyword) for keyword in ("NumberOfFrames", "Rows", "Columns"))
+    needed = int(np.prod(shape, dtype=np.int64))
+    if full.syntax is not None and full.syntax.is_encapsulated:
+        # Compressed masks rarely exceed a ratio of a few hundred; the file bounds what may be asked of memory.
+        if needed > 100_000 * max(header.path.stat().st_size, 1):
+            raise full.error("PixelData", f"claims {needed} pixels in a file of {header.path.stat().st_size} bytes")
+        with pydicom_door(header.path, "PixelData cannot be decoded", full.problems):
+            return np.asarray(full.dataset.pixel_array, dtype=np.float32).reshape(shape)
+    with pydicom_door(header.path, "PixelData", full.problems):
+        data = full.dataset.get("PixelData")
+    length = -(-needed // 8)
+    if min(shape) < 1 or not isinstance(data, bytes) or not length <= len(data) <= length + length % 2:
+        raise full.error("PixelData", f"does not hold {shape[0]} frames of {shape[1]} x {shape[2]} bits")
+    bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), count=needed, bitorder="little")
+    return bits.reshape(shape).astype(np.float32)
+
+
+def _frames_of(header: Header, labels: list[Label], frames: int) -> dict[int, list[int]] | None:
+    """Segment number -> its frames; None for a label map, whose frames hold all segments."""
+    if header.text("SegmentationType") == "LABELMAP":
+        return None
+    shared = header.item("SharedFunctionalGroupsSequence")
+    groups = header.items("PerFrameFunctionalGroupsSequence")
+    if len(groups) != frames:
+        raise header.error("PerFrameFunctionalGroupsSequence", f"has {len(groups)} items for {frames} frames")
+    out: dict[int, list[int]] = {label.number: [] for label in labels}
+    for number, group in enumerate(groups):
+        identity = group.item("SegmentIdentificationSequence") or (
+            shared.item("SegmentIdentificationSequence") if shared else None
+        )
+        if identity is None:
+            raise header.error("SegmentIdentificationSequence", f"frame {number + 1} belongs to no segment")
+        segment = identity.required_integer("ReferencedSegmentNumber")
+        if segment not in out:
+            raise identity.error(
+                "ReferencedSegmentNumber", f"frame {number + 1} names segment {segment}: there is none"
+            )
+        out[segment].append(number)
+    return out
+
+
+def _segment(
+    name: str,
+    label: Label,
+    stack: geometry.Stack,
+    pixels: NDArray[Any],
+    frames_of: dict[int, list[int]] | None,
+    file: str,
+) -> Region:
+    origin = f"{file}, segment {label.number}"
+    columns, rows, slices = stack.grid.shape
+    frames = list(range(len(pixels))) if frames_of is None else frames_of[label.number]
+    at = [stack.slice_of[frame] for frame in frames]
+    if len(set(at)) < len(at):
+        raise DicomError(f"{file}: structure {name!r} has two frames on one plane")
+    full = np.zeros((slices, rows, columns), dtype=np.float32)
+    if frames:
+        full[at] = pixels[frames] == label.number if frames_of is None else pixels[frames]
+    return Region.from_coverage(name, stack.grid, full.transpose(2, 1, 0), origin=origin)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Writing
+
+
+def _arrays(regions: Sequence[Region], fractional: bool) -> tuple[Grid, list[NDArray[Any]]]:
+    twice = [name for name, count in Counter(region.name for region in regions).items() if count > 1]
+    if not regions or twice:
+        raise GeometryError(f"segments need distinct names; occurring twice: {', '.join(twice) or 'none given'}")
+    grid = regions[0].grid
+    arrays: list[NDArray[Any]] = []
+    for region in regions:
+        region.grid.require_match(grid, f"segments {region.name!r} and {regions[0].name!r}")
+        values = region.full() if fractional else region.mask()
+        if not values.any():
+            raise GeometryError(f"structure {region.name!r} is empty, or fills no voxel by half")
+        arrays.append(values.astype(np.float32) if fractional else values.astype(np.uint8))
+    return grid, arrays
+
+
+def _sources(context: DicomContext, grid: Grid, *, own_images: bool, turned: bool) -> list[Any]:
+    """The images as far as a segmentation must know them: identity, and place on `grid`."""
+    from pydicom.dataset import Dataset
+
+    if not context.instances:
+        raise GeometryError("a segmentation refers to the images it was drawn on; the context names none")
+    if context.is_multiframe or not own_images:
+        instances = context.instances[:1]
+    else:
+        instances = context.instances[::-1] if turned else context.instances
+    sources = []
+    for k, instance in enumerate(instances):
+        source = Dataset()
+        context.write_patient_and_study(source)
+        source.SOPClassUID, source.SOPInstanceUID = instance.sop_class_uid, instance.sop_instance_uid
+        source.SeriesInstanceUID, source.Modality = context.series_uid, context.modality
+        geometry.write_plane(source, grid, k)
+        sources.append(source)
+    return sources
+
+
+def _refer_to_series_only(dataset: Any, context: DicomContext) -> None:
+    """The images lie on another grid: no frame comes from one slice of them."""
+    from pydicom.dataset import Dataset
+
+    for frame in dataset.PerFrameFunctionalGroupsSequence:
+        if "DerivationImageSequence" in frame:
+            del frame.DerivationImageSequence
+    series = Dataset()
+    series.SeriesInstanceUID = context.series_uid
+    series.ReferencedInstanceSequence = references(context.instances)
+    dataset.ReferencedSeriesSequence = [series]
+
+
+def _description(number: int, region: Region) -> Any:
+    import highdicom
+    from pydicom.sr.coding import Code
+
+    category, meaning = next(
+        ((c, t) for pattern, c, t in CONCEPTS if re.search(pattern, region.name, re.IGNORECASE)), (_TISSUE, _TISSUE)
+    )
+    return highdicom.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=region.name,
+        segmented_property_category=Code(category[0], "SCT", category[1]),
+        segmented_property_type=Code(meaning[0], "SCT", meaning[1]),
+        algorithm_type="SEMIAUTOMATIC",
+        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
+            name=MANUFACTURER, version=__version__, family=Code("123109", "DCM", "Manual Processing")
+        ),
+    )
+
+
+def _equipment(provenance: Provenance | None) -> Any:
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.PurposeOfReferenceCodeSequence = [code("109102", "DCM", "Processing Equipment")]
+    item.Manufacturer = MANUFACTURER
+    item.SoftwareVersions = __version__
+    item.ContributionDescription = provenance_text(provenance, 1024)
+    return item

@@ -1,0 +1,197 @@
+"""The door for structures: RTSTRUCT, SEG, or a label map in NIfTI, MetaImage or NRRD, onto the voxels of an image."""
+
+from __future__ import annotations
+
+import csv
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.errors import AmbiguousSeriesError, DicomError, GeometryError, InputError
+from hepatica.io.dicom.context import DicomContext, instance_of
+from hepatica.io.dicom.series import SeriesKind
+from hepatica.io.dicom.tags import open_dicom
+from hepatica.io.image import Image
+from hepatica.io.structures import Label, Structures, distinct_names, onto_grid, require_known
+
+__all__ = ["Label", "StructureWarning", "Structures", "read_regions", "read_structures"]
+
+MOST_LABELS = 1000
+"""A file with more different values than this is an image, not a label map."""
+
+
+class StructureWarning(UserWarning):
+    """Something about a structure that was read: what was filled, skipped or lost."""
+
+
+def read_regions(path: Path | str, image: Grid | Image, *, names: Sequence[str] | None = None) -> tuple[Region, ...]:
+    """The structures of a file as regions on an image; what must be known about them is given as `StructureWarning`.
+
+    See `read_structures`, which returns the warnings, types and colours too.
+    """
+    found = read_structures(path, image, names=names)
+    for message in found.warnings:
+        warnings.warn(message, StructureWarning, stacklevel=2)
+    return found.regions
+
+
+def read_structures(path: Path | str, image: Grid | Image, *, names: Sequence[str] | None = None) -> Structures:
+    """The structures of a file on the voxels of an image.
+
+    Parameters
+    ----------
+    path : Path
+        An RTSTRUCT or SEG file, or a folder with exactly one; or a NIfTI, MetaImage or NRRD label map. Names of labels
+        are taken from a .json ({"1": "liver"}) or .csv (lines "1,liver") file of the same name beside it; without one
+        they are called "label 1".
+    image : Grid or Image
+        The voxels to cover. With an Image, a file of another patient is refused.
+    names : sequence of str, optional
+        Structures to read; by default all. What is wrong with others then does not matter.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or its format is unknown.
+    DicomError
+        If it is damaged, of another kind, of another patient, or has open contours; AmbiguousSeriesError if a folder
+        holds several.
+    GeometryError
+        If it is in another frame of reference, a structure is wholly outside the image, or its contours have no inside.
+    UnknownNameError
+        If one of `names` is not in the file.
+    """
+    from hepatica.io.itk import is_itk_file
+
+    path = Path(path)
+    grid = image if isinstance(image, Grid) else image.grid
+    context = None if isinstance(image, Grid) else image.context
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    if is_itk_file(path):
+        return _label_map(path, grid, names)
+    if path.is_dir():
+        path = _only_file(path)
+    return _dicom(path, grid, context, names)
+
+
+def _dicom(path: Path, grid: Grid, context: DicomContext | None, names: Sequence[str] | None) -> Structures:
+    from hepatica.io.dicom.rtstruct import RT_STRUCTURE_SET, read_rtstruct
+    from hepatica.io.dicom.seg import LABEL_MAP, SEGMENTATION, read_seg
+
+    header = open_dicom(path)
+    sop_class = instance_of(header).sop_class_uid
+    if sop_class == RT_STRUCTURE_SET:
+        return read_rtstruct(path, grid, context=context, names=names)
+    if sop_class in (SEGMENTATION, LABEL_MAP):
+        return read_seg(path, grid, context=context, names=names)
+    raise DicomError(
+        f"holds no structures ({header.text('Modality') or sop_class}); RTSTRUCT, SEG or a label map is needed",
+        path=path,
+    )
+
+
+def _only_file(folder: Path) -> Path:
+    from hepatica.io.dicom.scan import scan
+
+    found = scan(folder)
+    files = [file for series in found.of_kind(SeriesKind.RTSTRUCT, SeriesKind.SEG) for file in series.files]
+    if not files:
+        kinds = ", ".join(series.kind.value for series in found) or "no DICOM series"
+        raise DicomError(f"no RTSTRUCT or SEG; found: {kinds}", path=folder)
+    if len(files) > 1:
+        listed = "\n".join(f"  {file}" for file in files)
+        raise AmbiguousSeriesError(f"{folder}: {len(files)} files hold structures; name one of them:\n{listed}")
+    return files[0]
+
+
+def _label_map(path: Path, grid: Grid, names: Sequence[str] | None) -> Structures:
+    from scipy import ndimage
+
+    from hepatica.io.itk import read_itk
+
+    volume, notes = read_itk(path, Kind.LABEL)
+    values = _small_labels(volume, path)
+    known = _label_names(path)
+    present = [int(n) for n in np.flatnonzero(np.bincount(values.ravel())) if n != 0]
+    absent = sorted(number for number in known if number not in present and number != 0)
+    labels = [Label(number, known.get(number, f"label {number}")) for number in present]
+    called, renamed = distinct_names(labels)
+    wanted = None if names is None else tuple(names)
+    require_known(wanted, called + [known[number] for number in absent])
+    notes = [*notes, *renamed, *(f"structure {known[n]!r} is empty: no voxel has the label {n}" for n in absent)]
+    boxes = ndimage.find_objects(values)
+    regions, kept = [], []
+    for name, label in zip(called, labels, strict=True):
+        if wanted is not None and name not in wanted:
+            continue
+        window = boxes[label.number - 1]
+        covered = (values[window] == label.number).astype(np.float32)
+        drawn = Region(name, volume.grid, window, covered, origin=f"{path.name}, label {label.number}")
+        region, lost = onto_grid(drawn, grid)
+        regions.append(region)
+        kept.append(label)
+        notes += lost
+    empty = tuple(known[number] for number in absent if wanted is None or known[number] in wanted)
+    if not regions or (wanted is not None and empty):
+        raise GeometryError(f"{path}: no voxels in {', '.join(map(repr, empty)) or 'the label map'}")
+    return Structures(tuple(regions), tuple(kept), tuple(notes), empty)
+
+
+def _small_labels(volume: Volume, path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+    low, high = int(volume.values.min()), int(volume.values.max())
+    if low < 0 or high > 1_000_000:
+        raise InputError(f"{path}: values from {low} to {high} are no labels (whole numbers from 0)")
+    values = np.ascontiguousarray(volume.values, dtype=np.int32)
+    different = int(np.count_nonzero(np.bincount(values.ravel())))
+    if different > MOST_LABELS:
+        raise InputError(f"{path}: {different} different values; a label map has at most {MOST_LABELS}")
+    return values
+
+
+def _label_names(path: Path) -> dict[int, str]:
+    """Label number -> name from the file beside the label map; empty if there is none."""
+    stem = path.name.removesuffix(".gz")
+    stem = stem[: stem.rfind(".")]
+    beside = [path.with_name(stem + suffix) for suffix in (".json", ".csv")]
+    found = [file for file in beside if file.is_file()]
+    if len(found) > 1:
+        raise InputError(f"{found[0]} and {found[1].name} both name the labels; keep one")
+    if not found:
+        return {}
+    file = found[0]
+    try:
+        text = file.read_text(encoding="utf-8")
+        pairs = _json_pairs(text) if file.suffix == ".json" else _csv_pairs(text)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"{file}: cannot be read as names of labels ({error})") from error
+    numbers = [number for number, _ in pairs]
+    if len(set(numbers)) < len(numbers):
+        raise InputError(f"{file}: a label is named twice")
+    return dict(pairs)
+
+
+def _json_pairs(text: str) -> list[tuple[int, str]]:
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise ValueError('expected {"1": "liver", ...}')
+    pairs = []
+    for key, value in content.items():
+        # Either way round: {"1": "liver"} or {"liver": 1}.
+        pairs.append((int(value), str(key)) if isinstance(value, int) else (int(key), str(value)))
+    return pairs
+
+
+def _csv_pairs(text: str) -> list[tuple[int, str]]:
+    pairs = []
+    for line, row in enumerate(csv.reader(text.splitlines()), start=1):
+        if not row or row[0].lstrip().startswith("#") or (line == 1 and not row[0].strip().isdigit()):
+            continue
+        if len(row) < 2:
+            raise ValueError(f'line {line}: expected "1,liver"')
+        pairs.append((int(row[0]), row[1].strip()))
+    return pairs
