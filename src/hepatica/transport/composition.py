@@ -152,6 +152,54 @@ def medium(name: str) -> Medium:
     return media()[name]
 
 
+MEDIA_BY_DENSITY: tuple[tuple[float, str], ...] = (
+    (0.05, "air"),
+    (0.60, "lung"),
+    (0.985, "adipose"),
+    (1.10, "soft_tissue"),
+    (1.25, "bone_spongiosa"),
+    (1.47, "bone_femur"),
+    (1.76, "bone_cranium"),
+    (2.80, "bone"),
+    (np.inf, "titanium"),
+)
+"""Medium of a voxel by its density: each entry holds below its density in g/mL. Bounds lie half-way between the nominal
+densities of the media, for air where `dosimetry` parts air from lung. Iodised oil cannot be told from bone by density
+and must be named."""
+
+
+def media_by_density(
+    density_g_ml: NDArray[np.floating], table: tuple[tuple[float, str], ...] = MEDIA_BY_DENSITY
+) -> tuple[NDArray[np.uint8], tuple[Medium, ...]]:
+    """Index of each voxel's medium and the media that occur, in the order of the indices.
+
+    Parameters
+    ----------
+    density_g_ml : ndarray
+        Density of each voxel.
+    table : tuple of (float, str)
+        Upper density and medium, densities rising; the last must be infinite or above every voxel.
+
+    Raises
+    ------
+    UnknownNameError
+        If a medium is not in the list.
+    InputError
+        If the bounds do not rise or a voxel lies above the last.
+    """
+    bounds = [bound for bound, _ in table]
+    if any(low >= high for low, high in zip(bounds, bounds[1:], strict=False)):
+        raise InputError("media by density: the upper densities must rise from entry to entry")
+    everything = tuple(medium(name) for _, name in table)
+    index = np.searchsorted(bounds, density_g_ml, side="right")
+    if index.size and int(index.max()) >= len(table):
+        raise InputError(f"media by density: no medium above {bounds[-1]:g} g/mL, but voxels are denser")
+    present = np.unique(index)
+    renumbered = np.zeros(len(table), dtype=np.uint8)
+    renumbered[present] = np.arange(len(present))
+    return renumbered[index], tuple(everything[n] for n in present)
+
+
 def additive_excitation_ev(fractions: tuple[tuple[int, float], ...]) -> float:
     """Mean excitation energy in eV by Bragg additivity, ln I weighted with the electrons of each element."""
     electrons = np.array([w * z / elements()[z].weight_g_mol for z, w in fractions])

@@ -29,7 +29,7 @@ WORKER_STACK = wp.constant(STACK_DEPTH * 8)
 
 @wp.func
 def alias(keep: wp.array(dtype=wp.float32), other: wp.array(dtype=wp.int32), n: int, bits: wp.uint64) -> int:
-    """Walker's alias method: a column by the first 24 bits (or all 32 where there are many), kept or swapped."""
+    """Walker's alias method: a column by the upper 32 bits, kept or swapped by others."""
     column = int(wp.uint32(bits >> wp.uint64(32)) % wp.uint32(n))
     if second_unit(bits) > keep[column]:
         return other[column]
@@ -55,12 +55,9 @@ def decay_point(g: Geometry, s: Source, rng: wp.uint64) -> wp.vec3:
     k = flat % g.nz
     j = (flat / g.nz) % g.ny
     i = flat / (g.nz * g.ny)
-    c = float(wp.uint32(bits) & wp.uint32(0xFFFF)) / 65536.0 + 0.0000076
-    # the last 16 bits are too few for a position of their own: they move within a cell of third numbers
-    third = wp.uint32(mixed(rng + GOLDEN + GOLDEN + GOLDEN) >> wp.uint64(40))
-    c = float(third) / 16777216.0
+    last = mixed(rng + GOLDEN + GOLDEN + GOLDEN)
     return wp.vec3(
-        (float(i) + first_unit(more)) * g.sx, (float(j) + second_unit(more)) * g.sy, (float(k) + c) * g.sz
+        (float(i) + first_unit(more)) * g.sx, (float(j) + second_unit(more)) * g.sy, (float(k) + first_unit(last)) * g.sz
     )
 
 

@@ -1,0 +1,166 @@
+"""Sums over batches of histories: mean, uncertainty, groups for the uncertainty of regions, and checkpoints.
+
+A batch of n histories leaves the energy t in a voxel. With sums of t and of t^2/n over the batches the variance of one
+history is estimated as ``(sum t^2/n - T^2/N) / (batches - 1)`` whatever the sizes of the batches, and the variance of
+the mean is that over N. Voxels that share histories are correlated; for regions the energies of a few groups of batches
+are kept (in half precision, scaled: only their spread is used).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core.region import Window
+from hepatica.errors import InputError, OutputError
+
+FloatArray = NDArray[np.float64]
+
+MOST_GROUPS = 20
+FEWEST_GROUPS = 10
+GROUP_BYTES = 400 * 2**20
+
+
+@dataclass(slots=True, eq=False)
+class BatchSums:
+    """Running sums; `add` changes them in place.
+
+    Attributes
+    ----------
+    total : ndarray of float64
+        Energy per voxel, keV.
+    squares : ndarray of float32
+        Sum over batches of energy squared over histories.
+    groups : ndarray of float16, shape (groups, *total.shape)
+        Energy per voxel and history in each group of batches, over `group_scale`.
+    group_histories : ndarray of int64, shape (groups,)
+        Histories in each group.
+    group_scale : float
+        Unit of `groups`, keV per history; 0 before the first batch.
+    counters : ndarray of float64, shape (4,)
+        Energy emitted, escaped with electrons, with photons, lost.
+    histories, batches : int
+        So far.
+    """
+
+    total: FloatArray
+    squares: NDArray[np.float32]
+    groups: NDArray[np.float16]
+    group_histories: NDArray[np.int64]
+    group_scale: float
+    counters: FloatArray
+    histories: int = 0
+    batches: int = 0
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...]) -> BatchSums:
+        """Nothing yet; as many groups as fit into 400 MB of half-precision numbers, 10 to 20."""
+        count = int(np.clip(GROUP_BYTES // (2 * math.prod(shape)), FEWEST_GROUPS, MOST_GROUPS))
+        return cls(
+            total=np.zeros(shape),
+            squares=np.zeros(shape, np.float32),
+            groups=np.zeros((count, *shape), np.float16),
+            group_histories=np.zeros(count, np.int64),
+            group_scale=0.0,
+            counters=np.zeros(4),
+        )
+
+    @property
+    def shape_size(self) -> int:
+        """Number of voxels."""
+        return self.total.size
+
+    def add(self, tally: FloatArray, counters: FloatArray, histories: int) -> None:
+        """Add a batch: energy per voxel (keV, any shape of the right size), counters, histories."""
+        energy = tally.reshape(self.total.shape)
+        self.total += energy
+        self.squares += (energy * energy / histories).astype(np.float32)
+        self.counters += counters
+        if self.group_scale == 0.0:
+            self.group_scale = float(energy.max()) / histories / 64 or 1.0
+        n = int(np.argmin(self.group_histories))
+        before = int(self.group_histories[n])
+        after = before + histories
+        merged = self.groups[n].astype(np.float32) * np.float32(before / after)
+        merged += (energy / (after * self.group_scale)).astype(np.float32)
+        self.groups[n] = np.minimum(merged, np.float32(60000))
+        self.group_histories[n] = after
+        self.histories += histories
+        self.batches += 1
+
+    def mean_and_sd(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Energy per history in each voxel (keV) and its standard uncertainty (NaN with fewer than two batches)."""
+        mean = self.total / self.histories
+        if self.batches < 2:
+            return mean, np.full_like(mean, np.nan)
+        variance = (self.squares - self.total * mean) / ((self.batches - 1) * self.histories)
+        return mean, np.sqrt(np.maximum(variance, 0))
+
+    def group_sums(self, window: Window, weights: FloatArray) -> FloatArray:
+        """Weighted sum over a window of each group's energy per history, shape (groups that have histories,)."""
+        used = np.flatnonzero(self.group_histories)
+        return np.array(
+            [float((self.groups[n][window].astype(np.float64) * weights).sum()) * self.group_scale for n in used]
+        )
+
+
+def save_checkpoint(path: Path, sums: BatchSums, mark: str, elapsed_s: float) -> None:
+    """Write to a temporary name, then rename: an interrupted write leaves the earlier checkpoint.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with temporary.open("wb") as stream:
+            np.savez(
+                stream,
+                mark=np.array(mark),
+                total=sums.total,
+                squares=sums.squares,
+                groups=sums.groups,
+                group_histories=sums.group_histories,
+                group_scale=np.array(sums.group_scale),
+                counters=sums.counters,
+                numbers=np.array([sums.histories, sums.batches]),
+                elapsed_s=np.array(elapsed_s),
+            )
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"checkpoint {path}: cannot be written ({error})") from error
+
+
+def load_checkpoint(path: Path, mark: str) -> tuple[BatchSums, float]:
+    """Sums and elapsed seconds of the run with that fingerprint.
+
+    Raises
+    ------
+    InputError
+        If the file is no checkpoint, or one of another run.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if str(stored["mark"]) != mark:
+                raise InputError(
+                    f"checkpoint {path}: belongs to another run (activity, density, nuclide, seed, step model or version "
+                    "differ); give the inputs it was made from, or another file"
+                )
+            sums = BatchSums(
+                total=stored["total"],
+                squares=stored["squares"],
+                groups=stored["groups"],
+                group_histories=stored["group_histories"],
+                group_scale=float(stored["group_scale"]),
+                counters=stored["counters"],
+                histories=int(stored["numbers"][0]),
+                batches=int(stored["numbers"][1]),
+            )
+            return sums, float(stored["elapsed_s"])
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(f"checkpoint {path}: cannot be read as one ({error}); remove it to start anew") from error
