@@ -22,16 +22,19 @@ from hepatica.transport.device import (
 )
 from hepatica.transport.device_electron import follow_electron
 from hepatica.transport.device_photon import follow_photon
-from hepatica.transport.device_random import GOLDEN, first_unit, mixed, second_unit, start
+from hepatica.transport.device_random import GOLDEN, first_unit, mixed, second_unit, start, third_unit
 
 WORKER_STACK = wp.constant(STACK_DEPTH * 8)
 
 
 @wp.func
 def alias(keep: wp.array(dtype=wp.float32), other: wp.array(dtype=wp.int32), n: int, bits: wp.uint64) -> int:
-    """Walker's alias method: a column by the upper 32 bits, kept or swapped by others."""
-    column = int(wp.uint32(bits >> wp.uint64(32)) % wp.uint32(n))
-    if second_unit(bits) > keep[column]:
+    """Walker's alias method: a column by the upper 38 bits, kept or swapped by the lowest 24, which are not among them.
+
+    At most 2^26 columns (engine.MOST_SOURCE_VOXELS); their probabilities are even to n / 2^38.
+    """
+    column = int((bits >> wp.uint64(26)) * wp.uint64(n) >> wp.uint64(38))
+    if third_unit(bits) > keep[column]:
         return other[column]
     return column
 

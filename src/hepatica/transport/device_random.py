@@ -35,12 +35,18 @@ def start(seed: wp.uint64, history: wp.uint64) -> wp.uint64:
 
 
 @wp.func
+def third_unit(z: wp.uint64) -> float:
+    """Uniform in (0, 1] from the lowest 24 bits; shares bits with `second_unit`, none with the upper 38."""
+    return float(wp.uint32(z & _LOW24)) * _STEP + _HALF_STEP
+
+
+@wp.func
 def first_unit(z: wp.uint64) -> float:
-    """Uniform in (0, 1) from the upper 24 bits."""
+    """Uniform in (0, 1] from the upper 24 bits."""
     return float(wp.uint32(z >> _S40)) * _STEP + _HALF_STEP
 
 
 @wp.func
 def second_unit(z: wp.uint64) -> float:
-    """Uniform in (0, 1) from 24 other bits."""
+    """Uniform in (0, 1] from the 24 bits below those of `first_unit`."""
     return float(wp.uint32((z >> _S16) & _LOW24)) * _STEP + _HALF_STEP

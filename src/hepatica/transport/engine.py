@@ -6,8 +6,11 @@ histories into tallies of their own. On a GPU one launch follows all.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -25,6 +28,7 @@ FloatArray = NDArray[np.float64]
 
 DEVICES = ("cpu", "cuda")
 GPU_WORKERS = 64 * 1024
+MOST_SOURCE_VOXELS = 2**26
 COUNTER_NAMES = ("emitted", "escaped_electrons", "escaped_photons", "lost")
 
 
@@ -54,6 +58,7 @@ class Phantom:
     media: tuple[Medium, ...]
 
 
+@cache
 def load_warp() -> Any:
     """The warp module, initialised without its banner.
 
@@ -66,9 +71,25 @@ def load_warp() -> Any:
         import warp as wp
     except ImportError as error:
         raise PhysicsError("Monte Carlo transport needs the package warp-lang: pip install warp-lang") from error
-    wp.config.quiet = True
-    wp.init()
+    wp.config.log_level = wp.LOG_WARNING
+    with _quiet_stderr():
+        wp.init()
     return wp
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Warp's library tells stderr that there is no GPU; who asks for one gets an error from `check_device` instead."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def check_device(device: str) -> None:
@@ -187,6 +208,10 @@ class Engine:
     def _make_source(self, emission: Emission, voxels: NDArray[Any], weights: NDArray[Any]) -> Any:
         from hepatica.transport.device import Source
 
+        if len(voxels) > MOST_SOURCE_VOXELS:
+            raise PhysicsError(
+                f"Monte Carlo: {len(voxels)} voxels hold activity, {MOST_SOURCE_VOXELS} is the limit; crop or resample"
+            )
         s = Source()
         keep, other = alias_table(weights)
         s.voxels, s.voxel, s.voxel_keep, s.voxel_alias = len(voxels), self._integers(voxels), *map(
