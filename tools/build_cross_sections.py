@@ -2,8 +2,8 @@
 
 Run: ``python tools/build_cross_sections.py`` (needs ``pip install '.[build-tables]'``).
 
-Columns and sources are in the headers of the files and in ``src/hepatica/transport/tables/sources.toml``. Above
-the last energy of xraylib taken (0.799 MeV) three continuations are used, all for processes whose high-energy form is known:
+Columns and sources are in the headers of the files and in ``src/hepatica/transport/tables/sources.toml``. Above the
+last energy taken from xraylib (0.799 MeV) three continuations are used, for processes whose high-energy form is known:
 photoelectric by the power law of the last half decade, incoherent by Klein-Nishina (binding is negligible there),
 coherent as 1/E^2. Pair production is a formula in ``hepatica.transport.photons`` and not tabulated.
 """
@@ -89,19 +89,30 @@ def main() -> None:
     """Write the three tables."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     made = f"Made by tools/build_cross_sections.py from xraylib {xraylib.__version__}; see sources.toml."
-    rows = [
-        f"{z} {e:.6g} " + " ".join(f"{c:.5e}" for c in coefficients(z, e)) for z in ELEMENTS for e in energies(z)
-    ]
+    rows = [f"{z} {e:.6g} " + " ".join(f"{c:.5e}" for c in coefficients(z, e)) for z in ELEMENTS for e in energies(z)]
     write(
         "photon_elements.txt",
-        ["Photon mass coefficients of the elements.", made, "Z energy_kev photoelectric_cm2_g incoherent_cm2_g coherent_cm2_g"],
+        [
+            "Photon mass coefficients of the elements.",
+            made,
+            "Z energy_kev photoelectric_cm2_g incoherent_cm2_g coherent_cm2_g",
+        ],
         rows,
     )
     grid = np.geomspace(0.005, 80.0, 64)
-    rows = [f"{z} {q:.6g} {max(xraylib.FF_Rayl(z, q), 1e-9):.5e} {xraylib.SF_Compt(z, q):.5e}" for z in ELEMENTS for q in grid]
+    rows = [
+        f"{z} {q:.6g} {max(xraylib.FF_Rayl(z, q), 1e-9):.5e} {xraylib.SF_Compt(z, q):.5e}"
+        for z in ELEMENTS
+        for q in grid
+    ]
     write(
         "form_factors.txt",
-        ["Atomic form factor F and incoherent scattering function S.", made, "Z x_per_angstrom form_factor scattering_function", "x = sin(theta/2) / wavelength"],
+        [
+            "Atomic form factor F and incoherent scattering function S.",
+            made,
+            "Z x_per_angstrom form_factor scattering_function",
+            "x = sin(theta/2) / wavelength",
+        ],
         rows,
     )
     rows = [

@@ -30,7 +30,12 @@ def _reference(folder: Path, name: str) -> tuple[np.ndarray, float, float]:
 
 def _point_source(name: str, shells: Shells, part: str) -> RadialEnergy:
     return radial_energy(
-        nuclide(name), medium("water"), shells, histories=HISTORIES[name], parts=part, threads=2  # type: ignore[arg-type]
+        nuclide(name),
+        medium("water"),
+        shells,
+        histories=HISTORIES[name],
+        parts=part,
+        threads=2,  # type: ignore[arg-type]
     )
 
 
@@ -41,8 +46,8 @@ def test_electron_point_kernel(reference: Path, name: str) -> None:
     ours = _point_source(name, shells, "beta")
     radii = rows[:, 1]
     cumulative = np.interp(radii, ours.edges_mm[1:], np.cumsum(ours.fractions))
-    # the bar of issue 3: 0.7 percentage points at every radius. Statistics 0.05; the reference's sampled energy is off by
-    # up to 0.2 (177Lu sums to 1.0020); ICRP-107 against ENSDF spectra a few tenths
+    # the bar of issue 3: 0.7 percentage points at every radius. Statistics 0.05; the reference's sampled energy is off
+    # by up to 0.2 (177Lu sums to 1.0020); ICRP-107 against ENSDF spectra a few tenths
     assert np.abs(cumulative - np.cumsum(rows[:, 2]) / electrons_mev).max() < 0.007
     if name == "Y-90":
         x90 = float(np.interp(0.9, cumulative, radii))

@@ -28,7 +28,7 @@ def test_collision_stopping_power_is_estars(name: str, table: dict[int, float]) 
 def test_density_effect_of_water_is_estars_and_lung_has_its_own() -> None:
     # ESTAR prints 0.2428 at 1 MeV; 0.005 of it is 0.03 % of the stopping power
     assert DensityEffect(medium("water"))(1000.0)[0] == pytest.approx(0.2428, abs=0.005)
-    # lung at 0.26 g/mL against the same composition at unit density: the density effect is smaller, stopping 0.5-2 % larger
+    # lung at 0.26 g/mL against the same composition at unit density: less density effect, stopping 0.5-2 % larger
     lung = medium("lung")
     dense = type(lung)(lung.name, 1.05, lung.fractions, lung.mean_excitation_ev)
     ratio = collision_stopping(lung, [1000.0])[0] / collision_stopping(dense, [1000.0])[0]
@@ -63,8 +63,8 @@ def test_pair_production_opens_at_threshold_and_matches_xcom() -> None:
     assert nuclear[1] == pytest.approx(3.908e-4, rel=0.03)
 
 
-# First elastic transport coefficient of water, cm2/g, from the partial waves (ELSEPA) that PENELOPE-2018 tabulates; printed
-# by pyPenred 1.15.2: simulation.materials.createListed(278, "water.mat"), column sigma_1 times 6.02214e23 / 18.015.
+# First elastic transport coefficient of water, cm2/g, from the partial waves (ELSEPA) that PENELOPE-2018 tabulates;
+# printed by pyPenred 1.15.2: materials.createListed(278, "water.mat"), column sigma_1 times 6.02214e23 / 18.015.
 ELSEPA_WATER = {50: 213.0, 200: 19.42, 1000: 1.564}
 
 

@@ -9,11 +9,16 @@ from __future__ import annotations
 from hepatica.dosimetry.dose_map import DoseEngine, DoseMap, DoseSettings, EnergyBalance
 from hepatica.dosimetry.kernel import KernelEngine
 from hepatica.dosimetry.local import LocalEngine
+from hepatica.dosimetry.montecarlo import MonteCarloEngine
 from hepatica.errors import UnknownNameError
 
 __all__ = ["ENGINE_NAMES", "DoseEngine", "DoseMap", "DoseSettings", "EnergyBalance", "dose_engine"]
 
-_ENGINES: dict[str, type[DoseEngine]] = {"local": LocalEngine, "kernel": KernelEngine}
+_ENGINES: dict[str, type[DoseEngine]] = {
+    "local": LocalEngine,
+    "kernel": KernelEngine,
+    "montecarlo": MonteCarloEngine,
+}
 
 ENGINE_NAMES: tuple[str, ...] = tuple(_ENGINES)
 

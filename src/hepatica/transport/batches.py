@@ -148,8 +148,8 @@ def load_checkpoint(path: Path, mark: str) -> tuple[BatchSums, float]:
         with np.load(path, allow_pickle=False) as stored:
             if str(stored["mark"]) != mark:
                 raise InputError(
-                    f"checkpoint {path}: belongs to another run (activity, density, nuclide, seed, step model or version "
-                    "differ); give the inputs it was made from, or another file"
+                    f"checkpoint {path}: belongs to another run (activity, density, nuclide, seed, step model or "
+                    "version differ); give the inputs it was made from, or another file"
                 )
             sums = BatchSums(
                 total=stored["total"],

@@ -6,6 +6,7 @@ The list of media is ``tables/compositions.txt`` (ICRU reports 37, 44, 46); atom
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -27,8 +28,8 @@ EXCITATION_IN_COMPOUND_EV = {
     1: 19.2, 6: 81.0, 7: 82.0, 8: 106.0, 11: 168.4, 12: 176.3, 15: 195.5, 16: 203.4,
     17: 180.0, 18: 212.4, 19: 214.7, 20: 215.8, 22: 263.3, 26: 323.2, 53: 554.8,
 }  # fmt: skip
-"""Mean excitation energy in eV of an element in a liquid or solid compound (ICRU Report 37, table 5.1: H, C, N, O, Cl as
-printed there, the others 1.13 times the elemental value)."""
+"""Mean excitation energy in eV of an element in a liquid or solid compound (ICRU Report 37, table 5.1: H, C, N, O, Cl
+as printed there, the others 1.13 times the elemental value)."""
 
 FIRST_IONISATION_EV = {
     1: 13.598, 6: 11.260, 7: 14.534, 8: 13.618, 11: 5.139, 12: 7.646, 15: 10.487, 16: 10.360,
@@ -188,7 +189,7 @@ def media_by_density(
         If the bounds do not rise or a voxel lies above the last.
     """
     bounds = [bound for bound, _ in table]
-    if any(low >= high for low, high in zip(bounds, bounds[1:], strict=False)):
+    if any(low >= high for low, high in itertools.pairwise(bounds)):
         raise InputError("media by density: the upper densities must rise from entry to entry")
     everything = tuple(medium(name) for _, name in table)
     index = np.searchsorted(bounds, density_g_ml, side="right")

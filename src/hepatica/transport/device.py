@@ -7,7 +7,6 @@ Particles that wait (photons, electrons set free) lie on a small stack of the wo
 This module is only imported where transport is run: it needs warp, which takes a second to load.
 """
 
-# ruff: noqa: D103, N801, PLR0913, PLR0915, PLR0912, PLR2004, C901
 from __future__ import annotations
 
 import warp as wp

@@ -4,7 +4,6 @@ The deflection of a rung happens at one random energy inside it (random hinge, a
 electron is in at that energy. Energy is laid down along the path, in proportion to the mass thickness crossed.
 """
 
-# ruff: noqa: D103, PLR0913, PLR0915, PLR0912, C901
 from __future__ import annotations
 
 import warp as wp

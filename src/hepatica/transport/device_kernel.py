@@ -1,6 +1,5 @@
 """The kernel that takes decays one after another and follows all that they emit."""
 
-# ruff: noqa: D103, PLR0913, PLR0915, PLR0912, C901
 from __future__ import annotations
 
 import warp as wp
@@ -60,7 +59,9 @@ def decay_point(g: Geometry, s: Source, rng: wp.uint64) -> wp.vec3:
     i = flat / (g.nz * g.ny)
     last = mixed(rng + GOLDEN + GOLDEN + GOLDEN)
     return wp.vec3(
-        (float(i) + first_unit(more)) * g.sx, (float(j) + second_unit(more)) * g.sy, (float(k) + first_unit(last)) * g.sz
+        (float(i) + first_unit(more)) * g.sx,
+        (float(j) + second_unit(more)) * g.sy,
+        (float(k) + first_unit(last)) * g.sz,
     )
 
 

@@ -1,6 +1,5 @@
 """Photons: Woodcock tracking, photoelectric effect, bound Compton and Rayleigh scattering, pair production."""
 
-# ruff: noqa: D103, PLR0913, PLR0915, PLR0912, C901
 from __future__ import annotations
 
 import warp as wp

@@ -4,7 +4,6 @@ The n-th number of history h is ``mixed(start(seed, h) + n * GOLDEN)``: no state
 same histories on any number of threads. SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) passes BigCrush.
 """
 
-# ruff: noqa: D103
 from __future__ import annotations
 
 import warp as wp

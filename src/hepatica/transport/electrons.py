@@ -29,8 +29,8 @@ WATER_RADIATIVE = (
     (10.0, 3.898e-3), (20.0, 3.963e-3), (50.0, 4.031e-3), (100.0, 4.228e-3), (200.0, 4.801e-3),
     (500.0, 7.257e-3), (1000.0, 1.280e-2), (2000.0, 2.678e-2), (3000.0, 4.299e-2),
 )  # fmt: skip
-"""Radiative stopping power of water, energy in keV and MeV cm2/g (NIST ESTAR): the bremsstrahlung cross section of every
-medium is scaled by the ratio of these to the analytic cross section in water."""
+"""Radiative stopping power of water, energy in keV and MeV cm2/g (NIST ESTAR): the bremsstrahlung cross section of
+every medium is scaled by the ratio of these to the analytic cross section in water."""
 
 
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(32)
@@ -97,9 +97,7 @@ class DensityEffect:
         return float(self._strength @ np.log(1 + square / self._level2) - square * (1 - beta2))
 
 
-def collision_stopping(
-    medium: Medium, energy_kev: ArrayLike, largest_loss_kev: ArrayLike | None = None
-) -> FloatArray:
+def collision_stopping(medium: Medium, energy_kev: ArrayLike, largest_loss_kev: ArrayLike | None = None) -> FloatArray:
     """Collision stopping power in keV cm2/g, restricted to losses up to `largest_loss_kev`.
 
     ICRU Report 37, eqs. 3.3 and 3.6; losses up to half the energy (all of them) where no limit is given.
@@ -116,9 +114,7 @@ def collision_stopping(
     return np.asarray(COLLISION_CONSTANT * medium.electrons_per_gram_mol / beta2 * bracket)
 
 
-def moller_moment(
-    medium: Medium, energy_kev: float, low_kev: float, high_kev: float, power: int
-) -> float:
+def moller_moment(medium: Medium, energy_kev: float, low_kev: float, high_kev: float, power: int) -> float:
     """Integral of ``W**power`` over the Moller cross section from `low_kev` to `high_kev`, keV**power cm2/g.
 
     The energy transfers W are those of the slower electron, at most half the energy.
@@ -144,11 +140,15 @@ def bethe_heitler(z: int, energy_kev: float, photon_kev: FloatArray) -> FloatArr
     p0, p = np.sqrt(first**2 - 1), np.sqrt(last**2 - 1)
     e0, e = 2 * np.log(first + p0), 2 * np.log(last + p)
     big = 2 * np.log((first * last + p0 * p - 1) / k)
-    inner = (first * last + p0**2) / p0**3 * e0 - (first * last + p**2) / p**3 * e + 2 * k * first * last / (p * p0) ** 2
+    inner = (
+        (first * last + p0**2) / p0**3 * e0 - (first * last + p**2) / p**3 * e + 2 * k * first * last / (p * p0) ** 2
+    )
     bracket = 4 / 3 - 2 * first * last * (p**2 + p0**2) / (p * p0) ** 2
     bracket += e0 * last / p0**3 + e * first / p**3 - e * e0 / (p * p0)
     bracket += big * (
-        8 / 3 * first * last / (p0 * p) + k**2 * (first**2 * last**2 + p0**2 * p**2) / (p0 * p) ** 3 + k / (2 * p0 * p) * inner
+        8 / 3 * first * last / (p0 * p)
+        + k**2 * (first**2 * last**2 + p0**2 * p**2) / (p0 * p) ** 3
+        + k / (2 * p0 * p) * inner
     )
     b0, b = p0 / first, p / last
     ratio = 2 * np.pi * FINE_STRUCTURE * z

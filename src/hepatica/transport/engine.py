@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from hepatica.errors import PhysicsError, UnknownNameError
 from hepatica.transport.composition import Medium
-from hepatica.transport.photons import MOMENTUM_RANGE, MOMENTA, PhotonTables, build_photons
+from hepatica.transport.photons import MOMENTA, MOMENTUM_RANGE, PhotonTables, build_photons
 from hepatica.transport.source import Emission, alias_table
 from hepatica.transport.stepping import Ladder, StepModel, build_ladder
 
@@ -153,7 +153,9 @@ class Engine:
 
     def _floats(self, values: Any) -> Any:
         flat = np.ascontiguousarray(np.asarray(values, dtype=np.float32).ravel())
-        return self._wp.array(flat if flat.size else np.zeros(1, np.float32), dtype=self._wp.float32, device=self._device)
+        return self._wp.array(
+            flat if flat.size else np.zeros(1, np.float32), dtype=self._wp.float32, device=self._device
+        )
 
     def _integers(self, values: Any) -> Any:
         flat = np.ascontiguousarray(np.asarray(values, dtype=np.int32).ravel())
@@ -172,7 +174,12 @@ class Engine:
         g.radial = int(shells is not None)
         if shells is not None:
             start = shells.width_mm * shells.linear
-            g.shell_mm, g.shells, g.log_start_mm, g.log_shells = shells.width_mm, shells.linear, start, shells.logarithmic
+            g.shell_mm, g.shells, g.log_start_mm, g.log_shells = (
+                shells.width_mm,
+                shells.linear,
+                start,
+                shells.logarithmic,
+            )
             g.log_per_unit = shells.logarithmic / np.log(shells.last_mm / start)
         g.density = self._floats(phantom.density)
         flat = np.ascontiguousarray(phantom.medium_index.ravel())
@@ -195,9 +202,7 @@ class Engine:
         m.photon_log_low, m.photon_per_log = float(logs[0]), float(1 / (logs[1] - logs[0]))
         m.attenuation = self._floats(photons.total)
         m.shares = self._vectors((photons.photoelectric, photons.coherent, photons.pair), wp.vec3)
-        densest = [
-            float(phantom.density[phantom.medium_index == n].max(initial=0)) for n in range(len(phantom.media))
-        ]
+        densest = [float(phantom.density[phantom.medium_index == n].max(initial=0)) for n in range(len(phantom.media))]
         m.majorant = self._floats((photons.total * np.array(densest)[:, None]).max(axis=0) * 1.000001)
         m.scattering, m.form = self._floats(photons.scattering_function), self._floats(photons.form_integral)
         span = np.log(MOMENTUM_RANGE)
@@ -214,16 +219,15 @@ class Engine:
             )
         s = Source()
         keep, other = alias_table(weights)
-        s.voxels, s.voxel, s.voxel_keep, s.voxel_alias = len(voxels), self._integers(voxels), *map(
-            lambda pair: pair[0](pair[1]), ((self._floats, keep), (self._integers, other))
-        )
+        s.voxels, s.voxel = len(voxels), self._integers(voxels)
+        s.voxel_keep, s.voxel_alias = self._floats(keep), self._integers(other)
         s.beta_yield, s.beta_bins = emission.beta_yield, len(emission.beta_kev) - 1
         s.beta_kev = self._floats(emission.beta_kev)
         for name, energy, number in (
             ("line", emission.line_kev, emission.line_yield),
             ("gamma", emission.gamma_kev, emission.gamma_yield),
         ):
-            keep, other = alias_table(number) if len(number) else (np.ones(1), np.zeros(1))
+            keep, other = alias_table(number if len(number) else np.ones(1))
             setattr(s, f"{name}_number", float(number.sum()))
             setattr(s, f"{name}s", max(len(number), 1))
             setattr(s, f"{name}_kev", self._floats(energy))

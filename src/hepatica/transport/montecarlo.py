@@ -98,7 +98,8 @@ class MonteCarloSettings:
             raise InputError("Monte Carlo: say when to stop: histories, target_uncertainty or time_limit_s")
         if self.histories is not None and not FEWEST_HISTORIES <= self.histories <= MOST_HISTORIES:
             raise InputError(
-                f"Monte Carlo: histories must lie between {FEWEST_HISTORIES} and {MOST_HISTORIES:.0e}, not {self.histories}"
+                f"Monte Carlo: histories must lie between {FEWEST_HISTORIES} and {MOST_HISTORIES:.0e}, "
+                f"not {self.histories}"
             )
         if self.target_uncertainty is not None and not 0 < self.target_uncertainty < 1:
             raise InputError(f"Monte Carlo: target_uncertainty must lie between 0 and 1, not {self.target_uncertainty}")
@@ -213,7 +214,8 @@ def simulate(
     Raises
     ------
     UnitError, GeometryError, InputError
-        If the volumes are of the wrong kind, on different grids, negative or empty, or the checkpoint is of another run.
+        If the volumes are of the wrong kind, on different grids, negative or empty, or the checkpoint is of
+        another run.
     PhysicsError
         If the device is absent, or energy was lost.
     """
@@ -387,8 +389,8 @@ def _check(decays: Volume, density: Volume, settings: MonteCarloSettings) -> Non
         raise InputError(f"density: lowest value {float(density.values.min()):.4g} g/mL is negative")
     if (negative := int((decays.values < 0).sum())) > 0:
         raise InputError(
-            f"decays: {negative} voxels are negative (lowest {float(decays.values.min()):.4g} Bq s); Monte Carlo cannot "
-            "follow negative activity: set it to zero with hepatica.imaging.quantify.handle_negatives"
+            f"decays: {negative} voxels are negative (lowest {float(decays.values.min()):.4g} Bq s); Monte Carlo "
+            "cannot follow negative activity: set it to zero with hepatica.imaging.quantify.handle_negatives"
         )
     if not decays.total > 0:
         raise InputError(f"decays: the total is {decays.total:.4g} Bq s; there is no activity to make a dose from")

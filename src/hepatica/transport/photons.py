@@ -76,7 +76,9 @@ def pair_cross_section_cm2(z: int, energy_kev: FloatArray) -> FloatArray:
     low *= 1 + eps / 2 + 23 / 40 * eps**2 + 11 / 60 * eps**3 + 29 / 960 * eps**4
     log = np.log(2 * above)
     high = 28 / 9 * log - 218 / 27
-    high += (2 / above) ** 2 * (6 * log - 7 / 2 + 2 / 3 * log**3 - log**2 - np.pi**2 / 3 * log + 2 * 1.2020569 + np.pi**2 / 6)
+    high += (2 / above) ** 2 * (
+        6 * log - 7 / 2 + 2 / 3 * log**3 - log**2 - np.pi**2 / 3 * log + 2 * 1.2020569 + np.pi**2 / 6
+    )
     high -= (2 / above) ** 4 * (3 / 16 * log + 1 / 8) + (2 / above) ** 6 * (29 / 2304 * log - 77 / 13824)
     return np.asarray(FINE_STRUCTURE * CLASSICAL_RADIUS2_CM2 * z**2 * np.where(above < 4, low, high))
 

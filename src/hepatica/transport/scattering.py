@@ -98,7 +98,7 @@ def angular_quantiles(moments: FloatArray) -> FloatArray:
 
 @cache
 def _cumulative_basis() -> tuple[FloatArray, FloatArray]:
-    """Grid in mu and, for each order l >= 1, ``(P_(l-1) - P_(l+1)) / 2``: the integral of ``(2l+1) P_l / 2`` from mu = 0."""
+    """Grid in mu and, for each order l >= 1, ``(P_(l-1) - P_(l+1)) / 2``: the integral of ``(2l+1) P_l / 2``."""
     grid = np.concatenate([[0.0], np.geomspace(1e-6, 1.0, 700)])
     legendre = eval_legendre(np.arange(ORDERS + 2)[:, None], 1 - 2 * grid)
     return grid, ((legendre[:-2] - legendre[2:]) / 2).T

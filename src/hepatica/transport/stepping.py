@@ -9,6 +9,7 @@ other medium's thickness for the energy that is left: no step has to end at a bo
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -97,7 +98,7 @@ class Ladder:
     photon_quantile: FloatArray
 
 
-def build_ladder(media: Sequence[Medium], model: StepModel = StepModel()) -> Ladder:  # noqa: B008
+def build_ladder(media: Sequence[Medium], model: StepModel = StepModel()) -> Ladder:
     """Tables for `media`, in their order."""
     rungs = int(np.ceil(np.log(HIGHEST_KEV / model.cutoff_kev) / -np.log(model.ratio)))
     energy = model.cutoff_kev * model.ratio ** -np.arange(rungs, -2, -1.0)
@@ -165,7 +166,7 @@ def _photons(medium: Medium, energy_kev: float, cutoff_kev: float) -> tuple[floa
 def _photon_quantiles(medium: Medium, energy: FloatArray, cutoff_kev: float) -> FloatArray:
     """Energy spectrum of bremsstrahlung in each rung; its shape hardly depends on the (light) medium."""
     rows = []
-    for top, bottom in zip(energy[:-1], energy[1:], strict=True):
+    for top, bottom in itertools.pairwise(energy.tolist()):
         middle = (top + bottom) / 2
         x = np.linspace(0, 0.9999, 200)
         photon = cutoff_kev * (middle / cutoff_kev) ** x

@@ -1,0 +1,64 @@
+"""The Monte Carlo engine behind the protocol of the dose engines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.dosimetry.dose_map import DoseSettings
+from hepatica.dosimetry.engines import dose_engine
+from hepatica.dosimetry.montecarlo import MonteCarloEngine
+from hepatica.errors import InputError
+from hepatica.nuclides import nuclide
+from hepatica.transport.montecarlo import MonteCarloSettings
+
+
+@pytest.fixture
+def case(oblique_grid: Grid) -> tuple[Volume, Volume]:
+    decays = np.zeros(oblique_grid.shape)
+    decays[8:16, 6:12, 5:9] = 2e6
+    density = np.full(oblique_grid.shape, 1.06)
+    density[:, :, 11:] = 0.0012
+    return Volume(oblique_grid, decays, Kind.DECAYS), Volume(oblique_grid, density, Kind.DENSITY)
+
+
+def test_the_default_engine_aims_at_two_percent() -> None:
+    engine = dose_engine("montecarlo")
+    assert isinstance(engine, MonteCarloEngine)
+    assert engine.settings.target_uncertainty == 0.02
+
+
+def test_dose_map_with_uncertainties_balance_and_provenance(case: tuple[Volume, Volume]) -> None:
+    decays, density = case
+    engine = MonteCarloEngine(MonteCarloSettings(histories=60_000, seed=11))
+    dose_map = engine.compute(decays, density, nuclide("Y-90"), DoseSettings())
+    assert dose_map.method == "montecarlo"
+    assert dose_map.dose_sd is not None
+    assert dose_map.dose_sd.kind is Kind.DOSE_SD
+    assert (dose_map.dose.values[:, :, 11:] == 0).all()
+    assert abs(dose_map.energy_balance.closure) < 1e-8
+    assert dose_map.energy_balance.in_air_j >= 0
+    parameters = dose_map.provenance.parameters
+    assert (parameters["histories"], parameters["seed"], parameters["electron_cutoff_kev"]) == (60_000, 11, 10.0)
+    # local deposition in the middle of a large source: the mean dose of the source lies below it by what leaves
+    source = Region.from_coverage("source", decays.grid, decays.values > 0)
+    mean = dose_map.region_mean(source)
+    local = dose_engine("local").compute(decays, density, nuclide("Y-90")).dose.values[10, 8, 6]
+    assert 0.6 * local < mean.value < local
+    assert mean.sd is not None
+    assert 0 < mean.sd < 0.01 * mean.value
+
+
+def test_noise_is_said(case: tuple[Volume, Volume]) -> None:
+    dose_map = MonteCarloEngine(MonteCarloSettings(histories=1000)).compute(*case, nuclide("Y-90"))
+    assert any("Follow more decays" in warning for warning in dose_map.warnings)
+
+
+def test_negative_decays_are_refused_even_if_kept_elsewhere(case: tuple[Volume, Volume]) -> None:
+    decays, density = case
+    values = decays.values.copy()
+    values[0, 0, 0] = -1e5
+    engine = MonteCarloEngine(MonteCarloSettings(histories=1000))
+    with pytest.raises(InputError, match="cannot follow negative activity"):
+        engine.compute(decays.with_values(values), density, nuclide("Y-90"), DoseSettings(negative_decays="keep"))
