@@ -157,17 +157,19 @@ class Dvh:
         step = self.bin_gy if bin_gy is None else _checked_bin(bin_gy)
         first = math.floor(min(0.0, self.min_gy) / step)
         last = math.floor(self.max_gy / step) + 1
-        return np.arange(first, last + 1) * step
+        return np.asarray(np.arange(first, last + 1) * step, dtype=np.float64)
 
     def _amount_from(self, dose_gy: float) -> float:
         return float(self._amounts_from(np.asarray(dose_gy, dtype=np.float64)))
 
     def _amounts_from(self, dose_gy: FloatArray) -> FloatArray:
-        return self._whole.amount_from(dose_gy) + self._partial.amount_from(dose_gy)
+        return np.asarray(self._whole.amount_from(dose_gy) + self._partial.amount_from(dose_gy), dtype=np.float64)
 
     def _dose_to(self, amount: float) -> float:
         wanted = amount * (1 - SHARE_TOLERANCE)
-        best = [part.last_where(lambda dose: self._amount_from(dose) >= wanted) for part in (self._whole, self._partial)]
+        best = [
+            part.last_where(lambda dose: self._amount_from(dose) >= wanted) for part in (self._whole, self._partial)
+        ]
         found = [dose for dose in best if dose is not None]
         # Nothing reaches it only by rounding of the sum of all voxels: that is the coldest voxel.
         return max(found) if found else self.min_gy

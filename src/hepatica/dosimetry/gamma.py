@@ -1,4 +1,4 @@
-"""Gamma index in three dimensions: do two dose maps agree within a dose and a distance?
+"""Gamma index in three dimensions: whether two dose maps agree within a dose and a distance.
 
 For a point p of the reference with dose D_r(p), gamma is the least
 
@@ -124,7 +124,7 @@ class GammaMap:
         )
 
 
-def gamma_index(
+def gamma_index(  # noqa: PLR0913 - the criteria that belong to a pass rate, all by keyword
     reference: Volume,
     evaluated: Volume,
     *,
@@ -181,7 +181,12 @@ def gamma_index(
         volume.require_kind(Kind.DOSE)
         volume.require_finite()
     reference.grid.require_shared_frame(evaluated.grid, "gamma index")
-    positive = {"dose_percent": dose_percent, "distance_mm": distance_mm, "max_gamma": max_gamma, "tolerance": tolerance}
+    positive = {
+        "dose_percent": dose_percent,
+        "distance_mm": distance_mm,
+        "max_gamma": max_gamma,
+        "tolerance": tolerance,
+    }
     for name, value in positive.items():
         if not (math.isfinite(value) and value > 0):
             raise InputError(f"gamma index: {name} must be positive, not {value}")

@@ -1,0 +1,281 @@
+"""The structures of the clinic from those that were drawn: what a name means, and set algebra on them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from hepatica.core import Kind, Region, Volume
+from hepatica.errors import GeometryError, InputError, UnknownNameError
+
+
+class Structure(StrEnum):
+    """What a structure is. The values are those of `hepatica.nuclides.DoseLimit.structure` where a limit exists."""
+
+    BODY = "body"
+    LIVER = "liver"
+    LOBE = "liver_lobe"
+    TUMOUR = "tumour"
+    ALL_TUMOURS = "all_tumours"
+    NECROSIS = "necrosis"
+    NORMAL_LIVER = "normal_liver"
+    PERFUSED = "perfused"
+    PERFUSED_NORMAL = "perfused_normal"
+    LUNG = "lung"
+    LUNG_LEFT = "lung_left"
+    LUNG_RIGHT = "lung_right"
+    LUNG_LESS_DOME = "lung_less_dome"
+    STOMACH = "stomach"
+    BOWEL = "bowel"
+    GALLBLADDER = "gallbladder"
+    SPLEEN = "spleen"
+    KIDNEY = "kidney"
+    HEART = "heart"
+    SPINE = "spine"
+    OTHER = "other"
+
+
+_TUMOUR = r"tumou?rs?|lesions?|gtv[a-z]?\d*|hcc|mets?|metastas[ei]s|icc|tv"
+_LIVER = r"livers?|hepar|hepatic|parenchyma"
+_LESS = r"minus|less|without|excl(?:uding)?|sub"
+
+NAME_TABLE: tuple[tuple[str, Structure], ...] = (
+    (rf"\b(?:perf(?:used|usion)?|target|treated)\b.*\b(?:normal|{_LESS})\b", Structure.PERFUSED_NORMAL),
+    (r"\bnormal\b.*\bperf(?:used|usion)?\b", Structure.PERFUSED_NORMAL),
+    (rf"\b(?:{_LIVER})\b.*\b(?:{_LESS})\b.*\b(?:{_TUMOUR})\b", Structure.NORMAL_LIVER),
+    (rf"\b(?:normal|healthy|non tumou?r(?:ous|al)?|uninvolved)\b.*\b(?:{_LIVER}|tissue)\b", Structure.NORMAL_LIVER),
+    (rf"\b(?:{_LIVER}) (?:gtvs?|{_TUMOUR})$", Structure.NORMAL_LIVER),
+    (r"\bnormal (?:tissue|liver)\b|^(?:ntl|nl|fnl)$", Structure.NORMAL_LIVER),
+    (r"\bnecro(?:sis|tic)\b", Structure.NECROSIS),
+    (r"\b(?:all|total|whole|sum|combined)\b.*\b(?:tumou?rs?|lesions?|gtv|mets)\b", Structure.ALL_TUMOURS),
+    (rf"\b(?:{_TUMOUR})\b", Structure.TUMOUR),
+    (r"\b(?:perfused|perfusion|perf|treated|target|angiosome|territory)\b", Structure.PERFUSED),
+    (r"\blungs?\b.*\b(?:dome|margin|beyond)\b", Structure.LUNG_LESS_DOME),
+    (r"\blungs?\b.*\b(?:l|left|lt)\b|\b(?:l|left|lt) lung\b", Structure.LUNG_LEFT),
+    (r"\blungs?\b.*\b(?:r|right|rt)\b|\b(?:r|right|rt) lung\b", Structure.LUNG_RIGHT),
+    (r"\blungs?\b|\bpulmo\b", Structure.LUNG),
+    (rf"\b(?:lobe|segment|seg|couinaud)\b|\b(?:left|right|l|r) (?:{_LIVER})\b", Structure.LOBE),
+    (rf"\b(?:{_LIVER}) (?:l|r|left|right|lobe)\b", Structure.LOBE),
+    (rf"\b(?:{_LIVER})\b", Structure.LIVER),
+    (r"\b(?:body|external|patient|skin|outline)\b", Structure.BODY),
+    (r"\bstomach\b", Structure.STOMACH),
+    (r"\b(?:bowel|duodenum|colon|intestine|jejunum|ileum)\b", Structure.BOWEL),
+    (r"\bgall ?bladder\b", Structure.GALLBLADDER),
+    (r"\bspleen\b", Structure.SPLEEN),
+    (r"\bkidneys?\b", Structure.KIDNEY),
+    (r"\bheart\b", Structure.HEART),
+    (r"\b(?:spine|spinal ?cord|vertebrae?)\b", Structure.SPINE),
+)
+"""Patterns tried from the top on the name in lower case with punctuation as spaces; the first that is found decides.
+They cover the nomenclature of AAPM TG-263 (Lung_L, GTVp, Liver-GTV, External) and plain English."""
+
+
+def structure_of(name: str, kinds: Mapping[str, str] | None = None) -> Structure:
+    """What a structure's name means.
+
+    Parameters
+    ----------
+    name : str
+        As in the structure file.
+    kinds : mapping of str to str, optional
+        The user's own word: structure name -> a value of `Structure`; goes before the table.
+
+    Raises
+    ------
+    UnknownNameError
+        If `kinds` gives something that is not a `Structure`.
+
+    Examples
+    --------
+    >>> structure_of("Lung_L").value, structure_of("GTV1").value, structure_of("Liver-GTV").value
+    ('lung_left', 'tumour', 'normal_liver')
+    """
+    if kinds and name in kinds:
+        try:
+            return Structure(kinds[name])
+        except ValueError:
+            raise UnknownNameError("kind of structure", kinds[name], [kind.value for kind in Structure]) from None
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    plain = re.sub(r"[^0-9a-z]+", " ", spaced.lower()).strip()
+    # "GTVp 1", "tumour1": a number stuck to a word is not part of it, except in gtv1, which the table knows.
+    plain = re.sub(r"\b(tumou?r|lesion|hcc|met|lung|perfused)s?(\d+)\b", r"\1 \2", plain)
+    return next((kind for pattern, kind in NAME_TABLE if re.search(pattern, plain)), Structure.OTHER)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClinicalRegion:
+    """A region and what it is.
+
+    Attributes
+    ----------
+    region : Region
+        Voxels and name.
+    structure : Structure
+        What it is.
+    derived : bool
+        Whether it was made by set algebra here, not drawn.
+    """
+
+    region: Region
+    structure: Structure
+    derived: bool = False
+
+
+def clinical_regions(
+    regions: Sequence[Region],
+    *,
+    kinds: Mapping[str, str] | None = None,
+    dome_margin_mm: float | None = None,
+) -> tuple[ClinicalRegion, ...]:
+    """The structures given, and those that follow from them.
+
+    Added where the parts are there and nobody drew the whole: all tumours (of two or more), normal liver (liver minus
+    tumours), perfused minus tumours, lungs (left or right), and with `dome_margin_mm` the lungs less what lies within
+    that distance of the liver, where breathing and blur put liver activity into the lung.
+
+    Parameters
+    ----------
+    regions : sequence of Region
+        Drawn or segmented structures on one grid.
+    kinds : mapping of str to str, optional
+        Structure name -> kind, where the name table reads it wrongly.
+    dome_margin_mm : float, optional
+        Distance from the liver, mm.
+
+    Raises
+    ------
+    InputError
+        If two structures have one name; if two are taken as *the* liver or the perfused volume; if `kinds` names a
+        structure that is not there; or if a dome margin is asked for without liver and lungs.
+    """
+    names = [region.name for region in regions]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"two structures have the same name: {', '.join(twice)}; rename one")
+    if kinds and (absent := sorted(set(kinds) - set(names))):
+        raise InputError(f"kinds given for structures that are not there: {', '.join(absent)}; there are: {names}")
+    given = [ClinicalRegion(region, structure_of(region.name, kinds)) for region in regions]
+    found: dict[Structure, list[Region]] = {}
+    for item in given:
+        found.setdefault(item.structure, []).append(item.region)
+    added: list[ClinicalRegion] = []
+
+    def add(kind: Structure, region: Region, name: str) -> None:
+        if not region.is_empty:
+            region = region.renamed(name, region.name)
+            found[kind] = [region]
+            added.append(ClinicalRegion(region, kind, derived=True))
+
+    _require_single(found)
+    tumours = found.get(Structure.TUMOUR, [])
+    if len(tumours) > 1 and Structure.ALL_TUMOURS not in found:
+        add(Structure.ALL_TUMOURS, union(tumours), "all tumours")
+    every = union(tumours + found.get(Structure.ALL_TUMOURS, [])) if tumours or Structure.ALL_TUMOURS in found else None
+    for whole, part, name in (
+        (Structure.LIVER, Structure.NORMAL_LIVER, "liver minus tumours"),
+        (Structure.PERFUSED, Structure.PERFUSED_NORMAL, "perfused minus tumours"),
+    ):
+        if whole in found and every is not None and part not in found:
+            add(part, found[whole][0] - every, name)
+    sides = found.get(Structure.LUNG_LEFT, []) + found.get(Structure.LUNG_RIGHT, [])
+    if len(sides) > 1 and Structure.LUNG not in found:
+        add(Structure.LUNG, union(sides), "lungs")
+    if dome_margin_mm is not None:
+        lungs = found.get(Structure.LUNG) or sides
+        if not lungs or Structure.LIVER not in found:
+            raise InputError("a dome margin needs a liver and lungs among the structures")
+        kept = without_margin(union(lungs), found[Structure.LIVER][0], dome_margin_mm)
+        add(Structure.LUNG_LESS_DOME, kept, f"lungs beyond {dome_margin_mm:g} mm of the liver")
+    return (*given, *added)
+
+
+def union(regions: Sequence[Region]) -> Region:
+    """All of several regions on one grid.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    if not regions:
+        raise InputError("the union of no regions is not a region")
+    whole = regions[0]
+    for region in regions[1:]:
+        whole = whole | region
+    return whole
+
+
+def without_margin(region: Region, other: Region, margin_mm: float) -> Region:
+    """What of `region` lies farther than `margin_mm` from the surface of `other` (and outside of it).
+
+    The distance is that from voxel centres to the nearest voxel that `other` covers by half or more, less half that
+    voxel along the way, with the grid's own spacing along each axis; the edge is spread over one voxel, so that volumes
+    change smoothly with the margin. Right to about half a voxel.
+
+    Raises
+    ------
+    InputError
+        If the margin is negative.
+    GeometryError
+        If the grids differ or `other` covers no voxel by half.
+    """
+    from scipy import ndimage
+
+    if not margin_mm >= 0:
+        raise InputError(f"margin around {other.name!r} must not be negative: {margin_mm} mm")
+    region.grid.require_match(other.grid, f"regions {region.name!r} and {other.name!r}")
+    if not (other.coverage >= 0.5).any():
+        raise GeometryError(f"region {other.name!r} covers no voxel by half: there is no surface to keep away from")
+    if region.is_empty:
+        return region
+    spacing = np.asarray(region.grid.spacing_mm)
+    reach = np.ceil(margin_mm / spacing).astype(int) + 2
+    # Only the part of the grid near the region: what of `other` is farther away cannot matter.
+    box = tuple(
+        slice(max(0, w.start - r), min(n, w.stop + r))
+        for w, r, n in zip(region.window, reach, region.grid.shape, strict=True)
+    )
+    near = other.full()[box] >= 0.5
+    if not near.any():
+        return region
+    distance, nearest = ndimage.distance_transform_edt(~near, sampling=spacing, return_indices=True)
+    way = (np.indices(near.shape) - nearest) * spacing[:, None, None, None]
+    length = np.maximum(distance, 1e-9)
+    half_voxel = np.sqrt(np.square(way * spacing[:, None, None, None] / 2).sum(axis=0)) / length
+    clear = np.clip((distance - half_voxel - margin_mm) / np.maximum(2 * half_voxel, 1e-9) + 0.5, 0, 1)
+    clear[near] = 0
+    inner = tuple(slice(w.start - b.start, w.stop - b.start) for w, b in zip(region.window, box, strict=True))
+    kept = np.minimum(region.coverage, clear[inner]).astype(np.float32)
+    full = np.zeros(region.grid.shape, dtype=np.float32)
+    full[region.window] = kept
+    name = f"{region.name} beyond {margin_mm:g} mm of {other.name}"
+    return Region.from_coverage(name, region.grid, full, origin=name)
+
+
+def threshold_region(volume: Volume, level: float, *, name: str, within: Region | None = None) -> Region:
+    """Voxels with a value of at least `level` (in the volume's unit), inside `within` if given.
+
+    For the uptake of a PET or SPECT image, for an isodose, for a CT threshold. May be empty.
+
+    Raises
+    ------
+    UnitError
+        If the volume has NaN or infinite voxels, or holds labels.
+    """
+    volume.require_kind(*(kind for kind in Kind if kind is not Kind.LABEL))
+    volume.require_finite()
+    origin = f"{volume.name or volume.kind.meaning} >= {level:g} {volume.kind.unit}".rstrip()
+    region = Region.from_coverage(name, volume.grid, volume.values >= level, origin=origin)
+    return region if within is None else (region & within).renamed(name, f"{origin} in {within.name}")
+
+
+def _require_single(found: Mapping[Structure, Sequence[Region]]) -> None:
+    for kind in (Structure.LIVER, Structure.PERFUSED, Structure.LUNG):
+        several = [region.name for region in found.get(kind, [])]
+        if len(several) > 1:
+            raise InputError(
+                f"{len(several)} structures are taken as {kind.value}: {', '.join(several)}; say what each one is"
+            )
