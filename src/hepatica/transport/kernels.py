@@ -28,6 +28,7 @@ from hepatica.errors import InputError, PhysicsError, UnknownNameError
 from hepatica.nuclides import MEV_TO_J, Nuclide
 
 FloatArray = NDArray[np.float64]
+Float32Array = NDArray[np.float32]
 
 COLUMNS = "r_in_mm,r_out_mm,electron_fraction,electron_rel_sd,photon_fraction,photon_rel_sd"
 _TABLE_NAME = re.compile(r"dpk_(?P<nuclide>[A-Z][a-z]?-\d+m?)_(?P<medium>[a-z0-9]+)\.csv")
@@ -36,7 +37,10 @@ DIRECTIONS = 2048
 """Directions per radius in one octant, in each of the two sets; up to four times as many far out."""
 
 STEPS_PER_VOXEL = 12
-"""Radial steps per smallest voxel edge (two Gauss points each)."""
+"""Radial steps per smallest voxel edge (two Gauss points each); half as many beyond four edges."""
+
+SPLAT_POINTS = 1 << 18
+"""Points splatted at a time."""
 
 NEAR_VOXELS = 5.0
 """Radius, in largest voxel edges, within which points are splatted; blended over the next half of it.
@@ -134,6 +138,8 @@ class VoxelKernel:
     @property
     def gy_per_decay(self) -> NDArray[np.float32]:
         """Electrons and photons together, octant i, j, k >= 0."""
+        if not self.covered_photon_fraction:
+            return self.electron_gy_per_decay
         return self.electron_gy_per_decay + self.photon_gy_per_decay
 
 
@@ -241,14 +247,14 @@ def voxel_kernel(
     voxel_kg = edges[0] * edges[1] * edges[2] * density_g_ml * 1e-6
     e_gy = nuclide.electron_energy_mev * MEV_TO_J / voxel_kg
     p_gy = nuclide.photon_energy_mev * MEV_TO_J / voxel_kg
-    covered = [float((part * _multiplicity(shape)).sum()) for part in (electrons, photons)]
+    covered = [_whole_kernel(part) for part in (electrons, photons)]
     return VoxelKernel(
         nuclide=nuclide.name,
         medium=medium,
         spacing_mm=(edges[0], edges[1], edges[2]),
         density_g_ml=density_g_ml,
-        electron_gy_per_decay=_frozen(electrons * e_gy),
-        photon_gy_per_decay=_frozen(photons * p_gy),
+        electron_gy_per_decay=_scaled(electrons, e_gy),
+        photon_gy_per_decay=_scaled(photons, p_gy),
         integration_rel_error=near.rel_error,
         covered_electron_fraction=covered[0],
         covered_photon_fraction=covered[1],
@@ -295,10 +301,14 @@ def _near_weight(r_mm: FloatArray, radius_mm: float) -> FloatArray:
 def _radial_points(
     kernel: PointKernel, cumulative: list[Any], radius_mm: float, edge_mm: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Radii (n,) and the energy shares (2, n) they stand for: two Gauss points in every step of every shell."""
+    """Radii (n,) and the energy shares (2, n) they stand for: two Gauss points in every step."""
     end = min(1.5 * radius_mm, kernel.r_mm[-1])
-    steps = np.arange(0, end, edge_mm / STEPS_PER_VOXEL)
-    edges = np.unique(np.concatenate([steps, kernel.r_mm[kernel.r_mm < end], [end]]))
+    step = edge_mm / STEPS_PER_VOXEL
+    fine = np.arange(0, min(4 * edge_mm, end), step)
+    coarse = np.arange(4 * edge_mm, end, 2 * step)
+    # The shells themselves matter where the voxels' overlap changes with every step: within the source voxel.
+    shells = kernel.r_mm[kernel.r_mm < min(edge_mm, end)]
+    edges = np.unique(np.concatenate([fine, coarse, shells, [end]]))
     low, high = edges[:-1], edges[1:]
     middle, reach = (low + high) / 2, (high - low) / 2 / np.sqrt(3)
     radii = np.stack([middle - reach, middle + reach])
@@ -328,16 +338,21 @@ def _splat(radii: FloatArray, energies: FloatArray, edges: FloatArray, half: int
     """Energy shares of the voxels of one octant, shape (2, i, j, k), from points on spheres of the given radii."""
     shape = tuple(int(n) for n in np.floor(radii.max() / edges) + 2)
     out = np.zeros((2, int(np.prod(shape))))
-    start = 0
-    for r, energy in zip(radii, energies.T, strict=True):
-        count = int(DIRECTIONS * np.clip((r / (6 * edges.min())) ** 2, 1, 4))
-        points = _directions(count, half, start) * (r / edges)[:, None]
-        start += count
+    counts = (DIRECTIONS * np.clip((radii / (6 * edges.min())) ** 2, 1, 4)).astype(int)
+    # As many radii at a time as the lattice has voxels, so that adding up the lattice costs no more than the points.
+    batches = np.cumsum(counts) // max(SPLAT_POINTS, out.shape[1])
+    for batch in np.unique(batches):
+        chosen = batches == batch
+        number = counts[chosen]
+        unit = _directions(int(number.sum()), half, int(counts[batches < batch].sum()))
+        points = unit * (np.repeat(radii[chosen], number) / edges[:, None])
+        share = [np.repeat(part[chosen] / number, number) for part in energies]
         for index, weight in _corners(points, shape):
-            filled = np.bincount(index, weight, out.shape[1])
-            out += np.outer(energy / count, filled)
+            for part, energy in enumerate(share):
+                if energy.any():
+                    out[part] += np.bincount(index, weight * energy, out.shape[1])
     # A point stands for its mirror images in all octants; an offset off the mirror planes gets its share of them.
-    return (out.reshape(2, *shape) / _multiplicity(shape)) if out.size else out
+    return out.reshape(2, *shape) / _multiplicity(shape)
 
 
 def _corners(points: FloatArray, shape: tuple[int, ...]) -> Iterator[tuple[NDArray[np.intp], FloatArray]]:
@@ -355,30 +370,30 @@ def _octant(
     cumulative: Any,
     edges: tuple[float, float, float],
     shape: tuple[int, ...],
-) -> FloatArray:
+) -> Float32Array:
     """Share of the energy in each voxel of an octant of `shape`: near part plus the smooth far part."""
     reach = float(cumulative.x[-1])
     r = np.arange(0.0, reach + 0.1, 0.1)
     density = np.nan_to_num(cumulative.derivative()(r)) * (1 - _near_weight(r, near_radius_mm))
     per_mm3 = np.zeros_like(r)
     per_mm3[1:] = np.maximum(density[1:], 0) / (4 * np.pi * r[1:] ** 2)
-    out = np.zeros(shape)
+    out = np.zeros(shape, np.float32)
     if per_mm3.any():
         out = _sample(r, per_mm3 * np.prod(edges), edges, shape)
     both = tuple(slice(0, min(n, m)) for n, m in zip(shape, near.shape, strict=True))
-    out[both] += near[both]
+    out[both] += near[both].astype(np.float32)
     return out
 
 
 def _sample(
     r: FloatArray, profile: FloatArray, edges: tuple[float, float, float], shape: tuple[int, ...]
-) -> FloatArray:
+) -> Float32Array:
     """Profile at every voxel offset; nearby, its mean over eight nodes, exact to the third order of the triangles.
 
     A triangle of half width a has the variance a^2 / 6: two nodes at a / sqrt(6) on either side.
     """
     x, y, z = (np.arange(n) * a for n, a in zip(shape, edges, strict=True))
-    out = np.empty(shape)
+    out = np.empty(shape, np.float32)
     in_slice = y[:, None] ** 2 + z**2
     for index, at in enumerate(x):
         out[index] = np.interp(np.sqrt(at**2 + in_slice), r, profile, right=0.0)
@@ -397,7 +412,13 @@ def _multiplicity(shape: Sequence[int]) -> FloatArray:
     return np.asarray(i[:, None, None] * j[:, None] * k)
 
 
-def _frozen(values: FloatArray) -> NDArray[np.float32]:
-    out = values.astype(np.float32)
-    out.setflags(write=False)
-    return out
+def _whole_kernel(octant: Float32Array) -> float:
+    """Sum over all eight octants, plane by plane in double precision."""
+    i, j, k = (np.where(np.arange(n) == 0, 1.0, 2.0) for n in octant.shape)
+    return float(sum(m * (j @ (plane.astype(np.float64) @ k)) for m, plane in zip(i, octant, strict=True)))
+
+
+def _scaled(octant: Float32Array, factor: float) -> Float32Array:
+    octant *= np.float32(factor)
+    octant.setflags(write=False)
+    return octant
