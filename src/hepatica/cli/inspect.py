@@ -52,7 +52,7 @@ def _print(path: Path, descriptions: list[Any], skipped: list[str], warnings: li
         console.print(_table(description))
     shown = skipped if len(skipped) <= 6 else [*skipped[:5], f"... and {len(skipped) - 5} more (all with --json)"]
     if skipped:
-        console.print(f"\n{len(skipped)} files under {escape(str(path))} are not used:")
+        console.print(f"\nnot used under {escape(str(path))} (files: {len(skipped)}):")
         for line in shown:
             console.print(f"  {escape(line)}")
 
@@ -88,7 +88,7 @@ def rows(description: Any) -> list[tuple[str, str]]:
         ("scanner", facts.get("scanner") or ""),
         ("series", identity.get("series") or ""),
         ("part", identity.get("part") or ""),
-        ("images", f"{identity['images']} in {identity['files']} files" if "images" in identity else ""),
+        ("images", _count(identity)),
         ("structures", ", ".join(facts.get("structures") or ())),
         ("unit", _unit(facts)),
         ("values", f"{facts['minimum']:.6g} to {facts['maximum']:.6g}" if "minimum" in facts else ""),
@@ -102,6 +102,13 @@ def rows(description: Any) -> list[tuple[str, str]]:
         ("orientation", description.orientation),
     ]
     return [(name, text) for name, text in lines if text]
+
+
+def _count(identity: dict[str, Any]) -> str:
+    if "images" not in identity:
+        return ""
+    files = identity["files"]
+    return f"{identity['images']} in {files} file{'s' if files > 1 else ''}"
 
 
 def _day(text: str) -> str:

@@ -106,7 +106,7 @@ def describe_series(series: Series, stated: Stated = NOTHING_STATED) -> Descript
     try:
         image = read_series(series, stated=stated)
     except HepaticaError as error:
-        return Description(what, identity, problems=(str(error),))
+        return _of_unreadable(what, identity, series, stated, str(error))
     return _of_image(what, identity, image)
 
 
@@ -150,6 +150,29 @@ def orientation_words(grid: Grid) -> str:
     angle = float(np.degrees(np.arccos(np.clip(np.abs(direction).max(axis=0).min(), -1, 1))))
     turned = f", turned {angle:.1f}° from the patient's axes" if angle > 0.1 else ""
     return f"{plane}: i to {ends[0]}, j to {ends[1]}, k to {ends[2]}{turned}"
+
+
+def _of_unreadable(what: str, identity: dict[str, Any], series: Series, stated: Stated, problem: str) -> Description:
+    """What can still be said of an image that is refused: all that is wrong with it, and its geometry."""
+    from hepatica.io.dicom import geometry
+    from hepatica.io.dicom.pet import missing_facts, refusals
+    from hepatica.io.dicom.radiopharmaceutical import radiopharmaceutical_of
+
+    problems = [problem]
+    missing: tuple[str, ...] = ()
+    facts: dict[str, Any] = {}
+    orientation = ""
+    try:
+        if series.kind is SeriesKind.PET:
+            problems += [text for text in refusals(series, stated) if text != problem]
+            missing = missing_facts(radiopharmaceutical_of(series.headers[0], first_acquisition=None))
+        if series.kind in (SeriesKind.PET, SeriesKind.CT):
+            grid = geometry.series_stack(series.headers, frame_of_reference=None).grid
+            facts, orientation = {"grid": grid.as_dict()}, orientation_words(grid)
+    except HepaticaError as error:
+        if str(error) not in problems:
+            problems.append(str(error))
+    return Description(what, identity, facts, orientation, tuple(problems), (), missing)
 
 
 def _of_image(what: str, identity: dict[str, Any], image: Image) -> Description:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from hepatica.core import Kind, Volume, decay_factor, seconds_between
-from hepatica.errors import DicomError, TimeError, UnitError
+from hepatica.errors import DicomError, HepaticaError, TimeError, UnitError
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.pet_time import Reference, decay_from_frame, frames_of, reference_of
@@ -139,6 +139,28 @@ def unit_of(headers: Sequence[Header]) -> str:
         raise UnitError(f"{where} GML (SUV) and {said}; it cannot be turned back into Bq/mL; export with BQML")
     meaning = f" ({_UNITS[unit]})" if unit in _UNITS else ""
     raise UnitError(f"{where} {unit}{meaning} is not activity; export with BQML")
+
+
+def refusals(series: Series, stated: Stated = NOTHING_STATED) -> list[str]:
+    """Everything that keeps a PET from being read as activity, not only what `read_pet` meets first."""
+    headers = series.headers
+    found: list[str] = []
+    agent = Radiopharmaceutical()
+    try:
+        agent = radiopharmaceutical_of(headers[0], first_acquisition=_first_acquisition(headers))
+    except HepaticaError as error:
+        found.append(str(error))
+    checks: tuple[Callable[[], object], ...] = (
+        lambda: unit_of(headers),
+        lambda: _reference(headers, agent, stated),
+        lambda: geometry.series_stack(headers, frame_of_reference=frame_of_reference(headers)),
+    )
+    for check in checks:
+        try:
+            check()
+        except HepaticaError as error:
+            found.append(str(error))
+    return found
 
 
 def missing_facts(agent: Radiopharmaceutical) -> tuple[str, ...]:

@@ -295,7 +295,7 @@ def _class_of(header: Header) -> tuple[SeriesKind, str]:
     sop_class, modality = header.text("SOPClassUID"), header.text("Modality")
     image_type = [word.upper() for word in header.texts("ImageType")]
     if kind is SeriesKind.OTHER:
-        return kind, UID(sop_class).name if sop_class else f"modality {modality or 'not stated'}"
+        return kind, UID(sop_class, validation_mode=0).name if sop_class else f"modality {modality or 'not stated'}"
     if kind is SeriesKind.NM_RECON:
         third = image_type[2] if len(image_type) > 2 else ""
         if third in ("RECON TOMO", "RECON GATED TOMO"):

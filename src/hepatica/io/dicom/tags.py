@@ -6,6 +6,7 @@ failures to `DicomError` with file and keyword, and keeps the warnings for the r
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import struct
@@ -20,23 +21,30 @@ from typing import Any
 
 from hepatica.errors import DicomError, TimeError
 
-FAILURES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-"""What pydicom and the pixel decoders were seen to raise on broken files (fuzzed); see tests/unit/io/test_fuzz.py."""
+
+@functools.cache
+def failures() -> tuple[type[Exception], ...]:
+    """What pydicom and the pixel decoders raise on broken files; found by fuzzing, see tests/unit/io/test_fuzz.py."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (
+        BytesLengthException,
+        InvalidDicomError,
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        EOFError,
+        LookupError,
+        MemoryError,
+        NotImplementedError,
+        OSError,
+        RecursionError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        struct.error,
+        zlib.error,
+    )
 
 
 @contextmanager
@@ -46,7 +54,7 @@ def pydicom_door(path: Path | None, doing: str, problems: dict[str, None] | None
         warnings.simplefilter("always")
         try:
             yield
-        except FAILURES as error:
+        except failures() as error:
             raise DicomError(f"{doing}: {_one_line(error)}", path=path) from error
     if problems is not None:
         for message in caught:
@@ -138,7 +146,7 @@ class Header:
         parts = list(value) if _is_list(value) else [value]
         try:
             floats = tuple(float(part) for part in parts)
-        except FAILURES:
+        except failures():
             raise self.error(keyword, f"{_short(value)} is not a number") from None
         if not all(map(math.isfinite, floats)):
             raise self.error(keyword, f"{_short(value)} is not finite")

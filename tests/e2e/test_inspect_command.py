@@ -1,0 +1,96 @@
+"""``hepatica inspect`` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from dicom_makers import changed, ct_series, nm_volume, pet_series, ramp, save, small_grid
+from hepatica.core import Kind, Volume
+from hepatica.io.itk import write_itk
+
+GRID = small_grid()
+
+
+def inspect(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hepatica", "inspect", *map(str, arguments)]
+    wide = os.environ | {"COLUMNS": "200"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=wide)
+
+
+def folder_of(tmp_path: Path) -> Path:
+    save(ct_series(GRID, ramp(GRID)), tmp_path / "patient")
+    save(pet_series(GRID, ramp(GRID)), tmp_path / "patient")
+    save(nm_volume(GRID, ramp(GRID)), tmp_path / "patient")
+    (tmp_path / "patient" / "readme.txt").write_text("not an image")
+    return tmp_path / "patient"
+
+
+def test_table(tmp_path: Path) -> None:
+    result = inspect(folder_of(tmp_path))
+    assert result.returncode == 0
+    assert result.stderr == ""
+    for text in (
+        "CT: test CT 1",
+        "Bq/mL (in the file: BQML)",
+        "2026-03-02 10:30:00",
+        "DecayCorrection START",
+        "Y-90, Y-90 microspheres, half-life 64.05 h",
+        "2100 MBq at 2026-03-02 08:00:00",
+        "axial: i to right, j to posterior, k to feet, turned",
+        "calibration: counts need a camera factor",
+        "20 s a projection, 120 projections, 126-154 keV",
+        "readme.txt: is not a DICOM file",
+    ):
+        assert text in result.stdout, text
+
+
+def test_json(tmp_path: Path) -> None:
+    document = json.loads(inspect(folder_of(tmp_path), "--json").stdout)
+    ct, pet, nm = document["series"]
+    assert (ct["what"], ct["unit"], ct["grid"]["shape"]) == ("CT", "HU", [7, 5, 6])
+    assert pet["half_life_s"] == 230580
+    assert pet["administered_mbq"] == 2100
+    assert pet["time"] == "2026-03-02T10:30:00"
+    expected = (ramp(GRID) * np.arange(1, 7)).sum() * GRID.voxel_volume_ml / 1e6
+    assert np.isclose(pet["activity_in_image_mbq"], expected)
+    assert nm["counts_in_image"] == ramp(GRID).sum()
+    assert len(document["skipped"]) == 1
+
+
+def test_what_keeps_a_pet_from_use_is_all_said(tmp_path: Path) -> None:
+    datasets = changed(pet_series(GRID, ramp(GRID)), Units=None, DecayCorrection=None, AcquisitionTime=None)
+    save(datasets, tmp_path)
+    result = inspect(tmp_path)
+    assert result.returncode == 0
+    for text in ("cannot be used", "Units: missing", "DecayCorrection: is missing", "7 x 5 x 6 voxels"):
+        assert text in result.stdout, text
+
+
+def test_nifti(tmp_path: Path) -> None:
+    path = write_itk(Volume(GRID, ramp(GRID) / 4, Kind.DECAYS), tmp_path / "tia.nii.gz")
+    assert "does not say what a voxel holds" in inspect(path).stdout
+    document = json.loads(inspect(path, "--unit", "MBq h", "--json").stdout)
+    assert document["series"][0]["unit"] == "Bq s"
+
+
+def test_errors_are_one_line_and_exit_2(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    for path, words in ((tmp_path / "nowhere", "no such file or folder"), (tmp_path, "no image was found")):
+        result = inspect(path)
+        assert result.returncode == 2
+        assert words in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_two_patients_are_shown_with_a_warning(tmp_path: Path) -> None:
+    save(ct_series(GRID, ramp(GRID)), tmp_path)
+    save(changed(pet_series(GRID, ramp(GRID)), PatientID="PAT2", PatientName="Other^One"), tmp_path)
+    result = inspect(tmp_path)
+    assert result.returncode == 0
+    assert "two patients are mixed" in result.stdout
