@@ -25,7 +25,7 @@ from hepatica.io.dicom.objects import (
     require_patient,
     save_object,
 )
-from hepatica.io.dicom.tags import FAILURES, Header
+from hepatica.io.dicom.tags import Header, failures
 from hepatica.io.structures import Label, Structures, distinct_names, require_known
 
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -256,7 +256,7 @@ def _contour_points(name: str, contour: Header) -> NDArray[np.float64]:
             numbers = np.array(text.split("\\") if text else [], dtype=np.float64)
         else:
             numbers = np.array([] if element is None or not element.value else list(element.value), dtype=np.float64)
-    except FAILURES as error:
+    except failures() as error:
         raise contour.error("ContourData", f"structure {name!r}: is not a list of numbers ({error})") from None
     if numbers.size % 3:
         raise contour.error(
