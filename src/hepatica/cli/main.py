@@ -11,6 +11,8 @@ from hepatica.cli.agents import agents
 from hepatica.cli.inspect import inspect
 from hepatica.cli.nuclides import nuclides
 from hepatica.cli.plan import plan
+from hepatica.cli.radiobiology import radiobiology
+from hepatica.cli.release import release
 from hepatica.errors import HepaticaError
 from hepatica.version import __version__
 
@@ -43,6 +45,8 @@ app.command()(inspect)
 app.command()(nuclides)
 app.command()(agents)
 app.add_typer(plan, name="plan")
+app.command()(radiobiology)
+app.command()(release)
 
 
 def run() -> None:
