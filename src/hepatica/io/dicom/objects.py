@@ -159,7 +159,9 @@ def code(value: str, scheme: str, meaning: str) -> Any:
 
 
 def provenance_text(provenance: Provenance | None, limit: int) -> str:
-    """Research notice, and the provenance as JSON, in at most `limit` characters.
+    """Research notice, and the provenance as JSON, in at most `limit` characters, for an attribute of type ST or LT.
+
+    (Those two take a backslash as it is; in others it separates values.)
 
     What does not fit is left out from the least needed on (steps, then parameters, then tables), and that is said.
     """
@@ -170,8 +172,6 @@ def provenance_text(provenance: Provenance | None, limit: int) -> str:
         if drop:
             content[drop] = "left out for length"
         text = f"{RESEARCH_ONLY} {json.dumps(content, default=str, ensure_ascii=True)}"
-        # A backslash separates values in DICOM text; LT and ST take it, but not every reader knows.
-        text = text.replace("\\", "/")
         if len(text) <= limit:
             return text
     return f"{RESEARCH_ONLY} hepatica {__version__}"
