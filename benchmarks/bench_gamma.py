@@ -56,7 +56,8 @@ def main() -> None:
     both = np.isfinite(theirs) & np.isfinite(ours)
     excess = theirs[both] - ours[both]
     print(
-        f"{both.sum()} voxels; pymedphys less hepatica: {excess.min():.4f} to {excess.max():.4f}, mean {excess.mean():.4f}"
+        f"{both.sum()} voxels; pymedphys less hepatica: {excess.min():.4f} to {excess.max():.4f}, "
+        f"mean {excess.mean():.4f}"
         f"; pass {100 * (theirs[both] <= 1).mean():.3f} and {100 * (ours[both] <= 1).mean():.3f} %"
     )
 

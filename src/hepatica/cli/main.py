@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from hepatica.cli.agents import agents
+from hepatica.cli.demo import demo
+from hepatica.cli.dose import dose
 from hepatica.cli.inspect import inspect
 from hepatica.cli.nuclides import nuclides
 from hepatica.cli.plan import plan
-from hepatica.cli.radiobiology import radiobiology
-from hepatica.cli.release import release
 from hepatica.errors import HepaticaError
 from hepatica.version import __version__
 
@@ -42,11 +42,11 @@ def main(
 
 
 app.command()(inspect)
+app.command()(dose)
+app.command()(demo)
 app.command()(nuclides)
 app.command()(agents)
 app.add_typer(plan, name="plan")
-app.command()(radiobiology)
-app.command()(release)
 
 
 def run() -> None:

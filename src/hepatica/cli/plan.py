@@ -110,7 +110,7 @@ def _print(assessed: Any, as_json: bool) -> None:
 
 
 @plan.command("mird")
-def mird(  # noqa: PLR0913, PLR0917 - one parameter per option
+def mird(
     dose: Annotated[str, typer.Option(help="Mean dose to the perfused volume, '120 Gy'.")],
     mass: Annotated[str | None, typer.Option(help="Perfused mass, tumour included, '1.5 kg'.")] = None,
     volume: Annotated[str | None, typer.Option(help="Perfused volume instead of a mass, '1450 mL'.")] = None,
@@ -150,7 +150,7 @@ def mird(  # noqa: PLR0913, PLR0917 - one parameter per option
 
 
 @plan.command("bsa")
-def bsa(  # noqa: PLR0913, PLR0917 - one parameter per option
+def bsa(
     height: Annotated[str, typer.Option(help="'1.75 m'.")],
     weight: Annotated[str, typer.Option(help="'75 kg'.")],
     involvement: Annotated[str, typer.Option(help="Tumour share of the liver (of the lobe with --lobe-share): 0.2.")],
@@ -221,7 +221,7 @@ def empiric(
 
 
 @plan.command("partition")
-def partition(  # noqa: PLR0913, PLR0917 - one parameter per option
+def partition(
     tumour_mass: TumourMasses,
     tn: Ratios,
     normal_mass: Annotated[str, typer.Option(help="Perfused normal liver, '1.3 kg'.")],
@@ -262,7 +262,7 @@ def partition(  # noqa: PLR0913, PLR0917 - one parameter per option
 
 
 @plan.command("activity-ratio")
-def activity_ratio(  # noqa: PLR0913, PLR0917 - one parameter per option
+def activity_ratio(
     tumour_mass: Annotated[str, typer.Option(help="Tumour mass, '200 g'.")],
     normal_mass: Annotated[str, typer.Option(help="Perfused normal liver, '1.3 kg'.")],
     ratio: Annotated[float, typer.Option(help="R = A_tumour / A_normal, a ratio of activities, not T/N.")],
@@ -303,7 +303,7 @@ def activity_ratio(  # noqa: PLR0913, PLR0917 - one parameter per option
 
 
 @plan.command("holmium")
-def holmium(  # noqa: PLR0913, PLR0917 - one parameter per option
+def holmium(
     mass: Annotated[str | None, typer.Option(help="Perfused liver, tumour included, '1.5 kg'.")] = None,
     dose: Annotated[str, typer.Option(help="Mean dose, '60 Gy'.")] = "60 Gy",
     volume: Annotated[str | None, typer.Option(help="Perfused volume instead of a mass, '1450 mL'.")] = None,

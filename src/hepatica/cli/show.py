@@ -1,54 +1,75 @@
-"""What every verb prints with: tables for people, one JSON document for programs, warnings on stderr."""
+"""What several verbs share: the screen, progress on stderr, refusing before the work what would fail after it."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import typer
+from hepatica.errors import OutputError
 
-
-def print_json(document: Mapping[str, Any]) -> None:
-    """Exactly one JSON document on stdout; NaN and infinity, which JSON does not have, become null."""
-    typer.echo(json.dumps(_plain(document), indent=2, allow_nan=False))
-
-
-def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on stdout; numbers with four significant digits, a missing value as a dash."""
+if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="")
-    for name, column in zip(header, zip(*rows, strict=True) if rows else [()] * len(header), strict=True):
-        numeric = any(isinstance(v, int | float) for v in column)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    Console(width=None if typer.get_text_stream("stdout").isatty() else 140, soft_wrap=False).print(table)
+Tell = Callable[[str], None]
+
+SECONDS_BETWEEN_LINES = 5.0
 
 
-def warn(text: str) -> None:
-    """One warning on stderr."""
-    typer.echo(f"warning: {text}", err=True)
+def console(*, stderr: bool = False) -> Console:
+    """Screen for tables (stdout) or for progress and warnings (stderr)."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
 
 
-def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.5g}"
-    return str(value).replace("[", "\\[")
+@contextmanager
+def progress() -> Iterator[Tell]:
+    """Function that says on stderr what is being done: one moving line on a terminal, one line a step elsewhere."""
+    started = time.monotonic()
+    if not sys.stderr.isatty():
+        yield _Lines(started)
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task("starting", total=None)
+        yield lambda step: bar.update(task, description=step)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if hasattr(value, "item"):
-        return _plain(value.item())
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+class _Lines:
+    """One line for each step; of those that only count on ("montecarlo: 3e6 decays") one every few seconds."""
+
+    def __init__(self, started: float) -> None:
+        self._started = started
+        self._last: tuple[str, float] = ("", 0.0)
+
+    def __call__(self, step: str) -> None:
+        now, topic = time.monotonic(), step.partition(":")[0]
+        if ":" in step and topic == self._last[0] and now - self._last[1] < SECONDS_BETWEEN_LINES:
+            return
+        self._last = (topic, now)
+        print(f"[{now - self._started:5.1f} s] {step}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def warn(warnings: tuple[str, ...]) -> None:
+    """Warnings on stderr, one a line."""
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
+
+
+def refuse_existing(folder: Path | None, *, force: bool) -> None:
+    """Raise OutputError before minutes of work if the output folder could not be written after them."""
+    if folder is not None and not force and folder.is_dir() and any(folder.iterdir()):
+        raise OutputError(f"{folder} exists and is not empty; give another folder, or --force to replace it")
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} exists and is not a folder; give another name")

@@ -189,6 +189,16 @@ class Grid:
         i, j, k = (b - a for a, b in zip(starts, stops, strict=True))
         return Grid((i, j, k), affine, self.frame_of_reference)
 
+    def window_of(self, other: Grid) -> tuple[slice, slice, slice]:
+        """Voxels of this grid that the block of `other` touches; empty slices (0, 0) if it lies elsewhere."""
+        index = self.to_index(other.corners_mm())
+        low = np.clip(np.floor(index.min(axis=0) + 0.5 + 1e-6), 0, self.shape).astype(int)
+        high = np.clip(np.ceil(index.max(axis=0) + 0.5 - 1e-6), 0, self.shape).astype(int)
+        if (high <= low).any():
+            return slice(0, 0), slice(0, 0), slice(0, 0)
+        i, j, k = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        return i, j, k
+
     def with_spacing(self, spacing_mm: Sequence[float]) -> Grid:
         """Grid of other spacing over the same block of space (grown by less than one voxel where it must be)."""
         new = np.asarray(spacing_mm, dtype=np.float64)

@@ -17,13 +17,16 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
 from hepatica.core.grid import Grid
-from hepatica.core.region import Region
+from hepatica.core.region import Region, bounding_window
 from hepatica.core.volume import Kind, Volume
 from hepatica.errors import UnitError
 
 Method = Literal["total", "mean", "linear", "nearest"]
 
 AXIS_TOLERANCE = 1e-4
+SLIVER = 1e-6
+"""Covered fractions below this are rounding."""
+
 SUBSAMPLES = 4
 """Points per axis and voxel where grids are turned against each other and overlaps have no closed form."""
 
@@ -76,11 +79,19 @@ def resample_region(region: Region, grid: Grid) -> Region:
     """
     if region.grid.matches(grid):
         return Region(region.name, grid, region.window, region.coverage, region.origin)
-    cropped = Volume(region.grid.crop(region.window), region.coverage, Kind.FRACTION) if region.coverage.size else None
-    if cropped is None:
-        return Region.from_coverage(region.name, grid, np.zeros(grid.shape, np.float32), origin=region.origin)
-    values = np.clip(resample(cropped, grid, "mean").values, 0, 1)
-    return Region.from_coverage(region.name, grid, np.where(values < 1e-6, 0, values), origin=region.origin)
+    region.grid.require_shared_frame(grid, f"resampling region {region.name!r}")
+    nowhere = Region(region.name, grid, (slice(0, 0),) * 3, np.zeros((0, 0, 0), np.float32), region.origin)
+    if not region.coverage.size:
+        return nowhere
+    source = region.grid.crop(region.window)
+    window = grid.window_of(source)
+    if window[0].stop == 0:
+        return nowhere
+    values = resample(Volume(source, region.coverage, Kind.FRACTION), grid.crop(window), "mean").values
+    covered = np.where(values < SLIVER, 0, np.clip(values, 0, 1))
+    inner = bounding_window(covered > 0)
+    i, j, k = (slice(w.start + b.start, w.stop + b.start) for w, b in zip(inner, window, strict=True))
+    return Region(region.name, grid, (i, j, k), covered[inner], region.origin)
 
 
 def _interpolate(values: NDArray[Any], source: Grid, target: Grid, order: int, outside: float) -> NDArray[Any]:

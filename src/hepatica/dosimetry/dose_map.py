@@ -7,13 +7,15 @@ leaves the image, or is left out on purpose (:class:`EnergyBalance`).
 from __future__ import annotations
 
 import html
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
-from hepatica.core import Kind, Provenance, Volume
+import numpy as np
+
+from hepatica.core import Kind, Provenance, Region, Volume
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.nuclides import Nuclide
-from hepatica.transport.media import HIGHEST_DENSITY_G_ML
 
 DensityOption = Literal["local", "none"]
 NegativeOption = Literal["refuse", "keep"]
@@ -165,6 +167,24 @@ class DoseMap:
             if other is not None:
                 self.dose.grid.require_match(other.grid, f"dose and {other.kind.meaning}")
 
+    def region_mean_sd(self, region: Region) -> float | None:
+        """Standard uncertainty (k = 1) of the mean dose of a region in Gy; None where the method gives none.
+
+        Here: from the voxels' uncertainties, taken as independent. An engine that knows their correlations
+        (Monte Carlo) gives the true one.
+
+        Raises
+        ------
+        GeometryError
+            If the region is on another grid.
+        """
+        if self.dose_sd is None:
+            return None
+        self.dose.grid.require_match(region.grid, f"dose and region {region.name!r}")
+        weight = region.coverage * self.density.values[region.window].astype(np.float64)
+        variance = np.square(weight * self.dose_sd.values[region.window])
+        return math.sqrt(float(variance[region.coverage > 0].sum())) / float(weight.sum())
+
     def _rows(self) -> list[tuple[str, str]]:
         balance = self.energy_balance
         share = 100 / balance.emitted_j if balance.emitted_j else 0.0
@@ -218,8 +238,7 @@ def check_inputs(decays: Volume, density: Volume, settings: DoseSettings) -> Non
     GeometryError
         If the two are on different grids.
     InputError
-        If a density is negative or impossible, a number of decays is negative (unless the settings keep them), or there
-        is no decay at all.
+        If a density or (unless the settings keep them) a number of decays is negative, or there is no decay at all.
     """
     decays.require_kind(Kind.DECAYS)
     density.require_kind(Kind.DENSITY)
@@ -228,11 +247,6 @@ def check_inputs(decays: Volume, density: Volume, settings: DoseSettings) -> Non
     density.require_finite()
     if float(density.values.min()) < 0:
         raise InputError(f"density: lowest value {float(density.values.min()):.4g} g/mL is negative")
-    if float(density.values.max()) > HIGHEST_DENSITY_G_ML:
-        raise InputError(
-            f"density: highest value {float(density.values.max()):.4g} g/mL; nothing in a patient is denser than "
-            f"{HIGHEST_DENSITY_G_ML:g} g/mL. Is it in kg/m3, or a CT number?"
-        )
     lowest = float(decays.values.min())
     if lowest < 0 and settings.negative_decays == "refuse":
         raise InputError(

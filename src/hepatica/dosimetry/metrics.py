@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,9 +35,9 @@ class RegionDose:
     dose_mean_volume_gy : float
         Voxel doses averaged by volume, as many other programs print it.
     dose_mean_uncertainty_gy : float or None
-        Standard uncertainty (k = 1) of `dose_mean_gy` from the per-voxel uncertainties of the dose map, taken as
-        independent between voxels (counting statistics of a Monte Carlo run); None where the map has none. What is
-        common to all voxels (calibration, activity, contour) is not in it.
+        Standard uncertainty (k = 1) of `dose_mean_gy` that the dose engine states (`DoseMap.region_mean_sd`: counting
+        statistics of a Monte Carlo run); None where it states none. What is common to all voxels (calibration,
+        activity, contour) is not in it.
     dose_sd_gy : float
         Spread of the voxel doses by volume: heterogeneity, not uncertainty.
     dose_min_gy, dose_max_gy : float
@@ -139,7 +138,7 @@ def region_dose(
         mass_g=dvh.mass_g,
         dose_mean_gy=dvh.mean_gy,
         dose_mean_volume_gy=dvh.mean_volume_gy,
-        dose_mean_uncertainty_gy=_mean_uncertainty(dose_map, region),
+        dose_mean_uncertainty_gy=dose_map.region_mean_sd(region),
         dose_sd_gy=dvh.sd_gy,
         dose_min_gy=dvh.min_gy,
         dose_max_gy=dvh.max_gy,
@@ -149,11 +148,3 @@ def region_dose(
         activity_share=inside / total,
         dvh=dvh,
     )
-
-
-def _mean_uncertainty(dose_map: DoseMap, region: Region) -> float | None:
-    if dose_map.dose_sd is None:
-        return None
-    weight = region.coverage * dose_map.density.values[region.window].astype(np.float64)
-    variance = np.square(weight * dose_map.dose_sd.values[region.window])
-    return math.sqrt(float(variance[region.coverage > 0].sum())) / float(weight.sum())

@@ -42,6 +42,10 @@ class MonteCarloDoseMap(DoseMap):
             raise InputError("this dose map has lost the result of its Monte Carlo run")
         return self.result.region_mean(region)
 
+    def region_mean_sd(self, region: Region) -> float | None:
+        """Standard uncertainty of the mean dose of a region in Gy, from batches."""
+        return self.region_mean(region).sd
+
 
 class MonteCarloEngine:
     """Electrons and photons followed one by one through the patient's own densities and media.

@@ -31,8 +31,9 @@ def blurred_pet(
     fwhm_mm : float
         Full width at half maximum of the Gaussian blur; 90Y PET resolves 5 to 6 mm.
     noise : float
-        Relative standard deviation of a voxel that holds the mean concentration of the active voxels; the variance of
-        a voxel is proportional to its concentration, as counting noise is.
+        Relative standard deviation of a voxel. Iterative reconstruction makes noise that is log-normal with a standard
+        deviation proportional to the local mean (Barrett, Wilson and Tsui, Phys Med Biol 1994;39:833); its mean is
+        kept, so that nothing is biased.
     noise_fwhm_mm : float
         Correlation length of the noise (post-filter of the reconstruction).
     seed : int
@@ -41,7 +42,7 @@ def blurred_pet(
     Returns
     -------
     Volume
-        Activity concentration in Bq/mL at the activity's instant, never negative (as iterative reconstruction gives).
+        Activity concentration in Bq/mL at the activity's instant, never negative.
 
     Raises
     ------
@@ -56,10 +57,9 @@ def blurred_pet(
     seen = resample(activity, grid, "total").values / grid.voxel_volume_ml
     sigma = np.asarray(fwhm_mm * FWHM_TO_SD) / grid.spacing_mm
     image = ndimage.gaussian_filter(seen.astype(np.float32), sigma, mode="constant")
-    active = seen > 0.01 * seen.max()
-    if noise and active.any():
+    if noise:
         white = np.random.default_rng(seed).standard_normal(grid.shape, dtype=np.float32)
         grain = ndimage.gaussian_filter(white, np.asarray(noise_fwhm_mm * FWHM_TO_SD) / grid.spacing_mm)
-        image = image + noise * np.sqrt(image * seen[active].mean()) * grain / grain.std()
-    concentration = np.maximum(image, 0)
-    return Volume(grid, concentration, Kind.ACTIVITY_CONCENTRATION, activity.time, "simulated PET")
+        spread = math.sqrt(math.log1p(noise**2))
+        image = image * np.exp(spread * grain / grain.std() - spread**2 / 2)
+    return Volume(grid, image, Kind.ACTIVITY_CONCENTRATION, activity.time, "simulated PET")

@@ -43,8 +43,8 @@ class Administration:
     ----------
     activity : Estimate
         Activity in the vial or syringe in Bq at `time`, before the residual is taken off.
-    time : datetime
-        Of the administration.
+    time : datetime or None
+        Of the administration; None where it is not known (an agent that stays in place can be dosed without).
     residual_fraction : Estimate
         Left behind in vial, tubing and catheter, of `activity` (both at one time).
     lung_shunt_fraction : Estimate
@@ -61,7 +61,7 @@ class Administration:
     """
 
     activity: Estimate
-    time: datetime
+    time: datetime | None
     residual_fraction: Estimate = field(default=Estimate(0.0, 0.0))
     lung_shunt_fraction: Estimate = field(default=Estimate(0.0, 0.0))
     lungs_in_view: bool = False
@@ -90,7 +90,7 @@ class Administration:
         """Plain values for the provenance."""
         return {
             "administered_activity_bq": self.activity.value,
-            "administered_at": self.time.isoformat(),
+            "administered_at": None if self.time is None else self.time.isoformat(),
             "residual_fraction": self.residual_fraction.value,
             "lung_shunt_fraction": self.lung_shunt_fraction.value,
             "lungs_in_view": self.lungs_in_view,
@@ -177,8 +177,7 @@ def handle_negatives(volume: Volume, option: NegativeOption, *, limit: float = N
     if option == "keep":
         return WithoutNegatives(volume, count, 0.0, (f"{text}. They are kept.",))
     if option == "error" or -amount > limit * total:
-        noise = f"; up to {100 * limit:g} % would be taken for noise and set to zero ('keep' leaves them)"
-        allowed = "" if option == "error" else noise
+        allowed = "" if option == "error" else f"; up to {100 * limit:g} % would be taken for noise and set to zero"
         raise InputError(f"{text}{allowed}")
     cleaned = volume.with_values(np.maximum(volume.values, 0))
     return WithoutNegatives(cleaned, count, -amount, (f"{text}. They are set to zero, which adds as much.",))
@@ -302,6 +301,8 @@ def activity_by_administration(
         If the image holds something else, or is not finite.
     InputError
         If its sum is not positive.
+    TimeError
+        If `at` is given and the time of the administration is not known.
     """
     image.require_kind(Kind.COUNTS, Kind.COUNT_RATE, Kind.ACTIVITY, Kind.ACTIVITY_CONCENTRATION)
     image.require_finite()
@@ -310,7 +311,7 @@ def activity_by_administration(
         raise InputError(f"{image.name or image.kind.meaning}: the sum over all voxels is {total:.4g}: no activity")
     in_view = administration.in_view
     instant = at or administration.time
-    decay = decay_factor(seconds_between(administration.time, instant), half_life_s)
+    decay = 1.0 if at is None else decay_factor(seconds_between(_known(administration.time), at), half_life_s)
     values = image.values * np.float32(in_view.value * decay / total)
     return Quantified(
         image.with_values(values, Kind.ACTIVITY, time=instant),
@@ -349,7 +350,7 @@ def compare_with_administered(
     if activity.kind is Kind.DECAYS:
         found = activity.total / decays_per_becquerel(half_life_s)
     else:
-        elapsed = seconds_between(administration.time, _time_of(activity))
+        elapsed = seconds_between(_known(administration.time), _time_of(activity))
         found = activity.total / decay_factor(elapsed, half_life_s)
     expected = administration.in_view.value
     difference = found / expected - 1
@@ -363,6 +364,12 @@ def compare_with_administered(
 
 def _at(activity: Volume, half_life_s: float, at: datetime | None) -> Volume:
     return activity if at is None else decay_correct(activity, half_life_s, at)
+
+
+def _known(administered_at: datetime | None) -> datetime:
+    if administered_at is None:
+        raise TimeError("the time of the administration is not known; state it")
+    return administered_at
 
 
 def _time_of(volume: Volume) -> datetime:

@@ -1,0 +1,1 @@
+"""One patient's course: which step feeds which."""

@@ -1,0 +1,106 @@
+"""A dose result in the formats that other programs read, in one folder, whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hepatica.core import Region
+from hepatica.core.resample import resample_region
+from hepatica.io.dicom.context import DicomContext
+from hepatica.io.dicom.rtdose import DoseText, write_rtdose
+from hepatica.io.dicom.rtstruct import write_rtstruct
+from hepatica.io.dicom.seg import write_seg
+from hepatica.io.files import output_folder
+from hepatica.io.itk import write_itk
+
+if TYPE_CHECKING:
+    from hepatica.case.result import DoseResult
+
+DOSE_BITS = 32
+"""Of the RTDOSE; some planning systems want 16 (`write_rtdose(..., bits=16)`)."""
+
+
+def write_result(result: DoseResult, folder: Path, *, force: bool) -> Path:
+    """Write everything.
+
+    ``report.html``, ``report.pdf``; ``dose.dcm`` (RTDOSE), ``dose.nii.gz``, ``dose-sd.nii.gz`` where there is one;
+    ``regions.dcm`` (RTSTRUCT, on the CT's slices), ``regions-seg.dcm`` (SEG, on the dose grid, where the CT is DICOM);
+    ``metrics.csv``, ``dvh.csv``; ``result.json``.
+
+    Raises
+    ------
+    OutputError
+        If the folder exists and is not empty (without `force`) or cannot be written; nothing is left behind then.
+    """
+    with output_folder(folder, force=force) as new:
+        _write_images(result, new)
+        _write_tables(result, new)
+        (new / "result.json").write_text(json.dumps(result.as_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
+    return folder
+
+
+def _write_images(result: DoseResult, folder: Path) -> None:
+    context = result.context or DicomContext.invented(patient_id="UNKNOWN", patient_name="Unknown^Patient")
+    write_itk(result.dose, folder / "dose.nii.gz")
+    if result.dose_map.dose_sd is not None:
+        write_itk(result.dose_map.dose_sd, folder / "dose-sd.nii.gz")
+    provenance = result.provenance
+    ct_grid = result.ct.grid.with_frame_of_reference(result.dose.grid.frame_of_reference)
+    drawn = solid([resample_region(region, ct_grid) for region in result.structures.regions])
+    structure_set = None
+    if drawn:
+        structure_set = write_rtstruct(
+            folder / "regions.dcm", drawn, context, image_grid=ct_grid, provenance=provenance
+        )
+    covered = solid(result.structures.regions)
+    if covered and context.instances:
+        write_seg(folder / "regions-seg.dcm", covered, context, image_grid=ct_grid, provenance=provenance)
+    text = DoseText(
+        label=f"{result.dose_map.nuclide} {result.dose_map.method}"[:16],
+        heterogeneity="WATER" if _in_water(result) else "IMAGE",
+        structure_set=structure_set,
+        provenance=provenance,
+    )
+    write_rtdose(folder / "dose.dcm", result.dose, context, text=text, bits=DOSE_BITS)
+
+
+def _in_water(result: DoseResult) -> bool:
+    return result.dose_map.method == "kernel" and result.dose_map.settings.density == "none"
+
+
+def solid(regions: list[Region] | tuple[Region, ...]) -> list[Region]:
+    """Regions that fill at least one voxel by half: a contour or a binary mask of others would be empty."""
+    return [region for region in regions if (region.coverage >= 0.5).any()]
+
+
+def _write_tables(result: DoseResult, folder: Path) -> None:
+    with (folder / "metrics.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        first = result.region_doses[0]
+        writer.writerow(
+            ["structure", "kind", "volume_ml", "mass_g", "dose_mean_gy", "dose_mean_uncertainty_gy", "dose_sd_gy"]
+            + ["dose_min_gy", "dose_max_gy"]
+            + [f"d{percent:g}_gy" for percent in first.d_percent_gy]
+            + [f"v{dose:g}gy_percent" for dose in first.v_gy_percent]
+            + ["homogeneity", "activity_share"]
+        )
+        for item, found in zip(result.structures.clinical, result.region_doses, strict=True):
+            writer.writerow(
+                (
+                    *(found.name, item.structure.value, found.volume_ml, found.mass_g, found.dose_mean_gy),
+                    *(found.dose_mean_uncertainty_gy, found.dose_sd_gy, found.dose_min_gy, found.dose_max_gy),
+                    *found.d_percent_gy.values(),
+                    *found.v_gy_percent.values(),
+                    *(found.homogeneity, found.activity_share),
+                )
+            )
+    with (folder / "dvh.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["structure", "dose_gy", "volume_at_least_fraction"])
+        for found in result.region_doses:
+            curve = found.dvh.cumulative(result.options.bin_gy)
+            for dose_gy, fraction in zip(curve.dose_gy, curve.fraction, strict=True):
+                writer.writerow([found.name, f"{dose_gy:.6g}", f"{fraction:.6g}"])

@@ -1,0 +1,202 @@
+"""What the main job gives back: the dose map, the numbers of every structure, and where they come from."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hepatica.case.activity import DecayCount
+from hepatica.case.limits import LimitCheck, check_limits
+from hepatica.case.options import DoseOptions
+from hepatica.case.structures import StructureSet
+from hepatica.core import Provenance, Volume
+from hepatica.dosimetry.dose_map import DoseMap
+from hepatica.dosimetry.metrics import RegionDose
+from hepatica.errors import UnknownNameError
+from hepatica.io.image import Image
+
+if TYPE_CHECKING:
+    from hepatica.io.dicom.context import DicomContext
+
+SHOWN_PERCENTS = (95.0, 70.0, 50.0, 5.0)
+
+NOT_A_DEVICE = "Research software, not a medical device."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DoseResult:
+    """Absorbed dose of one treatment.
+
+    Attributes
+    ----------
+    dose_map : DoseMap
+        Dose, density and decays on one grid, with provenance.
+    activity : tuple of Image
+        The activity images.
+    ct : Image
+        The CT.
+    structures : StructureSet
+        Structures on the dose grid, and what each one is.
+    region_doses : tuple of RegionDose
+        One for each structure.
+    quantified : DecayCount
+        Activity in the image, against what was administered.
+    options : DoseOptions
+        What the user said.
+    warnings : tuple of str
+        What the reader of the numbers must know.
+    """
+
+    dose_map: DoseMap
+    activity: tuple[Image, ...]
+    ct: Image
+    structures: StructureSet
+    region_doses: tuple[RegionDose, ...]
+    quantified: DecayCount
+    options: DoseOptions
+    warnings: tuple[str, ...]
+
+    @property
+    def dose(self) -> Volume:
+        """Absorbed dose in Gy."""
+        return self.dose_map.dose
+
+    @property
+    def provenance(self) -> Provenance:
+        """Inputs, parameters, tables, conventions and steps."""
+        return self.dose_map.provenance
+
+    @property
+    def activity_in_image_mbq(self) -> float:
+        """Activity that the image holds at the administration, MBq."""
+        return self.quantified.activity_in_image_bq / 1e6
+
+    @property
+    def limits(self) -> tuple[LimitCheck, ...]:
+        """Doses against the limits of the agent; empty where no agent was named."""
+        return check_limits(self.options.agent, self.structures.clinical, self.region_doses)
+
+    @property
+    def context(self) -> DicomContext | None:
+        """Whose images they are; of the CT, else of the activity image."""
+        return self.ct.context or self.activity[0].context
+
+    def __getitem__(self, name: str) -> RegionDose:
+        """Numbers of the structure of that name.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none; the message lists the names.
+        """
+        for found in self.region_doses:
+            if found.name == name:
+                return found
+        raise UnknownNameError("structure", name, [found.name for found in self.region_doses])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the voxels, plain values for JSON with units in the keys."""
+        expected = self.quantified.expected_bq
+        return {
+            "notice": NOT_A_DEVICE,
+            "method": self.dose_map.method,
+            "nuclide": self.dose_map.nuclide,
+            "activity_in_image_mbq": self.activity_in_image_mbq,
+            "activity_expected_mbq": None if expected is None else expected / 1e6,
+            "activity_scale_relative_sd": self.quantified.scale_relative_sd,
+            "decays": self.dose_map.decays.total,
+            "energy_balance": self.dose_map.energy_balance.as_dict(),
+            "grid": self.dose.grid.as_dict(),
+            "regions": [
+                {"structure": item.structure.value, "derived": item.derived} | found.as_dict()
+                for item, found in zip(self.structures.clinical, self.region_doses, strict=True)
+            ],
+            "limits": [check.as_dict() for check in self.limits],
+            "images": {"activity": [image.as_dict() for image in self.activity], "ct": self.ct.as_dict()},
+            "options": self.options.as_dict(),
+            "warnings": list(self.warnings),
+            "provenance": self.provenance.as_dict(),
+        }
+
+    def save(self, folder: Path | str, *, force: bool = False) -> Path:
+        """Write report, RTDOSE, RTSTRUCT, SEG, NIfTI, CSV and JSON into a new folder; whole or not at all.
+
+        Raises
+        ------
+        OutputError
+            If the folder exists and is not empty (without `force`), or cannot be written.
+        """
+        from hepatica.case.output import write_result
+
+        return write_result(self, Path(folder), force=force)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Table of the structures as text, doses in Gy; the first row is the header."""
+        header = ("structure", "mL", "g", "mean", "SD", "D95", "D70", "D50", "D5", "act. %")
+        body = [
+            (
+                found.name,
+                significant(found.volume_ml),
+                significant(found.mass_g),
+                _mean(found),
+                *(significant(dose) for dose in (found.dose_sd_gy, *(found.d_percent_gy[n] for n in SHOWN_PERCENTS))),
+                f"{100 * found.activity_share:.1f}",
+            )
+            for found in self.region_doses
+        ]
+        return [header, *body]
+
+    def title(self) -> str:
+        """One line: nuclide, engine, activity."""
+        return (
+            f"Absorbed dose, {self.dose_map.nuclide}, engine {self.dose_map.method}; "
+            f"activity in the image {significant(self.activity_in_image_mbq)} MBq; doses in Gy"
+        )
+
+    def __repr__(self) -> str:
+        rows = self.rows()
+        widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if n == 0 else cell.rjust(width)
+                for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in rows
+        ]
+        lines.insert(1, "-" * len(lines[0]))
+        warnings = [f"! {warning}" for warning in self.warnings]
+        return "\n".join([self.title(), "", *lines, *([""] if warnings else []), *warnings, NOT_A_DEVICE])
+
+    def _repr_html_(self) -> str:
+        header, *body = self.rows()
+        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+        rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in body)
+        warnings = "".join(f"<li>{html.escape(warning)}</li>" for warning in self.warnings)
+        return (
+            f"<p><b>{html.escape(self.title())}</b></p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+            f"<ul>{warnings}</ul><p><small>{NOT_A_DEVICE}</small></p>"
+        )
+
+
+def significant(number: float, digits: int = 3) -> str:
+    """Number with so many significant digits, whole above a thousand, with an exponent below a hundredth.
+
+    >>> significant(0.0123456), significant(49.7), significant(1602.34), significant(0.00123)
+    ('0.0123', '49.7', '1602', '1.2e-3')
+    """
+    if number == 0 or not math.isfinite(number):
+        return f"{number:.0f}"
+    magnitude = math.floor(math.log10(abs(number)))
+    if magnitude < -2:
+        return f"{number / 10.0**magnitude:.1f}e{magnitude}"
+    return f"{number:.{max(0, digits - 1 - magnitude)}f}"
+
+
+def _mean(found: RegionDose) -> str:
+    mean = significant(found.dose_mean_gy)
+    return (
+        mean if found.dose_mean_uncertainty_gy is None else f"{mean} ± {significant(found.dose_mean_uncertainty_gy, 2)}"
+    )

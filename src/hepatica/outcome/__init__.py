@@ -1,1 +1,0 @@
-"""What became of the patient: response criteria, dose-response, survival, agreement, and the next treatment."""

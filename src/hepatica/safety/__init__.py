@@ -1,1 +1,0 @@
-"""Radiation safety after treatment: dose rates, release, contact, waste, staff."""
