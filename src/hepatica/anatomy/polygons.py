@@ -121,17 +121,22 @@ def coverage(crossings: Crossings, plane: IntArray, planes: int, shape: tuple[in
     row = line // crossings.lines_per_pixel
     inside = (row >= 0) & (row < n_v)
     start = (which[inside] * n_v + row[inside]) * (n_u + 2)
-    steps = np.zeros(planes * n_v * (n_u + 2))
+    at, amount = [], []
     for where, weight in ((begin, 1.0), (end, -1.0)):
         u = np.clip(where[inside], 0, n_u)
         whole = u.astype(np.int64)
         part = u - whole
         # An edge inside pixel m covers the rest of m and all pixels after it: a step that the running sum spreads.
-        steps += np.bincount(start + whole, weights=weight * (1 - part), minlength=len(steps))
-        steps += np.bincount(start + whole + 1, weights=weight * part, minlength=len(steps))
-    filled = np.cumsum(steps.reshape(planes, n_v, n_u + 2), axis=2)[:, :, :n_u] / crossings.lines_per_pixel
-    filled[filled < 1e-7] = 0.0  # rounding of the running sum
-    return np.minimum(filled, 1.0).astype(np.float32)
+        at += [start + whole, start + whole + 1]
+        amount += [weight * (1 - part), weight * part]
+    cells = planes * n_v * (n_u + 2)
+    steps = np.bincount(np.concatenate(at), weights=np.concatenate(amount), minlength=cells)
+    filled = steps.reshape(planes, n_v, n_u + 2)
+    np.cumsum(filled, axis=2, out=filled)
+    out = np.empty((planes, n_v, n_u), dtype=np.float32)
+    np.multiply(filled[:, :, :n_u], 1.0 / crossings.lines_per_pixel, out=out, casting="same_kind")
+    out[out < 1e-7] = 0.0  # rounding of the running sum
+    return np.minimum(out, np.float32(1), out=out)
 
 
 def first_self_crossing(polygon: FloatArray) -> FloatArray | None:
