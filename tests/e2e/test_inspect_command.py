@@ -70,6 +70,7 @@ def test_what_keeps_a_pet_from_use_is_all_said(tmp_path: Path) -> None:
     assert result.returncode == 0
     for text in ("cannot be used", "Units: missing", "DecayCorrection: is missing", "7 x 5 x 6 voxels"):
         assert text in result.stdout, text
+    assert result.stdout.count("Units: missing") == 1
 
 
 def test_nifti(tmp_path: Path) -> None:

@@ -157,6 +157,7 @@ def _of_unreadable(what: str, identity: dict[str, Any], series: Series, stated: 
     from hepatica.io.dicom import geometry
     from hepatica.io.dicom.pet import missing_facts, refusals
     from hepatica.io.dicom.radiopharmaceutical import radiopharmaceutical_of
+    from hepatica.io.dicom.series import frame_of_reference
 
     problems = [problem]
     missing: tuple[str, ...] = ()
@@ -164,10 +165,11 @@ def _of_unreadable(what: str, identity: dict[str, Any], series: Series, stated: 
     orientation = ""
     try:
         if series.kind is SeriesKind.PET:
-            problems += [text for text in refusals(series, stated) if text != problem]
+            problems = refusals(series, stated) or problems
             missing = missing_facts(radiopharmaceutical_of(series.headers[0], first_acquisition=None))
         if series.kind in (SeriesKind.PET, SeriesKind.CT):
-            grid = geometry.series_stack(series.headers, frame_of_reference=None).grid
+            frame = frame_of_reference(series.headers)
+            grid = geometry.series_stack(series.headers, frame_of_reference=frame).grid
             facts, orientation = {"grid": grid.as_dict()}, orientation_words(grid)
     except HepaticaError as error:
         if str(error) not in problems:

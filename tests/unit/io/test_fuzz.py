@@ -24,10 +24,11 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from dicom_makers import ct_series, nm_volume, pet_series, ramp, save, small_grid
-from hepatica.core import Kind
+from hepatica.core import Kind, Volume
 from hepatica.errors import HepaticaError
 from hepatica.io.describe import describe
 from hepatica.io.image import Image
+from hepatica.io.itk import write_itk
 from hepatica.io.read import Stated, read_image
 
 ROLE = {"ct": "ct", "pet": "activity", "nm": "activity", "j2k": "ct", "rle": "activity"}
@@ -216,6 +217,34 @@ def test_cut_or_garbled(kind: str, data: st.DataObject) -> None:
 @given(st.binary(max_size=400))
 def test_noise(content: bytes) -> None:
     check("ct", [("noise", content), ("noise.dcm", b"\0" * 128 + b"DICM" + content)])
+
+
+@functools.cache
+def volume_file(name: str) -> bytes:
+    grid = small_grid(None)
+    with tempfile.TemporaryDirectory() as folder:
+        volume = Volume(grid, ramp(grid).astype(np.float32), Kind.COUNTS)
+        return write_itk(volume, Path(folder) / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.mha"])
+@FUZZ
+@given(data=st.data())
+def test_volume_files(name: str, data: st.DataObject) -> None:
+    """NIfTI and MetaImage: mostly the header is hit, where the sizes and the place are."""
+    content = bytearray(volume_file(name))
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, min(400, len(content)) - 1))] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))]
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (Path(folder) / name).write_bytes(content)
+        assert describe(Path(folder) / name)
+        try:
+            image = read_image(Path(folder) / name, stated=Stated(unit="counts"))
+        except HepaticaError:
+            return
+    assert np.isfinite(image.volume.values).all()
 
 
 def test_claimed_size_is_checked_before_memory_is_taken() -> None:

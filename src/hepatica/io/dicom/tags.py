@@ -40,6 +40,7 @@ def failures() -> tuple[type[Exception], ...]:
         OSError,
         RecursionError,
         RuntimeError,
+        StopIteration,
         TypeError,
         ValueError,
         struct.error,
