@@ -109,7 +109,11 @@ def test_other_nuclide(tmp_path: Path) -> None:
     dataset = nm_volume(GRID, COUNTS)
     with pytest.raises(DicomError, match=r"header says Tc-99m, asked for is Ho-166"):
         read(tmp_path, dataset, Stated(nuclide="Ho-166"))
-    read(tmp_path, dataset, Stated(nuclide="Ho-166", override_nuclide=True))
+    image = read(tmp_path, dataset, Stated(nuclide="Ho-166", override_nuclide=True))
+    assert any("overridden by Ho-166" in warning for warning in image.warnings)
+    corrected = nm_volume(GRID, COUNTS, CorrectedImage="DECY", DecayCorrection="START")
+    with pytest.raises(DicomError, match="corrected for the decay of Tc-99m"):
+        read(tmp_path, corrected, Stated(nuclide="Ho-166", override_nuclide=True))
 
 
 def test_planar(tmp_path: Path) -> None:

@@ -56,8 +56,10 @@ def read_nm(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "act
     values[place] = stored * slope + intercept
     facts, more, missing = facts_of(header, unit_in_file)
     notes += more
-    if stated.nuclide and facts.nuclide not in (None, stated.nuclide) and not stated.override_nuclide:
-        raise other_nuclide(facts.nuclide or "", stated.nuclide, str(header.path))
+    if stated.nuclide and facts.nuclide not in (None, stated.nuclide):
+        if not stated.override_nuclide:
+            raise other_nuclide(facts.nuclide or "", stated.nuclide, str(header.path))
+        notes.append(_overridden(header, facts, stated.nuclide))
     if stated.time is not None:
         notes.append(f"reference time {stated.time.isoformat()} as stated by the user")
     reference = facts.administered_at if facts.decay_correction == "ADMIN" else facts.start
@@ -71,6 +73,17 @@ def read_nm(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "act
         warnings=(*notes, *noted([header])),
         missing=missing,
     )
+
+
+def _overridden(header: Header, facts: Acquisition, wanted: str) -> str:
+    """The warning for a nuclide that is overridden; DicomError if the scanner corrected for the decay of the other."""
+    if facts.decay_correction != "NONE":
+        raise header.error(
+            "CorrectedImage",
+            f"the counts were corrected for the decay of {facts.nuclide}, which cannot be undone for {wanted}; "
+            "reconstruct them without decay correction",
+        )
+    return f"the header's {facts.nuclide} is overridden by {wanted}"
 
 
 def one_file(series: Series) -> Header:
