@@ -7,6 +7,8 @@
     │   ├── UnitError         a unit or quantity is missing, unknown or of the wrong kind
     │   ├── TimeError         a reference time is missing or contradictory
     │   ├── UnknownNameError  a name that is not in the list (the message lists the choices)
+    │   ├── TableError        a table's file, row or column is wrong (the message names them)
+    │   ├── EvidenceError     data that are too few or too degenerate for the statistic asked for
     │   └── DicomError        a DICOM file or tag (the message names file and tag)
     │       └── AmbiguousSeriesError  several series fit (the message lists them)
     ├── GeometryError         grids, frames of reference or contours that do not fit together
@@ -53,6 +55,28 @@ class UnknownNameError(InputError):
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         super().__init__(f"unknown {what} {name!r}; known: {', '.join(sorted(known))}")
+
+
+class TableError(InputError):
+    """A table is wrong; the message lists every fault with file, row and column.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    faults : iterable of str
+        One line each, "row 12, column 'dead': ...".
+    """
+
+    def __init__(self, path: str | Path, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        shown = "; ".join(self.faults[:20])
+        more = f"; and {len(self.faults) - 20} more" if len(self.faults) > 20 else ""
+        super().__init__(f"{path}: {shown}{more}")
+
+
+class EvidenceError(InputError):
+    """The data are too few or too degenerate for the statistic asked for; no number is given instead."""
 
 
 class DicomError(InputError):

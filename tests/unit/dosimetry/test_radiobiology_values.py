@@ -1,0 +1,131 @@
+"""Refusals and warnings of the radiobiology, and its sums over structures."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.dosimetry.radiobiology import (
+    LIVER,
+    DoseRate,
+    Repair,
+    Tissue,
+    alphas,
+    bed_gy,
+    bed_volume,
+    equivalent_uniform_dose_gy,
+    lea_catcheside_factor,
+    poisson_tcp,
+    predict,
+    region_poisson_tcp,
+    region_radiobiology,
+    response_model,
+    response_models,
+    response_probability,
+)
+from hepatica.errors import GeometryError, PhysicsError, UnitError, UnknownNameError
+
+Y90 = DoseRate.exponential(64.05)
+
+
+def dose_on(grid: Grid) -> Volume:
+    i, j, k = np.indices(grid.shape)
+    return Volume(grid, (10.0 + 3 * i + 2 * j + k).astype(np.float32), Kind.DOSE, name="dose")
+
+
+def test_region_sums_follow_the_coverage(oblique_grid: Grid) -> None:
+    dose = dose_on(oblique_grid)
+    coverage = np.zeros(oblique_grid.shape, dtype=np.float32)
+    coverage[3:6, 4:8, 2:5] = 1.0
+    coverage[6, 4:8, 2:5] = 0.25
+    region = Region.from_coverage("tumour", oblique_grid, coverage)
+    result = region_radiobiology(dose, region, Y90, LIVER, alpha_per_gy=0.035)
+    w, d = coverage.astype(float), dose.values.astype(float)
+    b = bed_gy(d, Y90, LIVER)
+    assert result.dose_mean_gy == pytest.approx((w * d).sum() / w.sum())
+    assert result.bed_mean_gy == pytest.approx((w * b).sum() / w.sum())
+    assert result.bed_mean_gy > result.bed_of_mean_gy
+    assert result.eud_gy == pytest.approx(-np.log((w * np.exp(-0.035 * d)).sum() / w.sum()) / 0.035)
+    assert result.eubed_gy == pytest.approx(-np.log((w * np.exp(-0.035 * b)).sum() / w.sum()) / 0.035)
+    cells = 1000 * oblique_grid.voxel_volume_ml * w
+    tcp = region_poisson_tcp(dose, region, Y90, LIVER, alpha_per_gy=0.1, clonogens_per_ml=1000)
+    assert tcp == pytest.approx(np.exp(-(cells * np.exp(-0.1 * b)).sum()))
+
+
+def test_bed_volume_keeps_grid_and_dtype(oblique_grid: Grid) -> None:
+    dose = dose_on(oblique_grid)
+    bed = bed_volume(dose, Y90, LIVER)
+    assert bed.values.dtype == np.float32
+    assert bed.grid is dose.grid
+    assert bed.values[2, 3, 4] == pytest.approx(bed_gy(float(dose.values[2, 3, 4]), Y90, LIVER), rel=1e-6)
+    with pytest.raises(UnitError, match="absorbed dose"):
+        bed_volume(Volume(oblique_grid, dose.values, Kind.DENSITY), Y90, LIVER)
+
+
+def test_region_elsewhere_is_refused(oblique_grid: Grid) -> None:
+    other = Grid.axial((4, 4, 4), spacing_mm=(1, 1, 1))
+    with pytest.raises(GeometryError):
+        region_radiobiology(
+            dose_on(oblique_grid), Region.from_coverage("a", other, np.ones((4, 4, 4))), Y90, LIVER, alpha_per_gy=0.1
+        )
+    empty = Region.from_coverage("a", oblique_grid, np.zeros(oblique_grid.shape))
+    with pytest.raises(GeometryError, match="empty"):
+        region_radiobiology(dose_on(oblique_grid), empty, Y90, LIVER, alpha_per_gy=0.1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Repair(0.0),
+        lambda: Repair(1.0, second_share=0.5),
+        lambda: Repair(1.0, 2.0, 1.5),
+        lambda: DoseRate((64.0, 2.0)),
+        lambda: DoseRate((64.0, 2.0), (0.5, 0.2)),
+        lambda: DoseRate((-1.0,)),
+        lambda: Tissue("x", 0.0, Repair(1.0)),
+        lambda: lea_catcheside_factor(Y90, Repair(1.0), until_h=0.0),
+        lambda: equivalent_uniform_dose_gy(np.array([]), 0.1),
+        lambda: equivalent_uniform_dose_gy(np.array([1.0, np.nan]), 0.1),
+        lambda: equivalent_uniform_dose_gy(np.array([1.0]), 0.0),
+        lambda: poisson_tcp(np.array([1.0]), 0.1, -1.0),
+        lambda: predict(response_model("strigari-2010-liver"), -1.0),
+    ],
+)
+def test_nonsense_is_refused(wrong: Callable[[], object]) -> None:
+    with pytest.raises(PhysicsError):
+        wrong()
+
+
+def test_unknown_names_list_the_choices() -> None:
+    with pytest.raises(UnknownNameError, match="strigari-2010-liver"):
+        response_model("strigari")
+    with pytest.raises(UnknownNameError, match="lkb"):
+        response_probability("sigmoid", 1.0, d50_gy=1.0, slope=1.0)
+
+
+def test_every_model_and_alpha_names_its_source_and_confidence() -> None:
+    for entry in (*response_models().values(), *alphas().values()):
+        assert entry.source, entry.name
+        assert entry.confidence in ("found", "high", "medium", "low", "computed"), entry.name
+
+
+def test_use_outside_the_fit_warns() -> None:
+    found = predict(response_model("strigari-2010-liver"), 120.0, nuclide="Ho-166", agent="PLLA")
+    assert len(found.warnings) == 4
+    assert any("Ho-166" in w for w in found.warnings)
+    assert any("6 to 78 Gy" in w for w in found.warnings)
+    assert not predict(response_model("dewaraja-2020"), 300.0, nuclide="Y-90", agent="glass").warnings
+
+
+def test_no_probability_without_a_curve() -> None:
+    found = predict(response_model("dewaraja-2020"), 300.0)
+    assert found.probability is None
+    assert found.reading.startswith("above the published 50 % dose")
+
+
+def test_unknown_slope_uncertainty_is_said() -> None:
+    found = predict(response_model("strigari-2010-liver"), 40.0, dose_sd_gy=4.0)
+    assert not found.interval_is_complete
+    assert "slope is not known" in found.reading
+    assert found.low < found.probability < found.high
