@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 
 from hepatica.errors import TimeError
 
@@ -23,6 +23,9 @@ def seconds_between(start: datetime, end: datetime) -> float:
             f"{start.isoformat()} and {end.isoformat()}: one has a time zone and the other none; "
             "give both with a zone or both as the scanner's local time"
         )
+    if start.tzinfo is not None:
+        # Between two instants of one zone Python subtracts clock readings, an hour wrong across a change of clocks.
+        start, end = start.astimezone(UTC), end.astimezone(UTC)
     return (end - start).total_seconds()
 
 

@@ -119,3 +119,11 @@ def test_provenance_accumulates_and_is_json(tmp_path: Path) -> None:
     assert document["steps"] == ["read", "convolve"]
     assert document["inputs"][0]["sha256"] == source.sha256
     assert document["version"]
+
+
+def test_seconds_between_count_true_hours_across_a_change_of_clocks() -> None:
+    from zoneinfo import ZoneInfo
+
+    zone = ZoneInfo("America/New_York")
+    before, after = datetime(2026, 3, 7, 12, tzinfo=zone), datetime(2026, 3, 8, 12, tzinfo=zone)
+    assert seconds_between(before, after) == 23 * 3600
