@@ -15,7 +15,7 @@ from hepatica.planning.lung_shunt import region_sum
 
 CATHETER_SHIFT_MM = 15.0
 CATHETER_SHARE = 0.25
-"""A centre of activity that moved by more than 15 mm, or a territory whose share changed by more than 25 %, suggests that
+"""A centre of activity that moved by more than 15 mm, or a territory whose share changed by over 25 %, suggests that
 the catheter was elsewhere (K/l: a flag to look, not a finding)."""
 
 
