@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,3 +181,38 @@ def test_lung_shunt_over_20_percent_gives_no_resin_activity() -> None:
     out = answer("bsa", "--height", "1.75 m", "--weight", "75 kg", "--involvement", "0.2", "--lsf", "0.25")
     assert out["activity_gbq"] == 0
     assert any("shunt-over-20-resin" in w for w in out["warnings"])
+
+
+def test_plan_file_from_init_to_report(tmp_path: Path) -> None:
+    path, out = tmp_path / "plan.toml", tmp_path / "out"
+    run("plan", "init", str(path))
+    assert run("plan", "init", str(path), code=2).stderr.startswith("hepatica: ")
+    document = json.loads(run("plan", str(path), "--json", "--out", str(out)).stdout)
+    assert set(document) >= KEYS | {"provenance", "planner"}
+    assert (out / "plan.html").stat().st_size > 4000
+    text = run("plan", str(path)).stdout
+    assert "partition-tumour" in text
+    assert "best chance" in text
+    assert len(json.loads(run("plan", "guardrails", "--json").stdout)) > 100
+
+
+def test_vial_verbs() -> None:
+    at = "2026-03-12T10:00+01:00"
+    vials = json.loads(run("vial", "--agent", "glass", "--activity", "2.4 GBq", "--at", at, "--json").stdout)["vials"]
+    assert abs(vials[0]["deviation"]) < 0.05
+    resin = ["--agent", "resin", "--activity", "1.4 GBq", "--at", at, "--calibration", "2026-03-12T18:00+01:00"]
+    assert json.loads(run("vial", "order", *resin, "--json").stdout)["vials"][0]["draw_ml"] == pytest.approx(
+        5 * 1.4 / (3 * 2 ** (8 / 64.05)), rel=1e-3
+    )
+    assert "draw mL" in run("vial", *resin).stdout
+    elutions = ["--parent", "20 GBq", "--calibration", "2026-03-02T08:00Z", "--at", "2026-03-02T08:00Z"]
+    out = json.loads(run("vial", "elution", *elutions, "--at", "2026-03-04T00:00Z", "--json").stdout)["elutions"]
+    assert out[1]["daughter_before_gbq"] == pytest.approx(0.2 * 20.2 * 0.196 + 0.7958 * 20, rel=0.01)
+    readings = ["--before", "1200 uSv/h", "--before-at", "2026-03-12T09:00+01:00", "--after", "20 uSv/h"]
+    readings += ["--after-at", "2026-03-12T11:00+01:00", "--at", at, "--mass", "1.2 kg", "--json"]
+    done = run("vial", "delivered", "--nuclide", "Y-90", "--activity", "3 GBq", "--calibration", at, *readings)
+    answer_ = json.loads(done.stdout)
+    assert answer_["residual_fraction"] == pytest.approx(20 / 1200 * 2 ** (2 / 64.05), rel=1e-6)
+    assert answer_["dose_perfused_gy"] == pytest.approx(answer_["activity_delivered_gbq"] * 49.699 / 1.2, rel=1e-4)
+    naive = run("vial", "--agent", "glass", "--activity", "2.4 GBq", "--at", "2026-03-12T10:00", code=2)
+    assert "time zone" in naive.stderr

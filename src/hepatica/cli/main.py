@@ -17,6 +17,7 @@ from hepatica.cli.plan import plan
 from hepatica.cli.radiobiology import radiobiology
 from hepatica.cli.release import release
 from hepatica.cli.survival import survival
+from hepatica.cli.vial import vial
 from hepatica.errors import HepaticaError
 from hepatica.version import __version__
 
@@ -55,6 +56,7 @@ app.command()(radiobiology)
 app.command()(release)
 app.command()(survival)
 app.command("dose-response")(dose_response)
+app.add_typer(vial, name="vial")
 
 
 def run() -> None:

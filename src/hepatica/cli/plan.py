@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -381,3 +382,64 @@ def _optional(text: str | None, unit: str, what: str) -> float | None:
     from hepatica.core.units import parse_quantity
 
     return None if text is None else parse_quantity(text, unit, what)
+
+
+@plan.command("init")
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("plan.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write a commented plan file to fill in."""
+    from hepatica.case.plan import TEMPLATE
+    from hepatica.errors import OutputError
+    from hepatica.io.files import atomic_output
+
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists; give another name, or --force to replace it")
+    with atomic_output(path) as new:
+        new.write_text(TEMPLATE, encoding="utf-8")
+    typer.echo(f"wrote {path}; fill it in, then run: hepatica plan {path}", err=True)
+
+
+@plan.command("file", hidden=True)
+def file(
+    path: Annotated[Path, typer.Argument(help="Plan file (TOML).")],
+    out: Annotated[Path | None, typer.Option(help="Folder for plan.html, plan.pdf and plan.json.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the folder if it exists.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Answer a plan file: every applicable method side by side, limits, guardrails, chances."""
+    from hepatica.case.plan import run_plan
+    from hepatica.cli.plan_show import print_course, print_json
+
+    answer, document = run_plan(path, out, force=force)
+    if as_json:
+        print_json(document)
+    else:
+        print_course(answer)
+    if out is not None:
+        typer.echo(f"wrote {out}", err=True)
+
+
+@plan.command("guardrails")
+def guardrails(as_json: AsJson = False) -> None:
+    """List all guardrails: id, severity, what they need, what they say."""
+    from hepatica.cli.plan_show import plain_table, print_json
+    from hepatica.planning.guardrails import GUARDRAILS
+
+    if as_json:
+        print_json(
+            [
+                {"id": g.id, "severity": g.severity, "needs": list(g.needs), "advice": g.advice, "source": g.source}
+                for g in GUARDRAILS
+            ]
+        )
+        return
+    from rich.console import Console
+
+    table = plain_table()
+    for head in ("id", "severity", "facts it needs", "what it says"):
+        table.add_column(head)
+    for g in GUARDRAILS:
+        table.add_row(g.id, g.severity, ", ".join(g.needs), g.advice)
+    Console(highlight=False, markup=False).print(table)

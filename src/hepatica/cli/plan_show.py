@@ -85,3 +85,48 @@ def plain_table(title: str | None = None) -> Any:
     from rich.table import Table
 
     return Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left", header_style="dim")
+
+
+def print_course(plan: Any) -> None:
+    """A whole plan: methods side by side, doses, limits, chances; warnings on stderr."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    console.print(f"{plan.course.title}  ({plan.course.agent})", style="bold")
+    for t in plan.territories:
+        table = plain_table(f"\n{t.territory.name}: activity in GBq, mean doses in Gy")
+        for head in ("method", "vial", "patient", "perfused", "tumour", "normal", "lungs"):
+            table.add_column(head, justify="left" if head == "method" else "right")
+        for name, assessed in t.methods.items():
+            rx, d = assessed.prescription, assessed.prescription.doses
+            doses = (d.perfused_gy, d.tumour_gy, d.normal_liver_gy, d.lung_gy)
+            table.add_row(
+                f"> {name}" if name == t.chosen else f"  {name}",
+                f"{rx.activity_gbq:.3f}",
+                f"{rx.activity_administered_gbq:.3f}",
+                *("–" if v is None else f"{v:.1f}" for v in doses),
+                style="bold" if name == t.chosen else "",
+            )
+        console.print(table)
+        constants = dict.fromkeys(a.prescription.constant.text for a in t.methods.values())
+        console.print(f"  dose constants  {'; '.join(constants)}", style="dim")
+    console.print("\nall territories together, mean doses", style="dim")
+    for name, dose in plan.doses.lesions_gy.items():
+        console.print(f"  {name:<30}{dose:8.1f} Gy")
+    for name, dose in plan.doses.perfused_normal_gy.items():
+        console.print(f"  {'normal liver in ' + name:<30}{dose:8.1f} Gy")
+    console.print(f"  {'normal liver, whole':<30}{plan.doses.normal_liver_cumulative_gy:8.1f} Gy")
+    console.print(f"  {'lungs':<30}{plan.doses.lung_cumulative_gy:8.1f} Gy\n")
+    print_limits(console, plan.limits)
+    if plan.optimum is not None:
+        o = plan.optimum
+        best = ", ".join(f"{name} {activity:.3f} GBq" for name, activity in o.activity_gbq.items())
+        console.print(f"\nbest chance: {best} to the patient", style="bold")
+        console.print(
+            f"  tumour target reached {o.chances.tumour:.0%}, normal liver exceeded {o.chances.normal_exceeded:.1%}, "
+            f"lungs exceeded {o.chances.lung_exceeded:.1%}; stopped by: {o.binding}"
+        )
+        for name, value in o.value_of_knowing.items():
+            gain, words = value["gain_in_probability"], name.replace("_", " ")
+            console.print(f"  halving the uncertainty of {words}: chance {gain:+.1%}")
+    print_warnings(plan.warnings)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hepatica.core import Kind, Provenance, Region, Volume, decays_per_becquerel
 from hepatica.dosimetry.dose_map import DoseMap, DoseSettings
+from hepatica.dosimetry.dvh import dose_volume_histogram
 from hepatica.dosimetry.engines import dose_engine
 from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides import Nuclide
@@ -197,17 +198,8 @@ def activity_for_dx(
 
 
 def dose_percentile(dose: Volume, region: Region, volume_percent: float | None = None) -> float:
-    """D_x of a region in Gy, border voxels by their covered fraction; the mean by volume for x None."""
-    dose.require_kind(Kind.DOSE)
-    region.grid.require_match(dose.grid, f"region {region.name!r} and dose")
-    if region.is_empty:
-        raise InputError(f"region {region.name!r} is empty")
+    """D_x of a region in Gy (x above 0, below 100); the mean by volume for x None."""
     if volume_percent is not None and not 0 < volume_percent < 100:
         raise InputError(f"x of D_x must lie between 0 and 100 %, not {volume_percent:g}")
-    values = dose.values[region.window].ravel().astype(np.float64)
-    weights = region.coverage.ravel().astype(np.float64)
-    if volume_percent is None:
-        return float((values * weights).sum() / weights.sum())
-    order = np.argsort(-values)
-    covered = np.cumsum(weights[order]) / weights.sum() * 100
-    return float(values[order][np.searchsorted(covered, volume_percent)])
+    histogram = dose_volume_histogram(dose, region)
+    return histogram.mean_volume_gy if volume_percent is None else histogram.d_percent(volume_percent)
