@@ -117,7 +117,7 @@ def elution(
 
 
 @vial.command("delivered")
-def delivered(  # noqa: PLR0913, PLR0917 - one parameter per option
+def delivered(
     nuclide: Annotated[str, typer.Option(help="Y-90, Ho-166, ...")],
     activity: Annotated[str, typer.Option(help="Calibrated activity of the vial, '3 GBq'.")],
     calibration: Annotated[str, typer.Option(help="Instant of that activity, with zone.")],

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hepatica.core import Kind, Region, Volume, decay_factor, seconds_between
+from hepatica.dosimetry.regions import without_margin
 from hepatica.errors import InputError, TimeError
 from hepatica.planning.intervals import Interval, NormalPair
 
@@ -393,7 +394,7 @@ def _lung_content(
     details = {"fraction_as_drawn": max(0.0, seen) / (max(0.0, seen) + liver_total) if liver_total else math.nan}
     used = own
     if options.dome_margin_mm:
-        used = own - grown(liver, options.dome_margin_mm)
+        used = without_margin(own, liver, options.dome_margin_mm)
         if used.is_empty:
             raise InputError(f"a dome margin of {options.dome_margin_mm:g} mm leaves no lung")
     own_size, used_size = _size(own, density), _size(used, density)
