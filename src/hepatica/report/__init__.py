@@ -1,1 +1,5 @@
-"""Figures, HTML, PDF."""
+"""Figures, HTML, PDF and tables, from plain values."""
+
+from hepatica.report.model import DoseReport, Fact, ImageUsed, LimitRow, ReportRegion, limit_rows
+
+__all__ = ["DoseReport", "Fact", "ImageUsed", "LimitRow", "ReportRegion", "limit_rows"]

@@ -1,0 +1,20 @@
+"""A report as files: names and bytes. Writing them, all or none, is the case's work."""
+
+from __future__ import annotations
+
+from hepatica.report.html import html_report
+from hepatica.report.model import DoseReport
+from hepatica.report.pdf import pdf_report
+from hepatica.report.pictures import draw
+from hepatica.report.tables import dvh_csv, metrics_csv
+
+
+def report_files(report: DoseReport) -> dict[str, bytes]:
+    """File name -> content of "report.html", "report.pdf", "metrics.csv" and "dvh.csv" (UTF-8); pictures drawn once."""
+    pictures = draw(report)
+    return {
+        "report.html": html_report(report, pictures).encode("utf-8"),
+        "report.pdf": pdf_report(report, pictures),
+        "metrics.csv": metrics_csv(report).encode("utf-8"),
+        "dvh.csv": dvh_csv(report).encode("utf-8"),
+    }

@@ -1,0 +1,47 @@
+"""Numbers as they are printed: no more digits than they deserve, the same everywhere."""
+
+from __future__ import annotations
+
+import math
+
+
+def three(value: float | None) -> str:
+    """Three significant digits, two below 1: 1234, 123, 12.3, 1.23, 0.12, 0.0012; a dash for None.
+
+    >>> three(1234.5), three(123.4), three(12.345), three(0.1234), three(0.00123), three(0.0), three(None)
+    ('1234', '123', '12.3', '0.12', '0.0012', '0', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if size < 0.995:
+        return f"{value:.2g}"
+    digits = 0 if size >= 99.95 else 1 if size >= 9.995 else 2
+    return f"{value:.{digits}f}"
+
+
+def percent(value: float | None) -> str:
+    """Percentage with one decimal, whole above 99.95 and at 0.
+
+    >>> percent(12.345), percent(100.0), percent(0.0), percent(0.01)
+    ('12.3', '100', '0', '< 0.1')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0 or value >= 99.95:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 0.05 else "< 0.1"
+
+
+def with_uncertainty(value: float, sd: float | None) -> str:
+    """Value ± standard uncertainty with the digits of the uncertainty; the value alone if it is unknown.
+
+    >>> with_uncertainty(123.4, 2.13), with_uncertainty(123.4, None), with_uncertainty(47.2, 0.0)
+    ('123.4 ± 2.1', '123', '47.2')
+    """
+    if sd is None or sd <= 0:
+        return three(value)
+    digits = max(0, 1 - math.floor(math.log10(sd))) if sd < 10 else 0
+    return f"{value:.{digits}f} ± {sd:.{digits}f}"

@@ -1,0 +1,157 @@
+"""The tables of a report: the same rows for HTML, PDF and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from hepatica.report.model import DoseReport, LimitRow, ReportRegion
+from hepatica.report.numbers import percent, three, with_uncertainty
+
+SHOWN_D = (98.0, 95.0, 70.0, 50.0, 2.0)
+MOST_V = 8
+
+DOSE_COLUMNS = (
+    "Structure",
+    "Volume\nmL",
+    "Mass\ng",
+    "Mean\nGy",
+    "SD\nGy",
+    *(f"D{p:g}\nGy" for p in SHOWN_D),
+    "Activity\n%",
+)
+
+
+IMAGE_COLUMNS = ("Used as", "Image", "Unit", "Time", "Grid")
+
+LIMIT_NOTE = (
+    "All limits of the agent that concern a structure of this report are listed; which of them applies is a clinical "
+    "decision."
+)
+V_NOTE = "Vd: share of the volume with at least d Gy. HI: homogeneity index (D2 − D98) / D50."
+
+
+def dose_note(report: DoseReport) -> str:
+    """What the columns of the dose table mean."""
+    known = any(item.dose.dose_mean_uncertainty_gy is not None for item in report.regions)
+    mean = "± standard uncertainty (k = 1)" if known else "its uncertainty is not known"
+    return (
+        f"Mean: absorbed energy over mass; {mean}. SD: spread of the voxel doses. Dx: minimum dose to the hottest x % "
+        "of the volume. Activity: share of the activity in the image."
+    )
+
+
+def dose_rows(report: DoseReport) -> list[list[str]]:
+    """Name, volume, mass, mean dose (with uncertainty where known), SD, D_x, share of the activity."""
+    return [
+        [
+            item.dose.name,
+            three(item.dose.volume_ml),
+            three(item.dose.mass_g),
+            with_uncertainty(item.dose.dose_mean_gy, item.dose.dose_mean_uncertainty_gy),
+            three(item.dose.dose_sd_gy),
+            *(three(item.dose.dvh.d_percent(p)) for p in SHOWN_D),
+            percent(100 * item.dose.activity_share),
+        ]
+        for item in report.regions
+    ]
+
+
+def v_levels_gy(report: DoseReport) -> list[float]:
+    """Doses of the V_d worth a column: those that some structure but the body reaches in 1 % of its volume."""
+    inner = [item for item in report.regions if item.structure != "body"] or list(report.regions)
+    levels = [level for level in inner[0].dose.v_gy_percent if any(_v(item, level) >= 1 for item in inner)]
+    return levels[-MOST_V:]
+
+
+def v_columns(report: DoseReport) -> list[str]:
+    """Heads of the V table."""
+    return ["Structure", *(f"V{level:g}\n%" for level in v_levels_gy(report)), "Min\nGy", "Max\nGy", "HI"]
+
+
+def v_rows(report: DoseReport) -> list[list[str]]:
+    """Name, V_d, minimum, maximum, homogeneity index."""
+    return [
+        [
+            item.dose.name,
+            *(percent(_v(item, level)) for level in v_levels_gy(report)),
+            three(item.dose.dose_min_gy),
+            three(item.dose.dose_max_gy),
+            three(item.dose.homogeneity),
+        ]
+        for item in report.regions
+    ]
+
+
+LIMIT_COLUMNS = ("Structure", "Limit or goal", "Mean dose", "Verdict", "Holds for", "Source")
+
+
+def limit_row(row: LimitRow) -> list[str]:
+    """Cells of one limit."""
+    sign = {">=": "at least", "<=": "at most"}[row.comparison]
+    return [
+        row.region,
+        f"{sign} {three(row.limit_gy)} Gy",
+        f"{_beside(row.dose_gy, row.limit_gy)} Gy",
+        row.verdict,
+        row.condition,
+        row.source,
+    ]
+
+
+def _beside(dose_gy: float, limit_gy: float) -> str:
+    """A dose with as many digits as it takes to see on which side of the limit it lies."""
+    text = three(dose_gy)
+    digits = 1
+    while dose_gy != limit_gy and float(text) == float(three(limit_gy)) and digits < 9:
+        text = f"{dose_gy:.{digits}f}"
+        digits += 1
+    return text
+
+
+def metrics_csv(report: DoseReport) -> str:
+    """One row per structure, full precision, units in the heads."""
+    head: list[str] = []
+    rows = []
+    for item in report.regions:
+        flat: dict[str, object] = {"structure": item.structure}
+        for key, value in item.dose.as_dict().items():
+            if key == "d_percent_gy":
+                flat |= {f"d{x}_percent_gy": dose for x, dose in value.items()}
+            elif key == "v_gy_percent":
+                flat |= {f"v{x}_gy_percent": share for x, share in value.items()}
+            else:
+                flat[key] = "" if value is None else value
+        head = head or ["name", *(key for key in flat if key != "name")]
+        rows.append([flat.get(key, "") for key in head])
+    return _csv([head, *rows])
+
+
+def dvh_csv(report: DoseReport, bin_gy: float | None = None) -> str:
+    """Cumulative DVHs of all structures on one dose axis: dose, then volume with at least that dose in percent."""
+    step = bin_gy if bin_gy is not None else max(item.dose.dvh.bin_gy for item in report.regions)
+    curves = [item.dose.dvh.cumulative(step) for item in report.regions]
+    doses = max((curve.dose_gy for curve in curves), key=len)
+    columns = [np.pad(100 * curve.fraction, (0, len(doses) - len(curve.fraction))) for curve in curves]
+    head = ["dose_gy", *(f"{item.dose.name} volume_percent" for item in report.regions)]
+    rows = [[f"{dose:.6g}", *(f"{column[n]:.6g}" for column in columns)] for n, dose in enumerate(doses)]
+    return _csv([head, *rows])
+
+
+def _v(item: ReportRegion, level: float) -> float:
+    return float(item.dose.v_gy_percent[level]) if level in item.dose.v_gy_percent else 100 * item.dose.dvh.v_gy(level)
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerows([_safe(cell) for cell in row] for row in rows)
+    return out.getvalue()
+
+
+def _safe(cell: object) -> object:
+    """A name that a spreadsheet would take for a formula gets a quote in front."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in {"=", "+", "@", "\t"} else cell
