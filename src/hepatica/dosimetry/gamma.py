@@ -228,6 +228,7 @@ class _Search:
     dose: FloatArray
     lowest: FloatArray
     highest: FloatArray
+    rises: tuple[tuple[FloatArray, FloatArray], ...]
     shape: tuple[int, int, int]
     spacing: FloatArray
     max_gamma: float
@@ -242,8 +243,9 @@ class _Search:
         i, j, k = values.shape
         spacing = np.asarray(evaluated.grid.spacing_mm, dtype=REAL) / REAL(distance_mm)
         lowest, highest = (_over_corners(extreme, values) for extreme in (np.minimum, np.maximum))
+        rises = tuple(_rises(values, axis, float(length)) for axis, length in enumerate(spacing))
         flat = np.ascontiguousarray(values).reshape(-1)
-        return cls(flat, lowest, highest, (i, j, k), spacing, float(max_gamma), float(tolerance))
+        return cls(flat, lowest, highest, rises, (i, j, k), spacing, float(max_gamma), float(tolerance))
 
     def gamma(self, at: NDArray[np.float64], dose: FloatArray, per_gy: FloatArray) -> FloatArray:
         """Gamma of points at indices `at`, shape (3, n), with `dose`, shape (n,), and criteria per Gy, shape (n,)."""
@@ -254,12 +256,16 @@ class _Search:
         base = np.clip(np.floor(at), 0, most).astype(np.int64)
         inside = (at - base).astype(REAL)
         best = np.full(dose.size, self.max_gamma**2, dtype=REAL)
+        around = self._around(base, inside, dose, per_gy)
+        self._first_guess(best, around, (base, inside), dose, per_gy)
         points = np.arange(dose.size)
         for least, steps in self._rings(inside):
             points = points[best[points] > max(least, self.tolerance**2)]
             if not points.size:
                 break
-            pair, cell, place = self._candidates(best, points, (least, steps), (base, inside), dose, 1 / per_gy)
+            pair, cell, place = self._candidates(
+                best, points, (least, steps), (base, inside), around, (dose, 1 / per_gy)
+            )
             corners = self._corners(cell)
             corners -= dose[pair]
             corners *= per_gy[pair]
@@ -268,6 +274,48 @@ class _Search:
             self._refine(best, lower, pair, place, corners)
         return np.sqrt(best)
 
+    def _around(self, base: IntArray, inside: FloatArray, dose: FloatArray, per_gy: FloatArray) -> FloatArray:
+        """Lower bound of squared gamma in the eight cells around a point, shape (8, n), in the order of CORNERS.
+
+        For a point on a corner of cells (two maps on one grid): a cell can only lower the difference by its steepest
+        fall away from that corner. Zero, which says nothing, for a point within a cell; the first is its own cell.
+        """
+        _, nj, nk = self.shape
+        own = (base[0] * nj + base[1]) * nk + base[2]
+        excess = (self.dose[own] - dose) * per_gy
+        above = excess > 0
+        corner = (inside == 0).all(axis=0) & (base > 0).all(axis=0)
+        own = np.where(corner, own, (nj + 1) * nk + 1)
+        bounds = np.empty((len(CORNERS), dose.size), dtype=REAL)
+        for n, back in enumerate(CORNERS):
+            cell = own - ((back[0] * nj + back[1]) * nk + back[2])
+            steep = np.zeros_like(excess)
+            for (least, most), backwards in zip(self.rises, back, strict=True):
+                falls, grows = -least[cell], most[cell]
+                steep += np.square(np.maximum(0, np.where(above != bool(backwards), falls, grows)))
+            bounds[n] = excess * excess / (1 + steep * np.square(per_gy))
+        bounds[:, ~corner] = 0
+        return bounds
+
+    def _first_guess(
+        self,
+        best: FloatArray,
+        around: FloatArray,
+        where: tuple[IntArray, FloatArray],
+        dose: FloatArray,
+        per_gy: FloatArray,
+    ) -> None:
+        """Upper bound from the most promising cell of the eight around each point: it spares most of the rest."""
+        base, inside = where
+        _, nj, nk = self.shape
+        back = np.asarray(CORNERS)[around.argmin(axis=0)].T
+        cell = ((base[0] - back[0]) * nj + base[1] - back[1]) * nk + base[2] - back[2]
+        corners = self._corners(cell)
+        corners -= dose
+        corners *= per_gy
+        _, upper = _bounds(corners, inside + back.astype(REAL), self.spacing[:, None])
+        np.minimum(best, upper, out=best)
+
     def _rings(self, inside: FloatArray) -> list[tuple[float, list[IntArray]]]:
         """Steps from a point's own cell, nearest first: the least squared distance of a ring, and its steps."""
         low, high = inside.min(axis=1), inside.max(axis=1)
@@ -275,8 +323,7 @@ class _Search:
         steps = np.indices(2 * reach + 1).reshape(3, -1).T - reach
         gap = np.maximum(0, np.maximum(steps - high, low - steps - 1)) * self.spacing
         distance = np.sqrt((gap * gap).sum(axis=1))
-        # A point's own cell first, then shells: a good first guess spares most of the rest.
-        shell = np.where((steps == 0).all(axis=1), -1, np.ceil(distance / RING))
+        shell = np.ceil(distance / RING)
         rings = []
         for number in np.unique(shell[distance < self.max_gamma]):
             members = (shell == number) & (distance < self.max_gamma)
@@ -289,15 +336,17 @@ class _Search:
         points: IntArray,
         ring: tuple[float, list[IntArray]],
         where: tuple[IntArray, FloatArray],
-        dose: FloatArray,
-        criterion: FloatArray,
+        around: FloatArray,
+        doses: tuple[FloatArray, FloatArray],
     ) -> tuple[IntArray, IntArray, FloatArray]:
-        """Pairs of point and cell of a ring that may lower gamma, judged by the range of dose in the cell."""
+        """Pairs of point and cell of a ring that may lower gamma, judged by range and rise of the dose in the cell."""
         least, steps = ring
         base, inside = where
+        dose, criterion = doses
         _, nj, nk = self.shape
         own = (base[0, points] * nj + base[1, points]) * nk + base[2, points]
-        slack = np.sqrt(np.maximum(0, self._worth(best[points]) - REAL(least))) * criterion[points]
+        worth = self._worth(best[points])
+        slack = np.sqrt(np.maximum(0, worth - REAL(least))) * criterion[points]
         low, high = dose[points] - slack, dose[points] + slack
         at_edge = base[:, points].min(axis=1), base[:, points].max(axis=1)
         pairs, cells, places = [], [], []
@@ -310,6 +359,9 @@ class _Search:
                 keep = keep[(self.lowest[flat[keep]] < high[keep]) & (self.highest[flat[keep]] > low[keep])]
             else:
                 keep = np.flatnonzero((self.lowest[flat] < high) & (self.highest[flat] > low))
+            if (step <= 0).all() and (step >= -1).all():
+                number = CORNERS.index(tuple((-step).tolist()))
+                keep = keep[around[number, points[keep]] < worth[keep]]
             pairs.append(points[keep])
             cells.append(flat[keep])
             places.append(inside[:, pairs[-1]] - step[:, None].astype(REAL))
@@ -372,6 +424,21 @@ def _crop(
         near = first + low[axis] * rise
         out = np.stack([near, near + width[axis] * rise], axis=axis)
     return out, (place - low) / width, size * width
+
+
+def _rises(values: FloatArray, axis: int, length: float) -> tuple[FloatArray, FloatArray]:
+    """Least and largest rise along an axis over the four edges of each cell, per distance criterion; flat."""
+    rise = np.zeros_like(values)
+    ahead = (slice(None),) * axis + (slice(1, None),)
+    behind = (slice(None),) * axis + (slice(None, -1),)
+    rise[behind] = (values[ahead] - values[behind]) / REAL(length)
+    least, most = rise, rise.copy()
+    for other in {0, 1, 2} - {axis}:
+        first = (slice(None),) * other + (slice(None, -1),)
+        second = (slice(None),) * other + (slice(1, None),)
+        least[first] = np.minimum(least[first], least[second])
+        most[first] = np.maximum(most[first], most[second])
+    return least.reshape(-1), most.reshape(-1)
 
 
 def _over_corners(extreme: np.ufunc, values: FloatArray) -> FloatArray:
