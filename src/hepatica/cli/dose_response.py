@@ -15,9 +15,7 @@ def dose_response(
     table: Annotated[Path, typer.Argument(help="CSV or Excel table, one row per lesion.")],
     dose: Annotated[str, typer.Option(help="Column of doses in Gy, such as tumour_gy.")],
     response: Annotated[str, typer.Option(help="Column of responses: 1 or 0.")],
-    patient: Annotated[
-        str | None, typer.Option(help="Column of patient ids: several lesions each.")
-    ] = None,
+    patient: Annotated[str | None, typer.Option(help="Column of patient ids: several lesions each.")] = None,
     threshold: Annotated[str | None, typer.Option(help="Threshold fixed beforehand, such as '205 Gy'.")] = None,
     scale: Annotated[str, typer.Option(help="'linear' or 'log' dose.")] = "linear",
     sheet: Annotated[str | None, typer.Option(help="Excel sheet.")] = None,

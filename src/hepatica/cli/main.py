@@ -16,6 +16,7 @@ from hepatica.cli.nuclides import nuclides
 from hepatica.cli.plan import plan
 from hepatica.cli.radiobiology import radiobiology
 from hepatica.cli.release import release
+from hepatica.cli.response import response
 from hepatica.cli.survival import survival
 from hepatica.cli.vial import vial
 from hepatica.errors import HepaticaError
@@ -54,6 +55,7 @@ app.command()(agents)
 app.add_typer(plan, name="plan")
 app.command()(radiobiology)
 app.command()(release)
+app.command()(response)
 app.command()(survival)
 app.command("dose-response")(dose_response)
 app.add_typer(vial, name="vial")

@@ -19,9 +19,7 @@ def survival(
     covariate: Annotated[list[str] | None, typer.Option(help="Numeric column for the Cox model. Repeat.")] = None,
     balance: Annotated[list[str] | None, typer.Option(help="Column for propensity weights. Repeat.")] = None,
     competing: Annotated[str | None, typer.Option(help="Column of a competing event (1/0).")] = None,
-    landmark: Annotated[
-        float | None, typer.Option(help="Form groups at this time; drop earlier events.")
-    ] = None,
+    landmark: Annotated[float | None, typer.Option(help="Form groups at this time; drop earlier events.")] = None,
     start_date: Annotated[str | None, typer.Option(help="Column of treatment dates, instead of --time.")] = None,
     end_date: Annotated[str | None, typer.Option(help="Column of event or last-seen dates.")] = None,
     patient: Annotated[str | None, typer.Option(help="Column of patient ids; each may occur once.")] = None,

@@ -263,3 +263,19 @@ def draw_dose_response(
         right.text(0.97, 0.05, text, ha="right", fontsize=9, color=INK)
     right.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
     return figure
+
+
+def draw_waterfall(changes: Mapping[str, float], best: Mapping[str, str], title: str) -> Any:
+    """Best relative change of every patient, largest growth first, coloured by best response."""
+    colours = {"CR": PALETTE[2], "PR": PALETTE[0], "SD": FAINT, "PD": PALETTE[1], "NE": "#d5dade"}
+    order = sorted(changes, key=lambda patient: -changes[patient])
+    figure, axis = new_figure(max(4.5, 0.28 * len(order) + 2.0))
+    axis.bar(range(len(order)), [100 * changes[p] for p in order], color=[colours[best.get(p, "NE")] for p in order])
+    for name, colour in colours.items():
+        if name in best.values():
+            axis.bar([0], [0], color=colour, label=name)
+    axis.axhline(0, color=INK, linewidth=0.8)
+    axis.set(ylabel="best change, %", title=title)
+    axis.set_xticks(range(len(order)), order, rotation=90 if len(order) > 8 else 0, fontsize=8)
+    axis.legend(frameon=False, ncols=5, fontsize=8)
+    return figure

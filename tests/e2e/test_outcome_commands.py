@@ -1,0 +1,246 @@
+"""The commands of radiobiology, safety, response and outcome, run as a user runs them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pytest
+
+
+def hepatica(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hepatica", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def answer(*arguments: str) -> dict:
+    done = hepatica(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(3)
+    dose = np.round(rng.uniform(80, 400, 64))
+    time, end = rng.exponential(np.where(dose >= 205, 33, 15)), rng.uniform(6, 50, 64)
+    path = tmp_path_factory.mktemp("tables") / "patients.csv"
+    lines = ["patient,dose_gy,os_months,dead,albi"]
+    lines += [
+        f"P{n},{dose[n]},{min(time[n], end[n]):.1f},{int(time[n] <= end[n])},{rng.normal(-2.4, 0.4):.2f}"
+        for n in range(64)
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def lesions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(5)
+    dose = np.round(rng.uniform(40, 520, 90), 1)
+    cr = rng.random(90) < 1 / (1 + np.exp(-4.4 * (dose / 292 - 1)))
+    path = tmp_path_factory.mktemp("tables") / "lesions.csv"
+    rows = [f"P{n // 3},{dose[n]},{int(cr[n])}" for n in range(90)]
+    path.write_text("patient,tumour_gy,cr\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def test_radiobiology_of_numbers(tmp_path: Path) -> None:
+    figure = tmp_path / "bed.svg"
+    found = answer(
+        "radiobiology", "--dose", "52 Gy", "--tissue", "liver", "--half-life", "64.2 h", "--agent", "resin",
+        "--figure", str(figure),
+    )  # fmt: skip
+    assert found["bed_gy"] == pytest.approx(92.5, abs=0.05)
+    assert {n["nuclide"] for n in found["nuclides"]} >= {"Y-90", "I-131", "Re-188", "Ho-166", "Lu-177"}
+    strigari = next(m for m in found["models"] if m["name"] == "strigari-2010-liver")
+    assert strigari["probability"] == pytest.approx(0.5)
+    assert strigari["probability_low"] < 0.5 < strigari["probability_high"]
+    assert "<svg" in figure.read_text()
+
+
+def test_radiobiology_refuses_units_and_names() -> None:
+    for arguments in (["--dose", "52"], ["--dose", "52 kg"], ["--dose", "52 Gy", "--tissue", "bone"]):
+        done = hepatica("radiobiology", *arguments)
+        assert done.returncode == 2
+        assert done.stderr.startswith("hepatica: ")
+        assert done.stdout == ""
+
+
+def test_release(tmp_path: Path) -> None:
+    sheet, figure = tmp_path / "sheet.pdf", tmp_path / "rate.png"
+    found = answer(
+        "release", "--nuclide", "I-131", "--activity", "2.2 GBq", "--agent", "lipiodol",
+        "--administered", "2026-03-02T14:00", "--sheet", str(sheet), "--figure", str(figure),
+    )  # fmt: skip
+    assert not found["nrc"]["may_go"]
+    assert found["nrc"]["table_activity_limit_gbq"] == pytest.approx(33 * 0.037)
+    assert all(r["dose_with_msv"] <= r["constraint_msv"] for r in found["restrictions"])
+    assert found["restrictions"][0]["until"] > "2026-03-02"
+    assert sheet.read_bytes().startswith(b"%PDF")
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_release_prints_tables_and_warns() -> None:
+    done = hepatica("release", "--nuclide", "Y-90", "--activity", "3 GBq", "--agent", "glass")
+    assert done.returncode == 0
+    assert "Going home" in done.stdout
+    done = hepatica("release", "--nuclide", "I-131", "--activity", "2.2 GBq", "--agent", "lipiodol")
+    assert "published effective" in done.stderr
+
+
+def test_survival(patients: Path, tmp_path: Path) -> None:
+    figure, out = tmp_path / "km.svg", tmp_path / "km.csv"
+    found = answer(
+        "survival", str(patients), "--time", "os_months", "--event", "dead", "--by", "dose_ge_205",
+        "--covariate", "albi", "--patient", "patient", "--figure", str(figure), "--out", str(out),
+    )  # fmt: skip
+    assert found["time_unit"] == "months"
+    assert {g["name"] for g in found["groups"]} == {"dose_gy >= 205", "dose_gy < 205"}
+    assert found["cox"]["covariates"][0]["hazard_ratio"] > 0
+    assert found["log_rank"]["degrees_of_freedom"] == 1
+    assert "number at risk" in figure.read_text()
+    assert out.read_text().startswith("group,time_months,at_risk,survival,low,high\n")
+
+
+def test_survival_from_excel_and_dates(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["patient", "treated", "last_seen", "dead"])
+    for n in range(12):
+        sheet.append([f"P{n}", f"2025-01-{n + 1:02d}", f"2025-{n % 6 + 3:02d}-15", n % 2])
+    path = tmp_path / "dates.xlsx"
+    book.save(path)
+    found = answer("survival", str(path), "--event", "dead", "--start-date", "treated", "--end-date", "last_seen")
+    assert found["groups"][0]["n"] == 12
+    assert found["time_unit"] == "months"
+
+
+def test_survival_names_every_bad_cell(tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text('patient,os_months,dead\nA,3,1\nB,,1\nA,4 mo,2\nC,-1,0\nD,"3,5",1\n')
+    done = hepatica("survival", str(path), "--time", "os_months", "--event", "dead", "--patient", "patient")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    for text in (
+        "row 3, column 'os_months': event without a time",
+        "row 4, column 'os_months': '4 mo' carries a unit",
+        "row 4, column 'dead': '2' is not yes or no",
+        "row 5, column 'os_months': -1 is below 0",
+        "row 6, column 'os_months': '3,5' has a comma",
+        "row 4, column 'patient': 'A' is already in row 2",
+    ):
+        assert text in done.stderr
+    done = hepatica("survival", str(path), "--time", "months", "--event", "dead")
+    assert "there is no column 'months'; columns: patient, os_months, dead" in done.stderr
+
+
+def test_contradictory_dates(tmp_path: Path) -> None:
+    path = tmp_path / "dates.csv"
+    path.write_text("treated,last,dead\n2025-01-10,2025-03-01,1\n2025-02-10,2025-01-01,0\n2025-13-01,,1\n")
+    done = hepatica("survival", str(path), "--event", "dead", "--start-date", "treated", "--end-date", "last")
+    assert done.returncode == 2
+    assert "row 3, column 'last': 2025-01-01 is before 2025-02-10" in done.stderr
+    assert "row 4, column 'treated': '2025-13-01' is not a date" in done.stderr
+    assert "row 4, column 'last': is empty" in done.stderr
+
+
+def test_survival_leaves_out_what_the_data_cannot_carry(tmp_path: Path) -> None:
+    path = tmp_path / "few.csv"
+    rows = "\n".join(f"{n + 1},{int(n < 3)},{'a' if n % 2 else 'b'}" for n in range(10))
+    path.write_text("os_months,dead,arm\n" + rows + "\n")
+    done = hepatica("survival", str(path), "--time", "os_months", "--event", "dead", "--by", "arm")
+    assert done.returncode == 0
+    assert "log-rank test: 3 events; at least 5 are needed" in done.stderr
+    assert "Log-rank p" not in done.stdout
+
+
+def test_dose_response(lesions: Path, tmp_path: Path) -> None:
+    figure = tmp_path / "dr.png"
+    found = answer(
+        "dose-response", str(lesions), "--dose", "tumour_gy", "--response", "cr", "--patient", "patient",
+        "--threshold", "205 Gy", "--figure", str(figure),
+    )  # fmt: skip
+    curve = found["curve"]
+    assert curve["d50_low_gy"] < curve["d50_gy"] < curve["d50_high_gy"]
+    assert curve["patients"] == 30
+    assert [t["chosen"] for t in found["thresholds"]] == ["prespecified", "optimal (Youden)"]
+    assert found["thresholds"][0]["value_gy"] == 205
+    assert 0.5 < found["roc"]["auc"] < 1
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_dose_response_names_lesions_without_patients(tmp_path: Path) -> None:
+    path = tmp_path / "lesions.csv"
+    path.write_text("patient,tumour_gy,cr\nA,120,0\n,300,1\nB,30000 cGy,1\n")
+    done = hepatica("dose-response", str(path), "--dose", "tumour_gy", "--response", "cr", "--patient", "patient")
+    assert done.returncode == 2
+    assert "row 3, column 'patient': is empty" in done.stderr
+    assert "row 4, column 'tumour_gy': '30000 cGy' carries a unit" in done.stderr
+
+
+def test_dose_response_refuses_a_separated_fit(tmp_path: Path) -> None:
+    path = tmp_path / "separated.csv"
+    path.write_text("tumour_gy,cr\n" + "\n".join(f"{20 * n},{int(n > 10)}" for n in range(1, 21)) + "\n")
+    found = answer("dose-response", str(path), "--dose", "tumour_gy", "--response", "cr")
+    assert found["curve"] is None
+    assert any("separate them completely" in w for w in found["warnings"])
+
+
+MEASURED = """patient,lesion,date,diameter_mm,viable_mm,new
+A,1,2026-01-01,50,50,
+A,2,2026-01-01,30,30,
+A,1,2026-03-01,45,20,
+A,2,2026-03-01,30,0,
+A,1,2026-04-10,44,0,
+A,2,2026-04-10,30,0,
+B,1,2026-01-01,40,40,
+B,1,2026-03-01,40,50,
+"""
+
+
+def test_response_of_a_table(tmp_path: Path) -> None:
+    path, figure = tmp_path / "measured.csv", tmp_path / "waterfall.svg"
+    path.write_text(MEASURED)
+    found = answer("response", str(path), "--criterion", "mrecist", "--figure", str(figure))
+    overall = {(v["patient"], v["date"]): v["overall_response"] for v in found["visits"]}
+    assert overall == {("A", "2026-03-01"): "PR", ("A", "2026-04-10"): "CR", ("B", "2026-03-01"): "PD"}
+    best = {b["patient"]: (b["response"], b["confirmed"]) for b in found["best"]}
+    assert best == {"A": ("PR", True), "B": ("PD", False)}
+    size = answer("response", str(path), "--criterion", "recist")
+    assert {v["overall_response"] for v in size["visits"]} == {"SD"}
+    assert "<svg" in figure.read_text()
+
+
+def test_response_names_what_cannot_be_measured(tmp_path: Path) -> None:
+    path = tmp_path / "measured.csv"
+    path.write_text(
+        MEASURED.replace("B,1,2026-01-01,40,40", "B,1,2026-01-01,40,6").replace("A,2,2026-04-10,30,0,\n", "")
+        + "A,3,2026-04-10,20,20,\nA,1,2026-04-10,44,1,\n"
+    )
+    done = hepatica("response", str(path))
+    assert done.returncode == 2
+    assert "column 'viable_mm': 6 at baseline is not measurable by mrecist (at least 10)" in done.stderr
+    assert "target lesion '2' is missing on 2026-04-10" in done.stderr
+    assert "'3' has no baseline; mark it new=1" in done.stderr
+    assert "'1' on 2026-04-10 is already in row 6" in done.stderr
+
+
+def test_liver_function(tmp_path: Path) -> None:
+    path = tmp_path / "labs.csv"
+    path.write_text(
+        "patient,date,bilirubin_umol_l,albumin_g_l,inr,ascites,encephalopathy,creatinine_mg_dl,treated,progression\n"
+        "A,2026-01-01,17.1,40,1.1,none,none,0.9,2026-01-05,0\n"
+        "A,2026-02-20,60,30,1.4,moderate,none,1.0,2026-01-05,0\n"
+    )
+    rows = answer("response", "--labs", str(path))["liver_function"]["rows"]
+    assert rows[0]["albi"] == pytest.approx(-2.594, abs=5e-4)
+    assert (rows[0]["child_pugh"], rows[0]["child_pugh_class"]) == (5, "A")
+    assert rows[1]["reild"].startswith("suspected")
+    assert rows[1]["ctcae_bilirubin_grade"] == 2
+    path.write_text("patient,date,bilirubin_mg_dl,albumin_g_dl\nA,2026-01-01,1.0,40\n")
+    done = hepatica("response", "--labs", str(path))
+    assert done.returncode == 2
+    assert "row 2, column 'albumin_g_dl': albumin of 40 g/dL: wrong unit?" in done.stderr

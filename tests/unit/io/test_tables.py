@@ -1,0 +1,85 @@
+"""Tables: delimiters, Excel, faults with row and column."""
+
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from hepatica.errors import InputError, TableError
+from hepatica.io.tables import read_table, write_table
+
+
+def test_semicolons_mean_decimal_commas(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a;b\n1,5;x\n2.5;y\n", encoding="utf-8-sig")
+    check = read_table(path).check()
+    assert check.numbers("a") == [1.5, 2.5]
+    assert check.texts("b") == ["x", "y"]
+    check.done()
+
+
+def test_row_numbers_count_the_header_and_blank_lines(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a\n1\n\nx\n")
+    check = read_table(path).check()
+    check.numbers("a")
+    with pytest.raises(TableError, match=r"t\.csv: row 4, column 'a': 'x' is not a number"):
+        check.done()
+
+
+def test_excel(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["dose_gy", "cr"])
+    book.active.append([120.5, True])
+    book.active.append([3, 0])
+    path = tmp_path / "t.xlsx"
+    book.save(path)
+    check = read_table(path).check()
+    assert check.numbers("dose_gy") == [120.5, 3.0]
+    assert check.yes_no("cr") == [1.0, 0.0]
+    book.create_sheet("more")
+    book.save(path)
+    with pytest.raises(InputError, match="has sheets Sheet, more; name one"):
+        read_table(path)
+    with pytest.raises(InputError, match="has no sheet 'x'"):
+        read_table(path, sheet="x")
+    assert len(read_table(path, sheet="Sheet")) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "header row"),
+        ("a,b\n", "header row"),
+        ("a,a\n1,2\n", "'a' is there twice"),
+        ("a,,b\n1,2,3\n", "column 2 has no name"),
+        ("a,b\n1,2,3\n", "row 2: has more cells"),
+    ],
+)
+def test_broken_tables(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_table(path)
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        read_table(tmp_path / "none.csv")
+    (tmp_path / "t.json").write_text("{}")
+    with pytest.raises(InputError, match=r"not \.json"):
+        read_table(tmp_path / "t.json")
+    (tmp_path / "t.xlsx").write_text("no zip")
+    with pytest.raises(InputError, match="is not an Excel workbook"):
+        read_table(tmp_path / "t.xlsx")
+    (tmp_path / "t.csv").write_bytes(b"a\n\xff\xfe\n")
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_table(tmp_path / "t.csv")
+
+
+def test_written_table_reads_back(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    write_table(path, ("a", "b"), [(1.5, None), (2, "x, y")])
+    check = read_table(path).check()
+    assert check.numbers("a") == [1.5, 2.0]
+    assert check.table.columns["b"] == ("", "x, y")
