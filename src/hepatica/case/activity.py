@@ -9,7 +9,7 @@ from datetime import datetime
 from hepatica.case.options import DoseOptions
 from hepatica.core import Estimate, Kind, Provenance, Volume, decay_factor, decays_per_becquerel, seconds_between
 from hepatica.core.resample import resample
-from hepatica.dosimetry.integration import effective_decay, integrate_images, permanent_trapping
+from hepatica.dosimetry.integration import TRAPPED, effective_decay, integrate_images, permanent_trapping
 from hepatica.errors import InputError, TimeError, UnitError
 from hepatica.imaging.quantify import (
     Administration,
@@ -181,8 +181,7 @@ def _integrate(
     by_administration = administration is not None and activity.time == administration.time
     if since is None and by_administration and options.effective_half_life_s is None:
         values = activity.values * activity.values.dtype.type(decays_per_becquerel(nuclide.half_life_s))
-        trapped = "permanent trapping: physical decay from the administration to infinity"
-        convention = Provenance(conventions={"time integration": trapped})
+        convention = Provenance(conventions={"time integration": TRAPPED})
         return activity.with_values(values, Kind.DECAYS, time=None, name="decays"), convention, ()
     if activity.time is None:
         raise TimeError(

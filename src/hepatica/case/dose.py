@@ -20,6 +20,7 @@ from hepatica.errors import GeometryError, InputError
 from hepatica.io.image import Image, Stated
 from hepatica.io.read import read_image
 from hepatica.nuclides import Nuclide
+from hepatica.nuclides import agent as find_agent
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.transport.media import calibration_warnings, default_calibration
 from hepatica.transport.montecarlo import Progress as RunProgress
@@ -77,6 +78,8 @@ def absorbed_dose(
     tell: Progress = progress or (lambda _: None)
     chosen = find_nuclide(nuclide)
     engine = _engine(method, options, tell)
+    if options.agent is not None:
+        find_agent(options.agent)
     sources: Sequence[Source] = [activity] if isinstance(activity, (str, Path, Image)) else activity
     if not sources:
         raise InputError("no activity image was given")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hepatica.case.report import dose_report
 from hepatica.core import Region
 from hepatica.core.resample import resample_region
 from hepatica.io.dicom.context import DicomContext
@@ -15,6 +15,10 @@ from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.io.dicom.seg import write_seg
 from hepatica.io.files import output_folder
 from hepatica.io.itk import write_itk
+from hepatica.report.html import html_report
+from hepatica.report.pdf import pdf_report
+from hepatica.report.pictures import draw
+from hepatica.report.tables import dvh_csv, metrics_csv
 
 if TYPE_CHECKING:
     from hepatica.case.result import DoseResult
@@ -37,7 +41,7 @@ def write_result(result: DoseResult, folder: Path, *, force: bool) -> Path:
     """
     with output_folder(folder, force=force) as new:
         _write_images(result, new)
-        _write_tables(result, new)
+        _write_report(result, new)
         (new / "result.json").write_text(json.dumps(result.as_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
     return folder
 
@@ -76,31 +80,10 @@ def solid(regions: list[Region] | tuple[Region, ...]) -> list[Region]:
     return [region for region in regions if (region.coverage >= 0.5).any()]
 
 
-def _write_tables(result: DoseResult, folder: Path) -> None:
-    with (folder / "metrics.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        first = result.region_doses[0]
-        writer.writerow(
-            ["structure", "kind", "volume_ml", "mass_g", "dose_mean_gy", "dose_mean_uncertainty_gy", "dose_sd_gy"]
-            + ["dose_min_gy", "dose_max_gy"]
-            + [f"d{percent:g}_gy" for percent in first.d_percent_gy]
-            + [f"v{dose:g}gy_percent" for dose in first.v_gy_percent]
-            + ["homogeneity", "activity_share"]
-        )
-        for item, found in zip(result.structures.clinical, result.region_doses, strict=True):
-            writer.writerow(
-                (
-                    *(found.name, item.structure.value, found.volume_ml, found.mass_g, found.dose_mean_gy),
-                    *(found.dose_mean_uncertainty_gy, found.dose_sd_gy, found.dose_min_gy, found.dose_max_gy),
-                    *found.d_percent_gy.values(),
-                    *found.v_gy_percent.values(),
-                    *(found.homogeneity, found.activity_share),
-                )
-            )
-    with (folder / "dvh.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["structure", "dose_gy", "volume_at_least_fraction"])
-        for found in result.region_doses:
-            curve = found.dvh.cumulative(result.options.bin_gy)
-            for dose_gy, fraction in zip(curve.dose_gy, curve.fraction, strict=True):
-                writer.writerow([found.name, f"{dose_gy:.6g}", f"{fraction:.6g}"])
+def _write_report(result: DoseResult, folder: Path) -> None:
+    report = dose_report(result)
+    pictures = draw(report)
+    (folder / "report.html").write_text(html_report(report, pictures), encoding="utf-8")
+    (folder / "report.pdf").write_bytes(pdf_report(report, pictures))
+    (folder / "metrics.csv").write_text(metrics_csv(report), encoding="utf-8")
+    (folder / "dvh.csv").write_text(dvh_csv(report, result.options.bin_gy), encoding="utf-8")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import html
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hepatica.case.activity import DecayCount
-from hepatica.case.limits import LimitCheck, check_limits
 from hepatica.case.options import DoseOptions
 from hepatica.case.structures import StructureSet
 from hepatica.core import Provenance, Volume
@@ -17,13 +15,14 @@ from hepatica.dosimetry.dose_map import DoseMap
 from hepatica.dosimetry.metrics import RegionDose
 from hepatica.errors import UnknownNameError
 from hepatica.io.image import Image
+from hepatica.report import LimitRow
+from hepatica.report.model import NOT_A_DEVICE
+from hepatica.report.numbers import percent, three, with_uncertainty
 
 if TYPE_CHECKING:
     from hepatica.io.dicom.context import DicomContext
 
 SHOWN_PERCENTS = (95.0, 70.0, 50.0, 5.0)
-
-NOT_A_DEVICE = "Research software, not a medical device."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,9 +74,11 @@ class DoseResult:
         return self.quantified.activity_in_image_bq / 1e6
 
     @property
-    def limits(self) -> tuple[LimitCheck, ...]:
-        """Doses against the limits of the agent; empty where no agent was named."""
-        return check_limits(self.options.agent, self.structures.clinical, self.region_doses)
+    def limits(self) -> tuple[LimitRow, ...]:
+        """Mean doses against the limits of the agent; empty where no agent was named."""
+        from hepatica.case.report import limits_of
+
+        return limits_of(self)
 
     @property
     def context(self) -> DicomContext | None:
@@ -114,7 +115,7 @@ class DoseResult:
                 {"structure": item.structure.value, "derived": item.derived} | found.as_dict()
                 for item, found in zip(self.structures.clinical, self.region_doses, strict=True)
             ],
-            "limits": [check.as_dict() for check in self.limits],
+            "limits": [_limit(row) for row in self.limits],
             "images": {"activity": [image.as_dict() for image in self.activity], "ct": self.ct.as_dict()},
             "options": self.options.as_dict(),
             "warnings": list(self.warnings),
@@ -139,11 +140,11 @@ class DoseResult:
         body = [
             (
                 found.name,
-                significant(found.volume_ml),
-                significant(found.mass_g),
-                _mean(found),
-                *(significant(dose) for dose in (found.dose_sd_gy, *(found.d_percent_gy[n] for n in SHOWN_PERCENTS))),
-                f"{100 * found.activity_share:.1f}",
+                three(found.volume_ml),
+                three(found.mass_g),
+                with_uncertainty(found.dose_mean_gy, found.dose_mean_uncertainty_gy),
+                *(three(dose) for dose in (found.dose_sd_gy, *(found.d_percent_gy[n] for n in SHOWN_PERCENTS))),
+                percent(100 * found.activity_share),
             )
             for found in self.region_doses
         ]
@@ -153,7 +154,7 @@ class DoseResult:
         """One line: nuclide, engine, activity."""
         return (
             f"Absorbed dose, {self.dose_map.nuclide}, engine {self.dose_map.method}; "
-            f"activity in the image {significant(self.activity_in_image_mbq)} MBq; doses in Gy"
+            f"activity in the image {three(self.activity_in_image_mbq)} MBq; doses in Gy"
         )
 
     def __repr__(self) -> str:
@@ -181,22 +182,13 @@ class DoseResult:
         )
 
 
-def significant(number: float, digits: int = 3) -> str:
-    """Number with so many significant digits, whole above a thousand, with an exponent below a hundredth.
-
-    >>> significant(0.0123456), significant(49.7), significant(1602.34), significant(0.00123)
-    ('0.0123', '49.7', '1602', '1.2e-3')
-    """
-    if number == 0 or not math.isfinite(number):
-        return f"{number:.0f}"
-    magnitude = math.floor(math.log10(abs(number)))
-    if magnitude < -2:
-        return f"{number / 10.0**magnitude:.1f}e{magnitude}"
-    return f"{number:.{max(0, digits - 1 - magnitude)}f}"
-
-
-def _mean(found: RegionDose) -> str:
-    mean = significant(found.dose_mean_gy)
-    return (
-        mean if found.dose_mean_uncertainty_gy is None else f"{mean} ± {significant(found.dose_mean_uncertainty_gy, 2)}"
-    )
+def _limit(row: LimitRow) -> dict[str, Any]:
+    return {
+        "region": row.region,
+        "dose_mean_gy": row.dose_gy,
+        "comparison": row.comparison,
+        "limit_gy": row.limit_gy,
+        "condition": row.condition,
+        "status": row.status,
+        "source": row.source,
+    }

@@ -18,20 +18,23 @@ def demo(
 ) -> None:
     """Make a patient with known 90Y activity as DICOM, compute the dose, and compare it with the truth."""
     import json
+    from dataclasses import replace
 
     from hepatica.case.demo import demo_result, true_doses, write_demo_patient
     from hepatica.cli.show import progress, refuse_existing, warn
     from hepatica.io.files import output_folder
 
     refuse_existing(out, force=force)
-    with progress() as tell, output_folder(out, force=force) as new:
+    with progress() as tell:
         tell("making the patient")
-        patient = write_demo_patient(new / "patient")
+        with output_folder(out, force=force) as new:
+            patient = write_demo_patient(new / "patient")
+        patient = replace(patient, folder=out / "patient")
         result = demo_result(patient, method=method, progress=tell)
         tell("dose of the true activity")
         compared = true_doses(patient, result)
         tell("writing the report")
-        result.save(new / "report")
+        result.save(out / "report")
     warn(result.warnings)
     rows = [(c.structure, c.dose_gy, c.true_dose_gy, 100 * c.difference) for c in compared]
     if json_output:
@@ -47,17 +50,18 @@ def _print(rows: list[tuple[str, float, float, float]], title: str, out: Path) -
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from hepatica.case.result import NOT_A_DEVICE, significant
     from hepatica.cli.show import console
+    from hepatica.report.model import NOT_A_DEVICE
+    from hepatica.report.numbers import three
 
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
     for n, name in enumerate(("structure", "mean dose from the PET", "true mean dose", "difference")):
         table.add_column(name, justify="left" if n == 0 else "right")
     for structure, dose_gy, true_gy, percent in rows:
-        table.add_row(structure, f"{significant(dose_gy)} Gy", f"{significant(true_gy)} Gy", f"{percent:+.1f} %")
+        table.add_row(structure, f"{three(dose_gy)} Gy", f"{three(true_gy)} Gy", f"{percent:+.1f} %")
     screen = console()
     screen.print(table)
     screen.print("The PET is blurred to 5.5 mm and noisy: small and hot structures lose dose to their surroundings.")
     report = out / "report"
     screen.print(f"Patient as DICOM: {out / 'patient'}\nReport: {report / 'report.html'}, {report / 'report.pdf'}")
-    screen.print(NOT_A_DEVICE)
+    screen.print(f"{NOT_A_DEVICE}.")

@@ -194,8 +194,8 @@ def _print(result: DoseResult, out: Path | None) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from hepatica.case.result import NOT_A_DEVICE
     from hepatica.cli.show import console
+    from hepatica.report.model import NOT_A_DEVICE
 
     screen = console()
     header, *body = result.rows()
@@ -208,15 +208,15 @@ def _print(result: DoseResult, out: Path | None) -> None:
     _print_limits(result)
     if out is not None:
         screen.print(f"Report: {out / 'report.html'}, {out / 'report.pdf'}; RTDOSE: {out / 'dose.dcm'}", markup=False)
-    screen.print(NOT_A_DEVICE)
+    screen.print(f"{NOT_A_DEVICE}.")
 
 
 def _print_limits(result: DoseResult) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from hepatica.case.result import significant
     from hepatica.cli.show import console
+    from hepatica.report.numbers import three
 
     if not result.limits:
         return
@@ -225,6 +225,6 @@ def _print_limits(result: DoseResult) -> None:
     for name in ("structure", "dose Gy", "limit Gy", "status", "condition"):
         table.add_column(name, justify="right" if name.endswith("Gy") else "left")
     for check in result.limits:
-        limit = f"{check.limit.comparison} {check.limit.dose_gy:g}"
-        table.add_row(check.region, significant(check.dose_gy), limit, check.status, check.limit.condition)
+        limit = f"{check.comparison} {check.limit_gy:g}"
+        table.add_row(check.region, three(check.dose_gy), limit, check.verdict, check.condition)
     console().print(table)

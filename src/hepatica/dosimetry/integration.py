@@ -31,6 +31,8 @@ from hepatica.errors import InputError, PhysicsError, TimeError
 
 FloatArray = NDArray[np.float64]
 
+TRAPPED = "permanent trapping: physical decay from the administration to infinity"
+
 CHUNK = 1 << 15
 """Voxels fitted at a time; the working arrays stay in the processor's cache."""
 
@@ -90,7 +92,7 @@ def permanent_trapping(activity: Volume, half_life_s: float, *, since: datetime)
         None,
         Provenance(
             parameters={"half_life_s": half_life_s, "administered_at": since.isoformat()},
-            conventions={"time integration": "permanent trapping: physical decay from the administration to infinity"},
+            conventions={"time integration": TRAPPED},
             steps=("Decays per voxel from one image, permanent trapping.",),
         ),
     )
