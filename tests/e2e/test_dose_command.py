@@ -72,7 +72,7 @@ def test_the_folder_holds_every_format_and_values_agree(patient: Path, tmp_path:
     assert rtdose.FrameOfReferenceUID == ct.FrameOfReferenceUID
     assert rtdose.PatientID == ct.PatientID
     with (out / "metrics.csv").open() as stream:
-        rows = {row["structure"]: row for row in csv.DictReader(stream)}
+        rows = {row["name"]: row for row in csv.DictReader(stream)}
     document = json.loads((out / "result.json").read_text())
     for region in document["regions"]:
         assert float(rows[region["name"]]["dose_mean_gy"]) == pytest.approx(region["dose_mean_gy"])
@@ -219,7 +219,7 @@ def test_real_patient(real_data: Path, tmp_path: Path) -> None:
 
 def test_the_demo_prints_the_truth_beside_the_dose(tmp_path: Path) -> None:
     document = json.loads(hepatica("demo", "--out", tmp_path / "demo", "--json").stdout)
-    rows = {row["structure"]: row for row in document["regions"]}
+    rows = {row["name"]: row for row in document["regions"]}
     # Blur of 5.5 mm and 25 % noise leave the mean of the treated lobe within 5 %, of a 3 cm tumour within 10 %.
     assert abs(rows["lobe right"]["difference_percent"]) < 5
     assert abs(rows["tumour 2"]["difference_percent"]) < 10

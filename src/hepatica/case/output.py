@@ -15,10 +15,7 @@ from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.io.dicom.seg import write_seg
 from hepatica.io.files import output_folder
 from hepatica.io.itk import write_itk
-from hepatica.report.html import html_report
-from hepatica.report.pdf import pdf_report
-from hepatica.report.pictures import draw
-from hepatica.report.tables import dvh_csv, metrics_csv
+from hepatica.report.files import report_files
 
 if TYPE_CHECKING:
     from hepatica.case.result import DoseResult
@@ -81,9 +78,5 @@ def solid(regions: list[Region] | tuple[Region, ...]) -> list[Region]:
 
 
 def _write_report(result: DoseResult, folder: Path) -> None:
-    report = dose_report(result)
-    pictures = draw(report)
-    (folder / "report.html").write_text(html_report(report, pictures), encoding="utf-8")
-    (folder / "report.pdf").write_bytes(pdf_report(report, pictures))
-    (folder / "metrics.csv").write_text(metrics_csv(report), encoding="utf-8")
-    (folder / "dvh.csv").write_text(dvh_csv(report, result.options.bin_gy), encoding="utf-8")
+    for name, content in report_files(dose_report(result), result.options.bin_gy).items():
+        (folder / name).write_bytes(content)

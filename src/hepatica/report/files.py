@@ -9,12 +9,15 @@ from hepatica.report.pictures import draw
 from hepatica.report.tables import dvh_csv, metrics_csv
 
 
-def report_files(report: DoseReport) -> dict[str, bytes]:
-    """File name -> content of "report.html", "report.pdf", "metrics.csv" and "dvh.csv" (UTF-8); pictures drawn once."""
+def report_files(report: DoseReport, bin_gy: float | None = None) -> dict[str, bytes]:
+    """File name -> content of "report.html", "report.pdf", "metrics.csv" and "dvh.csv" (UTF-8); pictures drawn once.
+
+    `bin_gy` is the step of the histograms in the CSV; None takes the widest that a structure's own would be.
+    """
     pictures = draw(report)
     return {
         "report.html": html_report(report, pictures).encode("utf-8"),
         "report.pdf": pdf_report(report, pictures),
         "metrics.csv": metrics_csv(report).encode("utf-8"),
-        "dvh.csv": dvh_csv(report).encode("utf-8"),
+        "dvh.csv": dvh_csv(report, bin_gy).encode("utf-8"),
     }
