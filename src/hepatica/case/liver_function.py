@@ -78,7 +78,7 @@ def analyse_liver_function(path: Path, *, sheet: str | None = None) -> LiverFunc
 
     Columns: patient, date, bilirubin_mg_dl or bilirubin_umol_l, albumin_g_dl or albumin_g_l. For Child-Pugh also inr,
     ascites (none, slight, moderate) and encephalopathy (none, grade 1-2, grade 3-4); for MELD inr and creatinine_mg_dl
-    (and sodium_mmol_l); for REILD treated (date), ascites, progression (1/0). A patient's first row is the CTCAE baseline.
+    (and sodium_mmol_l); for REILD treated (date), ascites, progression (1/0). The first row is the CTCAE baseline.
 
     Raises
     ------

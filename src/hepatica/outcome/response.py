@@ -139,14 +139,13 @@ def change_response(
         return Response.NE, math.nan, math.nan
     reference = nadir if criterion.from_nadir else start
     change = (total - start) / start
-    # From a nadir of nothing any regrowth is a relapse.
+    # After a complete response any regrowth is progression, however small.
     rise = (total - reference) / reference if reference > 0 else (math.inf if total > 0 else 0.0)
     if total == 0:
         return Response.CR, change, rise
     tolerance = 1e-9
-    grown = (
-        rise >= criterion.progression - tolerance and total - reference >= criterion.progression_absolute - tolerance
-    )
+    far_enough = reference == 0 or total - reference >= criterion.progression_absolute - tolerance
+    grown = rise >= criterion.progression - tolerance and far_enough
     if criterion.any_lesion_progresses:
         grown = grown or any(
             n >= b * (1 + criterion.progression) - tolerance > 0 for b, n in zip(baseline, now, strict=True)
