@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hepatica.errors import InputError
 from hepatica.planning.compartments import Partition, require_positive
 from hepatica.planning.constants import DoseConstant
+from hepatica.planning.intervals import Interval
 
 FloatArray = NDArray[np.float64]
 
@@ -280,6 +281,33 @@ def chances(
         raise InputError(f"give an activity for each of {', '.join(problem.territories)}")
     values = np.array([activity_gbq[name] for name in problem.territories])
     return _chances(_sample(problem, _Draws(seed, samples)), values)
+
+
+def dose_intervals(
+    problem: Problem,
+    activity_gbq: Mapping[str, float],
+    *,
+    probability: float = 0.95,
+    samples: int = SAMPLES,
+    seed: int = 20260302,
+) -> dict[str, Interval]:
+    """Central interval of every dose that activities (administered, GBq per territory) will give, in Gy.
+
+    Returns
+    -------
+    dict of str to Interval
+        Lesions by name (D_x if the aim asks for it), "normal liver" (whole), "lungs".
+    """
+    if set(activity_gbq) != set(problem.territories):
+        raise InputError(f"give an activity for each of {', '.join(problem.territories)}")
+    if not 0 < probability < 1:
+        raise InputError(f"the probability of an interval must lie between 0 and 1, not {probability:g}")
+    values = np.array([activity_gbq[name] for name in problem.territories])
+    sampled = _sample(problem, _Draws(seed, samples))
+    doses = {name: per @ values for name, per in sampled.lesions.items()}
+    doses |= {name: per @ values for name, per, _, _ in sampled.limits if name in ("normal liver", "lungs")}
+    tails = ((1 - probability) / 2, (1 + probability) / 2)
+    return {name: Interval(*(float(q) for q in np.quantile(dose, tails))) for name, dose in doses.items()}
 
 
 class _Draws:
