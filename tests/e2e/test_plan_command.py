@@ -216,3 +216,15 @@ def test_vial_verbs() -> None:
     assert answer_["dose_perfused_gy"] == pytest.approx(answer_["activity_delivered_gbq"] * 49.699 / 1.2, rel=1e-4)
     naive = run("vial", "--agent", "glass", "--activity", "2.4 GBq", "--at", "2026-03-12T10:00", code=2)
     assert "time zone" in naive.stderr
+
+
+def test_compare_nuclides(tmp_path: Path) -> None:
+    common = ["compare-nuclides", "--normal-mass", "1.3 kg", "--tumour-mass", "200 g", "--tn", "4", "--lsf", "5 %"]
+    out = json.loads(run(*common, "--normal-dose", "40 Gy", "--json").stdout)
+    assert [a["nuclide"] for a in out["agents"]] == ["Y-90", "Y-90", "Ho-166", "Re-188", "I-131", "Lu-177"]
+    assert all(a["dose_normal_liver_gy"] == pytest.approx(40) for a in out["agents"])
+    figure = tmp_path / "c.svg"
+    text = run(*common, "--dose", "60 Gy", "--agent", "glass", "--agent", "Ho-166", "--figure", str(figure)).stdout
+    assert "spheres per mL" in text
+    assert figure.exists()
+    assert "exactly one" in run(*common, code=2).stderr

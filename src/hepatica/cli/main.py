@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hepatica.cli.agents import agents
+from hepatica.cli.compare_nuclides import compare_nuclides
 from hepatica.cli.demo import demo
 from hepatica.cli.dose import dose
 from hepatica.cli.dose_response import dose_response
@@ -59,6 +60,7 @@ app.command()(response)
 app.command()(survival)
 app.command("dose-response")(dose_response)
 app.add_typer(vial, name="vial")
+app.command("compare-nuclides")(compare_nuclides)
 
 
 def run() -> None:
