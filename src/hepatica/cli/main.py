@@ -13,12 +13,14 @@ from hepatica.cli.demo import demo
 from hepatica.cli.dose import dose
 from hepatica.cli.dose_response import dose_response
 from hepatica.cli.inspect import inspect
+from hepatica.cli.lsf import lsf
 from hepatica.cli.nuclides import nuclides
 from hepatica.cli.plan import plan
 from hepatica.cli.radiobiology import radiobiology
 from hepatica.cli.release import release
 from hepatica.cli.response import response
 from hepatica.cli.survival import survival
+from hepatica.cli.tn import tn
 from hepatica.cli.vial import vial
 from hepatica.errors import HepaticaError
 from hepatica.version import __version__
@@ -60,6 +62,8 @@ app.command()(response)
 app.command()(survival)
 app.command("dose-response")(dose_response)
 app.add_typer(vial, name="vial")
+app.command()(lsf)
+app.command()(tn)
 app.command("compare-nuclides")(compare_nuclides)
 
 
