@@ -31,7 +31,7 @@ FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
 
 COLUMNS = "r_in_mm,r_out_mm,electron_fraction,electron_rel_sd,photon_fraction,photon_rel_sd"
-_TABLE_NAME = re.compile(r"dpk_(?P<nuclide>[A-Z][a-z]?-\d+m?)_(?P<medium>[a-z0-9]+)\.csv")
+_TABLE_NAME = re.compile(r"dpk_(?P<nuclide>[A-Z][a-z]?-\d+m?)_(?P<medium>[a-z0-9_]+)\.csv")
 
 DIRECTIONS = 2048
 """Directions per radius in one octant, in each of the two sets; up to four times as many far out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,7 @@ def radial_energy(
     histories : int
         Decays, followed in 20 batches for the uncertainty.
     parts : str
-        Emissions followed, see `source.emission`.
+        Emissions followed, see `source.emission`; annihilation photons of internal pairs count among the photons.
     seed, threads : int
         Random numbers and CPU threads.
     model : StepModel
@@ -86,19 +86,29 @@ def radial_energy(
         np.zeros((1, 1, 1), np.uint8),
         (medium,),
     )
-    emitted = emission(nuclide, parts, electron_cutoff_kev=model.cutoff_kev, photon_cutoff_kev=model.photon_cutoff_kev)
+    emitted = emission(
+        nuclide,
+        parts,
+        electron_cutoff_kev=model.cutoff_kev,
+        photon_cutoff_kev=model.photon_cutoff_kev,
+        split_pairs=True,
+    )
+    # where photons are rare (90Y: one in 8000 decays) every history follows one, and energies are scaled back
+    rarity = min(1.0, float(emitted.gamma_yield.sum())) if parts == "photon" else 1.0
+    mean_kev = emitted.mean_kev
+    emitted = replace(emitted, gamma_yield=emitted.gamma_yield / rarity, local_kev=emitted.local_kev / rarity)
     engine = Engine(phantom, emitted, np.array([0]), np.ones(1), model=model, shells=shells)
     batches = 20
     size = max(histories // batches, 1)
     tallies, counters = zip(*[engine.run(seed, n * size, size, threads) for n in range(batches)], strict=True)
-    energy = np.array(tallies) / size
+    energy = np.array(tallies) * (rarity / size)
     mean, sd = energy.mean(axis=0), energy.std(axis=0, ddof=1) / np.sqrt(batches)
     return RadialEnergy(
         edges_mm=shells.edges_mm,
         kev_per_decay=mean[:-1],
         kev_sd=sd[:-1],
         beyond_kev=float(mean[-1]),
-        emitted_kev=float(np.sum(counters, axis=0)[0]) / (batches * size),
-        mean_kev=emitted.mean_kev,
+        emitted_kev=float(np.sum(counters, axis=0)[0]) * rarity / (batches * size),
+        mean_kev=mean_kev,
         histories=batches * size,
     )

@@ -60,11 +60,18 @@ class Emission:
 
 
 def emission(
-    nuclide: Nuclide, parts: Parts = "all", *, electron_cutoff_kev: float = 10.0, photon_cutoff_kev: float = 1.0
+    nuclide: Nuclide,
+    parts: Parts = "all",
+    *,
+    electron_cutoff_kev: float = 10.0,
+    photon_cutoff_kev: float = 1.0,
+    split_pairs: bool = False,
 ) -> Emission:
     """Emissions of `nuclide`: all, only beta particles and other electrons ("beta"), or only photons ("photon").
 
-    Bremsstrahlung belongs to the electrons; the annihilation photons of internal pairs belong to them too.
+    Bremsstrahlung belongs to the electrons; the annihilation photons of internal pairs belong to them too, unless
+    `split_pairs` makes two electrons of the pair and counts its annihilation photons among the photons, as the nuclide's
+    energies do.
 
     Raises
     ------
@@ -77,13 +84,13 @@ def emission(
         raise UnknownNameError("part of the emission", parts, PARTS)
     electrons, photons = parts in ("all", "beta"), parts in ("all", "photon")
     local = 0.0
-    lines = [e for e in nuclide.electrons if electrons and e.kind != "pair"]
+    lines = [e for e in nuclide.electrons if electrons and (split_pairs or e.kind != "pair")]
     local += sum(e.energy_kev * e.yield_per_decay for e in lines if e.energy_kev <= electron_cutoff_kev)
     lines = [e for e in lines if e.energy_kev > electron_cutoff_kev]
-    gammas = [g for g in nuclide.photons if photons and g.kind != "annihilation"]
+    gammas = [g for g in nuclide.photons if photons and (split_pairs or g.kind != "annihilation")]
     local += sum(g.energy_kev * g.yield_per_decay for g in gammas if g.energy_kev <= photon_cutoff_kev)
     gammas = [g for g in gammas if g.energy_kev > photon_cutoff_kev]
-    pairs = [e.energy_kev for e in nuclide.electrons if e.kind == "pair"] if electrons else []
+    pairs = [e.energy_kev for e in nuclide.electrons if e.kind == "pair"] if electrons and not split_pairs else []
     betas = bool(nuclide.betas) and electrons
     if not (betas or lines or gammas):
         raise PhysicsError(f"{nuclide.name} emits nothing of the part {parts!r}")

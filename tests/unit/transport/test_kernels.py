@@ -15,8 +15,8 @@ GOOD = f"{HEADER}{COLUMNS}\n0,1,0.5,0.01,0.1,nan\n1,2,0.4,0.01,0.1,0.1\n"
 def test_every_shipped_table_reads(name: str, medium: str) -> None:
     kernel = point_kernel(name, medium)
     assert (kernel.nuclide, kernel.medium) == (name, medium)
-    assert 0.99 < kernel.electron_sum <= 1
-    assert 0 <= kernel.photon_sum <= 1
+    assert 0.985 < kernel.electron_sum <= 1 + 1e-6  # the rest is bremsstrahlung; seven digits are printed
+    assert 0 <= kernel.photon_sum <= 1 + 1e-6
     assert kernel.r_mm.size == kernel.electron_fraction.size + 1
     with pytest.raises(ValueError, match="read-only"):
         kernel.electron_fraction[0] = 1
@@ -24,7 +24,7 @@ def test_every_shipped_table_reads(name: str, medium: str) -> None:
 
 def test_unknown_kernels_list_the_known() -> None:
     with pytest.raises(UnknownNameError, match=r"known: .*Y-90 in water"):
-        point_kernel("Tc-99m")
+        point_kernel("F-18")
     with pytest.raises(UnknownNameError, match="Y-90 in cheese"):
         point_kernel("Y-90", "cheese")
 
