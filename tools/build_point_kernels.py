@@ -105,7 +105,9 @@ def main() -> None:
             kernel = point_kernel(n.name, "water")
             for quantity, fraction in (("x50", 0.5), ("x90", 0.9)):
                 print(f"{n.name},{quantity},{kernel.radius_of_fraction_mm(fraction):.3g},hepatica Monte Carlo kernel")
-            print(f"{n.name},csda_endpoint,{csda_range_mm(largest_kev(n, MAIN_YIELD), 'water'):.3g},hepatica Bethe stopping powers")
+            print(
+                f"{n.name},csda_endpoint,{csda_range_mm(largest_kev(n, MAIN_YIELD), 'water'):.3g},hepatica Bethe stopping powers"
+            )
 
 
 if __name__ == "__main__":

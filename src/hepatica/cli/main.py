@@ -13,6 +13,7 @@ from hepatica.cli.demo import demo
 from hepatica.cli.dose import dose
 from hepatica.cli.dose_response import dose_response
 from hepatica.cli.inspect import inspect
+from hepatica.cli.kernel import kernel
 from hepatica.cli.lsf import lsf
 from hepatica.cli.nuclides import nuclides
 from hepatica.cli.plan import plan
@@ -55,6 +56,7 @@ app.command()(dose)
 app.command()(demo)
 app.command()(nuclides)
 app.command()(agents)
+app.command()(kernel)
 app.add_typer(plan, name="plan")
 app.command()(radiobiology)
 app.command()(release)

@@ -1,0 +1,55 @@
+"""``hepatica kernel`` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+HEPATICA = [sys.executable, "-m", "hepatica", "kernel"]
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*HEPATICA, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_json_of_an_anisotropic_voxel(tmp_path: Path) -> None:
+    figure = tmp_path / "kernel.png"
+    done = _run(
+        "--nuclide", "Ho-166", "--spacing", "4.42", "4.42", "3", "--extent", "4", "--plot", str(figure), "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    s = np.array(document["s_mgy_per_mbq_s"])
+    assert s.shape == (5, 5, 5)
+    assert s[0, 0, 1] > s[1, 0, 0] == pytest.approx(s[0, 1, 0], rel=0.01)
+    assert 0.3 < document["self_fraction"] < 0.9
+    # the electrons (0.695 MeV) stay within 12 mm, the photons (0.030 MeV) mostly leave
+    assert 0.68 < document["energy_sum_mev"] < 0.725
+    assert figure.stat().st_size > 1000
+
+
+def test_table_for_lung_at_its_own_density() -> None:
+    done = _run("--nuclide", "90Y", "--spacing", "4", "4", "4", "--medium", "lung")
+    assert done.returncode == 0, done.stderr
+    assert "lung of 0.26 g/mL" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--nuclide", "Xx-1", "--spacing", "4", "4", "4"], "Xx-1"),
+        (["--nuclide", "Y-90", "--spacing", "4", "4", "4", "--medium", "cheese"], "Y-90 in cheese"),
+        (["--nuclide", "Y-90", "--spacing", "4", "0", "4"], "spacing"),
+        (["--nuclide", "Y-90", "--spacing", "4", "4", "4", "--plot", "/nowhere/there.png"], "cannot be written"),
+    ],
+)
+def test_errors_are_one_line(arguments: list[str], message: str) -> None:
+    done = _run(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
