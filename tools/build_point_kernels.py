@@ -1,8 +1,8 @@
 """Write the point kernels of ``hepatica.transport.kernels``: our own Monte Carlo about a point source.
 
-Run: ``python tools/build_point_kernels.py [--nuclide Y-90 ...] [--medium water ...] [--histories 2e6]``; all of them take
-about ten minutes on two cores. With ``--ranges`` the radii X50 and X90 and the CSDA range in water are printed as rows
-of ``nuclides/tables/ranges.csv``.
+Run: ``python tools/build_point_kernels.py [--nuclide Y-90 ...] [--medium water ...] [--histories 2e6]``; all of them
+take about ten minutes on two cores. With ``--ranges`` the radii X50 and X90 and the CSDA range in water are printed as
+rows of ``nuclides/tables/ranges.csv``.
 """
 
 from __future__ import annotations
@@ -51,12 +51,11 @@ def largest_kev(n: Nuclide, least_yield: float) -> float:
 def table_text(n: Nuclide, medium_name: str, electrons: RadialEnergy, photons: RadialEnergy) -> str:
     """Text of a kernel table, in the format that `parse_point_kernel` reads."""
     header = [
-        "Point kernel: fraction of the emitted energy absorbed in spherical shells around a point source, infinite medium.",
+        "Point kernel: fraction of the emitted energy absorbed in spherical shells around a point source.",
         f"nuclide: {n.name}",
         f"medium: {medium_name}",
         f"density_g_ml: {medium(medium_name).density_g_ml:g}",
-        f"code: hepatica {__version__} Monte Carlo (docs/monte-carlo.md; cut-off {MODEL.cutoff_kev:g} keV electrons, "
-        f"{MODEL.photon_cutoff_kev:g} keV photons)",
+        f"code: hepatica {__version__} Monte Carlo (docs/monte-carlo.md; cut-off {MODEL.cutoff_kev:g} keV electrons, {MODEL.photon_cutoff_kev:g} keV photons)",  # noqa: E501
         "emissions: ENSDF (hepatica.nuclides)",
         f"electron_energy_mev: {n.electron_energy_mev:.6g}",
         f"photon_energy_mev: {n.photon_energy_mev:.6g}",
@@ -105,9 +104,8 @@ def main() -> None:
             kernel = point_kernel(n.name, "water")
             for quantity, fraction in (("x50", 0.5), ("x90", 0.9)):
                 print(f"{n.name},{quantity},{kernel.radius_of_fraction_mm(fraction):.3g},hepatica Monte Carlo kernel")
-            print(
-                f"{n.name},csda_endpoint,{csda_range_mm(largest_kev(n, MAIN_YIELD), 'water'):.3g},hepatica Bethe stopping powers"
-            )
+            reach = csda_range_mm(largest_kev(n, MAIN_YIELD), "water")
+            print(f"{n.name},csda_endpoint,{reach:.3g},hepatica stopping powers")
 
 
 if __name__ == "__main__":

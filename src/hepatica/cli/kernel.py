@@ -85,7 +85,8 @@ def _print(document: dict[str, Any]) -> None:
     console = Console(highlight=False, markup=False)
     i, j, k = document["spacing_mm"]
     console.print(
-        f"{document['nuclide']} in {document['medium']} of {document['density_g_ml']:g} g/mL, voxels {i:g} x {j:g} x {k:g} mm"
+        f"{document['nuclide']} in {document['medium']} of {document['density_g_ml']:g} g/mL, "
+        f"voxels {i:g} x {j:g} x {k:g} mm"
     )
     table = Table("offset", box=None)
     for head in ("S, mGy/(MBq s)", "electrons", "photons"):
@@ -99,8 +100,8 @@ def _print(document: dict[str, Any]) -> None:
     console.print(table)
     share = document["energy_sum_mev"] / document["energy_emitted_mev"]
     console.print(
-        f"{100 * document['self_fraction']:.2f} % of the {document['energy_emitted_mev']:.4g} MeV emitted per decay stays in "
-        f"the source voxel, {100 * share:.2f} % within {document['extent_voxels']} voxels. All values: --json."
+        f"{100 * document['self_fraction']:.2f} % of the {document['energy_emitted_mev']:.4g} MeV emitted per decay stays "
+        f"in the source voxel, {100 * share:.2f} % within {document['extent_voxels']} voxels. All values: --json."
     )
     console.print(f"From: {document['source']}")
 

@@ -70,8 +70,8 @@ def emission(
     """Emissions of `nuclide`: all, only beta particles and other electrons ("beta"), or only photons ("photon").
 
     Bremsstrahlung belongs to the electrons; the annihilation photons of internal pairs belong to them too, unless
-    `split_pairs` makes two electrons of the pair and counts its annihilation photons among the photons, as the nuclide's
-    energies do.
+    `split_pairs` makes two electrons of the pair and counts its annihilation photons among the photons, as the
+    nuclide's energies do.
 
     Raises
     ------
