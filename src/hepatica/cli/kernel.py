@@ -100,8 +100,8 @@ def _print(document: dict[str, Any]) -> None:
     console.print(table)
     share = document["energy_sum_mev"] / document["energy_emitted_mev"]
     console.print(
-        f"{100 * document['self_fraction']:.2f} % of the {document['energy_emitted_mev']:.4g} MeV emitted per decay stays "
-        f"in the source voxel, {100 * share:.2f} % within {document['extent_voxels']} voxels. All values: --json."
+        f"{100 * document['self_fraction']:.2f} % of the {document['energy_emitted_mev']:.4g} MeV emitted per decay "
+        f"stays in the source voxel, {100 * share:.2f} % within {document['extent_voxels']} voxels. All values: --json."
     )
     console.print(f"From: {document['source']}")
 
