@@ -170,9 +170,24 @@ def _unscaled_spectrum(medium: Medium, energy_kev: float, photon_kev: FloatArray
     return total
 
 
+@cache
+def _element_spectrum(z: int, energy_kev: float) -> FloatArray:
+    """`bethe_heitler` at PHOTON_FRACTIONS, kept: media share elements and energies."""
+    values = bethe_heitler(z, energy_kev, PHOTON_FRACTIONS * energy_kev)
+    values.setflags(write=False)
+    return values
+
+
+def _gridded_spectrum(medium: Medium, energy_kev: float) -> FloatArray:
+    total = np.zeros_like(PHOTON_FRACTIONS)
+    for z, weight in medium.fractions:
+        total += AVOGADRO * weight / elements()[z].weight_g_mol * (1 + 1 / z) * _element_spectrum(z, energy_kev)
+    return total
+
+
 def _unscaled_radiative(medium: Medium, energy_kev: float) -> float:
     fraction = np.concatenate([[0.0], PHOTON_FRACTIONS, [1.0]])
-    values = _unscaled_spectrum(medium, energy_kev, PHOTON_FRACTIONS * energy_kev)
+    values = _gridded_spectrum(medium, energy_kev)
     padded = np.concatenate([[values[0]], values, [values[-1]]])
     return float(np.trapezoid(padded, fraction)) * energy_kev
 
@@ -192,6 +207,17 @@ def radiative_scale(energy_kev: ArrayLike) -> FloatArray:
 def bremsstrahlung_spectrum(medium: Medium, energy_kev: float, photon_kev: FloatArray) -> FloatArray:
     """Bremsstrahlung cross section ``k dsigma/dk`` in cm2/g at photon energies below the electron energy."""
     return _unscaled_spectrum(medium, energy_kev, photon_kev) * float(radiative_scale(energy_kev))
+
+
+def hard_bremsstrahlung(medium: Medium, energy_kev: float, cutoff_kev: float) -> tuple[float, float]:
+    """Photons above a cut-off per g/cm2, and keV cm2/g lost to photons below it."""
+    photon = PHOTON_FRACTIONS * energy_kev
+    values = _gridded_spectrum(medium, energy_kev) * float(radiative_scale(energy_kev))
+    at_cutoff = float(np.interp(np.log(cutoff_kev), np.log(photon), values))
+    above = photon > cutoff_kev
+    logs = np.concatenate([[np.log(cutoff_kev)], np.log(photon[above])])
+    number = np.trapezoid(np.concatenate([[at_cutoff], values[above]]), logs)
+    return float(number), at_cutoff * cutoff_kev
 
 
 def radiative_stopping(medium: Medium, energy_kev: float) -> float:

@@ -128,21 +128,25 @@ def beta_quantiles_kev(energy_kev: FloatArray, density: FloatArray) -> FloatArra
 def alias_table(weights: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Walker's alias method: probability of keeping each column, and the column taken otherwise.
 
-    Vose's construction (IEEE Trans Softw Eng 1991;17:972), done on whole arrays: columns below and above the mean are
-    paired along their sorted running sums.
+    Columns below the mean are filled up by those above it in one sweep (Vose, IEEE Trans Softw Eng 1991;17:972), written
+    with running sums: the n-th light column takes from the heavy column in whose running excess its running deficit
+    begins; a heavy column that gives more than its excess is filled up by the next one.
     """
-    probability = np.asarray(weights, dtype=np.float64)
-    n = len(probability)
-    probability = probability * (n / probability.sum())
-    keep = np.ones(n)
-    other = np.arange(n, dtype=np.int32)
-    small = np.flatnonzero(probability < 1).tolist()
-    large = np.flatnonzero(probability >= 1).tolist()
-    values = probability.tolist()
-    while small and large:
-        low, high = small.pop(), large[-1]
-        keep[low], other[low] = values[low], high
-        values[high] -= 1 - values[low]
-        if values[high] < 1:
-            small.append(large.pop())
+    scaled = np.asarray(weights, dtype=np.float64)
+    scaled = scaled * (len(scaled) / scaled.sum())
+    keep = np.ones(len(scaled))
+    other = np.arange(len(scaled), dtype=np.int32)
+    light, heavy = np.flatnonzero(scaled < 1), np.flatnonzero(scaled >= 1)
+    deficit = np.cumsum(1 - scaled[light])
+    excess = np.cumsum(scaled[heavy] - 1)
+    begins = np.concatenate([[0.0], deficit[:-1]])[: len(light)]
+    giver = np.minimum(np.searchsorted(excess, begins, side="right"), len(heavy) - 1)
+    keep[light] = scaled[light]
+    other[light] = heavy[giver]
+    if len(light):
+        last = np.searchsorted(deficit, excess[:-1], side="right")
+        over = np.where(last < len(light), deficit[np.minimum(last, len(light) - 1)] - excess[:-1], 0.0)
+        begun = begins[np.minimum(last, len(light) - 1)] < excess[:-1]
+        keep[heavy[:-1]] = 1 - np.where(begun, over, 0.0).clip(0, 1)
+        other[heavy[:-1]] = heavy[1:]
     return keep.astype(np.float32), other

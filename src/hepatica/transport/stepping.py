@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from hepatica.transport.composition import Medium
 from hepatica.transport.electrons import (
-    PHOTON_FRACTIONS,
     bremsstrahlung_spectrum,
     collision_stopping,
+    hard_bremsstrahlung,
     moller_moment,
     radiative_stopping,
 )
@@ -119,7 +119,7 @@ def _medium_tables(medium: Medium, energy: FloatArray, limit: FloatArray, model:
     points = energy[1:, None] + width[:, None] * (node + 1) / 2
     limits = np.repeat(limit[:, None], 3, axis=1)
     soft = collision_stopping(medium, points.ravel(), limits.ravel()).reshape(points.shape)
-    spectra = [[_photons(medium, float(t), model.photon_cutoff_kev) for t in row] for row in points]
+    spectra = [[hard_bremsstrahlung(medium, float(t), model.photon_cutoff_kev) for t in row] for row in points]
     soft_radiative = np.array([[low for _, low in row] for row in spectra])
     photons = np.array([[number for number, _ in row] for row in spectra])
     stopping = soft + soft_radiative
@@ -153,14 +153,6 @@ def _medium_tables(medium: Medium, energy: FloatArray, limit: FloatArray, model:
         "photons_below": np.cumsum(number_photons[::-1])[::-1],
         "angle": np.array([angular_quantiles(moments) for moments in strengths]),
     }
-
-
-def _photons(medium: Medium, energy_kev: float, cutoff_kev: float) -> tuple[float, float]:
-    """Photons above the cut-off per g/cm2, and keV cm2/g lost to photons below."""
-    fraction = np.clip(PHOTON_FRACTIONS, cutoff_kev / energy_kev, None)
-    photon = np.unique(fraction * energy_kev)
-    values = bremsstrahlung_spectrum(medium, energy_kev, photon)
-    return float(np.trapezoid(values, np.log(photon))), float(values[0] * cutoff_kev)
 
 
 def _photon_quantiles(medium: Medium, energy: FloatArray, cutoff_kev: float) -> FloatArray:
