@@ -80,7 +80,8 @@ def clinical(folder: Path) -> None:
     relative = result.relative_uncertainty
     print(
         f"torso {hu.grid}: {result.histories} decays in {elapsed:.1f} s ({result.histories / elapsed:.3g}/s); "
-        f"{100 * relative:.2f} % in voxels above half the maximum, 2 % after about {elapsed * (relative / 0.02) ** 2:.0f} s; "
+        f"{100 * relative:.2f} % in voxels above half the maximum, "
+        f"2 % after about {elapsed * (relative / 0.02) ** 2:.0f} s; "
         f"mean of {liver.volume_ml:.0f} mL of uptake {100 * (mean.relative_sd or 0):.3f} %, "
         f"0.3 % after about {elapsed * ((mean.relative_sd or 0) / 0.003) ** 2:.2f} s"
     )

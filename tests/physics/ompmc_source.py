@@ -1,4 +1,4 @@
-"""A phase-space file (IAEA format) of decays, so that `ompmc` (EGSnrc physics, GPL, never a dependency) can be compared.
+"""A phase-space file (IAEA format) of decays, so that `ompmc` (EGSnrc physics, GPL, no dependency) can be compared.
 
 Used by the optional test and by benchmarks/bench_montecarlo.py.
 """
