@@ -129,8 +129,8 @@ def alias_table(weights: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDA
     """Walker's alias method: probability of keeping each column, and the column taken otherwise.
 
     Columns below the mean are filled up by those above it in one sweep (Vose, IEEE Trans Softw Eng 1991;17:972),
-    written with running sums: the n-th light column takes from the heavy column in whose running excess its running deficit
-    begins; a heavy column that gives more than its excess is filled up by the next one.
+    written with running sums: a light column takes from the heavy column in whose running excess its own running
+    deficit begins; a heavy column that gives more than its excess is filled up by the next one.
     """
     scaled = np.asarray(weights, dtype=np.float64)
     scaled = scaled * (len(scaled) / scaled.sum())
