@@ -4,6 +4,7 @@ A page's ``python`` blocks share one namespace; of its ``console`` blocks each l
 run. They run in a folder that holds what ``make demo`` leaves there: ``demo-output/patient`` with CT, PET and RTSTRUCT.
 """
 
+import doctest
 import re
 import shlex
 import shutil
@@ -41,6 +42,15 @@ def run_console(text: str, folder: Path) -> None:
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
 
+def check_session(text: str, page: Path, namespace: dict[str, object]) -> None:
+    """A block with prompts: what it prints must be what it says."""
+    test = doctest.DocTestParser().get_doctest(text, namespace, page.name, str(page), 0)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    runner.run(test, clear_globs=False)
+    namespace.update(test.globs)
+    assert runner.failures == 0
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_page(page: Path, demo_patient: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = blocks(page)
@@ -50,10 +60,12 @@ def test_page(page: Path, demo_patient: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "docs"}
     for language, text in found:
-        if language == "python":
-            exec(compile(text, str(page), "exec"), namespace)
-        else:
+        if language == "console":
             run_console(text, tmp_path)
+        elif ">>> " in text:
+            check_session(text, page, namespace)
+        else:
+            exec(compile(text, str(page), "exec"), namespace)
 
 
 def test_the_gate_sees_code() -> None:
