@@ -9,6 +9,7 @@ from datetime import datetime
 from hepatica.case.options import DoseOptions
 from hepatica.core import Estimate, Kind, Provenance, Volume, decay_factor, decays_per_becquerel, seconds_between
 from hepatica.core.resample import resample
+from hepatica.dosimetry.curves import CurveFit
 from hepatica.dosimetry.integration import TRAPPED, effective_decay, integrate_images, permanent_trapping
 from hepatica.errors import InputError, TimeError, UnitError
 from hepatica.imaging.quantify import (
@@ -41,11 +42,14 @@ class DecayCount:
     expected_bq : float or None
         What should be in view of the activity administered; None where that is unknown.
     scale_relative_sd : float or None
-        Relative standard uncertainty common to all voxels (calibration); None if unknown.
+        Relative standard uncertainty common to all voxels (calibration; of several images the fit to their totals);
+        None if unknown.
     provenance : Provenance
         Steps and conventions.
     warnings : tuple of str
         What must be said.
+    curve : CurveFit or None
+        Time-activity curve of the whole image, where several images were given.
     """
 
     decays: Volume
@@ -54,6 +58,7 @@ class DecayCount:
     scale_relative_sd: float | None
     provenance: Provenance
     warnings: tuple[str, ...]
+    curve: CurveFit | None = None
 
 
 def decays_from(images: Sequence[Image], nuclide: Nuclide, options: DoseOptions) -> DecayCount:
@@ -87,15 +92,10 @@ def decays_from(images: Sequence[Image], nuclide: Nuclide, options: DoseOptions)
         return _checked(count, cleaned.volume, administration, nuclide)
     quantified = _quantify(image, cleaned.volume, nuclide, options, administration)
     decays, step, warnings = _integrate(image, quantified.activity, nuclide, options, administration)
-    held = _at_administration(quantified.activity, nuclide, administration)
-    count = DecayCount(
-        decays,
-        held,
-        None,
-        quantified.scale_relative_sd,
-        quantified.provenance.merged(step),
-        overruled + cleaned.warnings + warnings,
-    )
+    held = _at_administration(quantified.activity, nuclide, _administered_at(image, options))
+    provenance = quantified.provenance.merged(step)
+    said = overruled + cleaned.warnings + warnings
+    count = DecayCount(decays, held, None, quantified.scale_relative_sd, provenance, said)
     return _checked(count, quantified.activity, administration, nuclide)
 
 
@@ -150,7 +150,13 @@ def _quantify(
     if options.calibration_cps_per_mbq is not None:
         duration_s = options.frame_duration_s or _duration_s(image)
         factor = Estimate(options.calibration_cps_per_mbq, options.calibration_sd)
-        return activity_by_camera_factor(volume, factor, half_life_s=half_life_s, frame_duration_s=duration_s)
+        return activity_by_camera_factor(
+            volume,
+            factor,
+            half_life_s=half_life_s,
+            frame_duration_s=duration_s,
+            decay_corrected=image.acquisition.decay_correction in ("START", "ADMIN"),
+        )
     if administration is None or options.administered_bq is None:
         raise UnitError(
             f"{image.source.path}: holds {volume.kind.meaning}; to become becquerels they need a camera factor "
@@ -177,7 +183,7 @@ def _integrate(
     image: Image, activity: Volume, nuclide: Nuclide, options: DoseOptions, administration: Administration | None
 ) -> tuple[Volume, Provenance, tuple[str, ...]]:
     """Decays since the administration, or since the image's own instant (with a warning) where that is unknown."""
-    since = options.administered_at or image.acquisition.administered_at
+    since = _administered_at(image, options)
     by_administration = administration is not None and activity.time == administration.time
     if since is None and by_administration and options.effective_half_life_s is None:
         values = activity.values * activity.values.dtype.type(decays_per_becquerel(nuclide.half_life_s))
@@ -204,7 +210,7 @@ def _integrate(
         result = permanent_trapping(activity, nuclide.half_life_s, since=since)
     else:
         result = effective_decay(
-            _at_scan(image, activity, nuclide.half_life_s),
+            activity if by_administration else _at_scan(image, activity, nuclide.half_life_s),
             options.effective_half_life_s,
             physical_half_life_s=nuclide.half_life_s,
             since=since,
@@ -224,11 +230,15 @@ def _at_scan(image: Image, activity: Volume, half_life_s: float) -> Volume:
     return activity.with_values(activity.values * activity.values.dtype.type(factor), time=start)
 
 
-def _at_administration(activity: Volume, nuclide: Nuclide, administration: Administration | None) -> float:
+def _administered_at(image: Image, options: DoseOptions) -> datetime | None:
+    return options.administered_at or image.acquisition.administered_at
+
+
+def _at_administration(activity: Volume, nuclide: Nuclide, administered_at: datetime | None) -> float:
     """Becquerels in the image at the administration; at its own instant where that is unknown."""
-    if administration is None or administration.time is None or activity.time is None:
+    if administered_at is None or activity.time is None:
         return activity.total
-    return activity.total / decay_factor(seconds_between(administration.time, activity.time), nuclide.half_life_s)
+    return activity.total / decay_factor(seconds_between(administered_at, activity.time), nuclide.half_life_s)
 
 
 def _checked(count: DecayCount, shown: Volume, administration: Administration | None, nuclide: Nuclide) -> DecayCount:
@@ -250,21 +260,27 @@ def _from_several(
     images: Sequence[Image], nuclide: Nuclide, options: DoseOptions, administration: Administration | None
 ) -> DecayCount:
     """Fit a curve through several images in every voxel."""
-    since = options.administered_at or images[0].acquisition.administered_at
+    since = _administered_at(images[0], options)
     if since is None:
         raise TimeError("several time points need the time of the administration (--administered-at)")
     volumes: list[Volume] = []
     for image in images:
+        if image.volume.kind in (Kind.COUNTS, Kind.COUNT_RATE) and options.calibration_cps_per_mbq is None:
+            raise UnitError(
+                f"{image.source.path}: several time points in counts need a camera factor (--calibration): scaled to "
+                "the activity administered each of them would hold the same activity, and the wash-out would be lost"
+            )
         quantified = _quantify(image, handle_negatives(image.volume, "keep").volume, nuclide, options, administration)
         activity = _at_scan(image, quantified.activity, nuclide.half_life_s)
         volumes.append(resample(activity, images[0].grid, "total"))
     _require_times([volume.time for volume in volumes])
     result = integrate_images(
-        volumes, since=since, physical_half_life_s=nuclide.half_life_s, model=options.time_model, tail="physical"
+        volumes, since=since, physical_half_life_s=nuclide.half_life_s, model=options.time_model, tail=options.tail
     )
-    held = _at_administration(volumes[0], nuclide, administration)
+    held = _at_administration(volumes[0], nuclide, since)
     warnings = _overruled(images[0], options) + result.warnings
-    count = DecayCount(result.decays, held, None, None, result.provenance, warnings)
+    scale = None if result.curve is None else result.curve.decays.relative_sd
+    count = DecayCount(result.decays, held, None, scale, result.provenance, warnings, result.curve)
     return _checked(count, volumes[0], administration, nuclide)
 
 

@@ -147,6 +147,7 @@ def _read_activity(source: Source, number: int, nuclide: Nuclide, options: DoseO
         time=options.at[number] if options.at else None,
         nuclide=nuclide.name,
         override_nuclide=options.accept_nuclide,
+        slice_spacing_mm=options.slice_spacing_mm,
     )
     return read_image(source, role="activity", series=options.series, stated=stated)
 

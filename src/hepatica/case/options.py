@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from hepatica.dosimetry.dose_map import DoseSettings
-from hepatica.errors import InputError
+from hepatica.errors import InputError, UnknownNameError
 from hepatica.transport.media import HuCalibration, load_calibration
 from hepatica.transport.montecarlo import MonteCarloSettings
 
 GridChoice = Literal["activity", "ct"] | float
 
 TimeModel = Literal["mono", "bi"]
+Tail = Literal["fit", "physical"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class DoseOptions:
         None: the agent stays where it is (permanent trapping) and decays physically.
     time_model : {"mono", "bi"}
         Time-activity curve for several images.
+    tail : {"fit", "physical"}
+        How the curve goes on after the last of them: as fitted, or with physical decay only (never less dose).
     density : DoseSettings
         Settings of the dose engine.
     hu_calibration : Path or None
@@ -69,6 +72,8 @@ class DoseOptions:
         When a Monte Carlo run stops, its seed and device; None for the engine's own defaults.
     series, ct_series : str or None
         SeriesInstanceUID of activity and CT, where a folder holds several that fit.
+    slice_spacing_mm : float or None
+        Distance between the slices of an NM volume that states none; negative to stack against row x column.
 
     Raises
     ------
@@ -89,6 +94,7 @@ class DoseOptions:
     lungs_in_image: bool = False
     effective_half_life_s: float | None = None
     time_model: TimeModel = "mono"
+    tail: Tail = "fit"
     settings: DoseSettings = field(default_factory=DoseSettings)
     hu_calibration: Path | None = None
     grid: GridChoice = "activity"
@@ -101,11 +107,18 @@ class DoseOptions:
     montecarlo: MonteCarloSettings | None = None
     series: str | None = None
     ct_series: str | None = None
+    slice_spacing_mm: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("lung_shunt", "residual", "outside"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} must be a fraction from 0 to below 1, not {getattr(self, name)}")
+        for what, name, known in (
+            ("time model", self.time_model, get_args(TimeModel)),
+            ("tail", self.tail, get_args(Tail)),
+        ):
+            if name not in known:
+                raise UnknownNameError(what, name, known)
         for name in (
             "administered_bq",
             "calibration_cps_per_mbq",

@@ -91,6 +91,12 @@ def _method(result: DoseResult) -> tuple[Fact, ...]:
     balance = result.dose_map.energy_balance
     share = 100 / balance.emitted_j
     half_life = result.options.effective_half_life_s
+    curve = result.quantified.curve
+    if curve is not None:
+        fitted = ", ".join(f"{three(value / 3600)} h" for value in curve.half_lives_s)
+        integration = f"{curve.model}-exponential curve through {len(result.activity)} images, half-life {fitted}"
+    else:
+        integration = TRAPPED if half_life is None else f"effective half-life {three(half_life / 3600)} h"
     energy = (
         f"{three(balance.emitted_j)} J: {percent(balance.deposited_j * share)} % deposited, "
         f"{percent(balance.in_air_j * share)} % in air, {percent(balance.outside_j * share)} % left the image, "
@@ -99,7 +105,7 @@ def _method(result: DoseResult) -> tuple[Fact, ...]:
     return _said(
         ("Dose engine", result.dose_map.method),
         ("Dose grid", repr(result.dose.grid)),
-        ("Time integration", TRAPPED if half_life is None else f"effective half-life {three(half_life / 3600)} h"),
+        ("Time integration", integration),
         ("Highest voxel dose", f"{three(float(result.dose.values.max()))} Gy"),
         ("Energy emitted", energy),
     )

@@ -11,6 +11,7 @@ from hepatica.case.activity import DecayCount
 from hepatica.case.options import DoseOptions
 from hepatica.case.structures import StructureSet
 from hepatica.core import Provenance, Volume
+from hepatica.dosimetry.curves import CurveFit
 from hepatica.dosimetry.dose_map import DoseMap
 from hepatica.dosimetry.metrics import RegionDose
 from hepatica.errors import UnknownNameError
@@ -98,6 +99,12 @@ class DoseResult:
                 return found
         raise UnknownNameError("structure", name, [found.name for found in self.region_doses])
 
+    def _activity_at(self) -> str | None:
+        """Instant of `activity_in_image_mbq`: the administration, else the image's own."""
+        image = self.activity[0]
+        when = self.options.administered_at or image.acquisition.administered_at or image.volume.time
+        return None if when is None else when.isoformat()
+
     def as_dict(self) -> dict[str, Any]:
         """Everything but the voxels, plain values for JSON with units in the keys."""
         expected = self.quantified.expected_bq
@@ -108,6 +115,8 @@ class DoseResult:
             "activity_in_image_mbq": self.activity_in_image_mbq,
             "activity_expected_mbq": None if expected is None else expected / 1e6,
             "activity_scale_relative_sd": self.quantified.scale_relative_sd,
+            "activity_in_image_at": self._activity_at(),
+            "time_activity_curve": _curve(self.quantified.curve),
             "decays": self.dose_map.decays.total,
             "energy_balance": self.dose_map.energy_balance.as_dict(),
             "grid": self.dose.grid.as_dict(),
@@ -180,6 +189,21 @@ class DoseResult:
             f"<p><b>{html.escape(self.title())}</b></p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
             f"<ul>{warnings}</ul><p><small>{NOT_A_DEVICE}</small></p>"
         )
+
+
+def _curve(curve: CurveFit | None) -> dict[str, Any] | None:
+    if curve is None:
+        return None
+    sds = curve.half_life_sds_s
+    return {
+        "model": curve.model,
+        "half_lives_h": [half_life / 3600 for half_life in curve.half_lives_s],
+        "half_life_sds_h": None if sds is None else [sd / 3600 for sd in sds],
+        "decays": curve.decays.value,
+        "decays_sd": curve.decays.sd,
+        "chi_squared": curve.chi_squared,
+        "degrees_of_freedom": curve.degrees_of_freedom,
+    }
 
 
 def _limit(row: LimitRow) -> dict[str, Any]:

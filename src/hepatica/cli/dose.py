@@ -51,6 +51,9 @@ def dose(
         str | None, typer.Option(help="Effective half-life: '40 h'. Without: permanent trapping.")
     ] = None,
     time_model: Annotated[str, typer.Option(help="Curve through several time points: mono or bi.")] = "mono",
+    tail: Annotated[
+        str, typer.Option(help="After the last time point: as fitted ('fit') or 'physical' decay.")
+    ] = "fit",
     density: Annotated[
         str, typer.Option(help="kernel engine: 'local' divides by each voxel's own mass, 'none' is dose to water.")
     ] = "local",
@@ -79,6 +82,9 @@ def dose(
     accept_nuclide: Annotated[bool, typer.Option(help="Accept an image whose header names another nuclide.")] = False,
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID of the activity, if there are several.")] = None,
     ct_series: Annotated[str | None, typer.Option(help="SeriesInstanceUID of the CT, if there are several.")] = None,
+    slice_spacing: Annotated[
+        str | None, typer.Option(help="Distance between slices of an NM volume that states none: '4.4 mm'.")
+    ] = None,
     force: Annotated[bool, typer.Option(help="Replace the output folder if it is there.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -136,6 +142,7 @@ def _options(said: Mapping[str, Any]) -> DoseOptions:
         lungs_in_image=said["lungs_in_image"],
         effective_half_life_s=number("half_life", "s"),
         time_model=said["time_model"],
+        tail=said["tail"],
         settings=DoseSettings(density=said["density"]),
         montecarlo=_montecarlo(said),
         hu_calibration=said["hu_table"],
@@ -147,6 +154,7 @@ def _options(said: Mapping[str, Any]) -> DoseOptions:
         kinds=_kinds(said["kind"] or []),
         series=said["series"],
         ct_series=said["ct_series"],
+        slice_spacing_mm=number("slice_spacing", "mm"),
     )
 
 

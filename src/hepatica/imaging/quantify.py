@@ -221,6 +221,7 @@ def activity_by_camera_factor(
     *,
     half_life_s: float,
     frame_duration_s: float | None = None,
+    decay_corrected: bool = False,
     at: datetime | None = None,
 ) -> Quantified:
     """Bq per voxel from reconstructed counts and the camera's sensitivity.
@@ -239,8 +240,11 @@ def activity_by_camera_factor(
     frame_duration_s : float, optional
         Duration of the acquisition (all projections). Needed for counts. Without it a count rate is taken as that of
         the frame's start.
+    decay_corrected : bool
+        Whether the counts were corrected for decay already (DICOM Corrected Image DECY); then f is 1, and the result
+        is at the instant that they were corrected to, ``image.time``.
     at : datetime, optional
-        Instant wanted; default the start of the frame.
+        Instant wanted; default the image's own.
 
     Raises
     ------
@@ -257,7 +261,8 @@ def activity_by_camera_factor(
         raise InputError(f"frame duration must be positive, not {frame_duration_s} s")
     if image.kind is Kind.COUNTS and frame_duration_s is None:
         raise InputError("counts need the frame duration to become a count rate")
-    mean_decay = acquisition_decay_factor(frame_duration_s, half_life_s) if frame_duration_s else 1.0
+    decays_in_frame = frame_duration_s is not None and not decay_corrected
+    mean_decay = acquisition_decay_factor(frame_duration_s or 0.0, half_life_s) if decays_in_frame else 1.0
     seconds = frame_duration_s if image.kind is Kind.COUNTS and frame_duration_s else 1.0
     bq_per_value = BQ_PER_MBQ / (factor_cps_per_mbq.value * seconds * mean_decay)
     activity = image.with_values(image.values * np.float32(bq_per_value), Kind.ACTIVITY)
@@ -270,7 +275,10 @@ def activity_by_camera_factor(
                 "camera_factor_sd_cps_per_mbq": factor_cps_per_mbq.sd,
                 "frame_duration_s": frame_duration_s,
             },
-            steps=("Activity per voxel from counts by camera factor, decay during the frame corrected to its start.",),
+            steps=(
+                "Activity per voxel from counts by camera factor; decay during the frame was corrected "
+                + ("by the scanner." if decay_corrected else "to its start."),
+            ),
         ),
     )
 

@@ -160,7 +160,7 @@ def other_nuclide(found: str, wanted: str, where: str) -> DicomError:
     """The error for a header that names another nuclide than the one asked for."""
     return DicomError(
         f"{where}: the header says {found}, asked for is {wanted}; use the right image, or state that the header is "
-        f"wrong (override the nuclide): decay correction and positron fraction are then replaced by those of {wanted}"
+        f"wrong (--accept-nuclide): decay correction and positron fraction are then replaced by those of {wanted}"
     )
 
 

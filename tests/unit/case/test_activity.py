@@ -112,11 +112,42 @@ def test_several_time_points_are_fitted(oblique_grid: Grid) -> None:
         image(oblique_grid, Kind.ACTIVITY, 1e9 * 0.5 ** (hours / half_life_h), when=GIVEN_AT + timedelta(hours=hours))
         for hours in (4, 24, 72)
     ]
-    count = decays_from(scans, Y90, DoseOptions(administered_at=GIVEN_AT))
-    # After the last image the fit goes on with physical decay (64 h instead of 40 h).
+    fitted = decays_from(scans, Y90, DoseOptions(administered_at=GIVEN_AT))
     k, end = np.log(2) / (half_life_h * 3600), 72 * 3600
+    assert fitted.decays.total == pytest.approx(1e9 / k, rel=1e-3)
+    assert fitted.curve is not None
+    assert fitted.curve.half_lives_s[0] == pytest.approx(half_life_h * 3600, rel=1e-3)
+    # With a physical tail it goes on with 64 h instead of 40 h after the last image.
+    tail = decays_from(scans, Y90, DoseOptions(administered_at=GIVEN_AT, tail="physical"))
     expected = 1e9 * ((1 - np.exp(-k * end)) / k + np.exp(-k * end) * Y90.decays_per_bq)
-    assert count.decays.total == pytest.approx(expected, rel=1e-3)
+    assert tail.decays.total == pytest.approx(expected, rel=1e-3)
+
+
+def test_administered_activity_with_a_half_life_is_not_decayed_to_the_scan_and_back(oblique_grid: Grid) -> None:
+    spect = image(oblique_grid, Kind.COUNTS, 1e5, start=SCANNED_AT)
+    options = DoseOptions(administered_bq=GIVEN_BQ, administered_at=GIVEN_AT, effective_half_life_s=40 * 3600)
+    count = decays_from([spect], Y90, options)
+    assert count.decays.total == pytest.approx(GIVEN_BQ * 40 * 3600 / np.log(2), rel=1e-5)
+
+
+@pytest.mark.parametrize("correction", ["START", "ADMIN"])
+def test_decay_in_the_frame_is_not_corrected_twice(oblique_grid: Grid, correction: str) -> None:
+    when = SCANNED_AT if correction == "START" else GIVEN_AT
+    spect = image(oblique_grid, Kind.COUNTS, 1000 * 5 * 1200, when=when, start=SCANNED_AT, decay_correction=correction)
+    options = DoseOptions(calibration_cps_per_mbq=5.0, frame_duration_s=1200, administered_at=when)
+    assert decays_from([spect], Y90, options).activity_in_image_bq == pytest.approx(1e9, rel=1e-5)
+
+
+def test_several_counts_need_a_camera_factor(oblique_grid: Grid) -> None:
+    scans = [image(oblique_grid, Kind.COUNTS, 1e5, when=GIVEN_AT + timedelta(hours=hours)) for hours in (4, 24)]
+    with pytest.raises(UnitError, match="wash-out would be lost"):
+        decays_from(scans, Y90, DoseOptions(administered_bq=GIVEN_BQ, administered_at=GIVEN_AT))
+
+
+def test_activity_in_the_image_is_that_at_a_known_administration(oblique_grid: Grid) -> None:
+    pet = image(oblique_grid, Kind.ACTIVITY_CONCENTRATION, 1e9, administered_at=GIVEN_AT, start=SCANNED_AT)
+    left = decay_factor(20 * 3600, Y90.half_life_s)
+    assert decays_from([pet], Y90, DoseOptions()).activity_in_image_bq == pytest.approx(1e9 / left, rel=1e-5)
 
 
 @pytest.mark.parametrize(

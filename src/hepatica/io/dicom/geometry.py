@@ -383,7 +383,7 @@ def _nuclear_spacing(
         raise header.error(
             "SpacingBetweenSlices",
             f"is missing, and SliceThickness ({found}) is not proof of it; "
-            "state the distance between slices (slice_spacing_mm, negative to stack against row x column)",
+            "state the distance between slices (--slice-spacing, negative to stack against row x column)",
         )
     note = (
         f"SpacingBetweenSlices is missing: voxels are taken as cubes, {thickness:g} mm apart as SliceThickness and "
