@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hepatica.anatomy.torso import default_grid, torso
+from hepatica.case.plan import TEMPLATE
 from hepatica.case.scout import planar_shunt, read_scout, spect_shunt, uptake_of_scout
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.resample import resample
@@ -141,3 +142,28 @@ def test_bad_scouts(files: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="two"):
         planar_shunt(tmp_path / "image.nii.gz", tmp_path / "one.nii.gz", PlanarOptions(), unit="counts")
     assert issubclass(GeometryError, HepaticaError)
+
+
+def test_voxel_plan_from_a_plan_file(files: Path, tmp_path: Path) -> None:
+    body = TEMPLATE.split("# [images]")[0].split("[uncertainty]")[0]
+    images = f"""
+[images]
+scout = "{files / "fine.nii.gz"}"
+ct = "{files / "ct.nii.gz"}"
+regions = "{files / "labels.nii.gz"}"
+unit = "counts"
+method = "local"
+"""
+    path = tmp_path / "plan.toml"
+    path.write_text(body + images)
+    out = json.loads(command("plan", path, "--json", "--out", tmp_path / "out"))
+    voxel = {row["name"]: row for row in out["voxel_plan"]["regions"]}
+    # Local deposition: the doses of the two tumours stand to normal liver as their T/N.
+    normal = voxel["normal liver"]["dose_mean_gy"]
+    assert voxel["tumour 1"]["dose_mean_gy"] / normal == pytest.approx(RATIOS["tumour 1"], rel=0.12)
+    total = out["voxel_plan"]["energy_balance"]
+    assert total["emitted_j"] == pytest.approx(out["activity_administered_gbq"] * 49.7, rel=2e-3)
+    assert (tmp_path / "out/planned-dose.nii.gz").exists()
+    assert "voxel by voxel" in (tmp_path / "out/plan.html").read_text()
+    path.write_text(body + images + 'territories = { "left" = "liver" }\n')
+    assert "right lobe" in command("plan", path, code=2)

@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from hepatica.case.plan_voxel import PlanImages, predict
 from hepatica.core import InputFile, Provenance
 from hepatica.core.units import parse_fraction, parse_quantity
 from hepatica.errors import InputError, UnknownNameError
@@ -85,6 +86,15 @@ calibration = "5 %"
 normal_probability = "5 %"       # P(normal liver above its limit) allowed
 lung_probability = "5 %"
 
+# [images]                       # voxel-based prediction: the scout scaled to the activities chosen
+# scout = "scout-spect"          # DICOM file or folder, NIfTI, MetaImage; paths are relative to this file
+# ct = "ct"
+# regions = "structures.dcm"     # RTSTRUCT, SEG or label map
+# method = "kernel"              # dose engine
+# unit = "counts"                # of a NIfTI or MetaImage
+# territories = { "right lobe" = "perfused right" }
+# kinds = { "ROI 3" = "tumour" } # what a structure is, where its name does not say
+
 [facts]                          # anything else for the guardrails; `hepatica plan guardrails` lists the names
 share_elsewhere = 0.03
 scout_to_therapy_days = 12
@@ -99,6 +109,7 @@ _TABLES: dict[str, set[str]] = {
     "territory": {"name", "normal_mass", "agent", "method", "lung_shunt", "lesion"},
     "lesion": {"name", "mass", "tn"},
     "previous": {"name", "lung", "normal_liver"},
+    "images": {"scout", "ct", "regions", "method", "unit", "territories", "kinds", "registered"},
     "uncertainty": {
         "lung_shunt",
         "uptake_ratio",
@@ -122,13 +133,16 @@ def read_plan(path: Path) -> Course:
     UnitError
         If a quantity has no unit or a wrong one.
     """
+    return plan_from(_document(path), str(path))
+
+
+def _document(path: Path) -> dict[str, Any]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file ({error})") from error
-    return plan_from(document, str(path))
 
 
 def plan_from(document: Mapping[str, Any], where: str = "plan") -> Course:
@@ -180,6 +194,34 @@ def plan_from(document: Mapping[str, Any], where: str = "plan") -> Course:
         normal_probability=reader.fraction(spread, "normal_probability", "uncertainty.normal_probability", "0.05"),
         lung_probability=reader.fraction(spread, "lung_probability", "uncertainty.lung_probability", "0.05"),
         facts=reader.facts(document.get("facts", {})),
+    )
+
+
+def images_from(document: Mapping[str, Any], where: Path) -> PlanImages | None:
+    """The table [images] of a plan document, paths relative to the plan file; None without one."""
+    if "images" not in document:
+        return None
+    reader = _Reader(str(where))
+    table = reader.table(document, "images", needed=True)
+
+    def words(name: str) -> dict[str, str]:
+        value = table.get(name, {})
+        if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+            raise InputError(f"{where}: images.{name} must be a table of text")
+        return value
+
+    paths = {name: where.parent / reader.text(table, name, f"images.{name}") for name in ("scout", "ct", "regions")}
+    territories = words("territories")
+    named = {row.get("name") for row in reader.rows(document, "territory")}
+    if unknown := sorted(set(territories) - named):
+        raise UnknownNameError(f"territory in {where}, images.territories", unknown[0], map(str, named))
+    return PlanImages(
+        **paths,
+        territories=territories,
+        unit=table.get("unit"),
+        kinds=words("kinds"),
+        method=str(table.get("method", "kernel")),
+        registered=bool(reader.flag(table, "registered", "images.registered")),
     )
 
 
@@ -293,19 +335,30 @@ def plan_provenance(path: Path, plan: CoursePlan) -> Provenance:
 def run_plan(path: Path, out: Path | None = None, *, force: bool = False) -> tuple[CoursePlan, dict[str, Any]]:
     """Read a plan file, answer it, and write plan.json, plan.html and plan.pdf into a folder if one is given.
 
+    With a table [images] the predicted dose map is made too, and written as planned-dose.nii.gz.
+
     Raises
     ------
     OutputError
         If the folder exists and `force` is not set; nothing is half-written.
     """
-    plan = plan_course(read_plan(path))
-    document = plan.as_dict() | {"provenance": plan_provenance(path, plan).as_dict()}
+    source = _document(path)
+    images = images_from(source, path)
+    plan = plan_course(plan_from(source, str(path)))
+    voxel = predict(plan, images) if images is not None else None
+    document = plan.as_dict() | {
+        "voxel_plan": voxel.as_dict() if voxel else None,
+        "provenance": plan_provenance(path, plan).as_dict(),
+    }
     if out is not None:
         from hepatica.case.plan_page import plan_html, write_plan_pdf
         from hepatica.io.files import output_folder
+        from hepatica.io.itk import write_itk
 
         with output_folder(out, force=force) as folder:
             (folder / "plan.json").write_text(json.dumps(document, indent=2, allow_nan=False), encoding="utf-8")
             (folder / "plan.html").write_text(plan_html(plan, document), encoding="utf-8")
             write_plan_pdf(plan, document, folder / "plan.pdf")
+            if voxel is not None:
+                write_itk(voxel.dose_map.dose, folder / "planned-dose.nii.gz")
     return plan, document

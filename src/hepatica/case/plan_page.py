@@ -34,6 +34,8 @@ class Block:
 def plan_blocks(plan: CoursePlan, document: Mapping[str, Any]) -> tuple[Block, ...]:
     """Everything the page says, in order."""
     blocks = [_given(plan), *(_methods(t) for t in plan.territories), _doses(plan), _limits(plan)]
+    if document.get("voxel_plan"):
+        blocks.append(_voxels(document["voxel_plan"]))
     if plan.optimum is not None:
         blocks.append(_chances(plan.optimum))
     blocks.append(_guardrails(plan))
@@ -127,6 +129,19 @@ def _chances(optimum: Optimum) -> Block:
         rows.append((f"halving the uncertainty of {name.replace('_', ' ')}", f"changes the chance by {gain:+.1%}"))
     note = f"{optimum.samples} samples, seed {optimum.seed}."
     return Block("The activity with the best chance", ("", ""), tuple(rows), (), note)
+
+
+def _voxels(voxel: Mapping[str, Any]) -> Block:
+    rows = []
+    for r in voxel["regions"]:
+        d = r["d_percent_gy"]
+        percentiles = (f"{d[x]:.1f}" if x in d else "–" for x in ("95", "70", "50", "5"))
+        rows.append((r["name"], f"{r['volume_ml']:.1f}", f"{r['dose_mean_gy']:.1f}", *percentiles))
+    head = ("structure", "mL", "mean, Gy", "D95", "D70", "D50", "D5")
+    note = f"Dose engine {voxel['method']}; the scout's distribution scaled to the activities chosen. " + "; ".join(
+        voxel["warnings"]
+    )
+    return Block("Predicted from the scout, voxel by voxel", head, tuple(rows), (), note)
 
 
 def _guardrails(plan: CoursePlan) -> Block:

@@ -410,13 +410,15 @@ def file(
 ) -> None:
     """Answer a plan file: every applicable method side by side, limits, guardrails, chances."""
     from hepatica.case.plan import run_plan
-    from hepatica.cli.plan_show import print_course, print_json
+    from hepatica.cli.plan_show import print_course, print_json, print_voxels
 
     answer, document = run_plan(path, out, force=force)
     if as_json:
         print_json(document)
     else:
         print_course(answer)
+        if document["voxel_plan"] is not None:
+            print_voxels(document["voxel_plan"])
     if out is not None:
         typer.echo(f"wrote {out}", err=True)
 

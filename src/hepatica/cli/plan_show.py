@@ -87,6 +87,21 @@ def plain_table(title: str | None = None) -> Any:
     return Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left", header_style="dim")
 
 
+def print_voxels(voxel: Any) -> None:
+    """The voxel-based prediction, one line per structure."""
+    from rich.console import Console
+
+    table = plain_table(f"\npredicted from the scout, engine {voxel['method']}")
+    for head in ("structure", "mL", "mean Gy", "D95", "D70", "D50"):
+        table.add_column(head, justify="left" if head == "structure" else "right")
+    for r in voxel["regions"]:
+        d = r["d_percent_gy"]
+        doses = (r["dose_mean_gy"], d["95"], d["70"], d["50"])
+        table.add_row(r["name"], f"{r['volume_ml']:.1f}", *(f"{value:.1f}" for value in doses))
+    Console(highlight=False, markup=False).print(table)
+    print_warnings(voxel["warnings"])
+
+
 def print_course(plan: Any) -> None:
     """A whole plan: methods side by side, doses, limits, chances; warnings on stderr."""
     from rich.console import Console
