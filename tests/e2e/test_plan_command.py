@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hepatica.cli.main import run as run_command
 
@@ -228,3 +230,28 @@ def test_compare_nuclides(tmp_path: Path) -> None:
     assert "spheres per mL" in text
     assert figure.exists()
     assert "exactly one" in run(*common, code=2).stderr
+
+
+def test_segmentectomy_takes_the_guidelines_dose() -> None:
+    out = answer("mird", "--agent", "glass", "--volume", "200 mL", "--intent", "segmentectomy", "--indication", "HCC")
+    # The glass label takes 1.03 g/mL.
+    assert out["activity_gbq"] == pytest.approx(400 * 0.206 / 50)
+    assert any("segmentectomy" in w for w in out["warnings"])
+    assert "give --dose" in run("plan", "mird", "--agent", "glass", "--mass", "1 kg", code=2).stderr
+
+
+@given(
+    kg=st.floats(0.05, 5.0),
+    dose=st.floats(10.0, 500.0),
+    lsf=st.floats(0.0, 0.5),
+    mass_unit=st.sampled_from([("kg", 1.0), ("g", 1e3), ("mg", 1e6)]),
+    dose_unit=st.sampled_from([("Gy", 1.0), ("cGy", 1e2), ("mGy", 1e3), ("kGy", 1e-3)]),
+)
+@settings(max_examples=25, deadline=None)
+def test_units_in_any_spelling_give_the_same_answer(
+    kg: float, dose: float, lsf: float, mass_unit: tuple[str, float], dose_unit: tuple[str, float]
+) -> None:
+    plain = answer("mird", "--agent", "glass", "--mass", f"{kg!r} kg", "--dose", f"{dose!r} Gy", "--lsf", f"{lsf!r}")
+    mass, gray = f"{kg * mass_unit[1]!r} {mass_unit[0]}", f"{dose * dose_unit[1]!r} {dose_unit[0]}"
+    other = answer("mird", "--agent", "glass", "--mass", mass, "--dose", gray, "--lsf", f"{100 * lsf!r} %")
+    assert other["activity_gbq"] == pytest.approx(plain["activity_gbq"], rel=1e-9)

@@ -280,7 +280,7 @@ def write_plan_pdf(plan: CoursePlan, document: Mapping[str, Any], path: Path) ->
 def _widths(block: Block, total: float) -> list[float]:
     """Column widths by the longest text, within bounds."""
     columns: Sequence[tuple[str, ...]] = [block.head, *block.rows]
-    longest = [min(60, max(8, *(len(row[n]) for row in columns if n < len(row)))) for n in range(len(block.head))]
+    longest = [min(60, max(12, *(len(row[n]) for row in columns if n < len(row)))) for n in range(len(block.head))]
     return [total * length / sum(longest) for length in longest]
 
 

@@ -16,6 +16,7 @@ from hepatica.errors import GeometryError, InputError
 from hepatica.io.image import Image, Stated
 from hepatica.io.read import read_image
 from hepatica.io.regions import read_structures
+from hepatica.planning.constants import DoseConstant
 from hepatica.planning.extrahepatic import ExtrahepaticUptake, extrahepatic_uptake, share_elsewhere
 from hepatica.planning.lung_shunt import (
     LungShunt,
@@ -201,11 +202,13 @@ class ShuntAnswer:
         }
 
 
-def spect_shunt(scout: Scout, options: SpectOptions) -> ShuntAnswer:
-    """Lung shunt of a SPECT/CT, with what lies outside liver and lungs."""
+def spect_shunt(
+    scout: Scout, options: SpectOptions, *, planned: tuple[float, DoseConstant] | None = None
+) -> ShuntAnswer:
+    """Lung shunt of a SPECT/CT, with what lies outside liver and lungs (and its dose at a planned activity, GBq)."""
     liver, lungs = scout.need("liver", "lungs")
     shunt = spect_lung_shunt(scout.image, lungs, liver, density=scout.density, options=options)
-    elsewhere = extrahepatic_uptake(scout.image, liver, lungs, organs=scout.others)
+    elsewhere = extrahepatic_uptake(scout.image, liver, lungs, organs=scout.others, planned=planned)
     share = share_elsewhere(scout.image, liver, lungs)
     warnings = list(scout.warnings)
     if share > 0.1:

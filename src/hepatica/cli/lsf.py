@@ -100,7 +100,14 @@ def _spect(said: dict[str, Any]) -> Any:
         kinds=_kinds(said["kind"]),
         registered=said["registered"],
     )
-    return spect_shunt(scout, options)
+    administered = _quantity(said["activity"], "GBq", "activity")
+    planned = None
+    if administered is not None:
+        from hepatica.nuclides import nuclide
+        from hepatica.planning.constants import dose_constant
+
+        planned = (administered, dose_constant(nuclide(said["nuclide"]), said["convention"]))
+    return spect_shunt(scout, options, planned=planned)
 
 
 def _pair(said: dict[str, Any]) -> tuple[float, float] | None:
@@ -185,9 +192,9 @@ def _print(document: dict[str, Any]) -> None:
     if document["lung_mass_kg"] is not None:
         typer.echo(f"  lung mass from CT {document['lung_mass_kg']:.3f} kg")
     for blob in document["extrahepatic"]:
-        typer.echo(
-            f"  outside: {blob['site']}, {blob['volume_ml']:.1f} mL, {100 * blob['activity_share']:.2f} % of counts"
-        )
+        dose = "" if blob["dose_gy"] is None else f", {blob['dose_gy']:.1f} Gy"
+        share = f"{100 * blob['activity_share']:.2f} % of counts"
+        typer.echo(f"  outside: {blob['site']}, {blob['volume_ml']:.1f} mL, {share}{dose}")
     if "dose_lung_gy" in document:
         typer.echo(
             f"lung dose {document['dose_lung_gy']:.2f} Gy at {document['activity_administered_gbq']:.3g} GBq "

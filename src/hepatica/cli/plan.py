@@ -112,7 +112,10 @@ def _print(assessed: Any, as_json: bool) -> None:
 
 @plan.command("mird")
 def mird(
-    dose: Annotated[str, typer.Option(help="Mean dose to the perfused volume, '120 Gy'.")],
+    dose: Annotated[
+        str | None,
+        typer.Option(help="Mean dose to the perfused volume, '120 Gy'; without, the guideline's for --intent."),
+    ] = None,
     mass: Annotated[str | None, typer.Option(help="Perfused mass, tumour included, '1.5 kg'.")] = None,
     volume: Annotated[str | None, typer.Option(help="Perfused volume instead of a mass, '1450 mL'.")] = None,
     agent: Agent = None,
@@ -143,9 +146,8 @@ def mird(
         if normal < 0:
             raise InputError("the tumours weigh more than the perfused mass, which must include them")
         target = _target(normal, lsf, lung_mass, tumour_mass, tn)
-    out = prescriptions.mird(
-        parse_quantity(dose, "Gy", "dose"), target, of.constant, residual=parse_fraction(residual, "residual")
-    )
+    gray, note = _dose_or_target(dose, of, intent, indication)
+    out = prescriptions.mird(gray, target, of.constant, residual=parse_fraction(residual, "residual")).warned(*note)
     patient = _patient(intent, indication, bilirubin, lung_mass, previous_lung_dose)
     _print(assess(out, of, target=target, patient=patient), as_json)
 
@@ -376,6 +378,21 @@ def _organ(text: str) -> Any:
     return OrganUptake(
         name, parse_fraction(share, f"share in {name}"), parse_quantity(mass, "kg", f"mass of {name}"), half_life, limit
     )
+
+
+def _dose_or_target(
+    dose: str | None, of: Any, intent: str | None, indication: str | None
+) -> tuple[float, tuple[str, ...]]:
+    """The dose given, or the one that the guideline states for the intent, and then a note that says so."""
+    from hepatica.core.units import parse_quantity
+    from hepatica.planning.limits import intent_target
+
+    if dose is not None:
+        return parse_quantity(dose, "Gy", "dose"), ()
+    if intent is None:
+        raise InputError("give --dose, or --intent segmentectomy or lobectomy for the guideline's dose")
+    row = intent_target(of.name, intent, indication)
+    return row.value, (f"dose of {row.value:g} Gy taken for {intent}: {row.text} ({row.source})",)
 
 
 def _optional(text: str | None, unit: str, what: str) -> float | None:

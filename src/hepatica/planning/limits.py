@@ -151,6 +151,30 @@ def limit(name: str) -> Limit:
     raise UnknownNameError("limit", name, (row.id for row in limits()))
 
 
+def intent_target(agent: str, intent: str, indication: str | None = None) -> Limit:
+    """The dose to the perfused volume that a guideline asks for with an intent: segmentectomy, lobectomy.
+
+    Parameters
+    ----------
+    agent : str
+        Name of the agent.
+    intent, indication : str
+        See `INTENTS` and `INDICATIONS`; without an indication the first target of that intent.
+
+    Raises
+    ------
+    InputError
+        If no guideline in the table states a dose to the perfused volume for that agent and intent.
+    """
+    context = LimitContext(agent, intent, indication)
+    for row in limits():
+        fits = agent in row.agents and intent in row.intents and row.quantity == "perfused_gy" and row.bound == "min"
+        known = context.indication is None or "*" in row.indications or context.indication in row.indications
+        if fits and known:
+            return row
+    raise InputError(f"no guideline here states a dose to the perfused volume for {agent} and {intent}; give the dose")
+
+
 def check_limits(values: Mapping[str, float | None], context: LimitContext) -> tuple[LimitCheck, ...]:
     """Every limit that applies (or may) to the plan's values, violated ones first.
 

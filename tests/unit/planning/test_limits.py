@@ -3,7 +3,7 @@
 import pytest
 
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.planning.limits import QUANTITIES, LimitContext, check_limits, limit, limits
+from hepatica.planning.limits import QUANTITIES, LimitContext, check_limits, intent_target, limit, limits
 
 
 def test_the_table_says_what_eanm_2022_says() -> None:
@@ -67,3 +67,13 @@ def test_bad_context() -> None:
         check_limits({"kidney_gy": 1.0}, LimitContext("glass"))
     with pytest.raises(UnknownNameError):
         limit("lung-31")
+
+
+def test_intents_have_doses() -> None:
+    assert intent_target("glass", "segmentectomy", "HCC").value == 400
+    assert intent_target("resin", "segmentectomy").value == 150
+    assert intent_target("glass", "lobectomy").value == 140
+    with pytest.raises(InputError, match="give the dose"):
+        intent_target("ho166-plla", "segmentectomy")
+    with pytest.raises(InputError, match="give the dose"):
+        intent_target("glass", "segmentectomy", "mCRC")
