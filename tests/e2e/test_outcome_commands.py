@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 import pytest
+import SimpleITK as sitk  # noqa: N813 - its usual name
 
 
 def hepatica(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -244,3 +245,52 @@ def test_liver_function(tmp_path: Path) -> None:
     done = hepatica("response", "--labs", str(path))
     assert done.returncode == 2
     assert "row 2, column 'albumin_g_dl': albumin of 40 g/dL: wrong unit?" in done.stderr
+
+
+def test_radiobiology_of_a_map(tmp_path: Path) -> None:
+    z, y, x = np.indices((15, 20, 24))
+    radius = np.sqrt((x - 12) ** 2 + (y - 10) ** 2 + (2 * (z - 7)) ** 2)
+    labels = ((radius < 9).astype(np.uint8) + (radius < 4)).astype(np.uint8)
+    dose = np.where(labels == 2, 200.0, 40.0).astype(np.float32)
+    for values, name in ((dose, "dose.nii.gz"), (labels, "labels.nii.gz")):
+        image = sitk.GetImageFromArray(values)
+        image.SetSpacing((2.0, 2.5, 4.0))
+        image.SetOrigin((-30.0, 12.0, 55.0))
+        sitk.WriteImage(image, str(tmp_path / name))
+    (tmp_path / "labels.json").write_text('{"1": "normal liver", "2": "tumour"}')
+    found = answer(
+        "radiobiology", "--map", str(tmp_path / "dose.nii.gz"), "--structures", str(tmp_path / "labels.nii.gz"),
+        "--agent", "glass", "--out", str(tmp_path / "bed"),
+    )  # fmt: skip
+    regions = {r["name"]: r for r in found["regions"]}
+    # Uniform doses: EUD is the dose; BED = D (1 + G D / (alpha/beta)).
+    assert regions["tumour"]["eud_gy"] == pytest.approx(200.0)
+    assert regions["tumour"]["bed_mean_gy"] == pytest.approx(200 * (1 + 200 * 1.5 / (1.5 + 64.05) / 10))
+    assert regions["normal liver"]["bed_mean_gy"] == pytest.approx(40 * (1 + 40 * 2.5 / (2.5 + 64.05) / 2.5))
+    bed = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "bed" / "bed-tumour.nii.gz")))
+    assert bed[7, 10, 12] == pytest.approx(regions["tumour"]["bed_mean_gy"], rel=1e-5)
+    assert any("fitted on resin, used here for glass" in w for m in found["models"] for w in m["warnings"])
+
+
+def test_radiobiology_of_spheres() -> None:
+    found = answer("radiobiology", "--dose", "60 Gy", "--spheres", "--seed", "3")
+    glass, resin = found["agents"]
+    assert glass["spheres_per_ml"] == pytest.approx(resin["spheres_per_ml"] / 50)
+    assert glass["relative_sd"] > resin["relative_sd"]
+    assert glass["mean_dose_with_eud_of_resin_gy"] > 60
+
+
+def test_response_of_two_segmentations(tmp_path: Path) -> None:
+    z, y, x = np.indices((20, 40, 40))
+    for name, reach in (("before", 14.0), ("after", 8.0)):
+        inside = (x - 20) ** 2 + (y - 20) ** 2 + (2 * (z - 10)) ** 2 < reach**2
+        image = sitk.GetImageFromArray(inside.astype(np.uint8))
+        image.SetSpacing((1.5, 1.5, 3.0))
+        sitk.WriteImage(image, str(tmp_path / f"{name}.nii.gz"))
+        (tmp_path / f"{name}.json").write_text('{"1": "lesion 1"}')
+    found = answer("response", "--before", str(tmp_path / "before.nii.gz"), "--after", str(tmp_path / "after.nii.gz"))
+    lesion = found["segmented_lesions"][0]
+    # Diameters 42 and 24 mm; volume falls by the cube of 8/14.
+    assert lesion["longest_before_mm"] == pytest.approx(42, abs=3)
+    assert lesion["relative_volume_change"] == pytest.approx((8 / 14) ** 3 - 1, abs=0.03)
+    assert (lesion["recist"], lesion["volume"]) == ("PR", "PR")

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 
 def radiobiology(
-    dose: Annotated[str, typer.Option(help="Absorbed dose, for example '120 Gy'.")],
+    dose: Annotated[str | None, typer.Option(help="Absorbed dose, for example '120 Gy'.")] = None,
+    dose_map: Annotated[Path | None, typer.Option("--map", help="Dose map in Gy instead: RTDOSE, NIfTI.")] = None,
+    structures: Annotated[Path | None, typer.Option(help="Structures on the map: RTSTRUCT, SEG, label map.")] = None,
+    spheres: Annotated[bool, typer.Option("--spheres", help="Compare 90Y glass and resin spheres at 50 um.")] = False,
+    alpha: Annotated[
+        str, typer.Option(help="Of the EUD: unified, external-beam, resin, glass, or per Gy.")
+    ] = "unified",
+    seed: Annotated[int, typer.Option(help="Seed of the sphere model.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder for the BED maps (NIfTI).")] = None,
     nuclide: Annotated[str, typer.Option(help="Radionuclide.")] = "Y-90",
     tissue: Annotated[str, typer.Option(help="'tumour' or 'liver': sets alpha/beta, repair and models.")] = "tumour",
     agent: Annotated[str, typer.Option(help="'glass', 'resin', 'PLLA', 'lipiodol': to check the models' range.")] = "",
@@ -36,9 +44,19 @@ def radiobiology(
     figure: Annotated[Path | None, typer.Option(help="Write the figure here (.svg or .png).")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """BED, EQD2, comparison of nuclides, and published TCP and NTCP models at a dose."""
+    """BED, EQD2, EUD, comparison of nuclides and published TCP and NTCP models, for a dose or a dose map."""
     from hepatica.cli.printing import print_json
     from hepatica.core.units import parse_quantity
+
+    if dose_map is not None:
+        hours = None if half_life is None else parse_quantity(half_life, "h", "--half-life")
+        _of_map(dose_map, structures, (nuclide, agent, _alpha(alpha), hours), out, as_json=json)
+        return
+    if dose is None:
+        raise InputError("give --dose, or --map with --structures")
+    if spheres:
+        _of_spheres(parse_quantity(dose, "Gy", "--dose"), _alpha(alpha), seed, as_json=json)
+        return
     from hepatica.dosimetry.radiobiology.summary import Exposure, dose_effect
     from hepatica.nuclides import nuclide as find_nuclide
 
@@ -144,3 +162,91 @@ def _print(effect: DoseEffect, is_course: bool) -> None:
     for prediction in effect.predictions:
         for text in prediction.warnings:
             warn(text)
+
+
+def _alpha(text: str) -> float:
+    from hepatica.dosimetry.radiobiology import alpha, alphas
+
+    if text in alphas():
+        return alpha(text).alpha_per_gy
+    try:
+        value = float(text)
+    except ValueError:
+        raise UnknownNameError("radiosensitivity", text, [*alphas(), "a number per Gy"]) from None
+    if not value > 0:
+        raise InputError(f"--alpha must be positive, not {text}")
+    return value
+
+
+def _of_map(
+    path: Path,
+    structures: Path | None,
+    question: tuple[str, str, float, float | None],
+    out: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from hepatica.case.radiobiology import map_radiobiology
+    from hepatica.cli.printing import print_json, print_table, warn
+
+    if structures is None:
+        raise InputError("--map needs --structures: a file of structures, or a label map")
+    name, agent, alpha, hours = question
+    found = map_radiobiology(path, structures, nuclide_name=name, agent=agent, alpha_per_gy=alpha, half_life_h=hours)
+    if out is not None:
+        from hepatica.io.files import output_folder
+        from hepatica.io.itk import write_itk
+
+        with output_folder(out) as folder:
+            for tissue, volume in found.bed:
+                write_itk(volume, folder / f"bed-{tissue}.nii.gz")
+    if as_json:
+        print_json(found.as_dict())
+        return
+    print_table(
+        f"{name}, EUD with alpha {alpha:g} per Gy",
+        ("structure", "mL", "dose, Gy", "BED, Gy", "EQD2, Gy", "EUD, Gy", "EUBED, Gy"),
+        [
+            (r.name, r.volume_ml, r.dose_mean_gy, r.bed_mean_gy, r.eqd2_mean_gy, r.eud_gy, r.eubed_gy)
+            for r in found.regions
+        ],
+    )
+    print_table(
+        "Published models",
+        ("structure", "model", "fitted on", "dose, Gy", "what it says", "confidence"),
+        [
+            (region, p.model.name, f"{p.model.nuclide} {p.model.agent}", p.dose_gy, p.reading, p.model.confidence)
+            for region, p in found.predictions
+        ],
+    )
+    for text in dict.fromkeys((*found.warnings, *(w for _, p in found.predictions for w in p.warnings))):
+        warn(text)
+
+
+def _of_spheres(dose_gy: float, alpha: float, seed: int, *, as_json: bool) -> None:
+    from hepatica.case.radiobiology import compare_spheres
+    from hepatica.cli.printing import print_json, print_table
+
+    found = compare_spheres(dose_gy, alpha_per_gy=alpha, seed=seed)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    equivalent = dict(found.equivalent_gy)
+    print_table(
+        f"{dose_gy:g} Gy of 90Y spheres in liver lobules, 50 um voxels, alpha {alpha:g} per Gy",
+        ("agent", "Bq/sphere", "spheres/mL", "spread, %", "5 %, Gy", "50 %, Gy", "95 %, Gy", "EUD, Gy", "as resin, Gy"),
+        [
+            (
+                d.agent.name,
+                d.agent.activity_per_sphere_bq,
+                d.spheres_per_ml,
+                100 * d.relative_sd,
+                d.percentiles_gy[5],
+                d.percentiles_gy[50],
+                d.percentiles_gy[95],
+                d.eud_gy,
+                equivalent[d.agent.name],
+            )
+            for d in found.doses
+        ],
+    )

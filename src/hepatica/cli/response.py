@@ -22,8 +22,10 @@ def response(
     confirm: Annotated[bool, typer.Option(help="Whether CR and PR need a second assessment.")] = True,
     confirmation_days: Annotated[int, typer.Option(help="Least days until it.")] = 28,
     labs: Annotated[Path | None, typer.Option(help="Table of laboratory values: liver scores and grades.")] = None,
-    before: Annotated[Path | None, typer.Option(help="Segmentation before treatment (label map with --names).")] = None,
-    after: Annotated[Path | None, typer.Option(help="Segmentation after treatment, same names.")] = None,
+    before: Annotated[
+        Path | None, typer.Option(help="Label map of the lesions before treatment (names in a .json beside it).")
+    ] = None,
+    after: Annotated[Path | None, typer.Option(help="Label map after treatment, same names.")] = None,
     sheet: Annotated[str | None, typer.Option(help="Excel sheet.")] = None,
     figure: Annotated[
         Path | None, typer.Option(help="Write the waterfall of best changes here (.svg or .png).")
@@ -70,10 +72,15 @@ def response(
 
 def _segmentations(before: Path, after: Path) -> tuple[SegmentedLesion, ...]:
     from hepatica.case.response import compare_segmentations
-    from hepatica.io.read import read_image
+    from hepatica.core import Kind
+    from hepatica.io.itk import is_itk_file, read_itk
     from hepatica.io.regions import read_structures
 
-    regions = [read_structures(path, read_image(path).volume.grid).regions for path in (before, after)]
+    regions = []
+    for path in (before, after):
+        if not path.is_file() or not is_itk_file(path):
+            raise InputError(f"{path}: not a label map (NIfTI, MetaImage or NRRD); convert the segmentation first")
+        regions.append(read_structures(path, read_itk(path, Kind.LABEL)[0].grid).regions)
     return compare_segmentations(*regions)
 
 

@@ -1,0 +1,296 @@
+"""What a next treatment may still give, after what was delivered: an input to the planner.
+
+Normal tissue adds up as BED over all treatments of a territory, without credit for regeneration of the liver; the lungs
+add up as absorbed dose (30 Gy a treatment, 50 Gy in all). No limit here is a recommendation: tolerance values are the
+user's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from hepatica.core import seconds_between
+from hepatica.dosimetry.radiobiology import (
+    LIVER,
+    DoseRate,
+    Prediction,
+    ResponseModel,
+    Tissue,
+    Treatment,
+    course_bed_gy,
+    predict,
+)
+from hepatica.errors import PhysicsError
+from hepatica.outcome.response import Response
+
+LUNG_TREATMENT_GY = 30.0
+LUNG_COURSE_GY = 50.0
+"""Absorbed dose to 1 kg of lung per treatment and in all (van Roekel, thesis 2019, p 30 and 41; labels)."""
+
+BILIRUBIN_CAUTION_MG_DL = 2.0
+"""Usual exclusion for treatment of more than a segment (general knowledge, high confidence)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One past treatment of a territory.
+
+    Attributes
+    ----------
+    when : datetime
+        Administration.
+    normal_dose_gy : float
+        Mean absorbed dose to the normal tissue of the territory.
+    lung_dose_gy : float
+        Mean absorbed dose to the lungs.
+    half_life_h : float
+        Effective half-life.
+    """
+
+    when: datetime
+    normal_dose_gy: float
+    lung_dose_gy: float
+    half_life_h: float
+
+    def __post_init__(self) -> None:
+        if min(self.normal_dose_gy, self.lung_dose_gy) < 0 or not self.half_life_h > 0:
+            raise PhysicsError("doses must not be negative, the half-life must be positive")
+
+
+@dataclass(frozen=True, slots=True)
+class NextTreatment:
+    """What the next treatment would do per GBq.
+
+    Attributes
+    ----------
+    when : datetime
+        Planned administration.
+    nuclide, agent : str
+        "Y-90", "glass".
+    half_life_h : float
+        Effective half-life.
+    normal_gy_per_gbq, tumour_gy_per_gbq, lung_gy_per_gbq : float
+        Mean doses per GBq, from the last dose map, a new scout, or a model.
+    """
+
+    when: datetime
+    nuclide: str
+    agent: str
+    half_life_h: float
+    normal_gy_per_gbq: float
+    tumour_gy_per_gbq: float
+    lung_gy_per_gbq: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """State of patient and tumour now; None where unknown."""
+
+    response: Response | None = None
+    bilirubin_mg_dl: float | None = None
+    child_pugh_points: int | None = None
+    albi_before: float | None = None
+    albi_now: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What a territory may still receive.
+
+    Attributes
+    ----------
+    delivered_bed_gy : float
+        BED of the normal tissue so far.
+    remaining_bed_gy : float
+        Tolerance less that; negative if it is exceeded.
+    normal_dose_gy : float
+        Largest further mean dose to the normal tissue, Gy; 0 if the tolerance is used up.
+    lung_dose_gy : float
+        Largest further dose to the lungs, Gy.
+    activity_gbq : float
+        Largest activity by the two.
+    limited_by : str
+        "normal liver", "lungs: treatment", "lungs: course".
+    days_since_last : float or None
+        Since the last treatment; None for the first.
+    cautions : tuple of str
+        What speaks against treating, from response and liver function.
+    """
+
+    delivered_bed_gy: float
+    remaining_bed_gy: float
+    normal_dose_gy: float
+    lung_dose_gy: float
+    activity_gbq: float
+    limited_by: str
+    days_since_last: float | None
+    cautions: tuple[str, ...]
+
+
+def remaining_tolerance(
+    delivered: Sequence[Delivered],
+    coming: NextTreatment,
+    *,
+    tolerance_bed_gy: float,
+    tissue: Tissue = LIVER,
+    status: Status | None = None,
+) -> Remaining:
+    """What the next treatment of a territory may still give.
+
+    Parameters
+    ----------
+    delivered : sequence of Delivered
+        Past treatments of the territory (and of the lungs).
+    coming : NextTreatment
+        The planned one.
+    tolerance_bed_gy : float
+        BED that the normal tissue may reach in all, Gy (for example 93 Gy: 50 % toxicity after resin by Strigari 2010).
+    tissue : Tissue
+        alpha/beta and repair of the normal tissue.
+    status : Status, optional
+        Response and liver function now.
+
+    Raises
+    ------
+    PhysicsError
+        If the planned treatment is not after the past ones, or a dose per activity is negative.
+    """
+    if any(seconds_between(d.when, coming.when) <= 0 for d in delivered):
+        raise PhysicsError("the next treatment must come after those that were given")
+    if min(coming.normal_gy_per_gbq, coming.tumour_gy_per_gbq, coming.lung_gy_per_gbq) < 0:
+        raise PhysicsError("doses per activity must not be negative")
+    if not tolerance_bed_gy > 0:
+        raise PhysicsError(f"the tolerance must be positive, not {tolerance_bed_gy} Gy")
+    past = _cumulative_bed(delivered, coming, 0.0, tissue)
+    normal = _largest_dose(delivered, coming, tolerance_bed_gy, tissue)
+    lung_so_far = math.fsum(d.lung_dose_gy for d in delivered)
+    lung = max(0.0, min(LUNG_TREATMENT_GY, LUNG_COURSE_GY - lung_so_far))
+    lungs_by = "lungs: treatment" if lung == LUNG_TREATMENT_GY else "lungs: course"
+    by_normal = math.inf if coming.normal_gy_per_gbq == 0 else normal / coming.normal_gy_per_gbq
+    by_lung = math.inf if coming.lung_gy_per_gbq == 0 else lung / coming.lung_gy_per_gbq
+    last = max((d.when for d in delivered), default=None)
+    return Remaining(
+        past,
+        tolerance_bed_gy - past,
+        normal,
+        lung,
+        min(by_normal, by_lung),
+        "normal liver" if by_normal <= by_lung else lungs_by,
+        None if last is None else seconds_between(last, coming.when) / 86400,
+        _cautions(status or Status()),
+    )
+
+
+def _cumulative_bed(delivered: Sequence[Delivered], coming: NextTreatment, dose_gy: float, tissue: Tissue) -> float:
+    course = [
+        Treatment(seconds_between(coming.when, d.when) / 3600, d.normal_dose_gy, DoseRate.exponential(d.half_life_h))
+        for d in delivered
+    ]
+    course.append(Treatment(0.0, dose_gy, DoseRate.exponential(coming.half_life_h)))
+    return float(course_bed_gy(course, tissue))
+
+
+def _largest_dose(
+    delivered: Sequence[Delivered], coming: NextTreatment, tolerance_bed_gy: float, tissue: Tissue
+) -> float:
+    """Dose at which the cumulative BED reaches the tolerance, by bisection (BED grows with dose, and exceeds it)."""
+    if _cumulative_bed(delivered, coming, 0.0, tissue) >= tolerance_bed_gy:
+        return 0.0
+    low, high = 0.0, tolerance_bed_gy
+    while high - low > 1e-9 * tolerance_bed_gy:
+        middle = 0.5 * (low + high)
+        if _cumulative_bed(delivered, coming, middle, tissue) > tolerance_bed_gy:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _cautions(status: Status) -> tuple[str, ...]:
+    found = []
+    if status.response is Response.CR:
+        found.append("complete response: nothing is left to treat")
+    if status.bilirubin_mg_dl is not None and status.bilirubin_mg_dl > BILIRUBIN_CAUTION_MG_DL:
+        found.append(f"bilirubin {status.bilirubin_mg_dl:g} mg/dL is above {BILIRUBIN_CAUTION_MG_DL:g} mg/dL")
+    if status.child_pugh_points is not None and status.child_pugh_points > 7:
+        found.append(f"Child-Pugh {status.child_pugh_points} points")
+    if status.albi_before is not None and status.albi_now is not None and status.albi_now > status.albi_before + 0.3:
+        found.append(f"ALBI has risen by {status.albi_now - status.albi_before:.2f} since the last treatment")
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What one activity of the next treatment would give.
+
+    Attributes
+    ----------
+    activity_gbq : float
+        Administered activity.
+    tumour_dose_gy, normal_dose_gy, lung_dose_gy : float
+        Mean doses of this treatment.
+    cumulative_normal_bed_gy : float
+        BED of the normal tissue over all treatments.
+    within : bool
+        Whether it stays within tolerance and lung limits.
+    tcp, ntcp : tuple of Prediction
+        Published models: response at this tumour dose, toxicity at the normal tissue's cumulative dose or BED.
+    """
+
+    activity_gbq: float
+    tumour_dose_gy: float
+    normal_dose_gy: float
+    lung_dose_gy: float
+    cumulative_normal_bed_gy: float
+    within: bool
+    tcp: tuple[Prediction, ...]
+    ntcp: tuple[Prediction, ...]
+
+
+def options(
+    delivered: Sequence[Delivered],
+    coming: NextTreatment,
+    activities_gbq: Sequence[float],
+    *,
+    tolerance_bed_gy: float,
+    models: Sequence[ResponseModel] = (),
+    tissue: Tissue = LIVER,
+) -> tuple[Option, ...]:
+    """Predicted doses, BED, TCP and NTCP for a range of activities, for the planner.
+
+    `models` with a "bed" metric take the cumulative BED; those with "mean_dose" the sum of absorbed doses, which for
+    NTCP overlooks that the treatments were apart.
+    """
+    limit = remaining_tolerance(delivered, coming, tolerance_bed_gy=tolerance_bed_gy, tissue=tissue)
+    out = []
+    for activity in activities_gbq:
+        if activity < 0:
+            raise PhysicsError(f"activity must not be negative ({activity} GBq)")
+        normal, tumour, lung = (
+            activity * gy for gy in (coming.normal_gy_per_gbq, coming.tumour_gy_per_gbq, coming.lung_gy_per_gbq)
+        )
+        bed = _cumulative_bed(delivered, coming, normal, tissue)
+        together = normal + math.fsum(d.normal_dose_gy for d in delivered)
+        tcp, ntcp = [], []
+        for model in models:
+            if model.kind == "tcp" and model.metric == "mean_dose":
+                tcp.append(predict(model, tumour, nuclide=coming.nuclide, agent=coming.agent))
+            elif model.kind == "ntcp":
+                dose = bed if model.metric == "bed" else together
+                ntcp.append(predict(model, dose, nuclide=coming.nuclide, agent=coming.agent))
+        out.append(
+            Option(
+                activity,
+                tumour,
+                normal,
+                lung,
+                bed,
+                activity <= limit.activity_gbq * (1 + 1e-9),
+                tuple(tcp),
+                tuple(ntcp),
+            )
+        )
+    return tuple(out)
