@@ -131,6 +131,8 @@ def test_engines_agree_on_the_liver(patient: Path) -> None:
         (["--histories", "1e6"], "belong to the engine montecarlo"),
         (["--method", "montecarlo", "--device", "cuda"], "cuda"),
         (["--grid", "3"], "has no unit"),
+        (["--seed", "2"], "belong to the engine montecarlo"),
+        (["--time-model", "tri"], "unknown time model"),
         (["--hu-table", "{patient}/rtstruct.dcm"], "HU calibration"),
         (["--administered-at", "2026-03-09T10:00"], "before the administration"),
         (["--kind", "liver"], "not of the form"),

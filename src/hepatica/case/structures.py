@@ -62,7 +62,7 @@ def structures_on(
         from hepatica.io.regions import read_structures
 
         path = Path(given)
-        found = read_structures(path, replace(ct, volume=density))
+        found = read_structures(path, replace(ct, volume=density), slice_mm=ct.grid.spacing_mm[2])
         regions, uid, warnings = found.regions, found.instance_uid, found.warnings
         source = InputFile.of(
             "regions", path, sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None

@@ -62,8 +62,10 @@ def dose(
         str | None, typer.Option(help="montecarlo engine: stop at this uncertainty above half the maximum: '2 %'.")
     ] = None,
     time_limit: Annotated[str | None, typer.Option(help="montecarlo engine: stop after this time: '5 min'.")] = None,
-    seed: Annotated[int, typer.Option(help="montecarlo engine: seed of the random numbers.")] = 1,
-    device: Annotated[str, typer.Option(help="montecarlo engine: cpu or cuda.")] = "cpu",
+    seed: Annotated[
+        int | None, typer.Option(help="montecarlo engine: seed of the random numbers, 1 if unsaid.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="montecarlo engine: cpu (if unsaid) or cuda.")] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="montecarlo engine: file that keeps an interrupted run, to go on from.")
     ] = None,
@@ -164,7 +166,7 @@ def _montecarlo(said: Mapping[str, Any]) -> MonteCarloSettings | None:
     from hepatica.dosimetry.montecarlo import DEFAULT_UNCERTAINTY
     from hepatica.transport.montecarlo import MonteCarloSettings
 
-    names = ("histories", "target_uncertainty", "time_limit", "checkpoint")
+    names = ("histories", "target_uncertainty", "time_limit", "checkpoint", "seed", "device")
     if said["method"] != "montecarlo" and all(said[name] is None for name in names):
         return None
     histories, limit = said["histories"], said["time_limit"]
@@ -182,8 +184,8 @@ def _montecarlo(said: Mapping[str, Any]) -> MonteCarloSettings | None:
         histories=count,
         target_uncertainty=uncertainty,
         time_limit_s=time_limit_s,
-        seed=said["seed"],
-        device=said["device"],
+        seed=1 if said["seed"] is None else said["seed"],
+        device=said["device"] or "cpu",
         checkpoint=said["checkpoint"],
     )
 

@@ -39,7 +39,9 @@ def read_regions(path: Path | str, image: Grid | Image, *, names: Sequence[str] 
     return found.regions
 
 
-def read_structures(path: Path | str, image: Grid | Image, *, names: Sequence[str] | None = None) -> Structures:
+def read_structures(
+    path: Path | str, image: Grid | Image, *, names: Sequence[str] | None = None, slice_mm: float | None = None
+) -> Structures:
     """The structures of a file on the voxels of an image.
 
     Parameters
@@ -52,6 +54,8 @@ def read_structures(path: Path | str, image: Grid | Image, *, names: Sequence[st
         The voxels to cover. With an Image, a file of another patient is refused.
     names : sequence of str, optional
         Structures to read; by default all. What is wrong with others then does not matter.
+    slice_mm : float, optional
+        Distance between the slices that an RTSTRUCT was drawn on, see `read_rtstruct`.
 
     Raises
     ------
@@ -76,17 +80,19 @@ def read_structures(path: Path | str, image: Grid | Image, *, names: Sequence[st
         return _label_map(path, grid, names)
     if path.is_dir():
         path = _only_file(path)
-    return _dicom(path, grid, context, names)
+    return _dicom(path, grid, context, names, slice_mm)
 
 
-def _dicom(path: Path, grid: Grid, context: DicomContext | None, names: Sequence[str] | None) -> Structures:
+def _dicom(
+    path: Path, grid: Grid, context: DicomContext | None, names: Sequence[str] | None, slice_mm: float | None
+) -> Structures:
     from hepatica.io.dicom.rtstruct import RT_STRUCTURE_SET, read_rtstruct
     from hepatica.io.dicom.seg import LABEL_MAP, SEGMENTATION, read_seg
 
     header = open_dicom(path)
     sop_class = instance_of(header).sop_class_uid
     if sop_class == RT_STRUCTURE_SET:
-        return read_rtstruct(path, grid, context=context, names=names)
+        return read_rtstruct(path, grid, context=context, names=names, slice_mm=slice_mm)
     if sop_class in (SEGMENTATION, LABEL_MAP):
         return read_seg(path, grid, context=context, names=names)
     raise DicomError(

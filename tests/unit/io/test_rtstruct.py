@@ -313,6 +313,19 @@ def test_single_plane_takes_the_distance_of_the_others(written: Path, oblique_gr
     assert any("'Tumour 1': contours on one plane only, taken as 5 mm thick" in w for w in found.warnings)
 
 
+def test_single_plane_alone_takes_the_slices_drawn_on(written: Path, oblique_grid: Grid) -> None:
+    def one_plane(ds: Any) -> None:
+        ds.ROIContourSequence[1].ContourSequence = [contour_of(ds, 1, 1)]
+
+    path = changed(written, one_plane)
+    dose_grid = oblique_grid.with_spacing((2.5, 3.5, 10.0))
+    found = read_rtstruct(path, dose_grid, names=["Tumour 1"], slice_mm=5.0)
+    (warning,) = (w for w in found.warnings if "one plane only" in w)
+    assert "5 mm thick" in warning
+    thick = read_rtstruct(path, dose_grid, names=["Tumour 1"], slice_mm=10.0)
+    assert thick["Tumour 1"].volume_ml == pytest.approx(2 * found["Tumour 1"].volume_ml, rel=0.02)
+
+
 def test_not_a_structure_set(
     tmp_path: Path, two_regions: list[Region], context: DicomContext, oblique_grid: Grid
 ) -> None:

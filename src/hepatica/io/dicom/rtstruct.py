@@ -54,7 +54,12 @@ class _Roi:
 
 
 def read_rtstruct(
-    path: Path | str, grid: Grid, *, context: DicomContext | None = None, names: Sequence[str] | None = None
+    path: Path | str,
+    grid: Grid,
+    *,
+    context: DicomContext | None = None,
+    names: Sequence[str] | None = None,
+    slice_mm: float | None = None,
 ) -> Structures:
     """Read the structures of an RT Structure Set onto a grid.
 
@@ -69,6 +74,9 @@ def read_rtstruct(
         series is said.
     names : sequence of str, optional
         Structures to read; by default all. Those not named may be broken or lie elsewhere.
+    slice_mm : float, optional
+        Distance between the slices drawn on: thickness of a structure with contours on one plane only, where neither
+        the file nor the other structures tell. Without it the grid's own spacing across the plane is taken.
 
     Raises
     ------
@@ -107,7 +115,7 @@ def read_rtstruct(
             warnings.append(f"structure {name!r} is empty: it has {what}")
     if not rois or (wanted is not None and empty):
         raise GeometryError(f"{path}: no contours in {', '.join(map(repr, empty)) or 'the structure set'}")
-    regions = _regions(rois, grid, Path(path).name, warnings)
+    regions = _regions(rois, grid, Path(path).name, slice_mm, warnings)
     return Structures(
         tuple(regions),
         tuple(roi.label for roi in rois.values()),
@@ -285,7 +293,9 @@ def _require_frame(name: str, roi: _Roi, header: Header, grid: Grid, warnings: l
         )
 
 
-def _regions(rois: Mapping[str, _Roi], grid: Grid, file: str, warnings: list[str]) -> list[Region]:
+def _regions(
+    rois: Mapping[str, _Roi], grid: Grid, file: str, slice_mm: float | None, warnings: list[str]
+) -> list[Region]:
     distances = {name: plane_distance_mm(roi.contours) for name, roi in rois.items()}
     known = sorted(d for d in distances.values() if d is not None)
     usual = known[(len(known) - 1) // 2] if known else None
@@ -297,7 +307,7 @@ def _regions(rois: Mapping[str, _Roi], grid: Grid, file: str, warnings: list[str
                 f"structure {name!r}: drawn every {distance:.3g} mm, others every {usual:.3g} mm; each contour stands "
                 f"for {distance:.3g} mm"
             )
-        alone = roi.slab_mm or usual if distance is None else None
+        alone = roi.slab_mm or usual or slice_mm if distance is None else None
         if alone is not None:
             warnings.append(f"structure {name!r}: contours on one plane only, taken as {alone:.3g} mm thick")
         filled = fill_contours(
