@@ -9,8 +9,10 @@ are kept (in half precision, scaled: only their spread is used).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +23,11 @@ from hepatica.errors import InputError, OutputError
 FloatArray = NDArray[np.float64]
 
 MOST_GROUPS = 20
-FEWEST_GROUPS = 10
-GROUP_BYTES = 400 * 2**20
+FEWEST_GROUPS = 7
+GROUP_BYTES = 200 * 2**20
+SLAB = 2**18
+LARGEST_HALF = np.float32(60000)
+"""Close to the largest number in half precision; a voxel far hotter than in the first batch is cut to it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +63,7 @@ class BatchSums:
 
     @classmethod
     def empty(cls, shape: tuple[int, ...]) -> BatchSums:
-        """Nothing yet; as many groups as fit into 400 MB of half-precision numbers, 10 to 20."""
+        """Nothing yet; as many groups as fit into 200 MB of half-precision numbers, 7 to 20."""
         count = int(np.clip(GROUP_BYTES // (2 * math.prod(shape)), FEWEST_GROUPS, MOST_GROUPS))
         return cls(
             total=np.zeros(shape),
@@ -77,28 +82,35 @@ class BatchSums:
     def add(self, tally: FloatArray, counters: FloatArray, histories: int) -> None:
         """Add a batch: energy per voxel (keV, any shape of the right size), counters, histories."""
         energy = tally.reshape(self.total.shape)
-        self.total += energy
-        self.squares += (energy * energy / histories).astype(np.float32)
         self.counters += counters
         if self.group_scale == 0.0:
             self.group_scale = float(energy.max()) / histories / 64 or 1.0
         n = int(np.argmin(self.group_histories))
         before = int(self.group_histories[n])
         after = before + histories
-        merged = self.groups[n].astype(np.float32) * np.float32(before / after)
-        merged += (energy / (after * self.group_scale)).astype(np.float32)
-        self.groups[n] = np.minimum(merged, np.float32(60000))
+        for slab in _slabs(self.total.shape):
+            part = energy[slab]
+            self.total[slab] += part
+            self.squares[slab] += (part * part / histories).astype(np.float32)
+            merged = self.groups[n][slab].astype(np.float32) * np.float32(before / after)
+            merged += (part / (after * self.group_scale)).astype(np.float32)
+            self.groups[n][slab] = np.minimum(merged, LARGEST_HALF)
         self.group_histories[n] = after
         self.histories += histories
         self.batches += 1
 
-    def mean_and_sd(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Energy per history in each voxel (keV) and its standard uncertainty (NaN with fewer than two batches)."""
-        mean = self.total / self.histories
-        if self.batches < 2:
-            return mean, np.full_like(mean, np.nan)
-        variance = (self.squares - self.total * mean) / ((self.batches - 1) * self.histories)
-        return mean, np.sqrt(np.maximum(variance, 0))
+    def scaled_mean_and_sd(self, unit: Windowed) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Energy per history in each voxel times `unit`, and its standard uncertainty; NaN with one batch."""
+        mean = np.empty(self.total.shape, np.float32)
+        sd = np.full(self.total.shape, np.nan, np.float32)
+        for slab in _slabs(self.total.shape):
+            average = self.total[slab] / self.histories
+            mean[slab] = average * unit[slab]
+            if self.batches > 1:
+                spread = self.squares[slab] - self.total[slab] * average
+                variance = np.maximum(spread, 0) / ((self.batches - 1) * self.histories)
+                sd[slab] = np.sqrt(variance) * unit[slab]
+        return mean, sd
 
     def group_sums(self, window: Window, weights: FloatArray) -> FloatArray:
         """Weighted sum over a window of each group's energy per history, shape (groups that have histories,)."""
@@ -106,6 +118,21 @@ class BatchSums:
         return np.array(
             [float((self.groups[n][window].astype(np.float64) * weights).sum()) * self.group_scale for n in used]
         )
+
+
+class Windowed(Protocol):
+    """Anything that gives the values of a window of voxels: an array, or values made when asked for."""
+
+    def __getitem__(self, window: Any, /) -> NDArray[np.float32]:
+        """Values in the window."""
+        ...
+
+
+def _slabs(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Slices of the first axis of about SLAB voxels, so that no temporary is as large as the volume."""
+    step = max(1, SLAB * shape[0] // max(math.prod(shape), 1))
+    for start in range(0, shape[0], step):
+        yield slice(start, start + step)
 
 
 def save_checkpoint(path: Path, sums: BatchSums, mark: str, elapsed_s: float) -> None:

@@ -192,13 +192,19 @@ def media_by_density(
     if any(low >= high for low, high in itertools.pairwise(bounds)):
         raise InputError("media by density: the upper densities must rise from entry to entry")
     everything = tuple(medium(name) for _, name in table)
-    index = np.searchsorted(bounds, density_g_ml, side="right")
+    flat = np.ravel(density_g_ml)
+    index = np.empty(flat.size, np.uint8)
+    for start in range(
+        0, flat.size, 2**18
+    ):  # searchsorted answers in 64-bit integers: not for the whole volume at once
+        part = slice(start, start + 2**18)
+        index[part] = np.searchsorted(bounds, flat[part], side="right")
     if index.size and int(index.max()) >= len(table):
         raise InputError(f"media by density: no medium above {bounds[-1]:g} g/mL, but voxels are denser")
     present = np.unique(index)
     renumbered = np.zeros(len(table), dtype=np.uint8)
     renumbered[present] = np.arange(len(present))
-    return renumbered[index], tuple(everything[n] for n in present)
+    return renumbered[index].reshape(np.shape(density_g_ml)), tuple(everything[n] for n in present)
 
 
 def additive_excitation_ev(fractions: tuple[tuple[int, float], ...]) -> float:

@@ -108,6 +108,16 @@ def _tables(media: tuple[Medium, ...], model: StepModel) -> tuple[Ladder, Photon
     return build_ladder(media, model), build_photons(media)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lane:
+    """What one thread (or the GPU) writes to: stack, tally, counters."""
+
+    workers: int
+    stack: Any
+    tally: Any
+    counters: Any
+
+
 class Engine:
     """One phantom (or infinite medium), one source, on one device.
 
@@ -140,11 +150,13 @@ class Engine:
     ) -> None:
         check_device(device)
         self._wp = load_warp()
+        from hepatica.transport.device import STACK_DEPTH, STACK_FIELDS
         from hepatica.transport.device_kernel import follow_decays
 
         self._kernel = follow_decays
+        self._stack_numbers = STACK_DEPTH * STACK_FIELDS
         self._device = device
-        self._lock = threading.Lock()
+        self._lanes: list[_Lane] = []
         ladder, photons = _tables(phantom.media, model)
         self._geometry = self._make_geometry(phantom, shells)
         self._physics = self._make_physics(phantom, ladder, photons, model)
@@ -153,13 +165,15 @@ class Engine:
 
     def _floats(self, values: Any) -> Any:
         flat = np.ascontiguousarray(np.asarray(values, dtype=np.float32).ravel())
-        return self._wp.array(
-            flat if flat.size else np.zeros(1, np.float32), dtype=self._wp.float32, device=self._device
-        )
+        return self._shared(flat if flat.size else np.zeros(1, np.float32), self._wp.float32)
 
     def _integers(self, values: Any) -> Any:
         flat = np.ascontiguousarray(np.asarray(values, dtype=np.int32).ravel())
-        return self._wp.array(flat if flat.size else np.zeros(1, np.int32), dtype=self._wp.int32, device=self._device)
+        return self._shared(flat if flat.size else np.zeros(1, np.int32), self._wp.int32)
+
+    def _shared(self, flat: NDArray[Any], dtype: Any) -> Any:
+        """Array on the device; on the CPU it is numpy's own memory."""
+        return self._wp.array(flat, dtype=dtype, device=self._device, copy=self._device != "cpu")
 
     def _vectors(self, columns: Sequence[FloatArray], dtype: Any) -> Any:
         rows = np.stack([np.asarray(c, dtype=np.float32).ravel() for c in columns], axis=1)
@@ -183,7 +197,7 @@ class Engine:
             g.log_per_unit = shells.logarithmic / np.log(shells.last_mm / start)
         g.density = self._floats(phantom.density)
         flat = np.ascontiguousarray(phantom.medium_index.ravel())
-        g.medium = self._wp.array(flat, dtype=self._wp.uint8, device=self._device)
+        g.medium = self._shared(flat, self._wp.uint8)
         return g
 
     def _make_physics(self, phantom: Phantom, ladder: Ladder, photons: PhotonTables, model: StepModel) -> Any:
@@ -243,43 +257,54 @@ class Engine:
         Returns
         -------
         tally : ndarray of float64, shape (tally_size,)
-            Energy deposited per voxel or shell, keV.
+            Energy deposited per voxel or shell, keV. The next run overwrites it.
         counters : ndarray of float64, shape (4,)
             Energy emitted, escaped with electrons, escaped with photons, lost to a full stack, keV.
         """
-        if self._device != "cpu" or threads == 1:
-            return self._launch(seed, first, histories)
-        share = [histories * n // threads for n in range(threads + 1)]
-        results: list[tuple[FloatArray, FloatArray] | BaseException | None] = [None] * threads
+        lanes = threads if self._device == "cpu" else 1
+        while len(self._lanes) < lanes:
+            self._lanes.append(self._new_lane())
+        share = [histories * n // lanes for n in range(lanes + 1)]
+        results: list[tuple[FloatArray, FloatArray] | Exception | None] = [None] * lanes
 
         def work(n: int) -> None:
             try:
-                results[n] = self._launch(seed, first + share[n], share[n + 1] - share[n])
+                results[n] = self._launch(self._lanes[n], seed, first + share[n], share[n + 1] - share[n])
             except Exception as error:  # noqa: BLE001 - handed to the caller's thread below
                 results[n] = error
 
-        workers = [threading.Thread(target=work, args=(n,)) for n in range(threads)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        tally, counters = np.zeros(self.tally_size), np.zeros(len(COUNTER_NAMES))
+        helpers = [threading.Thread(target=work, args=(n,)) for n in range(1, lanes)]
+        for helper in helpers:
+            helper.start()
+        work(0)
+        for helper in helpers:
+            helper.join()
+        done = []
         for result in results:
             if not isinstance(result, tuple):
-                raise result if result is not None else PhysicsError("a transport thread ended without a result")
-            tally += result[0]
-            counters += result[1]
+                raise result or PhysicsError("a transport thread ended without a result")
+            done.append(result)
+        tally, counters = done[0]
+        for other, others in done[1:]:
+            tally += other
+            counters = counters + others
         return tally, counters
 
-    def _launch(self, seed: int, first: int, histories: int) -> tuple[FloatArray, FloatArray]:
-        from hepatica.transport.device import STACK_DEPTH, STACK_FIELDS
+    def _new_lane(self) -> _Lane:
+        wp, workers = self._wp, 1 if self._device == "cpu" else GPU_WORKERS
+        return _Lane(
+            workers=workers,
+            stack=wp.zeros(workers * self._stack_numbers, dtype=wp.float32, device=self._device),
+            tally=wp.zeros(self.tally_size, dtype=wp.float64, device=self._device),
+            counters=wp.zeros(len(COUNTER_NAMES), dtype=wp.float64, device=self._device),
+        )
 
+    def _launch(self, lane: _Lane, seed: int, first: int, histories: int) -> tuple[FloatArray, FloatArray]:
         wp = self._wp
-        workers = 1 if self._device == "cpu" else min(GPU_WORKERS, histories)
-        with self._lock:
-            stack = wp.zeros(workers * STACK_DEPTH * STACK_FIELDS, dtype=wp.float32, device=self._device)
-            tally = wp.zeros(self.tally_size, dtype=wp.float64, device=self._device)
-            counters = wp.zeros(len(COUNTER_NAMES), dtype=wp.float64, device=self._device)
+        lane.tally.zero_()
+        lane.counters.zero_()
+        workers = min(lane.workers, max(histories, 1))
         inputs = [self._geometry, self._physics, self._source, wp.uint64(seed), wp.uint64(first), histories, workers]
-        wp.launch(self._kernel, dim=workers, inputs=[*inputs, stack, tally, counters], device=self._device)
-        return tally.numpy().astype(np.float64), counters.numpy().astype(np.float64)
+        outputs = [lane.stack, lane.tally, lane.counters]
+        wp.launch(self._kernel, dim=workers, inputs=[*inputs, *outputs], device=self._device)
+        return lane.tally.numpy(), lane.counters.numpy().copy()

@@ -19,7 +19,7 @@ def fingerprint(decays: Volume, density: Volume, nuclide_name: str, settings: Mo
     """SHA-256 of activity, density, grid, nuclide, seed, parts, step model, media and version."""
     digest = hashlib.sha256()
     for volume in (decays, density):
-        digest.update(np.ascontiguousarray(volume.values, dtype=np.float32).tobytes())
+        digest.update(np.ascontiguousarray(volume.values, dtype=np.float32).data)
         digest.update(np.ascontiguousarray(volume.grid.affine).tobytes())
     # device, threads and the stopping rule may differ between the runs that share a checkpoint
     plain = {k: v for k, v in settings.as_dict().items() if k not in ("device", "target_uncertainty", "time_limit_s")}

@@ -36,6 +36,10 @@ MOST_HISTORIES = 10**13
 FEWEST_HISTORIES = 100
 BATCHES = 40
 FEWEST_BATCHES = 20
+LARGE_VOLUME = 4_000_000
+"""Volumes of more voxels get 20 batches instead of 40: adding one up takes a second there."""
+PROGRESS_EVERY_S = 2.0
+"""The uncertainty that progress shows is renewed this often; the stopping rule looks at every batch."""
 LOWEST_DENSITY_G_ML = 0.0005
 """Vacuum (zero padding) is followed as thin air of this density; its dose is not reported."""
 HIGH_DOSE = 0.5
@@ -139,6 +143,25 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class DosePerEnergy:
+    """Gy per keV and history of any window of voxels, made when asked for: an array would be one more volume.
+
+    Attributes
+    ----------
+    scale : float32
+        Gy g/mL per keV and history.
+    density : ndarray of float32
+        Density in g/mL.
+    """
+
+    scale: np.float32
+    density: NDArray[np.float32]
+
+    def __getitem__(self, window: Any) -> NDArray[np.float32]:
+        return np.asarray(self.scale / self.density[window], dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class MonteCarloResult:
     """Dose with its statistical uncertainty, and where the energy went.
 
@@ -170,13 +193,13 @@ class MonteCarloResult:
     elapsed_s: float
     settings: MonteCarloSettings
     sums: BatchSums
-    gy_per_kev: NDArray[np.float32]
+    gy_per_kev: DosePerEnergy
 
     def region_mean(self, region: Region) -> Estimate:
         """Mean dose of a region in Gy with its standard uncertainty, correlations between voxels respected.
 
-        The uncertainty is that of the mean over groups of batches: voxels that share histories are not taken as
-        independent. Voxels count by their covered volume.
+        Energy over mass, border voxels by their covered fraction. The uncertainty is that of the mean over groups of
+        batches: voxels that share histories are not taken as independent.
         """
         return _region_mean(self.sums, self.gy_per_kev, region)
 
@@ -256,11 +279,13 @@ class _Run:
         )
         self.engine = Engine(phantom, emitted, voxels, flat[voxels], model=settings.step, device=settings.device)
         self.total_decays = decays.total
-        mass_kg = followed.astype(np.float64) * decays.grid.voxel_volume_ml * 1e-3
-        self.gy_per_kev = (KEV_TO_J * self.total_decays / mass_kg).astype(np.float32)
+        gy_g_per_kev = np.float32(KEV_TO_J * self.total_decays * 1e3 / decays.grid.voxel_volume_ml)
+        self.gy_per_kev = DosePerEnergy(gy_g_per_kev, followed)
         self.mark = fingerprint(decays, density, nuclide.name, settings)
         self.started = self.saved = time.monotonic()
         self.elapsed_before = 0.0
+        self.shown = -math.inf
+        self.shown_uncertainty: float | None = None
         self.sums = BatchSums.empty(values.shape)
         if settings.checkpoint is not None and settings.checkpoint.exists():
             self.sums, self.elapsed_before = load_checkpoint(settings.checkpoint, self.mark)
@@ -276,7 +301,8 @@ class _Run:
         wanted = self.settings.histories
         open_ended = self.settings.target_uncertainty is not None or self.settings.time_limit_s is not None
         if wanted is not None and not open_ended:
-            share = [wanted * n // BATCHES for n in range(BATCHES + 1)]
+            batches = BATCHES if self.sums.shape_size <= LARGE_VOLUME else FEWEST_BATCHES
+            share = [wanted * n // batches for n in range(batches + 1)]
             done = int(np.searchsorted(share, self.sums.histories, side="right")) - 1
             return share[done + 1] - self.sums.histories
         base = int(np.clip(self.sums.shape_size // 10, 20_000, 500_000))
@@ -320,18 +346,18 @@ class _Run:
             return None
         if self.region is not None:
             return _region_mean(self.sums, self.gy_per_kev, self.region).relative_sd
-        mean, sd = self.sums.mean_and_sd()
-        return high_dose_uncertainty(mean * self.gy_per_kev, sd * self.gy_per_kev)
+        return high_dose_uncertainty(*self.sums.scaled_mean_and_sd(self.gy_per_kev))
 
     def progress(self) -> Progress:
         rate = (self.sums.histories - self.first_of_run) / max(time.monotonic() - self.started, 1e-9)
-        return Progress(self.sums.histories, self.settings.histories, self.elapsed_s, rate, self.uncertainty())
+        if time.monotonic() - self.shown > PROGRESS_EVERY_S:
+            self.shown_uncertainty, self.shown = self.uncertainty(), time.monotonic()
+        return Progress(self.sums.histories, self.settings.histories, self.elapsed_s, rate, self.shown_uncertainty)
 
     def result(self) -> MonteCarloResult:
         self.save()
-        mean, sd = self.sums.mean_and_sd()
-        dose = (mean * self.gy_per_kev).astype(np.float32)
-        dose_sd = (sd * self.gy_per_kev).astype(np.float32)
+        del self.engine  # its tallies are as large as the dose
+        dose, dose_sd = self.sums.scaled_mean_and_sd(self.gy_per_kev)
         joule = KEV_TO_J * self.total_decays / self.sums.histories
         counters = self.sums.counters
         return MonteCarloResult(
@@ -364,19 +390,22 @@ def high_dose_uncertainty(dose: NDArray[Any], dose_sd: NDArray[Any]) -> float | 
     return float(np.sqrt(np.mean((dose_sd[high] / dose[high]) ** 2)))
 
 
-def _region_mean(sums: BatchSums, gy_per_kev: NDArray[np.float32], region: Region) -> Estimate:
-    weights = np.asarray(region.coverage, dtype=np.float64)
+def _region_mean(sums: BatchSums, gy_per_kev: DosePerEnergy, region: Region) -> Estimate:
     if region.is_empty:
         raise GeometryError(f"region {region.name!r} covers no voxel; it has no mean dose")
-    dose = sums.total[region.window] * gy_per_kev[region.window] / sums.histories
+    energy = float((region.coverage * sums.total[region.window]).sum()) / sums.histories
     groups = _group_means(sums, gy_per_kev, region)
     sd = float(groups.std(ddof=1) / math.sqrt(len(groups))) if len(groups) > 1 else None
-    return Estimate(float((weights * dose).sum() / weights.sum()), sd)
+    return Estimate(energy / _mass(gy_per_kev, region), sd)
 
 
-def _group_means(sums: BatchSums, gy_per_kev: NDArray[np.float32], region: Region) -> FloatArray:
-    weights = np.asarray(region.coverage, dtype=np.float64) * gy_per_kev[region.window]
-    return sums.group_sums(region.window, weights) / float(region.coverage.sum(dtype=np.float64))
+def _mass(gy_per_kev: DosePerEnergy, region: Region) -> float:
+    """Mass of a region in the unit in which energy in keV per history over mass is dose in Gy."""
+    return float((region.coverage / gy_per_kev[region.window]).sum(dtype=np.float64))
+
+
+def _group_means(sums: BatchSums, gy_per_kev: DosePerEnergy, region: Region) -> FloatArray:
+    return sums.group_sums(region.window, region.coverage.astype(np.float64)) / _mass(gy_per_kev, region)
 
 
 def _check(decays: Volume, density: Volume, settings: MonteCarloSettings) -> None:

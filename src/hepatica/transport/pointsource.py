@@ -100,7 +100,8 @@ def radial_energy(
     engine = Engine(phantom, emitted, np.array([0]), np.ones(1), model=model, shells=shells)
     batches = 20
     size = max(histories // batches, 1)
-    tallies, counters = zip(*[engine.run(seed, n * size, size, threads) for n in range(batches)], strict=True)
+    runs = [tuple(part.copy() for part in engine.run(seed, n * size, size, threads)) for n in range(batches)]
+    tallies, counters = zip(*runs, strict=True)
     energy = np.array(tallies) * (rarity / size)
     mean, sd = energy.mean(axis=0), energy.std(axis=0, ddof=1) / np.sqrt(batches)
     return RadialEnergy(

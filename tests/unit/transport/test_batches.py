@@ -22,7 +22,7 @@ def _filled(sizes: list[int], seed: int = 3) -> BatchSums:
 def test_uncertainty_of_unequal_batches_is_that_of_the_mean() -> None:
     # Poisson with mean 5 per history: variance of the mean over N histories is 5 / N
     sums = _filled([100] * 30 + [1000] * 30)
-    mean, sd = sums.mean_and_sd()
+    mean, sd = sums.scaled_mean_and_sd(np.ones(sums.total.shape, np.float32))
     assert mean.mean() == pytest.approx(5, rel=2e-3)
     # 24 voxels with 59 degrees of freedom: the mean variance is known to sqrt(2 / (24 * 59)) = 4 %
     assert np.mean(sd**2) == pytest.approx(5 / sums.histories, rel=0.15)
@@ -38,7 +38,7 @@ def test_groups_keep_the_energy_and_see_correlations() -> None:
     groups = sums.group_sums(window, np.full((10, 1, 1), 0.1))
     assert groups.mean() == pytest.approx(sums.total.mean() / sums.histories, rel=1e-3)
     sd = groups.std(ddof=1) / np.sqrt(len(groups))
-    one_voxel = sums.mean_and_sd()[1][0, 0, 0]
+    one_voxel = float(sums.scaled_mean_and_sd(np.ones((10, 1, 1), np.float32))[1][0, 0, 0])
     assert sd == pytest.approx(one_voxel, rel=0.4)  # 20 groups: 16 %; as if independent it would be 0.32 of it
 
 
