@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
@@ -25,6 +26,9 @@ from hepatica.cli.tn import tn
 from hepatica.cli.vial import vial
 from hepatica.errors import HepaticaError
 from hepatica.version import __version__
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C or SIGTERM."""
 
 app = typer.Typer(
     name="hepatica",
@@ -71,14 +75,18 @@ app.command("compare-nuclides")(compare_nuclides)
 
 def run() -> None:
     """Run the command line; an error that hepatica raises on purpose is one line on stderr and exit code 2."""
+    # A batch system stops a job by SIGTERM, which would end Python without removing what is half written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except HepaticaError as error:
         typer.echo(f"hepatica: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("hepatica: interrupted; nothing was written", err=True)
-        sys.exit(130)
+    except SystemExit as end:
+        # typer turns Ctrl-C into this exit code without a word.
+        if end.code == INTERRUPTED:
+            typer.echo("hepatica: interrupted; no result was written", err=True)
+        raise
 
 
 if __name__ == "__main__":

@@ -34,12 +34,12 @@ def atomic_output(path: Path | str) -> Iterator[Path]:
     try:
         hidden = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise OutputError(f"{path}: cannot be written ({_reason(error)})") from error
     try:
         yield hidden / path.name
         (hidden / path.name).replace(path)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); nothing was left behind") from error
+        raise OutputError(f"{path}: cannot be written ({_reason(error)}); nothing was left behind") from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
 
@@ -72,9 +72,9 @@ def output_folder(path: Path | str, *, force: bool = False) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         hidden = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:
-        raise OutputError(f"{path}: cannot be made ({error.strerror or error})") from error
+        raise OutputError(f"{path}: cannot be made ({_reason(error)})") from error
+    new = hidden / "new"
     try:
-        new = hidden / "new"
         new.mkdir()
         yield new
         # Checked again: another run may have written there meanwhile.
@@ -87,10 +87,21 @@ def output_folder(path: Path | str, *, force: bool = False) -> Iterator[Path]:
             if (hidden / "old").is_dir():
                 (hidden / "old").replace(target)
             raise
+    except OutputError as error:
+        # A file inside names itself by its hidden place, which is gone when the user reads this.
+        raise OutputError(str(error).replace(str(new), str(path))) from error
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); nothing was left behind") from error
+        raise OutputError(f"{path}: cannot be written ({_reason(error)}); nothing was left behind") from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _reason(error: OSError) -> str:
+    """The system's words ("No space left on device"), also where pydicom wraps its error in a stack trace."""
+    cause = error.__cause__ or error.__context__
+    if error.strerror is None and isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return error.strerror or (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _refuse_existing(path: Path, *, force: bool) -> None:

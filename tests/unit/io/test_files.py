@@ -94,3 +94,20 @@ def test_file_in_the_way_and_precious_folders(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(OutputError, match="current folder"), output_folder(tmp_path, force=True):
         pass
     assert (tmp_path / "file").exists()
+
+
+def test_a_full_disk_inside_a_folder_is_one_line_that_names_the_final_place(tmp_path: Path) -> None:
+    def fill() -> None:
+        with output_folder(tmp_path / "out") as folder, atomic_output(folder / "dose.dcm"):
+            try:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            except OSError as error:
+                # pydicom tells of it so: another OSError with the stack trace as its text.
+                raise OSError("With tag (7FE0,0010) got exception\nTraceback ...") from error
+
+    with pytest.raises(OutputError) as caught:
+        fill()
+    assert str(caught.value) == (
+        f"{tmp_path / 'out' / 'dose.dcm'}: cannot be written (No space left on device); nothing was left behind"
+    )
+    assert not hidden_in(tmp_path)
