@@ -106,6 +106,28 @@ def test_survival(patients: Path, tmp_path: Path) -> None:
     assert out.read_text().startswith("group,time_months,at_risk,survival,low,high\n")
 
 
+def test_survival_with_landmark_weights_and_competing_event(patients: Path, tmp_path: Path) -> None:
+    found = answer(
+        "survival", str(patients), "--time", "os_months", "--event", "dead", "--by", "dose_gy>=205",
+        "--landmark", "3", "--balance", "albi",
+    )  # fmt: skip
+    assert sum(g["n"] for g in found["groups"]) < 64
+    assert found["reading"][0].startswith("Landmark at 3 months")
+    assert abs(found["propensity"]["balance"][0]["after"]) < 1e-6
+    assert found["weighted_cox"]["robust_standard_errors"]
+    path = tmp_path / "competing.csv"
+    rows = [line.split(",") for line in patients.read_text().splitlines()[1:]]
+    lines = [f"{r[2]},{r[3]},{int(r[3] == '0' and n % 2)}" for n, r in enumerate(rows)]
+    path.write_text("os_months,dead,transplant\n" + "\n".join(lines) + "\n")
+    found = answer("survival", str(path), "--time", "os_months", "--event", "dead", "--competing", "transplant")
+    assert 0 < found["cumulative_incidence"][0]["incidence"][-1] < 1
+    path.write_text("os_months,dead,transplant\n3,1,1\n4,0,0\n")
+    done = hepatica("survival", str(path), "--time", "os_months", "--event", "dead", "--competing", "transplant")
+    assert "row 2, column 'transplant': both the event and the competing event" in done.stderr
+    done = hepatica("survival", str(patients), "--time", "os_months", "--event", "dead", "--by", "dose_gy")
+    assert "Write a cut, such as 'dose_gy>=205'" in done.stderr
+
+
 def test_survival_from_excel_and_dates(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     sheet = book.active
@@ -232,15 +254,15 @@ def test_response_names_what_cannot_be_measured(tmp_path: Path) -> None:
 def test_liver_function(tmp_path: Path) -> None:
     path = tmp_path / "labs.csv"
     path.write_text(
-        "patient,date,bilirubin_umol_l,albumin_g_l,inr,ascites,encephalopathy,creatinine_mg_dl,treated,progression\n"
-        "A,2026-01-01,17.1,40,1.1,none,none,0.9,2026-01-05,0\n"
-        "A,2026-02-20,60,30,1.4,moderate,none,1.0,2026-01-05,0\n"
+        "patient,date,bilirubin_umol_l,albumin_g_l,inr,ascites,encephalopathy,creatinine_mg_dl,treated,progression,alt_u_l,alt_uln_u_l\n"
+        "A,2026-01-01,17.1,40,1.1,none,none,0.9,2026-01-05,0,30,40\n"
+        "A,2026-02-20,60,30,1.4,moderate,none,1.0,2026-01-05,0,90,40\n"
     )
     rows = answer("response", "--labs", str(path))["liver_function"]["rows"]
     assert rows[0]["albi"] == pytest.approx(-2.594, abs=5e-4)
     assert (rows[0]["child_pugh"], rows[0]["child_pugh_class"]) == (5, "A")
     assert rows[1]["reild"].startswith("suspected")
-    assert rows[1]["ctcae_bilirubin_grade"] == 2
+    assert rows[1]["ctcae_grades"] == {"bilirubin": 2, "alt": 1}
     path.write_text("patient,date,bilirubin_mg_dl,albumin_g_dl\nA,2026-01-01,1.0,40\n")
     done = hepatica("response", "--labs", str(path))
     assert done.returncode == 2

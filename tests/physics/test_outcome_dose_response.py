@@ -85,6 +85,7 @@ def test_extrahepatic_deposition_of_ahmadzadehfar() -> None:
     assert [round(100 * (s.value or 0)) for s in shares] == [87, 100, 100, 99]
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth() -> None:
     # 1000 trials of 90 lesions, 40 to 600 Gy, D50 292 Gy, gamma50 1.2 (D50 of Dewaraja 2020): the 95 % intervals of D50
     # and gamma50 must cover in 93 to 97 % (issue 6); the binomial standard error is 0.7 %.

@@ -185,7 +185,9 @@ def test_averaged_formula() -> None:
     assert averaged_restriction_days(source, 9.0, 1.0, 1.0) == pytest.approx(expected)
     # A day's pattern of the same hours differs by less than the day that the average smears.
     pattern = ContactPattern("x", "x", ((8.0, 9.0, 1.0),), 1.0)
-    assert restriction(source, pattern).hours / 24 == pytest.approx(expected, abs=1.0)
+    found = restriction(source, pattern)
+    assert found.hours / 24 == pytest.approx(expected, abs=1.0)
+    assert found.averaged_days == pytest.approx(expected)
 
 
 def test_after_the_restriction_the_constraint_holds() -> None:

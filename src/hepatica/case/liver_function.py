@@ -22,6 +22,7 @@ from hepatica.outcome.liver_scores import (
     reild,
 )
 
+ENZYMES = ("alt", "ast", "alp", "ggt")
 UPPER_LIMIT_BILIRUBIN_MG_DL = 1.2
 """Upper limit of normal if the table has no column bilirubin_uln_mg_dl."""
 
@@ -39,7 +40,7 @@ class LiverRow:
     child_pugh: int | None
     child_pugh_class: str | None
     meld: int | None
-    bilirubin_grade: int
+    ctcae: dict[str, int]
     reild: str | None
 
 
@@ -64,7 +65,7 @@ class LiverFunction:
                     "child_pugh": r.child_pugh,
                     "child_pugh_class": r.child_pugh_class,
                     "meld": r.meld,
-                    "ctcae_bilirubin_grade": r.bilirubin_grade,
+                    "ctcae_grades": dict(r.ctcae),
                     "reild": r.reild,
                 }
                 for r in self.rows
@@ -78,7 +79,8 @@ def analyse_liver_function(path: Path, *, sheet: str | None = None) -> LiverFunc
 
     Columns: patient, date, bilirubin_mg_dl or bilirubin_umol_l, albumin_g_dl or albumin_g_l. For Child-Pugh also inr,
     ascites (none, slight, moderate) and encephalopathy (none, grade 1-2, grade 3-4); for MELD inr and creatinine_mg_dl
-    (and sodium_mmol_l); for REILD treated (date), ascites, progression (1/0). The first row is the CTCAE baseline.
+    (and sodium_mmol_l); for REILD treated (date), ascites, progression (1/0); for CTCAE grades alt_u_l and alt_uln_u_l
+    (upper limit of normal), so too ast, alp, ggt. The first row of a patient is the CTCAE baseline.
 
     Raises
     ------
@@ -102,7 +104,7 @@ def analyse_liver_function(path: Path, *, sheet: str | None = None) -> LiverFunc
     treated = check.dates("treated", optional=True) if check.has("treated") else [None] * len(table)
     progression = check.yes_no("progression", optional=True) if check.has("progression") else [math.nan] * len(table)
     check.done()
-    baseline: dict[str, float] = {}
+    baseline: dict[str, dict[str, tuple[float, float]]] = {}
     rows = []
     for n in sorted(range(len(table)), key=lambda i: (patients[i], dates[i] or date.min)):
         when = dates[n]
@@ -111,8 +113,8 @@ def analyse_liver_function(path: Path, *, sheet: str | None = None) -> LiverFunc
         values = {name: column[n] for name, column in optional.items() if not math.isnan(column[n])}
         score, grade = albi(bilirubin_umol_l=bilirubin[n] * UMOL_PER_MG_DL_BILIRUBIN, albumin_g_l=albumin[n] * 10)
         points, letter = _child_pugh(bilirubin[n], albumin[n], values.get("inr"), ascites[n], encephalopathy[n])
-        first = baseline.setdefault(patients[n], bilirubin[n])
-        upper = values.get("bilirubin_uln_mg_dl", UPPER_LIMIT_BILIRUBIN_MG_DL)
+        tests = _tests(bilirubin[n], values)
+        first = baseline.setdefault(patients[n], tests)
         rows.append(
             LiverRow(
                 patients[n],
@@ -124,7 +126,10 @@ def analyse_liver_function(path: Path, *, sheet: str | None = None) -> LiverFunc
                 points,
                 letter,
                 _meld(bilirubin[n], values),
-                ctcae_grade("bilirubin", bilirubin[n], upper, baseline=first),
+                {
+                    name: ctcae_grade(name, value, upper, baseline=first[name][0] if name in first else None)
+                    for name, (value, upper) in tests.items()
+                },
                 _reild(treated[n], when, bilirubin[n], ascites[n], progression[n]),
             )
         )
@@ -136,6 +141,16 @@ def analyse_liver_function(path: Path, *, sheet: str | None = None) -> LiverFunc
             conventions={"CTCAE": "5.0", "MELD": "OPTN 2016", "bilirubin": "1 mg/dL = 17.104 umol/L"},
         ),
     )
+
+
+def _tests(bilirubin: float, values: dict[str, float]) -> dict[str, tuple[float, float]]:
+    """Value and upper limit of every test that a row has."""
+    found = {"bilirubin": (bilirubin, values.get("bilirubin_uln_mg_dl", UPPER_LIMIT_BILIRUBIN_MG_DL))}
+    for name in ENZYMES:
+        value, upper = values.get(f"{name}_u_l"), values.get(f"{name}_uln_u_l")
+        if value is not None and upper is not None and value > 0 and upper > 0:
+            found[name] = (value, upper)
+    return found
 
 
 def _child_pugh(
@@ -184,7 +199,9 @@ def _either(check: TableCheck, plain: str, other: str, factor: float) -> list[fl
 
 
 def _numeric(check: TableCheck) -> list[str]:
-    return [n for n in ("inr", "creatinine_mg_dl", "sodium_mmol_l", "bilirubin_uln_mg_dl") if check.has(n)]
+    names = ["inr", "creatinine_mg_dl", "sodium_mmol_l", "bilirubin_uln_mg_dl"]
+    names += [f"{test}{suffix}" for test in ENZYMES for suffix in ("_u_l", "_uln_u_l")]
+    return [name for name in names if check.has(name)]
 
 
 def _words(check: TableCheck, name: str, choices: tuple[str, ...]) -> list[str]:

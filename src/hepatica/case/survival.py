@@ -37,6 +37,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
     "<": operator.lt,
 }
+MOST_GROUPS = 8
 _WORDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 
@@ -280,7 +281,13 @@ def _groups(check: TableCheck, by: str | None) -> list[str]:
     if by is None:
         return ["all"] * len(check.table)
     if check.has(by):
-        return check.texts(by)
+        groups = check.texts(by)
+        if len(set(groups)) > MOST_GROUPS:
+            raise InputError(
+                f"{check.table.path}: column {by!r} has {len(set(groups))} different values; groups are at most "
+                f"{MOST_GROUPS}. Write a cut, such as '{by}>=205'"
+            )
+        return groups
     match = _SPLIT.match(by)
     named = _NAMED_SPLIT.match(by)
     if match is not None:

@@ -156,7 +156,7 @@ def _print_liver(liver: LiverFunction) -> None:
 
     print_table(
         "Liver function",
-        ("patient", "date", "ALBI", "grade", "Child-Pugh", "class", "MELD", "bilirubin CTCAE", "REILD"),
+        ("patient", "date", "ALBI", "grade", "Child-Pugh", "class", "MELD", "CTCAE", "REILD"),
         [
             (
                 r.patient,
@@ -166,7 +166,7 @@ def _print_liver(liver: LiverFunction) -> None:
                 r.child_pugh,
                 r.child_pugh_class,
                 r.meld,
-                r.bilirubin_grade,
+                ", ".join(f"{name} {grade}" for name, grade in r.ctcae.items()),
                 r.reild,
             )
             for r in liver.rows

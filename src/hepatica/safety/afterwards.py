@@ -53,12 +53,32 @@ def excreted_fraction(hours: float, *, physical_half_life_h: float, effective_ha
     return share * -math.expm1(-LN2 * hours / effective_half_life_h)
 
 
+_ADVICE = {
+    "iodine": "Urine carries radioactive iodine: sit down, flush twice, wash hands; own toilet in the first week.",
+    "little": "Little activity leaves the body: flush twice and wash hands for the first day.",
+    "unknown": "No published excretion: treat urine as radioactive for the first two days.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Excretion:
-    """What leaves with excreta: published maximum (per cent of injected by 48 h), advice, thyroid block."""
+    """What leaves with excreta.
+
+    Attributes
+    ----------
+    percent_48h_max : float or None
+        Highest published share of the injected activity by 48 h, per cent.
+    source : str
+        Of it.
+    level, advice : str
+        "iodine", "little" or "unknown", and what follows.
+    thyroid_block : str or None
+        For 131I.
+    """
 
     percent_48h_max: float | None
     source: str
+    level: str
     advice: str
     thyroid_block: str | None
 
@@ -69,17 +89,12 @@ def excretion(name: str, agent: str) -> Excretion:
     row = _row("excretion", canonical, agent)
     block = afterwards_table()["thyroid_block"]
     needs_block = canonical == block["nuclide"]
-    advice = (
-        "Urine carries radioactive iodine: sit down, flush twice, wash hands; a separate toilet in the first week."
-        if needs_block
-        else "Little activity leaves the body: flush twice and wash hands for the first day."
-        if row is not None
-        else "No published excretion: treat urine as radioactive for the first two days."
-    )
+    level = "iodine" if needs_block else "unknown" if row is None else "little"
     return Excretion(
         None if row is None else row["percent_48h_max"],
         "" if row is None else f"{row['source']} ({row['confidence']})",
-        advice,
+        level,
+        _ADVICE[level],
         f"{block['text']} ({block['source']}; {block['confidence']} confidence)" if needs_block else None,
     )
 

@@ -158,6 +158,8 @@ class Restriction:
         After administration; days are rounded up.
     dose_without_msv, dose_with_msv : float
         Dose without any restriction, and with the restriction of whole days.
+    averaged_days : float or None
+        By the textbook formula, contact spread evenly over the day; None for a single contact or several phases.
     """
 
     pattern: ContactPattern
@@ -165,6 +167,7 @@ class Restriction:
     days: int
     dose_without_msv: float
     dose_with_msv: float
+    averaged_days: float | None
 
 
 def restriction(
@@ -187,7 +190,11 @@ def restriction(
 
     hours = first_time(dose, limit)
     days = math.ceil(hours / HOURS_PER_DAY - 1e-6)
-    return Restriction(pattern, hours, days, dose(0.0), dose(days * HOURS_PER_DAY))
+    averaged = None
+    if not pattern.once and len(source.clearance) == 1:
+        even = sum(source.dose_msv(d, 0.0) * h / HOURS_PER_DAY for _, h, d in pattern.elements)
+        averaged = _days_to_fall(even, limit, source.clearance[0][1])
+    return Restriction(pattern, hours, days, dose(0.0), dose(days * HOURS_PER_DAY), averaged)
 
 
 def averaged_restriction_days(
@@ -199,9 +206,12 @@ def averaged_restriction_days(
     """
     if len(source.clearance) != 1:
         raise PhysicsError("the averaged formula holds for one effective half-life")
-    half_life = source.clearance[0][1]
     dose = source.dose_msv(distance_m, 0.0) * hours_per_day / HOURS_PER_DAY
-    return max(0.0, half_life / LN2 * math.log(dose / limit_msv) / HOURS_PER_DAY) if dose > 0 else 0.0
+    return _days_to_fall(dose, limit_msv, source.clearance[0][1])
+
+
+def _days_to_fall(dose: float, limit: float, half_life_h: float) -> float:
+    return max(0.0, half_life_h / LN2 * math.log(dose / limit) / HOURS_PER_DAY) if dose > 0 else 0.0
 
 
 def first_time(value: Callable[[float], float], limit: float) -> float:

@@ -154,6 +154,7 @@ class ReleasePlan:
                     "constraint_msv": r.pattern.constraint_msv,
                     "hours": r.hours,
                     "days": r.days,
+                    "averaged_days": r.averaged_days,
                     "until": self.date_after(r.days),
                     "dose_without_msv": r.dose_without_msv,
                     "dose_with_msv": r.dose_with_msv,

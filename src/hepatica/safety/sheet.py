@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
@@ -104,7 +105,10 @@ def patient_sheet(
     sections = [
         (t["home"], _home(plan, t, framework)),
         (t["distance"], _distances(plan, t)),
-        (t["hygiene"], (plan.excretion.advice, *((t["thyroid"],) if plan.excretion.thyroid_block else ()))),
+        (
+            t["hygiene"],
+            (t[f"toilet_{plan.excretion.level}"], *((t["thyroid"],) if plan.excretion.thyroid_block else ())),
+        ),
         (t["remember"], _remember(plan, t)),
     ]
     footer = t["footer"].format(source=f"hepatica, {plan.constant.convention} dose rate, {substance.name}")
@@ -120,7 +124,11 @@ def _home(plan: ReleasePlan, t: dict[str, str], framework: str) -> tuple[str, ..
             if v.may_go:
                 return (t["home_yes"].format(framework=place),)
             wait = v.wait_h or 0.0
-            return (t["home_no"].format(framework=place, wait=f"{wait:.0f} h" if wait < 72 else f"{wait / 24:.0f} d"),)
+            return (
+                t["home_no"].format(
+                    framework=place, wait=f"{math.ceil(wait)} h" if wait < 72 else f"{math.ceil(wait / 24)} d"
+                ),
+            )
     raise InputError(f"framework {framework!r} is not in the plan")
 
 

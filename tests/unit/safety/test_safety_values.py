@@ -102,6 +102,8 @@ def test_sheet_says_what_the_plan_says() -> None:
     days = {r.pattern.name: r.days for r in plan.restrictions}
     assert f"Do not hold or care for a baby: for {days['infant']} days" in text
     assert "iodine tablets" in text
+    # Never sooner than allowed: 163.6 h are 7 days, rounded up.
+    assert "You may go home 7 d after the treatment" in text
     assert ("Patient", "Case 12") in sheet.facts
     assert "{" not in text + sheet.intro + sheet.footer
 
