@@ -6,7 +6,7 @@ import pytest
 from scipy import integrate
 
 from hepatica.nuclides import nuclide
-from hepatica.safety.afterwards import excreted_fraction, storage_days, waste
+from hepatica.safety.afterwards import excreted_fraction, published_effective_half_life_h, storage_days, waste
 from hepatica.safety.contact import (
     ContactPattern,
     PatientSource,
@@ -230,6 +230,15 @@ def test_excretion_of_iodine() -> None:
     assert excreted_fraction(0.01, physical_half_life_h=192.6, effective_half_life_h=140.2) == pytest.approx(
         rate * 0.01, rel=1e-4
     )
+
+
+def test_effective_half_life_of_iodine_lipiodol() -> None:
+    # Worked example F3: 1.9 GBq with 16 % in 1 kg of lung give 6.8 Gy (Monsieurs 2003) if it stays for 5.84 d;
+    # 30.75 J/GBq for all decays with 8.025 d.
+    published = published_effective_half_life_h("I-131", "lipiodol")
+    assert published is not None
+    physical_h = nuclide("I-131").half_life_h
+    assert 1.9 * 0.16 * 30.75 * published[0] / physical_h == pytest.approx(6.8, rel=0.005)
 
 
 def test_waste() -> None:

@@ -227,6 +227,11 @@ def analyse_survival(path: Path, question: SurvivalQuestion) -> SurvivalAnalysis
     weighted, weights = _weighted(t, e, labels, names, {n: columns[n] for n in q.balance}, warnings)
     incidences = _incidences(t, e, other, labels, names, warnings)
     reading += _survival_words(curves, test, model, weighted, unit, int(e.sum()))
+    if other is not None:
+        reading.append(
+            "Log-rank and Cox model take the competing event as the end of observation (cause-specific hazards); the "
+            "share of patients who had the event is the cumulative incidence, not one minus survival."
+        )
     warnings += [w for m in (model, weighted) if m is not None for w in m.warnings]
     provenance = Provenance(
         inputs=(InputFile.of("table", path),),

@@ -27,6 +27,9 @@ def release(
     line_length_cm: Annotated[float, typer.Option(help="Length of the line source, cm.")] = 20.0,
     occupancy: Annotated[float | None, typer.Option(help="Occupancy factor of the NRC formula.")] = None,
     patterns: Annotated[str, typer.Option(help="Contact patterns: cormack-shearer or sfmn.")] = "cormack-shearer",
+    constraint: Annotated[
+        str | None, typer.Option(help="In place of the patterns' 1 mSv for the public, such as '0.3 mSv'.")
+    ] = None,
     sheet: Annotated[Path | None, typer.Option(help="Write the patient's sheet here (.html or .pdf).")] = None,
     language: Annotated[str, typer.Option(help="Language of the sheet: 'en', or a translated .toml file.")] = "en",
     patient: Annotated[str, typer.Option(help="Name or number printed on the sheet.")] = "",
@@ -55,6 +58,7 @@ def release(
             line_length_cm / 100,
             occupancy,
             patterns,
+            None if constraint is None else parse_quantity(constraint, "mSv", "--constraint"),
         )
     )
     if sheet is not None:

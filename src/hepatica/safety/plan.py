@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,11 +20,12 @@ from hepatica.safety.afterwards import (
     surgery_wait_days,
     waste,
 )
-from hepatica.safety.contact import PatientSource, Restriction, contact_patterns, restriction
+from hepatica.safety.contact import ContactPattern, PatientSource, Restriction, contact_patterns, restriction
 from hepatica.safety.dose_rate import DoseRateConstant, Geometry, dose_rate_constant
 from hepatica.safety.release import FrameworkVerdict, NrcRelease, frameworks, nrc_release, verdict
 
 NOON = 12.0
+PUBLIC_LIMIT_MSV = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class ReleaseQuestion:
         Occupancy factor of the NRC formula; None: the guide's.
     patterns : str
         Set of contact patterns.
+    public_constraint_msv : float or None
+        In place of the 1 mSv of the patterns for the public (0.3 mSv in many European countries).
     """
 
     nuclide: str
@@ -64,6 +67,7 @@ class ReleaseQuestion:
     line_length_m: float = 0.2
     occupancy: float | None = None
     patterns: str = "cormack-shearer"
+    public_constraint_msv: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,12 @@ class ReleasePlan:
         }
 
 
+def _constrained(pattern: ContactPattern, public_msv: float | None) -> ContactPattern:
+    if public_msv is None or pattern.constraint_msv != PUBLIC_LIMIT_MSV:
+        return pattern
+    return replace(pattern, constraint_msv=public_msv)
+
+
 def release_plan(question: ReleaseQuestion) -> ReleasePlan:
     """Answer everything about going home after a treatment.
 
@@ -243,7 +253,7 @@ def release_plan(question: ReleaseQuestion) -> ReleasePlan:
         nrc=nrc_release(source, occupancy=question.occupancy),
         verdicts=tuple(verdict(rule, source) for rule in frameworks().values()),
         restrictions=tuple(
-            restriction(source, p, administration_hour=hour)
+            restriction(source, _constrained(p, question.public_constraint_msv), administration_hour=hour)
             for p in contact_patterns().values()
             if p.group == question.patterns
         ),

@@ -3,6 +3,7 @@
 import itertools
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -75,6 +76,14 @@ def test_physical_half_life_is_the_default_and_said() -> None:
     assert any("published effective: 140.2 h" in w for w in plan.warnings)
     shorter = release_plan(ReleaseQuestion("I-131", "lipiodol", 2.2, effective_half_life_h=140.2))
     assert shorter.restrictions[0].days < plan.restrictions[0].days
+
+
+def test_a_stricter_constraint_for_the_public() -> None:
+    usual = {r.pattern.name: r for r in release_plan(IODINE).restrictions}
+    strict = {r.pattern.name: r for r in release_plan(replace(IODINE, public_constraint_msv=0.3)).restrictions}
+    assert strict["infant"].days > usual["infant"].days
+    assert strict["infant"].dose_with_msv <= 0.3
+    assert strict["carer"].days == usual["carer"].days
 
 
 def test_thyroid_block_only_for_iodine() -> None:
