@@ -216,6 +216,11 @@ def test_vial_verbs() -> None:
     answer_ = json.loads(done.stdout)
     assert answer_["residual_fraction"] == pytest.approx(20 / 1200 * 2 ** (2 / 64.05), rel=1e-6)
     assert answer_["dose_perfused_gy"] == pytest.approx(answer_["activity_delivered_gbq"] * 49.699 / 1.2, rel=1e-4)
+    late = ["--agent", "glass", "--planned", "5 GBq"]
+    expired = ["vial", "delivered", "--nuclide", "Y-90", "--activity", "50 GBq", "--calibration", "2026-02-20T12:00Z"]
+    warnings = json.loads(run(*expired, *readings, *late).stdout)["warnings"]
+    assert any("vial-expired" in w for w in warnings)
+    assert any("delivered-" in w for w in warnings)
     naive = run("vial", "--agent", "glass", "--activity", "2.4 GBq", "--at", "2026-03-12T10:00", code=2)
     assert "time zone" in naive.stderr
 

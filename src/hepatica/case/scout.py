@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hepatica.core import Kind, Region, Volume
+from hepatica.core import InputFile, Kind, Provenance, Region, Volume
 from hepatica.core.resample import resample, resample_region
 from hepatica.dosimetry.regions import Structure, structure_of, union
 from hepatica.errors import GeometryError, InputError
@@ -56,6 +56,8 @@ class Scout:
         By densitovolumetry on the CT's own voxels.
     warnings : tuple of str
         From reading.
+    inputs : tuple of InputFile
+        The files, with hashes.
     """
 
     image: Volume
@@ -67,6 +69,7 @@ class Scout:
     density: Volume | None = None
     ct_lung_mass_kg: float | None = None
     warnings: tuple[str, ...] = ()
+    inputs: tuple[InputFile, ...] = ()
 
     def need(self, *names: str) -> tuple[Region, ...]:
         """The regions called "liver" or "lungs", or InputError that says which is missing."""
@@ -129,7 +132,9 @@ def read_scout(
         # Air surrounds the CT.
         density = resample(density_from_hu(ct_image.volume), image.grid, "mean", outside=0.0)
     on_scout = {name: resample_region(region, image.grid) for name, region in named.items()}
-    return _scout_of(image, on_scout, sorted_, density, mass, found.warnings)
+    files = sorted(f for f in regions.rglob("*") if f.is_file()) if regions.is_dir() else None
+    inputs = (image.source, *((ct_image.source,) if ct_image else ()), InputFile.of("regions", regions, files))
+    return replace(_scout_of(image, on_scout, sorted_, density, mass, found.warnings), inputs=inputs)
 
 
 def _scout_of(
@@ -191,6 +196,7 @@ class ShuntAnswer:
     share_elsewhere: float | None
     elsewhere: tuple[ExtrahepaticUptake, ...]
     warnings: tuple[str, ...]
+    inputs: tuple[InputFile, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -199,6 +205,7 @@ class ShuntAnswer:
             "share_elsewhere": self.share_elsewhere,
             "extrahepatic": [blob.as_dict() for blob in self.elsewhere],
             "warnings": [*self.shunt.warnings, *self.warnings],
+            "provenance": Provenance(self.inputs, steps=(f"lung shunt by {self.shunt.method}",)).as_dict(),
         }
 
 
@@ -217,7 +224,7 @@ def spect_shunt(
         from hepatica.planning.extrahepatic import NOTE
 
         warnings.append(NOTE)
-    return ShuntAnswer(shunt, scout.ct_lung_mass_kg, share, elsewhere, tuple(warnings))
+    return ShuntAnswer(shunt, scout.ct_lung_mass_kg, share, elsewhere, tuple(warnings), scout.inputs)
 
 
 def planar_shunt(
@@ -276,6 +283,7 @@ class UptakeAnswer:
     masses_kg: Mapping[str, float]
     volumes: LiverVolumes
     warnings: tuple[str, ...]
+    inputs: tuple[InputFile, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -285,6 +293,7 @@ class UptakeAnswer:
             "masses_kg": dict(self.masses_kg),
             "volumes": self.volumes.as_dict(),
             "warnings": list(self.warnings),
+            "provenance": Provenance(self.inputs, steps=("T/N from contents and masses of the structures",)).as_dict(),
         }
 
 
@@ -325,4 +334,11 @@ def uptake_of_scout(
     masses = {lesion.name: lesion.mass_kg for lesion in taken} | {"normal liver": base.mass_kg}
     volumes = liver_volumes(liver, list(scout.tumours.values()), scout.territories)
     warnings += [w for lesion in lesions for w in (f"{lesion.name}: {text}" for text in lesion.warnings)]
-    return UptakeAnswer(lesions, overall_uptake_ratio(taken, base), masses, volumes, (*warnings, *volumes.warnings))
+    return UptakeAnswer(
+        lesions,
+        overall_uptake_ratio(taken, base),
+        masses,
+        volumes,
+        (*warnings, *volumes.warnings),
+        scout.inputs,
+    )

@@ -131,6 +131,8 @@ def delivered(
     mass: Annotated[str | None, typer.Option(help="Perfused mass, for the delivered mean dose.")] = None,
     lsf: Annotated[str, typer.Option(help="Lung shunt fraction, for the dose.")] = "0",
     convention: Annotated[str, typer.Option(help="Dose constant.")] = "ensdf",
+    agent: Annotated[str | None, typer.Option(help="Agent, to check nuclide and shelf life.")] = None,
+    planned: Annotated[str | None, typer.Option(help="Activity that was planned to reach the patient.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Delivered activity from vial and waste readings, with uncertainty; with a mass, the delivered dose."""
@@ -157,6 +159,7 @@ def delivered(
         ),
         of.half_life_s,
     )
+    spoken = _delivery_warnings(of, out, (calibration, at), agent, planned)
     document = {"nuclide": of.name} | out.as_dict()
     if mass is not None:
         target = Partition(parse_quantity(mass, "kg", "mass"), (), parse_fraction(lsf, "lung shunt fraction"))
@@ -170,7 +173,35 @@ def delivered(
             "convention": constant.convention,
             "dose_constant_j_per_gbq": constant.j_per_gbq,
         }
-    _show(document, as_json)
+    from hepatica.cli.plan_show import print_warnings
+
+    print_warnings(spoken)
+    _show(document | ({"warnings": spoken} if as_json else {}), as_json)
+
+
+def _delivery_warnings(
+    of: Any, out: Any, instants: tuple[str, str], agent: str | None, planned: str | None
+) -> list[str]:
+    """What the guardrails on vial and delivery say."""
+    from hepatica.core import seconds_between
+    from hepatica.core.units import parse_quantity, parse_time
+    from hepatica.nuclides import agent as by_name
+    from hepatica.planning.guardrails import Situation, check
+
+    carrier = by_name(agent) if agent is not None else None
+    shelf = carrier.facts["shelf_life_h"].value if carrier and "shelf_life_h" in carrier.facts else None
+    hours = seconds_between(parse_time(instants[0]), parse_time(instants[1])) / 3600
+    wanted = None if planned is None else parse_quantity(planned, "GBq", "planned activity")
+    situation = Situation(
+        agent=carrier.name if carrier else None,
+        agent_nuclide=carrier.nuclide_name if carrier else None,
+        nuclide=of.name,
+        hours_after_calibration=hours,
+        shelf_life_h=shelf if isinstance(shelf, float) else None,
+        residual_measured=out.residual.value,
+        delivered_over_planned=None if wanted is None else out.activity_gbq.value / wanted,
+    )
+    return [f"{w.severity}: {w.message} [{w.id}]" for w in check(situation).warned if w.id != "resin-standard"]
 
 
 def _show(document: dict[str, Any], as_json: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hepatica.core import Provenance
 from hepatica.planning.compartments import Partition
 from hepatica.planning.constants import Carrier
 from hepatica.planning.guardrails import Review, Situation, check
@@ -80,6 +81,12 @@ class Assessed:
         """Plain values for JSON, units in the keys."""
         out = self.prescription.as_dict()
         constant = self.prescription.constant
+        provenance = Provenance(
+            parameters=dict(self.prescription.terms) | {"residual_fraction": self.prescription.residual},
+            tables={"limits": "planning/tables/limits.toml", "agents": "nuclides/tables/agents"},
+            conventions={"dose constant": constant.text, "deposition": "local, all decays in place"},
+            steps=(self.prescription.source,),
+        )
         return out | {
             "agent": self.carrier.agent.name if self.carrier.agent else None,
             "nuclide": self.carrier.nuclide.name,
@@ -89,6 +96,7 @@ class Assessed:
             "limits": [limit.as_dict() for limit in self.limits],
             "guardrails": self.review.as_dict(),
             "warnings": list(self.warnings),
+            "provenance": provenance.as_dict(),
         }
 
 
@@ -184,7 +192,6 @@ def _situation(prescription: Prescription, of: Carrier, target: Partition | None
             tumour_to_normal_max=max(ratios),
             lesions_count=len(ratios),
             smallest_lesion_ml=min(t.mass_kg for t in target.lesions) * 1000 / LIVER_DENSITY_G_ML,
-            involvement=target.tumour_mass_kg / target.perfused_mass_kg if patient.intent is None else None,
         )
     if target is not None:
         perfused = target.perfused_mass_kg * 1000 / LIVER_DENSITY_G_ML

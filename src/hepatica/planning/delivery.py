@@ -248,6 +248,11 @@ def resin_offers(agent: Agent, order: Order, calibration_time: datetime) -> tupl
             continue
         if offer.activity_gbq >= order.activity_gbq:
             out.append(offer)
+    if not out and seconds_between(calibration_time, order.injection) > 0:
+        raise InputError(
+            f"every resin vial calibrated at {calibration_time.isoformat()} or up to 3 days later has expired or holds "
+            f"less than {order.activity_gbq:.3g} GBq at the injection; order another"
+        )
     if not out:
         raise InputError(f"no single resin vial holds {order.activity_gbq:.3g} GBq at the injection; order several")
     return tuple(out)

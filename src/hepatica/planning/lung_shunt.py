@@ -206,7 +206,9 @@ def planar_lung_shunt(anterior: PlanarView, posterior: PlanarView, options: Plan
     border = options.border_relative_sd
     parts = _Parts(
         counts=(math.sqrt(lungs_net_var), math.sqrt(liver_var), -s * liver_var),
-        border=None if border is None else (border * lungs, border * liver, -s * (border * liver) ** 2),
+        border=None
+        if border is None
+        else (border * math.hypot(lungs, s * liver), border * liver, -s * (border * liver) ** 2),
         scatter=(options.scatter_fraction_sd * liver, 0.0, 0.0),
     )
     warnings = [PLANAR_BIAS_NOTE]

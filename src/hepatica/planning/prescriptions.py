@@ -325,6 +325,8 @@ def partition(
     if len(given) != 1:
         raise InputError(f"partition needs exactly one of {', '.join(aims)}; given: {', '.join(given) or 'none'}")
     require_share(residual, "residual")
+    if normal_limit_gy is not None and not target.normal_mass_kg:
+        raise InputError("there is no normal liver in this target: its limit cannot set the activity")
     if normal_limit_gy is not None:
         administered = target.activity_for_normal_dose(normal_limit_gy, constant)
     elif tumour_dose_gy is not None:
