@@ -65,6 +65,8 @@ def unit_factor(unit_text: str, unit: str, what: str = "value") -> float:
     >>> unit_factor("MBq h", "Bq s")
     3600000000.0
     """
+    import tokenize
+
     import pint
 
     for spelling, plain in _SPELLINGS.items():
@@ -85,6 +87,11 @@ def unit_factor(unit_text: str, unit: str, what: str = "value") -> float:
         TypeError,
         AttributeError,
         AssertionError,
+        # What pint's reader lets out for text that is no expression: "0]", "1 Gy**(", "Gy//0".
+        tokenize.TokenError,
+        SyntaxError,
+        ArithmeticError,
+        LookupError,
     ) as error:
         raise UnitError(f"{what}: unit {unit_text!r} is not known; expected one like {unit!r}") from error
     # pint multiplies prefixes in binary floating point (1e6 * 3600 may end in ...0.0000004): take the decimal meant.

@@ -127,3 +127,9 @@ def test_seconds_between_count_true_hours_across_a_change_of_clocks() -> None:
     zone = ZoneInfo("America/New_York")
     before, after = datetime(2026, 3, 7, 12, tzinfo=zone), datetime(2026, 3, 8, 12, tzinfo=zone)
     assert seconds_between(before, after) == 23 * 3600
+
+
+@pytest.mark.parametrize("text", ["0]", "1 Gy**(", "1 )", '1 "', "1 Gy/0", "1 Gy\n (", "1 '''", "1 \\"])
+def test_text_that_is_no_unit_is_refused_in_our_words(text: str) -> None:
+    with pytest.raises(UnitError):
+        parse_quantity(text, "Gy", "dose")
