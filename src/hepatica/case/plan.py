@@ -167,11 +167,11 @@ def plan_from(document: Mapping[str, Any], where: str = "plan") -> Course:
             reader.optional(aims, "normal_limit", "Gy", "aims.normal_limit"),
             reader.optional(aims, "tumour", "Gy", "aims.tumour"),
             reader.optional(aims, "lung_limit", "Gy", "aims.lung_limit") or 30.0,
-            aims.get("method"),
+            reader.maybe_text(aims, "method", "aims.method"),
         ),
         patient=Patient(
-            intent=head.get("intent"),
-            indication=head.get("indication"),
+            intent=reader.maybe_text(head, "intent", "plan.intent"),
+            indication=reader.maybe_text(head, "indication", "plan.indication"),
             bilirubin_mg_dl=reader.optional(patient, "bilirubin", "mg/dL", "patient.bilirubin"),
             hepatic_reserve=None
             if reserve is None
@@ -181,7 +181,7 @@ def plan_from(document: Mapping[str, Any], where: str = "plan") -> Course:
             previous_lung_doses_gy=(),
             lung_shunt_sd=reader.fraction(lungs, "shunt_sd", "lungs.shunt_sd") if "shunt_sd" in lungs else None,
         ),
-        convention=head.get("convention"),
+        convention=reader.maybe_text(head, "convention", "plan.convention"),
         residual=reader.fraction(head, "residual", "plan.residual") if "residual" in head else 0.0,
         unperfused_normal_kg=reader.optional(
             reader.table(document, "liver"), "unperfused_normal_mass", "kg", "liver.unperfused_normal_mass"
@@ -218,9 +218,9 @@ def images_from(document: Mapping[str, Any], where: Path) -> PlanImages | None:
     return PlanImages(
         **paths,
         territories=territories,
-        unit=table.get("unit"),
+        unit=reader.maybe_text(table, "unit", "images.unit"),
         kinds=words("kinds"),
-        method=str(table.get("method", "kernel")),
+        method=reader.maybe_text(table, "method", "images.method") or "kernel",
         registered=bool(reader.flag(table, "registered", "images.registered")),
     )
 
@@ -259,6 +259,9 @@ class _Reader:
             raise InputError(f"{self.where}: {name} is missing or not text")
         return str(table[key])
 
+    def maybe_text(self, table: Mapping[str, Any], key: str, name: str) -> str | None:
+        return self.text(table, key, name) if key in table else None
+
     def quantity(self, table: Mapping[str, Any], key: str, unit: str, name: str) -> float:
         if key not in table:
             raise InputError(f"{self.where}: {name} is missing; write for example '1 {unit}'")
@@ -293,7 +296,8 @@ class _Reader:
             lesions.append(Lesion(called, mass, self.number(lesion, "tn", f"tn of {called}")))
         own = self.fraction(row, "lung_shunt", f"lung_shunt of {name}") if "lung_shunt" in row else shunt
         normal = self.quantity(row, "normal_mass", "kg", f"normal_mass of {name}")
-        return Territory(name, Partition(normal, tuple(lesions), own, lung_kg), row.get("agent"), row.get("method"))
+        agent, method = (self.maybe_text(row, key, f"{key} of {name}") for key in ("agent", "method"))
+        return Territory(name, Partition(normal, tuple(lesions), own, lung_kg), agent, method)
 
     def previous(self, row: Mapping[str, Any]) -> PreviousTreatment:
         return PreviousTreatment(

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hepatica.case.plan import TEMPLATE, plan_from, read_plan, run_plan
 from hepatica.errors import HepaticaError, InputError, OutputError, UnitError, UnknownNameError
@@ -128,3 +130,42 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a TOML"):
         read_plan(tmp_path / "bad.toml")
     assert "mird" in METHODS
+
+
+def leaves(table: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items = table.items() if isinstance(table, dict) else enumerate(table) if isinstance(table, list) else ()
+    below = [leaf for key, value in items for leaf in leaves(value, (*path, key))]
+    return [*([path] if path else []), *below]
+
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 200),
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.text(max_size=8),
+    st.sampled_from(["5", "5 %", "-5 kg", "1e400 kg", "nan Gy", "0 kg", "0 Gy", "1 GBq", "100 %", "1e-300 kg"]),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=4), st.integers(), max_size=2),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_mutated_plan_is_refused_or_answered(data: st.DataObject) -> None:
+    raw = document(uncertainty=None, plan__convention="label", territory__agent="resin", territory__method="mird")
+    raw["patient"] |= {"height": "1.7 m", "weight": "70 kg", "compromised": False, "hepatic_reserve": "40 %"}
+    raw["previous"] = [{"name": "2025", "lung": "5 Gy", "normal_liver": "10 Gy"}]
+    for _ in range(data.draw(st.integers(1, 2))):
+        path = data.draw(st.sampled_from(leaves(raw)))
+        table: Any = raw
+        for key in path[:-1]:
+            table = table[key]
+        table[path[-1]] = data.draw(JUNK)
+    try:
+        plan = plan_course(plan_from(raw))
+    except HepaticaError:
+        plan = None
+    if plan is not None:
+        assert plan.activity_gbq >= 0
+        json.dumps(plan.as_dict(), allow_nan=False)
