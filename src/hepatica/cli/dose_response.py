@@ -26,7 +26,7 @@ def dose_response(
 ) -> None:
     """Logistic dose-response curve, 50 % dose, ROC, thresholds with honest performance, calibration."""
     from hepatica.case.dose_response import analyse_dose_response
-    from hepatica.cli.printing import print_json
+    from hepatica.cli.printing import print_json, warn
     from hepatica.core.units import parse_quantity
 
     found = analyse_dose_response(
@@ -43,6 +43,8 @@ def dose_response(
         _draw(found, figure)
     if out is not None:
         _write(found, out)
+    for text in found.warnings:
+        warn(text)
     if json:
         print_json(found.as_dict())
     else:
@@ -83,7 +85,7 @@ def _write(found: DoseResponseAnalysis, path: Path) -> None:
 
 
 def _print(found: DoseResponseAnalysis) -> None:
-    from hepatica.cli.printing import print_table, warn
+    from hepatica.cli.printing import print_table
 
     c = found.curve
     if c is not None:
@@ -119,5 +121,3 @@ def _print(found: DoseResponseAnalysis) -> None:
         )
     for line in found.reading:
         typer.echo(line)
-    for text in found.warnings:
-        warn(text)

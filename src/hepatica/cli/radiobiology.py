@@ -45,7 +45,7 @@ def radiobiology(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """BED, EQD2, EUD, comparison of nuclides and published TCP and NTCP models, for a dose or a dose map."""
-    from hepatica.cli.printing import print_json
+    from hepatica.cli.printing import print_json, warn
     from hepatica.core.units import parse_quantity
 
     if dose_map is not None:
@@ -77,6 +77,8 @@ def radiobiology(
 
         with atomic_output(figure) as new:
             save(draw_dose_effect(effect), new)
+    for text in dict.fromkeys(w for p in effect.predictions for w in p.warnings):
+        warn(text)
     if json:
         print_json(effect.as_dict())
     else:
@@ -119,7 +121,7 @@ def _earlier(text: str, half_life_h: float) -> Treatment:
 
 
 def _print(effect: DoseEffect, is_course: bool) -> None:
-    from hepatica.cli.printing import print_table, warn
+    from hepatica.cli.printing import print_table
 
     e, t = effect.exposure, effect.tissue
     rows: list[tuple[str, object, str]] = [
@@ -159,9 +161,6 @@ def _print(effect: DoseEffect, is_course: bool) -> None:
             for p in effect.predictions
         ],
     )
-    for prediction in effect.predictions:
-        for text in prediction.warnings:
-            warn(text)
 
 
 def _alpha(text: str) -> float:
@@ -200,6 +199,8 @@ def _of_map(
         with output_folder(out) as folder:
             for tissue, volume in found.bed:
                 write_itk(volume, folder / f"bed-{tissue}.nii.gz")
+    for text in dict.fromkeys((*found.warnings, *(w for _, p in found.predictions for w in p.warnings))):
+        warn(text)
     if as_json:
         print_json(found.as_dict())
         return
@@ -219,8 +220,6 @@ def _of_map(
             for region, p in found.predictions
         ],
     )
-    for text in dict.fromkeys((*found.warnings, *(w for _, p in found.predictions for w in p.warnings))):
-        warn(text)
 
 
 def _of_spheres(dose_gy: float, alpha: float, seed: int, *, as_json: bool) -> None:

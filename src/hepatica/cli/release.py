@@ -39,7 +39,7 @@ def release(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Dose rates, release rules, contact restrictions, waste, staff doses and the patient sheet after a treatment."""
-    from hepatica.cli.printing import print_json
+    from hepatica.cli.printing import print_json, warn
     from hepatica.core.units import parse_quantity, parse_time
     from hepatica.io.files import atomic_output
     from hepatica.nuclides import nuclide as find_nuclide
@@ -75,6 +75,8 @@ def release(
         curves = {f"{d:g} m": [plan.source.rate_usv_per_h(d, h) for h in hours] for d in (0.3, 1.0, 2.0)}
         with atomic_output(figure) as new:
             save(draw_dose_rates(hours, curves, f"{plan.question.nuclide}, {plan.question.activity_gbq:.3g} GBq"), new)
+    for text in plan.warnings:
+        warn(text)
     if json:
         print_json(plan.as_dict())
     else:
@@ -82,7 +84,7 @@ def release(
 
 
 def _print(plan: ReleasePlan) -> None:
-    from hepatica.cli.printing import print_table, warn
+    from hepatica.cli.printing import print_table
 
     c, n, q = plan.constant, plan.nrc, plan.question
     print_table(
@@ -131,8 +133,6 @@ def _print(plan: ReleasePlan) -> None:
         ("task", "hours", "distance, m", "after, h", "dose, uSv"),
         [(t.task, t.hours, t.distance_m, t.after_h, t.dose_usv) for t in plan.staff],
     )
-    for text in plan.warnings:
-        warn(text)
 
 
 def _afterwards(plan: ReleasePlan) -> list[tuple[str, str]]:

@@ -39,15 +39,11 @@ def response(
         raise InputError("give a table of measurements, --labs, or --before and --after")
     if (before is None) != (after is None):
         raise InputError("--before and --after go together")
-    from hepatica.case.response import analyse_response
-
     found = None
     document: dict[str, object] = {}
     if table is not None:
-        found = analyse_response(table, criterion, confirm=confirm, confirmation_days=confirmation_days, sheet=sheet)
+        found = _measured(table, criterion, (confirm, confirmation_days), sheet, figure)
         document |= found.as_dict()
-        if figure is not None:
-            _draw(found, figure)
     elif figure is not None:
         raise InputError("--figure shows the changes of a table of measurements; give one")
     liver = None
@@ -70,8 +66,24 @@ def response(
         _print_liver(liver)
 
 
+def _measured(
+    table: Path, criterion: str, confirmation: tuple[bool, int], sheet: str | None, figure: Path | None
+) -> ResponseAnalysis:
+    from hepatica.case.response import analyse_response
+    from hepatica.cli.printing import warn
+
+    confirm, days = confirmation
+    found = analyse_response(table, criterion, confirm=confirm, confirmation_days=days, sheet=sheet)
+    for text in found.warnings:
+        warn(text)
+    if figure is not None:
+        _draw(found, figure)
+    return found
+
+
 def _segmentations(before: Path, after: Path) -> tuple[SegmentedLesion, ...]:
     from hepatica.case.response import compare_segmentations
+    from hepatica.cli.printing import warn
     from hepatica.core import Kind
     from hepatica.io.itk import is_itk_file, read_itk
     from hepatica.io.regions import read_structures
@@ -80,7 +92,11 @@ def _segmentations(before: Path, after: Path) -> tuple[SegmentedLesion, ...]:
     for path in (before, after):
         if not path.is_file() or not is_itk_file(path):
             raise InputError(f"{path}: not a label map (NIfTI, MetaImage or NRRD); convert the segmentation first")
-        regions.append(read_structures(path, read_itk(path, Kind.LABEL)[0].grid).regions)
+        volume, remarks = read_itk(path, Kind.LABEL)
+        found = read_structures(path, volume.grid)
+        for text in dict.fromkeys((*remarks, *found.warnings)):
+            warn(text)
+        regions.append(found.regions)
     return compare_segmentations(*regions)
 
 
@@ -110,7 +126,7 @@ def _draw(found: ResponseAnalysis, path: Path) -> None:
 
 
 def _print(found: ResponseAnalysis) -> None:
-    from hepatica.cli.printing import print_table, warn
+    from hepatica.cli.printing import print_table
 
     print_table(
         f"{found.criterion}: sum over target lesions" + (f", {found.unit}" if found.unit else ""),
@@ -125,8 +141,6 @@ def _print(found: ResponseAnalysis) -> None:
         ("patient", "best", "first on", "confirmed", "why"),
         [(p, b.response.value, b.when, "yes" if b.confirmed else "no", b.reason) for p, b in found.best],
     )
-    for text in found.warnings:
-        warn(text)
 
 
 def _print_segmented(lesions: tuple[SegmentedLesion, ...]) -> None:

@@ -30,7 +30,7 @@ def survival(
 ) -> None:
     """Kaplan-Meier, log-rank, Cox with its check, competing risks, landmark, propensity weights."""
     from hepatica.case.survival import SurvivalQuestion, analyse_survival
-    from hepatica.cli.printing import print_json
+    from hepatica.cli.printing import print_json, warn
 
     found = analyse_survival(
         table,
@@ -52,6 +52,8 @@ def survival(
         _draw(found, figure)
     if out is not None:
         _write(found, out)
+    for text in found.warnings:
+        warn(text)
     if json:
         print_json(found.as_dict())
     else:
@@ -88,7 +90,7 @@ def _write(found: SurvivalAnalysis, path: Path) -> None:
 
 
 def _print(found: SurvivalAnalysis) -> None:
-    from hepatica.cli.printing import print_table, warn
+    from hepatica.cli.printing import print_table
 
     print_table(
         f"Survival, {found.unit}",
@@ -116,5 +118,3 @@ def _print(found: SurvivalAnalysis) -> None:
         )
     for line in found.reading:
         typer.echo(line)
-    for text in found.warnings:
-        warn(text)

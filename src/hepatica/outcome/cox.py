@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -122,39 +122,74 @@ def cox(
         For fewer than 5 events (or 5 per covariate), constant or collinear covariates, or a covariate that separates
         the events completely (the hazard ratio would be infinite).
     """
-    t, e = as_floats(time, "survival time"), as_binary(event, "event")
+    data, order, warnings = _prepared(time, event, covariates, weights)
     names = list(covariates)
-    columns = [as_floats(values, f"covariate {name!r}") for name, values in covariates.items()]
-    same_length(time=t, event=e, **dict(zip(names, columns, strict=True)))
-    require_events(int(e.sum()), "Cox model")
-    warnings = list(events_per_variable(int(e.sum()), len(names), "Cox model"))
-    for name, column in zip(names, columns, strict=True):
-        if np.ptp(column) == 0:
-            raise EvidenceError(f"covariate {name!r} is the same for all patients; leave it out")
-    w = np.ones(t.size) if weights is None else as_floats(weights, "weights")
-    if (w <= 0).any():
-        raise EvidenceError("weights must be positive")
-    order = np.lexsort((~e, t))
-    x = np.stack(columns, axis=1)
-    mean, scale = x.mean(axis=0), x.std(axis=0)
-    scaled = (x - mean) / scale
-    if np.linalg.matrix_rank(scaled) < len(names):
-        raise EvidenceError(f"covariates {', '.join(names)} are collinear; leave one out")
-    data = _Data(t[order], e[order], scaled[order], w[order])
+    mean, scale = data.x.mean(axis=0), data.x.std(axis=0)
+    data = replace(data, x=(data.x - mean) / scale)
     beta, loglik, information = _newton(data, names)
     null = _likelihood(data, np.zeros(len(names)))[0]
     covariance = np.linalg.inv(information)
     robust = cluster is not None or weights is not None
     if robust:
-        labels = np.arange(t.size) if cluster is None else np.unique([str(c) for c in cluster], return_inverse=True)[1]
+        labels = np.arange(order.size)
+        if cluster is not None:
+            same_length(time=order, cluster=list(cluster))
+            labels = np.unique([str(c) for c in cluster], return_inverse=True)[1]
         influence = _score_residuals(data, beta) @ covariance
         grouped = np.zeros((int(labels.max()) + 1, len(names)))
         np.add.at(grouped, labels[order], influence * data.weight[:, None])
         covariance = grouped.T @ grouped
     single, overall = _proportionality(data, beta)
-    errors = np.sqrt(np.diag(covariance)) / scale
-    coefficients = beta / scale
-    rows = tuple(
+    rows = _rows(names, beta / scale, np.sqrt(np.diag(covariance)) / scale, single)
+    warnings += [
+        f"{row.name}: hazards are not proportional (p = {row.proportional_p:.3g}); one hazard ratio for all times does "
+        "not describe it"
+        for row in rows
+        if row.proportional_p < 0.05
+    ]
+    ratio = 2 * (loglik - null)
+    return CoxModel(
+        rows,
+        order.size,
+        int(data.event.sum()),
+        null,
+        loglik,
+        ratio,
+        chi2_p(max(ratio, 0.0), len(names)),
+        overall,
+        chi2_p(overall, len(names)),
+        concordance(data.time, data.event, data.x @ beta),
+        robust,
+        tuple(warnings),
+    )
+
+
+def _prepared(
+    time: ArrayLike, event: ArrayLike, covariates: Mapping[str, ArrayLike], weights: ArrayLike | None
+) -> tuple[_Data, NDArray[np.intp], list[str]]:
+    """Rows sorted by time (events first), their order in the input, and warnings; EvidenceError if they cannot do."""
+    t, e = as_floats(time, "survival time"), as_binary(event, "event")
+    columns = {name: as_floats(values, f"covariate {name!r}") for name, values in covariates.items()}
+    same_length(time=t, event=e, **columns)
+    require_events(int(e.sum()), "Cox model")
+    warnings = list(events_per_variable(int(e.sum()), len(columns), "Cox model"))
+    for name, column in columns.items():
+        if np.ptp(column) == 0:
+            raise EvidenceError(f"covariate {name!r} is the same for all patients; leave it out")
+    w = np.ones(t.size) if weights is None else as_floats(weights, "weights")
+    if (w <= 0).any():
+        raise EvidenceError("weights must be positive")
+    x = np.stack(list(columns.values()), axis=1)
+    if np.linalg.matrix_rank((x - x.mean(axis=0)) / x.std(axis=0)) < len(columns):
+        raise EvidenceError(f"covariates {', '.join(columns)} are collinear; leave one out")
+    order = np.lexsort((~e, t))
+    return _Data(t[order], e[order], x[order], w[order]), order, warnings
+
+
+def _rows(
+    names: Sequence[str], coefficients: FloatArray, errors: FloatArray, proportional: Sequence[float]
+) -> tuple[Covariate, ...]:
+    return tuple(
         Covariate(
             name,
             float(b),
@@ -166,28 +201,7 @@ def cox(
             chi2,
             chi2_p(chi2, 1),
         )
-        for name, b, s, chi2 in zip(names, coefficients, errors, single, strict=True)
-    )
-    warnings += [
-        f"{row.name}: hazards are not proportional (p = {row.proportional_p:.3g}); one hazard ratio for all times does "
-        "not describe it"
-        for row in rows
-        if row.proportional_p < 0.05
-    ]
-    ratio = 2 * (loglik - null)
-    return CoxModel(
-        rows,
-        t.size,
-        int(e.sum()),
-        null,
-        loglik,
-        ratio,
-        chi2_p(max(ratio, 0.0), len(names)),
-        overall,
-        chi2_p(overall, len(names)),
-        concordance(t, e, x @ coefficients),
-        robust,
-        tuple(warnings),
+        for name, b, s, chi2 in zip(names, coefficients, errors, proportional, strict=True)
     )
 
 

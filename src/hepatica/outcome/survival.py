@@ -95,7 +95,7 @@ def kaplan_meier(time: ArrayLike, event: ArrayLike, *, name: str = "all", interv
     """
     if interval not in ("log", "log-log"):
         raise UnknownNameError("survival interval", interval, ("log", "log-log"))
-    t, e = _checked(time, event)
+    t, e = _checked(time, event, name)
     times, at_risk, events, censored = _counts(t, e)
     survival = np.asarray(np.cumprod(1 - events / at_risk), dtype=np.float64)
     low, high = _bounds(survival, at_risk, events, interval)
@@ -117,11 +117,11 @@ def kaplan_meier(time: ArrayLike, event: ArrayLike, *, name: str = "all", interv
     )
 
 
-def _checked(time: ArrayLike, event: ArrayLike) -> tuple[FloatArray, NDArray[np.bool_]]:
+def _checked(time: ArrayLike, event: ArrayLike, name: str = "all") -> tuple[FloatArray, NDArray[np.bool_]]:
     t, e = as_floats(time, "survival time"), as_binary(event, "event")
     same_length(time=t, event=e)
     if t.size < 2:
-        raise EvidenceError("survival of a single patient is no curve")
+        raise EvidenceError(f"group {name!r}: survival of a single patient is no curve")
     if (t < 0).any():
         raise EvidenceError(f"{int((t < 0).sum())} survival times are negative")
     return t, e

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hepatica.core import Provenance
-from hepatica.errors import UnknownNameError
+from hepatica.errors import PhysicsError, UnknownNameError
 from hepatica.nuclides import nuclide
 from hepatica.safety.afterwards import (
     Excretion,
@@ -151,26 +151,36 @@ class ReleasePlan:
                 }
                 for v in self.verdicts
             ],
-            "restrictions": [
-                {
-                    "name": r.pattern.name,
-                    "text": r.pattern.text,
-                    "constraint_msv": r.pattern.constraint_msv,
-                    "hours": r.hours,
-                    "days": r.days,
-                    "averaged_days": r.averaged_days,
-                    "until": self.date_after(r.days),
-                    "dose_without_msv": r.dose_without_msv,
-                    "dose_with_msv": r.dose_with_msv,
-                }
-                for r in self.restrictions
-            ],
+            "restrictions": self._restrictions(),
             "excretion": {
                 "percent_48h_max": self.excretion.percent_48h_max,
                 "advice": self.excretion.advice,
                 "thyroid_block": self.excretion.thyroid_block,
                 "source": self.excretion.source,
             },
+            **self._afterwards(),
+            "warnings": list(self.warnings),
+            "provenance": self.provenance.as_dict(),
+        }
+
+    def _restrictions(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": r.pattern.name,
+                "text": r.pattern.text,
+                "constraint_msv": r.pattern.constraint_msv,
+                "hours": r.hours,
+                "days": r.days,
+                "averaged_days": r.averaged_days,
+                "until": self.date_after(r.days),
+                "dose_without_msv": r.dose_without_msv,
+                "dose_with_msv": r.dose_with_msv,
+            }
+            for r in self.restrictions
+        ]
+
+    def _afterwards(self) -> dict[str, Any]:
+        return {
             "waste": {
                 "ten_half_lives_days": self.waste.days_ten_half_lives,
                 "exempt_bq_per_g": self.waste.exempt_bq_per_g,
@@ -199,8 +209,6 @@ class ReleasePlan:
                 }
                 for t in self.staff
             ],
-            "warnings": list(self.warnings),
-            "provenance": self.provenance.as_dict(),
         }
 
 
@@ -233,9 +241,10 @@ def release_plan(question: ReleaseQuestion) -> ReleasePlan:
                 f"the physical half-life ({half_life_h:.4g} h) is used, on the safe side; published effective: "
                 f"{published[0]:g} h ({published[1]})"
             )
-    elif half_life_h > substance.half_life_h * 1.001:
-        warnings.append(
-            f"effective half-life {half_life_h:g} h is longer than the physical {substance.half_life_h:.4g} h"
+    elif half_life_h > substance.half_life_h * 1.01:
+        raise PhysicsError(
+            f"an effective half-life of {half_life_h:g} h is longer than the physical one of {substance.name}, "
+            f"{substance.half_life_h:.4g} h"
         )
     if constant.confidence != "found" and constant.convention != "calculated":
         warnings.append(f"dose-rate constant of {constant.confidence} confidence: {constant.source}")

@@ -44,6 +44,12 @@ class Exposure:
     agent: str
     half_life_h: float
 
+    def __post_init__(self) -> None:
+        if not self.dose_gy > 0:
+            raise PhysicsError(f"absorbed dose must be positive, not {self.dose_gy:g} Gy")
+        if self.dose_sd_gy is not None and self.dose_sd_gy < 0:
+            raise PhysicsError(f"the uncertainty of the dose must not be negative ({self.dose_sd_gy:g} Gy)")
+
     @property
     def rate(self) -> DoseRate:
         """One exponential with the effective half-life."""
