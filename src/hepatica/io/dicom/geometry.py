@@ -38,12 +38,14 @@ __all__ = [
     "Stack",
     "alike",
     "decimal_strings",
+    "detector_plane",
     "dose_stack",
     "has_plane",
     "multiframe_planes",
     "multiframe_spacing_mm",
     "nuclear_stack",
     "orientation_of",
+    "pixel_size_of",
     "pixel_spacing_of",
     "planar_grid",
     "plane_of",
@@ -56,6 +58,7 @@ __all__ = [
     "write_dose_planes",
     "write_nuclear_planes",
     "write_plane",
+    "write_projection_plane",
     "write_spacing",
 ]
 
@@ -184,6 +187,31 @@ def planar_grid(header: Header, *, frame_of_reference: str | None, images: int) 
         spacing_mm=(columns_mm, rows_mm, 1.0),
         frame_of_reference=frame_of_reference,
     )
+
+
+def pixel_size_of(header: Header) -> tuple[float, float]:
+    """Size of a pixel of an image without a place in the patient, along its columns' index and its rows', mm.
+
+    Raises
+    ------
+    DicomError
+        If PixelSpacing is missing or makes no sense.
+    """
+    rows_mm, columns_mm = _pixel_spacing(header)
+    return columns_mm, rows_mm
+
+
+def detector_plane(header: Header, detector: Header) -> Plane | None:
+    """Plane of the first view of a gamma camera's head, from its item of DetectorInformationSequence; None if absent.
+
+    Raises
+    ------
+    DicomError
+        If position and orientation are there but make no plane.
+    """
+    if "ImagePositionPatient" not in detector or "ImageOrientationPatient" not in detector:
+        return None
+    return _plane(detector, detector, header, header, name=str(header.path))
 
 
 def dose_stack(header: Header, *, frame_of_reference: str | None) -> Stack:
@@ -315,6 +343,27 @@ def write_nuclear_planes(dataset: Any, grid: Grid) -> None:
     detector.ImageOrientationPatient = decimal_strings(orientation_of(grid))
     if grid.frame_of_reference is not None:
         dataset.FrameOfReferenceUID = grid.frame_of_reference
+
+
+def write_projection_plane(
+    dataset: Any, detector: Any, *, first_mm: Sequence[float], row: Sequence[float], pixel_mm: tuple[float, float]
+) -> None:
+    """Set pixel size, and in a detector's item the place of its first view, whose rows run to the patient's feet.
+
+    Parameters
+    ----------
+    dataset, detector : Dataset
+        The file and the item.
+    first_mm : sequence of float
+        LPS position of the centre of the first pixel (first row, first column).
+    row : sequence of float
+        Direction of a row.
+    pixel_mm : tuple of float
+        Distance between columns, between rows.
+    """
+    dataset.PixelSpacing = decimal_strings([pixel_mm[1], pixel_mm[0]])
+    detector.ImagePositionPatient = decimal_strings(first_mm)
+    detector.ImageOrientationPatient = decimal_strings([*row, 0.0, 0.0, -1.0])
 
 
 def decimal_strings(numbers: Any) -> list[Any]:

@@ -325,6 +325,7 @@ def _parts(headers: Sequence[Header]) -> list[tuple[SeriesKind, str, str, list[H
             SeriesKind.SEG,
             SeriesKind.RTDOSE,
             SeriesKind.NM_RECON,
+            SeriesKind.NM_PROJECTIONS,
             SeriesKind.NM_PLANAR,
         ):
             # One object per file, whatever series they share.

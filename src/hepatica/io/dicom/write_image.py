@@ -128,7 +128,7 @@ def write_ct(folder: Path | str, hu: Volume, context: DicomContext, *, descripti
         dataset.KVP, dataset.PatientPosition = "", ""
         dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = str(CT_INTERCEPT), "1", "HU"
         stored = np.rint(values - CT_INTERCEPT).astype("<u2")
-        _write_pixels(dataset, stored, signed=False)
+        write_pixels(dataset, stored, signed=False)
 
     return _write_series(folder, hu, _series(context, "CT", description), CT_IMAGE, fill, hu.time)
 
@@ -179,7 +179,7 @@ def write_pet(
         slope = geometry.decimal_strings([float(np.abs(values).max()) / 32767 or 1.0])[0]
         dataset.RescaleIntercept, dataset.RescaleSlope = "0", slope
         stored = np.clip(np.rint(values.astype(np.float64) / float(slope)), -32767, 32767)
-        _write_pixels(dataset, stored.astype("<i2"), signed=True)
+        write_pixels(dataset, stored.astype("<i2"), signed=True)
 
     return _write_series(folder, activity, _series(context, "PT", description), PET_IMAGE, fill, emission.start)
 
@@ -280,7 +280,7 @@ def _write_series(
     return replace(context, frame_of_reference=frame, instances=tuple(ordered))
 
 
-def _write_pixels(dataset: Any, stored: NDArray[Any], *, signed: bool) -> None:
+def write_pixels(dataset: Any, stored: NDArray[Any], *, signed: bool) -> None:
     """Pixels of one slice (columns, rows), or of all (columns, rows, slices)."""
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated = dataset.BitsStored = 16
@@ -296,7 +296,7 @@ def _fill_pet_series(dataset: Any, emission: Emission, slices: int) -> None:
     dataset.CorrectedImage = ["DECY", "ATTN", "SCAT", "RAN", "NORM"]
     dataset.DecayCorrection = emission.decay_correction
     dataset.NumberOfSlices = slices
-    dataset.RadiopharmaceuticalInformationSequence = [_agent(emission, in_mbq=False)]
+    dataset.RadiopharmaceuticalInformationSequence = [agent_item(emission, in_mbq=False)]
     dataset.PatientOrientationCodeSequence, dataset.PatientGantryRelationshipCodeSequence = [], []
 
 
@@ -313,7 +313,7 @@ def _fill_nm(dataset: Any, emission: Emission, volume: Volume) -> None:
     limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = map(str, emission.energy_window_kev)
     window.EnergyWindowRangeSequence = [limits]
     dataset.EnergyWindowInformationSequence = [window]
-    dataset.RadiopharmaceuticalInformationSequence = [_agent(emission, in_mbq=True)]
+    dataset.RadiopharmaceuticalInformationSequence = [agent_item(emission, in_mbq=True)]
     detector = dataset.DetectorInformationSequence[0]
     detector.CollimatorType, detector.FocalDistance = "PARA", "0"
     detector.XFocusCenter = detector.YFocusCenter = "0"
@@ -328,7 +328,7 @@ def _fill_nm(dataset: Any, emission: Emission, volume: Volume) -> None:
     whole = volume.kind is Kind.COUNTS and largest <= 65535 and bool((values == np.rint(values)).all())
     slope = geometry.decimal_strings([1.0 if whole or not largest else largest / 65535])[0]
     stored = np.minimum(np.rint(values / float(slope)), 65535).astype("<u2")
-    _write_pixels(dataset, stored, signed=False)
+    write_pixels(dataset, stored, signed=False)
     dataset.CountsAccumulated = min(int(stored.sum(dtype=np.int64)), 2**31 - 1)
     if volume.kind is Kind.ACTIVITY_CONCENTRATION:
         mapping = Dataset()
@@ -342,7 +342,7 @@ def _fill_nm(dataset: Any, emission: Emission, volume: Volume) -> None:
         dataset.RescaleSlope, dataset.RescaleIntercept = slope, "0"
 
 
-def _agent(emission: Emission, *, in_mbq: bool) -> Any:
+def agent_item(emission: Emission, *, in_mbq: bool) -> Any:
     """Item of RadiopharmaceuticalInformationSequence; the activity is in Bq in PET, in MBq in NM (PS3.3)."""
     from pydicom.dataset import Dataset
 
