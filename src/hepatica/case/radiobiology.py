@@ -34,10 +34,10 @@ from hepatica.nuclides import nuclide
 from hepatica.transport.kernels import point_kernel
 
 SPHERES = (
-    ("glass", 2500.0, "2500 Bq at calibration: PMC6095426, PMC8583383"),
-    ("resin", 50.0, "50 Bq: PMC6095426 (68 Bq from 3 GBq in 44 million)"),
+    ("glass", "Y-90", 2500.0, "2500 Bq at calibration: PMC6095426, PMC8583383"),
+    ("resin", "Y-90", 50.0, "50 Bq: PMC6095426 (68 Bq from 3 GBq in 44 million)"),
 )
-"""90Y agents compared, activity per sphere in Bq, source."""
+"""Agents compared: name, nuclide, activity per sphere in Bq, source. The last is what the others are compared with."""
 
 
 KERNEL_REACH_MM = 12.0
@@ -180,7 +180,7 @@ def _tissue(name: str) -> Tissue | None:
 
 @dataclass(frozen=True, slots=True)
 class SphereComparison:
-    """Glass and resin at one mean dose; the mean dose of each with the EUD of the last (resin)."""
+    """Agents at one mean dose; the mean dose of each with the EUD of the last (resin)."""
 
     mean_dose_gy: float
     doses: tuple[SphereDose, ...]
@@ -209,30 +209,43 @@ class SphereComparison:
 
 
 def compare_spheres(mean_dose_gy: float, *, alpha_per_gy: float, seed: int) -> SphereComparison:
-    """90Y glass and resin spheres at 50 um in liver lobules, at the same mean dose."""
-    yttrium = nuclide("Y-90")
-    found = point_kernel("Y-90")
-    # The table is for water; shells shrink with the density of liver. Beyond 12 mm there is only bremsstrahlung (under
-    # 1 % of the energy), which is even over the block and is taken up by the scaling to the mean dose.
-    near = found.r_mm[1:] <= KERNEL_REACH_MM
-    edges = found.r_mm[: int(near.sum()) + 1] * (found.density_g_ml / LIVER_DENSITY_G_ML)
-    kernel = RadialKernel(edges, found.electron_fraction[near], yttrium.dose_constant_j_per_gbq() * 1e-9)
-    agents = [SphereAgent(name, activity) for name, activity, _ in SPHERES]
-    doses = tuple(simulate_spheres(a, mean_dose_gy, kernel, alpha_per_gy=alpha_per_gy, seed=seed) for a in agents)
+    """Glass and resin spheres at 50 um in liver lobules, at the same mean dose.
+
+    166Ho spheres are left out: a twelfth of their electron energy (conversion and Auger electrons) stays within 0.1 mm,
+    partly inside the sphere, which a point kernel and 50 um voxels do not resolve.
+    """
+    kernels = {name: _kernel(name) for name in dict.fromkeys(n for _, n, _, _ in SPHERES)}
+    agents = [(SphereAgent(name, activity), kernels[source]) for name, source, activity, _ in SPHERES]
+    doses = tuple(simulate_spheres(a, mean_dose_gy, k, alpha_per_gy=alpha_per_gy, seed=seed) for a, k in agents)
     wanted = doses[-1].eud_gy
-    equivalent = tuple(
-        (a.name, mean_dose_gy)
-        if n == len(agents) - 1
-        else (a.name, equivalent_mean_dose_gy(a, wanted, kernel, alpha_per_gy=alpha_per_gy, seed=seed))
-        for n, a in enumerate(agents)
-    )
+    equivalent = [
+        (a.name, equivalent_mean_dose_gy(a, wanted, k, alpha_per_gy=alpha_per_gy, seed=seed)) for a, k in agents[:-1]
+    ]
+    equivalent.append((agents[-1][0].name, mean_dose_gy))
     return SphereComparison(
         mean_dose_gy,
         doses,
-        equivalent,
+        tuple(equivalent),
         Provenance(
-            parameters={"seed": seed, "alpha_per_gy": alpha_per_gy, "voxel_um": 50, "density_g_ml": LIVER_DENSITY_G_ML},
-            tables={"point kernel": found.source, **{name: source for name, _, source in SPHERES}},
+            parameters={
+                "seed": seed,
+                "alpha_per_gy": alpha_per_gy,
+                "voxel_um": 50,
+                "density_g_ml": LIVER_DENSITY_G_ML,
+            },
+            tables={name: source for name, _, _, source in SPHERES},
             conventions={"lobule": "hexagon of 0.7 mm side, single spheres in the portal tracts (our assumption)"},
         ),
     )
+
+
+def _kernel(name: str) -> RadialKernel:
+    """Electron kernel of a nuclide in liver: shells of the soft-tissue table shrunk by the density.
+
+    Beyond 12 mm there is only bremsstrahlung (under 1 % of the energy), which is even over the block and is taken up by
+    the scaling to the mean dose.
+    """
+    found = point_kernel(name, "soft_tissue")
+    near = found.r_mm[1:] <= KERNEL_REACH_MM
+    edges = found.r_mm[: int(near.sum()) + 1] * (found.density_g_ml / LIVER_DENSITY_G_ML)
+    return RadialKernel(edges, found.electron_fraction[near], nuclide(name).dose_constant_j_per_gbq() * 1e-9)

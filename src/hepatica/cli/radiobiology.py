@@ -232,7 +232,7 @@ def _of_spheres(dose_gy: float, alpha: float, seed: int, *, as_json: bool) -> No
         return
     equivalent = dict(found.equivalent_gy)
     print_table(
-        f"{dose_gy:g} Gy of 90Y spheres in liver lobules, 50 um voxels, alpha {alpha:g} per Gy",
+        f"{dose_gy:g} Gy of microspheres in liver lobules, 50 um voxels, alpha {alpha:g} per Gy",
         ("agent", "Bq/sphere", "spheres/mL", "spread, %", "5 %, Gy", "50 %, Gy", "95 %, Gy", "EUD, Gy", "as resin, Gy"),
         [
             (
