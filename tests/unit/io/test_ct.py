@@ -66,6 +66,18 @@ def test_compressed_equals_native(tmp_path: Path, syntax: str) -> None:
     assert np.array_equal(read_image(tmp_path, role="ct").volume.values, hu)
 
 
+def test_deflated_equals_native(tmp_path: Path) -> None:
+    paths = save(ct_series(GRID, HU), tmp_path)
+    for path in paths:
+        file = pydicom.dcmread(path)
+        file.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
+        file.save_as(path)
+    assert np.array_equal(read_image(tmp_path, role="ct").volume.values, HU)
+    paths[1].write_bytes(paths[1].read_bytes()[:-40])
+    with pytest.raises(DicomError, match="a slice is missing"):
+        read_image(tmp_path, role="ct")
+
+
 def test_transfer_syntax_without_decoder_is_named(tmp_path: Path) -> None:
     for path in save(ct_series(GRID, HU), tmp_path, syntax="1.2.840.10008.1.2.5"):
         file = pydicom.dcmread(path)

@@ -21,6 +21,9 @@ from typing import Any
 
 from hepatica.errors import DicomError, TimeError
 
+DEFLATED = "1.2.840.10008.1.2.1.99"
+"""Transfer syntax whose whole data set is compressed (Deflated Explicit VR Little Endian)."""
+
 
 @functools.cache
 def failures() -> tuple[type[Exception], ...]:
@@ -321,8 +324,10 @@ def open_dicom(path: Path, *, pixels: bool = False, check_length: bool = True) -
         dataset = pydicom.dcmread(stream, stop_before_pixels=not pixels, force=start[128:] != b"DICM")
         # Reading stops in front of the pixel data, and the file position stays there.
         left = 0 if pixels else path.stat().st_size - stream.tell()
-    header = Header(dataset, path, problems, has_pixels=left > 0)
-    if not pixels and check_length:
+    # A deflated file is inflated as a whole, so its position says nothing; a file cut short does not inflate.
+    deflated = str(dataset.file_meta.get("TransferSyntaxUID", "")) == DEFLATED
+    header = Header(dataset, path, problems, has_pixels=left > 0 or deflated)
+    if not pixels and check_length and not deflated:
         _refuse_truncated(header, left)
     return header
 
