@@ -260,7 +260,7 @@ def release_plan(question: ReleaseQuestion) -> ReleasePlan:
         source=source,
         constant=constant,
         nrc=nrc_release(source, occupancy=question.occupancy),
-        verdicts=tuple(verdict(rule, source) for rule in frameworks().values()),
+        verdicts=tuple(verdict(rule, source, occupancy=question.occupancy) for rule in frameworks().values()),
         restrictions=tuple(
             restriction(source, _constrained(p, question.public_constraint_msv), administration_hour=hour)
             for p in contact_patterns().values()

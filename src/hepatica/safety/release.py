@@ -174,14 +174,16 @@ def framework(name: str) -> Framework:
     return frameworks()[name]
 
 
-def verdict(rule: Framework, source: PatientSource, *, now_h: float = 0.0) -> FrameworkVerdict:
+def verdict(
+    rule: Framework, source: PatientSource, *, now_h: float = 0.0, occupancy: float | None = None
+) -> FrameworkVerdict:
     """What a rule says `now_h` after administration.
 
-    A rule made of dose constraints alone (Euratom, Ireland) does not stop release: it sets the contact restrictions,
-    and `may_go` is None.
+    `occupancy` replaces the guide's in the NRC formula. A rule made of dose constraints alone (Euratom, Ireland) does not
+    stop release: it sets the contact restrictions, and `may_go` is None.
     """
     if rule.release_dose_msv is not None:
-        nrc = nrc_release(source)
+        nrc = nrc_release(source, occupancy=occupancy)
         wait = max(0.0, nrc.wait_h - now_h)
         return FrameworkVerdict(
             rule, wait == 0, wait, f"{nrc.dose_msv:.3g} mSv at 1 m, occupancy {nrc.occupancy:g}; limit 5 mSv"

@@ -86,6 +86,14 @@ def test_a_stricter_constraint_for_the_public() -> None:
     assert strict["carer"].days == usual["carer"].days
 
 
+def test_occupancy_counts_in_the_verdict_too() -> None:
+    plan = release_plan(replace(IODINE, occupancy=0.1))
+    nrc = next(v for v in plan.verdicts if v.framework.name == "nrc")
+    assert plan.nrc.may_go
+    assert nrc.may_go
+    assert "occupancy 0.1" in nrc.reason
+
+
 def test_thyroid_block_only_for_iodine() -> None:
     assert "130 mg" in (excretion("I-131", "lipiodol").thyroid_block or "")
     assert excretion("Y-90", "glass").thyroid_block is None
