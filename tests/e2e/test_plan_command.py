@@ -260,3 +260,32 @@ def test_units_in_any_spelling_give_the_same_answer(
     mass, gray = f"{kg * mass_unit[1]!r} {mass_unit[0]}", f"{dose * dose_unit[1]!r} {dose_unit[0]}"
     other = answer("mird", "--agent", "glass", "--mass", mass, "--dose", gray, "--lsf", f"{100 * lsf!r} %")
     assert other["activity_gbq"] == pytest.approx(plain["activity_gbq"], rel=1e-9)
+
+
+COMMANDS = (
+    ["plan", "mird", "--agent", "glass", "--mass", "1.5 kg", "--dose", "120 Gy", "--lsf", "0.05", "--residual", "0.02"],
+    ["plan", "bsa", "--height", "1.75 m", "--weight", "75 kg", "--involvement", "0.2", "--lobe-share", "0.6"],
+    ["plan", "partition", "--tumour-mass", "0.2 kg", "--normal-mass", "1 kg", "--tn", "5", "--normal-limit", "40 Gy"],
+    ["vial", "--agent", "glass", "--activity", "2 GBq", "--at", "2026-03-12T10:00+01:00"],
+    ["lsf", "--lung-counts", "5000,4700", "--liver-counts", "80000,60000", "--border", "5 %", "--activity", "2 GBq"],
+)
+JUNK = ("5", "-5 kg", "0", "1e308 kg", "1e-300 kg", "nan", "inf", "", "1e400 Gy", "101 %", "0]", "1 GBq", "9999-12-31T23:59Z",
+        "2026-03-12T10:00", "resin", "3,4", "1,", "0.9999999999")  # fmt: skip
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_mutated_command_is_refused_or_answered(data: st.DataObject) -> None:
+    arguments = list(data.draw(st.sampled_from(COMMANDS)))
+    options = [n for n in range(1, len(arguments)) if arguments[n - 1].startswith("--")]
+    arguments[data.draw(st.sampled_from(options))] = data.draw(st.sampled_from(JUNK))
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["hepatica", *arguments, "--json"])
+        with pytest.raises(SystemExit) as ended:
+            run_command()
+    if ended.value.code:
+        assert ended.value.code == 2
+        assert out.getvalue() == ""
+    else:
+        json.loads(out.getvalue())

@@ -17,10 +17,17 @@ NORMAL = "normal liver"
 LUNGS = "lungs"
 
 
+LARGEST = {"kg": 1e3, "Gy": 1e6, "GBq": 1e6, "mL": 1e6, "": 1e6}
+"""Above this, or below a millionth of a millionth of it, a number is no patient's: its unit is wrong."""
+
+
 def require_positive(value: float, what: str, unit: str) -> float:
-    """`value` if it is finite and above zero, else InputError."""
+    """`value` if it is finite, above zero and of a plausible size, else InputError."""
     if not (math.isfinite(value) and value > 0):
-        raise InputError(f"{what} must be a positive number, not {value:g} {unit}")
+        raise InputError(f"{what} must be a positive number, not {value:g} {unit}".rstrip())
+    largest = LARGEST.get(unit, math.inf)
+    if value > largest or value < 1e-12 * min(largest, 1.0):
+        raise InputError(f"{what} of {value:g} {unit} is not plausible; check the unit".replace("  ", " "))
     return value
 
 

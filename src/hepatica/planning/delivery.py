@@ -21,6 +21,8 @@ GLASS_ZONE = "America/New_York"
 GLASS_CALIBRATION_HOUR = 12
 """Glass vials are calibrated on Sunday 12:00 US Eastern Time (label, K/h)."""
 
+MOST_HALF_LIVES = 50.0
+
 RESIN_EARLY_DAYS = (0, 1, 2, 3)
 """Resin may be ordered so that nominal calibration falls 0 to 3 days after the treatment (FLEXdose, K/m)."""
 
@@ -35,7 +37,26 @@ def require_zone(instant: datetime, what: str) -> datetime:
     """
     if instant.tzinfo is None or instant.utcoffset() is None:
         raise TimeError(f"{what} {instant.isoformat()} has no time zone; write for example {instant.isoformat()}+01:00")
+    if not 1950 <= instant.year <= 2200:
+        raise TimeError(f"{what} {instant.isoformat()}: the year is not plausible")
     return instant
+
+
+def decay_between(start: datetime, end: datetime, half_life_s: float) -> float:
+    """Fraction left at `end` of the activity at `start`; above 1 if `end` is earlier.
+
+    Raises
+    ------
+    TimeError
+        If they are more than 50 half-lives apart: one of the dates is wrong.
+    """
+    elapsed = seconds_between(start, end)
+    if abs(elapsed) > MOST_HALF_LIVES * half_life_s:
+        raise TimeError(
+            f"{start.isoformat()} and {end.isoformat()} are {abs(elapsed) / half_life_s:.0f} half-lives apart; "
+            "check the dates"
+        )
+    return decay_factor(elapsed, half_life_s)
 
 
 def later(instant: datetime, hours: float) -> datetime:
@@ -132,8 +153,7 @@ def _number(agent: Agent, name: str) -> float:
 
 def _offer(agent: Agent, order: Order, nominal_gbq: float, calibration: datetime) -> VialOffer:
     elapsed = seconds_between(calibration, order.injection)
-    factor = decay_factor(elapsed, agent.nuclide.half_life_s)
-    activity = nominal_gbq * factor
+    activity = nominal_gbq * decay_between(calibration, order.injection, agent.nuclide.half_life_s)
     spheres = nominal_gbq * _number(agent, "spheres_per_gbq") if "spheres_per_gbq" in agent.facts else None
     shelf = agent.facts["shelf_life_h"].value if "shelf_life_h" in agent.facts else None
     volume = agent.facts["vial_volume_ml"].value if "vial_volume_ml" in agent.facts else None
@@ -286,7 +306,7 @@ def holmium_batch(agent: Agent, order: Order, shipping: datetime, *, specific_ac
     mass = order.activity_gbq * 1000 / specific_activity_mbq_mg
     spheres = mass * spheres_per_mg(_number(agent, "sphere_diameter_um"), _number(agent, "density_g_ml"))
     return HolmiumBatch(
-        order.activity_gbq / decay_factor(elapsed, agent.nuclide.half_life_s),
+        order.activity_gbq / decay_between(shipping, order.injection, agent.nuclide.half_life_s),
         mass,
         spheres / 1e6,
         order.activity_gbq * 1e9 / spheres,
@@ -347,7 +367,7 @@ def elution_schedule(
         if elapsed < 0:
             raise TimeError("elutions must be in order and after the generator's calibration")
         daughter = g.daughter_activity(elapsed, parent_bq=parent, daughter_bq=daughter)
-        parent *= decay_factor(elapsed, slow)
+        parent *= decay_between(last, at, slow)
         out.append(Elution(at, parent, daughter, efficiency * daughter))
         daughter *= 1 - efficiency
         last = at
@@ -442,7 +462,7 @@ def delivered(readings: VialReadings, half_life_s: float) -> Delivered:
         raise InputError("the waste reads less than background: check background and detector")
 
     def at_injection(value: Estimate, instant: datetime) -> Estimate:
-        return value * decay_factor(seconds_between(instant, readings.injection), half_life_s)
+        return value * decay_between(instant, readings.injection, half_life_s)
 
     residual = at_injection(readings.after, readings.after_at) / at_injection(readings.before, readings.before_at)
     if residual.value >= 1:

@@ -164,6 +164,14 @@ BAD = {
     "residual in percent": lambda: vial_for(1.0, 2.0),
     "calibration without zone": lambda: resin_offers(RESIN, Order(1.0, THURSDAY), NAIVE),
     "agent without vials": lambda: glass_offers(HOLMIUM, Order(1.0, THURSDAY)),
+    "year 1": lambda: Order(1.0, datetime(1, 1, 1, tzinfo=UTC)),
+    "year 9999": lambda: Order(1.0, datetime(9999, 12, 31, tzinfo=UTC)),
+    "calibrated years ago": lambda: resin_offers(
+        RESIN, Order(1.0, THURSDAY), datetime(2016, 3, 12, 18, 0, tzinfo=PARIS)
+    ),
+    "shipped years ago": lambda: holmium_batch(
+        HOLMIUM, Order(1.0, THURSDAY), datetime(2020, 3, 12, tzinfo=UTC), specific_activity_mbq_mg=11
+    ),
     "no vials": lambda: delivered_from_all([]),
 }
 
