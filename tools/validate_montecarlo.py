@@ -61,8 +61,8 @@ def kernel_rows(folder: Path) -> list[str]:
     lines = [
         (
             "Against EGSnrc (ICRP-107 emissions, water). Point source: largest difference of the cumulative absorbed "
-            "electron energy at any radius, and the radius of 90 % of it. Voxels of 3 mm: ratio of S values (electrons) "
-            "per energy emitted, with the statistical standard uncertainty of the ratio."
+            "electron energy at any radius, and the radius of 90 % of it. Voxels of 3 mm: ratio of S values "
+            "(electrons) per energy emitted, with the statistical standard uncertainty of the ratio."
         ),
         "",
         "| | point source | X90, mm (EGSnrc) | S(0,0,0) | S(1,0,0) | S(1,1,0) | S(1,1,1) | S(2,0,0) |",
@@ -148,9 +148,9 @@ def exact_rows() -> list[str]:
         "|---|---|",
         f"| energy deposited + escaped over emitted, minus 1 | {closure:.1e} |",
         "| 90Y in proportion to mass, one medium, layers of 1.06, 0.26, 1.92 g/mL (Fano): |  |",
-        f"| - dose of the eight layers at the liver-lung interfaces over the mean | {interface:.4f} ± {interface_sd:.4f} |",
+        f"| - dose of eight layers at the liver-lung interfaces over the mean | {interface:.4f} ± {interface_sd:.4f} |",
         f"| - largest deviation of any of 48 layers, in its standard uncertainties | {pull:.1f} |",
-        f"| 177Lu electrons, endless uniform source: dose over energy per mass | {uniform.mean() / expected:.4f} ± 0.0004 |",
+        f"| 177Lu electrons, endless source: dose over energy per mass | {uniform.mean() / expected:.4f} ± 0.0004 |",
     ]
 
 

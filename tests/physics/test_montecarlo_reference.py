@@ -16,7 +16,7 @@ from hepatica.transport.engine import Shells
 from hepatica.transport.montecarlo import MonteCarloSettings, simulate
 from hepatica.transport.pointsource import RadialEnergy, radial_energy
 
-HISTORIES = {"Y-90": 400_000, "Lu-177": 500_000, "I-131": 400_000}
+HISTORIES = {"Y-90": 200_000, "Lu-177": 200_000, "I-131": 200_000}
 
 
 def _reference(folder: Path, name: str) -> tuple[np.ndarray, float, float]:
@@ -46,7 +46,7 @@ def test_electron_point_kernel(reference: Path, name: str) -> None:
     ours = _point_source(name, shells, "beta")
     radii = rows[:, 1]
     cumulative = np.interp(radii, ours.edges_mm[1:], np.cumsum(ours.fractions))
-    # the bar of issue 3: 0.7 percentage points at every radius. Statistics 0.05; the reference's sampled energy is off
+    # the bar of issue 3: 0.7 percentage points at every radius. Statistics 0.1; the reference's sampled energy is off
     # by up to 0.2 (177Lu sums to 1.0020); ICRP-107 against ENSDF spectra a few tenths
     assert np.abs(cumulative - np.cumsum(rows[:, 2]) / electrons_mev).max() < 0.007
     if name == "Y-90":
@@ -78,7 +78,7 @@ def _bremsstrahlung_tail(rows: np.ndarray, ours: RadialEnergy) -> tuple[float, f
 def test_bremsstrahlung_tail_of_y90(reference: Path) -> None:
     rows, _, _ = _reference(reference, "Y-90")
     ours, theirs = _bremsstrahlung_tail(rows, _point_source("Y-90", Shells(float(rows[0, 1]), 80, 25, 500.0), "beta"))
-    # ours 1.5 %, the reference 1.5 % (5-8 % per shell); the analytic spectrum is scaled to ESTAR: 8 % for its shape
+    # ours 2 %, the reference 1.5 % (5-8 % per shell); the analytic spectrum is scaled to ESTAR: 8 % for its shape
     assert ours == pytest.approx(theirs, rel=0.1)
 
 
@@ -92,7 +92,7 @@ def test_voxel_s_values_at_3_mm(reference: Path, name: str) -> None:
     decays = np.zeros(grid.shape)
     decays[centre, centre, centre] = 1.0
     water = ((np.inf, "water"),)
-    settings = MonteCarloSettings(histories=1_500_000, threads=2, media=water, parts="beta")
+    settings = MonteCarloSettings(histories=800_000, threads=2, media=water, parts="beta")
     volumes = Volume(grid, decays, Kind.DECAYS), Volume(grid, np.ones(grid.shape), Kind.DENSITY)
     result = simulate(*volumes, nuclide(name), settings)
     emitted = {"Y-90": 0.933113, "Lu-177": 0.147949, "I-131": 0.191882}[name]
