@@ -36,6 +36,7 @@ MOST_HISTORIES = 10**13
 FEWEST_HISTORIES = 100
 BATCHES = 40
 FEWEST_BATCHES = 20
+SMALL_BATCH = 20_000
 LARGE_VOLUME = 4_000_000
 """Volumes of more voxels get 20 batches instead of 40: adding one up takes a second there."""
 PROGRESS_EVERY_S = 2.0
@@ -305,7 +306,9 @@ class _Run:
             share = [wanted * n // batches for n in range(batches + 1)]
             done = int(np.searchsorted(share, self.sums.histories, side="right")) - 1
             return share[done + 1] - self.sums.histories
-        base = int(np.clip(self.sums.shape_size // 10, 20_000, 500_000))
+        # a batch costs the adding up of the volume: larger ones in large volumes, unless the time is limited
+        largest = SMALL_BATCH if self.settings.time_limit_s is not None else 25 * SMALL_BATCH
+        base = int(np.clip(self.sums.shape_size // 10, SMALL_BATCH, largest))
         size = max(base, self.sums.histories // 20)
         return size if wanted is None else min(size, wanted - self.sums.histories)
 
