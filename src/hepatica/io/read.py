@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hepatica.errors import DicomError, InputError
+from hepatica.errors import DicomError, InputError, UnitError
 from hepatica.io.dicom.scan import Scan, Skipped, scan
 from hepatica.io.dicom.series import Series, SeriesKind
 from hepatica.io.image import NOTHING_STATED, Image, Stated
@@ -66,6 +66,7 @@ def read_image(
         return read_itk_image(path, role=role, stated=stated)
     found = scan(path)
     image = read_series(found.choose(role, ROLES[role], series), role=role, stated=stated)
+    _require_unit(image, stated)
     broken = [f"skipped {s.path}: {s.reason}" for s in found.skipped]
     if len(broken) > 5:
         broken = [*broken[:5], f"and {len(broken) - 5} more files were skipped"]
@@ -93,3 +94,14 @@ def read_series(series: Series, *, role: str = "image", stated: Stated = NOTHING
 
         return read_nm(series, stated, role=role)
     raise DicomError(f"{series.what or series.kind.value} is not read as an image", path=series.files[0])
+
+
+def _require_unit(image: Image, stated: Stated) -> None:
+    """UnitError if the unit stated is not that of a DICOM image, which states its own."""
+    from hepatica.io.itk import voxel_unit
+
+    if stated.unit is not None and voxel_unit(stated.unit) != (image.volume.kind, 1.0):
+        raise UnitError(
+            f"{image.source.path}: holds {image.volume.kind.meaning} ({image.volume.kind.unit}) by its own header; the "
+            f"unit stated, {stated.unit!r}, contradicts it. State none for DICOM"
+        )

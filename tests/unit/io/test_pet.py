@@ -267,3 +267,19 @@ class TestNuclide:
 def test_fewer_slices_than_the_header_says(tmp_path: Path) -> None:
     image = read(tmp_path, pet_series(GRID, STORED)[1:])
     assert any("NumberOfSlices says 6, 5 are here" in warning for warning in image.warnings)
+
+
+def test_slices_of_two_administrations_are_refused(tmp_path: Path) -> None:
+    datasets = pet_series(GRID, STORED)
+    datasets[2].RadiopharmaceuticalInformationSequence[0].RadionuclideHalfLife = "6586.2"
+    with pytest.raises(DicomError, match=r"RadionuclideHalfLife: '6586.2' differs"):
+        read(tmp_path, datasets)
+
+
+def test_a_stated_unit_that_the_header_contradicts_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnitError, match=r"activity concentration \(Bq/mL\) by its own header; .*'MBq h'"):
+        read(tmp_path, pet_series(GRID, STORED), unit="MBq h")
+
+
+def test_a_stated_unit_that_the_header_confirms_is_taken(tmp_path: Path) -> None:
+    assert read(tmp_path, pet_series(GRID, STORED), unit="Bq/mL").volume.kind is Kind.ACTIVITY_CONCENTRATION

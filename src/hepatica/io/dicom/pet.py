@@ -33,6 +33,14 @@ PHILIPS_SUV_FACTOR, PHILIPS_ACTIVITY_FACTOR = 0x00, 0x09
 POSITRON_TOLERANCE = 0.02
 """Largest relative difference between the header's positron fraction and the table's that goes without a warning."""
 
+ADMINISTRATION = (
+    "RadionuclideHalfLife",
+    "RadionuclideTotalDose",
+    "RadiopharmaceuticalStartDateTime",
+    "RadiopharmaceuticalStartTime",
+)
+"""What every slice of one scan says alike."""
+
 _UNITS = {
     "CPS": "counts per second",
     "PROPCPS": "values proportional to counts per second",
@@ -73,6 +81,7 @@ def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "ac
     ordered = [series.headers[n] for n in stack.order]
     first = ordered[0]
     unit = unit_of(ordered)
+    _require_one_administration(ordered)
     agent = radiopharmaceutical_of(first, first_acquisition=_first_acquisition(ordered))
     reference = _reference(ordered, agent, stated)
     factors, notes = _unit_factors(ordered, unit, agent, reference)
@@ -152,6 +161,7 @@ def refusals(series: Series, stated: Stated = NOTHING_STATED) -> list[str]:
         found.append(str(error))
     checks: tuple[Callable[[], object], ...] = (
         lambda: unit_of(headers),
+        lambda: _require_one_administration(headers),
         lambda: _reference(headers, agent, stated),
         lambda: geometry.series_stack(headers, frame_of_reference=frame_of_reference(headers)),
     )
@@ -173,6 +183,18 @@ def missing_facts(agent: Radiopharmaceutical) -> tuple[str, ...]:
     if agent.activity_bq is None:
         missing.append("RadionuclideTotalDose: the activity administered (to compare with the image)")
     return tuple(missing)
+
+
+def _require_one_administration(headers: Sequence[Header]) -> None:
+    """DicomError if slices differ in what was given, when, or the half-life that they were corrected with."""
+    items = [header.item("RadiopharmaceuticalInformationSequence") for header in headers]
+    for keyword in ADMINISTRATION:
+        first = items[0].text(keyword) if items[0] else ""
+        for header, item in zip(headers, items, strict=True):
+            if (other := item.text(keyword) if item else "") != first:
+                raise header.error(
+                    keyword, f"{other!r} differs from {first!r} in {headers[0].path} of the same series: two scans?"
+                )
 
 
 def _contradicts(agent: Radiopharmaceutical, wanted: str) -> str:
