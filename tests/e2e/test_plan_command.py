@@ -252,7 +252,7 @@ def test_segmentectomy_takes_the_guidelines_dose() -> None:
     mass_unit=st.sampled_from([("kg", 1.0), ("g", 1e3), ("mg", 1e6)]),
     dose_unit=st.sampled_from([("Gy", 1.0), ("cGy", 1e2), ("mGy", 1e3), ("kGy", 1e-3)]),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_units_in_any_spelling_give_the_same_answer(
     kg: float, dose: float, lsf: float, mass_unit: tuple[str, float], dose_unit: tuple[str, float]
 ) -> None:
@@ -269,12 +269,14 @@ COMMANDS = (
     ["vial", "--agent", "glass", "--activity", "2 GBq", "--at", "2026-03-12T10:00+01:00"],
     ["lsf", "--lung-counts", "5000,4700", "--liver-counts", "80000,60000", "--border", "5 %", "--activity", "2 GBq"],
 )
-JUNK = ("5", "-5 kg", "0", "1e308 kg", "1e-300 kg", "nan", "inf", "", "1e400 Gy", "101 %", "0]", "1 GBq", "9999-12-31T23:59Z",
-        "2026-03-12T10:00", "resin", "3,4", "1,", "0.9999999999")  # fmt: skip
+JUNK = (
+    *("5", "-5 kg", "0", "1e308 kg", "1e-300 kg", "nan", "inf", "", "1e400 Gy", "101 %", "0]", "1 GBq"),
+    *("9999-12-31T23:59Z", "2026-03-12T10:00", "resin", "3,4", "1,", "0.9999999999"),
+)
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_mutated_command_is_refused_or_answered(data: st.DataObject) -> None:
     arguments = list(data.draw(st.sampled_from(COMMANDS)))
     options = [n for n in range(1, len(arguments)) if arguments[n - 1].startswith("--")]
