@@ -179,8 +179,8 @@ def verdict(
 ) -> FrameworkVerdict:
     """What a rule says `now_h` after administration.
 
-    `occupancy` replaces the guide's in the NRC formula. A rule made of dose constraints alone (Euratom, Ireland) does not
-    stop release: it sets the contact restrictions, and `may_go` is None.
+    `occupancy` replaces the guide's in the NRC formula. A rule made of dose constraints alone (Euratom, Ireland) does
+    not stop release: it sets the contact restrictions, and `may_go` is None.
     """
     if rule.release_dose_msv is not None:
         nrc = nrc_release(source, occupancy=occupancy)
