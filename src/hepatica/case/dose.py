@@ -97,7 +97,7 @@ def absorbed_dose(
     density = density_on(grid, ct_image.volume, calibration)
 
     tell("structures")
-    structures = structures_on(grid, regions, ct_image, density, options)
+    structures = structures_on(grid, regions, ct_image, options)
 
     tell(f"dose by {method}")
     dose_map = engine.compute(decays, density, chosen, options.settings)

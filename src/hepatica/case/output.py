@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hepatica.case.report import dose_report
+from hepatica.case.structures import structures_on
 from hepatica.core import Region
-from hepatica.core.resample import resample_region
 from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.rtdose import DoseText, write_rtdose
 from hepatica.io.dicom.rtstruct import write_rtstruct
@@ -28,7 +28,7 @@ def write_result(result: DoseResult, folder: Path, *, force: bool) -> Path:
     """Write everything.
 
     ``report.html``, ``report.pdf``; ``dose.dcm`` (RTDOSE), ``dose.nii.gz``, ``dose-sd.nii.gz`` where there is one;
-    ``regions.dcm`` (RTSTRUCT, on the CT's slices), ``regions-seg.dcm`` (SEG, on the dose grid, where the CT is DICOM);
+    ``regions.dcm`` (RTSTRUCT, on the CT's slices), ``regions-seg.dcm`` (SEG, likewise, where the CT is DICOM);
     ``metrics.csv``, ``dvh.csv``; ``result.json``.
 
     Raises
@@ -49,16 +49,16 @@ def _write_images(result: DoseResult, folder: Path) -> None:
     if result.dose_map.dose_sd is not None:
         write_itk(result.dose_map.dose_sd, folder / "dose-sd.nii.gz")
     provenance = result.provenance
+    # Made again from what was given: regions that went through the dose's coarse voxels would lose their edges.
     ct_grid = result.ct.grid.with_frame_of_reference(result.dose.grid.frame_of_reference)
-    drawn = solid([resample_region(region, ct_grid) for region in result.structures.regions])
+    drawn = solid(structures_on(ct_grid, result.structures.given, result.ct, result.options).regions)
     structure_set = None
     if drawn:
         structure_set = write_rtstruct(
             folder / "regions.dcm", drawn, context, image_grid=ct_grid, provenance=provenance
         )
-    covered = solid(result.structures.regions)
-    if covered and context.instances:
-        write_seg(folder / "regions-seg.dcm", covered, context, image_grid=ct_grid, provenance=provenance)
+        if context.instances:
+            write_seg(folder / "regions-seg.dcm", drawn, context, image_grid=ct_grid, provenance=provenance)
     text = DoseText(
         label=f"{result.dose_map.nuclide} {result.dose_map.method}"[:16],
         heterogeneity="WATER" if _in_water(result) else "IMAGE",

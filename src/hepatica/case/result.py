@@ -143,16 +143,22 @@ class DoseResult:
 
         return write_result(self, Path(folder), force=force)
 
+    @property
+    def dose_unit(self) -> str:
+        """Unit of the printed table: "Gy", or "mGy" where no structure's near-maximum reaches 1 Gy."""
+        return "Gy" if max(found.d_percent_gy[2.0] for found in self.region_doses) >= 1 else "mGy"
+
     def rows(self) -> list[tuple[str, ...]]:
-        """Table of the structures as text, doses in Gy; the first row is the header."""
+        """Table of the structures as text, doses in `dose_unit`; the first row is the header."""
+        scale = 1.0 if self.dose_unit == "Gy" else 1e3
         header = ("structure", "mL", "g", "mean", "SD", "D95", "D70", "D50", "D5", "act. %")
         body = [
             (
                 found.name,
                 three(found.volume_ml),
                 three(found.mass_g),
-                with_uncertainty(found.dose_mean_gy, found.dose_mean_uncertainty_gy),
-                *(three(dose) for dose in (found.dose_sd_gy, *(found.d_percent_gy[n] for n in SHOWN_PERCENTS))),
+                with_uncertainty(scale * found.dose_mean_gy, _scaled(found.dose_mean_uncertainty_gy, scale)),
+                *(three(scale * dose) for dose in (found.dose_sd_gy, *(found.d_percent_gy[n] for n in SHOWN_PERCENTS))),
                 percent(100 * found.activity_share),
             )
             for found in self.region_doses
@@ -163,7 +169,7 @@ class DoseResult:
         """One line: nuclide, engine, activity."""
         return (
             f"Absorbed dose, {self.dose_map.nuclide}, engine {self.dose_map.method}; "
-            f"activity in the image {three(self.activity_in_image_mbq)} MBq; doses in Gy"
+            f"activity in the image {three(self.activity_in_image_mbq)} MBq; doses in {self.dose_unit}"
         )
 
     def __repr__(self) -> str:
@@ -189,6 +195,10 @@ class DoseResult:
             f"<p><b>{html.escape(self.title())}</b></p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
             f"<ul>{warnings}</ul><p><small>{NOT_A_DEVICE}</small></p>"
         )
+
+
+def _scaled(number: float | None, scale: float) -> float | None:
+    return None if number is None else scale * number
 
 
 def _curve(curve: CurveFit | None) -> dict[str, Any] | None:

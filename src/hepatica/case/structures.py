@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from hepatica.case.options import DoseOptions
 from hepatica.core import Grid, InputFile, Region, Volume
 from hepatica.core.resample import resample_region
@@ -28,12 +30,15 @@ class StructureSet:
         SOP Instance UID of a DICOM file; empty for others.
     warnings : tuple of str
         What was skipped, filled or lost.
+    given : path, sequence of Region, or None
+        What they were made from, to make them again on other voxels.
     """
 
     clinical: tuple[ClinicalRegion, ...]
     source: InputFile | None = None
     instance_uid: str = ""
     warnings: tuple[str, ...] = ()
+    given: Path | str | Sequence[Region] | None = None
 
     @property
     def regions(self) -> tuple[Region, ...]:
@@ -42,9 +47,9 @@ class StructureSet:
 
 
 def structures_on(
-    grid: Grid, given: Path | str | Sequence[Region] | None, ct: Image, density: Volume, options: DoseOptions
+    grid: Grid, given: Path | str | Sequence[Region] | None, ct: Image, options: DoseOptions
 ) -> StructureSet:
-    """Structures on the dose grid, from a file, from values, or (None) body and lungs from the CT.
+    """Structures on a grid (the dose's, or the CT's), from a file, from values, or (None) body and lungs from the CT.
 
     Raises
     ------
@@ -62,7 +67,7 @@ def structures_on(
         from hepatica.io.regions import read_structures
 
         path = Path(given)
-        found = read_structures(path, replace(ct, volume=density), slice_mm=ct.grid.spacing_mm[2])
+        found = read_structures(path, _on(ct, grid), slice_mm=ct.grid.spacing_mm[2])
         regions, uid, warnings = found.regions, found.instance_uid, found.warnings
         source = InputFile.of(
             "regions", path, sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
@@ -78,7 +83,13 @@ def structures_on(
     if not whole:
         raise InputError("no structure covers any voxel of the dose; are structures and images of the same patient?")
     clinical = clinical_regions(whole, kinds=options.kinds, dome_margin_mm=options.lung_margin_mm)
-    return StructureSet(clinical, source, uid, warnings + empty)
+    return StructureSet(clinical, source, uid, warnings + empty, given)
+
+
+def _on(ct: Image, grid: Grid) -> Image:
+    """The CT's patient and frame of reference with other voxels; their values are not looked at."""
+    nothing = np.broadcast_to(np.float32(0), grid.shape)
+    return replace(ct, volume=Volume(grid, nothing, ct.volume.kind, name=ct.volume.name))
 
 
 def _from_ct(ct: Image, grid: Grid) -> tuple[Region, ...]:

@@ -211,7 +211,7 @@ def _print(result: DoseResult, out: Path | None) -> None:
     header, *body = result.rows()
     table = Table(title=result.title(), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for n, cell in enumerate(header):
-        table.add_column(cell, justify="left" if n == 0 else "right", overflow="fold")
+        table.add_column(cell, justify="left" if n == 0 else "right", no_wrap=n > 0, overflow="fold")
     for row in body:
         table.add_row(*row)
     screen.print(table)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hepatica.cli.agents import agents
+from hepatica.cli.compare import compare
 from hepatica.cli.compare_nuclides import compare_nuclides
 from hepatica.cli.demo import demo
 from hepatica.cli.dose import dose
@@ -57,6 +58,7 @@ def main(
 
 app.command()(inspect)
 app.command()(dose)
+app.command()(compare)
 app.command()(demo)
 app.command()(nuclides)
 app.command()(agents)

@@ -1,0 +1,67 @@
+"""``hepatica compare`` as a user runs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hepatica.core import Grid, Kind, Volume
+from hepatica.io.dicom.context import DicomContext
+from hepatica.io.dicom.rtdose import write_rtdose
+from hepatica.io.itk import write_itk
+
+
+def hepatica(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hepatica", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code, done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def maps(tmp_path: Path, oblique_grid: Grid) -> tuple[Path, Path]:
+    """A hill of dose as RTDOSE, and the same 2 % higher as NIfTI."""
+    centre = (np.asarray(oblique_grid.shape) - 1) / 2
+    index = np.stack(np.indices(oblique_grid.shape), axis=-1)
+    dose = 100 * np.exp(-((((index - centre) * oblique_grid.spacing_mm) / 18.0) ** 2).sum(axis=-1) / 2)
+    volume = Volume(oblique_grid, dose, Kind.DOSE)
+    context = DicomContext.invented(modality="CT")
+    grid = oblique_grid.with_frame_of_reference(context.frame_of_reference)
+    write_rtdose(tmp_path / "a.dcm", Volume(grid, dose, Kind.DOSE), context)
+    write_itk(volume.with_values(1.02 * dose), tmp_path / "b.nii.gz")
+    return tmp_path / "a.dcm", tmp_path / "b.nii.gz"
+
+
+def test_two_percent_is_found_and_passes_three(maps: tuple[Path, Path], tmp_path: Path) -> None:
+    document = json.loads(hepatica("compare", *maps, "--json", "--out", tmp_path / "out").stdout)
+    (region,) = document["regions"]
+    assert region["ratio_of_means"] == pytest.approx(1.02, rel=1e-4)
+    assert document["gamma"]["pass_percent"] == 100
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("comparison.png", "difference.nii.gz", "comparison.json")
+    }
+
+
+def test_a_real_difference_fails(maps: tuple[Path, Path]) -> None:
+    document = json.loads(hepatica("compare", *maps, "--json", "--gamma", "1%/0.1mm").stdout)
+    assert document["gamma"]["pass_percent"] < 90
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{a}", "{a}x"], "no such dose map"),
+        (["{a}", "{b}", "--gamma", "3/3mm"], "not a percentage"),
+        (["{a}", "{b}", "--gamma", "3%"], "not of the form"),
+        (["{a}", "{b}", "--gamma", "3%/3"], "has no unit"),
+    ],
+)
+def test_bad_input_is_one_clear_line(maps: tuple[Path, Path], arguments: list[str], message: str) -> None:
+    said = [argument.format(a=maps[0], b=maps[1]) for argument in arguments]
+    done = hepatica("compare", *said, code=2)
+    assert message in done.stderr
+    assert done.stdout == ""
