@@ -219,7 +219,8 @@ def test_report_without_ct_lesion_or_anything_else(report: DoseReport) -> None:
 
 def test_files(report: DoseReport) -> None:
     files = report_files(report)
-    assert set(files) == {"report.html", "report.pdf", "metrics.csv", "dvh.csv"}
+    assert set(files) >= {"report.html", "report.pdf", "metrics.csv", "dvh.csv", "dvh.png", "slices-1.png"}
+    assert all(content.startswith(b"\x89PNG") for name, content in files.items() if name.endswith(".png"))
     assert all(files.values())
 
 
