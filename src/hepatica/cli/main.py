@@ -20,8 +20,10 @@ from hepatica.cli.lsf import lsf
 from hepatica.cli.nuclides import nuclides
 from hepatica.cli.plan import plan
 from hepatica.cli.radiobiology import radiobiology
+from hepatica.cli.reconstruct import reconstruct
 from hepatica.cli.release import release
 from hepatica.cli.response import response
+from hepatica.cli.simulate import simulate
 from hepatica.cli.survival import survival
 from hepatica.cli.tn import tn
 from hepatica.cli.vial import vial
@@ -60,6 +62,8 @@ app.command()(inspect)
 app.command()(dose)
 app.command()(compare)
 app.command()(demo)
+app.command()(simulate)
+app.command()(reconstruct)
 app.command()(nuclides)
 app.command()(agents)
 app.command()(kernel)

@@ -109,7 +109,8 @@ class SpectProjector:
         self.centre_mm = (float(middle[0]), float(middle[1])) if centre_mm is None else centre_mm
         self.threads = threads or os.cpu_count() or 1
         self._depth = _depths(grid, self.centre_mm)
-        self._turns: dict[int, tuple[Any, Any]] = {}
+        self._turns: dict[int, Any] = {}
+        self._turns_back: dict[int, Any] = {}
         self._factors: dict[int, Float32] = {}
         self._blurs: dict[float, tuple[Float32, Float32]] = {}
         cells = len(self._depth) * columns * grid.shape[2]
@@ -159,8 +160,7 @@ class SpectProjector:
     # -----------------------------------------------------------------------------------------------------------------
 
     def _forward_one(self, flat: Float32, view: int) -> Float32:
-        turn, _ = self._turn(view)
-        cells = turn @ flat
+        cells = self._turn(view) @ flat
         if self._mu is not None:
             cells *= self._attenuation(view)
         layers = cells.reshape(len(self._depth), self.columns, -1)
@@ -171,7 +171,6 @@ class SpectProjector:
         return np.asarray(across.T @ layers.reshape(-1, layers.shape[2]))
 
     def _back_one(self, projection: Float32, view: int) -> Float32:
-        _, back = self._turn(view)
         if self.response is None:
             layers = np.broadcast_to(projection, (len(self._depth), *projection.shape)).copy()
             layers *= self._seen(view)[:, None, None]
@@ -183,18 +182,24 @@ class SpectProjector:
         cells = layers.reshape(-1, projection.shape[1])
         if self._mu is not None:
             cells *= self._attenuation(view)
-        return np.asarray(back @ cells)
+        return np.asarray(self._turn_back(view) @ cells)
 
     def _seen(self, view: int) -> Float32:
         """1 for layers in front of the collimator, 0 behind."""
         return np.asarray(self.orbit.radius_mm[view] - self._depth > 0, dtype=np.float32)
 
-    def _turn(self, view: int) -> tuple[Any, Any]:
-        """Sparse matrices voxels -> cells and cells -> voxels of a view."""
+    def _turn(self, view: int) -> Any:
+        """Sparse matrix voxels -> cells of a view."""
         if view not in self._turns:
-            forward = _turning(self.grid, float(self.orbit.angle_deg[view]), self.centre_mm, self._depth, self.columns)
-            self._turns[view] = forward, forward.T.tocsr()
+            angle = float(self.orbit.angle_deg[view])
+            self._turns[view] = _turning(self.grid, angle, self.centre_mm, self._depth, self.columns)
         return self._turns[view]
+
+    def _turn_back(self, view: int) -> Any:
+        """Its transpose, stored by rows: twice as fast as a transposed view of the same memory."""
+        if view not in self._turns_back:
+            self._turns_back[view] = self._turn(view).T.tocsr()
+        return self._turns_back[view]
 
     def _attenuation(self, view: int) -> Float32:
         """Attenuation factor of every cell of a view, shape (depth * u, v)."""

@@ -123,8 +123,7 @@ def simulate_spect(
     activity.require_finite()
     fine = grid.with_spacing([s / scan.subdivide for s in grid.spacing_mm])
     source = resample(activity, fine, "total")
-    if activity.total <= 0 or source.total < 0.5 * activity.total:
-        raise InputError(f"of {activity.total:g} Bq only {source.total:g} Bq lie in the camera's field")
+    _require_in_field(activity, source, scan)
     counts = np.zeros((len(scan.windows), scan.orbit.views, scan.columns, grid.shape[2]), dtype=np.float32)
     seen = 0
     for number, window in enumerate(scan.windows):
@@ -150,6 +149,22 @@ def simulate_spect(
     )  # fmt: skip
     decayed = made.counts * made.mean_activity(nuclide.half_life_s).astype(np.float32)[None, :, None, None]
     return _with_counts(made, decayed if seed is None else np.random.default_rng(seed).poisson(decayed))
+
+
+def _require_in_field(activity: Volume, source: Volume, scan: Scan) -> None:
+    """Raise InputError if activity lies beside the field of view or behind the collimator."""
+    if activity.total <= 0 or source.total < 0.5 * activity.total:
+        raise InputError(f"of {activity.total:g} Bq only {source.total:g} Bq lie in the camera's field")
+    x, y, _ = _axis(source.grid)
+    index = np.moveaxis(np.indices((*source.grid.shape[:2], 1)), 0, -1)[:, :, 0]
+    from_axis = np.linalg.norm(source.grid.to_mm(index)[..., :2] - [x, y], axis=-1)
+    nearest = float(scan.orbit.radius_mm.min())
+    beyond = float(source.values[from_axis > nearest].sum(dtype=np.float64))
+    if beyond > 1e-3 * source.total:
+        raise InputError(
+            f"{100 * beyond / source.total:.2g} % of the activity lies farther from the axis than the collimator "
+            f"({nearest:g} mm): take a larger radius"
+        )
 
 
 def _expected(source: Volume, hu: Volume | None, camera: GammaCamera, scan: Scan, energy_kev: float) -> Float32:

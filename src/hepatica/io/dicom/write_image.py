@@ -65,6 +65,8 @@ class Emission:
         SPECT: lower and upper limit.
     agent : str
         Radiopharmaceutical in words; by default microspheres.
+    corrected : tuple of str
+        CorrectedImage of a SPECT in Bq/mL.
     """
 
     nuclide: str
@@ -76,6 +78,7 @@ class Emission:
     projections: int = 120
     energy_window_kev: tuple[float, float] = (126.0, 154.0)
     agent: str = ""
+    corrected: tuple[str, ...] = ("DECY", "ATTN", "SCAT")
 
     @property
     def reference_time(self) -> datetime:
@@ -185,7 +188,13 @@ def write_pet(
 
 
 def write_nm(
-    path: Path | str, volume: Volume, context: DicomContext, emission: Emission, *, description: str = "SPECT"
+    path: Path | str,
+    volume: Volume,
+    context: DicomContext,
+    emission: Emission,
+    *,
+    description: str = "SPECT",
+    comment: str = "Made by hepatica, not acquired.",
 ) -> DicomContext:
     """Write a reconstructed SPECT volume (NM RECON TOMO), one file.
 
@@ -198,6 +207,8 @@ def write_nm(
         to 65535 are exact, others are kept to 7.6e-6 of the maximum by a rescale slope.
     context, emission, description
         As for `write_pet`.
+    comment : str
+        What ImageComments says of its origin.
 
     Raises
     ------
@@ -222,6 +233,7 @@ def write_nm(
     dataset.SOPInstanceUID = new_uid()
     dataset.InstanceNumber = 1
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "RECON TOMO", "EMISSION"]
+    dataset.ImageComments = f"{comment} {RESEARCH_ONLY}"
     geometry.write_nuclear_planes(dataset, volume.grid.with_frame_of_reference(frame))
     _fill_nm(dataset, emission, volume)
     save_object(dataset, path)
@@ -337,7 +349,7 @@ def _fill_nm(dataset: Any, emission: Emission, volume: Volume) -> None:
         mapping.LUTExplanation, mapping.LUTLabel = "Activity concentration", "BQML"
         mapping.MeasurementUnitsCodeSequence = [code("Bq/ml", "UCUM", "Becquerels/milliliter")]
         dataset.RealWorldValueMappingSequence = [mapping]
-        dataset.CorrectedImage = ["DECY", "ATTN", "SCAT"]
+        dataset.CorrectedImage = list(emission.corrected)
     elif not whole:
         dataset.RescaleSlope, dataset.RescaleIntercept = slope, "0"
 

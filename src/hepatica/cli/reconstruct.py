@@ -1,0 +1,118 @@
+"""``hepatica reconstruct``: from the projections of a gamma camera to a SPECT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hepatica.errors import UnitError
+
+if TYPE_CHECKING:
+    from hepatica.case.spect import SpectOptions
+
+
+def reconstruct(
+    projections: Annotated[Path, typer.Argument(help="Projections (NM TOMO): file or folder.")],
+    ct: Annotated[Path, typer.Option(help="CT of the same patient, for attenuation.")],
+    camera: Annotated[str, typer.Option(help="Camera by name: siemens-lehr, ge-megp, ...")],
+    out: Annotated[Path, typer.Option(help="New folder for spect.dcm, spect.nii.gz and result.json.")],
+    nuclide: Annotated[str | None, typer.Option(help="Nuclide, if the file does not name it.")] = None,
+    method: Annotated[str, typer.Option(help="osem, mlem, or bsrem (penalised).")] = "osem",
+    iterations: Annotated[int, typer.Option(help="Passes over all views.")] = 10,
+    subsets: Annotated[int | None, typer.Option(help="Updates a pass; 6 if unsaid, 1 for mlem.")] = None,
+    prior: Annotated[float, typer.Option(help="Strength of bsrem's relative-difference prior.")] = 0.0,
+    until_noise: Annotated[bool, typer.Option(help="Stop when the fit is as good as noise lets it be.")] = False,
+    scatter: Annotated[str, typer.Option(help="Scatter from windows: tew, dew, none.")] = "none",
+    sensitivity: Annotated[
+        str | None, typer.Option(help="Of one head, measured: '91 cps/MBq'. Without: an image in counts.")
+    ] = None,
+    window: Annotated[int | None, typer.Option(help="Number of the main energy window, from 1.")] = None,
+    energy: Annotated[str | None, typer.Option(help="Photon energy for attenuation and response: '140 keV'.")] = None,
+    radius: Annotated[str | None, typer.Option(help="Axis to collimator, if the file does not say: '250 mm'.")] = None,
+    axis: Annotated[
+        str | None, typer.Option(help="x,y of the axis and z of the lowest row in the CT, if the file does not say.")
+    ] = None,
+    post_filter: Annotated[str, typer.Option(help="Gaussian filter of the image, FWHM.")] = "0 mm",
+    registered: Annotated[bool, typer.Option(help="Projections and CT are registered although frames differ.")] = False,
+    force: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Reconstruct SPECT projections with attenuation, collimator response and scatter correction."""
+    said = dict(locals())
+    import json
+
+    from hepatica.case.spect import reconstruct_files
+    from hepatica.cli.show import progress, refuse_existing, warn
+
+    refuse_existing(out, force=force)
+    options = _options(said)
+    with progress() as tell:
+        result = reconstruct_files(projections, ct=ct, options=options, tell=tell)
+        tell("writing")
+        result.save(out, force=force)
+    warn(result.warnings)
+    if json_output:
+        typer.echo(json.dumps(result.facts, indent=1))
+    else:
+        _print(result.facts, out)
+
+
+def _options(said: dict[str, Any]) -> SpectOptions:
+    from hepatica.case.spect import SpectOptions
+    from hepatica.core.units import parse_quantity
+    from hepatica.imaging.reconstruct import Settings
+
+    def number(name: str, unit: str) -> float | None:
+        text = said[name]
+        return None if text is None else parse_quantity(text, unit, f"--{name.replace('_', '-')}")
+
+    subsets = said["subsets"] if said["subsets"] is not None else (1 if said["method"] == "mlem" else 6)
+    settings = Settings(
+        said["method"], said["iterations"], subsets, prior_strength=said["prior"], until_noise=said["until_noise"]
+    )
+    return SpectOptions(
+        camera=said["camera"],
+        settings=settings,
+        scatter=said["scatter"],
+        nuclide=said["nuclide"],
+        window=said["window"],
+        energy_kev=number("energy", "keV"),
+        sensitivity_cps_per_mbq=number("sensitivity", "cps/MBq"),
+        radius_mm=number("radius", "mm"),
+        axis_mm=None if said["axis"] is None else _point(said["axis"]),
+        post_filter_mm=number("post_filter", "mm") or 0.0,
+        registered=said["registered"],
+    )
+
+
+def _point(text: str) -> tuple[float, float, float]:
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UnitError(f"--axis: {text!r} is not three numbers in mm, x,y,z") from None
+    return x, y, z
+
+
+def _print(facts: dict[str, Any], out: Path) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from hepatica.cli.show import console
+
+    table = Table(title="SPECT", title_justify="left", box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    low, high = facts["window_kev"]
+    table.add_row("nuclide", facts["nuclide"])
+    table.add_row("window", f"{low:g}-{high:g} keV, attenuation at {facts['energy_kev']:.0f} keV")
+    if "total_activity_mbq" in facts:
+        table.add_row("activity in the image", f"{facts['total_activity_mbq']:.4g} MBq at {facts['time']}")
+    else:
+        table.add_row("counts in the image", f"{facts['total_counts']:.4g}")
+    table.add_row("passes", f"{facts['iterations_done']}, stopped by {facts['stopped_by']}")
+    table.add_row("residual over noise", f"{facts['residual_over_noise'][-1]:.3f}")
+    screen = console()
+    screen.print(table)
+    screen.print(f"written to {out}")
