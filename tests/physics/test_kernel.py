@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.nuclides import MEV_TO_J, Nuclide, nuclide
@@ -139,6 +141,28 @@ def test_joining_small_voxels_gives_the_large_one() -> None:
     for at in ((0, 0, 0), (1, 0, 0), (1, 1, 0), (2, 1, 1)):
         offsets = [np.abs([2 * n - 1, 2 * n, 2 * n, 2 * n + 1]) for n in at]
         assert float(coarse[at]) == pytest.approx(float(fine[np.ix_(*offsets)].mean()), rel=1e-3)
+
+
+@settings(max_examples=6, deadline=None, derandomize=True)
+@given(
+    name=st.sampled_from(["Y-90", "I-131", "Lu-177"]),
+    spacing=st.tuples(*[st.floats(1.5, 9.0)] * 3),
+    density=st.floats(0.3, 2.0),
+)
+def test_any_spacing_keeps_the_energy_within_its_reach(
+    name: str, spacing: tuple[float, float, float], density: float
+) -> None:
+    # All voxels within 40 mm along each axis: they hold at least what is absorbed within 40 mm less one voxel diagonal
+    # of the source, and at most all.
+    table = point_kernel(name)
+    half = [int(40 / a) + 1 for a in spacing]
+    kernel = voxel_kernel(nuclide(name), spacing, half_shape=half, density_g_ml=density)
+    inner_mm = min((n - 0.5) * a - 0.5 * a for n, a in zip(half, spacing, strict=True))
+    cumulative = np.concatenate([[0.0], np.cumsum(table.electron_fraction)])
+    at_least = float(np.interp(inner_mm * density, table.r_mm, cumulative))
+    assert at_least * (1 - 1e-4) <= kernel.covered_electron_fraction <= table.electron_sum * (1 + 1e-4)
+    assert (kernel.electron_gy_per_decay >= 0).all()
+    assert kernel.integration_rel_error < 3e-3
 
 
 def test_density_scales_distance() -> None:

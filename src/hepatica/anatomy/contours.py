@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,6 +62,12 @@ DISPUTE_MM2 = 0.1
 
 LEAST_PIXELS = 0.05
 """An outline of less than this part of a pixel is not drawn: it rings a lone voxel that is covered by exactly half."""
+
+FARTHEST_MM = 1e4
+"""Coordinates beyond ten metres are no patient's."""
+
+MOST_CROSSINGS = 30_000_000
+"""Of outlines and scan lines, in one structure; a body on a CT has a million. Each takes some 100 bytes."""
 
 LOSS_WARNED = 1e-3
 """Fraction of a structure outside the image from which on it is said."""
@@ -176,6 +181,9 @@ def fill_contours(
     frame = _frame(name, outlines_mm, grid)
     points = [frame.apply(outline) for outline in outlines_mm]
     stack = _stack(name, points, plane_distance_mm, frame, grid)
+    expected = sum(float(np.abs(np.diff(p[:, 1], append=p[0, 1])).sum()) for p in points) * frame.lines_per_pixel
+    if expected > MOST_CROSSINGS:
+        raise GeometryError(f"structure {name!r}: its contours are {expected:.0g} scan lines long: they are damaged")
     crossings = scan([p[:, :2] for p in points], frame.lines_per_pixel)
     notes += stack.notes + _check_crossings(name, outlines_mm, points, crossings, frame)
     _check_overlaps(name, outlines_mm, points, crossings, stack, frame)
@@ -272,6 +280,8 @@ def _checked(name: str, contour: ArrayLike) -> FloatArray:
         raise GeometryError(f"structure {name!r}: a contour needs points (x, y, z), not an array of {points.shape}")
     if not np.isfinite(points).all():
         raise GeometryError(f"structure {name!r}: a contour has points that are NaN or infinite")
+    if len(points) and np.abs(points).max() > FARTHEST_MM:
+        raise GeometryError(f"structure {name!r}: a contour has points {np.abs(points).max() / 1000:.3g} m away")
     if len(points) > 1 and np.array_equal(points[0], points[-1]):
         points = points[:-1]
     if len(points) < 3:
@@ -405,9 +415,9 @@ def _check_overlaps(
         members = np.flatnonzero(stack.plane_of == plane)
         here = crossings.select(stack.plane_of[crossings.polygon] == plane)
         area = even_odd_area(here, here.polygon, len(points))
-        for a, b in combinations(members.tolist(), 2):
-            if (high[a, :2] <= low[b, :2]).any() or (high[b, :2] <= low[a, :2]).any():
-                continue
+        apart = (high[members, None, :2] <= low[None, members, :2]).any(axis=-1)
+        for first, second in np.argwhere(np.triu(~(apart | apart.T), k=1)):
+            a, b = int(members[first]), int(members[second])
             smaller = min(area[a], area[b])
             shared = overlap_area(here, a, b)
             if max(CROSSING_REFUSED * smaller, DISPUTE_MM2 / pixel_mm2) < shared < (1 - CROSSING_REFUSED) * smaller:

@@ -87,7 +87,7 @@ def absorbed_dose(
     tell("reading images")
     images = [_read_activity(source, n, chosen, options) for n, source in enumerate(sources)]
     ct_image = _read_ct(ct, options)
-    _require_together([*images, ct_image], registered=options.registered)
+    unchecked = _require_together([*images, ct_image], registered=options.registered)
 
     tell("activity to decays")
     count = decays_from(images, chosen, options)
@@ -106,6 +106,7 @@ def absorbed_dose(
     doses = tuple(region_dose(dose_map, region, bin_gy=options.bin_gy) for region in structures.regions)
     warnings = (
         *(warning for image in (*images, ct_image) for warning in image.warnings),
+        *unchecked,
         *count.warnings,
         *outside,
         *calibration_warnings(ct_image.volume, calibration),
@@ -156,21 +157,27 @@ def _read_ct(source: Source, options: DoseOptions) -> Image:
     return source if isinstance(source, Image) else read_image(source, role="ct", series=options.ct_series)
 
 
-def _require_together(images: Sequence[Image], *, registered: bool) -> None:
-    """Same patient, same frame of reference (or the user's word that they are registered)."""
+def _require_together(images: Sequence[Image], *, registered: bool) -> tuple[str, ...]:
+    """Same patient, same frame of reference (or the user's word); returns what could not be checked."""
     *rest, ct = images
+    warnings = []
     for image in rest:
-        name = image.source.path
-        if image.context is not None and ct.context is not None and image.context.patient_id != ct.context.patient_id:
+        name, other = image.source.path, ct.source.path
+        ids = [found.context.patient_id for found in (image, ct) if found.context is not None]
+        if len(ids) == len((image, ct)) and "" in ids:
+            warnings.append(
+                f"{name} or {other} has no patient ID: it could not be checked that both are of one patient"
+            )
+        elif len(set(ids)) > 1:
             raise InputError(
-                f"{name} is of patient {image.context.patient_id!r}, {ct.source.path} of {ct.context.patient_id!r}; "
-                "activity and CT must be of one patient"
+                f"{name} is of patient {ids[0]!r}, {other} of {ids[1]!r}; activity and CT must be of one patient"
             )
         if not registered and not image.grid.shares_frame(ct.grid):
             raise GeometryError(
-                f"{name} and {ct.source.path} have different frames of reference ({image.grid.frame_of_reference} and "
+                f"{name} and {other} have different frames of reference ({image.grid.frame_of_reference} and "
                 f"{ct.grid.frame_of_reference}); register them first, or state with --registered that they are"
             )
+    return tuple(warnings)
 
 
 def _in_frame_of(ct: Grid, grid: Grid) -> Grid:

@@ -16,6 +16,7 @@ import numpy as np
 from hepatica.core import Kind, Provenance, Region, Volume
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.nuclides import Nuclide
+from hepatica.transport.media import HIGHEST_DENSITY_G_ML
 
 DensityOption = Literal["local", "none"]
 NegativeOption = Literal["refuse", "keep"]
@@ -238,7 +239,8 @@ def check_inputs(decays: Volume, density: Volume, settings: DoseSettings) -> Non
     GeometryError
         If the two are on different grids.
     InputError
-        If a density or (unless the settings keep them) a number of decays is negative, or there is no decay at all.
+        If a density is negative or impossible, a number of decays is negative (unless the settings keep them), or there
+        is no decay at all.
     """
     decays.require_kind(Kind.DECAYS)
     density.require_kind(Kind.DENSITY)
@@ -247,6 +249,11 @@ def check_inputs(decays: Volume, density: Volume, settings: DoseSettings) -> Non
     density.require_finite()
     if float(density.values.min()) < 0:
         raise InputError(f"density: lowest value {float(density.values.min()):.4g} g/mL is negative")
+    if float(density.values.max()) > HIGHEST_DENSITY_G_ML:
+        raise InputError(
+            f"density: highest value {float(density.values.max()):.4g} g/mL; nothing in a patient is denser than "
+            f"{HIGHEST_DENSITY_G_ML:g} g/mL. Is it in kg/m3, or a CT number?"
+        )
     lowest = float(decays.values.min())
     if lowest < 0 and settings.negative_decays == "refuse":
         raise InputError(

@@ -177,7 +177,8 @@ def handle_negatives(volume: Volume, option: NegativeOption, *, limit: float = N
     if option == "keep":
         return WithoutNegatives(volume, count, 0.0, (f"{text}. They are kept.",))
     if option == "error" or -amount > limit * total:
-        allowed = "" if option == "error" else f"; up to {100 * limit:g} % would be taken for noise and set to zero"
+        noise = f"; up to {100 * limit:g} % would be taken for noise and set to zero ('keep' leaves them)"
+        allowed = "" if option == "error" else noise
         raise InputError(f"{text}{allowed}")
     cleaned = volume.with_values(np.maximum(volume.values, 0))
     return WithoutNegatives(cleaned, count, -amount, (f"{text}. They are set to zero, which adds as much.",))

@@ -73,7 +73,8 @@ def distinct_names(labels: list[Label]) -> tuple[list[str], list[str]]:
     for label in labels:
         name = label.name or f"structure {label.number}"
         if name in names:
-            name = f"{name} ({label.number})"
+            while name in names:
+                name = f"{name} ({label.number})"
             warnings.append(f"structure {label.name!r} occurs more than once; number {label.number} is called {name!r}")
         names.append(name)
     return names, warnings

@@ -137,6 +137,8 @@ def test_what_is_refused(name: str, oblique_grid: Grid) -> None:
         engine.compute(decays.with_values(np.zeros(oblique_grid.shape)), density, Y90)
     with pytest.raises(InputError, match="negative"):
         engine.compute(decays, density.with_values(-density.values), Y90)
+    with pytest.raises(InputError, match="kg/m3"):
+        engine.compute(decays, density.with_values(1000 * density.values), Y90)
 
 
 @pytest.mark.parametrize("name", WITHOUT_NOISE)

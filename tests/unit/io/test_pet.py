@@ -154,6 +154,12 @@ class TestReferenceTime:
         with pytest.raises(TimeError, match=r"DecayFactor: leads to .* none of"):
             read(tmp_path, datasets)
 
+    def test_decay_factors_that_contradict_each_other(self, tmp_path: Path) -> None:
+        datasets = pet_series(GRID, STORED, item=fluorine(), DecayFactor="1.1")
+        changed(datasets[:2], DecayFactor="1.3")
+        with pytest.raises(TimeError, match=r"lead to instants .* s apart"):
+            read(tmp_path, datasets)
+
     def test_series_time_without_a_factor(self, tmp_path: Path) -> None:
         datasets = pet_series(GRID, STORED, item=fluorine(), SeriesTime="150000")
         image = read(tmp_path / "late", datasets)

@@ -122,9 +122,9 @@ def test_regions_that_cannot_be_written(
     nothing = Region.from_coverage("nothing", oblique_grid, np.zeros(oblique_grid.shape))
     with pytest.raises(GeometryError, match="'nothing' cannot be outlined"):
         write_rtstruct(path, [liver, nothing], context)
-    with pytest.raises(GeometryError, match=r"distinct names.*Liver"):
+    with pytest.raises(GeometryError, match=r"distinct names.*Liver.*2 times"):
         write_rtstruct(path, [liver, liver], context)
-    with pytest.raises(GeometryError, match="none given"):
+    with pytest.raises(GeometryError, match="no structure was given"):
         write_rtstruct(path, [], context)
     elsewhere = Region.from_coverage("a", oblique_grid.with_frame_of_reference("1.2.3"), liver.full())
     with pytest.raises(GeometryError, match="frame of reference"):
@@ -133,6 +133,9 @@ def test_regions_that_cannot_be_written(
         write_rtstruct(path, [liver, elsewhere], context)
     with pytest.raises(OutputError):
         write_rtstruct(tmp_path / "no" / "rs.dcm", [liver], context)
+    for name in ("x" * 65, "a\\b", "a\nb", ""):
+        with pytest.raises(GeometryError, match="no name for DICOM"):
+            write_rtstruct(path, [liver.renamed(name)], context)
     assert not list(tmp_path.iterdir())
 
 
@@ -219,9 +222,24 @@ def same_number(ds: Any) -> None:
     ds.StructureSetROISequence[1].ROINumber = 1
 
 
+def twice_drawn(ds: Any) -> None:
+    ds.ROIContourSequence[1].ReferencedROINumber = 1
+
+
+def shifted(ds: Any) -> None:
+    contour_of(ds).add_new(0x30060045, "DS", ["0", "0", "5"])
+
+
+def miles_away(ds: Any) -> None:
+    with_points(contour_of(ds), first_three(ds) * 1e5)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
+        (twice_drawn, DicomError, "in two places"),
+        (shifted, DicomError, "'Liver': shifted"),
+        (miles_away, GeometryError, "'Liver': a contour has points"),
         (make_open, DicomError, "'Liver' has a contour of type OPEN_PLANAR"),
         (make_bow_tie, GeometryError, "'Liver'.*crosses itself"),
         (two_points, GeometryError, "'Liver'.*has 2 points"),
@@ -288,6 +306,14 @@ def test_part_outside_is_said(written: Path, oblique_grid: Grid) -> None:
     half = oblique_grid.crop((slice(0, 12), slice(0, 18), slice(0, 15)))
     found = read_rtstruct(written, half)
     assert any("'Liver'" in warning and "outside the image" in warning for warning in found.warnings)
+
+
+def test_contours_of_nothing_are_said(written: Path, oblique_grid: Grid) -> None:
+    def forget(ds: Any) -> None:
+        del ds.StructureSetROISequence[1]
+
+    found = read_rtstruct(changed(written, forget), oblique_grid)
+    assert "not listed" in found.warnings[0]
 
 
 def test_equal_names_are_told_apart(written: Path, oblique_grid: Grid) -> None:

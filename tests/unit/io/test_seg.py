@@ -255,7 +255,7 @@ def test_regions_that_cannot_be_written(
     for regions, message in (
         ([liver, nothing], "'nothing' is empty"),
         ([liver, liver], "distinct names"),
-        ([], "none given"),
+        ([], "no structure was given"),
         ([liver, other], "grids differ"),
         ([elsewhere], "frame of reference"),
     ):
@@ -263,4 +263,7 @@ def test_regions_that_cannot_be_written(
             write_seg(path, regions, context)
     with pytest.raises(OutputError):
         write_seg(tmp_path / "no" / "seg.dcm", [liver], context)
+    for name in ("x" * 65, "a\\b", "a\nb", ""):
+        with pytest.raises(GeometryError, match="no name for DICOM"):
+            write_seg(path, [liver.renamed(name)], context)
     assert not list(tmp_path.iterdir())

@@ -8,6 +8,8 @@ text attribute that viewers show.
 from __future__ import annotations
 
 import json
+import struct
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 from hepatica.core import Grid, Provenance
 from hepatica.errors import DicomError, GeometryError
 from hepatica.io.dicom.context import DicomContext, Instance, instance_of
-from hepatica.io.dicom.tags import Header, new_uid, open_dicom
+from hepatica.io.dicom.tags import Header, new_uid, open_dicom, pydicom_door
 from hepatica.io.files import atomic_output
 from hepatica.version import __version__
 
@@ -43,7 +45,9 @@ def open_object(path: Path | str, sop_classes: Collection[str], what: str) -> He
     if found not in sop_classes:
         from pydicom.uid import UID
 
-        raise header.error("SOPClassUID", f"is {UID(found).name}; {what} was expected")
+        with pydicom_door(path, "SOPClassUID"):
+            name = UID(found).name
+        raise header.error("SOPClassUID", f"is {name!r}; {what} was expected")
     return header
 
 
@@ -92,7 +96,7 @@ def save_object(dataset: Any, path: Path | str, *, implicit: bool = False) -> Pa
     with atomic_output(path) as temporary:
         try:
             dataset.save_as(temporary, enforce_file_format=True)
-        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
             raise DicomError(f"cannot be written as DICOM ({error})", path=path) from error
     return path
 
@@ -121,6 +125,17 @@ def require_patient(header: Header, context: DicomContext | None) -> None:
         raise header.error("PatientID", f"{patient!r} is not the patient of the image, {context.patient_id!r}")
 
 
+def require_names(names: Sequence[str]) -> None:
+    """Raise GeometryError unless there are names, all distinct, each of which DICOM can hold (LO: 64 characters)."""
+    if not names:
+        raise GeometryError("no structure was given")
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise GeometryError(f"structures need distinct names; {name!r} occurs {count} times")
+        if not name or len(name) > 64 or "\\" in name or not name.isprintable():
+            raise GeometryError(f"{name!r} is no name for DICOM: 1 to 64 characters, no backslash, no line break")
+
+
 def references(instances: Sequence[Instance]) -> list[Any]:
     """Sequence items that refer to instances by class and UID."""
     from pydicom.dataset import Dataset
@@ -144,7 +159,9 @@ def code(value: str, scheme: str, meaning: str) -> Any:
 
 
 def provenance_text(provenance: Provenance | None, limit: int) -> str:
-    """Research notice, and the provenance as JSON, in at most `limit` characters.
+    """Research notice, and the provenance as JSON, in at most `limit` characters, for an attribute of type ST or LT.
+
+    (Those two take a backslash as it is; in others it separates values.)
 
     What does not fit is left out from the least needed on (steps, then parameters, then tables), and that is said.
     """
@@ -155,8 +172,6 @@ def provenance_text(provenance: Provenance | None, limit: int) -> str:
         if drop:
             content[drop] = "left out for length"
         text = f"{RESEARCH_ONLY} {json.dumps(content, default=str, ensure_ascii=True)}"
-        # A backslash separates values in DICOM text; LT and ST take it, but not every reader knows.
-        text = text.replace("\\", "/")
         if len(text) <= limit:
             return text
     return f"{RESEARCH_ONLY} hepatica {__version__}"

@@ -176,7 +176,7 @@ def _start_reference(
     if series is not None:
         candidates.append(("SeriesDate and SeriesTime", series))
     tolerance_s = ACTIVITY_TOLERANCE * half_life_s / math.log(2) if half_life_s else SECONDS_TOLERANCE
-    by_factor = _by_decay_factor(frames, half_life_s)
+    by_factor = _by_decay_factor(frames, half_life_s, tolerance_s)
     for how, instant in by_factor:
         for name, candidate in candidates:
             if abs(seconds_between(instant, candidate)) <= tolerance_s:
@@ -201,7 +201,9 @@ def _start_reference(
     )
 
 
-def _by_decay_factor(frames: Sequence[Frame], half_life_s: float | None) -> list[tuple[str, datetime]]:
+def _by_decay_factor(
+    frames: Sequence[Frame], half_life_s: float | None, tolerance_s: float
+) -> list[tuple[str, datetime]]:
     """Reference instants that the decay factors lead to: from the frame's mean activity, or from the frame's start.
 
     The factor belongs to the mean activity over the frame; some scanners give the one for the frame's start.
@@ -218,6 +220,11 @@ def _by_decay_factor(frames: Sequence[Frame], half_life_s: float | None) -> list
         offset_s = seconds_between(frames[0].start, frame.start)
         from_mean.append(offset_s + mean_s - back_s)
         from_start.append(offset_s - back_s)
+    if max(from_start) - min(from_start) > 2 * tolerance_s and max(from_mean) - min(from_mean) > 2 * tolerance_s:
+        raise TimeError(
+            f"{frames[0].name}: DecayFactor: the slices' factors lead to instants "
+            f"{max(from_mean) - min(from_mean):.0f} s apart; state the reference time"
+        )
     try:
         return [
             ("from the mean of each frame", frames[0].start + timedelta(seconds=median(from_mean))),

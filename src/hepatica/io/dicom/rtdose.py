@@ -30,7 +30,7 @@ from hepatica.io.dicom.objects import (
     save_object,
 )
 from hepatica.io.dicom.pixels import stored_values
-from hepatica.io.dicom.tags import Header
+from hepatica.io.dicom.tags import Header, pydicom_door
 
 RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -130,21 +130,22 @@ def write_rtdose(
     grid, turned = geometry.right_handed(dose.grid)
     values = dose.values[:, :, ::-1] if turned else dose.values
     stored, scaling = _scaled(values, bits)
-    dataset = new_object(context, RT_DOSE, "RTDOSE", description="Absorbed dose")
-    dataset.FrameOfReferenceUID = frame_of_reference(grid, context)
-    dataset.PositionReferenceIndicator = ""
-    dataset.OperatorsName = ""
-    geometry.write_dose_planes(dataset, grid.with_frame_of_reference(dataset.FrameOfReferenceUID))
-    _write_pixels(dataset, stored, bits)
-    dataset.DoseUnits, dataset.DoseType = "GY", "PHYSICAL"
-    dataset.DoseSummationType = "PLAN_OVERVIEW"
-    dataset.PlanOverviewSequence = [_plan_overview(context, text)]
-    dataset.DoseGridScaling = scaling
-    dataset.DoseComment = "Absorbed dose by hepatica; research use only, no medical device"
-    dataset.TissueHeterogeneityCorrection = text.heterogeneity
-    if context.instances:
-        dataset.ReferencedImageSequence = references(context.instances)
-    dataset.ImageComments = provenance_text(text.provenance, 10240)
+    with pydicom_door(Path(path), "cannot be written as DICOM"):
+        dataset = new_object(context, RT_DOSE, "RTDOSE", description="Absorbed dose")
+        dataset.FrameOfReferenceUID = frame_of_reference(grid, context)
+        dataset.PositionReferenceIndicator = ""
+        dataset.OperatorsName = ""
+        geometry.write_dose_planes(dataset, grid.with_frame_of_reference(dataset.FrameOfReferenceUID))
+        _write_pixels(dataset, stored, bits)
+        dataset.DoseUnits, dataset.DoseType = "GY", "PHYSICAL"
+        dataset.DoseSummationType = "PLAN_OVERVIEW"
+        dataset.PlanOverviewSequence = [_plan_overview(context, text)]
+        dataset.DoseGridScaling = scaling
+        dataset.DoseComment = "Absorbed dose by hepatica; research use only, no medical device"
+        dataset.TissueHeterogeneityCorrection = text.heterogeneity
+        if context.instances:
+            dataset.ReferencedImageSequence = references(context.instances)
+        dataset.ImageComments = provenance_text(text.provenance, 10240)
     save_object(dataset, path)
     return Instance(RT_DOSE, dataset.SOPInstanceUID, Path(path), grid.shape[2])
 

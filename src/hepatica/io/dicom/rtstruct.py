@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +21,11 @@ from hepatica.io.dicom.objects import (
     open_object,
     provenance_text,
     references,
+    require_names,
     require_patient,
     save_object,
 )
-from hepatica.io.dicom.tags import Header, failures
+from hepatica.io.dicom.tags import Header, pydicom_door
 from hepatica.io.structures import Label, Structures, distinct_names, require_known
 
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -99,7 +99,7 @@ def read_rtstruct(
     wanted = None if names is None else tuple(names)
     require_known(wanted, called)
     warnings += renamed
-    contours_of = {item.integer("ReferencedROINumber"): item for item in header.items("ROIContourSequence")}
+    contours_of = _drawn(header, labels, warnings)
     rois: dict[str, _Roi] = {}
     empty: list[str] = []
     for name, roi_item, label in zip(called, header.items("StructureSetROISequence"), labels, strict=True):
@@ -159,30 +159,32 @@ def write_rtstruct(
     Raises
     ------
     GeometryError
-        If a region is empty or too thin for a contour, two have one name, or the frames of reference differ.
+        If a region is empty or too thin for a contour, two have one name, a name does not fit DICOM, or the frames of
+        reference differ.
     OutputError
         If the file cannot be written.
     """
-    twice = [name for name, count in Counter(region.name for region in regions).items() if count > 1]
-    if not regions or twice:
-        raise GeometryError(f"structures need distinct names; occurring twice: {', '.join(twice) or 'none given'}")
-    dataset = new_object(context, RT_STRUCTURE_SET, "RTSTRUCT", description="Structures")
-    frame = frame_of_reference(regions[0].grid, context)
-    for region in regions[1:]:
-        if region.grid.frame_of_reference not in (None, frame):
-            raise GeometryError(f"structure {region.name!r} is in another frame of reference than {regions[0].name!r}")
-    dataset.OperatorsName = ""
-    dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = frame, ""
-    dataset.StructureSetLabel = "hepatica"
-    dataset.StructureSetDescription = provenance_text(provenance, 1024)
-    dataset.StructureSetDate, dataset.StructureSetTime = dataset.InstanceCreationDate, dataset.InstanceCreationTime
-    dataset.ReferencedFrameOfReferenceSequence = [_referenced_frame(frame, context)]
-    dataset.StructureSetROISequence, dataset.ROIContourSequence, dataset.RTROIObservationsSequence = [], [], []
-    for number, region in enumerate(regions, start=1):
-        label = (labels or {}).get(region.name, Label(number, region.name))
-        _write_roi(dataset, number, region, label, frame)
-        dataset.ROIContourSequence.append(_contour_item(number, region, label, context, image_grid))
-    dataset.ApprovalStatus = "UNAPPROVED"
+    require_names([region.name for region in regions])
+    with pydicom_door(Path(path), "cannot be written as DICOM"):
+        dataset = new_object(context, RT_STRUCTURE_SET, "RTSTRUCT", description="Structures")
+        frame = frame_of_reference(regions[0].grid, context)
+        for region in regions[1:]:
+            if region.grid.frame_of_reference not in (None, frame):
+                raise GeometryError(
+                    f"structure {region.name!r} is in another frame of reference than {regions[0].name!r}"
+                )
+        dataset.OperatorsName = ""
+        dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = frame, ""
+        dataset.StructureSetLabel = "hepatica"
+        dataset.StructureSetDescription = provenance_text(provenance, 1024)
+        dataset.StructureSetDate, dataset.StructureSetTime = dataset.InstanceCreationDate, dataset.InstanceCreationTime
+        dataset.ReferencedFrameOfReferenceSequence = [_referenced_frame(frame, context)]
+        dataset.StructureSetROISequence, dataset.ROIContourSequence, dataset.RTROIObservationsSequence = [], [], []
+        for number, region in enumerate(regions, start=1):
+            label = (labels or {}).get(region.name, Label(number, region.name))
+            _write_roi(dataset, number, region, label, frame)
+            dataset.ROIContourSequence.append(_contour_item(number, region, label, context, image_grid))
+        dataset.ApprovalStatus = "UNAPPROVED"
     # Long contours exceed what a value with an explicit type can hold (64 kB).
     save_object(dataset, path, implicit=True)
     return Instance(RT_STRUCTURE_SET, dataset.SOPInstanceUID, Path(path))
@@ -229,6 +231,17 @@ def _labels(header: Header) -> list[Label]:
     return labels
 
 
+def _drawn(header: Header, labels: list[Label], warnings: list[str]) -> dict[int, Header]:
+    """ROI number -> the item that holds its contours."""
+    items = header.items("ROIContourSequence")
+    found = {item.required_integer("ReferencedROINumber"): item for item in items}
+    if len(found) < len(items):
+        raise header.error("ROIContourSequence", "holds the contours of one structure in two places")
+    if strangers := sorted(set(found) - {label.number for label in labels}):
+        warnings.append(f"{header.path}: contours of structures that are not listed are left out: {strangers}")
+    return dict(found)
+
+
 def _roi(name: str, label: Label, item: Header, drawn: Header | None, warnings: list[str]) -> _Roi:
     contours: list[NDArray[np.float64]] = []
     points = 0
@@ -244,6 +257,8 @@ def _roi(name: str, label: Label, item: Header, drawn: Header | None, warnings: 
                 f"structure {name!r} has a contour of type {kind or 'none'}: an open contour encloses nothing; "
                 "close it, or leave the structure out by naming the wanted ones",
             )
+        if any(contour.numbers("ContourOffsetVector")):
+            raise contour.error("ContourOffsetVector", f"structure {name!r}: shifted contours are not read")
         contours.append(_contour_points(name, contour))
         if (slab := contour.number("ContourSlabThickness")) is not None and slab > 0:
             slabs.add(slab)
@@ -258,14 +273,18 @@ def _contour_points(name: str, contour: Header) -> NDArray[np.float64]:
     from pydicom.dataelem import RawDataElement
 
     try:
-        element = contour.dataset.get_item("ContourData")
-        if isinstance(element, RawDataElement):
-            text = (element.value or b"").decode("ascii").strip(" \0")
-            numbers = np.array(text.split("\\") if text else [], dtype=np.float64)
-        else:
-            numbers = np.array([] if element is None or not element.value else list(element.value), dtype=np.float64)
-    except failures() as error:
-        raise contour.error("ContourData", f"structure {name!r}: is not a list of numbers ({error})") from None
+        with pydicom_door(contour.path, "ContourData", contour.problems):
+            element = contour.dataset.get_item("ContourData")
+            if isinstance(element, RawDataElement):
+                text = (element.value or b"").decode("ascii").strip(" \0")
+                numbers = np.array(text.split("\\") if text else [], dtype=np.float64)
+            else:
+                values = [] if element is None or not element.value else list(element.value)
+                numbers = np.array(values, dtype=np.float64)
+    except DicomError as error:
+        raise contour.error(
+            "ContourData", f"structure {name!r}: is not a list of numbers ({error.__cause__})"
+        ) from error
     if numbers.size % 3:
         raise contour.error(
             "ContourData", f"structure {name!r}: {numbers.size} numbers are no points (x, y, z); the data are cut off"

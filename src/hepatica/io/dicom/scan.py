@@ -198,6 +198,7 @@ def _read_headers(path: Path) -> tuple[list[Header], list[Skipped], dict[Path, H
                 skipped.append(Skipped(file, _why_no_series(header)))
                 damaged |= {file: header} if _stated_kind(header) in _WITH_PIXELS else {}
                 continue
+            _require_identity(header)
             if _stated_kind(header) in _WITH_PIXELS and not header.has_pixels:
                 raise DicomError("the file is truncated: it ends before its pixel data", path=file)
             if (copy_of := seen.get(header.text("SOPInstanceUID"))) and _same_bytes(copy_of.path, file):
@@ -222,6 +223,14 @@ def _series_uid(header: Header) -> str:
     folder = str(header.path.parent) if header.path else ""
     told = [header.text(k) for k in ("Modality", "FrameOfReferenceUID", "SeriesNumber", "SeriesDescription")]
     return "without-uid/" + "/".join([folder, *told])
+
+
+def _require_identity(header: Header) -> None:
+    """Raise DicomError unless what every series is listed by can be read."""
+    for keyword in ("PatientID", "PatientName", "StudyDate", "SeriesDate", "SeriesDescription"):
+        header.text(keyword)
+    header.integer("NumberOfFrames")
+    _class_of(header)
 
 
 def _why_no_series(header: Header) -> str:

@@ -7,7 +7,6 @@ shifts what follows.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Provenance, Region
+from hepatica.core.region import bounding_window
 from hepatica.errors import DicomError, GeometryError
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.context import DicomContext, Instance
@@ -27,6 +27,7 @@ from hepatica.io.dicom.objects import (
     open_object,
     provenance_text,
     references,
+    require_names,
     require_patient,
     save_object,
 )
@@ -37,6 +38,9 @@ from hepatica.version import __version__
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
+
+MOST_VOXELS = 1_000_000_000
+"""Of one segment, with the slices between its frames; a 1024 x 1024 CT of 1000 slices has as many."""
 
 _ANATOMY = ("91723000", "Anatomical Structure")
 _ABNORMAL = ("49755003", "Morphologically Abnormal Structure")
@@ -146,7 +150,8 @@ def write_seg(
     Raises
     ------
     GeometryError
-        If there is no region, one is empty, two have one name, or grids or frames of reference differ.
+        If there is no region, one is empty, two have one name, a name does not fit DICOM, or grids or frames of
+        reference differ.
     OutputError
         If the file cannot be written.
     """
@@ -157,7 +162,7 @@ def write_seg(
     right, turned = geometry.right_handed(grid.with_frame_of_reference(frame))
     stacked = np.stack([(a[:, :, ::-1] if turned else a).transpose(2, 1, 0) for a in arrays], axis=-1)
     own_images = image_grid is not None and grid.matches(image_grid)
-    with pydicom_door(None, "the segmentation cannot be built"):
+    with pydicom_door(Path(path), "cannot be written as DICOM"):
         sources = _sources(context, right, own_images=own_images, turned=turned)
         row_column = geometry.orientation_of(right)
         dataset = highdicom.seg.Segmentation(
@@ -227,17 +232,16 @@ def _coverage(header: Header) -> tuple[NDArray[Any], list[str]]:
     stored = stored_values(header)
     if most < 1 or int(stored.max()) > most:
         raise header.error("MaximumFractionalValue", f"is {most}, the largest value {int(stored.max())}")
-    fraction = stored.astype(np.float32) / np.float32(most)
     meaning = header.text("SegmentationFractionalType")
     if meaning == "OCCUPANCY":
-        return fraction, []
+        return stored.astype(np.float32) / np.float32(most), []
     if meaning != "PROBABILITY":
         raise header.error("SegmentationFractionalType", f"{meaning or 'none'} is not OCCUPANCY or PROBABILITY")
     note = f"{header.path}: fractions are probabilities, not volumes; voxels of at least one half count as inside"
-    return (fraction >= 0.5).astype(np.float32), [note]
+    return stored >= most / 2, [note]
 
 
-def _binary(header: Header) -> NDArray[np.float32]:
+def _binary(header: Header) -> NDArray[np.uint8]:
     """Frames of single bits, packed without gaps, the first pixel in the lowest bit (PS3.5, annex D)."""
     if header.path is None or header.required_integer("BitsAllocated") != 1:
         raise header.error("BitsAllocated", "must be 1 for a BINARY segmentation")
@@ -249,14 +253,14 @@ def _binary(header: Header) -> NDArray[np.float32]:
         if needed > 100_000 * max(header.path.stat().st_size, 1):
             raise full.error("PixelData", f"claims {needed} pixels in a file of {header.path.stat().st_size} bytes")
         with pydicom_door(header.path, "PixelData cannot be decoded", full.problems):
-            return np.asarray(full.dataset.pixel_array, dtype=np.float32).reshape(shape)
+            return np.asarray(np.asarray(full.dataset.pixel_array).reshape(shape) != 0, dtype=np.uint8)
     with pydicom_door(header.path, "PixelData", full.problems):
         data = full.dataset.get("PixelData")
     length = -(-needed // 8)
     if min(shape) < 1 or not isinstance(data, bytes) or not length <= len(data) <= length + length % 2:
         raise full.error("PixelData", f"does not hold {shape[0]} frames of {shape[1]} x {shape[2]} bits")
     bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), count=needed, bitorder="little")
-    return bits.reshape(shape).astype(np.float32)
+    return bits.reshape(shape)
 
 
 def _frames_of(header: Header, labels: list[Label], frames: int) -> dict[int, list[int]] | None:
@@ -292,15 +296,23 @@ def _segment(
     file: str,
 ) -> Region:
     origin = f"{file}, segment {label.number}"
-    columns, rows, slices = stack.grid.shape
+    columns, rows, _ = stack.grid.shape
     frames = list(range(len(pixels))) if frames_of is None else frames_of[label.number]
     at = [stack.slice_of[frame] for frame in frames]
     if len(set(at)) < len(at):
         raise DicomError(f"{file}: structure {name!r} has two frames on one plane")
-    full = np.zeros((slices, rows, columns), dtype=np.float32)
-    if frames:
-        full[at] = pixels[frames] == label.number if frames_of is None else pixels[frames]
-    return Region.from_coverage(name, stack.grid, full.transpose(2, 1, 0), origin=origin)
+    if not frames:
+        return Region(name, stack.grid, (slice(0, 0),) * 3, np.zeros((0, 0, 0), np.float32), origin)
+    first, last = min(at), max(at)
+    if (last - first + 1) * rows * columns > MOST_VOXELS:
+        raise DicomError(f"{file}: structure {name!r} spans {last - first + 1} slices of {rows} x {columns} voxels")
+    box = np.zeros((last - first + 1, rows, columns), dtype=np.float32)
+    for frame, k in zip(frames, at, strict=True):
+        box[k - first] = pixels[frame] == label.number if frames_of is None else pixels[frame]
+    covered = box.transpose(2, 1, 0)
+    inner = bounding_window(covered > 0)
+    k_window = slice(inner[2].start + first, inner[2].stop + first)
+    return Region(name, stack.grid, (inner[0], inner[1], k_window), covered[inner], origin)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -308,9 +320,7 @@ def _segment(
 
 
 def _arrays(regions: Sequence[Region], fractional: bool) -> tuple[Grid, list[NDArray[Any]]]:
-    twice = [name for name, count in Counter(region.name for region in regions).items() if count > 1]
-    if not regions or twice:
-        raise GeometryError(f"segments need distinct names; occurring twice: {', '.join(twice) or 'none given'}")
+    require_names([region.name for region in regions])
     grid = regions[0].grid
     arrays: list[NDArray[Any]] = []
     for region in regions:

@@ -132,16 +132,20 @@ def slice_values(
         ``values[i, j, k]``: a view of memory in the order of the files.
     """
     out: NDArray[np.float32] | None = None
+    exact: NDArray[np.float64] | None = None
     for k, header in enumerate(headers):
         slope, intercept = rescale(header, required=rescale_required)
         factor = 1.0 if factors is None else factors[k]
         stored = stored_values(header)
         if len(stored) != 1:
             raise header.error("NumberOfFrames", f"{len(stored)} frames in a file of a series of single images")
-        if out is None:
+        if out is None or exact is None:
             out = np.empty((len(headers), *stored.shape[1:]), dtype=np.float32)
+            exact = np.empty(stored.shape[1:], dtype=np.float64)
         # In double precision, rounded once.
-        out[k] = stored[0] * (slope * factor) + intercept * factor
+        np.multiply(stored[0], slope * factor, out=exact)
+        exact += intercept * factor
+        out[k] = exact
     if out is None:
         raise DicomError("no file was given")
     if not np.isfinite(out).all():

@@ -19,7 +19,7 @@ from hepatica.errors import TimeError, UnitError
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.context import DicomContext, Instance
 from hepatica.io.dicom.objects import RESEARCH_ONLY, code, frame_of_reference, new_object, save_object
-from hepatica.io.dicom.tags import new_uid
+from hepatica.io.dicom.tags import new_uid, pydicom_door
 from hepatica.io.files import output_folder
 from hepatica.nuclides import nuclide
 
@@ -229,13 +229,14 @@ def write_nm(
         raise TimeError(f"the SPECT refers to {volume.time}, not to the start of its acquisition, {emission.start}")
     new = _series(context, "NM", description)
     frame = frame_of_reference(volume.grid, new)
-    dataset = _image(new, NM_IMAGE, frame, emission.start)
-    dataset.SOPInstanceUID = new_uid()
-    dataset.InstanceNumber = 1
-    dataset.ImageType = ["ORIGINAL", "PRIMARY", "RECON TOMO", "EMISSION"]
-    dataset.ImageComments = f"{comment} {RESEARCH_ONLY}"
-    geometry.write_nuclear_planes(dataset, volume.grid.with_frame_of_reference(frame))
-    _fill_nm(dataset, emission, volume)
+    with pydicom_door(Path(path), "cannot be written as DICOM"):
+        dataset = _image(new, NM_IMAGE, frame, emission.start)
+        dataset.SOPInstanceUID = new_uid()
+        dataset.InstanceNumber = 1
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "RECON TOMO", "EMISSION"]
+        dataset.ImageComments = f"{comment} {RESEARCH_ONLY}"
+        geometry.write_nuclear_planes(dataset, volume.grid.with_frame_of_reference(frame))
+        _fill_nm(dataset, emission, volume)
     save_object(dataset, path)
     instance = Instance(NM_IMAGE, dataset.SOPInstanceUID, Path(path), volume.grid.shape[2])
     return replace(new, frame_of_reference=frame, instances=(instance,))
@@ -280,11 +281,12 @@ def _write_series(
     instances = []
     with output_folder(folder) as new:
         for k in range(grid.shape[2]):
-            dataset = _image(context, sop_class_uid, frame, start)
-            dataset.SOPInstanceUID = new_uid()
-            dataset.InstanceNumber = k + 1
-            geometry.write_plane(dataset, grid, k)
-            fill(dataset, values[:, :, k], k)
+            with pydicom_door(folder, "cannot be written as DICOM"):
+                dataset = _image(context, sop_class_uid, frame, start)
+                dataset.SOPInstanceUID = new_uid()
+                dataset.InstanceNumber = k + 1
+                geometry.write_plane(dataset, grid, k)
+                fill(dataset, values[:, :, k], k)
             name = f"{context.modality}_{k + 1:04d}.dcm"
             save_object(dataset, new / name)
             instances.append(Instance(sop_class_uid, dataset.SOPInstanceUID, folder / name))
@@ -359,10 +361,10 @@ def agent_item(emission: Emission, *, in_mbq: bool) -> Any:
     from pydicom.dataset import Dataset
 
     item = Dataset()
-    item.RadionuclideCodeSequence = [code(*NUCLIDE_CODES[emission.nuclide])]
-    item.Radiopharmaceutical = emission.agent or f"{emission.nuclide} microspheres"
-    item.RadiopharmaceuticalRoute = "Intra-arterial"
     found = nuclide(emission.nuclide)
+    item.RadionuclideCodeSequence = [code(*NUCLIDE_CODES[found.name])]
+    item.Radiopharmaceutical = emission.agent or f"{found.name} microspheres"
+    item.RadiopharmaceuticalRoute = "Intra-arterial"
     if not in_mbq:
         item.RadionuclideHalfLife = geometry.decimal_strings([found.half_life_s])[0]
         if found.positron_yield:
