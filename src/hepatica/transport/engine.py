@@ -150,10 +150,13 @@ class Engine:
     ) -> None:
         check_device(device)
         self._wp = load_warp()
+        from hepatica.transport import device_kernel
         from hepatica.transport.device import STACK_DEPTH, STACK_FIELDS
         from hepatica.transport.device_kernel import follow_decays
 
         self._kernel = follow_decays
+        # compiled (or taken from the cache) here, before two threads ask for it at once
+        self._wp.load_module(device_kernel, device=device)
         self._stack_numbers = STACK_DEPTH * STACK_FIELDS
         self._device = device
         self._lanes: list[_Lane] = []
