@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import numpy as np
+
 from hepatica.case.options import DoseOptions
 from hepatica.core import Estimate, Kind, Provenance, Volume, decay_factor, decays_per_becquerel, seconds_between
 from hepatica.core.resample import resample
 from hepatica.dosimetry.curves import CurveFit
 from hepatica.dosimetry.integration import TRAPPED, effective_decay, integrate_images, permanent_trapping
-from hepatica.errors import InputError, TimeError, UnitError
+from hepatica.errors import GeometryError, InputError, TimeError, UnitError
 from hepatica.imaging.quantify import (
     Administration,
     Quantified,
@@ -26,6 +28,13 @@ from hepatica.nuclides import Nuclide
 
 STATED_AGAINST_HEADER = 0.01
 """Relative difference between stated and header activity from which on a warning is given."""
+
+
+OUTSIDE_LATER_MAX = 0.05
+"""Share of the first image's activity that a later image may not show before the fit is refused. Our choice."""
+
+WHOLLY_SEEN = 0.999
+WORTH_SAYING = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -259,11 +268,11 @@ def _checked(count: DecayCount, shown: Volume, administration: Administration | 
 def _from_several(
     images: Sequence[Image], nuclide: Nuclide, options: DoseOptions, administration: Administration | None
 ) -> DecayCount:
-    """Fit a curve through several images in every voxel."""
+    """Fit a curve through several images in every voxel that all of them show."""
     since = _administered_at(images[0], options)
     if since is None:
         raise TimeError("several time points need the time of the administration (--administered-at)")
-    volumes: list[Volume] = []
+    points = []
     for image in images:
         if image.volume.kind in (Kind.COUNTS, Kind.COUNT_RATE) and options.calibration_cps_per_mbq is None:
             raise UnitError(
@@ -272,19 +281,44 @@ def _from_several(
             )
         quantified = _quantify(image, handle_negatives(image.volume, "keep").volume, nuclide, options, administration)
         activity = _at_scan(image, quantified.activity, nuclide.half_life_s)
-        volumes.append(resample(activity, images[0].grid, "total"))
-    _require_times([volume.time for volume in volumes])
+        if activity.time is None:
+            raise TimeError(f"{image.source.path}: has no reference time; state it for each image (--at, repeated)")
+        points.append((seconds_between(since, activity.time), activity))
+    ordered = [activity for _, activity in sorted(points, key=lambda point: point[0])]
+    volumes, cut = _in_common(ordered)
     result = integrate_images(
         volumes, since=since, physical_half_life_s=nuclide.half_life_s, model=options.time_model, tail=options.tail
     )
-    held = _at_administration(volumes[0], nuclide, since)
-    warnings = _overruled(images[0], options) + result.warnings
+    held = _at_administration(ordered[0], nuclide, since)
+    warnings = _overruled(images[0], options) + cut + result.warnings
     scale = None if result.curve is None else result.curve.decays.relative_sd
     count = DecayCount(result.decays, held, None, scale, result.provenance, warnings, result.curve)
-    return _checked(count, volumes[0], administration, nuclide)
+    return _checked(count, ordered[0], administration, nuclide)
 
 
-def _require_times(times: Sequence[datetime | None]) -> None:
-    for n, when in enumerate(times):
-        if when is None:
-            raise TimeError(f"activity image {n + 1} has no reference time; state it for each image (--at, repeated)")
+def _in_common(images: Sequence[Volume]) -> tuple[list[Volume], tuple[str, ...]]:
+    """All images on the first one's grid, in the field of view that all share.
+
+    Where a later image does not reach it would read as complete wash-out; such voxels are left out of all images.
+
+    Raises
+    ------
+    GeometryError
+        If more than 5 % of the first image's activity lies outside a later image.
+    """
+    first = images[0]
+    seen = np.ones(first.grid.shape, dtype=bool)
+    for image in images[1:]:
+        everywhere = image.with_values(np.ones(image.grid.shape, np.float32), Kind.FRACTION)
+        seen &= resample(everywhere, first.grid, "mean").values > WHOLLY_SEEN
+    lost = 1 - float(first.values.sum(where=seen, dtype=np.float64)) / first.total
+    if lost > OUTSIDE_LATER_MAX:
+        raise GeometryError(
+            f"{100 * lost:.1f} % of the activity of the first image lies outside the field of view of a later one, "
+            f"more than {100 * OUTSIDE_LATER_MAX:.0f} %: there is no curve there. Use images that cover the same volume"
+        )
+    moved = [resample(image, first.grid, "total") for image in images]
+    text = f"{100 * lost:.2f} % of the activity of the first image lies outside a later one and is left out"
+    if seen.all():
+        return moved, ()
+    return [image.with_values(image.values * seen) for image in moved], ((text,) if lost > WORTH_SAYING else ())
