@@ -68,6 +68,10 @@ def test_the_folder_holds_every_format_and_values_agree(patient: Path, tmp_path:
     nifti = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "dose.nii.gz")))
     np.testing.assert_allclose(stored, nifti, atol=1e-5 * nifti.max())
     assert rtdose.DoseUnits == "GY"
+    if shutil.which("dciodvfy"):
+        for name in ("dose.dcm", "regions.dcm", "regions-seg.dcm"):
+            said = subprocess.run(["dciodvfy", str(out / name)], capture_output=True, text=True, check=False).stderr
+            assert not [line for line in said.splitlines() if line.startswith("Error")], name
     ct = pydicom.dcmread(next((patient / "ct").iterdir()))
     assert rtdose.FrameOfReferenceUID == ct.FrameOfReferenceUID
     assert rtdose.PatientID == ct.PatientID

@@ -74,6 +74,8 @@ class DoseOptions:
         SeriesInstanceUID of activity and CT, where a folder holds several that fit.
     slice_spacing_mm : float or None
         Distance between the slices of an NM volume that states none; negative to stack against row x column.
+    rtdose_bits : {16, 32}
+        Of a stored value of the RTDOSE: 16 is read everywhere (rounding 8e-6 of the highest dose), 32 is finer.
 
     Raises
     ------
@@ -108,11 +110,14 @@ class DoseOptions:
     series: str | None = None
     ct_series: str | None = None
     slice_spacing_mm: float | None = None
+    rtdose_bits: int = 16
 
     def __post_init__(self) -> None:
         for name in ("lung_shunt", "residual", "outside"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} must be a fraction from 0 to below 1, not {getattr(self, name)}")
+        if self.rtdose_bits not in (16, 32):
+            raise InputError(f"an RTDOSE has 16 or 32 bits, not {self.rtdose_bits}")
         for what, name, known in (
             ("time model", self.time_model, get_args(TimeModel)),
             ("tail", self.tail, get_args(Tail)),

@@ -20,9 +20,6 @@ from hepatica.report.files import report_files
 if TYPE_CHECKING:
     from hepatica.case.result import DoseResult
 
-DOSE_BITS = 32
-"""Of the RTDOSE; some planning systems want 16 (`write_rtdose(..., bits=16)`)."""
-
 
 def write_result(result: DoseResult, folder: Path, *, force: bool) -> Path:
     """Write everything.
@@ -65,7 +62,7 @@ def _write_images(result: DoseResult, folder: Path) -> None:
         structure_set=structure_set,
         provenance=provenance,
     )
-    write_rtdose(folder / "dose.dcm", result.dose, context, text=text, bits=DOSE_BITS)
+    write_rtdose(folder / "dose.dcm", result.dose, context, text=text, bits=result.options.rtdose_bits)
 
 
 def _in_water(result: DoseResult) -> bool:

@@ -87,6 +87,7 @@ def dose(
     slice_spacing: Annotated[
         str | None, typer.Option(help="Distance between slices of an NM volume that states none: '4.4 mm'.")
     ] = None,
+    rtdose_bits: Annotated[int, typer.Option(help="Bits of the RTDOSE: 16 (read everywhere) or 32 (finer).")] = 16,
     force: Annotated[bool, typer.Option(help="Replace the output folder if it is there.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -157,6 +158,7 @@ def _options(said: Mapping[str, Any]) -> DoseOptions:
         series=said["series"],
         ct_series=said["ct_series"],
         slice_spacing_mm=number("slice_spacing", "mm"),
+        rtdose_bits=said["rtdose_bits"],
     )
 
 
