@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hepatica.io.dicom.projections import read_projections
 from hepatica.io.read import Stated, read_image
 
 SIMULATE = ("--nuclide", "Tc-99m", "--total", "150 MBq", "--views", "24", "--pixel", "9 mm", "--matrix", "48")
@@ -64,6 +65,46 @@ def test_counts_with_a_window_below(patient: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "counts in the image" in done.stdout
     assert read_image(patient / "counts/spect.dcm", role="activity").volume.kind.unit == "counts"
+
+
+def test_an_interrupted_run_goes_on(patient: Path, tmp_path: Path) -> None:
+    from hepatica.case.spect import SpectOptions, reconstruct_files
+    from hepatica.errors import InputError
+    from hepatica.imaging.reconstruct import Settings
+
+    options = SpectOptions("siemens-lehr", Settings("bsrem", 3, 4, prior_strength=0.1))
+    files, keep = {"ct": patient / "patient/ct", "options": options}, tmp_path / "run.npz"
+    whole = reconstruct_files(patient / "scan", **files).volume.values
+    seen: list[str] = []
+
+    def interrupt(step: str) -> None:
+        seen.append(step)
+        if "pass 2 of 3, subset 3" in step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct_files(patient / "scan", **files, checkpoint=keep, tell=interrupt)
+    other = SpectOptions("ge-lehr", options.settings)
+    with pytest.raises(InputError, match="belongs to other"):
+        reconstruct_files(patient / "scan", ct=files["ct"], options=other, checkpoint=keep)
+    seen.clear()
+    result = reconstruct_files(patient / "scan", **files, checkpoint=keep, tell=seen.append)
+    assert not any("pass 1" in step for step in seen)
+    np.testing.assert_allclose(result.volume.values, whole, rtol=1e-3, atol=1e-3 * whole.max())
+    assert not keep.exists()
+
+
+def test_dead_time_is_given_back(patient: Path) -> None:
+    from hepatica.case.spect import SpectOptions, reconstruct_files
+    from hepatica.imaging.reconstruct import Settings
+
+    files = {"ct": patient / "patient/ct"}
+    without = SpectOptions("siemens-lehr", Settings("osem", 1, 4))
+    lost = SpectOptions("siemens-lehr", Settings("osem", 1, 4), dead_time_s=2e-5, dead_time_model="non-paralysable")
+    first, second = (reconstruct_files(patient / "scan", **files, options=o).volume.total for o in (without, lost))
+    counts = read_projections(patient / "scan").projections.counts.sum(axis=(0, 2, 3), dtype=float)
+    true = counts / (1 - counts / 20.0 * 2e-5)
+    assert second / first == pytest.approx(true.sum() / counts.sum(), rel=0.005)
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.case.spect_checkpoint import Checkpoint, run_key
 from hepatica.core import Kind, Provenance, Volume
 from hepatica.errors import GeometryError, InputError, PhysicsError, TimeError, UnknownNameError
 from hepatica.imaging.attenuation import attenuation_map, uncovered_slices
 from hepatica.imaging.cameras import GammaCamera, gamma_camera, nuclide_windows
+from hepatica.imaging.dead_time import DeadTimeModel, live_fraction
 from hepatica.imaging.projections import Orbit, Projections
 from hepatica.imaging.projector import SpectProjector
 from hepatica.imaging.reconstruct import Reconstruction, Settings, Update, reconstruct
@@ -167,6 +169,8 @@ class SpectOptions:
         Gaussian filter of the image, FWHM; 0 for none.
     registered : bool
         Projections and CT are registered although their frames of reference differ.
+    dead_time_s, dead_time_model
+        Dead time per count, measured against the counts of all windows of a head together, and its model.
     """
 
     camera: str
@@ -181,6 +185,8 @@ class SpectOptions:
     axis_mm: tuple[float, float, float] | None = None
     post_filter_mm: float = 0.0
     registered: bool = False
+    dead_time_s: float = 0.0
+    dead_time_model: DeadTimeModel = "paralysable"
 
     def __post_init__(self) -> None:
         if self.scatter not in get_args(Scatter):
@@ -226,7 +232,12 @@ class SpectResult:
 
 
 def reconstruct_files(
-    projections: Path | str, *, ct: Path | str, options: SpectOptions, tell: Tell = _silent
+    projections: Path | str,
+    *,
+    ct: Path | str,
+    options: SpectOptions,
+    checkpoint: Path | None = None,
+    tell: Tell = _silent,
 ) -> SpectResult:
     """Reconstruct projections with attenuation from the CT, collimator response, and scatter from windows.
 
@@ -236,6 +247,8 @@ def reconstruct_files(
         NM TOMO file and CT of one patient.
     options : SpectOptions
         Camera, method and what the file does not say.
+    checkpoint : path or None
+        File that keeps the image after every pass; a run that was interrupted goes on from it. Removed at the end.
     tell : callable
         Told each step, and each update with the time left.
 
@@ -262,11 +275,14 @@ def reconstruct_files(
     additive, used = _scatter(data, main, options)
     decay = data.mean_activity(chosen.half_life_s)
     known = options.sensitivity_cps_per_mbq
-    weights = decay / decay.sum() if known is None else decay * data.view_s * known / 1e6
+    live = _live(data, options)
+    weights = live * (decay / decay.sum() if known is None else decay * data.view_s * known / 1e6)
+    kept = Checkpoint.open(checkpoint, run_key(file.source, hu.source, options))
     found = reconstruct(
         data.window(main), projector, options.settings, weights=weights, additive=additive,
-        on_update=_progress(tell, options.settings),
+        initial=kept.image, passes_done=kept.passes, on_update=_progress(tell, options.settings, kept),
     )  # fmt: skip
+    kept.done()
     values = _filtered(found.image, grid.spacing_mm, options.post_filter_mm)
     kind = Kind.COUNTS if known is None else Kind.ACTIVITY_CONCENTRATION
     start = data.start
@@ -437,12 +453,21 @@ def _scatter(data: Projections, main: int, options: SpectOptions) -> tuple[NDArr
     return estimate, (lower, upper)
 
 
-def _progress(tell: Tell, settings: Settings) -> Callable[[Update], None]:
+def _live(data: Projections, options: SpectOptions) -> NDArray[np.float64]:
+    """Share of its counts that each view kept."""
+    counts = data.counts.sum(axis=(0, 2, 3), dtype=np.float64)
+    return live_fraction(counts, data.view_s, tau_s=options.dead_time_s, model=options.dead_time_model)
+
+
+def _progress(tell: Tell, settings: Settings, kept: Checkpoint) -> Callable[[Update], None]:
     started = time.monotonic()
 
     def after(update: Update) -> None:
-        done = (update.iteration - 1) * update.subsets + update.subset
-        left = (time.monotonic() - started) / done * (update.iterations * update.subsets - done)
+        done = (update.iteration - 1 - kept.passes) * update.subsets + update.subset
+        ahead = (update.iterations - update.iteration) * update.subsets + update.subsets - update.subset
+        left = (time.monotonic() - started) / done * ahead
+        if update.subset == update.subsets:
+            kept.keep(update.image, update.iteration)
         tell(
             f"{settings.method}: pass {update.iteration} of {update.iterations}, subset {update.subset} of "
             f"{update.subsets}, {left:.0f} s left"
@@ -489,6 +514,8 @@ def _provenance(
             "energy_kev": energy,
             "sensitivity_cps_per_mbq": options.sensitivity_cps_per_mbq,
             "post_filter_mm": options.post_filter_mm,
+            "dead_time_s": options.dead_time_s,
+            "dead_time_model": options.dead_time_model if options.dead_time_s else None,
             "camera": camera.as_dict(),
         },
         steps=("attenuation map from the CT", "iterative reconstruction with attenuation and collimator response"),

@@ -36,6 +36,11 @@ def reconstruct(
     ] = None,
     post_filter: Annotated[str, typer.Option(help="Gaussian filter of the image, FWHM.")] = "0 mm",
     registered: Annotated[bool, typer.Option(help="Projections and CT are registered although frames differ.")] = False,
+    dead_time: Annotated[
+        str | None, typer.Option(help="Dead time per count of all windows together: '1.5 us'. Without: none.")
+    ] = None,
+    dead_time_model: Annotated[str, typer.Option(help="paralysable or non-paralysable.")] = "paralysable",
+    checkpoint: Annotated[Path | None, typer.Option(help="File that keeps an interrupted run, to go on from.")] = None,
     force: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -49,7 +54,7 @@ def reconstruct(
     refuse_existing(out, force=force)
     options = _options(said)
     with progress() as tell:
-        result = reconstruct_files(projections, ct=ct, options=options, tell=tell)
+        result = reconstruct_files(projections, ct=ct, options=options, checkpoint=checkpoint, tell=tell)
         tell("writing")
         result.save(out, force=force)
     warn(result.warnings)
@@ -84,6 +89,8 @@ def _options(said: dict[str, Any]) -> SpectOptions:
         axis_mm=None if said["axis"] is None else _point(said["axis"]),
         post_filter_mm=number("post_filter", "mm") or 0.0,
         registered=said["registered"],
+        dead_time_s=number("dead_time", "s") or 0.0,
+        dead_time_model=said["dead_time_model"],
     )
 
 

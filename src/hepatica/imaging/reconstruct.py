@@ -95,9 +95,10 @@ class Reconstruction:
     image : ndarray of float32, shape of the grid
         Never negative.
     iterations : int
-        Passes done (fewer than asked for if the noise rule stopped it).
+        Passes done in all (fewer than asked for if the noise rule stopped it).
     residual_ratio : tuple of float
-        Squared residuals over expected counts of each pass; 1 where the fit is as good as Poisson noise lets it be.
+        Squared residuals over expected counts of each pass of this run; 1 where the fit is as good as Poisson
+        noise lets it be.
     stopped : str
         "iterations", "noise" or "callback".
     """
@@ -116,6 +117,7 @@ def reconstruct(
     weights: NDArray[Any] | None = None,
     additive: NDArray[Any] | None = None,
     initial: NDArray[Any] | None = None,
+    passes_done: int = 0,
     on_update: Callable[[Update], bool | None] | None = None,
 ) -> Reconstruction:
     """Reconstruct one window.
@@ -135,6 +137,8 @@ def reconstruct(
         Expected counts that do not come straight from the source: scatter.
     initial : ndarray, optional
         Image to start from (to go on with an earlier run); uniform by default.
+    passes_done : int
+        Passes that `initial` has behind it; only the rest are done.
     on_update : callable, optional
         Called after every update; True stops the run after it.
 
@@ -156,7 +160,7 @@ def reconstruct(
     image = _first(initial, data, scatter, total, support)
     ratios: list[float] = []
     stopped = "iterations"
-    for number in range(settings.iterations):
+    for number in range(passes_done, settings.iterations):
         squares, expected_sum = 0.0, 0.0
         for n, group in enumerate(groups):
             expected = projector.forward(image, group) * scale[group][:, None, None] + scatter[group]
@@ -182,7 +186,7 @@ def reconstruct(
         if stopped != "iterations":
             break
     image.setflags(write=False)
-    return Reconstruction(image, len(ratios), tuple(ratios), stopped)
+    return Reconstruction(image, passes_done + len(ratios), tuple(ratios), stopped)
 
 
 def subset_views(angle_deg: NDArray[np.float64], subsets: int) -> list[NDArray[np.intp]]:

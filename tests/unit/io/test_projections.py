@@ -105,7 +105,6 @@ ROTATION = "RotationInformationSequence__"
         ({"AngularViewVector": [1] * 36}, "some are twice"),
         ({"DetectorInformationSequence__StartAngle": None}, "StartAngle: is missing for detector 1"),
         ({"DetectorInformationSequence__RadialPosition": [200, 210]}, "2 values for 6 views"),
-        ({"DetectorInformationSequence__ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}, "ImageOrientationPatient"),
         ({"TimeSlotVector": [1, 2] * 18}, "gated"),
         ({"RescaleSlope": "0", "RescaleIntercept": "0"}, "RescaleSlope"),
     ],
@@ -136,6 +135,11 @@ def test_a_place_that_is_not_known_is_said(tmp_path: Path) -> None:
     found = read_projections(path)
     assert found.projections.axis_mm is None
     assert any("ImagePositionPatient" in warning for warning in found.warnings)
+    contradiction = {"DetectorInformationSequence__ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}
+    found = read_projections(written(tmp_path, made(), PatientPosition="FFP", **contradiction))
+    assert found.projections.axis_mm is None
+    assert any("at 20 degrees they run along [-0.94" in warning for warning in found.warnings)
+    assert any("FFP" in warning for warning in found.warnings)
     # The intercept and slope of a scaled file are applied.
     dataset.RescaleSlope, dataset.RescaleIntercept = "2", "1"
     dataset.save_as(path)

@@ -114,7 +114,7 @@ def read_projection_series(
     if seen.min() != seen.max():
         raise header.error("AngularViewVector", "windows, detectors and views are not all there, or some are twice")
     plane_of_head = [geometry.detector_plane(header, head.item) for head in heads if head.item is not None]
-    down, axis = _axis(header, heads[0], plane_of_head[0] if plane_of_head else None, counts.shape[2:])
+    down, axis, notes = _axis(header, heads[0], plane_of_head[0] if plane_of_head else None, counts.shape[2:])
     if down:
         counts = counts[..., ::-1]
     orbit = Orbit(np.concatenate([h.angle_deg for h in heads]), np.concatenate([h.radius_mm for h in heads]))
@@ -133,11 +133,7 @@ def read_projection_series(
         frame_of_reference=header.text("FrameOfReferenceUID") or None,
         view_start_s=np.concatenate([np.arange(h.views) * view_s for h in heads]),
     )
-    notes = [*agent.warnings, *noted([header])]
-    if axis is None:
-        notes.append(
-            "the detector has no ImagePositionPatient: where the axis of rotation lies in the patient is not known"
-        )
+    notes += [*agent.warnings, *noted([header])]
     if radius_mm is not None and heads[0].stated_radius:
         notes.append(f"the file states the radius of each view; {radius_mm:g} mm is not used")
     return ProjectionFile(found, DicomContext.of([header]), series.source("projections"), len(heads), tuple(notes))
@@ -320,20 +316,32 @@ def _view_seconds(header: Header, head: _Head) -> float:
 
 def _axis(
     header: Header, head: _Head, plane: geometry.Plane | None, size: tuple[int, ...]
-) -> tuple[bool, tuple[float, float, float] | None]:
-    """Whether rows run to the feet, and the axis and the first slice in the patient (None if the file does not say)."""
+) -> tuple[bool, tuple[float, float, float] | None, list[str]]:
+    """Whether rows run to the feet, the axis and first slice in the patient (None if the file does not say), warnings.
+
+    A detector whose direction contradicts its angle does not say where it stood: makers disagree on what they write
+    there, and a guess would put the attenuation in the wrong place.
+    """
+    unknown = "where the axis of rotation lies in the patient is not known"
+    position = header.text("PatientPosition")
+    notes = []
+    if position not in ("", "HFS"):
+        notes.append(
+            f"PatientPosition is {position}: angles are taken as DICOM defines them, from the patient's back to the "
+            "left side, and rows as running to the feet; check the image's orientation"
+        )
     if plane is None:
-        return True, None
+        return True, None, [*notes, f"the detector has no ImagePositionPatient: {unknown}"]
     angle = np.deg2rad(head.angle_deg[0])
     expected = np.array([-np.cos(angle), np.sin(angle), 0.0])
-    if np.abs(plane.row - expected).max() > ORIENTATION_TOLERANCE or abs(abs(plane.column[2]) - 1) > (
-        ORIENTATION_TOLERANCE
-    ):
-        raise header.error(
-            "ImageOrientationPatient",
-            f"the detector's rows run along {np.round(plane.row, 3).tolist()}, but at {head.angle_deg[0]:g} degrees "
-            f"they run along {np.round(expected, 3).tolist()} (seen from outside, head up)",
+    tilt = abs(abs(plane.column[2]) - 1)
+    if np.abs(plane.row - expected).max() > ORIENTATION_TOLERANCE or tilt > ORIENTATION_TOLERANCE:
+        notes.append(
+            f"ImageOrientationPatient: the detector's rows run along {np.round(plane.row, 3).tolist()}, but at "
+            f"{head.angle_deg[0]:g} degrees they run along {np.round(expected, 3).tolist()} (seen from outside, head "
+            f"up): {unknown}"
         )
+        return True, None, notes
     columns, rows = size
     pu, pv = plane.spacing_mm
     middle = plane.position_mm + plane.row * pu * (columns - 1) / 2
@@ -341,7 +349,7 @@ def _axis(
     x, y, _ = (middle - outward * head.radius_mm[0]).tolist()
     down = bool(plane.column[2] < 0)
     z = float(plane.position_mm[2] - (rows - 1) * pv if down else plane.position_mm[2])
-    return down, (x, y, z)
+    return down, (x, y, z), notes
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,82 @@
+"""What an interrupted reconstruction leaves behind, so that the next run goes on from its last whole pass."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core import InputFile
+from hepatica.errors import InputError
+from hepatica.io.files import atomic_output
+from hepatica.version import __version__
+
+if TYPE_CHECKING:
+    from hepatica.case.spect import SpectOptions
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """Image after the last whole pass.
+
+    Attributes
+    ----------
+    path : Path or None
+        The file; None keeps nothing.
+    key : str
+        Which run it belongs to.
+    image : ndarray or None
+        Image to go on from; None where there is none.
+    passes : int
+        Passes behind it.
+    """
+
+    path: Path | None
+    key: str
+    image: NDArray[np.float32] | None = None
+    passes: int = 0
+
+    @classmethod
+    def open(cls, path: Path | None, key: str) -> Checkpoint:
+        """What the file holds, or nothing if it is not there.
+
+        Raises
+        ------
+        InputError
+            If it is of other inputs, settings or version, or damaged.
+        """
+        if path is None or not path.exists():
+            return cls(path, key)
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                found, image, passes = str(stored["key"]), stored["image"], int(stored["passes"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"checkpoint {path}: cannot be read ({error}); remove it to start anew") from error
+        if found != key:
+            raise InputError(
+                f"checkpoint {path}: belongs to other projections, CT, settings or version; name another file"
+            )
+        return cls(path, key, image, passes)
+
+    def keep(self, image: NDArray[np.float32], passes: int) -> None:
+        """Write the image after a pass, whole or not at all."""
+        if self.path is None:
+            return
+        with atomic_output(self.path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, key=self.key, image=image, passes=passes)
+
+    def done(self) -> None:
+        """Remove the file."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+
+def run_key(projections: InputFile, ct: InputFile, options: SpectOptions) -> str:
+    """Digest of everything that a run depends on."""
+    text = f"{__version__} {projections.sha256} {ct.sha256} {sorted(asdict(options).items())}"
+    return hashlib.sha256(text.encode()).hexdigest()
