@@ -1,5 +1,6 @@
 """NM TOMO: what is written comes back, angles mean what DICOM says, what is missing is named."""
 
+import warnings
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from hepatica.errors import DicomError, InputError
+from hepatica.errors import DicomError, HepaticaError, InputError
 from hepatica.imaging.projections import Orbit, Projections, Window
 from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.projections import read_projections, write_projections
@@ -156,3 +157,30 @@ def test_reconstructions_and_uneven_steps_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path, before, ImageType=["ORIGINAL", "PRIMARY", "RECON TOMO", "EMISSION"])
     with pytest.raises(DicomError, match="no NM projections"):
         read_projections(path)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_broken_files_are_refused_in_our_words(tmp_path: Path, seed: int) -> None:
+    """Flipped bytes, and tags with values that no camera writes: projections, or a HepaticaError."""
+    rng = np.random.default_rng(seed)
+    path = written(tmp_path, made())
+    if seed % 2:
+        raw = bytearray(path.read_bytes())
+        for place in rng.integers(132, len(raw), 40):
+            raw[place] = rng.integers(256)
+        path.write_bytes(raw)
+    else:
+        dataset = pydicom.dcmread(path)
+        item = [dataset, dataset.RotationInformationSequence[0], dataset.DetectorInformationSequence[0]][seed % 3]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for element in [e for e in item if e.VR in ("DS", "IS", "US", "CS") and rng.random() < 0.2]:
+                odd = {"DS": ["nan", "1e30", "-5", ""], "IS": ["0", "-3", "99999", ""], "US": [0, 1, 65535]}
+                element.value = rng.choice(odd.get(element.VR, ["X", ""])).item()  # type: ignore[arg-type]
+            dataset.save_as(path)
+    try:
+        found = read_projections(path)
+    except HepaticaError:
+        return
+    assert np.isfinite(found.projections.counts).all()
+    assert found.projections.view_s > 0
