@@ -208,5 +208,5 @@ def _structures(series: Series) -> dict[str, Any]:
     except HepaticaError as error:
         return {"problems": (str(error),)}
     if series.kind is SeriesKind.NM_PROJECTIONS:
-        return {"problems": ("projections: they must be reconstructed before dosimetry",)}
+        return {"problems": ("projections: they must be reconstructed before dosimetry (hepatica reconstruct)",)}
     return {}
