@@ -225,7 +225,7 @@ def test_real_patient(real_data: Path, tmp_path: Path) -> None:
 
 def test_the_demo_prints_the_truth_beside_the_dose(tmp_path: Path) -> None:
     document = json.loads(hepatica("demo", "--out", tmp_path / "demo", "--json").stdout)
-    rows = {row["name"]: row for row in document["regions"]}
+    rows = {row["structure"]: row for row in document["regions"]}
     # Blur of 5.5 mm and 25 % noise leave the mean of the treated lobe within 5 %, of a 3 cm tumour within 10 %.
     assert abs(rows["lobe right"]["difference_percent"]) < 5
     assert abs(rows["tumour 2"]["difference_percent"]) < 10

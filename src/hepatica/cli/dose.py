@@ -66,6 +66,9 @@ def dose(
         int | None, typer.Option(help="montecarlo engine: seed of the random numbers, 1 if unsaid.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="montecarlo engine: cpu (if unsaid) or cuda.")] = None,
+    parts: Annotated[
+        str | None, typer.Option(help="montecarlo engine: all (if unsaid), beta (with its bremsstrahlung) or photon.")
+    ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="montecarlo engine: file that keeps an interrupted run, to go on from.")
     ] = None,
@@ -168,7 +171,7 @@ def _montecarlo(said: Mapping[str, Any]) -> MonteCarloSettings | None:
     from hepatica.dosimetry.montecarlo import DEFAULT_UNCERTAINTY
     from hepatica.transport.montecarlo import MonteCarloSettings
 
-    names = ("histories", "target_uncertainty", "time_limit", "checkpoint", "seed", "device")
+    names = ("histories", "target_uncertainty", "time_limit", "checkpoint", "seed", "device", "parts")
     if said["method"] != "montecarlo" and all(said[name] is None for name in names):
         return None
     histories, limit = said["histories"], said["time_limit"]
@@ -188,6 +191,7 @@ def _montecarlo(said: Mapping[str, Any]) -> MonteCarloSettings | None:
         time_limit_s=time_limit_s,
         seed=1 if said["seed"] is None else said["seed"],
         device=said["device"] or "cpu",
+        parts=said["parts"] or "all",
         checkpoint=said["checkpoint"],
     )
 
@@ -213,10 +217,12 @@ def _print(result: DoseResult, out: Path | None) -> None:
     header, *body = result.rows()
     table = Table(title=result.title(), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for n, cell in enumerate(header):
-        table.add_column(cell, justify="left" if n == 0 else "right", no_wrap=n > 0, overflow="fold")
+        table.add_column(cell, justify="left" if n == 0 else "right", no_wrap=n > 0, max_width=28 if n == 0 else None)
     for row in body:
         table.add_row(*row)
-    screen.print(table)
+    # A number is never cut: where the screen is too narrow, the line runs over its edge instead.
+    widths = [max(len(row[n]) for row in (header, *body)) + 1 for n in range(len(header))]
+    console(width=max(screen.width, min(widths[0], 29) + sum(widths[1:]))).print(table)
     _print_limits(result)
     if out is not None:
         screen.print(f"Report: {out / 'report.html'}, {out / 'report.pdf'}; RTDOSE: {out / 'dose.dcm'}", markup=False)

@@ -19,11 +19,11 @@ Tell = Callable[[str], None]
 SECONDS_BETWEEN_LINES = 5.0
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Screen for tables (stdout) or for progress and warnings (stderr)."""
+def console(*, stderr: bool = False, width: int | None = None) -> Console:
+    """Screen for tables (stdout) or for progress and warnings (stderr); as wide as it is, unless `width` is given."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    return Console(stderr=stderr, highlight=False, width=width)
 
 
 @contextmanager

@@ -29,6 +29,9 @@ FloatArray = NDArray[np.float64]
 Doses = NDArray[np.floating[Any]]
 Weight = Literal["volume", "mass"]
 
+MOST_EDGES = 10_000_000
+"""Bins of one histogram; more is a bin width in the wrong unit."""
+
 MOST_BINS = 400
 """A bin width that is not given is the smallest 1-2-5 number that needs no more bins than this."""
 
@@ -157,6 +160,10 @@ class Dvh:
         step = self.bin_gy if bin_gy is None else _checked_bin(bin_gy)
         first = math.floor(min(0.0, self.min_gy) / step)
         last = math.floor(self.max_gy / step) + 1
+        if last - first > MOST_EDGES:
+            raise InputError(
+                f"{last - first} bins of {step:g} Gy up to {self.max_gy:g} Gy are more than {MOST_EDGES}; widen them"
+            )
         return np.asarray(np.arange(first, last + 1) * step, dtype=np.float64)
 
     def _amount_from(self, dose_gy: float) -> float:

@@ -112,6 +112,12 @@ def isodose_levels_gy(report: DoseReport) -> tuple[float, ...]:
     return tuple(below[::-2][:MOST_LEVELS][::-1])
 
 
+MOST_STEPS = 100_000
+
+DVH_ONE_COLUMN = 14
+"""Structures in the legend of the DVHs before it takes a second column."""
+
+
 @_in_house_style
 def slices_figure(report: DoseReport, lesion: ReportRegion) -> Figure:
     """Axial, coronal and sagittal slice through a structure's centre: CT, dose, isodose lines, outlines."""
@@ -144,13 +150,18 @@ def dvh_figure(report: DoseReport) -> Figure:
     """Cumulative DVHs, colours as in the slices; the mark on the dose axis is the mean dose."""
     from matplotlib.ticker import AutoMinorLocator
 
-    figure = _figure(WIDTH_IN, 3.1)
-    axes = figure.add_axes((0.065, 0.13, 0.665, 0.84))
+    # Two lines of legend a structure: the figure grows with them, up to where a second column begins.
+    entries = min(len(report.regions), DVH_ONE_COLUMN)
+    height = max(3.1, 0.35 + 0.235 * entries)
+    figure = _figure(WIDTH_IN, height)
+    axes = figure.add_axes((0.065, 0.403 / height, 0.665, 1 - 0.5 / height))
     inner = [item for item in report.regions if item.structure != "body"] or list(report.regions)
     top = 1.08 * max(item.dose.dvh.d_percent(1) for item in inner)
     top = top if top > 0 else 1.0
     for item, style in _styled(report):
-        curve = item.dose.dvh.cumulative(min(item.dose.dvh.bin_gy, top / 400))
+        # A single hot voxel far beyond the axis must not ask for millions of steps up to it.
+        step = max(min(item.dose.dvh.bin_gy, top / 400), item.dose.dvh.max_gy / MOST_STEPS)
+        curve = item.dose.dvh.cumulative(step)
         width = 1.8 if item.is_lesion else 1.2
         axes.plot(curve.dose_gy, 100 * curve.fraction, color=style.colour, linestyle=style.dashes, linewidth=width)
         axes.plot(
@@ -169,7 +180,7 @@ def dvh_figure(report: DoseReport) -> Figure:
     many = len(report.regions) > 9
     axes.legend(
         loc="upper left", bbox_to_anchor=(1.02, 1.02), frameon=False, fontsize=6.0 if many else 7.0, handlelength=2.4,
-        labelspacing=0.45 if many else 0.7, ncols=2 if len(report.regions) > 14 else 1,
+        labelspacing=0.45 if many else 0.7, ncols=2 if len(report.regions) > DVH_ONE_COLUMN else 1,
     )  # fmt: skip
     return figure
 

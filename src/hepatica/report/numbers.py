@@ -40,8 +40,13 @@ def with_uncertainty(value: float, sd: float | None) -> str:
 
     >>> with_uncertainty(123.4, 2.13), with_uncertainty(123.4, None), with_uncertainty(47.2, 0.0)
     ('123.4 ± 2.1', '123', '47.2')
+    >>> with_uncertainty(2.192e-6, 4.5e-8)
+    '2.192e-06 ± 4.5e-08'
     """
     if sd is None or sd <= 0:
         return three(value)
+    if 0 < abs(value) < 1e-3:
+        after = max(0, 1 + math.floor(math.log10(abs(value))) - math.floor(math.log10(sd)))
+        return f"{value:.{after}e} ± {sd:.1e}"
     digits = max(0, 1 - math.floor(math.log10(sd))) if sd < 10 else 0
     return f"{value:.{digits}f} ± {sd:.{digits}f}"

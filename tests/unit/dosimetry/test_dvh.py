@@ -144,3 +144,10 @@ def test_what_is_refused(noisy: tuple[Volume, Region, Volume]) -> None:
         dose_volume_histogram(dose, region, bin_gy=0)
     with pytest.raises(InputError, match="no mass"):
         dose_volume_histogram(dose, region, density.with_values(np.zeros(dose.grid.shape)))
+
+
+def test_bins_in_the_wrong_unit_are_refused(oblique_grid: Grid) -> None:
+    dose = Volume(oblique_grid, np.full(oblique_grid.shape, 100.0), Kind.DOSE)
+    region = Region.from_coverage("all", oblique_grid, np.ones(oblique_grid.shape))
+    with pytest.raises(InputError, match="widen them"):
+        dose_volume_histogram(dose, region).cumulative(1e-9)
