@@ -121,6 +121,24 @@ def test_survival_with_landmark_weights_and_competing_event(patients: Path, tmp_
     path.write_text("os_months,dead,transplant\n" + "\n".join(lines) + "\n")
     found = answer("survival", str(path), "--time", "os_months", "--event", "dead", "--competing", "transplant")
     assert 0 < found["cumulative_incidence"][0]["incidence"][-1] < 1
+    assert found["gray_test"] is None
+    lines = [f"{r[2]},{r[3]},{int(r[3] == '0' and n % 2)},{int(float(r[1]) >= 205)}" for n, r in enumerate(rows)]
+    path.write_text("os_months,dead,transplant,dose_ge_205\n" + "\n".join(lines) + "\n")
+    found = answer(
+        "survival",
+        str(path),
+        "--time",
+        "os_months",
+        "--event",
+        "dead",
+        "--competing",
+        "transplant",
+        "--by",
+        "dose_ge_205",
+    )
+    assert 0 <= found["gray_test"]["p"] <= 1
+    # A column of 0 and 1 keeps its name in the groups: "hazard ratio of 1 against 0" says nothing.
+    assert found["cox"]["covariates"][0]["name"] == "dose_ge_205 = 1 against dose_ge_205 = 0"
     path.write_text("os_months,dead,transplant\n3,1,1\n4,0,0\n")
     done = hepatica("survival", str(path), "--time", "os_months", "--event", "dead", "--competing", "transplant")
     assert "row 2, column 'transplant': both the event and the competing event" in done.stderr
@@ -249,6 +267,24 @@ def test_response_names_what_cannot_be_measured(tmp_path: Path) -> None:
     assert "target lesion '2' is missing on 2026-04-10" in done.stderr
     assert "'3' has no baseline; mark it new=1" in done.stderr
     assert "'1' on 2026-04-10 is already in row 6" in done.stderr
+
+
+def test_percist_checks_the_least_uptake(tmp_path: Path) -> None:
+    path = tmp_path / "pet.csv"
+    path.write_text(
+        "patient,lesion,date,sul_peak,liver_sul_mean,liver_sul_sd\n"
+        "A,1,2026-01-01,6.0,1.6,0.3\nA,1,2026-04-01,3.0,2.1,0.3\n"
+    )
+    found = answer("response", str(path), "--criterion", "percist", "--no-confirm")
+    assert found["visits"][0]["overall_response"] == "PR"
+    assert any("liver SUL 2.1 on 2026-04-01, 1.6 at baseline: scans do not compare" in w for w in found["warnings"])
+    path.write_text(path.read_text().replace("01,6.0", "01,2.9"))
+    done = hepatica("response", str(path), "--criterion", "percist")
+    assert done.returncode == 2
+    assert "row 2, column 'sul_peak': 2.9 at baseline is not measurable by percist (at least 3)" in done.stderr
+    path.write_text("patient,lesion,date,sul_peak\nA,1,2026-01-01,6.0\nA,1,2026-04-01,3.0\n")
+    done = hepatica("response", str(path), "--criterion", "percist")
+    assert "is checked only where columns liver_sul_mean and liver_sul_sd are filled" in done.stderr
 
 
 def test_liver_function(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import math
 import numpy as np
 import pytest
 
+from hepatica.errors import EvidenceError
+from hepatica.outcome.competing import gray_test
 from hepatica.outcome.cox import concordance, cox
 from hepatica.outcome.survival import cumulative_incidence, kaplan_meier, landmark, log_rank
 
@@ -180,3 +182,36 @@ def test_simulated_trial_gives_the_published_hazard_ratio() -> None:
 def test_concordance_by_hand() -> None:
     # Pairs: (1 before 2), (1 before 3), (2 before 3); risk 3 1 2 agrees in two of three.
     assert concordance([1, 2, 3], [1, 1, 1], [3, 1, 2]) == pytest.approx(2 / 3)
+
+
+def test_gray_against_r() -> None:
+    # with(MASS::Melanoma, cmprsk::cuminc(time, status, ulcer, cencode=2)): Tests, printed to 7 digits
+    d = columns("MASS", "Melanoma", "time", "status", "ulcer")
+    cause = np.where(d["status"] == 2, 0, d["status"]).astype(int).tolist()
+    own = gray_test(d["time"], cause, d["ulcer"], event=1)
+    assert own.chi2 == pytest.approx(26.120719, abs=5e-7)
+    assert own.p == pytest.approx(3.207240e-07, rel=1e-6)
+    other = gray_test(d["time"], cause, d["ulcer"], event=3)
+    assert other.chi2 == pytest.approx(0.158662, abs=5e-7)
+    assert other.p == pytest.approx(6.903913e-01, abs=5e-8)
+    assert sum(own.observed) == pytest.approx(sum(own.expected))
+
+
+def test_gray_keeps_its_level_in_three_groups() -> None:
+    # No difference between groups: p is uniform. 300 trials; 5 % of them, 15, sd 3.8; mean chi2 2, sd 2/sqrt(300).
+    rng = np.random.default_rng(11)
+    found = []
+    for _ in range(300):
+        first, other, end = rng.exponential(10, 90), rng.exponential(15, 90), rng.uniform(2, 30, 90)
+        time = np.ceil(np.minimum(np.minimum(first, other), end))
+        cause = np.where(end <= np.minimum(first, other), 0, np.where(first < other, 1, 2))
+        found.append(gray_test(time, cause.tolist(), [n % 3 for n in range(90)]))
+    assert sum(f.p < 0.05 for f in found) == pytest.approx(15, abs=4 * 3.8)
+    assert np.mean([f.chi2 for f in found]) == pytest.approx(2, abs=4 * 2 / math.sqrt(300))
+
+
+def test_gray_refuses() -> None:
+    with pytest.raises(EvidenceError, match="needs two groups"):
+        gray_test([1.0] * 8, [1] * 8, ["a"] * 8)
+    with pytest.raises(EvidenceError, match="4 events"):
+        gray_test([1.0, 2, 3, 4, 5, 6], [1, 1, 1, 1, 2, 0], list("ababab"))

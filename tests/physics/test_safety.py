@@ -74,6 +74,23 @@ def test_iodine_dose_rate_limit() -> None:
     assert release.instruction_activity_gbq / 0.037 == pytest.approx(7, abs=0.6)
 
 
+@pytest.mark.parametrize(
+    ("name", "mci"), [("I-131", 7), ("Sm-153", 140), ("Re-186", 150), ("Re-188", 160), ("Tc-99m", 150)]
+)
+def test_instructions_by_the_guide(name: str, mci: float) -> None:
+    # RG 8.39 table 2: a fifth of table 1, rounded by the guide itself (33 / 5 = 6.6 becomes 7).
+    def due(activity_mci: float) -> bool:
+        source = PatientSource(
+            activity_mci * 0.037, dose_rate_constant(name), ((1.0, nuclide(name).half_life_h),), Geometry("point")
+        )
+        assert nrc_release(source).table_instruction_activity_gbq == pytest.approx(mci * 0.037)
+        return nrc_release(source).instructions_due
+
+    assert not due(0.999 * mci)
+    # The dose by the guide's own formula reaches 1 mSv within 4 % of its rounded activity.
+    assert due(1.05 * mci)
+
+
 @pytest.mark.parametrize(("name", "expected"), ICRP107.items())
 def test_photon_constant_against_icrp_107(name: str, expected: float) -> None:
     # Same absorption data to 0.5 %; ENSDF and ICRP yields differ by up to 5 % (153Sm), our cut is 15 instead of 10 keV.

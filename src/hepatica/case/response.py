@@ -22,6 +22,7 @@ from hepatica.outcome.response import (
     change_response,
     choi_response,
     overall_response,
+    percist_least_sul,
     rule,
     volume_change,
 )
@@ -37,6 +38,9 @@ COLUMNS = {
     "choi": "diameter_mm",
 }
 """Column that a criterion needs; EASL also viable_perpendicular_mm, Choi also density_hu."""
+
+PERCIST_LIVER = ("liver_sul_mean", "liver_sul_sd")
+"""Optional columns: uptake of the normal liver at that scan."""
 
 MOST_TARGETS = {"recist": 5, "mrecist": 5, "easl": 5, "percist": 5}
 
@@ -133,6 +137,7 @@ class _Row:
     is_new: bool
     non_target: str
     is_node: bool
+    liver: tuple[float, float] = (math.nan, math.nan)
 
 
 def analyse_response(
@@ -159,6 +164,8 @@ def analyse_response(
     lesions: list[LesionResponse] = []
     visits: list[PatientVisit] = []
     best = []
+    if criterion == "percist":
+        warnings += _percist_warnings(check, rows)
     by_patient: dict[str, list[_Row]] = {}
     for row in rows:
         by_patient.setdefault(row.patient, []).append(row)
@@ -204,6 +211,7 @@ def _rows(check: TableCheck, criterion: str) -> list[_Row]:
     densities = check.numbers("density_hu", optional=True) if criterion == "choi" else [math.nan] * count
     others = list(check.table.columns["non_target"]) if check.has("non_target") else [""] * count
     nodes = check.yes_no("node", optional=True) if check.has("node") and criterion == "recist" else [0.0] * count
+    liver = list(zip(*(_optional(check, name, criterion) for name in PERCIST_LIVER), strict=True))
     seen: dict[tuple[str, str, date], int] = {}
     rows = []
     for n, when in enumerate(dates):
@@ -220,8 +228,38 @@ def _rows(check: TableCheck, criterion: str) -> list[_Row]:
             check.fault(n, "density_hu", "is empty; Choi criteria need the density")
         if others[n] and others[n] not in ("none", "CR", "non-CR/non-PD", "PD", "NE"):
             check.fault(n, "non_target", f"{others[n]!r} is not one of none, CR, non-CR/non-PD, PD, NE")
-        rows.append(_Row(n, *key, values[n], densities[n], is_target, new[n] == 1, others[n], nodes[n] == 1))
+        rows.append(_Row(n, *key, values[n], densities[n], is_target, new[n] == 1, others[n], nodes[n] == 1, liver[n]))
     return rows
+
+
+def _optional(check: TableCheck, name: str, criterion: str) -> list[float]:
+    """A column of the liver's uptake for PERCIST; nan where it is not there."""
+    if criterion != "percist" or not check.has(name):
+        return [math.nan] * len(check.table)
+    return check.numbers(name, at_least=0, optional=True)
+
+
+def _percist_warnings(check: TableCheck, rows: Sequence[_Row]) -> list[str]:
+    """What PERCIST asks of the liver's uptake, as far as the table tells it."""
+    if any(math.isnan(v) for r in rows if r.is_target for v in r.liver):
+        return [
+            (
+                "PERCIST's least uptake (1.5 liver means plus two standard deviations) is checked only where "
+                f"columns {' and '.join(PERCIST_LIVER)} are filled"
+            )
+        ]
+    means: dict[str, list[tuple[date, float]]] = {}
+    for r in rows:
+        if not math.isnan(r.liver[0]):
+            means.setdefault(r.patient, []).append((r.when, r.liver[0]))
+    found = []
+    for patient, values in means.items():
+        first = min(values)[1]
+        for when, value in sorted(set(values)):
+            # PERCIST 1.0: scans compare if the liver's mean SUL differs by less than 20 % and 0.3 SUL.
+            if abs(value - first) > max(0.2 * first, 0.3):
+                found.append(f"{patient}: liver SUL {value:g} on {when}, {first:g} at baseline: scans do not compare")
+    return found
 
 
 def _check_baseline(check: TableCheck, patient: str, own: Sequence[_Row], criterion: str) -> None:
@@ -236,7 +274,9 @@ def _check_baseline(check: TableCheck, patient: str, own: Sequence[_Row], criter
         )
     smallest = 0.0 if criterion == "choi" else rule(criterion).measurable
     for row in targets.values():
-        least = 15.0 if row.is_node else smallest
+        mean, sd = row.liver
+        uptake = 0.0 if math.isnan(mean + sd) else round(percist_least_sul(mean, sd), 9)
+        least = 15.0 if row.is_node else max(smallest, uptake)
         if row.value < least or row.value == 0:
             text = f"{row.value:g} at baseline is not measurable by {criterion}"
             check.fault(row.index, COLUMNS[criterion], text + (f" (at least {least:g})" if least else ""))

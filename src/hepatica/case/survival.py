@@ -16,6 +16,7 @@ import numpy as np
 from hepatica.core import InputFile, Provenance
 from hepatica.errors import EvidenceError, InputError
 from hepatica.io.tables import Table, TableCheck, read_table
+from hepatica.outcome.competing import GrayTest, gray_test
 from hepatica.outcome.cox import CoxModel, cox
 from hepatica.outcome.evidence import p_text, p_words
 from hepatica.outcome.propensity import Propensity, propensity
@@ -93,6 +94,7 @@ class SurvivalAnalysis:
     weighted_cox: CoxModel | None
     propensity: Propensity | None
     incidences: tuple[tuple[str, Incidence], ...]
+    gray: GrayTest | None
     reading: tuple[str, ...]
     warnings: tuple[str, ...]
     provenance: Provenance
@@ -125,6 +127,9 @@ class SurvivalAnalysis:
                 | {"low": i.low.tolist(), "high": i.high.tolist()}
                 for name, i in self.incidences
             ],
+            "gray_test": None
+            if self.gray is None
+            else {"chi2": self.gray.chi2, "degrees_of_freedom": self.gray.degrees, "p": self.gray.p},
             "reading": list(self.reading),
             "warnings": list(self.warnings),
             "provenance": self.provenance.as_dict(),
@@ -225,13 +230,20 @@ def analyse_survival(path: Path, question: SurvivalQuestion) -> SurvivalAnalysis
         warnings.append("the Cox model leaves the groups out, since there are more than two")
     model = unless_refused(lambda: cox(t, e, covariates), warnings) if covariates else None
     weighted, weights = _weighted(t, e, labels, names, {n: columns[n] for n in q.balance}, warnings)
-    incidences = _incidences(t, e, other, labels, names, warnings)
+    cause = None if other is None else np.where(e == 1, 1, np.where(np.asarray(other) == 1, 2, 0))
+    incidences = _incidences(t, cause, labels, names, warnings)
+    gray = None
+    if cause is not None and len(names) > 1:
+        gray = unless_refused(lambda: gray_test(t, cause.tolist(), groups), warnings)
     reading += _survival_words(curves, test, model, weighted, unit, int(e.sum()))
     if other is not None:
         reading.append(
             "Log-rank and Cox model take the competing event as the end of observation (cause-specific hazards); the "
             "share of patients who had the event is the cumulative incidence, not one minus survival."
         )
+    if gray is not None:
+        words = p_words(gray.p, events=int(e.sum()))
+        reading.append(f"Gray's test of the cumulative incidences {p_text(gray.p)}: {words}.")
     warnings += [w for m in (model, weighted) if m is not None for w in m.warnings]
     provenance = Provenance(
         inputs=(InputFile.of("table", path),),
@@ -247,6 +259,7 @@ def analyse_survival(path: Path, question: SurvivalQuestion) -> SurvivalAnalysis
         weighted,
         weights,
         incidences,
+        gray,
         tuple(reading),
         tuple(dict.fromkeys(warnings)),
         provenance,
@@ -292,7 +305,8 @@ def _groups(check: TableCheck, by: str | None) -> list[str]:
                 f"{check.table.path}: column {by!r} has {len(set(groups))} different values; groups are at most "
                 f"{MOST_GROUPS}. Write a cut, such as '{by}>=205'"
             )
-        return groups
+        # "hazard ratio of 1 against 0" would leave the reader to guess which group is which.
+        return [f"{by} = {g}" for g in groups] if set(groups) <= {"0", "1", "0.0", "1.0"} else groups
     match = _SPLIT.match(by)
     named = _NAMED_SPLIT.match(by)
     if match is not None:
@@ -352,17 +366,16 @@ def _weighted(
 
 
 def _incidences(
-    t: Any, e: Any, other: list[float] | None, labels: Any, names: list[str], warnings: list[str]
+    t: Any, cause: Any, labels: Any, names: list[str], warnings: list[str]
 ) -> tuple[tuple[str, Incidence], ...]:
-    if other is None:
+    if cause is None:
         return ()
-    cause = np.where(e == 1, "event", np.where(np.asarray(other) == 1, "competing", "0"))
     out = []
     for name in names:
         mine = labels == name
-        found = unless_refused(partial(cumulative_incidence, t[mine], cause[mine].tolist(), censored="0"), warnings)
-        if found and "event" in found:
-            out.append((name, found["event"]))
+        found = unless_refused(partial(cumulative_incidence, t[mine], cause[mine].tolist(), censored=0), warnings)
+        if found and "1" in found:
+            out.append((name, found["1"]))
     return tuple(out)
 
 

@@ -157,6 +157,17 @@ def change_response(
     return Response.SD, change, rise
 
 
+def percist_least_sul(liver_mean: float, liver_sd: float) -> float:
+    """Least SULpeak of a measurable lesion at baseline: 1.5 times the liver's mean plus 2 standard deviations [5]_.
+
+    >>> percist_least_sul(1.6, 0.3)
+    3.0
+    """
+    if liver_mean <= 0 or liver_sd < 0:
+        raise EvidenceError(f"the liver's SUL must be positive, not {liver_mean} (sd {liver_sd})")
+    return 1.5 * liver_mean + 2 * liver_sd
+
+
 def choi_response(
     *, size_before_mm: float, size_now_mm: float, density_before_hu: float, density_now_hu: float
 ) -> Response:

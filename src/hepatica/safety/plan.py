@@ -137,6 +137,7 @@ class ReleasePlan:
                 "instruction_activity_gbq": n.instruction_activity_gbq,
                 "rate_limit_at_1_m_usv_per_h": n.rate_limit_usv_per_h,
                 "table_activity_limit_gbq": n.table_activity_limit_gbq,
+                "table_instruction_activity_gbq": n.table_instruction_activity_gbq,
                 "basis": n.basis,
             },
             "frameworks": [

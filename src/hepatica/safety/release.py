@@ -77,6 +77,8 @@ class NrcRelease:
         Dose rate at 1 m that goes with 5 mSv.
     table_activity_limit_gbq : float or None
         RG 8.39 table 1; None where it has none (90Y).
+    table_instruction_activity_gbq : float or None
+        RG 8.39 table 2: instructions above it.
     """
 
     dose_msv: float
@@ -89,6 +91,7 @@ class NrcRelease:
     instruction_activity_gbq: float
     rate_limit_usv_per_h: float
     table_activity_limit_gbq: float | None
+    table_instruction_activity_gbq: float | None
 
 
 def nrc_release(source: PatientSource, *, occupancy: float | None = None) -> NrcRelease:
@@ -115,11 +118,12 @@ def nrc_release(source: PatientSource, *, occupancy: float | None = None) -> Nrc
     if not dose > 0:
         raise PhysicsError("the dose to others is zero; check activity and occupancy")
     table = None if row is None else row["activity_limit_mci"] * MBQ_PER_MCI / 1000
+    table_2 = None if row is None else row["instruction_limit_mci"] * MBQ_PER_MCI / 1000
     wait = first_time(lambda h: total_dose_msv(guided, occupancy=share, from_h=h), 5.0)
     instructions = dose > 1.0
-    if table is not None and occupancy is None:
+    if table is not None and table_2 is not None and occupancy is None:
         wait = min(wait, first_time(lambda h: source.activity_gbq * source.activity_left(h), table))
-        instructions = instructions and source.activity_gbq > table / 5
+        instructions = instructions and source.activity_gbq > table_2
     return NrcRelease(
         dose_msv=dose,
         basis=basis,
@@ -131,6 +135,7 @@ def nrc_release(source: PatientSource, *, occupancy: float | None = None) -> Nrc
         instruction_activity_gbq=source.activity_gbq * 1.0 / dose,
         rate_limit_usv_per_h=guided.rate_usv_per_h(1.0) * 5.0 / dose,
         table_activity_limit_gbq=table,
+        table_instruction_activity_gbq=table_2,
     )
 
 
