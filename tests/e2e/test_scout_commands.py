@@ -11,12 +11,12 @@ import pytest
 
 from hepatica.anatomy.torso import default_grid, torso
 from hepatica.case.plan import TEMPLATE
-from hepatica.case.scout import planar_shunt, read_scout, spect_shunt, uptake_of_scout
+from hepatica.case.scout import read_scout, spect_shunt, uptake_of_scout
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.resample import resample
 from hepatica.errors import GeometryError, HepaticaError, InputError
 from hepatica.io.itk import write_itk
-from hepatica.planning.lung_shunt import PlanarOptions, SpectOptions
+from hepatica.planning.lung_shunt import SpectOptions
 
 SHUNT, RATIOS = 0.08, {"tumour 1": 5.0, "tumour 2": 3.0}
 NAMES = ("lung left", "lung right", "liver", "tumour 1", "tumour 2", "stomach")
@@ -108,22 +108,6 @@ def test_another_grid_gives_nearly_the_same(files: Path) -> None:
     assert set(ratios.masses_kg) == {"tumour 1", "tumour 2", "normal liver"}
 
 
-def test_planar_views_from_a_file(tmp_path: Path) -> None:
-    grid = Grid.axial((40, 40, 2), spacing_mm=(4.0, 4.0, 4.0))
-    labels = np.zeros(grid.shape, dtype=np.int16)
-    labels[5:35, 22:38], labels[5:25, 5:20], labels[30:38, 5:15] = 1, 2, 3
-    counts = np.full(grid.shape, 4.0)
-    counts[labels == 1] += 12.0
-    counts[labels == 2] += 100.0
-    counts[:, :, 1] *= 0.8
-    write_itk(Volume(grid, counts.astype(np.float32), Kind.COUNTS), tmp_path / "planar.nii.gz")
-    write_itk(Volume(grid, labels, Kind.LABEL), tmp_path / "rois.nii.gz")
-    (tmp_path / "rois.json").write_text('{"1": "lungs", "2": "liver", "3": "background"}')
-    out = planar_shunt(tmp_path / "planar.nii.gz", tmp_path / "rois.nii.gz", PlanarOptions(), unit="counts").shunt
-    lungs, liver = 12.0 * 30 * 16, 100.0 * 20 * 15
-    assert out.fraction == pytest.approx(lungs / (lungs + liver), rel=1e-5)
-
-
 def test_bad_scouts(files: Path, tmp_path: Path) -> None:
     with pytest.raises(HepaticaError):
         read_scout(files / "scout.nii.gz", files / "labels.nii.gz")  # no unit
@@ -139,8 +123,6 @@ def test_bad_scouts(files: Path, tmp_path: Path) -> None:
     assert isinstance(named.liver, Region)
     with pytest.raises(InputError, match="no structure among the regions is a tumour"):
         uptake_of_scout(named)
-    with pytest.raises(InputError, match="two"):
-        planar_shunt(tmp_path / "image.nii.gz", tmp_path / "one.nii.gz", PlanarOptions(), unit="counts")
     assert issubclass(GeometryError, HepaticaError)
 
 

@@ -20,11 +20,8 @@ from hepatica.planning.constants import DoseConstant
 from hepatica.planning.extrahepatic import ExtrahepaticUptake, extrahepatic_uptake, share_elsewhere
 from hepatica.planning.lung_shunt import (
     LungShunt,
-    PlanarOptions,
     SpectOptions,
-    planar_lung_shunt,
     spect_lung_shunt,
-    view_counts,
 )
 from hepatica.planning.lungs import lung_mass_kg
 from hepatica.planning.uptake import UptakeRatio, overall_uptake_ratio, uptake_of, uptake_ratio
@@ -225,53 +222,6 @@ def spect_shunt(
 
         warnings.append(NOTE)
     return ShuntAnswer(shunt, scout.ct_lung_mass_kg, share, elsewhere, tuple(warnings), scout.inputs)
-
-
-def planar_shunt(
-    planar: Path,
-    regions: Path,
-    options: PlanarOptions,
-    *,
-    unit: str | None = None,
-    kinds: Mapping[str, str] | None = None,
-) -> ShuntAnswer:
-    """Lung shunt of two planar views in one file: the first is anterior, the second posterior.
-
-    The structures are drawn on both (a label map of the same two planes): lungs, liver and, if there is one, a region
-    whose name starts with "background".
-    """
-    image = read_image(planar, role="planar", stated=Stated(unit=unit))
-    volume = image.volume
-    if volume.grid.shape[2] != 2:
-        raise InputError(
-            f"{planar}: holds {volume.grid.shape[2]} planes; a lung shunt needs two, anterior then posterior"
-        )
-    if volume.kind is not Kind.COUNTS:
-        raise InputError(f"{planar}: holds {volume.kind.meaning}; planar lung shunts are taken from counts")
-    found = {region.name: region for region in read_structures(regions, image).regions}
-    kinds_of = {name: structure_of(name, kinds) for name in found}
-    lungs = [found[name] for name, kind in kinds_of.items() if kind in LUNG_KINDS]
-    livers = [found[name] for name, kind in kinds_of.items() if kind is Structure.LIVER]
-    if not lungs or len(livers) != 1:
-        raise InputError("the planar regions must name the lungs and one liver")
-    backgrounds = [region for name, region in found.items() if name.lower().startswith("background")]
-    views = []
-    for plane in (0, 1):
-        cut = [_plane(region, plane) for region in (union(lungs), livers[0])]
-        view = _plane_of(volume, plane)
-        back = _plane(backgrounds[0], plane) if backgrounds else None
-        views.append(view_counts(view, cut[0], cut[1], back))
-    return ShuntAnswer(planar_lung_shunt(views[0], views[1], options), None, None, (), image.warnings)
-
-
-def _plane_of(volume: Volume, k: int) -> Volume:
-    window = (slice(0, volume.grid.shape[0]), slice(0, volume.grid.shape[1]), slice(k, k + 1))
-    return Volume(volume.grid.crop(window), volume.values[window], volume.kind, volume.time, volume.name)
-
-
-def _plane(region: Region, k: int) -> Region:
-    window = (slice(0, region.grid.shape[0]), slice(0, region.grid.shape[1]), slice(k, k + 1))
-    return Region.from_coverage(region.name, region.grid.crop(window), region.full()[window])
 
 
 @dataclass(frozen=True, slots=True)

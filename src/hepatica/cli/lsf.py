@@ -12,8 +12,20 @@ from hepatica.errors import InputError
 
 def lsf(
     scout: Annotated[Path | None, typer.Option(help="SPECT or PET, attenuation- and scatter-corrected.")] = None,
-    planar: Annotated[Path | None, typer.Option(help="Planar file of two views: anterior, then posterior.")] = None,
-    regions: Annotated[Path | None, typer.Option(help="RTSTRUCT, SEG or label map with lungs and liver.")] = None,
+    planar: Annotated[
+        list[Path] | None, typer.Option(help="NM file with both planar views, or repeat: one file per view.")
+    ] = None,
+    regions: Annotated[
+        list[Path] | None, typer.Option(help="Lungs and liver: RTSTRUCT, SEG, label map; planar: one, or one per file.")
+    ] = None,
+    views: Annotated[
+        str | None, typer.Option(help="Planar: what each frame is, 'ant,post', where ViewCodeSequence does not say.")
+    ] = None,
+    posterior: Annotated[
+        str | None,
+        typer.Option(help="Planar, regions on one view: posterior stored 'as-seen' (from behind) or 'mirrored'."),
+    ] = None,
+    energy_window: Annotated[int | None, typer.Option(help="Planar: which window of several, from 1.")] = None,
     ct: Annotated[Path | None, typer.Option(help="CT of the SPECT/CT, for the lungs' mass.")] = None,
     lung_counts: Annotated[
         str | None, typer.Option(help="Instead of files: counts in the lungs, 'anterior,posterior'.")
@@ -29,7 +41,13 @@ def lsf(
     liver_count_sd: Annotated[str | None, typer.Option(help="SPECT: the same of the liver's.")] = None,
     scatter: Annotated[str, typer.Option(help="Planar: liver counts that scatter into the lungs.")] = "0",
     scatter_sd: Annotated[str, typer.Option(help="Uncertainty of that fraction.")] = "0",
-    half_life: Annotated[str | None, typer.Option(help="For the decay between planar views.")] = None,
+    lung_transmission: Annotated[
+        str, typer.Option(help="Planar: factor by which attenuation lowers the lungs' geometric mean.")
+    ] = "1",
+    liver_transmission: Annotated[str, typer.Option(help="The same for the liver.")] = "1",
+    half_life: Annotated[
+        str | None, typer.Option(help="For the decay between planar views; the header's nuclide if left out.")
+    ] = None,
     activity: Annotated[str | None, typer.Option(help="Administered activity planned: gives the lung dose.")] = None,
     nuclide: Annotated[str, typer.Option(help="Of the therapy, for the lung dose.")] = "Y-90",
     convention: Annotated[str, typer.Option(help="Dose constant of the lung dose.")] = "ensdf",
@@ -83,8 +101,8 @@ def _spect(said: dict[str, Any]) -> Any:
     from hepatica.case.scout import read_scout, spect_shunt
     from hepatica.planning.lung_shunt import SpectOptions
 
-    if said["regions"] is None:
-        raise InputError("--scout needs --regions with lungs and liver")
+    if len(said["regions"] or []) != 1:
+        raise InputError("--scout needs one --regions with lungs and liver")
     options = SpectOptions(
         dome_margin_mm=_quantity(said["dome_margin"], "mm", "dome margin") or 0.0,
         lung_mass_kg=_quantity(said["lung_mass"], "kg", "lung mass"),
@@ -94,7 +112,7 @@ def _spect(said: dict[str, Any]) -> Any:
     )
     scout = read_scout(
         said["scout"],
-        said["regions"],
+        said["regions"][0],
         ct=said["ct"],
         unit=said["unit"],
         kinds=_kinds(said["kind"]),
@@ -122,6 +140,8 @@ def _planar_options(said: dict[str, Any]) -> Any:
 
     return PlanarOptions(
         half_life_s=_quantity(said["half_life"], "s", "half-life"),
+        lung_transmission=_fraction(said["lung_transmission"], "transmission of the lungs") or 0.0,
+        liver_transmission=_fraction(said["liver_transmission"], "transmission of the liver") or 0.0,
         scatter_fraction=_fraction(said["scatter"], "scatter") or 0.0,
         scatter_fraction_sd=_fraction(said["scatter_sd"], "scatter uncertainty") or 0.0,
         border_relative_sd=_fraction(said["border"], "border"),
@@ -129,13 +149,20 @@ def _planar_options(said: dict[str, Any]) -> Any:
 
 
 def _planar(said: dict[str, Any]) -> Any:
-    from hepatica.case.scout import planar_shunt
+    from hepatica.case.planar import PlanarFiles, planar_shunt
 
-    if said["regions"] is None:
+    if not said["regions"]:
         raise InputError("--planar needs --regions with lungs and liver")
-    return planar_shunt(
-        said["planar"], said["regions"], _planar_options(said), unit=said["unit"], kinds=_kinds(said["kind"])
+    files = PlanarFiles(
+        said["planar"],
+        said["regions"],
+        views=None if said["views"] is None else said["views"].split(","),
+        posterior=said["posterior"],
+        energy_window=said["energy_window"],
+        unit=said["unit"],
+        kinds=_kinds(said["kind"]),
     )
+    return planar_shunt(files, _planar_options(said))
 
 
 def _counts(said: dict[str, Any]) -> Any:
