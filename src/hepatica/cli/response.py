@@ -23,9 +23,12 @@ def response(
     confirmation_days: Annotated[int, typer.Option(help="Least days until it.")] = 28,
     labs: Annotated[Path | None, typer.Option(help="Table of laboratory values: liver scores and grades.")] = None,
     before: Annotated[
-        Path | None, typer.Option(help="Label map of the lesions before treatment (names in a .json beside it).")
+        Path | None,
+        typer.Option(help="Lesions before treatment: label map (names in a .json beside it), SEG, RTSTRUCT."),
     ] = None,
-    after: Annotated[Path | None, typer.Option(help="Label map after treatment, same names.")] = None,
+    after: Annotated[Path | None, typer.Option(help="Lesions after treatment, same names.")] = None,
+    before_image: Annotated[Path | None, typer.Option(help="Image that an RTSTRUCT --before was drawn on.")] = None,
+    after_image: Annotated[Path | None, typer.Option(help="Image that an RTSTRUCT --after was drawn on.")] = None,
     sheet: Annotated[str | None, typer.Option(help="Excel sheet.")] = None,
     figure: Annotated[
         Path | None, typer.Option(help="Write the waterfall of best changes here (.svg or .png).")
@@ -37,8 +40,6 @@ def response(
 
     if table is None and labs is None and before is None:
         raise InputError("give a table of measurements, --labs, or --before and --after")
-    if (before is None) != (after is None):
-        raise InputError("--before and --after go together")
     found = None
     document: dict[str, object] = {}
     if table is not None:
@@ -52,7 +53,7 @@ def response(
 
         liver = analyse_liver_function(labs)
         document["liver_function"] = liver.as_dict()
-    segmented = () if before is None or after is None else _segmentations(before, after)
+    segmented = _segmentations((before, after), (before_image, after_image))
     if segmented:
         document["segmented_lesions"] = [_segmented_dict(s) for s in segmented]
     if json:
@@ -81,23 +82,23 @@ def _measured(
     return found
 
 
-def _segmentations(before: Path, after: Path) -> tuple[SegmentedLesion, ...]:
-    from hepatica.case.response import compare_segmentations
+def _segmentations(
+    files: tuple[Path | None, Path | None], images: tuple[Path | None, Path | None]
+) -> tuple[SegmentedLesion, ...]:
+    from hepatica.case.segmented import compare_segmentation_files
     from hepatica.cli.printing import warn
-    from hepatica.core import Kind
-    from hepatica.io.itk import is_itk_file, read_itk
-    from hepatica.io.regions import read_structures
 
-    regions = []
-    for path in (before, after):
-        if not path.is_file() or not is_itk_file(path):
-            raise InputError(f"{path}: not a label map (NIfTI, MetaImage or NRRD); convert the segmentation first")
-        volume, remarks = read_itk(path, Kind.LABEL)
-        found = read_structures(path, volume.grid)
-        for text in dict.fromkeys((*remarks, *found.warnings)):
-            warn(text)
-        regions.append(found.regions)
-    return compare_segmentations(*regions)
+    before, after = files
+    if (before is None) != (after is None):
+        raise InputError("--before and --after go together")
+    if before is None or after is None:
+        if any(images):
+            raise InputError("--before-image and --after-image go with --before and --after")
+        return ()
+    found = compare_segmentation_files(before, after, before_image=images[0], after_image=images[1])
+    for text in found.warnings:
+        warn(text)
+    return found.lesions
 
 
 def _segmented_dict(s: SegmentedLesion) -> dict[str, object]:

@@ -61,6 +61,25 @@ CONCEPTS = (
 first that fits counts, and a name that fits none is tissue."""
 
 
+def segmentation_grid(path: Path | str) -> Grid:
+    """Voxels that a Segmentation itself is drawn on; planes without any segment between its own count too.
+
+    Raises
+    ------
+    DicomError
+        If the file is no Segmentation, or its planes do not make a grid.
+    """
+    return _stack_of(open_object(path, (SEGMENTATION, LABEL_MAP), "a Segmentation (SEG)")).grid
+
+
+def _stack_of(header: Header) -> geometry.Stack:
+    return geometry.stack_sparse(
+        geometry.multiframe_planes(header),
+        frame_of_reference=header.text("FrameOfReferenceUID") or None,
+        spacing_mm=geometry.multiframe_spacing_mm(header),
+    )
+
+
 def read_seg(
     path: Path | str, grid: Grid, *, context: DicomContext | None = None, names: Sequence[str] | None = None
 ) -> Structures:
@@ -87,12 +106,7 @@ def read_seg(
     """
     header = open_object(path, (SEGMENTATION, LABEL_MAP), "a Segmentation (SEG)")
     require_patient(header, context)
-    frame = header.text("FrameOfReferenceUID") or None
-    stack = geometry.stack_sparse(
-        geometry.multiframe_planes(header),
-        frame_of_reference=frame,
-        spacing_mm=geometry.multiframe_spacing_mm(header),
-    )
+    stack = _stack_of(header)
     stack.grid.require_shared_frame(grid, f"{path} and the image")
     labels = _labels(header)
     called, warnings = distinct_names(labels)
