@@ -352,3 +352,49 @@ def test_response_of_two_segmentations(tmp_path: Path) -> None:
     assert lesion["longest_before_mm"] == pytest.approx(42, abs=3)
     assert lesion["relative_volume_change"] == pytest.approx((8 / 14) ** 3 - 1, abs=0.03)
     assert (lesion["recist"], lesion["volume"]) == ("PR", "PR")
+
+
+def test_agreement(tmp_path: Path) -> None:
+    path, figure = tmp_path / "pairs.csv", tmp_path / "ba.svg"
+    rng = np.random.default_rng(2)
+    scout = rng.uniform(60, 300, 30)
+    therapy = scout + 10 + rng.normal(0, 12, 30)
+    rows = "\n".join(f"P{n},{a:.2f},{b:.2f}" for n, (a, b) in enumerate(zip(scout, therapy, strict=True)))
+    path.write_text("patient,scout_gy,therapy_gy\n" + rows + "\n")
+    columns = ("agreement", str(path), "--first", "scout_gy", "--second", "therapy_gy")
+    found = answer(*columns, "--patient", "patient", "--figure", str(figure))
+    a, b = (np.round(v, 2) for v in (scout, therapy))
+    ba = found["bland_altman"]
+    assert ba["bias"] == pytest.approx((b - a).mean())
+    assert ba["upper_limit"] - ba["lower_limit"] == pytest.approx(2 * 1.959964 * (b - a).std(ddof=1), rel=1e-6)
+    assert 0.9 < found["lin"]["low"] < found["lin"]["coefficient"] < found["lin"]["high"] < 1
+    assert found["passing_bablok"]["slope_low"] < 1 < found["passing_bablok"]["slope_high"]
+    assert "limits of agreement" in figure.read_text()
+    assert "Whether that is close enough is a clinical question" in hepatica(*columns).stdout
+    path.write_text("scout_gy,therapy_gy\n100,\n120 Gy,130\n")
+    done = hepatica(*columns)
+    assert done.returncode == 2
+    assert "row 2, column 'therapy_gy': is empty" in done.stderr
+    assert "row 3, column 'scout_gy': '120 Gy' carries a unit" in done.stderr
+    path.write_text("scout_gy,therapy_gy\n100,110\n120,130\n")
+    done = hepatica(*columns)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "2 pairs; at least 5 are needed" in done.stderr
+
+
+def test_accuracy(tmp_path: Path) -> None:
+    # 13 of 15 found, 78 of 80 cleared; exact intervals: R's binom.test(13, 15), as in outcome.roc.
+    path = tmp_path / "extrahepatic.csv"
+    rows = [*["1,1"] * 13, *["0,1"] * 2, *["0,0"] * 78, *["1,0"] * 2]
+    path.write_text("spect,deposition\n" + "\n".join(rows) + "\n")
+    found = answer("accuracy", str(path), "--test", "spect", "--truth", "deposition")
+    assert found["sensitivity"]["low"] == pytest.approx(0.5954, abs=5e-5)
+    assert found["sensitivity"]["high"] == pytest.approx(0.9834, abs=5e-5)
+    assert found["accuracy"]["value"] == pytest.approx(91 / 95)
+    assert any("15 rows with deposition" in w for w in found["warnings"])
+    done = hepatica("accuracy", str(path), "--test", "spect", "--truth", "deposition")
+    assert "87 % (13 of 15; 95 % interval 60 to 98 %)" in done.stdout
+    path.write_text("patient,spect,deposition\nA,1,1\nA,maybe,0\n")
+    done = hepatica("accuracy", str(path), "--test", "spect", "--truth", "deposition", "--patient", "patient")
+    assert "row 3, column 'spect': 'maybe' is not yes or no" in done.stderr
+    assert "row 3, column 'patient': 'A' is already in row 2" in done.stderr

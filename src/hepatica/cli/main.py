@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hepatica.cli.agents import agents
+from hepatica.cli.agreement import accuracy, agreement
 from hepatica.cli.compare import compare
 from hepatica.cli.compare_nuclides import compare_nuclides
 from hepatica.cli.demo import demo
@@ -73,6 +74,8 @@ app.command()(release)
 app.command()(response)
 app.command()(survival)
 app.command("dose-response")(dose_response)
+app.command()(agreement)
+app.command()(accuracy)
 app.add_typer(vial, name="vial")
 app.command()(lsf)
 app.command()(tn)

@@ -279,3 +279,29 @@ def draw_waterfall(changes: Mapping[str, float], best: Mapping[str, str], title:
     axis.set_xticks(range(len(order)), order, rotation=90 if len(order) > 8 else 0, fontsize=8)
     axis.legend(frameon=False, ncols=5, fontsize=8)
     return figure
+
+
+def draw_agreement(first: Sequence[float], second: Sequence[float], found: Any, *, labels: tuple[str, str]) -> Any:
+    """Difference against mean, with bias, limits and intervals; `found` is a `BlandAltman`."""
+    figure, axis = new_figure()
+    axis.scatter(
+        [(a + b) / 2 for a, b in zip(first, second, strict=True)],
+        [b - a for a, b in zip(first, second, strict=True)],
+        s=22,
+        color=PALETTE[0],
+        alpha=0.75,
+        linewidths=0,
+    )
+    axis.axhline(0, color=FAINT, linewidth=0.8)
+    for value, half, name, dash in (
+        (found.bias, (found.bias_high - found.bias_low) / 2, "bias", "-"),
+        (found.lower_limit, found.limit_error, "limits of agreement", "--"),
+        (found.upper_limit, found.limit_error, None, "--"),
+    ):
+        axis.axhline(value, color=PALETTE[1], linestyle=dash, label=name)
+        axis.axhspan(value - half, value + half, color=PALETTE[1], alpha=0.12, linewidth=0)
+    axis.set(
+        xlabel=f"mean of {labels[0]} and {labels[1]}", ylabel=f"{labels[1]} - {labels[0]}", title=f"{found.n} pairs"
+    )
+    axis.legend(frameon=False, fontsize=8)
+    return figure
