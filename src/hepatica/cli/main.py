@@ -12,6 +12,7 @@ from hepatica.cli.agents import agents
 from hepatica.cli.agreement import accuracy, agreement
 from hepatica.cli.compare import compare
 from hepatica.cli.compare_nuclides import compare_nuclides
+from hepatica.cli.concordance import concordance
 from hepatica.cli.demo import demo
 from hepatica.cli.dose import dose
 from hepatica.cli.dose_response import dose_response
@@ -80,6 +81,7 @@ app.add_typer(vial, name="vial")
 app.command()(lsf)
 app.command()(tn)
 app.command("compare-nuclides")(compare_nuclides)
+app.command()(concordance)
 
 
 def run() -> None:

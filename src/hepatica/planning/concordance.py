@@ -13,6 +13,9 @@ from hepatica.core import Kind, Region, Volume
 from hepatica.errors import InputError
 from hepatica.planning.lung_shunt import region_sum
 
+CONSTANT = 1e-6
+"""A map whose relative standard deviation in a region is below this is constant there."""
+
 CATHETER_SHIFT_MM = 15.0
 CATHETER_SHARE = 0.25
 """A centre of activity that moved by more than 15 mm, or a territory whose share changed by over 25 %, suggests that
@@ -175,7 +178,9 @@ def _compare(scout: Volume, therapy: Volume, region: Region, isodose_gy: float) 
         raise InputError(f"the plan gives {region.name!r} no dose: there is nothing to compare with")
     var_a, var_b = float(weights @ (a - mean_a) ** 2), float(weights @ (b - mean_b) ** 2)
     covariance = float(weights @ ((a - mean_a) * (b - mean_b)))
-    correlation = covariance / math.sqrt(var_a * var_b) if var_a > 0 and var_b > 0 else None
+    # Doses are kept to seven digits: less spread than that is rounding, and correlates with nothing.
+    spread = all(math.sqrt(v) > CONSTANT * abs(m) for v, m in ((var_a, mean_a), (var_b, mean_b)))
+    correlation = covariance / math.sqrt(var_a * var_b) if spread and var_a > 0 and var_b > 0 else None
     both = float(weights @ ((a >= isodose_gy) & (b >= isodose_gy)))
     either = float(weights @ (a >= isodose_gy)) + float(weights @ (b >= isodose_gy))
     sd = math.sqrt(max(0.0, var_a + var_b - 2 * covariance))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
@@ -70,6 +70,9 @@ FONT = {
 
 WIDTH_IN = 7.2
 """Width of a figure: the text width of an A4 page."""
+
+MOST_DOTS = 2000
+"""Voxels of a structure that are drawn as dots."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -297,6 +300,47 @@ def comparison_figure(
         if axis == 0:
             axes.set_ylabel("Absorbed dose (Gy)", fontsize=7)
             axes.legend(frameon=False, fontsize=6.5)
+    return figure
+
+
+@_in_house_style
+def agreement_figure(
+    voxels: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], *, names: tuple[str, str] = ("first", "second")
+) -> Figure:
+    """Voxel doses of two maps: one against the other, and their difference against their mean (Bland-Altman).
+
+    Parameters
+    ----------
+    voxels : mapping of str to two ndarrays
+        Doses in Gy of the same voxels on both maps, by structure; of many voxels every n-th is drawn, all count in
+        the lines.
+    names : tuple of str
+        What the maps are called.
+    """
+    figure = _figure(WIDTH_IN, 3.4)
+    left, right = figure.add_axes((0.07, 0.13, 0.38, 0.8)), figure.add_axes((0.55, 0.13, 0.42, 0.8))
+    styles = structure_styles(["tumour"] * len(voxels))
+    top = max(float(max(a.max(), b.max())) for a, b in voxels.values()) or 1.0
+    left.plot([0, top], [0, top], color=MUTED, linewidth=0.8)
+    for (name, (a, b)), style in zip(voxels.items(), styles, strict=True):
+        step = max(1, a.size // MOST_DOTS)
+        x, y = a[::step].astype(float), b[::step].astype(float)
+        left.scatter(x, y, s=5, color=style.colour, alpha=0.5, linewidths=0, label=_short(name))
+        right.scatter((x + y) / 2, y - x, s=5, color=style.colour, alpha=0.5, linewidths=0)
+        difference = b.astype(float) - a
+        bias, spread = float(difference.mean()), 1.96 * float(difference.std())
+        for level, width in ((bias, 1.4), (bias - spread, 0.7), (bias + spread, 0.7)):
+            right.axhline(level, color=style.colour, linewidth=width, linestyle=style.dashes)
+    left.set_xlabel(f"{names[0]}, Gy")
+    left.set_ylabel(f"{names[1]}, Gy")
+    left.legend(frameon=False, fontsize=6.5, loc="upper left")
+    right.axhline(0, color=MUTED, linewidth=0.5)
+    right.set_xlabel("mean of both, Gy")
+    right.set_ylabel(f"{names[1]} less {names[0]}, Gy (lines: bias, 95 % limits)")
+    for axes in (left, right):
+        axes.grid(color=RULE, linewidth=0.5)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
