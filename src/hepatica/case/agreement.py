@@ -109,8 +109,8 @@ def _agreement_words(
 ) -> list[str]:
     words = [
         (
-            f"{second} is on average {abs(ba.bias):.3g} {'above' if ba.bias > 0 else 'below'} {first} (95 % interval of "
-            f"the difference {ba.bias_low:.3g} to {ba.bias_high:.3g}; {ba.n} pairs)."
+            f"{second} is on average {abs(ba.bias):.3g} {'above' if ba.bias > 0 else 'below'} {first} (95 % interval "
+            f"of the difference {ba.bias_low:.3g} to {ba.bias_high:.3g}; {ba.n} pairs)."
         ),
         (
             f"For 95 of 100 new pairs the difference is expected between {ba.lower_limit:.3g} and {ba.upper_limit:.3g} "
