@@ -291,3 +291,28 @@ def test_a_mutated_command_is_refused_or_answered(data: st.DataObject) -> None:
         assert out.getvalue() == ""
     else:
         json.loads(out.getvalue())
+
+
+def test_several_vials_are_summed() -> None:
+    calibrations = ["--calibration", "2026-03-08T12:00-04:00", "--calibration", "2026-03-01T12:00-05:00"]
+    both = ["--activity", "3 GBq", "--activity", "7 GBq", *calibrations]
+    both += ["--before", "1200 uSv/h", "--before", "0.5 mSv/h", "--before-at", "2026-03-11T08:00+01:00"]
+    both += ["--after", "24 uSv/h", "--after", "30 uSv/h", "--after-at", "2026-03-11T11:00+01:00"]
+    both += ["--at", "2026-03-11T10:00+01:00", "--mass", "1.5 kg", "--lsf", "5 %"]
+    out = json.loads(run("vial", "delivered", "--nuclide", "Y-90", *both, "--json").stdout)
+    # By hand: 65 h and 232 h after calibration; residuals decay-corrected over the 3 h between the readings.
+    half_life, later = 64.05, 2 ** (3 / 64.05)
+    first = 3 * 2 ** (-65 / half_life) * (1 - 24 / 1200 * later)
+    second = 7 * 2 ** (-232 / half_life) * (1 - 30 / 500 * later)
+    assert out["activity_delivered_gbq"] == pytest.approx(first + second, rel=1e-3)
+    assert [v["activity_delivered_gbq"] for v in out["vials"]] == pytest.approx([first, second], rel=1e-3)
+    assert out["dose_perfused_gy"] == pytest.approx(
+        (first + second) * 0.95 * out["dose_constant_j_per_gbq"] / 1.5, rel=1e-3
+    )
+    # The calibration's 5 % is one error in both.
+    assert out["activity_delivered_gbq_sd"] / out["activity_delivered_gbq"] == pytest.approx(0.05, rel=0.02)
+    text = run("vial", "delivered", "--nuclide", "Y-90", *both).stdout
+    assert "vial 2" in text
+    for name in ("--after", "--calibration"):
+        extra = [name, "1 uSv/h" if name == "--after" else "2026-03-08T12:00-04:00"]
+        assert "for each vial" in run("vial", "delivered", "--nuclide", "Y-90", *both, *extra, code=2).stderr

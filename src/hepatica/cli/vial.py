@@ -116,17 +116,23 @@ def elution(
     Console(highlight=False, markup=False).print(table)
 
 
+Texts = list[str]
+"""An option that is repeated, once for each vial."""
+
+
 @vial.command("delivered")
 def delivered(
     nuclide: Annotated[str, typer.Option(help="Y-90, Ho-166, ...")],
-    activity: Annotated[str, typer.Option(help="Calibrated activity of the vial, '3 GBq'.")],
-    calibration: Annotated[str, typer.Option(help="Instant of that activity, with zone.")],
-    before: Annotated[str, typer.Option(help="Reading of the vial before, '1200 uSv/h', background taken off.")],
-    before_at: Annotated[str, typer.Option(help="Its instant.")],
-    after: Annotated[str, typer.Option(help="Reading of the waste after, same geometry.")],
-    after_at: Annotated[str, typer.Option(help="Its instant.")],
-    at: Annotated[str, typer.Option(help="Injection.")],
-    activity_sd: Annotated[str, typer.Option(help="Relative uncertainty of the activity.")] = "0.05",
+    activity: Annotated[Texts, typer.Option(help="Calibrated activity of the vial, '3 GBq'; repeat for each vial.")],
+    calibration: Annotated[Texts, typer.Option(help="Instant of that activity, with zone; once, or for each vial.")],
+    before: Annotated[Texts, typer.Option(help="Reading of the vial before, '1200 uSv/h', background taken off.")],
+    before_at: Annotated[Texts, typer.Option(help="Its instant; once, or for each vial.")],
+    after: Annotated[Texts, typer.Option(help="Reading of the waste after, same geometry; for each vial.")],
+    after_at: Annotated[Texts, typer.Option(help="Its instant; once, or for each vial.")],
+    at: Annotated[Texts, typer.Option(help="Injection; once, or for each vial.")],
+    activity_sd: Annotated[
+        str, typer.Option(help="Relative uncertainty of the activity, the same error in all vials.")
+    ] = "0.05",
     reading_sd: Annotated[str, typer.Option(help="Relative uncertainty of each reading.")] = "0.05",
     mass: Annotated[str | None, typer.Option(help="Perfused mass, for the delivered mean dose.")] = None,
     lsf: Annotated[str, typer.Option(help="Lung shunt fraction, for the dose.")] = "0",
@@ -136,8 +142,7 @@ def delivered(
     as_json: AsJson = False,
 ) -> None:
     """Delivered activity from vial and waste readings, with uncertainty; with a mass, the delivered dose."""
-    from hepatica.core import Estimate
-    from hepatica.core.units import parse_fraction, parse_quantity, parse_time
+    from hepatica.core.units import parse_fraction, parse_quantity
     from hepatica.nuclides import nuclide as by_name
     from hepatica.planning import delivery
     from hepatica.planning.compartments import Partition
@@ -145,31 +150,32 @@ def delivered(
 
     of = by_name(nuclide)
     rel, rel_reading = parse_fraction(activity_sd, "uncertainty"), parse_fraction(reading_sd, "uncertainty")
-    calibrated = parse_quantity(activity, "GBq", "activity")
-    first, last = parse_quantity(before, "uSv/h", "reading before"), parse_quantity(after, "uSv/h", "reading after")
-    out = delivery.delivered(
-        delivery.VialReadings(
-            Estimate(calibrated, rel * calibrated),
-            parse_time(calibration, "calibration"),
-            Estimate(first, rel_reading * first),
-            Estimate(last, rel_reading * last),
-            parse_time(before_at, "reading before"),
-            parse_time(after_at, "reading after"),
-            parse_time(at, "injection"),
-        ),
-        of.half_life_s,
-    )
-    spoken = _delivery_warnings(of, out, (calibration, at), agent, planned)
-    document = {"nuclide": of.name} | out.as_dict()
+    said = {"activity": activity, "before": before, "after": after}
+    said |= {"calibration": calibration, "before-at": before_at, "after-at": after_at, "at": at}
+    rows = _per_vial(said)
+    vials = [delivery.delivered(_readings(row, rel, rel_reading), of.half_life_s) for row in rows]
+    total = delivery.delivered_from_all(vials, shared_relative_sd=rel)
+    spoken = _delivery_warnings(of, vials, rows, agent, planned)
+    document: dict[str, Any] = {"nuclide": of.name} | vials[0].as_dict()
+    if len(vials) > 1:
+        in_vials = sum(v.vial_gbq.value for v in vials)
+        document |= {
+            "activity_delivered_gbq": total.value,
+            "activity_delivered_gbq_sd": total.sd,
+            "residual_fraction": 1 - total.value / in_vials,
+            "residual_fraction_sd": sum((v.vial_gbq.value * (v.residual.sd or 0.0)) ** 2 for v in vials) ** 0.5
+            / in_vials,
+            "vial_at_injection_gbq": in_vials,
+            "vials": [v.as_dict() for v in vials],
+        }
     if mass is not None:
         target = Partition(parse_quantity(mass, "kg", "mass"), (), parse_fraction(lsf, "lung shunt fraction"))
         constant = dose_constant(of, convention)
         per = target.doses(1.0, constant)
-        sd = out.activity_gbq.sd
         document |= {
-            "dose_perfused_gy": out.activity_gbq.value * (per.perfused_gy or 0.0),
-            "dose_perfused_gy_sd_from_activity": None if sd is None else sd * (per.perfused_gy or 0.0),
-            "dose_lung_gy": out.activity_gbq.value * (per.lung_gy or 0.0),
+            "dose_perfused_gy": total.value * (per.perfused_gy or 0.0),
+            "dose_perfused_gy_sd_from_activity": None if total.sd is None else total.sd * (per.perfused_gy or 0.0),
+            "dose_lung_gy": total.value * (per.lung_gy or 0.0),
             "convention": constant.convention,
             "dose_constant_j_per_gbq": constant.j_per_gbq,
         }
@@ -179,10 +185,42 @@ def delivered(
     _show(document | ({"warnings": spoken} if as_json else {}), as_json)
 
 
+def _per_vial(said: dict[str, Texts]) -> list[dict[str, str]]:
+    """One value of every option for each vial; instants given once hold for all."""
+    from hepatica.errors import InputError
+
+    count = len(said["activity"])
+    for name, texts in said.items():
+        once = name in ("calibration", "before-at", "after-at", "at")
+        if len(texts) != count and not (once and len(texts) == 1):
+            rule = "once, or once for each vial" if once else "once for each vial"
+            raise InputError(f"--{name} is given {len(texts)} times for {count} vials; give it {rule}")
+    return [{name: texts[n if len(texts) > 1 else 0] for name, texts in said.items()} for n in range(count)]
+
+
+def _readings(row: dict[str, str], relative_sd: float, reading_sd: float) -> Any:
+    from hepatica.core import Estimate
+    from hepatica.core.units import parse_quantity, parse_time
+    from hepatica.planning.delivery import VialReadings
+
+    calibrated = parse_quantity(row["activity"], "GBq", "activity")
+    first = parse_quantity(row["before"], "uSv/h", "reading before")
+    last = parse_quantity(row["after"], "uSv/h", "reading after")
+    return VialReadings(
+        Estimate(calibrated, relative_sd * calibrated),
+        parse_time(row["calibration"], "calibration"),
+        Estimate(first, reading_sd * first),
+        Estimate(last, reading_sd * last),
+        parse_time(row["before-at"], "reading before"),
+        parse_time(row["after-at"], "reading after"),
+        parse_time(row["at"], "injection"),
+    )
+
+
 def _delivery_warnings(
-    of: Any, out: Any, instants: tuple[str, str], agent: str | None, planned: str | None
+    of: Any, vials: list[Any], rows: list[dict[str, str]], agent: str | None, planned: str | None
 ) -> list[str]:
-    """What the guardrails on vial and delivery say."""
+    """What the guardrails on vials and delivery say, vial by vial and of all together."""
     from hepatica.core import seconds_between
     from hepatica.core.units import parse_quantity, parse_time
     from hepatica.nuclides import agent as by_name
@@ -190,18 +228,25 @@ def _delivery_warnings(
 
     carrier = by_name(agent) if agent is not None else None
     shelf = carrier.facts["shelf_life_h"].value if carrier and "shelf_life_h" in carrier.facts else None
-    hours = seconds_between(parse_time(instants[0]), parse_time(instants[1])) / 3600
     wanted = None if planned is None else parse_quantity(planned, "GBq", "planned activity")
-    situation = Situation(
-        agent=carrier.name if carrier else None,
-        agent_nuclide=carrier.nuclide_name if carrier else None,
-        nuclide=of.name,
-        hours_after_calibration=hours,
-        shelf_life_h=shelf if isinstance(shelf, float) else None,
-        residual_measured=out.residual.value,
-        delivered_over_planned=None if wanted is None else out.activity_gbq.value / wanted,
-    )
-    return [f"{w.severity}: {w.message} [{w.id}]" for w in check(situation).warned if w.id != "resin-standard"]
+    total = sum(v.activity_gbq.value for v in vials)
+    spoken: list[str] = []
+    for number, (out, row) in enumerate(zip(vials, rows, strict=True), 1):
+        hours = seconds_between(parse_time(row["calibration"]), parse_time(row["at"])) / 3600
+        situation = Situation(
+            agent=carrier.name if carrier else None,
+            agent_nuclide=carrier.nuclide_name if carrier else None,
+            nuclide=of.name,
+            hours_after_calibration=hours,
+            shelf_life_h=shelf if isinstance(shelf, float) else None,
+            residual_measured=out.residual.value,
+            delivered_over_planned=None if wanted is None or number > 1 else total / wanted,
+        )
+        where = f" (vial {number})" if len(vials) > 1 else ""
+        warned = [w for w in check(situation).warned if w.id != "resin-standard"]
+        of_all = ("delivered-less", "delivered-more")
+        spoken += [f"{w.severity}: {w.message} [{w.id}]{'' if w.id in of_all else where}" for w in warned]
+    return spoken
 
 
 def _show(document: dict[str, Any], as_json: bool) -> None:
@@ -210,6 +255,8 @@ def _show(document: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(document)
         return
+    for n, one in enumerate(document.pop("vials", ()), 1):
+        typer.echo(f"{f'vial {n}':<36}{one['activity_delivered_gbq']:.4g} of {one['vial_at_injection_gbq']:.4g} GBq")
     for name, value in document.items():
         text = f"{value:.4g}" if isinstance(value, float) else str(value)
         typer.echo(f"{name.replace('_', ' '):<36}{text}")

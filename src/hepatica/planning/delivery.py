@@ -473,14 +473,36 @@ def delivered(readings: VialReadings, half_life_s: float) -> Delivered:
     return Delivered(vial * (1 - residual), residual, vial)
 
 
-def delivered_from_all(vials: Sequence[Delivered]) -> Estimate:
-    """Activity of several vials together, in GBq; their uncertainties taken as independent."""
+def delivered_from_all(vials: Sequence[Delivered], *, shared_relative_sd: float = 0.0) -> Estimate:
+    """Activity of several vials together, in GBq.
+
+    Parameters
+    ----------
+    vials : sequence of Delivered
+        Each at its own injection: the energy given is proportional to their sum, whenever each was injected.
+    shared_relative_sd : float
+        Part of every vial's relative uncertainty that is the same error in all, as of one dose calibrator: it adds up
+        linearly, the rest in quadrature (GUM, JCGM 100:2008, 5.2.2).
+
+    Raises
+    ------
+    InputError
+        If there are no vials, or the shared part exceeds a vial's own uncertainty.
+    """
     if not vials:
         raise InputError("no vials")
-    total = vials[0].activity_gbq
-    for vial in vials[1:]:
-        total = total + vial.activity_gbq
-    return total
+    if not shared_relative_sd >= 0:
+        raise InputError(f"a shared uncertainty cannot be {shared_relative_sd:g}")
+    total = math.fsum(vial.activity_gbq.value for vial in vials)
+    variance = (shared_relative_sd * total) ** 2
+    for vial in vials:
+        if vial.activity_gbq.sd is None:
+            return Estimate(total, None)
+        own = vial.activity_gbq.sd**2 - (shared_relative_sd * vial.activity_gbq.value) ** 2
+        if own < -1e-9 * vial.activity_gbq.sd**2:
+            raise InputError("the shared uncertainty is larger than that of a vial alone")
+        variance += max(0.0, own)
+    return Estimate(total, math.sqrt(variance))
 
 
 def vial_for(administered_gbq: float, residual: float) -> float:

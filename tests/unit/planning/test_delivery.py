@@ -148,6 +148,15 @@ def test_delivered_activity_with_uncertainty() -> None:
     assert out.activity_gbq.sd == pytest.approx(math.hypot(0.03 * (1 - residual), 1.5 * residual * rel))
     both = delivered_from_all([out, out])
     assert both.value == pytest.approx(2 * out.activity_gbq.value)
+    alone = out.activity_gbq.sd
+    assert alone is not None
+    assert both.sd == pytest.approx(math.sqrt(2) * alone)
+    # Calibration (2 %) is one error in both vials, readings are two: linear for the one, quadratic for the other.
+    shared = delivered_from_all([out, out], shared_relative_sd=0.02)
+    from_readings = 1.5 * residual * rel
+    assert shared.sd == pytest.approx(math.hypot(2 * 0.03 * (1 - residual), math.sqrt(2) * from_readings))
+    with pytest.raises(InputError, match="larger"):
+        delivered_from_all([out], shared_relative_sd=0.5)
 
 
 @given(st.floats(0.01, 20), st.floats(0, 0.9))
