@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hepatica.cli.adaptive import adaptive
 from hepatica.cli.agents import agents
 from hepatica.cli.agreement import accuracy, agreement
 from hepatica.cli.compare import compare
@@ -77,6 +78,7 @@ app.command()(survival)
 app.command("dose-response")(dose_response)
 app.command()(agreement)
 app.command()(accuracy)
+app.command()(adaptive)
 app.add_typer(vial, name="vial")
 app.command()(lsf)
 app.command()(tn)

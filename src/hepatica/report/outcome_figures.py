@@ -305,3 +305,21 @@ def draw_agreement(first: Sequence[float], second: Sequence[float], found: Any, 
     )
     axis.legend(frameon=False, fontsize=8)
     return figure
+
+
+def draw_adaptive(options: Sequence[Any], tolerance_bed_gy: float, limit_gbq: float) -> Any:
+    """Tumour dose and cumulative BED of the normal liver against activity (`outcome.adaptive.Option`s)."""
+    import math
+
+    figure, axis = new_figure()
+    activity = [o.activity_gbq for o in options]
+    axis.plot(activity, [o.tumour_dose_gy for o in options], color=PALETTE[0], label="tumour dose, this treatment")
+    bed = [o.cumulative_normal_bed_gy for o in options]
+    axis.plot(activity, bed, color=PALETTE[1], linestyle="--", label="normal liver, BED of all treatments")
+    axis.axhline(tolerance_bed_gy, color=PALETTE[1], linewidth=0.8, label="tolerance (BED)")
+    if math.isfinite(limit_gbq):
+        axis.axvline(limit_gbq, color=INK, linewidth=0.8, linestyle=":", label="largest activity")
+    axis.set(xlabel="activity, GBq", ylabel="Gy", title="Next treatment")
+    axis.set_ylim(bottom=0)
+    axis.legend(frameon=False, fontsize=8)
+    return figure
