@@ -160,7 +160,7 @@ def change_response(
 def percist_least_sul(liver_mean: float, liver_sd: float) -> float:
     """Least SULpeak of a measurable lesion at baseline: 1.5 times the liver's mean plus 2 standard deviations [5]_.
 
-    >>> percist_least_sul(1.6, 0.3)
+    >>> round(percist_least_sul(1.6, 0.3), 9)
     3.0
     """
     if liver_mean <= 0 or liver_sd < 0:
