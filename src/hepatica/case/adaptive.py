@@ -117,18 +117,9 @@ def analyse_adaptive(
         activities_gbq = [top * n / STEPS for n in range(1, STEPS + 1)] if top > 0 else [1.0]
     models = [m for m in response_models().values() if _fits(m, coming)]
     steps = options(delivered, coming, activities_gbq, tolerance_bed_gy=tolerance_bed_gy, models=models)
-    warnings = [w for o in steps[:1] for p in (*o.tcp, *o.ntcp) for w in p.warnings if "confidence" in w]
-    if not any(m.kind == "ntcp" and m.has_curve for m in models):
-        warnings.append(f"no toxicity curve is published for {coming.nuclide} {coming.agent}: no NTCP is stated")
+    warnings = _warnings(steps, models, coming)
     if territory is not None and not any(own):
         warnings.append(f"the table has no treatment of {territory!r}: its normal liver is taken as not treated before")
-    if any(m.kind == "ntcp" for m in models):
-        warnings.append(
-            "toxicity models were fitted on the whole non-tumorous liver and one treatment: normal_gy must be its mean "
-            "dose, not that of a territory, for the NTCP to mean anything"
-        )
-    if any(m.metric == "bed" for m in models):
-        warnings.append("models of BED take the BED of mean doses for the mean of voxel BED, which is higher")
     return AdaptiveAnalysis(
         territory,
         tuple(delivered),
@@ -144,6 +135,20 @@ def analyse_adaptive(
             conventions={"BED": f"alpha/beta {LIVER.alpha_beta_gy:g} Gy, repair {LIVER.repair.half_time_h:g} h"},
         ),
     )
+
+
+def _warnings(steps: Sequence[Option], models: Sequence[ResponseModel], coming: NextTreatment) -> list[str]:
+    warnings = [w for o in steps[:1] for p in (*o.tcp, *o.ntcp) for w in p.warnings if "confidence" in w]
+    if not any(m.kind == "ntcp" and m.has_curve for m in models):
+        warnings.append(f"no toxicity curve is published for {coming.nuclide} {coming.agent}: no NTCP is stated")
+    if any(m.kind == "ntcp" for m in models):
+        warnings.append(
+            "toxicity models were fitted on the whole non-tumorous liver and one treatment: normal_gy must be its mean "
+            "dose, not that of a territory, for the NTCP to mean anything"
+        )
+    if any(m.metric == "bed" for m in models):
+        warnings.append("models of BED take the BED of mean doses for the mean of voxel BED, which is higher")
+    return warnings
 
 
 def _fits(model: ResponseModel, coming: NextTreatment) -> bool:
