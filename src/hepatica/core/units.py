@@ -15,6 +15,14 @@ _SPELLINGS = {"cc": "mL", "ccm": "mL", "µ": "u", "μ": "u", "³": "**3", "²": 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
 
 
+_NOT_FOR = {
+    "gray": ("sievert", "rem"),
+    "becquerel": ("hertz", "revolutions_per_minute", "count", "cps", "counts_per_second"),
+}
+"""Units of the same dimension that mean something else: an equivalent dose is no absorbed dose, a count rate or a
+frequency is no activity."""
+
+
 @functools.cache
 def _registry() -> Any:
     import pint
@@ -77,7 +85,8 @@ def unit_factor(unit_text: str, unit: str, what: str = "value") -> float:
         )
     registry = _registry()
     try:
-        factor = float(registry.Quantity(1.0, unit_text.strip()).to(unit).magnitude)
+        given = registry.Quantity(1.0, unit_text.strip())
+        factor = float(given.to(unit).magnitude)
     except pint.DimensionalityError as error:
         raise UnitError(f"{what}: {unit_text!r} cannot be converted to {unit}") from error
     except (
@@ -94,8 +103,20 @@ def unit_factor(unit_text: str, unit: str, what: str = "value") -> float:
         LookupError,
     ) as error:
         raise UnitError(f"{what}: unit {unit_text!r} is not known; expected one like {unit!r}") from error
+    _require_meaning(given, registry.Quantity(1.0, unit), f"{what}: {unit_text!r} cannot be taken as {unit}")
     # pint multiplies prefixes in binary floating point (1e6 * 3600 may end in ...0.0000004): take the decimal meant.
     return float(f"{factor:.14g}")
+
+
+def _require_meaning(given: Any, wanted: Any, message: str) -> None:
+    """Raise UnitError if a unit has the right dimension and the wrong meaning (pint takes Sv for Gy and Hz for Bq)."""
+    ours, theirs = ([str(name) for name, _ in quantity.unit_items()] for quantity in (wanted, given))
+    for name, others in _NOT_FOR.items():
+        if not any(unit.endswith(name) for unit in ours):
+            continue
+        wrong = [unit for unit in theirs if unit.endswith(others) and not any(own.endswith(others) for own in ours)]
+        if wrong:
+            raise UnitError(f"{message}: {wrong[0]} is not {name}, though of the same dimension")
 
 
 def parse_fraction(text: str, what: str = "fraction") -> float:

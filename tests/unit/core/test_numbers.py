@@ -133,3 +133,20 @@ def test_seconds_between_count_true_hours_across_a_change_of_clocks() -> None:
 def test_text_that_is_no_unit_is_refused_in_our_words(text: str) -> None:
     with pytest.raises(UnitError):
         parse_quantity(text, "Gy", "dose")
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [("120 Sv", "Gy"), ("12 rem", "Gy"), ("2 GHz", "GBq"), ("3 Gcps", "GBq"), ("5 cps/mL", "Bq/mL"), ("6 rpm", "Bq")],
+)
+def test_the_right_dimension_with_the_wrong_meaning_is_refused(text: str, unit: str) -> None:
+    with pytest.raises(UnitError, match="of the same dimension"):
+        parse_quantity(text, unit)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "value"),
+    [("120 J/kg", "Gy", 120), ("12000 cGy", "Gy", 120), ("3 counts/s/MBq", "cps/MBq", 3), ("2 GBq*s", "Bq s", 2e9)],
+)
+def test_another_spelling_of_the_same_is_read(text: str, unit: str, value: float) -> None:
+    assert parse_quantity(text, unit) == pytest.approx(value, rel=1e-12)
