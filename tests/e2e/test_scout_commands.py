@@ -146,6 +146,10 @@ method = "local"
     total = out["voxel_plan"]["energy_balance"]
     assert total["emitted_j"] == pytest.approx(out["activity_administered_gbq"] * 49.7, rel=2e-3)
     assert (tmp_path / "out/planned-dose.nii.gz").exists()
-    assert "voxel by voxel" in (tmp_path / "out/plan.html").read_text()
+    page = (tmp_path / "out/plan.html").read_text()
+    assert "voxel by voxel" in page
+    # Slices through both lesions and the DVHs; the page needs no other file.
+    assert page.count('src="data:image/png;base64,') == 3
+    assert (tmp_path / "out/plan.pdf").read_bytes().count(b"/Subtype /Image") >= 3
     path.write_text(body + images + 'territories = { "left" = "liver" }\n')
     assert "right lobe" in command("plan", path, code=2)

@@ -361,8 +361,9 @@ def run_plan(path: Path, out: Path | None = None, *, force: bool = False) -> tup
 
         with output_folder(out, force=force) as folder:
             (folder / "plan.json").write_text(json.dumps(document, indent=2, allow_nan=False), encoding="utf-8")
-            (folder / "plan.html").write_text(plan_html(plan, document), encoding="utf-8")
-            write_plan_pdf(plan, document, folder / "plan.pdf")
+            pictures = voxel.pictures() if voxel is not None else ()
+            (folder / "plan.html").write_text(plan_html(plan, document, pictures), encoding="utf-8")
+            write_plan_pdf(plan, document, folder / "plan.pdf", pictures)
             if voxel is not None:
                 write_itk(voxel.dose_map.dose, folder / "planned-dose.nii.gz")
     return plan, document

@@ -141,7 +141,7 @@ def _voxels(voxel: Mapping[str, Any]) -> Block:
     note = f"Dose engine {voxel['method']}; the scout's distribution scaled to the activities chosen. " + "; ".join(
         voxel["warnings"]
     )
-    return Block("Predicted from the scout, voxel by voxel", head, tuple(rows), (), note)
+    return Block(PREDICTED, head, tuple(rows), (), note)
 
 
 def _guardrails(plan: CoursePlan) -> Block:
@@ -163,7 +163,8 @@ h1{font-size:1.6rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .4rem;border-bot
 .notice{background:#fff4e5;border-left:4px solid #b35900;padding:.4rem .8rem;margin:.8rem 0}
 table{border-collapse:collapse;width:100%;font-size:.9rem}th{font-weight:500;color:#57606a;text-align:left}
 th,td{padding:.25rem .7rem .25rem 0;vertical-align:top;border-bottom:1px solid #eaeef2}
-.note{color:#57606a;font-size:.85rem}svg{max-width:44rem;width:100%;height:auto}
+.note{color:#57606a;font-size:.85rem}svg,img{max-width:44rem;width:100%;height:auto}
+figure{margin:1rem 0;break-inside:avoid}figcaption{color:#57606a;font-size:.85rem}
 @media print{body{margin:0}h2{break-after:avoid}tr{break-inside:avoid}}
 </style></head><body><h1>{{ title }}</h1><p class="notice">{{ notice }}</p>
 {% for b in blocks %}<h2>{{ b.heading }}</h2>
@@ -174,13 +175,23 @@ th,td{padding:.25rem .7rem .25rem 0;vertical-align:top;border-bottom:1px solid #
 {% endfor %}</tr>
 {% endfor %}</tbody></table>{% else %}<p>none</p>{% endif %}
 {% if b.note %}<p class="note">{{ b.note }}</p>{% endif %}
-{% if b.heading == "The activity with the best chance" %}{{ figure }}{% endif %}{% endfor %}
+{% if b.heading == "The activity with the best chance" %}{{ figure }}{% endif %}
+{% if b.heading == predicted %}{% for caption, data in pictures %}<figure><figcaption>{{ caption }}</figcaption>
+<img alt="{{ caption }}" src="data:image/png;base64,{{ data }}"></figure>{% endfor %}{% endif %}{% endfor %}
 </body></html>
 """
 
 
-def plan_html(plan: CoursePlan, document: Mapping[str, Any]) -> str:
-    """The page as HTML that needs nothing else."""
+Pictures = Sequence[tuple[str, bytes]]
+"""Captions and PNGs."""
+
+PREDICTED = "Predicted from the scout, voxel by voxel"
+
+
+def plan_html(plan: CoursePlan, document: Mapping[str, Any], pictures: Pictures = ()) -> str:
+    """The page as HTML that needs nothing else; `pictures` stand under the voxel-based prediction."""
+    from base64 import b64encode
+
     from jinja2 import Environment
     from markupsafe import Markup
 
@@ -194,6 +205,8 @@ def plan_html(plan: CoursePlan, document: Mapping[str, Any]) -> str:
             blocks=plan_blocks(plan, document),
             colours=COLOURS,
             figure=figure,
+            predicted=PREDICTED,
+            pictures=[(caption, b64encode(picture).decode("ascii")) for caption, picture in pictures],
         )
     )
 
@@ -231,7 +244,7 @@ def _svg(optimum: Optimum) -> str:
     return "".join([*parts, "</svg>"])
 
 
-def write_plan_pdf(plan: CoursePlan, document: Mapping[str, Any], path: Path) -> None:
+def write_plan_pdf(plan: CoursePlan, document: Mapping[str, Any], path: Path, pictures: Pictures = ()) -> None:
     """The same page as PDF (A4)."""
     from reportlab.lib import colors
     from reportlab.lib.pagesizes import A4
@@ -263,6 +276,8 @@ def write_plan_pdf(plan: CoursePlan, document: Mapping[str, Any], path: Path) ->
             story.append(Paragraph(_escape(block.note), small))
         if plan.optimum is not None and block.heading == "The activity with the best chance":
             story.append(_drawing(plan.optimum))
+        if block.heading == PREDICTED:
+            story += [_picture(caption, data, A4[0] - 30 * mm, small) for caption, data in pictures]
     margin = 15 * mm
     page = SimpleDocTemplate(
         str(path),
@@ -275,6 +290,18 @@ def write_plan_pdf(plan: CoursePlan, document: Mapping[str, Any], path: Path) ->
         bottomMargin=margin,
     )
     page.build(story)
+
+
+def _picture(caption: str, data: bytes, width: float, style: Any) -> Any:
+    """A PNG over the page's width with its caption."""
+    from io import BytesIO
+
+    from reportlab.lib.utils import ImageReader
+    from reportlab.platypus import Image, KeepTogether, Paragraph
+
+    columns, rows = ImageReader(BytesIO(data)).getSize()
+    image = Image(BytesIO(data), width=width, height=width * rows / columns)
+    return KeepTogether([Paragraph(_escape(caption), style), image])
 
 
 def _widths(block: Block, total: float) -> list[float]:

@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.case.scout import Scout, read_scout
-from hepatica.core import Region
+from hepatica.core import Region, Volume
 from hepatica.dosimetry.dose_map import DoseMap
 from hepatica.dosimetry.metrics import RegionDose, region_dose
-from hepatica.dosimetry.regions import union
+from hepatica.dosimetry.regions import Structure, union
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.planning.course import CoursePlan
 from hepatica.planning.voxel import TerritoryActivity, planned_decays, voxel_plan
+from hepatica.report import DoseReport, ReportRegion
+
+MOST_SLICES = 12
+"""Lesions that get their own slices on the page."""
+
+PICTURE_DPI = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +55,13 @@ class PlanImages:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoxelAnswer:
-    """Predicted dose map and the numbers of each structure."""
+    """Predicted dose map and the numbers of each structure; `shown` and `ct` are for its pictures."""
 
     dose_map: DoseMap
     regions: tuple[RegionDose, ...]
     warnings: tuple[str, ...]
+    shown: tuple[ReportRegion, ...] = ()
+    ct: Volume | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -65,6 +73,18 @@ class VoxelAnswer:
             "warnings": list(self.warnings),
             "provenance": self.dose_map.provenance.as_dict(),
         }
+
+    def pictures(self) -> tuple[tuple[str, bytes], ...]:
+        """Slices through every lesion and the dose-volume histograms, each with a caption, as PNG."""
+        from hepatica.report.figures import dvh_figure, png, slices_figure
+
+        report = DoseReport(self.dose_map.dose, self.shown, ct=self.ct)
+        out = [
+            (f"Predicted dose through {item.dose.name}", png(slices_figure(report, item), dpi=PICTURE_DPI))
+            for item in self.shown
+            if item.is_lesion
+        ]
+        return (*out[:MOST_SLICES], ("Predicted dose-volume histograms", png(dvh_figure(report), dpi=PICTURE_DPI)))
 
 
 def predict(plan: CoursePlan, images: PlanImages) -> VoxelAnswer:
@@ -88,8 +108,12 @@ def predict(plan: CoursePlan, images: PlanImages) -> VoxelAnswer:
     of = next(iter(nuclides.values()))
     planned = planned_decays(scout.image, _activities(plan, images, scout), of, lungs=scout.lungs)
     dose_map = voxel_plan(planned, scout.density, of, method=images.method)
-    regions = tuple(region_dose(dose_map, region) for region in _regions_of_interest(images, scout))
-    return VoxelAnswer(dose_map, regions, (*scout.warnings, *dose_map.warnings))
+    shown = tuple(
+        ReportRegion(region, region_dose(dose_map, region), structure.value)
+        for region, structure in _regions_of_interest(images, scout)
+    )
+    regions = tuple(item.dose for item in shown)
+    return VoxelAnswer(dose_map, regions, (*scout.warnings, *dose_map.warnings), shown, scout.ct)
 
 
 def _activities(plan: CoursePlan, images: PlanImages, scout: Scout) -> list[TerritoryActivity]:
@@ -115,13 +139,17 @@ def _activities(plan: CoursePlan, images: PlanImages, scout: Scout) -> list[Terr
     return out
 
 
-def _regions_of_interest(images: PlanImages, scout: Scout) -> list[Region]:
+def _regions_of_interest(images: PlanImages, scout: Scout) -> list[tuple[Region, Structure]]:
     (liver,) = scout.need("liver")
-    out = list(scout.tumours.values())
-    normal = liver - union(out) if out else liver
-    out.append(normal.renamed("normal liver"))
+    tumours = list(scout.tumours.values())
+    out = [(region, Structure.TUMOUR) for region in tumours]
+    normal = liver - union(tumours) if tumours else liver
+    out.append((normal.renamed("normal liver"), Structure.NORMAL_LIVER))
     known = {**scout.territories, **scout.others}
-    out += [(known[name] & normal).renamed(f"normal liver in {t}") for t, name in images.territories.items()]
+    out += [
+        ((known[name] & normal).renamed(f"normal liver in {t}"), Structure.PERFUSED_NORMAL)
+        for t, name in images.territories.items()
+    ]
     if scout.lungs is not None:
-        out.append(scout.lungs - liver)
-    return [region for region in out if not region.is_empty]
+        out.append((scout.lungs - liver, Structure.LUNG))
+    return [(region, structure) for region, structure in out if not region.is_empty]

@@ -51,6 +51,8 @@ class Scout:
         g/mL on the scout's grid, from the CT.
     ct_lung_mass_kg : float or None
         By densitovolumetry on the CT's own voxels.
+    ct : Volume or None
+        The CT as read, for pictures.
     warnings : tuple of str
         From reading.
     inputs : tuple of InputFile
@@ -65,6 +67,7 @@ class Scout:
     others: Mapping[str, Region] = field(default_factory=dict)
     density: Volume | None = None
     ct_lung_mass_kg: float | None = None
+    ct: Volume | None = None
     warnings: tuple[str, ...] = ()
     inputs: tuple[InputFile, ...] = ()
 
@@ -131,7 +134,8 @@ def read_scout(
     on_scout = {name: resample_region(region, image.grid) for name, region in named.items()}
     files = sorted(f for f in regions.rglob("*") if f.is_file()) if regions.is_dir() else None
     inputs = (image.source, *((ct_image.source,) if ct_image else ()), InputFile.of("regions", regions, files))
-    return replace(_scout_of(image, on_scout, sorted_, density, mass, found.warnings), inputs=inputs)
+    answer = _scout_of(image, on_scout, sorted_, density, mass, found.warnings)
+    return replace(answer, ct=None if ct_image is None else ct_image.volume, inputs=inputs)
 
 
 def _scout_of(
