@@ -68,7 +68,7 @@ def test_counts_with_a_window_below(patient: Path) -> None:
 
 
 def test_an_interrupted_run_goes_on(patient: Path, tmp_path: Path) -> None:
-    from hepatica.case.spect import SpectOptions, reconstruct_files
+    from hepatica.case.spect_reconstruct import SpectOptions, reconstruct_files
     from hepatica.errors import InputError
     from hepatica.imaging.reconstruct import Settings
 
@@ -95,7 +95,7 @@ def test_an_interrupted_run_goes_on(patient: Path, tmp_path: Path) -> None:
 
 
 def test_dead_time_is_given_back(patient: Path) -> None:
-    from hepatica.case.spect import SpectOptions, reconstruct_files
+    from hepatica.case.spect_reconstruct import SpectOptions, reconstruct_files
     from hepatica.imaging.reconstruct import Settings
 
     files = {"ct": patient / "patient/ct"}

@@ -17,7 +17,7 @@ from hepatica.io.files import atomic_output
 from hepatica.version import __version__
 
 if TYPE_CHECKING:
-    from hepatica.case.spect import SpectOptions
+    from hepatica.case.spect_reconstruct import SpectOptions
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import typer
 from hepatica.errors import UnitError
 
 if TYPE_CHECKING:
-    from hepatica.case.spect import SpectOptions
+    from hepatica.case.spect_reconstruct import SpectOptions
 
 
 def reconstruct(
@@ -48,7 +48,7 @@ def reconstruct(
     said = dict(locals())
     import json
 
-    from hepatica.case.spect import reconstruct_files
+    from hepatica.case.spect_reconstruct import reconstruct_files
     from hepatica.cli.show import progress, refuse_existing, warn
 
     refuse_existing(out, force=force)
@@ -65,7 +65,7 @@ def reconstruct(
 
 
 def _options(said: dict[str, Any]) -> SpectOptions:
-    from hepatica.case.spect import SpectOptions
+    from hepatica.case.spect_reconstruct import SpectOptions
     from hepatica.core.units import parse_quantity
     from hepatica.imaging.reconstruct import Settings
 

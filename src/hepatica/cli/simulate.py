@@ -34,7 +34,7 @@ def simulate(
     """Simulate a SPECT acquisition of a known activity and write its projections."""
     import json
 
-    from hepatica.case.spect import ScanOptions, simulate_files
+    from hepatica.case.spect_simulate import ScanOptions, simulate_files
     from hepatica.cli.show import progress, refuse_existing
     from hepatica.core.units import parse_quantity, parse_time
     from hepatica.io.image import Stated
