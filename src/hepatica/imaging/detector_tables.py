@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hepatica.errors import PhysicsError, TableError
+from hepatica.errors import InputError, PhysicsError
 from hepatica.imaging.cameras import GammaCamera
 from hepatica.imaging.detector import DetectorResponse
 
@@ -50,15 +50,15 @@ def decode(data: bytes, camera: GammaCamera, where: str) -> DetectorResponse:
 
     Raises
     ------
-    TableError
+    InputError
         If the file is not one, or was made for another geometry than the camera's.
     """
     lines = gzip.decompress(data).decode("ascii").splitlines()
     if not lines or lines[0] != f"{TITLE} {FORMAT}":
-        raise TableError(f"{where}: not a detector response of format {FORMAT}")
+        raise InputError(f"{where}: not a detector response of format {FORMAT}")
     geometry = json.loads(lines[1].removeprefix("# "))
     if geometry != geometry_of(camera):
-        raise TableError(f"{where}: made for {geometry}, the camera is {geometry_of(camera)}")
+        raise InputError(f"{where}: made for {geometry}, the camera is {geometry_of(camera)}")
     vectors = {line.split()[0]: np.array(line.split()[1:], dtype=np.float64) for line in lines[2:5]}
     energies, bins = vectors["energy_kev"].size, vectors["tangent"].size - 1
     tables = {}
@@ -78,7 +78,7 @@ def shipped_response(camera: GammaCamera) -> DetectorResponse:
     ------
     PhysicsError
         If there is none.
-    TableError
+    InputError
         If the table was made for another geometry.
     """
     name = f"detector_{camera.name}.txt.gz"
