@@ -16,10 +16,10 @@ import numpy as np
 
 from hepatica.nuclides import NUCLIDE_NAMES, Nuclide, nuclide
 from hepatica.transport.composition import medium
-from hepatica.transport.engine import Shells
 from hepatica.transport.kernels import COLUMNS, point_kernel
 from hepatica.transport.pointsource import RadialEnergy, radial_energy
 from hepatica.transport.stepping import StepModel, build_ladder
+from hepatica.transport.upload import Shells
 from hepatica.version import __version__
 
 FOLDER = Path(__file__).resolve().parents[1] / "src" / "hepatica" / "transport" / "tables"

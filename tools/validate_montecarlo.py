@@ -22,10 +22,10 @@ from hepatica.dosimetry.engines import DoseSettings, dose_engine
 from hepatica.nuclides import MEV_TO_J, nuclide
 from hepatica.transport.composition import medium
 from hepatica.transport.electrons import collision_stopping
-from hepatica.transport.engine import Shells
 from hepatica.transport.montecarlo import MonteCarloResult, MonteCarloSettings, simulate
 from hepatica.transport.pointsource import radial_energy
 from hepatica.transport.source import emission
+from hepatica.transport.upload import Shells
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "monte-carlo.md"
 MARKS = ("<!-- validation: written by tools/validate_montecarlo.py -->", "<!-- end of validation -->")

@@ -67,6 +67,7 @@ class Physics:
     rungs: int
     cutoff: float
     photon_cutoff: float
+    photon_loss_share: float
     log_top: float
     inverse_log_ratio: float
     ratio: float

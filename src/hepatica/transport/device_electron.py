@@ -234,7 +234,9 @@ def follow_electron(
                         top = push(
                             stack, base, top, counters, PHOTON, photon, p, rotated(u, c, TWO_PI * first_unit(bits))
                         )
-                        kev -= photon
+                        # where photons are made more often, only some of them cost the electron their energy
+                        if second_unit(bits) <= m.photon_loss_share:
+                            kev -= photon
                 else:
                     lowest = m.hard_limit[rung] * (1.0 + part * (m.hard_limit[rung + 1] / m.hard_limit[rung] - 1.0))
                     if kev > 2.0 * lowest:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,10 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.errors import PhysicsError, UnknownNameError
-from hepatica.transport.composition import Medium
-from hepatica.transport.photons import MOMENTA, MOMENTUM_RANGE, PhotonTables, build_photons
 from hepatica.transport.source import Emission, alias_table
-from hepatica.transport.stepping import Ladder, StepModel, build_ladder
+from hepatica.transport.stepping import StepModel
+from hepatica.transport.upload import Phantom, Shells, Upload, tables_for
 
 FloatArray = NDArray[np.float64]
 
@@ -30,32 +29,6 @@ DEVICES = ("cpu", "cuda")
 GPU_WORKERS = 64 * 1024
 MOST_SOURCE_VOXELS = 2**26
 COUNTER_NAMES = ("emitted", "escaped_electrons", "escaped_photons", "lost")
-
-
-@dataclass(frozen=True, slots=True)
-class Shells:
-    """Radial tally of a point source: `linear` shells of `width_mm`, then `logarithmic` ones up to `last_mm`."""
-
-    width_mm: float
-    linear: int
-    logarithmic: int
-    last_mm: float
-
-    @property
-    def edges_mm(self) -> FloatArray:
-        """Edges of the shells, shape (linear + logarithmic + 1,)."""
-        first = self.width_mm * np.arange(self.linear + 1)
-        return np.concatenate([first, np.geomspace(first[-1], self.last_mm, self.logarithmic + 1)[1:]])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Phantom:
-    """Voxels: spacing in mm, density in g/mL and index into `media`, arrays of one shape."""
-
-    spacing_mm: tuple[float, float, float]
-    density: NDArray[np.float32]
-    medium_index: NDArray[np.uint8]
-    media: tuple[Medium, ...]
 
 
 @cache
@@ -101,11 +74,6 @@ def check_device(device: str) -> None:
             "device 'cuda' was asked for, but no CUDA GPU and driver were found; run on a machine with an NVIDIA GPU "
             "and its driver (nvidia-smi must list it), or ask for device 'cpu'"
         )
-
-
-@cache
-def _tables(media: tuple[Medium, ...], model: StepModel) -> tuple[Ladder, PhotonTables]:
-    return build_ladder(media, model), build_photons(media)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,72 +128,11 @@ class Engine:
         self._stack_numbers = STACK_DEPTH * STACK_FIELDS
         self._device = device
         self._lanes: list[_Lane] = []
-        ladder, photons = _tables(phantom.media, model)
-        self._geometry = self._make_geometry(phantom, shells)
-        self._physics = self._make_physics(phantom, ladder, photons, model)
+        self._upload = Upload(self._wp, device)
+        self._geometry = self._upload.geometry(phantom, shells)
+        self._physics = self._upload.physics(phantom, *tables_for(phantom.media, model), model)
         self._source = self._make_source(emission, voxels, weights)
         self.tally_size = phantom.density.size if shells is None else shells.linear + shells.logarithmic + 1
-
-    def _floats(self, values: Any) -> Any:
-        flat = np.ascontiguousarray(np.asarray(values, dtype=np.float32).ravel())
-        return self._shared(flat if flat.size else np.zeros(1, np.float32), self._wp.float32)
-
-    def _integers(self, values: Any) -> Any:
-        flat = np.ascontiguousarray(np.asarray(values, dtype=np.int32).ravel())
-        return self._shared(flat if flat.size else np.zeros(1, np.int32), self._wp.int32)
-
-    def _shared(self, flat: NDArray[Any], dtype: Any) -> Any:
-        """Array on the device; on the CPU it is numpy's own memory."""
-        return self._wp.array(flat, dtype=dtype, device=self._device, copy=self._device != "cpu")
-
-    def _vectors(self, columns: Sequence[FloatArray], dtype: Any) -> Any:
-        rows = np.stack([np.asarray(c, dtype=np.float32).ravel() for c in columns], axis=1)
-        return self._wp.array(np.ascontiguousarray(rows), dtype=dtype, device=self._device)
-
-    def _make_geometry(self, phantom: Phantom, shells: Shells | None) -> Any:
-        from hepatica.transport.device import Geometry
-
-        g = Geometry()
-        g.nx, g.ny, g.nz = phantom.density.shape
-        g.sx, g.sy, g.sz = phantom.spacing_mm
-        g.radial = int(shells is not None)
-        if shells is not None:
-            start = shells.width_mm * shells.linear
-            g.shell_mm, g.shells, g.log_start_mm, g.log_shells = (
-                shells.width_mm,
-                shells.linear,
-                start,
-                shells.logarithmic,
-            )
-            g.log_per_unit = shells.logarithmic / np.log(shells.last_mm / start)
-        g.density = self._floats(phantom.density)
-        flat = np.ascontiguousarray(phantom.medium_index.ravel())
-        g.medium = self._shared(flat, self._wp.uint8)
-        return g
-
-    def _make_physics(self, phantom: Phantom, ladder: Ladder, photons: PhotonTables, model: StepModel) -> Any:
-        from hepatica.transport.device import Physics
-
-        wp, m = self._wp, Physics()
-        m.rungs, m.ratio = ladder.thickness.shape[1], model.ratio
-        m.cutoff, m.photon_cutoff = model.cutoff_kev, model.photon_cutoff_kev
-        m.log_top = float(np.log(ladder.energy_kev[0]))
-        m.inverse_log_ratio = float(1 / np.log(ladder.energy_kev[0] / ladder.energy_kev[1]))
-        m.energy, m.hard_limit = self._floats(ladder.energy_kev), self._floats(ladder.hard_limit_kev)
-        m.step = self._vectors((ladder.thickness, ladder.spread, ladder.hard, ladder.photon_share), wp.vec4)
-        m.reach = self._vectors((ladder.csda_range, ladder.photons_below), wp.vec2)
-        m.angle, m.brems = self._floats(ladder.angle), self._floats(ladder.photon_quantile)
-        logs = np.log(photons.energy_kev)
-        m.photon_log_low, m.photon_per_log = float(logs[0]), float(1 / (logs[1] - logs[0]))
-        m.attenuation = self._floats(photons.total)
-        m.shares = self._vectors((photons.photoelectric, photons.coherent, photons.pair), wp.vec3)
-        densest = [float(phantom.density[phantom.medium_index == n].max(initial=0)) for n in range(len(phantom.media))]
-        m.majorant = self._floats((photons.total * np.array(densest)[:, None]).max(axis=0) * 1.000001)
-        m.scattering, m.form = self._floats(photons.scattering_function), self._floats(photons.form_integral)
-        span = np.log(MOMENTUM_RANGE)
-        m.momentum_log_low = float(span[0])
-        m.momentum_per_log = float((MOMENTA - 1) / (span[1] - span[0]))
-        return m
 
     def _make_source(self, emission: Emission, voxels: NDArray[Any], weights: NDArray[Any]) -> Any:
         from hepatica.transport.device import Source
@@ -236,10 +143,10 @@ class Engine:
             )
         s = Source()
         keep, other = alias_table(weights)
-        s.voxels, s.voxel = len(voxels), self._integers(voxels)
-        s.voxel_keep, s.voxel_alias = self._floats(keep), self._integers(other)
+        s.voxels, s.voxel = len(voxels), self._upload.integers(voxels)
+        s.voxel_keep, s.voxel_alias = self._upload.floats(keep), self._upload.integers(other)
         s.beta_yield, s.beta_bins = emission.beta_yield, len(emission.beta_kev) - 1
-        s.beta_kev = self._floats(emission.beta_kev)
+        s.beta_kev = self._upload.floats(emission.beta_kev)
         for name, energy, number in (
             ("line", emission.line_kev, emission.line_yield),
             ("gamma", emission.gamma_kev, emission.gamma_yield),
@@ -247,9 +154,9 @@ class Engine:
             keep, other = alias_table(number if len(number) else np.ones(1))
             setattr(s, f"{name}_number", float(number.sum()))
             setattr(s, f"{name}s", max(len(number), 1))
-            setattr(s, f"{name}_kev", self._floats(energy))
-            setattr(s, f"{name}_keep", self._floats(keep))
-            setattr(s, f"{name}_alias", self._integers(other))
+            setattr(s, f"{name}_kev", self._upload.floats(energy))
+            setattr(s, f"{name}_keep", self._upload.floats(keep))
+            setattr(s, f"{name}_alias", self._upload.integers(other))
         s.local_kev = emission.local_kev
         s.positron_yield, s.positron_sum_kev = emission.positron_yield, emission.positron_sum_kev
         return s

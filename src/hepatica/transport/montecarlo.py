@@ -23,10 +23,11 @@ from hepatica.errors import GeometryError, InputError, PhysicsError
 from hepatica.nuclides import Nuclide
 from hepatica.transport.batches import BatchSums, load_checkpoint, save_checkpoint
 from hepatica.transport.composition import MEDIA_BY_DENSITY, media_by_density
-from hepatica.transport.engine import Engine, Phantom, check_device
+from hepatica.transport.engine import Engine, check_device
 from hepatica.transport.fingerprint import fingerprint
 from hepatica.transport.source import PARTS, Parts, emission
 from hepatica.transport.stepping import StepModel
+from hepatica.transport.upload import Phantom
 
 FloatArray = NDArray[np.float64]
 

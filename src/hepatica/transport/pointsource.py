@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from hepatica.nuclides import Nuclide
 from hepatica.transport.composition import Medium
-from hepatica.transport.engine import Engine, Phantom, Shells
+from hepatica.transport.engine import Engine
 from hepatica.transport.source import Parts, emission
 from hepatica.transport.stepping import StepModel
+from hepatica.transport.upload import Phantom, Shells
 
 FloatArray = NDArray[np.float64]
 
