@@ -24,38 +24,33 @@ def columns(package: str, name: str, *wanted: str) -> dict[str, np.ndarray]:
 
 def test_kaplan_meier_against_r() -> None:
     d = columns("survival", "cancer", "time", "status")
-    # f <- survfit(Surv(time,status)~1, data=lung); summary(f, times=c(100,365,730))
-    curve = kaplan_meier(d["time"], d["status"] == 2, interval="log")
+    # f <- survfit(Surv(time,status)~1, data=lung, conf.type="log-log"); summary(f, times=c(100,365,730))
+    curve = kaplan_meier(d["time"], d["status"] == 2)
     expected = [
-        (0.863968967645244, 0.8205848920812575, 0.909646746189512),
-        (0.409241624460064, 0.3447215817958266, 0.485837603547281),
-        (0.115693098344539, 0.0716318249617963, 0.186856791819807),
+        (0.863968967645244, 0.8122223197535393, 0.902310180515044),
+        (0.409241624460064, 0.3387142690883233, 0.478380767646914),
+        (0.115693098344539, 0.0676321514888291, 0.177825199700288),
     ]
     for time, numbers in zip((100, 365, 730), expected, strict=True):
         assert curve.at(time) == pytest.approx(numbers, abs=1e-9)
-    assert (curve.median, curve.median_low, curve.median_high) == (310, 285, 363)
+    assert (curve.median, curve.median_low, curve.median_high) == (310, 284, 361)
     assert curve.number_at_risk((100, 365, 730)) == [196, 65, 13]
-    # survfit(..., conf.type="log-log")
-    curve = kaplan_meier(d["time"], d["status"] == 2)
-    low = [curve.at(t)[1] for t in (100, 365, 730)]
-    high = [curve.at(t)[2] for t in (100, 365, 730)]
-    assert low == pytest.approx([0.8122223197535393, 0.3387142690883233, 0.0676321514888291], abs=1e-9)
-    assert high == pytest.approx([0.902310180515044, 0.478380767646914, 0.177825199700288], abs=1e-9)
-    assert (curve.median_low, curve.median_high) == (284, 361)
+    # survfit(Surv(time,1*(status!=2))~1, data=lung)
+    assert curve.median_follow_up == 588
 
 
 def test_kaplan_meier_of_hepatocellular_carcinoma() -> None:
     d = columns("asaur", "hepatoCellular", "OS", "Death")
-    # f <- survfit(Surv(OS,Death)~1, data=hepatoCellular); summary(f, times=c(12,36,60)); the median is not reached.
-    curve = kaplan_meier(d["OS"], d["Death"], interval="log")
+    # f <- survfit(Surv(OS,Death)~1, data=hepatoCellular, conf.type="log-log"); summary(f, times=c(12,36,60))
+    curve = kaplan_meier(d["OS"], d["Death"])
     expected = [
-        (0.826966608360344, 0.779010698403490, 0.877874684833656),
-        (0.618388608799047, 0.556667322870177, 0.686953330618982),
-        (0.512247754197758, 0.442303463853704, 0.593252784851436),
+        (0.8269666083603439, 0.7709055118208439, 0.8704614128458641),
+        (0.6183886087990466, 0.5498136109370125, 0.6796373908036558),
+        (0.5122477541977578, 0.4346928914489214, 0.5844241258350442),
     ]
     for time, numbers in zip((12, 36, 60), expected, strict=True):
         assert curve.at(time) == pytest.approx(numbers, abs=1e-9)
-    assert (curve.median, curve.median_low, curve.median_high) == (None, 50, None)
+    assert (curve.median, curve.median_low, curve.median_high) == (None, 48, None)
 
 
 def test_log_rank_against_r() -> None:
@@ -73,6 +68,62 @@ def test_log_rank_against_r() -> None:
     d = columns("asaur", "hepatoCellular", "OS", "Death", "CXCL17P")
     high = d["CXCL17P"] > np.median(d["CXCL17P"])
     assert log_rank(d["OS"], d["Death"], high.tolist()).chi2 == pytest.approx(9.76598974597998, abs=1e-9)
+
+
+def test_stratified_log_rank_against_r() -> None:
+    # survdiff(Surv(time,status)~sex+strata(ph.ecog), data=lung)
+    d = columns("survival", "cancer", "time", "status", "sex", "ph.ecog")
+    found = log_rank(d["time"], d["status"] == 2, d["sex"].tolist(), strata=d["ph.ecog"].tolist())
+    assert found.chi2 == pytest.approx(10.7950596334964, abs=1e-9)
+    assert found.p == pytest.approx(0.0010177133447241, abs=1e-12)
+    assert found.expected == pytest.approx((90.6410226636549, 73.3589773363452), abs=1e-9)
+
+
+def test_stratified_cox_against_r() -> None:
+    # c <- coxph(Surv(time,status)~age+sex+strata(ph.ecog), data=lung); cox.zph(c); concordance(c)
+    d = columns("survival", "cancer", "time", "status", "age", "sex", "ph.ecog")
+    model = cox(d["time"], d["status"] == 2, {n: d[n] for n in ("age", "sex")}, strata=d["ph.ecog"].tolist())
+    assert [r.coefficient for r in model.covariates] == pytest.approx(
+        [0.01077216112230539, -0.55351692579637224], abs=1e-8
+    )
+    assert [r.standard_error for r in model.covariates] == pytest.approx(
+        [0.009253803660455107, 0.170872813183383682], abs=1e-8
+    )
+    assert (model.log_likelihood_null, model.log_likelihood) == pytest.approx(
+        (-566.9065175846511, -560.6740086430244), abs=1e-6
+    )
+    assert [r.proportional_chi2 for r in model.covariates] == pytest.approx(
+        [0.0161636324166179, 2.2999485925926551], abs=1e-6
+    )
+    assert model.proportional_chi2 == pytest.approx(2.3143022029761906, abs=1e-6)
+    assert model.concordance == pytest.approx(0.582737845032927, abs=1e-9)
+    # coxph(Surv(time,status)~age+sex+strata(ph.ecog)+cluster(inst), data=lung)
+    d = columns("survival", "cancer", "time", "status", "age", "sex", "ph.ecog", "inst")
+    model = cox(
+        d["time"],
+        d["status"] == 2,
+        {n: d[n] for n in ("age", "sex")},
+        strata=d["ph.ecog"].tolist(),
+        cluster=d["inst"].tolist(),
+    )
+    assert [r.standard_error for r in model.covariates] == pytest.approx(
+        [0.007501006681501317, 0.119777084450901378], abs=1e-8
+    )
+
+
+def test_weighted_cox_against_r() -> None:
+    # l <- lung[complete.cases(lung[,c("age","sex","ph.ecog","wt.loss")]),]
+    # coxph(Surv(time,status)~age+sex, data=l, weights=1+(l$wt.loss>10)*0.5, robust=TRUE)
+    d = columns("survival", "cancer", "time", "status", "age", "sex", "ph.ecog", "wt.loss")
+    weights = 1 + 0.5 * (d["wt.loss"] > 10)
+    model = cox(d["time"], d["status"] == 2, {n: d[n] for n in ("age", "sex")}, weights=weights)
+    assert [r.coefficient for r in model.covariates] == pytest.approx(
+        [0.0209434112918338, -0.5411513536110939], abs=1e-8
+    )
+    assert [r.standard_error for r in model.covariates] == pytest.approx(
+        [0.01038930829207499, 0.16975198404466038], abs=1e-8
+    )
+    assert model.log_likelihood == pytest.approx(-832.2497513790564, abs=1e-6)
 
 
 def test_cox_against_r() -> None:
@@ -182,6 +233,8 @@ def test_simulated_trial_gives_the_published_hazard_ratio() -> None:
 def test_concordance_by_hand() -> None:
     # Pairs: (1 before 2), (1 before 3), (2 before 3); risk 3 1 2 agrees in two of three.
     assert concordance([1, 2, 3], [1, 1, 1], [3, 1, 2]) == pytest.approx(2 / 3)
+    # Between strata nothing is compared: only (1, 2) is left, and agrees.
+    assert concordance([1, 2, 3], [1, 1, 1], [3, 1, 2], strata="aab") == 1.0
 
 
 def test_gray_against_r() -> None:

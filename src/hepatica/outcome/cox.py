@@ -1,4 +1,8 @@
-"""Proportional-hazards regression: Efron's partial likelihood, robust variance for clusters, test of proportionality.
+"""Proportional-hazards regression: lifelines' fit (Efron), robust variance for clusters, test of proportionality.
+
+Robust variance and test are our own: with tied times lifelines' score residuals are not Efron's (robust standard errors
+differ from R's in the third digit), and its test is the approximation of 1994, not the score test that R has used since
+2019.
 
 References
 ----------
@@ -9,9 +13,10 @@ References
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,9 +32,11 @@ from hepatica.outcome.evidence import (
     require_events,
     same_length,
 )
-from hepatica.outcome.survival import kaplan_meier
 
 FloatArray = NDArray[np.float64]
+
+SEPARATED = 8.0
+"""Log hazard ratio per standard deviation of a covariate beyond which it separates: 3 000 times the hazard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +94,13 @@ class CoxModel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Data:
-    """Sorted by time."""
+    """Sorted by stratum and time; covariates standardized."""
 
     time: FloatArray
     event: NDArray[np.bool_]
     x: FloatArray
     weight: FloatArray
+    stratum: NDArray[np.intp]
 
 
 def cox(
@@ -102,6 +110,7 @@ def cox(
     *,
     cluster: Sequence[object] | None = None,
     weights: ArrayLike | None = None,
+    strata: Sequence[object] | None = None,
 ) -> CoxModel:
     """Fit a Cox model.
 
@@ -115,6 +124,8 @@ def cox(
         Patient of each row, if rows are lesions: standard errors become robust.
     weights : array_like, optional
         Case weights (inverse probability of treatment); standard errors become robust.
+    strata : sequence, optional
+        Stratum of each row (centre): each has its own baseline hazard.
 
     Raises
     ------
@@ -122,23 +133,14 @@ def cox(
         For fewer than 5 events (or 5 per covariate), constant or collinear covariates, or a covariate that separates
         the events completely (the hazard ratio would be infinite).
     """
-    data, order, warnings = _prepared(time, event, covariates, weights)
     names = list(covariates)
-    mean, scale = data.x.mean(axis=0), data.x.std(axis=0)
-    data = replace(data, x=(data.x - mean) / scale)
-    beta, loglik, information = _newton(data, names)
-    null = _likelihood(data, np.zeros(len(names)))[0]
-    covariance = np.linalg.inv(information)
+    data, order, scale, warnings = _prepared(time, event, covariates, (weights, strata))
+    beta, model, loglik = _fit(data, names, weighted=weights is not None)
+    null = _log_likelihood(data, np.zeros(len(names)))
     robust = cluster is not None or weights is not None
-    if robust:
-        labels = np.arange(order.size)
-        if cluster is not None:
-            same_length(time=order, cluster=list(cluster))
-            labels = np.unique([str(c) for c in cluster], return_inverse=True)[1]
-        influence = _score_residuals(data, beta) @ covariance
-        grouped = np.zeros((int(labels.max()) + 1, len(names)))
-        np.add.at(grouped, labels[order], influence * data.weight[:, None])
-        covariance = grouped.T @ grouped
+    if cluster is not None:
+        same_length(time=order, cluster=list(cluster))
+    covariance = _robust(data, beta, model, order, cluster) if robust else model
     single, overall = _proportionality(data, beta)
     rows = _rows(names, beta / scale, np.sqrt(np.diag(covariance)) / scale, single)
     warnings += [
@@ -158,19 +160,24 @@ def cox(
         chi2_p(max(ratio, 0.0), len(names)),
         overall,
         chi2_p(overall, len(names)),
-        concordance(data.time, data.event, data.x @ beta),
+        concordance(data.time, data.event, data.x @ beta, strata=data.stratum.tolist()),
         robust,
         tuple(warnings),
     )
 
 
 def _prepared(
-    time: ArrayLike, event: ArrayLike, covariates: Mapping[str, ArrayLike], weights: ArrayLike | None
-) -> tuple[_Data, NDArray[np.intp], list[str]]:
-    """Rows sorted by time (events first), their order in the input, and warnings; EvidenceError if they cannot do."""
+    time: ArrayLike,
+    event: ArrayLike,
+    covariates: Mapping[str, ArrayLike],
+    given: tuple[ArrayLike | None, Sequence[object] | None],
+) -> tuple[_Data, NDArray[np.intp], FloatArray, list[str]]:
+    """Rows sorted by stratum and time (events first), their order in the input, the covariates' scale, warnings."""
     t, e = as_floats(time, "survival time"), as_binary(event, "event")
     columns = {name: as_floats(values, f"covariate {name!r}") for name, values in covariates.items()}
-    same_length(time=t, event=e, **columns)
+    weights, strata = given
+    layer = np.zeros(t.size, int) if strata is None else np.unique([str(s) for s in strata], return_inverse=True)[1]
+    same_length(time=t, event=e, strata=layer, **columns)
     require_events(int(e.sum()), "Cox model")
     warnings = list(events_per_variable(int(e.sum()), len(columns), "Cox model"))
     for name, column in columns.items():
@@ -180,10 +187,68 @@ def _prepared(
     if (w <= 0).any():
         raise EvidenceError("weights must be positive")
     x = np.stack(list(columns.values()), axis=1)
-    if np.linalg.matrix_rank((x - x.mean(axis=0)) / x.std(axis=0)) < len(columns):
+    scale = np.asarray(x.std(axis=0), dtype=np.float64)
+    x = (x - x.mean(axis=0)) / scale
+    if np.linalg.matrix_rank(x) < len(columns):
         raise EvidenceError(f"covariates {', '.join(columns)} are collinear; leave one out")
-    order = np.lexsort((~e, t))
-    return _Data(t[order], e[order], x[order], w[order]), order, warnings
+    order = np.lexsort((~e, t, layer))
+    return _Data(t[order], e[order], x[order], w[order], layer[order]), order, scale, warnings
+
+
+def _fit(data: _Data, names: Sequence[str], *, weighted: bool) -> tuple[FloatArray, FloatArray, float]:
+    """Coefficients, model-based covariance and log likelihood, by lifelines."""
+    import warnings
+
+    import pandas as pd
+    from lifelines import CoxPHFitter
+    from lifelines.exceptions import ConvergenceError
+
+    frame = pd.DataFrame(data.x, columns=[str(n) for n in range(len(names))]).assign(
+        time=data.time, event=data.event, weight=data.weight, stratum=data.stratum
+    )
+    strata = ["stratum"] if data.stratum.any() else None
+    fitter = CoxPHFitter()
+    with warnings.catch_warnings():
+        # Separation shows in the coefficients; what lifelines says of weights and variances is said here in our words.
+        warnings.simplefilter("ignore")
+        try:
+            fitter.fit(
+                frame if strata else frame.drop(columns="stratum"),
+                "time",
+                "event",
+                weights_col="weight",
+                strata=strata,
+                robust=False,
+                fit_options={"precision": 1e-14, "r_precision": 1e-14},
+            )
+        except ConvergenceError as error:
+            raise EvidenceError("Cox model: the fit does not converge; fewer covariates may help") from error
+    beta = np.asarray(fitter.params_, dtype=np.float64)
+    covariance = np.asarray(fitter.variance_matrix_, dtype=np.float64)
+    if np.abs(beta).max() > SEPARATED or np.linalg.cond(covariance) > 1e12:
+        worst = names[int(np.abs(beta).argmax())]
+        raise EvidenceError(
+            f"Cox model: {worst!r} separates those with the event from the others; its hazard ratio has no finite "
+            "estimate. Compare the groups by log-rank test instead"
+        )
+    return beta, covariance, float(fitter.log_likelihood_)
+
+
+def _robust(
+    data: _Data,
+    beta: FloatArray,
+    covariance: FloatArray,
+    order: NDArray[np.intp],
+    cluster: Sequence[object] | None,
+) -> FloatArray:
+    """Sandwich variance from Efron's score residuals, added up over the rows of a cluster."""
+    labels = np.arange(order.size)
+    if cluster is not None:
+        labels = np.unique([str(c) for c in cluster], return_inverse=True)[1]
+    influence = _score_residuals(data, beta) @ covariance
+    grouped = np.zeros((int(labels.max()) + 1, beta.size))
+    np.add.at(grouped, labels[order], influence * data.weight[:, None])
+    return np.asarray(grouped.T @ grouped, dtype=np.float64)
 
 
 def _rows(
@@ -205,75 +270,58 @@ def _rows(
     )
 
 
-def _newton(data: _Data, names: Sequence[str]) -> tuple[FloatArray, float, FloatArray]:
-    beta = np.zeros(data.x.shape[1])
-    loglik, score, information = _likelihood(data, beta)
-    for _ in range(50):
-        step = np.linalg.solve(information, score)
-        while True:
-            candidate = beta + step
-            new = _likelihood(data, candidate)
-            if new[0] >= loglik - 1e-10 or np.abs(step).max() < 1e-12:
-                break
-            step = step / 2
-        done = abs(new[0] - loglik) < 1e-12 * (1 + abs(loglik)) and np.abs(step).max() < 1e-8
-        beta, (loglik, score, information) = candidate, new
-        if np.abs(beta).max() > 20 or np.linalg.cond(information) > 1e12:
-            worst = names[int(np.abs(beta).argmax())]
-            raise EvidenceError(
-                f"Cox model: {worst!r} separates those with the event from the others; its hazard ratio has no finite "
-                "estimate. Compare the groups by log-rank test instead"
-            )
-        if done:
-            return beta, loglik, information
-    raise EvidenceError("Cox model: the fit does not converge; fewer covariates may help")
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tie:
+    """One event time of one stratum: rows that die and rows at risk; Efron's d denominators, means, covariances."""
+
+    dying: NDArray[np.intp]
+    at_risk: slice
+    denominator: FloatArray
+    means: FloatArray
+    spreads: FloatArray
 
 
-def _tied_terms(data: _Data, beta: FloatArray) -> list[tuple[NDArray[np.intp], FloatArray, FloatArray, FloatArray]]:
-    """For every event time: dying rows, and Efron's d denominators, means (d, p) and covariances (d, p, p)."""
+def _ties(data: _Data, beta: FloatArray) -> Iterator[_Tie]:
+    """Every event time of every stratum."""
     risk = data.weight * np.exp(data.x @ beta)
     weighted = risk[:, None] * data.x
     squared = weighted[:, :, None] * data.x[:, None, :]
-    # Sums over everyone still at risk, from the end.
-    s0, s1, s2 = (np.cumsum(a[::-1], axis=0)[::-1] for a in (risk, weighted, squared))
-    terms = []
-    for moment in np.unique(data.time[data.event]):
-        first = int(np.searchsorted(data.time, moment))
-        dying = np.flatnonzero((data.time == moment) & data.event)
-        share = np.arange(dying.size) / dying.size
-        denominator = s0[first] - share * risk[dying].sum()
-        means = (s1[first] - share[:, None] * weighted[dying].sum(axis=0)) / denominator[:, None]
-        second = (s2[first] - share[:, None, None] * squared[dying].sum(axis=0)) / denominator[:, None, None]
-        terms.append((dying, denominator, means, second - means[:, :, None] * means[:, None, :]))
-    return terms
+    edges = np.flatnonzero(np.diff(data.stratum, prepend=-1, append=-1))
+    for start, end in itertools.pairwise(edges.tolist()):
+        time, event = data.time[start:end], data.event[start:end]
+        # Sums over everyone still at risk, from the end.
+        s0, s1, s2 = (np.cumsum(a[start:end][::-1], axis=0)[::-1] for a in (risk, weighted, squared))
+        for moment in np.unique(time[event]):
+            first = int(np.searchsorted(time, moment))
+            dying = start + np.flatnonzero((time == moment) & event)
+            share = np.arange(dying.size) / dying.size
+            denominator = s0[first] - share * risk[dying].sum()
+            means = (s1[first] - share[:, None] * weighted[dying].sum(axis=0)) / denominator[:, None]
+            second = (s2[first] - share[:, None, None] * squared[dying].sum(axis=0)) / denominator[:, None, None]
+            spreads = second - means[:, :, None] * means[:, None, :]
+            yield _Tie(dying, slice(start + first, end), denominator, means, spreads)
 
 
-def _likelihood(data: _Data, beta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-    """Efron's partial log likelihood, score and information."""
-    p = beta.size
-    loglik, score, information = 0.0, np.zeros(p), np.zeros((p, p))
-    for dying, denominator, means, spreads in _tied_terms(data, beta):
-        w = data.weight[dying]
-        mean_weight = float(w.mean())
-        loglik += float(w @ (data.x[dying] @ beta)) - mean_weight * float(np.log(denominator).sum())
-        score += w @ data.x[dying] - mean_weight * means.sum(axis=0)
-        information += mean_weight * spreads.sum(axis=0)
-    return loglik, score, information
+def _log_likelihood(data: _Data, beta: FloatArray) -> float:
+    """Efron's partial log likelihood."""
+    total = 0.0
+    for tie in _ties(data, beta):
+        w = data.weight[tie.dying]
+        total += float(w @ (data.x[tie.dying] @ beta)) - float(w.mean()) * float(np.log(tie.denominator).sum())
+    return total
 
 
 def _score_residuals(data: _Data, beta: FloatArray) -> FloatArray:
     """Score residual of every row (Efron), shape (n, p)."""
     risk = np.exp(data.x @ beta)
     out = np.zeros_like(data.x)
-    for dying, denominator, means, _ in _tied_terms(data, beta):
-        d = dying.size
-        share = np.arange(d) / d
-        mean_weight = float(data.weight[dying].mean())
+    for tie in _ties(data, beta):
+        dying, means = tie.dying, tie.means
+        share = np.arange(dying.size) / dying.size
         out[dying] += data.x[dying] - means.mean(axis=0)
-        at_risk = data.time >= data.time[dying[0]]
-        hazard = mean_weight / denominator
-        pull = hazard.sum() * data.x[at_risk] - (hazard[:, None] * means).sum(axis=0)
-        out[at_risk] -= risk[at_risk, None] * pull
+        hazard = float(data.weight[dying].mean()) / tie.denominator
+        pull = hazard.sum() * data.x[tie.at_risk] - (hazard[:, None] * means).sum(axis=0)
+        out[tie.at_risk] -= risk[tie.at_risk, None] * pull
         # A dying row counts only 1 - l/d in Efron's l-th denominator.
         relief = (hazard * share).sum() * data.x[dying] - ((hazard * share)[:, None] * means).sum(axis=0)
         out[dying] += risk[dying, None] * relief
@@ -281,21 +329,17 @@ def _score_residuals(data: _Data, beta: FloatArray) -> FloatArray:
 
 
 def _proportionality(data: _Data, beta: FloatArray) -> tuple[list[float], float]:
-    """Score test of a time-dependent effect beta + theta g(t), g = 1 - Kaplan-Meier just before t."""
-    curve = kaplan_meier(data.time, data.event)
+    """Score test of a time-dependent effect beta + theta g(t), g = 1 - Kaplan-Meier (of all strata) just before t."""
     p = beta.size
     score = np.zeros(p)
     i_bb, i_bg, i_gg = np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p))
-    moments = np.unique(data.time[data.event])
-    index = np.searchsorted(curve.times, moments)
-    g = 1 - np.concatenate(([1.0], curve.survival))[index]
-    deaths = np.array([int(((data.time == m) & data.event).sum()) for m in moments])
-    g = g - float((g * deaths).sum() / deaths.sum())
-    for value, (dying, _, means, spreads) in zip(g, _tied_terms(data, beta), strict=True):
-        w = data.weight[dying]
+    moments, g = _time_scale(data)
+    for tie in _ties(data, beta):
+        value = float(g[np.searchsorted(moments, data.time[tie.dying[0]])])
+        w = data.weight[tie.dying]
         mean_weight = float(w.mean())
-        score += value * (w @ data.x[dying] - mean_weight * means.sum(axis=0))
-        v = mean_weight * spreads.sum(axis=0)
+        score += value * (w @ data.x[tie.dying] - mean_weight * tie.means.sum(axis=0))
+        v = mean_weight * tie.spreads.sum(axis=0)
         i_bb += v
         i_bg += value * v
         i_gg += value**2 * v
@@ -308,12 +352,25 @@ def _proportionality(data: _Data, beta: FloatArray) -> tuple[list[float], float]
     return single, overall
 
 
-def concordance(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> float:
-    """Harrell's concordance: share of comparable pairs in which the higher risk dies first, ties in risk count half."""
-    t, e, r = np.asarray(time, float), np.asarray(event, bool), np.asarray(risk, float)
+def _time_scale(data: _Data) -> tuple[FloatArray, FloatArray]:
+    """Event times and g there, with mean 0 over the events."""
+    moments, deaths = np.unique(data.time[data.event], return_counts=True)
+    at_risk = data.time.size - np.searchsorted(np.sort(data.time), moments)
+    survival = np.cumprod(1 - deaths / at_risk)
+    g = 1 - np.concatenate(([1.0], survival[:-1]))
+    return moments, np.asarray(g - float((g * deaths).sum() / deaths.sum()), dtype=np.float64)
+
+
+def concordance(time: ArrayLike, event: ArrayLike, risk: ArrayLike, *, strata: Sequence[object] | None = None) -> float:
+    """Harrell's concordance: share of comparable pairs (of one stratum) in which the higher risk dies first.
+
+    Ties in risk, to ten digits, count half (lifelines lets rounding decide them).
+    """
+    t, e, r = np.asarray(time, float), np.asarray(event, bool), np.round(np.asarray(risk, float), 10)
+    layers = np.array([""] * t.size if strata is None else [str(s) for s in strata])
     agree = total = 0.0
     for n in np.flatnonzero(e):
-        later = (t > t[n]) | ((t == t[n]) & ~e)
+        later = ((t > t[n]) | ((t == t[n]) & ~e)) & (layers == layers[n])
         total += later.sum()
         agree += (r[n] > r[later]).sum() + 0.5 * (r[n] == r[later]).sum()
     if total == 0:

@@ -1,4 +1,4 @@
-"""Logistic regression by Newton's method, with model-based or cluster-robust variance.
+"""Logistic regression by statsmodels, with model-based or cluster-robust variance, and refusal of separated data.
 
 References
 ----------
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from hepatica.errors import EvidenceError
 
 FloatArray = NDArray[np.float64]
+
+SEPARATED = 15.0
+"""Log odds per standard deviation of a covariate beyond which it separates."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,22 +73,23 @@ def fit_logistic(
     design = np.column_stack([np.ones(len(y)), (x - mean) / scale])
     if np.linalg.matrix_rank(design) < design.shape[1]:
         raise EvidenceError(f"covariates {', '.join(names)} are collinear; leave one out")
-    w = np.ones(len(y)) if weights is None else weights
-    beta, loglik, information = _newton(design, y, w, names)
-    model = np.linalg.inv(information)
-    covariance, clusters = model, None
-    if cluster is not None:
-        labels = np.unique([str(c) for c in cluster], return_inverse=True)[1]
-        clusters = int(labels.max()) + 1
-        if clusters < 2:
-            raise EvidenceError("clustered data need at least two patients")
-        scores = np.zeros((clusters, design.shape[1]))
-        np.add.at(scores, labels, design * (w * (y - _expit(design @ beta)))[:, None])
-        covariance = model @ (scores.T @ scores) @ model * clusters / (clusters - 1)
+    labels = None if cluster is None else np.unique([str(c) for c in cluster], return_inverse=True)[1]
+    clusters = None if labels is None else int(labels.max()) + 1
+    if clusters is not None and clusters < 2:
+        raise EvidenceError("clustered data need at least two patients")
+    fit = _fit(design, y, weights, names)
+    beta, model = np.asarray(fit.params), np.asarray(fit.cov_params())
+    covariance = model
+    if labels is not None and clusters is not None:
+        from statsmodels.stats.sandwich_covariance import cov_cluster
+
+        covariance = np.asarray(cov_cluster(fit, labels, use_correction=False)) * clusters / (clusters - 1)
     # Back to the covariates' own scale.
     back = np.eye(design.shape[1])
     back[1:, 1:] = np.diag(1 / scale)
     back[0, 1:] = -mean / scale
+    linear = design @ beta
+    loglik = log_likelihood(linear, y, 1.0 if weights is None else weights)
     return LogisticFit(back @ beta, back @ covariance @ back.T, back @ model @ back.T, loglik, clusters)
 
 
@@ -97,27 +102,18 @@ def log_likelihood(linear: FloatArray, y: NDArray[np.bool_], weights: FloatArray
     return float(-np.sum(weights * np.logaddexp(0.0, np.where(y, -linear, linear))))
 
 
-def _newton(
-    design: FloatArray, y: NDArray[np.bool_], w: FloatArray, names: Sequence[str]
-) -> tuple[FloatArray, float, FloatArray]:
-    beta = np.zeros(design.shape[1])
-    loglik = log_likelihood(design @ beta, y, w)
-    for _ in range(60):
-        p = _expit(design @ beta)
-        information = (design * (w * p * (1 - p))[:, None]).T @ design
-        if np.abs(beta).max() > 30 or np.linalg.cond(information) > 1e12:
-            break
-        step = np.linalg.solve(information, design.T @ (w * (y - p)))
-        new = log_likelihood(design @ (beta + step), y, w)
-        while new < loglik - 1e-10 and np.abs(step).max() > 1e-12:
-            step = step / 2
-            new = log_likelihood(design @ (beta + step), y, w)
-        beta = beta + step
-        done = np.abs(step).max() < 1e-10
-        loglik = new
-        if done:
-            return beta, loglik, information
-    raise EvidenceError(
-        f"logistic regression on {', '.join(names)}: the covariates separate the outcomes completely, so the slope has "
-        "no finite estimate"
-    )
+def _fit(design: FloatArray, y: NDArray[np.bool_], weights: FloatArray | None, names: Sequence[str]) -> Any:
+    import warnings
+
+    import statsmodels.api as sm
+
+    model = sm.GLM(y.astype(float), design, family=sm.families.Binomial(), freq_weights=weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # separation shows in the coefficients, and is said below
+        fit = model.fit(maxiter=100, tol=1e-13, tol_criterion="params")
+    if not fit.converged or np.abs(fit.params).max() > SEPARATED or np.linalg.cond(fit.cov_params()) > 1e12:
+        raise EvidenceError(
+            f"logistic regression on {', '.join(names)}: the covariates separate the outcomes completely, so the slope "
+            "has no finite estimate"
+        )
+    return fit

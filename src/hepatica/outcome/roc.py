@@ -5,6 +5,8 @@ References
 .. [1] DeLong ER et al. Biometrics 1988;44:837.
 .. [2] Harrell FE et al. Stat Med 1996;15:361 (bootstrap optimism); Youden WJ. Cancer 1950;3:32.
 .. [3] Clopper CJ, Pearson ES. Biometrika 1934;26:404.
+
+The curve and the Brier score are scikit-learn's, exact intervals scipy's; DeLong and optimism are in neither.
 """
 
 from __future__ import annotations
@@ -41,15 +43,14 @@ def proportion(k: int, n: int) -> Proportion:
     >>> (round(p.low, 4), round(p.high, 4))
     (0.5954, 0.9834)
     """
-    from scipy import special
+    from scipy import stats
 
     if not 0 <= k <= n:
         raise EvidenceError(f"{k} of {n} is no proportion")
     if n == 0:
         return Proportion(0, 0, None, None, None)
-    low = 0.0 if k == 0 else float(special.betaincinv(k, n - k + 1, 0.025))
-    high = 1.0 if k == n else float(special.betaincinv(k + 1, n - k, 0.975))
-    return Proportion(k, n, k / n, low, high)
+    interval = stats.binomtest(k, n).proportion_ci(method="exact")
+    return Proportion(k, n, k / n, float(interval.low), float(interval.high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +138,7 @@ def roc(value: ArrayLike, outcome: ArrayLike) -> Roc:
     yes, no = _placements(v, y)
     auc = float(yes.mean())
     sd = math.sqrt(float(yes.var(ddof=1)) / yes.size + float(no.var(ddof=1)) / no.size)
-    thresholds = np.unique(v)[::-1]
-    sensitivity = np.array([(v[y] >= t).mean() for t in thresholds])
-    specificity = np.array([(v[~y] < t).mean() for t in thresholds])
+    thresholds, sensitivity, specificity = _curve(v, y)
     p = normal_p((auc - 0.5) / sd) if sd > 0 else 0.0
     low, high = max(0.0, auc - Z95 * sd), min(1.0, auc + Z95 * sd)
     return Roc(thresholds, sensitivity, specificity, auc, sd, low, high, p, v.size, int(y.sum()))
@@ -266,14 +265,18 @@ def optimal_threshold(
     )
 
 
+def _curve(v: FloatArray, y: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Thresholds from the largest value down, sensitivity and specificity at "value >= threshold" (scikit-learn)."""
+    from sklearn.metrics import roc_curve
+
+    false, true, thresholds = roc_curve(y, v, drop_intermediate=False)
+    # Its first point, above every value, is left out.
+    return thresholds[1:], true[1:], 1 - false[1:]
+
+
 def _youden(v: FloatArray, y: NDArray[np.bool_]) -> tuple[float, float, float]:
     """Threshold of the largest Youden index (midway to the next lower value), its sensitivity and specificity."""
-    order = np.argsort(-v, kind="stable")
-    s, hit = v[order], y[order]
-    last = np.append(s[1:] != s[:-1], True)
-    sensitivity = (np.cumsum(hit) / hit.sum())[last]
-    specificity = 1 - (np.cumsum(~hit) / (~hit).sum())[last]
-    values = s[last]
+    values, sensitivity, specificity = _curve(v, y)
     n = int(np.argmax(sensitivity + specificity))
     threshold = values[n] if n + 1 == values.size else 0.5 * (values[n] + values[n + 1])
     return float(threshold), float(sensitivity[n]), float(specificity[n])
@@ -313,6 +316,8 @@ class Calibration:
 
 def calibration(predicted: ArrayLike, outcome: ArrayLike, *, groups: int = 4) -> Calibration:
     """Calibration of a model's probabilities on data it was not fitted on."""
+    from sklearn.metrics import brier_score_loss
+
     p, y = _checked(predicted, outcome)
     if (p <= 0).any() or (p >= 1).any():
         raise EvidenceError("predicted probabilities must lie between 0 and 1, both excluded")
@@ -324,6 +329,6 @@ def calibration(predicted: ArrayLike, outcome: ArrayLike, *, groups: int = 4) ->
         slope - Z95 * error,
         slope + Z95 * error,
         float(y.mean() - p.mean()),
-        float(((p - y) ** 2).mean()),
+        float(brier_score_loss(y, p)),
         tuple(CalibrationGroup(float(p[n].mean()), proportion(int(y[n].sum()), n.size)) for n in parts),
     )

@@ -1,7 +1,7 @@
-"""Survival: Kaplan-Meier, log-rank, competing risks, landmark.
+"""Survival: Kaplan-Meier (lifelines), log-rank (statsmodels), competing risks, landmark.
 
-The estimators are short and written here with numpy; every number is held against R's survival and cmprsk in the tests.
-(lifelines pins pandas below 3, which the rest of the environment does not have.)
+Every number is held against R's survival and cmprsk in the tests. Competing risks are our own: lifelines' estimate
+moves tied times apart at random.
 
 References
 ----------
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hepatica.errors import EvidenceError, UnknownNameError
-from hepatica.outcome.evidence import Z95, as_binary, as_floats, chi2_p, require_events, same_length
+from hepatica.errors import EvidenceError
+from hepatica.outcome.evidence import Z95, as_binary, as_floats, require_events, same_length
 
 FloatArray = NDArray[np.float64]
 
@@ -76,8 +76,8 @@ class SurvivalCurve:
         return [int(total[self.times >= t].sum()) for t in times]
 
 
-def kaplan_meier(time: ArrayLike, event: ArrayLike, *, name: str = "all", interval: str = "log-log") -> SurvivalCurve:
-    """Kaplan-Meier curve with Greenwood intervals.
+def kaplan_meier(time: ArrayLike, event: ArrayLike, *, name: str = "all") -> SurvivalCurve:
+    """Kaplan-Meier curve with log-log (exponential Greenwood) intervals, which stay within 0 to 1.
 
     Parameters
     ----------
@@ -85,26 +85,25 @@ def kaplan_meier(time: ArrayLike, event: ArrayLike, *, name: str = "all", interv
         Time observed (positive or zero) and whether the event happened then (1) or observation ended (0).
     name : str
         Group.
-    interval : str
-        "log-log" (stays within 0 to 1, recommended) or "log" (the default of R's survfit).
 
     Raises
     ------
     EvidenceError
         If a time is negative or missing, or there are fewer than two patients.
+
+    Notes
+    -----
+    R's ``survfit(..., conf.type = "log-log")``; its default interval is "log".
     """
-    if interval not in ("log", "log-log"):
-        raise UnknownNameError("survival interval", interval, ("log", "log-log"))
     t, e = _checked(time, event, name)
-    times, at_risk, events, censored = _counts(t, e)
-    survival = np.asarray(np.cumprod(1 - events / at_risk), dtype=np.float64)
-    low, high = _bounds(survival, at_risk, events, interval)
+    times, survival, low, high, counts = _fitted(t, e)
+    followed = _fitted(t, ~e)
     return SurvivalCurve(
         name,
         times,
-        at_risk,
-        events,
-        censored,
+        counts[0],
+        counts[1],
+        counts[2],
         survival,
         low,
         high,
@@ -113,8 +112,27 @@ def kaplan_meier(time: ArrayLike, event: ArrayLike, *, name: str = "all", interv
         _quantile(times, survival),
         _quantile(times, low),
         _quantile(times, high),
-        _quantile(*_reverse(t, e)),
+        _quantile(followed[0], followed[1]),
     )
+
+
+def _fitted(
+    t: FloatArray, e: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, tuple[FloatArray, FloatArray, FloatArray]]:
+    """Times, survival and its bounds, and numbers (at risk, events, censored), by lifelines."""
+    from lifelines import KaplanMeierFitter
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fit = KaplanMeierFitter().fit(t, e)
+    steps = fit.event_table.loc[np.unique(t)]
+    times = np.asarray(steps.index, dtype=np.float64)
+    survival = np.asarray(fit.survival_function_at_times(times), dtype=np.float64)
+    low, high = np.asarray(fit.confidence_interval_.loc[times], dtype=np.float64).T
+    # Before the first event the estimate is 1 without spread; at zero survival the interval is undefined.
+    low, high = np.where(survival == 1, 1.0, low), np.where(survival == 1, 1.0, high)
+    low, high = np.where(survival == 0, np.nan, low), np.where(survival == 0, np.nan, high)
+    counts = [np.asarray(steps[c], dtype=np.float64) for c in ("at_risk", "observed", "censored")]
+    return times, survival, low, high, (counts[0], counts[1], counts[2])
 
 
 def _checked(time: ArrayLike, event: ArrayLike, name: str = "all") -> tuple[FloatArray, NDArray[np.bool_]]:
@@ -135,19 +153,6 @@ def _counts(t: FloatArray, e: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray
     return times, at_risk, events, total - events
 
 
-def _bounds(s: FloatArray, at_risk: FloatArray, events: FloatArray, interval: str) -> tuple[FloatArray, FloatArray]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative_sd = np.sqrt(np.cumsum(events / (at_risk * (at_risk - events))))
-        if interval == "log":
-            low, high = s * np.exp(-Z95 * relative_sd), np.minimum(1, s * np.exp(Z95 * relative_sd))
-        else:
-            half = Z95 * relative_sd / np.log(s)
-            low, high = s ** np.exp(-half), s ** np.exp(half)
-    # Before the first event the estimate is 1 without spread; at zero survival the interval is undefined.
-    low, high = np.where(s == 1, 1.0, low), np.where(s == 1, 1.0, high)
-    return np.where(s == 0, np.nan, low), np.where(s == 0, np.nan, high)
-
-
 def _quantile(times: FloatArray, curve: FloatArray, level: float = 0.5) -> float | None:
     """First time at which a falling curve is at or below a level; the middle of a flat stretch exactly at it."""
     below = np.flatnonzero(curve <= level + 1e-12)
@@ -159,13 +164,6 @@ def _quantile(times: FloatArray, curve: FloatArray, level: float = 0.5) -> float
         if further.size:
             return float((times[first] + times[further[0]]) / 2)
     return float(times[first])
-
-
-def _reverse(t: FloatArray, e: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
-    times, at_risk, events, censored = _counts(t, e)
-    # Deaths leave the risk set before those censored at the same time.
-    left = np.maximum(at_risk - events, np.where(censored > 0, censored, 1.0))
-    return times, np.asarray(np.cumprod(1 - censored / left), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,41 +178,50 @@ class LogRank:
     p: float
 
 
-def log_rank(time: ArrayLike, event: ArrayLike, group: Sequence[object]) -> LogRank:
+def log_rank(
+    time: ArrayLike, event: ArrayLike, group: Sequence[object], *, strata: Sequence[object] | None = None
+) -> LogRank:
     """Log-rank test (Mantel-Haenszel variance) between two or more groups.
+
+    Parameters
+    ----------
+    time, event : array_like, shape (n,)
+        Time observed and event (0/1).
+    group : sequence, length n
+        Group of each patient.
+    strata : sequence, optional
+        Stratum of each patient (centre): groups are compared within strata, and the differences added up.
 
     Raises
     ------
     EvidenceError
-        If there are fewer than two groups or fewer than 5 events.
+        If there are fewer than two groups or fewer than 5 events, or a group carries no information.
     """
+    from statsmodels.duration.survfunc import survdiff
+
     t, e = _checked(time, event)
-    same_length(time=t, group=list(group))
+    layers = np.array([""] * t.size if strata is None else [str(s) for s in strata])
+    same_length(time=t, group=list(group), strata=layers)
     names = sorted({str(g) for g in group})
     if len(names) < 2:
         raise EvidenceError(f"log-rank test needs two groups; all patients are in {names[0]!r}")
     require_events(int(e.sum()), "log-rank test")
-    labels = np.array([names.index(str(g)) for g in group])
-    k = len(names)
-    observed, expected, variance = np.zeros(k), np.zeros(k), np.zeros((k, k))
-    for moment in np.unique(t[e]):
-        risk = np.bincount(labels[t >= moment], minlength=k).astype(np.float64)
-        died = np.bincount(labels[(t == moment) & e], minlength=k)
-        n, d = risk.sum(), died.sum()
-        share = risk / n
-        observed += died
-        expected += d * share
-        if n > 1:
-            variance += d * (n - d) / (n - 1) * (np.diag(share) - np.outer(share, share))
-    difference = (observed - expected)[:-1]
-    chi2 = float(difference @ np.linalg.pinv(variance[:-1, :-1]) @ difference)
+    labels = np.array([str(g) for g in group])
+    observed, expected = np.zeros(len(names)), np.zeros(len(names))
+    for layer in np.unique(layers):
+        here = layers == layer
+        for moment in np.unique(t[here & e]):
+            risk, died = here & (t >= moment), here & (t == moment) & e
+            observed += [np.sum(died & (labels == n)) for n in names]
+            expected += died.sum() * np.array([np.sum(risk & (labels == n)) for n in names]) / risk.sum()
+    try:
+        chi2, p = survdiff(t, e.astype(int), labels, strata=None if strata is None else layers)
+    except np.linalg.LinAlgError as error:
+        raise EvidenceError(
+            "log-rank test: a group carries no information (nobody at risk when events happen)"
+        ) from error
     return LogRank(
-        tuple(names),
-        tuple(observed.tolist()),
-        tuple(expected.tolist()),
-        chi2,
-        k - 1,
-        chi2_p(chi2, k - 1),
+        tuple(names), tuple(observed.tolist()), tuple(expected.tolist()), float(chi2), len(names) - 1, float(p)
     )
 
 
