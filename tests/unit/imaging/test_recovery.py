@@ -1,0 +1,158 @@
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+
+from hepatica.anatomy.phantoms import Phantom, grid_around, nema_grid, nema_phantom
+from hepatica.core import Estimate, Volume
+from hepatica.errors import EvidenceError, GeometryError, InputError, PhysicsError
+from hepatica.imaging.blurred_sphere import sphere_volume_ml
+from hepatica.imaging.conditions import Conditions
+from hepatica.imaging.psf import GaussianPsf
+from hepatica.imaging.recovery import Filling, RecoveryCurve, SphereRecovery, fit_recovery, measure_recovery
+
+LU = Conditions("Lu-177", "siemens-megp", (187.2, 228.8), (4.0, 4.0, 4.0), {"iterations": 10, "scatter": "tew"})
+DIAMETERS = (10.0, 13.0, 17.0, 22.0, 28.0, 37.0)
+
+
+def points(half_ml: float, exponent: float, sd: float | None = None) -> list[SphereRecovery]:
+    volumes = [sphere_volume_ml(d) for d in DIAMETERS]
+    return [SphereRecovery(v, Estimate(1 / (1 + (half_ml / v) ** exponent), sd)) for v in volumes]
+
+
+@pytest.fixture(scope="module")
+def phantom() -> Phantom:
+    return nema_phantom(nema_grid((4.0, 4.0, 4.0)), sphere_wall_mm=0.0)
+
+
+def seen(phantom: Phantom, background: float) -> tuple[Volume, Filling]:
+    names = tuple(phantom.sphere_diameters_mm)
+    truth = phantom.activity({"background": background} | dict.fromkeys(names, 8e4), time=None)
+    image = truth.with_values(GaussianPsf(12.0).blur(truth.values, truth.grid))
+    filling = Filling(
+        {name: phantom.regions[name] for name in names},
+        phantom.sphere_diameters_mm,
+        dict.fromkeys(names, 8e4),
+        phantom.regions["core"] if background else None,
+        background,
+    )
+    return image, filling
+
+
+def test_a_curve_through_exact_points_gives_its_parameters_back() -> None:
+    curve = fit_recovery(points(5.0, 0.8), LU)
+    assert curve.half_volume_ml == pytest.approx(5.0, rel=1e-5)
+    assert curve.exponent == pytest.approx(0.8, rel=1e-5)
+    assert curve.at(5.0).value == pytest.approx(0.5, rel=1e-5)
+    assert curve.at(5.0).sd == pytest.approx(0, abs=1e-6)
+    assert curve.range_ml == pytest.approx((sphere_volume_ml(10), sphere_volume_ml(37)))
+    step = 1e-5
+    slope = math.log(curve.at(3 * (1 + step)).value / curve.at(3.0).value) / math.log1p(step)
+    assert curve.log_slope(3.0) == pytest.approx(slope, rel=1e-3)
+
+
+def test_uncertainty_of_the_fit_is_that_of_repeated_measurements() -> None:
+    random = np.random.default_rng(4)
+    sd = 0.02
+    found = []
+    for _ in range(300):
+        noisy = [SphereRecovery(p.volume_ml, p.mean + sd * random.standard_normal()) for p in points(5.0, 0.8)]
+        found.append(fit_recovery([SphereRecovery(p.volume_ml, Estimate(p.mean.value, sd)) for p in noisy], LU).at(4.0))
+    spread = np.std([estimate.value for estimate in found])
+    # 300 repetitions know a spread to 4 % (1 / sqrt(2 n)).
+    assert np.mean([estimate.sd for estimate in found]) == pytest.approx(spread, rel=0.15)
+    alone = fit_recovery([SphereRecovery(p.volume_ml, Estimate(p.mean.value)) for p in noisy], LU)
+    assert alone.at(4.0).sd is not None
+    assert 0 < alone.at(4.0).sd < 0.05
+
+
+def test_spheres_in_a_cold_and_a_warm_phantom_recover_alike(phantom: Phantom) -> None:
+    cold, none = measure_recovery(*seen(phantom, 0.0))
+    warm, level = measure_recovery(*seen(phantom, 1e4))
+    assert none is None
+    assert level is not None
+    assert level.value == pytest.approx(1, abs=0.01)
+    for a, b in zip(cold, warm, strict=True):
+        # The wall-less spheres replace background: contrast recovers as activity does.
+        assert b.mean.value == pytest.approx(a.mean.value, rel=0.01)
+        assert a.maximum is not None
+        assert a.maximum > a.mean.value
+    assert [round(p.diameter_mm) for p in cold] == list(DIAMETERS)
+    assert all(a.mean.value < b.mean.value for a, b in itertools.pairwise(cold))
+
+
+def test_a_curve_survives_json() -> None:
+    curve = fit_recovery(points(5.0, 0.8, 0.01), LU, background_recovery=Estimate(0.98, 0.01), source="test")
+    again = RecoveryCurve.from_dict(json.loads(json.dumps(curve.as_dict())))
+    assert again == curve
+    broken = curve.as_dict() | {"exponent": "steep"}
+    with pytest.raises(InputError, match="exponent"):
+        RecoveryCurve.from_dict(broken)
+    with pytest.raises(InputError, match="not a recovery curve"):
+        RecoveryCurve.from_dict({"kind": "hepatica camera calibration"})
+    with pytest.raises(InputError, match="symmetric"):
+        RecoveryCurve.from_dict(curve.as_dict() | {"covariance": [[1.0, 2.0], [0.0, 1.0]]})
+    with pytest.raises(InputError, match="covariance"):
+        RecoveryCurve.from_dict(curve.as_dict() | {"covariance": [1.0]})
+
+
+def test_no_extrapolation_without_being_told() -> None:
+    curve = fit_recovery(points(5.0, 0.8, 0.01), LU)
+    for volume in (0.4, 30.0):
+        with pytest.raises(PhysicsError, match=r"outside the spheres .* 0\.524 to 26\.5 mL"):
+            curve.at(volume)
+        assert 0 < curve.at(volume, extrapolate=True).value < 1
+    with pytest.raises(InputError, match="positive"):
+        curve.at(-1.0, extrapolate=True)
+
+
+def test_impossible_recoveries_are_refused() -> None:
+    for value in (0.0, -0.1, 1.31, math.nan):
+        with pytest.raises(InputError, match=r"outside 0 to 1\.3"):
+            SphereRecovery(1.0, Estimate(value))
+    with pytest.raises(EvidenceError, match="at least 3 spheres"):
+        fit_recovery(points(5.0, 0.8)[:2], LU)
+    falling = [SphereRecovery(v, Estimate(r)) for v, r in ((1.0, 0.9), (3.0, 0.6), (9.0, 0.3))]
+    with pytest.raises(EvidenceError, match="do not rise"):
+        fit_recovery(falling, LU)
+
+
+def test_spheres_that_do_not_match_are_refused(phantom: Phantom) -> None:
+    image, filling = seen(phantom, 0.0)
+    names = tuple(phantom.sphere_diameters_mm)
+    with pytest.raises(InputError, match="spheres do not match"):
+        Filling(filling.spheres, filling.diameters_mm, {names[0]: 1.0})
+    with pytest.raises(GeometryError, match="do not belong together"):
+        Filling(filling.spheres, dict(zip(names, reversed(DIAMETERS), strict=True)), filling.concentration_bq_ml)
+    with pytest.raises(InputError, match="true concentration of -1"):
+        Filling(filling.spheres, filling.diameters_mm, dict.fromkeys(names, -1.0))
+    with pytest.raises(InputError, match="warm background needs"):
+        Filling(filling.spheres, filling.diameters_mm, filling.concentration_bq_ml, None, 5.0)
+    other = nema_phantom(grid_around((330, 260, 240), spacing_mm=(5, 5, 5), centre_mm=(0, 0, -27)), sphere_wall_mm=0.0)
+    elsewhere = {name: other.regions[name] for name in names}
+    with pytest.raises(GeometryError, match="image and sphere 10 mm"):
+        measure_recovery(image, Filling(elsewhere, filling.diameters_mm, filling.concentration_bq_ml))
+    wrong = Filling(filling.spheres, filling.diameters_mm, dict.fromkeys(names, 1e4))
+    with pytest.raises(InputError, match=r"recovers .*, outside 0 to 1.3"):
+        measure_recovery(image, wrong)
+
+
+def test_other_conditions_are_refused_and_unknown_ones_told() -> None:
+    same = Conditions("Lu-177", "siemens-megp", (187.0, 229.0), (4.0, 4.0, 4.0), {"iterations": 10, "scatter": "tew"})
+    assert LU.require_fit(same, "recovery") == ()
+    for other, message in (
+        (Conditions("Y-90", "siemens-megp", (187.2, 228.8), (4, 4, 4)), "nuclide: Lu-177 against Y-90"),
+        (Conditions("Lu-177", "ge-megp", (187.2, 228.8), (4, 4, 4)), "camera: siemens-megp against ge-megp"),
+        (Conditions("Lu-177", "siemens-megp", (101.7, 124.3), (4, 4, 4)), r"187\.2 x 228\.8 against 101\.7 x 124\.3"),
+        (Conditions("Lu-177", "siemens-megp", (187.2, 228.8), (4.8, 4.8, 4.8)), "voxel size"),
+        (Conditions("Lu-177", "siemens-megp", None, None, {"scatter": "none"}), "scatter: tew against none"),
+    ):
+        with pytest.raises(InputError, match=message):
+            LU.require_fit(other, "recovery")
+    (warning,) = LU.require_fit(Conditions("Lu-177"), "recovery")
+    assert "camera, energy window (keV), voxel size (mm), reconstruction" in warning
+    assert Conditions.from_dict(LU.as_dict()) == LU
+    with pytest.raises(InputError, match="window_kev"):
+        Conditions.from_dict(LU.as_dict() | {"window_kev": [1, math.inf]})
