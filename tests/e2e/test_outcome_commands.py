@@ -198,6 +198,42 @@ def test_survival_leaves_out_what_the_data_cannot_carry(tmp_path: Path) -> None:
     assert "Log-rank p" not in done.stdout
 
 
+def test_competing_risks_by_centre(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    rows = []
+    for n in range(160):
+        high = rng.random() < 0.5
+        death, other, end = rng.exponential(12 if high else 8), rng.exponential(25), rng.uniform(6, 40)
+        time = min(death, other, end)
+        rows.append(f"{time:.2f},{int(time == death)},{int(time == other)},{'high' if high else 'low'},{'NM'[n % 2]}")
+    path, figure, out = tmp_path / "p.csv", tmp_path / "i.svg", tmp_path / "c.csv"
+    path.write_text("os_months,tumour_death,other_death,dose,centre\n" + "\n".join(rows) + "\n")
+    found = answer(
+        "survival", str(path), "--time", "os_months", "--event", "tumour_death", "--competing", "other_death",
+        "--by", "dose", "--strata", "centre", "--figure", str(figure), "--out", str(out),
+    )  # fmt: skip
+    ratio = found["fine_gray"]["covariates"][0]
+    assert ratio["name"] == "low against high"
+    assert ratio["low"] < ratio["subdistribution_hazard_ratio"] < ratio["high"]
+    assert found["fine_gray"]["competing_events"] == sum(int(r.split(",")[2]) for r in rows)
+    assert any("takes no strata" in w for w in found["warnings"])
+    assert found["log_rank"]["degrees_of_freedom"] == found["gray_test"]["degrees_of_freedom"] == 1
+    assert "Gray p" in figure.read_text()
+    assert out.read_text().startswith("group,time_months,at_risk,survival,low,high\nhigh,")
+
+
+def test_survival_names_what_no_model_can_use(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    rows = "\n".join(f"{n + 1},{n % 2},{'a' if n < 9 else 'b'},3" for n in range(10))
+    path.write_text("os_months,dead,arm,lesions\n" + rows + "\n")
+    done = hepatica(
+        "survival", str(path), "--time", "os_months", "--event", "dead", "--by", "arm", "--covariate", "lesions"
+    )
+    assert done.returncode == 2
+    assert "row 11, column 'arm': 'b' is the group of this patient alone" in done.stderr
+    assert "column 'lesions': is 3 in all 10 rows; leave it out" in done.stderr
+
+
 def test_dose_response(lesions: Path, tmp_path: Path) -> None:
     figure = tmp_path / "dr.png"
     found = answer(
@@ -362,7 +398,11 @@ def test_agreement(tmp_path: Path) -> None:
     rows = "\n".join(f"P{n},{a:.2f},{b:.2f}" for n, (a, b) in enumerate(zip(scout, therapy, strict=True)))
     path.write_text("patient,scout_gy,therapy_gy\n" + rows + "\n")
     columns = ("agreement", str(path), "--first", "scout_gy", "--second", "therapy_gy")
-    found = answer(*columns, "--patient", "patient", "--figure", str(figure))
+    out = tmp_path / "numbers.csv"
+    found = answer(*columns, "--patient", "patient", "--figure", str(figure), "--out", str(out))
+    assert [line.split(",")[0] for line in out.read_text().splitlines()][:3] == [
+        "quantity", "bias", "lower limit of agreement",
+    ]  # fmt: skip
     a, b = (np.round(v, 2) for v in (scout, therapy))
     ba = found["bland_altman"]
     assert ba["bias"] == pytest.approx((b - a).mean())
@@ -387,7 +427,12 @@ def test_accuracy(tmp_path: Path) -> None:
     path = tmp_path / "extrahepatic.csv"
     rows = [*["1,1"] * 13, *["0,1"] * 2, *["0,0"] * 78, *["1,0"] * 2]
     path.write_text("spect,deposition\n" + "\n".join(rows) + "\n")
-    found = answer("accuracy", str(path), "--test", "spect", "--truth", "deposition")
+    figure, out = tmp_path / "accuracy.svg", tmp_path / "accuracy.csv"
+    found = answer(
+        "accuracy", str(path), "--test", "spect", "--truth", "deposition", "--figure", str(figure), "--out", str(out)
+    )
+    assert "13 of 15" in figure.read_text()
+    assert out.read_text().splitlines()[1].startswith("sensitivity,13,15,0.8666666666666667,0.595")
     assert found["sensitivity"]["low"] == pytest.approx(0.5954, abs=5e-5)
     assert found["sensitivity"]["high"] == pytest.approx(0.9834, abs=5e-5)
     assert found["accuracy"]["value"] == pytest.approx(91 / 95)
@@ -409,7 +454,13 @@ def test_adaptive(tmp_path: Path) -> None:
         "adaptive", str(path), "--next", "2026-06-05T10:00", "--normal-gy-per-gbq", "15", "--tumour-gy-per-gbq", "60",
         "--lung-gy-per-gbq", "2", "--tolerance", "93 Gy", "--agent", "resin",
     )  # fmt: skip
-    found = answer(*asked, "--territory", "right", "--figure", str(figure), "--bilirubin-mg-dl", "2.5")
+    out = tmp_path / "options.csv"
+    found = answer(
+        *asked, "--territory", "right", "--figure", str(figure), "--bilirubin-mg-dl", "2.5", "--out", str(out)
+    )
+    assert out.read_text().startswith(
+        "activity_gbq,tumour_gy,normal_gy,lung_gy,normal_bed_of_all_gy,within,probability_"
+    )
     # Months apart the BEDs add up: D (1 + k D) = 93 - BED(30 Gy), k = G / (2.5 Gy); the left lobe counts for the lungs.
     k = 2.5 / (2.5 + 64.05) / 2.5
     left = 93.0 - 30 * (1 + 30 * k)

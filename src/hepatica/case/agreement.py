@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.case.dose_response import accuracy_dict
-from hepatica.case.survival import unless_refused
+from hepatica.case.refusals import refusals_of, unless_refused
 from hepatica.core import InputFile, Provenance
 from hepatica.errors import EvidenceError
 from hepatica.io.tables import read_table
@@ -70,7 +70,7 @@ def analyse_agreement(
     if first == second:
         raise EvidenceError(f"{path}: column {first!r} agrees with itself; name two columns")
     check = read_table(path, sheet=sheet).check()
-    a, b = check.numbers(first), check.numbers(second)
+    a, b = check.varying(first), check.varying(second)
     patients = [] if patient is None else check.texts(patient)
     check.done()
     warnings: list[str] = []
@@ -79,7 +79,8 @@ def analyse_agreement(
             f"{len(patients)} pairs of {len(set(patients))} patients: intervals take every pair as independent and are "
             "too narrow"
         )
-    ba = bland_altman(a, b)
+    with refusals_of(path, first, second):
+        ba = bland_altman(a, b)
     lin: Concordance | None = unless_refused(lambda: lin_concordance(a, b), warnings)
     line: PassingBablok | None = unless_refused(lambda: passing_bablok(a, b), warnings)
     if ba.trend_p < 0.05:

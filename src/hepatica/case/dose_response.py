@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hepatica.case.survival import unless_refused
+from hepatica.case.refusals import unless_refused
 from hepatica.core import InputFile, Provenance
 from hepatica.errors import EvidenceError
 from hepatica.io.tables import read_table
@@ -168,25 +168,15 @@ def analyse_dose_response(
     EvidenceError
         If neither curve nor ROC can be given.
     """
-    table = read_table(path, sheet=sheet)
-    check = table.check()
-    doses = check.numbers(dose, at_least=0)
-    answers = check.yes_no(response)
-    patients = None if patient is None else check.texts(patient)
-    check.done()
+    doses, answers, patients = _read(path, (dose, response, patient), scale, sheet)
     warnings: list[str] = []
     curve: DoseResponse | None = unless_refused(
         lambda: fit_dose_response(doses, answers, patient=patients, scale=scale), warnings
     )
     area: Roc | None = unless_refused(lambda: roc(doses, answers), warnings)
     if curve is None and area is None:
-        raise EvidenceError(f"{path}: {'; '.join(dict.fromkeys(warnings))}")
-    if patients is None and len(doses) > 1:
-        warnings.append("rows are taken as independent; name the patient column if patients have several lesions")
-    elif patients is not None and len(set(patients)) < len(patients):
-        warnings.append(
-            "the ROC area's interval takes lesions as independent and is too narrow for several per patient"
-        )
+        raise EvidenceError(f"{path}, columns {dose}, {response}: {'; '.join(dict.fromkeys(warnings))}")
+    warnings += _clustering_warnings(patients, len(doses))
     thresholds: list[Threshold] = []
     if area is not None:
         if threshold_gy is not None:
@@ -198,11 +188,6 @@ def analyse_dose_response(
         predicted = np.clip(curve.curve(doses)[0], 1e-12, 1 - 1e-12)
         fitted = calibration(predicted, answers)
         warnings.append("calibration is on the data of the fit: it shows the curve's shape, not its future performance")
-    provenance = Provenance(
-        inputs=(InputFile.of("table", path),),
-        parameters={"dose": dose, "response": response, "patient": patient, "scale": scale, "seed": seed},
-        conventions={"interval": "profile likelihood, adjusted for clusters (Chandler and Bate 2007)"},
-    )
     return DoseResponseAnalysis(
         dose,
         response,
@@ -214,8 +199,40 @@ def analyse_dose_response(
         fitted,
         _dose_response_words(curve, area, thresholds),
         tuple(dict.fromkeys(warnings)),
-        provenance,
+        Provenance(
+            inputs=(InputFile.of("table", path),),
+            parameters={"dose": dose, "response": response, "patient": patient, "scale": scale, "seed": seed},
+            conventions={"interval": "profile likelihood, adjusted for clusters (Chandler and Bate 2007)"},
+        ),
     )
+
+
+def _read(
+    path: Path, columns: tuple[str, str, str | None], scale: str, sheet: str | None
+) -> tuple[list[float], list[float], list[str] | None]:
+    """Doses, responses and patients, every cell checked."""
+    dose, response, patient = columns
+    check = read_table(path, sheet=sheet).check()
+    doses = check.varying(dose)
+    for index, value in enumerate(doses):
+        if value < 0:
+            check.fault(index, dose, f"{value:g} is below 0")
+        elif value == 0 and scale == "log":
+            check.fault(index, dose, "0 has no logarithm; use --scale linear")
+    answers = check.yes_no(response)
+    if len(answers) > 1 and set(answers) in ({0.0}, {1.0}):
+        check.column_fault(response, f"is {answers[0]:g} in all {len(answers)} rows; there is nothing to tell apart")
+    patients = None if patient is None else check.texts(patient)
+    check.done()
+    return doses, answers, patients
+
+
+def _clustering_warnings(patients: list[str] | None, rows: int) -> list[str]:
+    if patients is None and rows > 1:
+        return ["rows are taken as independent; name the patient column if patients have several lesions"]
+    if patients is not None and len(set(patients)) < len(patients):
+        return ["the ROC area's interval takes lesions as independent and is too narrow for several per patient"]
+    return []
 
 
 def _dose_response_words(

@@ -1,24 +1,22 @@
-"""From a table of patients to survival: reads, checks, analyses, says what it means."""
+"""From a table of patients to survival: analyses, says what it means."""
 
 from __future__ import annotations
 
-import math
-import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from hepatica.case.refusals import refusals_of, unless_refused
+from hepatica.case.survival_table import SurvivalData, SurvivalQuestion, read_survival
 from hepatica.core import InputFile, Provenance
-from hepatica.errors import EvidenceError, InputError
-from hepatica.io.tables import Table, TableCheck, read_table
+from hepatica.errors import InputError
 from hepatica.outcome.competing import GrayTest, gray_test
 from hepatica.outcome.cox import CoxModel, cox
 from hepatica.outcome.evidence import p_text, p_words
+from hepatica.outcome.fine_gray import FineGrayModel, fine_gray
 from hepatica.outcome.propensity import Propensity, propensity
 from hepatica.outcome.survival import (
     Incidence,
@@ -26,60 +24,8 @@ from hepatica.outcome.survival import (
     SurvivalCurve,
     cumulative_incidence,
     kaplan_meier,
-    landmark,
     log_rank,
 )
-
-_SPLIT = re.compile(r"^\s*(.+?)\s*(>=|>|<=|<)\s*([-+]?\d+(?:\.\d+)?)\s*$")
-_NAMED_SPLIT = re.compile(r"^(.+?)_(ge|gt|le|lt)_?(\d+(?:\.\d+)?)$")
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    ">": operator.gt,
-    "<=": operator.le,
-    "<": operator.lt,
-}
-MOST_GROUPS = 8
-_WORDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-
-
-@dataclass(frozen=True, slots=True)
-class SurvivalQuestion:
-    """What is asked of a table.
-
-    Attributes
-    ----------
-    time, event : str
-        Columns: time observed; event (1/0). For competing risks `event` is the event of interest and `competing` the
-        other one.
-    by : str or None
-        Column of groups, or a cut such as "dose_gy>=205" (also written "dose_gy_ge_205").
-    covariates : tuple of str
-        Numeric columns for the Cox model, beside the groups if there are two.
-    patient : str or None
-        Column of patient ids (must be unique unless `lesions`).
-    competing : str or None
-        Column of the competing event (1/0).
-    landmark : float or None
-        Time at which groups are formed.
-    start_date, end_date : str or None
-        Date columns instead of `time`.
-    balance : tuple of str
-        Columns for propensity weights between two groups.
-    sheet : str or None
-        Excel sheet.
-    """
-
-    time: str | None
-    event: str
-    by: str | None = None
-    covariates: tuple[str, ...] = ()
-    patient: str | None = None
-    competing: str | None = None
-    landmark: float | None = None
-    start_date: str | None = None
-    end_date: str | None = None
-    balance: tuple[str, ...] = ()
-    sheet: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +41,7 @@ class SurvivalAnalysis:
     propensity: Propensity | None
     incidences: tuple[tuple[str, Incidence], ...]
     gray: GrayTest | None
+    fine_gray: FineGrayModel | None
     reading: tuple[str, ...]
     warnings: tuple[str, ...]
     provenance: Provenance
@@ -130,6 +77,7 @@ class SurvivalAnalysis:
             "gray_test": None
             if self.gray is None
             else {"chi2": self.gray.chi2, "degrees_of_freedom": self.gray.degrees, "p": self.gray.p},
+            "fine_gray": None if self.fine_gray is None else fine_gray_dict(self.fine_gray),
             "reading": list(self.reading),
             "warnings": list(self.warnings),
             "provenance": self.provenance.as_dict(),
@@ -150,6 +98,32 @@ def _curve_dict(c: SurvivalCurve) -> dict[str, Any]:
         "low": c.low.tolist(),
         "high": c.high.tolist(),
         "at_risk": [int(n) for n in c.at_risk],
+    }
+
+
+def fine_gray_dict(model: FineGrayModel) -> dict[str, Any]:
+    """A Fine-Gray model as plain values for JSON."""
+    return {
+        "n": model.n,
+        "events": model.events,
+        "competing_events": model.competing,
+        "covariates": [
+            {
+                "name": c.name,
+                "coefficient": c.coefficient,
+                "standard_error": c.standard_error,
+                "subdistribution_hazard_ratio": c.ratio,
+                "low": c.low,
+                "high": c.high,
+                "p": c.p,
+            }
+            for c in model.covariates
+        ],
+        "log_likelihood": model.log_likelihood,
+        "log_likelihood_null": model.log_likelihood_null,
+        "pseudo_likelihood_ratio_chi2": model.pseudo_ratio,
+        "p": model.p,
+        "warnings": list(model.warnings),
     }
 
 
@@ -184,6 +158,25 @@ def cox_dict(model: CoxModel) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What the data carry of the tests and models; None where not asked or refused."""
+
+    log_rank: LogRank | None
+    cox: CoxModel | None
+    weighted: CoxModel | None
+    propensity: Propensity | None
+    incidences: tuple[tuple[str, Incidence], ...]
+    gray: GrayTest | None
+    fine_gray: FineGrayModel | None
+
+    @property
+    def warnings(self) -> list[str]:
+        """Of all models."""
+        models = [m for m in (self.cox, self.weighted, self.fine_gray) if m is not None]
+        return [w for m in models for w in m.warnings]
+
+
 def analyse_survival(path: Path, question: SurvivalQuestion) -> SurvivalAnalysis:
     """Survival analysis of a table.
 
@@ -192,147 +185,83 @@ def analyse_survival(path: Path, question: SurvivalQuestion) -> SurvivalAnalysis
     TableError
         Listing every wrong cell with row and column.
     EvidenceError
-        If the curves themselves cannot be drawn. A test or model that the data cannot carry is left out with a warning.
+        If the curves themselves cannot be drawn; the message names file and columns. A test or model that the data
+        cannot carry is left out with a warning.
     """
     q = question
-    table = read_table(path, sheet=q.sheet)
-    check = table.check()
-    time, unit = _times(check, q)
-    event = _events(check, q, time)
-    groups = _groups(check, q.by)
-    columns = {name: check.numbers(name) for name in dict.fromkeys((*q.covariates, *q.balance))}
-    if q.patient is not None:
-        check.texts(q.patient, unique=True)
-    other = None if q.competing is None else _competing(check, q.competing, event)
-    check.done()
-    t, e = np.asarray(time), np.asarray(event)
+    data = read_survival(path, q)
     warnings: list[str] = []
     reading: list[str] = []
-    if q.landmark is not None:
-        kept, t = landmark(t, e, q.landmark)
-        e, groups = e[kept], [g for g, k in zip(groups, kept, strict=True) if k]
-        columns = {name: np.asarray(v)[kept].tolist() for name, v in columns.items()}
-        other = None if other is None else np.asarray(other)[kept].tolist()
-        reading.append(
-            f"Landmark at {q.landmark:g} {unit}: {kept.size - int(kept.sum())} of {kept.size} patients had died or "
-            "left by then and are not compared; times count from the landmark."
-        )
-    if q.by is not None and q.landmark is None and _is_later_knowledge(q.by):
-        warnings.append(f"{q.by!r} looks like something known only after treatment: use a landmark")
-    names = sorted(set(groups))
-    labels = np.array(groups)
-    curves = tuple(kaplan_meier(t[labels == n], e[labels == n], name=n) for n in names)
-    test = unless_refused(lambda: log_rank(t, e, groups), warnings) if len(names) > 1 else None
-    covariates = {name: columns[name] for name in q.covariates}
-    if len(names) == 2:
-        covariates = {f"{names[1]} against {names[0]}": (labels == names[1]).astype(float).tolist(), **covariates}
-    elif len(names) > 2 and q.covariates:
-        warnings.append("the Cox model leaves the groups out, since there are more than two")
-    model = unless_refused(lambda: cox(t, e, covariates), warnings) if covariates else None
-    weighted, weights = _weighted(t, e, labels, names, {n: columns[n] for n in q.balance}, warnings)
-    cause = None if other is None else np.where(e == 1, 1, np.where(np.asarray(other) == 1, 2, 0))
-    incidences = _incidences(t, cause, labels, names, warnings)
-    gray = None
-    if cause is not None and len(names) > 1:
-        gray = unless_refused(lambda: gray_test(t, cause.tolist(), groups), warnings)
-    reading += _survival_words(curves, test, model, weighted, unit, int(e.sum()))
-    if other is not None:
-        reading.append(
-            "Log-rank and Cox model take the competing event as the end of observation (cause-specific hazards); the "
-            "share of patients who had the event is the cumulative incidence, not one minus survival."
-        )
-    if gray is not None:
-        words = p_words(gray.p, events=int(e.sum()))
-        reading.append(f"Gray's test of the cumulative incidences {p_text(gray.p)}: {words}.")
-    warnings += [w for m in (model, weighted) if m is not None for w in m.warnings]
-    provenance = Provenance(
-        inputs=(InputFile.of("table", path),),
-        parameters={"time": q.time or f"{q.start_date} to {q.end_date}", "event": q.event, "by": q.by},
-        conventions={"interval": "log-log (Greenwood)", "ties": "Efron", "month": "365.25 / 12 days"},
-    )
+    with refusals_of(path, q.time or f"{q.start_date}, {q.end_date}", q.event):
+        if q.landmark is not None:
+            before, data = data, data.from_landmark(q.landmark)
+            reading.append(_landmark_words(len(before.groups), len(data.groups), q.landmark, data.unit))
+        elif q.by is not None and _is_later_knowledge(q.by):
+            warnings.append(f"{q.by!r} looks like something known only after treatment: use a landmark")
+        curves = tuple(kaplan_meier(data.time[own], data.event[own], name=name) for name, own in _members(data).items())
+        found = _compare(data, q, warnings)
+    reading += _survival_words(curves, found, data.unit, int(data.event.sum()))
+    warnings += found.warnings
     return SurvivalAnalysis(
         q,
-        unit,
+        data.unit,
         curves,
-        test,
-        model,
-        weighted,
-        weights,
-        incidences,
-        gray,
+        found.log_rank,
+        found.cox,
+        found.weighted,
+        found.propensity,
+        found.incidences,
+        found.gray,
+        found.fine_gray,
         tuple(reading),
         tuple(dict.fromkeys(warnings)),
-        provenance,
+        Provenance(
+            inputs=(InputFile.of("table", path),),
+            parameters={
+                "time": q.time or f"{q.start_date} to {q.end_date}",
+                "event": q.event,
+                "by": q.by,
+                "competing": q.competing,
+                "strata": q.strata,
+                "landmark": q.landmark,
+            },
+            conventions={
+                "interval": "log-log (Greenwood)",
+                "ties": "Efron (Cox), Breslow (Fine-Gray)",
+                "month": "365.25 / 12 days",
+            },
+        ),
     )
 
 
-def _times(check: TableCheck, q: SurvivalQuestion) -> tuple[list[float], str]:
-    if q.time is not None:
-        unit = next((u for u in ("months", "days", "years", "weeks") if u in q.time.lower()), "time units of the table")
-        return check.numbers(q.time, at_least=0, optional=True), unit
-    if q.start_date is None or q.end_date is None:
-        raise InputError("give the column of times, or the columns of start and end dates")
-    return check.months_between(q.start_date, q.end_date), "months"
+def _members(data: SurvivalData) -> dict[str, Any]:
+    return {name: data.of_group(name) for name in data.names}
 
 
-def _events(check: TableCheck, q: SurvivalQuestion, time: list[float]) -> list[float]:
-    event = check.yes_no(q.event)
-    if q.time is not None:
-        for index, (t, e) in enumerate(zip(time, event, strict=True)):
-            if math.isnan(t):
-                cell = check.table.columns[q.time][index]
-                if not any(f.startswith(f"row {check.table.rows[index]}, column {q.time!r}") for f in check.faults):
-                    what = "event without a time" if e == 1 else "no time of observation"
-                    check.fault(index, q.time, f"{what} ({cell!r})")
-    return event
-
-
-def _competing(check: TableCheck, name: str, event: list[float]) -> list[float]:
-    other = check.yes_no(name)
-    for index, (a, b) in enumerate(zip(event, other, strict=True)):
-        if a == 1 and b == 1:
-            check.fault(index, name, "both the event and the competing event are marked; only the first can happen")
-    return other
-
-
-def _groups(check: TableCheck, by: str | None) -> list[str]:
-    if by is None:
-        return ["all"] * len(check.table)
-    if check.has(by):
-        groups = check.texts(by)
-        if len(set(groups)) > MOST_GROUPS:
-            raise InputError(
-                f"{check.table.path}: column {by!r} has {len(set(groups))} different values; groups are at most "
-                f"{MOST_GROUPS}. Write a cut, such as '{by}>=205'"
-            )
-        # "hazard ratio of 1 against 0" would leave the reader to guess which group is which.
-        return [f"{by} = {g}" for g in groups] if set(groups) <= {"0", "1", "0.0", "1.0"} else groups
-    match = _SPLIT.match(by)
-    named = _NAMED_SPLIT.match(by)
-    if match is not None:
-        name, sign, cut = match.groups()
-    elif named is not None:
-        name, word, cut = named.groups()
-        name, sign = _column_named(check.table, name), _WORDS[word]
-    else:
-        name, sign, cut = by, "", ""
-    if not sign or not check.has(name):
-        raise InputError(
-            f"{check.table.path}: there is no column {by!r}; columns: {', '.join(check.table.columns)}. A cut is "
-            "written 'tumour_gy>=205'"
-        )
-    compare, limit = _COMPARE[sign], float(cut)
-    opposite = {">=": "<", ">": "<=", "<=": ">", "<": ">="}[sign]
-    values = check.numbers(name)
-    return [f"{name} {sign} {cut}" if compare(v, limit) else f"{name} {opposite} {cut}" for v in values]
-
-
-def _column_named(table: Table, stem: str) -> str:
-    """The column of a stem: itself, or the only one that contains it ("dose" for "tumour_dose_gy")."""
-    if stem in table.columns:
-        return stem
-    found = [name for name in table.columns if stem.lower() in name.lower()]
-    return found[0] if len(found) == 1 else stem
+def _compare(data: SurvivalData, q: SurvivalQuestion, warnings: list[str]) -> _Compared:
+    """Every test and model that was asked for and that the data carry."""
+    t, e, names, strata = data.time, data.event, data.names, data.strata
+    test = gray = None
+    if len(names) > 1:
+        test = unless_refused(lambda: log_rank(t, e, data.groups, strata=strata), warnings)
+    covariates = {name: data.columns[name] for name in q.covariates}
+    if len(names) == 2:
+        covariates = {f"{names[1]} against {names[0]}": data.of_group(names[1]).astype(float), **covariates}
+    elif len(names) > 2 and q.covariates:
+        warnings.append("regression models leave the groups out, since there are more than two")
+    model = unless_refused(lambda: cox(t, e, covariates, strata=strata), warnings) if covariates else None
+    weighted, weights = _weighted(data, q.balance, warnings)
+    cause = data.causes()
+    subdistribution = None
+    if cause is not None:
+        causes = cause.tolist()
+        if len(names) > 1:
+            gray = unless_refused(lambda: gray_test(t, causes, data.groups, strata=strata), warnings)
+        if covariates:
+            subdistribution = unless_refused(lambda: fine_gray(t, causes, covariates), warnings)
+            if strata is not None:
+                warnings.append("the Fine-Gray model takes no strata; it is that of all patients together")
+    return _Compared(test, model, weighted, weights, _incidences(data, warnings), gray, subdistribution)
 
 
 def _is_later_knowledge(by: str) -> bool:
@@ -340,68 +269,79 @@ def _is_later_knowledge(by: str) -> bool:
     return bool(words & set(re.split(r"[^a-z0-9]+", by.lower())))
 
 
-def unless_refused(compute: Callable[[], Any], warnings: list[str]) -> Any:
-    """Result, or None with the refusal as a warning."""
-    try:
-        return compute()
-    except EvidenceError as refusal:
-        warnings.append(str(refusal))
-        return None
-
-
 def _weighted(
-    t: Any, e: Any, labels: Any, names: list[str], balance: dict[str, list[float]], warnings: list[str]
+    data: SurvivalData, balance: Sequence[str], warnings: list[str]
 ) -> tuple[CoxModel | None, Propensity | None]:
     if not balance:
         return None, None
+    names = data.names
     if len(names) != 2:
         raise InputError(f"propensity weights compare two groups, not {len(names)}")
-    treated = (labels == names[1]).astype(float)
-    weights: Propensity | None = unless_refused(lambda: propensity(treated, balance), warnings)
+    treated = data.of_group(names[1]).astype(float)
+    columns = {name: data.columns[name] for name in balance}
+    weights: Propensity | None = unless_refused(lambda: propensity(treated, columns), warnings)
     if weights is None:
         return None, None
     warnings += list(weights.warnings)
-    covariate = {f"{names[1]} against {names[0]}": treated.tolist()}
-    return unless_refused(lambda: cox(t, e, covariate, weights=weights.weights), warnings), weights
+    covariate = {f"{names[1]} against {names[0]}": treated}
+    return unless_refused(
+        lambda: cox(data.time, data.event, covariate, weights=weights.weights, strata=data.strata), warnings
+    ), weights
 
 
-def _incidences(
-    t: Any, cause: Any, labels: Any, names: list[str], warnings: list[str]
-) -> tuple[tuple[str, Incidence], ...]:
+def _incidences(data: SurvivalData, warnings: list[str]) -> tuple[tuple[str, Incidence], ...]:
+    cause = data.causes()
     if cause is None:
         return ()
     out = []
-    for name in names:
-        mine = labels == name
-        found = unless_refused(partial(cumulative_incidence, t[mine], cause[mine].tolist(), censored=0), warnings)
+    for name, mine in _members(data).items():
+        found = unless_refused(
+            partial(cumulative_incidence, data.time[mine], cause[mine].tolist(), censored=0), warnings
+        )
         if found and "1" in found:
             out.append((name, found["1"]))
     return tuple(out)
 
 
-def _survival_words(
-    curves: Sequence[SurvivalCurve],
-    test: LogRank | None,
-    model: CoxModel | None,
-    weighted: CoxModel | None,
-    unit: str,
-    events: int,
-) -> list[str]:
-    words = []
-    for c in curves:
-        if c.median is None:
-            text = "not reached"
-        else:
-            low, high = ("not reached" if v is None else f"{v:.3g}" for v in (c.median_low, c.median_high))
-            text = f"{c.median:.3g} {unit} (95 % interval {low} to {high})"
-        words.append(f"{c.name}: {c.n} patients, {c.n_events} events, median {text}.")
-    if test is not None:
-        words.append(f"Log-rank {p_text(test.p)}: {p_words(test.p, events=events)}.")
-    for name, m in (("Cox model", model), ("Cox model weighted by propensity", weighted)):
+def _landmark_words(before: int, after: int, at: float, unit: str) -> str:
+    return (
+        f"Landmark at {at:g} {unit}: {before - after} of {before} patients had died or left by then and are not "
+        "compared; times count from the landmark."
+    )
+
+
+def _survival_words(curves: Sequence[SurvivalCurve], found: _Compared, unit: str, events: int) -> list[str]:
+    words = [_curve_words(c, unit) for c in curves]
+    if found.log_rank is not None:
+        words.append(f"Log-rank {p_text(found.log_rank.p)}: {p_words(found.log_rank.p, events=events)}.")
+    for name, m in (("Cox model", found.cox), ("Cox model weighted by propensity", found.weighted)):
         if m is not None:
             first = m.covariates[0]
             words.append(
                 f"{name}: hazard ratio of {first.name} {first.hazard_ratio:.2f} (95 % interval {first.low:.2f} to "
                 f"{first.high:.2f}, {p_text(first.p)}); {p_words(first.p, events=m.events)}."
             )
+    if found.incidences:
+        words.append(
+            "Log-rank and Cox model take the competing event as the end of observation (cause-specific hazards); the "
+            "share of patients who had the event is the cumulative incidence, not one minus survival."
+        )
+    if found.gray is not None:
+        meaning = p_words(found.gray.p, events=events)
+        words.append(f"Gray's test of the cumulative incidences {p_text(found.gray.p)}: {meaning}.")
+    if found.fine_gray is not None:
+        only = found.fine_gray.covariates[0]
+        words.append(
+            f"Fine-Gray model: subdistribution hazard ratio of {only.name} {only.ratio:.2f} (95 % interval "
+            f"{only.low:.2f} to {only.high:.2f}, {p_text(only.p)}): above 1 more patients have the event, be it that "
+            "fewer die of something else before; for the cause itself read the Cox model."
+        )
     return words
+
+
+def _curve_words(c: SurvivalCurve, unit: str) -> str:
+    text = "not reached"
+    if c.median is not None:
+        low, high = ("not reached" if v is None else f"{v:.3g}" for v in (c.median_low, c.median_high))
+        text = f"{c.median:.3g} {unit} (95 % interval {low} to {high})"
+    return f"{c.name}: {c.n} patients, {c.n_events} events, median {text}."

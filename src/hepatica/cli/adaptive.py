@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from hepatica.cli.table_options import AsJson, Figure, Out, Rows, Sheet, TablePath, deliver
 
 if TYPE_CHECKING:
     from hepatica.case.adaptive import AdaptiveAnalysis
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def adaptive(
-    table: Annotated[Path, typer.Argument(help="Past treatments: date, normal_gy, lung_gy, nuclide; territory.")],
+    table: TablePath,
     next_date: Annotated[str, typer.Option("--next", help="When the next one is planned, ISO: 2026-06-01T10:00.")],
     normal_gy_per_gbq: Annotated[float, typer.Option(help="Mean dose to the normal liver per GBq of the next one.")],
     tumour_gy_per_gbq: Annotated[float, typer.Option(help="Mean tumour dose per GBq.")],
@@ -30,13 +31,13 @@ def adaptive(
     child_pugh: Annotated[int | None, typer.Option(help="Child-Pugh points now.", min=5, max=15)] = None,
     albi_before: Annotated[float | None, typer.Option(help="ALBI before the last treatment.")] = None,
     albi_now: Annotated[float | None, typer.Option(help="ALBI now.")] = None,
-    sheet: Annotated[str | None, typer.Option(help="Excel sheet.")] = None,
-    figure: Annotated[Path | None, typer.Option(help="Write dose and BED by activity here (.svg or .png).")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    sheet: Sheet = None,
+    figure: Figure = None,
+    out: Out = None,
+    json: AsJson = False,
 ) -> None:
     """Remaining tolerance of liver and lungs after past treatments; BED, TCP and NTCP by activity of the next."""
     from hepatica.case.adaptive import analyse_adaptive
-    from hepatica.cli.printing import print_json, warn
     from hepatica.core.units import parse_quantity, parse_time
     from hepatica.nuclides import nuclide as find_nuclide
     from hepatica.outcome.adaptive import NextTreatment, Status
@@ -60,14 +61,13 @@ def adaptive(
         status=Status(_response(response), bilirubin_mg_dl, child_pugh, albi_before, albi_now),
         sheet=sheet,
     )
-    if figure is not None:
-        _draw(found, figure)
-    for text in found.warnings:
-        warn(text)
-    if json:
-        print_json(found.as_dict())
-    else:
-        _print(found)
+    deliver(
+        found,
+        lambda: _print(found),
+        as_json=json,
+        figure=(figure, lambda: _draw(found)),
+        out=(out, lambda: _rows(found)),
+    )
 
 
 def _response(name: str | None) -> Response | None:
@@ -81,12 +81,28 @@ def _response(name: str | None) -> Response | None:
     return Response(name)
 
 
-def _draw(found: AdaptiveAnalysis, path: Path) -> None:
-    from hepatica.io.files import atomic_output
-    from hepatica.report.outcome_figures import draw_adaptive, save
+def _draw(found: AdaptiveAnalysis) -> Any:
+    from hepatica.report.outcome_figures import draw_adaptive
 
-    with atomic_output(path) as new:
-        save(draw_adaptive(found.options, found.tolerance_bed_gy, found.remaining.activity_gbq), new)
+    return draw_adaptive(found.options, found.tolerance_bed_gy, found.remaining.activity_gbq)
+
+
+def _rows(found: AdaptiveAnalysis) -> Rows:
+    header = ("activity_gbq", "tumour_gy", "normal_gy", "lung_gy", "normal_bed_of_all_gy", "within")
+    models = [p.model.name for p in (*found.options[0].tcp, *found.options[0].ntcp) if p.probability is not None]
+    rows = [
+        (
+            o.activity_gbq,
+            o.tumour_dose_gy,
+            o.normal_dose_gy,
+            o.lung_dose_gy,
+            o.cumulative_normal_bed_gy,
+            int(o.within),
+            *(p.probability for p in (*o.tcp, *o.ntcp) if p.probability is not None),
+        )
+        for o in found.options
+    ]
+    return (*header, *(f"probability_{name}" for name in models)), rows
 
 
 def _print(found: AdaptiveAnalysis) -> None:

@@ -2,67 +2,94 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hepatica.cli.table_options import AsJson, Figure, Out, Rows, Sheet, TablePath, deliver
+
 if TYPE_CHECKING:
     from hepatica.case.agreement import AccuracyAnalysis, AgreementAnalysis
+    from hepatica.outcome.roc import Proportion
 
 
 def agreement(
-    table: Annotated[Path, typer.Argument(help="CSV or Excel table, one row per pair.")],
+    table: TablePath,
     first: Annotated[str, typer.Option(help="Column of the first measurement, such as scout_gy.")],
     second: Annotated[str, typer.Option(help="Column of the second, such as therapy_gy, in the same unit.")],
     patient: Annotated[str | None, typer.Option(help="Column of patient ids.")] = None,
-    sheet: Annotated[str | None, typer.Option(help="Excel sheet.")] = None,
-    figure: Annotated[Path | None, typer.Option(help="Write the Bland-Altman figure here (.svg or .png).")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    sheet: Sheet = None,
+    figure: Figure = None,
+    out: Out = None,
+    json: AsJson = False,
 ) -> None:
     """Agreement of two measurements: Bland-Altman limits, Lin's concordance, Passing-Bablok regression."""
     from hepatica.case.agreement import analyse_agreement
-    from hepatica.cli.printing import print_json, warn
-    from hepatica.io.files import atomic_output
 
     found = analyse_agreement(table, first=first, second=second, patient=patient, sheet=sheet)
-    if figure is not None:
-        from hepatica.report.outcome_figures import draw_agreement, save
-
-        with atomic_output(figure) as new:
-            save(draw_agreement(found.first, found.second, found.bland_altman, labels=found.names), new)
-    for text in found.warnings:
-        warn(text)
-    if json:
-        print_json(found.as_dict())
-    else:
-        _print_agreement(found)
+    deliver(
+        found,
+        lambda: _print_agreement(found),
+        as_json=json,
+        figure=(figure, lambda: _draw_agreement(found)),
+        out=(out, lambda: (("quantity", "value", "low", "high"), _agreement_rows(found))),
+    )
 
 
 def accuracy(
-    table: Annotated[Path, typer.Argument(help="CSV or Excel table, one row per patient.")],
+    table: TablePath,
     test: Annotated[str, typer.Option(help="Column of what the test said: 1 or 0.")],
     truth: Annotated[str, typer.Option(help="Column of the truth: 1 or 0.")],
     patient: Annotated[str | None, typer.Option(help="Column of patient ids; each may occur once.")] = None,
-    sheet: Annotated[str | None, typer.Option(help="Excel sheet.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    sheet: Sheet = None,
+    figure: Figure = None,
+    out: Out = None,
+    json: AsJson = False,
 ) -> None:
     """Diagnostic accuracy of a yes/no test: sensitivity, specificity, predictive values with exact intervals."""
     from hepatica.case.agreement import analyse_accuracy
-    from hepatica.cli.printing import print_json, warn
 
     found = analyse_accuracy(table, test=test, truth=truth, patient=patient, sheet=sheet)
-    for text in found.warnings:
-        warn(text)
-    if json:
-        print_json(found.as_dict())
-    else:
-        _print_accuracy(found)
+    deliver(
+        found,
+        lambda: _print_accuracy(found),
+        as_json=json,
+        figure=(figure, lambda: _draw_accuracy(found)),
+        out=(out, lambda: _accuracy_rows(found)),
+    )
 
 
-def _print_agreement(found: AgreementAnalysis) -> None:
-    from hepatica.cli.printing import print_table
+def _draw_agreement(found: AgreementAnalysis) -> Any:
+    from hepatica.report.outcome_figures import draw_agreement
 
+    return draw_agreement(found.first, found.second, found.bland_altman, labels=found.names)
+
+
+def _draw_accuracy(found: AccuracyAnalysis) -> Any:
+    from hepatica.report.outcome_figures import draw_accuracy
+
+    a = found.accuracy
+    counts = ((a.true_positive, a.false_negative), (a.false_positive, a.true_negative))
+    return draw_accuracy(counts, _shares(found), labels=found.names)
+
+
+def _shares(found: AccuracyAnalysis) -> list[tuple[str, Proportion]]:
+    a = found.accuracy
+    return [
+        ("sensitivity", a.sensitivity),
+        ("specificity", a.specificity),
+        ("positive predictive value", a.positive_predictive_value),
+        ("negative predictive value", a.negative_predictive_value),
+        ("accuracy", a.accuracy),
+    ]
+
+
+def _accuracy_rows(found: AccuracyAnalysis) -> Rows:
+    header = ("quantity", "count", "of", "share", "low", "high")
+    return header, [(name, p.k, p.n, p.value, p.low, p.high) for name, p in _shares(found)]
+
+
+def _agreement_rows(found: AgreementAnalysis) -> list[tuple[str, float, float | None, float | None]]:
     b, c, p = found.bland_altman, found.lin, found.passing_bablok
     rows: list[tuple[str, float, float | None, float | None]] = [
         ("bias", b.bias, b.bias_low, b.bias_high),
@@ -74,10 +101,17 @@ def _print_agreement(found: AgreementAnalysis) -> None:
     if p is not None:
         rows.append(("Passing-Bablok slope", p.slope, p.slope_low, p.slope_high))
         rows.append(("Passing-Bablok intercept", p.intercept, p.intercept_low, p.intercept_high))
+    return rows
+
+
+def _print_agreement(found: AgreementAnalysis) -> None:
+    from hepatica.cli.printing import print_table
+
+    first, second = found.names
     print_table(
-        f"{found.names[1]} against {found.names[0]}: {b.n} pairs, difference is {found.names[1]} - {found.names[0]}",
+        f"{second} against {first}: {found.bland_altman.n} pairs, difference is {second} - {first}",
         ("quantity", "value", "from", "to"),
-        rows,
+        _agreement_rows(found),
     )
     for line in found.reading:
         typer.echo(line)
@@ -91,16 +125,7 @@ def _print_accuracy(found: AccuracyAnalysis) -> None:
         f"{found.names[0]} against {found.names[1]}: {a.true_positive} true and {a.false_positive} false positive, "
         f"{a.true_negative} true and {a.false_negative} false negative",
         ("quantity", "of", "share", "from", "to"),
-        [
-            (name, f"{p.k} of {p.n}", p.value, p.low, p.high)
-            for name, p in (
-                ("sensitivity", a.sensitivity),
-                ("specificity", a.specificity),
-                ("positive predictive value", a.positive_predictive_value),
-                ("negative predictive value", a.negative_predictive_value),
-                ("accuracy", a.accuracy),
-            )
-        ],
+        [(name, f"{p.k} of {p.n}", p.value, p.low, p.high) for name, p in _shares(found)],
     )
     for line in found.reading:
         typer.echo(line)

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from hepatica.cli.table_options import AsJson, Figure, Out, Rows, Sheet, TablePath, deliver
 
 if TYPE_CHECKING:
     from hepatica.case.dose_response import DoseResponseAnalysis
 
 
 def dose_response(
-    table: Annotated[Path, typer.Argument(help="CSV or Excel table, one row per lesion.")],
+    table: TablePath,
     dose: Annotated[str, typer.Option(help="Column of doses in Gy, such as tumour_gy.")],
     response: Annotated[str, typer.Option(help="Column of responses: 1 or 0.")],
     patient: Annotated[str | None, typer.Option(help="Column of patient ids: several lesions each.")] = None,
     threshold: Annotated[str | None, typer.Option(help="Threshold fixed beforehand, such as '205 Gy'.")] = None,
     scale: Annotated[str, typer.Option(help="'linear' or 'log' dose.")] = "linear",
-    sheet: Annotated[str | None, typer.Option(help="Excel sheet.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 1,
-    figure: Annotated[Path | None, typer.Option(help="Write the figure here (.svg or .png).")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the fitted curve as a table here (.csv).")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    sheet: Sheet = None,
+    figure: Figure = None,
+    out: Out = None,
+    json: AsJson = False,
 ) -> None:
     """Logistic dose-response curve, 50 % dose, ROC, thresholds with honest performance, calibration."""
     from hepatica.case.dose_response import analyse_dose_response
-    from hepatica.cli.printing import print_json, warn
     from hepatica.core.units import parse_quantity
 
     found = analyse_dose_response(
@@ -39,24 +39,20 @@ def dose_response(
         sheet=sheet,
         seed=seed,
     )
-    if figure is not None:
-        _draw(found, figure)
-    if out is not None:
-        _write(found, out)
-    for text in found.warnings:
-        warn(text)
-    if json:
-        print_json(found.as_dict())
-    else:
-        _print(found)
+    deliver(
+        found,
+        lambda: _print(found),
+        as_json=json,
+        figure=(figure, lambda: _draw(found)),
+        out=(out, lambda: _rows(found)),
+    )
 
 
-def _draw(found: DoseResponseAnalysis, path: Path) -> None:
-    from hepatica.io.files import atomic_output
-    from hepatica.report.outcome_figures import draw_dose_response, save
+def _draw(found: DoseResponseAnalysis) -> Any:
+    from hepatica.report.outcome_figures import draw_dose_response
 
     c, r = found.curve, found.roc
-    picture = draw_dose_response(
+    return draw_dose_response(
         found.dose_gy,
         found.response,
         curve=None if c is None else c.curve,
@@ -66,22 +62,17 @@ def _draw(found: DoseResponseAnalysis, path: Path) -> None:
         else (r.sensitivity, r.specificity, f"area {r.auc:.2f} ({r.auc_low:.2f} to {r.auc_high:.2f})"),
         labels=(f"{found.dose_column}, Gy", found.response_column),
     )
-    with atomic_output(path) as new:
-        save(picture, new)
 
 
-def _write(found: DoseResponseAnalysis, path: Path) -> None:
+def _rows(found: DoseResponseAnalysis) -> Rows:
     from hepatica.errors import EvidenceError
-    from hepatica.io.files import atomic_output
-    from hepatica.io.tables import write_table
 
     if found.curve is None:
-        raise EvidenceError(f"{path}: no curve was fitted, so none is written")
+        raise EvidenceError("no curve was fitted, so --out has none to write")
     low, high = found.curve.dose_range_gy
     doses = [low + (high - low) * n / 100 for n in range(101)]
     columns = [v.tolist() for v in found.curve.curve(doses)]
-    with atomic_output(path) as new:
-        write_table(new, ("dose_gy", "probability", "low", "high"), list(zip(doses, *columns, strict=True)))
+    return ("dose_gy", "probability", "low", "high"), list(zip(doses, *columns, strict=True))
 
 
 def _print(found: DoseResponseAnalysis) -> None:

@@ -2,82 +2,76 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from hepatica.cli.table_options import AsJson, Figure, Out, Rows, Sheet, TablePath, deliver
 
 if TYPE_CHECKING:
     from hepatica.case.survival import SurvivalAnalysis
 
 
 def survival(
-    table: Annotated[Path, typer.Argument(help="CSV or Excel table, one row per patient.")],
+    table: TablePath,
     time: Annotated[str | None, typer.Option(help="Column of time observed, such as os_months.")] = None,
     event: Annotated[str, typer.Option(help="Column of the event: 1 happened, 0 did not.")] = "event",
     by: Annotated[str | None, typer.Option(help="Column of groups, or a cut: 'dose_gy>=205', dose_ge_205.")] = None,
-    covariate: Annotated[list[str] | None, typer.Option(help="Numeric column for the Cox model. Repeat.")] = None,
+    covariate: Annotated[list[str] | None, typer.Option(help="Numeric column for the models. Repeat.")] = None,
     balance: Annotated[list[str] | None, typer.Option(help="Column for propensity weights. Repeat.")] = None,
-    competing: Annotated[str | None, typer.Option(help="Column of a competing event (1/0).")] = None,
+    competing: Annotated[
+        str | None, typer.Option(help="Column of a competing event (1/0): incidence, Gray's test, Fine-Gray model.")
+    ] = None,
+    strata: Annotated[str | None, typer.Option(help="Column of strata, such as the centre.")] = None,
     landmark: Annotated[float | None, typer.Option(help="Form groups at this time; drop earlier events.")] = None,
     start_date: Annotated[str | None, typer.Option(help="Column of treatment dates, instead of --time.")] = None,
     end_date: Annotated[str | None, typer.Option(help="Column of event or last-seen dates.")] = None,
     patient: Annotated[str | None, typer.Option(help="Column of patient ids; each may occur once.")] = None,
-    sheet: Annotated[str | None, typer.Option(help="Excel sheet.")] = None,
-    figure: Annotated[Path | None, typer.Option(help="Write the Kaplan-Meier figure here (.svg or .png).")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the curves as a table here (.csv).")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    sheet: Sheet = None,
+    figure: Figure = None,
+    out: Out = None,
+    json: AsJson = False,
 ) -> None:
     """Kaplan-Meier, log-rank, Cox with its check, competing risks, landmark, propensity weights."""
-    from hepatica.case.survival import SurvivalQuestion, analyse_survival
-    from hepatica.cli.printing import print_json, warn
+    from hepatica.case.survival import analyse_survival
+    from hepatica.case.survival_table import SurvivalQuestion
 
-    found = analyse_survival(
-        table,
-        SurvivalQuestion(
-            time,
-            event,
-            by,
-            tuple(covariate or ()),
-            patient,
-            competing,
-            landmark,
-            start_date,
-            end_date,
-            tuple(balance or ()),
-            sheet,
-        ),
+    question = SurvivalQuestion(
+        time=time,
+        event=event,
+        by=by,
+        covariates=tuple(covariate or ()),
+        patient=patient,
+        competing=competing,
+        landmark=landmark,
+        start_date=start_date,
+        end_date=end_date,
+        balance=tuple(balance or ()),
+        strata=strata,
+        sheet=sheet,
     )
-    if figure is not None:
-        _draw(found, figure)
-    if out is not None:
-        _write(found, out)
-    for text in found.warnings:
-        warn(text)
-    if json:
-        print_json(found.as_dict())
-    else:
-        _print(found)
+    found = analyse_survival(table, question)
+    deliver(
+        found,
+        lambda: _print(found),
+        as_json=json,
+        figure=(figure, lambda: _draw(found)),
+        out=(out, lambda: _rows(found)),
+    )
 
 
-def _draw(found: SurvivalAnalysis, path: Path) -> None:
-    from hepatica.io.files import atomic_output
+def _draw(found: SurvivalAnalysis) -> Any:
     from hepatica.outcome.evidence import p_text
-    from hepatica.report.outcome_figures import draw_incidence, draw_survival, save
+    from hepatica.report.outcome_figures import draw_incidence, draw_survival
 
     if found.incidences:
-        picture = draw_incidence(found.incidences, unit=found.unit, title=found.question.event)
-    else:
-        note = "" if found.log_rank is None else f"log-rank {p_text(found.log_rank.p)}"
-        picture = draw_survival(found.curves, unit=found.unit, title="", note=note)
-    with atomic_output(path) as new:
-        save(picture, new)
+        note = "" if found.gray is None else f"Gray {p_text(found.gray.p)}"
+        return draw_incidence(found.incidences, unit=found.unit, title=found.question.event, note=note)
+    note = "" if found.log_rank is None else f"log-rank {p_text(found.log_rank.p)}"
+    return draw_survival(found.curves, unit=found.unit, title="", note=note)
 
 
-def _write(found: SurvivalAnalysis, path: Path) -> None:
-    from hepatica.io.files import atomic_output
-    from hepatica.io.tables import write_table
-
+def _rows(found: SurvivalAnalysis) -> Rows:
     rows = [
         (c.name, t, int(n), s, low, high)
         for c in found.curves
@@ -85,8 +79,7 @@ def _write(found: SurvivalAnalysis, path: Path) -> None:
             c.times.tolist(), c.at_risk.tolist(), c.survival.tolist(), c.low.tolist(), c.high.tolist(), strict=True
         )
     ]
-    with atomic_output(path) as new:
-        write_table(new, ("group", f"time_{found.unit}", "at_risk", "survival", "low", "high"), rows)
+    return ("group", f"time_{found.unit.split()[0]}", "at_risk", "survival", "low", "high"), rows
 
 
 def _print(found: SurvivalAnalysis) -> None:
@@ -104,6 +97,13 @@ def _print(found: SurvivalAnalysis) -> None:
                 ("covariate", "hazard ratio", "from", "to", "p", "proportional, p"),
                 [(c.name, c.hazard_ratio, c.low, c.high, c.p, c.proportional_p) for c in model.covariates],
             )
+    if found.fine_gray is not None:
+        f = found.fine_gray
+        print_table(
+            f"Fine-Gray model: {f.n} patients, {f.events} events, {f.competing} competing",
+            ("covariate", "subdistribution hazard ratio", "from", "to", "p"),
+            [(c.name, c.ratio, c.low, c.high, c.p) for c in f.covariates],
+        )
     if found.propensity is not None:
         print_table(
             "Balance (standardized mean difference)",

@@ -72,6 +72,17 @@ class TableCheck:
         """Record a fault of one cell; `index` counts from 0 over the table's rows."""
         self.faults.append(f"row {self.table.rows[index]}, column {column!r}: {text}")
 
+    def column_fault(self, column: str, text: str) -> None:
+        """Record what is wrong with a column as a whole."""
+        self.faults.append(f"column {column!r}: {text}")
+
+    def varying(self, name: str) -> list[float]:
+        """Numbers of a column that a model needs: a missing one is a fault, and so is the same number everywhere."""
+        values = self.numbers(name)
+        if len(values) > 1 and not any(math.isnan(v) for v in values) and len(set(values)) == 1:
+            self.column_fault(name, f"is {values[0]:g} in all {len(values)} rows; leave it out")
+        return values
+
     def done(self) -> None:
         """Raise TableError if anything was wrong."""
         if self.faults:

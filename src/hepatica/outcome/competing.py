@@ -59,7 +59,14 @@ class _State:
         return np.asarray(self.direct + (self.drift * self.spread) @ self.drift.T + mixed + mixed.T, dtype=np.float64)
 
 
-def gray_test(time: ArrayLike, cause: Sequence[object], group: Sequence[object], *, event: object = 1) -> GrayTest:
+def gray_test(
+    time: ArrayLike,
+    cause: Sequence[object],
+    group: Sequence[object],
+    *,
+    event: object = 1,
+    strata: Sequence[object] | None = None,
+) -> GrayTest:
     """Compare the cumulative incidence of one cause between groups.
 
     Parameters
@@ -72,6 +79,8 @@ def gray_test(time: ArrayLike, cause: Sequence[object], group: Sequence[object],
         Group of each patient.
     event : object
         The mark of the cause of interest.
+    strata : sequence, optional
+        Stratum of each patient (centre): groups are compared within strata, and the differences added up.
 
     Raises
     ------
@@ -84,7 +93,8 @@ def gray_test(time: ArrayLike, cause: Sequence[object], group: Sequence[object],
     risk set of group k is Y (1 - F) / S, with incidence F and event-free share S just before the time.
     """
     t = as_floats(time, "survival time")
-    same_length(time=t, cause=list(cause), group=list(group))
+    layers = np.array([""] * t.size if strata is None else [str(s) for s in strata])
+    same_length(time=t, cause=list(cause), group=list(group), strata=layers)
     names = sorted({str(g) for g in group})
     if len(names) < 2:
         raise EvidenceError(f"Gray's test needs two groups; all patients are in {names[0]!r}")
@@ -93,15 +103,18 @@ def gray_test(time: ArrayLike, cause: Sequence[object], group: Sequence[object],
     own = np.array([str(c) == str(event) for c in cause])
     other = np.array([str(c) not in (str(event), "0") for c in cause])
     require_events(int(own.sum()), "Gray's test")
-    state, observed, expected = _State.of(k), np.zeros(k), np.zeros(k)
-    for moment in np.unique(t[own | other]):
-        at_risk, d1, d2 = (
-            np.bincount(label[here], minlength=k).astype(np.float64)
-            for here in (t >= moment, (t == moment) & own, (t == moment) & other)
-        )
-        observed += d1
-        expected += _step(state, at_risk, d1, d2)
-    chi2 = _statistic(observed - expected, state.variance())
+    observed, expected, variance = np.zeros(k), np.zeros(k), np.zeros((k, k))
+    for layer in np.unique(layers):
+        here, state = layers == layer, _State.of(k)
+        for moment in np.unique(t[here & (own | other)]):
+            at_risk, d1, d2 = (
+                np.bincount(label[which], minlength=k).astype(np.float64)
+                for which in (here & (t >= moment), here & (t == moment) & own, here & (t == moment) & other)
+            )
+            observed += d1
+            expected += _step(state, at_risk, d1, d2)
+        variance += state.variance()
+    chi2 = _statistic(observed - expected, variance)
     return GrayTest(tuple(names), tuple(observed.tolist()), tuple(expected.tolist()), chi2, k - 1, chi2_p(chi2, k - 1))
 
 

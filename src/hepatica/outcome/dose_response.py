@@ -112,14 +112,7 @@ def fit_dose_response(
         If there are fewer than 5 responders or non-responders, if doses separate them completely, or if response does
         not rise with dose.
     """
-    if scale not in ("linear", "log"):
-        raise UnknownNameError("dose scale", scale, ("linear", "log"))
-    dose, y = as_floats(dose_gy, "dose"), as_binary(response, "response")
-    same_length(dose=dose, response=y)
-    require_events(min(int(y.sum()), int((~y).sum())), "dose-response curve (responders or non-responders, the fewer)")
-    if (dose < 0).any() or (scale == "log" and (dose <= 0).any()):
-        raise EvidenceError("doses must be positive")
-    _refuse_separation(dose, y)
+    dose, y = _checked(dose_gy, response, scale)
     x = np.log(dose) if scale == "log" else dose
     groups = None if patient is None or len(set(map(str, patient))) == dose.size else patient
     fit = fit_logistic(x[:, None], y, names=("dose",), cluster=groups)
@@ -132,9 +125,7 @@ def fit_dose_response(
     low, high = _profile(_d50_likelihood(x, y, b1), -b0 / b1, fit, quantile * effect)
     gamma_low, gamma_high = _gamma_profile(x, y, fit, scale, quantile * _gamma_effect(fit, scale))
     to_gy = math.exp if scale == "log" else float
-    error = math.sqrt(fit.covariance[1, 1])
-    reach = Z95 if fit.clusters is None else math.sqrt(quantile)
-    odds = [math.exp(10 * (b1 + s * reach * error)) for s in (0, -1, 1)] if scale == "linear" else [None] * 3
+    odds = _odds_ratio(fit, scale, quantile)
     return DoseResponse(
         scale,
         dose.size,
@@ -150,12 +141,34 @@ def fit_dose_response(
         odds[1],
         odds[2],
         None if fit.clusters is not None else _likelihood_ratio_p(fit, y),
-        _slope_p(b1 / error, fit.clusters),
+        _slope_p(b1 / math.sqrt(fit.covariance[1, 1]), fit.clusters),
         effect,
         fit,
         (float(dose.min()), float(dose.max())),
         _warnings(dose, y, to_gy(-b0 / b1), (low, high), fit.clusters),
     )
+
+
+def _odds_ratio(fit: LogisticFit, scale: str, quantile: float) -> tuple[float, float, float] | tuple[None, None, None]:
+    """Odds ratio per 10 Gy and its Wald interval; none on the logarithmic scale."""
+    if scale == "log":
+        return None, None, None
+    b1, error = float(fit.coefficients[1]), math.sqrt(fit.covariance[1, 1])
+    reach = Z95 if fit.clusters is None else math.sqrt(quantile)
+    value, low, high = (math.exp(10 * (b1 + s * reach * error)) for s in (0, -1, 1))
+    return value, low, high
+
+
+def _checked(dose_gy: ArrayLike, response: ArrayLike, scale: str) -> tuple[FloatArray, NDArray[np.bool_]]:
+    if scale not in ("linear", "log"):
+        raise UnknownNameError("dose scale", scale, ("linear", "log"))
+    dose, y = as_floats(dose_gy, "dose"), as_binary(response, "response")
+    same_length(dose=dose, response=y)
+    require_events(min(int(y.sum()), int((~y).sum())), "dose-response curve (responders or non-responders, the fewer)")
+    if (dose < 0).any() or (scale == "log" and (dose <= 0).any()):
+        raise EvidenceError("doses must be positive")
+    _refuse_separation(dose, y)
+    return dose, y
 
 
 def _refuse_separation(dose: FloatArray, y: NDArray[np.bool_]) -> None:

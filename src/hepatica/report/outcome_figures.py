@@ -188,7 +188,7 @@ def draw_survival(curves: Sequence[Curve], *, unit: str, title: str, note: str =
     return figure
 
 
-def draw_incidence(groups: Sequence[tuple[str, Any]], *, unit: str, title: str) -> Any:
+def draw_incidence(groups: Sequence[tuple[str, Any]], *, unit: str, title: str, note: str = "") -> Any:
     """Cumulative incidence with intervals; each group has times, incidence, low, high."""
     import numpy as np
 
@@ -199,8 +199,10 @@ def draw_incidence(groups: Sequence[tuple[str, Any]], *, unit: str, title: str) 
         axis.step(x, y, where="post", color=colour, linestyle=dash, label=name)
         axis.fill_between(x, low, high, step="post", color=colour, alpha=0.14, linewidth=0)
     axis.set(xlabel=unit, ylabel="cumulative incidence", ylim=(0, 1), title=title)
+    if note:
+        axis.text(0.98, 0.96, note, transform=axis.transAxes, fontsize=8.5, color=INK, ha="right", va="top")
     axis.set_xlim(left=0)
-    axis.legend(frameon=False)
+    axis.legend(frameon=False, loc="upper left")
     return figure
 
 
@@ -323,3 +325,55 @@ def draw_adaptive(options: Sequence[Any], tolerance_bed_gy: float, limit_gbq: fl
     axis.set_ylim(bottom=0)
     axis.legend(frameon=False, fontsize=8)
     return figure
+
+
+def draw_accuracy(
+    counts: tuple[tuple[int, int], tuple[int, int]], shares: Sequence[tuple[str, Any]], *, labels: tuple[str, str]
+) -> Any:
+    """The two-by-two table, and every share with its exact interval.
+
+    Parameters
+    ----------
+    counts : tuple of tuple of int
+        ((true positive, false negative), (false positive, true negative)).
+    shares : sequence of (str, Proportion)
+        Name and share.
+    labels : tuple of str
+        Names of test and truth.
+    """
+    figure, (left, right) = new_figure(8.6, 3.2, columns=2, width_ratios=(1, 1.7))
+    test, truth = labels
+    for row, cells in enumerate(counts):
+        for column, count in enumerate(cells):
+            colour = PALETTE[0] if row == column else PALETTE[1]
+            left.add_patch(_cell(column, row, colour))
+            left.text(column, row, str(count), ha="center", va="center", fontsize=15, color=INK)
+    left.set(xlim=(-0.52, 1.52), ylim=(1.52, -0.52), aspect="equal")
+    left.set_xticks([0, 1], ["positive", "negative"])
+    left.set_yticks([0, 1], ["yes", "no"])
+    left.set(xlabel=test, ylabel=truth)
+    left.spines[["left", "bottom"]].set_visible(False)
+    left.tick_params(length=0)
+    known = [(name, p) for name, p in shares if p.value is not None]
+    for row, (_, p) in enumerate(known):
+        right.plot([100 * p.low, 100 * p.high], [row, row], color=PALETTE[0], linewidth=1.6)
+        right.plot([100 * p.value], [row], "o", color=PALETTE[0], markersize=6)
+        right.annotate(
+            f"{p.k} of {p.n}",
+            (100 * p.value, row),
+            xytext=(0, 6),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            color=INK,
+        )
+    right.set_yticks(range(len(known)), [name for name, _ in known])
+    right.set(xlim=(0, 103), ylim=(len(known) - 0.5, -0.7), xlabel="%, with exact 95 % interval")
+    right.grid(axis="x", color=FAINT, alpha=0.25, linewidth=0.6)
+    return figure
+
+
+def _cell(column: int, row: int, colour: str) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, facecolor=colour, alpha=0.16, linewidth=0)
