@@ -114,7 +114,7 @@ def test_dead_time_is_given_back(patient: Path) -> None:
         (("--scatter", "tew"), "windows on either side"),
         (("--nuclide", "Lu-177"), "the header says Tc-99m, asked for is Lu-177"),
         (("--subsets", "25"), "25 subsets of 24 views"),
-        (("--window", "3"), "there is no window 3"),
+        (("--windows", "#3"), "there is no window #3"),
     ],
     ids=str,
 )

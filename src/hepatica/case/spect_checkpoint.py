@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 
 from hepatica.core import InputFile
 from hepatica.errors import InputError
+from hepatica.imaging.reconstruct import Start
 from hepatica.io.files import atomic_output
 from hepatica.version import __version__
 
 if TYPE_CHECKING:
-    from hepatica.case.spect_reconstruct import SpectOptions
+    from hepatica.case.spect_options import SpectOptions
 
 
 @dataclass(slots=True)
 class Checkpoint:
-    """Image after the last whole pass.
+    """Image and additive term after the last whole pass.
 
     Attributes
     ----------
@@ -30,16 +31,13 @@ class Checkpoint:
         The file; None keeps nothing.
     key : str
         Which run it belongs to.
-    image : ndarray or None
-        Image to go on from; None where there is none.
-    passes : int
-        Passes behind it.
+    start : Start or None
+        Where to go on; None to start anew.
     """
 
     path: Path | None
     key: str
-    image: NDArray[np.float32] | None = None
-    passes: int = 0
+    start: Start | None = None
 
     @classmethod
     def open(cls, path: Path | None, key: str) -> Checkpoint:
@@ -54,21 +52,27 @@ class Checkpoint:
             return cls(path, key)
         try:
             with np.load(path, allow_pickle=False) as stored:
-                found, image, passes = str(stored["key"]), stored["image"], int(stored["passes"])
+                found = str(stored["key"])
+                start = Start(stored["image"], int(stored["passes"]), stored["additive"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"checkpoint {path}: cannot be read ({error}); remove it to start anew") from error
         if found != key:
             raise InputError(
                 f"checkpoint {path}: belongs to other projections, CT, settings or version; name another file"
             )
-        return cls(path, key, image, passes)
+        return cls(path, key, start)
 
-    def keep(self, image: NDArray[np.float32], passes: int) -> None:
-        """Write the image after a pass, whole or not at all."""
+    @property
+    def passes(self) -> int:
+        """Passes that are done."""
+        return 0 if self.start is None else self.start.passes
+
+    def keep(self, image: NDArray[np.float32], passes: int, additive: NDArray[np.float32]) -> None:
+        """Write the state after a pass, whole or not at all."""
         if self.path is None:
             return
         with atomic_output(self.path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, key=self.key, image=image, passes=passes)
+            np.savez(stream, key=self.key, image=image, passes=passes, additive=additive)
 
     def done(self) -> None:
         """Remove the file."""

@@ -10,7 +10,7 @@ import typer
 from hepatica.errors import UnitError
 
 if TYPE_CHECKING:
-    from hepatica.case.spect_reconstruct import SpectOptions
+    from hepatica.case.spect_options import SpectOptions
 
 
 def reconstruct(
@@ -24,18 +24,28 @@ def reconstruct(
     subsets: Annotated[int | None, typer.Option(help="Updates a pass; 6 if unsaid, 1 for mlem.")] = None,
     prior: Annotated[float, typer.Option(help="Strength of bsrem's relative-difference prior.")] = 0.0,
     until_noise: Annotated[bool, typer.Option(help="Stop when the fit is as good as noise lets it be.")] = False,
-    scatter: Annotated[str, typer.Option(help="Scatter from windows: tew, dew, none.")] = "none",
+    scatter: Annotated[str, typer.Option(help="From windows: tew, dew, upper; or none.")] = "none",
     sensitivity: Annotated[
-        str | None, typer.Option(help="Of one head, measured: '91 cps/MBq'. Without: an image in counts.")
+        str | None,
+        typer.Option(
+            help="Of one head, measured: '91 cps/MBq', one for each main window with commas; or 'model'. "
+            "Without: an image in counts."
+        ),
     ] = None,
-    window: Annotated[int | None, typer.Option(help="Number of the main energy window, from 1.")] = None,
-    energy: Annotated[str | None, typer.Option(help="Photon energy for attenuation and response: '140 keV'.")] = None,
+    windows: Annotated[
+        str | None,
+        typer.Option(
+            help="Main windows in keV: 208, 105-195, #2 (number in the file); several with commas: one image."
+        ),
+    ] = None,
+    energy: Annotated[str | None, typer.Option(help="One photon energy for all: '140 keV'.")] = None,
     radius: Annotated[str | None, typer.Option(help="Axis to collimator, if the file does not say: '250 mm'.")] = None,
     axis: Annotated[
         str | None, typer.Option(help="x,y of the axis and z of the lowest row in the CT, if the file does not say.")
     ] = None,
     post_filter: Annotated[str, typer.Option(help="Gaussian filter of the image, FWHM.")] = "0 mm",
     registered: Annotated[bool, typer.Option(help="Projections and CT are registered although frames differ.")] = False,
+    sum_gates: Annotated[bool, typer.Option(help="Add up the gates of a gated acquisition.")] = False,
     dead_time: Annotated[
         str | None, typer.Option(help="Dead time per count of all windows together: '1.5 us'. Without: none.")
     ] = None,
@@ -65,7 +75,7 @@ def reconstruct(
 
 
 def _options(said: dict[str, Any]) -> SpectOptions:
-    from hepatica.case.spect_reconstruct import SpectOptions
+    from hepatica.case.spect_options import SpectOptions
     from hepatica.core.units import parse_quantity
     from hepatica.imaging.reconstruct import Settings
 
@@ -74,6 +84,11 @@ def _options(said: dict[str, Any]) -> SpectOptions:
         return None if text is None else parse_quantity(text, unit, f"--{name.replace('_', '-')}")
 
     subsets = said["subsets"] if said["subsets"] is not None else (1 if said["method"] == "mlem" else 6)
+    text = said["sensitivity"]
+    by_model = text is not None and text.strip().lower() == "model"
+    measured = None
+    if text is not None and not by_model:
+        measured = tuple(parse_quantity(part, "cps/MBq", "--sensitivity") for part in text.split(","))
     settings = Settings(
         said["method"], said["iterations"], subsets, prior_strength=said["prior"], until_noise=said["until_noise"]
     )
@@ -82,13 +97,15 @@ def _options(said: dict[str, Any]) -> SpectOptions:
         settings=settings,
         scatter=said["scatter"],
         nuclide=said["nuclide"],
-        window=said["window"],
+        windows=said["windows"],
         energy_kev=number("energy", "keV"),
-        sensitivity_cps_per_mbq=number("sensitivity", "cps/MBq"),
+        sensitivity_cps_per_mbq=measured,
+        sensitivity_by_model=by_model,
         radius_mm=number("radius", "mm"),
         axis_mm=None if said["axis"] is None else _point(said["axis"]),
         post_filter_mm=number("post_filter", "mm") or 0.0,
         registered=said["registered"],
+        sum_gates=said["sum_gates"],
         dead_time_s=number("dead_time", "s") or 0.0,
         dead_time_model=said["dead_time_model"],
     )
@@ -111,9 +128,10 @@ def _print(facts: dict[str, Any], out: Path) -> None:
     table = Table(title="SPECT", title_justify="left", box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("what")
     table.add_column("value", justify="right")
-    low, high = facts["window_kev"]
     table.add_row("nuclide", facts["nuclide"])
-    table.add_row("window", f"{low:g}-{high:g} keV, attenuation at {facts['energy_kev']:.0f} keV")
+    for (low, high), energies in zip(facts["windows_kev"], facts["energies_kev"], strict=True):
+        at = ", ".join(f"{energy:.0f}" for energy in energies)
+        table.add_row("window", f"{low:g}-{high:g} keV, attenuation at {at} keV")
     if "total_activity_mbq" in facts:
         table.add_row("activity in the image", f"{facts['total_activity_mbq']:.4g} MBq at {facts['time']}")
     else:

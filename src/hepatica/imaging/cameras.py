@@ -241,18 +241,97 @@ def gamma_camera(name: str) -> GammaCamera:
     return _cameras()[key]
 
 
-def nuclide_windows(nuclide: Nuclide, mode: str = "spect") -> tuple[tuple[Window, ...], tuple[Window, ...]]:
-    """Main and scatter windows of the first imaging mode of that name.
+@dataclass(frozen=True, slots=True)
+class WindowSet:
+    """Windows that are acquired together: those around one peak, and those beside it for scatter."""
+
+    peaks: tuple[Window, ...]
+    scatter: tuple[Window, ...]
+    collimator: str
+    text: str
+
+    def matches(self, wanted: str) -> bool:
+        """Whether `wanted` is an energy in a peak window ("113"), or a peak window's limits ("105-195")."""
+        numbers = window_numbers(wanted)
+        if len(numbers) == 1:
+            return any(peak.low_kev <= numbers[0] <= peak.high_kev for peak in self.peaks)
+        limits = Window(numbers[0], numbers[1])
+        return any(peak.is_near(limits) for peak in self.peaks)
+
+
+def window_sets(nuclide: Nuclide, mode: str = "spect") -> tuple[WindowSet, ...]:
+    """All sets of windows in use for a nuclide, the usual one first.
 
     Raises
     ------
     UnknownNameError
-        If the nuclide has no such mode.
+        If the nuclide has no such imaging mode.
     """
     modes = [found for found in nuclide.imaging if found.mode.startswith(mode)]
     if not modes:
         raise UnknownNameError(f"imaging mode of {nuclide.name}", mode, {m.mode for m in nuclide.imaging})
-    return _windows(modes[0].windows_kev, "peak"), _windows(modes[0].scatter_windows_kev, "scatter")
+    return tuple(
+        WindowSet(_windows(m.windows_kev, "peak"), _windows(m.scatter_windows_kev, "scatter"), m.collimator, m.text)
+        for m in modes
+    )
+
+
+def nuclide_windows(
+    nuclide: Nuclide, mode: str = "spect", which: str | None = None
+) -> tuple[tuple[Window, ...], tuple[Window, ...]]:
+    """Main and scatter windows of a nuclide.
+
+    Parameters
+    ----------
+    nuclide : Nuclide
+        What is imaged.
+    mode : str
+        "spect" or "planar".
+    which : str or None
+        An energy ("113") or limits ("105-195") in keV choose the set of windows, several stand with commas between
+        them ("208,113"); "all" takes every set. The usual set by default.
+
+    Raises
+    ------
+    UnknownNameError
+        If the nuclide has no such mode or no such window.
+    InputError
+        If `which` cannot be read.
+
+    Examples
+    --------
+    >>> from hepatica.nuclides import nuclide
+    >>> peaks, beside = nuclide_windows(nuclide("Lu-177"), which="208,113")
+    >>> [str(window) for window in peaks]
+    ['187.5-229.2 keV', '101.7-124.2 keV']
+    """
+    sets = window_sets(nuclide, mode)
+    if which is None:
+        chosen = list(sets[:1])
+    elif which.strip().lower() == "all":
+        chosen = list(sets)
+    else:
+        chosen = []
+        for wanted in which.split(","):
+            found = next((one for one in sets if one.matches(wanted)), None)
+            if found is None:
+                known = {f"{peak.low_kev:g}-{peak.high_kev:g}" for one in sets for peak in one.peaks}
+                raise UnknownNameError(f"window of {nuclide.name}", wanted.strip(), known)
+            chosen.append(found)
+    peaks = dict.fromkeys(window for one in chosen for window in one.peaks)
+    return tuple(peaks), tuple(dict.fromkeys(window for one in chosen for window in one.scatter))
+
+
+def window_numbers(text: str) -> tuple[float, ...]:
+    """Energy of "113" or limits of "105-195", with or without keV; InputError if it is neither."""
+    parts = text.lower().replace("kev", "").split("-")
+    try:
+        numbers = tuple(float(part) for part in parts)
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 2) or not all(math.isfinite(number) for number in numbers):
+        raise InputError(f"{text.strip()!r} is neither an energy nor the limits of a window in keV, low-high")
+    return numbers
 
 
 def lead_mu_per_mm(energy_kev: float) -> float:
@@ -273,6 +352,12 @@ def _materials() -> Mapping[str, tuple[float, ...]]:
     text = _table("camera_materials.csv")
     rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
     return MappingProxyType({name: tuple(float(row[name]) for row in rows) for name in rows[0]})
+
+
+def camera_energies_kev() -> tuple[float, float]:
+    """Lowest and highest energy that the tables of lead and crystal hold."""
+    table = _materials()["energy_kev"]
+    return table[0], table[-1]
 
 
 def _interpolated(column: str, energy_kev: float) -> float:

@@ -87,6 +87,11 @@ class Window:
         """Middle in keV."""
         return (self.high_kev + self.low_kev) / 2
 
+    def is_near(self, other: Window) -> bool:
+        """Whether both limits lie within 1 keV of those of another window."""
+        apart = max(abs(self.low_kev - other.low_kev), abs(self.high_kev - other.high_kev))
+        return apart <= WINDOW_TOLERANCE_KEV
+
     def __str__(self) -> str:
         return f"{self.low_kev:g}-{self.high_kev:g} keV"
 
@@ -182,10 +187,7 @@ class Projections:
             If there is none; the message lists the windows that were acquired.
         """
         for number, window in enumerate(self.windows):
-            if (
-                max(abs(window.low_kev - wanted.low_kev), abs(window.high_kev - wanted.high_kev))
-                <= WINDOW_TOLERANCE_KEV
-            ):
+            if window.is_near(wanted):
                 return number
         known = ", ".join(map(str, self.windows))
         raise InputError(f"the projections have no energy window {wanted}; they have {known}")

@@ -4,7 +4,8 @@ Each view is four linear steps, every one with its transpose at hand:
 
 1. *Turn*: each voxel's content goes to the four nearest cells of a grid that stands square to the head, with bilinear
    weights. Counts and centres of gravity are kept exactly, whatever the angle.
-2. *Attenuate*: each cell times exp(-integral of mu from the cell to the head).
+2. *Attenuate*: each cell times exp(-integral of mu from the cell to the head). Where a window sees photons of several
+   energies, times the mean of that factor over them, weighted with what each energy contributes in air.
 3. *Blur*: each layer at its distance with the Gaussian of collimator and detector, first along the patient's axis, then
    across.
 4. *Add* the layers. Steps 3 (across) and 4 are one product of matrices.
@@ -19,7 +20,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,49 @@ class Response:
         """Standard deviation at a distance from the collimator's face in mm."""
         return np.asarray(np.hypot(self.intrinsic_sd_mm, self.offset_mm + self.slope * np.asarray(distance_mm)))
 
+    @classmethod
+    def mean(cls, responses: Sequence[Response], weights: Sequence[float]) -> Response:
+        """Response of a mixture: its variance is the weighted mean of the variances, at every distance.
+
+        That mean is a square in the distance with a floor, which is again of this form. The shape of a mixture of
+        Gaussians of different widths is taken as a Gaussian.
+
+        Raises
+        ------
+        InputError
+            If weights and responses differ in number, or the weights are negative or add up to nothing.
+        """
+        share = _shares(weights, len(responses))
+        numbers = np.array([(r.intrinsic_sd_mm, r.offset_mm, r.slope) for r in responses])
+        square = float(share @ numbers[:, 2] ** 2)
+        cross = float(share @ (numbers[:, 1] * numbers[:, 2]))
+        constant = float(share @ (numbers[:, 0] ** 2 + numbers[:, 1] ** 2))
+        slope = float(np.sqrt(square))
+        offset = cross / slope if slope else 0.0
+        return cls(float(np.sqrt(max(constant - offset**2, 0.0))), offset, slope)
+
+
+class SystemModel(Protocol):
+    """What a reconstruction needs to know of a camera: a linear map from an image to counts, and its transpose."""
+
+    @property
+    def grid(self) -> Grid:
+        """Voxels of the image."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Views (of all windows, one window after another), columns and rows."""
+
+    @property
+    def angle_deg(self) -> FloatArray:
+        """Angle of each view, shape (views,)."""
+
+    def forward(self, image: NDArray[Any], views: Views | None = None) -> Float32:
+        """Projections of an image."""
+
+    def back(self, projections: NDArray[Any], views: Views | None = None) -> Float32:
+        """The transpose of `forward`."""
+
 
 class SpectProjector:
     """Forward and back projection for all views of an acquisition.
@@ -70,8 +114,11 @@ class SpectProjector:
         Pixels along u. Their size is that of the voxels in the plane; rows are the slices k.
     response : Response or None
         Blur of collimator and detector; None for none.
-    mu_per_mm : ndarray or None, shape ``grid.shape``
-        Linear attenuation coefficient in 1/mm; None for none.
+    mu_per_mm : ndarray or None, shape ``grid.shape`` or (energies, *grid.shape)
+        Linear attenuation coefficient in 1/mm; None for none. Several maps, one for each energy that the window sees,
+        attenuate by the weighted mean of their factors.
+    energy_weights : sequence of float, optional
+        Share of each of several maps: what its energy contributes to the window in air. They are made to add up to 1.
     centre_mm : tuple of float, optional
         x and y of the axis of rotation; the middle of the grid by default.
     threads : int, optional
@@ -98,13 +145,15 @@ class SpectProjector:
         columns: int,
         response: Response | None = None,
         mu_per_mm: NDArray[Any] | None = None,
+        energy_weights: Sequence[float] | None = None,
         centre_mm: tuple[float, float] | None = None,
         threads: int | None = None,
     ) -> None:
         _require_axial(grid)
         self.grid, self.orbit, self.columns, self.response = grid, orbit, columns, response
         self.pixel_mm = grid.spacing_mm[0]
-        self._mu = None if mu_per_mm is None else _checked_mu(mu_per_mm, grid)
+        self._mu = [] if mu_per_mm is None else _checked_mu(mu_per_mm, grid)
+        self._weights = _shares(energy_weights, len(self._mu)) if self._mu else np.ones(0)
         middle = grid.to_mm((np.asarray(grid.shape) - 1) / 2)
         self.centre_mm = (float(middle[0]), float(middle[1])) if centre_mm is None else centre_mm
         self.threads = threads or os.cpu_count() or 1
@@ -122,6 +171,11 @@ class SpectProjector:
     def shape(self) -> tuple[int, int, int]:
         """Views, columns (u) and rows (v) of the projections."""
         return self.orbit.views, self.columns, self.grid.shape[2]
+
+    @property
+    def angle_deg(self) -> FloatArray:
+        """Angle of each view."""
+        return self.orbit.angle_deg
 
     def forward(self, image: NDArray[Any], views: Views | None = None) -> Float32:
         """Projections of an image of shape ``grid.shape``, shape (views, u, v)."""
@@ -153,6 +207,10 @@ class SpectProjector:
         total = sum(part for part in parts if part is not None)
         return np.asarray(total, dtype=np.float32).reshape(self.grid.shape)
 
+    def share_turns(self, other: SpectProjector) -> None:
+        """Use the turning matrices of a projector of the same geometry instead of own ones."""
+        self._turns, self._turns_back = other._turns, other._turns_back
+
     def sensitivity(self, views: Views | None = None) -> Float32:
         """Back projection of ones: how well each voxel is seen by the views."""
         return self.back(np.ones((len(self._chosen(views)), *self.shape[1:]), dtype=np.float32), views)
@@ -161,7 +219,7 @@ class SpectProjector:
 
     def _forward_one(self, flat: Float32, view: int) -> Float32:
         cells = self._turn(view) @ flat
-        if self._mu is not None:
+        if self._mu:
             cells *= self._attenuation(view)
         layers = cells.reshape(len(self._depth), self.columns, -1)
         if self.response is None:
@@ -180,7 +238,7 @@ class SpectProjector:
             # The matrices along the axis are symmetric.
             layers = np.matmul(layers, along)
         cells = layers.reshape(-1, projection.shape[1])
-        if self._mu is not None:
+        if self._mu:
             cells *= self._attenuation(view)
         return np.asarray(self._turn_back(view) @ cells)
 
@@ -207,10 +265,13 @@ class SpectProjector:
         if kept is not None:
             return kept
         sample = _sampling(self.grid, float(self.orbit.angle_deg[view]), self.centre_mm, self._depth, self.columns)
-        mu = (sample @ self._mu).reshape(len(self._depth), self.columns, -1)
-        # Depth grows towards the head: what lies nearer attenuates, and half of the cell itself.
-        path = np.cumsum(mu[::-1], axis=0)[::-1] - mu / 2
-        factors: Float32 = np.exp(-self.pixel_mm * path).astype(np.float32, copy=False).reshape(-1, mu.shape[2])
+        factors: Float32 | None = None
+        for mu, weight in zip(self._mu, self._weights, strict=True):
+            one = _path_factors(sample @ mu, len(self._depth), self.pixel_mm)
+            if len(self._mu) > 1:
+                one *= np.float32(weight)
+            factors = one if factors is None else factors + one
+        assert factors is not None
         if self._keep_factors:
             self._factors[view] = factors
         return factors
@@ -256,12 +317,38 @@ def _require_axial(grid: Grid) -> None:
         raise GeometryError(f"SPECT needs voxels that are square in the axial plane; these are {grid.spacing_mm} mm")
 
 
-def _checked_mu(mu: NDArray[Any], grid: Grid) -> Float32:
-    if mu.shape != grid.shape:
+def _checked_mu(mu: NDArray[Any], grid: Grid) -> list[Float32]:
+    maps = mu if mu.ndim == 4 else mu[None]
+    if maps.shape[1:] != grid.shape or not len(maps):
         raise GeometryError(f"attenuation map of shape {mu.shape} does not fit {grid}; resample it first")
-    if not np.isfinite(mu).all() or (mu < 0).any():
+    if not np.isfinite(maps).all() or (maps < 0).any():
         raise InputError("attenuation map: every voxel must be finite and not negative (1/mm)")
-    return np.ascontiguousarray(mu, dtype=np.float32).reshape(-1, grid.shape[2])
+    return [np.ascontiguousarray(one, dtype=np.float32).reshape(-1, grid.shape[2]) for one in maps]
+
+
+def _shares(weights: Sequence[float] | None, count: int) -> FloatArray:
+    """Weights that add up to 1, as many as there are energies."""
+    if weights is None and count == 1:
+        return np.ones(1)
+    share = np.asarray(() if weights is None else weights, dtype=np.float64)
+    if share.shape != (count,) or not np.isfinite(share).all() or (share < 0).any() or not share.sum() > 0:
+        raise InputError(f"{count} energies need a weight each, not negative and not all zero; got {weights}")
+    return np.asarray(share / share.sum())
+
+
+def _path_factors(mu: Float32, layers: int, pixel_mm: float) -> Float32:
+    """Attenuation from each cell to the head, shape of `mu` (depth * u, v).
+
+    Depth grows towards the head: what lies nearer attenuates, and half of the cell itself.
+    """
+    step: Float32 = (mu * np.float32(pixel_mm)).reshape(layers, -1)
+    path = np.empty_like(step)
+    nearer = np.zeros(step.shape[1], dtype=np.float32)
+    for layer in range(layers - 1, -1, -1):
+        np.multiply(step[layer], np.float32(-0.5), out=path[layer])
+        path[layer] -= nearer
+        nearer += step[layer]
+    return np.exp(path, out=path).reshape(mu.shape)
 
 
 def _plane_mm(grid: Grid, centre_mm: tuple[float, float]) -> FloatArray:

@@ -1,7 +1,8 @@
 """Iterative reconstruction of SPECT: MLEM, OSEM, and a penalised method (BSREM with the relative-difference prior).
 
 All maximise the Poisson likelihood of ``counts ~ weight * forward(image) + additive``; scatter enters as the additive
-term and is never subtracted from the counts, which would spoil their statistics.
+term and is never subtracted from the counts, which would spoil their statistics. That term may be estimated anew from
+the image between passes (Monte Carlo, effective scatter sources).
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.imaging.projector import SpectProjector
+from hepatica.imaging.projector import SystemModel
 
 Float32 = NDArray[np.float32]
 Method = Literal["mlem", "osem", "bsrem"]
+
+UpdateAdditive = Callable[[Float32, Float32, int], Float32 | None]
+"""Image, additive term in use and passes done -> additive term from then on, or None to keep the one in use."""
 
 SEEN = 1e-4
 """Voxels seen less than this share of the best seen one are left at zero: the data say nothing of them."""
@@ -77,13 +81,33 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """State after an update, for progress: pass and subset counted from 1, and how many there are."""
+    """State after an update: pass and subset counted from 1, how many there are, image and additive term in use."""
 
     iteration: int
     subset: int
     iterations: int
     subsets: int
     image: Float32
+    additive: Float32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """Where an earlier run stopped.
+
+    Attributes
+    ----------
+    image : ndarray, shape of the grid
+        Image after its last whole pass.
+    passes : int
+        Passes behind it; only the rest are done.
+    additive : ndarray, shape (views, u, v), or None
+        Additive term then in use; None for the one that `reconstruct` is given.
+    """
+
+    image: NDArray[Any]
+    passes: int = 0
+    additive: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,33 +125,36 @@ class Reconstruction:
         noise lets it be.
     stopped : str
         "iterations", "noise" or "callback".
+    additive : ndarray of float32, shape (views, u, v)
+        Additive term in use at the end.
     """
 
     image: Float32
     iterations: int
     residual_ratio: tuple[float, ...]
     stopped: str
+    additive: Float32
 
 
 def reconstruct(
     counts: NDArray[Any],
-    projector: SpectProjector,
+    projector: SystemModel,
     settings: Settings,
     *,
     weights: NDArray[Any] | None = None,
     additive: NDArray[Any] | None = None,
-    initial: NDArray[Any] | None = None,
-    passes_done: int = 0,
+    update_additive: UpdateAdditive | None = None,
+    start: Start | None = None,
     on_update: Callable[[Update], bool | None] | None = None,
 ) -> Reconstruction:
-    """Reconstruct one window.
+    """Reconstruct the counts of one window, or of several together with a `JointProjector`.
 
     Parameters
     ----------
     counts : ndarray, shape (views, u, v)
         As acquired.
-    projector : SpectProjector
-        Geometry, attenuation and response.
+    projector : SystemModel
+        Geometry, attenuation and response: a `SpectProjector` or `JointProjector`.
     settings : Settings
         Method and its numbers.
     weights : ndarray, shape (views,), optional
@@ -135,10 +162,12 @@ def reconstruct(
         ones (the default) give counts per view.
     additive : ndarray, shape (views, u, v), optional
         Expected counts that do not come straight from the source: scatter.
-    initial : ndarray, optional
-        Image to start from (to go on with an earlier run); uniform by default.
-    passes_done : int
-        Passes that `initial` has behind it; only the rest are done.
+    update_additive : callable, optional
+        Called before every pass with the image, the additive term in use and the number of passes behind it; returns
+        the additive term from then on, or None to keep it. The same arguments must give the same answer, or a run
+        that was interrupted does not end where it would have. See `hepatica.imaging.scatter_model.ScatterUpdate`.
+    start : Start, optional
+        To go on with an earlier run; a uniform image by default.
     on_update : callable, optional
         Called after every update; True stops the run after it.
 
@@ -152,31 +181,21 @@ def reconstruct(
         If counts or additive term are negative, not finite or of another shape, a view has no counts, there are fewer
         views than subsets, or a weight is not positive.
     """
-    data, scatter, scale = _checked(counts, projector, settings, weights, additive)
-    groups = subset_views(projector.orbit.angle_deg, settings.subsets)
-    seen = [projector.back(np.broadcast_to(scale[g][:, None, None], data[g].shape), g) for g in groups]
-    total = np.sum(seen, axis=0)
-    support = total > SEEN * float(total.max())
-    image = _first(initial, data, scatter, total, support)
+    run = _Run(_checked(counts, projector, settings, weights), projector, settings)
+    term = additive if start is None or start.additive is None else start.additive
+    run.set_additive(np.zeros(projector.shape, dtype=np.float32) if term is None else term)
+    image = run.first(None if start is None else start.image)
+    done = 0 if start is None else start.passes
     ratios: list[float] = []
     stopped = "iterations"
-    for number in range(passes_done, settings.iterations):
+    for number in range(done, settings.iterations):
+        if update_additive is not None and (new := update_additive(image, run.additive, number)) is not None:
+            run.set_additive(new)
         squares, expected_sum = 0.0, 0.0
-        for n, group in enumerate(groups):
-            expected = projector.forward(image, group) * scale[group][:, None, None] + scatter[group]
-            squares += float(np.square(data[group] - expected, dtype=np.float64).sum())
-            expected_sum += float(expected.sum(dtype=np.float64))
-            ratio = np.divide(data[group], expected, out=np.zeros_like(expected), where=expected > 0)
-            ratio *= scale[group][:, None, None]
-            back = projector.back(ratio, group)
-            if settings.method == "bsrem":
-                step = 1 / (1 + settings.relaxation * number)
-                image = _bsrem_step(image, back - seen[n], total, step, settings, projector.grid.spacing_mm)
-                image[~support] = 0
-            else:
-                image = np.where(support & (seen[n] > 0), image * back / np.where(seen[n] > 0, seen[n], 1), 0)
-                image = image.astype(np.float32)
-            update = Update(number + 1, n + 1, settings.iterations, len(groups), image)
+        for n in range(settings.subsets):
+            image, square, expected = run.update(image, n, number)
+            squares, expected_sum = squares + square, expected_sum + expected
+            update = Update(number + 1, n + 1, settings.iterations, settings.subsets, image, run.additive)
             if on_update is not None and on_update(update):
                 stopped = "callback"
                 break
@@ -186,13 +205,74 @@ def reconstruct(
         if stopped != "iterations":
             break
     image.setflags(write=False)
-    return Reconstruction(image, passes_done + len(ratios), tuple(ratios), stopped)
+    return Reconstruction(image, done + len(ratios), tuple(ratios), stopped, run.additive)
+
+
+class _Run:
+    """Data, sensitivities and additive term of a run, and one update of the image."""
+
+    def __init__(self, data: tuple[Float32, Float32], projector: SystemModel, settings: Settings) -> None:
+        self.counts, self.scale = data
+        self.projector, self.settings = projector, settings
+        self.groups = subset_views(projector.angle_deg, settings.subsets)
+        self.seen = [
+            projector.back(np.broadcast_to(self.scale[g][:, None, None], self.counts[g].shape), g) for g in self.groups
+        ]
+        self.total: Float32 = np.sum(self.seen, axis=0, dtype=np.float32)
+        self.support = self.total > SEEN * float(self.total.max())
+        self.additive = np.zeros_like(self.counts)
+
+    def set_additive(self, values: NDArray[Any]) -> None:
+        """Take another additive term; InputError if it is not one."""
+        self.additive = _projections(values, self.projector.shape, "additive term")
+
+    def first(self, image: NDArray[Any] | None) -> Float32:
+        """Image to start from."""
+        if image is None:
+            counts = max(float((self.counts - self.additive).sum(dtype=np.float64)), 1.0)
+            level = counts / float(self.total[self.support].sum(dtype=np.float64))
+            return np.where(self.support, np.float32(level), np.float32(0)).astype(np.float32)
+        first = np.array(image, dtype=np.float32)
+        if first.shape != self.total.shape or not np.isfinite(first).all() or (first < 0).any():
+            raise InputError(
+                "the image to start from must be finite, not negative and on the grid of the reconstruction"
+            )
+        return first
+
+    def update(self, image: Float32, subset: int, passes: int) -> tuple[Float32, float, float]:
+        """Image after one update, sum of squared residuals before it, and of expected counts."""
+        group, seen = self.groups[subset], self.seen[subset]
+        scale = self.scale[group][:, None, None]
+        expected = self.projector.forward(image, group)
+        expected *= scale
+        expected += self.additive[group]
+        data = self.counts[group]
+        squares = float(np.square(data - expected, dtype=np.float64).sum())
+        ratio = np.divide(data, expected, out=np.zeros_like(expected), where=expected > 0)
+        ratio *= scale
+        back = self.projector.back(ratio, group)
+        if self.settings.method == "bsrem":
+            step = 1 / (1 + self.settings.relaxation * passes)
+            spacing = self.projector.grid.spacing_mm
+            image = _bsrem_step(image, back - seen, self.total, step, self.settings, spacing)
+            image[~self.support] = 0
+        else:
+            image = np.where(self.support & (seen > 0), image * back / np.where(seen > 0, seen, 1), 0)
+            image = image.astype(np.float32, copy=False)
+        return image, squares, float(expected.sum(dtype=np.float64))
 
 
 def subset_views(angle_deg: NDArray[np.float64], subsets: int) -> list[NDArray[np.intp]]:
-    """Views of each subset: spread evenly over the angles, and each subset far from the one before it."""
-    by_angle = np.argsort(np.mod(angle_deg, 360.0), kind="stable")
+    """Views of each subset: spread evenly over the angles, and each subset far from the one before it.
+
+    Views at one angle (several windows, or two heads that met there) stay together where there are enough angles.
+    """
+    turned = np.round(np.mod(angle_deg, 360.0), 6)
+    angles, which = np.unique(turned, return_inverse=True)
     order = sorted(range(subsets), key=lambda n: _reversed_bits(n, max(1, (subsets - 1).bit_length())))
+    if subsets <= angles.size:
+        return [np.flatnonzero(which % subsets == start) for start in order]
+    by_angle = np.argsort(turned, kind="stable")
     return [np.sort(by_angle[start::subsets]) for start in order]
 
 
@@ -245,36 +325,20 @@ def _bsrem_step(
     return np.maximum(image + np.float32(step) * scale * ascent, floor).astype(np.float32)
 
 
-def _first(
-    initial: NDArray[Any] | None, data: Float32, scatter: Float32, total: Float32, support: NDArray[np.bool_]
-) -> Float32:
-    if initial is None:
-        level = max(float((data - scatter).sum(dtype=np.float64)), 1.0) / float(total[support].sum(dtype=np.float64))
-        return np.where(support, np.float32(level), np.float32(0)).astype(np.float32)
-    image = np.array(initial, dtype=np.float32)
-    if image.shape != total.shape or not np.isfinite(image).all() or (image < 0).any():
-        raise InputError("the image to start from must be finite, not negative and on the grid of the reconstruction")
-    return image
-
-
 def _checked(
-    counts: NDArray[Any],
-    projector: SpectProjector,
-    settings: Settings,
-    weights: NDArray[Any] | None,
-    additive: NDArray[Any] | None,
-) -> tuple[Float32, Float32, Float32]:
+    counts: NDArray[Any], projector: SystemModel, settings: Settings, weights: NDArray[Any] | None
+) -> tuple[Float32, Float32]:
     data = _projections(counts, projector.shape, "counts")
     empty = np.flatnonzero(data.sum(axis=(1, 2)) == 0)
     if empty.size:
         raise InputError(f"counts: views {', '.join(str(n + 1) for n in empty[:8])} hold none; leave them out")
-    if settings.subsets > projector.orbit.views:
-        raise InputError(f"{settings.subsets} subsets of {projector.orbit.views} views: take fewer subsets")
-    scatter = np.zeros_like(data) if additive is None else _projections(additive, projector.shape, "additive term")
+    views = len(data)
+    if settings.subsets > views:
+        raise InputError(f"{settings.subsets} subsets of {views} views: take fewer subsets")
     scale = np.ones(len(data), np.float32) if weights is None else np.asarray(weights, dtype=np.float32)
     if scale.shape != (len(data),) or not np.isfinite(scale).all() or (scale <= 0).any():
         raise InputError("weights: one positive number per view is needed")
-    return data, scatter, scale
+    return data, scale
 
 
 def _projections(values: NDArray[Any], shape: tuple[int, int, int], what: str) -> Float32:

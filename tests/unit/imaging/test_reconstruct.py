@@ -9,6 +9,7 @@ from hepatica.imaging.projections import Orbit, Projections, Window
 from hepatica.imaging.projector import Response, SpectProjector
 from hepatica.imaging.reconstruct import (
     Settings,
+    Start,
     Update,
     penalty,
     penalty_gradient,
@@ -113,7 +114,7 @@ def test_stops_by_noise_by_callback_and_goes_on() -> None:
     by_hand = reconstruct(data, pair, Settings("osem", 50, 4), on_update=lambda u: (u.iteration, u.subset) == (2, 4))
     assert (by_hand.stopped, by_hand.iterations) == ("callback", 2)
     first = reconstruct(data, pair, Settings("osem", 2, 4))
-    on = reconstruct(data, pair, Settings("osem", 1, 4), initial=first.image)
+    on = reconstruct(data, pair, Settings("osem", 1, 4), start=Start(first.image))
     whole = reconstruct(data, pair, Settings("osem", 3, 4))
     np.testing.assert_allclose(on.image, whole.image, rtol=1e-4, atol=1e-5)
 

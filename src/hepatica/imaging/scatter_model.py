@@ -1,0 +1,78 @@
+"""Scatter computed from the image and put into the reconstruction's additive term between passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.errors import InputError
+from hepatica.imaging.projector import Float32, SystemModel
+
+UPDATE_PASSES = (1, 2, 4, 7, 11, 16, 22)
+"""Passes after which scatter is computed anew: it is smooth and follows the image's coarse features, which settle
+within the first passes."""
+
+Estimate = Callable[[Float32, int], Float32]
+"""Image and passes done -> expected scattered counts of every view, in the units of the system model and weights."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScatterUpdate:
+    """The `update_additive` of `reconstruct` for scatter that a model computes of the image.
+
+    An image made without scatter correction holds the scatter as activity, and scatter computed of it is too large in
+    the same proportion: the estimate is scaled so that primary and scattered counts add up to the measured ones, as
+    they do at the end. Where a share r of scatter to primary comes back into the image at each turn, taking the whole
+    new estimate would overshoot (and, for r above 1 as in bremsstrahlung, diverge); the new one is mixed with the old
+    in the proportion 2 / (2 + r), which leaves the same error in the modes that scatter most and least, below
+    r / (2 + r) of what it was. The first estimate is taken whole.
+
+    Parameters
+    ----------
+    estimate : callable
+        Image and passes done -> scattered counts.
+    projector : SystemModel
+        Of the reconstruction.
+    counts : ndarray, shape (views, u, v)
+        As given to `reconstruct`.
+    weights : ndarray, shape (views,)
+        As given to `reconstruct`.
+    passes : collection of int
+        After which passes to compute; the smallest comes first.
+
+    Raises
+    ------
+    InputError
+        If no pass is named, or one before the first.
+    """
+
+    estimate: Estimate
+    projector: SystemModel
+    counts: NDArray[Any]
+    weights: NDArray[Any]
+    passes: Collection[int] = UPDATE_PASSES
+
+    def __post_init__(self) -> None:
+        if not self.passes or min(self.passes) < 1:
+            raise InputError(f"scatter is computed after passes 1, 2, ...; not after {sorted(self.passes)}")
+
+    def __call__(self, image: Float32, additive: Float32, passes: int) -> Float32 | None:
+        """Additive term from now on, or None to keep the one in use."""
+        if passes not in self.passes:
+            return None
+        scatter = np.maximum(self.estimate(image, passes), 0)
+        primary = self.projector.forward(image)
+        primary *= np.asarray(self.weights, dtype=np.float32)[:, None, None]
+        straight, scattered = (float(a.sum(dtype=np.float64)) for a in (primary, scatter))
+        if not straight > 0:
+            raise InputError("the image is empty: no scatter can be computed of it")
+        scale = float(np.sum(self.counts, dtype=np.float64)) / (straight + scattered)
+        scatter *= np.float32(scale)
+        if passes == min(self.passes):
+            return scatter
+        new = np.float32(2 / (2 + scattered / straight))
+        return np.asarray(new * scatter + (1 - new) * additive, dtype=np.float32)
