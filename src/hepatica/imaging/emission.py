@@ -102,14 +102,15 @@ def _photon_spectrum(name: str, medium_name: str, inner: bool) -> PhotonSpectrum
 
 def _slowing_down(electron: FloatArray, density: FloatArray, slowing: Medium, photon: FloatArray) -> FloatArray:
     """Bremsstrahlung photons per keV and decay of electrons of a spectrum that come to rest in a medium."""
-    above = np.concatenate([np.cumsum((density * np.gradient(electron))[::-1])[::-1]])
-    energy = np.geomspace(photon[0], electron[-1] * 0.999, 120)
+    below = np.concatenate([[0.0], np.cumsum(np.diff(electron) * (density[1:] + density[:-1]) / 2)])
+    above = below[-1] - below
+    energy = np.geomspace(photon[0], electron[-1] * 0.999, 150)
     stopping = collision_stopping(slowing, energy) + np.array([radiative_stopping(slowing, float(t)) for t in energy])
     passing = np.interp(energy, electron, above)
     number = np.zeros((energy.size, photon.size))
     for row, t in enumerate(energy):
-        below = photon < 0.998 * t
-        number[row, below] = bremsstrahlung_spectrum(slowing, float(t), photon[below]) / photon[below]
+        softer = photon < 0.998 * t
+        number[row, softer] = bremsstrahlung_spectrum(slowing, float(t), photon[softer]) / photon[softer]
     return np.asarray(np.trapezoid(number * (passing / stopping)[:, None], energy, axis=0))
 
 
