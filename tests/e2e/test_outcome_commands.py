@@ -506,3 +506,69 @@ def test_adaptive_names_every_bad_cell(tmp_path: Path) -> None:
     assert found["activity_gbq"] == 0
     assert not found["options"][0]["within"]
     assert "nothing is left" in found["reading"][0]
+
+
+PLAN = """
+[plan]
+title = "second treatment"
+agent = "resin"
+[aims]
+normal_limit = "40 Gy"
+tumour = "120 Gy"
+lung_limit = "30 Gy"
+[lungs]
+shunt = "5 %"
+mass = "1 kg"
+[course]
+adaptive = ["next.json"]
+[[territory]]
+name = "right"
+normal_mass = "0.9 kg"
+[[territory.lesion]]
+name = "segment 8"
+mass = "120 g"
+tn = 4.0
+[uncertainty]
+lung_shunt = "1 %"
+uptake_ratio = "15 %"
+"""
+
+
+def test_the_planner_reads_what_earlier_treatments_leave(tmp_path: Path) -> None:
+    path = tmp_path / "course.csv"
+    path.write_text(
+        "date,territory,nuclide,normal_gy,lung_gy\n2026-01-05,right,Y-90,35,12\n2026-02-05,left,Y-90,25,8\n"
+    )
+    asked = (
+        "adaptive", str(path), "--next", "2026-06-05T10:00", "--normal-gy-per-gbq", "15", "--tumour-gy-per-gbq", "60",
+        "--lung-gy-per-gbq", "2", "--tolerance", "93 Gy", "--agent", "resin", "--territory", "right",
+    )  # fmt: skip
+    left = answer(*asked)["for_plan"]
+    (tmp_path / "next.json").write_text(hepatica(*asked, "--json").stdout)
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN)
+    found = answer("plan", str(plan))
+    # 93 Gy BED less 35 Gy and its BED leaves about 27 Gy, below the 40 Gy that were aimed at.
+    assert 20 < left["normal_gy"] < 35
+    assert found["dose_perfused_normal_gy"]["right"] == pytest.approx(left["normal_gy"])
+    assert found["dose_lung_cumulative_gy"] == pytest.approx(20 + found["dose_lung_gy"])
+    remaining = {c["id"]: c for c in found["limits"] if c["id"].startswith("remaining")}
+    assert remaining["remaining-perfused_normal_gy"]["status"] in ("near", "met")
+    assert remaining["remaining-lung_gy"]["limit"] == 30
+    assert found["planner"]["binding_limit"] == "normal liver in right"
+    assert [i["role"] for i in found["provenance"]["inputs"]] == ["plan", "adaptive"]
+    assert "53.41 of 93 Gy" in " ".join(hepatica("plan", str(plan)).stdout.split())
+    for change, message in (
+        (("right", "left"), "is of territory 'right'; the plan has left"),
+        (('"resin"', '"QuiremSpheres"'), "is for Y-90, but 'right' is planned with Ho-166"),
+        (("next.json", "course.csv"), "not a JSON file"),
+        (("[[territory]]", '[[previous]]\nname = "2025"\nlung = "4 Gy"\n[[territory]]'), "are stated twice"),
+    ):
+        plan.write_text(PLAN.replace(*change))
+        done = hepatica("plan", str(plan))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
+    path.write_text("date,territory,nuclide,normal_gy,lung_gy\n2026-01-05,right,Y-90,90,12\n")
+    (tmp_path / "next.json").write_text(hepatica(*asked, "--json").stdout)
+    plan.write_text(PLAN)
+    assert "nothing is left for right" in hepatica("plan", str(plan)).stderr

@@ -72,6 +72,17 @@ class AdaptiveAnalysis:
                 }
                 for o in self.options
             ],
+            "for_plan": {
+                "territory": self.territory,
+                "normal_gy": r.normal_dose_gy,
+                "lung_gy": r.lung_dose_gy,
+                "lung_so_far_gy": math.fsum(d.lung_dose_gy for d in self.delivered),
+                "delivered_bed_gy": r.delivered_bed_gy,
+                "tolerance_bed_gy": self.tolerance_bed_gy,
+                "nuclide": self.coming.nuclide,
+                "treatments": len(self.delivered),
+                "cautions": list(r.cautions),
+            },
             "reading": list(self.reading),
             "warnings": list(self.warnings),
             "provenance": self.provenance.as_dict(),

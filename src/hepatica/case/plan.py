@@ -13,6 +13,7 @@ from hepatica.case.plan_voxel import PlanImages, predict
 from hepatica.core import InputFile, Provenance
 from hepatica.core.units import parse_fraction, parse_quantity
 from hepatica.errors import InputError, UnknownNameError
+from hepatica.planning.allowance import Allowance
 from hepatica.planning.assess import Patient
 from hepatica.planning.compartments import Lesion, Partition
 from hepatica.planning.course import Aims, Course, CoursePlan, Territory, plan_course
@@ -71,6 +72,9 @@ name = "segment 6"
 mass = "35 g"
 tn = 3.0
 
+# [course]                       # what earlier treatments leave, in place of [[previous]]
+# adaptive = ["next-right.json"] # written by `hepatica adaptive ... --json > next-right.json`
+
 # [[previous]]                   # earlier treatments
 # name = "2025-06 left lobe"
 # lung = "4 Gy"
@@ -109,6 +113,7 @@ _TABLES: dict[str, set[str]] = {
     "territory": {"name", "normal_mass", "agent", "method", "lung_shunt", "lesion"},
     "lesion": {"name", "mass", "tn"},
     "previous": {"name", "lung", "normal_liver"},
+    "course": {"adaptive"},
     "images": {"scout", "ct", "regions", "method", "unit", "territories", "kinds", "registered"},
     "uncertainty": {
         "lung_shunt",
@@ -145,8 +150,46 @@ def _document(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not a TOML file ({error})") from error
 
 
+def allowances_from(document: Mapping[str, Any], where: Path) -> tuple[Allowance, ...]:
+    """The files of ``course.adaptive``, paths relative to the plan file; empty without.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or is not what ``hepatica adaptive --json`` writes; the message names file and key.
+    """
+    table = _Reader(str(where)).table(document, "course")
+    names = table.get("adaptive", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f'{where}: course.adaptive must be a list of files, ["next-right.json"]')
+    return tuple(_allowance(where.parent, name) for name in names)
+
+
+def _allowance(folder: Path, name: str) -> Allowance:
+    path = folder / name
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["for_plan"]
+        return Allowance(
+            territory=found["territory"],
+            **{key: float(found[key]) for key in _ALLOWANCE},
+            nuclide=str(found["nuclide"]),
+            treatments=int(found["treatments"]),
+            cautions=tuple(map(str, found["cautions"])),
+            source=name,
+        )
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a JSON file ({error})") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not written by `hepatica adaptive --json` ({error!r})") from error
+
+
+_ALLOWANCE = ("normal_gy", "lung_gy", "lung_so_far_gy", "delivered_bed_gy", "tolerance_bed_gy")
+
+
 def plan_from(document: Mapping[str, Any], where: str = "plan") -> Course:
-    """A plan from a document of TOML's shape; `where` names it in messages."""
+    """A plan from a document of TOML's shape; `where` is its file, or names it in messages."""
     reader = _Reader(where)
     reader.only(document, {*_TABLES, "facts"} - {"lesion"}, "")
     head = reader.table(document, "plan", needed=True)
@@ -194,6 +237,7 @@ def plan_from(document: Mapping[str, Any], where: str = "plan") -> Course:
         normal_probability=reader.fraction(spread, "normal_probability", "uncertainty.normal_probability", "0.05"),
         lung_probability=reader.fraction(spread, "lung_probability", "uncertainty.lung_probability", "0.05"),
         facts=reader.facts(document.get("facts", {})),
+        allowances=allowances_from(document, Path(where)),
     )
 
 
@@ -328,7 +372,10 @@ def plan_provenance(path: Path, plan: CoursePlan) -> Provenance:
     """Where the plan came from and what it rests on."""
     constants = {t.given.prescription.constant.text for t in plan.territories}
     return Provenance(
-        inputs=(InputFile.of("plan", path),),
+        inputs=(
+            InputFile.of("plan", path),
+            *(InputFile.of("adaptive", path.parent / a.source) for a in plan.course.allowances),
+        ),
         parameters={"planner_samples": plan.optimum.samples, "planner_seed": plan.optimum.seed} if plan.optimum else {},
         tables={"limits": "planning/tables/limits.toml", "agents": "nuclides/tables/agents"},
         conventions={"dose constant": "; ".join(sorted(constants)), "deposition": "local, all decays in place"},

@@ -94,7 +94,7 @@ def _doses(plan: CoursePlan) -> Block:
     rows = [(name, _gy(dose)) for name, dose in d.lesions_gy.items()]
     rows += [(f"normal liver in {name}", _gy(dose)) for name, dose in d.perfused_normal_gy.items()]
     rows += [("normal liver, whole", _gy(d.normal_liver_gy)), ("lungs", _gy(d.lung_gy))]
-    if plan.course.previous:
+    if plan.course.earlier:
         rows += [
             ("normal liver with earlier treatments", _gy(d.normal_liver_cumulative_gy)),
             ("lungs with earlier treatments", _gy(d.lung_cumulative_gy)),
@@ -107,7 +107,7 @@ def _limits(plan: CoursePlan) -> Block:
     for c in plan.limits:
         sign = "≤" if c.limit.bound == "max" else "≥"
         status = f"{c.status} if {c.applies_if}" if c.applies_if else c.status
-        rows.append((status, c.limit.text, f"{sign} {c.limit.value:g}", f"{c.value:.3g}", c.limit.source))
+        rows.append((status, c.limit.text, f"{sign} {c.limit.value:.4g}", f"{c.value:.3g}", c.limit.source))
         marks.append(c.status)
     head = ("status", "limit or target", "Gy, GBq or fraction", "plan", "source")
     return Block("Limits and targets", head, tuple(rows), tuple(marks))

@@ -65,7 +65,7 @@ def print_limits(console: Any, limits: Any) -> None:
         table.add_row(
             f"{check.status} if" if check.applies_if else check.status,
             check.limit.text,
-            f"{sign} {check.limit.value:g}",
+            f"{sign} {check.limit.value:.4g}",
             f"{check.value:.3g}",
             check.applies_if,
             check.limit.source,

@@ -8,6 +8,7 @@ from typing import Any
 
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.planning import prescriptions as rx
+from hepatica.planning.allowance import Allowance, allowance_for, as_previous, check_allowances, require_fitting
 from hepatica.planning.assess import Assessed, Patient, activity_spread, assess
 from hepatica.planning.compartments import Partition
 from hepatica.planning.constants import Carrier, carrier
@@ -100,6 +101,8 @@ class Course:
         For the planner.
     facts : Situation
         Whatever else is known, for the guardrails.
+    allowances : tuple of Allowance
+        What earlier treatments leave, by `hepatica adaptive`; in place of `previous`.
     """
 
     title: str
@@ -117,6 +120,7 @@ class Course:
     normal_probability: float = 0.05
     lung_probability: float = 0.05
     facts: Situation = field(default_factory=Situation)
+    allowances: tuple[Allowance, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.territories:
@@ -128,6 +132,24 @@ class Course:
             raise InputError("the BSA rule needs height and weight; only one of them is given")
         if self.unperfused_normal_kg < 0:
             raise InputError("the mass of unperfused normal liver cannot be negative")
+        require_fitting(self.allowances, names, self.previous)
+
+    @property
+    def lung_limit_gy(self) -> float:
+        """The aim's, or what earlier treatments leave if that is less."""
+        return min([self.aims.lung_limit_gy, *(a.lung_gy for a in self.allowances)])
+
+    @property
+    def earlier(self) -> tuple[PreviousTreatment, ...]:
+        """Earlier treatments, stated or known from the allowances."""
+        return (*self.previous, *as_previous(self.allowances))
+
+    def normal_limit_gy(self, territory: str) -> float | None:
+        """The aim's, or what earlier treatments leave for the territory if that is less; None without an aim."""
+        left = allowance_for(self.allowances, territory)
+        if self.aims.normal_limit_gy is None or left is None:
+            return self.aims.normal_limit_gy
+        return min(self.aims.normal_limit_gy, left.normal_gy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +218,8 @@ class CoursePlan:
         """Everything a reader must know, each once."""
         own = [w for t in self.territories for w in t.given.prescription.warnings]
         spoken = [f"{w.severity}: {w.message} [{w.id}]" for w in self.review.warned]
-        return tuple(dict.fromkeys([*self.doses.warnings, *own, *spoken]))
+        cautions = [f"{a.source}: {text}" for a in self.course.allowances for text in a.cautions]
+        return tuple(dict.fromkeys([*self.doses.warnings, *cautions, *own, *spoken]))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, units in the keys."""
@@ -249,12 +272,25 @@ def plan_course(course: Course) -> CoursePlan:
         for p in plans
     ]
     whole = course.unperfused_normal_kg + sum(t.target.normal_mass_kg for t in course.territories)
-    doses = course_doses(injections, whole_normal_liver_kg=whole, previous=course.previous)
+    doses = course_doses(injections, whole_normal_liver_kg=whole, previous=course.earlier)
+    _require_nuclide(course, plans)
     out = CoursePlan(course, plans, doses, (), check(Situation()), None)
     limits = _course_limits(course, out)
     optimum = _optimum(course, plans) if course.uncertainty is not None else None
     out = replace(out, limits=limits, optimum=optimum)
     return replace(out, review=check(_course_situation(course, out)))
+
+
+def _require_nuclide(course: Course, plans: tuple[TerritoryPlan, ...]) -> None:
+    """The dose that a BED leaves depends on the half-life: an allowance holds for its nuclide alone."""
+    for plan in plans:
+        left = allowance_for(course.allowances, plan.territory.name)
+        used = plan.given.prescription.constant.nuclide
+        if left is not None and left.nuclide != used:
+            raise InputError(
+                f"{left.source}: is for {left.nuclide}, but {plan.territory.name!r} is planned with {used}; run "
+                f"`hepatica adaptive --nuclide {used}`"
+            )
 
 
 def _carrier_for(course: Course, territory: Territory, method: str) -> Carrier:
@@ -297,7 +333,8 @@ def _prescription(course: Course, territory: Territory, name: str, of: Carrier) 
     if name == "holmium" and of.nuclide.name == "Ho-166" and aims.perfused_gy is not None:
         return rx.holmium(aims.perfused_gy, target, of.constant, residual=course.residual)
     if name.startswith("partition") and target.lesions:
-        normal = aims.normal_limit_gy if name == "partition-normal" and target.normal_mass_kg else None
+        limit = course.normal_limit_gy(territory.name)
+        normal = limit if name == "partition-normal" and target.normal_mass_kg else None
         tumour = aims.tumour_gy if name == "partition-tumour" else None
         if normal is None and tumour is None:
             return None
@@ -306,7 +343,7 @@ def _prescription(course: Course, territory: Territory, name: str, of: Carrier) 
             of.constant,
             normal_limit_gy=normal,
             tumour_dose_gy=tumour,
-            lung_limit_gy=aims.lung_limit_gy,
+            lung_limit_gy=course.lung_limit_gy,
             residual=course.residual,
         )
     if resin and name in ("bsa", "empiric"):
@@ -342,7 +379,7 @@ def _course_limits(course: Course, out: CoursePlan) -> tuple[LimitCheck, ...]:
     )
     values = {
         "lung_gy": out.doses.lung_gy,
-        "lung_cumulative_gy": out.doses.lung_cumulative_gy if course.previous else None,
+        "lung_cumulative_gy": out.doses.lung_cumulative_gy if course.earlier else None,
         "normal_liver_gy": out.doses.normal_liver_cumulative_gy,
         "perfused_normal_gy": max(out.doses.perfused_normal_gy.values(), default=None),
         "perfused_gy": perfused[0] if len(perfused) == 1 else None,
@@ -353,7 +390,9 @@ def _course_limits(course: Course, out: CoursePlan) -> tuple[LimitCheck, ...]:
     p = course.patient
     agent = out.territories[0].given.carrier.name
     context = LimitContext(agent, p.intent, p.indication, p.bilirubin_mg_dl, p.hepatic_reserve, p.compromised)
-    return check_limits(values, context)
+    left = check_allowances(course.allowances, dict(out.doses.perfused_normal_gy), out.doses.lung_gy)
+    order = {"violated": 0, "near": 1, "met": 2}
+    return tuple(sorted([*left, *check_limits(values, context)], key=lambda found: order[found.status]))
 
 
 def _optimum(course: Course, plans: tuple[TerritoryPlan, ...]) -> Optimum | None:
@@ -365,7 +404,7 @@ def _optimum(course: Course, plans: tuple[TerritoryPlan, ...]) -> Optimum | None
     if len(constants) > 1:
         raise InputError("the planner takes one nuclide and one dose constant for all territories")
     aim = Aim(
-        aims.tumour_gy, aims.normal_limit_gy, course.normal_probability, aims.lung_limit_gy, course.lung_probability
+        aims.tumour_gy, aims.normal_limit_gy, course.normal_probability, course.lung_limit_gy, course.lung_probability
     )
     problem = Problem(
         {t.name: t.target for t in course.territories},
@@ -375,6 +414,7 @@ def _optimum(course: Course, plans: tuple[TerritoryPlan, ...]) -> Optimum | None
         course.unperfused_normal_kg,
         sum(p.lung_gy for p in course.previous),
         sum(p.normal_liver_gy for p in course.previous),
+        {t.name: a.normal_gy for t in course.territories if (a := allowance_for(course.allowances, t.name))},
     )
     return optimise(problem)
 
@@ -431,6 +471,6 @@ def _first_situation(course: Course, out: CoursePlan) -> dict[str, Any]:
         "dose_normal_liver_gy": out.doses.normal_liver_cumulative_gy,
         "dose_normal_limit_gy": course.aims.normal_limit_gy,
         "dose_perfused_gy": max((d.perfused_gy or 0.0 for d in perfused if d is not None), default=None),
-        "previous_tare_count": len(course.previous),
+        "previous_tare_count": len(course.previous) or max((a.treatments for a in course.allowances), default=0),
         "vials_count": len(course.territories),
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -56,10 +56,10 @@ class Uncertainty:
     calibration: float = 0.0
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for part in fields(self):
+            value = getattr(self, part.name)
             if not (math.isfinite(value) and 0 <= value < 2):
-                raise InputError(f"uncertainty of {field.name.replace('_', ' ')} must be 0 to 2, not {value:g}")
+                raise InputError(f"uncertainty of {part.name.replace('_', ' ')} must be 0 to 2, not {value:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,8 @@ class Problem:
         Normal liver that no territory perfuses; it lowers the mean of the whole.
     previous_lung_gy, previous_normal_gy : float
         Doses already there; they are taken off the limits.
+    territory_limits_gy : mapping of str to float
+        Limits of perfused normal liver of single territories, with the aim's `normal_probability`.
     """
 
     territories: Mapping[str, Partition]
@@ -142,6 +144,7 @@ class Problem:
     unperfused_normal_kg: float = 0.0
     previous_lung_gy: float = 0.0
     previous_normal_gy: float = 0.0
+    territory_limits_gy: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.territories:
@@ -378,11 +381,12 @@ def _sample(problem: Problem, draws: _Draws) -> _Sampled:
         whole = liver_energy / normal_mass[:, None]
         limits.append(("normal liver", whole, aim.normal_limit_gy - problem.previous_normal_gy, aim.normal_probability))
     limits.append(("lungs", lungs, aim.lung_limit_gy - problem.previous_lung_gy, aim.lung_probability))
-    if aim.perfused_normal_limit_gy is not None:
-        for t, name in enumerate(names):
+    for t, name in enumerate(names):
+        known = (aim.perfused_normal_limit_gy, problem.territory_limits_gy.get(name))
+        if least := [limit for limit in known if limit is not None]:
             alone = np.zeros((n, len(names)))
             alone[:, t] = perfused[:, t]
-            limits.append((f"normal liver in {name}", alone, aim.perfused_normal_limit_gy, aim.normal_probability))
+            limits.append((f"normal liver in {name}", alone, min(least), aim.normal_probability))
     return _Sampled(dx, tuple(limits), aim.tumour_gy)
 
 
@@ -491,14 +495,14 @@ def _value_of_knowing(
     """Each uncertainty halved in turn: chance, total activity allowed, gain; the largest gain first."""
     direction, chance, total = now
     out = {}
-    for field in fields(Uncertainty):
-        value = getattr(problem.uncertainty, field.name)
+    for part in fields(Uncertainty):
+        value = getattr(problem.uncertainty, part.name)
         if not value:
             continue
-        better = replace(problem, uncertainty=replace(problem.uncertainty, **{field.name: value / 2}))
+        better = replace(problem, uncertainty=replace(problem.uncertainty, **{part.name: value / 2}))
         sampled = _sample(better, draws)
         _, new, largest, _ = _best(sampled, len(problem.territories), direction)
-        out[field.name] = {
+        out[part.name] = {
             "probability_tumour_reached": new,
             "gain_in_probability": new - chance,
             "largest_allowed_total_gbq": largest,
