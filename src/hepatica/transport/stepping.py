@@ -148,7 +148,8 @@ def _medium_tables(medium: Medium, energy: FloatArray, limit: FloatArray, model:
         "thickness": thickness * 10,
         "spread": np.minimum(spread, LARGEST_SPREAD),
         "hard": number_hard,
-        "photon_share": number_photons / number_hard,
+        # below both cut-offs there is neither
+        "photon_share": np.divide(number_photons, number_hard, out=np.zeros(len(width)), where=number_hard > 0),
         "csda_range": csda * 10,
         "photons_below": np.cumsum(number_photons[::-1])[::-1],
         "angle": np.array([angular_quantiles(moments) for moments in strengths]),

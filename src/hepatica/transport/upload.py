@@ -57,7 +57,8 @@ def with_more_photons(ladder: Ladder, factor: float) -> Ladder:
     """
     photons = ladder.hard * ladder.photon_share
     hard = ladder.hard + (factor - 1) * photons
-    return replace(ladder, hard=hard, photon_share=factor * photons / hard, photons_below=factor * ladder.photons_below)
+    share = np.divide(factor * photons, hard, out=np.zeros_like(hard), where=hard > 0)
+    return replace(ladder, hard=hard, photon_share=share, photons_below=factor * ladder.photons_below)
 
 
 class Upload:
