@@ -17,7 +17,7 @@ from hepatica.safety.contact import (
 )
 from hepatica.safety.dose_rate import DoseRateConstant, Geometry, calculated_constant, dose_rate_constant
 from hepatica.safety.plan import ReleaseQuestion, release_plan
-from hepatica.safety.release import framework, nrc_release, rg839_dose_rem, verdict
+from hepatica.safety.release import NrcRelease, framework, nrc_release, rg839_dose_rem, verdict
 
 # Worked example E1: (nuclide, R cm2/mCi h, mCi, days, occupancy, rem).
 E1 = [
@@ -74,21 +74,35 @@ def test_iodine_dose_rate_limit() -> None:
     assert release.instruction_activity_gbq / 0.037 == pytest.approx(7, abs=0.6)
 
 
-@pytest.mark.parametrize(
-    ("name", "mci"), [("I-131", 7), ("Sm-153", 140), ("Re-186", 150), ("Re-188", 160), ("Tc-99m", 150)]
-)
-def test_instructions_by_the_guide(name: str, mci: float) -> None:
-    # RG 8.39 table 2: a fifth of table 1, rounded by the guide itself (33 / 5 = 6.6 becomes 7).
-    def due(activity_mci: float) -> bool:
+def test_instructions_by_the_guide() -> None:
+    # RG 8.39 table 2, 131I: 7 mCi (a fifth of table 1, 6.6, rounded by the guide itself).
+    def release(name: str, activity_mci: float) -> NrcRelease:
         source = PatientSource(
             activity_mci * 0.037, dose_rate_constant(name), ((1.0, nuclide(name).half_life_h),), Geometry("point")
         )
-        assert nrc_release(source).table_instruction_activity_gbq == pytest.approx(mci * 0.037)
-        return nrc_release(source).instructions_due
+        return nrc_release(source)
 
-    assert not due(0.999 * mci)
-    # The dose by the guide's own formula reaches 1 mSv within 4 % of its rounded activity.
-    assert due(1.05 * mci)
+    assert release("I-131", 7).table_instruction_activity_gbq == pytest.approx(7 * 0.037)
+    assert not release("I-131", 6.9).instructions_due
+    assert release("I-131", 7.1).instructions_due
+    # Where the table was not read its equation decides: 1 mSv is a fifth of table 1's 5 mSv, within its rounding.
+    for name, _, activity, *_ in E1[1:]:
+        found = release(name, activity)
+        assert found.table_instruction_activity_gbq is None
+        assert found.instruction_activity_gbq == pytest.approx(activity / 5 * 0.037, rel=0.03)
+        assert not release(name, 0.97 * activity / 5).instructions_due
+        assert release(name, 1.03 * activity / 5).instructions_due
+
+
+def test_holmium_cannot_give_what_an_abstract_prints() -> None:
+    # 26 uSv/h at 1 m, 48 h after a mean of 5.1 GBq (Prince 2014, abstract) would be 17.7 uSv/h per GBq still there. Its
+    # photons (80.6 keV 6.6 %, 1379 keV 0.9 %, K x rays) give 3.8, all of them in air, by ICRP-107 and by our lines; its
+    # bremsstrahlung 0.4 (30 %). Nothing is left that could give four times that.
+    left = 5.1 * 2 ** (-48 / 26.824)
+    calculated = dose_rate_constant("Ho-166", "calculated")
+    assert 26 / left > 4 * (calculated.usv_m2_per_gbq_h + 2 * (calculated.sd or 0)) * 0.85
+    # 6.4 uSv/h, of the same patients, is what is used.
+    assert 6.4 / left == pytest.approx(dose_rate_constant("Ho-166").usv_m2_per_gbq_h, rel=0.02)
 
 
 @pytest.mark.parametrize(("name", "expected"), ICRP107.items())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.core import InputFile, Kind, Provenance, Volume
+from hepatica.dosimetry.dvh import dose_volume_histogram
 from hepatica.dosimetry.radiobiology import (
     LIVER,
     TUMOUR,
@@ -149,11 +150,13 @@ def map_radiobiology(
         result = region_radiobiology(dose, region, rate, tissue, alpha_per_gy=alpha_per_gy)
         regions.append(result)
         kind = "tcp" if tissue is TUMOUR else "ntcp"
+        histogram = dose_volume_histogram(dose, region)
+        metrics = {"mean_dose": result.dose_mean_gy, "bed": result.bed_mean_gy, "eud": result.eud_gy}
+        metrics |= {f"d{x}": histogram.d_percent(x) for x in (95, 30)}
         for model in response_models().values():
-            if model.kind != kind or model.nuclide == "external" or model.metric not in ("mean_dose", "bed"):
-                continue
-            value = result.dose_mean_gy if model.metric == "mean_dose" else result.bed_mean_gy
-            predictions.append((region.name, predict(model, value, nuclide=source.name, agent=agent)))
+            value = metrics.get(model.metric)
+            if model.kind == kind and model.nuclide != "external" and value is not None:
+                predictions.append((region.name, predict(model, value, nuclide=source.name, agent=agent)))
     if not regions:
         raise InputError(f"{structures_path}: no structure is a tumour or liver by its name; {'; '.join(warnings)}")
     return MapRadiobiology(

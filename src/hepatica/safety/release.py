@@ -68,7 +68,7 @@ class NrcRelease:
     may_go : bool
         Whether the dose is at most 5 mSv or the activity at most the guide's table 1.
     instructions_due : bool
-        Whether written instructions are due (above 1 mSv and above the guide's table 2).
+        Whether written instructions are due: above 1 mSv by the guide's equation, and above its table 2 where known.
     wait_h : float
         Hours until the dose still to come is 5 mSv, or the activity left that of table 1; 0 if the patient may go.
     activity_limit_gbq, instruction_activity_gbq : float
@@ -78,7 +78,7 @@ class NrcRelease:
     table_activity_limit_gbq : float or None
         RG 8.39 table 1; None where it has none (90Y).
     table_instruction_activity_gbq : float or None
-        RG 8.39 table 2: instructions above it.
+        RG 8.39 table 2, where it was read (131I); elsewhere `instruction_activity_gbq` follows from its equation.
     """
 
     dose_msv: float
@@ -118,11 +118,13 @@ def nrc_release(source: PatientSource, *, occupancy: float | None = None) -> Nrc
     if not dose > 0:
         raise PhysicsError("the dose to others is zero; check activity and occupancy")
     table = None if row is None else row["activity_limit_mci"] * MBQ_PER_MCI / 1000
-    table_2 = None if row is None else row["instruction_limit_mci"] * MBQ_PER_MCI / 1000
+    instructed = None if row is None else row.get("instruction_limit_mci")
+    table_2 = None if instructed is None else instructed * MBQ_PER_MCI / 1000
     wait = first_time(lambda h: total_dose_msv(guided, occupancy=share, from_h=h), 5.0)
     instructions = dose > 1.0
-    if table is not None and table_2 is not None and occupancy is None:
+    if table is not None and occupancy is None:
         wait = min(wait, first_time(lambda h: source.activity_gbq * source.activity_left(h), table))
+    if table_2 is not None and occupancy is None:
         instructions = instructions and source.activity_gbq > table_2
     return NrcRelease(
         dose_msv=dose,

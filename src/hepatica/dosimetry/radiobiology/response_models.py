@@ -40,6 +40,8 @@ class ResponseModel:
         Doses that were fitted.
     alpha_beta_gy, repair_half_time_h : float or None
         With which a BED metric was formed.
+    absent : tuple of str
+        What a curve or its uncertainty would need and the table does not have.
     population, source, confidence, note : str
         Who was treated, publication, how sure the number is, remarks.
     """
@@ -62,6 +64,7 @@ class ResponseModel:
     source: str = "given by the user"
     confidence: str = ""
     note: str = ""
+    absent: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.form not in FORMS:
@@ -209,14 +212,14 @@ def _reading_without_curve(model: ResponseModel, dose_gy: float) -> str:
         what = f"the dose published with {100 * (model.probability or 0):.0f} % {model.endpoint}"
     else:
         what = f"the published threshold for {model.endpoint}"
-    return f"{side} {what} ({model.d50_gy.value:g} Gy); no curve is published, so no probability is stated"
+    return f"{side} {what} ({model.d50_gy.value:g} Gy); no curve is at hand, so no probability is stated"
 
 
 def _warnings(model: ResponseModel, dose_gy: float, nuclide: str, agent: str) -> tuple[str, ...]:
     found = []
     if nuclide and nuclide != model.nuclide:
         found.append(f"{model.name} was fitted on {model.nuclide}, used here for {nuclide}")
-    if agent and agent.lower() != model.agent.lower():
+    if agent and agent.lower() not in model.agent.lower().split(" or "):
         found.append(
             f"{model.name} was fitted on {model.agent}, used here for {agent}: toxicity and response per gray "
             "differ between agents by up to a factor of four"
@@ -284,6 +287,7 @@ def _read(row: dict[str, Any]) -> ResponseModel:
     sd = None if low is None else (high - low) / (2 * Z95)
     slope = row.pop("slope", None)
     slope_estimate = None if slope is None else Estimate(slope, row.pop("slope_sd", None))
-    if "range_gy" in row:
-        row["range_gy"] = tuple(row["range_gy"])
+    for name in ("range_gy", "absent"):
+        if name in row:
+            row[name] = tuple(row[name])
     return ResponseModel(d50_gy=Estimate(row.pop("d50_gy"), sd), slope=slope_estimate, **row)

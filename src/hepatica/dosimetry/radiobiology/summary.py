@@ -170,6 +170,7 @@ def prediction_dict(p: Prediction) -> dict[str, Any]:
         "warnings": list(p.warnings),
         "source": m.source,
         "confidence": m.confidence,
+        "absent": list(m.absent),
         "note": m.note,
     }
 
@@ -237,7 +238,7 @@ def _predictions(exposure: Exposure, kind: str) -> tuple[Prediction, ...]:
         for m in response_models().values()
         if m.kind == kind and m.metric in ("mean_dose", "bed") and m.nuclide != "external"
     ]
-    usable.sort(key=lambda m: (m.nuclide != exposure.nuclide, m.agent.lower() != exposure.agent.lower(), m.form))
+    usable.sort(key=lambda m: (m.nuclide != exposure.nuclide, exposure.agent.lower() not in m.agent.lower(), m.form))
     found = []
     for model in usable:
         dose, sd = _model_dose(model, exposure)
