@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from hepatica.errors import PhysicsError
 from hepatica.nuclides import Nuclide
+from hepatica.nuclides.internal_bremsstrahlung import internal_bremsstrahlung
 from hepatica.nuclides.spectrum import beta_spectrum
 from hepatica.transport.composition import medium
-from hepatica.transport.source import beta_quantiles_kev, emission
+from hepatica.transport.source import Emission, beta_quantiles_kev, emission
 from hepatica.transport.stepping import StepModel
 from hepatica.transport.upload import tables_for
 
@@ -25,6 +26,7 @@ FEWEST_COUNTS = 1e-9
 """Counts per decay, times 4 pi, below which windows count as seeing nothing: a GBq would give less than 0.1 cps."""
 PHOTONS_PER_ELECTRON = 1.5
 """Bremsstrahlung is made so much more often that an electron of the mean energy makes about this many photons."""
+INTERNAL_BINS = 200
 LEAST_SHARE = 0.05
 """Least share of the histories for photons and for electrons, where there are both."""
 
@@ -78,11 +80,13 @@ def highest_photon_kev(nuclide: Nuclide) -> float:
     return max([line.energy_kev for line in nuclide.photons] + ends, default=0.0)
 
 
-def emission_mixture(nuclide: Nuclide, importance: Importance, lowest_kev: float) -> EmissionMixture:
+def emission_mixture(
+    nuclide: Nuclide, importance: Importance, lowest_kev: float, *, internal: bool = True
+) -> EmissionMixture:
     """Mixture for a nuclide; `importance` says what a photon of an energy may contribute.
 
-    The annihilation photons of internal pairs start where the decay was; of bremsstrahlung, what secondary electrons
-    make is followed with them.
+    Internal bremsstrahlung (unless `internal` is False) is one more set of photon lines. The annihilation photons of
+    internal pairs start where the decay was; of bremsstrahlung, what secondary electrons make is followed with them.
 
     Raises
     ------
@@ -90,7 +94,15 @@ def emission_mixture(nuclide: Nuclide, importance: Importance, lowest_kev: float
         If nothing that the nuclide emits can be counted.
     """
     emitted = emission(nuclide, electron_cutoff_kev=lowest_kev, photon_cutoff_kev=lowest_kev, split_pairs=True)
-    line_value = emitted.gamma_yield * importance(emitted.gamma_kev)
+    line_kev, line_yield = (
+        _with_internal(nuclide, emitted, lowest_kev)
+        if internal
+        else (
+            emitted.gamma_kev,
+            emitted.gamma_yield,
+        )
+    )
+    line_value = line_yield * importance(line_kev)
     yields, born = bremsstrahlung_per_electron(importance, lowest_kev)
     energy, density = beta_spectrum(nuclide, step_kev=0.25) if emitted.beta_yield else (np.zeros(2), np.zeros(2))
     mean_value, biased, weight = _biased_beta(energy, density, yields)
@@ -109,9 +121,9 @@ def emission_mixture(nuclide: Nuclide, importance: Importance, lowest_kev: float
     photons = float(born(np.array([max(mean_kev, 2 * lowest_kev)]))[0])
     return EmissionMixture(
         photon_share=photon_share,
-        line_kev=emitted.gamma_kev,
+        line_kev=line_kev,
         line_share=line_value / lines if lines else np.ones(line_value.size),
-        line_weight=_over(emitted.gamma_yield, line_value / lines if lines else line_value) / max(photon_share, 1e-9),
+        line_weight=_over(line_yield, line_value / lines if lines else line_value) / max(photon_share, 1e-9),
         electron_kev=electron_kev,
         electron_share=electron_value / electrons if electrons else np.ones(electron_kev.size),
         electron_weight=_over(number, electron_value / electrons if electrons else electron_value)
@@ -122,6 +134,15 @@ def emission_mixture(nuclide: Nuclide, importance: Importance, lowest_kev: float
         reference=lines + (electrons if photon_share < 1 else 0.0),
         expected=(lines, electrons),
     )
+
+
+def _with_internal(nuclide: Nuclide, emitted: Emission, lowest_kev: float) -> tuple[FloatArray, FloatArray]:
+    """Photon lines and the internal bremsstrahlung in bins: energies and photons per decay."""
+    end = max((b.endpoint_kev for b in nuclide.betas), default=0.0)
+    if end <= lowest_kev:
+        return emitted.gamma_kev, emitted.gamma_yield
+    energy, photons = internal_bremsstrahlung(nuclide, np.geomspace(lowest_kev, end, INTERNAL_BINS + 1))
+    return np.concatenate([emitted.gamma_kev, energy]), np.concatenate([emitted.gamma_yield, photons])
 
 
 def bremsstrahlung_per_electron(importance: Importance, lowest_kev: float) -> tuple[Importance, Importance]:
