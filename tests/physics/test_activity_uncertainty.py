@@ -35,7 +35,7 @@ def test_limits_of_a_blurred_sphere() -> None:
     point = math.pi / 6 / (2 * math.pi * sd**2) ** 1.5
     assert mean_recovery(1.0, 20.0) == pytest.approx(point * (1 - 0.6 * 0.25 / sd**2), rel=1e-4)
     assert float(profile(0.0, 1.0, 20.0)) == pytest.approx(point, rel=2e-3)
-    # A large one, to first order in sd / r: the surface loses sd / sqrt(2 pi) of depth, times area 4 pi r^2 over volume.
+    # A large one, to first order in sd / r: the surface loses a depth of sd / sqrt(2 pi), area over volume is 3 / r.
     assert 1 - mean_recovery(1000.0, 20.0) == pytest.approx(3 * sd / (500 * math.sqrt(2 * math.pi)), rel=1e-2)
     assert mean_recovery(37.0, 0.0) == 1
     assert sphere_edge(37.0, 0.0) == 0.5
