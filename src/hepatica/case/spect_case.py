@@ -126,12 +126,16 @@ def _projector(hu: Volume, data: Projections, model: WindowModel) -> SpectProjec
 def _weights(
     data: Projections, models: tuple[WindowModel, ...], chosen: Nuclide, options: SpectOptions
 ) -> NDArray[np.float64]:
-    """Counts per unit of the image of every view of every window; one unit is a becquerel, or a count in all views."""
+    """Counts per unit of the image of every view of every window; one unit is a becquerel, or a count.
+
+    Errors as for `SpectOptions.sensitivities` and `live_fraction`.
+    """
     known = options.sensitivities(tuple(model.sensitivity_cps_per_bq for model in models))
     decay = data.mean_activity(chosen.half_life_s)
     expected = np.concatenate([decay * data.view_s * sensitivity for sensitivity in known])
     if not options.in_activity:
-        expected = expected / expected.sum()
+        # Counts of all views as if nothing had decayed since the start, as the file says of them.
+        expected = expected * decay.mean() / expected.sum()
     # Dead time takes counts away that would be there.
     counts = data.counts.sum(axis=(0, 2, 3), dtype=np.float64)
     live = live_fraction(counts, data.view_s, tau_s=options.dead_time_s, model=options.dead_time_model)

@@ -11,6 +11,7 @@ import typer
 from hepatica.cli.adaptive import adaptive
 from hepatica.cli.agents import agents
 from hepatica.cli.agreement import accuracy, agreement
+from hepatica.cli.calibrate import calibrate
 from hepatica.cli.compare import compare
 from hepatica.cli.compare_nuclides import compare_nuclides
 from hepatica.cli.concordance import concordance
@@ -67,6 +68,7 @@ app.command()(compare)
 app.command()(demo)
 app.command()(simulate)
 app.command()(reconstruct)
+app.command()(calibrate)
 app.command()(nuclides)
 app.command()(agents)
 app.command()(kernel)

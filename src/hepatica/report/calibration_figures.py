@@ -35,7 +35,9 @@ def draw_recovery(curve: RecoveryCurve) -> Any:
         axis.plot(*zip(*highest, strict=True), "^", color=PALETTE[2], label="highest voxel")
     axis.axhline(1.0, color=FAINT, linewidth=0.8)
     axis.set_xscale("log")
-    axis.set_xticks(sizes, [f"{volume:.2g}\n{sphere.diameter_mm:.3g}" for volume, sphere in zip(sizes, curve.spheres, strict=True)])
+    axis.set_xticks(
+        sizes, [f"{volume:.2g}\n{sphere.diameter_mm:.3g}" for volume, sphere in zip(sizes, curve.spheres, strict=True)]
+    )
     axis.minorticks_off()
     axis.set(xlabel="volume in mL (diameter in mm)", ylabel="recovery", ylim=(0, None))
     conditions = curve.conditions
