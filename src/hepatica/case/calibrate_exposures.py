@@ -86,7 +86,8 @@ def _tomo(path: Path, options: CalibrateOptions) -> Exposures:
 def _planar(path: Path, options: CalibrateOptions) -> Exposures:
     """Each view of a planar file is an exposure of one head."""
     files = read_planar([path], unit=options.unit, energy_window=options.energy_window)
-    blank = [] if options.blank is None else read_planar([options.blank], energy_window=options.energy_window)
+    paths = [] if options.blank is None else [options.blank]
+    blank = read_planar(paths, unit=options.unit, energy_window=options.energy_window)
     views = [view for file in files for view in file.views]
     without = [view for file in blank for view in file.views]
     if blank and len(without) != len(views):
