@@ -334,7 +334,7 @@ def test_liver_function(tmp_path: Path) -> None:
     assert rows[0]["albi"] == pytest.approx(-2.594, abs=5e-4)
     assert (rows[0]["child_pugh"], rows[0]["child_pugh_class"]) == (5, "A")
     assert rows[1]["reild"].startswith("suspected")
-    assert rows[1]["ctcae_grades"] == {"bilirubin": 2, "alt": 1}
+    assert rows[1]["ctcae_grades"] == {"bilirubin": 2, "alt": 1, "inr": 1}
     path.write_text("patient,date,bilirubin_mg_dl,albumin_g_dl\nA,2026-01-01,1.0,40\n")
     done = hepatica("response", "--labs", str(path))
     assert done.returncode == 2
@@ -388,6 +388,74 @@ def test_response_of_two_segmentations(tmp_path: Path) -> None:
     assert lesion["longest_before_mm"] == pytest.approx(42, abs=3)
     assert lesion["relative_volume_change"] == pytest.approx((8 / 14) ** 3 - 1, abs=0.03)
     assert (lesion["recist"], lesion["volume"]) == ("PR", "PR")
+
+
+def test_response_of_lipiodol_and_remnant(tmp_path: Path) -> None:
+    path, figure, out = tmp_path / "lipiodol.csv", tmp_path / "l.svg", tmp_path / "l.csv"
+    path.write_text("patient,lesion,date,retained_ml,tumour_ml\nA,1,2026-01-01,12,20\nA,2,2026-01-01,0.5,10\n")
+    found = answer("response", str(path), "--criterion", "lipiodol", "--figure", str(figure), "--out", str(out))
+    assert [(r["retained_share"], r["retention"]) for r in found["lipiodol"]] == [(0.6, "high"), (0.05, "none or poor")]
+    assert "moderate" in figure.read_text()
+    assert out.read_text().startswith("patient,lesion,date,retained_ml,tumour_ml,retained_share,retention")
+    path.write_text("patient,lesion,date,retained_ml,tumour_ml\nA,1,2026-01-01,25,20\n")
+    done = hepatica("response", str(path), "--criterion", "lipiodol")
+    assert "row 2, column 'retained_ml': 25 mL is more than the tumour's 20 mL" in done.stderr
+    path.write_text(
+        "patient,date,remnant_ml,liver_ml,tumour_ml\nA,2026-01-01,400,1800,200\nA,2026-02-26,520,,\nB,2026-01-01,300,,\n"
+    )
+    done = hepatica("response", str(path), "--criterion", "remnant")
+    assert done.returncode == 2
+    assert "row 4, column 'liver_ml': is empty; B's first date needs it" in done.stderr
+    path.write_text("patient,date,remnant_ml,liver_ml,tumour_ml\nA,2026-02-26,520,,\nA,2026-01-01,400,1800,200\n")
+    row = answer("response", str(path), "--criterion", "remnant", "--figure", str(figure))["remnant"][0]
+    # 400 of 1600 mL become 520 of 1600 mL in 8 weeks: 25 to 32.5 %, growth of 30 %.
+    assert (row["share_before"], row["share_after"]) == (0.25, 0.325)
+    assert row["degree_of_hypertrophy"] == pytest.approx(0.075)
+    assert row["relative_growth_per_week"] == pytest.approx(0.3 / 8)
+
+
+def test_response_of_segmented_remnant(tmp_path: Path) -> None:
+    for name, cut in (("before", 10), ("after", 13)):
+        labels = np.ones((10, 20, 40), np.uint8)
+        labels[:, :, :cut] = 2
+        labels[2:6, 5:15, 25:35] = 3
+        image = sitk.GetImageFromArray(labels)
+        image.SetSpacing((4.0, 5.0, 6.0))
+        sitk.WriteImage(image, str(tmp_path / f"{name}.nii.gz"))
+        (tmp_path / f"{name}.json").write_text('{"1": "liver", "2": "FLR", "3": "segment 8"}')
+    files = ("response", "--before", str(tmp_path / "before.nii.gz"), "--after", str(tmp_path / "after.nii.gz"))
+    figure = tmp_path / "change.svg"
+    found = answer(*files, "--days", "56", "--figure", str(figure))
+    # 2000 and 2600 of 8000 - 400 voxels; labels exclude each other, so the liver is all of them together.
+    remnant = found["remnant"]
+    assert (remnant["share_before"], remnant["share_after"]) == pytest.approx((2000 / 7600, 2600 / 7600))
+    assert remnant["relative_growth_per_week"] == pytest.approx(0.3 / 8)
+    assert [s["name"] for s in found["segmented_lesions"]] == ["segment 8"]
+    assert "future remnant" in figure.read_text()
+    assert "Future liver remnant" in hepatica(*files).stdout
+
+
+def test_liver_function_with_bclc_and_figure(tmp_path: Path) -> None:
+    path, figure, out = tmp_path / "labs.csv", tmp_path / "labs.png", tmp_path / "scores.csv"
+    path.write_text(
+        "patient,date,bilirubin_mg_dl,albumin_g_dl,inr,ascites,encephalopathy,performance_status,lesions,largest_mm,"
+        "vascular_invasion,extrahepatic_spread\n"
+        "A,2026-01-01,0.8,4.1,1.0,none,none,0,1,45,0,0\nB,2026-01-01,1.0,3.9,1.3,none,none,0,5,40,0,0\n"
+        "C,2026-01-01,1.0,3.9,1.3,none,none,0,5,40,1,0\nD,2026-01-01,1.0,3.9,1.3,none,none,,5,40,1,0\n"
+    )
+    rows = answer("response", "--labs", str(path), "--figure", str(figure), "--out", str(out))["liver_function"]["rows"]
+    assert [r["bclc"] for r in rows] == [
+        "A: one lesion", "B: 5 lesions, largest 4 cm", "C: vascular invasion", None,
+    ]  # fmt: skip
+    assert rows[1]["ctcae_grades"] == {"bilirubin": 0, "inr": 1}
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert out.read_text().splitlines()[1].startswith("A,2026-01-01,0.8,4.1")
+    path.write_text(
+        path.read_text().replace("A,2026-01-01,0.8,4.1,1.0,none,none,0,1", "A,2026-01-01,0.8,4.1,0,none,none,7,0")
+    )
+    done = hepatica("response", "--labs", str(path))
+    for text in ("column 'performance_status': 7 is not 0, 1, 2, 3 or 4", "column 'lesions': 0 is not", "'inr': is 0"):
+        assert text in done.stderr
 
 
 def test_agreement(tmp_path: Path) -> None:

@@ -16,8 +16,11 @@ from hepatica.outcome.liver_scores import (
     ENCEPHALOPATHY,
     UMOL_PER_MG_DL_BILIRUBIN,
     albi,
+    bclc,
     child_pugh,
+    ctcae_albumin,
     ctcae_grade,
+    ctcae_inr,
     meld,
     reild,
 )
@@ -42,6 +45,7 @@ class LiverRow:
     meld: int | None
     ctcae: dict[str, int]
     reild: str | None
+    bclc: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class LiverFunction:
 
     rows: tuple[LiverRow, ...]
     provenance: Provenance
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -67,6 +72,7 @@ class LiverFunction:
                     "meld": r.meld,
                     "ctcae_grades": dict(r.ctcae),
                     "reild": r.reild,
+                    "bclc": r.bclc,
                 }
                 for r in self.rows
             ],
@@ -79,17 +85,61 @@ def analyse_liver_function(path: Path, *, sheet: str | None = None) -> LiverFunc
 
     Columns: patient, date, bilirubin_mg_dl or bilirubin_umol_l, albumin_g_dl or albumin_g_l. For Child-Pugh also inr,
     ascites (none, slight, moderate) and encephalopathy (none, grade 1-2, grade 3-4); for MELD inr and creatinine_mg_dl
-    (and sodium_mmol_l); for REILD treated (date), ascites, progression (1/0); for CTCAE grades alt_u_l and alt_uln_u_l
-    (upper limit of normal), so too ast, alp, ggt. The first row of a patient is the CTCAE baseline.
+    (and sodium_mmol_l); for BCLC what Child-Pugh needs and performance_status, lesions, largest_mm, vascular_invasion,
+    extrahepatic_spread; for REILD treated (date), ascites, progression (1/0); for CTCAE grades alt_u_l and alt_uln_u_l
+    (upper limit of normal), so too ast, alp, ggt, and inr. The first row of a patient is the CTCAE baseline.
 
     Raises
     ------
     TableError
         Listing every fault with row and column; a value that only makes sense in another unit is one.
     """
-    table = read_table(path, sheet=sheet)
-    check = table.check()
-    patients, dates = check.texts("patient"), check.dates("date")
+    check = read_table(path, sheet=sheet).check()
+    labs = _read(check)
+    check.done()
+    baseline: dict[str, dict[str, tuple[float, float]]] = {}
+    rows = []
+    for n in sorted(range(len(check.table)), key=lambda i: (labs.patients[i], labs.dates[i] or date.min)):
+        when = labs.dates[n]
+        if when is not None:
+            tests = _tests(labs.bilirubin[n], labs.values(n))
+            rows.append(_row(labs, n, when, baseline.setdefault(labs.patients[n], tests)))
+    return LiverFunction(
+        tuple(rows),
+        Provenance(
+            inputs=(InputFile.of("table", path),),
+            parameters={"bilirubin_uln_mg_dl": UPPER_LIMIT_BILIRUBIN_MG_DL},
+            conventions={
+                "BCLC": "2022",
+                "CTCAE": "5.0",
+                "MELD": "OPTN 2016",
+                "bilirubin": "1 mg/dL = 17.104 umol/L",
+            },
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Labs:
+    """The columns of a laboratory table; nan, None or "" where a cell or column is missing."""
+
+    patients: list[str]
+    dates: list[date | None]
+    bilirubin: list[float]
+    albumin: list[float]
+    optional: dict[str, list[float]]
+    ascites: list[str]
+    encephalopathy: list[str]
+    treated: list[date | None]
+    flags: dict[str, list[float]]
+
+    def values(self, n: int) -> dict[str, float]:
+        """Optional numbers that a row has."""
+        return {name: column[n] for name, column in self.optional.items() if not math.isnan(column[n])}
+
+
+def _read(check: TableCheck) -> _Labs:
+    count = len(check.table)
     bilirubin = _either(check, "bilirubin_mg_dl", "bilirubin_umol_l", 1 / UMOL_PER_MG_DL_BILIRUBIN)
     albumin = _either(check, "albumin_g_dl", "albumin_g_l", 0.1)
     for n, (b, a) in enumerate(zip(bilirubin, albumin, strict=True)):
@@ -100,47 +150,76 @@ def analyse_liver_function(path: Path, *, sheet: str | None = None) -> LiverFunc
                 n, _present(check, "bilirubin_mg_dl", "bilirubin_umol_l"), f"bilirubin of {b:.3g} mg/dL: wrong unit?"
             )
     optional = {name: check.numbers(name, at_least=0, optional=True) for name in _numeric(check)}
-    ascites, encephalopathy = _words(check, "ascites", ASCITES), _words(check, "encephalopathy", ENCEPHALOPATHY)
-    treated = check.dates("treated", optional=True) if check.has("treated") else [None] * len(table)
-    progression = check.yes_no("progression", optional=True) if check.has("progression") else [math.nan] * len(table)
-    check.done()
-    baseline: dict[str, dict[str, tuple[float, float]]] = {}
-    rows = []
-    for n in sorted(range(len(table)), key=lambda i: (patients[i], dates[i] or date.min)):
-        when = dates[n]
-        if when is None:
-            continue
-        values = {name: column[n] for name, column in optional.items() if not math.isnan(column[n])}
-        score, grade = albi(bilirubin_umol_l=bilirubin[n] * UMOL_PER_MG_DL_BILIRUBIN, albumin_g_l=albumin[n] * 10)
-        points, letter = _child_pugh(bilirubin[n], albumin[n], values.get("inr"), ascites[n], encephalopathy[n])
-        tests = _tests(bilirubin[n], values)
-        first = baseline.setdefault(patients[n], tests)
-        rows.append(
-            LiverRow(
-                patients[n],
-                when,
-                bilirubin[n],
-                albumin[n],
-                score,
-                grade,
-                points,
-                letter,
-                _meld(bilirubin[n], values),
-                {
-                    name: ctcae_grade(name, value, upper, baseline=first[name][0] if name in first else None)
-                    for name, (value, upper) in tests.items()
-                },
-                _reild(treated[n], when, bilirubin[n], ascites[n], progression[n]),
-            )
-        )
-    return LiverFunction(
-        tuple(rows),
-        Provenance(
-            inputs=(InputFile.of("table", path),),
-            parameters={"bilirubin_uln_mg_dl": UPPER_LIMIT_BILIRUBIN_MG_DL},
-            conventions={"CTCAE": "5.0", "MELD": "OPTN 2016", "bilirubin": "1 mg/dL = 17.104 umol/L"},
-        ),
+    for n, value in enumerate(optional.get("performance_status", [])):
+        if value not in (0, 1, 2, 3, 4) and not math.isnan(value):
+            check.fault(n, "performance_status", f"{value:g} is not 0, 1, 2, 3 or 4 (ECOG)")
+    for n, value in enumerate(optional.get("lesions", [])):
+        if not math.isnan(value) and (value < 1 or value != int(value)):
+            check.fault(n, "lesions", f"{value:g} is not a number of lesions")
+    for name in ("inr", "creatinine_mg_dl", "sodium_mmol_l", "largest_mm", "albumin_lln_g_l"):
+        for n, value in enumerate(optional.get(name, [])):
+            if value == 0:
+                check.fault(n, name, "is 0")
+    flags = {
+        name: check.yes_no(name, optional=True) if check.has(name) else [math.nan] * count
+        for name in ("progression", "vascular_invasion", "extrahepatic_spread")
+    }
+    return _Labs(
+        check.texts("patient"),
+        check.dates("date"),
+        bilirubin,
+        albumin,
+        optional,
+        _words(check, "ascites", ASCITES),
+        _words(check, "encephalopathy", ENCEPHALOPATHY),
+        check.dates("treated", optional=True) if check.has("treated") else [None] * count,
+        flags,
     )
+
+
+def _row(labs: _Labs, n: int, when: date, first: dict[str, tuple[float, float]]) -> LiverRow:
+    values, bilirubin, albumin = labs.values(n), labs.bilirubin[n], labs.albumin[n]
+    score, grade = albi(bilirubin_umol_l=bilirubin * UMOL_PER_MG_DL_BILIRUBIN, albumin_g_l=albumin * 10)
+    points, letter = _child_pugh(bilirubin, albumin, values.get("inr"), labs.ascites[n], labs.encephalopathy[n])
+    grades = {
+        name: ctcae_grade(name, value, upper, baseline=first[name][0] if name in first else None)
+        for name, (value, upper) in _tests(bilirubin, values).items()
+    }
+    if "albumin_lln_g_l" in values:
+        grades["albumin"] = ctcae_albumin(albumin * 10, lower_limit_g_l=values["albumin_lln_g_l"])
+    if "inr" in values:
+        grades["inr"] = ctcae_inr(values["inr"])
+    return LiverRow(
+        labs.patients[n],
+        when,
+        bilirubin,
+        albumin,
+        score,
+        grade,
+        points,
+        letter,
+        _meld(bilirubin, values),
+        grades,
+        _reild(labs.treated[n], when, bilirubin, labs.ascites[n], labs.flags["progression"][n]),
+        _bclc(letter, values, {name: column[n] for name, column in labs.flags.items()}),
+    )
+
+
+def _bclc(letter: str | None, values: dict[str, float], flags: dict[str, float]) -> str | None:
+    needed = ("performance_status", "lesions", "largest_mm")
+    if letter is None or any(name not in values for name in needed):
+        return None
+    if math.isnan(flags["vascular_invasion"] + flags["extrahepatic_spread"]):
+        return None
+    found = bclc(
+        performance_status=int(values["performance_status"]),
+        child_pugh_class=letter,
+        lesions=int(values["lesions"]),
+        largest_cm=values["largest_mm"] / 10,
+        vascular_invasion=flags["vascular_invasion"] == 1,
+        extrahepatic_spread=flags["extrahepatic_spread"] == 1,
+    )
+    return f"{found.stage}: {found.reason}"
 
 
 def _tests(bilirubin: float, values: dict[str, float]) -> dict[str, tuple[float, float]]:
@@ -200,6 +279,7 @@ def _either(check: TableCheck, plain: str, other: str, factor: float) -> list[fl
 
 def _numeric(check: TableCheck) -> list[str]:
     names = ["inr", "creatinine_mg_dl", "sodium_mmol_l", "bilirubin_uln_mg_dl"]
+    names += ["albumin_lln_g_l", "performance_status", "lesions", "largest_mm"]
     names += [f"{test}{suffix}" for test in ENZYMES for suffix in ("_u_l", "_uln_u_l")]
     return [name for name in names if check.has(name)]
 

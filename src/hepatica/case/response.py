@@ -362,6 +362,19 @@ class SegmentedLesion:
     volume_response: Response
     relative_volume_change: float
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; an absent lesion has the size 0."""
+        return {
+            "name": self.name,
+            "volume_before_ml": self.before.volume_ml,
+            "volume_after_ml": 0.0 if self.after is None else self.after.volume_ml,
+            "longest_before_mm": self.before.longest_mm,
+            "longest_after_mm": 0.0 if self.after is None else self.after.longest_mm,
+            "relative_volume_change": self.relative_volume_change,
+            "recist": self.diameter_response.value,
+            "volume": self.volume_response.value,
+        }
+
 
 def compare_segmentations(before: Sequence[Region], after: Sequence[Region]) -> tuple[SegmentedLesion, ...]:
     """Response of lesions segmented twice under the same names; one that is absent or empty afterwards is gone.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hepatica.case.response import SegmentedLesion, compare_segmentations
+from hepatica.case.volumes import RemnantGrowth, Retention, remnant_of, retention_of, split_roles
 from hepatica.core import Grid, Kind
 from hepatica.errors import InputError
 from hepatica.io.regions import read_structures
@@ -14,16 +16,35 @@ from hepatica.io.structures import Structures
 
 @dataclass(frozen=True, slots=True)
 class SegmentationsCompared:
-    """Response of every lesion, and what must be known about the files."""
+    """Response of every lesion, growth of the remnant, lipiodol, and what must be known about the files."""
 
     lesions: tuple[SegmentedLesion, ...]
+    remnant: RemnantGrowth | None
+    retention: tuple[Retention, ...]
     warnings: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, units in the keys."""
+        return {
+            "segmented_lesions": [s.as_dict() for s in self.lesions],
+            "remnant": None if self.remnant is None else self.remnant.as_dict(),
+            "lipiodol": [r.as_dict() for r in self.retention],
+            "warnings": list(self.warnings),
+        }
 
 
 def compare_segmentation_files(
-    before: Path, after: Path, *, before_image: Path | None = None, after_image: Path | None = None
+    before: Path,
+    after: Path,
+    *,
+    before_image: Path | None = None,
+    after_image: Path | None = None,
+    days: float | None = None,
 ) -> SegmentationsCompared:
     """Compare lesions of the same name in two files of one patient.
+
+    Structures named "liver" and "remnant" (or "future liver remnant", "FLR") give the growth of the remnant, one named
+    "lipiodol" in the later file the share of each lesion that holds it. All others are lesions.
 
     Parameters
     ----------
@@ -32,6 +53,8 @@ def compare_segmentation_files(
     before_image, after_image : Path, optional
         Image on whose voxels the lesions are measured: a series, or a NIfTI or MetaImage file. A label map and a SEG
         have voxels of their own; an RTSTRUCT has none, and needs the image it was drawn on.
+    days : float, optional
+        Between the two, for the growth per week.
 
     Raises
     ------
@@ -45,7 +68,11 @@ def compare_segmentation_files(
         raise InputError(f"{before} is of patient {patients[0]!r}, {after} of {patients[1]!r}")
     found = [_read(path, image) for path, image in ((before, before_image), (after, after_image))]
     texts = dict.fromkeys(text for structures in found for text in structures.warnings)
-    return SegmentationsCompared(compare_segmentations(*(s.regions for s in found)), tuple(texts))
+    (old, old_roles), (new, new_roles) = (split_roles(s.regions) for s in found)
+    remnant = remnant_of(old_roles, new_roles, old, days=days)
+    retention = retention_of(new, new_roles.get("lipiodol"))
+    lesions = compare_segmentations(old, new) if old or new or remnant is None else ()
+    return SegmentationsCompared(lesions, remnant, retention, tuple(texts))
 
 
 def _patient(path: Path) -> str:

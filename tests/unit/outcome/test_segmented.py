@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hepatica.case.segmented import compare_segmentation_files
+from hepatica.case.volumes import remnant_of, retention_of, split_roles
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.errors import InputError
 from hepatica.io.dicom.context import DicomContext
@@ -74,3 +75,24 @@ def test_two_patients_are_refused(tmp_path: Path) -> None:
         compare_segmentation_files(first, second)
     with pytest.raises(InputError, match="no such file"):
         compare_segmentation_files(first, tmp_path / "absent.dcm")
+
+
+def test_lipiodol_is_a_share_of_each_lesion() -> None:
+    grid = grid_of(context_of("A"))
+    lesion, inner = ball(grid, "lesion 1", 18.0), ball(grid, "lipiodol", 9.0)
+    far = Region.from_coverage("lipiodol", grid, np.pad(np.ones((2, 2, 2), np.float32), ((0, 38), (0, 34), (0, 18))))
+    row = retention_of([lesion], inner)[0]
+    assert row.share == pytest.approx(inner.volume_ml / lesion.volume_ml)
+    # (9 / 18)^3 = 12.5 % of a ball's volume, within the voxels' surface.
+    assert row.share == pytest.approx(0.125, abs=0.02)
+    assert row.grade == "low"
+    assert retention_of([lesion], None) == ()
+    with pytest.raises(InputError, match="covers no lesion; in a label map structures cannot overlap"):
+        retention_of([lesion], far)
+    lesions, roles = split_roles([lesion, inner.renamed("FLR"), far.renamed("Whole_liver"), far])
+    assert [r.name for r in lesions] == ["lesion 1"]
+    assert sorted(roles) == ["lipiodol", "liver", "remnant"]
+    with pytest.raises(InputError, match="are both the lipiodol"):
+        split_roles([inner, far])
+    with pytest.raises(InputError, match="needs the structure 'liver'"):
+        remnant_of({"remnant": inner}, {"remnant": inner}, [], days=None)
