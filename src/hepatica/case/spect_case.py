@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.case.spect_options import FROM_WINDOWS, SpectOptions
-from hepatica.case.spect_windows import main_windows, scatter_from_windows
+from hepatica.case.spect_options import SpectOptions
+from hepatica.case.spect_windows import main_windows
 from hepatica.core import Volume
 from hepatica.errors import GeometryError, InputError, TimeError
 from hepatica.imaging.attenuation import attenuation_map
@@ -104,15 +104,6 @@ def prepare_spect(
         weights=_weights(data, models, chosen, options),
         start=data.start,
     )  # fmt: skip
-
-
-def windows_scatter(case: SpectCase, options: SpectOptions) -> tuple[NDArray[np.float32] | None, tuple[int, ...]]:
-    """Additive term from windows beside the main ones, and their numbers; None where scatter is not taken from them."""
-    if options.scatter not in FROM_WINDOWS:
-        return None, ()
-    parts = [scatter_from_windows(case.data, n, case.main, case.nuclide, options) for n in case.main]
-    used = tuple(dict.fromkeys(n for _, numbers in parts for n in numbers))
-    return np.concatenate([estimate for estimate, _ in parts]), used
 
 
 def _projector(hu: Volume, data: Projections, model: WindowModel) -> SpectProjector:

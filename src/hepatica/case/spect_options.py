@@ -7,11 +7,47 @@ from typing import Literal, get_args
 
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.imaging.dead_time import DeadTimeModel
+from hepatica.imaging.ensemble import FEWEST_RUNS
 from hepatica.imaging.reconstruct import Settings
 
-Scatter = Literal["none", "dew", "tew", "upper"]
+Scatter = Literal["none", "dew", "tew", "upper", "esse", "mc"]
 FROM_WINDOWS = ("dew", "tew", "upper")
 """Corrections from windows beside the main one."""
+
+
+@dataclass(frozen=True, slots=True)
+class MonteCarloOptions:
+    """Scatter by Monte Carlo between the passes.
+
+    Attributes
+    ----------
+    uncertainty : float or None
+        Relative standard uncertainty to reach in a bin of the projections in each update.
+    seconds : float or None
+        Most time for an update; a run that is ended by it is not the same twice.
+    seed : int
+        Of the random numbers.
+    device : str
+        "cpu" or "cuda".
+    smooth_mm : float
+        Gaussian smoothing of the scattered counts, FWHM.
+    """
+
+    uncertainty: float | None = 0.05
+    seconds: float | None = None
+    seed: int = 1
+    device: str = "cpu"
+    smooth_mm: float = 12.0
+
+    def __post_init__(self) -> None:
+        if self.uncertainty is None and self.seconds is None:
+            raise InputError("Monte Carlo scatter: say when to stop, by uncertainty or time")
+        if self.uncertainty is not None and not 0 < self.uncertainty < 1:
+            raise InputError(f"Monte Carlo scatter: the uncertainty must lie between 0 and 1, not {self.uncertainty:g}")
+        if self.seconds is not None and not self.seconds > 0:
+            raise InputError(f"Monte Carlo scatter: the time must be positive, not {self.seconds:g} s")
+        if self.smooth_mm < 0 or self.seed < 0:
+            raise InputError("Monte Carlo scatter: smoothing and seed cannot be negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +61,9 @@ class SpectOptions:
     settings : Settings
         Method, iterations, subsets, prior.
     scatter : str
-        "none"; from windows beside the main one, "dew" (one below), "tew" (both sides), "upper" (one above).
+        "none"; from windows beside the main one, "dew" (one below), "tew" (both sides), "upper" (one above); computed
+        of the image between passes, "esse" (effective sources, in the patient alone), "mc" (Monte Carlo, with septal
+        penetration and scatter in collimator and camera).
     scatter_smooth_mm : float
         Smoothing of the estimate from windows, FWHM.
     nuclide : str or None
@@ -49,6 +87,10 @@ class SpectOptions:
         Projections and CT are registered although their frames of reference differ.
     dead_time_s, dead_time_model
         Dead time per count, measured against the counts of all windows of a head together, and its model.
+    montecarlo : MonteCarloOptions
+        Of scatter "mc".
+    uncertainty_runs : int
+        Reconstructions of resampled counts for an uncertainty of every voxel; 0 for none.
     sum_gates : bool
         Add up the gates of a gated acquisition.
     """
@@ -68,6 +110,8 @@ class SpectOptions:
     registered: bool = False
     dead_time_s: float = 0.0
     dead_time_model: DeadTimeModel = "paralysable"
+    montecarlo: MonteCarloOptions = field(default_factory=MonteCarloOptions)
+    uncertainty_runs: int = 0
     sum_gates: bool = False
 
     def __post_init__(self) -> None:
@@ -80,6 +124,8 @@ class SpectOptions:
         if numbers and self.sensitivity_by_model:
             raise InputError("a sensitivity is either measured or the model's, not both")
         object.__setattr__(self, "sensitivity_cps_per_mbq", numbers or None)
+        if self.uncertainty_runs and self.uncertainty_runs < FEWEST_RUNS:
+            raise InputError(f"an uncertainty needs at least {FEWEST_RUNS} runs, not {self.uncertainty_runs}")
         if min(self.post_filter_mm, self.scatter_smooth_mm) < 0:
             raise InputError("a filter cannot be narrower than 0 mm")
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.case.spect_case import SpectCase, prepare_spect, windows_scatter
+from hepatica.case.spect_case import SpectCase, prepare_spect
 from hepatica.case.spect_checkpoint import Checkpoint, run_key
 from hepatica.case.spect_options import FROM_WINDOWS, SpectOptions
+from hepatica.case.spect_scatter import MonteCarloScatter, modelled_scatter, windows_scatter
+from hepatica.case.spect_uncertainty import voxel_uncertainty
 from hepatica.core import Kind, Provenance, Volume
 from hepatica.imaging.attenuation import uncovered_slices
+from hepatica.imaging.ensemble import Ensemble
 from hepatica.imaging.reconstruct import Reconstruction, Settings, Update, reconstruct
+from hepatica.imaging.scatter_model import ScatterUpdate
 from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.write_image import Emission, write_nm
 from hepatica.io.files import output_folder
@@ -44,6 +48,10 @@ class SpectResult:
         What ``result.json`` holds.
     warnings : tuple of str
         What the reader must know.
+    provenance : Provenance
+        How it came about.
+    ensemble : Ensemble or None
+        Replicates of the image, in its unit, where an uncertainty was asked for.
     """
 
     volume: Volume
@@ -52,15 +60,25 @@ class SpectResult:
     emission: Emission
     facts: dict[str, Any]
     warnings: tuple[str, ...]
+    provenance: Provenance
+    ensemble: Ensemble | None = None
 
     def save(self, folder: Path | str, *, force: bool = False) -> None:
-        """Write ``spect.dcm`` (NM RECON TOMO), ``spect.nii.gz`` and ``result.json``; OutputError if it cannot be."""
+        """Write ``spect.dcm`` (NM RECON TOMO), ``spect.nii.gz``, ``result.json``, and ``spect_sd.nii.gz`` if there is.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be written.
+        """
         with output_folder(folder, force=force) as new:
             write_nm(
                 new / "spect.dcm", self.volume, self.context, self.emission,
-                description="SPECT reconstruction", comment="Reconstructed by hepatica.",
+                description="SPECT reconstruction", comment="Reconstructed by hepatica.", provenance=self.provenance,
             )  # fmt: skip
             write_itk(self.volume, new / "spect.nii.gz")
+            if self.ensemble is not None:
+                write_itk(self.volume.with_values(self.ensemble.sd, name="SPECT sd"), new / "spect_sd.nii.gz")
             (new / "result.json").write_text(json.dumps(self.facts, indent=1), encoding="utf-8")
 
 
@@ -99,19 +117,20 @@ def reconstruct_files(
     """
     case = prepare_spect(projections, ct=ct, options=options, tell=tell)
     additive, used = windows_scatter(case, options)
+    update = modelled_scatter(case, options, tell)
     kept = Checkpoint.open(checkpoint, run_key(case.file.source, case.hu.source, options))
     found = reconstruct(
         case.counts, case.projector, options.settings, weights=case.weights, additive=additive,
-        start=kept.start, on_update=_progress(tell, options.settings, kept),
+        update_additive=update, start=kept.start, on_update=_progress(tell, options.settings, kept),
     )  # fmt: skip
     kept.done()
     volume = _volume(case, found.image, options)
-    warnings = _warnings(case, options)
-    facts = _result_facts(volume, found, case, used) | {
-        "warnings": list(warnings),
-        "provenance": _provenance(case, options).as_dict(),
-    }
-    return SpectResult(volume, found, case.file.context, _emission(case, options), facts, warnings)
+    ensemble = voxel_uncertainty(case, found, options, lambda image: _volume(case, image, options).values, tell)
+    warnings, provenance = _warnings(case, options), _provenance(case, options, update)
+    facts = _result_facts(volume, found, case, used) | _uncertainty_facts(volume, ensemble)
+    facts |= {"warnings": list(warnings), "provenance": provenance.as_dict()}
+    emission = _emission(case, options)
+    return SpectResult(volume, found, case.file.context, emission, facts, warnings, provenance, ensemble)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -163,6 +182,7 @@ def _emission(case: SpectCase, options: SpectOptions) -> Emission:
         nuclide=case.nuclide.name, start=case.start, frame_duration_s=case.data.view_s,
         projections=case.data.orbit.views,
         energy_window_kev=(case.windows[0].low_kev, case.windows[0].high_kev),
+        more_windows_kev=tuple((window.low_kev, window.high_kev) for window in case.windows[1:]),
         corrected=tuple(corrected),
         agent=case.nuclide.name,
     )  # fmt: skip
@@ -181,8 +201,10 @@ def _warnings(case: SpectCase, options: SpectOptions) -> tuple[str, ...]:
     return tuple(dict.fromkeys(notes))
 
 
-def _provenance(case: SpectCase, options: SpectOptions) -> Provenance:
+def _provenance(case: SpectCase, options: SpectOptions, update: ScatterUpdate | None) -> Provenance:
     s = options.settings
+    estimate = None if update is None else update.estimate
+    runs = asdict(estimate.runs) if isinstance(estimate, MonteCarloScatter) else None
     return Provenance(
         inputs=(case.file.source, case.hu.source),
         parameters={
@@ -192,6 +214,8 @@ def _provenance(case: SpectCase, options: SpectOptions) -> Provenance:
             "prior_strength": s.prior_strength,
             "scatter": options.scatter,
             "scatter_smooth_mm": options.scatter_smooth_mm if options.scatter in FROM_WINDOWS else None,
+            "scatter_monte_carlo": None if runs is None else asdict(options.montecarlo) | runs,
+            "scatter_updated_after_passes": None if update is None else list(update.passes),
             "energy_kev": [list(model.energy_kev) for model in case.models],
             "energy_weights": [list(model.weights) for model in case.models],
             "detector": list(dict.fromkeys(model.detector for model in case.models)),
@@ -201,6 +225,7 @@ def _provenance(case: SpectCase, options: SpectOptions) -> Provenance:
             "dead_time_s": options.dead_time_s,
             "dead_time_model": options.dead_time_model if options.dead_time_s else None,
             "sum_gates": options.sum_gates,
+            "uncertainty_runs": options.uncertainty_runs,
             "camera": case.camera.as_dict(),
         },
         steps=("attenuation map from the CT", "iterative reconstruction with attenuation and collimator response"),
@@ -212,6 +237,23 @@ def _sensitivities(case: SpectCase, options: SpectOptions) -> list[float] | None
         return None
     modelled = tuple(model.sensitivity_cps_per_bq for model in case.models)
     return [1e6 * value for value in options.sensitivities(modelled)]
+
+
+def _uncertainty_facts(volume: Volume, ensemble: Ensemble | None) -> dict[str, Any]:
+    if ensemble is None:
+        return {}
+    mean, sd = ensemble.region(np.ones(volume.grid.shape))
+    quantity = "total_counts_sd" if volume.kind is Kind.COUNTS else "total_activity_sd_mbq"
+    total = volume.total if volume.kind is Kind.COUNTS else volume.total / 1e6
+    return {
+        "uncertainty": {
+            "method": "bootstrap of the projections: noise of the counts alone",
+            "runs": ensemble.runs,
+            "seed": ensemble.seed,
+            quantity: total * sd / mean,
+            "relative_error_of_sd": ensemble.relative_error,
+        }
+    }
 
 
 def _result_facts(volume: Volume, found: Reconstruction, case: SpectCase, used: tuple[int, ...]) -> dict[str, Any]:

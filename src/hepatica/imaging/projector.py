@@ -207,6 +207,22 @@ class SpectProjector:
         total = sum(part for part in parts if part is not None)
         return np.asarray(total, dtype=np.float32).reshape(self.grid.shape)
 
+    def turn(self, image: NDArray[Any], view: int) -> Float32:
+        """Content of an image in the cells that stand square to the head, shape (depth, u, v); sums are kept."""
+        cells = self._turn(view) @ self._flat(image)
+        return np.asarray(cells.reshape(len(self._depth), self.columns, -1), dtype=np.float32)
+
+    def sample(self, image: NDArray[Any], view: int) -> Float32:
+        """Values of an image at the middles of these cells, shape (depth, u, v)."""
+        sample = _sampling(self.grid, float(self.orbit.angle_deg[view]), self.centre_mm, self._depth, self.columns)
+        values = sample @ self._flat(image)
+        return np.asarray(values.reshape(len(self._depth), self.columns, -1), dtype=np.float32)
+
+    def project_cells(self, cells: Float32, view: int) -> Float32:
+        """Attenuate, blur and add the layers of `turn`; `forward` of a view is both together, shape (u, v)."""
+        flat = np.array(cells, dtype=np.float32).reshape(len(self._depth) * self.columns, -1)
+        return self._project_cells(flat, view)
+
     def share_turns(self, other: SpectProjector) -> None:
         """Use the turning matrices of a projector of the same geometry instead of own ones."""
         self._turns, self._turns_back = other._turns, other._turns_back
@@ -218,7 +234,10 @@ class SpectProjector:
     # -----------------------------------------------------------------------------------------------------------------
 
     def _forward_one(self, flat: Float32, view: int) -> Float32:
-        cells = self._turn(view) @ flat
+        return self._project_cells(self._turn(view) @ flat, view)
+
+    def _project_cells(self, cells: Float32, view: int) -> Float32:
+        """Project cells in place, shape (depth * u, v)."""
         if self._mu:
             cells *= self._attenuation(view)
         layers = cells.reshape(len(self._depth), self.columns, -1)

@@ -31,6 +31,9 @@ Chance = Callable[[FloatArray], FloatArray]
 BASIS = 3
 """Energies that stand for a continuum; attenuation by 10 cm of water is then right within 1 % in the widest window."""
 
+LEAST_OF_PEAK = 0.1
+"""Share of a peak that a main window must hold."""
+
 NARROW = 1.15
 """Ratio of energies (5 to 95 % of the counts) up to which one energy stands for all."""
 
@@ -168,3 +171,6 @@ def _require_seen(camera: GammaCamera, nuclide: Nuclide, window: Window) -> None
             raise PhysicsError(f"{window} is no window for the bremsstrahlung of {nuclide.name}; in use: {known}")
         return
     camera.mean_energy_kev(nuclide, window)
+    lines = [p.energy_kev for p in nuclide.photons if p.kind != "annihilation"]
+    if max(camera.window_fraction(energy, window) for energy in lines) < LEAST_OF_PEAK:
+        raise PhysicsError(f"no photon line of {nuclide.name} has its peak in {window}, only the tail of one")

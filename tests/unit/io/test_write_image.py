@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from hepatica.core import Grid, Kind, Volume, decay_factor
+from hepatica.core import Grid, Kind, Provenance, Volume, decay_factor
 from hepatica.errors import GeometryError, OutputError, TimeError, UnitError
-from hepatica.io.dicom.context import DicomContext
+from hepatica.io.dicom.context import DicomContext, Instance
 from hepatica.io.dicom.write_image import Emission, write_ct, write_nm, write_pet
 from hepatica.io.read import Image, read_image
 from hepatica.nuclides import nuclide
@@ -132,12 +133,22 @@ def test_spect_counts(
 
 
 def test_quantitative_spect(tmp_path: Path, concentration: Volume, context: DicomContext, dciodvfy: Errors) -> None:
-    write_nm(tmp_path / "nm.dcm", concentration, context, Emission("Lu-177", START, 20.0))
+    emission = Emission("Lu-177", START, 20.0, more_windows_kev=((101.7, 124.2),), corrected=("DECY", "ATTN", "DTIM"))
+    source = Instance("1.2.840.10008.5.1.4.1.1.20", "1.2.3.4", tmp_path / "tomo.dcm", 60)
+    made = Provenance(parameters={"method": "osem", "long": "x" * 2000}, steps=("projected", "reconstructed"))
+    write_nm(tmp_path / "nm.dcm", concentration, replace(context, instances=(source,)), emission, provenance=made)
     image = read_image(tmp_path / "nm.dcm", role="activity")
     assert image.volume.kind is Kind.ACTIVITY_CONCENTRATION
     assert image.volume.time == START
     same_place(image, concentration, atol=float(concentration.values.max()) / 65535 * 0.51)
     assert dciodvfy(tmp_path / "nm.dcm") == []
+    dataset = pydicom.dcmread(tmp_path / "nm.dcm")
+    assert len(dataset.EnergyWindowInformationSequence[0].EnergyWindowRangeSequence) == 2
+    assert list(dataset.CorrectedImage) == ["DECY", "ATTN", "DTIM"]
+    assert dataset.SourceImageSequence[0].ReferencedSOPInstanceUID == "1.2.3.4"
+    assert "left out for length" in dataset.DerivationDescription
+    assert "x" * 2000 in dataset.ImageComments
+    assert dataset.ContributingEquipmentSequence[0].ContributionDescription == "projected; reconstructed"
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path, hu: Volume, concentration: Volume, context: DicomContext) -> None:

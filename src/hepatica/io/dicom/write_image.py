@@ -14,14 +14,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Kind, Volume, acquisition_decay_factor, decay_factor, seconds_between
+from hepatica.core import Kind, Provenance, Volume, acquisition_decay_factor, decay_factor, seconds_between
 from hepatica.errors import TimeError, UnitError
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.context import DicomContext, Instance
-from hepatica.io.dicom.objects import RESEARCH_ONLY, code, frame_of_reference, new_object, save_object
+from hepatica.io.dicom.objects import (
+    MANUFACTURER,
+    RESEARCH_ONLY,
+    code,
+    frame_of_reference,
+    new_object,
+    provenance_text,
+    references,
+    save_object,
+)
 from hepatica.io.dicom.tags import new_uid, pydicom_door
 from hepatica.io.files import output_folder
 from hepatica.nuclides import nuclide
+from hepatica.version import __version__
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 PET_IMAGE = "1.2.840.10008.5.1.4.1.1.128"
@@ -63,10 +73,12 @@ class Emission:
         SPECT: angular views over 360 degrees.
     energy_window_kev : tuple of float
         SPECT: lower and upper limit.
+    more_windows_kev : tuple
+        SPECT: limits of further windows that the image was made of.
     agent : str
         Radiopharmaceutical in words; by default microspheres.
     corrected : tuple of str
-        CorrectedImage of a SPECT in Bq/mL.
+        CorrectedImage of a SPECT.
     """
 
     nuclide: str
@@ -77,6 +89,7 @@ class Emission:
     decay_correction: str = "START"
     projections: int = 120
     energy_window_kev: tuple[float, float] = (126.0, 154.0)
+    more_windows_kev: tuple[tuple[float, float], ...] = ()
     agent: str = ""
     corrected: tuple[str, ...] = ("DECY", "ATTN", "SCAT")
 
@@ -195,6 +208,7 @@ def write_nm(
     *,
     description: str = "SPECT",
     comment: str = "Made by hepatica, not acquired.",
+    provenance: Provenance | None = None,
 ) -> DicomContext:
     """Write a reconstructed SPECT volume (NM RECON TOMO), one file.
 
@@ -209,6 +223,9 @@ def write_nm(
         As for `write_pet`.
     comment : str
         What ImageComments says of its origin.
+    provenance : Provenance, optional
+        How the image came about: written to DerivationDescription (what fits), ImageComments (all of it) and
+        ContributingEquipmentSequence, with the instances of `context` as its sources.
 
     Raises
     ------
@@ -237,6 +254,8 @@ def write_nm(
         dataset.ImageComments = f"{comment} {RESEARCH_ONLY}"
         geometry.write_nuclear_planes(dataset, volume.grid.with_frame_of_reference(frame))
         _fill_nm(dataset, emission, volume)
+        if provenance is not None:
+            _fill_provenance(dataset, provenance, context, comment)
     save_object(dataset, path)
     instance = Instance(NM_IMAGE, dataset.SOPInstanceUID, Path(path), volume.grid.shape[2])
     return replace(new, frame_of_reference=frame, instances=(instance,))
@@ -323,9 +342,12 @@ def _fill_nm(dataset: Any, emission: Emission, volume: Volume) -> None:
     dataset.SliceVector = list(range(1, slices + 1))
     dataset.NumberOfEnergyWindows = dataset.NumberOfDetectors = dataset.NumberOfRotations = 1
     dataset.PatientOrientationCodeSequence, dataset.PatientGantryRelationshipCodeSequence = [], []
-    window, limits = Dataset(), Dataset()
-    limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = map(str, emission.energy_window_kev)
-    window.EnergyWindowRangeSequence = [limits]
+    window = Dataset()
+    window.EnergyWindowRangeSequence = []
+    for low, high in (emission.energy_window_kev, *emission.more_windows_kev):
+        limits = Dataset()
+        limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = geometry.decimal_strings([low, high])
+        window.EnergyWindowRangeSequence.append(limits)
     dataset.EnergyWindowInformationSequence = [window]
     dataset.RadiopharmaceuticalInformationSequence = [agent_item(emission, in_mbq=True)]
     detector = dataset.DetectorInformationSequence[0]
@@ -344,6 +366,9 @@ def _fill_nm(dataset: Any, emission: Emission, volume: Volume) -> None:
     stored = np.minimum(np.rint(values / float(slope)), 65535).astype("<u2")
     write_pixels(dataset, stored, signed=False)
     dataset.CountsAccumulated = min(int(stored.sum(dtype=np.int64)), 2**31 - 1)
+    # Counts are those of all views together, as they decayed.
+    counted = volume.kind is Kind.COUNTS
+    dataset.CorrectedImage = [name for name in emission.corrected if not (counted and name == "DECY")]
     if volume.kind is Kind.ACTIVITY_CONCENTRATION:
         mapping = Dataset()
         mapping.RealWorldValueFirstValueMapped, mapping.RealWorldValueLastValueMapped = 0, 65535
@@ -351,9 +376,27 @@ def _fill_nm(dataset: Any, emission: Emission, volume: Volume) -> None:
         mapping.LUTExplanation, mapping.LUTLabel = "Activity concentration", "BQML"
         mapping.MeasurementUnitsCodeSequence = [code("Bq/ml", "UCUM", "Becquerels/milliliter")]
         dataset.RealWorldValueMappingSequence = [mapping]
-        dataset.CorrectedImage = list(emission.corrected)
     elif not whole:
         dataset.RescaleSlope, dataset.RescaleIntercept = slope, "0"
+
+
+def _fill_provenance(dataset: Any, provenance: Provenance, context: DicomContext, comment: str) -> None:
+    """What a reconstructed NM image may say of its making (PS3.3 C.7.6.1, C.12.1)."""
+    from pydicom.dataset import Dataset
+
+    dataset.DerivationDescription = provenance_text(provenance, 1024)
+    dataset.ImageComments = f"{comment} {provenance_text(provenance, 10000)}"
+    if context.instances:
+        dataset.SourceImageSequence = references(context.instances)
+        for item in dataset.SourceImageSequence:
+            purpose = code("121322", "DCM", "Source image for image processing operation")
+            item.PurposeOfReferenceCodeSequence = [purpose]
+    equipment = Dataset()
+    equipment.PurposeOfReferenceCodeSequence = [code("109102", "DCM", "Processing Equipment")]
+    equipment.Manufacturer, equipment.ManufacturerModelName = MANUFACTURER, MANUFACTURER
+    equipment.SoftwareVersions = __version__
+    equipment.ContributionDescription = "; ".join(provenance.steps)[:1024]
+    dataset.ContributingEquipmentSequence = [equipment]
 
 
 def agent_item(emission: Emission, *, in_mbq: bool) -> Any:

@@ -1,0 +1,49 @@
+"""Uncertainty of every voxel of a reconstruction on files, from resampled projections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.case.spect_case import SpectCase
+from hepatica.case.spect_options import FROM_WINDOWS, SpectOptions
+from hepatica.case.spect_scatter import windows_scatter
+from hepatica.imaging.ensemble import Ensemble, bootstrap
+from hepatica.imaging.reconstruct import Reconstruction, reconstruct
+
+Float32 = NDArray[np.float32]
+
+
+def voxel_uncertainty(
+    case: SpectCase,
+    found: Reconstruction,
+    options: SpectOptions,
+    finished: Callable[[Float32], Float32],
+    tell: Callable[[str], None],
+) -> Ensemble | None:
+    """Replicates of the finished image (`finished` filters and scales it); None where none were asked for.
+
+    Scatter from windows is estimated of each replicate's own windows; scatter computed of the image is kept as the
+    reconstruction ended with it, so that its noise is not in the spread. Each replicate makes as many passes as the
+    reconstruction did.
+    """
+    if not options.uncertainty_runs:
+        return None
+    settings = replace(options.settings, iterations=found.iterations, until_noise=False)
+
+    def one(counts: Float32) -> Float32:
+        data = replace(case.data, counts=counts)
+        again = replace(case, data=data, counts=np.concatenate([data.window(n) for n in case.main]))
+        additive = windows_scatter(again, options)[0] if options.scatter in FROM_WINDOWS else found.additive
+        made = reconstruct(again.counts, case.projector, settings, weights=case.weights, additive=additive)
+        return finished(made.image)
+
+    def progress(number: int) -> None:
+        tell(f"uncertainty: replicate {number} of {options.uncertainty_runs}")
+
+    return bootstrap(
+        case.data.counts, one, runs=options.uncertainty_runs, seed=options.montecarlo.seed, progress=progress
+    )
