@@ -366,12 +366,25 @@ def test_radiobiology_of_a_map(tmp_path: Path) -> None:
     assert any("fitted on resin, used here for glass" in w for m in found["models"] for w in m["warnings"])
 
 
-def test_radiobiology_of_spheres() -> None:
-    found = answer("radiobiology", "--dose", "60 Gy", "--spheres", "--seed", "3")
-    glass, resin = found["agents"]
+def test_radiobiology_of_spheres(tmp_path: Path) -> None:
+    figure = tmp_path / "spheres.svg"
+    found = answer(
+        "radiobiology", "--dose", "60 Gy", "--spheres", "--seed", "3", "--figure", str(figure),
+        "--sphere", "lutetium glass, Lu-177, 900 Bq",
+    )  # fmt: skip
+    agents = {a["name"]: a for a in found["agents"]}
+    glass, resin, holmium, own = (agents[name] for name in ("glass", "resin", "ho166-plla", "lutetium glass"))
     assert glass["spheres_per_ml"] == pytest.approx(resin["spheres_per_ml"] / 50)
     assert glass["relative_sd"] > resin["relative_sd"]
     assert glass["mean_dose_with_eud_of_resin_gy"] > 60
+    # 300 Bq of 166Ho give 60 Gy with 50 x 49.70 / (300 x 15.52) of the number of resin spheres.
+    assert holmium["spheres_per_ml"] == pytest.approx(resin["spheres_per_ml"] * 50 * 49.699 / (300 * 15.516), rel=1e-3)
+    # 177Lu reaches a fifth as far as 90Y: the dose is less even although its spheres are as many as those of 2500 Bq.
+    assert own["relative_sd"] > glass["relative_sd"]
+    assert any(w.startswith("Lu-177: 14 % of the electron energy stays") for w in found["warnings"])
+    assert "lutetium glass" in figure.read_text()
+    done = hepatica("radiobiology", "--dose", "60 Gy", "--spheres", "--sphere", "mine, Re-188")
+    assert "write name, nuclide and activity of one sphere" in done.stderr
 
 
 def test_response_of_two_segmentations(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from hepatica.case.spheres import tissue_kernel
 from hepatica.dosimetry.radiobiology.sphere_model import (
     LobuleBlock,
     RadialKernel,
@@ -93,3 +94,20 @@ def test_equivalent_mean_dose(kernel: RadialKernel) -> None:
     # Bisection to 0.5 % of a step function of the sphere number (about 1 % steps at 100 spheres).
     assert found == pytest.approx(40.0, rel=0.03)
     assert dose > 40
+
+
+@pytest.mark.parametrize("name", ["Ho-166", "Lu-177", "Re-188", "I-131"])
+def test_other_nuclides_obey_campbell(name: str) -> None:
+    # As above, with the nuclide's own kernel. 24 blocks; their spread is under 10 % each.
+    own = tissue_kernel(name)
+    assert own.fraction.sum() == pytest.approx(1, abs=0.005)
+    block = LobuleBlock(voxel_um=200.0)
+    k = folded_kernel(own, block)
+    agent = SphereAgent("test", 400.0)
+    n = spheres_per_ml(60.0, 400.0, own.energy_j_per_bq, density_g_ml=1.06) * block.volume_ml / k.size
+    expected = math.sqrt(n * (k**2).sum() - n * k.sum() ** 2 / k.size) / (n * k.sum())
+    runs = [
+        simulate_spheres(agent, 60.0, own, alpha_per_gy=0.035, seed=s, block=block, placement="uniform")
+        for s in range(24)
+    ]
+    assert np.mean([r.relative_sd for r in runs]) == pytest.approx(expected, rel=0.06)

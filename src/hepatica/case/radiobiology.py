@@ -1,4 +1,4 @@
-"""BED, EUD and published models for the structures of a dose map, and agents compared at the scale of spheres."""
+"""BED, EUD and published models for the structures of a dose map."""
 
 from __future__ import annotations
 
@@ -20,29 +20,11 @@ from hepatica.dosimetry.radiobiology import (
     region_radiobiology,
     response_models,
 )
-from hepatica.dosimetry.radiobiology.sphere_model import (
-    RadialKernel,
-    SphereAgent,
-    SphereDose,
-    equivalent_mean_dose_gy,
-    simulate_spheres,
-)
 from hepatica.dosimetry.radiobiology.summary import prediction_dict
 from hepatica.errors import InputError, UnitError
 from hepatica.io.itk import is_itk_file, read_itk
 from hepatica.io.regions import read_structures
 from hepatica.nuclides import nuclide
-from hepatica.transport.kernels import point_kernel
-
-SPHERES = (
-    ("glass", "Y-90", 2500.0, "2500 Bq at calibration: PMC6095426, PMC8583383"),
-    ("resin", "Y-90", 50.0, "50 Bq: PMC6095426 (68 Bq from 3 GBq in 44 million)"),
-)
-"""Agents compared: name, nuclide, activity per sphere in Bq, source. The last is what the others are compared with."""
-
-
-KERNEL_REACH_MM = 12.0
-LIVER_DENSITY_G_ML = 1.06
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,76 +161,3 @@ def _tissue(name: str) -> Tissue | None:
     if any(word in low for word in ("liver", "normal", "parenchyma")):
         return LIVER
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class SphereComparison:
-    """Agents at one mean dose; the mean dose of each with the EUD of the last (resin)."""
-
-    mean_dose_gy: float
-    doses: tuple[SphereDose, ...]
-    equivalent_gy: tuple[tuple[str, float], ...]
-    provenance: Provenance
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, units in the keys."""
-        equivalent = dict(self.equivalent_gy)
-        return {
-            "mean_dose_gy": self.mean_dose_gy,
-            "agents": [
-                {
-                    "name": d.agent.name,
-                    "activity_per_sphere_bq": d.agent.activity_per_sphere_bq,
-                    "spheres_per_ml": d.spheres_per_ml,
-                    "relative_sd": d.relative_sd,
-                    "percentiles_gy": {str(k): v for k, v in d.percentiles_gy.items()},
-                    "eud_gy": d.eud_gy,
-                    "mean_dose_with_eud_of_resin_gy": equivalent[d.agent.name],
-                }
-                for d in self.doses
-            ],
-            "provenance": self.provenance.as_dict(),
-        }
-
-
-def compare_spheres(mean_dose_gy: float, *, alpha_per_gy: float, seed: int) -> SphereComparison:
-    """Glass and resin spheres at 50 um in liver lobules, at the same mean dose.
-
-    166Ho spheres are left out: a twelfth of their electron energy (conversion and Auger electrons) stays within 0.1 mm,
-    partly inside the sphere, which a point kernel and 50 um voxels do not resolve.
-    """
-    kernels = {name: _kernel(name) for name in dict.fromkeys(n for _, n, _, _ in SPHERES)}
-    agents = [(SphereAgent(name, activity), kernels[source]) for name, source, activity, _ in SPHERES]
-    doses = tuple(simulate_spheres(a, mean_dose_gy, k, alpha_per_gy=alpha_per_gy, seed=seed) for a, k in agents)
-    wanted = doses[-1].eud_gy
-    equivalent = [
-        (a.name, equivalent_mean_dose_gy(a, wanted, k, alpha_per_gy=alpha_per_gy, seed=seed)) for a, k in agents[:-1]
-    ]
-    equivalent.append((agents[-1][0].name, mean_dose_gy))
-    return SphereComparison(
-        mean_dose_gy,
-        doses,
-        tuple(equivalent),
-        Provenance(
-            parameters={
-                "seed": seed,
-                "alpha_per_gy": alpha_per_gy,
-                "voxel_um": 50,
-                "density_g_ml": LIVER_DENSITY_G_ML,
-            },
-            tables={name: source for name, _, _, source in SPHERES},
-            conventions={"lobule": "hexagon of 0.7 mm side, single spheres in the portal tracts (our assumption)"},
-        ),
-    )
-
-
-def _kernel(name: str) -> RadialKernel:
-    """Electron kernel of a nuclide in liver: shells of the soft-tissue table shrunk by the density.
-
-    Beyond 12 mm there is only bremsstrahlung (under 1 % of the energy), which is even over the block and is taken up by
-    the scaling to the mean dose.
-    """
-    found = point_kernel(name, "soft_tissue")
-    near = found.r_mm[1:] <= KERNEL_REACH_MM
-    edges = found.r_mm[: int(near.sum()) + 1] * (found.density_g_ml / LIVER_DENSITY_G_ML)
-    return RadialKernel(edges, found.electron_fraction[near], nuclide(name).dose_constant_j_per_gbq() * 1e-9)

@@ -333,8 +333,8 @@ def _survival_words(curves: Sequence[SurvivalCurve], found: _Compared, unit: str
         only = found.fine_gray.covariates[0]
         words.append(
             f"Fine-Gray model: subdistribution hazard ratio of {only.name} {only.ratio:.2f} (95 % interval "
-            f"{only.low:.2f} to {only.high:.2f}, {p_text(only.p)}): above 1 more patients have the event, be it that "
-            "fewer die of something else before; for the cause itself read the Cox model."
+            f"{only.low:.2f} to {only.high:.2f}, {p_text(only.p)}). Above 1 more patients have the event, by its own "
+            "hazard or because fewer are lost to the competing one; for the hazard itself read the Cox model."
         )
     return words
 

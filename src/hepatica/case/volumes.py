@@ -48,10 +48,11 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class RemnantGrowth:
-    """The future liver remnant of one patient at one date."""
+    """The future liver remnant of one patient at one date, some days (None: not known) after the baseline."""
 
     patient: str
     when: date | None
+    days: float | None
     found: FutureRemnant
 
     def as_dict(self) -> dict[str, Any]:
@@ -60,6 +61,7 @@ class RemnantGrowth:
         return {
             "patient": self.patient,
             "date": None if self.when is None else self.when.isoformat(),
+            "days": self.days,
             "remnant_before_ml": f.growth.before_ml,
             "remnant_after_ml": f.growth.after_ml,
             "relative_growth": f.growth.relative,
@@ -144,7 +146,7 @@ def analyse_remnant(path: Path, *, sheet: str | None = None) -> VolumeAnalysis:
             tumour_ml=tumour[base],
             days=(when - start).days,
         )
-        rows.append(RemnantGrowth(patient, when, found))
+        rows.append(RemnantGrowth(patient, when, (when - start).days, found))
     warnings = [f"{p}: only a baseline; no growth" for p in first if p not in {r.patient for r in rows}]
     return VolumeAnalysis(
         "remnant", (), tuple(rows), tuple(warnings), _provenance(path, "liver less tumour at baseline")
@@ -234,7 +236,7 @@ def remnant_of(
         tumour_ml=0.0 if tumour is None else tumour.volume_ml,
         days=days,
     )
-    return RemnantGrowth("", None, found)
+    return RemnantGrowth("", None, days, found)
 
 
 def retention_of(lesions: Sequence[Region], lipiodol: Region | None) -> tuple[Retention, ...]:

@@ -60,7 +60,10 @@ def _draw(found: DoseResponseAnalysis) -> Any:
         roc=None
         if r is None
         else (r.sensitivity, r.specificity, f"area {r.auc:.2f} ({r.auc_low:.2f} to {r.auc_high:.2f})"),
-        labels=(f"{found.dose_column}, Gy", found.response_column),
+        labels=(
+            found.dose_column if "gy" in found.dose_column.lower() else f"{found.dose_column}, Gy",
+            found.response_column,
+        ),
     )
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hepatica.cli.table_options import AsJson, Figure, write_figure
 from hepatica.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
+    from hepatica.case.spheres import Spheres
     from hepatica.dosimetry.radiobiology import Tissue, Treatment
     from hepatica.dosimetry.radiobiology.summary import DoseEffect
 
@@ -20,7 +22,10 @@ def radiobiology(
     dose: Annotated[str | None, typer.Option(help="Absorbed dose, for example '120 Gy'.")] = None,
     dose_map: Annotated[Path | None, typer.Option("--map", help="Dose map in Gy instead: RTDOSE, NIfTI.")] = None,
     structures: Annotated[Path | None, typer.Option(help="Structures on the map: RTSTRUCT, SEG, label map.")] = None,
-    spheres: Annotated[bool, typer.Option("--spheres", help="Compare 90Y glass and resin spheres at 50 um.")] = False,
+    spheres: Annotated[bool, typer.Option("--spheres", help="Compare agents at 50 um: glass, resin, 166Ho.")] = False,
+    sphere: Annotated[
+        list[str] | None, typer.Option(help="With --spheres, one of your own: 'NAME, Re-188, 900 Bq'. Repeat.")
+    ] = None,
     alpha: Annotated[
         str, typer.Option(help="Of the EUD: unified, external-beam, resin, glass, or per Gy.")
     ] = "unified",
@@ -41,48 +46,67 @@ def radiobiology(
         list[str] | None,
         typer.Option(help="Earlier treatment of the same tissue: 'DOSE @ TIME before', e.g. '40 Gy @ 30 d'. Repeat."),
     ] = None,
-    figure: Annotated[Path | None, typer.Option(help="Write the figure here (.svg or .png).")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    figure: Figure = None,
+    json: AsJson = False,
 ) -> None:
     """BED, EQD2, EUD, comparison of nuclides and published TCP and NTCP models, for a dose or a dose map."""
-    from hepatica.cli.printing import print_json, warn
     from hepatica.core.units import parse_quantity
 
+    half_life_h = None if half_life is None else parse_quantity(half_life, "h", "--half-life")
     if dose_map is not None:
-        hours = None if half_life is None else parse_quantity(half_life, "h", "--half-life")
-        _of_map(dose_map, structures, (nuclide, agent, _alpha(alpha), hours), out, as_json=json)
+        _of_map(dose_map, structures, (nuclide, agent, _alpha(alpha), half_life_h), out, as_json=json)
         return
     if dose is None:
         raise InputError("give --dose, or --map with --structures")
+    dose_gy = parse_quantity(dose, "Gy", "--dose")
     if spheres:
-        _of_spheres(parse_quantity(dose, "Gy", "--dose"), _alpha(alpha), seed, as_json=json)
+        _of_spheres(dose_gy, (_alpha(alpha), seed), [_sphere(text) for text in sphere or []], figure, as_json=json)
         return
+    sd = None if dose_sd is None else parse_quantity(dose_sd, "Gy", "--dose-sd")
+    parameters = _tissue(tissue, alpha_beta, repair_half_time, slow_repair_half_time, slow_repair_share)
+    _of_dose((dose_gy, sd, nuclide, agent, half_life_h), parameters, earlier or [], figure, as_json=json)
+
+
+def _of_dose(
+    asked: tuple[float, float | None, str, str, float | None],
+    tissue: Tissue,
+    earlier: list[str],
+    figure: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from hepatica.cli.printing import print_json, warn
     from hepatica.dosimetry.radiobiology.summary import Exposure, dose_effect
     from hepatica.nuclides import nuclide as find_nuclide
 
-    source = find_nuclide(nuclide)
-    half_life_h = source.half_life_h if half_life is None else parse_quantity(half_life, "h", "--half-life")
-    exposure = Exposure(
-        parse_quantity(dose, "Gy", "--dose"),
-        None if dose_sd is None else parse_quantity(dose_sd, "Gy", "--dose-sd"),
-        source.name,
-        agent,
-        half_life_h,
+    dose_gy, sd_gy, name, agent, half_life_h = asked
+    source = find_nuclide(name)
+    hours = source.half_life_h if half_life_h is None else half_life_h
+    effect = dose_effect(
+        Exposure(dose_gy, sd_gy, source.name, agent, hours), tissue, [_earlier(text, hours) for text in earlier]
     )
-    parameters = _tissue(tissue, alpha_beta, repair_half_time, slow_repair_half_time, slow_repair_share)
-    effect = dose_effect(exposure, parameters, [_earlier(text, half_life_h) for text in earlier or []])
     if figure is not None:
-        from hepatica.io.files import atomic_output
-        from hepatica.report.outcome_figures import draw_dose_effect, save
+        from hepatica.report.outcome_figures import draw_dose_effect
 
-        with atomic_output(figure) as new:
-            save(draw_dose_effect(effect), new)
+        write_figure(draw_dose_effect(effect), figure)
     for text in dict.fromkeys(w for p in effect.predictions for w in p.warnings):
         warn(text)
-    if json:
+    if as_json:
         print_json(effect.as_dict())
     else:
         _print(effect, bool(earlier))
+
+
+def _sphere(text: str) -> Spheres:
+    from hepatica.case.spheres import Spheres
+    from hepatica.core.units import parse_quantity
+    from hepatica.nuclides import nuclide as find_nuclide
+
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 3 or not parts[0]:
+        raise InputError(f"--sphere {text!r}: write name, nuclide and activity of one sphere: 'NAME, Re-188, 900 Bq'")
+    activity_bq = parse_quantity(parts[2], "Bq", f"--sphere {parts[0]}")
+    return Spheres(parts[0], find_nuclide(parts[1]).name, activity_bq, "given by the user")
 
 
 def _tissue(name: str, alpha_beta: str | None, repair: str | None, slow_repair: str | None, slow_share: str) -> Tissue:
@@ -222,30 +246,53 @@ def _of_map(
     )
 
 
-def _of_spheres(dose_gy: float, alpha: float, seed: int, *, as_json: bool) -> None:
-    from hepatica.case.radiobiology import compare_spheres
-    from hepatica.cli.printing import print_json, print_table
+def _of_spheres(
+    dose_gy: float, model: tuple[float, int], others: list[Spheres], figure: Path | None, *, as_json: bool
+) -> None:
+    from hepatica.case.spheres import compare_spheres
+    from hepatica.cli.printing import print_json, print_table, warn
 
-    found = compare_spheres(dose_gy, alpha_per_gy=alpha, seed=seed)
+    alpha, seed = model
+    found = compare_spheres(dose_gy, alpha_per_gy=alpha, seed=seed, others=others)
+    if figure is not None:
+        from hepatica.report.outcome_figures import draw_spheres
+
+        write_figure(
+            draw_spheres([(s.name, d.dose_gy) for s, d in zip(found.spheres, found.doses, strict=True)], dose_gy),
+            figure,
+        )
+    for text in found.warnings:
+        warn(text)
     if as_json:
         print_json(found.as_dict())
         return
-    equivalent = dict(found.equivalent_gy)
     print_table(
         f"{dose_gy:g} Gy of microspheres in liver lobules, 50 um voxels, alpha {alpha:g} per Gy",
-        ("agent", "Bq/sphere", "spheres/mL", "spread, %", "5 %, Gy", "50 %, Gy", "95 %, Gy", "EUD, Gy", "as resin, Gy"),
+        (
+            "agent",
+            "nuclide",
+            "Bq/sphere",
+            "spheres/mL",
+            "spread, %",
+            "5 %, Gy",
+            "50 %, Gy",
+            "95 %, Gy",
+            "EUD, Gy",
+            "as resin, Gy",
+        ),
         [
             (
-                d.agent.name,
-                d.agent.activity_per_sphere_bq,
+                s.name,
+                s.nuclide_name,
+                s.activity_bq,
                 d.spheres_per_ml,
                 100 * d.relative_sd,
                 d.percentiles_gy[5],
                 d.percentiles_gy[50],
                 d.percentiles_gy[95],
                 d.eud_gy,
-                equivalent[d.agent.name],
+                same,
             )
-            for d in found.doses
+            for s, d, same in zip(found.spheres, found.doses, found.equivalent_gy, strict=True)
         ],
     )

@@ -228,7 +228,7 @@ def _draw_volumes(found: VolumeAnalysis) -> Any:
 
     if found.kind == "lipiodol":
         return draw_retention([(f"{r.patient}, {r.lesion}, {r.when}", r.share) for r in found.retention])
-    return draw_remnant([(r.patient, f"{r.when}", r.found.share_before, r.found.share_after) for r in found.remnant])
+    return draw_remnant([(r.patient, r.days or 0.0, r.found.share_before, r.found.share_after) for r in found.remnant])
 
 
 def _print_segmented(found: SegmentationsCompared) -> None:
@@ -297,7 +297,7 @@ def _print_liver(liver: LiverFunction) -> None:
 
     print_table(
         "Liver function",
-        ("patient", "date", "ALBI", "grade", "Child-Pugh", "class", "MELD", "BCLC", "CTCAE", "REILD"),
+        ("patient", "date", "ALBI", "grade", "Child-Pugh", "class", "MELD", "BCLC", "CTCAE above 0", "REILD"),
         [
             (
                 r.patient,
@@ -308,8 +308,8 @@ def _print_liver(liver: LiverFunction) -> None:
                 r.child_pugh_class,
                 r.meld,
                 r.bclc,
-                ", ".join(f"{name} {grade}" for name, grade in r.ctcae.items()),
-                r.reild,
+                ", ".join(f"{name} {grade}" for name, grade in r.ctcae.items() if grade) or "0",
+                None if r.reild is None else r.reild.split(":")[0],
             )
             for r in liver.rows
         ],

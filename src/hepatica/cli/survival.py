@@ -108,7 +108,7 @@ def _print(found: SurvivalAnalysis) -> None:
         print_table(
             "Balance (standardized mean difference)",
             ("covariate", "before", "after"),
-            [(b.name, b.before, b.after) for b in found.propensity.balance],
+            [(b.name, round(b.before, 6), round(b.after, 6)) for b in found.propensity.balance],
         )
     if found.incidences:
         print_table(

@@ -121,6 +121,26 @@ def draw_dose_effect(effect: DoseEffect) -> Any:
     return figure
 
 
+def draw_spheres(agents: Sequence[tuple[str, Any]], mean_gy: float) -> Any:
+    """Share of the tissue by dose at the scale of spheres, one curve per agent (name, voxel doses in Gy)."""
+    import numpy as np
+
+    figure, axis = new_figure()
+    most = max(float(np.percentile(dose, 99)) for _, dose in agents)
+    edges = np.linspace(0.0, most, 120)
+    for (name, dose), colour, dash in zip(agents, PALETTE * 3, DASHES * 3, strict=False):
+        share, _ = np.histogram(dose, edges)
+        axis.plot(
+            (edges[1:] + edges[:-1]) / 2, share / dose.size / np.diff(edges), color=colour, linestyle=dash, label=name
+        )
+    axis.axvline(mean_gy, color=INK, linewidth=0.8)
+    axis.text(mean_gy, 1.01, f" mean {mean_gy:g} Gy", transform=axis.get_xaxis_transform(), fontsize=8, color=INK)
+    axis.set(xlabel="dose to 50 µm voxels, Gy", ylabel="share of the tissue per Gy", xlim=(0, most))
+    axis.set_ylim(bottom=0)
+    axis.legend(frameon=False)
+    return figure
+
+
 class Curve(Protocol):
     """What a survival figure draws; `hepatica.outcome.survival.SurvivalCurve` is one."""
 

@@ -47,23 +47,19 @@ def draw_retention(rows: Sequence[tuple[str, float]]) -> Any:
     return figure
 
 
-def draw_remnant(rows: Sequence[tuple[str, str, float, float]]) -> Any:
-    """Share of the future remnant in the functional liver: baseline, then every date (patient, date, before, after)."""
+def draw_remnant(rows: Sequence[tuple[str, float, float, float]]) -> Any:
+    """Share of the future remnant in the functional liver over days; rows of (patient, days, before, after)."""
     figure, axis = new_figure(6.4, 4.0)
     for (patient, points), colour, dash in zip(
         _by_patient(rows).items(), _endless(PALETTE), _endless(DASHES), strict=False
     ):
+        days = [0.0, *(p[1] for p in points)]
         values = [100 * points[0][2], *(100 * p[3] for p in points)]
-        axis.plot(range(len(values)), values, color=colour, linestyle=dash, marker="o", markersize=4, label=patient)
-        for n, point in enumerate(points, start=1):
-            axis.annotate(
-                point[1], (n, values[n]), xytext=(0, 7), textcoords="offset points", fontsize=7, color=INK, ha="center"
-            )
-    longest = max(len(points) for points in _by_patient(rows).values())
-    axis.set_xticks(range(longest + 1), ["baseline", *(f"scan {n}" for n in range(1, longest + 1))])
-    axis.set(ylabel="future remnant, % of liver without tumour", xlim=(-0.25, longest + 0.35))
-    axis.set_ylim(bottom=0)
-    axis.legend(frameon=False, fontsize=8)
+        axis.plot(days, values, color=colour, linestyle=dash, marker="o", markersize=4, label=patient)
+    axis.set(xlabel="days since the baseline", ylabel="future remnant, % of liver without tumour")
+    axis.set_ylim(0, 118 * max(row[3] for row in rows))
+    if len(_by_patient(rows)) <= MOST_NAMED:
+        axis.legend(frameon=False, fontsize=8, loc="upper left", ncols=5)
     return figure
 
 
