@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hepatica.cli.table_options import AsJson, Figure, write_figure
+
 if TYPE_CHECKING:
     from hepatica.safety.plan import ReleasePlan
 
@@ -35,13 +37,12 @@ def release(
     patient: Annotated[str, typer.Option(help="Name or number printed on the sheet.")] = "",
     contact: Annotated[str, typer.Option(help="Whom the patient may call; printed on the sheet.")] = "",
     framework: Annotated[str, typer.Option(help="Rule stated on the sheet: nrc, france, germany, australia.")] = "nrc",
-    figure: Annotated[Path | None, typer.Option(help="Write the dose rate over time here (.svg or .png).")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    figure: Figure = None,
+    json: AsJson = False,
 ) -> None:
     """Dose rates, release rules, contact restrictions, waste, staff doses and the patient sheet after a treatment."""
     from hepatica.cli.printing import print_json, warn
     from hepatica.core.units import parse_quantity, parse_time
-    from hepatica.io.files import atomic_output
     from hepatica.nuclides import nuclide as find_nuclide
     from hepatica.safety.plan import ReleaseQuestion, release_plan
 
@@ -62,25 +63,33 @@ def release(
         )
     )
     if sheet is not None:
-        from hepatica.report.page import write_page
-        from hepatica.safety.sheet import patient_sheet, sheet_texts
-
-        page = patient_sheet(plan, texts=sheet_texts(language), patient=patient, contact=contact, framework=framework)
-        with atomic_output(sheet) as new:
-            write_page(page, new)
+        _write_sheet(plan, sheet, language, {"patient": patient, "contact": contact, "framework": framework})
     if figure is not None:
-        from hepatica.report.outcome_figures import draw_dose_rates, save
-
-        hours = [h / 4 for h in range(int(4 * 12 * plan.source.clearance[0][1]) + 1)]
-        curves = {f"{d:g} m": [plan.source.rate_usv_per_h(d, h) for h in hours] for d in (0.3, 1.0, 2.0)}
-        with atomic_output(figure) as new:
-            save(draw_dose_rates(hours, curves, f"{plan.question.nuclide}, {plan.question.activity_gbq:.3g} GBq"), new)
+        _draw(plan, figure)
     for text in plan.warnings:
         warn(text)
     if json:
         print_json(plan.as_dict())
     else:
         _print(plan)
+
+
+def _write_sheet(plan: ReleasePlan, path: Path, language: str, words: dict[str, str]) -> None:
+    from hepatica.io.files import atomic_output
+    from hepatica.report.page import write_page
+    from hepatica.safety.sheet import patient_sheet, sheet_texts
+
+    page = patient_sheet(plan, texts=sheet_texts(language), **words)
+    with atomic_output(path) as new:
+        write_page(page, new)
+
+
+def _draw(plan: ReleasePlan, path: Path) -> None:
+    from hepatica.report.outcome_figures import draw_dose_rates
+
+    hours = [h / 4 for h in range(int(4 * 12 * plan.source.clearance[0][1]) + 1)]
+    curves = {f"{d:g} m": [plan.source.rate_usv_per_h(d, h) for h in hours] for d in (0.3, 1.0, 2.0)}
+    write_figure(draw_dose_rates(hours, curves, f"{plan.question.nuclide}, {plan.question.activity_gbq:.3g} GBq"), path)
 
 
 def _print(plan: ReleasePlan) -> None:
