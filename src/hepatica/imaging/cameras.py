@@ -79,6 +79,15 @@ class Collimator:
 
 
 @dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of the head that photons cross: medium of `transport.composition`, density in g/mL, thickness in mm."""
+
+    medium: str
+    density_g_ml: float
+    thickness_mm: float
+
+
+@dataclass(frozen=True, slots=True)
 class GammaCamera:
     """A head with its collimator.
 
@@ -98,6 +107,9 @@ class GammaCamera:
         Number of heads.
     source, confidence : str
         Where the numbers come from.
+    front, cover, back : tuple of Layer
+        What photons cross before the collimator, in the gap before the crystal, and behind the crystal; only the
+        detector's response table (`detector`) sees them.
     """
 
     name: str
@@ -109,6 +121,9 @@ class GammaCamera:
     heads: int = 2
     source: str = ""
     confidence: str = ""
+    front: tuple[Layer, ...] = ()
+    cover: tuple[Layer, ...] = ()
+    back: tuple[Layer, ...] = ()
 
     def geometric_fwhm_mm(self, distance_mm: float, energy_kev: float) -> float:
         """Width of the collimator's response at a distance from its face: d (l + z + b) / l (Anger 1964).
@@ -386,6 +401,7 @@ def _cameras() -> Mapping[str, GammaCamera]:
             heads=head["heads"],
             source=f"collimator: {row['source']}; head: {head['source']}",
             confidence=f"collimator: {row['confidence']}; head: {head['confidence']}",
+            **{part: tuple(Layer(*layer) for layer in head[part]) for part in ("front", "cover", "back")},
         )
     return MappingProxyType(found)
 
