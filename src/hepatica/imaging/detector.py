@@ -27,10 +27,13 @@ from hepatica.imaging.projections import Window
 
 FloatArray = NDArray[np.float64]
 
-LEAD_K_LINES_KEV = (72.804, 74.969, 84.94, 87.32)
-"""K X rays of lead: K-alpha2, K-alpha1, K-beta1' (with beta3), K-beta2' (Bearden, Rev Mod Phys 1967;39:78)."""
-LEAD_K_SHARES = (0.2766, 0.4631, 0.1992, 0.0611)
-"""Their shares of the K X rays (radiative rates of xraylib 4.3, summed into groups)."""
+LEAD_K_LINES_KEV = (72.804, 74.969, 84.77, 87.32)
+"""K X rays of lead: alpha2, alpha1, beta1' and beta2' (xraylib 4.3; lines within 0.5 keV taken together)."""
+LEAD_K_SHARES = (0.2951, 0.4960, 0.1673, 0.0416)
+"""Their shares of the K X rays (xraylib 4.3)."""
+
+NEAR_BINS, FAR_BINS = 24, 32
+"""Bins of direction over what a hole lets through, and beyond."""
 
 FINE_STEP = 0.01
 """Relative step of the energies at which `DetectorResponse.window` answers by default: a quarter of the standard
@@ -106,6 +109,28 @@ class WindowResponse:
         middle = (self.tangent[1:] + self.tangent[:-1]) / 2
         chance = np.array([np.interp(tangent, middle, row, right=0.0) for row in (geometric + through)[:, 0]])
         return np.asarray(chance * (1 + tangent**2) ** -1.5 / (4 * math.pi * height**2))
+
+    def line_spread(self, energy_kev: float, distance_mm: float, offset_mm: ArrayLike) -> FloatArray:
+        """Counts per mm and photon emitted per mm of an endless line source at a distance, shape (w, offsets).
+
+        `point_density` integrated along the line. Intrinsic resolution is not in it.
+        """
+        offset = np.asarray(offset_mm, dtype=np.float64)
+        height = distance_mm + float(np.interp(energy_kev, self.energy_kev, self.depth_mm))
+        along = height * np.concatenate([[0.0], np.geomspace(1e-3 * self.tangent[1], self.tangent[-1], 800)])
+        density = self.point_density(energy_kev, distance_mm, np.hypot(offset[:, None], along).ravel())
+        return np.asarray(2 * np.trapezoid(density.reshape(len(self.windows), offset.size, -1), along, axis=2))
+
+    def line_fwhm_mm(self, energy_kev: float, distance_mm: float) -> FloatArray:
+        """Full width at half maximum of the line spread function, without intrinsic resolution, shape (w,)."""
+        height = distance_mm + float(np.interp(energy_kev, self.energy_kev, self.depth_mm))
+        offset = height * np.linspace(0, 2 * self.tangent[NEAR_BINS], 400)
+        spread = self.line_spread(energy_kev, distance_mm, offset)
+        half = spread[:, :1] / 2
+        first = np.argmax(spread < half, axis=1)
+        rows = np.arange(len(self.windows))
+        high, low = spread[rows, first - 1], spread[rows, first]
+        return np.asarray(2 * (offset[first] - offset[1] * (half[:, 0] - low) / (high - low)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -259,26 +284,34 @@ def mean_transmission(collimator: Collimator, tangent: FloatArray, points: int =
 
 
 def tangent_edges(collimator: Collimator, last_deg: float = 75.0) -> FloatArray:
-    """Edges of bins of tan(theta): 24 even ones over what a hole lets through, then 32 growing ones."""
+    """Edges of bins of tan(theta): `NEAR_BINS` even ones over what a hole lets through, then `FAR_BINS` that grow."""
     widest = 2 / math.sqrt(3) * collimator.hole_mm / collimator.length_mm
-    near = np.linspace(0, widest, 25)
-    return np.concatenate([near, np.geomspace(widest, math.tan(math.radians(last_deg)), 33)[1:]])
+    near = np.linspace(0, widest, NEAR_BINS + 1)
+    return np.concatenate([near, np.geomspace(widest, math.tan(math.radians(last_deg)), FAR_BINS + 1)[1:]])
 
 
 def detector_response(camera: GammaCamera | str) -> DetectorResponse:
-    """Response of a camera from the table shipped with its name.
+    """Response of a camera: from the table shipped for it, or made by Monte Carlo (minutes) and kept for the next time.
+
+    Parameters
+    ----------
+    camera : GammaCamera or str
+        One of one's own is simulated at first use and kept in ``$XDG_CACHE_HOME/hepatica`` (``~/.cache/hepatica``).
 
     Raises
     ------
     UnknownNameError
         If no camera has that name.
-    PhysicsError
-        If no table is shipped for it.
+
+    Warns
+    -----
+    UserWarning
+        If the table that was made cannot be kept.
     """
-    from hepatica.imaging.detector_tables import shipped_response
+    from hepatica.imaging.detector_tables import kept_response, shipped_response
 
     found = gamma_camera(camera) if isinstance(camera, str) else camera
-    return shipped_response(found)
+    return shipped_response(found) or kept_response(found)
 
 
 def geometric_response(camera: GammaCamera | str) -> DetectorResponse:

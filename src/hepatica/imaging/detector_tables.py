@@ -1,16 +1,25 @@
-"""Tables of detector responses as text: one gzipped file per camera, written by the Monte Carlo, read here."""
+"""Tables of detector responses as text: one gzipped file per camera, written by the Monte Carlo, read here.
+
+Those of the shipped cameras lie in ``tables``; one of a camera of one's own is made once and kept in a cache folder.
+"""
 
 from __future__ import annotations
 
 import functools
 import gzip
+import hashlib
 import json
+import os
+import warnings
+import zlib
+from dataclasses import astuple
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hepatica.errors import InputError, PhysicsError
+from hepatica.errors import InputError
 from hepatica.imaging.cameras import GammaCamera
 from hepatica.imaging.detector import DetectorResponse
 
@@ -28,6 +37,7 @@ def geometry_of(camera: GammaCamera) -> dict[str, Any]:
         "length_mm": collimator.length_mm,
         "crystal_mm": camera.crystal_mm,
         "gap_mm": camera.gap_mm,
+        **{part: [list(astuple(layer)) for layer in getattr(camera, part)] for part in ("front", "cover", "back")},
     }
 
 
@@ -37,12 +47,28 @@ def encode(response: DetectorResponse, geometry: dict[str, Any]) -> bytes:
     Rows run over energy, then bin of direction; those of `geometric` first. Numbers are in units of 1e-7.
     """
     lines = [f"{TITLE} {FORMAT}", "# " + json.dumps(geometry, sort_keys=True)]
-    lines += [f"{name} " + " ".join(f"{x:.6g}" for x in getattr(response, name)) for name in VECTORS]
+    lines += [f"{name} " + " ".join(f"{x:.9g}" for x in getattr(response, name)) for name in VECTORS]
     for name in ("geometric", "through"):
         table = getattr(response, name)
-        rows = [" ".join(f"{1e7 * x:.3g}" for x in row) for row in table.reshape(-1, table.shape[2])]
+        rows = [" ".join(f"{1e7 * x:.4g}" for x in row) for row in table.reshape(-1, table.shape[2])]
         lines += [f"{name} {table.shape[2]}", *rows]
     return gzip.compress(("\n".join(lines) + "\n").encode("ascii"), 9, mtime=0)
+
+
+def _lines(data: bytes, where: str) -> list[str]:
+    try:
+        lines = gzip.decompress(data).decode("ascii").splitlines()
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(f"{where}: not a detector response: {error}; delete it to have it made again") from error
+    if not lines or lines[0] != f"{TITLE} {FORMAT}":
+        raise InputError(f"{where}: not a detector response of format {FORMAT}")
+    return lines
+
+
+def made_for(data: bytes, where: str) -> dict[str, Any]:
+    """The geometry that a file was made for; InputError if it is not a detector response."""
+    found: dict[str, Any] = json.loads(_lines(data, where)[1].removeprefix("# "))
+    return found
 
 
 def decode(data: bytes, camera: GammaCamera, where: str) -> DetectorResponse:
@@ -53,10 +79,8 @@ def decode(data: bytes, camera: GammaCamera, where: str) -> DetectorResponse:
     InputError
         If the file is not one, or was made for another geometry than the camera's.
     """
-    lines = gzip.decompress(data).decode("ascii").splitlines()
-    if not lines or lines[0] != f"{TITLE} {FORMAT}":
-        raise InputError(f"{where}: not a detector response of format {FORMAT}")
-    geometry = json.loads(lines[1].removeprefix("# "))
+    lines = _lines(data, where)
+    geometry = made_for(data, where)
     if geometry != geometry_of(camera):
         raise InputError(f"{where}: made for {geometry}, the camera is {geometry_of(camera)}")
     vectors = {line.split()[0]: np.array(line.split()[1:], dtype=np.float64) for line in lines[2:5]}
@@ -71,20 +95,38 @@ def decode(data: bytes, camera: GammaCamera, where: str) -> DetectorResponse:
 
 
 @functools.cache
-def shipped_response(camera: GammaCamera) -> DetectorResponse:
-    """Response from the table shipped for a camera of this name and geometry.
+def shipped_response(camera: GammaCamera) -> DetectorResponse | None:
+    """Response from the table shipped for a camera of this name and geometry; None if there is none."""
+    file = resources.files("hepatica.imaging") / "tables" / f"detector_{camera.name}.txt.gz"
+    if "/" in camera.name or not file.is_file():
+        return None
+    data = file.read_bytes()
+    if made_for(data, file.name) != geometry_of(camera):
+        return None
+    return decode(data, camera, file.name)
 
-    Raises
-    ------
-    PhysicsError
-        If there is none.
-    InputError
-        If the table was made for another geometry.
-    """
-    name = f"detector_{camera.name}.txt.gz"
-    file = resources.files("hepatica.imaging") / "tables" / name
-    if not file.is_file():
-        raise PhysicsError(
-            f"camera {camera.name}: no table of its collimator's response; geometric_response(camera) has holes alone"
-        )
-    return decode(file.read_bytes(), camera, name)
+
+@functools.cache
+def kept_response(camera: GammaCamera) -> DetectorResponse:
+    """Response from the user's cache, made by Monte Carlo and put there if it is not yet in it."""
+    from hepatica.imaging.collimator_montecarlo import DetectorRun, simulate_detector
+
+    geometry = geometry_of(camera)
+    key = hashlib.sha256(json.dumps([FORMAT, geometry], sort_keys=True).encode()).hexdigest()[:16]
+    file = cache_folder() / f"detector_{key}.txt.gz"
+    if file.is_file():
+        return decode(file.read_bytes(), camera, str(file))
+    data = encode(simulate_detector(camera, DetectorRun(threads=os.cpu_count() or 1)).response, geometry)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(f".{os.getpid()}.part")
+        part.write_bytes(data)
+        part.replace(file)
+    except OSError as error:
+        warnings.warn(f"the response of camera {camera.name} could not be kept in {file.parent}: {error}", stacklevel=2)
+    return decode(data, camera, str(file))
+
+
+def cache_folder() -> Path:
+    """Where tables of cameras of one's own are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hepatica"
