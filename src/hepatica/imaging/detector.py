@@ -290,28 +290,39 @@ def tangent_edges(collimator: Collimator, last_deg: float = 75.0) -> FloatArray:
     return np.concatenate([near, np.geomspace(widest, math.tan(math.radians(last_deg)), FAR_BINS + 1)[1:]])
 
 
-def detector_response(camera: GammaCamera | str) -> DetectorResponse:
-    """Response of a camera: from the table shipped for it, or made by Monte Carlo (minutes) and kept for the next time.
+def detector_response(camera: GammaCamera | str, *, make: bool = False) -> DetectorResponse:
+    """Response of a camera: from the table shipped for it, or from the one made before for a camera of one's own.
 
     Parameters
     ----------
     camera : GammaCamera or str
-        One of one's own is simulated at first use and kept in ``$XDG_CACHE_HOME/hepatica`` (``~/.cache/hepatica``).
+        The table depends on its geometry; its energy resolution is applied later and may be any.
+    make : bool
+        Make the table by Monte Carlo if there is none (two minutes of a processor) and keep it in
+        ``$XDG_CACHE_HOME/hepatica`` (``~/.cache/hepatica``).
 
     Raises
     ------
     UnknownNameError
         If no camera has that name.
+    PhysicsError
+        If there is no table and none is to be made.
 
     Warns
     -----
     UserWarning
         If the table that was made cannot be kept.
     """
-    from hepatica.imaging.detector_tables import kept_response, shipped_response
+    from hepatica.imaging.detector_tables import kept_response, made_response, shipped_response
 
     found = gamma_camera(camera) if isinstance(camera, str) else camera
-    return shipped_response(found) or kept_response(found)
+    response = shipped_response(found) or kept_response(found)
+    if response is None and not make:
+        raise PhysicsError(
+            f"camera {found.name}: no table of its collimator's response; detector_response(camera, make=True) makes "
+            "one, geometric_response(camera) has holes alone"
+        )
+    return response or made_response(found)
 
 
 def geometric_response(camera: GammaCamera | str) -> DetectorResponse:

@@ -5,6 +5,7 @@ Those of the shipped cameras lie in ``tables``; one of a camera of one's own is 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import hashlib
@@ -15,13 +16,16 @@ import zlib
 from dataclasses import astuple
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hepatica.errors import InputError
 from hepatica.imaging.cameras import GammaCamera
 from hepatica.imaging.detector import DetectorResponse
+
+if TYPE_CHECKING:
+    from hepatica.imaging.collimator_montecarlo import DetectorRun
 
 FORMAT = 1
 TITLE = "# hepatica detector response"
@@ -106,25 +110,34 @@ def shipped_response(camera: GammaCamera) -> DetectorResponse | None:
     return decode(data, camera, file.name)
 
 
-@functools.cache
-def kept_response(camera: GammaCamera) -> DetectorResponse:
-    """Response from the user's cache, made by Monte Carlo and put there if it is not yet in it."""
+def kept_response(camera: GammaCamera) -> DetectorResponse | None:
+    """Response from the user's cache; None if there is none."""
+    file = kept_file(camera)
+    return decode(file.read_bytes(), camera, str(file)) if file.is_file() else None
+
+
+def made_response(camera: GammaCamera, run: DetectorRun | None = None) -> DetectorResponse:
+    """Response made by Monte Carlo, and put into the user's cache."""
     from hepatica.imaging.collimator_montecarlo import DetectorRun, simulate_detector
 
-    geometry = geometry_of(camera)
-    key = hashlib.sha256(json.dumps([FORMAT, geometry], sort_keys=True).encode()).hexdigest()[:16]
-    file = cache_folder() / f"detector_{key}.txt.gz"
-    if file.is_file():
-        return decode(file.read_bytes(), camera, str(file))
-    data = encode(simulate_detector(camera, DetectorRun(threads=os.cpu_count() or 1)).response, geometry)
+    run = run or DetectorRun(threads=os.cpu_count() or 1)
+    file, data = kept_file(camera), encode(simulate_detector(camera, run).response, geometry_of(camera))
+    part = file.with_suffix(f".{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(f".{os.getpid()}.part")
         part.write_bytes(data)
         part.replace(file)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
         warnings.warn(f"the response of camera {camera.name} could not be kept in {file.parent}: {error}", stacklevel=2)
     return decode(data, camera, str(file))
+
+
+def kept_file(camera: GammaCamera) -> Path:
+    """Where the table of a camera of that geometry is kept, whatever its name."""
+    key = json.dumps([FORMAT, geometry_of(camera)], sort_keys=True)
+    return cache_folder() / f"detector_{hashlib.sha256(key.encode()).hexdigest()[:16]}.txt.gz"
 
 
 def cache_folder() -> Path:

@@ -1,20 +1,25 @@
 """Values of the detector's response: windows, interpolation, errors."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hepatica.errors import InputError, PhysicsError
+from hepatica.imaging import collimator_montecarlo
 from hepatica.imaging.cameras import gamma_camera
+from hepatica.imaging.collimator_montecarlo import DetectorRun
 from hepatica.imaging.detector import (
     DetectorResponse,
+    detector_response,
     geometric_response,
     hexagon_transmission,
     mean_transmission,
     solid_angle_sr,
 )
-from hepatica.imaging.detector_tables import decode, encode, geometry_of
+from hepatica.imaging.detector_tables import decode, encode, geometry_of, kept_file, made_response
 from hepatica.imaging.projections import Window
 
 WIDE = Window(1.0, 3000.0)
@@ -120,3 +125,32 @@ def test_a_table_of_another_geometry_is_refused() -> None:
     data = encode(geometric_response(camera), geometry_of(camera))
     with pytest.raises(InputError, match="made for"):
         decode(data, gamma_camera("ge-megp"), "table")
+
+
+@pytest.fixture
+def few_energies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collimator_montecarlo, "default_energies", lambda: np.array([60.0, 80.0]))
+
+
+@pytest.mark.usefixtures("few_energies")
+def test_a_camera_of_ones_own_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    own = replace(gamma_camera("siemens-lehr"), name="own", gap_mm=5.0)
+    with pytest.raises(PhysicsError, match="make=True"):
+        detector_response(own)
+    run = DetectorRun(crystal_photons=1000, collimator_photons=1000, rays=100)
+    made = made_response(own, run)
+    assert [file.suffix for file in (tmp_path / "hepatica").iterdir()] == [".gz"]
+    np.testing.assert_array_equal(detector_response(own).geometric, made.geometric)
+    kept_file(own).write_bytes(b"not a table")
+    with pytest.raises(InputError, match="delete it"):
+        detector_response(own)
+
+
+@pytest.mark.usefixtures("few_energies")
+def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hepatica").write_text("a file where the folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    own = replace(gamma_camera("siemens-lehr"), name="own", gap_mm=5.0)
+    with pytest.warns(UserWarning, match="could not be kept"):
+        made_response(own, DetectorRun(crystal_photons=1000, collimator_photons=1000, rays=100))
