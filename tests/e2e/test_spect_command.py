@@ -136,3 +136,44 @@ def test_bremsstrahlung_is_not_simulated_analytically(patient: Path, tmp_path: P
     assert done.returncode == 2
     assert "bremsstrahlung" in done.stderr
     assert not (tmp_path / "scan").exists()
+
+
+def test_a_bremsstrahlung_scan_by_monte_carlo(patient: Path, tmp_path: Path) -> None:
+    done = run(
+        "simulate", "--nuclide", "Y-90", "--method", "montecarlo", "--camera", "siemens-hegp", "--response", "holes",
+        "--activity", patient / "patient/pet", "--ct", patient / "patient/ct", "--total", "3 GBq", "--views", "6",
+        "--pixel", "16 mm", "--matrix", "28", "--orbit", "auto", "--uncertainty", "20 %", "--dead-time", "5 us",
+        "--scatter-window", "300-400", "--out", tmp_path / "scan", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "montecarlo: " in done.stderr
+    facts = json.loads(done.stdout)
+    assert facts == json.loads((tmp_path / "scan/scan.json").read_text())
+    assert facts["montecarlo"]["reached_uncertainty"] <= 0.2
+    assert [w["low_kev"] for w in facts["windows"]] == [105.0, 300.0]
+    assert len(set(facts["radius_mm"])) > 1
+    assert 0.5 < min(facts["live_fraction"]) < 1
+    assert {item["role"] for item in facts["provenance"]["inputs"]} == {"activity", "ct"}
+    file = read_projections(tmp_path / "scan/projections.dcm")
+    np.testing.assert_allclose(file.projections.orbit.radius_mm, facts["radius_mm"], atol=0.1)
+    assert file.projections.counts[0].sum() == pytest.approx(facts["windows"][0]["counts"], rel=1e-4)
+    lines = (tmp_path / "scan/spectrum.csv").read_text().splitlines()
+    assert lines[0].startswith("low_kev,high_kev,primary_cps")
+    assert (tmp_path / "scan/spectrum.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--uncertainty", "4 %"), "--uncertainty: only with --method montecarlo"),
+        (("--method", "montecarlo", "--windows", "300-400"), "unknown window of Tc-99m"),
+    ],
+)
+def test_what_no_scan_can_be_told(patient: Path, tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+    done = run(
+        "simulate", "--nuclide", "Tc-99m", "--total", "150 MBq", "--activity", patient / "patient/pet",
+        "--ct", patient / "patient/ct", "--out", tmp_path / "scan", *words,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert message in done.stderr.lower() or message in done.stderr
+    assert not (tmp_path / "scan").exists()

@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from hepatica.core import Kind, Volume
+from hepatica.case.spect_scan import MonteCarloOptions, ScanOptions, scan_orbit, scan_windows
+from hepatica.core import Grid, Kind, Provenance, Volume
+from hepatica.core.resample import resample
 from hepatica.errors import InputError, PhysicsError, TimeError
-from hepatica.imaging.cameras import GammaCamera, gamma_camera, nuclide_windows
-from hepatica.imaging.projections import Orbit, Projections
-from hepatica.imaging.simulate import Scan, camera_grid, simulate_spect
+from hepatica.imaging.cameras import GammaCamera, gamma_camera
+from hepatica.imaging.detector import detector_response, geometric_response
+from hepatica.imaging.montecarlo.spectrum import EnergySpectrum
+from hepatica.imaging.projections import Projections
+from hepatica.imaging.simulate import Scan, camera_grid, require_in_field, simulate_spect
 from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.projections import write_projections
 from hepatica.io.dicom.write_image import Emission
@@ -31,35 +35,14 @@ def _silent(step: str) -> None:
     """No progress."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScanOptions:
-    """What a simulated scan is like.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shown:
+    """Projections, what the method says of itself, and files of its own by name."""
 
-    Attributes
-    ----------
-    camera : str
-        Camera by name.
-    views, heads : int
-        Views over 360 degrees, shared by the heads.
-    view_s, radius_mm, pixel_mm : float
-        Time per view, radius of the circular orbit, size of pixels and slices.
-    columns : int
-        Pixels across.
-    total_bq : float or None
-        Scale the image to this activity at the start; needed where the image is of another nuclide.
-    seed : int or None
-        Of the Poisson noise; None for expected counts.
-    """
-
-    camera: str = "siemens-lehr"
-    views: int = 120
-    heads: int = 2
-    view_s: float = 20.0
-    radius_mm: float = 250.0
-    pixel_mm: float = 4.8
-    columns: int = 128
-    total_bq: float | None = None
-    seed: int | None = 1
+    projections: Projections
+    sensitivity_cps_per_mbq: list[float | None]
+    facts: dict[str, Any]
+    files: dict[str, bytes]
 
 
 def simulate_files(
@@ -82,7 +65,8 @@ def simulate_files(
     nuclide_name : str
         What the simulated patient holds.
     out : path
-        New folder: ``projections.dcm`` (NM TOMO), ``truth.nii.gz`` (Bq/mL on the camera's grid), ``scan.json``.
+        New folder: ``projections.dcm`` (NM TOMO), ``truth.nii.gz`` (Bq/mL on the camera's grid), ``scan.json``; by
+        Monte Carlo also ``spectrum.csv`` and ``spectrum.png``.
     options : ScanOptions
         Camera and acquisition.
     stated : Stated, optional
@@ -105,18 +89,20 @@ def simulate_files(
         If the image refers to no instant.
     """
     chosen, camera = nuclide(nuclide_name), gamma_camera(options.camera)
+    windows = scan_windows(chosen, options)
     tell("reading")
     image, hu = read_image(activity, role="activity", stated=stated or Stated()), read_image(ct, role="ct")
     source = _activity_of(image, chosen, options)
-    peaks, beside = nuclide_windows(chosen)
-    turned = Orbit.circular(options.views, radius_mm=options.radius_mm)
-    scan = Scan(turned, options.view_s, (*peaks, *beside), options.columns, options.heads)
     frame = hu.grid.frame_of_reference or image.grid.frame_of_reference
     grid = camera_grid(hu.grid, pixel_mm=options.pixel_mm, columns=options.columns).with_frame_of_reference(frame)
-    shown = simulate_spect(
-        source, hu.volume, camera=camera, nuclide=chosen, scan=scan, grid=grid, seed=options.seed, tell=tell
-    )
-    facts = _scan_facts(shown, camera, chosen, source, options)
+    scan = Scan(
+        scan_orbit(hu.volume, grid, options), options.view_s, windows, options.columns,
+        options.heads,
+    )  # fmt: skip
+    simulate = _analytic if options.method == "analytic" else _montecarlo
+    shown = simulate(source, hu.volume, camera, chosen, scan, grid, options, tell)
+    facts = _scan_facts(shown, camera, chosen, source, scan, options)
+    facts["provenance"] = _provenance(image, hu, facts).as_dict()
     tell("writing")
     context = hu.context or DicomContext.invented(patient_id="SIMULATED", when=source.time)
     assert source.time is not None
@@ -124,8 +110,10 @@ def simulate_files(
         nuclide=chosen.name, start=source.time, frame_duration_s=options.view_s, agent=f"{chosen.name} simulated"
     )
     with output_folder(out, force=force) as new:
-        write_projections(new / "projections.dcm", shown, context, emission, heads=options.heads)
+        write_projections(new / "projections.dcm", shown.projections, context, emission, heads=options.heads)
         write_itk(_concentration(source, grid), new / "truth.nii.gz")
+        for name, content in shown.files.items():
+            (new / name).write_bytes(content)
         (new / "scan.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     return facts
 
@@ -154,41 +142,141 @@ def _activity_of(image: Image, chosen: Nuclide, options: ScanOptions) -> Volume:
     return volume.with_values(becquerels, Kind.ACTIVITY)
 
 
-def _concentration(source: Volume, grid: Any) -> Volume:
-    from hepatica.core.resample import resample
-
+def _concentration(source: Volume, grid: Grid) -> Volume:
     on_grid = resample(source, grid, "total")
     return on_grid.with_values(on_grid.values / np.float32(grid.voxel_volume_ml), Kind.ACTIVITY_CONCENTRATION)
 
 
-def _scan_facts(
-    shown: Projections, camera: GammaCamera, chosen: Nuclide, source: Volume, options: ScanOptions
-) -> dict[str, Any]:
-    windows = []
-    for number, window in enumerate(shown.windows):
+def _analytic(
+    source: Volume,
+    hu: Volume,
+    camera: GammaCamera,
+    chosen: Nuclide,
+    scan: Scan,
+    grid: Grid,
+    options: ScanOptions,
+    tell: Tell,
+) -> _Shown:
+    seed = options.seed if options.noise else None
+    shown = simulate_spect(source, hu, camera=camera, nuclide=chosen, scan=scan, grid=grid, seed=seed, tell=tell)
+    return _Shown(
+        shown,
+        _lines_seen(camera, chosen, scan),
+        {"method": "analytic: primary photons, no scatter, no septal penetration"},
+        {},
+    )
+
+
+def _montecarlo(
+    source: Volume,
+    hu: Volume,
+    camera: GammaCamera,
+    chosen: Nuclide,
+    scan: Scan,
+    grid: Grid,
+    options: ScanOptions,
+    tell: Tell,
+) -> _Shown:
+    from hepatica.imaging.montecarlo.projector import SpectSetup
+    from hepatica.imaging.montecarlo.simulate import Acquisition, DeadTime, simulate_montecarlo
+    from hepatica.imaging.montecarlo.spectrum import HISTORIES
+
+    chosen_options = options.montecarlo or MonteCarloOptions()
+    require_in_field(source, resample(source, grid, "total"), scan.orbit)
+    response = detector_response(camera) if chosen_options.response == "table" else geometric_response(camera)
+    lost = chosen_options.dead_time_s
+    acquisition = Acquisition(
+        scan=scan,
+        noise=options.noise,
+        dead_time=DeadTime(lost, chosen_options.dead_time_model) if lost else None,
+        spectrum_histories=HISTORIES if chosen_options.spectrum else 0,
+    )
+    found = simulate_montecarlo(
+        source, hu, SpectSetup(camera, chosen, scan.orbit, scan.windows, grid, response), acquisition,
+        chosen_options.settings(options.seed), tell=tell,
+        voxel_mm=chosen_options.voxel_mm, device=chosen_options.device,
+    )  # fmt: skip
+    expected = found.expected
+    facts = {
+        "method": "Monte Carlo with forced detection: scatter, bremsstrahlung, "
+        + ("septal penetration and collimator scatter" if chosen_options.response == "table" else "holes alone"),
+        "response": chosen_options.response,
+        "sensitivity_by_way_of_lead_cps_per_mbq": [1e6 * float(x) for x in found.sensitivity_cps_per_bq[:, 1]],
+        "montecarlo": expected.provenance,
+        "scattered_or_penetrating_share": [
+            float(other.sum() / max(float(all_of.sum()), 1e-300))
+            for other, all_of in zip(expected.other, expected.total, strict=True)
+        ],
+        "dead_time_s": lost,
+        "dead_time_model": chosen_options.dead_time_model if lost else None,
+        "live_fraction": [round(float(x), 6) for x in found.live_fraction],
+    }
+    files = {} if found.spectrum is None else _spectrum_files(found.spectrum, scan)
+    if found.spectrum is not None:
+        facts["pulses_per_s"] = [float(x) for x in found.spectrum.cps_per_view]
+    return _Shown(found.projections, [1e6 * float(x) for x in found.sensitivity_cps_per_bq[:, 0]], facts, files)
+
+
+def _lines_seen(camera: GammaCamera, chosen: Nuclide, scan: Scan) -> list[float | None]:
+    found: list[float | None] = []
+    for window in scan.windows:
         try:
-            sensitivity: float | None = camera.sensitivity_cps_per_bq(chosen, window) * 1e6
+            found.append(camera.sensitivity_cps_per_bq(chosen, window) * 1e6)
         except PhysicsError:
-            sensitivity = None
+            found.append(None)
+    return found
+
+
+def _spectrum_files(spectrum: EnergySpectrum, scan: Scan) -> dict[str, bytes]:
+    import io
+
+    from hepatica.report.spect_figures import draw_energy_spectrum
+
+    rows = spectrum.as_rows()
+    lines = [",".join(rows[0])] + [",".join(f"{value:.6g}" for value in row.values()) for row in rows]
+    figure = draw_energy_spectrum(rows, [(w.low_kev, w.high_kev) for w in scan.windows])
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=160)
+    return {"spectrum.csv": ("\n".join(lines) + "\n").encode(), "spectrum.png": picture.getvalue()}
+
+
+def _scan_facts(
+    shown: _Shown, camera: GammaCamera, chosen: Nuclide, source: Volume, scan: Scan, options: ScanOptions
+) -> dict[str, Any]:
+    counts = shown.projections.counts
+    windows = []
+    for number, window in enumerate(scan.windows):
         windows.append(
             {
                 "low_kev": window.low_kev,
                 "high_kev": window.high_kev,
-                "counts": float(shown.counts[number].sum(dtype=np.float64)),
-                "sensitivity_cps_per_mbq": sensitivity,
+                "counts": float(counts[number].sum(dtype=np.float64)),
+                "sensitivity_cps_per_mbq": shown.sensitivity_cps_per_mbq[number],
             }
         )
     return {
         "nuclide": chosen.name,
         "activity_mbq": source.total / 1e6,
         "start": None if source.time is None else source.time.isoformat(),
-        "method": "analytic: primary photons, no scatter, no septal penetration",
+        **shown.facts,
         "camera": camera.as_dict(),
         "views": options.views,
         "heads": options.heads,
         "time_per_view_s": options.view_s,
-        "radius_mm": options.radius_mm,
+        "orbit": options.orbit,
+        "radius_mm": options.radius_mm if options.orbit == "circular" else scan.orbit.radius_mm.round(2).tolist(),
         "pixel_mm": options.pixel_mm,
         "seed": options.seed,
+        "noise": options.noise,
         "windows": windows,
     }
+
+
+def _provenance(image: Image, hu: Image, facts: dict[str, Any]) -> Provenance:
+    kept = ("nuclide", "activity_mbq", "method", "seed", "noise", "orbit", "pixel_mm", "views", "heads")
+    return Provenance(
+        inputs=(image.source, hu.source),
+        parameters={name: facts[name] for name in kept},
+        tables={"camera": facts["camera"]["source"]},
+        steps=("activity scaled and placed", f"projections: {facts['method']}"),
+    )

@@ -123,7 +123,7 @@ def simulate_spect(
     activity.require_finite()
     fine = grid.with_spacing([s / scan.subdivide for s in grid.spacing_mm])
     source = resample(activity, fine, "total")
-    _require_in_field(activity, source, scan)
+    require_in_field(activity, source, scan.orbit)
     counts = np.zeros((len(scan.windows), scan.orbit.views, scan.columns, grid.shape[2]), dtype=np.float32)
     seen = 0
     for number, window in enumerate(scan.windows):
@@ -151,20 +151,30 @@ def simulate_spect(
     return _with_counts(made, decayed if seed is None else np.random.default_rng(seed).poisson(decayed))
 
 
-def _require_in_field(activity: Volume, source: Volume, scan: Scan) -> None:
-    """Raise InputError if activity lies beside the field of view or behind the collimator."""
+def require_in_field(activity: Volume, source: Volume, orbit: Orbit) -> None:
+    """Raise InputError if activity lies beside the field of view or behind the collimator.
+
+    Parameters
+    ----------
+    activity, source : Volume
+        As given, and on the camera's grid.
+    orbit : Orbit
+        Views around the middle of the camera's grid.
+    """
     if activity.total <= 0 or source.total < 0.5 * activity.total:
         raise InputError(f"of {activity.total:g} Bq only {source.total:g} Bq lie in the camera's field")
     x, y, _ = _axis(source.grid)
-    index = np.moveaxis(np.indices((*source.grid.shape[:2], 1)), 0, -1)[:, :, 0]
-    from_axis = np.linalg.norm(source.grid.to_mm(index)[..., :2] - [x, y], axis=-1)
-    nearest = float(scan.orbit.radius_mm.min())
-    beyond = float(source.values[from_axis > nearest].sum(dtype=np.float64))
-    if beyond > 1e-3 * source.total:
-        raise InputError(
-            f"{100 * beyond / source.total:.2g} % of the activity lies farther from the axis than the collimator "
-            f"({nearest:g} mm): take a larger radius"
-        )
+    column = source.values.sum(axis=2, dtype=np.float64)
+    where = np.argwhere(column > 0)
+    place = source.grid.to_mm(np.concatenate([where, np.zeros((len(where), 1))], axis=1))[:, :2] - [x, y]
+    held = column[column > 0]
+    for angle, radius in zip(np.deg2rad(orbit.angle_deg), orbit.radius_mm, strict=True):
+        behind = float(held[place @ [np.sin(angle), np.cos(angle)] > radius].sum())
+        if behind > 1e-3 * source.total:
+            raise InputError(
+                f"{100 * behind / source.total:.2g} % of the activity lies behind the collimator in the view at "
+                f"{np.rad2deg(angle):g} degrees ({radius:g} mm from the axis): take a larger radius"
+            )
 
 
 def _expected(source: Volume, hu: Volume | None, camera: GammaCamera, scan: Scan, energy_kev: float) -> Float32:

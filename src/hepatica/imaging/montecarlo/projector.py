@@ -17,6 +17,7 @@ from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import GeometryError, InputError, PhysicsError
 from hepatica.imaging.cameras import GammaCamera, gamma_camera
 from hepatica.imaging.detector import DetectorResponse, detector_response
+from hepatica.imaging.emission import photon_spectrum
 from hepatica.imaging.montecarlo.emission import (
     EmissionMixture,
     electron_model,
@@ -40,7 +41,7 @@ from hepatica.transport.upload import Upload, tables_for
 
 FEWEST_BATCHES = 10
 FIRST_BATCH = 5_000
-BATCHES = 40
+BATCHES = 20
 COUNTERS = 6
 VIEWS_PER_EVENT = 20
 """Views that one emission or scatter is detected in: more of them cost fewer histories, but make the noise of the views
@@ -198,12 +199,12 @@ class MonteCarloProjector:
             If the activity is of another kind, in another frame, negative, empty, or lies outside the CT.
         """
         flat = self._checked(activity, settings, target_bins)
-        source = self._decays(activity, flat)
+        source, camera = self._decays(activity, flat), self._camera(settings)
         sums = TallySums(self.parts, self.shape)
         started = time.monotonic()
         while not self._finished(sums, settings, target_bins, started):
             size = _next_size(sums, settings)
-            sums.add(*self._run(source, settings, sums.histories, size), size)
+            sums.add(*self._run(source, camera, settings, sums.histories, size), size)
             if progress is not None:
                 now = self._uncertainty(sums, settings.target_window, target_bins)
                 done = ProjectionProgress(sums.histories, settings.histories, time.monotonic() - started, now)
@@ -272,7 +273,7 @@ class MonteCarloProjector:
         found = sums.relative_sd(window)[0]
         if target_bins is None:
             total = sums.parts[:, window].sum(axis=0)
-            target_bins = total > TARGET_SHARE * np.partition(total.ravel(), -10)[-10:].mean()
+            target_bins = total > TARGET_SHARE * np.sort(total, axis=None)[-10:].mean()
         chosen = np.minimum(found[target_bins], 1.0)
         return float(np.sqrt(np.mean(chosen**2))) if chosen.size else None
 
@@ -298,6 +299,25 @@ class MonteCarloProjector:
             photon_kev_per_decay=float(sums.counters[5]) / sums.histories,
             provenance=facts | {"seconds": seconds},
         )
+
+    def sensitivity_in_air(self) -> NDArray[np.float64]:
+        """Counts per second and becquerel of one head where nothing scatters, shape (windows, 2).
+
+        Through holes, and by all other ways. Bremsstrahlung is that of betas that stop in soft tissue.
+        """
+        spectrum = photon_spectrum(self.nuclide, inner=self.internal)
+        energy, number = spectrum.points
+        pairs = [line for line in self.nuclide.photons if line.kind == "annihilation"]
+        energy = np.append(energy, [line.energy_kev for line in pairs])
+        number = np.append(number, [line.yield_per_decay for line in pairs])
+        tables = self.tables
+        seen = (energy >= tables.lowest_kev) & (number > 0)
+        place = np.interp(np.log(energy[seen]), np.log(tables.energy_kev), np.arange(tables.energy_kev.size))
+        low = np.minimum(place.astype(int), tables.energy_kev.size - 2)
+        part = (place - low)[:, None, None]
+        chance = tables.chance.sum(axis=1)
+        at = chance[low] * (1 - part) + chance[low + 1] * part
+        return np.asarray(np.tensordot(number[seen], at, axes=1) / (4 * math.pi))
 
     def provenance(self) -> dict[str, Any]:
         """What the projections depend on besides activity and settings, plain values."""
@@ -384,10 +404,9 @@ class MonteCarloProjector:
         return s
 
     def _run(
-        self, source: Any, settings: ProjectionSettings, first: int, histories: int
+        self, source: Any, camera: Any, settings: ProjectionSettings, first: int, histories: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Follow histories of the stream of the seed; tallies and counters of all threads together."""
-        camera = self._camera(settings)
         lanes = (settings.threads or os.cpu_count() or 1) if self.device == "cpu" else 1
         while len(self._lanes) < lanes:
             self._lanes.append(self._new_lane())
@@ -490,8 +509,7 @@ def _next_size(sums: TallySums, settings: ProjectionSettings) -> int:
     """Histories of the next batch: an equal share of those wanted, or slowly growing where the end is open."""
     wanted = settings.histories
     if wanted is not None and settings.target_uncertainty is None and settings.time_limit_s is None:
-        done = sums.batches
-        return max(wanted * (done + 1) // BATCHES, min(100, wanted)) - wanted * done // BATCHES if done < BATCHES else 1
+        return -(-(wanted - sums.histories) // max(1, BATCHES - sums.batches))
     size = max(FIRST_BATCH, sums.histories // FEWEST_BATCHES)
     return size if wanted is None else min(size, wanted - sums.histories)
 
