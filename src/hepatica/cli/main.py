@@ -22,6 +22,7 @@ from hepatica.cli.inspect import inspect
 from hepatica.cli.kernel import kernel
 from hepatica.cli.lsf import lsf
 from hepatica.cli.nuclides import nuclides
+from hepatica.cli.phantom import phantom
 from hepatica.cli.plan import plan
 from hepatica.cli.radiobiology import radiobiology
 from hepatica.cli.reconstruct import reconstruct
@@ -66,6 +67,7 @@ app.command()(inspect)
 app.command()(dose)
 app.command()(compare)
 app.command()(demo)
+app.command()(phantom)
 app.command()(simulate)
 app.command()(reconstruct)
 app.command()(calibrate)

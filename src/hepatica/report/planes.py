@@ -19,7 +19,7 @@ View = Literal["axial", "coronal", "sagittal"]
 
 VIEWS: tuple[View, ...] = ("axial", "coronal", "sagittal")
 # LPS directions of the picture's right and down, and the letters at its left, right, top and bottom.
-_ACROSS: dict[View, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
+ACROSS: dict[View, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     "axial": ((1, 0, 0), (0, 1, 0)),
     "coronal": ((1, 0, 0), (0, 0, -1)),
     "sagittal": ((0, 1, 0), (0, 0, -1)),
@@ -62,14 +62,14 @@ class Plane:
     @property
     def extent_mm(self) -> tuple[float, float, float, float]:
         """Left, right, bottom, top for drawing, mm along the picture's right and up, in patient coordinates' size."""
-        right, down = (np.asarray(axis, dtype=float) for axis in _ACROSS[self.view])
+        right, down = (np.asarray(axis, dtype=float) for axis in ACROSS[self.view])
         x, y = float(self.centre_mm @ right), float(self.centre_mm @ down)
         return x - self.width_mm / 2, x + self.width_mm / 2, y + self.height_mm / 2, y - self.height_mm / 2
 
     def affine_mm(self) -> FloatArray:
         """Takes (row, column, 0) to LPS mm, shape (3, 4)."""
         rows, columns = self.shape
-        right, down = (np.asarray(axis, dtype=float) for axis in _ACROSS[self.view])
+        right, down = (np.asarray(axis, dtype=float) for axis in ACROSS[self.view])
         row, column = down * self.height_mm / rows, right * self.width_mm / columns
         first = self.centre_mm - row * (rows - 1) / 2 - column * (columns - 1) / 2
         return np.stack([row, column, np.zeros(3), first], axis=1)

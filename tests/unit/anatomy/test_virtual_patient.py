@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -85,11 +86,11 @@ def test_tumours_are_where_and_as_large_as_asked(patient: VirtualPatient) -> Non
 
 
 def test_one_seed_one_patient() -> None:
-    settings = PatientSettings(seed=3, spacing_mm=9, tumours=2)
+    settings = PatientSettings(seed=3, spacing_mm=12, tumours=2, terminals=60)
     a, b, other = (
         virtual_patient(settings),
         virtual_patient(settings),
-        virtual_patient(PatientSettings(4, spacing_mm=9)),
+        virtual_patient(replace(settings, seed=4)),
     )
     np.testing.assert_array_equal(a.ct.values, b.ct.values)
     np.testing.assert_array_equal(a.activity().values, b.activity().values)
@@ -102,8 +103,8 @@ def test_the_anatomy_does_not_hang_on_the_grid(patient: VirtualPatient) -> None:
     turn, tilt = np.deg2rad(17.0), np.deg2rad(-9.0)
     about_z = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
     about_x = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
-    affine, shape = np.eye(4), np.array([72, 54, 60])
-    affine[:3, :3] = about_z @ about_x @ np.diag([-1.0, 1.0, -1.0]) * [6.0, 7.0, 8.0]
+    affine, shape = np.eye(4), np.array([58, 48, 50])
+    affine[:3, :3] = about_z @ about_x @ np.diag([-1.0, 1.0, -1.0]) * [7.5, 8.0, 9.0]
     affine[:3, 3] = [0.0, 0.0, 20.0] - affine[:3, :3] @ ((shape - 1) / 2)
     oblique = virtual_patient(patient.settings, Grid(tuple(shape.tolist()), affine, "1.2.3"))
     np.testing.assert_array_equal(oblique.tree.end_mm, patient.tree.end_mm)
@@ -116,6 +117,7 @@ def test_the_anatomy_does_not_hang_on_the_grid(patient: VirtualPatient) -> None:
 
 
 def test_a_small_field_holds_its_part_of_the_activity(patient: VirtualPatient, oblique_grid: Grid) -> None:
+    oblique_grid = oblique_grid.with_spacing((9.0, 11.0, 12.0))
     part = virtual_patient(patient.settings, oblique_grid)
     assert 0 < part.activity().total < 0.2 * 2.6e9
     assert sum(part.balance().values()) == pytest.approx(2.6e9, rel=1e-6)
@@ -209,7 +211,7 @@ def test_variants(variant: str) -> None:
     normal = variant == "normal"
     source = "replaced right hepatic" if variant in ("replaced right", "replaced both") else "right hepatic"
     settings = PatientSettings(
-        spacing_mm=12, tumours=0, terminals=40, variant=variant, treatment=Treatment(catheters=source)
+        spacing_mm=12, tumours=0, terminals=24, variant=variant, treatment=Treatment(catheters=source)
     )
     patient = virtual_patient(settings)
     tree = patient.tree
@@ -224,13 +226,13 @@ def test_variants(variant: str) -> None:
 
 
 def test_cirrhosis_sexes_contrast_and_neck() -> None:
-    sick = virtual_patient(PatientSettings(spacing_mm=8, cirrhosis=True, tumours=0, contrast="portal"))
+    sick = virtual_patient(PatientSettings(spacing_mm=8, terminals=40, cirrhosis=True, tumours=0, contrast="portal"))
     assert sick.regions["liver"].volume_ml < 1400
     assert sick.regions["spleen"].volume_ml > 350
     assert np.median(sick.hu.values[sick.regions["liver"].mask()]) == pytest.approx(112, abs=1)
     # What it weighs does not hang on the contrast medium.
     assert sick.regions["liver"].mass_g(sick.density) == pytest.approx(0.78 * 1800, rel=0.03)
-    woman = virtual_patient(PatientSettings(spacing_mm=8, sex="female", tumours=0, neck=True))
+    woman = virtual_patient(PatientSettings(spacing_mm=8, terminals=40, sex="female", tumours=0, neck=True))
     assert woman.regions["thyroid"].mass_g(woman.density) == pytest.approx(17, rel=0.1)
     assert woman.grid.shape[0] < sick.grid.shape[0]
 
@@ -274,13 +276,17 @@ def test_refusals_that_need_the_patient(patient: VirtualPatient) -> None:
     with pytest.raises(UnknownNameError, match="splenic"):
         patient.territory("splenic")
     with pytest.raises(InputError, match=r"larger than segment 1 of this liver"):
-        virtual_patient(PatientSettings(spacing_mm=12, tumours=[Tumour(80, 1)]))
+        virtual_patient(PatientSettings(spacing_mm=12, terminals=24, tumours=[Tumour(80, 1)]))
     with pytest.raises(InputError, match="more than 70 % of the liver"):
-        virtual_patient(PatientSettings(spacing_mm=12, tumours=[Tumour(140)]))
+        virtual_patient(PatientSettings(spacing_mm=12, terminals=24, tumours=[Tumour(140)]))
     with pytest.raises(InputError, match="finds no room"):
-        virtual_patient(PatientSettings(spacing_mm=12, tumours=[Tumour(66, 8), Tumour(60, 8), Tumour(60, 8)]))
+        virtual_patient(
+            PatientSettings(spacing_mm=12, terminals=24, tumours=[Tumour(66, 8), Tumour(60, 8), Tumour(60, 8)])
+        )
     with pytest.raises(InputError, match="too far from the body"):
-        virtual_patient(PatientSettings(), Grid.axial((9, 9, 9), spacing_mm=(1, 1, 1), origin_mm=(9e4, 0, 0)))
+        virtual_patient(
+            PatientSettings(terminals=24), Grid.axial((9, 9, 9), spacing_mm=(1, 1, 1), origin_mm=(9e4, 0, 0))
+        )
 
 
 def test_a_cohort_is_the_same_however_long() -> None:

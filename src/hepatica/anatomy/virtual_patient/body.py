@@ -92,7 +92,13 @@ def body_of(settings: PatientSettings, random: np.random.Generator) -> Body:
         for word, side in (("right", -1), ("left", 1))
     }
     the_liver, bulk = _liver(
-        settings, random, size, target["liver"], chest, (cava, gallbladder), kidneys["kidney right"]
+        settings,
+        random,
+        size,
+        target["liver"],
+        placed(trunk.under_lungs()),
+        (cava, gallbladder),
+        kidneys["kidney right"],
     )
     heart = fitted("heart", trunk.heart, lambda s: s.within(chest).without(bulk, gap_mm=4, rounding_mm=4))
     spleen = fitted(
@@ -210,9 +216,8 @@ def _liver(
 
     def make(scale: float) -> Solid:
         nonlocal bulk
-        bulk = whole.scaled(scale, centre)
-        shape = bulk.within(chest, rounding_mm=5)
-        return shape.without(*inside, rounding_mm=2).without(kidney, gap_mm=4, rounding_mm=8)
+        bulk = whole.scaled(scale, centre).within(chest, rounding_mm=5)
+        return bulk.without(*inside, rounding_mm=2).without(kidney, gap_mm=4, rounding_mm=8)
 
     # The chest confines it: what cannot grow to the side grows downwards.
     return fit(make, target_ml, "liver", limits=(0.55, 1.6)), bulk

@@ -111,7 +111,7 @@ def segment_of(x: Array, y: Array, z: Array, fissures: Fissures) -> NDArray[np.u
     level = fissures.portal_mm + 0.10 * (-31 - x)
     above = z > level
     out = np.where(hemiliver, np.where(right, np.where(above, 7, 6), np.where(above, 8, 5)), 4)
-    behind = 0.75 * (y + 50) + 0.66 * (z - 6) > 0
+    behind = 0.75 * (y + 45) + 0.66 * (z - 6) > 0
     out = np.where(~hemiliver & ~medial, np.where(behind, 2, 3), out)
     caudate = ((x + 13) / 19) ** 2 + ((y - 8) / 19) ** 2 + ((z - 3) / 34) ** 2 < 1
     paracaval = (np.hypot(u, v) < 20) & (u > -13) & (z < 38)

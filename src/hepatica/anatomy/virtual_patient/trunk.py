@@ -243,13 +243,23 @@ def diaphragm_left() -> Solid:
     return ellipsoid((68.0, 4.0, -60.0), (84.0, 112.0, 106.0), power=2.3)
 
 
+def under_lungs() -> Solid:
+    """Room for the liver: the chest narrowed upwards, for the edge of the lung between liver and ribs."""
+    chest = cavity(2.0)
+
+    def field(p: Points) -> Array:
+        return np.asarray(chest.field(p) + np.float32(0.17) * np.maximum(p[2] + 4, 0), dtype=np.float32)
+
+    return Solid(field, chest.low, chest.high)
+
+
 def lung(side: int, height: float = 1.0) -> Solid:
     """Room of one lung before liver, heart and diaphragm are taken from it; `height` stretches it upwards."""
     shape = ellipsoid((side * 66.0, 6.0, 10.0), (74.0, 108.0, 214.0 * height), power=2.3)
 
     def above(p: Points) -> Array:
         # The recess reaches lower at the back and the side than in front.
-        return np.asarray(-14 - 0.30 * p[1] - 0.08 * np.abs(p[0]) - p[2], dtype=np.float32)
+        return np.asarray(10 - 0.26 * p[1] - 0.04 * np.abs(p[0]) - p[2], dtype=np.float32)
 
     def beside(p: Points) -> Array:
         middle = 17 + 11 * np.exp(-(((p[1] + 30) / 40) ** 2))
