@@ -263,7 +263,8 @@ def test_dose_response_refuses_a_separated_fit(tmp_path: Path) -> None:
     path.write_text("tumour_gy,cr\n" + "\n".join(f"{20 * n},{int(n > 10)}" for n in range(1, 21)) + "\n")
     found = answer("dose-response", str(path), "--dose", "tumour_gy", "--response", "cr")
     assert found["curve"] is None
-    assert any("separate them completely" in w for w in found["warnings"])
+    # Rows count as in a spreadsheet: 200 Gy stands in row 11, 220 Gy in row 12.
+    assert any("separate them completely" in w and "rows 11 and 12" in w for w in found["warnings"])
 
 
 MEASURED = """patient,lesion,date,diameter_mm,viable_mm,new
@@ -520,6 +521,10 @@ def test_accuracy(tmp_path: Path) -> None:
     assert any("15 rows with deposition" in w for w in found["warnings"])
     done = hepatica("accuracy", str(path), "--test", "spect", "--truth", "deposition")
     assert "87 % (13 of 15; 95 % interval 60 to 98 %)" in done.stdout
+    path.write_text("spect,deposition\n1,0\n0,0\n")
+    done = hepatica("accuracy", str(path), "--test", "spect", "--truth", "deposition")
+    assert "no row with deposition: sensitivity cannot be judged" in done.stderr
+    assert "finds" not in done.stdout
     path.write_text("patient,spect,deposition\nA,1,1\nA,maybe,0\n")
     done = hepatica("accuracy", str(path), "--test", "spect", "--truth", "deposition", "--patient", "patient")
     assert "row 3, column 'spect': 'maybe' is not yes or no" in done.stderr

@@ -83,7 +83,9 @@ def analyse_agreement(
         ba = bland_altman(a, b)
     lin: Concordance | None = unless_refused(lambda: lin_concordance(a, b), warnings)
     line: PassingBablok | None = unless_refused(lambda: passing_bablok(a, b), warnings)
-    if ba.trend_p < 0.05:
+    if a == b:
+        warnings.append(f"{first} and {second} are the same in every row: the same measurement twice?")
+    elif ba.trend_p < 0.05:
         warnings.append(
             f"the difference changes with size (slope {ba.trend:.3g}, {p_text(ba.trend_p)}): one pair of limits does "
             "not hold over the whole range"
@@ -110,8 +112,8 @@ def _agreement_words(
 ) -> list[str]:
     words = [
         (
-            f"{second} is on average {abs(ba.bias):.3g} {'above' if ba.bias > 0 else 'below'} {first} (95 % interval "
-            f"of the difference {ba.bias_low:.3g} to {ba.bias_high:.3g}; {ba.n} pairs)."
+            f"{second} is on average {_apart(ba.bias)} {first} (95 % interval of the difference {ba.bias_low:.3g} to "
+            f"{ba.bias_high:.3g}; {ba.n} pairs)."
         ),
         (
             f"For 95 of 100 new pairs the difference is expected between {ba.lower_limit:.3g} and {ba.upper_limit:.3g} "
@@ -128,6 +130,10 @@ def _agreement_words(
             f"{'not ' if steady else ''}shown, a proportional one is {'not ' if proportional else ''}shown."
         )
     return words
+
+
+def _apart(bias: float) -> str:
+    return "equal to" if bias == 0 else f"{abs(bias):.3g} {'above' if bias > 0 else 'below'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +179,9 @@ def analyse_accuracy(
     check.done()
     found = diagnostic_accuracy(said, true)
     warnings = [
-        f"{share.n} rows {word} {truth}: {what} is known only to the width of its interval"
+        f"no row {word} {truth}: {what} cannot be judged"
+        if share.n == 0
+        else f"{share.n} rows {word} {truth}: {what} is known only to the width of its interval"
         for word, what, share in (
             ("with", "sensitivity", found.sensitivity),
             ("without", "specificity", found.specificity),
@@ -181,17 +189,19 @@ def analyse_accuracy(
         if share.n < FEW
     ]
     total = found.accuracy.n
-    reading = (
-        (
-            f"{test} finds {_share_words(found.sensitivity)} of those with {truth} and clears "
-            f"{_share_words(found.specificity)} of those without."
-        ),
-        f"Predictive values hold where {truth} is as frequent as here, {found.sensitivity.n} of {total}.",
-    )
+    reading = [
+        f"{test} {verb} {_share_words(share)} of those {word} {truth}."
+        for verb, word, share in (("finds", "with", found.sensitivity), ("clears", "without", found.specificity))
+        if share.n
+    ]
+    if found.sensitivity.n and found.specificity.n:
+        reading.append(
+            f"Predictive values hold where {truth} is as frequent as here, {found.sensitivity.n} of {total}."
+        )
     return AccuracyAnalysis(
         (test, truth),
         found,
-        reading,
+        tuple(reading),
         tuple(warnings),
         Provenance(
             inputs=(InputFile.of("table", path),),
@@ -203,5 +213,5 @@ def analyse_accuracy(
 
 def _share_words(p: Proportion) -> str:
     if p.value is None or p.low is None or p.high is None:
-        return "(none to judge by)"
+        return "none"
     return f"{100 * p.value:.0f} % ({p.k} of {p.n}; 95 % interval {100 * p.low:.0f} to {100 * p.high:.0f} %)"

@@ -168,11 +168,13 @@ def analyse_dose_response(
     EvidenceError
         If neither curve nor ROC can be given.
     """
-    doses, answers, patients = _read(path, (dose, response, patient), scale, sheet)
+    doses, answers, patients, rows = _read(path, (dose, response, patient), scale, sheet)
     warnings: list[str] = []
     curve: DoseResponse | None = unless_refused(
         lambda: fit_dose_response(doses, answers, patient=patients, scale=scale), warnings
     )
+    if curve is None and (edge := _separated_at(doses, answers, rows)):
+        warnings[-1] += f" ({path.name}, {edge}, columns {dose!r} and {response!r})"
     area: Roc | None = unless_refused(lambda: roc(doses, answers), warnings)
     if curve is None and area is None:
         raise EvidenceError(f"{path}, columns {dose}, {response}: {'; '.join(dict.fromkeys(warnings))}")
@@ -209,8 +211,8 @@ def analyse_dose_response(
 
 def _read(
     path: Path, columns: tuple[str, str, str | None], scale: str, sheet: str | None
-) -> tuple[list[float], list[float], list[str] | None]:
-    """Doses, responses and patients, every cell checked."""
+) -> tuple[list[float], list[float], list[str] | None, tuple[int, ...]]:
+    """Doses, responses, patients and row numbers, every cell checked."""
     dose, response, patient = columns
     check = read_table(path, sheet=sheet).check()
     doses = check.varying(dose)
@@ -224,7 +226,16 @@ def _read(
         check.column_fault(response, f"is {answers[0]:g} in all {len(answers)} rows; there is nothing to tell apart")
     patients = None if patient is None else check.texts(patient)
     check.done()
-    return doses, answers, patients
+    return doses, answers, patients, check.table.rows
+
+
+def _separated_at(doses: list[float], answers: list[float], rows: tuple[int, ...]) -> str:
+    """Rows of the highest dose without and the lowest with response, where no dose has both; empty otherwise."""
+    yes = [(d, r) for d, a, r in zip(doses, answers, rows, strict=True) if a == 1]
+    no = [(d, r) for d, a, r in zip(doses, answers, rows, strict=True) if a == 0]
+    if not yes or not no or min(yes)[0] < max(no)[0]:
+        return ""
+    return f"rows {max(no)[1]} and {min(yes)[1]}"
 
 
 def _clustering_warnings(patients: list[str] | None, rows: int) -> list[str]:
