@@ -3,7 +3,7 @@
 A window around a photopeak sees nearly one energy; a window of bremsstrahlung sees all of them. A few energies that
 stand for equal shares of the counts then carry the attenuation, and the response is the mean of theirs.
 
-Inner bremsstrahlung is left out, as in the Monte Carlo that this model is used with; a measured sensitivity holds it.
+Inner bremsstrahlung is in it, as in the Monte Carlo that this model is used with.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def window_model(
     if energy_kev is not None and not 0 < energy_kev < np.inf:
         raise InputError(f"a photon energy cannot be {energy_kev:g} keV")
     seen, detector = window_chance(camera, window)
-    spectrum = photon_spectrum(nuclide, inner=False)
+    spectrum = photon_spectrum(nuclide)
     energy, emitted = spectrum.points
     _require_seen(camera, nuclide, window)
     counts = emitted * seen(energy)

@@ -177,8 +177,7 @@ def test_counts_of_two_windows_say_both(lab: Path, tmp_path: Path) -> None:
     dataset = pydicom.dcmread(tmp_path / "spect/spect.dcm")
     ranges = dataset.EnergyWindowInformationSequence[0].EnergyWindowRangeSequence
     assert [float(r.EnergyWindowLowerLimit) for r in ranges] == [187.5, 101.7]
-    # Counts are those of all views as they decayed.
-    assert list(dataset.CorrectedImage) == ["ATTN", "SCAT"]
+    assert list(dataset.CorrectedImage) == ["DECY", "ATTN", "SCAT"]
     image = read_image(tmp_path / "spect/spect.dcm", role="activity").volume
     assert image.kind is Kind.COUNTS
 

@@ -77,8 +77,8 @@ class Emission:
         SPECT: limits of further windows that the image was made of.
     agent : str
         Radiopharmaceutical in words; by default microspheres.
-    corrected : tuple of str
-        CorrectedImage of a SPECT.
+    corrected : tuple of str or None
+        CorrectedImage of a SPECT; None for all corrections of one in Bq/mL, and no word of one in counts.
     """
 
     nuclide: str
@@ -91,7 +91,7 @@ class Emission:
     energy_window_kev: tuple[float, float] = (126.0, 154.0)
     more_windows_kev: tuple[tuple[float, float], ...] = ()
     agent: str = ""
-    corrected: tuple[str, ...] = ("DECY", "ATTN", "SCAT")
+    corrected: tuple[str, ...] | None = None
 
     @property
     def reference_time(self) -> datetime:
@@ -366,9 +366,10 @@ def _fill_nm(dataset: Any, emission: Emission, volume: Volume) -> None:
     stored = np.minimum(np.rint(values / float(slope)), 65535).astype("<u2")
     write_pixels(dataset, stored, signed=False)
     dataset.CountsAccumulated = min(int(stored.sum(dtype=np.int64)), 2**31 - 1)
-    # Counts are those of all views together, as they decayed.
-    counted = volume.kind is Kind.COUNTS
-    dataset.CorrectedImage = [name for name in emission.corrected if not (counted and name == "DECY")]
+    if emission.corrected is not None:
+        dataset.CorrectedImage = list(emission.corrected)
+    elif volume.kind is Kind.ACTIVITY_CONCENTRATION:
+        dataset.CorrectedImage = ["DECY", "ATTN", "SCAT"]
     if volume.kind is Kind.ACTIVITY_CONCENTRATION:
         mapping = Dataset()
         mapping.RealWorldValueFirstValueMapped, mapping.RealWorldValueLastValueMapped = 0, 65535
