@@ -8,46 +8,12 @@ from typing import Literal, get_args
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.imaging.dead_time import DeadTimeModel
 from hepatica.imaging.ensemble import FEWEST_RUNS
+from hepatica.imaging.montecarlo_scatter import MonteCarloOptions
 from hepatica.imaging.reconstruct import Settings
 
 Scatter = Literal["none", "dew", "tew", "upper", "esse", "mc"]
 FROM_WINDOWS = ("dew", "tew", "upper")
 """Corrections from windows beside the main one."""
-
-
-@dataclass(frozen=True, slots=True)
-class MonteCarloOptions:
-    """Scatter by Monte Carlo between the passes.
-
-    Attributes
-    ----------
-    uncertainty : float or None
-        Relative standard uncertainty to reach in a bin of the projections in each update.
-    seconds : float or None
-        Most time for an update; a run that is ended by it is not the same twice.
-    seed : int
-        Of the random numbers.
-    device : str
-        "cpu" or "cuda".
-    smooth_mm : float
-        Gaussian smoothing of the scattered counts, FWHM.
-    """
-
-    uncertainty: float | None = 0.05
-    seconds: float | None = None
-    seed: int = 1
-    device: str = "cpu"
-    smooth_mm: float = 12.0
-
-    def __post_init__(self) -> None:
-        if self.uncertainty is None and self.seconds is None:
-            raise InputError("Monte Carlo scatter: say when to stop, by uncertainty or time")
-        if self.uncertainty is not None and not 0 < self.uncertainty < 1:
-            raise InputError(f"Monte Carlo scatter: the uncertainty must lie between 0 and 1, not {self.uncertainty:g}")
-        if self.seconds is not None and not self.seconds > 0:
-            raise InputError(f"Monte Carlo scatter: the time must be positive, not {self.seconds:g} s")
-        if self.smooth_mm < 0 or self.seed < 0:
-            raise InputError("Monte Carlo scatter: smoothing and seed cannot be negative")
 
 
 @dataclass(frozen=True, slots=True)

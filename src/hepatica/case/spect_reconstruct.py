@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from hepatica.case.spect_case import SpectCase, prepare_spect
 from hepatica.case.spect_checkpoint import Checkpoint, run_key
 from hepatica.case.spect_options import FROM_WINDOWS, SpectOptions
-from hepatica.case.spect_scatter import MonteCarloScatter, modelled_scatter, windows_scatter
+from hepatica.case.spect_scatter import modelled_scatter, windows_scatter
 from hepatica.case.spect_uncertainty import voxel_uncertainty
 from hepatica.core import Kind, Provenance, Volume
 from hepatica.imaging.attenuation import uncovered_slices
 from hepatica.imaging.ensemble import Ensemble
+from hepatica.imaging.montecarlo_scatter import MonteCarloScatter
 from hepatica.imaging.reconstruct import Reconstruction, Settings, Update, reconstruct
 from hepatica.imaging.scatter_model import ScatterUpdate
 from hepatica.io.dicom.context import DicomContext
@@ -204,7 +205,9 @@ def _warnings(case: SpectCase, options: SpectOptions) -> tuple[str, ...]:
 def _provenance(case: SpectCase, options: SpectOptions, update: ScatterUpdate | None) -> Provenance:
     s = options.settings
     estimate = None if update is None else update.estimate
-    runs = asdict(estimate.runs) if isinstance(estimate, MonteCarloScatter) else None
+    runs = None
+    if isinstance(estimate, MonteCarloScatter):
+        runs = asdict(options.montecarlo) | {"settings": estimate.provenance, "updates": estimate.updates}
     return Provenance(
         inputs=(case.file.source, case.hu.source),
         parameters={
@@ -214,7 +217,7 @@ def _provenance(case: SpectCase, options: SpectOptions, update: ScatterUpdate | 
             "prior_strength": s.prior_strength,
             "scatter": options.scatter,
             "scatter_smooth_mm": options.scatter_smooth_mm if options.scatter in FROM_WINDOWS else None,
-            "scatter_monte_carlo": None if runs is None else asdict(options.montecarlo) | runs,
+            "scatter_monte_carlo": runs,
             "scatter_updated_after_passes": None if update is None else list(update.passes),
             "energy_kev": [list(model.energy_kev) for model in case.models],
             "energy_weights": [list(model.weights) for model in case.models],

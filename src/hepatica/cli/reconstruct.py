@@ -85,8 +85,9 @@ def reconstruct(
 
 
 def _options(said: dict[str, Any]) -> SpectOptions:
-    from hepatica.case.spect_options import MonteCarloOptions, SpectOptions
+    from hepatica.case.spect_options import SpectOptions
     from hepatica.core.units import parse_quantity
+    from hepatica.imaging.montecarlo_scatter import MonteCarloOptions
     from hepatica.imaging.reconstruct import Settings
 
     def number(name: str, unit: str) -> float | None:

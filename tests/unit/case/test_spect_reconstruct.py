@@ -12,12 +12,13 @@ import pydicom
 import pytest
 
 from hepatica.case.spect_case import prepare_spect
-from hepatica.case.spect_options import MonteCarloOptions, SpectOptions
+from hepatica.case.spect_options import SpectOptions
 from hepatica.case.spect_reconstruct import reconstruct_files
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import GeometryError, HepaticaError, InputError, PhysicsError, TimeError
 from hepatica.imaging.cameras import gamma_camera, nuclide_windows
 from hepatica.imaging.esse import EsseScatter
+from hepatica.imaging.montecarlo_scatter import MonteCarloOptions
 from hepatica.imaging.projections import Orbit, Projections, Window
 from hepatica.imaging.projector import SpectProjector
 from hepatica.imaging.reconstruct import Settings
