@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hepatica.case.spect_case import SpectCase
 from hepatica.case.spect_options import FROM_WINDOWS, SpectOptions
 from hepatica.case.spect_windows import scatter_from_windows
+from hepatica.imaging.attenuation import body_voxels
 from hepatica.imaging.montecarlo.projector import SpectSetup
 from hepatica.imaging.montecarlo_scatter import MonteCarloScatter
 from hepatica.imaging.scatter_model import ScatterUpdate
@@ -29,15 +30,18 @@ def windows_scatter(case: SpectCase, options: SpectOptions) -> tuple[Float32 | N
 
 def modelled_scatter(case: SpectCase, options: SpectOptions, tell: Tell) -> ScatterUpdate | None:
     """The `update_additive` of scatter that is computed of the image; None where there is none."""
+    if options.scatter not in ("esse", "mc"):
+        return None
+    estimate: EsseOfAll | MonteCarloScatter
     if options.scatter == "esse":
-        return ScatterUpdate(EsseOfAll(case, tell), case.projector, case.counts, case.weights)
-    if options.scatter == "mc":
+        estimate = EsseOfAll(case, tell)
+    else:
         setup = SpectSetup(case.camera, case.nuclide, case.data.orbit, case.windows, case.projector.grid)
         estimate = MonteCarloScatter(
             case.hu.volume, setup, projector=case.projector, weights=case.weights, options=options.montecarlo, tell=tell
         )
-        return ScatterUpdate(estimate, case.projector, case.counts, case.weights)
-    return None
+    body = body_voxels(case.hu.volume, case.projector.grid)
+    return ScatterUpdate(estimate, case.projector, case.counts, case.weights, body)
 
 
 class EsseOfAll:

@@ -12,6 +12,8 @@ from hepatica.transport.composition import media_by_density
 from hepatica.transport.media import HuCalibration, density_from_hu
 from hepatica.transport.photons import coefficients
 
+DENSE_PER_MM = 3e-4
+
 
 def attenuation_map(
     hu: Volume, grid: Grid, energy_kev: float, *, calibration: HuCalibration | None = None
@@ -56,6 +58,11 @@ def attenuation_map(
     per_density = np.array([coefficients(medium, energy).sum() / 10 for medium in media], dtype=np.float32)
     mu = hu.with_values(density * per_density[index], Kind.UNKNOWN, name=f"attenuation at {energy_kev:g} keV in 1/mm")
     return np.asarray(resample(mu, grid, "mean").values, dtype=np.float32)
+
+
+def body_voxels(hu: Volume, grid: Grid) -> NDArray[np.bool_]:
+    """Voxels that hold more than air (2 % of water's attenuation at 140 keV): activity elsewhere is noise."""
+    return attenuation_map(hu, grid, 140.0) > DENSE_PER_MM
 
 
 def uncovered_slices(hu: Volume, grid: Grid) -> int:

@@ -11,13 +11,9 @@ from numpy.typing import NDArray
 
 from hepatica.core import Kind, Volume
 from hepatica.errors import InputError
-from hepatica.imaging.attenuation import attenuation_map
 from hepatica.imaging.montecarlo.projector import MonteCarloProjector, SpectSetup
 from hepatica.imaging.montecarlo.settings import MonteCarloProjections, ProjectionProgress, ProjectionSettings
 from hepatica.imaging.projector import Float32, SystemModel
-
-DENSE_PER_MM = 3e-4
-"""Attenuation at 140 keV above which a voxel is not air (2 % of water's): activity elsewhere is noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +94,14 @@ class MonteCarloScatter:
         self._hu, self._setup, self._system, self._options = hu, setup, projector, options
         self._weights = np.asarray(weights, dtype=np.float32).reshape(len(setup.windows), -1, 1, 1)
         self._tell = tell or (lambda step: None)
-        self._dense = attenuation_map(hu, setup.grid, 140.0) > DENSE_PER_MM
         self._projector: MonteCarloProjector | None = None
         self.provenance: dict[str, Any] = {}
         self.updates: list[dict[str, float]] = []
 
     def __call__(self, image: Float32, passes: int) -> Float32:
         """Scattered counts of every view of every window; each update has random numbers of its own."""
-        inside = np.where(self._dense, image, np.float32(0))
-        found = self._simulated(inside, passes)
-        ours = self._system.forward(inside).reshape(found.primary.shape) * self._weights
+        found = self._simulated(image, passes)
+        ours = self._system.forward(image).reshape(found.primary.shape) * self._weights
         theirs = found.primary * self._weights
         ratio = ours.sum(axis=(1, 2, 3), dtype=np.float64) / theirs.sum(axis=(1, 2, 3), dtype=np.float64)
         scatter = self._smoothed(found.other * self._weights) * ratio.astype(np.float32)[:, None, None, None]

@@ -41,6 +41,9 @@ class ScatterUpdate:
         As given to `reconstruct`.
     weights : ndarray, shape (views,)
         As given to `reconstruct`.
+    body : ndarray of bool, shape of the image, or None
+        Where activity can be (`attenuation.body_voxels`): what an image without correction shows beside the body is
+        scatter, and would pass for primary counts that scatter nowhere.
     passes : collection of int
         After which passes to compute; the smallest comes first.
 
@@ -54,6 +57,7 @@ class ScatterUpdate:
     projector: SystemModel
     counts: NDArray[Any]
     weights: NDArray[Any]
+    body: NDArray[np.bool_] | None = None
     passes: Collection[int] = UPDATE_PASSES
 
     def __post_init__(self) -> None:
@@ -64,6 +68,8 @@ class ScatterUpdate:
         """Additive term from now on, or None to keep the one in use."""
         if passes not in self.passes:
             return None
+        if self.body is not None:
+            image = np.where(self.body, image, np.float32(0))
         scatter = np.maximum(self.estimate(image, passes), 0)
         primary = self.projector.forward(image)
         primary *= np.asarray(self.weights, dtype=np.float32)[:, None, None]
