@@ -1,4 +1,4 @@
-"""90Y bremsstrahlung: what the Monte Carlo counts of a phantom, its reconstruction with Monte Carlo scatter gives back."""
+"""90Y bremsstrahlung: a reconstruction with Monte Carlo scatter gives back what the Monte Carlo was made of."""
 
 import numpy as np
 import pytest
