@@ -59,7 +59,7 @@ def test_inner_bremsstrahlung_goes_as_one_over_energy() -> None:
 
 @pytest.mark.parametrize("limits", ["105-195", "75-225", "55-285"])
 def test_three_energies_attenuate_like_the_whole_spectrum(limits: str) -> None:
-    """Within 1, 2.5 and 5 % for 10, 20 and 30 cm of water; its mean energy alone is 1.5 % wrong at 20."""
+    """Within 1.5 % for 10 and 20 cm of water, 2.5 % for 30; the widest window's mean energy alone is 5 % wrong at 20."""
     camera, yttrium = gamma_camera("siemens-hegp"), nuclide("Y-90")
     window = nuclide_windows(yttrium, which=limits)[0][0]
     model = window_model(camera, yttrium, window)
@@ -72,12 +72,12 @@ def test_three_energies_attenuate_like_the_whole_spectrum(limits: str) -> None:
         mu = coefficients(water, np.asarray(at)).sum(axis=0)
         return float(np.average(np.exp(-mu * cm), weights=weights))
 
-    for cm, within in ((10.0, 0.01), (20.0, 0.025), (30.0, 0.05)):
+    for cm, within in ((10.0, 0.015), (20.0, 0.015), (30.0, 0.025)):
         exact = left(energy[seen], counts[seen], cm)
         assert left(np.array(model.energy_kev), np.array(model.weights), cm) == pytest.approx(exact, rel=within)
     if limits == "55-285":
         mean = left(np.array([model.mean_energy_kev]), np.ones(1), 20.0)
-        assert mean > 1.015 * left(energy[seen], counts[seen], 20.0)
+        assert mean > 1.04 * left(energy[seen], counts[seen], 20.0)
 
 
 def test_peaks_are_as_the_formula_says_and_the_rest_is_refused() -> None:
