@@ -59,7 +59,7 @@ def test_inner_bremsstrahlung_goes_as_one_over_energy() -> None:
 
 @pytest.mark.parametrize("limits", ["105-195", "75-225", "55-285"])
 def test_three_energies_attenuate_like_the_whole_spectrum(limits: str) -> None:
-    """Within 1.5 % for 10 and 20 cm of water, 2.5 % for 30; the widest window's mean energy alone is 5 % wrong at 20."""
+    """Within 1.5 % for 10 and 20 cm of water, 2.5 % for 30; one mean energy is 5 % wrong at 20 in the widest."""
     camera, yttrium = gamma_camera("siemens-hegp"), nuclide("Y-90")
     window = nuclide_windows(yttrium, which=limits)[0][0]
     model = window_model(camera, yttrium, window)
