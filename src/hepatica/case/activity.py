@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 
+from hepatica.case.calibration_files import conditions_of, load_calibration, reconstruction_facts
 from hepatica.case.options import DoseOptions
 from hepatica.core import Estimate, Kind, Provenance, Volume, decay_factor, decays_per_becquerel, seconds_between
 from hepatica.core.resample import resample
@@ -59,6 +62,9 @@ class DecayCount:
         What must be said.
     curve : CurveFit or None
         Time-activity curve of the whole image, where several images were given.
+    calibration_relative_sd, time_relative_sd : float or None
+        The two parts of `scale_relative_sd`: camera factor or administered activity, and time integration (0 where the
+        agent stays and decays physically); None if unknown.
     """
 
     decays: Volume
@@ -68,6 +74,8 @@ class DecayCount:
     provenance: Provenance
     warnings: tuple[str, ...]
     curve: CurveFit | None = None
+    calibration_relative_sd: float | None = None
+    time_relative_sd: float | None = None
 
 
 def decays_from(images: Sequence[Image], nuclide: Nuclide, options: DoseOptions) -> DecayCount:
@@ -103,8 +111,10 @@ def decays_from(images: Sequence[Image], nuclide: Nuclide, options: DoseOptions)
     decays, step, warnings = _integrate(image, quantified.activity, nuclide, options, administration)
     held = _at_administration(quantified.activity, nuclide, _administered_at(image, options))
     provenance = quantified.provenance.merged(step)
-    said = overruled + cleaned.warnings + warnings
-    count = DecayCount(decays, held, None, quantified.scale_relative_sd, provenance, said)
+    said = overruled + calibration_warnings(images, nuclide, options) + cleaned.warnings + warnings
+    sd = quantified.scale_relative_sd
+    in_time = 0.0 if options.effective_half_life_s is None else None
+    count = DecayCount(decays, held, None, sd, provenance, said, calibration_relative_sd=sd, time_relative_sd=in_time)
     return _checked(count, quantified.activity, administration, nuclide)
 
 
@@ -148,7 +158,10 @@ def _quantify(
     """Becquerels per voxel by the way that unit and options allow."""
     half_life_s = nuclide.half_life_s
     if volume.kind is Kind.ACTIVITY_CONCENTRATION:
-        return activity_from_concentration(volume, half_life_s=half_life_s)
+        found = activity_from_concentration(volume, half_life_s=half_life_s)
+        if options.calibration_file is not None:
+            return replace(found, scale_relative_sd=load_calibration(options.calibration_file).factor.relative_sd)
+        return found
     if volume.kind is Kind.ACTIVITY:
         return Quantified(volume, None, Provenance(steps=("Activity per voxel taken from the image as it is.",)))
     if volume.kind not in (Kind.COUNTS, Kind.COUNT_RATE):
@@ -156,9 +169,8 @@ def _quantify(
             f"{image.source.path}: holds {volume.kind.meaning}, which is no activity; state what it holds "
             "(--activity-unit 'Bq/mL', 'MBq h' or 'counts')"
         )
-    if options.calibration_cps_per_mbq is not None:
-        duration_s = options.frame_duration_s or _duration_s(image)
-        factor = Estimate(options.calibration_cps_per_mbq, options.calibration_sd)
+    factor, duration_s = _camera_factor(image, options)
+    if factor is not None:
         return activity_by_camera_factor(
             volume,
             factor,
@@ -172,6 +184,41 @@ def _quantify(
             "(--calibration '4.6 cps/MBq') or the activity administered (--administered '2.1 GBq')"
         )
     return activity_by_administration(volume, administration, half_life_s=half_life_s)
+
+
+def calibration_warnings(images: Sequence[Image], nuclide: Nuclide, options: DoseOptions) -> tuple[str, ...]:
+    """What must be said of a calibration file: what could not be compared, and that Bq/mL take its uncertainty alone.
+
+    Raises
+    ------
+    InputError
+        If an image was made under other conditions than the calibration.
+    """
+    if options.calibration_file is None:
+        return ()
+    calibration = load_calibration(options.calibration_file)
+    said: list[str] = []
+    for image in images:
+        made = conditions_of(image, nuclide_name=nuclide.name)
+        said += calibration.conditions.require_fit(made, f"camera factor of {options.calibration_file.name}")
+        if image.volume.kind not in (Kind.COUNTS, Kind.COUNT_RATE):
+            said.append(
+                f"{image.source.path} is in {image.volume.kind.unit}: of the calibration the uncertainty is taken"
+            )
+    return tuple(dict.fromkeys((*calibration.warnings, *said)))
+
+
+def _camera_factor(image: Image, options: DoseOptions) -> tuple[Estimate | None, float | None]:
+    """Factor from the options or a file, None if there is none; and the time in which the counts were collected."""
+    if options.calibration_file is not None:
+        beside = reconstruction_facts(Path(image.source.path)).get("head_time_s")
+        seconds = options.frame_duration_s or beside or _duration_s(image)
+        return load_calibration(options.calibration_file).factor, seconds
+    if options.calibration_cps_per_mbq is None:
+        return None, None
+    return Estimate(options.calibration_cps_per_mbq, options.calibration_sd), (
+        options.frame_duration_s or _duration_s(image)
+    )
 
 
 def _duration_s(image: Image) -> float | None:
@@ -272,9 +319,10 @@ def _from_several(
     since = _administered_at(images[0], options)
     if since is None:
         raise TimeError("several time points need the time of the administration (--administered-at)")
-    points = []
+    points, calibrated = [], None
     for image in images:
-        if image.volume.kind in (Kind.COUNTS, Kind.COUNT_RATE) and options.calibration_cps_per_mbq is None:
+        known = options.calibration_cps_per_mbq or options.calibration_file
+        if image.volume.kind in (Kind.COUNTS, Kind.COUNT_RATE) and known is None:
             raise UnitError(
                 f"{image.source.path}: several time points in counts need a camera factor (--calibration): scaled to "
                 "the activity administered each of them would hold the same activity, and the wash-out would be lost"
@@ -284,15 +332,18 @@ def _from_several(
         if activity.time is None:
             raise TimeError(f"{image.source.path}: has no reference time; state it for each image (--at, repeated)")
         points.append((seconds_between(since, activity.time), activity))
+        calibrated = quantified.scale_relative_sd
     ordered = [activity for _, activity in sorted(points, key=lambda point: point[0])]
     volumes, cut = _in_common(ordered)
     result = integrate_images(
         volumes, since=since, physical_half_life_s=nuclide.half_life_s, model=options.time_model, tail=options.tail
     )
     held = _at_administration(ordered[0], nuclide, since)
-    warnings = _overruled(images[0], options) + cut + result.warnings
-    scale = None if result.curve is None else result.curve.decays.relative_sd
-    count = DecayCount(result.decays, held, None, scale, result.provenance, warnings, result.curve)
+    warnings = _overruled(images[0], options) + calibration_warnings(images, nuclide, options) + cut + result.warnings
+    in_time = None if result.curve is None else result.curve.decays.relative_sd
+    # One camera factor scales all images alike, so it comes on top of the fit; unknown, it is left out as before.
+    scale = in_time if in_time is None or calibrated is None else math.hypot(in_time, calibrated)
+    count = DecayCount(result.decays, held, None, scale, result.provenance, warnings, result.curve, calibrated, in_time)
     return _checked(count, ordered[0], administration, nuclide)
 
 

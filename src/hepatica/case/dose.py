@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hepatica.case.activity import DecayCount, decays_from
 from hepatica.case.fields import decays_on, density_on, dose_grid
 from hepatica.case.options import DoseOptions
+from hepatica.case.region_activity import region_activities, yang_corrected
 from hepatica.case.result import DoseResult
 from hepatica.case.structures import StructureSet, structures_on
-from hepatica.core import Grid, Kind, Provenance, Region, Volume
+from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
 from hepatica.dosimetry.engines import DoseEngine, DoseMap, dose_engine
 from hepatica.dosimetry.metrics import region_dose
 from hepatica.dosimetry.montecarlo import MonteCarloEngine
@@ -91,8 +92,10 @@ def absorbed_dose(
 
     tell("activity to decays")
     count = decays_from(images, chosen, options)
-    grid = dose_grid(_in_frame_of(ct_image.grid, count.decays.grid), ct_image.grid, options.grid)
-    decays, outside = decays_on(grid, _moved(count.decays, ct_image.grid))
+    seen = _moved(count.decays, ct_image.grid)
+    corrected, correction = _corrected(seen, regions, ct_image, options, tell)
+    grid = dose_grid(seen.grid, ct_image.grid, options.grid)
+    decays, outside = decays_on(grid, corrected)
     calibration = options.calibration_table()
     density = density_on(grid, ct_image.volume, calibration)
 
@@ -104,17 +107,24 @@ def absorbed_dose(
 
     tell("dose in structures")
     doses = tuple(region_dose(dose_map, region, bin_gy=options.bin_gy) for region in structures.regions)
+    activities, chain, chain_warnings = region_activities(
+        seen, structures.clinical, images, ct_image, count, chosen, options
+    )
     warnings = (
         *(warning for image in (*images, ct_image) for warning in image.warnings),
         *unchecked,
         *count.warnings,
+        *correction.warnings,
+        *chain_warnings,
         *outside,
         *calibration_warnings(ct_image.volume, calibration),
         *structures.warnings,
         *dose_map.warnings,
     )
+    history = _history(images, ct_image, count, structures, dose_map, options)
+    steps = correction.provenance.merged(chain).adding(inputs=_curve_files(options))
     return DoseResult(
-        dose_map=replace(dose_map, provenance=_history(images, ct_image, count, structures, dose_map, options)),
+        dose_map=replace(dose_map, provenance=history.merged(steps)),
         activity=tuple(images),
         ct=ct_image,
         structures=structures,
@@ -122,7 +132,34 @@ def absorbed_dose(
         quantified=count,
         options=options,
         warnings=tuple(dict.fromkeys(warnings)),
+        region_activities=activities,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Correction:
+    """What a correction of the whole image did."""
+
+    provenance: Provenance = field(default_factory=Provenance)
+    warnings: tuple[str, ...] = ()
+
+
+def _corrected(
+    seen: Volume, regions: Path | str | Sequence[Region] | None, ct: Image, options: DoseOptions, tell: Progress
+) -> tuple[Volume, _Correction]:
+    """Decays after partial-volume correction of the whole image, if one was asked for."""
+    if options.pvc != "yang":
+        return seen, _Correction()
+    tell("partial-volume correction")
+    structures = structures_on(seen.grid, regions, ct, options)
+    image, steps, warnings = yang_corrected(seen, structures.clinical, options)
+    return image, _Correction(steps, warnings)
+
+
+def _curve_files(options: DoseOptions) -> tuple[InputFile, ...]:
+    """Calibration and recovery files, with their hashes."""
+    named = (("calibration", options.calibration_file), ("recovery", options.recovery_file))
+    return tuple(InputFile.of(role, path) for role, path in named if path is not None)
 
 
 def _engine(method: str, options: DoseOptions, tell: Progress) -> DoseEngine:

@@ -17,6 +17,7 @@ GridChoice = Literal["activity", "ct"] | float
 
 TimeModel = Literal["mono", "bi"]
 Tail = Literal["fit", "physical"]
+PartialVolume = Literal["none", "region", "gtm", "yang"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,23 @@ class DoseOptions:
     calibration_cps_per_mbq, calibration_sd : float or None
         Camera factor of a SPECT in counts, with its standard uncertainty. Without it, counts are scaled so that the
         image holds the administered activity.
+    calibration_file : Path or None
+        Camera calibration of `hepatica calibrate` instead: value, uncertainty and the conditions for which it holds. Of
+        an image that is in Bq/mL already it gives the uncertainty alone.
     frame_duration_s : float or None
-        Acquisition time of a SPECT in counts, where the file does not say it.
+        Acquisition time of a SPECT in counts, where the file does not say it (with `calibration_file`: of all views of
+        all heads added up).
+    pvc : {"none", "region", "gtm", "yang"}
+        Partial-volume correction: tumours by a recovery curve ("region"), the means of all structures by the geometric
+        transfer matrix ("gtm"), or the activity image itself by iterative Yang ("yang").
+    recovery_file : Path or None
+        Recovery curve of `hepatica calibrate --source nema`, for "region".
+    recovery_extrapolate : bool
+        Use it beyond the sizes of its spheres.
+    psf_mm, psf_sd_mm : float or None
+        FWHM of the response in the image, and its standard uncertainty, for "gtm" and "yang".
+    contour_sd_mm : float
+        Standard uncertainty of where a surface was drawn, beyond the voxels it was drawn on.
     lung_shunt, residual, outside : float
         Shares of the administered activity: that went to the lungs, that stayed in vial and tubing, that lies outside
         the field of view. Used where counts are scaled to the administered activity. `lung_shunt` is only taken off
@@ -89,7 +105,14 @@ class DoseOptions:
     administered_at: datetime | None = None
     calibration_cps_per_mbq: float | None = None
     calibration_sd: float | None = None
+    calibration_file: Path | None = None
     frame_duration_s: float | None = None
+    pvc: PartialVolume = "none"
+    recovery_file: Path | None = None
+    recovery_extrapolate: bool = False
+    psf_mm: float | None = None
+    psf_sd_mm: float | None = None
+    contour_sd_mm: float = 0.0
     lung_shunt: float = 0.0
     residual: float = 0.0
     outside: float = 0.0
@@ -121,6 +144,7 @@ class DoseOptions:
         for what, name, known in (
             ("time model", self.time_model, get_args(TimeModel)),
             ("tail", self.tail, get_args(Tail)),
+            ("partial-volume correction", self.pvc, get_args(PartialVolume)),
         ):
             if name not in known:
                 raise UnknownNameError(what, name, known)
@@ -130,14 +154,35 @@ class DoseOptions:
             "frame_duration_s",
             "effective_half_life_s",
             "bin_gy",
+            "psf_mm",
         ):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"{name} must be positive, not {value}")
+        self._require_partial_volume()
         if not isinstance(self.grid, str) and not 0.5 <= self.grid <= 20:
             raise InputError(f"the dose grid's voxels must be 0.5 to 20 mm wide, not {self.grid}")
         if self.lung_margin_mm is not None and self.lung_margin_mm < 0:
             raise InputError(f"the lung margin cannot be negative ({self.lung_margin_mm} mm)")
+
+    def _require_partial_volume(self) -> None:
+        """InputError unless everything that the correction needs is there, and nothing that it does not use."""
+        if (self.pvc == "region") is (self.recovery_file is None):
+            raise InputError(
+                "partial-volume correction 'region' and a recovery curve (--recovery) need each other; got "
+                f"{self.pvc!r} and {self.recovery_file}"
+            )
+        if (self.pvc in ("gtm", "yang")) is (self.psf_mm is None):
+            raise InputError(
+                "partial-volume correction 'gtm' or 'yang' and the width of the response (--psf) need each other; got "
+                f"{self.pvc!r} and {self.psf_mm} mm"
+            )
+        for name in ("contour_sd_mm", "psf_sd_mm"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 100:
+                raise InputError(f"{name} must lie between 0 and 100 mm, not {value}")
+        if self.calibration_file is not None and self.calibration_cps_per_mbq is not None:
+            raise InputError("give a camera factor or a calibration file, not both")
 
     def calibration_table(self) -> HuCalibration | None:
         """The site's own HU table; None for the built-in one.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from hepatica.case.region_activity import ACTIVITY_COLUMNS, ACTIVITY_NOTE
 from hepatica.core import Volume
 from hepatica.dosimetry.integration import TRAPPED
 from hepatica.io.image import Image
 from hepatica.nuclides import agent, nuclide
 from hepatica.report import DoseReport, Fact, ImageUsed, LimitRow, ReportRegion, limit_rows
+from hepatica.report.model import FurtherTable
 from hepatica.report.numbers import percent, three
 
 if TYPE_CHECKING:
@@ -48,10 +50,17 @@ def dose_report(result: DoseResult) -> DoseReport:
             + ([ImageUsed("Structures", result.structures.source.path, "", "", "")] if result.structures.source else [])
         ),
         limits=limits_of(result),
+        further=_further(result),
         warnings=result.warnings,
         provenance=provenance,
         created=datetime.now().astimezone(),
     )
+
+
+def _further(result: DoseResult) -> tuple[FurtherTable, ...]:
+    rows = tuple(tuple(row) for row in result.activity_rows())
+    heading = "Partial volume and uncertainty" if result.options.pvc != "none" else "Uncertainty"
+    return (FurtherTable(heading, ACTIVITY_COLUMNS, rows, ACTIVITY_NOTE),) if rows else ()
 
 
 def _patient(result: DoseResult) -> tuple[Fact, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hepatica.case.activity import DecayCount
 from hepatica.case.options import DoseOptions
+from hepatica.case.region_activity import RegionActivity, activity_rows
 from hepatica.case.structures import StructureSet
 from hepatica.core import Provenance, Volume
 from hepatica.dosimetry.curves import CurveFit
@@ -48,6 +49,8 @@ class DoseResult:
         What the user said.
     warnings : tuple of str
         What the reader of the numbers must know.
+    region_activities : tuple of RegionActivity
+        Partial-volume correction and uncertainty of each structure, in the same order.
     """
 
     dose_map: DoseMap
@@ -58,6 +61,7 @@ class DoseResult:
     quantified: DecayCount
     options: DoseOptions
     warnings: tuple[str, ...]
+    region_activities: tuple[RegionActivity, ...] = ()
 
     @property
     def dose(self) -> Volume:
@@ -121,8 +125,8 @@ class DoseResult:
             "energy_balance": self.dose_map.energy_balance.as_dict(),
             "grid": self.dose.grid.as_dict(),
             "regions": [
-                {"structure": item.structure.value, "derived": item.derived} | found.as_dict()
-                for item, found in zip(self.structures.clinical, self.region_doses, strict=True)
+                {"structure": item.structure.value, "derived": item.derived} | found.as_dict() | self._activity_of(n)
+                for n, (item, found) in enumerate(zip(self.structures.clinical, self.region_doses, strict=True))
             ],
             "limits": [_limit(row) for row in self.limits],
             "images": {"activity": [image.as_dict() for image in self.activity], "ct": self.ct.as_dict()},
@@ -130,6 +134,10 @@ class DoseResult:
             "warnings": list(self.warnings),
             "provenance": self.provenance.as_dict(),
         }
+
+    def _activity_of(self, number: int) -> dict[str, Any]:
+        """Partial volume and uncertainty of a structure."""
+        return self.region_activities[number].as_dict(self.region_doses[number]) if self.region_activities else {}
 
     def save(self, folder: Path | str, *, force: bool = False) -> Path:
         """Write report, RTDOSE, RTSTRUCT, SEG, NIfTI, CSV and JSON into a new folder; whole or not at all.
@@ -164,6 +172,17 @@ class DoseResult:
             for found in self.region_doses
         ]
         return [header, *body]
+
+    def activity_rows(self) -> list[list[str]]:
+        """Correction and uncertainty of each structure as text, below `region_activity.ACTIVITY_COLUMNS`.
+
+        Empty where neither a correction was asked for nor calibration or contours have a known uncertainty: the size of
+        the voxels alone says too little.
+        """
+        known = self.quantified.calibration_relative_sd is not None or self.options.contour_sd_mm > 0
+        if not self.region_activities or not (known or self.options.pvc != "none"):
+            return []
+        return activity_rows(self.region_activities, self.region_doses)
 
     def title(self) -> str:
         """One line: nuclide, engine, activity."""

@@ -39,10 +39,23 @@ def dose(
     at: Annotated[
         list[str] | None, typer.Option(help="Instant that an activity image refers to, if its file does not say.")
     ] = None,
-    calibration: Annotated[str | None, typer.Option(help="Camera factor of a SPECT in counts: '4.6 cps/MBq'.")] = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="Camera factor of a SPECT in counts: '4.6 cps/MBq', or calibration.json.")
+    ] = None,
     frame_duration: Annotated[
         str | None, typer.Option(help="Time in which SPECT counts were collected: '20 min'.")
     ] = None,
+    pvc: Annotated[
+        str | None,
+        typer.Option(help="Partial volume: region (tumours by --recovery), gtm or yang (by --psf), none."),
+    ] = None,
+    recovery: Annotated[Path | None, typer.Option(help="Recovery curve of hepatica calibrate: recovery.json.")] = None,
+    recovery_extrapolate: Annotated[
+        bool, typer.Option(help="Use it for tumours beyond the sizes of its spheres as well.")
+    ] = False,
+    psf: Annotated[str | None, typer.Option(help="Response in the image, FWHM: '12 mm'.")] = None,
+    psf_sd: Annotated[str | None, typer.Option(help="Its standard uncertainty: '1 mm'.")] = None,
+    contour_sd: Annotated[str, typer.Option(help="Standard uncertainty of where surfaces were drawn.")] = "0 mm",
     lung_shunt: Annotated[str, typer.Option(help="Lung shunt fraction: 0.05 or '5 %'.")] = "0",
     residual: Annotated[str, typer.Option(help="Share left in vial and tubing: 0.02 or '2 %'.")] = "0",
     outside: Annotated[str, typer.Option(help="Share of the activity outside the field of view.")] = "0",
@@ -140,7 +153,13 @@ def _options(said: Mapping[str, Any]) -> DoseOptions:
         at=times,
         administered_bq=number("administered", "Bq"),
         administered_at=None if when is None else parse_time(when, "--administered-at"),
-        calibration_cps_per_mbq=number("calibration", "cps/MBq"),
+        **_calibration(said["calibration"]),
+        pvc=said["pvc"] or ("none" if said["recovery"] is None else "region"),
+        recovery_file=said["recovery"],
+        recovery_extrapolate=said["recovery_extrapolate"],
+        psf_mm=number("psf", "mm"),
+        psf_sd_mm=number("psf_sd", "mm"),
+        contour_sd_mm=number("contour_sd", "mm") or 0.0,
         frame_duration_s=number("frame_duration", "s"),
         lung_shunt=fraction("lung_shunt"),
         residual=fraction("residual"),
@@ -163,6 +182,17 @@ def _options(said: Mapping[str, Any]) -> DoseOptions:
         slice_spacing_mm=number("slice_spacing", "mm"),
         rtdose_bits=said["rtdose_bits"],
     )
+
+
+def _calibration(text: str | None) -> dict[str, Any]:
+    """A number with its unit, or a file."""
+    from hepatica.core.units import parse_quantity
+
+    if text is None:
+        return {}
+    if Path(text).suffix in (".json", ".toml"):
+        return {"calibration_file": Path(text)}
+    return {"calibration_cps_per_mbq": parse_quantity(text, "cps/MBq", "--calibration")}
 
 
 def _montecarlo(said: Mapping[str, Any]) -> MonteCarloSettings | None:
@@ -223,10 +253,30 @@ def _print(result: DoseResult, out: Path | None) -> None:
     # A number is never cut: where the screen is too narrow, the line runs over its edge instead.
     widths = [max(len(row[n]) for row in (header, *body)) + 1 for n in range(len(header))]
     console(width=max(screen.width, min(widths[0], 29) + sum(widths[1:]))).print(table)
+    _print_activity(result)
     _print_limits(result)
     if out is not None:
         screen.print(f"Report: {out / 'report.html'}, {out / 'report.pdf'}; RTDOSE: {out / 'dose.dcm'}", markup=False)
     screen.print(f"{NOT_A_DEVICE}.")
+
+
+def _print_activity(result: DoseResult) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from hepatica.case.region_activity import ACTIVITY_COLUMNS
+    from hepatica.cli.show import console
+
+    if not (rows := result.activity_rows()):
+        return
+    title = "Partial volume and uncertainty (k = 1)"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for n, name in enumerate(ACTIVITY_COLUMNS):
+        table.add_column(name, justify="right" if n else "left", no_wrap=n > 0, max_width=None if n else 28)
+    for row in rows:
+        table.add_row(*row)
+    screen = console()
+    console(width=max(screen.width, 110)).print(table)
 
 
 def _print_limits(result: DoseResult) -> None:

@@ -113,7 +113,11 @@ class RegionUncertainty:
             "counting statistics": self.counting_relative_sd,
         }
         missing = [name for name, value in named.items() if value is None]
-        return (*missing, *(("recovery (not corrected)",) if self.recovery is None else ()))
+        if self.recovery is None:
+            missing.append("recovery (not corrected)")
+        elif self.recovery_relative_sd is None:
+            missing.append("recovery")
+        return tuple(missing)
 
     @property
     def volume_relative_sd(self) -> float:

@@ -40,6 +40,15 @@ class ImageUsed(NamedTuple):
     grid: str
 
 
+class FurtherTable(NamedTuple):
+    """A table of text: heading, columns, rows (the first cell is a name), and what the columns mean."""
+
+    heading: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportRegion:
     """A structure of the report.
@@ -130,6 +139,8 @@ class DoseReport:
         Printed first.
     provenance : mapping
         `Provenance.as_dict()`; printed as an appendix.
+    further : tuple of FurtherTable
+        More tables of numbers by structure, printed after the doses.
     isodose_levels_gy : tuple of float
         Lines to draw; chosen from the dose if empty.
     created : datetime or None
@@ -154,6 +165,7 @@ class DoseReport:
     limits: tuple[LimitRow, ...] = ()
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    further: tuple[FurtherTable, ...] = ()
     isodose_levels_gy: tuple[float, ...] = ()
     created: datetime | None = None
 

@@ -97,8 +97,17 @@ def _results(report: DoseReport, pictures: Pictures) -> list[Flowable]:
         _heading("Volume above dose", size=10),
         _table([columns, *tables.v_rows(report)], [2.6, *[1] * (len(columns) - 1)]),
         _note(tables.V_NOTE),
-        *_picture(pictures.dvh, level=1),
     ]
+    for further in report.further:
+        shares = [2.6, *[1] * (len(further.columns) - 1)]
+        cells = [list(further.columns), *(list(row) for row in further.rows)]
+        story += [
+            CondPageBreak(45 * MM),
+            _heading(further.heading, size=10),
+            _table(cells, shares),
+            _note(further.note),
+        ]
+    story += _picture(pictures.dvh, level=1)
     for number, picture in enumerate(pictures.slices):
         story += _picture(picture, level=2, before="Dose distribution" if number == 0 else None)
     if pictures.left_out:
