@@ -108,7 +108,7 @@ def absorbed_dose(
     tell("dose in structures")
     doses = tuple(region_dose(dose_map, region, bin_gy=options.bin_gy) for region in structures.regions)
     activities, chain, chain_warnings = region_activities(
-        seen, structures.clinical, images, ct_image, count, chosen, options
+        seen, corrected, structures.clinical, images, ct_image, count, chosen, options
     )
     warnings = (
         *(warning for image in (*images, ct_image) for warning in image.warnings),

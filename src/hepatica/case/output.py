@@ -54,7 +54,8 @@ def _write_images(result: DoseResult, folder: Path) -> None:
         structure_set = write_rtstruct(
             folder / "regions.dcm", drawn, context, image_grid=ct_grid, provenance=provenance
         )
-        if context.instances:
+        # A SEG refers to images frame by frame; an NM volume, the only DICOM beside a NIfTI CT, is not on these voxels.
+        if context.instances and not context.is_multiframe:
             write_seg(folder / "regions-seg.dcm", drawn, context, image_grid=ct_grid, provenance=provenance)
     text = DoseText(
         label=f"{result.dose_map.nuclide} {result.dose_map.method}"[:16],

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.case.activity import DecayCount
 from hepatica.case.calibration_files import conditions_of, load_recovery
@@ -16,7 +17,8 @@ from hepatica.core import Estimate, Grid, Provenance, Region, Volume
 from hepatica.core.resample import resample_region
 from hepatica.dosimetry.metrics import RegionDose
 from hepatica.dosimetry.regions import ClinicalRegion, Structure
-from hepatica.errors import InputError
+from hepatica.errors import InputError, PhysicsError
+from hepatica.imaging.blurred_sphere import recovery_log_slope, sphere_diameter_mm
 from hepatica.imaging.partial_volume import geometric_transfer_matrix, iterative_yang, partition, recover
 from hepatica.imaging.psf import GaussianPsf
 from hepatica.imaging.recovery import RecoveryCurve
@@ -168,6 +170,7 @@ def yang_corrected(
 
 def region_activities(
     seen: Volume,
+    used: Volume,
     structures: Sequence[ClinicalRegion],
     images: Sequence[Image],
     ct: Image,
@@ -181,6 +184,8 @@ def region_activities(
     ----------
     seen : Volume
         Decays before any partial-volume correction.
+    used : Volume
+        Decays on the same grid that the dose was computed from: corrected ones with "yang".
     structures : sequence of ClinicalRegion
         On any grid in the same frame.
     images : sequence of Image
@@ -218,6 +223,8 @@ def region_activities(
     found = []
     for item in on:
         factor, background, contrast = factors.get(item.region.name, (None, "", 1.0))
+        if options.pvc == "yang" and factor is not None:
+            factor = _in_image(factor, _mean(used, item.region) / _mean(seen, item.region))
         chain = _chain(seen, item.region, outline, other)
         if chain is not None and factor is not None:
             chain = _with_correction(chain, factor, contrast, curve, options)
@@ -259,7 +266,7 @@ def _by_recovery(
     for item in on:
         if item.structure is not Structure.TUMOUR or not (mean := _mean(seen, item.region)) > 0:
             continue
-        recovery = curve.at(item.region.volume_ml, extrapolate=options.recovery_extrapolate)
+        recovery = _recovery_of(item.region, curve, options)
         corrected = recover(mean, recovery, background=background)
         if not corrected.value > 0:
             raise InputError(
@@ -284,6 +291,13 @@ def _by_recovery(
     return factors, steps, tuple(dict.fromkeys(warnings))
 
 
+def _recovery_of(region: Region, curve: RecoveryCurve, options: DoseOptions) -> Estimate:
+    try:
+        return curve.at(region.volume_ml, extrapolate=options.recovery_extrapolate)
+    except PhysicsError as error:
+        raise PhysicsError(f"tumour {region.name!r}: {error} (--recovery-extrapolate)") from error
+
+
 def _by_matrix(
     seen: Volume, on: Sequence[ClinicalRegion], options: DoseOptions
 ) -> tuple[Factors, Provenance, tuple[str, ...]]:
@@ -292,16 +306,14 @@ def _by_matrix(
     parts = partition(_drawn(on))
     widths = [options.psf_mm] + ([options.psf_mm + options.psf_sd_mm] if options.psf_sd_mm else [])
     solved = [geometric_transfer_matrix(seen, parts, GaussianPsf(width)) for width in widths]
-    cover = [part.full() for part in parts]
+    shares = _Shares.of(parts)
     factors: Factors = {}
     for item in on:
         mean = _mean(seen, item.region)
         if not mean > 0:
             continue
-        full, size = item.region.full(), float(item.region.coverage.sum(dtype=np.float64))
-        shares = [float((full * part).sum(dtype=np.float64)) / size for part in cover]
-        shares.append(max(1 - sum(shares), 0.0))
-        values = [float(np.dot(shares, found.corrected)) / mean for found in solved]
+        share = shares(item.region)
+        values = [float(np.dot(share, found.corrected)) / mean for found in solved]
         sd = abs(values[1] - values[0]) if len(values) > 1 else None
         factors[item.region.name] = (Estimate(values[0], sd), "", 1.0)
     steps = Provenance(
@@ -313,10 +325,39 @@ def _by_matrix(
     return factors, steps, warnings
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shares:
+    """Of how much of each part (and of the rest, last) a region is made, by volume."""
+
+    flat: NDArray[np.float64]
+    normal: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, parts: Sequence[Region]) -> _Shares:
+        flat = np.stack([part.full().ravel() for part in parts]).astype(np.float64)
+        flat = np.vstack([flat, np.maximum(1 - flat.sum(axis=0), 0)])
+        return cls(flat, flat @ flat.T)
+
+    def __call__(self, region: Region) -> NDArray[np.float64]:
+        """Least squares over the voxels: exact for a union of parts, whatever their borders cover of a voxel."""
+        taken = np.clip(np.linalg.solve(self.normal, self.flat @ region.full().ravel()), 0, 1)
+        volumes = taken * self.flat.sum(axis=1)
+        return np.asarray(volumes / volumes.sum())
+
+
 def _chain(seen: Volume, region: Region, outline: Outline, other: OtherUncertainties) -> RegionUncertainty | None:
     if region.is_empty or not _mean(seen, region) > 0:
         return None
     return region_uncertainty(region.volume_ml, outline, edge_exponent=edge_over_mean(seen, region), other=other)
+
+
+def _in_image(factor: Estimate, ratio: float) -> Estimate:
+    """What Yang did to a region in the image, with the relative uncertainty of the matrix.
+
+    Both agree but for voxels on the border, which hold the content of both sides.
+    """
+    relative = factor.relative_sd
+    return Estimate(ratio, None if relative is None else relative * ratio)
 
 
 def _with_correction(
@@ -326,11 +367,20 @@ def _with_correction(
     curve: RecoveryCurve | None,
     options: DoseOptions,
 ) -> RegionUncertainty:
-    """The chain with the recovery that was applied; that of matrix and Yang has no known slope against the volume."""
-    if curve is None:
-        seen_share = Estimate(1.0, 0.0) / factor
-        return replace(chain, recovery=seen_share, recovery_relative_sd=factor.relative_sd)
+    """The chain with the recovery that was applied.
+
+    Matrix and Yang recover more of a smaller outline as a curve does; how much is taken from a sphere of the region's
+    volume in the same response.
+    """
     volume = chain.volume_ml.value
+    if curve is None:
+        assert options.psf_mm is not None
+        slope = recovery_log_slope(sphere_diameter_mm(volume), options.psf_mm)
+        seen_share = Estimate(1.0, 0.0) / factor
+        return replace(
+            chain, recovery=seen_share, recovery_relative_sd=factor.relative_sd, recovery_exponent=slope,
+            contrast_share=contrast,
+        )  # fmt: skip
     recovery = curve.at(volume, extrapolate=options.recovery_extrapolate)
     return replace(
         chain,

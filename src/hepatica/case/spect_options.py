@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from hepatica.errors import InputError, UnknownNameError
+from hepatica.imaging.calibrate import CameraCalibration
 from hepatica.imaging.dead_time import DeadTimeModel
 from hepatica.imaging.ensemble import FEWEST_RUNS
 from hepatica.imaging.montecarlo_scatter import MonteCarloOptions
@@ -41,6 +42,9 @@ class SpectOptions:
         One photon energy for attenuation and response; by default the energies of the nuclide that the window sees.
     sensitivity_cps_per_mbq : float, tuple of float or None
         Of one head, measured, one for each main window; without it the image is in counts.
+    calibration : CameraCalibration or None
+        A measured sensitivity with its uncertainty and the conditions for which it holds (`hepatica calibrate`), for
+        one main window; instead of `sensitivity_cps_per_mbq`.
     sensitivity_by_model : bool
         Take the sensitivity that the camera's model has (of a simulated scan, or for a first look).
     radius_mm : float or None
@@ -70,6 +74,7 @@ class SpectOptions:
     energy_kev: float | None = None
     sensitivity_cps_per_mbq: float | tuple[float, ...] | None = None
     sensitivity_by_model: bool = False
+    calibration: CameraCalibration | None = None
     radius_mm: float | None = None
     axis_mm: tuple[float, float, float] | None = None
     post_filter_mm: float = 0.0
@@ -83,6 +88,11 @@ class SpectOptions:
     def __post_init__(self) -> None:
         if self.scatter not in get_args(Scatter):
             raise UnknownNameError("scatter correction", self.scatter, get_args(Scatter))
+        if self.calibration is not None:
+            factor = self.calibration.factor.value
+            if self.sensitivity_cps_per_mbq not in (None, factor, (factor,)) or self.sensitivity_by_model:
+                raise InputError("a sensitivity comes from a calibration file, a number or the model, not from two")
+            object.__setattr__(self, "sensitivity_cps_per_mbq", factor)
         given = self.sensitivity_cps_per_mbq
         numbers = () if given is None else (given,) if isinstance(given, int | float) else tuple(given)
         if given is not None and (not numbers or not all(0 < number < float("inf") for number in numbers)):

@@ -18,7 +18,9 @@ from hepatica.case.spect_options import FROM_WINDOWS, SpectOptions
 from hepatica.case.spect_scatter import modelled_scatter, windows_scatter
 from hepatica.case.spect_uncertainty import voxel_uncertainty
 from hepatica.core import Kind, Provenance, Volume
+from hepatica.errors import InputError
 from hepatica.imaging.attenuation import uncovered_slices
+from hepatica.imaging.conditions import Conditions
 from hepatica.imaging.ensemble import Ensemble
 from hepatica.imaging.montecarlo_scatter import MonteCarloScatter
 from hepatica.imaging.reconstruct import Reconstruction, Settings, Update, reconstruct
@@ -117,6 +119,7 @@ def reconstruct_files(
         If the file has no time of acquisition.
     """
     case = prepare_spect(projections, ct=ct, options=options, tell=tell)
+    unchecked = _calibrated(case, options)
     additive, used = windows_scatter(case, options)
     update = modelled_scatter(case, options, tell)
     kept = Checkpoint.open(checkpoint, run_key(case.file.source, case.hu.source, options))
@@ -127,14 +130,39 @@ def reconstruct_files(
     kept.done()
     volume = _volume(case, found.image, options)
     ensemble = voxel_uncertainty(case, found, options, lambda image: _volume(case, image, options).values, tell)
-    warnings, provenance = _warnings(case, options), _provenance(case, options, update)
+    warnings, provenance = (*_warnings(case, options), *unchecked), _provenance(case, options, update)
     facts = _result_facts(volume, found, case, used) | _uncertainty_facts(volume, ensemble)
-    facts |= {"warnings": list(warnings), "provenance": provenance.as_dict()}
+    calibration = None if options.calibration is None else options.calibration.as_dict()
+    facts |= {"calibration": calibration, "warnings": list(warnings), "provenance": provenance.as_dict()}
     emission = _emission(case, options)
     return SpectResult(volume, found, case.file.context, emission, facts, warnings, provenance, ensemble)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+def _calibrated(case: SpectCase, options: SpectOptions) -> tuple[str, ...]:
+    """What of a calibration's conditions could not be compared with the projections; InputError if they differ."""
+    if options.calibration is None:
+        return ()
+    if len(case.windows) > 1:
+        raise InputError("a calibration file holds for one main window; state several sensitivities instead")
+    window, settings = case.windows[0], options.settings
+    made = Conditions(
+        case.nuclide.name,
+        options.camera,
+        (window.low_kev, window.high_kev),
+        case.data.grid().spacing_mm,
+        {
+            "method": settings.method,
+            "iterations": settings.iterations,
+            "subsets": settings.subsets,
+            "prior_strength": settings.prior_strength,
+            "scatter": options.scatter,
+            "post_filter_mm": options.post_filter_mm,
+        },
+    )
+    return options.calibration.conditions.require_fit(made, "the calibration")
+
+
 def _progress(tell: Tell, settings: Settings, kept: Checkpoint) -> Callable[[Update], None]:
     started = time.monotonic()
     before = kept.passes

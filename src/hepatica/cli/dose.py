@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -237,22 +237,12 @@ def _kinds(pairs: list[str]) -> dict[str, str]:
 
 
 def _print(result: DoseResult, out: Path | None) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     from hepatica.cli.show import console
     from hepatica.report.model import NOT_A_DEVICE
 
     screen = console()
     header, *body = result.rows()
-    table = Table(title=result.title(), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for n, cell in enumerate(header):
-        table.add_column(cell, justify="left" if n == 0 else "right", no_wrap=n > 0, max_width=28 if n == 0 else None)
-    for row in body:
-        table.add_row(*row)
-    # A number is never cut: where the screen is too narrow, the line runs over its edge instead.
-    widths = [max(len(row[n]) for row in (header, *body)) + 1 for n in range(len(header))]
-    console(width=max(screen.width, min(widths[0], 29) + sum(widths[1:]))).print(table)
+    _print_wide(result.title(), header, body)
     _print_activity(result)
     _print_limits(result)
     if out is not None:
@@ -261,22 +251,26 @@ def _print(result: DoseResult, out: Path | None) -> None:
 
 
 def _print_activity(result: DoseResult) -> None:
+    from hepatica.case.region_activity import ACTIVITY_COLUMNS
+
+    if rows := result.activity_rows():
+        _print_wide("Partial volume and uncertainty (k = 1)", ACTIVITY_COLUMNS, rows)
+
+
+def _print_wide(title: str, header: Sequence[str], body: Sequence[Sequence[str]]) -> None:
+    """Table of names and numbers; a number is never cut: the line runs over the edge of a narrow screen instead."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from hepatica.case.region_activity import ACTIVITY_COLUMNS
     from hepatica.cli.show import console
 
-    if not (rows := result.activity_rows()):
-        return
-    title = "Partial volume and uncertainty (k = 1)"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for n, name in enumerate(ACTIVITY_COLUMNS):
-        table.add_column(name, justify="right" if n else "left", no_wrap=n > 0, max_width=None if n else 28)
-    for row in rows:
+    for n, cell in enumerate(header):
+        table.add_column(cell, justify="left" if n == 0 else "right", no_wrap=n > 0, max_width=28 if n == 0 else None)
+    for row in body:
         table.add_row(*row)
-    screen = console()
-    console(width=max(screen.width, 110)).print(table)
+    widths = [max(len(line) for row in (header, *body) for line in row[n].split("\n")) + 2 for n in range(len(header))]
+    console(width=max(console().width, min(widths[0], 30) + sum(widths[1:]))).print(table)
 
 
 def _print_limits(result: DoseResult) -> None:

@@ -31,6 +31,9 @@ def reconstruct(
     mc_time: Annotated[str | None, typer.Option(help="Most time for each Monte Carlo update: '30 s'.")] = None,
     seed: Annotated[int, typer.Option(help="Of random numbers.")] = 1,
     device: Annotated[str, typer.Option(help="Monte Carlo on cpu or cuda.")] = "cpu",
+    calibration: Annotated[
+        Path | None, typer.Option(help="Measured sensitivity of one head: calibration.json of hepatica calibrate.")
+    ] = None,
     sensitivity: Annotated[
         str | None,
         typer.Option(
@@ -85,6 +88,7 @@ def reconstruct(
 
 
 def _options(said: dict[str, Any]) -> SpectOptions:
+    from hepatica.case.calibration_files import load_calibration
     from hepatica.case.spect_options import SpectOptions
     from hepatica.core.units import parse_quantity
     from hepatica.imaging.montecarlo_scatter import MonteCarloOptions
@@ -115,6 +119,7 @@ def _options(said: dict[str, Any]) -> SpectOptions:
         energy_kev=number("energy", "keV"),
         sensitivity_cps_per_mbq=measured,
         sensitivity_by_model=by_model,
+        calibration=None if said["calibration"] is None else load_calibration(said["calibration"]),
         radius_mm=number("radius", "mm"),
         axis_mm=None if said["axis"] is None else _point(said["axis"]),
         post_filter_mm=number("post_filter", "mm") or 0.0,

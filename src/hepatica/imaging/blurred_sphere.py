@@ -77,6 +77,15 @@ def edge_over_mean(diameter_mm: float, fwhm_mm: float) -> float:
     return edge / mean_recovery(diameter_mm, fwhm_mm)
 
 
+def recovery_log_slope(diameter_mm: float, fwhm_mm: float) -> float:
+    """Percent of mean recovery for one percent of volume, of a blurred sphere in a cold background."""
+    if fwhm_mm < NARROW * diameter_mm:
+        return 0.0
+    step = 1e-3
+    larger, smaller = (mean_recovery(diameter_mm * (1 + sign * step), fwhm_mm) for sign in (1, -1))
+    return math.log(larger / smaller) / (3 * 2 * step)
+
+
 def sphere_diameter_mm(volume_ml: float) -> float:
     """Diameter of a sphere of that volume."""
     return math.cbrt(6000 * volume_ml / math.pi)
