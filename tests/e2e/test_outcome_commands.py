@@ -355,8 +355,9 @@ def test_radiobiology_of_a_map(tmp_path: Path) -> None:
     (tmp_path / "labels.json").write_text('{"1": "normal liver", "2": "tumour"}')
     found = answer(
         "radiobiology", "--map", str(tmp_path / "dose.nii.gz"), "--structures", str(tmp_path / "labels.nii.gz"),
-        "--agent", "glass", "--out", str(tmp_path / "bed"),
+        "--agent", "glass", "--out", str(tmp_path / "bed"), "--figure", str(tmp_path / "bed.svg"),
     )  # fmt: skip
+    assert "BED, Gy" in (tmp_path / "bed.svg").read_text()
     regions = {r["name"]: r for r in found["regions"]}
     # Uniform doses: EUD is the dose; BED = D (1 + G D / (alpha/beta)).
     assert regions["tumour"]["eud_gy"] == pytest.approx(200.0)
@@ -401,7 +402,8 @@ def test_response_of_two_segmentations(tmp_path: Path) -> None:
     # Diameters 42 and 24 mm; volume falls by the cube of 8/14.
     assert lesion["longest_before_mm"] == pytest.approx(42, abs=3)
     assert lesion["relative_volume_change"] == pytest.approx((8 / 14) ** 3 - 1, abs=0.03)
-    assert (lesion["recist"], lesion["volume"]) == ("PR", "PR")
+    assert [lesion[name] for name in ("recist", "mrecist", "easl", "volume")] == ["PR"] * 4
+    assert found["segmented_patient"] == dict.fromkeys(("recist", "mrecist", "easl", "volume"), "PR")
 
 
 def test_response_of_lipiodol_and_remnant(tmp_path: Path) -> None:

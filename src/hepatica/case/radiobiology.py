@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.core import InputFile, Kind, Provenance, Volume
-from hepatica.dosimetry.dvh import dose_volume_histogram
+from hepatica.dosimetry.dvh import DvhCurve, dose_volume_histogram
 from hepatica.dosimetry.radiobiology import (
     LIVER,
     TUMOUR,
@@ -37,6 +37,8 @@ class MapRadiobiology:
         One per structure.
     predictions : tuple of (str, Prediction)
         (structure, model).
+    histograms : tuple of (str, DvhCurve, DvhCurve)
+        (structure, cumulative histogram of dose, of BED).
     bed : tuple of (str, Volume)
         ("liver" or "tumour", BED of every voxel with that tissue's parameters).
     warnings : tuple of str
@@ -47,6 +49,7 @@ class MapRadiobiology:
 
     regions: tuple[RegionRadiobiology, ...]
     predictions: tuple[tuple[str, Prediction], ...]
+    histograms: tuple[tuple[str, DvhCurve, DvhCurve], ...]
     bed: tuple[tuple[str, Volume], ...]
     warnings: tuple[str, ...]
     provenance: Provenance
@@ -122,18 +125,23 @@ def map_radiobiology(
     warnings = list(found.warnings)
     regions: list[RegionRadiobiology] = []
     predictions: list[tuple[str, Prediction]] = []
-    tissues: dict[str, Tissue] = {}
+    histograms = []
+    bed: dict[str, Volume] = {}
     for region in found.regions:
         tissue = _tissue(region.name)
         if tissue is None:
             warnings.append(f"{region.name!r}: neither tumour nor liver by its name; no radiobiology")
             continue
-        tissues["tumour" if tissue is TUMOUR else "liver"] = tissue
+        kind_of_tissue = "tumour" if tissue is TUMOUR else "liver"
+        if kind_of_tissue not in bed:
+            bed[kind_of_tissue] = bed_volume(dose, rate, tissue)
         result = region_radiobiology(dose, region, rate, tissue, alpha_per_gy=alpha_per_gy)
         regions.append(result)
         kind = "tcp" if tissue is TUMOUR else "ntcp"
         histogram = dose_volume_histogram(dose, region)
         metrics = {"mean_dose": result.dose_mean_gy, "bed": result.bed_mean_gy, "eud": result.eud_gy}
+        of_bed = dose_volume_histogram(bed[kind_of_tissue], region)
+        histograms.append((region.name, histogram.cumulative(), of_bed.cumulative()))
         metrics |= {f"d{x}": histogram.d_percent(x) for x in (95, 30)}
         for model in response_models().values():
             value = metrics.get(model.metric)
@@ -144,7 +152,8 @@ def map_radiobiology(
     return MapRadiobiology(
         tuple(regions),
         tuple(predictions),
-        tuple((name, bed_volume(dose, rate, tissue)) for name, tissue in tissues.items()),
+        tuple(histograms),
+        tuple(bed.items()),
         tuple(warnings),
         Provenance(
             inputs=(InputFile.of("dose", dose_path), InputFile.of("structures", structures_path)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,7 +16,6 @@ from hepatica.outcome.lesions import LesionSize, lesion_size
 from hepatica.outcome.response import (
     BestResponse,
     Response,
-    Rule,
     Visit,
     best_response,
     change_response,
@@ -351,16 +350,20 @@ def _choi(before: Sequence[_Row], now: Sequence[_Row]) -> Response:
     )
 
 
+SEGMENTED = ("recist", "mrecist", "easl", "volume")
+"""Criteria that a segmentation answers: longest diameter (with and without the 5 mm rule), its product with the widest
+across it, volume (the limits of qEASL). mRECIST, EASL and qEASL ask for the viable part to be segmented."""
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentedLesion:
-    """A lesion in two segmentations: sizes, changes, RECIST and volume response."""
+    """A lesion in two segmentations: sizes, change of volume, response by every criterion of `SEGMENTED`."""
 
     name: str
     before: LesionSize
     after: LesionSize | None
-    diameter_response: Response
-    volume_response: Response
     relative_volume_change: float
+    responses: Mapping[str, Response]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; an absent lesion has the size 0."""
@@ -371,8 +374,7 @@ class SegmentedLesion:
             "longest_before_mm": self.before.longest_mm,
             "longest_after_mm": 0.0 if self.after is None else self.after.longest_mm,
             "relative_volume_change": self.relative_volume_change,
-            "recist": self.diameter_response.value,
-            "volume": self.volume_response.value,
+            **{criterion: found.value for criterion, found in self.responses.items()},
         }
 
 
@@ -395,24 +397,31 @@ def compare_segmentations(before: Sequence[Region], after: Sequence[Region]) -> 
     for name, region in old.items():
         size = lesion_size(region)
         later = None if name not in new or new[name].is_empty else lesion_size(new[name])
-        diameter = 0.0 if later is None else later.longest_mm
         volume = 0.0 if later is None else later.volume_ml
-        out.append(
-            SegmentedLesion(
-                name,
-                size,
-                later,
-                _measurable(size.longest_mm, diameter, rule("recist")),
-                change_response([size.volume_ml], size.volume_ml, [volume], rule("volume"))[0],
-                volume_change(size.volume_ml, volume).relative,
-            )
-        )
+        change = volume_change(size.volume_ml, volume).relative
+        out.append(SegmentedLesion(name, size, later, change, _segmented_responses([(size, later)])))
     if not out:
         raise EvidenceError("there is no lesion to compare")
     return tuple(out)
 
 
-def _measurable(before_mm: float, after_mm: float, criterion: Rule) -> Response:
-    if before_mm < criterion.measurable:
-        return Response.NE
-    return change_response([before_mm], before_mm, [after_mm], criterion)[0]
+def patient_responses(lesions: Sequence[SegmentedLesion]) -> dict[str, Response]:
+    """Response of the sum over all measurable lesions, by every criterion; empty without lesions."""
+    return _segmented_responses([(lesion.before, lesion.after) for lesion in lesions]) if lesions else {}
+
+
+def _segmented_responses(sizes: Sequence[tuple[LesionSize, LesionSize | None]]) -> dict[str, Response]:
+    out = {}
+    for name in SEGMENTED:
+        criterion = rule(name)
+        pairs = [(_measured(name, b), 0.0 if a is None else _measured(name, a)) for b, a in sizes]
+        pairs = [pair for pair in pairs if pair[0] >= criterion.measurable]
+        start = [b for b, _ in pairs]
+        out[name] = change_response(start, math.fsum(start), [a for _, a in pairs], criterion)[0]
+    return out
+
+
+def _measured(criterion: str, size: LesionSize) -> float:
+    if criterion == "volume":
+        return size.volume_ml
+    return size.longest_mm * size.perpendicular_mm if criterion == "easl" else size.longest_mm

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hepatica.case.response import SegmentedLesion, compare_segmentations
+from hepatica.case.response import SegmentedLesion, compare_segmentations, patient_responses
 from hepatica.case.volumes import RemnantGrowth, Retention, remnant_of, retention_of, split_roles
 from hepatica.core import Grid, Kind
 from hepatica.errors import InputError
@@ -27,6 +27,7 @@ class SegmentationsCompared:
         """Plain values for JSON, units in the keys."""
         return {
             "segmented_lesions": [s.as_dict() for s in self.lesions],
+            "segmented_patient": {name: found.value for name, found in patient_responses(self.lesions).items()},
             "remnant": None if self.remnant is None else self.remnant.as_dict(),
             "lipiodol": [r.as_dict() for r in self.retention],
             "warnings": list(self.warnings),

@@ -54,8 +54,10 @@ def radiobiology(
 
     half_life_h = None if half_life is None else parse_quantity(half_life, "h", "--half-life")
     if dose_map is not None:
-        _of_map(dose_map, structures, (nuclide, agent, _alpha(alpha), half_life_h), out, as_json=json)
+        _of_map(dose_map, structures, (nuclide, agent, _alpha(alpha), half_life_h), (out, figure), as_json=json)
         return
+    if out is not None:
+        raise InputError("--out takes the BED maps of --map; give --map and --structures")
     if dose is None:
         raise InputError("give --dose, or --map with --structures")
     dose_gy = parse_quantity(dose, "Gy", "--dose")
@@ -205,7 +207,7 @@ def _of_map(
     path: Path,
     structures: Path | None,
     question: tuple[str, str, float, float | None],
-    out: Path | None,
+    files: tuple[Path | None, Path | None],
     *,
     as_json: bool,
 ) -> None:
@@ -216,6 +218,11 @@ def _of_map(
         raise InputError("--map needs --structures: a file of structures, or a label map")
     name, agent, alpha, hours = question
     found = map_radiobiology(path, structures, nuclide_name=name, agent=agent, alpha_per_gy=alpha, half_life_h=hours)
+    out, figure = files
+    if figure is not None:
+        from hepatica.report.outcome_figures import draw_bed_histograms
+
+        write_figure(draw_bed_histograms(found.histograms), figure)
     if out is not None:
         from hepatica.io.files import output_folder
         from hepatica.io.itk import write_itk

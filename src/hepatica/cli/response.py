@@ -235,9 +235,12 @@ def _print_segmented(found: SegmentationsCompared) -> None:
     from hepatica.cli.printing import print_table
 
     if found.lesions:
+        from hepatica.case.response import SEGMENTED, patient_responses
+
+        together = patient_responses(found.lesions)
         print_table(
-            "Segmented lesions",
-            ("lesion", "before, mL", "after, mL", "change, %", "before, mm", "after, mm", "RECIST", "volume"),
+            "Segmented lesions (mRECIST and EASL: if the viable part was segmented)",
+            ("lesion", "before, mL", "after, mL", "change, %", "before, mm", "after, mm", *SEGMENTED),
             [
                 (
                     s.name,
@@ -246,11 +249,11 @@ def _print_segmented(found: SegmentationsCompared) -> None:
                     100 * s.relative_volume_change,
                     s.before.longest_mm,
                     0.0 if s.after is None else s.after.longest_mm,
-                    s.diameter_response.value,
-                    s.volume_response.value,
+                    *(s.responses[name].value for name in SEGMENTED),
                 )
                 for s in found.lesions
-            ],
+            ]
+            + [("all together", None, None, None, None, None, *(together[name].value for name in SEGMENTED))],
         )
     if found.retention:
         _print_retention([("", r.lesion, None, r.retained_ml, r.tumour_ml, r.share, r.grade) for r in found.retention])
@@ -276,7 +279,7 @@ def _draw_segmented(found: SegmentationsCompared) -> Any:
     from hepatica.report.response_figures import draw_segmented
 
     rows = [
-        (s.name, s.before.volume_ml, 0.0 if s.after is None else s.after.volume_ml, s.volume_response.value)
+        (s.name, s.before.volume_ml, 0.0 if s.after is None else s.after.volume_ml, s.responses["volume"].value)
         for s in found.lesions
     ]
     if found.remnant is not None:

@@ -121,6 +121,20 @@ def draw_dose_effect(effect: DoseEffect) -> Any:
     return figure
 
 
+def draw_bed_histograms(structures: Sequence[tuple[str, Any, Any]]) -> Any:
+    """Cumulative histograms of dose and of BED; each structure has a name and two curves of dose_gy and fraction."""
+    figure, (left, right) = new_figure(10.0, 4.2, columns=2, sharey=True)
+    for (name, dose, bed), colour, dash in zip(structures, PALETTE * 3, DASHES * 3, strict=False):
+        left.plot(dose.dose_gy, 100 * dose.fraction, color=colour, linestyle=dash, label=name)
+        right.plot(bed.dose_gy, 100 * bed.fraction, color=colour, linestyle=dash)
+    left.set(xlabel="absorbed dose, Gy", ylabel="volume, %", ylim=(0, 102))
+    right.set(xlabel="BED, Gy")
+    left.set_xlim(left=0)
+    right.set_xlim(left=0)
+    left.legend(frameon=False, fontsize=8)
+    return figure
+
+
 def draw_spheres(agents: Sequence[tuple[str, Any]], mean_gy: float) -> Any:
     """Share of the tissue by dose at the scale of spheres, one curve per agent (name, voxel doses in Gy)."""
     import numpy as np

@@ -236,10 +236,10 @@ def test_two_segmentations(oblique_grid: Grid) -> None:
     before = [ellipsoid(oblique_grid, (25.0, 25.0, 30.0), "a"), ellipsoid(oblique_grid, (20.0, 20.0, 20.0), "b")]
     after = [ellipsoid(oblique_grid, (15.0, 15.0, 18.0), "a")]
     a, b = compare_segmentations(before, after)
-    assert a.diameter_response == "PR"
-    assert a.volume_response == "PR"
+    assert a.responses["recist"] == "PR"
+    assert a.responses["volume"] == "PR"
     assert a.relative_volume_change == pytest.approx(0.6**3 - 1, abs=0.04)
-    assert b.volume_response == "CR"
+    assert b.responses["volume"] == "CR"
     with pytest.raises(InputError, match="new lesions are progression"):
         compare_segmentations(after, before)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hepatica.case.response import patient_responses
 from hepatica.case.segmented import compare_segmentation_files
 from hepatica.case.volumes import remnant_of, retention_of, split_roles
 from hepatica.core import Grid, Kind, Region, Volume
@@ -63,7 +64,8 @@ def test_seg_needs_no_image_and_rtstruct_does(tmp_path: Path) -> None:
         assert found.before.longest_mm == pytest.approx(42, abs=2.5)
         assert found.before.volume_ml == pytest.approx(4 / 3 * np.pi * 2.1**3, rel=0.05)
         assert found.relative_volume_change == pytest.approx((12 / 21) ** 3 - 1, abs=0.03)
-        assert (found.diameter_response.value, found.volume_response.value) == ("PR", "PR")
+        assert set(found.responses.values()) == {"PR"}
+        assert set(patient_responses([found]).values()) == {"PR"}
     with pytest.raises(InputError, match=r"an RTSTRUCT has no voxels; name the image"):
         compare_segmentation_files(drawn, later_drawn)
 
