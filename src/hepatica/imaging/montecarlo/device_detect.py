@@ -140,8 +140,17 @@ def tilted(u: wp.vec3) -> wp.vec3:
 
 
 @wp.func
-def along(g: Geometry, r: Rays, start: wp.vec3, direction: wp.vec3, length: float) -> wp.vec3:
-    """The two integrals from `start` over at most `length` mm or to the end of the voxels; and where the ray left.
+def exit_from(g: Geometry, p: wp.vec3, u: wp.vec3) -> float:
+    """Distance from a point inside to the end of the voxels along u."""
+    x = (wp.where(u[0] > 0.0, float(g.nx) * g.sx, 0.0) - p[0]) / u[0]
+    y = (wp.where(u[1] > 0.0, float(g.ny) * g.sy, 0.0) - p[1]) / u[1]
+    z = (wp.where(u[2] > 0.0, float(g.nz) * g.sz, 0.0) - p[2]) / u[2]
+    return wp.min(x, wp.min(y, z))
+
+
+@wp.func
+def along(g: Geometry, r: Rays, start: wp.vec3, direction: wp.vec3, length: float) -> wp.vec2:
+    """The two integrals from `start` over at most `length` mm or to the end of the voxels.
 
     Exact: from voxel border to voxel border (Amanatides and Woo, Eurographics 1987).
     """
@@ -151,7 +160,7 @@ def along(g: Geometry, r: Rays, start: wp.vec3, direction: wp.vec3, length: floa
     if inside(g, p) == 0:
         skipped = entry_to(g, p, u)
         if skipped < 0.0 or skipped >= length:
-            return wp.vec3(0.0, 0.0, 0.0)
+            return wp.vec2(0.0, 0.0)
         p = p + (skipped + 1.0e-3) * u
     i = wp.clamp(int(p[0] / g.sx), 0, g.nx - 1)
     j = wp.clamp(int(p[1] / g.sy), 0, g.ny - 1)
@@ -204,7 +213,7 @@ def along(g: Geometry, r: Rays, start: wp.vec3, direction: wp.vec3, length: floa
             going = 0
         a += here[0] * (t - before)
         b += here[1] * (t - before)
-    return wp.vec3(a, b, skipped + t)
+    return wp.vec2(a, b)
 
 
 @wp.func
@@ -300,7 +309,9 @@ def satellite(
         cosine = wp.dot(u, before)
         chance = compton_chance(m, r, medium, kev, cosine, norm)
         final_kev = kev / (1.0 + kev / REST * (1.0 - cosine))
-    leaving = along(g, r, p, before, FAR)[2]
+    leaving = float(0.0)
+    if inside(g, p) == 1:
+        leaving = exit_from(g, p, tilted(before))
     if leaving > 0.0:
         share = 1.0 - wp.exp(-SATELLITE_PER_MM * leaving)
         distance = -wp.log(1.0 - share * second_unit(bits) * 0.999999) / SATELLITE_PER_MM

@@ -48,7 +48,7 @@ VIEWS_PER_EVENT = 20
 one and the same."""
 LEAST_OF_EMISSION = 0.3
 """What would add less than this share of an emission's usual weight is followed at random, for more each."""
-SATELLITES = 0.1
+SATELLITES = 0.05
 """Share of the rays that are also followed by way of a coherent scatter (a few per cent of the counts)."""
 TARGET_SHARE = 0.5
 """Target bins are by default those above this share of the highest bin of the target window."""
