@@ -222,6 +222,16 @@ def test_competing_risks_by_centre(tmp_path: Path) -> None:
     assert out.read_text().startswith("group,time_months,at_risk,survival,low,high\nhigh,")
 
 
+def test_survival_of_three_groups(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    path = tmp_path / "p.csv"
+    rows = [f"{rng.exponential(10):.2f},{int(rng.random() < 0.8)},{'abc'[n % 3]}" for n in range(90)]
+    path.write_text("os_months,dead,arm\n" + "\n".join(rows) + "\n")
+    found = answer("survival", str(path), "--time", "os_months", "--event", "dead", "--by", "arm")
+    assert found["log_rank"]["degrees_of_freedom"] == 2
+    assert [c["name"] for c in found["cox"]["covariates"]] == ["b against a", "c against a"]
+
+
 def test_survival_names_what_no_model_can_use(tmp_path: Path) -> None:
     path = tmp_path / "p.csv"
     rows = "\n".join(f"{n + 1},{n % 2},{'a' if n < 9 else 'b'},3" for n in range(10))
@@ -596,67 +606,21 @@ def test_adaptive_names_every_bad_cell(tmp_path: Path) -> None:
     assert "nothing is left" in found["reading"][0]
 
 
-PLAN = """
-[plan]
-title = "second treatment"
-agent = "resin"
-[aims]
-normal_limit = "40 Gy"
-tumour = "120 Gy"
-lung_limit = "30 Gy"
-[lungs]
-shunt = "5 %"
-mass = "1 kg"
-[course]
-adaptive = ["next.json"]
-[[territory]]
-name = "right"
-normal_mass = "0.9 kg"
-[[territory.lesion]]
-name = "segment 8"
-mass = "120 g"
-tn = 4.0
-[uncertainty]
-lung_shunt = "1 %"
-uptake_ratio = "15 %"
-"""
-
-
 def test_the_planner_reads_what_earlier_treatments_leave(tmp_path: Path) -> None:
-    path = tmp_path / "course.csv"
-    path.write_text(
+    course = tmp_path / "course.csv"
+    course.write_text(
         "date,territory,nuclide,normal_gy,lung_gy\n2026-01-05,right,Y-90,35,12\n2026-02-05,left,Y-90,25,8\n"
     )
-    asked = (
-        "adaptive", str(path), "--next", "2026-06-05T10:00", "--normal-gy-per-gbq", "15", "--tumour-gy-per-gbq", "60",
-        "--lung-gy-per-gbq", "2", "--tolerance", "93 Gy", "--agent", "resin", "--territory", "right",
+    done = hepatica(
+        "adaptive", str(course), "--next", "2026-06-05T10:00", "--normal-gy-per-gbq", "15", "--tumour-gy-per-gbq", "60",
+        "--lung-gy-per-gbq", "2", "--tolerance", "93 Gy", "--agent", "resin", "--territory", "right", "--json",
     )  # fmt: skip
-    left = answer(*asked)["for_plan"]
-    (tmp_path / "next.json").write_text(hepatica(*asked, "--json").stdout)
+    (tmp_path / "next.json").write_text(done.stdout)
     plan = tmp_path / "plan.toml"
-    plan.write_text(PLAN)
-    found = answer("plan", str(plan))
-    # 93 Gy BED less 35 Gy and its BED leaves about 27 Gy, below the 40 Gy that were aimed at.
-    assert 20 < left["normal_gy"] < 35
-    assert found["dose_perfused_normal_gy"]["right"] == pytest.approx(left["normal_gy"])
-    assert found["dose_lung_cumulative_gy"] == pytest.approx(20 + found["dose_lung_gy"])
-    remaining = {c["id"]: c for c in found["limits"] if c["id"].startswith("remaining")}
-    assert remaining["remaining-perfused_normal_gy"]["status"] in ("near", "met")
-    assert remaining["remaining-lung_gy"]["limit"] == 30
-    assert found["planner"]["binding_limit"] == "normal liver in right"
-    assert [i["role"] for i in found["provenance"]["inputs"]] == ["plan", "adaptive"]
+    plan.write_text(
+        '[plan]\nagent = "resin"\n[aims]\nnormal_limit = "40 Gy"\n[lungs]\nshunt = "5 %"\n'
+        '[course]\nadaptive = ["next.json"]\n'
+        '[[territory]]\nname = "right"\nnormal_mass = "0.9 kg"\n'
+        '[[territory.lesion]]\nname = "segment 8"\nmass = "120 g"\ntn = 4.0\n'
+    )
     assert "53.41 of 93 Gy" in " ".join(hepatica("plan", str(plan)).stdout.split())
-    for change, message in (
-        (("right", "left"), "is of territory 'right'; the plan has left"),
-        (('"resin"', '"QuiremSpheres"'), "is for Y-90, but 'right' is planned with Ho-166"),
-        (("next.json", "course.csv"), "not a JSON file"),
-        (("[[territory]]", '[[previous]]\nname = "2025"\nlung = "4 Gy"\n[[territory]]'), "are stated twice"),
-    ):
-        plan.write_text(PLAN.replace(*change))
-        done = hepatica("plan", str(plan))
-        assert (done.returncode, done.stdout) == (2, "")
-        assert message in done.stderr
-    path.write_text("date,territory,nuclide,normal_gy,lung_gy\n2026-01-05,right,Y-90,90,12\n")
-    (tmp_path / "next.json").write_text(hepatica(*asked, "--json").stdout)
-    plan.write_text(PLAN)
-    assert "nothing is left for right" in hepatica("plan", str(plan)).stderr

@@ -245,10 +245,8 @@ def _compare(data: SurvivalData, q: SurvivalQuestion, warnings: list[str]) -> _C
     if len(names) > 1:
         test = unless_refused(lambda: log_rank(t, e, data.groups, strata=strata), warnings)
     covariates = {name: data.columns[name] for name in q.covariates}
-    if len(names) == 2:
-        covariates = {f"{names[1]} against {names[0]}": data.of_group(names[1]).astype(float), **covariates}
-    elif len(names) > 2 and q.covariates:
-        warnings.append("regression models leave the groups out, since there are more than two")
+    # Every group against the first.
+    covariates = {f"{n} against {names[0]}": data.of_group(n).astype(float) for n in names[1:]} | covariates
     model = unless_refused(lambda: cox(t, e, covariates, strata=strata), warnings) if covariates else None
     weighted, weights = _weighted(data, q.balance, warnings)
     cause = data.causes()
@@ -314,13 +312,8 @@ def _survival_words(curves: Sequence[SurvivalCurve], found: _Compared, unit: str
     words = [_curve_words(c, unit) for c in curves]
     if found.log_rank is not None:
         words.append(f"Log-rank {p_text(found.log_rank.p)}: {p_words(found.log_rank.p, events=events)}.")
-    for name, m in (("Cox model", found.cox), ("Cox model weighted by propensity", found.weighted)):
-        if m is not None:
-            first = m.covariates[0]
-            words.append(
-                f"{name}: hazard ratio of {first.name} {first.hazard_ratio:.2f} (95 % interval {first.low:.2f} to "
-                f"{first.high:.2f}, {p_text(first.p)}); {p_words(first.p, events=m.events)}."
-            )
+    words += _cox_words("Cox model", found.cox)
+    words += _cox_words("Cox model weighted by propensity", found.weighted)
     if found.incidences:
         words.append(
             "Log-rank and Cox model take the competing event as the end of observation (cause-specific hazards); the "
@@ -337,6 +330,17 @@ def _survival_words(curves: Sequence[SurvivalCurve], found: _Compared, unit: str
             "hazard or because fewer are lost to the competing one; for the hazard itself read the Cox model."
         )
     return words
+
+
+def _cox_words(name: str, model: CoxModel | None) -> list[str]:
+    """The comparisons between groups, or without groups the first covariate."""
+    if model is None:
+        return []
+    return [
+        f"{name}: hazard ratio of {row.name} {row.hazard_ratio:.2f} (95 % interval {row.low:.2f} to {row.high:.2f}, "
+        f"{p_text(row.p)}); {p_words(row.p, events=model.events)}."
+        for row in [c for c in model.covariates if " against " in c.name] or model.covariates[:1]
+    ]
 
 
 def _curve_words(c: SurvivalCurve, unit: str) -> str:

@@ -44,7 +44,7 @@ class SurvivalQuestion:
     by : str or None
         Column of groups, or a cut such as "dose_gy>=205" (also written "dose_gy_ge_205").
     covariates : tuple of str
-        Numeric columns for the Cox model, beside the groups if there are two.
+        Numeric columns for the models, beside the groups.
     patient : str or None
         Column of patient ids, each of which may occur once.
     competing : str or None
