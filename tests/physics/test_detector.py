@@ -105,10 +105,10 @@ def test_sensitivity_is_that_of_other_programs(camera: str, lowest: float, highe
     assert 0.97 * lowest < bare < 1.03 * highest
 
 
-# "Investigation of different components of parallel-hole collimator response to different radioisotope energies used in
-# nuclear medicine imaging" (SIMIND; abstract): through holes are, of what is counted, above 60 % from 69 to 171 keV with
-# LEHR, above 70 % from 185 to 245 keV with MEGP, above 60 % at 364 keV with HEGP, below 20 % at 511 keV with any.
-# Holes 1.11 mm wide in thinner walls (Siemens' LEHR) let more through at 171 keV than GE's, which the study probably had.
+# "Investigation of different components of parallel-hole collimator response to different radioisotope energies used
+# in nuclear medicine imaging" (SIMIND; abstract): of what is counted, through holes come above 60 % from 69 to 171 keV
+# with LEHR, above 70 % from 185 to 245 keV with MEGP, above 60 % at 364 keV with HEGP, below 20 % at 511 keV with any.
+# The abstract names no maker; GE's are taken (the thin walls of Siemens' LEHR let more through at 171 keV).
 @pytest.mark.parametrize(
     ("camera", "kev", "least", "most"),
     [
