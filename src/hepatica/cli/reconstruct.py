@@ -26,7 +26,7 @@ def reconstruct(
     until_noise: Annotated[bool, typer.Option(help="Stop when the fit is as good as noise lets it be.")] = False,
     scatter: Annotated[str, typer.Option(help="From windows: tew, dew, upper; of the image: esse, mc; none.")] = "none",
     mc_uncertainty: Annotated[
-        float | None, typer.Option(help="Relative uncertainty of a bin that each Monte Carlo update reaches; 0.05.")
+        float | None, typer.Option(help="Relative uncertainty of a bin that each Monte Carlo update reaches; 0.1.")
     ] = None,
     mc_time: Annotated[str | None, typer.Option(help="Most time for each Monte Carlo update: '30 s'.")] = None,
     seed: Annotated[int, typer.Option(help="Of random numbers.")] = 1,

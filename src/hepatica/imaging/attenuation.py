@@ -61,8 +61,16 @@ def attenuation_map(
 
 
 def body_voxels(hu: Volume, grid: Grid) -> NDArray[np.bool_]:
-    """Voxels that hold more than air (2 % of water's attenuation at 140 keV): activity elsewhere is noise."""
-    return attenuation_map(hu, grid, 140.0) > DENSE_PER_MM
+    """Voxels inside the CT that hold more than air (2 % of water's attenuation at 140 keV).
+
+    What a reconstruction shows elsewhere is noise, or lies where no scatter can be followed.
+    """
+    dense = attenuation_map(hu, grid, 140.0) > DENSE_PER_MM
+    places = np.argwhere(dense)
+    index = hu.grid.to_index(grid.to_mm(places))
+    inside = ((index >= -0.5) & (index <= np.asarray(hu.grid.shape) - 0.5)).all(axis=1)
+    dense[tuple(places[~inside].T)] = False
+    return dense
 
 
 def uncovered_slices(hu: Volume, grid: Grid) -> int:

@@ -23,7 +23,7 @@ class MonteCarloOptions:
     Attributes
     ----------
     uncertainty : float or None
-        Relative standard uncertainty to reach in a bin of the projections in each update.
+        Relative standard uncertainty to reach in a bin of the projections in each update, before smoothing.
     seconds : float or None
         Most time for an update; a run that is ended by it is not the same twice.
     seed : int
@@ -34,7 +34,7 @@ class MonteCarloOptions:
         Gaussian smoothing of the scattered counts, FWHM.
     """
 
-    uncertainty: float | None = 0.05
+    uncertainty: float | None = 0.1
     seconds: float | None = None
     seed: int = 1
     device: str = "cpu"

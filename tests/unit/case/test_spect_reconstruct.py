@@ -16,6 +16,7 @@ from hepatica.case.spect_options import SpectOptions
 from hepatica.case.spect_reconstruct import reconstruct_files
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import GeometryError, HepaticaError, InputError, PhysicsError, TimeError
+from hepatica.imaging.attenuation import body_voxels
 from hepatica.imaging.cameras import gamma_camera, nuclide_windows
 from hepatica.imaging.esse import EsseScatter
 from hepatica.imaging.montecarlo_scatter import MonteCarloOptions
@@ -181,6 +182,33 @@ def test_counts_of_two_windows_say_both(lab: Path, tmp_path: Path) -> None:
     assert list(dataset.CorrectedImage) == ["DECY", "ATTN", "SCAT"]
     image = read_image(tmp_path / "spect/spect.dcm", role="activity").volume
     assert image.kind is Kind.COUNTS
+
+
+def test_monte_carlo_scatter_on_files(lab: Path) -> None:
+    """One coarse update: it says what it did, and takes away what effective sources take away, and more (lead)."""
+    options = replace(
+        OPTIONS, scatter="mc", settings=Settings("osem", 2, 4), montecarlo=MonteCarloOptions(0.3, smooth_mm=24.0)
+    )
+    found = reconstruct_files(lab / "tomo.dcm", ct=lab / "ct", options=options)
+    said = found.facts["provenance"]["parameters"]["scatter_monte_carlo"]
+    assert [update["after_pass"] for update in said["updates"]] == [1]
+    assert said["updates"][0]["reached_uncertainty"] <= 0.3
+    assert (said["seed"], said["settings"]["nuclide"]) == (1, "Lu-177")
+    assert json.dumps(found.facts)
+    without = total_mbq(lab, settings=Settings("osem", 2, 4))
+    assert 0.6 * without < found.facts["total_activity_mbq"] < 0.95 * without
+
+
+def test_body_voxels_lie_in_the_ct_and_hold_more_than_air() -> None:
+    water, _ = body()
+    oblique = np.array([[0, -8, 0, 60], [8, 0, 0, -130], [0, 0, -9, 50], [0, 0, 0, 1.0]])
+    narrow = Grid((33, 15, 9), oblique, "1.2.3")
+    inside = body_voxels(Volume(narrow, np.zeros(narrow.shape), Kind.HU), GRID)
+    assert 0 < inside.sum() < inside.size
+    centres = narrow.to_index(GRID.to_mm(np.argwhere(inside)))
+    assert (centres >= -0.5).all()
+    assert (centres <= np.array(narrow.shape) - 0.5).all()
+    np.testing.assert_array_equal(body_voxels(Volume(GRID, np.where(water, 0.0, -1000.0), Kind.HU), GRID), water)
 
 
 def changed(lab: Path, folder: Path, change: Callable[[Any], None]) -> Path:
