@@ -17,9 +17,7 @@ from hepatica.nuclides import nuclide
 
 Loaded = TypeVar("Loaded")
 
-RECONSTRUCTION_SETTINGS = (
-    "method", "iterations", "subsets", "prior_strength", "scatter", "post_filter_mm", "energy_kev", "detector",
-)  # fmt: skip
+RECONSTRUCTION_SETTINGS = ("method", "iterations", "subsets", "prior_strength", "scatter", "post_filter_mm", "detector")
 """Settings of `hepatica reconstruct` on which factor and recovery depend."""
 
 

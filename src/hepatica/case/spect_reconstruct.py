@@ -158,6 +158,7 @@ def _calibrated(case: SpectCase, options: SpectOptions) -> tuple[str, ...]:
             "prior_strength": settings.prior_strength,
             "scatter": options.scatter,
             "post_filter_mm": options.post_filter_mm,
+            "detector": list(dict.fromkeys(model.detector for model in case.models)),
         },
     )
     return options.calibration.conditions.require_fit(made, "the calibration")

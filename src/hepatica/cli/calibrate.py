@@ -173,7 +173,7 @@ def _print(facts: Mapping[str, Any], out: Path | None) -> None:
         title += (
             " (uncertainty not known)" if sd is None else f" ± {sd:.2g} ({facts['factor_sd_percent']:.2g} %, k = 1)"
         )
-        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
+        table = Table(box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
         for name in ("uncertainty from", "%", "basis"):
             table.add_column(name, justify="right" if name == "%" else "left")
         for part in facts["budget"]:
@@ -181,7 +181,7 @@ def _print(facts: Mapping[str, Any], out: Path | None) -> None:
             table.add_row(part["name"], percent, part["basis"])
     else:
         title = f"Recovery = 1 / (1 + ({facts['half_volume_ml']:.3g} mL / v)^{facts['exponent']:.3f})"
-        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
+        table = Table(box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
         for name in ("sphere mm", "mL", "mean", "highest voxel"):
             table.add_column(name, justify="right")
         for sphere in facts["spheres"]:
@@ -190,6 +190,7 @@ def _print(facts: Mapping[str, Any], out: Path | None) -> None:
                 f"{sphere['diameter_mm']:.3g}", f"{sphere['volume_ml']:.3g}", f"{sphere['mean_recovery']:.3f}",
                 "" if highest is None else f"{highest:.3f}",
             )  # fmt: skip
+    screen.print(title, soft_wrap=True)
     screen.print(table)
     if facts.get("background_recovery") is not None:
         screen.print(f"background: {facts['background_recovery']:.3f} of the truth")

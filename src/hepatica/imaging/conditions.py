@@ -146,5 +146,5 @@ def _close(tolerance: float) -> Any:
 
 def _text(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return " x ".join(f"{v:g}" for v in value)
+        return " x ".join(_text(v) for v in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

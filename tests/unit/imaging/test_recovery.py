@@ -151,6 +151,9 @@ def test_other_conditions_are_refused_and_unknown_ones_told() -> None:
     ):
         with pytest.raises(InputError, match=message):
             LU.require_fit(other, "recovery")
+    nested = Conditions("Lu-177", reconstruction={"windows_kev": [[187.2, 228.8], [101.7, 124.3]]})
+    with pytest.raises(InputError, match=r"187\.2 x 228\.8 x 101\.7 x 124\.3 against 1 x 2"):
+        nested.require_fit(Conditions("Lu-177", reconstruction={"windows_kev": [[1.0, 2.0]]}), "recovery")
     (warning,) = LU.require_fit(Conditions("Lu-177"), "recovery")
     assert "camera, energy window (keV), voxel size (mm), reconstruction" in warning
     assert Conditions.from_dict(LU.as_dict()) == LU
