@@ -165,11 +165,7 @@ def _warnings(steps: Sequence[Option], models: Sequence[ResponseModel], coming: 
 def _fits(model: ResponseModel, coming: NextTreatment) -> bool:
     """Models of this nuclide and agent whose metric a mean dose can stand for."""
     metrics = ("mean_dose", "bed") if model.kind == "ntcp" else ("mean_dose",)
-    return (
-        model.nuclide == coming.nuclide
-        and coming.agent.lower() in model.agent.lower().split(" or ")
-        and model.metric in metrics
-    )
+    return bool(coming.agent) and model.treats(coming.nuclide, coming.agent) and model.metric in metrics
 
 
 def _delivered(check: TableCheck, coming: NextTreatment) -> list[Delivered]:

@@ -79,6 +79,10 @@ class ResponseModel:
         """Whether a probability can be stated at any dose."""
         return self.form in ("logistic", "lkb", "poisson")
 
+    def treats(self, nuclide: str, agent: str = "") -> bool:
+        """Whether it was fitted on this nuclide and agent; any agent fits where "" is given."""
+        return nuclide == self.nuclide and (not agent or agent.lower() in self.agent.lower().split(" or "))
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
