@@ -6,7 +6,10 @@ import pytest
 from hepatica.core import Grid, Kind, Volume
 from hepatica.imaging.attenuation import attenuation_map
 from hepatica.imaging.cameras import gamma_camera, nuclide_windows
+from hepatica.imaging.detector import geometric_response
 from hepatica.imaging.esse import EsseScatter, scatter_kernel
+from hepatica.imaging.montecarlo.projector import MonteCarloProjector, SpectSetup
+from hepatica.imaging.montecarlo.settings import ProjectionSettings
 from hepatica.imaging.projections import Orbit
 from hepatica.imaging.projector import SpectProjector
 from hepatica.imaging.system import WindowModel, window_model
@@ -85,3 +88,32 @@ def test_kernel_of_a_window_that_counts_everything_is_the_number_of_scatters() -
     # More is scattered on towards the head from in front of the source than back from behind it.
     assert kernel.values[middle + 1 :].sum() > 2 * kernel.values[:middle].sum()
     np.testing.assert_allclose(kernel.values, kernel.values[:, ::-1], rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "camera", "which", "within"),
+    [("Tc-99m", "siemens-lehr", None, 0.1), ("Y-90", "siemens-hegp", "105-195", 0.1)],
+)
+def test_scatter_agrees_with_monte_carlo_through_holes_alone(
+    name: str, camera: str, which: str | None, within: float
+) -> None:
+    """A warm cylinder with a hot ball, against the Monte Carlo with a collimator of holes alone; both per primary count.
+
+    Measured: 0.95 and 1.00. Effective sources count a coherently scattered photon as not scattered (a few per cent of
+    99mTc's), and attenuate as water does on the way to the last scatter.
+    """
+    x, y, z = np.moveaxis(GRID.to_mm(np.moveaxis(np.indices(GRID.shape), 0, -1)), -1, 0)
+    water = (x**2 / 120**2 + y**2 / 95**2 < 1) & (np.abs(z) < 95)
+    activity = np.where((x - 50) ** 2 + y**2 + z**2 < 25**2, 8.0, 1.0) * (water & (np.abs(z) < 80))
+    ct, orbit = Volume(GRID, np.where(water, 0.0, -1000.0), Kind.HU), Orbit.circular(8, radius_mm=140.0)
+    seen_by, model = gamma_camera(camera), modelled(name, camera, which)
+    setup = SpectSetup(seen_by, nuclide(name), orbit, (model.window,), GRID, geometric_response(seen_by))
+    source = Volume(GRID, activity, Kind.ACTIVITY)
+    found = MonteCarloProjector(ct, setup).project(source, ProjectionSettings(histories=60_000, seed=3))
+    maps = np.stack([attenuation_map(ct, GRID, e) for e in model.energy_kev])
+    pair = SpectProjector(
+        GRID, orbit, columns=32, response=model.response, mu_per_mm=maps, energy_weights=model.weights
+    )  # fmt: skip
+    esse = EsseScatter(ct, GRID, orbit, columns=32, camera=seen_by, model=model, weights=np.ones(8))
+    ours = esse(activity.astype(np.float32)).sum(dtype=float) / pair.forward(activity).sum(dtype=float)
+    assert ours == pytest.approx(float(found.other.sum() / found.primary.sum()), rel=within)
