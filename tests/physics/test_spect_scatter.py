@@ -97,7 +97,7 @@ def test_kernel_of_a_window_that_counts_everything_is_the_number_of_scatters() -
 def test_scatter_agrees_with_monte_carlo_through_holes_alone(
     name: str, camera: str, which: str | None, within: float
 ) -> None:
-    """A warm cylinder with a hot ball, against the Monte Carlo with a collimator of holes alone; both per primary count.
+    """A warm cylinder with a hot ball against the Monte Carlo with a collimator of holes alone, per primary count.
 
     Measured: 0.95 and 1.00. Effective sources count a coherently scattered photon as not scattered (a few per cent of
     99mTc's), and attenuate as water does on the way to the last scatter.

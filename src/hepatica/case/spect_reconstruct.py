@@ -102,8 +102,8 @@ def reconstruct_files(
     options : SpectOptions
         Camera, method and what the file does not say.
     checkpoint : path or None
-        File that keeps image and scatter after every pass; a run that was interrupted goes on from it. Removed at the
-        end.
+        File that keeps image and scatter after every pass; a run that was interrupted goes on from it (replicates for
+        the uncertainty start anew). Removed at the end.
     tell : callable
         Told each step, and each update with the time left.
 
@@ -127,9 +127,9 @@ def reconstruct_files(
         case.counts, case.projector, options.settings, weights=case.weights, additive=additive,
         update_additive=update, start=kept.start, on_update=_progress(tell, options.settings, kept),
     )  # fmt: skip
-    kept.done()
     volume = _volume(case, found.image, options)
     ensemble = voxel_uncertainty(case, found, options, lambda image: _volume(case, image, options).values, tell)
+    kept.done()
     warnings, provenance = (*_warnings(case, options), *unchecked), _provenance(case, options, update)
     facts = _result_facts(volume, found, case, used) | _uncertainty_facts(volume, ensemble)
     calibration = None if options.calibration is None else options.calibration.as_dict()

@@ -160,7 +160,8 @@ def _print(facts: dict[str, Any], out: Path) -> None:
     else:
         table.add_row("counts in the image", f"{facts['total_counts']:.4g}")
     table.add_row("passes", f"{facts['iterations_done']}, stopped by {facts['stopped_by']}")
-    table.add_row("residual over noise", f"{facts['residual_over_noise'][-1]:.3f}")
+    if facts["residual_over_noise"]:
+        table.add_row("residual over noise", f"{facts['residual_over_noise'][-1]:.3f}")
     screen = console()
     screen.print(table)
     screen.print(f"written to {out}")

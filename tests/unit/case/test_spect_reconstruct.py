@@ -170,6 +170,24 @@ def test_uncertainty_provenance_and_corrections_are_written(lab: Path, tmp_path:
     assert dataset.ContributingEquipmentSequence[0].PurposeOfReferenceCodeSequence[0].CodeValue == "109102"
 
 
+def test_a_run_interrupted_in_its_replicates_keeps_its_image(lab: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, uncertainty_runs=4, settings=Settings("osem", 2, 4))
+    files, keep = {"ct": lab / "ct", "options": options}, tmp_path / "run.npz"
+
+    def interrupt(step: str) -> None:
+        if "replicate 2" in step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct_files(lab / "tomo.dcm", **files, checkpoint=keep, tell=interrupt)
+    seen: list[str] = []
+    found = reconstruct_files(lab / "tomo.dcm", **files, checkpoint=keep, tell=seen.append)
+    assert not any("pass" in step for step in seen)
+    assert found.facts["iterations_done"] == 2
+    assert found.ensemble is not None
+    assert not keep.exists()
+
+
 def test_counts_of_two_windows_say_both(lab: Path, tmp_path: Path) -> None:
     options = replace(
         OPTIONS, windows="208,113", sensitivity_by_model=False, scatter="esse", settings=Settings("osem", 2, 4)
