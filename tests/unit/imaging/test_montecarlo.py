@@ -1,6 +1,7 @@
 """The Monte Carlo projector's tables, its seeds and its refusals."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from hepatica.imaging.montecarlo.response_tables import response_tables
 from hepatica.imaging.montecarlo.settings import ProjectionSettings, TallySums
 from hepatica.imaging.projections import Orbit, Window
 from hepatica.nuclides import nuclide
+from hepatica.transport.engine import load_warp
 
 CAMERA = gamma_camera("siemens-hegp")
 RESPONSE = geometric_response(CAMERA)
@@ -179,3 +181,20 @@ def test_windows_that_nothing_reaches_are_refused() -> None:
     here = SPECT.with_frame_of_reference("1.2.4")
     with pytest.raises(GeometryError, match="frames of reference differ"):
         MonteCarloProjector(elsewhere, SpectSetup(CAMERA, nuclide("Tc-99m"), orbit, [WINDOW], here, RESPONSE))
+
+
+def test_the_same_source_compiles_for_a_gpu(tmp_path: Path) -> None:
+    wp = load_warp()
+    from hepatica.imaging.montecarlo import device_follow
+
+    # sm_90 (H100), without a driver
+    wp.compile_aot_module(device_follow, arch=90, module_dir=tmp_path, use_ptx=True)
+    (ptx,) = tmp_path.glob("*.ptx")
+    assert "follow_histories" in ptx.read_text()
+
+
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    if load_warp().is_cuda_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(PhysicsError, match="no CUDA GPU"):
+        projector(device="cuda")
