@@ -121,7 +121,7 @@ def _weights(
 
     Errors as for `SpectOptions.sensitivities` and `live_fraction`.
     """
-    known = options.sensitivities(tuple(model.sensitivity_cps_per_bq for model in models))
+    known = primary_sensitivities(models, options)
     decay = data.mean_activity(chosen.half_life_s)
     expected = np.concatenate([decay * data.view_s * sensitivity for sensitivity in known])
     if not options.in_activity:
@@ -161,6 +161,18 @@ def _placed(data: Projections, hu: Image, options: SpectOptions) -> Projections:
     if options.registered:
         return replace(data, frame_of_reference=hu.grid.frame_of_reference)
     return data
+
+
+def primary_sensitivities(models: tuple[WindowModel, ...], options: SpectOptions) -> tuple[float, ...]:
+    """Primary counts per second and becquerel in air, of one head, in each main window.
+
+    A measured sensitivity counts a source in air by whatever way. Monte Carlo scatter knows septal penetration and
+    scatter in the camera for itself: then the share through holes is taken of it; else all of it is taken as primary.
+    """
+    known = options.sensitivities(tuple(model.sensitivity_cps_per_bq for model in models))
+    if options.sensitivity_cps_per_mbq is None or options.scatter != "mc":
+        return known
+    return tuple(value * model.holes_share for value, model in zip(known, models, strict=True))
 
 
 def energies_text(model: WindowModel) -> str:

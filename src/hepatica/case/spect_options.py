@@ -41,7 +41,7 @@ class SpectOptions:
     energy_kev : float or None
         One photon energy for attenuation and response; by default the energies of the nuclide that the window sees.
     sensitivity_cps_per_mbq : float, tuple of float or None
-        Of one head, measured, one for each main window; without it the image is in counts.
+        Of one head, measured with a source in air, one for each main window; without it the image is in counts.
     calibration : CameraCalibration or None
         A measured sensitivity with its uncertainty and the conditions for which it holds (`hepatica calibrate`), for
         one main window; instead of `sensitivity_cps_per_mbq`.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.case.spect_case import SpectCase, prepare_spect
+from hepatica.case.spect_case import SpectCase, prepare_spect, primary_sensitivities
 from hepatica.case.spect_checkpoint import Checkpoint, run_key
 from hepatica.case.spect_options import FROM_WINDOWS, SpectOptions
 from hepatica.case.spect_scatter import modelled_scatter, windows_scatter
@@ -251,7 +251,9 @@ def _provenance(case: SpectCase, options: SpectOptions, update: ScatterUpdate | 
             "energy_kev": [list(model.energy_kev) for model in case.models],
             "energy_weights": [list(model.weights) for model in case.models],
             "detector": list(dict.fromkeys(model.detector for model in case.models)),
-            "sensitivity_cps_per_mbq": _sensitivities(case, options),
+            "sensitivity_cps_per_mbq": options.sensitivity_cps_per_mbq,
+            "primary_sensitivity_cps_per_mbq": _sensitivities(case, options),
+            "share_through_holes_in_air": [model.holes_share for model in case.models],
             "sensitivity": "model" if options.sensitivity_by_model else "stated" if options.in_activity else None,
             "post_filter_mm": options.post_filter_mm,
             "dead_time_s": options.dead_time_s,
@@ -267,8 +269,7 @@ def _provenance(case: SpectCase, options: SpectOptions, update: ScatterUpdate | 
 def _sensitivities(case: SpectCase, options: SpectOptions) -> list[float] | None:
     if not options.in_activity:
         return None
-    modelled = tuple(model.sensitivity_cps_per_bq for model in case.models)
-    return [1e6 * value for value in options.sensitivities(modelled)]
+    return [1e6 * value for value in primary_sensitivities(case.models, options)]
 
 
 def _uncertainty_facts(volume: Volume, ensemble: Ensemble | None) -> dict[str, Any]:

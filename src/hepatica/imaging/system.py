@@ -53,6 +53,9 @@ class WindowModel:
         Mean of the responses at these energies.
     sensitivity_cps_per_bq : float
         Primary counts per second and becquerel in air, of one head, by the camera's model.
+    holes_share : float
+        Counts through holes over all counts of a source in air, septal penetration and scatter in collimator and camera
+        included: what a measured sensitivity contains more. 1 where no table is shipped.
     detector : str
         Where the chance of a count comes from.
     photon_kev, photon_yield : ndarray
@@ -66,6 +69,7 @@ class WindowModel:
     weights: tuple[float, ...]
     response: Response
     sensitivity_cps_per_bq: float
+    holes_share: float
     detector: str
     photon_kev: FloatArray
     photon_yield: FloatArray
@@ -100,7 +104,7 @@ def window_model(
     """
     if energy_kev is not None and not 0 < energy_kev < np.inf:
         raise InputError(f"a photon energy cannot be {energy_kev:g} keV")
-    seen, detector = window_chance(camera, window)
+    seen, every, detector = window_chance(camera, window)
     spectrum = photon_spectrum(nuclide)
     energy, emitted = spectrum.points
     _require_seen(camera, nuclide, window)
@@ -110,27 +114,34 @@ def window_model(
         raise PhysicsError(f"camera {camera.name} counts no photon of {nuclide.name} in {window}")
     basis, shares = ((energy_kev,), (1.0,)) if energy_kev is not None else basis_energies(energy, counts)
     response = Response.mean([camera.response(e) for e in basis], shares)
-    return WindowModel(window, basis, shares, response, total, detector, energy, emitted, seen)
+    share = total / float(emitted @ every(energy))
+    return WindowModel(window, basis, shares, response, total, share, detector, energy, emitted, seen)
 
 
-def window_chance(camera: GammaCamera, window: Window) -> tuple[Chance, str]:
-    """Chance of a count through a hole, and where it comes from.
+def window_chance(camera: GammaCamera, window: Window) -> tuple[Chance, Chance, str]:
+    """Chance of a count through a hole, by any way, and where they come from.
 
-    The Monte Carlo table of the camera's response, of which the part through holes counts, where one is shipped; else
-    the formula of `peak_chance`, which leaves out photons that lose only a part of their energy in the crystal.
+    The Monte Carlo table of the camera's response where one is shipped; else the formula of `peak_chance` for both,
+    which leaves out photons that lose only a part of their energy in the crystal, and septa.
     """
     try:
         response = detector_response(camera).window([window])
     except PhysicsError:
-        return peak_chance(camera, window), "formula: geometric efficiency, photopeak efficiency, share of the peak"
+        formula = peak_chance(camera, window)
+        return formula, formula, "formula: geometric efficiency, photopeak efficiency, share of the peak"
     low, high = float(response.energy_kev[0]), float(response.energy_kev[-1])
-    holes = response.geometric[0] @ response.solid_angle_sr / (4 * math.pi)
 
-    def chance(energy: FloatArray) -> FloatArray:
-        inside = (energy >= low) & (energy <= high)
-        return np.where(inside, np.interp(energy, response.energy_kev, holes), 0.0)
+    def of(table: FloatArray) -> Chance:
+        counted = table @ response.solid_angle_sr / (4 * math.pi)
 
-    return chance, "Monte Carlo table of the detector's response, photons through holes"
+        def chance(energy: FloatArray) -> FloatArray:
+            inside = (energy >= low) & (energy <= high)
+            return np.where(inside, np.interp(energy, response.energy_kev, counted), 0.0)
+
+        return chance
+
+    text = "Monte Carlo table of the detector's response, photons through holes"
+    return of(response.geometric[0]), of(response.total[0]), text
 
 
 def peak_chance(camera: GammaCamera, window: Window) -> Chance:

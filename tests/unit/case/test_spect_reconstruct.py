@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from hepatica.case.spect_case import prepare_spect
+from hepatica.case.spect_case import prepare_spect, primary_sensitivities
 from hepatica.case.spect_options import SpectOptions
 from hepatica.case.spect_reconstruct import reconstruct_files
 from hepatica.core import Grid, Kind, Volume
@@ -215,6 +215,18 @@ def test_monte_carlo_scatter_on_files(lab: Path) -> None:
     assert json.dumps(found.facts)
     without = total_mbq(lab, settings=Settings("osem", 2, 4))
     assert 0.6 * without < found.facts["total_activity_mbq"] < 0.95 * without
+
+
+def test_a_measured_sensitivity_holds_what_comes_through_lead() -> None:
+    """In air all counts are measured; only the Monte Carlo tells those through holes from the others."""
+    model = window_model(gamma_camera("siemens-hegp"), nuclide("I-131"), nuclide_windows(nuclide("I-131"))[0][0])
+    assert 0.3 < model.holes_share < 0.6
+    in_air = 1e6 * model.sensitivity_cps_per_bq / model.holes_share
+    stated = replace(OPTIONS, sensitivity_by_model=False, sensitivity_cps_per_mbq=in_air)
+    assert primary_sensitivities((model,), stated) == (pytest.approx(in_air / 1e6),)
+    by_monte_carlo = primary_sensitivities((model,), replace(stated, scatter="mc"))
+    assert by_monte_carlo == (pytest.approx(model.sensitivity_cps_per_bq),)
+    assert primary_sensitivities((model,), replace(OPTIONS, scatter="mc")) == (model.sensitivity_cps_per_bq,)
 
 
 def test_body_voxels_lie_in_the_ct_and_hold_more_than_air() -> None:
