@@ -65,7 +65,8 @@ def test_kernel_of_a_window_that_counts_everything_is_the_number_of_scatters() -
     peak = modelled("Tc-99m", "siemens-lehr")
     open_window = WindowModel(
         peak.window, peak.energy_kev, peak.weights, peak.response, sensitivity_cps_per_bq=1.0, holes_share=1.0,
-        detector="open", photon_kev=np.array([140.5]), photon_yield=np.array([1.0]), chance=lambda e: (e > 100).astype(float),
+        detector="open", photon_kev=np.array([140.5]), photon_yield=np.array([1.0]),
+        chance=lambda e: (e > 100).astype(float),
     )  # fmt: skip
     kernel = scatter_kernel(open_window, (20.0, 20.0, 20.0), photons=40_000)
     cosine = np.linspace(-1, 1, 20_001)
