@@ -296,3 +296,23 @@ def test_a_factor_of_other_conditions_is_refused(phantoms: Path, tmp_path: Path)
         assert message in refusal(phantoms / "spect-nema", *nema, "--calibration", file)
     file.write_text("{}")
     assert "other.json: not a camera" in refusal(phantoms / "spect-nema", *nema, "--calibration", file)
+
+
+def test_files_of_a_scanner(real_data: Path) -> None:
+    """A real reconstruction of another program and a real planar image, with activities made up: they are read."""
+    folder = real_data / "nm-jaszczak"
+    spect = ("--activity", "700 MBq", "--activity-sd", "5 %", "--activity-at", "2014-11-14T18:00", "--json")
+    made = command(
+        "calibrate", folder / "jaszczak_recon_tomo.dcm", "--source", "patient", *spect, "--head-time", "96 min",
+        "--heads", "2",
+    )  # fmt: skip
+    facts = json.loads(made.stdout)
+    assert facts["conditions"]["nuclide"] == "Tc-99m"
+    assert facts["conditions"]["window_kev"] == pytest.approx([126, 154], abs=1)
+    # 1.246e8 counts in 5760 s, not decay-corrected, of 700 MBq 45 minutes (and the mean of 48 more) earlier.
+    mean = 2 ** (-45.35 / 360.4) * (1 - 2 ** (-48 / 360.4)) / (48 / 360.4 * np.log(2))
+    assert facts["factor_cps_per_mbq"] == pytest.approx(1.24592e8 / 5760 / 700 / mean, rel=1e-3)
+    words = ("--source", "patient", *spect)
+    assert "state it with --head-time" in refusal(folder / "jaszczak_recon_tomo.dcm", *words)
+    planar = ("--source", "planar", "--activity", "10 MBq", "--activity-at", "2014-11-14T18:00")
+    assert "one of the dates is wrong" in refusal(folder / "static_line_x.dcm", *planar, "--nuclide", "Tc-99m")

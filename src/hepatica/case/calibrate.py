@@ -16,7 +16,7 @@ from hepatica.anatomy.solids import Ball, Point, sampled
 from hepatica.case.calibrate_exposures import read_exposures
 from hepatica.case.calibrate_options import CalibrateOptions, with_sd
 from hepatica.case.calibration_files import conditions_of, reconstruction_facts
-from hepatica.core import Estimate, InputFile, Kind, Provenance, Region, Volume, decay_factor, seconds_between
+from hepatica.core import Estimate, InputFile, Kind, Provenance, Region, Volume
 from hepatica.errors import InputError, TimeError, UnitError
 from hepatica.imaging.calibrate import (
     CameraCalibration,
@@ -24,6 +24,7 @@ from hepatica.imaging.calibrate import (
     calibrate_exposures,
     calibrate_known_activity,
     calibrate_reconstruction,
+    decay_within_reason,
 )
 from hepatica.imaging.conditions import Conditions
 from hepatica.imaging.quantify import Administration, activity_by_camera_factor
@@ -236,7 +237,7 @@ def _recovery(seen: _Spect, conditions: Conditions, chosen: Nuclide, options: Ca
         raise TimeError(f"{image.source.path}: refers to no instant; state it with --at")
     assert options.activity_at is not None
     assert options.concentration_bq_ml is not None
-    decay = decay_factor(seconds_between(options.activity_at, volume.time), chosen.half_life_s)
+    decay = decay_within_reason(options.activity_at, volume.time, chosen.half_life_s)
     spheres, diameters, background = _spheres(image, options)
     filling = Filling(
         spheres,

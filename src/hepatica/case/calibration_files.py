@@ -63,8 +63,9 @@ def reconstruction_facts(path: Path) -> Mapping[str, Any]:
         return {}
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: cannot be read ({error})") from error
+    except (OSError, ValueError):
+        # Another program's file of the same name: it says nothing about the reconstruction.
+        return {}
     return facts if isinstance(facts, dict) and "head_time_s" in facts else {}
 
 

@@ -38,6 +38,9 @@ from hepatica.imaging.recovery import parts_mean
 
 Source = Literal["planar", "point", "sphere", "cylinder", "known-activity"]
 
+MOST_HALF_LIVES = 20.0
+"""A source measured so many half-lives before or after the image (a factor of 1e6) is a wrong date. Our choice."""
+
 HEADS_DIFFER = 0.05
 """Exposures whose factors differ by more than this are worth a warning. Our choice."""
 
@@ -97,12 +100,12 @@ class KnownActivity:
         """Becquerels in the source at `time`."""
         if not self.residual_bq:
             return self.activity.value
-        elapsed = 0.0 if self.residual_time is None else seconds_between(self.time, self.residual_time)
-        return self.activity.value - self.residual_bq / decay_factor(elapsed, self.half_life.value)
+        when = self.residual_time or self.time
+        return self.activity.value - self.residual_bq / decay_within_reason(self.time, when, self.half_life.value)
 
     def at(self, instant: datetime) -> float:
-        """Becquerels in the source at another instant."""
-        return self.net_bq * decay_factor(seconds_between(self.time, instant), self.half_life.value)
+        """Becquerels in the source at another instant; TimeError if it is more than 20 half-lives away."""
+        return self.net_bq * decay_within_reason(self.time, instant, self.half_life.value)
 
     def components(self, instant: datetime) -> tuple[Component, ...]:
         """Contributions of activity meter, half-life and clock at an instant."""
@@ -116,6 +119,17 @@ class KnownActivity:
             Component("half-life", decay, f"decay over {elapsed / 3600:.3g} h"),
             Component("clock", rate * self.clock_sd_s, f"{self.clock_sd_s:g} s"),
         )
+
+
+def decay_within_reason(measured: datetime, instant: datetime, half_life_s: float) -> float:
+    """Decay factor from one instant to another; TimeError if they lie more than 20 half-lives apart."""
+    elapsed = seconds_between(measured, instant)
+    if abs(elapsed) > MOST_HALF_LIVES * half_life_s:
+        raise TimeError(
+            f"activity measured at {measured.isoformat(sep=' ')}, the image is of {instant.isoformat(sep=' ')}: "
+            f"{abs(elapsed) / half_life_s:.3g} half-lives apart; one of the dates is wrong"
+        )
+    return decay_factor(elapsed, half_life_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -283,18 +283,20 @@ def edge_over_mean(image: Volume, region: Region) -> float:
     """
     image.require_kind(Kind.ACTIVITY, Kind.ACTIVITY_CONCENTRATION, Kind.COUNTS, Kind.COUNT_RATE, Kind.DECAYS)
     image.grid.require_match(region.grid, f"image and region {region.name!r}")
-    full = region.full().astype(np.float64)
-    values = image.values.astype(np.float64)
+    window = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in region.window)
+    full = region.full()[window].astype(np.float64)
+    values = image.values[window].astype(np.float64)
     total = full.sum()
     mean = float((values * full).sum() / total) if total else 0.0
     if not mean > 0:
         raise InputError(f"region {region.name!r} holds no activity: nothing is known of its uncertainty")
+    # Beyond the field there is no image: what is cut off there does not count as surface.
     steep = _steepness(full, image.grid.spacing_mm)
-    return float((values * steep).sum() / steep.sum()) / mean
+    return float((values * steep).sum() / steep.sum()) / mean if steep.any() else 1.0
 
 
 def _steepness(coverage: NDArray[np.float64], spacing_mm: tuple[float, float, float]) -> NDArray[np.float64]:
     """Area of the region's surface in each voxel: the gradient of the coverage."""
-    padded = np.pad(coverage, 1)
+    padded = np.pad(coverage, 1, mode="edge")
     parts = [g[1:-1, 1:-1, 1:-1] / s for g, s in zip(np.gradient(padded), spacing_mm, strict=True)]
     return np.asarray(np.sqrt(sum(np.square(part) for part in parts)))

@@ -213,5 +213,9 @@ def test_impossible_sources_are_refused() -> None:
         calibrate_exposures([], known(), source="point", conditions=TC)
     with pytest.raises(InputError, match="from a reconstruction"):
         calibrate_exposures([Exposure(1.0, 1.0, NOON)], known(), source="sphere", conditions=TC)
+    with pytest.raises(TimeError, match=r"half-lives apart; one of the dates is wrong"):
+        known().at(NOON + timedelta(days=9))
+    with pytest.raises(TimeError, match="half-lives apart"):
+        known(residual_bq=1e6, residual_time=NOON - timedelta(days=400))
     with pytest.raises(TimeError, match="time zone"):
         calibrate_exposures([Exposure(1.0, 1.0, NOON.replace(tzinfo=UTC))], known(), source="point", conditions=TC)
