@@ -115,6 +115,10 @@ def test_dead_time_is_given_back(patient: Path) -> None:
         (("--nuclide", "Lu-177"), "the header says Tc-99m, asked for is Lu-177"),
         (("--subsets", "25"), "25 subsets of 24 views"),
         (("--windows", "#3"), "there is no window #3"),
+        (("--windows", "208"), "0 windows hold 208 keV; windows are #1: 126.5-154.6 keV"),
+        (("--sensitivity", "91 cps/MBq, 90 cps/MBq"), "2 sensitivities for 1 main windows"),
+        (("--scatter", "mc", "--mc-uncertainty", "5"), "if you mean percent, write '5 %'"),
+        (("--uncertainty", "2"), "at least 4 runs"),
     ],
     ids=str,
 )

@@ -28,6 +28,9 @@ from hepatica.nuclides import Nuclide, nuclide
 
 Tell = Callable[[str], None]
 
+IN_AIR = ("planar", "point")
+"""Sources of calibrations that are measured in air, without a reconstruction."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpectCase:
@@ -166,11 +169,13 @@ def _placed(data: Projections, hu: Image, options: SpectOptions) -> Projections:
 def primary_sensitivities(models: tuple[WindowModel, ...], options: SpectOptions) -> tuple[float, ...]:
     """Primary counts per second and becquerel in air, of one head, in each main window.
 
-    A measured sensitivity counts a source in air by whatever way. Monte Carlo scatter knows septal penetration and
+    A sensitivity measured in air counts a source by whatever way. Monte Carlo scatter knows septal penetration and
     scatter in the camera for itself: then the share through holes is taken of it; else all of it is taken as primary.
+    A calibration by a reconstruction, of a sphere or cylinder in water, is of primary counts as that reconstruction is.
     """
     known = options.sensitivities(tuple(model.sensitivity_cps_per_bq for model in models))
-    if options.sensitivity_cps_per_mbq is None or options.scatter != "mc":
+    reconstructed = options.calibration is not None and options.calibration.source not in IN_AIR
+    if options.sensitivity_cps_per_mbq is None or options.scatter != "mc" or reconstructed:
         return known
     return tuple(value * model.holes_share for value, model in zip(known, models, strict=True))
 

@@ -26,7 +26,8 @@ def reconstruct(
     until_noise: Annotated[bool, typer.Option(help="Stop when the fit is as good as noise lets it be.")] = False,
     scatter: Annotated[str, typer.Option(help="From windows: tew, dew, upper; of the image: esse, mc; none.")] = "none",
     mc_uncertainty: Annotated[
-        float | None, typer.Option(help="Relative uncertainty of a bin that each Monte Carlo update reaches; 0.1.")
+        str | None,
+        typer.Option(help="Uncertainty of a bin, of each Monte Carlo update: '10 %' (the default)."),
     ] = None,
     mc_time: Annotated[str | None, typer.Option(help="Most time for each Monte Carlo update: '30 s'.")] = None,
     seed: Annotated[int, typer.Option(help="Of random numbers.")] = 1,
@@ -90,7 +91,7 @@ def reconstruct(
 def _options(said: dict[str, Any]) -> SpectOptions:
     from hepatica.case.calibration_files import load_calibration
     from hepatica.case.spect_options import SpectOptions
-    from hepatica.core.units import parse_quantity
+    from hepatica.core.units import parse_fraction, parse_quantity
     from hepatica.imaging.montecarlo_scatter import MonteCarloOptions
     from hepatica.imaging.reconstruct import Settings
 
@@ -107,7 +108,8 @@ def _options(said: dict[str, Any]) -> SpectOptions:
     settings = Settings(
         said["method"], said["iterations"], subsets, prior_strength=said["prior"], until_noise=said["until_noise"]
     )
-    uncertainty, seconds = said["mc_uncertainty"], number("mc_time", "s")
+    wanted, seconds = said["mc_uncertainty"], number("mc_time", "s")
+    uncertainty = None if wanted is None else parse_fraction(wanted, "--mc-uncertainty")
     if uncertainty is None and seconds is None:
         uncertainty = MonteCarloOptions().uncertainty
     return SpectOptions(

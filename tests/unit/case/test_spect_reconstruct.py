@@ -14,10 +14,12 @@ import pytest
 from hepatica.case.spect_case import prepare_spect, primary_sensitivities
 from hepatica.case.spect_options import SpectOptions
 from hepatica.case.spect_reconstruct import reconstruct_files
-from hepatica.core import Grid, Kind, Volume
+from hepatica.core import Estimate, Grid, Kind, Volume
 from hepatica.errors import GeometryError, HepaticaError, InputError, PhysicsError, TimeError
 from hepatica.imaging.attenuation import body_voxels
+from hepatica.imaging.calibrate import CameraCalibration
 from hepatica.imaging.cameras import gamma_camera, nuclide_windows
+from hepatica.imaging.conditions import Conditions
 from hepatica.imaging.esse import EsseScatter
 from hepatica.imaging.montecarlo_scatter import MonteCarloOptions
 from hepatica.imaging.projections import Orbit, Projections, Window
@@ -227,6 +229,11 @@ def test_a_measured_sensitivity_holds_what_comes_through_lead() -> None:
     by_monte_carlo = primary_sensitivities((model,), replace(stated, scatter="mc"))
     assert by_monte_carlo == (pytest.approx(model.sensitivity_cps_per_bq),)
     assert primary_sensitivities((model,), replace(OPTIONS, scatter="mc")) == (model.sensitivity_cps_per_bq,)
+    for source, expected in (("point", model.sensitivity_cps_per_bq), ("cylinder", in_air / 1e6)):
+        conditions = Conditions("I-131", "siemens-hegp", (328.1, 400.9))
+        known = CameraCalibration(Estimate(in_air, None), source, conditions, (), WHEN, 100.0)  # type: ignore[arg-type]
+        options = replace(OPTIONS, sensitivity_by_model=False, calibration=known, scatter="mc")
+        assert primary_sensitivities((model,), options) == (pytest.approx(expected),)
 
 
 def test_body_voxels_lie_in_the_ct_and_hold_more_than_air() -> None:
