@@ -272,11 +272,23 @@ def _scan_facts(
     }
 
 
+def _physics_tables(facts: dict[str, Any]) -> dict[str, str]:
+    """Tables that a Monte Carlo rests on; none for the analytic method."""
+    if "montecarlo" not in facts:
+        return {}
+    shipped = f"imaging/tables/detector_{facts['camera']['name']}.txt.gz, made by hepatica's own Monte Carlo"
+    return {
+        "detector response": shipped if facts["response"] == "table" else "holes by formula",
+        "photons": "transport/tables/photon_elements.txt and form_factors.txt (EPDL97-based, see sources.toml)",
+        "decay": "ENSDF",
+    }
+
+
 def _provenance(image: Image, hu: Image, facts: dict[str, Any]) -> Provenance:
     kept = ("nuclide", "activity_mbq", "method", "seed", "noise", "orbit", "pixel_mm", "views", "heads")
     return Provenance(
         inputs=(image.source, hu.source),
         parameters={name: facts[name] for name in kept},
-        tables={"camera": facts["camera"]["source"]},
+        tables={"camera": facts["camera"]["source"]} | _physics_tables(facts),
         steps=("activity scaled and placed", f"projections: {facts['method']}"),
     )
