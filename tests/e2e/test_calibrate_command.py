@@ -36,7 +36,7 @@ MEASURED = ("--activity-at", "2026-03-02T08:00", "--activity-sd", "2 %")
 EARLIER = 2 ** (2 / (6.6443 * 24))
 """Activity of 177Lu two hours before the scan over that at its start (half-life 6.6443 d, ENSDF)."""
 
-SCAN = ScanOptions(camera="siemens-megp", views=24, view_s=150.0, pixel_mm=8.0, columns=40)
+SCAN = ScanOptions(camera="siemens-megp", views=16, view_s=225.0, pixel_mm=10.0, columns=32)
 RECONSTRUCTION = SpectOptions("siemens-megp", Settings("osem", 5, 4))
 
 
@@ -81,9 +81,9 @@ def reconstructed(folder: Path, name: str) -> None:
 @pytest.fixture(scope="module")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("calibrate")
-    cylinder = water_cylinder(grid_around((220, 220, 220), spacing_mm=(3.5, 3.5, 3.5)))
+    cylinder = water_cylinder(grid_around((220, 220, 220), spacing_mm=(5.0, 5.0, 5.0)))
     scan(folder, "cylinder", cylinder, total_bq={"cylinder": 400e6})
-    nema = nema_phantom(nema_grid((3.5, 3.5, 3.5)), diameters_mm=(13, 17, 22, 28, 37))
+    nema = nema_phantom(nema_grid((5.0, 5.0, 5.0)), diameters_mm=(13, 17, 22, 28, 37))
     scan(folder, "nema", nema, concentration_bq_ml=dict.fromkeys(nema.sphere_diameters_mm, 2e6))
     for name in ("cylinder", "nema"):
         reconstructed(folder, name)
@@ -101,9 +101,9 @@ def test_a_cylinder_gives_the_cameras_factor(phantoms: Path) -> None:
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     truth = json.loads((phantoms / "scan-cylinder/scan.json").read_text())["windows"][0]["sensitivity_cps_per_mbq"]
-    # Noise of the inside is told by the budget; voxels of 7 mm against a simulation on 3.5 mm leave 1 %.
+    # Noise of the inside is told by the budget; voxels of 10 mm against a simulation on 5 mm leave 2 %.
     counting = next(part["sd_percent"] for part in facts["budget"] if part["name"] == "counting")
-    assert facts["factor_cps_per_mbq"] == pytest.approx(truth, rel=0.01 + 2 * counting / 100)
+    assert facts["factor_cps_per_mbq"] == pytest.approx(truth, rel=0.02 + 2 * counting / 100)
     assert 2 < facts["factor_sd_percent"] < 4
     assert facts["conditions"]["camera"] == "siemens-megp"
     assert facts["conditions"]["reconstruction"]["iterations"] == 5
@@ -136,7 +136,7 @@ def test_spheres_give_a_recovery_curve_with_figure(phantoms: Path) -> None:
              "--length", "200 mm", "--margin", "35 mm", "--volume", "6283 mL", "--json")  # fmt: skip
     factor.write_text(CliRunner().invoke(app, ["calibrate", str(phantoms / "spect-cylinder"), *words]).stdout)
     words = ("--source", "nema", "--concentration", f"{2 * EARLIER} MBq/mL", *MEASURED)
-    nema = nema_phantom(nema_grid((2.0, 2.0, 2.0)), diameters_mm=(13, 17, 22, 28, 37))
+    nema = nema_phantom(nema_grid((2.5, 2.5, 2.5)), diameters_mm=(13, 17, 22, 28, 37))
     labels = np.zeros(nema.grid.shape, dtype=np.int16)
     names = {}
     for number, name in enumerate(nema.sphere_diameters_mm, start=1):
@@ -159,7 +159,7 @@ def test_spheres_give_a_recovery_curve_with_figure(phantoms: Path) -> None:
 def test_a_second_scan_gives_back_its_truth(phantoms: Path) -> None:
     """Another filling, another day: factor and recovery of the first scans turn it into becquerels with uncertainty."""
     later = WHEN + timedelta(days=20)
-    nema = nema_phantom(nema_grid((3.5, 3.5, 3.5)), diameters_mm=(17, 28, 37))
+    nema = nema_phantom(nema_grid((5.0, 5.0, 5.0)), diameters_mm=(17, 28, 37))
     activity = nema.activity(dict.fromkeys(nema.sphere_diameters_mm, 1.5e6), time=later)
     concentration = activity.values / activity.grid.voxel_volume_ml
     write_itk(activity.with_values(concentration, Kind.ACTIVITY_CONCENTRATION), phantoms / "second.nii.gz")
@@ -201,7 +201,7 @@ def test_a_second_scan_gives_back_its_truth(phantoms: Path) -> None:
         concentration = region["decays"] / mean_life_s / region["volume_ml"] * region["partial_volume"]["factor"]
         # The labels are good to a voxel; the rest is the chain's own uncertainty of the activity.
         assert abs(concentration / 1.5e6 - 1) < 2 * chain["dose_sd_percent"] / 100
-        assert 3 < chain["dose_sd_percent"] < 40
+        assert 3 < chain["dose_sd_percent"] < 70
         assert chain["calibration_sd_percent"] == pytest.approx(facts["calibration"]["factor_sd_percent"])
         assert region["dose_mean_total_sd_gy"] > 0
     assert "recovery" in [file["role"] for file in result["provenance"]["inputs"]]
@@ -218,8 +218,8 @@ def test_planar_views_of_a_dish_with_blank(tmp_path: Path) -> None:
     write_itk(Volume(grid, random.poisson(np.full(grid.shape, 20.0)), Kind.COUNTS), tmp_path / "blank.nii.gz")
     words = ("--source", "planar", "--activity", f"{50 * EARLIER} MBq", *MEASURED, "--nuclide", "Lu-177",
              "--unit", "counts", "--at", WHEN.isoformat(), "--frame-duration", "10 min")  # fmt: skip
-    done = run(tmp_path / "dish.nii.gz", *words, "--blank", tmp_path / "blank.nii.gz", "--roi", "160 mm", "--json")
-    assert done.returncode == 0, done.stderr
+    dish = tmp_path / "dish.nii.gz"
+    done = command("calibrate", dish, *words, "--blank", tmp_path / "blank.nii.gz", "--roi", "160 mm", "--json")
     # 3.5e5 net counts on 2.5e4 of background.
     assert json.loads(done.stdout)["factor_cps_per_mbq"] == pytest.approx(11.8, rel=0.008)
     beyond = run(tmp_path / "dish.nii.gz", *words, "--roi", "450 mm")

@@ -507,7 +507,7 @@ def _cylinder_counts(
         raise InputError(f"region {region.name!r} holds no counts: there is no source in it")
     voxels = float(region.coverage.sum(dtype=np.float64))
     parts = (
-        Component("counting", mean.relative_sd, "between eight parts of the region"),
+        Component("counting", mean.relative_sd, "between parts of the region"),
         Component("volume", volume_ml.relative_sd, "of the liquid"),
     )
     return mean.value * voxels, parts, region.volume_ml / volume_ml.value

@@ -31,6 +31,9 @@ VOLUME_DISAGREEMENT = 0.10
 
 EXTRAPOLATION_TOLERANCE = 1e-3
 
+LEAST_PARTS = 4
+"""Fewer parts of a region say too little of its noise."""
+
 
 @dataclass(frozen=True, slots=True)
 class SphereRecovery:
@@ -278,7 +281,7 @@ def measure_recovery(image: Volume, filling: Filling) -> tuple[tuple[SphereRecov
     spheres : tuple of SphereRecovery
         By rising volume; their uncertainty is not known from one image (None).
     background : Estimate or None
-        Mean over truth; the uncertainty is the standard error between eight equal parts of the region.
+        Mean over truth; the uncertainty is the standard error between equal parts of the region.
 
     Raises
     ------
@@ -375,10 +378,10 @@ def fit_recovery(
 
 
 def parts_mean(image: Volume, region: Region, *, parts: int = 8) -> Estimate:
-    """Mean over a region, with the standard error between `parts` equal slabs of its voxels along the longest axis.
+    """Mean over a region, with the standard error between equal slabs of it along the longest axis.
 
     Noise of a reconstruction is correlated over a few voxels, so slabs tell more than single voxels. Slow trends are
-    in it as well. None where the region is too thin to be cut.
+    in it as well. There are at most `parts` slabs, each of two layers or more; None where not even four can be cut.
     """
     image.grid.require_match(region.grid, f"image and {region.name}")
     if region.is_empty:
@@ -389,7 +392,8 @@ def parts_mean(image: Volume, region: Region, *, parts: int = 8) -> Estimate:
     axis = int(np.argmax(np.array(weight.shape) * image.grid.spacing_mm))
     others = tuple(a for a in range(3) if a != axis)
     along, sums = weight.sum(axis=others), (values * weight).sum(axis=others)
-    if len(along) < 2 * parts:
+    parts = min(parts, len(along) // 2)
+    if parts < LEAST_PARTS:
         return Estimate(mean)
     part = np.minimum((np.cumsum(along) - along / 2) / along.sum() * parts, parts - 1e-9).astype(int)
     shares = np.bincount(part, weights=along, minlength=parts)

@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 
 from hepatica.anatomy.phantoms import Phantom, grid_around, nema_grid, nema_phantom
-from hepatica.core import Estimate, Volume
+from hepatica.core import Estimate, Kind, Region, Volume
 from hepatica.errors import EvidenceError, GeometryError, InputError, PhysicsError
 from hepatica.imaging.blurred_sphere import sphere_volume_ml
 from hepatica.imaging.conditions import Conditions
 from hepatica.imaging.psf import GaussianPsf
-from hepatica.imaging.recovery import Filling, RecoveryCurve, SphereRecovery, fit_recovery, measure_recovery
+from hepatica.imaging.recovery import (
+    Filling,
+    RecoveryCurve,
+    SphereRecovery,
+    fit_recovery,
+    measure_recovery,
+    parts_mean,
+)
 
 LU = Conditions("Lu-177", "siemens-megp", (187.2, 228.8), (4.0, 4.0, 4.0), {"iterations": 10, "scatter": "tew"})
 DIAMETERS = (10.0, 13.0, 17.0, 22.0, 28.0, 37.0)
@@ -159,3 +166,14 @@ def test_other_conditions_are_refused_and_unknown_ones_told() -> None:
     assert Conditions.from_dict(LU.as_dict()) == LU
     with pytest.raises(InputError, match="window_kev"):
         Conditions.from_dict(LU.as_dict() | {"window_kev": [1, math.inf]})
+
+
+def test_noise_of_a_mean_is_seen_between_its_parts() -> None:
+    grid = grid_around((60, 60, 96), spacing_mm=(4, 4, 4))
+    region = Region.from_coverage("all", grid, np.ones(grid.shape))
+    random = np.random.default_rng(6)
+    found = [parts_mean(Volume(grid, random.normal(100, 10, grid.shape), Kind.COUNTS), region).sd for _ in range(200)]
+    # 10 over the root of 15 x 15 x 24 voxels; the standard error of 8 parts scatters by 1 / sqrt(2 * 7).
+    assert np.mean(np.square(np.array(found, dtype=float))) ** 0.5 == pytest.approx(10 / math.sqrt(5400), rel=0.06)
+    thin = Region.from_coverage("thin", grid, np.pad(np.ones((6, 6, 6)), ((0, 9), (0, 9), (0, 18))))
+    assert parts_mean(Volume(grid, np.ones(grid.shape), Kind.COUNTS), thin).sd is None
