@@ -203,7 +203,7 @@ def test_a_second_scan_gives_back_its_truth(phantoms: Path) -> None:
         assert abs(concentration / 1.5e6 - 1) < 2 * chain["dose_sd_percent"] / 100
         assert 3 < chain["dose_sd_percent"] < 70
         assert chain["calibration_sd_percent"] == pytest.approx(facts["calibration"]["factor_sd_percent"])
-        assert region["dose_mean_total_sd_gy"] > 0
+        assert region["dose_mean_known_sd_gy"] > 0
     assert "recovery" in [file["role"] for file in result["provenance"]["inputs"]]
 
 

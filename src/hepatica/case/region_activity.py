@@ -68,7 +68,7 @@ class RegionActivity:
     background: str = ""
 
     def dose_mean_gy(self, dose: RegionDose) -> Estimate:
-        """Mean dose with the correction, and its whole uncertainty: the chain and the engine's own."""
+        """Mean dose with the correction, and the known parts of its uncertainty: the chain and the engine's own."""
         value = dose.dose_mean_gy
         if self.factor is not None and not self.in_dose:
             value *= self.factor.value
@@ -93,7 +93,7 @@ class RegionActivity:
         return {
             "decays": self.decays,
             "partial_volume": corrected,
-            "dose_mean_total_sd_gy": mean.sd,
+            "dose_mean_known_sd_gy": mean.sd,
             "uncertainty": None if self.uncertainty is None else self.uncertainty.as_dict(),
         }
 

@@ -106,7 +106,7 @@ def test_tumours_are_recovered_by_the_curve(seen: dict[str, Image], phantom: Pha
         assert document["partial_volume"]["dose_mean_corrected_gy"] == pytest.approx(factor * plain[name].dose_mean_gy)
         chain = document["uncertainty"]
         assert chain["not_known"] == ["calibration", "counting statistics"]
-        assert document["dose_mean_total_sd_gy"] == pytest.approx(
+        assert document["dose_mean_known_sd_gy"] == pytest.approx(
             chain["dose_sd_percent"] / 100 * document["partial_volume"]["dose_mean_corrected_gy"]
         )
         assert chain["recovery"] == pytest.approx(1 / factor)
