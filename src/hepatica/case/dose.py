@@ -158,7 +158,11 @@ def _corrected(
 
 def _curve_files(options: DoseOptions) -> tuple[InputFile, ...]:
     """Calibration and recovery files, with their hashes."""
-    named = (("calibration", options.calibration_file), ("recovery", options.recovery_file))
+    named = (
+        ("calibration", options.calibration_file),
+        ("recovery", options.recovery_file),
+        ("replicates", options.replicates_file),
+    )
     return tuple(InputFile.of(role, path) for role, path in named if path is not None)
 
 

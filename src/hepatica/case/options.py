@@ -53,6 +53,9 @@ class DoseOptions:
         FWHM of the response in the image, and its standard uncertainty, for "gtm" and "yang".
     contour_sd_mm : float
         Standard uncertainty of where a surface was drawn, beyond the voxels it was drawn on.
+    replicates_file : Path or None
+        Replicates of the one activity image (``hepatica reconstruct --uncertainty``): the noise of its counts is then
+        part of the uncertainty of every structure.
     lung_shunt, residual, outside : float
         Shares of the administered activity: that went to the lungs, that stayed in vial and tubing, that lies outside
         the field of view. Used where counts are scaled to the administered activity. `lung_shunt` is only taken off
@@ -113,6 +116,7 @@ class DoseOptions:
     psf_mm: float | None = None
     psf_sd_mm: float | None = None
     contour_sd_mm: float = 0.0
+    replicates_file: Path | None = None
     lung_shunt: float = 0.0
     residual: float = 0.0
     outside: float = 0.0

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from hepatica.case.activity import DecayCount
 from hepatica.case.calibration_files import conditions_of, load_recovery
 from hepatica.case.options import DoseOptions
+from hepatica.case.replicates import counting_relative_sd, load_replicates
 from hepatica.core import Estimate, Grid, Provenance, Region, Volume
 from hepatica.core.resample import resample_region
 from hepatica.dosimetry.metrics import RegionDose
 from hepatica.dosimetry.regions import ClinicalRegion, Structure
 from hepatica.errors import InputError, PhysicsError
 from hepatica.imaging.blurred_sphere import recovery_log_slope, sphere_diameter_mm
+from hepatica.imaging.ensemble import Ensemble
 from hepatica.imaging.partial_volume import geometric_transfer_matrix, iterative_yang, partition, recover
 from hepatica.imaging.psf import GaussianPsf
 from hepatica.imaging.recovery import RecoveryCurve
@@ -106,6 +108,7 @@ ACTIVITY_COLUMNS = (
     "u(recovery)\n%",
     "u(calibration)\n%",
     "u(time)\n%",
+    "u(counts)\n%",
     "u(activity)\n%",
     "u(dose)\n%",
 )
@@ -130,6 +133,7 @@ def activity_rows(activities: Sequence[RegionActivity], doses: Sequence[RegionDo
             chain.recovery_relative_sd,
             chain.calibration_relative_sd,
             chain.time_relative_sd,
+            chain.counting_relative_sd,
             chain.activity_relative_sd,
             chain.dose_relative_sd,
         )
@@ -218,13 +222,15 @@ def region_activities(
     on = [replace(item, region=resample_region(item.region, seen.grid)) for item in structures]
     factors, provenance, warnings = _factors(seen, on, images, nuclide, options)
     outline = Outline(_voxel_mm(ct.grid), 0.0, options.contour_sd_mm)
-    other = OtherUncertainties(count.calibration_relative_sd, count.time_relative_sd)
+    ensemble = _replicates(images, options)
     curve = None if options.recovery_file is None else load_recovery(options.recovery_file)
     found = []
     for item in on:
         factor, background, contrast = factors.get(item.region.name, (None, "", 1.0))
         if options.pvc == "yang" and factor is not None:
             factor = _in_image(factor, _mean(used, item.region) / _mean(seen, item.region))
+        counting = None if ensemble is None else counting_relative_sd(ensemble, item.region)
+        other = OtherUncertainties(count.calibration_relative_sd, count.time_relative_sd, counting)
         chain = _chain(seen, item.region, outline, other)
         if chain is not None and factor is not None:
             chain = _with_correction(chain, factor, contrast, curve, options)
@@ -234,6 +240,14 @@ def region_activities(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def _replicates(images: Sequence[Image], options: DoseOptions) -> Ensemble | None:
+    if options.replicates_file is None:
+        return None
+    if len(images) > 1:
+        raise InputError("replicates are those of one activity image; several were given")
+    return load_replicates(options.replicates_file, images[0].grid)
 
 
 Factors = dict[str, tuple[Estimate, str, float]]

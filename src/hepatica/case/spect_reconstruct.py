@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.case.replicates import FILE_NAME as REPLICATES
+from hepatica.case.replicates import save_replicates
 from hepatica.case.spect_case import SpectCase, prepare_spect, primary_sensitivities
 from hepatica.case.spect_checkpoint import Checkpoint, run_key
 from hepatica.case.spect_options import FROM_WINDOWS, SpectOptions
@@ -67,7 +69,9 @@ class SpectResult:
     ensemble: Ensemble | None = None
 
     def save(self, folder: Path | str, *, force: bool = False) -> None:
-        """Write ``spect.dcm`` (NM RECON TOMO), ``spect.nii.gz``, ``result.json``, and ``spect_sd.nii.gz`` if there is.
+        """Write ``spect.dcm`` (NM RECON TOMO), ``spect.nii.gz`` and ``result.json``.
+
+        With an ensemble also ``spect_sd.nii.gz`` and ``spect_replicates.npz``.
 
         Raises
         ------
@@ -82,6 +86,7 @@ class SpectResult:
             write_itk(self.volume, new / "spect.nii.gz")
             if self.ensemble is not None:
                 write_itk(self.volume.with_values(self.ensemble.sd, name="SPECT sd"), new / "spect_sd.nii.gz")
+                save_replicates(new / REPLICATES, self.ensemble, self.volume.grid)
             (new / "result.json").write_text(json.dumps(self.facts, indent=1), encoding="utf-8")
 
 

@@ -56,6 +56,10 @@ def dose(
     psf: Annotated[str | None, typer.Option(help="Response in the image, FWHM: '12 mm'.")] = None,
     psf_sd: Annotated[str | None, typer.Option(help="Its standard uncertainty: '1 mm'.")] = None,
     contour_sd: Annotated[str, typer.Option(help="Standard uncertainty of where surfaces were drawn.")] = "0 mm",
+    replicates: Annotated[
+        Path | None,
+        typer.Option(help="Noise of the counts: spect_replicates.npz of hepatica reconstruct --uncertainty."),
+    ] = None,
     lung_shunt: Annotated[str, typer.Option(help="Lung shunt fraction: 0.05 or '5 %'.")] = "0",
     residual: Annotated[str, typer.Option(help="Share left in vial and tubing: 0.02 or '2 %'.")] = "0",
     outside: Annotated[str, typer.Option(help="Share of the activity outside the field of view.")] = "0",
@@ -160,6 +164,7 @@ def _options(said: Mapping[str, Any]) -> DoseOptions:
         psf_mm=number("psf", "mm"),
         psf_sd_mm=number("psf_sd", "mm"),
         contour_sd_mm=number("contour_sd", "mm") or 0.0,
+        replicates_file=said["replicates"],
         frame_duration_s=number("frame_duration", "s"),
         lung_shunt=fraction("lung_shunt"),
         residual=fraction("residual"),

@@ -8,16 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hepatica.anatomy.phantoms import Phantom, nema_grid, nema_phantom
+from hepatica.anatomy.phantoms import Phantom, grid_around, nema_grid, nema_phantom
 from hepatica.case.dose import absorbed_dose
 from hepatica.case.options import DoseOptions
+from hepatica.case.replicates import save_replicates
 from hepatica.case.report import dose_report
 from hepatica.case.result import DoseResult
 from hepatica.core import Estimate, InputFile, Kind, Volume
-from hepatica.errors import InputError, PhysicsError, UnknownNameError
+from hepatica.errors import GeometryError, InputError, PhysicsError, UnknownNameError
 from hepatica.imaging.blurred_sphere import mean_recovery, sphere_volume_ml
 from hepatica.imaging.calibrate import CameraCalibration
 from hepatica.imaging.conditions import Conditions
+from hepatica.imaging.ensemble import Ensemble
 from hepatica.imaging.psf import GaussianPsf
 from hepatica.imaging.recovery import SphereRecovery, fit_recovery
 from hepatica.io.image import Acquisition, Image
@@ -171,6 +173,28 @@ def test_a_calibration_file_brings_its_uncertainty(seen: dict[str, Image], phant
         dose(seen, phantom, calibration_file=calibration_file(tmp_path, nuclide="Y-90"))
     with pytest.raises(InputError, match="energy window"):
         dose(seen, phantom, calibration_file=calibration_file(tmp_path, window_kev=(100.0, 120.0)))
+
+
+def test_noise_of_the_counts_comes_from_replicates(seen: dict[str, Image], phantom: Phantom, tmp_path: Path) -> None:
+    values, file = seen["cold"].volume.values, tmp_path / "spect_replicates.npz"
+    scale = np.random.default_rng(5).normal(1, 0.04, 12).astype(np.float32)
+    window = phantom.regions["sphere 37 mm"].window
+    images = np.zeros((12, *values.shape), dtype=np.float32)
+    images[(slice(None), *window)] = values[window] * scale[:, None, None, None]
+    save_replicates(file, Ensemble(images, 5), phantom.grid)
+    result = dose(seen, phantom, replicates_file=file, contour_sd_mm=0.5)
+    (item,) = [item for item in result.region_activities if item.name == "sphere 37 mm"]
+    assert item.uncertainty is not None
+    assert item.uncertainty.counting_relative_sd == pytest.approx(scale.std(ddof=1) / scale.mean(), rel=1e-4)
+    assert "counting statistics" not in item.uncertainty.unknown
+    assert result.provenance.as_dict()["inputs"][-1]["role"] == "replicates"
+    other = grid_around((100, 100, 100), spacing_mm=(5, 5, 5))
+    save_replicates(file, Ensemble(np.ones((4, *other.shape), np.float32), 5), other)
+    with pytest.raises(GeometryError, match="are not those of the activity image"):
+        dose(seen, phantom, replicates_file=file)
+    file.write_bytes(b"PK\x03\x04 no archive")
+    with pytest.raises(InputError, match="no file of replicates"):
+        dose(seen, phantom, replicates_file=file)
 
 
 def test_what_does_not_go_together_is_refused(seen: dict[str, Image], phantom: Phantom, tmp_path: Path) -> None:
