@@ -42,10 +42,11 @@ def test_json_has_what_was_promised_and_the_dose_is_right(patient: Path) -> None
     assert all(region.keys() >= REGION_KEYS for region in document["regions"])
     assert document["activity_in_image_mbq"] == pytest.approx(ADMINISTERED_BQ / 1e6, rel=0.02)
     regions = {region["name"]: region for region in document["regions"]}
-    assert regions["liver"]["volume_ml"] == pytest.approx(1600, rel=0.02)
-    # By hand: 96 % of the activity lies in 1.68 kg of liver, 49.7 J/GBq; blur and beta range carry some of it out.
+    assert regions["liver"]["volume_ml"] == pytest.approx(1712, rel=0.02)
+    # By hand: 96 % of the activity lies in 1.8 kg of liver, 49.7 J/GBq. Out of the treated lobe's surface (S of
+    # about 750 cm2 around 1.1 L) the betas carry S x 2.5 mm / 4 V = 4 %, the PET's blur 2 to 3 % more.
     by_hand = 0.96 * 2.6 * 49.7 / (regions["liver"]["mass_g"] / 1000)
-    assert regions["liver"]["dose_mean_gy"] == pytest.approx(by_hand, rel=0.06)
+    assert regions["liver"]["dose_mean_gy"] == pytest.approx(by_hand, rel=0.09)
     assert set(regions["liver"]["d_percent_gy"]) >= {"95", "70", "50", "5"}
     assert regions["liver minus tumours"]["volume_ml"] < regions["liver"]["volume_ml"]
     assert {limit["region"] for limit in document["limits"]} >= {"tumour 1", "liver minus tumours", "lungs"}

@@ -1,4 +1,4 @@
-"""``hepatica lsf`` and ``hepatica tn`` on files of a torso whose shunt and T/N are known."""
+"""``hepatica lsf`` and ``hepatica tn`` on files of a patient whose shunt and T/N are known."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hepatica.anatomy.torso import default_grid, torso
+from hepatica.anatomy.virtual_patient import PatientSettings, Tumour, default_grid, virtual_patient
 from hepatica.case.plan import TEMPLATE
 from hepatica.case.scout import read_scout, spect_shunt, uptake_of_scout
 from hepatica.core import Grid, Kind, Region, Volume
@@ -26,7 +26,8 @@ NAMES = ("lung left", "lung right", "liver", "tumour 1", "tumour 2", "stomach")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """CT and labels at 6 mm, scout at 8 mm on another grid: counts with known shunt and T/N."""
     folder = tmp_path_factory.mktemp("scout")
-    body = torso(default_grid((6.0, 6.0, 6.0)))
+    tumours_of_it = (Tumour(44, segment=7), Tumour(58, segment=8))
+    body = virtual_patient(PatientSettings(spacing_mm=6, tumours=tumours_of_it, terminals=24))
     grid = body.hu.grid
     liver = body.regions["liver"]
     tumours = {name: body.regions[name] & liver for name in RATIOS}
@@ -38,7 +39,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     activity *= (1 - SHUNT) * 1e6 / activity.sum()
     activity += lungs.full() * (SHUNT * 1e6 / lungs.full().sum())
     fine = Volume(grid, activity, Kind.COUNTS, name="counts")
-    scout = resample(fine, default_grid((8.0, 8.0, 8.0)), "total")
+    scout = resample(fine, default_grid(PatientSettings(spacing_mm=8)), "total")
     labels = np.zeros(grid.shape, dtype=np.int16)
     for number, name in enumerate(NAMES, 1):
         labels[body.regions[name].mask() & (labels == 0) | (body.regions[name].mask() & name.startswith("tum"))] = (

@@ -1,1 +1,1 @@
-"""Where things are: the torso with known truth, contours, regions from CT."""
+"""Where things are: the virtual patient with known truth, contours, regions from CT."""

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
-from hepatica.anatomy.torso import default_grid, torso
+from hepatica.anatomy.virtual_patient import (
+    PatientSettings,
+    Treatment,
+    Tumour,
+    VirtualPatient,
+    default_grid,
+    virtual_patient,
+)
 from hepatica.case.dose import Progress, absorbed_dose
 from hepatica.case.result import DoseResult
-from hepatica.core import Grid, Kind, Region, Volume, decay_factor, seconds_between
+from hepatica.core import Kind, Region, Volume, decay_factor, seconds_between
 from hepatica.dosimetry.engines import dose_engine
 from hepatica.dosimetry.metrics import region_dose
 from hepatica.dosimetry.montecarlo import MonteCarloEngine
@@ -35,18 +42,25 @@ SEED = 90
 TRUE_HISTORIES = 4_000_000
 """With the Monte Carlo engine; mean doses of the structures are then known to about 0.3 %."""
 
-CONCENTRATION: Mapping[str, float] = {
-    "lobe right": 1.0,
-    "lobe left": 0.06,
-    "tumour 1": 3.6,
-    "tumour 2": 4.8,
-    "tumour 2 necrosis": 0.25,
-}
-"""Activity concentration relative to the treated lobe; later entries lie inside earlier ones and replace them."""
+SETTINGS = PatientSettings(
+    seed=SEED,
+    spacing_mm=(2.5, 2.5, 3.0),
+    tumours=(Tumour(42, segment=7), Tumour(58, segment=8, necrosis=0.13)),
+    treatment=Treatment(
+        nuclide=NUCLIDE,
+        agent=AGENT,
+        activity_bq=ADMINISTERED_BQ,
+        administered_at=ADMINISTERED_AT,
+        catheters="right hepatic",
+        lung_shunt=LUNG_SHUNT,
+        tumour_to_normal=4.0,
+    ),
+)
+"""The patient: two tumours in the right lobe, treated through the right hepatic artery."""
 
 REPORTED = ("liver", "lobe right", "lobe left", "tumour 1", "tumour 2", "tumour 2 necrosis", "lung right", "lung left")
 PERFUSED = "perfused volume"
-"""Drawn too: the right lobe, which was treated."""
+"""Drawn too: what the right hepatic artery feeds, which was treated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +85,8 @@ class DemoPatient:
     ----------
     folder : Path
         Holds ``ct/``, ``pet/`` and ``rtstruct.dcm``.
+    virtual : VirtualPatient
+        All that is known of the patient.
     hu : Volume
         Noise-free CT.
     activity : Volume
@@ -80,20 +96,10 @@ class DemoPatient:
     """
 
     folder: Path
+    virtual: VirtualPatient
     hu: Volume
     activity: Volume
     regions: Mapping[str, Region]
-
-
-def demo_activity(regions: Mapping[str, Region], grid: Grid) -> Volume:
-    """True activity per voxel at the administration: right lobe treated, 4 % shunted to the lungs."""
-    liver = np.zeros(grid.shape, dtype=np.float32)
-    for name, level in CONCENTRATION.items():
-        liver += regions[name].full() * (level - liver)
-    lungs = regions["lung right"].full() + regions["lung left"].full()
-    values = liver * ((1 - LUNG_SHUNT) / liver.sum(dtype=np.float64))
-    values += lungs * (LUNG_SHUNT / lungs.sum(dtype=np.float64))
-    return Volume(grid, values * np.float32(ADMINISTERED_BQ), Kind.ACTIVITY, ADMINISTERED_AT, "true activity")
 
 
 def write_demo_patient(
@@ -108,7 +114,7 @@ def write_demo_patient(
     ct_spacing_mm : tuple of float
         Voxels of the CT.
     seed : int
-        Of the noise in CT and PET.
+        Of the patient and of the noise in CT and PET.
 
     Raises
     ------
@@ -120,15 +126,13 @@ def write_demo_patient(
     from hepatica.io.dicom.write_image import Emission, write_ct, write_pet
 
     context = DicomContext.invented(patient_id="HEPATICA-DEMO", patient_name="Demo^Patient", when=SCANNED_AT)
-    grid = default_grid(ct_spacing_mm, context.frame_of_reference)
-    patient = torso(grid)
-    activity = demo_activity(patient.regions, grid)
-    noise = np.random.default_rng(seed).normal(0.0, 12.0, grid.shape).astype(np.float32)
-    hu = patient.hu.with_values(np.clip(patient.hu.values + noise, -1024, 3000))
+    settings = replace(SETTINGS, seed=seed, spacing_mm=ct_spacing_mm)
+    patient = virtual_patient(settings, default_grid(settings, context.frame_of_reference))
+    activity = patient.activity()
     pet = _demo_pet(activity, seed)
 
     folder.mkdir(parents=True, exist_ok=True)
-    ct_context = write_ct(folder / "ct", hu, context, description="Demo CT")
+    ct_context = write_ct(folder / "ct", patient.ct, context, description="Demo CT")
     emission = Emission(
         nuclide=NUCLIDE,
         start=SCANNED_AT,
@@ -138,9 +142,9 @@ def write_demo_patient(
     )
     write_pet(folder / "pet", pet, context, emission, description="Demo 90Y PET")
     regions = {name: patient.regions[name] for name in REPORTED}
-    regions[PERFUSED] = patient.regions["lobe right"].renamed(PERFUSED)
-    write_rtstruct(folder / "rtstruct.dcm", list(regions.values()), ct_context, image_grid=grid)
-    return DemoPatient(folder, patient.hu, activity, regions)
+    regions[PERFUSED] = patient.perfused().renamed(PERFUSED)
+    write_rtstruct(folder / "rtstruct.dcm", list(regions.values()), ct_context, image_grid=patient.grid)
+    return DemoPatient(folder, patient, patient.hu, activity, regions)
 
 
 def _demo_pet(activity: Volume, seed: int) -> Volume:

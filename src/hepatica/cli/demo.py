@@ -21,6 +21,7 @@ def demo(
     from dataclasses import replace
 
     from hepatica.case.demo import demo_result, true_doses, write_demo_patient
+    from hepatica.case.phantom import patient_png
     from hepatica.cli.show import progress, refuse_existing, warn
     from hepatica.io.files import output_folder
 
@@ -29,6 +30,8 @@ def demo(
         tell("making the patient")
         with output_folder(out, force=force) as new:
             patient = write_demo_patient(new / "patient")
+            tell("drawing the patient")
+            (new / "patient.png").write_bytes(patient_png(patient.virtual))
         patient = replace(patient, folder=out / "patient")
         result = demo_result(patient, method=method, progress=tell)
         tell("dose of the true activity")
@@ -63,5 +66,6 @@ def _print(rows: list[tuple[str, float, float, float]], title: str, out: Path) -
     screen.print(table)
     screen.print("The PET is blurred to 5.5 mm and noisy: small and hot structures lose dose to their surroundings.")
     report = out / "report"
-    screen.print(f"Patient as DICOM: {out / 'patient'}\nReport: {report / 'report.html'}, {report / 'report.pdf'}")
+    screen.print(f"Patient as DICOM: {out / 'patient'}; as a picture: {out / 'patient.png'}")
+    screen.print(f"Report: {report / 'report.html'}, {report / 'report.pdf'}")
     screen.print(f"{NOT_A_DEVICE}.")

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hepatica.anatomy.contours import Filled, fill_contours, region_contours
-from hepatica.anatomy.torso import default_grid, torso
+from hepatica.anatomy.virtual_patient import PatientSettings, Tumour, VirtualPatient, virtual_patient
 from hepatica.core import Grid, Region
 from hepatica.errors import GeometryError
 
@@ -226,9 +226,14 @@ def dice(a: Region, b: Region) -> float:
     return float(2 * both / (a.full().sum(dtype=float) + b.full().sum(dtype=float)))
 
 
+@pytest.fixture(scope="module")
+def body() -> VirtualPatient:
+    settings = PatientSettings(spacing_mm=(2.5, 2.5, 3.0), tumours=(Tumour(44, 7), Tumour(58, 8)), terminals=24)
+    return virtual_patient(settings)
+
+
 @pytest.mark.parametrize("holes", ["keyhole", "separate"])
-def test_round_trip_keeps_organs(holes: str) -> None:
-    body = torso(default_grid((2.5, 2.5, 3.0)))
+def test_round_trip_keeps_organs(body: VirtualPatient, holes: str) -> None:
     for name in ("liver", "lung left", "lobe left", "tumour 1", "tumour 2", "spleen", "stomach"):
         region = body.regions[name]
         back = fill_contours(name, region_contours(region, holes=holes), region.grid)

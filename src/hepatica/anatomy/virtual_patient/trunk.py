@@ -259,7 +259,7 @@ def lung(side: int, height: float = 1.0) -> Solid:
 
     def above(p: Points) -> Array:
         # The recess reaches lower at the back and the side than in front.
-        return np.asarray(10 - 0.26 * p[1] - 0.04 * np.abs(p[0]) - p[2], dtype=np.float32)
+        return np.asarray(24 - 0.26 * p[1] - 0.04 * np.abs(p[0]) - p[2], dtype=np.float32)
 
     def beside(p: Points) -> Array:
         middle = 17 + 11 * np.exp(-(((p[1] + 30) / 40) ** 2))
