@@ -200,4 +200,5 @@ def _imaging(n: Nuclide) -> str:
     names = {"spect-bremsstrahlung": "brems.", "pet": "PET", "mri": "MRI"}
     peaks = [mode.text.split(" keV")[0] for mode in n.imaging if mode.mode == "spect"]
     words = [", ".join(f"{float(peak):.0f}" for peak in peaks) + " keV"] if peaks else []
-    return ", ".join(words + [names[mode.mode] for mode in n.imaging if mode.mode in names])
+    # A nuclide may have several windows of one kind; the table names each kind once.
+    return ", ".join(words + list(dict.fromkeys(names[mode.mode] for mode in n.imaging if mode.mode in names)))
