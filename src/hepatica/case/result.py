@@ -179,8 +179,10 @@ class DoseResult:
         Empty where neither a correction was asked for nor calibration or contours have a known uncertainty: the size of
         the voxels alone says too little.
         """
-        known = self.quantified.calibration_relative_sd is not None or self.options.contour_sd_mm > 0
-        if not self.region_activities or not (known or self.options.pvc != "none"):
+        options = self.options
+        known = self.quantified.calibration_relative_sd is not None or options.contour_sd_mm > 0
+        asked = options.pvc != "none" or options.replicates_file is not None
+        if not self.region_activities or not (known or asked):
             return []
         return activity_rows(self.region_activities, self.region_doses)
 
