@@ -119,6 +119,7 @@ def test_dead_time_is_given_back(patient: Path) -> None:
         (("--sensitivity", "91 cps/MBq, 90 cps/MBq"), "2 sensitivities for 1 main windows"),
         (("--scatter", "mc", "--mc-uncertainty", "5"), "if you mean percent, write '5 %'"),
         (("--uncertainty", "2"), "at least 4 runs"),
+        (("--uncertainty", "fast"), "neither a number of resamplings nor 'quick'"),
     ],
     ids=str,
 )

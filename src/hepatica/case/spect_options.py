@@ -61,6 +61,8 @@ class SpectOptions:
         Of scatter "mc".
     uncertainty_runs : int
         Reconstructions of resampled counts for an uncertainty of every voxel; 0 for none.
+    quick_uncertainty : bool
+        Estimate the uncertainty of every voxel without them (mlem and osem).
     sum_gates : bool
         Add up the gates of a gated acquisition.
     """
@@ -83,6 +85,7 @@ class SpectOptions:
     dead_time_model: DeadTimeModel = "paralysable"
     montecarlo: MonteCarloOptions = field(default_factory=MonteCarloOptions)
     uncertainty_runs: int = 0
+    quick_uncertainty: bool = False
     sum_gates: bool = False
 
     def __post_init__(self) -> None:
@@ -102,6 +105,8 @@ class SpectOptions:
         object.__setattr__(self, "sensitivity_cps_per_mbq", numbers or None)
         if self.uncertainty_runs and self.uncertainty_runs < FEWEST_RUNS:
             raise InputError(f"an uncertainty needs at least {FEWEST_RUNS} runs, not {self.uncertainty_runs}")
+        if self.quick_uncertainty and (self.uncertainty_runs or self.settings.method == "bsrem"):
+            raise InputError("the quick uncertainty is for mlem and osem, and instead of resampling")
         if min(self.post_filter_mm, self.scatter_smooth_mm) < 0:
             raise InputError("a filter cannot be narrower than 0 mm")
 

@@ -18,7 +18,7 @@ from hepatica.case.spect_case import SpectCase, prepare_spect, primary_sensitivi
 from hepatica.case.spect_checkpoint import Checkpoint, run_key
 from hepatica.case.spect_options import FROM_WINDOWS, SpectOptions
 from hepatica.case.spect_scatter import modelled_scatter, windows_scatter
-from hepatica.case.spect_uncertainty import voxel_uncertainty
+from hepatica.case.spect_uncertainty import quick_voxel_sd, voxel_uncertainty
 from hepatica.core import Kind, Provenance, Volume
 from hepatica.errors import InputError
 from hepatica.imaging.attenuation import uncovered_slices
@@ -56,7 +56,9 @@ class SpectResult:
     provenance : Provenance
         How it came about.
     ensemble : Ensemble or None
-        Replicates of the image, in its unit, where an uncertainty was asked for.
+        Replicates of the image, in its unit, where they were asked for.
+    sd : ndarray or None
+        Standard deviation of every voxel, from the replicates or the quick estimate.
     """
 
     volume: Volume
@@ -67,11 +69,12 @@ class SpectResult:
     warnings: tuple[str, ...]
     provenance: Provenance
     ensemble: Ensemble | None = None
+    sd: NDArray[np.float32] | None = None
 
     def save(self, folder: Path | str, *, force: bool = False) -> None:
         """Write ``spect.dcm`` (NM RECON TOMO), ``spect.nii.gz`` and ``result.json``.
 
-        With an ensemble also ``spect_sd.nii.gz`` and ``spect_replicates.npz``.
+        With an uncertainty also ``spect_sd.nii.gz``, and with replicates ``spect_replicates.npz``.
 
         Raises
         ------
@@ -84,8 +87,9 @@ class SpectResult:
                 description="SPECT reconstruction", comment="Reconstructed by hepatica.", provenance=self.provenance,
             )  # fmt: skip
             write_itk(self.volume, new / "spect.nii.gz")
+            if self.sd is not None:
+                write_itk(self.volume.with_values(self.sd, name="SPECT sd"), new / "spect_sd.nii.gz")
             if self.ensemble is not None:
-                write_itk(self.volume.with_values(self.ensemble.sd, name="SPECT sd"), new / "spect_sd.nii.gz")
                 save_replicates(new / REPLICATES, self.ensemble, self.volume.grid)
             (new / "result.json").write_text(json.dumps(self.facts, indent=1), encoding="utf-8")
 
@@ -134,13 +138,14 @@ def reconstruct_files(
     )  # fmt: skip
     volume = _volume(case, found.image, options)
     ensemble = voxel_uncertainty(case, found, options, lambda image: _volume(case, image, options).values, tell)
+    sd = quick_voxel_sd(case, found, options) if ensemble is None else ensemble.sd
     kept.done()
     warnings, provenance = (*_warnings(case, options), *unchecked), _provenance(case, options, update)
-    facts = _result_facts(volume, found, case, used) | _uncertainty_facts(volume, ensemble)
+    facts = _result_facts(volume, found, case, used) | _uncertainty_facts(volume, ensemble, options)
     calibration = None if options.calibration is None else options.calibration.as_dict()
     facts |= {"calibration": calibration, "warnings": list(warnings), "provenance": provenance.as_dict()}
     emission = _emission(case, options)
-    return SpectResult(volume, found, case.file.context, emission, facts, warnings, provenance, ensemble)
+    return SpectResult(volume, found, case.file.context, emission, facts, warnings, provenance, ensemble, sd)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -265,6 +270,7 @@ def _provenance(case: SpectCase, options: SpectOptions, update: ScatterUpdate | 
             "dead_time_model": options.dead_time_model if options.dead_time_s else None,
             "sum_gates": options.sum_gates,
             "uncertainty_runs": options.uncertainty_runs,
+            "quick_uncertainty": options.quick_uncertainty,
             "camera": case.camera.as_dict(),
         },
         steps=("attenuation map from the CT", "iterative reconstruction with attenuation and collimator response"),
@@ -277,7 +283,9 @@ def _sensitivities(case: SpectCase, options: SpectOptions) -> list[float] | None
     return [1e6 * value for value in primary_sensitivities(case.models, options)]
 
 
-def _uncertainty_facts(volume: Volume, ensemble: Ensemble | None) -> dict[str, Any]:
+def _uncertainty_facts(volume: Volume, ensemble: Ensemble | None, options: SpectOptions) -> dict[str, Any]:
+    if options.quick_uncertainty:
+        return {"uncertainty": {"method": "quick estimate of voxels, noise of the counts alone, within a third"}}
     if ensemble is None:
         return {}
     mean, sd = ensemble.region(np.ones(volume.grid.shape))

@@ -12,9 +12,22 @@ from hepatica.case.spect_case import SpectCase
 from hepatica.case.spect_options import FROM_WINDOWS, SpectOptions
 from hepatica.case.spect_scatter import windows_scatter
 from hepatica.imaging.ensemble import Ensemble, bootstrap
+from hepatica.imaging.quick_uncertainty import quick_sd
 from hepatica.imaging.reconstruct import Reconstruction, reconstruct
 
 Float32 = NDArray[np.float32]
+
+
+def quick_voxel_sd(case: SpectCase, found: Reconstruction, options: SpectOptions) -> Float32 | None:
+    """Quick estimate of every voxel's standard deviation, in the image's unit; None where it was not asked for."""
+    if not options.quick_uncertainty:
+        return None
+    settings = replace(options.settings, iterations=found.iterations, until_noise=False)
+    sd = quick_sd(
+        found.image, case.projector, settings,
+        weights=case.weights, additive=found.additive, post_filter_mm=options.post_filter_mm,
+    )  # fmt: skip
+    return sd / np.float32(case.projector.grid.voxel_volume_ml) if options.in_activity else sd
 
 
 def voxel_uncertainty(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hepatica.errors import UnitError
+from hepatica.errors import InputError, UnitError
 
 if TYPE_CHECKING:
     from hepatica.case.spect_options import SpectOptions
@@ -55,9 +55,9 @@ def reconstruct(
     ] = None,
     post_filter: Annotated[str, typer.Option(help="Gaussian filter of the image, FWHM.")] = "0 mm",
     uncertainty: Annotated[
-        int,
-        typer.Option(help="So many resamplings of the counts, for spect_sd.nii.gz; 20 give it to 16 %."),
-    ] = 0,
+        str | None,
+        typer.Option(help="spect_sd.nii.gz from so many resamplings of the counts (20 give it to 16 %), or 'quick'."),
+    ] = None,
     registered: Annotated[bool, typer.Option(help="Projections and CT are registered although frames differ.")] = False,
     sum_gates: Annotated[bool, typer.Option(help="Add up the gates of a gated acquisition.")] = False,
     dead_time: Annotated[
@@ -108,6 +108,8 @@ def _options(said: dict[str, Any]) -> SpectOptions:
     settings = Settings(
         said["method"], said["iterations"], subsets, prior_strength=said["prior"], until_noise=said["until_noise"]
     )
+    quick = (said["uncertainty"] or "").strip().lower() == "quick"
+    runs = 0 if said["uncertainty"] is None or quick else _whole(said["uncertainty"])
     wanted, seconds = said["mc_uncertainty"], number("mc_time", "s")
     uncertainty = None if wanted is None else parse_fraction(wanted, "--mc-uncertainty")
     if uncertainty is None and seconds is None:
@@ -125,13 +127,20 @@ def _options(said: dict[str, Any]) -> SpectOptions:
         radius_mm=number("radius", "mm"),
         axis_mm=None if said["axis"] is None else _point(said["axis"]),
         post_filter_mm=number("post_filter", "mm") or 0.0,
-        uncertainty_runs=said["uncertainty"],
+        uncertainty_runs=runs,
+        quick_uncertainty=quick,
         registered=said["registered"],
         montecarlo=MonteCarloOptions(uncertainty, seconds, seed=said["seed"], device=said["device"]),
         sum_gates=said["sum_gates"],
         dead_time_s=number("dead_time", "s") or 0.0,
         dead_time_model=said["dead_time_model"],
     )
+
+
+def _whole(text: str) -> int:
+    if not text.strip().isdigit():
+        raise InputError(f"--uncertainty: {text!r} is neither a number of resamplings nor 'quick'")
+    return int(text)
 
 
 def _point(text: str) -> tuple[float, float, float]:
@@ -157,7 +166,7 @@ def _print(facts: dict[str, Any], out: Path) -> None:
         table.add_row("window", f"{low:g}-{high:g} keV, attenuation at {at} keV")
     if "total_activity_mbq" in facts:
         known = facts.get("uncertainty")
-        error = f" ± {known['total_activity_sd_mbq']:.2g}" if known else ""
+        error = f" ± {known['total_activity_sd_mbq']:.2g}" if known and "total_activity_sd_mbq" in known else ""
         table.add_row("activity in the image", f"{facts['total_activity_mbq']:.4g}{error} MBq at {facts['time']}")
     else:
         table.add_row("counts in the image", f"{facts['total_counts']:.4g}")

@@ -172,6 +172,20 @@ def test_uncertainty_provenance_and_corrections_are_written(lab: Path, tmp_path:
     assert dataset.ContributingEquipmentSequence[0].PurposeOfReferenceCodeSequence[0].CodeValue == "109102"
 
 
+def test_the_quick_uncertainty_is_in_the_images_unit(lab: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, settings=Settings("osem", 2, 4), scatter="tew")
+    quick = reconstruct_files(lab / "tomo.dcm", ct=lab / "ct", options=replace(options, quick_uncertainty=True))
+    replicates = reconstruct_files(lab / "tomo.dcm", ct=lab / "ct", options=replace(options, uncertainty_runs=8))
+    inside = body()[1] > 0
+    assert quick.sd is not None
+    assert replicates.sd is not None
+    assert 0.5 < quick.sd[inside].mean() / replicates.sd[inside].mean() < 1.5
+    quick.save(tmp_path / "spect")
+    assert (tmp_path / "spect/spect_sd.nii.gz").is_file()
+    with pytest.raises(InputError, match="instead of resampling"):
+        replace(options, quick_uncertainty=True, uncertainty_runs=8)
+
+
 def test_a_run_interrupted_in_its_replicates_keeps_its_image(lab: Path, tmp_path: Path) -> None:
     options = replace(OPTIONS, uncertainty_runs=4, settings=Settings("osem", 2, 4))
     files, keep = {"ct": lab / "ct", "options": options}, tmp_path / "run.npz"
