@@ -1,0 +1,334 @@
+"""Run the study of docs/spect-study.md: simulate, reconstruct and measure test objects of known truth.
+
+Run: ``python tools/spect_study.py FOLDER [--nuclides Y-90,...] [--objects nema,patient] [--quick]``. Every step leaves
+a file in FOLDER and is not done again; FOLDER/results.json holds the numbers. ``python tools/spect_study_page.py FOLDER``
+writes the page. About three quarters of an hour on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.anatomy.phantoms import NEMA_SPHERES_MM, nema_grid, nema_phantom
+from hepatica.case.spect_options import MonteCarloOptions, SpectOptions
+from hepatica.case.spect_reconstruct import reconstruct_files
+from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.core.resample import resample, resample_region
+from hepatica.dosimetry.dvh import dose_volume_histogram
+from hepatica.dosimetry.engines import DoseSettings, dose_engine
+from hepatica.imaging.cameras import gamma_camera, window_sets
+from hepatica.imaging.detector import detector_response
+from hepatica.imaging.emission import photon_spectrum
+from hepatica.imaging.montecarlo.projector import MonteCarloProjector, SpectSetup
+from hepatica.imaging.montecarlo.settings import ProjectionSettings
+from hepatica.imaging.projections import Orbit, Projections, Window
+from hepatica.imaging.reconstruct import Settings
+from hepatica.imaging.simulate import camera_grid
+from hepatica.io.dicom.context import DicomContext
+from hepatica.io.dicom.projections import write_projections
+from hepatica.io.dicom.write_image import Emission
+from hepatica.io.itk import write_itk
+from hepatica.nuclides import nuclide
+from hepatica.transport.media import density_from_hu
+
+Float32 = NDArray[np.float32]
+START = datetime(2026, 3, 3, 9, 0)
+PIXEL_MM, VIEWS, HEADS, VIEW_S = 4.8, 60, 2, 40.0
+RATIO = 8.0
+"""Concentration in the spheres over that around them, as in QUEST (Willowson et al., EJNMMI Phys 2015;2:28)."""
+
+
+@dataclass(frozen=True)
+class Imaging:
+    """How a nuclide is imaged: camera, scatter correction from windows (None: there is none), activity, passes."""
+
+    camera: str
+    window_method: str | None
+    nema_mbq: float
+    patient_mbq: float
+    iterations: int = 10
+
+
+IMAGING: Mapping[str, Imaging] = {
+    "Tc-99m": Imaging("siemens-lehr", "dew", 400, 150),
+    "Lu-177": Imaging("siemens-megp", "tew", 1500, 3000),
+    "I-131": Imaging("siemens-hegp", "tew", 400, 1000),
+    "Ho-166": Imaging("siemens-megp", "upper", 600, 600),
+    "Re-188": Imaging("siemens-hegp", "upper", 1000, 1500),
+    "Y-90": Imaging("siemens-hegp", None, 2500, 2500, 20),
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A known activity: CT, Bq per voxel in parts that can be mixed, and regions, all on one grid."""
+
+    hu: Volume
+    parts: Mapping[str, Volume]
+    radius_mm: float
+
+
+def nema_scene() -> Scene:
+    """NEMA IEC body phantom: spheres alone and background alone, each of 1 Bq/mL."""
+    phantom = nema_phantom(nema_grid((2.4, 2.4, 2.4)))
+    spheres = phantom.activity({f"sphere {d:g} mm": 1.0 for d in NEMA_SPHERES_MM}, time=START)
+    return Scene(phantom.hu, {"spheres": spheres, "background": phantom.activity({"background": 1.0}, time=START)}, 180)
+
+
+def windows_of(name: str) -> tuple[tuple[Window, ...], Window]:
+    """Windows acquired, and the main one."""
+    chosen = window_sets(nuclide(name))[0]
+    return (*chosen.peaks, *chosen.scatter), chosen.peaks[0]
+
+
+def expected(scene: Scene, name: str, part: str, *, quick: bool) -> dict[str, Float32]:
+    """Expected counts per second of a part of a scene, primary and other, shape (windows, views, u, v)."""
+    windows, _ = windows_of(name)
+    setup = SpectSetup(IMAGING[name].camera, nuclide(name), orbit_of(scene), windows, grid_of(scene))
+    projector = MonteCarloProjector(scene.hu, setup, voxel_mm=4.8 if quick else 4.0)
+    settings = ProjectionSettings(target_uncertainty=0.1 if quick else 0.03, time_limit_s=30 if quick else 120, seed=17)
+    found = projector.project(scene.parts[part], settings)
+    print(f"  {name} {part}: {found.histories:.2e} histories, {found.seconds:.0f} s, {100 * found.uncertainty:.1f} %")
+    return {"primary": found.primary, "other": found.other, "uncertainty": np.float32(found.uncertainty)}
+
+
+def grid_of(scene: Scene) -> Grid:
+    """Camera's grid around a scene."""
+    extent = np.ptp(scene.hu.grid.corners_mm(), axis=0)
+    columns = int(np.ceil(max(extent[:2]) / PIXEL_MM / 8 + 1) * 8)
+    return camera_grid(scene.hu.grid, pixel_mm=PIXEL_MM, columns=columns)
+
+
+def orbit_of(scene: Scene) -> Orbit:
+    """Two heads, opposite each other, half a turn each."""
+    half = VIEWS // HEADS
+    angles = np.concatenate([h * 360.0 / HEADS + np.arange(half) * 360.0 / VIEWS for h in range(HEADS)])
+    return Orbit(angles, np.full(VIEWS, scene.radius_mm))
+
+
+def acquired(scene: Scene, name: str, counts_per_s: Float32, seed: int) -> Projections:
+    """Poisson counts of an acquisition with decay."""
+    windows, _ = windows_of(name)
+    grid = grid_of(scene)
+    middle = grid.to_mm((np.asarray(grid.shape) - 1) / 2)
+    made = Projections(
+        counts_per_s * np.float32(VIEW_S), orbit_of(scene), windows, (PIXEL_MM, PIXEL_MM), VIEW_S,
+        axis_mm=(float(middle[0]), float(middle[1]), float(grid.origin_mm[2])), start=START, nuclide=name,
+        frame_of_reference=grid.frame_of_reference, view_start_s=np.tile(np.arange(VIEWS // HEADS) * VIEW_S, HEADS),
+    )  # fmt: skip
+    decay = made.mean_activity(nuclide(name).half_life_s).astype(np.float32)
+    noisy = np.random.default_rng(seed).poisson(made.counts * decay[None, :, None, None])
+    return replace(made, counts=noisy.astype(np.float32))
+
+
+def air_sensitivity(name: str, method: str) -> float:
+    """Counts per second and MBq of one head for a point source in air: what a planar calibration gives for a method."""
+    camera = gamma_camera(IMAGING[name].camera)
+    windows, main = windows_of(name)
+    response = detector_response(camera).window(windows)
+    energy, emitted = photon_spectrum(nuclide(name), inner=False).points
+    inside = (energy >= response.energy_kev[0]) & (energy <= response.energy_kev[-1])
+    seen = np.array([response.sensitivity(float(e)) for e in energy[inside]])
+    rate = dict(zip(windows, 1e6 * (emitted[inside] @ seen), strict=True))
+    below = [w for w in windows if w.centre_kev < main.low_kev]
+    above = [w for w in windows if w.centre_kev > main.high_kev]
+    lost = {"none": [], "dew": below, "upper": above, "tew": [*below, *above]}[method]
+    scatter = sum(rate[w] / w.width_kev for w in lost) * main.width_kev * 0.5
+    return rate[main] - scatter if method != "upper" else rate[main] - 2 * scatter
+
+
+def options_for(name: str, method: str, *, quick: bool) -> SpectOptions:
+    """How each method reconstructs."""
+    imaging = IMAGING[name]
+    settings = Settings("osem", iterations=3 if quick else imaging.iterations, subsets=6)
+    base = SpectOptions(
+        imaging.camera, settings=settings, scatter=method, nuclide=name, registered=True,
+        montecarlo=MonteCarloOptions(uncertainty=0.05, seconds=10 if quick else 20, seed=501),
+    )  # fmt: skip
+    if method == "mc":
+        return replace(base, sensitivity_by_model=True)
+    return replace(base, sensitivity_cps_per_mbq=air_sensitivity(name, method))
+
+
+def reconstructed(
+    folder: Path, scene: Scene, name: str, counts: Float32, method: str, seed: int, quick: bool
+) -> Volume:
+    """Bq/mL by a method, on files as a user would."""
+    file, ct = folder / f"projections-{seed}.dcm", folder.parent / "ct.nii.gz"
+    if not file.exists():
+        context = DicomContext.invented(patient_id="STUDY", when=START)
+        emission = Emission(nuclide=name, start=START, frame_duration_s=VIEW_S, agent="known truth")
+        write_projections(file, acquired(scene, name, counts, seed), context, emission, heads=HEADS)
+    if not ct.exists():
+        write_itk(scene.hu, ct)
+    stored = folder / f"{method}-{seed}.npz"
+    grid = grid_of(scene)
+    if not stored.exists():
+        started = time.monotonic()
+        result = reconstruct_files(file, ct=ct, options=options_for(name, method, quick=quick))
+        np.savez(stored, image=result.volume.values, seconds=time.monotonic() - started)
+        print(f"  {name} {method}: {time.monotonic() - started:.0f} s")
+    with np.load(stored) as kept:
+        return Volume(grid, kept["image"], Kind.ACTIVITY_CONCENTRATION, START, method)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Measures
+
+
+def mean_in(volume: Volume, region: Region) -> float:
+    """Mean over a region by covered share."""
+    weight = region.coverage.astype(np.float64)
+    return float((volume.values[region.window] * weight).sum() / weight.sum())
+
+
+def resolution_mm(image: Volume, truth: Volume, region: Region) -> float:
+    """Width of the Gaussian that makes of the truth what comes closest to the image around the largest sphere."""
+    from scipy import ndimage, optimize
+
+    window = tuple(slice(max(s.start - 4, 0), s.stop + 4) for s in region.window)
+    spacing = np.asarray(image.grid.spacing_mm)
+
+    def misfit(fwhm: float) -> float:
+        blurred = ndimage.gaussian_filter(truth.values.astype(np.float64), fwhm / 2.3548 / spacing)[window]
+        seen = image.values[window].astype(np.float64)
+        scale = float((seen * blurred).sum() / (blurred**2).sum())
+        return float(np.square(seen - scale * blurred).sum())
+
+    return float(optimize.minimize_scalar(misfit, bounds=(2.0, 40.0), method="bounded").x)
+
+
+def dose_of(concentration: Volume, hu: Volume, name: str) -> Volume:
+    """Absorbed dose of all decays where the activity is, electrons deposited in the voxel."""
+    chosen = nuclide(name)
+    decays = concentration.values * concentration.grid.voxel_volume_ml * np.float32(chosen.half_life_s / np.log(2))
+    density = resample(density_from_hu(hu), concentration.grid, "mean")
+    made = concentration.with_values(np.maximum(decays, 0), Kind.DECAYS)
+    return dose_engine("local").compute(made, density, chosen, DoseSettings()).dose
+
+
+def dvh_curve(dose: Volume, region: Region, truth_mean: float) -> dict[str, Any]:
+    """Cumulative histogram against dose over the true mean dose, with D95, D70 and D50."""
+    histogram = dose_volume_histogram(dose, region)
+    at = np.linspace(0, 1.6, 65)
+    volume = [histogram.v_gy(float(x) * truth_mean) for x in at]
+    return {"volume": volume, **{f"d{p}": histogram.d_percent(p) / truth_mean for p in (95, 70, 50)}}
+
+
+def measure_nema(name: str, scan: str, images: Mapping[str, Volume]) -> dict[str, Any]:
+    """What the page shows of one nuclide in one filling of the NEMA phantom; ratios to the truth."""
+    phantom = nema_phantom(nema_grid((2.4, 2.4, 2.4)))
+    around, inside = fillings(name)[scan]
+    true_activity = phantom.activity(
+        {"background": around} | {f"sphere {d:g} mm": inside for d in NEMA_SPHERES_MM}, time=START
+    )
+    grid = next(iter(images.values())).grid
+    truth = resample(true_activity, grid, "total")
+    truth = truth.with_values(truth.values / np.float32(grid.voxel_volume_ml), Kind.ACTIVITY_CONCENTRATION)
+    regions = {key: resample_region(region, grid) for key, region in phantom.regions.items()}
+    largest = regions["sphere 37 mm"]
+    true_dose = dose_of(truth, phantom.hu, name)
+    true_mean = mean_in(true_dose, largest)
+    found: dict[str, Any] = {"truth": {"dvh": dvh_curve(true_dose, largest, true_mean)}}
+    for method, image in images.items():
+        level = mean_in(image, regions["core"])
+        means = {d: mean_in(image, regions[f"sphere {d:g} mm"]) for d in NEMA_SPHERES_MM}
+        values = image.values[regions["core"].window][regions["core"].coverage > 0.99]
+        curve = dvh_curve(dose_of(image, phantom.hu, name), largest, true_mean)
+        found[method] = {
+            "total": float(image.values.sum(dtype=np.float64) * grid.voxel_volume_ml / true_activity.total),
+            "background_over_sphere": level / inside,
+            "background": level / around if around else None,
+            "background_cov": float(values.std() / values.mean()),
+            "insert_over_background": mean_in(image, regions["insert"]) / around if around else None,
+            "spheres": {f"{d:g}": value / inside for d, value in means.items()},
+            "recovery": {f"{d:g}": (value - level) / (inside - around) for d, value in means.items()},
+            "resolution_mm": resolution_mm(image, truth, largest),
+            "dvh": curve,
+            "dvh_distance": float(np.abs(np.subtract(curve["volume"], found["truth"]["dvh"]["volume"])).mean() * 1.6),
+        }
+    return found
+
+
+def fillings(name: str) -> dict[str, tuple[float, float]]:
+    """Bq/mL around and in the spheres: "warm", eight to one, and "cold", spheres in inactive water, of one activity."""
+    phantom = nema_phantom(nema_grid((4.8, 4.8, 4.8)))
+    spheres = sum(phantom.regions[f"sphere {d:g} mm"].volume_ml for d in NEMA_SPHERES_MM)
+    total = 1e6 * IMAGING[name].nema_mbq
+    level = total / (phantom.regions["background"].volume_ml + RATIO * spheres)
+    return {"warm": (level, RATIO * level), "cold": (0.0, total / spheres)}
+
+
+def run_nema(folder: Path, name: str, *, quick: bool) -> dict[str, Any]:
+    """Simulate, reconstruct by every method, measure; the cold scan's recovery corrects the warm one."""
+    here = folder / "nema" / name
+    here.mkdir(parents=True, exist_ok=True)
+    scene = nema_scene()
+    rates = rates_of(here, scene, name, quick=quick)
+    method = IMAGING[name].window_method
+    found: dict[str, Any] = {}
+    for seed, (scan, (around, inside)) in enumerate(fillings(name).items(), start=1):
+        each = {"background": around, "spheres": inside}
+        counts = {k: sum(np.float32(each[p]) * rates[p][k] for p in scene.parts) for k in ("primary", "other")}
+        methods = ["none", *([method] if method and scan == "warm" else []), "mc"]
+        total = counts["primary"] + counts["other"]
+        images = {m: reconstructed(here, scene, name, total, m, seed, quick) for m in methods}
+        found[scan] = measure_nema(name, scan, images)
+        found[scan]["other_over_primary"] = float(counts["other"][0].sum() / counts["primary"][0].sum())
+        found[scan]["counts"] = float(total[0].sum() * VIEW_S)
+        middle = {m: image.values[:, :, slice_of(image)] for m, image in images.items()}
+        np.savez_compressed(here / f"slices-{scan}.npz", **middle)
+    recovery = found["cold"]["mc"]["recovery"]["37"]
+    around, inside = fillings(name)["warm"]
+    level = found["warm"]["mc"]["background_over_sphere"]
+    measured = found["warm"]["mc"]["spheres"]["37"]
+    found["warm"]["mc"]["sphere_37_corrected"] = level + (measured - level) / recovery
+    return found
+
+
+def rates_of(here: Path, scene: Scene, name: str, *, quick: bool) -> dict[str, dict[str, Float32]]:
+    """Expected counts per second of every part of a scene, from the folder where they are there."""
+    rates = {}
+    for part in scene.parts:
+        stored = here / f"expected-{part}.npz"
+        if not stored.exists():
+            np.savez(stored, **expected(scene, name, part, quick=quick))
+        with np.load(stored) as kept:
+            rates[part] = {key: kept[key] for key in kept.files}
+    return rates
+
+
+def slice_of(image: Volume) -> int:
+    """Slice through the centres of the spheres."""
+    return round(float(image.grid.to_index((0.0, 0.0, 0.0))[2]))
+
+
+def main() -> None:
+    """Run what is asked for and is not there yet."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--nuclides", default=",".join(IMAGING))
+    parser.add_argument("--quick", action="store_true", help="few photons and passes, to see that it runs")
+    said = parser.parse_args()
+    said.folder.mkdir(parents=True, exist_ok=True)
+    file = said.folder / "results.json"
+    results = json.loads(file.read_text()) if file.exists() else {}
+    for name in said.nuclides.split(","):
+        print(name, file=sys.stderr)
+        results.setdefault("nema", {})[name] = run_nema(said.folder, name, quick=said.quick)
+        file.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
