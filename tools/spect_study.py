@@ -1,8 +1,8 @@
 """Run the study of docs/spect-study.md: simulate, reconstruct and measure test objects of known truth.
 
 Run: ``python tools/spect_study.py FOLDER [--nuclides Y-90,...] [--objects nema,patient] [--quick]``. Every step leaves
-a file in FOLDER and is not done again; FOLDER/results.json holds the numbers. ``python tools/spect_study_page.py FOLDER``
-writes the page. About three quarters of an hour on two cores.
+a file in FOLDER and is not done again; FOLDER/results.json holds the numbers, from which ``python
+tools/spect_study_page.py FOLDER`` writes the page. About an hour on two cores.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.anatomy.phantoms import NEMA_SPHERES_MM, nema_grid, nema_phantom
+from hepatica.anatomy.virtual_patient import PatientSettings, Treatment, Tumour, VirtualPatient, virtual_patient
 from hepatica.case.spect_options import MonteCarloOptions, SpectOptions
 from hepatica.case.spect_reconstruct import reconstruct_files
 from hepatica.core import Grid, Kind, Region, Volume
@@ -84,6 +85,20 @@ def nema_scene() -> Scene:
     phantom = nema_phantom(nema_grid((2.4, 2.4, 2.4)))
     spheres = phantom.activity({f"sphere {d:g} mm": 1.0 for d in NEMA_SPHERES_MM}, time=START)
     return Scene(phantom.hu, {"spheres": spheres, "background": phantom.activity({"background": 1.0}, time=START)}, 180)
+
+
+def study_patient() -> VirtualPatient:
+    """Right lobe treated: tumours of 45 and 35 mm, and one of 22 mm, T/N 4, lung shunt 5 %."""
+    tumours = (Tumour(45.0, segment=6), Tumour(35.0, segment=8), Tumour(22.0, segment=5))
+    treated = Treatment(administered_at=START, tumour_to_normal=4.0, lung_shunt=0.05)
+    return virtual_patient(PatientSettings(seed=11, spacing_mm=3.0, tumours=tumours, treatment=treated))
+
+
+def patient_scene(patient: VirtualPatient) -> Scene:
+    """The virtual patient; the activity stands for its distribution, of 1 Bq in all."""
+    activity = patient.activity(START)
+    one = activity.with_values(activity.values / np.float32(activity.total), Kind.ACTIVITY)
+    return Scene(patient.hu, {"patient": one}, 210)
 
 
 def windows_of(name: str) -> tuple[tuple[Window, ...], Window]:
@@ -309,6 +324,52 @@ def rates_of(here: Path, scene: Scene, name: str, *, quick: bool) -> dict[str, d
     return rates
 
 
+def run_patient(folder: Path, name: str, *, quick: bool) -> dict[str, Any]:
+    """The virtual patient: dose to tumours, normal liver and lungs over the true one."""
+    here = folder / "patient" / name
+    here.mkdir(parents=True, exist_ok=True)
+    patient = study_patient()
+    scene = patient_scene(patient)
+    rate = rates_of(here, scene, name, quick=quick)["patient"]
+    total_bq = np.float32(1e6 * IMAGING[name].patient_mbq)
+    method = IMAGING[name].window_method
+    methods = ["none", *([method] if method else []), "mc"]
+    counts = total_bq * (rate["primary"] + rate["other"])
+    images = {m: reconstructed(here, scene, name, counts, m, 1, quick) for m in methods}
+    grid = images["mc"].grid
+    truth = resample(scene.parts["patient"], grid, "total")
+    truth = truth.with_values(truth.values * total_bq / np.float32(grid.voxel_volume_ml), Kind.ACTIVITY_CONCENTRATION)
+    lesions = {key: region for key, region in patient.regions.items() if key.startswith("tumour")}
+    whole = patient.regions["liver"]
+    for lesion in lesions.values():
+        whole = whole - lesion
+    regions = {**lesions, "normal liver": whole, "lung right": patient.regions["lung right"]}
+    regions = {key: resample_region(region, grid) for key, region in regions.items()}
+    true_dose = dose_of(truth, patient.hu, name)
+    true_means = {key: mean_in(true_dose, region) for key, region in regions.items()}
+    found: dict[str, Any] = {"true_gy": true_means, "diameter_mm": {k: diameter(r) for k, r in lesions.items()}}
+    for m, image in images.items():
+        dose = dose_of(image, patient.hu, name)
+        found[m] = {key: mean_in(dose, region) / true_means[key] for key, region in regions.items()}
+        found[m]["total"] = float(image.values.sum(dtype=np.float64) * grid.voxel_volume_ml / float(total_bq))
+    found["counts"] = float(counts[0].sum() * VIEW_S)
+    found["other_over_primary"] = float(rate["other"][0].sum() / rate["primary"][0].sum())
+    at = middle_slice(regions["tumour 1"])
+    middle = {m: image.values[:, :, at] for m, image in images.items()}
+    np.savez_compressed(here / "slices.npz", truth=truth.values[:, :, at], **middle)
+    return found
+
+
+def middle_slice(region: Region) -> int:
+    """Slice through the middle of a region."""
+    return (region.window[2].start + region.window[2].stop) // 2
+
+
+def diameter(region: Region) -> float:
+    """Of the sphere of the same volume, mm."""
+    return float((6 * region.volume_ml * 1000 / np.pi) ** (1 / 3))
+
+
 def slice_of(image: Volume) -> int:
     """Slice through the centres of the spheres."""
     return round(float(image.grid.to_index((0.0, 0.0, 0.0))[2]))
@@ -319,15 +380,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--nuclides", default=",".join(IMAGING))
+    parser.add_argument("--objects", default="nema,patient")
     parser.add_argument("--quick", action="store_true", help="few photons and passes, to see that it runs")
     said = parser.parse_args()
     said.folder.mkdir(parents=True, exist_ok=True)
     file = said.folder / "results.json"
     results = json.loads(file.read_text()) if file.exists() else {}
-    for name in said.nuclides.split(","):
-        print(name, file=sys.stderr)
-        results.setdefault("nema", {})[name] = run_nema(said.folder, name, quick=said.quick)
-        file.write_text(json.dumps(results, indent=1))
+    runs = {"nema": run_nema, "patient": run_patient}
+    for what in said.objects.split(","):
+        for name in said.nuclides.split(","):
+            print(what, name, file=sys.stderr)
+            results.setdefault(what, {})[name] = runs[what](said.folder, name, quick=said.quick)
+            file.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":
