@@ -61,10 +61,10 @@ def nema_rows(results: Found) -> list[str]:
                 ]
             )  # fmt: skip
     return [
-        "Spheres to background 8 : 1, cold lung insert. Total activity, background and 37-mm sphere against the truth; the",
-        "sphere after recovery correction; recovery of contrast of the 37- and 22-mm spheres; what is seen in the cold insert",
-        "over the background; resolution in the image; mean distance of the 37-mm sphere's cumulative dose-volume histogram",
-        "from the true one (in % of volume over 0 to 160 % of the mean dose):",
+        "Spheres to background 8 : 1, cold lung insert. Total activity, background and 37-mm sphere against the truth;",
+        "the sphere after recovery correction; recovery of contrast of the 37- and 22-mm spheres; what is seen in the",
+        "cold insert over the background; resolution in the image; mean distance of the 37-mm sphere's cumulative",
+        "dose-volume histogram from the true one (in % of volume over 0 to 160 % of the mean dose):",
         "",
         *table(
             ["nuclide", "scatter", "total", "background", "37 mm", "37 mm corrected", "contrast 37, %", "22, %",
@@ -72,8 +72,8 @@ def nema_rows(results: Found) -> list[str]:
             warm,
         ),
         "",
-        "Spheres in inactive water. Background over the spheres' concentration; photons that scattered or went through lead,",
-        "over those that did neither, in the projections:",
+        "Spheres in inactive water. Background over the spheres' concentration; photons that scattered or went through",
+        "lead, over those that did neither, in the projections:",
         "",
         *table(["nuclide", "scatter", "total", "background / sphere", "37 mm", "other / primary"], cold),
     ]  # fmt: skip

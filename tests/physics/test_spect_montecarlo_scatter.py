@@ -56,7 +56,7 @@ def test_yttrium_is_quantitative_with_scatter_and_not_without() -> None:
     )
     kept: list[Update] = []
     update = ScatterUpdate(estimate, pair, counts, weights, body_voxels(ct, GRID))
-    found = reconstruct(counts, pair, settings, weights=weights, update_additive=update, on_update=kept.append)
+    found = reconstruct(counts, pair, settings, weights=weights, additive=update, on_update=kept.append)
     assert [one["after_pass"] for one in estimate.updates] == [1, 2, 4, 7]
     assert found.image.sum() == pytest.approx(TOTAL_BQ, rel=0.05)
     assert found.image[ball].mean() == pytest.approx(activity.values[ball].mean(), rel=0.15)
@@ -65,7 +65,7 @@ def test_yttrium_is_quantitative_with_scatter_and_not_without() -> None:
     # A run that goes on after pass 7 makes the same update and ends the same.
     state = next(u for u in kept if (u.iteration, u.subset) == (7, 5))
     start = Start(state.image, 7, state.additive)
-    again = reconstruct(counts, pair, settings, weights=weights, update_additive=update, start=start)
+    again = reconstruct(counts, pair, settings, weights=weights, additive=update, start=start)
     np.testing.assert_allclose(again.image, found.image, rtol=1e-3, atol=1e-4 * found.image.max())
     # Effective sources know nothing of lead: scatter in the patient alone.
     esse = EsseScatter(ct, GRID, orbit, columns=24, camera=camera, model=model, weights=weights)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import InputFile
 from hepatica.errors import InputError
+from hepatica.imaging.additive import Additive
 from hepatica.imaging.reconstruct import Start
 from hepatica.io.files import atomic_output
 from hepatica.version import __version__
@@ -53,7 +55,7 @@ class Checkpoint:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 found = str(stored["key"])
-                start = Start(stored["image"], int(stored["passes"]), stored["additive"])
+                start = Start(stored["image"], int(stored["passes"]), _stored_term(stored))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"checkpoint {path}: cannot be read ({error}); remove it to start anew") from error
         if found != key:
@@ -67,17 +69,27 @@ class Checkpoint:
         """Passes that are done."""
         return 0 if self.start is None else self.start.passes
 
-    def keep(self, image: NDArray[np.float32], passes: int, additive: NDArray[np.float32]) -> None:
+    def keep(self, image: NDArray[np.float32], passes: int, additive: Additive) -> None:
         """Write the state after a pass, whole or not at all."""
         if self.path is None:
             return
         with atomic_output(self.path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, key=self.key, image=image, passes=passes, additive=additive)
+            term: dict[str, Any] = {"additive": additive.counts, "pixel_mm": additive.pixel_mm}
+            if additive.primary is not None and additive.shares is not None:
+                term |= {"primary": additive.primary, "shares": additive.shares}
+            np.savez(stream, **term, key=self.key, image=image, passes=passes)
 
     def done(self) -> None:
         """Remove the file."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+
+
+def _stored_term(stored: Mapping[str, NDArray[Any]]) -> Additive:
+    u, v = stored["pixel_mm"].tolist()
+    if "primary" not in stored:
+        return Additive(stored["additive"], pixel_mm=(u, v))
+    return Additive(stored["additive"], stored["primary"], stored["shares"], (u, v))
 
 
 def run_key(projections: InputFile, ct: InputFile, options: SpectOptions) -> str:

@@ -131,13 +131,19 @@ def reconstruct_files(
     unchecked = _calibrated(case, options)
     additive, used = windows_scatter(case, options)
     update = modelled_scatter(case, options, tell)
+    within = None if update is None else update.body
     kept = Checkpoint.open(checkpoint, run_key(case.file.source, case.hu.source, options))
     found = reconstruct(
-        case.counts, case.projector, options.settings, weights=case.weights, additive=additive,
-        update_additive=update, start=kept.start, on_update=_progress(tell, options.settings, kept),
+        case.counts, case.projector, options.settings, weights=case.weights,
+        additive=additive if update is None else update, start=kept.start, within=within,
+        on_update=_progress(tell, options.settings, kept),
     )  # fmt: skip
     volume = _volume(case, found.image, options)
-    ensemble = voxel_uncertainty(case, found, options, lambda image: _volume(case, image, options).values, tell)
+
+    def finished(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        return _volume(case, image, options).values
+
+    ensemble = voxel_uncertainty(case, found, options, finished, tell, within=within)
     sd = quick_voxel_sd(case, found, options) if ensemble is None else ensemble.sd
     kept.done()
     warnings, provenance = (*_warnings(case, options), *unchecked), _provenance(case, options, update)

@@ -29,7 +29,7 @@ def windows_scatter(case: SpectCase, options: SpectOptions) -> tuple[Float32 | N
 
 
 def modelled_scatter(case: SpectCase, options: SpectOptions, tell: Tell) -> ScatterUpdate | None:
-    """The `update_additive` of scatter that is computed of the image; None where there is none."""
+    """Additive term of scatter that is computed of the image; None where there is none."""
     if options.scatter not in ("esse", "mc"):
         return None
     estimate: EsseOfAll | MonteCarloScatter
@@ -41,7 +41,7 @@ def modelled_scatter(case: SpectCase, options: SpectOptions, tell: Tell) -> Scat
             case.hu.volume, setup, projector=case.projector, weights=case.weights, options=options.montecarlo, tell=tell
         )
     body = body_voxels(case.hu.volume, case.projector.grid)
-    return ScatterUpdate(estimate, case.projector, case.counts, case.weights, body)
+    return ScatterUpdate(estimate, case.projector, case.counts, case.weights, body, len(case.windows))
 
 
 class EsseOfAll:

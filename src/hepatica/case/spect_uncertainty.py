@@ -36,12 +36,14 @@ def voxel_uncertainty(
     options: SpectOptions,
     finished: Callable[[Float32], Float32],
     tell: Callable[[str], None],
+    *,
+    within: NDArray[np.bool_] | None = None,
 ) -> Ensemble | None:
     """Replicates of the finished image (`finished` filters and scales it); None where none were asked for.
 
     Scatter from windows is estimated of each replicate's own windows; scatter computed of the image is kept as the
     reconstruction ended with it, so that its noise is not in the spread. Each replicate makes as many passes as the
-    reconstruction did.
+    reconstruction did, and holds activity where that one could.
     """
     if not options.uncertainty_runs:
         return None
@@ -51,7 +53,9 @@ def voxel_uncertainty(
         data = replace(case.data, counts=counts)
         again = replace(case, data=data, counts=np.concatenate([data.window(n) for n in case.main]))
         additive = windows_scatter(again, options)[0] if options.scatter in FROM_WINDOWS else found.additive
-        made = reconstruct(again.counts, case.projector, settings, weights=case.weights, additive=additive)
+        made = reconstruct(
+            again.counts, case.projector, settings, weights=case.weights, additive=additive, within=within
+        )
         return finished(made.image)
 
     def progress(number: int) -> None:

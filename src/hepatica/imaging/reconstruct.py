@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.errors import InputError, UnknownNameError
+from hepatica.imaging.additive import Additive
 from hepatica.imaging.projector import SystemModel
 
 Float32 = NDArray[np.float32]
 Method = Literal["mlem", "osem", "bsrem"]
 
-UpdateAdditive = Callable[[Float32, Float32, int], Float32 | None]
-"""Image, additive term in use and passes done -> additive term from then on, or None to keep the one in use."""
+UpdateAdditive = Callable[[Float32, int], Additive | None]
+"""Image and passes done -> additive term from then on, or None to keep the one in use."""
 
 SEEN = 1e-4
 """Voxels seen less than this share of the best seen one are left at zero: the data say nothing of them."""
@@ -88,7 +89,7 @@ class Update:
     iterations: int
     subsets: int
     image: Float32
-    additive: Float32
+    additive: Additive
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,13 +102,13 @@ class Start:
         Image after its last whole pass.
     passes : int
         Passes behind it; only the rest are done.
-    additive : ndarray, shape (views, u, v), or None
+    additive : Additive or None
         Additive term then in use; None for the one that `reconstruct` is given.
     """
 
     image: NDArray[Any]
     passes: int = 0
-    additive: NDArray[Any] | None = None
+    additive: Additive | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +127,7 @@ class Reconstruction:
     stopped : str
         "iterations", "noise" or "callback".
     additive : ndarray of float32, shape (views, u, v)
-        Additive term in use at the end.
+        Additive counts expected of the image.
     """
 
     image: Float32
@@ -142,9 +143,9 @@ def reconstruct(
     settings: Settings,
     *,
     weights: NDArray[Any] | None = None,
-    additive: NDArray[Any] | None = None,
-    update_additive: UpdateAdditive | None = None,
+    additive: NDArray[Any] | UpdateAdditive | None = None,
     start: Start | None = None,
+    within: NDArray[np.bool_] | None = None,
     on_update: Callable[[Update], bool | None] | None = None,
 ) -> Reconstruction:
     """Reconstruct the counts of one window, or of several together with a `JointProjector`.
@@ -160,14 +161,16 @@ def reconstruct(
     weights : ndarray, shape (views,), optional
         Counts per unit of the image and view: cps per Bq times seconds times decay gives an image in Bq per voxel;
         ones (the default) give counts per view.
-    additive : ndarray, shape (views, u, v), optional
-        Expected counts that do not come straight from the source: scatter.
-    update_additive : callable, optional
-        Called before every pass with the image, the additive term in use and the number of passes behind it; returns
-        the additive term from then on, or None to keep it. The same arguments must give the same answer, or a run
-        that was interrupted does not end where it would have. See `hepatica.imaging.scatter_model.ScatterUpdate`.
+    additive : ndarray of shape (views, u, v), or callable, optional
+        Expected counts that do not come straight from the source: scatter. A callable is asked before every pass, with
+        the image and the number of passes behind it, for the additive term from then on, or None to keep the one in
+        use. The same arguments must give the same answer, or a run that was interrupted does not end where it would
+        have. See `hepatica.imaging.scatter_model.ScatterUpdate`.
     start : Start, optional
         To go on with an earlier run; a uniform image by default.
+    within : ndarray of bool, shape of the image, optional
+        Where activity can be; voxels elsewhere stay at zero. (An image that cannot be negative adds up the noise of
+        empty space.)
     on_update : callable, optional
         Called after every update; True stops the run after it.
 
@@ -181,15 +184,17 @@ def reconstruct(
         If counts or additive term are negative, not finite or of another shape, a view has no counts, there are fewer
         views than subsets, or a weight is not positive.
     """
-    run = _Run(_checked(counts, projector, settings, weights), projector, settings)
-    term = additive if start is None or start.additive is None else start.additive
-    run.set_additive(np.zeros(projector.shape, dtype=np.float32) if term is None else term)
+    run = _Run(_checked(counts, projector, settings, weights), projector, settings, within)
+    if start is not None and start.additive is not None:
+        run.set_additive(start.additive)
+    elif additive is not None and not callable(additive):
+        run.set_additive(Additive(np.asarray(additive, dtype=np.float32)))
     image = run.first(None if start is None else start.image)
     done = 0 if start is None else start.passes
     ratios: list[float] = []
     stopped = "iterations"
     for number in range(done, settings.iterations):
-        if update_additive is not None and (new := update_additive(image, run.additive, number)) is not None:
+        if callable(additive) and (new := additive(image, number)) is not None:
             run.set_additive(new)
         squares, expected_sum = 0.0, 0.0
         for n in range(settings.subsets):
@@ -205,13 +210,19 @@ def reconstruct(
         if stopped != "iterations":
             break
     image.setflags(write=False)
-    return Reconstruction(image, done + len(ratios), tuple(ratios), stopped, run.additive)
+    return Reconstruction(image, done + len(ratios), tuple(ratios), stopped, run.additive_of(image))
 
 
 class _Run:
     """Data, sensitivities and additive term of a run, and one update of the image."""
 
-    def __init__(self, data: tuple[Float32, Float32], projector: SystemModel, settings: Settings) -> None:
+    def __init__(
+        self,
+        data: tuple[Float32, Float32],
+        projector: SystemModel,
+        settings: Settings,
+        within: NDArray[np.bool_] | None,
+    ) -> None:
         self.counts, self.scale = data
         self.projector, self.settings = projector, settings
         self.groups = subset_views(projector.angle_deg, settings.subsets)
@@ -220,16 +231,28 @@ class _Run:
         ]
         self.total: Float32 = np.sum(self.seen, axis=0, dtype=np.float32)
         self.support = self.total > SEEN * float(self.total.max())
-        self.additive = np.zeros_like(self.counts)
+        if within is not None:
+            if within.shape != self.total.shape or not (self.support & within).any():
+                raise InputError("where activity can be: the mask needs the image's shape and a voxel that is seen")
+            self.support &= within
+        self.additive = Additive(np.zeros_like(self.counts))
 
-    def set_additive(self, values: NDArray[Any]) -> None:
+    def set_additive(self, term: Additive) -> None:
         """Take another additive term; InputError if it is not one."""
-        self.additive = _projections(values, self.projector.shape, "additive term")
+        _projections(term.counts, self.projector.shape, "additive term")
+        self.additive = term
+
+    def additive_of(self, image: Float32) -> Float32:
+        """Additive counts of every view for an image."""
+        if self.additive.primary is None:
+            return self.additive.counts
+        primary = self.projector.forward(image) * self.scale[:, None, None]
+        return self.additive.at(primary, np.arange(len(primary)))
 
     def first(self, image: NDArray[Any] | None) -> Float32:
         """Image to start from."""
         if image is None:
-            counts = max(float((self.counts - self.additive).sum(dtype=np.float64)), 1.0)
+            counts = max(float((self.counts - self.additive.counts).sum(dtype=np.float64)), 1.0)
             level = counts / float(self.total[self.support].sum(dtype=np.float64))
             return np.where(self.support, np.float32(level), np.float32(0)).astype(np.float32)
         first = np.array(image, dtype=np.float32)
@@ -245,7 +268,7 @@ class _Run:
         scale = self.scale[group][:, None, None]
         expected = self.projector.forward(image, group)
         expected *= scale
-        expected += self.additive[group]
+        expected += self.additive.at(expected, group)
         data = self.counts[group]
         squares = float(np.square(data - expected, dtype=np.float64).sum())
         ratio = np.divide(data, expected, out=np.zeros_like(expected), where=expected > 0)

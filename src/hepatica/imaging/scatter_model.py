@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.errors import InputError
+from hepatica.imaging.additive import Additive
 from hepatica.imaging.projector import Float32, SystemModel
 
 UPDATE_PASSES = (1, 2, 4, 7, 11, 16, 22)
@@ -22,14 +23,11 @@ Estimate = Callable[[Float32, int], Float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScatterUpdate:
-    """The `update_additive` of `reconstruct` for scatter that a model computes of the image.
+    """The callable `additive` of `reconstruct` for scatter that a model computes of the image.
 
     An image made without scatter correction holds the scatter as activity, and scatter computed of it is too large in
-    the same proportion: the estimate is scaled so that primary and scattered counts add up to the measured ones, as
-    they do at the end. Where a share r of scatter to primary comes back into the image at each turn, taking the whole
-    new estimate would overshoot (and, for r above 1 as in bremsstrahlung, diverge); the new one is mixed with the old
-    in the proportion 2 / (2 + r), which leaves the same error in the modes that scatter most and least, below
-    r / (2 + r) of what it was. The first estimate is taken whole.
+    the same proportion: primary and scattered counts are scaled to add up to the measured ones, as they do at the end.
+    Until scatter is computed again, the term follows the image (`additive.Additive`).
 
     Parameters
     ----------
@@ -44,6 +42,8 @@ class ScatterUpdate:
     body : ndarray of bool, shape of the image, or None
         Where activity can be (`attenuation.body_voxels`): what an image without correction shows beside the body is
         scatter, and would pass for primary counts that scatter nowhere.
+    windows : int
+        How many windows stand one after another.
     passes : collection of int
         After which passes to compute; the smallest comes first.
 
@@ -58,13 +58,14 @@ class ScatterUpdate:
     counts: NDArray[Any]
     weights: NDArray[Any]
     body: NDArray[np.bool_] | None = None
+    windows: int = 1
     passes: Collection[int] = UPDATE_PASSES
 
     def __post_init__(self) -> None:
         if not self.passes or min(self.passes) < 1:
             raise InputError(f"scatter is computed after passes 1, 2, ...; not after {sorted(self.passes)}")
 
-    def __call__(self, image: Float32, additive: Float32, passes: int) -> Float32 | None:
+    def __call__(self, image: Float32, passes: int) -> Additive | None:
         """Additive term from now on, or None to keep the one in use."""
         if passes not in self.passes:
             return None
@@ -76,9 +77,6 @@ class ScatterUpdate:
         straight, scattered = (float(a.sum(dtype=np.float64)) for a in (primary, scatter))
         if not straight > 0:
             raise InputError("the image is empty: no scatter can be computed of it")
-        scale = float(np.sum(self.counts, dtype=np.float64)) / (straight + scattered)
-        scatter *= np.float32(scale)
-        if passes == min(self.passes):
-            return scatter
-        new = np.float32(2 / (2 + scattered / straight))
-        return np.asarray(new * scatter + (1 - new) * additive, dtype=np.float32)
+        scale = np.float32(np.sum(self.counts, dtype=np.float64) / (straight + scattered))
+        spacing = self.projector.grid.spacing_mm
+        return Additive.following(scatter * scale, primary * scale, (spacing[0], spacing[2]), self.windows)
