@@ -23,6 +23,12 @@ FloatArray = NDArray[np.float64]
 SPREADS_MM = (30.0, 90.0, 250.0)
 """Widths (FWHM) of the Gaussians; beyond them counts are spread evenly over the view."""
 
+FLOOR = 1e-3
+"""Of the mean of a view: bins in which a Monte Carlo happened to count next to nothing get so much, and no less."""
+LEAST = 0.1
+"""The stand-in lowers a bin to this share of what was computed there, not further: a term near zero beside counts that
+the image cannot make would drive the image without bounds."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Additive:
@@ -67,18 +73,20 @@ class Additive:
             raise InputError(
                 f"additive term of shape {counts.shape}, primary of {primary.shape}, {windows} windows: do not agree"
             )
+        counts = np.maximum(counts, np.float32(FLOOR) * counts.mean(axis=(1, 2), keepdims=True))
         parts = zip(np.split(counts, windows), np.split(primary, windows), strict=True)
         shares = np.array([_fitted(scatter, straight, pixel_mm) for scatter, straight in parts])
         return cls(counts, primary, shares, pixel_mm)
 
     def at(self, primary: Float32, views: NDArray[np.intp]) -> Float32:
-        """Expected counts of some views for an image whose primary counts there are these; never negative."""
+        """Expected counts of some views for an image whose primary counts there are these."""
         if self.primary is None or self.shares is None:
             return np.asarray(self.counts[views])
         window = views * len(self.shares) // len(self.counts)
         change = _spread(primary - self.primary[views], self.pixel_mm)
         moved = np.einsum("wn,nwuv->wuv", self.shares[window], change, optimize=True)
-        return np.asarray(np.maximum(self.counts[views] + moved, 0), dtype=np.float32)
+        computed = self.counts[views]
+        return np.asarray(np.maximum(computed + moved, np.float32(LEAST) * computed), dtype=np.float32)
 
 
 def _spread(primary: Float32, pixel_mm: tuple[float, float]) -> Float32:
