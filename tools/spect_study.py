@@ -112,7 +112,7 @@ def expected(scene: Scene, name: str, part: str, *, quick: bool) -> dict[str, Fl
     windows, _ = windows_of(name)
     setup = SpectSetup(IMAGING[name].camera, nuclide(name), orbit_of(scene), windows, grid_of(scene))
     projector = MonteCarloProjector(scene.hu, setup, voxel_mm=4.8 if quick else 4.0)
-    settings = ProjectionSettings(target_uncertainty=0.1 if quick else 0.03, time_limit_s=30 if quick else 120, seed=17)
+    settings = ProjectionSettings(target_uncertainty=0.1 if quick else 0.03, time_limit_s=30 if quick else 60, seed=17)
     found = projector.project(scene.parts[part], settings)
     print(f"  {name} {part}: {found.histories:.2e} histories, {found.seconds:.0f} s, {100 * found.uncertainty:.1f} %")
     return {"primary": found.primary, "other": found.other, "uncertainty": np.float32(found.uncertainty)}
@@ -169,7 +169,7 @@ def options_for(name: str, method: str, *, quick: bool) -> SpectOptions:
     settings = Settings("osem", iterations=3 if quick else imaging.iterations, subsets=6)
     base = SpectOptions(
         imaging.camera, settings=settings, scatter=method, nuclide=name, registered=True,
-        montecarlo=MonteCarloOptions(uncertainty=0.05, seconds=10 if quick else 12, seed=501),
+        montecarlo=MonteCarloOptions(uncertainty=0.05, seconds=10, seed=501),
     )  # fmt: skip
     if method == "mc":
         return replace(base, sensitivity_by_model=True)

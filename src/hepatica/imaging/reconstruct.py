@@ -27,6 +27,10 @@ UpdateAdditive = Callable[[Float32, int], Additive | None]
 SEEN = 1e-4
 """Voxels seen less than this share of the best seen one are left at zero: the data say nothing of them."""
 
+FAINT = 1e-6
+"""Bins in which the image makes less than this share of the mean count are passed over: what was counted there says
+nothing of the image (noise beside the body, before scatter is known), and the quotient would overflow."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -235,6 +239,7 @@ class _Run:
             if within.shape != self.total.shape or not (self.support & within).any():
                 raise InputError("where activity can be: the mask needs the image's shape and a voxel that is seen")
             self.support &= within
+        self.faint = np.float32(FAINT * float(self.counts.mean(dtype=np.float64)))
         self.additive = Additive(np.zeros_like(self.counts))
 
     def set_additive(self, term: Additive) -> None:
@@ -271,7 +276,7 @@ class _Run:
         expected += self.additive.at(expected, group)
         data = self.counts[group]
         squares = float(np.square(data - expected, dtype=np.float64).sum())
-        ratio = np.divide(data, expected, out=np.zeros_like(expected), where=expected > 0)
+        ratio = np.divide(data, expected, out=np.zeros_like(expected), where=expected > self.faint)
         ratio *= scale
         back = self.projector.back(ratio, group)
         if self.settings.method == "bsrem":

@@ -141,3 +141,19 @@ def test_windows_by_energy_limits_and_all() -> None:
         with pytest.raises((UnknownNameError, InputError), match=message):
             nuclide_windows(lutetium, which=wrong)
     assert gamma_camera("siemens-megp").mean_energy_kev(lutetium, peaks[1]) == pytest.approx(113, abs=1)
+
+
+def test_counts_that_the_image_cannot_make_do_not_blow_it_up() -> None:
+    """Hot spot in an empty body: the first pass knows no scatter, and noise lies far beside what voxels can make."""
+    projector = pair(0.0)
+    truth = np.zeros(projector.grid.shape, np.float32)
+    truth[12, 9, 2] = 1e5
+    noise = np.random.default_rng(4).poisson(0.02, projector.shape)
+    within = np.zeros(truth.shape, bool)
+    within[8:16, 5:13] = True
+    found = reconstruct(projector.forward(truth) + noise, projector, Settings("osem", 8, 4), within=within)
+    assert np.isfinite(found.image).all()
+    assert not found.image[~within].any()
+    assert found.image.sum() == pytest.approx(1e5, rel=0.02)
+    with pytest.raises(InputError, match="where activity can be"):
+        reconstruct(noise + 1, projector, Settings("osem", 1, 4), within=np.zeros_like(within))
