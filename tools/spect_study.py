@@ -297,7 +297,7 @@ def fillings(name: str) -> dict[str, tuple[float, float]]:
 
 
 def run_nema(folder: Path, name: str, *, quick: bool) -> dict[str, Any]:
-    """Simulate, reconstruct by every method, measure; the scan at ten to one gives recovery for that at eight to one."""
+    """Simulate, reconstruct by every method, measure; the scan at ten to one gives the recovery at eight to one."""
     here = folder / "nema" / name
     here.mkdir(parents=True, exist_ok=True)
     scene = nema_scene()
