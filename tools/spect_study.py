@@ -258,7 +258,14 @@ def measure_nema(name: str, scan: str, images: Mapping[str, Volume]) -> dict[str
     largest = regions["sphere 37 mm"]
     true_dose = dose_of(truth, phantom.hu, name)
     true_mean = mean_in(true_dose, largest)
-    found: dict[str, Any] = {"truth": {"dvh": dvh_curve(true_dose, largest, true_mean)}}
+    # A voxel on the border holds both sides: what a perfect image of these voxels would show.
+    perfect = {d: mean_in(truth, regions[f"sphere {d:g} mm"]) for d in NEMA_SPHERES_MM}
+    found: dict[str, Any] = {
+        "truth": {
+            "dvh": dvh_curve(true_dose, largest, true_mean),
+            "spheres": {f"{d:g}": value / inside for d, value in perfect.items()},
+        }
+    }
     for method, image in images.items():
         level = mean_in(image, regions["core"])
         means = {d: mean_in(image, regions[f"sphere {d:g} mm"]) for d in NEMA_SPHERES_MM}
@@ -270,8 +277,8 @@ def measure_nema(name: str, scan: str, images: Mapping[str, Volume]) -> dict[str
             "background": level / around if around else None,
             "background_cov": float(values.std() / values.mean()),
             "insert_over_background": mean_in(image, regions["insert"]) / around if around else None,
-            "spheres": {f"{d:g}": value / inside for d, value in means.items()},
-            "recovery": {f"{d:g}": (value - level) / (inside - around) for d, value in means.items()},
+            "spheres": {f"{d:g}": value / perfect[d] for d, value in means.items()},
+            "recovery": {f"{d:g}": (value - level) / (perfect[d] - around) for d, value in means.items()},
             "resolution_mm": resolution_mm(image, truth, largest),
             "dvh": curve,
             "dvh_distance": float(np.abs(np.subtract(curve["volume"], found["truth"]["dvh"]["volume"])).mean() * 1.6),
@@ -318,7 +325,8 @@ def run_nema(folder: Path, name: str, *, quick: bool) -> dict[str, Any]:
         middle = {m: image.values[:, :, slice_of(image)] for m, image in images.items()}
         np.savez_compressed(here / f"slices-{scan}.npz", **middle)
     recovery = found["recovery"]["mc"]["recovery"]["37"]
-    level = found["warm"]["mc"]["background_over_sphere"]
+    perfect = found["warm"]["truth"]["spheres"]["37"]
+    level = found["warm"]["mc"]["background_over_sphere"] / perfect
     measured = found["warm"]["mc"]["spheres"]["37"]
     found["warm"]["mc"]["sphere_37_corrected"] = level + (measured - level) / recovery
     return found

@@ -40,6 +40,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def nema_rows(results: Found) -> list[str]:
     """Eight to one, and spheres in inactive water."""
     warm, cold = [], []
+    perfect = next(iter(results["nema"].values()))["warm"]["truth"]["spheres"]["37"]
     for name, scans in results["nema"].items():
         for m in methods(scans["warm"]):
             x = scans["warm"][m]
@@ -64,7 +65,9 @@ def nema_rows(results: Found) -> list[str]:
         "Spheres to background 8 : 1, cold lung insert. Total activity, background and 37-mm sphere against the truth;",
         "the sphere after recovery correction; recovery of contrast of the 37- and 22-mm spheres; what is seen in the",
         "cold insert over the background; resolution in the image; mean distance of the 37-mm sphere's cumulative",
-        "dose-volume histogram from the true one (in % of volume over 0 to 160 % of the mean dose):",
+        "dose-volume histogram from the true one (in % of volume over 0 to 160 % of the mean dose). Spheres are",
+        "compared with the truth on the same voxels: a border voxel holds both sides, so that a perfect image would",
+        f"show {100 * perfect:.0f} % of the concentration in the 37-mm sphere.",
         "",
         *table(
             ["nuclide", "scatter", "total", "background", "37 mm", "37 mm corrected", "contrast 37, %", "22, %",
