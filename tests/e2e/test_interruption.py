@@ -26,10 +26,17 @@ main.run()
 """
 
 
+def heed_interrupts() -> None:
+    """What a shell starts in the background ignores SIGINT, and so would the command; in a terminal nobody does."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_command_removes_what_it_had_written(tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-c", SLOW_SAVE, "slow-save", str(tmp_path / "out")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "writing\n"
         process.send_signal(number)
