@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 SLOW_SAVE = """
-import sys, time
+import signal, sys, time
+# As in a terminal: what a shell starts in the background ignores interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from hepatica.cli import main
 from hepatica.io.files import output_folder
 
@@ -26,17 +28,10 @@ main.run()
 """
 
 
-def heed_interrupts() -> None:
-    """What a shell starts in the background ignores SIGINT, and so would the command; in a terminal nobody does."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_command_removes_what_it_had_written(tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-c", SLOW_SAVE, "slow-save", str(tmp_path / "out")]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "writing\n"
         process.send_signal(number)
