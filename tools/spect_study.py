@@ -155,7 +155,7 @@ def air_sensitivity(name: str, method: str) -> float:
     camera = gamma_camera(IMAGING[name].camera)
     windows, main = windows_of(name)
     response = detector_response(camera).window(windows)
-    energy, emitted = photon_spectrum(nuclide(name), inner=False).points
+    energy, emitted = photon_spectrum(nuclide(name)).points
     inside = (energy >= response.energy_kev[0]) & (energy <= response.energy_kev[-1])
     seen = np.array([response.sensitivity(float(e)) for e in energy[inside]])
     rate = dict(zip(windows, 1e6 * (emitted[inside] @ seen), strict=True))
