@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hepatica.anatomy.contours import fill_contours, region_contours
+from hepatica.anatomy.structures.contours import fill_contours, region_contours
 from hepatica.anatomy.virtual_patient import PatientSettings, Tumour, virtual_patient
 from hepatica.core import Grid
 from hepatica.io.dicom.context import DicomContext

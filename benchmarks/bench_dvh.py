@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from hepatica.core import Grid, Kind, Region, Volume
-from hepatica.dosimetry.dvh import dose_volume_histogram
+from hepatica.dosimetry.metrics.dvh import dose_volume_histogram
 
 SHAPE = (512, 512, 120)
 

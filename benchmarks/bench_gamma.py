@@ -13,7 +13,7 @@ import pymedphys
 from scipy.ndimage import gaussian_filter
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.dosimetry.gamma import gamma_index
+from hepatica.dosimetry.metrics.gamma import gamma_index
 
 SIZE, SPACING_MM = 128, 2.0
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.nuclides import nuclide
-from hepatica.planning.compartments import Lesion, Partition
-from hepatica.planning.constants import dose_constant
-from hepatica.planning.planner import Aim, Problem, Uncertainty, optimise
-from hepatica.planning.voxel import TerritoryActivity, dose_percentile, planned_decays, voxel_plan
+from hepatica.planning.planner.best_activity import Aim, Problem, Uncertainty, optimise
+from hepatica.planning.planner.voxel import TerritoryActivity, dose_percentile, planned_decays, voxel_plan
+from hepatica.planning.prescriptions.compartments import Lesion, Partition
+from hepatica.planning.prescriptions.dose_constants import dose_constant
 
 
 def planner() -> None:

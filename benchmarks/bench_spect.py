@@ -10,9 +10,9 @@ import time
 import numpy as np
 
 from hepatica.core import Grid
-from hepatica.imaging.projections import Orbit
-from hepatica.imaging.projector import Response, SpectProjector
-from hepatica.imaging.reconstruct import Settings, reconstruct
+from hepatica.imaging.reconstruct.algorithms import Settings, reconstruct
+from hepatica.imaging.spect.projections import Orbit
+from hepatica.imaging.spect.projector import Response, SpectProjector
 
 VIEWS, SUBSETS, RADIUS_MM, SLOPE, OFFSET_MM, MU = 60, 6, 250.0, 0.02, 1.6, 0.015
 

@@ -16,13 +16,13 @@ from hepatica.anatomy.virtual_patient.patient import virtual_patient
 from hepatica.anatomy.virtual_patient.settings import PatientSettings
 from hepatica.core import Grid, Kind, Volume
 from hepatica.core.resample import resample, resample_region
-from hepatica.imaging.montecarlo.projector import MonteCarloProjector, SpectSetup
-from hepatica.imaging.montecarlo.settings import ProjectionSettings
-from hepatica.imaging.projections import Orbit, Window
-from hepatica.imaging.projector import SpectProjector
-from hepatica.imaging.simulate import camera_grid
+from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
+from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
+from hepatica.imaging.spect.projections import Orbit, Window
+from hepatica.imaging.spect.projector import SpectProjector
+from hepatica.imaging.spect.simulate import camera_grid
 from hepatica.nuclides import nuclide
-from hepatica.transport.montecarlo import MonteCarloSettings, simulate
+from hepatica.transport.runner.montecarlo import MonteCarloSettings, simulate
 
 VIEWS, COLUMNS, PIXEL_MM, RADIUS_MM = 60, 128, 4.8, 260.0
 

@@ -5,7 +5,7 @@ Run: ``python tools/build_cross_sections.py`` (needs ``pip install '.[build-tabl
 Columns and sources are in the headers of the files and in ``src/hepatica/transport/tables/sources.toml``. Above the
 last energy taken from xraylib (0.799 MeV) three continuations are used, for processes whose high-energy form is known:
 photoelectric by the power law of the last half decade, incoherent by Klein-Nishina (binding is negligible there),
-coherent as 1/E^2. Pair production is a formula in ``hepatica.transport.photons`` and not tabulated.
+coherent as 1/E^2. Pair production is a formula in ``hepatica.transport.matter.photons`` and not tabulated.
 """
 
 from __future__ import annotations

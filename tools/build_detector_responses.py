@@ -10,9 +10,9 @@ import argparse
 import time
 from pathlib import Path
 
-from hepatica.imaging.cameras import CAMERA_NAMES, gamma_camera
-from hepatica.imaging.collimator_montecarlo import DetectorRun, simulate_detector
-from hepatica.imaging.detector_tables import encode, geometry_of
+from hepatica.imaging.spect.camera.cameras import CAMERA_NAMES, gamma_camera
+from hepatica.imaging.spect.camera.collimator_montecarlo import DetectorRun, simulate_detector
+from hepatica.imaging.spect.camera.detector_tables import encode, geometry_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "src" / "hepatica" / "imaging" / "tables"
 

@@ -1,4 +1,4 @@
-"""Write the point kernels of ``hepatica.transport.kernels``: our own Monte Carlo about a point source.
+"""Write the point kernels of ``hepatica.transport.kernels.voxel``: our own Monte Carlo about a point source.
 
 Run: ``python tools/build_point_kernels.py [--nuclide Y-90 ...] [--medium water ...] [--histories 2e6]``; all of them
 take about ten minutes on two cores. With ``--ranges`` the radii X50 and X90 and the CSDA range in water are printed as
@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from hepatica.nuclides import NUCLIDE_NAMES, Nuclide, nuclide
-from hepatica.transport.composition import medium
-from hepatica.transport.kernels import COLUMNS, point_kernel
-from hepatica.transport.pointsource import RadialEnergy, radial_energy
-from hepatica.transport.stepping import StepModel, build_ladder
-from hepatica.transport.upload import Shells
+from hepatica.transport.kernels.point_source import RadialEnergy, radial_energy
+from hepatica.transport.kernels.voxel import COLUMNS, point_kernel
+from hepatica.transport.matter.composition import medium
+from hepatica.transport.matter.stepping import StepModel, build_ladder
+from hepatica.transport.runner.upload import Shells
 from hepatica.version import __version__
 
 FOLDER = Path(__file__).resolve().parents[1] / "src" / "hepatica" / "transport" / "tables"

@@ -20,28 +20,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.phantoms import NEMA_SPHERES_MM, nema_grid, nema_phantom
+from hepatica.anatomy.phantoms.objects import NEMA_SPHERES_MM, nema_grid, nema_phantom
 from hepatica.anatomy.virtual_patient import PatientSettings, Treatment, Tumour, VirtualPatient, virtual_patient
-from hepatica.case.spect_options import MonteCarloOptions, SpectOptions
-from hepatica.case.spect_reconstruct import reconstruct_files
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.resample import resample, resample_region
-from hepatica.dosimetry.dvh import dose_volume_histogram
-from hepatica.dosimetry.engines import DoseSettings, dose_engine
-from hepatica.imaging.cameras import gamma_camera, window_sets
-from hepatica.imaging.detector import detector_response
-from hepatica.imaging.emission import photon_spectrum
-from hepatica.imaging.montecarlo.projector import MonteCarloProjector, SpectSetup
-from hepatica.imaging.montecarlo.settings import ProjectionSettings
-from hepatica.imaging.projections import Orbit, Projections, Window
-from hepatica.imaging.reconstruct import Settings
-from hepatica.imaging.simulate import camera_grid
+from hepatica.dosimetry.engines.registry import DoseSettings, dose_engine
+from hepatica.dosimetry.metrics.dvh import dose_volume_histogram
+from hepatica.imaging.reconstruct.algorithms import Settings
+from hepatica.imaging.spect.camera.cameras import gamma_camera, window_sets
+from hepatica.imaging.spect.camera.detector import detector_response
+from hepatica.imaging.spect.emission import photon_spectrum
+from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
+from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
+from hepatica.imaging.spect.projections import Orbit, Projections, Window
+from hepatica.imaging.spect.simulate import camera_grid
 from hepatica.io.dicom.context import DicomContext
-from hepatica.io.dicom.projections import write_projections
-from hepatica.io.dicom.write_image import Emission
+from hepatica.io.dicom.images.projections import write_projections
+from hepatica.io.dicom.images.write import Emission
 from hepatica.io.itk import write_itk
 from hepatica.nuclides import nuclide
-from hepatica.transport.media import density_from_hu
+from hepatica.transport.matter.media import density_from_hu
+from hepatica.workflow.spect.options import MonteCarloOptions, SpectOptions
+from hepatica.workflow.spect.reconstruct import reconstruct_files
 
 Float32 = NDArray[np.float32]
 START = datetime(2026, 3, 3, 9, 0)

@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.dosimetry.engines import DoseSettings, dose_engine
+from hepatica.dosimetry.engines.registry import DoseSettings, dose_engine
 from hepatica.nuclides import MEV_TO_J, nuclide
-from hepatica.transport.composition import medium
-from hepatica.transport.electrons import collision_stopping
-from hepatica.transport.montecarlo import MonteCarloResult, MonteCarloSettings, simulate
-from hepatica.transport.pointsource import radial_energy
-from hepatica.transport.source import emission
-from hepatica.transport.upload import Shells
+from hepatica.transport.kernels.point_source import radial_energy
+from hepatica.transport.matter.composition import medium
+from hepatica.transport.matter.electrons import collision_stopping
+from hepatica.transport.runner.montecarlo import MonteCarloResult, MonteCarloSettings, simulate
+from hepatica.transport.runner.source import emission
+from hepatica.transport.runner.upload import Shells
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "monte-carlo.md"
 MARKS = ("<!-- validation: written by tools/validate_montecarlo.py -->", "<!-- end of validation -->")

@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any
 from hepatica.version import __version__
 
 if TYPE_CHECKING:
-    from hepatica.case.dose import absorbed_dose
-    from hepatica.case.options import DoseOptions
-    from hepatica.case.result import DoseResult
     from hepatica.errors import HepaticaError
     from hepatica.io.read import read_image, scan
     from hepatica.io.regions import read_regions
     from hepatica.nuclides import agent, nuclide
+    from hepatica.workflow.dose.absorbed_dose import absorbed_dose
+    from hepatica.workflow.dose.options import DoseOptions
+    from hepatica.workflow.dose.result import DoseResult
 
 _HOMES = {
-    "DoseOptions": "hepatica.case.options",
-    "DoseResult": "hepatica.case.result",
+    "DoseOptions": "hepatica.workflow.dose.options",
+    "DoseResult": "hepatica.workflow.dose.result",
     "HepaticaError": "hepatica.errors",
-    "absorbed_dose": "hepatica.case.dose",
+    "absorbed_dose": "hepatica.workflow.dose.absorbed_dose",
     "agent": "hepatica.nuclides",
     "nuclide": "hepatica.nuclides",
     "read_image": "hepatica.io.read",

@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from hepatica.anatomy.phantoms import (
+from hepatica.anatomy.phantoms.objects import (
     Phantom,
     disc_source,
     grid_around,
@@ -22,14 +22,14 @@ from hepatica.anatomy.phantoms import (
     sphere_in_water,
     water_cylinder,
 )
-from hepatica.case.spect_reconstruct import SpectOptions, reconstruct_files
-from hepatica.case.spect_simulate import ScanOptions, simulate_files
 from hepatica.cli.main import app
 from hepatica.core import Kind, Volume
 from hepatica.errors import HepaticaError
-from hepatica.imaging.reconstruct import Settings
+from hepatica.imaging.reconstruct.algorithms import Settings
 from hepatica.io.image import Stated
 from hepatica.io.itk import write_itk
+from hepatica.workflow.spect.reconstruct import SpectOptions, reconstruct_files
+from hepatica.workflow.spect.simulate import ScanOptions, simulate_files
 
 WHEN = datetime(2026, 3, 2, 10, 0)
 MEASURED = ("--activity-at", "2026-03-02T08:00", "--activity-sd", "2 %")

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hepatica.case.concordance import compare_scout_and_therapy
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import GeometryError, HepaticaError, InputError
 from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.rtdose import write_rtdose
 from hepatica.io.itk import read_itk, write_itk
+from hepatica.workflow.planning.concordance import compare_scout_and_therapy
 
 NORMAL_GY, LESION_GY = 40.0, 200.0
 FACTOR = 0.75

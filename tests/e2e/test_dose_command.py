@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hepatica.case.demo import ADMINISTERED_BQ, write_demo_patient
+from hepatica.workflow.demo import ADMINISTERED_BQ, write_demo_patient
 
 KEYS = {"method", "nuclide", "activity_in_image_mbq", "regions", "warnings", "provenance"}
 REGION_KEYS = {"name", "volume_ml", "mass_g", "dose_mean_gy", "dose_sd_gy", "d_percent_gy", "v_gy_percent"}

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from hepatica.anatomy.virtual_patient import PatientSettings, Tumour, default_grid, virtual_patient
-from hepatica.case.plan import TEMPLATE
-from hepatica.case.scout import read_scout, spect_shunt, uptake_of_scout
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.resample import resample
 from hepatica.errors import GeometryError, HepaticaError, InputError
 from hepatica.io.itk import write_itk
-from hepatica.planning.lung_shunt import SpectOptions
+from hepatica.planning.scout.lung_shunt import SpectOptions
+from hepatica.workflow.planning.plan import TEMPLATE
+from hepatica.workflow.planning.scout import read_scout, spect_shunt, uptake_of_scout
 
 SHUNT, RATIOS = 0.08, {"tumour 1": 5.0, "tumour 2": 3.0}
 NAMES = ("lung left", "lung right", "liver", "tumour 1", "tumour 2", "stomach")

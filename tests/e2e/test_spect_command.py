@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hepatica.io.dicom.projections import read_projections
+from hepatica.io.dicom.images.projections import read_projections
 from hepatica.io.read import Stated, read_image
 
 SIMULATE = ("--nuclide", "Tc-99m", "--total", "150 MBq", "--views", "24", "--pixel", "9 mm", "--matrix", "48")
@@ -21,7 +21,7 @@ def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from hepatica.case.demo import write_demo_patient
+    from hepatica.workflow.demo import write_demo_patient
 
     folder = tmp_path_factory.mktemp("spect")
     write_demo_patient(folder / "patient", ct_spacing_mm=(6.0, 6.0, 6.0))
@@ -68,9 +68,9 @@ def test_counts_with_a_window_below(patient: Path) -> None:
 
 
 def test_an_interrupted_run_goes_on(patient: Path, tmp_path: Path) -> None:
-    from hepatica.case.spect_reconstruct import SpectOptions, reconstruct_files
     from hepatica.errors import InputError
-    from hepatica.imaging.reconstruct import Settings
+    from hepatica.imaging.reconstruct.algorithms import Settings
+    from hepatica.workflow.spect.reconstruct import SpectOptions, reconstruct_files
 
     options = SpectOptions("siemens-lehr", Settings("bsrem", 3, 4, prior_strength=0.1))
     files, keep = {"ct": patient / "patient/ct", "options": options}, tmp_path / "run.npz"
@@ -95,8 +95,8 @@ def test_an_interrupted_run_goes_on(patient: Path, tmp_path: Path) -> None:
 
 
 def test_dead_time_is_given_back(patient: Path) -> None:
-    from hepatica.case.spect_reconstruct import SpectOptions, reconstruct_files
-    from hepatica.imaging.reconstruct import Settings
+    from hepatica.imaging.reconstruct.algorithms import Settings
+    from hepatica.workflow.spect.reconstruct import SpectOptions, reconstruct_files
 
     files = {"ct": patient / "patient/ct"}
     without = SpectOptions("siemens-lehr", Settings("osem", 1, 4))

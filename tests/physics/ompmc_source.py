@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hepatica.nuclides import nuclide
-from hepatica.transport.source import emission
+from hepatica.transport.runner.source import emission
 
 HEADER = """$IAEA_INDEX:
 0

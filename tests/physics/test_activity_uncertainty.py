@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from hepatica.anatomy.phantoms import nema_grid, nema_phantom
+from hepatica.anatomy.phantoms.objects import nema_grid, nema_phantom
 from hepatica.core import Estimate
 from hepatica.errors import InputError
-from hepatica.imaging.blurred_sphere import edge_over_mean as sphere_edge
-from hepatica.imaging.blurred_sphere import mean_recovery, profile, sphere_diameter_mm, sphere_volume_ml
-from hepatica.imaging.conditions import Conditions
-from hepatica.imaging.psf import GaussianPsf
-from hepatica.imaging.recovery import SphereRecovery, fit_recovery
-from hepatica.imaging.uncertainty import OtherUncertainties, Outline, edge_over_mean, region_uncertainty
+from hepatica.imaging.quantify.acquisition_conditions import Conditions
+from hepatica.imaging.quantify.blurred_sphere import edge_over_mean as sphere_edge
+from hepatica.imaging.quantify.blurred_sphere import mean_recovery, profile, sphere_diameter_mm, sphere_volume_ml
+from hepatica.imaging.quantify.recovery import SphereRecovery, fit_recovery
+from hepatica.imaging.quantify.response import GaussianPsf
+from hepatica.imaging.quantify.uncertainty import OtherUncertainties, Outline, edge_over_mean, region_uncertainty
 
 FWHM = 10.0
 

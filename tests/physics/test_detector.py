@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from hepatica.imaging.cameras import CAMERA_NAMES, GammaCamera, gamma_camera
-from hepatica.imaging.collimator_montecarlo import IODINE_K_CHANCE
-from hepatica.imaging.detector import NEAR_BINS, DetectorResponse, detector_response, mean_transmission
-from hepatica.imaging.projections import Window
+from hepatica.imaging.spect.camera.cameras import CAMERA_NAMES, GammaCamera, gamma_camera
+from hepatica.imaging.spect.camera.collimator_montecarlo import IODINE_K_CHANCE
+from hepatica.imaging.spect.camera.detector import NEAR_BINS, DetectorResponse, detector_response, mean_transmission
+from hepatica.imaging.spect.projections import Window
 from hepatica.nuclides import nuclide
-from hepatica.transport.composition import medium
-from hepatica.transport.photons import coefficients
+from hepatica.transport.matter.composition import medium
+from hepatica.transport.matter.photons import coefficients
 
 CPS_PER_MBQ = 1 / (60 * 0.037)
 """1 cpm/uCi."""

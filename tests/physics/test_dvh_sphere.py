@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Region, Volume
-from hepatica.dosimetry.dvh import dose_volume_histogram
+from hepatica.dosimetry.metrics.dvh import dose_volume_histogram
 
 RADIUS_MM = 10.0
 CENTRE_MM = np.array([3.7, -2.1, 11.3])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.dosimetry.gamma import gamma_index
+from hepatica.dosimetry.metrics.gamma import gamma_index
 
 
 @pytest.mark.parametrize("offset_percent", [1.0, 3.0, 4.5])

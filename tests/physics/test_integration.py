@@ -8,8 +8,8 @@ from scipy.integrate import quad
 from scipy.optimize import curve_fit
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.dosimetry.curves import fit_curve
-from hepatica.dosimetry.integration import integrate_images
+from hepatica.dosimetry.time.curves import fit_curve
+from hepatica.dosimetry.time.integration import integrate_images
 from hepatica.nuclides import nuclide
 
 HOUR = 3600.0

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.nuclides import MEV_TO_J, Nuclide, nuclide
-from hepatica.transport import kernels
-from hepatica.transport.kernels import kernel_names, point_kernel, voxel_kernel
-from hepatica.transport.montecarlo import MonteCarloSettings, simulate
+from hepatica.transport.kernels import voxel as kernels
+from hepatica.transport.kernels.voxel import kernel_names, point_kernel, voxel_kernel
+from hepatica.transport.runner.montecarlo import MonteCarloSettings, simulate
 
 WATER = [name for name, medium in kernel_names() if medium == "water"]
 GY_PER_MGY_MBQ_S = 1e-9
@@ -182,7 +182,7 @@ def test_self_dose_of_a_huge_voxel_is_the_mean_energy() -> None:
 
 
 def test_anisotropic_voxels_against_our_own_monte_carlo() -> None:
-    # 2 x 2 x 5 mm, 90Y: decays followed one by one from the voxel itself (hepatica.transport.montecarlo), sharing
+    # 2 x 2 x 5 mm, 90Y: decays followed one by one from the voxel itself (hepatica.transport.runner.montecarlo), sharing
     # neither the point kernel (EGSnrc) nor the integration. 1 % at the source and faces, 2 % at the edges (issue 2; two
     # such codes agree to 0.5 % in water), and two standard uncertainties of the simulation (0.1 to 0.5 %).
     grid = Grid.axial((9, 9, 5), spacing_mm=(2, 2, 5))

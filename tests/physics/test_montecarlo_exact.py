@@ -7,8 +7,8 @@ import pytest
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.nuclides import MEV_TO_J, nuclide
-from hepatica.transport.montecarlo import MonteCarloResult, MonteCarloSettings, simulate
-from hepatica.transport.source import emission
+from hepatica.transport.runner.montecarlo import MonteCarloResult, MonteCarloSettings, simulate
+from hepatica.transport.runner.source import emission
 
 ONE_MEDIUM = ((np.inf, "liver"),)
 """The same medium at every density: then Fano's theorem holds exactly."""
@@ -33,7 +33,7 @@ def test_energy_in_is_energy_deposited_and_escaped() -> None:
 
 
 def _default_media() -> tuple[tuple[float, str], ...]:
-    from hepatica.transport.composition import MEDIA_BY_DENSITY
+    from hepatica.transport.matter.composition import MEDIA_BY_DENSITY
 
     return MEDIA_BY_DENSITY
 

@@ -14,7 +14,7 @@ import pytest
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.nuclides import nuclide
-from hepatica.transport.montecarlo import MonteCarloSettings, simulate
+from hepatica.transport.runner.montecarlo import MonteCarloSettings, simulate
 
 pytest.importorskip("ompmc", reason="optional: pip install ompmc==0.4.0")
 

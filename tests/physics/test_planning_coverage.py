@@ -11,17 +11,17 @@ import pytest
 
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.nuclides import nuclide
-from hepatica.planning.compartments import Lesion, Partition
-from hepatica.planning.constants import dose_constant
-from hepatica.planning.lung_shunt import (
+from hepatica.planning.planner.best_activity import Aim, Problem, Uncertainty, dose_intervals
+from hepatica.planning.prescriptions.compartments import Lesion, Partition
+from hepatica.planning.prescriptions.dose_constants import dose_constant
+from hepatica.planning.scout.lung_shunt import (
     PlanarOptions,
     PlanarView,
     SpectOptions,
     planar_lung_shunt,
     spect_lung_shunt,
 )
-from hepatica.planning.planner import Aim, Problem, Uncertainty, dose_intervals
-from hepatica.planning.uptake import Uptake, uptake_ratio
+from hepatica.planning.scout.uptake import Uptake, uptake_ratio
 
 PATIENTS = 1000
 LOW, HIGH = 0.93, 0.97

@@ -9,13 +9,13 @@ import yaml
 
 from hepatica.core import Estimate, Grid, Kind, Region, Volume
 from hepatica.nuclides import agent, generator, nuclide, spheres_per_mg
-from hepatica.planning import prescriptions as rx
-from hepatica.planning.compartments import Partition
-from hepatica.planning.constants import carrier, dose_constant
-from hepatica.planning.limits import limit, limits
-from hepatica.planning.lipiodol import becker_uptake, fixed_activity
-from hepatica.planning.lungs import lung_dose_gy, lung_mass_kg
-from hepatica.planning.territories import Injection, course_doses
+from hepatica.planning.limits.dose_limits import limit, limits
+from hepatica.planning.planner.territories import Injection, course_doses
+from hepatica.planning.prescriptions import microspheres as rx
+from hepatica.planning.prescriptions.compartments import Partition
+from hepatica.planning.prescriptions.dose_constants import carrier, dose_constant
+from hepatica.planning.prescriptions.lipiodol import becker_uptake, fixed_activity
+from hepatica.planning.scout.lungs import lung_dose_gy, lung_mass_kg
 
 
 @pytest.fixture(scope="module")

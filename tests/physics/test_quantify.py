@@ -7,8 +7,8 @@ import pytest
 from scipy.integrate import quad
 
 from hepatica.core import Estimate, Grid, Kind, Volume
-from hepatica.dosimetry.integration import permanent_trapping
-from hepatica.imaging.quantify import Administration, activity_by_administration, activity_by_camera_factor
+from hepatica.dosimetry.time.integration import permanent_trapping
+from hepatica.imaging.quantify.activity import Administration, activity_by_administration, activity_by_camera_factor
 from hepatica.nuclides import MEV_TO_J, nuclide
 
 NOON = datetime(2026, 3, 2, 12, 0)

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from hepatica.case.spheres import tissue_kernel
 from hepatica.dosimetry.radiobiology.sphere_model import (
     LobuleBlock,
     RadialKernel,
@@ -15,6 +14,7 @@ from hepatica.dosimetry.radiobiology.sphere_model import (
     simulate_spheres,
     spheres_per_ml,
 )
+from hepatica.workflow.dose.spheres import tissue_kernel
 
 GLASS, RESIN = SphereAgent("glass", 2500.0), SphereAgent("resin", 50.0)
 

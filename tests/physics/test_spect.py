@@ -5,12 +5,18 @@ import pytest
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import PhysicsError, UnknownNameError
-from hepatica.imaging.attenuation import attenuation_map
-from hepatica.imaging.cameras import CAMERA_NAMES, Collimator, gamma_camera, lead_mu_per_mm, nuclide_windows
-from hepatica.imaging.projections import Orbit, Window
-from hepatica.imaging.projector import SpectProjector
-from hepatica.imaging.reconstruct import Settings, reconstruct
-from hepatica.imaging.simulate import Scan, camera_grid, simulate_spect
+from hepatica.imaging.reconstruct.algorithms import Settings, reconstruct
+from hepatica.imaging.spect.attenuation import attenuation_map
+from hepatica.imaging.spect.camera.cameras import (
+    CAMERA_NAMES,
+    Collimator,
+    gamma_camera,
+    lead_mu_per_mm,
+    nuclide_windows,
+)
+from hepatica.imaging.spect.projections import Orbit, Window
+from hepatica.imaging.spect.projector import SpectProjector
+from hepatica.imaging.spect.simulate import Scan, camera_grid, simulate_spect
 from hepatica.nuclides import nuclide
 
 

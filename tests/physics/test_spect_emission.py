@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from hepatica.errors import PhysicsError
-from hepatica.imaging.cameras import gamma_camera, nuclide_windows
-from hepatica.imaging.emission import photon_spectrum
-from hepatica.imaging.projections import Window
-from hepatica.imaging.system import basis_energies, peak_chance, window_model
+from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
+from hepatica.imaging.spect.emission import photon_spectrum
+from hepatica.imaging.spect.projections import Window
+from hepatica.imaging.spect.system import basis_energies, peak_chance, window_model
 from hepatica.nuclides import nuclide
 from hepatica.nuclides.spectrum import beta_spectrum
-from hepatica.transport.composition import medium
-from hepatica.transport.electrons import collision_stopping, hard_bremsstrahlung, radiative_stopping
-from hepatica.transport.photons import coefficients
+from hepatica.transport.matter.composition import medium
+from hepatica.transport.matter.electrons import collision_stopping, hard_bremsstrahlung, radiative_stopping
+from hepatica.transport.matter.photons import coefficients
 
 
 def test_bremsstrahlung_carries_the_radiative_loss() -> None:

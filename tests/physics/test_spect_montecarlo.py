@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.imaging.attenuation import attenuation_map
-from hepatica.imaging.cameras import gamma_camera
-from hepatica.imaging.detector import geometric_response
-from hepatica.imaging.montecarlo.projector import MonteCarloProjector, SpectSetup, compton_norm
-from hepatica.imaging.montecarlo.settings import MonteCarloProjections, ProjectionSettings
-from hepatica.imaging.montecarlo.spectrum import energy_spectrum
-from hepatica.imaging.projections import Orbit, Window
-from hepatica.imaging.projector import SpectProjector
+from hepatica.imaging.spect.attenuation import attenuation_map
+from hepatica.imaging.spect.camera.cameras import gamma_camera
+from hepatica.imaging.spect.camera.detector import geometric_response
+from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup, compton_norm
+from hepatica.imaging.spect.montecarlo.settings import MonteCarloProjections, ProjectionSettings
+from hepatica.imaging.spect.montecarlo.spectrum import energy_spectrum
+from hepatica.imaging.spect.projections import Orbit, Window
+from hepatica.imaging.spect.projector import SpectProjector
 from hepatica.nuclides import nuclide
 from hepatica.nuclides.internal_bremsstrahlung import internal_bremsstrahlung
 from hepatica.nuclides.spectrum import beta_spectrum
-from hepatica.transport.composition import medium
-from hepatica.transport.electrons import collision_stopping, hard_bremsstrahlung, radiative_stopping
-from hepatica.transport.photons import MOMENTUM_RANGE, build_photons, coefficients
+from hepatica.transport.matter.composition import medium
+from hepatica.transport.matter.electrons import collision_stopping, hard_bremsstrahlung, radiative_stopping
+from hepatica.transport.matter.photons import MOMENTUM_RANGE, build_photons, coefficients
 
 CAMERA = gamma_camera("siemens-lehr")
 RESPONSE = geometric_response(CAMERA)

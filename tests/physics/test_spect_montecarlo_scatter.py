@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.imaging.attenuation import attenuation_map, body_voxels
-from hepatica.imaging.cameras import gamma_camera
-from hepatica.imaging.esse import EsseScatter
-from hepatica.imaging.montecarlo.projector import MonteCarloProjector, SpectSetup
-from hepatica.imaging.montecarlo.settings import ProjectionSettings
-from hepatica.imaging.montecarlo_scatter import MonteCarloOptions, MonteCarloScatter
-from hepatica.imaging.projections import Orbit, Window
-from hepatica.imaging.projector import SpectProjector
-from hepatica.imaging.reconstruct import Settings, Start, Update, reconstruct
-from hepatica.imaging.scatter_model import ScatterUpdate
-from hepatica.imaging.system import window_model
+from hepatica.imaging.reconstruct.algorithms import Settings, Start, Update, reconstruct
+from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
+from hepatica.imaging.spect.attenuation import attenuation_map, body_voxels
+from hepatica.imaging.spect.camera.cameras import gamma_camera
+from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
+from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
+from hepatica.imaging.spect.projections import Orbit, Window
+from hepatica.imaging.spect.projector import SpectProjector
+from hepatica.imaging.spect.scatter.effective_source import EsseScatter
+from hepatica.imaging.spect.scatter.montecarlo import MonteCarloOptions, MonteCarloScatter
+from hepatica.imaging.spect.system import window_model
 from hepatica.nuclides import nuclide
 
 GRID = Grid.axial((24, 24, 16), spacing_mm=(14, 14, 14), origin_mm=(-161, -161, -105), frame_of_reference="1.2.3")

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.imaging.attenuation import attenuation_map
-from hepatica.imaging.cameras import gamma_camera, nuclide_windows
-from hepatica.imaging.detector import geometric_response
-from hepatica.imaging.esse import EsseScatter, scatter_kernel
-from hepatica.imaging.montecarlo.projector import MonteCarloProjector, SpectSetup
-from hepatica.imaging.montecarlo.settings import ProjectionSettings
-from hepatica.imaging.projections import Orbit
-from hepatica.imaging.projector import SpectProjector
-from hepatica.imaging.system import WindowModel, window_model
+from hepatica.imaging.spect.attenuation import attenuation_map
+from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
+from hepatica.imaging.spect.camera.detector import geometric_response
+from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
+from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
+from hepatica.imaging.spect.projections import Orbit
+from hepatica.imaging.spect.projector import SpectProjector
+from hepatica.imaging.spect.scatter.effective_source import EsseScatter, scatter_kernel
+from hepatica.imaging.spect.system import WindowModel, window_model
 from hepatica.nuclides import nuclide
 
 GRID = Grid.axial((32, 32, 25), spacing_mm=(8, 8, 8), origin_mm=(-124, -124, -96), frame_of_reference="1.2.3")

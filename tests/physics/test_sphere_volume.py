@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hepatica.anatomy.contours import fill_contours, region_contours
+from hepatica.anatomy.structures.contours import fill_contours, region_contours
 from hepatica.core import Grid, Region
 from hepatica.core.resample import resample_region
 

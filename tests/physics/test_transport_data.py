@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hepatica.transport.composition import media, medium
-from hepatica.transport.electrons import DensityEffect, collision_stopping, radiative_stopping
-from hepatica.transport.photons import coefficients
-from hepatica.transport.scattering import angular_quantiles, scattering_per_mass
-from hepatica.transport.stepping import StepModel, build_ladder
+from hepatica.transport.matter.composition import media, medium
+from hepatica.transport.matter.electrons import DensityEffect, collision_stopping, radiative_stopping
+from hepatica.transport.matter.photons import coefficients
+from hepatica.transport.matter.scattering import angular_quantiles, scattering_per_mass
+from hepatica.transport.matter.stepping import StepModel, build_ladder
 
 # NIST ESTAR (physics.nist.gov/PhysRefData/Star), liquid water, I = 75 eV: MeV cm2/g; printed to four digits.
 ESTAR_WATER = {10: 22.56, 20: 13.17, 50: 6.603, 100: 4.115, 200: 2.793, 500: 2.034, 1000: 1.849, 2000: 1.824}

@@ -9,9 +9,9 @@ import typer
 from hepatica.cli.table_options import AsJson, Figure, Out, Rows, Sheet, TablePath, deliver
 
 if TYPE_CHECKING:
-    from hepatica.case.adaptive import AdaptiveAnalysis
     from hepatica.dosimetry.radiobiology import Prediction
     from hepatica.outcome.response import Response
+    from hepatica.workflow.planning.adaptive import AdaptiveAnalysis
 
 
 def adaptive(
@@ -37,10 +37,10 @@ def adaptive(
     json: AsJson = False,
 ) -> None:
     """Remaining tolerance of liver and lungs after past treatments; BED, TCP and NTCP by activity of the next."""
-    from hepatica.case.adaptive import analyse_adaptive
     from hepatica.core.units import parse_quantity, parse_time
     from hepatica.nuclides import nuclide as find_nuclide
     from hepatica.outcome.adaptive import NextTreatment, Status
+    from hepatica.workflow.planning.adaptive import analyse_adaptive
 
     substance = find_nuclide(nuclide)
     coming = NextTreatment(
@@ -82,7 +82,7 @@ def _response(name: str | None) -> Response | None:
 
 
 def _draw(found: AdaptiveAnalysis) -> Any:
-    from hepatica.report.outcome_figures import draw_adaptive
+    from hepatica.report.figures.outcome import draw_adaptive
 
     return draw_adaptive(found.options, found.tolerance_bed_gy, found.remaining.activity_gbq)
 

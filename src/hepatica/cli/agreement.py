@@ -9,7 +9,7 @@ import typer
 from hepatica.cli.table_options import AsJson, Figure, Out, Rows, Sheet, TablePath, deliver
 
 if TYPE_CHECKING:
-    from hepatica.case.agreement import AccuracyAnalysis, AgreementAnalysis
+    from hepatica.cohort.agreement import AccuracyAnalysis, AgreementAnalysis
     from hepatica.outcome.roc import Proportion
 
 
@@ -24,7 +24,7 @@ def agreement(
     json: AsJson = False,
 ) -> None:
     """Agreement of two measurements: Bland-Altman limits, Lin's concordance, Passing-Bablok regression."""
-    from hepatica.case.agreement import analyse_agreement
+    from hepatica.cohort.agreement import analyse_agreement
 
     found = analyse_agreement(table, first=first, second=second, patient=patient, sheet=sheet)
     deliver(
@@ -47,7 +47,7 @@ def accuracy(
     json: AsJson = False,
 ) -> None:
     """Diagnostic accuracy of a yes/no test: sensitivity, specificity, predictive values with exact intervals."""
-    from hepatica.case.agreement import analyse_accuracy
+    from hepatica.cohort.agreement import analyse_accuracy
 
     found = analyse_accuracy(table, test=test, truth=truth, patient=patient, sheet=sheet)
     deliver(
@@ -60,13 +60,13 @@ def accuracy(
 
 
 def _draw_agreement(found: AgreementAnalysis) -> Any:
-    from hepatica.report.outcome_figures import draw_agreement
+    from hepatica.report.figures.outcome import draw_agreement
 
     return draw_agreement(found.first, found.second, found.bland_altman, labels=found.names)
 
 
 def _draw_accuracy(found: AccuracyAnalysis) -> Any:
-    from hepatica.report.outcome_figures import draw_accuracy
+    from hepatica.report.figures.outcome import draw_accuracy
 
     a = found.accuracy
     counts = ((a.true_positive, a.false_negative), (a.false_positive, a.true_negative))

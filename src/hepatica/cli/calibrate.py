@@ -11,8 +11,8 @@ import typer
 from hepatica.errors import UnitError
 
 if TYPE_CHECKING:
-    from hepatica.case.calibrate_options import CalibrateOptions
-    from hepatica.imaging.calibrate import DeadTime
+    from hepatica.imaging.quantify.camera_factor import DeadTime
+    from hepatica.workflow.spect.calibration_options import CalibrateOptions
 
 
 def calibrate(
@@ -70,8 +70,8 @@ def calibrate(
     said = dict(locals())
     import json
 
-    from hepatica.case.calibrate import calibrate_files
     from hepatica.cli.show import progress, refuse_existing, warn
+    from hepatica.workflow.spect.calibrate import calibrate_files
 
     refuse_existing(out, force=force)
     options = _options(said)
@@ -88,9 +88,9 @@ def calibrate(
 
 
 def _options(said: Mapping[str, Any]) -> CalibrateOptions:
-    from hepatica.case.calibrate_options import CalibrateOptions
-    from hepatica.case.calibration_files import load_calibration
     from hepatica.core.units import parse_fraction, parse_quantity, parse_time
+    from hepatica.workflow.dose.calibration_files import load_calibration
+    from hepatica.workflow.spect.calibration_options import CalibrateOptions
 
     def number(name: str, unit: str) -> float | None:
         text = said[name]
@@ -143,7 +143,7 @@ def _options(said: Mapping[str, Any]) -> CalibrateOptions:
 def _dead_time(said: Mapping[str, Any]) -> DeadTime | None:
     from hepatica.core import Estimate
     from hepatica.core.units import parse_fraction, parse_quantity
-    from hepatica.imaging.calibrate import DeadTime
+    from hepatica.imaging.quantify.camera_factor import DeadTime
 
     if said["dead_time"] is None:
         return None

@@ -10,7 +10,7 @@ import typer
 from hepatica.errors import InputError
 
 if TYPE_CHECKING:
-    from hepatica.case.compare import DoseMapsCompared
+    from hepatica.workflow.dose.comparison import DoseMapsCompared
 
 
 def compare(
@@ -28,8 +28,8 @@ def compare(
     """Compare two dose maps of one patient: by structure, gamma index, profiles."""
     import json
 
-    from hepatica.case.compare import compare_dose_maps
     from hepatica.cli.show import progress, refuse_existing
+    from hepatica.workflow.dose.comparison import compare_dose_maps
 
     refuse_existing(out, force=force)
     dose_percent, distance_mm = _criteria(gamma)

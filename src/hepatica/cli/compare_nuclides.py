@@ -27,10 +27,10 @@ def compare_nuclides(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Activity, spheres, dose rate, doses, BED, imaging and release of several agents for one aim."""
-    from hepatica.case.compare_agents import compare_on_patient, save_figure
     from hepatica.core.units import parse_fraction, parse_quantity
-    from hepatica.planning.compare import CompareAim
-    from hepatica.planning.compartments import Partition, lesions_from
+    from hepatica.planning.planner.agent_comparison import CompareAim
+    from hepatica.planning.prescriptions.compartments import Partition, lesions_from
+    from hepatica.workflow.planning.compare_agents import compare_on_patient, save_figure
 
     def gray(text: str | None) -> float | None:
         return None if text is None else parse_quantity(text, "Gy", "dose")

@@ -10,7 +10,7 @@ import typer
 from hepatica.errors import InputError
 
 if TYPE_CHECKING:
-    from hepatica.case.concordance import ConcordanceAnswer
+    from hepatica.workflow.planning.concordance import ConcordanceAnswer
 
 
 def concordance(
@@ -27,9 +27,9 @@ def concordance(
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Scout against therapy: dose difference, correlation, Bland-Altman, Dice, T/N both ways, catheter."""
-    from hepatica.case.concordance import compare_scout_and_therapy
     from hepatica.cli.show import progress, refuse_existing, warn
     from hepatica.core.units import parse_quantity
+    from hepatica.workflow.planning.concordance import compare_scout_and_therapy
 
     refuse_existing(out, force=force)
     kinds = {}

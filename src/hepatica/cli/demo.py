@@ -20,10 +20,10 @@ def demo(
     import json
     from dataclasses import replace
 
-    from hepatica.case.demo import demo_result, true_doses, write_demo_patient
-    from hepatica.case.phantom import patient_png
     from hepatica.cli.show import progress, refuse_existing, warn
     from hepatica.io.files import output_folder
+    from hepatica.workflow.demo import demo_result, true_doses, write_demo_patient
+    from hepatica.workflow.phantom import patient_png
 
     refuse_existing(out, force=force)
     with progress() as tell:
@@ -54,7 +54,7 @@ def _print(rows: list[tuple[str, float, float, float]], title: str, out: Path) -
     from rich.table import Table
 
     from hepatica.cli.show import console
-    from hepatica.report.model import NOT_A_DEVICE
+    from hepatica.report.document import NOT_A_DEVICE
     from hepatica.report.numbers import three
 
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)

@@ -11,9 +11,9 @@ import typer
 from hepatica.errors import InputError
 
 if TYPE_CHECKING:
-    from hepatica.case.options import DoseOptions
-    from hepatica.case.result import DoseResult
-    from hepatica.transport.montecarlo import MonteCarloSettings
+    from hepatica.transport.runner.montecarlo import MonteCarloSettings
+    from hepatica.workflow.dose.options import DoseOptions
+    from hepatica.workflow.dose.result import DoseResult
 
 
 def dose(
@@ -115,8 +115,8 @@ def dose(
     said = dict(locals())
     import json
 
-    from hepatica.case.dose import absorbed_dose
     from hepatica.cli.show import progress, refuse_existing, warn
+    from hepatica.workflow.dose.absorbed_dose import absorbed_dose
 
     refuse_existing(out, force=force)
     options = _options(said)
@@ -136,9 +136,9 @@ def dose(
 
 def _options(said: Mapping[str, Any]) -> DoseOptions:
     """Text of the command line to numbers."""
-    from hepatica.case.options import DoseOptions
     from hepatica.core.units import parse_fraction, parse_quantity, parse_time
-    from hepatica.dosimetry.dose_map import DoseSettings
+    from hepatica.dosimetry.engines.dose_map import DoseSettings
+    from hepatica.workflow.dose.options import DoseOptions
 
     def number(name: str, unit: str) -> float | None:
         text = said[name]
@@ -203,8 +203,8 @@ def _calibration(text: str | None) -> dict[str, Any]:
 def _montecarlo(said: Mapping[str, Any]) -> MonteCarloSettings | None:
     """Settings of a Monte Carlo run, None if the command says nothing about one."""
     from hepatica.core.units import parse_fraction, parse_quantity
-    from hepatica.dosimetry.montecarlo import DEFAULT_UNCERTAINTY
-    from hepatica.transport.montecarlo import MonteCarloSettings
+    from hepatica.dosimetry.engines.montecarlo import DEFAULT_UNCERTAINTY
+    from hepatica.transport.runner.montecarlo import MonteCarloSettings
 
     names = ("histories", "target_uncertainty", "time_limit", "checkpoint", "seed", "device", "parts")
     if said["method"] != "montecarlo" and all(said[name] is None for name in names):
@@ -243,7 +243,7 @@ def _kinds(pairs: list[str]) -> dict[str, str]:
 
 def _print(result: DoseResult, out: Path | None) -> None:
     from hepatica.cli.show import console
-    from hepatica.report.model import NOT_A_DEVICE
+    from hepatica.report.document import NOT_A_DEVICE
 
     screen = console()
     header, *body = result.rows()
@@ -256,7 +256,7 @@ def _print(result: DoseResult, out: Path | None) -> None:
 
 
 def _print_activity(result: DoseResult) -> None:
-    from hepatica.case.region_activity import ACTIVITY_COLUMNS
+    from hepatica.workflow.dose.region_activity import ACTIVITY_COLUMNS
 
     if rows := result.activity_rows():
         _print_wide("Partial volume and uncertainty (k = 1)", ACTIVITY_COLUMNS, rows)

@@ -9,7 +9,7 @@ import typer
 from hepatica.cli.table_options import AsJson, Figure, Out, Rows, Sheet, TablePath, deliver
 
 if TYPE_CHECKING:
-    from hepatica.case.dose_response import DoseResponseAnalysis
+    from hepatica.cohort.dose_response import DoseResponseAnalysis
 
 
 def dose_response(
@@ -26,7 +26,7 @@ def dose_response(
     json: AsJson = False,
 ) -> None:
     """Logistic dose-response curve, 50 % dose, ROC, thresholds with honest performance, calibration."""
-    from hepatica.case.dose_response import analyse_dose_response
+    from hepatica.cohort.dose_response import analyse_dose_response
     from hepatica.core.units import parse_quantity
 
     found = analyse_dose_response(
@@ -49,7 +49,7 @@ def dose_response(
 
 
 def _draw(found: DoseResponseAnalysis) -> Any:
-    from hepatica.report.outcome_figures import draw_dose_response
+    from hepatica.report.figures.outcome import draw_dose_response
 
     c, r = found.curve, found.roc
     return draw_dose_response(

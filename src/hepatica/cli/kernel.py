@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from hepatica.nuclides import Nuclide
-    from hepatica.transport.kernels import PointKernel, VoxelKernel
+    from hepatica.transport.kernels.voxel import PointKernel, VoxelKernel
 
 ROWS_SHOWN = ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 1, 1), (2, 0, 0), (3, 0, 0), (5, 0, 0))
 MGY_PER_MBQ_S = 1e9
@@ -28,7 +28,7 @@ def kernel(
 ) -> None:
     """Voxel S values: dose per decay around a voxel with uniform activity, in a uniform medium."""
     from hepatica.nuclides import nuclide as nuclide_named
-    from hepatica.transport.kernels import point_kernel, voxel_kernel
+    from hepatica.transport.kernels.voxel import point_kernel, voxel_kernel
 
     n = nuclide_named(nuclide)
     table = point_kernel(n.name, medium)

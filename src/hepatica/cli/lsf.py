@@ -98,8 +98,8 @@ def _quantity(text: str | None, unit: str, what: str) -> float | None:
 
 
 def _spect(said: dict[str, Any]) -> Any:
-    from hepatica.case.scout import read_scout, spect_shunt
-    from hepatica.planning.lung_shunt import SpectOptions
+    from hepatica.planning.scout.lung_shunt import SpectOptions
+    from hepatica.workflow.planning.scout import read_scout, spect_shunt
 
     if len(said["regions"] or []) != 1:
         raise InputError("--scout needs one --regions with lungs and liver")
@@ -122,7 +122,7 @@ def _spect(said: dict[str, Any]) -> Any:
     planned = None
     if administered is not None:
         from hepatica.nuclides import nuclide
-        from hepatica.planning.constants import dose_constant
+        from hepatica.planning.prescriptions.dose_constants import dose_constant
 
         planned = (administered, dose_constant(nuclide(said["nuclide"]), said["convention"]))
     return spect_shunt(scout, options, planned=planned)
@@ -136,7 +136,7 @@ def _pair(said: dict[str, Any]) -> tuple[float, float] | None:
 
 
 def _planar_options(said: dict[str, Any]) -> Any:
-    from hepatica.planning.lung_shunt import PlanarOptions
+    from hepatica.planning.scout.lung_shunt import PlanarOptions
 
     return PlanarOptions(
         half_life_s=_quantity(said["half_life"], "s", "half-life"),
@@ -149,7 +149,7 @@ def _planar_options(said: dict[str, Any]) -> Any:
 
 
 def _planar(said: dict[str, Any]) -> Any:
-    from hepatica.case.planar import PlanarFiles, planar_shunt
+    from hepatica.workflow.planning.planar import PlanarFiles, planar_shunt
 
     if not said["regions"]:
         raise InputError("--planar needs --regions with lungs and liver")
@@ -166,8 +166,8 @@ def _planar(said: dict[str, Any]) -> Any:
 
 
 def _counts(said: dict[str, Any]) -> Any:
-    from hepatica.case.scout import ShuntAnswer
-    from hepatica.planning.lung_shunt import PlanarView, planar_lung_shunt
+    from hepatica.planning.scout.lung_shunt import PlanarView, planar_lung_shunt
+    from hepatica.workflow.planning.scout import ShuntAnswer
 
     lungs, liver = _two(said["lung_counts"], "lung counts"), _two(said["liver_counts"], "liver counts")
     views = [PlanarView(a, b, 1.0, 1.0) for a, b in zip(lungs, liver, strict=True)]
@@ -186,8 +186,8 @@ def _two(text: str | None, what: str) -> tuple[float, float]:
 def _lung_dose(answer: Any, said: dict[str, Any]) -> dict[str, Any]:
     from hepatica.core import Estimate
     from hepatica.nuclides import nuclide
-    from hepatica.planning.constants import dose_constant
-    from hepatica.planning.lungs import REFERENCE_LUNG_MASS_KG, lung_dose_gy
+    from hepatica.planning.prescriptions.dose_constants import dose_constant
+    from hepatica.planning.scout.lungs import REFERENCE_LUNG_MASS_KG, lung_dose_gy
 
     mass = _quantity(said["lung_mass"], "kg", "lung mass") or answer.lung_mass_kg
     constant = dose_constant(nuclide(said["nuclide"]), said["convention"])

@@ -12,7 +12,7 @@ from hepatica.errors import InputError
 
 if TYPE_CHECKING:
     from hepatica.anatomy.virtual_patient import Treatment, Tumour
-    from hepatica.case.phantom import PhantomFiles
+    from hepatica.workflow.phantom import PhantomFiles
 
 DEFAULT_ACTIVITY = {"Y-90": "2.6 GBq", "Tc-99m": "150 MBq", "Ho-166": "6 GBq", "I-131": "2.22 GBq", "Re-188": "4 GBq"}
 """Where --activity is not given; other nuclides need it."""
@@ -61,9 +61,9 @@ def phantom(
     from datetime import timedelta
 
     from hepatica.anatomy.virtual_patient import PatientSettings
-    from hepatica.case.phantom import write_cohort, write_patient
     from hepatica.cli.show import progress, refuse_existing
     from hepatica.core.units import parse_fraction, parse_quantity
+    from hepatica.workflow.phantom import write_cohort, write_patient
 
     refuse_existing(out, force=force)
     treatment = _treatment(
@@ -111,9 +111,9 @@ def _treatment(
     reflux: list[str],
 ) -> Treatment:
     from hepatica.anatomy.virtual_patient import Treatment
-    from hepatica.case.phantom import agent_for
     from hepatica.core.units import parse_fraction, parse_quantity
     from hepatica.nuclides import agent, nuclide
+    from hepatica.workflow.phantom import agent_for
 
     carried = nuclide(nuclide_name or (agent(agent_name).nuclide_name if agent_name else "Y-90")).name
     text = activity or DEFAULT_ACTIVITY.get(carried)
@@ -179,7 +179,7 @@ def _tumour(text: str) -> Tumour:
 def _print_json(out: Path, made: list[PhantomFiles], several: bool) -> None:
     import json
 
-    from hepatica.case.phantom import summary
+    from hepatica.workflow.phantom import summary
 
     document: dict[str, Any] = {"out": str(out)}
     document |= {"patients": [summary(one) for one in made]} if several else made[0].truth
@@ -187,9 +187,9 @@ def _print_json(out: Path, made: list[PhantomFiles], several: bool) -> None:
 
 
 def _print(out: Path, made: list[PhantomFiles], several: bool) -> None:
-    from hepatica.case.phantom import summary
     from hepatica.cli.printing import print_table
-    from hepatica.report.model import NOT_A_DEVICE
+    from hepatica.report.document import NOT_A_DEVICE
+    from hepatica.workflow.phantom import summary
 
     if several:
         rows = [summary(one) for one in made]

@@ -48,7 +48,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 
 
 def _carrier(method: str, agent: str | None, nuclide: str | None, convention: str | None, default: str | None) -> Any:
-    from hepatica.planning.constants import carrier
+    from hepatica.planning.prescriptions.dose_constants import carrier
 
     if agent is None and nuclide is None:
         agent = default
@@ -63,7 +63,7 @@ def _target(
     tn: list[float] | None,
 ) -> Any:
     from hepatica.core.units import parse_fraction, parse_quantity
-    from hepatica.planning.compartments import Partition, lesions_from
+    from hepatica.planning.prescriptions.compartments import Partition, lesions_from
 
     masses = [parse_quantity(text, "kg", "tumour mass") for text in tumour_mass or []]
     lung = 1.0 if lung_mass is None else parse_quantity(lung_mass, "kg", "lung mass")
@@ -78,7 +78,7 @@ def _patient(
     previous: list[str] | None,
 ) -> Any:
     from hepatica.core.units import parse_quantity
-    from hepatica.planning.assess import Patient
+    from hepatica.planning.limits.assess import Patient
 
     return Patient(
         intent=intent,
@@ -92,7 +92,7 @@ def _patient(
 def _mass_kg(mass: str | None, volume: str | None, of: Any) -> float:
     """Mass, or volume times the density that the agent's label takes."""
     from hepatica.core.units import parse_quantity
-    from hepatica.planning.assess import LIVER_DENSITY_G_ML
+    from hepatica.planning.limits.assess import LIVER_DENSITY_G_ML
 
     if (mass is None) == (volume is None):
         raise InputError("give either --mass or --volume of what is perfused")
@@ -134,8 +134,8 @@ def mird(
 ) -> None:
     """Single compartment: A = D M / (K (1 - LSF) (1 - R)); with tumours and T/N the dose is shared out."""
     from hepatica.core.units import parse_fraction, parse_quantity
-    from hepatica.planning import prescriptions
-    from hepatica.planning.assess import assess
+    from hepatica.planning.limits.assess import assess
+    from hepatica.planning.prescriptions import microspheres as prescriptions
 
     of = _carrier("mird", agent, nuclide, convention, None)
     whole = _target(_mass_kg(mass, volume, of), lsf, lung_mass, None, None)
@@ -176,8 +176,8 @@ def bsa(
 ) -> None:
     """Body surface area (resin): A = BSA - 0.2 + V_tumour/V_liver, reduced by lung shunt; lobar with --lobe-share."""
     from hepatica.core.units import parse_fraction, parse_quantity
-    from hepatica.planning import prescriptions
-    from hepatica.planning.assess import assess
+    from hepatica.planning.limits.assess import assess
+    from hepatica.planning.prescriptions import microspheres as prescriptions
 
     of = _carrier("bsa", agent, None, convention, "resin")
     h, w = parse_quantity(height, "m", "height"), parse_quantity(weight, "kg", "weight")
@@ -209,8 +209,8 @@ def empiric(
 ) -> None:
     """Empiric (resin, historical): 2.0, 2.5 or 3.0 GBq by involvement, reduced by lung shunt."""
     from hepatica.core.units import parse_fraction
-    from hepatica.planning import prescriptions
-    from hepatica.planning.assess import assess
+    from hepatica.planning.limits.assess import assess
+    from hepatica.planning.prescriptions import microspheres as prescriptions
 
     of = _carrier("empiric", agent, None, convention, "resin")
     out = prescriptions.empiric(
@@ -246,8 +246,8 @@ def partition(
 ) -> None:
     """Partition: normal liver, tumours with their T/N (activity per mass), lungs; one aim of three."""
     from hepatica.core.units import parse_fraction, parse_quantity
-    from hepatica.planning import prescriptions
-    from hepatica.planning.assess import assess
+    from hepatica.planning.limits.assess import assess
+    from hepatica.planning.prescriptions import microspheres as prescriptions
 
     of = _carrier("partition", agent, nuclide, convention, "resin")
     target = _target(parse_quantity(normal_mass, "kg", "normal mass"), lsf, lung_mass, tumour_mass, tn)
@@ -282,9 +282,9 @@ def activity_ratio(
 ) -> None:
     """Artery-specific partition by activity ratios (Kao): R and TLSF in place of T/N and LSF."""
     from hepatica.core.units import parse_fraction, parse_quantity
-    from hepatica.planning import prescriptions
-    from hepatica.planning.assess import assess
-    from hepatica.planning.compartments import ActivityRatioPartition
+    from hepatica.planning.limits.assess import assess
+    from hepatica.planning.prescriptions import microspheres as prescriptions
+    from hepatica.planning.prescriptions.compartments import ActivityRatioPartition
 
     of = _carrier("activity-ratio", agent, nuclide, convention, "resin")
     model = ActivityRatioPartition(
@@ -321,8 +321,8 @@ def holmium(
 ) -> None:
     """166Ho whole or perfused liver: A = D M / 15.87 J/GBq (63 MBq per Gy kg)."""
     from hepatica.core.units import parse_fraction, parse_quantity
-    from hepatica.planning import prescriptions
-    from hepatica.planning.assess import assess
+    from hepatica.planning.limits.assess import assess
+    from hepatica.planning.prescriptions import microspheres as prescriptions
 
     of = _carrier("holmium", agent, None, convention, "ho166-plla")
     target = _target(_mass_kg(mass, volume, of), lsf, lung_mass, None, None)
@@ -350,8 +350,8 @@ def lipiodol(
 ) -> None:
     """Lipiodol: fixed activity, or the activity at which the first organ reaches its limit, from scout uptake."""
     from hepatica.core.units import parse_fraction
-    from hepatica.planning import lipiodol as rules
-    from hepatica.planning.assess import assess
+    from hepatica.planning.limits.assess import assess
+    from hepatica.planning.prescriptions import lipiodol as rules
 
     organs = [_organ(text) for text in uptake]
     rest = parse_fraction(residual, "residual")
@@ -367,7 +367,7 @@ def lipiodol(
 
 def _organ(text: str) -> Any:
     from hepatica.core.units import parse_fraction, parse_quantity
-    from hepatica.planning.lipiodol import OrganUptake
+    from hepatica.planning.prescriptions.lipiodol import OrganUptake
 
     parts = [part.strip() for part in text.split(":")]
     if not 3 <= len(parts) <= 5:
@@ -385,7 +385,7 @@ def _dose_or_target(
 ) -> tuple[float, tuple[str, ...]]:
     """The dose given, or the one that the guideline states for the intent, and then a note that says so."""
     from hepatica.core.units import parse_quantity
-    from hepatica.planning.limits import intent_target
+    from hepatica.planning.limits.dose_limits import intent_target
 
     if dose is not None:
         return parse_quantity(dose, "Gy", "dose"), ()
@@ -407,9 +407,9 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write a commented plan file to fill in."""
-    from hepatica.case.plan import TEMPLATE
     from hepatica.errors import OutputError
     from hepatica.io.files import atomic_output
+    from hepatica.workflow.planning.plan import TEMPLATE
 
     if path.exists() and not force:
         raise OutputError(f"{path} exists; give another name, or --force to replace it")
@@ -426,8 +426,8 @@ def file(
     as_json: AsJson = False,
 ) -> None:
     """Answer a plan file: every applicable method side by side, limits, guardrails, chances."""
-    from hepatica.case.plan import run_plan
     from hepatica.cli.plan_show import print_course, print_json, print_voxels
+    from hepatica.workflow.planning.plan import run_plan
 
     answer, document = run_plan(path, out, force=force)
     if as_json:

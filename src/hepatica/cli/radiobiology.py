@@ -13,9 +13,9 @@ from hepatica.cli.table_options import AsJson, Figure, write_figure
 from hepatica.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from hepatica.case.spheres import Spheres
     from hepatica.dosimetry.radiobiology import Tissue, Treatment
     from hepatica.dosimetry.radiobiology.summary import DoseEffect
+    from hepatica.workflow.dose.spheres import Spheres
 
 
 def radiobiology(
@@ -88,7 +88,7 @@ def _of_dose(
         Exposure(dose_gy, sd_gy, source.name, agent, hours), tissue, [_earlier(text, hours) for text in earlier]
     )
     if figure is not None:
-        from hepatica.report.outcome_figures import draw_dose_effect
+        from hepatica.report.figures.outcome import draw_dose_effect
 
         write_figure(draw_dose_effect(effect), figure)
     for text in dict.fromkeys(w for p in effect.predictions for w in p.warnings):
@@ -100,9 +100,9 @@ def _of_dose(
 
 
 def _sphere(text: str) -> Spheres:
-    from hepatica.case.spheres import Spheres
     from hepatica.core.units import parse_quantity
     from hepatica.nuclides import nuclide as find_nuclide
+    from hepatica.workflow.dose.spheres import Spheres
 
     parts = [part.strip() for part in text.split(",")]
     if len(parts) != 3 or not parts[0]:
@@ -211,8 +211,8 @@ def _of_map(
     *,
     as_json: bool,
 ) -> None:
-    from hepatica.case.radiobiology import map_radiobiology
     from hepatica.cli.printing import print_json, print_table, warn
+    from hepatica.workflow.dose.radiobiology import map_radiobiology
 
     if structures is None:
         raise InputError("--map needs --structures: a file of structures, or a label map")
@@ -220,7 +220,7 @@ def _of_map(
     found = map_radiobiology(path, structures, nuclide_name=name, agent=agent, alpha_per_gy=alpha, half_life_h=hours)
     out, figure = files
     if figure is not None:
-        from hepatica.report.outcome_figures import draw_bed_histograms
+        from hepatica.report.figures.outcome import draw_bed_histograms
 
         write_figure(draw_bed_histograms(found.histograms), figure)
     if out is not None:
@@ -256,13 +256,13 @@ def _of_map(
 def _of_spheres(
     dose_gy: float, model: tuple[float, int], others: list[Spheres], figure: Path | None, *, as_json: bool
 ) -> None:
-    from hepatica.case.spheres import compare_spheres
     from hepatica.cli.printing import print_json, print_table, warn
+    from hepatica.workflow.dose.spheres import compare_spheres
 
     alpha, seed = model
     found = compare_spheres(dose_gy, alpha_per_gy=alpha, seed=seed, others=others)
     if figure is not None:
-        from hepatica.report.outcome_figures import draw_spheres
+        from hepatica.report.figures.outcome import draw_spheres
 
         write_figure(
             draw_spheres([(s.name, d.dose_gy) for s, d in zip(found.spheres, found.doses, strict=True)], dose_gy),

@@ -10,7 +10,7 @@ import typer
 from hepatica.errors import InputError, UnitError
 
 if TYPE_CHECKING:
-    from hepatica.case.spect_options import SpectOptions
+    from hepatica.workflow.spect.options import SpectOptions
 
 
 def reconstruct(
@@ -72,8 +72,8 @@ def reconstruct(
     said = dict(locals())
     import json
 
-    from hepatica.case.spect_reconstruct import reconstruct_files
     from hepatica.cli.show import progress, refuse_existing, warn
+    from hepatica.workflow.spect.reconstruct import reconstruct_files
 
     refuse_existing(out, force=force)
     options = _options(said)
@@ -89,11 +89,11 @@ def reconstruct(
 
 
 def _options(said: dict[str, Any]) -> SpectOptions:
-    from hepatica.case.calibration_files import load_calibration
-    from hepatica.case.spect_options import SpectOptions
     from hepatica.core.units import parse_fraction, parse_quantity
-    from hepatica.imaging.montecarlo_scatter import MonteCarloOptions
-    from hepatica.imaging.reconstruct import Settings
+    from hepatica.imaging.reconstruct.algorithms import Settings
+    from hepatica.imaging.spect.scatter.montecarlo import MonteCarloOptions
+    from hepatica.workflow.dose.calibration_files import load_calibration
+    from hepatica.workflow.spect.options import SpectOptions
 
     def number(name: str, unit: str) -> float | None:
         text = said[name]

@@ -85,7 +85,7 @@ def _write_sheet(plan: ReleasePlan, path: Path, language: str, words: dict[str, 
 
 
 def _draw(plan: ReleasePlan, path: Path) -> None:
-    from hepatica.report.outcome_figures import draw_dose_rates
+    from hepatica.report.figures.outcome import draw_dose_rates
 
     hours = [h / 4 for h in range(int(4 * 12 * plan.source.clearance[0][1]) + 1)]
     curves = {f"{d:g} m": [plan.source.rate_usv_per_h(d, h) for h in hours] for d in (0.3, 1.0, 2.0)}

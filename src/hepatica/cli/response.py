@@ -13,10 +13,10 @@ from hepatica.cli.table_options import AsJson, Figure, Out, Rows, Sheet, write_f
 from hepatica.errors import InputError
 
 if TYPE_CHECKING:
-    from hepatica.case.liver_function import LiverFunction
-    from hepatica.case.response import ResponseAnalysis
-    from hepatica.case.segmented import SegmentationsCompared
-    from hepatica.case.volumes import VolumeAnalysis
+    from hepatica.workflow.outcome.liver_function import LiverFunction
+    from hepatica.workflow.outcome.response import ResponseAnalysis
+    from hepatica.workflow.outcome.segmented import SegmentationsCompared
+    from hepatica.workflow.outcome.volumes import VolumeAnalysis
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def response(
 
 
 def _measured(table: Path, criterion: str, confirmation: tuple[bool, int], sheet: str | None) -> _Part:
-    from hepatica.case.response import analyse_response
+    from hepatica.workflow.outcome.response import analyse_response
 
     confirm, days = confirmation
     found = analyse_response(table, criterion, confirm=confirm, confirmation_days=days, sheet=sheet)
@@ -95,7 +95,7 @@ def _measured(table: Path, criterion: str, confirmation: tuple[bool, int], sheet
 
 
 def _volumes(table: Path, criterion: str, sheet: str | None) -> _Part:
-    from hepatica.case.volumes import analyse_remnant, analyse_retention
+    from hepatica.workflow.outcome.volumes import analyse_remnant, analyse_retention
 
     analyse = analyse_retention if criterion == "lipiodol" else analyse_remnant
     found = analyse(table, sheet=sheet)
@@ -111,7 +111,7 @@ def _volumes(table: Path, criterion: str, sheet: str | None) -> _Part:
 def _segmentations(
     files: tuple[Path | None, Path | None], images: tuple[Path | None, Path | None], days: float | None
 ) -> list[_Part]:
-    from hepatica.case.segmented import compare_segmentation_files
+    from hepatica.workflow.outcome.segmented import compare_segmentation_files
 
     before, after = files
     if (before is None) != (after is None):
@@ -133,7 +133,7 @@ def _segmentations(
 
 
 def _labs(table: Path, sheet: str | None) -> _Part:
-    from hepatica.case.liver_function import analyse_liver_function
+    from hepatica.workflow.outcome.liver_function import analyse_liver_function
 
     found = analyse_liver_function(table, sheet=sheet)
     return _Part(
@@ -146,7 +146,7 @@ def _labs(table: Path, sheet: str | None) -> _Part:
 
 
 def _waterfall(found: ResponseAnalysis) -> Any:
-    from hepatica.report.outcome_figures import draw_waterfall
+    from hepatica.report.figures.outcome import draw_waterfall
 
     changes: dict[str, float] = {}
     for v in found.visits:
@@ -224,7 +224,7 @@ def _print_retention(rows: list[tuple[Any, ...]]) -> None:
 
 
 def _draw_volumes(found: VolumeAnalysis) -> Any:
-    from hepatica.report.response_figures import draw_remnant, draw_retention
+    from hepatica.report.figures.response import draw_remnant, draw_retention
 
     if found.kind == "lipiodol":
         return draw_retention([(f"{r.patient}, {r.lesion}, {r.when}", r.share) for r in found.retention])
@@ -235,7 +235,7 @@ def _print_segmented(found: SegmentationsCompared) -> None:
     from hepatica.cli.printing import print_table
 
     if found.lesions:
-        from hepatica.case.response import SEGMENTED, patient_responses
+        from hepatica.workflow.outcome.response import SEGMENTED, patient_responses
 
         together = patient_responses(found.lesions)
         print_table(
@@ -276,7 +276,7 @@ def _print_segmented(found: SegmentationsCompared) -> None:
 
 
 def _draw_segmented(found: SegmentationsCompared) -> Any:
-    from hepatica.report.response_figures import draw_segmented
+    from hepatica.report.figures.response import draw_segmented
 
     rows = [
         (s.name, s.before.volume_ml, 0.0 if s.after is None else s.after.volume_ml, s.responses["volume"].value)
@@ -320,7 +320,7 @@ def _print_liver(liver: LiverFunction) -> None:
 
 
 def _draw_liver(liver: LiverFunction) -> Any:
-    from hepatica.report.response_figures import draw_liver_function
+    from hepatica.report.figures.response import draw_liver_function
 
     return draw_liver_function(
         [(r.patient, r.when, r.albi, r.bilirubin_mg_dl, (r.reild or "").startswith("suspected")) for r in liver.rows]

@@ -10,7 +10,7 @@ import typer
 from hepatica.errors import InputError
 
 if TYPE_CHECKING:
-    from hepatica.case.spect_scan import MonteCarloOptions, ScanOptions
+    from hepatica.workflow.spect.scan import MonteCarloOptions, ScanOptions
 
 MONTECARLO_ONLY = (
     "uncertainty", "histories", "time_limit", "threads", "device", "voxel", "response", "dead_time", "dead_time_model",
@@ -66,10 +66,10 @@ def simulate(
     import json
 
     said = dict(locals())
-    from hepatica.case.spect_simulate import simulate_files
     from hepatica.cli.show import progress, refuse_existing
     from hepatica.core.units import parse_time
     from hepatica.io.image import Stated
+    from hepatica.workflow.spect.simulate import simulate_files
 
     refuse_existing(out, force=force)
     options = _options(said)
@@ -85,8 +85,8 @@ def simulate(
 
 
 def _options(said: dict[str, Any]) -> ScanOptions:
-    from hepatica.case.spect_scan import ScanOptions
     from hepatica.core.units import parse_quantity
+    from hepatica.workflow.spect.scan import ScanOptions
 
     return ScanOptions(
         camera=said["camera"],
@@ -109,8 +109,8 @@ def _options(said: dict[str, Any]) -> ScanOptions:
 
 
 def _montecarlo(said: dict[str, Any]) -> MonteCarloOptions | None:
-    from hepatica.case.spect_scan import MonteCarloOptions
     from hepatica.core.units import parse_fraction, parse_quantity
+    from hepatica.workflow.spect.scan import MonteCarloOptions
 
     given = [f"--{name.replace('_', '-')}" for name in MONTECARLO_ONLY if said[name] is not None]
     if said["method"] != "montecarlo":

@@ -9,7 +9,7 @@ import typer
 from hepatica.cli.table_options import AsJson, Figure, Out, Rows, Sheet, TablePath, deliver
 
 if TYPE_CHECKING:
-    from hepatica.case.survival import SurvivalAnalysis
+    from hepatica.cohort.survival import SurvivalAnalysis
 
 
 def survival(
@@ -33,8 +33,8 @@ def survival(
     json: AsJson = False,
 ) -> None:
     """Kaplan-Meier, log-rank, Cox with its check, competing risks, landmark, propensity weights."""
-    from hepatica.case.survival import analyse_survival
-    from hepatica.case.survival_table import SurvivalQuestion
+    from hepatica.cohort.survival import analyse_survival
+    from hepatica.cohort.survival_table import SurvivalQuestion
 
     question = SurvivalQuestion(
         time=time,
@@ -62,7 +62,7 @@ def survival(
 
 def _draw(found: SurvivalAnalysis) -> Any:
     from hepatica.outcome.evidence import p_text
-    from hepatica.report.outcome_figures import draw_incidence, draw_survival
+    from hepatica.report.figures.outcome import draw_incidence, draw_survival
 
     if found.incidences:
         note = "" if found.gray is None else f"Gray {p_text(found.gray.p)}"

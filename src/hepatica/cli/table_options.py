@@ -32,7 +32,7 @@ class Answer(Protocol):
 def write_figure(picture: Any, path: Path) -> None:
     """Write a figure, whole or not at all."""
     from hepatica.io.files import atomic_output
-    from hepatica.report.outcome_figures import save
+    from hepatica.report.figures.outcome import save
 
     with atomic_output(path) as new:
         save(picture, new)

@@ -24,8 +24,8 @@ def tn(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """T/N by activity per mass, and the activity ratio, per lesion and overall; masses and volumes."""
-    from hepatica.case.scout import read_scout, uptake_of_scout
     from hepatica.cli.lsf import _fraction, _kinds, _quantity
+    from hepatica.workflow.planning.scout import read_scout, uptake_of_scout
 
     found = read_scout(scout, regions, ct=ct, unit=unit, kinds=_kinds(kind), registered=registered)
     answer = uptake_of_scout(

@@ -45,7 +45,7 @@ def order(
     from hepatica.core.units import parse_quantity, parse_time
     from hepatica.errors import InputError
     from hepatica.nuclides import agent as by_name
-    from hepatica.planning import delivery
+    from hepatica.planning.delivery import vial as delivery
 
     of = by_name(agent)
     wanted = delivery.Order(
@@ -93,7 +93,7 @@ def elution(
 ) -> None:
     """188Re from a 188W/188Re generator at each elution, with regrowth."""
     from hepatica.core.units import parse_fraction, parse_quantity, parse_time
-    from hepatica.planning.delivery import elution_schedule
+    from hepatica.planning.delivery.vial import elution_schedule
 
     out = elution_schedule(
         parse_quantity(parent, "GBq", "activity of the generator"),
@@ -144,9 +144,9 @@ def delivered(
     """Delivered activity from vial and waste readings, with uncertainty; with a mass, the delivered dose."""
     from hepatica.core.units import parse_fraction, parse_quantity
     from hepatica.nuclides import nuclide as by_name
-    from hepatica.planning import delivery
-    from hepatica.planning.compartments import Partition
-    from hepatica.planning.constants import dose_constant
+    from hepatica.planning.delivery import vial as delivery
+    from hepatica.planning.prescriptions.compartments import Partition
+    from hepatica.planning.prescriptions.dose_constants import dose_constant
 
     of = by_name(nuclide)
     rel, rel_reading = parse_fraction(activity_sd, "uncertainty"), parse_fraction(reading_sd, "uncertainty")
@@ -201,7 +201,7 @@ def _per_vial(said: dict[str, Texts]) -> list[dict[str, str]]:
 def _readings(row: dict[str, str], relative_sd: float, reading_sd: float) -> Any:
     from hepatica.core import Estimate
     from hepatica.core.units import parse_quantity, parse_time
-    from hepatica.planning.delivery import VialReadings
+    from hepatica.planning.delivery.vial import VialReadings
 
     calibrated = parse_quantity(row["activity"], "GBq", "activity")
     first = parse_quantity(row["before"], "uSv/h", "reading before")

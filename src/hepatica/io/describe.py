@@ -155,8 +155,8 @@ def orientation_words(grid: Grid) -> str:
 def _of_unreadable(what: str, identity: dict[str, Any], series: Series, stated: Stated, problem: str) -> Description:
     """What can still be said of an image that is refused: all that is wrong with it, and its geometry."""
     from hepatica.io.dicom import geometry
-    from hepatica.io.dicom.pet import missing_facts, refusals
-    from hepatica.io.dicom.radiopharmaceutical import radiopharmaceutical_of
+    from hepatica.io.dicom.images.pet import missing_facts, refusals
+    from hepatica.io.dicom.images.radiopharmaceutical import radiopharmaceutical_of
     from hepatica.io.dicom.series import frame_of_reference
 
     problems = [problem]

@@ -82,15 +82,15 @@ def read_series(series: Series, *, role: str = "image", stated: Stated = NOTHING
         If it is not an image that hepatica reads, or it is damaged or contradictory.
     """
     if series.kind is SeriesKind.CT:
-        from hepatica.io.dicom.ct import read_ct
+        from hepatica.io.dicom.images.ct import read_ct
 
         return read_ct(series, role=role)
     if series.kind is SeriesKind.PET:
-        from hepatica.io.dicom.pet import read_pet
+        from hepatica.io.dicom.images.pet import read_pet
 
         return read_pet(series, stated, role=role)
     if series.kind in (SeriesKind.NM_RECON, SeriesKind.NM_PLANAR, SeriesKind.NM_PROJECTIONS):
-        from hepatica.io.dicom.nm import read_nm
+        from hepatica.io.dicom.images.nm import read_nm
 
         return read_nm(series, stated, role=role)
     raise DicomError(f"{series.what or series.kind.value} is not read as an image", path=series.files[0])

@@ -1,5 +1,5 @@
 """Figures, HTML, PDF and tables, from plain values."""
 
-from hepatica.report.model import DoseReport, Fact, ImageUsed, LimitRow, ReportRegion, limit_rows
+from hepatica.report.document import DoseReport, Fact, ImageUsed, LimitRow, ReportRegion, limit_rows
 
 __all__ = ["DoseReport", "Fact", "ImageUsed", "LimitRow", "ReportRegion", "limit_rows"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from hepatica.report.document import DoseReport
+from hepatica.report.figures.pictures import draw
 from hepatica.report.html import html_report
-from hepatica.report.model import DoseReport
 from hepatica.report.pdf import pdf_report
-from hepatica.report.pictures import draw
 from hepatica.report.tables import dvh_csv, metrics_csv
 
 

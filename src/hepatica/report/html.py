@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from hepatica.report import palette, tables
-from hepatica.report.model import NOT_A_DEVICE, DoseReport
-from hepatica.report.pictures import Pictures, draw
+from hepatica.report import tables
+from hepatica.report.document import NOT_A_DEVICE, DoseReport
+from hepatica.report.figures import palette
+from hepatica.report.figures.pictures import Pictures, draw
 from hepatica.report.provenance import provenance_rows
 
 

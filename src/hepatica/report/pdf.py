@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from hepatica.report import palette, tables
+from hepatica.report import tables
+from hepatica.report.document import NOT_A_DEVICE, DoseReport, Fact
+from hepatica.report.figures import palette
+from hepatica.report.figures.pictures import Picture, Pictures, draw
 from hepatica.report.html import created_text
-from hepatica.report.model import NOT_A_DEVICE, DoseReport, Fact
-from hepatica.report.pictures import Picture, Pictures, draw
 from hepatica.report.provenance import provenance_rows
 
 if TYPE_CHECKING:

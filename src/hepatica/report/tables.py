@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from hepatica.report.model import DoseReport, LimitRow, ReportRegion
+from hepatica.report.document import DoseReport, LimitRow, ReportRegion
 from hepatica.report.numbers import percent, three, with_uncertainty
 
 SHOWN_D = (98.0, 95.0, 70.0, 50.0, 2.0)

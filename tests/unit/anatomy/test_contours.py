@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hepatica.anatomy.contours import Filled, fill_contours, region_contours
+from hepatica.anatomy.structures.contours import Filled, fill_contours, region_contours
 from hepatica.anatomy.virtual_patient import PatientSettings, Tumour, VirtualPatient, virtual_patient
 from hepatica.core import Grid, Region
 from hepatica.errors import GeometryError
@@ -216,7 +216,7 @@ def test_touching_parts_are_not_an_overlap(grid: Grid) -> None:
 
 def test_large_structures_are_drawn_in_batches(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fill_contours("box", box(7, [-6, -3, 0, 3, 6]), grid)
-    monkeypatch.setattr("hepatica.anatomy.contours.CELLS_AT_ONCE", 100)
+    monkeypatch.setattr("hepatica.anatomy.structures.contours.CELLS_AT_ONCE", 100)
     pieces = fill_contours("box", box(7, [-6, -3, 0, 3, 6]), grid)
     np.testing.assert_array_equal(whole.region.full(), pieces.region.full())
 

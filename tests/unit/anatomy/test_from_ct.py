@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hepatica.anatomy.from_ct import body_region, lung_regions
+from hepatica.anatomy.ct.body_and_lungs import body_region, lung_regions
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import GeometryError, UnitError
 from hepatica.io.itk import read_itk  # the room above; a test may use it

@@ -4,7 +4,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from hepatica.anatomy.phantoms import (
+from hepatica.anatomy.phantoms.objects import (
     NEMA_SPHERES_MM,
     disc_source,
     grid_around,

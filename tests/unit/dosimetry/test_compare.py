@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Region, Volume
-from hepatica.dosimetry.compare import compare_doses
+from hepatica.dosimetry.metrics.comparison import compare_doses
 from hepatica.errors import GeometryError, UnitError
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Region, Volume
-from hepatica.dosimetry.dvh import dose_volume_histogram
+from hepatica.dosimetry.metrics.dvh import dose_volume_histogram
 from hepatica.errors import GeometryError, InputError, UnitError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.dosimetry.engines import ENGINE_NAMES, DoseSettings, dose_engine
+from hepatica.dosimetry.engines.registry import ENGINE_NAMES, DoseSettings, dose_engine
 from hepatica.errors import GeometryError, InputError, UnitError, UnknownNameError
 from hepatica.nuclides import MEV_TO_J, nuclide
 
@@ -101,7 +101,7 @@ def test_kernel_warns_of_lung(oblique_grid: Grid) -> None:
 
 
 def test_kernel_of_one_source_is_the_voxel_kernel(oblique_grid: Grid) -> None:
-    from hepatica.transport.kernels import voxel_kernel
+    from hepatica.transport.kernels.voxel import voxel_kernel
 
     values = np.zeros(oblique_grid.shape, np.float32)
     values[10, 9, 7] = 1e9

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.dosimetry.gamma import gamma_index
+from hepatica.dosimetry.metrics.gamma import gamma_index
 from hepatica.errors import GeometryError, InputError, UnitError
 
 

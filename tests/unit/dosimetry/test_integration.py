@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.dosimetry.curves import fit_curve
-from hepatica.dosimetry.integration import effective_decay, integrate_images, permanent_trapping
+from hepatica.dosimetry.time.curves import fit_curve
+from hepatica.dosimetry.time.integration import effective_decay, integrate_images, permanent_trapping
 from hepatica.errors import GeometryError, InputError, PhysicsError, TimeError, UnitError, UnknownNameError
 
 HOUR = 3600.0

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Region, Volume
-from hepatica.dosimetry.isodose import isodose_lines, isodose_region, isodose_volumes_ml
+from hepatica.dosimetry.metrics.isodose import isodose_lines, isodose_region, isodose_volumes_ml
 from hepatica.errors import InputError
 
 

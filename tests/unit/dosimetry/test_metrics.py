@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Region, Volume
-from hepatica.dosimetry.dose_map import DoseMap, DoseSettings, EnergyBalance
-from hepatica.dosimetry.metrics import region_dose
+from hepatica.dosimetry.engines.dose_map import DoseMap, DoseSettings, EnergyBalance
+from hepatica.dosimetry.metrics.region_dose import region_dose
 from hepatica.errors import GeometryError
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Region, Volume
-from hepatica.dosimetry.dose_map import DoseSettings
-from hepatica.dosimetry.engines import dose_engine
-from hepatica.dosimetry.montecarlo import MonteCarloEngine
+from hepatica.dosimetry.engines.dose_map import DoseSettings
+from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
+from hepatica.dosimetry.engines.registry import dose_engine
 from hepatica.errors import InputError
 from hepatica.nuclides import nuclide
-from hepatica.transport.montecarlo import MonteCarloSettings
+from hepatica.transport.runner.montecarlo import MonteCarloSettings
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from hepatica.errors import InputError
-from hepatica.imaging.additive import SPREADS_MM, Additive
+from hepatica.imaging.reconstruct.background_term import SPREADS_MM, Additive
 
 PIXEL_MM = (5.0, 4.0)
 SD = SPREADS_MM[1] / np.sqrt(8 * np.log(2)) / np.asarray(PIXEL_MM)

@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from hepatica.anatomy.phantoms import grid_around, sphere_in_water, water_cylinder
+from hepatica.anatomy.phantoms.objects import grid_around, sphere_in_water, water_cylinder
 from hepatica.core import Estimate, Kind, Volume, acquisition_decay_factor
 from hepatica.errors import InputError, PhysicsError, TimeError, UnitError
-from hepatica.imaging.calibrate import (
+from hepatica.imaging.quantify.acquisition_conditions import Conditions
+from hepatica.imaging.quantify.activity import Administration
+from hepatica.imaging.quantify.camera_factor import (
     CameraCalibration,
     DeadTime,
     Exposure,
@@ -18,10 +20,8 @@ from hepatica.imaging.calibrate import (
     calibrate_known_activity,
     calibrate_reconstruction,
 )
-from hepatica.imaging.conditions import Conditions
-from hepatica.imaging.dead_time import observed_rate
-from hepatica.imaging.psf import GaussianPsf
-from hepatica.imaging.quantify import Administration
+from hepatica.imaging.quantify.dead_time import observed_rate
+from hepatica.imaging.quantify.response import GaussianPsf
 
 NOON = datetime(2026, 3, 2, 12, 0)
 HALF_LIFE = Estimate(6.0067 * 3600, 0.0010 * 3600)

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from hepatica.errors import InputError
-from hepatica.imaging.cameras import GammaCamera, Layer, gamma_camera
-from hepatica.imaging.collimator_montecarlo import (
+from hepatica.imaging.spect.camera.cameras import GammaCamera, Layer, gamma_camera
+from hepatica.imaging.spect.camera.collimator_montecarlo import (
     LEAD_K_EDGE_KEV,
     Bench,
     DetectorRun,
     default_energies,
     simulate_detector,
 )
-from hepatica.imaging.detector import NEAR_BINS, mean_transmission, solid_angle_sr
-from hepatica.imaging.projections import Window
+from hepatica.imaging.spect.camera.detector import NEAR_BINS, mean_transmission, solid_angle_sr
+from hepatica.imaging.spect.projections import Window
 
 QUICK = DetectorRun(crystal_photons=1000, collimator_photons=60_000, rays=4000)
 

@@ -7,7 +7,7 @@ import pytest
 
 from hepatica.core import Grid, Region
 from hepatica.errors import GeometryError, InputError
-from hepatica.imaging.contour_orbit import contour_orbit
+from hepatica.imaging.spect.camera.contour_orbit import contour_orbit
 
 SPECT = Grid.axial((64, 64, 20), spacing_mm=(8.0, 8.0, 10.0), origin_mm=(-252.0, -252.0, -95.0))
 

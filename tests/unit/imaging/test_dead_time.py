@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
-from hepatica.imaging.dead_time import live_fraction, observed_rate, true_rate
+from hepatica.imaging.quantify.dead_time import live_fraction, observed_rate, true_rate
 
 
 @pytest.mark.parametrize("model", ["paralysable", "non-paralysable"])

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from hepatica.errors import InputError, PhysicsError
-from hepatica.imaging import collimator_montecarlo
-from hepatica.imaging.cameras import gamma_camera
-from hepatica.imaging.collimator_montecarlo import DetectorRun
-from hepatica.imaging.detector import (
+from hepatica.imaging.spect.camera import collimator_montecarlo
+from hepatica.imaging.spect.camera.cameras import gamma_camera
+from hepatica.imaging.spect.camera.collimator_montecarlo import DetectorRun
+from hepatica.imaging.spect.camera.detector import (
     DetectorResponse,
     detector_response,
     geometric_response,
@@ -19,8 +19,8 @@ from hepatica.imaging.detector import (
     mean_transmission,
     solid_angle_sr,
 )
-from hepatica.imaging.detector_tables import decode, encode, geometry_of, kept_file, made_response
-from hepatica.imaging.projections import Window
+from hepatica.imaging.spect.camera.detector_tables import decode, encode, geometry_of, kept_file, made_response
+from hepatica.imaging.spect.projections import Window
 
 WIDE = Window(1.0, 3000.0)
 

@@ -6,13 +6,13 @@ from scipy import ndimage
 
 from hepatica.core import Grid
 from hepatica.errors import GeometryError, InputError, UnknownNameError
-from hepatica.imaging.additive import Additive
-from hepatica.imaging.cameras import gamma_camera, nuclide_windows, window_sets
-from hepatica.imaging.joint import JointProjector
-from hepatica.imaging.projections import Orbit
-from hepatica.imaging.projector import Float32, Response, SpectProjector
-from hepatica.imaging.reconstruct import Settings, Start, Update, reconstruct, subset_views
-from hepatica.imaging.scatter_model import ScatterUpdate
+from hepatica.imaging.reconstruct.algorithms import Settings, Start, Update, reconstruct, subset_views
+from hepatica.imaging.reconstruct.background_term import Additive
+from hepatica.imaging.reconstruct.multiple_windows import JointProjector
+from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
+from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows, window_sets
+from hepatica.imaging.spect.projections import Orbit
+from hepatica.imaging.spect.projector import Float32, Response, SpectProjector
 from hepatica.nuclides import nuclide
 
 GRID = Grid.axial((20, 20, 5), spacing_mm=(7.0, 7.0, 6.0), origin_mm=(10.0, 20.0, 30.0))

@@ -8,16 +8,16 @@ import pytest
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import GeometryError, InputError, PhysicsError, UnitError
-from hepatica.imaging.cameras import gamma_camera
-from hepatica.imaging.detector import geometric_response
-from hepatica.imaging.montecarlo.emission import emission_mixture
-from hepatica.imaging.montecarlo.patient import patient_from_density
-from hepatica.imaging.montecarlo.projector import MonteCarloProjector, SpectSetup
-from hepatica.imaging.montecarlo.response_tables import response_tables
-from hepatica.imaging.montecarlo.settings import ProjectionSettings, TallySums
-from hepatica.imaging.projections import Orbit, Window
+from hepatica.imaging.spect.camera.cameras import gamma_camera
+from hepatica.imaging.spect.camera.detector import geometric_response
+from hepatica.imaging.spect.montecarlo.emission import emission_mixture
+from hepatica.imaging.spect.montecarlo.patient import patient_from_density
+from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
+from hepatica.imaging.spect.montecarlo.response_tables import response_tables
+from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings, TallySums
+from hepatica.imaging.spect.projections import Orbit, Window
 from hepatica.nuclides import nuclide
-from hepatica.transport.engine import load_warp
+from hepatica.transport.runner.launch import load_warp
 
 CAMERA = gamma_camera("siemens-hegp")
 RESPONSE = geometric_response(CAMERA)
@@ -185,7 +185,7 @@ def test_windows_that_nothing_reaches_are_refused() -> None:
 
 def test_the_same_source_compiles_for_a_gpu(tmp_path: Path) -> None:
     wp = load_warp()
-    from hepatica.imaging.montecarlo import device_follow
+    from hepatica.transport.device import camera_views as device_follow
 
     # sm_90 (H100), without a driver
     wp.compile_aot_module(device_follow, arch=90, module_dir=tmp_path, use_ptx=True)

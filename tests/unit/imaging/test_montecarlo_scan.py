@@ -7,14 +7,14 @@ import pytest
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.imaging.cameras import gamma_camera
-from hepatica.imaging.detector import geometric_response
-from hepatica.imaging.montecarlo.projector import SpectSetup
-from hepatica.imaging.montecarlo.settings import ProjectionSettings
-from hepatica.imaging.montecarlo.simulate import Acquisition, DeadTime, SimulatedScan, simulate_montecarlo
-from hepatica.imaging.montecarlo.spectrum import energy_spectrum
-from hepatica.imaging.projections import Orbit, Window
-from hepatica.imaging.simulate import Scan
+from hepatica.imaging.spect.camera.cameras import gamma_camera
+from hepatica.imaging.spect.camera.detector import geometric_response
+from hepatica.imaging.spect.montecarlo.projector import SpectSetup
+from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
+from hepatica.imaging.spect.montecarlo.simulate import Acquisition, DeadTime, SimulatedScan, simulate_montecarlo
+from hepatica.imaging.spect.montecarlo.spectrum import energy_spectrum
+from hepatica.imaging.spect.projections import Orbit, Window
+from hepatica.imaging.spect.simulate import Scan
 from hepatica.nuclides import nuclide
 
 CAMERA = gamma_camera("siemens-lehr")

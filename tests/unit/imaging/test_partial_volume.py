@@ -5,13 +5,13 @@ import pytest
 
 from hepatica.core import Estimate, Grid, Kind, Region, Volume
 from hepatica.errors import GeometryError, InputError, PhysicsError
-from hepatica.imaging.partial_volume import (
+from hepatica.imaging.quantify.partial_volume import (
     geometric_transfer_matrix,
     iterative_yang,
     partition,
     recover,
 )
-from hepatica.imaging.psf import GaussianPsf, VaryingPsf
+from hepatica.imaging.quantify.response import GaussianPsf, VaryingPsf
 
 PSF = GaussianPsf(11.0)
 WIDER = VaryingPsf(lambda mm: 8.0 + 0.05 * np.abs(mm[..., 0]), "grows with x")

@@ -5,8 +5,8 @@ import pytest
 
 from hepatica.core import Grid
 from hepatica.errors import GeometryError, InputError
-from hepatica.imaging.projections import Orbit
-from hepatica.imaging.projector import Response, SpectProjector
+from hepatica.imaging.spect.projections import Orbit
+from hepatica.imaging.spect.projector import Response, SpectProjector
 
 
 def grid_for(shape: tuple[int, int, int] = (32, 32, 20), spacing: tuple[float, float, float] = (5.0, 5.0, 4.0)) -> Grid:

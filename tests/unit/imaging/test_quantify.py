@@ -7,7 +7,7 @@ import pytest
 
 from hepatica.core import Estimate, Grid, Kind, Volume
 from hepatica.errors import InputError, TimeError, UnitError, UnknownNameError
-from hepatica.imaging.quantify import (
+from hepatica.imaging.quantify.activity import (
     Administration,
     activity_by_administration,
     activity_by_camera_factor,

@@ -5,9 +5,7 @@ import pytest
 
 from hepatica.core import Grid
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.imaging.projections import Orbit, Projections, Window
-from hepatica.imaging.projector import Response, SpectProjector
-from hepatica.imaging.reconstruct import (
+from hepatica.imaging.reconstruct.algorithms import (
     Settings,
     Start,
     Update,
@@ -16,7 +14,9 @@ from hepatica.imaging.reconstruct import (
     reconstruct,
     subset_views,
 )
-from hepatica.imaging.scatter import dual_window, triple_window
+from hepatica.imaging.spect.projections import Orbit, Projections, Window
+from hepatica.imaging.spect.projector import Response, SpectProjector
+from hepatica.imaging.spect.scatter.energy_windows import dual_window, triple_window
 
 GRID = Grid.axial((24, 24, 6), spacing_mm=(6.0, 6.0, 6.0), origin_mm=(10.0, 20.0, 30.0))
 

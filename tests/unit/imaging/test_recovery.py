@@ -5,13 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from hepatica.anatomy.phantoms import Phantom, grid_around, nema_grid, nema_phantom
+from hepatica.anatomy.phantoms.objects import Phantom, grid_around, nema_grid, nema_phantom
 from hepatica.core import Estimate, Kind, Region, Volume
 from hepatica.errors import EvidenceError, GeometryError, InputError, PhysicsError
-from hepatica.imaging.blurred_sphere import sphere_volume_ml
-from hepatica.imaging.conditions import Conditions
-from hepatica.imaging.psf import GaussianPsf
-from hepatica.imaging.recovery import (
+from hepatica.imaging.quantify.acquisition_conditions import Conditions
+from hepatica.imaging.quantify.blurred_sphere import sphere_volume_ml
+from hepatica.imaging.quantify.recovery import (
     Filling,
     RecoveryCurve,
     SphereRecovery,
@@ -19,6 +18,7 @@ from hepatica.imaging.recovery import (
     measure_recovery,
     parts_mean,
 )
+from hepatica.imaging.quantify.response import GaussianPsf
 
 LU = Conditions("Lu-177", "siemens-megp", (187.2, 228.8), (4.0, 4.0, 4.0), {"iterations": 10, "scatter": "tew"})
 DIAMETERS = (10.0, 13.0, 17.0, 22.0, 28.0, 37.0)

@@ -5,11 +5,11 @@ import pytest
 
 from hepatica.core import Grid
 from hepatica.errors import InputError
-from hepatica.imaging.ensemble import bootstrap
-from hepatica.imaging.projections import Orbit
-from hepatica.imaging.projector import Response, SpectProjector
-from hepatica.imaging.quick_uncertainty import quick_sd
-from hepatica.imaging.reconstruct import Settings, reconstruct
+from hepatica.imaging.reconstruct.algorithms import Settings, reconstruct
+from hepatica.imaging.reconstruct.noise_estimate import quick_sd
+from hepatica.imaging.reconstruct.resampling import bootstrap
+from hepatica.imaging.spect.projections import Orbit
+from hepatica.imaging.spect.projector import Response, SpectProjector
 
 GRID = Grid.axial((26, 26, 10), spacing_mm=(9, 9, 11))
 X, Y, Z = (a - a.mean() for a in np.moveaxis(GRID.to_mm(np.moveaxis(np.indices(GRID.shape), 0, -1)), -1, 0))

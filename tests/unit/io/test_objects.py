@@ -14,11 +14,11 @@ import pytest
 from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
 from hepatica.errors import OutputError
 from hepatica.io.dicom.context import DicomContext
+from hepatica.io.dicom.images.write import write_ct
 from hepatica.io.dicom.objects import provenance_text
 from hepatica.io.dicom.rtdose import write_rtdose
 from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.io.dicom.seg import write_seg
-from hepatica.io.dicom.write_image import write_ct
 
 Write = Callable[[Path], object]
 

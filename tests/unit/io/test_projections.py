@@ -11,10 +11,10 @@ import pydicom
 import pytest
 
 from hepatica.errors import DicomError, HepaticaError, InputError
-from hepatica.imaging.projections import Orbit, Projections, Window
+from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.io.dicom.context import DicomContext
-from hepatica.io.dicom.projections import read_projections, write_projections
-from hepatica.io.dicom.write_image import Emission
+from hepatica.io.dicom.images.projections import read_projections, write_projections
+from hepatica.io.dicom.images.write import Emission
 
 WHEN = datetime(2026, 3, 2, 10, 30)
 EMISSION = Emission(nuclide="Lu-177", start=WHEN, frame_duration_s=20.0, administered_bq=7.4e9, administered_at=WHEN)

@@ -10,10 +10,10 @@ import pytest
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.errors import AmbiguousSeriesError, DicomError, GeometryError, InputError, UnknownNameError
 from hepatica.io.dicom.context import DicomContext
+from hepatica.io.dicom.images.write import write_ct
 from hepatica.io.dicom.rtdose import write_rtdose
 from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.io.dicom.seg import write_seg
-from hepatica.io.dicom.write_image import write_ct
 from hepatica.io.itk import write_itk
 from hepatica.io.read import read_image
 from hepatica.io.regions import StructureWarning, read_regions, read_structures

@@ -10,7 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from hepatica.errors import DicomError, TimeError
-from hepatica.io.dicom.radiopharmaceutical import nuclide_name
+from hepatica.io.dicom.images.radiopharmaceutical import nuclide_name
 from hepatica.io.dicom.tags import Header
 
 PATH = Path("file.dcm")

@@ -14,7 +14,7 @@ import pytest
 from hepatica.core import Grid, Kind, Provenance, Volume, decay_factor
 from hepatica.errors import GeometryError, OutputError, TimeError, UnitError
 from hepatica.io.dicom.context import DicomContext, Instance
-from hepatica.io.dicom.write_image import Emission, write_ct, write_nm, write_pet
+from hepatica.io.dicom.images.write import Emission, write_ct, write_nm, write_pet
 from hepatica.io.read import Image, read_image
 from hepatica.nuclides import nuclide
 

@@ -7,7 +7,6 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from hepatica.case.response import compare_segmentations
 from hepatica.core import Grid, Region
 from hepatica.errors import EvidenceError, InputError, UnknownNameError
 from hepatica.outcome.lesions import lesion_size
@@ -24,6 +23,7 @@ from hepatica.outcome.response import (
     rule,
     volume_change,
 )
+from hepatica.workflow.outcome.response import compare_segmentations
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hepatica.case.response import patient_responses
-from hepatica.case.segmented import compare_segmentation_files
-from hepatica.case.volumes import remnant_of, retention_of, split_roles
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.errors import InputError
 from hepatica.io.dicom.context import DicomContext
+from hepatica.io.dicom.images.write import write_ct
 from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.io.dicom.seg import write_seg
-from hepatica.io.dicom.write_image import write_ct
+from hepatica.workflow.outcome.response import patient_responses
+from hepatica.workflow.outcome.segmented import compare_segmentation_files
+from hepatica.workflow.outcome.volumes import remnant_of, retention_of, split_roles
 
 CENTRE = np.array([20.0, 18.0, 10.0])
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hepatica.core import Estimate
 from hepatica.errors import HepaticaError, InputError, TimeError
 from hepatica.nuclides import agent, nuclide
-from hepatica.planning.delivery import (
+from hepatica.planning.delivery.vial import (
     Order,
     VialReadings,
     delivered,

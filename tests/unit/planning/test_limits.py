@@ -3,7 +3,7 @@
 import pytest
 
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.planning.limits import QUANTITIES, LimitContext, check_limits, intent_target, limit, limits
+from hepatica.planning.limits.dose_limits import QUANTITIES, LimitContext, check_limits, intent_target, limit, limits
 
 
 def test_the_table_says_what_eanm_2022_says() -> None:

@@ -9,10 +9,10 @@ from scipy import ndimage
 
 from hepatica.core import Estimate, Grid, Kind, Region, Volume
 from hepatica.errors import GeometryError, InputError, TimeError, UnitError
-from hepatica.planning.constants import DoseConstant
-from hepatica.planning.extrahepatic import SearchOptions, extrahepatic_uptake, share_elsewhere
 from hepatica.planning.intervals import NormalPair
-from hepatica.planning.lung_shunt import (
+from hepatica.planning.prescriptions.dose_constants import DoseConstant
+from hepatica.planning.scout.extrahepatic import SearchOptions, extrahepatic_uptake, share_elsewhere
+from hepatica.planning.scout.lung_shunt import (
     PlanarOptions,
     PlanarView,
     SpectOptions,
@@ -22,9 +22,9 @@ from hepatica.planning.lung_shunt import (
     spect_lung_shunt,
     view_counts,
 )
-from hepatica.planning.lungs import cumulative_lung_dose_gy, lung_dose_gy, lung_mass_kg
-from hepatica.planning.uptake import Uptake, overall_uptake_ratio, sphere_recovery, uptake_of, uptake_ratio
-from hepatica.planning.volumes import liver_volumes
+from hepatica.planning.scout.lungs import cumulative_lung_dose_gy, lung_dose_gy, lung_mass_kg
+from hepatica.planning.scout.uptake import Uptake, overall_uptake_ratio, sphere_recovery, uptake_of, uptake_ratio
+from hepatica.planning.scout.volumes import liver_volumes
 
 MIRD = DoseConstant(49.67, "Y-90", "mird", 64.05 * 3600)
 

@@ -8,10 +8,10 @@ import pytest
 from scipy.stats import norm
 
 from hepatica.errors import InputError
-from hepatica.planning import prescriptions as rx
-from hepatica.planning.compartments import Lesion, Partition
-from hepatica.planning.constants import DoseConstant
-from hepatica.planning.planner import Aim, Problem, Uncertainty, chances, optimise
+from hepatica.planning.planner.best_activity import Aim, Problem, Uncertainty, chances, optimise
+from hepatica.planning.prescriptions import microspheres as rx
+from hepatica.planning.prescriptions.compartments import Lesion, Partition
+from hepatica.planning.prescriptions.dose_constants import DoseConstant
 
 MIRD = DoseConstant(49.67, "Y-90", "mird", 64.05 * 3600)
 RIGHT = Partition(0.9, (Lesion("a", 0.1, 5.0), Lesion("b", 0.05, 3.0)), 0.05)

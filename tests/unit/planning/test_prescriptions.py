@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hepatica.errors import HepaticaError, InputError, UnknownNameError
-from hepatica.planning import lipiodol
-from hepatica.planning import prescriptions as rx
-from hepatica.planning.compartments import (
+from hepatica.planning.planner.territories import Injection, PreviousTreatment, course_doses
+from hepatica.planning.prescriptions import lipiodol
+from hepatica.planning.prescriptions import microspheres as rx
+from hepatica.planning.prescriptions.compartments import (
     LUNGS,
     NORMAL,
     ActivityRatioPartition,
@@ -18,8 +19,7 @@ from hepatica.planning.compartments import (
     Partition,
     lesions_from,
 )
-from hepatica.planning.constants import DoseConstant
-from hepatica.planning.territories import Injection, PreviousTreatment, course_doses
+from hepatica.planning.prescriptions.dose_constants import DoseConstant
 
 LABEL = DoseConstant(50.0, "Y-90", "label", 64.05 * 3600)
 MIRD = DoseConstant(49.67, "Y-90", "mird", 64.05 * 3600)

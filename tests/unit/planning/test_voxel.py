@@ -8,10 +8,16 @@ import pytest
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.errors import GeometryError, InputError, UnitError
 from hepatica.nuclides import nuclide
-from hepatica.planning.compartments import Lesion, Partition
-from hepatica.planning.concordance import concordance
-from hepatica.planning.constants import dose_constant
-from hepatica.planning.voxel import TerritoryActivity, activity_for_dx, dose_percentile, planned_decays, voxel_plan
+from hepatica.planning.delivery.concordance import concordance
+from hepatica.planning.planner.voxel import (
+    TerritoryActivity,
+    activity_for_dx,
+    dose_percentile,
+    planned_decays,
+    voxel_plan,
+)
+from hepatica.planning.prescriptions.compartments import Lesion, Partition
+from hepatica.planning.prescriptions.dose_constants import dose_constant
 
 Y90 = nuclide("Y-90")
 

@@ -1,8 +1,8 @@
 import numpy as np
 
 from hepatica.core import Grid, Kind, Region, Volume
-from hepatica.report.anatomy_figure import Anatomy, anatomy_figure
-from hepatica.report.figures import png
+from hepatica.report.figures.anatomy import Anatomy, anatomy_figure
+from hepatica.report.figures.dose import png
 
 
 def test_it_draws_on_an_oblique_grid(oblique_grid: Grid) -> None:

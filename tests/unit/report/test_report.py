@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Region, Volume
-from hepatica.dosimetry.dose_map import DoseMap, DoseSettings, EnergyBalance
-from hepatica.dosimetry.metrics import region_dose
+from hepatica.dosimetry.engines.dose_map import DoseMap, DoseSettings, EnergyBalance
+from hepatica.dosimetry.metrics.region_dose import region_dose
 from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides.agents import DoseLimit
 from hepatica.report import DoseReport, Fact, ImageUsed, LimitRow, ReportRegion, limit_rows
-from hepatica.report.figures import comparison_figure, isodose_levels_gy, png
+from hepatica.report.figures.dose import comparison_figure, isodose_levels_gy, png
+from hepatica.report.figures.palette import structure_styles
+from hepatica.report.figures.pictures import Pictures, draw
+from hepatica.report.figures.planes import Plane, centre_of, framed, sample, sample_region
 from hepatica.report.files import report_files
 from hepatica.report.html import html_report
-from hepatica.report.palette import structure_styles
 from hepatica.report.pdf import pdf_report
-from hepatica.report.pictures import Pictures, draw
-from hepatica.report.planes import Plane, centre_of, framed, sample, sample_region
 from hepatica.report.provenance import provenance_rows
 from hepatica.report.tables import dvh_csv, limit_row, metrics_csv, v_rows
 

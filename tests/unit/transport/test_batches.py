@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hepatica.errors import InputError, OutputError
-from hepatica.transport.batches import BatchSums, load_checkpoint, save_checkpoint
+from hepatica.transport.runner.batches import BatchSums, load_checkpoint, save_checkpoint
 
 
 def _filled(sizes: list[int], seed: int = 3) -> BatchSums:

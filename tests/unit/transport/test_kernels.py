@@ -5,7 +5,7 @@ import pytest
 
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
 from hepatica.nuclides import nuclide
-from hepatica.transport.kernels import COLUMNS, kernel_names, parse_point_kernel, point_kernel, voxel_kernel
+from hepatica.transport.kernels.voxel import COLUMNS, kernel_names, parse_point_kernel, point_kernel, voxel_kernel
 
 HEADER = "# nuclide: Y-90\n# medium: water\n# density_g_ml: 1.0\n# code: none\n"
 GOOD = f"{HEADER}{COLUMNS}\n0,1,0.5,0.01,0.1,nan\n1,2,0.4,0.01,0.1,0.1\n"

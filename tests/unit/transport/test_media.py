@@ -7,7 +7,7 @@ import pytest
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import InputError, UnitError
-from hepatica.transport.media import (
+from hepatica.transport.matter.media import (
     HuCalibration,
     calibration_warnings,
     default_calibration,

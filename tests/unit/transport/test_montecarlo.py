@@ -11,9 +11,9 @@ import pytest
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.errors import GeometryError, InputError, PhysicsError, UnitError, UnknownNameError
 from hepatica.nuclides import nuclide
-from hepatica.transport.composition import media_by_density, medium
-from hepatica.transport.engine import load_warp
-from hepatica.transport.montecarlo import MonteCarloSettings, Progress, simulate
+from hepatica.transport.matter.composition import media_by_density, medium
+from hepatica.transport.runner.launch import load_warp
+from hepatica.transport.runner.montecarlo import MonteCarloSettings, Progress, simulate
 
 Y90 = nuclide("Y-90")
 SHORT = MonteCarloSettings(histories=20_000, seed=5, threads=1)
@@ -155,7 +155,7 @@ def test_an_absent_gpu_is_an_error_that_says_what_to_do(case: tuple[Volume, Volu
 
 def test_the_same_source_compiles_for_a_gpu(tmp_path: Path) -> None:
     wp = load_warp()
-    from hepatica.transport import device_kernel
+    from hepatica.transport.device import decays as device_kernel
 
     # sm_90 (H100), without a driver
     wp.compile_aot_module(device_kernel, arch=90, module_dir=tmp_path, use_ptx=True)

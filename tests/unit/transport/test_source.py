@@ -7,7 +7,7 @@ import pytest
 
 from hepatica.errors import PhysicsError, UnknownNameError
 from hepatica.nuclides import NUCLIDE_NAMES, nuclide
-from hepatica.transport.source import alias_table, beta_quantiles_kev, emission
+from hepatica.transport.runner.source import alias_table, beta_quantiles_kev, emission
 
 
 @pytest.mark.parametrize("name", NUCLIDE_NAMES)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hepatica.transport.composition import medium
-from hepatica.transport.stepping import StepModel, build_ladder
-from hepatica.transport.upload import with_more_photons
+from hepatica.transport.matter.composition import medium
+from hepatica.transport.matter.stepping import StepModel, build_ladder
+from hepatica.transport.runner.upload import with_more_photons
 
 
 def test_more_photons_leave_the_collisions_as_they_are() -> None:

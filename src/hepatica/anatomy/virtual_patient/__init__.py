@@ -5,10 +5,10 @@
 ('common hepatic', 'proper hepatic', 'right hepatic')
 """
 
-from hepatica.anatomy.virtual_patient.arteries import ArterialTree
 from hepatica.anatomy.virtual_patient.cohort import cohort, cohort_settings, ranges
 from hepatica.anatomy.virtual_patient.patient import VirtualPatient, default_grid, virtual_patient
 from hepatica.anatomy.virtual_patient.settings import PatientSettings, Treatment, Tumour
+from hepatica.anatomy.virtual_patient.vessels.arteries import ArterialTree
 
 __all__ = [
     "ArterialTree",

@@ -10,10 +10,10 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.virtual_patient.arteries import ArterialTree
 from hepatica.anatomy.virtual_patient.read import csv_rows
 from hepatica.anatomy.virtual_patient.sampling import LUNG_NAMES, Sampled
 from hepatica.anatomy.virtual_patient.settings import Treatment
+from hepatica.anatomy.virtual_patient.vessels.arteries import ArterialTree
 from hepatica.core import decay_factor, seconds_between
 from hepatica.core.region import Window
 from hepatica.errors import InputError, TimeError

@@ -15,7 +15,7 @@ from hepatica.anatomy.virtual_patient.read import hounsfield, reference_masses_g
 from hepatica.anatomy.virtual_patient.settings import PatientSettings
 from hepatica.anatomy.virtual_patient.shapes import Solid, plus, ripple, volume_ml
 from hepatica.errors import InputError
-from hepatica.transport.media import HuCalibration, default_calibration
+from hepatica.transport.matter.media import HuCalibration, default_calibration
 
 SEX_SIZE: Mapping[str, tuple[float, float, float]] = {"male": (1.0, 1.0, 1.0), "female": (0.88, 0.86, 0.98)}
 """Size of the trunk relative to the male along x, y, z: extents of the lungs and the trunk of ICRP Publication 110."""

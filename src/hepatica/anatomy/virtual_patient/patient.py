@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.anatomy.virtual_patient.agent import Deposit, distribute, territories, tissues
-from hepatica.anatomy.virtual_patient.arteries import ArterialTree, grow_arteries
 from hepatica.anatomy.virtual_patient.body import SEX_SIZE, body_of
 from hepatica.anatomy.virtual_patient.lattice import Lattice
 from hepatica.anatomy.virtual_patient.sampling import (
@@ -26,11 +25,12 @@ from hepatica.anatomy.virtual_patient.sampling import (
 )
 from hepatica.anatomy.virtual_patient.settings import MOST_VOXELS, PatientSettings, Treatment
 from hepatica.anatomy.virtual_patient.tumours import PlacedTumour, place
-from hepatica.anatomy.virtual_patient.veins import hepatic_veins, portal_vein
+from hepatica.anatomy.virtual_patient.vessels.arteries import ArterialTree, grow_arteries
+from hepatica.anatomy.virtual_patient.vessels.veins import hepatic_veins, portal_vein
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.region import Window, bounding_window
 from hepatica.errors import InputError
-from hepatica.transport.media import density_from_hu
+from hepatica.transport.matter.media import density_from_hu
 
 FIELD_MM = ((-172.0, -128.0, -165.0), (172.0, 132.0, 232.0))
 """Default field of view of the reference body: the trunk from the kidneys to the tops of the lungs."""

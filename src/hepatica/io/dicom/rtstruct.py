@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.contours import fill_contours, plane_distance_mm, region_contours
+from hepatica.anatomy.structures.contours import fill_contours, plane_distance_mm, region_contours
 from hepatica.core import Grid, Provenance, Region
 from hepatica.errors import DicomError, GeometryError
 from hepatica.io.dicom.context import DicomContext, Instance
@@ -84,7 +84,7 @@ def read_rtstruct(
         If the file is no RT Structure Set, belongs to another patient, has broken contour data, or open contours.
     GeometryError
         If a structure refers to another frame of reference, lies wholly outside the grid, or has contours that
-        `hepatica.anatomy.contours.fill_contours` refuses; if no structure has contours.
+        `hepatica.anatomy.structures.contours.fill_contours` refuses; if no structure has contours.
     UnknownNameError
         If one of `names` is not in the file; the names there are listed.
 

@@ -1,0 +1,1 @@
+"""What a CT alone tells: body and lungs."""

@@ -1,0 +1,1 @@
+"""Test objects of known shape and content."""

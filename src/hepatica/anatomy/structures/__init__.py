@@ -1,0 +1,1 @@
+"""Drawn structures: contours, masks, what a name means, set algebra."""

@@ -1,0 +1,1 @@
+"""Hepatic arteries, portal and hepatic veins of the virtual patient."""

@@ -1,1 +1,0 @@
-"""One patient's course: which step feeds which."""

@@ -1,0 +1,1 @@
+"""Many patients: tables of outcome, agreement, accuracy."""

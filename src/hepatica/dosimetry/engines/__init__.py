@@ -1,0 +1,1 @@
+"""The dose engines: local deposition, kernel convolution, Monte Carlo, by name."""

@@ -1,0 +1,1 @@
+"""What a dose map says: histograms, gamma index, isodoses, comparison."""

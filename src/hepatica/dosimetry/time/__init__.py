@@ -1,0 +1,1 @@
+"""From activity at several instants to decays."""

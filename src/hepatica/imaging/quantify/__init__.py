@@ -1,0 +1,1 @@
+"""From counts to becquerels: camera factor, recovery, partial volume, dead time, uncertainty."""

@@ -1,0 +1,150 @@
+"""Under which conditions a factor or a curve was measured; it holds for images made under the same ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hepatica.errors import InputError
+from hepatica.imaging.spect.projections import WINDOW_TOLERANCE_KEV
+
+VOXEL_TOLERANCE_MM = 0.05
+"""Voxel sizes that differ by less are the same: headers round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What was imaged with what; None or empty where it is not known.
+
+    Attributes
+    ----------
+    nuclide : str
+        In hepatica's form ("Lu-177").
+    camera : str or None
+        Camera with its collimator.
+    window_kev : tuple of float or None
+        Limits of the main energy window.
+    voxel_mm : tuple of float or None
+        Size of the voxels; None for a factor that does not depend on them.
+    reconstruction : mapping
+        Method and settings of the reconstruction, plain values ("method", "iterations", "scatter", ...).
+    """
+
+    nuclide: str
+    camera: str | None = None
+    window_kev: tuple[float, float] | None = None
+    voxel_mm: tuple[float, float, float] | None = None
+    reconstruction: Mapping[str, Any] = field(default_factory=dict)
+
+    def require_fit(self, image: Conditions, what: str) -> tuple[str, ...]:
+        """Refuse an image made under other conditions.
+
+        Parameters
+        ----------
+        image : Conditions
+            Of the image on which the factor or curve is to be used.
+        what : str
+            Names the factor or curve for the message.
+
+        Returns
+        -------
+        tuple of str
+            Warnings: what could not be compared because one of the two does not say.
+
+        Raises
+        ------
+        InputError
+            If nuclide, camera, window, voxel size or a setting of the reconstruction differ; the message lists all.
+        """
+        wrong, unknown = [], []
+        for name, ours, theirs, same in (
+            ("nuclide", self.nuclide, image.nuclide, _equal),
+            ("camera", self.camera, image.camera, _equal),
+            ("energy window (keV)", self.window_kev, image.window_kev, _close(WINDOW_TOLERANCE_KEV)),
+            ("voxel size (mm)", self.voxel_mm, image.voxel_mm, _close(VOXEL_TOLERANCE_MM)),
+        ):
+            if ours is None and name.startswith("voxel"):
+                continue
+            if ours is None or theirs is None:
+                unknown.append(name)
+            elif not same(ours, theirs):
+                wrong.append(f"{name}: {_text(ours)} against {_text(theirs)}")
+        for name, ours in self.reconstruction.items():
+            if name in image.reconstruction and not _equal(ours, image.reconstruction[name]):
+                wrong.append(f"{name}: {_text(ours)} against {_text(image.reconstruction[name])}")
+        if wrong:
+            raise InputError(f"{what} was measured under other conditions than the image: {'; '.join(wrong)}")
+        if self.reconstruction and not image.reconstruction:
+            unknown.append("reconstruction")
+        return (f"{what}: could not be compared with the image: {', '.join(unknown)}",) if unknown else ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "nuclide": self.nuclide,
+            "camera": self.camera,
+            "window_kev": None if self.window_kev is None else list(self.window_kev),
+            "voxel_mm": None if self.voxel_mm is None else list(self.voxel_mm),
+            "reconstruction": dict(self.reconstruction),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Conditions:
+        """From what `as_dict` gives; InputError where it does not fit."""
+        window, voxel = data.get("window_kev"), data.get("voxel_mm")
+        pair = None if window is None else numbers(window, 2, "window_kev")
+        triple = None if voxel is None else numbers(voxel, 3, "voxel_mm")
+        nuclide = data.get("nuclide")
+        if not isinstance(nuclide, str):
+            raise InputError("conditions: the nuclide is missing")
+        settings = data.get("reconstruction") or {}
+        if not isinstance(settings, Mapping):
+            raise InputError("conditions: reconstruction must be a table of settings")
+        return cls(
+            nuclide,
+            data.get("camera"),
+            None if pair is None else (pair[0], pair[1]),
+            None if triple is None else (triple[0], triple[1], triple[2]),
+            dict(settings),
+        )
+
+
+def numbers(values: Any, count: int, what: str) -> tuple[float, ...]:
+    """So many finite numbers, or InputError that names `what`."""
+    if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != count:
+        raise InputError(f"{what}: expected {count} numbers, not {values!r}")
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values):
+        raise InputError(f"{what}: {values!r} are not finite numbers")
+    return tuple(float(v) for v in values)
+
+
+def number(data: Mapping[str, Any], key: str, *, optional: bool = False) -> float | None:
+    """The finite number under a key, None if it is missing and may be; InputError otherwise."""
+    value = data.get(key)
+    if value is None and optional:
+        return None
+    return numbers([value], 1, key)[0]
+
+
+def required(data: Mapping[str, Any], key: str) -> float:
+    """The finite number under a key; InputError if there is none."""
+    return numbers([data.get(key)], 1, key)[0]
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return bool(a == b)
+
+
+def _close(tolerance: float) -> Any:
+    def same(a: Sequence[float], b: Sequence[float]) -> bool:
+        return len(a) == len(b) and max(abs(x - y) for x, y in zip(a, b, strict=True)) <= tolerance
+
+    return same
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return " x ".join(_text(v) for v in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

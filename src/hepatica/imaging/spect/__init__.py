@@ -1,0 +1,1 @@
+"""What a gamma camera that goes round the patient sees of a nuclide."""

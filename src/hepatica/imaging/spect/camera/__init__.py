@@ -1,0 +1,1 @@
+"""Gamma cameras as data: collimator, crystal, detector response, orbit."""

@@ -1,0 +1,145 @@
+"""Tables of detector responses as text: one gzipped file per camera, written by the Monte Carlo, read here.
+
+Those of the shipped cameras lie in ``tables``; one of a camera of one's own is made once and kept in a cache folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gzip
+import hashlib
+import json
+import os
+import warnings
+import zlib
+from dataclasses import astuple
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hepatica.errors import InputError
+from hepatica.imaging.spect.camera.cameras import GammaCamera
+from hepatica.imaging.spect.camera.detector import DetectorResponse
+
+if TYPE_CHECKING:
+    from hepatica.imaging.spect.camera.collimator_montecarlo import DetectorRun
+
+FORMAT = 1
+TITLE = "# hepatica detector response"
+VECTORS = ("energy_kev", "tangent", "depth_mm")
+
+
+def geometry_of(camera: GammaCamera) -> dict[str, Any]:
+    """All of a camera that its response table depends on (energy resolution is applied later)."""
+    collimator = camera.collimator
+    return {
+        "hole_mm": collimator.hole_mm,
+        "septum_mm": collimator.septum_mm,
+        "length_mm": collimator.length_mm,
+        "crystal_mm": camera.crystal_mm,
+        "gap_mm": camera.gap_mm,
+        **{part: [list(astuple(layer)) for layer in getattr(camera, part)] for part in ("front", "cover", "back")},
+    }
+
+
+def encode(response: DetectorResponse, geometry: dict[str, Any]) -> bytes:
+    """The file of a response: a title, the geometry, three vectors, then a row of components per energy and bin.
+
+    Rows run over energy, then bin of direction; those of `geometric` first. Numbers are in units of 1e-7.
+    """
+    lines = [f"{TITLE} {FORMAT}", "# " + json.dumps(geometry, sort_keys=True)]
+    lines += [f"{name} " + " ".join(f"{x:.9g}" for x in getattr(response, name)) for name in VECTORS]
+    for name in ("geometric", "through"):
+        table = getattr(response, name)
+        rows = [" ".join(f"{1e7 * x:.4g}" for x in row) for row in table.reshape(-1, table.shape[2])]
+        lines += [f"{name} {table.shape[2]}", *rows]
+    return gzip.compress(("\n".join(lines) + "\n").encode("ascii"), 9, mtime=0)
+
+
+def _lines(data: bytes, where: str) -> list[str]:
+    try:
+        lines = gzip.decompress(data).decode("ascii").splitlines()
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(f"{where}: not a detector response: {error}; delete it to have it made again") from error
+    if not lines or lines[0] != f"{TITLE} {FORMAT}":
+        raise InputError(f"{where}: not a detector response of format {FORMAT}")
+    return lines
+
+
+def made_for(data: bytes, where: str) -> dict[str, Any]:
+    """The geometry that a file was made for; InputError if it is not a detector response."""
+    found: dict[str, Any] = json.loads(_lines(data, where)[1].removeprefix("# "))
+    return found
+
+
+def decode(data: bytes, camera: GammaCamera, where: str) -> DetectorResponse:
+    """A response from its file.
+
+    Raises
+    ------
+    InputError
+        If the file is not one, or was made for another geometry than the camera's.
+    """
+    lines = _lines(data, where)
+    geometry = made_for(data, where)
+    if geometry != geometry_of(camera):
+        raise InputError(f"{where}: made for {geometry}, the camera is {geometry_of(camera)}")
+    vectors = {line.split()[0]: np.array(line.split()[1:], dtype=np.float64) for line in lines[2:5]}
+    energies, bins = vectors["energy_kev"].size, vectors["tangent"].size - 1
+    tables = {}
+    for number, name in enumerate(("geometric", "through")):
+        start = 5 + number * (energies * bins + 1)
+        rows = lines[start + 1 : start + 1 + energies * bins]
+        components = int(lines[start].split()[1])
+        tables[name] = 1e-7 * np.loadtxt(rows).reshape(energies, bins, components)
+    return DetectorResponse(camera=camera.name, energy_resolution=camera.energy_resolution, **vectors, **tables)
+
+
+@functools.cache
+def shipped_response(camera: GammaCamera) -> DetectorResponse | None:
+    """Response from the table shipped for a camera of this name and geometry; None if there is none."""
+    file = resources.files("hepatica.imaging.spect.camera") / "tables" / f"detector_{camera.name}.txt.gz"
+    if "/" in camera.name or not file.is_file():
+        return None
+    data = file.read_bytes()
+    if made_for(data, file.name) != geometry_of(camera):
+        return None
+    return decode(data, camera, file.name)
+
+
+def kept_response(camera: GammaCamera) -> DetectorResponse | None:
+    """Response from the user's cache; None if there is none."""
+    file = kept_file(camera)
+    return decode(file.read_bytes(), camera, str(file)) if file.is_file() else None
+
+
+def made_response(camera: GammaCamera, run: DetectorRun | None = None) -> DetectorResponse:
+    """Response made by Monte Carlo, and put into the user's cache."""
+    from hepatica.imaging.spect.camera.collimator_montecarlo import DetectorRun, simulate_detector
+
+    run = run or DetectorRun(threads=os.cpu_count() or 1)
+    file, data = kept_file(camera), encode(simulate_detector(camera, run).response, geometry_of(camera))
+    part = file.with_suffix(f".{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(file)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        warnings.warn(f"the response of camera {camera.name} could not be kept in {file.parent}: {error}", stacklevel=2)
+    return decode(data, camera, str(file))
+
+
+def kept_file(camera: GammaCamera) -> Path:
+    """Where the table of a camera of that geometry is kept, whatever its name."""
+    key = json.dumps([FORMAT, geometry_of(camera)], sort_keys=True)
+    return cache_folder() / f"detector_{hashlib.sha256(key.encode()).hexdigest()[:16]}.txt.gz"
+
+
+def cache_folder() -> Path:
+    """Where tables of cameras of one's own are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hepatica"

@@ -1,0 +1,525 @@
+"""Expected projections of an activity by Monte Carlo: built once for a patient and a camera, used for many images."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core import Grid, Kind, Volume
+from hepatica.errors import GeometryError, InputError, PhysicsError
+from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
+from hepatica.imaging.spect.camera.detector import DetectorResponse, detector_response
+from hepatica.imaging.spect.emission import photon_spectrum
+from hepatica.imaging.spect.montecarlo.emission import (
+    EmissionMixture,
+    electron_model,
+    emission_mixture,
+    highest_photon_kev,
+)
+from hepatica.imaging.spect.montecarlo.patient import Patient, patient_from_ct, patient_from_density
+from hepatica.imaging.spect.montecarlo.response_tables import response_tables
+from hepatica.imaging.spect.montecarlo.settings import (
+    MonteCarloProjections,
+    ProjectionProgress,
+    ProjectionSettings,
+    TallySums,
+)
+from hepatica.imaging.spect.projections import Orbit, Window
+from hepatica.nuclides import Nuclide
+from hepatica.transport.matter.photons import MOMENTUM_RANGE, PhotonTables
+from hepatica.transport.runner.launch import GPU_WORKERS, check_device, load_warp
+from hepatica.transport.runner.source import alias_table
+from hepatica.transport.runner.upload import Upload, tables_for
+
+FEWEST_BATCHES = 10
+FIRST_BATCH = 5_000
+BATCHES = 20
+COUNTERS = 6
+VIEWS_PER_EVENT = 20
+"""Views that one emission or scatter is detected in: more of them cost fewer histories, but make the noise of the views
+one and the same."""
+LEAST_OF_EMISSION = 0.3
+"""What would add less than this share of an emission's usual weight is followed at random, for more each."""
+SATELLITES = 0.05
+"""Share of the rays that are also followed by way of a coherent scatter (a few per cent of the counts)."""
+TARGET_SHARE = 0.5
+"""Target bins are by default those above this share of the highest bin of the target window."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lane:
+    """What one thread (or the GPU) writes to."""
+
+    workers: int
+    stack: Any
+    energy: Any
+    tally: Any
+    counters: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpectSetup:
+    """What is imaged how.
+
+    Parameters
+    ----------
+    camera : GammaCamera or str
+        Camera, or its name.
+    nuclide : Nuclide
+        What emits.
+    orbit : Orbit
+        Views; the axis of rotation runs along z through the middle of `grid`.
+    windows : sequence of Window
+        Energy windows.
+    grid : Grid
+        Axial grid of the SPECT, as `Projections.grid` gives it: its voxels along i are the pixels along u, its slices
+        the rows along v.
+    response : DetectorResponse, optional
+        Of the camera; by default the table shipped for it.
+    internal_bremsstrahlung : bool
+        Photons of the beta decay itself. Published simulations of 90Y mostly leave them out; they add a third to half
+        to the photons that its electrons make in tissue.
+    """
+
+    camera: GammaCamera | str
+    nuclide: Nuclide
+    orbit: Orbit
+    windows: Sequence[Window]
+    grid: Grid
+    response: DetectorResponse | None = None
+    internal_bremsstrahlung: bool = True
+
+
+class MonteCarloProjector:
+    """Forward projection by Monte Carlo with forced detection.
+
+    Parameters
+    ----------
+    patient : Volume
+        CT in HU, or densities in g/mL (Kind.DENSITY).
+    setup : SpectSetup
+        Camera, nuclide, orbit, windows, pixels.
+    voxel_mm : float
+        Size of the voxels in which photons are followed.
+    parts : int
+        2: primary and other; 4: see `MonteCarloProjections.parts`.
+    views_per_event : int
+        Views in which an emission or scatter is detected, at random but evenly spread.
+    device : str
+        "cpu" or "cuda".
+
+    Raises
+    ------
+    GeometryError
+        If patient and SPECT are in different frames of reference, or the grid is not axial.
+    PhysicsError
+        If no photon of the nuclide can be counted in the windows, or the camera has no response table.
+
+    Notes
+    -----
+    Photons are positioned where a straight line from the point, at an angle drawn from the angular response, meets the
+    plane of interaction. A detector covers the grid's columns and rows and no more; photons that start behind the
+    collimator's face are not seen. Not followed: fluorescence and pairs made in the patient (their energy is lost),
+    bremsstrahlung's correlation with the electron's direction (electrons start in any direction and stop within
+    millimetres).
+
+    Examples
+    --------
+    >>> from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
+    >>> ProjectionSettings(target_uncertainty=0.04, seed=7).most_scatter
+    50
+    """
+
+    def __init__(
+        self,
+        patient: Volume,
+        setup: SpectSetup,
+        *,
+        voxel_mm: float = 4.0,
+        parts: int = 2,
+        views_per_event: int = VIEWS_PER_EVENT,
+        device: str = "cpu",
+    ) -> None:
+        check_device(device)
+        _check_geometry(patient, setup.grid)
+        if parts not in (2, 4) or views_per_event < 1 or not voxel_mm > 0:
+            raise InputError("Monte Carlo projector: parts is 2 or 4, views_per_event and voxel_mm are positive")
+        self.camera = gamma_camera(setup.camera) if isinstance(setup.camera, str) else setup.camera
+        self.nuclide, self.orbit, self.grid = setup.nuclide, setup.orbit, setup.grid
+        self.windows = tuple(setup.windows)
+        self.device, self.parts = device, parts
+        make = patient_from_density if patient.kind is Kind.DENSITY else patient_from_ct
+        self.patient: Patient = make(patient, voxel_mm=voxel_mm)
+        response = detector_response(self.camera) if setup.response is None else setup.response
+        self.tables = response_tables(response, self.camera, self.windows, highest_photon_kev(self.nuclide))
+        self.internal = setup.internal_bremsstrahlung
+        self.mixture = emission_mixture(self.nuclide, self._importance, self.tables.lowest_kev, internal=self.internal)
+        self.stride = max(1, round(self.orbit.views / views_per_event))
+        self._lanes: list[_Lane] = []
+        self._load()
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Windows, views, u and v."""
+        return len(self.windows), self.orbit.views, self.grid.shape[0], self.grid.shape[2]
+
+    def project(
+        self,
+        activity: Volume,
+        settings: ProjectionSettings,
+        *,
+        target_bins: NDArray[np.bool_] | None = None,
+        progress: Callable[[ProjectionProgress], None] | None = None,
+    ) -> MonteCarloProjections:
+        """Expected counts of an activity image.
+
+        Parameters
+        ----------
+        activity : Volume
+            Bq per voxel (Kind.ACTIVITY; the result is in counts per second) or decays per voxel (Kind.DECAYS; counts),
+            on any grid in the patient's frame of reference.
+        settings : ProjectionSettings
+            When to stop.
+        target_bins : ndarray of bool, shape (views, u, v), optional
+            Bins that the target uncertainty is about; by default those above half of the highest of the target window.
+        progress : callable, optional
+            Called after every batch.
+
+        Raises
+        ------
+        UnitError, GeometryError, InputError
+            If the activity is of another kind, in another frame, negative, empty, or lies outside the CT.
+        """
+        flat = self._checked(activity, settings, target_bins)
+        source, camera = self._decays(activity, flat), self._camera(settings)
+        sums = TallySums(self.parts, self.shape)
+        started = time.monotonic()
+        while not self._finished(sums, settings, target_bins, started):
+            size = _next_size(sums, settings)
+            sums.add(*self._run(source, camera, settings, sums.histories, size), size)
+            if progress is not None:
+                now = self._uncertainty(sums, settings.target_window, target_bins)
+                done = ProjectionProgress(sums.histories, settings.histories, time.monotonic() - started, now)
+                progress(done)
+        reached = self._uncertainty(sums, settings.target_window, target_bins)
+        return self._result(sums, settings, activity.total, reached, time.monotonic() - started)
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _importance(self, kev: NDArray[np.float64]) -> NDArray[np.float64]:
+        tables = self.tables
+        found = np.interp(np.log(np.maximum(kev, 1e-3)), np.log(tables.energy_kev), tables.importance)
+        return np.where(kev >= tables.lowest_kev, found, 0.0)
+
+    def _checked(
+        self, activity: Volume, settings: ProjectionSettings, target_bins: NDArray[np.bool_] | None
+    ) -> NDArray[np.float64]:
+        activity.require_kind(Kind.ACTIVITY, Kind.DECAYS)
+        activity.require_finite()
+        activity.grid.require_shared_frame(self.grid, "activity and SPECT")
+        flat = np.asarray(activity.values, dtype=np.float64).ravel()
+        if (flat < 0).any():
+            raise InputError(f"activity: {int((flat < 0).sum())} voxels are negative; set them to zero first")
+        if not flat.sum() > 0:
+            raise InputError("activity: there is none")
+        if settings.target_window >= len(self.windows):
+            raise InputError(f"target_window {settings.target_window}: there are {len(self.windows)} windows")
+        if target_bins is not None and (target_bins.shape != self.shape[1:] or not target_bins.any()):
+            raise InputError(f"target_bins needs the shape {self.shape[1:]} and at least one bin")
+        voxels = np.flatnonzero(flat)
+        index = np.stack(np.unravel_index(voxels, activity.grid.shape), axis=1)
+        within = self.patient.covered.to_index(activity.grid.to_mm(index))
+        outside = (np.abs(within - (np.asarray(self.patient.covered.shape) - 1) / 2) > _halves(self.patient)).any(
+            axis=1
+        )
+        share = float(flat[voxels][outside].sum() / flat.sum())
+        if share > 1e-3:
+            raise InputError(
+                f"{100 * share:.3g} % of the activity lies outside the CT: scatter needs the whole patient"
+            )
+        return flat
+
+    def _finished(
+        self,
+        sums: TallySums,
+        settings: ProjectionSettings,
+        target_bins: NDArray[np.bool_] | None,
+        started: float,
+    ) -> bool:
+        if settings.histories is not None and sums.histories >= settings.histories:
+            return True
+        if sums.batches < FEWEST_BATCHES:
+            return False
+        if settings.time_limit_s is not None and time.monotonic() - started >= settings.time_limit_s:
+            return True
+        if settings.target_uncertainty is None:
+            return False
+        present = self._uncertainty(sums, settings.target_window, target_bins)
+        return present is not None and present <= settings.target_uncertainty
+
+    @staticmethod
+    def _uncertainty(sums: TallySums, window: int, target_bins: NDArray[np.bool_] | None) -> float | None:
+        """Root mean square relative uncertainty of the target bins; None before there is one."""
+        if sums.batches < 2:
+            return None
+        found = sums.relative_sd(window)[0]
+        if target_bins is None:
+            total = sums.parts[:, window].sum(axis=0)
+            target_bins = total > TARGET_SHARE * np.sort(total, axis=None)[-10:].mean()
+        chosen = np.minimum(found[target_bins], 1.0)
+        return float(np.sqrt(np.mean(chosen**2))) if chosen.size else None
+
+    def _result(
+        self, sums: TallySums, settings: ProjectionSettings, total: float, reached: float | None, seconds: float
+    ) -> MonteCarloProjections:
+        per_history = total / sums.histories
+        scaled = (sums.parts * per_history).astype(np.float32)
+        uncertainty = math.nan if reached is None else reached
+        facts = self.provenance() | settings.as_dict()
+        facts |= {"histories": sums.histories, "batches": sums.batches, "reached_uncertainty": uncertainty}
+        return MonteCarloProjections(
+            primary=scaled[0],
+            other=scaled[1:].sum(axis=0),
+            relative_sd=sums.relative_sd().astype(np.float32),
+            parts=scaled if self.parts == 4 else None,
+            windows=self.windows,
+            histories=sums.histories,
+            batches=sums.batches,
+            uncertainty=uncertainty,
+            seconds=seconds,
+            photons_per_decay=float(sums.counters[4]) / sums.histories,
+            photon_kev_per_decay=float(sums.counters[5]) / sums.histories,
+            provenance=facts | {"seconds": seconds},
+        )
+
+    def sensitivity_in_air(self) -> NDArray[np.float64]:
+        """Counts per second and becquerel of one head where nothing scatters, shape (windows, 2).
+
+        Through holes, and by all other ways. Bremsstrahlung is that of betas that stop in soft tissue.
+        """
+        spectrum = photon_spectrum(self.nuclide, inner=self.internal)
+        energy, number = spectrum.points
+        pairs = [line for line in self.nuclide.photons if line.kind == "annihilation"]
+        energy = np.append(energy, [line.energy_kev for line in pairs])
+        number = np.append(number, [line.yield_per_decay for line in pairs])
+        tables = self.tables
+        seen = (energy >= tables.lowest_kev) & (number > 0)
+        place = np.interp(np.log(energy[seen]), np.log(tables.energy_kev), np.arange(tables.energy_kev.size))
+        low = np.minimum(place.astype(int), tables.energy_kev.size - 2)
+        part = (place - low)[:, None, None]
+        chance = tables.chance.sum(axis=1)
+        at = chance[low] * (1 - part) + chance[low + 1] * part
+        return np.asarray(np.tensordot(number[seen], at, axes=1) / (4 * math.pi))
+
+    def provenance(self) -> dict[str, Any]:
+        """What the projections depend on besides activity and settings, plain values."""
+        lines, electrons = self.mixture.expected
+        return {
+            "nuclide": self.nuclide.name,
+            "camera": self.camera.name,
+            "windows_kev": [[w.low_kev, w.high_kev] for w in self.windows],
+            "voxel_mm": list(self.patient.grid.spacing_mm),
+            "media": [medium.name for medium in self.patient.phantom.media],
+            "attenuation_fit_error": self.patient.basis.worst,
+            "lowest_photon_kev": self.tables.lowest_kev,
+            "highest_tabulated_kev": float(self.tables.energy_kev[-1]),
+            "internal_bremsstrahlung": self.internal,
+            "bremsstrahlung_followed": self.mixture.photon_share < 1,
+            "bremsstrahlung_share_expected": electrons / (lines + electrons),
+            "views_per_event": math.ceil(self.orbit.views / self.stride),
+            "device": self.device,
+        }
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        """Everything that does not depend on the activity, on the device."""
+        wp = self._wp = load_warp()
+        from hepatica.transport.device import camera_views as device_follow
+        from hepatica.transport.device.forced_detection import Rays
+
+        # compiled (or taken from the cache) here, before two threads ask for it at once
+        wp.load_module(device_follow, device=self.device)
+        self._kernel = device_follow.follow_histories
+        upload = self._upload = Upload(wp, self.device)
+        phantom, model = self.patient.phantom, electron_model(self.tables.lowest_kev)
+        ladder, photons = tables_for(phantom.media, model)
+        self._geometry = upload.geometry(phantom)
+        self._physics = upload.physics(phantom, ladder, photons, model, more_photons=self.mixture.more_photons)
+        self._rays = Rays()
+        self._rays.basis = upload.vectors(list(self.patient.ray_densities().T), wp.vec2)
+        self._rays.total = upload.vectors(list(self.patient.basis.table.T), wp.vec4)
+        self._rays.compton_norm = upload.floats(compton_norm(photons))
+        self._source_tables = _source_tables(upload, self.mixture)
+
+    def _camera(self, settings: ProjectionSettings) -> Any:
+        from hepatica.transport.device.forced_detection import Camera
+
+        upload, tables, grid = self._upload, self.tables, self.grid
+        c = Camera()
+        c.windows, c.views, c.columns, c.rows = self.shape
+        c.stride, c.parts = self.stride, self.parts
+        c.pixel_u, c.pixel_v = grid.spacing_mm[0], grid.spacing_mm[2]
+        middle = grid.to_mm((np.asarray(grid.shape) - 1) / 2) - self.patient.corner_mm
+        c.axis_x, c.axis_y = float(middle[0]), float(middle[1])
+        c.z_low = float(grid.origin_mm[2] - self.patient.corner_mm[2] - grid.spacing_mm[2] / 2)
+        angle = np.deg2rad(self.orbit.angle_deg)
+        c.place = upload.vectors((np.sin(angle), np.cos(angle), self.orbit.radius_mm), self._wp.vec3)
+        c.energies, c.bins = tables.share.shape
+        logs = np.log(tables.energy_kev)
+        c.log_low, c.per_log = float(logs[0]), float((len(logs) - 1) / (logs[-1] - logs[0]))
+        keep, other = tables.alias()
+        c.keep, c.other = upload.floats(keep), upload.integers(other)
+        c.cosine, c.inverse_share = upload.floats(tables.cosine), upload.floats(1 / np.maximum(tables.share, 1e-30))
+        c.chance, c.chance_sum = upload.floats(tables.chance), upload.floats(tables.chance.sum(axis=(2, 3)))
+        c.importance, c.depth = upload.floats(tables.importance), upload.floats(tables.depth_mm)
+        c.blur = upload.floats(tables.blur_mm)
+        c.lowest_kev, c.most_scatter = tables.lowest_kev, settings.most_scatter
+        c.least = LEAST_OF_EMISSION * self.mixture.reference * self.stride / (4 * math.pi)
+        c.satellite = SATELLITES if settings.most_scatter else 0.0
+        return c
+
+    def _decays(self, activity: Volume, flat: NDArray[np.float64]) -> Any:
+        from hepatica.transport.device.camera_views import Decays
+
+        upload, s = self._upload, Decays()
+        for name, value in self._source_tables.items():
+            setattr(s, name, value)
+        voxels = np.flatnonzero(flat)
+        keep, other = alias_table(flat[voxels])
+        s.voxels, s.voxel = len(voxels), upload.integers(voxels)
+        s.voxel_keep, s.voxel_alias = upload.floats(keep), upload.integers(other)
+        s.ny, s.nz = activity.grid.shape[1:]
+        matrix = np.array(activity.grid.affine[:3], dtype=np.float64)
+        matrix[:, 3] -= self.patient.corner_mm
+        s.to_x, s.to_y, s.to_z = (self._wp.vec4(*row.tolist()) for row in matrix)
+        return s
+
+    def _run(
+        self, source: Any, camera: Any, settings: ProjectionSettings, first: int, histories: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Follow histories of the stream of the seed; tallies and counters of all threads together."""
+        lanes = (settings.threads or os.cpu_count() or 1) if self.device == "cpu" else 1
+        while len(self._lanes) < lanes:
+            self._lanes.append(self._new_lane())
+        share = [histories * n // lanes for n in range(lanes + 1)]
+        results: list[Any] = [None] * lanes
+
+        def work(n: int) -> None:
+            try:
+                numbers = (settings.seed, first + share[n], share[n + 1] - share[n])
+                results[n] = self._launch(self._lanes[n], camera, source, *numbers)
+            except Exception as error:  # noqa: BLE001 - handed to the caller's thread below
+                results[n] = error
+
+        helpers = [threading.Thread(target=work, args=(n,)) for n in range(1, lanes)]
+        for helper in helpers:
+            helper.start()
+        work(0)
+        for helper in helpers:
+            helper.join()
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        tally, counters = results[0]
+        for other, others in results[1:]:
+            tally += other
+            counters = counters + others
+        if counters[3] > 0:
+            raise PhysicsError("Monte Carlo: a particle stack was full; please report this")
+        return tally, counters
+
+    def _new_lane(self) -> _Lane:
+        from hepatica.transport.device.phantom import STACK_DEPTH, STACK_FIELDS
+
+        wp, workers = self._wp, 1 if self.device == "cpu" else GPU_WORKERS
+
+        def zeros(size: int, dtype: Any) -> Any:
+            return wp.zeros(size, dtype=dtype, device=self.device)
+
+        return _Lane(
+            workers=workers,
+            stack=zeros(workers * STACK_DEPTH * STACK_FIELDS, wp.float32),
+            energy=zeros(self.patient.phantom.density.size, wp.float64),
+            tally=zeros(self.parts * math.prod(self.shape), wp.float64),
+            counters=zeros(COUNTERS, wp.float64),
+        )
+
+    def _launch(
+        self, lane: _Lane, camera: Any, source: Any, seed: int, first: int, histories: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        wp = self._wp
+        lane.tally.zero_()
+        lane.counters.zero_()
+        workers = min(lane.workers, max(histories, 1))
+        inputs = [self._geometry, self._physics, self._rays, camera, source]
+        inputs += [wp.uint64(seed), wp.uint64(first), histories, workers]
+        outputs = [lane.stack, lane.energy, lane.tally, lane.counters]
+        wp.launch(self._kernel, dim=workers, inputs=[*inputs, *outputs], device=self.device)
+        return lane.tally.numpy(), lane.counters.numpy().copy()
+
+
+def compton_norm(photons: PhotonTables) -> NDArray[np.float64]:
+    """One over the integral of Klein-Nishina's shape times S(x) over all directions, shape (media, ENERGIES)."""
+    node, weight = np.polynomial.legendre.leggauss(96)
+    # finer towards the forward direction, where S(x) rises: t = 1 - cos = 2 y^2
+    y = (node + 1) / 2
+    t, measure = 2 * y**2, 2 * math.pi * 4 * y * weight / 2
+    kev = photons.energy_kev[:, None]
+    eps = 1 / (1 + kev / 510.99895 * t)
+    shape = eps**2 * (eps + 1 / eps - t * (2 - t)) * measure
+    grid = np.log(np.geomspace(*MOMENTUM_RANGE, photons.scattering_function.shape[1]))
+    place = np.log(np.maximum(kev / 12.39841984 * np.sqrt(t / 2), 1e-6))
+    return np.stack([1 / (shape * np.interp(place, grid, row)).sum(axis=1) for row in photons.scattering_function])
+
+
+def _source_tables(upload: Upload, mixture: EmissionMixture) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "photon_share": mixture.photon_share,
+        "photon_weight": 1 / mixture.more_photons,
+        "reference": mixture.reference,
+        "beta_bins": len(mixture.beta_weight),
+        "beta_kev": upload.floats(mixture.beta_kev),
+        "beta_weight": upload.floats(mixture.beta_weight),
+    }
+    for name, kev, share, weight in (
+        ("line", mixture.line_kev, mixture.line_share, mixture.line_weight),
+        ("electron", mixture.electron_kev, mixture.electron_share, mixture.electron_weight),
+    ):
+        keep, other = alias_table(share if share.size and share.sum() > 0 else np.ones(1))
+        found |= {
+            f"{name}s": max(len(kev), 1),
+            f"{name}_kev": upload.floats(kev),
+            f"{name}_weight": upload.floats(weight),
+            f"{name}_keep": upload.floats(keep),
+            f"{name}_alias": upload.integers(other),
+        }
+    return found
+
+
+def _next_size(sums: TallySums, settings: ProjectionSettings) -> int:
+    """Histories of the next batch: an equal share of those wanted, or slowly growing where the end is open."""
+    wanted = settings.histories
+    if wanted is not None and settings.target_uncertainty is None and settings.time_limit_s is None:
+        return -(-(wanted - sums.histories) // max(1, BATCHES - sums.batches))
+    size = max(FIRST_BATCH, sums.histories // FEWEST_BATCHES)
+    return size if wanted is None else min(size, wanted - sums.histories)
+
+
+def _halves(patient: Patient) -> NDArray[np.float64]:
+    return np.asarray(patient.covered.shape) / 2 + 1e-6
+
+
+def _check_geometry(patient: Volume, grid: Grid) -> None:
+    patient.require_kind(Kind.HU, Kind.DENSITY)
+    patient.grid.require_shared_frame(grid, "CT and SPECT")
+    if not grid.is_axial or not np.allclose(grid.direction, np.eye(3), atol=1e-6):
+        raise GeometryError(f"SPECT needs a grid along the axes x, y and z; this is {grid}")

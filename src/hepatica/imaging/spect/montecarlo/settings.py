@@ -1,0 +1,180 @@
+"""How long a Monte Carlo projection goes on, and what it gives."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.errors import InputError
+from hepatica.imaging.spect.projections import Window
+
+Float32 = NDArray[np.float32]
+
+MOST_HISTORIES = 10**12
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionSettings:
+    """When to stop, and with which random numbers.
+
+    At least one of `histories`, `target_uncertainty` and `time_limit_s` must be given; the first that is reached ends
+    the run, but not before ten batches, without which there is no uncertainty.
+
+    Attributes
+    ----------
+    histories : int or None
+        Photons and electrons to start with.
+    target_uncertainty : float or None
+        Relative standard uncertainty to reach in a bin of the projections: root mean square over the target bins.
+    time_limit_s : float or None
+        Wall time.
+    seed : int
+        The same seed gives the same counts on any number of threads, to rounding.
+    threads : int or None
+        CPU threads; None for all.
+    most_scatter : int
+        Compton scatters followed; 0 for none (what an analytic projector models).
+    target_window : int
+        Number of the window that the target uncertainty is about.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range or no stopping rule is given.
+    """
+
+    histories: int | None = None
+    target_uncertainty: float | None = None
+    time_limit_s: float | None = None
+    seed: int = 1
+    threads: int | None = None
+    most_scatter: int = 50
+    target_window: int = 0
+
+    def __post_init__(self) -> None:
+        if self.histories is None and self.target_uncertainty is None and self.time_limit_s is None:
+            raise InputError("Monte Carlo: say when to stop: histories, target_uncertainty or time_limit_s")
+        if self.histories is not None and not 100 <= self.histories <= MOST_HISTORIES:
+            raise InputError(
+                f"Monte Carlo: histories must lie between 100 and {MOST_HISTORIES:.0e}, not {self.histories}"
+            )
+        if self.target_uncertainty is not None and not 0 < self.target_uncertainty < 1:
+            raise InputError(f"Monte Carlo: target_uncertainty must lie between 0 and 1, not {self.target_uncertainty}")
+        if self.time_limit_s is not None and not self.time_limit_s > 0:
+            raise InputError(f"Monte Carlo: time_limit_s must be positive, not {self.time_limit_s}")
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"Monte Carlo: seed must be a whole number from 0 to 2^63 - 1, not {self.seed}")
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"Monte Carlo: threads must be at least 1, not {self.threads}")
+        if self.most_scatter < 0 or self.target_window < 0:
+            raise InputError("Monte Carlo: most_scatter and target_window cannot be negative")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for the provenance."""
+        return {
+            "histories_wanted": self.histories,
+            "target_uncertainty": self.target_uncertainty,
+            "time_limit_s": self.time_limit_s,
+            "seed": self.seed,
+            "most_scatter": self.most_scatter,
+            "target_window": self.target_window,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionProgress:
+    """Where a run stands: histories done and wanted (None: open), time, relative uncertainty of the target bins."""
+
+    histories: int
+    histories_wanted: int | None
+    elapsed_s: float
+    relative_uncertainty: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MonteCarloProjections:
+    """Expected counts, in two parts.
+
+    Attributes
+    ----------
+    primary : ndarray of float32, shape (windows, views, u, v)
+        Photons that did not scatter in the patient and came through a hole without touching lead: what an analytic
+        projector models. Counts per second where the activity was in Bq, counts where it was in decays.
+    other : ndarray of float32, same shape
+        All others: scattered in the patient, through septa, scattered in the collimator or behind the crystal.
+    relative_sd : ndarray of float32, same shape
+        Relative standard uncertainty of primary and other together; infinite where nothing was counted.
+    parts : ndarray of float32, shape (4, windows, views, u, v), or None
+        If asked for: through a hole not scattered, through a hole scattered in the patient, by lead not scattered, by
+        lead scattered.
+    windows : tuple of Window
+        In the order of the first axis.
+    histories, batches : int
+        What was followed.
+    uncertainty : float
+        Root mean square relative uncertainty of the target bins; NaN where there is none.
+    seconds : float
+        Wall time.
+    photons_per_decay, photon_kev_per_decay : float
+        Photons above the lowest energy followed, and their energy, lines and bremsstrahlung.
+    provenance : dict
+        Settings, tables, and what was reached, plain values.
+    """
+
+    primary: Float32
+    other: Float32
+    relative_sd: Float32
+    parts: Float32 | None
+    windows: tuple[Window, ...]
+    histories: int
+    batches: int
+    uncertainty: float
+    seconds: float
+    photons_per_decay: float
+    photon_kev_per_decay: float
+    provenance: dict[str, Any]
+
+    @property
+    def total(self) -> Float32:
+        """Primary and other together."""
+        return np.asarray(self.primary + self.other)
+
+
+class TallySums:
+    """Sums over batches of the tallies, and the uncertainty that their spread gives.
+
+    As in `transport.batches`: with sums of t and t^2/n over batches of n histories the variance of one history is
+    ``(sum t^2/n - T^2/N) / (batches - 1)``.
+    """
+
+    def __init__(self, parts: int, shape: tuple[int, int, int, int]) -> None:
+        self.parts = np.zeros((parts, *shape))
+        self.squares = np.zeros(shape)
+        self.histories = self.batches = 0
+        self.counters = np.zeros(6)
+
+    def add(self, tally: NDArray[np.float64], counters: NDArray[np.float64], histories: int) -> None:
+        """Add a batch."""
+        made = tally.reshape(self.parts.shape)
+        self.parts += made
+        together = made.sum(axis=0)
+        together *= together
+        together /= histories
+        self.squares += together
+        self.counters += counters
+        self.histories += histories
+        self.batches += 1
+
+    def relative_sd(self, window: int | None = None) -> NDArray[np.float64]:
+        """Relative standard uncertainty of each bin, all windows or one; infinite without counts."""
+        chosen = slice(None) if window is None else slice(window, window + 1)
+        total = self.parts[:, chosen].sum(axis=0)
+        if self.batches < 2:
+            return np.full(total.shape, math.inf)
+        spread = np.maximum(self.squares[chosen] - total**2 / self.histories, 0) / (self.batches - 1)
+        sd = np.sqrt(spread * self.histories)
+        return np.asarray(np.divide(sd, total, out=np.full(total.shape, math.inf), where=total > 0))

@@ -1,0 +1,1 @@
+"""Photons that scattered in the patient: from energy windows, effective source, or Monte Carlo."""

@@ -1,0 +1,1 @@
+"""One file per image object: CT, PET, NM, planar views, projections; and writing them."""

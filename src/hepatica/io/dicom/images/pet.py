@@ -1,0 +1,343 @@
+"""PET series to Bq/mL at a known instant, or a refusal that says what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from hepatica.core import Kind, Volume, decay_factor, seconds_between
+from hepatica.errors import DicomError, HepaticaError, TimeError, UnitError
+from hepatica.io.dicom import geometry
+from hepatica.io.dicom.context import DicomContext
+from hepatica.io.dicom.images.pet_time import Reference, decay_from_frame, frames_of, reference_of
+from hepatica.io.dicom.images.radiopharmaceutical import (
+    HALF_LIFE_TOLERANCE,
+    Radiopharmaceutical,
+    radiopharmaceutical_of,
+    table_half_life_s,
+)
+from hepatica.io.dicom.series import (
+    Series,
+    acquisition_start,
+    common_facts,
+    frame_of_reference,
+    noted,
+    slice_values,
+)
+from hepatica.io.dicom.tags import Header, shared_text
+from hepatica.io.image import NOTHING_STATED, Acquisition, Image, Stated, other_nuclide
+
+PHILIPS = "Philips PET Private Group"
+PHILIPS_SUV_FACTOR, PHILIPS_ACTIVITY_FACTOR = 0x00, 0x09
+
+POSITRON_TOLERANCE = 0.02
+"""Largest relative difference between the header's positron fraction and the table's that goes without a warning."""
+
+ADMINISTRATION = (
+    "RadionuclideHalfLife",
+    "RadionuclideTotalDose",
+    "RadiopharmaceuticalStartDateTime",
+    "RadiopharmaceuticalStartTime",
+)
+"""What every slice of one scan says alike."""
+
+_UNITS = {
+    "CPS": "counts per second",
+    "PROPCPS": "values proportional to counts per second",
+    "PROPCNTS": "values proportional to counts",
+    "CM2ML": "SUV by body surface",
+    "PCNT": "per cent",
+    "NONE": "no unit",
+}
+
+
+def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "activity") -> Image:
+    """PET in Bq/mL, every slice referred to one instant.
+
+    Parameters
+    ----------
+    series : Series
+        A PET series.
+    stated : Stated
+        What the user states: a reference time, the nuclide asked for, whether the header's nuclide is overridden.
+    role : str
+        For the provenance.
+
+    Raises
+    ------
+    UnitError
+        If the values are not, and cannot be made, Bq/mL.
+    TimeError
+        If the instant they refer to is unknown or contradictory.
+    DicomError
+        If the geometry is uneven, a tag is missing or contradictory, or the header names another nuclide.
+    """
+    series.require_whole()
+    if "PerFrameFunctionalGroupsSequence" in series.headers[0]:
+        raise DicomError(
+            "enhanced (multi-frame) PET is not read; export the series as single PET images", path=series.files[0]
+        )
+    stack = geometry.series_stack(series.headers, frame_of_reference=frame_of_reference(series.headers))
+    ordered = [series.headers[n] for n in stack.order]
+    first = ordered[0]
+    unit = unit_of(ordered)
+    _require_one_administration(ordered)
+    agent = radiopharmaceutical_of(first, first_acquisition=_first_acquisition(ordered))
+    reference = _reference(ordered, agent, stated)
+    factors, notes = _unit_factors(ordered, unit, agent, reference)
+    if stated.nuclide and (found := _contradicts(agent, stated.nuclide)):
+        if not stated.override_nuclide:
+            raise other_nuclide(found, stated.nuclide, str(first.path))
+        replaced, more = _other_nuclide_factors(ordered, agent, reference, stated.nuclide)
+        factors = [a * b for a, b in zip(factors, replaced, strict=True)]
+        notes = (*notes, *more)
+    elif agent.nuclide and agent.positron_fraction:
+        notes = (*notes, *_positron_note(agent.nuclide, agent.positron_fraction))
+    values = slice_values(
+        ordered, [a * b for a, b in zip(factors, reference.factors, strict=True)], rescale_required=True
+    )
+    volume = Volume(
+        stack.grid, values, Kind.ACTIVITY_CONCENTRATION, reference.time, name=f"PET {series.description}".strip()
+    )
+    return Image(
+        volume,
+        DicomContext.of(ordered),
+        _facts(ordered, unit, agent, reference),
+        series.source(role),
+        warnings=(
+            *stack.warnings,
+            *_completeness(ordered),
+            *agent.warnings,
+            *reference.warnings,
+            *notes,
+            *noted(ordered),
+        ),
+        missing=missing_facts(agent),
+    )
+
+
+def unit_of(headers: Sequence[Header]) -> str:
+    """Units of a PET series that can become Bq/mL: "BQML", "CNTS" with Philips' factor, or "GML" with SUV type BW.
+
+    Raises
+    ------
+    UnitError
+        If it is missing or another one; the message says what it is.
+    """
+    first = headers[0]
+    unit = shared_text(headers, "Units")
+    where = f"{first.path}: Units:"
+    if not unit:
+        raise UnitError(f"{where} missing, so the values are not known to be activity; export with Units BQML")
+    if unit == "BQML":
+        return unit
+    if unit == "CNTS":
+        if all(_philips(header, PHILIPS_ACTIVITY_FACTOR) for header in headers):
+            return unit
+        hint = (
+            " (Philips gives an SUV factor, (7053,xx00), but no activity factor, (7053,xx09))"
+            if _philips(first, PHILIPS_SUV_FACTOR)
+            else ""
+        )
+        raise UnitError(f"{where} CNTS, the values are counts without a calibration to Bq/mL{hint}; export with BQML")
+    if unit == "GML":
+        kind = first.text("SUVType")
+        if kind == "BW":
+            return unit
+        said = f"SUVType is {kind!r}" if kind else "SUVType is missing: body weight or lean mass?"
+        raise UnitError(f"{where} GML (SUV) and {said}; it cannot be turned back into Bq/mL; export with BQML")
+    meaning = f" ({_UNITS[unit]})" if unit in _UNITS else ""
+    raise UnitError(f"{where} {unit}{meaning} is not activity; export with BQML")
+
+
+def refusals(series: Series, stated: Stated = NOTHING_STATED) -> list[str]:
+    """Everything that keeps a PET from being read as activity, not only what `read_pet` meets first."""
+    headers = series.headers
+    found: list[str] = []
+    agent = Radiopharmaceutical()
+    try:
+        agent = radiopharmaceutical_of(headers[0], first_acquisition=_first_acquisition(headers))
+    except HepaticaError as error:
+        found.append(str(error))
+    checks: tuple[Callable[[], object], ...] = (
+        lambda: unit_of(headers),
+        lambda: _require_one_administration(headers),
+        lambda: _reference(headers, agent, stated),
+        lambda: geometry.series_stack(headers, frame_of_reference=frame_of_reference(headers)),
+    )
+    for check in checks:
+        try:
+            check()
+        except HepaticaError as error:
+            found.append(str(error))
+    return found
+
+
+def missing_facts(agent: Radiopharmaceutical) -> tuple[str, ...]:
+    """What dosimetry may need and the header does not say."""
+    missing = []
+    if agent.nuclide is None:
+        missing.append("RadionuclideCodeSequence: which nuclide it is")
+    if agent.half_life_s is None:
+        missing.append("RadionuclideHalfLife: what the scanner corrected with")
+    if agent.activity_bq is None:
+        missing.append("RadionuclideTotalDose: the activity administered (to compare with the image)")
+    return tuple(missing)
+
+
+def _require_one_administration(headers: Sequence[Header]) -> None:
+    """DicomError if slices differ in what was given, when, or the half-life that they were corrected with."""
+    items = [header.item("RadiopharmaceuticalInformationSequence") for header in headers]
+    for keyword in ADMINISTRATION:
+        first = items[0].text(keyword) if items[0] else ""
+        for header, item in zip(headers, items, strict=True):
+            if (other := item.text(keyword) if item else "") != first:
+                raise header.error(
+                    keyword, f"{other!r} differs from {first!r} in {headers[0].path} of the same series: two scans?"
+                )
+
+
+def _contradicts(agent: Radiopharmaceutical, wanted: str) -> str:
+    """What the header says, if it is not the nuclide wanted; by half-life where it names none. Empty if it agrees."""
+    if agent.nuclide is not None:
+        return agent.nuclide if agent.nuclide != wanted else ""
+    table_s = table_half_life_s(wanted)
+    if agent.half_life_s and table_s and abs(agent.half_life_s / table_s - 1) > HALF_LIFE_TOLERANCE:
+        return f"a half-life of {agent.half_life_s:g} s"
+    return ""
+
+
+def _first_acquisition(headers: Sequence[Header]) -> datetime | None:
+    starts = [start for start in map(acquisition_start, headers) if start is not None]
+    return min(starts) if starts else None
+
+
+def _reference(headers: Sequence[Header], agent: Radiopharmaceutical, stated: Stated) -> Reference:
+    if stated.time is None:
+        return reference_of(headers, agent)
+    rule = f"stated by the user: {stated.time.isoformat()}"
+    correction = headers[0].text("DecayCorrection")
+    if correction == "NONE":
+        raise TimeError(
+            f"{headers[0].path}: DecayCorrection: NONE, each slice has its own time; "
+            "a stated reference time does not fit"
+        )
+    note = (
+        f"reference time stated by the user takes the place of the header's (DecayCorrection {correction or 'missing'})"
+    )
+    return Reference(stated.time, rule, correction, (1.0,) * len(headers), (note,))
+
+
+def _unit_factors(
+    headers: Sequence[Header], unit: str, agent: Radiopharmaceutical, reference: Reference
+) -> tuple[list[float], tuple[str, ...]]:
+    """What takes the rescaled values of each slice to Bq/mL."""
+    if unit == "BQML":
+        return [1.0] * len(headers), ()
+    if unit == "CNTS":
+        note = "Units CNTS: turned into Bq/mL by Philips' private activity factor (7053,xx09)"
+        return [_philips(header, PHILIPS_ACTIVITY_FACTOR) or 0.0 for header in headers], (note,)
+    first = headers[0]
+    weight = first.number("PatientWeight")
+    needed = {
+        "PatientWeight": weight,
+        "RadionuclideTotalDose": agent.activity_bq,
+        "RadiopharmaceuticalStartDateTime": agent.start,
+        "RadionuclideHalfLife": agent.half_life_s,
+    }
+    absent = [name for name, value in needed.items() if not value]
+    if absent or not weight or not agent.activity_bq or not agent.start or not agent.half_life_s:
+        raise UnitError(
+            f"{first.path}: Units: GML (SUV); to turn it back into Bq/mL, {', '.join(absent)} must be known"
+        )
+    at_reference = agent.activity_bq * decay_factor(seconds_between(agent.start, reference.time), agent.half_life_s)
+    note = (
+        f"Units GML: SUV by body weight turned into Bq/mL with {at_reference / 1e6:.4g} MBq at the reference time "
+        f"and {weight:g} kg"
+    )
+    return [at_reference / (weight * 1000)] * len(headers), (note,)
+
+
+def _philips(header: Header, element: int) -> float | None:
+    value = header.private(0x7053, PHILIPS, element)
+    if value is None or value == "":
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise DicomError(f"private factor (7053,xx{element:02x}) {value!r} is not a number", path=header.path) from None
+    return number if 0 < number < float("inf") else None
+
+
+def _other_nuclide_factors(
+    headers: Sequence[Header], agent: Radiopharmaceutical, reference: Reference, wanted: str
+) -> tuple[list[float], tuple[str, ...]]:
+    """Per slice: undo the decay correction and positron fraction of the header's nuclide, do those of the true one."""
+    from hepatica.nuclides import nuclide
+
+    true = nuclide(wanted)
+    if not true.positron.value > 0:
+        raise DicomError(f"{wanted} emits no positrons; a PET of it is not possible", path=headers[0].path)
+    if agent.half_life_s is None or agent.positron_fraction is None:
+        raise headers[0].error(
+            "RadiopharmaceuticalInformationSequence",
+            f"to put {wanted} in its place, RadionuclideHalfLife and RadionuclidePositronFraction "
+            "that the scanner used must be in the header",
+        )
+    positrons = agent.positron_fraction / true.positron.value
+    frames = frames_of(headers)
+    true_half_life_s = table_half_life_s(wanted) or 0.0
+    decay = [
+        decay_from_frame(frame, reference.time, true_half_life_s)
+        / decay_from_frame(frame, reference.time, agent.half_life_s)
+        for frame in frames
+    ]
+    note = (
+        f"the header's {agent.nuclide or 'nuclide'} is overridden by {wanted}: decay correction redone "
+        f"(factors {min(decay):.4f} to {max(decay):.4f}), positron fraction {agent.positron_fraction:g} replaced by "
+        f"{true.positron.value:g} (values times {positrons:.5g})"
+    )
+    return [positrons * factor for factor in decay], (note,)
+
+
+def _positron_note(name: str, fraction: float) -> tuple[str, ...]:
+    from hepatica.errors import UnknownNameError
+    from hepatica.nuclides import nuclide
+
+    try:
+        table = nuclide(name).positron.value
+    except UnknownNameError:
+        return ()
+    if not table or abs(fraction / table - 1) <= POSITRON_TOLERANCE:
+        return ()
+    note = (
+        f"the header's positron fraction of {name} is {fraction:g}, evaluated is {table:g}: if the scanner divided by "
+        f"its own, the activity is {fraction / table:.4g} times too low"
+    )
+    return (note,)
+
+
+def _completeness(headers: Sequence[Header]) -> tuple[str, ...]:
+    stated = headers[0].integer("NumberOfSlices")
+    if stated is None or stated == len(headers):
+        return ()
+    return (f"NumberOfSlices says {stated}, {len(headers)} are here: activity outside them is not in the image",)
+
+
+def _facts(headers: Sequence[Header], unit: str, agent: Radiopharmaceutical, reference: Reference) -> Acquisition:
+    durations = {header.number("ActualFrameDuration") for header in headers}
+    duration_ms = durations.pop() if len(durations) == 1 else None
+    return Acquisition(
+        **common_facts(headers[0]),
+        unit_in_file=unit,
+        nuclide=agent.nuclide,
+        half_life_s=agent.half_life_s,
+        positron_fraction=agent.positron_fraction,
+        radiopharmaceutical=agent.name,
+        decay_correction=reference.correction,
+        time_rule=reference.rule,
+        start=_first_acquisition(headers),
+        frame_duration_s=None if duration_ms is None else duration_ms / 1000,
+        administered_bq=agent.activity_bq,
+        administered_at=agent.start,
+    )

@@ -1,0 +1,1 @@
+"""The vial to order, what was delivered, and whether it went where the scout said."""

@@ -1,0 +1,124 @@
+"""What earlier treatments leave for the next one, as ``hepatica adaptive`` finds it, and how a plan stands to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hepatica.errors import InputError
+from hepatica.planning.limits.dose_limits import Limit, LimitCheck
+from hepatica.planning.planner.territories import PreviousTreatment
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What one territory, or all of them, may still receive.
+
+    Attributes
+    ----------
+    territory : str or None
+        Its name; None for every territory.
+    normal_gy : float
+        Largest further mean dose to the territory's normal liver, Gy.
+    lung_gy : float
+        Largest further dose to the lungs, Gy.
+    lung_so_far_gy : float
+        From all earlier treatments.
+    delivered_bed_gy, tolerance_bed_gy : float
+        BED of the normal liver so far, and what it may reach in all.
+    nuclide : str
+        Of the next treatment: the dose left depends on its half-life.
+    treatments : int
+        Earlier treatments.
+    cautions : tuple of str
+        What speaks against treating.
+    source : str
+        File it was read from.
+    """
+
+    territory: str | None
+    normal_gy: float
+    lung_gy: float
+    lung_so_far_gy: float
+    delivered_bed_gy: float
+    tolerance_bed_gy: float
+    nuclide: str
+    treatments: int
+    cautions: tuple[str, ...] = ()
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        numbers = (self.normal_gy, self.lung_gy, self.lung_so_far_gy, self.delivered_bed_gy, self.tolerance_bed_gy)
+        if not all(math.isfinite(v) and v >= 0 for v in numbers):
+            raise InputError(f"{self.source}: doses of an allowance must be zero or more")
+
+
+def allowance_for(allowances: Sequence[Allowance], territory: str) -> Allowance | None:
+    """The allowance of a territory, or that of all; None where there is none."""
+    named = [a for a in allowances if a.territory == territory]
+    return next(iter(named or [a for a in allowances if a.territory is None]), None)
+
+
+def require_fitting(
+    allowances: Sequence[Allowance], territories: Sequence[str], previous: Sequence[PreviousTreatment]
+) -> None:
+    """Refuse allowances that contradict the plan or one another.
+
+    Raises
+    ------
+    InputError
+        If a territory is unknown or named twice, two files tell different lung doses of the same patient, lung doses
+        are stated a second time as earlier treatments, or nothing is left for a territory or the lungs.
+    """
+    named = [a.territory for a in allowances]
+    if len(set(named)) != len(named):
+        raise InputError("two adaptive files are of the same territory")
+    for a in allowances:
+        if a.territory is not None and a.territory not in territories:
+            raise InputError(f"{a.source}: is of territory {a.territory!r}; the plan has {', '.join(territories)}")
+        if a.normal_gy == 0:
+            raise InputError(
+                f"{a.source}: nothing is left for {a.territory or 'the liver'}: {a.delivered_bed_gy:.4g} of "
+                f"{a.tolerance_bed_gy:g} Gy BED are used up, no activity is allowed"
+            )
+        if a.lung_gy == 0:
+            raise InputError(f"{a.source}: the lungs have had {a.lung_so_far_gy:g} Gy; no activity is allowed")
+    if len({round(a.lung_so_far_gy, 6) for a in allowances}) > 1:
+        raise InputError("the adaptive files state different lung doses so far; one patient has one pair of lungs")
+    if allowances and any(p.lung_gy or p.normal_liver_gy for p in previous):
+        raise InputError(
+            "earlier treatments are stated twice, in [[previous]] and in the adaptive file; leave one of them out"
+        )
+
+
+def as_previous(allowances: Sequence[Allowance]) -> tuple[PreviousTreatment, ...]:
+    """Lung dose so far, for the sum; the normal liver is judged by its BED instead."""
+    if not allowances:
+        return ()
+    return (PreviousTreatment("earlier treatments", 0.0, allowances[0].lung_so_far_gy),)
+
+
+def check_allowances(
+    allowances: Sequence[Allowance], perfused_normal_gy: dict[str, float], lung_gy: float
+) -> list[LimitCheck]:
+    """How the plan's doses stand to what is left."""
+    found = []
+    for territory, dose in perfused_normal_gy.items():
+        a = allowance_for(allowances, territory)
+        if a is not None:
+            text = (
+                f"normal liver in {territory}: what earlier treatments leave ({a.delivered_bed_gy:.4g} of "
+                f"{a.tolerance_bed_gy:g} Gy BED used)"
+            )
+            found.append(_checked("perfused_normal_gy", a.normal_gy, dose, text, a.source))
+    if allowances:
+        least = min(allowances, key=lambda a: a.lung_gy)
+        text = f"lungs: what earlier treatments leave ({least.lung_so_far_gy:g} Gy so far)"
+        found.append(_checked("lung_gy", least.lung_gy, lung_gy, text, least.source))
+    return found
+
+
+def _checked(quantity: str, most: float, value: float, text: str, source: str) -> LimitCheck:
+    row = Limit(f"remaining-{quantity}", quantity, "max", most, ("*",), ("*",), text, source, "given")
+    return LimitCheck(row, value, row.status(value), "")

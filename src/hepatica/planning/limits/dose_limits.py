@@ -1,0 +1,229 @@
+"""Limits and targets by guideline, label and trial, and how a plan stands to each: met, near or violated."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Literal
+
+from hepatica.errors import InputError, UnknownNameError
+
+Status = Literal["met", "near", "violated"]
+
+NEAR = 0.10
+"""A value within 10 % of its limit, on the right side of it, is "near"."""
+
+INTENTS = ("segmentectomy", "lobectomy", "unilobar", "bilobar", "whole-liver")
+INDICATIONS = ("HCC", "ICC", "mCRC", "other")
+QUANTITIES = (
+    "lung_gy",
+    "lung_cumulative_gy",
+    "normal_liver_gy",
+    "perfused_normal_gy",
+    "perfused_gy",
+    "tumour_gy",
+    "lung_activity_gbq",
+    "lung_shunt_fraction",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One row of the table; see ``tables/limits.toml`` for the meaning of each field."""
+
+    id: str
+    quantity: str
+    bound: Literal["min", "max"]
+    value: float
+    agents: tuple[str, ...]
+    intents: tuple[str, ...]
+    text: str
+    source: str
+    confidence: str
+    indications: tuple[str, ...] = ("*",)
+    bilirubin_above_mg_dl: float | None = None
+    bilirubin_below_mg_dl: float | None = None
+    reserve_below: float | None = None
+    compromised: bool | None = None
+
+    def status(self, value: float) -> Status:
+        """How `value` stands: "violated" past the limit, "near" within 10 % of it, else "met"."""
+        edge = self.value * (1e-9 if self.bound == "max" else -1e-9)
+        if self.bound == "max":
+            return "violated" if value > self.value + edge else "near" if value > self.value * (1 - NEAR) else "met"
+        return "violated" if value < self.value + edge else "near" if value < self.value * (1 + NEAR) else "met"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitContext:
+    """What decides which limits apply; None where it is not known.
+
+    Attributes
+    ----------
+    agent : str
+        Name of the agent ("glass", "resin", "ho166-plla", ...); general limits apply to all.
+    intent : str or None
+        One of `INTENTS`; targets are shown only for a stated intent.
+    indication : str or None
+        One of `INDICATIONS`.
+    bilirubin_mg_dl, hepatic_reserve : float or None
+        Total bilirubin; share of normal liver that is spared.
+    compromised : bool or None
+        Cirrhotic, pretreated by chemotherapy or otherwise of low tolerance.
+    """
+
+    agent: str
+    intent: str | None = None
+    indication: str | None = None
+    bilirubin_mg_dl: float | None = None
+    hepatic_reserve: float | None = None
+    compromised: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.intent is not None and self.intent not in INTENTS:
+            raise UnknownNameError("intent", self.intent, INTENTS)
+        if self.indication is not None and self.indication not in INDICATIONS:
+            raise UnknownNameError("indication", self.indication, INDICATIONS)
+        if self.bilirubin_mg_dl is not None and not 0 < self.bilirubin_mg_dl < 60:
+            raise InputError(
+                f"bilirubin {self.bilirubin_mg_dl:g} mg/dL is not plausible; check the unit (umol/L / 17.1)"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class LimitCheck:
+    """A limit, the plan's value, and how it stands.
+
+    Attributes
+    ----------
+    limit : Limit
+        The row of the table.
+    value : float
+        The plan's.
+    status : str
+        "met", "near" or "violated".
+    applies_if : str
+        What is not known and would decide whether the limit applies; empty if it applies.
+    """
+
+    limit: Limit
+    value: float
+    status: Status
+    applies_if: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "id": self.limit.id,
+            "quantity": self.limit.quantity,
+            "bound": self.limit.bound,
+            "limit": self.limit.value,
+            "value": self.value,
+            "status": self.status,
+            "text": self.limit.text,
+            "applies_if": self.applies_if,
+            "source": self.limit.source,
+            "confidence": self.limit.confidence,
+        }
+
+
+@functools.cache
+def limits() -> tuple[Limit, ...]:
+    """All rows of the table."""
+    text = (resources.files("hepatica.planning.limits") / "tables" / "limits.toml").read_text(encoding="utf-8")
+    rows = tomllib.loads(text)["limit"]
+    return tuple(_limit(row) for row in rows)
+
+
+def _limit(row: Mapping[str, Any]) -> Limit:
+    plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in row.items()}
+    return Limit(**plain)
+
+
+def limit(name: str) -> Limit:
+    """One row by id."""
+    for row in limits():
+        if row.id == name:
+            return row
+    raise UnknownNameError("limit", name, (row.id for row in limits()))
+
+
+def intent_target(agent: str, intent: str, indication: str | None = None) -> Limit:
+    """The dose to the perfused volume that a guideline asks for with an intent: segmentectomy, lobectomy.
+
+    Parameters
+    ----------
+    agent : str
+        Name of the agent.
+    intent, indication : str
+        See `INTENTS` and `INDICATIONS`; without an indication the first target of that intent.
+
+    Raises
+    ------
+    InputError
+        If no guideline in the table states a dose to the perfused volume for that agent and intent.
+    """
+    context = LimitContext(agent, intent, indication)
+    for row in limits():
+        fits = agent in row.agents and intent in row.intents and row.quantity == "perfused_gy" and row.bound == "min"
+        known = context.indication is None or "*" in row.indications or context.indication in row.indications
+        if fits and known:
+            return row
+    raise InputError(f"no guideline here states a dose to the perfused volume for {agent} and {intent}; give the dose")
+
+
+def check_limits(values: Mapping[str, float | None], context: LimitContext) -> tuple[LimitCheck, ...]:
+    """Every limit that applies (or may) to the plan's values, violated ones first.
+
+    Parameters
+    ----------
+    values : mapping
+        Keys of `QUANTITIES`; None where the plan does not know.
+    context : LimitContext
+        Agent, intent, liver function.
+    """
+    if unknown := set(values) - set(QUANTITIES):
+        raise UnknownNameError("quantity", sorted(unknown)[0], QUANTITIES)
+    out = []
+    for row in limits():
+        value = values.get(row.quantity)
+        if value is None:
+            continue
+        applies = _applies(row, context)
+        if applies is not None:
+            out.append(LimitCheck(row, value, row.status(value), applies))
+    order = {"violated": 0, "near": 1, "met": 2}
+    return tuple(sorted(out, key=lambda check: order[check.status]))
+
+
+def _applies(row: Limit, context: LimitContext) -> str | None:
+    """None if the row does not apply, else the unknown conditions in words (empty if none)."""
+    if "*" not in row.agents and context.agent not in row.agents:
+        return None
+    open_conditions = []
+    for known, allowed, word in (
+        (context.intent, row.intents, "intent"),
+        (context.indication, row.indications, "indication"),
+    ):
+        if "*" in allowed or known in allowed:
+            continue
+        if known is not None or (row.bound == "min" and word == "intent"):
+            return None
+        open_conditions.append(f"{word} is {' or '.join(allowed)}")
+    tests: tuple[tuple[float | None, float | None, Callable[[float, float], bool], str], ...] = (
+        (row.bilirubin_above_mg_dl, context.bilirubin_mg_dl, lambda a, b: b > a, "bilirubin above {} mg/dL"),
+        (row.bilirubin_below_mg_dl, context.bilirubin_mg_dl, lambda a, b: b <= a, "bilirubin at most {} mg/dL"),
+        (row.reserve_below, context.hepatic_reserve, lambda a, b: b < a, "hepatic reserve below {}"),
+        (row.compromised, context.compromised, lambda a, b: a == b, "liver compromised: {}"),
+    )
+    for bound, known_value, holds, words in tests:
+        if bound is None:
+            continue
+        if known_value is None:
+            open_conditions.append(words.format(bound))
+        elif not holds(bound, known_value):
+            return None
+    return "; ".join(open_conditions)

@@ -1,0 +1,511 @@
+"""The activity with the best chance: highest P(tumour reached) that keeps normal liver and lungs under their limits.
+
+What is uncertain (lung shunt, T/N, masses, how far the therapy differs from its scout, calibration) is sampled once;
+every question is then answered on the same samples. In one direction of activities (shares of the territories) doses
+are linear in the total activity, so the largest allowed total and the chance at any total are quantiles. Only the
+direction is searched.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.errors import InputError
+from hepatica.planning.intervals import Interval
+from hepatica.planning.prescriptions.compartments import Partition, require_positive
+from hepatica.planning.prescriptions.dose_constants import DoseConstant
+
+FloatArray = NDArray[np.float64]
+
+SAMPLES = 8192
+TIE = 0.002
+"""Chances closer than this count as equal; then the lowest activity is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """Standard uncertainties (k = 1); all but the shunt's are relative. Independent of each other.
+
+    Attributes
+    ----------
+    lung_shunt : float
+        Absolute, of the fraction; logit-normal.
+    uptake_ratio : float
+        Of each lesion's T/N as measured on the scout; log-normal.
+    discordance : float
+        How far a lesion's T/N in the therapy differs from the scout's; log-normal. Ratios of 1.3 to 1.5 are usual.
+    mass : float
+        Of each lesion's and normal liver's mass; log-normal.
+    lung_mass : float
+        Log-normal.
+    calibration : float
+        Of the activity, common to all territories; log-normal.
+    """
+
+    lung_shunt: float = 0.0
+    uptake_ratio: float = 0.0
+    discordance: float = 0.0
+    mass: float = 0.0
+    lung_mass: float = 0.0
+    calibration: float = 0.0
+
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            value = getattr(self, part.name)
+            if not (math.isfinite(value) and 0 <= value < 2):
+                raise InputError(f"uncertainty of {part.name.replace('_', ' ')} must be 0 to 2, not {value:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What is wanted and what must be kept.
+
+    Attributes
+    ----------
+    tumour_gy : float
+        Target of D_x of every lesion.
+    normal_limit_gy, normal_probability : float
+        P(mean of the whole normal liver > limit) <= probability.
+    lung_limit_gy, lung_probability : float
+        The same for the lungs.
+    volume_percent : float or None
+        x of D_x; None for the mean dose.
+    heterogeneity : float
+        Standard deviation of the logarithm of the dose inside a lesion, which ties D_x to the mean (log-normal).
+    perfused_normal_limit_gy : float or None
+        The same limit per territory, on perfused normal liver, with `normal_probability`.
+    """
+
+    tumour_gy: float
+    normal_limit_gy: float
+    normal_probability: float = 0.05
+    lung_limit_gy: float = 30.0
+    lung_probability: float = 0.05
+    volume_percent: float | None = None
+    heterogeneity: float = 0.0
+    perfused_normal_limit_gy: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("tumour_gy", "normal_limit_gy", "lung_limit_gy"):
+            require_positive(getattr(self, name), name, "Gy")
+        if self.perfused_normal_limit_gy is not None:
+            require_positive(self.perfused_normal_limit_gy, "limit of perfused normal liver", "Gy")
+        for name in ("normal_probability", "lung_probability"):
+            if not 0 < getattr(self, name) < 1:
+                raise InputError(f"{name} must lie between 0 and 1, not {getattr(self, name):g}")
+        if self.volume_percent is not None and not 0 < self.volume_percent < 100:
+            raise InputError(f"x of D_x must lie between 0 and 100 %, not {self.volume_percent:g}")
+        if self.heterogeneity < 0:
+            raise InputError("heterogeneity cannot be negative")
+
+    @property
+    def dx_over_mean(self) -> float:
+        """D_x over the mean dose of a lesion, for a log-normal dose distribution."""
+        if self.volume_percent is None:
+            return 1.0
+        from scipy.special import ndtri
+
+        z = float(ndtri(self.volume_percent / 100))
+        return math.exp(-z * self.heterogeneity - self.heterogeneity**2 / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A patient for the planner.
+
+    Attributes
+    ----------
+    territories : mapping of str to Partition
+        Each injection's masses, T/N, lung shunt; one lung mass for all.
+    constant : DoseConstant
+        Energy per activity.
+    uncertainty : Uncertainty
+        What is not known exactly.
+    aim : Aim
+        Target and limits.
+    unperfused_normal_kg : float
+        Normal liver that no territory perfuses; it lowers the mean of the whole.
+    previous_lung_gy, previous_normal_gy : float
+        Doses already there; they are taken off the limits.
+    territory_limits_gy : mapping of str to float
+        Limits of perfused normal liver of single territories, with the aim's `normal_probability`.
+    """
+
+    territories: Mapping[str, Partition]
+    constant: DoseConstant
+    uncertainty: Uncertainty
+    aim: Aim
+    unperfused_normal_kg: float = 0.0
+    previous_lung_gy: float = 0.0
+    previous_normal_gy: float = 0.0
+    territory_limits_gy: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.territories:
+            raise InputError("the planner needs at least one territory")
+        if not any(target.lesions for target in self.territories.values()):
+            raise InputError("the planner needs at least one lesion with mass and T/N")
+        if len({target.lung_mass_kg for target in self.territories.values()}) > 1:
+            raise InputError("the territories state different lung masses; one patient has one")
+        if self.unperfused_normal_kg < 0:
+            raise InputError("the mass of unperfused normal liver cannot be negative")
+        if self.previous_lung_gy >= self.aim.lung_limit_gy or self.previous_normal_gy >= self.aim.normal_limit_gy:
+            raise InputError("earlier treatments have used up a limit: no activity is allowed")
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """Probabilities at given activities.
+
+    Attributes
+    ----------
+    tumour : float
+        That every lesion reaches the target.
+    normal_exceeded, lung_exceeded : float
+        That a limit is passed.
+    by_lesion : mapping of str to float
+        Chance of each lesion alone.
+    """
+
+    tumour: float
+    normal_exceeded: float
+    lung_exceeded: float
+    by_lesion: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """The planner's answer.
+
+    Attributes
+    ----------
+    activity_gbq : mapping of str to float
+        Administered activity per territory.
+    chances : Chances
+        At these activities.
+    binding : str
+        The limit that stops a higher activity, or "none" where the target is reached before.
+    largest_gbq : float
+        Largest total that every limit allows in this direction.
+    curve : tuple of mappings
+        Trade-off along the direction: total activity and probabilities.
+    value_of_knowing : mapping of str to mapping
+        Per uncertainty: chance and total activity if it were halved, and the gain in chance.
+    samples, seed : int
+        Of the Monte Carlo.
+    """
+
+    activity_gbq: Mapping[str, float]
+    chances: Chances
+    binding: str
+    largest_gbq: float
+    curve: tuple[Mapping[str, float], ...]
+    value_of_knowing: Mapping[str, Mapping[str, float]]
+    samples: int
+    seed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "activity_administered_gbq": dict(self.activity_gbq),
+            "probability_tumour_reached": self.chances.tumour,
+            "probability_normal_liver_exceeded": self.chances.normal_exceeded,
+            "probability_lung_exceeded": self.chances.lung_exceeded,
+            "probability_by_lesion": dict(self.chances.by_lesion),
+            "binding_limit": self.binding,
+            "largest_allowed_total_gbq": self.largest_gbq,
+            "trade_off": [dict(point) for point in self.curve],
+            "value_of_halving": {name: dict(value) for name, value in self.value_of_knowing.items()},
+            "samples": self.samples,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Sampled:
+    """Dose per administered GBq in each territory, per sample."""
+
+    lesions: Mapping[str, FloatArray]  # name -> (samples, territories); D_x per GBq
+    limits: tuple[tuple[str, FloatArray, float, float], ...]  # name, (samples, territories), limit, probability
+    target_gy: float
+
+
+def optimise(problem: Problem, *, samples: int = SAMPLES, seed: int = 20260302) -> Optimum:
+    """Activities with the highest chance under the limits, the trade-off, and what better knowledge would buy.
+
+    Parameters
+    ----------
+    problem : Problem
+        Patient, uncertainties, aims.
+    samples, seed : int
+        The same seed gives the same answer.
+
+    Returns
+    -------
+    Optimum
+        Where several activities have the same chance (within 0.2 %), the one with the lowest total.
+    """
+    if samples < 100:
+        raise InputError("the planner needs at least 100 samples")
+    draws = _Draws(seed, samples)
+    sampled = _sample(problem, draws)
+    direction, chance, largest, binding = _best(sampled, len(problem.territories))
+    needed = _needed_total(sampled, direction)
+    total = largest
+    if chance > 0:
+        # Lowest total whose chance is the best one within the tie.
+        total = min(largest, _upper_quantile(needed, max(0.0, chance - TIE)))
+    reached = total < largest * 0.98
+    names = list(problem.territories)
+    activity = {name: float(total * share) for name, share in zip(names, direction, strict=True)}
+    return Optimum(
+        activity_gbq=activity,
+        chances=_chances(sampled, total * direction),
+        binding="none" if reached else binding,
+        largest_gbq=float(largest),
+        curve=_curve(sampled, direction, largest),
+        value_of_knowing=_value_of_knowing(problem, draws, (direction, chance, float(total))),
+        samples=samples,
+        seed=seed,
+    )
+
+
+def chances(
+    problem: Problem, activity_gbq: Mapping[str, float], *, samples: int = SAMPLES, seed: int = 20260302
+) -> Chances:
+    """Probabilities at activities chosen by hand (administered, GBq per territory)."""
+    if set(activity_gbq) != set(problem.territories):
+        raise InputError(f"give an activity for each of {', '.join(problem.territories)}")
+    values = np.array([activity_gbq[name] for name in problem.territories])
+    return _chances(_sample(problem, _Draws(seed, samples)), values)
+
+
+def dose_intervals(
+    problem: Problem,
+    activity_gbq: Mapping[str, float],
+    *,
+    probability: float = 0.95,
+    samples: int = SAMPLES,
+    seed: int = 20260302,
+) -> dict[str, Interval]:
+    """Central interval of every dose that activities (administered, GBq per territory) will give, in Gy.
+
+    Returns
+    -------
+    dict of str to Interval
+        Lesions by name (D_x if the aim asks for it), "normal liver" (whole), "lungs".
+    """
+    if set(activity_gbq) != set(problem.territories):
+        raise InputError(f"give an activity for each of {', '.join(problem.territories)}")
+    if not 0 < probability < 1:
+        raise InputError(f"the probability of an interval must lie between 0 and 1, not {probability:g}")
+    values = np.array([activity_gbq[name] for name in problem.territories])
+    sampled = _sample(problem, _Draws(seed, samples))
+    doses = {name: per @ values for name, per in sampled.lesions.items()}
+    doses |= {name: per @ values for name, per, _, _ in sampled.limits if name in ("normal liver", "lungs")}
+    tails = ((1 - probability) / 2, (1 + probability) / 2)
+    return {name: Interval(*(float(q) for q in np.quantile(dose, tails))) for name, dose in doses.items()}
+
+
+class _Draws:
+    """Standard normal numbers by name: the same for every question asked of one problem."""
+
+    def __init__(self, seed: int, samples: int) -> None:
+        self.seed, self.samples = seed, samples
+        self._known: dict[str, FloatArray] = {}
+
+    def __call__(self, name: str) -> FloatArray:
+        if name not in self._known:
+            key = [self.seed, *name.encode()]
+            self._known[name] = np.random.Generator(np.random.Philox(np.random.SeedSequence(key))).standard_normal(
+                self.samples
+            )
+        return self._known[name]
+
+
+def _lognormal(draws: _Draws, name: str, relative_sd: float) -> FloatArray:
+    """Factors with median 1 and the relative standard deviation given."""
+    sigma = math.sqrt(math.log1p(relative_sd**2))
+    return np.asarray(np.exp(sigma * draws(name)))
+
+
+def _shunt(draws: _Draws, name: str, target: Partition, sd: float) -> FloatArray:
+    f = target.lung_shunt
+    if not f or not sd:
+        return np.full(draws.samples, f)
+    logit = math.log(f / (1 - f)) + sd / (f * (1 - f)) * draws(name)
+    return np.asarray(1 / (1 + np.exp(-logit)))
+
+
+def _sample(problem: Problem, draws: _Draws) -> _Sampled:
+    """Dose per GBq of every compartment, for every sample and territory."""
+    u, aim = problem.uncertainty, problem.aim
+    n, names = draws.samples, list(problem.territories)
+    j = problem.constant.j_per_gbq * _lognormal(draws, "calibration", u.calibration)
+    lesions: dict[str, FloatArray] = {}
+    mass_of_lesion: dict[str, FloatArray] = {}
+    liver_energy, lungs, perfused = (np.zeros((n, len(names))) for _ in range(3))
+    normal_mass = np.full(n, problem.unperfused_normal_kg) * _lognormal(draws, "mass rest", u.mass)
+    lung_mass = next(iter(problem.territories.values())).lung_mass_kg * _lognormal(draws, "lung mass", u.lung_mass)
+    for t, name in enumerate(names):
+        target = problem.territories[name]
+        # One patient has one shunt error: the same draw for all territories.
+        shunt = _shunt(draws, "shunt", target, u.lung_shunt)
+        normal = target.normal_mass_kg * _lognormal(draws, f"mass {name}", u.mass)
+        weight = normal.copy()
+        ratios: dict[str, tuple[FloatArray, FloatArray]] = {}
+        for lesion in target.lesions:
+            ratio = lesion.uptake_ratio * _lognormal(draws, f"ratio {lesion.name}", u.uptake_ratio)
+            ratio = ratio * _lognormal(draws, f"discordance {name} {lesion.name}", u.discordance)
+            mass = lesion.mass_kg * _lognormal(draws, f"mass {lesion.name}", u.mass)
+            ratios[lesion.name] = (ratio, mass)
+            weight = weight + ratio * mass
+        per_normal = j * (1 - shunt) / weight
+        perfused[:, t] = per_normal if target.normal_mass_kg else 0.0
+        liver_energy[:, t] = per_normal * normal
+        lungs[:, t] = j * shunt / lung_mass
+        normal_mass = normal_mass + normal
+        for lesion_name, (ratio, mass) in ratios.items():
+            energy = lesions.setdefault(lesion_name, np.zeros((n, len(names))))
+            energy[:, t] += per_normal * ratio * mass
+            mass_of_lesion[lesion_name] = mass_of_lesion.get(lesion_name, np.zeros(n)) + mass
+    dx = {name: energy / mass_of_lesion[name][:, None] * aim.dx_over_mean for name, energy in lesions.items()}
+    limits: list[tuple[str, FloatArray, float, float]] = []
+    if normal_mass.any():
+        whole = liver_energy / normal_mass[:, None]
+        limits.append(("normal liver", whole, aim.normal_limit_gy - problem.previous_normal_gy, aim.normal_probability))
+    limits.append(("lungs", lungs, aim.lung_limit_gy - problem.previous_lung_gy, aim.lung_probability))
+    for t, name in enumerate(names):
+        known = (aim.perfused_normal_limit_gy, problem.territory_limits_gy.get(name))
+        if least := [limit for limit in known if limit is not None]:
+            alone = np.zeros((n, len(names)))
+            alone[:, t] = perfused[:, t]
+            limits.append((f"normal liver in {name}", alone, min(least), aim.normal_probability))
+    return _Sampled(dx, tuple(limits), aim.tumour_gy)
+
+
+def _upper_quantile(values: FloatArray, probability: float) -> float:
+    """Smallest of `values` that at least the share `probability` of them do not exceed."""
+    rank = max(0, math.ceil(probability * values.size - 1e-9) - 1)
+    return float(np.partition(values, rank)[rank])
+
+
+def _largest_total(sampled: _Sampled, direction: FloatArray) -> tuple[float, str]:
+    """Largest total activity in a direction that every limit allows, and the limit that stops it."""
+    best, binding = math.inf, "none"
+    for name, per, limit, probability in sampled.limits:
+        quantile = _upper_quantile(per @ direction, 1 - probability)
+        if quantile > 0 and limit / quantile < best:
+            best, binding = limit / quantile, name
+    if math.isinf(best):
+        raise InputError("no limit binds: nothing but tumour is perfused and no activity reaches the lungs")
+    return best, binding
+
+
+def _needed_total(sampled: _Sampled, direction: FloatArray) -> FloatArray:
+    """Per sample, the total activity at which every lesion has reached the target; infinite if one gets none."""
+    lowest = np.min([per @ direction for per in sampled.lesions.values()], axis=0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.where(lowest > 0, sampled.target_gy / np.maximum(lowest, 1e-300), np.inf))
+
+
+def _best(sampled: _Sampled, territories: int, start: FloatArray | None = None) -> tuple[FloatArray, float, float, str]:
+    """Direction with the best chance, that chance, the largest total and its binding limit."""
+
+    def chance(direction: FloatArray) -> tuple[float, float]:
+        largest, _ = _largest_total(sampled, direction)
+        lowest = np.min([per @ direction for per in sampled.lesions.values()], axis=0) * (largest / sampled.target_gy)
+        # The mean shortfall breaks ties where no direction reaches anything.
+        return float(np.mean(lowest >= 1)), -float(np.mean(np.maximum(0.0, 1 - lowest)))
+
+    direction = np.ones(1)
+    if territories > 1:
+        first = start if start is not None else max(_scan(territories), key=chance)
+        direction = _climb(chance, first, step=0.1 if start is None else 0.02)
+    largest, binding = _largest_total(sampled, direction)
+    return direction, chance(direction)[0], largest, binding
+
+
+def _scan(territories: int) -> list[FloatArray]:
+    """Points spread over the simplex of activity shares: corners, middle, and a Kronecker sequence."""
+    count = 16 * 2**territories if territories < 5 else 512
+    golden = np.sqrt([2.0, 3.0, 5.0, 7.0, 11.0, 13.0, 17.0, 19.0, 23.0, 29.0, 31.0, 37.0])
+    if territories > golden.size:
+        raise InputError(f"the planner takes at most {golden.size} territories")
+    uniform = np.mod(np.arange(1, count + 1)[:, None] * golden[:territories], 1.0)
+    spacings = -np.log(np.clip(uniform, 1e-6, 1.0))
+    points = [row / row.sum() for row in spacings if row.sum() > 0]
+    return [*points, *np.eye(territories), np.full(territories, 1 / territories)]
+
+
+def _climb(chance: Callable[[FloatArray], tuple[float, float]], start: FloatArray, *, step: float) -> FloatArray:
+    """Best direction near `start`, by steps along each share that shrink when none helps."""
+    best, value = start, chance(start)
+    while step > 0.002:
+        moved = False
+        for t in range(start.size):
+            for sign in (+1, -1):
+                trial = best.copy()
+                trial[t] = max(0.0, trial[t] + sign * step)
+                if not trial.sum():
+                    continue
+                trial /= trial.sum()
+                if (new := chance(trial)) > value:
+                    best, value, moved = trial, new, True
+        step = step if moved else step / 2
+    return np.asarray(best)
+
+
+def _chances(sampled: _Sampled, activity: FloatArray) -> Chances:
+    reached = {name: per @ activity >= sampled.target_gy * (1 - 1e-12) for name, per in sampled.lesions.items()}
+    exceeded = {name: float(np.mean(per @ activity > limit * (1 + 1e-12))) for name, per, limit, _ in sampled.limits}
+    normal = max((p for name, p in exceeded.items() if name.startswith("normal liver")), default=0.0)
+    return Chances(
+        tumour=float(np.mean(np.all(list(reached.values()), axis=0))),
+        normal_exceeded=normal,
+        lung_exceeded=exceeded["lungs"],
+        by_lesion={name: float(np.mean(hit)) for name, hit in reached.items()},
+    )
+
+
+def _curve(sampled: _Sampled, direction: FloatArray, largest: float) -> tuple[Mapping[str, float], ...]:
+    points = []
+    for share in np.linspace(0.05, 1.5, 30):
+        at = _chances(sampled, largest * share * direction)
+        points.append(
+            {
+                "activity_total_gbq": float(largest * share),
+                "probability_tumour_reached": at.tumour,
+                "probability_normal_liver_exceeded": at.normal_exceeded,
+                "probability_lung_exceeded": at.lung_exceeded,
+            }
+        )
+    return tuple(points)
+
+
+def _value_of_knowing(
+    problem: Problem, draws: _Draws, now: tuple[FloatArray, float, float]
+) -> dict[str, dict[str, float]]:
+    """Each uncertainty halved in turn: chance, total activity allowed, gain; the largest gain first."""
+    direction, chance, total = now
+    out = {}
+    for part in fields(Uncertainty):
+        value = getattr(problem.uncertainty, part.name)
+        if not value:
+            continue
+        better = replace(problem, uncertainty=replace(problem.uncertainty, **{part.name: value / 2}))
+        sampled = _sample(better, draws)
+        _, new, largest, _ = _best(sampled, len(problem.territories), direction)
+        out[part.name] = {
+            "probability_tumour_reached": new,
+            "gain_in_probability": new - chance,
+            "largest_allowed_total_gbq": largest,
+            "change_of_total_gbq": largest - total,
+        }
+    return dict(sorted(out.items(), key=lambda item: -item[1]["gain_in_probability"]))

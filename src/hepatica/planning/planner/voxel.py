@@ -1,0 +1,205 @@
+"""The voxel-based plan: the scout's distribution, scaled per territory, through any dose engine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core import Kind, Provenance, Region, Volume, decays_per_becquerel
+from hepatica.dosimetry.engines.dose_map import DoseMap, DoseSettings
+from hepatica.dosimetry.engines.registry import dose_engine
+from hepatica.dosimetry.metrics.dvh import dose_volume_histogram
+from hepatica.errors import GeometryError, InputError
+from hepatica.nuclides import Nuclide
+from hepatica.planning.prescriptions.compartments import require_share
+from hepatica.planning.scout.volumes import OVERLAP_TOLERANCE_ML
+
+SCOUT_KINDS = (Kind.COUNTS, Kind.COUNT_RATE, Kind.ACTIVITY, Kind.ACTIVITY_CONCENTRATION, Kind.DECAYS)
+
+
+@dataclass(frozen=True, slots=True)
+class TerritoryActivity:
+    """What will be injected into one territory.
+
+    Attributes
+    ----------
+    region : Region
+        The perfused volume, on the scout's grid.
+    activity_gbq : float
+        Activity that reaches the patient, in GBq.
+    lung_shunt : float
+        Share of it that goes to the lungs.
+    """
+
+    region: Region
+    activity_gbq: float
+    lung_shunt: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_share(self.lung_shunt, f"lung shunt of {self.region.name}")
+        if not (math.isfinite(self.activity_gbq) and self.activity_gbq > 0):
+            raise InputError(f"activity for {self.region.name} must be positive, not {self.activity_gbq:g} GBq")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlannedDecays:
+    """Decays per voxel that the plan predicts.
+
+    Attributes
+    ----------
+    decays : Volume
+        Bq s per voxel.
+    lung_activity_gbq : float
+        Activity shunted to the lungs.
+    lungs_in_map : bool
+        Whether it is in the map (a lung region was given) or left out of it.
+    provenance : Provenance
+        Steps and parameters.
+    warnings : tuple of str
+        Negative voxels, counts outside the territories.
+    """
+
+    decays: Volume
+    lung_activity_gbq: float
+    lungs_in_map: bool
+    provenance: Provenance
+    warnings: tuple[str, ...]
+
+
+def planned_decays(
+    scout: Volume,
+    territories: Sequence[TerritoryActivity],
+    nuclide: Nuclide,
+    *,
+    lungs: Region | None = None,
+) -> PlannedDecays:
+    """Decays that the planned activities will make if they go where the scout went.
+
+    Within a territory every voxel's share of the activity is its share of the scout's counts there (patient-relative
+    calibration), all decays in place. Only the distribution of the scout matters, not its unit.
+
+    Parameters
+    ----------
+    scout : Volume
+        Counts, rate, Bq, Bq/mL or decays per voxel.
+    territories : sequence of TerritoryActivity
+        On the scout's grid; they do not overlap.
+    nuclide : Nuclide
+        Of the therapy.
+    lungs : Region, optional
+        Shunted activity is put there in proportion to the scout's counts; without it, it is left out and said so.
+
+    Raises
+    ------
+    GeometryError
+        If territories overlap, or grids differ.
+    InputError
+        If a territory holds no counts.
+
+    References
+    ----------
+    .. [1] Chiesa et al., EJNMMI Phys 2021;8:77.
+    """
+    scout.require_kind(*SCOUT_KINDS)
+    scout.require_finite()
+    if not territories:
+        raise InputError("a voxel plan needs at least one territory")
+    for n, a in enumerate(territories):
+        for b in territories[n + 1 :]:
+            if (shared := (a.region & b.region).volume_ml) > OVERLAP_TOLERANCE_ML:
+                raise GeometryError(f"{a.region.name!r} and {b.region.name!r} overlap by {shared:.1f} mL")
+    counts = np.maximum(scout.values, 0).astype(np.float64)
+    warnings = []
+    if (negative := float(-np.minimum(scout.values, 0).sum(dtype=np.float64))) > 0.01 * counts.sum():
+        warnings.append(f"negative voxels ({negative / counts.sum():.1%} of all counts) were set to zero")
+    out = np.zeros(scout.grid.shape)
+    mean_life_s = decays_per_becquerel(nuclide.half_life_s)
+    for territory in territories:
+        region = territory.region
+        region.grid.require_match(scout.grid, f"territory {region.name!r} and scout")
+        _share_out(out, counts, region, territory.activity_gbq * 1e9 * (1 - territory.lung_shunt) * mean_life_s)
+    shunted = math.fsum(t.activity_gbq * t.lung_shunt for t in territories)
+    if lungs is not None and shunted:
+        lungs.grid.require_match(scout.grid, "lungs and scout")
+        own = lungs
+        for territory in territories:
+            own = own - territory.region
+        _share_out(out, counts, own, shunted * 1e9 * mean_life_s)
+    elif shunted:
+        warnings.append(f"{shunted:.3g} GBq go to the lungs and are not in this map; give the lungs as a region")
+    names = ", ".join(f"{t.region.name} {t.activity_gbq:.4g} GBq" for t in territories)
+    provenance = Provenance(
+        parameters={f"activity_{t.region.name.replace(' ', '_')}_gbq": t.activity_gbq for t in territories},
+        conventions={"activity of the plan": "scout counts scaled per territory to the activity that stays there"},
+        steps=(f"scaled the scout to {names}",),
+    )
+    decays = scout.with_values(out.astype(np.float32), Kind.DECAYS, name="planned decays", time=None)
+    return PlannedDecays(decays, shunted, lungs is not None and shunted > 0, provenance, tuple(warnings))
+
+
+def _share_out(out: NDArray[np.float64], counts: NDArray[np.float64], region: Region, decays: float) -> None:
+    """Add `decays` to `out` in proportion to counts in the region."""
+    weights = region.coverage * counts[region.window]
+    total = float(weights.sum())
+    if not total > 0:
+        raise InputError(f"the scout holds no counts in {region.name!r}; its activity cannot be placed")
+    out[region.window] += weights * (decays / total)
+
+
+def voxel_plan(
+    planned: PlannedDecays,
+    density: Volume,
+    nuclide: Nuclide,
+    *,
+    method: str = "kernel",
+    settings: DoseSettings | None = None,
+) -> DoseMap:
+    """Predicted absorbed dose of planned decays through a dose engine chosen by name.
+
+    Parameters
+    ----------
+    planned : PlannedDecays
+        See `planned_decays`.
+    density : Volume
+        g/mL on the same grid.
+    method : str
+        "local", "kernel", or another of the engines.
+
+    Returns
+    -------
+    DoseMap
+        Its DVH, D_x and V_x come from `hepatica.dosimetry`, as for any dose map.
+    """
+    from dataclasses import replace
+
+    dose_map = dose_engine(method).compute(planned.decays, density, nuclide, settings)
+    return replace(
+        dose_map,
+        provenance=planned.provenance.merged(dose_map.provenance),
+        warnings=(*planned.warnings, *dose_map.warnings),
+    )
+
+
+def activity_for_dx(
+    dose_map: DoseMap, region: Region, *, activity_gbq: float, dose_gy: float, volume_percent: float | None = None
+) -> float:
+    """Activity (GBq) at which D_x of a region (its mean without x) reaches `dose_gy`, everything else scaled with it.
+
+    `activity_gbq` is the activity that the map was made for; dose is linear in it.
+    """
+    reached = dose_percentile(dose_map.dose, region, volume_percent)
+    if not reached > 0:
+        raise InputError(f"{region.name!r} gets no dose in this plan: no activity reaches {dose_gy:g} Gy there")
+    return activity_gbq * dose_gy / reached
+
+
+def dose_percentile(dose: Volume, region: Region, volume_percent: float | None = None) -> float:
+    """D_x of a region in Gy (x above 0, below 100); the mean by volume for x None."""
+    if volume_percent is not None and not 0 < volume_percent < 100:
+        raise InputError(f"x of D_x must lie between 0 and 100 %, not {volume_percent:g}")
+    histogram = dose_volume_histogram(dose, region)
+    return histogram.mean_volume_gy if volume_percent is None else histogram.d_percent(volume_percent)

@@ -1,0 +1,1 @@
+"""Activities by label, guideline or paper, each with its constants."""

@@ -1,0 +1,163 @@
+"""Radiolabelled lipiodol: fixed activities and activities set by organ limits from a scout.
+
+Lipiodol leaves: activity is retained with an effective half-life per organ, so the energy that an organ receives is
+share x T_eff / T_physical x constant. What is not retained or not in a listed organ is carried as "elsewhere".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hepatica.errors import InputError
+from hepatica.planning.prescriptions.compartments import LUNGS, NORMAL, Doses, require_positive
+from hepatica.planning.prescriptions.dose_constants import DoseConstant
+from hepatica.planning.prescriptions.microspheres import Prescription
+
+FIXED_I131_GBQ = 2.22
+FIXED_SOURCE = "Lipiocis label: 2.22 GBq (60 mCi) of 131I-lipiodol, whatever the patient (K/h)"
+ORGAN_LIMIT_SOURCE = (
+    "188Re-lipiodol, IAEA trial: scout of about 185 MBq, then the activity at which the first organ reaches its limit; "
+    "lungs 12 Gy, normal liver 30 Gy, marrow 1.5 Gy (Bernal 2007; K/m)"
+)
+BECKER_SHARES = {"tumour": 0.61, NORMAL: 0.23, LUNGS: 0.16}
+BECKER_SOURCE = "131I-lipiodol, day 7: tumour 61 %, normal liver 23 %, lungs 16 % (Becker 2008)"
+RE188_LIMITS_GY = {LUNGS: 12.0, NORMAL: 30.0, "marrow": 1.5}
+
+OTHER_DOSE_WARNING = "photon dose from other organs is not in these means (self-dose of electrons, local deposition)"
+
+
+@dataclass(frozen=True, slots=True)
+class OrganUptake:
+    """What a scout says about one organ.
+
+    Attributes
+    ----------
+    name : str
+        "tumour", "normal liver", "lungs", "marrow", ...; names starting with "tumour" count as lesions.
+    share : float
+        Fraction of the administered activity, 0 to 1.
+    mass_kg : float
+        In kg.
+    effective_half_life_s : float or None
+        In s; None for permanent trapping.
+    limit_gy : float or None
+        Dose that must not be exceeded.
+    """
+
+    name: str
+    share: float
+    mass_kg: float
+    effective_half_life_s: float | None = None
+    limit_gy: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise InputError(f"share of activity in {self.name} must lie between 0 and 1, not {self.share:g}")
+        require_positive(self.mass_kg, f"mass of {self.name}", "kg")
+        if self.limit_gy is not None:
+            require_positive(self.limit_gy, f"dose limit of {self.name}", "Gy")
+
+    def gy_per_gbq(self, constant: DoseConstant) -> float:
+        """Mean self-dose in Gy per administered GBq."""
+        return self.share * constant.retained(self.effective_half_life_s) / self.mass_kg
+
+    @property
+    def is_lesion(self) -> bool:
+        """Whether it counts as tumour."""
+        return self.name.startswith("tumour")
+
+
+def _require_organs(organs: Sequence[OrganUptake]) -> None:
+    if not organs:
+        raise InputError("give at least one organ with its share of activity and its mass")
+    names = [organ.name for organ in organs]
+    if len(set(names)) != len(names):
+        raise InputError(f"an organ is listed twice: {', '.join(sorted(names))}")
+    if (total := math.fsum(organ.share for organ in organs)) > 1 + 1e-9:
+        raise InputError(f"the organs' shares of activity add up to {total:.4g}; they cannot exceed 1")
+
+
+def organ_doses(activity_gbq: float, organs: Sequence[OrganUptake], constant: DoseConstant) -> Doses:
+    """Mean self-doses of all organs at an administered activity (GBq).
+
+    Returns
+    -------
+    Doses
+        `lesions_gy` holds every organ by its own name.
+    """
+    _require_organs(organs)
+    by_name = {organ.name: activity_gbq * organ.gy_per_gbq(constant) for organ in organs}
+    lesions = [organ for organ in organs if organ.is_lesion]
+    mass = math.fsum(organ.mass_kg for organ in lesions)
+    tumour = math.fsum(by_name[organ.name] * organ.mass_kg for organ in lesions) / mass if lesions else None
+    liver = [organ for organ in organs if organ.is_lesion or organ.name == NORMAL]
+    liver_mass = math.fsum(organ.mass_kg for organ in liver)
+    perfused = math.fsum(by_name[organ.name] * organ.mass_kg for organ in liver) / liver_mass if liver else None
+    return Doses(activity_gbq, tumour, by_name.get(NORMAL), by_name.get(LUNGS), perfused, by_name)
+
+
+def fixed_activity(
+    organs: Sequence[OrganUptake],
+    constant: DoseConstant,
+    *,
+    activity_gbq: float = FIXED_I131_GBQ,
+    residual: float = 0.0,
+    source: str = FIXED_SOURCE,
+) -> Prescription:
+    """Fixed activity (2.22 GBq of 131I-lipiodol) and the doses it gives with the uptake stated."""
+    require_positive(activity_gbq, "activity", "GBq")
+    doses = organ_doses(activity_gbq, organs, constant) if organs else None
+    return Prescription(
+        "fixed",
+        source,
+        activity_gbq,
+        residual,
+        constant,
+        doses,
+        {"fixed_activity_gbq": activity_gbq},
+        (OTHER_DOSE_WARNING,),
+    )
+
+
+def organ_limited(
+    organs: Sequence[OrganUptake],
+    constant: DoseConstant,
+    *,
+    residual: float = 0.0,
+    source: str = ORGAN_LIMIT_SOURCE,
+) -> Prescription:
+    """Highest activity at which no organ exceeds its limit, from the shares that a scout measured.
+
+    Raises
+    ------
+    InputError
+        If no organ with a limit takes up any activity: nothing would bound the answer.
+    """
+    _require_organs(organs)
+    caps = {
+        organ.name: organ.limit_gy / organ.gy_per_gbq(constant)
+        for organ in organs
+        if organ.limit_gy is not None and organ.share > 0
+    }
+    if not caps:
+        raise InputError("no organ with a dose limit takes up activity: the organ-limit rule has no answer")
+    binding = min(caps, key=lambda name: caps[name])
+    administered = caps[binding]
+    terms = {f"activity_at_limit_of_{name.replace(' ', '_')}_gbq": cap for name, cap in caps.items()}
+    doses = organ_doses(administered, organs, constant)
+    warnings = (f"the activity is set by the limit of {binding}", OTHER_DOSE_WARNING)
+    return Prescription("organ-limit", source, administered, residual, constant, doses, terms, warnings)
+
+
+def becker_uptake(
+    *,
+    tumour_mass_kg: float,
+    normal_mass_kg: float,
+    lung_mass_kg: float = 1.0,
+    effective_half_life_s: float | None = None,
+) -> tuple[OrganUptake, ...]:
+    """Cohort-mean 131I-lipiodol uptake (61/23/16 %) with this patient's masses: for orientation, not for a patient."""
+    masses = {"tumour": tumour_mass_kg, NORMAL: normal_mass_kg, LUNGS: lung_mass_kg}
+    return tuple(OrganUptake(name, BECKER_SHARES[name], mass, effective_half_life_s) for name, mass in masses.items())

@@ -1,0 +1,1 @@
+"""What the scout scan says: lung shunt, uptake, extrahepatic deposits, volumes."""

@@ -1,0 +1,1 @@
+"""Pictures: plain values in, a matplotlib Figure out, no pyplot."""

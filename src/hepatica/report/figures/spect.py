@@ -1,0 +1,46 @@
+"""Figures of a SPECT: plain values in, a matplotlib Figure out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hepatica.report.figures.outcome import INK, PALETTE, new_figure
+
+PARTS = (
+    ("primary_cps", "through a hole, not scattered"),
+    ("scattered_cps", "through a hole, scattered in the patient"),
+    ("penetration_cps", "by way of lead, not scattered"),
+    ("scattered_penetration_cps", "by way of lead, scattered"),
+)
+
+
+def draw_energy_spectrum(rows: Sequence[Mapping[str, float]], windows_kev: Sequence[tuple[float, float]]) -> Any:
+    """Pulse heights of a scan, by where the photons have been, stacked; the energy windows shaded.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        One per bin, with "low_kev", "high_kev" and the keys of `PARTS`; the open last bin is left out.
+    windows_kev : sequence of tuple
+        Limits of the acquired windows.
+    """
+    figure, axis = new_figure(7.5, 4.2)
+    bins = rows[:-1]
+    edges = [row["low_kev"] for row in bins] + [bins[-1]["high_kev"]]
+    below = [0.0] * len(bins)
+    for colour, (key, label) in zip(PALETTE, PARTS, strict=False):
+        height = [row[key] / (row["high_kev"] - row["low_kev"]) for row in bins]
+        if not any(height):
+            continue
+        top = [a + b for a, b in zip(below, height, strict=True)]
+        axis.stairs(top, edges, baseline=below, fill=True, color=colour, label=label, linewidth=0)
+        below = top
+    for low, high in windows_kev:
+        axis.axvspan(low, high, color=INK, alpha=0.08, linewidth=0)
+    axis.set_xlim(edges[0], edges[-1])
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("pulse height, keV")
+    axis.set_ylabel("counts per second and keV, one head")
+    axis.legend(frameon=False, fontsize=8)
+    return figure

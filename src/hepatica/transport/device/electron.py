@@ -1,0 +1,284 @@
+"""Electrons: down the ladder of energies, through voxels, with hard events; see `stepping`.
+
+The deflection of a rung happens at one random energy inside it (random hinge, as in PENELOPE), in the medium that the
+electron is in at that energy. Energy is laid down along the path, in proportion to the mass thickness crossed.
+"""
+
+from __future__ import annotations
+
+import warp as wp
+
+from hepatica.transport.device.phantom import (
+    ELECTRON,
+    ESCAPED_ELECTRONS,
+    FAR,
+    N_QUANTILES,
+    PHOTON,
+    POSITRON,
+    REST,
+    TWO_PI,
+    Geometry,
+    Physics,
+    clamped_index,
+    hard_loss,
+    isotropic,
+    photon_energy,
+    push,
+    rotated,
+    score,
+)
+from hepatica.transport.device.random import GOLDEN, first_unit, mixed, second_unit
+
+
+@wp.func
+def stop(
+    m: Physics,
+    stack: wp.array(dtype=wp.float32),
+    base: int,
+    waiting: int,
+    counters: wp.array(dtype=wp.float64),
+    kind: int,
+    p: wp.vec3,
+    rng: wp.uint64,
+) -> int:
+    """Annihilate a positron at rest; an electron just stops."""
+    top = waiting
+    if kind == POSITRON:
+        u = isotropic(mixed(rng + GOLDEN))
+        top = push(stack, base, top, counters, PHOTON, REST, p, u)
+        top = push(stack, base, top, counters, PHOTON, REST, p, -u)
+    return top
+
+
+@wp.func
+def late_photon(
+    m: Physics,
+    stack: wp.array(dtype=wp.float32),
+    base: int,
+    top: int,
+    counters: wp.array(dtype=wp.float64),
+    medium: int,
+    rung: int,
+    kev: float,
+    p: wp.vec3,
+    rng: wp.uint64,
+) -> float:
+    """Bremsstrahlung of an electron that is not followed further because it cannot leave its voxel.
+
+    At most one photon, with the expected number of them as its probability, of the rung it would have been emitted in;
+    returns its energy (0: none). Called where that number is far below 1.
+    """
+    expected = m.reach[medium * m.rungs + rung][1]
+    first = mixed(rng + GOLDEN)
+    chosen = first_unit(first)
+    if chosen >= expected:
+        return 0.0
+    n = rung
+    while n < m.rungs - 1 and m.reach[medium * m.rungs + n + 1][1] > chosen:
+        n += 1
+    photon = photon_energy(m, n, wp.min(kev, m.energy[n]), second_unit(first))
+    if photon >= kev or photon < m.photon_cutoff:
+        return 0.0
+    push(stack, base, top, counters, PHOTON, photon, p, isotropic(mixed(rng + GOLDEN + GOLDEN)))
+    return photon
+
+
+@wp.func
+def follow_electron(
+    g: Geometry,
+    m: Physics,
+    stack: wp.array(dtype=wp.float32),
+    base: int,
+    waiting: int,
+    tally: wp.array(dtype=wp.float64),
+    counters: wp.array(dtype=wp.float64),
+    kind: int,
+    start_kev: float,
+    start_at: wp.vec3,
+    start_u: wp.vec3,
+    seed: wp.uint64,
+):
+    rng = seed
+    top = int(waiting)
+    kev = float(start_kev)
+    u = start_u
+    i = int(0)
+    j = int(0)
+    k = int(0)
+    # position within the voxel (radial geometry: from the source, with no boundary ever in reach)
+    x = float(start_at[0])
+    y = float(start_at[1])
+    z = float(start_at[2])
+    if g.radial == 0:
+        i = clamped_index(x, g.sx, g.nx)
+        j = clamped_index(y, g.sy, g.ny)
+        k = clamped_index(z, g.sz, g.nz)
+        x = wp.clamp(x - float(i) * g.sx, 0.0, g.sx)
+        y = wp.clamp(y - float(j) * g.sy, 0.0, g.sy)
+        z = wp.clamp(z - float(k) * g.sz, 0.0, g.sz)
+    voxel = (i * g.ny + j) * g.nz + k
+    rho = g.density[voxel]
+    medium = int(g.medium[voxel])
+    rung = int(0)
+    if kev > m.cutoff:
+        rung = wp.min(wp.max(int((m.log_top - wp.log(kev)) * m.inverse_log_ratio), 0), m.rungs - 2)
+    bits = mixed(rng + GOLDEN)
+    rng = rng + GOLDEN
+    to_hard = float(-wp.log(first_unit(bits)))
+    part = float(0.0)
+    first_kev = float(kev)
+    loss_kev = float(0.0)
+    done = float(0.0)
+    hinge = float(0.0)
+    held = float(0.0)
+    fresh = int(1)
+    alive = int(1)
+    while alive == 1:
+        if fresh == 1:
+            # a new step: one rung's worth of path from wherever the energy is
+            fresh = 0
+            if kev <= m.cutoff:
+                alive = 0
+            else:
+                while rung < m.rungs - 2 and kev <= m.energy[rung + 1]:
+                    rung += 1
+                at = medium * m.rungs + rung
+                if g.radial == 0:
+                    near = wp.min(wp.min(x, g.sx - x), wp.min(wp.min(y, g.sy - y), wp.min(z, g.sz - z)))
+                    if m.reach[at][0] < near * rho and m.reach[at][1] < 0.05:
+                        p = wp.vec3(x + float(i) * g.sx, y + float(j) * g.sy, z + float(k) * g.sz)
+                        photon = late_photon(m, stack, base, top, counters, medium, rung, kev, p, rng)
+                        rng = rng + GOLDEN + GOLDEN
+                        if photon > 0.0:
+                            top += 1
+                        kev -= photon
+                        alive = 0
+                upper = m.energy[rung]
+                width = upper - m.energy[rung + 1]
+                part = (upper - kev) / width
+                bits = mixed(rng + GOLDEN)
+                more = mixed(rng + GOLDEN + GOLDEN)
+                rng = rng + GOLDEN + GOLDEN
+                hinge = first_unit(bits)
+                spread = (second_unit(bits) + first_unit(more) - 1.0) * 2.4494897
+                first_kev = kev
+                # the next rung is narrower by the ladder's ratio
+                loss_kev = width * (1.0 + part * (m.ratio - 1.0)) * (1.0 + m.step[at][1] * spread)
+                done = 0.0
+        if alive == 1:
+            at = medium * m.rungs + rung
+            s = m.step[at]
+            t = m.step[at + 1]
+            full = (s[0] + part * (t[0] - s[0])) / rho
+            hard = s[2] + part * (t[2] - s[2])
+            end = float(1.0)
+            event = int(0)
+            if hinge > done:
+                end = hinge
+                event = 1
+            hard_at = done + to_hard / hard
+            if hard_at < end:
+                end = hard_at
+                event = 2
+            length = (end - done) * full
+            if g.radial == 0:
+                tx = wp.where(u[0] > 0.0, (g.sx - x) / u[0], wp.where(u[0] < 0.0, -x / u[0], FAR))
+                ty = wp.where(u[1] > 0.0, (g.sy - y) / u[1], wp.where(u[1] < 0.0, -y / u[1], FAR))
+                tz = wp.where(u[2] > 0.0, (g.sz - z) / u[2], wp.where(u[2] < 0.0, -z / u[2], FAR))
+                border = wp.min(tx, wp.min(ty, tz))
+                if border < length:
+                    length = border
+                    end = wp.min(done + border / full, end)
+                    event = 3 + wp.where(tx <= ty, wp.where(tx <= tz, 0, 2), wp.where(ty <= tz, 1, 2))
+            loss = wp.min(kev, wp.max(kev - (first_kev - end * loss_kev), 0.0))
+            kev -= loss
+            to_hard -= (end - done) * hard
+            done = end
+            if g.radial == 1:
+                bits = mixed(rng + GOLDEN)
+                rng = rng + GOLDEN
+                along = length * first_unit(bits)
+                score(g, tally, voxel, wp.vec3(x + along * u[0], y + along * u[1], z + along * u[2]), loss)
+            else:
+                held += loss
+            x += length * u[0]
+            y += length * u[1]
+            z += length * u[2]
+            if event == 0:
+                fresh = 1
+            elif event == 1:
+                bits = mixed(rng + GOLDEN)
+                more = mixed(rng + GOLDEN + GOLDEN)
+                rng = rng + GOLDEN + GOLDEN
+                v = (1.0 - wp.sqrt(wp.max(1.0 - first_unit(bits), 0.0))) * float(N_QUANTILES)
+                n = wp.min(int(v), N_QUANTILES - 1)
+                # between two rungs the angle is drawn from either, in proportion
+                q = (at + wp.where(first_unit(more) < part, 1, 0)) * (N_QUANTILES + 1) + n
+                mu = m.angle[q] + (v - float(n)) * (m.angle[q + 1] - m.angle[q])
+                u = rotated(u, 1.0 - 2.0 * mu, TWO_PI * second_unit(bits))
+            elif event == 2:
+                fresh = 1
+                bits = mixed(rng + GOLDEN)
+                more = mixed(rng + GOLDEN + GOLDEN)
+                rng = rng + GOLDEN + GOLDEN
+                to_hard = -wp.log(second_unit(more))
+                p = wp.vec3(x + float(i) * g.sx, y + float(j) * g.sy, z + float(k) * g.sz)
+                if first_unit(bits) < s[3] + part * (t[3] - s[3]):
+                    photon = photon_energy(m, rung, kev, second_unit(bits))
+                    if photon < kev:
+                        beta = wp.sqrt(kev * (kev + 2.0 * REST)) / (kev + REST)
+                        c = 2.0 * first_unit(more) - 1.0
+                        c = (c + beta) / (1.0 + c * beta)
+                        bits = mixed(rng + GOLDEN)
+                        rng = rng + GOLDEN
+                        top = push(
+                            stack, base, top, counters, PHOTON, photon, p, rotated(u, c, TWO_PI * first_unit(bits))
+                        )
+                        # where photons are made more often, only some of them cost the electron their energy
+                        if second_unit(bits) <= m.photon_loss_share:
+                            kev -= photon
+                else:
+                    lowest = m.hard_limit[rung] * (1.0 + part * (m.hard_limit[rung + 1] / m.hard_limit[rung] - 1.0))
+                    if kev > 2.0 * lowest:
+                        drawn = hard_loss(kev, lowest, rng)
+                        rng = rng + wp.uint64(drawn[1]) * GOLDEN
+                        azimuth = TWO_PI * first_unit(more)
+                        loss = drawn[0]
+                        fast = kev - loss
+                        c = wp.sqrt(wp.min(loss * (kev + 2.0 * REST) / (kev * (loss + 2.0 * REST)), 1.0))
+                        top = push(stack, base, top, counters, ELECTRON, loss, p, rotated(u, c, azimuth))
+                        c = wp.sqrt(wp.min(fast * (kev + 2.0 * REST) / (kev * (fast + 2.0 * REST)), 1.0))
+                        u = rotated(u, c, azimuth + 3.1415927)
+                        kev = fast
+            else:
+                wp.atomic_add(tally, voxel, wp.float64(held))
+                held = 0.0
+                if event == 3:
+                    i += wp.where(u[0] > 0.0, 1, -1)
+                    x = wp.where(u[0] > 0.0, 0.0, g.sx)
+                    y = wp.clamp(y, 0.0, g.sy)
+                    z = wp.clamp(z, 0.0, g.sz)
+                elif event == 4:
+                    j += wp.where(u[1] > 0.0, 1, -1)
+                    y = wp.where(u[1] > 0.0, 0.0, g.sy)
+                    x = wp.clamp(x, 0.0, g.sx)
+                    z = wp.clamp(z, 0.0, g.sz)
+                else:
+                    k += wp.where(u[2] > 0.0, 1, -1)
+                    z = wp.where(u[2] > 0.0, 0.0, g.sz)
+                    x = wp.clamp(x, 0.0, g.sx)
+                    y = wp.clamp(y, 0.0, g.sy)
+                if i < 0 or j < 0 or k < 0 or i >= g.nx or j >= g.ny or k >= g.nz:
+                    escaped = kev
+                    if kind == POSITRON:
+                        escaped += 2.0 * REST
+                    wp.atomic_add(counters, ESCAPED_ELECTRONS, wp.float64(escaped))
+                    return rng, top
+                voxel = (i * g.ny + j) * g.nz + k
+                rho = g.density[voxel]
+                medium = int(g.medium[voxel])
+    held += kev
+    p = wp.vec3(x + float(i) * g.sx, y + float(j) * g.sy, z + float(k) * g.sz)
+    score(g, tally, voxel, p, held)
+    top = stop(m, stack, base, top, counters, kind, p, rng)
+    return rng + GOLDEN, top

@@ -1,0 +1,1 @@
+"""Point kernels and the voxel S values made from them."""

@@ -1,0 +1,1 @@
+"""What the patient is made of to a photon or an electron: media, cross sections, stopping powers."""

@@ -1,0 +1,1 @@
+"""Launching the Monte Carlo: upload, batches, stopping rules, progress, checkpoints."""

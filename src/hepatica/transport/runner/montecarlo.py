@@ -1,0 +1,432 @@
+"""Absorbed dose in voxels by Monte Carlo, with its uncertainty, stopping rules and checkpoints.
+
+>>> from hepatica.transport.runner.montecarlo import MonteCarloSettings
+>>> MonteCarloSettings(histories=1_000_000, seed=7).device
+'cpu'
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core import Estimate, Kind, Region, Volume
+from hepatica.errors import GeometryError, InputError, PhysicsError
+from hepatica.nuclides import Nuclide
+from hepatica.transport.matter.composition import MEDIA_BY_DENSITY, media_by_density
+from hepatica.transport.matter.stepping import StepModel
+from hepatica.transport.runner.batches import BatchSums, load_checkpoint, save_checkpoint
+from hepatica.transport.runner.fingerprint import fingerprint
+from hepatica.transport.runner.launch import Engine, check_device
+from hepatica.transport.runner.source import PARTS, Parts, emission
+from hepatica.transport.runner.upload import Phantom
+
+FloatArray = NDArray[np.float64]
+
+KEV_TO_J = 1.602176634e-16
+MOST_HISTORIES = 10**13
+"""Beyond, the sums of squares lose the digits that the uncertainty is made of."""
+FEWEST_HISTORIES = 100
+BATCHES = 40
+FEWEST_BATCHES = 20
+SMALL_BATCH = 20_000
+LARGE_VOLUME = 4_000_000
+"""Volumes of more voxels get 20 batches instead of 40: adding one up takes a second there."""
+PROGRESS_EVERY_S = 2.0
+"""The uncertainty that progress shows is renewed this often; the stopping rule looks at every batch."""
+LOWEST_DENSITY_G_ML = 0.0005
+"""Vacuum (zero padding) is followed as thin air of this density; its dose is not reported."""
+HIGH_DOSE = 0.5
+"""High-dose voxels, whose uncertainty a run can aim at, are those above this fraction of the highest dose."""
+
+
+@dataclass(frozen=True, slots=True)
+class MonteCarloSettings:
+    """How long a run goes on, on what, and with which random numbers.
+
+    At least one of `histories`, `target_uncertainty` and `time_limit_s` must be given; the first that is reached ends
+    the run (but not before 20 batches, without which there is no uncertainty).
+
+    Parameters
+    ----------
+    histories : int or None
+        Decays to follow.
+    target_uncertainty : float or None
+        Relative standard uncertainty to reach: root mean square over the voxels above half the maximum dose, or of the
+        mean dose of `target_region` (an argument of `simulate`).
+    time_limit_s : float or None
+        Wall time.
+    seed : int
+        Of the random numbers; the same seed gives the same dose on any number of threads, to rounding.
+    threads : int or None
+        CPU threads; None for all.
+    device : str
+        "cpu" or "cuda"; never exchanged silently.
+    parts : str
+        "all", "beta" (electrons, with their bremsstrahlung) or "photon" (gamma and X rays).
+    step : StepModel
+        How finely electrons are followed, and the cut-offs.
+    media : tuple of (float, str)
+        Upper density in g/mL and name of medium, see `composition.MEDIA_BY_DENSITY`.
+    checkpoint : Path or None
+        File in which an interrupted run is kept and from which it goes on.
+    checkpoint_every_s : float
+        Time between checkpoints.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range or no stopping rule is given.
+    """
+
+    histories: int | None = None
+    target_uncertainty: float | None = None
+    time_limit_s: float | None = None
+    seed: int = 1
+    threads: int | None = None
+    device: str = "cpu"
+    parts: Parts = "all"
+    step: StepModel = field(default_factory=StepModel)
+    media: tuple[tuple[float, str], ...] = MEDIA_BY_DENSITY
+    checkpoint: Path | None = None
+    checkpoint_every_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.histories is None and self.target_uncertainty is None and self.time_limit_s is None:
+            raise InputError("Monte Carlo: say when to stop: histories, target_uncertainty or time_limit_s")
+        if self.histories is not None and not FEWEST_HISTORIES <= self.histories <= MOST_HISTORIES:
+            raise InputError(
+                f"Monte Carlo: histories must lie between {FEWEST_HISTORIES} and {MOST_HISTORIES:.0e}, "
+                f"not {self.histories}"
+            )
+        if self.target_uncertainty is not None and not 0 < self.target_uncertainty < 1:
+            raise InputError(f"Monte Carlo: target_uncertainty must lie between 0 and 1, not {self.target_uncertainty}")
+        if self.time_limit_s is not None and not self.time_limit_s > 0:
+            raise InputError(f"Monte Carlo: time_limit_s must be positive, not {self.time_limit_s}")
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"Monte Carlo: seed must be a whole number from 0 to 2^63 - 1, not {self.seed}")
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"Monte Carlo: threads must be at least 1, not {self.threads}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for the provenance, cut-offs included."""
+        return {
+            "seed": self.seed,
+            "device": self.device,
+            "parts": self.parts,
+            "target_uncertainty": self.target_uncertainty,
+            "time_limit_s": self.time_limit_s,
+            "electron_cutoff_kev": self.step.cutoff_kev,
+            "photon_cutoff_kev": self.step.photon_cutoff_kev,
+            "energy_ratio_per_step": self.step.ratio,
+            "hard_collision_fraction": self.step.hard_fraction,
+            "media_below_density_g_ml": [[bound, name] for bound, name in self.media if math.isfinite(bound)]
+            + [["above", self.media[-1][1]]],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands: decays followed and to follow (None: open), time, rate, present relative uncertainty."""
+
+    histories: int
+    histories_wanted: int | None
+    elapsed_s: float
+    histories_per_s: float
+    relative_uncertainty: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DosePerEnergy:
+    """Gy per keV and history of any window of voxels, made when asked for: an array would be one more volume.
+
+    Attributes
+    ----------
+    scale : float32
+        Gy g/mL per keV and history.
+    density : ndarray of float32
+        Density in g/mL.
+    """
+
+    scale: np.float32
+    density: NDArray[np.float32]
+
+    def __getitem__(self, window: Any) -> NDArray[np.float32]:
+        return np.asarray(self.scale / self.density[window], dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MonteCarloResult:
+    """Dose with its statistical uncertainty, and where the energy went.
+
+    Attributes
+    ----------
+    dose_gy, dose_sd_gy : ndarray of float32, shape of the grid
+        Absorbed dose and its standard uncertainty (k = 1), from batches.
+    histories, batches : int
+        Decays followed, and the batches they were followed in.
+    emitted_j, deposited_j, escaped_electrons_j, escaped_photons_j : float
+        Energy of all decays as sampled; in the voxels; out of the image with electrons; with photons.
+    relative_uncertainty : float
+        Root mean square relative standard uncertainty of the voxels above half the maximum dose.
+    elapsed_s : float
+        Wall time, of this run and of those it continues.
+    settings : MonteCarloSettings
+        Settings in force.
+    """
+
+    dose_gy: NDArray[np.float32]
+    dose_sd_gy: NDArray[np.float32]
+    histories: int
+    batches: int
+    emitted_j: float
+    deposited_j: float
+    escaped_electrons_j: float
+    escaped_photons_j: float
+    relative_uncertainty: float
+    elapsed_s: float
+    settings: MonteCarloSettings
+    sums: BatchSums
+    gy_per_kev: DosePerEnergy
+
+    def region_mean(self, region: Region) -> Estimate:
+        """Mean dose of a region in Gy with its standard uncertainty, correlations between voxels respected.
+
+        Energy over mass, border voxels by their covered fraction. The uncertainty is that of the mean over groups of
+        batches: voxels that share histories are not taken as independent.
+        """
+        return _region_mean(self.sums, self.gy_per_kev, region)
+
+    def covariance_groups(self, region: Region) -> FloatArray:
+        """Mean dose of a region in Gy in each group of batches, for ratios of regions and other functions of doses."""
+        return _group_means(self.sums, self.gy_per_kev, region)
+
+
+def simulate(
+    decays: Volume,
+    density: Volume,
+    nuclide: Nuclide,
+    settings: MonteCarloSettings,
+    *,
+    target_region: Region | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> MonteCarloResult:
+    """Follow decays through the voxels.
+
+    Parameters
+    ----------
+    decays : Volume
+        Kind.DECAYS, number of decays per voxel (Bq s), none negative.
+    density : Volume
+        Kind.DENSITY in g/mL on the same grid.
+    nuclide : Nuclide
+        What decays.
+    settings : MonteCarloSettings
+        When to stop, device, seed, checkpoint.
+    target_region : Region, optional
+        Aim `target_uncertainty` at the mean dose of this region.
+    progress : callable, optional
+        Called after every batch.
+
+    Raises
+    ------
+    UnitError, GeometryError, InputError
+        If the volumes are of the wrong kind, on different grids, negative or empty, or the checkpoint is of
+        another run.
+    PhysicsError
+        If the device is absent, or energy was lost.
+    """
+    run = _Run(decays, density, nuclide, settings, target_region)
+    try:
+        while not run.finished():
+            run.batch()
+            if progress is not None:
+                progress(run.progress())
+    except KeyboardInterrupt:
+        run.save()
+        raise
+    return run.result()
+
+
+class _Run:
+    """One run: its engine, its sums, and what ends it."""
+
+    def __init__(
+        self, decays: Volume, density: Volume, nuclide: Nuclide, settings: MonteCarloSettings, region: Region | None
+    ) -> None:
+        _check(decays, density, settings)
+        if region is not None:
+            decays.grid.require_match(region.grid, f"decays and region {region.name!r}")
+        self.settings, self.region = settings, region
+        values = np.asarray(density.values, dtype=np.float32)
+        index, media = media_by_density(values, settings.media)
+        spacing = decays.grid.spacing_mm
+        followed = np.maximum(values, np.float32(LOWEST_DENSITY_G_ML))
+        phantom = Phantom(spacing, followed, index, media)
+        flat = np.asarray(decays.values).ravel()
+        voxels = np.flatnonzero(flat > 0)
+        emitted = emission(
+            nuclide,
+            settings.parts,
+            electron_cutoff_kev=settings.step.cutoff_kev,
+            photon_cutoff_kev=settings.step.photon_cutoff_kev,
+        )
+        self.engine = Engine(phantom, emitted, voxels, flat[voxels], model=settings.step, device=settings.device)
+        self.total_decays = decays.total
+        gy_g_per_kev = np.float32(KEV_TO_J * self.total_decays * 1e3 / decays.grid.voxel_volume_ml)
+        self.gy_per_kev = DosePerEnergy(gy_g_per_kev, followed)
+        self.mark = fingerprint(decays, density, nuclide.name, settings)
+        self.started = self.saved = time.monotonic()
+        self.elapsed_before = 0.0
+        self.shown = -math.inf
+        self.shown_uncertainty: float | None = None
+        self.sums = BatchSums.empty(values.shape)
+        if settings.checkpoint is not None and settings.checkpoint.exists():
+            self.sums, self.elapsed_before = load_checkpoint(settings.checkpoint, self.mark)
+        self.first_of_run = self.sums.histories
+        self.threads = settings.threads or os.cpu_count() or 1
+
+    @property
+    def elapsed_s(self) -> float:
+        return self.elapsed_before + time.monotonic() - self.started
+
+    def next_size(self) -> int:
+        """Decays of the next batch: an equal share of the histories wanted, or slowly growing where the end is open."""
+        wanted = self.settings.histories
+        open_ended = self.settings.target_uncertainty is not None or self.settings.time_limit_s is not None
+        if wanted is not None and not open_ended:
+            batches = BATCHES if self.sums.shape_size <= LARGE_VOLUME else FEWEST_BATCHES
+            share = [wanted * n // batches for n in range(batches + 1)]
+            done = int(np.searchsorted(share, self.sums.histories, side="right")) - 1
+            return share[done + 1] - self.sums.histories
+        # a batch costs the adding up of the volume: larger ones in large volumes, unless the time is limited
+        largest = SMALL_BATCH if self.settings.time_limit_s is not None else 25 * SMALL_BATCH
+        base = int(np.clip(self.sums.shape_size // 10, SMALL_BATCH, largest))
+        size = max(base, self.sums.histories // 20)
+        return size if wanted is None else min(size, wanted - self.sums.histories)
+
+    def batch(self) -> None:
+        size = self.next_size()
+        tally, counters = self.engine.run(self.settings.seed, self.sums.histories, size, self.threads)
+        if counters[3] > 0:
+            raise PhysicsError(
+                f"Monte Carlo: {counters[3]:.4g} keV were lost because a particle stack was full; please report this"
+            )
+        self.sums.add(tally, counters, size)
+        now = time.monotonic()
+        if self.settings.checkpoint is not None and now - self.saved > self.settings.checkpoint_every_s:
+            self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint, if one was asked for and there is something to keep."""
+        if self.settings.checkpoint is not None and self.sums.batches:
+            save_checkpoint(self.settings.checkpoint, self.sums, self.mark, self.elapsed_s)
+            self.saved = time.monotonic()
+
+    def finished(self) -> bool:
+        s = self.settings
+        if s.histories is not None and self.sums.histories >= s.histories:
+            return True
+        if self.sums.batches < FEWEST_BATCHES:
+            return False
+        if s.time_limit_s is not None and self.elapsed_s >= s.time_limit_s:
+            return True
+        if s.target_uncertainty is None:
+            return False
+        present = self.uncertainty()
+        return present is not None and present <= s.target_uncertainty
+
+    def uncertainty(self) -> float | None:
+        """Present relative uncertainty of what the run aims at; None before there is one."""
+        if self.sums.batches < 2:
+            return None
+        if self.region is not None:
+            return _region_mean(self.sums, self.gy_per_kev, self.region).relative_sd
+        return high_dose_uncertainty(*self.sums.scaled_mean_and_sd(self.gy_per_kev))
+
+    def progress(self) -> Progress:
+        rate = (self.sums.histories - self.first_of_run) / max(time.monotonic() - self.started, 1e-9)
+        if time.monotonic() - self.shown > PROGRESS_EVERY_S:
+            self.shown_uncertainty, self.shown = self.uncertainty(), time.monotonic()
+        return Progress(self.sums.histories, self.settings.histories, self.elapsed_s, rate, self.shown_uncertainty)
+
+    def result(self) -> MonteCarloResult:
+        self.save()
+        del self.engine  # its tallies are as large as the dose
+        dose, dose_sd = self.sums.scaled_mean_and_sd(self.gy_per_kev)
+        joule = KEV_TO_J * self.total_decays / self.sums.histories
+        counters = self.sums.counters
+        return MonteCarloResult(
+            dose_gy=dose,
+            dose_sd_gy=dose_sd,
+            histories=self.sums.histories,
+            batches=self.sums.batches,
+            emitted_j=float(counters[0]) * joule,
+            deposited_j=float(self.sums.total.sum()) * joule,
+            escaped_electrons_j=float(counters[1]) * joule,
+            escaped_photons_j=float(counters[2]) * joule,
+            relative_uncertainty=high_dose_uncertainty(dose, dose_sd) or math.nan,
+            elapsed_s=self.elapsed_s,
+            settings=self.settings,
+            sums=self.sums,
+            gy_per_kev=self.gy_per_kev,
+        )
+
+
+def high_dose_uncertainty(dose: NDArray[Any], dose_sd: NDArray[Any]) -> float | None:
+    """Root mean square relative uncertainty of the voxels above half the highest dose; None if there is no dose.
+
+    The highest dose is taken as the mean of the ten highest, so that one lucky voxel does not decide.
+    """
+    flat = dose.ravel()
+    top = float(np.mean(np.partition(flat, -min(10, flat.size))[-min(10, flat.size) :]))
+    if not top > 0:
+        return None
+    high = dose > HIGH_DOSE * top
+    return float(np.sqrt(np.mean((dose_sd[high] / dose[high]) ** 2)))
+
+
+def _region_mean(sums: BatchSums, gy_per_kev: DosePerEnergy, region: Region) -> Estimate:
+    if region.is_empty:
+        raise GeometryError(f"region {region.name!r} covers no voxel; it has no mean dose")
+    energy = float((region.coverage * sums.total[region.window]).sum()) / sums.histories
+    groups = _group_means(sums, gy_per_kev, region)
+    sd = float(groups.std(ddof=1) / math.sqrt(len(groups))) if len(groups) > 1 else None
+    return Estimate(energy / _mass(gy_per_kev, region), sd)
+
+
+def _mass(gy_per_kev: DosePerEnergy, region: Region) -> float:
+    """Mass of a region in the unit in which energy in keV per history over mass is dose in Gy."""
+    return float((region.coverage / gy_per_kev[region.window]).sum(dtype=np.float64))
+
+
+def _group_means(sums: BatchSums, gy_per_kev: DosePerEnergy, region: Region) -> FloatArray:
+    return sums.group_sums(region.window, region.coverage.astype(np.float64)) / _mass(gy_per_kev, region)
+
+
+def _check(decays: Volume, density: Volume, settings: MonteCarloSettings) -> None:
+    decays.require_kind(Kind.DECAYS)
+    density.require_kind(Kind.DENSITY)
+    decays.grid.require_match(density.grid, "decays and density")
+    decays.require_finite()
+    density.require_finite()
+    if float(density.values.min()) < 0:
+        raise InputError(f"density: lowest value {float(density.values.min()):.4g} g/mL is negative")
+    if (negative := int((decays.values < 0).sum())) > 0:
+        raise InputError(
+            f"decays: {negative} voxels are negative (lowest {float(decays.values.min()):.4g} Bq s); Monte Carlo "
+            "cannot follow negative activity: set it to zero with hepatica.imaging.quantify.activity.handle_negatives"
+        )
+    if not decays.total > 0:
+        raise InputError(f"decays: the total is {decays.total:.4g} Bq s; there is no activity to make a dose from")
+    if settings.parts not in PARTS:
+        raise InputError(f"Monte Carlo: parts must be one of {', '.join(PARTS)}, not {settings.parts!r}")
+    check_device(settings.device)

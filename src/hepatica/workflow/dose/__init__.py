@@ -1,0 +1,1 @@
+"""From treated images to absorbed dose and what it does."""

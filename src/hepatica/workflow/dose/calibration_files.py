@@ -1,0 +1,86 @@
+"""Calibrations and recovery curves from files, and for which images they hold."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hepatica.errors import InputError
+from hepatica.imaging.quantify.acquisition_conditions import Conditions
+from hepatica.imaging.quantify.camera_factor import CameraCalibration
+from hepatica.imaging.quantify.recovery import RecoveryCurve
+from hepatica.io.image import Image
+from hepatica.nuclides import nuclide
+
+Loaded = TypeVar("Loaded")
+
+RECONSTRUCTION_SETTINGS = ("method", "iterations", "subsets", "prior_strength", "scatter", "post_filter_mm", "detector")
+"""Settings of `hepatica reconstruct` on which factor and recovery depend."""
+
+
+def load_calibration(path: Path | str) -> CameraCalibration:
+    """Camera calibration from a JSON or TOML file; InputError, naming the file, if it is none."""
+    return _load(Path(path), CameraCalibration.from_dict)
+
+
+def load_recovery(path: Path | str) -> RecoveryCurve:
+    """Recovery curve from a JSON or TOML file; InputError, naming the file, if it is none."""
+    return _load(Path(path), RecoveryCurve.from_dict)
+
+
+def conditions_of(image: Image, *, nuclide_name: str | None = None, camera: str | None = None) -> Conditions:
+    """Under which conditions an image was made, as far as its file, or ``result.json`` beside it, says."""
+    facts = image.acquisition
+    beside = reconstruction_facts(Path(image.source.path))
+    parameters = (beside.get("provenance") or {}).get("parameters") or {}
+    windows = beside.get("windows_kev") or facts.energy_windows_kev
+    window = windows[0] if len(windows) == 1 else None
+    name = nuclide_name or facts.nuclide or beside.get("nuclide")
+    if name is None:
+        raise InputError(f"{image.source.path}: names no nuclide; state it with --nuclide")
+    made_by = (parameters.get("camera") or {}).get("name")
+    if camera is not None and made_by is not None and camera != made_by:
+        raise InputError(f"{image.source.path} was reconstructed for camera {made_by}, stated is {camera}")
+    settings = {key: parameters[key] for key in RECONSTRUCTION_SETTINGS if key in parameters}
+    if len(windows) > 1:
+        settings["windows_kev"] = [list(limits) for limits in windows]
+    return Conditions(
+        nuclide(name).name,
+        camera or made_by,
+        None if window is None else (float(window[0]), float(window[1])),
+        image.grid.spacing_mm,
+        settings,
+    )
+
+
+def reconstruction_facts(path: Path) -> Mapping[str, Any]:
+    """What ``hepatica reconstruct`` wrote beside an image (``result.json``); empty if there is no such file."""
+    file = (path if path.is_dir() else path.parent) / "result.json"
+    if not file.is_file():
+        return {}
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        # Another program's file of the same name: it says nothing about the reconstruction.
+        return {}
+    return facts if isinstance(facts, dict) and "head_time_s" in facts else {}
+
+
+def _load(path: Path, make: Callable[[Mapping[str, Any]], Loaded]) -> Loaded:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    try:
+        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{path}: is neither JSON nor TOML ({error})") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: holds no table of values")
+    try:
+        return make(data)
+    except InputError as error:
+        raise type(error)(f"{path}: {error}") from error

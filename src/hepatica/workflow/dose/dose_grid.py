@@ -1,0 +1,72 @@
+"""The voxels of the dose, and the patient's density and structures on them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hepatica.core import Grid, Volume
+from hepatica.core.resample import resample
+from hepatica.errors import GeometryError
+from hepatica.transport.matter.media import HuCalibration, density_from_hu
+from hepatica.workflow.dose.options import GridChoice
+
+ACTIVITY_OUTSIDE_CT_MAX = 0.05
+"""Share of the activity that may lie outside the CT before the dose is refused: its tissue is unknown. Our choice."""
+
+AIR_HU = -1000.0
+
+
+def dose_grid(activity: Grid, ct: Grid, choice: GridChoice) -> Grid:
+    """Voxels of the dose.
+
+    Parameters
+    ----------
+    activity, ct : Grid
+        Grids of the two images, in one frame of reference.
+    choice : {"activity", "ct"} or float
+        The activity image's voxels (those that the CT covers), the CT's, or cubic ones of this size in mm over the
+        same block as the activity's.
+
+    Raises
+    ------
+    GeometryError
+        If the CT covers no voxel of the activity image.
+    """
+    if choice == "ct":
+        return ct
+    window = activity.window_of(ct)
+    if window[0].stop == 0:
+        raise GeometryError(
+            f"the CT covers nothing of the activity image: CT {ct}, activity {activity}; are they of the same scan?"
+        )
+    covered = activity.crop(window)
+    return covered if choice == "activity" else covered.with_spacing((float(choice),) * 3)
+
+
+def decays_on(grid: Grid, decays: Volume) -> tuple[Volume, tuple[str, ...]]:
+    """Decays on the dose grid, and a warning if some lie outside it.
+
+    Raises
+    ------
+    GeometryError
+        If more than 5 % of the decays lie outside the CT.
+    """
+    moved = resample(decays, grid, "total")
+    lost = 1 - moved.total / decays.total
+    if lost > ACTIVITY_OUTSIDE_CT_MAX:
+        raise GeometryError(
+            f"{100 * lost:.1f} % of the activity lies outside the CT, more than {100 * ACTIVITY_OUTSIDE_CT_MAX:.0f} %: "
+            "its tissue is unknown. Use a CT that covers the activity, or crop the activity image"
+        )
+    if lost > 1e-3:
+        return moved, (f"{100 * lost:.2f} % of the activity lies outside the CT and is left out",)
+    return moved, ()
+
+
+def density_on(grid: Grid, hu: Volume, calibration: HuCalibration | None) -> Volume:
+    """Density on the dose grid, averaged over each voxel so that mass is kept; air beyond the CT."""
+    density = density_from_hu(hu, calibration)
+    air = density_from_hu(
+        Volume(Grid.axial((1, 1, 1), spacing_mm=(1, 1, 1)), np.full((1, 1, 1), AIR_HU), hu.kind), calibration
+    )
+    return resample(density, grid, "mean", outside=float(air.values[0, 0, 0]))

@@ -1,0 +1,60 @@
+"""Replicates of a reconstruction in a file: with them the noise of a region's counts reaches its dose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from hepatica.core import Grid, Region
+from hepatica.errors import GeometryError, InputError
+from hepatica.imaging.reconstruct.resampling import Ensemble
+
+FILE_NAME = "spect_replicates.npz"
+
+
+def save_replicates(path: Path, ensemble: Ensemble, grid: Grid) -> None:
+    """Write the images with the place of their voxels; OSError if it cannot be."""
+    np.savez_compressed(path, images=ensemble.images, affine=grid.affine, seed=np.int64(ensemble.seed))
+
+
+def load_replicates(path: Path, grid: Grid) -> Ensemble:
+    """Replicates of an image.
+
+    Parameters
+    ----------
+    path : Path
+        As ``hepatica reconstruct --uncertainty`` wrote it.
+    grid : Grid
+        Of the image that they are replicates of.
+
+    Raises
+    ------
+    InputError
+        If it is no such file.
+    GeometryError
+        If its voxels are not those of the image.
+    """
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
+            images, affine, seed = data["images"], data["affine"], int(data["seed"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        raise InputError(f"{path}: is no file of replicates of a reconstruction ({error})") from error
+    if images.ndim != 4 or len(images) < 2 or not np.isfinite(images).all():
+        raise InputError(f"{path}: needs at least two finite images")
+    i, j, k = images.shape[1:]
+    own = Grid((int(i), int(j), int(k)), affine)
+    if not own.matches(grid):
+        raise GeometryError(f"{path}: its voxels ({own}) are not those of the activity image ({grid})")
+    return Ensemble(images, seed)
+
+
+def counting_relative_sd(ensemble: Ensemble, region: Region) -> float | None:
+    """Relative standard uncertainty of a region's content between replicates; None if it holds nothing."""
+    if region.is_empty:
+        return None
+    parts = ensemble.images[(slice(None), *region.window)].astype(np.float64)
+    held = (parts * region.coverage).sum(axis=(1, 2, 3))
+    mean = float(held.mean())
+    return float(held.std(ddof=1)) / mean if mean > 0 else None

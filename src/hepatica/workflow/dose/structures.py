@@ -1,0 +1,100 @@
+"""The patient's structures on the voxels of the dose, and what each one is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from hepatica.anatomy.structures.clinical import ClinicalRegion, clinical_regions
+from hepatica.core import Grid, InputFile, Region, Volume
+from hepatica.core.resample import resample_region
+from hepatica.errors import InputError
+from hepatica.io.image import Image
+from hepatica.workflow.dose.options import DoseOptions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StructureSet:
+    """Structures on the dose grid.
+
+    Attributes
+    ----------
+    clinical : tuple of ClinicalRegion
+        Those given, then those that follow from them (all tumours, normal liver, ...); none is empty.
+    source : InputFile or None
+        The file; None where they were made from the CT or given as values.
+    instance_uid : str
+        SOP Instance UID of a DICOM file; empty for others.
+    warnings : tuple of str
+        What was skipped, filled or lost.
+    given : path, sequence of Region, or None
+        What they were made from, to make them again on other voxels.
+    """
+
+    clinical: tuple[ClinicalRegion, ...]
+    source: InputFile | None = None
+    instance_uid: str = ""
+    warnings: tuple[str, ...] = ()
+    given: Path | str | Sequence[Region] | None = None
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """The regions alone."""
+        return tuple(item.region for item in self.clinical)
+
+
+def structures_on(
+    grid: Grid, given: Path | str | Sequence[Region] | None, ct: Image, options: DoseOptions
+) -> StructureSet:
+    """Structures on a grid (the dose's, or the CT's), from a file, from values, or (None) body and lungs from the CT.
+
+    Raises
+    ------
+    HepaticaError
+        As `hepatica.io.regions.read_structures` and `hepatica.anatomy.structures.clinical.clinical_regions`; InputError if every
+        structure is empty.
+    """
+    source: InputFile | None = None
+    uid = ""
+    warnings: tuple[str, ...] = ()
+    if given is None:
+        regions = _from_ct(ct, grid)
+        warnings = ("no structures were given: body and lungs were taken from the CT by thresholds",)
+    elif isinstance(given, (str, Path)):
+        from hepatica.io.regions import read_structures
+
+        path = Path(given)
+        found = read_structures(path, _on(ct, grid), slice_mm=ct.grid.spacing_mm[2])
+        regions, uid, warnings = found.regions, found.instance_uid, found.warnings
+        source = InputFile.of(
+            "regions", path, sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
+        )
+    else:
+        regions = tuple(resample_region(region, grid) for region in given)
+    empty = tuple(
+        f"structure {region.name!r} covers nothing of the dose grid and is left out"
+        for region in regions
+        if region.is_empty
+    )
+    whole = [region for region in regions if not region.is_empty]
+    if not whole:
+        raise InputError("no structure covers any voxel of the dose; are structures and images of the same patient?")
+    clinical = clinical_regions(whole, kinds=options.kinds, dome_margin_mm=options.lung_margin_mm)
+    return StructureSet(clinical, source, uid, warnings + empty, given)
+
+
+def _on(ct: Image, grid: Grid) -> Image:
+    """The CT's patient and frame of reference with other voxels; their values are not looked at."""
+    nothing = np.broadcast_to(np.float32(0), grid.shape)
+    return replace(ct, volume=Volume(grid, nothing, ct.volume.kind, name=ct.volume.name))
+
+
+def _from_ct(ct: Image, grid: Grid) -> tuple[Region, ...]:
+    from hepatica.anatomy.ct.body_and_lungs import body_region, lung_regions
+
+    body = body_region(ct.volume)
+    lungs = lung_regions(ct.volume, body)
+    return tuple(resample_region(region, grid) for region in (body, *lungs))

@@ -1,0 +1,1 @@
+"""Response of one patient."""

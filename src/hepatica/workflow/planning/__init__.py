@@ -1,0 +1,1 @@
+"""Scout, plan, vial, and what was delivered."""

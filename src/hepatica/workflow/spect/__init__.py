@@ -1,0 +1,1 @@
+"""Gamma camera verbs: simulate, reconstruct, calibrate."""

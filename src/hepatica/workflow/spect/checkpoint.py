@@ -1,0 +1,98 @@
+"""What an interrupted reconstruction leaves behind, so that the next run goes on from its last whole pass."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core import InputFile
+from hepatica.errors import InputError
+from hepatica.imaging.reconstruct.algorithms import Start
+from hepatica.imaging.reconstruct.background_term import Additive
+from hepatica.io.files import atomic_output
+from hepatica.version import __version__
+
+if TYPE_CHECKING:
+    from hepatica.workflow.spect.options import SpectOptions
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """Image and additive term after the last whole pass.
+
+    Attributes
+    ----------
+    path : Path or None
+        The file; None keeps nothing.
+    key : str
+        Which run it belongs to.
+    start : Start or None
+        Where to go on; None to start anew.
+    """
+
+    path: Path | None
+    key: str
+    start: Start | None = None
+
+    @classmethod
+    def open(cls, path: Path | None, key: str) -> Checkpoint:
+        """What the file holds, or nothing if it is not there.
+
+        Raises
+        ------
+        InputError
+            If it is of other inputs, settings or version, or damaged.
+        """
+        if path is None or not path.exists():
+            return cls(path, key)
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                found = str(stored["key"])
+                start = Start(stored["image"], int(stored["passes"]), _stored_term(stored))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"checkpoint {path}: cannot be read ({error}); remove it to start anew") from error
+        if found != key:
+            raise InputError(
+                f"checkpoint {path}: belongs to other projections, CT, settings or version; name another file"
+            )
+        return cls(path, key, start)
+
+    @property
+    def passes(self) -> int:
+        """Passes that are done."""
+        return 0 if self.start is None else self.start.passes
+
+    def keep(self, image: NDArray[np.float32], passes: int, additive: Additive) -> None:
+        """Write the state after a pass, whole or not at all."""
+        if self.path is None:
+            return
+        with atomic_output(self.path) as temporary, temporary.open("wb") as stream:
+            term: dict[str, Any] = {"additive": additive.counts, "pixel_mm": additive.pixel_mm}
+            if additive.primary is not None and additive.shares is not None:
+                term |= {"primary": additive.primary, "shares": additive.shares}
+            np.savez(stream, **term, key=self.key, image=image, passes=passes)
+
+    def done(self) -> None:
+        """Remove the file."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+
+def _stored_term(stored: Mapping[str, NDArray[Any]]) -> Additive:
+    u, v = stored["pixel_mm"].tolist()
+    if "primary" not in stored:
+        return Additive(stored["additive"], pixel_mm=(u, v))
+    return Additive(stored["additive"], stored["primary"], stored["shares"], (u, v))
+
+
+def run_key(projections: InputFile, ct: InputFile, options: SpectOptions) -> str:
+    """Digest of everything that a run depends on."""
+    text = f"{__version__} {projections.sha256} {ct.sha256} {sorted(asdict(options).items())}"
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,96 @@
+"""The planner and what `hepatica adaptive` says earlier treatments leave."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from hepatica.errors import InputError
+from hepatica.outcome.adaptive import NextTreatment
+from hepatica.workflow.planning.adaptive import analyse_adaptive
+from hepatica.workflow.planning.plan import run_plan
+
+PLAN = """
+[plan]
+title = "second treatment"
+agent = "resin"
+[aims]
+normal_limit = "40 Gy"
+tumour = "120 Gy"
+lung_limit = "30 Gy"
+[lungs]
+shunt = "5 %"
+mass = "1 kg"
+[course]
+adaptive = ["next.json"]
+[[territory]]
+name = "right"
+normal_mass = "0.9 kg"
+[[territory.lesion]]
+name = "segment 8"
+mass = "120 g"
+tn = 4.0
+[uncertainty]
+lung_shunt = "1 %"
+uptake_ratio = "15 %"
+"""
+
+
+def left_over(folder: Path, normal_gy: float = 35) -> dict[str, float]:
+    """Write what is left of 93 Gy BED in the right lobe; give back the part for the planner."""
+    table = folder / "course.csv"
+    table.write_text(
+        f"date,territory,nuclide,normal_gy,lung_gy\n2026-01-05,right,Y-90,{normal_gy},12\n2026-02-05,left,Y-90,25,8\n"
+    )
+    coming = NextTreatment(datetime(2026, 6, 5, 10), "Y-90", "resin", 64.05, 15.0, 60.0, 2.0)
+    document = analyse_adaptive(table, coming, tolerance_bed_gy=93.0, territory="right").as_dict()
+    (folder / "next.json").write_text(json.dumps(document))
+    return dict(document["for_plan"])
+
+
+def plan_of(folder: Path, text: str) -> Path:
+    (folder / "plan.toml").write_text(text)
+    return folder / "plan.toml"
+
+
+def test_allowance_caps_limits_and_search(tmp_path: Path) -> None:
+    left = left_over(tmp_path)
+    plan, found = run_plan(plan_of(tmp_path, PLAN))
+    # 93 Gy BED less 35 Gy and its BED leaves about 27 Gy, below the 40 Gy that were aimed at.
+    assert 20 < left["normal_gy"] < 35
+    assert found["dose_perfused_normal_gy"]["right"] == pytest.approx(left["normal_gy"])
+    assert found["dose_lung_cumulative_gy"] == pytest.approx(20 + found["dose_lung_gy"])
+    remaining = {c["id"]: c for c in found["limits"] if c["id"].startswith("remaining")}
+    assert remaining["remaining-perfused_normal_gy"]["status"] in ("near", "met")
+    assert remaining["remaining-lung_gy"]["limit"] == 30
+    assert found["planner"]["binding_limit"] == "normal liver in right"
+    assert [i["role"] for i in found["provenance"]["inputs"]] == ["plan", "adaptive"]
+    assert plan.course.normal_limit_gy("left") == 40.0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"right"', '"left"', "is of territory 'right'; the plan has left"),
+        ('"resin"', '"QuiremSpheres"', "is for Y-90, but 'right' is planned with Ho-166"),
+        ("next.json", "course.csv", "not a JSON file"),
+        ("next.json", "absent.json", "cannot be read"),
+        ('["next.json"]', '"next.json"', "must be a list of files"),
+        ('["next.json"]', '["next.json", "next.json"]', "two adaptive files are of the same territory"),
+        ("[[territory]]", '[[previous]]\nname = "2025"\nlung = "4 Gy"\n[[territory]]', "are stated twice"),
+    ],
+)
+def test_an_allowance_that_does_not_fit_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    left_over(tmp_path)
+    with pytest.raises(InputError, match=message):
+        run_plan(plan_of(tmp_path, PLAN.replace(old, new)))
+
+
+def test_nothing_left_and_foreign_files_are_refused(tmp_path: Path) -> None:
+    left_over(tmp_path, normal_gy=90)
+    with pytest.raises(InputError, match="nothing is left for right"):
+        run_plan(plan_of(tmp_path, PLAN))
+    (tmp_path / "next.json").write_text('{"for_plan": {"territory": null}}')
+    with pytest.raises(InputError, match="not written by `hepatica adaptive --json`"):
+        run_plan(plan_of(tmp_path, PLAN))

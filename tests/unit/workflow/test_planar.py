@@ -1,0 +1,266 @@
+"""Planar lung shunt from NM files: the views are known by their tags or as stated, left and right never by chance."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+
+from dicom_makers import NM_CLASS, base, put_pixels, radiopharmaceutical, save
+from hepatica.core import Grid, Kind, Volume
+from hepatica.errors import DicomError, GeometryError, HepaticaError, InputError
+from hepatica.io.itk import write_itk
+from hepatica.planning.scout.lung_shunt import PlanarOptions
+from hepatica.workflow.planning.planar import PlanarFiles, planar_shunt
+
+COLUMNS, ROWS = 48, 40
+SPACING = (4.0, 3.0)
+"""Between columns and rows, mm."""
+
+LUNGS, LIVER, BACKGROUND = 30, 250, 5
+"""Counts of a pixel above background, anterior; the posterior view has others, by organ."""
+
+
+def labels() -> np.ndarray:
+    """[i, j] as the anterior view shows them: liver to the left of the picture, lungs of unequal size above."""
+    out = np.zeros((COLUMNS, ROWS), dtype=np.int16)
+    out[6:20, 4:20], out[28:38, 4:18] = 1, 1
+    out[5:26, 22:36] = 2
+    out[40:46, 25:38] = 3
+    return out
+
+
+def anterior() -> np.ndarray:
+    """Counts [i, j] of the anterior view."""
+    drawn = labels()
+    return (BACKGROUND + LUNGS * (drawn == 1) + LIVER * (drawn == 2)).astype(np.uint16)
+
+
+def posterior() -> np.ndarray:
+    """The posterior view in the anterior's places: lungs brighter, liver weaker."""
+    drawn = labels()
+    return (BACKGROUND + 2 * LUNGS * (drawn == 1) + LIVER // 2 * (drawn == 2)).astype(np.uint16)
+
+
+def expected() -> float:
+    n_lungs, n_liver = (labels() == 1).sum(), (labels() == 2).sum()
+    lungs, liver = n_lungs * LUNGS * 2**0.5, n_liver * LIVER * 0.5**0.5
+    return float(lungs / (lungs + liver))
+
+
+def detector(view: str | None, *, rows: int | None = None, scheme: str = "SCT") -> Dataset:
+    item = Dataset()
+    if view is not None:
+        code = Dataset()
+        n = ("anterior", "posterior").index(view)
+        code.CodeValue = {"SCT": ("399321004", "399001007"), "SRT": ("G-5215", "G-5216"), "99X": ("A", "P")}[scheme][n]
+        code.CodingSchemeDesignator, code.CodeMeaning = scheme, ("ANT", "Posterior projection")[n]
+        item.ViewCodeSequence = [code]
+    if rows is not None:
+        item.ImageOrientationPatient = [rows, 0, 0, 0, 0, -1]
+        item.ImagePositionPatient = [0, 0, 0]
+    return item
+
+
+def nm(
+    frames: list[np.ndarray], detectors: list[Dataset], *, series: int = 3, kind: str = "STATIC", **more: Any
+) -> Dataset:
+    dataset = base(NM_CLASS, "NM", series=series)
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", kind, "EMISSION"]
+    dataset.NumberOfFrames, dataset.PixelSpacing = len(frames), [f"{SPACING[1]}", f"{SPACING[0]}"]
+    dataset.ActualFrameDuration = "300000"
+    dataset.DetectorInformationSequence = detectors
+    dataset.DetectorVector = list(range(1, len(frames) + 1))
+    item = radiopharmaceutical(RadionuclideHalfLife="21624", RadionuclidePositronFraction=None)
+    code = item.RadionuclideCodeSequence[0]
+    code.CodeValue, code.CodeMeaning = "C-163A8", "^99m^Technetium"
+    dataset.RadiopharmaceuticalInformationSequence = [item]
+    put_pixels(dataset, np.stack([frame.T for frame in frames]))
+    for keyword, value in more.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def rois(folder: Path, planes: list[np.ndarray], name: str = "rois") -> Path:
+    grid = Grid.axial((COLUMNS, ROWS, len(planes)), spacing_mm=(*SPACING, 1.0))
+    write_itk(Volume(grid, np.stack(planes, axis=2), Kind.LABEL), folder / f"{name}.nii.gz")
+    (folder / f"{name}.json").write_text(json.dumps({"1": "lungs", "2": "liver", "3": "background"}))
+    return folder / f"{name}.nii.gz"
+
+
+def shunt(images: Path | list[Path], regions: Path | list[Path], **more: Any) -> Any:
+    files = PlanarFiles(
+        images if isinstance(images, list) else [images], regions if isinstance(regions, list) else [regions], **more
+    )
+    return planar_shunt(files, PlanarOptions())
+
+
+@pytest.mark.parametrize("kind", ["STATIC", "WHOLE BODY"])
+@pytest.mark.parametrize("scheme", ["SCT", "SRT", "99X"])
+def test_views_are_known_by_their_tags_in_either_order(tmp_path: Path, kind: str, scheme: str) -> None:
+    front, back = detector("anterior", scheme=scheme), detector("posterior", scheme=scheme)
+    seen = posterior()[::-1]
+    drawn, mirrored = labels(), labels()[::-1]
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    save(nm([anterior(), seen], [front, back], kind=kind), tmp_path / "a")
+    save(nm([seen, anterior()], [back, front], kind=kind), tmp_path / "b")
+    one = shunt(tmp_path / "a", rois(tmp_path, [drawn, mirrored], "first"))
+    other = shunt(tmp_path / "b", rois(tmp_path, [mirrored, drawn], "second"))
+    assert one.shunt.fraction == pytest.approx(expected(), rel=1e-6)
+    assert other.shunt == one.shunt
+    assert one.inputs[0].role == "planar"
+
+
+def test_regions_on_one_view_are_carried_over_by_the_orientation(tmp_path: Path) -> None:
+    # Drawn on the second frame, the posterior one, of a file whose detectors state opposite rows.
+    save(
+        nm([anterior(), posterior()[::-1]], [detector("anterior", rows=1), detector("posterior", rows=-1)]),
+        tmp_path / "nm",
+    )
+    nothing = np.zeros_like(labels())
+    for planes in ([labels(), nothing], [nothing, labels()[::-1]]):
+        out = shunt(tmp_path / "nm", rois(tmp_path, planes))
+        assert out.shunt.fraction == pytest.approx(expected(), rel=1e-6)
+        assert any("flipped left to right" in w for w in out.warnings)
+    with pytest.raises(InputError, match="ImageOrientationPatient of the detectors says"):
+        shunt(tmp_path / "nm", rois(tmp_path, [labels(), nothing]), posterior="mirrored")
+
+
+def test_how_the_posterior_view_is_stored_must_be_known(tmp_path: Path) -> None:
+    # Equal orientations of both heads prove nothing.
+    for folder, rows in (("none", None), ("equal", 1)):
+        heads = [detector("anterior", rows=rows), detector("posterior", rows=rows)]
+        save(nm([anterior(), posterior()[::-1]], heads), tmp_path / folder / "seen")
+        save(nm([anterior(), posterior()], heads), tmp_path / folder / "mirrored")
+        one = rois(tmp_path, [labels(), np.zeros_like(labels())])
+        with pytest.raises(InputError, match=r"ImageOrientationPatient.*--posterior"):
+            shunt(tmp_path / folder / "seen", one)
+        for stored, said in (("seen", "as-seen"), ("mirrored", "mirrored")):
+            out = shunt(tmp_path / folder / stored, one, posterior=said)
+            assert out.shunt.fraction == pytest.approx(expected(), rel=1e-6)
+            assert not any("other way round" in w for w in out.warnings)
+        bare = rois(tmp_path, [labels() * (labels() < 3), np.zeros_like(labels())], "bare")
+        wrong = shunt(tmp_path / folder / "seen", bare, posterior="mirrored")
+        assert any("fits the anterior one better the other way round" in w for w in wrong.warnings)
+    with pytest.raises(InputError, match="as-seen or mirrored"):
+        shunt(tmp_path / "none/seen", one, posterior="flipped")
+
+
+def test_unknown_views_are_an_error_that_names_the_tag(tmp_path: Path) -> None:
+    frames = [posterior()[::-1], anterior()]
+    both = rois(tmp_path, [labels()[::-1], labels()])
+    save(nm(frames, [detector(None), detector(None)]), tmp_path / "unknown")
+    with pytest.raises(DicomError, match=r"DetectorInformationSequence/ViewCodeSequence.*--views"):
+        shunt(tmp_path / "unknown", both)
+    assert shunt(tmp_path / "unknown", both, views=["post", "ant"]).shunt.fraction == pytest.approx(
+        expected(), rel=1e-6
+    )
+    for views, match in ((["ant"], "1 views are stated"), (["ant", "left"], "'left'"), (["ant", "ant"], "2 of 2")):
+        with pytest.raises(InputError, match=match):
+            shunt(tmp_path / "unknown", both, views=views)
+    save(nm(frames, [detector("posterior"), detector("anterior")]), tmp_path / "known")
+    with pytest.raises(InputError, match=r"stated as anterior, but .* says posterior"):
+        shunt(tmp_path / "known", both, views=["ant", "post"])
+    # Without DetectorVector nobody knows which item a frame belongs to.
+    dataset = nm(frames, [detector("posterior"), detector("anterior")])
+    del dataset.DetectorVector
+    save(dataset, tmp_path / "vectorless")
+    with pytest.raises(DicomError, match="DetectorVector"):
+        shunt(tmp_path / "vectorless", both)
+    oblique = detector("anterior", scheme="99X")
+    oblique.ViewCodeSequence[0].CodeMeaning = "Left anterior oblique"
+    save(nm(frames, [detector("posterior"), oblique]), tmp_path / "oblique")
+    with pytest.raises(DicomError, match="frame 2"):
+        shunt(tmp_path / "oblique", both)
+    contrary = detector("anterior")
+    contrary.ViewCodeSequence[0].CodeMeaning = "Posterior"
+    save(nm(frames, [detector("posterior"), contrary]), tmp_path / "contrary")
+    with pytest.raises(DicomError, match="contradicts"):
+        shunt(tmp_path / "contrary", both)
+
+
+def test_two_series_taken_one_after_the_other(tmp_path: Path) -> None:
+    # The posterior view 6 h later lasts twice as long: counts x 2 x 1/2^(6 h / 6.0067 h).
+    late = np.rint(200 * posterior()[::-1].astype(float) * 2 * 0.5 ** (21600 / 21624)).astype(np.uint16)
+    save(nm([200 * anterior()], [detector("anterior")], series=3), tmp_path / "views")
+    save(
+        nm([late], [detector("posterior")], series=4, ActualFrameDuration="600000", AcquisitionTime="163000"),
+        tmp_path / "views",
+    )
+    files = sorted((tmp_path / "views").iterdir())
+    front, back = rois(tmp_path, [labels()], "front"), rois(tmp_path, [labels()[::-1]], "back")
+    for images, regions in ((files, [front, back]), (files[::-1], [back, front])):
+        # The rounding of the stored counts is 1 in 10 000.
+        assert shunt(images, regions).shunt.fraction == pytest.approx(expected(), rel=1e-4)
+    # One drawing, of the first file named, and a folder as one word.
+    assert shunt(files, front, posterior="as-seen").shunt.fraction == pytest.approx(expected(), rel=1e-4)
+    with pytest.raises(InputError, match="one posterior view; the files hold 0"):
+        shunt(files[0], front)
+    with pytest.raises(InputError, match="3 files of regions"):
+        shunt(files, [front, back, back])
+
+
+def test_energy_windows_and_other_troubles(tmp_path: Path) -> None:
+    both = [labels(), labels()[::-1]]
+    windows = []
+    for low, high in (("126", "154"), ("109", "125")):
+        window, limits = Dataset(), Dataset()
+        limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = low, high
+        window.EnergyWindowRangeSequence = [limits]
+        windows.append(window)
+    scatter = [np.full_like(anterior(), 3)] * 2
+    dataset = nm(
+        [anterior(), posterior()[::-1], *scatter],
+        [detector("anterior"), detector("posterior")],
+        EnergyWindowInformationSequence=windows,
+        EnergyWindowVector=[1, 1, 2, 2],
+        DetectorVector=[1, 2, 1, 2],
+    )
+    save(dataset, tmp_path / "windows")
+    regions = rois(tmp_path, [*both, *both])
+    with pytest.raises(DicomError, match=r"EnergyWindowVector.*109-125 keV.*--energy-window"):
+        shunt(tmp_path / "windows", regions)
+    assert shunt(tmp_path / "windows", regions, energy_window=1).shunt.fraction == pytest.approx(expected(), rel=1e-6)
+    with pytest.raises(DicomError, match="no energy window 3"):
+        shunt(tmp_path / "windows", regions, energy_window=3)
+    small = nm([anterior()[:24, :]], [detector("posterior")], series=4)
+    save([nm([anterior()], [detector("anterior")]), small], tmp_path / "sizes")
+    with pytest.raises(GeometryError, match="different matrices"):
+        shunt(sorted((tmp_path / "sizes").iterdir()), rois(tmp_path, [labels()], "one"), posterior="as-seen")
+    with pytest.raises(HepaticaError):
+        shunt(tmp_path, regions)
+
+
+def test_a_file_without_tags_needs_the_views_stated(tmp_path: Path) -> None:
+    grid = Grid.axial((COLUMNS, ROWS, 2), spacing_mm=(*SPACING, 1.0))
+    counts = np.stack([anterior(), posterior()[::-1]], axis=2).astype(np.float32)
+    write_itk(Volume(grid, counts, Kind.COUNTS), tmp_path / "planar.nii.gz")
+    regions = rois(tmp_path, [labels(), labels()[::-1]])
+    with pytest.raises(DicomError, match="--views ant,post"):
+        shunt(tmp_path / "planar.nii.gz", regions, unit="counts")
+    out = shunt(tmp_path / "planar.nii.gz", regions, unit="counts", views=["ant", "post"])
+    assert out.shunt.fraction == pytest.approx(expected(), rel=1e-6)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from hepatica.cli.main import app
+
+    save(nm([anterior(), posterior()[::-1]], [detector("anterior"), detector("posterior")]), tmp_path / "nm")
+    regions = rois(tmp_path, [labels(), np.zeros_like(labels())])
+    common = ["lsf", "--planar", str(tmp_path / "nm"), "--regions", str(regions), "--border", "5 %", "--json"]
+    done = CliRunner().invoke(app, [*common, "--posterior", "as-seen"])
+    assert done.exit_code == 0, done.output
+    out = json.loads(done.stdout)
+    assert out["lung_shunt_fraction"] == pytest.approx(expected(), rel=1e-6)
+    assert out["lung_shunt_fraction_interval_95"][0] < expected() < out["lung_shunt_fraction_interval_95"][1]
+    more = ["--posterior", "as-seen", "--lung-transmission", "0.6", "--liver-transmission", "30 %"]
+    odds = json.loads(CliRunner().invoke(app, [*common, *more]).stdout)
+    # Lungs over liver falls by 0.3 / 0.6.
+    ratio = [d["lung_shunt_fraction"] / (1 - d["lung_shunt_fraction"]) for d in (out, odds)]
+    assert ratio[1] == pytest.approx(ratio[0] / 2)
+    assert isinstance(CliRunner().invoke(app, common).exception, InputError)

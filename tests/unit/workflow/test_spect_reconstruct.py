@@ -1,0 +1,357 @@
+"""Reconstruction on files: two windows in one image, scatter of the image, uncertainty, provenance, what is refused."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+
+from hepatica.core import Estimate, Grid, Kind, Volume
+from hepatica.errors import GeometryError, HepaticaError, InputError, PhysicsError, TimeError
+from hepatica.imaging.quantify.acquisition_conditions import Conditions
+from hepatica.imaging.quantify.camera_factor import CameraCalibration
+from hepatica.imaging.reconstruct.algorithms import Settings
+from hepatica.imaging.spect.attenuation import body_voxels
+from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
+from hepatica.imaging.spect.projections import Orbit, Projections, Window
+from hepatica.imaging.spect.projector import SpectProjector
+from hepatica.imaging.spect.scatter.effective_source import EsseScatter
+from hepatica.imaging.spect.scatter.montecarlo import MonteCarloOptions
+from hepatica.imaging.spect.system import window_model
+from hepatica.io.dicom.context import DicomContext
+from hepatica.io.dicom.images.projections import write_projections
+from hepatica.io.dicom.images.write import Emission, write_ct
+from hepatica.io.read import Stated, read_image
+from hepatica.nuclides import nuclide
+from hepatica.workflow.spect.inputs import prepare_spect, primary_sensitivities
+from hepatica.workflow.spect.options import SpectOptions
+from hepatica.workflow.spect.reconstruct import reconstruct_files
+
+WHEN = datetime(2026, 3, 2, 10, 30)
+LU = nuclide("Lu-177")
+GRID = Grid.axial((24, 24, 12), spacing_mm=(12, 12, 12), origin_mm=(-138, -138, -66), frame_of_reference="1.2.3")
+OPTIONS = SpectOptions("siemens-megp", Settings("osem", 6, 4), sensitivity_by_model=True)
+
+
+def body() -> tuple[np.ndarray, np.ndarray]:
+    """A water cylinder and its activity: a hot ball in a warm background, MBq in all."""
+    x, y, z = np.moveaxis(GRID.to_mm(np.moveaxis(np.indices(GRID.shape), 0, -1)), -1, 0)
+    water = (x**2 / 110**2 + y**2 / 90**2 < 1) & (np.abs(z) < 60)
+    ball = (x - 40) ** 2 + y**2 + z**2 < 30**2
+    activity = np.where(ball, 6.0, 1.0) * (water & (np.abs(z) < 45))
+    return water, (activity / activity.sum() * 1e9).astype(np.float32)
+
+
+def scanned(windows: tuple[Window, ...], orbit: Orbit, *, noise: bool = True) -> Projections:
+    """What the analytic models count: primary photons, scatter by effective sources, at 20 s a view; non-circular."""
+    water, activity = body()
+    hu = Volume(GRID, np.where(water, 0.0, -1000.0), Kind.HU)
+    camera, counts = gamma_camera("siemens-megp"), []
+    for window in windows:
+        try:
+            model = window_model(camera, LU, window)
+        except PhysicsError:
+            counts.append(np.full((orbit.views, 24, 12), 2.0))
+            continue
+        weights = np.full(orbit.views, 20 * model.sensitivity_cps_per_bq, np.float32)
+        shared: dict[str, Any] = {"columns": 24}
+        mu = np.where(water, 0.0135 if window.centre_kev > 150 else 0.0163, 0)
+        pair = SpectProjector(GRID, orbit, **shared, response=model.response, mu_per_mm=mu)
+        scatter = EsseScatter(hu, GRID, orbit, **shared, camera=camera, model=model, weights=weights)
+        counts.append(pair.forward(activity) * weights[:, None, None] + scatter(activity))
+    shown = np.stack(counts)
+    drawn = np.random.default_rng(1).poisson(shown) if noise else shown
+    return Projections(
+        drawn, orbit, windows, (12.0, 12.0), 20.0, axis_mm=(0.0, 0.0, -66.0), start=WHEN, nuclide="Lu-177",
+        frame_of_reference="1.2.3",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lab")
+    water, _ = body()
+    context = DicomContext.invented(patient_id="P1", when=WHEN)
+    fine = Volume(GRID, np.where(water, 0.0, -1000.0).astype(np.float32), Kind.HU)
+    write_ct(folder / "ct", fine, replace(context, frame_of_reference="1.2.3"))
+    turned = Orbit.circular(16, radius_mm=150.0, start_deg=200.0, arc_deg=-360.0)
+    orbit = Orbit(turned.angle_deg, 150 + 15 * np.cos(np.deg2rad(2 * turned.angle_deg)))
+    peaks, beside = nuclide_windows(LU, which="all")
+    data = scanned((*beside, *peaks), orbit)
+    emission = Emission("Lu-177", WHEN, 20.0)
+    write_projections(folder / "tomo.dcm", data, replace(context, frame_of_reference="1.2.3"), emission)
+    return folder
+
+
+def total_mbq(lab: Path, **changes: Any) -> float:
+    result = reconstruct_files(lab / "tomo.dcm", ct=lab / "ct", options=replace(OPTIONS, **changes))
+    return float(result.facts["total_activity_mbq"])
+
+
+def test_scatter_of_the_image_gives_back_the_activity_in_each_window_and_in_both(lab: Path) -> None:
+    """1000 MBq; the model that made the counts corrects them. 113 keV on top of 208 keV's scatter has more scatter than
+    primary, and 10 passes would be needed to follow it closer than 6 %."""
+    assert total_mbq(lab, scatter="esse") == pytest.approx(1000, rel=0.03)
+    assert total_mbq(lab, scatter="esse", windows="113") == pytest.approx(1000, rel=0.06)
+    assert total_mbq(lab, scatter="esse", windows="208,113") == pytest.approx(1000, rel=0.04)
+    assert total_mbq(lab) > 1150
+    assert total_mbq(lab, windows="101.7-124.2") > 1600
+
+
+def test_windows_are_found_by_energy_limits_and_number(lab: Path) -> None:
+    def chosen(windows: str | None) -> list[tuple[float, float]]:
+        case = prepare_spect(lab / "tomo.dcm", ct=lab / "ct", options=replace(OPTIONS, windows=windows), tell=print)
+        return [(w.low_kev, w.high_kev) for w in case.windows]
+
+    assert chosen(None) == chosen("208") == chosen("#3") == chosen("187.5-229.2 keV") == [(187.5, 229.2)]
+    assert chosen("#4, 208") == [(101.7, 124.2), (187.5, 229.2)]
+    for windows, message in (
+        ("140", "0 windows hold 140 keV"),
+        ("208,#3", "names a window twice"),
+        ("#9", "there is no window #9; windows are #1: 166.7-187.5 keV"),
+        ("100-200", "no energy window 100-200 keV; they have 166.7-187.5 keV"),
+        ("#1", "no photon line of Lu-177 has its peak in 166.7-187.5 keV"),
+    ):
+        with pytest.raises(HepaticaError, match=message):
+            chosen(windows)
+
+
+def test_an_interrupted_run_with_scatter_of_the_image_ends_the_same(lab: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, scatter="esse", settings=Settings("osem", 4, 4))
+    files, keep = {"ct": lab / "ct", "options": options}, tmp_path / "run.npz"
+    whole = reconstruct_files(lab / "tomo.dcm", **files).volume.values
+
+    def interrupt(step: str) -> None:
+        if "pass 4 of 4, subset 1" in step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct_files(lab / "tomo.dcm", **files, checkpoint=keep, tell=interrupt)
+    with np.load(keep) as stored:
+        assert int(stored["passes"]) == 3
+        assert stored["additive"].sum() > 0
+    seen: list[str] = []
+    again = reconstruct_files(lab / "tomo.dcm", **files, checkpoint=keep, tell=seen.append)
+    assert not any("pass 3 of 4" in step for step in seen)
+    np.testing.assert_allclose(again.volume.values, whole, rtol=1e-4, atol=1e-4 * whole.max())
+
+
+def test_uncertainty_provenance_and_corrections_are_written(lab: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, scatter="tew", uncertainty_runs=6, dead_time_s=1e-6, settings=Settings("osem", 2, 4))
+    steps: list[str] = []
+    result = reconstruct_files(lab / "tomo.dcm", ct=lab / "ct", options=options, tell=steps.append)
+    result.save(tmp_path / "spect")
+    assert "uncertainty: replicate 6 of 6" in steps
+    assert result.ensemble is not None
+    sd = read_image(tmp_path / "spect/spect_sd.nii.gz", stated=Stated(unit="Bq/mL")).volume.values
+    _, activity = body()
+    inside = activity > 0
+    assert 0.01 < sd[inside].mean() / result.volume.values[inside].mean() < 1
+    mean, error = result.ensemble.region(inside)
+    # Voxels of noise are correlated and many: a region is far less uncertain than a voxel.
+    assert error < 0.3 * sd[inside].mean()
+    assert mean == pytest.approx(result.volume.values[inside].mean(), rel=0.05)
+    facts = json.loads((tmp_path / "spect/result.json").read_text())
+    assert facts["uncertainty"]["runs"] == 6
+    assert facts["uncertainty"]["total_activity_sd_mbq"] == pytest.approx(
+        1e-6 * result.ensemble.images.sum(axis=(1, 2, 3), dtype=float).std(ddof=1) * GRID.voxel_volume_ml, rel=0.1
+    )
+    assert facts["scatter_windows_kev"] == [[166.7, 187.5], [229.2, 250.0]]
+    dataset = pydicom.dcmread(tmp_path / "spect/spect.dcm")
+    assert list(dataset.CorrectedImage) == ["DECY", "ATTN", "SCAT", "DTIM"]
+    assert "osem" in dataset.ImageComments
+    assert "Research use only" in dataset.DerivationDescription
+    assert len(dataset.DerivationDescription) <= 1024
+    source = dataset.SourceImageSequence[0].ReferencedSOPInstanceUID
+    assert source == pydicom.dcmread(lab / "tomo.dcm").SOPInstanceUID
+    assert dataset.ContributingEquipmentSequence[0].PurposeOfReferenceCodeSequence[0].CodeValue == "109102"
+
+
+def test_the_quick_uncertainty_is_in_the_images_unit(lab: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, settings=Settings("osem", 2, 4), scatter="tew")
+    quick = reconstruct_files(lab / "tomo.dcm", ct=lab / "ct", options=replace(options, quick_uncertainty=True))
+    replicates = reconstruct_files(lab / "tomo.dcm", ct=lab / "ct", options=replace(options, uncertainty_runs=8))
+    inside = body()[1] > 0
+    assert quick.sd is not None
+    assert replicates.sd is not None
+    assert 0.5 < quick.sd[inside].mean() / replicates.sd[inside].mean() < 1.5
+    quick.save(tmp_path / "spect")
+    assert (tmp_path / "spect/spect_sd.nii.gz").is_file()
+    with pytest.raises(InputError, match="instead of resampling"):
+        replace(options, quick_uncertainty=True, uncertainty_runs=8)
+
+
+def test_a_run_interrupted_in_its_replicates_keeps_its_image(lab: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, uncertainty_runs=4, settings=Settings("osem", 2, 4))
+    files, keep = {"ct": lab / "ct", "options": options}, tmp_path / "run.npz"
+
+    def interrupt(step: str) -> None:
+        if "replicate 2" in step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct_files(lab / "tomo.dcm", **files, checkpoint=keep, tell=interrupt)
+    seen: list[str] = []
+    found = reconstruct_files(lab / "tomo.dcm", **files, checkpoint=keep, tell=seen.append)
+    assert not any("pass" in step for step in seen)
+    assert found.facts["iterations_done"] == 2
+    assert found.ensemble is not None
+    assert not keep.exists()
+
+
+def test_counts_of_two_windows_say_both(lab: Path, tmp_path: Path) -> None:
+    options = replace(
+        OPTIONS, windows="208,113", sensitivity_by_model=False, scatter="esse", settings=Settings("osem", 2, 4)
+    )
+    result = reconstruct_files(lab / "tomo.dcm", ct=lab / "ct", options=options)
+    result.save(tmp_path / "spect")
+    dataset = pydicom.dcmread(tmp_path / "spect/spect.dcm")
+    ranges = dataset.EnergyWindowInformationSequence[0].EnergyWindowRangeSequence
+    assert [float(r.EnergyWindowLowerLimit) for r in ranges] == [187.5, 101.7]
+    assert list(dataset.CorrectedImage) == ["DECY", "ATTN", "SCAT"]
+    image = read_image(tmp_path / "spect/spect.dcm", role="activity").volume
+    assert image.kind is Kind.COUNTS
+
+
+def test_monte_carlo_scatter_on_files(lab: Path) -> None:
+    """One coarse update: it says what it did, and takes away what effective sources take away, and more (lead)."""
+    options = replace(
+        OPTIONS, scatter="mc", settings=Settings("osem", 2, 4), montecarlo=MonteCarloOptions(0.3, smooth_mm=24.0)
+    )
+    found = reconstruct_files(lab / "tomo.dcm", ct=lab / "ct", options=options)
+    said = found.facts["provenance"]["parameters"]["scatter_monte_carlo"]
+    assert [update["after_pass"] for update in said["updates"]] == [1]
+    assert said["updates"][0]["reached_uncertainty"] <= 0.3
+    assert (said["seed"], said["settings"]["nuclide"]) == (1, "Lu-177")
+    assert json.dumps(found.facts)
+    without = total_mbq(lab, settings=Settings("osem", 2, 4))
+    assert 0.6 * without < found.facts["total_activity_mbq"] < 0.95 * without
+
+
+def test_a_measured_sensitivity_holds_what_comes_through_lead() -> None:
+    """In air all counts are measured; only the Monte Carlo tells those through holes from the others."""
+    model = window_model(gamma_camera("siemens-hegp"), nuclide("I-131"), nuclide_windows(nuclide("I-131"))[0][0])
+    assert 0.3 < model.holes_share < 0.6
+    in_air = 1e6 * model.sensitivity_cps_per_bq / model.holes_share
+    stated = replace(OPTIONS, sensitivity_by_model=False, sensitivity_cps_per_mbq=in_air)
+    assert primary_sensitivities((model,), stated) == (pytest.approx(in_air / 1e6),)
+    by_monte_carlo = primary_sensitivities((model,), replace(stated, scatter="mc"))
+    assert by_monte_carlo == (pytest.approx(model.sensitivity_cps_per_bq),)
+    assert primary_sensitivities((model,), replace(OPTIONS, scatter="mc")) == (model.sensitivity_cps_per_bq,)
+    for source, expected in (("point", model.sensitivity_cps_per_bq), ("cylinder", in_air / 1e6)):
+        conditions = Conditions("I-131", "siemens-hegp", (328.1, 400.9))
+        known = CameraCalibration(Estimate(in_air, None), source, conditions, (), WHEN, 100.0)  # type: ignore[arg-type]
+        options = replace(OPTIONS, sensitivity_by_model=False, calibration=known, scatter="mc")
+        assert primary_sensitivities((model,), options) == (pytest.approx(expected),)
+
+
+def test_body_voxels_lie_in_the_ct_and_hold_more_than_air() -> None:
+    water, _ = body()
+    oblique = np.array([[0, -8, 0, 60], [8, 0, 0, -130], [0, 0, -9, 50], [0, 0, 0, 1.0]])
+    narrow = Grid((33, 15, 9), oblique, "1.2.3")
+    inside = body_voxels(Volume(narrow, np.zeros(narrow.shape), Kind.HU), GRID)
+    assert 0 < inside.sum() < inside.size
+    centres = narrow.to_index(GRID.to_mm(np.argwhere(inside)))
+    assert (centres >= -0.5).all()
+    assert (centres <= np.array(narrow.shape) - 0.5).all()
+    np.testing.assert_array_equal(body_voxels(Volume(GRID, np.where(water, 0.0, -1000.0), Kind.HU), GRID), water)
+
+
+def changed(lab: Path, folder: Path, change: Callable[[Any], None]) -> Path:
+    dataset = pydicom.dcmread(lab / "tomo.dcm")
+    change(dataset)
+    dataset.save_as(folder / "changed.dcm")
+    return folder / "changed.dcm"
+
+
+def no_time(dataset: Any) -> None:
+    for name in ("AcquisitionDate", "AcquisitionTime", "SeriesDate", "SeriesTime", "ContentDate", "ContentTime"):
+        setattr(dataset, name, "")
+
+
+def negative(dataset: Any) -> None:
+    dataset.RescaleIntercept, dataset.RescaleSlope = "-5", "1"
+
+
+def other_frame(dataset: Any) -> None:
+    dataset.FrameOfReferenceUID = "1.2.4"
+
+
+def other_patient(dataset: Any) -> None:
+    dataset.PatientID = "P2"
+
+
+def empty(dataset: Any) -> None:
+    dataset.PixelData = bytes(len(dataset.PixelData))
+
+
+def no_nuclide(dataset: Any) -> None:
+    del dataset.RadiopharmaceuticalInformationSequence
+
+
+def windows_of_technetium(dataset: Any) -> None:
+    for item, low in zip(dataset.EnergyWindowInformationSequence, (300, 320, 126, 340), strict=True):
+        limits = item.EnergyWindowRangeSequence[0]
+        limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = str(low), str(low + 15)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (no_time, TimeError, "AcquisitionDate and AcquisitionTime are missing"),
+        (negative, InputError, "counts are negative, in views 1"),
+        (other_frame, GeometryError, "frame"),
+        (other_patient, InputError, "must be of one patient"),
+        (empty, InputError, "hold no counts"),
+        (no_nuclide, InputError, "names no nuclide; state it"),
+        (windows_of_technetium, InputError, "0 windows hold 208 keV, the peak of Lu-177"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_does_not_fit_is_refused(
+    lab: Path, tmp_path: Path, change: Callable[[Any], None], error: type[Exception], message: str
+) -> None:
+    path = changed(lab, tmp_path, change)
+    with pytest.raises(error, match=message):
+        reconstruct_files(path, ct=lab / "ct", options=OPTIONS)
+
+
+def test_gates_are_added_up_on_request(lab: Path, tmp_path: Path) -> None:
+    def gated(dataset: Any) -> None:
+        frames, rows, columns = dataset.NumberOfFrames, dataset.Rows, dataset.Columns
+        stored = np.frombuffer(dataset.PixelData, "<u2").reshape(frames, rows, columns)
+        half = stored // 2
+        dataset.PixelData = np.concatenate([half, stored - half]).astype("<u2").tobytes()
+        dataset.NumberOfFrames = 2 * frames
+        for name in ("EnergyWindowVector", "DetectorVector", "RotationVector", "AngularViewVector"):
+            setattr(dataset, name, list(getattr(dataset, name)) * 2)
+        dataset.TimeSlotVector = [1] * frames + [2] * frames
+
+    path = changed(lab, tmp_path, gated)
+    with pytest.raises(HepaticaError, match="gated acquisition with 2 gates"):
+        reconstruct_files(path, ct=lab / "ct", options=OPTIONS)
+    summed = reconstruct_files(path, ct=lab / "ct", options=replace(OPTIONS, sum_gates=True))
+    assert summed.facts["total_activity_mbq"] == pytest.approx(total_mbq(lab), rel=1e-4)
+
+
+def test_options_that_make_no_sense() -> None:
+    for changes, message in (
+        ({"scatter": "tweak"}, "unknown scatter correction 'tweak'; known: dew, esse, mc, none, tew, upper"),
+        ({"uncertainty_runs": 2}, "at least 4 runs"),
+        ({"sensitivity_cps_per_mbq": 91.0}, "either measured or the model's"),
+        ({"sensitivity_by_model": False, "sensitivity_cps_per_mbq": (91.0, -1.0)}, "must be positive"),
+        ({"post_filter_mm": -1.0}, "narrower than 0"),
+    ):
+        with pytest.raises(HepaticaError, match=message):
+            replace(OPTIONS, **changes)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="say when to stop"):
+        MonteCarloOptions(None)
+    with pytest.raises(InputError, match="between 0 and 1"):
+        MonteCarloOptions(2.0)
+    with pytest.raises(InputError, match="2 sensitivities for 1 main windows"):
+        replace(OPTIONS, sensitivity_by_model=False, sensitivity_cps_per_mbq=(9.0, 9.0)).sensitivities((1.0,))
