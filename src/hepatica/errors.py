@@ -6,7 +6,7 @@
     ├── InputError            something from outside is wrong: a file, a tag, an option, a number
     │   ├── UnitError         a unit or quantity is missing, unknown or of the wrong kind
     │   ├── TimeError         a reference time is missing or contradictory
-    │   ├── UnknownNameError  a name that is not in the list (the message lists the choices)
+    │   ├── UnknownNameError  a name that is not in the list (the message lists the choices and the nearest)
     │   ├── TableError        a table's file, row or column is wrong (the message names them)
     │   ├── EvidenceError     data that are too few or too degenerate for the statistic asked for
     │   └── DicomError        a DICOM file or tag (the message names file and tag)
@@ -15,17 +15,55 @@
     ├── PhysicsError          a request outside the range where the physics holds
     └── OutputError           a result could not be written; nothing half-written is left behind
 
-A message says what was wrong, where (file, tag, structure), what was expected and what to do.
+A message says what was wrong, where (file, tag, structure) and what was expected; a remedy says what to do. Options are
+named in backticks by the name of their field (`registered`); a front end puts its own word there (``--registered``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+_NAME = re.compile(r"`([a-z][a-z0-9_]*)`")
+
+
+def worded(text: str, word: Callable[[str], str] | None = None) -> str:
+    """Text with each option in backticks put into a front end's own terms.
+
+    Parameters
+    ----------
+    text : str
+        Text in which options are named as `` `registered` ``.
+    word : callable, optional
+        From the name of a field to the front end's word; without it the names stay as they are.
+    """
+    return text if word is None else _NAME.sub(lambda match: word(match[1]), text)
 
 
 class HepaticaError(Exception):
-    """Base of all errors that hepatica raises on purpose."""
+    """Base of all errors that hepatica raises on purpose.
+
+    Parameters
+    ----------
+    message : str
+        What was wrong, where, and what was expected.
+    remedy : str
+        What to do; options in backticks.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return self.worded()
+
+    def worded(self, word: Callable[[str], str] | None = None) -> str:
+        """Message and remedy, options in a front end's own words."""
+        message = super().__str__()
+        return worded(f"{message}; {self.remedy}" if self.remedy else message, word)
 
 
 class InputError(HepaticaError):
@@ -54,7 +92,10 @@ class UnknownNameError(InputError):
     """
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"unknown {what} {name!r}; known: {', '.join(sorted(known))}")
+        choices = sorted(known)
+        near = difflib.get_close_matches(str(name), choices, n=3)
+        hint = f" (did you mean {' or '.join(near)}?)" if near else ""
+        super().__init__(f"unknown {what} {name!r}{hint}; known: {', '.join(choices)}")
 
 
 class TableError(InputError):
@@ -85,16 +126,20 @@ class DicomError(InputError):
     Parameters
     ----------
     message : str
-        What was wrong, what was expected and what to do.
+        What was wrong and what was expected.
     path : Path, optional
         The file; named in the message.
     tag : str, optional
         Keyword of the attribute, for example "RescaleSlope"; named in the message.
+    remedy : str
+        What to do.
     """
 
-    def __init__(self, message: str, *, path: str | Path | None = None, tag: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, path: str | Path | None = None, tag: str | None = None, remedy: str = ""
+    ) -> None:
         where = ": ".join(str(part) for part in (path, tag) if part is not None)
-        super().__init__(f"{where}: {message}" if where else message)
+        super().__init__(f"{where}: {message}" if where else message, remedy=remedy)
         self.path = Path(path) if path is not None else None
         self.tag = tag
 

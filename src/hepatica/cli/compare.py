@@ -63,7 +63,7 @@ def _print(result: DoseMapsCompared, criteria: str, out: Path | None) -> None:
     from rich.table import Table
 
     from hepatica.cli.show import console
-    from hepatica.report.numbers import percent, three
+    from hepatica.core.numbers import percent, three
 
     screen = console()
     screen.print(f"first: {result.names[0]}\nsecond: {result.names[1]}", markup=False)

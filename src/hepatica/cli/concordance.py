@@ -61,7 +61,7 @@ def _print(answer: ConcordanceAnswer, out: Path | None) -> None:
     from rich.table import Table
 
     from hepatica.cli.show import console
-    from hepatica.report.numbers import three
+    from hepatica.core.numbers import three
 
     screen, result = console(), answer.result
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)

@@ -54,8 +54,8 @@ def _print(rows: list[tuple[str, float, float, float]], title: str, out: Path) -
     from rich.table import Table
 
     from hepatica.cli.show import console
+    from hepatica.core.numbers import three
     from hepatica.report.document import NOT_A_DEVICE
-    from hepatica.report.numbers import three
 
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
     for n, name in enumerate(("structure", "mean dose from the PET", "true mean dose", "difference")):

@@ -283,7 +283,7 @@ def _print_limits(result: DoseResult) -> None:
     from rich.table import Table
 
     from hepatica.cli.show import console
-    from hepatica.report.numbers import three
+    from hepatica.core.numbers import three
 
     if not result.limits:
         return

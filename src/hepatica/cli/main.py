@@ -1,93 +1,27 @@
-"""The ``hepatica`` command. Each verb is a file beside this one; it is imported only when it is run or listed."""
+"""The ``hepatica`` command, made from the signatures of the verbs: parse, one call, print."""
 
 from __future__ import annotations
 
 import signal
 import sys
-from typing import Annotated
 
-import typer
-
-from hepatica.cli.adaptive import adaptive
-from hepatica.cli.agents import agents
-from hepatica.cli.agreement import accuracy, agreement
-from hepatica.cli.calibrate import calibrate
-from hepatica.cli.compare import compare
-from hepatica.cli.compare_nuclides import compare_nuclides
-from hepatica.cli.concordance import concordance
-from hepatica.cli.demo import demo
-from hepatica.cli.dose import dose
-from hepatica.cli.dose_response import dose_response
-from hepatica.cli.inspect import inspect
-from hepatica.cli.kernel import kernel
-from hepatica.cli.lsf import lsf
-from hepatica.cli.nuclides import nuclides
-from hepatica.cli.phantom import phantom
-from hepatica.cli.plan import plan
-from hepatica.cli.radiobiology import radiobiology
-from hepatica.cli.reconstruct import reconstruct
-from hepatica.cli.release import release
-from hepatica.cli.response import response
-from hepatica.cli.simulate import simulate
-from hepatica.cli.survival import survival
-from hepatica.cli.tn import tn
-from hepatica.cli.vial import vial
 from hepatica.errors import HepaticaError
+from hepatica.front_door import GROUPS, VERBS, Verb, verb_named
 from hepatica.version import __version__
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C or SIGTERM."""
 
-app = typer.Typer(
-    name="hepatica",
-    help="Transarterial radioembolization: from images to absorbed dose. Research software, not a medical device.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+WRONG_INPUT = 2
+"""Exit code where hepatica refused."""
 
+SUMMARY = "Transarterial radioembolization: from images to absorbed dose. Research software, not a medical device."
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"hepatica {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    """Transarterial radioembolization: from images to absorbed dose. Research software, not a medical device."""
-
-
-app.command()(inspect)
-app.command()(dose)
-app.command()(compare)
-app.command()(demo)
-app.command()(phantom)
-app.command()(simulate)
-app.command()(reconstruct)
-app.command()(calibrate)
-app.command()(nuclides)
-app.command()(agents)
-app.command()(kernel)
-app.add_typer(plan, name="plan")
-app.command()(radiobiology)
-app.command()(release)
-app.command()(response)
-app.command()(survival)
-app.command("dose-response")(dose_response)
-app.command()(agreement)
-app.command()(accuracy)
-app.command()(adaptive)
-app.add_typer(vial, name="vial")
-app.command()(lsf)
-app.command()(tn)
-app.command("compare-nuclides")(compare_nuclides)
-app.command()(concordance)
+TOOLS = {
+    "schema": "JSON schema of a verb's --json document, or with --options of its options.",
+    "options": "Commented TOML with every option of a verb, for its --options FILE.",
+}
+"""What the command line has beside the verbs."""
 
 
 def run() -> None:
@@ -95,16 +29,59 @@ def run() -> None:
     # A batch system stops a job by SIGTERM, which would end Python without removing what is half written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app()
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("hepatica: interrupted; no result was written", file=sys.stderr)  # noqa: T201
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; the exit code."""
+    first = arguments[0] if arguments else "--help"
+    if first in ("--help", "-h"):
+        print_help()
+        return 0
+    if first == "--version":
+        print(f"hepatica {__version__}")  # noqa: T201
+        return 0
+    try:
+        if first in TOOLS:
+            from hepatica.cli.tools import run_tool
+
+            return run_tool(first, arguments[1:])
+        from hepatica.cli.command import run_verb
+        from hepatica.cli.old_main import is_old
+        from hepatica.cli.old_main import run as run_old
+
+        if is_old(first):
+            run_old()
+            return 0
+        return run_verb(_found(first), arguments[1:])
     except HepaticaError as error:
-        typer.echo(f"hepatica: {error}", err=True)
-        sys.exit(2)
-    except SystemExit as end:
-        # typer turns Ctrl-C into this exit code without a word.
-        if end.code == INTERRUPTED:
-            typer.echo("hepatica: interrupted; no result was written", err=True)
-        raise
+        print(f"hepatica: {error}", file=sys.stderr)  # noqa: T201
+        return WRONG_INPUT
 
 
-if __name__ == "__main__":
-    run()
+def _found(name: str) -> Verb:
+    if name.startswith("-"):
+        from hepatica.errors import InputError
+
+        raise InputError(f"{name} stands before the command; write 'hepatica COMMAND {name}', see hepatica --help")
+    return verb_named(name)
+
+
+def print_help() -> None:
+    """All commands under their headings; loads nothing but this list."""
+    width = max(len(verb.command) for verb in VERBS)
+    lines = ["Usage: hepatica COMMAND [OPTIONS]", "", SUMMARY]
+    for group in GROUPS:
+        inside = [(verb.command, verb.summary) for verb in VERBS if verb.group == group]
+        if group == "Data":
+            inside += TOOLS.items()
+        if inside:
+            lines += ["", f"{group}:", *(f"  {name:<{width}}  {summary}" for name, summary in inside)]
+    lines += ["", "hepatica COMMAND --help shows the options of a command. --version prints the version."]
+    print("\n".join(lines))  # noqa: T201

@@ -95,7 +95,7 @@ class Provenance:
             conventions=other.conventions,
         )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_document(self) -> Mapping[str, Any]:
         """Plain values for JSON, with the software's version and the present time."""
         return {
             "software": "hepatica",
@@ -108,6 +108,25 @@ class Provenance:
             "conventions": dict(self.conventions),
             "steps": list(self.steps),
         }
+
+    as_dict = as_document
+
+    @classmethod
+    def document_schema(cls) -> Mapping[str, Any]:
+        """JSON schema of `as_document`."""
+        texts = {"type": "object", "additionalProperties": {"type": "string"}}
+        properties: dict[str, Any] = {
+            **{name: {"type": "string"} for name in ("software", "version", "python", "created")},
+            "inputs": {
+                "type": "array",
+                "items": {"type": "object", "required": ["role", "path", "sha256", "files"]},
+            },
+            "parameters": {"type": "object"},
+            "tables": texts,
+            "conventions": texts,
+            "steps": {"type": "array", "items": {"type": "string"}},
+        }
+        return {"type": "object", "properties": properties, "required": list(properties)}
 
 
 def sha256(path: Path) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from hepatica.core import Grid, InputFile, Kind, Volume
+from hepatica.core.message import Message
 from hepatica.errors import DicomError
 from hepatica.io.dicom.context import DicomContext
 
@@ -128,6 +129,11 @@ class Image:
     def grid(self) -> Grid:
         """Grid of the volume."""
         return self.volume.grid
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What was assumed or looks wrong."""
+        return tuple(Message("image", warning) for warning in self.warnings)
 
     def require_nuclide(self, name: str) -> None:
         """Raise DicomError if the header names another nuclide than `name` ("Y-90").

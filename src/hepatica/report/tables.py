@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from hepatica.core.numbers import percent, three, with_uncertainty
 from hepatica.report.document import DoseReport, LimitRow, ReportRegion
-from hepatica.report.numbers import percent, three, with_uncertainty
 
 SHOWN_D = (98.0, 95.0, 70.0, 50.0, 2.0)
 MOST_V = 8

@@ -14,9 +14,10 @@ import functools
 import math
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 
+from hepatica.core.document import INLINE
 from hepatica.errors import PhysicsError, UnknownNameError
 from hepatica.safety.dose_rate import DoseRateConstant, Geometry
 
@@ -160,14 +161,17 @@ class Restriction:
         Dose without any restriction, and with the restriction of whole days.
     averaged_days : float or None
         By the textbook formula, contact spread evenly over the day; None for a single contact or several phases.
+    until : str or None
+        ISO date until which to keep away; None where the time of the administration is not known.
     """
 
-    pattern: ContactPattern
+    pattern: ContactPattern = field(metadata=INLINE)
     hours: float
     days: int
     dose_without_msv: float
     dose_with_msv: float
     averaged_days: float | None
+    until: str | None = None
 
 
 def restriction(

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 
+from hepatica.core.document import INLINE
 from hepatica.errors import PhysicsError, UnknownNameError
 from hepatica.nuclides import nuclide
 from hepatica.safety.contact import PatientSource, first_time
@@ -161,7 +162,7 @@ class Framework:
 class FrameworkVerdict:
     """What a rule says about a patient: whether release is allowed now, after how long, and why."""
 
-    framework: Framework
+    framework: Framework = field(metadata=INLINE)
     may_go: bool | None
     wait_h: float | None
     reason: str

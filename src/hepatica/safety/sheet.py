@@ -88,18 +88,17 @@ def patient_sheet(
         Rule by which going home is stated.
     """
     t = texts or sheet_texts()
-    q = plan.question
-    substance = nuclide(q.nuclide)
+    substance = nuclide(plan.nuclide)
     half_life = plan.source.clearance[0][1]
     facts = (
         (t["patient"], patient or "________________"),
-        (t["date"], q.administered.strftime("%Y-%m-%d %H:%M") if q.administered else "________________"),
-        (t["activity"], f"{substance.label} {q.agent}, {q.activity_gbq:.3g} GBq".replace(" ,", ",")),
+        (t["date"], plan.administered_at.strftime("%Y-%m-%d %H:%M") if plan.administered_at else "________________"),
+        (t["activity"], f"{substance.label} {plan.agent or ''}, {plan.administered_gbq:.3g} GBq".replace(" ,", ",")),
         (t["hospital"], contact or "________________"),
     )
     intro = t["intro"].format(
         label=substance.label,
-        activity=f"{q.activity_gbq:.3g} GBq",
+        activity=f"{plan.administered_gbq:.3g} GBq",
         half_life=f"{half_life / 24:.1f} d" if half_life > 48 else f"{half_life:.0f} h",
     )
     sections = [
@@ -111,12 +110,12 @@ def patient_sheet(
         ),
         (t["remember"], _remember(plan, t)),
     ]
-    footer = t["footer"].format(source=f"hepatica, {plan.constant.convention} dose rate, {substance.name}")
+    footer = t["footer"].format(source=f"hepatica, {plan.dose_rate_constant.convention} dose rate, {substance.name}")
     return PatientSheet(t["language"], t["title"], facts, intro, tuple(s for s in sections if s[1]), footer)
 
 
 def _home(plan: ReleasePlan, t: dict[str, str], framework: str) -> tuple[str, ...]:
-    for v in plan.verdicts:
+    for v in plan.frameworks:
         if v.framework.name == framework:
             if v.may_go is None:
                 return ()
@@ -146,9 +145,9 @@ def _distances(plan: ReleasePlan, t: dict[str, str]) -> tuple[str, ...]:
 
 def _remember(plan: ReleasePlan, t: dict[str, str]) -> tuple[str, ...]:
     lines = [t["hospital_stay"].format(days=max(1, round(plan.waste.days_ten_half_lives)))]
-    if plan.cremation is not None and (date := plan.date_after(plan.cremation[0] + 1)) and plan.cremation[0] > 0:
-        lines.append(t["cremation"].format(date=date))
-    if plan.constant.photon_part or plan.constant.nuclide == "Ho-166":
+    if plan.cremation is not None and plan.cremation.date and plan.cremation.days > 0:
+        lines.append(t["cremation"].format(date=plan.cremation.date))
+    if plan.dose_rate_constant.photon_part or plan.dose_rate_constant.nuclide == "Ho-166":
         lines.append(t["airport"])
     lines.append(t["pregnancy"])
     return tuple(lines)

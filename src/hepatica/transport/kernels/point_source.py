@@ -62,7 +62,7 @@ def radial_energy(
     parts: Parts = "beta",
     seed: int = 1,
     threads: int = 1,
-    model: StepModel = StepModel(),  # noqa: B008
+    model: StepModel = StepModel(),
 ) -> RadialEnergy:
     """Follow decays of a point source in an infinite medium at its nominal density.
 

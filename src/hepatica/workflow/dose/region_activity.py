@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure
 from hepatica.core import Estimate, Grid, Provenance, Region, Volume
+from hepatica.core.numbers import three, with_uncertainty
 from hepatica.core.resample import resample_region
 from hepatica.dosimetry.metrics.region_dose import RegionDose
 from hepatica.errors import InputError, PhysicsError
@@ -29,7 +30,6 @@ from hepatica.imaging.quantify.uncertainty import (
 from hepatica.imaging.reconstruct.resampling import Ensemble
 from hepatica.io.image import Image
 from hepatica.nuclides import Nuclide
-from hepatica.report.numbers import three, with_uncertainty
 from hepatica.workflow.dose.calibration_files import conditions_of, load_recovery
 from hepatica.workflow.dose.decays import DecayCount
 from hepatica.workflow.dose.options import DoseOptions

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from hepatica.core import Volume
+from hepatica.core.numbers import percent, three
 from hepatica.dosimetry.time.integration import TRAPPED
 from hepatica.io.image import Image
 from hepatica.nuclides import agent, nuclide
 from hepatica.report import DoseReport, Fact, ImageUsed, LimitRow, ReportRegion, limit_rows
 from hepatica.report.document import FurtherTable
-from hepatica.report.numbers import percent, three
 from hepatica.workflow.dose.region_activity import ACTIVITY_COLUMNS, ACTIVITY_NOTE
 
 if TYPE_CHECKING:

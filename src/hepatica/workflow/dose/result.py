@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hepatica.core import Provenance, Volume
+from hepatica.core.numbers import percent, three, with_uncertainty
 from hepatica.dosimetry.engines.dose_map import DoseMap
 from hepatica.dosimetry.metrics.region_dose import RegionDose
 from hepatica.dosimetry.time.curves import CurveFit
@@ -15,7 +16,6 @@ from hepatica.errors import UnknownNameError
 from hepatica.io.image import Image
 from hepatica.report import LimitRow
 from hepatica.report.document import NOT_A_DEVICE
-from hepatica.report.numbers import percent, three, with_uncertainty
 from hepatica.workflow.dose.decays import DecayCount
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.region_activity import RegionActivity, activity_rows

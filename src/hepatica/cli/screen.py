@@ -1,0 +1,97 @@
+"""The screen: tables or one JSON document on stdout, messages and progress on stderr. The only file that prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hepatica.core.progress import Progress
+from hepatica.core.table import Table
+
+SECONDS_BETWEEN_LINES = 5.0
+WIDTH_OF_A_FILE = 140
+
+
+class Screen:
+    """Shows one result.
+
+    Parameters
+    ----------
+    as_json : bool
+        One JSON document in place of tables.
+    word : callable
+        From the name of an option's field to the command line's word.
+    """
+
+    def __init__(self, *, as_json: bool, word: Callable[[str], str]) -> None:
+        self._as_json = as_json
+        self._word = word
+
+    def show(self, result: Any, folder: Path | None) -> None:
+        """Messages on stderr, the result on stdout."""
+        for message in result.messages:
+            print(f"{message.severity}: {message.worded(self._word)}", file=sys.stderr)
+        if self._as_json:
+            print_json(result.as_dict())
+            return
+        print(result.title())
+        for table in result.tables():
+            print()
+            print_table(table)
+        if folder is not None:
+            print(f"\nwritten to {folder}")
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """What is being done, on stderr: one moving line on a terminal, one line a step elsewhere."""
+        started = time.monotonic()
+        if not sys.stderr.isatty():
+            yield _Lines(started)
+            return
+        from rich.console import Console
+        from rich.progress import Progress as Bar
+        from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Bar(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
+            task = bar.add_task("starting", total=None)
+            yield lambda step: bar.update(task, description=step)
+
+
+class _Lines:
+    """One line for each step; of those that only count on ("montecarlo: 3e6 decays") one every few seconds."""
+
+    def __init__(self, started: float) -> None:
+        self._started = started
+        self._last: tuple[str, float] = ("", 0.0)
+
+    def __call__(self, step: str) -> None:
+        now, topic = time.monotonic(), step.partition(":")[0]
+        if ":" in step and topic == self._last[0] and now - self._last[1] < SECONDS_BETWEEN_LINES:
+            return
+        self._last = (topic, now)
+        print(f"[{now - self._started:5.1f} s] {step}", file=sys.stderr, flush=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout; numbers are finite or null."""
+    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(table: Table) -> None:
+    """A table on stdout, as wide as the screen."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table as Grid
+
+    grid = Grid(title=table.title or None, title_justify="left", title_style="bold", header_style="")
+    for name, right in zip(table.columns, table.numeric(), strict=True):
+        grid.add_column(escape(name), justify="right" if right else "left", overflow="fold")
+    for row in table.shown():
+        grid.add_row(*(escape(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE, highlight=False).print(grid)

@@ -1,0 +1,114 @@
+"""A table as a value: what a screen, a notebook, a page and a CSV file show of a result."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hepatica.core.estimate import Estimate
+from hepatica.core.numbers import three, with_uncertainty
+
+Cell = str | float | int | bool | Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows below named columns, numbers as they are: rounding is the reader's business.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Headings, with units.
+    rows : tuple of tuple of Cell
+        One cell for each column; None is shown as a dash.
+    title : str
+        One line above.
+    name : str
+        Of the file it is saved to, without ending.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    title: str = ""
+    name: str = "table"
+
+    @classmethod
+    def of(cls, columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "", name: str = "table") -> Table:
+        """Table of any sequences."""
+        return cls(tuple(columns), tuple(tuple(row) for row in rows), title, name)
+
+    def shown(self) -> tuple[tuple[str, ...], ...]:
+        """Cells as text, numbers with the digits they deserve."""
+        return tuple(tuple(shown(cell) for cell in row) for row in self.rows)
+
+    def numeric(self) -> tuple[bool, ...]:
+        """Which columns hold numbers; those stand to the right."""
+        return tuple(
+            any(isinstance(row[n], float | int | Estimate) and not isinstance(row[n], bool) for row in self.rows)
+            for n in range(len(self.columns))
+        )
+
+    def __str__(self) -> str:
+        lines = [self.columns, *self.shown()]
+        widths = [max(len(line[n]) for line in lines) for n in range(len(self.columns))]
+        right = self.numeric()
+        text = [
+            "  ".join(
+                cell.rjust(width) if is_right else cell.ljust(width)
+                for cell, width, is_right in zip(line, widths, right, strict=True)
+            ).rstrip()
+            for line in lines
+        ]
+        rule = "-" * max(len(line) for line in text)
+        return "\n".join([*([self.title] if self.title else []), text[0], rule, *text[1:]])
+
+    def _repr_html_(self) -> str:
+        right = self.numeric()
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
+        body = "".join(
+            "<tr>"
+            + "".join(
+                f'<td style="text-align:{"right" if is_right else "left"}">{html.escape(cell)}</td>'
+                for cell, is_right in zip(row, right, strict=True)
+            )
+            + "</tr>"
+            for row in self.shown()
+        )
+        title = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
+        return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def csv(self) -> str:
+        """The table as CSV (RFC 4180), numbers in full; an estimate takes a second column for its uncertainty."""
+        with_sd = [any(isinstance(row[n], Estimate) for row in self.rows) for n in range(len(self.columns))]
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        head = [[name, f"{name} sd"] if sd else [name] for name, sd in zip(self.columns, with_sd, strict=True)]
+        writer.writerow([name for names in head for name in names])
+        for row in self.rows:
+            cells = [_plain(cell) if sd else [_plain(cell)[0]] for cell, sd in zip(row, with_sd, strict=True)]
+            writer.writerow([cell for pair in cells for cell in pair])
+        return out.getvalue()
+
+
+def shown(cell: Cell) -> str:
+    """A cell as a reader sees it.
+
+    >>> shown(None), shown(0.1234), shown(Estimate(12.34, 0.5)), shown(True)
+    ('–', '0.12', '12.34 ± 0.50', 'yes')
+    """
+    if cell is None:
+        return "–"
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, Estimate):
+        return with_uncertainty(cell.value, cell.sd)
+    return three(cell) if isinstance(cell, float) else str(cell)
+
+
+def _plain(cell: Cell) -> list[str]:
+    if isinstance(cell, Estimate):
+        return [repr(cell.value), "" if cell.sd is None else repr(cell.sd)]
+    return ["" if cell is None else repr(cell) if isinstance(cell, float) else str(cell), ""]

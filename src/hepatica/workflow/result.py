@@ -1,0 +1,124 @@
+"""What every verb gives back: a document, a table, files, messages, provenance; and it shows itself."""
+
+from __future__ import annotations
+
+import html
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, dataclass_transform
+
+from hepatica.core.document import HIDDEN, document, document_schema
+from hepatica.core.message import Message
+from hepatica.core.provenance import Provenance
+from hepatica.core.table import Table
+from hepatica.io.files import output_folder
+
+NOTICE = "Research software, not a medical device."
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, eq_default=False, field_specifiers=(field,))
+def result(cls: type[T]) -> type[T]:
+    """Frozen, keyword-only dataclass that keeps the looks of `Result`."""
+    return dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)(cls)
+
+
+@result
+class Result:
+    """Base of all results; a subclass adds the fields of its document, ``table()`` and, if it has any, more files.
+
+    Attributes
+    ----------
+    messages : tuple of Message
+        What the reader of the numbers must know.
+    provenance : Provenance
+        Inputs, options, tables, conventions and steps.
+    """
+
+    verb: ClassVar[str] = ""
+    """Name of the function that gives it."""
+    version: ClassVar[int] = 1
+    """Of the schema of its document; counted up when a key changes."""
+
+    messages: tuple[Message, ...] = field(default=(), metadata=HIDDEN)
+    provenance: Provenance = field(default_factory=Provenance, metadata=HIDDEN)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but voxels, for JSON: units in the keys, numbers finite or null, the schema named."""
+        return {
+            "schema": f"hepatica/{self.verb}/{self.version}",
+            "notice": NOTICE,
+            **document(self),
+            "messages": document(self.messages),
+            "provenance": document(self.provenance),
+        }
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """JSON schema of ``as_dict()``."""
+        own = document_schema(cls)
+        head = {"schema": {"const": f"hepatica/{cls.verb}/{cls.version}"}, "notice": {"const": NOTICE}}
+        tail = {
+            "messages": document_schema(tuple[Message, ...]),
+            "provenance": document_schema(Provenance),
+        }
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": f"Result of hepatica.{cls.verb}",
+            **own,
+            "properties": head | own["properties"] | tail,
+            "required": [*head, *own["required"], *tail],
+        }
+
+    def title(self) -> str:
+        """One line that says what this is."""
+        return self.verb.replace("_", " ")
+
+    def table(self) -> Table:
+        """The main table."""
+        raise NotImplementedError(f"{type(self).__name__} has no table")
+
+    def tables(self) -> tuple[Table, ...]:
+        """All tables that a reader should see, the main one first."""
+        return (self.table(),)
+
+    def write(self, folder: Path) -> None:
+        """Write what belongs to this result beside ``result.json`` and the tables into a new folder."""
+
+    def save(self, folder: Path | str, *, force: bool = False) -> Path:
+        """Write ``result.json``, each table as CSV, and images, figures and pages where there are any.
+
+        Parameters
+        ----------
+        folder : Path
+            New folder; whole or not at all.
+        force : bool
+            Replace it if it is there.
+
+        Raises
+        ------
+        OutputError
+            If the folder exists and is not empty (without `force`), or cannot be written.
+        """
+        with output_folder(folder, force=force) as new:
+            self.write(new)
+            for table in self.tables():
+                (new / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
+            text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+            (new / "result.json").write_text(text + "\n", encoding="utf-8")
+        return Path(folder)
+
+    def __str__(self) -> str:
+        tables = "\n\n".join(str(table) for table in self.tables())
+        notes = "".join(f"\n{message.severity}: {message}" for message in self.messages)
+        return f"{self.title()}\n\n{tables}\n{notes}\n{NOTICE}"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        tables = "".join(table._repr_html_() for table in self.tables())
+        notes = "".join(f"<li>{html.escape(f'{m.severity}: {m}')}</li>" for m in self.messages)
+        return f"<p><b>{html.escape(self.title())}</b></p>{tables}<ul>{notes}</ul><p><small>{NOTICE}</small></p>"

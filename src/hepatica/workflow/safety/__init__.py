@@ -1,0 +1,1 @@
+"""Going home after a treatment."""

@@ -1,0 +1,198 @@
+"""When a patient may go home, and how to keep others safe."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from hepatica.core.document import HIDDEN, INLINE
+from hepatica.core.options import Limits, Positive, options, verb
+from hepatica.core.table import Table
+from hepatica.nuclides import nuclide as find_nuclide
+from hepatica.report.figures.outcome import draw_dose_rates, save
+from hepatica.report.page import write_page
+from hepatica.safety.plan import ContactOptions, DoseRateOptions, ReleasePlan, release_plan
+from hepatica.safety.sheet import patient_sheet, sheet_texts
+from hepatica.workflow.result import Result, result
+
+
+@options
+class SheetOptions:
+    """What is printed on the patient's sheet.
+
+    Attributes
+    ----------
+    language : str
+        "en", or a translated .toml file.
+    patient : str
+        Name or number.
+    hospital : str
+        Whom the patient may call.
+    framework : str
+        Rule by which going home is stated: nrc, france, germany, australia.
+    """
+
+    language: str = "en"
+    patient: str = ""
+    hospital: str = ""
+    framework: str = "nrc"
+
+
+@result
+class ReleaseResult(Result):
+    """Everything about going home after one treatment, and the sheet that the patient takes along."""
+
+    verb = "release"
+
+    plan: ReleasePlan = field(metadata=INLINE)
+    sheet: SheetOptions = field(metadata=HIDDEN)
+
+    def title(self) -> str:
+        """Activity, dose rate and half-life."""
+        plan, constant = self.plan, self.plan.dose_rate_constant
+        return (
+            f"{plan.administered_gbq:.4g} GBq {plan.nuclide} {plan.agent or ''}: {constant.usv_m2_per_gbq_h:.3g} uSv/h "
+            f"per GBq at 1 m ({constant.convention}), half-life {plan.half_life_h:.4g} h"
+        )
+
+    def table(self) -> Table:
+        """What each rule says about going home."""
+        rows = [(v.framework.name, _yes_no(v.may_go), v.wait_h, v.reason) for v in self.plan.frameworks]
+        return Table.of(("rule", "now", "wait, h", "why"), rows, "Going home", "release")
+
+    def tables(self) -> tuple[Table, ...]:
+        """Going home, dose rates, the NRC guide, contact, what stays and leaves, staff."""
+        plan, nrc = self.plan, self.plan.nrc
+        rates = [(r.hours, r.at_0_3_m_usv_per_h, r.at_1_m_usv_per_h, r.at_2_m_usv_per_h) for r in plan.dose_rates]
+        guide = (
+            nrc.dose_msv, "due" if nrc.instructions_due else "not due", nrc.activity_limit_gbq,
+            nrc.table_activity_limit_gbq, nrc.rate_limit_usv_per_h,
+        )  # fmt: skip
+        contacts = [
+            (r.pattern.text, r.pattern.constraint_msv, r.days, r.until, r.dose_without_msv, r.dose_with_msv)
+            for r in plan.restrictions
+        ]
+        staff = [(t.task, t.hours, t.distance_m, t.after_h, t.dose_usv) for t in plan.staff]
+        return (
+            self.table(),
+            Table.of(("hours", "0.3 m, uSv/h", "1 m, uSv/h", "2 m, uSv/h"), rates, "Dose rate", "dose-rates"),
+            Table.of(
+                ("dose, mSv", "instructions", "activity limit, GBq", "RG 8.39 table, GBq", "limit at 1 m, uSv/h"),
+                [guide], f"NRC: {nrc.basis}", "nrc",
+            ),
+            Table.of(
+                ("contact", "constraint, mSv", "days", "until", "without, mSv", "with, mSv"), contacts, "Keep away",
+                "contact",
+            ),
+            Table.of(("what", "value"), _afterwards(plan), "Excreta, waste, afterwards", "afterwards"),
+            Table.of(
+                ("task", "hours", "distance, m", "after, h", "dose, uSv"), staff,
+                "Staff (our planning times; external radiation from the patient only)", "staff",
+            ),
+        )  # fmt: skip
+
+    def write(self, folder: Path) -> None:
+        """Write ``dose-rates.svg`` and the patient's sheet as ``sheet.html`` and ``sheet.pdf``."""
+        plan, words = self.plan, self.sheet
+        hours = [h / 4 for h in range(int(4 * 12 * plan.half_life_h) + 1)]
+        curves = {f"{d:g} m": [plan.source.rate_usv_per_h(d, h) for h in hours] for d in (0.3, 1.0, 2.0)}
+        title = f"{plan.nuclide}, {plan.administered_gbq:.3g} GBq"
+        save(draw_dose_rates(hours, curves, title), folder / "dose-rates.svg")
+        texts = sheet_texts(words.language)
+        page = patient_sheet(
+            plan, texts=texts, patient=words.patient, contact=words.hospital, framework=words.framework
+        )
+        for ending in ("html", "pdf"):
+            write_page(page, folder / f"sheet.{ending}")
+
+
+@verb
+def release(
+    nuclide: str,
+    administered_gbq: Positive,
+    *,
+    agent: str = "",
+    administered_at: datetime | None = None,
+    effective_half_life_h: Annotated[float, Limits(above=0)] | None = None,
+    dose_rate: DoseRateOptions = DoseRateOptions(),
+    contact: ContactOptions = ContactOptions(),
+    sheet: SheetOptions = SheetOptions(),
+) -> ReleaseResult:
+    """Dose rates, release rules, contact restrictions, waste and the patient sheet.
+
+    Parameters
+    ----------
+    nuclide : str
+        Radionuclide, such as I-131.
+    administered_gbq : float
+        Administered activity.
+    agent : str
+        Carrier: glass, resin, PLLA, lipiodol.
+    administered_at : datetime or None
+        When; without it only durations are given.
+    effective_half_life_h : float or None
+        In the patient; the physical one, on the safe side, if not given.
+    dose_rate : DoseRateOptions
+        How the dose rate is found.
+    contact : ContactOptions
+        With whom the patient lives.
+    sheet : SheetOptions
+        What is printed on the patient's sheet.
+
+    Returns
+    -------
+    ReleaseResult
+        Rules, restrictions, waste and staff; ``save`` writes the sheet too.
+
+    Raises
+    ------
+    UnknownNameError
+        For an unknown nuclide, convention or set of patterns.
+    PhysicsError
+        If the effective half-life is longer than the physical one.
+
+    Examples
+    --------
+    >>> hepatica.release("I-131", 2.2, agent="lipiodol").plan.nrc.may_go
+    False
+    """
+    plan = release_plan(
+        find_nuclide(nuclide).name,
+        administered_gbq,
+        agent=agent,
+        administered_at=administered_at,
+        effective_half_life_h=effective_half_life_h,
+        dose_rate=dose_rate,
+        contact=contact,
+    )
+    return ReleaseResult(plan=plan, sheet=sheet, messages=plan.messages, provenance=plan.provenance)
+
+
+def _yes_no(answer: bool | None) -> str:
+    return {True: "yes", False: "no", None: "by contact"}[answer]
+
+
+def _afterwards(plan: ReleasePlan) -> list[tuple[str, str]]:
+    w, e = plan.waste, plan.excretion
+    rows = [("excreta", e.advice)]
+    if e.percent_48h_max is not None:
+        rows.append(("excreted in 48 h, highest published", f"{e.percent_48h_max:g} % of injected ({e.source})"))
+    if e.thyroid_block:
+        rows.append(("thyroid block", e.thyroid_block))
+    rows.append(("waste, ten half-lives", f"{w.days_ten_half_lives:.0f} days"))
+    if w.exempt_bq_per_g is not None:
+        rows.append(("exempt concentration", f"{w.exempt_bq_per_g:g} Bq/g"))
+    if w.impurity:
+        text = f"{w.impurity}, half-life {w.impurity_half_life_d:g} d"
+        if w.impurity_overtakes_days is not None:
+            text += f"; at {w.impurity_fraction:g} it overtakes after {w.impurity_overtakes_days:.0f} d"
+        else:
+            text += "; its share must be measured"
+        rows.append(("long-lived impurity", text))
+    if plan.cremation is not None:
+        c = plan.cremation
+        rows.append(("cremation without precaution", f"after {c.days:.1f} d ({c.limit_mbq:g} MBq; {c.source})"))
+    rows.append(("4 h of surgery at 0.3 m under 100 uSv", f"after {plan.surgery_days:.1f} d"))
+    return rows
