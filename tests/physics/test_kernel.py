@@ -182,7 +182,7 @@ def test_self_dose_of_a_huge_voxel_is_the_mean_energy() -> None:
 
 
 def test_anisotropic_voxels_against_our_own_monte_carlo() -> None:
-    # 2 x 2 x 5 mm, 90Y: decays followed one by one from the voxel itself (hepatica.transport.runner.montecarlo), sharing
+    # 2 x 2 x 5 mm, 90Y: decays followed one by one from the voxel itself (transport.runner.montecarlo), sharing
     # neither the point kernel (EGSnrc) nor the integration. 1 % at the source and faces, 2 % at the edges (issue 2; two
     # such codes agree to 0.5 % in water), and two standard uncertainties of the simulation (0.1 to 0.5 %).
     grid = Grid.axial((9, 9, 5), spacing_mm=(2, 2, 5))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from hepatica.cli.screen import Screen
-from hepatica.core.options import Option, from_texts, from_toml, options_of
+from hepatica.core.options import Option, from_texts, from_toml, options_of, word_of
+from hepatica.core.options.describe import plain
 from hepatica.errors import HepaticaError, InputError, OutputError
 from hepatica.front_door import Verb
 
@@ -21,15 +22,19 @@ GENERAL = {
 }
 """What every command has beside the options of its verb: parameter, (option, help)."""
 
+FLAGS = ("force", "as_json")
+
 
 def option_name(name: str) -> str:
-    """Option of a field: ``--administered`` for "administered_bq"."""
-    from hepatica.core.options import word_of
+    """Option of a field.
 
+    >>> option_name("administered_bq")
+    '--administered'
+    """
     return "--" + word_of(name).replace("_", "-")
 
 
-def run_verb(verb: Verb, arguments: list[str]) -> int:
+def run_verb(verb: Verb, arguments: Sequence[str]) -> int:
     """Parse, call, print; the exit code.
 
     Raises
@@ -41,21 +46,19 @@ def run_verb(verb: Verb, arguments: list[str]) -> int:
     given = parse(verb, function, arguments)
     if given is None:
         return 0
-    word = _wording(function)
-    out, force = given.pop("out"), given.pop("force")
+    word = wording(function)
+    out, force, file = (given.pop(name) for name in ("out", "force", "options_file"))
     screen = Screen(as_json=given.pop("as_json"), word=word)
     try:
         _refuse_existing(out, force=force)
-        texts = (
-            from_toml(function, given.pop("options_file")) if given["options_file"] else given.pop("options_file") or {}
-        )
+        texts = {} if file is None else from_toml(function, file)
         call = from_texts(function, texts | given, word)
-        with screen.progress() as tell:
+        with screen.progress() as step:
             if "progress" in inspect.signature(function).parameters:
-                call["progress"] = tell
+                call["progress"] = step
             result = function(**call)
             if out is not None:
-                tell("writing")
+                step("writing")
                 result.save(out, force=force)
     except HepaticaError as error:
         raise InputError(error.worded(word)) from error
@@ -63,14 +66,14 @@ def run_verb(verb: Verb, arguments: list[str]) -> int:
     return 0
 
 
-def _wording(function: Callable[..., Any]) -> Callable[[str], str]:
-    """Words of the command line for the verb's own options; other names stay as they are."""
-    names = {option.name for option in options_of(function)} | {option.word for option in options_of(function)}
-    general = {"out", "force", "options"}
-    return lambda name: option_name(name) if name in names | general else name
+def wording(function: Callable[..., Any]) -> Callable[[str], str]:
+    """Words of the command line for the options of a verb; other names stay as they are."""
+    known = {option.name for option in options_of(function)} | {option.word for option in options_of(function)}
+    known |= {"out", "force", "options"}
+    return lambda name: option_name(name) if name in known else name
 
 
-def parse(verb: Verb, function: Callable[..., Any], arguments: list[str]) -> dict[str, Any] | None:
+def parse(verb: Verb, function: Callable[..., Any], arguments: Sequence[str]) -> dict[str, Any] | None:
     """Texts by word, and the general options; None where help was printed.
 
     Raises
@@ -80,105 +83,114 @@ def parse(verb: Verb, function: Callable[..., Any], arguments: list[str]) -> dic
     """
     import cyclopts
 
-    app = cyclopts.App(
-        name=f"hepatica {verb.command}", version_flags=(), result_action="return_value", help_format="plaintext"
-    )
-    app.default(_stub(function, _positional(function, arguments)))
-    if any(item in ("--help", "-h") for item in arguments):
-        app.help_print([])
+    if "--help" in arguments or "-h" in arguments:
+        _app(verb, function).help_print([])
         return None
+    _require_known(verb, function, arguments)
     try:
-        found: dict[str, Any] = app(arguments, exit_on_error=False, print_error=False)
+        found: dict[str, Any] = _app(verb, function)(list(arguments), exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
-        raise InputError(_sentence(error)) from None
+        text = " ".join(str(error).split()).rstrip(".")
+        raise InputError(f"{text[:1].lower()}{text[1:]}; see hepatica {verb.command} --help") from None
     return found
 
 
-def _positional(function: Callable[..., Any], arguments: list[str]) -> set[str]:
-    """Parameters that may stand without their option: those that the function takes by position."""
-    kinds = inspect.signature(function).parameters.values()
-    return {p.name for p in kinds if p.kind is p.POSITIONAL_OR_KEYWORD}
+def _app(verb: Verb, function: Callable[..., Any]) -> Any:
+    import cyclopts
+
+    app = cyclopts.App(name=f"hepatica {verb.command}", version_flags=(), help_flags=(), result_action="return_value")
+    app.default(_stub(function))
+    return app
 
 
-def _stub(function: Callable[..., Any], positional: set[str]) -> Callable[..., dict[str, Any]]:
+def _require_known(verb: Verb, function: Callable[..., Any], arguments: Sequence[str]) -> None:
+    """InputError for an option that is not there, or one whose value is missing."""
+    takes_value = {option_name(o.name): not _is_flag(o) for o in options_of(function)}
+    takes_value |= {flag: name not in FLAGS for name, (flag, _) in GENERAL.items()}
+    following = [*arguments[1:], ""]
+    for argument, after in zip(arguments, following, strict=True):
+        name = argument.partition("=")[0]
+        if not name.startswith("--") or name == "--":
+            continue
+        if name not in takes_value:
+            near = difflib.get_close_matches(name, takes_value, n=3, cutoff=0.6)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"see hepatica {verb.command} --help"
+            raise InputError(f"{verb.command} has no option {name}; {hint}")
+        if takes_value[name] and "=" not in argument and (after == "" or after.partition("=")[0] in takes_value):
+            raise InputError(f"{name} needs a value")
+
+
+def _is_flag(option: Option) -> bool:
+    return option.form.base is bool and option.default is False
+
+
+def _stub(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
     """A function with one text parameter for each option; returns what was given."""
     import cyclopts
 
+    by_place = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     groups: dict[str, cyclopts.Group] = {}
     parameters = []
     for option in options_of(function):
         group = groups.setdefault(option.group, cyclopts.Group(option.group or "Input", sort_key=len(groups)))
-        parameters.append(_parameter(option, group, by_place=option.name in positional and len(option.path) == 1))
-    general = cyclopts.Group("Output and options", sort_key=len(groups))
-    for name, (flag, text) in GENERAL.items():
-        kind: Any = bool if name in ("force", "as_json") else Path | None
-        marked = Annotated[
-            kind, cyclopts.Parameter(name=flag, help=text, negative="", group=general, show_default=False)
-        ]
-        default = False if kind is bool else None
-        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=marked))
+        place = option.name in by_place and len(option.path) == 1
+        parameters.append(_parameter(option, group, by_place=place))
+    parameters += _general_parameters(cyclopts.Group("Output and options", sort_key=len(groups)))
+    parameters.sort(key=lambda p: p.kind)
+    names = [p.name for p in parameters]
 
     def stub(*args: Any, **texts: Any) -> dict[str, Any]:
-        names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         given = dict(zip(names, args, strict=False)) | texts
-        found = {
-            p.name: given[p.name] for p in parameters if given.get(p.name) is not None and given[p.name] is not False
-        }
-        return {name: found.get(name, False if name in ("force", "as_json") else None) for name in GENERAL} | {
-            name: value for name, value in found.items() if name not in GENERAL
-        }
+        general = {name: given.pop(name, False if name in FLAGS else None) for name in GENERAL}
+        return general | {name: value for name, value in given.items() if value is not None and value is not False}
 
-    parameters.sort(key=lambda p: p.kind)
     stub.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     stub.__annotations__ = {p.name: p.annotation for p in parameters}
-    stub.__doc__ = inspect.getdoc(function).partition("\nParameters\n")[0]  # type: ignore[union-attr]
+    stub.__doc__ = (inspect.getdoc(function) or "").partition("\nParameters\n")[0]
     return stub
 
 
-def _parameter(option: Option, group: Any, *, by_place: bool) -> inspect.Parameter:
+def _general_parameters(group: Any) -> list[inspect.Parameter]:
     import cyclopts
 
-    form = option.form
-    kind: Any = str
-    if form.base is bool:
-        kind = bool if option.default is False else Literal["true", "false"]
-    if form.many or (form.text is not None and form.text.whole):
-        kind = list[str]
-    # A choice is checked by hepatica, so that command line, TOML and Python refuse it in one sentence.
-    shown = "" if form.base is bool or form.many is None else f" [{form.word}]"
-    default = _default(option)
-    name = option_name(option.name)
-    names = [name] if not by_place else [name]
-    help_text = f"{option.help}{shown}{default}".strip()
+    found = []
+    for name, (flag, text) in GENERAL.items():
+        kind: Any = bool if name in FLAGS else Path | None
+        marked = Annotated[kind, cyclopts.Parameter(name=flag, help=text, negative="", group=group, show_default=False)]
+        default = False if name in FLAGS else None
+        found.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=marked))
+    return found
+
+
+def _parameter(option: Option, group: Any, *, by_place: bool) -> inspect.Parameter:
+    """A text parameter: what the text means is checked by hepatica, so that TOML and Python refuse it alike."""
+    import cyclopts
+
+    form, flag = option.form, _is_flag(option)
+    repeated = form.many or (form.text is not None and form.text.whole)
+    kind: Any = bool if flag else list[str] | None if repeated else str | None
+    shown = "" if flag else f" [{form.word}{'; repeat' if repeated else ''}]"
     marked = Annotated[
-        kind if kind is bool else kind | None,
+        kind,
         cyclopts.Parameter(
-            name=names, help=help_text, negative="", group=group, show_default=False, show_choices=False,
-            required=False, consume_multiple=bool(kind == list[str]), allow_leading_hyphen=kind is str,
+            name=option_name(option.name), help=f"{option.help}{shown}{_default(option)}".strip(), negative="",
+            group=group, show_default=False, required=False, consume_multiple=repeated,
+            allow_leading_hyphen=not repeated,
         ),
     ]  # fmt: skip
     place = inspect.Parameter.POSITIONAL_OR_KEYWORD if by_place else inspect.Parameter.KEYWORD_ONLY
-    return inspect.Parameter(option.word, place, default=False if kind is bool else None, annotation=marked)
+    return inspect.Parameter(option.word, place, default=False if flag else None, annotation=marked)
 
 
 def _default(option: Option) -> str:
     if option.required:
         return " [required]"
-    if option.default in (None, (), False, ""):
+    value = None if option.default in (None, (), False, "") else plain(option.default)
+    if value is None or isinstance(value, list | dict):
         return ""
-    from hepatica.core.options.describe import plain
-
-    value = plain(option.default)
-    if isinstance(value, list | dict):
-        return ""
-    unit = option.form.unit if isinstance(value, int | float) and option.form.unit != "fraction" else ""
-    return f" [default: {value}{' ' if unit else ''}{unit}]"
-
-
-def _sentence(error: Exception) -> str:
-    """What the parser found wrong, as one sentence."""
-    text = " ".join(str(error).split())
-    return text[:1].lower() + text[1:].rstrip(".")
+    unit = option.form.unit if isinstance(value, float) and option.form.unit != "fraction" else ""
+    number = f"{value:g}" if isinstance(value, float) else value
+    return f" [default: {number}{' ' if unit else ''}{unit}]"
 
 
 def _refuse_existing(folder: Path | None, *, force: bool) -> None:
@@ -189,8 +201,3 @@ def _refuse_existing(folder: Path | None, *, force: bool) -> None:
         raise OutputError(f"{folder} exists and is not empty", remedy="give another folder, or `force` to replace it")
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} exists and is not a folder", remedy="give another name")
-
-
-def broken_pipe() -> None:
-    """Close the screen quietly when its reader has gone."""
-    sys.stderr.close()

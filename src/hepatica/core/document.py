@@ -1,9 +1,9 @@
 """Values as JSON documents, and the schema of the documents: both made from the fields of dataclasses, written once.
 
-A dataclass becomes an object of its fields and of those properties that are marked `reported`. A field that is no part of
-the document is ``field(metadata=HIDDEN)``; one whose own fields stand in its place is ``field(metadata=INLINE)``. An
-`Estimate` ``dose_gy`` becomes ``dose_gy`` and ``dose_gy_sd``. Numbers are finite or null. A class with another shape of its
-own has ``as_document()``, and ``document_schema()`` beside it.
+A dataclass becomes an object of its fields and of those properties that are marked `reported`. A field that is no part
+of the document is ``field(metadata=HIDDEN)``; one whose own fields stand in its place is ``field(metadata=INLINE)``. An
+`Estimate` ``dose_gy`` becomes ``dose_gy`` and ``dose_gy_sd``. Numbers are finite or null. A class with another shape of
+its own has ``as_document()``, and ``document_schema()`` beside it.
 """
 
 from __future__ import annotations
@@ -36,21 +36,33 @@ def reported(function: F) -> F:
 
 
 def document(value: Any) -> Any:
-    """A value as JSON holds it: objects, lists, text, true and false, finite numbers or null."""
-    if value is None or (isinstance(value, str | bool | int) and not isinstance(value, Enum)):
-        return value
+    """A value as JSON holds it: objects, lists, text, true and false, finite numbers or null.
+
+    Raises
+    ------
+    TypeError
+        If a value has no form in JSON: a programming error, no fault of an input.
+    """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Enum):
         return document(value.value)
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Estimate):
-        return {"value": document(value.value), "sd": document(value.sd)}
-    if hasattr(value, "as_document"):
-        return document(value.as_document())
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    for kind, plain in _PLAIN_FORMS:
+        if isinstance(value, kind):
+            return plain(value)
+    return document(value.as_document()) if hasattr(value, "as_document") else _container(value)
+
+
+_PLAIN_FORMS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    ((datetime, date), lambda value: value.isoformat()),
+    (Path, str),
+    (Estimate, lambda value: {"value": document(value.value), "sd": document(value.sd)}),
+)
+
+
+def _container(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return _object(value)
     if isinstance(value, Mapping):
@@ -64,7 +76,8 @@ def document(value: Any) -> Any:
 
 def _object(value: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, mode in _members(type(value)):
+    cls: Any = type(value)
+    for name, mode in _members(cls):
         item = getattr(value, name)
         if mode == "inline":
             found |= {} if item is None else document(item)
@@ -97,22 +110,28 @@ def document_schema(hint: Any) -> dict[str, Any]:
     if origin is Annotated:
         return document_schema(arguments[0])
     if origin is Union or isinstance(hint, types.UnionType):
-        return _any_of([document_schema(item) for item in arguments])
+        choices = [document_schema(item) for item in arguments]
+        return choices[0] if len(choices) == 1 else {"anyOf": choices}
     if origin is Literal:
         return {"enum": [document(item) for item in arguments]}
     if isinstance(hint, type) and hasattr(hint, "document_schema"):
         return dict(hint.document_schema())
+    if hint in _PLAIN:
+        return dict(_PLAIN[hint])
     container = origin or hint
-    if isinstance(container, type) and container not in (str, bytes):
-        if issubclass(container, Mapping):
-            return {"type": "object"} | ({"additionalProperties": document_schema(arguments[1])} if arguments else {})
-        if issubclass(container, tuple) and arguments and Ellipsis not in arguments:
-            return {"type": "array", "prefixItems": [document_schema(item) for item in arguments], "items": False}
-        if issubclass(container, Sequence | set | frozenset):
-            return {"type": "array"} | ({"items": document_schema(arguments[0])} if arguments else {})
-        if is_dataclass(container) and container is not Estimate:
-            return _object_schema(container)
-    return dict(_PLAIN.get(hint, _of_enum(hint)))
+    return _container_schema(container, arguments) if isinstance(container, type) else {}
+
+
+def _container_schema(container: type, arguments: tuple[Any, ...]) -> dict[str, Any]:
+    if issubclass(container, Enum):
+        return {"enum": [document(item) for item in container]}
+    if issubclass(container, Mapping):
+        return {"type": "object"} | ({"additionalProperties": document_schema(arguments[1])} if arguments else {})
+    if issubclass(container, tuple) and arguments and Ellipsis not in arguments:
+        return {"type": "array", "prefixItems": [document_schema(item) for item in arguments], "items": False}
+    if issubclass(container, Sequence | set | frozenset):
+        return {"type": "array"} | ({"items": document_schema(arguments[0])} if arguments else {})
+    return _object_schema(container) if is_dataclass(container) else {}
 
 
 _PLAIN: Mapping[Any, Mapping[str, Any]] = {
@@ -127,14 +146,6 @@ _PLAIN: Mapping[Any, Mapping[str, Any]] = {
     date: {"type": "string"},
     Estimate: {"type": "object", "required": ["value", "sd"]},
 }
-
-
-def _of_enum(hint: Any) -> dict[str, Any]:
-    return {"enum": [document(item) for item in hint]} if isinstance(hint, type) and issubclass(hint, Enum) else {}
-
-
-def _any_of(choices: list[dict[str, Any]]) -> dict[str, Any]:
-    return choices[0] if len(choices) == 1 else {"anyOf": choices}
 
 
 def _object_schema(cls: type) -> dict[str, Any]:

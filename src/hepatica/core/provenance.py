@@ -109,7 +109,9 @@ class Provenance:
             "steps": list(self.steps),
         }
 
-    as_dict = as_document
+    def as_dict(self) -> dict[str, Any]:
+        """As `as_document`."""
+        return dict(self.as_document())
 
     @classmethod
     def document_schema(cls) -> Mapping[str, Any]:

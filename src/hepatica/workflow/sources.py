@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hepatica.core import Region
 from hepatica.errors import InputError
@@ -39,9 +40,8 @@ def as_images(
     sources: ImageSource | Sequence[ImageSource], *, role: str, series: str | None = None, stated: Sequence[Stated] = ()
 ) -> tuple[Image, ...]:
     """Each of one or several sources as an image; `stated` holds one for each or none."""
-    given = [sources] if isinstance(sources, str | Path | Image) else sources
-    if not isinstance(given, Sequence):
-        given = [given]
+    several = isinstance(sources, Sequence) and not isinstance(sources, str)
+    given: Sequence[Any] = sources if several else [sources]  # type: ignore[assignment]
     if not given:
         raise InputError(f"{role}: no image was given")
     said = list(stated) or [NOTHING_STATED] * len(given)

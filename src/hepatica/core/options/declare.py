@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Literal, ParamSpec, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import Any, ParamSpec, TypeVar, dataclass_transform, get_type_hints
 
 from hepatica.core.options.kinds import Form, form_of, is_options
 from hepatica.errors import InputError
@@ -81,8 +81,11 @@ def _check_argument(verb_name: str, key: str, hint: Any, value: Any) -> None:
     if is_options(hint):
         if not isinstance(value, hint):
             raise InputError(f"{verb_name}: `{key}` is {hint.__name__}(...), not {value!r}")
-    elif get_origin(hint) is Literal or any(get_origin(item) is Literal for item in get_args(hint)):
-        form_of(key, hint).check(value, key)
+        return
+    form = form_of(key, hint)
+    number = form.base in (int, float) and isinstance(value, int | float | str)
+    if form.text is None and not form.many and (number or (form.choices and form.base is not float)):
+        form.check(value, key)
 
 
 def require_known(where: str, given: Mapping[str, Any], known: Iterable[str]) -> None:
@@ -90,7 +93,7 @@ def require_known(where: str, given: Mapping[str, Any], known: Iterable[str]) ->
     names = list(known)
     for name in given:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+            near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
             hint = f"; did you mean {' or '.join(f'`{item}`' for item in near)}?" if near else ""
             raise InputError(f"{where} has no option `{name}`{hint or '; it has ' + ', '.join(names)}")
 
@@ -114,8 +117,4 @@ def hints_of(thing: Any) -> dict[str, Any]:
 def forms_of(cls: type) -> dict[str, Form]:
     """Form of each field of a class of options; fields that are options themselves are left out."""
     hints = hints_of(cls)
-    return {
-        item.name: form_of(item.name, hints[item.name])
-        for item in fields(cls)  # type: ignore[arg-type]
-        if not is_options(hints[item.name])
-    }
+    return {item.name: form_of(item.name, hints[item.name]) for item in fields(cls) if not is_options(hints[item.name])}

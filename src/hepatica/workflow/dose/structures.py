@@ -54,7 +54,7 @@ def structures_on(
     Raises
     ------
     HepaticaError
-        As `hepatica.io.regions.read_structures` and `hepatica.anatomy.structures.clinical.clinical_regions`; InputError if every
+        As `io.regions.read_structures` and `anatomy.structures.clinical.clinical_regions`; InputError if every
         structure is empty.
     """
     source: InputFile | None = None

@@ -51,7 +51,7 @@ class ComparedAgent:
 def compare_on_patient(
     names: Sequence[str], target: Partition, aim: CompareAim, *, convention: str = "ensdf"
 ) -> tuple[ComparedAgent, ...]:
-    """Each agent (or nuclide) on the same patient for the same aim; see `hepatica.planning.planner.agent_comparison`."""
+    """Each agent (or nuclide) on the same patient for the same aim; see `planning.planner.agent_comparison`."""
     return tuple(_with_release(c) for c in compare_agents(names, target, aim, convention=convention))
 
 
