@@ -10,26 +10,22 @@ import pytest
 
 from hepatica.core import Grid
 
-BESIDE = Path(__file__).resolve().parents[2] / "shared"
-
-
-def _folder(variable: str, beside: Path) -> Path:
-    folder = Path(os.environ.get(variable, beside))
-    if not folder.is_dir():
-        pytest.skip(f"needs the folder named by {variable}, or {beside.name}/ beside the checkout; there is neither")
-    return folder
+DATA = Path(__file__).resolve().parent / "data"
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of real images, or a skip."""
-    return _folder("HEPATICA_DATA", BESIDE / "data")
+    named = os.environ.get("HEPATICA_DATA")
+    if not named or not Path(named).is_dir():
+        pytest.skip("needs real images: the folder that HEPATICA_DATA names")
+    return Path(named)
 
 
 @pytest.fixture(scope="session")
 def reference() -> Path:
-    """Folder of reference kernels and worked examples, or a skip."""
-    return _folder("HEPATICA_REFERENCE", BESIDE / "reference")
+    """Folder of reference kernels and worked examples; its README says where they come from."""
+    return DATA
 
 
 @pytest.fixture
