@@ -4,7 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint clean constraints
+.PHONY: help demo test fast lint docs bench constraints clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml constraints.txt
 	@start=$$(date +%s); \
@@ -13,20 +17,30 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
 	touch $(READY) && echo "set-up: $$(( $$(date +%s) - start )) s"
 
-demo: $(READY)
+demo: $(READY) ## the main job on a patient that hepatica makes itself, to demo-output/
 	$(BIN)/hepatica demo --out demo-output --force
 
-test: $(READY)
+test: $(READY) ## every test
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
-lint: $(READY)
+fast: $(READY) ## unit tests that take no Monte Carlo, in under a minute
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow" tests/unit
+
+lint: $(READY) ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(READY) ## the reference page from the options, and every code block of the pages run
+	$(BIN)/python tools/build_reference.py
+	$(BIN)/python -m pytest -q -n 2 tests/e2e/test_documentation.py
+
+bench: $(READY) ## every benchmark, one after another
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
 constraints: ## renew the pins from the versions that the environment holds
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
-clean:
+clean: ## remove everything that is made
 	rm -rf $(VENV) demo-output build dist
