@@ -14,8 +14,9 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
 
 HEAD = """# Commands and options
 
-Made by `make docs` from the code. A verb is one function of `hepatica` and one command; an option is one field, in Python with its
-unit in the name (`administered_bq=2.1e9`), on the command line and in TOML as a word with text (`--administered "2.1 GBq"`).
+Made by `make docs` from the code. A verb is one function of `hepatica` and one command; an option is one field, in
+Python with its unit in the name (`administered_bq=2.1e9`), on the command line and in TOML as a word with text
+(`--administered "2.1 GBq"`). Words that recur mean the same everywhere: [vocabulary](vocabulary.md).
 """
 
 
