@@ -26,7 +26,7 @@ from hepatica.cli.main import app
 from hepatica.core import Kind, Volume
 from hepatica.errors import HepaticaError
 from hepatica.imaging.reconstruct.algorithms import Settings
-from hepatica.io.image import Stated
+from hepatica.core.image import Stated
 from hepatica.io.itk import write_itk
 from hepatica.workflow.spect.reconstruct import SpectOptions, reconstruct_files
 from hepatica.workflow.spect.simulate import ScanOptions, simulate_files

@@ -1,9 +1,9 @@
 """Values as JSON documents, and the schema of the documents: both made from the fields of dataclasses, written once.
 
-A dataclass becomes an object of its fields and of those properties that are marked `reported`. A field that is no part of
-the document is ``field(metadata=HIDDEN)``; one whose own fields stand in its place is ``field(metadata=INLINE)``. An
-`Estimate` ``dose_gy`` becomes ``dose_gy`` and ``dose_gy_sd``. Numbers are finite or null. A class with another shape of its
-own has ``as_document()``, and ``document_schema()`` beside it.
+A dataclass becomes an object of its fields and of those properties that are marked `reported`. A field that is no part
+of the document is ``field(metadata=HIDDEN)``; one whose own fields stand in its place is ``field(metadata=INLINE)``. An
+`Estimate` ``dose_gy`` becomes ``dose_gy`` and ``dose_gy_sd``. Numbers are finite or null. A class with another shape of
+its own has ``as_document()``, and ``document_schema()`` beside it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def reported(function: F) -> F:
     return function
 
 
-def document(value: Any) -> Any:
+def document(value: Any) -> Any:  # noqa: PLR0911 - a case for each type
     """A value as JSON holds it: objects, lists, text, true and false, finite numbers or null."""
     if value is None or (isinstance(value, str | bool | int) and not isinstance(value, Enum)):
         return value
@@ -64,7 +64,8 @@ def document(value: Any) -> Any:
 
 def _object(value: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, mode in _members(type(value)):
+    cls: Any = type(value)
+    for name, mode in _members(cls):
         item = getattr(value, name)
         if mode == "inline":
             found |= {} if item is None else document(item)
@@ -91,7 +92,7 @@ def _reported(cls: type) -> Iterator[str]:
                 yield name
 
 
-def document_schema(hint: Any) -> dict[str, Any]:
+def document_schema(hint: Any) -> dict[str, Any]:  # noqa: PLR0911 - a case for each type
     """JSON schema of the documents of a type."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.core.context import DicomContext
+from hepatica.core.image import Image
 from hepatica.errors import AmbiguousSeriesError, DicomError, GeometryError, InputError
-from hepatica.io.dicom.context import DicomContext, instance_of
+from hepatica.io.dicom.context import instance_of
 from hepatica.io.dicom.series import SeriesKind
 from hepatica.io.dicom.tags import open_dicom
-from hepatica.io.image import Image
-from hepatica.io.structures import Label, Structures, distinct_names, onto_grid, require_known
+from hepatica.io.structures import Label, Structures, distinct_names, onto_grid, require_known, structure_empty
 
 __all__ = ["Label", "StructureWarning", "Structures", "read_regions", "read_structures"]
 
@@ -31,11 +32,11 @@ class StructureWarning(UserWarning):
 def read_regions(path: Path | str, image: Grid | Image, *, names: Sequence[str] | None = None) -> tuple[Region, ...]:
     """The structures of a file as regions on an image; what must be known about them is given as `StructureWarning`.
 
-    See `read_structures`, which returns the warnings, types and colours too.
+    See `read_structures`, which returns the messages, types and colours too.
     """
     found = read_structures(path, image, names=names)
-    for message in found.warnings:
-        warnings.warn(message, StructureWarning, stacklevel=2)
+    for message in found.messages:
+        warnings.warn(str(message), StructureWarning, stacklevel=2)
     return found.regions
 
 
@@ -129,7 +130,7 @@ def _label_map(path: Path, grid: Grid, names: Sequence[str] | None) -> Structure
     called, renamed = distinct_names(labels)
     wanted = None if names is None else tuple(names)
     require_known(wanted, called + [known[number] for number in absent])
-    notes = [*notes, *renamed, *(f"structure {known[n]!r} is empty: no voxel has the label {n}" for n in absent)]
+    notes = [*notes, *renamed, *(structure_empty(known[n], f"no voxel has the label {n}") for n in absent)]
     boxes = ndimage.find_objects(values)
     regions, kept = [], []
     for name, label in zip(called, labels, strict=True):

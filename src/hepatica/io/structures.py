@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hepatica.core import Grid, Region
+from hepatica.core.message import Message
 from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError, UnknownNameError
 
@@ -41,7 +42,7 @@ class Structures:
         In the order of the file.
     labels : tuple of Label
         One for each region.
-    warnings : tuple of str
+    messages : tuple of Message
         What was skipped, empty, filled, repeated or lost; each names the structure.
     empty : tuple of str
         Names of structures that have no contour or voxel; they have no region.
@@ -51,7 +52,7 @@ class Structures:
 
     regions: tuple[Region, ...]
     labels: tuple[Label, ...]
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
     empty: tuple[str, ...] = ()
     instance_uid: str = ""
 
@@ -63,21 +64,27 @@ class Structures:
         raise UnknownNameError("structure", name, [region.name for region in self.regions])
 
 
-def distinct_names(labels: list[Label]) -> tuple[list[str], list[str]]:
-    """Names that differ from each other, and a warning for each that had to be changed.
+def distinct_names(labels: list[Label]) -> tuple[list[str], list[Message]]:
+    """Names that differ from each other, and a message for each that had to be changed.
 
     A name that occurs twice, or is empty, gets its number.
     """
     names: list[str] = []
-    warnings: list[str] = []
+    messages: list[Message] = []
     for label in labels:
         name = label.name or f"structure {label.number}"
         if name in names:
             while name in names:
                 name = f"{name} ({label.number})"
-            warnings.append(f"structure {label.name!r} occurs more than once; number {label.number} is called {name!r}")
+            text = f"structure {label.name!r} occurs more than once; number {label.number} is called {name!r}"
+            messages.append(Message("structure-renamed", text))
         names.append(name)
-    return names, warnings
+    return names, messages
+
+
+def structure_empty(name: str, why: str) -> Message:
+    """What to know of a structure that holds nothing."""
+    return Message("structure-empty", f"structure {name!r} is empty: {why}")
 
 
 def require_known(wanted: tuple[str, ...] | None, known: list[str]) -> None:
@@ -87,7 +94,7 @@ def require_known(wanted: tuple[str, ...] | None, known: list[str]) -> None:
             raise UnknownNameError("structure", name, known)
 
 
-def onto_grid(region: Region, grid: Grid) -> tuple[Region, tuple[str, ...]]:
+def onto_grid(region: Region, grid: Grid) -> tuple[Region, tuple[Message, ...]]:
     """A region drawn on its own grid, on another one; the volume is kept, and a loss outside is said.
 
     Raises
@@ -102,5 +109,6 @@ def onto_grid(region: Region, grid: Grid) -> tuple[Region, tuple[str, ...]]:
     lost = 1 - moved.volume_ml / region.volume_ml
     # Grids turned against each other share out volumes by points, to a few thousandths.
     if lost > 0.01:
-        return moved, (f"structure {region.name!r}: {100 * lost:.1f} % of its volume lies outside the image, lost",)
+        text = f"structure {region.name!r}: {100 * lost:.1f} % of its volume lies outside the image, lost"
+        return moved, (Message("structure-cut-off", text),)
     return moved, ()

@@ -13,4 +13,5 @@ def result_schema(verb: Callable[..., Any]) -> dict[str, Any]:
     """Schema of the document of a verb, from the type that it returns."""
     found = get_type_hints(inspect.unwrap(verb))["return"]
     assert issubclass(found, Result)
-    return found.schema()
+    schema: dict[str, Any] = found.schema()
+    return schema

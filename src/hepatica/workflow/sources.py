@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hepatica.core import Region
+from hepatica.core.image import NOTHING_STATED, Image, Stated
 from hepatica.errors import InputError
-from hepatica.io.image import NOTHING_STATED, Image, Stated
 from hepatica.io.read import read_image
 
 ImageSource = Path | str | Image

@@ -27,7 +27,7 @@ from dicom_makers import ct_series, nm_volume, pet_series, ramp, save, small_gri
 from hepatica.core import Kind, Volume
 from hepatica.errors import HepaticaError
 from hepatica.io.describe import describe
-from hepatica.io.image import Image
+from hepatica.core.image import Image
 from hepatica.io.itk import write_itk
 from hepatica.io.read import Stated, read_image
 

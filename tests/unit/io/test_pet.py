@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from dicom_makers import changed, fluorine, pet_series, radiopharmaceutical, ramp, save, small_grid
 from hepatica.core import Kind
 from hepatica.errors import DicomError, TimeError, UnitError
-from hepatica.io.image import Image
+from hepatica.core.image import Image
 from hepatica.io.read import Stated, read_image
 
 GRID = small_grid()

@@ -10,9 +10,9 @@ import numpy as np
 import pydicom
 import pytest
 
+from hepatica.core.context import DicomContext
 from hepatica.errors import DicomError, HepaticaError, InputError
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
-from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.images.projections import read_projections, write_projections
 from hepatica.io.dicom.images.write import Emission
 

@@ -11,8 +11,8 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from hepatica.core import Grid, InputFile, Kind, Provenance, Volume
+from hepatica.core.context import DicomContext, Instance
 from hepatica.errors import DicomError, GeometryError, OutputError, UnitError
-from hepatica.io.dicom.context import DicomContext, Instance
 from hepatica.io.dicom.rtdose import RT_STRUCTURE_SET, DoseText, read_rtdose, write_rtdose
 
 FINEST = {16: 0.5 / 65535, 32: 0.5 / (2**32 - 1)}

@@ -12,8 +12,8 @@ import pydicom
 import pytest
 
 from hepatica.core import Grid, Provenance, Region
+from hepatica.core.context import DicomContext
 from hepatica.errors import DicomError, GeometryError, OutputError, UnknownNameError
-from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.seg import read_seg, write_seg
 
 

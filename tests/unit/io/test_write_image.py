@@ -12,8 +12,8 @@ import pydicom
 import pytest
 
 from hepatica.core import Grid, Kind, Provenance, Volume, decay_factor
+from hepatica.core.context import DicomContext, Instance
 from hepatica.errors import GeometryError, OutputError, TimeError, UnitError
-from hepatica.io.dicom.context import DicomContext, Instance
 from hepatica.io.dicom.images.write import Emission, write_ct, write_nm, write_pet
 from hepatica.io.read import Image, read_image
 from hepatica.nuclides import nuclide

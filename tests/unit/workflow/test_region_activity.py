@@ -17,7 +17,7 @@ from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.recovery import SphereRecovery, fit_recovery
 from hepatica.imaging.quantify.response import GaussianPsf
 from hepatica.imaging.reconstruct.resampling import Ensemble
-from hepatica.io.image import Acquisition, Image
+from hepatica.core.image import Acquisition, Image
 from hepatica.report.figures.pictures import Picture, Pictures
 from hepatica.report.html import html_report
 from hepatica.workflow.dose.absorbed_dose import absorbed_dose

@@ -114,8 +114,4 @@ def hints_of(thing: Any) -> dict[str, Any]:
 def forms_of(cls: type) -> dict[str, Form]:
     """Form of each field of a class of options; fields that are options themselves are left out."""
     hints = hints_of(cls)
-    return {
-        item.name: form_of(item.name, hints[item.name])
-        for item in fields(cls)  # type: ignore[arg-type]
-        if not is_options(hints[item.name])
-    }
+    return {item.name: form_of(item.name, hints[item.name]) for item in fields(cls) if not is_options(hints[item.name])}

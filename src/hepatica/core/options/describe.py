@@ -1,4 +1,4 @@
-"""All options of a verb, in order, with their help: command line, TOML, schema and reference page are made from them."""
+"""All options of a verb, in order, with their help: command line, TOML, schema and reference page come from them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _fields(cls: type, path: tuple[str, ...]) -> list[Option]:
     """Options of a class, and of the classes within it."""
     hints, helps, group = hints_of(cls), _helps(cls), first_line(cls).rstrip(".")
     found: list[Option] = []
-    for item in fields(cls):  # type: ignore[arg-type]
+    for item in fields(cls):
         hint, here = hints[item.name], (*path, item.name)
         if is_options(hint):
             found += _fields(hint, here)

@@ -121,7 +121,7 @@ def _option_schema(option: Option) -> dict[str, Any]:
         one = {"type": ["number", "string"]}
     if form.choices and form.base is not float:
         one = {"enum": list(form.choices)}
-    found = {"anyOf": [one, {"type": "array", "items": one}]} if form.many or form.count else dict(one)
+    found: dict[str, Any] = {"anyOf": [one, {"type": "array", "items": one}]} if form.many or form.count else dict(one)
     found["description"] = f"{option.help} [{form.word}]"
     if option.default not in (MISSING, None, (), False):
         found["default"] = plain(option.default)

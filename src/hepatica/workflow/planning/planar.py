@@ -77,7 +77,7 @@ def planar_shunt(given: PlanarFiles, options: PlanarOptions | None = None) -> Sh
     files = read_planar(given.images, unit=given.unit, energy_window=given.energy_window)
     views = anterior_and_posterior(files, given.views)
     drawn = [_drawn_on(view, files, given) for view in views]
-    warnings = [w for file in files for w in file.image.warnings]
+    warnings = [str(m) for file in files for m in file.image.messages]
     if drawn[0] is None and drawn[1] is None:
         raise InputError("the planar regions must name the lungs and one liver on at least one of the two views")
     for n in (0, 1):
