@@ -139,7 +139,7 @@ def whole_labels(values: NDArray[Any], name: str) -> NDArray[Any]:
     whole = np.rint(values)
     if not np.isfinite(values).all() or not np.array_equal(whole, values) or np.abs(whole).max() > 2**31 - 1:
         raise UnitError(f"{name}: labels must be whole numbers")
-    return whole.astype(np.int32)
+    return np.asarray(whole.astype(np.int32))
 
 
 def voxel_unit(text: str) -> tuple[Kind, float]:

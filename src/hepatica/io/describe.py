@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
-from hepatica.core import Grid, Kind
+from hepatica.core import Grid, InputFile, Kind
+from hepatica.core.document import HIDDEN
 from hepatica.core.image import NOTHING_STATED, Acquisition, Image, Stated
 from hepatica.core.message import Message
 from hepatica.errors import HepaticaError
@@ -57,6 +58,8 @@ class Description:
         What was assumed or looks wrong.
     missing : tuple of str
         What absorbed dose needs and the image does not say.
+    source : InputFile or None
+        Files and their hash, of what was read.
     """
 
     what: str
@@ -83,6 +86,7 @@ class Description:
     problems: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
     missing: tuple[str, ...] = ()
+    source: InputFile | None = field(default=None, metadata=HIDDEN)
 
     @property
     def nuclide(self) -> str | None:
@@ -228,6 +232,7 @@ def _of_image(listed: Description, image: Image) -> Description:
         orientation="planar: no place in the patient" if planar else orientation_words(image.grid),
         messages=image.messages,
         missing=image.missing,
+        source=image.source,
     )
 
 

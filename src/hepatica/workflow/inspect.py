@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hepatica.core import Provenance
 from hepatica.core.image import Image, Stated
 from hepatica.core.options import verb
 from hepatica.core.table import Table
@@ -54,7 +55,7 @@ class InspectResult(Result):
             )
             for s in self.series
         ]
-        columns = ("what", "description", "date", "images", "unit", "refers to", "nuclide", "missing or wrong")
+        columns = ("what", "description", "date", "images", "unit", "refers to", "nuclide", "for dosimetry")
         return Table.of(columns, rows, "Series", "series")
 
     def tables(self) -> tuple[Table, ...]:
@@ -102,7 +103,9 @@ def inspect_images(image: ImageSource, *, voxel_unit: str | None = None) -> Insp
     >>> hepatica.inspect_images("scan/")
     """
     if isinstance(image, Image):
-        return InspectResult(path=image.name, series=(describe_image(image),))
+        return InspectResult(
+            path=image.name, series=(describe_image(image),), provenance=Provenance(inputs=(image.source,))
+        )
     found = describe(image, stated=Stated(unit=voxel_unit))
     if not found.series:
         reasons = "; ".join(f"{item.path}: {item.reason}" for item in found.skipped[:3])
@@ -114,6 +117,10 @@ def inspect_images(image: ImageSource, *, voxel_unit: str | None = None) -> Insp
         series=found.series,
         skipped=tuple(SkippedFile(str(item.path), item.reason) for item in found.skipped),
         messages=found.messages,
+        provenance=Provenance(
+            inputs=tuple(item.source for item in found.series if item.source is not None),
+            parameters={} if voxel_unit is None else {"voxel_unit": voxel_unit},
+        ),
     )
 
 
@@ -144,6 +151,14 @@ def _rows(item: Description) -> Iterator[tuple[str, str]]:
     yield from ((name, text) for name, text in facts if text)
     if item.kind and not item.missing and not item.problems:
         yield "missing", "nothing"
+
+
+def _state(item: Description) -> str:
+    if item.problems:
+        return "cannot be used"
+    if item.kind is None and not item.missing:
+        return ""
+    return f"{len(item.missing)} facts missing" if item.missing else "complete"
 
 
 def _count(item: Description) -> str:

@@ -49,7 +49,7 @@ def test_our_reader(tmp_path: Path, either: Volume, context: DicomContext, bits:
     index = np.rint(back.volume.grid.to_index(either.grid.to_mm([[0, 0, 0], [5, 7, 3], [23, 17, 14]]))).astype(int)
     for (i, j, k), at in zip(index, ([0, 0, 0], [5, 7, 3], [23, 17, 14]), strict=True):
         assert back.volume.values[i, j, k] == pytest.approx(either.values[tuple(at)], abs=step * 300 * 1.01)
-    assert not back.warnings
+    assert not back.messages
     assert back.summation == "PLAN_OVERVIEW"
     assert back.context.patient_id == "P1"
     assert back.context.study_uid == context.study_uid
