@@ -51,7 +51,7 @@ def kernel(
 def _document(n: Nuclide, table: PointKernel, values: VoxelKernel) -> dict[str, Any]:
     import numpy as np
 
-    from hepatica.nuclides import MEV_TO_J
+    from hepatica.core.constants import MEV_TO_J
 
     s = values.gy_per_decay.astype(np.float64) * MGY_PER_MBQ_S
     edges = values.spacing_mm

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from hepatica.core.tables import toml_table
 from hepatica.errors import UnknownNameError
-from hepatica.nuclides import read
 from hepatica.nuclides.nuclide import Nuclide, nuclide
 
 FactValue = float | str | tuple[float, ...] | None
@@ -288,7 +288,7 @@ def _plain(number: float) -> str:
 def _table() -> dict[str, dict[str, Any]]:
     merged: dict[str, dict[str, Any]] = {}
     for file in ("glass", "resin", "holmium", "iodine_rhenium", "others"):
-        merged |= read.toml_table(f"agents/{file}.toml")
+        merged |= toml_table(__package__, f"agents/{file}.toml")
     return merged
 
 

@@ -11,11 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from hepatica.core import Estimate, decays_per_becquerel
+from hepatica.core.constants import MEV_TO_J, SECONDS_PER_HOUR
+from hepatica.core.tables import csv_rows, number, toml_table
 from hepatica.errors import UnknownNameError
-from hepatica.nuclides import read
-
-MEV_TO_J = 1.602176634e-13
-"""Joules per MeV, exact since the SI of 2019."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +168,7 @@ class Nuclide:
     @property
     def half_life_h(self) -> float:
         """Half-life in h."""
-        return self.half_life.value / 3600
+        return self.half_life.value / SECONDS_PER_HOUR
 
     @property
     def label(self) -> str:
@@ -291,9 +289,8 @@ def _energy_mev(lines: Iterable[Line]) -> float:
     return math.fsum(line.energy_kev * line.yield_per_decay for line in lines) / 1e3
 
 
-@functools.cache
 def _clinical() -> dict[str, Any]:
-    return read.toml_table("clinical.toml")
+    return toml_table(__package__, "clinical.toml")
 
 
 @functools.cache
@@ -306,9 +303,8 @@ def _aliases() -> dict[str, str]:
     return aliases
 
 
-@functools.cache
-def _table(name: str) -> list[dict[str, str]]:
-    return read.csv_rows(name)
+def _table(name: str) -> tuple[dict[str, str], ...]:
+    return csv_rows(__package__, name)
 
 
 @functools.cache
@@ -377,8 +373,8 @@ def _lines(table: str, name: str) -> tuple[Line, ...]:
             energy_kev=float(row["energy_kev"]),
             yield_per_decay=float(row["yield"]),
             kind=row["kind"],
-            energy_sd_kev=read.number(row["energy_sd_kev"]),
-            yield_sd=read.number(row["yield_sd"]),
+            energy_sd_kev=number(row["energy_sd_kev"]),
+            yield_sd=number(row["yield_sd"]),
             origin=row["origin"],
         )
         for row in _table(table)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import math
-import tomllib
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
+from hepatica.core.tables import toml_table
 from hepatica.errors import InputError, PhysicsError
 from hepatica.nuclides import nuclide
 from hepatica.safety.contact import PatientSource, first_time
@@ -16,10 +14,9 @@ from hepatica.safety.contact import PatientSource, first_time
 LN2 = math.log(2)
 
 
-@functools.cache
 def afterwards_table() -> dict[str, Any]:
     """The table of published values."""
-    return tomllib.loads((resources.files(__package__) / "tables/afterwards.toml").read_text(encoding="utf-8"))
+    return toml_table(__package__, "afterwards.toml")
 
 
 def published_effective_half_life_h(name: str, agent: str) -> tuple[float, str] | None:

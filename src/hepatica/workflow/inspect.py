@@ -42,19 +42,7 @@ class InspectResult(Result):
 
     def table(self) -> Table:
         """One row for each series."""
-        rows = [
-            (
-                s.what,
-                s.description,
-                s.date,
-                s.images,
-                s.unit,
-                _clock(s),
-                s.nuclide,
-                "; ".join((*s.problems, *s.missing)),
-            )
-            for s in self.series
-        ]
+        rows = [(i.what, i.description, i.date, i.images, i.unit, _clock(i), i.nuclide, _state(i)) for i in self.series]
         columns = ("what", "description", "date", "images", "unit", "refers to", "nuclide", "for dosimetry")
         return Table.of(columns, rows, "Series", "series")
 

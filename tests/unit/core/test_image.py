@@ -74,7 +74,7 @@ def test_arrays_that_are_no_volume_are_refused(values: object, unit: str, words:
 
 
 def test_another_nuclide_is_refused_with_the_remedy() -> None:
-    with pytest.raises(DicomError, match="the header says Y-90, asked for is Ho-166; .*`accept_nuclide`"):
+    with pytest.raises(DicomError, match=r"the header says Y-90, asked for is Ho-166; .*`accept_nuclide`"):
         image().require_nuclide("Ho-166")
     image().require_nuclide("Y-90")
 

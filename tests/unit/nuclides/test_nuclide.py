@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 
 import pytest
 
+from hepatica.core.tables import toml_table
 from hepatica.errors import UnknownNameError
-from hepatica.nuclides import NUCLIDE_NAMES, nuclide, read
+from hepatica.nuclides import NUCLIDE_NAMES, nuclide
 from hepatica.nuclides.show import compare
 
 
@@ -83,10 +85,9 @@ def test_spins_are_written_as_fractions() -> None:
 
 
 def test_every_table_has_a_row_in_sources() -> None:
-    sources = read.toml_table("sources.toml")
-    tables = {
-        entry.name for entry in read._FOLDER.iterdir() if entry.name.endswith((".csv", ".toml")) and entry.is_file()
-    }
+    sources = toml_table("hepatica.nuclides", "sources.toml")
+    folder = resources.files("hepatica.nuclides") / "tables"
+    tables = {e.name for e in folder.iterdir() if e.name.endswith((".csv", ".toml")) and e.is_file()}
     assert tables - {"sources.toml"} == {name for name in sources if "/" not in name}
     for row in sources.values():
         assert row["source"]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
-import tomllib
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from hepatica.core import Estimate
+from hepatica.core.tables import toml_table
 from hepatica.errors import PhysicsError, UnknownNameError
 
 FORMS = ("logistic", "lkb", "poisson", "d50", "point", "threshold")
@@ -282,7 +281,7 @@ def alpha(name: str) -> Alpha:
 
 
 def _table(name: str) -> dict[str, Any]:
-    return tomllib.loads((resources.files(__package__) / "tables" / name).read_text(encoding="utf-8"))
+    return toml_table(__package__, name)
 
 
 def _read(row: dict[str, Any]) -> ResponseModel:

@@ -30,6 +30,7 @@ from hepatica.core import (
     decay_factor,
     seconds_between,
 )
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.errors import InputError, TimeError, UnknownNameError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions, number, required
 from hepatica.imaging.quantify.activity import BQ_PER_MBQ, Administration
@@ -116,7 +117,7 @@ class KnownActivity:
         decay = None if relative is None else abs(rate * elapsed) * relative
         return (
             Component("activity meter", meter, "as stated, over the net activity"),
-            Component("half-life", decay, f"decay over {elapsed / 3600:.3g} h"),
+            Component("half-life", decay, f"decay over {elapsed / SECONDS_PER_HOUR:.3g} h"),
             Component("clock", rate * self.clock_sd_s, f"{self.clock_sd_s:g} s"),
         )
 

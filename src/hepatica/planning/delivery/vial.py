@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hepatica.core import Estimate, decay_factor, seconds_between
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.errors import InputError, TimeError
 from hepatica.nuclides import Agent, generator
 from hepatica.planning.prescriptions.compartments import require_positive, require_share
@@ -169,7 +170,7 @@ def _offer(agent: Agent, order: Order, nominal_gbq: float, calibration: datetime
         spheres_per_ml=None if spheres is None or not order.perfused_ml else spheres * drawn / order.perfused_ml,
         activity_per_sphere_bq=None if spheres is None else activity * 1e9 / spheres,
         draw_ml=volume * drawn if agent.name == "resin" and isinstance(volume, float) else None,
-        hours_after_calibration=elapsed / 3600,
+        hours_after_calibration=elapsed / SECONDS_PER_HOUR,
     )
 
 
@@ -184,7 +185,7 @@ def glass_calibrations(injection: datetime, shelf_life_h: float) -> tuple[dateti
     for weeks in range(1 + math.ceil(shelf_life_h / 168)):
         day = sunday - timedelta(weeks=weeks)
         calibration = datetime(day.year, day.month, day.day, GLASS_CALIBRATION_HOUR, tzinfo=ZoneInfo(GLASS_ZONE))
-        hours = seconds_between(calibration, injection) / 3600
+        hours = seconds_between(calibration, injection) / SECONDS_PER_HOUR
         if 0 <= hours <= shelf_life_h:
             out.append(calibration)
     return tuple(out)

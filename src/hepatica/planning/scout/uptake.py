@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hepatica.core import Region, Volume
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import InputError
 from hepatica.planning.intervals import Interval, NormalPair, root_sum_square
 from hepatica.planning.scout.lung_shunt import region_sum
@@ -186,7 +187,7 @@ def sphere_recovery(volume_ml: float, fwhm_mm: float) -> float:
     if not (volume_ml > 0 and fwhm_mm > 0):
         raise InputError("a sphere's recovery needs a positive volume and resolution")
     radius = (3 * volume_ml * 1000 / (4 * math.pi)) ** (1 / 3)
-    sigma = fwhm_mm / math.sqrt(8 * math.log(2))
+    sigma = fwhm_mm / FWHM_PER_SD
     r = np.linspace(0, 2 * radius, 2001)
     overlap = 1 - 3 * r / (4 * radius) + r**3 / (16 * radius**3)
     distribution = math.sqrt(2 / math.pi) * r**2 / sigma**3 * np.exp(-(r**2) / (2 * sigma**2))

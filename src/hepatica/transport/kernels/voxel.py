@@ -24,8 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.constants import MEV_TO_J
+from hepatica.core.tables import table_text
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
-from hepatica.nuclides import MEV_TO_J, Nuclide
+from hepatica.nuclides import Nuclide
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
@@ -165,7 +167,7 @@ def point_kernel(nuclide_name: str, medium: str = "water") -> PointKernel:
         known = [f"{name} in {other}" for name, other in names]
         raise UnknownNameError("point kernel", f"{nuclide_name} in {medium}", known)
     file = f"dpk_{nuclide_name}_{medium}.csv"
-    return parse_point_kernel(resources.files("hepatica.transport").joinpath("tables", file).read_text("utf-8"), file)
+    return parse_point_kernel(table_text("hepatica.transport", file), file)
 
 
 def parse_point_kernel(text: str, what: str) -> PointKernel:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Provenance, Volume
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.core.context import DicomContext
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
@@ -214,7 +215,7 @@ def _filtered(
         return image
     from scipy import ndimage
 
-    sd = fwhm_mm / np.sqrt(8 * np.log(2)) / np.asarray(spacing_mm)
+    sd = fwhm_mm / FWHM_PER_SD / np.asarray(spacing_mm)
     return np.asarray(ndimage.gaussian_filter(image, sd, mode="constant"), dtype=np.float32)
 
 
