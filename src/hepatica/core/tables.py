@@ -1,4 +1,4 @@
-"""Text tables that stand in a folder ``tables`` beside the code that reads them: CSV with a commented head, and TOML."""
+"""Text tables in a folder ``tables`` beside the code that reads them: CSV with a commented head, and TOML."""
 
 from __future__ import annotations
 

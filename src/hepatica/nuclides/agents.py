@@ -45,8 +45,7 @@ class Fact:
     source : str
         Where it was read, or why it is not there.
     confidence : str
-        "found" (read at the source), "knowledge-high", "-medium", "-low" (general knowledge of the field), "computed",
-        "not found" or "not applicable" (a liquid has no spheres).
+        How well it is known: a word of `hepatica.core.confidence` ("read at the source", "well established", ...).
     """
 
     value: FactValue

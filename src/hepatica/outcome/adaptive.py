@@ -32,7 +32,7 @@ LUNG_COURSE_GY = 50.0
 """Absorbed dose to 1 kg of lung per treatment and in all (van Roekel, thesis 2019, p 30 and 41; labels)."""
 
 BILIRUBIN_CAUTION_MG_DL = 2.0
-"""Usual exclusion for treatment of more than a segment (general knowledge, high confidence)."""
+"""Usual exclusion for treatment of more than a segment (well established)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def excretion(name: str, agent: str) -> Excretion:
         "" if row is None else f"{row['source']} ({row['confidence']})",
         level,
         _ADVICE[level],
-        f"{block['text']} ({block['source']}; {block['confidence']} confidence)" if needs_block else None,
+        f"{block['text']} ({block['source']}; {block['confidence']})" if needs_block else None,
     )
 
 
@@ -179,7 +179,7 @@ def cremation_wait_days(source: PatientSource) -> tuple[float, float, str] | Non
     if not isinstance(limit, float):
         return None
     hours = first_time(lambda h: source.activity_gbq * 1000 * source.activity_left(h), limit)
-    return hours / 24, limit, f"{table['source']} ({table['confidence']} confidence)"
+    return hours / 24, limit, f"{table['source']} ({table['confidence']})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from hepatica.core.confidence import MEANING
 from hepatica.errors import UnknownNameError
 from hepatica.nuclides import AGENT_NAMES, Agent, agent, spheres_per_mg
 
@@ -18,7 +19,7 @@ NEEDED = {
     "calibration",
     "approval",
 }
-CONFIDENCE = {"found", "knowledge-high", "knowledge-medium", "knowledge-low", "computed", "not found", "not applicable"}
+CONFIDENCE = set(MEANING)
 EMPTY = {"not found", "not applicable"}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hepatica.core import Estimate
+from hepatica.core.confidence import FROM_MEMORY, UNCERTAIN
 from hepatica.core.tables import toml_table
 from hepatica.errors import PhysicsError, UnknownNameError
 
@@ -230,8 +231,8 @@ def _warnings(model: ResponseModel, dose_gy: float, nuclide: str, agent: str) ->
     if model.range_gy and not model.range_gy[0] <= dose_gy <= model.range_gy[1]:
         low, high = model.range_gy
         found.append(f"{model.name} was fitted on {low:g} to {high:g} Gy; {dose_gy:.4g} Gy lies outside")
-    if model.confidence in ("medium", "low"):
-        found.append(f"{model.name}: parameters of {model.confidence} confidence; check {model.source} before use")
+    if model.confidence in (FROM_MEMORY, UNCERTAIN):
+        found.append(f"{model.name}: confidence of its parameters: {model.confidence}; check {model.source} before use")
     return tuple(found)
 
 

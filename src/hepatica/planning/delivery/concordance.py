@@ -19,7 +19,7 @@ CONSTANT = 1e-6
 CATHETER_SHIFT_MM = 15.0
 CATHETER_SHARE = 0.25
 """A centre of activity that moved by more than 15 mm, or a territory whose share changed by over 25 %, suggests that
-the catheter was elsewhere (K/l: a flag to look, not a finding)."""
+the catheter was elsewhere (uncertain: a flag to look, not a finding)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,12 @@ from hepatica.planning.prescriptions.compartments import require_positive, requi
 
 GLASS_ZONE = "America/New_York"
 GLASS_CALIBRATION_HOUR = 12
-"""Glass vials are calibrated on Sunday 12:00 US Eastern Time (label, K/h)."""
+"""Glass vials are calibrated on Sunday 12:00 US Eastern Time (label; well established)."""
 
 MOST_HALF_LIVES = 50.0
 
 RESIN_EARLY_DAYS = (0, 1, 2, 3)
-"""Resin may be ordered so that nominal calibration falls 0 to 3 days after the treatment (FLEXdose, K/m)."""
+"""Resin may be ordered so that nominal calibration falls 0 to 3 days after the treatment (FLEXdose; from memory)."""
 
 
 def require_zone(instant: datetime, what: str) -> datetime:
@@ -295,7 +295,7 @@ def holmium_batch(agent: Agent, order: Order, shipping: datetime, *, specific_ac
     Parameters
     ----------
     specific_activity_mbq_mg : float
-        At the injection; 7-20 MBq/mg is usual (K/m).
+        At the injection; 7-20 MBq/mg is usual (from memory).
     """
     from hepatica.nuclides import spheres_per_mg
 
@@ -347,7 +347,7 @@ def elution_schedule(
     elutions : sequence of datetime
         In order, with zone, after calibration.
     efficiency : float
-        Share of the 188Re that an elution takes (75-85 % is typical, K/m).
+        Share of the 188Re that an elution takes (75-85 % is typical, from memory).
 
     Raises
     ------

@@ -327,7 +327,7 @@ def _radial_points(
 def _directions(count: int, first: int, start: int) -> FloatArray:
     """Unit vectors that fill one octant evenly, shape (3, count): the R2 sequence from its member `start` on.
 
-    Plastic-number (R2) sequence: Roberts, "The unreasonable effectiveness of quasirandom sequences", 2018 [K/h].
+    Plastic-number (R2) sequence: Roberts, "The unreasonable effectiveness of quasirandom sequences", 2018.
     `first` (0 or 1) takes one of two interleaved sequences.
     """
     plastic = 1.32471795724474602596

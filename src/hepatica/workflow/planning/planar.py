@@ -20,7 +20,7 @@ POSTERIOR = ("as-seen", "mirrored")
 """How a posterior view is stored: as the camera sees it from behind, or already flipped onto the anterior view."""
 
 CLEARLY = 0.1
-"""Difference of correlation coefficients above which the other orientation fits the anterior view better (K/l)."""
+"""Difference of correlation coefficients above which the other orientation fits the anterior view better; uncertain."""
 
 Drawn = tuple[Region, Region, Region | None]
 """Lungs, liver and background on one view."""

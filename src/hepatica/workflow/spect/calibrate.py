@@ -183,7 +183,8 @@ def _from_reconstruction(
         assert options.source in ("sphere", "cylinder")
         known = options.known(chosen)
         made = calibrate_reconstruction(source, known, source=options.source, conditions=conditions)
-    return CalibrateResult(made, None, _provenance((image.source,), options), (*map(str, image.messages), *made.warnings))
+    notes = (*map(str, image.messages), *made.warnings)
+    return CalibrateResult(made, None, _provenance((image.source,), options), notes)
 
 
 def _regions(image: Image, options: CalibrateOptions) -> tuple[Region | None, Region | None, Estimate | None]:
