@@ -150,11 +150,12 @@ def _parameter(option: Option, group: Any, *, by_place: bool) -> inspect.Paramet
     name = option_name(option.name)
     names = [name] if not by_place else [name]
     help_text = f"{option.help}{shown}{default}".strip()
+    wanted: Any = kind if kind is bool else kind | None
     marked = Annotated[
-        kind if kind is bool else kind | None,
+        wanted,
         cyclopts.Parameter(
             name=names, help=help_text, negative="", group=group, show_default=False, show_choices=False,
-            required=False, consume_multiple=bool(kind == list[str]), allow_leading_hyphen=kind is str,
+            required=False, consume_multiple=bool(kind == list[str]), allow_leading_hyphen=kind is str and not by_place,
         ),
     ]  # fmt: skip
     place = inspect.Parameter.POSITIONAL_OR_KEYWORD if by_place else inspect.Parameter.KEYWORD_ONLY

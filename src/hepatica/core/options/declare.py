@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Literal, ParamSpec, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import Any, ParamSpec, TypeVar, dataclass_transform, get_type_hints
 
 from hepatica.core.options.kinds import Form, form_of, is_options
 from hepatica.errors import InputError
@@ -81,7 +81,7 @@ def _check_argument(verb_name: str, key: str, hint: Any, value: Any) -> None:
     if is_options(hint):
         if not isinstance(value, hint):
             raise InputError(f"{verb_name}: `{key}` is {hint.__name__}(...), not {value!r}")
-    elif get_origin(hint) is Literal or any(get_origin(item) is Literal for item in get_args(hint)):
+    else:
         form_of(key, hint).check(value, key)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hepatica.core.confidence import COMMON_PRACTICE, READ_AT_THE_SOURCE
+from hepatica.core.document import HIDDEN
 from hepatica.planning.guardrails.situation import Situation
 
 Severity = Literal["stop", "warning", "note"]
@@ -38,7 +39,7 @@ class Guardrail:
     id: str
     severity: Severity
     needs: tuple[str, ...]
-    speaks: Callable[[Any], bool]
+    speaks: Callable[[Any], bool] = field(metadata=HIDDEN)
     advice: str
     source: str = "practice"
     confidence: str = ""

@@ -145,6 +145,17 @@ class VoxelKernel:
         return self.electron_gy_per_decay + self.photon_gy_per_decay
 
 
+def energy_within_mev(kernel: VoxelKernel) -> tuple[float, float]:
+    """Energy per decay that the voxels of the whole (eight-octant) kernel and its source voxel receive, MeV."""
+    mgy_per_mbq_s = kernel.gy_per_decay.astype(np.float64) * 1e9
+    images = np.ones(mgy_per_mbq_s.shape)
+    for axis in range(3):
+        images[tuple(slice(1, None) if a == axis else slice(None) for a in range(3))] *= 2
+    voxel_kg = float(np.prod(kernel.spacing_mm)) * 1e-6 * kernel.density_g_ml
+    to_mev = voxel_kg / MEV_TO_J / 1e9
+    return float((mgy_per_mbq_s * images).sum()) * to_mev, float(mgy_per_mbq_s[0, 0, 0]) * to_mev
+
+
 def kernel_names() -> tuple[tuple[str, str], ...]:
     """(nuclide, medium) of every point kernel that is shipped."""
     files = (
