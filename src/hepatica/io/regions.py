@@ -13,11 +13,11 @@ import numpy as np
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.image import Image
-from hepatica.errors import AmbiguousSeriesError, DicomError, GeometryError, InputError
+from hepatica.errors import AmbiguousSeriesError, DicomError, InputError
 from hepatica.io.dicom.context import instance_of
 from hepatica.io.dicom.series import SeriesKind
 from hepatica.io.dicom.tags import open_dicom
-from hepatica.io.structures import Label, Structures, distinct_names, onto_grid, require_known, structure_empty
+from hepatica.io.structures import Gathering, Label, Structures
 
 __all__ = ["Label", "StructureWarning", "Structures", "read_regions", "read_structures"]
 
@@ -127,26 +127,20 @@ def _label_map(path: Path, grid: Grid, names: Sequence[str] | None) -> Structure
     present = [int(n) for n in np.flatnonzero(np.bincount(values.ravel())) if n != 0]
     absent = sorted(number for number in known if number not in present and number != 0)
     labels = [Label(number, known.get(number, f"label {number}")) for number in present]
-    called, renamed = distinct_names(labels)
-    wanted = None if names is None else tuple(names)
-    require_known(wanted, called + [known[number] for number in absent])
-    notes = [*notes, *renamed, *(structure_empty(known[n], f"no voxel has the label {n}") for n in absent)]
+    gathering = Gathering(path, labels, names, nameless=[known[number] for number in absent])
+    gathering.messages[:0] = notes
+    for number in absent:
+        if gathering.wants(known[number]):
+            gathering.leave_empty(known[number], f"no voxel has the label {number}")
     boxes = ndimage.find_objects(values)
-    regions, kept = [], []
-    for name, label in zip(called, labels, strict=True):
-        if wanted is not None and name not in wanted:
-            continue
+    for name, label in gathering.wanted():
         window = boxes[label.number - 1]
         covered = (values[window] == label.number).astype(np.float32)
         drawn = Region(name, volume.grid, window, covered, origin=f"{path.name}, label {label.number}")
-        region, lost = onto_grid(drawn, grid)
-        regions.append(region)
-        kept.append(label)
-        notes += lost
-    empty = tuple(known[number] for number in absent if wanted is None or known[number] in wanted)
-    if not regions or (wanted is not None and empty):
-        raise GeometryError(f"{path}: no voxels in {', '.join(map(repr, empty)) or 'the label map'}")
-    return Structures(tuple(regions), tuple(kept), tuple(notes), empty)
+        gathering.keep_on(grid, drawn, label)
+    found = gathering.structures()
+    gathering.require_any(found.regions, "voxels", "the label map")
+    return found
 
 
 def _small_labels(volume: Volume, path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:

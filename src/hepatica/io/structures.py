@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
+from pathlib import Path
 
 from hepatica.core import Grid, Region
 from hepatica.core.message import Message
@@ -87,11 +89,79 @@ def structure_empty(name: str, why: str) -> Message:
     return Message("structure-empty", f"structure {name!r} is empty: {why}")
 
 
-def require_known(wanted: tuple[str, ...] | None, known: list[str]) -> None:
-    """Raise UnknownNameError for a wanted name that is not among the known ones."""
-    for name in wanted or ():
-        if name not in known:
-            raise UnknownNameError("structure", name, known)
+class Gathering:
+    """The structures of one file while they are read: those wanted, their regions, what is empty, what was assumed.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for errors.
+    labels : list of Label
+        Of all its structures.
+    names : sequence of str or None
+        Those wanted; None for all.
+    nameless : sequence of str
+        Names that the file knows beside these, of structures without a voxel.
+
+    Raises
+    ------
+    UnknownNameError
+        If one of `names` is not in the file.
+    """
+
+    def __init__(
+        self, path: Path | str, labels: list[Label], names: Sequence[str] | None, *, nameless: Sequence[str] = ()
+    ) -> None:
+        called, renamed = distinct_names(labels)
+        for name in names or ():
+            if name not in (*called, *nameless):
+                raise UnknownNameError("structure", name, [*called, *nameless])
+        self.messages: list[Message] = renamed
+        self._path = path
+        self._labels = dict(zip(called, labels, strict=True))
+        self._names = None if names is None else tuple(names)
+        self._regions: list[Region] = []
+        self._kept: list[Label] = []
+        self._empty: list[str] = []
+
+    def wants(self, name: str) -> bool:
+        """Whether a structure is to be read."""
+        return self._names is None or name in self._names
+
+    def wanted(self) -> list[tuple[str, Label]]:
+        """Distinct name and label of each structure to be read, in the order of the file."""
+        return [(name, label) for name, label in self._labels.items() if self.wants(name)]
+
+    def keep(self, region: Region, label: Label) -> None:
+        """Take a region that lies on the image."""
+        self._regions.append(region)
+        self._kept.append(label)
+
+    def keep_on(self, grid: Grid, drawn: Region, label: Label) -> None:
+        """Take a region that was drawn on another grid, see `onto_grid`."""
+        region, lost = onto_grid(drawn, grid)
+        self.messages += lost
+        self.keep(region, label)
+
+    def leave_empty(self, name: str, why: str) -> None:
+        """Note that a structure holds nothing."""
+        self._empty.append(name)
+        self.messages.append(structure_empty(name, why))
+
+    def require_any(self, found: Sized, what: str, whole: str) -> None:
+        """Raise GeometryError if nothing was found, or one that was named is empty."""
+        if not found or (self._names is not None and self._empty):
+            raise GeometryError(f"{self._path}: no {what} in {', '.join(map(repr, self._empty)) or whole}")
+
+    def structures(self, *, instance_uid: str = "", messages: Sequence[Message] = ()) -> Structures:
+        """What was read."""
+        return Structures(
+            tuple(self._regions),
+            tuple(self._kept),
+            (*self.messages, *messages),
+            tuple(self._empty),
+            instance_uid,
+        )
 
 
 def onto_grid(region: Region, grid: Grid) -> tuple[Region, tuple[Message, ...]]:

@@ -25,12 +25,13 @@ def as_image(source: ImageSource, *, role: str, series: str | None = None, state
     InputError
         If it is neither a path nor an `Image`; otherwise as `hepatica.io.read.read_image`.
     """
-    if isinstance(source, Image):
-        return source
-    if isinstance(source, str | Path):
-        return read_image(source, role=role, series=series, stated=stated)
+    given: object = source
+    if isinstance(given, Image):
+        return given.used_as(role)
+    if isinstance(given, str | Path):
+        return read_image(given, role=role, series=series, stated=stated)
     raise InputError(
-        f"{role}: an image is a path or a hepatica.Image, not {type(source).__name__}",
+        f"{role}: an image is a path or a hepatica.Image, not {type(given).__name__}",
         remedy="make one with hepatica.Image.from_array, which needs unit and voxel size",
     )
 

@@ -207,7 +207,7 @@ def no_groups(ds: Any) -> None:
         (short_pixels, DicomError, "PixelData"),
         (unknown_type, DicomError, "SURFACE"),
         (two_on_a_plane, DicomError, "two frames on one plane"),
-        (no_segments, DicomError, "holds no segments"),
+        (no_segments, DicomError, "SegmentSequence: holds no structures"),
         (no_groups, DicomError, "PerFrameFunctionalGroupsSequence"),
     ],
 )

@@ -126,6 +126,14 @@ def require_patient(header: Header, context: DicomContext | None) -> None:
         raise header.error("PatientID", f"{patient!r} is not the patient of the image, {context.patient_id!r}")
 
 
+def require_numbered(header: Header, numbers: Sequence[int], sequence: str, keyword: str) -> None:
+    """Raise DicomError unless a file holds structures, each with a number of its own."""
+    if not numbers:
+        raise header.error(sequence, "holds no structures")
+    if len(set(numbers)) < len(numbers):
+        raise header.error(keyword, "occurs twice: structures cannot be told apart")
+
+
 def require_names(names: Sequence[str]) -> None:
     """Raise GeometryError unless there are names, all distinct, each of which DICOM can hold (LO: 64 characters)."""
     if not names:

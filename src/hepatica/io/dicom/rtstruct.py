@@ -23,11 +23,12 @@ from hepatica.io.dicom.objects import (
     provenance_text,
     references,
     require_names,
+    require_numbered,
     require_patient,
     save_object,
 )
 from hepatica.io.dicom.tags import Header, pydicom_door
-from hepatica.io.structures import Label, Structures, distinct_names, require_known, structure_empty
+from hepatica.io.structures import Gathering, Label, Structures
 
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 
@@ -94,36 +95,27 @@ def read_rtstruct(
     Structures without contours, and those of points only, have no region: they are listed as empty, with a message.
     """
     header = open_object(path, (RT_STRUCTURE_SET,), "an RT Structure Set (RTSTRUCT)")
-    messages = _check_references(header, context)
+    drawn_elsewhere = _check_references(header, context)
     labels = _labels(header)
-    called, renamed = distinct_names(labels)
-    wanted = None if names is None else tuple(names)
-    require_known(wanted, called)
-    messages += renamed
-    contours_of = _drawn(header, labels, messages)
+    gathering = Gathering(path, labels, names)
+    gathering.messages[:0] = drawn_elsewhere
+    contours_of = _drawn(header, labels, gathering.messages)
+    items = {item.required_integer("ROINumber"): item for item in header.items("StructureSetROISequence")}
     rois: dict[str, _Roi] = {}
-    empty: list[str] = []
-    for name, roi_item, label in zip(called, header.items("StructureSetROISequence"), labels, strict=True):
-        if wanted is not None and name not in wanted:
-            continue
-        roi = _roi(name, label, roi_item, contours_of.get(label.number), messages)
+    for name, label in gathering.wanted():
+        roi = _roi(name, label, items[label.number], contours_of.get(label.number), gathering.messages)
         if roi.contours:
-            _require_frame(name, roi, header, grid, messages)
+            _require_frame(name, roi, header, grid, gathering.messages)
             rois[name] = roi
         else:
-            empty.append(name)
             what = f"only {roi.points} points, which enclose nothing" if roi.points else "no contours"
-            messages.append(structure_empty(name, f"it has {what}"))
-    if not rois or (wanted is not None and empty):
-        raise GeometryError(f"{path}: no contours in {', '.join(map(repr, empty)) or 'the structure set'}")
-    regions = _regions(rois, grid, Path(path).name, slice_mm, messages)
-    return Structures(
-        tuple(regions),
-        tuple(roi.label for roi in rois.values()),
-        (*messages, *header.messages()),
-        tuple(empty),
-        header.text("SOPInstanceUID"),
-    )
+            gathering.leave_empty(name, f"it has {what}")
+    gathering.require_any(rois, "contours", "the structure set")
+    for region, roi in zip(
+        _regions(rois, grid, Path(path).name, slice_mm, gathering.messages), rois.values(), strict=True
+    ):
+        gathering.keep(region, roi.label)
+    return gathering.structures(instance_uid=header.text("SOPInstanceUID"), messages=header.messages())
 
 
 def write_rtstruct(
@@ -226,10 +218,7 @@ def _labels(header: Header) -> list[Label]:
     for item in header.items("StructureSetROISequence"):
         number = item.required_integer("ROINumber")
         labels.append(Label(number, item.text("ROIName"), types.get(number, ""), colours.get(number)))
-    if not labels:
-        raise header.error("StructureSetROISequence", "holds no structures")
-    if len({label.number for label in labels}) < len(labels):
-        raise header.error("ROINumber", "occurs twice: contours cannot be told apart")
+    require_numbered(header, [label.number for label in labels], "StructureSetROISequence", "ROINumber")
     return labels
 
 

@@ -30,12 +30,13 @@ from hepatica.io.dicom.objects import (
     provenance_text,
     references,
     require_names,
+    require_numbered,
     require_patient,
     save_object,
 )
 from hepatica.io.dicom.pixels import stored_values
 from hepatica.io.dicom.tags import Header, open_dicom, pydicom_door
-from hepatica.io.structures import Label, Structures, distinct_names, onto_grid, require_known, structure_empty
+from hepatica.io.structures import Gathering, Label, Structures
 from hepatica.version import __version__
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -111,30 +112,19 @@ def read_seg(
     stack = _stack_of(header)
     stack.grid.require_shared_frame(grid, f"{path} and the image")
     labels = _labels(header)
-    called, messages = distinct_names(labels)
-    wanted = None if names is None else tuple(names)
-    require_known(wanted, called)
+    gathering = Gathering(path, labels, names)
     pixels, notes = _coverage(header)
-    messages += [*notes, *stack.messages]
+    gathering.messages += [*notes, *stack.messages]
     frames_of = _frames_of(header, labels, len(pixels))
-    regions, kept, empty = [], [], []
-    for name, label in zip(called, labels, strict=True):
-        if wanted is not None and name not in wanted:
-            continue
+    for name, label in gathering.wanted():
         drawn = _segment(name, label, stack, pixels, frames_of, Path(path).name)
         if drawn.is_empty:
-            empty.append(name)
-            messages.append(structure_empty(name, "no voxel belongs to it"))
-            continue
-        region, lost = onto_grid(drawn, grid)
-        messages += lost
-        regions.append(region)
-        kept.append(label)
-    if not regions or (wanted is not None and empty):
-        raise GeometryError(f"{path}: no voxels in {', '.join(map(repr, empty)) or 'the segmentation'}")
-    return Structures(
-        tuple(regions), tuple(kept), (*messages, *header.messages()), tuple(empty), header.text("SOPInstanceUID")
-    )
+            gathering.leave_empty(name, "no voxel belongs to it")
+        else:
+            gathering.keep_on(grid, drawn, label)
+    found = gathering.structures(instance_uid=header.text("SOPInstanceUID"), messages=header.messages())
+    gathering.require_any(found.regions, "voxels", "the segmentation")
+    return found
 
 
 def write_seg(
@@ -227,10 +217,7 @@ def _labels(header: Header) -> list[Label]:
         kind = item.item("SegmentedPropertyTypeCodeSequence")
         number = item.required_integer("SegmentNumber")
         labels.append(Label(number, item.text("SegmentLabel"), kind.text("CodeMeaning") if kind else ""))
-    if not labels:
-        raise header.error("SegmentSequence", "holds no segments")
-    if len({label.number for label in labels}) < len(labels):
-        raise header.error("SegmentNumber", "occurs twice")
+    require_numbered(header, [label.number for label in labels], "SegmentSequence", "SegmentNumber")
     # A label map describes its background as a segment of number 0.
     return [label for label in labels if label.number != 0]
 
