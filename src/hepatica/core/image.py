@@ -54,6 +54,9 @@ class Stated:
 
 NOTHING_STATED = Stated()
 
+NUCLIDE_MISSING = "which nuclide it is"
+TIME_MISSING = "the instant that the values refer to"
+
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
@@ -267,6 +270,53 @@ class Image:
         if self.acquisition.nuclide not in (None, name):
             raise other_nuclide(self.acquisition.nuclide or "", name, self.name)
 
+    def stating(self, stated: Stated) -> Image:
+        """Same image with what the user states of it: checked where it is known, taken where it is not.
+
+        Raises
+        ------
+        UnitError
+            If the unit stated is not that of the voxels.
+        DicomError
+            If another nuclide is stated, and not that the image's own is overridden.
+        InputError
+            If it is overridden, but the values were corrected for the decay of the other nuclide.
+        """
+        if stated.unit is not None and voxel_unit(stated.unit) != (self.volume.kind, 1.0):
+            raise UnitError(
+                f"{self.name}: holds {self.volume.kind.meaning} ({self.unit}); the unit stated, {stated.unit!r}, "
+                "contradicts it"
+            )
+        made = self._of_nuclide(stated.nuclide, override=stated.override_nuclide) if stated.nuclide else self
+        if stated.time is None or stated.time == self.time:
+            return made
+        text = f"reference time {stated.time.isoformat()} as stated by the user"
+        notes = () if self.time is None else (Message("reference-time-stated", text),)
+        return replace(
+            made,
+            volume=self.volume.with_values(self.volume.values, time=stated.time),
+            acquisition=replace(made.acquisition, time_rule="stated by the user"),
+            missing=tuple(item for item in made.missing if item != TIME_MISSING),
+        ).with_messages(*notes)
+
+    def _of_nuclide(self, name: str, *, override: bool) -> Image:
+        facts = self.acquisition
+        if facts.nuclide == name:
+            return self
+        missing = tuple(item for item in self.missing if item != NUCLIDE_MISSING)
+        if facts.nuclide is None:
+            return replace(self, acquisition=replace(facts, nuclide=name), missing=missing)
+        if not override:
+            raise other_nuclide(facts.nuclide, name, self.name)
+        if facts.decay_correction not in ("", "NONE"):
+            raise InputError(
+                f"{self.name}: its values were corrected for the decay of {facts.nuclide}",
+                remedy="give its file, so that the correction can be redone",
+            )
+        return self.with_messages(
+            Message("nuclide-overridden", f"the {facts.nuclide} of {self.name} is overridden by {name}")
+        )
+
     def with_messages(self, *messages: Message) -> Image:
         """Same image with more messages."""
         return replace(self, messages=self.messages + messages)
@@ -324,9 +374,9 @@ def nuclide_form(text: str) -> str:
 
 def not_stated(kind: Kind, *, nuclide: str | None, time: datetime | None) -> tuple[str, ...]:
     """What absorbed dose needs of an image that holds nothing but voxels."""
-    missing = ["which nuclide it is"] if is_activity(kind) and nuclide is None else []
+    missing = [NUCLIDE_MISSING] if is_activity(kind) and nuclide is None else []
     if kind in (Kind.ACTIVITY, Kind.ACTIVITY_CONCENTRATION, Kind.COUNTS, Kind.COUNT_RATE) and time is None:
-        missing.append("the instant that the values refer to")
+        missing.append(TIME_MISSING)
     return tuple(missing)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hepatica.core import Region
 from hepatica.core.image import NOTHING_STATED, Image, Stated
@@ -23,15 +24,18 @@ def as_image(source: ImageSource, *, role: str, series: str | None = None, state
     Raises
     ------
     InputError
-        If it is neither a path nor an `Image`; otherwise as `hepatica.io.read.read_image`.
+        If it is neither a path nor an `Image`; otherwise as `hepatica.io.read.read_image` and `Image.stating`.
     """
-    given: object = source
-    if isinstance(given, Image):
-        return given.used_as(role)
-    if isinstance(given, str | Path):
-        return read_image(given, role=role, series=series, stated=stated)
+    if isinstance(source, Image):
+        return source.stating(stated).used_as(role)
+    return read_image(_path(source, role), role=role, series=series, stated=stated)
+
+
+def _path(source: object, role: str) -> Path | str:
+    if isinstance(source, str | Path):
+        return source
     raise InputError(
-        f"{role}: an image is a path or a hepatica.Image, not {type(given).__name__}",
+        f"{role}: an image is a path or a hepatica.Image, not {type(source).__name__}",
         remedy="make one with hepatica.Image.from_array, which needs unit and voxel size",
     )
 
@@ -40,10 +44,9 @@ def as_images(
     sources: ImageSource | Sequence[ImageSource], *, role: str, series: str | None = None, stated: Sequence[Stated] = ()
 ) -> tuple[Image, ...]:
     """Each of one or several sources as an image; `stated` holds one for each or none."""
-    given = [sources] if isinstance(sources, str | Path | Image) else sources
-    if not isinstance(given, Sequence):
-        given = [given]
+    alone: Any = sources
+    given = alone if isinstance(alone, Sequence) and not isinstance(alone, str) else [alone]
     if not given:
         raise InputError(f"{role}: no image was given")
-    said = list(stated) or [NOTHING_STATED] * len(given)
-    return tuple(as_image(item, role=role, series=series, stated=s) for item, s in zip(given, said, strict=True))
+    each = list(stated) or [NOTHING_STATED] * len(given)
+    return tuple(as_image(item, role=role, series=series, stated=s) for item, s in zip(given, each, strict=True))

@@ -55,3 +55,9 @@ def test_no_mark_that_only_its_author_can_read() -> None:
     texts = [p for ending in ("py", "toml", "csv") for p in SOURCE.rglob(f"*.{ending}")]
     assert len(texts) > 300
     assert [str(p) for p in texts if re.search(r"\bK/[hml]\b", p.read_text(encoding="utf-8"))] == []
+
+
+def test_the_page_explains_every_word() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "nuclides.md").read_text(encoding="utf-8")
+    for word, meaning in MEANING.items():
+        assert f"| {word} | {meaning} |" in page

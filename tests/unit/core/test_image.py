@@ -1,15 +1,18 @@
 """An image made from an array."""
 
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind
 from hepatica.core.document import document
-from hepatica.core.image import Image
+from hepatica.core.image import Image, Stated
 from hepatica.core.message import Message
 from hepatica.errors import DicomError, GeometryError, HepaticaError, InputError, TimeError, UnitError
+from hepatica.workflow.sources import as_image, as_images
 
 WHEN = datetime(2026, 3, 2, 10, 30)
 
@@ -77,6 +80,39 @@ def test_another_nuclide_is_refused_with_the_remedy() -> None:
     with pytest.raises(DicomError, match=r"the header says Y-90, asked for is Ho-166; .*`accept_nuclide`"):
         image().require_nuclide("Ho-166")
     image().require_nuclide("Y-90")
+
+
+def test_what_is_stated_of_an_image_is_checked_or_taken() -> None:
+    bare = image(nuclide=None, time=None)
+    taken = bare.stating(Stated(unit="Bq/mL", time=WHEN, nuclide="Y-90"))
+    assert (taken.acquisition.nuclide, taken.time, taken.missing, taken.messages) == ("Y-90", WHEN, (), ())
+    assert taken.stating(Stated(time=WHEN, nuclide="Y-90")).messages == ()
+    later = taken.stating(Stated(time=WHEN.replace(hour=12)))
+    assert (later.time, later.messages[0].code) == (WHEN.replace(hour=12), "reference-time-stated")
+    with pytest.raises(UnitError, match="the unit stated, 'counts', contradicts it"):
+        bare.stating(Stated(unit="counts"))
+    with pytest.raises(DicomError, match="`accept_nuclide`"):
+        taken.stating(Stated(nuclide="Ho-166"))
+    overridden = taken.stating(Stated(nuclide="Ho-166", override_nuclide=True))
+    assert overridden.messages[0].code == "nuclide-overridden"
+    corrected = replace(taken, acquisition=replace(taken.acquisition, decay_correction="START"))
+    with pytest.raises(InputError, match="corrected for the decay of Y-90; give its file"):
+        corrected.stating(Stated(nuclide="Ho-166", override_nuclide=True))
+
+
+def test_a_path_or_an_image(tmp_path: Path) -> None:
+    made = image()
+    assert as_image(made, role="activity").source.role == "activity"
+    (one,) = as_images(made, role="activity")
+    assert one.volume is made.volume
+    assert len(as_images([made, made], role="activity")) == 2
+    for wrong in (np.zeros((2, 2, 2)), made.volume, 3, None):
+        with pytest.raises(InputError, match=r"an image is a path or a hepatica.Image, not .*Image.from_array"):
+            as_images(wrong, role="activity")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="no image was given"):
+        as_images([], role="activity")
+    with pytest.raises(InputError, match="no such file"):
+        as_image(tmp_path / "nowhere", role="ct")
 
 
 def test_it_shows_itself() -> None:
