@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, get_args
 
-import numpy as np
-
 from hepatica.core import (
     Estimate,
     Kind,
@@ -478,11 +476,11 @@ def _calibration(
 def _sphere_counts(image: Volume, region: Region, background: Region | None) -> tuple[float, tuple[Component, ...]]:
     """Net counts in the region and their contributions."""
     image.grid.require_match(region.grid, "image and region of the sphere")
-    gross = float((image.values[region.window] * region.coverage).sum(dtype=np.float64))
+    gross = region.total(image)
     net, spread = gross, 0.0
     if background is not None:
         level = parts_mean(image, background)
-        voxels = float(region.coverage.sum(dtype=np.float64))
+        voxels = region.voxels
         net, spread = gross - level.value * voxels, (level.sd or 0.0) * voxels
     if not net > 0:
         raise InputError(f"region {region.name!r} holds {net:.4g} net counts: there is no source in it")
@@ -506,7 +504,7 @@ def _cylinder_counts(
     mean = parts_mean(image, region)
     if not mean.value > 0:
         raise InputError(f"region {region.name!r} holds no counts: there is no source in it")
-    voxels = float(region.coverage.sum(dtype=np.float64))
+    voxels = region.voxels
     parts = (
         Component("counting", mean.relative_sd, "between parts of the region"),
         Component("volume", volume_ml.relative_sd, "of the liquid"),

@@ -17,7 +17,6 @@ from hepatica.core import Region, Volume
 from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import InputError
 from hepatica.planning.intervals import Interval, NormalPair, root_sum_square
-from hepatica.planning.scout.lung_shunt import region_sum
 
 SMALL_LESION_RECOVERY = 0.8
 """Below this expected recovery a lesion's T/N is called biased."""
@@ -115,7 +114,7 @@ def uptake_of(
     if region.is_empty:
         raise InputError(f"region {region.name!r} is empty")
     mass = region.mass_g(density) / 1000
-    return Uptake(region.name, region_sum(image, region), mass, content_relative_sd, mass_relative_sd, region.volume_ml)
+    return Uptake(region.name, region.total(image), mass, content_relative_sd, mass_relative_sd, region.volume_ml)
 
 
 def uptake_ratio(lesion: Uptake, normal: Uptake, *, fwhm_mm: float | None = None) -> UptakeRatio:
