@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
@@ -22,7 +23,7 @@ def csv_rows(package: str, name: str) -> tuple[dict[str, str], ...]:
 
 
 @functools.cache
-def toml_table(package: str, name: str) -> dict[str, Any]:
+def toml_table(package: str, name: str) -> Mapping[str, Any]:
     """A TOML table."""
     return tomllib.loads(table_text(package, name))
 

@@ -21,7 +21,7 @@ from hepatica.io.structures import Gathering, Label, Structures
 
 __all__ = ["Label", "StructureWarning", "Structures", "read_regions", "read_structures"]
 
-MOST_LABELS = 1000
+MAX_LABELS = 1000
 """A file with more different values than this is an image, not a label map."""
 
 
@@ -149,8 +149,8 @@ def _small_labels(volume: Volume, path: Path) -> np.ndarray[tuple[int, ...], np.
         raise InputError(f"{path}: values from {low} to {high} are no labels (whole numbers from 0)")
     values = np.ascontiguousarray(volume.values, dtype=np.int32)
     different = int(np.count_nonzero(np.bincount(values.ravel())))
-    if different > MOST_LABELS:
-        raise InputError(f"{path}: {different} different values; a label map has at most {MOST_LABELS}")
+    if different > MAX_LABELS:
+        raise InputError(f"{path}: {different} different values; a label map has at most {MAX_LABELS}")
     return values
 
 

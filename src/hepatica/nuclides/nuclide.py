@@ -306,7 +306,7 @@ def _energy_mev(lines: Iterable[Line]) -> float:
     return math.fsum(line.energy_kev * line.yield_per_decay for line in lines) / 1e3
 
 
-def _clinical() -> dict[str, Any]:
+def _clinical() -> Mapping[str, Any]:
     return toml_table(__package__, "clinical.toml")
 
 

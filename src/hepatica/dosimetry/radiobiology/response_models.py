@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -281,7 +282,7 @@ def alpha(name: str) -> Alpha:
     return alphas()[name]
 
 
-def _table(name: str) -> dict[str, Any]:
+def _table(name: str) -> Mapping[str, Any]:
     return toml_table(__package__, name)
 
 

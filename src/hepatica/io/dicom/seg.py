@@ -42,7 +42,7 @@ from hepatica.version import __version__
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 
-MOST_VOXELS = 1_000_000_000
+MAX_VOXELS = 1_000_000_000
 """Of one segment, with the slices between its frames; a 1024 x 1024 CT of 1000 slices has as many."""
 
 _ANATOMY = ("91723000", "Anatomical Structure")
@@ -307,7 +307,7 @@ def _segment(
     if not frames:
         return Region(name, stack.grid, (slice(0, 0),) * 3, np.zeros((0, 0, 0), np.float32), origin)
     first, last = min(at), max(at)
-    if (last - first + 1) * rows * columns > MOST_VOXELS:
+    if (last - first + 1) * rows * columns > MAX_VOXELS:
         raise DicomError(f"{file}: structure {name!r} spans {last - first + 1} slices of {rows} x {columns} voxels")
     box = np.zeros((last - first + 1, rows, columns), dtype=np.float32)
     for frame, k in zip(frames, at, strict=True):

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import InputFile
+from hepatica.core.image import Acquisition
 from hepatica.core.message import Message, unique
 from hepatica.errors import DicomError
 from hepatica.io.dicom.pixels import file_of, is_lossy, rescale, stored_values
@@ -181,15 +181,15 @@ def acquisition_start(header: Header) -> datetime | None:
     )
 
 
-def common_facts(header: Header) -> dict[str, Any]:
-    """Fields of `Acquisition` that every modality has."""
+def common_facts(header: Header) -> Acquisition:
+    """What every modality says of its acquisition."""
     weight = header.number("PatientWeight")
-    return {
-        "modality": header.text("Modality"),
-        "description": header.text("SeriesDescription"),
-        "scanner": " ".join(filter(None, (header.text("Manufacturer"), header.text("ManufacturerModelName")))),
-        "weight_kg": weight if weight and weight > 0 else None,
-    }
+    return Acquisition(
+        modality=header.text("Modality"),
+        description=header.text("SeriesDescription"),
+        scanner=" ".join(filter(None, (header.text("Manufacturer"), header.text("ManufacturerModelName")))),
+        weight_kg=weight if weight and weight > 0 else None,
+    )
 
 
 def noted(headers: Iterable[Header]) -> tuple[Message, ...]:

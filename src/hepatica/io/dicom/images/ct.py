@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Volume
-from hepatica.core.image import Acquisition, Image
+from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.errors import DicomError, UnitError
 from hepatica.io.dicom import geometry
@@ -66,8 +67,8 @@ def _image(
     if low:
         text = f"{low} voxels lie below {LOWEST_HU:g} HU, down to {float(values.min()):g}"
         notes.append(Message("hu-below-scale", text))
-    acquisition = Acquisition(
-        **common_facts(first),
+    acquisition = replace(
+        common_facts(first),
         unit_in_file=first.text("RescaleType") or "HU",
         start=acquisition_start(first),
     )

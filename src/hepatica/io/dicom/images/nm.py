@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hepatica.core import Kind, Volume
@@ -146,8 +148,8 @@ def facts_of(header: Header, unit_in_file: str) -> tuple[Acquisition, tuple[Mess
         "START": "decay-corrected to the start of the acquisition",
         "ADMIN": "decay-corrected to the administration",
     }[decay]
-    facts = Acquisition(
-        **common_facts(header),
+    facts = replace(
+        common_facts(header),
         unit_in_file=unit_in_file,
         nuclide=agent.nuclide,
         half_life_s=agent.half_life_s,

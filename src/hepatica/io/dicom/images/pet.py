@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from hepatica.core import Kind, Volume, decay_factor, seconds_between
@@ -145,8 +146,8 @@ def unit_of(headers: Sequence[Header]) -> str:
         kind = first.text("SUVType")
         if kind == "BW":
             return unit
-        said = f"SUVType is {kind!r}" if kind else "SUVType is missing: body weight or lean mass?"
-        raise UnitError(f"{where} GML (SUV) and {said}; it cannot be turned back into Bq/mL; export with BQML")
+        found = f"SUVType is {kind!r}" if kind else "SUVType is missing: body weight or lean mass?"
+        raise UnitError(f"{where} GML (SUV) and {found}; it cannot be turned back into Bq/mL; export with BQML")
     meaning = f" ({_UNITS[unit]})" if unit in _UNITS else ""
     raise UnitError(f"{where} {unit}{meaning} is not activity; export with BQML")
 
@@ -331,8 +332,8 @@ def _completeness(headers: Sequence[Header]) -> tuple[Message, ...]:
 def _facts(headers: Sequence[Header], unit: str, agent: Radiopharmaceutical, reference: Reference) -> Acquisition:
     durations = {header.number("ActualFrameDuration") for header in headers}
     duration_ms = durations.pop() if len(durations) == 1 else None
-    return Acquisition(
-        **common_facts(headers[0]),
+    return replace(
+        common_facts(headers[0]),
         unit_in_file=unit,
         nuclide=agent.nuclide,
         half_life_s=agent.half_life_s,
