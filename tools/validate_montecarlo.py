@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Kind, Volume
+from hepatica.core.constants import MEV_TO_J
 from hepatica.dosimetry.engines.registry import DoseSettings, dose_engine
-from hepatica.nuclides import MEV_TO_J, nuclide
+from hepatica.nuclides import nuclide
 from hepatica.transport.kernels.point_source import radial_energy
 from hepatica.transport.matter.composition import medium
 from hepatica.transport.matter.electrons import collision_stopping

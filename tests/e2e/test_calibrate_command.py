@@ -24,9 +24,9 @@ from hepatica.anatomy.phantoms.objects import (
 )
 from hepatica.cli.main import app
 from hepatica.core import Kind, Volume
+from hepatica.core.image import Stated
 from hepatica.errors import HepaticaError
 from hepatica.imaging.reconstruct.algorithms import Settings
-from hepatica.io.image import Stated
 from hepatica.io.itk import write_itk
 from hepatica.workflow.spect.reconstruct import SpectOptions, reconstruct_files
 from hepatica.workflow.spect.simulate import ScanOptions, simulate_files

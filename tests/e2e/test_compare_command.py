@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.io.dicom.context import DicomContext
+from hepatica.core.context import DicomContext
 from hepatica.io.dicom.rtdose import write_rtdose
 from hepatica.io.itk import write_itk
 

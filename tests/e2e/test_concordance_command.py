@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
+from hepatica.core.context import DicomContext
 from hepatica.errors import GeometryError, HepaticaError, InputError
-from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.rtdose import write_rtdose
 from hepatica.io.itk import read_itk, write_itk
 from hepatica.workflow.planning.concordance import compare_scout_and_therapy

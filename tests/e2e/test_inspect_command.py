@@ -8,11 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import numpy as np
+import pytest
 
 from dicom_makers import changed, ct_series, nm_volume, pet_series, ramp, save, small_grid
 from hepatica.core import Kind, Volume
+from hepatica.errors import InputError
 from hepatica.io.itk import write_itk
+from hepatica.io.read import read_image
+from hepatica.workflow.inspect import InspectResult, inspect_images
 
 GRID = small_grid()
 
@@ -45,7 +50,7 @@ def test_table(tmp_path: Path) -> None:
         "axial: i to right, j to posterior, k to feet, turned",
         "calibration: counts need a camera factor",
         "20 s a projection, 120 projections, 126-154 keV",
-        "readme.txt: is not a DICOM file",
+        "is not a DICOM file",
     ):
         assert text in result.stdout, text
 
@@ -54,8 +59,8 @@ def test_json(tmp_path: Path) -> None:
     document = json.loads(inspect(folder_of(tmp_path), "--json").stdout)
     ct, pet, nm = document["series"]
     assert (ct["what"], ct["unit"], ct["grid"]["shape"]) == ("CT", "HU", [7, 5, 6])
-    assert pet["half_life_s"] == 230580
-    assert pet["administered_mbq"] == 2100
+    assert pet["acquisition"]["half_life_s"] == 230580
+    assert pet["acquisition"]["administered_bq"] == 2.1e9
     assert pet["time"] == "2026-03-02T10:30:00"
     expected = (ramp(GRID) * np.arange(1, 7)).sum() * GRID.voxel_volume_ml / 1e6
     assert np.isclose(pet["activity_in_image_mbq"], expected)
@@ -76,7 +81,7 @@ def test_what_keeps_a_pet_from_use_is_all_said(tmp_path: Path) -> None:
 def test_nifti(tmp_path: Path) -> None:
     path = write_itk(Volume(GRID, ramp(GRID) / 4, Kind.DECAYS), tmp_path / "tia.nii.gz")
     assert "does not say what a voxel holds" in inspect(path).stdout
-    document = json.loads(inspect(path, "--unit", "MBq h", "--json").stdout)
+    document = json.loads(inspect(path, "--voxel-unit", "MBq h", "--json").stdout)
     assert document["series"][0]["unit"] == "Bq s"
 
 
@@ -94,4 +99,33 @@ def test_two_patients_are_shown_with_a_warning(tmp_path: Path) -> None:
     save(changed(pet_series(GRID, ramp(GRID)), PatientID="PAT2", PatientName="Other^One"), tmp_path)
     result = inspect(tmp_path)
     assert result.returncode == 0
-    assert "two patients are mixed" in result.stdout
+    assert "two patients are mixed" in result.stderr
+
+
+def test_python_and_the_command_give_the_same(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    document = json.loads(inspect(folder, "--json").stdout)
+    ours = inspect_images(folder).as_dict()
+    jsonschema.validate(document, InspectResult.schema())
+    for answer in (document, ours):
+        del answer["provenance"]["created"]
+    assert document == ours
+    assert [item["files"] for item in document["provenance"]["inputs"]] == [6, 6, 1]
+    image = read_image(folder, role="activity", series=document["series"][1]["series"])
+    (alone,) = inspect_images(image).as_dict()["series"]
+    same = ("acquisition", "kind", "unit", "time", "grid", "minimum", "maximum", "activity_in_image_mbq", "missing")
+    assert {key: alone[key] for key in same} == {key: document["series"][1][key] for key in same}
+
+
+def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
+    path = write_itk(Volume(GRID, ramp(GRID) / 4, Kind.DECAYS), tmp_path / "tia.nii.gz")
+    for arguments, words in (
+        ((path, "--voxel-unt", "Gy"), "--voxel-unt"),
+        ((path, "--voxel-unit", "furlong"), "voxel unit 'furlong' is not known"),
+        ((), "needs --image"),
+    ):
+        result = inspect(*arguments)
+        assert words in result.stdout + result.stderr
+        assert "Traceback" not in result.stderr
+    with pytest.raises(InputError, match="did you mean `voxel_unit`"):
+        inspect_images(path, voxel_unt="Gy")  # type: ignore[call-arg]

@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
+
+from hepatica.workflow.dose.kernel import VoxelKernelResult, voxel_kernel
 
 HEPATICA = [sys.executable, "-m", "hepatica", "kernel"]
 
@@ -18,10 +21,7 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_json_of_an_anisotropic_voxel(tmp_path: Path) -> None:
-    figure = tmp_path / "kernel.png"
-    done = _run(
-        "--nuclide", "Ho-166", "--spacing", "4.42", "4.42", "3", "--extent", "4", "--plot", str(figure), "--json"
-    )
+    done = _run("Ho-166", "--spacing", "4.42,4.42,3 mm", "--extent", "4", "--out", str(tmp_path / "kernel"), "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     s = np.array(document["s_mgy_per_mbq_s"])
@@ -30,11 +30,17 @@ def test_json_of_an_anisotropic_voxel(tmp_path: Path) -> None:
     assert 0.3 < document["self_fraction"] < 0.9
     # the electrons (0.695 MeV) stay within 12 mm, the photons (0.030 MeV) mostly leave
     assert 0.68 < document["energy_sum_mev"] < 0.725
-    assert figure.stat().st_size > 1000
+    assert (tmp_path / "kernel/kernel.svg").stat().st_size > 1000
+    assert json.loads((tmp_path / "kernel/result.json").read_text())["s_mgy_per_mbq_s"] == document["s_mgy_per_mbq_s"]
+    ours = voxel_kernel("Ho-166", (4.42, 4.42, 3.0), extent=4)
+    assert {k: v for k, v in ours.as_dict().items() if k != "provenance"} == {
+        k: v for k, v in document.items() if k != "provenance"
+    }
+    jsonschema.validate(document, VoxelKernelResult.schema())
 
 
 def test_table_for_lung_at_its_own_density() -> None:
-    done = _run("--nuclide", "90Y", "--spacing", "4", "4", "4", "--medium", "lung")
+    done = _run("--nuclide", "90Y", "--spacing", "4", "--medium", "lung")
     assert done.returncode == 0, done.stderr
     assert "lung of 0.26 g/mL" in done.stdout
 
@@ -42,10 +48,14 @@ def test_table_for_lung_at_its_own_density() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--nuclide", "Xx-1", "--spacing", "4", "4", "4"], "Xx-1"),
-        (["--nuclide", "Y-90", "--spacing", "4", "4", "4", "--medium", "cheese"], "Y-90 in cheese"),
-        (["--nuclide", "Y-90", "--spacing", "4", "0", "4"], "spacing"),
-        (["--nuclide", "Y-90", "--spacing", "4", "4", "4", "--plot", "/nowhere/there.png"], "cannot be written"),
+        (["Xx-1", "--spacing", "4"], "Xx-1"),
+        (["Y-90", "--spacing", "4", "--medium", "cheese"], "Y-90 in cheese"),
+        (["Y-90", "--spacing", "4,0,4"], "spacing"),
+        (["Y-90", "--spacing", "4,4"], "--spacing: '4,4' holds 2 numbers; 3 are needed"),
+        (["Y-90", "--spacing", "4 Gy"], "--spacing"),
+        (["Y-90"], "needs --spacing"),
+        (["Y-90", "--spacing", "4", "--extent", "-1"], "--extent must be from 0 to 100"),
+        (["Y-90", "--spacing", "4", "--out", "/proc/there"], "/proc/there"),
     ],
 )
 def test_errors_are_one_line(arguments: list[str], message: str) -> None:

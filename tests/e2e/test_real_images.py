@@ -36,7 +36,7 @@ def test_jaszczak_stacks_backwards(real_data: Path) -> None:
     facts = image.acquisition
     assert (facts.nuclide, facts.frame_duration_s, facts.projections) == ("Tc-99m", 45.0, 128)
     assert image.volume.time == datetime(2014, 11, 14, 18, 45, 21)
-    assert any("negative" in warning for warning in image.warnings)
+    assert any("negative" in str(message) for message in image.messages)
 
 
 def test_planar_lines(real_data: Path) -> None:
@@ -97,7 +97,7 @@ def test_compressed_and_anonymised_ct(real_data: Path, tmp_path: Path) -> None:
     image = read_image(folder, role="ct")
     assert image.grid.shape == (512, 512, 20)
     assert np.allclose(image.grid.spacing_mm, (0.9765625, 0.9765625, 2.0))  # SliceThickness says 3
-    assert any("SeriesInstanceUID is missing" in warning for warning in image.warnings)
+    assert any("SeriesInstanceUID is missing" in str(message) for message in image.messages)
     path = min(file for file in folder.rglob("*") if file.is_file())
     slice_ = sitk.ReadImage(str(path))
     k = round(float(image.grid.to_index(slice_.GetOrigin())[2]))

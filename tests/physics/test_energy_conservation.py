@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
+from hepatica.core.constants import MEV_TO_J
 from hepatica.core.resample import resample
 from hepatica.dosimetry.engines.registry import DoseSettings, dose_engine
 from hepatica.imaging.quantify.activity import handle_negatives
 from hepatica.io.itk import read_itk
-from hepatica.nuclides import MEV_TO_J, NUCLIDE_NAMES, nuclide
+from hepatica.nuclides import NUCLIDE_NAMES, nuclide
 from hepatica.transport.kernels.voxel import kernel_names, point_kernel
 from hepatica.transport.matter.media import density_from_hu
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.nuclides import MEV_TO_J, Nuclide, nuclide
+from hepatica.core.constants import MEV_TO_J
+from hepatica.nuclides import Nuclide, nuclide
 from hepatica.transport.kernels import voxel as kernels
 from hepatica.transport.kernels.voxel import kernel_names, point_kernel, voxel_kernel
 from hepatica.transport.runner.montecarlo import MonteCarloSettings, simulate

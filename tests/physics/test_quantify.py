@@ -7,9 +7,10 @@ import pytest
 from scipy.integrate import quad
 
 from hepatica.core import Estimate, Grid, Kind, Volume
+from hepatica.core.constants import MEV_TO_J
 from hepatica.dosimetry.time.integration import permanent_trapping
 from hepatica.imaging.quantify.activity import Administration, activity_by_administration, activity_by_camera_factor
-from hepatica.nuclides import MEV_TO_J, nuclide
+from hepatica.nuclides import nuclide
 
 NOON = datetime(2026, 3, 2, 12, 0)
 

@@ -67,8 +67,8 @@ def simulate(
 
     said = dict(locals())
     from hepatica.cli.show import progress, refuse_existing
+    from hepatica.core.image import Stated
     from hepatica.core.units import parse_time
-    from hepatica.io.image import Stated
     from hepatica.workflow.spect.simulate import simulate_files
 
     refuse_existing(out, force=force)

@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 
 from hepatica.errors import TimeError
 
-SECONDS_PER_HOUR = 3600.0
-
 
 def seconds_between(start: datetime, end: datetime) -> float:
     """Seconds from `start` to `end`, negative if `end` is earlier.

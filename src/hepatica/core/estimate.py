@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +72,6 @@ class Estimate:
             return f"{self.value:.6g}"
         digits = max(0, 1 - math.floor(math.log10(self.sd)))
         return f"{self.value:.{digits}f} ± {self.sd:.{digits}f}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"value": self.value, "sd": self.sd}
 
 
 def _as_estimate(number: Estimate | float) -> Estimate:

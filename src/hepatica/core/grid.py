@@ -7,7 +7,7 @@ For an axial DICOM series i runs along a row (column index), j down the rows and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -232,7 +232,7 @@ class Grid:
         turned = "" if self.is_axial else ", oblique"
         return f"Grid({size} of {spacing} mm from ({origin}) mm LPS{turned})"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_document(self) -> Mapping[str, Any]:
         """Plain values for JSON."""
         return {
             "shape": list(self.shape),
@@ -240,3 +240,17 @@ class Grid:
             "affine_lps_mm": self.affine.tolist(),
             "frame_of_reference": self.frame_of_reference,
         }
+
+    as_dict = as_document
+
+    @classmethod
+    def document_schema(cls) -> Mapping[str, Any]:
+        """JSON schema of `as_document`."""
+        number = {"type": "number"}
+        properties: dict[str, Any] = {
+            "shape": {"type": "array", "items": {"type": "integer"}},
+            "spacing_mm": {"type": "array", "items": number},
+            "affine_lps_mm": {"type": "array", "items": {"type": "array", "items": number}},
+            "frame_of_reference": {"type": ["string", "null"]},
+        }
+        return {"type": "object", "properties": properties, "required": list(properties)}

@@ -92,12 +92,41 @@ class Region:
         """Voxels covered by at least half, shape ``grid.shape``."""
         return np.asarray(self.full() >= 0.5)
 
+    @property
+    def voxels(self) -> float:
+        """Number of voxels, border voxels counted by their covered fraction."""
+        return float(self.coverage.sum(dtype=np.float64))
+
+    def total(self, volume: Volume) -> float:
+        """What the region holds: extensive kinds are summed, intensive ones integrated over volume (mL).
+
+        Raises
+        ------
+        GeometryError
+            If the volume is on another grid.
+        """
+        scale = 1.0 if volume.kind.extensive else volume.grid.voxel_volume_ml
+        return self._weighted(volume) * scale
+
+    def mean(self, volume: Volume) -> float:
+        """Mean of the voxel values, border voxels counted by their covered fraction; 0 for an empty region.
+
+        Raises
+        ------
+        GeometryError
+            If the volume is on another grid.
+        """
+        return self._weighted(volume) / self.voxels if self.voxels else 0.0
+
+    def _weighted(self, volume: Volume) -> float:
+        self.grid.require_match(volume.grid, f"region {self.name!r} and {volume.name or volume.kind.meaning}")
+        weighted = self.coverage * volume.values[self.window]
+        return float(weighted.sum(dtype=np.float64))
+
     def mass_g(self, density: Volume) -> float:
         """Mass in g from a density volume (g/mL) on the same grid."""
         density.require_kind(Kind.DENSITY)
-        self.grid.require_match(density.grid, f"region {self.name!r} and density")
-        weighted = self.coverage * density.values[self.window]
-        return float(weighted.sum(dtype=np.float64)) * self.grid.voxel_volume_ml
+        return self._weighted(density) * self.grid.voxel_volume_ml
 
     def renamed(self, name: str, origin: str | None = None) -> Region:
         """Same voxels under another name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,27 +29,38 @@ class Table:
         One line above.
     name : str
         Of the file it is saved to, without ending.
+    digits : int or None
+        Significant digits that are shown of plain numbers; None: three, two below 1. Files hold all.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     title: str = ""
     name: str = "table"
+    digits: int | None = None
 
     @classmethod
-    def of(cls, columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "", name: str = "table") -> Table:
+    def of(
+        cls,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Cell]],
+        title: str = "",
+        name: str = "table",
+        digits: int | None = None,
+    ) -> Table:
         """Table of any sequences."""
-        return cls(tuple(columns), tuple(tuple(row) for row in rows), title, name)
+        return cls(tuple(columns), tuple(tuple(row) for row in rows), title, name, digits)
 
     def shown(self) -> tuple[tuple[str, ...], ...]:
         """Cells as text, numbers with the digits they deserve."""
-        return tuple(tuple(shown(cell) for cell in row) for row in self.rows)
+        return tuple(tuple(shown(cell, self.digits) for cell in row) for row in self.rows)
 
     def numeric(self) -> tuple[bool, ...]:
-        """Which columns hold numbers; those stand to the right."""
+        """Which columns hold numbers and nothing else; those stand to the right."""
+        columns = ([row[n] for row in self.rows if row[n] is not None] for n in range(len(self.columns)))
         return tuple(
-            any(isinstance(row[n], float | int | Estimate) and not isinstance(row[n], bool) for row in self.rows)
-            for n in range(len(self.columns))
+            bool(cells) and all(isinstance(c, float | int | Estimate) and not isinstance(c, bool) for c in cells)
+            for cells in columns
         )
 
     def __str__(self) -> str:
@@ -93,11 +105,11 @@ class Table:
         return out.getvalue()
 
 
-def shown(cell: Cell) -> str:
+def shown(cell: Cell, digits: int | None = None) -> str:
     """A cell as a reader sees it.
 
-    >>> shown(None), shown(0.1234), shown(Estimate(12.34, 0.5)), shown(True)
-    ('–', '0.12', '12.34 ± 0.50', 'yes')
+    >>> shown(None), shown(0.1234), shown(Estimate(12.34, 0.5)), shown(True), shown(49.6971, 4)
+    ('–', '0.12', '12.34 ± 0.50', 'yes', '49.7')
     """
     if cell is None:
         return "–"
@@ -105,7 +117,9 @@ def shown(cell: Cell) -> str:
         return "yes" if cell else "no"
     if isinstance(cell, Estimate):
         return with_uncertainty(cell.value, cell.sd)
-    return three(cell) if isinstance(cell, float) else str(cell)
+    if isinstance(cell, float):
+        return three(cell) if digits is None or not math.isfinite(cell) else f"{cell:.{digits}g}"
+    return str(cell)
 
 
 def _plain(cell: Cell) -> list[str]:

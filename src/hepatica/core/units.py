@@ -110,11 +110,13 @@ def unit_factor(unit_text: str, unit: str, what: str = "value") -> float:
 
 def _require_meaning(given: Any, wanted: Any, message: str) -> None:
     """Raise UnitError if a unit has the right dimension and the wrong meaning (pint takes Sv for Gy and Hz for Bq)."""
-    ours, theirs = ([str(name) for name, _ in quantity.unit_items()] for quantity in (wanted, given))
+    wanted_units, offered = ([str(name) for name, _ in quantity.unit_items()] for quantity in (wanted, given))
     for name, others in _NOT_FOR.items():
-        if not any(unit.endswith(name) for unit in ours):
+        if not any(unit.endswith(name) for unit in wanted_units):
             continue
-        wrong = [unit for unit in theirs if unit.endswith(others) and not any(own.endswith(others) for own in ours)]
+        if any(unit.endswith(others) for unit in wanted_units):
+            continue
+        wrong = [unit for unit in offered if unit.endswith(others)]
         if wrong:
             raise UnitError(f"{message}: {wrong[0]} is not {name}, though of the same dimension")
 

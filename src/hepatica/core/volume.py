@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hepatica.core.grid import Grid
+from hepatica.core.units import unit_factor
 from hepatica.errors import GeometryError, UnitError
 
 
@@ -108,3 +109,56 @@ class Volume:
         when = f" at {self.time.isoformat(sep=' ', timespec='seconds')}" if self.time else ""
         label = f"{self.name}: " if self.name else ""
         return f"<Volume {label}{self.kind.meaning}, {low:.4g} to {high:.4g} {self.kind.unit}{when} on {self.grid}>"
+
+
+_TARGETS: tuple[tuple[Kind, str], ...] = (
+    (Kind.ACTIVITY_CONCENTRATION, "Bq/mL"),
+    (Kind.ACTIVITY, "Bq"),
+    (Kind.DECAYS, "Bq s"),
+    (Kind.DENSITY, "g/mL"),
+    (Kind.DOSE, "Gy"),
+)
+
+_WORDS = {
+    "hu": Kind.HU,
+    "counts": Kind.COUNTS,
+    "count": Kind.COUNTS,
+    "cps": Kind.COUNT_RATE,
+    "label": Kind.LABEL,
+    "labels": Kind.LABEL,
+    "fraction": Kind.FRACTION,
+    "decays": Kind.DECAYS,
+    "unknown": Kind.UNKNOWN,
+}
+
+
+def whole_labels(values: NDArray[Any], name: str) -> NDArray[Any]:
+    """Labels as integers; UnitError if they are no whole numbers. Integers stay as they are."""
+    if np.issubdtype(values.dtype, np.integer):
+        return values.copy()
+    whole = np.rint(values)
+    if not np.isfinite(values).all() or not np.array_equal(whole, values) or np.abs(whole).max() > 2**31 - 1:
+        raise UnitError(f"{name}: labels must be whole numbers")
+    return np.asarray(whole.astype(np.int32))
+
+
+def voxel_unit(text: str) -> tuple[Kind, float]:
+    """What a voxel holds, and the factor to hepatica's unit of that kind.
+
+    >>> voxel_unit("MBq h")
+    (<Kind.DECAYS: ('time-integrated activity per voxel', 'Bq s', True)>, 3600000000.0)
+
+    Raises
+    ------
+    UnitError
+        If the unit is unknown.
+    """
+    if (kind := _WORDS.get(text.strip().lower())) is not None:
+        return kind, 1.0
+    for kind, unit in _TARGETS:
+        try:
+            return kind, unit_factor(text, unit, "voxel unit")
+        except UnitError:
+            continue
+    known = ", ".join([unit for _, unit in _TARGETS] + sorted({"HU", "counts", "cps", "label", "fraction"}))
+    raise UnitError(f"voxel unit {text!r} is not known; expected one like {known}")

@@ -1,18 +1,20 @@
-"""What every series under a path is, in plain values: what ``hepatica inspect`` prints."""
+"""What every series under a path is, in plain values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from hepatica.core import Grid, Kind
+from hepatica.core import Grid, InputFile, Kind
+from hepatica.core.document import HIDDEN
+from hepatica.core.image import NOTHING_STATED, Acquisition, Image, Stated
+from hepatica.core.message import Message
 from hepatica.errors import HepaticaError
-from hepatica.io.dicom.scan import Scan, scan
+from hepatica.io.dicom.scan import Skipped, scan
 from hepatica.io.dicom.series import Series, SeriesKind
-from hepatica.io.image import NOTHING_STATED, Image, Stated
 from hepatica.io.read import read_series
 
 _AXIS_ENDS = (("left", "right"), ("posterior", "anterior"), ("head", "feet"))
@@ -20,58 +22,89 @@ _AXIS_ENDS = (("left", "right"), ("posterior", "anterior"), ("head", "feet"))
 _IMAGES = (SeriesKind.CT, SeriesKind.PET, SeriesKind.NM_RECON, SeriesKind.NM_PLANAR)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """One series or file in words and numbers.
+    """One series or file in words and numbers; None or empty where it does not say.
 
     Attributes
     ----------
     what : str
         "PET", "CT localizer", "NIfTI or MetaImage volume".
-    identity : mapping
-        Description, patient, date, UID, number of images.
-    facts : mapping
-        Unit, time, nuclide, geometry, ... JSON-ready, units in the keys; empty for what is only listed.
-    orientation : str
+    description, series, part, date, patient_id, patient_name : str or None
+        Identity: description, UID, part of the series, date as YYYYMMDD, patient.
+    images, files : int or None
+        How many.
+    acquisition : Acquisition or None
+        How it was acquired; None for what is only listed.
+    kind, unit : str or None
+        What a voxel holds.
+    time : datetime or None
+        Instant that the values refer to.
+    grid : Grid or None
+        Where the voxels are.
+    minimum, maximum : float or None
+        Of the values, in `unit`.
+    activity_in_image_mbq, counts_in_image : float or None
+        Sum over the image.
+    structures : tuple of str
+        Names in a structure set or a segmentation.
+    dose_type : str or None
+        Of an RT Dose.
+    orientation : str or None
         Of the grid, in words.
     problems : tuple of str
         Why it cannot be used as it is.
-    warnings, missing : tuple of str
-        As of the image.
+    messages : tuple of Message
+        What was assumed or looks wrong.
+    missing : tuple of str
+        What absorbed dose needs and the image does not say.
+    source : InputFile or None
+        Files and their hash, of what was read.
     """
 
     what: str
-    identity: dict[str, Any]
-    facts: dict[str, Any] = field(default_factory=dict)
-    orientation: str = ""
+    description: str
+    series: str | None = None
+    part: str | None = None
+    images: int | None = None
+    files: int | None = None
+    date: str | None = None
+    patient_id: str | None = None
+    patient_name: str | None = None
+    acquisition: Acquisition | None = None
+    kind: str | None = None
+    unit: str | None = None
+    time: datetime | None = None
+    grid: Grid | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    activity_in_image_mbq: float | None = None
+    counts_in_image: float | None = None
+    structures: tuple[str, ...] = ()
+    dose_type: str | None = None
+    orientation: str | None = None
     problems: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
     missing: tuple[str, ...] = ()
+    source: InputFile | None = field(default=None, metadata=HIDDEN)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "what": self.what,
-            **self.identity,
-            **self.facts,
-            "orientation": self.orientation or None,
-            "problems": list(self.problems),
-            "warnings": list(self.warnings),
-            "missing": list(self.missing),
-        }
+    @property
+    def nuclide(self) -> str | None:
+        """Nuclide, if the file names one."""
+        return None if self.acquisition is None else self.acquisition.nuclide
 
 
-def describe(path: Path | str, *, stated: Stated = NOTHING_STATED) -> tuple[list[Description], list[str], list[str]]:
+@dataclass(frozen=True, slots=True)
+class Descriptions:
+    """What is under a path: series, files not used, and what concerns the whole folder (two patients mixed)."""
+
+    series: tuple[Description, ...]
+    skipped: tuple[Skipped, ...] = ()
+    messages: tuple[Message, ...] = ()
+
+
+def describe(path: Path | str, *, stated: Stated = NOTHING_STATED) -> Descriptions:
     """Describe what is under a path.
-
-    Returns
-    -------
-    descriptions : list of Description
-        One per series or file.
-    skipped : list of str
-        Files not used and why.
-    warnings : list of str
-        What concerns the whole folder (two patients mixed).
 
     Raises
     ------
@@ -82,54 +115,61 @@ def describe(path: Path | str, *, stated: Stated = NOTHING_STATED) -> tuple[list
 
     path = Path(path)
     if path.is_file() and is_itk_file(path):
-        return [describe_itk(path, stated)], [], []
-    found: Scan = scan(path, several_patients=True)
-    skipped = [f"{s.path}: {s.reason}" for s in found.skipped]
-    return [describe_series(series, stated) for series in found], skipped, list(found.warnings)
+        return Descriptions((describe_itk(path, stated),))
+    found = scan(path, several_patients=True)
+    return Descriptions(tuple(describe_series(series, stated) for series in found), found.skipped, found.messages)
 
 
 def describe_series(series: Series, stated: Stated = NOTHING_STATED) -> Description:
     """Description of one DICOM series; what keeps it from being read is among its problems."""
-    identity = {
-        "description": series.description,
-        "series": series.key,
-        "part": series.part or None,
-        "images": series.images,
-        "files": len(series.files),
-        "date": series.date,
-        "patient_id": series.patient[0],
-        "patient_name": series.patient[1],
-    }
-    what = series.what if series.kind is SeriesKind.OTHER else series.kind.value
+    listed = Description(
+        what=series.what if series.kind is SeriesKind.OTHER else series.kind.value,
+        description=series.description,
+        series=series.key,
+        part=series.part or None,
+        images=series.images,
+        files=len(series.files),
+        date=series.date,
+        patient_id=series.patient[0],
+        patient_name=series.patient[1],
+    )
     if series.kind not in _IMAGES:
-        return Description(what, identity, **_structures(series))
+        return _with_contents(listed, series)
     try:
         image = read_series(series, stated=stated)
     except HepaticaError as error:
-        return _of_unreadable(what, identity, series, stated, str(error))
-    return _of_image(what, identity, image)
+        return _of_unreadable(listed, series, stated, str(error))
+    return _of_image(listed, image)
+
+
+def describe_image(image: Image) -> Description:
+    """Description of an image that is at hand."""
+    modality = image.acquisition.modality
+    return _of_image(
+        Description(what=f"{modality} image".strip(), description=image.acquisition.description or image.name), image
+    )
 
 
 def describe_itk(path: Path, stated: Stated = NOTHING_STATED) -> Description:
     """Description of a NIfTI, MetaImage or NRRD file."""
     from hepatica.io.itk import read_itk, read_itk_image
 
-    identity: dict[str, Any] = {"description": path.name}
-    what = "NIfTI or MetaImage volume"
+    listed = Description(what="NIfTI or MetaImage volume", description=path.name)
     try:
         if stated.unit is not None:
-            return _of_image(what, identity, read_itk_image(path, stated=stated))
-        volume, warnings = read_itk(path, Kind.UNKNOWN)
+            return _of_image(listed, read_itk_image(path, stated=stated))
+        volume, messages = read_itk(path, Kind.UNKNOWN)
     except HepaticaError as error:
-        return Description(what, identity, problems=(str(error),))
+        return replace(listed, problems=(str(error),))
     bad = int((~np.isfinite(volume.values)).sum())
-    return Description(
-        what,
-        identity,
-        {"unit": None, "time": None, "grid": volume.grid.as_dict(), **_values(volume.values)},
-        orientation_words(volume.grid),
+    return replace(
+        listed,
+        grid=volume.grid,
+        minimum=float(np.nanmin(volume.values)),
+        maximum=float(np.nanmax(volume.values)),
+        orientation=orientation_words(volume.grid),
         problems=(f"{bad} voxels are NaN or infinite",) if bad else (),
-        warnings=tuple(warnings),
+        messages=tuple(messages),
         missing=("unit: the file does not say what a voxel holds", "time: nor the instant it refers to"),
     )
 
@@ -152,7 +192,7 @@ def orientation_words(grid: Grid) -> str:
     return f"{plane}: i to {ends[0]}, j to {ends[1]}, k to {ends[2]}{turned}"
 
 
-def _of_unreadable(what: str, identity: dict[str, Any], series: Series, stated: Stated, problem: str) -> Description:
+def _of_unreadable(listed: Description, series: Series, stated: Stated, problem: str) -> Description:
     """What can still be said of an image that is refused: all that is wrong with it, and its geometry."""
     from hepatica.io.dicom import geometry
     from hepatica.io.dicom.images.pet import missing_facts, refusals
@@ -160,53 +200,55 @@ def _of_unreadable(what: str, identity: dict[str, Any], series: Series, stated: 
     from hepatica.io.dicom.series import frame_of_reference
 
     problems = [problem]
-    missing: tuple[str, ...] = ()
-    facts: dict[str, Any] = {}
-    orientation = ""
     try:
         if series.kind is SeriesKind.PET:
             problems = refusals(series, stated) or problems
             missing = missing_facts(radiopharmaceutical_of(series.headers[0], first_acquisition=None))
+            listed = replace(listed, missing=missing)
         if series.kind in (SeriesKind.PET, SeriesKind.CT):
             frame = frame_of_reference(series.headers)
             grid = geometry.series_stack(series.headers, frame_of_reference=frame).grid
-            facts, orientation = {"grid": grid.as_dict()}, orientation_words(grid)
+            listed = replace(listed, grid=grid, orientation=orientation_words(grid))
     except HepaticaError as error:
         if str(error) not in problems:
             problems.append(str(error))
-    return Description(what, identity, facts, orientation, tuple(problems), (), missing)
+    return replace(listed, problems=tuple(problems))
 
 
-def _of_image(what: str, identity: dict[str, Any], image: Image) -> Description:
-    facts = image.as_dict()
-    for key in ("warnings", "missing", "description"):
-        del facts[key]
-    facts |= _values(image.volume.values)
-    if image.volume.kind is Kind.ACTIVITY_CONCENTRATION:
-        facts["activity_in_image_mbq"] = image.volume.total / 1e6
-    elif image.volume.kind is Kind.COUNTS:
-        facts["counts_in_image"] = image.volume.total
-    orientation = "planar: no place in the patient" if "planar" in what else orientation_words(image.grid)
-    return Description(what, identity, facts, orientation, (), image.warnings, image.missing)
+def _of_image(listed: Description, image: Image) -> Description:
+    volume = image.volume
+    planar = "planar" in listed.what
+    return replace(
+        listed,
+        acquisition=image.acquisition,
+        kind=image.kind,
+        unit=image.unit,
+        time=image.time,
+        grid=image.grid,
+        minimum=float(np.nanmin(volume.values)),
+        maximum=float(np.nanmax(volume.values)),
+        activity_in_image_mbq=volume.total / 1e6 if volume.kind is Kind.ACTIVITY_CONCENTRATION else None,
+        counts_in_image=volume.total if volume.kind is Kind.COUNTS else None,
+        orientation="planar: no place in the patient" if planar else orientation_words(image.grid),
+        messages=image.messages,
+        missing=image.missing,
+        source=image.source,
+    )
 
 
-def _values(values: Any) -> dict[str, Any]:
-    return {"minimum": float(np.nanmin(values)), "maximum": float(np.nanmax(values))}
-
-
-def _structures(series: Series) -> dict[str, Any]:
+def _with_contents(listed: Description, series: Series) -> Description:
     """What a listed object says at a glance: names of structures, type and unit of a dose."""
     header = series.headers[0]
     try:
         if series.kind is SeriesKind.RTSTRUCT:
             names = [item.text("ROIName") for item in header.items("StructureSetROISequence")]
-            return {"facts": {"structures": names}}
+            return replace(listed, structures=tuple(names))
         if series.kind is SeriesKind.SEG:
-            return {"facts": {"structures": [item.text("SegmentLabel") for item in header.items("SegmentSequence")]}}
+            return replace(listed, structures=tuple(s.text("SegmentLabel") for s in header.items("SegmentSequence")))
         if series.kind is SeriesKind.RTDOSE:
-            return {"facts": {"unit": header.text("DoseUnits"), "dose_type": header.text("DoseType")}}
+            return replace(listed, unit=header.text("DoseUnits"), dose_type=header.text("DoseType"))
     except HepaticaError as error:
-        return {"problems": (str(error),)}
+        return replace(listed, problems=(str(error),))
     if series.kind is SeriesKind.NM_PROJECTIONS:
-        return {"problems": ("projections: they must be reconstructed before dosimetry (hepatica reconstruct)",)}
-    return {}
+        return replace(listed, problems=("projections: they must be reconstructed before dosimetry",))
+    return listed

@@ -107,7 +107,7 @@ def _reason(error: OSError) -> str:
 def _refuse_existing(path: Path, *, force: bool) -> None:
     if path.is_dir():
         if not force and any(path.iterdir()):
-            raise OutputError(f"{path} exists and is not empty; give another folder, or --force to replace it")
+            raise OutputError(f"{path} exists and is not empty", remedy="give another folder, or `force` to replace it")
     elif path.exists() or path.is_symlink():
         raise OutputError(f"{path} exists and is not a folder; give another name")
     if force and path.is_dir() and _is_precious(path):

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from hepatica.core import Grid, InputFile, Kind, Volume
-from hepatica.core.units import unit_factor
+from hepatica.core.image import NOTHING_STATED, Acquisition, Image, Stated, not_stated
+from hepatica.core.message import Message
+from hepatica.core.volume import voxel_unit, whole_labels
 from hepatica.errors import GeometryError, InputError, OutputError, UnitError
 from hepatica.io.files import atomic_output
-from hepatica.io.image import NOTHING_STATED, Acquisition, Image, Stated, is_activity
 from hepatica.io.nifti import check_nifti
 
 SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd")
@@ -25,52 +26,10 @@ SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd")
 DEFLATE_LIMIT = 1032
 """Most that gzip can compress (RFC 1951); a file that claims more voxels than that is refused before allocation."""
 
-_TARGETS: tuple[tuple[Kind, str], ...] = (
-    (Kind.ACTIVITY_CONCENTRATION, "Bq/mL"),
-    (Kind.ACTIVITY, "Bq"),
-    (Kind.DECAYS, "Bq s"),
-    (Kind.DENSITY, "g/mL"),
-    (Kind.DOSE, "Gy"),
-)
-
-_WORDS = {
-    "hu": Kind.HU,
-    "counts": Kind.COUNTS,
-    "count": Kind.COUNTS,
-    "cps": Kind.COUNT_RATE,
-    "label": Kind.LABEL,
-    "labels": Kind.LABEL,
-    "fraction": Kind.FRACTION,
-    "decays": Kind.DECAYS,
-    "unknown": Kind.UNKNOWN,
-}
-
 
 def is_itk_file(path: Path) -> bool:
     """Whether the name says NIfTI, MetaImage or NRRD."""
     return path.name.lower().endswith(SUFFIXES)
-
-
-def voxel_unit(text: str) -> tuple[Kind, float]:
-    """What a voxel holds, and the factor to hepatica's unit of that kind.
-
-    >>> voxel_unit("MBq h")
-    (<Kind.DECAYS: ('time-integrated activity per voxel', 'Bq s', True)>, 3600000000.0)
-
-    Raises
-    ------
-    UnitError
-        If the unit is unknown.
-    """
-    if (kind := _WORDS.get(text.strip().lower())) is not None:
-        return kind, 1.0
-    for kind, unit in _TARGETS:
-        try:
-            return kind, unit_factor(text, unit, "voxel unit")
-        except UnitError:
-            continue
-    known = ", ".join([unit for _, unit in _TARGETS] + sorted({"HU", "counts", "cps", "label", "fraction"}))
-    raise UnitError(f"voxel unit {text!r} is not known; expected one like {known}")
 
 
 def read_itk_image(path: Path, *, role: str = "image", stated: Stated = NOTHING_STATED) -> Image:
@@ -87,26 +46,25 @@ def read_itk_image(path: Path, *, role: str = "image", stated: Stated = NOTHING_
     """
     if stated.unit is None:
         raise UnitError(
-            f"{path}: the file does not say what a voxel holds; state its unit ('Bq/mL', 'MBq h', 'counts', 'HU', ...)"
+            f"{path}: the file does not say what a voxel holds",
+            remedy="state its unit ('Bq/mL', 'MBq h', 'counts', 'HU', ...)",
         )
     kind, factor = voxel_unit(stated.unit)
-    volume, warnings = read_itk(path, kind, factor=factor)
+    volume, notes = read_itk(path, kind, factor=factor)
     volume.require_finite()
     volume = Volume(volume.grid, volume.values, kind, stated.time, path.name)
-    missing = ["which nuclide it is"] if is_activity(kind) and stated.nuclide is None else []
-    if kind in (Kind.ACTIVITY, Kind.ACTIVITY_CONCENTRATION, Kind.COUNTS, Kind.COUNT_RATE) and stated.time is None:
-        missing.append("the instant that the values refer to")
+    missing = not_stated(kind, nuclide=stated.nuclide, time=stated.time)
     facts = Acquisition(
         description=path.name,
         unit_in_file="",
         nuclide=stated.nuclide,
         time_rule="stated by the user" if stated.time else "",
     )
-    return Image(volume, None, facts, InputFile.of(role, path), tuple(warnings), tuple(missing))
+    return Image(volume, None, facts, InputFile.of(role, path), tuple(notes), missing)
 
 
-def read_itk(path: Path | str, kind: Kind, *, factor: float = 1.0, name: str = "") -> tuple[Volume, list[str]]:
-    """Volume from a NIfTI, MetaImage or NRRD file, with warnings.
+def read_itk(path: Path | str, kind: Kind, *, factor: float = 1.0, name: str = "") -> tuple[Volume, list[Message]]:
+    """Volume from a NIfTI, MetaImage or NRRD file, with messages.
 
     Parameters
     ----------
@@ -128,7 +86,7 @@ def read_itk(path: Path | str, kind: Kind, *, factor: float = 1.0, name: str = "
         reader = sitk.ImageFileReader()
         reader.SetFileName(str(path))
         reader.ReadImageInformation()
-        warnings = _check_information(reader, path)
+        notes = _check_information(reader, path)
         image = reader.Execute()
         stored = sitk.GetArrayFromImage(image)
     if stored.ndim == 4:
@@ -136,11 +94,11 @@ def read_itk(path: Path | str, kind: Kind, *, factor: float = 1.0, name: str = "
     grid = _grid(reader, path)
     values = stored.transpose(2, 1, 0)
     if kind is Kind.LABEL:
-        values = _labels(values, path)
+        values = whole_labels(values, str(path))
     elif factor != 1.0 or values.dtype not in (np.float32, np.float64):
         dtype = np.float64 if values.dtype.itemsize > 2 and values.dtype != np.float32 else np.float32
         values = values.astype(dtype) * dtype(factor)
-    return Volume(grid, values, kind, name=name or path.name), warnings
+    return Volume(grid, values, kind, name=name or path.name), notes
 
 
 def write_itk(volume: Volume, path: Path | str) -> Path:
@@ -191,8 +149,8 @@ def _itk_door(path: Path) -> Iterator[None]:
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
 
 
-def _check_information(reader: Any, path: Path) -> list[str]:
-    """Refuse what is not one scalar volume with a place, before its voxels are read; warnings otherwise."""
+def _check_information(reader: Any, path: Path) -> list[Message]:
+    """Refuse what is not one scalar volume with a place, before its voxels are read; messages otherwise."""
     size = reader.GetSize()
     if len(size) not in (3, 4) or (len(size) == 4 and size[3] != 1):
         raise InputError(f"{path}: has {len(size)} dimensions {tuple(size)}; one volume is needed")
@@ -215,15 +173,6 @@ def _grid(reader: Any, path: Path) -> Grid:
         return Grid((i, j, k), affine)
     except GeometryError as error:
         raise GeometryError(f"{path}: {error}") from error
-
-
-def _labels(values: Any, path: Path) -> Any:
-    if np.issubdtype(values.dtype, np.integer):
-        return values
-    whole = np.rint(values)
-    if not np.isfinite(values).all() or not np.array_equal(whole, values) or np.abs(whole).max() > 2**31 - 1:
-        raise UnitError(f"{path}: labels must be whole numbers")
-    return whole.astype(np.int32)
 
 
 def _reason(error: BaseException) -> str:

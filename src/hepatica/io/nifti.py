@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.message import Message
 from hepatica.errors import GeometryError, InputError, UnitError
 
 SAME_MM = 0.1
@@ -55,8 +56,8 @@ class NiftiHeader:
     order: str
 
 
-def check_nifti(path: Path) -> list[str]:
-    """Refuse a NIfTI file that states no place or two different ones, or that holds NaN; warnings otherwise.
+def check_nifti(path: Path) -> list[Message]:
+    """Refuse a NIfTI file that states no place or two different ones, or that holds NaN; messages otherwise.
 
     Raises
     ------
@@ -70,11 +71,11 @@ def check_nifti(path: Path) -> list[str]:
     try:
         with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
             header = _parse(stream.read(348), path)
-            warnings = _check_place(header, path)
+            notes = _check_place(header, path)
             _refuse_not_finite(stream, header, path)
     except (OSError, EOFError, zlib.error, struct.error, ValueError, OverflowError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
-    return warnings
+    return notes
 
 
 def _parse(raw: bytes, path: Path) -> NiftiHeader:
@@ -120,7 +121,7 @@ def _quaternion_affine(bcd: tuple[Any, ...], offset: tuple[Any, ...], pixdim: tu
     return affine
 
 
-def _check_place(header: NiftiHeader, path: Path) -> list[str]:
+def _check_place(header: NiftiHeader, path: Path) -> list[Message]:
     if header.qform_code == 0 and header.sform_code == 0:
         raise GeometryError(
             f"{path}: qform_code and sform_code are 0: the file does not say where left, front and head are; set one"
@@ -134,7 +135,7 @@ def _check_place(header: NiftiHeader, path: Path) -> list[str]:
                 "keep the right one and set the code of the other to 0"
             )
     if header.units == 0:
-        return ["the file does not state its unit of length: millimetres are assumed"]
+        return [Message("length-unit-assumed", "the file does not state its unit of length: millimetres are assumed")]
     return []
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hepatica.core.image import NOTHING_STATED, Image, Stated
+from hepatica.core.message import Message
+from hepatica.core.volume import voxel_unit
 from hepatica.errors import DicomError, InputError, UnitError
 from hepatica.io.dicom.scan import Scan, Skipped, scan
 from hepatica.io.dicom.series import Series, SeriesKind
-from hepatica.io.image import NOTHING_STATED, Image, Stated
 
 __all__ = ["ROLES", "Image", "Scan", "Series", "SeriesKind", "Skipped", "Stated", "read_image", "read_series", "scan"]
 
@@ -70,7 +72,7 @@ def read_image(
     broken = [f"skipped {s.path}: {s.reason}" for s in found.skipped]
     if len(broken) > 5:
         broken = [*broken[:5], f"and {len(broken) - 5} more files were skipped"]
-    return image.with_warning(*found.warnings, *broken)
+    return image.with_messages(*found.messages, *(Message("file-skipped", text) for text in broken))
 
 
 def read_series(series: Series, *, role: str = "image", stated: Stated = NOTHING_STATED) -> Image:
@@ -98,10 +100,9 @@ def read_series(series: Series, *, role: str = "image", stated: Stated = NOTHING
 
 def _require_unit(image: Image, stated: Stated) -> None:
     """UnitError if the unit stated is not that of a DICOM image, which states its own."""
-    from hepatica.io.itk import voxel_unit
-
     if stated.unit is not None and voxel_unit(stated.unit) != (image.volume.kind, 1.0):
         raise UnitError(
-            f"{image.source.path}: holds {image.volume.kind.meaning} ({image.volume.kind.unit}) by its own header; the "
-            f"unit stated, {stated.unit!r}, contradicts it. State none for DICOM"
+            f"{image.name}: holds {image.volume.kind.meaning} ({image.volume.kind.unit}) by its own header; the unit "
+            f"stated, {stated.unit!r}, contradicts it",
+            remedy="state none for DICOM",
         )

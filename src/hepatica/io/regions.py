@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from hepatica.core import Grid, Kind, Region, Volume
-from hepatica.errors import AmbiguousSeriesError, DicomError, GeometryError, InputError
-from hepatica.io.dicom.context import DicomContext, instance_of
+from hepatica.core.context import DicomContext
+from hepatica.core.image import Image
+from hepatica.errors import AmbiguousSeriesError, DicomError, InputError
+from hepatica.io.dicom.context import instance_of
 from hepatica.io.dicom.series import SeriesKind
 from hepatica.io.dicom.tags import open_dicom
-from hepatica.io.image import Image
-from hepatica.io.structures import Label, Structures, distinct_names, onto_grid, require_known
+from hepatica.io.structures import Gathering, Label, Structures
 
 __all__ = ["Label", "StructureWarning", "Structures", "read_regions", "read_structures"]
 
-MOST_LABELS = 1000
+MAX_LABELS = 1000
 """A file with more different values than this is an image, not a label map."""
 
 
@@ -31,11 +32,11 @@ class StructureWarning(UserWarning):
 def read_regions(path: Path | str, image: Grid | Image, *, names: Sequence[str] | None = None) -> tuple[Region, ...]:
     """The structures of a file as regions on an image; what must be known about them is given as `StructureWarning`.
 
-    See `read_structures`, which returns the warnings, types and colours too.
+    See `read_structures`, which returns the messages, types and colours too.
     """
     found = read_structures(path, image, names=names)
-    for message in found.warnings:
-        warnings.warn(message, StructureWarning, stacklevel=2)
+    for message in found.messages:
+        warnings.warn(str(message), StructureWarning, stacklevel=2)
     return found.regions
 
 
@@ -126,26 +127,20 @@ def _label_map(path: Path, grid: Grid, names: Sequence[str] | None) -> Structure
     present = [int(n) for n in np.flatnonzero(np.bincount(values.ravel())) if n != 0]
     absent = sorted(number for number in known if number not in present and number != 0)
     labels = [Label(number, known.get(number, f"label {number}")) for number in present]
-    called, renamed = distinct_names(labels)
-    wanted = None if names is None else tuple(names)
-    require_known(wanted, called + [known[number] for number in absent])
-    notes = [*notes, *renamed, *(f"structure {known[n]!r} is empty: no voxel has the label {n}" for n in absent)]
+    gathering = Gathering(path, labels, names, nameless=[known[number] for number in absent])
+    gathering.messages[:0] = notes
+    for number in absent:
+        if gathering.wants(known[number]):
+            gathering.leave_empty(known[number], f"no voxel has the label {number}")
     boxes = ndimage.find_objects(values)
-    regions, kept = [], []
-    for name, label in zip(called, labels, strict=True):
-        if wanted is not None and name not in wanted:
-            continue
+    for name, label in gathering.wanted():
         window = boxes[label.number - 1]
         covered = (values[window] == label.number).astype(np.float32)
         drawn = Region(name, volume.grid, window, covered, origin=f"{path.name}, label {label.number}")
-        region, lost = onto_grid(drawn, grid)
-        regions.append(region)
-        kept.append(label)
-        notes += lost
-    empty = tuple(known[number] for number in absent if wanted is None or known[number] in wanted)
-    if not regions or (wanted is not None and empty):
-        raise GeometryError(f"{path}: no voxels in {', '.join(map(repr, empty)) or 'the label map'}")
-    return Structures(tuple(regions), tuple(kept), tuple(notes), empty)
+        gathering.keep_on(grid, drawn, label)
+    found = gathering.structures()
+    gathering.require_any(found.regions, "voxels", "the label map")
+    return found
 
 
 def _small_labels(volume: Volume, path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
@@ -154,8 +149,8 @@ def _small_labels(volume: Volume, path: Path) -> np.ndarray[tuple[int, ...], np.
         raise InputError(f"{path}: values from {low} to {high} are no labels (whole numbers from 0)")
     values = np.ascontiguousarray(volume.values, dtype=np.int32)
     different = int(np.count_nonzero(np.bincount(values.ravel())))
-    if different > MOST_LABELS:
-        raise InputError(f"{path}: {different} different values; a label map has at most {MOST_LABELS}")
+    if different > MAX_LABELS:
+        raise InputError(f"{path}: {different} different values; a label map has at most {MAX_LABELS}")
     return values
 
 

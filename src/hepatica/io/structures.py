@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
+from pathlib import Path
 
 from hepatica.core import Grid, Region
+from hepatica.core.message import Message
 from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError, UnknownNameError
 
@@ -41,7 +44,7 @@ class Structures:
         In the order of the file.
     labels : tuple of Label
         One for each region.
-    warnings : tuple of str
+    messages : tuple of Message
         What was skipped, empty, filled, repeated or lost; each names the structure.
     empty : tuple of str
         Names of structures that have no contour or voxel; they have no region.
@@ -51,7 +54,7 @@ class Structures:
 
     regions: tuple[Region, ...]
     labels: tuple[Label, ...]
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
     empty: tuple[str, ...] = ()
     instance_uid: str = ""
 
@@ -63,31 +66,105 @@ class Structures:
         raise UnknownNameError("structure", name, [region.name for region in self.regions])
 
 
-def distinct_names(labels: list[Label]) -> tuple[list[str], list[str]]:
-    """Names that differ from each other, and a warning for each that had to be changed.
+def distinct_names(labels: list[Label]) -> tuple[list[str], list[Message]]:
+    """Names that differ from each other, and a message for each that had to be changed.
 
     A name that occurs twice, or is empty, gets its number.
     """
     names: list[str] = []
-    warnings: list[str] = []
+    messages: list[Message] = []
     for label in labels:
         name = label.name or f"structure {label.number}"
         if name in names:
             while name in names:
                 name = f"{name} ({label.number})"
-            warnings.append(f"structure {label.name!r} occurs more than once; number {label.number} is called {name!r}")
+            text = f"structure {label.name!r} occurs more than once; number {label.number} is called {name!r}"
+            messages.append(Message("structure-renamed", text))
         names.append(name)
-    return names, warnings
+    return names, messages
 
 
-def require_known(wanted: tuple[str, ...] | None, known: list[str]) -> None:
-    """Raise UnknownNameError for a wanted name that is not among the known ones."""
-    for name in wanted or ():
-        if name not in known:
-            raise UnknownNameError("structure", name, known)
+def structure_empty(name: str, why: str) -> Message:
+    """What to know of a structure that holds nothing."""
+    return Message("structure-empty", f"structure {name!r} is empty: {why}")
 
 
-def onto_grid(region: Region, grid: Grid) -> tuple[Region, tuple[str, ...]]:
+class Gathering:
+    """The structures of one file while they are read: those wanted, their regions, what is empty, what was assumed.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for errors.
+    labels : list of Label
+        Of all its structures.
+    names : sequence of str or None
+        Those wanted; None for all.
+    nameless : sequence of str
+        Names that the file knows beside these, of structures without a voxel.
+
+    Raises
+    ------
+    UnknownNameError
+        If one of `names` is not in the file.
+    """
+
+    def __init__(
+        self, path: Path | str, labels: list[Label], names: Sequence[str] | None, *, nameless: Sequence[str] = ()
+    ) -> None:
+        called, renamed = distinct_names(labels)
+        for name in names or ():
+            if name not in (*called, *nameless):
+                raise UnknownNameError("structure", name, [*called, *nameless])
+        self.messages: list[Message] = renamed
+        self._path = path
+        self._labels = dict(zip(called, labels, strict=True))
+        self._names = None if names is None else tuple(names)
+        self._regions: list[Region] = []
+        self._kept: list[Label] = []
+        self._empty: list[str] = []
+
+    def wants(self, name: str) -> bool:
+        """Whether a structure is to be read."""
+        return self._names is None or name in self._names
+
+    def wanted(self) -> list[tuple[str, Label]]:
+        """Distinct name and label of each structure to be read, in the order of the file."""
+        return [(name, label) for name, label in self._labels.items() if self.wants(name)]
+
+    def keep(self, region: Region, label: Label) -> None:
+        """Take a region that lies on the image."""
+        self._regions.append(region)
+        self._kept.append(label)
+
+    def keep_on(self, grid: Grid, drawn: Region, label: Label) -> None:
+        """Take a region that was drawn on another grid, see `onto_grid`."""
+        region, lost = onto_grid(drawn, grid)
+        self.messages += lost
+        self.keep(region, label)
+
+    def leave_empty(self, name: str, why: str) -> None:
+        """Note that a structure holds nothing."""
+        self._empty.append(name)
+        self.messages.append(structure_empty(name, why))
+
+    def require_any(self, found: Sized, what: str, whole: str) -> None:
+        """Raise GeometryError if nothing was found, or one that was named is empty."""
+        if not found or (self._names is not None and self._empty):
+            raise GeometryError(f"{self._path}: no {what} in {', '.join(map(repr, self._empty)) or whole}")
+
+    def structures(self, *, instance_uid: str = "", messages: Sequence[Message] = ()) -> Structures:
+        """What was read."""
+        return Structures(
+            tuple(self._regions),
+            tuple(self._kept),
+            (*self.messages, *messages),
+            tuple(self._empty),
+            instance_uid,
+        )
+
+
+def onto_grid(region: Region, grid: Grid) -> tuple[Region, tuple[Message, ...]]:
     """A region drawn on its own grid, on another one; the volume is kept, and a loss outside is said.
 
     Raises
@@ -102,5 +179,6 @@ def onto_grid(region: Region, grid: Grid) -> tuple[Region, tuple[str, ...]]:
     lost = 1 - moved.volume_ml / region.volume_ml
     # Grids turned against each other share out volumes by points, to a few thousandths.
     if lost > 0.01:
-        return moved, (f"structure {region.name!r}: {100 * lost:.1f} % of its volume lies outside the image, lost",)
+        text = f"structure {region.name!r}: {100 * lost:.1f} % of its volume lies outside the image, lost"
+        return moved, (Message("structure-cut-off", text),)
     return moved, ()

@@ -7,7 +7,6 @@
 from hepatica.nuclides.agents import AGENT_NAMES, Agent, DoseLimit, Fact, agent, spheres_per_mg
 from hepatica.nuclides.generator import Generator, generator
 from hepatica.nuclides.nuclide import (
-    MEV_TO_J,
     NUCLIDE_NAMES,
     BetaBranch,
     DoseConvention,
@@ -20,7 +19,6 @@ from hepatica.nuclides.nuclide import (
 
 __all__ = [
     "AGENT_NAMES",
-    "MEV_TO_J",
     "NUCLIDE_NAMES",
     "Agent",
     "BetaBranch",

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from hepatica.core.table import Table
+from hepatica.core.tables import toml_table
 from hepatica.errors import UnknownNameError
-from hepatica.nuclides import read
 from hepatica.nuclides.nuclide import Nuclide, nuclide
 
 FactValue = float | str | tuple[float, ...] | None
@@ -45,8 +46,7 @@ class Fact:
     source : str
         Where it was read, or why it is not there.
     confidence : str
-        "found" (read at the source), "knowledge-high", "-medium", "-low" (general knowledge of the field), "computed",
-        "not found" or "not applicable" (a liquid has no spheres).
+        How well it is known: a word of `hepatica.core.confidence` ("read at the source", "well established", ...).
     """
 
     value: FactValue
@@ -157,54 +157,23 @@ class Agent:
         """Goals and limits of one kind of structure."""
         return tuple(limit for limit in self.limits if limit.structure == structure)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; a fact's unit stands in its name and beside its value."""
-        return {
-            "name": self.name,
-            "product": self.product,
-            "nuclide": self.nuclide_name,
-            "form": self.form,
-            "purpose": self.purpose,
-            "status": self.status,
-            "prescription": self.prescription,
-            "imaging": list(self.imaging),
-            "facts": {
-                name: {
-                    "value": list(fact.value) if isinstance(fact.value, tuple) else fact.value,
-                    "unit": fact.unit,
-                    "source": fact.source,
-                    "confidence": fact.confidence,
-                }
-                for name, fact in self.facts.items()
-            },
-            "limits": [
-                {
-                    "structure": limit.structure,
-                    "comparison": limit.comparison,
-                    "dose_gy": limit.dose_gy,
-                    "condition": limit.condition,
-                    "source": limit.source,
-                    "confidence": limit.confidence,
-                }
-                for limit in self.limits
-            ],
-        }
+    def facts_table(self) -> Table:
+        """Every fact with its source and how well that is known."""
+        rows = [(fact_label(name), str(f), f.source, f.confidence) for name, f in self.facts.items()]
+        return Table.of(("fact", "value", "source", "confidence"), rows, f"{self.name}: {self.product}", "facts")
+
+    def limits_table(self) -> Table:
+        """Goals (>=) and limits (<=) of mean absorbed dose."""
+        rows = [
+            (x.structure.replace("_", " "), f"{x.comparison} {x.dose_gy:g}", x.condition, x.source, x.confidence)
+            for x in self.limits
+        ]
+        columns = ("structure", "mean dose, Gy", "when", "source", "confidence")
+        return Table.of(columns, rows, "Mean absorbed dose: goals (>=) and limits (<=)", "limits")
 
     def _repr_html_(self) -> str:
-        from hepatica.nuclides.show import html_table
-
-        facts = [[fact_label(name), str(f), f.source, f.confidence] for name, f in self.facts.items()]
-        limits = [
-            [
-                limit.structure.replace("_", " "),
-                f"{limit.comparison} {limit.dose_gy:g} Gy",
-                limit.condition,
-                limit.source,
-            ]
-            for limit in self.limits
-        ]
-        html = f"<h4>{self.name}: {self.product}</h4>" + html_table(["fact", "value", "source", "confidence"], facts)
-        return html + (html_table(["structure", "mean dose", "condition", "source"], limits) if limits else "")
+        tables = (self.facts_table(), *([self.limits_table()] if self.limits else []))
+        return "".join(table._repr_html_() for table in tables)
 
     def __repr__(self) -> str:
         return f"<Agent {self.name}: {self.product}, {self.nuclide.label} {self.form}, {self.purpose}>"
@@ -288,7 +257,7 @@ def _plain(number: float) -> str:
 def _table() -> dict[str, dict[str, Any]]:
     merged: dict[str, dict[str, Any]] = {}
     for file in ("glass", "resin", "holmium", "iodine_rhenium", "others"):
-        merged |= read.toml_table(f"agents/{file}.toml")
+        merged |= toml_table(__package__, f"agents/{file}.toml")
     return merged
 
 

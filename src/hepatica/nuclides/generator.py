@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 from hepatica.core import Estimate
+from hepatica.core.tables import csv_rows
 from hepatica.errors import TimeError, UnknownNameError
-from hepatica.nuclides import read
 from hepatica.nuclides.nuclide import Nuclide, nuclide
 
 
@@ -108,7 +108,7 @@ def _generators() -> tuple[Generator, ...]:
             nuclide(row["daughter"]),
             float(row["branching"]),
         )
-        for row in read.csv_rows("parents.csv")
+        for row in csv_rows(__package__, "parents.csv")
     )
 
 

@@ -14,25 +14,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hepatica.core.constants import ELECTRON_REST_KEV, FINE_STRUCTURE
 from hepatica.nuclides.nuclide import Nuclide
 from hepatica.nuclides.spectrum import beta_spectrum
 
 FloatArray = NDArray[np.float64]
 
-REST_KEV = 510.99895
-FINE_STRUCTURE = 1 / 137.035999
-
 
 def photons_per_beta(beta_kev: ArrayLike, photon_kev: ArrayLike) -> FloatArray:
     """Internal bremsstrahlung photons per keV and beta particle; 0 at and above the particle's energy (broadcast)."""
-    total = 1 + np.asarray(beta_kev, dtype=np.float64) / REST_KEV
-    k = np.asarray(photon_kev, dtype=np.float64) / REST_KEV
+    total = 1 + np.asarray(beta_kev, dtype=np.float64) / ELECTRON_REST_KEV
+    k = np.asarray(photon_kev, dtype=np.float64) / ELECTRON_REST_KEV
     left = total - k
     possible = left > 1
     left = np.where(possible, left, 2.0)
     p, p_first = np.sqrt(left**2 - 1), np.sqrt(np.maximum(total**2 - 1, 1e-12))
     bracket = (total**2 + left**2) / (total * p) * np.log(left + p) - 2
-    found = FINE_STRUCTURE / np.pi * p / p_first / k * bracket / REST_KEV
+    found = FINE_STRUCTURE / np.pi * p / p_first / k * bracket / ELECTRON_REST_KEV
     return np.where(possible, np.maximum(found, 0.0), 0.0)
 
 

@@ -6,16 +6,16 @@ import functools
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from hepatica.core import Estimate, decays_per_becquerel
+from hepatica.core.constants import MEV_TO_J, SECONDS_PER_HOUR
+from hepatica.core.document import HIDDEN, reported
+from hepatica.core.table import Cell, Table
+from hepatica.core.tables import csv_rows, number, toml_table
 from hepatica.errors import UnknownNameError
-from hepatica.nuclides import read
-
-MEV_TO_J = 1.602176634e-13
-"""Joules per MeV, exact since the SI of 2019."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +149,13 @@ class Nuclide:
     z: int
     mass_number: int
     spin_parity: str
-    half_life: Estimate
+    half_life: Estimate = field(metadata=HIDDEN)
     q_value_kev: float
     betas: tuple[BetaBranch, ...]
     electrons: tuple[Line, ...]
     photons: tuple[Line, ...]
     capture_yield: float
-    positron: Estimate
+    positron: Estimate = field(metadata=HIDDEN)
     conventions: Mapping[str, DoseConvention]
     imaging: tuple[ImagingMode, ...]
     ranges: tuple[RangeFact, ...]
@@ -168,9 +168,10 @@ class Nuclide:
         return self.half_life.value
 
     @property
+    @reported
     def half_life_h(self) -> float:
         """Half-life in h."""
-        return self.half_life.value / 3600
+        return self.half_life.value / SECONDS_PER_HOUR
 
     @property
     def label(self) -> str:
@@ -179,9 +180,16 @@ class Nuclide:
         return number + symbol
 
     @property
+    @reported
     def positron_yield(self) -> float:
         """Positrons per decay."""
         return self.positron.value
+
+    @property
+    @reported
+    def positron_yield_sd(self) -> float | None:
+        """Standard uncertainty of the positrons per decay."""
+        return self.positron.sd
 
     @property
     def beta_energy_mev(self) -> float:
@@ -189,6 +197,7 @@ class Nuclide:
         return math.fsum(b.yield_per_decay * b.mean_kev for b in self.betas) / 1e3
 
     @property
+    @reported
     def electron_energy_mev(self) -> float:
         """Energy of beta, conversion, Auger and pair electrons (and positrons) per decay, MeV."""
         return self.beta_energy_mev + _energy_mev(self.electrons)
@@ -209,6 +218,7 @@ class Nuclide:
         return Estimate(self.electron_energy_mev, math.sqrt(variance) / 1e3)
 
     @property
+    @reported
     def photon_energy_mev(self) -> float:
         """Energy of gamma, X and annihilation photons per decay, MeV; bremsstrahlung is not an emission."""
         return _energy_mev(self.photons)
@@ -239,17 +249,22 @@ class Nuclide:
         """Preferred value of a range, or None where the table has none."""
         return next((r for r in self.ranges if r.quantity == quantity), None)
 
-    def as_dict(self, convention: str = "ensdf") -> dict[str, Any]:
-        """Everything as plain values with units in the keys, for JSON; raises as `dose_constant_j_per_gbq` does."""
-        from hepatica.nuclides.show import nuclide_dict
-
-        self.dose_constant_j_per_gbq(convention)
-        return nuclide_dict(self, convention)
-
     def _repr_html_(self) -> str:
-        from hepatica.nuclides.show import nuclide_html
-
-        return nuclide_html(self)
+        facts: list[tuple[str, Cell]] = [
+            ("half-life, h", self.half_life / SECONDS_PER_HOUR),
+            ("electrons per decay, MeV", self.electron_energy),
+            ("photons per decay, MeV", self.photon_energy_mev),
+            ("positrons per decay", self.positron_yield),
+            ("made by", self.production),
+            ("imaging", "; ".join(f"{i.mode}: {i.text}" for i in self.imaging)),
+        ]
+        constants = [(c.name, f"{c.j_per_gbq:.3f}", c.text, c.source) for c in self.conventions.values()]
+        title = f"{self.label} ({self.element}-{self.mass_number})"
+        tables = (
+            Table.of(("", ""), facts, title),
+            Table.of(("convention", "J/GBq", "meaning", "source"), constants, "Dose constants"),
+        )
+        return "".join(table._repr_html_() for table in tables)
 
     def __repr__(self) -> str:
         return (
@@ -291,9 +306,8 @@ def _energy_mev(lines: Iterable[Line]) -> float:
     return math.fsum(line.energy_kev * line.yield_per_decay for line in lines) / 1e3
 
 
-@functools.cache
-def _clinical() -> dict[str, Any]:
-    return read.toml_table("clinical.toml")
+def _clinical() -> Mapping[str, Any]:
+    return toml_table(__package__, "clinical.toml")
 
 
 @functools.cache
@@ -306,9 +320,8 @@ def _aliases() -> dict[str, str]:
     return aliases
 
 
-@functools.cache
-def _table(name: str) -> list[dict[str, str]]:
-    return read.csv_rows(name)
+def _table(name: str) -> tuple[dict[str, str], ...]:
+    return csv_rows(__package__, name)
 
 
 @functools.cache
@@ -377,8 +390,8 @@ def _lines(table: str, name: str) -> tuple[Line, ...]:
             energy_kev=float(row["energy_kev"]),
             yield_per_decay=float(row["yield"]),
             kind=row["kind"],
-            energy_sd_kev=read.number(row["energy_sd_kev"]),
-            yield_sd=read.number(row["yield_sd"]),
+            energy_sd_kev=number(row["energy_sd_kev"]),
+            yield_sd=number(row["yield_sd"]),
             origin=row["origin"],
         )
         for row in _table(table)

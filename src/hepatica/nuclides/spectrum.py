@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.constants import ELECTRON_REST_KEV
 from hepatica.errors import PhysicsError
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-ELECTRON_REST_KEV = 510.99895
 FINE_STRUCTURE = 7.2973525693e-3
 COMPTON_FM = 386.15926796
 """Reduced Compton wavelength of the electron, the length unit of the formulas."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hepatica.core import seconds_between
+from hepatica.core.constants import SECONDS_PER_DAY, SECONDS_PER_HOUR
 from hepatica.dosimetry.radiobiology import (
     LIVER,
     DoseRate,
@@ -31,7 +32,7 @@ LUNG_COURSE_GY = 50.0
 """Absorbed dose to 1 kg of lung per treatment and in all (van Roekel, thesis 2019, p 30 and 41; labels)."""
 
 BILIRUBIN_CAUTION_MG_DL = 2.0
-"""Usual exclusion for treatment of more than a segment (general knowledge, high confidence)."""
+"""Usual exclusion for treatment of more than a segment (well established)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +180,18 @@ def remaining_tolerance(
         lung,
         min(by_normal, by_lung),
         "normal liver" if by_normal <= by_lung else lungs_by,
-        None if last is None else seconds_between(last, coming.when) / 86400,
+        None if last is None else seconds_between(last, coming.when) / SECONDS_PER_DAY,
         _cautions(status or Status()),
     )
 
 
 def _cumulative_bed(delivered: Sequence[Delivered], coming: NextTreatment, dose_gy: float, tissue: Tissue) -> float:
     course = [
-        Treatment(seconds_between(coming.when, d.when) / 3600, d.normal_dose_gy, DoseRate.exponential(d.half_life_h))
+        Treatment(
+            seconds_between(coming.when, d.when) / SECONDS_PER_HOUR,
+            d.normal_dose_gy,
+            DoseRate.exponential(d.half_life_h),
+        )
         for d in delivered
     ]
     course.append(Treatment(0.0, dose_gy, DoseRate.exponential(coming.half_life_h)))

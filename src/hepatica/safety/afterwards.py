@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import math
-import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
+from hepatica.core.tables import toml_table
 from hepatica.errors import InputError, PhysicsError
 from hepatica.nuclides import nuclide
 from hepatica.safety.contact import PatientSource, first_time
@@ -16,10 +15,9 @@ from hepatica.safety.contact import PatientSource, first_time
 LN2 = math.log(2)
 
 
-@functools.cache
-def afterwards_table() -> dict[str, Any]:
+def afterwards_table() -> Mapping[str, Any]:
     """The table of published values."""
-    return tomllib.loads((resources.files(__package__) / "tables/afterwards.toml").read_text(encoding="utf-8"))
+    return toml_table(__package__, "afterwards.toml")
 
 
 def published_effective_half_life_h(name: str, agent: str) -> tuple[float, str] | None:
@@ -95,7 +93,7 @@ def excretion(name: str, agent: str) -> Excretion:
         "" if row is None else f"{row['source']} ({row['confidence']})",
         level,
         _ADVICE[level],
-        f"{block['text']} ({block['source']}; {block['confidence']} confidence)" if needs_block else None,
+        f"{block['text']} ({block['source']}; {block['confidence']})" if needs_block else None,
     )
 
 
@@ -182,7 +180,7 @@ def cremation_wait_days(source: PatientSource) -> tuple[float, float, str] | Non
     if not isinstance(limit, float):
         return None
     hours = first_time(lambda h: source.activity_gbq * 1000 * source.activity_left(h), limit)
-    return hours / 24, limit, f"{table['source']} ({table['confidence']} confidence)"
+    return hours / 24, limit, f"{table['source']} ({table['confidence']})"
 
 
 @dataclass(frozen=True, slots=True)

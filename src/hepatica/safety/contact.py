@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import functools
 import math
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import resources
 
+from hepatica.core.constants import HOURS_PER_DAY
 from hepatica.core.document import INLINE
+from hepatica.core.tables import toml_table
 from hepatica.errors import PhysicsError, UnknownNameError
 from hepatica.safety.dose_rate import DoseRateConstant, Geometry
 
 LN2 = math.log(2)
-HOURS_PER_DAY = 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +239,7 @@ def first_time(value: Callable[[float], float], limit: float) -> float:
 @functools.cache
 def contact_patterns() -> dict[str, ContactPattern]:
     """Published patterns by name; `group` says which set ("cormack-shearer", "sfmn")."""
-    text = (resources.files(__package__) / "tables/contact_patterns.toml").read_text(encoding="utf-8")
-    rows = tomllib.loads(text)["pattern"]
+    rows = toml_table(__package__, "contact_patterns.toml")["pattern"]
     return {
         row["name"]: ContactPattern(
             row["name"],

@@ -16,19 +16,18 @@ dorn
 
 from __future__ import annotations
 
-import csv
 import functools
 import math
-import tomllib
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.constants import MEV_TO_J, SECONDS_PER_HOUR
+from hepatica.core.tables import csv_rows, toml_table
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
-from hepatica.nuclides import MEV_TO_J, Nuclide, nuclide
+from hepatica.nuclides import Nuclide, nuclide
 
 CONVENTIONS = ("measured", "calculated", "rg839", "dorn")
 PHOTON_CUT_KEV = 15.0
@@ -146,7 +145,7 @@ def calculated_constant(source: Nuclide, *, depth_cm: float = 0.0) -> DoseRateCo
 def _kerma_rate(kev_cm2_per_g: float) -> float:
     """uGy/h at 1 m per GBq from the sum of energy x absorption coefficient per decay."""
     joule_m2_per_kg = kev_cm2_per_g * MEV_TO_J * 1e-3 * 0.1
-    return joule_m2_per_kg / (4 * math.pi) * 1e9 * 3600 * 1e6
+    return joule_m2_per_kg / (4 * math.pi) * 1e9 * SECONDS_PER_HOUR * 1e6
 
 
 def _air_and_tissue(energy_kev: FloatArray, depth_cm: float) -> FloatArray:
@@ -180,15 +179,13 @@ def _coefficients(energy_kev: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 @functools.cache
 def _coefficient_table() -> FloatArray:
-    text = (resources.files(__package__) / "tables/photon_coefficients.csv").read_text(encoding="utf-8")
-    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+    rows = csv_rows(__package__, "photon_coefficients.csv")
     return np.log([[float(r[c]) for r in rows] for c in ("energy_kev", "air_cm2_per_g", "water_cm2_per_g")])
 
 
 @functools.cache
 def _tabulated() -> tuple[dict[str, Any], ...]:
-    text = (resources.files(__package__) / "tables/dose_rates.toml").read_text(encoding="utf-8")
-    return tuple(tomllib.loads(text)["rate"])
+    return tuple(toml_table(__package__, "dose_rates.toml")["rate"])
 
 
 def rg839_row(name: str) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from hepatica.core import Provenance
+from hepatica.core.confidence import READ_AT_THE_SOURCE
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message
 from hepatica.core.options import Limits, NonNegative, Positive, options, parameters
@@ -246,7 +247,7 @@ def _about_constant(substance: Nuclide, constant: DoseRateConstant) -> tuple[Mes
     if constant.convention == "calculated":
         text = f"{substance.name}: no dose rate measured on patients is in the table; {constant.source}"
         return (Message("dose-rate-calculated", text),)
-    if constant.confidence != "found":
-        text = f"dose-rate constant of {constant.confidence} confidence: {constant.source}"
+    if constant.confidence != READ_AT_THE_SOURCE:
+        text = f"dose-rate constant, confidence: {constant.confidence}; {constant.source}"
         return (Message("dose-rate-confidence", text),)
     return ()

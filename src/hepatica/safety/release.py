@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import functools
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib import resources
 
 from hepatica.core.document import INLINE
+from hepatica.core.tables import toml_table
 from hepatica.errors import PhysicsError, UnknownNameError
 from hepatica.nuclides import nuclide
 from hepatica.safety.contact import PatientSource, first_time
@@ -171,8 +170,7 @@ class FrameworkVerdict:
 @functools.cache
 def frameworks() -> dict[str, Framework]:
     """Rules by name."""
-    text = (resources.files(__package__) / "tables/frameworks.toml").read_text(encoding="utf-8")
-    return {row["name"]: Framework(**row) for row in tomllib.loads(text)["framework"]}
+    return {row["name"]: Framework(**row) for row in toml_table(__package__, "frameworks.toml")["framework"]}
 
 
 def framework(name: str) -> Framework:

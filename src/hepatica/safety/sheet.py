@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import tomllib
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
+from hepatica.core.tables import toml_table
 from hepatica.errors import InputError
 from hepatica.nuclides import nuclide
 from hepatica.safety.plan import ReleasePlan
@@ -56,8 +56,7 @@ def sheet_texts(language: str | Path = "en") -> dict[str, str]:
 
 
 def _shipped(language: str) -> dict[str, str]:
-    file = resources.files(__package__) / "tables" / f"sheet_{language}.toml"
-    return {key: str(value) for key, value in tomllib.loads(file.read_text(encoding="utf-8")).items()}
+    return {key: str(value) for key, value in toml_table(__package__, f"sheet_{language}.toml").items()}
 
 
 def _names(text: str) -> set[str]:

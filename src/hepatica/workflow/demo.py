@@ -121,7 +121,7 @@ def write_demo_patient(
     OutputError
         If the folder cannot be written.
     """
-    from hepatica.io.dicom.context import DicomContext
+    from hepatica.core.context import DicomContext
     from hepatica.io.dicom.images.write import Emission, write_ct, write_pet
     from hepatica.io.dicom.rtstruct import write_rtstruct
 

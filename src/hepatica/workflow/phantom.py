@@ -113,7 +113,7 @@ def write_patient(
     OutputError
         If the folder exists and is not empty (without `force`), or cannot be written.
     """
-    from hepatica.io.dicom.context import DicomContext
+    from hepatica.core.context import DicomContext
 
     settings = settings or PatientSettings()
     if scan_after < timedelta(0):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.core import Region
+from hepatica.core.image import NOTHING_STATED, Image, Stated
 from hepatica.errors import InputError
-from hepatica.io.image import NOTHING_STATED, Image, Stated
 from hepatica.io.read import read_image
 
 ImageSource = Path | str | Image
@@ -24,12 +24,16 @@ def as_image(source: ImageSource, *, role: str, series: str | None = None, state
     Raises
     ------
     InputError
-        If it is neither a path nor an `Image`; otherwise as `hepatica.io.read.read_image`.
+        If it is neither a path nor an `Image`; otherwise as `hepatica.io.read.read_image` and `Image.stating`.
     """
     if isinstance(source, Image):
-        return source
+        return source.stating(stated).used_as(role)
+    return read_image(_path(source, role), role=role, series=series, stated=stated)
+
+
+def _path(source: object, role: str) -> Path | str:
     if isinstance(source, str | Path):
-        return read_image(source, role=role, series=series, stated=stated)
+        return source
     raise InputError(
         f"{role}: an image is a path or a hepatica.Image, not {type(source).__name__}",
         remedy="make one with hepatica.Image.from_array, which needs unit and voxel size",
@@ -40,9 +44,9 @@ def as_images(
     sources: ImageSource | Sequence[ImageSource], *, role: str, series: str | None = None, stated: Sequence[Stated] = ()
 ) -> tuple[Image, ...]:
     """Each of one or several sources as an image; `stated` holds one for each or none."""
-    several = isinstance(sources, Sequence) and not isinstance(sources, str)
-    given: Sequence[Any] = sources if several else [sources]  # type: ignore[assignment]
+    alone: Any = sources
+    given = alone if isinstance(alone, Sequence) and not isinstance(alone, str) else [alone]
     if not given:
         raise InputError(f"{role}: no image was given")
-    said = list(stated) or [NOTHING_STATED] * len(given)
-    return tuple(as_image(item, role=role, series=series, stated=s) for item, s in zip(given, said, strict=True))
+    each = list(stated) or [NOTHING_STATED] * len(given)
+    return tuple(as_image(item, role=role, series=series, stated=s) for item, s in zip(given, each, strict=True))

@@ -5,6 +5,7 @@ from hepatica.anatomy.structures.clinical import (
     Structure,
     clinical_regions,
     structure_of,
+    structure_roles,
     threshold_region,
     union,
     without_margin,
@@ -38,8 +39,25 @@ def test_names(name: str, kind: str) -> None:
 
 def test_the_user_has_the_last_word() -> None:
     assert structure_of("PTV", {"PTV": "perfused"}) is Structure.PERFUSED
-    with pytest.raises(UnknownNameError, match="tumour"):
-        structure_of("PTV", {"PTV": "tumor"})
+    assert structure_of("ROI 3", {"ROI 3": "lungs"}) is Structure.LUNG
+    with pytest.raises(UnknownNameError, match=r"unknown structure role 'tumuor' \(did you mean tumour\?\)"):
+        structure_of("PTV", {"PTV": "tumuor"})
+
+
+@pytest.mark.parametrize("given", [["ROI 3=lungs", "a=b = tumor"], [{"ROI 3": "lung", "a=b": "tumour"}]])
+def test_roles_from_text_and_from_toml(given: list[str | dict[str, str]]) -> None:
+    assert structure_roles(given) == {"ROI 3": "lung", "a=b": "tumour"}
+
+
+@pytest.mark.parametrize("given", ["lungs", "=lungs", "ROI 3="])
+def test_a_role_without_name_or_word_is_refused(given: str) -> None:
+    with pytest.raises(InputError, match="is not NAME=ROLE"):
+        structure_roles([given])
+
+
+def test_one_name_has_one_role() -> None:
+    with pytest.raises(InputError, match="two roles: lung and liver"):
+        structure_roles(["ROI 3=lungs", "ROI 3=liver"])
 
 
 def test_what_follows_from_what_was_drawn(oblique_grid: Grid) -> None:

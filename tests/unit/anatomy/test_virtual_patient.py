@@ -271,7 +271,7 @@ def test_refusals_at_the_door(make: object, message: str) -> None:
 
 
 def test_refusals_that_need_the_patient(patient: VirtualPatient) -> None:
-    with pytest.raises(UnknownNameError, match=r"hepatic artery 'segment 9'; known: .*segment 8"):
+    with pytest.raises(UnknownNameError, match=r"hepatic artery 'segment 9' .*known: .*segment 8"):
         patient.treated(Treatment(catheters="segment 9"))
     with pytest.raises(UnknownNameError, match="splenic"):
         patient.territory("splenic")
@@ -296,7 +296,7 @@ def test_a_cohort_is_the_same_however_long() -> None:
     assert len({s.seed for s in five}) == 5
     patients = list(cohort(2, seed=2, like=like))
     assert [p.settings for p in patients] == list(three[:2])
-    assert all(row.source and row.confidence in ("found", "fitted", "assumption") for row in ranges())
+    assert all(row.source and row.confidence in ("read at the source", "fitted", "assumption") for row in ranges())
     with pytest.raises(InputError, match="at least 1"):
         cohort_settings(0)
 

@@ -75,10 +75,29 @@ def test_mass_needs_density_on_the_same_grid(oblique_grid: Grid) -> None:
     density = Volume(oblique_grid, np.full(oblique_grid.shape, 1.06), Kind.DENSITY)
     assert region.mass_g(density) == pytest.approx(1.06 * region.volume_ml, rel=1e-6)
     other = Grid.axial((24, 18, 15), spacing_mm=(2, 2, 2))
-    with pytest.raises(GeometryError, match="region 'liver' and density"):
+    with pytest.raises(GeometryError, match="region 'liver' and mass density"):
         region.mass_g(Volume(other, np.ones(other.shape), Kind.DENSITY))
 
 
 def test_coverage_outside_zero_to_one_is_refused(oblique_grid: Grid) -> None:
     with pytest.raises(GeometryError, match="between 0 and 1"):
         Region.from_coverage("bad", oblique_grid, np.full(oblique_grid.shape, 1.5))
+
+
+def test_total_and_mean_follow_the_coverage(oblique_grid: Grid) -> None:
+    coverage = np.zeros(oblique_grid.shape)
+    coverage[2, 3, 4], coverage[3, 3, 4] = 1.0, 0.25
+    region = Region.from_coverage("two", oblique_grid, coverage)
+    values = np.zeros(oblique_grid.shape)
+    values[2, 3, 4], values[3, 3, 4] = 10.0, 20.0
+    counts = Volume(oblique_grid, values, Kind.COUNTS)
+    assert region.voxels == 1.25
+    assert region.total(counts) == pytest.approx(15.0)
+    assert region.mean(counts) == pytest.approx(12.0)
+    concentration = counts.with_values(values, Kind.ACTIVITY_CONCENTRATION)
+    assert region.total(concentration) == pytest.approx(15.0 * oblique_grid.voxel_volume_ml)
+    empty = Region.from_coverage("none", oblique_grid, np.zeros(oblique_grid.shape))
+    assert (empty.total(counts), empty.mean(counts)) == (0.0, 0.0)
+    other = oblique_grid.with_frame_of_reference("1.2.3")
+    with pytest.raises(GeometryError, match="frames of reference differ"):
+        region.total(Volume(other, values, Kind.COUNTS))

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
+from hepatica.core.constants import MEV_TO_J
 from hepatica.dosimetry.engines.registry import ENGINE_NAMES, DoseSettings, dose_engine
 from hepatica.errors import GeometryError, InputError, UnitError, UnknownNameError
-from hepatica.nuclides import MEV_TO_J, nuclide
+from hepatica.nuclides import nuclide
 
 Y90 = nuclide("Y-90")
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.core.confidence import MEANING
 from hepatica.dosimetry.radiobiology import (
     LIVER,
     DoseRate,
@@ -107,7 +108,7 @@ def test_unknown_names_list_the_choices() -> None:
 def test_every_model_and_alpha_names_its_source_and_confidence() -> None:
     for entry in (*response_models().values(), *alphas().values()):
         assert entry.source, entry.name
-        assert entry.confidence in ("found", "high", "medium", "low", "computed"), entry.name
+        assert entry.confidence in MEANING, entry.name
 
 
 def test_use_outside_the_fit_warns() -> None:

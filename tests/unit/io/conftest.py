@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Region
-from hepatica.io.dicom.context import DicomContext
+from hepatica.core.context import DicomContext
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def test_padding_becomes_air(tmp_path: Path) -> None:
     image = read_image(tmp_path, role="ct")
     assert (image.volume.values[:, 0, :] == -1000).all()
     assert np.array_equal(image.volume.values[:, 1:, :], HU[:, 1:, :])
-    assert any("42 padding voxels" in warning for warning in image.warnings)
+    assert any("42 padding voxels" in str(message) for message in image.messages)
 
 
 def test_padding_that_equals_tissue_is_left_alone(tmp_path: Path) -> None:
@@ -170,16 +170,16 @@ def test_refused(tmp_path: Path, changes: dict[str, object], error: type[Excepti
 
 def test_unspecified_rescale_type_is_noted(tmp_path: Path) -> None:
     save(ct_series(GRID, HU, RescaleType="US"), tmp_path)
-    assert any("unspecified" in warning for warning in read_image(tmp_path, role="ct").warnings)
+    assert any("unspecified" in str(message) for message in read_image(tmp_path, role="ct").messages)
 
 
 def test_values_below_the_scale_are_noted(tmp_path: Path) -> None:
     save(ct_series(GRID, np.where(HU < -990, -3024, HU)), tmp_path)
-    assert any("below -1024 HU, down to -3024" in warning for warning in read_image(tmp_path, role="ct").warnings)
+    assert any("below -1024 HU, down to -3024" in str(message) for message in read_image(tmp_path, role="ct").messages)
 
 
 def test_single_slice(tmp_path: Path) -> None:
     save(ct_series(GRID, HU)[2], tmp_path)
     image = read_image(tmp_path, role="ct")
     assert image.grid.shape == (7, 5, 1)
-    assert "single slice" in image.warnings[0]
+    assert "single slice" in image.messages[0].text

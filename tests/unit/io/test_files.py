@@ -60,7 +60,7 @@ def test_existing_folder_needs_force(tmp_path: Path) -> None:
     target.mkdir()
     with output_folder(target) as new:
         (new / "a").write_text("1")
-    with pytest.raises(OutputError, match="--force"), output_folder(target):
+    with pytest.raises(OutputError, match="`force`"), output_folder(target):
         pass
     with output_folder(target, force=True) as new:
         (new / "b").write_text("2")

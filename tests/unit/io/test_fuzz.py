@@ -25,9 +25,10 @@ from pydicom.tag import Tag
 
 from dicom_makers import ct_series, nm_volume, pet_series, ramp, save, small_grid
 from hepatica.core import Kind, Volume
+from hepatica.core.document import document
+from hepatica.core.image import Image
 from hepatica.errors import HepaticaError
 from hepatica.io.describe import describe
-from hepatica.io.image import Image
 from hepatica.io.itk import write_itk
 from hepatica.io.read import Stated, read_image
 
@@ -78,7 +79,7 @@ def check(kind: str, files: list[tuple[str, bytes]]) -> Image | None:
     assert image.volume.values.shape == image.grid.shape
     if image.volume.kind is Kind.ACTIVITY_CONCENTRATION and kind == "pet":
         assert image.volume.time is not None
-    image.as_dict()
+    document(image)
     return image
 
 
@@ -239,7 +240,7 @@ def test_volume_files(name: str, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("error")
         (Path(folder) / name).write_bytes(content)
-        assert describe(Path(folder) / name)
+        assert describe(Path(folder) / name).series
         try:
             image = read_image(Path(folder) / name, stated=Stated(unit="counts"))
         except HepaticaError:

@@ -155,7 +155,7 @@ def test_single_slice_needs_a_stated_thickness() -> None:
     header = slices_of(grid_along((1, 0, 0), (0, 1, 0)))[:1]
     stack = geometry.series_stack(header, frame_of_reference=None)
     assert stack.grid.spacing_mm[2] == pytest.approx(4.0)
-    assert "single slice" in stack.warnings[0]
+    assert "single slice" in stack.messages[0].text
     del header[0].dataset.SliceThickness
     with pytest.raises(DicomError, match="stated thickness"):
         geometry.series_stack(header, frame_of_reference=None)
@@ -182,7 +182,7 @@ class TestNuclear:
         stack = geometry.nuclear_stack(Header(dataset), frame_of_reference=FOR, slices=any_grid.shape[2])
         assert same(stack.grid, any_grid)
         assert stack.slice_of == tuple(range(any_grid.shape[2] - 1, -1, -1))
-        assert "negative" in stack.warnings[0]
+        assert "negative" in stack.messages[0].text
 
     def test_missing_spacing(self) -> None:
         dataset = self.of(grid_along((1, 0, 0), (0, 1, 0)))
@@ -191,14 +191,14 @@ class TestNuclear:
             geometry.nuclear_stack(Header(dataset), frame_of_reference=None, slices=6)
         stated = geometry.nuclear_stack(Header(dataset), frame_of_reference=None, slices=6, spacing_mm=-4.0)
         assert stated.grid.spacing_mm[2] == 4.0
-        assert "stated by the user" in stated.warnings[0]
+        assert "stated by the user" in stated.messages[0].text
 
     def test_cubes_are_assumed_with_a_warning(self) -> None:
         dataset = self.of(Grid.axial((5, 4, 6), spacing_mm=(4.8, 4.8, 4.8)))
         del dataset.SpacingBetweenSlices
         stack = geometry.nuclear_stack(Header(dataset), frame_of_reference=None, slices=6)
         assert stack.grid.spacing_mm[2] == pytest.approx(4.8)
-        assert "cubes" in stack.warnings[0]
+        assert "cubes" in stack.messages[0].text
 
 
 class TestDose:

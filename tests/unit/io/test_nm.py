@@ -79,14 +79,14 @@ def test_views_by_angle_when_the_header_counts_slices(tmp_path: Path) -> None:
     dataset.RotationInformationSequence[0].NumberOfFramesInRotation = 6
     image = read(tmp_path, dataset)
     assert image.acquisition.projections == 120
-    assert any("6 views" in warning for warning in image.warnings)
+    assert any("6 views" in str(message) for message in image.messages)
 
 
 def test_small_total_dose_is_megabecquerel(tmp_path: Path) -> None:
     item = radiopharmaceutical(RadionuclideTotalDose="150")
     image = read(tmp_path, nm_volume(GRID, COUNTS, RadiopharmaceuticalInformationSequence=[item]))
     assert image.acquisition.administered_bq == 150e6
-    assert any("taken as MBq" in warning for warning in image.warnings)
+    assert any("taken as MBq" in str(message) for message in image.messages)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_other_nuclide(tmp_path: Path) -> None:
     with pytest.raises(DicomError, match=r"header says Tc-99m, asked for is Ho-166"):
         read(tmp_path, dataset, Stated(nuclide="Ho-166"))
     image = read(tmp_path, dataset, Stated(nuclide="Ho-166", override_nuclide=True))
-    assert any("overridden by Ho-166" in warning for warning in image.warnings)
+    assert any("overridden by Ho-166" in str(message) for message in image.messages)
     corrected = nm_volume(GRID, COUNTS, CorrectedImage="DECY", DecayCorrection="START")
     with pytest.raises(DicomError, match="corrected for the decay of Tc-99m"):
         read(tmp_path, corrected, Stated(nuclide="Ho-166", override_nuclide=True))

@@ -12,8 +12,8 @@ import pydicom
 import pytest
 
 from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
+from hepatica.core.context import DicomContext
 from hepatica.errors import OutputError
-from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.images.write import write_ct
 from hepatica.io.dicom.objects import provenance_text
 from hepatica.io.dicom.rtdose import write_rtdose

@@ -13,8 +13,8 @@ from pydicom.dataset import Dataset
 
 from dicom_makers import changed, fluorine, pet_series, radiopharmaceutical, ramp, save, small_grid
 from hepatica.core import Kind
+from hepatica.core.image import Image
 from hepatica.errors import DicomError, TimeError, UnitError
-from hepatica.io.image import Image
 from hepatica.io.read import Stated, read_image
 
 GRID = small_grid()
@@ -56,7 +56,7 @@ def test_values_unit_time_and_facts(tmp_path: Path) -> None:
     assert (facts.frame_duration_s, facts.weight_kg) == (1200.0, 70.0)
     assert "START" in facts.time_rule
     assert image.missing == ()
-    assert image.warnings == ()
+    assert image.messages == ()
 
 
 def test_time_zone_makes_times_aware(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ class TestUnits:
             block.add_new(0x09, "DS", str(2.5 + k))
         image = read(tmp_path / "b", datasets)
         assert np.allclose(image.volume.values, BQML * (2.5 + np.arange(6)), rtol=1e-6)
-        assert any("Philips" in warning for warning in image.warnings)
+        assert any("Philips" in str(message) for message in image.messages)
 
     def test_suv_by_body_weight_is_turned_back(self, tmp_path: Path) -> None:
         image = read(tmp_path, pet_series(GRID, STORED, Units="GML", SUVType="BW"))
@@ -164,7 +164,7 @@ class TestReferenceTime:
         datasets = pet_series(GRID, STORED, item=fluorine(), SeriesTime="150000")
         image = read(tmp_path / "late", datasets)
         assert image.volume.time == START
-        assert any("later than the acquisition" in warning for warning in image.warnings)
+        assert any("later than the acquisition" in str(message) for message in image.messages)
         changed(datasets, SeriesTime="100000")
         with pytest.raises(TimeError, match="bed positions missing"):
             read(tmp_path / "early", datasets)
@@ -200,14 +200,14 @@ class TestReferenceTime:
         at = datetime(2026, 3, 2, 9)
         image = read(tmp_path, pet_series(GRID, STORED, AcquisitionTime=None), time=at)
         assert image.volume.time == at
-        assert any("stated by the user" in warning for warning in image.warnings)
+        assert any("stated by the user" in str(message) for message in image.messages)
 
     def test_injection_before_midnight(self, tmp_path: Path) -> None:
         item = radiopharmaceutical(RadiopharmaceuticalStartDateTime=None, RadiopharmaceuticalStartTime="233000")
         datasets = pet_series(GRID, STORED, item=item, AcquisitionTime="003000", SeriesTime="003000")
         image = read(tmp_path, datasets)
         assert image.acquisition.administered_at == datetime(2026, 3, 1, 23, 30)
-        assert any("day before" in warning for warning in image.warnings)
+        assert any("day before" in str(message) for message in image.messages)
 
     def test_start_datetime_and_start_time_disagree(self, tmp_path: Path) -> None:
         item = radiopharmaceutical(RadiopharmaceuticalStartTime="233000")
@@ -236,7 +236,7 @@ class TestNuclide:
         for slices, start_s in ((slice(0, 3), 1200), (slice(3, 6), 0)):
             expected[:, :, slices] *= factor(start_s, 1200, Y90_S) / factor(start_s, 1200, F18_S)
         assert np.allclose(image.volume.values, expected, rtol=1e-5)
-        assert any("overridden by Y-90" in warning for warning in image.warnings)
+        assert any("overridden by Y-90" in str(message) for message in image.messages)
 
     def test_override_needs_what_the_scanner_used(self, tmp_path: Path) -> None:
         item = fluorine()
@@ -261,7 +261,7 @@ class TestNuclide:
     def test_positron_fraction_far_from_the_table_is_noted(self, tmp_path: Path) -> None:
         item = radiopharmaceutical(RadionuclidePositronFraction="1")
         image = read(tmp_path, pet_series(GRID, STORED, item=item))
-        assert any("positron fraction of Y-90 is 1" in warning for warning in image.warnings)
+        assert any("positron fraction of Y-90 is 1" in str(message) for message in image.messages)
 
     def test_no_radiopharmaceutical_is_missing_not_wrong(self, tmp_path: Path) -> None:
         datasets = pet_series(GRID, STORED, RadiopharmaceuticalInformationSequence=None)
@@ -272,7 +272,7 @@ class TestNuclide:
 
 def test_fewer_slices_than_the_header_says(tmp_path: Path) -> None:
     image = read(tmp_path, pet_series(GRID, STORED)[1:])
-    assert any("NumberOfSlices says 6, 5 are here" in warning for warning in image.warnings)
+    assert any("NumberOfSlices says 6, 5 are here" in str(message) for message in image.messages)
 
 
 def test_slices_of_two_administrations_are_refused(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import pydicom
 import pytest
 
+from hepatica.core.context import DicomContext
 from hepatica.errors import DicomError, HepaticaError, InputError
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
-from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.images.projections import read_projections, write_projections
 from hepatica.io.dicom.images.write import Emission
 
@@ -135,12 +135,12 @@ def test_a_place_that_is_not_known_is_said(tmp_path: Path) -> None:
     dataset.save_as(path)
     found = read_projections(path)
     assert found.projections.axis_mm is None
-    assert any("ImagePositionPatient" in warning for warning in found.warnings)
+    assert any("ImagePositionPatient" in str(message) for message in found.messages)
     contradiction = {"DetectorInformationSequence__ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}
     found = read_projections(written(tmp_path, made(), PatientPosition="FFP", **contradiction))
     assert found.projections.axis_mm is None
-    assert any("at 20 degrees they run along [-0.94" in warning for warning in found.warnings)
-    assert any("FFP" in warning for warning in found.warnings)
+    assert any("at 20 degrees they run along [-0.94" in str(message) for message in found.messages)
+    assert any("FFP" in str(message) for message in found.messages)
     # The intercept and slope of a scaled file are applied.
     dataset.RescaleSlope, dataset.RescaleIntercept = "2", "1"
     dataset.save_as(path)

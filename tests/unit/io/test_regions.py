@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.core.context import DicomContext
 from hepatica.errors import AmbiguousSeriesError, DicomError, GeometryError, InputError, UnknownNameError
-from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.images.write import write_ct
 from hepatica.io.dicom.rtdose import write_rtdose
 from hepatica.io.dicom.rtstruct import write_rtstruct
@@ -47,7 +47,7 @@ def test_on_an_image_from_a_folder(
     write_rtstruct(tmp_path / "case" / "rs.dcm", two_regions, written, image_grid=oblique_grid)
     image = read_image(tmp_path / "case", role="ct")
     found = read_structures(tmp_path / "case", image)
-    assert not found.warnings
+    assert not found.messages
     assert [region.name for region in found.regions] == ["Liver", "Tumour 1"]
     write_seg(tmp_path / "case" / "seg.dcm", two_regions, written)
     with pytest.raises(AmbiguousSeriesError, match=r"(?s)2 files.*rs\.dcm.*seg\.dcm"):
@@ -73,7 +73,7 @@ def test_names_beside_the_label_map(label_map: Path, oblique_grid: Grid, suffix:
     found = read_structures(label_map, oblique_grid)
     assert [region.name for region in found.regions] == ["liver", "tumour"]
     assert found.empty == ("spleen",)
-    assert "'spleen' is empty" in found.warnings[0]
+    assert "'spleen' is empty" in found.messages[0].text
     with pytest.warns(StructureWarning, match="spleen"):
         read_regions(label_map, oblique_grid)
     assert [r.name for r in read_structures(label_map, oblique_grid, names=["tumour"]).regions] == ["tumour"]

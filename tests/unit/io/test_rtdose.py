@@ -11,8 +11,8 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from hepatica.core import Grid, InputFile, Kind, Provenance, Volume
+from hepatica.core.context import DicomContext, Instance
 from hepatica.errors import DicomError, GeometryError, OutputError, UnitError
-from hepatica.io.dicom.context import DicomContext, Instance
 from hepatica.io.dicom.rtdose import RT_STRUCTURE_SET, DoseText, read_rtdose, write_rtdose
 
 FINEST = {16: 0.5 / 65535, 32: 0.5 / (2**32 - 1)}
@@ -49,7 +49,7 @@ def test_our_reader(tmp_path: Path, either: Volume, context: DicomContext, bits:
     index = np.rint(back.volume.grid.to_index(either.grid.to_mm([[0, 0, 0], [5, 7, 3], [23, 17, 14]]))).astype(int)
     for (i, j, k), at in zip(index, ([0, 0, 0], [5, 7, 3], [23, 17, 14]), strict=True):
         assert back.volume.values[i, j, k] == pytest.approx(either.values[tuple(at)], abs=step * 300 * 1.01)
-    assert not back.warnings
+    assert not back.messages
     assert back.summation == "PLAN_OVERVIEW"
     assert back.context.patient_id == "P1"
     assert back.context.study_uid == context.study_uid

@@ -11,8 +11,9 @@ import pydicom
 import pytest
 
 from hepatica.core import Grid, Provenance, Region
+from hepatica.core.context import DicomContext
+from hepatica.core.message import Message
 from hepatica.errors import DicomError, GeometryError, OutputError, UnknownNameError
-from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.rtstruct import read_rtstruct, write_rtstruct
 from hepatica.io.structures import Label
 
@@ -42,7 +43,7 @@ def test_round_trip(written: Path, two_regions: list[Region], context: DicomCont
     found = read_rtstruct(written, oblique_grid, context=context)
     assert [region.name for region in found.regions] == ["Liver", "Tumour 1"]
     assert [(label.type, label.colour) for label in found.labels] == [("ORGAN", (128, 64, 0)), ("GTV", (255, 0, 0))]
-    assert not found.warnings
+    assert not found.messages
     assert not found.empty
     assert found.instance_uid == pydicom.dcmread(written).SOPInstanceUID
     for region, original in zip(found.regions, two_regions, strict=True):
@@ -284,7 +285,7 @@ def test_empty_and_point_structures_are_listed(written: Path, oblique_grid: Grid
     changed(written, empty_one)
     found = read_rtstruct(written, oblique_grid)
     assert found.empty == ("Liver",)
-    assert found.warnings == ("structure 'Liver' is empty: it has no contours",)
+    assert found.messages == (Message("structure-empty", "structure 'Liver' is empty: it has no contours"),)
     with pytest.raises(GeometryError, match="no contours in 'Liver'"):
         read_rtstruct(written, oblique_grid, names=["Liver"])
 
@@ -298,14 +299,14 @@ def test_points_are_left_out_and_said(written: Path, oblique_grid: Grid) -> None
     changed(written, points)
     found = read_rtstruct(written, oblique_grid)
     assert found.empty == ("Tumour 1",)
-    assert any("'Liver': 1 single points" in warning for warning in found.warnings)
-    assert any("'Tumour 1' is empty: it has only" in warning for warning in found.warnings)
+    assert any("'Liver': 1 single points" in str(message) for message in found.messages)
+    assert any("'Tumour 1' is empty: it has only" in str(message) for message in found.messages)
 
 
 def test_part_outside_is_said(written: Path, oblique_grid: Grid) -> None:
     half = oblique_grid.crop((slice(0, 12), slice(0, 18), slice(0, 15)))
     found = read_rtstruct(written, half)
-    assert any("'Liver'" in warning and "outside the image" in warning for warning in found.warnings)
+    assert any("'Liver'" in str(message) and "outside the image" in str(message) for message in found.messages)
 
 
 def test_contours_of_nothing_are_said(written: Path, oblique_grid: Grid) -> None:
@@ -313,7 +314,7 @@ def test_contours_of_nothing_are_said(written: Path, oblique_grid: Grid) -> None
         del ds.StructureSetROISequence[1]
 
     found = read_rtstruct(changed(written, forget), oblique_grid)
-    assert "not listed" in found.warnings[0]
+    assert "not listed" in found.messages[0].text
 
 
 def test_equal_names_are_told_apart(written: Path, oblique_grid: Grid) -> None:
@@ -322,13 +323,13 @@ def test_equal_names_are_told_apart(written: Path, oblique_grid: Grid) -> None:
 
     found = read_rtstruct(changed(written, rename), oblique_grid)
     assert [region.name for region in found.regions] == ["Liver", "Liver (2)"]
-    assert "more than once" in found.warnings[0]
+    assert "more than once" in found.messages[0].text
 
 
 def test_drawn_on_another_series_is_said(written: Path, context: DicomContext, oblique_grid: Grid) -> None:
     pet = context.with_new_series(modality="PT")
     found = read_rtstruct(written, oblique_grid, context=pet)
-    assert any("another series" in warning for warning in found.warnings)
+    assert any("another series" in str(message) for message in found.messages)
 
 
 def test_single_plane_takes_the_distance_of_the_others(written: Path, oblique_grid: Grid) -> None:
@@ -336,7 +337,9 @@ def test_single_plane_takes_the_distance_of_the_others(written: Path, oblique_gr
         ds.ROIContourSequence[1].ContourSequence = [contour_of(ds, 1, 1)]
 
     found = read_rtstruct(changed(written, one_plane), oblique_grid)
-    assert any("'Tumour 1': contours on one plane only, taken as 5 mm thick" in w for w in found.warnings)
+    assert any(
+        "'Tumour 1': contours on one plane only, taken as 5 mm thick" in str(message) for message in found.messages
+    )
 
 
 def test_single_plane_alone_takes_the_slices_drawn_on(written: Path, oblique_grid: Grid) -> None:
@@ -346,8 +349,8 @@ def test_single_plane_alone_takes_the_slices_drawn_on(written: Path, oblique_gri
     path = changed(written, one_plane)
     dose_grid = oblique_grid.with_spacing((2.5, 3.5, 10.0))
     found = read_rtstruct(path, dose_grid, names=["Tumour 1"], slice_mm=5.0)
-    (warning,) = (w for w in found.warnings if "one plane only" in w)
-    assert "5 mm thick" in warning
+    (message,) = (m for m in found.messages if m.code == "one-plane-only")
+    assert "5 mm thick" in message.text
     thick = read_rtstruct(path, dose_grid, names=["Tumour 1"], slice_mm=10.0)
     assert thick["Tumour 1"].volume_ml == pytest.approx(2 * found["Tumour 1"].volume_ml, rel=0.02)
 

@@ -12,8 +12,8 @@ import pydicom
 import pytest
 
 from hepatica.core import Grid, Provenance, Region
+from hepatica.core.context import DicomContext
 from hepatica.errors import DicomError, GeometryError, OutputError, UnknownNameError
-from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.seg import read_seg, write_seg
 
 
@@ -41,7 +41,7 @@ def test_round_trip(
     found = read_seg(tmp_path / "seg.dcm", oblique_grid, context=context)
     assert [region.name for region in found.regions] == ["Liver", "Tumour 1"]
     assert [label.type for label in found.labels] == ["Liver", "Neoplasm"]
-    assert not found.warnings
+    assert not found.messages
     for region, original in zip(found.regions, two_regions, strict=True):
         expected = original.full() if fractional else original.mask()
         np.testing.assert_allclose(region.full(), expected, atol=0.5 / 255 + 1e-6)
@@ -131,7 +131,7 @@ def test_probability_is_no_volume(
     write_seg(path, two_regions, context, fractional=True)
     rewritten(path, lambda ds: setattr(ds, "SegmentationFractionalType", "PROBABILITY"))
     found = read_seg(path, oblique_grid)
-    assert "probabilities" in found.warnings[0]
+    assert "probabilities" in found.messages[0].text
     assert set(np.unique(found["Liver"].full())) == {0, 1}
 
 
@@ -207,7 +207,7 @@ def no_groups(ds: Any) -> None:
         (short_pixels, DicomError, "PixelData"),
         (unknown_type, DicomError, "SURFACE"),
         (two_on_a_plane, DicomError, "two frames on one plane"),
-        (no_segments, DicomError, "holds no segments"),
+        (no_segments, DicomError, "SegmentSequence: holds no structures"),
         (no_groups, DicomError, "PerFrameFunctionalGroupsSequence"),
     ],
 )
@@ -231,7 +231,7 @@ def test_outside_the_image(
 ) -> None:
     write_seg(tmp_path / "seg.dcm", two_regions, context)
     half = oblique_grid.crop((slice(0, 12), slice(0, 18), slice(0, 15)))
-    assert any("outside the image" in warning for warning in read_seg(tmp_path / "seg.dcm", half).warnings)
+    assert any("outside the image" in str(message) for message in read_seg(tmp_path / "seg.dcm", half).messages)
     corner = oblique_grid.crop((slice(0, 2), slice(0, 2), slice(0, 2)))
     with pytest.raises(GeometryError, match="'Liver' lies wholly outside"):
         read_seg(tmp_path / "seg.dcm", corner)

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.core.context import DicomContext
 from hepatica.errors import HepaticaError
-from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.rtdose import read_rtdose, write_rtdose
 from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.io.dicom.seg import write_seg

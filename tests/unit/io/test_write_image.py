@@ -12,8 +12,8 @@ import pydicom
 import pytest
 
 from hepatica.core import Grid, Kind, Provenance, Volume, decay_factor
+from hepatica.core.context import DicomContext, Instance
 from hepatica.errors import GeometryError, OutputError, TimeError, UnitError
-from hepatica.io.dicom.context import DicomContext, Instance
 from hepatica.io.dicom.images.write import Emission, write_ct, write_nm, write_pet
 from hepatica.io.read import Image, read_image
 from hepatica.nuclides import nuclide
@@ -61,7 +61,7 @@ def test_ct(
     written = write_ct(tmp_path / "ct", volume, context, description="Abdomen")
     image = read_image(tmp_path / "ct", role="ct")
     assert image.volume.kind is Kind.HU
-    assert not image.warnings
+    assert not image.messages
     same_place(image, volume, atol=0)
     assert image.context is not None
     assert image.context.study_uid == context.study_uid
@@ -88,7 +88,7 @@ def test_pet_at_start(
     assert image.acquisition.administered_bq == pytest.approx(2.1e9)
     assert image.acquisition.administered_at == ADMINISTERED
     assert "confirmed by DecayFactor" in image.acquisition.time_rule
-    assert not image.warnings
+    assert not image.messages
     assert not image.missing
     assert dciodvfy(tmp_path / "pet" / "PT_0003.dcm") == []
 
@@ -102,7 +102,7 @@ def test_pet_at_administration(tmp_path: Path, concentration: Volume, context: D
     same_place(image, volume, atol=float(volume.values.max()) / 32767 * 0.51)
     assert image.volume.time == ADMINISTERED
     assert image.acquisition.start == START
-    assert not image.warnings
+    assert not image.messages
     assert dciodvfy(tmp_path / "pet" / "PT_0003.dcm") == []
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import jsonschema
 import pytest
 
+from hepatica.core.confidence import MEANING
+from hepatica.core.document import document, document_schema
 from hepatica.errors import UnknownNameError
 from hepatica.nuclides import AGENT_NAMES, Agent, agent, spheres_per_mg
 
@@ -18,7 +21,7 @@ NEEDED = {
     "calibration",
     "approval",
 }
-CONFIDENCE = {"found", "knowledge-high", "knowledge-medium", "knowledge-low", "computed", "not found", "not applicable"}
+CONFIDENCE = set(MEANING)
 EMPTY = {"not found", "not applicable"}
 
 
@@ -39,7 +42,9 @@ def test_every_agent_is_complete(name: str) -> None:
         assert limit.confidence in CONFIDENCE - EMPTY
     assert set(a.imaging) <= {mode.mode for mode in a.nuclide.imaging}
     assert a.status in {"approved", "investigational", "pre-clinical", "withdrawn"}
-    assert json.loads(json.dumps(a.as_dict()))["nuclide"] == a.nuclide_name
+    found = json.loads(json.dumps(document(a), allow_nan=False))
+    assert found["nuclide_name"] == a.nuclide_name
+    jsonschema.validate(found, document_schema(Agent))
     assert name in a._repr_html_()
     assert a.product in repr(a)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 
+import jsonschema
 import pytest
 
+from hepatica.core.document import document, document_schema
+from hepatica.core.tables import toml_table
 from hepatica.errors import UnknownNameError
-from hepatica.nuclides import NUCLIDE_NAMES, nuclide, read
-from hepatica.nuclides.show import compare
+from hepatica.nuclides import NUCLIDE_NAMES, Nuclide, nuclide
+from hepatica.nuclides.comparison import compare_nuclides
 
 
 @pytest.mark.parametrize("spelling", ["Y-90", "90Y", "y90", "Y90", "yttrium-90", "Yttrium 90", "^90^Yttrium", "[90Y]"])
@@ -30,10 +34,8 @@ def test_unknown_nuclide_lists_the_known_ones(spelling: str) -> None:
 def test_unknown_convention_lists_those_of_the_nuclide() -> None:
     with pytest.raises(UnknownNameError, match="ensdf, ensdf-all, icrp107, label, mird"):
         nuclide("Y-90").dose_constant_j_per_gbq("clinical")
-    with pytest.raises(UnknownNameError, match="ensdf, ensdf-all"):
-        nuclide("Y-90").as_dict("clinical")
     with pytest.raises(UnknownNameError, match="clinical"):
-        compare(convention="wrong")
+        compare_nuclides(convention="wrong")
 
 
 @pytest.mark.parametrize("name", NUCLIDE_NAMES)
@@ -54,23 +56,23 @@ def test_every_number_is_positive_and_every_yield_at_most_a_few_per_decay(name: 
 @pytest.mark.parametrize("name", NUCLIDE_NAMES)
 def test_json_and_html(name: str) -> None:
     n = nuclide(name)
-    document = json.loads(json.dumps(n.as_dict()))
-    assert document["name"] == name
-    assert document["half_life_h"] == n.half_life_h
-    assert document["dose_constant_j_per_gbq"] == n.dose_constant_j_per_gbq()
-    assert len(document["photons"]) == len(n.photons)
+    found = json.loads(json.dumps(document(n), allow_nan=False))
+    assert found["name"] == name
+    assert found["half_life_h"] == n.half_life_h
+    assert found["conventions"]["ensdf"]["j_per_gbq"] == n.dose_constant_j_per_gbq()
+    assert len(found["photons"]) == len(n.photons)
+    jsonschema.validate(found, document_schema(Nuclide))
     assert "ensdf-all" in n._repr_html_()
     assert name in repr(n)
 
 
 def test_comparison_uses_a_convention_where_it_exists_and_says_so() -> None:
-    rows = {row["name"]: row for row in compare(convention="mird").rows}
-    assert rows["Y-90"]["dose_constant_j_per_gbq"] == 49.67
-    assert rows["Y-90"]["dose_convention"] == "mird"
-    assert rows["Ho-166"]["dose_convention"] == "ensdf"
-    assert rows["Y-90"]["gbq_per_gbq_of_y90"] == 1.0
-    assert rows["Tc-99m"]["gbq_per_gbq_of_y90"] is None
-    assert "<table>" in compare()._repr_html_()
+    rows = {row.name: row for row in compare_nuclides(convention="mird")}
+    assert rows["Y-90"].dose_constant_j_per_gbq == 49.67
+    assert rows["Y-90"].dose_convention == "mird"
+    assert rows["Ho-166"].dose_convention == "ensdf"
+    assert rows["Y-90"].gbq_per_gbq_of_y90 == 1.0
+    assert rows["Tc-99m"].gbq_per_gbq_of_y90 is None
 
 
 def test_spins_are_written_as_fractions() -> None:
@@ -83,10 +85,9 @@ def test_spins_are_written_as_fractions() -> None:
 
 
 def test_every_table_has_a_row_in_sources() -> None:
-    sources = read.toml_table("sources.toml")
-    tables = {
-        entry.name for entry in read._FOLDER.iterdir() if entry.name.endswith((".csv", ".toml")) and entry.is_file()
-    }
+    sources = toml_table("hepatica.nuclides", "sources.toml")
+    folder = resources.files("hepatica.nuclides") / "tables"
+    tables = {e.name for e in folder.iterdir() if e.name.endswith((".csv", ".toml")) and e.is_file()}
     assert tables - {"sources.toml"} == {name for name in sources if "/" not in name}
     for row in sources.values():
         assert row["source"]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.core.context import DicomContext
 from hepatica.errors import InputError
-from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.images.write import write_ct
 from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.io.dicom.seg import write_seg

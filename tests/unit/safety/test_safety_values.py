@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hepatica.core.confidence import MEANING
 from hepatica.errors import HepaticaError, InputError, OutputError, PhysicsError, UnknownNameError
 from hepatica.nuclides import NUCLIDE_NAMES
 from hepatica.report.page import write_page
@@ -67,7 +68,7 @@ def test_every_table_has_a_source() -> None:
     assert files == set(sources)
     for rule in frameworks().values():
         assert rule.source
-        assert rule.confidence in ("found", "high", "medium", "low")
+        assert rule.confidence in MEANING
 
 
 def test_physical_half_life_is_the_default_and_said() -> None:

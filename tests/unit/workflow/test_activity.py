@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, InputFile, Kind, Volume, decay_factor
+from hepatica.core.image import Acquisition, Image
 from hepatica.dosimetry.engines.dose_map import DoseSettings
 from hepatica.errors import GeometryError, HepaticaError, InputError, PhysicsError, TimeError, UnitError
-from hepatica.io.image import Acquisition, Image
 from hepatica.nuclides import nuclide
 from hepatica.workflow.dose.decays import decays_from
 from hepatica.workflow.dose.options import DoseOptions

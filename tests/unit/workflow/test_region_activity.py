@@ -10,6 +10,7 @@ import pytest
 
 from hepatica.anatomy.phantoms.objects import Phantom, grid_around, nema_grid, nema_phantom
 from hepatica.core import Estimate, InputFile, Kind, Volume
+from hepatica.core.image import Acquisition, Image
 from hepatica.errors import GeometryError, InputError, PhysicsError, UnknownNameError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.blurred_sphere import mean_recovery, sphere_volume_ml
@@ -17,7 +18,6 @@ from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.recovery import SphereRecovery, fit_recovery
 from hepatica.imaging.quantify.response import GaussianPsf
 from hepatica.imaging.reconstruct.resampling import Ensemble
-from hepatica.io.image import Acquisition, Image
 from hepatica.report.figures.pictures import Picture, Pictures
 from hepatica.report.html import html_report
 from hepatica.workflow.dose.absorbed_dose import absorbed_dose

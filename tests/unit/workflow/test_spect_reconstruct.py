@@ -12,6 +12,7 @@ import pydicom
 import pytest
 
 from hepatica.core import Estimate, Grid, Kind, Volume
+from hepatica.core.context import DicomContext
 from hepatica.errors import GeometryError, HepaticaError, InputError, PhysicsError, TimeError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
@@ -23,7 +24,6 @@ from hepatica.imaging.spect.projector import SpectProjector
 from hepatica.imaging.spect.scatter.effective_source import EsseScatter
 from hepatica.imaging.spect.scatter.montecarlo import MonteCarloOptions
 from hepatica.imaging.spect.system import window_model
-from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.images.projections import write_projections
 from hepatica.io.dicom.images.write import Emission, write_ct
 from hepatica.io.read import Stated, read_image

@@ -10,6 +10,7 @@ from enum import StrEnum
 import numpy as np
 
 from hepatica.core import Kind, Region, Volume
+from hepatica.core.options import Text
 from hepatica.errors import GeometryError, InputError, UnknownNameError
 
 
@@ -82,12 +83,12 @@ def structure_of(name: str, kinds: Mapping[str, str] | None = None) -> Structure
     name : str
         As in the structure file.
     kinds : mapping of str to str, optional
-        The user's own word: structure name -> a value of `Structure`; goes before the table.
+        The user's own word: structure name -> a role as `structure_role` reads it; goes before the table.
 
     Raises
     ------
     UnknownNameError
-        If `kinds` gives something that is not a `Structure`.
+        If `kinds` gives something that is no role.
 
     Examples
     --------
@@ -95,15 +96,82 @@ def structure_of(name: str, kinds: Mapping[str, str] | None = None) -> Structure
     ('lung_left', 'tumour', 'normal_liver')
     """
     if kinds and name in kinds:
-        try:
-            return Structure(kinds[name])
-        except ValueError:
-            raise UnknownNameError("kind of structure", kinds[name], [kind.value for kind in Structure]) from None
+        return structure_role(kinds[name])
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     plain = re.sub(r"[^0-9a-z]+", " ", spaced.lower()).strip()
     # "GTVp 1", "tumour1": a number stuck to a word is not part of it, except in gtv1, which the table knows.
     plain = re.sub(r"\b(tumou?r|lesion|hcc|met|lung|perfused)s?(\d+)\b", r"\1 \2", plain)
     return next((kind for pattern, kind in NAME_TABLE if re.search(pattern, plain)), Structure.OTHER)
+
+
+_ROLE_WORDS = {
+    "lungs": Structure.LUNG,
+    "livers": Structure.LIVER,
+    "whole_liver": Structure.LIVER,
+    "tumours": Structure.ALL_TUMOURS,
+    "lobe": Structure.LOBE,
+    "lesion": Structure.TUMOUR,
+    "left_lung": Structure.LUNG_LEFT,
+    "right_lung": Structure.LUNG_RIGHT,
+    "kidneys": Structure.KIDNEY,
+}
+"""What people also write for a role."""
+
+
+def structure_role(text: str) -> Structure:
+    """Role of a structure from a word: a value of `Structure`, its plural, or what people also write.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is no role; the message lists them and the near ones.
+
+    Examples
+    --------
+    >>> structure_role("lungs").value, structure_role("Normal liver").value, structure_role("tumor").value
+    ('lung', 'normal_liver', 'tumour')
+    """
+    word = re.sub(r"[\s-]+", "_", text.strip().lower()).replace("tumor", "tumour")
+    found = {role.value: role for role in Structure} | _ROLE_WORDS
+    if word not in found:
+        raise UnknownNameError("structure role", text.strip(), [role.value for role in Structure])
+    return found[word]
+
+
+def structure_roles(texts: Sequence[str | Mapping[str, str]]) -> dict[str, str]:
+    """Structure name -> role from texts "NAME=ROLE", or from the mapping that a TOML file holds.
+
+    Raises
+    ------
+    InputError
+        If a text is no NAME=ROLE, or one name is given two roles.
+    UnknownNameError
+        If a role is unknown.
+
+    Examples
+    --------
+    >>> structure_roles(["ROI 3 = lungs", "ROI 4=tumour"])
+    {'ROI 3': 'lung', 'ROI 4': 'tumour'}
+    """
+    roles: dict[str, str] = {}
+    for item in texts:
+        pairs = list(item.items()) if isinstance(item, Mapping) else [_name_and_role(str(item))]
+        for name, word in pairs:
+            role = structure_role(str(word)).value
+            if roles.setdefault(name, role) != role:
+                raise InputError(f"structure {name!r} is given two roles: {roles[name]} and {role}")
+    return roles
+
+
+def _name_and_role(text: str) -> tuple[str, str]:
+    name, equals, role = text.rpartition("=")
+    if not equals or not name.strip() or not role.strip():
+        raise InputError(f"{text!r} is not NAME=ROLE, such as 'ROI 3=tumour'")
+    return name.strip(), role.strip()
+
+
+STRUCTURE_ROLES_TEXT = Text(structure_roles, "NAME=ROLE", whole=True)
+"""How an option ``structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT]`` is read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

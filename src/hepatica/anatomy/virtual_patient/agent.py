@@ -10,12 +10,13 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.virtual_patient.read import csv_rows
 from hepatica.anatomy.virtual_patient.sampling import LUNG_NAMES, Sampled
 from hepatica.anatomy.virtual_patient.settings import Treatment
 from hepatica.anatomy.virtual_patient.vessels.arteries import ArterialTree
 from hepatica.core import decay_factor, seconds_between
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.region import Window
+from hepatica.core.tables import csv_rows
 from hepatica.errors import InputError, TimeError
 from hepatica.nuclides import agent, nuclide
 
@@ -84,9 +85,9 @@ class Deposit:
 
 def biological_half_life_s(agent_name: str, compartment: str) -> float | None:
     """From the table of kinetics; None where the agent stays (microspheres, and agents that are not listed)."""
-    for row in csv_rows("kinetics.csv"):
+    for row in csv_rows(__package__, "kinetics.csv"):
         if row["agent"] == agent_name and row["compartment"] == compartment:
-            return float(row["biological_half_life_h"]) * 3600 if row["biological_half_life_h"] else None
+            return float(row["biological_half_life_h"]) * SECONDS_PER_HOUR if row["biological_half_life_h"] else None
     return None
 
 

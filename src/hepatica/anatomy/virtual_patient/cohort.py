@@ -10,8 +10,9 @@ import numpy as np
 
 from hepatica.anatomy.virtual_patient.body import CIRRHOTIC_LIVER, density_of
 from hepatica.anatomy.virtual_patient.patient import VirtualPatient, virtual_patient
-from hepatica.anatomy.virtual_patient.read import csv_rows, reference_masses_g
+from hepatica.anatomy.virtual_patient.read import reference_masses_g
 from hepatica.anatomy.virtual_patient.settings import LIVER_LIMITS_ML, PatientSettings, Tumour
+from hepatica.core.tables import csv_rows
 from hepatica.errors import InputError
 from hepatica.nuclides import nuclide
 
@@ -67,7 +68,7 @@ def ranges() -> tuple[Quantity, ...]:
             row["source"],
             row["confidence"],
         )
-        for row in csv_rows("cohort.csv")
+        for row in csv_rows(__package__, "cohort.csv")
     )
 
 

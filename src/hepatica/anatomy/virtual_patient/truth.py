@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from hepatica.anatomy.virtual_patient.patient import VirtualPatient
 
@@ -15,7 +13,7 @@ def truth(patient: VirtualPatient) -> dict[str, Any]:
     activity, density = patient.activity(), patient.density
     structures = {}
     for name, region in patient.regions.items():
-        held = float((region.coverage * activity.values[region.window]).sum(dtype=np.float64))
+        held = region.total(activity)
         structures[name] = {
             "volume_ml": region.volume_ml,
             "mass_g": region.mass_g(density),

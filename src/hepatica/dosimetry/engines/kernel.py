@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Provenance, Volume
+from hepatica.core.constants import MEV_TO_J
 from hepatica.core.region import Window, bounding_window
 from hepatica.dosimetry.engines.convolution import convolve_even
 from hepatica.dosimetry.engines.dose_map import (
@@ -17,7 +18,7 @@ from hepatica.dosimetry.engines.dose_map import (
     check_inputs,
     settings_parameters,
 )
-from hepatica.nuclides import MEV_TO_J, Nuclide
+from hepatica.nuclides import Nuclide
 from hepatica.transport.kernels.voxel import VoxelKernel, point_kernel, voxel_kernel
 
 LUNG_BELOW_G_ML = 0.5

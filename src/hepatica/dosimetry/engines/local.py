@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hepatica.core import Kind, Provenance, Volume
+from hepatica.core.constants import MEV_TO_J
 from hepatica.dosimetry.engines.dose_map import (
     GRAM_PER_KG,
     DoseMap,
@@ -14,7 +15,7 @@ from hepatica.dosimetry.engines.dose_map import (
     check_inputs,
     settings_parameters,
 )
-from hepatica.nuclides import MEV_TO_J, Nuclide
+from hepatica.nuclides import Nuclide
 
 PHOTON_WARNING_FRACTION = 0.01
 """Share of the emitted energy that photons must carry for the ``local`` engine to warn that it leaves them out."""

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from hepatica.core import Region
 from hepatica.dosimetry.engines.dose_map import DoseMap
 from hepatica.dosimetry.metrics.dvh import Dvh, dose_volume_histogram
@@ -130,7 +128,7 @@ def region_dose(
     if dvh.mass_g is None:  # cannot be: a density was given
         raise AssertionError
     total = dose_map.decays.total
-    inside = float((region.coverage * dose_map.decays.values[region.window]).sum(dtype=np.float64))
+    inside = region.total(dose_map.decays)
     return RegionDose(
         name=region.name,
         origin=region.origin,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
-import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from hepatica.core import Estimate
+from hepatica.core.confidence import FROM_MEMORY, UNCERTAIN
+from hepatica.core.tables import toml_table
 from hepatica.errors import PhysicsError, UnknownNameError
 
 FORMS = ("logistic", "lkb", "poisson", "d50", "point", "threshold")
@@ -231,8 +232,8 @@ def _warnings(model: ResponseModel, dose_gy: float, nuclide: str, agent: str) ->
     if model.range_gy and not model.range_gy[0] <= dose_gy <= model.range_gy[1]:
         low, high = model.range_gy
         found.append(f"{model.name} was fitted on {low:g} to {high:g} Gy; {dose_gy:.4g} Gy lies outside")
-    if model.confidence in ("medium", "low"):
-        found.append(f"{model.name}: parameters of {model.confidence} confidence; check {model.source} before use")
+    if model.confidence in (FROM_MEMORY, UNCERTAIN):
+        found.append(f"{model.name}: confidence of its parameters: {model.confidence}; check {model.source} before use")
     return tuple(found)
 
 
@@ -281,8 +282,8 @@ def alpha(name: str) -> Alpha:
     return alphas()[name]
 
 
-def _table(name: str) -> dict[str, Any]:
-    return tomllib.loads((resources.files(__package__) / "tables" / name).read_text(encoding="utf-8"))
+def _table(name: str) -> Mapping[str, Any]:
+    return toml_table(__package__, name)
 
 
 def _read(row: dict[str, Any]) -> ResponseModel:

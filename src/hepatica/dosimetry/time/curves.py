@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Estimate
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.errors import InputError, PhysicsError, TimeError, UnknownNameError
 
 FloatArray = NDArray[np.float64]
@@ -264,7 +265,8 @@ def _mono(
     sd = math.sqrt(scale * covariance[1, 1]) if covariance is not None else 0.0
     excess = slowest - float(rates[0])
     fitted_s, physical_s = math.log(2) / float(rates[0]), math.log(2) / slowest
-    text = f"fitted half-life {fitted_s / 3600:.4g} h is longer than the physical one, {physical_s / 3600:.4g} h"
+    fitted_h, physical_h = fitted_s / SECONDS_PER_HOUR, physical_s / SECONDS_PER_HOUR
+    text = f"fitted half-life {fitted_h:.4g} h is longer than the physical one, {physical_h:.4g} h"
     if beyond_physical == "error" and excess > max(BEYOND_SIGMAS * sd, BEYOND_RELATIVE * slowest):
         raise PhysicsError(
             f"{text}; check times, decay correction (activities must not be decay-corrected to one time) and scatter"

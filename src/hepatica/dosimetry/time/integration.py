@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Provenance, Volume, decay_factor, decays_per_becquerel, seconds_between
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.dosimetry.time.curves import (
     PARAMETERS,
     Bound,
@@ -121,8 +122,8 @@ def effective_decay(
     """
     if effective_half_life_s > physical_half_life_s * (1 + 1e-9):
         raise PhysicsError(
-            f"effective half-life {effective_half_life_s / 3600:.4g} h is longer than the physical one, "
-            f"{physical_half_life_s / 3600:.4g} h"
+            f"effective half-life {effective_half_life_s / SECONDS_PER_HOUR:.4g} h is longer than the physical one, "
+            f"{physical_half_life_s / SECONDS_PER_HOUR:.4g} h"
         )
     decays = _one_image(activity, effective_half_life_s, since)
     return TimeIntegral(

@@ -11,10 +11,11 @@ import math
 import numpy as np
 
 from hepatica.core import Grid, Kind, Volume
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.core.resample import resample
 from hepatica.errors import InputError
 
-FWHM_TO_SD = 1 / math.sqrt(8 * math.log(2))
+FWHM_TO_SD = 1 / FWHM_PER_SD
 
 
 def blurred_pet(

@@ -7,9 +7,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import InputError
-
-FWHM_PER_SD = math.sqrt(8 * math.log(2))
 
 NARROW = 1e-6
 """A response narrower than this share of the diameter blurs nothing."""

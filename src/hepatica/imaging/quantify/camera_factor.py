@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, get_args
 
-import numpy as np
-
 from hepatica.core import (
     Estimate,
     Kind,
@@ -30,6 +28,7 @@ from hepatica.core import (
     decay_factor,
     seconds_between,
 )
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.errors import InputError, TimeError, UnknownNameError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions, number, required
 from hepatica.imaging.quantify.activity import BQ_PER_MBQ, Administration
@@ -116,7 +115,7 @@ class KnownActivity:
         decay = None if relative is None else abs(rate * elapsed) * relative
         return (
             Component("activity meter", meter, "as stated, over the net activity"),
-            Component("half-life", decay, f"decay over {elapsed / 3600:.3g} h"),
+            Component("half-life", decay, f"decay over {elapsed / SECONDS_PER_HOUR:.3g} h"),
             Component("clock", rate * self.clock_sd_s, f"{self.clock_sd_s:g} s"),
         )
 
@@ -477,11 +476,11 @@ def _calibration(
 def _sphere_counts(image: Volume, region: Region, background: Region | None) -> tuple[float, tuple[Component, ...]]:
     """Net counts in the region and their contributions."""
     image.grid.require_match(region.grid, "image and region of the sphere")
-    gross = float((image.values[region.window] * region.coverage).sum(dtype=np.float64))
+    gross = region.total(image)
     net, spread = gross, 0.0
     if background is not None:
         level = parts_mean(image, background)
-        voxels = float(region.coverage.sum(dtype=np.float64))
+        voxels = region.voxels
         net, spread = gross - level.value * voxels, (level.sd or 0.0) * voxels
     if not net > 0:
         raise InputError(f"region {region.name!r} holds {net:.4g} net counts: there is no source in it")
@@ -505,7 +504,7 @@ def _cylinder_counts(
     mean = parts_mean(image, region)
     if not mean.value > 0:
         raise InputError(f"region {region.name!r} holds no counts: there is no source in it")
-    voxels = float(region.coverage.sum(dtype=np.float64))
+    voxels = region.voxels
     parts = (
         Component("counting", mean.relative_sd, "between parts of the region"),
         Component("volume", volume_ml.relative_sd, "of the liquid"),

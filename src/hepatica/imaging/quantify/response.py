@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import GeometryError, InputError
-from hepatica.imaging.quantify.blurred_sphere import FWHM_PER_SD
 
 Float64 = NDArray[np.float64]
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import InputError
 
 Float32 = NDArray[np.float32]
@@ -95,7 +96,7 @@ def _spread(primary: Float32, pixel_mm: tuple[float, float]) -> Float32:
 
     made = np.empty((len(SPREADS_MM) + 1, *primary.shape), dtype=np.float32)
     for n, width in enumerate(SPREADS_MM):
-        sd = width / np.sqrt(8 * np.log(2)) / np.asarray(pixel_mm)
+        sd = width / FWHM_PER_SD / np.asarray(pixel_mm)
         ndimage.gaussian_filter(primary, (0, *sd), mode="constant", truncate=3.0, output=made[n])
     made[-1] = primary.mean(axis=(1, 2), keepdims=True)
     return made

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import InputError
 from hepatica.imaging.reconstruct.algorithms import Settings
 from hepatica.imaging.spect.projector import Float32, SystemModel
@@ -103,7 +104,7 @@ def _spectrum(
         outer.append(slice(low - int(place) + m // 2, high - int(place) + m // 2))
     block[tuple(outer)] = kernel[tuple(inner)]
     spectrum = np.abs(np.fft.fftn(block))
-    sd = post_filter_mm / np.sqrt(8 * np.log(2))
+    sd = post_filter_mm / FWHM_PER_SD
     square = np.zeros(size)
     for axis, (m, spacing) in enumerate(zip(size, projector.grid.spacing_mm, strict=True)):
         frequency = np.fft.fftfreq(m, spacing) ** 2

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from hepatica.core import Grid
+from hepatica.core.message import Message
 from hepatica.errors import DicomError, GeometryError
 from hepatica.io.dicom.planes import (
     DIRECTION_TOLERANCE,
@@ -28,6 +29,7 @@ from hepatica.io.dicom.planes import (
     grid_of,
     require_alike,
     single_plane,
+    single_slice,
     stack_planes,
     stack_sparse,
 )
@@ -167,13 +169,13 @@ def nuclear_stack(
     with_place = [d for d in detectors if "ImagePositionPatient" in d and "ImageOrientationPatient" in d]
     place = with_place[0] if with_place else header
     first = _plane(place, place, header, header, name=str(header.path))
-    step, warnings = _nuclear_spacing(header, first, spacing_mm, slices)
+    step, messages = _nuclear_spacing(header, first, spacing_mm, slices)
     positions = [first.position_mm + first.normal * step * n for n in range(slices)]
     grid = grid_of(
         first, positions[0] if step > 0 else positions[-1], first.normal * abs(step), slices, frame_of_reference
     )
     order = range(slices) if step > 0 else range(slices - 1, -1, -1)
-    return Stack(grid, tuple(order), warnings)
+    return Stack(grid, tuple(order), messages)
 
 
 def planar_grid(header: Header, *, frame_of_reference: str | None, images: int) -> Grid:
@@ -410,35 +412,34 @@ def _plane(position: Header, orientation: Header, measures: Header, image: Heade
 
 def _nuclear_spacing(
     header: Header, plane: Plane, stated_mm: float | None, slices: int
-) -> tuple[float, tuple[str, ...]]:
+) -> tuple[float, tuple[Message, ...]]:
     if stated_mm is not None:
         if not 0.001 < abs(stated_mm) < 1000:
             raise GeometryError(f"slice spacing of {stated_mm} mm: must be a distance, negative to stack backwards")
-        return stated_mm, (f"distance between slices of {stated_mm:g} mm as stated by the user",)
+        text = f"distance between slices of {stated_mm:g} mm as stated by the user"
+        return stated_mm, (Message("slice-spacing-stated", text, severity="note"),)
     spacing = header.number("SpacingBetweenSlices")
     if spacing is not None:
         if not 0.001 < abs(spacing) < 1000:
             raise header.error("SpacingBetweenSlices", f"{spacing:g} mm is not a distance between slices")
-        side = ("SpacingBetweenSlices is negative: slices are stacked against row x column",) if spacing < 0 else ()
-        return spacing, side
+        text = "SpacingBetweenSlices is negative: slices are stacked against row x column"
+        return spacing, (Message("slices-against-normal", text, severity="note"),) if spacing < 0 else ()
     thickness = plane.thickness_mm
     if slices == 1 and thickness is not None and thickness > 0:
-        return thickness, (
-            f"a single slice: its SliceThickness of {thickness:g} mm is taken as the size of its voxels",
-        )
+        return thickness, (single_slice(thickness),)
     cubic = thickness is not None and np.allclose(plane.spacing_mm, thickness, rtol=0.01, atol=0)
     if thickness is None or not cubic:
         found = "none" if thickness is None else f"{thickness:g} mm"
         raise header.error(
             "SpacingBetweenSlices",
-            f"is missing, and SliceThickness ({found}) is not proof of it; "
-            "state the distance between slices (--slice-spacing, negative to stack against row x column)",
+            f"is missing, and SliceThickness ({found}) is not proof of it",
+            remedy="state the distance between slices (`slice_spacing`, negative to stack against row x column)",
         )
-    note = (
+    text = (
         f"SpacingBetweenSlices is missing: voxels are taken as cubes, {thickness:g} mm apart as SliceThickness and "
-        "PixelSpacing agree, stacked along row x column; check head and feet"
+        "PixelSpacing agree, stacked along row x column"
     )
-    return thickness, (note,)
+    return thickness, (Message("slice-spacing-assumed", text, "check head and feet"),)
 
 
 def has_plane(header: Header) -> bool:

@@ -1,8 +1,8 @@
 """What every DICOM object that hepatica writes has in common, and opening objects of one kind.
 
-Unique identifiers are random under pydicom's root, 1.2.826.0.1.3680043.8.498 (`tags.new_uid`). Every object names
-hepatica and its version as the equipment and says that it is for research use only, in its series description and in a
-text attribute that viewers show.
+Unique identifiers are random under pydicom's root (`hepatica.core.context.new_uid`). Every object names hepatica and
+its version as the equipment and says that it is for research use only, in its series description and in a text
+attribute that viewers show.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.core import Grid, Provenance
+from hepatica.core.context import DicomContext, Instance, new_uid
 from hepatica.errors import DicomError, GeometryError
-from hepatica.io.dicom.context import DicomContext, Instance, instance_of
-from hepatica.io.dicom.tags import Header, new_uid, open_dicom, pydicom_door
+from hepatica.io.dicom.context import instance_of, write_patient_and_study
+from hepatica.io.dicom.tags import Header, open_dicom, pydicom_door
 from hepatica.io.files import atomic_output
 from hepatica.version import __version__
 
@@ -57,7 +58,7 @@ def new_object(context: DicomContext, sop_class_uid: str, modality: str, *, desc
 
     now = datetime.now().astimezone()
     dataset = Dataset()
-    context.write_patient_and_study(dataset)
+    write_patient_and_study(context, dataset)
     dataset.SOPClassUID = sop_class_uid
     dataset.SOPInstanceUID = new_uid()
     dataset.SeriesInstanceUID = new_uid()
@@ -125,6 +126,14 @@ def require_patient(header: Header, context: DicomContext | None) -> None:
         raise header.error("PatientID", f"{patient!r} is not the patient of the image, {context.patient_id!r}")
 
 
+def require_numbered(header: Header, numbers: Sequence[int], sequence: str, keyword: str) -> None:
+    """Raise DicomError unless a file holds structures, each with a number of its own."""
+    if not numbers:
+        raise header.error(sequence, "holds no structures")
+    if len(set(numbers)) < len(numbers):
+        raise header.error(keyword, "occurs twice: structures cannot be told apart")
+
+
 def require_names(names: Sequence[str]) -> None:
     """Raise GeometryError unless there are names, all distinct, each of which DICOM can hold (LO: 64 characters)."""
     if not names:
@@ -167,7 +176,7 @@ def provenance_text(provenance: Provenance | None, limit: int) -> str:
     """
     if provenance is None:
         return RESEARCH_ONLY
-    content = provenance.as_dict()
+    content = dict(provenance.as_document())
     for drop in ("", "steps", "parameters", "tables", "conventions", "inputs"):
         if drop:
             content[drop] = "left out for length"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hepatica.errors import DicomError
 from hepatica.io.dicom.tags import Header, open_dicom, pydicom_door
 
-MOST_COMPRESSION = 5000
+MAX_COMPRESSION = 5000
 """Pixel data said to be more than this times larger than their compressed form are refused. A constant 512 x 512
 slice in JPEG 2000 reaches about 2000 (measured); beyond that a few bytes would claim the machine's memory."""
 
@@ -82,7 +82,7 @@ def _shape(full: Header) -> tuple[int, int, int]:
 
 
 def _decoded(full: Header, syntax: Any, shape: tuple[int, int, int], *, claimed: int, found: int) -> NDArray[Any]:
-    if claimed > SMALL_BYTES and claimed > MOST_COMPRESSION * found:
+    if claimed > SMALL_BYTES and claimed > MAX_COMPRESSION * found:
         raise full.error("PixelData", f"holds {found} compressed bytes and claims {claimed} pixels' bytes")
     try:
         with pydicom_door(full.path, "PixelData", full.problems):

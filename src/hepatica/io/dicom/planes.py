@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid
+from hepatica.core.message import Message
 from hepatica.errors import DicomError
 
 FloatArray = NDArray[np.float64]
@@ -71,13 +72,13 @@ class Stack:
         Right-handed: k runs along row x column.
     slice_of : tuple of int
         ``slice_of[n]`` is the index k of the n-th plane (file or frame) that was given.
-    warnings : tuple of str
+    messages : tuple of Message
         What was assumed.
     """
 
     grid: Grid
     slice_of: tuple[int, ...]
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -141,7 +142,7 @@ def stack_sparse(planes: Sequence[Plane], *, frame_of_reference: str | None, spa
     distinct = steps[steps > ROUNDING_MM]
     if not distinct.size and spacing_mm is None:
         alone = single_plane(planes[0], frame_of_reference)
-        return Stack(alone.grid, (0,) * len(planes), alone.warnings)
+        return Stack(alone.grid, (0,) * len(planes), alone.messages)
     step = spacing_mm if spacing_mm else float(distinct.min())
     if not step > 0:
         raise DicomError(f"{planes[0].name}: SpacingBetweenSlices: must be positive, not {step}")
@@ -200,8 +201,13 @@ def single_plane(plane: Plane, frame_of_reference: str | None) -> Stack:
     if plane.thickness_mm is None or not plane.thickness_mm > 0:
         raise DicomError(f"{plane.name}: SliceThickness: a single slice needs a stated thickness, it has none")
     grid = grid_of(plane, plane.position_mm, plane.normal * plane.thickness_mm, 1, frame_of_reference)
-    note = f"a single slice: its SliceThickness of {plane.thickness_mm:g} mm is taken as the size of its voxels"
-    return Stack(grid, (0,), (note,))
+    return Stack(grid, (0,), (single_slice(plane.thickness_mm),))
+
+
+def single_slice(thickness_mm: float) -> Message:
+    """What to know of a slice that stands alone."""
+    text = f"a single slice: its SliceThickness of {thickness_mm:g} mm is taken as the size of its voxels"
+    return Message("single-slice", text)
 
 
 def _fit(

@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Provenance, Volume
+from hepatica.core.context import DicomContext, Instance
+from hepatica.core.message import Message
 from hepatica.errors import DicomError, UnitError
 from hepatica.io.dicom import geometry
-from hepatica.io.dicom.context import DicomContext, Instance
+from hepatica.io.dicom.context import context_of
 from hepatica.io.dicom.objects import (
     code,
     frame_of_reference,
@@ -57,7 +59,7 @@ class RtDose:
         DoseComment.
     structure_set_uid : str
         SOP Instance UID of the structure set referred to; empty where none is.
-    warnings : tuple of str
+    messages : tuple of Message
         What a reader of the dose must know.
     """
 
@@ -67,7 +69,7 @@ class RtDose:
     heterogeneity: tuple[str, ...] = ()
     comment: str = ""
     structure_set_uid: str = ""
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +183,18 @@ def read_rtdose(path: Path | str) -> RtDose:
     precision = np.float64 if stored.dtype.itemsize > 2 else np.float32
     values = (stored[list(stack.order)] * np.float64(scaling)).astype(precision)
     volume = Volume(stack.grid, values.transpose(2, 1, 0), Kind.DOSE, name=header.text("SeriesDescription") or "RTDOSE")
-    notes = list(stack.warnings)
+    notes = list(stack.messages)
     if (transform := header.text("SpatialTransformOfDose")) not in ("", "NONE"):
-        notes.append(f"{path}: SpatialTransformOfDose: {transform}: the dose was moved by a registration")
+        text = f"{path}: SpatialTransformOfDose: {transform}: the dose was moved by a registration"
+        notes.append(Message("dose-was-moved", text))
     return RtDose(
         volume,
-        DicomContext.of([header]),
+        context_of([header]),
         header.text("DoseSummationType"),
         header.texts("TissueHeterogeneityCorrection"),
         header.text("DoseComment"),
         _structure_set(header),
-        (*notes, *header.problems),
+        (*notes, *header.messages()),
     )
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from hepatica.anatomy.structures.contours import fill_contours, plane_distance_mm, region_contours
 from hepatica.core import Grid, Provenance, Region
+from hepatica.core.context import DicomContext, Instance
+from hepatica.core.message import Message
 from hepatica.errors import DicomError, GeometryError
-from hepatica.io.dicom.context import DicomContext, Instance
 from hepatica.io.dicom.objects import (
     STUDY_COMPONENT,
     frame_of_reference,
@@ -22,11 +23,12 @@ from hepatica.io.dicom.objects import (
     provenance_text,
     references,
     require_names,
+    require_numbered,
     require_patient,
     save_object,
 )
 from hepatica.io.dicom.tags import Header, pydicom_door
-from hepatica.io.structures import Label, Structures, distinct_names, require_known
+from hepatica.io.structures import Gathering, Label, Structures
 
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 
@@ -90,39 +92,30 @@ def read_rtstruct(
 
     Notes
     -----
-    Structures without contours, and those of points only, have no region: they are listed as empty, with a warning.
+    Structures without contours, and those of points only, have no region: they are listed as empty, with a message.
     """
     header = open_object(path, (RT_STRUCTURE_SET,), "an RT Structure Set (RTSTRUCT)")
-    warnings = _check_references(header, context)
+    drawn_elsewhere = _check_references(header, context)
     labels = _labels(header)
-    called, renamed = distinct_names(labels)
-    wanted = None if names is None else tuple(names)
-    require_known(wanted, called)
-    warnings += renamed
-    contours_of = _drawn(header, labels, warnings)
+    gathering = Gathering(path, labels, names)
+    gathering.messages[:0] = drawn_elsewhere
+    contours_of = _drawn(header, labels, gathering.messages)
+    items = {item.required_integer("ROINumber"): item for item in header.items("StructureSetROISequence")}
     rois: dict[str, _Roi] = {}
-    empty: list[str] = []
-    for name, roi_item, label in zip(called, header.items("StructureSetROISequence"), labels, strict=True):
-        if wanted is not None and name not in wanted:
-            continue
-        roi = _roi(name, label, roi_item, contours_of.get(label.number), warnings)
+    for name, label in gathering.wanted():
+        roi = _roi(name, label, items[label.number], contours_of.get(label.number), gathering.messages)
         if roi.contours:
-            _require_frame(name, roi, header, grid, warnings)
+            _require_frame(name, roi, header, grid, gathering.messages)
             rois[name] = roi
         else:
-            empty.append(name)
             what = f"only {roi.points} points, which enclose nothing" if roi.points else "no contours"
-            warnings.append(f"structure {name!r} is empty: it has {what}")
-    if not rois or (wanted is not None and empty):
-        raise GeometryError(f"{path}: no contours in {', '.join(map(repr, empty)) or 'the structure set'}")
-    regions = _regions(rois, grid, Path(path).name, slice_mm, warnings)
-    return Structures(
-        tuple(regions),
-        tuple(roi.label for roi in rois.values()),
-        tuple(warnings) + tuple(header.problems),
-        tuple(empty),
-        header.text("SOPInstanceUID"),
-    )
+            gathering.leave_empty(name, f"it has {what}")
+    gathering.require_any(rois, "contours", "the structure set")
+    for region, roi in zip(
+        _regions(rois, grid, Path(path).name, slice_mm, gathering.messages), rois.values(), strict=True
+    ):
+        gathering.keep(region, roi.label)
+    return gathering.structures(instance_uid=header.text("SOPInstanceUID"), messages=header.messages())
 
 
 def write_rtstruct(
@@ -194,7 +187,7 @@ def write_rtstruct(
 # Reading
 
 
-def _check_references(header: Header, context: DicomContext | None) -> list[str]:
+def _check_references(header: Header, context: DicomContext | None) -> list[Message]:
     require_patient(header, context)
     if context is None:
         return []
@@ -206,7 +199,8 @@ def _check_references(header: Header, context: DicomContext | None) -> list[str]
     }
     if series and context.series_uid not in series:
         other = ", ".join(sorted(series))
-        return [f"{header.path}: drawn on another series ({other}) than the image ({context.series_uid})"]
+        text = f"{header.path}: drawn on another series ({other}) than the image ({context.series_uid})"
+        return [Message("drawn-on-other-series", text)]
     return []
 
 
@@ -224,25 +218,23 @@ def _labels(header: Header) -> list[Label]:
     for item in header.items("StructureSetROISequence"):
         number = item.required_integer("ROINumber")
         labels.append(Label(number, item.text("ROIName"), types.get(number, ""), colours.get(number)))
-    if not labels:
-        raise header.error("StructureSetROISequence", "holds no structures")
-    if len({label.number for label in labels}) < len(labels):
-        raise header.error("ROINumber", "occurs twice: contours cannot be told apart")
+    require_numbered(header, [label.number for label in labels], "StructureSetROISequence", "ROINumber")
     return labels
 
 
-def _drawn(header: Header, labels: list[Label], warnings: list[str]) -> dict[int, Header]:
+def _drawn(header: Header, labels: list[Label], messages: list[Message]) -> dict[int, Header]:
     """ROI number -> the item that holds its contours."""
     items = header.items("ROIContourSequence")
     found = {item.required_integer("ReferencedROINumber"): item for item in items}
     if len(found) < len(items):
         raise header.error("ROIContourSequence", "holds the contours of one structure in two places")
     if strangers := sorted(set(found) - {label.number for label in labels}):
-        warnings.append(f"{header.path}: contours of structures that are not listed are left out: {strangers}")
+        text = f"{header.path}: contours of structures that are not listed are left out: {strangers}"
+        messages.append(Message("contours-unlisted", text))
     return dict(found)
 
 
-def _roi(name: str, label: Label, item: Header, drawn: Header | None, warnings: list[str]) -> _Roi:
+def _roi(name: str, label: Label, item: Header, drawn: Header | None, messages: list[Message]) -> _Roi:
     contours: list[NDArray[np.float64]] = []
     points = 0
     slabs: set[float] = set()
@@ -263,7 +255,7 @@ def _roi(name: str, label: Label, item: Header, drawn: Header | None, warnings: 
         if (slab := contour.number("ContourSlabThickness")) is not None and slab > 0:
             slabs.add(slab)
     if points and contours:
-        warnings.append(f"structure {name!r}: {points} single points are left out")
+        messages.append(Message("points-left-out", f"structure {name!r}: {points} single points are left out"))
     slab_mm = slabs.pop() if len(slabs) == 1 else None
     return _Roi(label, item.text("ReferencedFrameOfReferenceUID"), contours, points, slab_mm)
 
@@ -297,14 +289,15 @@ def _contour_points(name: str, contour: Header) -> NDArray[np.float64]:
     return numbers.reshape(-1, 3)
 
 
-def _require_frame(name: str, roi: _Roi, header: Header, grid: Grid, warnings: list[str]) -> None:
+def _require_frame(name: str, roi: _Roi, header: Header, grid: Grid, messages: list[Message]) -> None:
     frame = roi.frame
     if not frame:
         stated = {item.text("FrameOfReferenceUID") for item in header.items("ReferencedFrameOfReferenceSequence")}
         stated.discard("")
         frame = stated.pop() if len(stated) == 1 else ""
     if not frame:
-        warnings.append(f"structure {name!r}: no frame of reference is stated; taken as that of the image")
+        text = f"structure {name!r}: no frame of reference is stated; taken as that of the image"
+        messages.append(Message("frame-of-reference-assumed", text))
     elif grid.frame_of_reference is not None and frame != grid.frame_of_reference:
         raise GeometryError(
             f"{header.path}: structure {name!r} is in the frame of reference {frame}, the image in "
@@ -313,7 +306,7 @@ def _require_frame(name: str, roi: _Roi, header: Header, grid: Grid, warnings: l
 
 
 def _regions(
-    rois: Mapping[str, _Roi], grid: Grid, file: str, slice_mm: float | None, warnings: list[str]
+    rois: Mapping[str, _Roi], grid: Grid, file: str, slice_mm: float | None, messages: list[Message]
 ) -> list[Region]:
     distances = {name: plane_distance_mm(roi.contours) for name, roi in rois.items()}
     known = sorted(d for d in distances.values() if d is not None)
@@ -322,17 +315,19 @@ def _regions(
     for name, roi in rois.items():
         distance = distances[name]
         if distance is not None and usual is not None and distance > 1.5 * usual:
-            warnings.append(
+            text = (
                 f"structure {name!r}: drawn every {distance:.3g} mm, others every {usual:.3g} mm; each contour stands "
                 f"for {distance:.3g} mm"
             )
+            messages.append(Message("drawn-sparsely", text))
         alone = roi.slab_mm or usual or slice_mm if distance is None else None
         if alone is not None:
-            warnings.append(f"structure {name!r}: contours on one plane only, taken as {alone:.3g} mm thick")
+            text = f"structure {name!r}: contours on one plane only, taken as {alone:.3g} mm thick"
+            messages.append(Message("one-plane-only", text))
         filled = fill_contours(
             name, roi.contours, grid, plane_distance_mm=alone, origin=f"{file}, ROI {roi.label.number}"
         )
-        warnings.extend(filled.warnings)
+        messages += [Message("contours-repaired", text) for text in filled.warnings]
         regions.append(filled.region)
     return regions
 

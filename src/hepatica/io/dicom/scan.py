@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hepatica.core.message import Message
 from hepatica.errors import AmbiguousSeriesError, DicomError, HepaticaError, InputError
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.series import Series, SeriesKind
@@ -73,14 +74,14 @@ class Scan:
         CT, PET, NM, MR, structures, doses, others.
     skipped : tuple of Skipped
         Files that are not used.
-    warnings : tuple of str
+    messages : tuple of Message
         What looks wrong.
     """
 
     path: Path
     series: tuple[Series, ...]
     skipped: tuple[Skipped, ...] = ()
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
 
     def __iter__(self) -> Iterator[Series]:
         return iter(self.series)
@@ -120,8 +121,8 @@ class Scan:
         wanted = f" with the UID {uid}" if uid else ""
         if fitting:
             raise AmbiguousSeriesError(
-                f"{self.path}: {len(fitting)} series{wanted} can be the {what}; choose one with --series UID, "
-                f"or name its folder:\n{_listed(fitting)}"
+                f"{self.path}: {len(fitting)} series{wanted} can be the {what}:\n{_listed(fitting)}",
+                remedy="choose one by its UID (`series`), or name its folder",
             )
         names = " or ".join(kind.value for kind in kinds) or "series"
         found = f"; found:\n{_listed(self.series)}" if self.series else "; no DICOM series was found"
@@ -139,7 +140,7 @@ def scan(path: Path | str, *, several_patients: bool = False) -> Scan:
     path : Path
         A file or a folder, searched to any depth. Files are recognised by content; hidden ones are passed over.
     several_patients : bool
-        Do not raise if the files belong to several patients (a warning instead).
+        Do not raise if the files belong to several patients (a message instead).
 
     Raises
     ------
@@ -150,7 +151,7 @@ def scan(path: Path | str, *, several_patients: bool = False) -> Scan:
     """
     path = Path(path)
     headers, skipped, damaged = _read_headers(path)
-    warnings = _check_patients(headers, path, several_patients)
+    messages = _check_patients(headers, path, several_patients)
     series: list[Series] = []
     groups: dict[tuple[str, str], list[Header]] = {}
     for header in headers:
@@ -160,7 +161,7 @@ def scan(path: Path | str, *, several_patients: bool = False) -> Scan:
             parts = _parts(members)
         except HepaticaError as error:
             skipped += [Skipped(header.path or path, str(error)) for header in members]
-            warnings.append(f"series {uid}: {error}")
+            messages.append(Message("series-unreadable", f"series {uid}: {error}"))
             continue
         series += [Series(kind, what, uid, part, tuple(files)) for kind, what, part, files in parts]
     uids = {one.uid for one in series}
@@ -170,7 +171,7 @@ def scan(path: Path | str, *, several_patients: bool = False) -> Scan:
     ]
     order = list(SeriesKind)
     series.sort(key=lambda s: (order.index(s.kind), s.date, s.uid, s.part))
-    return Scan(path, tuple(series), tuple(skipped), tuple(warnings))
+    return Scan(path, tuple(series), tuple(skipped), tuple(messages))
 
 
 def _files(path: Path) -> list[Path]:
@@ -262,8 +263,8 @@ def _belongs(header: Header, series: Series, uids: set[str]) -> bool:
     return kind is series.kind and header.path is not None and header.path.parent in {f.parent for f in series.files}
 
 
-def _check_patients(headers: Sequence[Header], path: Path, several: bool) -> list[str]:
-    """Warnings; DicomError if two patients are mixed. An empty ID or name (anonymised) fits any."""
+def _check_patients(headers: Sequence[Header], path: Path, several: bool) -> list[Message]:
+    """Messages; DicomError if two patients are mixed. An empty ID or name (anonymised) fits any."""
     known: list[tuple[str, str, Path | None]] = []
     blank = False
     for header in headers:
@@ -275,15 +276,16 @@ def _check_patients(headers: Sequence[Header], path: Path, several: bool) -> lis
     first = known[0] if known else ("", "", None)
     for number, name, file in known[1:]:
         if (number and first[0] and number != first[0]) or (name and first[1] and name != first[1]):
-            message = (
+            text = (
                 f"{path}: two patients are mixed: {first[1] or '(no name)'} (ID {first[0] or 'none'}, for example "
                 f"{first[2]}) and {name or '(no name)'} (ID {number or 'none'}, for example {file})"
             )
             if several:
-                return [message]
-            raise DicomError(f"{message}; name the folder of one patient")
+                return [Message("patients-mixed", text)]
+            raise DicomError(text, remedy="name the folder of one patient")
     if blank and known:
-        return [f"some files name no patient, others {first[1] or first[0]}: check that they belong together"]
+        text = f"some files name no patient, others {first[1] or first[0]}"
+        return [Message("patient-not-named", text, "check that they belong together")]
     return []
 
 
@@ -367,6 +369,6 @@ def _volumes(group: list[Header]) -> list[tuple[str, list[Header]]]:
 def _listed(series: Sequence[Series]) -> str:
     return "\n".join(
         f"  {s.kind.value}: {s.description or '(no description)'}, {s.images} images, {s.date or 'no date'}"
-        f"{', ' + s.part if s.part else ''}, --series {s.key}"
+        f"{', ' + s.part if s.part else ''}, series {s.key}"
         for s in series
     )

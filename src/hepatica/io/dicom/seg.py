@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Provenance, Region
+from hepatica.core.context import DicomContext, Instance, new_uid
+from hepatica.core.message import Message
 from hepatica.core.region import bounding_window
 from hepatica.errors import DicomError, GeometryError
 from hepatica.io.dicom import geometry
-from hepatica.io.dicom.context import DicomContext, Instance
+from hepatica.io.dicom.context import write_patient_and_study
 from hepatica.io.dicom.objects import (
     MANUFACTURER,
     RESEARCH_ONLY,
@@ -28,18 +30,19 @@ from hepatica.io.dicom.objects import (
     provenance_text,
     references,
     require_names,
+    require_numbered,
     require_patient,
     save_object,
 )
 from hepatica.io.dicom.pixels import stored_values
-from hepatica.io.dicom.tags import Header, new_uid, open_dicom, pydicom_door
-from hepatica.io.structures import Label, Structures, distinct_names, onto_grid, require_known
+from hepatica.io.dicom.tags import Header, open_dicom, pydicom_door
+from hepatica.io.structures import Gathering, Label, Structures
 from hepatica.version import __version__
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 
-MOST_VOXELS = 1_000_000_000
+MAX_VOXELS = 1_000_000_000
 """Of one segment, with the slices between its frames; a 1024 x 1024 CT of 1000 slices has as many."""
 
 _ANATOMY = ("91723000", "Anatomical Structure")
@@ -109,30 +112,19 @@ def read_seg(
     stack = _stack_of(header)
     stack.grid.require_shared_frame(grid, f"{path} and the image")
     labels = _labels(header)
-    called, warnings = distinct_names(labels)
-    wanted = None if names is None else tuple(names)
-    require_known(wanted, called)
+    gathering = Gathering(path, labels, names)
     pixels, notes = _coverage(header)
-    warnings += [*notes, *stack.warnings]
+    gathering.messages += [*notes, *stack.messages]
     frames_of = _frames_of(header, labels, len(pixels))
-    regions, kept, empty = [], [], []
-    for name, label in zip(called, labels, strict=True):
-        if wanted is not None and name not in wanted:
-            continue
+    for name, label in gathering.wanted():
         drawn = _segment(name, label, stack, pixels, frames_of, Path(path).name)
         if drawn.is_empty:
-            empty.append(name)
-            warnings.append(f"structure {name!r} is empty: no voxel belongs to it")
-            continue
-        region, lost = onto_grid(drawn, grid)
-        warnings += lost
-        regions.append(region)
-        kept.append(label)
-    if not regions or (wanted is not None and empty):
-        raise GeometryError(f"{path}: no voxels in {', '.join(map(repr, empty)) or 'the segmentation'}")
-    return Structures(
-        tuple(regions), tuple(kept), (*warnings, *header.problems), tuple(empty), header.text("SOPInstanceUID")
-    )
+            gathering.leave_empty(name, "no voxel belongs to it")
+        else:
+            gathering.keep_on(grid, drawn, label)
+    found = gathering.structures(instance_uid=header.text("SOPInstanceUID"), messages=header.messages())
+    gathering.require_any(found.regions, "voxels", "the segmentation")
+    return found
 
 
 def write_seg(
@@ -206,7 +198,7 @@ def write_seg(
                 spacing_between_slices=geometry.decimal_strings([right.spacing_mm[2]])[0],
             ),
         )
-        context.write_patient_and_study(dataset)
+        write_patient_and_study(context, dataset)
         dataset.SeriesDescription = "Segments (hepatica, research use only)"
         dataset.ContributingEquipmentSequence = [_equipment(provenance)]
         if not own_images:
@@ -225,15 +217,12 @@ def _labels(header: Header) -> list[Label]:
         kind = item.item("SegmentedPropertyTypeCodeSequence")
         number = item.required_integer("SegmentNumber")
         labels.append(Label(number, item.text("SegmentLabel"), kind.text("CodeMeaning") if kind else ""))
-    if not labels:
-        raise header.error("SegmentSequence", "holds no segments")
-    if len({label.number for label in labels}) < len(labels):
-        raise header.error("SegmentNumber", "occurs twice")
+    require_numbered(header, [label.number for label in labels], "SegmentSequence", "SegmentNumber")
     # A label map describes its background as a segment of number 0.
     return [label for label in labels if label.number != 0]
 
 
-def _coverage(header: Header) -> tuple[NDArray[Any], list[str]]:
+def _coverage(header: Header) -> tuple[NDArray[Any], list[Message]]:
     """Frames as covered fractions (float32), or as labels (integers) for a label map, and what was assumed."""
     kind = header.text("SegmentationType")
     if kind == "LABELMAP":
@@ -251,8 +240,8 @@ def _coverage(header: Header) -> tuple[NDArray[Any], list[str]]:
         return stored.astype(np.float32) / np.float32(most), []
     if meaning != "PROBABILITY":
         raise header.error("SegmentationFractionalType", f"{meaning or 'none'} is not OCCUPANCY or PROBABILITY")
-    note = f"{header.path}: fractions are probabilities, not volumes; voxels of at least one half count as inside"
-    return stored >= most / 2, [note]
+    text = f"{header.path}: fractions are probabilities, not volumes; voxels of at least one half count as inside"
+    return stored >= most / 2, [Message("probabilities-thresholded", text)]
 
 
 def _binary(header: Header) -> NDArray[np.uint8]:
@@ -318,7 +307,7 @@ def _segment(
     if not frames:
         return Region(name, stack.grid, (slice(0, 0),) * 3, np.zeros((0, 0, 0), np.float32), origin)
     first, last = min(at), max(at)
-    if (last - first + 1) * rows * columns > MOST_VOXELS:
+    if (last - first + 1) * rows * columns > MAX_VOXELS:
         raise DicomError(f"{file}: structure {name!r} spans {last - first + 1} slices of {rows} x {columns} voxels")
     box = np.zeros((last - first + 1, rows, columns), dtype=np.float32)
     for frame, k in zip(frames, at, strict=True):
@@ -359,7 +348,7 @@ def _sources(context: DicomContext, grid: Grid, *, own_images: bool, turned: boo
     sources = []
     for k, instance in enumerate(instances):
         source = Dataset()
-        context.write_patient_and_study(source)
+        write_patient_and_study(context, source)
         source.SOPClassUID, source.SOPInstanceUID = instance.sop_class_uid, instance.sop_instance_uid
         source.SeriesInstanceUID, source.Modality = context.series_uid, context.modality
         geometry.write_plane(source, grid, k)

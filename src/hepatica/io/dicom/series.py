@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import InputFile
+from hepatica.core.image import Acquisition
+from hepatica.core.message import Message, unique
 from hepatica.errors import DicomError
 from hepatica.io.dicom.pixels import file_of, is_lossy, rescale, stored_values
 from hepatica.io.dicom.tags import Header
@@ -180,28 +181,29 @@ def acquisition_start(header: Header) -> datetime | None:
     )
 
 
-def common_facts(header: Header) -> dict[str, Any]:
-    """Fields of `Acquisition` that every modality has."""
+def common_facts(header: Header) -> Acquisition:
+    """What every modality says of its acquisition."""
     weight = header.number("PatientWeight")
-    return {
-        "modality": header.text("Modality"),
-        "description": header.text("SeriesDescription"),
-        "scanner": " ".join(filter(None, (header.text("Manufacturer"), header.text("ManufacturerModelName")))),
-        "weight_kg": weight if weight and weight > 0 else None,
-    }
+    return Acquisition(
+        modality=header.text("Modality"),
+        description=header.text("SeriesDescription"),
+        scanner=" ".join(filter(None, (header.text("Manufacturer"), header.text("ManufacturerModelName")))),
+        weight_kg=weight if weight and weight > 0 else None,
+    )
 
 
-def noted(headers: Iterable[Header]) -> tuple[str, ...]:
-    """Warnings that concern any series: loss by compression, and what pydicom complained about."""
+def noted(headers: Iterable[Header]) -> tuple[Message, ...]:
+    """Messages that concern any series: loss by compression, and what pydicom complained about."""
     headers = list(headers)
     notes = []
     if any(is_lossy(header) for header in headers):
-        notes.append("the images were compressed with loss: values are not exact")
+        notes.append(Message("lossy-compression", "the images were compressed with loss: values are not exact"))
     notes += [
-        f"{keyword} is missing (emptied by an anonymiser?): objects written beside the series cannot refer to it"
+        Message(
+            "uid-missing",
+            f"{keyword} is missing (emptied by an anonymiser?): objects written beside the series cannot refer to it",
+        )
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID")
         if any(keyword not in header for header in headers)
     ]
-    problems = dict.fromkeys(problem for header in headers for problem in header.problems)
-    notes += [f"header: {problem}" for problem in problems]
-    return tuple(notes)
+    return unique(notes, *(header.messages() for header in headers))

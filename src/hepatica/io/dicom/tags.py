@@ -19,6 +19,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from hepatica.core.message import Message
 from hepatica.errors import DicomError, TimeError
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -90,9 +91,13 @@ class Header:
     problems: dict[str, None] = field(default_factory=dict)
     has_pixels: bool = False
 
-    def error(self, keyword: str, message: str) -> DicomError:
+    def error(self, keyword: str, message: str, *, remedy: str = "") -> DicomError:
         """Error that names this file and the attribute."""
-        return DicomError(message, path=self.path, tag=keyword)
+        return DicomError(message, path=self.path, tag=keyword, remedy=remedy)
+
+    def messages(self) -> tuple[Message, ...]:
+        """What pydicom complained about while values were read."""
+        return tuple(Message("dicom-header", f"header: {problem}") for problem in self.problems)
 
     def value(self, keyword: str) -> Any:
         """Value as pydicom gives it; None if absent or empty."""
@@ -418,10 +423,3 @@ def shared_text(headers: Sequence[Header], keyword: str) -> str:
         if (other := header.text(keyword)) != wanted:
             raise header.error(keyword, f"{other!r} differs from {wanted!r} in {first.path} of the same series")
     return wanted
-
-
-def new_uid() -> str:
-    """A new unique identifier."""
-    from pydicom.uid import generate_uid
-
-    return str(generate_uid())

@@ -11,7 +11,6 @@ import numpy as np
 
 from hepatica.core import Kind, Region, Volume
 from hepatica.errors import InputError
-from hepatica.planning.scout.lung_shunt import region_sum
 
 CONSTANT = 1e-6
 """A map whose relative standard deviation in a region is below this is constant there."""
@@ -19,7 +18,7 @@ CONSTANT = 1e-6
 CATHETER_SHIFT_MM = 15.0
 CATHETER_SHARE = 0.25
 """A centre of activity that moved by more than 15 mm, or a territory whose share changed by over 25 %, suggests that
-the catheter was elsewhere (K/l: a flag to look, not a finding)."""
+the catheter was elsewhere (uncertain: a flag to look, not a finding)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +194,7 @@ def _catheter(scout: Volume, therapy: Volume, territories: Sequence[Region]) -> 
     if not territories:
         return None, None
     shifts, shares = [], []
-    totals = [math.fsum(region_sum(v, t) for t in territories) for v in (scout, therapy)]
+    totals = [math.fsum(t.total(v) for t in territories) for v in (scout, therapy)]
     for territory in territories:
         centres = []
         for volume in (scout, therapy):
@@ -207,6 +206,6 @@ def _catheter(scout: Volume, therapy: Volume, territories: Sequence[Region]) -> 
             index = [float((weights * axis).sum(dtype=np.float64)) / total for axis in axes]
             centres.append(territory.grid.to_mm(index))
         shifts.append(float(np.linalg.norm(centres[1] - centres[0])))
-        before, after = (region_sum(v, territory) / t for v, t in zip((scout, therapy), totals, strict=True))
+        before, after = (territory.total(v) / t for v, t in zip((scout, therapy), totals, strict=True))
         shares.append(abs(after / before - 1))
     return max(shifts), max(shares)

@@ -13,18 +13,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hepatica.core import Estimate, decay_factor, seconds_between
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.errors import InputError, TimeError
 from hepatica.nuclides import Agent, generator
 from hepatica.planning.prescriptions.compartments import require_positive, require_share
 
 GLASS_ZONE = "America/New_York"
 GLASS_CALIBRATION_HOUR = 12
-"""Glass vials are calibrated on Sunday 12:00 US Eastern Time (label, K/h)."""
+"""Glass vials are calibrated on Sunday 12:00 US Eastern Time (label; well established)."""
 
 MOST_HALF_LIVES = 50.0
 
 RESIN_EARLY_DAYS = (0, 1, 2, 3)
-"""Resin may be ordered so that nominal calibration falls 0 to 3 days after the treatment (FLEXdose, K/m)."""
+"""Resin may be ordered so that nominal calibration falls 0 to 3 days after the treatment (FLEXdose; from memory)."""
 
 
 def require_zone(instant: datetime, what: str) -> datetime:
@@ -169,7 +170,7 @@ def _offer(agent: Agent, order: Order, nominal_gbq: float, calibration: datetime
         spheres_per_ml=None if spheres is None or not order.perfused_ml else spheres * drawn / order.perfused_ml,
         activity_per_sphere_bq=None if spheres is None else activity * 1e9 / spheres,
         draw_ml=volume * drawn if agent.name == "resin" and isinstance(volume, float) else None,
-        hours_after_calibration=elapsed / 3600,
+        hours_after_calibration=elapsed / SECONDS_PER_HOUR,
     )
 
 
@@ -184,7 +185,7 @@ def glass_calibrations(injection: datetime, shelf_life_h: float) -> tuple[dateti
     for weeks in range(1 + math.ceil(shelf_life_h / 168)):
         day = sunday - timedelta(weeks=weeks)
         calibration = datetime(day.year, day.month, day.day, GLASS_CALIBRATION_HOUR, tzinfo=ZoneInfo(GLASS_ZONE))
-        hours = seconds_between(calibration, injection) / 3600
+        hours = seconds_between(calibration, injection) / SECONDS_PER_HOUR
         if 0 <= hours <= shelf_life_h:
             out.append(calibration)
     return tuple(out)
@@ -294,7 +295,7 @@ def holmium_batch(agent: Agent, order: Order, shipping: datetime, *, specific_ac
     Parameters
     ----------
     specific_activity_mbq_mg : float
-        At the injection; 7-20 MBq/mg is usual (K/m).
+        At the injection; 7-20 MBq/mg is usual (from memory).
     """
     from hepatica.nuclides import spheres_per_mg
 
@@ -346,7 +347,7 @@ def elution_schedule(
     elutions : sequence of datetime
         In order, with zone, after calibration.
     efficiency : float
-        Share of the 188Re that an elution takes (75-85 % is typical, K/m).
+        Share of the 188Re that an elution takes (75-85 % is typical, from memory).
 
     Raises
     ------

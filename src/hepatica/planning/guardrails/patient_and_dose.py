@@ -1,9 +1,10 @@
 """Guardrails on the patient, on agent and convention, on activity and dose."""
 
+from hepatica.core.confidence import WELL_ESTABLISHED
 from hepatica.planning.guardrails.rule import Guardrail
 
 _EANM = "EANM 2022 (Weber)"
-_LABEL = "labels (K/h)"
+_LABEL = ("labels", WELL_ESTABLISHED)
 
 PATIENT = (
     Guardrail(
@@ -81,14 +82,14 @@ PATIENT = (
         lambda s: s.encephalopathy,
         "Hepatic encephalopathy: do not treat before it is resolved.",
     ),
-    Guardrail("pregnant", "stop", ("pregnant",), lambda s: s.pregnant, "Pregnancy: contraindicated.", _LABEL),
+    Guardrail("pregnant", "stop", ("pregnant",), lambda s: s.pregnant, "Pregnancy: contraindicated.", *_LABEL),
     Guardrail(
         "breast-feeding",
         "stop",
         ("breast_feeding",),
         lambda s: s.breast_feeding,
         "Breast-feeding must end before the scout (99mTc: a pause; therapy: for good).",
-        _LABEL,
+        *_LABEL,
     ),
     Guardrail(
         "life-expectancy",
@@ -111,7 +112,7 @@ PATIENT = (
         ("main_portal_vein_thrombosis",),
         lambda s: s.main_portal_vein_thrombosis,
         "Main portal vein thrombosis: resin is contraindicated, embolic load must be low; prefer few, hot spheres.",
-        _LABEL,
+        *_LABEL,
     ),
     Guardrail(
         "biliary",
@@ -127,7 +128,7 @@ PATIENT = (
         ("previous_liver_external_beam_gy",),
         lambda s: s.previous_liver_external_beam_gy > 0,
         "The liver had {previous_liver_external_beam_gy:.0f} Gy of external beam: add as BED, lower the limit.",
-        _LABEL,
+        *_LABEL,
     ),
     Guardrail(
         "retreatment",

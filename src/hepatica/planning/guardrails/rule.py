@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hepatica.core.confidence import COMMON_PRACTICE, READ_AT_THE_SOURCE
+from hepatica.core.document import HIDDEN
 from hepatica.planning.guardrails.situation import Situation
 
 Severity = Literal["stop", "warning", "note"]
@@ -28,15 +30,23 @@ class Guardrail:
     advice : str
         A sentence that says what to do; ``{field}`` is replaced by the situation's value.
     source : str
-        Where the rule comes from; "practice" where it is common practice without one paper (K/m).
+        Where the rule comes from; "practice" where it is common practice without one paper.
+    confidence : str
+        How well the source is known, a word of `hepatica.core.confidence`; by default common practice or read at the
+        source, as the source says.
     """
 
     id: str
     severity: Severity
     needs: tuple[str, ...]
-    speaks: Callable[[Any], bool]
+    speaks: Callable[[Any], bool] = field(metadata=HIDDEN)
     advice: str
     source: str = "practice"
+    confidence: str = ""
+
+    def __post_init__(self) -> None:
+        known = COMMON_PRACTICE if self.source == "practice" else READ_AT_THE_SOURCE
+        object.__setattr__(self, "confidence", self.confidence or known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +57,17 @@ class Warned:
     severity: Severity
     message: str
     source: str
+    confidence: str = COMMON_PRACTICE
 
     def as_dict(self) -> dict[str, str]:
         """Plain values for JSON."""
-        return {"id": self.id, "severity": self.severity, "message": self.message, "source": self.source}
+        return {
+            "id": self.id,
+            "severity": self.severity,
+            "message": self.message,
+            "source": self.source,
+            "confidence": self.confidence,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +110,8 @@ def review(situation: Situation, rules: Sequence[Guardrail]) -> Review:
         if any(value is None for value in values.values()):
             skipped.append(rule.id)
         elif rule.speaks(situation):
-            warned.append(Warned(rule.id, rule.severity, rule.advice.format(**values), rule.source))
+            advice = rule.advice.format(**values)
+            warned.append(Warned(rule.id, rule.severity, advice, rule.source, rule.confidence))
         else:
             quiet.append(rule.id)
     order = {"stop": 0, "warning": 1, "note": 2}

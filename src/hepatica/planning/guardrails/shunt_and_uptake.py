@@ -1,5 +1,6 @@
 """Guardrails on lung shunt, uptake, volumes and what lies elsewhere."""
 
+from hepatica.core.confidence import FROM_MEMORY, WELL_ESTABLISHED
 from hepatica.planning.guardrails.rule import Guardrail
 
 _LSF = "labels; van Roekel thesis p. 41"
@@ -136,7 +137,8 @@ SHUNT = (
         ("scout_to_scan_h",),
         lambda s: s.scout_to_scan_h > 1,
         "The scan began {scout_to_scan_h:.1f} h after injection; MAA should be imaged within 1 h (LSF rises).",
-        "K/h: labels",
+        "labels",
+        WELL_ESTABLISHED,
     ),
     Guardrail(
         "maa-labelling",
@@ -165,7 +167,8 @@ SHUNT = (
         ("scout_activity_mbq", "scout_agent"),
         lambda s: s.scout_agent == "maa" and not 70 <= s.scout_activity_mbq <= 200,
         "A MAA scout of {scout_activity_mbq:.0f} MBq is outside 75-185 MBq.",
-        "EANM 2022 (K/m)",
+        "EANM 2022",
+        FROM_MEMORY,
     ),
     Guardrail(
         "holmium-scout-activity",
@@ -337,7 +340,8 @@ VOLUMES = (
         ("involvement",),
         lambda s: s.involvement > 0.7,
         "Tumour fills {involvement:.0%} of the liver: above 70 % most trials excluded; decide in the tumour board.",
-        "glass trials, K/m",
+        "glass trials",
+        FROM_MEMORY,
     ),
     Guardrail(
         "reserve-low",

@@ -1,5 +1,6 @@
 """Guardrails on spheres, the vial, its times, the delivery, and the images that planning rests on."""
 
+from hepatica.core.confidence import FROM_MEMORY
 from hepatica.planning.guardrails.rule import Guardrail
 
 SPHERES = (
@@ -9,7 +10,8 @@ SPHERES = (
         ("spheres_per_ml", "agent_form"),
         lambda s: s.agent_form == "microspheres" and s.spheres_per_ml < 500,
         "{spheres_per_ml:.0f} spheres per mL: the dose is uneven between lobules; a later calibration day gives more.",
-        "K/m: glass, Pasciak 2020",
+        "glass, Pasciak 2020",
+        FROM_MEMORY,
     ),
     Guardrail(
         "spheres-too-many",
@@ -17,7 +19,8 @@ SPHERES = (
         ("spheres_per_ml", "agent_form"),
         lambda s: s.agent_form == "microspheres" and s.spheres_per_ml > 60000,
         "{spheres_per_ml:.0f} spheres per mL: stasis before the activity is in is likely; order hotter spheres.",
-        "K/m: resin",
+        "resin",
+        FROM_MEMORY,
     ),
     Guardrail(
         "embolic-load",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, Literal
 
+from hepatica.core.tables import toml_table
 from hepatica.errors import InputError, UnknownNameError
 
 Status = Literal["met", "near", "violated"]
@@ -133,9 +132,7 @@ class LimitCheck:
 @functools.cache
 def limits() -> tuple[Limit, ...]:
     """All rows of the table."""
-    text = (resources.files("hepatica.planning.limits") / "tables" / "limits.toml").read_text(encoding="utf-8")
-    rows = tomllib.loads(text)["limit"]
-    return tuple(_limit(row) for row in rows)
+    return tuple(_limit(row) for row in toml_table(__package__, "limits.toml")["limit"])
 
 
 def _limit(row: Mapping[str, Any]) -> Limit:

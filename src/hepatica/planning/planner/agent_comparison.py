@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.errors import HepaticaError, InputError
 from hepatica.nuclides import Agent, agent, spheres_per_mg
 from hepatica.planning.prescriptions.compartments import Doses, Partition
@@ -150,7 +151,7 @@ def _column(of: Carrier, target: Partition, aim: CompareAim) -> AgentColumn:
     effective_h, trapping = stated_h or physical_h, "permanent trapping"
     if of.agent is not None and of.agent.form == "lipiodol" and stated_h is not None:
         # Oil washes out: energy is given in proportion to the effective half-life.
-        retained = replace(of.constant, j_per_gbq=of.constant.retained(stated_h * 3600))
+        retained = replace(of.constant, j_per_gbq=of.constant.retained(stated_h * SECONDS_PER_HOUR))
         of, trapping = replace(of, constant=retained), f"effective half-life {stated_h:g} h"
     if aim.perfused_gy is not None:
         activity = mird(aim.perfused_gy, target, of.constant).activity_administered_gbq

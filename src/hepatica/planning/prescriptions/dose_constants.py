@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.errors import InputError, PhysicsError
 from hepatica.nuclides import Agent, Nuclide, agent, nuclide
 
@@ -63,8 +64,8 @@ class DoseConstant:
             return self.j_per_gbq
         if not 0 < effective_half_life_s <= self.half_life_s * (1 + 1e-9):
             raise PhysicsError(
-                f"effective half-life {effective_half_life_s / 3600:g} h: must be positive and no longer than "
-                f"the physical one of {self.nuclide} ({self.half_life_s / 3600:g} h)"
+                f"effective half-life {effective_half_life_s / SECONDS_PER_HOUR:g} h: must be positive and no longer "
+                f"than the physical one of {self.nuclide} ({self.half_life_s / SECONDS_PER_HOUR:g} h)"
             )
         return self.j_per_gbq * effective_half_life_s / self.half_life_s
 

@@ -16,10 +16,10 @@ from hepatica.planning.prescriptions.dose_constants import DoseConstant
 from hepatica.planning.prescriptions.microspheres import Prescription
 
 FIXED_I131_GBQ = 2.22
-FIXED_SOURCE = "Lipiocis label: 2.22 GBq (60 mCi) of 131I-lipiodol, whatever the patient (K/h)"
+FIXED_SOURCE = "Lipiocis label: 2.22 GBq (60 mCi) of 131I-lipiodol, whatever the patient (well established)"
 ORGAN_LIMIT_SOURCE = (
     "188Re-lipiodol, IAEA trial: scout of about 185 MBq, then the activity at which the first organ reaches its limit; "
-    "lungs 12 Gy, normal liver 30 Gy, marrow 1.5 Gy (Bernal 2007; K/m)"
+    "lungs 12 Gy, normal liver 30 Gy, marrow 1.5 Gy (Bernal 2007; from memory of the publication)"
 )
 BECKER_SHARES = {"tumour": 0.61, NORMAL: 0.23, LUNGS: 0.16}
 BECKER_SOURCE = "131I-lipiodol, day 7: tumour 61 %, normal liver 23 %, lungs 16 % (Becker 2008)"

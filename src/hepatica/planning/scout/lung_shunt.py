@@ -165,12 +165,12 @@ def view_counts(
     image.require_kind(Kind.COUNTS)
     image.require_finite()
     lungs_only = lungs - liver
-    counts = [region_sum(image, region) for region in (lungs_only, liver)]
-    pixels = [float(region.coverage.sum(dtype=np.float64)) for region in (lungs_only, liver)]
+    counts = [region.total(image) for region in (lungs_only, liver)]
+    pixels = [region.voxels for region in (lungs_only, liver)]
     if background is None:
         return PlanarView(counts[0], counts[1], pixels[0], pixels[1], start=image.time, duration_s=duration_s)
-    size = float(background.coverage.sum(dtype=np.float64))
-    b = region_sum(image, background)
+    size = background.voxels
+    b = background.total(image)
     return PlanarView(counts[0], counts[1], pixels[0], pixels[1], b, size, image.time, duration_s)
 
 
@@ -300,14 +300,6 @@ def _fraction_of_odds(odds: float) -> float:
     return 1.0 if math.isinf(odds) else odds / (1 + odds)
 
 
-def region_sum(image: Volume, region: Region) -> float:
-    """What the region holds: extensive kinds are summed, concentrations integrated over volume."""
-    region.grid.require_match(image.grid, f"region {region.name!r} and {image.name or 'image'}")
-    scale = 1.0 if image.kind.extensive else image.grid.voxel_volume_ml
-    weighted = region.coverage * image.values[region.window]
-    return float(weighted.sum(dtype=np.float64)) * scale
-
-
 @dataclass(frozen=True, slots=True)
 class SpectOptions:
     """How a SPECT/CT lung shunt is taken.
@@ -370,7 +362,7 @@ def spect_lung_shunt(
     own = lungs - liver
     if own.is_empty or liver.is_empty:
         raise InputError("lungs and liver must not be empty (after the overlap went to the liver)")
-    liver_total = region_sum(image, liver)
+    liver_total = liver.total(image)
     lung_total, details = _lung_content(image, own, liver, density, options)
     warnings = ["lung shunt below zero set to zero"] if lung_total < 0 else []
     overlap = (lungs & liver).volume_ml
@@ -391,8 +383,8 @@ def _lung_content(
     image: Volume, own: Region, liver: Region, density: Volume | None, options: SpectOptions
 ) -> tuple[float, dict[str, float]]:
     """What the complete lungs hold, and how it came about."""
-    seen = region_sum(image, own)
-    liver_total = region_sum(image, liver)
+    seen = own.total(image)
+    liver_total = liver.total(image)
     details = {"fraction_as_drawn": max(0.0, seen) / (max(0.0, seen) + liver_total) if liver_total else math.nan}
     used = own
     if options.dome_margin_mm:
@@ -410,9 +402,9 @@ def _lung_content(
                 f"{options.lung_mass_kg:g} kg"
             )
         complete = max(own_size, options.lung_mass_kg * 1000)
-    content = region_sum(image, used) * complete / used_size
+    content = used.total(image) * complete / used_size
     if options.dome_margin_mm:
-        whole = region_sum(image, used) * own_size / used_size
+        whole = used.total(image) * own_size / used_size
         details["fraction_with_dome_margin"] = max(0.0, whole) / (max(0.0, whole) + liver_total)
     details["extrapolated_share_of_lungs"] = 1 - used_size / complete
     return content, details
@@ -438,7 +430,7 @@ def _border_effect(
         moved_lungs = moved(lungs, lungs_by) - moved_liver
         if moved_lungs.is_empty or moved_liver.is_empty:
             raise InputError(f"an uncertainty of {options.border_mm} mm of the borders leaves nothing of an organ")
-        return _lung_content(image, moved_lungs, moved_liver, density, plain)[0], region_sum(image, moved_liver)
+        return _lung_content(image, moved_lungs, moved_liver, density, plain)[0], moved_liver.total(image)
 
     b = options.border_mm
     lungs_up, lungs_down = contents(b, 0)[0], contents(-b, 0)[0]

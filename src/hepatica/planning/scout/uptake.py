@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from hepatica.core import Region, Volume
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import InputError
 from hepatica.planning.intervals import Interval, NormalPair, root_sum_square
-from hepatica.planning.scout.lung_shunt import region_sum
 
 SMALL_LESION_RECOVERY = 0.8
 """Below this expected recovery a lesion's T/N is called biased."""
@@ -114,7 +114,7 @@ def uptake_of(
     if region.is_empty:
         raise InputError(f"region {region.name!r} is empty")
     mass = region.mass_g(density) / 1000
-    return Uptake(region.name, region_sum(image, region), mass, content_relative_sd, mass_relative_sd, region.volume_ml)
+    return Uptake(region.name, region.total(image), mass, content_relative_sd, mass_relative_sd, region.volume_ml)
 
 
 def uptake_ratio(lesion: Uptake, normal: Uptake, *, fwhm_mm: float | None = None) -> UptakeRatio:
@@ -186,7 +186,7 @@ def sphere_recovery(volume_ml: float, fwhm_mm: float) -> float:
     if not (volume_ml > 0 and fwhm_mm > 0):
         raise InputError("a sphere's recovery needs a positive volume and resolution")
     radius = (3 * volume_ml * 1000 / (4 * math.pi)) ** (1 / 3)
-    sigma = fwhm_mm / math.sqrt(8 * math.log(2))
+    sigma = fwhm_mm / FWHM_PER_SD
     r = np.linspace(0, 2 * radius, 2001)
     overlap = 1 - 3 * r / (4 * radius) + r**3 / (16 * radius**3)
     distribution = math.sqrt(2 / math.pi) * r**2 / sigma**3 * np.exp(-(r**2) / (2 * sigma**2))

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import warp as wp
 
+from hepatica.core.constants import ELECTRON_REST_KEV, KEV_ANGSTROM
 from hepatica.transport.device.random import GOLDEN, first_unit, mixed, second_unit
 from hepatica.transport.matter.photons import ENERGIES, MOMENTA
 from hepatica.transport.matter.scattering import QUANTILES
 from hepatica.transport.matter.stepping import SPECTRUM_NODES
 
-REST = wp.constant(510.99895)
+REST = wp.constant(ELECTRON_REST_KEV)
 N_QUANTILES = wp.constant(QUANTILES)
 N_SPECTRUM = wp.constant(SPECTRUM_NODES)
 N_ENERGIES = wp.constant(ENERGIES)
 N_MOMENTA = wp.constant(MOMENTA)
-INVERSE_KEV_ANGSTROM = wp.constant(1.0 / 12.39841984)
+INVERSE_KEV_ANGSTROM = wp.constant(1.0 / KEV_ANGSTROM)
 TWO_PI = wp.constant(6.2831853)
 FAR = wp.constant(1.0e30)
 

@@ -24,8 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.constants import MEV_TO_J
+from hepatica.core.tables import table_text
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
-from hepatica.nuclides import MEV_TO_J, Nuclide
+from hepatica.nuclides import Nuclide
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
@@ -143,6 +145,17 @@ class VoxelKernel:
         return self.electron_gy_per_decay + self.photon_gy_per_decay
 
 
+def energy_within_mev(kernel: VoxelKernel) -> tuple[float, float]:
+    """Energy per decay that the voxels of the whole (eight-octant) kernel and its source voxel receive, MeV."""
+    mgy_per_mbq_s = kernel.gy_per_decay.astype(np.float64) * 1e9
+    images = np.ones(mgy_per_mbq_s.shape)
+    for axis in range(3):
+        images[tuple(slice(1, None) if a == axis else slice(None) for a in range(3))] *= 2
+    voxel_kg = float(np.prod(kernel.spacing_mm)) * 1e-6 * kernel.density_g_ml
+    to_mev = voxel_kg / MEV_TO_J / 1e9
+    return float((mgy_per_mbq_s * images).sum()) * to_mev, float(mgy_per_mbq_s[0, 0, 0]) * to_mev
+
+
 def kernel_names() -> tuple[tuple[str, str], ...]:
     """(nuclide, medium) of every point kernel that is shipped."""
     files = (
@@ -165,7 +178,7 @@ def point_kernel(nuclide_name: str, medium: str = "water") -> PointKernel:
         known = [f"{name} in {other}" for name, other in names]
         raise UnknownNameError("point kernel", f"{nuclide_name} in {medium}", known)
     file = f"dpk_{nuclide_name}_{medium}.csv"
-    return parse_point_kernel(resources.files("hepatica.transport").joinpath("tables", file).read_text("utf-8"), file)
+    return parse_point_kernel(table_text("hepatica.transport", file), file)
 
 
 def parse_point_kernel(text: str, what: str) -> PointKernel:
@@ -325,7 +338,7 @@ def _radial_points(
 def _directions(count: int, first: int, start: int) -> FloatArray:
     """Unit vectors that fill one octant evenly, shape (3, count): the R2 sequence from its member `start` on.
 
-    Plastic-number (R2) sequence: Roberts, "The unreasonable effectiveness of quasirandom sequences", 2018 [K/h].
+    Plastic-number (R2) sequence: Roberts, "The unreasonable effectiveness of quasirandom sequences", 2018.
     `first` (0 or 1) takes one of two interleaved sequences.
     """
     plastic = 1.32471795724474602596

@@ -10,11 +10,11 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.tables import table_text
 from hepatica.errors import InputError, UnknownNameError
 
 FloatArray = NDArray[np.float64]
@@ -99,7 +99,7 @@ class Medium:
 
 def table(name: str) -> str:
     """Text of a table in ``hepatica/transport/tables``."""
-    return (resources.files("hepatica.transport") / "tables" / name).read_text(encoding="utf-8")
+    return table_text("hepatica.transport", name)
 
 
 def numbers(name: str) -> FloatArray:

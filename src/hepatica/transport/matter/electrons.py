@@ -13,15 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
+from hepatica.core.constants import AVOGADRO, ELECTRON_REST_KEV, FINE_STRUCTURE
 from hepatica.transport.matter.composition import Medium, elements
 from hepatica.transport.matter.composition import medium as medium_named
 
 FloatArray = NDArray[np.float64]
 
-ELECTRON_REST_KEV = 510.99895
-FINE_STRUCTURE = 1 / 137.035999
 CLASSICAL_RADIUS2_CM2 = 7.940787682e-26
-AVOGADRO = 6.02214076e23
 COLLISION_CONSTANT = 2 * np.pi * CLASSICAL_RADIUS2_CM2 * AVOGADRO * ELECTRON_REST_KEV
 """2 pi r_e^2 N_A m c^2 in keV cm2/mol (ICRU 37 eq. 3.1)."""
 

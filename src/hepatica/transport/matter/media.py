@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
 from hepatica.core import Kind, Volume
+from hepatica.core.tables import table_text
 from hepatica.errors import InputError
 
 COLUMNS = ("hu", "density_g_ml")
@@ -90,7 +90,7 @@ def load_calibration(path: str | Path) -> HuCalibration:
 def default_calibration() -> HuCalibration:
     """Calibration of Schneider et al. 2000 with one segment changed; the table's header says how and why."""
     file = f"hu_density_{DEFAULT_NAME}.csv"
-    text = resources.files("hepatica.transport").joinpath("tables", file).read_text("utf-8")
+    text = table_text("hepatica.transport", file)
     return _parse(text, DEFAULT_NAME, "Schneider et al., Phys Med Biol 2000;45:459, modified between 23 and 100 HU")
 
 

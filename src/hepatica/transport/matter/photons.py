@@ -14,8 +14,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.constants import AVOGADRO, ELECTRON_REST_KEV, FINE_STRUCTURE
 from hepatica.transport.matter.composition import Medium, elements, numbers
-from hepatica.transport.matter.electrons import AVOGADRO, CLASSICAL_RADIUS2_CM2, ELECTRON_REST_KEV, FINE_STRUCTURE
+from hepatica.transport.matter.electrons import CLASSICAL_RADIUS2_CM2
 
 FloatArray = NDArray[np.float64]
 
@@ -25,7 +26,6 @@ ENERGIES = 1024
 MOMENTA = 128
 MOMENTUM_RANGE = (0.005, 250.0)
 """sin(theta/2)/wavelength in 1/angstrom; 250 is beyond backscatter at 3 MeV."""
-KEV_ANGSTROM = 12.39841984
 
 
 @dataclass(frozen=True, slots=True)

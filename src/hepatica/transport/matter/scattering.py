@@ -15,12 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import eval_legendre
 
+from hepatica.core.constants import AVOGADRO, ELECTRON_REST_KEV, FINE_STRUCTURE
 from hepatica.transport.matter.composition import Medium, elements
 from hepatica.transport.matter.electrons import (
-    AVOGADRO,
     CLASSICAL_RADIUS2_CM2,
-    ELECTRON_REST_KEV,
-    FINE_STRUCTURE,
     beta_squared,
     momentum_squared,
 )

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Estimate, Kind, Region, Volume
+from hepatica.core.constants import KEV_TO_J
 from hepatica.errors import GeometryError, InputError, PhysicsError
 from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.composition import MEDIA_BY_DENSITY, media_by_density
@@ -31,7 +32,6 @@ from hepatica.transport.runner.upload import Phantom
 
 FloatArray = NDArray[np.float64]
 
-KEV_TO_J = 1.602176634e-16
 MOST_HISTORIES = 10**13
 """Beyond, the sums of squares lose the digits that the uncertainty is made of."""
 FEWEST_HISTORIES = 100

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
+from hepatica.core.image import Image, Stated
 from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
 from hepatica.dosimetry.engines.registry import DoseEngine, DoseMap, dose_engine
 from hepatica.dosimetry.metrics.region_dose import region_dose
 from hepatica.errors import GeometryError, InputError
-from hepatica.io.image import Image, Stated
 from hepatica.io.read import read_image
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import agent as find_agent
@@ -111,7 +111,7 @@ def absorbed_dose(
         seen, corrected, structures.clinical, images, ct_image, count, chosen, options
     )
     warnings = (
-        *(warning for image in (*images, ct_image) for warning in image.warnings),
+        *(str(message) for image in (*images, ct_image) for message in image.messages),
         *unchecked,
         *count.warnings,
         *correction.warnings,

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hepatica.core.image import Image
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.recovery import RecoveryCurve
-from hepatica.io.image import Image
 from hepatica.nuclides import nuclide
 
 Loaded = TypeVar("Loaded")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hepatica.core import Estimate, Kind, Provenance, Volume, decay_factor, decays_per_becquerel, seconds_between
+from hepatica.core.image import Image
 from hepatica.core.resample import resample
 from hepatica.dosimetry.time.curves import CurveFit
 from hepatica.dosimetry.time.integration import TRAPPED, effective_decay, integrate_images, permanent_trapping
@@ -24,7 +25,6 @@ from hepatica.imaging.quantify.activity import (
     compare_with_administered,
     handle_negatives,
 )
-from hepatica.io.image import Image
 from hepatica.nuclides import Nuclide
 from hepatica.workflow.dose.calibration_files import conditions_of, load_calibration, reconstruction_facts
 from hepatica.workflow.dose.options import DoseOptions

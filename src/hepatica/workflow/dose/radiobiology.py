@@ -122,7 +122,7 @@ def map_radiobiology(
     found = read_structures(structures_path, dose.grid)
     source = nuclide(nuclide_name)
     rate = DoseRate.exponential(source.half_life_h if half_life_h is None else half_life_h)
-    warnings = list(found.warnings)
+    warnings = [str(message) for message in found.messages]
     regions: list[RegionRadiobiology] = []
     predictions: list[tuple[str, Prediction]] = []
     histograms = []

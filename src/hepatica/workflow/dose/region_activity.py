@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure
 from hepatica.core import Estimate, Grid, Provenance, Region, Volume
+from hepatica.core.image import Image
 from hepatica.core.numbers import three, with_uncertainty
 from hepatica.core.resample import resample_region
 from hepatica.dosimetry.metrics.region_dose import RegionDose
@@ -28,7 +29,6 @@ from hepatica.imaging.quantify.uncertainty import (
     region_uncertainty,
 )
 from hepatica.imaging.reconstruct.resampling import Ensemble
-from hepatica.io.image import Image
 from hepatica.nuclides import Nuclide
 from hepatica.workflow.dose.calibration_files import conditions_of, load_recovery
 from hepatica.workflow.dose.decays import DecayCount

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hepatica.core import Provenance, Volume
+from hepatica.core.document import document
+from hepatica.core.image import Image
 from hepatica.core.numbers import percent, three, with_uncertainty
 from hepatica.dosimetry.engines.dose_map import DoseMap
 from hepatica.dosimetry.metrics.region_dose import RegionDose
 from hepatica.dosimetry.time.curves import CurveFit
 from hepatica.errors import UnknownNameError
-from hepatica.io.image import Image
 from hepatica.report import LimitRow
 from hepatica.report.document import NOT_A_DEVICE
 from hepatica.workflow.dose.decays import DecayCount
@@ -22,7 +23,7 @@ from hepatica.workflow.dose.region_activity import RegionActivity, activity_rows
 from hepatica.workflow.dose.structures import StructureSet
 
 if TYPE_CHECKING:
-    from hepatica.io.dicom.context import DicomContext
+    from hepatica.core.context import DicomContext
 
 SHOWN_PERCENTS = (95.0, 70.0, 50.0, 5.0)
 
@@ -129,7 +130,7 @@ class DoseResult:
                 for n, (item, found) in enumerate(zip(self.structures.clinical, self.region_doses, strict=True))
             ],
             "limits": [_limit(row) for row in self.limits],
-            "images": {"activity": [image.as_dict() for image in self.activity], "ct": self.ct.as_dict()},
+            "images": {"activity": document(self.activity), "ct": document(self.ct)},
             "options": self.options.as_dict(),
             "warnings": list(self.warnings),
             "provenance": self.provenance.as_dict(),

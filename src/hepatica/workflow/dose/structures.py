@@ -10,9 +10,9 @@ import numpy as np
 
 from hepatica.anatomy.structures.clinical import ClinicalRegion, clinical_regions
 from hepatica.core import Grid, InputFile, Region, Volume
+from hepatica.core.image import Image
 from hepatica.core.resample import resample_region
 from hepatica.errors import InputError
-from hepatica.io.image import Image
 from hepatica.workflow.dose.options import DoseOptions
 
 
@@ -68,7 +68,7 @@ def structures_on(
 
         path = Path(given)
         found = read_structures(path, _on(ct, grid), slice_mm=ct.grid.spacing_mm[2])
-        regions, uid, warnings = found.regions, found.instance_uid, found.warnings
+        regions, uid, warnings = found.regions, found.instance_uid, tuple(map(str, found.messages))
         source = InputFile.of(
             "regions", path, sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
         )

@@ -68,7 +68,7 @@ def compare_segmentation_files(
     if len(set(patients)) > 1:
         raise InputError(f"{before} is of patient {patients[0]!r}, {after} of {patients[1]!r}")
     found = [_read(path, image) for path, image in ((before, before_image), (after, after_image))]
-    texts = dict.fromkeys(text for structures in found for text in structures.warnings)
+    texts = dict.fromkeys(str(message) for structures in found for message in structures.messages)
     (old, old_roles), (new, new_roles) = (split_roles(s.regions) for s in found)
     remnant = remnant_of(old_roles, new_roles, old, days=days)
     retention = retention_of(new, new_roles.get("lipiodol"))
@@ -86,7 +86,7 @@ def _patient(path: Path) -> str:
 
 
 def _read(path: Path, image: Path | None) -> Structures:
-    from hepatica.io.image import Stated
+    from hepatica.core.image import Stated
     from hepatica.io.itk import is_itk_file, read_itk
     from hepatica.io.read import read_image
 

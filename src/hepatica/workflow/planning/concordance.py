@@ -147,7 +147,8 @@ def compare_scout_and_therapy(
         for role, path in (("scout dose", scout), ("therapy dose", therapy), ("regions", regions))
         if _file(Path(path)).is_file()
     )
-    return ConcordanceAnswer(result, isodose_gy is None, planned, moved, tuple(lesions), found.warnings, inputs)
+    notes = tuple(map(str, found.messages))
+    return ConcordanceAnswer(result, isodose_gy is None, planned, moved, tuple(lesions), notes, inputs)
 
 
 def _file(path: Path) -> Path:

@@ -20,7 +20,7 @@ POSTERIOR = ("as-seen", "mirrored")
 """How a posterior view is stored: as the camera sees it from behind, or already flipped onto the anterior view."""
 
 CLEARLY = 0.1
-"""Difference of correlation coefficients above which the other orientation fits the anterior view better (K/l)."""
+"""Difference of correlation coefficients above which the other orientation fits the anterior view better; uncertain."""
 
 Drawn = tuple[Region, Region, Region | None]
 """Lungs, liver and background on one view."""
@@ -77,7 +77,7 @@ def planar_shunt(given: PlanarFiles, options: PlanarOptions | None = None) -> Sh
     files = read_planar(given.images, unit=given.unit, energy_window=given.energy_window)
     views = anterior_and_posterior(files, given.views)
     drawn = [_drawn_on(view, files, given) for view in views]
-    warnings = [w for file in files for w in file.image.warnings]
+    warnings = [str(m) for file in files for m in file.image.messages]
     if drawn[0] is None and drawn[1] is None:
         raise InputError("the planar regions must name the lungs and one liver on at least one of the two views")
     for n in (0, 1):

@@ -11,9 +11,9 @@ import numpy as np
 
 from hepatica.anatomy.structures.clinical import Structure, structure_of, union
 from hepatica.core import InputFile, Kind, Provenance, Region, Volume
+from hepatica.core.image import Image, Stated
 from hepatica.core.resample import resample, resample_region
 from hepatica.errors import GeometryError, InputError
-from hepatica.io.image import Image, Stated
 from hepatica.io.read import read_image
 from hepatica.io.regions import read_structures
 from hepatica.planning.prescriptions.dose_constants import DoseConstant
@@ -134,7 +134,7 @@ def read_scout(
     on_scout = {name: resample_region(region, image.grid) for name, region in named.items()}
     files = sorted(f for f in regions.rglob("*") if f.is_file()) if regions.is_dir() else None
     inputs = (image.source, *((ct_image.source,) if ct_image else ()), InputFile.of("regions", regions, files))
-    answer = _scout_of(image, on_scout, sorted_, density, mass, found.warnings)
+    answer = _scout_of(image, on_scout, sorted_, density, mass, tuple(map(str, found.messages)))
     return replace(answer, ct=None if ct_image is None else ct_image.volume, inputs=inputs)
 
 
@@ -165,7 +165,7 @@ def _scout_of(
         others={name: region for name, region in regions.items() if kinds[name] not in known},
         density=density,
         ct_lung_mass_kg=lung_mass,
-        warnings=(*image.warnings, *warnings),
+        warnings=(*map(str, image.messages), *warnings),
     )
 
 

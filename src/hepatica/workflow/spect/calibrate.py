@@ -14,6 +14,7 @@ import numpy as np
 from hepatica.anatomy.phantoms.objects import nema_phantom, water_cylinder
 from hepatica.anatomy.phantoms.solids import Ball, Point, sampled
 from hepatica.core import Estimate, InputFile, Kind, Provenance, Region, Volume
+from hepatica.core.image import Image, Stated
 from hepatica.errors import InputError, TimeError, UnitError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.activity import Administration, activity_by_camera_factor
@@ -27,7 +28,6 @@ from hepatica.imaging.quantify.camera_factor import (
 )
 from hepatica.imaging.quantify.recovery import Filling, RecoveryCurve, fit_recovery, measure_recovery
 from hepatica.io.files import output_folder
-from hepatica.io.image import Image, Stated
 from hepatica.io.read import read_image
 from hepatica.nuclides import Nuclide, nuclide
 from hepatica.workflow.dose.calibration_files import conditions_of, reconstruction_facts
@@ -183,7 +183,8 @@ def _from_reconstruction(
         assert options.source in ("sphere", "cylinder")
         known = options.known(chosen)
         made = calibrate_reconstruction(source, known, source=options.source, conditions=conditions)
-    return CalibrateResult(made, None, _provenance((image.source,), options), (*image.warnings, *made.warnings))
+    notes = (*map(str, image.messages), *made.warnings)
+    return CalibrateResult(made, None, _provenance((image.source,), options), notes)
 
 
 def _regions(image: Image, options: CalibrateOptions) -> tuple[Region | None, Region | None, Estimate | None]:
@@ -219,7 +220,7 @@ def _found_centre(volume: Volume) -> Point:
 
 
 def _recovery(seen: _Spect, conditions: Conditions, chosen: Nuclide, options: CalibrateOptions) -> CalibrateResult:
-    image, warnings = seen.image, [*seen.image.warnings]
+    image, warnings = seen.image, [*map(str, seen.image.messages)]
     volume = image.volume
     if volume.kind is Kind.COUNTS:
         if options.calibration is None:

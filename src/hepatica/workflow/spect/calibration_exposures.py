@@ -80,7 +80,7 @@ def _tomo(path: Path, options: CalibrateOptions) -> Exposures:
     )
     window = data.windows[main]
     conditions = Conditions(nuclide(name).name, options.camera, (window.low_kev, window.high_kev))
-    return Exposures(exposures, conditions, (file.source,), file.warnings)
+    return Exposures(exposures, conditions, (file.source,), tuple(map(str, file.messages)))
 
 
 def _planar(path: Path, options: CalibrateOptions) -> Exposures:
@@ -107,7 +107,7 @@ def _planar(path: Path, options: CalibrateOptions) -> Exposures:
         exposures,
         Conditions(nuclide(name).name, options.camera, window),
         tuple(file.image.source for file in (*files, *blank)),
-        tuple(warning for file in (*files, *blank) for warning in file.image.warnings),
+        tuple(str(message) for file in (*files, *blank) for message in file.image.messages),
     )
 
 

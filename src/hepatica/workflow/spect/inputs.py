@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Volume
+from hepatica.core.image import Image, other_nuclide
 from hepatica.errors import GeometryError, InputError, TimeError
 from hepatica.imaging.quantify.dead_time import live_fraction
 from hepatica.imaging.reconstruct.multiple_windows import JointProjector
@@ -20,7 +21,6 @@ from hepatica.imaging.spect.projections import Projections, Window
 from hepatica.imaging.spect.projector import SpectProjector, SystemModel
 from hepatica.imaging.spect.system import WindowModel, window_model
 from hepatica.io.dicom.images.projections import ProjectionFile, read_projections
-from hepatica.io.image import Image, other_nuclide
 from hepatica.io.read import read_image
 from hepatica.nuclides import Nuclide, nuclide
 from hepatica.workflow.spect.options import SpectOptions

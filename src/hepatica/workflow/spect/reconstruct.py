@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Provenance, Volume
+from hepatica.core.constants import FWHM_PER_SD
+from hepatica.core.context import DicomContext
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.reconstruct.algorithms import Reconstruction, Settings, Update, reconstruct
@@ -20,7 +22,6 @@ from hepatica.imaging.reconstruct.resampling import Ensemble
 from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
 from hepatica.imaging.spect.attenuation import uncovered_slices
 from hepatica.imaging.spect.scatter.montecarlo import MonteCarloScatter
-from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.images.write import Emission, write_nm
 from hepatica.io.files import output_folder
 from hepatica.io.itk import write_itk
@@ -214,7 +215,7 @@ def _filtered(
         return image
     from scipy import ndimage
 
-    sd = fwhm_mm / np.sqrt(8 * np.log(2)) / np.asarray(spacing_mm)
+    sd = fwhm_mm / FWHM_PER_SD / np.asarray(spacing_mm)
     return np.asarray(ndimage.gaussian_filter(image, sd, mode="constant"), dtype=np.float32)
 
 
@@ -235,7 +236,7 @@ def _emission(case: SpectCase, options: SpectOptions) -> Emission:
 
 
 def _warnings(case: SpectCase, options: SpectOptions) -> tuple[str, ...]:
-    notes = [*case.file.warnings, *case.hu.warnings]
+    notes = [str(m) for m in (*case.file.messages, *case.hu.messages)]
     for model in case.models:
         notes.extend(case.camera.warnings(model.mean_energy_kev))
     if missing := uncovered_slices(case.hu.volume, case.data.grid()):

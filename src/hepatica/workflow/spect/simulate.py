@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from hepatica.core import Grid, Kind, Provenance, Volume
+from hepatica.core.context import DicomContext
+from hepatica.core.image import Image, Stated
 from hepatica.core.resample import resample
 from hepatica.errors import InputError, PhysicsError, TimeError
 from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
@@ -18,11 +20,9 @@ from hepatica.imaging.spect.camera.detector import detector_response, geometric_
 from hepatica.imaging.spect.montecarlo.spectrum import EnergySpectrum
 from hepatica.imaging.spect.projections import Projections
 from hepatica.imaging.spect.simulate import Scan, camera_grid, require_in_field, simulate_spect
-from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.images.projections import write_projections
 from hepatica.io.dicom.images.write import Emission
 from hepatica.io.files import output_folder
-from hepatica.io.image import Image, Stated
 from hepatica.io.itk import write_itk
 from hepatica.io.read import read_image
 from hepatica.nuclides import Nuclide, nuclide

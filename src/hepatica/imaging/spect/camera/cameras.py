@@ -6,24 +6,22 @@ little for a collimator that suits the energy and much for one that does not (`G
 
 from __future__ import annotations
 
-import csv
 import functools
 import math
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from hepatica.core.constants import FWHM_PER_SD
+from hepatica.core.tables import csv_rows, toml_table
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
 from hepatica.imaging.spect.projections import Window
 from hepatica.imaging.spect.projector import Response
 from hepatica.nuclides import ImagingMode, Nuclide
 
-FWHM_PER_SD = math.sqrt(8 * math.log(2))
 LEAD_DENSITY_G_ML = 11.35
 REFERENCE_KEV = 140.5
 """Energy at which the tables give intrinsic and energy resolution."""
@@ -364,8 +362,7 @@ def _windows_text(modes: Iterable[ImagingMode]) -> str:
 
 @functools.cache
 def _materials() -> Mapping[str, tuple[float, ...]]:
-    text = _table("camera_materials.csv")
-    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+    rows = csv_rows(__package__, "camera_materials.csv")
     return MappingProxyType({name: tuple(float(row[name]) for row in rows) for name in rows[0]})
 
 
@@ -386,7 +383,7 @@ def _interpolated(column: str, energy_kev: float) -> float:
 
 @functools.cache
 def _cameras() -> Mapping[str, GammaCamera]:
-    data = tomllib.loads(_table("cameras.toml"))
+    data = toml_table(__package__, "cameras.toml")
     found = {}
     for name, row in data["collimators"].items():
         head = data["heads"][row["head"]]
@@ -404,10 +401,6 @@ def _cameras() -> Mapping[str, GammaCamera]:
             **{part: tuple(Layer(*layer) for layer in head[part]) for part in ("front", "cover", "back")},
         )
     return MappingProxyType(found)
-
-
-def _table(name: str) -> str:
-    return (resources.files("hepatica.imaging.spect.camera") / "tables" / name).read_text(encoding="utf-8")
 
 
 CAMERA_NAMES = tuple(_cameras())

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import InputError, PhysicsError
-from hepatica.imaging.spect.camera.cameras import FWHM_PER_SD, REFERENCE_KEV, Collimator, GammaCamera, gamma_camera
+from hepatica.imaging.spect.camera.cameras import REFERENCE_KEV, Collimator, GammaCamera, gamma_camera
 from hepatica.imaging.spect.projections import Window
 
 FloatArray = NDArray[np.float64]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Kind, Volume
+from hepatica.core.constants import ELECTRON_REST_KEV, KEV_ANGSTROM
 from hepatica.errors import GeometryError, InputError, PhysicsError
 from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
 from hepatica.imaging.spect.camera.detector import DetectorResponse, detector_response
@@ -474,10 +475,10 @@ def compton_norm(photons: PhotonTables) -> NDArray[np.float64]:
     y = (node + 1) / 2
     t, measure = 2 * y**2, 2 * math.pi * 4 * y * weight / 2
     kev = photons.energy_kev[:, None]
-    eps = 1 / (1 + kev / 510.99895 * t)
+    eps = 1 / (1 + kev / ELECTRON_REST_KEV * t)
     shape = eps**2 * (eps + 1 / eps - t * (2 - t)) * measure
     grid = np.log(np.geomspace(*MOMENTUM_RANGE, photons.scattering_function.shape[1]))
-    place = np.log(np.maximum(kev / 12.39841984 * np.sqrt(t / 2), 1e-6))
+    place = np.log(np.maximum(kev / KEV_ANGSTROM * np.sqrt(t / 2), 1e-6))
     return np.stack([1 / (shape * np.interp(place, grid, row)).sum(axis=1) for row in photons.scattering_function])
 
 

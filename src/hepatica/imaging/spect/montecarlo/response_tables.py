@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import PhysicsError
-from hepatica.imaging.spect.camera.cameras import FWHM_PER_SD, GammaCamera
+from hepatica.imaging.spect.camera.cameras import GammaCamera
 from hepatica.imaging.spect.camera.detector import DetectorResponse
 from hepatica.imaging.spect.projections import Window
 from hepatica.transport.runner.source import alias_table

@@ -23,17 +23,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Volume
+from hepatica.core.constants import ELECTRON_REST_KEV, KEV_ANGSTROM
 from hepatica.imaging.spect.attenuation import attenuation_map
 from hepatica.imaging.spect.camera.cameras import GammaCamera
 from hepatica.imaging.spect.projections import Orbit
 from hepatica.imaging.spect.projector import Float32, SpectProjector
 from hepatica.imaging.spect.system import WindowModel
 from hepatica.transport.matter.composition import medium
-from hepatica.transport.matter.photons import KEV_ANGSTROM, MOMENTUM_RANGE, build_photons, coefficients
+from hepatica.transport.matter.photons import MOMENTUM_RANGE, build_photons, coefficients
 
 FloatArray = NDArray[np.float64]
 
-REST_KEV = 510.99895
 REACH_MM = 240.0
 """Of the kernel; 2.5 % of 140-keV photons get farther in water."""
 COARSE_MM = 10.0
@@ -234,7 +234,7 @@ class _Water:
 
     def towards(self, energy: FloatArray, cosine: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Energy after a scatter by an angle, and its chance over that of isotropic emission times that of a count."""
-        after = energy / (1 + energy / REST_KEV * (1 - cosine))
+        after = energy / (1 + energy / ELECTRON_REST_KEV * (1 - cosine))
         density = _compton(energy, 1 - cosine) / np.interp(energy, self.energy_kev, self.norm)
         # Density per unit of 1 - cos over that of an isotropic source, 1/2.
         return after, 2 * density * np.interp(after, self.counted_kev, self.counted)
@@ -248,12 +248,12 @@ class _Water:
         place = rng.random(energy.size) * (self.quantile.shape[1] - 1)
         low = place.astype(int)
         turn = self.quantile[row, low] + (place - low) * (self.quantile[row, low + 1] - self.quantile[row, low])
-        return _turned(rng, direction, 1 - turn), energy / (1 + energy / REST_KEV * turn)
+        return _turned(rng, direction, 1 - turn), energy / (1 + energy / ELECTRON_REST_KEV * turn)
 
 
 def _compton(energy: FloatArray, turn: FloatArray) -> FloatArray:
     """Klein-Nishina's shape times the incoherent scattering function of water, of turn = 1 - cos(theta)."""
-    left = 1 / (1 + energy / REST_KEV * turn)
+    left = 1 / (1 + energy / ELECTRON_REST_KEV * turn)
     shape = left**2 * (left + 1 / left - turn * (2 - turn))
     table = _scattering_function()
     momentum = np.maximum(energy / KEV_ANGSTROM * np.sqrt(turn / 2), MOMENTUM_RANGE[0])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import InputError
 from hepatica.imaging.spect.projections import Projections, Window
 
@@ -101,5 +102,5 @@ def _smoothed(estimate: NDArray[Any], projections: Projections, fwhm_mm: float) 
         return np.asarray(estimate, dtype=np.float32)
     from scipy import ndimage
 
-    sd = fwhm_mm / np.sqrt(8 * np.log(2)) / np.asarray(projections.pixel_mm)
+    sd = fwhm_mm / FWHM_PER_SD / np.asarray(projections.pixel_mm)
     return np.asarray(ndimage.gaussian_filter(estimate, (0, *sd), mode="nearest"), dtype=np.float32)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Volume
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import InputError
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
 from hepatica.imaging.spect.montecarlo.settings import MonteCarloProjections, ProjectionProgress, ProjectionSettings
@@ -138,5 +139,5 @@ class MonteCarloScatter:
         from scipy import ndimage
 
         grid = self._setup.grid
-        sd = self._options.smooth_mm / np.sqrt(8 * np.log(2)) / np.array([grid.spacing_mm[0], grid.spacing_mm[2]])
+        sd = self._options.smooth_mm / FWHM_PER_SD / np.array([grid.spacing_mm[0], grid.spacing_mm[2]])
         return np.asarray(ndimage.gaussian_filter(counts, (0, 0, *sd), mode="nearest"), dtype=np.float32)

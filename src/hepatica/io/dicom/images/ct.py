@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Volume
+from hepatica.core.image import Image
+from hepatica.core.message import Message
 from hepatica.errors import DicomError, UnitError
 from hepatica.io.dicom import geometry
-from hepatica.io.dicom.context import DicomContext
+from hepatica.io.dicom.context import context_of
 from hepatica.io.dicom.pixels import rescale, stored_values
 from hepatica.io.dicom.series import Series, acquisition_start, common_facts, frame_of_reference, noted, slice_values
 from hepatica.io.dicom.tags import Header
-from hepatica.io.image import Acquisition, Image
 
 AIR_HU = -1000.0
 
@@ -43,12 +45,13 @@ def read_ct(series: Series, *, role: str = "ct") -> Image:
         return _read_enhanced(series, role)
     stack = geometry.series_stack(series.headers, frame_of_reference=frame_of_reference(series.headers))
     ordered = [series.headers[n] for n in stack.order]
-    notes = [note for note in (_unit_note(header) for header in ordered) if note]
+    notes = [note for header in ordered for note in _unit_notes(header)]
     values = slice_values(ordered, rescale_required=True)
     padded = _replace_padding(values, ordered)
     if padded:
-        notes.append(f"{padded} padding voxels outside the scanned area are set to air ({AIR_HU:g} HU)")
-    return _image(series, ordered, stack, values, role, [*stack.warnings, *dict.fromkeys(notes)])
+        text = f"{padded} padding voxels outside the scanned area are set to air ({AIR_HU:g} HU)"
+        notes.append(Message("padding-is-air", text, severity="note"))
+    return _image(series, ordered, stack, values, role, [*stack.messages, *dict.fromkeys(notes)])
 
 
 def _image(
@@ -57,34 +60,35 @@ def _image(
     stack: geometry.Stack,
     values: NDArray[np.float32],
     role: str,
-    notes: list[str],
+    notes: list[Message],
 ) -> Image:
     first = ordered[0]
     low = int((values < LOWEST_HU).sum())
     if low:
-        notes.append(f"{low} voxels lie below {LOWEST_HU:g} HU, down to {float(values.min()):g}")
-    acquisition = Acquisition(
-        **common_facts(first),
+        text = f"{low} voxels lie below {LOWEST_HU:g} HU, down to {float(values.min()):g}"
+        notes.append(Message("hu-below-scale", text))
+    acquisition = replace(
+        common_facts(first),
         unit_in_file=first.text("RescaleType") or "HU",
         start=acquisition_start(first),
     )
     volume = Volume(stack.grid, values, Kind.HU, name=f"CT {series.description}".strip())
     return Image(
         volume,
-        DicomContext.of(ordered),
+        context_of(ordered),
         acquisition,
         series.source(role),
-        warnings=(*notes, *noted(ordered)),
+        messages=(*notes, *noted(ordered)),
     )
 
 
-def _unit_note(header: Header) -> str:
-    """Empty for HU; a warning where the type is not specified; UnitError for another one."""
+def _unit_notes(header: Header) -> tuple[Message, ...]:
+    """Nothing for HU; a message where the type is not specified; UnitError for another one."""
     unit = header.text("RescaleType")
     if unit in ("", "HU"):
-        return ""
+        return ()
     if unit == "US":
-        return "RescaleType is US (unspecified): values are taken as HU"
+        return (Message("hu-assumed", "RescaleType is US (unspecified): values are taken as HU"),)
     raise UnitError(f"{header.path}: RescaleType: {unit!r}: the CT does not hold Hounsfield units")
 
 
@@ -128,14 +132,13 @@ def _read_enhanced(series: Series, role: str) -> Image:
     shared = header.item("SharedFunctionalGroupsSequence")
     stored = stored_values(header)
     values = np.empty(stored.shape, dtype=np.float32)
-    notes = list(stack.warnings)
+    notes = list(stack.messages)
     for n, frame in enumerate(header.items("PerFrameFunctionalGroupsSequence")):
         keyword = "PixelValueTransformationSequence"
         item = frame.item(keyword) or (shared.item(keyword) if shared else None)
         if item is None:
             raise header.error(keyword, f"frame {n + 1} has none, and it is not in the shared functional groups")
-        if note := _unit_note(item):
-            notes.append(note)
+        notes += _unit_notes(item)
         slope, intercept = rescale(item, required=True)
         values[stack.slice_of[n]] = stored[n] * slope + intercept
     return _image(series, [header], stack, values.transpose(2, 1, 0), role, list(dict.fromkeys(notes)))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hepatica.core import Kind, Volume
+from hepatica.core.image import NOTHING_STATED, Acquisition, Image, Stated, other_nuclide
+from hepatica.core.message import Message
 from hepatica.errors import DicomError, TimeError, UnitError
 from hepatica.io.dicom import geometry
-from hepatica.io.dicom.context import DicomContext
+from hepatica.io.dicom.context import context_of
 from hepatica.io.dicom.images.radiopharmaceutical import radiopharmaceutical_of
 from hepatica.io.dicom.pixels import rescale, stored_values
 from hepatica.io.dicom.series import Series, SeriesKind, acquisition_start, common_facts, noted
 from hepatica.io.dicom.tags import Header
-from hepatica.io.image import NOTHING_STATED, Acquisition, Image, Stated, other_nuclide
 
 BQML_CODES = ("Bq/ml", "Bq/mL", "BQML", "{Bq}/ml")
 """UCUM code and its misspellings for becquerel per millilitre in RealWorldValueMappingSequence."""
@@ -40,7 +43,7 @@ def read_nm(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "act
     frame = header.text("FrameOfReferenceUID") or None
     stored = stored_values(header)
     kind, slope, intercept, unit_in_file = unit_of(header)
-    notes: list[str] = []
+    notes: list[Message] = []
     if series.kind is SeriesKind.NM_RECON:
         slice_of_frame = _one_volume(header, len(stored))
         stack = geometry.nuclear_stack(
@@ -48,7 +51,7 @@ def read_nm(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "act
         )
         grid = stack.grid
         place = [stack.slice_of[n] for n in slice_of_frame]
-        notes += stack.warnings
+        notes += stack.messages
     else:
         grid = geometry.planar_grid(header, frame_of_reference=frame, images=len(stored))
         place = list(range(len(stored)))
@@ -61,29 +64,30 @@ def read_nm(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "act
             raise other_nuclide(facts.nuclide or "", stated.nuclide, str(header.path))
         notes.append(_overridden(header, facts, stated.nuclide))
     if stated.time is not None:
-        notes.append(f"reference time {stated.time.isoformat()} as stated by the user")
+        text = f"reference time {stated.time.isoformat()} as stated by the user"
+        notes.append(Message("reference-time-stated", text))
     reference = facts.administered_at if facts.decay_correction == "ADMIN" else facts.start
     name = f"NM {series.description}".strip()
     volume = Volume(grid, values.transpose(2, 1, 0), kind, stated.time or reference, name)
     return Image(
         volume,
-        DicomContext.of([header]),
+        context_of([header]),
         facts,
         series.source(role),
-        warnings=(*notes, *noted([header])),
+        messages=(*notes, *noted([header])),
         missing=missing,
     )
 
 
-def _overridden(header: Header, facts: Acquisition, wanted: str) -> str:
-    """The warning for a nuclide that is overridden; DicomError if the scanner corrected for the decay of the other."""
+def _overridden(header: Header, facts: Acquisition, wanted: str) -> Message:
+    """The message for a nuclide that is overridden; DicomError if the scanner corrected for the decay of the other."""
     if facts.decay_correction != "NONE":
         raise header.error(
             "CorrectedImage",
             f"the counts were corrected for the decay of {facts.nuclide}, which cannot be undone for {wanted}; "
             "reconstruct them without decay correction",
         )
-    return f"the header's {facts.nuclide} is overridden by {wanted}"
+    return Message("nuclide-overridden", f"the header's {facts.nuclide} is overridden by {wanted}")
 
 
 def one_file(series: Series) -> Header:
@@ -117,8 +121,8 @@ def unit_of(header: Header) -> tuple[Kind, float, float, str]:
     return Kind.COUNTS, slope, intercept, unit or "counts"
 
 
-def facts_of(header: Header, unit_in_file: str) -> tuple[Acquisition, tuple[str, ...], tuple[str, ...]]:
-    """How it was acquired, warnings, and what is missing for dosimetry."""
+def facts_of(header: Header, unit_in_file: str) -> tuple[Acquisition, tuple[Message, ...], tuple[str, ...]]:
+    """How it was acquired, messages, and what is missing for dosimetry."""
     start = acquisition_start(header)
     agent = radiopharmaceutical_of(header, first_acquisition=start)
     rotation = header.item("RotationInformationSequence")
@@ -144,8 +148,8 @@ def facts_of(header: Header, unit_in_file: str) -> tuple[Acquisition, tuple[str,
         "START": "decay-corrected to the start of the acquisition",
         "ADMIN": "decay-corrected to the administration",
     }[decay]
-    facts = Acquisition(
-        **common_facts(header),
+    facts = replace(
+        common_facts(header),
         unit_in_file=unit_in_file,
         nuclide=agent.nuclide,
         half_life_s=agent.half_life_s,
@@ -160,7 +164,7 @@ def facts_of(header: Header, unit_in_file: str) -> tuple[Acquisition, tuple[str,
         administered_bq=agent.activity_bq,
         administered_at=agent.start,
     )
-    return facts, (*notes, *agent.warnings), tuple(missing)
+    return facts, (*notes, *agent.messages), tuple(missing)
 
 
 def energy_windows_kev(header: Header) -> tuple[tuple[float, float], ...]:
@@ -174,7 +178,7 @@ def energy_windows_kev(header: Header) -> tuple[tuple[float, float], ...]:
     return tuple(windows)
 
 
-def _projections(rotation: Header | None) -> tuple[int | None, tuple[str, ...]]:
+def _projections(rotation: Header | None) -> tuple[int | None, tuple[Message, ...]]:
     """Number of angular views from arc and step; a reconstruction often writes its number of slices as views."""
     if rotation is None:
         return None, ()
@@ -184,9 +188,8 @@ def _projections(rotation: Header | None) -> tuple[int | None, tuple[str, ...]]:
         return stated, ()
     by_angle = round(abs(arc / step))
     if stated is not None and stated != by_angle:
-        return by_angle, (
-            f"NumberOfFramesInRotation says {stated} views, ScanArc over AngularStep {by_angle}: {by_angle} is taken",
-        )
+        text = f"NumberOfFramesInRotation says {stated} views, ScanArc over AngularStep {by_angle}: {by_angle} is taken"
+        return by_angle, (Message("views-contradict", text),)
     return by_angle, ()
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from hepatica.core import Kind, Volume, decay_factor, seconds_between
+from hepatica.core.image import NOTHING_STATED, Acquisition, Image, Stated, other_nuclide
+from hepatica.core.message import Message
 from hepatica.errors import DicomError, HepaticaError, TimeError, UnitError
 from hepatica.io.dicom import geometry
-from hepatica.io.dicom.context import DicomContext
+from hepatica.io.dicom.context import context_of
 from hepatica.io.dicom.images.pet_time import Reference, decay_from_frame, frames_of, reference_of
 from hepatica.io.dicom.images.radiopharmaceutical import (
     HALF_LIFE_TOLERANCE,
@@ -25,7 +28,6 @@ from hepatica.io.dicom.series import (
     slice_values,
 )
 from hepatica.io.dicom.tags import Header, shared_text
-from hepatica.io.image import NOTHING_STATED, Acquisition, Image, Stated, other_nuclide
 
 PHILIPS = "Philips PET Private Group"
 PHILIPS_SUV_FACTOR, PHILIPS_ACTIVITY_FACTOR = 0x00, 0x09
@@ -101,14 +103,14 @@ def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "ac
     )
     return Image(
         volume,
-        DicomContext.of(ordered),
+        context_of(ordered),
         _facts(ordered, unit, agent, reference),
         series.source(role),
-        warnings=(
-            *stack.warnings,
+        messages=(
+            *stack.messages,
             *_completeness(ordered),
-            *agent.warnings,
-            *reference.warnings,
+            *agent.messages,
+            *reference.messages,
             *notes,
             *noted(ordered),
         ),
@@ -144,8 +146,8 @@ def unit_of(headers: Sequence[Header]) -> str:
         kind = first.text("SUVType")
         if kind == "BW":
             return unit
-        said = f"SUVType is {kind!r}" if kind else "SUVType is missing: body weight or lean mass?"
-        raise UnitError(f"{where} GML (SUV) and {said}; it cannot be turned back into Bq/mL; export with BQML")
+        found = f"SUVType is {kind!r}" if kind else "SUVType is missing: body weight or lean mass?"
+        raise UnitError(f"{where} GML (SUV) and {found}; it cannot be turned back into Bq/mL; export with BQML")
     meaning = f" ({_UNITS[unit]})" if unit in _UNITS else ""
     raise UnitError(f"{where} {unit}{meaning} is not activity; export with BQML")
 
@@ -222,21 +224,23 @@ def _reference(headers: Sequence[Header], agent: Radiopharmaceutical, stated: St
             f"{headers[0].path}: DecayCorrection: NONE, each slice has its own time; "
             "a stated reference time does not fit"
         )
-    note = (
+    text = (
         f"reference time stated by the user takes the place of the header's (DecayCorrection {correction or 'missing'})"
     )
-    return Reference(stated.time, rule, correction, (1.0,) * len(headers), (note,))
+    message = Message("reference-time-stated", text)
+    return Reference(stated.time, rule, correction, (1.0,) * len(headers), (message,))
 
 
 def _unit_factors(
     headers: Sequence[Header], unit: str, agent: Radiopharmaceutical, reference: Reference
-) -> tuple[list[float], tuple[str, ...]]:
+) -> tuple[list[float], tuple[Message, ...]]:
     """What takes the rescaled values of each slice to Bq/mL."""
     if unit == "BQML":
         return [1.0] * len(headers), ()
     if unit == "CNTS":
-        note = "Units CNTS: turned into Bq/mL by Philips' private activity factor (7053,xx09)"
-        return [_philips(header, PHILIPS_ACTIVITY_FACTOR) or 0.0 for header in headers], (note,)
+        text = "Units CNTS: turned into Bq/mL by Philips' private activity factor (7053,xx09)"
+        factors = [_philips(header, PHILIPS_ACTIVITY_FACTOR) or 0.0 for header in headers]
+        return factors, (Message("counts-converted", text),)
     first = headers[0]
     weight = first.number("PatientWeight")
     needed = {
@@ -251,11 +255,11 @@ def _unit_factors(
             f"{first.path}: Units: GML (SUV); to turn it back into Bq/mL, {', '.join(absent)} must be known"
         )
     at_reference = agent.activity_bq * decay_factor(seconds_between(agent.start, reference.time), agent.half_life_s)
-    note = (
+    text = (
         f"Units GML: SUV by body weight turned into Bq/mL with {at_reference / 1e6:.4g} MBq at the reference time "
         f"and {weight:g} kg"
     )
-    return [at_reference / (weight * 1000)] * len(headers), (note,)
+    return [at_reference / (weight * 1000)] * len(headers), (Message("suv-converted", text),)
 
 
 def _philips(header: Header, element: int) -> float | None:
@@ -271,7 +275,7 @@ def _philips(header: Header, element: int) -> float | None:
 
 def _other_nuclide_factors(
     headers: Sequence[Header], agent: Radiopharmaceutical, reference: Reference, wanted: str
-) -> tuple[list[float], tuple[str, ...]]:
+) -> tuple[list[float], tuple[Message, ...]]:
     """Per slice: undo the decay correction and positron fraction of the header's nuclide, do those of the true one."""
     from hepatica.nuclides import nuclide
 
@@ -292,15 +296,15 @@ def _other_nuclide_factors(
         / decay_from_frame(frame, reference.time, agent.half_life_s)
         for frame in frames
     ]
-    note = (
+    text = (
         f"the header's {agent.nuclide or 'nuclide'} is overridden by {wanted}: decay correction redone "
         f"(factors {min(decay):.4f} to {max(decay):.4f}), positron fraction {agent.positron_fraction:g} replaced by "
         f"{true.positron.value:g} (values times {positrons:.5g})"
     )
-    return [positrons * factor for factor in decay], (note,)
+    return [positrons * factor for factor in decay], (Message("nuclide-overridden", text),)
 
 
-def _positron_note(name: str, fraction: float) -> tuple[str, ...]:
+def _positron_note(name: str, fraction: float) -> tuple[Message, ...]:
     from hepatica.errors import UnknownNameError
     from hepatica.nuclides import nuclide
 
@@ -310,25 +314,26 @@ def _positron_note(name: str, fraction: float) -> tuple[str, ...]:
         return ()
     if not table or abs(fraction / table - 1) <= POSITRON_TOLERANCE:
         return ()
-    note = (
+    text = (
         f"the header's positron fraction of {name} is {fraction:g}, evaluated is {table:g}: if the scanner divided by "
         f"its own, the activity is {fraction / table:.4g} times too low"
     )
-    return (note,)
+    return (Message("positron-fraction-differs", text),)
 
 
-def _completeness(headers: Sequence[Header]) -> tuple[str, ...]:
+def _completeness(headers: Sequence[Header]) -> tuple[Message, ...]:
     stated = headers[0].integer("NumberOfSlices")
     if stated is None or stated == len(headers):
         return ()
-    return (f"NumberOfSlices says {stated}, {len(headers)} are here: activity outside them is not in the image",)
+    text = f"NumberOfSlices says {stated}, {len(headers)} are here: activity outside them is not in the image"
+    return (Message("slices-missing", text),)
 
 
 def _facts(headers: Sequence[Header], unit: str, agent: Radiopharmaceutical, reference: Reference) -> Acquisition:
     durations = {header.number("ActualFrameDuration") for header in headers}
     duration_ms = durations.pop() if len(durations) == 1 else None
-    return Acquisition(
-        **common_facts(headers[0]),
+    return replace(
+        common_facts(headers[0]),
         unit_in_file=unit,
         nuclide=agent.nuclide,
         half_life_s=agent.half_life_s,

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from hepatica.core import acquisition_decay_factor, decay_factor, seconds_between
+from hepatica.core.message import Message
 from hepatica.errors import TimeError
 from hepatica.io.dicom.images.radiopharmaceutical import Radiopharmaceutical
 from hepatica.io.dicom.series import acquisition_start
@@ -53,7 +54,7 @@ class Reference:
         "START", "ADMIN" or "NONE" as in the file.
     factors : tuple of float
         What each slice's values must be multiplied by to refer to `time` (1 unless the file has no correction).
-    warnings : tuple of str
+    messages : tuple of Message
         What was assumed.
     """
 
@@ -61,7 +62,7 @@ class Reference:
     rule: str
     correction: str
     factors: tuple[float, ...]
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
 
 
 def frames_of(headers: Sequence[Header]) -> list[Frame]:
@@ -140,8 +141,8 @@ def reference_of(headers: Sequence[Header], agent: Radiopharmaceutical) -> Refer
         factors = tuple(_to_start(frame, start, agent.half_life_s) for frame in frames)
         rule = "DecayCorrection NONE: each slice corrected here to the earliest acquisition start of the series"
         return Reference(start, rule, correction, factors)
-    time, rule, warnings = _start_reference(headers[0], frames, start, agent.half_life_s)
-    return Reference(time, f"DecayCorrection START: {rule}", correction, (1.0,) * len(headers), warnings)
+    time, rule, messages = _start_reference(headers[0], frames, start, agent.half_life_s)
+    return Reference(time, f"DecayCorrection START: {rule}", correction, (1.0,) * len(headers), messages)
 
 
 def decay_from_frame(frame: Frame, to: datetime, half_life_s: float) -> float:
@@ -166,8 +167,8 @@ def _to_start(frame: Frame, start: datetime, half_life_s: float | None) -> float
 
 def _start_reference(
     first: Header, frames: Sequence[Frame], start: datetime, half_life_s: float | None
-) -> tuple[datetime, str, tuple[str, ...]]:
-    """Reference instant of DecayCorrection START, with the rule and warnings."""
+) -> tuple[datetime, str, tuple[Message, ...]]:
+    """Reference instant of DecayCorrection START, with the rule and messages."""
     zone = first.zone()
     series = first.date_and_time("SeriesDate", "SeriesTime", zone)
     candidates = [("earliest acquisition start of the series", start)]
@@ -192,8 +193,12 @@ def _start_reference(
     if private is not None:
         return private, "GE private scan time (0009,xx0D): SeriesTime differs from the acquisition", ()
     if series > start:
-        note = f"SeriesTime {series.isoformat(sep=' ')} is later than the acquisition: taken as the time of processing"
-        return start, "earliest acquisition start of the series; SeriesTime is later", (note,)
+        text = f"SeriesTime {series.isoformat(sep=' ')} is later than the acquisition: taken as the time of processing"
+        return (
+            start,
+            "earliest acquisition start of the series; SeriesTime is later",
+            (Message("series-time-later", text),),
+        )
     raise TimeError(
         f"{first.path}: SeriesTime {series.isoformat(sep=' ')} is earlier than the first AcquisitionTime "
         f"{start.isoformat(sep=' ')}, and no DecayFactor says to which of them the values refer (are bed positions "

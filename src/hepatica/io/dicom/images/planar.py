@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hepatica.core import Kind, Volume
+from hepatica.core.image import Image, Stated
 from hepatica.errors import DicomError, InputError
 from hepatica.io.dicom.scan import scan
 from hepatica.io.dicom.series import SeriesKind
 from hepatica.io.dicom.tags import Header
-from hepatica.io.image import Image, Stated
 
 VIEWS = ("anterior", "posterior")
 
@@ -129,8 +129,8 @@ def _frames(header: Header | None, image: Image, energy_window: int | None) -> l
         limits = ", ".join(f"{low:g}-{high:g} keV" for low, high in image.acquisition.energy_windows_kev)
         raise header.error(
             "EnergyWindowVector",
-            f"the file holds energy windows {', '.join(map(str, windows))} ({limits or 'limits not stated'}); "
-            "choose one with --energy-window",
+            f"the file holds energy windows {', '.join(map(str, windows))} ({limits or 'limits not stated'})",
+            remedy="choose one (`energy_window`)",
         )
     wanted = windows[0] if energy_window is None else energy_window
     if wanted not in windows:
@@ -247,10 +247,12 @@ def anterior_and_posterior(
         if unknown:
             where = ", ".join(f"{files[v.file].path.name} frame {v.frame + 1}" for v in unknown)
             raise DicomError(
-                f"{VIEW_TAG} (with DetectorVector) does not say which view is anterior and which posterior ({where}); "
-                "state it with --views, one word per frame, as in --views ant,post, and name the files one by one "
-                "with --planar if there are several",
+                f"{VIEW_TAG} (with DetectorVector) does not say which view is anterior and which posterior ({where})",
                 path=files[unknown[0].file].path,
+                remedy=(
+                    "state it, one word per frame (`views` ant and post), and name the files one by one (`planar`) if "
+                    "there are several"
+                ),
             )
         named = [view.view or "" for view in views]
     picked = [[view for view, word in zip(views, named, strict=True) if word == name] for name in VIEWS]

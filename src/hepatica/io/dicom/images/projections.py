@@ -16,17 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import InputFile
+from hepatica.core.context import DicomContext, Instance, new_uid
+from hepatica.core.message import Message
 from hepatica.errors import InputError
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.io.dicom import geometry
-from hepatica.io.dicom.context import DicomContext, Instance
+from hepatica.io.dicom.context import context_of
 from hepatica.io.dicom.images.nm import one_file
 from hepatica.io.dicom.images.radiopharmaceutical import radiopharmaceutical_of
 from hepatica.io.dicom.images.write import NM_IMAGE, Emission, agent_item, write_pixels
 from hepatica.io.dicom.objects import RESEARCH_ONLY, frame_of_reference, new_object, save_object
 from hepatica.io.dicom.pixels import rescale, stored_values
 from hepatica.io.dicom.series import Series, SeriesKind, acquisition_start, noted
-from hepatica.io.dicom.tags import Header, new_uid
+from hepatica.io.dicom.tags import Header
 
 ORIENTATION_TOLERANCE = 0.02
 """Largest difference between a detector's direction in the patient and the one its angle means (1 degree)."""
@@ -46,7 +48,7 @@ class ProjectionFile:
         The file with its hash.
     heads : int
         Detectors that took the views at once.
-    warnings : tuple of str
+    messages : tuple of Message
         What was assumed or looks wrong.
     """
 
@@ -54,7 +56,7 @@ class ProjectionFile:
     context: DicomContext
     source: InputFile
     heads: int
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
 
 
 def read_projections(
@@ -133,10 +135,11 @@ def read_projection_series(
         frame_of_reference=header.text("FrameOfReferenceUID") or None,
         view_start_s=np.concatenate([np.arange(h.views) * view_s for h in heads]),
     )
-    notes += [*agent.warnings, *noted([header])]
+    notes += [*agent.messages, *noted([header])]
     if radius_mm is not None and heads[0].stated_radius:
-        notes.append(f"the file states the radius of each view; {radius_mm:g} mm is not used")
-    return ProjectionFile(found, DicomContext.of([header]), series.source("projections"), len(heads), tuple(notes))
+        text = f"the file states the radius of each view; {radius_mm:g} mm is not used"
+        notes.append(Message("radius-not-used", text))
+    return ProjectionFile(found, context_of([header]), series.source("projections"), len(heads), tuple(notes))
 
 
 def write_projections(
@@ -316,31 +319,33 @@ def _view_seconds(header: Header, head: _Head) -> float:
 
 def _axis(
     header: Header, head: _Head, plane: geometry.Plane | None, size: tuple[int, ...]
-) -> tuple[bool, tuple[float, float, float] | None, list[str]]:
-    """Whether rows run to the feet, the axis and first slice in the patient (None if the file does not say), warnings.
+) -> tuple[bool, tuple[float, float, float] | None, list[Message]]:
+    """Whether rows run to the feet, the axis and first slice in the patient (None if the file does not say), messages.
 
     A detector whose direction contradicts its angle does not say where it stood: makers disagree on what they write
     there, and a guess would put the attenuation in the wrong place.
     """
     unknown = "where the axis of rotation lies in the patient is not known"
     position = header.text("PatientPosition")
-    notes = []
+    notes: list[Message] = []
     if position not in ("", "HFS"):
-        notes.append(
+        text = (
             f"PatientPosition is {position}: angles are taken as DICOM defines them, from the patient's back to the "
-            "left side, and rows as running to the feet; check the image's orientation"
+            "left side, and rows as running to the feet"
         )
+        notes.append(Message("patient-position", text, "check the image's orientation"))
     if plane is None:
-        return True, None, [*notes, f"the detector has no ImagePositionPatient: {unknown}"]
+        return True, None, [*notes, Message("axis-unknown", f"the detector has no ImagePositionPatient: {unknown}")]
     angle = np.deg2rad(head.angle_deg[0])
     expected = np.array([-np.cos(angle), np.sin(angle), 0.0])
     tilt = abs(abs(plane.column[2]) - 1)
     if np.abs(plane.row - expected).max() > ORIENTATION_TOLERANCE or tilt > ORIENTATION_TOLERANCE:
-        notes.append(
+        text = (
             f"ImageOrientationPatient: the detector's rows run along {np.round(plane.row, 3).tolist()}, but at "
             f"{head.angle_deg[0]:g} degrees they run along {np.round(expected, 3).tolist()} (seen from outside, head "
             f"up): {unknown}"
         )
+        notes.append(Message("axis-unknown", text))
         return True, None, notes
     columns, rows = size
     pu, pv = plane.spacing_mm

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from hepatica.core.message import Message
 from hepatica.errors import DicomError, UnknownNameError
 from hepatica.io.dicom.tags import Header
 
@@ -55,7 +56,7 @@ class Radiopharmaceutical:
         Start of the administration.
     name : str
         Of the radiopharmaceutical.
-    warnings : tuple of str
+    messages : tuple of Message
         What was assumed.
     """
 
@@ -66,7 +67,7 @@ class Radiopharmaceutical:
     activity_bq: float | None = None
     start: datetime | None = None
     name: str = ""
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
 
 
 def nuclide_name(text: str) -> str | None:
@@ -111,11 +112,12 @@ def radiopharmaceutical_of(header: Header, *, first_acquisition: datetime | None
     half_life = _positive(item, "RadionuclideHalfLife")
     if name is not None and half_life is not None:
         _require_half_life(item, name, half_life)
-    start, warnings = _administration(header, item, first_acquisition)
+    start, messages = _administration(header, item, first_acquisition)
     activity = _positive(item, "RadionuclideTotalDose")
     if activity is not None and activity < 1e5:
         # PS3.3 C.8.9.2: Bq in PET. NM headers give MBq (C.8.4.10); no patient is given less than 0.1 MBq.
-        warnings += (f"RadionuclideTotalDose of {activity:g} is taken as MBq: as Bq it would be nothing",)
+        text = f"RadionuclideTotalDose of {activity:g} is taken as MBq: as Bq it would be nothing"
+        messages += (Message("administered-in-mbq", text),)
         activity *= 1e6
     code = item.item("RadiopharmaceuticalCodeSequence")
     return Radiopharmaceutical(
@@ -126,7 +128,7 @@ def radiopharmaceutical_of(header: Header, *, first_acquisition: datetime | None
         activity_bq=activity,
         start=start,
         name=item.text("Radiopharmaceutical") or (code.text("CodeMeaning") if code else ""),
-        warnings=warnings,
+        messages=messages,
     )
 
 
@@ -173,7 +175,7 @@ def _positive(item: Header, keyword: str) -> float | None:
 
 def _administration(
     header: Header, item: Header, first_acquisition: datetime | None
-) -> tuple[datetime | None, tuple[str, ...]]:
+) -> tuple[datetime | None, tuple[Message, ...]]:
     """Start of the administration; its day from the acquisition where only a time of day is given."""
     zone = header.zone()
     start = item.instant("RadiopharmaceuticalStartDateTime", zone)
@@ -193,6 +195,7 @@ def _administration(
         return None, ()
     start = datetime.combine(first_acquisition, clock, first_acquisition.tzinfo)
     if start <= first_acquisition:
-        return start, ("day of administration not stated: taken as the day of the acquisition",)
-    note = "day of administration not stated and its time is later than the acquisition's: taken as the day before"
-    return start - timedelta(days=1), (note,)
+        text = "day of administration not stated: taken as the day of the acquisition"
+        return start, (Message("administration-day-assumed", text),)
+    text = "day of administration not stated and its time is later than the acquisition's: taken as the day before"
+    return start - timedelta(days=1), (Message("administration-day-assumed", text),)

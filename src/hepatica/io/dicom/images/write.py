@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Provenance, Volume, acquisition_decay_factor, decay_factor, seconds_between
+from hepatica.core.context import DicomContext, Instance, new_uid
 from hepatica.errors import TimeError, UnitError
 from hepatica.io.dicom import geometry
-from hepatica.io.dicom.context import DicomContext, Instance
 from hepatica.io.dicom.objects import (
     MANUFACTURER,
     RESEARCH_ONLY,
@@ -28,7 +28,7 @@ from hepatica.io.dicom.objects import (
     references,
     save_object,
 )
-from hepatica.io.dicom.tags import new_uid, pydicom_door
+from hepatica.io.dicom.tags import pydicom_door
 from hepatica.io.files import output_folder
 from hepatica.nuclides import nuclide
 from hepatica.version import __version__

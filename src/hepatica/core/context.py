@@ -1,0 +1,131 @@
+"""Whose image it is and which files it came from: what an object written beside it must repeat."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
+
+UID_ROOT = "1.2.826.0.1.3680043.8.498."
+"""Root that pydicom gives to all who have none of their own."""
+
+UID_DIGITS = 64 - len(UID_ROOT)
+"""A unique identifier has at most 64 characters (DICOM PS3.5, 9.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One DICOM file of a series.
+
+    Attributes
+    ----------
+    sop_class_uid, sop_instance_uid : str
+        What it is and which one it is.
+    path : Path or None
+        Where it was read; None for one that was not read from a file.
+    frames : int
+        Number of frames; 1 for a single-frame image.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    path: Path | None = None
+    frames: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DicomContext:
+    """Patient, study, series and instances of an image.
+
+    Attributes
+    ----------
+    patient_id, patient_name, birth_date, sex : str
+        As in the file (dates as YYYYMMDD); empty where unknown.
+    study_uid, study_date, study_time, study_id, study_description, accession, referring_physician : str
+        Of the study; dates and times in DICOM's form.
+    frame_of_reference, series_uid, series_description, modality : str
+        Of the series. `frame_of_reference` is empty where the file has none.
+    instances : tuple of Instance
+        In the order of the slices of the grid (k = 0 first); one for a multi-frame object.
+    timezone : str
+        TimezoneOffsetFromUTC ("+0100"); empty where unknown.
+    """
+
+    patient_id: str
+    patient_name: str
+    birth_date: str
+    sex: str
+    study_uid: str
+    study_date: str
+    study_time: str
+    study_id: str
+    study_description: str
+    accession: str
+    referring_physician: str
+    frame_of_reference: str
+    series_uid: str
+    series_description: str
+    modality: str
+    instances: tuple[Instance, ...]
+    timezone: str = ""
+
+    @classmethod
+    def invented(
+        cls,
+        *,
+        patient_id: str = "HEPATICA",
+        patient_name: str = "Unknown^Patient",
+        modality: str = "CT",
+        slices: int = 0,
+        sop_class_uid: str = CT_IMAGE_STORAGE,
+        when: datetime | None = None,
+    ) -> DicomContext:
+        """New context with new UIDs, for an image that has none (NIfTI, MetaImage, an array, the virtual patient).
+
+        Parameters
+        ----------
+        patient_id, patient_name : str
+            Of the patient.
+        modality, sop_class_uid : str
+            What the instances are.
+        slices : int
+            Number of instances; 0 for an image that no DICOM file holds.
+        when : datetime or None
+            Instant of the study; empty dates if None.
+        """
+        return cls(
+            patient_id=patient_id,
+            patient_name=patient_name,
+            birth_date="",
+            sex="",
+            study_uid=new_uid(),
+            study_date=when.strftime("%Y%m%d") if when else "",
+            study_time=when.strftime("%H%M%S") if when else "",
+            study_id="1",
+            study_description="",
+            accession="",
+            referring_physician="",
+            frame_of_reference=new_uid(),
+            series_uid=new_uid(),
+            series_description="",
+            modality=modality,
+            instances=tuple(Instance(sop_class_uid, new_uid()) for _ in range(slices)),
+            timezone=when.strftime("%z") if when and when.tzinfo else "",
+        )
+
+    @property
+    def is_multiframe(self) -> bool:
+        """Whether one file holds all slices."""
+        return len(self.instances) == 1 and self.instances[0].frames > 1
+
+    def with_new_series(self, *, modality: str, description: str = "") -> DicomContext:
+        """Same patient, study and frame of reference; a new series without instances."""
+        return replace(self, series_uid=new_uid(), series_description=description, modality=modality, instances=())
+
+
+def new_uid() -> str:
+    """A new unique identifier, random."""
+    return f"{UID_ROOT}{secrets.randbelow(10**UID_DIGITS)}"

@@ -1,0 +1,1 @@
+"""Verbs that show the data hepatica ships: nuclides, agents, guardrails."""
