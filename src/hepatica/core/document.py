@@ -104,7 +104,7 @@ def _reported(cls: type) -> Iterator[str]:
                 yield name
 
 
-def document_schema(hint: Any) -> dict[str, Any]:  # noqa: PLR0911 - a case for each type
+def document_schema(hint: Any) -> dict[str, Any]:
     """JSON schema of the documents of a type."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
