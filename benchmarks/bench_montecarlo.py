@@ -19,7 +19,8 @@ from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.resample import resample
 from hepatica.nuclides import nuclide
 from hepatica.transport.matter.media import density_from_hu
-from hepatica.transport.runner.montecarlo import MonteCarloSettings, simulate
+from hepatica.transport.runner.montecarlo import simulate
+from hepatica.transport.runner.settings import MonteCarloSettings
 
 VOXELS, EDGE_MM = 64, 4.0
 WATER = ((np.inf, "water"),)

@@ -22,7 +22,8 @@ from hepatica.imaging.spect.projections import Orbit, Window
 from hepatica.imaging.spect.projector import SpectProjector
 from hepatica.imaging.spect.simulate import camera_grid
 from hepatica.nuclides import nuclide
-from hepatica.transport.runner.montecarlo import MonteCarloSettings, simulate
+from hepatica.transport.runner.montecarlo import simulate
+from hepatica.transport.runner.settings import MonteCarloSettings
 
 VIEWS, COLUMNS, PIXEL_MM, RADIUS_MM = 60, 128, 4.8, 260.0
 

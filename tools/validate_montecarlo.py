@@ -24,7 +24,8 @@ from hepatica.nuclides import nuclide
 from hepatica.transport.kernels.point_source import radial_energy
 from hepatica.transport.matter.composition import medium
 from hepatica.transport.matter.electrons import collision_stopping
-from hepatica.transport.runner.montecarlo import MonteCarloResult, MonteCarloSettings, simulate
+from hepatica.transport.runner.montecarlo import MonteCarloResult, simulate
+from hepatica.transport.runner.settings import MonteCarloSettings
 from hepatica.transport.runner.source import emission
 from hepatica.transport.runner.upload import Shells
 

@@ -15,7 +15,8 @@ from hepatica.core.constants import MEV_TO_J
 from hepatica.nuclides import Nuclide, nuclide
 from hepatica.transport.kernels import voxel as kernels
 from hepatica.transport.kernels.voxel import kernel_names, point_kernel, voxel_kernel
-from hepatica.transport.runner.montecarlo import MonteCarloSettings, simulate
+from hepatica.transport.runner.montecarlo import simulate
+from hepatica.transport.runner.settings import MonteCarloSettings
 
 WATER = [name for name, medium in kernel_names() if medium == "water"]
 GY_PER_MGY_MBQ_S = 1e-9

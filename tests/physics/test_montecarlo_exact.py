@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.core.constants import MEV_TO_J
-from hepatica.nuclides import nuclide
-from hepatica.transport.runner.montecarlo import MonteCarloResult, MonteCarloSettings, simulate
+from hepatica.nuclides import MEV_TO_J, nuclide
+from hepatica.transport.runner.montecarlo import MonteCarloResult, simulate
+from hepatica.transport.runner.settings import MonteCarloSettings
 from hepatica.transport.runner.source import emission
 
 ONE_MEDIUM = ((np.inf, "liver"),)

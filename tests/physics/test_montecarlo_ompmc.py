@@ -14,7 +14,8 @@ import pytest
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.nuclides import nuclide
-from hepatica.transport.runner.montecarlo import MonteCarloSettings, simulate
+from hepatica.transport.runner.montecarlo import simulate
+from hepatica.transport.runner.settings import MonteCarloSettings
 
 pytest.importorskip("ompmc", reason="optional: pip install ompmc==0.4.0")
 

@@ -13,7 +13,8 @@ from hepatica.core import Grid, Kind, Volume
 from hepatica.nuclides import nuclide
 from hepatica.transport.kernels.point_source import RadialEnergy, radial_energy
 from hepatica.transport.matter.composition import medium
-from hepatica.transport.runner.montecarlo import MonteCarloSettings, simulate
+from hepatica.transport.runner.montecarlo import simulate
+from hepatica.transport.runner.settings import MonteCarloSettings
 from hepatica.transport.runner.upload import Shells
 
 HISTORIES = {"Y-90": 200_000, "Lu-177": 200_000, "I-131": 200_000}

@@ -100,7 +100,7 @@ def test_single_scatter_is_klein_nishina_integrated() -> None:
     wide = Grid.axial((160, 160, 160), spacing_mm=(6.0,) * 3, origin_mm=(-477.0,) * 3)
     setup = SpectSetup(CAMERA, TC, Orbit(np.array([0.0]), np.array([130.0])), [PEAK], wide, RESPONSE)
     projector = MonteCarloProjector(volume(slab, Kind.DENSITY), setup)
-    found = projector.project(point(), ProjectionSettings(histories=150_000, seed=3, most_scatter=1))
+    found = projector.project(point(), ProjectionSettings(histories=150_000, seed=3, max_scatter=1))
     expected = sum(n * sum(_orders(e)) for e, n in lines())
     # primary 0.26 %, single scatter (a quarter of it) about 0.7 %; the sum's voxels of 2 mm miss 0.4 % of the total
     assert found.total.sum() == pytest.approx(expected, rel=0.015)
@@ -178,7 +178,7 @@ def test_primary_is_what_the_analytic_projector_gives() -> None:
     activity = volume(sphere + 0.2 * body * (np.abs(PLACE[..., 2]) < 100), Kind.ACTIVITY)
     orbit = Orbit(np.array([0.0, 70.0, 200.0]), np.array([140.0, 180.0, 150.0]))
     mc = MonteCarloProjector(hu, SpectSetup(CAMERA, TC, orbit, [PEAK], GRID, RESPONSE))
-    found = mc.project(activity, ProjectionSettings(histories=600_000, seed=1, most_scatter=0))
+    found = mc.project(activity, ProjectionSettings(histories=600_000, seed=1, max_scatter=0))
     analytic = SpectProjector(
         GRID, orbit, columns=64, response=CAMERA.response(140.5), mu_per_mm=attenuation_map(hu, GRID, 140.5), threads=1
     )
@@ -229,7 +229,12 @@ def test_the_spectrum_of_90y_in_water_has_its_published_shape() -> None:
     inside = (np.hypot(PLACE[..., 0], PLACE[..., 1]) < 100) & (np.abs(PLACE[..., 2]) < 100)
     setup = SpectSetup("siemens-hegp", nuclide("Y-90"), Orbit.circular(4, radius_mm=150), [PEAK], GRID)
     activity = volume(inside, Kind.ACTIVITY)
-    found = energy_spectrum(volume(inside * 1.0 + 5e-4, Kind.DENSITY), setup, activity, histories=30_000, seed=2)
+    found = energy_spectrum(
+        volume(inside * 1.0 + 5e-4, Kind.DENSITY),
+        setup,
+        activity,
+        settings=ProjectionSettings(histories=30_000, seed=2),
+    )
     middle = (found.edge_kev[1:-1] + found.edge_kev[:-2]) / 2
     at = {e: float(np.interp(e, middle, found.per_kev)) for e in (60, 75, 95, 130, 180, 300, 500)}
     # bins of 5 keV are known to 1.5 %: the lead line stands 20 % above the continuum on either side

@@ -11,7 +11,7 @@ import typer
 from hepatica.errors import InputError
 
 if TYPE_CHECKING:
-    from hepatica.transport.runner.montecarlo import MonteCarloSettings
+    from hepatica.transport.runner.settings import MonteCarloSettings
     from hepatica.workflow.dose.options import DoseOptions
     from hepatica.workflow.dose.result import DoseResult
 
@@ -204,7 +204,7 @@ def _montecarlo(said: Mapping[str, Any]) -> MonteCarloSettings | None:
     """Settings of a Monte Carlo run, None if the command says nothing about one."""
     from hepatica.core.units import parse_fraction, parse_quantity
     from hepatica.dosimetry.engines.montecarlo import DEFAULT_UNCERTAINTY
-    from hepatica.transport.runner.montecarlo import MonteCarloSettings
+    from hepatica.transport.runner.settings import MonteCarloSettings
 
     names = ("histories", "target_uncertainty", "time_limit", "checkpoint", "seed", "device", "parts")
     if said["method"] != "montecarlo" and all(said[name] is None for name in names):

@@ -24,7 +24,7 @@ from hepatica.dosimetry.metrics.region_dose import region_dose
 from hepatica.imaging.quantify.blurred_scan import blurred_pet
 from hepatica.nuclides import nuclide
 from hepatica.transport.matter.media import density_from_hu
-from hepatica.transport.runner.montecarlo import MonteCarloSettings
+from hepatica.transport.runner.settings import MonteCarloSettings
 from hepatica.workflow.dose.absorbed_dose import Progress, absorbed_dose
 from hepatica.workflow.dose.result import DoseResult
 

@@ -11,7 +11,7 @@ from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
 from hepatica.dosimetry.engines.registry import dose_engine
 from hepatica.errors import InputError
 from hepatica.nuclides import nuclide
-from hepatica.transport.runner.montecarlo import MonteCarloSettings
+from hepatica.transport.runner.settings import MonteCarloSettings
 
 
 @pytest.fixture

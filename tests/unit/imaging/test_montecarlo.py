@@ -65,7 +65,7 @@ def test_the_same_seed_on_one_and_two_threads(made: MonteCarloProjector) -> None
 
 def test_the_place_of_an_oblique_source(made: MonteCarloProjector) -> None:
     source = oblique_source()
-    found = made.project(source, ProjectionSettings(histories=20_000, seed=2, most_scatter=0))
+    found = made.project(source, ProjectionSettings(histories=20_000, seed=2, max_scatter=0))
     index = np.moveaxis(np.indices(source.grid.shape), 0, -1)
     x, y, z = np.average(source.grid.to_mm(index).reshape(-1, 3), weights=source.values.ravel(), axis=0)
     angle = np.deg2rad(made.orbit.angle_deg)
@@ -163,7 +163,7 @@ def test_what_is_refused(made: MonteCarloProjector) -> None:
         made.project(source, settings, target_bins=np.ones((1, 2, 3), bool))
     with pytest.raises(InputError, match="there are 1 windows"):
         made.project(source, ProjectionSettings(histories=1000, target_window=1))
-    with pytest.raises(InputError, match="say when to stop"):
+    with pytest.raises(InputError, match="when to stop"):
         ProjectionSettings()
 
 

@@ -81,7 +81,14 @@ def test_noise_is_poisson_and_its_seed_is_kept() -> None:
 
 
 def test_the_spectrum_holds_the_windows_counts() -> None:
-    found = energy_spectrum(PATIENT, setup(), activity(1.0), bin_kev=7.0, histories=20_000, voxel_mm=10.0, seed=2)
+    found = energy_spectrum(
+        PATIENT,
+        setup(),
+        activity(1.0),
+        bin_kev=7.0,
+        settings=ProjectionSettings(histories=20_000, seed=2),
+        voxel_mm=10.0,
+    )
     assert found.cps.shape == (4, found.edge_kev.size - 1)
     assert found.edge_kev[found.per_kev.argmax()] == pytest.approx(140.5 - 3.5, abs=4)
     low, high = (int(np.argmin(abs(found.edge_kev - e))) for e in (114.0, 156.0))

@@ -13,7 +13,9 @@ from hepatica.errors import GeometryError, InputError, PhysicsError, UnitError, 
 from hepatica.nuclides import nuclide
 from hepatica.transport.matter.composition import media_by_density, medium
 from hepatica.transport.runner.launch import load_warp
-from hepatica.transport.runner.montecarlo import MonteCarloSettings, Progress, simulate
+from hepatica.transport.runner.montecarlo import simulate
+from hepatica.transport.runner.settings import MonteCarloSettings
+from hepatica.transport.runner.stopping import RunProgress
 
 Y90 = nuclide("Y-90")
 SHORT = MonteCarloSettings(histories=20_000, seed=5, threads=1)
@@ -69,7 +71,7 @@ def test_an_empty_region_has_no_mean(case: tuple[Volume, Volume]) -> None:
 
 
 def test_stops_at_the_uncertainty_and_reports_progress(case: tuple[Volume, Volume]) -> None:
-    seen: list[Progress] = []
+    seen: list[RunProgress] = []
     settings = MonteCarloSettings(target_uncertainty=0.05, threads=2)
     result = simulate(*case, Y90, settings, progress=seen.append)
     assert result.relative_uncertainty <= 0.05
@@ -94,7 +96,7 @@ def test_interrupted_run_goes_on_to_the_same_dose(case: tuple[Volume, Volume], t
     whole = simulate(*case, Y90, SHORT)
     settings = replace(SHORT, checkpoint=tmp_path / "run.ckpt")
 
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: RunProgress) -> None:
         if progress.histories >= 8_000:
             raise KeyboardInterrupt
 
@@ -117,8 +119,8 @@ def test_parts_of_the_dose_add_up(case: tuple[Volume, Volume]) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"histories": 0}, "histories must lie"),
-        ({"histories": 10**15}, "histories must lie"),
+        ({"histories": 0}, "`histories` must be from"),
+        ({"histories": 10**15}, "`histories` must be from"),
         ({"histories": None}, "say when to stop"),
         ({"target_uncertainty": 2.0}, "target_uncertainty"),
         ({"time_limit_s": 0.0}, "time_limit_s"),

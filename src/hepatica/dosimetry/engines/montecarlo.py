@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,9 @@ from hepatica.dosimetry.engines.dose_map import (
 )
 from hepatica.errors import InputError
 from hepatica.nuclides import Nuclide
-from hepatica.transport.runner.montecarlo import MonteCarloResult, MonteCarloSettings, Progress, simulate
+from hepatica.transport.runner.montecarlo import MonteCarloResult, simulate
+from hepatica.transport.runner.settings import MonteCarloSettings
+from hepatica.transport.runner.stopping import RunReport
 
 DEFAULT_UNCERTAINTY = 0.02
 FEW_HISTORIES_UNCERTAINTY = 0.1
@@ -70,7 +71,7 @@ class MonteCarloEngine:
         settings: MonteCarloSettings | None = None,
         *,
         target_region: Region | None = None,
-        progress: Callable[[Progress], None] | None = None,
+        progress: RunReport | None = None,
     ) -> None:
         self.settings = settings or MonteCarloSettings(target_uncertainty=DEFAULT_UNCERTAINTY)
         self._target_region = target_region
@@ -133,7 +134,7 @@ class MonteCarloEngine:
 def _provenance(nuclide: Nuclide, settings: DoseSettings, result: MonteCarloResult) -> Provenance:
     return Provenance(
         parameters=settings_parameters("montecarlo", nuclide, settings)
-        | result.settings.as_dict()
+        | dict(result.settings.parameters())
         | {
             "histories": result.histories,
             "batches": result.batches,

@@ -12,25 +12,35 @@ from __future__ import annotations
 
 import warp as wp
 
-from hepatica.transport.device.phantom import (
-    INVERSE_KEV_ANGSTROM,
-    N_ENERGIES,
+from hepatica.transport.device.geometry import FAR
+from hepatica.transport.device.photon import compton, rayleigh_cosine
+from hepatica.transport.device.physics import (
     N_MOMENTA,
     REST,
-    TWO_PI,
     Physics,
-    isotropic,
-    rotated,
+    attenuation,
+    energy_place,
+    momentum_transfer,
+    momentum_value,
+    shares,
 )
-from hepatica.transport.device.photon import compton, momentum_value, rayleigh_cosine
-from hepatica.transport.device.random import GOLDEN, first_unit, mixed, second_unit, start
+from hepatica.transport.device.random import (
+    GOLDEN,
+    TWO_PI,
+    first_unit,
+    isotropic,
+    mixed,
+    rotated,
+    second_unit,
+    start,
+    towards,
+)
 
 ROOT3_HALF = wp.constant(0.8660254037844386)
-FAR = wp.constant(1.0e30)
 NUDGE = wp.constant(1.0e-4)
 LIGHT = wp.constant(1.0e-5)
 """Weight below which a forced photon plays Russian roulette."""
-MOST_STEPS = wp.constant(1000000)
+MAX_STEPS = wp.constant(1000000)
 
 AFTER_HOLES = wp.constant(0)
 IN_LEAD = wp.constant(1)
@@ -119,21 +129,15 @@ def to_wall(half: float, r: wp.vec2, u: wp.vec2) -> float:
 
 
 @wp.func
-def attenuation(m: Physics, medium: int, density: float, kev: float) -> float:
-    place = (wp.log(kev) - m.photon_log_low) * m.photon_per_log
-    entry = wp.min(wp.max(int(place), 0), N_ENERGIES - 2)
-    part = wp.clamp(place - float(entry), 0.0, 1.0)
-    at = medium * N_ENERGIES + entry
-    return (m.attenuation[at] + part * (m.attenuation[at + 1] - m.attenuation[at])) * density
+def attenuation_at(m: Physics, medium: int, density: float, kev: float) -> float:
+    entry, part = energy_place(m, kev)
+    return attenuation(m, medium, entry, part, density)
 
 
 @wp.func
 def shares_at(m: Physics, medium: int, kev: float) -> wp.vec3:
-    place = (wp.log(kev) - m.photon_log_low) * m.photon_per_log
-    entry = wp.min(wp.max(int(place), 0), N_ENERGIES - 2)
-    part = wp.clamp(place - float(entry), 0.0, 1.0)
-    at = medium * N_ENERGIES + entry
-    return m.shares[at] + part * (m.shares[at + 1] - m.shares[at])
+    entry, part = energy_place(m, kev)
+    return shares(m, medium, entry, part)
 
 
 @wp.func
@@ -153,10 +157,10 @@ def x_ray_kev(h: Head, medium: int, unit: float) -> float:
 def compton_density(h: Head, m: Physics, medium: int, kev: float, cosine: float) -> wp.vec2:
     """Chance per sr that a Compton event scatters there (Klein-Nishina times S/Z), and the energy that is left."""
     part = 1.0 / (1.0 + kev / REST * (1.0 - cosine))
-    x = kev * INVERSE_KEV_ANGSTROM * wp.sqrt(wp.max(0.5 * (1.0 - cosine), 0.0))
+    x = momentum_transfer(kev, 1.0 - cosine)
     bound = momentum_value(m, m.scattering, medium, x)
-    shares = shares_at(m, medium, kev)
-    total = attenuation(m, medium, 1.0, kev) * wp.max(1.0 - shares[0] - shares[1] - shares[2], 1.0e-9)
+    share = shares_at(m, medium, kev)
+    total = attenuation_at(m, medium, 1.0, kev) * wp.max(1.0 - share[0] - share[1] - share[2], 1.0e-9)
     free = 0.5 * part * part * (part + 1.0 / part - 1.0 + cosine * cosine)
     return wp.vec2(h.electrons[medium] * free * bound / total, part * kev)
 
@@ -164,7 +168,7 @@ def compton_density(h: Head, m: Physics, medium: int, kev: float, cosine: float)
 @wp.func
 def rayleigh_density(h: Head, m: Physics, medium: int, kev: float, cosine: float) -> float:
     """Chance per sr that a Rayleigh event scatters there: Thomson times the squared form factor."""
-    x = wp.max(kev * INVERSE_KEV_ANGSTROM * wp.sqrt(wp.max(0.5 * (1.0 - cosine), 0.0)), 1.0e-6)
+    x = wp.max(momentum_transfer(kev, 1.0 - cosine), 1.0e-6)
     place = (wp.log(x) - m.momentum_log_low) * m.momentum_per_log
     base = medium * N_MOMENTA
     low = wp.exp(m.momentum_log_low)
@@ -174,7 +178,7 @@ def rayleigh_density(h: Head, m: Physics, medium: int, kev: float, cosine: float
         a = wp.exp(m.momentum_log_low + float(n) / m.momentum_per_log)
         b = wp.exp(m.momentum_log_low + float(n + 1) / m.momentum_per_log)
         squared = (m.form[base + n + 1] - m.form[base + n]) / (b * b - a * a)
-    total = attenuation(m, medium, 1.0, kev) * wp.max(shares_at(m, medium, kev)[1], 1.0e-9)
+    total = attenuation_at(m, medium, 1.0, kev) * wp.max(shares_at(m, medium, kev)[1], 1.0e-9)
     return h.moles * 0.5 * (1.0 + cosine * cosine) * squared / total
 
 
@@ -190,8 +194,8 @@ def next_collision(h: Head, m: Physics, p: wp.vec3, u: wp.vec3, layer: int, in_l
     lead = int(in_lead)
     half = 0.5 * h.hole
     steps = int(0)
-    mu = attenuation(m, h.medium[here], h.density[here], kev)
-    while steps < MOST_STEPS:
+    mu = attenuation_at(m, h.medium[here], h.density[here], kev)
+    while steps < MAX_STEPS:
         steps += 1
         border = float(FAR)
         if u[2] > 0.0:
@@ -231,7 +235,7 @@ def next_collision(h: Head, m: Physics, p: wp.vec3, u: wp.vec3, layer: int, in_l
             lead = int(0)
             if here == h.collimator and largest_across(from_centre(h.pitch, at)) >= half:
                 lead = int(1)
-            mu = attenuation(m, h.medium[here], h.density[here], kev)
+            mu = attenuation_at(m, h.medium[here], h.density[here], kev)
     return at, int(-1), int(0), rng
 
 
@@ -247,6 +251,14 @@ def same_hole(h: Head, r: wp.vec2, shift: wp.vec2) -> int:
 def random_place(h: Head, z: float, bits: wp.uint64) -> wp.vec3:
     """Even over a rectangle that the pattern of holes repeats: pitch by sqrt(3) pitch."""
     return wp.vec3(h.pitch * first_unit(bits), h.pitch * 2.0 * ROOT3_HALF * second_unit(bits), z)
+
+
+@wp.func
+def within_ring(tangent: wp.array(dtype=wp.float32), ring: int, bits: wp.uint64) -> wp.vec3:
+    """Direction evenly within a bin of angles to the normal."""
+    c0 = 1.0 / wp.sqrt(1.0 + tangent[ring] * tangent[ring])
+    c1 = 1.0 / wp.sqrt(1.0 + tangent[ring + 1] * tangent[ring + 1])
+    return towards(c0 + (c1 - c0) * first_unit(bits), TWO_PI * second_unit(bits))
 
 
 @wp.kernel(enable_backward=False)
@@ -266,13 +278,9 @@ def lead_paths(
     bits = mixed(rng + GOLDEN)
     more = mixed(rng + GOLDEN + GOLDEN)
     p = random_place(h, z0, more)
-    c0 = 1.0 / wp.sqrt(1.0 + tangent[row] * tangent[row])
-    c1 = 1.0 / wp.sqrt(1.0 + tangent[row + 1] * tangent[row + 1])
-    cosine = c0 + (c1 - c0) * first_unit(bits)
-    sine = wp.sqrt(1.0 - cosine * cosine)
-    azimuth = TWO_PI * second_unit(bits)
-    u = wp.vec2(sine * wp.cos(azimuth), sine * wp.sin(azimuth))
-    left = (z1 - z0) / cosine
+    ray = within_ring(tangent, row, bits)
+    u = wp.vec2(ray[0], ray[1])
+    left = (z1 - z0) / ray[2]
     r = from_centre(h.pitch, p)
     if same_hole(h, r, left * u) == 1:
         path[tid] = -1.0
@@ -350,12 +358,7 @@ def follow_photons(
     z0 = h.edge[h.collimator]
     bits = mixed(rng + GOLDEN)
     rng = rng + GOLDEN
-    c0 = 1.0 / wp.sqrt(1.0 + tangent[place] * tangent[place])
-    c1 = 1.0 / wp.sqrt(1.0 + tangent[place + 1] * tangent[place + 1])
-    cosine = c0 + (c1 - c0) * first_unit(bits)
-    sine = wp.sqrt(wp.max(1.0 - cosine * cosine, 0.0))
-    azimuth = TWO_PI * second_unit(bits)
-    u = wp.vec3(sine * wp.cos(azimuth), sine * wp.sin(azimuth), cosine)
+    u = within_ring(tangent, place, bits)
     layer = int(0)
     if mode == AFTER_HOLES:
         layer = h.collimator + 1
@@ -417,8 +420,8 @@ def follow_photons(
             more = mixed(rng + GOLDEN + GOLDEN)
             rng = rng + GOLDEN + GOLDEN
             azimuth = TWO_PI * second_unit(bits)
-            shares = shares_at(m, medium, kev)
-            pick = first_unit(bits)
+            share = shares_at(m, medium, kev)
+            chosen = first_unit(bits)
             freed = float(0.0)
             # a direction in the cone, its chance per sr and energy: one branch of the photon is forced to go there
             force = int(0)
@@ -427,14 +430,11 @@ def follow_photons(
                 force = 1
             rng = rng + GOLDEN
             cone_bits = mixed(rng)
-            cone_cosine = h.cone + (1.0 - h.cone) * first_unit(cone_bits)
-            cone_sine = wp.sqrt(wp.max(1.0 - cone_cosine * cone_cosine, 0.0))
-            cone_azimuth = TWO_PI * second_unit(cone_bits)
-            cone_u = wp.vec3(cone_sine * wp.cos(cone_azimuth), cone_sine * wp.sin(cone_azimuth), cone_cosine)
+            cone_u = towards(h.cone + (1.0 - h.cone) * first_unit(cone_bits), TWO_PI * second_unit(cone_bits))
             cone_density = float(0.0)
             cone_kev = kev
             turn = wp.dot(u, cone_u)
-            if pick < shares[0]:
+            if chosen < share[0]:
                 freed = kev
                 if kev > h.k_edge[medium] and first_unit(more) < h.k_chance[medium]:
                     line = x_ray_kev(h, medium, second_unit(more))
@@ -448,13 +448,12 @@ def follow_photons(
                         x_ray = 1
                 else:
                     ended = 1
-            elif pick < shares[0] + shares[1]:
+            elif chosen < share[0] + share[1]:
                 if force == 1:
                     cone_density = rayleigh_density(h, m, medium, kev, turn)
-                drawn = rayleigh_cosine(m, medium, kev, rng)
-                rng = rng + wp.uint64(drawn[1]) * GOLDEN
-                u = rotated(u, drawn[0], azimuth)
-            elif pick < shares[0] + shares[1] + shares[2] and kev > 2.0 * REST:
+                cosine, rng = rayleigh_cosine(m, medium, kev, rng)
+                u = rotated(u, cosine, azimuth)
+            elif chosen < share[0] + share[1] + share[2] and kev > 2.0 * REST:
                 freed = kev - 2.0 * REST
                 rng = rng + GOLDEN
                 u = isotropic(mixed(rng))
@@ -469,11 +468,10 @@ def follow_photons(
                     density = compton_density(h, m, medium, kev, turn)
                     cone_density = density[0]
                     cone_kev = density[1]
-                result = compton(m, medium, kev, rng)
-                rng = rng + wp.uint64(result[2]) * GOLDEN
-                freed = kev - result[0]
-                u = rotated(u, result[1], azimuth)
-                kev = result[0]
+                left, cosine, rng = compton(m, medium, kev, rng)
+                freed = kev - left
+                u = rotated(u, cosine, azimuth)
+                kev = left
             if ended == 0 and kev < h.cutoff:
                 freed += kev
                 ended = 1

@@ -10,27 +10,29 @@ from __future__ import annotations
 
 import warp as wp
 
-from hepatica.transport.device.decays import WORKER_STACK, alias
+from hepatica.transport.device.decays import Places, random_place
 from hepatica.transport.device.electron import follow_electron
-from hepatica.transport.device.forced_detection import Camera, Rays, detect, entry_to, importance_at, tilted
-from hepatica.transport.device.phantom import (
-    ELECTRON,
-    FIELDS,
-    N_ENERGIES,
-    PHOTON,
+from hepatica.transport.device.forced_detection import Camera, Rays, detect, importance_at
+from hepatica.transport.device.geometry import Geometry, entry_to, inside, tilted
+from hepatica.transport.device.photon import compton, fly, rayleigh_cosine
+from hepatica.transport.device.physics import Physics, energy_place, shares
+from hepatica.transport.device.random import (
+    GOLDEN,
     TWO_PI,
-    Geometry,
-    Physics,
+    AliasTable,
+    first_unit,
     isotropic,
-    push,
+    mixed,
+    pick,
     rotated,
+    second_unit,
+    start,
 )
-from hepatica.transport.device.photon import compton, inside, rayleigh_cosine, voxel_at
-from hepatica.transport.device.random import GOLDEN, first_unit, mixed, second_unit, start
+from hepatica.transport.device.stack import ELECTRON, PHOTON, WORKER_STACK, push, waiting_at
 
 PHOTONS_BORN = wp.constant(4)
 KEV_BORN = wp.constant(5)
-MOST_COPIES = wp.constant(64)
+MAX_COPIES = wp.constant(64)
 ROULETTE = wp.constant(0.2)
 
 
@@ -38,26 +40,17 @@ ROULETTE = wp.constant(0.2)
 class Decays:
     """Where decays are (index to mm by three rows of a matrix) and what a history starts with."""
 
-    voxels: int
-    ny: int
-    nz: int
+    places: Places
     to_x: wp.vec4
     to_y: wp.vec4
     to_z: wp.vec4
-    voxel: wp.array(dtype=wp.int32)
-    voxel_keep: wp.array(dtype=wp.float32)
-    voxel_alias: wp.array(dtype=wp.int32)
     photon_share: float
-    lines: int
     line_kev: wp.array(dtype=wp.float32)
     line_weight: wp.array(dtype=wp.float32)
-    line_keep: wp.array(dtype=wp.float32)
-    line_alias: wp.array(dtype=wp.int32)
-    electrons: int
+    line_table: AliasTable
     electron_kev: wp.array(dtype=wp.float32)
     electron_weight: wp.array(dtype=wp.float32)
-    electron_keep: wp.array(dtype=wp.float32)
-    electron_alias: wp.array(dtype=wp.int32)
+    electron_table: AliasTable
     beta_bins: int
     beta_kev: wp.array(dtype=wp.float32)
     beta_weight: wp.array(dtype=wp.float32)
@@ -67,16 +60,8 @@ class Decays:
 
 @wp.func
 def decay_place(s: Decays, rng: wp.uint64) -> wp.vec3:
-    bits = mixed(rng + GOLDEN)
-    more = mixed(rng + GOLDEN + GOLDEN)
-    last = mixed(rng + GOLDEN + GOLDEN + GOLDEN)
-    flat = s.voxel[alias(s.voxel_keep, s.voxel_alias, s.voxels, bits)]
-    k = flat % s.nz
-    j = (flat / s.nz) % s.ny
-    i = flat / (s.nz * s.ny)
-    at = wp.vec4(
-        float(i) + first_unit(more) - 0.5, float(j) + second_unit(more) - 0.5, float(k) + first_unit(last) - 0.5, 1.0
-    )
+    place = random_place(s.places, rng)
+    at = wp.vec4(place[0] - 0.5, place[1] - 0.5, place[2] - 0.5, 1.0)
     return wp.vec3(wp.dot(s.to_x, at), wp.dot(s.to_y, at), wp.dot(s.to_z, at))
 
 
@@ -110,49 +95,36 @@ def travel(
         p = p + (free + 1.0e-3) * u
     while alive == 1:
         if entry < 0:
-            place = (wp.log(kev) - m.photon_log_low) * m.photon_per_log
-            entry = wp.min(wp.max(int(place), 0), N_ENERGIES - 2)
-            part = wp.clamp(place - float(entry), 0.0, 1.0)
-        bits = mixed(rng + GOLDEN)
-        rng = rng + GOLDEN
-        highest = wp.max(m.majorant[entry], m.majorant[entry + 1])
-        p = p - wp.log(first_unit(bits)) / highest * u
-        if inside(g, p) == 0:
+            entry, part = energy_place(m, kev)
+        p, voxel, medium, rng = fly(g, m, p, u, entry, part, rng)
+        if voxel < 0:
             return rng
-        voxel = voxel_at(g, p)
-        medium = int(g.medium[voxel])
-        at = medium * N_ENERGIES + entry
-        real = (m.attenuation[at] + part * (m.attenuation[at + 1] - m.attenuation[at])) * g.density[voxel]
-        if second_unit(bits) * highest < real:
-            bits = mixed(rng + GOLDEN)
-            more = mixed(rng + GOLDEN + GOLDEN)
-            rng = rng + GOLDEN + GOLDEN
-            shares = m.shares[at] + part * (m.shares[at + 1] - m.shares[at])
-            scatters = wp.max(1.0 - shares[0] - shares[2], 1.0e-6)
-            weight *= scatters
-            azimuth = TWO_PI * second_unit(bits)
-            if first_unit(bits) * scatters < shares[1]:
-                drawn = rayleigh_cosine(m, medium, kev, rng)
-                rng = rng + wp.uint64(drawn[1]) * GOLDEN
-                u = rotated(u, drawn[0], azimuth)
+        bits = mixed(rng + GOLDEN)
+        more = mixed(rng + GOLDEN + GOLDEN)
+        rng = rng + GOLDEN + GOLDEN
+        share = shares(m, medium, entry, part)
+        scatters = wp.max(1.0 - share[0] - share[2], 1.0e-6)
+        weight *= scatters
+        azimuth = TWO_PI * second_unit(bits)
+        if first_unit(bits) * scatters < share[1]:
+            cosine, rng = rayleigh_cosine(m, medium, kev, rng)
+            u = rotated(u, cosine, azimuth)
+        else:
+            order += 1
+            rng = detect(g, m, r, c, tally, p, u, kev, weight, medium, 1, 1, rng)
+            if order >= c.max_scatter:
+                return rng
+            kev, cosine, rng = compton(m, medium, kev, rng)
+            u = rotated(u, cosine, azimuth)
+            entry = -1
+            if kev < c.lowest_kev:
+                return rng
+        value = weight * importance_at(c, kev)
+        if value < floor:
+            if first_unit(more) * floor < value:
+                weight *= floor / value
             else:
-                order += 1
-                rng = detect(g, m, r, c, tally, p, u, kev, weight, medium, 1, 1, rng)
-                if order >= c.most_scatter:
-                    return rng
-                result = compton(m, medium, kev, rng)
-                rng = rng + wp.uint64(result[2]) * GOLDEN
-                u = rotated(u, result[1], azimuth)
-                kev = result[0]
-                entry = -1
-                if kev < c.lowest_kev:
-                    return rng
-            value = weight * importance_at(c, kev)
-            if value < floor:
-                if first_unit(more) * floor < value:
-                    weight *= floor / value
-                else:
-                    return rng
+                return rng
     return rng
 
 
@@ -177,13 +149,13 @@ def be_born(
     if kev < c.lowest_kev:
         return rng
     expected = weight * importance_at(c, kev) / s.reference
-    copies = wp.min(int(expected + first_unit(mixed(rng))), MOST_COPIES)
+    copies = wp.min(int(expected + first_unit(mixed(rng))), MAX_COPIES)
     each = weight / wp.max(expected, 1.0e-12)
-    if expected > float(MOST_COPIES):
-        each = weight / float(MOST_COPIES)
+    if expected > float(MAX_COPIES):
+        each = weight / float(MAX_COPIES)
     for _copy in range(copies):
         rng = detect(g, m, r, c, tally, p, wp.vec3(0.0, 0.0, 1.0), kev, each, 0, 0, 0, rng)
-        if c.most_scatter > 0:
+        if c.max_scatter > 0:
             rng = travel(g, m, r, c, tally, p, kev, each, ROULETTE * s.reference, rng)
     return rng
 
@@ -218,10 +190,10 @@ def follow_histories(
         top = int(0)
         weight = float(0.0)
         if first_unit(bits) <= s.photon_share:
-            line = alias(s.line_keep, s.line_alias, s.lines, more)
+            line = pick(s.line_table, more)
             rng = be_born(g, m, r, c, s, tally, counters, origin, s.line_kev[line], s.line_weight[line], rng)
         else:
-            which = alias(s.electron_keep, s.electron_alias, s.electrons, more)
+            which = pick(s.electron_table, more)
             kev = s.electron_kev[which]
             weight = s.electron_weight[which]
             z = mixed(rng + GOLDEN)
@@ -233,11 +205,7 @@ def follow_histories(
             top = push(stack, base, top, counters, ELECTRON, kev, origin, isotropic(mixed(z)))
         while top > 0:
             top -= 1
-            at = base + top * FIELDS
-            kind = int(stack[at])
-            kev = stack[at + 1]
-            p = wp.vec3(stack[at + 2], stack[at + 3], stack[at + 4])
-            u = wp.vec3(stack[at + 5], stack[at + 6], stack[at + 7])
+            kind, kev, p, u = waiting_at(stack, base, top)
             if kind == PHOTON:
                 rng = be_born(g, m, r, c, s, tally, counters, p, kev, weight * s.photon_weight, rng)
             elif kev > m.cutoff:

@@ -5,37 +5,71 @@ from __future__ import annotations
 import warp as wp
 
 from hepatica.transport.device.electron import follow_electron
-from hepatica.transport.device.phantom import (
+from hepatica.transport.device.geometry import Geometry, voxel_at
+from hepatica.transport.device.photon import follow_photon
+from hepatica.transport.device.physics import REST, Physics
+from hepatica.transport.device.random import (
+    GOLDEN,
+    AliasTable,
+    first_unit,
+    isotropic,
+    mixed,
+    pick,
+    second_unit,
+    start,
+)
+from hepatica.transport.device.stack import (
     ELECTRON,
     EMITTED,
-    FIELDS,
     PHOTON,
     POSITRON,
-    REST,
-    STACK_DEPTH,
-    Geometry,
-    Physics,
-    Source,
-    isotropic,
+    WORKER_STACK,
     push,
     score,
+    waiting_at,
 )
-from hepatica.transport.device.photon import follow_photon
-from hepatica.transport.device.random import GOLDEN, first_unit, mixed, second_unit, start, third_unit
 
-WORKER_STACK = wp.constant(STACK_DEPTH * 8)
+
+@wp.struct
+class Places:
+    """Voxels with activity: flat indices in a grid whose last two axes are that long, and their probabilities."""
+
+    ny: int
+    nz: int
+    voxel: wp.array(dtype=wp.int32)
+    table: AliasTable
+
+
+@wp.struct
+class Source:
+    """Where decays are and what they emit."""
+
+    places: Places
+    beta_yield: float
+    beta_bins: int
+    beta_kev: wp.array(dtype=wp.float32)
+    line_number: float
+    line_kev: wp.array(dtype=wp.float32)
+    line_table: AliasTable
+    gamma_number: float
+    gamma_kev: wp.array(dtype=wp.float32)
+    gamma_table: AliasTable
+    local_kev: float
+    positron_yield: float
+    positron_sum_kev: float
 
 
 @wp.func
-def alias(keep: wp.array(dtype=wp.float32), other: wp.array(dtype=wp.int32), n: int, bits: wp.uint64) -> int:
-    """Walker's alias method: a column by the upper 38 bits, kept or swapped by the lowest 24, which are not among them.
-
-    At most 2^26 columns (engine.MOST_SOURCE_VOXELS); their probabilities are even to n / 2^38.
-    """
-    column = int((bits >> wp.uint64(26)) * wp.uint64(n) >> wp.uint64(38))
-    if third_unit(bits) > keep[column]:
-        return other[column]
-    return column
+def random_place(places: Places, rng: wp.uint64) -> wp.vec3:
+    """A point evenly in a voxel, in voxels from the corner of the grid; takes three random numbers."""
+    bits = mixed(rng + GOLDEN)
+    more = mixed(rng + GOLDEN + GOLDEN)
+    last = mixed(rng + GOLDEN + GOLDEN + GOLDEN)
+    flat = places.voxel[pick(places.table, bits)]
+    k = flat % places.nz
+    j = (flat / places.nz) % places.ny
+    i = flat / (places.nz * places.ny)
+    return wp.vec3(float(i) + first_unit(more), float(j) + second_unit(more), float(k) + first_unit(last))
 
 
 @wp.func
@@ -51,18 +85,8 @@ def how_many(mean: float, unit: float) -> int:
 def decay_point(g: Geometry, s: Source, rng: wp.uint64) -> wp.vec3:
     if g.radial == 1:
         return wp.vec3(0.0, 0.0, 0.0)
-    bits = mixed(rng + GOLDEN)
-    more = mixed(rng + GOLDEN + GOLDEN)
-    flat = s.voxel[alias(s.voxel_keep, s.voxel_alias, s.voxels, bits)]
-    k = flat % g.nz
-    j = (flat / g.nz) % g.ny
-    i = flat / (g.nz * g.ny)
-    last = mixed(rng + GOLDEN + GOLDEN + GOLDEN)
-    return wp.vec3(
-        (float(i) + first_unit(more)) * g.sx,
-        (float(j) + second_unit(more)) * g.sy,
-        (float(k) + first_unit(last)) * g.sz,
-    )
+    at = random_place(s.places, rng)
+    return wp.vec3(at[0] * g.sx, at[1] * g.sy, at[2] * g.sz)
 
 
 @wp.kernel(enable_backward=False)
@@ -92,16 +116,13 @@ def follow_decays(
         more = mixed(rng + GOLDEN + GOLDEN)
         rng = rng + GOLDEN + GOLDEN
         if s.local_kev > 0.0:
-            i = wp.min(int(origin[0] / g.sx), g.nx - 1)
-            j = wp.min(int(origin[1] / g.sy), g.ny - 1)
-            k = wp.min(int(origin[2] / g.sz), g.nz - 1)
-            score(g, tally, (i * g.ny + j) * g.nz + k, origin, s.local_kev)
+            score(g, tally, voxel_at(g, origin), origin, s.local_kev)
             emitted += wp.float64(s.local_kev)
         for _line in range(how_many(s.line_number, second_unit(more))):
             z = mixed(rng + GOLDEN)
             d = mixed(rng + GOLDEN + GOLDEN)
             rng = rng + GOLDEN + GOLDEN
-            kev = s.line_kev[alias(s.line_keep, s.line_alias, s.lines, z)]
+            kev = s.line_kev[pick(s.line_table, z)]
             emitted += wp.float64(kev)
             top = push(stack, base, top, counters, ELECTRON, kev, origin, isotropic(d))
         z = mixed(rng + GOLDEN)
@@ -110,7 +131,7 @@ def follow_decays(
             z = mixed(rng + GOLDEN)
             d = mixed(rng + GOLDEN + GOLDEN)
             rng = rng + GOLDEN + GOLDEN
-            kev = s.gamma_kev[alias(s.gamma_keep, s.gamma_alias, s.gammas, z)]
+            kev = s.gamma_kev[pick(s.gamma_table, z)]
             emitted += wp.float64(kev)
             top = push(stack, base, top, counters, PHOTON, kev, origin, isotropic(d))
         if s.positron_yield > 0.0 and second_unit(bits) < s.positron_yield:
@@ -131,11 +152,7 @@ def follow_decays(
             top = push(stack, base, top, counters, ELECTRON, kev, origin, isotropic(d))
         while top > 0:
             top -= 1
-            at = base + top * FIELDS
-            kind = int(stack[at])
-            kev = stack[at + 1]
-            p = wp.vec3(stack[at + 2], stack[at + 3], stack[at + 4])
-            u = wp.vec3(stack[at + 5], stack[at + 6], stack[at + 7])
+            kind, kev, p, u = waiting_at(stack, base, top)
             if kind == PHOTON:
                 rng, top = follow_photon(g, m, stack, base, top, tally, counters, kev, p, u, rng)
             else:

@@ -8,26 +8,53 @@ from __future__ import annotations
 
 import warp as wp
 
-from hepatica.transport.device.phantom import (
-    ELECTRON,
-    ESCAPED_ELECTRONS,
-    FAR,
-    N_QUANTILES,
-    PHOTON,
-    POSITRON,
-    REST,
-    TWO_PI,
-    Geometry,
-    Physics,
-    clamped_index,
-    hard_loss,
-    isotropic,
-    photon_energy,
-    push,
-    rotated,
-    score,
-)
-from hepatica.transport.device.random import GOLDEN, first_unit, mixed, second_unit
+from hepatica.transport.device.geometry import FAR, Geometry, clamped_index
+from hepatica.transport.device.physics import REST, Physics
+from hepatica.transport.device.random import GOLDEN, TWO_PI, first_unit, isotropic, mixed, rotated, second_unit
+from hepatica.transport.device.stack import ELECTRON, ESCAPED_ELECTRONS, PHOTON, POSITRON, push, score
+from hepatica.transport.matter.scattering import QUANTILES
+from hepatica.transport.matter.stepping import SPECTRUM_NODES
+
+N_QUANTILES = wp.constant(QUANTILES)
+N_SPECTRUM = wp.constant(SPECTRUM_NODES)
+
+
+@wp.func
+def hard_loss(kev: float, low: float, seed: wp.uint64):
+    """Energy (keV) of an electron set free by a Moller collision, at least `low`; and the random state.
+
+    From 1/W^2 between `low` and half the energy, accepted with the exact ratio (bounded by its value at half).
+    """
+    total = kev + REST
+    c1 = (kev / total) * (kev / total)
+    c2 = REST * (2.0 * kev + REST) / (total * total)
+    half = 0.5 * kev
+    bound = wp.max(2.0 + 0.25 * c1 - c2, 1.0)
+    tries = int(0)
+    loss = half
+    accepted = int(0)
+    rng = seed
+    while accepted == 0 and tries < 200:
+        tries += 1
+        rng += GOLDEN
+        z = mixed(rng)
+        loss = 1.0 / (1.0 / low - first_unit(z) * (1.0 / low - 1.0 / half))
+        x = loss / kev
+        y = x / (1.0 - x)
+        ratio = 1.0 + y * y + c1 * x * x - c2 * y
+        if second_unit(z) * bound <= ratio:
+            accepted = 1
+    return loss, rng
+
+
+@wp.func
+def photon_energy(m: Physics, rung: int, kev: float, unit: float) -> float:
+    """Energy of a bremsstrahlung photon of an electron of `kev` in that rung."""
+    v = unit * float(N_SPECTRUM)
+    n = wp.min(int(v), N_SPECTRUM - 1)
+    at = rung * (N_SPECTRUM + 1) + n
+    x = m.brems[at] + (v - float(n)) * (m.brems[at + 1] - m.brems[at])
+    return m.photon_cutoff * wp.exp(x * wp.log(kev / m.photon_cutoff))
 
 
 @wp.func
@@ -240,10 +267,8 @@ def follow_electron(
                 else:
                     lowest = m.hard_limit[rung] * (1.0 + part * (m.hard_limit[rung + 1] / m.hard_limit[rung] - 1.0))
                     if kev > 2.0 * lowest:
-                        drawn = hard_loss(kev, lowest, rng)
-                        rng = rng + wp.uint64(drawn[1]) * GOLDEN
+                        loss, rng = hard_loss(kev, lowest, rng)
                         azimuth = TWO_PI * first_unit(more)
-                        loss = drawn[0]
                         fast = kev - loss
                         c = wp.sqrt(wp.min(loss * (kev + 2.0 * REST) / (kev * (loss + 2.0 * REST)), 1.0))
                         top = push(stack, base, top, counters, ELECTRON, loss, p, rotated(u, c, azimuth))

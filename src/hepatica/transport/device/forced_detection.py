@@ -17,18 +17,36 @@ from __future__ import annotations
 
 import warp as wp
 
-from hepatica.transport.device.phantom import (
+from hepatica.transport.device.geometry import (
     FAR,
-    INVERSE_KEV_ANGSTROM,
+    Geometry,
+    clamped_index,
+    entry_to,
+    exit_from,
+    inside,
+    tilted,
+    voxel_at,
+)
+from hepatica.transport.device.photon import rayleigh_cosine
+from hepatica.transport.device.physics import (
     N_ENERGIES,
     REST,
-    TWO_PI,
-    Geometry,
     Physics,
-    rotated,
+    compton_kev,
+    energy_place,
+    momentum_transfer,
+    momentum_value,
 )
-from hepatica.transport.device.photon import inside, momentum_value, rayleigh_cosine, voxel_at
-from hepatica.transport.device.random import GOLDEN, first_unit, mixed, second_unit, third_unit
+from hepatica.transport.device.random import (
+    GOLDEN,
+    TWO_PI,
+    alias,
+    first_unit,
+    mixed,
+    rotated,
+    second_unit,
+    third_unit,
+)
 
 ISOTROPIC = wp.constant(0.07957747)
 SATELLITE_PER_MM = wp.constant(0.01)
@@ -76,76 +94,43 @@ class Camera:
     lowest_kev: float
     least: float
     satellite: float
-    most_scatter: int
+    max_scatter: int
+
+
+@wp.func
+def response_place(c: Camera, kev: float):
+    """Tabulated energy next below (log energy), and how far it is to the next."""
+    place = wp.clamp((wp.log(kev) - c.log_low) * c.per_log, 0.0, float(c.energies) - 1.001)
+    row = int(place)
+    return row, place - float(row)
 
 
 @wp.func
 def response_row(c: Camera, kev: float, unit: float) -> int:
     """Tabulated energy next below or above, at random in proportion (log energy)."""
-    place = wp.clamp((wp.log(kev) - c.log_low) * c.per_log, 0.0, float(c.energies) - 1.001)
-    row = int(place)
-    if unit < place - float(row):
+    row, part = response_place(c, kev)
+    if unit < part:
         row += 1
     return row
 
 
 @wp.func
 def direction_bin(c: Camera, row: int, bits: wp.uint64) -> int:
-    """Bin of the angle to the detector's normal, by Walker's alias method as in device_kernel.alias."""
-    column = int((bits >> wp.uint64(26)) * wp.uint64(c.bins) >> wp.uint64(38))
-    if third_unit(bits) > c.keep[row * c.bins + column]:
-        return c.other[row * c.bins + column]
-    return column
+    """Bin of the angle to the detector's normal."""
+    return alias(c.keep, c.other, row, c.bins, bits)
 
 
 @wp.func
 def importance_at(c: Camera, kev: float) -> float:
-    place = wp.clamp((wp.log(kev) - c.log_low) * c.per_log, 0.0, float(c.energies) - 1.001)
-    row = int(place)
-    return c.importance[row] + (place - float(row)) * (c.importance[row + 1] - c.importance[row])
+    row, part = response_place(c, kev)
+    return c.importance[row] + part * (c.importance[row + 1] - c.importance[row])
 
 
 @wp.func
 def attenuation_at(m: Physics, r: Rays, kev: float) -> wp.vec4:
     """Attenuation per unit of the two integrals: all processes (two numbers), coherent scattering alone (two)."""
-    place = (wp.log(kev) - m.photon_log_low) * m.photon_per_log
-    entry = wp.min(wp.max(int(place), 0), N_ENERGIES - 2)
-    part = wp.clamp(place - float(entry), 0.0, 1.0)
+    entry, part = energy_place(m, kev)
     return r.total[entry] + part * (r.total[entry + 1] - r.total[entry])
-
-
-@wp.func
-def entry_to(g: Geometry, p: wp.vec3, u: wp.vec3) -> float:
-    """Distance from a point outside to the voxels along u; negative if the ray misses them."""
-    ax = -p[0] / u[0]
-    bx = (float(g.nx) * g.sx - p[0]) / u[0]
-    ay = -p[1] / u[1]
-    by = (float(g.ny) * g.sy - p[1]) / u[1]
-    az = -p[2] / u[2]
-    bz = (float(g.nz) * g.sz - p[2]) / u[2]
-    near = wp.max(wp.max(wp.min(ax, bx), wp.min(ay, by)), wp.min(az, bz))
-    far = wp.min(wp.min(wp.max(ax, bx), wp.max(ay, by)), wp.max(az, bz))
-    if far <= near or far <= 0.0:
-        return -1.0
-    return wp.max(near, 0.0)
-
-
-@wp.func
-def tilted(u: wp.vec3) -> wp.vec3:
-    """The same direction with no component exactly zero, so that no distance to a border is 0/0."""
-    x = wp.where(wp.abs(u[0]) < 1.0e-6, 1.0e-6, u[0])
-    y = wp.where(wp.abs(u[1]) < 1.0e-6, 1.0e-6, u[1])
-    z = wp.where(wp.abs(u[2]) < 1.0e-6, 1.0e-6, u[2])
-    return wp.vec3(x, y, z)
-
-
-@wp.func
-def exit_from(g: Geometry, p: wp.vec3, u: wp.vec3) -> float:
-    """Distance from a point inside to the end of the voxels along u."""
-    x = (wp.where(u[0] > 0.0, float(g.nx) * g.sx, 0.0) - p[0]) / u[0]
-    y = (wp.where(u[1] > 0.0, float(g.ny) * g.sy, 0.0) - p[1]) / u[1]
-    z = (wp.where(u[2] > 0.0, float(g.nz) * g.sz, 0.0) - p[2]) / u[2]
-    return wp.min(x, wp.min(y, z))
 
 
 @wp.func
@@ -162,9 +147,9 @@ def along(g: Geometry, r: Rays, start: wp.vec3, direction: wp.vec3, length: floa
         if skipped < 0.0 or skipped >= length:
             return wp.vec2(0.0, 0.0)
         p = p + (skipped + 1.0e-3) * u
-    i = wp.clamp(int(p[0] / g.sx), 0, g.nx - 1)
-    j = wp.clamp(int(p[1] / g.sy), 0, g.ny - 1)
-    k = wp.clamp(int(p[2] / g.sz), 0, g.nz - 1)
+    i = clamped_index(p[0], g.sx, g.nx)
+    j = clamped_index(p[1], g.sy, g.ny)
+    k = clamped_index(p[2], g.sz, g.nz)
     voxel = (i * g.ny + j) * g.nz + k
     step_x = wp.where(u[0] > 0.0, g.ny * g.nz, -g.ny * g.nz)
     step_y = wp.where(u[1] > 0.0, g.nz, -g.nz)
@@ -221,16 +206,14 @@ def compton_chance(m: Physics, r: Rays, medium: int, kev: float, cosine: float, 
     """Compton scatter into a direction, per sr: Klein-Nishina times S(x), over its integral."""
     t = 1.0 - cosine
     eps = 1.0 / (1.0 + kev / REST * t)
-    x = kev * INVERSE_KEV_ANGSTROM * wp.sqrt(wp.max(0.5 * t, 0.0))
+    x = momentum_transfer(kev, t)
     shape = eps * eps * (eps + 1.0 / eps - t * (2.0 - t))
     return shape * momentum_value(m, m.scattering, medium, x) * norm
 
 
 @wp.func
 def compton_norm_at(m: Physics, r: Rays, medium: int, kev: float) -> float:
-    place = (wp.log(kev) - m.photon_log_low) * m.photon_per_log
-    entry = wp.min(wp.max(int(place), 0), N_ENERGIES - 2)
-    part = wp.clamp(place - float(entry), 0.0, 1.0)
+    entry, part = energy_place(m, kev)
     at = medium * N_ENERGIES + entry
     return r.compton_norm[at] + part * (r.compton_norm[at + 1] - r.compton_norm[at])
 
@@ -301,14 +284,14 @@ def satellite(
     # the angle's shape depends little on energy: that of the photon after Compton scatter is close to final_kev below
     final_kev = float(kev)
     if compton == 1:
-        final_kev = kev / (1.0 + kev / REST * (1.0 - wp.dot(u, d)))
-    drawn = rayleigh_cosine(m, medium, final_kev, rng + GOLDEN + GOLDEN + GOLDEN)
-    before = rotated(d, drawn[0], TWO_PI * first_unit(bits))
+        final_kev = compton_kev(kev, wp.dot(u, d))
+    turn, _ = rayleigh_cosine(m, medium, final_kev, rng + GOLDEN + GOLDEN + GOLDEN)
+    before = rotated(d, turn, TWO_PI * first_unit(bits))
     chance = float(ISOTROPIC)
     if compton == 1:
         cosine = wp.dot(u, before)
         chance = compton_chance(m, r, medium, kev, cosine, norm)
-        final_kev = kev / (1.0 + kev / REST * (1.0 - cosine))
+        final_kev = compton_kev(kev, cosine)
     leaving = float(0.0)
     if inside(g, p) == 1:
         leaving = exit_from(g, p, tilted(before))
@@ -381,7 +364,7 @@ def detect(
             rng = rng + GOLDEN + GOLDEN + GOLDEN
             nominal = float(kev)
             if compton == 1:
-                nominal = kev / (1.0 + kev / REST * (1.0 - (u[0] * s[0] + u[1] * s[1])))
+                nominal = compton_kev(kev, u[0] * s[0] + u[1] * s[1])
             row = response_row(c, nominal, first_unit(more))
             ring = direction_bin(c, row, bits)
             share = c.inverse_share[row * c.bins + ring]
@@ -397,7 +380,7 @@ def detect(
             final_kev = float(kev)
             if compton == 1:
                 turn = wp.dot(u, d)
-                final_kev = kev / (1.0 + kev / REST * (1.0 - turn))
+                final_kev = compton_kev(kev, turn)
                 chance = compton_chance(m, r, medium, kev, turn, norm)
                 row = response_row(c, final_kev, third_unit(more))
             raw = weight * share * float(c.stride)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.composition import Medium
 from hepatica.transport.matter.stepping import StepModel
-from hepatica.transport.runner.launch import Engine
+from hepatica.transport.runner.decays import DecayTransport
 from hepatica.transport.runner.source import Parts, emission
 from hepatica.transport.runner.upload import Phantom, Shells
 
@@ -98,10 +98,10 @@ def radial_energy(
     rarity = min(1.0, float(emitted.gamma_yield.sum())) if parts == "photon" else 1.0
     mean_kev = emitted.mean_kev
     emitted = replace(emitted, gamma_yield=emitted.gamma_yield / rarity, local_kev=emitted.local_kev / rarity)
-    engine = Engine(phantom, emitted, np.array([0]), np.ones(1), model=model, shells=shells)
+    transport = DecayTransport(phantom, emitted, np.array([0]), np.ones(1), model=model, shells=shells)
     batches = 20
     size = max(histories // batches, 1)
-    runs = [tuple(part.copy() for part in engine.run(seed, n * size, size, threads)) for n in range(batches)]
+    runs = [tuple(part.copy() for part in transport.run(seed, n * size, size, threads)) for n in range(batches)]
     tallies, counters = zip(*runs, strict=True)
     energy = np.array(tallies) * (rarity / size)
     mean, sd = energy.mean(axis=0), energy.std(axis=0, ddof=1) / np.sqrt(batches)

@@ -22,8 +22,8 @@ from hepatica.errors import InputError, OutputError
 
 FloatArray = NDArray[np.float64]
 
-MOST_GROUPS = 20
-FEWEST_GROUPS = 7
+MAX_GROUPS = 20
+MIN_GROUPS = 7
 GROUP_BYTES = 200 * 2**20
 SLAB = 2**18
 LARGEST_HALF = np.float32(60000)
@@ -64,7 +64,7 @@ class BatchSums:
     @classmethod
     def empty(cls, shape: tuple[int, ...]) -> BatchSums:
         """Nothing yet; as many groups as fit into 200 MB of half-precision numbers, 7 to 20."""
-        count = int(np.clip(GROUP_BYTES // (2 * math.prod(shape)), FEWEST_GROUPS, MOST_GROUPS))
+        count = int(np.clip(GROUP_BYTES // (2 * math.prod(shape)), MIN_GROUPS, MAX_GROUPS))
         return cls(
             total=np.zeros(shape),
             squares=np.zeros(shape, np.float32),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hepatica.core import Volume
+from hepatica.transport.runner.settings import MonteCarloSettings
 from hepatica.version import __version__
 
-if TYPE_CHECKING:
-    from hepatica.transport.runner.montecarlo import MonteCarloSettings
+MAY_DIFFER = ("device", "target_uncertainty", "time_limit_s")
+"""Between runs that share a checkpoint, besides threads and number of histories."""
 
 
 def fingerprint(decays: Volume, density: Volume, nuclide_name: str, settings: MonteCarloSettings) -> str:
@@ -21,7 +21,6 @@ def fingerprint(decays: Volume, density: Volume, nuclide_name: str, settings: Mo
     for volume in (decays, density):
         digest.update(np.ascontiguousarray(volume.values, dtype=np.float32).data)
         digest.update(np.ascontiguousarray(volume.grid.affine).tobytes())
-    # device, threads and the stopping rule may differ between the runs that share a checkpoint
-    plain = {k: v for k, v in settings.as_dict().items() if k not in ("device", "target_uncertainty", "time_limit_s")}
+    plain = {name: value for name, value in settings.parameters().items() if name not in MAY_DIFFER}
     digest.update(json.dumps([nuclide_name, plain, __version__], sort_keys=True).encode())
     return digest.hexdigest()

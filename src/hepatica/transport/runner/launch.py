@@ -1,4 +1,4 @@
-"""Tables and volumes on a device, and launches of the transport kernel on them.
+"""Launches of the transport kernels on a device.
 
 On the CPU a launch is one thread's work and releases Python's lock, so `threads` Python threads follow disjoint
 histories into tallies of their own. On a GPU one launch follows all.
@@ -10,25 +10,23 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.errors import PhysicsError, UnknownNameError
-from hepatica.transport.matter.stepping import StepModel
-from hepatica.transport.runner.source import Emission, alias_table
-from hepatica.transport.runner.upload import Phantom, Shells, Upload, tables_for
 
 FloatArray = NDArray[np.float64]
 
 DEVICES = ("cpu", "cuda")
 GPU_WORKERS = 64 * 1024
-MOST_SOURCE_VOXELS = 2**26
-COUNTER_NAMES = ("emitted", "escaped_electrons", "escaped_photons", "lost")
+LOST = 3
+"""Place among the counters of the energy that did not fit on a stack."""
 
 
 @cache
@@ -76,102 +74,64 @@ def check_device(device: str) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Numbers that a kernel writes: its tally, its counters, and a tally that nobody reads."""
+
+    tally: int
+    counters: int
+    scratch: int = 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lane:
-    """What one thread (or the GPU) writes to: stack, tally, counters."""
+    """What one thread (or the GPU) writes to."""
 
     workers: int
     stack: Any
+    scratch: list[Any]
     tally: Any
     counters: Any
 
 
-class Engine:
-    """One phantom (or infinite medium), one source, on one device.
+class Launcher:
+    """A kernel that follows histories of a stream of random numbers, and what its threads write to.
 
     Parameters
     ----------
-    phantom : Phantom
-        Voxels; for a point source in an infinite medium one voxel of that medium.
-    emission : Emission
-        What a decay emits.
-    voxels, weights : ndarray
-        Flat indices of the voxels with activity, and their decays in any unit.
-    model : StepModel
-        How finely electrons are followed.
-    shells : Shells or None
-        Score in shells about a point source in an infinite medium instead.
+    module : module
+        Module of the kernel; compiled (or taken from the cache) here, before two threads ask for it at once.
+    kernel : str
+        Its name. It takes its inputs, seed, first history, histories, workers, stack, the scratch tally if there is
+        one, tally and counters.
+    sizes : Sizes
+        Of what it writes.
     device : str
         "cpu" or "cuda".
     """
 
-    def __init__(
-        self,
-        phantom: Phantom,
-        emission: Emission,
-        voxels: NDArray[np.integer[Any]],
-        weights: NDArray[np.floating[Any]],
-        *,
-        model: StepModel,
-        shells: Shells | None = None,
-        device: str = "cpu",
-    ) -> None:
-        check_device(device)
+    def __init__(self, module: ModuleType, kernel: str, sizes: Sizes, device: str) -> None:
         self._wp = load_warp()
-        from hepatica.transport.device import decays as device_kernel
-        from hepatica.transport.device.decays import follow_decays
-        from hepatica.transport.device.phantom import STACK_DEPTH, STACK_FIELDS
-
-        self._kernel = follow_decays
-        # compiled (or taken from the cache) here, before two threads ask for it at once
-        self._wp.load_module(device_kernel, device=device)
-        self._stack_numbers = STACK_DEPTH * STACK_FIELDS
-        self._device = device
+        self._wp.load_module(module, device=device)
+        self._kernel, self._sizes, self._device = getattr(module, kernel), sizes, device
         self._lanes: list[_Lane] = []
-        self._upload = Upload(self._wp, device)
-        self._geometry = self._upload.geometry(phantom, shells)
-        self._physics = self._upload.physics(phantom, *tables_for(phantom.media, model), model)
-        self._source = self._make_source(emission, voxels, weights)
-        self.tally_size = phantom.density.size if shells is None else shells.linear + shells.logarithmic + 1
 
-    def _make_source(self, emission: Emission, voxels: NDArray[Any], weights: NDArray[Any]) -> Any:
-        from hepatica.transport.device.phantom import Source
-
-        if len(voxels) > MOST_SOURCE_VOXELS:
-            raise PhysicsError(
-                f"Monte Carlo: {len(voxels)} voxels hold activity, {MOST_SOURCE_VOXELS} is the limit; crop or resample"
-            )
-        s = Source()
-        keep, other = alias_table(weights)
-        s.voxels, s.voxel = len(voxels), self._upload.integers(voxels)
-        s.voxel_keep, s.voxel_alias = self._upload.floats(keep), self._upload.integers(other)
-        s.beta_yield, s.beta_bins = emission.beta_yield, len(emission.beta_kev) - 1
-        s.beta_kev = self._upload.floats(emission.beta_kev)
-        for name, energy, number in (
-            ("line", emission.line_kev, emission.line_yield),
-            ("gamma", emission.gamma_kev, emission.gamma_yield),
-        ):
-            keep, other = alias_table(number if len(number) else np.ones(1))
-            setattr(s, f"{name}_number", float(number.sum()))
-            setattr(s, f"{name}s", max(len(number), 1))
-            setattr(s, f"{name}_kev", self._upload.floats(energy))
-            setattr(s, f"{name}_keep", self._upload.floats(keep))
-            setattr(s, f"{name}_alias", self._upload.integers(other))
-        s.local_kev = emission.local_kev
-        s.positron_yield, s.positron_sum_kev = emission.positron_yield, emission.positron_sum_kev
-        return s
-
-    def run(self, seed: int, first: int, histories: int, threads: int = 1) -> tuple[FloatArray, FloatArray]:
-        """Follow decays `first` to ``first + histories - 1`` of the stream `seed`.
+    def run(
+        self, inputs: Sequence[Any], *, seed: int, first: int, histories: int, threads: int | None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Follow histories `first` to ``first + histories - 1`` of the stream `seed`; None for all threads.
 
         Returns
         -------
-        tally : ndarray of float64, shape (tally_size,)
-            Energy deposited per voxel or shell, keV. The next run overwrites it.
-        counters : ndarray of float64, shape (4,)
-            Energy emitted, escaped with electrons, escaped with photons, lost to a full stack, keV.
+        tally, counters : ndarray of float64
+            Sums over all threads. The next run overwrites the tally.
+
+        Raises
+        ------
+        PhysicsError
+            If a particle stack was full.
         """
-        lanes = threads if self._device == "cpu" else 1
+        lanes = (threads or os.cpu_count() or 1) if self._device == "cpu" else 1
         while len(self._lanes) < lanes:
             self._lanes.append(self._new_lane())
         share = [histories * n // lanes for n in range(lanes + 1)]
@@ -179,7 +139,7 @@ class Engine:
 
         def work(n: int) -> None:
             try:
-                results[n] = self._launch(self._lanes[n], seed, first + share[n], share[n + 1] - share[n])
+                results[n] = self._launch(self._lanes[n], inputs, seed, first + share[n], share[n + 1] - share[n])
             except Exception as error:  # noqa: BLE001 - handed to the caller's thread below
                 results[n] = error
 
@@ -198,23 +158,32 @@ class Engine:
         for other, others in done[1:]:
             tally += other
             counters = counters + others
+        if counters[LOST] > 0:
+            raise PhysicsError(
+                f"Monte Carlo: {counters[LOST]:.4g} keV were lost because a particle stack was full; please report this"
+            )
         return tally, counters
 
     def _new_lane(self) -> _Lane:
-        wp, workers = self._wp, 1 if self._device == "cpu" else GPU_WORKERS
+        from hepatica.transport.device.stack import STACK_SIZE
+
+        wp, sizes, workers = self._wp, self._sizes, 1 if self._device == "cpu" else GPU_WORKERS
         return _Lane(
             workers=workers,
-            stack=wp.zeros(workers * self._stack_numbers, dtype=wp.float32, device=self._device),
-            tally=wp.zeros(self.tally_size, dtype=wp.float64, device=self._device),
-            counters=wp.zeros(len(COUNTER_NAMES), dtype=wp.float64, device=self._device),
+            stack=wp.zeros(workers * STACK_SIZE, dtype=wp.float32, device=self._device),
+            scratch=[wp.zeros(sizes.scratch, dtype=wp.float64, device=self._device)] if sizes.scratch else [],
+            tally=wp.zeros(sizes.tally, dtype=wp.float64, device=self._device),
+            counters=wp.zeros(sizes.counters, dtype=wp.float64, device=self._device),
         )
 
-    def _launch(self, lane: _Lane, seed: int, first: int, histories: int) -> tuple[FloatArray, FloatArray]:
+    def _launch(
+        self, lane: _Lane, inputs: Sequence[Any], seed: int, first: int, histories: int
+    ) -> tuple[FloatArray, FloatArray]:
         wp = self._wp
         lane.tally.zero_()
         lane.counters.zero_()
         workers = min(lane.workers, max(histories, 1))
-        inputs = [self._geometry, self._physics, self._source, wp.uint64(seed), wp.uint64(first), histories, workers]
-        outputs = [lane.stack, lane.tally, lane.counters]
-        wp.launch(self._kernel, dim=workers, inputs=[*inputs, *outputs], device=self._device)
+        stream = [wp.uint64(seed), wp.uint64(first), histories, workers]
+        written = [lane.stack, *lane.scratch, lane.tally, lane.counters]
+        wp.launch(self._kernel, dim=workers, inputs=[*inputs, *stream, *written], device=self._device)
         return lane.tally.numpy(), lane.counters.numpy().copy()

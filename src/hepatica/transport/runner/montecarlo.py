@@ -1,6 +1,6 @@
 """Absorbed dose in voxels by Monte Carlo, with its uncertainty, stopping rules and checkpoints.
 
->>> from hepatica.transport.runner.montecarlo import MonteCarloSettings
+>>> from hepatica.transport.runner.settings import MonteCarloSettings
 >>> MonteCarloSettings(histories=1_000_000, seed=7).device
 'cpu'
 """
@@ -8,140 +8,38 @@
 from __future__ import annotations
 
 import math
-import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Estimate, Kind, Region, Volume
-from hepatica.core.constants import KEV_TO_J
-from hepatica.errors import GeometryError, InputError, PhysicsError
+from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides import Nuclide
-from hepatica.transport.matter.composition import MEDIA_BY_DENSITY, media_by_density
-from hepatica.transport.matter.stepping import StepModel
+from hepatica.transport.matter.composition import media_by_density
 from hepatica.transport.runner.batches import BatchSums, load_checkpoint, save_checkpoint
+from hepatica.transport.runner.decays import DecayTransport
 from hepatica.transport.runner.fingerprint import fingerprint
-from hepatica.transport.runner.launch import Engine, check_device
-from hepatica.transport.runner.source import PARTS, Parts, emission
+from hepatica.transport.runner.launch import check_device
+from hepatica.transport.runner.settings import MonteCarloSettings
+from hepatica.transport.runner.source import emission
+from hepatica.transport.runner.stopping import RunClock, RunReport
 from hepatica.transport.runner.upload import Phantom
 
 FloatArray = NDArray[np.float64]
 
-MOST_HISTORIES = 10**13
-"""Beyond, the sums of squares lose the digits that the uncertainty is made of."""
-FEWEST_HISTORIES = 100
+KEV_TO_J = 1.602176634e-16
 BATCHES = 40
-FEWEST_BATCHES = 20
+MIN_BATCHES = 20
 SMALL_BATCH = 20_000
 LARGE_VOLUME = 4_000_000
 """Volumes of more voxels get 20 batches instead of 40: adding one up takes a second there."""
-PROGRESS_EVERY_S = 2.0
-"""The uncertainty that progress shows is renewed this often; the stopping rule looks at every batch."""
 LOWEST_DENSITY_G_ML = 0.0005
 """Vacuum (zero padding) is followed as thin air of this density; its dose is not reported."""
 HIGH_DOSE = 0.5
 """High-dose voxels, whose uncertainty a run can aim at, are those above this fraction of the highest dose."""
-
-
-@dataclass(frozen=True, slots=True)
-class MonteCarloSettings:
-    """How long a run goes on, on what, and with which random numbers.
-
-    At least one of `histories`, `target_uncertainty` and `time_limit_s` must be given; the first that is reached ends
-    the run (but not before 20 batches, without which there is no uncertainty).
-
-    Parameters
-    ----------
-    histories : int or None
-        Decays to follow.
-    target_uncertainty : float or None
-        Relative standard uncertainty to reach: root mean square over the voxels above half the maximum dose, or of the
-        mean dose of `target_region` (an argument of `simulate`).
-    time_limit_s : float or None
-        Wall time.
-    seed : int
-        Of the random numbers; the same seed gives the same dose on any number of threads, to rounding.
-    threads : int or None
-        CPU threads; None for all.
-    device : str
-        "cpu" or "cuda"; never exchanged silently.
-    parts : str
-        "all", "beta" (electrons, with their bremsstrahlung) or "photon" (gamma and X rays).
-    step : StepModel
-        How finely electrons are followed, and the cut-offs.
-    media : tuple of (float, str)
-        Upper density in g/mL and name of medium, see `composition.MEDIA_BY_DENSITY`.
-    checkpoint : Path or None
-        File in which an interrupted run is kept and from which it goes on.
-    checkpoint_every_s : float
-        Time between checkpoints.
-
-    Raises
-    ------
-    InputError
-        If a number is out of range or no stopping rule is given.
-    """
-
-    histories: int | None = None
-    target_uncertainty: float | None = None
-    time_limit_s: float | None = None
-    seed: int = 1
-    threads: int | None = None
-    device: str = "cpu"
-    parts: Parts = "all"
-    step: StepModel = field(default_factory=StepModel)
-    media: tuple[tuple[float, str], ...] = MEDIA_BY_DENSITY
-    checkpoint: Path | None = None
-    checkpoint_every_s: float = 60.0
-
-    def __post_init__(self) -> None:
-        if self.histories is None and self.target_uncertainty is None and self.time_limit_s is None:
-            raise InputError("Monte Carlo: say when to stop: histories, target_uncertainty or time_limit_s")
-        if self.histories is not None and not FEWEST_HISTORIES <= self.histories <= MOST_HISTORIES:
-            raise InputError(
-                f"Monte Carlo: histories must lie between {FEWEST_HISTORIES} and {MOST_HISTORIES:.0e}, "
-                f"not {self.histories}"
-            )
-        if self.target_uncertainty is not None and not 0 < self.target_uncertainty < 1:
-            raise InputError(f"Monte Carlo: target_uncertainty must lie between 0 and 1, not {self.target_uncertainty}")
-        if self.time_limit_s is not None and not self.time_limit_s > 0:
-            raise InputError(f"Monte Carlo: time_limit_s must be positive, not {self.time_limit_s}")
-        if not 0 <= self.seed < 2**63:
-            raise InputError(f"Monte Carlo: seed must be a whole number from 0 to 2^63 - 1, not {self.seed}")
-        if self.threads is not None and self.threads < 1:
-            raise InputError(f"Monte Carlo: threads must be at least 1, not {self.threads}")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for the provenance, cut-offs included."""
-        return {
-            "seed": self.seed,
-            "device": self.device,
-            "parts": self.parts,
-            "target_uncertainty": self.target_uncertainty,
-            "time_limit_s": self.time_limit_s,
-            "electron_cutoff_kev": self.step.cutoff_kev,
-            "photon_cutoff_kev": self.step.photon_cutoff_kev,
-            "energy_ratio_per_step": self.step.ratio,
-            "hard_collision_fraction": self.step.hard_fraction,
-            "media_below_density_g_ml": [[bound, name] for bound, name in self.media if math.isfinite(bound)]
-            + [["above", self.media[-1][1]]],
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run stands: decays followed and to follow (None: open), time, rate, present relative uncertainty."""
-
-    histories: int
-    histories_wanted: int | None
-    elapsed_s: float
-    histories_per_s: float
-    relative_uncertainty: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -217,7 +115,7 @@ def simulate(
     settings: MonteCarloSettings,
     *,
     target_region: Region | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: RunReport | None = None,
 ) -> MonteCarloResult:
     """Follow decays through the voxels.
 
@@ -246,10 +144,10 @@ def simulate(
     """
     run = _Run(decays, density, nuclide, settings, target_region)
     try:
-        while not run.finished():
+        while not run.clock.finished(run.sums):
             run.batch()
             if progress is not None:
-                progress(run.progress())
+                progress(run.clock.progress(run.sums))
     except KeyboardInterrupt:
         run.save()
         raise
@@ -279,31 +177,27 @@ class _Run:
             electron_cutoff_kev=settings.step.cutoff_kev,
             photon_cutoff_kev=settings.step.photon_cutoff_kev,
         )
-        self.engine = Engine(phantom, emitted, voxels, flat[voxels], model=settings.step, device=settings.device)
+        self.transport = DecayTransport(
+            phantom, emitted, voxels, flat[voxels], model=settings.step, device=settings.device
+        )
         self.total_decays = decays.total
         gy_g_per_kev = np.float32(KEV_TO_J * self.total_decays * 1e3 / decays.grid.voxel_volume_ml)
         self.gy_per_kev = DosePerEnergy(gy_g_per_kev, followed)
         self.mark = fingerprint(decays, density, nuclide.name, settings)
-        self.started = self.saved = time.monotonic()
-        self.elapsed_before = 0.0
-        self.shown = -math.inf
-        self.shown_uncertainty: float | None = None
+        self.saved, before_s = time.monotonic(), 0.0
         self.sums = BatchSums.empty(values.shape)
         if settings.checkpoint is not None and settings.checkpoint.exists():
-            self.sums, self.elapsed_before = load_checkpoint(settings.checkpoint, self.mark)
-        self.first_of_run = self.sums.histories
-        self.threads = settings.threads or os.cpu_count() or 1
-
-    @property
-    def elapsed_s(self) -> float:
-        return self.elapsed_before + time.monotonic() - self.started
+            self.sums, before_s = load_checkpoint(settings.checkpoint, self.mark)
+        self.clock = RunClock(
+            settings, self.uncertainty, min_batches=MIN_BATCHES, elapsed_s=before_s, histories=self.sums.histories
+        )
 
     def next_size(self) -> int:
         """Decays of the next batch: an equal share of the histories wanted, or slowly growing where the end is open."""
         wanted = self.settings.histories
         open_ended = self.settings.target_uncertainty is not None or self.settings.time_limit_s is not None
         if wanted is not None and not open_ended:
-            batches = BATCHES if self.sums.shape_size <= LARGE_VOLUME else FEWEST_BATCHES
+            batches = BATCHES if self.sums.shape_size <= LARGE_VOLUME else MIN_BATCHES
             share = [wanted * n // batches for n in range(batches + 1)]
             done = int(np.searchsorted(share, self.sums.histories, side="right")) - 1
             return share[done + 1] - self.sums.histories
@@ -315,11 +209,7 @@ class _Run:
 
     def batch(self) -> None:
         size = self.next_size()
-        tally, counters = self.engine.run(self.settings.seed, self.sums.histories, size, self.threads)
-        if counters[3] > 0:
-            raise PhysicsError(
-                f"Monte Carlo: {counters[3]:.4g} keV were lost because a particle stack was full; please report this"
-            )
+        tally, counters = self.transport.run(self.settings.seed, self.sums.histories, size, self.settings.threads)
         self.sums.add(tally, counters, size)
         now = time.monotonic()
         if self.settings.checkpoint is not None and now - self.saved > self.settings.checkpoint_every_s:
@@ -328,21 +218,8 @@ class _Run:
     def save(self) -> None:
         """Write the checkpoint, if one was asked for and there is something to keep."""
         if self.settings.checkpoint is not None and self.sums.batches:
-            save_checkpoint(self.settings.checkpoint, self.sums, self.mark, self.elapsed_s)
+            save_checkpoint(self.settings.checkpoint, self.sums, self.mark, self.clock.elapsed_s)
             self.saved = time.monotonic()
-
-    def finished(self) -> bool:
-        s = self.settings
-        if s.histories is not None and self.sums.histories >= s.histories:
-            return True
-        if self.sums.batches < FEWEST_BATCHES:
-            return False
-        if s.time_limit_s is not None and self.elapsed_s >= s.time_limit_s:
-            return True
-        if s.target_uncertainty is None:
-            return False
-        present = self.uncertainty()
-        return present is not None and present <= s.target_uncertainty
 
     def uncertainty(self) -> float | None:
         """Present relative uncertainty of what the run aims at; None before there is one."""
@@ -352,15 +229,9 @@ class _Run:
             return _region_mean(self.sums, self.gy_per_kev, self.region).relative_sd
         return high_dose_uncertainty(*self.sums.scaled_mean_and_sd(self.gy_per_kev))
 
-    def progress(self) -> Progress:
-        rate = (self.sums.histories - self.first_of_run) / max(time.monotonic() - self.started, 1e-9)
-        if time.monotonic() - self.shown > PROGRESS_EVERY_S:
-            self.shown_uncertainty, self.shown = self.uncertainty(), time.monotonic()
-        return Progress(self.sums.histories, self.settings.histories, self.elapsed_s, rate, self.shown_uncertainty)
-
     def result(self) -> MonteCarloResult:
         self.save()
-        del self.engine  # its tallies are as large as the dose
+        del self.transport  # its tallies are as large as the dose
         dose, dose_sd = self.sums.scaled_mean_and_sd(self.gy_per_kev)
         joule = KEV_TO_J * self.total_decays / self.sums.histories
         counters = self.sums.counters
@@ -374,7 +245,7 @@ class _Run:
             escaped_electrons_j=float(counters[1]) * joule,
             escaped_photons_j=float(counters[2]) * joule,
             relative_uncertainty=high_dose_uncertainty(dose, dose_sd) or math.nan,
-            elapsed_s=self.elapsed_s,
+            elapsed_s=self.clock.elapsed_s,
             settings=self.settings,
             sums=self.sums,
             gy_per_kev=self.gy_per_kev,
@@ -427,6 +298,4 @@ def _check(decays: Volume, density: Volume, settings: MonteCarloSettings) -> Non
         )
     if not decays.total > 0:
         raise InputError(f"decays: the total is {decays.total:.4g} Bq s; there is no activity to make a dose from")
-    if settings.parts not in PARTS:
-        raise InputError(f"Monte Carlo: parts must be one of {', '.join(PARTS)}, not {settings.parts!r}")
     check_device(settings.device)

@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.errors import PhysicsError
 from hepatica.transport.matter.composition import Medium
 from hepatica.transport.matter.photons import MOMENTA, MOMENTUM_RANGE, PhotonTables, build_photons
 from hepatica.transport.matter.stepping import Ladder, StepModel, build_ladder
+from hepatica.transport.runner.source import alias_table
 
 FloatArray = NDArray[np.float64]
+
+MAX_SOURCE_VOXELS = 2**26
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Upload:
     Parameters
     ----------
     warp : module
-        The warp module, see `engine.load_warp`.
+        The warp module, see `launch.load_warp`.
     device : str
         "cpu" or "cuda".
     """
@@ -94,9 +98,37 @@ class Upload:
         rows = np.stack([np.asarray(c, dtype=np.float32).ravel() for c in columns], axis=1)
         return self._wp.array(np.ascontiguousarray(rows), dtype=dtype, device=self._device)
 
+    def alias(self, weights: NDArray[Any]) -> Any:
+        """`device.AliasTable` of probabilities in any unit; one column where there is nothing to draw from."""
+        from hepatica.transport.device.random import AliasTable
+
+        table = AliasTable()
+        keep, other = alias_table(weights if weights.size and weights.sum() > 0 else np.ones(1))
+        table.columns, table.keep, table.other = len(keep), self.floats(keep), self.integers(other)
+        return table
+
+    def places(self, voxels: NDArray[Any], weights: NDArray[Any], shape: tuple[int, ...]) -> Any:
+        """`device.Places` of voxels with activity: flat indices in a grid of that shape, and their decays in any unit.
+
+        Raises
+        ------
+        PhysicsError
+            If there are more of them than random numbers can tell apart.
+        """
+        from hepatica.transport.device.decays import Places
+
+        if len(voxels) > MAX_SOURCE_VOXELS:
+            raise PhysicsError(
+                f"Monte Carlo: {len(voxels)} voxels hold activity, {MAX_SOURCE_VOXELS} is the limit; crop or resample"
+            )
+        places = Places()
+        places.ny, places.nz = shape[1:]
+        places.voxel, places.table = self.integers(voxels), self.alias(weights)
+        return places
+
     def geometry(self, phantom: Phantom, shells: Shells | None = None) -> Any:
         """`device.Geometry` of a phantom."""
-        from hepatica.transport.device.phantom import Geometry
+        from hepatica.transport.device.geometry import Geometry
 
         g = Geometry()
         g.nx, g.ny, g.nz = phantom.density.shape
@@ -126,7 +158,7 @@ class Upload:
         more_photons: float = 1.0,
     ) -> Any:
         """`device.Physics` of a phantom's media; `more_photons` as in `with_more_photons`."""
-        from hepatica.transport.device.phantom import Physics
+        from hepatica.transport.device.physics import Physics
 
         wp, m = self._wp, Physics()
         ladder = ladder if more_photons == 1.0 else with_more_photons(ladder, more_photons)
@@ -139,14 +171,18 @@ class Upload:
         m.step = self.vectors((ladder.thickness, ladder.spread, ladder.hard, ladder.photon_share), wp.vec4)
         m.reach = self.vectors((ladder.csda_range, ladder.photons_below), wp.vec2)
         m.angle, m.brems = self.floats(ladder.angle), self.floats(ladder.photon_quantile)
-        logs = np.log(photons.energy_kev)
-        m.photon_log_low, m.photon_per_log = float(logs[0]), float(1 / (logs[1] - logs[0]))
-        m.attenuation = self.floats(photons.total)
-        m.shares = self.vectors((photons.photoelectric, photons.coherent, photons.pair), wp.vec3)
+        self.photons(m, photons)
         densest = [float(phantom.density[phantom.medium_index == n].max(initial=0)) for n in range(len(phantom.media))]
         m.majorant = self.floats((photons.total * np.array(densest)[:, None]).max(axis=0) * 1.000001)
-        m.scattering, m.form = self.floats(photons.scattering_function), self.floats(photons.form_integral)
+        return m
+
+    def photons(self, m: Any, tables: PhotonTables) -> None:
+        """Fill the part of a `device.Physics` that photons need, but for the majorant."""
+        logs = np.log(tables.energy_kev)
+        m.photon_log_low, m.photon_per_log = float(logs[0]), float(1 / (logs[1] - logs[0]))
+        m.attenuation = self.floats(tables.total)
+        m.shares = self.vectors((tables.photoelectric, tables.coherent, tables.pair), self._wp.vec3)
+        m.scattering, m.form = self.floats(tables.scattering_function), self.floats(tables.form_integral)
         span = np.log(MOMENTUM_RANGE)
         m.momentum_log_low = float(span[0])
         m.momentum_per_log = float((MOMENTA - 1) / (span[1] - span[0]))
-        return m

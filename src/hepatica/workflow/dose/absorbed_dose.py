@@ -18,7 +18,7 @@ from hepatica.nuclides import Nuclide
 from hepatica.nuclides import agent as find_agent
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.transport.matter.media import calibration_warnings, default_calibration
-from hepatica.transport.runner.montecarlo import Progress as RunProgress
+from hepatica.transport.runner.stopping import RunProgress
 from hepatica.workflow.dose.decays import DecayCount, decays_from
 from hepatica.workflow.dose.dose_grid import decays_on, density_on, dose_grid
 from hepatica.workflow.dose.options import DoseOptions

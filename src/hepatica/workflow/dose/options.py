@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from hepatica.dosimetry.engines.dose_map import DoseSettings
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.transport.matter.media import HuCalibration, load_calibration
-from hepatica.transport.runner.montecarlo import MonteCarloSettings
+from hepatica.transport.runner.settings import MonteCarloSettings
 
 GridChoice = Literal["activity", "ct"] | float
 

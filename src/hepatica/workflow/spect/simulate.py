@@ -193,7 +193,7 @@ def _montecarlo(
     )
     found = simulate_montecarlo(
         source, hu, SpectSetup(camera, chosen, scan.orbit, scan.windows, grid, response), acquisition,
-        chosen_options.settings(options.seed), tell=tell,
+        chosen_options.settings(options.seed), progress=tell,
         voxel_mm=chosen_options.voxel_mm, device=chosen_options.device,
     )  # fmt: skip
     expected = found.expected

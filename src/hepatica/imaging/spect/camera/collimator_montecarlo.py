@@ -13,7 +13,6 @@ L X rays, Doppler broadening, the crystal's edges, and lead's uneven septa.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core.constants import AVOGADRO
+from hepatica.core.progress import Progress
 from hepatica.errors import InputError
 from hepatica.imaging.spect.camera.cameras import GammaCamera, Layer
 from hepatica.imaging.spect.camera.detector import (
@@ -34,9 +33,10 @@ from hepatica.imaging.spect.camera.detector import (
     tangent_edges,
 )
 from hepatica.transport.matter.composition import medium
-from hepatica.transport.matter.electrons import CLASSICAL_RADIUS2_CM2
-from hepatica.transport.matter.photons import ENERGIES, MOMENTA, MOMENTUM_RANGE, build_photons
+from hepatica.transport.matter.electrons import AVOGADRO, CLASSICAL_RADIUS2_CM2
+from hepatica.transport.matter.photons import build_photons
 from hepatica.transport.runner.launch import load_warp
+from hepatica.transport.runner.upload import Upload
 
 FloatArray = NDArray[np.float64]
 
@@ -131,7 +131,7 @@ def simulate_detector(
     camera: GammaCamera,
     run: DetectorRun | None = None,
     energy_kev: FloatArray | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> DetectorSimulation:
     """Make a camera's response.
 
@@ -145,20 +145,20 @@ def simulate_detector(
     energy_kev : array, optional
         Incident energies, at least two, rising, between 10 keV and 3 MeV.
     progress : callable, optional
-        Called with the share done.
+        Called after each energy.
     """
     run = run or DetectorRun()
     energies = default_energies() if energy_kev is None else np.asarray(energy_kev, dtype=np.float64)
     if energies.size < 2 or (np.diff(energies) <= 0).any() or energies[0] < 10 or energies[-1] > 3000:
         raise InputError("a detector's response needs at least two energies, rising, between 10 and 3000 keV")
     bench = Bench(camera, run)
-    done: list[float] = []
+    done: list[int] = []
 
     def one(number: int) -> tuple[FloatArray, ...]:
         found = bench.energy(number, float(energies[number]))
-        done.append(1.0)
+        done.append(number)
         if progress is not None:
-            progress(len(done) / energies.size)
+            progress(f"collimator: {len(done)} of {energies.size} energies")
         return found
 
     with ThreadPoolExecutor(run.threads) as pool:
@@ -189,7 +189,9 @@ class Bench:
 
     def __init__(self, camera: GammaCamera, run: DetectorRun) -> None:
         self._wp = load_warp()
+        self._upload = Upload(self._wp, "cpu")
         from hepatica.transport.device import camera_head as device_detector
+        from hepatica.transport.device.physics import Physics
 
         self._code = device_detector
         self._wp.load_module(device_detector, device="cpu")
@@ -203,10 +205,11 @@ class Bench:
         names = sorted({layer.medium for layer in self._layers} | {"lead", "sodium_iodide"})
         self._names = names
         self._photons = build_photons([medium(name) for name in names])
-        self._physics = self._make_physics()
+        self._physics = Physics()
+        self._upload.photons(self._physics, self._photons)
         self._head = self._make_head(camera)
         self._blocks = self._share_out()
-        self._device_tangent = self._floats(self.tangent)
+        self._device_tangent = self._upload.floats(self.tangent)
         cosine = 1 / np.sqrt(1 + self.tangent**2)
         self._cosine = (cosine[1:] + cosine[:-1]) / 2
         self.paths_mm = self._trace()
@@ -271,46 +274,25 @@ class Bench:
         row = self._photons.total[self._names.index(layer.medium)]
         return float(np.interp(np.log(kev), np.log(self._photons.energy_kev), row)) * layer.density_g_ml
 
-    def _floats(self, values: Any) -> Any:
-        flat = np.ascontiguousarray(np.ravel(values), dtype=np.float32)
-        return self._wp.array(flat, dtype=self._wp.float32, device="cpu")
-
-    def _rows(self, rows: Any, dtype: Any) -> Any:
-        return self._wp.array(np.ascontiguousarray(rows, dtype=np.float32), dtype=dtype, device="cpu")
-
-    def _make_physics(self) -> Any:
-        from hepatica.transport.device.phantom import Physics
-
-        wp, m, photons = self._wp, Physics(), self._photons
-        logs = np.log(photons.energy_kev)
-        m.photon_log_low, m.photon_per_log = float(logs[0]), float((ENERGIES - 1) / (logs[-1] - logs[0]))
-        m.attenuation = self._floats(photons.total)
-        kinds = np.stack([photons.photoelectric, photons.coherent, photons.pair], axis=-1)
-        m.shares = self._rows(kinds.reshape(-1, 3), wp.vec3)
-        m.scattering, m.form = self._floats(photons.scattering_function), self._floats(photons.form_integral)
-        span = np.log(MOMENTUM_RANGE)
-        m.momentum_log_low, m.momentum_per_log = float(span[0]), float((MOMENTA - 1) / (span[1] - span[0]))
-        return m
-
     def _make_head(self, camera: GammaCamera) -> Any:
-        wp, h = self._wp, self._code.Head()
+        wp, h, upload = self._wp, self._code.Head(), self._upload
         h.hole = camera.collimator.hole_mm
         h.pitch = camera.collimator.hole_mm + camera.collimator.septum_mm
         h.layers, h.collimator, h.crystal = len(self._layers), self._collimator, self._crystal
-        h.edge = self._floats(self._edges)
-        index = np.array([self._names.index(layer.medium) for layer in self._layers], dtype=np.int32)
-        h.medium = wp.array(index, dtype=wp.int32, device="cpu")
-        h.density = self._floats([layer.density_g_ml for layer in self._layers])
+        h.edge = upload.floats(self._edges)
+        index = [self._names.index(layer.medium) for layer in self._layers]
+        h.medium = upload.integers(index)
+        h.density = upload.floats([layer.density_g_ml for layer in self._layers])
         shells = {
             "lead": (LEAD_K_EDGE_KEV, LEAD_K_CHANCE, LEAD_K_LINES_KEV, LEAD_K_SHARES),
             "sodium_iodide": (IODINE_K_EDGE_KEV, IODINE_K_CHANCE, IODINE_K_LINES_KEV, IODINE_K_SHARES),
         }
         rows = [shells.get(name, (1e30, 0.0, (0.0,) * 4, (1.0,) * 4)) for name in self._names]
-        h.k_edge, h.k_chance = self._floats([row[0] for row in rows]), self._floats([row[1] for row in rows])
-        h.k_line = self._rows([row[2] for row in rows], wp.vec4)
-        h.k_share = self._rows([np.cumsum(row[3]) for row in rows], wp.vec4)
+        h.k_edge, h.k_chance = upload.floats([row[0] for row in rows]), upload.floats([row[1] for row in rows])
+        h.k_line = upload.vectors(list(np.array([row[2] for row in rows]).T), wp.vec4)
+        h.k_share = upload.vectors(list(np.array([np.cumsum(row[3]) for row in rows]).T), wp.vec4)
         unit = AVOGADRO * CLASSICAL_RADIUS2_CM2 / 10
-        h.electrons = self._floats([unit * medium(name).electrons_per_gram_mol for name in self._names])
+        h.electrons = upload.floats([unit * medium(name).electrons_per_gram_mol for name in self._names])
         h.moles = unit
         h.cone = 1 / math.hypot(1, CONE * self.tangent[NEAR_BINS]) if self._run.force else 2.0
         h.lead_medium, h.cutoff = self._names.index("lead"), CUTOFF_KEV

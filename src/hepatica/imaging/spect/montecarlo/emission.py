@@ -22,12 +22,12 @@ Importance = Callable[[FloatArray], FloatArray]
 
 NEGLIGIBLE = 1e-4
 """Electrons are left out where the bremsstrahlung could contribute less than this share of the counts."""
-FEWEST_COUNTS = 1e-9
+MIN_COUNTS = 1e-9
 """Counts per decay, times 4 pi, below which windows count as seeing nothing: a GBq would give less than 0.1 cps."""
 PHOTONS_PER_ELECTRON = 1.5
 """Bremsstrahlung is made so much more often that an electron of the mean energy makes about this many photons."""
 INTERNAL_BINS = 200
-LEAST_SHARE = 0.05
+MIN_SHARE = 0.05
 """Least share of the histories for photons and for electrons, where there are both."""
 
 
@@ -111,12 +111,12 @@ def emission_mixture(
     number = np.concatenate([[emitted.beta_yield], emitted.line_yield])
     electron_value = number * per_electron
     lines, electrons = float(line_value.sum()), float(electron_value.sum())
-    if not lines + electrons > FEWEST_COUNTS:
+    if not lines + electrons > MIN_COUNTS:
         raise PhysicsError(f"hardly any photon of {nuclide.name} is counted in these windows; take others")
     if electrons < NEGLIGIBLE * (lines + electrons):
         photon_share = 1.0
     else:
-        photon_share = float(np.clip(lines / (lines + electrons), LEAST_SHARE, 1 - LEAST_SHARE)) if lines else 0.0
+        photon_share = float(np.clip(lines / (lines + electrons), MIN_SHARE, 1 - MIN_SHARE)) if lines else 0.0
     mean_kev = float(np.average(energy, weights=density)) if emitted.beta_yield else float(electron_kev.max())
     photons = float(born(np.array([max(mean_kev, 2 * lowest_kev)]))[0])
     return EmissionMixture(

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.core.constants import ELECTRON_REST_KEV, KEV_ANGSTROM
-from hepatica.errors import GeometryError, InputError, PhysicsError
+from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
 from hepatica.imaging.spect.camera.detector import DetectorResponse, detector_response
 from hepatica.imaging.spect.emission import photon_spectrum
@@ -29,18 +25,20 @@ from hepatica.imaging.spect.montecarlo.patient import Patient, patient_from_ct, 
 from hepatica.imaging.spect.montecarlo.response_tables import response_tables
 from hepatica.imaging.spect.montecarlo.settings import (
     MonteCarloProjections,
-    ProjectionProgress,
     ProjectionSettings,
     TallySums,
 )
 from hepatica.imaging.spect.projections import Orbit, Window
 from hepatica.nuclides import Nuclide
-from hepatica.transport.matter.photons import MOMENTUM_RANGE, PhotonTables
-from hepatica.transport.runner.launch import GPU_WORKERS, check_device, load_warp
-from hepatica.transport.runner.source import alias_table
+from hepatica.transport.matter.electrons import ELECTRON_REST_KEV
+from hepatica.transport.matter.photons import KEV_ANGSTROM, MOMENTUM_RANGE, PhotonTables
+from hepatica.transport.runner.launch import Launcher, Sizes, check_device, load_warp
+from hepatica.transport.runner.stopping import RunClock, RunReport
 from hepatica.transport.runner.upload import Upload, tables_for
 
-FEWEST_BATCHES = 10
+VOXEL_MM = 4.0
+"""Size of the voxels in which photons are followed, if nothing else is asked for."""
+MIN_BATCHES = 10
 FIRST_BATCH = 5_000
 BATCHES = 20
 COUNTERS = 6
@@ -53,17 +51,6 @@ SATELLITES = 0.05
 """Share of the rays that are also followed by way of a coherent scatter (a few per cent of the counts)."""
 TARGET_SHARE = 0.5
 """Target bins are by default those above this share of the highest bin of the target window."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Lane:
-    """What one thread (or the GPU) writes to."""
-
-    workers: int
-    stack: Any
-    energy: Any
-    tally: Any
-    counters: Any
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,7 +122,7 @@ class MonteCarloProjector:
     Examples
     --------
     >>> from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
-    >>> ProjectionSettings(target_uncertainty=0.04, seed=7).most_scatter
+    >>> ProjectionSettings(target_uncertainty=0.04, seed=7).max_scatter
     50
     """
 
@@ -144,7 +131,7 @@ class MonteCarloProjector:
         patient: Volume,
         setup: SpectSetup,
         *,
-        voxel_mm: float = 4.0,
+        voxel_mm: float = VOXEL_MM,
         parts: int = 2,
         views_per_event: int = VIEWS_PER_EVENT,
         device: str = "cpu",
@@ -164,7 +151,6 @@ class MonteCarloProjector:
         self.internal = setup.internal_bremsstrahlung
         self.mixture = emission_mixture(self.nuclide, self._importance, self.tables.lowest_kev, internal=self.internal)
         self.stride = max(1, round(self.orbit.views / views_per_event))
-        self._lanes: list[_Lane] = []
         self._load()
 
     @property
@@ -178,7 +164,7 @@ class MonteCarloProjector:
         settings: ProjectionSettings,
         *,
         target_bins: NDArray[np.bool_] | None = None,
-        progress: Callable[[ProjectionProgress], None] | None = None,
+        progress: RunReport | None = None,
     ) -> MonteCarloProjections:
         """Expected counts of an activity image.
 
@@ -200,18 +186,22 @@ class MonteCarloProjector:
             If the activity is of another kind, in another frame, negative, empty, or lies outside the CT.
         """
         flat = self._checked(activity, settings, target_bins)
-        source, camera = self._decays(activity, flat), self._camera(settings)
+        inputs = [self._geometry, self._physics, self._rays, self._camera(settings), self._decays(activity, flat)]
         sums = TallySums(self.parts, self.shape)
-        started = time.monotonic()
-        while not self._finished(sums, settings, target_bins, started):
+
+        def uncertainty() -> float | None:
+            return self._uncertainty(sums, settings.target_window, target_bins)
+
+        clock = RunClock(settings, uncertainty, min_batches=MIN_BATCHES)
+        while not clock.finished(sums):
             size = _next_size(sums, settings)
-            sums.add(*self._run(source, camera, settings, sums.histories, size), size)
+            made = self._launcher.run(
+                inputs, seed=settings.seed, first=sums.histories, histories=size, threads=settings.threads
+            )
+            sums.add(*made, size)
             if progress is not None:
-                now = self._uncertainty(sums, settings.target_window, target_bins)
-                done = ProjectionProgress(sums.histories, settings.histories, time.monotonic() - started, now)
-                progress(done)
-        reached = self._uncertainty(sums, settings.target_window, target_bins)
-        return self._result(sums, settings, activity.total, reached, time.monotonic() - started)
+                progress(clock.progress(sums))
+        return self._result(sums, settings, activity.total, uncertainty(), clock.elapsed_s)
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -248,24 +238,6 @@ class MonteCarloProjector:
             )
         return flat
 
-    def _finished(
-        self,
-        sums: TallySums,
-        settings: ProjectionSettings,
-        target_bins: NDArray[np.bool_] | None,
-        started: float,
-    ) -> bool:
-        if settings.histories is not None and sums.histories >= settings.histories:
-            return True
-        if sums.batches < FEWEST_BATCHES:
-            return False
-        if settings.time_limit_s is not None and time.monotonic() - started >= settings.time_limit_s:
-            return True
-        if settings.target_uncertainty is None:
-            return False
-        present = self._uncertainty(sums, settings.target_window, target_bins)
-        return present is not None and present <= settings.target_uncertainty
-
     @staticmethod
     def _uncertainty(sums: TallySums, window: int, target_bins: NDArray[np.bool_] | None) -> float | None:
         """Root mean square relative uncertainty of the target bins; None before there is one."""
@@ -284,7 +256,7 @@ class MonteCarloProjector:
         per_history = total / sums.histories
         scaled = (sums.parts * per_history).astype(np.float32)
         uncertainty = math.nan if reached is None else reached
-        facts = self.provenance() | settings.as_dict()
+        facts = {**self.provenance(), **settings.parameters()}
         facts |= {"histories": sums.histories, "batches": sums.batches, "reached_uncertainty": uncertainty}
         return MonteCarloProjections(
             primary=scaled[0],
@@ -320,7 +292,7 @@ class MonteCarloProjector:
         at = chance[low] * (1 - part) + chance[low + 1] * part
         return np.asarray(np.tensordot(number[seen], at, axes=1) / (4 * math.pi))
 
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> Mapping[str, object]:
         """What the projections depend on besides activity and settings, plain values."""
         lines, electrons = self.mixture.expected
         return {
@@ -344,12 +316,11 @@ class MonteCarloProjector:
     def _load(self) -> None:
         """Everything that does not depend on the activity, on the device."""
         wp = self._wp = load_warp()
-        from hepatica.transport.device import camera_views as device_follow
+        from hepatica.transport.device import camera_views as module
         from hepatica.transport.device.forced_detection import Rays
 
-        # compiled (or taken from the cache) here, before two threads ask for it at once
-        wp.load_module(device_follow, device=self.device)
-        self._kernel = device_follow.follow_histories
+        sizes = Sizes(self.parts * math.prod(self.shape), COUNTERS, scratch=self.patient.phantom.density.size)
+        self._launcher = Launcher(module, "follow_histories", sizes, self.device)
         upload = self._upload = Upload(wp, self.device)
         phantom, model = self.patient.phantom, electron_model(self.tables.lowest_kev)
         ladder, photons = tables_for(phantom.media, model)
@@ -383,9 +354,9 @@ class MonteCarloProjector:
         c.chance, c.chance_sum = upload.floats(tables.chance), upload.floats(tables.chance.sum(axis=(2, 3)))
         c.importance, c.depth = upload.floats(tables.importance), upload.floats(tables.depth_mm)
         c.blur = upload.floats(tables.blur_mm)
-        c.lowest_kev, c.most_scatter = tables.lowest_kev, settings.most_scatter
+        c.lowest_kev, c.max_scatter = tables.lowest_kev, settings.max_scatter
         c.least = LEAST_OF_EMISSION * self.mixture.reference * self.stride / (4 * math.pi)
-        c.satellite = SATELLITES if settings.most_scatter else 0.0
+        c.satellite = SATELLITES if settings.max_scatter else 0.0
         return c
 
     def _decays(self, activity: Volume, flat: NDArray[np.float64]) -> Any:
@@ -395,77 +366,11 @@ class MonteCarloProjector:
         for name, value in self._source_tables.items():
             setattr(s, name, value)
         voxels = np.flatnonzero(flat)
-        keep, other = alias_table(flat[voxels])
-        s.voxels, s.voxel = len(voxels), upload.integers(voxels)
-        s.voxel_keep, s.voxel_alias = upload.floats(keep), upload.integers(other)
-        s.ny, s.nz = activity.grid.shape[1:]
+        s.places = upload.places(voxels, flat[voxels], activity.grid.shape)
         matrix = np.array(activity.grid.affine[:3], dtype=np.float64)
         matrix[:, 3] -= self.patient.corner_mm
         s.to_x, s.to_y, s.to_z = (self._wp.vec4(*row.tolist()) for row in matrix)
         return s
-
-    def _run(
-        self, source: Any, camera: Any, settings: ProjectionSettings, first: int, histories: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Follow histories of the stream of the seed; tallies and counters of all threads together."""
-        lanes = (settings.threads or os.cpu_count() or 1) if self.device == "cpu" else 1
-        while len(self._lanes) < lanes:
-            self._lanes.append(self._new_lane())
-        share = [histories * n // lanes for n in range(lanes + 1)]
-        results: list[Any] = [None] * lanes
-
-        def work(n: int) -> None:
-            try:
-                numbers = (settings.seed, first + share[n], share[n + 1] - share[n])
-                results[n] = self._launch(self._lanes[n], camera, source, *numbers)
-            except Exception as error:  # noqa: BLE001 - handed to the caller's thread below
-                results[n] = error
-
-        helpers = [threading.Thread(target=work, args=(n,)) for n in range(1, lanes)]
-        for helper in helpers:
-            helper.start()
-        work(0)
-        for helper in helpers:
-            helper.join()
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
-        tally, counters = results[0]
-        for other, others in results[1:]:
-            tally += other
-            counters = counters + others
-        if counters[3] > 0:
-            raise PhysicsError("Monte Carlo: a particle stack was full; please report this")
-        return tally, counters
-
-    def _new_lane(self) -> _Lane:
-        from hepatica.transport.device.phantom import STACK_DEPTH, STACK_FIELDS
-
-        wp, workers = self._wp, 1 if self.device == "cpu" else GPU_WORKERS
-
-        def zeros(size: int, dtype: Any) -> Any:
-            return wp.zeros(size, dtype=dtype, device=self.device)
-
-        return _Lane(
-            workers=workers,
-            stack=zeros(workers * STACK_DEPTH * STACK_FIELDS, wp.float32),
-            energy=zeros(self.patient.phantom.density.size, wp.float64),
-            tally=zeros(self.parts * math.prod(self.shape), wp.float64),
-            counters=zeros(COUNTERS, wp.float64),
-        )
-
-    def _launch(
-        self, lane: _Lane, camera: Any, source: Any, seed: int, first: int, histories: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        wp = self._wp
-        lane.tally.zero_()
-        lane.counters.zero_()
-        workers = min(lane.workers, max(histories, 1))
-        inputs = [self._geometry, self._physics, self._rays, camera, source]
-        inputs += [wp.uint64(seed), wp.uint64(first), histories, workers]
-        outputs = [lane.stack, lane.energy, lane.tally, lane.counters]
-        wp.launch(self._kernel, dim=workers, inputs=[*inputs, *outputs], device=self.device)
-        return lane.tally.numpy(), lane.counters.numpy().copy()
 
 
 def compton_norm(photons: PhotonTables) -> NDArray[np.float64]:
@@ -495,13 +400,10 @@ def _source_tables(upload: Upload, mixture: EmissionMixture) -> dict[str, Any]:
         ("line", mixture.line_kev, mixture.line_share, mixture.line_weight),
         ("electron", mixture.electron_kev, mixture.electron_share, mixture.electron_weight),
     ):
-        keep, other = alias_table(share if share.size and share.sum() > 0 else np.ones(1))
         found |= {
-            f"{name}s": max(len(kev), 1),
             f"{name}_kev": upload.floats(kev),
             f"{name}_weight": upload.floats(weight),
-            f"{name}_keep": upload.floats(keep),
-            f"{name}_alias": upload.integers(other),
+            f"{name}_table": upload.alias(share),
         }
     return found
 
@@ -511,7 +413,7 @@ def _next_size(sums: TallySums, settings: ProjectionSettings) -> int:
     wanted = settings.histories
     if wanted is not None and settings.target_uncertainty is None and settings.time_limit_s is None:
         return -(-(wanted - sums.histories) // max(1, BATCHES - sums.batches))
-    size = max(FIRST_BATCH, sums.histories // FEWEST_BATCHES)
+    size = max(FIRST_BATCH, sums.histories // MIN_BATCHES)
     return size if wanted is None else min(size, wanted - sums.histories)
 
 

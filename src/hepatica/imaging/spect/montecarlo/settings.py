@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.errors import InputError
+from hepatica.core.options import Limits, options
 from hepatica.imaging.spect.projections import Window
+from hepatica.transport.runner.settings import StoppingOptions, Threads
 
 Float32 = NDArray[np.float32]
 
-MOST_HISTORIES = 10**12
 
+@options
+class ProjectionSettings(StoppingOptions):
+    """When a Monte Carlo projection stops, and with which random numbers.
 
-@dataclass(frozen=True, slots=True)
-class ProjectionSettings:
-    """When to stop, and with which random numbers.
-
-    At least one of `histories`, `target_uncertainty` and `time_limit_s` must be given; the first that is reached ends
-    the run, but not before ten batches, without which there is no uncertainty.
+    At least one stopping rule must be given; the first that is reached ends the run, but not before ten batches,
+    without which there is no uncertainty. The target uncertainty is that of a bin of the projections, root mean square
+    over the target bins.
 
     Attributes
     ----------
-    histories : int or None
-        Photons and electrons to start with.
-    target_uncertainty : float or None
-        Relative standard uncertainty to reach in a bin of the projections: root mean square over the target bins.
-    time_limit_s : float or None
-        Wall time.
-    seed : int
-        The same seed gives the same counts on any number of threads, to rounding.
     threads : int or None
         CPU threads; None for all.
-    most_scatter : int
+    max_scatter : int
         Compton scatters followed; 0 for none (what an analytic projector models).
     target_window : int
         Number of the window that the target uncertainty is about.
@@ -47,52 +40,23 @@ class ProjectionSettings:
         If a number is out of range or no stopping rule is given.
     """
 
-    histories: int | None = None
-    target_uncertainty: float | None = None
-    time_limit_s: float | None = None
-    seed: int = 1
-    threads: int | None = None
-    most_scatter: int = 50
-    target_window: int = 0
+    threads: Threads | None = None
+    max_scatter: Annotated[int, Limits(low=0)] = 50
+    target_window: Annotated[int, Limits(low=0)] = 0
 
     def __post_init__(self) -> None:
-        if self.histories is None and self.target_uncertainty is None and self.time_limit_s is None:
-            raise InputError("Monte Carlo: say when to stop: histories, target_uncertainty or time_limit_s")
-        if self.histories is not None and not 100 <= self.histories <= MOST_HISTORIES:
-            raise InputError(
-                f"Monte Carlo: histories must lie between 100 and {MOST_HISTORIES:.0e}, not {self.histories}"
-            )
-        if self.target_uncertainty is not None and not 0 < self.target_uncertainty < 1:
-            raise InputError(f"Monte Carlo: target_uncertainty must lie between 0 and 1, not {self.target_uncertainty}")
-        if self.time_limit_s is not None and not self.time_limit_s > 0:
-            raise InputError(f"Monte Carlo: time_limit_s must be positive, not {self.time_limit_s}")
-        if not 0 <= self.seed < 2**63:
-            raise InputError(f"Monte Carlo: seed must be a whole number from 0 to 2^63 - 1, not {self.seed}")
-        if self.threads is not None and self.threads < 1:
-            raise InputError(f"Monte Carlo: threads must be at least 1, not {self.threads}")
-        if self.most_scatter < 0 or self.target_window < 0:
-            raise InputError("Monte Carlo: most_scatter and target_window cannot be negative")
+        self.require_rule()
 
-    def as_dict(self) -> dict[str, Any]:
+    def parameters(self) -> Mapping[str, object]:
         """Plain values for the provenance."""
         return {
             "histories_wanted": self.histories,
             "target_uncertainty": self.target_uncertainty,
             "time_limit_s": self.time_limit_s,
             "seed": self.seed,
-            "most_scatter": self.most_scatter,
+            "max_scatter": self.max_scatter,
             "target_window": self.target_window,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectionProgress:
-    """Where a run stands: histories done and wanted (None: open), time, relative uncertainty of the target bins."""
-
-    histories: int
-    histories_wanted: int | None
-    elapsed_s: float
-    relative_uncertainty: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +85,7 @@ class MonteCarloProjections:
         Wall time.
     photons_per_decay, photon_kev_per_decay : float
         Photons above the lowest energy followed, and their energy, lines and bremsstrahlung.
-    provenance : dict
+    provenance : mapping
         Settings, tables, and what was reached, plain values.
     """
 
@@ -136,7 +100,7 @@ class MonteCarloProjections:
     seconds: float
     photons_per_decay: float
     photon_kev_per_decay: float
-    provenance: dict[str, Any]
+    provenance: Mapping[str, object]
 
     @property
     def total(self) -> Float32:

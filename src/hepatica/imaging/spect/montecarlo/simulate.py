@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Volume
+from hepatica.core.progress import Progress, silent
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.dead_time import DeadTimeModel, observed_rate
-from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
-from hepatica.imaging.spect.montecarlo.settings import MonteCarloProjections, ProjectionProgress, ProjectionSettings
-from hepatica.imaging.spect.montecarlo.spectrum import EnergySpectrum, energy_spectrum
+from hepatica.imaging.spect.montecarlo.projector import VOXEL_MM, MonteCarloProjector, SpectSetup
+from hepatica.imaging.spect.montecarlo.settings import MonteCarloProjections, ProjectionSettings
+from hepatica.imaging.spect.montecarlo.spectrum import HISTORIES, EnergySpectrum, energy_spectrum
 from hepatica.imaging.spect.projections import Projections
 from hepatica.imaging.spect.simulate import Scan
 
@@ -89,8 +88,9 @@ def simulate_montecarlo(
     acquisition: Acquisition,
     settings: ProjectionSettings,
     *,
-    tell: Callable[[str], None] | None = None,
-    **options: Any,
+    voxel_mm: float = VOXEL_MM,
+    device: str = "cpu",
+    progress: Progress | None = None,
 ) -> SimulatedScan:
     """Projections of a known activity with scatter, penetration, bremsstrahlung, dead time, decay and noise.
 
@@ -106,10 +106,10 @@ def simulate_montecarlo(
         Scan, noise, dead time.
     settings : ProjectionSettings
         When the Monte Carlo stops; its seed is that of the noise as well.
-    tell : callable, optional
-        Told each step.
-    **options
-        voxel_mm, views_per_event and device of the projector.
+    voxel_mm, device : float, str
+        As for `MonteCarloProjector`.
+    progress : callable, optional
+        Called with each step.
 
     Raises
     ------
@@ -122,22 +122,22 @@ def simulate_montecarlo(
     scan = acquisition.scan
     if scan.orbit.views != setup.orbit.views or tuple(scan.windows) != tuple(setup.windows):
         raise InputError("scan and setup need the same views and windows")
-    tell = tell or (lambda step: None)
-    tell("preparing the Monte Carlo")
-    projector = MonteCarloProjector(patient, setup, **options)
-
-    def report(run: ProjectionProgress) -> None:
-        reached = f", {100 * run.relative_uncertainty:.2g} % per bin" if run.relative_uncertainty else ""
-        tell(f"montecarlo: {run.histories:.3g} histories{reached}")
-
-    expected = projector.project(activity, settings, progress=report)
+    report = progress or silent
+    report("preparing the Monte Carlo")
+    projector = MonteCarloProjector(patient, setup, voxel_mm=voxel_mm, device=device)
+    expected = projector.project(activity, settings, progress=lambda run: report(str(run)))
     spectrum = None
     if acquisition.spectrum_histories or acquisition.dead_time is not None:
-        tell("energy spectrum")
-        few = {"histories": acquisition.spectrum_histories} if acquisition.spectrum_histories else {}
-        kept = {name: value for name, value in options.items() if name in ("voxel_mm", "device")}
+        report("energy spectrum")
         spectrum = energy_spectrum(
-            patient, setup, activity, seed=settings.seed, threads=settings.threads, **few, **kept
+            patient,
+            setup,
+            activity,
+            settings=ProjectionSettings(
+                histories=acquisition.spectrum_histories or HISTORIES, seed=settings.seed, threads=settings.threads
+            ),
+            voxel_mm=voxel_mm,
+            device=device,
         )
     return _acquired(activity, projector, acquisition, expected, spectrum, settings.seed)
 

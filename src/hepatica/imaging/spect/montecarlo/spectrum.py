@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Volume
 from hepatica.errors import InputError
-from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
+from hepatica.imaging.spect.montecarlo.projector import VOXEL_MM, MonteCarloProjector, SpectSetup
 from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
 from hepatica.imaging.spect.projections import Window
 
@@ -67,8 +66,9 @@ def energy_spectrum(
     activity: Volume,
     *,
     bin_kev: float = BIN_KEV,
-    histories: int = HISTORIES,
-    **options: Any,
+    settings: ProjectionSettings = ProjectionSettings(histories=HISTORIES),
+    voxel_mm: float = VOXEL_MM,
+    device: str = "cpu",
 ) -> EnergySpectrum:
     """Spectrum over the whole detector.
 
@@ -80,10 +80,10 @@ def energy_spectrum(
         As for the projections; its windows do not matter.
     bin_kev : float
         Width of the bins from 30 to 700 keV.
-    histories : int
-        Histories to follow.
-    **options
-        seed and threads of `ProjectionSettings`; voxel_mm and device of the projector.
+    settings : ProjectionSettings
+        When the Monte Carlo stops.
+    voxel_mm, device : float, str
+        As for `MonteCarloProjector`.
 
     Raises
     ------
@@ -95,9 +95,8 @@ def energy_spectrum(
     edges = np.append(np.arange(LOWEST_KEV, HIGHEST_KEV + bin_kev / 2, bin_kev), ABOVE_KEV)
     windows = [Window(low, high) for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)]
     one = replace(setup, windows=windows, grid=_one_pixel(setup.grid))
-    chosen = {name: options.pop(name) for name in ("seed", "threads") if name in options}
-    projector = MonteCarloProjector(patient, one, parts=4, **options)
-    found = projector.project(activity, ProjectionSettings(histories=histories, **chosen))
+    projector = MonteCarloProjector(patient, one, parts=4, voxel_mm=voxel_mm, device=device)
+    found = projector.project(activity, settings)
     assert found.parts is not None
     parts = found.parts[..., 0, 0].astype(np.float64)
     total = parts.sum(axis=(0, 2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,9 @@ from hepatica.core import Kind, Volume
 from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import InputError
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
-from hepatica.imaging.spect.montecarlo.settings import MonteCarloProjections, ProjectionProgress, ProjectionSettings
+from hepatica.imaging.spect.montecarlo.settings import MonteCarloProjections, ProjectionSettings
 from hepatica.imaging.spect.projector import Float32, SystemModel
+from hepatica.transport.runner.stopping import RunProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class MonteCarloScatter:
         self._weights = np.asarray(weights, dtype=np.float32).reshape(len(setup.windows), -1, 1, 1)
         self._tell = tell or (lambda step: None)
         self._projector: MonteCarloProjector | None = None
-        self.provenance: dict[str, Any] = {}
+        self.provenance: Mapping[str, object] = {}
         self.updates: list[dict[str, float]] = []
 
     def __call__(self, image: Float32, passes: int) -> Float32:
@@ -117,7 +118,7 @@ class MonteCarloScatter:
             target_uncertainty=options.uncertainty, time_limit_s=options.seconds, seed=options.seed + passes
         )
 
-        def progress(state: ProjectionProgress) -> None:
+        def progress(state: RunProgress) -> None:
             reached = "" if state.relative_uncertainty is None else f", {100 * state.relative_uncertainty:.1f} %"
             self._tell(f"scatter: {state.histories:.1e} photons after pass {passes}{reached}")
 

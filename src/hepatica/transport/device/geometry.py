@@ -1,0 +1,87 @@
+"""Voxels: which one a point lies in, and how far it is into them and out of them. Positions in mm from their corner."""
+
+from __future__ import annotations
+
+import warp as wp
+
+FAR = wp.constant(1.0e30)
+
+
+@wp.struct
+class Geometry:
+    """Voxels of one density and medium each; or, where `radial` is 1, one infinite medium scored in shells."""
+
+    nx: int
+    ny: int
+    nz: int
+    sx: float
+    sy: float
+    sz: float
+    radial: int
+    shell_mm: float
+    shells: int
+    log_start_mm: float
+    log_per_unit: float
+    log_shells: int
+    density: wp.array(dtype=wp.float32)
+    medium: wp.array(dtype=wp.uint8)
+
+
+@wp.func
+def clamped_index(x: float, size: float, n: int) -> int:
+    return wp.min(wp.max(int(x / size), 0), n - 1)
+
+
+@wp.func
+def inside(g: Geometry, p: wp.vec3) -> int:
+    if g.radial == 1:
+        return 1
+    if p[0] < 0.0 or p[1] < 0.0 or p[2] < 0.0:
+        return 0
+    if p[0] >= float(g.nx) * g.sx or p[1] >= float(g.ny) * g.sy or p[2] >= float(g.nz) * g.sz:
+        return 0
+    return 1
+
+
+@wp.func
+def voxel_at(g: Geometry, p: wp.vec3) -> int:
+    if g.radial == 1:
+        return 0
+    i = wp.min(int(p[0] / g.sx), g.nx - 1)
+    j = wp.min(int(p[1] / g.sy), g.ny - 1)
+    k = wp.min(int(p[2] / g.sz), g.nz - 1)
+    return (i * g.ny + j) * g.nz + k
+
+
+@wp.func
+def tilted(u: wp.vec3) -> wp.vec3:
+    """The same direction with no component exactly zero, so that no distance to a border is 0/0."""
+    x = wp.where(wp.abs(u[0]) < 1.0e-6, 1.0e-6, u[0])
+    y = wp.where(wp.abs(u[1]) < 1.0e-6, 1.0e-6, u[1])
+    z = wp.where(wp.abs(u[2]) < 1.0e-6, 1.0e-6, u[2])
+    return wp.vec3(x, y, z)
+
+
+@wp.func
+def entry_to(g: Geometry, p: wp.vec3, u: wp.vec3) -> float:
+    """Distance from a point outside to the voxels along u; negative if the ray misses them."""
+    ax = -p[0] / u[0]
+    bx = (float(g.nx) * g.sx - p[0]) / u[0]
+    ay = -p[1] / u[1]
+    by = (float(g.ny) * g.sy - p[1]) / u[1]
+    az = -p[2] / u[2]
+    bz = (float(g.nz) * g.sz - p[2]) / u[2]
+    near = wp.max(wp.max(wp.min(ax, bx), wp.min(ay, by)), wp.min(az, bz))
+    far = wp.min(wp.min(wp.max(ax, bx), wp.max(ay, by)), wp.max(az, bz))
+    if far <= near or far <= 0.0:
+        return -1.0
+    return wp.max(near, 0.0)
+
+
+@wp.func
+def exit_from(g: Geometry, p: wp.vec3, u: wp.vec3) -> float:
+    """Distance from a point inside to the end of the voxels along u."""
+    x = (wp.where(u[0] > 0.0, float(g.nx) * g.sx, 0.0) - p[0]) / u[0]
+    y = (wp.where(u[1] > 0.0, float(g.ny) * g.sy, 0.0) - p[1]) / u[1]
+    z = (wp.where(u[2] > 0.0, float(g.nz) * g.sz, 0.0) - p[2]) / u[2]
+    return wp.min(x, wp.min(y, z))
