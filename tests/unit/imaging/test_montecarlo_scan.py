@@ -100,8 +100,8 @@ def test_the_spectrum_holds_the_windows_counts() -> None:
     ).expected
     # 20 000 photons each, weights spread by depth and angle: 1.5 % each
     assert found.cps[:, low:high].sum() == pytest.approx(other.total.sum() / 4, rel=0.06)
-    rows = found.as_rows()
-    assert rows[low]["primary_cps"] == found.cps[0, low]
+    table = found.table()
+    assert table.rows[low][table.columns.index("primary_cps")] == found.cps[0, low]
 
 
 def test_what_is_refused() -> None:

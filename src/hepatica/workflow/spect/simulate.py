@@ -232,7 +232,8 @@ def _spectrum_files(spectrum: EnergySpectrum, scan: Scan) -> dict[str, bytes]:
 
     from hepatica.report.figures.spect import draw_energy_spectrum
 
-    rows = spectrum.as_rows()
+    table = spectrum.table()
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     lines = [",".join(rows[0])] + [",".join(f"{value:.6g}" for value in row.values()) for row in rows]
     figure = draw_energy_spectrum(rows, [(w.low_kev, w.high_kev) for w in scan.windows])
     picture = io.BytesIO()

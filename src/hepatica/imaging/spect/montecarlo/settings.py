@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,10 @@ Float32 = NDArray[np.float32]
 
 @options
 class ProjectionSettings(StoppingOptions):
-    """When a Monte Carlo projection stops, and with which random numbers.
+    """When a Monte Carlo of projections stops, and with which random numbers.
 
     At least one stopping rule must be given; the first that is reached ends the run, but not before ten batches,
-    without which there is no uncertainty. The target uncertainty is that of a bin of the projections, root mean square
-    over the target bins.
+    without which there is no uncertainty. The target uncertainty is the root mean square over the target bins.
 
     Attributes
     ----------
@@ -47,7 +46,18 @@ class ProjectionSettings(StoppingOptions):
     def __post_init__(self) -> None:
         self.require_rule()
 
-    def parameters(self) -> Mapping[str, object]:
+    @classmethod
+    def of(cls, rules: StoppingOptions, *, threads: int | None = None) -> ProjectionSettings:
+        """Settings with these stopping rules."""
+        return cls(
+            histories=rules.histories,
+            target_uncertainty=rules.target_uncertainty,
+            time_limit_s=rules.time_limit_s,
+            seed=rules.seed,
+            threads=threads,
+        )
+
+    def parameters(self) -> Mapping[str, float | None]:
         """Plain values for the provenance."""
         return {
             "histories_wanted": self.histories,
@@ -100,7 +110,7 @@ class MonteCarloProjections:
     seconds: float
     photons_per_decay: float
     photon_kev_per_decay: float
-    provenance: Mapping[str, object]
+    provenance: Mapping[str, Any]
 
     @property
     def total(self) -> Float32:

@@ -25,7 +25,7 @@ NOISE_STREAM = 0x90
 
 @dataclass(frozen=True, slots=True)
 class DeadTime:
-    """Dead time of a head: seconds per pulse, and how it behaves (see `imaging.dead_time`)."""
+    """Dead time of a head: seconds per pulse, and how it behaves (see `quantify.dead_time`)."""
 
     tau_s: float
     model: DeadTimeModel = "paralysable"
@@ -88,9 +88,9 @@ def simulate_montecarlo(
     acquisition: Acquisition,
     settings: ProjectionSettings,
     *,
+    progress: Progress | None = None,
     voxel_mm: float = VOXEL_MM,
     device: str = "cpu",
-    progress: Progress | None = None,
 ) -> SimulatedScan:
     """Projections of a known activity with scatter, penetration, bremsstrahlung, dead time, decay and noise.
 
@@ -106,10 +106,12 @@ def simulate_montecarlo(
         Scan, noise, dead time.
     settings : ProjectionSettings
         When the Monte Carlo stops; its seed is that of the noise as well.
-    voxel_mm, device : float, str
-        As for `MonteCarloProjector`.
     progress : callable, optional
-        Called with each step.
+        Told each step.
+    voxel_mm : float
+        Voxels in which photons are followed.
+    device : {"cpu", "cuda"}
+        Where it runs.
 
     Raises
     ------
@@ -122,23 +124,17 @@ def simulate_montecarlo(
     scan = acquisition.scan
     if scan.orbit.views != setup.orbit.views or tuple(scan.windows) != tuple(setup.windows):
         raise InputError("scan and setup need the same views and windows")
-    report = progress or silent
-    report("preparing the Monte Carlo")
+    report_progress = progress or silent
+    report_progress("preparing the Monte Carlo")
     projector = MonteCarloProjector(patient, setup, voxel_mm=voxel_mm, device=device)
-    expected = projector.project(activity, settings, progress=lambda run: report(str(run)))
+    expected = projector.project(activity, settings, progress=lambda run: report_progress(str(run)))
     spectrum = None
     if acquisition.spectrum_histories or acquisition.dead_time is not None:
-        report("energy spectrum")
-        spectrum = energy_spectrum(
-            patient,
-            setup,
-            activity,
-            settings=ProjectionSettings(
-                histories=acquisition.spectrum_histories or HISTORIES, seed=settings.seed, threads=settings.threads
-            ),
-            voxel_mm=voxel_mm,
-            device=device,
+        report_progress("energy spectrum")
+        few = ProjectionSettings(
+            histories=acquisition.spectrum_histories or HISTORIES, seed=settings.seed, threads=settings.threads
         )
+        spectrum = energy_spectrum(patient, setup, activity, few, voxel_mm=voxel_mm, device=device)
     return _acquired(activity, projector, acquisition, expected, spectrum, settings.seed)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Volume
+from hepatica.core.table import Table
 from hepatica.errors import InputError
 from hepatica.imaging.spect.montecarlo.projector import VOXEL_MM, MonteCarloProjector, SpectSetup
 from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
@@ -51,22 +52,23 @@ class EnergySpectrum:
         """Counts per second and keV, all parts together, the open last bin left out, shape (n - 1,)."""
         return np.asarray(self.cps[:, :-1].sum(axis=0) / np.diff(self.edge_kev)[:-1])
 
-    def as_rows(self) -> list[dict[str, float]]:
+    def table(self) -> Table:
         """A row per bin: its edges, and counts per second of each part."""
-        return [
-            {"low_kev": float(low), "high_kev": float(high)}
-            | {f"{name}_cps": float(x) for name, x in zip(PART_NAMES, column, strict=True)}
+        rows = [
+            tuple(float(x) for x in (low, high, *column))
             for low, high, column in zip(self.edge_kev[:-1], self.edge_kev[1:], self.cps.T, strict=True)
         ]
+        names = ("low_kev", "high_kev", *(f"{name}_cps" for name in PART_NAMES))
+        return Table.of(names, rows, "Energy spectrum", "spectrum")
 
 
 def energy_spectrum(
     patient: Volume,
     setup: SpectSetup,
     activity: Volume,
+    settings: ProjectionSettings = ProjectionSettings(histories=HISTORIES),
     *,
     bin_kev: float = BIN_KEV,
-    settings: ProjectionSettings = ProjectionSettings(histories=HISTORIES),
     voxel_mm: float = VOXEL_MM,
     device: str = "cpu",
 ) -> EnergySpectrum:
@@ -78,12 +80,14 @@ def energy_spectrum(
         As `MonteCarloProjector` and its `project`.
     setup : SpectSetup
         As for the projections; its windows do not matter.
+    settings : ProjectionSettings
+        When to stop, and with which random numbers.
     bin_kev : float
         Width of the bins from 30 to 700 keV.
-    settings : ProjectionSettings
-        When the Monte Carlo stops.
-    voxel_mm, device : float, str
-        As for `MonteCarloProjector`.
+    voxel_mm : float
+        Voxels in which photons are followed.
+    device : {"cpu", "cuda"}
+        Where it runs.
 
     Raises
     ------
