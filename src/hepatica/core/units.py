@@ -30,6 +30,7 @@ def _registry() -> Any:
     registry: Any = pint.UnitRegistry(autoconvert_offset_to_baseunit=False)
     registry.define("cps = count / second")
     registry.define("lipiodol_mL = mL")
+    registry.define("HU = [radiodensity]")
     return registry
 
 

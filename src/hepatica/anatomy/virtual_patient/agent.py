@@ -127,11 +127,11 @@ def distribute(
     window, liver = sampled.parts["liver"]
     viable, normal = tissues(sampled, tumours)
     shares = _shares(treatment, tree, territory, viable + normal)
-    extrahepatic = treatment.lung_shunt + math.fsum(treatment.reflux.values())
+    extrahepatic = treatment.lung_shunt + math.fsum(treatment.flow.reflux.values())
     hepatic_bq = treatment.activity_bq * max(0.0, 1 - extrahepatic)
     out = {"tumour": np.zeros(liver.shape), "liver": np.zeros(liver.shape)}
     for name, share in shares.items():
-        reached = _uneven(tree, name, treatment.spread, random)[territory]
+        reached = _uneven(tree, name, treatment.flow.spread, random)[territory]
         reached[territory < 0] = 0
         ratio = treatment.tumour_to_normal
         weights = {"tumour": ratio * viable * (reached > 0), "liver": normal * (reached > 0)}
@@ -217,10 +217,10 @@ def _seeded(
     if not whole or not total_bq:
         return np.zeros(weight.shape)
     expected = np.asarray(weight, dtype=np.float64) * (total_bq / whole)
-    sphere_bq = _activity_per_sphere_bq(treatment) if treatment.spheres else None
+    sphere_bq = _activity_per_sphere_bq(treatment) if treatment.flow.spheres else None
     if sphere_bq is None:
         return expected
-    clusters = random.poisson(expected / (sphere_bq * treatment.cluster)).astype(np.float64)
+    clusters = random.poisson(expected / (sphere_bq * treatment.flow.cluster)).astype(np.float64)
     return clusters * (total_bq / clusters.sum()) if clusters.any() else expected
 
 
@@ -236,7 +236,7 @@ def _activity_per_sphere_bq(treatment: Treatment) -> float | None:
 def _extrahepatic(treatment: Treatment, sampled: Sampled, random: np.random.Generator) -> list[Deposit]:
     out = []
     places: list[tuple[str, float, tuple[str, ...]]] = [("lungs", treatment.lung_shunt, LUNG_NAMES)]
-    for name, share in treatment.reflux.items():
+    for name, share in treatment.flow.reflux.items():
         organs = REFLUX_ORGANS[name]
         parts = (DUODENAL_SHARE, 1 - DUODENAL_SHARE) if len(organs) == 2 else (1.0,)
         places.extend(("reflux", share * part, (organ,)) for organ, part in zip(organs, parts, strict=True))

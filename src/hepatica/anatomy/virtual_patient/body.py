@@ -67,13 +67,13 @@ def body_of(settings: PatientSettings, random: np.random.Generator) -> Body:
         If the liver asked for does not fit into the body.
     """
     size = _size(settings)
-    mass = {name: g * settings.size**3 for name, g in reference_masses_g(settings.sex).items()}
-    if settings.cirrhosis:
+    mass = {name: g * settings.anatomy.size**3 for name, g in reference_masses_g(settings.anatomy.sex).items()}
+    if settings.anatomy.cirrhosis:
         mass["liver"] *= CIRRHOTIC_LIVER
         mass["spleen"] *= CIRRHOTIC_SPLEEN
     target = {name: g / density_of(name) for name, g in mass.items() if not name.startswith("lung")}
-    if settings.liver_ml is not None:
-        target["liver"] = settings.liver_ml
+    if settings.anatomy.liver_ml is not None:
+        target["liver"] = settings.anatomy.liver_ml
 
     def placed(solid: Solid) -> Solid:
         return solid.scaled(size, (0, 0, 0))
@@ -190,7 +190,7 @@ def hu_of(density_g_ml: float, calibration: HuCalibration | None = None) -> floa
 
 
 def _size(settings: PatientSettings) -> Size:
-    x, y, z = (settings.size * s for s in SEX_SIZE[settings.sex])
+    x, y, z = (settings.anatomy.size * s for s in SEX_SIZE[settings.anatomy.sex])
     return x, y, z
 
 
@@ -204,10 +204,10 @@ def _liver(
     kidney: Solid,
 ) -> tuple[Solid, Solid]:
     """The liver, and its bulk before the neighbours are taken from it: what its other neighbours keep clear of."""
-    left_lobe = float(np.clip(random.normal(1.22 if settings.cirrhosis else 1.0, 0.07), 0.75, 1.35))
+    left_lobe = float(np.clip(random.normal(1.22 if settings.anatomy.cirrhosis else 1.0, 0.07), 0.75, 1.35))
     relief = ripple(1.6, 70.0, random, waves=6)
     whole = plus(liver.outline(left_lobe), relief, 4.0)
-    if settings.cirrhosis:
+    if settings.anatomy.cirrhosis:
         whole = plus(whole, ripple(1.1, 16.0, random, waves=12), 3.0)
     whole = whole.scaled(size, (0, 0, 0))
     centre = np.asarray(liver.CENTRE) * size

@@ -19,7 +19,7 @@ from hepatica.nuclides import nuclide
 STREAM = 99
 """Keeps a patient's draws apart from the patient's own random numbers."""
 
-MOST_OF_LIVER = 0.45
+MAX_SHARE_OF_LIVER = 0.45
 NECROTIC_FROM_MM = 40.0
 
 
@@ -116,7 +116,8 @@ def cohort(number: int, *, seed: int = 1, like: PatientSettings | None = None) -
 
     Examples
     --------
-    >>> small = PatientSettings(spacing_mm=12, terminals=40)
+    >>> from hepatica.anatomy.virtual_patient.settings import AnatomyOptions, CtOptions
+    >>> small = PatientSettings(ct=CtOptions(spacing_mm=12), anatomy=AnatomyOptions(terminals=40))
     >>> [len(patient.tumours) > 0 for patient in cohort(2, like=small)]
     [True, True]
     """
@@ -150,7 +151,7 @@ def _one(seed: int, number: int, like: PatientSettings) -> PatientSettings:
     activity_bq = _draw(table["activity_concentration"][0], random) * perfused_l * 1e9 * dose_constant / (1 - shunt)
     treatment = replace(
         like.treatment,
-        activity_bq=float(f"{activity_bq:.4g}"),
+        administered_bq=float(f"{activity_bq:.4g}"),
         catheters=catheters,
         lung_shunt=round(shunt, 4),
         tumour_to_normal=round(ratio, 3),
@@ -158,12 +159,15 @@ def _one(seed: int, number: int, like: PatientSettings) -> PatientSettings:
     return replace(
         like,
         seed=int(np.random.default_rng([seed, number]).integers(2**31)),
-        sex=sex,
-        size=round(size, 4),
-        liver_ml=round(liver_ml, 1),
-        cirrhosis=cirrhosis,
-        variant=variant,
-        segment_four=four,
+        anatomy=replace(
+            like.anatomy,
+            sex=sex,
+            size=round(size, 4),
+            liver_ml=round(liver_ml, 1),
+            cirrhosis=cirrhosis,
+            variant=variant,
+            segment_four=four,
+        ),
         tumours=tumours,
         treatment=treatment,
     )
@@ -195,7 +199,7 @@ def _tumours(table: Mapping[str, list[Quantity]], liver_ml: float, random: np.ra
     diameters = [largest] + [largest * _draw(table["other_diameter"][0], random) for _ in range(number - 1)]
     # What would not fit into a liver that still works is made smaller, all in proportion.
     total = sum(math.pi / 6 * d**3 / 1000 for d in diameters)
-    shrink = min(1.0, float(np.cbrt(MOST_OF_LIVER * liver_ml / total)))
+    shrink = min(1.0, float(np.cbrt(MAX_SHARE_OF_LIVER * liver_ml / total)))
     out = []
     for d in diameters:
         diameter = max(8.0, round(d * shrink, 1))

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from hepatica.anatomy.virtual_patient.sampling import (
     regions_of,
     sample,
 )
-from hepatica.anatomy.virtual_patient.settings import MOST_VOXELS, PatientSettings, Treatment
+from hepatica.anatomy.virtual_patient.settings import MAX_VOXELS, PatientSettings, Treatment
 from hepatica.anatomy.virtual_patient.tumours import PlacedTumour, place
 from hepatica.anatomy.virtual_patient.vessels.arteries import ArterialTree, grow_arteries
 from hepatica.anatomy.virtual_patient.vessels.veins import hepatic_veins, portal_vein
@@ -199,19 +198,13 @@ class VirtualPatient:
         deposits = distribute(treatment, self.tree, self._territory, self._sampled, names, _stream(settings, "agent"))
         return replace(self, settings=settings, deposits=deposits)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The truth as plain values with units in their names, for JSON."""
-        from hepatica.anatomy.virtual_patient.truth import truth
-
-        return truth(self)
-
     def __repr__(self) -> str:
         t = self.treatment
         tumours = ", ".join(f"{p.tumour.diameter_mm:.0f} mm in segment {p.tumour.segment}" for p in self.tumours)
         where = " + ".join(t.catheters)
         liver = self.regions["liver"].volume_ml if "liver" in self.regions else 0.0
         return (
-            f"<VirtualPatient seed {self.settings.seed}: {self.settings.sex}, liver {liver:.0f} mL, "
+            f"<VirtualPatient seed {self.settings.seed}: {self.settings.anatomy.sex}, liver {liver:.0f} mL, "
             f"{len(self.tumours)} tumours ({tumours or 'none'}), {len(self.tree.ends)} end arteries; "
             f"{t.activity_bq / 1e9:.3g} GBq {t.nuclide} {t.agent} through {where}; {self.grid}>"
         )
@@ -242,14 +235,16 @@ def virtual_patient(settings: PatientSettings | None = None, grid: Grid | None =
 
     Examples
     --------
-    >>> patient = virtual_patient(PatientSettings(seed=7, spacing_mm=8, tumours=1))
+    >>> from hepatica.anatomy.virtual_patient.settings import CtOptions
+    >>> patient = virtual_patient(PatientSettings(seed=7, ct=CtOptions(spacing_mm=8), tumours=1))
     >>> round(patient.activity().total / 1e9, 6)
     2.6
     """
     settings = settings or PatientSettings()
+    settings.treatment.require_administered()
     grid = grid or default_grid(settings)
-    if grid.size > MOST_VOXELS:
-        raise InputError(f"{grid.size:.3g} voxels are too many ({MOST_VOXELS:g} at most); ask for larger voxels")
+    if grid.size > MAX_VOXELS:
+        raise InputError(f"{grid.size:.3g} voxels are too many ({MAX_VOXELS:g} at most); ask for larger voxels")
     body = body_of(settings, _stream(settings, "body"))
     lattice = Lattice.of(body)
     tree = grow_arteries(body, lattice, settings, _stream(settings, "arteries"))
@@ -258,20 +253,20 @@ def virtual_patient(settings: PatientSettings | None = None, grid: Grid | None =
     tumours = place(body, lattice, settings, _stream(settings, "tumours"))
     vessels = {"portal vein": portal_vein(body, lattice), "hepatic veins": hepatic_veins(body, lattice)}
     work_grid, field = grown_grid(grid, *box_of(body, *ORGANS_OF_AGENT))
-    if work_grid.size > MOST_VOXELS:
+    if work_grid.size > MAX_VOXELS:
         raise InputError("the grid lies too far from the body, whose liver is at the origin; place it there")
     sampled = sample(body, tumours, vessels, work_grid)
     territory = territories(sampled, tree)
     plain = ct_numbers(sampled, body, settings, tumours, _stream(settings, "tissue"), contrast="none")
     seen = plain
-    if settings.contrast != "none":
+    if settings.ct.contrast != "none":
         seen = ct_numbers(sampled, body, settings, tumours, _stream(settings, "tissue"))
     hu = Volume(grid, np.ascontiguousarray(seen.values[field]), Kind.HU, name=seen.name)
     names = tuple(t.name for t in tumours)
     return VirtualPatient(
         settings=settings,
         hu=hu,
-        ct=noisy(hu, settings.noise_hu, _stream(settings, "noise")),
+        ct=noisy(hu, settings.ct.noise_hu, _stream(settings, "noise")),
         regions={
             name: r for name, region in regions_of(sampled, tumours).items() if (r := _cropped(region, grid, field))
         },
@@ -288,14 +283,16 @@ def virtual_patient(settings: PatientSettings | None = None, grid: Grid | None =
 
 def default_grid(settings: PatientSettings, frame: str | None = None) -> Grid:
     """Axial grid around the trunk with the settings' voxels."""
-    scale = np.asarray(SEX_SIZE[settings.sex]) * settings.size
+    scale = np.asarray(SEX_SIZE[settings.anatomy.sex]) * settings.anatomy.size
     low, high = np.asarray(FIELD_MM)
-    high = np.array([high[0], high[1], NECK_MM if settings.neck else high[2]])
+    high = np.array([high[0], high[1], NECK_MM if settings.ct.neck else high[2]])
     low, high = low * scale, high * scale
-    spacing = np.asarray(settings.spacing)
+    spacing = np.asarray(settings.ct.spacing)
     shape = np.maximum(np.round((high - low) / spacing).astype(int), 1)
     origin = (low + high) / 2 - (shape - 1) / 2 * spacing
-    return Grid.axial(shape.tolist(), spacing_mm=settings.spacing, origin_mm=origin.tolist(), frame_of_reference=frame)
+    return Grid.axial(
+        shape.tolist(), spacing_mm=settings.ct.spacing, origin_mm=origin.tolist(), frame_of_reference=frame
+    )
 
 
 def _stream(settings: PatientSettings, purpose: str) -> np.random.Generator:

@@ -164,7 +164,7 @@ def ct_numbers(
     contrast: str | None = None,
 ) -> Volume:
     """Noise-free CT: each voxel the mean of the tissues it holds."""
-    tissue = dict(hounsfield(contrast or settings.contrast))
+    tissue = dict(hounsfield(contrast or settings.ct.contrast))
     grid = sampled.grid
     hu = np.full(grid.shape, tissue["air"], dtype=np.float32)
     for layer, name in (("body", "skin"), ("beneath skin", "fat"), ("beneath fat", "muscle"), ("cavity", "fat")):
@@ -212,7 +212,7 @@ def _lung_hu(name: str, body: Body, settings: PatientSettings) -> float:
     """CT number at which the lung, with its volume, has its reference mass."""
     from hepatica.anatomy.virtual_patient.shapes import volume_ml
 
-    mass_g = reference_masses_g(settings.sex)[name] * settings.size**3
+    mass_g = reference_masses_g(settings.anatomy.sex)[name] * settings.anatomy.size**3
     return hu_of(mass_g / volume_ml(body.organs[name], 4.0))
 
 

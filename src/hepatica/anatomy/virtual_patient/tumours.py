@@ -25,7 +25,7 @@ DEPTHS = (0.85, 0.6, 0.35)
 """Centres lie this deep below the liver's surface, in radii; the next where there is no room."""
 
 GAP_MM = 4.0
-MOST_OF_LIVER = 0.7
+MAX_SHARE_OF_LIVER = 0.7
 """All tumours together fill no more of the liver."""
 
 
@@ -76,9 +76,9 @@ def place(
     """
     tumours = wanted(settings, random)
     total = sum(_sphere_ml(t.diameter_mm) for t in tumours)
-    if total > MOST_OF_LIVER * lattice.volume_ml():
+    if total > MAX_SHARE_OF_LIVER * lattice.volume_ml():
         raise InputError(
-            f"the tumours' {total:.0f} mL are more than {100 * MOST_OF_LIVER:.0f} % of the liver's "
+            f"the tumours' {total:.0f} mL are more than {100 * MAX_SHARE_OF_LIVER:.0f} % of the liver's "
             f"{lattice.volume_ml():.0f} mL; ask for fewer or smaller ones"
         )
     depth = lattice.depth_at(lattice.points_mm)

@@ -30,7 +30,6 @@ from hepatica.transport.runner.upload import Phantom
 
 FloatArray = NDArray[np.float64]
 
-KEV_TO_J = 1.602176634e-16
 BATCHES = 40
 MIN_BATCHES = 20
 SMALL_BATCH = 20_000

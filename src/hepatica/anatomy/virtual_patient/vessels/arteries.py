@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ NON_TARGET_FLOW: Mapping[str, float] = {"gastroduodenal": 0.95, "right gastric":
 """Flow relative to the liver's. Gastroduodenal: what makes the common hepatic artery 4.3 mm wide (same source) by
 Murray's law; the two small ones are assumptions."""
 
-LEAST_ENDS = 2
+MIN_ENDS = 2
 """In the smallest segment."""
 
 RIGHT, LEFT = (5, 6, 7, 8), (2, 3)
@@ -41,6 +40,20 @@ MESENTERIC = ((16.0, 10.0, -40.0), (12.0, 0.0, -50.0))
 BEHIND_PORTAL = (-22.0, 2.0, -36.0)
 LEFT_GASTRIC = ((16.0, 4.0, -22.0), (26.0, -4.0, 8.0))
 FISSURE = (4.0, -18.0, 8.0)
+
+
+@dataclass(frozen=True, slots=True)
+class TreeStatistics:
+    """Numbers that describe a tree; generations are bifurcations from the trunk to an end."""
+
+    branches: int
+    end_branches: int
+    total_length_mm: float
+    total_volume_ml: float
+    generations_mean: float
+    generations_most: int
+    end_diameter_mm: float
+    murray_exponent: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,8 +127,8 @@ class ArterialTree:
             out.setdefault(parent, []).append(n)
         return out
 
-    def statistics(self) -> dict[str, Any]:
-        """Numbers that describe the tree, plain values with units in their names."""
+    def statistics(self) -> TreeStatistics:
+        """Numbers that describe the tree."""
         length = np.linalg.norm(self.end_mm - self.start_mm, axis=1)
         depth = np.zeros(len(self.parent), dtype=int)
         order = list(self.children()[-1])
@@ -124,16 +137,16 @@ class ArterialTree:
             for child in children.get(n, ()):
                 depth[child] = depth[n] + 1
                 order.append(child)
-        return {
-            "branches": len(self.parent),
-            "end_branches": len(self.ends),
-            "total_length_mm": float(length.sum()),
-            "total_volume_ml": float((np.pi * self.radius_mm**2 * length).sum() / 1000),
-            "generations_mean": float(depth[self.ends].mean()),
-            "generations_most": int(depth[self.ends].max()),
-            "end_diameter_mm": float(2 * self.radius_mm[self.ends].mean()),
-            "murray_exponent": 3.0,
-        }
+        return TreeStatistics(
+            branches=len(self.parent),
+            end_branches=len(self.ends),
+            total_length_mm=float(length.sum()),
+            total_volume_ml=float((np.pi * self.radius_mm**2 * length).sum() / 1000),
+            generations_mean=float(depth[self.ends].mean()),
+            generations_most=int(depth[self.ends].max()),
+            end_diameter_mm=float(2 * self.radius_mm[self.ends].mean()),
+            murray_exponent=3.0,
+        )
 
     def __repr__(self) -> str:
         return f"<ArterialTree {len(self.parent)} branches, {len(self.ends)} ends; {', '.join(self.names)}>"
@@ -211,7 +224,7 @@ def grow_arteries(body: Body, lattice: Lattice, settings: PatientSettings, rando
         points = lattice.points_mm[lattice.segments == segment]
         entry = lattice.snapped(0.6 * build.end[above] + 0.4 * lattice.centroid(segment), segment, depth_mm=3.0)
         trunk = build.add(above, entry, name=f"segment {segment}", segment=segment)
-        number = min(max(LEAST_ENDS, round(settings.terminals * shares[segment])), len(points))
+        number = min(max(MIN_ENDS, round(settings.anatomy.terminals * shares[segment])), len(points))
         deep = points[lattice.depth_at(points) > 1.5]
         ends = spread_points(deep if len(deep) > number else points, number, random)
         # The far ends first: they make the trunks that the near ones join.
@@ -223,7 +236,7 @@ def grow_arteries(body: Body, lattice: Lattice, settings: PatientSettings, rando
 
 def _trunks(build: _Builder, lattice: Lattice, settings: PatientSettings) -> dict[int, int]:
     """Named trunks; which trunk feeds each segment."""
-    at, variant = build.place, settings.variant
+    at, variant = build.place, settings.anatomy.variant
     replaced_right = variant in ("replaced right", "replaced both")
     replaced_left = variant in ("replaced left", "replaced both")
     common = build.add(-1, *(at(p) for p in CELIAC), at(FORK), name="common hepatic")
@@ -263,10 +276,10 @@ def _right(build: _Builder, lattice: Lattice, settings: PatientSettings, source:
     trunk = build.add(source, first, name="" if replaced else "right hepatic")
     cystic = build.add(trunk, build.place((-46, -22, -32)), name="cystic")
     build.own_flow[cystic] = NON_TARGET_FLOW["cystic"]
-    if settings.segment_four == "right":
+    if settings.anatomy.segment_four == "right":
         feeding[4] = trunk
     fork = build.add(trunk, lattice.snapped(0.45 * first + 0.55 * middle, *RIGHT))
-    accessory = settings.variant == "accessory right"
+    accessory = settings.anatomy.variant == "accessory right"
     for name, segments in SECTORS.items():
         if accessory and name == "right posterior":
             continue
@@ -290,7 +303,7 @@ def _left(build: _Builder, lattice: Lattice, settings: PatientSettings, source: 
     else:
         trunk = build.add(source, build.place((-18, -16, -13)), name="left hepatic")
         feeding[1] = trunk
-    if settings.segment_four == "left" and not replaced:
+    if settings.anatomy.segment_four == "left" and not replaced:
         node = lattice.snapped(0.6 * build.end[trunk] + 0.4 * 0.5 * (middle + lattice.centroid(4)), 2, 3, 4)
         trunk = build.add(trunk, node)
         feeding[4] = trunk

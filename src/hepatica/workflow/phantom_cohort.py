@@ -1,0 +1,180 @@
+"""Many virtual patients with everything varied, as values and as files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, field
+from pathlib import Path
+from typing import Annotated
+
+from hepatica.anatomy.virtual_patient import (
+    CtOptions,
+    FlowOptions,
+    PatientSettings,
+    PatientSummary,
+    Treatment,
+    cohort_settings,
+    patient_summary,
+)
+from hepatica.core import Provenance
+from hepatica.core.document import HIDDEN
+from hepatica.core.options import Limits, NonNegative, parameters, verb
+from hepatica.core.progress import Progress, silent
+from hepatica.core.table import Table
+from hepatica.workflow.phantom import SCAN_AFTER_H, VirtualPatientResult, made_patient
+from hepatica.workflow.result import Result, result
+
+MAX_KEPT_VOXELS = 2e7
+"""Patients beyond are made a second time when they are written: the same settings give the same patient."""
+
+
+class CohortPatients(Sequence[VirtualPatientResult]):
+    """The patients of a cohort, made when they are asked for; the first ones are kept.
+
+    Parameters
+    ----------
+    settings : sequence of PatientSettings
+        Of each.
+    scan_after_h : float
+        From the administration to the emission image.
+    """
+
+    def __init__(self, settings: Sequence[PatientSettings], scan_after_h: float) -> None:
+        self._settings, self._scan_after_h = tuple(settings), scan_after_h
+        self._kept: dict[int, VirtualPatientResult] = {}
+        self._kept_voxels = 0
+
+    def __len__(self) -> int:
+        return len(self._settings)
+
+    def __getitem__(self, number: int) -> VirtualPatientResult:  # type: ignore[override]
+        if number not in self._kept:
+            made = made_patient(self._settings[number], self._scan_after_h, silent)
+            self._kept_voxels += made.patient.grid.size
+            if self._kept_voxels > MAX_KEPT_VOXELS:
+                return made
+            self._kept[number] = made
+        return self._kept[number]
+
+    def named(self) -> Iterator[tuple[str, VirtualPatientResult]]:
+        """Each patient with the name of its folder."""
+        for number in range(len(self)):
+            yield f"patient-{number + 1:03d}", self[number]
+
+
+@result
+class VirtualCohortResult(Result):
+    """A cohort of virtual patients.
+
+    Attributes
+    ----------
+    patients : tuple of PatientSummary
+        One line about each.
+    made : CohortPatients
+        The patients themselves, made when they are asked for.
+    """
+
+    verb = "virtual_cohort"
+
+    patients: tuple[PatientSummary, ...]
+    made: CohortPatients = field(metadata=HIDDEN)
+
+    def title(self) -> str:
+        """How many."""
+        return f"Cohort of {len(self.patients)} virtual patients"
+
+    def table(self) -> Table:
+        """What differs between them; all of it is in ``cohort.csv``."""
+        columns = ("patient", "sex", "arteries", "liver, mL", "tumours", "mL", "GBq", "perfused, mL", "lung shunt")
+        rows = [
+            (p.patient, p.sex, p.variant, p.liver_ml, p.tumours, p.tumour_ml, p.administered_gbq, p.perfused_ml,
+             p.lung_shunt)
+            for p in self.patients
+        ]  # fmt: skip
+        return Table.of(columns, rows, name="patients")
+
+    def write(self, folder: Path) -> None:
+        """Write ``patient-001``, ``patient-002``, ... each as `VirtualPatientResult.write`, and ``cohort.csv``."""
+        for name, made in self.made.named():
+            (folder / name).mkdir()
+            made.write(folder / name)
+        rows = [asdict(patient) for patient in self.patients]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        (folder / "cohort.csv").write_text(text.getvalue(), encoding="utf-8")
+
+
+@verb
+def virtual_cohort(
+    patients: Annotated[int, Limits(low=1)],
+    *,
+    seed: Annotated[int, Limits(low=0)] = 7,
+    nuclide: str = "",
+    agent: str = "",
+    ct: CtOptions = CtOptions(),
+    flow: FlowOptions = FlowOptions(),
+    scan_after_h: NonNegative = SCAN_AFTER_H,
+    progress: Progress | None = None,
+) -> VirtualCohortResult:
+    """Many virtual patients with everything varied.
+
+    Sex, size, liver, cirrhosis, arteries, tumours, activity, catheters, lung shunt and tumour-to-normal ratio are drawn
+    from a table of published ranges.
+
+    Parameters
+    ----------
+    patients : int
+        How many.
+    seed : int
+        Of the cohort; patient n is the same whatever the number of patients.
+    nuclide : str
+        Radionuclide; the agent's if not given, else Y-90.
+    agent : str
+        Its carrier; the first that carries the nuclide if not given.
+    ct : CtOptions
+        Voxels and CT.
+    flow : FlowOptions
+        How the agent flows and settles.
+    scan_after_h : float
+        From the administration to the emission image.
+    progress : callable, optional
+        Called with each step.
+
+    Returns
+    -------
+    VirtualCohortResult
+        One line about each patient; ``save`` writes the files of all.
+
+    Raises
+    ------
+    InputError
+        If the number is not positive.
+    UnknownNameError
+        For an unknown nuclide or agent.
+
+    Examples
+    --------
+    >>> [patient.sex for patient in hepatica.virtual_cohort(2, ct=CtOptions(spacing_mm=12)).patients]
+    ['male', 'male']
+    """
+    report_progress = progress or silent
+    like = PatientSettings(ct=ct, treatment=Treatment(nuclide=nuclide, agent=agent, flow=flow))
+    made = CohortPatients(cohort_settings(patients, seed=seed, like=like), scan_after_h)
+    rows = []
+    for number, (name, one) in enumerate(made.named(), start=1):
+        report_progress(f"patient: {number} of {patients}")
+        rows.append(patient_summary(name, one.patient))
+    return VirtualCohortResult(
+        patients=tuple(rows),
+        made=made,
+        provenance=Provenance(
+            parameters=parameters(ct, flow, patients=patients, seed=seed, nuclide=like.treatment.nuclide,
+                                  agent=like.treatment.agent, scan_after_h=scan_after_h),
+            tables={"ranges": "anatomy/virtual_patient/tables/cohort.csv"},
+            steps=("What differs between patients was drawn from the table of ranges.",),
+        ),
+    )  # fmt: skip
