@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hepatica.anatomy.structures.contours import fill_contours, region_contours
-from hepatica.anatomy.virtual_patient import PatientSettings, Tumour, virtual_patient
+from hepatica.anatomy.virtual_patient import AnatomyOptions, PatientSettings, Tumour, virtual_patient
 from hepatica.core import Grid
 from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.rtstruct import read_rtstruct, write_rtstruct
@@ -38,7 +38,9 @@ def main() -> None:
     shape, spacing = (512, 512, 120), (0.82, 0.82, 2.75)
     origin = [-(n - 1) / 2 * s for n, s in zip(shape, spacing, strict=True)]
     grid = Grid.axial(shape, spacing_mm=spacing, origin_mm=origin, frame_of_reference=context.frame_of_reference)
-    patient = virtual_patient(PatientSettings(tumours=(Tumour(44, 7), Tumour(58, 8)), terminals=24), grid)
+    patient = virtual_patient(
+        PatientSettings(tumours=(Tumour(44, 7), Tumour(58, 8)), anatomy=AnatomyOptions(terminals=24)), grid
+    )
     regions = [patient.regions[name] for name in NAMES]
     del patient
     with tempfile.TemporaryDirectory() as folder:

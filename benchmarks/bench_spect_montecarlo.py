@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 from hepatica.anatomy.virtual_patient.patient import virtual_patient
-from hepatica.anatomy.virtual_patient.settings import PatientSettings
+from hepatica.anatomy.virtual_patient.settings import PatientSettings, VirtualCtOptions
 from hepatica.core import Grid, Kind, Volume
 from hepatica.core.resample import resample, resample_region
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
@@ -51,7 +51,7 @@ def liver_bins(liver: np.ndarray, grid: Grid, orbit: Orbit) -> np.ndarray:
 
 def main(wanted: float) -> None:
     """Print everything."""
-    patient = virtual_patient(PatientSettings(seed=7, spacing_mm=4.0))
+    patient = virtual_patient(PatientSettings(seed=7, ct=VirtualCtOptions(spacing_mm=4.0)))
     activity = patient.activity()
     grid = camera_grid(patient.hu.grid, pixel_mm=PIXEL_MM, columns=COLUMNS)
     orbit = Orbit.circular(VIEWS, radius_mm=RADIUS_MM)

@@ -9,7 +9,7 @@ import time
 
 import SimpleITK as sitk  # noqa: N813
 
-from hepatica.anatomy.virtual_patient import PatientSettings, virtual_patient
+from hepatica.anatomy.virtual_patient import AnatomyOptions, PatientSettings, VirtualCtOptions, virtual_patient
 
 
 def resample_seconds(values: object, rounds: int = 3) -> float:
@@ -26,10 +26,12 @@ def resample_seconds(values: object, rounds: int = 3) -> float:
 
 def main() -> None:
     """Print processor seconds and ratios."""
-    virtual_patient(PatientSettings(spacing_mm=12, terminals=24))  # imports
+    virtual_patient(
+        PatientSettings(anatomy=AnatomyOptions(terminals=24), ct=VirtualCtOptions(spacing_mm=12))
+    )  # imports
     for spacing_mm in (4.0, 2.0):
         wall, busy = time.perf_counter(), time.process_time()
-        patient = virtual_patient(PatientSettings(seed=7, spacing_mm=spacing_mm))
+        patient = virtual_patient(PatientSettings(seed=7, ct=VirtualCtOptions(spacing_mm=spacing_mm)))
         wall, busy = time.perf_counter() - wall, time.process_time() - busy
         other = resample_seconds(patient.ct.values)
         print(

@@ -21,7 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.anatomy.phantoms.objects import NEMA_SPHERES_MM, nema_grid, nema_phantom
-from hepatica.anatomy.virtual_patient import PatientSettings, Treatment, Tumour, VirtualPatient, virtual_patient
+from hepatica.anatomy.virtual_patient import (
+    PatientSettings,
+    Treatment,
+    Tumour,
+    VirtualCtOptions,
+    VirtualPatient,
+    virtual_patient,
+)
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.resample import resample, resample_region
 from hepatica.dosimetry.engines.registry import DoseSettings, dose_engine
@@ -93,7 +100,9 @@ def study_patient() -> VirtualPatient:
     """Right lobe treated: tumours of 45 and 35 mm, and one of 22 mm, T/N 4, lung shunt 5 %."""
     tumours = (Tumour(45.0, segment=6), Tumour(35.0, segment=8), Tumour(22.0, segment=5))
     treated = Treatment(administered_at=START, tumour_to_normal=4.0, lung_shunt=0.05)
-    return virtual_patient(PatientSettings(seed=11, spacing_mm=3.0, tumours=tumours, treatment=treated))
+    return virtual_patient(
+        PatientSettings(seed=11, tumours=tumours, treatment=treated, ct=VirtualCtOptions(spacing_mm=3.0))
+    )
 
 
 def patient_scene(patient: VirtualPatient) -> Scene:

@@ -9,9 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hepatica.anatomy.virtual_patient import FlowOptions, Treatment, Tumour, VirtualCtOptions
+from hepatica.cli.command import run_verb
 from hepatica.core import Kind
+from hepatica.errors import HepaticaError
+from hepatica.front_door import verb_named
 from hepatica.io.itk import read_itk
 from hepatica.io.read import read_image
+from hepatica.workflow.phantom import virtual_patient
 
 
 def hepatica(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -24,9 +29,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     folder = tmp_path_factory.mktemp("phantom") / "patient"
     done = hepatica(
         "phantom", "--seed", 5, "--out", folder, "--spacing", "5 x 5 x 6 mm",
-        "--tumour", "50 mm, segment 8, necrosis 15 %", "--tumour", "30 mm, segment 6",
-        "--catheter", "right anterior = 60 %", "--catheter", "segment 6 = 40 %",
-        "--lung-shunt", "8 %", "--tn", "5", "--reflux", "cystic = 1 %", "--activity", "3 GBq", "--json",
+        "--tumours", "50 mm, segment 8, necrosis 15 %", "--tumours", "30 mm, segment 6",
+        "--catheters", "right anterior = 60 %", "--catheters", "segment 6 = 40 %", "--lung-shunt", "8 %",
+        "--tumour-to-normal", "5", "--reflux", "cystic = 1 %", "--administered", "3 GBq", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout)
@@ -36,9 +41,11 @@ def test_it_writes_what_it_says(made: tuple[Path, dict]) -> None:
     folder, truth = made
     assert {path.name for path in folder.iterdir()} == {
         "ct", "emission", "rtstruct.dcm", "seg.dcm", "truth", "arteries.csv", "arteries.vtk", "patient.json",
-        "patient.png",
+        "patient.png", "result.json", "structures.csv", "named-arteries.csv",
     }  # fmt: skip
-    assert json.loads((folder / "patient.json").read_text()).items() <= truth.items()
+    stored = json.loads((folder / "patient.json").read_text())
+    assert {key: value for key, value in stored.items() if key not in ("software", "version")}.items() <= truth.items()
+    assert truth["schema"] == "hepatica/virtual_patient/1"
     assert sum(truth["balance_bq"].values()) == pytest.approx(3e9, rel=1e-6)
     assert truth["balance_bq"]["lungs"] == pytest.approx(0.08 * 3e9, rel=1e-6)
     activity, _ = read_itk(folder / "truth" / "activity.nii.gz", Kind.ACTIVITY)
@@ -77,7 +84,7 @@ def test_the_dose_of_it(made: tuple[Path, dict], tmp_path: Path) -> None:
 
 def test_spect_nuclide_and_cohort(tmp_path: Path) -> None:
     done = hepatica(
-        "phantom", "--out", tmp_path / "many", "--cohort", 2, "--spacing", "8 mm", "--nuclide", "Ho-166", "--json"
+        "phantom-cohort", 2, "--out", tmp_path / "many", "--spacing", "8 mm", "--nuclide", "Ho-166", "--json"
     )
     assert done.returncode == 0, done.stderr
     patients = json.loads(done.stdout)["patients"]
@@ -85,36 +92,61 @@ def test_spect_nuclide_and_cohort(tmp_path: Path) -> None:
     with (tmp_path / "many" / "cohort.csv").open(newline="") as stream:
         assert [row["seed"] for row in csv.DictReader(stream)] == [str(p["seed"]) for p in patients]
     image = read_image(tmp_path / "many" / "patient-002" / "emission", role="activity")
-    expected = patients[1]["activity_gbq"] * 1e9 * 2 ** (-20 / 26.824)
+    expected = patients[1]["administered_gbq"] * 1e9 * 2 ** (-20 / 26.824)
     assert image.volume.total == pytest.approx(expected, rel=2e-3)
+
+
+def test_python_gives_what_the_command_gives(made: tuple[Path, dict]) -> None:
+    _, truth = made
+    same = virtual_patient(
+        seed=5,
+        tumours=(Tumour(50, 8, 0.15), Tumour(30, 6)),
+        ct=VirtualCtOptions(spacing_mm=(5, 5, 6)),
+        treatment=Treatment(
+            catheters={"right anterior": 0.6, "segment 6": 0.4},
+            lung_shunt=0.08,
+            tumour_to_normal=5,
+            administered_bq=3e9,
+            flow=FlowOptions(reflux={"cystic": 0.01}),
+        ),
+    )
+    mine = json.loads(json.dumps(same.as_dict()))
+    for document in (mine, truth):
+        del document["provenance"]["created"], document["grid"]["frame_of_reference"]
+    assert mine == truth
+    # Arrays without files: what the emission image holds is the truth at the scan.
+    assert same.emission.volume.total == pytest.approx(same.patient.activity(same.scanned_at).total, rel=1e-5)
+    assert same.ct.grid == same.patient.grid
+    assert "perfused volume" in [region.name for region in same.structures]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--spacing", "0 mm"), "voxel size"),
-        (("--spacing", "2 x 2 mm"), "one length or three"),
-        (("--catheter", "segment 11"), "unknown hepatic artery 'segment 11'; known: common hepatic"),
-        (("--catheter", "segment 5 = 40 %", "--catheter", "segment 6"), "a share for every catheter"),
+        (("--spacing", "0 mm"), "--spacing must be from 0.5 to 12, not 0"),
+        (("--spacing", "2 x 2 mm"), "3 are needed"),
+        (("--catheters", "segment 11"), "unknown hepatic artery 'segment 11'"),
+        (("--catheters", "segment 5 = 40 %", "--catheters", "segment 6"), "a share for every catheter"),
         (("--lung-shunt", "-3 %"), "outside 0 to 1"),
         (("--lung-shunt", "80 %", "--reflux", "cystic = 30 %"), "cannot exceed 1"),
         (("--nuclide", "U-235"), "unknown nuclide"),
         (("--agent", "sand"), "unknown agent"),
-        (("--nuclide", "Lu-177"), "give the activity of Lu-177"),
-        (("--tumour", "90 mm, segment 3"), "larger than segment 3"),
-        (("--tumour", "30 mm, lobe left"), "should be 'segment 8' or 'necrosis 20 %'"),
-        (("--cohort", "0"), "at least 1"),
+        (("--nuclide", "Lu-177"), "no administered activity of Lu-177 is given; state --administered"),
+        (("--tumours", "90 mm, segment 3"), "larger than segment 3"),
+        (("--tumours", "30 mm, lobe left"), "--tumours: 'lobe left' should be 'segment 8' or 'necrosis 20 %'"),
+        (("--tumour", "30 mm"), "--tumours"),
+        (("--sex", "other"), "known: female, male"),
     ],
 )
 def test_refusals(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     # In this process: the command's own door, without starting Python a dozen times.
-    from typer.testing import CliRunner
-
-    from hepatica.cli.main import app
-    from hepatica.errors import HepaticaError
-
     spacing = () if "--spacing" in arguments else ("--spacing", "12 mm")
-    done = CliRunner().invoke(app, ["phantom", "--out", str(tmp_path / "no"), *spacing, *arguments])
-    assert isinstance(done.exception, HepaticaError)
-    assert message in str(done.exception)
+    with pytest.raises(HepaticaError) as refused:
+        run_verb(verb_named("phantom"), ["--out", str(tmp_path / "no"), *spacing, *arguments])
+    assert message in str(refused.value)
     assert not (tmp_path / "no").exists()
+
+
+def test_a_cohort_of_none_is_refused() -> None:
+    with pytest.raises(HepaticaError, match="at least 1"):
+        run_verb(verb_named("phantom-cohort"), ["0"])

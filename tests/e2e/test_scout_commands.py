@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hepatica.anatomy.virtual_patient import PatientSettings, Tumour, default_grid, virtual_patient
+from hepatica.anatomy.virtual_patient import (
+    AnatomyOptions,
+    PatientSettings,
+    Tumour,
+    VirtualCtOptions,
+    default_grid,
+    virtual_patient,
+)
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.resample import resample
 from hepatica.errors import GeometryError, HepaticaError, InputError
@@ -27,7 +34,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """CT and labels at 6 mm, scout at 8 mm on another grid: counts with known shunt and T/N."""
     folder = tmp_path_factory.mktemp("scout")
     tumours_of_it = (Tumour(44, segment=7), Tumour(58, segment=8))
-    body = virtual_patient(PatientSettings(spacing_mm=6, tumours=tumours_of_it, terminals=24))
+    body = virtual_patient(
+        PatientSettings(tumours=tumours_of_it, anatomy=AnatomyOptions(terminals=24), ct=VirtualCtOptions(spacing_mm=6))
+    )
     grid = body.hu.grid
     liver = body.regions["liver"]
     tumours = {name: body.regions[name] & liver for name in RATIOS}
@@ -39,7 +48,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     activity *= (1 - SHUNT) * 1e6 / activity.sum()
     activity += lungs.full() * (SHUNT * 1e6 / lungs.full().sum())
     fine = Volume(grid, activity, Kind.COUNTS, name="counts")
-    scout = resample(fine, default_grid(PatientSettings(spacing_mm=8)), "total")
+    scout = resample(fine, default_grid(PatientSettings(ct=VirtualCtOptions(spacing_mm=8))), "total")
     labels = np.zeros(grid.shape, dtype=np.int16)
     for number, name in enumerate(NAMES, 1):
         labels[body.regions[name].mask() & (labels == 0) | (body.regions[name].mask() & name.startswith("tum"))] = (

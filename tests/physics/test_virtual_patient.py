@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from hepatica.anatomy.virtual_patient import PatientSettings, Tumour, VirtualPatient, virtual_patient
+from hepatica.anatomy.virtual_patient import (
+    AnatomyOptions,
+    PatientSettings,
+    Tumour,
+    VirtualCtOptions,
+    VirtualPatient,
+    virtual_patient,
+)
 from hepatica.anatomy.virtual_patient.body import body_of
 from hepatica.anatomy.virtual_patient.lattice import Lattice
 
@@ -23,7 +30,9 @@ ICRP_89 = {
 
 @pytest.fixture(scope="module")
 def patient() -> VirtualPatient:
-    return virtual_patient(PatientSettings(seed=11, spacing_mm=4, tumours=[Tumour(45, 8), Tumour(25, 2)]))
+    return virtual_patient(
+        PatientSettings(seed=11, tumours=[Tumour(45, 8), Tumour(25, 2)], ct=VirtualCtOptions(spacing_mm=4))
+    )
 
 
 @pytest.mark.parametrize("sex", ["male", "female"])
@@ -33,7 +42,9 @@ def test_organs_weigh_what_icrp_89_says(sex: str) -> None:
     # also gives room to the vena cava that runs into it (1.5 % of it). A voxel half lung and half wall has their mean
     # density: over a surface S of about 0.13 m2 of a lung, voxels h thick and densities d apart, S h d / 6 is added to
     # the lung's mass, 1300 cm2 x 0.4 cm x 0.65 g/mL / 6 = 56 g or 9 % of the right lung.
-    made = virtual_patient(PatientSettings(sex=sex, spacing_mm=4, tumours=0))
+    made = virtual_patient(
+        PatientSettings(tumours=0, anatomy=AnatomyOptions(sex=sex), ct=VirtualCtOptions(spacing_mm=4))
+    )
     for name, mass_g in ICRP_89[sex].items():
         tolerance = {"lung": 0.09, "hear": 0.04}.get(name[:4], 0.02)
         assert made.regions[name].mass_g(made.density) == pytest.approx(mass_g, rel=tolerance), name
@@ -45,7 +56,7 @@ def test_segments_have_published_proportions() -> None:
     # knowledge; the same study's order VIII, VII, IV, V, III, VI, II, I implies more than half).
     shares = []
     for seed in range(8):
-        settings = PatientSettings(seed=seed, sex=("male", "female")[seed % 2])
+        settings = PatientSettings(seed=seed, anatomy=AnatomyOptions(sex=("male", "female")[seed % 2]))
         lattice = Lattice.of(body_of(settings, np.random.default_rng([seed, 0])))
         shares.append([lattice.volume_ml(n) / lattice.volume_ml() for n in range(1, 9)])
     median = np.median(shares, axis=0)

@@ -13,6 +13,7 @@ from hepatica.anatomy.virtual_patient import (
     PatientSettings,
     Treatment,
     Tumour,
+    VirtualCtOptions,
     VirtualPatient,
     default_grid,
     virtual_patient,
@@ -44,17 +45,17 @@ TRUE_HISTORIES = 4_000_000
 
 SETTINGS = PatientSettings(
     seed=SEED,
-    spacing_mm=(2.5, 2.5, 3.0),
     tumours=(Tumour(42, segment=7), Tumour(58, segment=8, necrosis=0.13)),
     treatment=Treatment(
         nuclide=NUCLIDE,
         agent=AGENT,
-        activity_bq=ADMINISTERED_BQ,
+        administered_bq=ADMINISTERED_BQ,
         administered_at=ADMINISTERED_AT,
         catheters="right hepatic",
         lung_shunt=LUNG_SHUNT,
         tumour_to_normal=4.0,
     ),
+    ct=VirtualCtOptions(spacing_mm=(2.5, 2.5, 3.0)),
 )
 """The patient: two tumours in the right lobe, treated through the right hepatic artery."""
 
@@ -126,7 +127,7 @@ def write_demo_patient(
     from hepatica.io.dicom.rtstruct import write_rtstruct
 
     context = DicomContext.invented(patient_id="HEPATICA-DEMO", patient_name="Demo^Patient", when=SCANNED_AT)
-    settings = replace(SETTINGS, seed=seed, spacing_mm=ct_spacing_mm)
+    settings = replace(SETTINGS, seed=seed, ct=VirtualCtOptions(spacing_mm=ct_spacing_mm))
     patient = virtual_patient(settings, default_grid(settings, context.frame_of_reference))
     activity = patient.activity()
     pet = _demo_pet(activity, seed)

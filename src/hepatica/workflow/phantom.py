@@ -13,10 +13,10 @@ import numpy as np
 
 from hepatica.anatomy.virtual_patient import (
     AnatomyOptions,
-    CtOptions,
     PatientSettings,
     PatientTruth,
     Treatment,
+    VirtualCtOptions,
     VirtualPatient,
     default_grid,
     patient_truth,
@@ -139,7 +139,7 @@ class VirtualPatientResult(Result):
             ("ends", arteries.tree.end_branches),
             ("named branches", ", ".join(self.patient.tree.names)),
         ]
-        return self.table(), Table.of(("what", "value"), rows, "Arteries", "arteries-named")
+        return self.table(), Table.of(("what", "value"), rows, "Arteries", "named-arteries")
 
     def write(self, folder: Path) -> None:
         """Write the patient's files.
@@ -219,7 +219,7 @@ def virtual_patient(
     seed: Annotated[int, Limits(low=0)] = 7,
     tumours: Tumours = 3,
     anatomy: AnatomyOptions = AnatomyOptions(),
-    ct: CtOptions = CtOptions(),
+    ct: VirtualCtOptions = VirtualCtOptions(),
     treatment: Treatment = Treatment(),
     scan_after_h: NonNegative = SCAN_AFTER_H,
     progress: Progress | None = None,
@@ -234,7 +234,7 @@ def virtual_patient(
         How many, placed at random; or each of them.
     anatomy : AnatomyOptions
         Body, liver and arteries.
-    ct : CtOptions
+    ct : VirtualCtOptions
         Voxels and CT.
     treatment : Treatment
         What was administered.
@@ -257,7 +257,7 @@ def virtual_patient(
 
     Examples
     --------
-    >>> made = hepatica.virtual_patient(seed=7, ct=CtOptions(spacing_mm=8), tumours=1)
+    >>> made = hepatica.virtual_patient(seed=7, ct=VirtualCtOptions(spacing_mm=8), tumours=1)
     >>> round(made.patient.activity().total / 1e9, 6)
     2.6
     """

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated
 
 from hepatica.anatomy.virtual_patient import (
-    CtOptions,
     FlowOptions,
     PatientSettings,
     PatientSummary,
     Treatment,
+    VirtualCtOptions,
     cohort_settings,
     patient_summary,
 )
@@ -115,7 +115,7 @@ def virtual_cohort(
     seed: Annotated[int, Limits(low=0)] = 7,
     nuclide: str = "",
     agent: str = "",
-    ct: CtOptions = CtOptions(),
+    ct: VirtualCtOptions = VirtualCtOptions(),
     flow: FlowOptions = FlowOptions(),
     scan_after_h: NonNegative = SCAN_AFTER_H,
     progress: Progress | None = None,
@@ -135,7 +135,7 @@ def virtual_cohort(
         Radionuclide; the agent's if not given, else Y-90.
     agent : str
         Its carrier; the first that carries the nuclide if not given.
-    ct : CtOptions
+    ct : VirtualCtOptions
         Voxels and CT.
     flow : FlowOptions
         How the agent flows and settles.
@@ -158,7 +158,7 @@ def virtual_cohort(
 
     Examples
     --------
-    >>> [patient.sex for patient in hepatica.virtual_cohort(2, ct=CtOptions(spacing_mm=12)).patients]
+    >>> [patient.sex for patient in hepatica.virtual_cohort(2, ct=VirtualCtOptions(spacing_mm=12)).patients]
     ['male', 'male']
     """
     report_progress = progress or silent

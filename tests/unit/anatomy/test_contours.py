@@ -5,7 +5,14 @@ import pytest
 from numpy.typing import NDArray
 
 from hepatica.anatomy.structures.contours import Filled, fill_contours, region_contours
-from hepatica.anatomy.virtual_patient import PatientSettings, Tumour, VirtualPatient, virtual_patient
+from hepatica.anatomy.virtual_patient import (
+    AnatomyOptions,
+    PatientSettings,
+    Tumour,
+    VirtualCtOptions,
+    VirtualPatient,
+    virtual_patient,
+)
 from hepatica.core import Grid, Region
 from hepatica.errors import GeometryError
 
@@ -228,7 +235,11 @@ def dice(a: Region, b: Region) -> float:
 
 @pytest.fixture(scope="module")
 def body() -> VirtualPatient:
-    settings = PatientSettings(spacing_mm=(2.5, 2.5, 3.0), tumours=(Tumour(44, 7), Tumour(58, 8)), terminals=24)
+    settings = PatientSettings(
+        tumours=(Tumour(44, 7), Tumour(58, 8)),
+        anatomy=AnatomyOptions(terminals=24),
+        ct=VirtualCtOptions(spacing_mm=(2.5, 2.5, 3.0)),
+    )
     return virtual_patient(settings)
 
 

@@ -5,17 +5,28 @@ import numpy as np
 import pytest
 
 from hepatica.anatomy.virtual_patient import (
+    AnatomyOptions,
+    FlowOptions,
     PatientSettings,
     Treatment,
     Tumour,
+    VirtualCtOptions,
     VirtualPatient,
     cohort,
     cohort_settings,
+    patient_truth,
     ranges,
     virtual_patient,
 )
-from hepatica.anatomy.virtual_patient.settings import VARIANTS
+from hepatica.anatomy.virtual_patient.settings import (
+    VARIANTS,
+    agent_for,
+    catheters_from_texts,
+    reflux_from_texts,
+    tumours_from_texts,
+)
 from hepatica.core import Grid, Kind
+from hepatica.core.document import document
 from hepatica.errors import InputError, TimeError, UnknownNameError
 
 GIVEN = datetime(2026, 3, 2, 10, 15)
@@ -24,7 +35,7 @@ GIVEN = datetime(2026, 3, 2, 10, 15)
 @pytest.fixture(scope="module")
 def patient() -> VirtualPatient:
     tumours = (Tumour(48, 8, necrosis=0.2), Tumour(26, 6), Tumour(20, 3))
-    return virtual_patient(PatientSettings(seed=7, spacing_mm=6, tumours=tumours))
+    return virtual_patient(PatientSettings(seed=7, tumours=tumours, ct=VirtualCtOptions(spacing_mm=6)))
 
 
 def normal_voxels(patient: VirtualPatient) -> np.ndarray:
@@ -50,9 +61,10 @@ def test_what_it_says_of_itself(patient: VirtualPatient) -> None:
         "segment 8",
         "portal vein",
     } <= set(patient.regions)
-    document = patient.as_dict()
-    assert document["arteries"]["end_branches"] == len(patient.tree.ends)
-    assert document["structures"]["liver"]["mass_g"] == pytest.approx(1800, rel=0.03)
+    truth = patient_truth(patient)
+    assert truth.arteries.tree.end_branches == len(patient.tree.ends)
+    assert truth.structures["liver"].mass_g == pytest.approx(1800, rel=0.03)
+    assert document(truth)["arteries"]["end_branches"] == len(patient.tree.ends)
 
 
 def test_parts_nest_and_organs_share_no_voxel(patient: VirtualPatient) -> None:
@@ -86,7 +98,9 @@ def test_tumours_are_where_and_as_large_as_asked(patient: VirtualPatient) -> Non
 
 
 def test_one_seed_one_patient() -> None:
-    settings = PatientSettings(seed=3, spacing_mm=12, tumours=2, terminals=60)
+    settings = PatientSettings(
+        seed=3, tumours=2, anatomy=AnatomyOptions(terminals=60), ct=VirtualCtOptions(spacing_mm=12)
+    )
     a, b, other = (
         virtual_patient(settings),
         virtual_patient(settings),
@@ -143,9 +157,8 @@ def test_shunt_reflux_and_ratio_are_what_was_asked(patient: VirtualPatient, sphe
     treatment = Treatment(
         catheters=("right hepatic", "segment 3"),
         lung_shunt=0.1,
-        reflux={"gastroduodenal": 0.02, "right gastric": 0.01, "cystic": 0.005},
         tumour_to_normal=5.0,
-        spheres=spheres,
+        flow=FlowOptions(reflux={"gastroduodenal": 0.02, "right gastric": 0.01, "cystic": 0.005}, spheres=spheres),
     )
     treated = patient.treated(treatment)
     balance = treated.balance()
@@ -161,7 +174,9 @@ def test_shunt_reflux_and_ratio_are_what_was_asked(patient: VirtualPatient, sphe
 
 
 def test_without_spread_and_spheres_uptake_is_uniform(patient: VirtualPatient) -> None:
-    treated = patient.treated(Treatment(spread=0.0, spheres=False, lung_shunt=0.0, tumour_to_normal=3.0))
+    treated = patient.treated(
+        Treatment(lung_shunt=0.0, tumour_to_normal=3.0, flow=FlowOptions(spread=0.0, spheres=False))
+    )
     values = treated.activity().values
     normal = normal_voxels(treated)
     assert values[normal].std() / values[normal].mean() < 1e-5
@@ -172,8 +187,8 @@ def test_without_spread_and_spheres_uptake_is_uniform(patient: VirtualPatient) -
 
 
 def test_clusters_make_it_grainier(patient: VirtualPatient) -> None:
-    def grain(**settings: float) -> float:
-        values = patient.treated(Treatment(spread=0.0, **settings)).activity().values
+    def grain(cluster: float) -> float:
+        values = patient.treated(Treatment(flow=FlowOptions(spread=0.0, cluster=cluster))).activity().values
         inside = values[normal_voxels(patient)]
         return float(inside.std() / inside.mean())
 
@@ -182,7 +197,7 @@ def test_clusters_make_it_grainier(patient: VirtualPatient) -> None:
 
 
 def test_lipiodol_leaves(patient: VirtualPatient) -> None:
-    treated = patient.treated(Treatment(nuclide="Re-188", agent="re188-hdd-lipiodol", activity_bq=4e9))
+    treated = patient.treated(Treatment(nuclide="Re-188", agent="re188-hdd-lipiodol", administered_bq=4e9))
     start, later = treated.balance(), treated.balance(GIVEN + timedelta(hours=12.5))
     # Effective half-lives in tumour and lungs: 12.5 and 12.0 h (Esquinas et al. 2018).
     assert later["tumour"] / start["tumour"] == pytest.approx(0.5, rel=2e-3)
@@ -211,7 +226,10 @@ def test_variants(variant: str) -> None:
     normal = variant == "normal"
     source = "replaced right hepatic" if variant in ("replaced right", "replaced both") else "right hepatic"
     settings = PatientSettings(
-        spacing_mm=12, tumours=0, terminals=24, variant=variant, treatment=Treatment(catheters=source)
+        tumours=0,
+        treatment=Treatment(catheters=source),
+        anatomy=AnatomyOptions(terminals=24, variant=variant),
+        ct=VirtualCtOptions(spacing_mm=12),
     )
     patient = virtual_patient(settings)
     tree = patient.tree
@@ -226,13 +244,23 @@ def test_variants(variant: str) -> None:
 
 
 def test_cirrhosis_sexes_contrast_and_neck() -> None:
-    sick = virtual_patient(PatientSettings(spacing_mm=8, terminals=40, cirrhosis=True, tumours=0, contrast="portal"))
+    sick = virtual_patient(
+        PatientSettings(
+            tumours=0,
+            anatomy=AnatomyOptions(terminals=40, cirrhosis=True),
+            ct=VirtualCtOptions(spacing_mm=8, contrast="portal"),
+        )
+    )
     assert sick.regions["liver"].volume_ml < 1400
     assert sick.regions["spleen"].volume_ml > 350
     assert np.median(sick.hu.values[sick.regions["liver"].mask()]) == pytest.approx(112, abs=1)
     # What it weighs does not hang on the contrast medium.
     assert sick.regions["liver"].mass_g(sick.density) == pytest.approx(0.78 * 1800, rel=0.03)
-    woman = virtual_patient(PatientSettings(spacing_mm=8, terminals=40, sex="female", tumours=0, neck=True))
+    woman = virtual_patient(
+        PatientSettings(
+            tumours=0, anatomy=AnatomyOptions(terminals=40, sex="female"), ct=VirtualCtOptions(spacing_mm=8, neck=True)
+        )
+    )
     assert woman.regions["thyroid"].mass_g(woman.density) == pytest.approx(17, rel=0.1)
     assert woman.grid.shape[0] < sick.grid.shape[0]
 
@@ -240,29 +268,36 @@ def test_cirrhosis_sexes_contrast_and_neck() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: PatientSettings(spacing_mm=0), "voxel size"),
-        (lambda: PatientSettings(spacing_mm=(2, 2, 30)), "voxel size"),
-        (lambda: PatientSettings(sex="other"), "known: female, male"),
-        (lambda: PatientSettings(variant="double"), "known: accessory left"),
+        (lambda: PatientSettings(spacing_mm=2), "has no option `spacing_mm`"),
+        (lambda: VirtualCtOptions(spacing_mm=(2, 2)), "one length or three, not 2"),
+        (lambda: Treatment(activity_bq=1e9), "has no option `activity_bq`"),
+        (lambda: Treatment(nuclide="Lu-177").activity_bq, "no administered activity of Lu-177"),
+        (lambda: PatientSettings(ct=VirtualCtOptions(spacing_mm=0)), "`spacing_mm` must be from 0.5 to 12, not 0"),
+        (
+            lambda: PatientSettings(ct=VirtualCtOptions(spacing_mm=(2, 2, 30))),
+            "`spacing_mm` must be from 0.5 to 12, not 30",
+        ),
+        (lambda: PatientSettings(anatomy=AnatomyOptions(sex="other")), "known: female, male"),
+        (lambda: PatientSettings(anatomy=AnatomyOptions(variant="double")), "known: accessory left"),
         (lambda: PatientSettings(tumours=-1), "tumours"),
-        (lambda: PatientSettings(liver_ml=50), "50 mL"),
+        (lambda: PatientSettings(anatomy=AnatomyOptions(liver_ml=50)), "`liver_ml` must be from 700 to 3500, not 50"),
         (lambda: PatientSettings(seed=-1), "seed"),
-        (lambda: PatientSettings(terminals=3), "end branches"),
+        (lambda: PatientSettings(anatomy=AnatomyOptions(terminals=3)), "`terminals` must be"),
         (lambda: Tumour(3), "between 5 and 200 mm"),
         (lambda: Tumour(30, 9), "Couinaud"),
         (lambda: Tumour(30, 2, 1.5), "necrotic"),
-        (lambda: Treatment(lung_shunt=-0.1), "lung shunt"),
-        (lambda: Treatment(lung_shunt=0.7, reflux={"cystic": 0.4}), "add up to 1.1"),
+        (lambda: Treatment(lung_shunt=-0.1), "`lung_shunt` must be from 0 to 1"),
+        (lambda: Treatment(lung_shunt=0.7, flow=FlowOptions(reflux={"cystic": 0.4})), "add up to 1.1"),
         (lambda: Treatment(catheters={"right hepatic": 0.4, "left hepatic": 0.4}), "add up to 0.8"),
         (lambda: Treatment(catheters=()), "no catheter"),
-        (lambda: Treatment(reflux={"splenic": 0.1}), "known: cystic"),
+        (lambda: Treatment(flow=FlowOptions(reflux={"splenic": 0.1})), "known: cystic"),
         (lambda: Treatment(nuclide="Xx-1"), "unknown nuclide"),
         (lambda: Treatment(agent="sand"), "unknown agent"),
         (lambda: Treatment(nuclide="Ho-166", agent="glass"), "glass carries Y-90, not Ho-166"),
-        (lambda: Treatment(activity_bq=0), "activity must be positive"),
-        (lambda: Treatment(tumour_to_normal=-1), "ratio"),
-        (lambda: Treatment(spread=9), "spread"),
-        (lambda: Treatment(cluster=0), "cluster"),
+        (lambda: Treatment(administered_bq=0), "`administered_bq` must be positive"),
+        (lambda: Treatment(tumour_to_normal=-1), "`tumour_to_normal`"),
+        (lambda: Treatment(flow=FlowOptions(spread=9)), "spread"),
+        (lambda: Treatment(flow=FlowOptions(cluster=0)), "cluster"),
     ],
 )
 def test_refusals_at_the_door(make: object, message: str) -> None:
@@ -276,21 +311,34 @@ def test_refusals_that_need_the_patient(patient: VirtualPatient) -> None:
     with pytest.raises(UnknownNameError, match="splenic"):
         patient.territory("splenic")
     with pytest.raises(InputError, match=r"larger than segment 1 of this liver"):
-        virtual_patient(PatientSettings(spacing_mm=12, terminals=24, tumours=[Tumour(80, 1)]))
+        virtual_patient(
+            PatientSettings(
+                tumours=[Tumour(80, 1)], anatomy=AnatomyOptions(terminals=24), ct=VirtualCtOptions(spacing_mm=12)
+            )
+        )
     with pytest.raises(InputError, match="more than 70 % of the liver"):
-        virtual_patient(PatientSettings(spacing_mm=12, terminals=24, tumours=[Tumour(140)]))
+        virtual_patient(
+            PatientSettings(
+                tumours=[Tumour(140)], anatomy=AnatomyOptions(terminals=24), ct=VirtualCtOptions(spacing_mm=12)
+            )
+        )
     with pytest.raises(InputError, match="finds no room"):
         virtual_patient(
-            PatientSettings(spacing_mm=12, terminals=24, tumours=[Tumour(66, 8), Tumour(60, 8), Tumour(60, 8)])
+            PatientSettings(
+                tumours=[Tumour(66, 8), Tumour(60, 8), Tumour(60, 8)],
+                anatomy=AnatomyOptions(terminals=24),
+                ct=VirtualCtOptions(spacing_mm=12),
+            )
         )
     with pytest.raises(InputError, match="too far from the body"):
         virtual_patient(
-            PatientSettings(terminals=24), Grid.axial((9, 9, 9), spacing_mm=(1, 1, 1), origin_mm=(9e4, 0, 0))
+            PatientSettings(anatomy=AnatomyOptions(terminals=24)),
+            Grid.axial((9, 9, 9), spacing_mm=(1, 1, 1), origin_mm=(9e4, 0, 0)),
         )
 
 
 def test_a_cohort_is_the_same_however_long() -> None:
-    like = PatientSettings(spacing_mm=12, terminals=60)
+    like = PatientSettings(anatomy=AnatomyOptions(terminals=60), ct=VirtualCtOptions(spacing_mm=12))
     three, five = cohort_settings(3, seed=2, like=like), cohort_settings(5, seed=2, like=like)
     assert three == five[:3]
     assert len({s.seed for s in five}) == 5
@@ -308,5 +356,28 @@ def test_a_cohort_stays_within_its_ranges() -> None:
     assert table["lung_shunt"].low <= min(shunts) <= max(shunts) <= table["lung_shunt"].high
     # Median of 200 draws of a log-normal with 0.75: standard error 1.25 * 0.75 / sqrt(200) = 7 %.
     assert np.median(shunts) == pytest.approx(table["lung_shunt"].a, rel=0.2)
-    normal = sum(s.variant == "normal" for s in settings) / 200
+    normal = sum(s.anatomy.variant == "normal" for s in settings) / 200
     assert normal == pytest.approx(0.722, abs=4 * np.sqrt(0.72 * 0.28 / 200))
+
+
+def test_tumours_catheters_and_reflux_as_text() -> None:
+    assert tumours_from_texts(["3"]) == 3
+    assert tumours_from_texts(["45 mm, segment 8, necrosis 20 %", "2.8 cm"]) == (Tumour(45, 8, 0.2), Tumour(28))
+    assert catheters_from_texts(["right hepatic", "segment 3"]) == ("right hepatic", "segment 3")
+    assert catheters_from_texts(["segment 5 = 60 %", "segment 6 = 0.4"]) == {"segment 5": 0.6, "segment 6": 0.4}
+    assert reflux_from_texts(["cystic = 1 %"]) == {"cystic": 0.01}
+    for read, texts, message in (
+        (tumours_from_texts, ["45 mm, lobe left"], "'lobe left' should be 'segment 8' or 'necrosis 20 %'"),
+        (tumours_from_texts, ["45", "30 mm"], "no unit"),
+        (catheters_from_texts, ["segment 5 = 60 %", "segment 6"], "a share for every catheter"),
+        (catheters_from_texts, ["segment 5 ="], "should be a branch, or 'branch = share'"),
+        (reflux_from_texts, ["cystic"], "not a fraction"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read(texts)  # type: ignore[operator]
+
+
+def test_what_is_not_said_of_a_treatment() -> None:
+    assert Treatment().agent == agent_for("Y-90")
+    assert Treatment(agent="re188-hdd-lipiodol").nuclide == "Re-188"
+    assert (Treatment(nuclide="Ho-166").administered_bq, Treatment(nuclide="I-131").activity_bq) == (6e9, 2.22e9)

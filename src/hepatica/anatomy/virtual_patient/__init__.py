@@ -1,7 +1,7 @@
 """A virtual patient with known truth: anatomy, hepatic arteries, activity in every voxel at every time.
 
->>> from hepatica.anatomy.virtual_patient import CtOptions, PatientSettings, virtual_patient
->>> virtual_patient(PatientSettings(seed=7, ct=CtOptions(spacing_mm=8), tumours=1)).tree.names[:3]
+>>> from hepatica.anatomy.virtual_patient import VirtualCtOptions, PatientSettings, virtual_patient
+>>> virtual_patient(PatientSettings(seed=7, ct=VirtualCtOptions(spacing_mm=8), tumours=1)).tree.names[:3]
 ('common hepatic', 'proper hepatic', 'right hepatic')
 """
 
@@ -9,11 +9,11 @@ from hepatica.anatomy.virtual_patient.cohort import cohort, cohort_settings, ran
 from hepatica.anatomy.virtual_patient.patient import VirtualPatient, default_grid, virtual_patient
 from hepatica.anatomy.virtual_patient.settings import (
     AnatomyOptions,
-    CtOptions,
     FlowOptions,
     PatientSettings,
     Treatment,
     Tumour,
+    VirtualCtOptions,
 )
 from hepatica.anatomy.virtual_patient.truth import PatientSummary, PatientTruth, patient_summary, patient_truth
 from hepatica.anatomy.virtual_patient.vessels.arteries import ArterialTree
@@ -21,13 +21,13 @@ from hepatica.anatomy.virtual_patient.vessels.arteries import ArterialTree
 __all__ = [
     "AnatomyOptions",
     "ArterialTree",
-    "CtOptions",
     "FlowOptions",
     "PatientSettings",
     "PatientSummary",
     "PatientTruth",
     "Treatment",
     "Tumour",
+    "VirtualCtOptions",
     "VirtualPatient",
     "cohort",
     "cohort_settings",

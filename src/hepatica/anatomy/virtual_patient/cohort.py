@@ -116,8 +116,8 @@ def cohort(number: int, *, seed: int = 1, like: PatientSettings | None = None) -
 
     Examples
     --------
-    >>> from hepatica.anatomy.virtual_patient.settings import AnatomyOptions, CtOptions
-    >>> small = PatientSettings(ct=CtOptions(spacing_mm=12), anatomy=AnatomyOptions(terminals=40))
+    >>> from hepatica.anatomy.virtual_patient.settings import AnatomyOptions, VirtualCtOptions
+    >>> small = PatientSettings(ct=VirtualCtOptions(spacing_mm=12), anatomy=AnatomyOptions(terminals=40))
     >>> [len(patient.tumours) > 0 for patient in cohort(2, like=small)]
     [True, True]
     """

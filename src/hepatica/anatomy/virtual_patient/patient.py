@@ -235,8 +235,8 @@ def virtual_patient(settings: PatientSettings | None = None, grid: Grid | None =
 
     Examples
     --------
-    >>> from hepatica.anatomy.virtual_patient.settings import CtOptions
-    >>> patient = virtual_patient(PatientSettings(seed=7, ct=CtOptions(spacing_mm=8), tumours=1))
+    >>> from hepatica.anatomy.virtual_patient.settings import VirtualCtOptions
+    >>> patient = virtual_patient(PatientSettings(seed=7, ct=VirtualCtOptions(spacing_mm=8), tumours=1))
     >>> round(patient.activity().total / 1e9, 6)
     2.6
     """

@@ -164,7 +164,7 @@ class AnatomyOptions:
 
 
 @options
-class CtOptions:
+class VirtualCtOptions:
     """Voxels of the images, and the CT.
 
     Attributes
@@ -341,7 +341,7 @@ class PatientSettings:
         How many, placed at random, or each: "45 mm, segment 8, necrosis 20 %".
     anatomy : AnatomyOptions
         Body, liver and arteries.
-    ct : CtOptions
+    ct : VirtualCtOptions
         Voxels and CT.
     treatment : Treatment
         What was administered.
@@ -350,7 +350,7 @@ class PatientSettings:
     seed: Annotated[int, Limits(low=0)] = 7
     tumours: Tumours = 3
     anatomy: AnatomyOptions = field(default=AnatomyOptions(), metadata=INLINE)
-    ct: CtOptions = field(default=CtOptions(), metadata=INLINE)
+    ct: VirtualCtOptions = field(default=VirtualCtOptions(), metadata=INLINE)
     treatment: Treatment = Treatment()
 
     def __post_init__(self) -> None:
