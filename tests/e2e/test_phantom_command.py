@@ -69,11 +69,11 @@ def test_the_dose_of_it(made: tuple[Path, dict], tmp_path: Path) -> None:
     folder, truth = made
     assert "missing" in hepatica("inspect", folder).stdout
     done = hepatica(
-        "dose", "--activity", folder / "emission", "--ct", folder / "ct", "--regions", folder / "rtstruct.dcm",
-        "--nuclide", "Y-90", "--agent", "glass", "--method", "local", "--out", tmp_path / "dose", "--json",
+        "dose", "--activity", folder / "emission", "--ct", folder / "ct", "--structures", folder / "rtstruct.dcm",
+        "--nuclide", "Y-90", "--agent", "glass", "--engine", "local", "--out", tmp_path / "dose", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    regions = {r["name"]: r for r in json.loads(done.stdout)["regions"]}
+    regions = {r["name"]: r for r in json.loads(done.stdout)["structures"]}
     # Local deposition: dose is activity times 49.7 J/GBq over mass; contours on 5 x 5 x 6 mm voxels are drawn to half
     # a voxel of a 50 mm sphere at worst, a few percent of what it holds.
     for name, tolerance in (("liver", 0.02), ("segment 8", 0.06), ("tumour 1", 0.06)):

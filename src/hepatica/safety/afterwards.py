@@ -15,7 +15,7 @@ from hepatica.safety.contact import PatientSource, first_time
 LN2 = math.log(2)
 
 
-def afterwards_table() -> Mapping[str, Any]:
+def _table() -> dict[str, Any]:
     """The table of published values."""
     return toml_table(__package__, "afterwards.toml")
 
@@ -28,27 +28,10 @@ def published_effective_half_life_h(name: str, agent: str) -> tuple[float, str] 
 
 def _row(section: str, name: str, agent: str) -> dict[str, Any] | None:
     canonical = nuclide(name).name
-    for row in afterwards_table()[section]:
+    for row in _table()[section]:
         if row["nuclide"] == canonical and row.get("agent", agent).lower() == agent.lower():
             return dict(row)
     return None
-
-
-def excreted_fraction(hours: float, *, physical_half_life_h: float, effective_half_life_h: float) -> float:
-    """Fraction of the administered activity that has left the body as activity by some time.
-
-    Activity leaves at the biological rate, ln 2 (1/T_eff - 1/T_phys), of what is present; each part is counted as it
-    was when it left.
-
-    >>> round(excreted_fraction(1e9, physical_half_life_h=192.6, effective_half_life_h=140.2), 4)
-    0.2721
-    """
-    if effective_half_life_h > physical_half_life_h * (1 + 1e-9):
-        raise PhysicsError(
-            f"effective half-life {effective_half_life_h:g} h exceeds the physical one, {physical_half_life_h:g} h"
-        )
-    share = 1 - effective_half_life_h / physical_half_life_h
-    return share * -math.expm1(-LN2 * hours / effective_half_life_h)
 
 
 _ADVICE = {
@@ -85,7 +68,7 @@ def excretion(name: str, agent: str) -> Excretion:
     """Excretion of a nuclide and agent, with the thyroid block of 131I-lipiodol."""
     canonical = nuclide(name).name
     row = _row("excretion", canonical, agent)
-    block = afterwards_table()["thyroid_block"]
+    block = _table()["thyroid_block"]
     needs_block = canonical == block["nuclide"]
     level = "iodine" if needs_block else "unknown" if row is None else "little"
     return Excretion(
@@ -151,8 +134,8 @@ def waste(name: str, *, bq_per_g: float | None = None, impurity_fraction: float 
         Activity of the impurity over that of the nuclide now; None takes a published typical value if there is one.
     """
     substance = nuclide(name)
-    exempt = afterwards_table()["exempt_bq_per_g"].get(substance.name)
-    row = next((r for r in afterwards_table()["impurity"] if r["nuclide"] == substance.name), None)
+    exempt = _table()["exempt_bq_per_g"].get(substance.name)
+    row = next((r for r in _table()["impurity"] if r["nuclide"] == substance.name), None)
     if impurity_fraction is not None and (row is None or not 0 < impurity_fraction < 1):
         raise InputError(
             f"{substance.name}: no long-lived impurity is known, or its fraction ({impurity_fraction}) is not 0 to 1"
@@ -169,13 +152,13 @@ def waste(name: str, *, bq_per_g: float | None = None, impurity_fraction: float 
         None if row is None else row["half_life_d"],
         fraction,
         overtakes,
-        afterwards_table()["exempt_bq_per_g"]["source"] + ("" if row is None else f"; {row['source']}"),
+        _table()["exempt_bq_per_g"]["source"] + ("" if row is None else f"; {row['source']}"),
     )
 
 
 def cremation_wait_days(source: PatientSource) -> tuple[float, float, str] | None:
     """(days until cremation needs no precaution, limit in MBq, source); None where no limit is published."""
-    table = afterwards_table()["cremation_mbq"]
+    table = _table()["cremation_mbq"]
     limit = table.get(source.constant.nuclide)
     if not isinstance(limit, float):
         return None
@@ -207,7 +190,7 @@ def staff_tasks(source: PatientSource) -> tuple[StaffTask, ...]:
             t["after_h"],
             1000 * source.dose_msv(t["distance_m"], t["after_h"], t["after_h"] + t["hours"]),
         )
-        for t in afterwards_table()["staff_task"]
+        for t in _table()["staff_task"]
     )
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from hepatica.core.constants import HOURS_PER_DAY
 from hepatica.core.document import INLINE
 from hepatica.core.tables import toml_table
-from hepatica.errors import PhysicsError, UnknownNameError
+from hepatica.errors import PhysicsError
 from hepatica.safety.dose_rate import DoseRateConstant, Geometry
 
 LN2 = math.log(2)
@@ -200,19 +200,6 @@ def restriction(
     return Restriction(pattern, hours, days, dose(0.0), dose(days * HOURS_PER_DAY), averaged)
 
 
-def averaged_restriction_days(
-    source: PatientSource, hours_per_day: float, distance_m: float, limit_msv: float
-) -> float:
-    """Days to keep away if contact is spread evenly over the day: the textbook formula T/ln 2 ln(dose / limit).
-
-    One effective half-life only; negative or zero means no restriction and is returned as 0.
-    """
-    if len(source.clearance) != 1:
-        raise PhysicsError("the averaged formula holds for one effective half-life")
-    dose = source.dose_msv(distance_m, 0.0) * hours_per_day / HOURS_PER_DAY
-    return _days_to_fall(dose, limit_msv, source.clearance[0][1])
-
-
 def _days_to_fall(dose: float, limit: float, half_life_h: float) -> float:
     return max(0.0, half_life_h / LN2 * math.log(dose / limit) / HOURS_PER_DAY) if dose > 0 else 0.0
 
@@ -252,10 +239,3 @@ def contact_patterns() -> dict[str, ContactPattern]:
         )
         for row in rows
     }
-
-
-def contact_pattern(name: str) -> ContactPattern:
-    """A published pattern by name; UnknownNameError lists them."""
-    if name not in contact_patterns():
-        raise UnknownNameError("contact pattern", name, contact_patterns())
-    return contact_patterns()[name]

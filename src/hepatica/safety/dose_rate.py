@@ -53,7 +53,7 @@ class DoseRateConstant:
         Which nuclide, by which convention.
     usv_m2_per_gbq_h : float
         uSv/h at 1 m per GBq.
-    sd : float or None
+    sd_usv_m2_per_gbq_h : float or None
         Standard uncertainty (between patients for measured values); None if unknown.
     source, confidence : str
         Where it comes from.
@@ -61,20 +61,20 @@ class DoseRateConstant:
         (distance in m, uSv/h per GBq) measured nearer than 1 m.
     contact_usv_per_gbq_h : float or None
         Measured at the skin.
-    photon_part, bremsstrahlung_part : float or None
+    photon_part_usv_m2_per_gbq_h, bremsstrahlung_part_usv_m2_per_gbq_h : float or None
         Of a calculated constant.
     """
 
     nuclide: str
     convention: str
     usv_m2_per_gbq_h: float
-    sd: float | None
+    sd_usv_m2_per_gbq_h: float | None
     source: str
     confidence: str
     near: tuple[float, float] | None = None
     contact_usv_per_gbq_h: float | None = None
-    photon_part: float | None = None
-    bremsstrahlung_part: float | None = None
+    photon_part_usv_m2_per_gbq_h: float | None = None
+    bremsstrahlung_part_usv_m2_per_gbq_h: float | None = None
 
 
 def dose_rate_constant(name: str, convention: str | None = None, *, depth_cm: float = 0.0) -> DoseRateConstant:
@@ -137,8 +137,8 @@ def calculated_constant(source: Nuclide, *, depth_cm: float = 0.0) -> DoseRateCo
         0.3 * brems,
         text + "; air kerma taken as dose",
         "computed",
-        photon_part=photons,
-        bremsstrahlung_part=brems,
+        photon_part_usv_m2_per_gbq_h=photons,
+        bremsstrahlung_part_usv_m2_per_gbq_h=brems,
     )
 
 
@@ -188,11 +188,22 @@ def _tabulated() -> tuple[dict[str, Any], ...]:
     return tuple(toml_table(__package__, "dose_rates.toml")["rate"])
 
 
-def rg839_row(name: str) -> dict[str, Any] | None:
+@dataclass(frozen=True, slots=True)
+class GuideRow:
+    """What NRC Regulatory Guide 8.39 says of a nuclide: exposure rate constant, tables 1 and 2 (None: not read)."""
+
+    r_cm2_per_mci_h: float
+    activity_limit_mci: float
+    instruction_limit_mci: float | None
+
+
+def guide_row(name: str) -> GuideRow | None:
     """The row of Regulatory Guide 8.39 of a nuclide; None where it has none."""
     canonical = nuclide(name).name
-    rows = [r for r in _tabulated() if (r["nuclide"], r["convention"]) == (canonical, "rg839")]
-    return rows[0] if rows else None
+    for row in _tabulated():
+        if (row["nuclide"], row["convention"]) == (canonical, "rg839"):
+            return GuideRow(row["r_cm2_per_mci_h"], row["activity_limit_mci"], row.get("instruction_limit_mci"))
+    return None
 
 
 def _from_row(row: dict[str, Any]) -> DoseRateConstant:

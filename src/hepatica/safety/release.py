@@ -18,27 +18,11 @@ from hepatica.core.tables import toml_table
 from hepatica.errors import PhysicsError, UnknownNameError
 from hepatica.nuclides import nuclide
 from hepatica.safety.contact import PatientSource, first_time
-from hepatica.safety.dose_rate import Geometry, rg839_row
+from hepatica.safety.dose_rate import Geometry, guide_row
 
 MBQ_PER_MCI = 37.0
 LONG_LIVED_H = 24.0
 """Half-life above which RG 8.39 takes an occupancy of 0.25 instead of 1."""
-
-
-def rg839_dose_rem(
-    *,
-    gamma_r_cm2_per_mci_h: float,
-    activity_mci: float,
-    half_life_d: float,
-    occupancy: float,
-    distance_cm: float = 100.0,
-) -> float:
-    """Dose in rem from infinity of exposure, ``34.6 Gamma Q T E / r^2`` (NCRP 37; 34.6 = 24 h/d / ln 2).
-
-    >>> round(rg839_dose_rem(gamma_r_cm2_per_mci_h=2.2, activity_mci=33, half_life_d=8.04, occupancy=0.25), 4)
-    0.5049
-    """
-    return 34.6 * gamma_r_cm2_per_mci_h * activity_mci * half_life_d * occupancy / distance_cm**2
 
 
 def occupancy_factor(half_life_h: float) -> float:
@@ -106,19 +90,19 @@ def nrc_release(source: PatientSource, *, occupancy: float | None = None) -> Nrc
     """
     substance = nuclide(source.constant.nuclide)
     share = occupancy_factor(substance.half_life_h) if occupancy is None else occupancy
-    row = rg839_row(substance.name)
+    row = guide_row(substance.name)
     if row is None:
         guided, basis = source, f"{source.constant.convention} dose rate of {substance.name}"
     else:
         # R cm2/(mCi h) with 1 R = 1 rem = 10 mSv, as the guide does it.
-        value = row["r_cm2_per_mci_h"] * 1e4 * 1e-4 * 1000 / MBQ_PER_MCI
+        value = row.r_cm2_per_mci_h * 1e4 * 1e-4 * 1000 / MBQ_PER_MCI
         constant = replace(source.constant, usv_m2_per_gbq_h=value, near=None, convention="rg839")
         guided, basis = replace(source, constant=constant, geometry=Geometry("point")), "RG 8.39 exposure rate constant"
     dose = total_dose_msv(guided, occupancy=share)
     if not dose > 0:
         raise PhysicsError("the dose to others is zero; check activity and occupancy")
-    table = None if row is None else row["activity_limit_mci"] * MBQ_PER_MCI / 1000
-    instructed = None if row is None else row.get("instruction_limit_mci")
+    table = None if row is None else row.activity_limit_mci * MBQ_PER_MCI / 1000
+    instructed = None if row is None else row.instruction_limit_mci
     table_2 = None if instructed is None else instructed * MBQ_PER_MCI / 1000
     wait = first_time(lambda h: total_dose_msv(guided, occupancy=share, from_h=h), 5.0)
     instructions = dose > 1.0

@@ -146,7 +146,7 @@ def _remember(plan: ReleasePlan, t: dict[str, str]) -> tuple[str, ...]:
     lines = [t["hospital_stay"].format(days=max(1, round(plan.waste.days_ten_half_lives)))]
     if plan.cremation is not None and plan.cremation.date and plan.cremation.days > 0:
         lines.append(t["cremation"].format(date=plan.cremation.date))
-    if plan.dose_rate_constant.photon_part or plan.dose_rate_constant.nuclide == "Ho-166":
+    if plan.dose_rate_constant.photon_part_usv_m2_per_gbq_h or plan.dose_rate_constant.nuclide == "Ho-166":
         lines.append(t["airport"])
     lines.append(t["pregnancy"])
     return tuple(lines)

@@ -3,34 +3,37 @@
 import itertools
 import tomllib
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
-from hepatica.core.confidence import MEANING
+from hepatica.core.document import document
 from hepatica.errors import HepaticaError, InputError, OutputError, PhysicsError, UnknownNameError
 from hepatica.nuclides import NUCLIDE_NAMES
 from hepatica.report.page import write_page
-from hepatica.safety.afterwards import excreted_fraction, excretion, staff_tasks, storage_days, waste
-from hepatica.safety.contact import ContactPattern, PatientSource, contact_pattern, contact_patterns
+from hepatica.safety.afterwards import excretion, staff_tasks, storage_days, waste
+from hepatica.safety.contact import ContactPattern, PatientSource, contact_patterns
 from hepatica.safety.dose_rate import Geometry, dose_rate_constant
-from hepatica.safety.plan import ReleaseQuestion, release_plan
+from hepatica.safety.plan import ContactOptions, DoseRateOptions, ReleasePlan, release_plan
 from hepatica.safety.release import framework, frameworks
 from hepatica.safety.sheet import patient_sheet, sheet_texts
 
-IODINE = ReleaseQuestion("I-131", "lipiodol", 2.2, datetime(2026, 3, 2, 14))
+
+def iodine(**options: object) -> ReleasePlan:
+    """131I-lipiodol, 2.2 GBq."""
+    at = datetime(2026, 3, 2, 14)
+    return release_plan("I-131", 2.2, agent="lipiodol", administered_at=at, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", NUCLIDE_NAMES)
 def test_every_nuclide_has_an_answer(name: str) -> None:
-    plan = release_plan(ReleaseQuestion(name, "", 1.0))
-    rates = [row["at_1_m_usv_per_h"] for row in plan.rates()]
+    plan = release_plan(name, 1.0)
+    rates = [row.at_1_m_usv_per_h for row in plan.dose_rates]
     assert all(a > b > 0 for a, b in itertools.pairwise(rates))
     assert plan.nrc.dose_msv > 0
-    assert plan.as_dict()["dose_rate_constant"]["source"]
+    assert document(plan)["dose_rate_constant"]["source"]
 
 
 @pytest.mark.parametrize(
@@ -48,12 +51,15 @@ def test_every_nuclide_has_an_answer(name: str) -> None:
         lambda: ContactPattern("x", "x", ((8.0, 2.0, 1.0), (9.0, 1.0, 1.0)), 1.0),
         lambda: ContactPattern("x", "x", ((23.0, 2.0, 1.0),), 1.0),
         lambda: ContactPattern("x", "x", ((8.0, 2.0, 0.0),), 1.0),
-        lambda: contact_pattern("neighbour"),
         lambda: framework("atlantis"),
-        lambda: excreted_fraction(1.0, physical_half_life_h=10.0, effective_half_life_h=11.0),
         lambda: storage_days(0.0, 1.0, 1.0),
         lambda: waste("Y-90", impurity_fraction=0.1),
-        lambda: release_plan(ReleaseQuestion("I-131", "", 2.2, patterns="own")),
+        lambda: iodine(effective_half_life_h=300.0),
+        lambda: ContactOptions(patterns="own"),
+        lambda: ContactOptions(public_constraint_msv=0.0),
+        lambda: DoseRateOptions(convention="guess"),
+        lambda: DoseRateOptions(occupancy=1.1),
+        lambda: DoseRateOptions(line_length_mm=3.0),
     ],
 )
 def test_nonsense_is_refused(wrong: Callable[[], object]) -> None:
@@ -72,24 +78,26 @@ def test_every_table_has_a_source() -> None:
 
 
 def test_physical_half_life_is_the_default_and_said() -> None:
-    plan = release_plan(IODINE)
+    plan = iodine()
     assert plan.source.clearance[0][1] == pytest.approx(192.6, abs=0.1)
-    assert any("published effective: 140.2 h" in w for w in plan.warnings)
-    shorter = release_plan(ReleaseQuestion("I-131", "lipiodol", 2.2, effective_half_life_h=140.2))
+    (message,) = (m for m in plan.messages if m.code == "physical-half-life")
+    assert "published effective: 140.2 h" in message.text
+    assert message.severity == "note"
+    shorter = iodine(effective_half_life_h=140.2)
     assert shorter.restrictions[0].days < plan.restrictions[0].days
 
 
 def test_a_stricter_constraint_for_the_public() -> None:
-    usual = {r.pattern.name: r for r in release_plan(IODINE).restrictions}
-    strict = {r.pattern.name: r for r in release_plan(replace(IODINE, public_constraint_msv=0.3)).restrictions}
+    usual = {r.pattern.name: r for r in iodine().restrictions}
+    strict = {r.pattern.name: r for r in iodine(contact=ContactOptions(public_constraint_msv=0.3)).restrictions}
     assert strict["infant"].days > usual["infant"].days
     assert strict["infant"].dose_with_msv <= 0.3
     assert strict["carer"].days == usual["carer"].days
 
 
 def test_occupancy_counts_in_the_verdict_too() -> None:
-    plan = release_plan(replace(IODINE, occupancy=0.1))
-    nrc = next(v for v in plan.verdicts if v.framework.name == "nrc")
+    plan = iodine(dose_rate=DoseRateOptions(occupancy=0.1))
+    nrc = next(v for v in plan.frameworks if v.framework.name == "nrc")
     assert plan.nrc.may_go
     assert nrc.may_go
     assert "occupancy 0.1" in nrc.reason
@@ -114,7 +122,7 @@ def test_patterns_fill_one_day_at_most() -> None:
 
 
 def test_sheet_says_what_the_plan_says() -> None:
-    plan = release_plan(IODINE)
+    plan = iodine()
     sheet = patient_sheet(plan, patient="Case 12", contact="Nuclear medicine")
     text = " ".join(line for _, lines in sheet.sections for line in lines)
     days = {r.pattern.name: r.days for r in plan.restrictions}
@@ -127,12 +135,12 @@ def test_sheet_says_what_the_plan_says() -> None:
 
 
 def test_sheet_without_restrictions() -> None:
-    sheet = patient_sheet(release_plan(ReleaseQuestion("Y-90", "resin", 0.2)))
+    sheet = patient_sheet(release_plan("Y-90", 0.2, agent="resin"))
     assert "No restriction is needed." in [line for _, lines in sheet.sections for line in lines]
 
 
 def test_sheet_files(tmp_path: Path) -> None:
-    sheet = patient_sheet(release_plan(IODINE), patient="<b>&")
+    sheet = patient_sheet(iodine(), patient="<b>&")
     write_page(sheet, tmp_path / "sheet.html")
     html = (tmp_path / "sheet.html").read_text()
     assert "&lt;b&gt;&amp;" in html
