@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.anatomy.virtual_patient import (
     AnatomyOptions,
@@ -29,7 +30,7 @@ from hepatica.core.document import HIDDEN, INLINE, document
 from hepatica.core.image import Image
 from hepatica.core.options import Limits, NonNegative, parameters, verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.table import Table
+from hepatica.core.table import Cell, Table
 from hepatica.nuclides import agent, nuclide
 from hepatica.version import __version__
 from hepatica.workflow.result import Result, result
@@ -134,7 +135,7 @@ class VirtualPatientResult(Result):
     def tables(self) -> tuple[Table, ...]:
         """Structures and arteries."""
         arteries = self.truth.arteries
-        rows = [
+        rows: list[tuple[str, Cell]] = [
             ("variant", arteries.variant),
             ("ends", arteries.tree.end_branches),
             ("named branches", ", ".join(self.patient.tree.names)),
@@ -199,7 +200,7 @@ class VirtualPatientResult(Result):
             ("labels", label_map(patient)),
         ):
             write_itk(volume, folder / "truth" / f"{name}.nii.gz")
-        columns: Mapping[str, object] = {
+        columns: dict[str, Sequence[Any] | NDArray[Any]] = {
             "parent": tree.parent,
             "radius_mm": tree.radius_mm,
             "flow": tree.flow,

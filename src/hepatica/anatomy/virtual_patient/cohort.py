@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, cast
 
 import numpy as np
 
 from hepatica.anatomy.virtual_patient.body import CIRRHOTIC_LIVER, density_of
 from hepatica.anatomy.virtual_patient.patient import VirtualPatient, virtual_patient
 from hepatica.anatomy.virtual_patient.read import reference_masses_g
-from hepatica.anatomy.virtual_patient.settings import LIVER_LIMITS_ML, PatientSettings, Tumour
+from hepatica.anatomy.virtual_patient.settings import LIVER_LIMITS_ML, PatientSettings, Sex, Tumour, Variant
 from hepatica.core.tables import csv_rows
 from hepatica.errors import InputError
 from hepatica.nuclides import nuclide
@@ -131,15 +132,15 @@ def _one(seed: int, number: int, like: PatientSettings) -> PatientSettings:
     for row in ranges():
         table.setdefault(row.quantity, []).append(row)
 
-    sex = "male" if random.uniform() < table["sex"][0].a else "female"
+    sex: Sex = "male" if random.uniform() < table["sex"][0].a else "female"
     size = _draw(table["size"][0], random)
     cirrhosis = bool(random.uniform() < table["cirrhosis"][0].a)
     reference = reference_masses_g(sex)["liver"] / density_of("liver") * size**3
     reference *= CIRRHOTIC_LIVER if cirrhosis else 1.0
     liver_ml = float(np.clip(reference * _draw(table["liver_volume"][0], random), *LIVER_LIMITS_ML))
     tumours = _tumours(table, liver_ml, random)
-    variant = _choose(table["variant"], random)
-    four = _choose(table["segment_four"], random)
+    variant = cast("Variant", _choose(table["variant"], random))
+    four = cast("Literal['left', 'right']", _choose(table["segment_four"], random))
     catheters = _catheters(tumours, variant)
     shunt = _draw(table["lung_shunt"][0], random)
     ratio = _draw(table["tumour_to_normal"][0], random)

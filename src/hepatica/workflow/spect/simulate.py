@@ -233,7 +233,7 @@ def _spectrum_files(spectrum: EnergySpectrum, scan: Scan) -> dict[str, bytes]:
     from hepatica.report.figures.spect import draw_energy_spectrum
 
     table = spectrum.table()
-    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    rows = [{n: float(x) for n, x in zip(table.columns, row, strict=True)} for row in table.rows]  # type: ignore[arg-type]
     lines = [",".join(rows[0])] + [",".join(f"{value:.6g}" for value in row.values()) for row in rows]
     figure = draw_energy_spectrum(rows, [(w.low_kev, w.high_kev) for w in scan.windows])
     picture = io.BytesIO()
