@@ -89,6 +89,34 @@ def decay_point(g: Geometry, s: Source, rng: wp.uint64) -> wp.vec3:
     return wp.vec3(at[0] * g.sx, at[1] * g.sy, at[2] * g.sz)
 
 
+@wp.func
+def emit(
+    stack: wp.array(dtype=wp.float32),
+    base: int,
+    waiting: int,
+    counters: wp.array(dtype=wp.float64),
+    kind: int,
+    line_kev: wp.array(dtype=wp.float32),
+    table: AliasTable,
+    number: int,
+    origin: wp.vec3,
+    emitted_kev: wp.float64,
+    seed: wp.uint64,
+):
+    """Let particles of lines wait, each in any direction; how many wait, energy emitted so far, random state."""
+    rng = seed
+    top = int(waiting)
+    emitted = wp.float64(emitted_kev)
+    for _particle in range(number):
+        z = mixed(rng + GOLDEN)
+        d = mixed(rng + GOLDEN + GOLDEN)
+        rng = rng + GOLDEN + GOLDEN
+        kev = line_kev[pick(table, z)]
+        emitted += wp.float64(kev)
+        top = push(stack, base, top, counters, kind, kev, origin, isotropic(d))
+    return top, emitted, rng
+
+
 @wp.kernel(enable_backward=False)
 def follow_decays(
     g: Geometry,
@@ -118,22 +146,16 @@ def follow_decays(
         if s.local_kev > 0.0:
             score(g, tally, voxel_at(g, origin), origin, s.local_kev)
             emitted += wp.float64(s.local_kev)
-        for _line in range(how_many(s.line_number, second_unit(more))):
-            z = mixed(rng + GOLDEN)
-            d = mixed(rng + GOLDEN + GOLDEN)
-            rng = rng + GOLDEN + GOLDEN
-            kev = s.line_kev[pick(s.line_table, z)]
-            emitted += wp.float64(kev)
-            top = push(stack, base, top, counters, ELECTRON, kev, origin, isotropic(d))
+        number = how_many(s.line_number, second_unit(more))
+        top, emitted, rng = emit(
+            stack, base, top, counters, ELECTRON, s.line_kev, s.line_table, number, origin, emitted, rng
+        )
         z = mixed(rng + GOLDEN)
         rng = rng + GOLDEN
-        for _gamma in range(how_many(s.gamma_number, first_unit(z))):
-            z = mixed(rng + GOLDEN)
-            d = mixed(rng + GOLDEN + GOLDEN)
-            rng = rng + GOLDEN + GOLDEN
-            kev = s.gamma_kev[pick(s.gamma_table, z)]
-            emitted += wp.float64(kev)
-            top = push(stack, base, top, counters, PHOTON, kev, origin, isotropic(d))
+        number = how_many(s.gamma_number, first_unit(z))
+        top, emitted, rng = emit(
+            stack, base, top, counters, PHOTON, s.gamma_kev, s.gamma_table, number, origin, emitted, rng
+        )
         if s.positron_yield > 0.0 and second_unit(bits) < s.positron_yield:
             z = mixed(rng + GOLDEN)
             d = mixed(rng + GOLDEN + GOLDEN)
