@@ -159,7 +159,7 @@ def virtual_cohort(
     Examples
     --------
     >>> [patient.sex for patient in hepatica.virtual_cohort(2, ct=VirtualCtOptions(spacing_mm=12)).patients]
-    ['male', 'male']
+    ['male', 'female']
     """
     report_progress = progress or silent
     like = PatientSettings(ct=ct, treatment=Treatment(nuclide=nuclide, agent=agent, flow=flow))

@@ -152,12 +152,12 @@ def territories(sampled: Sampled, tree: ArterialTree) -> NDArray[np.int32]:
 
     window, liver = sampled.parts["liver"]
     out = np.full(liver.shape, -1, dtype=np.int32)
-    ends, of = tree.end_mm[tree.ends], tree.segment[tree.ends]
+    ends, fed = tree.end_mm[tree.ends], tree.segment[tree.ends]
     for segment in range(1, 9):
         here = np.argwhere((sampled.segment == segment) & (liver > 0))
         if not len(here):
             continue
-        mine = np.flatnonzero(of == segment)
+        mine = np.flatnonzero(fed == segment)
         mine = mine if len(mine) else np.arange(len(ends))
         start = [s.start for s in window]
         nearest = cKDTree(ends[mine]).query(sampled.grid.to_mm(here + start))[1]
