@@ -128,7 +128,7 @@ def test_the_same_refusals_from_python() -> None:
         release("I-131", 2.2, administered_at_=None)  # type: ignore[call-arg]
     with pytest.raises(InputError, match="needs `administered_gbq`"):
         release("I-131")  # type: ignore[call-arg]
-    with pytest.raises(UnitError, match="`administered_gbq` is a number in GBq, not '2.2 GBq'"):
+    with pytest.raises(UnitError, match=r"`administered_gbq` is a number in GBq, not '2.2 GBq'"):
         release("I-131", "2.2 GBq")  # type: ignore[arg-type]
     with pytest.raises(PhysicsError, match="longer than the physical one"):
         release("I-131", 2.2, effective_half_life_h=300.0)
