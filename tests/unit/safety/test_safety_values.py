@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hepatica.core.confidence import MEANING
 from hepatica.core.document import document
 from hepatica.errors import HepaticaError, InputError, OutputError, PhysicsError, UnknownNameError
 from hepatica.nuclides import NUCLIDE_NAMES

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Estimate, Kind, Region, Volume
+from hepatica.core.constants import KEV_TO_J
 from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.composition import media_by_density
