@@ -66,12 +66,17 @@ def _container(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return _object(value)
     if isinstance(value, Mapping):
-        return {str(document(key)): document(item) for key, item in value.items()}
+        return {_key(key): document(item) for key, item in value.items()}
     if hasattr(value, "tolist"):
         return document(value.tolist())
     if isinstance(value, Sequence | set | frozenset):
         return [document(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _key(key: Any) -> str:
+    """Key of a mapping as text; 95.0 is "95"."""
+    return f"{key:g}" if isinstance(key, float) else str(document(key))
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import html
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, get_args
+from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 
 from hepatica.core import Kind, Provenance, Region, Volume
-from hepatica.errors import InputError, UnknownNameError
+from hepatica.core.message import Message
+from hepatica.core.options import Fraction, Limits, options
+from hepatica.errors import InputError
 from hepatica.nuclides import Nuclide
-from hepatica.transport.matter.media import HIGHEST_DENSITY_G_ML
-
-DensityOption = Literal["local", "none"]
-NegativeOption = Literal["refuse", "keep"]
+from hepatica.transport.matter.media import MAX_DENSITY_G_ML
 
 AIR_BELOW_G_ML = 0.05
 """Voxels less dense than this (about -950 HU) are air: the CT threshold of emphysema, a fifth of the density of lung
@@ -31,55 +31,37 @@ AIR_WARNING_FRACTION = 0.01
 GRAM_PER_KG = 1000.0
 
 
-@dataclass(frozen=True, slots=True)
+@options
 class DoseSettings:
-    """Choices of a dose calculation; each is printed in the provenance of the dose map.
+    """How a dose engine treats density, air and photons.
 
-    Parameters
+    Attributes
     ----------
     density : {"local", "none"}
-        What the ``kernel`` engine does with density. "local": the energy that the kernel of a uniform medium puts into
-        a voxel is divided by the voxel's own mass. "none": dose to the uniform medium of the kernel, the patient's
-        density is not used. The ``local`` engine always uses each voxel's own density.
+        What the kernel engine does with density: "local" divides the energy in a voxel by the voxel's own mass, "none"
+        gives the dose to the kernel's uniform medium. The local engine always uses each voxel's own density.
     kernel_medium : str
         Medium of the point kernel.
     kernel_density_g_ml : float
-        Density of the uniform medium through which the kernel transports; distances scale with its inverse.
+        Density of the uniform medium through which the kernel transports.
     air_below_g_ml : float
-        Voxels less dense than this are air: their dose is 0 and the energy in them is reported, since energy over a
-        vanishing mass is no dose to anybody.
+        Voxels less dense than this are air: their dose is 0 and the energy in them is reported.
     local_photon_fraction : float
-        Share of the emitted photon energy that the ``local`` engine deposits in the voxel of the decay, 0 to 1.
+        Share of the emitted photon energy that the local engine deposits in the voxel of the decay.
     negative_decays : {"refuse", "keep"}
-        Whether voxels of negative decays (reconstruction noise) are an error or are kept, for unbiased means.
+        Voxels of negative activity (noise): "refuse" sets them to zero, and refuses more than noise; "keep" leaves
+        them, for unbiased means.
     workers : int or None
-        Threads of the FFT; None for all cores.
-
-    Raises
-    ------
-    InputError
-        If a number lies outside its range or a choice is not in its list.
+        Threads of the convolution; all cores if not given.
     """
 
-    density: DensityOption = "local"
+    density: Literal["local", "none"] = "local"
     kernel_medium: str = "water"
-    kernel_density_g_ml: float = 1.0
-    air_below_g_ml: float = AIR_BELOW_G_ML
-    local_photon_fraction: float = 0.0
-    negative_decays: NegativeOption = "refuse"
-    workers: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.density not in get_args(DensityOption):
-            raise UnknownNameError("density option", self.density, get_args(DensityOption))
-        if self.negative_decays not in get_args(NegativeOption):
-            raise UnknownNameError("option for negative decays", self.negative_decays, get_args(NegativeOption))
-        if not 0.05 <= self.kernel_density_g_ml <= 5:
-            raise InputError(f"kernel_density_g_ml must lie between 0.05 and 5 g/mL, not {self.kernel_density_g_ml}")
-        if not 0 < self.air_below_g_ml < 1:
-            raise InputError(f"air_below_g_ml must lie between 0 and 1 g/mL, not {self.air_below_g_ml}")
-        if not 0 <= self.local_photon_fraction <= 1:
-            raise InputError(f"local_photon_fraction must lie between 0 and 1, not {self.local_photon_fraction}")
+    kernel_density_g_ml: Annotated[float, Limits(low=0.05, high=5)] = 1.0
+    air_below_g_ml: Annotated[float, Limits(above=0, below=1)] = AIR_BELOW_G_ML
+    local_photon_fraction: Fraction = 0.0
+    negative_decays: Literal["refuse", "keep"] = "refuse"
+    workers: Annotated[int, Limits(low=1)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +94,6 @@ class EnergyBalance:
         accounted = self.deposited_j + self.in_air_j + self.outside_j + self.left_out_j
         return accounted / self.emitted_j - 1 if self.emitted_j else 0.0
 
-    def as_dict(self) -> dict[str, float]:
-        """Plain values for JSON."""
-        return {
-            "emitted_j": self.emitted_j,
-            "deposited_j": self.deposited_j,
-            "in_air_j": self.in_air_j,
-            "outside_j": self.outside_j,
-            "left_out_j": self.left_out_j,
-        }
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DoseMap:
@@ -132,14 +104,14 @@ class DoseMap:
     dose : Volume
         Absorbed dose in Gy.
     dose_sd : Volume or None
-        Standard uncertainty (k = 1) in Gy; None where the method gives none.
+        Standard uncertainty (k = 1) in Gy; None where the engine gives none.
     density : Volume
         Mass density in g/mL on the same grid; a region's mass comes from it.
     decays : Volume
         Number of decays per voxel (Bq s) on the same grid.
     nuclide : str
         Name of the nuclide.
-    method : str
+    engine : str
         Name of the dose engine.
     settings : DoseSettings
         Choices in force.
@@ -147,7 +119,7 @@ class DoseMap:
         Where the emitted energy went.
     provenance : Provenance
         Inputs, parameters, tables, conventions, steps.
-    warnings : tuple of str
+    messages : tuple of Message
         What the reader of the dose must know.
     """
 
@@ -156,11 +128,11 @@ class DoseMap:
     density: Volume
     decays: Volume
     nuclide: str
-    method: str
+    engine: str
     settings: DoseSettings
     energy_balance: EnergyBalance
     provenance: Provenance = field(default_factory=Provenance)
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
 
     def __post_init__(self) -> None:
         self.dose.require_kind(Kind.DOSE)
@@ -169,7 +141,7 @@ class DoseMap:
                 self.dose.grid.require_match(other.grid, f"dose and {other.kind.meaning}")
 
     def region_mean_sd(self, region: Region) -> float | None:
-        """Standard uncertainty (k = 1) of the mean dose of a region in Gy; None where the method gives none.
+        """Standard uncertainty (k = 1) of the mean dose of a region in Gy; None where the engine gives none.
 
         Here: from the voxels' uncertainties, taken as independent. An engine that knows their correlations
         (Monte Carlo) gives the true one.
@@ -191,7 +163,7 @@ class DoseMap:
         share = 100 / balance.emitted_j if balance.emitted_j else 0.0
         return [
             ("nuclide", self.nuclide),
-            ("method", self.method),
+            ("engine", self.engine),
             ("grid", repr(self.dose.grid)),
             ("decays", f"{self.decays.total:.4g} ({self.decays.total / 3.6e9:.4g} MBq h)"),
             ("maximum dose", f"{float(self.dose.values.max()):.4g} Gy"),
@@ -200,7 +172,7 @@ class DoseMap:
             ("in air", f"{balance.in_air_j * share:.2f} %"),
             ("outside", f"{balance.outside_j * share:.2f} %"),
             ("left out", f"{balance.left_out_j * share:.2f} %"),
-            *(("warning", warning) for warning in self.warnings),
+            *((message.severity, str(message)) for message in self.messages),
         ]
 
     def __repr__(self) -> str:
@@ -214,19 +186,44 @@ class DoseMap:
         return f"<table><caption>Absorbed dose (research software, not a medical device)</caption>{rows}</table>"
 
 
-class DoseEngine(Protocol):
-    """What every dose engine offers."""
+AnyMap = TypeVar("AnyMap", bound=DoseMap, covariant=True)
 
-    @property
-    def name(self) -> str:
-        """Name by which it is chosen."""
-        ...
 
-    def compute(
-        self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings | None = None
-    ) -> DoseMap:
-        """Absorbed dose from decays per voxel and density on the same grid."""
-        ...
+class DoseEngine(ABC, Generic[AnyMap]):
+    """What every dose engine offers: it is chosen by `name` and gives a dose map."""
+
+    name: ClassVar[str]
+
+    def compute(self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings | None = None) -> AnyMap:
+        """Absorbed dose, with its standard uncertainty where the engine gives one.
+
+        Parameters
+        ----------
+        decays : Volume
+            Kind.DECAYS, number of decays per voxel (Bq s).
+        density : Volume
+            Kind.DENSITY in g/mL on the same grid.
+        nuclide : Nuclide
+            What decays: energies per decay.
+        settings : DoseSettings, optional
+            How density, air and photons are treated; each engine says which of them it uses.
+
+        Raises
+        ------
+        UnitError, GeometryError, InputError
+            As `check_inputs`.
+        UnknownNameError
+            If a kernel is needed and there is none for the nuclide in the medium.
+        PhysicsError
+            If the device of a Monte Carlo run is absent.
+        """
+        settings = settings or DoseSettings()
+        check_inputs(decays, density, settings)
+        return self._dose(decays, density, nuclide, settings)
+
+    @abstractmethod
+    def _dose(self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings) -> AnyMap:
+        """Absorbed dose from inputs that were checked."""
 
 
 def check_inputs(decays: Volume, density: Volume, settings: DoseSettings) -> None:
@@ -249,25 +246,27 @@ def check_inputs(decays: Volume, density: Volume, settings: DoseSettings) -> Non
     density.require_finite()
     if float(density.values.min()) < 0:
         raise InputError(f"density: lowest value {float(density.values.min()):.4g} g/mL is negative")
-    if float(density.values.max()) > HIGHEST_DENSITY_G_ML:
+    if float(density.values.max()) > MAX_DENSITY_G_ML:
         raise InputError(
             f"density: highest value {float(density.values.max()):.4g} g/mL; nothing in a patient is denser than "
-            f"{HIGHEST_DENSITY_G_ML:g} g/mL. Is it in kg/m3, or a CT number?"
+            f"{MAX_DENSITY_G_ML:g} g/mL",
+            remedy="is it in kg/m3, or a CT number?",
         )
     lowest = float(decays.values.min())
     if lowest < 0 and settings.negative_decays == "refuse":
         raise InputError(
-            f"decays: {int((decays.values < 0).sum())} voxels are negative (lowest {lowest:.4g} Bq s); set small ones "
-            "to zero with hepatica.imaging.quantify.activity.handle_negatives, or keep them with negative_decays='keep'"
+            f"decays: {int((decays.values < 0).sum())} voxels are negative (lowest {lowest:.4g} Bq s)",
+            remedy="set small ones to zero with hepatica.imaging.quantify.activity.handle_negatives, or keep them with "
+            "`negative_decays`",
         )
     if not decays.total > 0:
         raise InputError(f"decays: the total is {decays.total:.4g} Bq s; there is no activity to make a dose from")
 
 
-def settings_parameters(method: str, nuclide: Nuclide, settings: DoseSettings) -> dict[str, Any]:
+def settings_parameters(engine: str, nuclide: Nuclide, settings: DoseSettings) -> dict[str, object]:
     """Parameters that the provenance of every dose map holds, plain values with units in their names."""
     return {
-        "method": method,
+        "engine": engine,
         "nuclide": nuclide.name,
         "electron_energy_mev_per_decay": nuclide.electron_energy_mev,
         "photon_energy_mev_per_decay": nuclide.photon_energy_mev,
@@ -276,13 +275,13 @@ def settings_parameters(method: str, nuclide: Nuclide, settings: DoseSettings) -
     }
 
 
-def air_warning(balance: EnergyBalance, settings: DoseSettings) -> tuple[str, ...]:
-    """Warning if a noticeable share of the emitted energy falls into air."""
+def air_messages(balance: EnergyBalance, settings: DoseSettings) -> tuple[Message, ...]:
+    """What is said if a noticeable share of the emitted energy falls into air."""
     share = balance.in_air_j / balance.emitted_j
     if share <= AIR_WARNING_FRACTION:
         return ()
     text = (
         f"{100 * share:.1f} % of the emitted energy lies in voxels below {settings.air_below_g_ml:g} g/mL (air); their "
-        "dose is 0. Check the alignment of activity and CT."
+        "dose is 0"
     )
-    return (text,)
+    return (Message("energy-in-air", text, "check the alignment of activity and CT"),)

@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Provenance, Volume
-from hepatica.core.constants import MEV_TO_J
+from hepatica.core.message import Message
 from hepatica.core.region import Window, bounding_window
 from hepatica.dosimetry.engines.convolution import convolve_even
 from hepatica.dosimetry.engines.dose_map import (
     GRAM_PER_KG,
+    DoseEngine,
     DoseMap,
     DoseSettings,
     EnergyBalance,
-    air_warning,
-    check_inputs,
+    air_messages,
     settings_parameters,
 )
 from hepatica.nuclides import Nuclide
@@ -27,7 +27,7 @@ LUNG_BELOW_G_ML = 0.5
 LUNG_WARNING_FRACTION = 0.01
 
 
-class KernelEngine:
+class KernelEngine(DoseEngine[DoseMap]):
     """Convolution with the voxel S values of a uniform medium, made for the image's own spacing.
 
     With ``density="local"`` the energy that the uniform medium's kernel brings into a voxel is divided by the voxel's
@@ -37,35 +37,13 @@ class KernelEngine:
 
     Both carry the radiation through a uniform medium. Next to lung above a hot liver this stops the electrons within
     11 mm where they reach up to 40 mm: "local" gives the lung's base too much dose and the lung beyond it too little.
+
+    A point kernel must exist for the nuclide. All settings but ``local_photon_fraction`` are used.
     """
 
     name = "kernel"
 
-    def compute(
-        self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings | None = None
-    ) -> DoseMap:
-        """Absorbed dose of electrons and photons, out to the edge of the image.
-
-        Parameters
-        ----------
-        decays : Volume
-            Kind.DECAYS, number of decays per voxel (Bq s).
-        density : Volume
-            Kind.DENSITY in g/mL on the same grid.
-        nuclide : Nuclide
-            Energies per decay; a point kernel must exist for it.
-        settings : DoseSettings, optional
-            All but ``local_photon_fraction`` are used.
-
-        Raises
-        ------
-        UnknownNameError
-            If there is no point kernel for the nuclide in the medium.
-        UnitError, GeometryError, InputError
-            As :func:`hepatica.dosimetry.engines.dose_map.check_inputs`.
-        """
-        settings = settings or DoseSettings()
-        check_inputs(decays, density, settings)
+    def _dose(self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings) -> DoseMap:
         everywhere = settings.density == "none"
         tissue = np.ones(decays.grid.shape, bool) if everywhere else density.values >= settings.air_below_g_ml
         window = bounding_window(tissue | (decays.values != 0))
@@ -91,13 +69,13 @@ class KernelEngine:
             density=density,
             decays=decays,
             nuclide=nuclide.name,
-            method=self.name,
+            engine=self.name,
             settings=settings,
             energy_balance=balance,
             provenance=_provenance(nuclide, settings, kernel),
-            warnings=(
-                *air_warning(balance, settings),
-                *_lung_warning(in_medium, density.values, tissue, window, settings),
+            messages=(
+                *air_messages(balance, settings),
+                *_lung_messages(in_medium, density.values, tissue, window, settings),
             ),
         )
 
@@ -152,13 +130,13 @@ def _provenance(nuclide: Nuclide, settings: DoseSettings, kernel: VoxelKernel) -
     )
 
 
-def _lung_warning(
+def _lung_messages(
     in_medium: NDArray[np.float32],
     density: NDArray[np.float32],
     tissue: NDArray[np.bool_],
     window: Window,
     settings: DoseSettings,
-) -> tuple[str, ...]:
+) -> tuple[Message, ...]:
     lung = tissue[window] & (density[window] < LUNG_BELOW_G_ML)
     share = float(in_medium.sum(dtype=np.float64, where=lung)) / float(in_medium.sum(dtype=np.float64))
     if share <= LUNG_WARNING_FRACTION:
@@ -167,6 +145,6 @@ def _lung_warning(
     text = (
         f"{100 * share:.1f} % of the energy falls into tissue below {LUNG_BELOW_G_ML:g} g/mL (lung). The "
         f"kernel carries it as in uniform {settings.kernel_medium} and {what}: doses there, above all within 4 cm of "
-        "the liver, are not reliable; use Monte Carlo."
+        "the liver, are not reliable"
     )
-    return (text,)
+    return (Message("kernel-in-lung", text, "use Monte Carlo"),)

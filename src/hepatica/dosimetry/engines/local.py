@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from hepatica.core import Kind, Provenance, Volume
-from hepatica.core.constants import MEV_TO_J
+from hepatica.core.message import Message
 from hepatica.dosimetry.engines.dose_map import (
     GRAM_PER_KG,
+    DoseEngine,
     DoseMap,
     DoseSettings,
     EnergyBalance,
-    air_warning,
-    check_inputs,
+    air_messages,
     settings_parameters,
 )
 from hepatica.nuclides import Nuclide
@@ -21,41 +21,20 @@ PHOTON_WARNING_FRACTION = 0.01
 """Share of the emitted energy that photons must carry for the ``local`` engine to warn that it leaves them out."""
 
 
-class LocalEngine:
+class LocalEngine(DoseEngine[DoseMap]):
     """Dose = decays x energy per decay / mass of the voxel.
 
     Electron energy (beta, conversion, Auger) stays in the voxel; of the photon energy the share
     ``local_photon_fraction`` does, by default none. Where the image is blurred by more than the electrons' range, as
     90Y SPECT and PET are, this loses nothing against a kernel, which would blur a second time. It is wrong next to a
     density step (an electron from the liver that ends in the lung) and it gives no photon dose to other organs.
-    Compared with kernels on 90Y images by Pasciak et al., Front Oncol 2014;4:121.
+    Compared with kernels on 90Y images by Pasciak et al., Front Oncol 2014;4:121. Of the settings ``air_below_g_ml``,
+    ``local_photon_fraction`` and ``negative_decays`` are used.
     """
 
     name = "local"
 
-    def compute(
-        self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings | None = None
-    ) -> DoseMap:
-        """Absorbed dose, each voxel from its own decays and its own density.
-
-        Parameters
-        ----------
-        decays : Volume
-            Kind.DECAYS, number of decays per voxel (Bq s).
-        density : Volume
-            Kind.DENSITY in g/mL on the same grid.
-        nuclide : Nuclide
-            Energies per decay.
-        settings : DoseSettings, optional
-            ``air_below_g_ml``, ``local_photon_fraction`` and ``negative_decays`` are used.
-
-        Raises
-        ------
-        UnitError, GeometryError, InputError
-            As :func:`hepatica.dosimetry.engines.dose_map.check_inputs`.
-        """
-        settings = settings or DoseSettings()
-        check_inputs(decays, density, settings)
+    def _dose(self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings) -> DoseMap:
         photon_mev = settings.local_photon_fraction * nuclide.photon_energy_mev
         kept_j = (nuclide.electron_energy_mev + photon_mev) * MEV_TO_J
         emitted_j = (nuclide.electron_energy_mev + nuclide.photon_energy_mev) * MEV_TO_J
@@ -79,11 +58,11 @@ class LocalEngine:
             density=density,
             decays=decays,
             nuclide=nuclide.name,
-            method=self.name,
+            engine=self.name,
             settings=settings,
             energy_balance=balance,
             provenance=_provenance(nuclide, settings),
-            warnings=(*_photon_warning(nuclide, settings), *air_warning(balance, settings)),
+            messages=(*_photon_messages(nuclide, settings), *air_messages(balance, settings)),
         )
 
 
@@ -99,13 +78,13 @@ def _provenance(nuclide: Nuclide, settings: DoseSettings) -> Provenance:
     )
 
 
-def _photon_warning(nuclide: Nuclide, settings: DoseSettings) -> tuple[str, ...]:
+def _photon_messages(nuclide: Nuclide, settings: DoseSettings) -> tuple[Message, ...]:
     emitted = nuclide.electron_energy_mev + nuclide.photon_energy_mev
     left_out = (1 - settings.local_photon_fraction) * nuclide.photon_energy_mev / emitted
     if left_out <= PHOTON_WARNING_FRACTION:
         return ()
     text = (
         f"{nuclide.name}: photons carry {100 * nuclide.photon_energy_mev / emitted:.0f} % of the emitted energy; local "
-        f"deposition leaves out {100 * left_out:.0f} %. The kernel engine or Monte Carlo includes it."
+        f"deposition leaves out {100 * left_out:.0f} %"
     )
-    return (text,)
+    return (Message("photons-left-out", text, "the kernel engine or Monte Carlo includes it"),)

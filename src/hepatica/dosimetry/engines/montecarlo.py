@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from hepatica.core import Estimate, Kind, Provenance, Region, Volume
+from hepatica.core.message import Message
 from hepatica.dosimetry.engines.dose_map import (
+    DoseEngine,
     DoseMap,
     DoseSettings,
     EnergyBalance,
-    air_warning,
-    check_inputs,
+    air_messages,
     settings_parameters,
 )
 from hepatica.errors import InputError
@@ -48,11 +49,12 @@ class MonteCarloDoseMap(DoseMap):
         return self.region_mean(region).sd
 
 
-class MonteCarloEngine:
+class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
     """Electrons and photons followed one by one through the patient's own densities and media.
 
     The physics, its approximations and its validation are in docs/monte-carlo.md. Voxels below
-    ``DoseSettings.air_below_g_ml`` have dose 0, as with the other engines; the energy in them is reported.
+    ``DoseSettings.air_below_g_ml`` have dose 0, as with the other engines; the energy in them is reported. No other
+    setting is used; negative decays are always refused.
 
     Parameters
     ----------
@@ -77,31 +79,7 @@ class MonteCarloEngine:
         self._target_region = target_region
         self._progress = progress
 
-    def compute(
-        self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings | None = None
-    ) -> MonteCarloDoseMap:
-        """Absorbed dose and its standard uncertainty.
-
-        Parameters
-        ----------
-        decays : Volume
-            Kind.DECAYS, number of decays per voxel (Bq s), none negative.
-        density : Volume
-            Kind.DENSITY in g/mL on the same grid.
-        nuclide : Nuclide
-            What decays.
-        settings : DoseSettings, optional
-            Only ``air_below_g_ml`` is used.
-
-        Raises
-        ------
-        UnitError, GeometryError, InputError
-            As :func:`hepatica.dosimetry.engines.dose_map.check_inputs`; negative decays are always refused.
-        PhysicsError
-            If the device asked for is absent.
-        """
-        settings = settings or DoseSettings()
-        check_inputs(decays, density, settings)
+    def _dose(self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings) -> MonteCarloDoseMap:
         result = simulate(
             decays, density, nuclide, self.settings, target_region=self._target_region, progress=self._progress
         )
@@ -122,11 +100,11 @@ class MonteCarloEngine:
             density=density,
             decays=decays,
             nuclide=nuclide.name,
-            method=self.name,
+            engine=self.name,
             settings=settings,
             energy_balance=balance,
             provenance=_provenance(nuclide, settings, result),
-            warnings=(*_noise_warning(result), *air_warning(balance, settings)),
+            messages=(*_noise_messages(result), *air_messages(balance, settings)),
             result=result,
         )
 
@@ -156,12 +134,11 @@ def _provenance(nuclide: Nuclide, settings: DoseSettings, result: MonteCarloResu
     )
 
 
-def _noise_warning(result: MonteCarloResult) -> tuple[str, ...]:
+def _noise_messages(result: MonteCarloResult) -> tuple[Message, ...]:
     if result.relative_uncertainty <= FEW_HISTORIES_UNCERTAINTY:
         return ()
     text = (
         f"the Monte Carlo dose of voxels above half the maximum has a relative standard uncertainty of "
-        f"{100 * result.relative_uncertainty:.0f} %; minima, maxima and D95-like values are biased by such noise. "
-        "Follow more decays."
+        f"{100 * result.relative_uncertainty:.0f} %; minima, maxima and D95-like values are biased by such noise"
     )
-    return (text,)
+    return (Message("few-histories", text, "follow more decays (`histories`, `target_uncertainty`)"),)

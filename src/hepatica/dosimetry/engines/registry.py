@@ -14,7 +14,7 @@ from hepatica.errors import UnknownNameError
 
 __all__ = ["ENGINE_NAMES", "DoseEngine", "DoseMap", "DoseSettings", "EnergyBalance", "dose_engine"]
 
-_ENGINES: dict[str, type[DoseEngine]] = {
+_ENGINES: dict[str, type[DoseEngine[DoseMap]]] = {
     "local": LocalEngine,
     "kernel": KernelEngine,
     "montecarlo": MonteCarloEngine,
@@ -23,7 +23,7 @@ _ENGINES: dict[str, type[DoseEngine]] = {
 ENGINE_NAMES: tuple[str, ...] = tuple(_ENGINES)
 
 
-def dose_engine(name: str) -> DoseEngine:
+def dose_engine(name: str) -> DoseEngine[DoseMap]:
     """Dose engine of that name.
 
     Raises

@@ -1,1 +1,1 @@
-"""What a dose map says: histograms, gamma index, isodoses, comparison."""
+"""What a dose map says: histograms, gamma index, comparison."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,23 +65,6 @@ class RegionComparison:
     def dvh_difference_largest_gy(self) -> float:
         """Largest magnitude of the DVH differences sampled."""
         return max(abs(value) for value in self.dvh_difference_gy.values())
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "name": self.name,
-            "volume_ml": self.volume_ml,
-            "mean_first_gy": self.mean_first_gy,
-            "mean_second_gy": self.mean_second_gy,
-            "difference_mean_gy": self.difference_mean_gy,
-            "difference_sd_gy": self.difference_sd_gy,
-            "difference_max_gy": self.difference_max_gy,
-            "limits_of_agreement_gy": list(self.limits_of_agreement_gy),
-            "ratio_of_means": self.ratio_of_means,
-            "pearson_r": self.pearson_r,
-            "lin_ccc": self.lin_ccc,
-            "dvh_difference_gy": {f"{percent:g}": value for percent, value in self.dvh_difference_gy.items()},
-        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

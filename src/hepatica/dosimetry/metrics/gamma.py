@@ -27,13 +27,14 @@ from __future__ import annotations
 import itertools
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Volume
+from hepatica.core.document import HIDDEN, reported
 from hepatica.errors import InputError
 
 FloatArray = NDArray[np.floating[Any]]
@@ -78,49 +79,49 @@ class GammaMap:
         Where the search stopped; how exact the values are.
     """
 
-    gamma: Volume
+    gamma: Volume = field(metadata=HIDDEN)
     dose_percent: float
     distance_mm: float
-    local: bool
+    local: bool = field(metadata=HIDDEN)
     normalisation_gy: float
     threshold_percent: float
     max_gamma: float
-    tolerance: float
+    tolerance: float = field(metadata=HIDDEN)
 
     @property
-    def evaluated(self) -> int:
+    @reported
+    def criterion(self) -> Literal["local", "global"]:
+        """What the dose criterion is a percentage of."""
+        return "local" if self.local else "global"
+
+    @property
+    @reported
+    def voxels(self) -> int:
         """Number of voxels with a gamma."""
         return int(np.isfinite(self.gamma.values).sum())
 
     @property
     def pass_rate(self) -> float:
         """Fraction (0 to 1) of the evaluated voxels with gamma of at most 1."""
-        return int((self.gamma.values <= 1).sum()) / self.evaluated
+        return int((self.gamma.values <= 1).sum()) / self.voxels
 
     @property
-    def mean(self) -> float:
+    @reported
+    def pass_percent(self) -> float:
+        """Percentage of the evaluated voxels with gamma of at most 1."""
+        return 100 * self.pass_rate
+
+    @property
+    @reported
+    def gamma_mean(self) -> float:
         """Mean gamma of the evaluated voxels (those at `max_gamma` count as that)."""
         return float(np.nanmean(self.gamma.values, dtype=np.float64))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "dose_percent": self.dose_percent,
-            "distance_mm": self.distance_mm,
-            "criterion": "local" if self.local else "global",
-            "normalisation_gy": self.normalisation_gy,
-            "threshold_percent": self.threshold_percent,
-            "max_gamma": self.max_gamma,
-            "voxels": self.evaluated,
-            "pass_percent": 100 * self.pass_rate,
-            "gamma_mean": self.mean,
-        }
 
     def __repr__(self) -> str:
         kind = "local" if self.local else "global"
         return (
             f"<GammaMap {self.dose_percent:g} %/{self.distance_mm:g} mm {kind}: {100 * self.pass_rate:.2f} % of "
-            f"{self.evaluated} voxels pass, mean {self.mean:.3f}>"
+            f"{self.voxels} voxels pass, mean {self.gamma_mean:.3f}>"
         )
 
 
@@ -232,7 +233,7 @@ class _Search:
     shape: tuple[int, int, int]
     spacing: FloatArray
     max_gamma: float
-    tolerance: float
+    tolerance: float = field(metadata=HIDDEN)
 
     @classmethod
     def through(cls, evaluated: Volume, distance_mm: float, max_gamma: float, tolerance: float) -> _Search:

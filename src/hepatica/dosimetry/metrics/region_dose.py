@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from hepatica.core import Region
+from hepatica.core.document import HIDDEN
 from hepatica.dosimetry.engines.dose_map import DoseMap
 from hepatica.dosimetry.metrics.dvh import Dvh, dose_volume_histogram
 
@@ -66,26 +66,7 @@ class RegionDose:
     v_gy_percent: Mapping[float, float]
     homogeneity: float | None
     activity_share: float
-    dvh: Dvh
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, units in the keys; the full DVH is left out."""
-        return {
-            "name": self.name,
-            "origin": self.origin,
-            "volume_ml": self.volume_ml,
-            "mass_g": self.mass_g,
-            "dose_mean_gy": self.dose_mean_gy,
-            "dose_mean_uncertainty_gy": self.dose_mean_uncertainty_gy,
-            "dose_mean_volume_gy": self.dose_mean_volume_gy,
-            "dose_sd_gy": self.dose_sd_gy,
-            "dose_min_gy": self.dose_min_gy,
-            "dose_max_gy": self.dose_max_gy,
-            "d_percent_gy": {f"{percent:g}": dose for percent, dose in self.d_percent_gy.items()},
-            "v_gy_percent": {f"{dose:g}": share for dose, share in self.v_gy_percent.items()},
-            "homogeneity": self.homogeneity,
-            "activity_share": self.activity_share,
-        }
+    dvh: Dvh = field(metadata=HIDDEN)
 
     def __repr__(self) -> str:
         return (

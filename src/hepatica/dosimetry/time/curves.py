@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Literal, get_args
 
@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Estimate
-from hepatica.core.constants import SECONDS_PER_HOUR
+from hepatica.core.document import HIDDEN, reported
+from hepatica.core.message import Message
 from hepatica.errors import InputError, PhysicsError, TimeError, UnknownNameError
 
 FloatArray = NDArray[np.float64]
@@ -58,18 +59,30 @@ class CurveFit:
         Weighted sum of squared residuals (in Bq^2 if no uncertainties were given).
     degrees_of_freedom : int
         Points minus parameters.
-    warnings : tuple of str
+    messages : tuple of Message
         What the reader must know.
     """
 
     model: Model
     amplitudes_bq: tuple[float, ...]
-    half_lives_s: tuple[float, ...]
-    half_life_sds_s: tuple[float, ...] | None
+    half_lives_s: tuple[float, ...] = field(metadata=HIDDEN)
+    half_life_sds_s: tuple[float, ...] | None = field(metadata=HIDDEN)
     decays: Estimate
     chi_squared: float
     degrees_of_freedom: int
-    warnings: tuple[str, ...]
+    messages: tuple[Message, ...] = field(metadata=HIDDEN)
+
+    @property
+    @reported
+    def half_lives_h(self) -> tuple[float, ...]:
+        """Effective half-life of each exponential in hours."""
+        return tuple(half_life / 3600 for half_life in self.half_lives_s)
+
+    @property
+    @reported
+    def half_life_sds_h(self) -> tuple[float, ...] | None:
+        """Their standard uncertainties in hours; None where the points do not give them."""
+        return None if self.half_life_sds_s is None else tuple(sd / 3600 for sd in self.half_life_sds_s)
 
     def activity_bq(self, times_s: FloatArray) -> FloatArray:
         """Fitted activity at times after the administration."""
@@ -123,9 +136,9 @@ def fit_curve(
     weights = 1 / sds if sds is not None else np.ones_like(values)
     slowest = math.log(2) / physical_half_life_s
     if model == "mono":
-        rates, free, warnings = _mono(times, values, weights, slowest, beyond_physical, sds is not None)
+        rates, free, messages = _mono(times, values, weights, slowest, beyond_physical, sds is not None)
     else:
-        rates, free, warnings = _bi(times, values, weights, slowest)
+        rates, free, messages = _bi(times, values, weights, slowest)
     amplitudes = _amplitudes(times, values, weights, rates)
     residual = (_curve(times, amplitudes, rates) - values) * weights
     chi_squared = float(residual @ residual)
@@ -139,9 +152,9 @@ def fit_curve(
             f"the fitted curve integrates to {decays:.4g} Bq s; the points do not follow the {model} model"
         )
     if amplitudes.sum() < 0:
-        warnings += ("the fitted curve is negative at the administration",)
+        messages += (Message("curve-negative", "the fitted curve is negative at the administration"),)
     if covariance is None:
-        warnings += ("the points do not give the uncertainty of the fit",)
+        messages += (Message("fit-uncertainty-unknown", "the points do not give the uncertainty of the fit"),)
     return CurveFit(
         model=model,
         amplitudes_bq=tuple(amplitudes.tolist()),
@@ -150,7 +163,7 @@ def fit_curve(
         decays=Estimate(decays, None if covariance is None else math.sqrt(float(gradient @ covariance @ gradient))),
         chi_squared=chi_squared,
         degrees_of_freedom=freedom,
-        warnings=warnings,
+        messages=messages,
     )
 
 
@@ -249,8 +262,8 @@ def _mono(
     slowest: float,
     beyond_physical: Bound,
     has_sds: bool,
-) -> tuple[FloatArray, NDArray[np.bool_], tuple[str, ...]]:
-    """Decay constant, whether it is free, warnings."""
+) -> tuple[FloatArray, NDArray[np.bool_], tuple[Message, ...]]:
+    """Decay constant, whether it is free, messages."""
     # Searched below the physical bound too, to see how far the points are from it.
     rates, _ = _best(times, values, weights, slowest / 100, 1)
     if rates[0] >= slowest * (1 - 1e-9):
@@ -269,23 +282,26 @@ def _mono(
     text = f"fitted half-life {fitted_h:.4g} h is longer than the physical one, {physical_h:.4g} h"
     if beyond_physical == "error" and excess > max(BEYOND_SIGMAS * sd, BEYOND_RELATIVE * slowest):
         raise PhysicsError(
-            f"{text}; check times, decay correction (activities must not be decay-corrected to one time) and scatter"
+            text,
+            remedy="check times, decay correction (activities must not be decay-corrected to one time) and scatter",
         )
-    return np.array([slowest]), np.array([False]), (f"{text}; the physical one is used",)
+    held = Message("half-life-held", f"{text}; the physical one is used")
+    return np.array([slowest]), np.array([False]), (held,)
 
 
 def _bi(
     times: FloatArray, values: FloatArray, weights: FloatArray, slowest: float
-) -> tuple[FloatArray, NDArray[np.bool_], tuple[str, ...]]:
+) -> tuple[FloatArray, NDArray[np.bool_], tuple[Message, ...]]:
     rates, _ = _best(times, values, weights, slowest, 2)
     rates = np.sort(rates)
     free = rates > slowest * (1 + 1e-6)
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
     if not free[0]:
-        warnings = ("the slow exponential is held at physical decay, its bound",)
+        messages = (Message("half-life-held", "the slow exponential is held at physical decay, its bound"),)
     if rates[1] > 0.99 * fastest_rate(times):
-        warnings += ("the fast exponential is faster than the points can tell; its part of the integral is a guess",)
-    return np.maximum(rates, slowest), free, warnings
+        text = "the fast exponential is faster than the points can tell; its part of the integral is a guess"
+        messages += (Message("half-life-too-fast", text),)
+    return np.maximum(rates, slowest), free, messages
 
 
 def _covariance(

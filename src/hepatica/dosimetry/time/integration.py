@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Provenance, Volume, decay_factor, decays_per_becquerel, seconds_between
-from hepatica.core.constants import SECONDS_PER_HOUR
+from hepatica.core.message import Message
+from hepatica.core.resample import resample
 from hepatica.dosimetry.time.curves import (
     PARAMETERS,
     Bound,
@@ -28,7 +29,7 @@ from hepatica.dosimetry.time.curves import (
     fit_curve,
     integral_of_exponential,
 )
-from hepatica.errors import InputError, PhysicsError, TimeError
+from hepatica.errors import GeometryError, InputError, PhysicsError, TimeError
 
 FloatArray = NDArray[np.float64]
 
@@ -39,6 +40,12 @@ CHUNK = 1 << 15
 
 ITERATIONS = 12
 CLAMPED_WARNING_FRACTION = 0.01
+
+OUTSIDE_LATER_MAX = 0.05
+"""Share of the first image's activity that a later image may not show before the fit is refused. Our choice."""
+
+WHOLLY_SEEN = 0.999
+WORTH_SAYING = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +63,7 @@ class TimeIntegral:
         Fit to the activity of the whole image, where several images were given.
     provenance : Provenance
         Parameters and step.
-    warnings : tuple of str
+    messages : tuple of Message
         What the reader must know.
     """
 
@@ -64,7 +71,7 @@ class TimeIntegral:
     relative_sd: Volume | None
     curve: CurveFit | None
     provenance: Provenance
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
 
 
 def permanent_trapping(activity: Volume, half_life_s: float, *, since: datetime) -> TimeIntegral:
@@ -212,7 +219,7 @@ def integrate_images(
         decays[first + some], relative[first + some] = result.decays, result.relative_sd
         clamped += float(result.decays[result.clamped].sum())
         borrowed += float(result.decays[result.borrowed].sum())
-    warnings = curve.warnings + _shares(clamped, borrowed, float(decays.sum(dtype=np.float64)))
+    messages = curve.messages + _share_messages(clamped, borrowed, float(decays.sum(dtype=np.float64)))
     return TimeIntegral(
         decays=images[0].with_values(decays.reshape(images[0].grid.shape), Kind.DECAYS, time=None, name="decays"),
         relative_sd=images[0].with_values(relative.reshape(images[0].grid.shape), Kind.FRACTION, time=None, name=""),
@@ -229,7 +236,7 @@ def integrate_images(
             },
             steps=(f"Decays per voxel from {times.size} images.",),
         ),
-        warnings=warnings,
+        messages=messages,
     )
 
 
@@ -377,16 +384,48 @@ def _relative_sds(relative_sd: Sequence[float] | None, count: int) -> FloatArray
     return sds
 
 
-def _shares(clamped: float, borrowed: float, total: float) -> tuple[str, ...]:
-    texts = []
+def _share_messages(clamped: float, borrowed: float, total: float) -> tuple[Message, ...]:
+    found = []
     if clamped > CLAMPED_WARNING_FRACTION * total:
-        texts.append(
+        text = (
             f"voxels with {100 * clamped / total:.0f} % of the decays fell more slowly than by physical decay; the "
             "physical half-life was used there"
         )
+        found.append(Message("voxels-at-physical-half-life", text))
     if borrowed > CLAMPED_WARNING_FRACTION * total:
-        texts.append(
+        text = (
             f"voxels with {100 * borrowed / total:.0f} % of the decays have a value that is not positive; the "
             "half-life of the whole image was used there"
         )
-    return tuple(texts)
+        found.append(Message("voxels-at-image-half-life", text))
+    return tuple(found)
+
+
+def in_common_field(images: Sequence[Volume]) -> tuple[list[Volume], tuple[Message, ...]]:
+    """All images on the first one's grid, in the field of view that all share.
+
+    Where a later image does not reach it would read as complete wash-out; such voxels are left out of all images.
+
+    Raises
+    ------
+    GeometryError
+        If more than 5 % of the first image's activity lies outside a later image.
+    """
+    first = images[0]
+    seen = np.ones(first.grid.shape, dtype=bool)
+    for image in images[1:]:
+        everywhere = image.with_values(np.ones(image.grid.shape, np.float32), Kind.FRACTION)
+        seen &= resample(everywhere, first.grid, "mean").values > WHOLLY_SEEN
+    lost = 1 - float(first.values.sum(where=seen, dtype=np.float64)) / first.total
+    if lost > OUTSIDE_LATER_MAX:
+        raise GeometryError(
+            f"{100 * lost:.1f} % of the activity of the first image lies outside the field of view of a later one, "
+            f"more than {100 * OUTSIDE_LATER_MAX:.0f} %: there is no curve there",
+            remedy="use images that cover the same volume",
+        )
+    moved = [resample(image, first.grid, "total") for image in images]
+    if seen.all():
+        return moved, ()
+    text = f"{100 * lost:.2f} % of the activity of the first image lies outside a later one and is left out"
+    cut = [image.with_values(image.values * seen) for image in moved]
+    return cut, ((Message("activity-outside-later-image", text),) if lost > WORTH_SAYING else ())

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hepatica.core.message import Message
 from hepatica.errors import InputError
 from hepatica.imaging.spect.projections import WINDOW_TOLERANCE_KEV
 
@@ -38,7 +39,7 @@ class Conditions:
     voxel_mm: tuple[float, float, float] | None = None
     reconstruction: Mapping[str, Any] = field(default_factory=dict)
 
-    def require_fit(self, image: Conditions, what: str) -> tuple[str, ...]:
+    def require_fit(self, image: Conditions, what: str) -> tuple[Message, ...]:
         """Refuse an image made under other conditions.
 
         Parameters
@@ -50,8 +51,8 @@ class Conditions:
 
         Returns
         -------
-        tuple of str
-            Warnings: what could not be compared because one of the two does not say.
+        tuple of Message
+            What could not be compared because one of the two does not say.
 
         Raises
         ------
@@ -59,40 +60,33 @@ class Conditions:
             If nuclide, camera, window, voxel size or a setting of the reconstruction differ; the message lists all.
         """
         wrong, unknown = [], []
-        for name, ours, theirs, same in (
+        for name, mine, other, same in (
             ("nuclide", self.nuclide, image.nuclide, _equal),
             ("camera", self.camera, image.camera, _equal),
             ("energy window (keV)", self.window_kev, image.window_kev, _close(WINDOW_TOLERANCE_KEV)),
             ("voxel size (mm)", self.voxel_mm, image.voxel_mm, _close(VOXEL_TOLERANCE_MM)),
         ):
-            if ours is None and name.startswith("voxel"):
+            if mine is None and name.startswith("voxel"):
                 continue
-            if ours is None or theirs is None:
+            if mine is None or other is None:
                 unknown.append(name)
-            elif not same(ours, theirs):
-                wrong.append(f"{name}: {_text(ours)} against {_text(theirs)}")
-        for name, ours in self.reconstruction.items():
-            if name in image.reconstruction and not _equal(ours, image.reconstruction[name]):
-                wrong.append(f"{name}: {_text(ours)} against {_text(image.reconstruction[name])}")
+            elif not same(mine, other):
+                wrong.append(f"{name}: {_text(mine)} against {_text(other)}")
+        for name, mine in self.reconstruction.items():
+            if name in image.reconstruction and not _equal(mine, image.reconstruction[name]):
+                wrong.append(f"{name}: {_text(mine)} against {_text(image.reconstruction[name])}")
         if wrong:
             raise InputError(f"{what} was measured under other conditions than the image: {'; '.join(wrong)}")
         if self.reconstruction and not image.reconstruction:
             unknown.append("reconstruction")
-        return (f"{what}: could not be compared with the image: {', '.join(unknown)}",) if unknown else ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "nuclide": self.nuclide,
-            "camera": self.camera,
-            "window_kev": None if self.window_kev is None else list(self.window_kev),
-            "voxel_mm": None if self.voxel_mm is None else list(self.voxel_mm),
-            "reconstruction": dict(self.reconstruction),
-        }
+        if not unknown:
+            return ()
+        text = f"{what}: could not be compared with the image: {', '.join(unknown)}"
+        return (Message("conditions-unknown", text),)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Conditions:
-        """From what `as_dict` gives; InputError where it does not fit."""
+        """From its document; InputError where it does not fit."""
         window, voxel = data.get("window_kev"), data.get("voxel_mm")
         pair = None if window is None else numbers(window, 2, "window_kev")
         triple = None if voxel is None else numbers(voxel, 3, "voxel_mm")

@@ -22,6 +22,7 @@ from hepatica.core import (
     decays_per_becquerel,
     seconds_between,
 )
+from hepatica.core.message import Message
 from hepatica.errors import InputError, TimeError, UnknownNameError
 
 NegativeOption = Literal["zero", "keep", "error"]
@@ -111,11 +112,14 @@ class Quantified:
         Relative standard uncertainty of the factor common to all voxels; None if unknown.
     provenance : Provenance
         How it was made.
+    messages : tuple of Message
+        What must be said.
     """
 
     activity: Volume
     scale_relative_sd: float | None
     provenance: Provenance
+    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +129,7 @@ class WithoutNegatives:
     volume: Volume
     voxels: int
     removed: float
-    warnings: tuple[str, ...]
+    messages: tuple[Message, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ class ActivityComparison:
 
     in_image_bq: float
     expected_bq: float
-    warnings: tuple[str, ...]
+    messages: tuple[Message, ...]
 
     @property
     def ratio(self) -> float:
@@ -175,13 +179,15 @@ def handle_negatives(volume: Volume, option: NegativeOption, *, limit: float = N
     amount = float(volume.values.sum(dtype=np.float64, where=negative))
     text = f"{name}: {count} voxels are negative; together they are {100 * -amount / total:.3g} % of the total"
     if option == "keep":
-        return WithoutNegatives(volume, count, 0.0, (f"{text}. They are kept.",))
+        kept = Message("negative-voxels", f"{text}; they are kept", severity="note")
+        return WithoutNegatives(volume, count, 0.0, (kept,))
     if option == "error" or -amount > limit * total:
         noise = f"; up to {100 * limit:g} % would be taken for noise and set to zero ('keep' leaves them)"
         allowed = "" if option == "error" else noise
         raise InputError(f"{text}{allowed}")
     cleaned = volume.with_values(np.maximum(volume.values, 0))
-    return WithoutNegatives(cleaned, count, -amount, (f"{text}. They are set to zero, which adds as much.",))
+    said = Message("negative-voxels", f"{text}; they are set to zero, which adds as much")
+    return WithoutNegatives(cleaned, count, -amount, (said,))
 
 
 def decay_correct(activity: Volume, half_life_s: float, at: datetime) -> Volume:
@@ -367,8 +373,8 @@ def compare_with_administered(
         f"the image holds {found / BQ_PER_MBQ:.4g} MBq at the time of administration; of the activity administered "
         f"{expected / BQ_PER_MBQ:.4g} MBq should be in view: {100 * difference:+.0f} %"
     )
-    warnings = () if abs(difference) <= limit else (text,)
-    return ActivityComparison(found, expected, warnings)
+    messages = () if abs(difference) <= limit else (Message("activity-disagrees", text),)
+    return ActivityComparison(found, expected, messages)
 
 
 def _at(activity: Volume, half_life_s: float, at: datetime | None) -> Volume:

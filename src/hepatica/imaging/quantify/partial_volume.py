@@ -250,6 +250,27 @@ def partition(regions: Sequence[Region]) -> tuple[Region, ...]:
     return tuple(taken)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PartShares:
+    """Of how much of each part (and of the rest, last) a region is made, by volume."""
+
+    flat: Float64
+    normal: Float64
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[Region]) -> PartShares:
+        """For parts that do not overlap, on one grid."""
+        flat = np.stack([part.full().ravel() for part in parts]).astype(np.float64)
+        flat = np.vstack([flat, np.maximum(1 - flat.sum(axis=0), 0)])
+        return cls(flat, flat @ flat.T)
+
+    def __call__(self, region: Region) -> Float64:
+        """Least squares over the voxels: exact for a union of parts, whatever their borders cover of a voxel."""
+        taken = np.clip(np.linalg.solve(self.normal, self.flat @ region.full().ravel()), 0, 1)
+        volumes = taken * self.flat.sum(axis=1)
+        return np.asarray(volumes / volumes.sum())
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -273,7 +294,8 @@ def _parts(regions: Sequence[Region], grid: Grid, *, rest: bool) -> tuple[tuple[
         worst = np.unravel_index(int(total.argmax()), total.shape)
         both = [region.name for region, part in zip(regions, parts, strict=False) if part[worst] > 0]
         raise GeometryError(
-            f"regions {' and '.join(both)} overlap; partial-volume correction needs regions that do not ('partition')"
+            f"regions {' and '.join(both)} overlap; partial-volume correction needs regions that do not",
+            remedy="make them with `partition`",
         )
     parts /= np.maximum(total, 1.0)
     if rest:
@@ -299,5 +321,6 @@ def _require_conditioned(matrix: NDArray[Any], condition: float, names: tuple[st
     told = [name for name, share in zip(names, weak, strict=True) if share > 0.3]
     raise PhysicsError(
         f"the response blurs regions {', '.join(told)} into each other so far that their means cannot be told apart: "
-        f"condition number {condition:.3g}, at most {most:g}. Join them, or take a region recovery"
+        f"condition number {condition:.3g}, at most {most:g}",
+        remedy="join them, or take a region recovery",
     )

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from hepatica.core import Estimate, Kind, Region, Volume
+from hepatica.core.document import reported
 from hepatica.errors import EvidenceError, GeometryError, InputError, PhysicsError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions, number, numbers, required
 from hepatica.imaging.quantify.blurred_sphere import sphere_diameter_mm, sphere_volume_ml
@@ -30,6 +31,9 @@ VOLUME_DISAGREEMENT = 0.10
 """Region and nominal sphere may differ by this share of the volume."""
 
 EXTRAPOLATION_TOLERANCE = 1e-3
+
+KIND = "hepatica recovery curve"
+"""How a file of a curve names itself."""
 
 LEAST_PARTS = 4
 """Fewer parts of a region say too little of its noise."""
@@ -67,8 +71,8 @@ class SphereRecovery:
         """Of a sphere of this volume."""
         return sphere_diameter_mm(self.volume_ml)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+    def as_document(self) -> Mapping[str, float | None]:
+        """Plain values for JSON; `RecoveryCurve.from_dict` reads them."""
         return {
             "diameter_mm": self.diameter_mm,
             "volume_ml": self.volume_ml,
@@ -76,6 +80,13 @@ class SphereRecovery:
             "mean_recovery_sd": self.mean.sd,
             "maximum_recovery": self.maximum,
         }
+
+    @classmethod
+    def document_schema(cls) -> Mapping[str, Any]:
+        """JSON schema of `as_document`."""
+        number = {"type": ["number", "null"]}
+        names = ("diameter_mm", "volume_ml", "mean_recovery", "mean_recovery_sd", "maximum_recovery")
+        return {"type": "object", "properties": dict.fromkeys(names, number), "required": list(names)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,35 +174,32 @@ class RecoveryCurve:
         if not extrapolate and not low / slack <= volume_ml <= high * slack:
             raise PhysicsError(
                 f"a volume of {volume_ml:.3g} mL lies outside the spheres of the recovery curve, {low:.3g} to "
-                f"{high:.3g} mL; extrapolate only on purpose"
+                f"{high:.3g} mL",
+                remedy="extrapolate only on purpose (`recovery_extrapolate`)",
             )
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` reads them."""
-        background = self.background_recovery
-        return {
-            "kind": "hepatica recovery curve",
-            "form": "R(v) = 1 / (1 + (half_volume_ml / v)^exponent)",
-            "half_volume_ml": self.half_volume_ml,
-            "exponent": self.exponent,
-            "covariance": [list(row) for row in self.covariance],
-            "spheres": [sphere.as_dict() for sphere in self.spheres],
-            "background_recovery": None if background is None else background.value,
-            "background_recovery_sd": None if background is None else background.sd,
-            "conditions": self.conditions.as_dict(),
-            "source": self.source,
-        }
+    @property
+    @reported
+    def kind(self) -> str:
+        """What a file says that it holds."""
+        return KIND
+
+    @property
+    @reported
+    def form(self) -> str:
+        """Formula of the curve."""
+        return "R(v) = 1 / (1 + (half_volume_ml / v)^exponent)"
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RecoveryCurve:
-        """From what `as_dict` gives.
+        """From its document.
 
         Raises
         ------
         InputError
             If it is no recovery curve, or a number is missing or impossible.
         """
-        if data.get("kind") != "hepatica recovery curve":
+        if data.get("kind") != KIND:
             raise InputError(f"not a recovery curve (kind {data.get('kind')!r})")
         rows = data.get("covariance")
         if not isinstance(rows, Sequence) or len(rows) != 2:

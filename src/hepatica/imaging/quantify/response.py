@@ -32,10 +32,6 @@ class Psf(Protocol):
         """Blurred copy, float64."""
         ...
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for the provenance."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class GaussianPsf:
@@ -70,10 +66,6 @@ class GaussianPsf:
             raise GeometryError("a response with three widths is defined along the patient's axes; the grid is oblique")
         widths: Float64 = np.asarray(self.fwhm_mm, dtype=np.float64)[np.abs(grid.direction).argmax(axis=0)]
         return widths
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"psf": "gaussian", "psf_fwhm_mm": self.fwhm_mm}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,10 +103,6 @@ class VaryingPsf:
             share = np.maximum(1 - np.abs(position - n), 0)
             out += gaussian(values * share, np.full(3, math.sqrt(level)), grid)
         return out
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"psf": self.description}
 
 
 def gaussian(values: NDArray[Any], fwhm_mm: Float64, grid: Grid) -> Float64:

@@ -16,13 +16,13 @@ camera factor, t the time integration and n the counts themselves.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Estimate, Kind, Region, Volume
+from hepatica.core.document import HIDDEN, reported
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.blurred_sphere import sphere_diameter_mm
 from hepatica.imaging.quantify.recovery import RecoveryCurve
@@ -98,14 +98,15 @@ class RegionUncertainty:
     recovery_exponent: float
     mass_exponent: float
     recovery: Estimate | None
-    recovery_relative_sd: float | None
-    calibration_relative_sd: float | None
-    time_relative_sd: float | None
-    counting_relative_sd: float | None
+    recovery_relative_sd: float | None = field(metadata=HIDDEN)
+    calibration_relative_sd: float | None = field(metadata=HIDDEN)
+    time_relative_sd: float | None = field(metadata=HIDDEN)
+    counting_relative_sd: float | None = field(metadata=HIDDEN)
     contrast_share: float = 1.0
 
     @property
-    def unknown(self) -> tuple[str, ...]:
+    @reported
+    def not_known(self) -> tuple[str, ...]:
         """Components that are not known and not in the totals."""
         named = {
             "calibration": self.calibration_relative_sd,
@@ -152,31 +153,57 @@ class RegionUncertainty:
         recovery = (self.recovery_relative_sd or 0.0) * self.contrast_share
         return math.sqrt(outline**2 + recovery**2 + sum(value**2 for value in rest if value is not None))
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, in percent where they are relative."""
+    @property
+    @reported
+    def volume_sd_percent(self) -> float:
+        """u(v)/v in percent."""
+        return 100 * self.volume_relative_sd
 
-        def percent(value: float | None) -> float | None:
-            return None if value is None else 100 * value
+    @property
+    @reported
+    def recovery_sd_percent(self) -> float | None:
+        """u(R)/R of the fit in percent."""
+        return _percent(self.recovery_relative_sd)
 
-        return {
-            "volume_ml": self.volume_ml.value,
-            "volume_sd_ml": self.volume_ml.sd,
-            "recovery": None if self.recovery is None else self.recovery.value,
-            "recovery_sd": None if self.recovery is None else self.recovery.sd,
-            "edge_exponent": self.edge_exponent,
-            "recovery_exponent": self.recovery_exponent,
-            "mass_exponent": self.mass_exponent,
-            "contrast_share": self.contrast_share,
-            "volume_sd_percent": percent(self.volume_relative_sd),
-            "recovery_sd_percent": percent(self.recovery_relative_sd),
-            "calibration_sd_percent": percent(self.calibration_relative_sd),
-            "time_integration_sd_percent": percent(self.time_relative_sd),
-            "counting_sd_percent": percent(self.counting_relative_sd),
-            "activity_sd_percent": percent(self.activity_relative_sd),
-            "decays_sd_percent": percent(self.decays_relative_sd),
-            "dose_sd_percent": percent(self.dose_relative_sd),
-            "not_known": list(self.unknown),
-        }
+    @property
+    @reported
+    def calibration_sd_percent(self) -> float | None:
+        """u(Q)/Q in percent."""
+        return _percent(self.calibration_relative_sd)
+
+    @property
+    @reported
+    def time_integration_sd_percent(self) -> float | None:
+        """u(t)/t in percent."""
+        return _percent(self.time_relative_sd)
+
+    @property
+    @reported
+    def counting_sd_percent(self) -> float | None:
+        """u(n)/n in percent."""
+        return _percent(self.counting_relative_sd)
+
+    @property
+    @reported
+    def activity_sd_percent(self) -> float:
+        """Of the activity in the region, in percent."""
+        return 100 * self.activity_relative_sd
+
+    @property
+    @reported
+    def decays_sd_percent(self) -> float:
+        """Of the time-integrated activity in the region, in percent."""
+        return 100 * self.decays_relative_sd
+
+    @property
+    @reported
+    def dose_sd_percent(self) -> float:
+        """Of the mean absorbed dose, in percent."""
+        return 100 * self.dose_relative_sd
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else 100 * value
 
 
 @dataclass(frozen=True, slots=True)

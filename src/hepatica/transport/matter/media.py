@@ -8,14 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from hepatica.core import Kind, Volume
-from hepatica.core.tables import table_text
+from hepatica.core import Grid, Kind, Volume
+from hepatica.core.message import Message
+from hepatica.core.resample import resample
 from hepatica.errors import InputError
 
 COLUMNS = ("hu", "density_g_ml")
 DEFAULT_NAME = "schneider2000"
 
-HIGHEST_DENSITY_G_ML = 25.0
+AIR_HU = -1000.0
+
+MAX_DENSITY_G_ML = 25.0
 """No element in a patient is denser (gold 19.3, platinum 21.5): a larger number is a unit error (kg/m3)."""
 
 
@@ -25,7 +28,7 @@ class HuCalibration:
 
     Below the first point the density is the first (air, and the padding outside the scan circle); above the last point
     it is the last: metal shows HU that say nothing about its density, so it is not extrapolated
-    (:func:`calibration_warnings` says how many voxels lie there). CT numbers are never clipped at 0: that would turn
+    (:func:`calibration_messages` says how many voxels lie there). CT numbers are never clipped at 0: that would turn
     lung into soft tissue.
 
     Parameters
@@ -63,7 +66,7 @@ class HuCalibration:
         if (step := np.flatnonzero(np.diff(density) < 0)).size:
             at = int(step[0])
             raise InputError(f"{what}: density falls from {density[at]:g} to {density[at + 1]:g} at {hu[at + 1]:g} HU")
-        if density[0] < 0 or density[-1] > HIGHEST_DENSITY_G_ML:
+        if density[0] < 0 or density[-1] > MAX_DENSITY_G_ML:
             raise InputError(
                 f"{what}: densities {density[0]:g} to {density[-1]:g} are not g/mL of anything in a patient"
             )
@@ -138,7 +141,16 @@ def density_from_hu(hu: Volume, calibration: HuCalibration | None = None) -> Vol
     return hu.with_values(density, Kind.DENSITY, name=f"density ({table.name})")
 
 
-def calibration_warnings(hu: Volume, calibration: HuCalibration | None = None) -> tuple[str, ...]:
+def density_on(grid: Grid, hu: Volume, calibration: HuCalibration | None = None) -> Volume:
+    """Density of a CT on other voxels, averaged over each so that mass is kept; air beyond the CT."""
+    density = density_from_hu(hu, calibration)
+    air = density_from_hu(
+        Volume(Grid.axial((1, 1, 1), spacing_mm=(1, 1, 1)), np.full((1, 1, 1), AIR_HU), hu.kind), calibration
+    )
+    return resample(density, grid, "mean", outside=float(air.values[0, 0, 0]))
+
+
+def calibration_messages(hu: Volume, calibration: HuCalibration | None = None) -> tuple[Message, ...]:
     """What the reader must know about CT numbers above the calibration (metal); empty if there are none."""
     table = calibration or default_calibration()
     above = int((hu.values > table.hu[-1]).sum())
@@ -148,4 +160,4 @@ def calibration_warnings(hu: Volume, calibration: HuCalibration | None = None) -
         f"{above} voxels ({above * hu.grid.voxel_volume_ml:.2g} mL) lie above {table.hu[-1]:g} HU, the end of HU "
         f"calibration {table.name!r} (metal?); their density is set to its last value, {table.density_g_ml[-1]:g} g/mL"
     )
-    return (text,)
+    return (Message("hu-above-calibration", text),)

@@ -1,178 +1,310 @@
-"""The main job: from the images of a treated patient to absorbed dose, region by region."""
+"""The main job: from the images of a treated patient to absorbed dose, structure by structure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
+from hepatica.core import Grid, InputFile, Provenance, Volume
 from hepatica.core.image import Image, Stated
-from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
-from hepatica.dosimetry.engines.registry import DoseEngine, DoseMap, dose_engine
-from hepatica.dosimetry.metrics.region_dose import region_dose
+from hepatica.core.message import Message, unique
+from hepatica.core.options import verb
+from hepatica.core.progress import Progress, silent
+from hepatica.dosimetry.engines.dose_map import DoseEngine, DoseMap, DoseSettings
+from hepatica.dosimetry.engines.montecarlo import DEFAULT_UNCERTAINTY, MonteCarloEngine
+from hepatica.dosimetry.engines.registry import dose_engine
+from hepatica.dosimetry.metrics.region_dose import RegionDose, region_dose
 from hepatica.errors import GeometryError, InputError
-from hepatica.io.read import read_image
+from hepatica.imaging.quantify.recovery import RecoveryCurve
+from hepatica.imaging.quantify.structure_activity import (
+    CorrectedImage,
+    PartialVolumeOptions,
+    StructureActivities,
+    structure_activities,
+    yang_corrected,
+)
+from hepatica.imaging.quantify.uncertainty import OtherUncertainties, Outline
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import agent as find_agent
 from hepatica.nuclides import nuclide as find_nuclide
-from hepatica.transport.matter.media import calibration_warnings, default_calibration
-from hepatica.transport.runner.stopping import RunProgress
+from hepatica.transport.matter.media import calibration_messages, default_calibration, density_on
+from hepatica.transport.runner.montecarlo import MonteCarloSettings
+from hepatica.transport.runner.montecarlo import Progress as RunProgress
+from hepatica.transport.runner.settings import StoppingOptions
+from hepatica.workflow.dose.calibration_files import conditions_of, load_recovery
 from hepatica.workflow.dose.decays import DecayCount, decays_from
-from hepatica.workflow.dose.dose_grid import decays_on, density_on, dose_grid
-from hepatica.workflow.dose.options import DoseOptions
-from hepatica.workflow.dose.region_activity import region_activities, yang_corrected
+from hepatica.workflow.dose.dose_grid import decays_on, dose_grid
+from hepatica.workflow.dose.numbers import StructureResult
+from hepatica.workflow.dose.options import (
+    CtOptions,
+    DoseOptions,
+    EngineName,
+    ImageOptions,
+    MonteCarloOptions,
+    OutputOptions,
+    QuantificationOptions,
+    StructureOptions,
+    TimeOptions,
+)
+from hepatica.workflow.dose.replicates import load_replicates
 from hepatica.workflow.dose.result import DoseResult
 from hepatica.workflow.dose.structures import StructureSet, structures_on
-
-Progress = Callable[[str], None]
-Source = Path | str | Image
-
-ACTIVITY_KINDS = (Kind.DECAYS, Kind.ACTIVITY, Kind.ACTIVITY_CONCENTRATION, Kind.COUNTS, Kind.COUNT_RATE)
+from hepatica.workflow.sources import ImageSource, StructureSource, as_image, as_images
 
 
-def absorbed_dose(
-    activity: Source | Sequence[Source],
+@verb
+def absorbed_dose(  # noqa: PLR0913 - one class of options for each step from image to report
+    activity: ImageSource | Sequence[ImageSource],
     *,
-    ct: Source,
+    ct: ImageSource,
     nuclide: str,
-    regions: Path | str | Sequence[Region] | None = None,
-    method: str = "kernel",
-    options: DoseOptions | None = None,
+    structures: StructureSource | None = None,
+    engine: EngineName = "kernel",
+    images: ImageOptions = ImageOptions(),
+    scanner: CtOptions = CtOptions(),
+    quantification: QuantificationOptions = QuantificationOptions(),
+    time: TimeOptions = TimeOptions(),
+    partial_volume: PartialVolumeOptions = PartialVolumeOptions(),
+    settings: DoseSettings = DoseSettings(),
+    stopping: StoppingOptions = StoppingOptions(),
+    montecarlo: MonteCarloOptions = MonteCarloOptions(),
+    clinical: StructureOptions = StructureOptions(),
+    output: OutputOptions = OutputOptions(),
     progress: Progress | None = None,
-    **said: Any,
 ) -> DoseResult:
     """Absorbed dose in every voxel and every structure of a treated patient.
 
     Parameters
     ----------
     activity : path, Image, or a sequence of them
-        PET or SPECT after treatment (DICOM file or folder, NIfTI, MetaImage); several for several time points.
+        Activity image after treatment: DICOM file or folder (PET, SPECT), NIfTI, MetaImage. Several for time points.
     ct : path or Image
-        CT in the same frame of reference.
+        CT in the same frame of reference: DICOM folder, or NIfTI or MetaImage in HU.
     nuclide : str
-        For example "Y-90".
-    regions : path, sequence of Region, or None
-        RTSTRUCT, SEG or label map; None: body and lungs from the CT.
-    method : str
-        Dose engine by name ("kernel", "local", ...).
-    options : DoseOptions, optional
-        What else there is to say.
+        What was administered, such as Y-90.
+    structures : path, sequence of Region, or None
+        RTSTRUCT, SEG or label map. Without it: body and lungs from the CT.
+    engine : {"kernel", "local", "montecarlo"}
+        Dose engine.
+    images, scanner, quantification, time, partial_volume
+        How activity and CT are read, counts become becquerels, becquerels become decays, and blur is undone.
+    settings, stopping, montecarlo
+        What the dose engine is told.
+    clinical, output
+        What structures are, and how the dose is written.
     progress : callable, optional
         Called with one sentence at each step.
-    **said : Any
-        Fields of `DoseOptions`, for short: ``absorbed_dose(..., administered_bq=2.1e9)``.
 
     Returns
     -------
     DoseResult
-        Dose map, metrics of each region, warnings, provenance; ``save(folder)`` writes it all.
+        Dose map, numbers of each structure, messages, provenance; ``save(folder)`` writes it all.
 
     Raises
     ------
     HepaticaError
         InputError, UnitError, TimeError or DicomError where an input is missing, damaged or contradictory;
-        GeometryError where images or structures do not lie together; UnknownNameError for nuclide or method.
+        GeometryError where images or structures do not lie together; UnknownNameError for nuclide or agent.
+
+    Examples
+    --------
+    >>> result = hepatica.absorbed_dose("patient/pet", ct="patient/ct", nuclide="Y-90")
+    >>> result["liver"].dose_mean_gy
+    62.1
     """
-    options = replace(options or DoseOptions(), **said)
-    tell: Progress = progress or (lambda _: None)
+    report_progress = progress or silent
+    options = DoseOptions(
+        engine=engine, images=images, scanner=scanner, quantification=quantification, time=time,
+        partial_volume=partial_volume, settings=settings, stopping=stopping, montecarlo=montecarlo, clinical=clinical,
+        output=output,
+    )  # fmt: skip
     chosen = find_nuclide(nuclide)
-    engine = _engine(method, options, tell)
-    if options.agent is not None:
-        find_agent(options.agent)
-    sources: Sequence[Source] = [activity] if isinstance(activity, (str, Path, Image)) else activity
-    if not sources:
-        raise InputError("no activity image was given")
+    calculation = _engine(options, report_progress)
+    if clinical.agent is not None:
+        find_agent(clinical.agent)
 
-    tell("reading images")
-    images = [_read_activity(source, n, chosen, options) for n, source in enumerate(sources)]
-    ct_image = _read_ct(ct, options)
-    unchecked = _require_together([*images, ct_image], registered=options.registered)
+    report_progress("reading images")
+    scans = read_activity(activity, chosen, images)
+    ct_image = as_image(ct, role="ct", series=scanner.ct_series)
+    unchecked = require_together([*scans, ct_image], registered=scanner.registered)
+    loaded, curve_messages = _loaded(partial_volume, scans, chosen)
+    options = replace(options, partial_volume=loaded)
 
-    tell("activity to decays")
-    count = decays_from(images, chosen, options)
+    report_progress("activity to decays")
+    kept = settings.negative_decays == "keep"
+    count = decays_from(scans, chosen, quantification, time, negatives="keep" if kept else "zero")
     seen = _moved(count.decays, ct_image.grid)
-    corrected, correction = _corrected(seen, regions, ct_image, options, tell)
-    grid = dose_grid(seen.grid, ct_image.grid, options.grid)
-    decays, outside = decays_on(grid, corrected)
-    calibration = options.calibration_table()
-    density = density_on(grid, ct_image.volume, calibration)
+    corrected = _corrected(seen, structures, ct_image, options, report_progress)
+    grid = dose_grid(seen.grid, ct_image.grid, output.grid)
+    decays, outside = decays_on(grid, corrected.image)
+    table = scanner.calibration()
+    density = density_on(grid, ct_image.volume, table)
 
-    tell("structures")
-    structures = structures_on(grid, regions, ct_image, options)
+    report_progress("structures")
+    drawn = structures_on(grid, structures, ct_image, clinical)
 
-    tell(f"dose by {method}")
-    dose_map = engine.compute(decays, density, chosen, options.settings)
+    report_progress(f"dose by {engine}")
+    dose_map = calculation.compute(decays, density, chosen, settings)
 
-    tell("dose in structures")
-    doses = tuple(region_dose(dose_map, region, bin_gy=options.bin_gy) for region in structures.regions)
-    activities, chain, chain_warnings = region_activities(
-        seen, corrected, structures.clinical, images, ct_image, count, chosen, options
+    report_progress("dose in structures")
+    doses = [region_dose(dose_map, region, bin_gy=output.dvh_bin_gy) for region in drawn.regions]
+    chain = structure_activities(
+        seen,
+        corrected.image,
+        drawn.clinical,
+        outline=Outline(math.cbrt(1000 * ct_image.grid.voxel_volume_ml), 0.0, loaded.contour_sd_mm),
+        common=OtherUncertainties(count.calibration_relative_sd, count.time_relative_sd),
+        options=loaded,
     )
-    warnings = (
-        *(str(message) for image in (*images, ct_image) for message in image.messages),
-        *unchecked,
-        *count.warnings,
-        *correction.warnings,
-        *chain_warnings,
-        *outside,
-        *calibration_warnings(ct_image.volume, calibration),
-        *structures.warnings,
-        *dose_map.warnings,
+    messages = unique(
+        (message for image in (*scans, ct_image) for message in image.messages),
+        unchecked,
+        count.messages,
+        corrected.messages,
+        curve_messages,
+        chain.messages,
+        outside,
+        calibration_messages(ct_image.volume, table),
+        drawn.messages,
+        dose_map.messages,
     )
-    history = _history(images, ct_image, count, structures, dose_map, options)
-    steps = correction.provenance.merged(chain).adding(inputs=_curve_files(options))
+    steps = corrected.provenance.merged(chain.provenance).adding(inputs=_curve_files(partial_volume, quantification))
     return DoseResult(
-        dose_map=replace(dose_map, provenance=history.merged(steps)),
-        activity=tuple(images),
+        dose_map=dose_map,
+        activity=scans,
         ct=ct_image,
-        structures=structures,
-        region_doses=doses,
-        quantified=count,
-        options=options,
-        warnings=tuple(dict.fromkeys(warnings)),
-        region_activities=activities,
+        drawn=drawn,
+        count=count,
+        given=options,
+        structures=_results(drawn, doses, chain),
+        messages=messages,
+        provenance=_history(scans, ct_image, count, drawn, dose_map, options).merged(steps),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Correction:
-    """What a correction of the whole image did."""
+def read_activity(
+    sources: ImageSource | Sequence[ImageSource], nuclide: Nuclide, options: ImageOptions
+) -> tuple[Image, ...]:
+    """Activity images, read where paths were given.
 
-    provenance: Provenance = field(default_factory=Provenance)
-    warnings: tuple[str, ...] = ()
+    Raises
+    ------
+    HepaticaError
+        As `workflow.sources.as_images`; InputError if instants were stated for another number of images; DicomError if
+        an image is of another nuclide.
+    """
+    several = isinstance(sources, Sequence) and not isinstance(sources, str)
+    count = len(sources) if several else 1
+    if len(options.activity_at) not in (0, count):
+        raise InputError(f"`activity_at` was given {len(options.activity_at)} times for {count} activity images")
+    stated = [
+        Stated(
+            unit=options.activity_unit,
+            time=options.activity_at[number] if options.activity_at else None,
+            nuclide=nuclide.name,
+            override_nuclide=options.accept_nuclide,
+            slice_spacing_mm=options.slice_spacing_mm,
+        )
+        for number in range(count)
+    ]
+    found = as_images(sources, role="activity", series=options.series, stated=stated)
+    if not options.accept_nuclide:
+        for image in found:
+            image.require_nuclide(nuclide.name)
+    return found
+
+
+def require_together(images: Sequence[Image], *, registered: bool) -> tuple[Message, ...]:
+    """Same patient, same frame of reference (or the user's word); says what could not be checked.
+
+    Raises
+    ------
+    InputError
+        If images are of different patients.
+    GeometryError
+        If they are in different frames of reference and nobody states that they are registered.
+    """
+    *rest, ct = images
+    said = []
+    for image in rest:
+        ids = [found.context.patient_id for found in (image, ct) if found.context is not None]
+        if len(ids) == len((image, ct)) and "" in ids:
+            text = f"{image.name} or {ct.name} has no patient ID: it could not be checked that both are of one patient"
+            said.append(Message("patient-not-checked", text))
+        elif len(set(ids)) > 1:
+            raise InputError(
+                f"{image.name} is of patient {ids[0]!r}, {ct.name} of {ids[1]!r}; activity and CT must be of one patient"
+            )
+        if not registered and not image.grid.shares_frame(ct.grid):
+            raise GeometryError(
+                f"{image.name} and {ct.name} have different frames of reference ({image.grid.frame_of_reference} and "
+                f"{ct.grid.frame_of_reference})",
+                remedy="register them first, or state with `registered` that they are",
+            )
+    return tuple(said)
+
+
+def _moved(volume: Volume, ct: Grid) -> Volume:
+    """The volume in the CT's frame of reference: it was checked, or stated, that both are the same."""
+    grid = volume.grid.with_frame_of_reference(ct.frame_of_reference or volume.grid.frame_of_reference)
+    return Volume(grid, volume.values, volume.kind, volume.time, volume.name)
+
+
+def _loaded(
+    options: PartialVolumeOptions, scans: Sequence[Image], nuclide: Nuclide
+) -> tuple[PartialVolumeOptions, tuple[Message, ...]]:
+    """Recovery curve and replicates as values; says what of the curve's conditions could not be compared."""
+    curve, replicates, said = options.recovery, options.replicates, []
+    name = "recovery curve"
+    if isinstance(curve, str | Path):
+        name, curve = f"recovery curve {Path(curve).name}", load_recovery(curve)
+    if isinstance(curve, RecoveryCurve):
+        for scan in scans:
+            said += curve.conditions.require_fit(conditions_of(scan, nuclide_name=nuclide.name), name)
+    if replicates is not None and len(scans) > 1:
+        raise InputError("`replicates` are those of one activity image; several were given")
+    if isinstance(replicates, str | Path):
+        replicates = load_replicates(Path(replicates), scans[0].grid)
+    return replace(options, recovery=curve, replicates=replicates), unique(said)
 
 
 def _corrected(
-    seen: Volume, regions: Path | str | Sequence[Region] | None, ct: Image, options: DoseOptions, tell: Progress
-) -> tuple[Volume, _Correction]:
+    seen: Volume, given: StructureSource | None, ct: Image, options: DoseOptions, report_progress: Progress
+) -> CorrectedImage:
     """Decays after partial-volume correction of the whole image, if one was asked for."""
-    if options.pvc != "yang":
-        return seen, _Correction()
-    tell("partial-volume correction")
-    structures = structures_on(seen.grid, regions, ct, options)
-    image, steps, warnings = yang_corrected(seen, structures.clinical, options)
-    return image, _Correction(steps, warnings)
+    if options.partial_volume.method != "yang":
+        return CorrectedImage(seen, Provenance())
+    report_progress("partial-volume correction")
+    drawn = structures_on(seen.grid, given, ct, options.clinical)
+    return yang_corrected(seen, drawn.clinical, options.partial_volume)
 
 
-def _curve_files(options: DoseOptions) -> tuple[InputFile, ...]:
-    """Calibration and recovery files, with their hashes."""
+def _curve_files(volume: PartialVolumeOptions, quantification: QuantificationOptions) -> tuple[InputFile, ...]:
+    """Calibration, recovery and replicates files, with their hashes."""
     named = (
-        ("calibration", options.calibration_file),
-        ("recovery", options.recovery_file),
-        ("replicates", options.replicates_file),
+        ("calibration", quantification.calibration_file),
+        ("recovery", volume.recovery),
+        ("replicates", volume.replicates),
     )
-    return tuple(InputFile.of(role, path) for role, path in named if path is not None)
+    return tuple(InputFile.of(role, Path(path)) for role, path in named if isinstance(path, str | Path))
 
 
-def _engine(method: str, options: DoseOptions, tell: Progress) -> DoseEngine:
-    engine = dose_engine(method)
-    if isinstance(engine, MonteCarloEngine):
-        return MonteCarloEngine(options.montecarlo, progress=lambda run: tell(_run_state(run)))
-    if options.montecarlo is not None:
-        raise InputError(f"histories, uncertainty, seed and device belong to the engine montecarlo, not to {method}")
-    return engine
+def _engine(options: DoseOptions, report_progress: Progress) -> DoseEngine[DoseMap]:
+    if options.engine != "montecarlo":
+        return dose_engine(options.engine)
+    rules, how = options.stopping.with_default(DEFAULT_UNCERTAINTY), options.montecarlo
+    run = MonteCarloSettings(
+        histories=rules.histories,
+        target_uncertainty=rules.target_uncertainty,
+        time_limit_s=rules.time_limit_s,
+        seed=rules.seed,
+        device=how.device,
+        parts=how.parts,
+        checkpoint=how.checkpoint,
+    )
+    return MonteCarloEngine(run, progress=lambda state: report_progress(_run_state(state)))
 
 
 def _run_state(run: RunProgress) -> str:
@@ -180,71 +312,30 @@ def _run_state(run: RunProgress) -> str:
     return f"montecarlo: {run.histories:.3g} decays, {run.histories_per_s:.3g} a second{uncertainty}"
 
 
-def _read_activity(source: Source, number: int, nuclide: Nuclide, options: DoseOptions) -> Image:
-    if isinstance(source, Image):
-        source.volume.require_kind(*ACTIVITY_KINDS)
-        return source
-    stated = Stated(
-        unit=options.activity_unit,
-        time=options.at[number] if options.at else None,
-        nuclide=nuclide.name,
-        override_nuclide=options.accept_nuclide,
-        slice_spacing_mm=options.slice_spacing_mm,
+def _results(
+    drawn: StructureSet, doses: Sequence[RegionDose], chain: StructureActivities
+) -> tuple[StructureResult, ...]:
+    return tuple(
+        StructureResult(item=item, dose=dose, activity=activity)
+        for item, dose, activity in zip(drawn.clinical, doses, chain.activities, strict=True)
     )
-    return read_image(source, role="activity", series=options.series, stated=stated)
-
-
-def _read_ct(source: Source, options: DoseOptions) -> Image:
-    return source if isinstance(source, Image) else read_image(source, role="ct", series=options.ct_series)
-
-
-def _require_together(images: Sequence[Image], *, registered: bool) -> tuple[str, ...]:
-    """Same patient, same frame of reference (or the user's word); returns what could not be checked."""
-    *rest, ct = images
-    warnings = []
-    for image in rest:
-        name, other = image.source.path, ct.source.path
-        ids = [found.context.patient_id for found in (image, ct) if found.context is not None]
-        if len(ids) == len((image, ct)) and "" in ids:
-            warnings.append(
-                f"{name} or {other} has no patient ID: it could not be checked that both are of one patient"
-            )
-        elif len(set(ids)) > 1:
-            raise InputError(
-                f"{name} is of patient {ids[0]!r}, {other} of {ids[1]!r}; activity and CT must be of one patient"
-            )
-        if not registered and not image.grid.shares_frame(ct.grid):
-            raise GeometryError(
-                f"{name} and {other} have different frames of reference ({image.grid.frame_of_reference} and "
-                f"{ct.grid.frame_of_reference}); register them first, or state with --registered that they are"
-            )
-    return tuple(warnings)
-
-
-def _in_frame_of(ct: Grid, grid: Grid) -> Grid:
-    """The grid in the CT's frame of reference: it was checked, or stated, that both are the same."""
-    return grid.with_frame_of_reference(ct.frame_of_reference or grid.frame_of_reference)
-
-
-def _moved(volume: Volume, ct: Grid) -> Volume:
-    return Volume(_in_frame_of(ct, volume.grid), volume.values, volume.kind, volume.time, volume.name)
 
 
 def _history(
-    images: Sequence[Image],
+    scans: Sequence[Image],
     ct: Image,
     count: DecayCount,
-    structures: StructureSet,
+    drawn: StructureSet,
     dose_map: DoseMap,
     options: DoseOptions,
 ) -> Provenance:
     """Inputs and what the user said, then the steps in their order."""
-    inputs = tuple(image.source for image in (*images, ct)) + ((structures.source,) if structures.source else ())
-    table = options.calibration_table() or default_calibration()
+    inputs = tuple(image.source for image in (*scans, ct)) + ((drawn.source,) if drawn.source else ())
+    table = options.scanner.calibration() or default_calibration()
     start = Provenance(
         inputs=inputs,
-        parameters=options.as_dict(),
+        parameters=options.parameters(),
         tables={"HU to density": f"{table.name}: {table.source}", "nuclide": "ENSDF through paceENSDF 0.6.3"},
-        steps=tuple(image.acquisition.time_rule for image in images if image.acquisition.time_rule),
+        steps=tuple(image.acquisition.time_rule for image in scans if image.acquisition.time_rule),
     )
     return start.merged(count.provenance).merged(dose_map.provenance)

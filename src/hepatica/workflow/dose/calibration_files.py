@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hepatica.core import Estimate
 from hepatica.core.image import Image
+from hepatica.core.options import Text
+from hepatica.core.units import parse_quantity
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
@@ -19,6 +22,37 @@ Loaded = TypeVar("Loaded")
 
 RECONSTRUCTION_SETTINGS = ("method", "iterations", "subsets", "prior_strength", "scatter", "post_filter_mm", "detector")
 """Settings of `hepatica reconstruct` on which factor and recovery depend."""
+
+
+def calibration_source(text: str) -> Path | Estimate:
+    """A camera factor in cps/MBq ('4.6 cps/MBq'), or the path of a calibration file (.json, .toml)."""
+    if Path(text).suffix in (".json", ".toml"):
+        return Path(text)
+    return Estimate(parse_quantity(text, "cps/MBq", "`calibration`"))
+
+
+CALIBRATION_TEXT = Text(calibration_source, "quantity in cps/MBq, or FILE")
+"""How an option ``calibration`` is read from text."""
+
+
+def camera_calibration(source: CameraCalibration | Estimate | Path | str | None) -> CameraCalibration | Estimate | None:
+    """A calibration as a value, read where a file is named; a factor is in cps/MBq.
+
+    Raises
+    ------
+    InputError
+        If it is none, or the file holds none.
+    """
+    if isinstance(source, str):
+        source = calibration_source(source)
+    if isinstance(source, Path):
+        return load_calibration(source)
+    if source is None or isinstance(source, CameraCalibration | Estimate):
+        return source
+    raise InputError(
+        f"`calibration` is a CameraCalibration, an Estimate in cps/MBq or a file, not {source!r}",
+        remedy="write Estimate(4.6, 0.2) or '4.6 cps/MBq'",
+    )
 
 
 def load_calibration(path: Path | str) -> CameraCalibration:
@@ -40,7 +74,7 @@ def conditions_of(image: Image, *, nuclide_name: str | None = None, camera: str 
     window = windows[0] if len(windows) == 1 else None
     name = nuclide_name or facts.nuclide or beside.get("nuclide")
     if name is None:
-        raise InputError(f"{image.source.path}: names no nuclide; state it with --nuclide")
+        raise InputError(f"{image.source.path}: names no nuclide", remedy="state `nuclide`")
     made_by = (parameters.get("camera") or {}).get("name")
     if camera is not None and made_by is not None and camera != made_by:
         raise InputError(f"{image.source.path} was reconstructed for camera {made_by}, stated is {camera}")
@@ -59,7 +93,7 @@ def conditions_of(image: Image, *, nuclide_name: str | None = None, camera: str 
 def reconstruction_facts(path: Path) -> Mapping[str, Any]:
     """What ``hepatica reconstruct`` wrote beside an image (``result.json``); empty if there is no such file."""
     file = (path if path.is_dir() else path.parent) / "result.json"
-    if not file.is_file():
+    if not path.exists() or not file.is_file():
         return {}
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))

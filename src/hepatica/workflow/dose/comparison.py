@@ -2,88 +2,220 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 
 from hepatica.anatomy.structures.clinical import threshold_region
-from hepatica.core import Kind, Region, Volume
-from hepatica.dosimetry.metrics.comparison import DoseComparison, compare_doses
+from hepatica.core import InputFile, Kind, Provenance, Region, Volume
+from hepatica.core.document import HIDDEN, reported
+from hepatica.core.options import Text, options, parameters, verb
+from hepatica.core.progress import Progress, silent
+from hepatica.core.table import Table
+from hepatica.core.units import parse_fraction, parse_quantity
+from hepatica.dosimetry.metrics.comparison import DoseComparison, RegionComparison
+from hepatica.dosimetry.metrics.comparison import compare_doses as compare_volumes
 from hepatica.dosimetry.metrics.gamma import GammaMap, gamma_index
 from hepatica.errors import InputError
 from hepatica.io.dicom.rtdose import read_rtdose
-from hepatica.io.files import output_folder
 from hepatica.io.itk import is_itk_file, read_itk, write_itk
+from hepatica.io.regions import read_structures
+from hepatica.report.figures.dose import comparison_figure, png
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.sources import StructureSource
 
 DOSE_FILE = "dose.dcm"
 
+DoseSource = Path | str | Volume
+"""A dose map: RTDOSE, NIfTI or MetaImage in Gy, a folder of `absorbed_dose`, or a Volume of Kind.DOSE."""
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DoseMapsCompared:
-    """Result of `compare_dose_maps`.
+
+class Criteria(NamedTuple):
+    """Of the gamma index: a dose in percent and a distance."""
+
+    dose_percent: float
+    distance_mm: float
+
+    def __str__(self) -> str:
+        return f"{self.dose_percent:g}%/{self.distance_mm:g}mm"
+
+
+def parse_criteria(text: str) -> Criteria:
+    """Criteria from text.
+
+    >>> parse_criteria("3%/3mm")
+    Criteria(dose_percent=3.0, distance_mm=3.0)
+
+    Raises
+    ------
+    InputError
+        If it is not of that form.
+    """
+    dose, slash, distance = text.partition("/")
+    if not slash:
+        raise InputError(f"`gamma`: {text!r} is not of the form '3%/3mm'")
+    if not dose.strip().endswith("%"):
+        raise InputError(f"`gamma`: {dose!r} is not a percentage, as in '3%/3mm'")
+    return Criteria(100 * parse_fraction(dose, "`gamma`"), parse_quantity(distance, "mm", "`gamma`"))
+
+
+@options
+class GammaOptions:
+    """When two doses agree.
 
     Attributes
     ----------
-    comparison : DoseComparison
-        By structure, and the difference map.
-    gamma : GammaMap
-        Of the second against the first.
-    names : tuple of str
-        What the maps are called.
+    gamma : Criteria
+        Dose and distance of the gamma index: '3%/3mm'.
+    local : bool
+        Dose criterion as a share of the local dose, not of the maximum.
     """
 
-    comparison: DoseComparison
+    gamma: Annotated[Criteria, Text(parse_criteria, "DOSE%/DISTANCE mm")] = Criteria(3.0, 3.0)
+    local: bool = False
+
+
+@result
+class DoseComparisonResult(Result):
+    """Second dose map against the first, the reference.
+
+    Attributes
+    ----------
+    first, second : str
+        What the maps are called.
+    gamma : GammaMap
+        Of the second against the first.
+    comparison : DoseComparison
+        By structure, and the difference map.
+    """
+
+    verb: ClassVar[str] = "compare_doses"
+
+    first: str
+    second: str
     gamma: GammaMap
-    names: tuple[str, str]
+    comparison: DoseComparison = field(metadata=HIDDEN)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "first": self.names[0],
-            "second": self.names[1],
-            "regions": [region.as_dict() for region in self.comparison.regions],
-            "gamma": self.gamma.as_dict(),
-        }
+    @property
+    @reported
+    def structures(self) -> tuple[RegionComparison, ...]:
+        """One for each structure."""
+        return self.comparison.regions
 
-    def save(self, folder: Path | str, *, force: bool = False) -> Path:
-        """Write ``comparison.png`` (slices, difference, profiles), ``difference.nii.gz`` and ``comparison.json``.
+    def title(self) -> str:
+        """Names and gamma index."""
+        gamma = self.gamma
+        return (
+            f"first: {self.first}; second: {self.second}; gamma {gamma.dose_percent:g} %/{gamma.distance_mm:g} mm "
+            f"{gamma.criterion}: {gamma.pass_percent:.4g} % of {gamma.voxels} voxels pass, mean {gamma.gamma_mean:.3f}"
+        )
 
-        Raises
-        ------
-        OutputError
-            If the folder exists and is not empty (without `force`), or cannot be written.
-        """
-        from hepatica.report.figures.dose import comparison_figure, png
+    def table(self) -> Table:
+        """Means and differences by structure."""
+        heads = (
+            "structure", "first, Gy", "second, Gy", "second/first", "SD of difference, Gy", "largest difference, Gy",
+            "Lin",
+        )  # fmt: skip
+        rows = [
+            (
+                row.name, row.mean_first_gy, row.mean_second_gy, row.ratio_of_means, row.difference_sd_gy,
+                row.difference_max_gy, row.lin_ccc,
+            )
+            for row in self.structures
+        ]  # fmt: skip
+        return Table.of(heads, rows, "", "comparison")
 
+    def write(self, folder: Path) -> None:
+        """Write ``comparison.png`` (slices, difference, profiles) and ``difference.nii.gz``."""
         first, second = self.comparison.first, self.comparison.second
         hottest = np.unravel_index(int(np.argmax(first.values)), first.grid.shape)
         known = second.with_values(np.nan_to_num(second.values, nan=0.0))
-        figure = comparison_figure(first, known, first.grid.to_mm(hottest).tolist(), names=self.names)
-        with output_folder(folder, force=force) as new:
-            (new / "comparison.png").write_bytes(png(figure))
-            difference = self.comparison.difference
-            write_itk(difference.with_values(np.nan_to_num(difference.values, nan=0.0)), new / "difference.nii.gz")
-            (new / "comparison.json").write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
-        return Path(folder)
+        figure = comparison_figure(first, known, first.grid.to_mm(hottest).tolist(), names=(self.first, self.second))
+        (folder / "comparison.png").write_bytes(png(figure))
+        difference = self.comparison.difference
+        write_itk(difference.with_values(np.nan_to_num(difference.values, nan=0.0)), folder / "difference.nii.gz")
 
 
-def read_dose(path: Path | str) -> Volume:
-    """Dose map from an RTDOSE file, a NIfTI or MetaImage in Gy, or a folder that ``hepatica dose`` wrote.
+@verb
+def compare_doses(
+    first: DoseSource,
+    second: DoseSource,
+    *,
+    structures: StructureSource | None = None,
+    criteria: GammaOptions = GammaOptions(),
+    progress: Progress | None = None,
+) -> DoseComparisonResult:
+    """Two dose maps of one patient side by side: structures, gamma index, profiles.
+
+    Parameters
+    ----------
+    first : path or Volume
+        Reference: RTDOSE, NIfTI in Gy, or a folder of `hepatica dose`.
+    second : path or Volume
+        Dose map compared with it.
+    structures : path, sequence of Region, or None
+        RTSTRUCT, SEG or label map. Without it: where the first map has at least a tenth of its maximum.
+    criteria : GammaOptions
+        When two doses agree.
+    progress : callable, optional
+        Called with one sentence at each step.
+
+    Returns
+    -------
+    DoseComparisonResult
+        Numbers of each structure and gamma index; ``save`` writes figure and difference map.
+
+    Raises
+    ------
+    HepaticaError
+        As `read_dose`, `io.regions.read_structures`, `dosimetry.metrics.comparison.compare_doses` and
+        `dosimetry.metrics.gamma.gamma_index`.
+
+    Examples
+    --------
+    >>> hepatica.compare_doses("planned", "delivered").gamma.pass_percent
+    97.2
+    """
+    report_progress = progress or silent
+    report_progress("reading dose maps")
+    a, b = read_dose(first), read_dose(second)
+    report_progress("comparing structures")
+    compared = compare_volumes(a, b, _regions_of(a, structures))
+    report_progress("gamma index")
+    gamma = gamma_index(
+        a, b, dose_percent=criteria.gamma[0], distance_mm=criteria.gamma[1], local=criteria.local
+    )
+    names = _names(first, second)
+    given = {"first": first, "second": second, "structures": structures}
+    inputs = tuple(_input(role, Path(item)) for role, item in given.items() if isinstance(item, str | Path))
+    return DoseComparisonResult(
+        first=names[0],
+        second=names[1],
+        gamma=gamma,
+        comparison=compared,
+        provenance=Provenance(inputs=inputs, parameters=parameters(criteria)),
+    )
+
+
+def read_dose(source: DoseSource) -> Volume:
+    """Dose map from an RTDOSE file, a NIfTI or MetaImage in Gy, a folder that ``hepatica dose`` wrote, or itself.
 
     Raises
     ------
     InputError
         If there is no such file.
+    UnitError
+        If a volume is no dose.
     DicomError
         If it is no RTDOSE that hepatica reads.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / DOSE_FILE
+    if isinstance(source, Volume):
+        source.require_kind(Kind.DOSE)
+        return source
+    path = _file(Path(source))
     if not path.exists():
         raise InputError(f"{path}: no such dose map")
     if is_itk_file(path):
@@ -91,50 +223,29 @@ def read_dose(path: Path | str) -> Volume:
     return read_rtdose(path).volume
 
 
-def compare_dose_maps(
-    first: Path | str,
-    second: Path | str,
-    *,
-    regions: Path | str | None = None,
-    dose_percent: float = 3.0,
-    distance_mm: float = 3.0,
-    local: bool = False,
-) -> DoseMapsCompared:
-    """Compare two dose maps of one patient.
-
-    Parameters
-    ----------
-    first, second : path
-        See `read_dose`; the first is the reference.
-    regions : path or None
-        RTSTRUCT, SEG or label map; None: where the first map has at least a tenth of its maximum.
-    dose_percent, distance_mm : float
-        Criteria of the gamma index.
-    local : bool
-        Dose criterion as a share of the local dose, not of the maximum.
-
-    Raises
-    ------
-    HepaticaError
-        As `read_dose`, `io.regions.read_structures`, `dosimetry.compare.compare_doses`, `dosimetry.gamma.gamma_index`.
-    """
-    a, b = read_dose(first), read_dose(second)
-    compared = compare_doses(a, b, _regions_of(a, regions))
-    gamma = gamma_index(a, b, dose_percent=dose_percent, distance_mm=distance_mm, local=local)
-    return DoseMapsCompared(compared, gamma, _names(Path(first), Path(second)))
+def _file(path: Path) -> Path:
+    return path / DOSE_FILE if path.is_dir() else path
 
 
-def _names(first: Path, second: Path) -> tuple[str, str]:
+def _input(role: str, path: Path) -> InputFile:
+    if role == "structures":
+        return InputFile.of(role, path, sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None)
+    return InputFile.of(role, _file(path))
+
+
+def _names(first: DoseSource, second: DoseSource) -> tuple[str, str]:
     """Short names that tell the two apart."""
-    if first.name != second.name:
-        return first.name, second.name
-    return f"{first.parent.name}/{first.name}", f"{second.parent.name}/{second.name}"
+    named = [item.name or "volume" if isinstance(item, Volume) else str(item) for item in (first, second)]
+    a, b = (Path(name) for name in named)
+    if a.name != b.name:
+        return a.name, b.name
+    return f"{a.parent.name}/{a.name}", f"{b.parent.name}/{b.name}"
 
 
-def _regions_of(dose: Volume, regions: Path | str | None) -> Sequence[Region]:
-    if regions is None:
+def _regions_of(dose: Volume, given: StructureSource | None) -> Sequence[Region]:
+    if given is None:
         level = 0.1 * float(dose.values.max())
         return [threshold_region(dose, level, name="above 10 % of the maximum")]
-    from hepatica.io.regions import read_structures
-
-    return [region for region in read_structures(regions, dose.grid).regions if not region.is_empty]
+    if isinstance(given, str | Path):
+        return [region for region in read_structures(given, dose.grid).regions if not region.is_empty]
+    return given

@@ -8,36 +8,34 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-
 from hepatica.core import Estimate, Kind, Provenance, Volume, decay_factor, decays_per_becquerel, seconds_between
 from hepatica.core.image import Image
-from hepatica.core.resample import resample
+from hepatica.core.message import Message, unique
 from hepatica.dosimetry.time.curves import CurveFit
-from hepatica.dosimetry.time.integration import TRAPPED, effective_decay, integrate_images, permanent_trapping
-from hepatica.errors import GeometryError, InputError, TimeError, UnitError
+from hepatica.dosimetry.time.integration import (
+    TRAPPED,
+    TimeIntegral,
+    effective_decay,
+    in_common_field,
+    integrate_images,
+    permanent_trapping,
+)
+from hepatica.errors import TimeError, UnitError
 from hepatica.imaging.quantify.activity import (
     Administration,
+    NegativeOption,
     Quantified,
-    activity_by_administration,
-    activity_by_camera_factor,
-    activity_from_concentration,
     compare_with_administered,
     handle_negatives,
 )
+from hepatica.imaging.quantify.camera_factor import CameraCalibration
+from hepatica.imaging.quantify.quantify import quantify
 from hepatica.nuclides import Nuclide
-from hepatica.workflow.dose.calibration_files import conditions_of, load_calibration, reconstruction_facts
-from hepatica.workflow.dose.options import DoseOptions
+from hepatica.workflow.dose.calibration_files import conditions_of, reconstruction_facts
+from hepatica.workflow.dose.options import QuantificationOptions, TimeOptions
 
 STATED_AGAINST_HEADER = 0.01
 """Relative difference between stated and header activity from which on a warning is given."""
-
-
-OUTSIDE_LATER_MAX = 0.05
-"""Share of the first image's activity that a later image may not show before the fit is refused. Our choice."""
-
-WHOLLY_SEEN = 0.999
-WORTH_SAYING = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +56,7 @@ class DecayCount:
         None if unknown.
     provenance : Provenance
         Steps and conventions.
-    warnings : tuple of str
+    messages : tuple of Message
         What must be said.
     curve : CurveFit or None
         Time-activity curve of the whole image, where several images were given.
@@ -72,13 +70,20 @@ class DecayCount:
     expected_bq: float | None
     scale_relative_sd: float | None
     provenance: Provenance
-    warnings: tuple[str, ...]
+    messages: tuple[Message, ...]
     curve: CurveFit | None = None
     calibration_relative_sd: float | None = None
     time_relative_sd: float | None = None
 
 
-def decays_from(images: Sequence[Image], nuclide: Nuclide, options: DoseOptions) -> DecayCount:
+def decays_from(
+    images: Sequence[Image],
+    nuclide: Nuclide,
+    quantification: QuantificationOptions = QuantificationOptions(),
+    time: TimeOptions = TimeOptions(),
+    *,
+    negatives: NegativeOption = "zero",
+) -> DecayCount:
     """Decays per voxel from one activity image or several.
 
     Parameters
@@ -88,37 +93,68 @@ def decays_from(images: Sequence[Image], nuclide: Nuclide, options: DoseOptions)
         resampled to the first one's grid.
     nuclide : Nuclide
         What is in the patient.
-    options : DoseOptions
-        Administration, calibration, times, half-life, as far as the images do not say.
+    quantification : QuantificationOptions
+        Administration and calibration, as far as the images do not say.
+    time : TimeOptions
+        How activity goes on in time.
+    negatives : {"zero", "keep", "error"}
+        What happens to negative voxels of a single image; those of several are kept.
 
     Raises
     ------
     UnitError, TimeError, InputError, PhysicsError
         Where unit, time, calibration or half-life are missing or contradictory; the message says what to give.
     """
-    administration = administration_of(images[0], options)
+    administration = administration_of(images[0], quantification)
     if len(images) > 1:
-        return _from_several(images, nuclide, options, administration)
+        return _from_several(images, nuclide, quantification, time, administration)
     image = images[0]
-    overruled = _overruled(image, options)
-    cleaned = handle_negatives(image.volume, "keep" if options.settings.negative_decays == "keep" else "zero")
-    if cleaned.volume.kind is Kind.DECAYS:
+    said = overruled(image, quantification)
+    if image.volume.kind is Kind.DECAYS:
+        cleaned = handle_negatives(image.volume, negatives)
         held = cleaned.volume.total / decays_per_becquerel(nuclide.half_life_s)
         step = Provenance(steps=("Time-integrated activity taken from the image as it is.",))
-        count = DecayCount(cleaned.volume, held, None, None, step, overruled + cleaned.warnings)
+        count = DecayCount(cleaned.volume, held, None, None, step, (*said, *cleaned.messages))
         return _checked(count, cleaned.volume, administration, nuclide)
-    quantified = _quantify(image, cleaned.volume, nuclide, options, administration)
-    decays, step, warnings = _integrate(image, quantified.activity, nuclide, options, administration)
-    held = _at_administration(quantified.activity, nuclide, _administered_at(image, options))
-    provenance = quantified.provenance.merged(step)
-    said = overruled + calibration_warnings(images, nuclide, options) + cleaned.warnings + warnings
+    quantified = becquerels(image, nuclide, quantification, negatives=negatives)
+    since = quantification.administered_at or image.acquisition.administered_at
+    integral = _integrate(image, quantified.activity, nuclide, time, since, administration)
     sd = quantified.scale_relative_sd
-    in_time = 0.0 if options.effective_half_life_s is None else None
-    count = DecayCount(decays, held, None, sd, provenance, said, calibration_relative_sd=sd, time_relative_sd=in_time)
+    count = DecayCount(
+        integral.decays,
+        _at_administration(quantified.activity, nuclide, since),
+        None,
+        sd,
+        quantified.provenance.merged(integral.provenance),
+        (*said, *quantified.messages, *integral.messages),
+        calibration_relative_sd=sd,
+        time_relative_sd=0.0 if time.effective_half_life_s is None else None,
+    )
     return _checked(count, quantified.activity, administration, nuclide)
 
 
-def administration_of(image: Image, options: DoseOptions) -> Administration | None:
+def becquerels(
+    image: Image, nuclide: Nuclide, options: QuantificationOptions, *, negatives: NegativeOption = "zero"
+) -> Quantified:
+    """`quantify` with what the options, and the files beside the image, say of calibration and administration.
+
+    Counts are scaled to an administered activity only if it is stated: a header alone does not ask for that.
+    """
+    calibration = options.camera()
+    from_file = isinstance(calibration, CameraCalibration)
+    beside = reconstruction_facts(Path(image.name)).get("head_time_s") if from_file else None
+    return quantify(
+        image,
+        calibration,
+        None if options.administered_bq is None else administration_of(image, options),
+        nuclide=nuclide,
+        frame_duration_s=options.frame_duration_s or beside,
+        negatives=negatives,
+        conditions=conditions_of(image, nuclide_name=nuclide.name) if from_file else None,
+    )
+
+
+def administration_of(image: Image, options: QuantificationOptions) -> Administration | None:
     """What was given, as the user says or else as the image's header does; None if neither does."""
     facts = image.acquisition
     activity_bq = options.administered_bq or facts.administered_bq
@@ -134,144 +170,69 @@ def administration_of(image: Image, options: DoseOptions) -> Administration | No
     )
 
 
-def _overruled(image: Image, options: DoseOptions) -> tuple[str, ...]:
-    """Warnings where the user says something else than the header about the administration."""
-    facts, out = image.acquisition, []
+def overruled(image: Image, options: QuantificationOptions) -> tuple[Message, ...]:
+    """What is said where the user says something else than the header about the administration."""
+    facts, found = image.acquisition, []
     if options.administered_bq and facts.administered_bq:
         difference = options.administered_bq / facts.administered_bq - 1
         if abs(difference) > STATED_AGAINST_HEADER:
-            out.append(
+            text = (
                 f"the activity administered is stated as {options.administered_bq / 1e6:.4g} MBq, the header says "
                 f"{facts.administered_bq / 1e6:.4g} MBq; what is stated is used"
             )
+            found.append(Message("administered-overruled", text))
     if options.administered_at and facts.administered_at and options.administered_at != facts.administered_at:
-        out.append(
+        text = (
             f"the administration is stated at {options.administered_at.isoformat(sep=' ')}, the header says "
             f"{facts.administered_at.isoformat(sep=' ')}; what is stated is used"
         )
-    return tuple(out)
-
-
-def _quantify(
-    image: Image, volume: Volume, nuclide: Nuclide, options: DoseOptions, administration: Administration | None
-) -> Quantified:
-    """Becquerels per voxel by the way that unit and options allow."""
-    half_life_s = nuclide.half_life_s
-    if volume.kind is Kind.ACTIVITY_CONCENTRATION:
-        found = activity_from_concentration(volume, half_life_s=half_life_s)
-        if options.calibration_file is not None:
-            return replace(found, scale_relative_sd=load_calibration(options.calibration_file).factor.relative_sd)
-        return found
-    if volume.kind is Kind.ACTIVITY:
-        return Quantified(volume, None, Provenance(steps=("Activity per voxel taken from the image as it is.",)))
-    if volume.kind not in (Kind.COUNTS, Kind.COUNT_RATE):
-        raise UnitError(
-            f"{image.source.path}: holds {volume.kind.meaning}, which is no activity; state what it holds "
-            "(--activity-unit 'Bq/mL', 'MBq h' or 'counts')"
-        )
-    factor, duration_s = _camera_factor(image, options)
-    if factor is not None:
-        return activity_by_camera_factor(
-            volume,
-            factor,
-            half_life_s=half_life_s,
-            frame_duration_s=duration_s,
-            decay_corrected=image.acquisition.decay_correction in ("START", "ADMIN"),
-        )
-    if administration is None or options.administered_bq is None:
-        raise UnitError(
-            f"{image.source.path}: holds {volume.kind.meaning}; to become becquerels they need a camera factor "
-            "(--calibration '4.6 cps/MBq') or the activity administered (--administered '2.1 GBq')"
-        )
-    return activity_by_administration(volume, administration, half_life_s=half_life_s)
-
-
-def calibration_warnings(images: Sequence[Image], nuclide: Nuclide, options: DoseOptions) -> tuple[str, ...]:
-    """What must be said of a calibration file: what could not be compared, and that Bq/mL take its uncertainty alone.
-
-    Raises
-    ------
-    InputError
-        If an image was made under other conditions than the calibration.
-    """
-    if options.calibration_file is None:
-        return ()
-    calibration = load_calibration(options.calibration_file)
-    said: list[str] = []
-    for image in images:
-        made = conditions_of(image, nuclide_name=nuclide.name)
-        said += calibration.conditions.require_fit(made, f"camera factor of {options.calibration_file.name}")
-        if image.volume.kind not in (Kind.COUNTS, Kind.COUNT_RATE):
-            said.append(
-                f"{image.source.path} is in {image.volume.kind.unit}: of the calibration the uncertainty is taken"
-            )
-    return tuple(dict.fromkeys((*calibration.warnings, *said)))
-
-
-def _camera_factor(image: Image, options: DoseOptions) -> tuple[Estimate | None, float | None]:
-    """Factor from the options or a file, None if there is none; and the time in which the counts were collected."""
-    if options.calibration_file is not None:
-        beside = reconstruction_facts(Path(image.source.path)).get("head_time_s")
-        seconds = options.frame_duration_s or beside or _duration_s(image)
-        return load_calibration(options.calibration_file).factor, seconds
-    if options.calibration_cps_per_mbq is None:
-        return None, None
-    return Estimate(options.calibration_cps_per_mbq, options.calibration_sd), (
-        options.frame_duration_s or _duration_s(image)
-    )
-
-
-def _duration_s(image: Image) -> float | None:
-    """Duration of the whole acquisition: of all views of one detector head where the file gives that of one."""
-    facts = image.acquisition
-    if facts.frame_duration_s is None:
-        return None
-    if facts.projections:
-        raise InputError(
-            f"{image.source.path}: the file gives {facts.frame_duration_s:g} s for each of {facts.projections} "
-            "projections, but not how many heads turned; state the acquisition time in which the counts were "
-            "collected (--frame-duration '20 min')"
-        )
-    return facts.frame_duration_s
+        found.append(Message("administration-time-overruled", text))
+    return tuple(found)
 
 
 def _integrate(
-    image: Image, activity: Volume, nuclide: Nuclide, options: DoseOptions, administration: Administration | None
-) -> tuple[Volume, Provenance, tuple[str, ...]]:
-    """Decays since the administration, or since the image's own instant (with a warning) where that is unknown."""
-    since = _administered_at(image, options)
+    image: Image,
+    activity: Volume,
+    nuclide: Nuclide,
+    time: TimeOptions,
+    since: datetime | None,
+    administration: Administration | None,
+) -> TimeIntegral:
+    """Decays since the administration, or since the image's own instant (which is said) where that is unknown."""
+    half_life_s = time.effective_half_life_s
     by_administration = administration is not None and activity.time == administration.time
-    if since is None and by_administration and options.effective_half_life_s is None:
+    if since is None and by_administration and half_life_s is None:
         values = activity.values * activity.values.dtype.type(decays_per_becquerel(nuclide.half_life_s))
-        convention = Provenance(conventions={"time integration": TRAPPED})
-        return activity.with_values(values, Kind.DECAYS, time=None, name="decays"), convention, ()
+        decays = activity.with_values(values, Kind.DECAYS, time=None, name="decays")
+        return TimeIntegral(decays, None, None, Provenance(conventions={"time integration": TRAPPED}))
     if activity.time is None:
         raise TimeError(
-            f"{image.source.path}: the instant that the image refers to is not known; state it (--at 2026-03-02T14:30)"
+            f"{image.name}: the instant that the image refers to is not known",
+            remedy="state it: `activity_at`, such as 2026-03-02T14:30",
         )
-    warnings: tuple[str, ...] = ()
+    said: tuple[Message, ...] = ()
     if since is None:
         since = activity.time
         text = (
-            "the time of the administration is not known (--administered-at): decays are counted from the instant of "
-            f"the image, {since.isoformat(sep=' ')}; those before it are left out"
+            "the time of the administration is not known: decays are counted from the instant of the image, "
+            f"{since.isoformat(sep=' ')}; those before it are left out"
         )
-        warnings = (text,)
+        said = (Message("administration-time-unknown", text, "state `administered_at`"),)
     if seconds_between(since, activity.time) < 0:
         raise TimeError(
-            f"{image.source.path}: the image refers to {activity.time.isoformat()}, before the administration at "
+            f"{image.name}: the image refers to {activity.time.isoformat()}, before the administration at "
             f"{since.isoformat()}"
         )
-    if options.effective_half_life_s is None:
-        result = permanent_trapping(activity, nuclide.half_life_s, since=since)
+    if half_life_s is None:
+        found = permanent_trapping(activity, nuclide.half_life_s, since=since)
     else:
-        result = effective_decay(
+        found = effective_decay(
             activity if by_administration else _at_scan(image, activity, nuclide.half_life_s),
-            options.effective_half_life_s,
+            half_life_s,
             physical_half_life_s=nuclide.half_life_s,
             since=since,
         )
-    return result.decays, result.provenance, warnings + result.warnings
+    return replace(found, messages=(*said, *found.messages))
 
 
 def _at_scan(image: Image, activity: Volume, half_life_s: float) -> Volume:
@@ -286,10 +247,6 @@ def _at_scan(image: Image, activity: Volume, half_life_s: float) -> Volume:
     return activity.with_values(activity.values * activity.values.dtype.type(factor), time=start)
 
 
-def _administered_at(image: Image, options: DoseOptions) -> datetime | None:
-    return options.administered_at or image.acquisition.administered_at
-
-
 def _at_administration(activity: Volume, nuclide: Nuclide, administered_at: datetime | None) -> float:
     """Becquerels in the image at the administration; at its own instant where that is unknown."""
     if administered_at is None or activity.time is None:
@@ -300,76 +257,69 @@ def _at_administration(activity: Volume, nuclide: Nuclide, administered_at: date
 def _checked(count: DecayCount, shown: Volume, administration: Administration | None, nuclide: Nuclide) -> DecayCount:
     """The count with the activity in the image compared with what was administered."""
     if administration is None:
-        missing = "the activity administered is not known: the activity in the image could not be checked against it"
-        return replace(count, warnings=(*count.warnings, missing))
+        text = "the activity administered is not known: the activity in the image could not be checked against it"
+        return _saying(count, Message("activity-not-checked", text, "state `administered_bq`"))
     count = replace(count, provenance=count.provenance.adding(parameters=administration.parameters()))
     if shown.kind is Kind.ACTIVITY and (shown.time is None or administration.time is None):
         if shown.time is not None:
-            missing = "the time of the administration is not known: the activity in the image could not be checked"
-            count = replace(count, warnings=(*count.warnings, missing))
+            text = "the time of the administration is not known: the activity in the image could not be checked"
+            count = _saying(count, Message("activity-not-checked", text, "state `administered_at`"))
         return replace(count, expected_bq=administration.in_view.value)
     compared = compare_with_administered(shown, administration, half_life_s=nuclide.half_life_s)
-    return replace(count, expected_bq=compared.expected_bq, warnings=count.warnings + compared.warnings)
+    return replace(_saying(count, *compared.messages), expected_bq=compared.expected_bq)
+
+
+def _saying(count: DecayCount, *messages: Message) -> DecayCount:
+    return replace(count, messages=(*count.messages, *messages))
 
 
 def _from_several(
-    images: Sequence[Image], nuclide: Nuclide, options: DoseOptions, administration: Administration | None
+    images: Sequence[Image],
+    nuclide: Nuclide,
+    quantification: QuantificationOptions,
+    time: TimeOptions,
+    administration: Administration | None,
 ) -> DecayCount:
     """Fit a curve through several images in every voxel that all of them show."""
-    since = _administered_at(images[0], options)
+    since = quantification.administered_at or images[0].acquisition.administered_at
     if since is None:
-        raise TimeError("several time points need the time of the administration (--administered-at)")
-    points, calibrated = [], None
+        raise TimeError(
+            "several time points need the time of the administration", remedy="state it: `administered_at`"
+        )
+    points, calibrated, said = [], None, list(overruled(images[0], quantification))
     for image in images:
-        known = options.calibration_cps_per_mbq or options.calibration_file
-        if image.volume.kind in (Kind.COUNTS, Kind.COUNT_RATE) and known is None:
+        if image.volume.kind in (Kind.COUNTS, Kind.COUNT_RATE) and quantification.calibration is None:
             raise UnitError(
-                f"{image.source.path}: several time points in counts need a camera factor (--calibration): scaled to "
-                "the activity administered each of them would hold the same activity, and the wash-out would be lost"
+                f"{image.name}: several time points in counts need a camera factor: scaled to the activity "
+                "administered each of them would hold the same activity, and the wash-out would be lost",
+                remedy="state `calibration`",
             )
-        quantified = _quantify(image, handle_negatives(image.volume, "keep").volume, nuclide, options, administration)
+        quantified = becquerels(image, nuclide, quantification, negatives="keep")
+        # That noise is kept for unbiased fits is no news in every image.
+        said += [message for message in quantified.messages if message.code != "negative-voxels"]
         activity = _at_scan(image, quantified.activity, nuclide.half_life_s)
         if activity.time is None:
-            raise TimeError(f"{image.source.path}: has no reference time; state it for each image (--at, repeated)")
+            raise TimeError(
+                f"{image.name}: has no reference time", remedy="state it for each image: `activity_at`, repeated"
+            )
         points.append((seconds_between(since, activity.time), activity))
         calibrated = quantified.scale_relative_sd
     ordered = [activity for _, activity in sorted(points, key=lambda point: point[0])]
-    volumes, cut = _in_common(ordered)
-    result = integrate_images(
-        volumes, since=since, physical_half_life_s=nuclide.half_life_s, model=options.time_model, tail=options.tail
+    volumes, cut = in_common_field(ordered)
+    fitted = integrate_images(
+        volumes, since=since, physical_half_life_s=nuclide.half_life_s, model=time.time_model, tail=time.tail
     )
-    held = _at_administration(ordered[0], nuclide, since)
-    warnings = _overruled(images[0], options) + calibration_warnings(images, nuclide, options) + cut + result.warnings
-    in_time = None if result.curve is None else result.curve.decays.relative_sd
+    in_time = None if fitted.curve is None else fitted.curve.decays.relative_sd
     # One camera factor scales all images alike, so it comes on top of the fit; unknown, it is left out as before.
-    scale = in_time if in_time is None or calibrated is None else math.hypot(in_time, calibrated)
-    count = DecayCount(result.decays, held, None, scale, result.provenance, warnings, result.curve, calibrated, in_time)
+    count = DecayCount(
+        fitted.decays,
+        _at_administration(ordered[0], nuclide, since),
+        None,
+        in_time if in_time is None or calibrated is None else math.hypot(in_time, calibrated),
+        fitted.provenance,
+        unique(said, cut, fitted.messages),
+        fitted.curve,
+        calibrated,
+        in_time,
+    )
     return _checked(count, ordered[0], administration, nuclide)
-
-
-def _in_common(images: Sequence[Volume]) -> tuple[list[Volume], tuple[str, ...]]:
-    """All images on the first one's grid, in the field of view that all share.
-
-    Where a later image does not reach it would read as complete wash-out; such voxels are left out of all images.
-
-    Raises
-    ------
-    GeometryError
-        If more than 5 % of the first image's activity lies outside a later image.
-    """
-    first = images[0]
-    seen = np.ones(first.grid.shape, dtype=bool)
-    for image in images[1:]:
-        everywhere = image.with_values(np.ones(image.grid.shape, np.float32), Kind.FRACTION)
-        seen &= resample(everywhere, first.grid, "mean").values > WHOLLY_SEEN
-    lost = 1 - float(first.values.sum(where=seen, dtype=np.float64)) / first.total
-    if lost > OUTSIDE_LATER_MAX:
-        raise GeometryError(
-            f"{100 * lost:.1f} % of the activity of the first image lies outside the field of view of a later one, "
-            f"more than {100 * OUTSIDE_LATER_MAX:.0f} %: there is no curve there. Use images that cover the same volume"
-        )
-    moved = [resample(image, first.grid, "total") for image in images]
-    text = f"{100 * lost:.2f} % of the activity of the first image lies outside a later one and is left out"
-    if seen.all():
-        return moved, ()
-    return [image.with_values(image.values * seen) for image in moved], ((text,) if lost > WORTH_SAYING else ())

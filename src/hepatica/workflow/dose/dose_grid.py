@@ -1,19 +1,15 @@
-"""The voxels of the dose, and the patient's density and structures on them."""
+"""The voxels of the dose, and the decays on them."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from hepatica.core import Grid, Volume
+from hepatica.core.message import Message
 from hepatica.core.resample import resample
 from hepatica.errors import GeometryError
-from hepatica.transport.matter.media import HuCalibration, density_from_hu
 from hepatica.workflow.dose.options import GridChoice
 
 ACTIVITY_OUTSIDE_CT_MAX = 0.05
 """Share of the activity that may lie outside the CT before the dose is refused: its tissue is unknown. Our choice."""
-
-AIR_HU = -1000.0
 
 
 def dose_grid(activity: Grid, ct: Grid, choice: GridChoice) -> Grid:
@@ -43,8 +39,8 @@ def dose_grid(activity: Grid, ct: Grid, choice: GridChoice) -> Grid:
     return covered if choice == "activity" else covered.with_spacing((float(choice),) * 3)
 
 
-def decays_on(grid: Grid, decays: Volume) -> tuple[Volume, tuple[str, ...]]:
-    """Decays on the dose grid, and a warning if some lie outside it.
+def decays_on(grid: Grid, decays: Volume) -> tuple[Volume, tuple[Message, ...]]:
+    """Decays on the dose grid, and what is said if some lie outside it.
 
     Raises
     ------
@@ -56,17 +52,10 @@ def decays_on(grid: Grid, decays: Volume) -> tuple[Volume, tuple[str, ...]]:
     if lost > ACTIVITY_OUTSIDE_CT_MAX:
         raise GeometryError(
             f"{100 * lost:.1f} % of the activity lies outside the CT, more than {100 * ACTIVITY_OUTSIDE_CT_MAX:.0f} %: "
-            "its tissue is unknown. Use a CT that covers the activity, or crop the activity image"
+            "its tissue is unknown",
+            remedy="use a CT that covers the activity, or crop the activity image",
         )
     if lost > 1e-3:
-        return moved, (f"{100 * lost:.2f} % of the activity lies outside the CT and is left out",)
+        text = f"{100 * lost:.2f} % of the activity lies outside the CT and is left out"
+        return moved, (Message("activity-outside-ct", text),)
     return moved, ()
-
-
-def density_on(grid: Grid, hu: Volume, calibration: HuCalibration | None) -> Volume:
-    """Density on the dose grid, averaged over each voxel so that mass is kept; air beyond the CT."""
-    density = density_from_hu(hu, calibration)
-    air = density_from_hu(
-        Volume(Grid.axial((1, 1, 1), spacing_mm=(1, 1, 1)), np.full((1, 1, 1), AIR_HU), hu.kind), calibration
-    )
-    return resample(density, grid, "mean", outside=float(air.values[0, 0, 0]))

@@ -1,4 +1,4 @@
-"""Replicates of a reconstruction in a file: with them the noise of a region's counts reaches its dose."""
+"""Replicates of a reconstruction in a file: with them the noise of a structure's counts reaches its dose."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from hepatica.core import Grid, Region
+from hepatica.core import Grid
 from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.reconstruct.resampling import Ensemble
 
@@ -25,7 +25,7 @@ def load_replicates(path: Path, grid: Grid) -> Ensemble:
     Parameters
     ----------
     path : Path
-        As ``hepatica reconstruct --uncertainty`` wrote it.
+        As ``hepatica reconstruct`` wrote it.
     grid : Grid
         Of the image that they are replicates of.
 
@@ -48,13 +48,3 @@ def load_replicates(path: Path, grid: Grid) -> Ensemble:
     if not own.matches(grid):
         raise GeometryError(f"{path}: its voxels ({own}) are not those of the activity image ({grid})")
     return Ensemble(images, seed)
-
-
-def counting_relative_sd(ensemble: Ensemble, region: Region) -> float | None:
-    """Relative standard uncertainty of a region's content between replicates; None if it holds nothing."""
-    if region.is_empty:
-        return None
-    parts = ensemble.images[(slice(None), *region.window)].astype(np.float64)
-    held = (parts * region.coverage).sum(axis=(1, 2, 3))
-    mean = float(held.mean())
-    return float(held.std(ddof=1)) / mean if mean > 0 else None

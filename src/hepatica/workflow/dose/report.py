@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from hepatica.core import Volume
 from hepatica.core.image import Image
 from hepatica.core.numbers import percent, three
 from hepatica.dosimetry.time.integration import TRAPPED
 from hepatica.nuclides import agent, nuclide
-from hepatica.report import DoseReport, Fact, ImageUsed, LimitRow, ReportRegion, limit_rows
+from hepatica.report import DoseReport, Fact, ImageUsed
 from hepatica.report.document import FurtherTable
-from hepatica.workflow.dose.region_activity import ACTIVITY_COLUMNS, ACTIVITY_NOTE
+from hepatica.workflow.dose.numbers import DoseNumbers
 
-if TYPE_CHECKING:
-    from hepatica.workflow.dose.result import DoseResult
-
-
-def report_regions(result: DoseResult) -> tuple[ReportRegion, ...]:
-    """The structures as the report takes them."""
-    pairs = zip(result.structures.clinical, result.region_doses, strict=True)
-    return tuple(ReportRegion(item.region, found, item.structure.value) for item, found in pairs)
+UNCERTAINTY_NOTE = (
+    "Standard uncertainties (k = 1) by the EANM guidance (Gear et al. 2018); outline, recovery, camera factor and time "
+    "integration, as far as they are known; a dash is what is not known and not in the totals."
+)
 
 
-def limits_of(result: DoseResult) -> tuple[LimitRow, ...]:
-    """Mean doses against the limits of the agent; empty where no agent was named."""
-    name = result.options.agent
-    return () if name is None else limit_rows(agent(name).limits, report_regions(result))
-
-
-def dose_report(result: DoseResult) -> DoseReport:
+def dose_report(result: DoseNumbers) -> DoseReport:
     """Everything that HTML, PDF and CSV print."""
     ct = result.ct.volume
     frame = result.dose.grid.frame_of_reference
-    provenance = result.provenance.as_dict()
+    provenance = dict(result.provenance.as_document())
     return DoseReport(
         dose=result.dose,
-        regions=report_regions(result),
+        regions=result.report_regions(),
         ct=Volume(ct.grid.with_frame_of_reference(frame), ct.values, ct.kind, ct.time, ct.name),
         decays=result.dose_map.decays,
         patient=_patient(result),
@@ -47,28 +36,30 @@ def dose_report(result: DoseResult) -> DoseReport:
         images=tuple(
             [_image("Activity", image) for image in result.activity]
             + [_image("CT", result.ct)]
-            + ([ImageUsed("Structures", result.structures.source.path, "", "", "")] if result.structures.source else [])
+            + ([ImageUsed("Structures", result.drawn.source.path, "", "", "")] if result.drawn.source else [])
         ),
-        limits=limits_of(result),
+        limits=result.limits,
         further=_further(result),
-        warnings=result.warnings,
+        warnings=tuple(map(str, result.messages)),
         provenance=provenance,
         created=datetime.now().astimezone(),
     )
 
 
-def _further(result: DoseResult) -> tuple[FurtherTable, ...]:
-    rows = tuple(tuple(row) for row in result.activity_rows())
-    heading = "Partial volume and uncertainty" if result.options.pvc != "none" else "Uncertainty"
-    return (FurtherTable(heading, ACTIVITY_COLUMNS, rows, ACTIVITY_NOTE),) if rows else ()
+def _further(result: DoseNumbers) -> tuple[FurtherTable, ...]:
+    table = result.uncertainty_table()
+    if table is None:
+        return ()
+    columns = tuple(column.replace(", ", "\n") for column in table.columns)
+    return (FurtherTable(table.title, columns, table.shown(), UNCERTAINTY_NOTE),)
 
 
-def _patient(result: DoseResult) -> tuple[Fact, ...]:
+def _patient(result: DoseNumbers) -> tuple[Fact, ...]:
     context = result.context
     if context is None:
         return (Fact("Patient", "not stated (the images are not DICOM)"),)
     born = context.birth_date
-    return _said(
+    return _stated(
         ("Name", context.patient_name.replace("^", " ").strip()),
         ("ID", context.patient_id),
         ("Born", f"{born[:4]}-{born[4:6]}-{born[6:8]}" if len(born) == len("19610102") else born),
@@ -78,16 +69,17 @@ def _patient(result: DoseResult) -> tuple[Fact, ...]:
     )
 
 
-def _treatment(result: DoseResult) -> tuple[Fact, ...]:
-    facts, options, count = result.activity[0].acquisition, result.options, result.quantified
+def _treatment(result: DoseNumbers) -> tuple[Fact, ...]:
+    facts, options, count = result.activity[0].acquisition, result.given.quantification, result.count
+    name = result.given.clinical.agent
     given = options.administered_bq or facts.administered_bq
     when = options.administered_at or facts.administered_at
     found = f"{three(result.activity_in_image_mbq)} MBq"
     if count.expected_bq:
         found += f" ({percent(100 * count.activity_in_image_bq / count.expected_bq)} % of what should be in view)"
-    return _said(
-        ("Nuclide", nuclide(result.dose_map.nuclide).label),
-        ("Agent", "" if options.agent is None else agent(options.agent).name),
+    return _stated(
+        ("Nuclide", nuclide(result.nuclide).label),
+        ("Agent", "" if name is None else agent(name).name),
         ("Administered", "" if given is None else f"{three(given / 1e6)} MBq"),
         ("Administered at", "" if when is None else f"{when:%Y-%m-%d %H:%M}"),
         ("Activity in the image", found),
@@ -96,11 +88,11 @@ def _treatment(result: DoseResult) -> tuple[Fact, ...]:
     )
 
 
-def _method(result: DoseResult) -> tuple[Fact, ...]:
+def _method(result: DoseNumbers) -> tuple[Fact, ...]:
     balance = result.dose_map.energy_balance
     share = 100 / balance.emitted_j
-    half_life = result.options.effective_half_life_s
-    curve = result.quantified.curve
+    half_life = result.given.time.effective_half_life_s
+    curve = result.count.curve
     if curve is not None:
         fitted = ", ".join(f"{three(value / 3600)} h" for value in curve.half_lives_s)
         integration = f"{curve.model}-exponential curve through {len(result.activity)} images, half-life {fitted}"
@@ -111,8 +103,8 @@ def _method(result: DoseResult) -> tuple[Fact, ...]:
         f"{percent(balance.in_air_j * share)} % in air, {percent(balance.outside_j * share)} % left the image, "
         f"{percent(balance.left_out_j * share)} % left out"
     )
-    return _said(
-        ("Dose engine", result.dose_map.method),
+    return _stated(
+        ("Dose engine", result.engine),
         ("Dose grid", repr(result.dose.grid)),
         ("Time integration", integration),
         ("Highest voxel dose", f"{three(float(result.dose.values.max()))} Gy"),
@@ -122,12 +114,12 @@ def _method(result: DoseResult) -> tuple[Fact, ...]:
 
 def _image(role: str, image: Image) -> ImageUsed:
     facts, volume = image.acquisition, image.volume
-    words = " ".join(filter(None, (facts.modality, facts.description, facts.scanner))) or image.source.path
+    words = " ".join(filter(None, (facts.modality, facts.description, facts.scanner))) or image.name
     when = "" if volume.time is None else f"{volume.time:%Y-%m-%d %H:%M:%S}"
     size = " x ".join(map(str, volume.grid.shape))
     spacing = " x ".join(three(s) for s in volume.grid.spacing_mm)
     return ImageUsed(role, words, volume.kind.unit, when, f"{size} of {spacing} mm")
 
 
-def _said(*pairs: tuple[str, str]) -> tuple[Fact, ...]:
+def _stated(*pairs: tuple[str, str]) -> tuple[Fact, ...]:
     return tuple(Fact(label, value) for label, value in pairs if value)

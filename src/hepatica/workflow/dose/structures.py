@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from hepatica.anatomy.ct.body_and_lungs import body_region, lung_regions
 from hepatica.anatomy.structures.clinical import ClinicalRegion, clinical_regions
 from hepatica.core import Grid, InputFile, Region, Volume
 from hepatica.core.image import Image
+from hepatica.core.message import Message
 from hepatica.core.resample import resample_region
 from hepatica.errors import InputError
-from hepatica.workflow.dose.options import DoseOptions
+from hepatica.io.regions import read_structures
+from hepatica.workflow.dose.options import StructureOptions
+from hepatica.workflow.sources import StructureSource
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StructureSet:
-    """Structures on the dose grid.
+    """Structures on a grid.
 
     Attributes
     ----------
@@ -28,7 +31,7 @@ class StructureSet:
         The file; None where they were made from the CT or given as values.
     instance_uid : str
         SOP Instance UID of a DICOM file; empty for others.
-    warnings : tuple of str
+    messages : tuple of Message
         What was skipped, filled or lost.
     given : path, sequence of Region, or None
         What they were made from, to make them again on other voxels.
@@ -37,8 +40,8 @@ class StructureSet:
     clinical: tuple[ClinicalRegion, ...]
     source: InputFile | None = None
     instance_uid: str = ""
-    warnings: tuple[str, ...] = ()
-    given: Path | str | Sequence[Region] | None = None
+    messages: tuple[Message, ...] = ()
+    given: StructureSource | None = None
 
     @property
     def regions(self) -> tuple[Region, ...]:
@@ -46,44 +49,40 @@ class StructureSet:
         return tuple(item.region for item in self.clinical)
 
 
-def structures_on(
-    grid: Grid, given: Path | str | Sequence[Region] | None, ct: Image, options: DoseOptions
-) -> StructureSet:
+def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options: StructureOptions) -> StructureSet:
     """Structures on a grid (the dose's, or the CT's), from a file, from values, or (None) body and lungs from the CT.
 
     Raises
     ------
     HepaticaError
-        As `io.regions.read_structures` and `anatomy.structures.clinical.clinical_regions`; InputError if every
-        structure is empty.
+        As `hepatica.io.regions.read_structures` and `hepatica.anatomy.structures.clinical.clinical_regions`; InputError
+        if every structure is empty.
     """
     source: InputFile | None = None
     uid = ""
-    warnings: tuple[str, ...] = ()
+    said: tuple[Message, ...] = ()
     if given is None:
         regions = _from_ct(ct, grid)
-        warnings = ("no structures were given: body and lungs were taken from the CT by thresholds",)
-    elif isinstance(given, (str, Path)):
-        from hepatica.io.regions import read_structures
-
+        text = "no structures were given: body and lungs were taken from the CT by thresholds"
+        said = (Message("structures-from-ct", text, "state `structures`"),)
+    elif isinstance(given, str | Path):
         path = Path(given)
         found = read_structures(path, _on(ct, grid), slice_mm=ct.grid.spacing_mm[2])
-        regions, uid, warnings = found.regions, found.instance_uid, tuple(map(str, found.messages))
-        source = InputFile.of(
-            "regions", path, sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
-        )
+        regions, uid, said = found.regions, found.instance_uid, found.messages
+        files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
+        source = InputFile.of("structures", path, files)
     else:
         regions = tuple(resample_region(region, grid) for region in given)
     empty = tuple(
-        f"structure {region.name!r} covers nothing of the dose grid and is left out"
+        Message("structure-empty", f"structure {region.name!r} covers nothing of the dose grid and is left out")
         for region in regions
         if region.is_empty
     )
     whole = [region for region in regions if not region.is_empty]
     if not whole:
         raise InputError("no structure covers any voxel of the dose; are structures and images of the same patient?")
-    clinical = clinical_regions(whole, kinds=options.kinds, dome_margin_mm=options.lung_margin_mm)
-    return StructureSet(clinical, source, uid, warnings + empty, given)
+    clinical = clinical_regions(whole, kinds=options.structure_roles, dome_margin_mm=options.lung_margin_mm)
+    return StructureSet(clinical, source, uid, said + empty, given)
 
 
 def _on(ct: Image, grid: Grid) -> Image:
@@ -93,8 +92,5 @@ def _on(ct: Image, grid: Grid) -> Image:
 
 
 def _from_ct(ct: Image, grid: Grid) -> tuple[Region, ...]:
-    from hepatica.anatomy.ct.body_and_lungs import body_region, lung_regions
-
     body = body_region(ct.volume)
-    lungs = lung_regions(ct.volume, body)
-    return tuple(resample_region(region, grid) for region in (body, *lungs))
+    return tuple(resample_region(region, grid) for region in (body, *lung_regions(ct.volume, body)))

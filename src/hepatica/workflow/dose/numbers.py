@@ -1,0 +1,310 @@
+"""The numbers of the main job: the dose map, every structure, and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar
+
+from hepatica.anatomy.structures.clinical import ClinicalRegion
+from hepatica.core import Estimate, Grid, Volume
+from hepatica.core.context import DicomContext
+from hepatica.core.document import HIDDEN, INLINE, reported
+from hepatica.core.image import Image
+from hepatica.core.numbers import three
+from hepatica.core.table import Cell, Table
+from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
+from hepatica.dosimetry.metrics.region_dose import RegionDose
+from hepatica.dosimetry.time.curves import CurveFit
+from hepatica.errors import UnknownNameError
+from hepatica.imaging.quantify.structure_activity import StructureActivity
+from hepatica.imaging.quantify.uncertainty import RegionUncertainty
+from hepatica.nuclides import agent
+from hepatica.report.document import LimitRow, ReportRegion, limit_rows
+from hepatica.workflow.dose.decays import DecayCount
+from hepatica.workflow.dose.options import DoseOptions
+from hepatica.workflow.dose.structures import StructureSet
+from hepatica.workflow.result import Result, result
+
+SHOWN_PERCENTS = (95.0, 70.0, 50.0, 5.0)
+
+@dataclass(frozen=True, slots=True)
+class CorrectedMean:
+    """Partial-volume correction of a structure's mean dose."""
+
+    factor: Estimate
+    in_dose_map: bool
+    background: str | None
+    dose_mean_corrected_gy: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StructureResult:
+    """One structure: what it is, its dose, its activity and how well both are known."""
+
+    item: ClinicalRegion = field(metadata=HIDDEN)
+    dose: RegionDose = field(metadata=INLINE)
+    activity: StructureActivity = field(metadata=HIDDEN)
+
+    @property
+    @reported
+    def role(self) -> str:
+        """What it is ("tumour", "normal_liver", ...)."""
+        return self.item.structure.value
+
+    @property
+    @reported
+    def derived(self) -> bool:
+        """Whether it follows from others."""
+        return self.item.derived
+
+    @property
+    @reported
+    def decays(self) -> float:
+        """Decays inside, before any partial-volume correction."""
+        return self.activity.decays
+
+    @property
+    def mean(self) -> Estimate:
+        """Mean dose with the correction and all known parts of its uncertainty, Gy."""
+        return self.activity.corrected_dose(Estimate(self.dose.dose_mean_gy, self.dose.dose_mean_uncertainty_gy))
+
+    @property
+    @reported
+    def dose_mean_known_sd_gy(self) -> float | None:
+        """Standard uncertainty of the corrected mean dose, as far as its parts are known."""
+        return self.mean.sd
+
+    @property
+    @reported
+    def partial_volume(self) -> CorrectedMean | None:
+        """Correction of the mean; None where nothing was corrected."""
+        found = self.activity
+        if found.factor is None:
+            return None
+        return CorrectedMean(found.factor, found.in_image, found.background or None, self.mean.value)
+
+    @property
+    @reported
+    def uncertainty(self) -> RegionUncertainty | None:
+        """Its chain; None where the structure holds no activity."""
+        return self.activity.uncertainty
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DoseImages:
+    """The images that a dose was made from."""
+
+    activity: tuple[Image, ...]
+    ct: Image
+
+
+@result
+class DoseNumbers(Result):
+    """Absorbed dose of one treatment: all but its files.
+
+    Attributes
+    ----------
+    dose_map : DoseMap
+        Dose, density and decays on one grid.
+    activity : tuple of Image
+        The activity images.
+    ct : Image
+        The CT.
+    drawn : StructureSet
+        Structures on the dose grid, and what they were made from.
+    count : DecayCount
+        Activity in the image, against what was administered.
+    given : DoseOptions
+        What the user said.
+    structures : tuple of StructureResult
+        Dose, activity and uncertainty of each.
+    """
+
+    verb: ClassVar[str] = "absorbed_dose"
+
+    dose_map: DoseMap = field(metadata=HIDDEN)
+    activity: tuple[Image, ...] = field(metadata=HIDDEN)
+    ct: Image = field(metadata=HIDDEN)
+    drawn: StructureSet = field(metadata=HIDDEN)
+    count: DecayCount = field(metadata=HIDDEN)
+    given: DoseOptions = field(metadata=HIDDEN)
+    structures: tuple[StructureResult, ...]
+
+    @property
+    def dose(self) -> Volume:
+        """Absorbed dose in Gy."""
+        return self.dose_map.dose
+
+    @property
+    def context(self) -> DicomContext | None:
+        """Whose images they are; of the CT, else of the activity image."""
+        return self.ct.context or self.activity[0].context
+
+    @property
+    @reported
+    def engine(self) -> str:
+        """Dose engine."""
+        return self.dose_map.engine
+
+    @property
+    @reported
+    def nuclide(self) -> str:
+        """What was administered."""
+        return self.dose_map.nuclide
+
+    @property
+    @reported
+    def activity_in_image_mbq(self) -> float:
+        """Activity that the image holds at the administration."""
+        return self.count.activity_in_image_bq / 1e6
+
+    @property
+    @reported
+    def activity_expected_mbq(self) -> float | None:
+        """What should be in view of the activity administered; None where that is not known."""
+        return None if self.count.expected_bq is None else self.count.expected_bq / 1e6
+
+    @property
+    @reported
+    def activity_scale_relative_sd(self) -> float | None:
+        """Relative standard uncertainty common to all voxels."""
+        return self.count.scale_relative_sd
+
+    @property
+    @reported
+    def activity_in_image_at(self) -> datetime | None:
+        """Instant of `activity_in_image_mbq`: the administration, else the image's own."""
+        image = self.activity[0]
+        return self.given.quantification.administered_at or image.acquisition.administered_at or image.volume.time
+
+    @property
+    @reported
+    def time_activity_curve(self) -> CurveFit | None:
+        """Fit to the whole image, where several were given."""
+        return self.count.curve
+
+    @property
+    @reported
+    def decays(self) -> float:
+        """Decays in the dose grid."""
+        return self.dose_map.decays.total
+
+    @property
+    @reported
+    def energy_balance(self) -> EnergyBalance:
+        """Where the emitted energy went."""
+        return self.dose_map.energy_balance
+
+    @property
+    @reported
+    def grid(self) -> Grid:
+        """Voxels of the dose."""
+        return self.dose.grid
+
+    @property
+    @reported
+    def limits(self) -> tuple[LimitRow, ...]:
+        """Mean doses against the limits of the agent; empty where no agent was named."""
+        name = self.given.clinical.agent
+        return () if name is None else limit_rows(agent(name).limits, self.report_regions())
+
+    @property
+    @reported
+    def images(self) -> DoseImages:
+        """What the images say of themselves."""
+        return DoseImages(self.activity, self.ct)
+
+    @property
+    @reported
+    def options(self) -> Mapping[str, object]:
+        """What the user said, plain values."""
+        return self.given.parameters()
+
+    def report_regions(self) -> tuple[ReportRegion, ...]:
+        """The structures as the report takes them."""
+        return tuple(ReportRegion(found.item.region, found.dose, found.role) for found in self.structures)
+
+    def __getitem__(self, name: str) -> RegionDose:
+        """Dose of the structure of that name.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none; the message lists the names.
+        """
+        return self.structure(name).dose
+
+    def structure(self, name: str) -> StructureResult:
+        """All of the structure of that name.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none; the message lists the names.
+        """
+        for found in self.structures:
+            if found.dose.name == name:
+                return found
+        raise UnknownNameError("structure", name, [found.dose.name for found in self.structures])
+
+    def title(self) -> str:
+        """Nuclide, engine, activity."""
+        return (
+            f"Absorbed dose, {self.nuclide}, engine {self.engine}; activity in the image "
+            f"{three(self.activity_in_image_mbq)} MBq"
+        )
+
+    def table(self) -> Table:
+        """Dose of each structure, in mGy where no near-maximum reaches 1 Gy."""
+        gray = max(found.dose.d_percent_gy[2.0] for found in self.structures) >= 1
+        unit, scale = ("Gy", 1.0) if gray else ("mGy", 1e3)
+        rows: list[list[Cell]] = []
+        for found in self.structures:
+            dose = found.dose
+            sd = dose.dose_mean_uncertainty_gy
+            mean: Cell = scale * dose.dose_mean_gy if sd is None else Estimate(scale * dose.dose_mean_gy, scale * sd)
+            spread = (dose.dose_sd_gy, *(dose.d_percent_gy[n] for n in SHOWN_PERCENTS))
+            numbers = (scale * value for value in spread)
+            rows.append([dose.name, dose.volume_ml, dose.mass_g, mean, *numbers, 100 * dose.activity_share])
+        heads = (f"{name}, {unit}" for name in ("mean", "SD", *(f"D{n:g}" for n in SHOWN_PERCENTS)))
+        return Table.of(("structure", "mL", "g", *heads, "activity, %"), rows, "", "doses")
+
+    def uncertainty_table(self) -> Table | None:
+        """Correction and uncertainty of each structure that holds activity.
+
+        None where neither a correction was asked for nor calibration or contours have a known uncertainty: the size of
+        the voxels alone says too little.
+        """
+        volume = self.given.partial_volume
+        known = self.count.calibration_relative_sd is not None or volume.contour_sd_mm > 0
+        if not (known or volume.method != "none" or volume.replicates is not None):
+            return None
+        rows: list[list[Cell]] = []
+        for found in self.structures:
+            chain = found.uncertainty
+            if chain is None:
+                continue
+            percents = (
+                chain.volume_sd_percent, chain.recovery_sd_percent, chain.calibration_sd_percent,
+                chain.time_integration_sd_percent, chain.counting_sd_percent, chain.activity_sd_percent,
+                chain.dose_sd_percent,
+            )  # fmt: skip
+            rows.append([found.dose.name, chain.recovery, found.mean, *percents])
+        parts = ("volume", "recovery", "calibration", "time", "counts", "activity", "dose")
+        heads = ("structure", "recovery", "mean, corrected, Gy", *(f"u({part}), %" for part in parts))
+        heading = "Partial volume and uncertainty" if volume.method != "none" else "Uncertainty"
+        return Table.of(heads, rows, f"{heading} (k = 1)", "uncertainty")
+
+    def tables(self) -> tuple[Table, ...]:
+        """Doses, uncertainties where there are any, limits of the agent."""
+        found = [self.table(), *filter(None, [self.uncertainty_table()])]
+        if self.limits:
+            rows = [
+                (row.structure, row.dose_mean_gy, f"{row.comparison} {row.limit_gy:g}", row.verdict, row.condition)
+                for row in self.limits
+            ]
+            title = f"Mean dose against the limits of {self.given.clinical.agent} (the condition says which applies)"
+            found.append(Table.of(("structure", "dose, Gy", "limit, Gy", "status", "condition"), rows, title, "limits"))
+        return tuple(found)

@@ -1,0 +1,214 @@
+"""An image of counts as an image of activity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
+from hepatica.core.document import HIDDEN, reported
+from hepatica.core.image import Image
+from hepatica.core.message import unique
+from hepatica.core.options import parameters, verb
+from hepatica.core.progress import Progress, silent
+from hepatica.core.table import Table
+from hepatica.imaging.quantify.activity import Quantified, compare_with_administered
+from hepatica.io.itk import write_itk
+from hepatica.nuclides import nuclide as find_nuclide
+from hepatica.workflow.dose.absorbed_dose import read_activity
+from hepatica.workflow.dose.decays import administration_of, becquerels, overruled
+from hepatica.workflow.dose.options import ImageOptions, QuantificationOptions, StructureOptions
+from hepatica.workflow.dose.structures import structures_on
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.sources import ImageSource, StructureSource
+
+
+@dataclass(frozen=True, slots=True)
+class StructureContent:
+    """Activity of one structure at the instant of the image."""
+
+    name: str
+    volume_ml: float
+    activity_mbq: float
+    concentration_mean_bq_ml: float
+
+
+@result
+class QuantifyResult(Result):
+    """An image in Bq/mL.
+
+    Attributes
+    ----------
+    quantified : Quantified
+        Bq in every voxel.
+    image : Image
+        The image it was made from.
+    nuclide : str
+        What is in the patient.
+    activity_expected_mbq : float or None
+        What should be in view of the activity administered, at the administration; None where that is not known.
+    activity_at_administration_mbq : float or None
+        What the image holds, carried back to the administration; None where its instant is not known.
+    structures : tuple of StructureContent
+        Activity in each structure.
+    """
+
+    verb: ClassVar[str] = "quantify"
+
+    quantified: Quantified = field(metadata=HIDDEN)
+    image: Image = field(metadata=HIDDEN)
+    nuclide: str
+    activity_expected_mbq: float | None
+    activity_at_administration_mbq: float | None
+    structures: tuple[StructureContent, ...] = ()
+
+    @property
+    def activity(self) -> Volume:
+        """Bq in every voxel."""
+        return self.quantified.activity
+
+    @property
+    def concentration(self) -> Volume:
+        """Bq/mL in every voxel."""
+        activity = self.activity
+        per_ml = activity.values / activity.values.dtype.type(activity.grid.voxel_volume_ml)
+        return activity.with_values(per_ml, Kind.ACTIVITY_CONCENTRATION)
+
+    @property
+    @reported
+    def activity_mbq(self) -> float:
+        """Activity in the image at its instant."""
+        return self.activity.total / 1e6
+
+    @property
+    @reported
+    def activity_at(self) -> datetime | None:
+        """Instant that the activity refers to."""
+        return self.activity.time
+
+    @property
+    @reported
+    def concentration_max_bq_ml(self) -> float:
+        """Highest voxel."""
+        return float(np.max(self.activity.values)) / self.activity.grid.voxel_volume_ml
+
+    @property
+    @reported
+    def activity_scale_relative_sd(self) -> float | None:
+        """Relative standard uncertainty common to all voxels; None if unknown."""
+        return self.quantified.scale_relative_sd
+
+    @property
+    @reported
+    def grid(self) -> Grid:
+        """Voxels of the image."""
+        return self.activity.grid
+
+    def title(self) -> str:
+        """Activity and its instant."""
+        when = "at an unknown instant" if self.activity_at is None else f"at {self.activity_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.nuclide}: the image holds {self.activity_mbq:.4g} MBq {when}"
+
+    def table(self) -> Table:
+        """Activity of the image and of each structure."""
+        whole = self.grid.size * self.grid.voxel_volume_ml
+        rows = [("image", whole, self.activity_mbq, 1e6 * self.activity_mbq / whole)]
+        rows += [(s.name, s.volume_ml, s.activity_mbq, s.concentration_mean_bq_ml) for s in self.structures]
+        return Table.of(("structure", "mL", "MBq", "mean, Bq/mL"), rows, "", "activity")
+
+    def write(self, folder: Path) -> None:
+        """Write ``activity.nii.gz`` in Bq/mL."""
+        write_itk(self.concentration, folder / "activity.nii.gz")
+
+
+@verb
+def quantify(
+    image: ImageSource,
+    *,
+    nuclide: str,
+    structures: StructureSource | None = None,
+    negatives: Literal["zero", "keep", "error"] = "zero",
+    images: ImageOptions = ImageOptions(),
+    quantification: QuantificationOptions = QuantificationOptions(),
+    progress: Progress | None = None,
+) -> QuantifyResult:
+    """Activity in Bq/mL of an image in counts, by camera factor or administered activity.
+
+    Parameters
+    ----------
+    image : path or Image
+        SPECT in counts, or PET: DICOM file or folder, NIfTI, MetaImage.
+    nuclide : str
+        What was administered, such as Lu-177.
+    structures : path, sequence of Region, or None
+        RTSTRUCT, SEG or label map, whose activity is reported.
+    negatives : {"zero", "keep", "error"}
+        What happens to negative voxels: set to zero (more than noise is refused), kept, or refused.
+    images, quantification
+        How the image is read, and how counts become becquerels.
+    progress : callable, optional
+        Called with one sentence at each step.
+
+    Returns
+    -------
+    QuantifyResult
+        Activity in every voxel and structure; ``save`` writes the image in Bq/mL.
+
+    Raises
+    ------
+    HepaticaError
+        InputError, UnitError, TimeError or DicomError where the image is damaged or something is missing.
+
+    Examples
+    --------
+    >>> options = hepatica.QuantificationOptions(calibration=hepatica.Estimate(11.8, 0.4), frame_duration_s=1200)
+    >>> hepatica.quantify("spect.dcm", nuclide="Lu-177", quantification=options).activity_mbq
+    1840.2
+    """
+    report_progress = progress or silent
+    chosen = find_nuclide(nuclide)
+    report_progress("reading the image")
+    (scan,) = read_activity(image, chosen, images)
+    report_progress("counts to becquerels")
+    found = becquerels(scan, chosen, quantification, negatives=negatives)
+    administration = administration_of(scan, quantification)
+    checks, held, expected = (), None, None
+    if administration is not None:
+        expected = administration.in_view.value / 1e6
+        if administration.time is not None and found.activity.time is not None:
+            compared = compare_with_administered(found.activity, administration, half_life_s=chosen.half_life_s)
+            checks, held = compared.messages, compared.in_image_bq / 1e6
+    drawn = None
+    if structures is not None:
+        drawn = structures_on(found.activity.grid, structures, scan, StructureOptions())
+    calibration = quantification.calibration_file
+    inputs = (
+        scan.source,
+        *([drawn.source] if drawn is not None and drawn.source is not None else []),
+        *([InputFile.of("calibration", calibration)] if calibration is not None else []),
+    )
+    start = Provenance(inputs=inputs, parameters=parameters(images, quantification, negatives=negatives))
+    return QuantifyResult(
+        quantified=found,
+        image=scan,
+        nuclide=chosen.name,
+        activity_expected_mbq=expected,
+        activity_at_administration_mbq=held,
+        structures=() if drawn is None else tuple(
+            _content(found.activity, item.region) for item in drawn.clinical
+        ),
+        messages=unique(
+            scan.messages, overruled(scan, quantification), found.messages, checks,
+            () if drawn is None else drawn.messages,
+        ),
+        provenance=start.merged(found.provenance),
+    )  # fmt: skip
+
+
+def _content(activity: Volume, region: Region) -> StructureContent:
+    held = float((activity.values[region.window] * region.coverage).sum(dtype=np.float64))
+    return StructureContent(region.name, region.volume_ml, held / 1e6, held / region.volume_ml)
