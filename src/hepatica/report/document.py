@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from hepatica.core import Kind, Region, Volume
-from hepatica.core.document import reported
 from hepatica.dosimetry.metrics.region_dose import RegionDose
 from hepatica.errors import InputError
 from hepatica.nuclides.agents import DoseLimit
@@ -80,28 +79,27 @@ class LimitRow:
 
     Attributes
     ----------
-    structure : str
-        Its name.
+    region : str
+        Name of the structure.
     comparison : {">=", "<="}
         A goal to reach, or a limit to keep.
-    limit_gy, dose_mean_gy : float
+    limit_gy, dose_gy : float
         Limit, and mean dose of the structure, Gy.
     condition, source : str
         When the limit holds, and where it comes from.
     """
 
-    structure: str
+    region: str
     comparison: str
     limit_gy: float
-    dose_mean_gy: float
+    dose_gy: float
     condition: str = ""
     source: str = ""
 
     @property
-    @reported
     def status(self) -> Status:
         """One of "met", "near" (met by less than 10 % of the limit) and "violated"."""
-        spare = self.dose_mean_gy - self.limit_gy if self.comparison == ">=" else self.limit_gy - self.dose_mean_gy
+        spare = self.dose_gy - self.limit_gy if self.comparison == ">=" else self.limit_gy - self.dose_gy
         if spare < 0:
             return "violated"
         return "near" if spare < NEAR * self.limit_gy else "met"
@@ -140,7 +138,7 @@ class DoseReport:
     warnings : tuple of str
         Printed first.
     provenance : mapping
-        `Provenance.as_document()`; printed as an appendix.
+        `Provenance.as_dict()`; printed as an appendix.
     further : tuple of FurtherTable
         More tables of numbers by structure, printed after the doses.
     isodose_levels_gy : tuple of float
@@ -201,10 +199,10 @@ def limit_rows(limits: Sequence[DoseLimit], regions: Sequence[ReportRegion]) -> 
     """Every limit of an agent against every structure that it is about; what was not delineated has no row."""
     return tuple(
         LimitRow(
-            structure=item.dose.name,
+            region=item.dose.name,
             comparison=limit.comparison,
             limit_gy=limit.dose_gy,
-            dose_mean_gy=item.dose.dose_mean_gy,
+            dose_gy=item.dose.dose_mean_gy,
             condition=limit.condition,
             source=limit.source,
         )

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from hepatica.core.document import document
 from hepatica.core.numbers import percent, three, with_uncertainty
 from hepatica.report.document import DoseReport, LimitRow, ReportRegion
 
@@ -94,9 +93,9 @@ def limit_row(row: LimitRow) -> list[str]:
     """Cells of one limit."""
     sign = {">=": "at least", "<=": "at most"}[row.comparison]
     return [
-        row.structure,
+        row.region,
         f"{sign} {three(row.limit_gy)} Gy",
-        f"{_beside(row.dose_mean_gy, row.limit_gy)} Gy",
+        f"{_beside(row.dose_gy, row.limit_gy)} Gy",
         row.verdict,
         row.condition,
         row.source,
@@ -119,7 +118,7 @@ def metrics_csv(report: DoseReport) -> str:
     rows = []
     for item in report.regions:
         flat: dict[str, object] = {"structure": item.structure}
-        for key, value in document(item.dose).items():
+        for key, value in item.dose.as_dict().items():
             if key == "d_percent_gy":
                 flat |= {f"d{x}_percent_gy": dose for x, dose in value.items()}
             elif key == "v_gy_percent":
