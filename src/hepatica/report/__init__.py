@@ -1,5 +1,6 @@
-"""Figures, HTML, PDF and tables, from plain values."""
+"""Figures, documents as HTML and PDF, and tables, from plain values."""
 
-from hepatica.report.document import DoseReport, Fact, ImageUsed, LimitRow, ReportRegion, limit_rows
+from hepatica.report.document import Document, Fact
+from hepatica.report.dose_report import DoseReport, FurtherTable, ImageUsed, LimitRow, ReportRegion, limit_rows
 
-__all__ = ["DoseReport", "Fact", "ImageUsed", "LimitRow", "ReportRegion", "limit_rows"]
+__all__ = ["Document", "DoseReport", "Fact", "FurtherTable", "ImageUsed", "LimitRow", "ReportRegion", "limit_rows"]

@@ -1,26 +1,24 @@
-"""What a report says: a plain value that the case fills in and that figures, HTML, PDF and tables are made from."""
+"""A report as one value: title, messages, sections of paragraphs, facts, tables and pictures, provenance.
+
+Whatever is printed (the dose report, the plan, the patient's sheet) becomes a `Document`; `html` and `pdf` write it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from hepatica.core import Kind, Region, Volume
-from hepatica.dosimetry.metrics.region_dose import RegionDose
-from hepatica.errors import InputError
-from hepatica.nuclides.agents import DoseLimit
-
-Status = Literal["met", "near", "violated"]
+from hepatica.core.message import Message
+from hepatica.core.table import Table
+from hepatica.report.figures.palette import STATUS_COLOURS, Style
+from hepatica.report.provenance import provenance_rows
 
 NOT_A_DEVICE = "Research software, not a medical device"
 
-NEAR = 0.10
-"""A dose that meets its limit by less than this fraction of the limit is shown as near. Our choice, for attention."""
-
-LESIONS = frozenset({"tumour"})
-"""Structures that get their own slices."""
+CHARACTERS = (12, 60)
+"""Widths of columns follow the longest text of each, within these bounds."""
 
 
 class Fact(NamedTuple):
@@ -30,183 +28,200 @@ class Fact(NamedTuple):
     value: str
 
 
-class ImageUsed(NamedTuple):
-    """One image that went into the result, as it is to be printed."""
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """One paragraph; `note` is small and grey."""
 
-    role: str
-    description: str
-    unit: str
-    time: str
-    grid: str
-
-
-class FurtherTable(NamedTuple):
-    """A table of text: heading, columns, rows (the first cell is a name), and what the columns mean."""
-
-    heading: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReportRegion:
-    """A structure of the report.
-
-    Attributes
-    ----------
-    region : Region
-        Voxels, on any grid in the dose's frame of reference.
-    dose : RegionDose
-        Its numbers.
-    structure : str
-        What it is ("tumour", "normal_liver", "lung", ...; `dosimetry.regions.Structure`): decides colour and slices.
-    """
-
-    region: Region
-    dose: RegionDose
-    structure: str = "other"
-
-    @property
-    def is_lesion(self) -> bool:
-        """Whether it gets its own slices."""
-        return self.structure in LESIONS
+    text: str
+    note: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class LimitRow:
-    """A mean dose against a limit or goal.
+class Bullets:
+    """Sentences, one below the other."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Labels and values, one below the other."""
+
+    facts: tuple[Fact, ...]
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[str, str]]) -> Facts:
+        """Of pairs of text."""
+        return cls(tuple(Fact(*pair) for pair in pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A table as it is printed.
 
     Attributes
     ----------
-    region : str
-        Name of the structure.
-    comparison : {">=", "<="}
-        A goal to reach, or a limit to keep.
-    limit_gy, dose_gy : float
-        Limit, and mean dose of the structure, Gy.
-    condition, source : str
-        When the limit holds, and where it comes from.
+    table : Table
+        Columns and rows; a column's heading may hold its unit on a second line.
+    note : str
+        What the columns mean, below.
+    prose : bool
+        Cells are sentences: only columns of numbers stand to the right. Otherwise all but the first do.
+    shares : tuple of float
+        Widths of the columns, relative; by the longest text if empty.
+    marks : tuple of str
+        One for each row, by which the cell in column `marked` is coloured: "met", "near", "violated", "critical",
+        "stop", "warning"; another word leaves it as it is.
+    marked : int
+        Column that takes the colour.
+    muted : tuple of int
+        Columns in small grey print.
+    swatches : tuple of Style
+        One for each row: the line with which pictures draw what the row is about.
     """
 
-    region: str
-    comparison: str
-    limit_gy: float
-    dose_gy: float
-    condition: str = ""
-    source: str = ""
+    table: Table
+    note: str = ""
+    prose: bool = False
+    shares: tuple[float, ...] = ()
+    marks: tuple[str, ...] = ()
+    marked: int = 0
+    muted: tuple[int, ...] = ()
+    swatches: tuple[Style, ...] = ()
 
-    @property
-    def status(self) -> Status:
-        """One of "met", "near" (met by less than 10 % of the limit) and "violated"."""
-        spare = self.dose_gy - self.limit_gy if self.comparison == ">=" else self.limit_gy - self.dose_gy
-        if spare < 0:
-            return "violated"
-        return "near" if spare < NEAR * self.limit_gy else "met"
+    def widths(self) -> tuple[float, ...]:
+        """Relative widths of the columns."""
+        if self.shares:
+            return self.shares
+        lines = [[max(heading.split("\n"), key=len) for heading in self.table.columns], *self.table.shown()]
+        low, high = CHARACTERS
+        return tuple(float(min(high, max(low, *(len(line[n]) for line in lines)))) for n in range(len(lines[0])))
 
-    @property
-    def verdict(self) -> str:
-        """The status in words: a goal is reached or missed, a limit kept or exceeded."""
-        words = {">=": ("reached", "just reached", "missed"), "<=": ("kept", "nearly reached", "exceeded")}
-        return words[self.comparison][("met", "near", "violated").index(self.status)]
+    def right(self, column: int) -> bool:
+        """Whether a column stands to the right."""
+        return self.table.numeric()[column] if self.prose else column > 0
+
+    def mark(self, row: int, column: int) -> str:
+        """The word by which a cell is coloured; empty without."""
+        word = self.marks[row] if column == self.marked and row < len(self.marks) else ""
+        return word if word in STATUS_COLOURS else ""
+
+    def emphasis(self, row: int, column: int) -> str:
+        """Words of all that sets a cell apart."""
+        words = (
+            self.mark(row, column),
+            "muted" if column in self.muted else "",
+            "right" if self.prose and self.right(column) else "",
+        )
+        return " ".join(word for word in words if word)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DoseReport:
-    """Everything that a report prints.
+class Picture:
+    """A drawn picture.
 
     Attributes
     ----------
-    dose : Volume
-        Absorbed dose, Gy.
-    regions : tuple of ReportRegion
-        In the order to print.
-    ct : Volume or None
-        CT in HU in the same frame of reference, on any grid; slices are drawn on black without it.
-    decays : Volume or None
-        Decays per voxel, for the overview of the activity.
-    title : str
-        Heading.
-    patient, treatment, method : tuple of Fact
-        Facts to print, in order.
-    conventions : tuple of Fact
-        Choices on which the field disagrees, and what was chosen.
-    images : tuple of ImageUsed
-        Images used.
-    limits : tuple of LimitRow
-        See `limit_rows`.
-    warnings : tuple of str
-        Printed first.
-    provenance : mapping
-        `Provenance.as_dict()`; printed as an appendix.
-    further : tuple of FurtherTable
-        More tables of numbers by structure, printed after the doses.
-    isodose_levels_gy : tuple of float
-        Lines to draw; chosen from the dose if empty.
-    created : datetime or None
-        When; printed in the head.
-
-    Raises
-    ------
-    InputError
-        If there is no structure, or two have one name.
+    heading, caption : str
+        What it shows.
+    png : bytes
+        The picture.
+    svg : bytes
+        The same as SVG, if there is one: HTML takes it, PDF the PNG.
     """
 
-    dose: Volume
-    regions: tuple[ReportRegion, ...]
-    ct: Volume | None = None
-    decays: Volume | None = None
-    title: str = "Absorbed-dose report"
-    patient: tuple[Fact, ...] = ()
-    treatment: tuple[Fact, ...] = ()
-    method: tuple[Fact, ...] = ()
-    conventions: tuple[Fact, ...] = ()
-    images: tuple[ImageUsed, ...] = ()
-    limits: tuple[LimitRow, ...] = ()
-    warnings: tuple[str, ...] = ()
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    further: tuple[FurtherTable, ...] = ()
-    isodose_levels_gy: tuple[float, ...] = ()
-    created: datetime | None = None
+    heading: str
+    caption: str
+    png: bytes
+    svg: bytes = b""
 
-    def __post_init__(self) -> None:
-        self.dose.require_kind(Kind.DOSE)
-        if self.ct is not None:
-            self.ct.require_kind(Kind.HU)
-            self.dose.grid.require_shared_frame(self.ct.grid, "dose and CT")
-        if self.decays is not None:
-            self.decays.require_kind(Kind.DECAYS)
-            self.dose.grid.require_shared_frame(self.decays.grid, "dose and activity")
-        if not self.regions:
-            raise InputError("a report needs at least one structure")
-        names = [item.dose.name for item in self.regions]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise InputError(f"two structures of the report have the same name: {', '.join(twice)}")
-        for item in self.regions:
-            self.dose.grid.require_shared_frame(item.region.grid, f"dose and region {item.region.name!r}")
+
+Block = Paragraph | Bullets | Facts | Figures | Picture
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Section:
+    """A heading and what stands below it.
+
+    Attributes
+    ----------
+    heading : str
+        Empty for none.
+    blocks : tuple of Block
+        In order.
+    level : int
+        1, or 2 below the section before it.
+    half : bool
+        Stands beside its neighbour where there is room.
+    appendix : bool
+        Begins a page and is in small print.
+    """
+
+    heading: str
+    blocks: tuple[Block, ...] = ()
+    level: int = 1
+    half: bool = False
+    appendix: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Document:
+    """Everything that is printed.
+
+    Attributes
+    ----------
+    title : str
+        Heading.
+    sections : tuple of Section
+        In order.
+    messages : tuple of Message
+        What the reader must know, printed first.
+    who : str
+        Patient, in the head of each page.
+    created : datetime or None
+        When it was made.
+    provenance : mapping
+        Of `Provenance.as_document()`; an appendix.
+    notice : str
+        In head and foot of each page; empty for none.
+    footer : str
+        Small print at the end.
+    language : str
+        Two letters.
+    sheet : bool
+        For a lay reader: large letters, one A4 page.
+    """
+
+    title: str
+    sections: tuple[Section, ...]
+    messages: tuple[Message, ...] = ()
+    who: str = ""
+    created: datetime | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    notice: str = NOT_A_DEVICE
+    footer: str = ""
+    language: str = "en"
+    sheet: bool = False
 
     @property
-    def lesions(self) -> tuple[ReportRegion, ...]:
-        """The structures that get their own slices; the first structure but the body where there is no lesion."""
-        found = tuple(item for item in self.regions if item.is_lesion)
-        if found:
-            return found
-        inner = [item for item in self.regions if item.structure != "body"]
-        return tuple(inner[:1]) or self.regions[:1]
+    def made(self) -> str:
+        """When it was made, as printed; empty if not said."""
+        return "" if self.created is None else self.created.strftime("%Y-%m-%d %H:%M")
 
+    @property
+    def warnings(self) -> tuple[Message, ...]:
+        """Messages that call for attention."""
+        return tuple(message for message in self.messages if message.severity != "note")
 
-def limit_rows(limits: Sequence[DoseLimit], regions: Sequence[ReportRegion]) -> tuple[LimitRow, ...]:
-    """Every limit of an agent against every structure that it is about; what was not delineated has no row."""
-    return tuple(
-        LimitRow(
-            region=item.dose.name,
-            comparison=limit.comparison,
-            limit_gy=limit.dose_gy,
-            dose_gy=item.dose.dose_mean_gy,
-            condition=limit.condition,
-            source=limit.source,
-        )
-        for limit in limits
-        for item in regions
-        if item.structure == limit.structure
-    )
+    @property
+    def notes(self) -> tuple[Message, ...]:
+        """Messages for the record."""
+        return tuple(message for message in self.messages if message.severity == "note")
+
+    def all_sections(self) -> tuple[Section, ...]:
+        """The sections, and the provenance as an appendix."""
+        found = [
+            Section(title, (Facts.of(rows),), level=2, appendix=True)
+            for title, rows in provenance_rows(self.provenance)
+        ]
+        return (*self.sections, *([Section("Appendix: provenance", appendix=True)] if found else []), *found)

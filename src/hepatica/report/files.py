@@ -1,12 +1,19 @@
-"""A report as files: names and bytes. Writing them, all or none, is the case's work."""
+"""Documents and the dose report as files: names and bytes. Writing them, all or none, is the workflow's work."""
 
 from __future__ import annotations
 
-from hepatica.report.document import DoseReport
+from hepatica.report.document import Document
+from hepatica.report.dose_document import dose_document
+from hepatica.report.dose_report import DoseReport
 from hepatica.report.figures.pictures import draw
-from hepatica.report.html import html_report
-from hepatica.report.pdf import pdf_report
+from hepatica.report.html import html_page
+from hepatica.report.pdf import pdf_page
 from hepatica.report.tables import dvh_csv, metrics_csv
+
+
+def document_files(document: Document, stem: str) -> dict[str, bytes]:
+    """File name -> content of a document as HTML (UTF-8) and PDF."""
+    return {f"{stem}.html": html_page(document).encode("utf-8"), f"{stem}.pdf": pdf_page(document)}
 
 
 def report_files(report: DoseReport, bin_gy: float | None = None) -> dict[str, bytes]:
@@ -20,8 +27,7 @@ def report_files(report: DoseReport, bin_gy: float | None = None) -> dict[str, b
     if pictures.activity is not None:
         figures["activity.png"] = pictures.activity.png
     return {
-        "report.html": html_report(report, pictures).encode("utf-8"),
-        "report.pdf": pdf_report(report, pictures),
+        **document_files(dose_document(report, pictures), "report"),
         "metrics.csv": metrics_csv(report).encode("utf-8"),
         "dvh.csv": dvh_csv(report, bin_gy).encode("utf-8"),
         **figures,

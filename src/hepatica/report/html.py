@@ -1,27 +1,16 @@
-"""The report as one HTML file: pictures inside, nothing loaded from anywhere, prints on A4."""
+"""A document as one HTML file: pictures inside, nothing loaded from anywhere, prints on A4."""
 
 from __future__ import annotations
 
 import base64
-from typing import Any
+from itertools import groupby
 
-from hepatica.report import tables
-from hepatica.report.document import NOT_A_DEVICE, DoseReport
+from hepatica.report.document import Document, Picture
 from hepatica.report.figures import palette
-from hepatica.report.figures.pictures import Pictures, draw
-from hepatica.report.provenance import provenance_rows
 
 
-def html_report(report: DoseReport, pictures: Pictures | None = None) -> str:
-    """Complete HTML document; every text of the report is escaped.
-
-    Parameters
-    ----------
-    report : DoseReport
-        What to print.
-    pictures : Pictures, optional
-        From `pictures.draw`, if they are drawn already.
-    """
+def html_page(document: Document) -> str:
+    """Complete HTML document; every text is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -29,16 +18,10 @@ def html_report(report: DoseReport, pictures: Pictures | None = None) -> str:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["data_uri"] = _data_uri
-    styles = palette.structure_styles([item.structure for item in report.regions])
-    return environment.get_template("report.html.jinja").render(
-        report=report,
-        pictures=pictures or draw(report),
-        styles=styles,
-        not_a_device=NOT_A_DEVICE,
-        tables=tables,
-        limit_rows=[(row.status, tables.limit_row(row)) for row in report.limits],
-        provenance=provenance_rows(report.provenance),
-        created=created_text(report),
+    groups = [list(found) for _, found in groupby(document.all_sections(), key=lambda section: section.half)]
+    return environment.get_template("document.html.jinja").render(
+        document=document,
+        groups=groups,
         colours={
             "ink": palette.INK,
             "muted": palette.MUTED,
@@ -49,10 +32,6 @@ def html_report(report: DoseReport, pictures: Pictures | None = None) -> str:
     )
 
 
-def created_text(report: DoseReport) -> str:
-    """When the report was made, as printed; empty if not said."""
-    return report.created.strftime("%Y-%m-%d %H:%M") if report.created is not None else ""
-
-
-def _data_uri(data: Any) -> str:
-    return "data:image/png;base64," + base64.b64encode(data).decode("ascii")
+def _data_uri(picture: Picture) -> str:
+    kind, data = ("svg+xml", picture.svg) if picture.svg else ("png", picture.png)
+    return f"data:image/{kind};base64," + base64.b64encode(data).decode("ascii")

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from hepatica.core.document import document
 from hepatica.core.numbers import percent, three, with_uncertainty
-from hepatica.report.document import DoseReport, LimitRow, ReportRegion
+from hepatica.report.dose_report import DoseReport, LimitRow, ReportRegion
 
 SHOWN_D = (98.0, 95.0, 70.0, 50.0, 2.0)
 MOST_V = 8
@@ -93,9 +94,9 @@ def limit_row(row: LimitRow) -> list[str]:
     """Cells of one limit."""
     sign = {">=": "at least", "<=": "at most"}[row.comparison]
     return [
-        row.region,
+        row.structure,
         f"{sign} {three(row.limit_gy)} Gy",
-        f"{_beside(row.dose_gy, row.limit_gy)} Gy",
+        f"{_beside(row.dose_mean_gy, row.limit_gy)} Gy",
         row.verdict,
         row.condition,
         row.source,
@@ -118,7 +119,7 @@ def metrics_csv(report: DoseReport) -> str:
     rows = []
     for item in report.regions:
         flat: dict[str, object] = {"structure": item.structure}
-        for key, value in item.dose.as_dict().items():
+        for key, value in document(item.dose).items():
             if key == "d_percent_gy":
                 flat |= {f"d{x}_percent_gy": dose for x, dose in value.items()}
             elif key == "v_gy_percent":

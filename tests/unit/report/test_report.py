@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.core.message import Message
 from hepatica.dosimetry.engines.dose_map import DoseMap, DoseSettings, EnergyBalance
 from hepatica.dosimetry.metrics.region_dose import region_dose
 from hepatica.errors import GeometryError, InputError
@@ -17,8 +18,9 @@ from hepatica.report.figures.palette import structure_styles
 from hepatica.report.figures.pictures import Pictures, draw
 from hepatica.report.figures.planes import Plane, centre_of, framed, sample, sample_region
 from hepatica.report.files import report_files
-from hepatica.report.html import html_report
-from hepatica.report.pdf import pdf_report
+from hepatica.report.dose_document import dose_document
+from hepatica.report.html import html_page
+from hepatica.report.pdf import pdf_page
 from hepatica.report.provenance import provenance_rows
 from hepatica.report.tables import dvh_csv, limit_row, metrics_csv, v_rows
 
@@ -66,7 +68,7 @@ def report() -> DoseReport:
         conventions=(Fact("Energy", "ENSDF"),),
         images=(ImageUsed("CT", "series 2", "HU", "2026-03-02", str(fine)),),
         limits=(LimitRow("liver", "<=", 40.0, 39.0, "whole liver", "somebody 2020"),),
-        warnings=("the activity is 30 % too high",),
+        messages=(Message("activity-high", "the activity is 30 % too high"),),
         provenance=made.provenance.as_dict() | {"inputs": [{"role": "ct", "path": "/x", "sha256": "ab"}]},
         created=datetime(2026, 3, 2, 12, 0),
     )
@@ -78,7 +80,7 @@ def pictures(report: DoseReport) -> Pictures:
 
 
 def test_html_is_whole_escaped_and_alone(report: DoseReport, pictures: Pictures) -> None:
-    text = html_report(report, pictures)
+    text = html_page(dose_document(report, pictures))
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert not re.search(r"""(?:src|href)\s*=\s*["'](?!data:)""", text)
@@ -95,9 +97,9 @@ def test_html_is_whole_escaped_and_alone(report: DoseReport, pictures: Pictures)
 
 
 def test_pdf_says_what_it_must_on_every_page(report: DoseReport, pictures: Pictures) -> None:
-    data = pdf_report(report, pictures)
+    data = pdf_page(dose_document(report, pictures))
     assert data.startswith(b"%PDF")
-    assert data == pdf_report(report, pictures)  # the same report gives the same bytes
+    assert data == pdf_page(dose_document(report, pictures))  # the same report gives the same bytes
     pages = len(re.findall(rb"/Type /Page\b", data))
     assert pages >= 3
 
@@ -213,8 +215,8 @@ def test_report_without_ct_lesion_or_anything_else(report: DoseReport) -> None:
     bare = DoseReport(dose=report.dose, regions=report.regions[1:2])
     pictures = draw(bare)
     assert pictures.activity is None
-    assert "Patient</h2>" not in html_report(bare, pictures)
-    assert pdf_report(bare, pictures).startswith(b"%PDF")
+    assert "Patient</h2>" not in html_page(dose_document(bare, pictures))
+    assert pdf_page(dose_document(bare, pictures)).startswith(b"%PDF")
 
 
 def test_files(report: DoseReport) -> None:

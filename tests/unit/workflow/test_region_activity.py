@@ -18,8 +18,11 @@ from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.recovery import SphereRecovery, fit_recovery
 from hepatica.imaging.quantify.response import GaussianPsf
 from hepatica.imaging.reconstruct.resampling import Ensemble
-from hepatica.report.figures.pictures import Picture, Pictures
-from hepatica.report.html import html_report
+from hepatica.io.image import Acquisition, Image
+from hepatica.report.document import Picture
+from hepatica.report.dose_document import dose_document
+from hepatica.report.figures.pictures import Pictures
+from hepatica.report.html import html_page
 from hepatica.workflow.dose.absorbed_dose import absorbed_dose
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.replicates import save_replicates
@@ -149,7 +152,7 @@ def test_the_response_undoes_the_blur(seen: dict[str, Image], phantom: Phantom, 
         factor = next(item.factor for item in result.region_activities if item.name == "sphere 17 mm")
         assert factor is not None
         assert after / before == pytest.approx(factor.value, rel=0.02)
-    text = html_report(dose_report(result), Pictures((), Picture("DVH", "", b""), None, 0))
+    text = html_page(dose_document(dose_report(result), Pictures((), Picture("DVH", "", b""), None, 0)))
     assert "Partial volume and uncertainty" in text
     assert "u(recovery)" in text
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Volume
-from hepatica.report.document import DoseReport, ReportRegion
+from hepatica.report.dose_report import DoseReport, ReportRegion
 from hepatica.report.figures.palette import DOSE_MAP, INK, ISODOSE_MAP, MUTED, RULE, Style, structure_styles
 from hepatica.report.figures.planes import (
     LETTERS,

@@ -29,7 +29,10 @@ INK = "#1A1F26"
 MUTED = "#5B6673"
 RULE = "#D5DBE1"
 ACCENT = "#1F4E79"
-STATUS_COLOURS = {"met": "#1B7F5C", "near": "#9A6700", "violated": "#A4262C"}
+STATUS_COLOURS = {
+    "met": "#1B7F5C", "near": "#9A6700", "violated": "#A4262C", "warning": "#9A6700", "stop": "#A4262C",
+    "critical": "#A4262C",
+}  # fmt: skip
 
 DOSE_MAP = "inferno"
 ISODOSE_MAP = "YlOrRd_r"

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hepatica.report.document import DoseReport
+from hepatica.report.document import Picture
+from hepatica.report.dose_report import DoseReport
 from hepatica.report.figures.dose import activity_figure, dvh_figure, png, slices_figure
 
 MOST_LESIONS = 8
 """Slices are drawn for this many lesions, largest first; the report says how many were left out."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """A drawn picture: what it shows, its caption, and its PNG bytes."""
-
-    heading: str
-    caption: str
-    png: bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

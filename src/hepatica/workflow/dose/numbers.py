@@ -21,7 +21,7 @@ from hepatica.errors import UnknownNameError
 from hepatica.imaging.quantify.structure_activity import StructureActivity
 from hepatica.imaging.quantify.uncertainty import RegionUncertainty
 from hepatica.nuclides import agent
-from hepatica.report.document import LimitRow, ReportRegion, limit_rows
+from hepatica.report import LimitRow, ReportRegion, limit_rows
 from hepatica.workflow.dose.decays import DecayCount
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.structures import StructureSet

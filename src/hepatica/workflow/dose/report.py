@@ -9,8 +9,7 @@ from hepatica.core.image import Image
 from hepatica.core.numbers import percent, three
 from hepatica.dosimetry.time.integration import TRAPPED
 from hepatica.nuclides import agent, nuclide
-from hepatica.report import DoseReport, Fact, ImageUsed
-from hepatica.report.document import FurtherTable
+from hepatica.report import DoseReport, Fact, FurtherTable, ImageUsed
 from hepatica.workflow.dose.numbers import DoseNumbers
 
 UNCERTAINTY_NOTE = (
@@ -23,7 +22,6 @@ def dose_report(result: DoseNumbers) -> DoseReport:
     """Everything that HTML, PDF and CSV print."""
     ct = result.ct.volume
     frame = result.dose.grid.frame_of_reference
-    provenance = dict(result.provenance.as_document())
     return DoseReport(
         dose=result.dose,
         regions=result.report_regions(),
@@ -40,8 +38,8 @@ def dose_report(result: DoseNumbers) -> DoseReport:
         ),
         limits=result.limits,
         further=_further(result),
-        warnings=tuple(map(str, result.messages)),
-        provenance=provenance,
+        messages=result.messages,
+        provenance=result.provenance.as_document(),
         created=datetime.now().astimezone(),
     )
 
@@ -51,7 +49,7 @@ def _further(result: DoseNumbers) -> tuple[FurtherTable, ...]:
     if table is None:
         return ()
     columns = tuple(column.replace(", ", "\n") for column in table.columns)
-    return (FurtherTable(table.title, columns, table.shown(), UNCERTAINTY_NOTE),)
+    return (FurtherTable(table.title, columns, table.rows, UNCERTAINTY_NOTE),)
 
 
 def _patient(result: DoseNumbers) -> tuple[Fact, ...]:

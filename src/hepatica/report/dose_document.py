@@ -1,0 +1,114 @@
+"""The report of a dose calculation as a document: sections, tables and pictures in the order in which they are read."""
+
+from __future__ import annotations
+
+from hepatica.core.table import Table
+from hepatica.report import tables
+from hepatica.report.document import Document, Fact, Facts, Figures, Paragraph, Section
+from hepatica.report.dose_report import DoseReport
+from hepatica.report.figures.palette import structure_styles
+from hepatica.report.figures.pictures import Pictures, draw
+
+NAME_SHARE = 2.6
+"""Width of a column of names where one of numbers is 1."""
+
+
+def dose_document(report: DoseReport, pictures: Pictures | None = None) -> Document:
+    """Everything that is printed of a dose calculation.
+
+    Parameters
+    ----------
+    report : DoseReport
+        What to print.
+    pictures : Pictures, optional
+        From `pictures.draw`, if they are drawn already.
+    """
+    sections = (
+        *_facts(("Patient", report.patient), ("Treatment", report.treatment)),
+        *_limits(report),
+        *_doses(report),
+        *_pictures(pictures or draw(report)),
+        *_images(report),
+        *_facts(("Method", report.method), ("Conventions", report.conventions)),
+    )
+    return Document(
+        title=report.title,
+        sections=sections,
+        messages=report.messages,
+        who=", ".join(fact.value for fact in report.patient[:2]),
+        created=report.created,
+        provenance=report.provenance,
+    )
+
+
+def _facts(*named: tuple[str, tuple[Fact, ...]]) -> list[Section]:
+    return [Section(heading, (Facts(facts),), half=True) for heading, facts in named if facts]
+
+
+def _limits(report: DoseReport) -> list[Section]:
+    if not report.limits:
+        return []
+    rows = [tables.limit_row(row) for row in report.limits]
+    found = Figures(
+        Table.of(tables.LIMIT_COLUMNS, rows),
+        tables.LIMIT_NOTE,
+        prose=True,
+        shares=(1.5, 1.35, 1.1, 1.1, 2.0, 2.3),
+        marks=tuple(row.status for row in report.limits),
+        marked=3,
+        muted=(5,),
+    )
+    return [Section("Doses against limits and goals", (found,))]
+
+
+def _doses(report: DoseReport) -> list[Section]:
+    styles = structure_styles([item.structure for item in report.regions])
+    doses = Figures(
+        Table.of(tables.DOSE_COLUMNS, tables.dose_rows(report)),
+        tables.dose_note(report),
+        shares=(NAME_SHARE, 1, 1, 1.35, *[1] * (len(tables.DOSE_COLUMNS) - 5), 1.05),
+        swatches=styles,
+    )
+    columns = tables.v_columns(report)
+    volumes = Figures(Table.of(columns, tables.v_rows(report)), tables.V_NOTE, shares=_shares(len(columns)))
+    return [
+        Section("Absorbed dose by structure", (doses,)),
+        Section("Volume above dose", (volumes,), level=2),
+        *(
+            Section(
+                more.heading,
+                (Figures(Table.of(more.columns, more.rows), more.note, shares=_shares(len(more.columns))),),
+                level=2,
+            )
+            for more in report.further
+        ),
+    ]
+
+
+def _shares(columns: int) -> tuple[float, ...]:
+    return (NAME_SHARE, *[1.0] * (columns - 1))
+
+
+def _pictures(pictures: Pictures) -> list[Section]:
+    from dataclasses import replace
+
+    def headed(heading: str) -> Section:
+        (found,) = [p for p in (pictures.dvh, pictures.activity) if p is not None and p.heading == heading]
+        return Section(heading, (replace(found, heading=""),))
+
+    found = [headed(pictures.dvh.heading)]
+    if pictures.slices:
+        left = f"{pictures.left_out} smaller lesions have no slices here; they are in the tables."
+        note = (Paragraph(left, note=True),) if pictures.left_out else ()
+        found.append(Section("Dose distribution", (*pictures.slices, *note)))
+    if pictures.activity is not None:
+        found.append(headed(pictures.activity.heading))
+    return found
+
+
+def _images(report: DoseReport) -> list[Section]:
+    if not report.images:
+        return []
+    table = Table.of(tables.IMAGE_COLUMNS, report.images)
+    found = Figures(table, prose=True, shares=(1.2, 2.4, 0.8, 1.6, 3.2), muted=(4,))
+    return [Section("Images used", (found,))]

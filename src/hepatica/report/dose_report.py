@@ -1,0 +1,208 @@
+"""What the report of a dose calculation says: a plain value that figures, the printed document and tables are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from hepatica.core import Kind, Region, Volume
+from hepatica.core.document import reported
+from hepatica.core.message import Message
+from hepatica.core.table import Cell
+from hepatica.dosimetry.metrics.region_dose import RegionDose
+from hepatica.errors import InputError
+from hepatica.nuclides.agents import DoseLimit
+from hepatica.report.document import Fact
+
+Status = Literal["met", "near", "violated"]
+
+NEAR = 0.10
+"""A dose that meets its limit by less than this fraction of the limit is shown as near. Our choice, for attention."""
+
+LESIONS = frozenset({"tumour"})
+"""Structures that get their own slices."""
+
+
+class ImageUsed(NamedTuple):
+    """One image that went into the result, as it is to be printed."""
+
+    role: str
+    description: str
+    unit: str
+    time: str
+    grid: str
+
+
+class FurtherTable(NamedTuple):
+    """A table: heading, columns, rows (the first cell is a name), and what the columns mean."""
+
+    heading: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReportRegion:
+    """A structure of the report.
+
+    Attributes
+    ----------
+    region : Region
+        Voxels, on any grid in the dose's frame of reference.
+    dose : RegionDose
+        Its numbers.
+    structure : str
+        What it is ("tumour", "normal_liver", "lung", ...; `dosimetry.regions.Structure`): decides colour and slices.
+    """
+
+    region: Region
+    dose: RegionDose
+    structure: str = "other"
+
+    @property
+    def is_lesion(self) -> bool:
+        """Whether it gets its own slices."""
+        return self.structure in LESIONS
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRow:
+    """A mean dose against a limit or goal.
+
+    Attributes
+    ----------
+    structure : str
+        Its name.
+    comparison : {">=", "<="}
+        A goal to reach, or a limit to keep.
+    limit_gy, dose_mean_gy : float
+        Limit, and mean dose of the structure, Gy.
+    condition, source : str
+        When the limit holds, and where it comes from.
+    """
+
+    structure: str
+    comparison: str
+    limit_gy: float
+    dose_mean_gy: float
+    condition: str = ""
+    source: str = ""
+
+    @property
+    @reported
+    def status(self) -> Status:
+        """One of "met", "near" (met by less than 10 % of the limit) and "violated"."""
+        spare = self.dose_mean_gy - self.limit_gy if self.comparison == ">=" else self.limit_gy - self.dose_mean_gy
+        if spare < 0:
+            return "violated"
+        return "near" if spare < NEAR * self.limit_gy else "met"
+
+    @property
+    def verdict(self) -> str:
+        """The status in words: a goal is reached or missed, a limit kept or exceeded."""
+        words = {">=": ("reached", "just reached", "missed"), "<=": ("kept", "nearly reached", "exceeded")}
+        return words[self.comparison][("met", "near", "violated").index(self.status)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DoseReport:
+    """Everything that a report prints.
+
+    Attributes
+    ----------
+    dose : Volume
+        Absorbed dose, Gy.
+    regions : tuple of ReportRegion
+        In the order to print.
+    ct : Volume or None
+        CT in HU in the same frame of reference, on any grid; slices are drawn on black without it.
+    decays : Volume or None
+        Decays per voxel, for the overview of the activity.
+    title : str
+        Heading.
+    patient, treatment, method : tuple of Fact
+        Facts to print, in order.
+    conventions : tuple of Fact
+        Choices on which the field disagrees, and what was chosen.
+    images : tuple of ImageUsed
+        Images used.
+    limits : tuple of LimitRow
+        See `limit_rows`.
+    messages : tuple of Message
+        Printed first.
+    provenance : mapping
+        `Provenance.as_document()`; printed as an appendix.
+    further : tuple of FurtherTable
+        More tables of numbers by structure, printed after the doses.
+    isodose_levels_gy : tuple of float
+        Lines to draw; chosen from the dose if empty.
+    created : datetime or None
+        When; printed in the head.
+
+    Raises
+    ------
+    InputError
+        If there is no structure, or two have one name.
+    """
+
+    dose: Volume
+    regions: tuple[ReportRegion, ...]
+    ct: Volume | None = None
+    decays: Volume | None = None
+    title: str = "Absorbed-dose report"
+    patient: tuple[Fact, ...] = ()
+    treatment: tuple[Fact, ...] = ()
+    method: tuple[Fact, ...] = ()
+    conventions: tuple[Fact, ...] = ()
+    images: tuple[ImageUsed, ...] = ()
+    limits: tuple[LimitRow, ...] = ()
+    messages: tuple[Message, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    further: tuple[FurtherTable, ...] = ()
+    isodose_levels_gy: tuple[float, ...] = ()
+    created: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.dose.require_kind(Kind.DOSE)
+        if self.ct is not None:
+            self.ct.require_kind(Kind.HU)
+            self.dose.grid.require_shared_frame(self.ct.grid, "dose and CT")
+        if self.decays is not None:
+            self.decays.require_kind(Kind.DECAYS)
+            self.dose.grid.require_shared_frame(self.decays.grid, "dose and activity")
+        if not self.regions:
+            raise InputError("a report needs at least one structure")
+        names = [item.dose.name for item in self.regions]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"two structures of the report have the same name: {', '.join(twice)}")
+        for item in self.regions:
+            self.dose.grid.require_shared_frame(item.region.grid, f"dose and region {item.region.name!r}")
+
+    @property
+    def lesions(self) -> tuple[ReportRegion, ...]:
+        """The structures that get their own slices; the first structure but the body where there is no lesion."""
+        found = tuple(item for item in self.regions if item.is_lesion)
+        if found:
+            return found
+        inner = [item for item in self.regions if item.structure != "body"]
+        return tuple(inner[:1]) or self.regions[:1]
+
+
+def limit_rows(limits: Sequence[DoseLimit], regions: Sequence[ReportRegion]) -> tuple[LimitRow, ...]:
+    """Every limit of an agent against every structure that it is about; what was not delineated has no row."""
+    return tuple(
+        LimitRow(
+            structure=item.dose.name,
+            comparison=limit.comparison,
+            limit_gy=limit.dose_gy,
+            dose_mean_gy=item.dose.dose_mean_gy,
+            condition=limit.condition,
+            source=limit.source,
+        )
+        for limit in limits
+        for item in regions
+        if item.structure == limit.structure
+    )
