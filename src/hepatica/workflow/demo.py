@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,15 +21,24 @@ from hepatica.anatomy.virtual_patient import (
     virtual_patient,
 )
 from hepatica.core import Kind, Region, Volume, decay_factor, seconds_between
+from hepatica.core.context import DicomContext
+from hepatica.core.document import HIDDEN, reported
+from hepatica.core.options import verb
+from hepatica.core.progress import Progress, silent
+from hepatica.core.table import Table
 from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
 from hepatica.dosimetry.engines.registry import dose_engine
 from hepatica.dosimetry.metrics.region_dose import region_dose
 from hepatica.imaging.quantify.blurred_scan import blurred_pet
+from hepatica.io.dicom.images.write import Emission, write_ct, write_pet
+from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.nuclides import nuclide
 from hepatica.transport.matter.media import density_from_hu
-from hepatica.transport.runner.settings import MonteCarloSettings
-from hepatica.workflow.dose.absorbed_dose import Progress, absorbed_dose
+from hepatica.transport.runner.montecarlo import MonteCarloSettings
+from hepatica.workflow.dose.absorbed_dose import absorbed_dose
+from hepatica.workflow.dose.options import EngineName, QuantificationOptions, StructureOptions
 from hepatica.workflow.dose.result import DoseResult
+from hepatica.workflow.result import Result, result
 
 NUCLIDE = "Y-90"
 AGENT = "glass"
@@ -60,22 +71,24 @@ SETTINGS = PatientSettings(
 """The patient: two tumours in the right lobe, treated through the right hepatic artery."""
 
 REPORTED = ("liver", "lobe right", "lobe left", "tumour 1", "tumour 2", "tumour 2 necrosis", "lung right", "lung left")
+STRUCTURES = "patient/rtstruct.dcm"
 PERFUSED = "perfused volume"
 """Drawn too: what the right hepatic artery feeds, which was treated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Mean dose of a structure from the image and in truth, Gy."""
+    """Mean dose of a structure from the image and in truth."""
 
     structure: str
     dose_gy: float
     true_dose_gy: float
 
     @property
-    def difference(self) -> float:
+    @reported
+    def difference_percent(self) -> float:
         """Relative difference of the dose from the image."""
-        return self.dose_gy / self.true_dose_gy - 1
+        return 100 * (self.dose_gy / self.true_dose_gy - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,10 +135,6 @@ def write_demo_patient(
     OutputError
         If the folder cannot be written.
     """
-    from hepatica.core.context import DicomContext
-    from hepatica.io.dicom.images.write import Emission, write_ct, write_pet
-    from hepatica.io.dicom.rtstruct import write_rtstruct
-
     context = DicomContext.invented(patient_id="HEPATICA-DEMO", patient_name="Demo^Patient", when=SCANNED_AT)
     settings = replace(SETTINGS, seed=seed, ct=VirtualCtOptions(spacing_mm=ct_spacing_mm))
     patient = virtual_patient(settings, default_grid(settings, context.frame_of_reference))
@@ -156,7 +165,7 @@ def _demo_pet(activity: Volume, seed: int) -> Volume:
     return blurred_pet(at_scan, grid, fwhm_mm=PET_FWHM_MM, noise=PET_NOISE, seed=seed)
 
 
-def true_doses(patient: DemoPatient, result: DoseResult) -> tuple[Comparison, ...]:
+def true_doses(patient: DemoPatient, found: DoseResult) -> tuple[Comparison, ...]:
     """Dose of each structure from the image beside the dose that the true activity gives.
 
     The truth is the same dose engine on the true activity (no blur, no noise), density and structures, on the CT's
@@ -166,26 +175,123 @@ def true_doses(patient: DemoPatient, result: DoseResult) -> tuple[Comparison, ..
     decays = patient.activity.with_values(
         patient.activity.values * np.float32(n.decays_per_bq), Kind.DECAYS, time=None, name="true decays"
     )
-    engine = dose_engine(result.dose_map.method)
+    engine = dose_engine(found.engine)
     if isinstance(engine, MonteCarloEngine):
         engine = MonteCarloEngine(MonteCarloSettings(histories=TRUE_HISTORIES))
-    truth = engine.compute(decays, density_from_hu(patient.hu), n, result.options.settings)
+    truth = engine.compute(decays, density_from_hu(patient.hu), n, found.given.settings)
     return tuple(
-        Comparison(name, result[name].dose_mean_gy, region_dose(truth, region).dose_mean_gy)
+        Comparison(name, found[name].dose_mean_gy, region_dose(truth, region).dose_mean_gy)
         for name, region in patient.regions.items()
     )
 
 
-def demo_result(patient: DemoPatient, *, method: str, progress: Progress | None = None) -> DoseResult:
+def demo_dose(patient: DemoPatient, *, engine: EngineName, progress: Progress | None = None) -> DoseResult:
     """The main job on the files of the demonstration patient."""
     return absorbed_dose(
         patient.folder / "pet",
         ct=patient.folder / "ct",
-        regions=patient.folder / "rtstruct.dcm",
+        structures=patient.folder / "rtstruct.dcm",
         nuclide=NUCLIDE,
-        method=method,
+        engine=engine,
+        quantification=QuantificationOptions(lungs_in_image=True, lung_shunt=LUNG_SHUNT),
+        clinical=StructureOptions(agent=AGENT),
         progress=progress,
-        agent=AGENT,
-        lungs_in_image=True,
-        lung_shunt=LUNG_SHUNT,
+    )
+
+
+@result
+class DemoResult(Result):
+    """Dose of a patient that hepatica made, beside the truth.
+
+    Attributes
+    ----------
+    structures : tuple of Comparison
+        Mean dose of each structure from the PET and in truth.
+    dose : DoseResult
+        The dose calculation.
+    picture : bytes
+        The patient as PNG.
+    files : mapping of str to bytes
+        CT, PET and RTSTRUCT by path.
+    """
+
+    verb: ClassVar[str] = "demo"
+
+    structures: tuple[Comparison, ...]
+    dose: DoseResult = field(metadata=HIDDEN)
+    picture: bytes = field(metadata=HIDDEN)
+    files: Mapping[str, bytes] = field(metadata=HIDDEN)
+
+    def title(self) -> str:
+        """What it is, and why it differs from the truth."""
+        return (
+            f"{self.dose.title()}. The PET is blurred to {PET_FWHM_MM:g} mm and noisy: small and hot structures lose dose "
+            "to their surroundings."
+        )
+
+    def table(self) -> Table:
+        """Mean doses beside the truth."""
+        rows = [(row.structure, row.dose_gy, row.true_dose_gy, row.difference_percent) for row in self.structures]
+        heads = ("structure", "mean dose from the PET, Gy", "true mean dose, Gy", "difference, %")
+        return Table.of(heads, rows, "", "truth")
+
+    def write(self, folder: Path) -> None:
+        """Write the patient as DICOM (``patient/``) and picture (``patient.png``), and the dose (``report/``)."""
+        for name, content in self.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        (folder / "patient.png").write_bytes(self.picture)
+        # The structures are read again for the CT's voxels, now from where they lie.
+        drawn = replace(self.dose.drawn, given=folder / STRUCTURES)
+        replace(self.dose, drawn=drawn).save(folder / "report")
+
+
+@verb
+def demo(*, engine: EngineName = "kernel", progress: Progress | None = None) -> DemoResult:
+    """The main job on a patient that hepatica makes itself, compared with the truth.
+
+    Parameters
+    ----------
+    engine : {"kernel", "local", "montecarlo"}
+        Dose engine.
+    progress : callable, optional
+        Called with one sentence at each step.
+
+    Returns
+    -------
+    DemoResult
+        Doses beside the truth; ``save`` writes the patient as DICOM and the report.
+
+    Examples
+    --------
+    >>> hepatica.demo(engine="local").save("demo-output")
+    PosixPath('demo-output')
+    """
+    from hepatica.workflow.phantom import patient_png
+
+    report_progress = progress or silent
+    with tempfile.TemporaryDirectory() as place:
+        report_progress("making the patient")
+        patient = write_demo_patient(Path(place) / "patient")
+        report_progress("drawing the patient")
+        picture = patient_png(patient.virtual)
+        dose = demo_dose(patient, engine=engine, progress=progress)
+        report_progress("dose of the true activity")
+        compared = true_doses(patient, dose)
+        files = {
+            path.relative_to(place).as_posix(): path.read_bytes()
+            for path in sorted(patient.folder.rglob("*"))
+            if path.is_file()
+        }
+        inputs = tuple(
+            replace(item, path=Path(item.path).relative_to(place).as_posix()) for item in dose.provenance.inputs
+        )
+    provenance = replace(dose.provenance, inputs=inputs)
+    return DemoResult(
+        structures=compared,
+        dose=replace(dose, provenance=provenance),
+        picture=picture,
+        files=files,
+        messages=dose.messages,
+        provenance=provenance,
     )
