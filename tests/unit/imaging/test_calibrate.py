@@ -7,6 +7,7 @@ import pytest
 
 from hepatica.anatomy.phantoms.objects import grid_around, sphere_in_water, water_cylinder
 from hepatica.core import Estimate, Kind, Volume, acquisition_decay_factor
+from hepatica.core.document import document
 from hepatica.errors import InputError, PhysicsError, TimeError, UnitError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.activity import Administration
@@ -176,7 +177,7 @@ def test_a_patients_own_image_of_known_activity() -> None:
 
 def test_a_calibration_survives_json() -> None:
     found = calibrate_exposures([Exposure(1e6, 60.0, NOON)], known(), source="point", conditions=TC)
-    assert CameraCalibration.from_dict(json.loads(json.dumps(found.as_dict()))) == found
+    assert CameraCalibration.from_dict(json.loads(json.dumps(document(found)))) == found
     for broken, message in (
         ({"kind": "hepatica recovery curve"}, "not a camera calibration"),
         ({"factor_cps_per_mbq": -1.0}, "must be positive"),
@@ -188,7 +189,7 @@ def test_a_calibration_survives_json() -> None:
         ({"budget": ["meter"]}, "budget"),
     ):
         with pytest.raises(InputError, match=message):
-            CameraCalibration.from_dict(found.as_dict() | broken)
+            CameraCalibration.from_dict(document(found) | broken)
 
 
 def test_impossible_sources_are_refused() -> None:

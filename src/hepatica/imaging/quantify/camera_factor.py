@@ -28,7 +28,8 @@ from hepatica.core import (
     decay_factor,
     seconds_between,
 )
-from hepatica.core.constants import SECONDS_PER_HOUR
+from hepatica.core.document import document, document_schema
+from hepatica.core.message import Message
 from hepatica.errors import InputError, TimeError, UnknownNameError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions, number, required
 from hepatica.imaging.quantify.activity import BQ_PER_MBQ, Administration
@@ -39,6 +40,9 @@ Source = Literal["planar", "point", "sphere", "cylinder", "known-activity"]
 
 MOST_HALF_LIVES = 20.0
 """A source measured so many half-lives before or after the image (a factor of 1e6) is a wrong date. Our choice."""
+
+KIND = "hepatica camera calibration"
+"""How a file of a calibration names itself."""
 
 HEADS_DIFFER = 0.05
 """Exposures whose factors differ by more than this are worth a warning. Our choice."""
@@ -207,7 +211,7 @@ class CameraCalibration:
         Of the source then.
     heads : int
         Heads of the camera that count at once.
-    warnings : tuple of str
+    messages : tuple of Message
         What must be said.
     """
 
@@ -218,7 +222,7 @@ class CameraCalibration:
     measured_at: datetime
     activity_mbq: float
     heads: int = 1
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
 
     def __post_init__(self) -> None:
         if self.source not in get_args(Source):
@@ -234,18 +238,18 @@ class CameraCalibration:
         sd = None if self.factor.sd is None else self.factor.sd * self.heads
         return Estimate(self.factor.value * self.heads, sd)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_document(self) -> Mapping[str, Any]:
         """Plain values for JSON; `from_dict` reads them."""
         relative = self.factor.relative_sd
         return {
-            "kind": "hepatica camera calibration",
+            "kind": KIND,
             "factor_cps_per_mbq": self.factor.value,
             "factor_sd_cps_per_mbq": self.factor.sd,
             "factor_sd_percent": None if relative is None else 100 * relative,
             "basis": "one head: counts over the time of all views added up",
             "heads": self.heads,
             "source": self.source,
-            "conditions": self.conditions.as_dict(),
+            "conditions": document(self.conditions),
             "budget": [
                 {
                     "name": part.name,
@@ -256,19 +260,34 @@ class CameraCalibration:
             ],
             "measured_at": self.measured_at.isoformat(),
             "activity_mbq": self.activity_mbq,
-            "warnings": list(self.warnings),
+            "messages": document(self.messages),
         }
 
     @classmethod
+    def document_schema(cls) -> Mapping[str, Any]:
+        """JSON schema of `as_document`."""
+        numbers = ("factor_cps_per_mbq", "factor_sd_cps_per_mbq", "factor_sd_percent", "activity_mbq")
+        properties: dict[str, Any] = {
+            "kind": {"const": KIND},
+            **dict.fromkeys(numbers, {"type": ["number", "null"]}),
+            **dict.fromkeys(("basis", "source", "measured_at"), {"type": "string"}),
+            "heads": {"type": "integer"},
+            "conditions": document_schema(Conditions),
+            "budget": {"type": "array", "items": {"type": "object", "required": ["name", "sd_percent", "basis"]}},
+            "messages": document_schema(tuple[Message, ...]),
+        }
+        return {"type": "object", "properties": properties, "required": list(properties)}
+
+    @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CameraCalibration:
-        """From what `as_dict` gives.
+        """From its document.
 
         Raises
         ------
         InputError
             If it is no calibration, or something is missing or impossible.
         """
-        if data.get("kind") != "hepatica camera calibration":
+        if data.get("kind") != KIND:
             raise InputError(f"not a camera calibration (kind {data.get('kind')!r})")
         try:
             when = datetime.fromisoformat(str(data.get("measured_at")))
@@ -289,8 +308,15 @@ class CameraCalibration:
             when,
             required(data, "activity_mbq"),
             int(required(data, "heads")),
-            tuple(str(warning) for warning in data.get("warnings") or ()),
+            tuple(_message(item) for item in data.get("messages") or ()),
         )
+
+
+def _message(item: Any) -> Message:
+    known = {"code", "text", "remedy", "severity"}
+    if not isinstance(item, Mapping) or not {"code", "text"} <= item.keys() <= known:
+        raise InputError(f"messages: {item!r} is none")
+    return Message(**item)
 
 
 def calibrate_exposures(
@@ -461,15 +487,16 @@ def _calibration(
     budget: tuple[Component, ...],
     held: tuple[datetime, float],
     heads: int,
-    warnings: tuple[str, ...] = (),
+    messages: tuple[Message, ...] = (),
 ) -> CameraCalibration:
     parts = [part.relative_sd for part in budget]
     sd = None if None in parts else value * math.sqrt(sum(part**2 for part in parts if part is not None))
     missing = ", ".join(part.name for part in budget if part.relative_sd is None)
-    said = (f"the uncertainty of the factor is not known: that of {missing} is not stated",) if missing else ()
+    text = f"the uncertainty of the factor is not known: that of {missing} is not stated"
+    said = (Message("calibration-uncertainty-unknown", text),) if missing else ()
     start, activity_bq = held
     return CameraCalibration(
-        Estimate(value, sd), source, conditions, budget, start, activity_bq / BQ_PER_MBQ, heads, warnings + said
+        Estimate(value, sd), source, conditions, budget, start, activity_bq / BQ_PER_MBQ, heads, messages + said
     )
 
 
@@ -533,11 +560,12 @@ def _dead_time_component(slope: float, dead_time: DeadTime | None) -> tuple[Comp
     return (Component("dead time", None if relative is None else slope * relative, "of tau, through the model"),)
 
 
-def _differences(exposures: Sequence[Exposure], factors: Sequence[float]) -> tuple[str, ...]:
-    """A warning if exposures differ by more than noise and 5 %."""
+def _differences(exposures: Sequence[Exposure], factors: Sequence[float]) -> tuple[Message, ...]:
+    """What is said if exposures differ by more than noise and 5 %."""
     noise = math.sqrt(max(1 / exposure.counts for exposure in exposures))
     low, high = min(factors), max(factors)
     if high / low - 1 <= max(HEADS_DIFFER, 4 * noise):
         return ()
     first, last = exposures[factors.index(low)].name, exposures[factors.index(high)].name
-    return (f"the exposures differ by {100 * (high / low - 1):.0f} %: {first} {low:.4g}, {last} {high:.4g} cps/MBq",)
+    text = f"the exposures differ by {100 * (high / low - 1):.0f} %: {first} {low:.4g}, {last} {high:.4g} cps/MBq"
+    return (Message("exposures-differ", text),)
