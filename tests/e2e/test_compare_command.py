@@ -1,4 +1,4 @@
-"""``hepatica compare`` as a user runs it."""
+"""``hepatica compare-doses`` as a user runs it."""
 
 import json
 import subprocess
@@ -37,17 +37,17 @@ def maps(tmp_path: Path, oblique_grid: Grid) -> tuple[Path, Path]:
 
 
 def test_two_percent_is_found_and_passes_three(maps: tuple[Path, Path], tmp_path: Path) -> None:
-    document = json.loads(hepatica("compare", *maps, "--json", "--out", tmp_path / "out").stdout)
-    (region,) = document["regions"]
+    document = json.loads(hepatica("compare-doses", *maps, "--json", "--out", tmp_path / "out").stdout)
+    (region,) = document["structures"]
     assert region["ratio_of_means"] == pytest.approx(1.02, rel=1e-4)
     assert document["gamma"]["pass_percent"] == 100
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        *("comparison.png", "difference.nii.gz", "comparison.json")
+        *("comparison.png", "difference.nii.gz", "comparison.csv", "result.json")
     }
 
 
 def test_a_real_difference_fails(maps: tuple[Path, Path]) -> None:
-    document = json.loads(hepatica("compare", *maps, "--json", "--gamma", "1%/0.1mm").stdout)
+    document = json.loads(hepatica("compare-doses", *maps, "--json", "--gamma", "1%/0.1mm").stdout)
     assert document["gamma"]["pass_percent"] < 90
 
 
@@ -62,6 +62,6 @@ def test_a_real_difference_fails(maps: tuple[Path, Path]) -> None:
 )
 def test_bad_input_is_one_clear_line(maps: tuple[Path, Path], arguments: list[str], message: str) -> None:
     said = [argument.format(a=maps[0], b=maps[1]) for argument in arguments]
-    done = hepatica("compare", *said, code=2)
+    done = hepatica("compare-doses", *said, code=2)
     assert message in done.stderr
     assert done.stdout == ""

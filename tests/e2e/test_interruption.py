@@ -10,27 +10,41 @@ from pathlib import Path
 import pytest
 
 SLOW_SAVE = """
-import signal, sys, time
+import signal, sys, time, types
 # As in a terminal: what a shell starts in the background ignores interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+from hepatica import front_door
 from hepatica.cli import main
-from hepatica.io.files import output_folder
+from hepatica.core.options import verb
+from hepatica.core.table import Table
+from hepatica.workflow.result import Result, result
 
-@main.app.command("slow-save")
-def slow_save() -> None:
-    with output_folder(sys.argv[2]) as new:
-        (new / "half").write_text("half")
+@result
+class SlowResult(Result):
+    verb = "slow_save"
+
+    def table(self):
+        return Table.of(("number",), [(1,)])
+
+    def write(self, folder):
+        (folder / "half").write_text("half")
         print("writing", flush=True)
         time.sleep(60)
 
-main.app.registered_commands[-1].context_settings = {"allow_extra_args": True}
+@verb
+def slow_save() -> SlowResult:
+    '''Save slowly.'''
+    return SlowResult()
+
+sys.modules["hepatica.slow"] = types.SimpleNamespace(slow_save=slow_save)
+front_door.VERBS += (front_door.Verb("slow_save", "slow-save", "slow", "Data", "Save slowly."),)
 main.run()
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_command_removes_what_it_had_written(tmp_path: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-c", SLOW_SAVE, "slow-save", str(tmp_path / "out")]
+    command = [sys.executable, "-c", SLOW_SAVE, "slow-save", "--out", str(tmp_path / "out")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "writing\n"

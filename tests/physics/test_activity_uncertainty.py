@@ -8,6 +8,7 @@ from scipy import integrate
 
 from hepatica.anatomy.phantoms.objects import nema_grid, nema_phantom
 from hepatica.core import Estimate
+from hepatica.core.document import document
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.blurred_sphere import edge_over_mean as sphere_edge
@@ -136,10 +137,10 @@ def test_the_chain_is_that_of_the_guidance_with_its_covariances() -> None:
     assert found.activity_relative_sd**2 == pytest.approx(activity2)
     assert found.decays_relative_sd**2 == pytest.approx(decays2)
     assert found.dose_relative_sd**2 == pytest.approx(dose2)
-    assert found.unknown == ()
+    assert found.not_known == ()
     bare = region_uncertainty(volume, Outline(3.0), edge_exponent=e)
-    assert bare.unknown == ("calibration", "time integration", "counting statistics", "recovery (not corrected)")
-    assert bare.as_dict()["calibration_sd_percent"] is None
+    assert bare.not_known == ("calibration", "time integration", "counting statistics", "recovery (not corrected)")
+    assert document(bare)["calibration_sd_percent"] is None
     with pytest.raises(InputError, match="finite and not negative"):
         OtherUncertainties(calibration=-0.1)
     with pytest.raises(InputError, match="not negative"):

@@ -39,7 +39,7 @@ def test_a_box_is_exact_voxel_by_voxel(grid: Grid) -> None:
     filled = fill_contours("box", box(7, [-6, -3, 0, 3, 6]), grid)
     assert filled.contour_volume_ml == pytest.approx(14 * 14 * 15 / 1000)
     assert filled.plane_distance_mm == pytest.approx(3)
-    assert not filled.warnings
+    assert not filled.messages
     edges = [np.arange(n + 1) * s - 20 for n, s in zip(grid.shape, grid.spacing_mm, strict=True)]
     part = [
         np.clip(np.minimum(e[1:], h) - np.maximum(e[:-1], -h), 0, None) for e, h in zip(edges, (7, 7, 7.5), strict=True)
@@ -115,7 +115,7 @@ def test_a_keyhole_is_a_hole(grid: Grid) -> None:
     contours = [joined + np.array([0, 0, z]) for z in (-5, 0, 5)]
     filled = fill_contours("shell", contours, grid)
     assert filled.region.volume_ml == pytest.approx((24 * 24 - 12 * 12) * 15 / 1000, rel=1e-5)
-    assert not filled.warnings
+    assert not filled.messages
 
 
 def test_several_parts_on_one_plane(grid: Grid) -> None:
@@ -129,30 +129,30 @@ def test_slabs_meet_half_way_and_ends_reach_as_far_outward(grid: Grid) -> None:
     contours = [square(4, -9.0), square(5, -5.0), square(6, 0.0)]
     filled = fill_contours("cone", contours, grid)
     assert filled.contour_volume_ml == pytest.approx((64 * 4 + 100 * 4.5 + 144 * 5) / 1000, rel=1e-6)
-    assert not filled.warnings
+    assert not filled.messages
 
 
 def test_one_missing_plane_is_filled_and_said(grid: Grid) -> None:
     filled = fill_contours("gap", box(5, [-12, -9, -6, 0, 3]), grid)
     assert filled.contour_volume_ml == pytest.approx(100 * 18 / 1000)
-    assert "filled" in filled.warnings[0]
-    assert "adds 0.3 mL" in filled.warnings[0]
+    assert "filled" in str(filled.messages[0])
+    assert "adds 0.3 mL" in str(filled.messages[0])
 
 
 def test_a_long_gap_separates_two_lesions(grid: Grid) -> None:
     filled = fill_contours("lesions", box(5, [-16, -13, -10, 8, 11, 14]), grid)
     assert filled.contour_volume_ml == pytest.approx(100 * 18 / 1000)
-    assert "separate" in filled.warnings[0]
+    assert "separate" in str(filled.messages[0])
     assert not filled.region.full()[:, :, 4].any()
 
 
 def test_a_single_plane_is_one_slice_of_the_image_or_as_told(grid: Grid) -> None:
     filled = fill_contours("thin", [square(5, 2.0)], grid)
     assert filled.region.volume_ml == pytest.approx(0.5)
-    assert "one plane" in filled.warnings[0]
+    assert "one plane" in str(filled.messages[0])
     told = fill_contours("thin", [square(5, 2.0)], grid, plane_distance_mm=2.0)
     assert told.region.volume_ml == pytest.approx(0.2)
-    assert not told.warnings
+    assert not told.messages
 
 
 def test_planes_a_rounding_apart_are_one_plane(grid: Grid) -> None:
@@ -164,8 +164,8 @@ def test_part_outside_is_said_with_its_share(grid: Grid) -> None:
     filled = fill_contours("out", box(5, [-3, 0, 3], (20, 0)), grid)
     assert filled.lost_fraction == pytest.approx(0.5, abs=1e-4)
     assert filled.region.volume_ml == pytest.approx(0.45, rel=1e-4)
-    assert "50.0 %" in filled.warnings[0]
-    assert "'out'" in filled.warnings[0]
+    assert "50.0 %" in str(filled.messages[0])
+    assert "'out'" in str(filled.messages[0])
 
 
 @pytest.mark.parametrize("shift", [(100, 0, 0), (0, -100, 0), (0, 0, 100)])
@@ -207,13 +207,13 @@ def test_a_small_loop_is_drawing_jitter_and_said(grid: Grid) -> None:
     # A loop of about 0.3 mm2 at the corner of 100 mm2.
     contour = np.array([[0, 0, 0], [10, 0, 0], [10, 9.2, 0], [9.2, 10.4, 0], [10.2, 10, 0], [0, 10, 0]], float)
     filled = fill_contours("jitter", [contour + np.array([0, 0, z]) for z in (-3, 0, 3)], grid)
-    assert "small loops" in filled.warnings[0]
+    assert "small loops" in str(filled.messages[0])
 
 
 def test_a_repeated_contour_does_not_cancel(grid: Grid) -> None:
     filled = fill_contours("twice", box(5, [-3, 0, 3]) + box(5, [0]), grid)
     assert filled.region.volume_ml == pytest.approx(0.9)
-    assert "taken once" in filled.warnings[0]
+    assert "taken once" in str(filled.messages[0])
 
 
 def test_touching_parts_are_not_an_overlap(grid: Grid) -> None:
@@ -263,7 +263,7 @@ def test_round_trip_keeps_holes_on_an_oblique_grid(oblique_grid: Grid) -> None:
             contours = region_contours(region, axis=axis, holes=holes)
             assert axis == 0 or len(contours) == each * 9
             back = fill_contours("shell", contours, oblique_grid)
-            assert not back.warnings
+            assert not back.messages
             assert back.region.volume_ml == pytest.approx(region.volume_ml, rel=0.03)
             assert dice(region, back.region) > 0.95
 
@@ -280,7 +280,7 @@ def test_a_lone_half_covered_voxel_is_not_outlined(grid: Grid) -> None:
     values[10, 5, 4] = 0.5
     contours = region_contours(Region.from_coverage("r", grid, values))
     assert len(contours) == 2
-    assert not fill_contours("r", contours, grid).warnings
+    assert not fill_contours("r", contours, grid).messages
 
 
 def test_an_empty_region_has_no_contours(grid: Grid) -> None:

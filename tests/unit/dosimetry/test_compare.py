@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.core.document import document
 from hepatica.dosimetry.metrics.comparison import compare_doses
 from hepatica.errors import GeometryError, UnitError
 
@@ -31,7 +32,7 @@ def test_numbers_are_their_formulas(pair: tuple[Volume, Volume, Region]) -> None
     assert row.difference_max_gy == pytest.approx(np.abs(b - a).max())
     assert row.limits_of_agreement_gy[1] - row.limits_of_agreement_gy[0] == pytest.approx(3.92 * row.difference_sd_gy)
     assert row.dvh_difference_largest_gy > 0
-    assert row.as_dict()["dvh_difference_gy"]["50"] == row.dvh_difference_gy[50.0]
+    assert document(row)["dvh_difference_gy"]["50"] == row.dvh_difference_gy[50.0]
 
 
 def test_equal_and_known_different(pair: tuple[Volume, Volume, Region]) -> None:

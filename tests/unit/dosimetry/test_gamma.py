@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
+from hepatica.core.document import document
 from hepatica.dosimetry.metrics.gamma import gamma_index
 from hepatica.errors import GeometryError, InputError, UnitError
 
@@ -129,4 +130,4 @@ def test_what_is_refused(oblique_grid: Grid) -> None:
     with pytest.raises(InputError, match="no voxel"):
         gamma_index(dose.with_values(np.zeros(dose.values.shape)), dose)
     assert "99" in repr(gamma_index(dose, dose)) or "100" in repr(gamma_index(dose, dose))
-    assert gamma_index(dose, dose).as_dict()["pass_percent"] == 100
+    assert document(gamma_index(dose, dose))["pass_percent"] == 100

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.core.document import document
 from hepatica.dosimetry.engines.dose_map import DoseMap, DoseSettings, EnergyBalance
 from hepatica.dosimetry.metrics.region_dose import region_dose
 from hepatica.errors import GeometryError
@@ -18,7 +19,7 @@ def dose_map(grid: Grid, *, sd: bool = False) -> DoseMap:
         density=Volume(grid, rng.uniform(0.9, 1.1, grid.shape), Kind.DENSITY),
         decays=Volume(grid, rng.uniform(0, 1e6, grid.shape), Kind.DECAYS),
         nuclide="Y-90",
-        method="local",
+        engine="local",
         settings=DoseSettings(),
         energy_balance=EnergyBalance(1.0, 1.0),
     )
@@ -32,7 +33,7 @@ def part(grid: Grid) -> Region:
 
 
 def test_json_has_the_promised_keys_with_units(oblique_grid: Grid) -> None:
-    result = region_dose(dose_map(oblique_grid), part(oblique_grid)).as_dict()
+    result = document(region_dose(dose_map(oblique_grid), part(oblique_grid)))
     assert json.loads(json.dumps(result)) == result
     expected = {
         "name", "volume_ml", "mass_g", "dose_mean_gy", "dose_sd_gy", "dose_min_gy", "dose_max_gy", "d_percent_gy",

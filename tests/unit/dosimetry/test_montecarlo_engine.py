@@ -33,7 +33,7 @@ def test_dose_map_with_uncertainties_balance_and_provenance(case: tuple[Volume, 
     decays, density = case
     engine = MonteCarloEngine(MonteCarloSettings(histories=60_000, seed=11))
     dose_map = engine.compute(decays, density, nuclide("Y-90"), DoseSettings())
-    assert dose_map.method == "montecarlo"
+    assert dose_map.engine == "montecarlo"
     assert dose_map.dose_sd is not None
     assert dose_map.dose_sd.kind is Kind.DOSE_SD
     assert (dose_map.dose.values[:, :, 11:] == 0).all()
@@ -52,7 +52,7 @@ def test_dose_map_with_uncertainties_balance_and_provenance(case: tuple[Volume, 
 
 def test_noise_is_said(case: tuple[Volume, Volume]) -> None:
     dose_map = MonteCarloEngine(MonteCarloSettings(histories=1000)).compute(*case, nuclide("Y-90"))
-    assert any("Follow more decays" in warning for warning in dose_map.warnings)
+    assert any("follow more decays" in str(message) for message in dose_map.messages)
 
 
 def test_negative_decays_are_refused_even_if_kept_elsewhere(case: tuple[Volume, Volume]) -> None:

@@ -57,7 +57,7 @@ def test_two_heads_looking_at_a_dish() -> None:
     assert parts["clock"] == 0
     assert found.factor.relative_sd == pytest.approx(math.sqrt(sum((p or 0) ** 2 for p in parts.values())))
     assert found.activity_mbq == pytest.approx(50 * 2 ** (-3 / 6.0067))
-    assert found.warnings == ()
+    assert found.messages == ()
 
 
 def test_dead_time_and_residual_are_corrected() -> None:
@@ -98,8 +98,8 @@ def test_heads_that_differ_and_unknown_uncertainties_are_told() -> None:
     exposures = [Exposure(counts_of(f, NOON, 60.0), 60.0, NOON, name=f"head {n}") for n, f in ((1, 90.0), (2, 100.0))]
     found = calibrate_exposures(exposures, known(activity=Estimate(50e6)), source="planar", conditions=TC)
     assert found.factor.sd is None
-    assert found.warnings[0].startswith("the exposures differ by 11 %: head 1 90, head 2 100 cps/MBq")
-    assert "activity meter is not stated" in found.warnings[1]
+    assert found.messages[0].text.startswith("the exposures differ by 11 %: head 1 90, head 2 100 cps/MBq")
+    assert "activity meter is not stated" in found.messages[1].text
 
 
 def seen_in(image: Volume, **changes: object) -> ReconstructedSource:

@@ -129,7 +129,7 @@ def test_image_against_administration(image: Volume, scale: float, warned: bool)
     shared = activity_by_administration(image, GIVEN, half_life_s=T_S, at=NOON + timedelta(hours=20)).activity
     compared = compare_with_administered(shared.with_values(shared.values * scale), GIVEN, half_life_s=T_S)
     assert compared.ratio == pytest.approx(scale, rel=1e-5)
-    assert bool(compared.warnings) is warned
+    assert bool(compared.messages) is warned
 
 
 def test_decays_against_administration(image: Volume) -> None:
@@ -149,10 +149,10 @@ def test_small_negatives_become_zero_and_are_told(image: Volume) -> None:
     assert cleaned.voxels == count
     assert cleaned.removed == pytest.approx(10.0 * count)
     assert float(cleaned.volume.values.min()) == 0
-    assert f"{count} voxels are negative" in cleaned.warnings[0]
+    assert f"{count} voxels are negative" in str(cleaned.messages[0])
     kept = handle_negatives(noisy, "keep")
     assert kept.volume is noisy
-    assert kept.warnings
+    assert kept.messages
     with pytest.raises(InputError, match="voxels are negative"):
         handle_negatives(noisy, "error")
     with pytest.raises(UnknownNameError, match="known: error, keep, zero"):
@@ -174,4 +174,4 @@ def test_large_negatives_are_an_error(image: Volume) -> None:
 def test_nothing_negative_changes_nothing(image: Volume) -> None:
     cleaned = handle_negatives(image, "zero")
     assert cleaned.volume is image
-    assert cleaned.warnings == ()
+    assert cleaned.messages == ()

@@ -7,6 +7,7 @@ import pytest
 
 from hepatica.anatomy.phantoms.objects import Phantom, grid_around, nema_grid, nema_phantom
 from hepatica.core import Estimate, Kind, Region, Volume
+from hepatica.core.document import document
 from hepatica.errors import EvidenceError, GeometryError, InputError, PhysicsError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.blurred_sphere import sphere_volume_ml
@@ -92,17 +93,17 @@ def test_spheres_in_a_cold_and_a_warm_phantom_recover_alike(phantom: Phantom) ->
 
 def test_a_curve_survives_json() -> None:
     curve = fit_recovery(points(5.0, 0.8, 0.01), LU, background_recovery=Estimate(0.98, 0.01), source="test")
-    again = RecoveryCurve.from_dict(json.loads(json.dumps(curve.as_dict())))
+    again = RecoveryCurve.from_dict(json.loads(json.dumps(document(curve))))
     assert again == curve
-    broken = curve.as_dict() | {"exponent": "steep"}
+    broken = document(curve) | {"exponent": "steep"}
     with pytest.raises(InputError, match="exponent"):
         RecoveryCurve.from_dict(broken)
     with pytest.raises(InputError, match="not a recovery curve"):
         RecoveryCurve.from_dict({"kind": "hepatica camera calibration"})
     with pytest.raises(InputError, match="symmetric"):
-        RecoveryCurve.from_dict(curve.as_dict() | {"covariance": [[1.0, 2.0], [0.0, 1.0]]})
+        RecoveryCurve.from_dict(document(curve) | {"covariance": [[1.0, 2.0], [0.0, 1.0]]})
     with pytest.raises(InputError, match="covariance"):
-        RecoveryCurve.from_dict(curve.as_dict() | {"covariance": [1.0]})
+        RecoveryCurve.from_dict(document(curve) | {"covariance": [1.0]})
 
 
 def test_no_extrapolation_without_being_told() -> None:
@@ -161,11 +162,11 @@ def test_other_conditions_are_refused_and_unknown_ones_told() -> None:
     nested = Conditions("Lu-177", reconstruction={"windows_kev": [[187.2, 228.8], [101.7, 124.3]]})
     with pytest.raises(InputError, match=r"187\.2 x 228\.8 x 101\.7 x 124\.3 against 1 x 2"):
         nested.require_fit(Conditions("Lu-177", reconstruction={"windows_kev": [[1.0, 2.0]]}), "recovery")
-    (warning,) = LU.require_fit(Conditions("Lu-177"), "recovery")
-    assert "camera, energy window (keV), voxel size (mm), reconstruction" in warning
-    assert Conditions.from_dict(LU.as_dict()) == LU
+    (message,) = LU.require_fit(Conditions("Lu-177"), "recovery")
+    assert "camera, energy window (keV), voxel size (mm), reconstruction" in message.text
+    assert Conditions.from_dict(document(LU)) == LU
     with pytest.raises(InputError, match="window_kev"):
-        Conditions.from_dict(LU.as_dict() | {"window_kev": [1, math.inf]})
+        Conditions.from_dict(document(LU) | {"window_kev": [1, math.inf]})
 
 
 def test_noise_of_a_mean_is_seen_between_its_parts() -> None:

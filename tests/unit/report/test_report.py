@@ -13,12 +13,12 @@ from hepatica.dosimetry.metrics.region_dose import region_dose
 from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides.agents import DoseLimit
 from hepatica.report import DoseReport, Fact, ImageUsed, LimitRow, ReportRegion, limit_rows
+from hepatica.report.dose_document import dose_document
 from hepatica.report.figures.dose import comparison_figure, isodose_levels_gy, png
 from hepatica.report.figures.palette import structure_styles
 from hepatica.report.figures.pictures import Pictures, draw
 from hepatica.report.figures.planes import Plane, centre_of, framed, sample, sample_region
 from hepatica.report.files import report_files
-from hepatica.report.dose_document import dose_document
 from hepatica.report.html import html_page
 from hepatica.report.pdf import pdf_page
 from hepatica.report.provenance import provenance_rows
@@ -187,7 +187,7 @@ def test_a_missed_limit_never_looks_equal() -> None:
 def test_limits_go_to_their_structures(report: DoseReport) -> None:
     limit = DoseLimit("tumour", ">=", 205.0, "HCC", "somebody", "high")
     (row,) = limit_rows([limit, DoseLimit("lung", "<=", 30.0, "", "x", "high")], report.regions)
-    assert (row.region, row.dose_gy) == (NASTY, report.regions[2].dose.dose_mean_gy)
+    assert (row.structure, row.dose_mean_gy) == (NASTY, report.regions[2].dose.dose_mean_gy)
 
 
 def test_styles_differ_and_levels_suit_the_dose(report: DoseReport) -> None:

@@ -9,7 +9,7 @@ from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import InputError, UnitError
 from hepatica.transport.matter.media import (
     HuCalibration,
-    calibration_warnings,
+    calibration_messages,
     default_calibration,
     density_from_hu,
     load_calibration,
@@ -42,10 +42,10 @@ def test_negative_hu_is_not_clipped_at_zero() -> None:
 def test_outside_the_table_the_end_values_hold_and_metal_is_named() -> None:
     volume = ct(-3024, -1024, 3071, 12000)
     np.testing.assert_allclose(density_from_hu(volume).values.ravel(), [0.00121, 0.00121, 2.793, 2.793], rtol=1e-6)
-    (warning,) = calibration_warnings(volume)
-    assert "2 voxels" in warning
-    assert "3000 HU" in warning
-    assert calibration_warnings(ct(-3024, 3000)) == ()
+    (message,) = calibration_messages(volume)
+    assert "2 voxels" in message.text
+    assert "3000 HU" in message.text
+    assert calibration_messages(ct(-3024, 3000)) == ()
 
 
 def test_the_default_rises_everywhere() -> None:

@@ -3,7 +3,8 @@ import pytest
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import GeometryError
-from hepatica.workflow.dose.dose_grid import decays_on, density_on, dose_grid
+from hepatica.transport.matter.media import density_on
+from hepatica.workflow.dose.dose_grid import decays_on, dose_grid
 
 
 def test_activity_grid_is_cut_to_what_the_ct_covers(oblique_grid: Grid) -> None:
@@ -30,9 +31,9 @@ def decays_with_share_outside(grid: Grid, share: float) -> Volume:
 
 def test_activity_outside_the_ct_is_told_or_refused(oblique_grid: Grid) -> None:
     inner = oblique_grid.crop((slice(4, 20), slice(3, 15), slice(2, 12)))
-    moved, warnings = decays_on(inner, decays_with_share_outside(oblique_grid, 0.02))
+    moved, messages = decays_on(inner, decays_with_share_outside(oblique_grid, 0.02))
     assert moved.total == pytest.approx(0.98e12)
-    assert "2.00 % of the activity lies outside the CT" in warnings[0]
+    assert "2.00 % of the activity lies outside the CT" in str(messages[0])
     assert decays_on(inner, decays_with_share_outside(oblique_grid, 0.0))[1] == ()
     with pytest.raises(GeometryError, match=r"10.0 % of the activity lies outside the CT"):
         decays_on(inner, decays_with_share_outside(oblique_grid, 0.1))

@@ -10,6 +10,7 @@ import pytest
 
 from hepatica.anatomy.phantoms.objects import Phantom, grid_around, nema_grid, nema_phantom
 from hepatica.core import Estimate, InputFile, Kind, Volume
+from hepatica.core.document import document
 from hepatica.core.image import Acquisition, Image
 from hepatica.errors import GeometryError, InputError, PhysicsError, UnknownNameError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
@@ -17,14 +18,15 @@ from hepatica.imaging.quantify.blurred_sphere import mean_recovery, sphere_volum
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.recovery import SphereRecovery, fit_recovery
 from hepatica.imaging.quantify.response import GaussianPsf
+from hepatica.imaging.quantify.structure_activity import PartialVolumeOptions
 from hepatica.imaging.reconstruct.resampling import Ensemble
-from hepatica.io.image import Acquisition, Image
 from hepatica.report.document import Picture
 from hepatica.report.dose_document import dose_document
 from hepatica.report.figures.pictures import Pictures
 from hepatica.report.html import html_page
 from hepatica.workflow.dose.absorbed_dose import absorbed_dose
-from hepatica.workflow.dose.options import DoseOptions
+from hepatica.workflow.dose.calibration_files import load_recovery
+from hepatica.workflow.dose.options import QuantificationOptions, StructureOptions
 from hepatica.workflow.dose.replicates import save_replicates
 from hepatica.workflow.dose.report import dose_report
 from hepatica.workflow.dose.result import DoseResult
@@ -32,7 +34,7 @@ from hepatica.workflow.dose.result import DoseResult
 WHEN = datetime(2026, 3, 2, 10, 0)
 FWHM = 12.0
 SPHERES = ("sphere 17 mm", "sphere 28 mm", "sphere 37 mm")
-KINDS = dict.fromkeys(SPHERES, "tumour")
+ROLES = dict.fromkeys(SPHERES, "tumour")
 HOT, WARM = 8e5, 1e5
 
 
@@ -61,7 +63,7 @@ def curve_file(folder: Path, conditions: Conditions | None = None) -> Path:
         SphereRecovery(sphere_volume_ml(d), Estimate(mean_recovery(d, FWHM), 0.01)) for d in (10, 17, 28, 37, 40)
     ]
     file = folder / "recovery.json"
-    file.write_text(json.dumps(fit_recovery(spheres, conditions or Conditions("Lu-177")).as_dict()))
+    file.write_text(json.dumps(document(fit_recovery(spheres, conditions or Conditions("Lu-177")))))
     return file
 
 
@@ -75,15 +77,18 @@ def calibration_file(folder: Path, **changes: object) -> Path:
         200.0,  # type: ignore[arg-type]
     )
     file = folder / "calibration.json"
-    file.write_text(json.dumps(made.as_dict()))
+    file.write_text(json.dumps(document(made)))
     return file
 
 
 def dose(seen: dict[str, Image], phantom: Phantom, name: str = "cold", **said: object) -> DoseResult:
-    regions = [phantom.regions[part] for part in (*SPHERES, "body")]
+    structures = [phantom.regions[part] for part in (*SPHERES, "body")]
+    counted = {name: said.pop(name) for name in ("calibration", "frame_duration_s") if name in said}
     return absorbed_dose(
-        seen[name], ct=seen["ct"], nuclide="Lu-177", regions=regions, method="local",
-        options=DoseOptions(administered_at=WHEN, kinds=KINDS, **said),  # type: ignore[arg-type]
+        seen[name], ct=seen["ct"], nuclide="Lu-177", structures=structures, engine="local",
+        quantification=QuantificationOptions(administered_at=WHEN, **counted),  # type: ignore[arg-type]
+        partial_volume=PartialVolumeOptions(**said),  # type: ignore[arg-type]
+        clinical=StructureOptions(structure_roles=ROLES),
     )  # fmt: skip
 
 
@@ -91,21 +96,21 @@ def corrected(result: DoseResult) -> dict[str, float]:
     """Concentration in the spheres after the correction, over the truth."""
     seconds = 6.6443 * 86400 / np.log(2)
     return {
-        item.name: item.decays / seconds / result[item.name].volume_ml * item.factor.value / HOT
-        for item in result.region_activities
-        if item.name in SPHERES and item.factor is not None
+        item.dose.name: item.decays / seconds / item.dose.volume_ml * item.activity.factor.value / HOT
+        for item in result.structures
+        if item.dose.name in SPHERES and item.activity.factor is not None
     }
 
 
 def test_tumours_are_recovered_by_the_curve(seen: dict[str, Image], phantom: Phantom, tmp_path: Path) -> None:
-    result = dose(seen, phantom, pvc="region", recovery_file=curve_file(tmp_path), contour_sd_mm=0.5)
+    result = dose(seen, phantom, partial_volume="region", recovery=curve_file(tmp_path), contour_sd_mm=0.5)
     # The two-parameter curve misses the closed form of a blurred sphere by up to 0.03 of recovery.
     for value in corrected(result).values():
         assert value == pytest.approx(1, abs=0.06)
     plain = dose(seen, phantom)
     for n, name in enumerate(SPHERES):
         assert result[name].dose_mean_gy == plain[name].dose_mean_gy
-        document = result.as_dict()["regions"][n]
+        document = result.as_dict()["structures"][n]
         assert document["name"] == name
         factor = document["partial_volume"]["factor"]
         assert document["partial_volume"]["dose_mean_corrected_gy"] == pytest.approx(factor * plain[name].dose_mean_gy)
@@ -115,16 +120,16 @@ def test_tumours_are_recovered_by_the_curve(seen: dict[str, Image], phantom: Pha
             chain["dose_sd_percent"] / 100 * document["partial_volume"]["dose_mean_corrected_gy"]
         )
         assert chain["recovery"] == pytest.approx(1 / factor)
-    body = result.as_dict()["regions"][3]
+    body = result.as_dict()["structures"][3]
     assert body["partial_volume"] is None
     assert "recovery (not corrected)" in body["uncertainty"]["not_known"]
-    assert plain.activity_rows() == []
+    assert plain.uncertainty_table() is None
 
 
 @pytest.mark.parametrize("method", ["gtm", "yang"])
 @pytest.mark.parametrize("name", ["cold", "warm"])
 def test_the_response_undoes_the_blur(seen: dict[str, Image], phantom: Phantom, method: str, name: str) -> None:
-    result = dose(seen, phantom, name, pvc=method, psf_mm=FWHM, psf_sd_mm=1.0)
+    result = dose(seen, phantom, name, partial_volume=method, response_mm=FWHM, response_sd_mm=1.0)
     # In the warm phantom the walls, cold, are part of the body, which is then not uniform.
     tolerance = 0.025 if name == "warm" else 1e-4
     if method == "gtm":
@@ -137,7 +142,7 @@ def test_the_response_undoes_the_blur(seen: dict[str, Image], phantom: Phantom, 
             region = phantom.regions[part]
             held = float((truth.values[region.window] * region.coverage).sum()) / region.volume_ml
             assert corrected(result)[part] == pytest.approx(held / HOT, abs=tolerance)
-    for item in result.region_activities:
+    for item in (found.activity for found in result.structures):
         assert item.factor is not None
         assert item.factor.sd is not None
         if item.name in SPHERES:
@@ -149,7 +154,7 @@ def test_the_response_undoes_the_blur(seen: dict[str, Image], phantom: Phantom, 
     if method == "gtm":
         assert after == before
     else:
-        factor = next(item.factor for item in result.region_activities if item.name == "sphere 17 mm")
+        factor = result.structure("sphere 17 mm").activity.factor
         assert factor is not None
         assert after / before == pytest.approx(factor.value, rel=0.02)
     text = html_page(dose_document(dose_report(result), Pictures((), Picture("DVH", "", b""), None, 0)))
@@ -158,24 +163,26 @@ def test_the_response_undoes_the_blur(seen: dict[str, Image], phantom: Phantom, 
 
 
 def test_a_calibration_file_brings_its_uncertainty(seen: dict[str, Image], phantom: Phantom, tmp_path: Path) -> None:
-    result = dose(seen, phantom, calibration_file=calibration_file(tmp_path))
-    assert result.quantified.calibration_relative_sd == pytest.approx(0.03)
-    assert any("of the calibration the uncertainty is taken" in text for text in result.warnings)
-    (item,) = [item for item in result.region_activities if item.name == "body"]
+    result = dose(seen, phantom, calibration=calibration_file(tmp_path))
+    assert result.count.calibration_relative_sd == pytest.approx(0.03)
+    assert any("of the calibration the uncertainty is taken" in str(message) for message in result.messages)
+    item = result.structure("body").activity
     assert item.uncertainty is not None
     assert item.uncertainty.activity_relative_sd == pytest.approx(0.03, rel=0.01)
-    assert [row[0] for row in result.activity_rows()] == [*SPHERES, "body", "all tumours"]
+    table = result.uncertainty_table()
+    assert table is not None
+    assert [row[0] for row in table.rows] == [*SPHERES, "body", "all tumours"]
     counts = seen["cold"].volume
     scaled = counts.values * counts.grid.voxel_volume_ml / 1e6 * 11.8 * 3600
     in_counts = {**seen, "cold": image(counts.with_values(scaled, Kind.COUNTS))}
-    by_factor = dose(in_counts, phantom, calibration_file=calibration_file(tmp_path), frame_duration_s=3600.0)
+    by_factor = dose(in_counts, phantom, calibration=calibration_file(tmp_path), frame_duration_s=3600.0)
     # Decay within the hour of views is corrected to its start: half of 0.43 %.
     ratio = by_factor["body"].dose_mean_gy / result["body"].dose_mean_gy
     assert ratio == pytest.approx(1 + np.log(2) / (6.6443 * 24) / 2, rel=1e-4)
     with pytest.raises(InputError, match="was measured under other conditions"):
-        dose(seen, phantom, calibration_file=calibration_file(tmp_path, nuclide="Y-90"))
+        dose(seen, phantom, calibration=calibration_file(tmp_path, nuclide="Y-90"))
     with pytest.raises(InputError, match="energy window"):
-        dose(seen, phantom, calibration_file=calibration_file(tmp_path, window_kev=(100.0, 120.0)))
+        dose(seen, phantom, calibration=calibration_file(tmp_path, window_kev=(100.0, 120.0)))
 
 
 def test_noise_of_the_counts_comes_from_replicates(seen: dict[str, Image], phantom: Phantom, tmp_path: Path) -> None:
@@ -185,51 +192,59 @@ def test_noise_of_the_counts_comes_from_replicates(seen: dict[str, Image], phant
     images = np.zeros((12, *values.shape), dtype=np.float32)
     images[(slice(None), *window)] = values[window] * scale[:, None, None, None]
     save_replicates(file, Ensemble(images, 5), phantom.grid)
-    result = dose(seen, phantom, replicates_file=file, contour_sd_mm=0.5)
-    (item,) = [item for item in result.region_activities if item.name == "sphere 37 mm"]
+    result = dose(seen, phantom, replicates=file, contour_sd_mm=0.5)
+    item = result.structure("sphere 37 mm").activity
     assert item.uncertainty is not None
     assert item.uncertainty.counting_relative_sd == pytest.approx(scale.std(ddof=1) / scale.mean(), rel=1e-4)
-    assert "counting statistics" not in item.uncertainty.unknown
-    assert result.provenance.as_dict()["inputs"][-1]["role"] == "replicates"
+    assert "counting statistics" not in item.uncertainty.not_known
+    assert result.provenance.inputs[-1].role == "replicates"
     other = grid_around((100, 100, 100), spacing_mm=(5, 5, 5))
     save_replicates(file, Ensemble(np.ones((4, *other.shape), np.float32), 5), other)
     with pytest.raises(GeometryError, match="are not those of the activity image"):
-        dose(seen, phantom, replicates_file=file)
+        dose(seen, phantom, replicates=file)
     file.write_bytes(b"PK\x03\x04 no archive")
     with pytest.raises(InputError, match="no file of replicates"):
-        dose(seen, phantom, replicates_file=file)
+        dose(seen, phantom, replicates=file)
 
 
 def test_what_does_not_go_together_is_refused(seen: dict[str, Image], phantom: Phantom, tmp_path: Path) -> None:
     file = curve_file(tmp_path)
     for said, message in (
-        ({"pvc": "region"}, "need each other"),
-        ({"recovery_file": file}, "need each other"),
-        ({"pvc": "gtm"}, "--psf"),
-        ({"psf_mm": 12.0}, "--psf"),
-        ({"pvc": "gtm", "psf_mm": -1.0}, "psf_mm must be positive"),
-        ({"pvc": "gtm", "psf_mm": 12.0, "psf_sd_mm": -1.0}, "psf_sd_mm must lie"),
-        ({"calibration_file": file, "calibration_cps_per_mbq": 4.0}, "not both"),
+        ({"partial_volume": "region"}, "need each other"),
+        ({"partial_volume": "none", "recovery": file}, "need each other"),
+        ({"partial_volume": "gtm"}, "`response_mm`"),
+        ({"response_mm": 12.0}, "`response_mm`"),
+        ({"partial_volume": "gtm", "response_mm": -1.0}, "`response_mm` must be positive"),
+        ({"partial_volume": "gtm", "response_mm": 12.0, "response_sd_mm": -1.0}, "`response_sd_mm` must be from 0"),
     ):
         with pytest.raises(InputError, match=message):
-            DoseOptions(**said)  # type: ignore[arg-type]
-    with pytest.raises(UnknownNameError, match="partial-volume correction"):
-        DoseOptions(pvc="magic")  # type: ignore[arg-type]
+            PartialVolumeOptions(**said)  # type: ignore[arg-type]
+    with pytest.raises(UnknownNameError, match="`partial_volume`"):
+        PartialVolumeOptions(partial_volume="magic")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="nuclide: Y-90 against Lu-177"):
-        dose(seen, phantom, pvc="region", recovery_file=curve_file(tmp_path, Conditions("Y-90")))
+        dose(seen, phantom, recovery=curve_file(tmp_path, Conditions("Y-90")))
     with pytest.raises(InputError, match="voxel size"):
-        dose(seen, phantom, pvc="region", recovery_file=curve_file(tmp_path, Conditions("Lu-177", voxel_mm=(5, 5, 5))))
+        dose(seen, phantom, recovery=curve_file(tmp_path, Conditions("Lu-177", voxel_mm=(5, 5, 5))))
     with pytest.raises(PhysicsError, match="condition number"):
-        dose(seen, phantom, pvc="gtm", psf_mm=60.0)
-    regions = [phantom.regions["body"]]
-    with pytest.raises(InputError, match="no structure is a tumour"):
-        absorbed_dose(
-            seen["cold"], ct=seen["ct"], nuclide="Lu-177", regions=regions, method="local",
-            administered_at=WHEN, pvc="region", recovery_file=curve_file(tmp_path),
-        )  # fmt: skip
-    big = [phantom.regions["core"].renamed("tumour")]
-    with pytest.raises(PhysicsError, match=r"tumour 'tumour': .* lies outside the spheres .*--recovery-extrapolate"):
-        absorbed_dose(
-            seen["warm"], ct=seen["ct"], nuclide="Lu-177", regions=big, method="local",
-            administered_at=WHEN, pvc="region", recovery_file=curve_file(tmp_path),
-        )  # fmt: skip
+        dose(seen, phantom, partial_volume="gtm", response_mm=60.0)
+    for part, name, error, message in (
+        ("body", "cold", InputError, "no structure is a tumour"),
+        ("core", "warm", PhysicsError, r"tumour 'tumour': .* lies outside the spheres .*`recovery_extrapolate`"),
+    ):
+        region = phantom.regions[part]
+        with pytest.raises(error, match=message):
+            absorbed_dose(
+                seen[name], ct=seen["ct"], nuclide="Lu-177", engine="local",
+                structures=[region if part == "body" else region.renamed("tumour")],
+                quantification=QuantificationOptions(administered_at=WHEN),
+                partial_volume=PartialVolumeOptions(partial_volume="region", recovery=curve_file(tmp_path)),
+            )  # fmt: skip
+
+
+def test_a_curve_and_replicates_are_as_good_as_their_files(
+    seen: dict[str, Image], phantom: Phantom, tmp_path: Path
+) -> None:
+    file = curve_file(tmp_path)
+    by_file, by_value = (dose(seen, phantom, recovery=curve) for curve in (file, load_recovery(file)))
+    for key in ("structures", "decays", "energy_balance"):
+        assert by_value.as_dict()[key] == by_file.as_dict()[key]

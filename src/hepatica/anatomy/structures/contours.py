@@ -35,6 +35,7 @@ from hepatica.anatomy.structures.polygons import (
     signed_area,
 )
 from hepatica.core.grid import Grid
+from hepatica.core.message import Message
 from hepatica.core.region import Region, bounding_window
 from hepatica.errors import GeometryError
 
@@ -97,7 +98,7 @@ class Filled:
         Part of that volume outside the grid, 0 to 1.
     plane_distance_mm : float
         Distance between neighbouring contour planes.
-    warnings : tuple of str
+    messages : tuple of Message
         Gaps, jitter, loss outside the image; each names the structure.
     """
 
@@ -105,7 +106,7 @@ class Filled:
     contour_volume_ml: float
     lost_fraction: float
     plane_distance_mm: float
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +213,8 @@ def fill_contours(
     # Sampling an oblique structure is exact to about a thousandth only; a loss must exceed that.
     if lost > (LOSS_WARNED if frame.axis is not None else 10 * LOSS_WARNED):
         notes += (f"structure {name!r}: {100 * lost:.1f} % of its volume lies outside the image and is lost",)
-    return Filled(region, volume_ml, lost, stack.distance_mm, notes)
+    messages = tuple(Message("contours-repaired", text) for text in notes)
+    return Filled(region, volume_ml, lost, stack.distance_mm, messages)
 
 
 def region_contours(region: Region, *, axis: int = 2, holes: str = "keyhole") -> tuple[FloatArray, ...]:

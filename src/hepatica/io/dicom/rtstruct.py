@@ -327,7 +327,7 @@ def _regions(
         filled = fill_contours(
             name, roi.contours, grid, plane_distance_mm=alone, origin=f"{file}, ROI {roi.label.number}"
         )
-        messages += [Message("contours-repaired", text) for text in filled.warnings]
+        messages += filled.messages
         regions.append(filled.region)
     return regions
 
