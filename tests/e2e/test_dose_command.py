@@ -278,7 +278,7 @@ def test_an_image_of_an_array_is_as_good_as_a_file(patient: Path) -> None:
         for activity, of_ct in ((pet, ct), (made, scan))
     )
     assert document_of(by_array.structures) == document_of(by_file.structures)
-    with pytest.raises(package.HepaticaError, match="an image is a path or a hepatica.Image, not Volume"):
+    with pytest.raises(package.HepaticaError, match=r"an image is a path or a hepatica.Image, not Volume"):
         package.absorbed_dose(pet.volume, ct=ct, nuclide="Y-90")
     with pytest.raises(package.HepaticaError, match="the header says Y-90, asked for is Ho-166"):
         package.absorbed_dose(made, ct=scan, nuclide="Ho-166")
@@ -315,7 +315,9 @@ def test_quantify_gives_becquerels_by_either_way(patient: Path, tmp_path: Path) 
     more = ("--activity-unit", "counts", "--activity-at", "2026-03-03T06:55", "--frame-duration", "20 min")
     out = tmp_path / "out"
     by_factor = json.loads(
-        hepatica_quantify(counts, *more, "--calibration", "4.6 cps/MBq", "--calibration-sd", "0.23 cps/MBq", "--out", out)
+        hepatica_quantify(
+            counts, *more, "--calibration", "4.6 cps/MBq", "--calibration-sd", "0.23 cps/MBq", "--out", out
+        )
     )
     mean = (1 - 2 ** (-1200 / 230580)) / (np.log(2) * 1200 / 230580)
     assert by_factor["activity_mbq"] == pytest.approx(document["activity_mbq"] / mean, rel=1e-4)

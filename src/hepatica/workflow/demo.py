@@ -225,8 +225,8 @@ class DemoResult(Result):
     def title(self) -> str:
         """What it is, and why it differs from the truth."""
         return (
-            f"{self.dose.title()}. The PET is blurred to {PET_FWHM_MM:g} mm and noisy: small and hot structures lose dose "
-            "to their surroundings."
+            f"{self.dose.title()}. The PET is blurred to {PET_FWHM_MM:g} mm and noisy: small and hot structures lose "
+            "dose to their surroundings."
         )
 
     def table(self) -> Table:

@@ -230,7 +230,7 @@ def test_options_are_checked_at_the_door(tmp_path: Path) -> None:
         QuantificationOptions(lung_shunt=1.0)
     with pytest.raises(InputError, match="`administered_bq` must be positive"):
         QuantificationOptions(administered_bq=-1.0)
-    with pytest.raises(InputError, match="`grid` must be from 0.5 to 20"):
+    with pytest.raises(InputError, match=r"`grid` must be from 0.5 to 20"):
         OutputOptions(grid=0.01)
     with pytest.raises(InputError, match="cannot be read"):
         CtOptions(hu_table=tmp_path / "none.csv").calibration()

@@ -186,15 +186,17 @@ class DoseMap:
         return f"<table><caption>Absorbed dose (research software, not a medical device)</caption>{rows}</table>"
 
 
-AnyMap = TypeVar("AnyMap", bound=DoseMap, covariant=True)
+Map_co = TypeVar("Map_co", bound=DoseMap, covariant=True)
 
 
-class DoseEngine(ABC, Generic[AnyMap]):
+class DoseEngine(ABC, Generic[Map_co]):
     """What every dose engine offers: it is chosen by `name` and gives a dose map."""
 
     name: ClassVar[str]
 
-    def compute(self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings | None = None) -> AnyMap:
+    def compute(
+        self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings | None = None
+    ) -> Map_co:
         """Absorbed dose, with its standard uncertainty where the engine gives one.
 
         Parameters
@@ -222,7 +224,7 @@ class DoseEngine(ABC, Generic[AnyMap]):
         return self._dose(decays, density, nuclide, settings)
 
     @abstractmethod
-    def _dose(self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings) -> AnyMap:
+    def _dose(self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings) -> Map_co:
         """Absorbed dose from inputs that were checked."""
 
 

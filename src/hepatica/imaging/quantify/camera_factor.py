@@ -269,8 +269,8 @@ class CameraCalibration:
         numbers = ("factor_cps_per_mbq", "factor_sd_cps_per_mbq", "factor_sd_percent", "activity_mbq")
         properties: dict[str, Any] = {
             "kind": {"const": KIND},
-            **dict.fromkeys(numbers, {"type": ["number", "null"]}),
-            **dict.fromkeys(("basis", "source", "measured_at"), {"type": "string"}),
+            **{name: {"type": ["number", "null"]} for name in numbers},
+            **{name: {"type": "string"} for name in ("basis", "source", "measured_at")},
             "heads": {"type": "integer"},
             "conditions": document_schema(Conditions),
             "budget": {"type": "array", "items": {"type": "object", "required": ["name", "sd_percent", "basis"]}},

@@ -84,9 +84,9 @@ class SphereRecovery:
     @classmethod
     def document_schema(cls) -> Mapping[str, Any]:
         """JSON schema of `as_document`."""
-        number = {"type": ["number", "null"]}
         names = ("diameter_mm", "volume_ml", "mean_recovery", "mean_recovery_sd", "maximum_recovery")
-        return {"type": "object", "properties": dict.fromkeys(names, number), "required": list(names)}
+        properties = {name: {"type": ["number", "null"]} for name in names}
+        return {"type": "object", "properties": properties, "required": list(names)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -223,9 +223,7 @@ def structure_activities(
         if chain is not None and factor is not None:
             chain = _with_correction(chain, factor, contrast, options)
         held = float((seen.values[item.region.window] * item.region.coverage).sum(dtype=np.float64))
-        found.append(
-            StructureActivity(item.region.name, held, chain, factor, options.method == "yang", background)
-        )
+        found.append(StructureActivity(item.region.name, held, chain, factor, options.method == "yang", background))
     return StructureActivities(tuple(found), corrections.provenance, corrections.messages)
 
 
@@ -247,7 +245,7 @@ class _Corrections:
     """Structure -> corrected over seen mean, background structure, share of the corrected mean that is contrast."""
 
     factors: dict[str, tuple[Estimate, str, float]]
-    provenance: Provenance = Provenance()
+    provenance: Provenance = field(default_factory=Provenance)
     messages: tuple[Message, ...] = ()
 
 

@@ -195,8 +195,7 @@ def read_activity(
         As `workflow.sources.as_images`; InputError if instants were stated for another number of images; DicomError if
         an image is of another nuclide.
     """
-    several = isinstance(sources, Sequence) and not isinstance(sources, str)
-    count = len(sources) if several else 1
+    count = 1 if isinstance(sources, str | Path | Image) or not isinstance(sources, Sequence) else len(sources)
     if len(options.activity_at) not in (0, count):
         raise InputError(f"`activity_at` was given {len(options.activity_at)} times for {count} activity images")
     stated = [
@@ -235,7 +234,8 @@ def require_together(images: Sequence[Image], *, registered: bool) -> tuple[Mess
             said.append(Message("patient-not-checked", text))
         elif len(set(ids)) > 1:
             raise InputError(
-                f"{image.name} is of patient {ids[0]!r}, {ct.name} of {ids[1]!r}; activity and CT must be of one patient"
+                f"{image.name} is of patient {ids[0]!r}, {ct.name} of {ids[1]!r}; activity and CT must be of one "
+                "patient"
             )
         if not registered and not image.grid.shares_frame(ct.grid):
             raise GeometryError(
@@ -256,7 +256,8 @@ def _loaded(
     options: PartialVolumeOptions, scans: Sequence[Image], nuclide: Nuclide
 ) -> tuple[PartialVolumeOptions, tuple[Message, ...]]:
     """Recovery curve and replicates as values; says what of the curve's conditions could not be compared."""
-    curve, replicates, said = options.recovery, options.replicates, []
+    curve, replicates = options.recovery, options.replicates
+    said: list[Message] = []
     name = "recovery curve"
     if isinstance(curve, str | Path):
         name, curve = f"recovery curve {Path(curve).name}", load_recovery(curve)

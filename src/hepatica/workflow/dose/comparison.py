@@ -185,9 +185,7 @@ def compare_doses(
     report_progress("comparing structures")
     compared = compare_volumes(a, b, _regions_of(a, structures))
     report_progress("gamma index")
-    gamma = gamma_index(
-        a, b, dose_percent=criteria.gamma[0], distance_mm=criteria.gamma[1], local=criteria.local
-    )
+    gamma = gamma_index(a, b, dose_percent=criteria.gamma[0], distance_mm=criteria.gamma[1], local=criteria.local)
     names = _names(first, second)
     given = {"first": first, "second": second, "structures": structures}
     inputs = tuple(_input(role, Path(item)) for role, item in given.items() if isinstance(item, str | Path))

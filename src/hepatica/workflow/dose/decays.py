@@ -283,9 +283,7 @@ def _from_several(
     """Fit a curve through several images in every voxel that all of them show."""
     since = quantification.administered_at or images[0].acquisition.administered_at
     if since is None:
-        raise TimeError(
-            "several time points need the time of the administration", remedy="state it: `administered_at`"
-        )
+        raise TimeError("several time points need the time of the administration", remedy="state it: `administered_at`")
     points, calibrated, said = [], None, list(overruled(images[0], quantification))
     for image in images:
         if image.volume.kind in (Kind.COUNTS, Kind.COUNT_RATE) and quantification.calibration is None:

@@ -29,6 +29,7 @@ from hepatica.workflow.result import Result, result
 
 SHOWN_PERCENTS = (95.0, 70.0, 50.0, 5.0)
 
+
 @dataclass(frozen=True, slots=True)
 class CorrectedMean:
     """Partial-volume correction of a structure's mean dose."""

@@ -224,24 +224,25 @@ class OutputOptions:
 class DoseOptions:
     """All groups of options of `absorbed_dose` together."""
 
-    engine: EngineName = "kernel"
-    images: ImageOptions = ImageOptions()
-    scanner: CtOptions = CtOptions()
-    quantification: QuantificationOptions = QuantificationOptions()
-    time: TimeOptions = TimeOptions()
-    partial_volume: PartialVolumeOptions = PartialVolumeOptions()
-    settings: DoseSettings = DoseSettings()
-    stopping: StoppingOptions = StoppingOptions()
-    montecarlo: MonteCarloOptions = MonteCarloOptions()
-    clinical: StructureOptions = StructureOptions()
-    output: OutputOptions = OutputOptions()
+    engine: EngineName
+    images: ImageOptions
+    scanner: CtOptions
+    quantification: QuantificationOptions
+    time: TimeOptions
+    partial_volume: PartialVolumeOptions
+    settings: DoseSettings
+    stopping: StoppingOptions
+    montecarlo: MonteCarloOptions
+    clinical: StructureOptions
+    output: OutputOptions
 
     def __post_init__(self) -> None:
         if self.engine != "montecarlo" and (
             self.stopping != StoppingOptions() or self.montecarlo != MonteCarloOptions()
         ):
             raise InputError(
-                f"stopping rules, seed, device, parts and checkpoint belong to the engine montecarlo, not to {self.engine}",
+                "stopping rules, seed, device, parts and checkpoint belong to the engine montecarlo, not to "
+                f"{self.engine}",
                 remedy="state `engine` montecarlo, or leave them out",
             )
 

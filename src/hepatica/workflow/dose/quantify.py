@@ -12,7 +12,7 @@ import numpy as np
 from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.image import Image
-from hepatica.core.message import unique
+from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
@@ -176,7 +176,8 @@ def quantify(
     report_progress("counts to becquerels")
     found = becquerels(scan, chosen, quantification, negatives=negatives)
     administration = administration_of(scan, quantification)
-    checks, held, expected = (), None, None
+    checks: tuple[Message, ...] = ()
+    held = expected = None
     if administration is not None:
         expected = administration.in_view.value / 1e6
         if administration.time is not None and found.activity.time is not None:
@@ -198,15 +199,16 @@ def quantify(
         nuclide=chosen.name,
         activity_expected_mbq=expected,
         activity_at_administration_mbq=held,
-        structures=() if drawn is None else tuple(
-            _content(found.activity, item.region) for item in drawn.clinical
-        ),
+        structures=() if drawn is None else tuple(_content(found.activity, item.region) for item in drawn.clinical),
         messages=unique(
-            scan.messages, overruled(scan, quantification), found.messages, checks,
+            scan.messages,
+            overruled(scan, quantification),
+            found.messages,
+            checks,
             () if drawn is None else drawn.messages,
         ),
         provenance=start.merged(found.provenance),
-    )  # fmt: skip
+    )
 
 
 def _content(activity: Volume, region: Region) -> StructureContent:
