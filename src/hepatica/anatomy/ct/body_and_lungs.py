@@ -27,20 +27,20 @@ LUNG_BELOW_HU = -400.0
 GAS_BELOW_HU = -940.0
 """A pocket that is on average below this is gas alone (bowel, stomach); lung holds vessels and septa."""
 
-AIRWAY_MOST_MM2 = 700.0
+MAX_AIRWAY_MM2 = 700.0
 """Largest section of the trachea, or of both main bronchi together, in one slice. A trachea measures 13-25 mm across
 (up to 490 mm2); a lung is larger a slice or two below its apex."""
 
-AIRWAY_LEAST_MM = 40.0
+MIN_AIRWAY_MM = 40.0
 """A tube followed for less than this is not the trachea."""
 
 MIDLINE_MM = 40.0
 """The trachea enters within this distance of the middle of the body."""
 
-LEAST_LUNG_ML = 50.0
+MIN_LUNG_ML = 50.0
 """A smaller pocket of air is not a lung."""
 
-LEAST_SHARE = 0.1
+MIN_SHARE = 0.1
 """The second lung has at least this share of the first one's volume."""
 
 OPENING_MM = 6.0
@@ -112,7 +112,7 @@ def lung_regions(hu: Volume, body: Region | None = None) -> tuple[Region, ...]:
     sizes[0] = 0
     order = np.argsort(sizes)[::-1][:2]
     large = [
-        int(n) for n in order if sizes[n] * voxel_ml >= max(LEAST_LUNG_ML, LEAST_SHARE * sizes[order[0]] * voxel_ml)
+        int(n) for n in order if sizes[n] * voxel_ml >= max(MIN_LUNG_ML, MIN_SHARE * sizes[order[0]] * voxel_ml)
     ]
     if not large:
         return ()
@@ -158,7 +158,7 @@ def _split_if_joined(seeds: NDArray[np.int8], hu: Volume, window: tuple[slice, s
     for erosion_mm in np.arange(OPENING_MM, 30.0, OPENING_MM / 3):
         labels, count = ndimage.label(depth > erosion_mm)
         sizes = np.sort(np.bincount(labels.ravel(), minlength=count + 1)[1:])[::-1]
-        if count > 1 and sizes[1] > LEAST_SHARE * 2 * sizes[0]:
+        if count > 1 and sizes[1] > MIN_SHARE * 2 * sizes[0]:
             kept = np.argsort(np.bincount(labels.ravel())[1:])[::-1][:2] + 1
             out = np.zeros_like(seeds)
             for number, label in enumerate(kept, start=1):
@@ -204,8 +204,8 @@ def _airway(air: Mask, inside: Mask, hu: Volume) -> Mask:
         if chain:
             touched = np.unique(labels[tube[chain[-1]]])
             chosen = touched[touched > 0]
-            if not chosen.size or areas[chosen].sum() > AIRWAY_MOST_MM2:
-                if len(chain) * hu.grid.spacing_mm[axis] >= AIRWAY_LEAST_MM:
+            if not chosen.size or areas[chosen].sum() > MAX_AIRWAY_MM2:
+                if len(chain) * hu.grid.spacing_mm[axis] >= MIN_AIRWAY_MM:
                     break
                 tube[chain] = False
                 chain = []
@@ -214,7 +214,7 @@ def _airway(air: Mask, inside: Mask, hu: Volume) -> Mask:
         if chosen.size:
             tube[n] = np.isin(labels, chosen)
             chain.append(n)
-    if len(chain) * hu.grid.spacing_mm[axis] < AIRWAY_LEAST_MM:
+    if len(chain) * hu.grid.spacing_mm[axis] < MIN_AIRWAY_MM:
         tube[:] = False
     return np.moveaxis(ndimage.binary_dilation(tube) & planes, 0, axis)
 
@@ -228,7 +228,7 @@ def _central(
     def x_mm(mask: Mask) -> float:
         return float(hu.grid.to_mm(np.insert(np.argwhere(mask).mean(axis=0), axis, n))[0])
 
-    small = [label for label in range(1, areas.size) if 30.0 <= areas[label] <= AIRWAY_MOST_MM2]
+    small = [label for label in range(1, areas.size) if 30.0 <= areas[label] <= MAX_AIRWAY_MM2]
     if not small:
         return np.zeros(0, dtype=np.int64)
     middle = x_mm(body)

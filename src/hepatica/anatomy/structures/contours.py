@@ -61,13 +61,13 @@ CROSSING_IGNORED, CROSSING_REFUSED = 1e-3, 1e-2
 DISPUTE_MM2 = 0.1
 """Disputed area that never matters: 0.3 mm squared, less than any image's pixel."""
 
-LEAST_PIXELS = 0.05
+MIN_PIXELS = 0.05
 """An outline of less than this part of a pixel is not drawn: it rings a lone voxel that is covered by exactly half."""
 
 FARTHEST_MM = 1e4
 """Coordinates beyond ten metres are no patient's."""
 
-MOST_CROSSINGS = 30_000_000
+MAX_CROSSINGS = 30_000_000
 """Of outlines and scan lines, in one structure; a body on a CT has a million. Each takes some 100 bytes."""
 
 LOSS_WARNED = 1e-3
@@ -77,7 +77,7 @@ SUBPOINTS, MOST_SUBPOINTS, POINTS_IN_ALL = 4, 10, 20_000_000
 """Sample points per voxel and axis where the contours' planes are oblique to the grid: as many as stay below the number
 in all, within the two bounds. A small structure, whose border is most of it, gets the most."""
 
-FINEST_PIXEL, MOST_PIXELS = 0.1, 1024
+FINEST_PIXEL, MAX_PIXELS = 0.1, 1024
 """Pixels in which oblique planes are drawn: a tenth of a voxel, but no more than this many across a structure."""
 
 CELLS_AT_ONCE = 8_000_000
@@ -183,7 +183,7 @@ def fill_contours(
     points = [frame.apply(outline) for outline in outlines_mm]
     stack = _stack(name, points, plane_distance_mm, frame, grid)
     expected = sum(float(np.abs(np.diff(p[:, 1], append=p[0, 1])).sum()) for p in points) * frame.lines_per_pixel
-    if expected > MOST_CROSSINGS:
+    if expected > MAX_CROSSINGS:
         raise GeometryError(f"structure {name!r}: its contours are {expected:.0g} scan lines long: they are damaged")
     crossings = scan([p[:, :2] for p in points], frame.lines_per_pixel)
     notes += stack.notes + _check_crossings(name, outlines_mm, points, crossings, frame)
@@ -194,8 +194,8 @@ def fill_contours(
     volume_ml = float(area @ (stack.high - stack.low)) / 1000.0
     if stack.bridged.any():
         added_ml = float(area @ stack.bridged) / 1000.0
-        said = f"single planes without contour ({stack.distance_mm:.3g} mm apart) were filled from both sides"
-        notes += (f"structure {name!r}: {said}, which adds {added_ml:.3g} mL",)
+        added = f"single planes without contour ({stack.distance_mm:.3g} mm apart) were filled from both sides"
+        notes += (f"structure {name!r}: {added}, which adds {added_ml:.3g} mL",)
     if not volume_ml > 0:
         raise GeometryError(f"structure {name!r} has no volume: its contours enclose no area")
     fill = _fill_oblique if frame.axis is None else _fill_aligned
@@ -246,7 +246,7 @@ def region_contours(region: Region, *, axis: int = 2, holes: str = "keyhole") ->
             continue
         # Just below one half, so that voxels covered by exactly half count as inside, as in Region.mask.
         for part in outlines(pixels, level=0.5 - 1e-6):
-            if _area(part[0]) < LEAST_PIXELS:
+            if _area(part[0]) < MIN_PIXELS:
                 continue
             rings = [keyhole(part[0], part[1:])] if holes == "keyhole" and len(part) > 1 else part
             for ring in rings:
@@ -323,7 +323,7 @@ def _frame(name: str, contours: list[FloatArray], grid: Grid) -> _Frame:
         )
         raise GeometryError(f"structure {name!r}: the contour through {_point(points[0])} mm {why}")
     everything = np.concatenate(contours)
-    pixel = max(min(grid.spacing_mm) * FINEST_PIXEL, float(np.ptp(everything, axis=0).max()) / MOST_PIXELS)
+    pixel = max(min(grid.spacing_mm) * FINEST_PIXEL, float(np.ptp(everything, axis=0).max()) / MAX_PIXELS)
     across = grid.direction[:, int(np.abs(grid.direction.T @ normal).argmin())]
     along_u = across - normal * (across @ normal)
     along_u /= np.linalg.norm(along_u)

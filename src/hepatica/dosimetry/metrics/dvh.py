@@ -29,10 +29,10 @@ FloatArray = NDArray[np.float64]
 Doses = NDArray[np.floating[Any]]
 Weight = Literal["volume", "mass"]
 
-MOST_EDGES = 10_000_000
+MAX_EDGES = 10_000_000
 """Bins of one histogram; more is a bin width in the wrong unit."""
 
-MOST_BINS = 400
+MAX_BINS = 400
 """A bin width that is not given is the smallest 1-2-5 number that needs no more bins than this."""
 
 SHARE_TOLERANCE = 1e-9
@@ -160,9 +160,9 @@ class Dvh:
         step = self.bin_gy if bin_gy is None else _checked_bin(bin_gy)
         first = math.floor(min(0.0, self.min_gy) / step)
         last = math.floor(self.max_gy / step) + 1
-        if last - first > MOST_EDGES:
+        if last - first > MAX_EDGES:
             raise InputError(
-                f"{last - first} bins of {step:g} Gy up to {self.max_gy:g} Gy are more than {MOST_EDGES}; widen them"
+                f"{last - first} bins of {step:g} Gy up to {self.max_gy:g} Gy are more than {MAX_EDGES}; widen them"
             )
         return np.asarray(np.arange(first, last + 1) * step, dtype=np.float64)
 
@@ -351,6 +351,6 @@ def _checked_bin(bin_gy: float) -> float:
 def _default_bin(max_gy: float) -> float:
     if max_gy <= 0:
         return 1.0
-    least = max_gy / MOST_BINS
+    least = max_gy / MAX_BINS
     decade = 10.0 ** math.floor(math.log10(least))
     return next(step * decade for step in (1, 2, 5, 10) if step * decade >= least * (1 - 1e-12))

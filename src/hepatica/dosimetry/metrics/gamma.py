@@ -49,10 +49,10 @@ CHUNK = 32768
 RING = 0.25
 """Cells are visited by distance, in shells this many distance criteria thick."""
 
-LEAST_WIDTH = 1e-3
+MIN_WIDTH = 1e-3
 """A cropped cell keeps at least this fraction of its length, so that nothing is divided by zero."""
 
-MOST_HALVINGS = 12
+MAX_HALVINGS = 12
 """A cell is halved until the bounds meet; by then it is a 4000th of a voxel."""
 
 CORNERS = tuple(itertools.product((0, 1), repeat=3))
@@ -385,7 +385,7 @@ class _Search:
     ) -> None:
         """Crop and cut the cells that may still lower gamma, again and again, until the bounds meet."""
         size = np.broadcast_to(self.spacing[:, None], place.shape)
-        for _ in range(MOST_HALVINGS):
+        for _ in range(MAX_HALVINGS):
             still = lower < self._worth(best[points])
             if not still.any():
                 return
@@ -416,7 +416,7 @@ def _crop(
     """Part of each cell that a sphere about the point touches, as a cell of its own: corners, place, size."""
     reach = radius / size
     low, high = np.clip(place - reach, 0, 1), np.clip(place + reach, 0, 1)
-    width = np.maximum(high - low, REAL(LEAST_WIDTH))
+    width = np.maximum(high - low, REAL(MIN_WIDTH))
     low = np.minimum(low, 1 - width)
     out = corners
     for axis in range(3):

@@ -41,7 +41,7 @@ CHUNK = 1 << 15
 ITERATIONS = 12
 CLAMPED_WARNING_FRACTION = 0.01
 
-OUTSIDE_LATER_MAX = 0.05
+MAX_OUTSIDE_LATER = 0.05
 """Share of the first image's activity that a later image may not show before the fit is refused. Our choice."""
 
 WHOLLY_SEEN = 0.999
@@ -417,10 +417,10 @@ def in_common_field(images: Sequence[Volume]) -> tuple[list[Volume], tuple[Messa
         everywhere = image.with_values(np.ones(image.grid.shape, np.float32), Kind.FRACTION)
         seen &= resample(everywhere, first.grid, "mean").values > WHOLLY_SEEN
     lost = 1 - float(first.values.sum(where=seen, dtype=np.float64)) / first.total
-    if lost > OUTSIDE_LATER_MAX:
+    if lost > MAX_OUTSIDE_LATER:
         raise GeometryError(
             f"{100 * lost:.1f} % of the activity of the first image lies outside the field of view of a later one, "
-            f"more than {100 * OUTSIDE_LATER_MAX:.0f} %: there is no curve there",
+            f"more than {100 * MAX_OUTSIDE_LATER:.0f} %: there is no curve there",
             remedy="use images that cover the same volume",
         )
     moved = [resample(image, first.grid, "total") for image in images]

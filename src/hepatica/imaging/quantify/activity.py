@@ -186,8 +186,8 @@ def handle_negatives(volume: Volume, option: NegativeOption, *, limit: float = N
         allowed = "" if option == "error" else noise
         raise InputError(f"{text}{allowed}")
     cleaned = volume.with_values(np.maximum(volume.values, 0))
-    said = Message("negative-voxels", f"{text}; they are set to zero, which adds as much")
-    return WithoutNegatives(cleaned, count, -amount, (said,))
+    note = Message("negative-voxels", f"{text}; they are set to zero, which adds as much")
+    return WithoutNegatives(cleaned, count, -amount, (note,))
 
 
 def decay_correct(activity: Volume, half_life_s: float, at: datetime) -> Volume:

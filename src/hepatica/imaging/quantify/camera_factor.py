@@ -38,7 +38,7 @@ from hepatica.imaging.quantify.recovery import parts_mean
 
 Source = Literal["planar", "point", "sphere", "cylinder", "known-activity"]
 
-MOST_HALF_LIVES = 20.0
+MAX_HALF_LIVES = 20.0
 """A source measured so many half-lives before or after the image (a factor of 1e6) is a wrong date. Our choice."""
 
 KIND = "hepatica camera calibration"
@@ -127,7 +127,7 @@ class KnownActivity:
 def decay_within_reason(measured: datetime, instant: datetime, half_life_s: float) -> float:
     """Decay factor from one instant to another; TimeError if they lie more than 20 half-lives apart."""
     elapsed = seconds_between(measured, instant)
-    if abs(elapsed) > MOST_HALF_LIVES * half_life_s:
+    if abs(elapsed) > MAX_HALF_LIVES * half_life_s:
         raise TimeError(
             f"activity measured at {measured.isoformat(sep=' ')}, the image is of {instant.isoformat(sep=' ')}: "
             f"{abs(elapsed) / half_life_s:.3g} half-lives apart; one of the dates is wrong"
@@ -493,10 +493,10 @@ def _calibration(
     sd = None if None in parts else value * math.sqrt(sum(part**2 for part in parts if part is not None))
     missing = ", ".join(part.name for part in budget if part.relative_sd is None)
     text = f"the uncertainty of the factor is not known: that of {missing} is not stated"
-    said = (Message("calibration-uncertainty-unknown", text),) if missing else ()
+    notes = (Message("calibration-uncertainty-unknown", text),) if missing else ()
     start, activity_bq = held
     return CameraCalibration(
-        Estimate(value, sd), source, conditions, budget, start, activity_bq / BQ_PER_MBQ, heads, messages + said
+        Estimate(value, sd), source, conditions, budget, start, activity_bq / BQ_PER_MBQ, heads, messages + notes
     )
 
 

@@ -26,10 +26,10 @@ from hepatica.core.region import FULL_TOLERANCE
 from hepatica.errors import GeometryError, InputError, PhysicsError
 from hepatica.imaging.quantify.response import Float64, Psf
 
-CONDITION_MAX = 100.0
+MAX_CONDITION = 100.0
 """Largest condition number of the transfer matrix: errors of the means may grow by so much. Our choice."""
 
-LEAST_SHARE = 1e-3
+MIN_SHARE = 1e-3
 """A Yang step divides by the blurred model; where that falls below this share of its maximum, voxels are left as
 they are: the regions say nothing there."""
 
@@ -130,7 +130,7 @@ def geometric_transfer_matrix(
     rest: bool = True,
     seen_sd: Sequence[float] | None = None,
     other_psf: Psf | None = None,
-    condition_max: float = CONDITION_MAX,
+    condition_max: float = MAX_CONDITION,
 ) -> TransferResult:
     """True means of regions from the means seen.
 
@@ -188,7 +188,7 @@ def iterative_yang(
     rest: bool = True,
     iterations: int = 20,
     tolerance: float = 1e-4,
-    condition_max: float = CONDITION_MAX,
+    condition_max: float = MAX_CONDITION,
 ) -> YangResult:
     """Voxel-wise correction: ``f <- image * model / blur(model)``, the model being the regions at their means in f.
 
@@ -226,7 +226,7 @@ def iterative_yang(
     while done < iterations and change > tolerance:
         model = np.tensordot(means, parts, axes=1)
         seen = np.tensordot(means, blurred, axes=1)
-        enough = seen > LEAST_SHARE * float(seen.max())
+        enough = seen > MIN_SHARE * float(seen.max())
         found = np.where(enough, data * np.divide(model, seen, out=np.ones_like(seen), where=enough), data)
         new = np.maximum(np.linalg.solve(normal, flat @ found.reshape(-1)), 0)
         change = float(np.abs(new - means).max() / max(float(np.abs(new).max()), 1e-300))

@@ -68,10 +68,10 @@ def quantify(
     cleaned = handle_negatives(image.volume, negatives)
     checked = replace(image, volume=cleaned.volume)
     found = _becquerels(checked, calibration, administration, nuclide, frame_duration_s)
-    said: tuple[Message, ...] = ()
+    notes: tuple[Message, ...] = ()
     if isinstance(calibration, CameraCalibration):
-        said = fit_messages(image, calibration, conditions or conditions_stated(image, nuclide))
-    return replace(found, messages=unique(said, cleaned.messages, found.messages))
+        notes = fit_messages(image, calibration, conditions or conditions_stated(image, nuclide))
+    return replace(found, messages=unique(notes, cleaned.messages, found.messages))
 
 
 def _becquerels(
@@ -119,11 +119,11 @@ def fit_messages(image: Image, calibration: CameraCalibration, made: Conditions)
     InputError
         If the image was made under other conditions than the calibration.
     """
-    said = [*calibration.messages, *calibration.conditions.require_fit(made, "camera factor")]
+    notes = [*calibration.messages, *calibration.conditions.require_fit(made, "camera factor")]
     if image.volume.kind not in (Kind.COUNTS, Kind.COUNT_RATE):
         text = f"{image.name} is in {image.volume.kind.unit}: of the calibration the uncertainty is taken"
-        said.append(Message("calibration-gives-uncertainty", text, severity="note"))
-    return tuple(said)
+        notes.append(Message("calibration-gives-uncertainty", text, severity="note"))
+    return tuple(notes)
 
 
 def conditions_stated(image: Image, nuclide: Nuclide) -> Conditions:

@@ -21,10 +21,10 @@ from hepatica.errors import EvidenceError, GeometryError, InputError, PhysicsErr
 from hepatica.imaging.quantify.acquisition_conditions import Conditions, number, numbers, required
 from hepatica.imaging.quantify.blurred_sphere import sphere_diameter_mm, sphere_volume_ml
 
-RECOVERY_MAX = 1.3
+MAX_RECOVERY = 1.3
 """A mean recovery above this is no recovery: the calibration or the activity filled in is wrong. Our choice."""
 
-LEAST_SPHERES = 3
+MIN_SPHERES = 3
 """Two parameters leave one degree of freedom with three spheres."""
 
 VOLUME_DISAGREEMENT = 0.10
@@ -35,7 +35,7 @@ EXTRAPOLATION_TOLERANCE = 1e-3
 KIND = "hepatica recovery curve"
 """How a file of a curve names itself."""
 
-LEAST_PARTS = 4
+MIN_PARTS = 4
 """Fewer parts of a region say too little of its noise."""
 
 
@@ -60,9 +60,9 @@ class SphereRecovery:
     def __post_init__(self) -> None:
         if not 0 < self.volume_ml < math.inf:
             raise InputError(f"a sphere's volume must be positive, not {self.volume_ml} mL")
-        if not 0 < self.mean.value <= RECOVERY_MAX:
+        if not 0 < self.mean.value <= MAX_RECOVERY:
             raise InputError(
-                f"the sphere of {self.volume_ml:.3g} mL recovers {self.mean.value:.3g}, outside 0 to {RECOVERY_MAX}: "
+                f"the sphere of {self.volume_ml:.3g} mL recovers {self.mean.value:.3g}, outside 0 to {MAX_RECOVERY}: "
                 "check calibration factor, activities, their times, and that regions lie on the spheres"
             )
 
@@ -349,9 +349,9 @@ def fit_recovery(
     ordered = sorted(spheres, key=lambda sphere: sphere.volume_ml)
     volume = np.array([sphere.volume_ml for sphere in ordered])
     value = np.array([sphere.mean.value for sphere in ordered])
-    if len(np.unique(volume)) < LEAST_SPHERES:
+    if len(np.unique(volume)) < MIN_SPHERES:
         raise EvidenceError(
-            f"a recovery curve needs at least {LEAST_SPHERES} spheres of different size, not {len(ordered)}"
+            f"a recovery curve needs at least {MIN_SPHERES} spheres of different size, not {len(ordered)}"
         )
     known = [sphere.mean.sd for sphere in ordered if sphere.mean.sd is not None and sphere.mean.sd > 0]
     weighted = len(known) == len(ordered)
@@ -401,7 +401,7 @@ def parts_mean(image: Volume, region: Region, *, parts: int = 8) -> Estimate:
     others = tuple(a for a in range(3) if a != axis)
     along, sums = weight.sum(axis=others), (values * weight).sum(axis=others)
     parts = min(parts, len(along) // 2)
-    if parts < LEAST_PARTS:
+    if parts < MIN_PARTS:
         return Estimate(mean)
     part = np.minimum((np.cumsum(along) - along / 2) / along.sum() * parts, parts - 1e-9).astype(int)
     shares = np.bincount(part, weights=along, minlength=parts)

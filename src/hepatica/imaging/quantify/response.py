@@ -22,7 +22,7 @@ REACH_SD = 5.0
 LEVELS = 8
 """Widths between which a varying response is interpolated."""
 
-WIDEST_MM = 60.0
+MAX_WIDTH_MM = 60.0
 
 
 class Psf(Protocol):
@@ -52,8 +52,8 @@ class GaussianPsf:
 
     def __post_init__(self) -> None:
         for width in np.atleast_1d(self.fwhm_mm):
-            if not 0 <= width <= WIDEST_MM:
-                raise InputError(f"the response's width must lie between 0 and {WIDEST_MM:g} mm, not {width} mm")
+            if not 0 <= width <= MAX_WIDTH_MM:
+                raise InputError(f"the response's width must lie between 0 and {MAX_WIDTH_MM:g} mm, not {width} mm")
 
     def blur(self, values: NDArray[Any], grid: Grid) -> Float64:
         """See `Psf`; GeometryError for three widths on an oblique grid."""
@@ -90,8 +90,8 @@ class VaryingPsf:
         """See `Psf`; InputError if a width is negative, not finite or above 60 mm."""
         index = np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij"), axis=-1)
         width = np.asarray(self.fwhm_at(grid.to_mm(index)), dtype=np.float64)
-        if width.shape != grid.shape or not (np.isfinite(width) & (width >= 0) & (width <= WIDEST_MM)).all():
-            raise InputError(f"{self.description}: a width in mm from 0 to {WIDEST_MM:g} is needed for every voxel")
+        if width.shape != grid.shape or not (np.isfinite(width) & (width >= 0) & (width <= MAX_WIDTH_MM)).all():
+            raise InputError(f"{self.description}: a width in mm from 0 to {MAX_WIDTH_MM:g} is needed for every voxel")
         variance = np.square(width)
         low, high = float(variance.min()), float(variance.max())
         if high - low < 1e-9 * max(high, 1.0):

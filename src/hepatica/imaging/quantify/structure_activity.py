@@ -173,8 +173,8 @@ def yang_corrected(
     }
     text = f"partial-volume correction changed the decays in the image by {100 * gained:+.2g} %"
     steps = Provenance(parameters=parameters, conventions={"partial volume": METHODS["yang"]})
-    said = (Message("partial-volume-changes-total", text),) if abs(gained) > 1e-3 else ()
-    return CorrectedImage(found.image, steps, said)
+    notes = (Message("partial-volume-changes-total", text),) if abs(gained) > 1e-3 else ()
+    return CorrectedImage(found.image, steps, notes)
 
 
 def structure_activities(
@@ -276,11 +276,11 @@ def _by_recovery(seen: Volume, on: Sequence[ClinicalRegion], options: PartialVol
         raise InputError(
             "no structure is a tumour: there is nothing to recover", remedy="say which ones are: `structure_roles`"
         )
-    said: tuple[Message, ...] = ()
+    notes: tuple[Message, ...] = ()
     if options.recovery_extrapolate:
         low, high = curve.range_ml
         text = f"the recovery curve is used beyond its spheres of {low:.3g} to {high:.3g} mL where tumours need it"
-        said = (Message("recovery-extrapolated", text),)
+        notes = (Message("recovery-extrapolated", text),)
     steps = Provenance(
         parameters={"recovery_half_volume_ml": curve.half_volume_ml, "recovery_exponent": curve.exponent},
         conventions={
@@ -288,7 +288,7 @@ def _by_recovery(seen: Volume, on: Sequence[ClinicalRegion], options: PartialVol
             "background of tumours": "none" if around is None else f"mean of {around.name!r}",
         },
     )
-    return _Corrections(factors, steps, said)
+    return _Corrections(factors, steps, notes)
 
 
 def _curve(options: PartialVolumeOptions) -> RecoveryCurve:
@@ -330,8 +330,8 @@ def _by_matrix(seen: Volume, on: Sequence[ClinicalRegion], options: PartialVolum
     )
     negative = [name for name, (factor, _, _) in factors.items() if factor.value <= 0]
     text = f"partial-volume correction turns the mean of {', '.join(negative)} negative"
-    said = (Message("partial-volume-negative", text, severity="critical"),) if negative else ()
-    return _Corrections(factors, steps, said)
+    notes = (Message("partial-volume-negative", text, severity="critical"),) if negative else ()
+    return _Corrections(factors, steps, notes)
 
 
 def _chain(seen: Volume, region: Region, outline: Outline, other: OtherUncertainties) -> RegionUncertainty | None:

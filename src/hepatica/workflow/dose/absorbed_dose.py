@@ -114,63 +114,62 @@ def absorbed_dose(  # noqa: PLR0913 - one class of options for each step from im
     >>> result["liver"].dose_mean_gy
     62.1
     """
-    report_progress = progress or silent
     options = DoseOptions(
         engine=engine, images=images, scanner=scanner, quantification=quantification, time=time,
         partial_volume=partial_volume, settings=settings, stopping=stopping, montecarlo=montecarlo, clinical=clinical,
         output=output,
     )  # fmt: skip
-    chosen = find_nuclide(nuclide)
+    return _dose_of(activity, ct, find_nuclide(nuclide), structures, options, progress or silent)
+
+
+def _dose_of(
+    activity: ImageSource | Sequence[ImageSource],
+    ct: ImageSource,
+    nuclide: Nuclide,
+    structures: StructureSource | None,
+    options: DoseOptions,
+    report_progress: Progress,
+) -> DoseResult:
+    """The steps in their order: images, decays, voxels and density, structures, dose, numbers."""
+    scanner, given = options.scanner, options
     calculation = _engine(options, report_progress)
-    if clinical.agent is not None:
-        find_agent(clinical.agent)
+    if options.clinical.agent is not None:
+        find_agent(options.clinical.agent)
 
     report_progress("reading images")
-    scans = read_activity(activity, chosen, images)
+    scans = read_activity(activity, nuclide, options.images)
     ct_image = as_image(ct, role="ct", series=scanner.ct_series)
     unchecked = require_together([*scans, ct_image], registered=scanner.registered)
-    loaded, curve_messages = _loaded(partial_volume, scans, chosen)
-    options = replace(options, partial_volume=loaded)
+    volume, curve_messages = _loaded(options.partial_volume, scans, nuclide)
+    options = replace(options, partial_volume=volume)
 
     report_progress("activity to decays")
-    kept = settings.negative_decays == "keep"
-    count = decays_from(scans, chosen, quantification, time, negatives="keep" if kept else "zero")
+    kept = options.settings.negative_decays == "keep"
+    count = decays_from(scans, nuclide, options.quantification, options.time, negatives="keep" if kept else "zero")
     seen = _moved(count.decays, ct_image.grid)
     corrected = _corrected(seen, structures, ct_image, options, report_progress)
-    grid = dose_grid(seen.grid, ct_image.grid, output.grid)
+    grid = dose_grid(seen.grid, ct_image.grid, options.output.grid)
     decays, outside = decays_on(grid, corrected.image)
     table = scanner.calibration()
     density = density_on(grid, ct_image.volume, table)
 
     report_progress("structures")
-    drawn = structures_on(grid, structures, ct_image, clinical)
+    drawn = structures_on(grid, structures, ct_image, options.clinical)
 
-    report_progress(f"dose by {engine}")
-    dose_map = calculation.compute(decays, density, chosen, settings)
+    report_progress(f"dose by {options.engine}")
+    dose_map = calculation.compute(decays, density, nuclide, options.settings)
 
     report_progress("dose in structures")
-    doses = [region_dose(dose_map, region, bin_gy=output.dvh_bin_gy) for region in drawn.regions]
-    chain = structure_activities(
-        seen,
-        corrected.image,
-        drawn.clinical,
-        outline=Outline(math.cbrt(1000 * ct_image.grid.voxel_volume_ml), 0.0, loaded.contour_sd_mm),
-        common=OtherUncertainties(count.calibration_relative_sd, count.time_relative_sd),
-        options=loaded,
-    )
+    doses = [region_dose(dose_map, region, bin_gy=options.output.dvh_bin_gy) for region in drawn.regions]
+    outline = Outline(math.cbrt(1000 * ct_image.grid.voxel_volume_ml), 0.0, volume.contour_sd_mm)
+    common = OtherUncertainties(count.calibration_relative_sd, count.time_relative_sd)
+    chain = structure_activities(seen, corrected.image, drawn.clinical, outline=outline, common=common, options=volume)
     messages = unique(
         (message for image in (*scans, ct_image) for message in image.messages),
-        unchecked,
-        count.messages,
-        corrected.messages,
-        curve_messages,
-        chain.messages,
-        outside,
-        calibration_messages(ct_image.volume, table),
-        drawn.messages,
-        dose_map.messages,
-    )
-    steps = corrected.provenance.merged(chain.provenance).adding(inputs=_curve_files(partial_volume, quantification))
+        unchecked, count.messages, corrected.messages, curve_messages, chain.messages, outside,
+        calibration_messages(ct_image.volume, table), drawn.messages, dose_map.messages,
+    )  # fmt: skip
+    steps = corrected.provenance.merged(chain.provenance).adding(inputs=_curve_files(given))
     return DoseResult(
         dose_map=dose_map,
         activity=scans,
@@ -226,12 +225,12 @@ def require_together(images: Sequence[Image], *, registered: bool) -> tuple[Mess
         If they are in different frames of reference and nobody states that they are registered.
     """
     *rest, ct = images
-    said = []
+    notes = []
     for image in rest:
         ids = [found.context.patient_id for found in (image, ct) if found.context is not None]
         if len(ids) == len((image, ct)) and "" in ids:
             text = f"{image.name} or {ct.name} has no patient ID: it could not be checked that both are of one patient"
-            said.append(Message("patient-not-checked", text))
+            notes.append(Message("patient-not-checked", text))
         elif len(set(ids)) > 1:
             raise InputError(
                 f"{image.name} is of patient {ids[0]!r}, {ct.name} of {ids[1]!r}; activity and CT must be of one "
@@ -243,7 +242,7 @@ def require_together(images: Sequence[Image], *, registered: bool) -> tuple[Mess
                 f"{ct.grid.frame_of_reference})",
                 remedy="register them first, or state with `registered` that they are",
             )
-    return tuple(said)
+    return tuple(notes)
 
 
 def _moved(volume: Volume, ct: Grid) -> Volume:
@@ -257,18 +256,18 @@ def _loaded(
 ) -> tuple[PartialVolumeOptions, tuple[Message, ...]]:
     """Recovery curve and replicates as values; says what of the curve's conditions could not be compared."""
     curve, replicates = options.recovery, options.replicates
-    said: list[Message] = []
+    notes: list[Message] = []
     name = "recovery curve"
     if isinstance(curve, str | Path):
         name, curve = f"recovery curve {Path(curve).name}", load_recovery(curve)
     if isinstance(curve, RecoveryCurve):
         for scan in scans:
-            said += curve.conditions.require_fit(conditions_of(scan, nuclide_name=nuclide.name), name)
+            notes += curve.conditions.require_fit(conditions_of(scan, nuclide_name=nuclide.name), name)
     if replicates is not None and len(scans) > 1:
         raise InputError("`replicates` are those of one activity image; several were given")
     if isinstance(replicates, str | Path):
         replicates = load_replicates(Path(replicates), scans[0].grid)
-    return replace(options, recovery=curve, replicates=replicates), unique(said)
+    return replace(options, recovery=curve, replicates=replicates), unique(notes)
 
 
 def _corrected(
@@ -282,12 +281,12 @@ def _corrected(
     return yang_corrected(seen, drawn.clinical, options.partial_volume)
 
 
-def _curve_files(volume: PartialVolumeOptions, quantification: QuantificationOptions) -> tuple[InputFile, ...]:
+def _curve_files(options: DoseOptions) -> tuple[InputFile, ...]:
     """Calibration, recovery and replicates files, with their hashes."""
     named = (
-        ("calibration", quantification.calibration_file),
-        ("recovery", volume.recovery),
-        ("replicates", volume.replicates),
+        ("calibration", options.quantification.calibration_file),
+        ("recovery", options.partial_volume.recovery),
+        ("replicates", options.partial_volume.replicates),
     )
     return tuple(InputFile.of(role, Path(path)) for role, path in named if isinstance(path, str | Path))
 

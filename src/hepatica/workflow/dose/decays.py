@@ -109,12 +109,12 @@ def decays_from(
     if len(images) > 1:
         return _from_several(images, nuclide, quantification, time, administration)
     image = images[0]
-    said = overruled(image, quantification)
+    notes = overruled(image, quantification)
     if image.volume.kind is Kind.DECAYS:
         cleaned = handle_negatives(image.volume, negatives)
         held = cleaned.volume.total / decays_per_becquerel(nuclide.half_life_s)
         step = Provenance(steps=("Time-integrated activity taken from the image as it is.",))
-        count = DecayCount(cleaned.volume, held, None, None, step, (*said, *cleaned.messages))
+        count = DecayCount(cleaned.volume, held, None, None, step, (*notes, *cleaned.messages))
         return _checked(count, cleaned.volume, administration, nuclide)
     quantified = becquerels(image, nuclide, quantification, negatives=negatives)
     since = quantification.administered_at or image.acquisition.administered_at
@@ -126,7 +126,7 @@ def decays_from(
         None,
         sd,
         quantified.provenance.merged(integral.provenance),
-        (*said, *quantified.messages, *integral.messages),
+        (*notes, *quantified.messages, *integral.messages),
         calibration_relative_sd=sd,
         time_relative_sd=0.0 if time.effective_half_life_s is None else None,
     )
@@ -210,14 +210,14 @@ def _integrate(
             f"{image.name}: the instant that the image refers to is not known",
             remedy="state it: `activity_at`, such as 2026-03-02T14:30",
         )
-    said: tuple[Message, ...] = ()
+    notes: tuple[Message, ...] = ()
     if since is None:
         since = activity.time
         text = (
             "the time of the administration is not known: decays are counted from the instant of the image, "
             f"{since.isoformat(sep=' ')}; those before it are left out"
         )
-        said = (Message("administration-time-unknown", text, "state `administered_at`"),)
+        notes = (Message("administration-time-unknown", text, "state `administered_at`"),)
     if seconds_between(since, activity.time) < 0:
         raise TimeError(
             f"{image.name}: the image refers to {activity.time.isoformat()}, before the administration at "
@@ -232,7 +232,7 @@ def _integrate(
             physical_half_life_s=nuclide.half_life_s,
             since=since,
         )
-    return replace(found, messages=(*said, *found.messages))
+    return replace(found, messages=(*notes, *found.messages))
 
 
 def _at_scan(image: Image, activity: Volume, half_life_s: float) -> Volume:
@@ -284,7 +284,7 @@ def _from_several(
     since = quantification.administered_at or images[0].acquisition.administered_at
     if since is None:
         raise TimeError("several time points need the time of the administration", remedy="state it: `administered_at`")
-    points, calibrated, said = [], None, list(overruled(images[0], quantification))
+    points, calibrated, notes = [], None, list(overruled(images[0], quantification))
     for image in images:
         if image.volume.kind in (Kind.COUNTS, Kind.COUNT_RATE) and quantification.calibration is None:
             raise UnitError(
@@ -294,7 +294,7 @@ def _from_several(
             )
         quantified = becquerels(image, nuclide, quantification, negatives="keep")
         # That noise is kept for unbiased fits is no news in every image.
-        said += [message for message in quantified.messages if message.code != "negative-voxels"]
+        notes += [message for message in quantified.messages if message.code != "negative-voxels"]
         activity = _at_scan(image, quantified.activity, nuclide.half_life_s)
         if activity.time is None:
             raise TimeError(
@@ -315,7 +315,7 @@ def _from_several(
         None,
         in_time if in_time is None or calibrated is None else math.hypot(in_time, calibrated),
         fitted.provenance,
-        unique(said, cut, fitted.messages),
+        unique(notes, cut, fitted.messages),
         fitted.curve,
         calibrated,
         in_time,

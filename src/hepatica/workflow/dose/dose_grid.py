@@ -8,7 +8,7 @@ from hepatica.core.resample import resample
 from hepatica.errors import GeometryError
 from hepatica.workflow.dose.options import GridChoice
 
-ACTIVITY_OUTSIDE_CT_MAX = 0.05
+MAX_ACTIVITY_OUTSIDE_CT = 0.05
 """Share of the activity that may lie outside the CT before the dose is refused: its tissue is unknown. Our choice."""
 
 
@@ -49,9 +49,9 @@ def decays_on(grid: Grid, decays: Volume) -> tuple[Volume, tuple[Message, ...]]:
     """
     moved = resample(decays, grid, "total")
     lost = 1 - moved.total / decays.total
-    if lost > ACTIVITY_OUTSIDE_CT_MAX:
+    if lost > MAX_ACTIVITY_OUTSIDE_CT:
         raise GeometryError(
-            f"{100 * lost:.1f} % of the activity lies outside the CT, more than {100 * ACTIVITY_OUTSIDE_CT_MAX:.0f} %: "
+            f"{100 * lost:.1f} % of the activity lies outside the CT, more than {100 * MAX_ACTIVITY_OUTSIDE_CT:.0f} %: "
             "its tissue is unknown",
             remedy="use a CT that covers the activity, or crop the activity image",
         )

@@ -60,15 +60,15 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
     """
     source: InputFile | None = None
     uid = ""
-    said: tuple[Message, ...] = ()
+    notes: tuple[Message, ...] = ()
     if given is None:
         regions = _from_ct(ct, grid)
         text = "no structures were given: body and lungs were taken from the CT by thresholds"
-        said = (Message("structures-from-ct", text, "state `structures`"),)
+        notes = (Message("structures-from-ct", text, "state `structures`"),)
     elif isinstance(given, str | Path):
         path = Path(given)
         found = read_structures(path, _on(ct, grid), slice_mm=ct.grid.spacing_mm[2])
-        regions, uid, said = found.regions, found.instance_uid, found.messages
+        regions, uid, notes = found.regions, found.instance_uid, found.messages
         files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
         source = InputFile.of("structures", path, files)
     else:
@@ -82,7 +82,7 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
     if not whole:
         raise InputError("no structure covers any voxel of the dose; are structures and images of the same patient?")
     clinical = clinical_regions(whole, kinds=options.structure_roles, dome_margin_mm=options.lung_margin_mm)
-    return StructureSet(clinical, source, uid, said + empty, given)
+    return StructureSet(clinical, source, uid, notes + empty, given)
 
 
 def _on(ct: Image, grid: Grid) -> Image:
