@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 from hepatica.core import (
     Estimate,
@@ -28,7 +28,8 @@ from hepatica.core import (
     decay_factor,
     seconds_between,
 )
-from hepatica.core.document import document, document_schema
+from hepatica.core.constants import SECONDS_PER_HOUR
+from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message
 from hepatica.errors import InputError, TimeError, UnknownNameError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions, number, required
@@ -36,24 +37,31 @@ from hepatica.imaging.quantify.activity import BQ_PER_MBQ, Administration
 from hepatica.imaging.quantify.dead_time import DeadTimeModel, live_fraction
 from hepatica.imaging.quantify.recovery import parts_mean
 
+KIND = "hepatica camera calibration"
+"""How a file of a calibration names itself."""
+
 Source = Literal["planar", "point", "sphere", "cylinder", "known-activity"]
 
 MAX_HALF_LIVES = 20.0
 """A source measured so many half-lives before or after the image (a factor of 1e6) is a wrong date. Our choice."""
 
-KIND = "hepatica camera calibration"
-"""How a file of a calibration names itself."""
-
-HEADS_DIFFER = 0.05
+MAX_DIFFERENCE_OF_HEADS = 0.05
 """Exposures whose factors differ by more than this are worth a warning. Our choice."""
 
 
-class Component(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Component:
     """A contribution to the uncertainty: its name, relative standard uncertainty (None: not known), and basis."""
 
     name: str
-    relative_sd: float | None
+    relative_sd: float | None = field(metadata=HIDDEN)
     basis: str
+
+    @property
+    @reported
+    def sd_percent(self) -> float | None:
+        """Relative standard uncertainty in percent."""
+        return None if self.relative_sd is None else 100 * self.relative_sd
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +220,10 @@ class CameraCalibration:
     heads : int
         Heads of the camera that count at once.
     messages : tuple of Message
-        What must be said.
+        What a user of the factor must know.
     """
 
-    factor: Estimate
+    factor: Estimate = field(metadata=HIDDEN)
     source: Source
     conditions: Conditions
     budget: tuple[Component, ...]
@@ -238,45 +246,36 @@ class CameraCalibration:
         sd = None if self.factor.sd is None else self.factor.sd * self.heads
         return Estimate(self.factor.value * self.heads, sd)
 
-    def as_document(self) -> Mapping[str, Any]:
-        """Plain values for JSON; `from_dict` reads them."""
-        relative = self.factor.relative_sd
-        return {
-            "kind": KIND,
-            "factor_cps_per_mbq": self.factor.value,
-            "factor_sd_cps_per_mbq": self.factor.sd,
-            "factor_sd_percent": None if relative is None else 100 * relative,
-            "basis": "one head: counts over the time of all views added up",
-            "heads": self.heads,
-            "source": self.source,
-            "conditions": document(self.conditions),
-            "budget": [
-                {
-                    "name": part.name,
-                    "sd_percent": None if part.relative_sd is None else 100 * part.relative_sd,
-                    "basis": part.basis,
-                }
-                for part in self.budget
-            ],
-            "measured_at": self.measured_at.isoformat(),
-            "activity_mbq": self.activity_mbq,
-            "messages": document(self.messages),
-        }
+    @property
+    @reported
+    def kind(self) -> str:
+        """What a file says that it holds."""
+        return KIND
 
-    @classmethod
-    def document_schema(cls) -> Mapping[str, Any]:
-        """JSON schema of `as_document`."""
-        numbers = ("factor_cps_per_mbq", "factor_sd_cps_per_mbq", "factor_sd_percent", "activity_mbq")
-        properties: dict[str, Any] = {
-            "kind": {"const": KIND},
-            **{name: {"type": ["number", "null"]} for name in numbers},
-            **{name: {"type": "string"} for name in ("basis", "source", "measured_at")},
-            "heads": {"type": "integer"},
-            "conditions": document_schema(Conditions),
-            "budget": {"type": "array", "items": {"type": "object", "required": ["name", "sd_percent", "basis"]}},
-            "messages": document_schema(tuple[Message, ...]),
-        }
-        return {"type": "object", "properties": properties, "required": list(properties)}
+    @property
+    @reported
+    def factor_cps_per_mbq(self) -> float:
+        """Counts per second and MBq of one head."""
+        return self.factor.value
+
+    @property
+    @reported
+    def factor_sd_cps_per_mbq(self) -> float | None:
+        """Standard uncertainty of the factor; None if not known."""
+        return self.factor.sd
+
+    @property
+    @reported
+    def factor_sd_percent(self) -> float | None:
+        """The same in percent."""
+        relative = self.factor.relative_sd
+        return None if relative is None else 100 * relative
+
+    @property
+    @reported
+    def basis(self) -> str:
+        """What the factor counts."""
+        return "one head: counts over the time of all views added up"
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CameraCalibration:
@@ -308,15 +307,8 @@ class CameraCalibration:
             when,
             required(data, "activity_mbq"),
             int(required(data, "heads")),
-            tuple(_message(item) for item in data.get("messages") or ()),
+            tuple(_stored_message(item) for item in data.get("messages") or ()),
         )
-
-
-def _message(item: Any) -> Message:
-    known = {"code", "text", "remedy", "severity"}
-    if not isinstance(item, Mapping) or not {"code", "text"} <= item.keys() <= known:
-        raise InputError(f"messages: {item!r} is none")
-    return Message(**item)
 
 
 def calibrate_exposures(
@@ -493,10 +485,10 @@ def _calibration(
     sd = None if None in parts else value * math.sqrt(sum(part**2 for part in parts if part is not None))
     missing = ", ".join(part.name for part in budget if part.relative_sd is None)
     text = f"the uncertainty of the factor is not known: that of {missing} is not stated"
-    notes = (Message("calibration-uncertainty-unknown", text),) if missing else ()
+    unknown = (Message("calibration-uncertainty-unknown", text),) if missing else ()
     start, activity_bq = held
     return CameraCalibration(
-        Estimate(value, sd), source, conditions, budget, start, activity_bq / BQ_PER_MBQ, heads, messages + notes
+        Estimate(value, sd), source, conditions, budget, start, activity_bq / BQ_PER_MBQ, heads, messages + unknown
     )
 
 
@@ -561,11 +553,18 @@ def _dead_time_component(slope: float, dead_time: DeadTime | None) -> tuple[Comp
 
 
 def _differences(exposures: Sequence[Exposure], factors: Sequence[float]) -> tuple[Message, ...]:
-    """What is said if exposures differ by more than noise and 5 %."""
+    """A message if exposures differ by more than noise and 5 %."""
     noise = math.sqrt(max(1 / exposure.counts for exposure in exposures))
     low, high = min(factors), max(factors)
-    if high / low - 1 <= max(HEADS_DIFFER, 4 * noise):
+    if high / low - 1 <= max(MAX_DIFFERENCE_OF_HEADS, 4 * noise):
         return ()
     first, last = exposures[factors.index(low)].name, exposures[factors.index(high)].name
     text = f"the exposures differ by {100 * (high / low - 1):.0f} %: {first} {low:.4g}, {last} {high:.4g} cps/MBq"
     return (Message("exposures-differ", text),)
+
+
+def _stored_message(item: Any) -> Message:
+    """A message of a file."""
+    if not isinstance(item, Mapping):
+        raise InputError("messages: expected a list of tables")
+    return Message(str(item.get("code", "calibration")), str(item.get("text", "")), str(item.get("remedy", "")))

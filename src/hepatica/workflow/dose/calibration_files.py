@@ -68,9 +68,9 @@ def load_recovery(path: Path | str) -> RecoveryCurve:
 def conditions_of(image: Image, *, nuclide_name: str | None = None, camera: str | None = None) -> Conditions:
     """Under which conditions an image was made, as far as its file, or ``result.json`` beside it, says."""
     facts = image.acquisition
-    beside = reconstruction_facts(Path(image.source.path))
+    beside = reconstruction_facts(Path(image.source.path)) if image.source.files else {}
     parameters = (beside.get("provenance") or {}).get("parameters") or {}
-    windows = beside.get("windows_kev") or facts.energy_windows_kev
+    windows = beside.get("energy_windows_kev") or facts.energy_windows_kev
     window = windows[0] if len(windows) == 1 else None
     name = nuclide_name or facts.nuclide or beside.get("nuclide")
     if name is None:
