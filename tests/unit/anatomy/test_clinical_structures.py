@@ -91,7 +91,7 @@ def test_nothing_is_made_twice_or_guessed(oblique_grid: Grid) -> None:
     with pytest.raises(InputError, match="taken as liver: liver, Liver 2"):
         clinical_regions([liver, liver.renamed("Liver 2")])
     with pytest.raises(InputError, match="not there: Leber"):
-        clinical_regions([liver], kinds={"Leber": "liver"})
+        clinical_regions([liver], roles={"Leber": "liver"})
     with pytest.raises(InputError, match="dome"):
         clinical_regions([liver], dome_margin_mm=10)
 

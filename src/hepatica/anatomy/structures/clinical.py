@@ -75,33 +75,33 @@ NAME_TABLE: tuple[tuple[str, Structure], ...] = (
 They cover the nomenclature of AAPM TG-263 (Lung_L, GTVp, Liver-GTV, External) and plain English."""
 
 
-def structure_of(name: str, kinds: Mapping[str, str] | None = None) -> Structure:
+def structure_of(name: str, roles: Mapping[str, str] | None = None) -> Structure:
     """What a structure's name means.
 
     Parameters
     ----------
     name : str
         As in the structure file.
-    kinds : mapping of str to str, optional
+    roles : mapping of str to str, optional
         The user's own word: structure name -> a role as `structure_role` reads it; goes before the table.
 
     Raises
     ------
     UnknownNameError
-        If `kinds` gives something that is no role.
+        If `roles` gives something that is no role.
 
     Examples
     --------
     >>> structure_of("Lung_L").value, structure_of("GTV1").value, structure_of("Liver-GTV").value
     ('lung_left', 'tumour', 'normal_liver')
     """
-    if kinds and name in kinds:
-        return structure_role(kinds[name])
+    if roles and name in roles:
+        return structure_role(roles[name])
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     plain = re.sub(r"[^0-9a-z]+", " ", spaced.lower()).strip()
     # "GTVp 1", "tumour1": a number stuck to a word is not part of it, except in gtv1, which the table knows.
     plain = re.sub(r"\b(tumou?r|lesion|hcc|met|lung|perfused)s?(\d+)\b", r"\1 \2", plain)
-    return next((kind for pattern, kind in NAME_TABLE if re.search(pattern, plain)), Structure.OTHER)
+    return next((role for pattern, role in NAME_TABLE if re.search(pattern, plain)), Structure.OTHER)
 
 
 _ROLE_WORDS = {
@@ -196,7 +196,7 @@ class ClinicalRegion:
 def clinical_regions(
     regions: Sequence[Region],
     *,
-    kinds: Mapping[str, str] | None = None,
+    roles: Mapping[str, str] | None = None,
     dome_margin_mm: float | None = None,
 ) -> tuple[ClinicalRegion, ...]:
     """The structures given, and those that follow from them.
@@ -209,33 +209,35 @@ def clinical_regions(
     ----------
     regions : sequence of Region
         Drawn or segmented structures on one grid.
-    kinds : mapping of str to str, optional
-        Structure name -> kind, where the name table reads it wrongly.
+    roles : mapping of str to str, optional
+        Structure name -> role, where the name table reads it wrongly.
     dome_margin_mm : float, optional
         Distance from the liver, mm.
 
     Raises
     ------
     InputError
-        If two structures have one name; if two are taken as *the* liver or the perfused volume; if `kinds` names a
+        If two structures have one name; if two are taken as *the* liver or the perfused volume; if `roles` names a
         structure that is not there; or if a dome margin is asked for without liver and lungs.
     """
     names = [region.name for region in regions]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"two structures have the same name: {', '.join(twice)}; rename one")
-    if kinds and (absent := sorted(set(kinds) - set(names))):
-        raise InputError(f"kinds given for structures that are not there: {', '.join(absent)}; there are: {names}")
-    given = [ClinicalRegion(region, structure_of(region.name, kinds)) for region in regions]
+    if roles and (absent := sorted(set(roles) - set(names))):
+        raise InputError(
+            f"`structure_roles` names structures that are not there: {', '.join(absent)}; there are: {names}"
+        )
+    given = [ClinicalRegion(region, structure_of(region.name, roles)) for region in regions]
     found: dict[Structure, list[Region]] = {}
     for item in given:
         found.setdefault(item.structure, []).append(item.region)
     added: list[ClinicalRegion] = []
 
-    def add(kind: Structure, region: Region, name: str) -> None:
+    def add(role: Structure, region: Region, name: str) -> None:
         if not region.is_empty:
             region = region.renamed(name, region.name)
-            found[kind] = [region]
-            added.append(ClinicalRegion(region, kind, derived=True))
+            found[role] = [region]
+            added.append(ClinicalRegion(region, role, derived=True))
 
     _require_single(found)
     tumours = found.get(Structure.TUMOUR, [])
@@ -341,9 +343,10 @@ def threshold_region(volume: Volume, level: float, *, name: str, within: Region 
 
 
 def _require_single(found: Mapping[Structure, Sequence[Region]]) -> None:
-    for kind in (Structure.LIVER, Structure.PERFUSED, Structure.LUNG):
-        several = [region.name for region in found.get(kind, [])]
+    for role in (Structure.LIVER, Structure.PERFUSED, Structure.LUNG):
+        several = [region.name for region in found.get(role, [])]
         if len(several) > 1:
             raise InputError(
-                f"{len(several)} structures are taken as {kind.value}: {', '.join(several)}; say what each one is"
+                f"{len(several)} structures are taken as {role.value}: {', '.join(several)}",
+                remedy="say what each one is: `structure_roles`",
             )

@@ -81,7 +81,7 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
     whole = [region for region in regions if not region.is_empty]
     if not whole:
         raise InputError("no structure covers any voxel of the dose; are structures and images of the same patient?")
-    clinical = clinical_regions(whole, kinds=options.structure_roles, dome_margin_mm=options.lung_margin_mm)
+    clinical = clinical_regions(whole, roles=options.structure_roles, dome_margin_mm=options.lung_margin_mm)
     return StructureSet(clinical, source, uid, notes + empty, given)
 
 
