@@ -76,13 +76,13 @@ class CurveFit:
     @reported
     def half_lives_h(self) -> tuple[float, ...]:
         """Effective half-life of each exponential in hours."""
-        return tuple(half_life / 3600 for half_life in self.half_lives_s)
+        return tuple(half_life / SECONDS_PER_HOUR for half_life in self.half_lives_s)
 
     @property
     @reported
     def half_life_sds_h(self) -> tuple[float, ...] | None:
         """Their standard uncertainties in hours; None where the points do not give them."""
-        return None if self.half_life_sds_s is None else tuple(sd / 3600 for sd in self.half_life_sds_s)
+        return None if self.half_life_sds_s is None else tuple(sd / SECONDS_PER_HOUR for sd in self.half_life_sds_s)
 
     def activity_bq(self, times_s: FloatArray) -> FloatArray:
         """Fitted activity at times after the administration."""
@@ -278,8 +278,8 @@ def _mono(
     sd = math.sqrt(scale * covariance[1, 1]) if covariance is not None else 0.0
     excess = slowest - float(rates[0])
     fitted_s, physical_s = math.log(2) / float(rates[0]), math.log(2) / slowest
-    fitted_h, physical_h = fitted_s / SECONDS_PER_HOUR, physical_s / SECONDS_PER_HOUR
-    text = f"fitted half-life {fitted_h:.4g} h is longer than the physical one, {physical_h:.4g} h"
+    hours = [f"{seconds / SECONDS_PER_HOUR:.4g} h" for seconds in (fitted_s, physical_s)]
+    text = f"fitted half-life {hours[0]} is longer than the physical one, {hours[1]}"
     if beyond_physical == "error" and excess > max(BEYOND_SIGMAS * sd, BEYOND_RELATIVE * slowest):
         raise PhysicsError(
             text,

@@ -217,13 +217,16 @@ def structure_activities(
     for item in on:
         factor, background, contrast = corrections.factors.get(item.region.name, (None, "", 1.0))
         if options.method == "yang" and factor is not None:
-            factor = _in_image(factor, _mean(used, item.region) / _mean(seen, item.region))
+            factor = _in_image(factor, item.region.mean(used) / item.region.mean(seen))
         counting = None if ensemble is None else counting_relative_sd(ensemble, item.region)
         chain = _chain(seen, item.region, outline, replace(common, counting=counting))
         if chain is not None and factor is not None:
             chain = _with_correction(chain, factor, contrast, options)
-        held = float((seen.values[item.region.window] * item.region.coverage).sum(dtype=np.float64))
-        found.append(StructureActivity(item.region.name, held, chain, factor, options.method == "yang", background))
+        found.append(
+            StructureActivity(
+                item.region.name, item.region.total(seen), chain, factor, options.method == "yang", background
+            )
+        )
     return StructureActivities(tuple(found), corrections.provenance, corrections.messages)
 
 
@@ -259,10 +262,10 @@ def _by_recovery(seen: Volume, on: Sequence[ClinicalRegion], options: PartialVol
     """Tumours by the recovery curve; the normal liver, where it is delineated, is their background."""
     curve = _curve(options)
     around = next((item.region for item in on if item.structure is Structure.NORMAL_LIVER), None)
-    background = 0.0 if around is None else _mean(seen, around)
+    background = 0.0 if around is None else around.mean(seen)
     factors: dict[str, tuple[Estimate, str, float]] = {}
     for item in on:
-        if item.structure is not Structure.TUMOUR or not (mean := _mean(seen, item.region)) > 0:
+        if item.structure is not Structure.TUMOUR or not (mean := item.region.mean(seen)) > 0:
             continue
         recovery = _recovery_of(item.region, curve, options)
         corrected = recover(mean, recovery, background=background)
@@ -317,7 +320,7 @@ def _by_matrix(seen: Volume, on: Sequence[ClinicalRegion], options: PartialVolum
     shares = PartShares.of_parts(parts)
     factors: dict[str, tuple[Estimate, str, float]] = {}
     for item in on:
-        mean = _mean(seen, item.region)
+        mean = item.region.mean(seen)
         if not mean > 0:
             continue
         share = shares(item.region)
@@ -335,7 +338,7 @@ def _by_matrix(seen: Volume, on: Sequence[ClinicalRegion], options: PartialVolum
 
 
 def _chain(seen: Volume, region: Region, outline: Outline, other: OtherUncertainties) -> RegionUncertainty | None:
-    if region.is_empty or not _mean(seen, region) > 0:
+    if region.is_empty or not region.mean(seen) > 0:
         return None
     return region_uncertainty(region.volume_ml, outline, edge_exponent=edge_over_mean(seen, region), other=other)
 
@@ -375,11 +378,6 @@ def _with_correction(
         recovery_exponent=curve.log_slope(volume),
         contrast_share=contrast,
     )
-
-
-def _mean(volume: Volume, region: Region) -> float:
-    size = float(region.coverage.sum(dtype=np.float64))
-    return float((volume.values[region.window] * region.coverage).sum(dtype=np.float64)) / size if size else 0.0
 
 
 def _drawn(structures: Sequence[ClinicalRegion]) -> list[Region]:

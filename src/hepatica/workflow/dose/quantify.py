@@ -212,5 +212,5 @@ def quantify(
 
 
 def _content(activity: Volume, region: Region) -> StructureContent:
-    held = float((activity.values[region.window] * region.coverage).sum(dtype=np.float64))
+    held = region.total(activity)
     return StructureContent(region.name, region.volume_ml, held / 1e6, held / region.volume_ml)

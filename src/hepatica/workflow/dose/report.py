@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from hepatica.core import Volume
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.image import Image
 from hepatica.core.numbers import percent, three
 from hepatica.dosimetry.time.integration import TRAPPED
@@ -92,10 +93,10 @@ def _method(result: DoseNumbers) -> tuple[Fact, ...]:
     half_life = result.given.time.effective_half_life_s
     curve = result.count.curve
     if curve is not None:
-        fitted = ", ".join(f"{three(value / 3600)} h" for value in curve.half_lives_s)
+        fitted = ", ".join(f"{three(value / SECONDS_PER_HOUR)} h" for value in curve.half_lives_s)
         integration = f"{curve.model}-exponential curve through {len(result.activity)} images, half-life {fitted}"
     else:
-        integration = TRAPPED if half_life is None else f"effective half-life {three(half_life / 3600)} h"
+        integration = TRAPPED if half_life is None else f"effective half-life {three(half_life / SECONDS_PER_HOUR)} h"
     energy = (
         f"{three(balance.emitted_j)} J: {percent(balance.deposited_j * share)} % deposited, "
         f"{percent(balance.in_air_j * share)} % in air, {percent(balance.outside_j * share)} % left the image, "
