@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
+from hepatica.core.constants import MEV_TO_J
 from hepatica.core.document import document
 from hepatica.dosimetry.engines.registry import ENGINE_NAMES, DoseSettings, dose_engine
 from hepatica.errors import GeometryError, InputError, UnitError, UnknownNameError

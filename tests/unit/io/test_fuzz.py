@@ -25,6 +25,7 @@ from pydicom.tag import Tag
 
 from dicom_makers import ct_series, nm_volume, pet_series, ramp, save, small_grid
 from hepatica.core import Kind, Volume
+from hepatica.core.document import document
 from hepatica.core.image import Image
 from hepatica.errors import HepaticaError
 from hepatica.io.describe import describe

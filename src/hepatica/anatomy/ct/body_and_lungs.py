@@ -111,9 +111,7 @@ def lung_regions(hu: Volume, body: Region | None = None) -> tuple[Region, ...]:
     sizes = np.where(np.asarray(density) < GAS_BELOW_HU, 0, sizes)
     sizes[0] = 0
     order = np.argsort(sizes)[::-1][:2]
-    large = [
-        int(n) for n in order if sizes[n] * voxel_ml >= max(MIN_LUNG_ML, MIN_SHARE * sizes[order[0]] * voxel_ml)
-    ]
+    large = [int(n) for n in order if sizes[n] * voxel_ml >= max(MIN_LUNG_ML, MIN_SHARE * sizes[order[0]] * voxel_ml)]
     if not large:
         return ()
     seeds = np.zeros(air.shape, dtype=np.int8)

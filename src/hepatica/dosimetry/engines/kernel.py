@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Provenance, Volume
+from hepatica.core.constants import MEV_TO_J
 from hepatica.core.message import Message
 from hepatica.core.region import Window, bounding_window
 from hepatica.dosimetry.engines.convolution import convolve_even

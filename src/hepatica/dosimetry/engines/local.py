@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hepatica.core import Kind, Provenance, Volume
+from hepatica.core.constants import MEV_TO_J
 from hepatica.core.message import Message
 from hepatica.dosimetry.engines.dose_map import (
     GRAM_PER_KG,

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Estimate
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message
 from hepatica.errors import InputError, PhysicsError, TimeError, UnknownNameError

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Provenance, Volume, decay_factor, decays_per_becquerel, seconds_between
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.message import Message
 from hepatica.core.resample import resample
 from hepatica.dosimetry.time.curves import (

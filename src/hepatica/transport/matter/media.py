@@ -11,6 +11,7 @@ import numpy as np
 from hepatica.core import Grid, Kind, Volume
 from hepatica.core.message import Message
 from hepatica.core.resample import resample
+from hepatica.core.tables import table_text
 from hepatica.errors import InputError
 
 COLUMNS = ("hu", "density_g_ml")
