@@ -14,7 +14,7 @@ from hepatica.imaging.spect.camera.cameras import CAMERA_NAMES, gamma_camera
 from hepatica.imaging.spect.camera.collimator_montecarlo import DetectorRun, simulate_detector
 from hepatica.imaging.spect.camera.detector_tables import encode, geometry_of
 
-FOLDER = Path(__file__).resolve().parents[1] / "src" / "hepatica" / "imaging" / "tables"
+FOLDER = Path(__file__).resolve().parents[1] / "src" / "hepatica" / "imaging" / "spect" / "camera" / "tables"
 
 
 def main() -> None:

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from hepatica.core import (
     Estimate,
     Kind,
@@ -28,7 +30,6 @@ from hepatica.core import (
     decay_factor,
     seconds_between,
 )
-from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message
 from hepatica.errors import InputError, TimeError, UnknownNameError
@@ -485,7 +486,7 @@ def _calibration(
     sd = None if None in parts else value * math.sqrt(sum(part**2 for part in parts if part is not None))
     missing = ", ".join(part.name for part in budget if part.relative_sd is None)
     text = f"the uncertainty of the factor is not known: that of {missing} is not stated"
-    unknown = (Message("calibration-uncertainty-unknown", text),) if missing else ()
+    unknown = (Message("factor-uncertainty-unknown", text),) if missing else ()
     start, activity_bq = held
     return CameraCalibration(
         Estimate(value, sd), source, conditions, budget, start, activity_bq / BQ_PER_MBQ, heads, messages + unknown

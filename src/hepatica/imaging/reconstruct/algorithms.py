@@ -2,19 +2,21 @@
 
 All maximise the Poisson likelihood of ``counts ~ weight * forward(image) + additive``; scatter enters as the additive
 term and is never subtracted from the counts, which would spoil their statistics. That term may be estimated anew from
-the image between passes (Monte Carlo, effective scatter sources).
+the image between iterations (Monte Carlo, effective scatter sources).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.errors import InputError, UnknownNameError
+from hepatica.core.options import Limits, NonNegative, options
+from hepatica.errors import InputError
 from hepatica.imaging.reconstruct.background_term import Additive
 from hepatica.imaging.spect.projector import SystemModel
 
@@ -22,7 +24,7 @@ Float32 = NDArray[np.float32]
 Method = Literal["mlem", "osem", "bsrem"]
 
 UpdateAdditive = Callable[[Float32, int], Additive | None]
-"""Image and passes done -> additive term from then on, or None to keep the one in use."""
+"""Image and iterations done -> additive term from then on, or None to keep the one in use."""
 
 SEEN = 1e-4
 """Voxels seen less than this share of the best seen one are left at zero: the data say nothing of them."""
@@ -32,61 +34,65 @@ FAINT = 1e-6
 nothing of the image (noise beside the body, before scatter is known), and the quotient would overflow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How to reconstruct.
+SUBSETS = 6
+"""Updates per iteration where none are stated; "mlem" has one."""
 
-    Parameters
+
+@options
+class IterationOptions:
+    """How counts become an image.
+
+    Attributes
     ----------
-    method : {"mlem", "osem", "bsrem"}
-        "mlem" takes all views at once; "osem" subsets (Hudson and Larkin 1994), which does not converge; "bsrem"
-        maximises the penalised likelihood with subsets and falling steps (De Pierro and Yamagishi 2001; Ahn and
-        Fessler, IEEE Trans Med Imaging 2003;22:613) and does.
-    iterations, subsets : int
-        Passes over all views, and updates per pass.
+    method : {"osem", "mlem", "bsrem"}
+        Algorithm: mlem takes all views at once, osem subsets of them; bsrem is penalised and converges.
+    iterations : int
+        Iterations over all views.
+    subsets : int or None
+        Updates per iteration; 6 if not given, 1 for mlem.
     prior_strength : float
-        Weight of the relative-difference prior of "bsrem" (Nuyts et al., IEEE Trans Nucl Sci 2002;49:56). It grows
-        with the counts that an image value stands for: see `reconstruct`.
-    edge : float
+        Weight of the relative-difference prior of bsrem.
+    prior_edge : float
         Gamma of that prior: larger keeps edges more.
     relaxation : float
-        Step of pass n of "bsrem" is 1 / (1 + relaxation * n).
+        Step of iteration n of bsrem is 1 / (1 + relaxation n).
     until_noise : bool
-        Stop as soon as the projections fit the counts as well as Poisson noise lets them: the squared residuals of a
-        pass add up to no more than the expected counts.
+        Stop as soon as the projections fit the counts as well as Poisson noise lets them.
+    checkpoint : Path or None
+        File that keeps the state after each iteration; an interrupted run goes on from it.
 
-    Raises
-    ------
-    UnknownNameError
-        If the method is not known.
-    InputError
-        If a number makes no sense.
+    References
+    ----------
+    OSEM: Hudson and Larkin, IEEE Trans Med Imaging 1994;13:601. BSREM: De Pierro and Yamagishi, 2001;20:280; Ahn and
+    Fessler, 2003;22:613. Prior: Nuyts et al., IEEE Trans Nucl Sci 2002;49:56.
     """
 
     method: Method = "osem"
-    iterations: int = 10
-    subsets: int = 6
-    prior_strength: float = 0.0
-    edge: float = 2.0
-    relaxation: float = 0.1
+    iterations: Annotated[int, Limits(low=1)] = 10
+    subsets: Annotated[int, Limits(low=1)] | None = None
+    prior_strength: NonNegative = 0.0
+    prior_edge: NonNegative = 2.0
+    relaxation: NonNegative = 0.1
     until_noise: bool = False
+    checkpoint: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.method not in get_args(Method):
-            raise UnknownNameError("reconstruction method", self.method, get_args(Method))
-        if self.iterations < 1 or self.subsets < 1:
-            raise InputError(f"{self.iterations} iterations of {self.subsets} subsets: both must be at least 1")
-        if min(self.prior_strength, self.edge, self.relaxation) < 0:
-            raise InputError("prior strength, edge and relaxation cannot be negative")
         if self.prior_strength and self.method != "bsrem":
-            raise InputError(f"method {self.method} has no prior; take bsrem, or prior strength 0")
-        if self.method == "mlem" and self.subsets != 1:
-            raise InputError("mlem takes all views at once: subsets must be 1 (or take osem)")
+            raise InputError(f"method {self.method} has no prior", remedy="take bsrem, or `prior_strength` 0")
+        if self.method == "mlem" and self.updates != 1:
+            raise InputError("mlem takes all views at once", remedy="leave `subsets` out, or take osem")
+
+    @property
+    def updates(self) -> int:
+        """Updates per iteration."""
+        if self.subsets is not None:
+            return self.subsets
+        return 1 if self.method == "mlem" else SUBSETS
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """State after an update: pass and subset counted from 1, how many there are, image and additive term in use."""
+    """State after an update: iteration and subset from 1, how many there are, image and additive term in use."""
 
     iteration: int
     subset: int
@@ -103,15 +109,15 @@ class Start:
     Attributes
     ----------
     image : ndarray, shape of the grid
-        Image after its last whole pass.
-    passes : int
-        Passes behind it; only the rest are done.
+        Image after its last whole iteration.
+    iterations : int
+        Iterations behind it; only the rest are done.
     additive : Additive or None
         Additive term then in use; None for the one that `reconstruct` is given.
     """
 
     image: NDArray[Any]
-    passes: int = 0
+    iterations: int = 0
     additive: Additive | None = None
 
 
@@ -124,9 +130,9 @@ class Reconstruction:
     image : ndarray of float32, shape of the grid
         Never negative.
     iterations : int
-        Passes done in all (fewer than asked for if the noise rule stopped it).
+        Iterations done in all (fewer than asked for if the noise rule stopped it).
     residual_ratio : tuple of float
-        Squared residuals over expected counts of each pass of this run; 1 where the fit is as good as Poisson
+        Squared residuals over expected counts of each iteration of this run; 1 where the fit is as good as Poisson
         noise lets it be.
     stopped : str
         "iterations", "noise" or "callback".
@@ -144,7 +150,7 @@ class Reconstruction:
 def reconstruct(
     counts: NDArray[Any],
     projector: SystemModel,
-    settings: Settings,
+    settings: IterationOptions,
     *,
     weights: NDArray[Any] | None = None,
     additive: NDArray[Any] | UpdateAdditive | None = None,
@@ -160,16 +166,16 @@ def reconstruct(
         As acquired.
     projector : SystemModel
         Geometry, attenuation and response: a `SpectProjector` or `JointProjector`.
-    settings : Settings
+    settings : IterationOptions
         Method and its numbers.
     weights : ndarray, shape (views,), optional
         Counts per unit of the image and view: cps per Bq times seconds times decay gives an image in Bq per voxel;
         ones (the default) give counts per view.
     additive : ndarray of shape (views, u, v), or callable, optional
-        Expected counts that do not come straight from the source: scatter. A callable is asked before every pass, with
-        the image and the number of passes behind it, for the additive term from then on, or None to keep the one in
-        use. The same arguments must give the same answer, or a run that was interrupted does not end where it would
-        have. See `hepatica.imaging.reconstruct.scatter_updates.ScatterUpdate`.
+        Expected counts that do not come straight from the source: scatter. A callable is asked before every iteration,
+        with the image and the number of iterations behind it, for the additive term from then on, or None to keep the
+        one in use. The same arguments must give the same answer, or a run that was interrupted does not end where it
+        would have. See `hepatica.imaging.reconstruct.scatter_updates.ScatterUpdate`.
     start : Start, optional
         To go on with an earlier run; a uniform image by default.
     within : ndarray of bool, shape of the image, optional
@@ -194,17 +200,17 @@ def reconstruct(
     elif additive is not None and not callable(additive):
         run.set_additive(Additive(np.asarray(additive, dtype=np.float32)))
     image = run.first(None if start is None else start.image)
-    done = 0 if start is None else start.passes
+    done = 0 if start is None else start.iterations
     ratios: list[float] = []
     stopped = "iterations"
     for number in range(done, settings.iterations):
         if callable(additive) and (new := additive(image, number)) is not None:
             run.set_additive(new)
         squares, expected_sum = 0.0, 0.0
-        for n in range(settings.subsets):
+        for n in range(settings.updates):
             image, square, expected = run.update(image, n, number)
             squares, expected_sum = squares + square, expected_sum + expected
-            update = Update(number + 1, n + 1, settings.iterations, settings.subsets, image, run.additive)
+            update = Update(number + 1, n + 1, settings.iterations, settings.updates, image, run.additive)
             if on_update is not None and on_update(update):
                 stopped = "callback"
                 break
@@ -224,12 +230,12 @@ class _Run:
         self,
         data: tuple[Float32, Float32],
         projector: SystemModel,
-        settings: Settings,
+        settings: IterationOptions,
         within: NDArray[np.bool_] | None,
     ) -> None:
         self.counts, self.scale = data
         self.projector, self.settings = projector, settings
-        self.groups = subset_views(projector.angle_deg, settings.subsets)
+        self.groups = subset_views(projector.angle_deg, settings.updates)
         self.seen = [
             projector.back(np.broadcast_to(self.scale[g][:, None, None], self.counts[g].shape), g) for g in self.groups
         ]
@@ -267,7 +273,7 @@ class _Run:
             )
         return first
 
-    def update(self, image: Float32, subset: int, passes: int) -> tuple[Float32, float, float]:
+    def update(self, image: Float32, subset: int, done: int) -> tuple[Float32, float, float]:
         """Image after one update, sum of squared residuals before it, and of expected counts."""
         group, seen = self.groups[subset], self.seen[subset]
         scale = self.scale[group][:, None, None]
@@ -280,7 +286,7 @@ class _Run:
         ratio *= scale
         back = self.projector.back(ratio, group)
         if self.settings.method == "bsrem":
-            step = 1 / (1 + self.settings.relaxation * passes)
+            step = 1 / (1 + self.settings.relaxation * done)
             spacing = self.projector.grid.spacing_mm
             image = _bsrem_step(image, back - seen, self.total, step, self.settings, spacing)
             image[~self.support] = 0
@@ -304,7 +310,7 @@ def subset_views(angle_deg: NDArray[np.float64], subsets: int) -> list[NDArray[n
     return [np.sort(by_angle[start::subsets]) for start in order]
 
 
-def penalty_gradient(image: Float32, settings: Settings, spacing_mm: Sequence[float]) -> Float32:
+def penalty_gradient(image: Float32, settings: IterationOptions, spacing_mm: Sequence[float]) -> Float32:
     """Gradient of ``strength * sum over neighbours of (a - b)^2 / (a + b + edge * |a - b|)`` for every voxel.
 
     The six neighbours count, each pair once, weighted with the smallest spacing over their own.
@@ -317,7 +323,7 @@ def penalty_gradient(image: Float32, settings: Settings, spacing_mm: Sequence[fl
         low[axis], high[axis] = slice(None, -1), slice(1, None)
         a, b = image[tuple(low)], image[tuple(high)]
         difference = a - b
-        spread = np.float32(settings.edge) * np.abs(difference)
+        spread = np.float32(settings.prior_edge) * np.abs(difference)
         bottom = np.square(a + b + spread)
         bottom = np.where(bottom > 0, bottom, np.float32(1))
         gradient[tuple(low)] += weight * difference * (spread + a + 3 * b) / bottom
@@ -325,13 +331,13 @@ def penalty_gradient(image: Float32, settings: Settings, spacing_mm: Sequence[fl
     return gradient
 
 
-def penalty(image: NDArray[Any], settings: Settings, spacing_mm: Sequence[float]) -> float:
+def penalty(image: NDArray[Any], settings: IterationOptions, spacing_mm: Sequence[float]) -> float:
     """The relative-difference prior itself; see `penalty_gradient`."""
     total = 0.0
     for axis in range(3):
         difference = np.diff(image.astype(np.float64), axis=axis)
         pair = np.moveaxis(image.astype(np.float64), axis, 0)
-        both = np.moveaxis(pair[1:] + pair[:-1], 0, axis) + settings.edge * np.abs(difference)
+        both = np.moveaxis(pair[1:] + pair[:-1], 0, axis) + settings.prior_edge * np.abs(difference)
         term = np.divide(difference**2, both, out=np.zeros_like(both), where=both > 0)
         total += settings.prior_strength * min(spacing_mm) / spacing_mm[axis] * float(term.sum())
     return total
@@ -341,28 +347,33 @@ def penalty(image: NDArray[Any], settings: Settings, spacing_mm: Sequence[float]
 
 
 def _bsrem_step(
-    image: Float32, difference: Float32, total: Float32, step: float, settings: Settings, spacing_mm: Sequence[float]
+    image: Float32,
+    difference: Float32,
+    total: Float32,
+    step: float,
+    settings: IterationOptions,
+    spacing_mm: Sequence[float],
 ) -> Float32:
     """One relaxed step up the subset's penalised likelihood, scaled by image over the subset's share of sensitivity."""
     ascent = difference
     if settings.prior_strength:
-        ascent = difference - penalty_gradient(image, settings, spacing_mm) / np.float32(settings.subsets)
-    scale = image * settings.subsets / np.where(total > 0, total, 1)
+        ascent = difference - penalty_gradient(image, settings, spacing_mm) / np.float32(settings.updates)
+    scale = image * settings.updates / np.where(total > 0, total, 1)
     # A voxel at zero would stay there: it is kept a little above.
     floor = np.float32(1e-6 * float(image.max()))
     return np.maximum(image + np.float32(step) * scale * ascent, floor).astype(np.float32)
 
 
 def _checked(
-    counts: NDArray[Any], projector: SystemModel, settings: Settings, weights: NDArray[Any] | None
+    counts: NDArray[Any], projector: SystemModel, settings: IterationOptions, weights: NDArray[Any] | None
 ) -> tuple[Float32, Float32]:
     data = _projections(counts, projector.shape, "counts")
     empty = np.flatnonzero(data.sum(axis=(1, 2)) == 0)
     if empty.size:
         raise InputError(f"counts: views {', '.join(str(n + 1) for n in empty[:8])} hold none; leave them out")
     views = len(data)
-    if settings.subsets > views:
-        raise InputError(f"{settings.subsets} subsets of {views} views: take fewer subsets")
+    if settings.updates > views:
+        raise InputError(f"{settings.updates} subsets of {views} views: take fewer subsets")
     scale = np.ones(len(data), np.float32) if weights is None else np.asarray(weights, dtype=np.float32)
     if scale.shape != (len(data),) or not np.isfinite(scale).all() or (scale <= 0).any():
         raise InputError("weights: one positive number per view is needed")

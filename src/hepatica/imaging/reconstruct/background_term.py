@@ -2,9 +2,9 @@
 
 Scatter is computed of one image, seldom, because that is dear; the image goes on changing. Where scatter is several
 times the primary (bremsstrahlung: three to six times) a term that stands still while the image changes makes the two
-chase each other for dozens of passes. So the term follows: to what was computed for the image then comes what a cheap
-stand-in makes of the change since, the change of the primary counts spread out in each view by a few Gaussians and
-evenly, in the shares that come closest to the scatter computed. With the next computation its error goes.
+chase each other for dozens of iterations. So the term follows: to what was computed for the image then comes what a
+cheap stand-in makes of the change since, the change of the primary counts spread out in each view by a few Gaussians
+and evenly, in the shares that come closest to the scatter computed. With the next computation its error goes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SPREADS_MM = (30.0, 90.0, 250.0)
 
 FLOOR = 1e-3
 """Of the mean of a view: bins in which a Monte Carlo happened to count next to nothing get so much, and no less."""
-LEAST = 0.1
+MIN_SHARE = 0.1
 """The stand-in lowers a bin to this share of what was computed there, not further: a term near zero beside counts that
 the image cannot make would drive the image without bounds."""
 
@@ -87,7 +87,7 @@ class Additive:
         change = _spread(primary - self.primary[views], self.pixel_mm)
         moved = np.einsum("wn,nwuv->wuv", self.shares[window], change, optimize=True)
         computed = self.counts[views]
-        return np.asarray(np.maximum(computed + moved, np.float32(LEAST) * computed), dtype=np.float32)
+        return np.asarray(np.maximum(computed + moved, np.float32(MIN_SHARE) * computed), dtype=np.float32)
 
 
 def _spread(primary: Float32, pixel_mm: tuple[float, float]) -> Float32:

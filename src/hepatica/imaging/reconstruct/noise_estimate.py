@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import InputError
-from hepatica.imaging.reconstruct.algorithms import Settings
+from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.spect.projector import Float32, SystemModel
 
 FloatArray = NDArray[np.float64]
@@ -28,14 +28,14 @@ SAMPLES = 12
 BLOCK = 64
 """Voxels per axis around each; farther away F is small."""
 STEPS = 40
-LEAST_OF_IMAGE = 0.05
+MIN_OF_IMAGE = 0.05
 """Samples lie where the image is above this share of its highest value."""
 
 
 def quick_sd(
     image: NDArray[Any],
     projector: SystemModel,
-    settings: Settings,
+    settings: IterationOptions,
     *,
     weights: NDArray[Any],
     additive: NDArray[Any],
@@ -51,7 +51,7 @@ def quick_sd(
     image : ndarray, shape of the grid
         As reconstructed, without post-filter.
     projector, settings, weights, additive
-        As the image was made with; for settings stopped early, those with the passes that were done.
+        As the image was made with; for settings stopped early, those with the iterations that were done.
     post_filter_mm : float
         FWHM of the Gaussian that the image is filtered with after.
 
@@ -70,14 +70,14 @@ def quick_sd(
     share = scale**2 / np.maximum(expected, 1e-6 * float(expected.max()))
     seen = projector.back(np.broadcast_to(scale, projector.shape))
     step = np.where(seen > 0, values / np.where(seen > 0, seen, 1), 0)
-    samples = _spread(values > LEAST_OF_IMAGE * float(values.max()))
+    samples = _spread(values > MIN_OF_IMAGE * float(values.max()))
     steps = np.geomspace(1e-4 * float(step.max()), float(step.max()), STEPS)
     tables = []
     for sample in samples:
         one = np.zeros_like(values)
         one[tuple(sample)] = 1
         spectrum, passed = _spectrum(projector.back(projector.forward(one) * share), sample, projector, post_filter_mm)
-        tables.append([_variance(spectrum, passed, float(d), settings.iterations * settings.subsets) for d in steps])
+        tables.append([_variance(spectrum, passed, float(d), settings.iterations * settings.updates) for d in steps])
     sd = np.zeros_like(values)
     nearest = _nearest(values.shape, samples)
     for number, table in enumerate(tables):

@@ -20,7 +20,7 @@ from hepatica.errors import InputError
 
 Float32 = NDArray[np.float32]
 
-FEWEST_RUNS = 4
+MIN_SAMPLES = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +29,7 @@ class Ensemble:
 
     Attributes
     ----------
-    images : ndarray of float32, shape (runs, *image)
+    images : ndarray of float32, shape (samples, *image)
         One image for each resampling.
     seed : int
         Of the random numbers.
@@ -39,7 +39,7 @@ class Ensemble:
     seed: int
 
     @property
-    def runs(self) -> int:
+    def samples(self) -> int:
         """Number of replicates."""
         return len(self.images)
 
@@ -50,8 +50,8 @@ class Ensemble:
 
     @property
     def relative_error(self) -> float:
-        """Relative standard error of a standard deviation from so many replicates, 1 / sqrt(2 (runs - 1))."""
-        return 1 / math.sqrt(2 * (self.runs - 1))
+        """Relative standard error of a standard deviation from so many replicates, 1 / sqrt(2 (samples - 1))."""
+        return 1 / math.sqrt(2 * (self.samples - 1))
 
     def region(self, coverage: NDArray[Any]) -> tuple[float, float]:
         """Mean over a region and its standard uncertainty, from the spread of the replicates' means.
@@ -79,7 +79,7 @@ def bootstrap(
     counts: NDArray[Any],
     reconstructed: Callable[[Float32], NDArray[Any]],
     *,
-    runs: int,
+    samples: int,
     seed: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Ensemble:
@@ -91,7 +91,7 @@ def bootstrap(
         As measured: of all windows that the reconstruction uses.
     reconstructed : callable
         Counts of that shape -> image.
-    runs : int
+    samples : int
         Replicates; 20 give standard deviations to 16 %.
     seed : int
         Of the random numbers; replicate n has a stream of its own.
@@ -101,12 +101,12 @@ def bootstrap(
     Raises
     ------
     InputError
-        If there are fewer than four runs.
+        If there are fewer than four samples.
     """
-    if runs < FEWEST_RUNS:
-        raise InputError(f"an uncertainty needs at least {FEWEST_RUNS} runs, not {runs}")
+    if samples < MIN_SAMPLES:
+        raise InputError(f"an uncertainty needs at least {MIN_SAMPLES} samples, not {samples}")
     images = []
-    for number in range(runs):
+    for number in range(samples):
         if progress is not None:
             progress(number + 1)
         drawn = np.random.default_rng([seed, number]).poisson(counts).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Scatter computed from the image and put into the reconstruction's additive term between passes."""
+"""Scatter computed from the image and put into the reconstruction's additive term between iterations."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hepatica.errors import InputError
 from hepatica.imaging.reconstruct.background_term import Additive
 from hepatica.imaging.spect.projector import Float32, SystemModel
 
-UPDATE_PASSES = (1, 2, 4, 7, 11, 16, 22)
-"""Passes after which scatter is computed anew: it is smooth and follows the image's coarse features, which settle
-within the first passes."""
+UPDATE_ITERATIONS = (1, 2, 4, 7, 11, 16, 22)
+"""Iterations after which scatter is computed anew: it is smooth and follows the image's coarse features, which settle
+within the first iterations."""
 
 Estimate = Callable[[Float32, int], Float32]
-"""Image and passes done -> expected scattered counts of every view, in the units of the system model and weights."""
+"""Image and iterations done -> expected scattered counts of every view, in units of system model and weights."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +32,7 @@ class ScatterUpdate:
     Parameters
     ----------
     estimate : callable
-        Image and passes done -> scattered counts.
+        Image and iterations done -> scattered counts.
     projector : SystemModel
         Of the reconstruction.
     counts : ndarray, shape (views, u, v)
@@ -44,13 +44,13 @@ class ScatterUpdate:
         scatter, and would pass for primary counts that scatter nowhere.
     windows : int
         How many windows stand one after another.
-    passes : collection of int
-        After which passes to compute; the smallest comes first.
+    iterations : collection of int
+        After which iterations to compute; the smallest comes first.
 
     Raises
     ------
     InputError
-        If no pass is named, or one before the first.
+        If no iteration is named, or one before the first.
     """
 
     estimate: Estimate
@@ -59,19 +59,19 @@ class ScatterUpdate:
     weights: NDArray[Any]
     body: NDArray[np.bool_] | None = None
     windows: int = 1
-    passes: Collection[int] = UPDATE_PASSES
+    iterations: Collection[int] = UPDATE_ITERATIONS
 
     def __post_init__(self) -> None:
-        if not self.passes or min(self.passes) < 1:
-            raise InputError(f"scatter is computed after passes 1, 2, ...; not after {sorted(self.passes)}")
+        if not self.iterations or min(self.iterations) < 1:
+            raise InputError(f"scatter is computed after iterations 1, 2, ...; not after {sorted(self.iterations)}")
 
-    def __call__(self, image: Float32, passes: int) -> Additive | None:
+    def __call__(self, image: Float32, done: int) -> Additive | None:
         """Additive term from now on, or None to keep the one in use."""
-        if passes not in self.passes:
+        if done not in self.iterations:
             return None
         if self.body is not None:
             image = np.where(self.body, image, np.float32(0))
-        scatter = np.maximum(self.estimate(image, passes), 0)
+        scatter = np.maximum(self.estimate(image, done), 0)
         primary = self.projector.forward(image)
         primary *= np.asarray(self.weights, dtype=np.float32)[:, None, None]
         straight, scattered = (float(a.sum(dtype=np.float64)) for a in (primary, scatter))

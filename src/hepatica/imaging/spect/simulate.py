@@ -6,13 +6,14 @@ Scatter, septal penetration, bremsstrahlung and dead time are not; they need Mon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Kind, Volume
+from hepatica.core.progress import Progress
 from hepatica.core.resample import resample
 from hepatica.errors import InputError, PhysicsError
 from hepatica.imaging.spect.attenuation import attenuation_map
@@ -82,7 +83,7 @@ def camera_grid(around: Grid, *, pixel_mm: float, columns: int) -> Grid:
     )
 
 
-def simulate_spect(
+def analytic_projections(
     activity: Volume,
     hu: Volume | None,
     *,
@@ -91,7 +92,7 @@ def simulate_spect(
     scan: Scan,
     grid: Grid,
     seed: int | None,
-    tell: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Projections:
     """Projections of a known activity.
 
@@ -107,7 +108,7 @@ def simulate_spect(
         Of the SPECT: its voxels are the camera's pixels, its slices the rows; see `camera_grid`.
     seed : int or None
         Of the Poisson noise; None for expected counts without noise.
-    tell : callable, optional
+    progress : callable, optional
         Told each step.
 
     Raises
@@ -132,8 +133,8 @@ def simulate_spect(
         except PhysicsError:
             continue
         seen += 1
-        if tell is not None:
-            tell(f"projecting {window}")
+        if progress is not None:
+            progress(f"projecting {window}")
         expected = _expected(source, hu, camera, scan, energy)
         counts[number] = expected * np.float32(camera.sensitivity_cps_per_bq(nuclide, window) * scan.view_s)
     if not seen:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hepatica.errors import InputError, PhysicsError
 from hepatica.imaging.spect.camera.cameras import GammaCamera, camera_energies_kev, nuclide_windows
-from hepatica.imaging.spect.camera.detector import detector_response
+from hepatica.imaging.spect.camera.detector_tables import detector_response
 from hepatica.imaging.spect.emission import photon_spectrum
 from hepatica.imaging.spect.projections import Window
 from hepatica.imaging.spect.projector import Response
@@ -32,7 +32,7 @@ BASIS = 3
 """Energies that stand for a continuum; attenuation by 10 or 20 cm of water is then right within 1.5 % in the widest
 window of 90Y (one mean energy: within 6 %)."""
 
-LEAST_OF_PEAK = 0.1
+MIN_OF_PEAK = 0.1
 """Share of a peak that a main window must hold."""
 
 NARROW = 1.15
@@ -177,12 +177,12 @@ def basis_energies(energy: FloatArray, counts: FloatArray) -> tuple[tuple[float,
 def _require_seen(camera: GammaCamera, nuclide: Nuclide, window: Window) -> None:
     """Raise PhysicsError where a nuclide with peaks has none in the window; one without is imaged by bremsstrahlung."""
     if any(mode.mode == "spect-bremsstrahlung" for mode in nuclide.imaging):
-        peaks, _ = nuclide_windows(nuclide, which="all")
+        peaks, _ = nuclide_windows(nuclide, which=("all",))
         if not any(peak.low_kev < window.high_kev and window.low_kev < peak.high_kev for peak in peaks):
             known = ", ".join(map(str, peaks))
             raise PhysicsError(f"{window} is no window for the bremsstrahlung of {nuclide.name}; in use: {known}")
         return
     camera.mean_energy_kev(nuclide, window)
     lines = [p.energy_kev for p in nuclide.photons if p.kind != "annihilation"]
-    if max(camera.window_fraction(energy, window) for energy in lines) < LEAST_OF_PEAK:
+    if max(camera.window_fraction(energy, window) for energy in lines) < MIN_OF_PEAK:
         raise PhysicsError(f"no photon line of {nuclide.name} has its peak in {window}, only the tail of one")

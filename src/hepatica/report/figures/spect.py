@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from hepatica.core.table import Cell, Table
 from hepatica.report.figures.outcome import INK, PALETTE, new_figure
 
 PARTS = (
@@ -15,22 +16,24 @@ PARTS = (
 )
 
 
-def draw_energy_spectrum(rows: Sequence[Mapping[str, float]], windows_kev: Sequence[tuple[float, float]]) -> Any:
+def draw_energy_spectrum(spectrum: Table, windows_kev: Sequence[tuple[float, float]]) -> Any:
     """Pulse heights of a scan, by where the photons have been, stacked; the energy windows shaded.
 
     Parameters
     ----------
-    rows : sequence of mapping
-        One per bin, with "low_kev", "high_kev" and the keys of `PARTS`; the open last bin is left out.
+    spectrum : Table
+        A row per bin, with columns "low_kev", "high_kev" and the keys of `PARTS`; the open last bin is left out.
     windows_kev : sequence of tuple
         Limits of the acquired windows.
     """
     figure, axis = new_figure(7.5, 4.2)
-    bins = rows[:-1]
-    edges = [row["low_kev"] for row in bins] + [bins[-1]["high_kev"]]
-    below = [0.0] * len(bins)
+    columns = dict(zip(spectrum.columns, zip(*spectrum.rows[:-1], strict=True), strict=True))
+    lows, highs = _numbers(columns["low_kev"]), _numbers(columns["high_kev"])
+    edges = [*lows, highs[-1]]
+    below = [0.0] * len(lows)
     for colour, (key, label) in zip(PALETTE, PARTS, strict=False):
-        height = [row[key] / (row["high_kev"] - row["low_kev"]) for row in bins]
+        rates = zip(_numbers(columns[key]), lows, highs, strict=True)
+        height = [cps / (high - low) for cps, low, high in rates]
         if not any(height):
             continue
         top = [a + b for a, b in zip(below, height, strict=True)]
@@ -44,3 +47,7 @@ def draw_energy_spectrum(rows: Sequence[Mapping[str, float]], windows_kev: Seque
     axis.set_ylabel("counts per second and keV, one head")
     axis.legend(frameon=False, fontsize=8)
     return figure
+
+
+def _numbers(cells: Sequence[Cell]) -> list[float]:
+    return [float(cell) for cell in cells if isinstance(cell, float)]

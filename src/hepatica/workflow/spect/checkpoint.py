@@ -1,31 +1,30 @@
-"""What an interrupted reconstruction leaves behind, so that the next run goes on from its last whole pass."""
+"""What an interrupted reconstruction leaves behind, so that the next run goes on from its last whole iteration."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import zipfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import InputFile
+from hepatica.core.document import document
 from hepatica.errors import InputError
 from hepatica.imaging.reconstruct.algorithms import Start
 from hepatica.imaging.reconstruct.background_term import Additive
 from hepatica.io.files import atomic_output
 from hepatica.version import __version__
 
-if TYPE_CHECKING:
-    from hepatica.workflow.spect.options import SpectOptions
-
 
 @dataclass(slots=True)
 class Checkpoint:
-    """Image and additive term after the last whole pass.
+    """Image and additive term after the last whole iteration.
 
     Attributes
     ----------
@@ -55,29 +54,31 @@ class Checkpoint:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 found = str(stored["key"])
-                start = Start(stored["image"], int(stored["passes"]), _stored_term(stored))
+                start = Start(stored["image"], int(stored["iterations"]), _stored_term(stored))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"checkpoint {path}: cannot be read ({error}); remove it to start anew") from error
+            raise InputError(
+                f"checkpoint {path}: cannot be read ({error})", remedy="remove it to start anew"
+            ) from error
         if found != key:
             raise InputError(
-                f"checkpoint {path}: belongs to other projections, CT, settings or version; name another file"
+                f"checkpoint {path}: belongs to other projections, CT, settings or version", remedy="name another file"
             )
         return cls(path, key, start)
 
     @property
-    def passes(self) -> int:
-        """Passes that are done."""
-        return 0 if self.start is None else self.start.passes
+    def iterations(self) -> int:
+        """Iterations that are done."""
+        return 0 if self.start is None else self.start.iterations
 
-    def keep(self, image: NDArray[np.float32], passes: int, additive: Additive) -> None:
-        """Write the state after a pass, whole or not at all."""
+    def keep(self, image: NDArray[np.float32], iterations: int, additive: Additive) -> None:
+        """Write the state after an iteration, whole or not at all."""
         if self.path is None:
             return
         with atomic_output(self.path) as temporary, temporary.open("wb") as stream:
             term: dict[str, Any] = {"additive": additive.counts, "pixel_mm": additive.pixel_mm}
             if additive.primary is not None and additive.shares is not None:
                 term |= {"primary": additive.primary, "shares": additive.shares}
-            np.savez(stream, **term, key=self.key, image=image, passes=passes)
+            np.savez(stream, **term, key=self.key, image=image, iterations=iterations)
 
     def done(self) -> None:
         """Remove the file."""
@@ -92,7 +93,8 @@ def _stored_term(stored: Mapping[str, NDArray[Any]]) -> Additive:
     return Additive(stored["additive"], stored["primary"], stored["shares"], (u, v))
 
 
-def run_key(projections: InputFile, ct: InputFile, options: SpectOptions) -> str:
+def run_key(sources: Sequence[InputFile], parameters: Mapping[str, Any]) -> str:
     """Digest of everything that a run depends on."""
-    text = f"{__version__} {projections.sha256} {ct.sha256} {sorted(asdict(options).items())}"
+    inputs = " ".join(source.sha256 for source in sources)
+    text = f"{__version__} {inputs} {json.dumps(document(parameters), sort_keys=True)}"
     return hashlib.sha256(text.encode()).hexdigest()

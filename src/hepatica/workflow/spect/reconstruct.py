@@ -1,189 +1,239 @@
-"""Reconstruction on files: the SPECT of a patient from projections and CT."""
+"""The SPECT of a patient from projections and CT."""
 
 from __future__ import annotations
 
-import json
+import hashlib
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from hepatica.core import Kind, Provenance, Volume
-from hepatica.core.constants import FWHM_PER_SD
-from hepatica.core.context import DicomContext
-from hepatica.errors import InputError
+from hepatica.core import Estimate, Grid, InputFile, Kind, Provenance, Volume
+from hepatica.core.document import HIDDEN, document
+from hepatica.core.message import Message, unique
+from hepatica.core.options import parameters, verb
+from hepatica.core.progress import Progress, silent
+from hepatica.core.table import Table
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
-from hepatica.imaging.reconstruct.algorithms import Reconstruction, Settings, Update, reconstruct
-from hepatica.imaging.reconstruct.resampling import Ensemble
-from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
-from hepatica.imaging.spect.attenuation import uncovered_slices
+from hepatica.imaging.quantify.camera_factor import CameraCalibration
+from hepatica.imaging.reconstruct.algorithms import IterationOptions, Update
+from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
+from hepatica.imaging.spect.options import FROM_WINDOWS, AcquisitionOptions, NoiseOptions, ScatterOptions
+from hepatica.imaging.spect.reconstruction import ReconstructedScan, reconstruct_scan
+from hepatica.imaging.spect.scan_model import (
+    ScanModel,
+    SpectOptions,
+    primary_sensitivities,
+    require_calibrated,
+    scan_model,
+)
 from hepatica.imaging.spect.scatter.montecarlo import MonteCarloScatter
-from hepatica.io.dicom.images.write import Emission, write_nm
-from hepatica.io.files import output_folder
-from hepatica.io.itk import write_itk
-from hepatica.workflow.dose.replicates import FILE_NAME as REPLICATES
-from hepatica.workflow.dose.replicates import save_replicates
+from hepatica.io.dicom.context import DicomContext
+from hepatica.io.image import Acquisition, Image
+from hepatica.workflow.dose.calibration_files import load_calibration
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.sources import ImageSource
 from hepatica.workflow.spect.checkpoint import Checkpoint, run_key
-from hepatica.workflow.spect.inputs import SpectCase, prepare_spect, primary_sensitivities
-from hepatica.workflow.spect.options import FROM_WINDOWS, SpectOptions
-from hepatica.workflow.spect.scatter import modelled_scatter, windows_scatter
-from hepatica.workflow.spect.uncertainty import quick_voxel_sd, voxel_uncertainty
-
-Tell = Callable[[str], None]
+from hepatica.workflow.spect.reading import ProjectionSource, SpectInputs, read_spect
 
 
-def _silent(step: str) -> None:
-    """No progress."""
+@dataclass(frozen=True, slots=True)
+class VoxelUncertainty:
+    """How the uncertainty of the voxels was found.
+
+    Attributes
+    ----------
+    method : str
+        Bootstrap or quick estimate.
+    samples, seed : int or None
+        Reconstructions of resampled counts, and their random numbers.
+    relative_error_of_sd : float or None
+        How well so many give a standard deviation.
+    """
+
+    method: str
+    samples: int | None = None
+    seed: int | None = None
+    relative_error_of_sd: float | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SpectResult:
+@result
+class SpectResult(Result):
     """A reconstructed SPECT.
 
     Attributes
     ----------
-    volume : Volume
-        Counts (as acquired, without attenuation), or Bq/mL at the start of the acquisition.
-    reconstruction : Reconstruction
-        How it went.
-    facts : dict
-        What ``result.json`` holds.
-    warnings : tuple of str
-        What the reader must know.
-    provenance : Provenance
-        How it came about.
-    ensemble : Ensemble or None
-        Replicates of the image, in its unit, where they were asked for.
-    sd : ndarray or None
-        Standard deviation of every voxel, from the replicates or the quick estimate.
+    image : Image
+        Counts (as acquired, without attenuation), or Bq/mL at the start of the acquisition: what other verbs take.
+    scan : ReconstructedScan
+        Image with samples and standard deviations, and how the iterations went.
+    conditions : Conditions
+        Under which it was made, for camera factors and recovery curves.
+    total_counts, total_activity_mbq : Estimate or None
+        In the image, whichever it holds.
+    head_time_s : float
+        Time of all views of all heads added up.
+    residual_over_noise : tuple of float
+        Squared residuals over expected counts of each iteration: 1 where the fit is as good as noise lets it be.
     """
 
-    volume: Volume
-    reconstruction: Reconstruction
-    context: DicomContext
-    emission: Emission
-    facts: dict[str, Any]
-    warnings: tuple[str, ...]
-    provenance: Provenance
-    ensemble: Ensemble | None = None
-    sd: NDArray[np.float32] | None = None
+    verb = "reconstruct_spect"
 
-    def save(self, folder: Path | str, *, force: bool = False) -> None:
-        """Write ``spect.dcm`` (NM RECON TOMO), ``spect.nii.gz`` and ``result.json``.
+    image: Image = field(metadata=HIDDEN)
+    scan: ReconstructedScan = field(metadata=HIDDEN)
+    conditions: Conditions = field(metadata=HIDDEN)
+    corrected: tuple[str, ...] = field(metadata=HIDDEN)
+    nuclide: str
+    unit: str
+    time: datetime
+    total_counts: Estimate | None
+    total_activity_mbq: Estimate | None
+    energy_windows_kev: tuple[tuple[float, float], ...]
+    scatter_windows_kev: tuple[tuple[float, float], ...]
+    energies_kev: tuple[tuple[float, ...], ...]
+    energy_weights: tuple[tuple[float, ...], ...]
+    views: int
+    head_time_s: float
+    additive_counts: float
+    iterations_done: int
+    stopped_by: str
+    residual_over_noise: tuple[float, ...]
+    grid: Grid
+    uncertainty: VoxelUncertainty | None
+    calibration: CameraCalibration | None
 
-        With an uncertainty also ``spect_sd.nii.gz``, and with replicates ``spect_replicates.npz``.
+    @property
+    def volume(self) -> Volume:
+        """Voxels of the image."""
+        return self.image.volume
 
-        Raises
-        ------
-        OutputError
-            If they cannot be written.
+    def title(self) -> str:
+        """Nuclide and what the image holds."""
+        return f"SPECT of {self.nuclide} in {self.unit} at {self.time.isoformat(sep=' ')}"
+
+    def table(self) -> Table:
+        """What the image holds and how it was reached."""
+        rows: list[tuple[str, str | float | int | Estimate | None]] = [("nuclide", self.nuclide)]
+        for (low, high), energies in zip(self.energy_windows_kev, self.energies_kev, strict=True):
+            seen = ", ".join(f"{energy:.0f}" for energy in energies)
+            rows.append(("window", f"{low:g}-{high:g} keV, attenuation at {seen} keV"))
+        if self.total_activity_mbq is not None:
+            rows.append(("activity in the image, MBq", self.total_activity_mbq))
+        if self.total_counts is not None:
+            rows.append(("counts in the image", self.total_counts))
+        rows += [("iterations", self.iterations_done), ("stopped by", self.stopped_by)]
+        if self.residual_over_noise:
+            rows.append(("residual over noise", self.residual_over_noise[-1]))
+        return Table.of(("what", "value"), rows, "SPECT", "spect")
+
+    def write(self, folder: Path) -> None:
+        """Write ``spect.dcm`` (NM RECON TOMO) and ``spect.nii.gz``.
+
+        With an uncertainty also ``spect_sd.nii.gz``, and with samples ``spect_replicates.npz``.
         """
-        with output_folder(folder, force=force) as new:
-            write_nm(
-                new / "spect.dcm", self.volume, self.context, self.emission,
-                description="SPECT reconstruction", comment="Reconstructed by hepatica.", provenance=self.provenance,
-            )  # fmt: skip
-            write_itk(self.volume, new / "spect.nii.gz")
-            if self.sd is not None:
-                write_itk(self.volume.with_values(self.sd, name="SPECT sd"), new / "spect_sd.nii.gz")
-            if self.ensemble is not None:
-                save_replicates(new / REPLICATES, self.ensemble, self.volume.grid)
-            (new / "result.json").write_text(json.dumps(self.facts, indent=1), encoding="utf-8")
+        from hepatica.io.dicom.images.write import Emission, write_nm
+        from hepatica.io.itk import write_itk
+        from hepatica.workflow.dose.replicates import FILE_NAME, save_replicates
+
+        facts = self.image.acquisition
+        first, *more = self.energy_windows_kev
+        emission = Emission(
+            nuclide=self.nuclide, start=self.time, frame_duration_s=facts.frame_duration_s or 0.0,
+            projections=self.views, energy_window_kev=first, more_windows_kev=tuple(more), corrected=self.corrected,
+            agent=self.nuclide,
+        )  # fmt: skip
+        context = self.image.context or DicomContext.invented(when=self.time)
+        write_nm(
+            folder / "spect.dcm", self.volume, context, emission,
+            description="SPECT reconstruction", comment="Reconstructed by hepatica.", provenance=self.provenance,
+        )  # fmt: skip
+        write_itk(self.volume, folder / "spect.nii.gz")
+        if self.scan.sd is not None:
+            write_itk(self.volume.with_values(self.scan.sd, name="SPECT sd"), folder / "spect_sd.nii.gz")
+        if self.scan.samples is not None:
+            save_replicates(folder / FILE_NAME, self.scan.samples, self.grid)
 
 
-def reconstruct_files(
-    projections: Path | str,
+@verb
+def reconstruct_spect(
+    projections: ProjectionSource,
     *,
-    ct: Path | str,
-    options: SpectOptions,
-    checkpoint: Path | None = None,
-    tell: Tell = _silent,
+    ct: ImageSource,
+    camera: str | GammaCamera,
+    acquisition: AcquisitionOptions = AcquisitionOptions(),
+    iteration: IterationOptions = IterationOptions(),
+    scatter: ScatterOptions = ScatterOptions(),
+    noise: NoiseOptions = NoiseOptions(),
+    progress: Progress | None = None,
 ) -> SpectResult:
-    """Reconstruct projections with attenuation from the CT, collimator response, and scatter correction.
+    """A SPECT from the projections of a gamma camera.
 
     Parameters
     ----------
-    projections, ct : path
-        NM TOMO file and CT of one patient.
-    options : SpectOptions
-        Camera, method and what the file does not say.
-    checkpoint : path or None
-        File that keeps image and scatter after every pass; a run that was interrupted goes on from it (replicates for
-        the uncertainty start anew). Removed at the end.
-    tell : callable
+    projections : Path or Projections
+        Projections (NM TOMO): file or folder.
+    ct : Path or Image
+        CT of the same patient, for attenuation.
+    camera : str or GammaCamera
+        Camera by name: siemens-lehr, ge-megp, ...
+    acquisition : AcquisitionOptions
+        What was acquired, and what the camera counts.
+    iteration : IterationOptions
+        How counts become an image.
+    scatter : ScatterOptions
+        How scatter is corrected for.
+    noise : NoiseOptions
+        Filter and uncertainty.
+    progress : callable, optional
         Told each step, and each update with the time left.
+
+    Returns
+    -------
+    SpectResult
+        ``image`` goes into other verbs; ``save`` writes DICOM and NIfTI.
 
     Raises
     ------
     InputError
-        If nuclide or windows do not fit, or the patients differ.
+        If nuclide or windows do not fit, the patients differ, or the calibration is of other conditions.
     PhysicsError
         If the windows see nothing of the nuclide.
     GeometryError
         If the place of the axis is not known, or the frames of reference differ and are not stated to be registered.
     TimeError
-        If the file has no time of acquisition.
+        If the projections have no time of acquisition.
+
+    Examples
+    --------
+    >>> spect = hepatica.reconstruct_spect("projections.dcm", ct="ct", camera="siemens-lehr")
+    >>> dose = hepatica.absorbed_dose(spect.image, ct="ct", nuclide="Lu-177")
     """
-    case = prepare_spect(projections, ct=ct, options=options, tell=tell)
-    unchecked = _calibrated(case, options)
-    additive, used = windows_scatter(case, options)
-    update = modelled_scatter(case, options, tell)
-    within = None if update is None else update.body
-    kept = Checkpoint.open(checkpoint, run_key(case.file.source, case.hu.source, options))
-    found = reconstruct(
-        case.counts, case.projector, options.settings, weights=case.weights,
-        additive=additive if update is None else update, start=kept.start, within=within,
-        on_update=_progress(tell, options.settings, kept),
+    report_progress = progress or silent
+    head = gamma_camera(camera)
+    if isinstance(acquisition.calibration, str | Path):
+        acquisition = acquisition.with_calibration(load_calibration(acquisition.calibration))
+    options = SpectOptions(acquisition=acquisition, iteration=iteration, scatter=scatter, noise=noise)
+    report_progress("reading")
+    given = read_spect(projections, ct, acquisition)
+    model = scan_model(given.projections, given.hu.volume, head, given.nuclide, options, report_progress)
+    unchecked = require_calibrated(model, options)
+    told = _parameters(model, options)
+    kept = Checkpoint.open(iteration.checkpoint, run_key(given.sources, told))
+    found = reconstruct_scan(
+        model, options, start=kept.start, on_update=_after_update(report_progress, options, kept),
+        progress=report_progress,
     )  # fmt: skip
-    volume = _volume(case, found.image, options)
-
-    def finished(image: NDArray[np.float32]) -> NDArray[np.float32]:
-        return _volume(case, image, options).values
-
-    ensemble = voxel_uncertainty(case, found, options, finished, tell, within=within)
-    sd = quick_voxel_sd(case, found, options) if ensemble is None else ensemble.sd
     kept.done()
-    warnings, provenance = (*_warnings(case, options), *unchecked), _provenance(case, options, update)
-    facts = _result_facts(volume, found, case, used) | _uncertainty_facts(volume, ensemble, options)
-    calibration = None if options.calibration is None else options.calibration.as_dict()
-    facts |= {"calibration": calibration, "warnings": list(warnings), "provenance": provenance.as_dict()}
-    emission = _emission(case, options)
-    return SpectResult(volume, found, case.file.context, emission, facts, warnings, provenance, ensemble, sd)
+    return _result(given, model, options, found, unchecked, _provenance(given.sources, told, found))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-def _calibrated(case: SpectCase, options: SpectOptions) -> tuple[str, ...]:
-    """What of a calibration's conditions could not be compared with the projections; InputError if they differ."""
-    if options.calibration is None:
-        return ()
-    if len(case.windows) > 1:
-        raise InputError("a calibration file holds for one main window; state several sensitivities instead")
-    window, settings = case.windows[0], options.settings
-    made = Conditions(
-        case.nuclide.name,
-        options.camera,
-        (window.low_kev, window.high_kev),
-        case.data.grid().spacing_mm,
-        {
-            "method": settings.method,
-            "iterations": settings.iterations,
-            "subsets": settings.subsets,
-            "prior_strength": settings.prior_strength,
-            "scatter": options.scatter,
-            "post_filter_mm": options.post_filter_mm,
-            "detector": list(dict.fromkeys(model.detector for model in case.models)),
-        },
-    )
-    return options.calibration.conditions.require_fit(made, "the calibration")
-
-
-def _progress(tell: Tell, settings: Settings, kept: Checkpoint) -> Callable[[Update], None]:
+def _after_update(progress: Progress, options: SpectOptions, kept: Checkpoint) -> Callable[[Update], None]:
+    """Keeps the state after whole iterations and tells how long it will take."""
     started = time.monotonic()
-    before = kept.passes
+    before, method = kept.iterations, options.iteration.method
 
     def after(update: Update) -> None:
         done = (update.iteration - 1 - before) * update.subsets + update.subset
@@ -191,141 +241,127 @@ def _progress(tell: Tell, settings: Settings, kept: Checkpoint) -> Callable[[Upd
         left = (time.monotonic() - started) / done * ahead
         if update.subset == update.subsets:
             kept.keep(update.image, update.iteration, update.additive)
-        tell(
-            f"{settings.method}: pass {update.iteration} of {update.iterations}, subset {update.subset} of "
+        progress(
+            f"{method}: iteration {update.iteration} of {update.iterations}, subset {update.subset} of "
             f"{update.subsets}, {left:.0f} s left"
         )
 
     return after
 
 
-def _volume(case: SpectCase, image: NDArray[np.float32], options: SpectOptions) -> Volume:
-    grid = case.projector.grid
-    values = _filtered(image, grid.spacing_mm, options.post_filter_mm)
-    if not options.in_activity:
-        return Volume(grid, values, Kind.COUNTS, case.start, "SPECT")
-    values = values / np.float32(grid.voxel_volume_ml)
-    return Volume(grid, values, Kind.ACTIVITY_CONCENTRATION, case.start, "SPECT")
-
-
-def _filtered(
-    image: NDArray[np.float32], spacing_mm: tuple[float, float, float], fwhm_mm: float
-) -> NDArray[np.float32]:
-    if not fwhm_mm:
-        return image
-    from scipy import ndimage
-
-    sd = fwhm_mm / FWHM_PER_SD / np.asarray(spacing_mm)
-    return np.asarray(ndimage.gaussian_filter(image, sd, mode="constant"), dtype=np.float32)
-
-
-def _emission(case: SpectCase, options: SpectOptions) -> Emission:
-    corrected = ["DECY", "ATTN"]
-    if options.scatter != "none":
-        corrected.append("SCAT")
-    if options.dead_time_s:
-        corrected.append("DTIM")
-    return Emission(
-        nuclide=case.nuclide.name, start=case.start, frame_duration_s=case.data.view_s,
-        projections=case.data.orbit.views,
-        energy_window_kev=(case.windows[0].low_kev, case.windows[0].high_kev),
-        more_windows_kev=tuple((window.low_kev, window.high_kev) for window in case.windows[1:]),
-        corrected=tuple(corrected),
-        agent=case.nuclide.name,
+def _parameters(model: ScanModel, options: SpectOptions) -> Mapping[str, Any]:
+    """Everything that the image depends on beside projections and CT, plain values."""
+    stated, scatter = options.acquisition, options.scatter
+    unused = [
+        *(["window_smoothing_mm"] if scatter.scatter not in FROM_WINDOWS else []),
+        *(["montecarlo_smoothing_mm", "device"] if scatter.scatter != "mc" else []),
+        *(["prior_edge", "relaxation"] if options.iteration.method != "bsrem" else []),
+        *(["dead_time_model"] if not stated.dead_time_s else []),
+    ]
+    sensitivity = "model" if stated.by_model else "stated" if stated.in_activity else None
+    primary = [1e6 * value for value in primary_sensitivities(model.models, options)] if stated.in_activity else None
+    return parameters(
+        replace(stated, calibration=None), replace(options.iteration, checkpoint=None), scatter, options.noise,
+        **dict.fromkeys(unused),
+        subsets=options.iteration.updates,
+        energy_kev=[one.energy_kev for one in model.models],
+        energy_weights=[one.weights for one in model.models],
+        detector=model.detectors,
+        sensitivity=sensitivity,
+        sensitivity_cps_per_mbq=stated.measured_cps_per_mbq or None,
+        primary_sensitivity_cps_per_mbq=primary,
+        share_through_holes_in_air=[one.holes_share for one in model.models],
+        camera=document(model.camera),
     )  # fmt: skip
 
 
-def _warnings(case: SpectCase, options: SpectOptions) -> tuple[str, ...]:
-    notes = [str(m) for m in (*case.file.messages, *case.hu.messages)]
-    for model in case.models:
-        notes.extend(case.camera.warnings(model.mean_energy_kev))
-    if missing := uncovered_slices(case.hu.volume, case.data.grid()):
-        notes.append(f"the CT does not reach {missing} of {case.data.shape[2]} slices; nothing is attenuated there")
-    if options.scatter == "none":
-        notes.append("scatter was not corrected: activity is overestimated and cold regions fill up")
-    if options.sensitivity_by_model:
-        notes.append("the sensitivity is that of the camera's model, not measured on the camera")
-    return tuple(dict.fromkeys(notes))
-
-
-def _provenance(case: SpectCase, options: SpectOptions, update: ScatterUpdate | None) -> Provenance:
-    s = options.settings
-    estimate = None if update is None else update.estimate
-    runs = None
-    if isinstance(estimate, MonteCarloScatter):
-        runs = asdict(options.montecarlo) | {"settings": estimate.provenance, "updates": estimate.updates}
+def _provenance(sources: tuple[InputFile, ...], told: Mapping[str, Any], found: ReconstructedScan) -> Provenance:
+    update, runs = found.scatter_update, {}
+    if update is not None:
+        runs["scatter_updated_after_iterations"] = list(update.iterations)
+        if isinstance(update.estimate, MonteCarloScatter):
+            estimate = update.estimate
+            runs["scatter_monte_carlo"] = {"settings": estimate.provenance, "updates": document(estimate.updates)}
     return Provenance(
-        inputs=(case.file.source, case.hu.source),
-        parameters={
-            "method": s.method,
-            "iterations": s.iterations,
-            "subsets": s.subsets,
-            "prior_strength": s.prior_strength,
-            "scatter": options.scatter,
-            "scatter_smooth_mm": options.scatter_smooth_mm if options.scatter in FROM_WINDOWS else None,
-            "scatter_monte_carlo": runs,
-            "scatter_updated_after_passes": None if update is None else list(update.passes),
-            "energy_kev": [list(model.energy_kev) for model in case.models],
-            "energy_weights": [list(model.weights) for model in case.models],
-            "detector": list(dict.fromkeys(model.detector for model in case.models)),
-            "sensitivity_cps_per_mbq": options.sensitivity_cps_per_mbq,
-            "primary_sensitivity_cps_per_mbq": _sensitivities(case, options),
-            "share_through_holes_in_air": [model.holes_share for model in case.models],
-            "sensitivity": "model" if options.sensitivity_by_model else "stated" if options.in_activity else None,
-            "post_filter_mm": options.post_filter_mm,
-            "dead_time_s": options.dead_time_s,
-            "dead_time_model": options.dead_time_model if options.dead_time_s else None,
-            "sum_gates": options.sum_gates,
-            "uncertainty_runs": options.uncertainty_runs,
-            "quick_uncertainty": options.quick_uncertainty,
-            "camera": case.camera.as_dict(),
-        },
+        inputs=sources,
+        parameters={**told, **runs},
         steps=("attenuation map from the CT", "iterative reconstruction with attenuation and collimator response"),
     )
 
 
-def _sensitivities(case: SpectCase, options: SpectOptions) -> list[float] | None:
-    if not options.in_activity:
+def _result(
+    given: SpectInputs,
+    model: ScanModel,
+    options: SpectOptions,
+    found: ReconstructedScan,
+    unchecked: tuple[Message, ...],
+    provenance: Provenance,
+) -> SpectResult:
+    data, total = model.data, found.total
+    in_counts = found.volume.kind is Kind.COUNTS
+    windows = tuple((window.low_kev, window.high_kev) for window in model.windows)
+    return SpectResult(
+        image=_image(given, model, found, windows),
+        scan=found,
+        conditions=model.conditions(options),
+        corrected=_corrected(options),
+        nuclide=model.nuclide.name,
+        unit=found.volume.kind.unit,
+        time=model.start,
+        total_counts=total if in_counts else None,
+        total_activity_mbq=None if in_counts else total / 1e6,
+        energy_windows_kev=windows,
+        scatter_windows_kev=tuple((data.windows[n].low_kev, data.windows[n].high_kev) for n in found.scatter_windows),
+        energies_kev=tuple(one.energy_kev for one in model.models),
+        energy_weights=tuple(one.weights for one in model.models),
+        views=data.orbit.views,
+        head_time_s=data.orbit.views * data.view_s,
+        additive_counts=float(found.reconstruction.additive.sum(dtype="float64")),
+        iterations_done=found.reconstruction.iterations,
+        stopped_by=found.reconstruction.stopped,
+        residual_over_noise=found.reconstruction.residual_ratio,
+        grid=found.volume.grid,
+        uncertainty=_uncertainty(found, options),
+        calibration=options.calibration,
+        messages=unique(given.messages, model.messages(options), unchecked),
+        provenance=provenance,
+    )
+
+
+def _image(
+    given: SpectInputs, model: ScanModel, found: ReconstructedScan, windows: tuple[tuple[float, float], ...]
+) -> Image:
+    """The volume with what other verbs must know of it."""
+    facts = Acquisition(
+        modality="NM",
+        description="SPECT reconstruction",
+        nuclide=model.nuclide.name,
+        decay_correction="START",
+        time_rule="start of the acquisition",
+        start=model.start,
+        frame_duration_s=model.data.view_s,
+        projections=model.data.orbit.views,
+        energy_windows_kev=windows,
+    )
+    sha256 = hashlib.sha256(found.volume.values.tobytes()).hexdigest()
+    return Image(found.volume, given.context, facts, InputFile("activity", "reconstructed SPECT", sha256, files=0))
+
+
+def _corrected(options: SpectOptions) -> tuple[str, ...]:
+    """Words of CorrectedImage."""
+    scatter = ("SCAT",) if options.scatter.scatter != "none" else ()
+    dead_time = ("DTIM",) if options.acquisition.dead_time_s else ()
+    return ("DECY", "ATTN", *scatter, *dead_time)
+
+
+def _uncertainty(found: ReconstructedScan, options: SpectOptions) -> VoxelUncertainty | None:
+    if options.noise.quick_uncertainty:
+        return VoxelUncertainty("quick estimate of voxels, noise of the counts alone, within a third")
+    if found.samples is None:
         return None
-    return [1e6 * value for value in primary_sensitivities(case.models, options)]
-
-
-def _uncertainty_facts(volume: Volume, ensemble: Ensemble | None, options: SpectOptions) -> dict[str, Any]:
-    if options.quick_uncertainty:
-        return {"uncertainty": {"method": "quick estimate of voxels, noise of the counts alone, within a third"}}
-    if ensemble is None:
-        return {}
-    mean, sd = ensemble.region(np.ones(volume.grid.shape))
-    quantity = "total_counts_sd" if volume.kind is Kind.COUNTS else "total_activity_sd_mbq"
-    total = volume.total if volume.kind is Kind.COUNTS else volume.total / 1e6
-    return {
-        "uncertainty": {
-            "method": "bootstrap of the projections: noise of the counts alone",
-            "runs": ensemble.runs,
-            "seed": ensemble.seed,
-            quantity: total * sd / mean,
-            "relative_error_of_sd": ensemble.relative_error,
-        }
-    }
-
-
-def _result_facts(volume: Volume, found: Reconstruction, case: SpectCase, used: tuple[int, ...]) -> dict[str, Any]:
-    total, data = volume.total, case.data
-    quantity = {"total_counts": total} if volume.kind is Kind.COUNTS else {"total_activity_mbq": total / 1e6}
-    return {
-        "nuclide": case.nuclide.name,
-        "unit": volume.kind.unit,
-        "time": case.start.isoformat(),
-        **quantity,
-        "windows_kev": [[window.low_kev, window.high_kev] for window in case.windows],
-        "scatter_windows_kev": [[data.windows[n].low_kev, data.windows[n].high_kev] for n in used],
-        "energies_kev": [list(model.energy_kev) for model in case.models],
-        "energy_weights": [list(model.weights) for model in case.models],
-        "views": data.orbit.views,
-        "head_time_s": data.orbit.views * data.view_s,
-        "additive_counts": float(found.additive.sum(dtype=np.float64)),
-        "iterations_done": found.iterations,
-        "stopped_by": found.stopped,
-        "residual_over_noise": list(found.residual_ratio),
-        "grid": volume.grid.as_dict(),
-    }
+    return VoxelUncertainty(
+        "bootstrap of the projections: noise of the counts alone",
+        found.samples.samples,
+        found.samples.seed,
+        found.samples.relative_error,
+    )

@@ -1,85 +1,242 @@
-"""A simulated scan on files: the projections that a gamma camera would count of a known activity."""
+"""The projections that a gamma camera would count of a known activity."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hepatica.core import Grid, Kind, Provenance, Volume
-from hepatica.core.context import DicomContext
-from hepatica.core.image import Image, Stated
+from hepatica.core import Kind, Provenance, Volume
+from hepatica.core.document import HIDDEN
+from hepatica.core.message import unique
+from hepatica.core.options import Positive, options, parameters, verb
+from hepatica.core.progress import Progress, silent
 from hepatica.core.resample import resample
-from hepatica.errors import InputError, PhysicsError, TimeError
+from hepatica.core.table import Table
+from hepatica.errors import InputError, TimeError
 from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
-from hepatica.imaging.spect.camera.detector import detector_response, geometric_response
 from hepatica.imaging.spect.montecarlo.spectrum import EnergySpectrum
 from hepatica.imaging.spect.projections import Projections
-from hepatica.imaging.spect.simulate import Scan, camera_grid, require_in_field, simulate_spect
-from hepatica.io.dicom.images.projections import write_projections
-from hepatica.io.dicom.images.write import Emission
-from hepatica.io.files import output_folder
-from hepatica.io.itk import write_itk
-from hepatica.io.read import read_image
-from hepatica.nuclides import Nuclide, nuclide
-from hepatica.workflow.spect.scan import MonteCarloOptions, ScanOptions, scan_orbit, scan_windows
+from hepatica.imaging.spect.scan import (
+    AcquiredScan,
+    MonteCarloScanOptions,
+    ScanOptions,
+    acquire,
+    scan_grid,
+    scan_windows,
+)
+from hepatica.io.dicom.context import DicomContext
+from hepatica.io.image import Image, Stated
+from hepatica.nuclides import Nuclide
+from hepatica.nuclides import nuclide as find_nuclide
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.sources import ImageSource, as_image
 
-Tell = Callable[[str], None]
-
-
-def _silent(step: str) -> None:
-    """No progress."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Shown:
-    """Projections, what the method says of itself, and files of its own by name."""
-
-    projections: Projections
-    sensitivity_cps_per_mbq: list[float | None]
-    facts: dict[str, Any]
-    files: dict[str, bytes]
+MODELS = {
+    "analytic": "analytic: primary photons, no scatter, no septal penetration",
+    "table": "Monte Carlo with forced detection: scatter, bremsstrahlung, septal penetration and collimator scatter",
+    "holes": "Monte Carlo with forced detection: scatter, bremsstrahlung, holes alone",
+}
+"""What is simulated, by method and detector response."""
 
 
-def simulate_files(
-    activity: Path | str,
+@options
+class ScannedActivityOptions:
+    """The activity, where the image does not say it.
+
+    Attributes
+    ----------
+    total_bq : float or None
+        Scale the image to this activity at the start; needed where it shows another nuclide.
+    activity_unit : str or None
+        Unit of an activity image that states none: Bq/mL.
+    activity_at : datetime or None
+        Instant that it refers to, where it does not say.
+    """
+
+    total_bq: Positive | None = None
+    activity_unit: str | None = None
+    activity_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowCounts:
+    """Counts of all views in one energy window, and what the camera counts of a becquerel in air."""
+
+    low_kev: float
+    high_kev: float
+    counts: float
+    sensitivity_cps_per_mbq: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MonteCarloFacts:
+    """What a Monte Carlo run says of itself.
+
+    Attributes
+    ----------
+    detector_response : str
+        "table" or "holes".
+    sensitivity_by_way_of_lead_cps_per_mbq : tuple of float
+        Beside that through holes, in each window.
+    scattered_or_penetrating_share : tuple of float
+        Of the counts in each window.
+    dead_time_s, dead_time_model
+        Of a head.
+    live_fraction : tuple of float
+        Share of the pulses that each view kept.
+    pulses_per_s : tuple of float
+        All pulses of a head in each view; empty without an energy spectrum.
+    run : mapping
+        Settings, tables and what was reached.
+    """
+
+    detector_response: str
+    sensitivity_by_way_of_lead_cps_per_mbq: tuple[float, ...]
+    scattered_or_penetrating_share: tuple[float, ...]
+    dead_time_s: float
+    dead_time_model: str | None
+    live_fraction: tuple[float, ...]
+    pulses_per_s: tuple[float, ...]
+    run: Mapping[str, Any]
+
+
+@result
+class SimulationResult(Result):
+    """A simulated acquisition.
+
+    Attributes
+    ----------
+    projections : Projections
+        Counts as acquired: what `reconstruct_spect` takes.
+    truth : Volume
+        Bq/mL on the camera's grid.
+    spectrum : EnergySpectrum or None
+        Pulse heights, by Monte Carlo.
+    model : str
+        What is simulated, one sentence.
+    activity_mbq : float
+        At the start.
+    radius_mm : float or tuple of float
+        Of the circular orbit, or of each view.
+    """
+
+    verb = "simulate_spect"
+
+    projections: Projections = field(metadata=HIDDEN)
+    truth: Volume = field(metadata=HIDDEN)
+    spectrum: EnergySpectrum | None = field(metadata=HIDDEN)
+    context: DicomContext = field(metadata=HIDDEN)
+    nuclide: str
+    activity_mbq: float
+    start: datetime
+    method: str
+    model: str
+    montecarlo: MonteCarloFacts | None
+    camera: GammaCamera
+    views: int
+    heads: int
+    frame_duration_s: float
+    orbit: str
+    radius_mm: float | tuple[float, ...]
+    pixel_mm: float
+    seed: int
+    noise: bool
+    energy_windows: tuple[WindowCounts, ...]
+
+    def title(self) -> str:
+        """What was simulated."""
+        return f"{self.activity_mbq:.4g} MBq {self.nuclide}, {self.camera.name}; {self.model}"
+
+    def table(self) -> Table:
+        """Counts in each window."""
+        shares = [None] * len(self.energy_windows) if self.montecarlo is None else [
+            100 * share for share in self.montecarlo.scattered_or_penetrating_share
+        ]  # fmt: skip
+        rows = [
+            (f"{w.low_kev:g}-{w.high_kev:g}", w.counts, w.sensitivity_cps_per_mbq, share)
+            for w, share in zip(self.energy_windows, shares, strict=True)
+        ]
+        names = ("window, keV", "counts", "sensitivity of a head, cps/MBq", "scattered or through lead, %")
+        return Table.of(names, rows, "Energy windows", "windows")
+
+    def tables(self) -> tuple[Table, ...]:
+        """Windows, and what the Monte Carlo reached."""
+        if self.montecarlo is None:
+            return (self.table(),)
+        run, live = self.montecarlo.run, self.montecarlo.live_fraction
+        rows = [
+            ("histories", run["histories"]),
+            ("uncertainty per bin, %", 100 * run["reached_uncertainty"]),
+            ("time, s", run["seconds"]),
+            ("pulses kept in the worst view, %", 100 * min(live)),
+        ]
+        return self.table(), Table.of(("what", "value"), rows, "Monte Carlo", "montecarlo")
+
+    def write(self, folder: Path) -> None:
+        """Write ``projections.dcm`` (NM TOMO) and ``truth.nii.gz``; by Monte Carlo ``spectrum.csv`` and ``.png``."""
+        from hepatica.io.dicom.images.projections import write_projections
+        from hepatica.io.dicom.images.write import Emission
+        from hepatica.io.itk import write_itk
+
+        emission = Emission(
+            nuclide=self.nuclide, start=self.start, frame_duration_s=self.frame_duration_s,
+            agent=f"{self.nuclide} simulated",
+        )  # fmt: skip
+        write_projections(folder / "projections.dcm", self.projections, self.context, emission, heads=self.heads)
+        write_itk(self.truth, folder / "truth.nii.gz")
+        if self.spectrum is None:
+            return
+        from hepatica.report.figures.outcome import save
+        from hepatica.report.figures.spect import draw_energy_spectrum
+
+        table = self.spectrum.table()
+        (folder / "spectrum.csv").write_text(table.csv(), encoding="utf-8")
+        windows = [(window.low_kev, window.high_kev) for window in self.energy_windows]
+        save(draw_energy_spectrum(table, windows), folder / "spectrum.png")
+
+
+@verb
+def simulate_spect(
+    activity: ImageSource,
     *,
-    ct: Path | str,
-    nuclide_name: str,
-    out: Path | str,
-    options: ScanOptions,
-    stated: Stated | None = None,
-    force: bool = False,
-    tell: Tell = _silent,
-) -> dict[str, Any]:
-    """Simulate a SPECT of an activity image and write the projections (``projections.dcm``) and the truth.
+    ct: ImageSource,
+    nuclide: str,
+    camera: str | GammaCamera = "siemens-lehr",
+    scan: ScanOptions = ScanOptions(),
+    montecarlo: MonteCarloScanOptions = MonteCarloScanOptions(),
+    stated: ScannedActivityOptions = ScannedActivityOptions(),
+    progress: Progress | None = None,
+) -> SimulationResult:
+    """The projections that a gamma camera would count of a known activity.
 
     Parameters
     ----------
-    activity, ct : path
-        Activity image (Bq/mL) and CT, in one frame of reference.
-    nuclide_name : str
-        What the simulated patient holds.
-    out : path
-        New folder: ``projections.dcm`` (NM TOMO), ``truth.nii.gz`` (Bq/mL on the camera's grid), ``scan.json``; by
-        Monte Carlo also ``spectrum.csv`` and ``spectrum.png``.
-    options : ScanOptions
-        Camera and acquisition.
-    stated : Stated, optional
-        Unit and time of an activity without them.
-    force : bool
-        Replace the folder.
-    tell : callable
+    activity : Path or Image
+        Activity image in Bq/mL: DICOM, NIfTI, MetaImage.
+    ct : Path or Image
+        CT for attenuation and scatter, in the same frame of reference.
+    nuclide : str
+        What is in the patient, such as Tc-99m.
+    camera : str or GammaCamera
+        Camera by name: siemens-lehr, ge-megp, ...
+    scan : ScanOptions
+        How the scan is acquired.
+    montecarlo : MonteCarloScanOptions
+        What only the Monte Carlo knows.
+    stated : ScannedActivityOptions
+        What the activity image does not say.
+    progress : callable, optional
         Told each step.
 
     Returns
     -------
-    dict
-        What ``scan.json`` holds.
+    SimulationResult
+        ``projections`` goes into `reconstruct_spect`; ``save`` writes them with the truth.
 
     Raises
     ------
@@ -87,49 +244,76 @@ def simulate_files(
         If the image is of another nuclide and no total is stated, or activity lies outside the field.
     TimeError
         If the image refers to no instant.
+    PhysicsError
+        If no window sees a photon of the nuclide.
+
+    Examples
+    --------
+    >>> scan = hepatica.simulate_spect("pet", ct="ct", nuclide="Tc-99m")
+    >>> spect = hepatica.reconstruct_spect(scan.projections, ct="ct", camera="siemens-lehr")
     """
-    chosen, camera = nuclide(nuclide_name), gamma_camera(options.camera)
-    windows = scan_windows(chosen, options)
-    tell("reading")
-    image, hu = read_image(activity, role="activity", stated=stated or Stated()), read_image(ct, role="ct")
-    source = _activity_of(image, chosen, options)
-    frame = hu.grid.frame_of_reference or image.grid.frame_of_reference
-    grid = camera_grid(hu.grid, pixel_mm=options.pixel_mm, columns=options.columns).with_frame_of_reference(frame)
-    scan = Scan(
-        scan_orbit(hu.volume, grid, options), options.view_s, windows, options.columns,
-        options.heads,
+    report_progress = progress or silent
+    chosen, head = find_nuclide(nuclide), gamma_camera(camera)
+    montecarlo.require_fit(scan)
+    scan_windows(chosen, scan)
+    report_progress("reading")
+    known = Stated(unit=stated.activity_unit, time=stated.activity_at)
+    image, hu = as_image(activity, role="activity", stated=known), as_image(ct, role="ct")
+    source = _becquerels(image, chosen, stated.total_bq)
+    grid = scan_grid(hu.volume, scan, hu.grid.frame_of_reference or image.grid.frame_of_reference)
+    found = acquire(
+        source, hu.volume, grid, camera=head, nuclide=chosen, scan=scan, montecarlo=montecarlo,
+        progress=report_progress,
     )  # fmt: skip
-    simulate = _analytic if options.method == "analytic" else _montecarlo
-    shown = simulate(source, hu.volume, camera, chosen, scan, grid, options, tell)
-    facts = _scan_facts(shown, camera, chosen, source, scan, options)
-    facts["provenance"] = _provenance(image, hu, facts).as_dict()
-    tell("writing")
-    context = hu.context or DicomContext.invented(patient_id="SIMULATED", when=source.time)
     assert source.time is not None
-    emission = Emission(
-        nuclide=chosen.name, start=source.time, frame_duration_s=options.view_s, agent=f"{chosen.name} simulated"
-    )
-    with output_folder(out, force=force) as new:
-        write_projections(new / "projections.dcm", shown.projections, context, emission, heads=options.heads)
-        write_itk(_concentration(source, grid), new / "truth.nii.gz")
-        for name, content in shown.files.items():
-            (new / name).write_bytes(content)
-        (new / "scan.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    return facts
+    concentration = resample(source, grid, "total").values / np.float32(grid.voxel_volume_ml)
+    shown, model = found.projections, MODELS[_physics(scan, montecarlo)]
+    return SimulationResult(
+        projections=shown,
+        truth=Volume(grid, concentration, Kind.ACTIVITY_CONCENTRATION, source.time, "truth"),
+        spectrum=None if found.simulated is None else found.simulated.spectrum,
+        context=hu.context or DicomContext.invented(patient_id="SIMULATED", when=source.time),
+        nuclide=chosen.name,
+        activity_mbq=source.total / 1e6,
+        start=source.time,
+        method=scan.method,
+        model=model,
+        montecarlo=_montecarlo_facts(found, montecarlo),
+        camera=head,
+        views=scan.views,
+        heads=scan.heads,
+        frame_duration_s=scan.frame_duration_s,
+        orbit=scan.orbit,
+        radius_mm=scan.radius_mm if scan.orbit == "circular" else tuple(shown.orbit.radius_mm.round(2).tolist()),
+        pixel_mm=scan.pixel_mm,
+        seed=montecarlo.stopping.seed,
+        noise=not scan.noise_free,
+        energy_windows=_counts(found),
+        messages=unique(image.messages, hu.messages),
+        provenance=Provenance(
+            inputs=(image.source, hu.source),
+            parameters=parameters(
+                scan, stated, *((montecarlo,) if scan.method == "montecarlo" else ()),
+                nuclide=chosen.name, activity_mbq=source.total / 1e6, seed=montecarlo.stopping.seed,
+            ),
+            tables={"camera": head.source, **_physics_tables(head, scan, montecarlo)},
+            steps=("activity scaled and placed", f"projections: {model}"),
+        ),
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-def _activity_of(image: Image, chosen: Nuclide, options: ScanOptions) -> Volume:
+def _becquerels(image: Image, chosen: Nuclide, total_bq: float | None) -> Volume:
     """Becquerels per voxel at the image's instant."""
     volume = image.volume
     volume.require_kind(Kind.ACTIVITY_CONCENTRATION, Kind.ACTIVITY)
     if volume.time is None:
-        raise TimeError(f"{image.source.path}: refers to no instant; state it with --at")
+        raise TimeError(f"{image.source.path}: refers to no instant", remedy="state `activity_at`")
     other = image.acquisition.nuclide
-    if other not in (None, chosen.name) and options.total_bq is None:
+    if other not in (None, chosen.name) and total_bq is None:
         raise InputError(
-            f"{image.source.path} shows {other}, the scan is to be of {chosen.name}: state the activity with --total; "
-            "the image then gives the distribution"
+            f"{image.source.path} shows {other}, the scan is to be of {chosen.name}",
+            remedy="state the activity with `total_bq`; the image then gives the distribution",
         )
     scale = volume.grid.voxel_volume_ml if volume.kind is Kind.ACTIVITY_CONCENTRATION else 1.0
     # Noise of a PET dips below zero; nothing emits negative photons.
@@ -137,159 +321,49 @@ def _activity_of(image: Image, chosen: Nuclide, options: ScanOptions) -> Volume:
     total = float(becquerels.sum(dtype=np.float64))
     if not total > 0:
         raise InputError(f"{image.source.path}: holds no activity")
-    if options.total_bq is not None:
-        becquerels = becquerels * np.float32(options.total_bq / total)
+    if total_bq is not None:
+        becquerels = becquerels * np.float32(total_bq / total)
     return volume.with_values(becquerels, Kind.ACTIVITY)
 
 
-def _concentration(source: Volume, grid: Grid) -> Volume:
-    on_grid = resample(source, grid, "total")
-    return on_grid.with_values(on_grid.values / np.float32(grid.voxel_volume_ml), Kind.ACTIVITY_CONCENTRATION)
+def _physics(scan: ScanOptions, montecarlo: MonteCarloScanOptions) -> str:
+    return "analytic" if scan.method == "analytic" else montecarlo.detector_response
 
 
-def _analytic(
-    source: Volume,
-    hu: Volume,
-    camera: GammaCamera,
-    chosen: Nuclide,
-    scan: Scan,
-    grid: Grid,
-    options: ScanOptions,
-    tell: Tell,
-) -> _Shown:
-    seed = options.seed if options.noise else None
-    shown = simulate_spect(source, hu, camera=camera, nuclide=chosen, scan=scan, grid=grid, seed=seed, tell=tell)
-    return _Shown(
-        shown,
-        _lines_seen(camera, chosen, scan),
-        {"method": "analytic: primary photons, no scatter, no septal penetration"},
-        {},
+def _counts(found: AcquiredScan) -> tuple[WindowCounts, ...]:
+    shown = found.projections
+    return tuple(
+        WindowCounts(window.low_kev, window.high_kev, float(counts.sum(dtype=np.float64)), sensitivity)
+        for window, counts, sensitivity in zip(shown.windows, shown.counts, found.sensitivity_cps_per_mbq, strict=True)
     )
 
 
-def _montecarlo(
-    source: Volume,
-    hu: Volume,
-    camera: GammaCamera,
-    chosen: Nuclide,
-    scan: Scan,
-    grid: Grid,
-    options: ScanOptions,
-    tell: Tell,
-) -> _Shown:
-    from hepatica.imaging.spect.montecarlo.projector import SpectSetup
-    from hepatica.imaging.spect.montecarlo.simulate import Acquisition, DeadTime, simulate_montecarlo
-    from hepatica.imaging.spect.montecarlo.spectrum import HISTORIES
-
-    chosen_options = options.montecarlo or MonteCarloOptions()
-    require_in_field(source, resample(source, grid, "total"), scan.orbit)
-    response = detector_response(camera) if chosen_options.response == "table" else geometric_response(camera)
-    lost = chosen_options.dead_time_s
-    acquisition = Acquisition(
-        scan=scan,
-        noise=options.noise,
-        dead_time=DeadTime(lost, chosen_options.dead_time_model) if lost else None,
-        spectrum_histories=HISTORIES if chosen_options.spectrum else 0,
+def _montecarlo_facts(found: AcquiredScan, told: MonteCarloScanOptions) -> MonteCarloFacts | None:
+    if found.simulated is None:
+        return None
+    made, expected = found.simulated, found.simulated.expected
+    return MonteCarloFacts(
+        detector_response=told.detector_response,
+        sensitivity_by_way_of_lead_cps_per_mbq=tuple(1e6 * float(x) for x in made.sensitivity_cps_per_bq[:, 1]),
+        scattered_or_penetrating_share=tuple(
+            float(other.sum() / max(float(counts.sum()), 1e-300))
+            for other, counts in zip(expected.other, expected.total, strict=True)
+        ),
+        dead_time_s=told.dead_time_s,
+        dead_time_model=told.dead_time_model if told.dead_time_s else None,
+        live_fraction=tuple(round(float(x), 6) for x in made.live_fraction),
+        pulses_per_s=() if made.spectrum is None else tuple(float(x) for x in made.spectrum.cps_per_view),
+        run=expected.provenance,
     )
-    found = simulate_montecarlo(
-        source, hu, SpectSetup(camera, chosen, scan.orbit, scan.windows, grid, response), acquisition,
-        chosen_options.settings(options.seed), progress=tell,
-        voxel_mm=chosen_options.voxel_mm, device=chosen_options.device,
-    )  # fmt: skip
-    expected = found.expected
-    facts = {
-        "method": "Monte Carlo with forced detection: scatter, bremsstrahlung, "
-        + ("septal penetration and collimator scatter" if chosen_options.response == "table" else "holes alone"),
-        "response": chosen_options.response,
-        "sensitivity_by_way_of_lead_cps_per_mbq": [1e6 * float(x) for x in found.sensitivity_cps_per_bq[:, 1]],
-        "montecarlo": expected.provenance,
-        "scattered_or_penetrating_share": [
-            float(other.sum() / max(float(all_of.sum()), 1e-300))
-            for other, all_of in zip(expected.other, expected.total, strict=True)
-        ],
-        "dead_time_s": lost,
-        "dead_time_model": chosen_options.dead_time_model if lost else None,
-        "live_fraction": [round(float(x), 6) for x in found.live_fraction],
-    }
-    files = {} if found.spectrum is None else _spectrum_files(found.spectrum, scan)
-    if found.spectrum is not None:
-        facts["pulses_per_s"] = [float(x) for x in found.spectrum.cps_per_view]
-    return _Shown(found.projections, [1e6 * float(x) for x in found.sensitivity_cps_per_bq[:, 0]], facts, files)
 
 
-def _lines_seen(camera: GammaCamera, chosen: Nuclide, scan: Scan) -> list[float | None]:
-    found: list[float | None] = []
-    for window in scan.windows:
-        try:
-            found.append(camera.sensitivity_cps_per_bq(chosen, window) * 1e6)
-        except PhysicsError:
-            found.append(None)
-    return found
-
-
-def _spectrum_files(spectrum: EnergySpectrum, scan: Scan) -> dict[str, bytes]:
-    import io
-
-    from hepatica.report.figures.spect import draw_energy_spectrum
-
-    table = spectrum.table()
-    rows = [{n: float(x) for n, x in zip(table.columns, row, strict=True)} for row in table.rows]  # type: ignore[arg-type]
-    lines = [",".join(rows[0])] + [",".join(f"{value:.6g}" for value in row.values()) for row in rows]
-    figure = draw_energy_spectrum(rows, [(w.low_kev, w.high_kev) for w in scan.windows])
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=160)
-    return {"spectrum.csv": ("\n".join(lines) + "\n").encode(), "spectrum.png": picture.getvalue()}
-
-
-def _scan_facts(
-    shown: _Shown, camera: GammaCamera, chosen: Nuclide, source: Volume, scan: Scan, options: ScanOptions
-) -> dict[str, Any]:
-    counts = shown.projections.counts
-    windows = []
-    for number, window in enumerate(scan.windows):
-        windows.append(
-            {
-                "low_kev": window.low_kev,
-                "high_kev": window.high_kev,
-                "counts": float(counts[number].sum(dtype=np.float64)),
-                "sensitivity_cps_per_mbq": shown.sensitivity_cps_per_mbq[number],
-            }
-        )
-    return {
-        "nuclide": chosen.name,
-        "activity_mbq": source.total / 1e6,
-        "start": None if source.time is None else source.time.isoformat(),
-        **shown.facts,
-        "camera": camera.as_dict(),
-        "views": options.views,
-        "heads": options.heads,
-        "time_per_view_s": options.view_s,
-        "orbit": options.orbit,
-        "radius_mm": options.radius_mm if options.orbit == "circular" else scan.orbit.radius_mm.round(2).tolist(),
-        "pixel_mm": options.pixel_mm,
-        "seed": options.seed,
-        "noise": options.noise,
-        "windows": windows,
-    }
-
-
-def _physics_tables(facts: dict[str, Any]) -> dict[str, str]:
+def _physics_tables(camera: GammaCamera, scan: ScanOptions, montecarlo: MonteCarloScanOptions) -> Mapping[str, str]:
     """Tables that a Monte Carlo rests on; none for the analytic method."""
-    if "montecarlo" not in facts:
+    if scan.method == "analytic":
         return {}
-    shipped = f"imaging/tables/detector_{facts['camera']['name']}.txt.gz, made by hepatica's own Monte Carlo"
+    shipped = f"imaging/spect/camera/tables/detector_{camera.name}.txt.gz, made by hepatica's own Monte Carlo"
     return {
-        "detector response": shipped if facts["response"] == "table" else "holes by formula",
+        "detector response": shipped if montecarlo.detector_response == "table" else "holes by formula",
         "photons": "transport/tables/photon_elements.txt and form_factors.txt (EPDL97-based, see sources.toml)",
         "decay": "ENSDF",
     }
-
-
-def _provenance(image: Image, hu: Image, facts: dict[str, Any]) -> Provenance:
-    kept = ("nuclide", "activity_mbq", "method", "seed", "noise", "orbit", "pixel_mm", "views", "heads")
-    return Provenance(
-        inputs=(image.source, hu.source),
-        parameters={name: facts[name] for name in kept},
-        tables={"camera": facts["camera"]["source"]} | _physics_tables(facts),
-        steps=("activity scaled and placed", f"projections: {facts['method']}"),
-    )

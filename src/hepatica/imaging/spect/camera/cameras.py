@@ -1,22 +1,23 @@
 """Gamma cameras as data: collimator, crystal and what follows from them by the formulas of Anger.
 
 Resolution and sensitivity are those of geometry: photons through holes. What penetrates septa is not in them; it is
-little for a collimator that suits the energy and much for one that does not (`GammaCamera.warnings` says so).
+little for a collimator that suits the energy and much for one that does not (`GammaCamera.messages` says so).
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
-from hepatica.core.constants import FWHM_PER_SD
-from hepatica.core.tables import csv_rows, toml_table
+from hepatica.core.document import HIDDEN
+from hepatica.core.message import Message
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
 from hepatica.imaging.spect.projections import Window
 from hepatica.imaging.spect.projector import Response
@@ -119,9 +120,9 @@ class GammaCamera:
     heads: int = 2
     source: str = ""
     confidence: str = ""
-    front: tuple[Layer, ...] = ()
-    cover: tuple[Layer, ...] = ()
-    back: tuple[Layer, ...] = ()
+    front: tuple[Layer, ...] = field(default=(), metadata=HIDDEN)
+    cover: tuple[Layer, ...] = field(default=(), metadata=HIDDEN)
+    back: tuple[Layer, ...] = field(default=(), metadata=HIDDEN)
 
     def geometric_fwhm_mm(self, distance_mm: float, energy_kev: float) -> float:
         """Width of the collimator's response at a distance from its face: d (l + z + b) / l (Anger 1964).
@@ -206,37 +207,20 @@ class GammaCamera:
             )
         return found
 
-    def warnings(self, energy_kev: float) -> tuple[str, ...]:
+    def messages(self, energy_kev: float) -> tuple[Message, ...]:
         """What to know before imaging this energy; empty if the collimator suits it."""
         share = self.collimator.septal_penetration(energy_kev)
         if share <= BEST_SEPTAL_PENETRATION:
             return ()
         text = (
             f"camera {self.name}: {share:.0%} of photons of {energy_kev:.0f} keV cross its thinnest septal path; "
-            "penetration is not modelled by the analytic projector, take a collimator for higher energy"
+            "penetration is not modelled by the analytic projector"
         )
-        return (text,)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON and provenance."""
-        return {
-            "name": self.name,
-            "collimator": self.collimator.kind,
-            "hole_mm": self.collimator.hole_mm,
-            "septum_mm": self.collimator.septum_mm,
-            "length_mm": self.collimator.length_mm,
-            "crystal_mm": self.crystal_mm,
-            "gap_mm": self.gap_mm,
-            "intrinsic_fwhm_mm": self.intrinsic_fwhm_mm,
-            "energy_resolution": self.energy_resolution,
-            "heads": self.heads,
-            "source": self.source,
-            "confidence": self.confidence,
-        }
+        return (Message("septal-penetration", text, "take a collimator for higher energy"),)
 
 
-def gamma_camera(name: str) -> GammaCamera:
-    """Camera of that name ("siemens-hegp").
+def gamma_camera(name: str | GammaCamera) -> GammaCamera:
+    """Camera of that name ("siemens-hegp"); a camera is given back as it is.
 
     Raises
     ------
@@ -248,6 +232,8 @@ def gamma_camera(name: str) -> GammaCamera:
     >>> round(gamma_camera("siemens-lehr").system_fwhm_mm(100.0, 140.5), 1)
     7.2
     """
+    if isinstance(name, GammaCamera):
+        return name
     key = name.strip().lower()
     if key not in _cameras():
         raise UnknownNameError("camera", name, _cameras())
@@ -290,7 +276,7 @@ def window_sets(nuclide: Nuclide, mode: str = "spect") -> tuple[WindowSet, ...]:
 
 
 def nuclide_windows(
-    nuclide: Nuclide, mode: str = "spect", which: str | None = None
+    nuclide: Nuclide, mode: str = "spect", which: Sequence[str] = ()
 ) -> tuple[tuple[Window, ...], tuple[Window, ...]]:
     """Main and scatter windows of a nuclide.
 
@@ -300,9 +286,9 @@ def nuclide_windows(
         What is imaged.
     mode : str
         "spect" or "planar".
-    which : str or None
-        An energy ("113") or limits ("105-195") in keV choose the set of windows, several stand with commas between
-        them ("208,113"); "all" takes every set. The usual set by default.
+    which : sequence of str
+        Energies ("113") or limits ("105-195") in keV, each of which chooses a set of windows, also with commas
+        between them; "all" takes every set. The usual set by default.
 
     Raises
     ------
@@ -314,25 +300,33 @@ def nuclide_windows(
     Examples
     --------
     >>> from hepatica.nuclides import nuclide
-    >>> peaks, beside = nuclide_windows(nuclide("Lu-177"), which="208,113")
+    >>> peaks, beside = nuclide_windows(nuclide("Lu-177"), which=("208", "113"))
     >>> [str(window) for window in peaks]
     ['187.5-229.2 keV', '101.7-124.2 keV']
     """
     sets = window_sets(nuclide, mode)
-    if which is None:
-        chosen = list(sets[:1])
-    elif which.strip().lower() == "all":
-        chosen = list(sets)
-    else:
-        chosen = []
-        for wanted in which.split(","):
-            found = next((one for one in sets if one.matches(wanted)), None)
-            if found is None:
-                known = {f"{peak.low_kev:g}-{peak.high_kev:g}" for one in sets for peak in one.peaks}
-                raise UnknownNameError(f"window of {nuclide.name}", wanted.strip(), known)
-            chosen.append(found)
+    chosen = [] if which else list(sets[:1])
+    for wanted in window_texts(which):
+        if wanted.lower() == "all":
+            chosen += sets
+            continue
+        found = next((one for one in sets if one.matches(wanted)), None)
+        if found is None:
+            known = {f"{peak.low_kev:g}-{peak.high_kev:g}" for one in sets for peak in one.peaks}
+            raise UnknownNameError(f"window of {nuclide.name}", wanted, known)
+        chosen.append(found)
     peaks = dict.fromkeys(window for one in chosen for window in one.peaks)
     return tuple(peaks), tuple(dict.fromkeys(window for one in chosen for window in one.scatter))
+
+
+def window_texts(given: Sequence[str]) -> tuple[str, ...]:
+    """Windows as they were named, each for itself: commas part them too.
+
+    >>> window_texts(("208,113", "#2"))
+    ('208', '113', '#2')
+    """
+    several = [given] if isinstance(given, str) else given
+    return tuple(part.strip() for text in several for part in text.split(","))
 
 
 def window_numbers(text: str) -> tuple[float, ...]:

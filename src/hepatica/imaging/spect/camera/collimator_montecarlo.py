@@ -13,6 +13,8 @@ L X rays, Doppler broadening, the crystal's edges, and lead's uneven septa.
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -182,6 +184,11 @@ def simulate_detector(
     return DetectorSimulation(
         response, arrived, parts, dict(zip(("crystal", "behind", "collimator"), shifts, strict=True))
     )
+
+
+def simulated_response(camera: GammaCamera) -> DetectorResponse:
+    """Response of a camera by Monte Carlo on all processors: the `make` of `detector_tables.detector_response`."""
+    return simulate_detector(camera, DetectorRun(threads=os.cpu_count() or 1)).response
 
 
 class Bench:

@@ -7,8 +7,8 @@ point at any distance follows: the photon is positioned ``(distance + depth) tan
 average gives up is the pattern itself (holes seen one by one, the star of septal penetration); what the straight line
 gives up is the sideways shift of a photon that scattered in the collimator or behind the crystal (docs/detector.md).
 
-The tables come from `collimator_montecarlo` by way of `detector_tables`; `geometric_response` makes one of holes alone,
-by formula.
+`collimator_montecarlo` makes the tables, `detector_tables` keeps them; `geometric_response` is one of holes alone, by
+formula.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
 
 from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import InputError, PhysicsError
@@ -291,48 +290,13 @@ def tangent_edges(collimator: Collimator, last_deg: float = 75.0) -> FloatArray:
     return np.concatenate([near, np.geomspace(widest, math.tan(math.radians(last_deg)), FAR_BINS + 1)[1:]])
 
 
-def detector_response(camera: GammaCamera | str, *, make: bool = False) -> DetectorResponse:
-    """Response of a camera: from the table shipped for it, or from the one made before for a camera of one's own.
-
-    Parameters
-    ----------
-    camera : GammaCamera or str
-        The table depends on its geometry; its energy resolution is applied later and may be any.
-    make : bool
-        Make the table by Monte Carlo if there is none (two minutes of a processor) and keep it in
-        ``$XDG_CACHE_HOME/hepatica`` (``~/.cache/hepatica``).
-
-    Raises
-    ------
-    UnknownNameError
-        If no camera has that name.
-    PhysicsError
-        If there is no table and none is to be made.
-
-    Warns
-    -----
-    UserWarning
-        If the table that was made cannot be kept.
-    """
-    from hepatica.imaging.spect.camera.detector_tables import kept_response, made_response, shipped_response
-
-    found = gamma_camera(camera) if isinstance(camera, str) else camera
-    response = shipped_response(found) or kept_response(found)
-    if response is None and not make:
-        raise PhysicsError(
-            f"camera {found.name}: no table of its collimator's response; detector_response(camera, make=True) makes "
-            "one, geometric_response(camera) has holes alone"
-        )
-    return response or made_response(found)
-
-
 def geometric_response(camera: GammaCamera | str) -> DetectorResponse:
     """Response of holes alone: exact geometry of straight holes times the crystal's photopeak efficiency.
 
     No septal penetration, no scatter in lead or behind the crystal, no continuum. It checks the Monte Carlo and is
     quick for a camera of one's own.
     """
-    found = gamma_camera(camera) if isinstance(camera, str) else camera
+    found = gamma_camera(camera)
     energy = np.geomspace(40.0, 795.0, 48)
     tangent = tangent_edges(found.collimator)
     transmission = mean_transmission(found.collimator, tangent)
@@ -379,11 +343,14 @@ def _blend(table: FloatArray, below: NDArray[np.intp], part: FloatArray) -> Floa
 
 
 def _normal_share(mean: FloatArray, sd: FloatArray, window: Window) -> FloatArray:
+    from scipy.special import ndtr
+
     return np.asarray(ndtr((window.high_kev - mean) / sd) - ndtr((window.low_kev - mean) / sd))
 
 
 def _uniform_share(low: FloatArray, high: FloatArray, sd: FloatArray, window: Window) -> FloatArray:
     """Share of pulses in the window of deposits spread evenly from low to high."""
+    from scipy.special import ndtr
 
     def below(limit: float) -> FloatArray:
         # the integral of the normal distribution function is z Phi(z) + phi(z)

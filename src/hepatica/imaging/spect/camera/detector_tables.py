@@ -13,26 +13,24 @@ import json
 import os
 import warnings
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import astuple
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from hepatica.errors import InputError
-from hepatica.imaging.spect.camera.cameras import GammaCamera
+from hepatica.errors import InputError, PhysicsError
+from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
 from hepatica.imaging.spect.camera.detector import DetectorResponse
-
-if TYPE_CHECKING:
-    from hepatica.imaging.spect.camera.collimator_montecarlo import DetectorRun
 
 FORMAT = 1
 TITLE = "# hepatica detector response"
 VECTORS = ("energy_kev", "tangent", "depth_mm")
 
 
-def geometry_of(camera: GammaCamera) -> dict[str, Any]:
+def geometry_of(camera: GammaCamera) -> Mapping[str, object]:
     """All of a camera that its response table depends on (energy resolution is applied later)."""
     collimator = camera.collimator
     return {
@@ -45,7 +43,7 @@ def geometry_of(camera: GammaCamera) -> dict[str, Any]:
     }
 
 
-def encode(response: DetectorResponse, geometry: dict[str, Any]) -> bytes:
+def encode(response: DetectorResponse, geometry: Mapping[str, object]) -> bytes:
     """The file of a response: a title, the geometry, three vectors, then a row of components per energy and bin.
 
     Rows run over energy, then bin of direction; those of `geometric` first. Numbers are in units of 1e-7.
@@ -69,7 +67,7 @@ def _lines(data: bytes, where: str) -> list[str]:
     return lines
 
 
-def made_for(data: bytes, where: str) -> dict[str, Any]:
+def made_for(data: bytes, where: str) -> Mapping[str, object]:
     """The geometry that a file was made for; InputError if it is not a detector response."""
     found: dict[str, Any] = json.loads(_lines(data, where)[1].removeprefix("# "))
     return found
@@ -116,12 +114,47 @@ def kept_response(camera: GammaCamera) -> DetectorResponse | None:
     return decode(file.read_bytes(), camera, str(file)) if file.is_file() else None
 
 
-def made_response(camera: GammaCamera, run: DetectorRun | None = None) -> DetectorResponse:
-    """Response made by Monte Carlo, and put into the user's cache."""
-    from hepatica.imaging.spect.camera.collimator_montecarlo import DetectorRun, simulate_detector
+def detector_response(
+    camera: GammaCamera | str, *, make: Callable[[GammaCamera], DetectorResponse] | None = None
+) -> DetectorResponse:
+    """Response of a camera: from the table shipped for it, or from the one made before for a camera of one's own.
 
-    run = run or DetectorRun(threads=os.cpu_count() or 1)
-    file, data = kept_file(camera), encode(simulate_detector(camera, run).response, geometry_of(camera))
+    Parameters
+    ----------
+    camera : GammaCamera or str
+        The table depends on its geometry; its energy resolution is applied later and may be any.
+    make : callable, optional
+        Makes the response where there is no table: `collimator_montecarlo.simulated_response` does so in two minutes
+        of a processor. It is kept in ``$XDG_CACHE_HOME/hepatica`` (``~/.cache/hepatica``).
+
+    Raises
+    ------
+    UnknownNameError
+        If no camera has that name.
+    PhysicsError
+        If there is no table and none is to be made.
+
+    Warns
+    -----
+    UserWarning
+        If the table that was made cannot be kept.
+    """
+    found = gamma_camera(camera)
+    response = shipped_response(found) or kept_response(found)
+    if response is not None:
+        return response
+    if make is None:
+        raise PhysicsError(
+            f"camera {found.name}: no table of its collimator's response",
+            remedy="detector_response(camera, make=simulated_response) makes one, geometric_response(camera) has holes "
+            "alone",
+        )
+    return kept(found, make(found))
+
+
+def kept(camera: GammaCamera, response: DetectorResponse) -> DetectorResponse:
+    """Put a response into the user's cache, and give it as it is read from there."""
+    file, data = kept_file(camera), encode(response, geometry_of(camera))
     part = file.with_suffix(f".{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +163,7 @@ def made_response(camera: GammaCamera, run: DetectorRun | None = None) -> Detect
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink()
-        warnings.warn(f"the response of camera {camera.name} could not be kept in {file.parent}: {error}", stacklevel=2)
+        warnings.warn(f"the response of camera {camera.name} could not be kept in {file.parent}: {error}", stacklevel=3)
     return decode(data, camera, str(file))
 
 

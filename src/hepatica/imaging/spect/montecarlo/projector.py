@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +16,8 @@ from numpy.typing import NDArray
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
-from hepatica.imaging.spect.camera.detector import DetectorResponse, detector_response
+from hepatica.imaging.spect.camera.detector import DetectorResponse
+from hepatica.imaging.spect.camera.detector_tables import detector_response
 from hepatica.imaging.spect.emission import photon_spectrum
 from hepatica.imaging.spect.montecarlo.emission import (
     EmissionMixture,
@@ -42,6 +46,8 @@ MIN_BATCHES = 10
 FIRST_BATCH = 5_000
 BATCHES = 20
 COUNTERS = 6
+VOXEL_MM = 4.0
+"""Voxels in which photons are followed."""
 VIEWS_PER_EVENT = 20
 """Views that one emission or scatter is detected in: more of them cost fewer histories, but make the noise of the views
 one and the same."""
@@ -140,7 +146,7 @@ class MonteCarloProjector:
         _check_geometry(patient, setup.grid)
         if parts not in (2, 4) or views_per_event < 1 or not voxel_mm > 0:
             raise InputError("Monte Carlo projector: parts is 2 or 4, views_per_event and voxel_mm are positive")
-        self.camera = gamma_camera(setup.camera) if isinstance(setup.camera, str) else setup.camera
+        self.camera = gamma_camera(setup.camera)
         self.nuclide, self.orbit, self.grid = setup.nuclide, setup.orbit, setup.grid
         self.windows = tuple(setup.windows)
         self.device, self.parts = device, parts
@@ -292,7 +298,7 @@ class MonteCarloProjector:
         at = chance[low] * (1 - part) + chance[low + 1] * part
         return np.asarray(np.tensordot(number[seen], at, axes=1) / (4 * math.pi))
 
-    def provenance(self) -> Mapping[str, object]:
+    def provenance(self) -> Mapping[str, Any]:
         """What the projections depend on besides activity and settings, plain values."""
         lines, electrons = self.mixture.expected
         return {
@@ -354,7 +360,7 @@ class MonteCarloProjector:
         c.chance, c.chance_sum = upload.floats(tables.chance), upload.floats(tables.chance.sum(axis=(2, 3)))
         c.importance, c.depth = upload.floats(tables.importance), upload.floats(tables.depth_mm)
         c.blur = upload.floats(tables.blur_mm)
-        c.lowest_kev, c.max_scatter = tables.lowest_kev, settings.max_scatter
+        c.lowest_kev, c.most_scatter = tables.lowest_kev, settings.max_scatter
         c.least = LEAST_OF_EMISSION * self.mixture.reference * self.stride / (4 * math.pi)
         c.satellite = SATELLITES if settings.max_scatter else 0.0
         return c

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.options import Limits, options
+from hepatica.errors import InputError
 from hepatica.imaging.spect.projections import Window
-from hepatica.transport.runner.settings import StoppingOptions, Threads
+from hepatica.transport.runner.settings import StoppingOptions
 
 Float32 = NDArray[np.float32]
 
@@ -39,12 +40,16 @@ class ProjectionSettings(StoppingOptions):
         If a number is out of range or no stopping rule is given.
     """
 
-    threads: Threads | None = None
+    threads: Annotated[int, Limits(low=1)] | None = None
     max_scatter: Annotated[int, Limits(low=0)] = 50
     target_window: Annotated[int, Limits(low=0)] = 0
 
     def __post_init__(self) -> None:
-        self.require_rule()
+        if not self.has_rule:
+            raise InputError(
+                "a Monte Carlo run must know when to stop",
+                remedy="say when to stop: `histories`, `target_uncertainty` or `time_limit_s`",
+            )
 
     @classmethod
     def of(cls, rules: StoppingOptions, *, threads: int | None = None) -> ProjectionSettings:

@@ -12,7 +12,7 @@ from hepatica.core.progress import Progress, silent
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.dead_time import DeadTimeModel, observed_rate
 from hepatica.imaging.spect.montecarlo.projector import VOXEL_MM, MonteCarloProjector, SpectSetup
-from hepatica.imaging.spect.montecarlo.settings import MonteCarloProjections, ProjectionSettings
+from hepatica.imaging.spect.montecarlo.settings import MonteCarloProjections, ProjectionProgress, ProjectionSettings
 from hepatica.imaging.spect.montecarlo.spectrum import HISTORIES, EnergySpectrum, energy_spectrum
 from hepatica.imaging.spect.projections import Projections
 from hepatica.imaging.spect.simulate import Scan
@@ -127,7 +127,12 @@ def simulate_montecarlo(
     report_progress = progress or silent
     report_progress("preparing the Monte Carlo")
     projector = MonteCarloProjector(patient, setup, voxel_mm=voxel_mm, device=device)
-    expected = projector.project(activity, settings, progress=lambda run: report_progress(str(run)))
+
+    def report(run: ProjectionProgress) -> None:
+        reached = f", {100 * run.relative_uncertainty:.2g} % per bin" if run.relative_uncertainty else ""
+        report_progress(f"montecarlo: {run.histories:.3g} histories{reached}")
+
+    expected = projector.project(activity, settings, progress=report)
     spectrum = None
     if acquisition.spectrum_histories or acquisition.dead_time is not None:
         report_progress("energy spectrum")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Volume
-from hepatica.core.constants import ELECTRON_REST_KEV, KEV_ANGSTROM
+from hepatica.core.progress import Progress
 from hepatica.imaging.spect.attenuation import attenuation_map
 from hepatica.imaging.spect.camera.cameras import GammaCamera
 from hepatica.imaging.spect.projections import Orbit
@@ -42,7 +43,7 @@ STEP_DEG = 9.0
 """Views nearer to each other than this are interpolated."""
 PHOTONS = 200_000
 KEPT = 12
-MOST_SCATTERS = 60
+MAX_SCATTERS = 60
 DENSITY_KEV = 400.0
 """Where attenuation is nearly all Compton scatter, and so goes with the electrons per volume."""
 
@@ -91,7 +92,7 @@ def _made_kernel(model: WindowModel, spacing_mm: tuple[float, float, float], pho
     place = (rng.random((photons, 3)) - 0.5) * spacing
     direction = _isotropic(rng, photons)
     total, of_energy = np.zeros(shape), 0.0
-    for _ in range(MOST_SCATTERS):
+    for _ in range(MAX_SCATTERS):
         place = place + direction * (rng.exponential(size=weight.size) / water.mu_per_mm(energy))[:, None]
         weight = weight * water.scatter_share(energy)
         index = np.rint(place / spacing).astype(int) + half
@@ -112,7 +113,7 @@ def _made_kernel(model: WindowModel, spacing_mm: tuple[float, float, float], pho
 
 
 class EsseScatter:
-    """Scatter of an image in all views of one window: the `estimate` of `scatter_model.ScatterUpdate`.
+    """Scatter of an image in all views of one window: the `estimate` of `ScatterUpdate`.
 
     Parameters
     ----------
@@ -169,7 +170,7 @@ class EsseScatter:
         self._density = attenuation_map(hu, coarse, DENSITY_KEV) / np.float32(of_water)
         self._transform: Any = None
 
-    def __call__(self, image: Float32, passes: int = 0) -> Float32:
+    def __call__(self, image: Float32, iterations: int = 0) -> Float32:
         """Scattered counts of every view, shape (views, u, v)."""
         coarse = image
         for axis, sums in enumerate(self._to_coarse):
@@ -192,6 +193,49 @@ class EsseScatter:
         part = found[tuple(slice(a, a + n) for a, n in zip(start, cells.shape, strict=True))]
         source = np.maximum(part, 0) * self._projector.sample(self._density, view)
         return self._projector.project_cells(source.astype(np.float32), view)
+
+
+class EsseOfWindows:
+    """Scatter of every window that is reconstructed: the `estimate` of `ScatterUpdate` for several.
+
+    Parameters
+    ----------
+    hu, grid, orbit, columns, camera
+        As for `EsseScatter`.
+    models : sequence of WindowModel
+        What each window sees.
+    weights : ndarray, shape (windows * views,)
+        As given to `reconstruct`.
+    progress : callable
+        Told each step.
+    """
+
+    def __init__(
+        self,
+        hu: Volume,
+        grid: Grid,
+        orbit: Orbit,
+        *,
+        columns: int,
+        camera: GammaCamera,
+        models: Sequence[WindowModel],
+        weights: NDArray[Any],
+        progress: Progress,
+    ) -> None:
+        progress("scatter: kernels in water")
+        self._progress = progress
+        self._windows = [
+            EsseScatter(
+                hu, grid, orbit, columns=columns, camera=camera, model=model,
+                weights=weights[n * orbit.views :][: orbit.views],
+            )
+            for n, model in enumerate(models)
+        ]  # fmt: skip
+
+    def __call__(self, image: Float32, iterations: int) -> Float32:
+        """Scattered counts of every view of every window."""
+        self._progress(f"scatter: effective sources after iteration {iterations}")
+        return np.concatenate([window(image, iterations) for window in self._windows])
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,32 +1,43 @@
-"""Which of a file's energy windows are reconstructed, and scatter estimated from the windows beside them."""
+"""Which of the energy windows of an acquisition are reconstructed, and which serve to estimate their scatter."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.errors import InputError
-from hepatica.imaging.spect.camera.cameras import window_numbers, window_sets
+from hepatica.imaging.spect.camera.cameras import window_numbers, window_sets, window_texts
+from hepatica.imaging.spect.options import ScatterOptions
 from hepatica.imaging.spect.projections import Projections, Window
 from hepatica.imaging.spect.scatter.energy_windows import dual_window, triple_window, upper_window
 from hepatica.nuclides import Nuclide
-from hepatica.workflow.spect.options import SpectOptions
 
 
-def main_windows(data: Projections, chosen: Nuclide, wanted: str | None) -> tuple[int, ...]:
+def main_windows(data: Projections, nuclide: Nuclide, wanted: Sequence[str] = ()) -> tuple[int, ...]:
     """Numbers (from 0) of the windows to reconstruct.
+
+    Parameters
+    ----------
+    data : Projections
+        With all its windows.
+    nuclide : Nuclide
+        Its usual window is taken where none is wanted.
+    wanted : sequence of str
+        Energies ("208"), limits ("105-195") or numbers from 1 ("#2"), also with commas between them.
 
     Raises
     ------
     InputError
-        If what is wanted is not in the file, in it twice, or the nuclide's peak lies in no window or in several.
+        If what is wanted is not there, or named twice, or the nuclide's peak lies in no window or in several.
     """
-    if wanted is not None:
-        found = tuple(_wanted(data, part.strip()) for part in wanted.split(","))
+    if texts := window_texts(wanted):
+        found = tuple(_wanted(data, text) for text in texts)
         if len(set(found)) != len(found):
-            raise InputError(f"--windows {wanted}: names a window twice; windows are {listed(data)}")
+            raise InputError(f"`energy_windows` {', '.join(texts)}: names a window twice; windows are {listed(data)}")
         return found
-    usual = [peak for one in window_sets(chosen) for peak in one.peaks]
+    usual = [peak for one in window_sets(nuclide) for peak in one.peaks]
     for peak in usual:
         exact = [n for n, window in enumerate(data.windows) if window.is_near(peak)]
         if exact:
@@ -34,14 +45,15 @@ def main_windows(data: Projections, chosen: Nuclide, wanted: str | None) -> tupl
     around = [n for n, w in enumerate(data.windows) if w.low_kev < usual[0].centre_kev < w.high_kev]
     if len(around) != 1:
         raise InputError(
-            f"{len(around)} windows hold {usual[0].centre_kev:.0f} keV, the peak of {chosen.name}; windows are "
-            f"{listed(data)}; name one with --windows"
+            f"{len(around)} windows hold {usual[0].centre_kev:.0f} keV, the peak of {nuclide.name}; windows are "
+            f"{listed(data)}",
+            remedy="name one with `energy_windows`",
         )
     return (around[0],)
 
 
 def listed(data: Projections) -> str:
-    """The file's windows with their numbers, for messages."""
+    """The windows with their numbers, for messages."""
     return ", ".join(f"#{n}: {window}" for n, window in enumerate(data.windows, start=1))
 
 
@@ -58,13 +70,14 @@ def _wanted(data: Projections, text: str) -> int:
     inside = [n for n, w in enumerate(data.windows) if w.low_kev <= numbers[0] <= w.high_kev]
     if len(inside) != 1:
         raise InputError(
-            f"{len(inside)} windows hold {numbers[0]:g} keV; windows are {listed(data)}; name one by its limits"
+            f"{len(inside)} windows hold {numbers[0]:g} keV; windows are {listed(data)}",
+            remedy="name one by its limits",
         )
     return inside[0]
 
 
 def scatter_from_windows(
-    data: Projections, main: int, others: tuple[int, ...], chosen: Nuclide, options: SpectOptions
+    data: Projections, main: int, others: tuple[int, ...], nuclide: Nuclide, options: ScatterOptions
 ) -> tuple[NDArray[np.float32], tuple[int, ...]]:
     """Expected scatter in one main window, and the windows that it was made of.
 
@@ -76,8 +89,8 @@ def scatter_from_windows(
     InputError
         If a window that the method needs is missing.
     """
-    window, smooth = data.windows[main], options.scatter_smooth_mm
-    sets = window_sets(chosen)
+    window, smooth = data.windows[main], options.window_smoothing_mm
+    sets = window_sets(nuclide)
     peaks = [peak for one in sets for peak in one.peaks]
     free = [n for n, w in enumerate(data.windows) if n not in others and not any(w.is_near(p) for p in peaks)]
     below = [n for n in free if data.windows[n].centre_kev <= window.low_kev]

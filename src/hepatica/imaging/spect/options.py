@@ -1,0 +1,149 @@
+"""What a reconstruction of projections can be told beside its iterations: acquisition, scatter, noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from hepatica.core.options import Limits, NonNegative, Positive, options
+from hepatica.errors import InputError
+from hepatica.imaging.quantify.camera_factor import CameraCalibration
+from hepatica.imaging.quantify.dead_time import DeadTimeModel
+from hepatica.imaging.reconstruct.resampling import MIN_SAMPLES
+from hepatica.transport.runner.settings import StoppingOptions
+
+ScatterMethod = Literal["none", "dew", "tew", "upper", "esse", "mc"]
+FROM_WINDOWS = ("dew", "tew", "upper")
+"""Corrections from windows beside the main one."""
+OF_THE_IMAGE = ("esse", "mc")
+"""Corrections computed of the image between iterations."""
+
+SCATTER_UNCERTAINTY = 0.1
+"""Of a bin, in each update of the scatter by Monte Carlo, where no stopping rule is given."""
+
+
+@options
+class AcquisitionOptions:
+    """How the projections were acquired, and what the camera counts.
+
+    Attributes
+    ----------
+    nuclide : str or None
+        Radionuclide, where the projections do not name it.
+    energy_windows : tuple of str
+        Main windows: an energy in keV (208), limits (105-195), or a number in the file (#2). Several are reconstructed
+        into one image. By default the nuclide's usual window.
+    photon_energy_kev : float or None
+        One photon energy for attenuation and response; by default those that the window sees.
+    sensitivity_cps_per_mbq : float, tuple of float, "model" or None
+        Of one head, measured with a source in air, one for each main window; "model" takes the camera model's. Without
+        it the image is in counts.
+    calibration : Path, CameraCalibration or None
+        Measured sensitivity of one head with its uncertainty: calibration.json of the calibration of a camera.
+    radius_mm : float or None
+        From the axis to the collimator, where the projections do not say.
+    axis_mm : tuple of float or None
+        x and y of the axis and z of the lowest row in the CT, where the projections do not say.
+    registered : bool
+        Projections and CT are registered although their frames of reference differ.
+    sum_gates : bool
+        Add up the gates of a gated acquisition.
+    dead_time_s : float
+        Dead time per count of all windows of a head together.
+    dead_time_model : {"paralysable", "non-paralysable"}
+        Behaviour of a head that is busy.
+    """
+
+    nuclide: str | None = None
+    energy_windows: tuple[str, ...] = ()
+    photon_energy_kev: Positive | None = None
+    sensitivity_cps_per_mbq: Positive | tuple[float, ...] | Literal["model"] | None = None
+    calibration: Path | str | CameraCalibration | None = None
+    radius_mm: Positive | None = None
+    axis_mm: tuple[float, float, float] | None = None
+    registered: bool = False
+    sum_gates: bool = False
+    dead_time_s: NonNegative = 0.0
+    dead_time_model: DeadTimeModel = "paralysable"
+
+    def __post_init__(self) -> None:
+        if self.calibration is not None and self.sensitivity_cps_per_mbq is not None:
+            raise InputError("a sensitivity is either measured (`calibration`), stated or the model's, not two of them")
+        if "model" in self._sensitivities and len(self._sensitivities) > 1:
+            raise InputError("`sensitivity_cps_per_mbq` is either measured or the model's, not both")
+
+    @property
+    def _sensitivities(self) -> tuple[float | str, ...]:
+        given = self.sensitivity_cps_per_mbq
+        return () if given is None else tuple(given) if isinstance(given, tuple | list) else (given,)
+
+    @property
+    def measured_cps_per_mbq(self) -> tuple[float, ...]:
+        """Sensitivity of one head in each main window, as stated or calibrated; empty if none was measured."""
+        if isinstance(self.calibration, CameraCalibration):
+            return (self.calibration.factor.value,)
+        return tuple(value for value in self._sensitivities if not isinstance(value, str))
+
+    @property
+    def by_model(self) -> bool:
+        """Whether the sensitivity is that of the camera's model."""
+        return "model" in self._sensitivities
+
+    @property
+    def in_activity(self) -> bool:
+        """Whether the image is in Bq/mL, not in counts."""
+        return self.by_model or self.calibration is not None or bool(self.measured_cps_per_mbq)
+
+    def with_calibration(self, calibration: CameraCalibration | None) -> AcquisitionOptions:
+        """These options with the calibration as a value."""
+        return replace(self, calibration=calibration)
+
+
+@options
+class ScatterOptions:
+    """How scattered photons are corrected for.
+
+    Attributes
+    ----------
+    scatter : {"none", "dew", "tew", "upper", "esse", "mc"}
+        From windows beside the main one: dew (one below), tew (both sides), upper (one above). Of the image between
+        iterations: esse (effective sources, in the patient alone), mc (Monte Carlo, with collimator and camera).
+    window_smoothing_mm : float
+        Smoothing of the estimate from windows, FWHM.
+    montecarlo_smoothing_mm : float
+        Smoothing of the counts scattered by Monte Carlo, FWHM.
+    device : {"cpu", "cuda"}
+        Where the Monte Carlo runs.
+    stopping : StoppingOptions
+        When each Monte Carlo update ends; at 10 % of a bin if nothing is stated. Its seed serves the samples too.
+    """
+
+    scatter: ScatterMethod = "none"
+    window_smoothing_mm: NonNegative = 20.0
+    montecarlo_smoothing_mm: NonNegative = 12.0
+    device: Literal["cpu", "cuda"] = "cpu"
+    stopping: StoppingOptions = StoppingOptions()
+
+
+@options
+class NoiseOptions:
+    """Noise of the image: filter, and uncertainty of every voxel.
+
+    Attributes
+    ----------
+    post_filter_mm : float
+        Gaussian filter of the image, FWHM; 0 for none.
+    samples : int or None
+        Reconstructions of resampled counts, for the uncertainty; 20 give it to 16 %.
+    quick_uncertainty : bool
+        Estimate the uncertainty without them (mlem and osem).
+    """
+
+    post_filter_mm: NonNegative = 0.0
+    samples: Annotated[int, Limits(low=MIN_SAMPLES)] | None = None
+    quick_uncertainty: bool = False
+
+    def __post_init__(self) -> None:
+        if self.quick_uncertainty and self.samples is not None:
+            raise InputError("`quick_uncertainty` stands instead of `samples`", remedy="state one of the two")

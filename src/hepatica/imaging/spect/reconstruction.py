@@ -1,0 +1,200 @@
+"""The SPECT of projections: iterations with scatter, the image in its unit, and the uncertainty of every voxel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core import Estimate, Kind, Volume
+from hepatica.core.progress import Progress, silent
+from hepatica.imaging.reconstruct.algorithms import IterationOptions, Reconstruction, Start, Update, reconstruct
+from hepatica.imaging.reconstruct.noise_estimate import quick_sd
+from hepatica.imaging.reconstruct.resampling import Ensemble, bootstrap
+from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
+from hepatica.imaging.spect.attenuation import body_voxels
+from hepatica.imaging.spect.montecarlo.projector import SpectSetup
+from hepatica.imaging.spect.options import FROM_WINDOWS, OF_THE_IMAGE
+from hepatica.imaging.spect.scan_model import ScanModel, SpectOptions
+from hepatica.imaging.spect.scatter.effective_source import EsseOfWindows
+from hepatica.imaging.spect.scatter.montecarlo import MonteCarloScatter
+from hepatica.imaging.spect.windows import scatter_from_windows
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReconstructedScan:
+    """A reconstructed image with its uncertainty.
+
+    Attributes
+    ----------
+    volume : Volume
+        Counts (as acquired, without attenuation), or Bq/mL at the start of the acquisition.
+    reconstruction : Reconstruction
+        How it went.
+    scatter_windows : tuple of int
+        Numbers of the windows from which scatter was estimated.
+    scatter_update : ScatterUpdate or None
+        Scatter computed of the image, where it was.
+    samples : Ensemble or None
+        Reconstructions of resampled counts, in the image's unit, where they were asked for.
+    sd : ndarray or None
+        Standard deviation of every voxel, from the samples or the quick estimate.
+    """
+
+    volume: Volume
+    reconstruction: Reconstruction
+    scatter_windows: tuple[int, ...]
+    scatter_update: ScatterUpdate | None
+    samples: Ensemble | None
+    sd: Float32 | None
+
+    @property
+    def total(self) -> Estimate:
+        """Counts or becquerels in the image, with the uncertainty of the samples."""
+        if self.samples is None:
+            return Estimate(self.volume.total)
+        mean, sd = self.samples.region(np.ones(self.volume.grid.shape))
+        return Estimate(self.volume.total, self.volume.total * sd / mean)
+
+
+def reconstruct_scan(
+    model: ScanModel,
+    options: SpectOptions,
+    *,
+    start: Start | None = None,
+    on_update: Callable[[Update], None] | None = None,
+    progress: Progress | None = None,
+) -> ReconstructedScan:
+    """Reconstruct with attenuation, collimator response and scatter correction.
+
+    Parameters
+    ----------
+    model : ScanModel
+        System, counts and weights.
+    options : SpectOptions
+        As the model was made with.
+    start : Start, optional
+        Where an earlier run stopped.
+    on_update : callable, optional
+        Called after every update of the image.
+    progress : callable, optional
+        Told each step.
+
+    Raises
+    ------
+    InputError
+        If a window that the scatter correction needs is missing, or as `reconstruct`.
+    """
+    report_progress = progress or silent
+    additive, used = windows_scatter(model, options)
+    update = scatter_update(model, options, report_progress)
+    within = None if update is None else update.body
+    found = reconstruct(
+        model.counts, model.projector, options.iteration, weights=model.weights,
+        additive=additive if update is None else update, start=start, within=within, on_update=on_update,
+    )  # fmt: skip
+    samples = _samples(model, found, options, report_progress, within)
+    sd = _quick_sd(model, found, options) if samples is None else samples.sd
+    return ReconstructedScan(finished(model, found.image, options), found, used, update, samples, sd)
+
+
+def windows_scatter(model: ScanModel, options: SpectOptions) -> tuple[Float32 | None, tuple[int, ...]]:
+    """Additive term from windows beside the main ones, and their numbers; None where scatter is not taken from them."""
+    if options.scatter.scatter not in FROM_WINDOWS:
+        return None, ()
+    parts = [scatter_from_windows(model.data, n, model.main, model.nuclide, options.scatter) for n in model.main]
+    used = tuple(dict.fromkeys(n for _, numbers in parts for n in numbers))
+    return np.concatenate([estimate for estimate, _ in parts]), used
+
+
+def scatter_update(model: ScanModel, options: SpectOptions, progress: Progress) -> ScatterUpdate | None:
+    """Additive term of scatter that is computed of the image; None where there is none."""
+    if options.scatter.scatter not in OF_THE_IMAGE:
+        return None
+    estimate: EsseOfWindows | MonteCarloScatter
+    grid = model.projector.grid
+    if options.scatter.scatter == "esse":
+        estimate = EsseOfWindows(
+            model.hu, grid, model.data.orbit, columns=model.data.shape[1], camera=model.camera, models=model.models,
+            weights=model.weights, progress=progress,
+        )  # fmt: skip
+    else:
+        setup = SpectSetup(model.camera, model.nuclide, model.data.orbit, model.windows, grid)
+        estimate = MonteCarloScatter(
+            model.hu, setup, projector=model.projector, weights=model.weights, options=options.scatter,
+            progress=progress,
+        )  # fmt: skip
+    body = body_voxels(model.hu, grid)
+    return ScatterUpdate(estimate, model.projector, model.counts, model.weights, body, len(model.windows))
+
+
+def finished(model: ScanModel, image: Float32, options: SpectOptions) -> Volume:
+    """Image after the filter, in counts or Bq/mL."""
+    grid = model.projector.grid
+    values = _filtered(image, grid.spacing_mm, options.noise.post_filter_mm)
+    if not options.acquisition.in_activity:
+        return Volume(grid, values, Kind.COUNTS, model.start, "SPECT")
+    values = values / np.float32(grid.voxel_volume_ml)
+    return Volume(grid, values, Kind.ACTIVITY_CONCENTRATION, model.start, "SPECT")
+
+
+def _filtered(image: Float32, spacing_mm: tuple[float, float, float], fwhm_mm: float) -> Float32:
+    if not fwhm_mm:
+        return image
+    from scipy import ndimage
+
+    sd = fwhm_mm / np.sqrt(8 * np.log(2)) / np.asarray(spacing_mm)
+    return np.asarray(ndimage.gaussian_filter(image, sd, mode="constant"), dtype=np.float32)
+
+
+def _as_done(options: SpectOptions, found: Reconstruction) -> IterationOptions:
+    """Options of a reconstruction that makes as many iterations as were done."""
+    return replace(options.iteration, iterations=found.iterations, until_noise=False)
+
+
+def _quick_sd(model: ScanModel, found: Reconstruction, options: SpectOptions) -> Float32 | None:
+    """Quick estimate of every voxel's standard deviation, in the image's unit; None where it was not asked for."""
+    if not options.noise.quick_uncertainty:
+        return None
+    sd = quick_sd(
+        found.image, model.projector, _as_done(options, found),
+        weights=model.weights, additive=found.additive, post_filter_mm=options.noise.post_filter_mm,
+    )  # fmt: skip
+    return sd / np.float32(model.projector.grid.voxel_volume_ml) if options.acquisition.in_activity else sd
+
+
+def _samples(
+    model: ScanModel,
+    found: Reconstruction,
+    options: SpectOptions,
+    progress: Progress,
+    within: NDArray[np.bool_] | None,
+) -> Ensemble | None:
+    """Finished images of resampled counts; None where none were asked for.
+
+    Scatter from windows is estimated of each sample's own windows; scatter computed of the image is kept as the
+    reconstruction ended with it, so that its noise is not in the spread. Each sample makes as many iterations as the
+    reconstruction did, and holds activity where that one could.
+    """
+    wanted = options.noise.samples
+    if wanted is None:
+        return None
+    iteration = _as_done(options, found)
+
+    def one(counts: Float32) -> Float32:
+        again = model.with_counts(counts)
+        of_windows, _ = windows_scatter(again, options)
+        made = reconstruct(
+            again.counts, model.projector, iteration, weights=model.weights,
+            additive=found.additive if of_windows is None else of_windows, within=within,
+        )  # fmt: skip
+        return np.asarray(finished(model, made.image, options).values, dtype=np.float32)
+
+    return bootstrap(
+        model.data.counts, one, samples=wanted, seed=options.scatter.stopping.seed,
+        progress=lambda number: progress(f"uncertainty: sample {number} of {wanted}"),
+    )  # fmt: skip

@@ -1,0 +1,281 @@
+"""The system that a reconstruction inverts: projections in the CT's frame, what each window sees, and view weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core import Volume
+from hepatica.core.message import Message, unique
+from hepatica.core.options import options
+from hepatica.core.progress import Progress, silent
+from hepatica.errors import GeometryError, InputError, TimeError
+from hepatica.imaging.quantify.acquisition_conditions import Conditions
+from hepatica.imaging.quantify.camera_factor import CameraCalibration
+from hepatica.imaging.quantify.dead_time import live_fraction
+from hepatica.imaging.reconstruct.algorithms import IterationOptions
+from hepatica.imaging.reconstruct.multiple_windows import JointProjector
+from hepatica.imaging.spect.attenuation import attenuation_map, uncovered_slices
+from hepatica.imaging.spect.camera.cameras import GammaCamera
+from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions
+from hepatica.imaging.spect.projections import Projections, Window
+from hepatica.imaging.spect.projector import SpectProjector, SystemModel
+from hepatica.imaging.spect.system import WindowModel, window_model
+from hepatica.imaging.spect.windows import main_windows
+from hepatica.nuclides import Nuclide
+
+IN_AIR = ("planar", "point")
+"""Sources of calibrations that are measured in air, without a reconstruction."""
+
+
+@options
+class SpectOptions:
+    """All options of a reconstruction; a calibration is a value here, not a file."""
+
+    acquisition: AcquisitionOptions = AcquisitionOptions()
+    iteration: IterationOptions = IterationOptions()
+    scatter: ScatterOptions = ScatterOptions()
+    noise: NoiseOptions = NoiseOptions()
+
+    def __post_init__(self) -> None:
+        if self.noise.quick_uncertainty and self.iteration.method == "bsrem":
+            raise InputError("the quick uncertainty is for mlem and osem", remedy="state `samples` for bsrem")
+
+    @property
+    def calibration(self) -> CameraCalibration | None:
+        """Measured sensitivity of one head, if there is one."""
+        found = self.acquisition.calibration
+        if found is not None and not isinstance(found, CameraCalibration):
+            raise InputError(f"`calibration` is a CameraCalibration here, not {found!r}", remedy="load the file first")
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScanModel:
+    """Everything a reconstruction starts from.
+
+    Attributes
+    ----------
+    hu : Volume
+        CT.
+    camera, nuclide : GammaCamera, Nuclide
+        What saw what.
+    data : Projections
+        In the CT's frame.
+    main : tuple of int
+        Numbers of the windows that are reconstructed.
+    models : tuple of WindowModel
+        What each of them sees.
+    projector : SystemModel
+        Of all of them.
+    counts : ndarray, shape (windows * views, u, v)
+        Of the windows that are reconstructed, one after another.
+    weights : ndarray, shape (windows * views,)
+        Counts per unit of the image.
+    start : datetime
+        Of the acquisition.
+    """
+
+    hu: Volume
+    camera: GammaCamera
+    nuclide: Nuclide
+    data: Projections
+    main: tuple[int, ...]
+    models: tuple[WindowModel, ...]
+    projector: SystemModel
+    counts: NDArray[np.float32]
+    weights: NDArray[np.float64]
+    start: datetime
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """The windows that are reconstructed."""
+        return tuple(self.data.windows[n] for n in self.main)
+
+    def with_counts(self, counts: NDArray[np.float32]) -> ScanModel:
+        """Same system with other counts in all windows."""
+        data = replace(self.data, counts=counts)
+        return replace(self, data=data, counts=np.concatenate([data.window(n) for n in self.main]))
+
+    def messages(self, options: SpectOptions) -> tuple[Message, ...]:
+        """What a reader of the image must know of the system and the options."""
+        found = [message for model in self.models for message in self.camera.messages(model.mean_energy_kev)]
+        if missing := uncovered_slices(self.hu, self.data.grid()):
+            text = f"the CT does not reach {missing} of {self.data.shape[2]} slices; nothing is attenuated there"
+            found.append(Message("ct-too-short", text))
+        if options.scatter.scatter == "none":
+            text = "scatter was not corrected: activity is overestimated and cold regions fill up"
+            found.append(Message("scatter-not-corrected", text, "choose a method of `scatter`"))
+        if options.acquisition.by_model:
+            text = "the sensitivity is that of the camera's model, not measured on the camera"
+            found.append(Message("sensitivity-of-the-model", text))
+        return unique(found)
+
+    def conditions(self, options: SpectOptions) -> Conditions:
+        """Under which conditions the image is made, for a factor or curve that holds for one window."""
+        window, iteration = self.windows[0], options.iteration
+        return Conditions(
+            self.nuclide.name,
+            self.camera.name,
+            (window.low_kev, window.high_kev),
+            self.data.grid().spacing_mm,
+            {
+                "method": iteration.method,
+                "iterations": iteration.iterations,
+                "subsets": iteration.updates,
+                "prior_strength": iteration.prior_strength,
+                "scatter": options.scatter.scatter,
+                "post_filter_mm": options.noise.post_filter_mm,
+                "detector": self.detectors,
+            },
+        )
+
+    @property
+    def detectors(self) -> list[str]:
+        """Where the chance of a count comes from."""
+        return list(dict.fromkeys(model.detector for model in self.models))
+
+
+def scan_model(
+    projections: Projections,
+    hu: Volume,
+    camera: GammaCamera,
+    nuclide: Nuclide,
+    options: SpectOptions,
+    progress: Progress | None = None,
+) -> ScanModel:
+    """System model of an acquisition.
+
+    Parameters
+    ----------
+    projections : Projections
+        All windows.
+    hu : Volume
+        CT in HU.
+    camera, nuclide : GammaCamera, Nuclide
+        What saw what.
+    options : SpectOptions
+        Acquisition (windows, place, sensitivity, dead time) and scatter.
+    progress : callable, optional
+        Told each step.
+
+    Raises
+    ------
+    InputError
+        If the windows do not fit, or as many sensitivities were not stated as there are main windows.
+    GeometryError
+        If the place of the axis is not known, or the frames of reference differ and are not registered.
+    PhysicsError
+        If the windows see nothing of the nuclide.
+    TimeError
+        If the acquisition has no instant.
+    """
+    report_progress = progress or silent
+    stated = options.acquisition
+    data = _placed(projections, hu, stated)
+    if data.start is None:
+        raise TimeError("AcquisitionDate and AcquisitionTime are missing: the image would have no instant")
+    main = main_windows(data, nuclide, stated.energy_windows)
+    models = tuple(window_model(camera, nuclide, data.windows[n], energy_kev=stated.photon_energy_kev) for n in main)
+    projectors = []
+    for model in models:
+        report_progress(f"attenuation at {energies_text(model)}")
+        projectors.append(_projector(hu, data, model))
+    return ScanModel(
+        hu, camera, nuclide, data, main, models,
+        projector=projectors[0] if len(projectors) == 1 else JointProjector(projectors),
+        counts=np.concatenate([data.window(n) for n in main]),
+        weights=view_weights(data, models, nuclide, options),
+        start=data.start,
+    )  # fmt: skip
+
+
+def _projector(hu: Volume, data: Projections, model: WindowModel) -> SpectProjector:
+    grid = data.grid()
+    maps = np.stack([attenuation_map(hu, grid, energy) for energy in model.energy_kev])
+    return SpectProjector(
+        grid, data.orbit, columns=data.shape[1], response=model.response, mu_per_mm=maps, energy_weights=model.weights
+    )
+
+
+def view_weights(
+    data: Projections, models: tuple[WindowModel, ...], nuclide: Nuclide, options: SpectOptions
+) -> NDArray[np.float64]:
+    """Counts per unit of the image of every view of every window; one unit is a becquerel, or a count.
+
+    Errors as for `primary_sensitivities` and `live_fraction`.
+    """
+    stated = options.acquisition
+    known = primary_sensitivities(models, options)
+    decay = data.mean_activity(nuclide.half_life_s)
+    expected = np.concatenate([decay * data.view_s * sensitivity for sensitivity in known])
+    if not stated.in_activity:
+        # Counts of all views as if nothing had decayed since the start, as the file says of them.
+        expected = expected * decay.mean() / expected.sum()
+    # Dead time takes counts away that would be there.
+    counts = data.counts.sum(axis=(0, 2, 3), dtype=np.float64)
+    live = live_fraction(counts, data.view_s, tau_s=stated.dead_time_s, model=stated.dead_time_model)
+    return np.asarray(expected * np.tile(live, len(models)))
+
+
+def primary_sensitivities(models: tuple[WindowModel, ...], options: SpectOptions) -> tuple[float, ...]:
+    """Primary counts per second and becquerel in air, of one head, in each main window.
+
+    A sensitivity measured in air counts a source by whatever way. Monte Carlo scatter knows septal penetration and
+    scatter in the camera for itself: then the share through holes is taken of it; else all of it is taken as primary.
+    A calibration by a reconstruction, of a sphere or cylinder in water, is of primary counts as that reconstruction is.
+
+    Raises
+    ------
+    InputError
+        If as many were not stated as there are main windows.
+    """
+    measured = options.acquisition.measured_cps_per_mbq
+    if not measured:
+        return tuple(model.sensitivity_cps_per_bq for model in models)
+    if len(measured) != len(models):
+        raise InputError(f"{len(measured)} sensitivities for {len(models)} main windows", remedy="state one for each")
+    known = tuple(value / 1e6 for value in measured)
+    calibration = options.calibration
+    reconstructed = calibration is not None and calibration.source not in IN_AIR
+    if options.scatter.scatter != "mc" or reconstructed:
+        return known
+    return tuple(value * model.holes_share for value, model in zip(known, models, strict=True))
+
+
+def require_calibrated(model: ScanModel, options: SpectOptions) -> tuple[Message, ...]:
+    """What of a calibration's conditions could not be compared with the projections.
+
+    Raises
+    ------
+    InputError
+        If they differ, or there are several main windows.
+    """
+    if options.calibration is None:
+        return ()
+    if len(model.windows) > 1:
+        raise InputError("a calibration holds for one main window", remedy="state several sensitivities instead")
+    return options.calibration.conditions.require_fit(model.conditions(options), "the calibration")
+
+
+def energies_text(model: WindowModel) -> str:
+    """The energies that stand for what a window sees."""
+    return ", ".join(f"{energy:.0f}" for energy in model.energy_kev) + " keV"
+
+
+def _placed(data: Projections, hu: Volume, stated: AcquisitionOptions) -> Projections:
+    """Projections in the CT's frame of reference."""
+    if stated.axis_mm is not None:
+        return data.placed(stated.axis_mm, hu.grid.frame_of_reference)
+    if data.axis_mm is None:
+        raise GeometryError(
+            "the projections do not say where the axis of rotation lies in the patient (ImagePositionPatient of the "
+            "detector)",
+            remedy="state `axis_mm`, x and y of the axis and z of the lowest row in the CT",
+        )
+    if stated.registered:
+        return replace(data, frame_of_reference=hu.grid.frame_of_reference)
+    return data

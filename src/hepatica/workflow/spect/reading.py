@@ -1,0 +1,102 @@
+"""What a reconstruction is given: projections and CT, from files or as values, of one patient and one nuclide."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from hepatica.core import InputFile
+from hepatica.core.message import Message, unique
+from hepatica.errors import InputError, TimeError
+from hepatica.imaging.spect.options import AcquisitionOptions
+from hepatica.imaging.spect.projections import Projections
+from hepatica.io.dicom.context import DicomContext
+from hepatica.io.image import Image, other_nuclide
+from hepatica.nuclides import Nuclide, nuclide
+from hepatica.workflow.sources import ImageSource, as_image
+
+ProjectionSource = Path | str | Projections
+"""Projections: an NM TOMO file or folder, or `Projections`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpectInputs:
+    """Projections and CT of one patient.
+
+    Attributes
+    ----------
+    projections : Projections
+        Counts of all windows.
+    hu : Image
+        CT.
+    nuclide : Nuclide
+        What emits.
+    context : DicomContext
+        Whose they are.
+    sources : tuple of InputFile
+        Projections and CT, for the provenance.
+    messages : tuple of Message
+        What was assumed or looks wrong.
+    """
+
+    projections: Projections
+    hu: Image
+    nuclide: Nuclide
+    context: DicomContext
+    sources: tuple[InputFile, ...]
+    messages: tuple[Message, ...]
+
+
+def read_spect(projections: ProjectionSource, ct: ImageSource, stated: AcquisitionOptions) -> SpectInputs:
+    """Projections and CT.
+
+    Raises
+    ------
+    InputError
+        If one is neither a path nor a value, the patients differ, or the nuclide is not known or another one.
+    TimeError
+        If the projections have no instant.
+    """
+    if isinstance(projections, Projections):
+        hu = as_image(ct, role="ct")
+        source = InputFile("projections", "projections", digest(projections), files=0)
+        context = hu.context or DicomContext.invented(patient_id="RECONSTRUCTED", when=projections.start)
+        chosen = _nuclide_of(projections, stated, source.path)
+        return SpectInputs(projections, hu, chosen, context, (source, hu.source), hu.messages)
+    if not isinstance(projections, str | Path):
+        raise InputError(
+            f"projections are a path or hepatica.Projections, not {type(projections).__name__}",
+            remedy="give the NM TOMO file, or Projections of an array of counts",
+        )
+    from hepatica.io.dicom.images.projections import read_projections
+
+    file = read_projections(projections, radius_mm=stated.radius_mm, sum_gates=stated.sum_gates)
+    hu = as_image(ct, role="ct")
+    if hu.context is not None and file.context.patient_id != hu.context.patient_id:
+        raise InputError(
+            f"{file.source.path} is of patient {file.context.patient_id!r}, {hu.source.path} of "
+            f"{hu.context.patient_id!r}; projections and CT must be of one patient"
+        )
+    if file.projections.start is None:
+        raise TimeError(
+            f"{file.source.path}: AcquisitionDate and AcquisitionTime are missing: the image would have no instant"
+        )
+    chosen = _nuclide_of(file.projections, stated, file.source.path)
+    messages = unique((Message("projections", text) for text in file.warnings), hu.messages)
+    return SpectInputs(file.projections, hu, chosen, file.context, (file.source, hu.source), messages)
+
+
+def digest(projections: Projections) -> str:
+    """SHA-256 of counts and orbit."""
+    parts = (projections.counts, projections.orbit.angle_deg, projections.orbit.radius_mm)
+    return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
+
+
+def _nuclide_of(projections: Projections, stated: AcquisitionOptions, where: str) -> Nuclide:
+    wanted, found = stated.nuclide, projections.nuclide
+    if wanted is None and found is None:
+        raise InputError(f"{where}: names no nuclide; state it", remedy="state `nuclide`")
+    if wanted is not None and found not in (None, nuclide(wanted).name):
+        raise other_nuclide(found or "", nuclide(wanted).name, where)
+    return nuclide(wanted or found or "")
