@@ -1,20 +1,18 @@
-"""Calibration on files: a camera factor or a recovery curve from images of a known source, written as JSON."""
+"""The camera factor or the recovery curve of a camera, from images of a known source."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from hepatica.anatomy.phantoms.objects import nema_phantom, water_cylinder
-from hepatica.anatomy.phantoms.solids import Ball, Point, sampled
-from hepatica.core import Estimate, InputFile, Kind, Provenance, Region, Volume
+from hepatica.core import Estimate, InputFile, Kind, Provenance, Region
+from hepatica.core.document import INLINE
 from hepatica.core.image import Image, Stated
+from hepatica.core.message import Message, unique
+from hepatica.core.options import parameters, verb
+from hepatica.core.progress import Progress, silent
+from hepatica.core.table import Table
 from hepatica.errors import InputError, TimeError, UnitError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.activity import Administration, activity_by_camera_factor
@@ -27,102 +25,168 @@ from hepatica.imaging.quantify.camera_factor import (
     decay_within_reason,
 )
 from hepatica.imaging.quantify.recovery import Filling, RecoveryCurve, fit_recovery, measure_recovery
-from hepatica.io.files import output_folder
-from hepatica.io.read import read_image
+from hepatica.imaging.quantify.source_regions import (
+    PhantomSpheres,
+    cylinder_core,
+    hottest_centre,
+    named_spheres,
+    nema_spheres,
+    sphere_regions,
+)
+from hepatica.imaging.spect.projections import Projections
 from hepatica.nuclides import Nuclide, nuclide
-from hepatica.workflow.dose.calibration_files import conditions_of, reconstruction_facts
-from hepatica.workflow.spect.calibration_exposures import read_exposures
-from hepatica.workflow.spect.calibration_options import CalibrateOptions, with_sd
+from hepatica.workflow.dose.calibration_files import conditions_of, load_calibration, reconstruction_facts
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.sources import ImageSource, as_image
+from hepatica.workflow.spect.calibration_options import (
+    IN_AIR,
+    ExposureOptions,
+    PhantomOptions,
+    SourceImageOptions,
+    SourceOptions,
+    with_sd,
+)
+from hepatica.workflow.spect.exposures import read_exposures
+from hepatica.workflow.spect.reconstruct import SpectResult
 
-Tell = Callable[[str], None]
+CalibratedSource = ImageSource | Projections | SpectResult
+"""An image of a source: planar, projections, or reconstructed."""
 
 
-HOT = 0.5
-"""A source is looked for among voxels above this share of the highest."""
+@result
+class CalibrationResult(Result):
+    """A camera factor or a recovery curve, and where it comes from.
 
+    Attributes
+    ----------
+    measured : CameraCalibration or RecoveryCurve
+        What other verbs take as `calibration` or `recovery`.
+    """
 
-def _silent(step: str) -> None:
-    """No progress."""
+    verb = "calibrate_camera"
 
+    measured: CameraCalibration | RecoveryCurve = field(metadata=INLINE)
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CalibrateResult:
-    """A camera factor or a recovery curve, and where it comes from."""
+    @property
+    def calibration(self) -> CameraCalibration | None:
+        """The camera factor, if that was measured."""
+        return self.measured if isinstance(self.measured, CameraCalibration) else None
 
-    calibration: CameraCalibration | None
-    curve: RecoveryCurve | None
-    provenance: Provenance
-    warnings: tuple[str, ...] = ()
+    @property
+    def curve(self) -> RecoveryCurve | None:
+        """The recovery curve, if that was measured."""
+        return self.measured if isinstance(self.measured, RecoveryCurve) else None
 
-    def as_dict(self) -> dict[str, Any]:
-        """What is written to calibration.json or recovery.json."""
-        value = self.calibration or self.curve
-        assert value is not None
-        return value.as_dict() | {"warnings": list(self.warnings), "provenance": self.provenance.as_dict()}
+    def title(self) -> str:
+        """The factor with its uncertainty, or the curve."""
+        found = self.measured
+        if isinstance(found, RecoveryCurve):
+            return f"Recovery = 1 / (1 + ({found.half_volume_ml:.3g} mL / v)^{found.exponent:.3f})"
+        start = f"Camera factor of one head: {found.factor.value:.4g} cps/MBq"
+        if found.factor.sd is None:
+            return f"{start} (uncertainty not known)"
+        return f"{start} ± {found.factor.sd:.2g} ({found.factor_sd_percent:.2g} %, k = 1)"
 
-    def save(self, folder: Path | str, *, force: bool = False) -> Path:
-        """Write ``calibration.json``, or ``recovery.json`` and ``recovery.png``; returns the JSON file.
+    def table(self) -> Table:
+        """Contributions to the uncertainty, or the recovery of each sphere."""
+        found = self.measured
+        if isinstance(found, CameraCalibration):
+            parts = [(part.name, part.sd_percent, part.basis) for part in found.budget]
+            return Table.of(("uncertainty from", "%", "basis"), parts, "Budget", "budget")
+        rows: list[tuple[str, float | None, float | None, Estimate, float | None]] = [
+            ("sphere", sphere.diameter_mm, sphere.volume_ml, sphere.mean, sphere.maximum) for sphere in found.spheres
+        ]
+        if found.background_recovery is not None:
+            rows.append(("background", None, None, found.background_recovery, None))
+        return Table.of(("of", "diameter, mm", "mL", "mean", "highest voxel"), rows, "Recovery", "recovery")
 
-        Raises
-        ------
-        OutputError
-            If the folder exists and is not empty (without `force`), or cannot be written.
-        """
+    def write(self, folder: Path) -> None:
+        """Write ``calibration.json``, or ``recovery.json`` and ``recovery.png``: what other commands take."""
         name = "calibration.json" if self.calibration is not None else "recovery.json"
-        with output_folder(folder, force=force) as new:
-            (new / name).write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
-            if self.curve is not None:
-                from hepatica.report.figures.calibration import draw_recovery
-                from hepatica.report.figures.outcome import save
+        (folder / name).write_text(json.dumps(self.as_dict(), indent=1, allow_nan=False), encoding="utf-8")
+        if self.curve is not None:
+            from hepatica.report.figures.calibration import draw_recovery
+            from hepatica.report.figures.outcome import save
 
-                save(draw_recovery(self.curve), new / "recovery.png")
-        return Path(folder) / name
+            save(draw_recovery(self.curve), folder / "recovery.png")
 
 
-def calibrate_files(image: Path | str, options: CalibrateOptions, *, tell: Tell = _silent) -> CalibrateResult:
-    """Camera factor or recovery curve from files.
+@verb
+def calibrate_camera(
+    image: CalibratedSource,
+    *,
+    source: SourceOptions,
+    phantom: PhantomOptions = PhantomOptions(),
+    exposure: ExposureOptions = ExposureOptions(),
+    stated: SourceImageOptions = SourceImageOptions(),
+    progress: Progress | None = None,
+) -> CalibrationResult:
+    """The camera factor or the recovery curve from images of a known source.
 
     Parameters
     ----------
-    image : path
-        Planar NM or NM TOMO ("planar", "point"), or a reconstructed SPECT: DICOM, NIfTI, or a folder that ``hepatica
-        reconstruct`` wrote.
-    options : CalibrateOptions
-        The source and what the files do not say.
-    tell : callable
+    image : Path, Image, Projections or SpectResult
+        Planar NM, NM TOMO (point), or reconstructed SPECT: DICOM, NIfTI, or the folder of a reconstruction.
+    source : SourceOptions
+        What the source is, and how much is in it.
+    phantom : PhantomOptions
+        Where it lies in a reconstructed image.
+    exposure : ExposureOptions
+        How it was counted.
+    stated : SourceImageOptions
+        What the image does not say.
+    progress : callable, optional
         Told each step.
+
+    Returns
+    -------
+    CalibrationResult
+        ``measured`` is the factor or the curve; ``save`` writes it as the file that other commands take.
 
     Raises
     ------
     InputError, UnitError, TimeError, DicomError
-        If something is missing, impossible or contradicts the file.
+        If something is missing, impossible or contradicts the image.
     GeometryError
         If the phantom does not lie in the image.
+
+    Examples
+    --------
+    >>> from datetime import datetime
+    >>> dish = SourceOptions(source="planar", source_activity_bq=50e6, source_activity_at=datetime(2026, 3, 2, 8))
+    >>> factor = hepatica.calibrate_camera("dish.dcm", source=dish).measured
     """
-    path = Path(image)
-    tell("reading")
-    if options.source in ("planar", "point"):
-        return _from_exposures(path, options)
-    seen, conditions = _spect(path, options)
-    chosen = nuclide(conditions.nuclide)
-    tell("measuring")
-    if options.source == "nema":
-        return _recovery(seen, conditions, chosen, options)
-    return _from_reconstruction(seen, conditions, chosen, options)
+    report_progress = progress or silent
+    report_progress("reading")
+    kind = source.source
+    if kind in IN_AIR:
+        if isinstance(image, SpectResult):
+            raise InputError(f"source {kind} is measured in air, not in a reconstruction")
+        read = read_exposures(image, source=kind, exposure=exposure, stated=stated)
+        factor = calibrate_exposures(
+            read.exposures, source.known(nuclide(read.conditions.nuclide)), source=kind,
+            conditions=read.conditions, dead_time=exposure.dead_time, heads=exposure.heads,
+        )  # fmt: skip
+        found, seen_messages, sources = factor, read.messages, read.sources
+    else:
+        seen = _spect(image, exposure, stated)
+        report_progress("measuring")
+        if kind == "nema":
+            found, compared = _recovery(seen, source, phantom, stated)
+            seen_messages = (*seen.image.messages, *compared)
+        else:
+            found, seen_messages = _factor(seen, source, phantom, exposure), seen.image.messages
+        sources = (seen.image.source,)
+    own = found.messages if isinstance(found, CameraCalibration) else ()
+    return CalibrationResult(
+        measured=found,
+        messages=unique(seen_messages, own),
+        provenance=_provenance(sources, source, phantom, exposure, stated),
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Reconstructions
-
-
-def _from_exposures(path: Path, options: CalibrateOptions) -> CalibrateResult:
-    read = read_exposures(path, options)
-    assert options.source in ("planar", "point")
-    made = calibrate_exposures(
-        read.exposures, options.known(nuclide(read.conditions.nuclide)), source=options.source,
-        conditions=read.conditions, dead_time=options.dead_time, heads=options.heads,
-    )  # fmt: skip
-    return CalibrateResult(made, None, _provenance(read.sources, options), (*read.warnings, *made.warnings))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,167 +194,147 @@ class _Spect:
     """A reconstructed image with what calibration needs to know of it."""
 
     image: Image
+    conditions: Conditions
     head_time_s: float | None
 
+    @property
+    def nuclide(self) -> Nuclide:
+        return nuclide(self.conditions.nuclide)
 
-def _spect(path: Path, options: CalibrateOptions) -> tuple[_Spect, Conditions]:
-    facts = reconstruction_facts(path)
-    file = path / "spect.dcm" if path.is_dir() and facts else path
-    stated = Stated(
-        unit=options.unit, time=options.at, nuclide=None if options.nuclide is None else nuclide(options.nuclide).name
-    )
-    image = read_image(file, role="activity", stated=stated)
-    conditions = conditions_of(image, nuclide_name=options.nuclide, camera=options.camera)
-    return _Spect(image, options.head_time_s or facts.get("head_time_s")), conditions
+    @property
+    def decay_corrected(self) -> bool:
+        return self.image.acquisition.decay_correction == "START"
+
+    def required_head_time_s(self) -> float:
+        if self.head_time_s is None:
+            raise InputError(
+                f"{self.image.source.path}: does not say how long all views of all heads took",
+                remedy="state it with `head_time_s`",
+            )
+        return self.head_time_s
 
 
-def _from_reconstruction(
-    seen: _Spect, conditions: Conditions, chosen: Nuclide, options: CalibrateOptions
-) -> CalibrateResult:
-    image = seen.image
+def _spect(image: CalibratedSource, exposure: ExposureOptions, stated: SourceImageOptions) -> _Spect:
+    if isinstance(image, Projections):
+        raise InputError("projections are calibrated with a point source in air", remedy="reconstruct them first")
+    if isinstance(image, SpectResult):
+        return _Spect(image.image, image.conditions, exposure.head_time_s or image.head_time_s)
+    facts = {} if isinstance(image, Image) else reconstruction_facts(Path(image))
+    file = Path(image) / "spect.dcm" if facts and not isinstance(image, Image) and Path(image).is_dir() else image
+    name = None if stated.nuclide is None else nuclide(stated.nuclide).name
+    known = Stated(unit=stated.activity_unit, time=stated.activity_at, nuclide=name)
+    read = as_image(file, role="activity", stated=known)
+    conditions = conditions_of(read, nuclide_name=stated.nuclide, camera=stated.camera)
+    return _Spect(read, conditions, exposure.head_time_s or facts.get("head_time_s"))
+
+
+def _factor(
+    seen: _Spect, source: SourceOptions, phantom: PhantomOptions, exposure: ExposureOptions
+) -> CameraCalibration:
+    image, kind = seen.image, source.source
     if image.volume.kind is not Kind.COUNTS:
         raise UnitError(
-            f"{image.source.path}: holds {image.volume.kind.meaning}; a camera factor is measured on counts "
-            "(hepatica reconstruct without --sensitivity)"
+            f"{image.source.path}: holds {image.volume.kind.meaning}; a camera factor is measured on counts",
+            remedy="reconstruct without a sensitivity",
         )
-    if seen.head_time_s is None:
-        raise InputError(
-            f"{image.source.path}: does not say how long all views of all heads took; state it with --head-time"
-        )
-    region, background, volume = _regions(image, options)
-    source = ReconstructedSource(
-        image.volume,
-        seen.head_time_s,
-        decay_corrected=image.acquisition.decay_correction == "START",
-        region=region,
-        background=background,
-        volume_ml=volume,
-        heads=options.heads,
-    )
-    if image.acquisition.decay_correction == "ADMIN":
-        raise TimeError(f"{image.source.path}: is decay-corrected to the administration; reconstruct it without")
-    if options.source == "patient":
-        assert options.activity_bq is not None
-        given = Administration(
-            with_sd(options.activity_bq, options.activity_relative_sd),
-            options.activity_at,
-            residual_fraction=Estimate(options.residual_bq / options.activity_bq, 0.0),
-            lung_shunt_fraction=Estimate(options.lung_shunt, 0.0),
-            outside_fraction=Estimate(options.outside, 0.0),
-        )
-        made = calibrate_known_activity(source, given, half_life=chosen.half_life, conditions=conditions)
-    else:
-        assert options.source in ("sphere", "cylinder")
-        known = options.known(chosen)
-        made = calibrate_reconstruction(source, known, source=options.source, conditions=conditions)
-    notes = (*map(str, image.messages), *made.warnings)
-    return CalibrateResult(made, None, _provenance((image.source,), options), notes)
-
-
-def _regions(image: Image, options: CalibrateOptions) -> tuple[Region | None, Region | None, Estimate | None]:
-    """Region of the source, of the background, and the volume of a cylinder's liquid."""
-    if options.source == "patient":
-        return None, None, None
-    grid = image.grid
-    if options.diameter_mm is None or (options.source == "cylinder" and options.length_mm is None):
-        raise InputError(f"source {options.source} needs --diameter (and a cylinder --length)")
-    centre = options.centre_mm or _found_centre(image.volume)
-    if options.source == "sphere":
-        around = sampled("sphere with margin", Ball(centre, options.diameter_mm + 2 * options.margin_mm), grid)
-        if not options.shell:
-            return around, None, None
-        outer = sampled("shell", Ball(centre, options.diameter_mm + 4 * options.margin_mm), grid)
-        return around, (outer - around).renamed("shell"), None
-    assert options.length_mm is not None
-    phantom = water_cylinder(
-        grid, diameter_mm=options.diameter_mm, length_mm=options.length_mm, centre_mm=centre, wall_mm=0.0,
-        clearance_mm=options.margin_mm,
+    head_time_s = seen.required_head_time_s()
+    region, background, volume = _regions(image, kind, phantom)
+    held = ReconstructedSource(
+        image.volume, head_time_s, decay_corrected=seen.decay_corrected, region=region, background=background,
+        volume_ml=volume, heads=exposure.heads,
     )  # fmt: skip
-    if "core" not in phantom.regions:
-        raise InputError(f"nothing of the cylinder lies farther than {options.margin_mm:g} mm from its surface")
-    volume = options.volume_ml or np.pi / 4 * options.diameter_mm**2 * options.length_mm / 1000
-    return phantom.regions["core"], None, with_sd(float(volume), options.volume_relative_sd)
+    if image.acquisition.decay_correction == "ADMIN":
+        raise TimeError(
+            f"{image.source.path}: is decay-corrected to the administration", remedy="reconstruct it without"
+        )
+    if kind in ("sphere", "cylinder"):
+        return calibrate_reconstruction(held, source.known(seen.nuclide), source=kind, conditions=seen.conditions)
+    given = Administration(
+        source.activity,
+        source.source_activity_at,
+        residual_fraction=Estimate(source.residual_bq / source.activity.value, 0.0),
+        lung_shunt_fraction=Estimate(source.lung_shunt, 0.0),
+        outside_fraction=Estimate(source.outside_fraction, 0.0),
+    )
+    return calibrate_known_activity(held, given, half_life=seen.nuclide.half_life, conditions=seen.conditions)
 
 
-def _found_centre(volume: Volume) -> Point:
-    """Centre of the counts above half the highest."""
-    hot = volume.values > HOT * float(np.percentile(volume.values, 99.9))
-    x, y, z = np.average(volume.grid.to_mm(np.argwhere(hot)), axis=0, weights=volume.values[hot].astype(float)).tolist()
-    return x, y, z
+def _regions(image: Image, kind: str, phantom: PhantomOptions) -> tuple[Region | None, Region | None, Estimate | None]:
+    """Region of the source, of the background, and the volume of a cylinder's liquid."""
+    if kind == "patient":
+        return None, None, None
+    if phantom.diameter_mm is None or (kind == "cylinder" and phantom.length_mm is None):
+        raise InputError(f"source {kind} needs `diameter_mm` (and a cylinder `length_mm`)")
+    centre = phantom.centre_mm or hottest_centre(image.volume)
+    if kind == "sphere":
+        around, shell = sphere_regions(
+            image.grid, centre, phantom.diameter_mm, margin_mm=phantom.margin_mm, shell=phantom.shell
+        )
+        return around, shell, None
+    assert phantom.length_mm is not None
+    core, by_size_ml = cylinder_core(
+        image.grid, centre, diameter_mm=phantom.diameter_mm, length_mm=phantom.length_mm, margin_mm=phantom.margin_mm
+    )
+    return core, None, with_sd(phantom.volume_ml or by_size_ml, phantom.volume_sd)
 
 
-def _recovery(seen: _Spect, conditions: Conditions, chosen: Nuclide, options: CalibrateOptions) -> CalibrateResult:
-    image, warnings = seen.image, [*map(str, seen.image.messages)]
-    volume = image.volume
+def _recovery(
+    seen: _Spect, source: SourceOptions, phantom: PhantomOptions, stated: SourceImageOptions
+) -> tuple[RecoveryCurve, tuple[Message, ...]]:
+    image, compared = seen.image, ()
+    volume, factor = image.volume, stated.calibration
+    if isinstance(factor, str | Path):
+        factor = load_calibration(factor)
     if volume.kind is Kind.COUNTS:
-        if options.calibration is None:
-            raise UnitError(f"{image.source.path}: is in counts; give the camera factor with --calibration")
-        if seen.head_time_s is None:
-            raise InputError(f"{image.source.path}: does not say how long all views took; state it with --head-time")
-        warnings += options.calibration.conditions.require_fit(conditions, "the camera factor")
+        if factor is None:
+            raise UnitError(f"{image.source.path}: is in counts", remedy="give the camera factor with `calibration`")
+        head_time_s = seen.required_head_time_s()
+        compared = factor.conditions.require_fit(seen.conditions, "the camera factor")
         volume = activity_by_camera_factor(
-            volume, options.calibration.factor, half_life_s=chosen.half_life_s, frame_duration_s=seen.head_time_s,
-            decay_corrected=image.acquisition.decay_correction == "START",
+            volume, factor.factor, half_life_s=seen.nuclide.half_life_s, frame_duration_s=head_time_s,
+            decay_corrected=seen.decay_corrected,
         ).activity  # fmt: skip
-    elif options.calibration is not None:
+    elif factor is not None:
         raise UnitError(f"{image.source.path}: is in {volume.kind.unit} already; a camera factor does not apply")
     if volume.time is None:
-        raise TimeError(f"{image.source.path}: refers to no instant; state it with --at")
-    assert options.activity_at is not None
-    assert options.concentration_bq_ml is not None
-    decay = decay_within_reason(options.activity_at, volume.time, chosen.half_life_s)
-    spheres, diameters, background = _spheres(image, options)
+        raise TimeError(f"{image.source.path}: refers to no instant", remedy="state `activity_at`")
+    assert source.concentration_bq_ml is not None
+    decay = decay_within_reason(source.source_activity_at, volume.time, seen.nuclide.half_life_s)
+    spheres = _spheres(image, phantom, warm=source.background_bq_ml > 0)
     filling = Filling(
-        spheres,
-        diameters,
-        dict.fromkeys(spheres, options.concentration_bq_ml * decay),
-        background if options.background_bq_ml else None,
-        options.background_bq_ml * decay,
+        spheres.spheres,
+        spheres.diameters_mm,
+        dict.fromkeys(spheres.spheres, source.concentration_bq_ml * decay),
+        spheres.background if source.background_bq_ml else None,
+        source.background_bq_ml * decay,
     )
-    found, level = measure_recovery(volume, filling)
-    curve = fit_recovery(found, conditions, background_recovery=level, source=image.source.path)
-    return CalibrateResult(None, curve, _provenance((image.source,), options), tuple(warnings))
+    recoveries, level = measure_recovery(volume, filling)
+    curve = fit_recovery(recoveries, seen.conditions, background_recovery=level, source=image.source.path)
+    return curve, compared
 
 
-def _spheres(image: Image, options: CalibrateOptions) -> tuple[dict[str, Region], dict[str, float], Region | None]:
+def _spheres(image: Image, phantom: PhantomOptions, *, warm: bool) -> PhantomSpheres:
     """Spheres with their diameters, and background: drawn structures, or the standard phantom at a place."""
-    if options.regions is None:
-        if options.centre_mm is None:
+    drawn = phantom.structures
+    if drawn is None:
+        if phantom.centre_mm is None:
             raise InputError(
-                "source nema needs --centre (where the insert's axis meets the spheres' plane) or --regions"
+                "source nema needs `centre_mm` (where the insert's axis meets the spheres' plane) or `structures`"
             )
-        phantom = nema_phantom(image.grid, centre_mm=options.centre_mm, clearance_mm=options.margin_mm)
-        names = phantom.sphere_diameters_mm
-        return {name: phantom.regions[name] for name in names}, dict(names), phantom.regions["core"]
+        return nema_spheres(image.grid, phantom.centre_mm, margin_mm=phantom.margin_mm)
+    if not isinstance(drawn, str | Path):
+        return named_spheres(drawn, warm=warm, where="structures")
     from hepatica.io.regions import read_structures
 
-    drawn = {region.name: region for region in read_structures(options.regions, image).regions}
-    spheres, diameters = {}, {}
-    for name, region in drawn.items():
-        if (diameter := _diameter_in(name)) is not None:
-            spheres[name], diameters[name] = region, diameter
-    if not spheres:
-        raise InputError(f"{options.regions}: no structure is named like 'sphere 22 mm'; there are {', '.join(drawn)}")
-    background = next((region for name, region in drawn.items() if name.lower().startswith("background")), None)
-    if options.background_bq_ml and background is None:
-        raise InputError(f"{options.regions}: a warm background needs a structure named 'background'")
-    return spheres, diameters, background
+    return named_spheres(read_structures(drawn, image).regions, warm=warm, where=str(drawn))
 
 
-def _diameter_in(name: str) -> float | None:
-    match = re.search(r"sphere\D*(\d+(?:\.\d+)?)", name, re.IGNORECASE)
-    return None if match is None else float(match.group(1))
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def _provenance(sources: tuple[InputFile, ...], options: CalibrateOptions) -> Provenance:
-    said = {
-        name: getattr(options, name)
-        for name in ("source", "activity_bq", "activity_relative_sd", "residual_bq", "concentration_bq_ml",
-                     "background_bq_ml", "centre_mm", "diameter_mm", "length_mm", "margin_mm", "heads")
-    }  # fmt: skip
-    when = {} if options.activity_at is None else {"activity_at": options.activity_at.isoformat()}
-    given = {name: value for name, value in said.items() if value not in (None, 0.0)}
-    return Provenance(inputs=sources, parameters=given | when, tables={"nuclide": "ENSDF through paceENSDF 0.6.3"})
+def _provenance(
+    sources: tuple[InputFile, ...],
+    source: SourceOptions,
+    phantom: PhantomOptions,
+    exposure: ExposureOptions,
+    stated: SourceImageOptions,
+) -> Provenance:
+    told = parameters(source, phantom, exposure, stated, calibration=None, structures=None, blank=None)
+    return Provenance(inputs=sources, parameters=told, tables={"nuclide": "ENSDF through paceENSDF 0.6.3"})

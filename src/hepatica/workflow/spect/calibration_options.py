@@ -1,133 +1,192 @@
-"""What the user says about a calibration source."""
+"""What a calibration is told: source, phantom, exposure, and what the image does not say."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
-from hepatica.anatomy.phantoms.solids import Point
-from hepatica.core import Estimate
-from hepatica.errors import InputError, UnknownNameError
+from hepatica.core import Estimate, Region
+from hepatica.core.image import Image
+from hepatica.core.options import Fraction, Limits, NonNegative, Positive, Unit, options
+from hepatica.errors import InputError
 from hepatica.imaging.quantify.camera_factor import CameraCalibration, DeadTime, KnownActivity
+from hepatica.imaging.quantify.dead_time import DeadTimeModel
 from hepatica.nuclides import Nuclide
 
-CalibrationKind = Literal["planar", "point", "sphere", "cylinder", "nema", "patient"]
+IN_AIR = ("planar", "point")
+
+Relative = Annotated[float, Unit("fraction"), Limits(low=0)]
+"""Standard uncertainty over its value."""
 
 
-@dataclass(frozen=True, slots=True)
-class CalibrateOptions:
-    """What the source is, and what the files do not say.
+@options
+class SourceOptions:
+    """What the source is, and how much is in it.
 
     Attributes
     ----------
     source : {"planar", "point", "sphere", "cylinder", "nema", "patient"}
-        Dish in air, point in air (planar or TOMO), sphere or cylinder in water (reconstructed), NEMA spheres
-        (reconstructed: recovery), or the patient's own image of known activity.
-    nuclide : str or None
-        Where the file does not name it.
-    activity_bq, activity_relative_sd, activity_at
-        Of the source ("patient": administered), of the meter, and when it was measured.
-    residual_bq, residual_at
-        Left in the syringe, and when that was measured.
+        Dish in air, point in air (planar or TOMO), sphere or cylinder in water, NEMA spheres for the recovery, or the
+        patient's own image of known activity.
+    source_activity_at : datetime
+        When the activity was measured.
+    source_activity_bq : float or None
+        In the source; of a patient, administered.
+    source_activity_sd : float or None
+        Uncertainty of the activity meter (k = 1), relative.
+    residual_bq : float
+        Left in the syringe.
+    residual_at : datetime or None
+        When that was measured, if not with the activity.
     clock_sd_s : float
-        Uncertainty of the time between activity meter and camera.
-    concentration_bq_ml, background_bq_ml : float or None
-        "nema": in the spheres and around them, at `activity_at`.
-    regions : Path or None
-        Structures drawn on the image ("sphere 10 mm", ..., "background") instead of a phantom at `centre_mm`.
-    centre_mm : tuple of float or None
-        Middle of sphere, cylinder or ring of spheres, LPS; of a sphere or cylinder found from the counts if not given.
-    diameter_mm, length_mm : float or None
-        Of sphere or cylinder.
-    margin_mm : float
-        "sphere": counts are taken so far beyond its surface. "cylinder", "nema": the inside keeps so far from walls.
-    shell : bool
-        "sphere": subtract the background in a shell outside the margin.
-    volume_ml, volume_relative_sd
-        "cylinder": of the liquid; by default from its size.
-    blank : Path or None
-        "planar", "point": the same view without the source.
-    roi_mm : float or None
-        "planar", "point": diameter of the circle about the centre of the counts; the whole field by default.
-    energy_window : int or None
-        Which of several, from 1.
-    duration_s, head_time_s : float or None
-        Of a planar exposure; of all views of all heads of a SPECT added up.
-    heads : int
-        Heads that count at once.
-    camera : str or None
-        Camera with its collimator, for what the result will hold.
-    unit, at
-        Of a NIfTI or MetaImage.
-    dead_time : DeadTime or None
-        Of a head, for exposures.
-    calibration : CameraCalibration or None
-        "nema": turns counts to becquerels.
-    lung_shunt, outside : float
-        "patient": shares of the activity that the image does not show.
+        Uncertainty between the clocks of meter and camera.
+    concentration_bq_ml : float or None
+        NEMA: in the spheres.
+    background_bq_ml : float
+        NEMA: around them.
+    lung_shunt : float
+        Patient: fraction in the lungs that is not in view.
+    outside_fraction : float
+        Patient: fraction outside the field of view.
     """
 
-    source: CalibrationKind
-    nuclide: str | None = None
-    activity_bq: float | None = None
-    activity_relative_sd: float | None = None
-    activity_at: datetime | None = None
-    residual_bq: float = 0.0
+    source: Literal["planar", "point", "sphere", "cylinder", "nema", "patient"]
+    source_activity_at: datetime
+    source_activity_bq: Positive | None = None
+    source_activity_sd: Relative | None = None
+    residual_bq: NonNegative = 0.0
     residual_at: datetime | None = None
-    clock_sd_s: float = 0.0
-    concentration_bq_ml: float | None = None
-    background_bq_ml: float = 0.0
-    regions: Path | None = None
-    centre_mm: Point | None = None
-    diameter_mm: float | None = None
-    length_mm: float | None = None
-    margin_mm: float = 20.0
-    shell: bool = False
-    volume_ml: float | None = None
-    volume_relative_sd: float | None = None
-    blank: Path | None = None
-    roi_mm: float | None = None
-    energy_window: int | None = None
-    duration_s: float | None = None
-    head_time_s: float | None = None
-    heads: int = 1
-    camera: str | None = None
-    unit: str | None = None
-    at: datetime | None = None
-    dead_time: DeadTime | None = None
-    calibration: CameraCalibration | None = None
-    lung_shunt: float = 0.0
-    outside: float = 0.0
+    clock_sd_s: NonNegative = 0.0
+    concentration_bq_ml: Positive | None = None
+    background_bq_ml: NonNegative = 0.0
+    lung_shunt: Fraction = 0.0
+    outside_fraction: Fraction = 0.0
 
     def __post_init__(self) -> None:
-        if self.source not in get_args(CalibrationKind):
-            raise UnknownNameError("calibration source", self.source, get_args(CalibrationKind))
-        needed = "concentration_bq_ml" if self.source == "nema" else "activity_bq"
-        if getattr(self, needed) is None or self.activity_at is None:
-            word = "--concentration" if self.source == "nema" else "--activity"
-            raise InputError(f"source {self.source} needs {word} and --activity-at")
-        for name in ("activity_bq", "concentration_bq_ml", "diameter_mm", "length_mm", "volume_ml", "roi_mm",
-                     "duration_s", "head_time_s"):  # fmt: skip
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise InputError(f"{name} must be positive, not {value}")
-        if self.margin_mm < 0 or self.background_bq_ml < 0:
-            raise InputError("margin and background cannot be negative")
+        needed = "concentration_bq_ml" if self.source == "nema" else "source_activity_bq"
+        if getattr(self, needed) is None:
+            raise InputError(f"source {self.source} needs `{needed}`")
 
-    def known(self, chosen: Nuclide) -> KnownActivity:
-        """The activity of the source."""
-        assert self.activity_bq is not None
-        assert self.activity_at is not None
+    @property
+    def activity(self) -> Estimate:
+        """Becquerels when they were measured."""
+        assert self.source_activity_bq is not None
+        return with_sd(self.source_activity_bq, self.source_activity_sd)
+
+    def known(self, nuclide: Nuclide) -> KnownActivity:
+        """The activity of the source at any time."""
         return KnownActivity(
-            with_sd(self.activity_bq, self.activity_relative_sd),
-            self.activity_at,
-            chosen.half_life,
+            self.activity,
+            self.source_activity_at,
+            nuclide.half_life,
             self.residual_bq,
             self.residual_at,
             self.clock_sd_s,
         )
+
+
+@options
+class PhantomOptions:
+    """Where the source lies in a reconstructed image.
+
+    Attributes
+    ----------
+    structures : Path, tuple of Region or None
+        NEMA: structures "sphere 10 mm", ..., "background" (RTSTRUCT, SEG, label map) instead of a centre.
+    centre_mm : tuple of float or None
+        Middle of sphere, cylinder or ring of spheres, x, y and z (LPS); a sphere or cylinder is found without.
+    diameter_mm : float or None
+        Inner diameter of sphere or cylinder.
+    length_mm : float or None
+        Inner length of the cylinder.
+    margin_mm : float
+        Sphere: count so far around it. Cylinder, NEMA: keep so far from walls.
+    shell : bool
+        Sphere: subtract the background in a shell beyond the margin.
+    volume_ml : float or None
+        Cylinder: of the liquid, if not that of its size.
+    volume_sd : float or None
+        Cylinder: uncertainty of that volume, relative.
+    """
+
+    structures: Path | str | tuple[Region, ...] | None = None
+    centre_mm: tuple[float, float, float] | None = None
+    diameter_mm: Positive | None = None
+    length_mm: Positive | None = None
+    margin_mm: NonNegative = 20.0
+    shell: bool = False
+    volume_ml: Positive | None = None
+    volume_sd: Relative | None = None
+
+
+@options
+class ExposureOptions:
+    """How the source was counted.
+
+    Attributes
+    ----------
+    blank : Path, Image or None
+        In air: the same view without the source.
+    circle_mm : float or None
+        In air: diameter of the circle about the source in which counts are taken; else the whole field.
+    energy_window : int or None
+        In air: which of several windows, from 1.
+    frame_duration_s : float or None
+        Planar: of an exposure, where the file does not say.
+    head_time_s : float or None
+        SPECT: time of all views of all heads added up, where it was not reconstructed here.
+    heads : int
+        Heads that count at once.
+    dead_time_s : float or None
+        In air: dead time of a head.
+    dead_time_sd : float or None
+        Uncertainty of that, relative.
+    dead_time_model : {"paralysable", "non-paralysable"}
+        Behaviour of a head that is busy.
+    """
+
+    blank: Path | str | Image | None = None
+    circle_mm: Positive | None = None
+    energy_window: Annotated[int, Limits(low=1)] | None = None
+    frame_duration_s: Positive | None = None
+    head_time_s: Positive | None = None
+    heads: Annotated[int, Limits(low=1)] = 1
+    dead_time_s: NonNegative | None = None
+    dead_time_sd: Relative | None = None
+    dead_time_model: DeadTimeModel = "paralysable"
+
+    @property
+    def dead_time(self) -> DeadTime | None:
+        """Dead time with its uncertainty, None if none is stated."""
+        return None if self.dead_time_s is None else DeadTime(
+            with_sd(self.dead_time_s, self.dead_time_sd), self.dead_time_model
+        )  # fmt: skip
+
+
+@options
+class SourceImageOptions:
+    """What the image does not say.
+
+    Attributes
+    ----------
+    nuclide : str or None
+        Radionuclide, where the file does not name it.
+    camera : str or None
+        Camera with its collimator, by name.
+    calibration : Path, CameraCalibration or None
+        NEMA: camera factor of an image in counts.
+    activity_unit : str or None
+        Unit of an image that states none: counts, Bq/mL.
+    activity_at : datetime or None
+        Start of the scan, where the file does not say it.
+    """
+
+    nuclide: str | None = None
+    camera: str | None = None
+    calibration: Path | str | CameraCalibration | None = None
+    activity_unit: str | None = None
+    activity_at: datetime | None = None
 
 
 def with_sd(value: float, relative_sd: float | None) -> Estimate:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hepatica.core import InputFile
+from hepatica.core.context import DicomContext
+from hepatica.core.image import Image, other_nuclide
 from hepatica.core.message import Message, unique
 from hepatica.errors import InputError, TimeError
 from hepatica.imaging.spect.options import AcquisitionOptions
 from hepatica.imaging.spect.projections import Projections
-from hepatica.io.dicom.context import DicomContext
-from hepatica.io.image import Image, other_nuclide
 from hepatica.nuclides import Nuclide, nuclide
 from hepatica.workflow.sources import ImageSource, as_image
 
@@ -83,7 +83,7 @@ def read_spect(projections: ProjectionSource, ct: ImageSource, stated: Acquisiti
             f"{file.source.path}: AcquisitionDate and AcquisitionTime are missing: the image would have no instant"
         )
     chosen = _nuclide_of(file.projections, stated, file.source.path)
-    messages = unique((Message("projections", text) for text in file.warnings), hu.messages)
+    messages = unique(file.messages, hu.messages)
     return SpectInputs(file.projections, hu, chosen, file.context, (file.source, hu.source), messages)
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.core import Estimate, Grid, InputFile, Kind, Provenance, Volume
+from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, document
+from hepatica.core.image import Acquisition, Image
 from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
@@ -30,8 +32,6 @@ from hepatica.imaging.spect.scan_model import (
     scan_model,
 )
 from hepatica.imaging.spect.scatter.montecarlo import MonteCarloScatter
-from hepatica.io.dicom.context import DicomContext
-from hepatica.io.image import Acquisition, Image
 from hepatica.workflow.dose.calibration_files import load_calibration
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource

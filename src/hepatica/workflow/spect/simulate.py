@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from hepatica.core import Kind, Provenance, Volume
+from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN
+from hepatica.core.image import Image, Stated
 from hepatica.core.message import unique
 from hepatica.core.options import Positive, options, parameters, verb
 from hepatica.core.progress import Progress, silent
@@ -29,8 +31,6 @@ from hepatica.imaging.spect.scan import (
     scan_grid,
     scan_windows,
 )
-from hepatica.io.dicom.context import DicomContext
-from hepatica.io.image import Image, Stated
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.result import Result, result

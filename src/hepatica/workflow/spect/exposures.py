@@ -1,0 +1,185 @@
+"""Exposures of a planar or point source: planar images, or the views of a TOMO scan, from files or as values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+
+from hepatica.core import InputFile, Kind, Volume
+from hepatica.core.image import Image
+from hepatica.core.message import Message
+from hepatica.errors import GeometryError, InputError, TimeError
+from hepatica.imaging.quantify.acquisition_conditions import Conditions
+from hepatica.imaging.quantify.camera_factor import Exposure
+from hepatica.imaging.quantify.source_regions import pixels_about_source
+from hepatica.imaging.spect.projections import Projections
+from hepatica.imaging.spect.windows import main_windows
+from hepatica.nuclides import nuclide
+from hepatica.workflow.sources import ImageSource
+from hepatica.workflow.spect.calibration_options import ExposureOptions, SourceImageOptions
+from hepatica.workflow.spect.reading import digest
+
+
+@dataclass(frozen=True, slots=True)
+class Exposures:
+    """The exposures, for what they hold, and where they come from."""
+
+    exposures: tuple[Exposure, ...]
+    conditions: Conditions
+    sources: tuple[InputFile, ...]
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """One planar image and how long it took."""
+
+    image: Volume
+    duration_s: float | None
+
+
+def read_exposures(
+    image: ImageSource | Projections, *, source: str, exposure: ExposureOptions, stated: SourceImageOptions
+) -> Exposures:
+    """Exposures in planar images, or (source "point") in the projections of a TOMO scan.
+
+    Raises
+    ------
+    InputError, TimeError, DicomError
+        If something is missing or contradicts the file.
+    GeometryError
+        If the circle about the source does not fit the field.
+    """
+    if isinstance(image, Projections):
+        return _tomographic(image, InputFile("projections", "projections", digest(image), files=0), exposure, stated)
+    if isinstance(image, Image):
+        return _planar(image, exposure, stated)
+    from hepatica.io.dicom.images.projections import read_projections
+    from hepatica.io.dicom.scan import scan
+    from hepatica.io.dicom.series import SeriesKind
+    from hepatica.io.itk import is_itk_file
+
+    path = Path(image)
+    if is_itk_file(path) or not scan(path).of_kind(SeriesKind.NM_PROJECTIONS):
+        return _planar(path, exposure, stated)
+    if source != "point":
+        raise InputError(f"{path}: holds projections of a tomographic scan; only a point source is calibrated in them")
+    # The radius plays no part here.
+    file = read_projections(path, radius_mm=None)
+    return _tomographic(file.projections, file.source, exposure, stated, file.messages)
+
+
+def _tomographic(
+    data: Projections,
+    source: InputFile,
+    exposure: ExposureOptions,
+    stated: SourceImageOptions,
+    messages: tuple[Message, ...] = (),
+) -> Exposures:
+    """Each view of a point source in air is an exposure of one head."""
+    if exposure.blank is not None or exposure.circle_mm is not None:
+        raise InputError(
+            "`blank` and `circle_mm` are for planar images; of a tomographic scan the whole field is taken"
+        )
+    name = _nuclide_of(stated, data.nuclide, source.path)
+    if data.start is None:
+        raise TimeError(f"{source.path}: AcquisitionDate and AcquisitionTime are missing: it has no instant")
+    wanted = () if exposure.energy_window is None else (f"#{exposure.energy_window}",)
+    main = main_windows(data, nuclide(name), wanted)[0]
+    assert data.view_start_s is not None
+    exposures = tuple(
+        Exposure(
+            float(data.counts[main, view].sum(dtype=np.float64)),
+            data.view_s,
+            data.start + timedelta(seconds=float(data.view_start_s[view])),
+            all_counts=float(data.counts[:, view].sum(dtype=np.float64)),
+            name=f"view {view + 1}",
+        )
+        for view in range(data.orbit.views)
+    )
+    window = data.windows[main]
+    conditions = Conditions(name, stated.camera, (window.low_kev, window.high_kev))
+    return Exposures(exposures, conditions, (source,), messages)
+
+
+def _planar(image: Path | Image, exposure: ExposureOptions, stated: SourceImageOptions) -> Exposures:
+    """Each view of a planar image is an exposure of one head."""
+    images, views = _views(image, exposure, stated)
+    blanks, without = ([], []) if exposure.blank is None else _views(exposure.blank, exposure, stated)
+    if blanks and len(without) != len(views):
+        raise InputError(
+            f"{blanks[0].name}: holds {len(without)} views, {images[0].name} {len(views)}", remedy="give the same views"
+        )
+    facts = images[0].acquisition
+    name = _nuclide_of(stated, facts.nuclide, images[0].name)
+    images[0].require_nuclide(name)
+    exposures = tuple(
+        _exposure(view, without[number] if blanks else None, f"view {number + 1}", exposure, stated)
+        for number, view in enumerate(views)
+    )
+    windows, chosen = facts.energy_windows_kev, exposure.energy_window or 1
+    window = windows[chosen - 1] if chosen <= len(windows) else None
+    every = (*images, *blanks)
+    return Exposures(
+        exposures,
+        Conditions(name, stated.camera, window),
+        tuple(one.source for one in every),
+        tuple(message for one in every for message in one.messages),
+    )
+
+
+def _views(
+    source: Path | str | Image, exposure: ExposureOptions, stated: SourceImageOptions
+) -> tuple[Sequence[Image], Sequence[_View]]:
+    """Images with all their views in the energy window wanted."""
+    if isinstance(source, Image):
+        source.volume.require_kind(Kind.COUNTS)
+        duration = source.acquisition.frame_duration_s
+        return [source], [_View(view, duration) for view in _planes(source.volume)]
+    from hepatica.io.dicom.images.planar import read_planar
+
+    files = read_planar([Path(source)], unit=stated.activity_unit, energy_window=exposure.energy_window)
+    return [file.image for file in files], [_View(v.image, v.duration_s) for file in files for v in file.views]
+
+
+def _planes(volume: Volume) -> Sequence[Volume]:
+    """Each plane of a stack of views by itself."""
+    planes = []
+    for n in range(volume.grid.shape[2]):
+        window = (slice(None), slice(None), slice(n, n + 1))
+        planes.append(Volume(volume.grid.crop(window), volume.values[window], volume.kind, volume.time, volume.name))
+    return planes
+
+
+def _exposure(
+    view: _View, blank: _View | None, name: str, exposure: ExposureOptions, stated: SourceImageOptions
+) -> Exposure:
+    duration, start = view.duration_s or exposure.frame_duration_s, view.image.time or stated.activity_at
+    if duration is None or start is None:
+        raise TimeError(
+            f"{name}: the file does not say when it began or how long it took",
+            remedy="state `activity_at` and `frame_duration_s`",
+        )
+    if blank is not None and blank.image.grid.shape != view.image.grid.shape:
+        raise GeometryError(f"the blank: {name} has another matrix than that of the source")
+    inside = pixels_about_source(view.image, exposure.circle_mm)
+    return Exposure(
+        float(view.image.values[inside].sum(dtype=np.float64)),
+        duration,
+        start,
+        0.0 if blank is None else float(blank.image.values[inside].sum(dtype=np.float64)),
+        0.0 if blank is None else (blank.duration_s or duration),
+        all_counts=float(view.image.values.sum(dtype=np.float64)),
+        name=name,
+    )
+
+
+def _nuclide_of(stated: SourceImageOptions, found: str | None, where: str) -> str:
+    name = stated.nuclide or found
+    if name is None:
+        raise InputError(f"{where}: names no nuclide", remedy="state `nuclide`")
+    return nuclide(name).name
