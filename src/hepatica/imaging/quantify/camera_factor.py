@@ -486,7 +486,7 @@ def _calibration(
     sd = None if None in parts else value * math.sqrt(sum(part**2 for part in parts if part is not None))
     missing = ", ".join(part.name for part in budget if part.relative_sd is None)
     text = f"the uncertainty of the factor is not known: that of {missing} is not stated"
-    unknown = (Message("factor-uncertainty-unknown", text),) if missing else ()
+    unknown = (Message("calibration-uncertainty-unknown", text),) if missing else ()
     start, activity_bq = held
     return CameraCalibration(
         Estimate(value, sd), source, conditions, budget, start, activity_bq / BQ_PER_MBQ, heads, messages + unknown

@@ -35,7 +35,7 @@ EXTRAPOLATION_TOLERANCE = 1e-3
 KIND = "hepatica recovery curve"
 """How a file of a curve names itself."""
 
-MIN_PARTS = 4
+LEAST_PARTS = 4
 """Fewer parts of a region say too little of its noise."""
 
 
@@ -84,9 +84,9 @@ class SphereRecovery:
     @classmethod
     def document_schema(cls) -> Mapping[str, Any]:
         """JSON schema of `as_document`."""
+        number = {"type": ["number", "null"]}
         names = ("diameter_mm", "volume_ml", "mean_recovery", "mean_recovery_sd", "maximum_recovery")
-        properties = {name: {"type": ["number", "null"]} for name in names}
-        return {"type": "object", "properties": properties, "required": list(names)}
+        return {"type": "object", "properties": dict.fromkeys(names, number), "required": list(names)}
 
 
 @dataclass(frozen=True, slots=True)
