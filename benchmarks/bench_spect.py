@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 from hepatica.core import Grid
-from hepatica.imaging.reconstruct.algorithms import Settings, reconstruct
+from hepatica.imaging.reconstruct.algorithms import IterationOptions, reconstruct
 from hepatica.imaging.spect.projections import Orbit
 from hepatica.imaging.spect.projector import Response, SpectProjector
 
@@ -65,7 +65,7 @@ def main() -> None:
     options = {"columns": n, "response": Response(0.0, OFFSET_MM, SLOPE), "mu_per_mm": body * MU}
     shown = SpectProjector(grid, orbit, **options).forward(truth)
     start, cpu = time.perf_counter(), time.process_time()
-    found = reconstruct(shown, SpectProjector(grid, orbit, **options), Settings("osem", passes, SUBSETS))
+    found = reconstruct(shown, SpectProjector(grid, orbit, **options), IterationOptions(iterations=passes, subsets=SUBSETS))
     report("hepatica", found.image, truth, sphere, time.perf_counter() - start, time.process_time() - cpu)
     try:
         import pytomography  # noqa: F401

@@ -33,7 +33,7 @@ from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.resample import resample, resample_region
 from hepatica.dosimetry.engines.registry import DoseSettings, dose_engine
 from hepatica.dosimetry.metrics.dvh import dose_volume_histogram
-from hepatica.imaging.reconstruct.algorithms import Settings
+from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.spect.camera.cameras import gamma_camera, window_sets
 from hepatica.imaging.spect.camera.detector import detector_response
 from hepatica.imaging.spect.emission import photon_spectrum
@@ -178,7 +178,7 @@ def air_sensitivity(name: str, method: str) -> float:
 def options_for(name: str, method: str, *, quick: bool) -> SpectOptions:
     """How each method reconstructs."""
     imaging = IMAGING[name]
-    settings = Settings("osem", iterations=3 if quick else imaging.iterations, subsets=6)
+    settings = IterationOptions(iterations=3 if quick else imaging.iterations, subsets=6)
     base = SpectOptions(
         imaging.camera, settings=settings, scatter=method, nuclide=name, registered=True,
         montecarlo=MonteCarloOptions(uncertainty=0.05, seconds=6, seed=501),

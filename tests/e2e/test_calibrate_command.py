@@ -26,7 +26,7 @@ from hepatica.cli.main import app
 from hepatica.core import Kind, Volume
 from hepatica.core.image import Stated
 from hepatica.errors import HepaticaError
-from hepatica.imaging.reconstruct.algorithms import Settings
+from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.io.itk import write_itk
 from hepatica.workflow.spect.reconstruct import SpectOptions, reconstruct_files
 from hepatica.workflow.spect.simulate import ScanOptions, simulate_files
@@ -37,7 +37,7 @@ EARLIER = 2 ** (2 / (6.6443 * 24))
 """Activity of 177Lu two hours before the scan over that at its start (half-life 6.6443 d, ENSDF)."""
 
 SCAN = ScanOptions(camera="siemens-megp", views=16, view_s=225.0, pixel_mm=10.0, columns=32)
-RECONSTRUCTION = SpectOptions("siemens-megp", Settings("osem", 5, 4))
+RECONSTRUCTION = SpectOptions("siemens-megp", IterationOptions(iterations=5, subsets=4))
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:

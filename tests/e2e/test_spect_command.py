@@ -69,10 +69,12 @@ def test_counts_with_a_window_below(patient: Path) -> None:
 
 def test_an_interrupted_run_goes_on(patient: Path, tmp_path: Path) -> None:
     from hepatica.errors import InputError
-    from hepatica.imaging.reconstruct.algorithms import Settings
+    from hepatica.imaging.reconstruct.algorithms import IterationOptions
     from hepatica.workflow.spect.reconstruct import SpectOptions, reconstruct_files
 
-    options = SpectOptions("siemens-lehr", Settings("bsrem", 3, 4, prior_strength=0.1))
+    options = SpectOptions(
+        "siemens-lehr", IterationOptions(method="bsrem", iterations=3, subsets=4, prior_strength=0.1)
+    )
     files, keep = {"ct": patient / "patient/ct", "options": options}, tmp_path / "run.npz"
     whole = reconstruct_files(patient / "scan", **files).volume.values
     seen: list[str] = []
@@ -95,12 +97,17 @@ def test_an_interrupted_run_goes_on(patient: Path, tmp_path: Path) -> None:
 
 
 def test_dead_time_is_given_back(patient: Path) -> None:
-    from hepatica.imaging.reconstruct.algorithms import Settings
+    from hepatica.imaging.reconstruct.algorithms import IterationOptions
     from hepatica.workflow.spect.reconstruct import SpectOptions, reconstruct_files
 
     files = {"ct": patient / "patient/ct"}
-    without = SpectOptions("siemens-lehr", Settings("osem", 1, 4))
-    lost = SpectOptions("siemens-lehr", Settings("osem", 1, 4), dead_time_s=2e-5, dead_time_model="non-paralysable")
+    without = SpectOptions("siemens-lehr", IterationOptions(iterations=1, subsets=4))
+    lost = SpectOptions(
+        "siemens-lehr",
+        IterationOptions(iterations=1, subsets=4),
+        dead_time_s=2e-5,
+        dead_time_model="non-paralysable",
+    )
     first, second = (reconstruct_files(patient / "scan", **files, options=o).volume.total for o in (without, lost))
     counts = read_projections(patient / "scan").projections.counts.sum(axis=(0, 2, 3), dtype=float)
     true = counts / (1 - counts / 20.0 * 2e-5)

@@ -9,7 +9,8 @@ import pytest
 
 from hepatica.imaging.spect.camera.cameras import CAMERA_NAMES, GammaCamera, gamma_camera
 from hepatica.imaging.spect.camera.collimator_montecarlo import IODINE_K_CHANCE
-from hepatica.imaging.spect.camera.detector import NEAR_BINS, DetectorResponse, detector_response, mean_transmission
+from hepatica.imaging.spect.camera.detector import NEAR_BINS, DetectorResponse, mean_transmission
+from hepatica.imaging.spect.camera.detector_tables import detector_response
 from hepatica.imaging.spect.projections import Window
 from hepatica.nuclides import nuclide
 from hepatica.transport.matter.composition import medium

@@ -5,7 +5,7 @@ import pytest
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import PhysicsError, UnknownNameError
-from hepatica.imaging.reconstruct.algorithms import Settings, reconstruct
+from hepatica.imaging.reconstruct.algorithms import IterationOptions, reconstruct
 from hepatica.imaging.spect.attenuation import attenuation_map
 from hepatica.imaging.spect.camera.cameras import (
     CAMERA_NAMES,
@@ -16,7 +16,7 @@ from hepatica.imaging.spect.camera.cameras import (
 )
 from hepatica.imaging.spect.projections import Orbit, Window
 from hepatica.imaging.spect.projector import SpectProjector
-from hepatica.imaging.spect.simulate import Scan, camera_grid, simulate_spect
+from hepatica.imaging.spect.simulate import Scan, analytic_projections, camera_grid
 from hepatica.nuclides import nuclide
 
 
@@ -115,8 +115,8 @@ def test_windows_and_nuclides() -> None:
         camera.sensitivity_cps_per_bq(nuclide("Y-90"), Window(105.0, 195.0))
     with pytest.raises(UnknownNameError, match="siemens-lehr"):
         gamma_camera("siemens-xyz")
-    assert gamma_camera("siemens-lehr").warnings(364.0)
-    assert not camera.warnings(208.0)
+    assert gamma_camera("siemens-lehr").messages(364.0)
+    assert not camera.messages(208.0)
     for name in ("Tc-99m", "Lu-177", "I-131", "Ho-166", "Re-188", "Sm-153", "Re-186"):
         peaks, _ = nuclide_windows(nuclide(name))
         assert peaks[0].low_kev < camera.mean_energy_kev(nuclide(name), peaks[0]) < peaks[0].high_kev
@@ -155,14 +155,16 @@ def test_scan_of_spheres_gives_back_its_activity() -> None:
     peak = nuclide_windows(tc)[0][0]
     grid = camera_grid(fine, pixel_mm=4.8, columns=48)
     scan = Scan(Orbit.circular(30, radius_mm=140.0, start_deg=30.0, arc_deg=-360.0), 200.0, (peak,), columns=48)
-    shown = simulate_spect(activity, ct, camera=camera, nuclide=tc, scan=scan, grid=grid, seed=7)
+    shown = analytic_projections(activity, ct, camera=camera, nuclide=tc, scan=scan, grid=grid, seed=7)
     assert shown.counts[0].sum() > 5e5
     energy = camera.mean_energy_kev(tc, peak)
     weights = camera.sensitivity_cps_per_bq(tc, peak) * scan.view_s * shown.mean_activity(tc.half_life_s)
     found = {}
     for name, mu in (("corrected", attenuation_map(ct, grid, energy)), ("uncorrected", None)):
         pair = SpectProjector(grid, shown.orbit, columns=48, response=camera.response(energy), mu_per_mm=mu)
-        found[name] = reconstruct(shown.window(0), pair, Settings("osem", 7, 5), weights=weights).image
+        found[name] = reconstruct(
+            shown.window(0), pair, IterationOptions(iterations=7, subsets=5), weights=weights
+        ).image
     assert found["corrected"].sum() == pytest.approx(activity.total, rel=0.03)
     assert found["uncorrected"].sum() < 0.5 * activity.total
     centres = grid.to_mm(np.moveaxis(np.indices(grid.shape), 0, -1)) - fine.to_mm((np.asarray(fine.shape) - 1) / 2)

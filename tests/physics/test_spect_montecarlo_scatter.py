@@ -4,18 +4,20 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.imaging.reconstruct.algorithms import Settings, Start, Update, reconstruct
+from hepatica.imaging.reconstruct.algorithms import IterationOptions, Start, Update, reconstruct
 from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
 from hepatica.imaging.spect.attenuation import attenuation_map, body_voxels
 from hepatica.imaging.spect.camera.cameras import gamma_camera
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
 from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
+from hepatica.imaging.spect.options import ScatterOptions
 from hepatica.imaging.spect.projections import Orbit, Window
 from hepatica.imaging.spect.projector import SpectProjector
 from hepatica.imaging.spect.scatter.effective_source import EsseScatter
-from hepatica.imaging.spect.scatter.montecarlo import MonteCarloOptions, MonteCarloScatter
+from hepatica.imaging.spect.scatter.montecarlo import MonteCarloScatter
 from hepatica.imaging.spect.system import window_model
 from hepatica.nuclides import nuclide
+from hepatica.transport.runner.settings import StoppingOptions
 
 GRID = Grid.axial((24, 24, 16), spacing_mm=(14, 14, 14), origin_mm=(-161, -161, -105), frame_of_reference="1.2.3")
 TOTAL_BQ = 1e9
@@ -50,19 +52,18 @@ def test_yttrium_is_quantitative_with_scatter_and_not_without() -> None:
     primary = pair.forward(activity.values) * weights[:, None, None]
     # The system model's three energies and its Gaussian against the Monte Carlo's unscattered photons through holes.
     assert primary.sum() == pytest.approx(float(truth.primary.sum()), rel=0.03)
-    settings, counts = Settings("osem", 8, 5), truth.total[0]
-    estimate = MonteCarloScatter(
-        ct, setup, projector=pair, weights=weights, options=MonteCarloOptions(uncertainty=0.15, smooth_mm=20.0)
-    )
+    settings, counts = IterationOptions(iterations=8, subsets=5), truth.total[0]
+    options = ScatterOptions(montecarlo_smoothing_mm=20.0, stopping=StoppingOptions(target_uncertainty=0.15))
+    estimate = MonteCarloScatter(ct, setup, projector=pair, weights=weights, options=options)
     kept: list[Update] = []
     update = ScatterUpdate(estimate, pair, counts, weights, body_voxels(ct, GRID))
     found = reconstruct(counts, pair, settings, weights=weights, additive=update, on_update=kept.append)
-    assert [one["after_pass"] for one in estimate.updates] == [1, 2, 4, 7]
+    assert [one.after_iteration for one in estimate.updates] == [1, 2, 4, 7]
     assert found.image.sum() == pytest.approx(TOTAL_BQ, rel=0.05)
     assert found.image[ball].mean() == pytest.approx(activity.values[ball].mean(), rel=0.15)
     plain = reconstruct(counts, pair, settings, weights=weights)
     assert plain.image.sum() > 1.5 * TOTAL_BQ
-    # A run that goes on after pass 7 makes the same update and ends the same.
+    # A run that goes on after iteration 7 makes the same update and ends the same.
     state = next(u for u in kept if (u.iteration, u.subset) == (7, 5))
     start = Start(state.image, 7, state.additive)
     again = reconstruct(counts, pair, settings, weights=weights, additive=update, start=start)

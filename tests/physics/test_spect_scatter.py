@@ -18,12 +18,12 @@ from hepatica.nuclides import nuclide
 GRID = Grid.axial((32, 32, 25), spacing_mm=(8, 8, 8), origin_mm=(-124, -124, -96), frame_of_reference="1.2.3")
 
 
-def modelled(name: str, camera: str, which: str | None = None) -> WindowModel:
+def modelled(name: str, camera: str, which: tuple[str, ...] = ()) -> WindowModel:
     of = nuclide(name)
     return window_model(gamma_camera(camera), of, nuclide_windows(of, which=which)[0][0])
 
 
-def scatter_to_primary(name: str, camera: str, which: str | None = None, shift: float = 0.0) -> np.ndarray:
+def scatter_to_primary(name: str, camera: str, which: tuple[str, ...] = (), shift: float = 0.0) -> np.ndarray:
     """Of a line source along a water cylinder 20 cm across, of each of four views."""
     x, y, z = np.moveaxis(GRID.to_mm(np.moveaxis(np.indices(GRID.shape), 0, -1)), -1, 0)
     water = (x**2 + y**2 < 100**2) & (np.abs(z) < 100)
@@ -93,10 +93,10 @@ def test_kernel_of_a_window_that_counts_everything_is_the_number_of_scatters() -
 
 @pytest.mark.parametrize(
     ("name", "camera", "which", "within"),
-    [("Tc-99m", "siemens-lehr", None, 0.1), ("Y-90", "siemens-hegp", "105-195", 0.1)],
+    [("Tc-99m", "siemens-lehr", (), 0.1), ("Y-90", "siemens-hegp", ("105-195",), 0.1)],
 )
 def test_scatter_agrees_with_monte_carlo_through_holes_alone(
-    name: str, camera: str, which: str | None, within: float
+    name: str, camera: str, which: tuple[str, ...], within: float
 ) -> None:
     """A warm cylinder with a hot ball against the Monte Carlo with a collimator of holes alone, per primary count.
 

@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 
 from hepatica.errors import InputError, PhysicsError
-from hepatica.imaging.spect.camera import collimator_montecarlo
-from hepatica.imaging.spect.camera.cameras import gamma_camera
-from hepatica.imaging.spect.camera.collimator_montecarlo import DetectorRun
+from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
+from hepatica.imaging.spect.camera.collimator_montecarlo import DetectorRun, simulate_detector
 from hepatica.imaging.spect.camera.detector import (
     DetectorResponse,
-    detector_response,
     geometric_response,
     hexagon_transmission,
     mean_transmission,
     solid_angle_sr,
 )
-from hepatica.imaging.spect.camera.detector_tables import decode, encode, geometry_of, kept_file, made_response
+from hepatica.imaging.spect.camera.detector_tables import decode, detector_response, encode, geometry_of, kept_file
 from hepatica.imaging.spect.projections import Window
 
 WIDE = Window(1.0, 3000.0)
@@ -127,19 +125,17 @@ def test_a_table_of_another_geometry_is_refused() -> None:
         decode(data, gamma_camera("ge-megp"), "table")
 
 
-@pytest.fixture
-def few_energies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collimator_montecarlo, "default_energies", lambda: np.array([60.0, 80.0]))
+def few_energies(camera: GammaCamera) -> DetectorResponse:
+    run = DetectorRun(crystal_photons=1000, collimator_photons=1000, rays=100)
+    return simulate_detector(camera, run, np.array([60.0, 80.0])).response
 
 
-@pytest.mark.usefixtures("few_energies")
 def test_a_camera_of_ones_own_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     own = replace(gamma_camera("siemens-lehr"), name="own", gap_mm=5.0)
-    with pytest.raises(PhysicsError, match="make=True"):
+    with pytest.raises(PhysicsError, match="make=simulated_response"):
         detector_response(own)
-    run = DetectorRun(crystal_photons=1000, collimator_photons=1000, rays=100)
-    made = made_response(own, run)
+    made = detector_response(own, make=few_energies)
     assert [file.suffix for file in (tmp_path / "hepatica").iterdir()] == [".gz"]
     np.testing.assert_array_equal(detector_response(own).geometric, made.geometric)
     kept_file(own).write_bytes(b"not a table")
@@ -147,10 +143,9 @@ def test_a_camera_of_ones_own_is_made_once_and_kept(tmp_path: Path, monkeypatch:
         detector_response(own)
 
 
-@pytest.mark.usefixtures("few_energies")
 def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hepatica").write_text("a file where the folder should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     own = replace(gamma_camera("siemens-lehr"), name="own", gap_mm=5.0)
     with pytest.warns(UserWarning, match="could not be kept"):
-        made_response(own, DetectorRun(crystal_photons=1000, collimator_photons=1000, rays=100))
+        detector_response(own, make=few_energies)

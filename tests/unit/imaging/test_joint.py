@@ -1,4 +1,4 @@
-"""Several energies in a window, several windows in a system, and scatter that changes between passes."""
+"""Several energies in a window, several windows in a system, and scatter that changes between iterations."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from hepatica.core import Grid
 from hepatica.errors import GeometryError, InputError, UnknownNameError
-from hepatica.imaging.reconstruct.algorithms import Settings, Start, Update, reconstruct, subset_views
+from hepatica.imaging.reconstruct.algorithms import IterationOptions, Start, Update, reconstruct, subset_views
 from hepatica.imaging.reconstruct.background_term import Additive
 from hepatica.imaging.reconstruct.multiple_windows import JointProjector
 from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
@@ -85,8 +85,10 @@ def test_both_windows_together_are_less_noisy_than_one() -> None:
     errors: dict[str, list[float]] = {"one": [], "both": []}
     for seed in range(3):
         counts = np.random.default_rng(seed).poisson(joint.forward(truth) * weights[:, None, None])
-        both = reconstruct(counts, joint, Settings("osem", 6, 4), weights=weights).image
-        one = reconstruct(counts[:12], pair(0.02), Settings("osem", 6, 4), weights=weights[:12]).image
+        both = reconstruct(counts, joint, IterationOptions(iterations=6, subsets=4), weights=weights).image
+        one = reconstruct(
+            counts[:12], pair(0.02), IterationOptions(iterations=6, subsets=4), weights=weights[:12]
+        ).image
         errors["both"].append(float(((both - truth) ** 2).sum()))
         errors["one"].append(float(((one - truth) ** 2).sum()))
         assert both.sum() == pytest.approx(truth.sum(), rel=0.03)
@@ -95,20 +97,20 @@ def test_both_windows_together_are_less_noisy_than_one() -> None:
 
 
 @pytest.mark.parametrize("share", [0.4, 2.0])
-def test_scatter_may_change_between_passes_and_a_run_goes_on_with_it(share: float) -> None:
+def test_scatter_may_change_between_iterations_and_a_run_goes_on_with_it(share: float) -> None:
     projector, truth = pair(0.015), activity().astype(np.float32)
     called: list[int] = []
 
-    def scatter(image: Float32, passes: int) -> Float32:
+    def scatter(image: Float32, iterations: int) -> Float32:
         """A share of the primary, blurred."""
-        called.append(passes)
+        called.append(iterations)
         return ndimage.gaussian_filter(share * projector.forward(image), (0, 2, 2))
 
     counts = np.random.default_rng(3).poisson(400 * (projector.forward(truth) + scatter(truth, 0)))
     called.clear()
     update = ScatterUpdate(scatter, projector, counts, np.ones(12))
     kept: list[Update] = []
-    settings = Settings("osem", 9, 4)
+    settings = IterationOptions(iterations=9, subsets=4)
     whole = reconstruct(counts, projector, settings, additive=update, on_update=kept.append)
     assert called == [1, 2, 4, 7]
     assert whole.image.sum() == pytest.approx(400 * truth.sum(), rel=0.025)
@@ -123,19 +125,28 @@ def test_scatter_may_change_between_passes_and_a_run_goes_on_with_it(share: floa
     with pytest.raises(InputError, match="NaN"):
         reconstruct(counts, projector, settings, additive=lambda i, p: Additive(np.full(counts.shape, np.nan)))
     with pytest.raises(InputError, match="not after"):
-        ScatterUpdate(scatter, projector, counts, np.ones(12), passes=(0, 1))
+        ScatterUpdate(scatter, projector, counts, np.ones(12), iterations=(0, 1))
 
 
 def test_windows_by_energy_limits_and_all() -> None:
     lutetium, yttrium = nuclide("Lu-177"), nuclide("Y-90")
-    assert [str(w) for w in nuclide_windows(lutetium, which="113")[0]] == ["101.7-124.2 keV"]
-    peaks, beside = nuclide_windows(lutetium, which="all")
+    assert [str(w) for w in nuclide_windows(lutetium, which=("113",))[0]] == ["101.7-124.2 keV"]
+    peaks, beside = nuclide_windows(lutetium, which=("all",))
     assert len(peaks) == 2
     assert len(beside) == 2
-    assert nuclide_windows(lutetium, which="113, 208")[0] == peaks[::-1]
+    assert (
+        nuclide_windows(
+            lutetium,
+            which=(
+                "113",
+                " 208",
+            ),
+        )[0]
+        == peaks[::-1]
+    )
     limits = {(w.low_kev, w.high_kev) for one in window_sets(yttrium) for w in one.peaks}
     assert limits == {(105, 195), (75, 225), (55, 285), (50, 150), (90, 125)}
-    assert nuclide_windows(yttrium, which="55-285 keV")[0][0].high_kev == 285
+    assert nuclide_windows(yttrium, which=("55-285 keV",))[0][0].high_kev == 285
     assert nuclide_windows(nuclide("Ho-166"))[1][0].centre_kev == pytest.approx(118)
     for wrong, message in (("300", "unknown window of Lu-177"), ("1-2-3", "neither"), ("x", "neither")):
         with pytest.raises((UnknownNameError, InputError), match=message):
@@ -151,9 +162,14 @@ def test_counts_that_the_image_cannot_make_do_not_blow_it_up() -> None:
     noise = np.random.default_rng(4).poisson(0.02, projector.shape)
     within = np.zeros(truth.shape, bool)
     within[8:16, 5:13] = True
-    found = reconstruct(projector.forward(truth) + noise, projector, Settings("osem", 8, 4), within=within)
+    found = reconstruct(
+        projector.forward(truth) + noise,
+        projector,
+        IterationOptions(iterations=8, subsets=4),
+        within=within,
+    )
     assert np.isfinite(found.image).all()
     assert not found.image[~within].any()
     assert found.image.sum() == pytest.approx(1e5, rel=0.02)
     with pytest.raises(InputError, match="where activity can be"):
-        reconstruct(noise + 1, projector, Settings("osem", 1, 4), within=np.zeros_like(within))
+        reconstruct(noise + 1, projector, IterationOptions(iterations=1, subsets=4), within=np.zeros_like(within))

@@ -6,7 +6,7 @@ import pytest
 from hepatica.core import Grid
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.imaging.reconstruct.algorithms import (
-    Settings,
+    IterationOptions,
     Start,
     Update,
     penalty,
@@ -32,9 +32,15 @@ def scene() -> tuple[SpectProjector, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    "settings", [Settings("mlem", 60, 1), Settings("osem", 10, 6), Settings("bsrem", 12, 6, relaxation=0.02)], ids=str
+    "settings",
+    [
+        IterationOptions(method="mlem", iterations=60, subsets=1),
+        IterationOptions(iterations=10, subsets=6),
+        IterationOptions(method="bsrem", iterations=12, subsets=6, relaxation=0.02),
+    ],
+    ids=str,
 )
-def test_noiseless_projections_are_recovered(settings: Settings) -> None:
+def test_noiseless_projections_are_recovered(settings: IterationOptions) -> None:
     pair, truth = scene()
     weights = np.linspace(3.0, 2.0, 24)
     scatter = np.full(pair.shape, 4.0, np.float32)
@@ -64,7 +70,7 @@ def test_mlem_never_lowers_the_likelihood_and_keeps_the_counts() -> None:
         # After each MLEM update the expected counts add up to the measured ones.
         assert expected.sum() == pytest.approx(data.sum(), rel=1e-3)
 
-    reconstruct(data, pair, Settings("mlem", 8, 1), on_update=watch)
+    reconstruct(data, pair, IterationOptions(method="mlem", iterations=8, subsets=1), on_update=watch)
     assert (np.diff(values) > 0).all()
 
 
@@ -73,21 +79,24 @@ def test_bsrem_converges_to_the_penalised_maximum() -> None:
     pair, truth = scene()
     data = np.random.default_rng(2).poisson(pair.forward(truth * 5)).astype(float)
 
-    def objective(image: np.ndarray, settings: Settings) -> float:
+    def objective(image: np.ndarray, settings: IterationOptions) -> float:
         return log_likelihood(data, pair.forward(image) + 1e-9) - penalty(image, settings, GRID.spacing_mm)
 
-    many = Settings("bsrem", 40, 6, prior_strength=0.3, relaxation=0.05)
-    few = Settings("bsrem", 80, 2, prior_strength=0.3, relaxation=0.02)
+    many = IterationOptions(method="bsrem", iterations=40, subsets=6, prior_strength=0.3, relaxation=0.05)
+    few = IterationOptions(method="bsrem", iterations=80, subsets=2, prior_strength=0.3, relaxation=0.02)
     a, b = reconstruct(data, pair, many).image, reconstruct(data, pair, few).image
     assert np.abs(a - b).max() < 0.03 * a.max()
-    assert objective(a, many) > objective(reconstruct(data, pair, Settings("osem", 10, 6)).image, many) + 10
+    assert (
+        objective(a, many)
+        > objective(reconstruct(data, pair, IterationOptions(iterations=10, subsets=6)).image, many) + 10
+    )
     assert objective(a, many) == pytest.approx(objective(b, many), abs=2.0)
 
 
 def test_penalty_gradient_is_the_derivative() -> None:
     rng = np.random.default_rng(3)
     image = rng.uniform(0.5, 3, (4, 5, 3)).astype(np.float32)
-    settings = Settings("bsrem", prior_strength=0.7)
+    settings = IterationOptions(method="bsrem", prior_strength=0.7)
     gradient = penalty_gradient(image, settings, (2.0, 3.0, 4.0))
     for index in ((0, 0, 0), (2, 3, 1), (3, 4, 2)):
         high, low = image.astype(float), image.astype(float)
@@ -108,14 +117,19 @@ def test_subsets_hold_every_view_once_and_spread() -> None:
 def test_stops_by_noise_by_callback_and_goes_on() -> None:
     pair, truth = scene()
     data = np.random.default_rng(4).poisson(pair.forward(truth * 3))
-    by_noise = reconstruct(data, pair, Settings("osem", 50, 4, until_noise=True))
+    by_noise = reconstruct(data, pair, IterationOptions(iterations=50, subsets=4, until_noise=True))
     assert by_noise.stopped == "noise"
     assert 1 <= by_noise.iterations < 20
-    by_hand = reconstruct(data, pair, Settings("osem", 50, 4), on_update=lambda u: (u.iteration, u.subset) == (2, 4))
+    by_hand = reconstruct(
+        data,
+        pair,
+        IterationOptions(iterations=50, subsets=4),
+        on_update=lambda u: (u.iteration, u.subset) == (2, 4),
+    )
     assert (by_hand.stopped, by_hand.iterations) == ("callback", 2)
-    first = reconstruct(data, pair, Settings("osem", 2, 4))
-    on = reconstruct(data, pair, Settings("osem", 1, 4), start=Start(first.image))
-    whole = reconstruct(data, pair, Settings("osem", 3, 4))
+    first = reconstruct(data, pair, IterationOptions(iterations=2, subsets=4))
+    on = reconstruct(data, pair, IterationOptions(iterations=1, subsets=4), start=Start(first.image))
+    whole = reconstruct(data, pair, IterationOptions(iterations=3, subsets=4))
     np.testing.assert_allclose(on.image, whole.image, rtol=1e-4, atol=1e-5)
 
 
@@ -130,19 +144,19 @@ def test_bad_input_is_refused() -> None:
         bad = data.copy()
         bad[change[:3]] = change[3]
         with pytest.raises(InputError, match=message):
-            reconstruct(bad, pair, Settings())
+            reconstruct(bad, pair, IterationOptions())
     with pytest.raises(InputError, match="25 subsets of 24 views"):
-        reconstruct(data, pair, Settings("osem", 1, 25))
+        reconstruct(data, pair, IterationOptions(iterations=1, subsets=25))
     with pytest.raises(InputError, match="projector makes"):
-        reconstruct(data[:5], pair, Settings())
+        reconstruct(data[:5], pair, IterationOptions())
     with pytest.raises(InputError, match="weights"):
-        reconstruct(data, pair, Settings(), weights=np.zeros(24))
+        reconstruct(data, pair, IterationOptions(), weights=np.zeros(24))
     with pytest.raises(UnknownNameError, match="bsrem, mlem, osem"):
-        Settings("mlm")  # type: ignore[arg-type]
+        IterationOptions(method="mlm")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no prior"):
-        Settings("osem", prior_strength=1.0)
-    with pytest.raises(InputError, match="subsets must be 1"):
-        Settings("mlem", 3, 2)
+        IterationOptions(prior_strength=1.0)
+    with pytest.raises(InputError, match="mlem takes all views at once"):
+        IterationOptions(method="mlem", iterations=3, subsets=2)
 
 
 def windows() -> Projections:

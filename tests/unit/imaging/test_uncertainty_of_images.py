@@ -5,7 +5,7 @@ import pytest
 
 from hepatica.core import Grid
 from hepatica.errors import InputError
-from hepatica.imaging.reconstruct.algorithms import Settings, reconstruct
+from hepatica.imaging.reconstruct.algorithms import IterationOptions, reconstruct
 from hepatica.imaging.reconstruct.noise_estimate import quick_sd
 from hepatica.imaging.reconstruct.resampling import bootstrap
 from hepatica.imaging.spect.projections import Orbit
@@ -32,14 +32,14 @@ def test_quick_estimate_agrees_with_resampling(filtered: bool) -> None:
     pair, activity = scene()
     weights, additive = np.full(18, 4.0), np.full(pair.shape, 2.0, np.float32)
     counts = np.random.default_rng(1).poisson(4 * pair.forward(activity) + additive).astype(np.float32)
-    settings = Settings("osem", 4, 3)
+    settings = IterationOptions(iterations=4, subsets=3)
     sd = 20.0 / 2.3548 / np.asarray(GRID.spacing_mm)
 
     def one(drawn: np.ndarray) -> np.ndarray:
         made = reconstruct(drawn, pair, settings, weights=weights, additive=additive).image
         return ndimage.gaussian_filter(made, sd, mode="constant") if filtered else made
 
-    replicates = bootstrap(counts, one, runs=16, seed=2)
+    replicates = bootstrap(counts, one, samples=16, seed=2)
     image = reconstruct(counts, pair, settings, weights=weights, additive=additive).image
     shared = {"weights": weights, "additive": additive}
     quick = quick_sd(image, pair, settings, **shared, post_filter_mm=20.0 if filtered else 0.0)
@@ -53,14 +53,14 @@ def test_quick_estimate_agrees_with_resampling(filtered: bool) -> None:
 def test_replicates_are_repeatable_and_regions_are_known_better_than_voxels() -> None:
     pair, activity = scene()
     counts = np.random.default_rng(1).poisson(4 * pair.forward(activity))
-    settings, weights = Settings("osem", 1, 3), np.full(18, 4.0)
+    settings, weights = IterationOptions(iterations=1, subsets=3), np.full(18, 4.0)
 
     def one(drawn: np.ndarray) -> np.ndarray:
         return np.asarray(reconstruct(drawn, pair, settings, weights=weights).image)
 
     told: list[int] = []
-    first = bootstrap(counts, one, runs=5, seed=3, progress=told.append)
-    again = bootstrap(counts, one, runs=5, seed=3)
+    first = bootstrap(counts, one, samples=5, seed=3, progress=told.append)
+    again = bootstrap(counts, one, samples=5, seed=3)
     assert told == [1, 2, 3, 4, 5]
     np.testing.assert_array_equal(first.images, again.images)
     assert first.relative_error == pytest.approx(1 / np.sqrt(8))
@@ -70,9 +70,15 @@ def test_replicates_are_repeatable_and_regions_are_known_better_than_voxels() ->
     assert error / mean == pytest.approx(1 / np.sqrt(counts.sum()), rel=0.9)
     with pytest.raises(InputError, match="region of shape"):
         first.region(np.zeros(GRID.shape))
-    with pytest.raises(InputError, match="at least 4 runs"):
-        bootstrap(counts, one, runs=3)
+    with pytest.raises(InputError, match="at least 4 samples"):
+        bootstrap(counts, one, samples=3)
     with pytest.raises(InputError, match="no prior"):
-        quick_sd(activity, pair, Settings("bsrem", 2, 3), weights=weights, additive=np.zeros(pair.shape))
+        quick_sd(
+            activity,
+            pair,
+            IterationOptions(method="bsrem", iterations=2, subsets=3),
+            weights=weights,
+            additive=np.zeros(pair.shape),
+        )
     with pytest.raises(InputError, match="empty"):
         quick_sd(0 * activity, pair, settings, weights=weights, additive=np.zeros(pair.shape))

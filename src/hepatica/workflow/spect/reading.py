@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hepatica.core import InputFile
+from hepatica.core import InputFile, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.image import Image, other_nuclide
 from hepatica.core.message import Message, unique
@@ -32,8 +32,8 @@ class SpectInputs:
         CT.
     nuclide : Nuclide
         What emits.
-    context : DicomContext
-        Whose they are.
+    context : DicomContext or None
+        Whose they are, where that is known.
     sources : tuple of InputFile
         Projections and CT, for the provenance.
     messages : tuple of Message
@@ -43,7 +43,7 @@ class SpectInputs:
     projections: Projections
     hu: Image
     nuclide: Nuclide
-    context: DicomContext
+    context: DicomContext | None
     sources: tuple[InputFile, ...]
     messages: tuple[Message, ...]
 
@@ -61,9 +61,8 @@ def read_spect(projections: ProjectionSource, ct: ImageSource, stated: Acquisiti
     if isinstance(projections, Projections):
         hu = as_image(ct, role="ct")
         source = InputFile("projections", "projections", digest(projections), files=0)
-        context = hu.context or DicomContext.invented(patient_id="RECONSTRUCTED", when=projections.start)
         chosen = _nuclide_of(projections, stated, source.path)
-        return SpectInputs(projections, hu, chosen, context, (source, hu.source), hu.messages)
+        return SpectInputs(projections, hu, chosen, hu.context, (source, hu.source), hu.messages)
     if not isinstance(projections, str | Path):
         raise InputError(
             f"projections are a path or hepatica.Projections, not {type(projections).__name__}",
@@ -85,6 +84,15 @@ def read_spect(projections: ProjectionSource, ct: ImageSource, stated: Acquisiti
     chosen = _nuclide_of(file.projections, stated, file.source.path)
     messages = unique(file.messages, hu.messages)
     return SpectInputs(file.projections, hu, chosen, file.context, (file.source, hu.source), messages)
+
+
+def known_context(context: DicomContext | None, volume: Volume, patient_id: str) -> DicomContext:
+    """Context to write a volume with: the one that is known, else a new one in the volume's frame of reference."""
+    if context is not None:
+        return context
+    made = DicomContext.invented(patient_id=patient_id, when=volume.time)
+    frame = volume.grid.frame_of_reference
+    return made if frame is None else replace(made, frame_of_reference=frame)
 
 
 def digest(projections: Projections) -> str:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.core import Estimate, Grid, InputFile, Kind, Provenance, Volume
-from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, document
 from hepatica.core.image import Acquisition, Image
 from hepatica.core.message import Message, unique
@@ -36,7 +35,7 @@ from hepatica.workflow.dose.calibration_files import load_calibration
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource
 from hepatica.workflow.spect.checkpoint import Checkpoint, run_key
-from hepatica.workflow.spect.reading import ProjectionSource, SpectInputs, read_spect
+from hepatica.workflow.spect.reading import ProjectionSource, SpectInputs, known_context, read_spect
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +143,7 @@ class SpectResult(Result):
             projections=self.views, energy_window_kev=first, more_windows_kev=tuple(more), corrected=self.corrected,
             agent=self.nuclide,
         )  # fmt: skip
-        context = self.image.context or DicomContext.invented(when=self.time)
+        context = known_context(self.image.context, self.volume, "RECONSTRUCTED")
         write_nm(
             folder / "spect.dcm", self.volume, context, emission,
             description="SPECT reconstruction", comment="Reconstructed by hepatica.", provenance=self.provenance,

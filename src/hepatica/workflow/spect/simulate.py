@@ -35,6 +35,7 @@ from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, as_image
+from hepatica.workflow.spect.reading import known_context
 
 MODELS = {
     "analytic": "analytic: primary photons, no scatter, no septal penetration",
@@ -130,7 +131,7 @@ class SimulationResult(Result):
     projections: Projections = field(metadata=HIDDEN)
     truth: Volume = field(metadata=HIDDEN)
     spectrum: EnergySpectrum | None = field(metadata=HIDDEN)
-    context: DicomContext = field(metadata=HIDDEN)
+    context: DicomContext | None = field(metadata=HIDDEN)
     nuclide: str
     activity_mbq: float
     start: datetime
@@ -187,7 +188,8 @@ class SimulationResult(Result):
             nuclide=self.nuclide, start=self.start, frame_duration_s=self.frame_duration_s,
             agent=f"{self.nuclide} simulated",
         )  # fmt: skip
-        write_projections(folder / "projections.dcm", self.projections, self.context, emission, heads=self.heads)
+        context = known_context(self.context, self.truth, "SIMULATED")
+        write_projections(folder / "projections.dcm", self.projections, context, emission, heads=self.heads)
         write_itk(self.truth, folder / "truth.nii.gz")
         if self.spectrum is None:
             return
@@ -272,7 +274,7 @@ def simulate_spect(
         projections=shown,
         truth=Volume(grid, concentration, Kind.ACTIVITY_CONCENTRATION, source.time, "truth"),
         spectrum=None if found.simulated is None else found.simulated.spectrum,
-        context=hu.context or DicomContext.invented(patient_id="SIMULATED", when=source.time),
+        context=hu.context,
         nuclide=chosen.name,
         activity_mbq=source.total / 1e6,
         start=source.time,
