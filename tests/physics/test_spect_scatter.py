@@ -51,8 +51,8 @@ def test_scatter_grows_with_depth_and_with_lines_above() -> None:
     """Nearer to a head there is less scatter; 177Lu's 113 keV stands on scatter of 208 keV, more than primary."""
     near, _, far, _ = scatter_to_primary("Tc-99m", "siemens-lehr", shift=56.0)
     assert near < 0.5 * far
-    assert scatter_to_primary("Lu-177", "siemens-megp", "113").mean() > 1.0
-    assert scatter_to_primary("Lu-177", "siemens-megp", "208").mean() < 0.6
+    assert scatter_to_primary("Lu-177", "siemens-megp", ("113",)).mean() > 1.0
+    assert scatter_to_primary("Lu-177", "siemens-megp", ("208",)).mean() < 0.6
 
 
 def test_kernel_of_a_window_that_counts_everything_is_the_number_of_scatters() -> None:
