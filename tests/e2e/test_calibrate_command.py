@@ -272,7 +272,8 @@ def test_a_sphere_and_a_patients_own_activity(tmp_path: Path) -> None:
     counts = phantom.activity(total_bq={"sphere": 11.8 * 50 * 3600}, time=WHEN)
     write_itk(counts.with_values(counts.values, Kind.COUNTS), tmp_path / "spect.nii.gz")
     words = (tmp_path / "spect.nii.gz", *MEASURED, "--nuclide", "Lu-177", "--activity-unit", "counts",
-             "--head-time", "1 h", "--activity-at", (WHEN - timedelta(minutes=15)).isoformat(), "--heads", "2", "--json")  # fmt: skip
+             "--head-time", "1 h", "--activity-at", (WHEN - timedelta(minutes=15)).isoformat(), "--heads", "2",
+             "--json")  # fmt: skip
     mean = f"{50 * EARLIER} MBq"
     for source in (("sphere", "--diameter", "60 mm", "--shell"), ("patient",)):
         done = command("calibrate", *words, "--source", *source, "--source-activity", mean)

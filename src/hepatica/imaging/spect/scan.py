@@ -120,7 +120,7 @@ class MonteCarloScanOptions:
         wrong = [
             f"`{item.name}`"
             for own, usual in pairs
-            for item in fields(own)  # type: ignore[arg-type]
+            for item in fields(own)
             if item.name not in ("stopping", "seed") and getattr(own, item.name) != getattr(usual, item.name)
         ]
         if scan.method == "analytic" and wrong:

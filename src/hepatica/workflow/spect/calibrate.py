@@ -39,7 +39,6 @@ from hepatica.workflow.dose.calibration_files import conditions_of, load_calibra
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, as_image
 from hepatica.workflow.spect.calibration_options import (
-    IN_AIR,
     ExposureOptions,
     PhantomOptions,
     SourceImageOptions,
@@ -158,31 +157,42 @@ def calibrate_camera(
     """
     report_progress = progress or silent
     report_progress("reading")
-    kind = source.source
-    if kind in IN_AIR:
+    if source.source in ("planar", "point"):
         if isinstance(image, SpectResult):
-            raise InputError(f"source {kind} is measured in air, not in a reconstruction")
-        read = read_exposures(image, source=kind, exposure=exposure, stated=stated)
-        factor = calibrate_exposures(
-            read.exposures, source.known(nuclide(read.conditions.nuclide)), source=kind,
-            conditions=read.conditions, dead_time=exposure.dead_time, heads=exposure.heads,
-        )  # fmt: skip
-        found, seen_messages, sources = factor, read.messages, read.sources
+            raise InputError(f"source {source.source} is measured in air, not in a reconstruction")
+        found = _in_air(image, source, exposure, stated)
     else:
         seen = _spect(image, exposure, stated)
         report_progress("measuring")
-        if kind == "nema":
-            found, compared = _recovery(seen, source, phantom, stated)
-            seen_messages = (*seen.image.messages, *compared)
-        else:
-            found, seen_messages = _factor(seen, source, phantom, exposure), seen.image.messages
-        sources = (seen.image.source,)
-    own = found.messages if isinstance(found, CameraCalibration) else ()
+        measure = _recovery if source.source == "nema" else _factor
+        found = measure(seen, source, phantom, exposure, stated)
+    own = found.value.messages if isinstance(found.value, CameraCalibration) else ()
     return CalibrationResult(
-        measured=found,
-        messages=unique(seen_messages, own),
-        provenance=_provenance(sources, source, phantom, exposure, stated),
+        measured=found.value,
+        messages=unique(found.messages, own),
+        provenance=_provenance(found.sources, source, phantom, exposure, stated),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What was measured, what was said on the way, and of which files."""
+
+    value: CameraCalibration | RecoveryCurve
+    messages: tuple[Message, ...]
+    sources: tuple[InputFile, ...]
+
+
+def _in_air(
+    image: ImageSource | Projections, source: SourceOptions, exposure: ExposureOptions, stated: SourceImageOptions
+) -> _Measured:
+    assert source.source in ("planar", "point")
+    read = read_exposures(image, source=source.source, exposure=exposure, stated=stated)
+    found = calibrate_exposures(
+        read.exposures, source.known(nuclide(read.conditions.nuclide)), source=source.source,
+        conditions=read.conditions, dead_time=exposure.dead_time, heads=exposure.heads,
+    )  # fmt: skip
+    return _Measured(found, read.messages, read.sources)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -229,8 +239,12 @@ def _spect(image: CalibratedSource, exposure: ExposureOptions, stated: SourceIma
 
 
 def _factor(
-    seen: _Spect, source: SourceOptions, phantom: PhantomOptions, exposure: ExposureOptions
-) -> CameraCalibration:
+    seen: _Spect,
+    source: SourceOptions,
+    phantom: PhantomOptions,
+    exposure: ExposureOptions,
+    _stated: SourceImageOptions,
+) -> _Measured:
     image, kind = seen.image, source.source
     if image.volume.kind is not Kind.COUNTS:
         raise UnitError(
@@ -248,7 +262,8 @@ def _factor(
             f"{image.source.path}: is decay-corrected to the administration", remedy="reconstruct it without"
         )
     if kind in ("sphere", "cylinder"):
-        return calibrate_reconstruction(held, source.known(seen.nuclide), source=kind, conditions=seen.conditions)
+        found = calibrate_reconstruction(held, source.known(seen.nuclide), source=kind, conditions=seen.conditions)
+        return _Measured(found, image.messages, (image.source,))
     given = Administration(
         source.activity,
         source.source_activity_at,
@@ -256,7 +271,8 @@ def _factor(
         lung_shunt_fraction=Estimate(source.lung_shunt, 0.0),
         outside_fraction=Estimate(source.outside_fraction, 0.0),
     )
-    return calibrate_known_activity(held, given, half_life=seen.nuclide.half_life, conditions=seen.conditions)
+    found = calibrate_known_activity(held, given, half_life=seen.nuclide.half_life, conditions=seen.conditions)
+    return _Measured(found, image.messages, (image.source,))
 
 
 def _regions(image: Image, kind: str, phantom: PhantomOptions) -> tuple[Region | None, Region | None, Estimate | None]:
@@ -279,9 +295,13 @@ def _regions(image: Image, kind: str, phantom: PhantomOptions) -> tuple[Region |
 
 
 def _recovery(
-    seen: _Spect, source: SourceOptions, phantom: PhantomOptions, stated: SourceImageOptions
-) -> tuple[RecoveryCurve, tuple[Message, ...]]:
-    image, compared = seen.image, ()
+    seen: _Spect,
+    source: SourceOptions,
+    phantom: PhantomOptions,
+    _exposure: ExposureOptions,
+    stated: SourceImageOptions,
+) -> _Measured:
+    image, messages = seen.image, seen.image.messages
     volume, factor = image.volume, stated.calibration
     if isinstance(factor, str | Path):
         factor = load_calibration(factor)
@@ -289,7 +309,7 @@ def _recovery(
         if factor is None:
             raise UnitError(f"{image.source.path}: is in counts", remedy="give the camera factor with `calibration`")
         head_time_s = seen.required_head_time_s()
-        compared = factor.conditions.require_fit(seen.conditions, "the camera factor")
+        messages += factor.conditions.require_fit(seen.conditions, "the camera factor")
         volume = activity_by_camera_factor(
             volume, factor.factor, half_life_s=seen.nuclide.half_life_s, frame_duration_s=head_time_s,
             decay_corrected=seen.decay_corrected,
@@ -310,7 +330,7 @@ def _recovery(
     )
     recoveries, level = measure_recovery(volume, filling)
     curve = fit_recovery(recoveries, seen.conditions, background_recovery=level, source=image.source.path)
-    return curve, compared
+    return _Measured(curve, messages, (image.source,))
 
 
 def _spheres(image: Image, phantom: PhantomOptions, *, warm: bool) -> PhantomSpheres:

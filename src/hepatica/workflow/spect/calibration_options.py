@@ -14,8 +14,6 @@ from hepatica.imaging.quantify.camera_factor import CameraCalibration, DeadTime,
 from hepatica.imaging.quantify.dead_time import DeadTimeModel
 from hepatica.nuclides import Nuclide
 
-IN_AIR = ("planar", "point")
-
 Relative = Annotated[float, Unit("fraction"), Limits(low=0)]
 """Standard uncertainty over its value."""
 

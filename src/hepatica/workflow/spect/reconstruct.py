@@ -275,7 +275,8 @@ def _parameters(model: ScanModel, options: SpectOptions) -> Mapping[str, Any]:
 
 
 def _provenance(sources: tuple[InputFile, ...], told: Mapping[str, Any], found: ReconstructedScan) -> Provenance:
-    update, runs = found.scatter_update, {}
+    update = found.scatter_update
+    runs: dict[str, Any] = {}
     if update is not None:
         runs["scatter_updated_after_iterations"] = list(update.iterations)
         if isinstance(update.estimate, MonteCarloScatter):
