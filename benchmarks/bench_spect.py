@@ -1,6 +1,6 @@
 """OSEM with attenuation and response: seconds, processor time and recovery, beside pytomography where it is installed.
 
-Run: ``python benchmarks/bench_spect.py [voxels] [passes]`` (default 128 and 4: 128 x 128 x 64, 60 views, 6 subsets).
+Run: ``python benchmarks/bench_spect.py [voxels] [iterations]`` (default 128 and 4: 128 x 128 x 64, 60 views, 6 subsets).
 Both programs reconstruct projections that hepatica made of one object on one grid without noise.
 """
 
@@ -36,7 +36,7 @@ def report(name: str, image: np.ndarray, truth: np.ndarray, sphere: np.ndarray, 
     print(f"{name}: {wall:.1f} s, {cpu:.1f} s of processor; total {total:.3f}, 4-cm sphere {recovery:.3f} of the truth")
 
 
-def by_pytomography(grid: Grid, body: np.ndarray, shown: np.ndarray, passes: int) -> np.ndarray:
+def by_pytomography(grid: Grid, body: np.ndarray, shown: np.ndarray, iterations: int) -> np.ndarray:
     """OSEM of the same projections on the same grid, attenuation and response."""
     import torch
     from pytomography.algorithms import OSEM
@@ -54,18 +54,20 @@ def by_pytomography(grid: Grid, body: np.ndarray, shown: np.ndarray, passes: int
     attenuation = SPECTAttenuationTransform(torch.tensor(body * np.float32(MU * 10)))
     system = SPECTSystemMatrix([attenuation, SPECTPSFTransform(response)], [], meta, projections)
     likelihood = PoissonLogLikelihood(system, torch.tensor(shown))
-    return np.asarray(OSEM(likelihood)(n_iters=passes, n_subsets=SUBSETS))
+    return np.asarray(OSEM(likelihood)(n_iters=iterations, n_subsets=SUBSETS))
 
 
 def main() -> None:
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 128
-    passes = int(sys.argv[2]) if len(sys.argv) > 2 else 4
+    iterations = int(sys.argv[2]) if len(sys.argv) > 2 else 4
     grid, body, truth, sphere = scene(n)
     orbit = Orbit.circular(VIEWS, radius_mm=RADIUS_MM)
     options = {"columns": n, "response": Response(0.0, OFFSET_MM, SLOPE), "mu_per_mm": body * MU}
     shown = SpectProjector(grid, orbit, **options).forward(truth)
     start, cpu = time.perf_counter(), time.process_time()
-    found = reconstruct(shown, SpectProjector(grid, orbit, **options), IterationOptions(iterations=passes, subsets=SUBSETS))
+    found = reconstruct(
+        shown, SpectProjector(grid, orbit, **options), IterationOptions(iterations=iterations, subsets=SUBSETS)
+    )
     report("hepatica", found.image, truth, sphere, time.perf_counter() - start, time.process_time() - cpu)
     try:
         import pytomography  # noqa: F401
@@ -74,9 +76,9 @@ def main() -> None:
         return
     start, cpu = time.perf_counter(), time.process_time()
     # Its angles start elsewhere and may turn the other way: the body is symmetric, the sphere finds the orientation.
-    theirs = by_pytomography(grid, body, np.ascontiguousarray(shown), passes)
+    by_other = by_pytomography(grid, body, np.ascontiguousarray(shown), iterations)
     wall, used = time.perf_counter() - start, time.process_time() - cpu
-    turned = [np.rot90(m, k) for m in (theirs, theirs[::-1]) for k in range(4)]
+    turned = [np.rot90(m, k) for m in (by_other, by_other[::-1]) for k in range(4)]
     best = max(turned, key=lambda m: float((m * truth).sum()))
     report("pytomography", best, truth, sphere, wall, used)
 

@@ -30,25 +30,26 @@ from hepatica.anatomy.virtual_patient import (
     virtual_patient,
 )
 from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.core.context import DicomContext
 from hepatica.core.resample import resample, resample_region
 from hepatica.dosimetry.engines.registry import DoseSettings, dose_engine
 from hepatica.dosimetry.metrics.dvh import dose_volume_histogram
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.spect.camera.cameras import gamma_camera, window_sets
-from hepatica.imaging.spect.camera.detector import detector_response
+from hepatica.imaging.spect.camera.detector_tables import detector_response
 from hepatica.imaging.spect.emission import photon_spectrum
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
 from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
+from hepatica.imaging.spect.options import AcquisitionOptions, ScatterOptions
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.imaging.spect.simulate import camera_grid
-from hepatica.io.dicom.context import DicomContext
 from hepatica.io.dicom.images.projections import write_projections
 from hepatica.io.dicom.images.write import Emission
 from hepatica.io.itk import write_itk
 from hepatica.nuclides import nuclide
 from hepatica.transport.matter.media import density_from_hu
-from hepatica.workflow.spect.options import MonteCarloOptions, SpectOptions
-from hepatica.workflow.spect.reconstruct import reconstruct_files
+from hepatica.transport.runner.settings import StoppingOptions
+from hepatica.workflow.spect.reconstruct import reconstruct_spect
 
 Float32 = NDArray[np.float32]
 START = datetime(2026, 3, 3, 9, 0)
@@ -61,7 +62,7 @@ RECOVERY_RATIO = 10.0
 
 @dataclass(frozen=True)
 class Imaging:
-    """How a nuclide is imaged: camera, scatter correction from windows (None: there is none), activity, passes."""
+    """How a nuclide is imaged: camera, scatter correction from windows (None: there is none), activity, iterations."""
 
     camera: str
     window_method: str | None
@@ -175,17 +176,23 @@ def air_sensitivity(name: str, method: str) -> float:
     return rate[main] - scatter if method != "upper" else rate[main] - 2 * scatter
 
 
-def options_for(name: str, method: str, *, quick: bool) -> SpectOptions:
-    """How each method reconstructs."""
+def image_of(file: Path, ct: Path, name: str, method: str, *, quick: bool) -> Volume:
+    """Image by a method, as a user would make it."""
     imaging = IMAGING[name]
-    settings = IterationOptions(iterations=3 if quick else imaging.iterations, subsets=6)
-    base = SpectOptions(
-        imaging.camera, settings=settings, scatter=method, nuclide=name, registered=True,
-        montecarlo=MonteCarloOptions(uncertainty=0.05, seconds=6, seed=501),
-    )  # fmt: skip
-    if method == "mc":
-        return replace(base, sensitivity_by_model=True)
-    return replace(base, sensitivity_cps_per_mbq=air_sensitivity(name, method))
+    return reconstruct_spect(
+        file,
+        ct=ct,
+        camera=imaging.camera,
+        acquisition=AcquisitionOptions(
+            nuclide=name,
+            registered=True,
+            sensitivity_cps_per_mbq="model" if method == "mc" else air_sensitivity(name, method),
+        ),
+        iteration=IterationOptions(iterations=3 if quick else imaging.iterations, subsets=6),
+        scatter=ScatterOptions(
+            scatter=method, stopping=StoppingOptions(target_uncertainty=0.05, time_limit_s=6, seed=501)
+        ),
+    ).volume
 
 
 def reconstructed(
@@ -203,8 +210,8 @@ def reconstructed(
     grid = grid_of(scene)
     if not stored.exists():
         started = time.monotonic()
-        result = reconstruct_files(file, ct=ct, options=options_for(name, method, quick=quick))
-        np.savez(stored, image=result.volume.values, seconds=time.monotonic() - started)
+        found = image_of(file, ct, name, method, quick=quick)
+        np.savez(stored, image=found.values, seconds=time.monotonic() - started)
         print(f"  {name} {method}: {time.monotonic() - started:.0f} s")
     with np.load(stored) as kept:
         return Volume(grid, kept["image"], Kind.ACTIVITY_CONCENTRATION, START, method)
@@ -410,16 +417,16 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--nuclides", default=",".join(IMAGING))
     parser.add_argument("--objects", default="nema,patient")
-    parser.add_argument("--quick", action="store_true", help="few photons and passes, to see that it runs")
-    said = parser.parse_args()
-    said.folder.mkdir(parents=True, exist_ok=True)
-    file = said.folder / "results.json"
+    parser.add_argument("--quick", action="store_true", help="few photons and iterations, to see that it runs")
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    file = asked.folder / "results.json"
     results = json.loads(file.read_text()) if file.exists() else {}
     runs = {"nema": run_nema, "patient": run_patient}
-    for what in said.objects.split(","):
-        for name in said.nuclides.split(","):
+    for what in asked.objects.split(","):
+        for name in asked.nuclides.split(","):
             print(what, name, file=sys.stderr)
-            results.setdefault(what, {})[name] = runs[what](said.folder, name, quick=said.quick)
+            results.setdefault(what, {})[name] = runs[what](asked.folder, name, quick=asked.quick)
             file.write_text(json.dumps(results, indent=1))
 
 
