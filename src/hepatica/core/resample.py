@@ -10,16 +10,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
 
 from hepatica.core.grid import Grid
 from hepatica.core.region import Region, bounding_window
 from hepatica.core.volume import Kind, Volume
 from hepatica.errors import UnitError
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Method = Literal["total", "mean", "linear", "nearest"]
 
@@ -95,6 +97,8 @@ def resample_region(region: Region, grid: Grid) -> Region:
 
 
 def _interpolate(values: NDArray[Any], source: Grid, target: Grid, order: int, outside: float) -> NDArray[Any]:
+    from scipy import ndimage
+
     matrix = source.inverse_affine @ target.affine
     # Half a voxel beyond the outermost centres is still inside the image: extend by the edge value, then mask.
     out = ndimage.affine_transform(
@@ -156,6 +160,8 @@ def _share_out_aligned(
 
 def _overlaps(n_source: int, n_target: int, scale: float, shift: float) -> sparse.csr_array:
     """Length of source voxel s inside target voxel t, in target voxels, shape (n_target, n_source)."""
+    from scipy import sparse
+
     edges = np.sort(scale * np.stack([np.arange(n_source) - 0.5, np.arange(n_source) + 0.5]) + shift, axis=0)
     low, high = edges
     reach = int(np.ceil(abs(scale))) + 1

@@ -11,7 +11,6 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 
 from hepatica.core.constants import AVOGADRO, ELECTRON_REST_KEV, FINE_STRUCTURE
 from hepatica.transport.matter.composition import Medium, elements
@@ -59,6 +58,8 @@ class DensityEffect:
     """
 
     def __init__(self, medium: Medium) -> None:
+        from scipy.optimize import brentq
+
         plasma_ev = 28.816 * np.sqrt(medium.density_g_ml * medium.electrons_per_gram_mol)
         total = medium.electrons_per_gram_mol
         strength, binding = [], []
@@ -84,6 +85,8 @@ class DensityEffect:
         return np.array([self._at(float(b)) for b in beta_squared(energies)])
 
     def _at(self, beta2: float) -> float:
+        from scipy.optimize import brentq
+
         wanted = 1 / beta2 - 1
 
         def excess(square: float) -> float:

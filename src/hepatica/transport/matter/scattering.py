@@ -13,7 +13,6 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import eval_legendre
 
 from hepatica.core.constants import AVOGADRO, ELECTRON_REST_KEV, FINE_STRUCTURE
 from hepatica.transport.matter.composition import Medium, elements
@@ -36,6 +35,8 @@ large angles."""
 @cache
 def _deflections() -> tuple[FloatArray, FloatArray, FloatArray]:
     """Quadrature in mu = (1 - cos)/2 on a log scale: nodes, weights, and 1 - P_l(1 - 2 mu) of shape (ORDERS + 1, n)."""
+    from scipy.special import eval_legendre
+
     node, weight = np.polynomial.legendre.leggauss(8)
     panels = np.linspace(np.log(1e-10), 0.0, 41)
     half = np.diff(panels)[:, None] / 2
@@ -97,6 +98,8 @@ def angular_quantiles(moments: FloatArray) -> FloatArray:
 @cache
 def _cumulative_basis() -> tuple[FloatArray, FloatArray]:
     """Grid in mu and, for each order l >= 1, ``(P_(l-1) - P_(l+1)) / 2``: the integral of ``(2l+1) P_l / 2``."""
+    from scipy.special import eval_legendre
+
     grid = np.concatenate([[0.0], np.geomspace(1e-6, 1.0, 700)])
     legendre = eval_legendre(np.arange(ORDERS + 2)[:, None], 1 - 2 * grid)
     return grid, ((legendre[:-2] - legendre[2:]) / 2).T
