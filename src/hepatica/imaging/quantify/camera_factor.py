@@ -19,8 +19,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-import numpy as np
-
 from hepatica.core import (
     Estimate,
     Kind,
@@ -30,6 +28,7 @@ from hepatica.core import (
     decay_factor,
     seconds_between,
 )
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message
 from hepatica.errors import InputError, TimeError, UnknownNameError

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import functools
 import math
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from types import MappingProxyType
 
 import numpy as np
 
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
+from hepatica.core.tables import csv_rows, toml_table
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
 from hepatica.imaging.spect.projections import Window
 from hepatica.imaging.spect.projector import Response

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 

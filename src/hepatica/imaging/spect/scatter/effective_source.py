@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Volume
+from hepatica.core.constants import ELECTRON_REST_KEV, KEV_ANGSTROM
 from hepatica.core.progress import Progress
 from hepatica.imaging.spect.attenuation import attenuation_map
 from hepatica.imaging.spect.camera.cameras import GammaCamera

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hepatica.core import Kind, Volume
 from hepatica.core.progress import Progress, silent
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
-from hepatica.imaging.spect.montecarlo.settings import MonteCarloProjections, ProjectionProgress, ProjectionSettings
+from hepatica.imaging.spect.montecarlo.settings import MonteCarloProjections, ProjectionSettings
 from hepatica.imaging.spect.options import SCATTER_UNCERTAINTY, ScatterOptions
 from hepatica.imaging.spect.projector import Float32, SystemModel
 from hepatica.transport.runner.stopping import RunProgress
