@@ -107,7 +107,7 @@ def _require_known(verb: Verb, function: Callable[..., Any], arguments: Sequence
     """InputError for an option that is not there, or one whose value is missing."""
     takes_value = {option_name(o.name): not _is_flag(o) for o in options_of(function)}
     takes_value |= {flag: name not in FLAGS for name, (flag, _) in GENERAL.items()}
-    following = [*arguments[1:], ""]
+    following = [*arguments, ""][1:]
     for argument, after in zip(arguments, following, strict=True):
         name = argument.partition("=")[0]
         if not name.startswith("--") or name == "--":
