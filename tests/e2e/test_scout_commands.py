@@ -18,12 +18,17 @@ from hepatica.anatomy.virtual_patient import (
     virtual_patient,
 )
 from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.core.image import Image, Stated
 from hepatica.core.resample import resample
-from hepatica.errors import GeometryError, HepaticaError, InputError
-from hepatica.io.itk import write_itk
+from hepatica.errors import HepaticaError, InputError, UnknownNameError
+from hepatica.io.itk import read_itk_image, write_itk
+from hepatica.io.regions import read_structures
 from hepatica.planning.scout.lung_shunt import SpectOptions
+from hepatica.planning.scout.lungs import LungDoseOptions
+from hepatica.workflow.planning.lung_shunt import lung_shunt
 from hepatica.workflow.planning.plan import TEMPLATE
-from hepatica.workflow.planning.scout import read_scout, spect_shunt, uptake_of_scout
+from hepatica.workflow.planning.scout import ScoutOptions, read_scout
+from hepatica.workflow.planning.tumour_to_normal import UptakeOptions, tumour_to_normal
 
 SHUNT, RATIOS = 0.08, {"tumour 1": 5.0, "tumour 2": 3.0}
 NAMES = ("lung left", "lung right", "liver", "tumour 1", "tumour 2", "stomach")
@@ -74,46 +79,105 @@ def command(*arguments: str | Path, code: int = 0) -> str:
     return done.stdout if not code else done.stderr
 
 
+def numbers(document: dict[str, Any]) -> dict[str, Any]:
+    """A document without where its inputs came from."""
+    return {key: value for key, value in document.items() if key not in ("provenance", "messages")}
+
+
+def reading(files: Path) -> ScoutOptions:
+    return ScoutOptions(ct=files / "ct.nii.gz", activity_unit="counts")
+
+
 def test_lsf_command(files: Path) -> None:
-    common = ["--regions", files / "labels.nii.gz", "--ct", files / "ct.nii.gz", "--unit", "counts"]
-    noise = ["--border", "1 mm", "--lung-count-sd", "2 %", "--liver-count-sd", "1 %", "--activity", "2 GBq"]
-    out: dict[str, Any] = json.loads(command("lsf", "--scout", files / "fine.nii.gz", *common, *noise, "--json"))
+    common = ["--structures", files / "labels.nii.gz", "--ct", files / "ct.nii.gz", "--activity-unit", "counts"]
+    noise = ["--border", "1 mm", "--lung-count-relative-sd", "2 %", "--liver-count-relative-sd", "1 %"]
+    asked = ["lsf", files / "fine.nii.gz", *common, *noise, "--planned", "2 GBq"]
+    out: dict[str, Any] = json.loads(command(*asked, "--json", "--out", files / "lsf"))
     # Labels are whole voxels of 6 mm: borders of lung and liver move by a fraction of one.
-    assert out["lung_shunt_fraction"] == pytest.approx(SHUNT, rel=0.06)
-    low, high = out["lung_shunt_fraction_interval_95"]
+    assert out["lung_shunt"] == pytest.approx(SHUNT, rel=0.06)
+    low, high = out["interval_95"]
     assert low < SHUNT < high
     assert 0.3 < out["lung_mass_kg"] < 1.5
-    assert out["dose_lung_gy"] == pytest.approx(
-        2 * out["lung_shunt_fraction"] * out["dose_constant_j_per_gbq"] / out["lung_mass_kg"]
+    dose = out["lung_dose"]
+    assert dose["lung_mass_measured"]
+    assert dose["dose_lung_gy"] == pytest.approx(
+        2 * out["lung_shunt"] * dose["dose_constant_j_per_gbq"] / out["lung_mass_kg"]
     )
     assert out["share_elsewhere"] < 0.02
+    assert numbers(json.loads((files / "lsf/result.json").read_text())) == numbers(out)
+    assert (files / "lsf/lung-shunt.csv").read_text().startswith(",value,unit\nlung shunt,")
+    assert "Lung dose" in command(*asked)
+    result = lung_shunt(
+        files / "fine.nii.gz",
+        structures=files / "labels.nii.gz",
+        reading=reading(files),
+        spect=SpectOptions(border_mm=1.0, lung_count_relative_sd=0.02, liver_count_relative_sd=0.01),
+        dose=LungDoseOptions(planned_gbq=2.0),
+    )
+    assert json.loads(json.dumps(numbers(result.as_dict()))) == numbers(out)
 
 
 def test_tn_command(files: Path) -> None:
-    common = ["--regions", files / "labels.nii.gz", "--ct", files / "ct.nii.gz", "--unit", "counts"]
+    common = ["--structures", files / "labels.nii.gz", "--ct", files / "ct.nii.gz", "--activity-unit", "counts"]
     text = command("tn", "--scout", files / "fine.nii.gz", *common)
     assert "all lesions" in text
-    out = json.loads(
-        command("tn", "--scout", files / "fine.nii.gz", *common, "--count-sd", "3 %", "--mass-sd", "3 %", "--json")
-    )
+    noise = ["--count-relative-sd", "3 %", "--mass-relative-sd", "3 %"]
+    out = json.loads(command("tn", files / "fine.nii.gz", *common, *noise, "--json"))
     by_name = {row["name"]: row for row in out["lesions"]}
     for name, ratio in RATIOS.items():
-        assert by_name[name]["tumour_to_normal_concentration_ratio"] == pytest.approx(ratio, rel=0.1)
-    assert out["overall"]["tumour_to_normal_concentration_ratio_sd"] > 0
+        assert by_name[name]["tumour_to_normal"] == pytest.approx(ratio, rel=0.1)
+    assert out["overall"]["tumour_to_normal_sd"] > 0
+    uptake = UptakeOptions(count_relative_sd=0.03, mass_relative_sd=0.03)
+    result = tumour_to_normal(
+        files / "fine.nii.gz", structures=files / "labels.nii.gz", reading=reading(files), uptake=uptake
+    )
+    assert json.loads(json.dumps(numbers(result.as_dict()))) == numbers(out)
+
+
+def test_images_and_regions_are_as_good_as_files(files: Path) -> None:
+    counts = read_itk_image(files / "fine.nii.gz", role="activity", stated=Stated(unit="counts")).volume
+    hu = read_itk_image(files / "ct.nii.gz", role="ct", stated=Stated(unit="HU")).volume
+    scout = Image.from_array(counts.values, unit="counts", grid=counts.grid)
+    ct = Image.from_array(hu.values, unit="HU", grid=hu.grid)
+    regions = read_structures(files / "labels.nii.gz", hu.grid).regions
+    by_value = lung_shunt(scout, structures=regions, reading=ScoutOptions(ct=ct))
+    by_file = lung_shunt(files / "fine.nii.gz", structures=files / "labels.nii.gz", reading=reading(files))
+    assert numbers(by_value.as_dict()) == numbers(by_file.as_dict())
+    ratios = tumour_to_normal(scout, structures=regions, reading=ScoutOptions(ct=ct))
+    assert (
+        ratios.overall
+        == tumour_to_normal(files / "fine.nii.gz", structures=files / "labels.nii.gz", reading=reading(files)).overall
+    )
+    with pytest.raises(InputError, match=r"an image is a path or a hepatica\.Image, not Volume"):
+        lung_shunt(counts, structures=regions)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="a list of regions"):
+        lung_shunt(scout, structures=[3])  # type: ignore[list-item]
 
 
 def test_quick_counts() -> None:
     out = json.loads(command("lsf", "--lung-counts", "5000,5000", "--liver-counts", "45000,45000", "--json"))
-    assert out["lung_shunt_fraction"] == pytest.approx(0.1)
-    assert "give one of" in command("lsf", code=2)
+    assert out["lung_shunt"] == pytest.approx(0.1)
+    assert out["lung_dose"] is None
+    for arguments, message in (
+        ([], "give one of --scout, --planar, or --lung-counts with --liver-counts"),
+        (["--lung-counts", "5000,5000"], "give both --lung-counts and --liver-counts, or neither"),
+        (["--lung-counts", "5000", "--liver-counts", "4,4"], "'5000' holds 1 numbers; 2 are needed"),
+        (["--lung-count", "5000,5000"], "did you mean --lung-counts"),
+        (["--lung-counts", "1,1", "--liver-counts", "4,4", "--planned", "2"], "--planned: '2' has no unit"),
+        (["--lung-counts", "1,1", "--liver-counts", "4,4", "--convention", "enfd"], "did you mean ensdf"),
+        (["image.nii", "--structures", "a", "--lung-counts", "1,1", "--liver-counts", "4,4"], "give one of --scout"),
+    ):
+        assert message in command("lsf", *arguments, code=2)
 
 
 def test_another_grid_gives_nearly_the_same(files: Path) -> None:
-    scout = read_scout(files / "scout.nii.gz", files / "labels.nii.gz", ct=files / "ct.nii.gz", unit="counts")
-    coarse = spect_shunt(scout, SpectOptions(dome_margin_mm=12)).shunt
-    assert coarse.fraction == pytest.approx(SHUNT, rel=0.1)
+    structures = files / "labels.nii.gz"
+    spect = SpectOptions(dome_margin_mm=12)
+    coarse = lung_shunt(files / "scout.nii.gz", structures=structures, reading=reading(files), spect=spect).shunt
+    assert coarse.lung_shunt.value == pytest.approx(SHUNT, rel=0.1)
     assert coarse.details["fraction_as_drawn"] > 0
-    ratios = uptake_of_scout(scout, fwhm_mm=12)
+    uptake = UptakeOptions(response_mm=12)
+    ratios = tumour_to_normal(files / "scout.nii.gz", structures=structures, reading=reading(files), uptake=uptake)
     assert ratios.volumes.involvement == pytest.approx(0.1, abs=0.07)
     assert set(ratios.masses_kg) == {"tumour 1", "tumour 2", "normal liver"}
 
@@ -124,16 +188,21 @@ def test_bad_scouts(files: Path, tmp_path: Path) -> None:
     grid = Grid.axial((4, 4, 4), spacing_mm=(4.0, 4.0, 4.0))
     write_itk(Volume(grid, np.ones(grid.shape, np.int16), Kind.LABEL), tmp_path / "one.nii.gz")
     write_itk(Volume(grid, np.ones(grid.shape, np.float32), Kind.COUNTS), tmp_path / "image.nii.gz")
-    bare = read_scout(tmp_path / "image.nii.gz", tmp_path / "one.nii.gz", unit="counts")
-    with pytest.raises(InputError, match="--kind"):
-        spect_shunt(bare, SpectOptions())
-    with pytest.raises(InputError, match="--kind"):
-        uptake_of_scout(bare)
-    named = read_scout(tmp_path / "image.nii.gz", tmp_path / "one.nii.gz", unit="counts", kinds={"label 1": "liver"})
-    assert isinstance(named.liver, Region)
-    with pytest.raises(InputError, match="no structure among the regions is a tumour"):
-        uptake_of_scout(named)
-    assert issubclass(GeometryError, HepaticaError)
+    image, structures, counts = tmp_path / "image.nii.gz", tmp_path / "one.nii.gz", ScoutOptions(activity_unit="counts")
+    with pytest.raises(InputError, match="no structure is the liver; state `structure_roles`"):
+        lung_shunt(image, structures=structures, reading=counts)
+    with pytest.raises(InputError, match="`structure_roles`"):
+        tumour_to_normal(image, structures=structures, reading=counts)
+    called = ScoutOptions(activity_unit="counts", structure_roles={"label 1": "liver"})
+    assert isinstance(read_scout(image, structures, called).liver, Region)
+    with pytest.raises(InputError, match="no structure is a tumour"):
+        tumour_to_normal(image, structures=structures, reading=called)
+    asked = ["tn", image, "--structures", structures, "--activity-unit", "counts"]
+    assert "--structure-roles" in command(*asked, code=2)
+    assert "did you mean tumour" in command(*asked, "--structure-roles", "label 1=tumur", code=2)
+    assert "is not NAME=ROLE" in command(*asked, "--structure-roles", "label 1", code=2)
+    with pytest.raises(UnknownNameError, match="did you mean label 1"):
+        read_scout(image, structures, ScoutOptions(activity_unit="counts", structure_roles={"labl 1": "liver"}))
 
 
 def test_voxel_plan_from_a_plan_file(files: Path, tmp_path: Path) -> None:

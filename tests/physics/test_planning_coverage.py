@@ -72,8 +72,9 @@ def test_spect_lung_shunt_from_noisy_images() -> None:
         seen = [float((image.values * masks[name]).sum()) for name in ("lungs", "liver")]
         options = SpectOptions(
             border_mm=0.0,
-            count_relative_sd=(1 / math.sqrt(seen[0]), 1 / math.sqrt(seen[1])),
-            scatter_fraction_sd=0.004,
+            lung_count_relative_sd=1 / math.sqrt(seen[0]),
+            liver_count_relative_sd=1 / math.sqrt(seen[1]),
+            residual_scatter_sd=0.004,
         )
         out = spect_lung_shunt(image, lungs, liver, options=options)
         assert out.interval_95 is not None

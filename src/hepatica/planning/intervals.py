@@ -16,9 +16,14 @@ class Interval:
     low: float
     high: float
 
-    def as_list(self) -> list[float | None]:
-        """[low, high] for JSON; None where an end is infinite."""
-        return [v if math.isfinite(v) else None for v in (self.low, self.high)]
+    def as_document(self) -> list[float]:
+        """[low, high] for JSON."""
+        return [self.low, self.high]
+
+    @classmethod
+    def document_schema(cls) -> dict[str, object]:
+        """JSON schema of `as_document`: an end is null where it is infinite."""
+        return {"type": "array", "items": {"type": ["number", "null"]}, "minItems": 2, "maxItems": 2}
 
 
 @dataclass(frozen=True, slots=True)

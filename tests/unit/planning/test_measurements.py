@@ -22,7 +22,7 @@ from hepatica.planning.scout.lung_shunt import (
     spect_lung_shunt,
     view_counts,
 )
-from hepatica.planning.scout.lungs import cumulative_lung_dose_gy, lung_dose_gy, lung_mass_kg
+from hepatica.planning.scout.lungs import lung_dose, lung_dose_gy, lung_mass_kg
 from hepatica.planning.scout.uptake import Uptake, overall_uptake_ratio, sphere_recovery, uptake_of, uptake_ratio
 from hepatica.planning.scout.volumes import liver_volumes
 
@@ -48,16 +48,16 @@ def test_spect_shunt_is_the_ratio_of_contents(patient: tuple[Volume, Region, Reg
     image, lungs, liver = patient
     out = spect_lung_shunt(image, lungs, liver)
     lung_voxels, liver_voxels = 20 * 14 * 7, 12 * 12 * 6
-    assert out.fraction == pytest.approx(lung_voxels / (lung_voxels + 10 * liver_voxels))
-    assert out.fraction_sd is None
-    assert "unknown" in out.warnings[-1]
+    assert out.lung_shunt.value == pytest.approx(lung_voxels / (lung_voxels + 10 * liver_voxels))
+    assert out.lung_shunt.sd is None
+    assert out.messages[-1].code == "shunt-uncertainty-unknown"
 
 
 def test_overlap_counts_once_for_the_liver(patient: tuple[Volume, Region, Region]) -> None:
     image, lungs, liver = patient
     bigger = lungs | box("x", image.grid, slice(2, 14), slice(3, 15), slice(8, 10))
-    assert spect_lung_shunt(image, bigger, liver).fraction == pytest.approx(
-        spect_lung_shunt(image, lungs, liver).fraction
+    assert spect_lung_shunt(image, bigger, liver).lung_shunt.value == pytest.approx(
+        spect_lung_shunt(image, lungs, liver).lung_shunt.value
     )
     assert spect_lung_shunt(image, bigger, liver).details["overlap_counted_for_liver_ml"] > 0
 
@@ -68,7 +68,7 @@ def test_truncated_lungs_are_extrapolated_by_mass(patient: tuple[Volume, Region,
     half = box("lungs", image.grid, slice(2, 22), slice(2, 16), slice(4, 8))
     mass = lungs.mass_g(density) / 1000
     out = spect_lung_shunt(image, half, liver, density=density, options=SpectOptions(lung_mass_kg=mass))
-    assert out.fraction == pytest.approx(spect_lung_shunt(image, lungs, liver).fraction, rel=1e-6)
+    assert out.lung_shunt.value == pytest.approx(spect_lung_shunt(image, lungs, liver).lung_shunt.value, rel=1e-6)
     assert out.details["extrapolated_share_of_lungs"] == pytest.approx(3 / 7, rel=1e-6)
     with pytest.raises(InputError, match="needs the CT"):
         spect_lung_shunt(image, half, liver, options=SpectOptions(lung_mass_kg=mass))
@@ -78,26 +78,28 @@ def test_truncated_lungs_are_extrapolated_by_mass(patient: tuple[Volume, Region,
 
 def test_dome_margin_takes_spill_out_of_the_lung_base(patient: tuple[Volume, Region, Region]) -> None:
     image, lungs, liver = patient
-    sharp = spect_lung_shunt(image, lungs, liver).fraction
+    sharp = spect_lung_shunt(image, lungs, liver).lung_shunt.value
     blurred = image.with_values(ndimage.gaussian_filter(image.values, [1.5, 1.1, 0.8]))
     as_drawn = spect_lung_shunt(blurred, lungs, liver)
     margin = spect_lung_shunt(blurred, lungs, liver, options=SpectOptions(dome_margin_mm=12))
-    assert as_drawn.fraction > sharp * 1.05
-    assert abs(margin.fraction - sharp) < abs(as_drawn.fraction - sharp) / 2
-    assert margin.details["fraction_as_drawn"] == pytest.approx(as_drawn.fraction)
-    assert margin.details["fraction_with_dome_margin"] == pytest.approx(margin.fraction)
+    assert as_drawn.lung_shunt.value > sharp * 1.05
+    assert abs(margin.lung_shunt.value - sharp) < abs(as_drawn.lung_shunt.value - sharp) / 2
+    assert margin.details["fraction_as_drawn"] == pytest.approx(as_drawn.lung_shunt.value)
+    assert margin.details["fraction_with_dome_margin"] == pytest.approx(margin.lung_shunt.value)
 
 
 def test_border_uncertainty_is_what_moving_the_border_does(patient: tuple[Volume, Region, Region]) -> None:
     image, lungs, liver = patient
-    options = SpectOptions(border_mm=1.0, count_relative_sd=(0.02, 0.01), scatter_fraction_sd=0.005)
+    options = SpectOptions(
+        border_mm=1.0, lung_count_relative_sd=0.02, liver_count_relative_sd=0.01, residual_scatter_sd=0.005
+    )
     out = spect_lung_shunt(image, lungs, liver, options=options)
-    assert out.fraction_sd is not None
+    assert out.lung_shunt.sd is not None
     assert out.interval_95 is not None
-    assert out.fraction_sd == pytest.approx(math.hypot(*out.components_sd.values()))
-    assert out.interval_95.low < out.fraction < out.interval_95.high
+    assert out.lung_shunt.sd == pytest.approx(math.hypot(*out.components_sd.values()))
+    assert out.interval_95.low < out.lung_shunt.value < out.interval_95.high
     assert out.components_sd["border"] > 0
-    assert out.components_sd["scatter"] == pytest.approx(0.005 * (1 - out.fraction) ** 2)
+    assert out.components_sd["scatter"] == pytest.approx(0.005 * (1 - out.lung_shunt.value) ** 2)
 
 
 def test_moving_a_border_changes_the_volume_by_its_area() -> None:
@@ -122,9 +124,9 @@ def test_planar_geometric_mean_with_background_and_decay() -> None:
     grow = 2 ** (1800 / half_life)
     lungs = math.sqrt((5200 - 800) * (4700 - 600) * grow)
     liver = math.sqrt((81000 - 600) * (62000 - 450) * grow)
-    assert out.fraction == pytest.approx(lungs / (lungs + liver), rel=1e-12)
-    assert out.fraction_sd is not None
-    with pytest.raises(TimeError, match="half-life"):
+    assert out.lung_shunt.value == pytest.approx(lungs / (lungs + liver), rel=1e-12)
+    assert out.lung_shunt.sd is not None
+    with pytest.raises(TimeError, match="`half_life_s`"):
         planar_lung_shunt(anterior, posterior)
     with pytest.raises(TimeError, match="one planar view"):
         planar_lung_shunt(PlanarView(10, 10, 1, 1), posterior)
@@ -133,11 +135,11 @@ def test_planar_geometric_mean_with_background_and_decay() -> None:
 def test_planar_attenuation_and_scatter() -> None:
     view = PlanarView(5000, 50000, 100, 100)
     plain = planar_lung_shunt(view, view)
-    assert plain.fraction == pytest.approx(1 / 11)
+    assert plain.lung_shunt.value == pytest.approx(1 / 11)
     corrected = planar_lung_shunt(view, view, PlanarOptions(lung_transmission=0.6, liver_transmission=0.3))
-    assert corrected.fraction == pytest.approx((5000 / 0.6) / (5000 / 0.6 + 50000 / 0.3))
+    assert corrected.lung_shunt.value == pytest.approx((5000 / 0.6) / (5000 / 0.6 + 50000 / 0.3))
     scatter = planar_lung_shunt(view, view, PlanarOptions(scatter_fraction=0.02))
-    assert scatter.fraction == pytest.approx(4000 / 54000)
+    assert scatter.lung_shunt.value == pytest.approx(4000 / 54000)
     with pytest.raises(InputError, match="too high"):
         planar_lung_shunt(view, view, PlanarOptions(scatter_fraction=0.2))
     with pytest.raises(InputError, match="nothing above background"):
@@ -165,17 +167,19 @@ def test_lung_mass_clips_air_and_bone() -> None:
         lung_mass_kg(Volume(two, np.ones(two.shape), Kind.DENSITY), Region.from_coverage("l", two, np.ones(two.shape)))
 
 
-def test_lung_dose_and_its_sum_over_a_life() -> None:
-    # Worked examples B2 and B3.
+def test_lung_dose_by_measured_and_assumed_mass() -> None:
+    # Worked example B2.
     dose = lung_dose_gy(2.0, Estimate(0.1, 0.02), Estimate(1.0, 0.1), MIRD)
     assert dose.value == pytest.approx(9.934)
     assert dose.sd == pytest.approx(9.934 * math.hypot(0.2, 0.1))
     assert lung_dose_gy(1.0, Estimate(0.1), Estimate(0.5), MIRD).value == pytest.approx(9.934)
-    total = cumulative_lung_dose_gy(dose, [Estimate(5.0, 1.0), Estimate(3.0)])
-    assert total.value == pytest.approx(17.934)
-    assert total.sd is None
-    with pytest.raises(InputError, match="negative"):
-        cumulative_lung_dose_gy(dose, [Estimate(-1.0)])
+    measured, assumed = (lung_dose(2.0, Estimate(0.1, 0.02), mass, MIRD) for mass in (0.5, None))
+    assert measured.dose_lung_gy.value == pytest.approx(2 * 9.934)
+    assert measured.lung_mass_measured
+    assert assumed.dose_lung_gy.value == pytest.approx(9.934)
+    # The uncertainty is that of the shunt alone.
+    assert assumed.dose_lung_gy.sd == pytest.approx(9.934 * 0.2)
+    assert (assumed.lung_mass_used_kg, assumed.lung_mass_measured) == (1.0, False)
 
 
 def test_uptake_ratios_keep_both_definitions(patient: tuple[Volume, Region, Region]) -> None:
@@ -185,11 +189,11 @@ def test_uptake_ratios_keep_both_definitions(patient: tuple[Volume, Region, Regi
     density = Volume(image.grid, np.full(image.grid.shape, 1.06), Kind.DENSITY)
     a = uptake_of(hot, lesion, density, content_relative_sd=0.04, mass_relative_sd=0.03)
     b = uptake_of(hot, liver - lesion, density, content_relative_sd=0.01, mass_relative_sd=0.02)
-    out = uptake_ratio(a, b, fwhm_mm=12)
-    assert out.concentration_ratio == pytest.approx(4.0, rel=1e-6)
+    out = uptake_ratio(a, b, response_mm=12)
+    assert out.tumour_to_normal.value == pytest.approx(4.0, rel=1e-6)
     assert out.activity_ratio == pytest.approx(4.0 * a.mass_kg / b.mass_kg, rel=1e-6)
-    assert out.concentration_ratio_sd == pytest.approx(4.0 * math.hypot(0.04, 0.03, 0.01, 0.02), rel=1e-6)
-    assert "partial volume" in out.warnings[0]
+    assert out.tumour_to_normal.sd == pytest.approx(4.0 * math.hypot(0.04, 0.03, 0.01, 0.02), rel=1e-6)
+    assert out.messages[0].code == "partial-volume"
     assert out.interval_95 is not None
     assert out.interval_95.low < 4 < out.interval_95.high
 
@@ -197,8 +201,8 @@ def test_uptake_ratios_keep_both_definitions(patient: tuple[Volume, Region, Regi
 def test_overall_ratio_weighs_by_mass() -> None:
     normal = Uptake("normal", 100, 1.0)
     out = overall_uptake_ratio([Uptake("a", 40, 0.1), Uptake("b", 20, 0.1)], normal)
-    assert out.concentration_ratio == pytest.approx(3.0)
-    assert out.concentration_ratio_sd is None
+    assert out.tumour_to_normal.value == pytest.approx(3.0)
+    assert out.tumour_to_normal.sd is None
     with pytest.raises(InputError, match="no activity"):
         uptake_ratio(Uptake("a", 10, 0.1), Uptake("normal", 0, 1.0))
 
@@ -226,8 +230,8 @@ def test_volumes_and_reserve(patient: tuple[Volume, Region, Region]) -> None:
     with pytest.raises(GeometryError, match="overlap"):
         liver_volumes(liver, [tumour], {"right": right, "left": left})
     leaving = box("out", grid, slice(8, 20), slice(3, 15), slice(8, 14))
-    assert "outside the liver" in " ".join(liver_volumes(liver, [tumour], {"out": leaving}).warnings)
-    assert "outside every territory" in " ".join(liver_volumes(liver, [tumour], {"out": leaving}).warnings)
+    codes = [message.code for message in liver_volumes(liver, [tumour], {"out": leaving}).messages]
+    assert codes == ["territory-outside-liver", "tumour-outside-territories"]
     with pytest.raises(InputError, match="no volume inside"):
         liver_volumes(liver, [], {"far": box("far", grid, slice(20, 23), slice(3, 5), slice(1, 3))})
 
@@ -247,7 +251,7 @@ def test_extrahepatic_blobs_are_found_named_and_dosed(patient: tuple[Volume, Reg
     assert blob.activity_share == pytest.approx(share, rel=1e-6)
     assert blob.dose_gy == pytest.approx(2 * 49.67 * share / (blob.volume_ml * 1.04e-3), rel=1e-6)
     centre = image.grid.to_mm([20.5, 7.5, 13.0])
-    assert blob.centre_mm == pytest.approx(tuple(centre), abs=1e-6)
+    assert blob.centre_lps_mm == pytest.approx(tuple(centre), abs=1e-6)
     assert share_elsewhere(hot, liver, lungs, margin_mm=8) == pytest.approx(share, rel=1e-6)
     assert not extrahepatic_uptake(image, liver, lungs)
 

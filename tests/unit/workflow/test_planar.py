@@ -9,11 +9,16 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicom_makers import NM_CLASS, base, put_pixels, radiopharmaceutical, save
+from hepatica.cli.main import main
 from hepatica.core import Grid, Kind, Volume
+from hepatica.core.image import Image
 from hepatica.errors import DicomError, GeometryError, HepaticaError, InputError
+from hepatica.io.dicom.images.planar import read_planar
 from hepatica.io.itk import write_itk
-from hepatica.planning.scout.lung_shunt import PlanarOptions
-from hepatica.workflow.planning.planar import PlanarFiles, planar_shunt
+from hepatica.io.regions import read_structures
+from hepatica.workflow.planning.lung_shunt import LungShuntResult, lung_shunt
+from hepatica.workflow.planning.planar import ViewOptions
+from hepatica.workflow.planning.scout import ScoutOptions
 
 COLUMNS, ROWS = 48, 40
 SPACING = (4.0, 3.0)
@@ -90,11 +95,9 @@ def rois(folder: Path, planes: list[np.ndarray], name: str = "rois") -> Path:
     return folder / f"{name}.nii.gz"
 
 
-def shunt(images: Path | list[Path], regions: Path | list[Path], **more: Any) -> Any:
-    files = PlanarFiles(
-        images if isinstance(images, list) else [images], regions if isinstance(regions, list) else [regions], **more
-    )
-    return planar_shunt(files, PlanarOptions())
+def shunt(images: Any, structures: Any, *, unit: str | None = None, **more: Any) -> LungShuntResult:
+    reading = ScoutOptions(activity_unit=unit)
+    return lung_shunt(planar=images, structures=structures, reading=reading, views=ViewOptions(**more))
 
 
 @pytest.mark.parametrize("kind", ["STATIC", "WHOLE BODY"])
@@ -109,9 +112,9 @@ def test_views_are_known_by_their_tags_in_either_order(tmp_path: Path, kind: str
     save(nm([seen, anterior()], [back, front], kind=kind), tmp_path / "b")
     one = shunt(tmp_path / "a", rois(tmp_path, [drawn, mirrored], "first"))
     other = shunt(tmp_path / "b", rois(tmp_path, [mirrored, drawn], "second"))
-    assert one.shunt.fraction == pytest.approx(expected(), rel=1e-6)
+    assert one.shunt.lung_shunt.value == pytest.approx(expected(), rel=1e-6)
     assert other.shunt == one.shunt
-    assert one.inputs[0].role == "planar"
+    assert one.provenance.inputs[0].role == "planar"
 
 
 def test_regions_on_one_view_are_carried_over_by_the_orientation(tmp_path: Path) -> None:
@@ -123,8 +126,8 @@ def test_regions_on_one_view_are_carried_over_by_the_orientation(tmp_path: Path)
     nothing = np.zeros_like(labels())
     for planes in ([labels(), nothing], [nothing, labels()[::-1]]):
         out = shunt(tmp_path / "nm", rois(tmp_path, planes))
-        assert out.shunt.fraction == pytest.approx(expected(), rel=1e-6)
-        assert any("flipped left to right" in w for w in out.warnings)
+        assert out.shunt.lung_shunt.value == pytest.approx(expected(), rel=1e-6)
+        assert any("flipped left to right" in m.text for m in out.messages)
     with pytest.raises(InputError, match="ImageOrientationPatient of the detectors says"):
         shunt(tmp_path / "nm", rois(tmp_path, [labels(), nothing]), posterior="mirrored")
 
@@ -136,16 +139,16 @@ def test_how_the_posterior_view_is_stored_must_be_known(tmp_path: Path) -> None:
         save(nm([anterior(), posterior()[::-1]], heads), tmp_path / folder / "seen")
         save(nm([anterior(), posterior()], heads), tmp_path / folder / "mirrored")
         one = rois(tmp_path, [labels(), np.zeros_like(labels())])
-        with pytest.raises(InputError, match=r"ImageOrientationPatient.*--posterior"):
+        with pytest.raises(InputError, match=r"ImageOrientationPatient.*`posterior`"):
             shunt(tmp_path / folder / "seen", one)
         for stored, said in (("seen", "as-seen"), ("mirrored", "mirrored")):
             out = shunt(tmp_path / folder / stored, one, posterior=said)
-            assert out.shunt.fraction == pytest.approx(expected(), rel=1e-6)
-            assert not any("other way round" in w for w in out.warnings)
+            assert out.shunt.lung_shunt.value == pytest.approx(expected(), rel=1e-6)
+            assert "posterior-the-other-way" not in [m.code for m in out.messages]
         bare = rois(tmp_path, [labels() * (labels() < 3), np.zeros_like(labels())], "bare")
         wrong = shunt(tmp_path / folder / "seen", bare, posterior="mirrored")
-        assert any("fits the anterior one better the other way round" in w for w in wrong.warnings)
-    with pytest.raises(InputError, match="as-seen or mirrored"):
+        assert "posterior-the-other-way" in [m.code for m in wrong.messages]
+    with pytest.raises(InputError, match=r"unknown `posterior` .*known: as-seen, mirrored"):
         shunt(tmp_path / "none/seen", one, posterior="flipped")
 
 
@@ -153,17 +156,21 @@ def test_unknown_views_are_an_error_that_names_the_tag(tmp_path: Path) -> None:
     frames = [posterior()[::-1], anterior()]
     both = rois(tmp_path, [labels()[::-1], labels()])
     save(nm(frames, [detector(None), detector(None)]), tmp_path / "unknown")
-    with pytest.raises(DicomError, match=r"DetectorInformationSequence/ViewCodeSequence.*--views"):
+    with pytest.raises(DicomError, match=r"DetectorInformationSequence/ViewCodeSequence.*`views`"):
         shunt(tmp_path / "unknown", both)
-    assert shunt(tmp_path / "unknown", both, views=["post", "ant"]).shunt.fraction == pytest.approx(
+    assert shunt(tmp_path / "unknown", both, views=["posterior", "anterior"]).shunt.lung_shunt.value == pytest.approx(
         expected(), rel=1e-6
     )
-    for views, match in ((["ant"], "1 views are stated"), (["ant", "left"], "'left'"), (["ant", "ant"], "2 of 2")):
+    for views, match in (
+        (["anterior"], "1 `views` are stated"),
+        (["anterior", "left"], "'left'"),
+        (["anterior", "anterior"], "2 of 2"),
+    ):
         with pytest.raises(InputError, match=match):
             shunt(tmp_path / "unknown", both, views=views)
     save(nm(frames, [detector("posterior"), detector("anterior")]), tmp_path / "known")
     with pytest.raises(InputError, match=r"stated as anterior, but .* says posterior"):
-        shunt(tmp_path / "known", both, views=["ant", "post"])
+        shunt(tmp_path / "known", both, views=["anterior", "posterior"])
     # Without DetectorVector nobody knows which item a frame belongs to.
     dataset = nm(frames, [detector("posterior"), detector("anterior")])
     del dataset.DetectorVector
@@ -194,12 +201,12 @@ def test_two_series_taken_one_after_the_other(tmp_path: Path) -> None:
     front, back = rois(tmp_path, [labels()], "front"), rois(tmp_path, [labels()[::-1]], "back")
     for images, regions in ((files, [front, back]), (files[::-1], [back, front])):
         # The rounding of the stored counts is 1 in 10 000.
-        assert shunt(images, regions).shunt.fraction == pytest.approx(expected(), rel=1e-4)
+        assert shunt(images, regions).shunt.lung_shunt.value == pytest.approx(expected(), rel=1e-4)
     # One drawing, of the first file named, and a folder as one word.
-    assert shunt(files, front, posterior="as-seen").shunt.fraction == pytest.approx(expected(), rel=1e-4)
+    assert shunt(files, front, posterior="as-seen").shunt.lung_shunt.value == pytest.approx(expected(), rel=1e-4)
     with pytest.raises(InputError, match="one posterior view; the files hold 0"):
         shunt(files[0], front)
-    with pytest.raises(InputError, match="3 files of regions"):
+    with pytest.raises(InputError, match="3 sets of structures"):
         shunt(files, [front, back, back])
 
 
@@ -221,9 +228,11 @@ def test_energy_windows_and_other_troubles(tmp_path: Path) -> None:
     )
     save(dataset, tmp_path / "windows")
     regions = rois(tmp_path, [*both, *both])
-    with pytest.raises(DicomError, match=r"EnergyWindowVector.*109-125 keV.*--energy-window"):
+    with pytest.raises(DicomError, match=r"EnergyWindowVector.*109-125 keV.*`energy_window`"):
         shunt(tmp_path / "windows", regions)
-    assert shunt(tmp_path / "windows", regions, energy_window=1).shunt.fraction == pytest.approx(expected(), rel=1e-6)
+    assert shunt(tmp_path / "windows", regions, energy_window=1).shunt.lung_shunt.value == pytest.approx(
+        expected(), rel=1e-6
+    )
     with pytest.raises(DicomError, match="no energy window 3"):
         shunt(tmp_path / "windows", regions, energy_window=3)
     small = nm([anterior()[:24, :]], [detector("posterior")], series=4)
@@ -239,28 +248,44 @@ def test_a_file_without_tags_needs_the_views_stated(tmp_path: Path) -> None:
     counts = np.stack([anterior(), posterior()[::-1]], axis=2).astype(np.float32)
     write_itk(Volume(grid, counts, Kind.COUNTS), tmp_path / "planar.nii.gz")
     regions = rois(tmp_path, [labels(), labels()[::-1]])
-    with pytest.raises(DicomError, match="--views ant,post"):
+    with pytest.raises(DicomError, match="`views` anterior posterior"):
         shunt(tmp_path / "planar.nii.gz", regions, unit="counts")
-    out = shunt(tmp_path / "planar.nii.gz", regions, unit="counts", views=["ant", "post"])
-    assert out.shunt.fraction == pytest.approx(expected(), rel=1e-6)
+    out = shunt(tmp_path / "planar.nii.gz", regions, unit="counts", views=["anterior", "posterior"])
+    assert out.shunt.lung_shunt.value == pytest.approx(expected(), rel=1e-6)
 
 
-def test_the_command(tmp_path: Path) -> None:
-    from typer.testing import CliRunner
-
-    from hepatica.cli.main import app
-
+def test_values_are_as_good_as_files(tmp_path: Path) -> None:
     save(nm([anterior(), posterior()[::-1]], [detector("anterior"), detector("posterior")]), tmp_path / "nm")
-    regions = rois(tmp_path, [labels(), np.zeros_like(labels())])
-    common = ["lsf", "--planar", str(tmp_path / "nm"), "--regions", str(regions), "--border", "5 %", "--json"]
-    done = CliRunner().invoke(app, [*common, "--posterior", "as-seen"])
-    assert done.exit_code == 0, done.output
-    out = json.loads(done.stdout)
-    assert out["lung_shunt_fraction"] == pytest.approx(expected(), rel=1e-6)
-    assert out["lung_shunt_fraction_interval_95"][0] < expected() < out["lung_shunt_fraction_interval_95"][1]
-    more = ["--posterior", "as-seen", "--lung-transmission", "0.6", "--liver-transmission", "30 %"]
-    odds = json.loads(CliRunner().invoke(app, [*common, *more]).stdout)
+    both = rois(tmp_path, [labels(), labels()[::-1]])
+    from_file = shunt(tmp_path / "nm", both)
+    (file,) = read_planar([tmp_path / "nm"])
+    regions = read_structures(both, file.image).regions
+    assert shunt(file, regions).shunt == from_file.shunt
+    # An array says neither its views nor how long they lasted.
+    image = Image.from_array(file.image.volume.values, unit="counts", grid=file.image.grid)
+    assert shunt(image, regions, views=("anterior", "posterior")).shunt == from_file.shunt
+    with pytest.raises(DicomError, match="`views`"):
+        shunt(image, regions)
+    with pytest.raises(InputError, match="a path, an Image or a PlanarFile, not int"):
+        shunt([3], regions)
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(nm([anterior(), posterior()[::-1]], [detector("anterior"), detector("posterior")]), tmp_path / "nm")
+    structures = rois(tmp_path, [labels(), np.zeros_like(labels())])
+    common = ["lsf", "--planar", str(tmp_path / "nm"), "--structures", str(structures), "--border-relative-sd", "5 %"]
+
+    def answer(*more: str) -> dict[str, Any]:
+        capsys.readouterr()
+        assert main([*common, "--json", *more]) == 0
+        return dict(json.loads(capsys.readouterr().out))
+
+    out = answer("--posterior", "as-seen")
+    assert out["lung_shunt"] == pytest.approx(expected(), rel=1e-6)
+    assert out["interval_95"][0] < expected() < out["interval_95"][1]
+    odds = answer("--posterior", "as-seen", "--lung-transmission", "0.6", "--liver-transmission", "30 %")
     # Lungs over liver falls by 0.3 / 0.6.
-    ratio = [d["lung_shunt_fraction"] / (1 - d["lung_shunt_fraction"]) for d in (out, odds)]
+    ratio = [d["lung_shunt"] / (1 - d["lung_shunt"]) for d in (out, odds)]
     assert ratio[1] == pytest.approx(ratio[0] / 2)
-    assert isinstance(CliRunner().invoke(app, common).exception, InputError)
+    assert main(common) == 2
+    assert "state --posterior: as-seen" in capsys.readouterr().err

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.core import Kind, Region, Volume
+from hepatica.core.message import Message
+from hepatica.core.options import NonNegative, Positive, options
 from hepatica.errors import InputError
 from hepatica.planning.prescriptions.dose_constants import DoseConstant
 from hepatica.planning.scout.lung_shunt import grown
 
 FREE_PERTECHNETATE_SITES = ("thyroid", "stomach", "salivary", "bladder", "kidney", "bowel")
-NOTE = (
+MAX_SHARE_ELSEWHERE = 0.1
+"""Share of the image outside liver and lungs above which it is said."""
+
+PERTECHNETATE = Message(
+    "free-pertechnetate",
     "uptake in thyroid, stomach wall, salivary glands, kidneys or bladder may be free 99mTc-pertechnetate instead of "
-    "particles: check the time since injection, the labelling yield, and whether an artery explains the site"
+    "particles",
+    "check the time since injection, the labelling yield, and whether an artery explains the site",
 )
 
 
@@ -29,7 +36,7 @@ class ExtrahepaticUptake:
     ----------
     site : str
         The named region that holds most of it, or "unnamed".
-    centre_mm : tuple of float
+    centre_lps_mm : tuple of float
         Centre of activity, LPS mm.
     volume_ml : float
         Of voxels above the threshold.
@@ -42,25 +49,14 @@ class ExtrahepaticUptake:
     """
 
     site: str
-    centre_mm: tuple[float, float, float]
+    centre_lps_mm: tuple[float, float, float]
     volume_ml: float
     activity_share: float
     dose_gy: float | None
     may_be_free_pertechnetate: bool
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "site": self.site,
-            "centre_lps_mm": list(self.centre_mm),
-            "volume_ml": self.volume_ml,
-            "activity_share": self.activity_share,
-            "dose_gy": self.dose_gy,
-            "may_be_free_pertechnetate": self.may_be_free_pertechnetate,
-        }
 
-
-@dataclass(frozen=True, slots=True)
+@options
 class SearchOptions:
     """What counts as a blob.
 
@@ -74,13 +70,9 @@ class SearchOptions:
         Smaller blobs are noise.
     """
 
-    threshold_of_liver_mean: float = 0.2
-    margin_mm: float = 10.0
-    minimum_ml: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not (self.threshold_of_liver_mean > 0 and self.margin_mm >= 0 and self.minimum_ml >= 0):
-            raise InputError("threshold must be positive; margin and smallest volume not negative")
+    threshold_of_liver_mean: Positive = 0.2
+    margin_mm: NonNegative = 10.0
+    minimum_ml: NonNegative = 1.0
 
 
 def extrahepatic_uptake(
@@ -90,7 +82,7 @@ def extrahepatic_uptake(
     *,
     organs: Mapping[str, Region] | None = None,
     planned: tuple[float, DoseConstant] | None = None,
-    options: SearchOptions | None = None,
+    options: SearchOptions = SearchOptions(),
 ) -> tuple[ExtrahepaticUptake, ...]:
     """Blobs above a stated threshold outside liver and lungs, largest share of activity first.
 
@@ -109,7 +101,6 @@ def extrahepatic_uptake(
     """
     from scipy import ndimage
 
-    options = options or SearchOptions()
     image.require_kind(Kind.COUNTS, Kind.COUNT_RATE, Kind.ACTIVITY, Kind.ACTIVITY_CONCENTRATION)
     image.require_finite()
     for region in (liver, lungs):
@@ -139,7 +130,7 @@ def extrahepatic_uptake(
     return tuple(sorted(blobs, key=lambda blob: -blob.activity_share))
 
 
-def _site(mask: Any, window: tuple[slice, ...], organs: Mapping[str, Region]) -> str:
+def _site(mask: NDArray[np.bool_], window: tuple[slice, ...], organs: Mapping[str, Region]) -> str:
     best, most = "unnamed", 0.0
     for name, region in organs.items():
         overlap = float((region.full()[window] * mask).sum())
@@ -156,3 +147,14 @@ def share_elsewhere(image: Volume, liver: Region, lungs: Region, *, margin_mm: f
     if not total > 0:
         raise InputError("the image holds no activity")
     return float(np.clip(values[~inside].sum() / total, 0, 1)) if math.isfinite(total) else math.nan
+
+
+def about_uptake_elsewhere(found: Sequence[ExtrahepaticUptake], share: float) -> tuple[Message, ...]:
+    """What a reader must know about uptake outside liver and lungs."""
+    messages = []
+    if share > MAX_SHARE_ELSEWHERE:
+        text = f"{share:.0%} of the image lies outside liver and lungs"
+        messages.append(Message("uptake-elsewhere", text, "find it before planning"))
+    if any(blob.may_be_free_pertechnetate for blob in found):
+        messages.append(PERTECHNETATE)
+    return tuple(messages)

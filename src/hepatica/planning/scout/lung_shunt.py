@@ -10,16 +10,28 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
 
 from hepatica.anatomy.structures.clinical import without_margin
-from hepatica.core import Kind, Region, Volume, decay_factor, seconds_between
+from hepatica.core import Estimate, Kind, Region, Volume, decay_factor, seconds_between
+from hepatica.core.document import HIDDEN
+from hepatica.core.message import Message
+from hepatica.core.options import Fraction, Limits, NonNegative, Positive, Unit, options
 from hepatica.errors import InputError, TimeError
 from hepatica.planning.intervals import Interval, NormalPair
 
-PLANAR_BIAS_NOTE = "planar LSF overestimates against SPECT/CT (scatter and breathing are not corrected)"
+PLANAR_BIAS = Message(
+    "planar-shunt-high", "planar lung shunt overestimates against SPECT/CT (scatter and breathing are not corrected)"
+)
+NO_ATTENUATION = Message(
+    "no-attenuation-correction",
+    "no attenuation correction: lungs attenuate less than the liver, so the lung shunt reads high",
+)
+
+Transmission = Annotated[float, Unit("fraction"), Limits(above=0, high=1)]
+"""Factor by which attenuation lowers a geometric mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +40,9 @@ class LungShunt:
 
     Attributes
     ----------
-    fraction : float
-        Lungs over lungs plus liver, 0 to 1.
-    fraction_sd : float or None
-        Standard uncertainty (k = 1); None where a source of it is unknown.
+    lung_shunt : Estimate
+        Lungs over lungs plus liver, 0 to 1, with its standard uncertainty (k = 1; None where a source of it is
+        unknown).
     interval_95 : Interval or None
         Fieller's 95 % interval, cut to 0..1.
     method : str
@@ -42,7 +53,7 @@ class LungShunt:
         Standard uncertainty of the fraction by source: "counts", "border", "scatter".
     details : mapping of str to float
         Effects of options: fraction without the dome margin, extrapolated share of the lungs, ...
-    warnings : tuple of str
+    messages : tuple of Message
         What a reader must know.
 
     References
@@ -50,29 +61,14 @@ class LungShunt:
     .. [1] Weber et al., Eur J Nucl Med Mol Imaging 2022;49:1682.
     """
 
-    fraction: float
-    fraction_sd: float | None
+    lung_shunt: Estimate
     interval_95: Interval | None
-    method: str
+    method: Literal["planar", "spect"]
     lungs: float
     liver: float
     components_sd: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, float] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "lung_shunt_fraction": self.fraction,
-            "lung_shunt_fraction_sd": self.fraction_sd,
-            "lung_shunt_fraction_interval_95": self.interval_95.as_list() if self.interval_95 else None,
-            "method": self.method,
-            "lungs": self.lungs,
-            "liver": self.liver,
-            "components_sd": dict(self.components_sd),
-            "details": dict(self.details),
-            "warnings": list(self.warnings),
-        }
+    messages: tuple[Message, ...] = field(default=(), metadata=HIDDEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,38 +120,34 @@ class PlanarView:
         return counts - scale * self.background_counts, counts + scale**2 * self.background_counts
 
 
-@dataclass(frozen=True, slots=True)
+@options
 class PlanarOptions:
-    """Corrections of a planar measurement.
+    """How planar counts are corrected.
 
     Attributes
     ----------
     half_life_s : float or None
-        For the decay between the two views; needed if they start apart.
-    lung_transmission, liver_transmission : float
-        exp(-mu t / 2)-type factor sqrt(exp(-mu t)) by which the geometric mean of an organ is attenuated, 0 to 1; 1 and
-        1 for no correction (the usual, which the labels assume).
-    scatter_fraction, scatter_fraction_sd : float
-        Liver counts that appear in the lung region, as a fraction of liver counts; 0 for no correction.
+        Physical half-life, for the decay between views that start apart; the header's nuclide if not stated.
+    lung_transmission : float
+        Factor sqrt(exp(-mu t)) by which attenuation lowers the lungs' geometric mean; 1 corrects nothing, as the
+        labels assume.
+    liver_transmission : float
+        The same for the liver.
+    scatter_fraction : float
+        Liver counts that appear in the lungs, as a fraction of the liver's.
+    scatter_fraction_sd : float
+        Standard uncertainty of that fraction.
     border_relative_sd : float or None
-        Relative uncertainty of each organ's counts from drawing its border; None if unknown (the result then has no
-        uncertainty). Repeated drawings of one person differ by some 5 %.
+        Relative uncertainty of each organ's counts from drawing its border; without it the lung shunt has no
+        uncertainty. Repeated drawings of one person differ by some 5 %.
     """
 
-    half_life_s: float | None = None
-    lung_transmission: float = 1.0
-    liver_transmission: float = 1.0
-    scatter_fraction: float = 0.0
-    scatter_fraction_sd: float = 0.0
-    border_relative_sd: float | None = None
-
-    def __post_init__(self) -> None:
-        if not (0 < self.lung_transmission <= 1 and 0 < self.liver_transmission <= 1):
-            raise InputError("transmissions must be above 0 and at most 1")
-        if not (0 <= self.scatter_fraction < 1 and self.scatter_fraction_sd >= 0):
-            raise InputError("scatter fraction must be in [0, 1) and its uncertainty not negative")
-        if self.border_relative_sd is not None and self.border_relative_sd < 0:
-            raise InputError("the uncertainty of the borders cannot be negative")
+    half_life_s: Positive | None = None
+    lung_transmission: Transmission = 1.0
+    liver_transmission: Transmission = 1.0
+    scatter_fraction: Annotated[float, Unit("fraction"), Limits(low=0, below=1)] = 0.0
+    scatter_fraction_sd: Fraction = 0.0
+    border_relative_sd: Fraction | None = None
 
 
 def view_counts(
@@ -174,7 +166,9 @@ def view_counts(
     return PlanarView(counts[0], counts[1], pixels[0], pixels[1], b, size, image.time, duration_s)
 
 
-def planar_lung_shunt(anterior: PlanarView, posterior: PlanarView, options: PlanarOptions | None = None) -> LungShunt:
+def planar_lung_shunt(
+    anterior: PlanarView, posterior: PlanarView, options: PlanarOptions = PlanarOptions()
+) -> LungShunt:
     """Lung shunt from anterior and posterior views by the geometric mean.
 
     Raises
@@ -189,7 +183,6 @@ def planar_lung_shunt(anterior: PlanarView, posterior: PlanarView, options: Plan
     GM = sqrt(A P) of the net counts, the posterior view decay-corrected to the start of the anterior and scaled to its
     duration. Attenuation: GM over the organ's transmission.
     """
-    options = options or PlanarOptions()
     scale = _view_scale(anterior, posterior, options.half_life_s)
     lungs, lungs_var = _geometric_mean("lungs", anterior, posterior, scale)
     liver, liver_var = _geometric_mean("liver", anterior, posterior, scale)
@@ -211,10 +204,10 @@ def planar_lung_shunt(anterior: PlanarView, posterior: PlanarView, options: Plan
         else (border * math.hypot(lungs, s * liver), border * liver, -s * (border * liver) ** 2),
         scatter=(options.scatter_fraction_sd * liver, 0.0, 0.0),
     )
-    warnings = [PLANAR_BIAS_NOTE]
-    if options.lung_transmission == options.liver_transmission == 1:
-        warnings.append("no attenuation correction: lungs attenuate less than the liver, so LSF reads high")
-    return _shunt(lungs_net, liver, parts, "planar", {"fraction_without_scatter_correction": raw}, tuple(warnings))
+    uncorrected = options.lung_transmission == options.liver_transmission == 1
+    messages = (PLANAR_BIAS, NO_ATTENUATION) if uncorrected else (PLANAR_BIAS,)
+    found = _shunt(lungs_net, liver, parts, "planar", messages)
+    return replace(found, details={"fraction_without_scatter_correction": raw})
 
 
 def _view_scale(anterior: PlanarView, posterior: PlanarView, half_life_s: float | None) -> float:
@@ -227,7 +220,8 @@ def _view_scale(anterior: PlanarView, posterior: PlanarView, half_life_s: float 
         if elapsed:
             if half_life_s is None:
                 raise TimeError(
-                    f"the two views start {elapsed:g} s apart: give the nuclide's half-life to correct for decay"
+                    f"the two views start {elapsed:g} s apart, and no nuclide is known for the decay between them",
+                    remedy="state `half_life_s`",
                 )
             scale /= decay_factor(elapsed, half_life_s)
     if (anterior.duration_s is None) != (posterior.duration_s is None):
@@ -263,9 +257,8 @@ def _shunt(
     lungs: float,
     liver: float,
     parts: _Parts,
-    method: str,
-    details: Mapping[str, float],
-    warnings: tuple[str, ...],
+    method: Literal["planar", "spect"],
+    messages: tuple[Message, ...],
 ) -> LungShunt:
     """Fraction, its uncertainty by source, and Fieller's interval."""
     if not liver > 0:
@@ -282,8 +275,9 @@ def _shunt(
         components[name] = math.sqrt(max(0.0, variance)) / total**2
     if any(part is None for part in sources.values()):
         missing = ", ".join(name for name, part in sources.items() if part is None)
-        warnings = (*warnings, f"uncertainty of the LSF is unknown: {missing} not stated")
-        return LungShunt(fraction, None, None, method, lungs, liver, components, details, warnings)
+        text = f"the uncertainty of the lung shunt is unknown: {missing} not stated"
+        messages = (*messages, Message("shunt-uncertainty-unknown", text, _remedy(method, parts)))
+        return LungShunt(Estimate(fraction), None, method, lungs, liver, components, messages=messages)
     known = [part for part in sources.values() if part is not None]
     a_sd, b_sd = (math.sqrt(math.fsum(part[n] ** 2 for part in known)) for n in (0, 1))
     covariance = math.fsum(part[2] for part in known)
@@ -291,7 +285,14 @@ def _shunt(
     odds = NormalPair(lungs, liver, a_sd, b_sd, covariance).ratio_interval()
     interval = Interval(*(min(1.0, max(0.0, _fraction_of_odds(x))) for x in (odds.low, odds.high)))
     sd = math.hypot(*components.values())
-    return LungShunt(fraction, sd, interval, method, lungs, liver, components, details, warnings)
+    return LungShunt(Estimate(fraction, sd), interval, method, lungs, liver, components, messages=messages)
+
+
+def _remedy(method: Literal["planar", "spect"], parts: _Parts) -> str:
+    if method == "planar":
+        return "state `border_relative_sd`"
+    counts = ["`lung_count_relative_sd` and `liver_count_relative_sd`"] if parts.counts is None else []
+    return "state " + " and ".join(counts + (["`border_mm`"] if parts.border is None else []))
 
 
 def _fraction_of_odds(odds: float) -> float:
@@ -300,34 +301,50 @@ def _fraction_of_odds(odds: float) -> float:
     return 1.0 if math.isinf(odds) else odds / (1 + odds)
 
 
-@dataclass(frozen=True, slots=True)
+def region_sum(image: Volume, region: Region) -> float:
+    """What the region holds: extensive kinds are summed, concentrations integrated over volume."""
+    region.grid.require_match(image.grid, f"region {region.name!r} and {image.name or 'image'}")
+    scale = 1.0 if image.kind.extensive else image.grid.voxel_volume_ml
+    weighted = region.coverage * image.values[region.window]
+    return float(weighted.sum(dtype=np.float64)) * scale
+
+
+@options
 class SpectOptions:
-    """How a SPECT/CT lung shunt is taken.
+    """How the lung shunt of a SPECT/CT is taken.
 
     Attributes
     ----------
     dome_margin_mm : float
-        Lung closer to the liver than this is left out and replaced by the mean of the other lung (breathing blurs the
-        dome into the lung base); the effect is reported.
+        Lung nearer to the liver is replaced by the mean of the other lung, since breathing blurs the dome into the
+        lung base; the effect is reported.
     lung_mass_kg : float or None
-        Mass of the complete lungs, if they are cut off by the field of view; needs `density`.
+        Mass of the complete lungs: completes lungs that the image cuts off (this needs the CT), and is the mass of
+        the lung dose.
     border_mm : float or None
-        Standard uncertainty of where borders lie, in mm; None if unknown.
-    count_relative_sd : tuple of float or None
-        Relative standard uncertainty of what lungs and liver hold, from noise (lungs, liver); None if unknown.
-    scatter_fraction_sd : float
-        Residual scatter from liver into lungs after correction, as a fraction of what the liver holds (k = 1).
+        Standard uncertainty of where borders lie.
+    lung_count_relative_sd, liver_count_relative_sd : float or None
+        Relative standard uncertainty of what the organ holds, from noise.
+    residual_scatter_sd : float
+        Scatter from liver into lungs that is left after correction, as a fraction of what the liver holds (k = 1).
     """
 
-    dome_margin_mm: float = 0.0
-    lung_mass_kg: float | None = None
-    border_mm: float | None = None
-    count_relative_sd: tuple[float, float] | None = None
-    scatter_fraction_sd: float = 0.0
+    dome_margin_mm: NonNegative = 0.0
+    lung_mass_kg: Positive | None = None
+    border_mm: NonNegative | None = None
+    lung_count_relative_sd: Fraction | None = None
+    liver_count_relative_sd: Fraction | None = None
+    residual_scatter_sd: Fraction = 0.0
 
     def __post_init__(self) -> None:
-        if self.dome_margin_mm < 0 or self.scatter_fraction_sd < 0 or (self.border_mm or 0) < 0:
-            raise InputError("margins and uncertainties cannot be negative")
+        if (self.lung_count_relative_sd is None) != (self.liver_count_relative_sd is None):
+            raise InputError("give both `lung_count_relative_sd` and `liver_count_relative_sd`, or neither")
+
+    @property
+    def count_relative_sd(self) -> tuple[float, float] | None:
+        """Of lungs and liver; None if unknown."""
+        lungs, liver = self.lung_count_relative_sd, self.liver_count_relative_sd
+        return None if lungs is None or liver is None else (lungs, liver)
 
 
 def spect_lung_shunt(
@@ -336,7 +353,7 @@ def spect_lung_shunt(
     liver: Region,
     *,
     density: Volume | None = None,
-    options: SpectOptions | None = None,
+    options: SpectOptions = SpectOptions(),
 ) -> LungShunt:
     """Lung shunt from an attenuation- and scatter-corrected SPECT (or PET).
 
@@ -356,7 +373,6 @@ def spect_lung_shunt(
     InputError
         If the lungs are empty, or truncated lungs weigh less than what the image shows.
     """
-    options = options or SpectOptions()
     image.require_finite()
     image.require_kind(Kind.COUNTS, Kind.COUNT_RATE, Kind.ACTIVITY, Kind.ACTIVITY_CONCENTRATION, Kind.DECAYS)
     own = lungs - liver
@@ -364,19 +380,26 @@ def spect_lung_shunt(
         raise InputError("lungs and liver must not be empty (after the overlap went to the liver)")
     liver_total = liver.total(image)
     lung_total, details = _lung_content(image, own, liver, density, options)
-    warnings = ["lung shunt below zero set to zero"] if lung_total < 0 else []
+    messages = [Message("shunt-below-zero", "lung shunt below zero set to zero")] if lung_total < 0 else []
     overlap = (lungs & liver).volume_ml
     details |= {"overlap_counted_for_liver_ml": overlap}
     if (extra := details.get("extrapolated_share_of_lungs", 0.0)) > 0.3:
-        warnings.append(f"{extra:.0%} of the lungs is extrapolated: image more of the lungs if the LSF decides")
+        messages.append(
+            Message(
+                "lungs-extrapolated",
+                f"{extra:.0%} of the lungs is extrapolated",
+                "image more of the lungs if the lung shunt decides",
+            )
+        )
     border = _border_effect(image, lungs, liver, density, options)
     counts = options.count_relative_sd
     parts = _Parts(
         counts=None if counts is None else (counts[0] * abs(lung_total), counts[1] * liver_total, 0.0),
         border=border,
-        scatter=(options.scatter_fraction_sd * liver_total, 0.0, 0.0),
+        scatter=(options.residual_scatter_sd * liver_total, 0.0, 0.0),
     )
-    return _shunt(max(0.0, lung_total), liver_total, parts, "spect", details, tuple(warnings))
+    found = _shunt(max(0.0, lung_total), liver_total, parts, "spect", tuple(messages))
+    return replace(found, details=details)
 
 
 def _lung_content(
@@ -395,7 +418,7 @@ def _lung_content(
     complete = own_size
     if options.lung_mass_kg is not None:
         if density is None:
-            raise InputError("extrapolating truncated lungs by mass needs the CT's density")
+            raise InputError("extrapolating truncated lungs by mass needs the CT's density", remedy="give `ct`")
         if options.lung_mass_kg * 1000 < own_size * 0.98:
             raise InputError(
                 f"the lungs in the image weigh {own_size / 1000:.3g} kg, more than the stated "

@@ -2,20 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from hepatica.core import Estimate, Kind, Region, Volume
+from hepatica.core.options import Positive, options
 from hepatica.errors import InputError
+from hepatica.nuclides import nuclide
 from hepatica.planning.prescriptions.compartments import require_positive
-from hepatica.planning.prescriptions.dose_constants import DoseConstant
+from hepatica.planning.prescriptions.dose_constants import DoseConstant, dose_constant
 
 REFERENCE_LUNG_MASS_KG = 1.0
 """The mass that labels and limits assume where none is measured."""
 
 MAXIMUM_LUNG_DENSITY_G_ML = 1.1
 """Densities are cut to 0..1.1 g/mL (Kao et al., EJNMMI Res 2014;4:33): air holds no mass, and bone is no lung."""
+
+
+@options
+class LungDoseOptions:
+    """What the lung dose is asked for.
+
+    Attributes
+    ----------
+    planned_gbq : float or None
+        Activity that will reach the patient: gives the lung dose, and that of uptake elsewhere.
+    nuclide : str
+        Of the therapy.
+    convention : {"ensdf", "mird", "label"}
+        Dose constant; ensdf is that of the decay data.
+    """
+
+    planned_gbq: Positive | None = None
+    nuclide: str = "Y-90"
+    convention: Literal["ensdf", "mird", "label"] = "ensdf"
+
+    @property
+    def planned(self) -> tuple[float, DoseConstant] | None:
+        """Activity in GBq and dose constant; None where no activity is asked about."""
+        if self.planned_gbq is None:
+            return None
+        return self.planned_gbq, dose_constant(nuclide(self.nuclide), self.convention)
+
+
+@dataclass(frozen=True, slots=True)
+class LungDose:
+    """Mean dose to the lungs at a planned activity.
+
+    Attributes
+    ----------
+    planned_gbq : float
+        Activity that reaches the patient.
+    dose_lung_gy : Estimate
+        Its uncertainty is that of the lung shunt alone.
+    lung_mass_used_kg : float
+        Stated, or from the CT, or 1 kg.
+    lung_mass_measured : bool
+        Whether it was stated or taken from a CT.
+    convention : str
+        Of the dose constant.
+    dose_constant_j_per_gbq : float
+        J per GBq.
+    """
+
+    planned_gbq: float
+    dose_lung_gy: Estimate
+    lung_mass_used_kg: float
+    lung_mass_measured: bool
+    convention: str
+    dose_constant_j_per_gbq: float
+
+
+def lung_dose(planned_gbq: float, lung_shunt: Estimate, mass_kg: float | None, constant: DoseConstant) -> LungDose:
+    """Lung dose at a planned activity; 1 kg of lung where the mass is not known (None)."""
+    mass = mass_kg or REFERENCE_LUNG_MASS_KG
+    dose = lung_dose_gy(planned_gbq, lung_shunt, Estimate(mass, 0.0), constant)
+    return LungDose(planned_gbq, dose, mass, mass_kg is not None, constant.convention, constant.j_per_gbq)
 
 
 def lung_mass_kg(hu: Volume, lungs: Region) -> float:
@@ -53,13 +117,3 @@ def lung_dose_gy(
     if not 0 <= lung_shunt.value < 1:
         raise InputError(f"lung shunt fraction must be at least 0 and below 1, not {lung_shunt.value:g}")
     return lung_shunt * (activity_administered_gbq * constant.j_per_gbq) / lung_mass
-
-
-def cumulative_lung_dose_gy(planned: Estimate, earlier: Sequence[Estimate]) -> Estimate:
-    """Planned and earlier lung doses (Gy) added up; unknown uncertainty of one makes that of the sum unknown."""
-    total = planned
-    for dose in earlier:
-        if dose.value < 0:
-            raise InputError(f"an earlier lung dose cannot be negative ({dose.value:g} Gy)")
-        total = total + dose
-    return total

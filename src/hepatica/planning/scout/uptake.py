@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from hepatica.core import Region, Volume
+from hepatica.core import Estimate, Region, Volume
 from hepatica.core.constants import FWHM_PER_SD
+from hepatica.core.document import HIDDEN
+from hepatica.core.message import Message
 from hepatica.errors import InputError
 from hepatica.planning.intervals import Interval, NormalPair, root_sum_square
 
@@ -67,39 +68,24 @@ class UptakeRatio:
     ----------
     name : str
         Lesion, or "all lesions".
-    concentration_ratio : float
-        T/N by activity per mass.
-    concentration_ratio_sd : float or None
-        Standard uncertainty (k = 1).
+    tumour_to_normal : Estimate
+        T/N by activity per mass, with its standard uncertainty (k = 1).
     interval_95 : Interval or None
-        Fieller's, of the concentration ratio.
+        Fieller's, of T/N.
     activity_ratio : float
         R = A_T / A_N.
     expected_recovery : float or None
         Share of a uniform sphere's signal that a camera of the stated resolution leaves inside it.
-    warnings : tuple of str
-        Partial-volume note and others.
+    messages : tuple of Message
+        Partial-volume note and others; each names the lesion.
     """
 
     name: str
-    concentration_ratio: float
-    concentration_ratio_sd: float | None
+    tumour_to_normal: Estimate
     interval_95: Interval | None
     activity_ratio: float
     expected_recovery: float | None = None
-    warnings: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "name": self.name,
-            "tumour_to_normal_concentration_ratio": self.concentration_ratio,
-            "tumour_to_normal_concentration_ratio_sd": self.concentration_ratio_sd,
-            "interval_95": self.interval_95.as_list() if self.interval_95 else None,
-            "tumour_to_normal_activity_ratio": self.activity_ratio,
-            "expected_recovery": self.expected_recovery,
-            "warnings": list(self.warnings),
-        }
+    messages: tuple[Message, ...] = field(default=(), metadata=HIDDEN)
 
 
 def uptake_of(
@@ -117,8 +103,10 @@ def uptake_of(
     return Uptake(region.name, region.total(image), mass, content_relative_sd, mass_relative_sd, region.volume_ml)
 
 
-def uptake_ratio(lesion: Uptake, normal: Uptake, *, fwhm_mm: float | None = None) -> UptakeRatio:
+def uptake_ratio(lesion: Uptake, normal: Uptake, *, response_mm: float | None = None) -> UptakeRatio:
     """T/N of a lesion against normal liver; the uncertainty needs that of contents and masses.
+
+    With the resolution of the image (`response_mm`, FWHM) the share of a lesion's contrast that it keeps is stated.
 
     Raises
     ------
@@ -135,22 +123,25 @@ def uptake_ratio(lesion: Uptake, normal: Uptake, *, fwhm_mm: float | None = None
     if rel[0] is not None and rel[1] is not None:
         pair = NormalPair(ratio, 1.0, rel[0] * ratio, rel[1])
         sd, interval = pair.ratio_sd(), pair.ratio_interval()
-    warnings = []
+    messages = []
     recovery = None
-    if fwhm_mm is not None and lesion.volume_ml is not None:
-        recovery = sphere_recovery(lesion.volume_ml, fwhm_mm)
+    if response_mm is not None and lesion.volume_ml is not None:
+        recovery = sphere_recovery(lesion.volume_ml, response_mm)
         if recovery < SMALL_LESION_RECOVERY:
             true = 1 + (ratio - 1) / recovery if ratio > 1 else ratio
-            warnings.append(
-                f"partial volume: a {lesion.volume_ml:.1f}-mL sphere keeps {recovery:.0%} of its contrast at "
-                f"{fwhm_mm:g} mm FWHM; the true T/N may be about {true:.1f}. Not corrected here"
+            text = (
+                f"{lesion.name}: partial volume: a {lesion.volume_ml:.1f}-mL sphere keeps {recovery:.0%} of its "
+                f"contrast at {response_mm:g} mm FWHM; the true T/N may be about {true:.1f}. Not corrected here"
             )
+            messages.append(Message("partial-volume", text))
     if ratio < 1:
-        warnings.append("T/N below 1: the lesion takes up less than normal liver")
-    return UptakeRatio(lesion.name, ratio, sd, interval, lesion.content / normal.content, recovery, tuple(warnings))
+        text = f"{lesion.name}: T/N below 1: the lesion takes up less than normal liver"
+        messages.append(Message("uptake-below-normal", text))
+    share = lesion.content / normal.content
+    return UptakeRatio(lesion.name, Estimate(ratio, sd), interval, share, recovery, tuple(messages))
 
 
-def overall_uptake_ratio(lesions: Sequence[Uptake], normal: Uptake, *, fwhm_mm: float | None = None) -> UptakeRatio:
+def overall_uptake_ratio(lesions: Sequence[Uptake], normal: Uptake) -> UptakeRatio:
     """T/N of all lesions taken as one: contents and masses added."""
     if not lesions:
         raise InputError("no lesions: there is no T/N")
@@ -169,7 +160,7 @@ def overall_uptake_ratio(lesions: Sequence[Uptake], normal: Uptake, *, fwhm_mm: 
         together(contents, [u.content_relative_sd for u in lesions]),
         together(weights, [u.mass_relative_sd for u in lesions]),
     )
-    return uptake_ratio(every, normal, fwhm_mm=fwhm_mm)
+    return uptake_ratio(every, normal)
 
 
 def sphere_recovery(volume_ml: float, fwhm_mm: float) -> float:

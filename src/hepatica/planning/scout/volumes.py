@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
 
 from hepatica.core import Region
+from hepatica.core.document import HIDDEN, reported
+from hepatica.core.message import Message
 from hepatica.errors import GeometryError, InputError
 
 OVERLAP_TOLERANCE_ML = 1.0
@@ -25,6 +26,7 @@ class TerritoryVolumes:
     outside_liver_ml: float
 
     @property
+    @reported
     def involvement(self) -> float:
         """Tumour share of the territory."""
         return self.tumour_ml / self.volume_ml
@@ -36,7 +38,7 @@ class LiverVolumes:
 
     Attributes
     ----------
-    liver_ml, tumour_ml, normal_ml : float
+    liver_ml, tumour_ml, normal_liver_ml : float
         Whole liver with tumours, tumours in it, the rest.
     involvement : float
         Tumour share of the liver.
@@ -50,13 +52,13 @@ class LiverVolumes:
         Future liver remnant, and its share of the normal liver.
     tumour_outside_territories_ml : float
         Tumour that no territory reaches.
-    warnings : tuple of str
+    messages : tuple of Message
         Leaving the liver, overlap, tumour left out.
     """
 
     liver_ml: float
     tumour_ml: float
-    normal_ml: float
+    normal_liver_ml: float
     involvement: float
     territories: tuple[TerritoryVolumes, ...]
     perfused_share: float
@@ -64,33 +66,7 @@ class LiverVolumes:
     future_remnant_ml: float | None
     future_remnant_share: float | None
     tumour_outside_territories_ml: float
-    warnings: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "liver_ml": self.liver_ml,
-            "tumour_ml": self.tumour_ml,
-            "normal_liver_ml": self.normal_ml,
-            "involvement": self.involvement,
-            "perfused_share": self.perfused_share,
-            "hepatic_reserve": self.hepatic_reserve,
-            "future_remnant_ml": self.future_remnant_ml,
-            "future_remnant_share": self.future_remnant_share,
-            "tumour_outside_territories_ml": self.tumour_outside_territories_ml,
-            "territories": [
-                {
-                    "name": t.name,
-                    "volume_ml": t.volume_ml,
-                    "tumour_ml": t.tumour_ml,
-                    "normal_ml": t.normal_ml,
-                    "outside_liver_ml": t.outside_liver_ml,
-                    "involvement": t.involvement,
-                }
-                for t in self.territories
-            ],
-            "warnings": list(self.warnings),
-        }
+    messages: tuple[Message, ...] = field(metadata=HIDDEN)
 
 
 def liver_volumes(
@@ -114,7 +90,7 @@ def liver_volumes(
     _require_disjoint(territories)
     tumour = reduce(lambda a, b: a | b, tumours) & liver if tumours else None
     tumour_ml = tumour.volume_ml if tumour is not None else 0.0
-    parts, warnings = [], []
+    parts, messages = [], []
     for name, region in territories.items():
         inside = region & liver
         if inside.is_empty:
@@ -122,7 +98,8 @@ def liver_volumes(
         share = (inside & tumour).volume_ml if tumour is not None else 0.0
         outside = region.volume_ml - inside.volume_ml
         if outside > 0.05 * region.volume_ml:
-            warnings.append(f"{outside:.0f} mL of territory {name!r} lie outside the liver; check registration")
+            text = f"{outside:.0f} mL of territory {name!r} lie outside the liver"
+            messages.append(Message("territory-outside-liver", text, "check the registration"))
         parts.append(TerritoryVolumes(name, inside.volume_ml, share, inside.volume_ml - share, outside))
     normal_ml = liver.volume_ml - tumour_ml
     if normal_ml <= 0:
@@ -130,12 +107,13 @@ def liver_volumes(
     perfused_tumour = sum(p.tumour_ml for p in parts)
     left_out = max(0.0, tumour_ml - perfused_tumour) if parts else tumour_ml
     if parts and left_out > 0.02 * tumour_ml and left_out > 0.5:
-        warnings.append(f"{left_out:.1f} mL of tumour lie outside every territory and get no dose")
+        text = f"{left_out:.1f} mL of tumour lie outside every territory and get no dose"
+        messages.append(Message("tumour-outside-territories", text))
     remnant = (future_remnant & liver).volume_ml if future_remnant is not None else None
     return LiverVolumes(
         liver_ml=liver.volume_ml,
         tumour_ml=tumour_ml,
-        normal_ml=normal_ml,
+        normal_liver_ml=normal_ml,
         involvement=tumour_ml / liver.volume_ml,
         territories=tuple(parts),
         perfused_share=sum(p.volume_ml for p in parts) / liver.volume_ml,
@@ -143,7 +121,7 @@ def liver_volumes(
         future_remnant_ml=remnant,
         future_remnant_share=None if remnant is None else remnant / normal_ml,
         tumour_outside_territories_ml=left_out,
-        warnings=tuple(warnings),
+        messages=tuple(messages),
     )
 
 

@@ -15,7 +15,7 @@ from hepatica.errors import InputError, UnknownNameError
 from hepatica.planning.planner.course import CoursePlan
 from hepatica.planning.planner.voxel import TerritoryActivity, planned_decays, voxel_plan
 from hepatica.report import DoseReport, ReportRegion
-from hepatica.workflow.planning.scout import Scout, read_scout
+from hepatica.workflow.planning.scout import Scout, ScoutOptions, read_scout
 
 MOST_SLICES = 12
 """Lesions that get their own slices on the page."""
@@ -97,9 +97,10 @@ def predict(plan: CoursePlan, images: PlanImages) -> VoxelAnswer:
     UnknownNameError
         If a territory's structure is not in the file.
     """
-    scout = read_scout(
-        images.scout, images.regions, ct=images.ct, unit=images.unit, kinds=images.kinds, registered=images.registered
+    reading = ScoutOptions(
+        ct=images.ct, activity_unit=images.unit, structure_roles=images.kinds, registered=images.registered
     )
+    scout = read_scout(images.scout, images.regions, reading)
     nuclides = {t.given.carrier.nuclide.name: t.given.carrier.nuclide for t in plan.territories}
     if len(nuclides) > 1:
         raise InputError("the voxel plan takes one nuclide for all territories; make one plan for each")
@@ -113,7 +114,7 @@ def predict(plan: CoursePlan, images: PlanImages) -> VoxelAnswer:
         for region, structure in _regions_of_interest(images, scout)
     )
     regions = tuple(item.dose for item in shown)
-    return VoxelAnswer(dose_map, regions, (*scout.warnings, *dose_map.warnings), shown, scout.ct)
+    return VoxelAnswer(dose_map, regions, (*map(str, scout.messages), *dose_map.warnings), shown, scout.ct)
 
 
 def _activities(plan: CoursePlan, images: PlanImages, scout: Scout) -> list[TerritoryActivity]:

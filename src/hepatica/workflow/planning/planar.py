@@ -1,23 +1,30 @@
-"""Lung shunt from planar files: which view is which, and where the regions lie on each."""
+"""Planar views for the lung shunt: which is which, and where the structures lie on each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 
-from hepatica.anatomy.structures.clinical import Structure, structure_of, union
+from hepatica.anatomy.structures.clinical import Structure, union
 from hepatica.core import InputFile, Region
+from hepatica.core.image import Image
+from hepatica.core.message import Message
+from hepatica.core.options import Limits, NonNegative, options
 from hepatica.errors import GeometryError, InputError
 from hepatica.io.dicom.images.planar import VIEWS, PlanarFile, PlanarView, anterior_and_posterior, read_planar
-from hepatica.io.regions import read_structures
-from hepatica.planning.scout.lung_shunt import PlanarOptions, planar_lung_shunt, view_counts
-from hepatica.workflow.planning.scout import LUNG_KINDS, ShuntAnswer
+from hepatica.io.structures import onto_grid
+from hepatica.planning.scout.lung_shunt import PlanarOptions, view_counts
+from hepatica.planning.scout.lung_shunt import PlanarView as ViewCounts
+from hepatica.workflow.planning.scout import ScoutOptions
+from hepatica.workflow.planning.structures import LUNGS, drawn_structures
+from hepatica.workflow.sources import StructureSource
 
-POSTERIOR = ("as-seen", "mirrored")
-"""How a posterior view is stored: as the camera sees it from behind, or already flipped onto the anterior view."""
+PlanarSource = Path | str | Image | PlanarFile
+"""Planar views: an NM file or a folder of them, an image with one plane for each view, or what `read_planar` gives."""
 
 CLEARLY = 0.1
 """Difference of correlation coefficients above which the other orientation fits the anterior view better; uncertain."""
@@ -26,39 +33,64 @@ Drawn = tuple[Region, Region, Region | None]
 """Lungs, liver and background on one view."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlanarFiles:
-    """What a planar lung shunt is taken from.
+@options
+class ViewOptions:
+    """Planar views, or their counts in place of images.
 
     Attributes
     ----------
-    images : sequence of Path
-        Files of the views, or a folder of them.
-    regions : sequence of Path
-        One file with structures on the frames of the first image, or one per image.
-    views : sequence of str or None
-        "ant" or "post" per frame, where the header does not say.
-    posterior : str or None
-        "as-seen" or "mirrored"; needed where regions are drawn on one view only and the header does not say.
+    views : tuple of {"anterior", "posterior"}
+        What each frame is, in the order of files and frames, where ViewCodeSequence does not say.
+    posterior : {"as-seen", "mirrored"} or None
+        How the posterior view is stored, for structures drawn on one view: as the camera sees it from behind, or
+        flipped onto the anterior view.
     energy_window : int or None
-        From 1, where the files hold several.
-    unit : str or None
-        Of a NIfTI or MetaImage.
-    kinds : mapping
-        What a structure is, where its name does not say.
+        Which of several energy windows, from 1.
+    lung_counts : tuple of float or None
+        In place of images: counts in the lungs, 'anterior,posterior'.
+    liver_counts : tuple of float or None
+        The same for the liver.
+    corrections : PlanarOptions
+        How counts are corrected.
     """
 
-    images: Sequence[Path]
-    regions: Sequence[Path]
-    views: Sequence[str] | None = None
-    posterior: str | None = None
-    energy_window: int | None = None
-    unit: str | None = None
-    kinds: Mapping[str, str] = field(default_factory=dict)
+    views: tuple[Literal["anterior", "posterior"], ...] = ()
+    posterior: Literal["as-seen", "mirrored"] | None = None
+    energy_window: Annotated[int, Limits(low=1)] | None = None
+    lung_counts: tuple[NonNegative, NonNegative] | None = None
+    liver_counts: tuple[NonNegative, NonNegative] | None = None
+    corrections: PlanarOptions = PlanarOptions()
+
+    def __post_init__(self) -> None:
+        if (self.lung_counts is None) != (self.liver_counts is None):
+            raise InputError("give both `lung_counts` and `liver_counts`, or neither")
 
 
-def planar_shunt(given: PlanarFiles, options: PlanarOptions | None = None) -> ShuntAnswer:
-    """Lung shunt from an anterior and a posterior view.
+@dataclass(frozen=True, slots=True)
+class ViewPair:
+    """Counts of both views, and how they are to be corrected."""
+
+    anterior: ViewCounts
+    posterior: ViewCounts
+    corrections: PlanarOptions
+    messages: tuple[Message, ...] = ()
+    inputs: tuple[InputFile, ...] = ()
+
+
+def counted_views(given: ViewOptions) -> ViewPair:
+    """The two views from counts that were read off elsewhere."""
+    pairs = zip(given.lung_counts or (), given.liver_counts or (), strict=True)
+    anterior, posterior = (ViewCounts(lungs, liver, 1.0, 1.0) for lungs, liver in pairs)
+    return ViewPair(anterior, posterior, given.corrections)
+
+
+def views_of(
+    planar: PlanarSource | Sequence[PlanarSource],
+    structures: Sequence[StructureSource],
+    reading: ScoutOptions,
+    given: ViewOptions,
+) -> ViewPair:
+    """Counts of an anterior and a posterior view.
 
     The views are told apart by DetectorInformationSequence/ViewCodeSequence, or as stated. The structures are lungs,
     liver and, if there is one, a region whose name starts with "background". Drawn on one view only, they are carried
@@ -72,63 +104,73 @@ def planar_shunt(given: PlanarFiles, options: PlanarOptions | None = None) -> Sh
     InputError
         If structures are missing, or what is stated contradicts the header.
     """
-    if given.posterior not in (None, *POSTERIOR):
-        raise InputError(f"posterior {given.posterior!r}: write {' or '.join(POSTERIOR)}")
-    files = read_planar(given.images, unit=given.unit, energy_window=given.energy_window)
-    views = anterior_and_posterior(files, given.views)
-    drawn = [_drawn_on(view, files, given) for view in views]
-    warnings = [str(m) for file in files for m in file.image.messages]
-    if drawn[0] is None and drawn[1] is None:
-        raise InputError("the planar regions must name the lungs and one liver on at least one of the two views")
-    for n in (0, 1):
-        source = drawn[1 - n]
-        if drawn[n] is None and source is not None:
-            flip, said = _flip(views, given.posterior)
-            drawn[n] = _carried(source, views[n], flip=flip)
-            warnings += [f"regions of the other view are carried over to the {VIEWS[n]} view, {said}"]
-            warnings += _misfit(views, flip=flip)
+    several = isinstance(planar, Sequence) and not isinstance(planar, str)
+    sources: Sequence[PlanarSource] = planar if several else [planar]  # type: ignore[assignment, list-item]
+    files = read_planar(sources, unit=reading.activity_unit, energy_window=given.energy_window)
+    if len(structures) not in (1, len(files)):
+        raise InputError(
+            f"{len(structures)} sets of structures for {len(files)} planar files",
+            remedy="give one set of `structures`, or one for each file",
+        )
+    views = anterior_and_posterior(files, given.views or None)
+    messages = [message for file in files for message in file.image.messages]
+    inputs = [file.image.source for file in files]
+    drawn: list[Drawn | None] = [None, None]
+    for n, view in enumerate(views):
+        if view.file < len(structures):
+            drawn[n], read = _drawn_on(view, files[view.file], structures[view.file], reading)
+            inputs += [file for file in read if file not in inputs]
+    messages += _carry_over(views, drawn, given.posterior)
     if views[0].file != views[1].file and views[0].duration_s is None and views[1].duration_s is None:
-        warnings += ["the views are two files without ActualFrameDuration: they are taken to have lasted equally long"]
-    counted = [
+        text = "the views are two files without ActualFrameDuration: they are taken to have lasted equally long"
+        messages.append(Message("view-durations-unknown", text))
+    anterior, posterior = (
         view_counts(view.image, *on, duration_s=view.duration_s)
         for view, on in zip(views, drawn, strict=True)
         if on is not None
-    ]
-    options = options or PlanarOptions()
-    if options.half_life_s is None and views[0].half_life_s is not None:
-        options = replace(options, half_life_s=views[0].half_life_s)
-    shunt = planar_lung_shunt(counted[0], counted[1], options)
-    inputs = (*(f.image.source for f in files), *(InputFile.of("regions", path) for path in given.regions))
-    return ShuntAnswer(shunt, None, None, (), tuple(warnings), inputs)
+    )
+    corrections = given.corrections
+    if corrections.half_life_s is None and views[0].half_life_s is not None:
+        corrections = replace(corrections, half_life_s=views[0].half_life_s)
+    return ViewPair(anterior, posterior, corrections, tuple(messages), tuple(inputs))
 
 
-def _drawn_on(view: PlanarView, files: Sequence[PlanarFile], given: PlanarFiles) -> Drawn | None:
-    """The structures on a view; None if none is drawn on it."""
-    if len(given.regions) not in (1, len(files)):
-        raise InputError(f"{len(given.regions)} files of regions for {len(files)} planar files: give one, or one each")
-    if view.file >= len(given.regions):
-        return None
-    found = {r.name: r for r in read_structures(given.regions[view.file], files[view.file].image).regions}
-    on = {name: _plane(region, view.frame) for name, region in found.items()}
-    on = {name: region for name, region in on.items() if not region.is_empty}
-    kinds = {name: structure_of(name, given.kinds) for name in on}
-    lungs = [on[name] for name, kind in kinds.items() if kind in LUNG_KINDS]
-    livers = [on[name] for name, kind in kinds.items() if kind is Structure.LIVER]
+def _drawn_on(
+    view: PlanarView, file: PlanarFile, source: StructureSource, reading: ScoutOptions
+) -> tuple[Drawn | None, tuple[InputFile, ...]]:
+    """The structures on a view (None if none is drawn on it), and the file they are from."""
+    found = drawn_structures(source, file.image, reading.structure_roles, all_here=False)
+    planes = {name: _plane(onto_grid(region, file.image.grid)[0], view.frame) for name, region in found.regions.items()}
+    here = replace(found, regions={name: region for name, region in planes.items() if not region.is_empty})
+    lungs, livers = here.of(*LUNGS), here.of(Structure.LIVER)
     if not lungs and not livers:
-        return None
+        return None, found.inputs
     if not lungs or len(livers) != 1:
-        raise InputError(
-            f"{given.regions[view.file]}: the regions on frame {view.frame + 1} must name the lungs and one liver"
-        )
-    background = [on[name] for name in on if name.lower().startswith("background")]
+        raise InputError(f"the structures on frame {view.frame + 1} of {file.path} must name the lungs and one liver")
+    background = [region for name, region in here.regions.items() if name.lower().startswith("background")]
     if len(background) > 1:
         raise InputError(f"several backgrounds are drawn: {', '.join(region.name for region in background)}")
-    return union(lungs), livers[0], background[0] if background else None
+    return (union(lungs), livers[0], background[0] if background else None), found.inputs
 
 
 def _plane(region: Region, k: int) -> Region:
     window = (slice(0, region.grid.shape[0]), slice(0, region.grid.shape[1]), slice(k, k + 1))
     return Region.from_coverage(region.name, region.grid.crop(window), region.full()[window])
+
+
+def _carry_over(views: tuple[PlanarView, PlanarView], drawn: list[Drawn | None], stated: str | None) -> list[Message]:
+    """Carry what is drawn on one view only over to the other; what must be known about it."""
+    if drawn[0] is None and drawn[1] is None:
+        raise InputError("the planar structures must name the lungs and one liver on at least one of the two views")
+    messages = []
+    for n in (0, 1):
+        source = drawn[1 - n]
+        if drawn[n] is None and source is not None:
+            flip, reason = _flip(views, stated)
+            drawn[n] = _carried(source, views[n], flip=flip)
+            text = f"structures of the other view are carried over to the {VIEWS[n]} view, {reason}"
+            messages += [Message("structures-carried-over", text), *_misfit(views, flip=flip)]
+    return messages
 
 
 def _flip(views: tuple[PlanarView, PlanarView], stated: str | None) -> tuple[bool, str]:
@@ -149,15 +191,16 @@ def _flip(views: tuple[PlanarView, PlanarView], stated: str | None) -> tuple[boo
     if opposite:
         return True, "flipped left to right by ImageOrientationPatient of the detectors"
     raise InputError(
-        "the regions are drawn on one view, and DetectorInformationSequence/ImageOrientationPatient does not say how "
-        "the posterior view is stored; draw them on both views, or state --posterior as-seen (from behind) or mirrored"
+        "the structures are drawn on one view, and DetectorInformationSequence/ImageOrientationPatient does not say "
+        "how the posterior view is stored",
+        remedy="draw them on both views, or state `posterior`: as-seen (from behind) or mirrored",
     )
 
 
 def _carried(source: Drawn, onto: PlanarView, *, flip: bool) -> Drawn:
     grid = onto.image.grid
     if source[0].grid.shape != grid.shape or not np.allclose(source[0].grid.spacing_mm, grid.spacing_mm, rtol=1e-3):
-        raise GeometryError("the two planar views have different matrices or pixel sizes: draw the regions on both")
+        raise GeometryError("the two planar views have different matrices or pixel sizes: draw the structures on both")
 
     def moved(region: Region) -> Region:
         coverage = region.full()
@@ -167,8 +210,8 @@ def _carried(source: Drawn, onto: PlanarView, *, flip: bool) -> Drawn:
     return moved(lungs), moved(liver), None if background is None else moved(background)
 
 
-def _misfit(views: tuple[PlanarView, PlanarView], *, flip: bool) -> list[str]:
-    """A warning if the posterior view looks more like the anterior one the other way round."""
+def _misfit(views: tuple[PlanarView, PlanarView], *, flip: bool) -> list[Message]:
+    """A message if the posterior view looks more like the anterior one the other way round."""
     a, p = (view.image.values[:, :, 0].astype(np.float64) for view in views)
     if a.std() == 0 or p.std() == 0:
         return []
@@ -178,6 +221,6 @@ def _misfit(views: tuple[PlanarView, PlanarView], *, flip: bool) -> list[str]:
         return []
     text = (
         f"the posterior view fits the anterior one better the other way round (correlation {other:.2f} against "
-        f"{taken:.2f}): check whether it is stored as seen from behind or mirrored"
+        f"{taken:.2f})"
     )
-    return [text]
+    return [Message("posterior-the-other-way", text, "check whether it is stored as seen from behind or mirrored")]

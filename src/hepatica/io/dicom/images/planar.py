@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hepatica.core import Kind, Volume
@@ -72,14 +72,15 @@ class PlanarFile:
 
 
 def read_planar(
-    paths: Sequence[Path], *, unit: str | None = None, energy_window: int | None = None
+    sources: Sequence[Path | str | Image | PlanarFile], *, unit: str | None = None, energy_window: int | None = None
 ) -> list[PlanarFile]:
     """Planar files with their views.
 
     Parameters
     ----------
-    paths : sequence of Path
-        NM files (static or whole-body), one folder of them, or NIfTI and MetaImage files of one plane per view.
+    sources : sequence of Path, Image or PlanarFile
+        NM files (static or whole-body), one folder of them, or NIfTI and MetaImage files of one plane per view; an
+        image in counts with one plane per view; or what this function gave before.
     unit : str, optional
         What a pixel of a NIfTI or MetaImage holds ("counts").
     energy_window : int, optional
@@ -92,26 +93,39 @@ def read_planar(
     DicomError
         If a tag is missing or contradictory, or a file holds several energy windows and none is chosen.
     """
+    files: list[PlanarFile] = []
+    for source in sources:
+        if isinstance(source, PlanarFile):
+            files.append(replace(source, views=tuple(replace(view, file=len(files)) for view in source.views)))
+            continue
+        for image, header in _images(source, unit):
+            if image.volume.kind is not Kind.COUNTS:
+                raise InputError(
+                    f"{image.name}: holds {image.volume.kind.meaning}; planar lung shunts are taken from counts"
+                )
+            frames = _frames(header, image, energy_window)
+            views = tuple(_view(header, image, len(files), n) for n in frames)
+            files.append(PlanarFile(Path(image.name if header is None else header.path or image.name), image, views))
+    _require_one_patient(files)
+    return files
+
+
+def _images(source: Path | str | Image, unit: str | None) -> Iterator[tuple[Image, Header | None]]:
+    """Planar images of a source, each with its header if it has one."""
     from hepatica.io.itk import is_itk_file, read_itk_image
     from hepatica.io.read import read_series
 
-    files: list[PlanarFile] = []
-    for path in paths:
-        found: list[tuple[Path, Image, Header | None]]
-        if is_itk_file(path):
-            found = [(path, read_itk_image(path, role="planar", stated=Stated(unit=unit)), None)]
-        else:
-            series = scan(path).of_kind(SeriesKind.NM_PLANAR)
-            if not series:
-                raise DicomError("no planar NM image (ImageType STATIC or WHOLE BODY)", path=path)
-            found = [(s.files[0], read_series(s, role="planar"), s.headers[0]) for s in series]
-        for file, image, header in found:
-            if image.volume.kind is not Kind.COUNTS:
-                raise InputError(f"{file}: holds {image.volume.kind.meaning}; planar lung shunts are taken from counts")
-            frames = _frames(header, image, energy_window)
-            files.append(PlanarFile(file, image, tuple(_view(header, image, len(files), n) for n in frames)))
-    _require_one_patient(files)
-    return files
+    if isinstance(source, Image):
+        yield source.used_as("planar"), None
+    elif not isinstance(source, str | Path):
+        raise InputError(f"planar views are a path, an Image or a PlanarFile, not {type(source).__name__}")
+    elif is_itk_file(path := Path(source)):
+        yield read_itk_image(path, role="planar", stated=Stated(unit=unit)), None
+    else:
+        series = scan(path).of_kind(SeriesKind.NM_PLANAR)
+        if not series:
+            raise DicomError("no planar NM image (ImageType STATIC or WHOLE BODY)", path=path)
+        yield from ((read_series(s, role="planar"), s.headers[0]) for s in series)
 
 
 def _frames(header: Header | None, image: Image, energy_window: int | None) -> list[int]:
@@ -223,7 +237,7 @@ def anterior_and_posterior(
     files : sequence of PlanarFile
         As `read_planar` gives them.
     stated : sequence of str, optional
-        "anterior" ("ant") or "posterior" ("post") for every view, in the order of files and frames.
+        "anterior" or "posterior" for every view, in the order of files and frames.
 
     Raises
     ------
@@ -234,14 +248,13 @@ def anterior_and_posterior(
     """
     views = [view for file in files for view in file.views]
     if stated is not None:
-        words = [_word(text) for text in stated]
-        if len(words) != len(views):
-            raise InputError(f"{len(words)} views are stated, but the files hold {len(views)}")
-        for view, word in zip(views, words, strict=True):
+        if len(stated) != len(views):
+            raise InputError(f"{len(stated)} `views` are stated, but the files hold {len(views)}")
+        for view, word in zip(views, stated, strict=True):
             if view.view not in (None, word):
                 where = f"{files[view.file].path}, frame {view.frame + 1}"
                 raise InputError(f"{where}: stated as {word}, but {VIEW_TAG} says {view.view}")
-        named = words
+        named = list(stated)
     else:
         unknown = [view for view in views if view.view is None]
         if unknown:
@@ -250,21 +263,13 @@ def anterior_and_posterior(
                 f"{VIEW_TAG} (with DetectorVector) does not say which view is anterior and which posterior ({where})",
                 path=files[unknown[0].file].path,
                 remedy=(
-                    "state it, one word per frame (`views` ant and post), and name the files one by one (`planar`) if "
-                    "there are several"
+                    "state it, one word per frame (`views` anterior posterior), and name the files one by one "
+                    "(`planar`) if there are several"
                 ),
             )
         named = [view.view or "" for view in views]
     picked = [[view for view, word in zip(views, named, strict=True) if word == name] for name in VIEWS]
-    for name, of in zip(VIEWS, picked, strict=True):
-        if len(of) != 1:
-            raise InputError(f"a planar lung shunt needs one {name} view; the files hold {len(of)} of {len(views)}")
+    for name, found in zip(VIEWS, picked, strict=True):
+        if len(found) != 1:
+            raise InputError(f"a planar lung shunt needs one {name} view; the files hold {len(found)} of {len(views)}")
     return picked[0][0], picked[1][0]
-
-
-def _word(text: str) -> str:
-    word = text.strip().lower()
-    for name in VIEWS:
-        if word in (name, name.removesuffix("erior")):
-            return name
-    raise InputError(f"view {text!r}: write ant or post")

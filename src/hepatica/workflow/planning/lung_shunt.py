@@ -1,0 +1,183 @@
+"""Lung shunt from SPECT/CT, from planar views, or from their counts, and the lung dose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import field
+
+from hepatica.core import Provenance
+from hepatica.core.document import INLINE
+from hepatica.core.message import unique
+from hepatica.core.options import parameters, unit_of, verb
+from hepatica.core.progress import Progress, silent
+from hepatica.core.table import Table
+from hepatica.errors import InputError
+from hepatica.planning.scout.extrahepatic import (
+    ExtrahepaticUptake,
+    about_uptake_elsewhere,
+    extrahepatic_uptake,
+    share_elsewhere,
+)
+from hepatica.planning.scout.lung_shunt import LungShunt, SpectOptions, planar_lung_shunt, spect_lung_shunt
+from hepatica.planning.scout.lungs import LungDose, LungDoseOptions, lung_dose
+from hepatica.workflow.planning.planar import PlanarSource, ViewOptions, counted_views, views_of
+from hepatica.workflow.planning.scout import ScoutOptions, read_scout
+from hepatica.workflow.planning.structures import sources_of
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.sources import ImageSource, StructureSource
+
+
+@result
+class LungShuntResult(Result):
+    """The lung shunt, the lungs' mass, uptake elsewhere, and the lung dose if an activity was asked about."""
+
+    verb = "lung_shunt"
+
+    shunt: LungShunt = field(metadata=INLINE)
+    lung_mass_kg: float | None = None
+    share_elsewhere: float | None = None
+    extrahepatic: tuple[ExtrahepaticUptake, ...] = ()
+    lung_dose: LungDose | None = None
+
+    def title(self) -> str:
+        """Shunt with its interval."""
+        shunt = self.shunt.lung_shunt
+        spread = "" if shunt.sd is None else f" ± {100 * shunt.sd:.2f} %"
+        interval = self.shunt.interval_95
+        between = "" if interval is None else f", 95 % {100 * interval.low:.2f} to {100 * interval.high:.2f} %"
+        return f"Lung shunt ({self.shunt.method}) {100 * shunt.value:.2f} %{spread}{between}"
+
+    def table(self) -> Table:
+        """Shunt, where its uncertainty comes from, and what the options did."""
+        rows: list[tuple[str, float | None, str]] = [("lung shunt", 100 * self.shunt.lung_shunt.value, "%")]
+        rows += [(f"uncertainty from {name}", 100 * sd, "%") for name, sd in self.shunt.components_sd.items()]
+        for name, value in self.shunt.details.items():
+            plain, unit = unit_of(name)
+            rows.append((plain.replace("_", " "), value if unit else 100 * value, unit or "%"))
+        if self.lung_mass_kg is not None:
+            rows.append(("lung mass from CT", self.lung_mass_kg, "kg"))
+        if self.share_elsewhere is not None:
+            rows.append(("outside liver and lungs", 100 * self.share_elsewhere, "%"))
+        return Table.of(("", "value", "unit"), rows, name="lung-shunt")
+
+    def tables(self) -> tuple[Table, ...]:
+        """Shunt; uptake elsewhere; lung dose."""
+        elsewhere = [(e.site, e.volume_ml, 100 * e.activity_share, e.dose_gy) for e in self.extrahepatic]
+        found = [self.table()]
+        if elsewhere:
+            columns = ("site", "mL", "% of the image", "Gy")
+            found.append(Table.of(columns, elsewhere, "Outside liver and lungs", "extrahepatic"))
+        if (dose := self.lung_dose) is not None:
+            row = (dose.planned_gbq, dose.lung_mass_used_kg, dose.dose_lung_gy, dose.convention)
+            found.append(Table.of(("GBq", "lungs, kg", "Gy", "dose constant"), [row], "Lung dose", "lung-dose"))
+        return tuple(found)
+
+
+@verb
+def lung_shunt(
+    scout: ImageSource | None = None,
+    *,
+    structures: StructureSource | Sequence[StructureSource] = (),
+    planar: PlanarSource | Sequence[PlanarSource] = (),
+    reading: ScoutOptions = ScoutOptions(),
+    spect: SpectOptions = SpectOptions(),
+    views: ViewOptions = ViewOptions(),
+    dose: LungDoseOptions = LungDoseOptions(),
+    progress: Progress | None = None,
+) -> LungShuntResult:
+    """Lung shunt fraction with its uncertainty by source, and the lung dose.
+
+    Parameters
+    ----------
+    scout : path, Image or None
+        SPECT or PET, corrected for attenuation and scatter.
+    structures : path or regions
+        Lungs and liver: RTSTRUCT, SEG or label map; of planar views one, or one for each file.
+    planar : path, Image, or several
+        In place of a scout: NM file with both planar views, or one file for each view.
+    reading : ScoutOptions
+        The CT, and what the files do not say.
+    spect : SpectOptions
+        How the shunt of a SPECT/CT is taken.
+    views : ViewOptions
+        Planar views, or their counts in place of images.
+    dose : LungDoseOptions
+        What the lung dose is asked for.
+    progress : callable, optional
+        Told what is being done.
+
+    Returns
+    -------
+    LungShuntResult
+        Lung shunt with interval, uptake outside liver and lungs, lung dose.
+
+    Raises
+    ------
+    InputError
+        If not exactly one of scout, planar views and counts is given, or lungs or liver are missing.
+    DicomError, GeometryError
+        As the readers.
+
+    Examples
+    --------
+    >>> counts = hepatica.ViewOptions(lung_counts=(5000, 5000), liver_counts=(45000, 45000))
+    >>> hepatica.lung_shunt(views=counts).shunt.lung_shunt.value
+    0.1
+    """
+    planar_given = not isinstance(planar, Sequence) or len(planar) > 0
+    if (scout is not None) + planar_given + (views.lung_counts is not None) != 1:
+        raise InputError("give one of `scout`, `planar`, or `lung_counts` with `liver_counts`")
+    report_progress = progress or silent
+    if scout is not None:
+        report_progress("reading the scout")
+        found = _of_spect(scout, sources_of(structures), reading, spect, dose)
+    else:
+        if planar_given:
+            report_progress("reading the planar views")
+            pair = views_of(planar, sources_of(structures), reading, views)
+        else:
+            pair = counted_views(views)
+        shunt = planar_lung_shunt(pair.anterior, pair.posterior, pair.corrections)
+        found = LungShuntResult(shunt=shunt, messages=pair.messages, provenance=Provenance(pair.inputs))
+    shunt = found.shunt
+    answer = None
+    if dose.planned is not None:
+        mass = spect.lung_mass_kg or found.lung_mass_kg
+        answer = lung_dose(dose.planned[0], shunt.lung_shunt, mass, dose.planned[1])
+    return LungShuntResult(
+        shunt=shunt,
+        lung_mass_kg=found.lung_mass_kg,
+        share_elsewhere=found.share_elsewhere,
+        extrahepatic=found.extrahepatic,
+        lung_dose=answer,
+        messages=unique(shunt.messages, found.messages),
+        provenance=found.provenance.adding(
+            f"lung shunt by {shunt.method}",
+            parameters=parameters(spect if scout is not None else views, dose, reading, ct=None),
+        ),
+    )
+
+
+def _of_spect(
+    source: ImageSource,
+    structures: Sequence[StructureSource],
+    reading: ScoutOptions,
+    spect: SpectOptions,
+    dose: LungDoseOptions,
+) -> LungShuntResult:
+    """Shunt of a SPECT/CT, with what lies outside liver and lungs."""
+    if len(structures) != 1:
+        raise InputError("a scout needs one set of `structures`, with lungs and liver")
+    scout = read_scout(source, structures[0], reading)
+    liver, lungs = scout.need("liver", "lungs")
+    shunt = spect_lung_shunt(scout.image, lungs, liver, density=scout.density, options=spect)
+    elsewhere = extrahepatic_uptake(scout.image, liver, lungs, organs=scout.others, planned=dose.planned)
+    share = share_elsewhere(scout.image, liver, lungs)
+    return LungShuntResult(
+        shunt=shunt,
+        lung_mass_kg=scout.ct_lung_mass_kg,
+        share_elsewhere=share,
+        extrahepatic=elsewhere,
+        messages=(*scout.messages, *about_uptake_elsewhere(elsewhere, share)),
+        provenance=Provenance(scout.inputs),
+    )
