@@ -114,12 +114,12 @@ def test_concordance_of_a_dose_with_itself(scout: Volume, parts: dict[str, Regio
     dose = doses(scout, parts)
     normal = parts["liver"] - parts["lesion"]
     out = concordance(dose, dose, [parts["lesion"]], normal=normal, territories=[parts["right"]], isodose_gy=200)
-    row = out.regions[0]
-    assert row.difference == 0
-    assert row.dice == pytest.approx(1)
+    row = out.structures[0]
+    assert row.relative_difference == 0
+    assert row.dice_at_isodose == pytest.approx(1)
     assert row.bland_altman.sd_gy == pytest.approx(0, abs=1e-4)
-    assert out.ratio_scout == out.ratio_therapy == pytest.approx(5)
-    assert not out.catheter_changed
+    assert out.tumour_to_normal_planned == out.tumour_to_normal_delivered == pytest.approx(5)
+    assert not out.catheter_position_changed
 
 
 def test_concordance_sees_what_changed(scout: Volume, parts: dict[str, Region]) -> None:
@@ -127,7 +127,7 @@ def test_concordance_sees_what_changed(scout: Volume, parts: dict[str, Region]) 
     rng = np.random.default_rng(3)
     noisy = dose.with_values(dose.values * 0.8 + rng.normal(0, 20, dose.grid.shape))
     out = concordance(dose, noisy, [parts["right"]], normal=parts["left"], isodose_gy=250)
-    row = out.regions[0]
+    row = out.structures[0]
     region = parts["right"].mask()
     assert row.correlation == pytest.approx(np.corrcoef(dose.values[region], noisy.values[region])[0, 1], rel=1e-5)
     difference = (noisy.values - dose.values)[region].astype(float)
@@ -136,7 +136,7 @@ def test_concordance_sees_what_changed(scout: Volume, parts: dict[str, Region]) 
     moved = dose.with_values(np.where(parts["left"].mask(), dose.values * 3, dose.values))
     assert concordance(
         dose, moved, [parts["lesion"]], territories=[parts["right"], parts["left"]], isodose_gy=250
-    ).catheter_changed
+    ).catheter_position_changed
     with pytest.raises(InputError, match="at least one lesion"):
         concordance(dose, dose, [], isodose_gy=100)
     nothing = dose.with_values(np.zeros(dose.grid.shape))

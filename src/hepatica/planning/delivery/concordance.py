@@ -1,11 +1,10 @@
-"""Scout against therapy: whether the activity went where the plan said."""
+"""Planned against delivered dose: whether the activity went where the scout said."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,15 +14,15 @@ from hepatica.errors import InputError
 CONSTANT = 1e-6
 """A map whose relative standard deviation in a region is below this is constant there."""
 
-CATHETER_SHIFT_MM = 15.0
-CATHETER_SHARE = 0.25
+MAX_SHIFT_MM = 15.0
+MAX_SHARE_CHANGE = 0.25
 """A centre of activity that moved by more than 15 mm, or a territory whose share changed by over 25 %, suggests that
 the catheter was elsewhere (uncertain: a flag to look, not a finding)."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlandAltman:
-    """Mean difference (therapy minus scout) in Gy, its standard deviation, and the 95 % limits of agreement."""
+    """Mean difference (delivered minus planned) in Gy, its standard deviation, and the 95 % limits of agreement."""
 
     mean_gy: float
     sd_gy: float
@@ -32,91 +31,66 @@ class BlandAltman:
 
 
 @dataclass(frozen=True, slots=True)
-class RegionConcordance:
-    """One region on both dose maps.
+class StructureConcordance:
+    """One structure on both dose maps.
 
     Attributes
     ----------
     name : str
-        Of the region.
-    scout_gy, therapy_gy : float
+        Of the structure.
+    planned_dose_mean_gy, delivered_dose_mean_gy : float
         Mean doses, by volume.
-    difference : float
-        (therapy - scout) / scout.
+    relative_difference : float
+        (delivered - planned) / planned.
     correlation : float or None
-        Pearson's over the region's voxels; None where one map is constant.
-    dice : float or None
+        Pearson's over the structure's voxels; None where one map is constant.
+    dice_at_isodose : float or None
         Overlap of the volumes above the isodose; None if both are empty.
     bland_altman : BlandAltman
         Voxel by voxel.
     """
 
     name: str
-    scout_gy: float
-    therapy_gy: float
-    difference: float
+    planned_dose_mean_gy: float
+    delivered_dose_mean_gy: float
+    relative_difference: float
     correlation: float | None
-    dice: float | None
+    dice_at_isodose: float | None
     bland_altman: BlandAltman
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        b = self.bland_altman
-        return {
-            "name": self.name,
-            "scout_dose_mean_gy": self.scout_gy,
-            "therapy_dose_mean_gy": self.therapy_gy,
-            "relative_difference": self.difference,
-            "correlation": self.correlation,
-            "dice_at_isodose": self.dice,
-            "bland_altman_gy": {"mean": b.mean_gy, "sd": b.sd_gy, "low": b.low_gy, "high": b.high_gy},
-        }
 
 
 @dataclass(frozen=True, slots=True)
 class Concordance:
-    """All regions, T/N on both sides, and whether the catheter seems to have moved.
+    """All structures, T/N on both sides, and whether the catheter seems to have moved.
 
     Attributes
     ----------
-    regions : tuple of RegionConcordance
-        As given.
+    structures : tuple of StructureConcordance
+        Lesions, then normal liver.
     isodose_gy : float
         For Dice.
-    ratio_scout, ratio_therapy : float or None
+    tumour_to_normal_planned, tumour_to_normal_delivered : float or None
         Dose of all lesions over dose of normal liver on each map; None without both.
-    catheter_changed : bool
-        A flag to look, see `CATHETER_SHIFT_MM`.
+    catheter_position_changed : bool
+        A flag to look, see `MAX_SHIFT_MM`.
     shift_mm : float or None
         Of the centre of activity in the territory.
-    share_change : float or None
+    territory_share_change : float or None
         Largest relative change of a territory's share of the activity.
     """
 
-    regions: tuple[RegionConcordance, ...]
+    structures: tuple[StructureConcordance, ...]
     isodose_gy: float
-    ratio_scout: float | None
-    ratio_therapy: float | None
-    catheter_changed: bool
+    tumour_to_normal_planned: float | None
+    tumour_to_normal_delivered: float | None
+    catheter_position_changed: bool
     shift_mm: float | None
-    share_change: float | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "regions": [region.as_dict() for region in self.regions],
-            "isodose_gy": self.isodose_gy,
-            "tumour_to_normal_scout": self.ratio_scout,
-            "tumour_to_normal_therapy": self.ratio_therapy,
-            "catheter_position_changed": self.catheter_changed,
-            "shift_mm": self.shift_mm,
-            "territory_share_change": self.share_change,
-        }
+    territory_share_change: float | None
 
 
 def concordance(
-    scout: Volume,
-    therapy: Volume,
+    planned: Volume,
+    delivered: Volume,
     lesions: Sequence[Region],
     *,
     normal: Region | None = None,
@@ -127,7 +101,7 @@ def concordance(
 
     Parameters
     ----------
-    scout, therapy : Volume
+    planned, delivered : Volume
         Predicted and delivered dose (Gy) on one grid.
     lesions : sequence of Region
         On that grid.
@@ -143,35 +117,36 @@ def concordance(
     InputError
         If there are no lesions, or a dose map is empty where it is compared.
     """
-    for volume in (scout, therapy):
+    for volume in (planned, delivered):
         volume.require_kind(Kind.DOSE)
         volume.require_finite()
-    scout.grid.require_match(therapy.grid, "planned and delivered dose")
+    planned.grid.require_match(delivered.grid, "planned and delivered dose")
     if not lesions:
         raise InputError("concordance needs at least one lesion")
     if not isodose_gy > 0:
         raise InputError(f"the isodose must be positive, not {isodose_gy:g} Gy")
     every = [*lesions] + ([normal] if normal is not None else [])
-    rows = tuple(_compare(scout, therapy, region, isodose_gy) for region in every)
-    ratios: list[float | None] = [None, None]
-    if normal is not None and rows[-1].scout_gy > 0 and rows[-1].therapy_gy > 0:
+    rows = tuple(_compare(planned, delivered, region, isodose_gy) for region in every)
+    ratios: tuple[float | None, float | None] = (None, None)
+    if normal is not None and rows[-1].planned_dose_mean_gy > 0 and rows[-1].delivered_dose_mean_gy > 0:
         volumes = [lesion.volume_ml for lesion in lesions]
-        for n, pick in enumerate(("scout_gy", "therapy_gy")):
-            means = [getattr(row, pick) for row in rows[:-1]]
-            tumour = math.fsum(m * v for m, v in zip(means, volumes, strict=True)) / math.fsum(volumes)
-            ratios[n] = tumour / getattr(rows[-1], pick)
-    shift, change = _catheter(scout, therapy, territories)
-    moved = (shift or 0.0) > CATHETER_SHIFT_MM or (change or 0.0) > CATHETER_SHARE
-    return Concordance(rows, isodose_gy, ratios[0], ratios[1], moved, shift, change)
+        means = [(row.planned_dose_mean_gy, row.delivered_dose_mean_gy) for row in rows]
+        tumour = [
+            math.fsum(m[n] * v for m, v in zip(means[:-1], volumes, strict=True)) / math.fsum(volumes) for n in (0, 1)
+        ]
+        ratios = (tumour[0] / means[-1][0], tumour[1] / means[-1][1])
+    shift, change = _catheter(planned, delivered, territories)
+    moved = (shift or 0.0) > MAX_SHIFT_MM or (change or 0.0) > MAX_SHARE_CHANGE
+    return Concordance(rows, isodose_gy, *ratios, moved, shift, change)
 
 
-def _compare(scout: Volume, therapy: Volume, region: Region, isodose_gy: float) -> RegionConcordance:
-    region.grid.require_match(scout.grid, f"region {region.name!r} and dose")
+def _compare(planned: Volume, delivered: Volume, region: Region, isodose_gy: float) -> StructureConcordance:
+    region.grid.require_match(planned.grid, f"region {region.name!r} and dose")
     weights = region.coverage.ravel().astype(np.float64)
     if not weights.sum() > 0:
         raise InputError(f"region {region.name!r} is empty")
     weights = weights / weights.sum()
-    a, b = (v.values[region.window].ravel().astype(np.float64) for v in (scout, therapy))
+    a, b = (v.values[region.window].ravel().astype(np.float64) for v in (planned, delivered))
     mean_a, mean_b = float(weights @ a), float(weights @ b)
     if not mean_a > 0:
         raise InputError(f"the plan gives {region.name!r} no dose: there is nothing to compare with")
@@ -186,18 +161,18 @@ def _compare(scout: Volume, therapy: Volume, region: Region, isodose_gy: float) 
     mean = mean_b - mean_a
     agreement = BlandAltman(mean, sd, mean - 1.96 * sd, mean + 1.96 * sd)
     dice = 2 * both / either if either else None
-    return RegionConcordance(region.name, mean_a, mean_b, mean / mean_a, correlation, dice, agreement)
+    return StructureConcordance(region.name, mean_a, mean_b, mean / mean_a, correlation, dice, agreement)
 
 
-def _catheter(scout: Volume, therapy: Volume, territories: Sequence[Region]) -> tuple[float | None, float | None]:
+def _catheter(planned: Volume, delivered: Volume, territories: Sequence[Region]) -> tuple[float | None, float | None]:
     """Largest shift of a territory's centre of dose in mm, and largest relative change of its share."""
     if not territories:
         return None, None
     shifts, shares = [], []
-    totals = [math.fsum(t.total(v) for t in territories) for v in (scout, therapy)]
+    totals = [math.fsum(region_sum(v, t) for t in territories) for v in (planned, delivered)]
     for territory in territories:
         centres = []
-        for volume in (scout, therapy):
+        for volume in (planned, delivered):
             weights = territory.coverage * volume.values[territory.window]
             total = float(weights.sum(dtype=np.float64))
             if not total > 0:
@@ -206,6 +181,6 @@ def _catheter(scout: Volume, therapy: Volume, territories: Sequence[Region]) -> 
             index = [float((weights * axis).sum(dtype=np.float64)) / total for axis in axes]
             centres.append(territory.grid.to_mm(index))
         shifts.append(float(np.linalg.norm(centres[1] - centres[0])))
-        before, after = (territory.total(v) / t for v, t in zip((scout, therapy), totals, strict=True))
+        before, after = (region_sum(v, territory) / t for v, t in zip((planned, delivered), totals, strict=True))
         shares.append(abs(after / before - 1))
     return max(shifts), max(shares)

@@ -1,178 +1,236 @@
-"""Scout against therapy from files: two dose maps and the structures in, concordance, table and figures out."""
+"""Planned against delivered dose: two dose maps and the structures in, concordance, table and figures out."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hepatica.anatomy.structures.clinical import Structure, structure_of, union
+from hepatica.anatomy.structures.clinical import STRUCTURE_ROLES_TEXT, Structure, union
 from hepatica.core import InputFile, Provenance, Region, Volume
-from hepatica.core.resample import resample
+from hepatica.core.document import HIDDEN, INLINE
+from hepatica.core.image import Image
+from hepatica.core.message import Message
+from hepatica.core.options import Positive, options, parameters, verb
+from hepatica.core.progress import Progress, silent
+from hepatica.core.resample import resample, resample_region
+from hepatica.core.table import Table
 from hepatica.errors import GeometryError, InputError
-from hepatica.io.files import output_folder
-from hepatica.io.regions import read_structures
 from hepatica.planning.delivery.concordance import Concordance, concordance
-from hepatica.workflow.dose.comparison import read_dose
+from hepatica.workflow.dose.comparison import DOSE_FILE, read_dose
+from hepatica.workflow.planning.structures import drawn_structures
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.sources import StructureSource
 
 PLANNED_FILE = "planned-dose.nii.gz"
-"""What ``hepatica plan --out`` writes."""
+"""What ``hepatica plan`` writes."""
+
+NAMES = ("planned", "delivered")
+
+DoseSource = Path | str | Volume | Image
+"""A dose map: RTDOSE, NIfTI or MetaImage in Gy, the folder of a plan or of an absorbed dose, or a volume in Gy."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ConcordanceAnswer:
-    """What ``hepatica concordance`` says.
+@options
+class ConcordanceOptions:
+    """How the maps are compared.
 
     Attributes
     ----------
-    result : Concordance
-        Per region and overall.
-    isodose_is_mean : bool
-        Whether the isodose is the lesions' planned mean because none was stated.
-    scout, therapy : Volume
-        Both dose maps on the scout's grid.
-    lesions : tuple of Region
-        On that grid.
-    warnings : tuple of str
-        From reading.
-    inputs : tuple of InputFile
-        The files, with hashes.
+    isodose_gy : float or None
+        Level of the Dice overlap; the planned mean over all lesions if not given.
+    structure_roles : mapping of str to str
+        What a structure is, where its name does not say: tumour, liver, perfused.
+    registered : bool
+        Maps of different frames of reference lie together.
     """
 
-    result: Concordance
-    isodose_is_mean: bool
-    scout: Volume
-    therapy: Volume
-    lesions: tuple[Region, ...]
-    warnings: tuple[str, ...]
-    inputs: tuple[InputFile, ...]
+    isodose_gy: Positive | None = None
+    structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
+    registered: bool = False
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return self.result.as_dict() | {
-            "isodose_is_planned_mean": self.isodose_is_mean,
-            "warnings": list(self.warnings),
-            "provenance": Provenance(self.inputs, steps=("therapy interpolated onto the scout's voxels",)).as_dict(),
-        }
 
-    def save(self, folder: Path | str, *, force: bool = False) -> Path:
-        """Write ``concordance.json``, ``concordance.png`` (voxels, Bland-Altman) and ``slices.png``.
+@result
+class ConcordanceResult(Result):
+    """Whether the activity went where the scout said."""
 
-        Raises
-        ------
-        OutputError
-            If the folder exists and is not empty (without `force`), or cannot be written.
-        """
+    verb = "scout_concordance"
+
+    concordance: Concordance = field(metadata=INLINE)
+    isodose_is_planned_mean: bool
+    planned: Volume = field(metadata=HIDDEN)
+    delivered: Volume = field(metadata=HIDDEN)
+    """On the voxels of the planned dose."""
+    lesions: tuple[Region, ...] = field(metadata=HIDDEN)
+
+    def title(self) -> str:
+        """T/N of both maps, and whether the catheter seems to have been elsewhere."""
+        c = self.concordance
+        said = "planned mean of the lesions" if self.isodose_is_planned_mean else "as stated"
+        parts = [f"Dice at {c.isodose_gy:.4g} Gy ({said})"]
+        if c.tumour_to_normal_planned is not None and c.tumour_to_normal_delivered is not None:
+            ratios = f"planned {c.tumour_to_normal_planned:.2f}, delivered {c.tumour_to_normal_delivered:.2f}"
+            parts.append(f"T/N of all lesions: {ratios}")
+        if c.shift_mm is not None and c.territory_share_change is not None:
+            moved = f"centre of dose moved by {c.shift_mm:.1f} mm"
+            parts.append(f"{moved}, share of a territory changed by up to {c.territory_share_change:.0%}")
+        return "; ".join(parts)
+
+    def table(self) -> Table:
+        """Each lesion and the normal liver."""
+        rows = [
+            (
+                s.name, s.planned_dose_mean_gy, s.delivered_dose_mean_gy, 100 * s.relative_difference, s.correlation,
+                s.dice_at_isodose, s.bland_altman.mean_gy, s.bland_altman.low_gy, s.bland_altman.high_gy,
+            )
+            for s in self.concordance.structures
+        ]  # fmt: skip
+        columns = (
+            "structure", "planned, Gy", "delivered, Gy", "change, %", "r", "Dice", "bias, Gy", "95 % from, Gy",
+            "95 % to, Gy",
+        )  # fmt: skip
+        return Table.of(columns, rows, name="concordance")
+
+    def write(self, folder: Path) -> None:
+        """Write ``concordance.png`` (voxels, Bland-Altman) and ``slices.png``."""
         from hepatica.report.figures.dose import agreement_figure, comparison_figure, png
         from hepatica.report.figures.planes import centre_of
 
         largest = max(self.lesions, key=lambda region: region.volume_ml)
-        slices = comparison_figure(self.scout, self.therapy, centre_of(largest).tolist(), names=("scout", "therapy"))
-        voxels = {region.name: _voxels(self.scout, self.therapy, region) for region in self.lesions}
-        with output_folder(folder, force=force) as new:
-            (new / "concordance.png").write_bytes(png(agreement_figure(voxels, names=("scout", "therapy"))))
-            (new / "slices.png").write_bytes(png(slices))
-            (new / "concordance.json").write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
-        return Path(folder)
+        voxels = {region.name: _voxels(self.planned, self.delivered, region) for region in self.lesions}
+        slices = comparison_figure(self.planned, self.delivered, centre_of(largest).tolist(), names=NAMES)
+        (folder / "concordance.png").write_bytes(png(agreement_figure(voxels, names=NAMES)))
+        (folder / "slices.png").write_bytes(png(slices))
 
 
-def compare_scout_and_therapy(
-    scout: Path | str,
-    therapy: Path | str,
-    regions: Path | str,
+@verb
+def scout_concordance(
+    planned: DoseSource,
+    delivered: DoseSource,
     *,
-    isodose_gy: float | None = None,
-    kinds: Mapping[str, str] | None = None,
-    registered: bool = False,
-) -> ConcordanceAnswer:
-    """Planned against delivered dose, per lesion and voxel by voxel.
+    structures: StructureSource,
+    comparison: ConcordanceOptions = ConcordanceOptions(),
+    progress: Progress | None = None,
+) -> ConcordanceResult:
+    """Whether the activity went where the scout said: planned against delivered dose.
 
     Parameters
     ----------
-    scout, therapy : path
-        Dose maps: RTDOSE, NIfTI or MetaImage in Gy, or a folder that ``hepatica plan`` or ``hepatica dose`` wrote.
-    regions : path
+    planned : path, Volume or Image
+        Planned dose: folder of a plan, RTDOSE, NIfTI or MetaImage in Gy.
+    delivered : path, Volume or Image
+        Delivered dose: folder of an absorbed dose, RTDOSE, NIfTI or MetaImage in Gy.
+    structures : path or regions
         RTSTRUCT, SEG or label map with the tumours; with a liver T/N is given too, with perfused territories (or the
         liver in their place) the catheter is looked at.
-    isodose_gy : float, optional
-        Level of the Dice overlap; the planned mean over all lesions if left out.
-    kinds : mapping, optional
-        What a structure is, where its name does not say.
-    registered : bool
-        The user's word that maps of different frames of reference lie together.
+    comparison : ConcordanceOptions
+        How the maps are compared.
+    progress : callable, optional
+        Told what is being done.
+
+    Returns
+    -------
+    ConcordanceResult
+        Per structure and overall; ``save`` writes the figures too.
 
     Raises
     ------
     InputError
         If no structure is a tumour, or a map holds nothing where it is compared.
     GeometryError
-        If frames of reference differ, or a structure reaches outside the therapy's map.
+        If frames of reference differ, or a structure reaches outside the delivered dose map.
+
+    Examples
+    --------
+    >>> answer = hepatica.scout_concordance("plan", "dose", structures="rois.dcm")
+    >>> answer.concordance.catheter_position_changed
+    False
     """
-    planned, given = (_dose(Path(path)) for path in (scout, therapy))
-    if registered:
-        grid = given.grid.with_frame_of_reference(planned.grid.frame_of_reference)
-        given = Volume(grid, given.values, given.kind, given.time, given.name)
-    if not planned.grid.shares_frame(given.grid):
+    report_progress = progress or silent
+    report_progress("reading dose maps")
+    scout, therapy = _dose(planned, "planned dose"), _dose(delivered, "delivered dose")
+    if comparison.registered:
+        grid = therapy.volume.grid.with_frame_of_reference(scout.volume.grid.frame_of_reference)
+        therapy = replace(therapy, volume=replace(therapy.volume, grid=grid))
+    if not scout.volume.grid.shares_frame(therapy.volume.grid):
         raise GeometryError(
-            "the dose maps have different frames of reference; register them first, or state with --registered that "
-            "they lie together"
+            "the dose maps have different frames of reference",
+            remedy="register them first, or state `registered` if they lie together",
         )
-    found = read_structures(regions, planned.grid)
-    named = {region.name: region for region in found.regions if not region.is_empty}
-    kind = {name: structure_of(name, kinds) for name in named}
-
-    def of(*wanted: Structure) -> list[Region]:
-        return [region for name, region in named.items() if kind[name] in wanted]
-
-    lesions, livers = of(Structure.TUMOUR), of(Structure.LIVER)
+    report_progress("reading structures")
+    drawn = drawn_structures(structures, scout.volume.grid, comparison.structure_roles)
+    drawn = replace(drawn, regions={n: resample_region(r, scout.volume.grid) for n, r in drawn.regions.items()})
+    lesions, liver = drawn.of(Structure.TUMOUR), drawn.liver()
     if not lesions:
-        raise InputError("no structure among the regions is a tumour; name it with --kind 'NAME=tumour'")
-    if len(livers) > 1:
-        raise InputError(f"several structures are called liver: {', '.join(r.name for r in livers)}; say with --kind")
+        raise InputError("no structure is a tumour", remedy="state `structure_roles`: 'NAME=tumour'")
     # A label map cannot hold the tumours in the liver too.
-    livers = [(liver | union(lesions)).renamed("liver") for liver in livers]
-    territories = of(Structure.PERFUSED) or livers
-    normal = (livers[0] - union(lesions)).renamed("normal liver") if livers else None
-    used = [*lesions, *territories, *([normal] if normal is not None else [])]
-    moved = _onto(given, planned, used)
-    level = isodose_gy if isodose_gy is not None else _mean(planned, lesions)
-    result = concordance(planned, moved, lesions, normal=normal, territories=territories, isodose_gy=level)
-    inputs = tuple(
-        InputFile.of(role, _file(Path(path)))
-        for role, path in (("scout dose", scout), ("therapy dose", therapy), ("regions", regions))
-        if _file(Path(path)).is_file()
+    liver = None if liver is None else (liver | union(lesions)).renamed("liver")
+    territories = drawn.of(Structure.PERFUSED) or ([] if liver is None else [liver])
+    normal = None if liver is None else (liver - union(lesions)).renamed("normal liver")
+    used = [*lesions, *territories, *([] if normal is None else [normal])]
+    report_progress("comparing")
+    moved = _onto(therapy.volume, scout.volume, used)
+    level = comparison.isodose_gy if comparison.isodose_gy is not None else _mean(scout.volume, lesions)
+    found = concordance(scout.volume, moved, lesions, normal=normal, territories=territories, isodose_gy=level)
+    return ConcordanceResult(
+        concordance=found,
+        isodose_is_planned_mean=comparison.isodose_gy is None,
+        planned=scout.volume,
+        delivered=moved,
+        lesions=tuple(lesions),
+        messages=(*drawn.messages, *_about_catheter(found)),
+        provenance=Provenance(
+            (*scout.inputs, *therapy.inputs, *drawn.inputs),
+            parameters=parameters(comparison),
+            steps=("delivered dose interpolated onto the voxels of the planned one",),
+        ),
     )
-    notes = tuple(map(str, found.messages))
-    return ConcordanceAnswer(result, isodose_gy is None, planned, moved, tuple(lesions), notes, inputs)
 
 
-def _file(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    from hepatica.workflow.dose.comparison import DOSE_FILE
-
-    return path / (PLANNED_FILE if (path / PLANNED_FILE).is_file() else DOSE_FILE)
-
-
-def _dose(path: Path) -> Volume:
-    volume = read_dose(_file(path))
-    volume.require_finite()
-    return volume
+def _about_catheter(found: Concordance) -> tuple[Message, ...]:
+    if not found.catheter_position_changed:
+        return ()
+    text = "the dose lies elsewhere within a territory, or is shared differently among territories"
+    return (Message("catheter-position", text, "look whether the catheter was elsewhere"),)
 
 
-def _onto(therapy: Volume, scout: Volume, regions: Sequence[Region]) -> Volume:
-    """Therapy's dose on the scout's voxels; nothing is made up where a structure leaves its field of view."""
-    moved = resample(therapy, scout.grid, "linear", outside=np.nan)
+@dataclass(frozen=True, slots=True)
+class _Dose:
+    """A dose map, and the file it was read from."""
+
+    volume: Volume
+    inputs: tuple[InputFile, ...] = ()
+
+
+def _dose(source: DoseSource, role: str) -> _Dose:
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if path.is_dir():
+            path /= PLANNED_FILE if (path / PLANNED_FILE).is_file() else DOSE_FILE
+        found = _Dose(read_dose(path), (InputFile.of(role, path),))
+    elif isinstance(source, Image):
+        found = _Dose(source.volume, (source.source,))
+    elif isinstance(source, Volume):
+        found = _Dose(source)
+    else:
+        raise InputError(f"{role}: a dose map is a path, a Volume or an Image, not {type(source).__name__}")
+    found.volume.require_finite()
+    return found
+
+
+def _onto(delivered: Volume, planned: Volume, regions: Sequence[Region]) -> Volume:
+    """Delivered dose on the voxels of the planned one; nothing is made up where a structure leaves its view."""
+    moved = resample(delivered, planned.grid, "linear", outside=np.nan)
     for region in regions:
         outside = np.isnan(moved.values[region.window]) & (region.coverage > 0)
         if outside.any():
-            missing = float(region.coverage[outside].sum(dtype=np.float64)) * scout.grid.voxel_volume_ml
-            raise GeometryError(f"region {region.name!r}: {missing:.3g} mL of it lie outside the therapy's dose map")
+            missing = float(region.coverage[outside].sum(dtype=np.float64)) * planned.grid.voxel_volume_ml
+            raise GeometryError(f"structure {region.name!r}: {missing:.3g} mL lie outside the delivered dose map")
     return moved.with_values(np.nan_to_num(moved.values, nan=0.0))
 
 
@@ -185,7 +243,7 @@ def _mean(dose: Volume, regions: Sequence[Region]) -> float:
     return mean
 
 
-def _voxels(scout: Volume, therapy: Volume, region: Region) -> tuple[Any, Any]:
+def _voxels(planned: Volume, delivered: Volume, region: Region) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Doses of the voxels that are at least half inside a region (all of them in a region smaller than that)."""
     inside = region.coverage >= min(0.5, float(region.coverage.max()))
-    return scout.values[region.window][inside], therapy.values[region.window][inside]
+    return planned.values[region.window][inside], delivered.values[region.window][inside]
