@@ -7,15 +7,23 @@ import pytest
 
 from hepatica.dosimetry.radiobiology import LIVER, DoseRate, bed_gy, response_model
 from hepatica.errors import PhysicsError
-from hepatica.outcome.adaptive import Delivered, NextTreatment, Status, options, remaining_tolerance
-from hepatica.outcome.response import Response
+from hepatica.outcome.adaptive import (
+    NextTreatment,
+    PastTreatment,
+    PatientStatus,
+    predict_activities,
+    remaining_tolerance,
+)
 
 RATE = DoseRate.exponential(64.05)
-PAST = Delivered(datetime(2026, 1, 5, 10), 30.0, 12.0, 64.05)
+PAST = PastTreatment(datetime(2026, 1, 5, 10), 30.0, 12.0, 64.05)
 
 
 def coming(lung: float = 2.0) -> NextTreatment:
-    return NextTreatment(datetime(2026, 6, 5, 10), "Y-90", "resin", 64.05, 15.0, 60.0, lung)
+    return NextTreatment(
+        next_at=datetime(2026, 6, 5, 10), agent="resin", effective_half_life_h=64.05, normal_dose_gy_per_gbq=15.0,
+        tumour_dose_gy_per_gbq=60.0, lung_dose_gy_per_gbq=lung,
+    )  # fmt: skip
 
 
 def test_first_treatment_may_give_the_whole_tolerance() -> None:
@@ -41,7 +49,7 @@ def test_next_treatment_gets_what_is_left() -> None:
 def test_lungs_limit_the_treatment_or_the_course() -> None:
     found = remaining_tolerance([PAST], coming(lung=20.0), tolerance_bed_gy=93.0)
     assert (found.lung_dose_gy, found.limited_by) == (30.0, "lungs: treatment")
-    used = Delivered(PAST.when, 30.0, 35.0, 64.05)
+    used = PastTreatment(PAST.administered_at, 30.0, 35.0, 64.05)
     found = remaining_tolerance([used], coming(lung=20.0), tolerance_bed_gy=93.0)
     assert (found.lung_dose_gy, found.limited_by) == (15.0, "lungs: course")
     assert found.activity_gbq == pytest.approx(0.75)
@@ -54,14 +62,14 @@ def test_used_up() -> None:
 
 
 def test_cautions() -> None:
-    status = Status(Response.CR, bilirubin_mg_dl=2.4, child_pugh_points=8, albi_before=-2.7, albi_now=-2.1)
+    status = PatientStatus(response="CR", bilirubin_mg_dl=2.4, child_pugh_points=8, albi_before=-2.7, albi_now=-2.1)
     found = remaining_tolerance([PAST], coming(), tolerance_bed_gy=93.0, status=status)
     assert len(found.cautions) == 4
 
 
-def test_options_for_the_planner() -> None:
+def test_activities_for_the_planner() -> None:
     models = [response_model(n) for n in ("strigari-2010-liver-bed", "resin-tumour")]
-    low, high = options([PAST], coming(), [0.5, 5.0], tolerance_bed_gy=93.0, models=models)
+    low, high = predict_activities([PAST], coming(), [0.5, 5.0], tolerance_bed_gy=93.0, models=models)
     assert low.within
     assert not high.within
     assert low.tumour_dose_gy == 30.0
@@ -69,10 +77,10 @@ def test_options_for_the_planner() -> None:
     assert low.ntcp[0].dose_gy == pytest.approx(low.cumulative_normal_bed_gy)
     assert "below the published 50 % dose" in low.tcp[0].reading
     with pytest.raises(PhysicsError):
-        options([], coming(), [-1.0], tolerance_bed_gy=93.0)
+        predict_activities([], coming(), [-1.0], tolerance_bed_gy=93.0)
 
 
 def test_order_in_time_is_held() -> None:
-    late = Delivered(datetime(2026, 7, 1), 30.0, 0.0, 64.05)
+    late = PastTreatment(datetime(2026, 7, 1), 30.0, 0.0, 64.05)
     with pytest.raises(PhysicsError, match="after those that were given"):
         remaining_tolerance([late], coming(), tolerance_bed_gy=93.0)

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Annotated, Literal
 
 from hepatica.core import seconds_between
 from hepatica.core.constants import SECONDS_PER_DAY, SECONDS_PER_HOUR
+from hepatica.core.document import HIDDEN
+from hepatica.core.message import Message
+from hepatica.core.options import Limits, NonNegative, Positive, options
 from hepatica.dosimetry.radiobiology import (
     LIVER,
     DoseRate,
@@ -25,7 +29,7 @@ from hepatica.dosimetry.radiobiology import (
     predict,
 )
 from hepatica.errors import PhysicsError
-from hepatica.outcome.response import Response
+from hepatica.nuclides import nuclide
 
 LUNG_TREATMENT_GY = 30.0
 LUNG_COURSE_GY = 50.0
@@ -36,63 +40,88 @@ BILIRUBIN_CAUTION_MG_DL = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class PastTreatment:
     """One past treatment of a territory.
 
     Attributes
     ----------
-    when : datetime
+    administered_at : datetime
         Administration.
     normal_dose_gy : float
         Mean absorbed dose to the normal tissue of the territory.
     lung_dose_gy : float
         Mean absorbed dose to the lungs.
-    half_life_h : float
-        Effective half-life.
+    effective_half_life_h : float
+        In the patient.
     """
 
-    when: datetime
+    administered_at: datetime
     normal_dose_gy: float
     lung_dose_gy: float
-    half_life_h: float
+    effective_half_life_h: float
 
     def __post_init__(self) -> None:
-        if min(self.normal_dose_gy, self.lung_dose_gy) < 0 or not self.half_life_h > 0:
+        if min(self.normal_dose_gy, self.lung_dose_gy) < 0 or not self.effective_half_life_h > 0:
             raise PhysicsError("doses must not be negative, the half-life must be positive")
 
 
-@dataclass(frozen=True, slots=True)
+@options
 class NextTreatment:
     """What the next treatment would do per GBq.
 
     Attributes
     ----------
-    when : datetime
+    next_at : datetime
         Planned administration.
-    nuclide, agent : str
-        "Y-90", "glass".
-    half_life_h : float
-        Effective half-life.
-    normal_gy_per_gbq, tumour_gy_per_gbq, lung_gy_per_gbq : float
-        Mean doses per GBq, from the last dose map, a new scout, or a model.
+    normal_dose_gy_per_gbq : float
+        Mean dose to the normal liver, from the last dose map, a new scout, or a model.
+    tumour_dose_gy_per_gbq : float
+        Mean tumour dose.
+    lung_dose_gy_per_gbq : float
+        Mean lung dose.
+    nuclide : str
+        Radionuclide.
+    agent : str
+        Carrier: glass, resin, PLLA, lipiodol; without it no published model is used.
+    effective_half_life_h : float or None
+        In the patient; the physical one if not given.
     """
 
-    when: datetime
-    nuclide: str
-    agent: str
-    half_life_h: float
-    normal_gy_per_gbq: float
-    tumour_gy_per_gbq: float
-    lung_gy_per_gbq: float
+    next_at: datetime
+    normal_dose_gy_per_gbq: NonNegative
+    tumour_dose_gy_per_gbq: NonNegative
+    lung_dose_gy_per_gbq: NonNegative
+    nuclide: str = "Y-90"
+    agent: str = ""
+    effective_half_life_h: Positive | None = None
+
+    @property
+    def half_life_h(self) -> float:
+        """Effective half-life."""
+        return self.effective_half_life_h or nuclide(self.nuclide).half_life_h
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """State of patient and tumour now; None where unknown."""
+@options
+class PatientStatus:
+    """State of patient and tumour now.
 
-    response: Response | None = None
-    bilirubin_mg_dl: float | None = None
-    child_pugh_points: int | None = None
+    Attributes
+    ----------
+    response : {"CR", "PR", "SD", "PD"} or None
+        Response so far.
+    bilirubin_mg_dl : float or None
+        Bilirubin now.
+    child_pugh_points : int or None
+        Child-Pugh points now.
+    albi_before : float or None
+        ALBI before the last treatment.
+    albi_now : float or None
+        ALBI now.
+    """
+
+    response: Literal["CR", "PR", "SD", "PD"] | None = None
+    bilirubin_mg_dl: NonNegative | None = None
+    child_pugh_points: Annotated[int, Limits(low=5, high=15)] | None = None
     albi_before: float | None = None
     albi_now: float | None = None
 
@@ -117,7 +146,7 @@ class Remaining:
         "normal liver", "lungs: treatment", "lungs: course".
     days_since_last : float or None
         Since the last treatment; None for the first.
-    cautions : tuple of str
+    cautions : tuple of Message
         What speaks against treating, from response and liver function.
     """
 
@@ -128,107 +157,107 @@ class Remaining:
     activity_gbq: float
     limited_by: str
     days_since_last: float | None
-    cautions: tuple[str, ...]
+    cautions: tuple[Message, ...] = field(metadata=HIDDEN)
 
 
 def remaining_tolerance(
-    delivered: Sequence[Delivered],
+    past: Sequence[PastTreatment],
     coming: NextTreatment,
     *,
     tolerance_bed_gy: float,
     tissue: Tissue = LIVER,
-    status: Status | None = None,
+    status: PatientStatus = PatientStatus(),
 ) -> Remaining:
     """What the next treatment of a territory may still give.
 
     Parameters
     ----------
-    delivered : sequence of Delivered
-        Past treatments of the territory (and of the lungs).
+    past : sequence of PastTreatment
+        Treatments of the territory (and of the lungs) that were given.
     coming : NextTreatment
         The planned one.
     tolerance_bed_gy : float
         BED that the normal tissue may reach in all, Gy (for example 93 Gy: 50 % toxicity after resin by Strigari 2010).
     tissue : Tissue
         alpha/beta and repair of the normal tissue.
-    status : Status, optional
+    status : PatientStatus
         Response and liver function now.
 
     Raises
     ------
     PhysicsError
-        If the planned treatment is not after the past ones, or a dose per activity is negative.
+        If the planned treatment is not after the past ones.
     """
-    if any(seconds_between(d.when, coming.when) <= 0 for d in delivered):
+    if any(seconds_between(d.administered_at, coming.next_at) <= 0 for d in past):
         raise PhysicsError("the next treatment must come after those that were given")
-    if min(coming.normal_gy_per_gbq, coming.tumour_gy_per_gbq, coming.lung_gy_per_gbq) < 0:
-        raise PhysicsError("doses per activity must not be negative")
     if not tolerance_bed_gy > 0:
         raise PhysicsError(f"the tolerance must be positive, not {tolerance_bed_gy} Gy")
-    past = _cumulative_bed(delivered, coming, 0.0, tissue)
-    normal = _largest_dose(delivered, coming, tolerance_bed_gy, tissue)
-    lung_so_far = math.fsum(d.lung_dose_gy for d in delivered)
+    bed = _cumulative_bed(past, coming, 0.0, tissue)
+    normal = _largest_dose(past, coming, tolerance_bed_gy, tissue)
+    lung_so_far = math.fsum(d.lung_dose_gy for d in past)
     lung = max(0.0, min(LUNG_TREATMENT_GY, LUNG_COURSE_GY - lung_so_far))
     lungs_by = "lungs: treatment" if lung == LUNG_TREATMENT_GY else "lungs: course"
-    by_normal = math.inf if coming.normal_gy_per_gbq == 0 else normal / coming.normal_gy_per_gbq
-    by_lung = math.inf if coming.lung_gy_per_gbq == 0 else lung / coming.lung_gy_per_gbq
-    last = max((d.when for d in delivered), default=None)
+    by_normal = math.inf if coming.normal_dose_gy_per_gbq == 0 else normal / coming.normal_dose_gy_per_gbq
+    by_lung = math.inf if coming.lung_dose_gy_per_gbq == 0 else lung / coming.lung_dose_gy_per_gbq
+    last = max((d.administered_at for d in past), default=None)
     return Remaining(
-        past,
-        tolerance_bed_gy - past,
+        bed,
+        tolerance_bed_gy - bed,
         normal,
         lung,
         min(by_normal, by_lung),
         "normal liver" if by_normal <= by_lung else lungs_by,
-        None if last is None else seconds_between(last, coming.when) / SECONDS_PER_DAY,
-        _cautions(status or Status()),
+        None if last is None else seconds_between(last, coming.next_at) / SECONDS_PER_DAY,
+        _cautions(status),
     )
 
 
-def _cumulative_bed(delivered: Sequence[Delivered], coming: NextTreatment, dose_gy: float, tissue: Tissue) -> float:
+def _cumulative_bed(past: Sequence[PastTreatment], coming: NextTreatment, dose_gy: float, tissue: Tissue) -> float:
     course = [
         Treatment(
-            seconds_between(coming.when, d.when) / SECONDS_PER_HOUR,
+            seconds_between(coming.next_at, d.administered_at) / SECONDS_PER_HOUR,
             d.normal_dose_gy,
-            DoseRate.exponential(d.half_life_h),
+            DoseRate.exponential(d.effective_half_life_h),
         )
-        for d in delivered
+        for d in past
     ]
     course.append(Treatment(0.0, dose_gy, DoseRate.exponential(coming.half_life_h)))
     return float(course_bed_gy(course, tissue))
 
 
 def _largest_dose(
-    delivered: Sequence[Delivered], coming: NextTreatment, tolerance_bed_gy: float, tissue: Tissue
+    past: Sequence[PastTreatment], coming: NextTreatment, tolerance_bed_gy: float, tissue: Tissue
 ) -> float:
     """Dose at which the cumulative BED reaches the tolerance, by bisection (BED grows with dose, and exceeds it)."""
-    if _cumulative_bed(delivered, coming, 0.0, tissue) >= tolerance_bed_gy:
+    if _cumulative_bed(past, coming, 0.0, tissue) >= tolerance_bed_gy:
         return 0.0
     low, high = 0.0, tolerance_bed_gy
     while high - low > 1e-9 * tolerance_bed_gy:
         middle = 0.5 * (low + high)
-        if _cumulative_bed(delivered, coming, middle, tissue) > tolerance_bed_gy:
+        if _cumulative_bed(past, coming, middle, tissue) > tolerance_bed_gy:
             high = middle
         else:
             low = middle
     return low
 
 
-def _cautions(status: Status) -> tuple[str, ...]:
+def _cautions(status: PatientStatus) -> tuple[Message, ...]:
     found = []
-    if status.response is Response.CR:
-        found.append("complete response: nothing is left to treat")
+    if status.response == "CR":
+        found.append(Message("complete-response", "complete response: nothing is left to treat"))
     if status.bilirubin_mg_dl is not None and status.bilirubin_mg_dl > BILIRUBIN_CAUTION_MG_DL:
-        found.append(f"bilirubin {status.bilirubin_mg_dl:g} mg/dL is above {BILIRUBIN_CAUTION_MG_DL:g} mg/dL")
+        text = f"bilirubin {status.bilirubin_mg_dl:g} mg/dL is above {BILIRUBIN_CAUTION_MG_DL:g} mg/dL"
+        found.append(Message("bilirubin-high", text))
     if status.child_pugh_points is not None and status.child_pugh_points > 7:
-        found.append(f"Child-Pugh {status.child_pugh_points} points")
+        found.append(Message("child-pugh-high", f"Child-Pugh {status.child_pugh_points} points"))
     if status.albi_before is not None and status.albi_now is not None and status.albi_now > status.albi_before + 0.3:
-        found.append(f"ALBI has risen by {status.albi_now - status.albi_before:.2f} since the last treatment")
+        text = f"ALBI has risen by {status.albi_now - status.albi_before:.2f} since the last treatment"
+        found.append(Message("albi-risen", text))
     return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class ActivityPrediction:
     """What one activity of the next treatment would give.
 
     Attributes
@@ -255,30 +284,31 @@ class Option:
     ntcp: tuple[Prediction, ...]
 
 
-def options(
-    delivered: Sequence[Delivered],
+def predict_activities(
+    past: Sequence[PastTreatment],
     coming: NextTreatment,
     activities_gbq: Sequence[float],
     *,
     tolerance_bed_gy: float,
     models: Sequence[ResponseModel] = (),
     tissue: Tissue = LIVER,
-) -> tuple[Option, ...]:
+) -> tuple[ActivityPrediction, ...]:
     """Predicted doses, BED, TCP and NTCP for a range of activities, for the planner.
 
     `models` with a "bed" metric take the cumulative BED; those with "mean_dose" the sum of absorbed doses, which for
     NTCP overlooks that the treatments were apart.
     """
-    limit = remaining_tolerance(delivered, coming, tolerance_bed_gy=tolerance_bed_gy, tissue=tissue)
+    limit = remaining_tolerance(past, coming, tolerance_bed_gy=tolerance_bed_gy, tissue=tissue)
     out = []
     for activity in activities_gbq:
         if activity < 0:
             raise PhysicsError(f"activity must not be negative ({activity} GBq)")
         normal, tumour, lung = (
-            activity * gy for gy in (coming.normal_gy_per_gbq, coming.tumour_gy_per_gbq, coming.lung_gy_per_gbq)
+            activity * gy
+            for gy in (coming.normal_dose_gy_per_gbq, coming.tumour_dose_gy_per_gbq, coming.lung_dose_gy_per_gbq)
         )
-        bed = _cumulative_bed(delivered, coming, normal, tissue)
-        together = normal + math.fsum(d.normal_dose_gy for d in delivered)
+        bed = _cumulative_bed(past, coming, normal, tissue)
+        together = normal + math.fsum(d.normal_dose_gy for d in past)
         tcp, ntcp = [], []
         for model in models:
             if model.kind == "tcp" and model.metric == "mean_dose":
@@ -287,7 +317,7 @@ def options(
                 dose = bed if model.metric == "bed" else together
                 ntcp.append(predict(model, dose, nuclide=coming.nuclide, agent=coming.agent))
         out.append(
-            Option(
+            ActivityPrediction(
                 activity,
                 tumour,
                 normal,

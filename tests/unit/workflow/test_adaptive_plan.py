@@ -8,7 +8,7 @@ import pytest
 
 from hepatica.errors import InputError
 from hepatica.outcome.adaptive import NextTreatment
-from hepatica.workflow.planning.adaptive import analyse_adaptive
+from hepatica.workflow.planning.adaptive import remaining_tolerance
 from hepatica.workflow.planning.plan import run_plan
 
 PLAN = """
@@ -43,8 +43,11 @@ def left_over(folder: Path, normal_gy: float = 35) -> dict[str, float]:
     table.write_text(
         f"date,territory,nuclide,normal_gy,lung_gy\n2026-01-05,right,Y-90,{normal_gy},12\n2026-02-05,left,Y-90,25,8\n"
     )
-    coming = NextTreatment(datetime(2026, 6, 5, 10), "Y-90", "resin", 64.05, 15.0, 60.0, 2.0)
-    document = analyse_adaptive(table, coming, tolerance_bed_gy=93.0, territory="right").as_dict()
+    coming = NextTreatment(
+        next_at=datetime(2026, 6, 5, 10), agent="resin", effective_half_life_h=64.05, normal_dose_gy_per_gbq=15.0,
+        tumour_dose_gy_per_gbq=60.0, lung_dose_gy_per_gbq=2.0,
+    )  # fmt: skip
+    document = remaining_tolerance(table, coming=coming, tolerance_bed_gy=93.0, territory="right").as_dict()
     (folder / "next.json").write_text(json.dumps(document))
     return dict(document["for_plan"])
 
