@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hepatica.errors import EvidenceError, InputError
-from hepatica.outcome.adaptive import NextTreatment, PatientStatus
+from hepatica.outcome.adaptive import NextTreatment, PastTreatment, PatientStatus
 from hepatica.workflow.planning.adaptive import remaining_tolerance
 
 COMING = (
@@ -77,9 +77,29 @@ def test_numbers_and_files(course: Path, tmp_path: Path) -> None:
     assert "limited by normal liver" in done.stdout
     done = hepatica(*asked)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "has territories left, right; name one (--territory)" in done.stderr
+    assert "territories left, right; name one (--territory)" in done.stderr
     bare = [word.replace("15 Gy/GBq", "15") for word in COMING]
     assert "--normal-dose: '15' has no unit" in hepatica("adaptive", course, *bare).stderr
+
+
+def test_treatments_are_as_good_as_a_table(course: Path) -> None:
+    half_life = 64.05
+    past = [
+        PastTreatment(datetime(2026, 1, 5), 30.0, 12.0, half_life, "right"),
+        PastTreatment(datetime(2026, 2, 5), 25.0, 8.0, half_life, "left"),
+    ]
+    by_value = remaining_tolerance(past, coming=coming(), tolerance_bed_gy=93.0, territory="right")
+    by_file = remaining_tolerance(course, coming=coming(), tolerance_bed_gy=93.0, territory="right")
+    assert by_value.prospect.remaining.normal_dose_gy == pytest.approx(
+        by_file.prospect.remaining.normal_dose_gy, rel=1e-4
+    )
+    assert by_value.prospect.treatments == 2
+    elsewhere = remaining_tolerance(past, coming=coming(), tolerance_bed_gy=93.0, territory="caudate")
+    assert elsewhere.prospect.remaining.delivered_bed_gy == 0
+    assert "territory-not-treated" in [message.code for message in elsewhere.messages]
+    unnamed = [PastTreatment(datetime(2026, 1, 5), 30.0, 12.0, half_life)]
+    with pytest.raises(InputError, match="state no territory"):
+        remaining_tolerance(unnamed, coming=coming(), tolerance_bed_gy=93.0, territory="right")
 
 
 def test_every_bad_cell_is_named(tmp_path: Path) -> None:
@@ -99,9 +119,9 @@ def test_every_bad_cell_is_named(tmp_path: Path) -> None:
         remaining_tolerance(path, coming=coming(), tolerance_bed_gy=93.0)
     path.write_text("date,nuclide,normal_gy,lung_gy\n2026-01-05,Y-90,90,12\n")
     found = remaining_tolerance(path, coming=coming(agent=""), tolerance_bed_gy=93.0)
-    assert found.remaining.activity_gbq == 0
-    assert not found.activities[0].within
-    assert "nothing is left" in found.reading
+    assert found.prospect.remaining.activity_gbq == 0
+    assert not found.prospect.activities[0].within
+    assert "nothing is left" in found.prospect.remaining.reading
     harmless = coming(normal_dose_gy_per_gbq=0.0, lung_dose_gy_per_gbq=0.0)
     with pytest.raises(EvidenceError, match="`planned_gbq`"):
         remaining_tolerance(path, coming=harmless, tolerance_bed_gy=93.0)

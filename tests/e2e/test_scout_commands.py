@@ -25,10 +25,11 @@ from hepatica.io.itk import read_itk_image, write_itk
 from hepatica.io.regions import read_structures
 from hepatica.planning.scout.lung_shunt import SpectOptions
 from hepatica.planning.scout.lungs import LungDoseOptions
+from hepatica.planning.scout.uptake import UptakeOptions
 from hepatica.workflow.planning.lung_shunt import lung_shunt
 from hepatica.workflow.planning.plan import TEMPLATE
 from hepatica.workflow.planning.scout import ScoutOptions, read_scout
-from hepatica.workflow.planning.tumour_to_normal import UptakeOptions, tumour_to_normal
+from hepatica.workflow.planning.tumour_to_normal import tumour_to_normal
 
 SHUNT, RATIOS = 0.08, {"tumour 1": 5.0, "tumour 2": 3.0}
 NAMES = ("lung left", "lung right", "liver", "tumour 1", "tumour 2", "stomach")
@@ -144,10 +145,8 @@ def test_images_and_regions_are_as_good_as_files(files: Path) -> None:
     by_file = lung_shunt(files / "fine.nii.gz", structures=files / "labels.nii.gz", reading=reading(files))
     assert numbers(by_value.as_dict()) == numbers(by_file.as_dict())
     ratios = tumour_to_normal(scout, structures=regions, reading=ScoutOptions(ct=ct))
-    assert (
-        ratios.overall
-        == tumour_to_normal(files / "fine.nii.gz", structures=files / "labels.nii.gz", reading=reading(files)).overall
-    )
+    paths = tumour_to_normal(files / "fine.nii.gz", structures=files / "labels.nii.gz", reading=reading(files))
+    assert ratios.uptake.overall == paths.uptake.overall
     with pytest.raises(InputError, match=r"an image is a path or a hepatica\.Image, not Volume"):
         lung_shunt(counts, structures=regions)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="a list of regions"):
@@ -178,8 +177,8 @@ def test_another_grid_gives_nearly_the_same(files: Path) -> None:
     assert coarse.details["fraction_as_drawn"] > 0
     uptake = UptakeOptions(response_mm=12)
     ratios = tumour_to_normal(files / "scout.nii.gz", structures=structures, reading=reading(files), uptake=uptake)
-    assert ratios.volumes.involvement == pytest.approx(0.1, abs=0.07)
-    assert set(ratios.masses_kg) == {"tumour 1", "tumour 2", "normal liver"}
+    assert ratios.uptake.volumes.involvement == pytest.approx(0.1, abs=0.07)
+    assert set(ratios.uptake.masses_kg) == {"tumour 1", "tumour 2", "normal liver"}
 
 
 def test_bad_scouts(files: Path, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from hepatica.cli.main import main
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.workflow.planning.delivered import PlannedOptions, ReadingOptions, delivered_activity
+from hepatica.planning.delivery.delivered import PlannedOptions, ReadingOptions
+from hepatica.workflow.planning.delivered import delivered_activity
 from hepatica.workflow.planning.generator import elute_generator
 from hepatica.workflow.planning.vial import order_vial
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Literal
 
 from hepatica.core import seconds_between
+from hepatica.core.confidence import FROM_MEMORY, UNCERTAIN
 from hepatica.core.constants import SECONDS_PER_DAY, SECONDS_PER_HOUR
-from hepatica.core.document import HIDDEN
-from hepatica.core.message import Message
+from hepatica.core.document import HIDDEN, INLINE, reported
+from hepatica.core.message import Message, unique
 from hepatica.core.options import Limits, NonNegative, Positive, options
 from hepatica.dosimetry.radiobiology import (
     LIVER,
@@ -27,9 +28,13 @@ from hepatica.dosimetry.radiobiology import (
     Treatment,
     course_bed_gy,
     predict,
+    response_models,
 )
-from hepatica.errors import PhysicsError
+from hepatica.errors import EvidenceError, InputError, PhysicsError
 from hepatica.nuclides import nuclide
+
+STEPS = 8
+"""Activities listed by default: equal steps up to the largest one allowed, and a quarter beyond."""
 
 LUNG_TREATMENT_GY = 30.0
 LUNG_COURSE_GY = 50.0
@@ -53,12 +58,15 @@ class PastTreatment:
         Mean absorbed dose to the lungs.
     effective_half_life_h : float
         In the patient.
+    territory : str or None
+        Its name; None where there is only one.
     """
 
     administered_at: datetime
     normal_dose_gy: float
     lung_dose_gy: float
     effective_half_life_h: float
+    territory: str | None = None
 
     def __post_init__(self) -> None:
         if min(self.normal_dose_gy, self.lung_dose_gy) < 0 or not self.effective_half_life_h > 0:
@@ -132,6 +140,8 @@ class Remaining:
 
     Attributes
     ----------
+    tolerance_bed_gy : float
+        BED that the normal tissue may reach in all.
     delivered_bed_gy : float
         BED of the normal tissue so far.
     remaining_bed_gy : float
@@ -140,6 +150,8 @@ class Remaining:
         Largest further mean dose to the normal tissue, Gy; 0 if the tolerance is used up.
     lung_dose_gy : float
         Largest further dose to the lungs, Gy.
+    lung_dose_so_far_gy : float
+        From all past treatments.
     activity_gbq : float
         Largest activity by the two.
     limited_by : str
@@ -150,14 +162,29 @@ class Remaining:
         What speaks against treating, from response and liver function.
     """
 
+    tolerance_bed_gy: float
     delivered_bed_gy: float
     remaining_bed_gy: float
     normal_dose_gy: float
     lung_dose_gy: float
+    lung_dose_so_far_gy: float
     activity_gbq: float
     limited_by: str
     days_since_last: float | None
     cautions: tuple[Message, ...] = field(metadata=HIDDEN)
+
+    @property
+    @reported
+    def reading(self) -> str:
+        """What it comes to, in words."""
+        if self.remaining_bed_gy <= 0:
+            had = f"{self.delivered_bed_gy:.4g} Gy BED of {self.tolerance_bed_gy:g} Gy"
+            return f"The normal liver has had {had} tolerated: nothing is left."
+        if math.isinf(self.activity_gbq):
+            return "Neither liver nor lungs receive dose from the next treatment: nothing limits the activity."
+        had = f"Of {self.tolerance_bed_gy:g} Gy BED the normal liver has had {self.delivered_bed_gy:.4g} Gy"
+        left = f"{self.normal_dose_gy:.4g} Gy of absorbed dose are left, {self.lung_dose_gy:.4g} Gy for the lungs"
+        return f"{had}; {left}. At most {self.activity_gbq:.4g} GBq, limited by {self.limited_by}."
 
 
 def remaining_tolerance(
@@ -201,10 +228,12 @@ def remaining_tolerance(
     by_lung = math.inf if coming.lung_dose_gy_per_gbq == 0 else lung / coming.lung_dose_gy_per_gbq
     last = max((d.administered_at for d in past), default=None)
     return Remaining(
+        tolerance_bed_gy,
         bed,
         tolerance_bed_gy - bed,
         normal,
         lung,
+        lung_so_far,
         min(by_normal, by_lung),
         "normal liver" if by_normal <= by_lung else lungs_by,
         None if last is None else seconds_between(last, coming.next_at) / SECONDS_PER_DAY,
@@ -329,3 +358,133 @@ def predict_activities(
             )
         )
     return tuple(out)
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What the next treatment of a territory may still give, and what each activity would do.
+
+    Attributes
+    ----------
+    territory : str or None
+        Of the next treatment.
+    treatments : int
+        How many were given.
+    remaining : Remaining
+        Dose and activity that are left.
+    activities : tuple of ActivityPrediction
+        As asked for, or equal steps up to the largest one allowed and beyond.
+    messages : tuple of Message
+        Cautions, what the models rest on.
+    """
+
+    territory: str | None
+    treatments: int
+    remaining: Remaining = field(metadata=INLINE)
+    activities: tuple[ActivityPrediction, ...]
+    messages: tuple[Message, ...] = field(metadata=HIDDEN)
+
+
+def prospect(
+    past: Sequence[PastTreatment],
+    coming: NextTreatment,
+    *,
+    tolerance_bed_gy: float,
+    territory: str | None = None,
+    activities_gbq: Sequence[float] = (),
+    status: PatientStatus = PatientStatus(),
+) -> Prospect:
+    """What the next treatment of a territory may still give, with the published models of its nuclide and agent.
+
+    A treatment of another territory counts for the lungs alone.
+
+    Raises
+    ------
+    InputError
+        If there are several territories and none is named, or one is named and the treatments state none.
+    EvidenceError
+        If nothing limits the activity and no activities are given.
+    """
+    coming = replace(coming, nuclide=nuclide(coming.nuclide).name)
+    own = _own(past, territory)
+    counted = [t if mine else replace(t, normal_dose_gy=0.0) for t, mine in zip(past, own, strict=True)]
+    found = remaining_tolerance(counted, coming, tolerance_bed_gy=tolerance_bed_gy, status=status)
+    models = [model for model in response_models().values() if _fits(model, coming)]
+    steps = predict_activities(
+        counted, coming, activities_gbq or _steps(found), tolerance_bed_gy=tolerance_bed_gy, models=models
+    )
+    messages = _about_models(steps, models, coming)
+    if territory is not None and not any(own):
+        text = f"there is no treatment of {territory!r}: its normal liver is taken as not treated before"
+        messages.append(Message("territory-not-treated", text))
+    return Prospect(territory, len(past), found, steps, unique(messages, found.cautions, _notes(found)))
+
+
+def _own(past: Sequence[PastTreatment], territory: str | None) -> list[bool]:
+    """Whether each treatment was one of the territory."""
+    names = {treatment.territory for treatment in past}
+    if territory is None and len(names) > 1:
+        listed = ", ".join(sorted(name or "unnamed" for name in names))
+        raise InputError(f"there are treatments of the territories {listed}", remedy="name one (`territory`)")
+    if territory is not None and names == {None}:
+        raise InputError(f"the treatments state no territory, so {territory!r} cannot be chosen")
+    return [territory is None or treatment.territory == territory for treatment in past]
+
+
+def _steps(found: Remaining) -> Sequence[float]:
+    """Activities to predict for where none are stated."""
+    if math.isinf(found.activity_gbq):
+        raise EvidenceError(
+            "neither liver nor lungs limit the activity, so there is none to predict for", remedy="state `planned_gbq`"
+        )
+    # Nothing left: one activity shows what any treatment would add.
+    top = found.activity_gbq * 1.25
+    return [top * n / STEPS for n in range(1, STEPS + 1)] if top > 0 else [1.0]
+
+
+def _notes(found: Remaining) -> list[Message]:
+    notes = [
+        Message(
+            "tolerance-as-given", "tolerance and limits are those that were given; they are no recommendation",
+            severity="note",
+        )
+    ]  # fmt: skip
+    if found.days_since_last is not None:
+        text = f"{found.days_since_last:.0f} days since the last treatment; no regeneration of the liver is counted"
+        notes.insert(0, Message("no-regeneration", text, severity="note"))
+    return notes
+
+
+def _about_models(
+    steps: Sequence[ActivityPrediction], models: Sequence[ResponseModel], coming: NextTreatment
+) -> list[Message]:
+    used = [p.model for step in steps[:1] for p in (*step.tcp, *step.ntcp)]
+    messages = [
+        Message(
+            "model-confidence",
+            f"{model.name}: confidence of its parameters: {model.confidence}",
+            f"check {model.source} before use",
+        )
+        for model in used
+        if model.confidence in (FROM_MEMORY, UNCERTAIN)
+    ]
+    toxicity = [model for model in models if model.kind == "ntcp"]
+    if not any(model.has_curve for model in toxicity):
+        text = f"no toxicity curve is published for {coming.nuclide} {coming.agent}: no NTCP is stated"
+        messages.append(Message("no-toxicity-curve", text))
+    if toxicity:
+        text = (
+            "toxicity models were fitted on the whole non-tumorous liver and one treatment: the dose to the normal "
+            "liver must be its mean, not that of a territory, for the NTCP to mean anything"
+        )
+        messages.append(Message("whole-liver-model", text))
+    if any(model.metric == "bed" for model in models):
+        text = "models of BED take the BED of mean doses for the mean of voxel BED, which is higher"
+        messages.append(Message("bed-of-mean-dose", text))
+    return messages
+
+
+def _fits(model: ResponseModel, coming: NextTreatment) -> bool:
+    """Models of this nuclide and agent whose metric a mean dose can stand for."""
+    metrics = ("mean_dose", "bed") if model.kind == "ntcp" else ("mean_dose",)
+    return bool(coming.agent) and model.treats(coming.nuclide, coming.agent) and model.metric in metrics

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.core import Kind, Region, Volume
-from hepatica.errors import InputError
+from hepatica.core.message import Message
+from hepatica.core.resample import resample
+from hepatica.errors import GeometryError, InputError
+from hepatica.planning.scout.lung_shunt import region_sum
 
 CONSTANT = 1e-6
 """A map whose relative standard deviation in a region is below this is constant there."""
@@ -184,3 +188,39 @@ def _catheter(planned: Volume, delivered: Volume, territories: Sequence[Region])
         before, after = (region_sum(v, territory) / t for v, t in zip((planned, delivered), totals, strict=True))
         shares.append(abs(after / before - 1))
     return max(shifts), max(shares)
+
+
+def about_catheter(found: Concordance) -> tuple[Message, ...]:
+    """What to know if the catheter seems to have been elsewhere."""
+    if not found.catheter_position_changed:
+        return ()
+    text = "the dose lies elsewhere within a territory, or is shared differently among territories"
+    return (Message("catheter-position", text, "look whether the catheter was elsewhere"),)
+
+
+def onto_planned(delivered: Volume, planned: Volume, regions: Sequence[Region]) -> Volume:
+    """Delivered dose on the voxels of the planned one; nothing is made up where a structure leaves its view."""
+    moved = resample(delivered, planned.grid, "linear", outside=np.nan)
+    for region in regions:
+        outside = np.isnan(moved.values[region.window]) & (region.coverage > 0)
+        if outside.any():
+            missing = float(region.coverage[outside].sum(dtype=np.float64)) * planned.grid.voxel_volume_ml
+            raise GeometryError(f"structure {region.name!r}: {missing:.3g} mL lie outside the delivered dose map")
+    return moved.with_values(np.nan_to_num(moved.values, nan=0.0))
+
+
+def mean_dose_gy(dose: Volume, regions: Sequence[Region]) -> float:
+    """Mean dose over all regions by volume."""
+    total = math.fsum(float((r.coverage * dose.values[r.window]).sum(dtype=np.float64)) for r in regions)
+    mean = total / math.fsum(float(r.coverage.sum(dtype=np.float64)) for r in regions)
+    if not mean > 0:
+        raise InputError("the plan gives the lesions no dose: there is nothing to compare with")
+    return mean
+
+
+def voxel_doses(
+    planned: Volume, delivered: Volume, region: Region
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Doses of the voxels that are at least half inside a region (all of them in a region smaller than that)."""
+    inside = region.coverage >= min(0.5, float(region.coverage.max()))
+    return planned.values[region.window][inside], delivered.values[region.window][inside]

@@ -7,20 +7,50 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from hepatica.core import Estimate, Region, Volume
+from hepatica.anatomy.structures.clinical import union
+from hepatica.core import Estimate, Kind, Region, Volume
 from hepatica.core.constants import FWHM_PER_SD
 from hepatica.core.document import HIDDEN
-from hepatica.core.message import Message
-from hepatica.errors import InputError
+from hepatica.core.message import Message, unique
+from hepatica.core.options import Fraction, Positive, options
+from hepatica.errors import InputError, UnknownNameError
 from hepatica.planning.intervals import Interval, NormalPair, root_sum_square
+from hepatica.planning.scout.lung_shunt import region_sum
+from hepatica.planning.scout.volumes import LiverVolumes, liver_volumes
 
 SMALL_LESION_RECOVERY = 0.8
 """Below this expected recovery a lesion's T/N is called biased."""
+
+
+SOFT_TISSUE_G_ML = 1.05
+"""Density taken where no CT is given (Taranis' liver density); said in a message."""
+
+
+@options
+class UptakeOptions:
+    """How T/N is taken.
+
+    Attributes
+    ----------
+    territory : str or None
+        Perfused structure in which T/N is taken; the whole liver if not given.
+    response_mm : float or None
+        Resolution of the image (FWHM), for the partial-volume note.
+    count_relative_sd : float or None
+        Relative standard uncertainty of each content.
+    mass_relative_sd : float or None
+        Relative standard uncertainty of each mass.
+    """
+
+    territory: str | None = None
+    response_mm: Positive | None = None
+    count_relative_sd: Fraction | None = None
+    mass_relative_sd: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +191,97 @@ def overall_uptake_ratio(lesions: Sequence[Uptake], normal: Uptake) -> UptakeRat
         together(weights, [u.mass_relative_sd for u in lesions]),
     )
     return uptake_ratio(every, normal)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoutUptake:
+    """T/N per lesion and overall, with the masses and volumes that it rests on.
+
+    Attributes
+    ----------
+    lesions : tuple of UptakeRatio
+        One by one.
+    overall : UptakeRatio
+        All lesions taken as one.
+    masses_kg : mapping of str to float
+        Of each lesion and of the normal liver.
+    volumes : LiverVolumes
+        Liver, tumours, territories.
+    messages : tuple of Message
+        What a reader must know.
+    """
+
+    lesions: tuple[UptakeRatio, ...]
+    overall: UptakeRatio
+    masses_kg: Mapping[str, float]
+    volumes: LiverVolumes
+    messages: tuple[Message, ...] = field(metadata=HIDDEN)
+
+
+def scout_uptake(
+    image: Volume,
+    liver: Region,
+    tumours: Mapping[str, Region],
+    *,
+    density: Volume | None = None,
+    territories: Mapping[str, Region] | None = None,
+    options: UptakeOptions = UptakeOptions(),
+) -> ScoutUptake:
+    """T/N of every lesion against the normal liver (of a territory, if one is named).
+
+    Parameters
+    ----------
+    image : Volume
+        Counts, Bq or Bq/mL.
+    liver : Region
+        With its tumours, on the image's grid.
+    tumours, territories : mapping of str to Region
+        By name, on the image's grid.
+    density : Volume, optional
+        g/mL, for masses; without it 1.05 g/mL is taken, and said.
+    options : UptakeOptions
+        Territory, resolution, uncertainties.
+
+    Raises
+    ------
+    InputError
+        If there is no tumour, or a region holds nothing.
+    UnknownNameError
+        If the territory is not among the perfused structures.
+    """
+    if not tumours:
+        raise InputError("no structure is a tumour", remedy="state `structure_roles`: 'NAME=tumour'")
+    messages = []
+    if density is None:
+        density = Volume(image.grid, np.full(image.grid.shape, SOFT_TISSUE_G_ML, dtype=np.float32), Kind.DENSITY)
+        text = f"no CT was given: masses are volumes times {SOFT_TISSUE_G_ML} g/mL"
+        messages.append(Message("mass-without-ct", text, "give `ct`"))
+    normal, lesions = liver - union(list(tumours.values())), list(tumours.values())
+    if options.territory is not None:
+        perfused = (territories or {}).get(options.territory)
+        if perfused is None:
+            raise UnknownNameError("territory", options.territory, territories or {})
+        normal, lesions = normal & perfused, [(region & perfused).renamed(region.name) for region in lesions]
+        messages += [
+            Message("lesion-outside-territory", f"{region.name} lies outside {options.territory} and is left out")
+            for region in lesions
+            if region.is_empty
+        ]
+    sds = (options.count_relative_sd, options.mass_relative_sd)
+    here = [normal.renamed("normal liver"), *(region for region in lesions if not region.is_empty)]
+    base, *taken = (
+        uptake_of(image, region, density, content_relative_sd=sds[0], mass_relative_sd=sds[1]) for region in here
+    )
+    ratios = tuple(uptake_ratio(lesion, base, response_mm=options.response_mm) for lesion in taken)
+    overall = overall_uptake_ratio(taken, base)
+    volumes = liver_volumes(liver, list(tumours.values()), territories or {})
+    return ScoutUptake(
+        lesions=ratios,
+        overall=overall,
+        masses_kg={lesion.name: lesion.mass_kg for lesion in taken} | {"normal liver": base.mass_kg},
+        volumes=volumes,
+        messages=unique(messages, *(row.messages for row in (*ratios, overall)), volumes.messages),
+    )
 
 
 def sphere_recovery(volume_ml: float, fwhm_mm: float) -> float:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
-
-import numpy as np
-from numpy.typing import NDArray
 
 from hepatica.anatomy.structures.clinical import STRUCTURE_ROLES_TEXT, Structure, union
 from hepatica.core import InputFile, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, INLINE
 from hepatica.core.image import Image
-from hepatica.core.message import Message
 from hepatica.core.options import Positive, options, parameters, verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.resample import resample, resample_region
+from hepatica.core.resample import resample_region
 from hepatica.core.table import Table
 from hepatica.errors import GeometryError, InputError
-from hepatica.planning.delivery.concordance import Concordance, concordance
+from hepatica.planning.delivery.concordance import (
+    Concordance,
+    about_catheter,
+    concordance,
+    mean_dose_gy,
+    onto_planned,
+    voxel_doses,
+)
 from hepatica.workflow.dose.comparison import DOSE_FILE, read_dose
 from hepatica.workflow.planning.structures import drawn_structures
 from hepatica.workflow.result import Result, result
@@ -102,7 +104,7 @@ class ConcordanceResult(Result):
         from hepatica.report.figures.planes import centre_of
 
         largest = max(self.lesions, key=lambda region: region.volume_ml)
-        voxels = {region.name: _voxels(self.planned, self.delivered, region) for region in self.lesions}
+        voxels = {region.name: voxel_doses(self.planned, self.delivered, region) for region in self.lesions}
         slices = comparison_figure(self.planned, self.delivered, centre_of(largest).tolist(), names=NAMES)
         (folder / "concordance.png").write_bytes(png(agreement_figure(voxels, names=NAMES)))
         (folder / "slices.png").write_bytes(png(slices))
@@ -174,8 +176,8 @@ def scout_concordance(
     normal = None if liver is None else (liver - union(lesions)).renamed("normal liver")
     used = [*lesions, *territories, *([] if normal is None else [normal])]
     report_progress("comparing")
-    moved = _onto(therapy.volume, scout.volume, used)
-    level = comparison.isodose_gy if comparison.isodose_gy is not None else _mean(scout.volume, lesions)
+    moved = onto_planned(therapy.volume, scout.volume, used)
+    level = comparison.isodose_gy if comparison.isodose_gy is not None else mean_dose_gy(scout.volume, lesions)
     found = concordance(scout.volume, moved, lesions, normal=normal, territories=territories, isodose_gy=level)
     return ConcordanceResult(
         concordance=found,
@@ -183,20 +185,13 @@ def scout_concordance(
         planned=scout.volume,
         delivered=moved,
         lesions=tuple(lesions),
-        messages=(*drawn.messages, *_about_catheter(found)),
+        messages=(*drawn.messages, *about_catheter(found)),
         provenance=Provenance(
             (*scout.inputs, *therapy.inputs, *drawn.inputs),
             parameters=parameters(comparison),
             steps=("delivered dose interpolated onto the voxels of the planned one",),
         ),
     )
-
-
-def _about_catheter(found: Concordance) -> tuple[Message, ...]:
-    if not found.catheter_position_changed:
-        return ()
-    text = "the dose lies elsewhere within a territory, or is shared differently among territories"
-    return (Message("catheter-position", text, "look whether the catheter was elsewhere"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,29 +216,3 @@ def _dose(source: DoseSource, role: str) -> _Dose:
         raise InputError(f"{role}: a dose map is a path, a Volume or an Image, not {type(source).__name__}")
     found.volume.require_finite()
     return found
-
-
-def _onto(delivered: Volume, planned: Volume, regions: Sequence[Region]) -> Volume:
-    """Delivered dose on the voxels of the planned one; nothing is made up where a structure leaves its view."""
-    moved = resample(delivered, planned.grid, "linear", outside=np.nan)
-    for region in regions:
-        outside = np.isnan(moved.values[region.window]) & (region.coverage > 0)
-        if outside.any():
-            missing = float(region.coverage[outside].sum(dtype=np.float64)) * planned.grid.voxel_volume_ml
-            raise GeometryError(f"structure {region.name!r}: {missing:.3g} mL lie outside the delivered dose map")
-    return moved.with_values(np.nan_to_num(moved.values, nan=0.0))
-
-
-def _mean(dose: Volume, regions: Sequence[Region]) -> float:
-    """Mean dose over all regions by volume."""
-    total = math.fsum(float((r.coverage * dose.values[r.window]).sum(dtype=np.float64)) for r in regions)
-    mean = total / math.fsum(float(r.coverage.sum(dtype=np.float64)) for r in regions)
-    if not mean > 0:
-        raise InputError("the plan gives the lesions no dose: there is nothing to compare with")
-    return mean
-
-
-def _voxels(planned: Volume, delivered: Volume, region: Region) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Doses of the voxels that are at least half inside a region (all of them in a region smaller than that)."""
-    inside = region.coverage >= min(0.5, float(region.coverage.max()))
-    return planned.values[region.window][inside], delivered.values[region.window][inside]
