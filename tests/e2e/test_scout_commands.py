@@ -23,7 +23,7 @@ from hepatica.core.resample import resample
 from hepatica.errors import HepaticaError, InputError, UnknownNameError
 from hepatica.io.itk import read_itk_image, write_itk
 from hepatica.io.regions import read_structures
-from hepatica.planning.scout.lung_shunt import SpectOptions
+from hepatica.planning.scout.lung_shunt import SpectShuntOptions
 from hepatica.planning.scout.lungs import LungDoseOptions
 from hepatica.planning.scout.uptake import UptakeOptions
 from hepatica.workflow.planning.lung_shunt import lung_shunt
@@ -112,7 +112,7 @@ def test_lsf_command(files: Path) -> None:
         files / "fine.nii.gz",
         structures=files / "labels.nii.gz",
         reading=reading(files),
-        spect=SpectOptions(border_mm=1.0, lung_count_relative_sd=0.02, liver_count_relative_sd=0.01),
+        spect=SpectShuntOptions(border_mm=1.0, lung_count_relative_sd=0.02, liver_count_relative_sd=0.01),
         dose=LungDoseOptions(planned_gbq=2.0),
     )
     assert json.loads(json.dumps(numbers(result.as_dict()))) == numbers(out)
@@ -171,7 +171,7 @@ def test_quick_counts() -> None:
 
 def test_another_grid_gives_nearly_the_same(files: Path) -> None:
     structures = files / "labels.nii.gz"
-    spect = SpectOptions(dome_margin_mm=12)
+    spect = SpectShuntOptions(dome_margin_mm=12)
     coarse = lung_shunt(files / "scout.nii.gz", structures=structures, reading=reading(files), spect=spect).shunt
     assert coarse.lung_shunt.value == pytest.approx(SHUNT, rel=0.1)
     assert coarse.details["fraction_as_drawn"] > 0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hepatica.cli.main import main
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.planning.delivery.delivered import PlannedOptions, ReadingOptions
+from hepatica.planning.delivery.delivered import DeliveryOptions, VialReadingOptions
 from hepatica.workflow.planning.delivered import delivered_activity
 from hepatica.workflow.planning.generator import elute_generator
 from hepatica.workflow.planning.vial import order_vial
@@ -91,11 +91,11 @@ def test_delivered_activity(run: Screen) -> None:
     assert out["residual_fraction"] == pytest.approx(20 / 1200 * 2 ** (2 / 64.05), rel=1e-6)
     assert out["dose"]["dose_perfused_gy"] == pytest.approx(out["administered_gbq"] * 49.699 / 1.2, rel=1e-4)
     at, before, after = (datetime.fromisoformat(f"2026-03-12T{hour}:00+01:00") for hour in ("10", "09", "11"))
-    readings = ReadingOptions(
+    readings = VialReadingOptions(
         vial_gbq=(3.0,), calibrated_at=(at,), before_usv_per_h=(1200.0,), before_at=(before,),
         after_usv_per_h=(20.0,), after_at=(after,), administered_at=(at,),
     )  # fmt: skip
-    by_value = delivered_activity("Y-90", readings, planned=PlannedOptions(perfused_mass_kg=1.2))
+    by_value = delivered_activity("Y-90", readings, planned=DeliveryOptions(perfused_mass_kg=1.2))
     assert numbers(by_value.as_dict()) == numbers(out)
     late = ["--calibrated-at", "2026-02-20T12:00Z", *READINGS, "--agent", "glass", "--planned", "5 GBq"]
     messages = run.document(*vial, "50 GBq", *late)["messages"]
@@ -129,7 +129,7 @@ def test_several_vials_are_summed(run: Screen) -> None:
     with pytest.raises(InputError, match="`after_usv_per_h` is given 1 times for 2 vials"):
         delivered_activity(
             "Y-90",
-            ReadingOptions(
+            VialReadingOptions(
                 vial_gbq=(3.0, 7.0), calibrated_at=(instant,), before_usv_per_h=(1200.0, 500.0), before_at=(instant,),
                 after_usv_per_h=(20.0,), after_at=(instant,), administered_at=(instant,),
             ),

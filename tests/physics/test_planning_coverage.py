@@ -15,9 +15,9 @@ from hepatica.planning.planner.best_activity import Aim, Problem, Uncertainty, d
 from hepatica.planning.prescriptions.compartments import Lesion, Partition
 from hepatica.planning.prescriptions.dose_constants import dose_constant
 from hepatica.planning.scout.lung_shunt import (
-    PlanarOptions,
+    PlanarShuntOptions,
     PlanarView,
-    SpectOptions,
+    SpectShuntOptions,
     planar_lung_shunt,
     spect_lung_shunt,
 )
@@ -46,7 +46,7 @@ def test_planar_lung_shunt(counts: float, shunts: tuple[float, float]) -> None:
             in_lungs = rng.poisson((lungs * drawn[0] + scatter * liver * drawn[1]) * factor + 2000 * 2.0)
             background = rng.poisson(4000 * 2.0)
             views.append(PlanarView(in_lungs, in_liver, 2000, 1500, background, 4000))
-        options = PlanarOptions(scatter_fraction=0.02, scatter_fraction_sd=scatter_sd, border_relative_sd=border)
+        options = PlanarShuntOptions(scatter_fraction=0.02, scatter_fraction_sd=scatter_sd, border_relative_sd=border)
         out = planar_lung_shunt(views[0], views[1], options)
         assert out.interval_95 is not None
         hits += out.interval_95.low <= truth <= out.interval_95.high
@@ -70,7 +70,7 @@ def test_spect_lung_shunt_from_noisy_images() -> None:
         mean += masks["lungs"] * total * (truth + scatter * (1 - truth)) / n_lungs
         image = Volume(grid, rng.poisson(np.maximum(mean, 0)).astype(np.float64), Kind.COUNTS)
         seen = [float((image.values * masks[name]).sum()) for name in ("lungs", "liver")]
-        options = SpectOptions(
+        options = SpectShuntOptions(
             border_mm=0.0,
             lung_count_relative_sd=1 / math.sqrt(seen[0]),
             liver_count_relative_sd=1 / math.sqrt(seen[1]),

@@ -13,7 +13,7 @@ from hepatica.planning.delivery.delivered import VialReadings, delivered, delive
 from hepatica.planning.delivery.elution import elution_schedule
 from hepatica.planning.delivery.order import (
     Order,
-    OrderOptions,
+    VialOrderOptions,
     glass_calibrations,
     glass_offers,
     holmium_batch,
@@ -168,8 +168,8 @@ def test_several_vials_together_keep_the_residual_of_each() -> None:
 
 def test_what_an_agent_needs_is_asked_for() -> None:
     order = Order(1.4, THURSDAY)
-    assert vial_order(RESIN, order, OrderOptions(calibrated_at=THURSDAY + timedelta(hours=8))).vials[0].draw_ml
-    batch = vial_order(HOLMIUM, order, OrderOptions(shipped_at=THURSDAY - timedelta(hours=20))).batch
+    assert vial_order(RESIN, order, VialOrderOptions(calibrated_at=THURSDAY + timedelta(hours=8))).vials[0].draw_ml
+    batch = vial_order(HOLMIUM, order, VialOrderOptions(shipped_at=THURSDAY - timedelta(hours=20))).batch
     assert batch is not None
     assert batch.carrier_mass_mg == pytest.approx(1400 / 11)
     for carrier, option in ((RESIN, "`calibrated_at`"), (HOLMIUM, "`shipped_at`")):

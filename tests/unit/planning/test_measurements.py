@@ -13,9 +13,9 @@ from hepatica.planning.intervals import NormalPair
 from hepatica.planning.prescriptions.dose_constants import DoseConstant
 from hepatica.planning.scout.extrahepatic import SearchOptions, extrahepatic_uptake, share_elsewhere
 from hepatica.planning.scout.lung_shunt import (
-    PlanarOptions,
+    PlanarShuntOptions,
     PlanarView,
-    SpectOptions,
+    SpectShuntOptions,
     grown,
     moved,
     planar_lung_shunt,
@@ -67,13 +67,13 @@ def test_truncated_lungs_are_extrapolated_by_mass(patient: tuple[Volume, Region,
     density = Volume(image.grid, np.full(image.grid.shape, 0.26, np.float64), Kind.DENSITY)
     half = box("lungs", image.grid, slice(2, 22), slice(2, 16), slice(4, 8))
     mass = lungs.mass_g(density) / 1000
-    out = spect_lung_shunt(image, half, liver, density=density, options=SpectOptions(lung_mass_kg=mass))
+    out = spect_lung_shunt(image, half, liver, density=density, options=SpectShuntOptions(lung_mass_kg=mass))
     assert out.lung_shunt.value == pytest.approx(spect_lung_shunt(image, lungs, liver).lung_shunt.value, rel=1e-6)
     assert out.details["extrapolated_share_of_lungs"] == pytest.approx(3 / 7, rel=1e-6)
     with pytest.raises(InputError, match="needs the CT"):
-        spect_lung_shunt(image, half, liver, options=SpectOptions(lung_mass_kg=mass))
+        spect_lung_shunt(image, half, liver, options=SpectShuntOptions(lung_mass_kg=mass))
     with pytest.raises(InputError, match="more than the stated"):
-        spect_lung_shunt(image, half, liver, density=density, options=SpectOptions(lung_mass_kg=mass / 4))
+        spect_lung_shunt(image, half, liver, density=density, options=SpectShuntOptions(lung_mass_kg=mass / 4))
 
 
 def test_dome_margin_takes_spill_out_of_the_lung_base(patient: tuple[Volume, Region, Region]) -> None:
@@ -81,7 +81,7 @@ def test_dome_margin_takes_spill_out_of_the_lung_base(patient: tuple[Volume, Reg
     sharp = spect_lung_shunt(image, lungs, liver).lung_shunt.value
     blurred = image.with_values(ndimage.gaussian_filter(image.values, [1.5, 1.1, 0.8]))
     as_drawn = spect_lung_shunt(blurred, lungs, liver)
-    margin = spect_lung_shunt(blurred, lungs, liver, options=SpectOptions(dome_margin_mm=12))
+    margin = spect_lung_shunt(blurred, lungs, liver, options=SpectShuntOptions(dome_margin_mm=12))
     assert as_drawn.lung_shunt.value > sharp * 1.05
     assert abs(margin.lung_shunt.value - sharp) < abs(as_drawn.lung_shunt.value - sharp) / 2
     assert margin.details["fraction_as_drawn"] == pytest.approx(as_drawn.lung_shunt.value)
@@ -90,7 +90,7 @@ def test_dome_margin_takes_spill_out_of_the_lung_base(patient: tuple[Volume, Reg
 
 def test_border_uncertainty_is_what_moving_the_border_does(patient: tuple[Volume, Region, Region]) -> None:
     image, lungs, liver = patient
-    options = SpectOptions(
+    options = SpectShuntOptions(
         border_mm=1.0, lung_count_relative_sd=0.02, liver_count_relative_sd=0.01, residual_scatter_sd=0.005
     )
     out = spect_lung_shunt(image, lungs, liver, options=options)
@@ -120,7 +120,7 @@ def test_planar_geometric_mean_with_background_and_decay() -> None:
     anterior = PlanarView(5200, 81000, 2000, 1500, 400, 1000, T0, 300)
     posterior = PlanarView(4700, 62000, 2000, 1500, 300, 1000, T0 + timedelta(minutes=30), 300)
     half_life = 6.0072 * 3600
-    out = planar_lung_shunt(anterior, posterior, PlanarOptions(half_life_s=half_life, border_relative_sd=0.05))
+    out = planar_lung_shunt(anterior, posterior, PlanarShuntOptions(half_life_s=half_life, border_relative_sd=0.05))
     grow = 2 ** (1800 / half_life)
     lungs = math.sqrt((5200 - 800) * (4700 - 600) * grow)
     liver = math.sqrt((81000 - 600) * (62000 - 450) * grow)
@@ -136,12 +136,12 @@ def test_planar_attenuation_and_scatter() -> None:
     view = PlanarView(5000, 50000, 100, 100)
     plain = planar_lung_shunt(view, view)
     assert plain.lung_shunt.value == pytest.approx(1 / 11)
-    corrected = planar_lung_shunt(view, view, PlanarOptions(lung_transmission=0.6, liver_transmission=0.3))
+    corrected = planar_lung_shunt(view, view, PlanarShuntOptions(lung_transmission=0.6, liver_transmission=0.3))
     assert corrected.lung_shunt.value == pytest.approx((5000 / 0.6) / (5000 / 0.6 + 50000 / 0.3))
-    scatter = planar_lung_shunt(view, view, PlanarOptions(scatter_fraction=0.02))
+    scatter = planar_lung_shunt(view, view, PlanarShuntOptions(scatter_fraction=0.02))
     assert scatter.lung_shunt.value == pytest.approx(4000 / 54000)
     with pytest.raises(InputError, match="too high"):
-        planar_lung_shunt(view, view, PlanarOptions(scatter_fraction=0.2))
+        planar_lung_shunt(view, view, PlanarShuntOptions(scatter_fraction=0.2))
     with pytest.raises(InputError, match="nothing above background"):
         planar_lung_shunt(PlanarView(100, 50000, 100, 100, 1000, 100), view)
 

@@ -17,7 +17,7 @@ from hepatica.io.dicom.images.planar import read_planar
 from hepatica.io.itk import write_itk
 from hepatica.io.regions import read_structures
 from hepatica.workflow.planning.lung_shunt import LungShuntResult, lung_shunt
-from hepatica.workflow.planning.planar import ViewOptions
+from hepatica.workflow.planning.planar import PlanarViewOptions
 from hepatica.workflow.planning.scout import ScoutOptions
 
 COLUMNS, ROWS = 48, 40
@@ -97,7 +97,7 @@ def rois(folder: Path, planes: list[np.ndarray], name: str = "rois") -> Path:
 
 def shunt(images: Any, structures: Any, *, unit: str | None = None, **more: Any) -> LungShuntResult:
     reading = ScoutOptions(activity_unit=unit)
-    return lung_shunt(planar=images, structures=structures, reading=reading, views=ViewOptions(**more))
+    return lung_shunt(planar=images, structures=structures, reading=reading, views=PlanarViewOptions(**more))
 
 
 @pytest.mark.parametrize("kind", ["STATIC", "WHOLE BODY"])

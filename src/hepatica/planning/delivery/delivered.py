@@ -28,7 +28,7 @@ ABOUT_ALL = ("delivered-less", "delivered-more")
 
 
 @options
-class ReadingOptions:
+class VialReadingOptions:
     """Readings of each vial in one geometry, background taken off.
 
     Attributes
@@ -65,7 +65,7 @@ class ReadingOptions:
 
 
 @options
-class PlannedOptions:
+class DeliveryOptions:
     """What was planned, and the dose of what was delivered.
 
     Attributes
@@ -281,7 +281,7 @@ class Delivery:
     messages: tuple[Message, ...] = field(metadata=HIDDEN)
 
 
-def delivery(nuclide: Nuclide, readings: ReadingOptions, planned: PlannedOptions = PlannedOptions()) -> Delivery:
+def delivery(nuclide: Nuclide, readings: VialReadingOptions, planned: DeliveryOptions = DeliveryOptions()) -> Delivery:
     """Activity and dose of one treatment from the readings of its vials.
 
     Raises
@@ -299,7 +299,7 @@ def delivery(nuclide: Nuclide, readings: ReadingOptions, planned: PlannedOptions
     return Delivery(nuclide.name, total, vials, dose, _guardrails(nuclide.name, vials, read, planned))
 
 
-def _per_vial(given: ReadingOptions) -> list[VialReadings]:
+def _per_vial(given: VialReadingOptions) -> list[VialReadings]:
     """One value of every reading for each vial; instants given once hold for all."""
     count = len(given.vial_gbq)
     for name in ("before_usv_per_h", "after_usv_per_h", *ONCE):
@@ -329,7 +329,7 @@ def _per_vial(given: ReadingOptions) -> list[VialReadings]:
 
 
 def _guardrails(
-    nuclide: str, vials: Sequence[Delivered], read: Sequence[VialReadings], planned: PlannedOptions
+    nuclide: str, vials: Sequence[Delivered], read: Sequence[VialReadings], planned: DeliveryOptions
 ) -> tuple[Message, ...]:
     """What the guardrails on vials and delivery say, vial by vial and of all together."""
     carrier = None if planned.agent is None else agent(planned.agent)

@@ -24,7 +24,7 @@ memory)."""
 
 
 @options
-class OrderOptions:
+class VialOrderOptions:
     """What the agent's maker needs to know.
 
     Attributes
@@ -311,7 +311,7 @@ class VialOrder:
     batch: HolmiumBatch | None = None
 
 
-def vial_order(agent: Agent, order: Order, details: OrderOptions = OrderOptions()) -> VialOrder:
+def vial_order(agent: Agent, order: Order, details: VialOrderOptions = VialOrderOptions()) -> VialOrder:
     """What to order of an agent.
 
     Raises

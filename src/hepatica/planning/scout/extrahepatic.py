@@ -18,7 +18,7 @@ from hepatica.planning.scout.lung_shunt import grown
 
 FREE_PERTECHNETATE_SITES = ("thyroid", "stomach", "salivary", "bladder", "kidney", "bowel")
 MAX_SHARE_ELSEWHERE = 0.1
-"""Share of the image outside liver and lungs above which it is said."""
+"""Share of the image outside liver and lungs above which the reader is told."""
 
 PERTECHNETATE = Message(
     "free-pertechnetate",

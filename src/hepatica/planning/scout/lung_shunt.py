@@ -121,7 +121,7 @@ class PlanarView:
 
 
 @options
-class PlanarOptions:
+class PlanarShuntOptions:
     """How planar counts are corrected.
 
     Attributes
@@ -167,7 +167,7 @@ def view_counts(
 
 
 def planar_lung_shunt(
-    anterior: PlanarView, posterior: PlanarView, options: PlanarOptions = PlanarOptions()
+    anterior: PlanarView, posterior: PlanarView, options: PlanarShuntOptions = PlanarShuntOptions()
 ) -> LungShunt:
     """Lung shunt from anterior and posterior views by the geometric mean.
 
@@ -310,7 +310,7 @@ def region_sum(image: Volume, region: Region) -> float:
 
 
 @options
-class SpectOptions:
+class SpectShuntOptions:
     """How the lung shunt of a SPECT/CT is taken.
 
     Attributes
@@ -353,7 +353,7 @@ def spect_lung_shunt(
     liver: Region,
     *,
     density: Volume | None = None,
-    options: SpectOptions = SpectOptions(),
+    options: SpectShuntOptions = SpectShuntOptions(),
 ) -> LungShunt:
     """Lung shunt from an attenuation- and scatter-corrected SPECT (or PET).
 
@@ -365,7 +365,7 @@ def spect_lung_shunt(
         On the image's grid. Voxels of both count once, for the liver.
     density : Volume, optional
         g/mL on the same grid; with it, lung that is left out is extrapolated by mass, else by volume.
-    options : SpectOptions
+    options : SpectShuntOptions
         Margin, truncation, uncertainties.
 
     Raises
@@ -403,7 +403,7 @@ def spect_lung_shunt(
 
 
 def _lung_content(
-    image: Volume, own: Region, liver: Region, density: Volume | None, options: SpectOptions
+    image: Volume, own: Region, liver: Region, density: Volume | None, options: SpectShuntOptions
 ) -> tuple[float, dict[str, float]]:
     """What the complete lungs hold, and how it came about."""
     seen = own.total(image)
@@ -439,7 +439,7 @@ def _size(region: Region, density: Volume | None) -> float:
 
 
 def _border_effect(
-    image: Volume, lungs: Region, liver: Region, density: Volume | None, options: SpectOptions
+    image: Volume, lungs: Region, liver: Region, density: Volume | None, options: SpectShuntOptions
 ) -> tuple[float, float, float] | None:
     """Standard uncertainties of lungs and liver and their covariance, from moving each border by its uncertainty."""
     if options.border_mm is None:

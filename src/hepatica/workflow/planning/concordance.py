@@ -73,8 +73,8 @@ class ConcordanceResult(Result):
     def title(self) -> str:
         """T/N of both maps, and whether the catheter seems to have been elsewhere."""
         c = self.concordance
-        said = "planned mean of the lesions" if self.isodose_is_planned_mean else "as stated"
-        parts = [f"Dice at {c.isodose_gy:.4g} Gy ({said})"]
+        level = "planned mean of the lesions" if self.isodose_is_planned_mean else "as stated"
+        parts = [f"Dice at {c.isodose_gy:.4g} Gy ({level})"]
         if c.tumour_to_normal_planned is not None and c.tumour_to_normal_delivered is not None:
             ratios = f"planned {c.tumour_to_normal_planned:.2f}, delivered {c.tumour_to_normal_delivered:.2f}"
             parts.append(f"T/N of all lesions: {ratios}")

@@ -9,7 +9,7 @@ from hepatica.core.document import INLINE
 from hepatica.core.options import parameters, verb
 from hepatica.core.table import Table
 from hepatica.nuclides import nuclide as find_nuclide
-from hepatica.planning.delivery.delivered import Delivered, Delivery, PlannedOptions, ReadingOptions, delivery
+from hepatica.planning.delivery.delivered import Delivered, Delivery, DeliveryOptions, VialReadingOptions, delivery
 from hepatica.workflow.result import Result, result
 
 
@@ -49,9 +49,9 @@ def _cells(vial: Delivered) -> tuple[float, Estimate, Estimate]:
 @verb
 def delivered_activity(
     nuclide: str,
-    readings: ReadingOptions,
+    readings: VialReadingOptions,
     *,
-    planned: PlannedOptions = PlannedOptions(),
+    planned: DeliveryOptions = DeliveryOptions(),
 ) -> DeliveredResult:
     """Activity that reached the patient, from readings of vial and waste.
 
@@ -59,9 +59,9 @@ def delivered_activity(
     ----------
     nuclide : str
         Y-90, Ho-166, ...
-    readings : ReadingOptions
+    readings : VialReadingOptions
         What was read of each vial.
-    planned : PlannedOptions
+    planned : DeliveryOptions
         What was planned, and the dose of what was delivered.
 
     Returns
@@ -79,7 +79,7 @@ def delivered_activity(
     Examples
     --------
     >>> at = [datetime(2026, 3, 12, hour, tzinfo=UTC) for hour in (9, 10, 11)]
-    >>> readings = hepatica.ReadingOptions(
+    >>> readings = hepatica.VialReadingOptions(
     ...     vial_gbq=(3.0,), calibrated_at=(at[1],), before_usv_per_h=(1200.0,), before_at=(at[0],),
     ...     after_usv_per_h=(20.0,), after_at=(at[2],), administered_at=(at[1],),
     ... )

@@ -70,7 +70,7 @@ def elute_generator(
     >>> monday, wednesday = (datetime(2026, 3, day, 8, tzinfo=UTC) for day in (2, 4))
     >>> answer = hepatica.elute_generator(20.0, calibrated_at=monday, eluted_at=(monday, wednesday))
     >>> round(answer.elutions[1].eluted_gbq, 1)
-    14.2
+    14.0
     """
     found = generator("Re-188")
     return ElutionResult(

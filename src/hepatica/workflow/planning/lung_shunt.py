@@ -18,9 +18,9 @@ from hepatica.planning.scout.extrahepatic import (
     extrahepatic_uptake,
     share_elsewhere,
 )
-from hepatica.planning.scout.lung_shunt import LungShunt, SpectOptions, planar_lung_shunt, spect_lung_shunt
+from hepatica.planning.scout.lung_shunt import LungShunt, SpectShuntOptions, planar_lung_shunt, spect_lung_shunt
 from hepatica.planning.scout.lungs import LungDose, LungDoseOptions, lung_dose
-from hepatica.workflow.planning.planar import PlanarSource, ViewOptions, counted_views, views_of
+from hepatica.workflow.planning.planar import PlanarSource, PlanarViewOptions, counted_views, views_of
 from hepatica.workflow.planning.scout import ScoutOptions, read_scout
 from hepatica.workflow.planning.structures import sources_of
 from hepatica.workflow.result import Result, result
@@ -80,8 +80,8 @@ def lung_shunt(
     structures: StructureSource | Sequence[StructureSource] = (),
     planar: PlanarSource | Sequence[PlanarSource] = (),
     reading: ScoutOptions = ScoutOptions(),
-    spect: SpectOptions = SpectOptions(),
-    views: ViewOptions = ViewOptions(),
+    spect: SpectShuntOptions = SpectShuntOptions(),
+    views: PlanarViewOptions = PlanarViewOptions(),
     dose: LungDoseOptions = LungDoseOptions(),
     progress: Progress | None = None,
 ) -> LungShuntResult:
@@ -97,9 +97,9 @@ def lung_shunt(
         In place of a scout: NM file with both planar views, or one file for each view.
     reading : ScoutOptions
         The CT, and what the files do not say.
-    spect : SpectOptions
+    spect : SpectShuntOptions
         How the shunt of a SPECT/CT is taken.
-    views : ViewOptions
+    views : PlanarViewOptions
         Planar views, or their counts in place of images.
     dose : LungDoseOptions
         What the lung dose is asked for.
@@ -120,7 +120,7 @@ def lung_shunt(
 
     Examples
     --------
-    >>> counts = hepatica.ViewOptions(lung_counts=(5000, 5000), liver_counts=(45000, 45000))
+    >>> counts = hepatica.PlanarViewOptions(lung_counts=(5000, 5000), liver_counts=(45000, 45000))
     >>> hepatica.lung_shunt(views=counts).shunt.lung_shunt.value
     0.1
     """
@@ -162,7 +162,7 @@ def _of_spect(
     source: ImageSource,
     structures: Sequence[StructureSource],
     reading: ScoutOptions,
-    spect: SpectOptions,
+    spect: SpectShuntOptions,
     dose: LungDoseOptions,
 ) -> LungShuntResult:
     """Shunt of a SPECT/CT, with what lies outside liver and lungs."""

@@ -17,7 +17,7 @@ from hepatica.core.options import Limits, NonNegative, options
 from hepatica.errors import GeometryError, InputError
 from hepatica.io.dicom.images.planar import VIEWS, PlanarFile, PlanarView, anterior_and_posterior, read_planar
 from hepatica.io.structures import onto_grid
-from hepatica.planning.scout.lung_shunt import PlanarOptions, view_counts
+from hepatica.planning.scout.lung_shunt import PlanarShuntOptions, view_counts
 from hepatica.planning.scout.lung_shunt import PlanarView as ViewCounts
 from hepatica.workflow.planning.scout import ScoutOptions
 from hepatica.workflow.planning.structures import LUNGS, drawn_structures
@@ -34,7 +34,7 @@ Drawn = tuple[Region, Region, Region | None]
 
 
 @options
-class ViewOptions:
+class PlanarViewOptions:
     """Planar views, or their counts in place of images.
 
     Attributes
@@ -50,7 +50,7 @@ class ViewOptions:
         In place of images: counts in the lungs, 'anterior,posterior'.
     liver_counts : tuple of float or None
         The same for the liver.
-    corrections : PlanarOptions
+    corrections : PlanarShuntOptions
         How counts are corrected.
     """
 
@@ -59,7 +59,7 @@ class ViewOptions:
     energy_window: Annotated[int, Limits(low=1)] | None = None
     lung_counts: tuple[NonNegative, NonNegative] | None = None
     liver_counts: tuple[NonNegative, NonNegative] | None = None
-    corrections: PlanarOptions = PlanarOptions()
+    corrections: PlanarShuntOptions = PlanarShuntOptions()
 
     def __post_init__(self) -> None:
         if (self.lung_counts is None) != (self.liver_counts is None):
@@ -72,12 +72,12 @@ class ViewPair:
 
     anterior: ViewCounts
     posterior: ViewCounts
-    corrections: PlanarOptions
+    corrections: PlanarShuntOptions
     messages: tuple[Message, ...] = ()
     inputs: tuple[InputFile, ...] = ()
 
 
-def counted_views(given: ViewOptions) -> ViewPair:
+def counted_views(given: PlanarViewOptions) -> ViewPair:
     """The two views from counts that were read off elsewhere."""
     pairs = zip(given.lung_counts or (), given.liver_counts or (), strict=True)
     anterior, posterior = (ViewCounts(lungs, liver, 1.0, 1.0) for lungs, liver in pairs)
@@ -88,7 +88,7 @@ def views_of(
     planar: PlanarSource | Sequence[PlanarSource],
     structures: Sequence[StructureSource],
     reading: ScoutOptions,
-    given: ViewOptions,
+    given: PlanarViewOptions,
 ) -> ViewPair:
     """Counts of an anterior and a posterior view.
 

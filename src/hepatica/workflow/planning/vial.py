@@ -11,7 +11,7 @@ from hepatica.core.message import Message
 from hepatica.core.options import Positive, parameters, verb
 from hepatica.core.table import Table
 from hepatica.nuclides import agent as find_agent
-from hepatica.planning.delivery.order import Order, OrderOptions, VialOffer, VialOrder, vial_order
+from hepatica.planning.delivery.order import Order, VialOffer, VialOrder, VialOrderOptions, vial_order
 from hepatica.workflow.result import Result, result
 
 
@@ -58,7 +58,7 @@ def order_vial(
     *,
     administered_at: datetime,
     perfused_volume_ml: Positive | None = None,
-    details: OrderOptions = OrderOptions(),
+    details: VialOrderOptions = VialOrderOptions(),
 ) -> VialOrderResult:
     """Vials and calibration days that give the planned activity at the treatment.
 
@@ -72,7 +72,7 @@ def order_vial(
         The injection, with zone: 2026-03-12T10:00+01:00.
     perfused_volume_ml : float or None
         Perfused volume, for spheres per mL.
-    details : OrderOptions
+    details : VialOrderOptions
         What the agent's maker needs to know.
 
     Returns
@@ -91,7 +91,7 @@ def order_vial(
     --------
     >>> injection = datetime.fromisoformat("2026-03-12T10:00+01:00")
     >>> hepatica.order_vial("glass", 2.4, administered_at=injection).order.vials[0].nominal_gbq
-    15.0
+    6.5
     """
     carrier = find_agent(agent)
     order = vial_order(carrier, Order(planned_gbq, administered_at, perfused_volume_ml), details)
