@@ -212,7 +212,7 @@ def onto_planned(delivered: Volume, planned: Volume, regions: Sequence[Region]) 
 def mean_dose_gy(dose: Volume, regions: Sequence[Region]) -> float:
     """Mean dose over all regions by volume."""
     total = math.fsum(float((r.coverage * dose.values[r.window]).sum(dtype=np.float64)) for r in regions)
-    mean = total / math.fsum(float(r.coverage.sum(dtype=np.float64)) for r in regions)
+    mean = total / math.fsum(region.voxels for region in regions)
     if not mean > 0:
         raise InputError("the plan gives the lesions no dose: there is nothing to compare with")
     return mean
