@@ -20,7 +20,6 @@ from hepatica.core.message import Message, unique
 from hepatica.core.options import Fraction, Positive, options
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.planning.intervals import Interval, NormalPair, root_sum_square
-from hepatica.planning.scout.lung_shunt import region_sum
 from hepatica.planning.scout.volumes import LiverVolumes, liver_volumes
 
 SMALL_LESION_RECOVERY = 0.8
