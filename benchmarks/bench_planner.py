@@ -14,7 +14,9 @@ from hepatica.planning.prescriptions.dose_constants import dose_constant
 
 def planner() -> None:
     constant = dose_constant(nuclide("Y-90"), "mird")
-    spread = Uncertainty(0.02, 0.15, 0.3, 0.08, 0.1, 0.05)
+    spread = Uncertainty(
+        lung_shunt=0.02, tumour_to_normal=0.15, discordance=0.3, mass=0.08, lung_mass=0.1, calibration=0.05
+    )
     for count in (1, 2, 3, 4):
         lesions = [(Lesion(f"a{n}", 0.1, 5.0), Lesion(f"b{n}", 0.05, 3.0)) for n in range(count)]
         territories = {f"t{n}": Partition(0.3 + 0.1 * n, pair, 0.04) for n, pair in enumerate(lesions)}
@@ -31,12 +33,12 @@ def voxels() -> None:
     scout = Volume(grid, counts.astype(np.float32), Kind.COUNTS)
     density = Volume(grid, np.full(grid.shape, 1.04, np.float32), Kind.DENSITY)
     y90 = nuclide("Y-90")
-    for method in ("local", "kernel"):
+    for engine in ("local", "kernel"):
         start = time.perf_counter()
         planned = planned_decays(scout, [TerritoryActivity(liver, 2.0, 0.05)], y90)
-        dose_map = voxel_plan(planned, density, y90, method=method)
+        dose_map = voxel_plan(planned, density, y90, engine=engine)
         d70 = dose_percentile(dose_map.dose, liver, 70.0)
-        print(f"voxel plan 128^3, {method}: {time.perf_counter() - start:.2f} s (D70 {d70:.1f} Gy)")
+        print(f"voxel plan 128^3, {engine}: {time.perf_counter() - start:.2f} s (D70 {d70:.1f} Gy)")
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def test_uptake_ratio() -> None:
 def test_planned_doses() -> None:
     rng = np.random.default_rng(20260304)
     constant = dose_constant(nuclide("Y-90"), "mird")
-    u = Uncertainty(lung_shunt=0.01, uptake_ratio=0.15, discordance=0.3, mass=0.08, lung_mass=0.1, calibration=0.05)
+    u = Uncertainty(lung_shunt=0.01, tumour_to_normal=0.15, discordance=0.3, mass=0.08, lung_mass=0.1, calibration=0.05)
 
     def off(sd: float) -> float:
         return math.exp(math.sqrt(math.log1p(sd**2)) * rng.standard_normal())
@@ -114,7 +114,7 @@ def test_planned_doses() -> None:
         logit = math.log(shunt / (1 - shunt)) + u.lung_shunt / (shunt * (1 - shunt)) * rng.standard_normal()
         measured = Partition(
             normal * off(u.mass),
-            (Lesion("tumour", mass * off(u.mass), ratio * off(u.uptake_ratio)),),
+            (Lesion("tumour", mass * off(u.mass), ratio * off(u.tumour_to_normal)),),
             1 / (1 + math.exp(-logit)),
             lung * off(u.lung_mass),
         )

@@ -29,15 +29,15 @@ class Table:
         One line above.
     name : str
         Of the file it is saved to, without ending.
-    digits : int or None
-        Significant digits that are shown of plain numbers; None: three, two below 1. Files hold all.
+    formats : tuple of str
+        How the numbers of each column are shown (".3f"); "" for three significant digits.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     title: str = ""
     name: str = "table"
-    digits: int | None = None
+    formats: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -46,14 +46,15 @@ class Table:
         rows: Sequence[Sequence[Cell]],
         title: str = "",
         name: str = "table",
-        digits: int | None = None,
+        formats: Sequence[str] = (),
     ) -> Table:
         """Table of any sequences."""
-        return cls(tuple(columns), tuple(tuple(row) for row in rows), title, name, digits)
+        return cls(tuple(columns), tuple(tuple(row) for row in rows), title, name, tuple(formats))
 
     def shown(self) -> tuple[tuple[str, ...], ...]:
         """Cells as text, numbers with the digits they deserve."""
-        return tuple(tuple(shown(cell, self.digits) for cell in row) for row in self.rows)
+        formats = self.formats or ("",) * len(self.columns)
+        return tuple(tuple(shown(cell, how) for cell, how in zip(row, formats, strict=True)) for row in self.rows)
 
     def numeric(self) -> tuple[bool, ...]:
         """Which columns hold numbers and nothing else; those stand to the right."""
@@ -105,8 +106,8 @@ class Table:
         return out.getvalue()
 
 
-def shown(cell: Cell, digits: int | None = None) -> str:
-    """A cell as a reader sees it.
+def shown(cell: Cell, how: str = "") -> str:
+    """A cell as a reader sees it; `how` formats a plain number.
 
     >>> shown(None), shown(0.1234), shown(Estimate(12.34, 0.5)), shown(True), shown(49.6971, 4)
     ('–', '0.12', '12.34 ± 0.50', 'yes', '49.7')
@@ -118,7 +119,7 @@ def shown(cell: Cell, digits: int | None = None) -> str:
     if isinstance(cell, Estimate):
         return with_uncertainty(cell.value, cell.sd)
     if isinstance(cell, float):
-        return three(cell) if digits is None or not math.isfinite(cell) else f"{cell:.{digits}g}"
+        return format(cell, how) if how else three(cell)
     return str(cell)
 
 

@@ -17,7 +17,7 @@ from hepatica.report.provenance import provenance_rows
 
 NOT_A_DEVICE = "Research software, not a medical device"
 
-CHARACTERS = (12, 60)
+CHARACTERS = (9, 40)
 """Widths of columns follow the longest text of each, within these bounds."""
 
 
@@ -56,7 +56,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class TableBlock:
     """A table as it is printed.
 
     Attributes
@@ -136,7 +136,7 @@ class Picture:
     svg: bytes = b""
 
 
-Block = Paragraph | Bullets | Facts | Figures | Picture
+Block = Paragraph | Bullets | Facts | TableBlock | Picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)

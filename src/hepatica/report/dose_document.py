@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hepatica.core.table import Table
 from hepatica.report import tables
-from hepatica.report.document import Document, Fact, Facts, Figures, Paragraph, Section
+from hepatica.report.document import Document, Fact, Facts, Paragraph, Section, TableBlock
 from hepatica.report.dose_report import DoseReport
 from hepatica.report.figures.palette import structure_styles
 from hepatica.report.figures.pictures import Pictures, draw
@@ -49,7 +49,7 @@ def _limits(report: DoseReport) -> list[Section]:
     if not report.limits:
         return []
     rows = [tables.limit_row(row) for row in report.limits]
-    found = Figures(
+    found = TableBlock(
         Table.of(tables.LIMIT_COLUMNS, rows),
         tables.LIMIT_NOTE,
         prose=True,
@@ -63,21 +63,21 @@ def _limits(report: DoseReport) -> list[Section]:
 
 def _doses(report: DoseReport) -> list[Section]:
     styles = structure_styles([item.structure for item in report.regions])
-    doses = Figures(
+    doses = TableBlock(
         Table.of(tables.DOSE_COLUMNS, tables.dose_rows(report)),
         tables.dose_note(report),
         shares=(NAME_SHARE, 1, 1, 1.35, *[1] * (len(tables.DOSE_COLUMNS) - 5), 1.05),
         swatches=styles,
     )
     columns = tables.v_columns(report)
-    volumes = Figures(Table.of(columns, tables.v_rows(report)), tables.V_NOTE, shares=_shares(len(columns)))
+    volumes = TableBlock(Table.of(columns, tables.v_rows(report)), tables.V_NOTE, shares=_shares(len(columns)))
     return [
         Section("Absorbed dose by structure", (doses,)),
         Section("Volume above dose", (volumes,), level=2),
         *(
             Section(
                 more.heading,
-                (Figures(Table.of(more.columns, more.rows), more.note, shares=_shares(len(more.columns))),),
+                (TableBlock(Table.of(more.columns, more.rows), more.note, shares=_shares(len(more.columns))),),
                 level=2,
             )
             for more in report.further
@@ -110,5 +110,5 @@ def _images(report: DoseReport) -> list[Section]:
     if not report.images:
         return []
     table = Table.of(tables.IMAGE_COLUMNS, report.images)
-    found = Figures(table, prose=True, shares=(1.2, 2.4, 0.8, 1.6, 3.2), muted=(4,))
+    found = TableBlock(table, prose=True, shares=(1.2, 2.4, 0.8, 1.6, 3.2), muted=(4,))
     return [Section("Images used", (found,))]

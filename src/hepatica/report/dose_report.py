@@ -1,4 +1,4 @@
-"""What the report of a dose calculation says: a plain value that figures, the printed document and tables are made from."""
+"""What the report of a dose calculation says: a plain value that figures, document and tables are made from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from hepatica.core import Kind, Region, Volume
-from hepatica.core.document import reported
 from hepatica.core.message import Message
 from hepatica.core.table import Cell
 from hepatica.dosimetry.metrics.region_dose import RegionDose
@@ -74,28 +73,27 @@ class LimitRow:
 
     Attributes
     ----------
-    structure : str
-        Its name.
+    region : str
+        Name of the structure.
     comparison : {">=", "<="}
         A goal to reach, or a limit to keep.
-    limit_gy, dose_mean_gy : float
+    limit_gy, dose_gy : float
         Limit, and mean dose of the structure, Gy.
     condition, source : str
         When the limit holds, and where it comes from.
     """
 
-    structure: str
+    region: str
     comparison: str
     limit_gy: float
-    dose_mean_gy: float
+    dose_gy: float
     condition: str = ""
     source: str = ""
 
     @property
-    @reported
     def status(self) -> Status:
         """One of "met", "near" (met by less than 10 % of the limit) and "violated"."""
-        spare = self.dose_mean_gy - self.limit_gy if self.comparison == ">=" else self.limit_gy - self.dose_mean_gy
+        spare = self.dose_gy - self.limit_gy if self.comparison == ">=" else self.limit_gy - self.dose_gy
         if spare < 0:
             return "violated"
         return "near" if spare < NEAR * self.limit_gy else "met"
@@ -195,10 +193,10 @@ def limit_rows(limits: Sequence[DoseLimit], regions: Sequence[ReportRegion]) -> 
     """Every limit of an agent against every structure that it is about; what was not delineated has no row."""
     return tuple(
         LimitRow(
-            structure=item.dose.name,
+            region=item.dose.name,
             comparison=limit.comparison,
             limit_gy=limit.dose_gy,
-            dose_mean_gy=item.dose.dose_mean_gy,
+            dose_gy=item.dose.dose_mean_gy,
             condition=limit.condition,
             source=limit.source,
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from hepatica.core.message import Message
-from hepatica.report.document import Block, Bullets, Document, Fact, Facts, Figures, Paragraph, Picture, Section
+from hepatica.report.document import Block, Bullets, Document, Fact, Facts, Paragraph, Picture, Section, TableBlock
 from hepatica.report.figures import palette
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ MARGIN_MM = 15.0
 TEXT_WIDTH = (PAGE_MM[0] - 2 * MARGIN_MM) * MM
 TEXT_HEIGHT = (PAGE_MM[1] - 18 - 19) * MM
 FONT, BOLD = "hepatica", "hepatica-bold"
+
+RIGHT = 2
+"""Alignment of reportlab."""
 
 TEXT_SIZE = {False: 8.0, True: 10.5}
 """Size of letters in points: of a report, of a sheet."""
@@ -63,7 +66,7 @@ def _story(document: Document) -> list[Flowable]:
     from reportlab.platypus import CondPageBreak, PageBreak, Spacer
 
     size = TEXT_SIZE[document.sheet]
-    story: list[Flowable] = [_paragraph(document.title, size=19, bold=True, after=2), _rule(palette.ACCENT, 1.6)]
+    story: list[Flowable] = [_paragraph(document.title, size=19, bold=True, spaceAfter=2), _rule(palette.ACCENT, 1.6)]
     for name, found, status in (("Warning", document.warnings, "near"), ("Note", document.notes, "")):
         if found:
             story += [Spacer(1, 8), _messages(name, found, palette.STATUS_COLOURS.get(status, palette.MUTED))]
@@ -82,8 +85,8 @@ def _needed_mm(section: Section) -> float:
     """Height that must be left on a page for a section to begin there."""
     if section.appendix:
         return 14
-    tables = any(isinstance(block, Figures) for block in section.blocks)
-    return (60 if section.level == 1 else 45) if tables else 25
+    long = any(isinstance(block, TableBlock) and len(block.table.rows) >= SHORT for block in section.blocks)
+    return (60 if section.level == 1 else 45) if long else 25
 
 
 SHORT = 12
@@ -100,7 +103,7 @@ def _section(section: Section, size: float) -> list[Flowable]:
     for block in section.blocks:
         # The heading stands with the first block.
         parts += _block(block, 6.8 if small else size, label_share=0.3 if small else 0.24)
-        whole = isinstance(block, Picture) or (isinstance(block, Figures) and len(block.table.rows) < SHORT)
+        whole = isinstance(block, Picture) or (isinstance(block, TableBlock) and len(block.table.rows) < SHORT)
         story += [KeepTogether(parts)] if whole else parts
         parts = []
     return [*story, *parts]
@@ -108,12 +111,15 @@ def _section(section: Section, size: float) -> list[Flowable]:
 
 def _block(block: Block, size: float, label_share: float) -> list[Flowable]:
     if isinstance(block, Paragraph):
-        return [_note(block.text, size) if block.note else _paragraph(block.text, size=size, before=3)]
+        return [_note(block.text, size) if block.note else _paragraph(block.text, size=size, spaceBefore=3)]
     if isinstance(block, Bullets):
-        return [_paragraph(f"•  {line}", size=size, after=1.5, indent=1.5 * size) for line in block.lines]
+        return [
+            _paragraph(f"•  {line}", size=size, spaceAfter=1.5, leftIndent=1.5 * size, firstLineIndent=-1.5 * size)
+            for line in block.lines
+        ]
     if isinstance(block, Facts):
         return [_facts(block.facts, size, label_share)]
-    if isinstance(block, Figures):
+    if isinstance(block, TableBlock):
         if not block.table.rows:
             return [_paragraph("none", size=size)]
         return [_table(block), *([_note(block.note, size)] if block.note else [])]
@@ -133,28 +139,27 @@ def _register_fonts() -> None:
     pdfmetrics.registerFont(TTFont(BOLD, str(folder / "DejaVuSans-Bold.ttf")))
 
 
-def _paragraph(
-    text: str, *, size: float = 8, bold: bool = False, colour: str = palette.INK, before: float = 0, after: float = 0,
-    right: bool = False, keep: bool = False, indent: float = 0,
-) -> Flowable:  # fmt: skip
+def _paragraph(text: str, *, size: float = 8, bold: bool = False, colour: str = palette.INK, **look: Any) -> Flowable:
+    """One paragraph; `look` are settings of reportlab's style."""
     from reportlab.lib.colors import HexColor
     from reportlab.lib.styles import ParagraphStyle
     from reportlab.platypus import Paragraph as Printed
 
     style = ParagraphStyle(
         "text", fontName=BOLD if bold else FONT, fontSize=size, leading=1.32 * size, textColor=HexColor(colour),
-        spaceBefore=before, spaceAfter=after, alignment=2 if right else 0, splitLongWords=1, keepWithNext=int(keep),
-        leftIndent=indent, firstLineIndent=-indent,
+        splitLongWords=1, **look,
     )  # fmt: skip
     return Printed(escape(text).replace("\n", "<br/>"), style)
 
 
 def _heading(text: str, size: float) -> Flowable:
-    return _paragraph(text, size=size, bold=True, colour=palette.ACCENT, before=size, after=0.35 * size, keep=True)
+    return _paragraph(
+        text, size=size, bold=True, colour=palette.ACCENT, spaceBefore=size, spaceAfter=0.35 * size, keepWithNext=1
+    )
 
 
 def _note(text: str, size: float) -> Flowable:
-    return _paragraph(text, size=0.85 * size, colour=palette.MUTED, before=3)
+    return _paragraph(text, size=0.85 * size, colour=palette.MUTED, spaceBefore=3)
 
 
 def _rule(colour: str, width: float) -> Flowable:
@@ -170,7 +175,10 @@ def _messages(name: str, found: Sequence[Message], colour: str) -> Flowable:
 
     critical = {"critical": "CRITICAL: "}
     rows = [[_paragraph(name if len(found) == 1 else f"{name}s", size=9.5, bold=True, colour=colour)]]
-    rows += [[_paragraph(f"•  {critical.get(message.severity, '')}{message}", size=8, indent=9)] for message in found]
+    rows += [
+        [_paragraph(f"•  {critical.get(message.severity, '')}{message}", size=8, leftIndent=9, firstLineIndent=-9)]
+        for message in found
+    ]
     table = Table(rows, colWidths=[TEXT_WIDTH])
     table.setStyle(
         [
@@ -207,7 +215,7 @@ def _facts(facts: Sequence[Fact], size: float, label_share: float) -> Flowable:
 DASHES = {"solid": None, "dashed": (3, 1.5), "dotted": (1, 1.2), "dashdot": (3, 1, 1, 1)}
 
 
-def _table(block: Figures) -> Flowable:
+def _table(block: TableBlock) -> Flowable:
     """Table whose head repeats on every page."""
     from reportlab.lib.colors import HexColor
     from reportlab.platypus import Table
@@ -217,11 +225,15 @@ def _table(block: Figures) -> Flowable:
         muted = column in block.muted
         colour = palette.STATUS_COLOURS[mark] if mark else palette.MUTED if muted else palette.INK
         return _paragraph(
-            text, size=6.2 if muted else 7.2, bold=bool(mark), colour=colour, right=block.right(column) and not muted
+            text,
+            size=6.2 if muted else 7.2,
+            bold=bool(mark),
+            colour=colour,
+            alignment=RIGHT * (block.right(column) and not muted),
         )
 
     heads = [
-        _paragraph(text, size=7.2, bold=True, right=block.right(n) and n not in block.muted)
+        _paragraph(text, size=7.2, bold=True, alignment=RIGHT * (block.right(n) and n not in block.muted))
         for n, text in enumerate(block.table.columns)
     ]
     rows = [heads, *([cell(text, r, c) for c, text in enumerate(row)] for r, row in enumerate(block.table.shown()))]

@@ -154,18 +154,18 @@ CASES: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "bsa-large-liver": ({"method": "bsa", "liver_ml": 2800.0}, {"method": "bsa", "liver_ml": 1500.0}),
     "methods-disagree": ({"methods_ratio": 2.0}, {"methods_ratio": 1.1}),
     "activity-beyond-vials": (
-        {"activity_gbq": 25.0, "largest_vial_gbq": 20.0},
-        {"activity_gbq": 5.0, "largest_vial_gbq": 20.0},
+        {"planned_gbq": 25.0, "largest_vial_gbq": 20.0},
+        {"planned_gbq": 5.0, "largest_vial_gbq": 20.0},
     ),
     "activity-very-low": (
-        {"activity_gbq": 0.05, "agent_nuclide": "Y-90"},
-        {"activity_gbq": 1.0, "agent_nuclide": "Y-90"},
+        {"planned_gbq": 0.05, "agent_nuclide": "Y-90"},
+        {"planned_gbq": 1.0, "agent_nuclide": "Y-90"},
     ),
     "activity-very-high": (
-        {"activity_gbq": 15.0, "agent_nuclide": "Y-90"},
-        {"activity_gbq": 15.0, "agent_nuclide": "Ho-166"},
+        {"planned_gbq": 15.0, "agent_nuclide": "Y-90"},
+        {"planned_gbq": 15.0, "agent_nuclide": "Ho-166"},
     ),
-    "activity-zero": ({"activity_gbq": 0.0}, {"activity_gbq": 1.0}),
+    "activity-zero": ({"planned_gbq": 0.0}, {"planned_gbq": 1.0}),
     "residual-high-planned": ({"residual": 0.2}, {"residual": 0.02}),
     "tumour-target-missed": (
         {"dose_tumour_gy": 150.0, "dose_tumour_target_gy": 205.0},

@@ -15,7 +15,7 @@ def test_the_table_says_what_eanm_2022_says() -> None:
         "resin-normal-30-compromised": 30, "resin-lobectomy-normal-70": 70, "ho166-tumour-155": 155, "lung-30": 30,
         "lung-50-cumulative": 50,
     }  # fmt: skip
-    assert {name: limit(name).value for name in expected} == expected
+    assert {name: limit(name).limit for name in expected} == expected
     ids = [row.id for row in limits()]
     assert len(set(ids)) == len(ids) > 25
     assert {row.quantity for row in limits()} <= set(QUANTITIES)
@@ -70,10 +70,10 @@ def test_bad_context() -> None:
 
 
 def test_intents_have_doses() -> None:
-    assert intent_target("glass", "segmentectomy", "HCC").value == 400
-    assert intent_target("resin", "segmentectomy").value == 150
-    assert intent_target("glass", "lobectomy").value == 140
-    with pytest.raises(InputError, match="give the dose"):
+    assert intent_target("glass", "segmentectomy", "HCC").limit == 400
+    assert intent_target("resin", "segmentectomy").limit == 150
+    assert intent_target("glass", "lobectomy").limit == 140
+    with pytest.raises(InputError, match="state `dose_gy`"):
         intent_target("ho166-plla", "segmentectomy")
-    with pytest.raises(InputError, match="give the dose"):
+    with pytest.raises(InputError, match="state `dose_gy`"):
         intent_target("glass", "segmentectomy", "mCRC")

@@ -56,13 +56,13 @@ def test_planned_decays_put_the_activity_where_it_stays(scout: Volume, parts: di
     assert inside == pytest.approx(1.5e9 * 0.9 * mean_life, rel=1e-5)
     without = planned_decays(scout, plan, Y90)
     assert without.decays.total == pytest.approx(1.83e9 * mean_life, rel=1e-6)
-    assert "not in this map" in without.warnings[0]
+    assert "not in this map" in without.messages[0].text
 
 
 def test_local_deposition_gives_the_partition_model(scout: Volume, parts: dict[str, Region]) -> None:
     density = Volume(scout.grid, np.full(scout.grid.shape, 1.05, np.float32), Kind.DENSITY)
     territory = TerritoryActivity(parts["right"], 1.5, 0.1)
-    dose = voxel_plan(planned_decays(scout, [territory], Y90), density, Y90, method="local")
+    dose = voxel_plan(planned_decays(scout, [territory], Y90), density, Y90, engine="local")
     lesion_kg = parts["lesion"].mass_g(density) / 1000
     normal_kg = (parts["right"] - parts["lesion"]).mass_g(density) / 1000
     constant = dose_constant(Y90, "ensdf")
@@ -71,12 +71,12 @@ def test_local_deposition_gives_the_partition_model(scout: Volume, parts: dict[s
     assert dose_percentile(dose.dose, parts["right"] - parts["lesion"]) == pytest.approx(
         expected.normal_liver_gy, rel=1e-4
     )
-    assert any("lungs" in w for w in dose.warnings)
+    assert any("lungs" in m.text for m in dose.messages)
     assert dose.provenance.steps[0].startswith("scaled the scout")
     for x in (None, 70.0):
-        activity = activity_for_dx(dose, parts["lesion"], activity_gbq=1.5, dose_gy=200, volume_percent=x)
+        activity = activity_for_dx(dose, parts["lesion"], administered_gbq=1.5, dose_gy=200, volume_percent=x)
         again = voxel_plan(
-            planned_decays(scout, [TerritoryActivity(parts["right"], activity, 0.1)], Y90), density, Y90, method="local"
+            planned_decays(scout, [TerritoryActivity(parts["right"], activity, 0.1)], Y90), density, Y90, engine="local"
         )
         assert dose_percentile(again.dose, parts["lesion"], x) == pytest.approx(200, rel=1e-4)
 
@@ -85,7 +85,7 @@ def test_kernel_blurs_but_keeps_the_energy(scout: Volume, parts: dict[str, Regio
     density = Volume(scout.grid, np.ones(scout.grid.shape, np.float32), Kind.DENSITY)
     planned = planned_decays(scout, [TerritoryActivity(parts["right"], 1.0)], Y90)
     kernel = voxel_plan(planned, density, Y90)
-    local = voxel_plan(planned, density, Y90, method="local")
+    local = voxel_plan(planned, density, Y90, engine="local")
     assert dose_percentile(kernel.dose, parts["lesion"]) < dose_percentile(local.dose, parts["lesion"])
     assert kernel.energy_balance.closure == pytest.approx(0, abs=1e-3)
 

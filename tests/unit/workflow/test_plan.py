@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import validate
 
+from hepatica.core.document import document as as_document
 from hepatica.errors import HepaticaError, InputError, OutputError, UnitError, UnknownNameError
-from hepatica.planning.planner.course import METHODS, plan_course
-from hepatica.workflow.planning.plan import TEMPLATE, plan_from, read_plan, run_plan
+from hepatica.planning.planner.course import METHODS, CoursePlan, plan_course
+from hepatica.workflow.planning.plan import plan as plan_verb
+from hepatica.workflow.planning.plan_file import TEMPLATE, Plan, plan_from, plan_template, read_plan
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -28,38 +31,40 @@ def document(**changes: Any) -> dict[str, Any]:
     return out
 
 
+def answered(raw: dict[str, Any]) -> CoursePlan:
+    return plan_course(plan_from(raw).course)
+
+
 def test_the_template_is_a_plan() -> None:
-    plan = plan_course(plan_from(document()))
+    plan = answered(document())
     assert set(plan.territories[0].methods) == {"mird", "partition-normal", "partition-tumour"}
     assert plan.territories[0].chosen == "mird"
-    assert plan.doses.energy_j == pytest.approx(plan.activity_administered_gbq * 50, rel=1e-9)
-    assert plan.activity_gbq == pytest.approx(plan.activity_administered_gbq / 0.98)
+    assert plan.doses.energy_j == pytest.approx(plan.administered_gbq * 50, rel=1e-9)
+    assert plan.planned_gbq == pytest.approx(plan.administered_gbq / 0.98)
     by_tumour = plan.territories[0].methods["partition-tumour"].prescription.doses
     assert by_tumour is not None
     assert by_tumour.tumour_gy == pytest.approx(205)
-    assert plan.optimum is not None
-    assert plan.optimum.binding == "normal liver"
+    assert plan.planner is not None
+    assert plan.planner.binding_limit == "normal liver"
 
 
 def test_the_method_can_be_chosen() -> None:
-    plan = plan_course(plan_from(document(aims__method="partition-normal")))
+    plan = answered(document(aims__method="partition-normal"))
     assert plan.territories[0].chosen == "partition-normal"
     assert plan.doses.perfused_normal_gy["right lobe"] == pytest.approx(75)
     with pytest.raises(InputError, match="does not apply"):
-        plan_course(plan_from(document(aims__method="bsa")))
+        answered(document(aims__method="bsa"))
 
 
 def test_resin_gets_its_own_rules_side_by_side() -> None:
-    plan = plan_course(
-        plan_from(
-            document(plan__agent="resin", patient__height="1.75 m", patient__weight="75 kg", plan__convention=None)
-        )
+    plan = answered(
+        document(plan__agent="resin", patient__height="1.75 m", patient__weight="75 kg", plan__convention=None)
     )
     assert set(plan.territories[0].methods) == {"mird", "partition-normal", "partition-tumour", "bsa", "empiric"}
     lobar = plan.territories[0].methods["bsa"].prescription
     # Lobe 1.055 of 1.655 kg, tumour 0.155 kg: (BSA - 0.2 + 0.155/1.055) x 1.055/1.655.
     assert lobar.method == "bsa-lobar"
-    assert lobar.activity_administered_gbq == pytest.approx((1.9031 - 0.2 + 0.155 / 1.055) * 1.055 / 1.655, rel=1e-3)
+    assert lobar.administered_gbq == pytest.approx((1.9031 - 0.2 + 0.155 / 1.055) * 1.055 / 1.655, rel=1e-3)
 
 
 def test_holmium_and_two_territories_and_earlier_treatment() -> None:
@@ -67,40 +72,74 @@ def test_holmium_and_two_territories_and_earlier_treatment() -> None:
     raw["territory"].append({"name": "left", "normal_mass": "0.5 kg", "lung_shunt": "2 %"})
     raw["liver"]["unperfused_normal_mass"] = "0.1 kg"
     raw["previous"] = [{"name": "2025", "lung": "5 Gy", "normal_liver": "10 Gy"}]
-    plan = plan_course(plan_from(raw))
+    plan = answered(raw)
     assert [t.chosen for t in plan.territories] == ["holmium", "holmium"]
     assert plan.doses.lung_cumulative_gy == pytest.approx(plan.doses.lung_gy + 5)
-    assert plan.doses.energy_j == pytest.approx(plan.activity_administered_gbq * 15.87, rel=1e-9)
-    assert plan.optimum is None
-    assert any(w.id == "retreatment" for w in plan.review.warned)
+    assert plan.doses.energy_j == pytest.approx(plan.administered_gbq * 15.87, rel=1e-9)
+    assert plan.planner is None
+    assert any(w.id == "retreatment" for w in plan.guardrails.warned)
 
 
-def test_run_writes_everything_or_nothing(tmp_path: Path) -> None:
+def test_saved_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"
     path.write_text(TEMPLATE.replace("right lobe, HCC", "<b>lobe</b>"))
-    _, made = run_plan(path, tmp_path / "out")
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"plan.json", "plan.html", "plan.pdf"}
-    assert json.loads((tmp_path / "out/plan.json").read_text()) == made
+    made = plan_verb(path)
+    made.save(tmp_path / "out")
+    tables = {"methods-right-lobe.csv", "doses.csv", "limits.csv", "chances.csv"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"result.json", "plan.html", "plan.pdf", *tables}
+    written = json.loads((tmp_path / "out/result.json").read_text())
+    assert written["planned_gbq"] == made.as_dict()["planned_gbq"] == made.course.planned_gbq
+    validate(written, type(made).schema())
     html = (tmp_path / "out/plan.html").read_text()
     assert "&lt;b&gt;lobe" in html
     assert "not a medical device" in html
-    assert "<svg" in html
+    assert 'src="data:image/svg+xml;base64,' in html
     assert "http" not in html.replace("http-equiv", "")
     assert (tmp_path / "out/plan.pdf").read_bytes().startswith(b"%PDF")
     with pytest.raises(OutputError, match="force"):
-        run_plan(path, tmp_path / "out")
-    run_plan(path, tmp_path / "out", force=True)
+        made.save(tmp_path / "out")
+    made.save(tmp_path / "out", force=True)
+
+
+def test_a_plan_from_values_is_the_plan_from_its_file(tmp_path: Path) -> None:
+    plan_template().save(tmp_path / "new")
+    read = plan_verb(tmp_path / "new" / "plan.toml")
+    made = plan_verb(Plan(plan_from(document()).course))
+    same = {"provenance"}
+    assert {k: v for k, v in read.as_dict().items() if k not in same} == {
+        k: v for k, v in made.as_dict().items() if k not in same
+    }
+    assert [entry.role for entry in read.provenance.inputs] == ["plan"]
+    with pytest.raises(InputError, match="not int"):
+        plan_verb(3)  # type: ignore[arg-type]
+
+
+WRONG_LINES = {
+    "a unit": ('lung_shunt = "5 %"', 'lung_shunt = "5"', r"lungs.lung_shunt \(.*plan.toml, line 28\)"),
+    "a choice": ('intent = "unilobar"', 'intent = "lobar"', r"plan.intent \(.*plan.toml, line 10\).*unilobar"),
+    "a key": ('indication = "HCC"', 'indicatoin = "HCC"', r"plan.indicatoin \(.*line 11\).*did you mean indication"),
+    "in the second lesion": ('mass = "35 g"', 'mass = "35"', r"lesion.mass \(.*plan.toml, line 48\)"),
+    "a negative number": ('perfused = "120 Gy"', 'perfused = "-120 Gy"', r"aims.perfused \(.*line 14\).*positive"),
+    "what is missing": ('normal_mass = "0.9 kg"', "", r"territory.normal_mass is missing \[quantity in kg\]"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "message"), WRONG_LINES.values(), ids=WRONG_LINES.keys())
+def test_errors_name_file_line_and_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+    (tmp_path / "plan.toml").write_text(TEMPLATE.replace(old, new, 1))
+    with pytest.raises(InputError, match=message):
+        read_plan(tmp_path / "plan.toml")
 
 
 BAD: dict[str, tuple[dict[str, Any], type[HepaticaError]]] = {
     "mass without unit": ({"territory__normal_mass": "0.9"}, UnitError),
     "mass as a number": ({"territory__normal_mass": 0.9}, UnitError),
     "negative mass": ({"territory__normal_mass": "-0.9 kg"}, InputError),
-    "shunt in percent": ({"lungs__shunt": 5}, UnitError),
-    "shunt of 1": ({"lungs__shunt": "100 %"}, InputError),
-    "no shunt": ({"lungs__shunt": None}, InputError),
-    "T/N of 0": ({"territory__lesion": [{"name": "a", "mass": "10 g", "tn": 0}]}, InputError),
-    "T/N as text": ({"territory__lesion": [{"name": "a", "mass": "10 g", "tn": "4"}]}, InputError),
+    "shunt in percent": ({"lungs__lung_shunt": 5}, UnitError),
+    "shunt of 1": ({"lungs__lung_shunt": "100 %"}, InputError),
+    "no shunt": ({"lungs__lung_shunt": None}, InputError),
+    "T/N of 0": ({"territory__lesion": [{"name": "a", "mass": "10 g", "tumour_to_normal": 0}]}, InputError),
+    "T/N as text": ({"territory__lesion": [{"name": "a", "mass": "10 g", "tumour_to_normal": "4"}]}, InputError),
     "unknown table": ({"plans": {}}, UnknownNameError),
     "unknown key": ({"plan__agnet": "glass"}, UnknownNameError),
     "unknown agent": ({"plan__agent": "marbles"}, UnknownNameError),
@@ -120,7 +159,7 @@ BAD: dict[str, tuple[dict[str, Any], type[HepaticaError]]] = {
 @pytest.mark.parametrize(("changes", "error"), BAD.values(), ids=BAD.keys())
 def test_bad_plans_name_what_is_wrong(changes: dict[str, Any], error: type[HepaticaError]) -> None:
     with pytest.raises(error):
-        plan_course(plan_from(document(**changes)))
+        answered(document(**changes))
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:
@@ -163,9 +202,9 @@ def test_a_mutated_plan_is_refused_or_answered(data: st.DataObject) -> None:
             table = table[key]
         table[path[-1]] = data.draw(JUNK)
     try:
-        plan = plan_course(plan_from(raw))
+        plan = answered(raw)
     except HepaticaError:
         plan = None
     if plan is not None:
-        assert plan.activity_gbq >= 0
-        json.dumps(plan.as_dict(), allow_nan=False)
+        assert plan.planned_gbq >= 0
+        json.dumps(as_document(plan), allow_nan=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hepatica.core.confidence import COMMON_PRACTICE, READ_AT_THE_SOURCE
-from hepatica.core.document import HIDDEN
+from hepatica.core.message import Message
 from hepatica.planning.guardrails.situation import Situation
 
 Severity = Literal["stop", "warning", "note"]
@@ -57,17 +57,11 @@ class Warned:
     severity: Severity
     message: str
     source: str
-    confidence: str = COMMON_PRACTICE
+    confidence: str
 
-    def as_dict(self) -> dict[str, str]:
-        """Plain values for JSON."""
-        return {
-            "id": self.id,
-            "severity": self.severity,
-            "message": self.message,
-            "source": self.source,
-            "confidence": self.confidence,
-        }
+    def as_message(self) -> Message:
+        """The same for the reader of a result; a stop is critical."""
+        return Message(self.id, self.message, severity="critical" if self.severity == "stop" else self.severity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +87,9 @@ class Review:
         """Whether one of them says stop."""
         return any(w.severity == "stop" for w in self.warned)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "warned": [w.as_dict() for w in self.warned],
-            "quiet": list(self.quiet),
-            "not_evaluated": list(self.not_evaluated),
-        }
+    def messages(self) -> tuple[Message, ...]:
+        """What they say, for the reader of a result."""
+        return tuple(warned.as_message() for warned in self.warned)
 
 
 def review(situation: Situation, rules: Sequence[Guardrail]) -> Review:

@@ -101,8 +101,8 @@ class Situation:
     falciform_uptake: bool | None = None
 
     # activity and dose
-    activity_gbq: float | None = None
-    activity_administered_gbq: float | None = None
+    planned_gbq: float | None = None
+    administered_gbq: float | None = None
     largest_vial_gbq: float | None = None
     methods_ratio: float | None = None
     residual: float | None = None

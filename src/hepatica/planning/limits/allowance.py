@@ -1,4 +1,4 @@
-"""What earlier treatments leave for the next one, as ``hepatica adaptive`` finds it, and how a plan stands to it."""
+"""What earlier treatments leave for the next one, as `remaining_tolerance` finds it, and how a plan stands to it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def require_fitting(
     """
     named = [a.territory for a in allowances]
     if len(set(named)) != len(named):
-        raise InputError("two adaptive files are of the same territory")
+        raise InputError("two files of what is left are of the same territory")
     for a in allowances:
         if a.territory is not None and a.territory not in territories:
             raise InputError(f"{a.source}: is of territory {a.territory!r}; the plan has {', '.join(territories)}")
@@ -85,11 +85,11 @@ def require_fitting(
         if a.lung_gy == 0:
             raise InputError(f"{a.source}: the lungs have had {a.lung_so_far_gy:g} Gy; no activity is allowed")
     if len({round(a.lung_so_far_gy, 6) for a in allowances}) > 1:
-        raise InputError("the adaptive files state different lung doses so far; one patient has one pair of lungs")
-    if allowances and any(p.lung_gy or p.normal_liver_gy for p in previous):
         raise InputError(
-            "earlier treatments are stated twice, in [[previous]] and in the adaptive file; leave one of them out"
+            "the files of what is left state different lung doses so far; one patient has one pair of lungs"
         )
+    if allowances and any(p.lung_gy or p.normal_liver_gy for p in previous):
+        raise InputError("earlier treatments are stated twice, as doses and as what is left; leave one of them out")
 
 
 def as_previous(allowances: Sequence[Allowance]) -> tuple[PreviousTreatment, ...]:

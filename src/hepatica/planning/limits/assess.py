@@ -3,48 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from hepatica.core import Provenance
+from hepatica.core.document import HIDDEN, INLINE, reported
+from hepatica.core.message import Message, unique
+from hepatica.core.options import Fraction, NonNegative, Positive, options
+from hepatica.nuclides import Agent
 from hepatica.planning.guardrails import Review, Situation, check
-from hepatica.planning.limits.dose_limits import LimitCheck, LimitContext, check_limits
-from hepatica.planning.prescriptions.compartments import Partition
+from hepatica.planning.limits.dose_limits import Indication, Intent, LimitCheck, LimitContext, check_limits
+from hepatica.planning.prescriptions.compartments import Lesion, Partition
 from hepatica.planning.prescriptions.dose_constants import Carrier
 from hepatica.planning.prescriptions.microspheres import Prescription
 
 LIVER_DENSITY_G_ML = 1.05
 """Mass of liver per volume where the agent's label says nothing (Taranis); the glass label takes 1.03."""
 
+TABLES = {"limits": "planning/tables/limits.toml", "agents": "nuclides/tables/agents"}
+"""What limits and agents rest on, for the provenance."""
 
-@dataclass(frozen=True, slots=True)
+
+@options
 class Patient:
-    """What is known of the patient beyond the masses; None where it is not.
+    """What is known of the patient and decides which limits apply.
 
     Attributes
     ----------
-    intent, indication : str or None
-        See `hepatica.planning.limits.dose_limits`.
-    bilirubin_mg_dl, hepatic_reserve : float or None
-        Total bilirubin; share of normal liver that is spared.
+    intent : {"segmentectomy", "lobectomy", "unilobar", "bilobar", "whole-liver"} or None
+        What the treatment is for.
+    indication : {"HCC", "ICC", "mCRC", "other"} or None
+        Disease.
+    bilirubin_mg_dl : float or None
+        Total bilirubin.
+    hepatic_reserve : float or None
+        Share of the normal liver that is spared.
     compromised : bool or None
-        Liver of low tolerance.
-    lung_mass_measured : bool
-        Whether the lung mass was measured.
-    previous_lung_doses_gy : tuple of float
-        Of earlier treatments.
+        Whether the liver tolerates little: cirrhotic, or pretreated by chemotherapy.
+    previous_lung_gy : tuple of float
+        Lung dose of an earlier treatment.
     lung_shunt_sd : float or None
-        Standard uncertainty of the lung shunt fraction.
+        Standard uncertainty of the lung shunt.
     """
 
-    intent: str | None = None
-    indication: str | None = None
-    bilirubin_mg_dl: float | None = None
-    hepatic_reserve: float | None = None
+    intent: Intent | None = None
+    indication: Indication | None = None
+    bilirubin_mg_dl: Positive | None = None
+    hepatic_reserve: Fraction | None = None
     compromised: bool | None = None
-    lung_mass_measured: bool = False
-    previous_lung_doses_gy: tuple[float, ...] = ()
-    lung_shunt_sd: float | None = None
+    previous_lung_gy: tuple[NonNegative, ...] = ()
+    lung_shunt_sd: Fraction | None = None
+
+    def context(self, agent: str) -> LimitContext:
+        """What decides which limits of an agent apply."""
+        return LimitContext(
+            agent, self.intent, self.indication, self.bilirubin_mg_dl, self.hepatic_reserve, self.compromised
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,51 +70,55 @@ class Assessed:
         Activity and doses.
     carrier : Carrier
         Agent, nuclide, constant.
-    limits : tuple of LimitCheck
-        Violated first.
-    review : Review
-        Guardrails.
     lung_cumulative_gy : float or None
         Lung dose with earlier treatments.
+    limits : tuple of LimitCheck
+        Violated first.
+    guardrails : Review
+        What they say.
     """
 
-    prescription: Prescription
-    carrier: Carrier
-    limits: tuple[LimitCheck, ...]
-    review: Review
+    prescription: Prescription = field(metadata=INLINE)
+    carrier: Carrier = field(metadata=HIDDEN)
     lung_cumulative_gy: float | None
+    limits: tuple[LimitCheck, ...]
+    guardrails: Review
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        """The prescription's own warnings and what the guardrails say, as sentences."""
-        spoken = (f"{w.severity}: {w.message} [{w.id}]" for w in self.review.warned)
-        return (*self.prescription.warnings, *spoken)
+    @reported
+    def agent(self) -> str | None:
+        """Name of the agent; None for a nuclide in no particular agent."""
+        return self.carrier.agent.name if self.carrier.agent else None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, units in the keys."""
-        out = self.prescription.as_dict()
-        constant = self.prescription.constant
-        provenance = Provenance(
-            parameters=dict(self.prescription.terms) | {"residual_fraction": self.prescription.residual},
-            tables={"limits": "planning/tables/limits.toml", "agents": "nuclides/tables/agents"},
-            conventions={"dose constant": constant.text, "deposition": "local, all decays in place"},
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The prescription's own, and what the guardrails say."""
+        return unique(self.prescription.messages, self.guardrails.messages())
+
+    @property
+    def provenance(self) -> Provenance:
+        """What the prescription rests on."""
+        return Provenance(
+            parameters=dict(self.prescription.terms) | {"residual": self.prescription.residual},
+            tables=TABLES,
+            conventions=conventions([self.prescription]),
             steps=(self.prescription.source,),
         )
-        return out | {
-            "agent": self.carrier.agent.name if self.carrier.agent else None,
-            "nuclide": self.carrier.nuclide.name,
-            "convention": constant.convention,
-            "dose_constant_j_per_gbq": constant.j_per_gbq,
-            "dose_lung_cumulative_gy": self.lung_cumulative_gy,
-            "limits": [limit.as_dict() for limit in self.limits],
-            "guardrails": self.review.as_dict(),
-            "warnings": list(self.warnings),
-            "provenance": provenance.as_dict(),
-        }
+
+
+def conventions(prescriptions: Sequence[Prescription]) -> dict[str, str]:
+    """Choices on which prescriptions rest, for the provenance."""
+    constants = sorted({prescription.constant.text for prescription in prescriptions})
+    return {"dose constant": "; ".join(constants), "deposition": "local, all decays in place"}
 
 
 def assess(
-    prescription: Prescription, of: Carrier, *, target: Partition | None = None, patient: Patient | None = None
+    prescription: Prescription,
+    substance: Carrier,
+    *,
+    target: Partition | None = None,
+    patient: Patient = Patient(),
+    lung_mass_measured: bool = False,
 ) -> Assessed:
     """Limits and guardrails of a prescription.
 
@@ -109,97 +126,112 @@ def assess(
     ----------
     prescription : Prescription
         What was planned.
-    of : Carrier
+    substance : Carrier
         Agent and nuclide.
     target : Partition, optional
         Masses behind it; without, rules that need masses are not evaluated.
-    patient : Patient, optional
+    patient : Patient
         What decides which limits apply.
+    lung_mass_measured : bool
+        Whether the lung mass was measured.
     """
-    patient = patient or Patient()
     doses = prescription.doses
     lung = doses.lung_gy if doses else None
-    cumulative = None if lung is None else lung + sum(patient.previous_lung_doses_gy)
+    cumulative = None if lung is None else lung + sum(patient.previous_lung_gy)
     whole = patient.intent in (None, "whole-liver", "bilobar")
     normal = doses.normal_liver_gy if doses else None
     shunt = target.lung_shunt if target else prescription.terms.get("lung_shunt_fraction")
     values = {
         "lung_gy": lung,
-        "lung_cumulative_gy": cumulative if patient.previous_lung_doses_gy else None,
+        "lung_cumulative_gy": cumulative if patient.previous_lung_gy else None,
         "normal_liver_gy": normal if whole else None,
         "perfused_normal_gy": normal,
         "perfused_gy": doses.perfused_gy if doses else None,
         "tumour_gy": doses.tumour_gy if doses else None,
-        "lung_activity_gbq": None if shunt is None else prescription.activity_administered_gbq * shunt,
+        "lung_activity_gbq": None if shunt is None else prescription.administered_gbq * shunt,
         "lung_shunt_fraction": shunt,
     }
-    context = LimitContext(
-        of.name,
-        patient.intent,
-        patient.indication,
-        patient.bilirubin_mg_dl,
-        patient.hepatic_reserve,
-        patient.compromised,
+    if substance.agent is None:
+        text = f"no agent stated: the generic rule for {substance.nuclide.name}, without any label's targets or limits"
+        prescription = prescription.adding(Message("no-agent", text))
+    situation = replace(
+        _of_target(_situation(prescription, substance, patient), target),
+        lung_mass_measured=lung_mass_measured if doses and doses.lung_gy else None,
+        lung_shunt=shunt,
+        lung_dose_cumulative_gy=cumulative,
     )
-    limits = check_limits(values, context)
-    if of.agent is None:
-        prescription = prescription.warned(
-            f"no agent stated: the generic rule for {of.nuclide.name}, without any label's targets or limits"
-        )
-    situation = _situation(prescription, of, target, patient)
-    situation = replace(situation, lung_shunt=shunt, lung_dose_cumulative_gy=cumulative)
-    return Assessed(prescription, of, limits, check(situation), cumulative)
+    limits = check_limits(values, patient.context(substance.name))
+    return Assessed(prescription, substance, cumulative, limits, check(situation))
 
 
-def _situation(prescription: Prescription, of: Carrier, target: Partition | None, patient: Patient) -> Situation:
-    doses = prescription.doses
-    agent = of.agent
-    method = prescription.method
+def _situation(prescription: Prescription, substance: Carrier, patient: Patient) -> Situation:
+    doses, method = prescription.doses, prescription.method
     situation = Situation(
-        nuclide=of.nuclide.name,
+        nuclide=substance.nuclide.name,
         convention=prescription.constant.convention,
         method=method,
+        planned_gbq=prescription.planned_gbq,
+        administered_gbq=prescription.administered_gbq,
+        residual=prescription.residual,
+        lung_dose_gy=doses.lung_gy if doses else None,
+        dose_perfused_gy=doses.perfused_gy if doses else None,
+    )
+    agent = substance.agent
+    if agent is not None:
+        labelled = substance.follows_label(method) if agent.prescription != "none" else None
+        situation = replace(situation, agent_purpose=agent.purpose, rule_labelled_for_agent=labelled)
+    return of_patient(of_agent(situation, agent), patient)
+
+
+def of_agent(situation: Situation, agent: Agent | None) -> Situation:
+    """A situation with what guardrails ask of an agent; as it is without one."""
+    if agent is None:
+        return situation
+    vials = agent.facts["vials_gbq"].value if "vials_gbq" in agent.facts else None
+    return replace(
+        situation,
+        agent=agent.name,
+        agent_nuclide=agent.nuclide_name,
+        agent_form=agent.form,
+        agent_approved=agent.status == "approved",
+        has_label_rule=agent.prescription != "none",
+        largest_vial_gbq=max(vials) if isinstance(vials, tuple) else vials if isinstance(vials, float) else None,
+    )
+
+
+def of_patient(situation: Situation, patient: Patient) -> Situation:
+    """A situation with what guardrails ask of the patient."""
+    return replace(
+        situation,
         intent=patient.intent,
         indication=patient.indication,
         bilirubin_mg_dl=patient.bilirubin_mg_dl,
         hepatic_reserve=patient.hepatic_reserve,
         lung_shunt_sd=patient.lung_shunt_sd,
-        activity_gbq=prescription.activity_gbq,
-        activity_administered_gbq=prescription.activity_administered_gbq,
-        residual=prescription.residual,
-        lung_dose_gy=doses.lung_gy if doses else None,
-        dose_perfused_gy=doses.perfused_gy if doses else None,
-        lung_mass_measured=patient.lung_mass_measured if doses and doses.lung_gy else None,
     )
-    if agent is not None:
-        vials = agent.facts["vials_gbq"].value if "vials_gbq" in agent.facts else None
-        situation = replace(
-            situation,
-            agent=agent.name,
-            agent_nuclide=agent.nuclide_name,
-            agent_form=agent.form,
-            agent_purpose=agent.purpose,
-            agent_approved=agent.status == "approved",
-            has_label_rule=agent.prescription != "none",
-            rule_labelled_for_agent=of.follows_label(method) if agent.prescription != "none" else None,
-            largest_vial_gbq=max(vials) if isinstance(vials, tuple) else vials if isinstance(vials, float) else None,
-        )
-    if target is not None and target.lesions:
-        ratios = [t.uptake_ratio for t in target.lesions]
-        situation = replace(
-            situation,
-            tumour_to_normal=min(ratios),
-            tumour_to_normal_max=max(ratios),
-            lesions_count=len(ratios),
-            smallest_lesion_ml=min(t.mass_kg for t in target.lesions) * 1000 / LIVER_DENSITY_G_ML,
-        )
-    if target is not None:
-        perfused = target.perfused_mass_kg * 1000 / LIVER_DENSITY_G_ML
-        situation = replace(situation, perfused_ml=perfused, lung_mass_kg=target.lung_mass_kg)
-    return situation
+
+
+def of_lesions(situation: Situation, lesions: Sequence[Lesion]) -> Situation:
+    """A situation with what guardrails ask of the lesions."""
+    ratios = [lesion.tumour_to_normal for lesion in lesions]
+    volumes = [lesion.mass_kg * 1000 / LIVER_DENSITY_G_ML for lesion in lesions]
+    return replace(
+        situation,
+        tumour_to_normal=min(ratios, default=None),
+        tumour_to_normal_max=max(ratios, default=None),
+        lesions_count=len(ratios) or None,
+        smallest_lesion_ml=min(volumes, default=None),
+    )
+
+
+def _of_target(situation: Situation, target: Partition | None) -> Situation:
+    if target is None:
+        return situation
+    perfused = target.perfused_mass_kg * 1000 / LIVER_DENSITY_G_ML
+    return replace(of_lesions(situation, target.lesions), perfused_ml=perfused, lung_mass_kg=target.lung_mass_kg)
 
 
 def activity_spread(assessed: Sequence[Assessed]) -> float | None:
     """Largest over smallest activity of several methods; None with fewer than two."""
-    activities = [a.prescription.activity_gbq for a in assessed if a.prescription.activity_gbq > 0]
+    activities = [a.prescription.planned_gbq for a in assessed if a.prescription.planned_gbq > 0]
     return max(activities) / min(activities) if len(activities) > 1 else None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
+from hepatica.core.document import INLINE
 from hepatica.core.tables import toml_table
 from hepatica.errors import InputError, UnknownNameError
 
@@ -15,8 +16,10 @@ Status = Literal["met", "near", "violated"]
 NEAR = 0.10
 """A value within 10 % of its limit, on the right side of it, is "near"."""
 
-INTENTS = ("segmentectomy", "lobectomy", "unilobar", "bilobar", "whole-liver")
-INDICATIONS = ("HCC", "ICC", "mCRC", "other")
+Intent = Literal["segmentectomy", "lobectomy", "unilobar", "bilobar", "whole-liver"]
+Indication = Literal["HCC", "ICC", "mCRC", "other"]
+INTENTS: tuple[str, ...] = get_args(Intent)
+INDICATIONS: tuple[str, ...] = get_args(Indication)
 QUANTITIES = (
     "lung_gy",
     "lung_cumulative_gy",
@@ -36,7 +39,7 @@ class Limit:
     id: str
     quantity: str
     bound: Literal["min", "max"]
-    value: float
+    limit: float
     agents: tuple[str, ...]
     intents: tuple[str, ...]
     text: str
@@ -50,10 +53,10 @@ class Limit:
 
     def status(self, value: float) -> Status:
         """How `value` stands: "violated" past the limit, "near" within 10 % of it, else "met"."""
-        edge = self.value * (1e-9 if self.bound == "max" else -1e-9)
+        edge = self.limit * (1e-9 if self.bound == "max" else -1e-9)
         if self.bound == "max":
-            return "violated" if value > self.value + edge else "near" if value > self.value * (1 - NEAR) else "met"
-        return "violated" if value < self.value + edge else "near" if value < self.value * (1 + NEAR) else "met"
+            return "violated" if value > self.limit + edge else "near" if value > self.limit * (1 - NEAR) else "met"
+        return "violated" if value < self.limit + edge else "near" if value < self.limit * (1 + NEAR) else "met"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class LimitContext:
 
 @dataclass(frozen=True, slots=True)
 class LimitCheck:
-    """A limit, the plan's value, and how it stands.
+    """A limit, the plan's value, and how it stands to it.
 
     Attributes
     ----------
@@ -108,25 +111,10 @@ class LimitCheck:
         What is not known and would decide whether the limit applies; empty if it applies.
     """
 
-    limit: Limit
+    limit: Limit = field(metadata=INLINE)
     value: float
     status: Status
     applies_if: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "id": self.limit.id,
-            "quantity": self.limit.quantity,
-            "bound": self.limit.bound,
-            "limit": self.limit.value,
-            "value": self.value,
-            "status": self.status,
-            "text": self.limit.text,
-            "applies_if": self.applies_if,
-            "source": self.limit.source,
-            "confidence": self.limit.confidence,
-        }
 
 
 @functools.cache
@@ -169,7 +157,9 @@ def intent_target(agent: str, intent: str, indication: str | None = None) -> Lim
         known = context.indication is None or "*" in row.indications or context.indication in row.indications
         if fits and known:
             return row
-    raise InputError(f"no guideline here states a dose to the perfused volume for {agent} and {intent}; give the dose")
+    raise InputError(
+        f"no guideline here states a dose to the perfused volume for {agent} and {intent}", remedy="state `dose_gy`"
+    )
 
 
 def check_limits(values: Mapping[str, float | None], context: LimitContext) -> tuple[LimitCheck, ...]:

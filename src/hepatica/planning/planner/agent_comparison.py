@@ -4,34 +4,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from hepatica.core.constants import SECONDS_PER_HOUR
+from hepatica.core.document import HIDDEN, reported
+from hepatica.core.options import Positive, options
 from hepatica.errors import HepaticaError, InputError
-from hepatica.nuclides import Agent, agent, spheres_per_mg
+from hepatica.nuclides import Agent, spheres_per_mg
+from hepatica.nuclides import agent as find_agent
 from hepatica.planning.prescriptions.compartments import Doses, Partition
-from hepatica.planning.prescriptions.dose_constants import Carrier, carrier
+from hepatica.planning.prescriptions.dose_constants import Carrier, DoseConstant, carrier
 from hepatica.planning.prescriptions.microspheres import mird, partition
 
+ONE_AIM = "agents are compared by exactly one aim: `dose_gy`, `normal_dose_gy` or `tumour_dose_gy`"
 
-@dataclass(frozen=True, slots=True)
+
+@options
 class CompareAim:
-    """One aim for all agents: exactly one of three.
+    """One aim that all agents must reach, of three.
 
     Attributes
     ----------
-    perfused_gy, normal_gy, tumour_gy : float or None
-        Mean dose over everything perfused, to normal liver, or over all lesions.
+    dose_gy : float or None
+        Mean dose to everything perfused.
+    normal_dose_gy : float or None
+        Mean dose to normal liver.
+    tumour_dose_gy : float or None
+        Mean dose over all tumours.
     """
 
-    perfused_gy: float | None = None
-    normal_gy: float | None = None
-    tumour_gy: float | None = None
+    dose_gy: Positive | None = None
+    normal_dose_gy: Positive | None = None
+    tumour_dose_gy: Positive | None = None
 
     def __post_init__(self) -> None:
-        if sum(v is not None for v in (self.perfused_gy, self.normal_gy, self.tumour_gy)) != 1:
-            raise InputError("compare by exactly one aim: dose to the perfused volume, to normal liver, or to tumour")
+        if self.stated > 1:
+            raise InputError(ONE_AIM)
+
+    @property
+    def stated(self) -> int:
+        """How many aims are stated."""
+        return sum(v is not None for v in (self.dose_gy, self.normal_dose_gy, self.tumour_dose_gy))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +55,8 @@ class AgentColumn:
     ----------
     carrier : Carrier
         Agent, nuclide and constant.
-    activity_gbq : float
-        Administered.
+    administered_gbq : float
+        Activity that reaches the patient.
     doses : Doses
         Mean doses.
     spheres_million, spheres_per_ml, embolic_volume_ml : float or None
@@ -64,12 +77,12 @@ class AgentColumn:
         Approval.
     follows_label : bool
         Whether the aim is what the agent's labelled rule prescribes by.
-    bed_tumour_gy, bed_normal_gy : float or None
+    bed_tumour_gy, bed_normal_liver_gy : float or None
         Biologically effective doses.
     """
 
-    carrier: Carrier
-    activity_gbq: float
+    carrier: Carrier = field(metadata=HIDDEN)
+    administered_gbq: float
     doses: Doses
     spheres_million: float | None
     spheres_per_ml: float | None
@@ -83,38 +96,28 @@ class AgentColumn:
     status: str
     follows_label: bool
     bed_tumour_gy: float | None
-    bed_normal_gy: float | None
+    bed_normal_liver_gy: float | None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        constant = self.carrier.constant
-        return {
-            "agent": self.carrier.name,
-            "nuclide": self.carrier.nuclide.name,
-            "convention": constant.convention,
-            "dose_constant_j_per_gbq": constant.j_per_gbq,
-            "activity_administered_gbq": self.activity_gbq,
-            "dose_perfused_gy": self.doses.perfused_gy,
-            "dose_tumour_gy": self.doses.tumour_gy,
-            "dose_normal_liver_gy": self.doses.normal_liver_gy,
-            "dose_lung_gy": self.doses.lung_gy,
-            "bed_tumour_gy": self.bed_tumour_gy,
-            "bed_normal_liver_gy": self.bed_normal_gy,
-            "spheres_million": self.spheres_million,
-            "spheres_per_ml": self.spheres_per_ml,
-            "embolic_volume_ml": self.embolic_volume_ml,
-            "effective_half_life_h": self.effective_half_life_h,
-            "trapping": self.trapping,
-            "initial_dose_rate_gy_h": self.initial_dose_rate_gy_h,
-            "hours_to_90_percent": self.hours_to_90_percent,
-            "photon_energy_mev": self.photon_energy_mev,
-            "imaging": list(self.imaging),
-            "status": self.status,
-            "follows_label": self.follows_label,
-        }
+    @property
+    @reported
+    def agent(self) -> str:
+        """Name of the agent, or of the nuclide where there is none."""
+        return self.carrier.name
+
+    @property
+    @reported
+    def nuclide(self) -> str:
+        """Name of the nuclide."""
+        return self.carrier.nuclide.name
+
+    @property
+    @reported
+    def constant(self) -> DoseConstant:
+        """Dose constant, with washout where activity leaves."""
+        return self.carrier.constant
 
 
-def compare_agents(
+def agents_side_by_side(
     names: Sequence[str], target: Partition, aim: CompareAim, *, convention: str = "ensdf"
 ) -> tuple[AgentColumn, ...]:
     """The same patient and aim with each agent.
@@ -132,6 +135,8 @@ def compare_agents(
     """
     if not names:
         raise InputError("name at least one agent or nuclide to compare")
+    if not aim.stated:
+        raise InputError(ONE_AIM)
     if len(set(names)) != len(names):
         raise InputError(f"an agent is named twice: {', '.join(names)}")
     return tuple(_column(_carrier(name, convention), target, aim) for name in names)
@@ -139,34 +144,36 @@ def compare_agents(
 
 def _carrier(name: str, convention: str) -> Carrier:
     try:
-        agent(name)
+        find_agent(name)
     except HepaticaError:
         return carrier("mird", nuclide_name=name, convention=convention)
     return carrier("mird", agent_name=name, convention=convention)
 
 
-def _column(of: Carrier, target: Partition, aim: CompareAim) -> AgentColumn:
-    physical_h = of.nuclide.half_life_h
-    stated_h = _effective_half_life_h(of.agent)
+def _column(substance: Carrier, target: Partition, aim: CompareAim) -> AgentColumn:
+    physical_h = substance.nuclide.half_life_h
+    stated_h = _effective_half_life_h(substance.agent)
     effective_h, trapping = stated_h or physical_h, "permanent trapping"
-    if of.agent is not None and of.agent.form == "lipiodol" and stated_h is not None:
+    if substance.agent is not None and substance.agent.form == "lipiodol" and stated_h is not None:
         # Oil washes out: energy is given in proportion to the effective half-life.
-        retained = replace(of.constant, j_per_gbq=of.constant.retained(stated_h * SECONDS_PER_HOUR))
-        of, trapping = replace(of, constant=retained), f"effective half-life {stated_h:g} h"
-    if aim.perfused_gy is not None:
-        activity = mird(aim.perfused_gy, target, of.constant).activity_administered_gbq
+        retained = replace(substance.constant, j_per_gbq=substance.constant.retained(stated_h * SECONDS_PER_HOUR))
+        substance, trapping = replace(substance, constant=retained), f"effective half-life {stated_h:g} h"
+    if aim.dose_gy is not None:
+        activity = mird(aim.dose_gy, target, substance.constant).administered_gbq
     else:
-        out = partition(target, of.constant, normal_limit_gy=aim.normal_gy, tumour_dose_gy=aim.tumour_gy)
-        activity = out.activity_administered_gbq
-    doses = target.doses(activity, of.constant)
+        out = partition(
+            target, substance.constant, normal_limit_gy=aim.normal_dose_gy, tumour_dose_gy=aim.tumour_dose_gy
+        )
+        activity = out.administered_gbq
+    doses = target.doses(activity, substance.constant)
     rate_h = effective_h if trapping != "permanent trapping" else physical_h
-    spheres, volume = _particles(of.agent, activity)
+    spheres, volume = _particles(substance.agent, activity)
     perfused_ml = target.perfused_mass_kg * 1000 / 1.05
     perfused = doses.perfused_gy or 0.0
     bed_tumour, bed_normal = _beds(doses, rate_h)
     return AgentColumn(
-        carrier=of,
-        activity_gbq=activity,
+        carrier=substance,
+        administered_gbq=activity,
         doses=doses,
         spheres_million=None if spheres is None else spheres / 1e6,
         spheres_per_ml=None if spheres is None else spheres / perfused_ml,
@@ -175,41 +182,37 @@ def _column(of: Carrier, target: Partition, aim: CompareAim) -> AgentColumn:
         trapping=trapping,
         initial_dose_rate_gy_h=perfused * math.log(2) / rate_h,
         hours_to_90_percent=rate_h * math.log2(10),
-        photon_energy_mev=of.nuclide.photon_energy_mev,
-        imaging=of.agent.imaging if of.agent else tuple(mode.mode for mode in of.nuclide.imaging),
-        status=of.agent.status if of.agent else "no agent",
-        follows_label=of.follows_label("mird" if aim.perfused_gy is not None else "partition"),
+        photon_energy_mev=substance.nuclide.photon_energy_mev,
+        imaging=substance.agent.imaging if substance.agent else tuple(mode.mode for mode in substance.nuclide.imaging),
+        status=substance.agent.status if substance.agent else "no agent",
+        follows_label=substance.follows_label("mird" if aim.dose_gy is not None else "partition"),
         bed_tumour_gy=bed_tumour,
-        bed_normal_gy=bed_normal,
+        bed_normal_liver_gy=bed_normal,
     )
 
 
-def _effective_half_life_h(of: Agent | None) -> float | None:
-    if of is None or "effective_half_life_h" not in of.facts:
-        return None
-    value = of.facts["effective_half_life_h"].value
+def _effective_half_life_h(agent: Agent | None) -> float | None:
+    return None if agent is None else _middle(agent, "effective_half_life_h")
+
+
+def _middle(agent: Agent, name: str) -> float | None:
+    """A fact of an agent as one number, the middle of a range; None where it is not known."""
+    value = agent.facts[name].value if name in agent.facts else None
     if isinstance(value, tuple):
         return sum(value) / len(value)
     return value if isinstance(value, float) else None
 
 
-def _particles(of: Agent | None, activity_gbq: float) -> tuple[float | None, float | None]:
+def _particles(agent: Agent | None, administered_gbq: float) -> tuple[float | None, float | None]:
     """Number of spheres and the volume of their matter in mL, as far as the agents' table tells."""
-    if of is None:
+    if agent is None:
         return None, None
-
-    def fact(name: str) -> float | None:
-        value = of.facts[name].value if name in of.facts else None
-        if isinstance(value, tuple):
-            return sum(value) / len(value)
-        return value if isinstance(value, float) else None
-
     number = None
-    if (per_gbq := fact("spheres_per_gbq")) is not None:
-        number = per_gbq * activity_gbq
-    elif (per_sphere := fact("activity_per_sphere_bq")) is not None:
-        number = activity_gbq * 1e9 / per_sphere
-    diameter, density = fact("sphere_diameter_um"), fact("density_g_ml")
+    if (per_gbq := _middle(agent, "spheres_per_gbq")) is not None:
+        number = per_gbq * administered_gbq
+    elif (per_sphere := _middle(agent, "activity_per_sphere_bq")) is not None:
+        number = administered_gbq * 1e9 / per_sphere
+    diameter, density = _middle(agent, "sphere_diameter_um"), _middle(agent, "density_g_ml")
     if number is None or diameter is None or density is None:
         return number, None
     return number, number / spheres_per_mg(diameter, density) / 1000 / density

@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.document import INLINE
+from hepatica.core.options import Limits, Unit, options
 from hepatica.errors import InputError
 from hepatica.planning.intervals import Interval
 from hepatica.planning.prescriptions.compartments import Partition, require_positive
@@ -28,18 +30,21 @@ TIE = 0.002
 """Chances closer than this count as equal; then the lowest activity is taken."""
 
 
-@dataclass(frozen=True, slots=True)
+Relative = Annotated[float, Unit("fraction"), Limits(low=0, below=2)]
+
+
+@options
 class Uncertainty:
-    """Standard uncertainties (k = 1); all but the shunt's are relative. Independent of each other.
+    """Standard uncertainties (k = 1) of what a plan rests on; all but the shunt's are relative. Independent.
 
     Attributes
     ----------
     lung_shunt : float
-        Absolute, of the fraction; logit-normal.
-    uptake_ratio : float
-        Of each lesion's T/N as measured on the scout; log-normal.
+        Of the fraction itself; logit-normal.
+    tumour_to_normal : float
+        Of each lesion's ratio as measured on the scout; log-normal.
     discordance : float
-        How far a lesion's T/N in the therapy differs from the scout's; log-normal. Ratios of 1.3 to 1.5 are usual.
+        How far a lesion's ratio in the therapy differs from the scout's; log-normal. Ratios of 1.3 to 1.5 are usual.
     mass : float
         Of each lesion's and normal liver's mass; log-normal.
     lung_mass : float
@@ -48,18 +53,12 @@ class Uncertainty:
         Of the activity, common to all territories; log-normal.
     """
 
-    lung_shunt: float = 0.0
-    uptake_ratio: float = 0.0
-    discordance: float = 0.0
-    mass: float = 0.0
-    lung_mass: float = 0.0
-    calibration: float = 0.0
-
-    def __post_init__(self) -> None:
-        for part in fields(self):
-            value = getattr(self, part.name)
-            if not (math.isfinite(value) and 0 <= value < 2):
-                raise InputError(f"uncertainty of {part.name.replace('_', ' ')} must be 0 to 2, not {value:g}")
+    lung_shunt: Relative = 0.0
+    tumour_to_normal: Relative = 0.0
+    discordance: Relative = 0.0
+    mass: Relative = 0.0
+    lung_mass: Relative = 0.0
+    calibration: Relative = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,18 +164,48 @@ class Chances:
 
     Attributes
     ----------
-    tumour : float
+    probability_tumour_reached : float
         That every lesion reaches the target.
-    normal_exceeded, lung_exceeded : float
+    probability_normal_liver_exceeded, probability_lung_exceeded : float
         That a limit is passed.
-    by_lesion : mapping of str to float
+    probability_by_lesion : mapping of str to float
         Chance of each lesion alone.
     """
 
-    tumour: float
-    normal_exceeded: float
-    lung_exceeded: float
-    by_lesion: Mapping[str, float]
+    probability_tumour_reached: float
+    probability_normal_liver_exceeded: float
+    probability_lung_exceeded: float
+    probability_by_lesion: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TradeOff:
+    """Chances at one total activity (administered, GBq)."""
+
+    administered_total_gbq: float
+    probability_tumour_reached: float
+    probability_normal_liver_exceeded: float
+    probability_lung_exceeded: float
+
+
+@dataclass(frozen=True, slots=True)
+class ValueOfKnowing:
+    """What halving one uncertainty would change.
+
+    Attributes
+    ----------
+    probability_tumour_reached : float
+        Chance then.
+    gain_in_probability : float
+        Over the chance now.
+    largest_allowed_total_gbq, change_of_total_gbq : float
+        Largest total activity then, and its difference from the best one now.
+    """
+
+    probability_tumour_reached: float
+    gain_in_probability: float
+    largest_allowed_total_gbq: float
+    change_of_total_gbq: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,46 +214,34 @@ class Optimum:
 
     Attributes
     ----------
-    activity_gbq : mapping of str to float
-        Administered activity per territory.
+    administered_gbq : mapping of str to float
+        Activity to each territory.
     chances : Chances
         At these activities.
-    binding : str
+    binding_limit : str
         The limit that stops a higher activity, or "none" where the target is reached before.
-    largest_gbq : float
+    largest_allowed_total_gbq : float
         Largest total that every limit allows in this direction.
-    curve : tuple of mappings
-        Trade-off along the direction: total activity and probabilities.
-    value_of_knowing : mapping of str to mapping
-        Per uncertainty: chance and total activity if it were halved, and the gain in chance.
+    trade_off : tuple of TradeOff
+        Chances along the direction.
+    value_of_halving : mapping of str to ValueOfKnowing
+        By uncertainty, the largest gain first.
+    dose_interval_95_gy : mapping of str to Interval
+        What each dose will be with a probability of 95 %: lesions by name (D_x if the aim asks for it), "normal liver"
+        (whole), "lungs".
     samples, seed : int
         Of the Monte Carlo.
     """
 
-    activity_gbq: Mapping[str, float]
-    chances: Chances
-    binding: str
-    largest_gbq: float
-    curve: tuple[Mapping[str, float], ...]
-    value_of_knowing: Mapping[str, Mapping[str, float]]
+    administered_gbq: Mapping[str, float]
+    chances: Chances = field(metadata=INLINE)
+    binding_limit: str
+    largest_allowed_total_gbq: float
+    trade_off: tuple[TradeOff, ...]
+    value_of_halving: Mapping[str, ValueOfKnowing]
+    dose_interval_95_gy: Mapping[str, Interval]
     samples: int
     seed: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "activity_administered_gbq": dict(self.activity_gbq),
-            "probability_tumour_reached": self.chances.tumour,
-            "probability_normal_liver_exceeded": self.chances.normal_exceeded,
-            "probability_lung_exceeded": self.chances.lung_exceeded,
-            "probability_by_lesion": dict(self.chances.by_lesion),
-            "binding_limit": self.binding,
-            "largest_allowed_total_gbq": self.largest_gbq,
-            "trade_off": [dict(point) for point in self.curve],
-            "value_of_halving": {name: dict(value) for name, value in self.value_of_knowing.items()},
-            "samples": self.samples,
-            "seed": self.seed,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,32 +280,29 @@ def optimise(problem: Problem, *, samples: int = SAMPLES, seed: int = 20260302) 
         total = min(largest, _upper_quantile(needed, max(0.0, chance - TIE)))
     reached = total < largest * 0.98
     names = list(problem.territories)
-    activity = {name: float(total * share) for name, share in zip(names, direction, strict=True)}
     return Optimum(
-        activity_gbq=activity,
+        administered_gbq={name: float(total * share) for name, share in zip(names, direction, strict=True)},
         chances=_chances(sampled, total * direction),
-        binding="none" if reached else binding,
-        largest_gbq=float(largest),
-        curve=_curve(sampled, direction, largest),
-        value_of_knowing=_value_of_knowing(problem, draws, (direction, chance, float(total))),
+        binding_limit="none" if reached else binding,
+        largest_allowed_total_gbq=float(largest),
+        trade_off=_trade_off(sampled, direction, largest),
+        value_of_halving=_value_of_halving(problem, draws, (direction, chance, float(total))),
+        dose_interval_95_gy=_intervals(sampled, total * direction, 0.95),
         samples=samples,
         seed=seed,
     )
 
 
 def chances(
-    problem: Problem, activity_gbq: Mapping[str, float], *, samples: int = SAMPLES, seed: int = 20260302
+    problem: Problem, administered_gbq: Mapping[str, float], *, samples: int = SAMPLES, seed: int = 20260302
 ) -> Chances:
     """Probabilities at activities chosen by hand (administered, GBq per territory)."""
-    if set(activity_gbq) != set(problem.territories):
-        raise InputError(f"give an activity for each of {', '.join(problem.territories)}")
-    values = np.array([activity_gbq[name] for name in problem.territories])
-    return _chances(_sample(problem, _Draws(seed, samples)), values)
+    return _chances(_sample(problem, _Draws(seed, samples)), _values(problem, administered_gbq))
 
 
 def dose_intervals(
     problem: Problem,
-    activity_gbq: Mapping[str, float],
+    administered_gbq: Mapping[str, float],
     *,
     probability: float = 0.95,
     samples: int = SAMPLES,
@@ -301,12 +315,19 @@ def dose_intervals(
     dict of str to Interval
         Lesions by name (D_x if the aim asks for it), "normal liver" (whole), "lungs".
     """
-    if set(activity_gbq) != set(problem.territories):
-        raise InputError(f"give an activity for each of {', '.join(problem.territories)}")
     if not 0 < probability < 1:
         raise InputError(f"the probability of an interval must lie between 0 and 1, not {probability:g}")
-    values = np.array([activity_gbq[name] for name in problem.territories])
-    sampled = _sample(problem, _Draws(seed, samples))
+    return _intervals(_sample(problem, _Draws(seed, samples)), _values(problem, administered_gbq), probability)
+
+
+def _values(problem: Problem, administered_gbq: Mapping[str, float]) -> FloatArray:
+    """Activities in the order of the territories."""
+    if set(administered_gbq) != set(problem.territories):
+        raise InputError(f"give an activity for each of {', '.join(problem.territories)}")
+    return np.array([administered_gbq[name] for name in problem.territories])
+
+
+def _intervals(sampled: _Sampled, values: FloatArray, probability: float) -> dict[str, Interval]:
     doses = {name: per @ values for name, per in sampled.lesions.items()}
     doses |= {name: per @ values for name, per, _, _ in sampled.limits if name in ("normal liver", "lungs")}
     tails = ((1 - probability) / 2, (1 + probability) / 2)
@@ -361,7 +382,7 @@ def _sample(problem: Problem, draws: _Draws) -> _Sampled:
         weight = normal.copy()
         ratios: dict[str, tuple[FloatArray, FloatArray]] = {}
         for lesion in target.lesions:
-            ratio = lesion.uptake_ratio * _lognormal(draws, f"ratio {lesion.name}", u.uptake_ratio)
+            ratio = lesion.tumour_to_normal * _lognormal(draws, f"ratio {lesion.name}", u.tumour_to_normal)
             ratio = ratio * _lognormal(draws, f"discordance {name} {lesion.name}", u.discordance)
             mass = lesion.mass_kg * _lognormal(draws, f"mass {lesion.name}", u.mass)
             ratios[lesion.name] = (ratio, mass)
@@ -467,31 +488,31 @@ def _chances(sampled: _Sampled, activity: FloatArray) -> Chances:
     exceeded = {name: float(np.mean(per @ activity > limit * (1 + 1e-12))) for name, per, limit, _ in sampled.limits}
     normal = max((p for name, p in exceeded.items() if name.startswith("normal liver")), default=0.0)
     return Chances(
-        tumour=float(np.mean(np.all(list(reached.values()), axis=0))),
-        normal_exceeded=normal,
-        lung_exceeded=exceeded["lungs"],
-        by_lesion={name: float(np.mean(hit)) for name, hit in reached.items()},
+        probability_tumour_reached=float(np.mean(np.all(list(reached.values()), axis=0))),
+        probability_normal_liver_exceeded=normal,
+        probability_lung_exceeded=exceeded["lungs"],
+        probability_by_lesion={name: float(np.mean(hit)) for name, hit in reached.items()},
     )
 
 
-def _curve(sampled: _Sampled, direction: FloatArray, largest: float) -> tuple[Mapping[str, float], ...]:
+def _trade_off(sampled: _Sampled, direction: FloatArray, largest: float) -> tuple[TradeOff, ...]:
     points = []
     for share in np.linspace(0.05, 1.5, 30):
         at = _chances(sampled, largest * share * direction)
         points.append(
-            {
-                "activity_total_gbq": float(largest * share),
-                "probability_tumour_reached": at.tumour,
-                "probability_normal_liver_exceeded": at.normal_exceeded,
-                "probability_lung_exceeded": at.lung_exceeded,
-            }
+            TradeOff(
+                float(largest * share),
+                at.probability_tumour_reached,
+                at.probability_normal_liver_exceeded,
+                at.probability_lung_exceeded,
+            )
         )
     return tuple(points)
 
 
-def _value_of_knowing(
+def _value_of_halving(
     problem: Problem, draws: _Draws, now: tuple[FloatArray, float, float]
-) -> dict[str, dict[str, float]]:
+) -> dict[str, ValueOfKnowing]:
     """Each uncertainty halved in turn: chance, total activity allowed, gain; the largest gain first."""
     direction, chance, total = now
     out = {}
@@ -502,10 +523,5 @@ def _value_of_knowing(
         better = replace(problem, uncertainty=replace(problem.uncertainty, **{part.name: value / 2}))
         sampled = _sample(better, draws)
         _, new, largest, _ = _best(sampled, len(problem.territories), direction)
-        out[part.name] = {
-            "probability_tumour_reached": new,
-            "gain_in_probability": new - chance,
-            "largest_allowed_total_gbq": largest,
-            "change_of_total_gbq": largest - total,
-        }
-    return dict(sorted(out.items(), key=lambda item: -item[1]["gain_in_probability"]))
+        out[part.name] = ValueOfKnowing(new, new - chance, largest, largest - total)
+    return dict(sorted(out.items(), key=lambda item: -item[1].gain_in_probability))

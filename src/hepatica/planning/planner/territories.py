@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hepatica.core.document import HIDDEN
+from hepatica.core.message import Message
 from hepatica.errors import InputError
 from hepatica.planning.prescriptions.compartments import LUNGS, NORMAL, Partition, require_positive
 from hepatica.planning.prescriptions.dose_constants import DoseConstant
@@ -21,7 +23,7 @@ class Injection:
         The territory ("right lobe", "segment 4").
     target : Partition
         Masses in the territory alone: a lesion fed by two arteries has its part in each, under the same name.
-    activity_gbq : float
+    administered_gbq : float
         Activity that reaches the patient, in GBq.
     constant : DoseConstant
         Of this injection's nuclide.
@@ -29,7 +31,7 @@ class Injection:
 
     name: str
     target: Partition
-    activity_gbq: float
+    administered_gbq: float
     constant: DoseConstant
 
 
@@ -79,7 +81,7 @@ class CourseDoses:
         With previous treatments.
     energy_j : float
         Energy in tumour, normal liver and lungs together: equals the sum of activity times constant.
-    warnings : tuple of str
+    messages : tuple of Message
         What a sum of mean doses hides.
     """
 
@@ -90,7 +92,7 @@ class CourseDoses:
     lung_cumulative_gy: float
     normal_liver_cumulative_gy: float
     energy_j: float
-    warnings: tuple[str, ...]
+    messages: tuple[Message, ...] = field(metadata=HIDDEN)
 
 
 def course_doses(
@@ -116,25 +118,27 @@ def course_doses(
         If there is none, names repeat, the perfused normal liver outweighs the whole, or lung masses differ.
     """
     _require_consistent(injections, whole_normal_liver_kg)
-    normal = {i.name: i.activity_gbq * i.target.gy_per_gbq(i.constant)[NORMAL] for i in injections}
+    normal = {i.name: i.administered_gbq * i.target.gy_per_gbq(i.constant)[NORMAL] for i in injections}
     normal_j = math.fsum(normal[i.name] * i.target.normal_mass_kg for i in injections)
-    lung_gy = math.fsum(i.activity_gbq * i.target.gy_per_gbq(i.constant)[LUNGS] for i in injections)
+    lung_gy = math.fsum(i.administered_gbq * i.target.gy_per_gbq(i.constant)[LUNGS] for i in injections)
     energy: dict[str, float] = {}
     mass: dict[str, float] = {}
     for injection in injections:
         per = injection.target.gy_per_gbq(injection.constant)
         for lesion in injection.target.lesions:
-            dose = injection.activity_gbq * per[lesion.name]
+            dose = injection.administered_gbq * per[lesion.name]
             energy[lesion.name] = energy.get(lesion.name, 0.0) + dose * lesion.mass_kg
             mass[lesion.name] = mass.get(lesion.name, 0.0) + lesion.mass_kg
     lesions = {name: energy[name] / mass[name] for name in energy}
     whole_gy = normal_j / whole_normal_liver_kg
     lung_kg = injections[0].target.lung_mass_kg
-    warnings = []
+    messages = []
     if previous:
-        warnings.append("doses of treatments months apart are added as if repair and regrowth did nothing")
+        text = "doses of treatments months apart are added as if repair and regrowth did nothing"
+        messages.append(Message("treatments-added", text, severity="note"))
     if len({i.constant.nuclide for i in injections}) > 1:
-        warnings.append("doses of different nuclides are added in Gy; their dose rates differ (see BED)")
+        text = "doses of different nuclides are added in Gy; their dose rates differ (see BED)"
+        messages.append(Message("nuclides-added", text, severity="note"))
     return CourseDoses(
         lesions_gy=lesions,
         perfused_normal_gy={i.name: normal[i.name] for i in injections if i.target.normal_mass_kg},
@@ -143,7 +147,7 @@ def course_doses(
         lung_cumulative_gy=lung_gy + math.fsum(p.lung_gy for p in previous),
         normal_liver_cumulative_gy=whole_gy + math.fsum(p.normal_liver_gy for p in previous),
         energy_j=math.fsum([normal_j, lung_gy * lung_kg, *energy.values()]),
-        warnings=tuple(warnings),
+        messages=tuple(messages),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Provenance, Region, Volume, decays_per_becquerel
+from hepatica.core.message import Message
 from hepatica.dosimetry.engines.dose_map import DoseMap, DoseSettings
 from hepatica.dosimetry.engines.registry import dose_engine
 from hepatica.dosimetry.metrics.dvh import dose_volume_histogram
@@ -29,20 +30,20 @@ class TerritoryActivity:
     ----------
     region : Region
         The perfused volume, on the scout's grid.
-    activity_gbq : float
+    administered_gbq : float
         Activity that reaches the patient, in GBq.
     lung_shunt : float
         Share of it that goes to the lungs.
     """
 
     region: Region
-    activity_gbq: float
+    administered_gbq: float
     lung_shunt: float = 0.0
 
     def __post_init__(self) -> None:
         require_share(self.lung_shunt, f"lung shunt of {self.region.name}")
-        if not (math.isfinite(self.activity_gbq) and self.activity_gbq > 0):
-            raise InputError(f"activity for {self.region.name} must be positive, not {self.activity_gbq:g} GBq")
+        if not (math.isfinite(self.administered_gbq) and self.administered_gbq > 0):
+            raise InputError(f"activity for {self.region.name} must be positive, not {self.administered_gbq:g} GBq")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,15 +60,15 @@ class PlannedDecays:
         Whether it is in the map (a lung region was given) or left out of it.
     provenance : Provenance
         Steps and parameters.
-    warnings : tuple of str
-        Negative voxels, counts outside the territories.
+    messages : tuple of Message
+        Negative voxels, activity left out.
     """
 
     decays: Volume
     lung_activity_gbq: float
     lungs_in_map: bool
     provenance: Provenance
-    warnings: tuple[str, ...]
+    messages: tuple[Message, ...]
 
 
 def planned_decays(
@@ -113,16 +114,17 @@ def planned_decays(
             if (shared := (a.region & b.region).volume_ml) > OVERLAP_TOLERANCE_ML:
                 raise GeometryError(f"{a.region.name!r} and {b.region.name!r} overlap by {shared:.1f} mL")
     counts = np.maximum(scout.values, 0).astype(np.float64)
-    warnings = []
+    messages = []
     if (negative := float(-np.minimum(scout.values, 0).sum(dtype=np.float64))) > 0.01 * counts.sum():
-        warnings.append(f"negative voxels ({negative / counts.sum():.1%} of all counts) were set to zero")
+        text = f"negative voxels ({negative / counts.sum():.1%} of all counts) were set to zero"
+        messages.append(Message("negative-voxels", text))
     out = np.zeros(scout.grid.shape)
     mean_life_s = decays_per_becquerel(nuclide.half_life_s)
     for territory in territories:
         region = territory.region
         region.grid.require_match(scout.grid, f"territory {region.name!r} and scout")
-        _share_out(out, counts, region, territory.activity_gbq * 1e9 * (1 - territory.lung_shunt) * mean_life_s)
-    shunted = math.fsum(t.activity_gbq * t.lung_shunt for t in territories)
+        _share_out(out, counts, region, territory.administered_gbq * 1e9 * (1 - territory.lung_shunt) * mean_life_s)
+    shunted = math.fsum(t.administered_gbq * t.lung_shunt for t in territories)
     if lungs is not None and shunted:
         lungs.grid.require_match(scout.grid, "lungs and scout")
         own = lungs
@@ -130,15 +132,16 @@ def planned_decays(
             own = own - territory.region
         _share_out(out, counts, own, shunted * 1e9 * mean_life_s)
     elif shunted:
-        warnings.append(f"{shunted:.3g} GBq go to the lungs and are not in this map; give the lungs as a region")
-    names = ", ".join(f"{t.region.name} {t.activity_gbq:.4g} GBq" for t in territories)
+        text = f"{shunted:.3g} GBq go to the lungs and are not in this map"
+        messages.append(Message("shunt-not-in-map", text, "state the lungs among the structures"))
+    names = ", ".join(f"{t.region.name} {t.administered_gbq:.4g} GBq" for t in territories)
     provenance = Provenance(
-        parameters={f"activity_{t.region.name.replace(' ', '_')}_gbq": t.activity_gbq for t in territories},
+        parameters={f"activity_{t.region.name.replace(' ', '_')}_gbq": t.administered_gbq for t in territories},
         conventions={"activity of the plan": "scout counts scaled per territory to the activity that stays there"},
         steps=(f"scaled the scout to {names}",),
     )
     decays = scout.with_values(out.astype(np.float32), Kind.DECAYS, name="planned decays", time=None)
-    return PlannedDecays(decays, shunted, lungs is not None and shunted > 0, provenance, tuple(warnings))
+    return PlannedDecays(decays, shunted, lungs is not None and shunted > 0, provenance, tuple(messages))
 
 
 def _share_out(out: NDArray[np.float64], counts: NDArray[np.float64], region: Region, decays: float) -> None:
@@ -155,7 +158,7 @@ def voxel_plan(
     density: Volume,
     nuclide: Nuclide,
     *,
-    method: str = "kernel",
+    engine: str = "kernel",
     settings: DoseSettings | None = None,
 ) -> DoseMap:
     """Predicted absorbed dose of planned decays through a dose engine chosen by name.
@@ -166,7 +169,7 @@ def voxel_plan(
         See `planned_decays`.
     density : Volume
         g/mL on the same grid.
-    method : str
+    engine : str
         "local", "kernel", or another of the engines.
 
     Returns
@@ -176,25 +179,25 @@ def voxel_plan(
     """
     from dataclasses import replace
 
-    dose_map = dose_engine(method).compute(planned.decays, density, nuclide, settings)
+    dose_map = dose_engine(engine).compute(planned.decays, density, nuclide, settings)
     return replace(
         dose_map,
         provenance=planned.provenance.merged(dose_map.provenance),
-        warnings=(*planned.warnings, *dose_map.warnings),
+        messages=(*planned.messages, *dose_map.messages),
     )
 
 
 def activity_for_dx(
-    dose_map: DoseMap, region: Region, *, activity_gbq: float, dose_gy: float, volume_percent: float | None = None
+    dose_map: DoseMap, region: Region, *, administered_gbq: float, dose_gy: float, volume_percent: float | None = None
 ) -> float:
     """Activity (GBq) at which D_x of a region (its mean without x) reaches `dose_gy`, everything else scaled with it.
 
-    `activity_gbq` is the activity that the map was made for; dose is linear in it.
+    `administered_gbq` is the activity that the map was made for; dose is linear in it.
     """
     reached = dose_percentile(dose_map.dose, region, volume_percent)
     if not reached > 0:
         raise InputError(f"{region.name!r} gets no dose in this plan: no activity reaches {dose_gy:g} Gy there")
-    return activity_gbq * dose_gy / reached
+    return administered_gbq * dose_gy / reached
 
 
 def dose_percentile(dose: Volume, region: Region, volume_percent: float | None = None) -> float:

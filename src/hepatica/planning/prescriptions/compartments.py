@@ -9,13 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
+from hepatica.core.options import Limits, Unit
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.planning.prescriptions.dose_constants import DoseConstant
 
 NORMAL = "normal liver"
 LUNGS = "lungs"
 
+Share = Annotated[float, Unit("fraction"), Limits(low=0, below=1)]
+"""A fraction that leaves something over."""
 
 LARGEST = {"kg": 1e3, "Gy": 1e6, "GBq": 1e6, "mL": 1e6, "": 1e6}
 """Above this, or below a millionth of a millionth of it, a number is no patient's: its unit is wrong."""
@@ -50,17 +54,17 @@ class Lesion:
         Unique within the plan.
     mass_kg : float
         Mass in kg.
-    uptake_ratio : float
+    tumour_to_normal : float
         Tumour-to-normal ratio T/N of activity per mass, above 0.
     """
 
     name: str
     mass_kg: float
-    uptake_ratio: float
+    tumour_to_normal: float
 
     def __post_init__(self) -> None:
         require_positive(self.mass_kg, f"mass of {self.name}", "kg")
-        require_positive(self.uptake_ratio, f"T/N of {self.name}", "")
+        require_positive(self.tumour_to_normal, f"T/N of {self.name}", "")
         if self.name in (NORMAL, LUNGS):
             raise InputError(f"a lesion cannot be called {self.name!r}")
 
@@ -71,7 +75,7 @@ class Doses:
 
     Attributes
     ----------
-    activity_gbq : float
+    administered_gbq : float
         Activity that reaches the patient, in GBq.
     tumour_gy : float or None
         Mean over all lesions, weighted by mass; None if there are none or they are unknown.
@@ -81,7 +85,7 @@ class Doses:
         Mean per lesion.
     """
 
-    activity_gbq: float
+    administered_gbq: float
     tumour_gy: float | None
     normal_liver_gy: float | None
     lung_gy: float | None
@@ -131,7 +135,7 @@ class Partition:
     @property
     def weight_kg(self) -> float:
         """Mass of normal liver that would hold the same activity: m_N + sum(T/N_i m_i), in kg."""
-        return self.normal_mass_kg + math.fsum(t.uptake_ratio * t.mass_kg for t in self.lesions)
+        return self.normal_mass_kg + math.fsum(t.tumour_to_normal * t.mass_kg for t in self.lesions)
 
     @property
     def tumour_mass_kg(self) -> float:
@@ -148,34 +152,34 @@ class Partition:
         """T/N of all lesions taken together, weighted by mass; None without lesions."""
         if not self.lesions:
             return None
-        return math.fsum(t.uptake_ratio * t.mass_kg for t in self.lesions) / self.tumour_mass_kg
+        return math.fsum(t.tumour_to_normal * t.mass_kg for t in self.lesions) / self.tumour_mass_kg
 
     def shares(self) -> dict[str, float]:
         """Fraction of the administered activity in each compartment; they add up to 1."""
         liver = (1 - self.lung_shunt) / self.weight_kg
         shares = {NORMAL: liver * self.normal_mass_kg, LUNGS: self.lung_shunt}
-        return shares | {t.name: liver * t.uptake_ratio * t.mass_kg for t in self.lesions}
+        return shares | {t.name: liver * t.tumour_to_normal * t.mass_kg for t in self.lesions}
 
     def gy_per_gbq(self, constant: DoseConstant) -> dict[str, float]:
         """Mean dose in Gy per administered GBq of normal liver, lungs and each lesion."""
         liver = constant.j_per_gbq * (1 - self.lung_shunt) / self.weight_kg
         doses = {NORMAL: liver, LUNGS: constant.j_per_gbq * self.lung_shunt / self.lung_mass_kg}
-        return doses | {t.name: liver * t.uptake_ratio for t in self.lesions}
+        return doses | {t.name: liver * t.tumour_to_normal for t in self.lesions}
 
-    def doses(self, activity_gbq: float, constant: DoseConstant) -> Doses:
+    def doses(self, administered_gbq: float, constant: DoseConstant) -> Doses:
         """Mean doses at an administered activity in GBq (0 allowed)."""
-        if not (math.isfinite(activity_gbq) and activity_gbq >= 0):
-            raise InputError(f"activity must be zero or more, not {activity_gbq:g} GBq")
+        if not (math.isfinite(administered_gbq) and administered_gbq >= 0):
+            raise InputError(f"activity must be zero or more, not {administered_gbq:g} GBq")
         per = self.gy_per_gbq(constant)
         ratio = self.overall_ratio
         perfused = constant.j_per_gbq * (1 - self.lung_shunt) / self.perfused_mass_kg
         return Doses(
-            activity_gbq=activity_gbq,
-            tumour_gy=None if ratio is None else activity_gbq * per[NORMAL] * ratio,
-            normal_liver_gy=activity_gbq * per[NORMAL] if self.normal_mass_kg else None,
-            lung_gy=activity_gbq * per[LUNGS],
-            perfused_gy=activity_gbq * perfused,
-            lesions_gy={t.name: activity_gbq * per[t.name] for t in self.lesions},
+            administered_gbq=administered_gbq,
+            tumour_gy=None if ratio is None else administered_gbq * per[NORMAL] * ratio,
+            normal_liver_gy=administered_gbq * per[NORMAL] if self.normal_mass_kg else None,
+            lung_gy=administered_gbq * per[LUNGS],
+            perfused_gy=administered_gbq * perfused,
+            lesions_gy={t.name: administered_gbq * per[t.name] for t in self.lesions},
         )
 
     def activity_for_normal_dose(self, dose_gy: float, constant: DoseConstant) -> float:
@@ -186,7 +190,7 @@ class Partition:
     def activity_for_tumour_dose(self, dose_gy: float, constant: DoseConstant, lesion: str | None = None) -> float:
         """Administered activity in GBq that gives all lesions together, or the one named, a mean of `dose_gy`."""
         require_positive(dose_gy, "dose to tumour", "Gy")
-        ratios = {t.name: t.uptake_ratio for t in self.lesions}
+        ratios = {t.name: t.tumour_to_normal for t in self.lesions}
         if lesion is not None and lesion not in ratios:
             raise UnknownNameError("lesion", lesion, ratios)
         ratio = self.overall_ratio if lesion is None else ratios[lesion]
@@ -210,7 +214,10 @@ def lesions_from(masses_kg: Iterable[float], ratios: Iterable[float]) -> tuple[L
     """
     m, r = list(masses_kg), list(ratios)
     if len(m) != len(r):
-        raise InputError(f"{len(m)} tumour masses and {len(r)} T/N ratios: give one T/N for each tumour")
+        raise InputError(
+            f"{len(m)} tumour masses and {len(r)} T/N ratios",
+            remedy="state one `tumour_to_normal` for each `tumour_mass_kg`",
+        )
     if len(m) == 1:
         return (Lesion("tumour", m[0], r[0]),)
     return tuple(Lesion(f"tumour {n}", mass, ratio) for n, (mass, ratio) in enumerate(zip(m, r, strict=True), 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.errors import InputError, PhysicsError
@@ -22,7 +21,6 @@ RULES_OF_METHODS = {
     "activity-ratio": ("resin-bsa or partition",),
     "fixed": ("fixed-activity",),
     "organ-limit": ("organ-limit",),
-    "per-diameter": ("activity-per-diameter",),
 }
 """Which agents' own prescription rule a method is."""
 
@@ -73,10 +71,6 @@ class DoseConstant:
     def text(self) -> str:
         """For example "mird: 49.67 J/GBq (Y-90)"."""
         return f"{self.convention}: {self.j_per_gbq:.5g} J/GBq ({self.nuclide})"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"convention": self.convention, "nuclide": self.nuclide, "dose_constant_j_per_gbq": self.j_per_gbq}
 
 
 def dose_constant(of: Nuclide, convention: str) -> DoseConstant:
@@ -135,7 +129,9 @@ def carrier(
         For a name that is not known; the message lists the choices.
     """
     if agent_name is None and nuclide_name is None:
-        raise InputError("say what is given: an agent (see `hepatica agents`) or a nuclide (see `hepatica nuclides`)")
+        raise InputError(
+            "neither agent nor nuclide is stated", remedy="state `agent`, or `nuclide` where no agent fits"
+        )
     of_agent = agent(agent_name) if agent_name is not None else None
     wanted = nuclide(nuclide_name) if nuclide_name is not None else None
     if of_agent is not None and wanted is not None and of_agent.nuclide_name != wanted.name:

@@ -10,22 +10,24 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hepatica.core.confidence import FROM_MEMORY, WELL_ESTABLISHED
+from hepatica.core.message import Message
+from hepatica.core.units import parse_fraction, parse_quantity
 from hepatica.errors import InputError
 from hepatica.planning.prescriptions.compartments import LUNGS, NORMAL, Doses, require_positive
 from hepatica.planning.prescriptions.dose_constants import DoseConstant
 from hepatica.planning.prescriptions.microspheres import Prescription
 
 FIXED_I131_GBQ = 2.22
-FIXED_SOURCE = "Lipiocis label: 2.22 GBq (60 mCi) of 131I-lipiodol, whatever the patient (well established)"
+FIXED_SOURCE = "Lipiocis label: 2.22 GBq (60 mCi) of 131I-lipiodol, whatever the patient"
 ORGAN_LIMIT_SOURCE = (
     "188Re-lipiodol, IAEA trial: scout of about 185 MBq, then the activity at which the first organ reaches its limit; "
-    "lungs 12 Gy, normal liver 30 Gy, marrow 1.5 Gy (Bernal 2007; from memory of the publication)"
+    "lungs 12 Gy, normal liver 30 Gy, marrow 1.5 Gy (Bernal 2007)"
 )
-BECKER_SHARES = {"tumour": 0.61, NORMAL: 0.23, LUNGS: 0.16}
-BECKER_SOURCE = "131I-lipiodol, day 7: tumour 61 %, normal liver 23 %, lungs 16 % (Becker 2008)"
-RE188_LIMITS_GY = {LUNGS: 12.0, NORMAL: 30.0, "marrow": 1.5}
 
-OTHER_DOSE_WARNING = "photon dose from other organs is not in these means (self-dose of electrons, local deposition)"
+SELF_DOSE_ONLY = Message(
+    "photons-left-out", "photon dose from other organs is not in these means (self-dose of electrons, local deposition)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,28 @@ class OrganUptake:
         return self.name.startswith("tumour")
 
 
+def organ_uptake(text: str) -> OrganUptake:
+    """Uptake from text: organ:share:mass[:effective half-life[:limit]].
+
+    >>> organ_uptake("lungs:9 %:1 kg:12 h:12 Gy").limit_gy
+    12.0
+
+    Raises
+    ------
+    InputError
+        If a part is missing or has a wrong unit; the message names it.
+    """
+    parts = [part.strip() for part in text.split(":")]
+    if not 3 <= len(parts) <= 5:
+        raise InputError(f"uptake {text!r}: write organ:share:mass[:effective half-life[:limit]]")
+    name, share, mass, *rest = parts
+    half_life = parse_quantity(rest[0], "s", f"half-life in {name}") if rest and rest[0] else None
+    limit = parse_quantity(rest[1], "Gy", f"limit of {name}") if len(rest) > 1 else None
+    return OrganUptake(
+        name, parse_fraction(share, f"share in {name}"), parse_quantity(mass, "kg", f"mass of {name}"), half_life, limit
+    )
+
+
 def _require_organs(organs: Sequence[OrganUptake]) -> None:
     if not organs:
         raise InputError("give at least one organ with its share of activity and its mass")
@@ -79,7 +103,7 @@ def _require_organs(organs: Sequence[OrganUptake]) -> None:
         raise InputError(f"the organs' shares of activity add up to {total:.4g}; they cannot exceed 1")
 
 
-def organ_doses(activity_gbq: float, organs: Sequence[OrganUptake], constant: DoseConstant) -> Doses:
+def organ_doses(administered_gbq: float, organs: Sequence[OrganUptake], constant: DoseConstant) -> Doses:
     """Mean self-doses of all organs at an administered activity (GBq).
 
     Returns
@@ -88,36 +112,37 @@ def organ_doses(activity_gbq: float, organs: Sequence[OrganUptake], constant: Do
         `lesions_gy` holds every organ by its own name.
     """
     _require_organs(organs)
-    by_name = {organ.name: activity_gbq * organ.gy_per_gbq(constant) for organ in organs}
+    by_name = {organ.name: administered_gbq * organ.gy_per_gbq(constant) for organ in organs}
     lesions = [organ for organ in organs if organ.is_lesion]
     mass = math.fsum(organ.mass_kg for organ in lesions)
     tumour = math.fsum(by_name[organ.name] * organ.mass_kg for organ in lesions) / mass if lesions else None
     liver = [organ for organ in organs if organ.is_lesion or organ.name == NORMAL]
     liver_mass = math.fsum(organ.mass_kg for organ in liver)
     perfused = math.fsum(by_name[organ.name] * organ.mass_kg for organ in liver) / liver_mass if liver else None
-    return Doses(activity_gbq, tumour, by_name.get(NORMAL), by_name.get(LUNGS), perfused, by_name)
+    return Doses(administered_gbq, tumour, by_name.get(NORMAL), by_name.get(LUNGS), perfused, by_name)
 
 
 def fixed_activity(
     organs: Sequence[OrganUptake],
     constant: DoseConstant,
     *,
-    activity_gbq: float = FIXED_I131_GBQ,
+    administered_gbq: float = FIXED_I131_GBQ,
     residual: float = 0.0,
     source: str = FIXED_SOURCE,
 ) -> Prescription:
     """Fixed activity (2.22 GBq of 131I-lipiodol) and the doses it gives with the uptake stated."""
-    require_positive(activity_gbq, "activity", "GBq")
-    doses = organ_doses(activity_gbq, organs, constant) if organs else None
+    require_positive(administered_gbq, "activity", "GBq")
+    doses = organ_doses(administered_gbq, organs, constant) if organs else None
     return Prescription(
         "fixed",
         source,
-        activity_gbq,
+        administered_gbq,
         residual,
         constant,
         doses,
-        {"fixed_activity_gbq": activity_gbq},
-        (OTHER_DOSE_WARNING,),
+        {"fixed_activity_gbq": administered_gbq},
+        (SELF_DOSE_ONLY,),
+        WELL_ESTABLISHED,
     )
 
 
@@ -147,17 +172,5 @@ def organ_limited(
     administered = caps[binding]
     terms = {f"activity_at_limit_of_{name.replace(' ', '_')}_gbq": cap for name, cap in caps.items()}
     doses = organ_doses(administered, organs, constant)
-    warnings = (f"the activity is set by the limit of {binding}", OTHER_DOSE_WARNING)
-    return Prescription("organ-limit", source, administered, residual, constant, doses, terms, warnings)
-
-
-def becker_uptake(
-    *,
-    tumour_mass_kg: float,
-    normal_mass_kg: float,
-    lung_mass_kg: float = 1.0,
-    effective_half_life_s: float | None = None,
-) -> tuple[OrganUptake, ...]:
-    """Cohort-mean 131I-lipiodol uptake (61/23/16 %) with this patient's masses: for orientation, not for a patient."""
-    masses = {"tumour": tumour_mass_kg, NORMAL: normal_mass_kg, LUNGS: lung_mass_kg}
-    return tuple(OrganUptake(name, BECKER_SHARES[name], mass, effective_half_life_s) for name, mass in masses.items())
+    messages = (Message("activity-set-by-limit", f"the activity is set by the limit of {binding}"), SELF_DOSE_ONLY)
+    return Prescription("organ-limit", source, administered, residual, constant, doses, terms, messages, FROM_MEMORY)

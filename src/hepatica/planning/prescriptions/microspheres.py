@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from hepatica.core.confidence import READ_AT_THE_SOURCE
+from hepatica.core.document import HIDDEN, reported
+from hepatica.core.message import Message
 from hepatica.errors import InputError, PhysicsError
 from hepatica.planning.prescriptions.compartments import (
     ActivityRatioPartition,
@@ -44,7 +46,7 @@ class Prescription:
         "mird", "bsa", "bsa-lobar", "empiric", "partition", "activity-ratio", "holmium", "fixed", "organ-limit".
     source : str
         Where the rule comes from.
-    activity_administered_gbq : float
+    administered_gbq : float
         Activity that reaches the patient, in GBq.
     residual : float
         Share R of the vial that stays behind, 0 <= R < 1.
@@ -54,51 +56,36 @@ class Prescription:
         Predicted mean doses; None where the rule needs no masses and none were given.
     terms : mapping of str to float
         Constants and intermediate values of the formula, units in the names.
-    warnings : tuple of str
+    messages : tuple of Message
         What a reader must know.
+    confidence : str
+        How well the source is known, a word of `hepatica.core.confidence`.
     """
 
     method: str
     source: str
-    activity_administered_gbq: float
+    administered_gbq: float
     residual: float
     constant: DoseConstant
     doses: Doses | None
     terms: Mapping[str, float] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = field(default=(), metadata=HIDDEN)
+    confidence: str = READ_AT_THE_SOURCE
 
     def __post_init__(self) -> None:
         require_share(self.residual, "residual")
-        if not (math.isfinite(self.activity_administered_gbq) and self.activity_administered_gbq >= 0):
-            raise PhysicsError(f"{self.method}: activity came out as {self.activity_administered_gbq} GBq")
+        if not (math.isfinite(self.administered_gbq) and self.administered_gbq >= 0):
+            raise PhysicsError(f"{self.method}: activity came out as {self.administered_gbq} GBq")
 
     @property
-    def activity_gbq(self) -> float:
+    @reported
+    def planned_gbq(self) -> float:
         """Activity needed in the vial at the instant of administration, residual included, in GBq."""
-        return self.activity_administered_gbq / (1 - self.residual)
+        return self.administered_gbq / (1 - self.residual)
 
-    def warned(self, *warnings: str) -> Prescription:
-        """Same prescription with more warnings."""
-        return replace(self, warnings=self.warnings + warnings)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, units in the keys."""
-        doses = self.doses
-        return {
-            "method": self.method,
-            "source": self.source,
-            "activity_gbq": self.activity_gbq,
-            "activity_administered_gbq": self.activity_administered_gbq,
-            "residual_fraction": self.residual,
-            "dose_tumour_gy": doses.tumour_gy if doses else None,
-            "dose_normal_liver_gy": doses.normal_liver_gy if doses else None,
-            "dose_lung_gy": doses.lung_gy if doses else None,
-            "dose_perfused_gy": doses.perfused_gy if doses else None,
-            "dose_lesions_gy": dict(doses.lesions_gy) if doses else {},
-            "convention": self.constant.as_dict(),
-            "terms": dict(self.terms),
-            "warnings": list(self.warnings),
-        }
+    def adding(self, *messages: Message) -> Prescription:
+        """Same prescription with more messages."""
+        return replace(self, messages=self.messages + messages)
 
 
 def mird(
@@ -191,12 +178,14 @@ def _reduced(
         "lung_shunt_fraction": lung_shunt,
         "lung_shunt_reduction_factor": factor,
     }
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
     if factor == 0:
-        warnings = (f"LSF {lung_shunt:.1%} is above 20 %: the label gives no activity; do not treat by this rule",)
+        text = f"the lung shunt of {lung_shunt:.1%} is above 20 %: the label gives no activity"
+        messages = (Message("shunt-forbids-activity", text, "do not treat by this rule", "critical"),)
     elif factor < 1:
-        warnings = (f"LSF {lung_shunt:.1%}: activity reduced by {1 - factor:.0%} ({LSF_REDUCTION_SOURCE})",)
-    return Prescription(method, source, full_gbq * factor, residual, constant, None, terms, warnings)
+        text = f"lung shunt {lung_shunt:.1%}: activity reduced by {1 - factor:.0%} ({LSF_REDUCTION_SOURCE})"
+        messages = (Message("activity-reduced-by-shunt", text),)
+    return Prescription(method, source, full_gbq * factor, residual, constant, None, terms, messages)
 
 
 def bsa(
@@ -279,13 +268,13 @@ def empiric(
         raise InputError(f"share of the liver treated must be above 0 and at most 1, not {target_share:g}")
     full = 2.0 if involvement < 0.25 else 2.5 if involvement <= 0.5 else 3.0
     out = _reduced("empiric", EMPIRIC_SOURCE, full * target_share, lung_shunt, residual, constant)
-    warning = "the empiric rule knows neither the patient's size nor the uptake: EANM 2022 advises against it"
-    return replace(out, terms={"involvement": involvement, **out.terms}).warned(warning)
+    text = "the empiric rule knows neither the patient's size nor the uptake: EANM 2022 advises against it"
+    return replace(out, terms={"involvement": involvement, **out.terms}).adding(Message("empiric-rule", text))
 
 
 def with_doses(prescription: Prescription, target: Partition) -> Prescription:
     """The doses that a prescription made without masses (BSA, empiric, fixed) gives in a patient."""
-    doses = target.doses(prescription.activity_administered_gbq, prescription.constant)
+    doses = target.doses(prescription.administered_gbq, prescription.constant)
     return replace(prescription, doses=doses)
 
 
@@ -296,7 +285,7 @@ def partition(
     normal_limit_gy: float | None = None,
     tumour_dose_gy: float | None = None,
     lung_limit_gy: float | None = None,
-    activity_gbq: float | None = None,
+    planned_gbq: float | None = None,
     residual: float = 0.0,
 ) -> Prescription:
     """Partition model with one or many lesions: activity from one aim, doses to every compartment.
@@ -307,7 +296,7 @@ def partition(
         Masses, T/N, lung shunt, lung mass.
     constant : DoseConstant
         The model's paper takes 49.67 J/GBq ("mird").
-    normal_limit_gy, tumour_dose_gy, activity_gbq : float, optional
+    normal_limit_gy, tumour_dose_gy, planned_gbq : float, optional
         Exactly one: mean dose to normal liver that is to be reached, mean dose over all lesions, or the activity in the
         vial at administration (GBq; residual still in it).
     lung_limit_gy : float, optional
@@ -320,7 +309,7 @@ def partition(
     InputError
         Unless exactly one aim is given, and everything is in range.
     """
-    aims = {"normal-liver limit": normal_limit_gy, "tumour dose": tumour_dose_gy, "activity": activity_gbq}
+    aims = {"normal-liver limit": normal_limit_gy, "tumour dose": tumour_dose_gy, "planned activity": planned_gbq}
     given = [name for name, value in aims.items() if value is not None]
     if len(given) != 1:
         raise InputError(f"partition needs exactly one of {', '.join(aims)}; given: {', '.join(given) or 'none'}")
@@ -332,10 +321,11 @@ def partition(
     elif tumour_dose_gy is not None:
         administered = target.activity_for_tumour_dose(tumour_dose_gy, constant)
     else:
-        administered = require_positive(activity_gbq or 0.0, "activity", "GBq") * (1 - residual)
-    warnings: tuple[str, ...] = ()
+        administered = require_positive(planned_gbq or 0.0, "activity", "GBq") * (1 - residual)
+    messages: tuple[Message, ...] = ()
     if lung_limit_gy is not None and administered > (cap := target.activity_for_lung_dose(lung_limit_gy, constant)):
-        warnings = (f"lowered from {administered:.3g} to {cap:.3g} GBq administered by the lung limit",)
+        text = f"lowered from {administered:.3g} to {cap:.3g} GBq administered by the lung limit"
+        messages = (Message("activity-capped-by-lungs", text),)
         administered = cap
     terms = {
         "weighted_mass_kg": target.weight_kg,
@@ -344,7 +334,7 @@ def partition(
     }
     terms = {name: value for name, value in terms.items() if not math.isnan(value)}
     doses = target.doses(administered, constant)
-    return Prescription("partition", PARTITION_SOURCE, administered, residual, constant, doses, terms, warnings)
+    return Prescription("partition", PARTITION_SOURCE, administered, residual, constant, doses, terms, messages)
 
 
 def activity_ratio(
@@ -353,7 +343,7 @@ def activity_ratio(
     *,
     normal_limit_gy: float | None = None,
     tumour_dose_gy: float | None = None,
-    activity_gbq: float | None = None,
+    planned_gbq: float | None = None,
     residual: float = 0.0,
 ) -> Prescription:
     """Partition by activity ratios (R = A_T/A_N and tumour-to-lung shunt TLSF); see `partition` for the aims.
@@ -365,7 +355,7 @@ def activity_ratio(
         constant,
         normal_limit_gy=normal_limit_gy,
         tumour_dose_gy=tumour_dose_gy,
-        activity_gbq=activity_gbq,
+        planned_gbq=planned_gbq,
         residual=residual,
     )
     terms = {
@@ -390,17 +380,8 @@ def holmium(
     if constant.nuclide != "Ho-166":
         raise InputError(f"the holmium rule is for Ho-166, not {constant.nuclide}; use mird")
     out = mird(dose_gy, target, constant, residual=residual, source=HOLMIUM_SOURCE)
-    warnings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
     if dose_gy > 60:
-        warnings = (f"{dose_gy:g} Gy is above the label's 60 Gy mean to the perfused liver",)
-    return replace(out, method="holmium", warnings=warnings)
-
-
-def per_diameter(
-    diameter_cm: float, constant: DoseConstant, *, gbq_per_cm: float, residual: float = 0.0, source: str
-) -> Prescription:
-    """Activity in proportion to the tumour's diameter (166Ho chitosan: 740 MBq per cm)."""
-    require_positive(diameter_cm, "diameter of the tumour", "cm")
-    require_positive(gbq_per_cm, "activity per diameter", "GBq/cm")
-    terms = {"diameter_cm": diameter_cm, "activity_per_diameter_gbq_per_cm": gbq_per_cm}
-    return Prescription("per-diameter", source, diameter_cm * gbq_per_cm, residual, constant, None, terms)
+        text = f"{dose_gy:g} Gy is above the label's 60 Gy mean to the perfused liver"
+        messages = (Message("dose-above-label", text),)
+    return replace(out, method="holmium", messages=messages)

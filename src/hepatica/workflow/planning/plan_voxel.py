@@ -1,93 +1,122 @@
-"""The voxel-based part of a plan file: scout, CT and structures to a predicted dose map and its numbers."""
+"""The voxel-based part of a plan: scout, CT and structures to a predicted dose map and its numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from hepatica.anatomy.structures.clinical import Structure, union
-from hepatica.core import Region, Volume
-from hepatica.dosimetry.engines.dose_map import DoseMap
+from hepatica.core import InputFile, Region, Volume
+from hepatica.core.document import HIDDEN
+from hepatica.core.message import Message
+from hepatica.core.provenance import Provenance
+from hepatica.core.table import Table
+from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
 from hepatica.dosimetry.metrics.region_dose import RegionDose, region_dose
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.planning.planner.course import CoursePlan
 from hepatica.planning.planner.voxel import TerritoryActivity, planned_decays, voxel_plan
-from hepatica.report import DoseReport, ReportRegion
+from hepatica.report.document import Picture
+from hepatica.report.dose_report import DoseReport, ReportRegion
+from hepatica.report.figures.dose import dvh_figure, png, slices_figure
 from hepatica.workflow.planning.scout import Scout, ScoutOptions, read_scout
+from hepatica.workflow.planning.tables import GY
+from hepatica.workflow.sources import ImageSource, StructureSource
 
 MOST_SLICES = 12
 """Lesions that get their own slices on the page."""
 
 PICTURE_DPI = 130
 
-
-@dataclass(frozen=True, slots=True)
-class PlanImages:
-    """What the table [images] of a plan file says; paths as written, relative to the plan file.
-
-    Attributes
-    ----------
-    scout, ct, regions : Path
-        Scout scan, CT, structures.
-    territories : mapping of str to str
-        Territory of the plan -> name of its structure.
-    unit : str or None
-        Of a NIfTI or MetaImage scout.
-    kinds : mapping of str to str
-        What a structure is, where its name does not say.
-    method : str
-        Dose engine.
-    registered : bool
-        Images of different frames of reference lie together.
-    """
-
-    scout: Path
-    ct: Path
-    regions: Path
-    territories: Mapping[str, str]
-    unit: str | None = None
-    kinds: Mapping[str, str] = field(default_factory=dict)
-    method: str = "kernel"
-    registered: bool = False
+SHOWN_D = (95.0, 70.0, 50.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class VoxelAnswer:
-    """Predicted dose map and the numbers of each structure; `shown` and `ct` are for its pictures."""
+class PlanImages:
+    """What the voxel-based prediction is made of.
 
-    dose_map: DoseMap
-    regions: tuple[RegionDose, ...]
-    warnings: tuple[str, ...]
-    shown: tuple[ReportRegion, ...] = ()
-    ct: Volume | None = None
+    Attributes
+    ----------
+    scout : path or Image
+        Scout scan.
+    structures : path or regions
+        Liver, lesions, lungs, territories.
+    reading : ScoutOptions
+        The CT, which must be there, and what the files do not say.
+    territories : mapping of str to str
+        Territory of the plan -> name of its structure.
+    engine : str
+        Dose engine.
+    """
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "method": self.dose_map.method,
-            "nuclide": self.dose_map.nuclide,
-            "regions": [region.as_dict() for region in self.regions],
-            "energy_balance": self.dose_map.energy_balance.as_dict(),
-            "warnings": list(self.warnings),
-            "provenance": self.dose_map.provenance.as_dict(),
-        }
+    scout: ImageSource
+    structures: StructureSource
+    reading: ScoutOptions
+    territories: Mapping[str, str] = field(default_factory=dict)
+    engine: str = "kernel"
 
-    def pictures(self) -> tuple[tuple[str, bytes], ...]:
-        """Slices through every lesion and the dose-volume histograms, each with a caption, as PNG."""
-        from hepatica.report.figures.dose import dvh_figure, png, slices_figure
 
+@dataclass(frozen=True, slots=True, eq=False)
+class VoxelPlan:
+    """Predicted dose map and the numbers of each structure.
+
+    Attributes
+    ----------
+    engine, nuclide : str
+        That made it.
+    structures : tuple of RegionDose
+        Lesions, normal liver, lungs.
+    energy_balance : EnergyBalance
+        Of the map.
+    dose_map : DoseMap
+        The map itself.
+    shown : tuple of ReportRegion
+        The structures, for pictures.
+    ct : Volume or None
+        For pictures.
+    messages : tuple of Message
+        From reading, scaling, and the engine.
+    inputs : tuple of InputFile
+        Files read.
+    """
+
+    engine: str
+    nuclide: str
+    structures: tuple[RegionDose, ...]
+    energy_balance: EnergyBalance
+    dose_map: DoseMap = field(metadata=HIDDEN)
+    shown: tuple[ReportRegion, ...] = field(metadata=HIDDEN)
+    ct: Volume | None = field(metadata=HIDDEN)
+    messages: tuple[Message, ...] = field(metadata=HIDDEN)
+    inputs: tuple[InputFile, ...] = field(metadata=HIDDEN)
+
+    @property
+    def provenance(self) -> Provenance:
+        """How the map came about, with the scout's files."""
+        return self.dose_map.provenance.adding(inputs=self.inputs)
+
+    def table(self) -> Table:
+        """Doses of each structure."""
+        rows = [
+            (d.name, d.volume_ml, d.dose_mean_gy, *(d.d_percent_gy.get(x) for x in SHOWN_D)) for d in self.structures
+        ]
+        columns = ("structure", "mL", "mean, Gy", *(f"D{x:g}" for x in SHOWN_D))
+        title = f"Predicted from the scout, voxel by voxel (engine {self.engine})"
+        return Table.of(columns, rows, title, "predicted", formats=("", *[GY] * (len(columns) - 1)))
+
+    def pictures(self) -> tuple[Picture, ...]:
+        """Slices through every lesion and the dose-volume histograms."""
         report = DoseReport(self.dose_map.dose, self.shown, ct=self.ct)
-        out = [
-            (f"Predicted dose through {item.dose.name}", png(slices_figure(report, item), dpi=PICTURE_DPI))
+        slices = [
+            Picture("", f"Predicted dose through {item.dose.name}", png(slices_figure(report, item), dpi=PICTURE_DPI))
             for item in self.shown
             if item.is_lesion
         ]
-        return (*out[:MOST_SLICES], ("Predicted dose-volume histograms", png(dvh_figure(report), dpi=PICTURE_DPI)))
+        histograms = Picture("", "Predicted dose-volume histograms", png(dvh_figure(report), dpi=PICTURE_DPI))
+        return (*slices[:MOST_SLICES], histograms)
 
 
-def predict(plan: CoursePlan, images: PlanImages) -> VoxelAnswer:
+def predict(plan: CoursePlan, images: PlanImages) -> VoxelPlan:
     """Dose map that the plan's chosen activities would give if they went where the scout went.
 
     Raises
@@ -97,24 +126,30 @@ def predict(plan: CoursePlan, images: PlanImages) -> VoxelAnswer:
     UnknownNameError
         If a territory's structure is not in the file.
     """
-    reading = ScoutOptions(
-        ct=images.ct, activity_unit=images.unit, structure_roles=images.kinds, registered=images.registered
-    )
-    scout = read_scout(images.scout, images.regions, reading)
+    scout = read_scout(images.scout, images.structures, images.reading)
     nuclides = {t.given.carrier.nuclide.name: t.given.carrier.nuclide for t in plan.territories}
     if len(nuclides) > 1:
-        raise InputError("the voxel plan takes one nuclide for all territories; make one plan for each")
+        raise InputError("the voxel plan takes one nuclide for all territories", remedy="make one plan for each")
     if scout.density is None:
-        raise InputError("the voxel plan needs the CT, for the density of every voxel")
-    of = next(iter(nuclides.values()))
-    planned = planned_decays(scout.image, _activities(plan, images, scout), of, lungs=scout.lungs)
-    dose_map = voxel_plan(planned, scout.density, of, method=images.method)
+        raise InputError("the voxel plan needs the CT, for the density of every voxel", remedy="state `ct`")
+    (nuclide,) = nuclides.values()
+    planned = planned_decays(scout.image, _activities(plan, images, scout), nuclide, lungs=scout.lungs)
+    dose_map = voxel_plan(planned, scout.density, nuclide, engine=images.engine)
     shown = tuple(
         ReportRegion(region, region_dose(dose_map, region), structure.value)
         for region, structure in _regions_of_interest(images, scout)
     )
-    regions = tuple(item.dose for item in shown)
-    return VoxelAnswer(dose_map, regions, (*map(str, scout.messages), *dose_map.warnings), shown, scout.ct)
+    return VoxelPlan(
+        engine=dose_map.engine,
+        nuclide=dose_map.nuclide,
+        structures=tuple(item.dose for item in shown),
+        energy_balance=dose_map.energy_balance,
+        dose_map=dose_map,
+        shown=shown,
+        ct=scout.ct,
+        messages=(*scout.messages, *dose_map.messages),
+        inputs=scout.inputs,
+    )
 
 
 def _activities(plan: CoursePlan, images: PlanImages, scout: Scout) -> list[TerritoryActivity]:
@@ -125,7 +160,7 @@ def _activities(plan: CoursePlan, images: PlanImages, scout: Scout) -> list[Terr
         name = images.territories.get(t.territory.name)
         if name is None:
             if len(plan.territories) > 1:
-                raise InputError(f"territory {t.territory.name!r} has no region; several territories need one each")
+                raise InputError(f"territory {t.territory.name!r} has no structure; several territories need one each")
             (region,) = scout.need("liver")
         elif name in known:
             region = known[name]
@@ -133,9 +168,7 @@ def _activities(plan: CoursePlan, images: PlanImages, scout: Scout) -> list[Terr
             raise UnknownNameError("structure", name, known)
         given = t.given.prescription
         out.append(
-            TerritoryActivity(
-                region.renamed(t.territory.name), given.activity_administered_gbq, t.territory.target.lung_shunt
-            )
+            TerritoryActivity(region.renamed(t.territory.name), given.administered_gbq, t.territory.target.lung_shunt)
         )
     return out
 

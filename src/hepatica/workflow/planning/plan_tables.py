@@ -1,0 +1,79 @@
+"""Tables of a whole plan."""
+
+from __future__ import annotations
+
+from hepatica.core.table import Cell, Table
+from hepatica.planning.planner.best_activity import Optimum
+from hepatica.planning.planner.course import CoursePlan, TerritoryPlan
+from hepatica.workflow.planning.tables import GBQ, GY
+
+
+def activity_table(course: CoursePlan) -> Table:
+    """What is given to each territory, and in all."""
+    rows: list[tuple[Cell, ...]] = []
+    for t in course.territories:
+        made = t.given.prescription
+        rows.append(
+            (t.name, t.given.carrier.name, t.chosen, made.planned_gbq, made.administered_gbq, made.constant.text)
+        )
+    if len(rows) > 1:
+        rows.append(("all", "", "", course.planned_gbq, course.administered_gbq, ""))
+    columns = ("territory", "agent", "method", "in the vial\nGBq", "to the patient\nGBq", "dose constant")
+    return Table.of(columns, rows, "Activity", "activity", formats=("", "", "", GBQ, GBQ, ""))
+
+
+def methods_table(territory: TerritoryPlan) -> Table:
+    """All applicable methods for one territory; the chosen one is marked."""
+    rows: list[tuple[Cell, ...]] = []
+    for name, assessed in territory.methods.items():
+        made, d = assessed.prescription, assessed.prescription.doses
+        doses = (None,) * 4 if d is None else (d.perfused_gy, d.tumour_gy, d.normal_liver_gy, d.lung_gy)
+        chosen = " (chosen)" if name == territory.chosen else ""
+        rows.append((name + chosen, made.planned_gbq, made.administered_gbq, *doses, made.constant.text, made.source))
+    columns = (
+        "method", "vial\nGBq", "patient\nGBq", "perfused\nGy", "tumour\nGy", "normal\nGy", "lungs\nGy",
+        "dose constant", "source",
+    )  # fmt: skip
+    title = f"Methods side by side: {territory.name}"
+    stem = "methods-" + "".join(c if c.isalnum() else "-" for c in territory.name.lower())
+    return Table.of(columns, rows, title, stem, formats=("", GBQ, GBQ, GY, GY, GY, GY, "", ""))
+
+
+def course_doses_table(course: CoursePlan) -> Table:
+    """Mean doses of all territories together."""
+    d = course.doses
+    rows = [*d.lesions_gy.items(), *((f"normal liver in {name}", gy) for name, gy in d.perfused_normal_gy.items())]
+    rows += [("normal liver, whole", d.normal_liver_gy), ("lungs", d.lung_gy)]
+    if course.course.earlier:
+        rows += [
+            ("normal liver with earlier treatments", d.normal_liver_cumulative_gy),
+            ("lungs with earlier treatments", d.lung_cumulative_gy),
+        ]
+    return Table.of(("", "Gy"), rows, "Mean absorbed doses, all territories together", "doses", formats=("", GY))
+
+
+def chances_table(planner: Optimum) -> Table:
+    """The activity with the best chance, and what better knowledge would buy."""
+    chances = planner.chances
+    rows = [
+        *(
+            (f"best activity, {name}", f"{gbq:.3f} GBq to the patient")
+            for name, gbq in planner.administered_gbq.items()
+        ),
+        ("every tumour reaches its target", f"{chances.probability_tumour_reached:.0%}"),
+        ("normal liver above its limit", f"{chances.probability_normal_liver_exceeded:.1%}"),
+        ("lungs above their limit", f"{chances.probability_lung_exceeded:.1%}"),
+        ("what stops a higher activity", planner.binding_limit),
+        *(
+            (f"dose of {name}, 95 % interval", f"{interval.low:.0f} to {interval.high:.0f} Gy")
+            for name, interval in planner.dose_interval_95_gy.items()
+        ),
+        *(
+            (
+                f"halving the uncertainty of {name.replace('_', ' ')}",
+                f"changes the chance by {value.gain_in_probability:+.1%}",
+            )
+            for name, value in planner.value_of_halving.items()
+        ),
+    ]
+    return Table.of(("", ""), rows, "The activity with the best chance", "chances")
