@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ from hepatica.planning.scout.lung_shunt import SpectShuntOptions
 from hepatica.planning.scout.lungs import LungDoseOptions
 from hepatica.planning.scout.uptake import UptakeOptions
 from hepatica.workflow.planning.lung_shunt import lung_shunt
-from hepatica.workflow.planning.plan import TEMPLATE
+from hepatica.workflow.planning.plan import plan
+from hepatica.workflow.planning.plan_file import TEMPLATE, Plan, plan_from
+from hepatica.workflow.planning.plan_voxel import PlanImages
 from hepatica.workflow.planning.scout import ScoutOptions, read_scout
 from hepatica.workflow.planning.tumour_to_normal import tumour_to_normal
 
@@ -210,19 +213,19 @@ def test_voxel_plan_from_a_plan_file(files: Path, tmp_path: Path) -> None:
 [images]
 scout = "{files / "fine.nii.gz"}"
 ct = "{files / "ct.nii.gz"}"
-regions = "{files / "labels.nii.gz"}"
-unit = "counts"
-method = "local"
+structures = "{files / "labels.nii.gz"}"
+activity_unit = "counts"
+engine = "local"
 """
     path = tmp_path / "plan.toml"
     path.write_text(body + images)
     out = json.loads(command("plan", path, "--json", "--out", tmp_path / "out"))
-    voxel = {row["name"]: row for row in out["voxel_plan"]["regions"]}
+    voxel = {row["name"]: row for row in out["voxel_plan"]["structures"]}
     # Local deposition: the doses of the two tumours stand to normal liver as their T/N.
     normal = voxel["normal liver"]["dose_mean_gy"]
     assert voxel["tumour 1"]["dose_mean_gy"] / normal == pytest.approx(RATIOS["tumour 1"], rel=0.12)
     total = out["voxel_plan"]["energy_balance"]
-    assert total["emitted_j"] == pytest.approx(out["activity_administered_gbq"] * 49.7, rel=2e-3)
+    assert total["emitted_j"] == pytest.approx(out["administered_gbq"] * 49.7, rel=2e-3)
     assert (tmp_path / "out/planned-dose.nii.gz").exists()
     page = (tmp_path / "out/plan.html").read_text()
     assert "voxel by voxel" in page
@@ -231,3 +234,10 @@ method = "local"
     assert (tmp_path / "out/plan.pdf").read_bytes().count(b"/Subtype /Image") >= 3
     path.write_text(body + images + 'territories = { "left" = "liver" }\n')
     assert "right lobe" in command("plan", path, code=2)
+    # Images and regions are as good as files.
+    counts = read_itk_image(files / "fine.nii.gz", role="activity", stated=Stated(unit="counts"))
+    ct = read_itk_image(files / "ct.nii.gz", role="ct", stated=Stated(unit="HU"))
+    regions = read_structures(files / "labels.nii.gz", ct.grid).regions
+    course = plan_from(tomllib.loads(body)).course
+    made = plan(Plan(course, PlanImages(counts, regions, ScoutOptions(ct=ct), engine="local")))
+    assert made.as_dict()["voxel_plan"] == out["voxel_plan"]
