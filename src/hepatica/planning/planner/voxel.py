@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from hepatica.core import Kind, Provenance, Region, Volume, decays_per_becquerel
 from hepatica.core.message import Message
 from hepatica.dosimetry.engines.dose_map import DoseMap, DoseSettings
-from hepatica.dosimetry.engines.registry import dose_engine
 from hepatica.dosimetry.metrics.dvh import dose_volume_histogram
 from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides import Nuclide
@@ -177,7 +176,8 @@ def voxel_plan(
     DoseMap
         Its DVH, D_x and V_x come from `hepatica.dosimetry`, as for any dose map.
     """
-    from dataclasses import replace
+    # Engines bring transport with them, which takes a second to load.
+    from hepatica.dosimetry.engines.registry import dose_engine
 
     dose_map = dose_engine(engine).compute(planned.decays, density, nuclide, settings)
     return replace(
