@@ -62,7 +62,7 @@ class TableBlock:
     Attributes
     ----------
     table : Table
-        Columns and rows; a column's heading may hold its unit on a second line.
+        Columns and rows; the unit of a heading ("vial, GBq") is printed on a second line.
     note : str
         What the columns mean, below.
     prose : bool
@@ -89,11 +89,19 @@ class TableBlock:
     muted: tuple[int, ...] = ()
     swatches: tuple[Style, ...] = ()
 
+    def headings(self) -> tuple[tuple[str, str], ...]:
+        """Name and unit of each column; "" where it has none."""
+        found = []
+        for column in self.table.columns:
+            name, _, unit = column.partition("\n") if "\n" in column else column.rpartition(", ")
+            found.append((name, unit) if name and " " not in unit else (column, ""))
+        return tuple(found)
+
     def widths(self) -> tuple[float, ...]:
         """Relative widths of the columns."""
         if self.shares:
             return self.shares
-        lines = [[max(heading.split("\n"), key=len) for heading in self.table.columns], *self.table.shown()]
+        lines = [[max(heading, key=len) for heading in self.headings()], *self.table.shown()]
         low, high = CHARACTERS
         return tuple(float(min(high, max(low, *(len(line[n]) for line in lines)))) for n in range(len(lines[0])))
 

@@ -22,6 +22,9 @@ TEXT_WIDTH = (PAGE_MM[0] - 2 * MARGIN_MM) * MM
 TEXT_HEIGHT = (PAGE_MM[1] - 18 - 19) * MM
 FONT, BOLD = "hepatica", "hepatica-bold"
 
+BULLET = 0.87
+"""Width of a bullet and the spaces after it, in sizes of the letters."""
+
 RIGHT = 2
 """Alignment of reportlab."""
 
@@ -102,7 +105,7 @@ def _section(section: Section, size: float) -> list[Flowable]:
     story: list[Flowable] = []
     for block in section.blocks:
         # The heading stands with the first block.
-        parts += _block(block, 6.8 if small else size, label_share=0.3 if small else 0.24)
+        parts += _block(block, 6.8 if small else size, label_share=0.3 if small or size > TEXT_SIZE[False] else 0.24)
         whole = isinstance(block, Picture) or (isinstance(block, TableBlock) and len(block.table.rows) < SHORT)
         story += [KeepTogether(parts)] if whole else parts
         parts = []
@@ -111,10 +114,12 @@ def _section(section: Section, size: float) -> list[Flowable]:
 
 def _block(block: Block, size: float, label_share: float) -> list[Flowable]:
     if isinstance(block, Paragraph):
-        return [_note(block.text, size) if block.note else _paragraph(block.text, size=size, spaceBefore=3)]
+        return [_note(block.text, size) if block.note else _paragraph(block.text, size=size, spaceBefore=0.5 * size)]
     if isinstance(block, Bullets):
         return [
-            _paragraph(f"•  {line}", size=size, spaceAfter=1.5, leftIndent=1.5 * size, firstLineIndent=-1.5 * size)
+            _paragraph(
+                f"•  {line}", size=size, spaceAfter=1.5, leftIndent=BULLET * size, firstLineIndent=-BULLET * size
+            )
             for line in block.lines
         ]
     if isinstance(block, Facts):
@@ -176,7 +181,14 @@ def _messages(name: str, found: Sequence[Message], colour: str) -> Flowable:
     critical = {"critical": "CRITICAL: "}
     rows = [[_paragraph(name if len(found) == 1 else f"{name}s", size=9.5, bold=True, colour=colour)]]
     rows += [
-        [_paragraph(f"•  {critical.get(message.severity, '')}{message}", size=8, leftIndent=9, firstLineIndent=-9)]
+        [
+            _paragraph(
+                f"•  {critical.get(message.severity, '')}{message}",
+                size=8,
+                leftIndent=8 * BULLET,
+                firstLineIndent=-8 * BULLET,
+            )
+        ]
         for message in found
     ]
     table = Table(rows, colWidths=[TEXT_WIDTH])
@@ -233,8 +245,13 @@ def _table(block: TableBlock) -> Flowable:
         )
 
     heads = [
-        _paragraph(text, size=7.2, bold=True, alignment=RIGHT * (block.right(n) and n not in block.muted))
-        for n, text in enumerate(block.table.columns)
+        _paragraph(
+            "\n".join(filter(None, parts)),
+            size=7.2,
+            bold=True,
+            alignment=RIGHT * (block.right(n) and n not in block.muted),
+        )
+        for n, parts in enumerate(block.headings())
     ]
     rows = [heads, *([cell(text, r, c) for c, text in enumerate(row)] for r, row in enumerate(block.table.shown()))]
     shares = block.widths()

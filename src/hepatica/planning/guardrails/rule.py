@@ -82,11 +82,6 @@ class Review:
     quiet: tuple[str, ...]
     not_evaluated: tuple[str, ...]
 
-    @property
-    def stops(self) -> bool:
-        """Whether one of them says stop."""
-        return any(w.severity == "stop" for w in self.warned)
-
     def messages(self) -> tuple[Message, ...]:
         """What they say, for the reader of a result."""
         return tuple(warned.as_message() for warned in self.warned)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, fields
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from hepatica.core.message import Message
 from hepatica.core.options import Fraction, Positive, Text, options
@@ -18,7 +18,6 @@ from hepatica.planning.prescriptions.dose_constants import Carrier, carrier
 from hepatica.planning.prescriptions.microspheres import Prescription
 
 Method = Literal["mird", "bsa", "empiric", "partition", "activity-ratio", "holmium", "lipiodol"]
-METHODS: tuple[str, ...] = get_args(Method)
 
 LUNG_MASS_KG = 1.0
 """Where none is stated; a guardrail says so."""

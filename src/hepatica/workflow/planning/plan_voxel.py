@@ -19,8 +19,8 @@ from hepatica.planning.planner.voxel import TerritoryActivity, planned_decays, v
 from hepatica.report.document import Picture
 from hepatica.report.dose_report import DoseReport, ReportRegion
 from hepatica.report.figures.dose import dvh_figure, png, slices_figure
+from hepatica.workflow.planning.pages.tables import GY
 from hepatica.workflow.planning.scout import Scout, ScoutOptions, read_scout
-from hepatica.workflow.planning.tables import GY
 from hepatica.workflow.sources import ImageSource, StructureSource
 
 MOST_SLICES = 12

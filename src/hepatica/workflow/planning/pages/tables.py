@@ -1,11 +1,49 @@
-"""Tables of a whole plan."""
+"""Tables that prescriptions and plans show, and print."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hepatica.core.table import Cell, Table
+from hepatica.planning.limits.dose_limits import LimitCheck
 from hepatica.planning.planner.best_activity import Optimum
 from hepatica.planning.planner.course import CoursePlan, TerritoryPlan
-from hepatica.workflow.planning.tables import GBQ, GY
+from hepatica.planning.prescriptions.compartments import Doses
+
+GBQ, GY = ".3f", ".1f"
+"""How activities and mean doses are shown."""
+
+
+def limits_table(limits: Sequence[LimitCheck]) -> Table:
+    """How a plan stands to each limit, violated ones first."""
+    rows = [
+        (
+            f"{c.status} if {c.applies_if}" if c.applies_if else c.status,
+            c.limit.text,
+            f"{'≤' if c.limit.bound == 'max' else '≥'} {c.limit.limit:.4g}",
+            c.value,
+            c.limit.source,
+        )
+        for c in limits
+    ]
+    columns = ("status", "limit or target", "Gy, GBq or fraction", "plan", "source")
+    return Table.of(columns, rows, "Limits and targets", "limits", formats=("", "", "", ".3g", ""))
+
+
+def doses_table(doses: Doses | None) -> Table:
+    """Mean doses of one prescription; no rows where it predicts none."""
+    rows: list[tuple[str, float]] = []
+    if doses is not None:
+        named = {
+            "perfused": doses.perfused_gy,
+            "tumour": doses.tumour_gy,
+            "normal liver": doses.normal_liver_gy,
+            "lungs": doses.lung_gy,
+        }
+        rows = [(name, value) for name, value in named.items() if value is not None]
+        if len(doses.lesions_gy) > 1:
+            rows += list(doses.lesions_gy.items())
+    return Table.of(("", "Gy"), rows, "Mean absorbed doses", "doses", formats=("", GY))
 
 
 def activity_table(course: CoursePlan) -> Table:
@@ -18,7 +56,7 @@ def activity_table(course: CoursePlan) -> Table:
         )
     if len(rows) > 1:
         rows.append(("all", "", "", course.planned_gbq, course.administered_gbq, ""))
-    columns = ("territory", "agent", "method", "in the vial\nGBq", "to the patient\nGBq", "dose constant")
+    columns = ("territory", "agent", "method", "in the vial, GBq", "to the patient, GBq", "dose constant")
     return Table.of(columns, rows, "Activity", "activity", formats=("", "", "", GBQ, GBQ, ""))
 
 
@@ -31,7 +69,7 @@ def methods_table(territory: TerritoryPlan) -> Table:
         chosen = " (chosen)" if name == territory.chosen else ""
         rows.append((name + chosen, made.planned_gbq, made.administered_gbq, *doses, made.constant.text, made.source))
     columns = (
-        "method", "vial\nGBq", "patient\nGBq", "perfused\nGy", "tumour\nGy", "normal\nGy", "lungs\nGy",
+        "method", "vial, GBq", "patient, GBq", "perfused, Gy", "tumour, Gy", "normal, Gy", "lungs, Gy",
         "dose constant", "source",
     )  # fmt: skip
     title = f"Methods side by side: {territory.name}"

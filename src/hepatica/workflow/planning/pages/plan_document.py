@@ -14,9 +14,14 @@ from hepatica.planning.planner.course import CoursePlan
 from hepatica.report.document import Document, Paragraph, Picture, Section, TableBlock
 from hepatica.report.figures.dose import png, svg
 from hepatica.report.figures.planning import draw_trade_off
-from hepatica.workflow.planning.plan_tables import activity_table, chances_table, course_doses_table, methods_table
+from hepatica.workflow.planning.pages.tables import (
+    activity_table,
+    chances_table,
+    course_doses_table,
+    limits_table,
+    methods_table,
+)
 from hepatica.workflow.planning.plan_voxel import VoxelPlan
-from hepatica.workflow.planning.tables import limits_table
 
 CHECK = "Every number must be checked by a qualified person before use."
 METHOD_SHARES = (2.3, 1.05, 1.2, 1.35, 1.2, 1.2, 1.05, 2.6, 3.6)

@@ -1,0 +1,1 @@
+"""Plans and prescriptions as tables and as a document."""
