@@ -239,17 +239,6 @@ class CoursePlan:
         return sum(t.given.prescription.administered_gbq for t in self.territories)
 
     @property
-    @reported
-    def tumour_gy(self) -> float | None:
-        """Mean over all lesions, by mass; None without lesions."""
-        masses: dict[str, float] = {}
-        for t in self.course.territories:
-            for lesion in t.target.lesions:
-                masses[lesion.name] = masses.get(lesion.name, 0.0) + lesion.mass_kg
-        total = sum(masses.values())
-        return sum(self.doses.lesions_gy[name] * m for name, m in masses.items()) / total if total else None
-
-    @property
     def own_messages(self) -> tuple[Message, ...]:
         """What a reader must know beside the guardrails."""
         cautions = [Message("caution", f"{a.source}: {text}") for a in self.course.allowances for text in a.cautions]

@@ -69,6 +69,8 @@ class CourseDoses:
 
     Attributes
     ----------
+    tumour_gy : float or None
+        Mean over all lesions, by mass; None without lesions.
     lesions_gy : mapping of str to float
         Mean per lesion, from this course.
     perfused_normal_gy : mapping of str to float
@@ -85,6 +87,7 @@ class CourseDoses:
         What a sum of mean doses hides.
     """
 
+    tumour_gy: float | None
     lesions_gy: Mapping[str, float]
     perfused_normal_gy: Mapping[str, float]
     normal_liver_gy: float
@@ -139,7 +142,9 @@ def course_doses(
     if len({i.constant.nuclide for i in injections}) > 1:
         text = "doses of different nuclides are added in Gy; their dose rates differ (see BED)"
         messages.append(Message("nuclides-added", text, severity="note"))
+    tumour_kg = sum(mass.values())
     return CourseDoses(
+        tumour_gy=sum(lesions[name] * kg for name, kg in mass.items()) / tumour_kg if tumour_kg else None,
         lesions_gy=lesions,
         perfused_normal_gy={i.name: normal[i.name] for i in injections if i.target.normal_mass_kg},
         normal_liver_gy=whole_gy,
