@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import html
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 

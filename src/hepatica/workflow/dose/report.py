@@ -10,9 +10,8 @@ from hepatica.core.image import Image
 from hepatica.core.numbers import percent, three
 from hepatica.dosimetry.time.integration import TRAPPED
 from hepatica.nuclides import agent, nuclide
-from hepatica.report import DoseReport, Fact, ImageUsed, LimitRow, ReportRegion, limit_rows
+from hepatica.report import DoseReport, Fact, ImageUsed
 from hepatica.report.dose_report import FurtherTable
-from hepatica.workflow.dose.region_activity import ACTIVITY_COLUMNS, ACTIVITY_NOTE
 
 UNCERTAINTY_NOTE = (
     "Standard uncertainties (k = 1) by the EANM guidance (Gear et al. 2018); outline, recovery, camera factor and time "
