@@ -1,7 +1,7 @@
-"""Tables of patients and lesions from CSV or Excel, checked row by row.
+"""Tables of patients and lesions from CSV, Excel, a pandas DataFrame or rows of Python, checked row by row.
 
-The first row names the columns. Everything that is wrong is collected and reported at once, with file, row (as a
-spreadsheet counts it, the header is row 1) and column.
+The first row of a file names the columns. Everything that is wrong is collected and reported at once, with file, row and
+column. Rows count as in a spreadsheet, whose header is row 1; those of a DataFrame or of Python count from 1.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
+from hepatica.core import InputFile
 from hepatica.errors import InputError, TableError
 
 YES = {"1", "1.0", "yes", "y", "true", "dead", "event"}
@@ -29,20 +31,30 @@ class Table:
 
     Attributes
     ----------
-    path : Path
-        Where it came from.
+    path : Path or None
+        Where it came from; None where it is no file.
     columns : dict of str to tuple of str
         Cells of each column, stripped; "" for an empty one.
     rows : tuple of int
-        Row numbers as a spreadsheet shows them.
+        Row numbers as their reader counts them.
     decimal_comma : bool
         Whether "3,5" is a number (a CSV separated by semicolons).
     """
 
-    path: Path
+    path: Path | None
     columns: dict[str, tuple[str, ...]]
     rows: tuple[int, ...]
     decimal_comma: bool = False
+
+    @property
+    def name(self) -> str:
+        """The file, for messages."""
+        return "table" if self.path is None else str(self.path)
+
+    @property
+    def inputs(self) -> tuple[InputFile, ...]:
+        """The file with its hash, for the provenance; empty where it is no file."""
+        return () if self.path is None else (InputFile.of("table", self.path),)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -50,15 +62,6 @@ class Table:
     def check(self) -> TableCheck:
         """A reader that collects faults; call its `done` at the end."""
         return TableCheck(self)
-
-    def selected(self, keep: Sequence[bool]) -> Table:
-        """The rows where `keep` is true."""
-        columns = {
-            name: tuple(v for v, k in zip(cells, keep, strict=True) if k) for name, cells in self.columns.items()
-        }
-        return Table(
-            self.path, columns, tuple(r for r, k in zip(self.rows, keep, strict=True) if k), self.decimal_comma
-        )
 
 
 @dataclass(slots=True)
@@ -86,7 +89,7 @@ class TableCheck:
     def done(self) -> None:
         """Raise TableError if anything was wrong."""
         if self.faults:
-            raise TableError(self.table.path, self.faults)
+            raise TableError(self.table.name, self.faults)
 
     def has(self, name: str) -> bool:
         """Whether the column is there."""
@@ -95,7 +98,7 @@ class TableCheck:
     def _cells(self, name: str) -> tuple[str, ...]:
         if name not in self.table.columns:
             raise InputError(
-                f"{self.table.path}: there is no column {name!r}; columns: {', '.join(self.table.columns)}"
+                f"{self.table.name}: there is no column {name!r}; columns: {', '.join(self.table.columns)}"
             )
         return self.table.columns[name]
 
@@ -193,6 +196,51 @@ class TableCheck:
         return out
 
 
+@runtime_checkable
+class Frame(Protocol):
+    """What of a pandas DataFrame is used."""
+
+    @property
+    def columns(self) -> Any:
+        """Names of the columns."""
+
+    def itertuples(self, index: bool = True, name: str | None = "Pandas") -> Iterable[tuple[Any, ...]]:
+        """Rows."""
+
+
+TableSource = Path | str | Table | Frame | Sequence[Mapping[str, object]]
+"""A table: CSV or Excel file, pandas DataFrame, rows as mappings from column to value, or a `Table`."""
+
+
+def as_table(source: TableSource, *, sheet: str | None = None) -> Table:
+    """The table itself: read where a path was given.
+
+    Raises
+    ------
+    InputError
+        If it is none of these, or `sheet` is stated of something that is no file; otherwise as `read_table`.
+    """
+    if isinstance(source, str | Path):
+        return read_table(source, sheet=sheet)
+    if sheet is not None:
+        raise InputError("`sheet` names a sheet of an Excel file; this table is no file")
+    if isinstance(source, Table):
+        return source
+    if isinstance(source, Frame):
+        names = [str(name) for name in source.columns]
+        body = [list(row) for row in source.itertuples(index=False, name=None)]
+    elif isinstance(source, Sequence) and source and all(isinstance(row, Mapping) for row in source):
+        names = list(dict.fromkeys(name for row in source for name in row))
+        body = [[row.get(name) for name in names] for row in source]
+    else:
+        raise InputError(
+            f"a table is a CSV or Excel file, a pandas DataFrame or a list of rows (mappings from column to value), not "
+            f"{type(source).__name__}{' without rows' if source in ([], ()) else ''}"
+        )
+    rows = [names, *([_cell_text(value) for value in row] for row in body)]
+    return _from_rows(None, rows, decimal_comma=False)
+
+
 def read_table(path: Path | str, *, sheet: str | None = None) -> Table:
     """Read a CSV (comma, semicolon or tab) or Excel (.xlsx) table.
 
@@ -223,10 +271,10 @@ def read_table(path: Path | str, *, sheet: str | None = None) -> Table:
     return _from_rows(path, rows, decimal_comma=decimal_comma)
 
 
-def _from_rows(path: Path, rows: list[list[str]], *, decimal_comma: bool) -> Table:
-    filled = [(n, row) for n, row in enumerate(rows, start=1) if any(row)]
+def _from_rows(path: Path | None, rows: list[list[str]], *, decimal_comma: bool) -> Table:
+    filled = [(n, row) for n, row in enumerate(rows, start=0 if path is None else 1) if any(row)]
     if len(filled) < 2:
-        raise InputError(f"{path}: needs a header row and at least one row of data")
+        raise InputError(f"{path or 'table'}: needs a header row and at least one row of data")
     header_row, header = filled[0]
     while header and not header[-1]:
         header = header[:-1]
@@ -238,7 +286,7 @@ def _from_rows(path: Path, rows: list[list[str]], *, decimal_comma: bool) -> Tab
         if any(row[len(header) :]):
             faults.append(f"row {number}: has more cells than the header has names")
     if faults:
-        raise TableError(path, dict.fromkeys(faults))
+        raise TableError(path or "table", dict.fromkeys(faults))
     body = [(n, (row + [""] * len(header))[: len(header)]) for n, row in filled[1:]]
     columns = {name: tuple(row[n] for _, row in body) for n, name in enumerate(header)}
     return Table(path, columns, tuple(n for n, _ in body), decimal_comma)
@@ -276,14 +324,17 @@ def _read_excel(path: Path, sheet: str | None) -> list[list[str]]:
             raise InputError(f"{path}: has sheets {', '.join(names)}; name one")
         if sheet is not None and sheet not in names:
             raise InputError(f"{path}: has no sheet {sheet!r}; sheets: {', '.join(names)}")
-        return [[_excel_text(cell) for cell in row] for row in book[sheet or names[0]].iter_rows(values_only=True)]
+        return [[_cell_text(cell) for cell in row] for row in book[sheet or names[0]].iter_rows(values_only=True)]
     finally:
         book.close()
 
 
-def _excel_text(value: object) -> str:
-    if value is None:
+def _cell_text(value: Any) -> str:
+    """A value of a spreadsheet, a DataFrame or Python as a CSV would hold it."""
+    if value is None or type(value).__name__ in ("NaTType", "NAType"):
         return ""
+    if hasattr(value, "item"):
+        value = value.item()
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, datetime):

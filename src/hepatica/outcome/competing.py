@@ -14,21 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hepatica.errors import EvidenceError
-from hepatica.outcome.evidence import as_floats, chi2_p, require_events, same_length
+from hepatica.outcome.evidence import as_floats, chi2_p, group_names, layers_of, require_events, same_length
+from hepatica.outcome.survival import GroupTest
 
 FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class GrayTest:
-    """Gray's test: groups, observed events of the cause, those expected by equal incidence, chi-square, p."""
-
-    groups: tuple[str, ...]
-    observed: tuple[float, ...]
-    expected: tuple[float, ...]
-    chi2: float
-    degrees: int
-    p: float
 
 
 @dataclass(slots=True)
@@ -66,7 +55,7 @@ def gray_test(
     *,
     event: object = 1,
     strata: Sequence[object] | None = None,
-) -> GrayTest:
+) -> GroupTest:
     """Compare the cumulative incidence of one cause between groups.
 
     Parameters
@@ -93,11 +82,9 @@ def gray_test(
     risk set of group k is Y (1 - F) / S, with incidence F and event-free share S just before the time.
     """
     t = as_floats(time, "survival time")
-    layers = np.array([""] * t.size if strata is None else [str(s) for s in strata])
+    layers = layers_of(strata, t.size)
     same_length(time=t, cause=list(cause), group=list(group), strata=layers)
-    names = sorted({str(g) for g in group})
-    if len(names) < 2:
-        raise EvidenceError(f"Gray's test needs two groups; all patients are in {names[0]!r}")
+    names = group_names(group, "Gray's test")
     k = len(names)
     label = np.array([names.index(str(g)) for g in group])
     own = np.array([str(c) == str(event) for c in cause])
@@ -115,7 +102,7 @@ def gray_test(
             expected += _step(state, at_risk, d1, d2)
         variance += state.variance()
     chi2 = _statistic(observed - expected, variance)
-    return GrayTest(tuple(names), tuple(observed.tolist()), tuple(expected.tolist()), chi2, k - 1, chi2_p(chi2, k - 1))
+    return GroupTest.of(names, observed, expected, chi2, chi2_p(chi2, k - 1))
 
 
 def _statistic(difference: FloatArray, variance: FloatArray) -> float:

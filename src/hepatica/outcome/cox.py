@@ -14,29 +14,28 @@ References
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hepatica.core.document import HIDDEN
+from hepatica.core.message import Message
 from hepatica.errors import EvidenceError
 from hepatica.outcome.evidence import (
-    Z95,
     as_binary,
     as_floats,
     chi2_p,
     events_per_variable,
-    normal_p,
+    layers_of,
     require_events,
     same_length,
+    standardized,
 )
+from hepatica.outcome.hazard import covariate_columns, refuse_separation, wald
 
 FloatArray = NDArray[np.float64]
-
-SEPARATED = 8.0
-"""Log hazard ratio per standard deviation of a covariate beyond which it separates: 3 000 times the hazard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,8 @@ class Covariate:
     low: float
     high: float
     p: float
-    proportional_chi2: float
-    proportional_p: float
+    proportional_hazards_chi2: float
+    proportional_hazards_p: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +65,15 @@ class CoxModel:
         Patients and events.
     log_likelihood_null, log_likelihood : float
         Partial log likelihood without and with covariates.
-    likelihood_ratio, p : float
+    likelihood_ratio_chi2, p : float
         Test of all covariates together.
-    proportional_chi2, proportional_p : float
+    proportional_hazards_chi2, proportional_hazards_p : float
         Global test of proportional hazards.
     concordance : float
         Chance that of two patients the one with the higher hazard dies first (Harrell).
-    robust : bool
-        Whether standard errors are robust (clusters).
-    warnings : tuple of str
+    robust_standard_errors : bool
+        Whether standard errors are robust (clusters, weights).
+    messages : tuple of Message
         What to doubt.
     """
 
@@ -83,13 +82,13 @@ class CoxModel:
     events: int
     log_likelihood_null: float
     log_likelihood: float
-    likelihood_ratio: float
+    likelihood_ratio_chi2: float
     p: float
-    proportional_chi2: float
-    proportional_p: float
+    proportional_hazards_chi2: float
+    proportional_hazards_p: float
     concordance: float
-    robust: bool
-    warnings: tuple[str, ...]
+    robust_standard_errors: bool
+    messages: tuple[Message, ...] = field(default=(), metadata=HIDDEN)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,7 +133,7 @@ def cox(
         the events completely (the hazard ratio would be infinite).
     """
     names = list(covariates)
-    data, order, scale, warnings = _prepared(time, event, covariates, (weights, strata))
+    data, order, scale, messages = _prepared(time, event, covariates, (weights, strata))
     beta, model, loglik = _fit(data, names, weighted=weights is not None)
     null = _log_likelihood(data, np.zeros(len(names)))
     robust = cluster is not None or weights is not None
@@ -143,12 +142,7 @@ def cox(
     covariance = _robust(data, beta, model, order, cluster) if robust else model
     single, overall = _proportionality(data, beta)
     rows = _rows(names, beta / scale, np.sqrt(np.diag(covariance)) / scale, single)
-    warnings += [
-        f"{row.name}: hazards are not proportional (p = {row.proportional_p:.3g}); one hazard ratio for all times does "
-        "not describe it"
-        for row in rows
-        if row.proportional_p < 0.05
-    ]
+    messages += [_not_proportional(row) for row in rows if row.proportional_hazards_p < 0.05]
     ratio = 2 * (loglik - null)
     return CoxModel(
         rows,
@@ -162,8 +156,16 @@ def cox(
         chi2_p(overall, len(names)),
         concordance(data.time, data.event, data.x @ beta, strata=data.stratum.tolist()),
         robust,
-        tuple(warnings),
+        tuple(messages),
     )
+
+
+def _not_proportional(row: Covariate) -> Message:
+    text = (
+        f"{row.name}: hazards are not proportional (p = {row.proportional_hazards_p:.3g}); one hazard ratio for all "
+        "times does not describe it"
+    )
+    return Message("hazards-not-proportional", text)
 
 
 def _prepared(
@@ -171,28 +173,21 @@ def _prepared(
     event: ArrayLike,
     covariates: Mapping[str, ArrayLike],
     given: tuple[ArrayLike | None, Sequence[object] | None],
-) -> tuple[_Data, NDArray[np.intp], FloatArray, list[str]]:
-    """Rows sorted by stratum and time (events first), their order in the input, the covariates' scale, warnings."""
+) -> tuple[_Data, NDArray[np.intp], FloatArray, list[Message]]:
+    """Rows sorted by stratum and time (events first), their order in the input, the covariates' scale, messages."""
     t, e = as_floats(time, "survival time"), as_binary(event, "event")
-    columns = {name: as_floats(values, f"covariate {name!r}") for name, values in covariates.items()}
+    columns = covariate_columns(covariates)
     weights, strata = given
     layer = np.zeros(t.size, int) if strata is None else np.unique([str(s) for s in strata], return_inverse=True)[1]
     same_length(time=t, event=e, strata=layer, **columns)
     require_events(int(e.sum()), "Cox model")
-    warnings = list(events_per_variable(int(e.sum()), len(columns), "Cox model"))
-    for name, column in columns.items():
-        if np.ptp(column) == 0:
-            raise EvidenceError(f"covariate {name!r} is the same for all patients; leave it out")
+    messages = list(events_per_variable(int(e.sum()), len(columns), "Cox model"))
     w = np.ones(t.size) if weights is None else as_floats(weights, "weights")
     if (w <= 0).any():
         raise EvidenceError("weights must be positive")
-    x = np.stack(list(columns.values()), axis=1)
-    scale = np.asarray(x.std(axis=0), dtype=np.float64)
-    x = (x - x.mean(axis=0)) / scale
-    if np.linalg.matrix_rank(x) < len(columns):
-        raise EvidenceError(f"covariates {', '.join(columns)} are collinear; leave one out")
+    x, _, scale = standardized(columns)
     order = np.lexsort((~e, t, layer))
-    return _Data(t[order], e[order], x[order], w[order], layer[order]), order, scale, warnings
+    return _Data(t[order], e[order], x[order], w[order], layer[order]), order, scale, messages
 
 
 def _fit(data: _Data, names: Sequence[str], *, weighted: bool) -> tuple[FloatArray, FloatArray, float]:
@@ -225,12 +220,7 @@ def _fit(data: _Data, names: Sequence[str], *, weighted: bool) -> tuple[FloatArr
             raise EvidenceError("Cox model: the fit does not converge; fewer covariates may help") from error
     beta = np.asarray(fitter.params_, dtype=np.float64)
     covariance = np.asarray(fitter.variance_matrix_, dtype=np.float64)
-    if np.abs(beta).max() > SEPARATED or np.linalg.cond(covariance) > 1e12:
-        worst = names[int(np.abs(beta).argmax())]
-        raise EvidenceError(
-            f"Cox model: {worst!r} separates those with the event from the others; its hazard ratio has no finite "
-            "estimate. Compare the groups by log-rank test instead"
-        )
+    refuse_separation("Cox model", beta, covariance, names, "log-rank test")
     return beta, covariance, float(fitter.log_likelihood_)
 
 
@@ -255,17 +245,7 @@ def _rows(
     names: Sequence[str], coefficients: FloatArray, errors: FloatArray, proportional: Sequence[float]
 ) -> tuple[Covariate, ...]:
     return tuple(
-        Covariate(
-            name,
-            float(b),
-            float(s),
-            math.exp(b),
-            math.exp(b - Z95 * s),
-            math.exp(b + Z95 * s),
-            normal_p(b / s),
-            chi2,
-            chi2_p(chi2, 1),
-        )
+        Covariate(name, float(b), float(s), *wald(b, s), chi2, chi2_p(chi2, 1))
         for name, b, s, chi2 in zip(names, coefficients, errors, proportional, strict=True)
     )
 
@@ -367,7 +347,7 @@ def concordance(time: ArrayLike, event: ArrayLike, risk: ArrayLike, *, strata: S
     Ties in risk, to ten digits, count half (lifelines lets rounding decide them).
     """
     t, e, r = np.asarray(time, float), np.asarray(event, bool), np.round(np.asarray(risk, float), 10)
-    layers = np.array([""] * t.size if strata is None else [str(s) for s in strata])
+    layers = layers_of(strata, t.size)
     agree = total = 0.0
     for n in np.flatnonzero(e):
         later = ((t > t[n]) | ((t == t[n]) & ~e)) & (layers == layers[n])

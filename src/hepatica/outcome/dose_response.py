@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hepatica.core.document import HIDDEN, reported
+from hepatica.core.message import Message
 from hepatica.errors import EvidenceError, UnknownNameError
 from hepatica.outcome.evidence import Z95, as_binary, as_floats, chi2_p, require_events, same_length
 from hepatica.outcome.logistic import LogisticFit, fit_logistic, log_likelihood
 
 FloatArray = NDArray[np.float64]
+Scale = Literal["linear", "log"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +41,7 @@ class DoseResponse:
         50 % dose and its 95 % profile-likelihood interval; a bound is None where the data do not bound it.
     gamma50, gamma50_low, gamma50_high : float
         Normalized slope at the 50 % dose, D50 dP/dD, and its interval.
-    odds_ratio_per_10_gy, odds_ratio_low, odds_ratio_high : float or None
+    odds_ratio_per_10_gy, odds_ratio_per_10_gy_low, odds_ratio_per_10_gy_high : float or None
         Linear scale only (Wald, robust if clustered).
     likelihood_ratio_p : float
         Of dose against no dose; None if clustered (Wald test instead in `p`).
@@ -49,11 +53,11 @@ class DoseResponse:
         Coefficients and covariance.
     dose_range_gy : tuple of float
         Smallest and largest dose.
-    warnings : tuple of str
+    messages : tuple of Message
         What to doubt.
     """
 
-    scale: str
+    scale: Scale
     n: int
     responders: int
     patients: int | None
@@ -64,14 +68,32 @@ class DoseResponse:
     gamma50_low: float | None
     gamma50_high: float | None
     odds_ratio_per_10_gy: float | None
-    odds_ratio_low: float | None
-    odds_ratio_high: float | None
+    odds_ratio_per_10_gy_low: float | None
+    odds_ratio_per_10_gy_high: float | None
     likelihood_ratio_p: float | None
     p: float
     design_effect: float
-    fit: LogisticFit
+    fit: LogisticFit = field(metadata=HIDDEN)
     dose_range_gy: tuple[float, float]
-    warnings: tuple[str, ...]
+    messages: tuple[Message, ...] = field(default=(), metadata=HIDDEN)
+
+    @property
+    @reported
+    def intercept(self) -> float:
+        """Logit at no dose (at 1 Gy on the logarithmic scale)."""
+        return float(self.fit.coefficients[0])
+
+    @property
+    @reported
+    def slope_per_gy(self) -> float | None:
+        """Rise of the logit per Gy; None on the logarithmic scale."""
+        return float(self.fit.coefficients[1]) if self.scale == "linear" else None
+
+    @property
+    @reported
+    def slope_per_ln_gy(self) -> float | None:
+        """Rise of the logit per unit of ln(dose in Gy); None on the linear scale."""
+        return float(self.fit.coefficients[1]) if self.scale == "log" else None
 
     def curve(self, dose_gy: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Probability and pointwise 95 % band at doses in Gy."""
@@ -93,7 +115,7 @@ class DoseResponse:
 
 
 def fit_dose_response(
-    dose_gy: ArrayLike, response: ArrayLike, *, patient: Sequence[object] | None = None, scale: str = "linear"
+    dose_gy: ArrayLike, response: ArrayLike, *, patient: Sequence[object] | None = None, scale: Scale = "linear"
 ) -> DoseResponse:
     """Fit a logistic dose-response curve.
 
@@ -103,8 +125,8 @@ def fit_dose_response(
         Dose of each lesion, Gy, and whether it responded (0/1).
     patient : sequence, optional
         Patient of each lesion. Lesions of one patient resemble each other; intervals then use a variance robust to it.
-    scale : str
-        "linear" or "log" dose.
+    scale : {"linear", "log"}
+        Dose or its logarithm.
 
     Raises
     ------
@@ -145,7 +167,7 @@ def fit_dose_response(
         effect,
         fit,
         (float(dose.min()), float(dose.max())),
-        _warnings(dose, y, to_gy(-b0 / b1), (low, high), fit.clusters),
+        _doubts(dose, y, to_gy(-b0 / b1), (low, high), fit.clusters),
     )
 
 
@@ -301,23 +323,24 @@ def _slope_p(z: float, clusters: int | None) -> float:
     return float(2 * special.stdtr(clusters - 1, -abs(z)))
 
 
-def _warnings(
+def _doubts(
     dose: FloatArray,
     y: NDArray[np.bool_],
     d50: float,
     bounds: tuple[float | None, float | None],
     clusters: int | None,
-) -> tuple[str, ...]:
+) -> tuple[Message, ...]:
     found = []
     few = min(int(y.sum()), int((~y).sum()))
     if few < 10:
-        found.append(f"only {few} in the smaller of responders and non-responders; the curve is a sketch")
+        text = f"only {few} in the smaller of responders and non-responders; the curve is a sketch"
+        found.append(Message("few-responders", text))
     if not dose.min() <= d50 <= dose.max():
-        found.append(
-            f"the 50 % dose, {d50:.4g} Gy, lies outside the doses seen ({dose.min():.4g} to {dose.max():.4g} Gy)"
-        )
+        text = f"the 50 % dose, {d50:.4g} Gy, lies outside the doses seen ({dose.min():.4g} to {dose.max():.4g} Gy)"
+        found.append(Message("d50-outside-doses", text))
     if None in bounds:
-        found.append("the data do not bound the 50 % dose on both sides")
+        found.append(Message("d50-unbounded", "the data do not bound the 50 % dose on both sides"))
     if clusters is not None and clusters < 20:
-        found.append(f"only {clusters} patients; intervals robust to clustering are too narrow with so few")
+        text = f"only {clusters} patients; intervals robust to clustering are too narrow with so few"
+        found.append(Message("few-patients", text))
     return tuple(found)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hepatica.core.message import Message
 from hepatica.errors import EvidenceError
 
 FloatArray = NDArray[np.float64]
+T = TypeVar("T")
 
 MIN_EVENTS = 5
 """Fewer events (or fewer of either response) than this: no test, no model."""
@@ -28,8 +30,17 @@ def require_events(events: int, what: str, minimum: int = MIN_EVENTS) -> None:
         raise EvidenceError(f"{what}: {events} events; at least {minimum} are needed, so no result is given")
 
 
-def events_per_variable(events: int, variables: int, what: str) -> tuple[str, ...]:
-    """Warnings about too many covariates; EvidenceError if there are far too many."""
+def unless_refused(what: str, compute: Callable[[], T], messages: list[Message]) -> T | None:
+    """Result, or None with the refusal as a message of the code "WHAT-refused"."""
+    try:
+        return compute()
+    except EvidenceError as refusal:
+        messages.append(Message(f"{what}-refused", str(refusal)))
+        return None
+
+
+def events_per_variable(events: int, variables: int, what: str) -> tuple[Message, ...]:
+    """What to doubt about a model of many covariates; EvidenceError if there are far too many."""
     ratio = events / max(variables, 1)
     if ratio < MIN_PER_VARIABLE:
         raise EvidenceError(
@@ -37,8 +48,41 @@ def events_per_variable(events: int, variables: int, what: str) -> tuple[str, ..
             "are needed, so no result is given; leave covariates out"
         )
     if ratio < GOOD_PER_VARIABLE:
-        return (f"{what}: only {ratio:.1f} events per covariate; estimates may be biased and intervals too narrow",)
+        text = f"{what}: only {ratio:.1f} events per covariate; estimates may be biased and intervals too narrow"
+        return (Message("few-events-per-covariate", text),)
     return ()
+
+
+def standardized(columns: Mapping[str, FloatArray], of: str = "patients") -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Covariates as columns of mean 0 and standard deviation 1, their means and their standard deviations.
+
+    Raises
+    ------
+    EvidenceError
+        If one is constant, or they are collinear.
+    """
+    x = np.stack(list(columns.values()), axis=1)
+    mean, scale = np.asarray(x.mean(axis=0), dtype=np.float64), np.asarray(x.std(axis=0), dtype=np.float64)
+    for name, column in columns.items():
+        if np.ptp(column) == 0:
+            raise EvidenceError(f"covariate {name!r} is the same for all {of}; leave it out")
+    x = (x - mean) / scale
+    if np.linalg.matrix_rank(x) < len(columns):
+        raise EvidenceError(f"covariates {', '.join(columns)} are collinear; leave one out")
+    return x, mean, scale
+
+
+def layers_of(strata: Sequence[object] | None, size: int) -> NDArray[np.str_]:
+    """Stratum of each row as text; one for all without strata."""
+    return np.array([""] * size if strata is None else [str(s) for s in strata])
+
+
+def group_names(group: Sequence[object], what: str) -> list[str]:
+    """Groups, sorted; EvidenceError if there is only one."""
+    names = sorted({str(g) for g in group})
+    if len(names) < 2:
+        raise EvidenceError(f"{what} needs two groups; all patients are in {names[0]!r}")
+    return names
 
 
 def as_floats(values: ArrayLike, what: str) -> FloatArray:

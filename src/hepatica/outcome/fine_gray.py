@@ -9,20 +9,26 @@ References
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hepatica.core.document import HIDDEN
+from hepatica.core.message import Message
 from hepatica.errors import EvidenceError
-from hepatica.outcome.evidence import Z95, as_floats, chi2_p, events_per_variable, normal_p, require_events, same_length
+from hepatica.outcome.evidence import (
+    as_floats,
+    chi2_p,
+    events_per_variable,
+    require_events,
+    same_length,
+    standardized,
+)
+from hepatica.outcome.hazard import covariate_columns, refuse_separation, wald
 
 FloatArray = NDArray[np.float64]
-
-SEPARATED = 8.0
-"""Log ratio per standard deviation of a covariate beyond which it separates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,7 @@ class SubdistributionRatio:
     name: str
     coefficient: float
     standard_error: float
-    ratio: float
+    subdistribution_hazard_ratio: float
     low: float
     high: float
     p: float
@@ -46,25 +52,25 @@ class FineGrayModel:
     ----------
     covariates : tuple of SubdistributionRatio
         In the order given. A ratio above 1 means a higher incidence, whichever way it comes about.
-    n, events, competing : int
+    n, events, competing_events : int
         Patients, events of the cause, competing events.
     log_likelihood_null, log_likelihood : float
         Pseudo log likelihood without and with covariates.
-    pseudo_ratio, p : float
+    pseudo_likelihood_ratio_chi2, p : float
         Twice their difference (cmprsk's pseudo likelihood ratio test), and its p.
-    warnings : tuple of str
+    messages : tuple of Message
         What to doubt.
     """
 
     covariates: tuple[SubdistributionRatio, ...]
     n: int
     events: int
-    competing: int
+    competing_events: int
     log_likelihood_null: float
     log_likelihood: float
-    pseudo_ratio: float
+    pseudo_likelihood_ratio_chi2: float
     p: float
-    warnings: tuple[str, ...]
+    messages: tuple[Message, ...] = field(default=(), metadata=HIDDEN)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +117,7 @@ def fine_gray(
     have left; tied events share one risk set (Breslow), as in R.
     """
     names = list(covariates)
-    data, scale, warnings = _prepared(time, cause, covariates, event)
+    data, scale, messages = _prepared(time, cause, covariates, event)
     beta, loglik, information = _newton(data, names)
     null = _likelihood(data, np.zeros(len(names)))[0]
     inverse = np.linalg.inv(information)
@@ -119,7 +125,10 @@ def fine_gray(
     errors = np.sqrt(np.diag(influence.T @ influence)) / scale
     ratio = 2 * (loglik - null)
     return FineGrayModel(
-        tuple(_row(name, b, s) for name, b, s in zip(names, (beta / scale).tolist(), errors.tolist(), strict=True)),
+        tuple(
+            SubdistributionRatio(name, b, s, *wald(b, s))
+            for name, b, s in zip(names, (beta / scale).tolist(), errors.tolist(), strict=True)
+        ),
         data.time.size,
         int(data.own.sum()),
         int(data.other.sum()),
@@ -127,38 +136,27 @@ def fine_gray(
         loglik,
         ratio,
         chi2_p(max(ratio, 0.0), len(names)),
-        tuple(warnings),
+        tuple(messages),
     )
-
-
-def _row(name: str, b: float, s: float) -> SubdistributionRatio:
-    bounds = (math.exp(b - Z95 * s), math.exp(b + Z95 * s))
-    return SubdistributionRatio(name, b, s, math.exp(b), *bounds, normal_p(b / s))
 
 
 def _prepared(
     time: ArrayLike, cause: Sequence[object], covariates: Mapping[str, ArrayLike], event: object
-) -> tuple[_Data, FloatArray, list[str]]:
+) -> tuple[_Data, FloatArray, list[Message]]:
     t = as_floats(time, "survival time")
-    columns = {name: as_floats(values, f"covariate {name!r}") for name, values in covariates.items()}
+    columns = covariate_columns(covariates)
     same_length(time=t, cause=list(cause), **columns)
     own = np.array([str(c) == str(event) for c in cause])
     other = np.array([str(c) not in (str(event), "0") for c in cause])
     require_events(int(own.sum()), "Fine-Gray model")
-    warnings = list(events_per_variable(int(own.sum()), len(columns), "Fine-Gray model"))
+    messages = list(events_per_variable(int(own.sum()), len(columns), "Fine-Gray model"))
     if not other.any():
-        warnings.append("Fine-Gray model: no competing event happened; it says what the Cox model says")
-    for name, column in columns.items():
-        if np.ptp(column) == 0:
-            raise EvidenceError(f"covariate {name!r} is the same for all patients; leave it out")
-    x = np.stack(list(columns.values()), axis=1)
-    scale = np.asarray(x.std(axis=0), dtype=np.float64)
-    x = (x - x.mean(axis=0)) / scale
-    if np.linalg.matrix_rank(x) < len(columns):
-        raise EvidenceError(f"covariates {', '.join(columns)} are collinear; leave one out")
+        text = "Fine-Gray model: no competing event happened; it says what the Cox model says"
+        messages.append(Message("no-competing-event", text, severity="note"))
+    x, _, scale = standardized(columns)
     order = np.argsort(t, kind="stable")
     t, own, other = t[order], own[order], other[order]
-    return _Data(t, own, other, x[order], _uncensored(t, ~(own | other))), scale, warnings
+    return _Data(t, own, other, x[order], _uncensored(t, ~(own | other))), scale, messages
 
 
 def _uncensored(t: FloatArray, censored: NDArray[np.bool_]) -> FloatArray:
@@ -208,12 +206,7 @@ def _newton(data: _Data, names: Sequence[str]) -> tuple[FloatArray, float, Float
             step = step / 2
             new = _likelihood(data, beta + step)
         beta, (loglik, score, information) = beta + step, new
-        if np.abs(beta).max() > SEPARATED or np.linalg.cond(information) > 1e12:
-            worst = names[int(np.abs(beta).argmax())]
-            raise EvidenceError(
-                f"Fine-Gray model: {worst!r} separates those with the event from the others; its ratio has no finite "
-                "estimate. Compare the groups by Gray's test instead"
-            )
+        refuse_separation("Fine-Gray model", beta, information, names, "Gray's test")
         if np.abs(step).max() < 1e-10:
             return beta, loglik, information
     raise EvidenceError("Fine-Gray model: the fit does not converge; fewer covariates may help")

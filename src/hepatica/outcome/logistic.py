@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.errors import EvidenceError
+from hepatica.outcome.evidence import standardized
 
 FloatArray = NDArray[np.float64]
 
@@ -44,7 +45,6 @@ def fit_logistic(
     *,
     names: Sequence[str],
     cluster: Sequence[object] | None = None,
-    weights: FloatArray | None = None,
 ) -> LogisticFit:
     """Maximum-likelihood logistic regression.
 
@@ -58,26 +58,19 @@ def fit_logistic(
         Covariates' names, for messages.
     cluster : sequence, optional
         Patient of each row; variance becomes robust, scaled by G / (G - 1) for G patients.
-    weights : ndarray, optional
-        Case weights.
 
     Raises
     ------
     EvidenceError
         If a covariate is constant or collinear, or separates the outcomes completely.
     """
-    mean, scale = x.mean(axis=0), x.std(axis=0)
-    for name, s in zip(names, scale, strict=True):
-        if not s > 0:
-            raise EvidenceError(f"covariate {name!r} is the same for all rows; leave it out")
-    design = np.column_stack([np.ones(len(y)), (x - mean) / scale])
-    if np.linalg.matrix_rank(design) < design.shape[1]:
-        raise EvidenceError(f"covariates {', '.join(names)} are collinear; leave one out")
+    scaled, mean, scale = standardized(dict(zip(names, x.T, strict=True)), "rows")
+    design = np.column_stack([np.ones(len(y)), scaled])
     labels = None if cluster is None else np.unique([str(c) for c in cluster], return_inverse=True)[1]
     clusters = None if labels is None else int(labels.max()) + 1
     if clusters is not None and clusters < 2:
         raise EvidenceError("clustered data need at least two patients")
-    fit = _fit(design, y, weights, names)
+    fit = _fit(design, y, names)
     beta, model = np.asarray(fit.params), np.asarray(fit.cov_params())
     covariance = model
     if labels is not None and clusters is not None:
@@ -89,25 +82,26 @@ def fit_logistic(
     back[1:, 1:] = np.diag(1 / scale)
     back[0, 1:] = -mean / scale
     linear = design @ beta
-    loglik = log_likelihood(linear, y, 1.0 if weights is None else weights)
-    return LogisticFit(back @ beta, back @ covariance @ back.T, back @ model @ back.T, loglik, clusters)
+    return LogisticFit(
+        back @ beta, back @ covariance @ back.T, back @ model @ back.T, log_likelihood(linear, y), clusters
+    )
 
 
 def _expit(t: FloatArray) -> FloatArray:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * t)), dtype=np.float64)
 
 
-def log_likelihood(linear: FloatArray, y: NDArray[np.bool_], weights: FloatArray | float = 1.0) -> float:
+def log_likelihood(linear: FloatArray, y: NDArray[np.bool_]) -> float:
     """Binomial log likelihood of a linear predictor."""
-    return float(-np.sum(weights * np.logaddexp(0.0, np.where(y, -linear, linear))))
+    return float(-np.sum(np.logaddexp(0.0, np.where(y, -linear, linear))))
 
 
-def _fit(design: FloatArray, y: NDArray[np.bool_], weights: FloatArray | None, names: Sequence[str]) -> Any:
+def _fit(design: FloatArray, y: NDArray[np.bool_], names: Sequence[str]) -> Any:
     import warnings
 
     import statsmodels.api as sm
 
-    model = sm.GLM(y.astype(float), design, family=sm.families.Binomial(), freq_weights=weights)
+    model = sm.GLM(y.astype(float), design, family=sm.families.Binomial())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # separation shows in the coefficients, and is said below
         fit = model.fit(maxiter=100, tol=1e-13, tol_criterion="params")

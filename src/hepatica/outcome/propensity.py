@@ -10,14 +10,20 @@ References
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hepatica.core.document import HIDDEN
+from hepatica.core.message import Message
 from hepatica.errors import UnknownNameError
-from hepatica.outcome.evidence import as_binary, as_floats, events_per_variable, require_events, same_length
+from hepatica.outcome.evidence import as_binary, events_per_variable, require_events, same_length
+from hepatica.outcome.hazard import covariate_columns
 from hepatica.outcome.logistic import fit_logistic
+
+Target = Literal["overlap", "all"]
 
 FloatArray = NDArray[np.float64]
 
@@ -47,19 +53,19 @@ class Propensity:
         One per covariate.
     effective_n : tuple of float
         Kish's effective number of patients, (untreated, treated).
-    warnings : tuple of str
+    messages : tuple of Message
         Residual imbalance, little overlap.
     """
 
-    score: FloatArray
-    weights: FloatArray
+    score: FloatArray = field(metadata=HIDDEN)
+    weights: FloatArray = field(metadata=HIDDEN)
     target: str
     balance: tuple[Balance, ...]
     effective_n: tuple[float, float]
-    warnings: tuple[str, ...]
+    messages: tuple[Message, ...] = field(default=(), metadata=HIDDEN)
 
 
-def propensity(treated: ArrayLike, covariates: Mapping[str, ArrayLike], *, target: str = "overlap") -> Propensity:
+def propensity(treated: ArrayLike, covariates: Mapping[str, ArrayLike], *, target: Target = "overlap") -> Propensity:
     """Propensity weights by logistic regression of treatment on covariates.
 
     Parameters
@@ -68,8 +74,8 @@ def propensity(treated: ArrayLike, covariates: Mapping[str, ArrayLike], *, targe
         Which of two treatments (0/1).
     covariates : mapping of str to array_like
         What may have decided it, known before treatment.
-    target : str
-        "overlap" or "all".
+    target : {"overlap", "all"}
+        Whom the weighted groups stand for.
 
     Raises
     ------
@@ -79,11 +85,11 @@ def propensity(treated: ArrayLike, covariates: Mapping[str, ArrayLike], *, targe
     if target not in ("overlap", "all"):
         raise UnknownNameError("target of the weights", target, ("overlap", "all"))
     z = as_binary(treated, "treatment")
-    columns = {name: as_floats(v, f"covariate {name!r}") for name, v in covariates.items()}
+    columns = covariate_columns(covariates)
     same_length(treatment=z, **columns)
     smaller = min(int(z.sum()), int((~z).sum()))
     require_events(smaller, "propensity score (patients in the smaller group)")
-    warnings = list(events_per_variable(smaller, len(columns), "propensity score"))
+    messages = list(events_per_variable(smaller, len(columns), "propensity score"))
     x = np.stack(list(columns.values()), axis=1)
     score = fit_logistic(x, z, names=list(columns)).probability(x)
     if target == "overlap":
@@ -91,17 +97,20 @@ def propensity(treated: ArrayLike, covariates: Mapping[str, ArrayLike], *, targe
     else:
         weights = np.where(z, z.mean() / score, (1 - z.mean()) / (1 - score))
         if weights.max() > 10:
-            warnings.append(f"a patient counts {weights.max():.0f} times: little overlap; use overlap weights")
+            text = f"a patient counts {weights.max():.0f} times: little overlap"
+            messages.append(Message("little-overlap", text, "use overlap weights"))
     for group in (z, ~z):
         weights[group] /= weights[group].mean()
     balance = tuple(
         Balance(name, _difference(v, z, np.ones(z.size)), _difference(v, z, weights)) for name, v in columns.items()
     )
-    warnings += [
-        f"{b.name}: groups still differ by {b.after:.2f} standard deviations" for b in balance if abs(b.after) > 0.1
+    messages += [
+        Message("still-unbalanced", f"{b.name}: groups still differ by {b.after:.2f} standard deviations")
+        for b in balance
+        if abs(b.after) > 0.1
     ]
     size = [float(weights[g].sum() ** 2 / (weights[g] ** 2).sum()) for g in (~z, z)]
-    return Propensity(score, weights, target, balance, (size[0], size[1]), tuple(warnings))
+    return Propensity(score, weights, target, balance, (size[0], size[1]), tuple(messages))
 
 
 def _difference(v: FloatArray, z: NDArray[np.bool_], weights: FloatArray) -> float:

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hepatica.core.document import HIDDEN
 from hepatica.errors import EvidenceError
 from hepatica.outcome.evidence import Z95, as_binary, as_floats, normal_p, require_events, same_length
 from hepatica.outcome.logistic import fit_logistic
@@ -86,7 +88,7 @@ def accuracy_of_counts(*, true_positive: int, false_positive: int, false_negativ
     )
 
 
-def diagnostic_accuracy(test: ArrayLike, truth: ArrayLike) -> Accuracy:
+def accuracy_of_rows(test: ArrayLike, truth: ArrayLike) -> Accuracy:
     """Diagnostic accuracy of a yes/no test, from one row per patient (0/1)."""
     a, b = as_binary(test, "test"), as_binary(truth, "truth")
     same_length(test=a, truth=b)
@@ -114,9 +116,9 @@ class Roc:
         Rows, and rows with the outcome.
     """
 
-    thresholds: FloatArray
-    sensitivity: FloatArray
-    specificity: FloatArray
+    thresholds: FloatArray = field(metadata=HIDDEN)
+    sensitivity: FloatArray = field(metadata=HIDDEN)
+    specificity: FloatArray = field(metadata=HIDDEN)
     auc: float
     auc_sd: float
     auc_low: float
@@ -191,8 +193,8 @@ class Threshold:
     ----------
     value : float
         "value >= threshold" predicts the outcome.
-    chosen : str
-        "prespecified" or "optimal (Youden)".
+    chosen : {"prespecified", "optimal (Youden)"}
+        How it came about.
     apparent : Accuracy
         On these data.
     sensitivity, specificity : float
@@ -203,20 +205,20 @@ class Threshold:
         2.5 and 97.5 % points of the optimal threshold over bootstrap samples.
     """
 
-    value: float
-    chosen: str
+    value: float = field(metadata=HIDDEN)
+    chosen: Literal["prespecified", "optimal (Youden)"]
     apparent: Accuracy
     sensitivity: float
     specificity: float
     optimism: float | None
-    value_low: float | None
-    value_high: float | None
+    value_low: float | None = field(metadata=HIDDEN)
+    value_high: float | None = field(metadata=HIDDEN)
 
 
 def prespecified_threshold(value: ArrayLike, outcome: ArrayLike, threshold: float) -> Threshold:
     """Performance of a threshold fixed before the data were seen (205 Gy): needs no correction."""
     v, y = _checked(value, outcome)
-    found = diagnostic_accuracy((v >= threshold).astype(float), y.astype(float))
+    found = accuracy_of_rows((v >= threshold).astype(float), y.astype(float))
     return Threshold(
         threshold,
         "prespecified",
@@ -256,7 +258,7 @@ def optimal_threshold(
     return Threshold(
         best,
         "optimal (Youden)",
-        diagnostic_accuracy((v >= best).astype(float), y.astype(float)),
+        accuracy_of_rows((v >= best).astype(float), y.astype(float)),
         float(np.clip(sensitivity - optimism[0], 0, 1)),
         float(np.clip(specificity - optimism[1], 0, 1)),
         float(optimism.sum()),

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hepatica.core.document import HIDDEN
 from hepatica.errors import EvidenceError
-from hepatica.outcome.evidence import Z95, as_binary, as_floats, require_events, same_length
+from hepatica.outcome.evidence import Z95, as_binary, as_floats, group_names, layers_of, require_events, same_length
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,48 +34,48 @@ class SurvivalCurve:
     ----------
     name : str
         Group.
-    times : ndarray
-        Distinct times (events and censorings), ascending, in the table's unit.
-    at_risk, events, censored : ndarray
-        Numbers at each of these times.
-    survival, low, high : ndarray
-        Estimate after each time and its 95 % interval.
-    n, n_events : int
+    n, events : int
         Patients and events.
     median, median_low, median_high : float or None
         Median and 95 % interval by inverting the interval's bounds; None where the curve (or bound) stays above 0.5.
     median_follow_up : float or None
         By reverse Kaplan-Meier.
+    time : ndarray
+        Distinct times (events and censorings), ascending, in the table's unit.
+    survival, low, high : ndarray
+        Estimate after each time and its 95 % interval.
+    at_risk, events_then, censored_then : ndarray of int
+        Numbers at each of these times.
     """
 
     name: str
-    times: FloatArray
-    at_risk: FloatArray
-    events: FloatArray
-    censored: FloatArray
-    survival: FloatArray
-    low: FloatArray
-    high: FloatArray
     n: int
-    n_events: int
+    events: int
     median: float | None
     median_low: float | None
     median_high: float | None
     median_follow_up: float | None
+    time: FloatArray
+    survival: FloatArray
+    low: FloatArray
+    high: FloatArray
+    at_risk: IntArray
+    events_then: IntArray
+    censored_then: IntArray
 
     def at(self, time: float) -> tuple[float, float, float]:
         """Survival and its interval at a time; nan beyond the last observation unless the curve has reached zero."""
-        index = int(np.searchsorted(self.times, time, side="right")) - 1
+        index = int(np.searchsorted(self.time, time, side="right")) - 1
         if index < 0:
             return 1.0, 1.0, 1.0
-        if time > self.times[-1] and self.survival[-1] > 0:
+        if time > self.time[-1] and self.survival[-1] > 0:
             return math.nan, math.nan, math.nan
         return float(self.survival[index]), float(self.low[index]), float(self.high[index])
 
     def number_at_risk(self, times: Sequence[float]) -> list[int]:
         """Patients still observed just before each time."""
-        total = self.events + self.censored
-        return [int(total[self.times >= t].sum()) for t in times]
+        total = self.events_then + self.censored_then
+        return [int(total[self.time >= t].sum()) for t in times]
 
 
 def kaplan_meier(time: ArrayLike, event: ArrayLike, *, name: str = "all") -> SurvivalCurve:
@@ -99,26 +101,26 @@ def kaplan_meier(time: ArrayLike, event: ArrayLike, *, name: str = "all") -> Sur
     times, survival, low, high, counts = _fitted(t, e)
     followed = _fitted(t, ~e)
     return SurvivalCurve(
-        name,
-        times,
-        counts[0],
-        counts[1],
-        counts[2],
-        survival,
-        low,
-        high,
-        t.size,
-        int(e.sum()),
-        _quantile(times, survival),
-        _quantile(times, low),
-        _quantile(times, high),
-        _quantile(followed[0], followed[1]),
+        name=name,
+        n=t.size,
+        events=int(e.sum()),
+        median=_quantile(times, survival),
+        median_low=_quantile(times, low),
+        median_high=_quantile(times, high),
+        median_follow_up=_quantile(followed[0], followed[1]),
+        time=times,
+        survival=survival,
+        low=low,
+        high=high,
+        at_risk=counts[0],
+        events_then=counts[1],
+        censored_then=counts[2],
     )
 
 
 def _fitted(
     t: FloatArray, e: NDArray[np.bool_]
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, tuple[FloatArray, FloatArray, FloatArray]]:
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, tuple[IntArray, IntArray, IntArray]]:
     """Times, survival and its bounds, and numbers (at risk, events, censored), by lifelines."""
     from lifelines import KaplanMeierFitter
 
@@ -131,7 +133,7 @@ def _fitted(
     # Before the first event the estimate is 1 without spread; at zero survival the interval is undefined.
     low, high = np.where(survival == 1, 1.0, low), np.where(survival == 1, 1.0, high)
     low, high = np.where(survival == 0, np.nan, low), np.where(survival == 0, np.nan, high)
-    counts = [np.asarray(steps[c], dtype=np.float64) for c in ("at_risk", "observed", "censored")]
+    counts = [np.asarray(steps[c], dtype=np.int_) for c in ("at_risk", "observed", "censored")]
     return times, survival, low, high, (counts[0], counts[1], counts[2])
 
 
@@ -167,20 +169,25 @@ def _quantile(times: FloatArray, curve: FloatArray, level: float = 0.5) -> float
 
 
 @dataclass(frozen=True, slots=True)
-class LogRank:
-    """Log-rank comparison of groups: observed and expected events, chi-square, degrees of freedom, p."""
+class GroupTest:
+    """Comparison of groups: events of each, observed and expected were they alike; chi-square and p."""
 
-    groups: tuple[str, ...]
-    observed: tuple[float, ...]
-    expected: tuple[float, ...]
+    observed: Mapping[str, float]
+    expected: Mapping[str, float]
     chi2: float
-    degrees: int
+    degrees_of_freedom: int
     p: float
+
+    @classmethod
+    def of(cls, names: Sequence[str], observed: FloatArray, expected: FloatArray, chi2: float, p: float) -> GroupTest:
+        """From arrays, one entry for each name."""
+        counts, chances = (dict(zip(names, found.tolist(), strict=True)) for found in (observed, expected))
+        return cls(counts, chances, chi2, len(names) - 1, p)
 
 
 def log_rank(
     time: ArrayLike, event: ArrayLike, group: Sequence[object], *, strata: Sequence[object] | None = None
-) -> LogRank:
+) -> GroupTest:
     """Log-rank test (Mantel-Haenszel variance) between two or more groups.
 
     Parameters
@@ -200,11 +207,9 @@ def log_rank(
     from statsmodels.duration.survfunc import survdiff
 
     t, e = _checked(time, event)
-    layers = np.array([""] * t.size if strata is None else [str(s) for s in strata])
+    layers = layers_of(strata, t.size)
     same_length(time=t, group=list(group), strata=layers)
-    names = sorted({str(g) for g in group})
-    if len(names) < 2:
-        raise EvidenceError(f"log-rank test needs two groups; all patients are in {names[0]!r}")
+    names = group_names(group, "log-rank test")
     require_events(int(e.sum()), "log-rank test")
     labels = np.array([str(g) for g in group])
     observed, expected = np.zeros(len(names)), np.zeros(len(names))
@@ -220,26 +225,24 @@ def log_rank(
         raise EvidenceError(
             "log-rank test: a group carries no information (nobody at risk when events happen)"
         ) from error
-    return LogRank(
-        tuple(names), tuple(observed.tolist()), tuple(expected.tolist()), float(chi2), len(names) - 1, float(p)
-    )
+    return GroupTest.of(names, observed, expected, float(chi2), float(p))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Incidence:
     """Cumulative incidence of one cause in the presence of others, with 95 % interval (log-log)."""
 
-    cause: str
-    times: FloatArray
+    cause: str = field(metadata=HIDDEN)
+    events: int
+    time: FloatArray
     incidence: FloatArray
     sd: FloatArray
     low: FloatArray
     high: FloatArray
-    n_events: int
 
     def at(self, time: float) -> tuple[float, float, float]:
         """Incidence and interval at a time."""
-        index = int(np.searchsorted(self.times, time, side="right")) - 1
+        index = int(np.searchsorted(self.time, time, side="right")) - 1
         if index < 0:
             return 0.0, 0.0, 0.0
         return float(self.incidence[index]), float(self.low[index]), float(self.high[index])
@@ -280,7 +283,7 @@ def cumulative_incidence(time: ArrayLike, cause: Sequence[object], *, censored: 
             low, high = incidence ** np.exp(-half), incidence ** np.exp(half)
         flat = incidence == 0
         out[name] = Incidence(
-            name, times, incidence, sd, np.where(flat, 0, low), np.where(flat, 0, high), int(own.sum())
+            name, int(own.sum()), times, incidence, sd, np.where(flat, 0, low), np.where(flat, 0, high)
         )
     return out
 

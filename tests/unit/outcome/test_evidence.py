@@ -59,7 +59,7 @@ def test_refusals(wrong: Callable[[], object], message: str) -> None:
 
 def test_events_per_variable() -> None:
     assert events_per_variable(100, 3, "model") == ()
-    assert "7.0 events per covariate" in events_per_variable(21, 3, "model")[0]
+    assert "7.0 events per covariate" in events_per_variable(21, 3, "model")[0].text
 
 
 def test_words_do_not_over_read() -> None:
