@@ -167,6 +167,16 @@ class TableCheck:
             seen.setdefault(cell, index)
         return cells
 
+    def words(self, name: str, choices: Sequence[str]) -> list[str]:
+        """One of a few words for each row, "" where the cell is empty or there is no such column."""
+        if not self.has(name):
+            return [""] * len(self.table)
+        cells = list(self.table.columns[name])
+        for index, cell in enumerate(cells):
+            if cell and cell not in choices:
+                self.fault(index, name, f"{cell!r} is not one of {', '.join(choices)}")
+        return cells
+
     def dates(self, name: str, *, optional: bool = False) -> list[date | None]:
         """Dates of a column, ISO (2026-03-02); a missing one is None and a fault unless `optional`."""
         out: list[date | None] = []

@@ -19,6 +19,10 @@ class LesionSize:
     perpendicular_mm: float
 
 
+NO_LESION = LesionSize(0.0, 0.0, 0.0)
+"""Size of a lesion that is gone."""
+
+
 def lesion_size(region: Region) -> LesionSize:
     """Measure a segmented lesion as a reader would: longest diameter over all slices (planes of constant k).
 

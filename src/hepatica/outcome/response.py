@@ -13,10 +13,10 @@ References
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
 
 from hepatica.errors import EvidenceError, UnknownNameError
@@ -214,7 +214,7 @@ def overall_response(target: Response, non_target: str, new_lesion: bool) -> Res
 class Visit:
     """Overall response at one date."""
 
-    when: date
+    when: datetime.date
     response: Response
 
 
@@ -223,30 +223,30 @@ class BestResponse:
     """Best overall response: category, date of first occurrence, whether it was confirmed, why."""
 
     response: Response
-    when: date | None
+    date: datetime.date | None
     confirmed: bool
     reason: str
 
 
 def best_response(
-    start: date,
+    start: datetime.date,
     visits: Sequence[Visit],
     *,
     confirm: bool = True,
-    confirmation_days: int = 28,
+    confirmation_days: float = 28,
     stable_days: int = 42,
 ) -> BestResponse:
     """Best overall response up to progression (RECIST 1.1, table 3).
 
     Parameters
     ----------
-    start : date
+    start : datetime.date
         Treatment or baseline.
     visits : sequence of Visit
         In any order.
     confirm : bool
         Whether CR and PR need a second assessment at least `confirmation_days` later.
-    confirmation_days, stable_days : int
+    confirmation_days, stable_days : float, int
         4 weeks; 6 weeks until SD may be stated.
     """
     ordered = sorted(visits, key=lambda v: v.when)
@@ -276,59 +276,3 @@ def best_response(
     if until < len(ordered):
         return BestResponse(Response.PD, ordered[until].when, False, "progression")
     return BestResponse(Response.NE, None, False, f"no assessment {stable_days} days or more after the start")
-
-
-@dataclass(frozen=True, slots=True)
-class VolumeChange:
-    """Change of a volume: mL and relative; per week where the interval is known."""
-
-    before_ml: float
-    after_ml: float
-    change_ml: float
-    relative: float
-    relative_per_week: float | None
-
-
-def volume_change(before_ml: float, after_ml: float, *, days: float | None = None) -> VolumeChange:
-    """Change of a tumour's or a lobe's volume."""
-    if before_ml <= 0 or after_ml < 0:
-        raise EvidenceError(f"volumes must be positive, not {before_ml} and {after_ml} mL")
-    relative = after_ml / before_ml - 1
-    per_week = None if days is None or days <= 0 else relative / (days / 7)
-    return VolumeChange(before_ml, after_ml, after_ml - before_ml, relative, per_week)
-
-
-@dataclass(frozen=True, slots=True)
-class FutureRemnant:
-    """Future liver remnant before and after, as shares of the functional liver, and the gain (hypertrophy)."""
-
-    share_before: float
-    share_after: float
-    degree_of_hypertrophy: float
-    growth: VolumeChange
-
-
-def future_remnant(
-    *, remnant_before_ml: float, remnant_after_ml: float, liver_ml: float, tumour_ml: float, days: float | None = None
-) -> FutureRemnant:
-    """Growth of the future liver remnant (radiation lobectomy); liver less tumour at baseline is the whole for both.
-
-    Source: Vauthey JN et al. Surgery 2000;127:512; degree of hypertrophy: Ribero D et al. Br J Surg 2007;94:1386.
-    """
-    whole = liver_ml - tumour_ml
-    if whole <= 0 or not 0 < remnant_before_ml <= whole:
-        raise EvidenceError("the remnant must be smaller than liver less tumour")
-    before, after = remnant_before_ml / whole, remnant_after_ml / whole
-    return FutureRemnant(before, after, after - before, volume_change(remnant_before_ml, remnant_after_ml, days=days))
-
-
-def lipiodol_retention(retained_ml: float, tumour_ml: float) -> tuple[float, str]:
-    """Share of the tumour that holds lipiodol, and its grade: under 10, 25, 50 % and above.
-
-    The four grades follow common use after chemoembolization (Vogl TJ et al. Radiology 2000;214:349; low confidence).
-    """
-    if tumour_ml <= 0 or not 0 <= retained_ml <= tumour_ml * (1 + 1e-6):
-        raise EvidenceError("the retained volume must lie within the tumour's")
-    share = retained_ml / tumour_ml
-    grade = "none or poor" if share < 0.10 else "low" if share < 0.25 else "moderate" if share <= 0.50 else "high"
-    return share, grade

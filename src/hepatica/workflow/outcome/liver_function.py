@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import Any
 
-from hepatica.core import InputFile, Provenance
+from hepatica.core import Provenance
+from hepatica.core.options import verb
+from hepatica.core.table import Table
 from hepatica.errors import InputError
-from hepatica.io.tables import TableCheck, read_table
+from hepatica.io.tables import TableCheck, TableSource, as_table
 from hepatica.outcome.liver_scores import (
     ASCITES,
     ENCEPHALOPATHY,
@@ -24,6 +26,9 @@ from hepatica.outcome.liver_scores import (
     meld,
     reild,
 )
+from hepatica.report.figures.outcome import save
+from hepatica.report.figures.response import draw_liver_function
+from hepatica.workflow.result import Result, result
 
 ENZYMES = ("alt", "ast", "alp", "ggt")
 UPPER_LIMIT_BILIRUBIN_MG_DL = 1.2
@@ -35,7 +40,7 @@ class LiverRow:
     """Liver function of one patient at one date; None where the columns for a score are missing."""
 
     patient: str
-    when: date
+    date: datetime.date
     bilirubin_mg_dl: float
     albumin_g_dl: float
     albi: float
@@ -43,45 +48,45 @@ class LiverRow:
     child_pugh: int | None
     child_pugh_class: str | None
     meld: int | None
-    ctcae: dict[str, int]
+    ctcae_grades: Mapping[str, int]
     reild: str | None
     bclc: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LiverFunction:
-    """Liver function of a table."""
+@result
+class LiverFunctionResult(Result):
+    """Liver function of every row of a table."""
+
+    verb = "liver_function"
 
     rows: tuple[LiverRow, ...]
-    provenance: Provenance
-    warnings: tuple[str, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "rows": [
-                {
-                    "patient": r.patient,
-                    "date": r.when.isoformat(),
-                    "bilirubin_mg_dl": r.bilirubin_mg_dl,
-                    "albumin_g_dl": r.albumin_g_dl,
-                    "albi": r.albi,
-                    "albi_grade": r.albi_grade,
-                    "child_pugh": r.child_pugh,
-                    "child_pugh_class": r.child_pugh_class,
-                    "meld": r.meld,
-                    "ctcae_grades": dict(r.ctcae),
-                    "reild": r.reild,
-                    "bclc": r.bclc,
-                }
-                for r in self.rows
-            ],
-            "provenance": self.provenance.as_dict(),
-        }
+    def table(self) -> Table:
+        """Scores of each patient at each date."""
+        columns = (
+            "patient", "date", "ALBI", "grade", "Child-Pugh", "class", "MELD", "BCLC", "CTCAE above 0", "REILD",
+        )  # fmt: skip
+        rows = [
+            (
+                r.patient, r.date.isoformat(), r.albi, r.albi_grade, r.child_pugh, r.child_pugh_class, r.meld, r.bclc,
+                ", ".join(f"{name} {grade}" for name, grade in r.ctcae_grades.items() if grade) or "0",
+                None if r.reild is None else r.reild.split(":")[0],
+            )
+            for r in self.rows
+        ]  # fmt: skip
+        return Table.of(columns, rows, "Liver function", "liver-function")
+
+    def write(self, folder: Path) -> None:
+        """Write ``liver-function.svg``."""
+        points = [
+            (r.patient, r.date, r.albi, r.bilirubin_mg_dl, (r.reild or "").startswith("suspected")) for r in self.rows
+        ]
+        save(draw_liver_function(points), folder / "liver-function.svg")
 
 
-def analyse_liver_function(path: Path, *, sheet: str | None = None) -> LiverFunction:
-    """Scores of every row of a laboratory table.
+@verb
+def liver_function(labs: TableSource, *, sheet: str | None = None) -> LiverFunctionResult:
+    """ALBI, Child-Pugh, MELD, CTCAE grades and the REILD flag from laboratory values.
 
     Columns: patient, date, bilirubin_mg_dl or bilirubin_umol_l, albumin_g_dl or albumin_g_l. For Child-Pugh also inr,
     ascites (none, slight, moderate) and encephalopathy (none, grade 1-2, grade 3-4); for MELD inr and creatinine_mg_dl
@@ -89,34 +94,50 @@ def analyse_liver_function(path: Path, *, sheet: str | None = None) -> LiverFunc
     extrahepatic_spread; for REILD treated (date), ascites, progression (1/0); for CTCAE grades alt_u_l and alt_uln_u_l
     (upper limit of normal), so too ast, alp, ggt, and inr. The first row of a patient is the CTCAE baseline.
 
+    Parameters
+    ----------
+    labs : path, DataFrame or rows
+        Table of laboratory values, one row per patient and date.
+    sheet : str or None
+        Excel sheet, where there are several.
+
+    Returns
+    -------
+    LiverFunctionResult
+        Scores of every row; ``save`` draws ALBI and bilirubin over time.
+
     Raises
     ------
     TableError
         Listing every fault with row and column; a value that only makes sense in another unit is one.
+
+    Examples
+    --------
+    >>> row = {"patient": "A", "date": "2026-01-01", "bilirubin_umol_l": 17.1, "albumin_g_l": 40}
+    >>> hepatica.liver_function([row]).rows[0].albi_grade
+    2
     """
-    check = read_table(path, sheet=sheet).check()
-    labs = _read(check)
+    table = as_table(labs, sheet=sheet)
+    check = table.check()
+    values = _read(check)
     check.done()
     baseline: dict[str, dict[str, tuple[float, float]]] = {}
     rows = []
-    for n in sorted(range(len(check.table)), key=lambda i: (labs.patients[i], labs.dates[i] or date.min)):
-        when = labs.dates[n]
+    for n in sorted(range(len(table)), key=lambda i: (values.patients[i], values.dates[i] or datetime.date.min)):
+        when = values.dates[n]
         if when is not None:
-            tests = _tests(labs.bilirubin[n], labs.values(n))
-            rows.append(_row(labs, n, when, baseline.setdefault(labs.patients[n], tests)))
-    return LiverFunction(
-        tuple(rows),
-        Provenance(
-            inputs=(InputFile.of("table", path),),
+            tests = _tests(values.bilirubin[n], values.values(n))
+            rows.append(_row(values, n, when, baseline.setdefault(values.patients[n], tests)))
+    return LiverFunctionResult(
+        rows=tuple(rows),
+        provenance=Provenance(
+            inputs=table.inputs,
             parameters={"bilirubin_uln_mg_dl": UPPER_LIMIT_BILIRUBIN_MG_DL},
             conventions={
-                "BCLC": "2022",
-                "CTCAE": "5.0",
-                "MELD": "OPTN 2016",
-                "bilirubin": "1 mg/dL = 17.104 umol/L",
+                "BCLC": "2022", "CTCAE": "5.0", "MELD": "OPTN 2016", "bilirubin": "1 mg/dL = 17.104 umol/L",
             },
         ),
-    )
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,13 +145,13 @@ class _Labs:
     """The columns of a laboratory table; nan, None or "" where a cell or column is missing."""
 
     patients: list[str]
-    dates: list[date | None]
+    dates: list[datetime.date | None]
     bilirubin: list[float]
     albumin: list[float]
     optional: dict[str, list[float]]
     ascites: list[str]
     encephalopathy: list[str]
-    treated: list[date | None]
+    treated: list[datetime.date | None]
     flags: dict[str, list[float]]
 
     def values(self, n: int) -> dict[str, float]:
@@ -170,14 +191,14 @@ def _read(check: TableCheck) -> _Labs:
         bilirubin,
         albumin,
         optional,
-        _words(check, "ascites", ASCITES),
-        _words(check, "encephalopathy", ENCEPHALOPATHY),
+        check.words("ascites", ASCITES),
+        check.words("encephalopathy", ENCEPHALOPATHY),
         check.dates("treated", optional=True) if check.has("treated") else [None] * count,
         flags,
     )
 
 
-def _row(labs: _Labs, n: int, when: date, first: dict[str, tuple[float, float]]) -> LiverRow:
+def _row(labs: _Labs, n: int, when: datetime.date, first: dict[str, tuple[float, float]]) -> LiverRow:
     values, bilirubin, albumin = labs.values(n), labs.bilirubin[n], labs.albumin[n]
     score, grade = albi(bilirubin_umol_l=bilirubin * UMOL_PER_MG_DL_BILIRUBIN, albumin_g_l=albumin * 10)
     points, letter = _child_pugh(bilirubin, albumin, values.get("inr"), labs.ascites[n], labs.encephalopathy[n])
@@ -253,7 +274,9 @@ def _meld(bilirubin: float, values: dict[str, float]) -> int | None:
     )
 
 
-def _reild(start: date | None, when: date, bilirubin: float, ascites: str, progression: float) -> str | None:
+def _reild(
+    start: datetime.date | None, when: datetime.date, bilirubin: float, ascites: str, progression: float
+) -> str | None:
     if start is None or not ascites or math.isnan(progression):
         return None
     found = reild(
@@ -271,7 +294,7 @@ def _present(check: TableCheck, one: str, other: str) -> str:
 
 def _either(check: TableCheck, plain: str, other: str, factor: float) -> list[float]:
     if check.has(plain) == check.has(other):
-        raise InputError(f"{check.table.path}: needs column {plain!r} or {other!r}, one of the two")
+        raise InputError(f"{check.table.name}: needs column {plain!r} or {other!r}, one of the two")
     if check.has(plain):
         return check.numbers(plain, at_least=0.01)
     return [value * factor for value in check.numbers(other, at_least=0.1)]
@@ -282,13 +305,3 @@ def _numeric(check: TableCheck) -> list[str]:
     names += ["albumin_lln_g_l", "performance_status", "lesions", "largest_mm"]
     names += [f"{test}{suffix}" for test in ENZYMES for suffix in ("_u_l", "_uln_u_l")]
     return [name for name in names if check.has(name)]
-
-
-def _words(check: TableCheck, name: str, choices: tuple[str, ...]) -> list[str]:
-    if not check.has(name):
-        return [""] * len(check.table)
-    cells = list(check.table.columns[name])
-    for n, cell in enumerate(cells):
-        if cell and cell not in choices:
-            check.fault(n, name, f"{cell!r} is not one of {', '.join(choices)}")
-    return cells

@@ -1,30 +1,31 @@
-"""From a table of lesion measurements, or two segmentations, to response per lesion and per patient."""
+"""From a table of lesion measurements to response per lesion and per patient."""
 
 from __future__ import annotations
 
+import datetime
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from hepatica.core import InputFile, Provenance, Region
-from hepatica.errors import EvidenceError, InputError
-from hepatica.io.tables import TableCheck, read_table
-from hepatica.outcome.lesions import LesionSize, lesion_size
-from hepatica.outcome.response import (
-    BestResponse,
-    Response,
-    Visit,
-    best_response,
-    change_response,
-    choi_response,
-    overall_response,
-    percist_least_sul,
-    rule,
-    volume_change,
+from hepatica.core import Provenance
+from hepatica.core.message import Message
+from hepatica.core.options import NonNegative, verb
+from hepatica.core.table import Table
+from hepatica.io.tables import TableCheck, TableSource, as_table
+from hepatica.outcome.measurements import (
+    Criterion,
+    LesionResponse,
+    Measurement,
+    PatientBest,
+    PatientVisit,
+    baseline_faults,
+    baseline_of,
+    course,
+    percist_messages,
 )
+from hepatica.outcome.response import Visit, best_response, rule
+from hepatica.report.figures.outcome import draw_waterfall, save
+from hepatica.workflow.result import Result, result
 
 COLUMNS = {
     "recist": "diameter_mm",
@@ -41,164 +42,140 @@ COLUMNS = {
 PERCIST_LIVER = ("liver_sul_mean", "liver_sul_sd")
 """Optional columns: uptake of the normal liver at that scan."""
 
-MOST_TARGETS = {"recist": 5, "mrecist": 5, "easl": 5, "percist": 5}
+NON_TARGET = ("none", "CR", "non-CR/non-PD", "PD", "NE")
 
 
-@dataclass(frozen=True, slots=True)
-class LesionResponse:
-    """One lesion at one visit: value, change from baseline, category."""
-
-    patient: str
-    lesion: str
-    when: date
-    value: float
-    change: float
-    response: Response
-
-
-@dataclass(frozen=True, slots=True)
-class PatientVisit:
-    """One patient at one visit: sum over target lesions, changes, target and overall response."""
-
-    patient: str
-    when: date
-    total: float
-    change: float
-    change_from_reference: float
-    target: Response
-    overall: Response
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseAnalysis:
+@result
+class ResponseResult(Result):
     """Response of a table by one criterion."""
 
-    criterion: str
+    verb = "tumour_response"
+
+    criterion: Criterion
     unit: str
     lesions: tuple[LesionResponse, ...]
     visits: tuple[PatientVisit, ...]
-    best: tuple[tuple[str, BestResponse], ...]
-    warnings: tuple[str, ...]
-    provenance: Provenance
+    best: tuple[PatientBest, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "criterion": self.criterion,
-            "unit": self.unit,
-            "lesions": [
-                {
-                    "patient": r.patient,
-                    "lesion": r.lesion,
-                    "date": r.when.isoformat(),
-                    "value": r.value,
-                    "relative_change": r.change,
-                    "response": r.response.value,
-                }
-                for r in self.lesions
-            ],
-            "visits": [
-                {
-                    "patient": v.patient,
-                    "date": v.when.isoformat(),
-                    "sum": v.total,
-                    "relative_change": v.change,
-                    "relative_change_from_reference": v.change_from_reference,
-                    "target_response": v.target.value,
-                    "overall_response": v.overall.value,
-                }
-                for v in self.visits
-            ],
-            "best": [
-                {
-                    "patient": patient,
-                    "response": b.response.value,
-                    "date": None if b.when is None else b.when.isoformat(),
-                    "confirmed": b.confirmed,
-                    "reason": b.reason,
-                }
-                for patient, b in self.best
-            ],
-            "warnings": list(self.warnings),
-            "provenance": self.provenance.as_dict(),
-        }
+    def table(self) -> Table:
+        """Sum over target lesions, change and response at every visit."""
+        rows = [
+            (
+                v.patient, v.date.isoformat(), v.sum, 100 * v.relative_change, 100 * v.relative_change_from_reference,
+                v.target_response.value, v.overall_response.value,
+            )
+            for v in self.visits
+        ]  # fmt: skip
+        columns = ("patient", "date", "sum", "change, %", "from nadir, %", "target", "overall")
+        title = f"{self.criterion}: sum over target lesions" + (f", {self.unit}" if self.unit else "")
+        return Table.of(columns, rows, title, "visits")
+
+    def tables(self) -> tuple[Table, ...]:
+        """Visits, and the best response of each patient."""
+        rows = [
+            (p.patient, b.response.value, None if b.date is None else b.date.isoformat(), b.confirmed, b.reason)
+            for p in self.best
+            for b in (p.best,)
+        ]
+        columns = ("patient", "best", "first on", "confirmed", "why")
+        return (self.table(), Table.of(columns, rows, "Best response", "best"))
+
+    def write(self, folder: Path) -> None:
+        """Write ``waterfall.svg``."""
+        changes: dict[str, float] = {}
+        for v in self.visits:
+            changes[v.patient] = min(changes.get(v.patient, v.relative_change), v.relative_change)
+        best = {p.patient: p.best.response.value for p in self.best}
+        save(draw_waterfall(changes, best, f"best change, {self.criterion}"), folder / "waterfall.svg")
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    index: int
-    patient: str
-    lesion: str
-    when: date
-    value: float
-    density: float
-    is_target: bool
-    is_new: bool
-    non_target: str
-    is_node: bool
-    liver: tuple[float, float] = (math.nan, math.nan)
+@verb
+def tumour_response(
+    measurements: TableSource,
+    *,
+    criterion: Criterion = "mrecist",
+    unconfirmed: bool = False,
+    confirmation_days: NonNegative = 28.0,
+    sheet: str | None = None,
+) -> ResponseResult:
+    """Response of each lesion and patient by the published criteria, with confirmation.
 
+    One row per lesion and date; the first date of a patient is the baseline. Beside patient, lesion, date and the column
+    of the criterion a table may have target (1/0, default 1), new (1/0: a new lesion), non_target ("none", "CR",
+    "non-CR/non-PD", "PD", "NE") and, for recist, node (1/0: diameter_mm holds its short axis).
 
-def analyse_response(
-    path: Path, criterion: str, *, confirm: bool = True, confirmation_days: int = 28, sheet: str | None = None
-) -> ResponseAnalysis:
-    """Response of every lesion and patient of a table, and best overall response.
+    Parameters
+    ----------
+    measurements : path, DataFrame or rows
+        Table with columns patient, lesion, date and that of the criterion.
+    criterion : str
+        Published criterion.
+    unconfirmed : bool
+        Take CR and PR without a second assessment.
+    confirmation_days : float
+        Least time until the second assessment.
+    sheet : str or None
+        Excel sheet, where there are several.
 
-    The table has one row per lesion and date: patient, lesion, date, and the column of the criterion (see `COLUMNS`).
-    The first date of a patient is the baseline. Optional: target (1/0, default 1), new (1/0: a new lesion), non_target
-    ("none", "CR", "non-CR/non-PD", "PD", "NE") and, for recist, node (1/0: diameter_mm holds its short axis).
+    Returns
+    -------
+    ResponseResult
+        Lesions, visits and best response; ``save`` draws the waterfall.
 
     Raises
     ------
     TableError
         Listing every fault: missing values, two rows for a lesion and date, a target lesion too small at baseline or
         missing at baseline.
+
+    Examples
+    --------
+    >>> found = hepatica.tumour_response("measurements.csv", criterion="recist")
+    >>> found.best[0].best.response.value
+    'PR'
     """
-    if criterion != "choi":
-        rule(criterion)
-    table = read_table(path, sheet=sheet)
+    table = as_table(measurements, sheet=sheet)
     check = table.check()
-    rows = _rows(check, criterion)
-    warnings: list[str] = []
+    rows = _measurements(check, criterion)
+    by_patient: dict[str, list[Measurement]] = {}
+    for row in rows:
+        by_patient.setdefault(row.patient, []).append(row)
+    for own in by_patient.values():
+        for fault in baseline_faults(own, criterion):
+            check.fault(fault.row, COLUMNS[criterion] if fault.what == "value" else "lesion", fault.text)
+    check.done()
+    messages = percist_messages(rows, PERCIST_LIVER) if criterion == "percist" else []
     lesions: list[LesionResponse] = []
     visits: list[PatientVisit] = []
     best = []
-    if criterion == "percist":
-        warnings += _percist_warnings(check, rows)
-    by_patient: dict[str, list[_Row]] = {}
-    for row in rows:
-        by_patient.setdefault(row.patient, []).append(row)
     for patient, own in by_patient.items():
-        _check_baseline(check, patient, own, criterion)
-    check.done()
-    for patient, own in by_patient.items():
-        found, walked = _patient(patient, own, criterion)
+        found, walked = course(own, criterion)
         lesions += found
         visits += walked
         if not walked:
-            warnings.append(f"{patient}: only a baseline; no response")
+            messages.append(Message("only-baseline", f"{patient}: only a baseline; no response"))
             continue
-        start = min(r.when for r in own)
-        answer = best_response(
-            start, [Visit(v.when, v.overall) for v in walked], confirm=confirm, confirmation_days=confirmation_days
-        )
-        best.append((patient, answer))
-    return ResponseAnalysis(
-        criterion,
-        "" if criterion == "choi" else rule(criterion).unit,
-        tuple(lesions),
-        tuple(visits),
-        tuple(best),
-        tuple(warnings),
-        Provenance(
-            inputs=(InputFile.of("table", path),),
-            parameters={"criterion": criterion, "confirm": confirm, "confirmation_days": confirmation_days},
+        overall = [Visit(v.date, v.overall_response) for v in walked]
+        answer = best_response(baseline_of(own), overall, confirm=not unconfirmed, confirmation_days=confirmation_days)
+        best.append(PatientBest(patient, answer))
+    return ResponseResult(
+        criterion=criterion,
+        unit="" if criterion == "choi" else rule(criterion).unit,
+        lesions=tuple(lesions),
+        visits=tuple(visits),
+        best=tuple(best),
+        messages=tuple(messages),
+        provenance=Provenance(
+            inputs=table.inputs,
+            parameters={
+                "criterion": criterion, "unconfirmed": unconfirmed, "confirmation_days": confirmation_days,
+            },
             conventions={"criterion": "Choi 2007" if criterion == "choi" else rule(criterion).source},
         ),
-    )
+    )  # fmt: skip
 
 
-def _rows(check: TableCheck, criterion: str) -> list[_Row]:
+def _measurements(check: TableCheck, criterion: Criterion) -> list[Measurement]:
     patients, lesions, dates = check.texts("patient"), check.texts("lesion"), check.dates("date")
     count = len(check.table)
     new = check.yes_no("new", optional=True) if check.has("new") else [0.0] * count
@@ -208,220 +185,37 @@ def _rows(check: TableCheck, criterion: str) -> list[_Row]:
         across = check.numbers("viable_perpendicular_mm", at_least=0, optional=True)
         values = [a * b for a, b in zip(values, across, strict=True)]
     densities = check.numbers("density_hu", optional=True) if criterion == "choi" else [math.nan] * count
-    others = list(check.table.columns["non_target"]) if check.has("non_target") else [""] * count
+    others = check.words("non_target", NON_TARGET)
     nodes = check.yes_no("node", optional=True) if check.has("node") and criterion == "recist" else [0.0] * count
-    liver = list(zip(*(_optional(check, name, criterion) for name in PERCIST_LIVER), strict=True))
-    seen: dict[tuple[str, str, date], int] = {}
+    liver = list(zip(*(_liver_uptake(check, name, criterion) for name in PERCIST_LIVER), strict=True))
     rows = []
     for n, when in enumerate(dates):
         if when is None:
             continue
-        key = (patients[n], lesions[n], when)
-        if key in seen:
-            check.fault(n, "lesion", f"{lesions[n]!r} on {when} is already in row {check.table.rows[seen[key]]}")
-        seen.setdefault(key, n)
         is_target = target[n] != 0 and new[n] != 1
         if is_target and math.isnan(values[n]):
             check.fault(n, COLUMNS[criterion], "is empty; a target lesion needs a value at every visit (0: gone)")
         if is_target and criterion == "choi" and math.isnan(densities[n]):
             check.fault(n, "density_hu", "is empty; Choi criteria need the density")
-        if others[n] and others[n] not in ("none", "CR", "non-CR/non-PD", "PD", "NE"):
-            check.fault(n, "non_target", f"{others[n]!r} is not one of none, CR, non-CR/non-PD, PD, NE")
-        rows.append(_Row(n, *key, values[n], densities[n], is_target, new[n] == 1, others[n], nodes[n] == 1, liver[n]))
+        key = (patients[n], lesions[n], when)
+        rows.append(
+            Measurement(n, *key, values[n], densities[n], is_target, new[n] == 1, others[n], nodes[n] == 1, liver[n])
+        )
+    _refuse_repeated(check, rows)
     return rows
 
 
-def _optional(check: TableCheck, name: str, criterion: str) -> list[float]:
+def _refuse_repeated(check: TableCheck, rows: Sequence[Measurement]) -> None:
+    seen: dict[tuple[str, str, datetime.date], int] = {}
+    for m in rows:
+        key = (m.patient, m.lesion, m.date)
+        if key in seen:
+            check.fault(m.row, "lesion", f"{m.lesion!r} on {m.date} is already in row {check.table.rows[seen[key]]}")
+        seen.setdefault(key, m.row)
+
+
+def _liver_uptake(check: TableCheck, name: str, criterion: Criterion) -> list[float]:
     """A column of the liver's uptake for PERCIST; nan where it is not there."""
     if criterion != "percist" or not check.has(name):
         return [math.nan] * len(check.table)
     return check.numbers(name, at_least=0, optional=True)
-
-
-def _percist_warnings(check: TableCheck, rows: Sequence[_Row]) -> list[str]:
-    """What PERCIST asks of the liver's uptake, as far as the table tells it."""
-    if any(math.isnan(v) for r in rows if r.is_target for v in r.liver):
-        return [
-            (
-                "PERCIST's least uptake (1.5 liver means plus two standard deviations) is checked only where "
-                f"columns {' and '.join(PERCIST_LIVER)} are filled"
-            )
-        ]
-    means: dict[str, list[tuple[date, float]]] = {}
-    for r in rows:
-        if not math.isnan(r.liver[0]):
-            means.setdefault(r.patient, []).append((r.when, r.liver[0]))
-    found = []
-    for patient, values in means.items():
-        first = min(values)[1]
-        for when, value in sorted(set(values)):
-            # PERCIST 1.0: scans compare if the liver's mean SUL differs by less than 20 % and 0.3 SUL.
-            if abs(value - first) > max(0.2 * first, 0.3):
-                found.append(f"{patient}: liver SUL {value:g} on {when}, {first:g} at baseline: scans do not compare")
-    return found
-
-
-def _check_baseline(check: TableCheck, patient: str, own: Sequence[_Row], criterion: str) -> None:
-    start = min(r.when for r in own)
-    targets = {r.lesion: r for r in own if r.when == start and r.is_target}
-    if not targets:
-        check.fault(own[0].index, "lesion", f"{patient} has no target lesion at baseline ({start})")
-    most = MOST_TARGETS.get(criterion)
-    if most is not None and len(targets) > most:
-        check.fault(
-            own[0].index, "lesion", f"{patient} has {len(targets)} target lesions; {criterion} takes {most} at most"
-        )
-    smallest = 0.0 if criterion == "choi" else rule(criterion).measurable
-    for row in targets.values():
-        mean, sd = row.liver
-        uptake = 0.0 if math.isnan(mean + sd) else round(percist_least_sul(mean, sd), 9)
-        least = 15.0 if row.is_node else max(smallest, uptake)
-        if row.value < least or row.value == 0:
-            text = f"{row.value:g} at baseline is not measurable by {criterion}"
-            check.fault(row.index, COLUMNS[criterion], text + (f" (at least {least:g})" if least else ""))
-    for when in sorted({r.when for r in own if r.when > start}):
-        present = {r.lesion for r in own if r.when == when and r.is_target}
-        at = next(r.index for r in own if r.when == when)
-        for lesion in targets.keys() - present:
-            check.fault(
-                at, "lesion", f"{patient}: target lesion {lesion!r} is missing on {when} (write 0 if it is gone)"
-            )
-        for lesion in present - targets.keys():
-            row = next(r for r in own if r.when == when and r.lesion == lesion)
-            check.fault(row.index, "lesion", f"{lesion!r} has no baseline; mark it new=1 if it is new")
-
-
-def _patient(patient: str, own: Sequence[_Row], criterion: str) -> tuple[list[LesionResponse], list[PatientVisit]]:
-    start = min(r.when for r in own)
-    base = {r.lesion: r for r in own if r.when == start and r.is_target}
-    lesions: list[LesionResponse] = []
-    visits: list[PatientVisit] = []
-    nadir = math.fsum(r.value for r in base.values())
-    low = {name: r.value for name, r in base.items()}
-    for when in sorted({r.when for r in own if r.when > start}):
-        here = {r.lesion: r for r in own if r.when == when and r.is_target}
-        for name, row in base.items():
-            response, change = _one(row, here[name], low[name], criterion)
-            lesions.append(LesionResponse(patient, name, when, here[name].value, change, response))
-            low[name] = min(low[name], here[name].value)
-        total = math.fsum(r.value for r in here.values())
-        target, change, rise = _together(base, here, nadir, criterion)
-        others = next((r.non_target for r in own if r.when == when and r.non_target), "none")
-        new = any(r.is_new for r in own if r.when == when)
-        visits.append(PatientVisit(patient, when, total, change, rise, target, overall_response(target, others, new)))
-        nadir = min(nadir, total)
-    return lesions, visits
-
-
-def _one(before: _Row, now: _Row, nadir: float, criterion: str) -> tuple[Response, float]:
-    if criterion == "choi":
-        return _choi([before], [now]), now.value / before.value - 1
-    response, change, _ = change_response([before.value], nadir, [now.value], rule(criterion))
-    return response, change
-
-
-def _together(
-    base: dict[str, _Row], here: dict[str, _Row], nadir: float, criterion: str
-) -> tuple[Response, float, float]:
-    before, now = [base[n] for n in base], [here[n] for n in base]
-    if criterion == "choi":
-        start, total = math.fsum(r.value for r in before), math.fsum(r.value for r in now)
-        return _choi(before, now), total / start - 1, total / start - 1
-    if criterion in ("percist", "eortc"):
-        # The hottest lesion at each time counts, whichever it is (PERCIST 1.0).
-        hot, left = max(r.value for r in before), max(r.value for r in now)
-        return change_response([hot], hot, [left], rule(criterion))
-    response, change, rise = change_response([r.value for r in before], nadir, [r.value for r in now], rule(criterion))
-    # RECIST 1.1: nodes never shrink to nothing; below 10 mm in the short axis they are normal.
-    if criterion == "recist" and all(
-        n.value < 10 if b.is_node else n.value == 0 for b, n in zip(before, now, strict=True)
-    ):
-        response = Response.CR
-    return response, change, rise
-
-
-def _choi(before: Sequence[_Row], now: Sequence[_Row]) -> Response:
-    weight = math.fsum(r.value for r in before)
-    return choi_response(
-        size_before_mm=weight,
-        size_now_mm=math.fsum(r.value for r in now),
-        density_before_hu=math.fsum(r.density for r in before) / len(before),
-        density_now_hu=math.fsum(r.density for r in now) / len(now),
-    )
-
-
-SEGMENTED = ("recist", "mrecist", "easl", "volume")
-"""Criteria that a segmentation answers: longest diameter (with and without the 5 mm rule), its product with the widest
-across it, volume (the limits of qEASL). mRECIST, EASL and qEASL ask for the viable part to be segmented."""
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentedLesion:
-    """A lesion in two segmentations: sizes, change of volume, response by every criterion of `SEGMENTED`."""
-
-    name: str
-    before: LesionSize
-    after: LesionSize | None
-    relative_volume_change: float
-    responses: Mapping[str, Response]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; an absent lesion has the size 0."""
-        return {
-            "name": self.name,
-            "volume_before_ml": self.before.volume_ml,
-            "volume_after_ml": 0.0 if self.after is None else self.after.volume_ml,
-            "longest_before_mm": self.before.longest_mm,
-            "longest_after_mm": 0.0 if self.after is None else self.after.longest_mm,
-            "relative_volume_change": self.relative_volume_change,
-            **{criterion: found.value for criterion, found in self.responses.items()},
-        }
-
-
-def compare_segmentations(before: Sequence[Region], after: Sequence[Region]) -> tuple[SegmentedLesion, ...]:
-    """Response of lesions segmented twice under the same names; one that is absent or empty afterwards is gone.
-
-    Raises
-    ------
-    InputError
-        If a name occurs twice, or afterwards there are lesions that were not there before.
-    """
-    old, new = ({r.name: r for r in regions} for regions in (before, after))
-    if len(old) != len(before) or len(new) != len(after):
-        raise InputError("a lesion's name occurs twice in one segmentation")
-    if extra := new.keys() - old.keys():
-        raise InputError(
-            f"lesions {', '.join(sorted(extra))} are only in the later segmentation; new lesions are progression"
-        )
-    out = []
-    for name, region in old.items():
-        size = lesion_size(region)
-        later = None if name not in new or new[name].is_empty else lesion_size(new[name])
-        volume = 0.0 if later is None else later.volume_ml
-        change = volume_change(size.volume_ml, volume).relative
-        out.append(SegmentedLesion(name, size, later, change, _segmented_responses([(size, later)])))
-    if not out:
-        raise EvidenceError("there is no lesion to compare")
-    return tuple(out)
-
-
-def patient_responses(lesions: Sequence[SegmentedLesion]) -> dict[str, Response]:
-    """Response of the sum over all measurable lesions, by every criterion; empty without lesions."""
-    return _segmented_responses([(lesion.before, lesion.after) for lesion in lesions]) if lesions else {}
-
-
-def _segmented_responses(sizes: Sequence[tuple[LesionSize, LesionSize | None]]) -> dict[str, Response]:
-    out = {}
-    for name in SEGMENTED:
-        criterion = rule(name)
-        pairs = [(_measured(name, b), 0.0 if a is None else _measured(name, a)) for b, a in sizes]
-        pairs = [pair for pair in pairs if pair[0] >= criterion.measurable]
-        start = [b for b, _ in pairs]
-        out[name] = change_response(start, math.fsum(start), [a for _, a in pairs], criterion)[0]
-    return out
-
-
-def _measured(criterion: str, size: LesionSize) -> float:
-    if criterion == "volume":
-        return size.volume_ml
-    return size.longest_mm * size.perpendicular_mm if criterion == "easl" else size.longest_mm

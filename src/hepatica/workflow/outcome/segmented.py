@@ -1,61 +1,110 @@
-"""Lesions segmented before and after treatment, from whatever holds them: label map, SEG or RTSTRUCT."""
+"""Lesions segmented before and after treatment, from whatever holds them: label map, SEG, RTSTRUCT or regions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from hepatica.core import Grid, Kind
+from hepatica.core import Grid, InputFile, Kind, Provenance, Region
+from hepatica.core.message import Message, unique
+from hepatica.core.options import NonNegative, parameters, verb
+from hepatica.core.table import Table
 from hepatica.errors import InputError
+from hepatica.io.image import Stated
+from hepatica.io.itk import is_itk_file, read_itk
 from hepatica.io.regions import read_structures
-from hepatica.io.structures import Structures
-from hepatica.workflow.outcome.response import SegmentedLesion, compare_segmentations, patient_responses
-from hepatica.workflow.outcome.volumes import RemnantGrowth, Retention, remnant_of, retention_of, split_roles
+from hepatica.outcome.response import Response
+from hepatica.outcome.segmentations import (
+    SEGMENTED,
+    SegmentedLesion,
+    compare_segmentations,
+    lesions_and_others,
+    patient_responses,
+    segmented_remnant,
+    segmented_retention,
+)
+from hepatica.outcome.volumes import RemnantGrowth, Retention
+from hepatica.report.figures.outcome import save
+from hepatica.report.figures.response import draw_segmented
+from hepatica.workflow.outcome.lipiodol import retention_table
+from hepatica.workflow.outcome.remnant import remnant_table
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.sources import ImageSource, StructureSource, as_image
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentationsCompared:
-    """Response of every lesion, growth of the remnant, lipiodol, and what must be known about the files."""
+@result
+class SegmentedResponseResult(Result):
+    """Response of every lesion and of all together, growth of the remnant, lipiodol."""
+
+    verb = "segmented_response"
 
     lesions: tuple[SegmentedLesion, ...]
+    patient: Mapping[str, Response]
     remnant: RemnantGrowth | None
-    retention: tuple[Retention, ...]
-    warnings: tuple[str, ...]
+    lipiodol: tuple[Retention, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, units in the keys."""
-        return {
-            "segmented_lesions": [s.as_dict() for s in self.lesions],
-            "segmented_patient": {name: found.value for name, found in patient_responses(self.lesions).items()},
-            "remnant": None if self.remnant is None else self.remnant.as_dict(),
-            "lipiodol": [r.as_dict() for r in self.retention],
-            "warnings": list(self.warnings),
-        }
+    def table(self) -> Table:
+        """Sizes and response of each lesion, and of all together."""
+        columns = ("lesion", "before, mL", "after, mL", "change, %", "before, mm", "after, mm", *SEGMENTED)
+        rows = [
+            (
+                s.name, s.before.volume_ml, s.after.volume_ml, 100 * s.relative_volume_change, s.before.longest_mm,
+                s.after.longest_mm, *(s.responses[name].value for name in SEGMENTED),
+            )
+            for s in self.lesions
+        ]  # fmt: skip
+        together = [("all together", *[None] * 5, *(found.value for found in self.patient.values()))]
+        title = "Segmented lesions (mRECIST and EASL: if the viable part was segmented)"
+        return Table.of(columns, [*rows, *together] if rows else [], title, "lesions")
+
+    def tables(self) -> tuple[Table, ...]:
+        """Lesions, lipiodol, remnant; each where there is one."""
+        return (
+            *((self.table(),) if self.lesions or self.remnant is None else ()),
+            *((retention_table(self.lipiodol),) if self.lipiodol else ()),
+            *(() if self.remnant is None else (remnant_table([self.remnant]),)),
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write ``change.svg``."""
+        rows = [(s.name, s.before.volume_ml, s.after.volume_ml, s.responses["volume"].value) for s in self.lesions]
+        if self.remnant is not None:
+            growth = self.remnant.found.growth
+            rows.append(("future remnant", growth.before_ml, growth.after_ml, ""))
+        save(draw_segmented(rows), folder / "change.svg")
 
 
-def compare_segmentation_files(
-    before: Path,
-    after: Path,
+@verb
+def segmented_response(
+    before: StructureSource,
+    after: StructureSource,
     *,
-    before_image: Path | None = None,
-    after_image: Path | None = None,
-    days: float | None = None,
-) -> SegmentationsCompared:
-    """Compare lesions of the same name in two files of one patient.
+    before_image: ImageSource | None = None,
+    after_image: ImageSource | None = None,
+    interval_days: NonNegative | None = None,
+) -> SegmentedResponseResult:
+    """Response of lesions that were segmented before and after treatment.
 
-    Structures named "liver" and "remnant" (or "future liver remnant", "FLR") give the growth of the remnant, one named
-    "lipiodol" in the later file the share of each lesion that holds it. All others are lesions.
+    Lesions are compared by name. Structures named "liver" and "remnant" (or "future liver remnant", "FLR") give the
+    growth of the remnant, one named "lipiodol" in the later file the share of each lesion that holds it.
 
     Parameters
     ----------
-    before, after : Path
-        Label map (NIfTI, MetaImage, NRRD), DICOM SEG or RTSTRUCT.
-    before_image, after_image : Path, optional
-        Image on whose voxels the lesions are measured: a series, or a NIfTI or MetaImage file. A label map and a SEG
-        have voxels of their own; an RTSTRUCT has none, and needs the image it was drawn on.
-    days : float, optional
-        Between the two, for the growth per week.
+    before : path or regions
+        Structures before treatment: label map (names in a .json beside it), SEG or RTSTRUCT.
+    after : path or regions
+        Structures after treatment, same names; one that is absent is gone.
+    before_image : path or Image, optional
+        Image on whose voxels the lesions before are measured; an RTSTRUCT needs the one it was drawn on.
+    after_image : path or Image, optional
+        The same for the lesions after.
+    interval_days : float or None
+        Time between the two, for the growth of the remnant per week.
+
+    Returns
+    -------
+    SegmentedResponseResult
+        Lesions, remnant, lipiodol; ``save`` draws the change.
 
     Raises
     ------
@@ -63,50 +112,67 @@ def compare_segmentation_files(
         If a file is of another kind, an RTSTRUCT comes without its image, or the files are of different patients.
     EvidenceError
         If a lesion cannot be measured.
+
+    Examples
+    --------
+    >>> found = hepatica.segmented_response("lesions-1.nii.gz", "lesions-2.nii.gz")
+    >>> found.lesions[0].responses["mrecist"].value
+    'PR'
     """
-    patients = [p for p in (_patient(before), _patient(after)) if p]
-    if len(set(patients)) > 1:
-        raise InputError(f"{before} is of patient {patients[0]!r}, {after} of {patients[1]!r}")
-    found = [_read(path, image) for path, image in ((before, before_image), (after, after_image))]
-    texts = dict.fromkeys(str(message) for structures in found for message in structures.messages)
-    (old, old_roles), (new, new_roles) = (split_roles(s.regions) for s in found)
-    remnant = remnant_of(old_roles, new_roles, old, days=days)
-    retention = retention_of(new, new_roles.get("lipiodol"))
+    files = {role: Path(s) for role, s in (("before", before), ("after", after)) if isinstance(s, str | Path)}
+    patients = {role: name for role, path in files.items() if (name := _patient(path))}
+    if len(set(patients.values())) > 1:
+        raise InputError(f"{before} is of patient {patients['before']!r}, {after} of {patients['after']!r}")
+    old_regions, old_messages = _regions(before, before_image, "before_image")
+    new_regions, new_messages = _regions(after, after_image, "after_image")
+    (old, old_others), (new, new_others) = lesions_and_others(old_regions), lesions_and_others(new_regions)
+    remnant = segmented_remnant(old_others, new_others, old, days=interval_days)
     lesions = compare_segmentations(old, new) if old or new or remnant is None else ()
-    return SegmentationsCompared(lesions, remnant, retention, tuple(texts))
+    return SegmentedResponseResult(
+        lesions=lesions,
+        patient=patient_responses(lesions),
+        remnant=remnant,
+        lipiodol=segmented_retention(new, new_others.get("lipiodol")),
+        messages=unique(old_messages, new_messages),
+        provenance=Provenance(
+            inputs=tuple(InputFile.of(role, path) for role, path in files.items()),
+            parameters=parameters(interval_days=interval_days),
+        ),
+    )
 
 
 def _patient(path: Path) -> str:
     from hepatica.io.dicom.tags import open_dicom
-    from hepatica.io.itk import is_itk_file
 
     if not path.is_file():
         raise InputError(f"{path}: no such file (name the label map, SEG or RTSTRUCT itself)")
     return "" if is_itk_file(path) else open_dicom(path).text("PatientID")
 
 
-def _read(path: Path, image: Path | None) -> Structures:
-    from hepatica.core.image import Stated
-    from hepatica.io.itk import is_itk_file, read_itk
-    from hepatica.io.read import read_image
-
+def _regions(
+    source: StructureSource, image: ImageSource | None, role: str
+) -> tuple[tuple[Region, ...], tuple[Message, ...]]:
+    """Structures on the voxels of their image, or on their own."""
+    if not isinstance(source, str | Path):
+        return tuple(source), ()
+    path = Path(source)
     if image is not None:
         # The unit does not matter here, only the voxels; a file that does not say its unit may serve.
-        stated = Stated(unit="HU") if is_itk_file(image) else Stated()
-        return read_structures(path, read_image(image, stated=stated))
-    if is_itk_file(path):
-        return read_structures(path, read_itk(path, Kind.LABEL)[0].grid)
-    return read_structures(path, _own_grid(path))
+        is_plain = isinstance(image, str | Path) and is_itk_file(Path(image))
+        found = read_structures(path, as_image(image, role=role, stated=Stated(unit="HU") if is_plain else Stated()))
+    else:
+        found = read_structures(path, _own_grid(path, role))
+    return found.regions, tuple(Message("structure", text) for text in found.warnings)
 
 
-def _own_grid(path: Path) -> Grid:
+def _own_grid(path: Path, role: str) -> Grid:
     from hepatica.io.dicom.context import instance_of
     from hepatica.io.dicom.rtstruct import RT_STRUCTURE_SET
     from hepatica.io.dicom.seg import segmentation_grid
     from hepatica.io.dicom.tags import open_dicom
 
+    if is_itk_file(path):
+        return read_itk(path, Kind.LABEL)[0].grid
     if instance_of(open_dicom(path)).sop_class_uid == RT_STRUCTURE_SET:
-        raise InputError(
-            f"{path}: an RTSTRUCT has no voxels; name the image it was drawn on (--before-image, --after-image)"
-        )
+        raise InputError(f"{path}: an RTSTRUCT has no voxels", remedy=f"name the image it was drawn on with `{role}`")
     return segmentation_grid(path)
