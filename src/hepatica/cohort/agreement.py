@@ -1,16 +1,19 @@
-"""From a table to agreement of two measurements, or accuracy of a yes/no test: reads, checks, says what it means."""
+"""From a table to the agreement of two measurements of the same thing: reads, checks, says what it means."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import field
 from pathlib import Path
-from typing import Any
 
-from hepatica.cohort.dose_response import accuracy_dict
-from hepatica.cohort.evidence import refusals_of, unless_refused
-from hepatica.core import InputFile, Provenance
+from hepatica.cohort.refusals import refusals_of
+from hepatica.core import Provenance
+from hepatica.core.document import HIDDEN, reported
+from hepatica.core.message import Message
+from hepatica.core.options import parameters, verb
+from hepatica.core.table import Table
 from hepatica.errors import EvidenceError
-from hepatica.io.tables import read_table
+from hepatica.io.tables import TableSource, as_table
 from hepatica.outcome.agreement import (
     BlandAltman,
     Concordance,
@@ -19,46 +22,85 @@ from hepatica.outcome.agreement import (
     lin_concordance,
     passing_bablok,
 )
-from hepatica.outcome.evidence import p_text
-from hepatica.outcome.roc import Accuracy, Proportion, diagnostic_accuracy
+from hepatica.outcome.evidence import p_text, unless_refused
+from hepatica.report.figures.outcome import draw_agreement, save
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.tables import reading_table
 
-FEW = 20
-"""Rows of either truth below which the interval, not the share, is what the data say (our choice)."""
 
+@result
+class AgreementResult(Result):
+    """Agreement of two columns: Bland-Altman; Lin and Passing-Bablok where the data carry them; what it says."""
 
-@dataclass(frozen=True, slots=True)
-class AgreementAnalysis:
-    """Agreement of two columns: Bland-Altman; Lin and Passing-Bablok where the data carry them; words, warnings."""
+    verb = "measurement_agreement"
 
-    names: tuple[str, str]
-    first: tuple[float, ...]
-    second: tuple[float, ...]
+    first: str
+    second: str
     bland_altman: BlandAltman
     lin: Concordance | None
     passing_bablok: PassingBablok | None
     reading: tuple[str, ...]
-    warnings: tuple[str, ...]
-    provenance: Provenance
+    pairs: tuple[tuple[float, float], ...] = field(metadata=HIDDEN)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; differences and limits in the unit of the columns."""
-        return {
-            "first": self.names[0],
-            "second": self.names[1],
-            "difference": f"{self.names[1]} - {self.names[0]}",
-            "bland_altman": asdict(self.bland_altman),
-            "lin": None if self.lin is None else asdict(self.lin),
-            "passing_bablok": None if self.passing_bablok is None else asdict(self.passing_bablok),
-            "reading": list(self.reading),
-            "warnings": list(self.warnings),
-            "provenance": self.provenance.as_dict(),
-        }
+    @property
+    @reported
+    def difference(self) -> str:
+        """What differences and limits are of, in the unit of the columns."""
+        return f"{self.second} - {self.first}"
+
+    def title(self) -> str:
+        """Columns and pairs."""
+        return f"{self.second} against {self.first}: {self.bland_altman.n} pairs, difference is {self.difference}"
+
+    def table(self) -> Table:
+        """Every quantity with its interval."""
+        b, c, p = self.bland_altman, self.lin, self.passing_bablok
+        rows: list[tuple[str, float, float | None, float | None]] = [
+            ("bias", b.bias, b.bias_low, b.bias_high),
+            ("lower limit of agreement", b.lower_limit, b.lower_limit - b.limit_error, b.lower_limit + b.limit_error),
+            ("upper limit of agreement", b.upper_limit, b.upper_limit - b.limit_error, b.upper_limit + b.limit_error),
+        ]
+        if c is not None:
+            rows += [("Lin's concordance", c.coefficient, c.low, c.high), ("Pearson's r", c.pearson, None, None)]
+        if p is not None:
+            rows.append(("Passing-Bablok slope", p.slope, p.slope_low, p.slope_high))
+            rows.append(("Passing-Bablok intercept", p.intercept, p.intercept_low, p.intercept_high))
+        return Table.of(("quantity", "value", "from", "to"), rows, "Agreement", "agreement")
+
+    def tables(self) -> tuple[Table, ...]:
+        """Quantities, and what they say."""
+        return (self.table(), *reading_table(self.reading))
+
+    def write(self, folder: Path) -> None:
+        """Write ``bland-altman.svg``."""
+        first, second = zip(*self.pairs, strict=True)
+        figure = draw_agreement(first, second, self.bland_altman, labels=(self.first, self.second))
+        save(figure, folder / "bland-altman.svg")
 
 
-def analyse_agreement(
-    path: Path, *, first: str, second: str, patient: str | None = None, sheet: str | None = None
-) -> AgreementAnalysis:
-    """Agreement of two measurements of the same thing, one row per pair.
+@verb
+def measurement_agreement(
+    pairs: TableSource, *, first: str, second: str, patient: str | None = None, sheet: str | None = None
+) -> AgreementResult:
+    """Whether two ways of measuring agree: Bland-Altman, Lin, Passing-Bablok.
+
+    Parameters
+    ----------
+    pairs : path, DataFrame or rows
+        Table with one row per pair.
+    first : str
+        Column of the first measurement, such as scout_gy.
+    second : str
+        Column of the second, such as therapy_gy, in the same unit.
+    patient : str or None
+        Column of patient ids.
+    sheet : str or None
+        Excel sheet, where there are several.
+
+    Returns
+    -------
+    AgreementResult
+        Bias, limits, concordance and regression; ``save`` draws the differences.
 
     Raises
     ------
@@ -66,48 +108,62 @@ def analyse_agreement(
         Listing every wrong cell.
     EvidenceError
         If there are fewer than 5 pairs, or one column is compared with itself.
+
+    Examples
+    --------
+    >>> pairs = [{"scout": 100 + 20 * n, "therapy": 108 + 21 * n + n % 3} for n in range(8)]
+    >>> round(hepatica.measurement_agreement(pairs, first="scout", second="therapy").bland_altman.bias, 3)
+    12.375
     """
+    table = as_table(pairs, sheet=sheet)
     if first == second:
-        raise EvidenceError(f"{path}: column {first!r} agrees with itself; name two columns")
-    check = read_table(path, sheet=sheet).check()
+        raise EvidenceError(f"{table.name}: column {first!r} agrees with itself; name two columns")
+    check = table.check()
     a, b = check.varying(first), check.varying(second)
     patients = [] if patient is None else check.texts(patient)
     check.done()
-    warnings: list[str] = []
+    messages: list[Message] = []
     if len(set(patients)) < len(patients):
-        warnings.append(
+        text = (
             f"{len(patients)} pairs of {len(set(patients))} patients: intervals take every pair as independent and are "
             "too narrow"
         )
-    with refusals_of(path, first, second):
+        messages.append(Message("pairs-not-independent", text))
+    with refusals_of(table, first, second):
         ba = bland_altman(a, b)
-    lin: Concordance | None = unless_refused(lambda: lin_concordance(a, b), warnings)
-    line: PassingBablok | None = unless_refused(lambda: passing_bablok(a, b), warnings)
-    if a == b:
-        warnings.append(f"{first} and {second} are the same in every row: the same measurement twice?")
-    elif ba.trend_p < 0.05:
-        warnings.append(
-            f"the difference changes with size (slope {ba.trend:.3g}, {p_text(ba.trend_p)}): one pair of limits does "
-            "not hold over the whole range"
-        )
-    return AgreementAnalysis(
-        (first, second),
-        tuple(a),
-        tuple(b),
-        ba,
-        lin,
-        line,
-        tuple(_agreement_words(first, second, ba, lin, line)),
-        tuple(warnings),
-        Provenance(
-            inputs=(InputFile.of("table", path),),
-            parameters={"first": first, "second": second},
+    lin = unless_refused("lin", lambda: lin_concordance(a, b), messages)
+    line = unless_refused("passing-bablok", lambda: passing_bablok(a, b), messages)
+    messages += _doubts(ba, first, second, same=a == b)
+    return AgreementResult(
+        first=first,
+        second=second,
+        bland_altman=ba,
+        lin=lin,
+        passing_bablok=line,
+        reading=tuple(_reading(first, second, ba, lin, line)),
+        pairs=tuple(zip(a, b, strict=True)),
+        messages=tuple(messages),
+        provenance=Provenance(
+            inputs=table.inputs,
+            parameters=parameters(first=first, second=second, patient=patient),
             conventions={"difference": "second minus first", "limits": "bias -+ 1.96 sd", "interval": "95 %"},
         ),
     )
 
 
-def _agreement_words(
+def _doubts(ba: BlandAltman, first: str, second: str, *, same: bool) -> Sequence[Message]:
+    if same:
+        return [Message("same-columns", f"{first} and {second} are the same in every row: the same measurement twice?")]
+    if ba.trend_p >= 0.05:
+        return []
+    text = (
+        f"the difference changes with size (slope {ba.trend:.3g}, {p_text(ba.trend_p)}): one pair of limits does not "
+        "hold over the whole range"
+    )
+    return [Message("difference-changes-with-size", text)]
+
+
+def _reading(
     first: str, second: str, ba: BlandAltman, lin: Concordance | None, line: PassingBablok | None
 ) -> list[str]:
     words = [
@@ -134,84 +190,3 @@ def _agreement_words(
 
 def _apart(bias: float) -> str:
     return "equal to" if bias == 0 else f"{abs(bias):.3g} {'above' if bias > 0 else 'below'}"
-
-
-@dataclass(frozen=True, slots=True)
-class AccuracyAnalysis:
-    """Accuracy of a yes/no test against the truth, words, warnings."""
-
-    names: tuple[str, str]
-    accuracy: Accuracy
-    reading: tuple[str, ...]
-    warnings: tuple[str, ...]
-    provenance: Provenance
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "test": self.names[0],
-            "truth": self.names[1],
-            **accuracy_dict(self.accuracy),
-            "reading": list(self.reading),
-            "warnings": list(self.warnings),
-            "provenance": self.provenance.as_dict(),
-        }
-
-
-def analyse_accuracy(
-    path: Path, *, test: str, truth: str, patient: str | None = None, sheet: str | None = None
-) -> AccuracyAnalysis:
-    """Accuracy of a yes/no column against another, with exact (Clopper-Pearson) intervals.
-
-    Raises
-    ------
-    TableError
-        Listing every wrong cell; a patient that occurs twice is one.
-    EvidenceError
-        If a column is compared with itself.
-    """
-    if test == truth:
-        raise EvidenceError(f"{path}: column {test!r} is compared with itself; name two columns")
-    check = read_table(path, sheet=sheet).check()
-    said, true = check.yes_no(test), check.yes_no(truth)
-    if patient is not None:
-        check.texts(patient, unique=True)
-    check.done()
-    found = diagnostic_accuracy(said, true)
-    warnings = [
-        f"no row {word} {truth}: {what} cannot be judged"
-        if share.n == 0
-        else f"{share.n} rows {word} {truth}: {what} is known only to the width of its interval"
-        for word, what, share in (
-            ("with", "sensitivity", found.sensitivity),
-            ("without", "specificity", found.specificity),
-        )
-        if share.n < FEW
-    ]
-    total = found.accuracy.n
-    reading = [
-        f"{test} {verb} {_share_words(share)} of those {word} {truth}."
-        for verb, word, share in (("finds", "with", found.sensitivity), ("clears", "without", found.specificity))
-        if share.n
-    ]
-    if found.sensitivity.n and found.specificity.n:
-        reading.append(
-            f"Predictive values hold where {truth} is as frequent as here, {found.sensitivity.n} of {total}."
-        )
-    return AccuracyAnalysis(
-        (test, truth),
-        found,
-        tuple(reading),
-        tuple(warnings),
-        Provenance(
-            inputs=(InputFile.of("table", path),),
-            parameters={"test": test, "truth": truth},
-            conventions={"interval": "Clopper-Pearson, 95 %"},
-        ),
-    )
-
-
-def _share_words(p: Proportion) -> str:
-    if p.value is None or p.low is None or p.high is None:
-        return "none"
-    return f"{100 * p.value:.0f} % ({p.k} of {p.n}; 95 % interval {100 * p.low:.0f} to {100 * p.high:.0f} %)"

@@ -3,163 +3,196 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 
-from hepatica.cohort.evidence import unless_refused
-from hepatica.core import InputFile, Provenance
+from hepatica.core import Provenance
+from hepatica.core.document import HIDDEN, INLINE, reported
+from hepatica.core.message import Message, unique
+from hepatica.core.options import Limits, Positive, options, parameters, verb
+from hepatica.core.table import Table
 from hepatica.errors import EvidenceError
-from hepatica.io.tables import read_table
-from hepatica.outcome.dose_response import DoseResponse, fit_dose_response
-from hepatica.outcome.evidence import p_text, p_words
+from hepatica.io.tables import Table as InputTable
+from hepatica.io.tables import TableSource, as_table
+from hepatica.outcome.dose_response import DoseResponse, Scale, fit_dose_response
+from hepatica.outcome.evidence import p_text, p_words, unless_refused
 from hepatica.outcome.roc import (
-    Accuracy,
     Calibration,
-    Proportion,
     Roc,
+    RocComparison,
     Threshold,
     calibration,
+    compare_roc,
     optimal_threshold,
     prespecified_threshold,
     roc,
 )
+from hepatica.report.figures.outcome import draw_dose_response, save
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.tables import reading_table
+
+
+@options
+class CurveOptions:
+    """How curve and thresholds are found.
+
+    Attributes
+    ----------
+    scale : {"linear", "log"}
+        Dose, or its logarithm.
+    threshold_gy : float or None
+        Threshold fixed before the data were seen.
+    second_predictor : str or None
+        Column of another number whose ranking of the lesions is compared with that of the dose.
+    samples : int
+        Bootstrap samples by which the optimal threshold is corrected.
+    seed : int
+        Of the bootstrap.
+    """
+
+    scale: Scale = "linear"
+    threshold_gy: Positive | None = None
+    second_predictor: str | None = None
+    samples: Annotated[int, Limits(low=10)] = 500
+    seed: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class DoseResponseAnalysis:
-    """Dose-response of a table: curve (None where refused), ROC, thresholds, calibration, words, warnings."""
+class DoseThreshold:
+    """A threshold of dose and how well it does."""
 
-    dose_column: str
-    response_column: str
-    dose_gy: tuple[float, ...]
-    response: tuple[float, ...]
+    found: Threshold = field(metadata=INLINE)
+
+    @property
+    @reported
+    def value_gy(self) -> float:
+        """From this dose on a response is predicted."""
+        return self.found.value
+
+    @property
+    @reported
+    def value_low_gy(self) -> float | None:
+        """2.5 % point over the bootstrap; None for one fixed beforehand."""
+        return self.found.value_low
+
+    @property
+    @reported
+    def value_high_gy(self) -> float | None:
+        """97.5 % point over the bootstrap; None for one fixed beforehand."""
+        return self.found.value_high
+
+
+@result
+class DoseResponseResult(Result):
+    """Dose-response of a table: curve (None where refused), ROC, thresholds, calibration, what it says."""
+
+    verb = "dose_response"
+
+    n: int
+    responders: int
     curve: DoseResponse | None
     roc: Roc | None
-    thresholds: tuple[Threshold, ...]
+    roc_comparison: RocComparison | None
+    thresholds: tuple[DoseThreshold, ...]
     calibration: Calibration | None
     reading: tuple[str, ...]
-    warnings: tuple[str, ...]
-    provenance: Provenance
+    columns: tuple[str, str] = field(metadata=HIDDEN)
+    dose_gy: tuple[float, ...] = field(metadata=HIDDEN)
+    response: tuple[float, ...] = field(metadata=HIDDEN)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, units in the keys."""
-        return {
-            "n": len(self.dose_gy),
-            "responders": int(sum(self.response)),
-            "curve": None if self.curve is None else dose_response_dict(self.curve),
-            "roc": None
-            if self.roc is None
-            else {
-                "auc": self.roc.auc,
-                "auc_sd": self.roc.auc_sd,
-                "auc_low": self.roc.auc_low,
-                "auc_high": self.roc.auc_high,
-                "p": self.roc.p,
-            },
-            "thresholds": [_threshold_dict(t) for t in self.thresholds],
-            "calibration": None
-            if self.calibration is None
-            else {
-                "slope": self.calibration.slope,
-                "in_the_large": self.calibration.in_the_large,
-                "brier": self.calibration.brier,
-                "groups": [
-                    {"predicted": g.predicted, "observed": proportion_dict(g.observed)} for g in self.calibration.groups
-                ],
-            },
-            "reading": list(self.reading),
-            "warnings": list(self.warnings),
-            "provenance": self.provenance.as_dict(),
-        }
+    def title(self) -> str:
+        """Lesions, patients and scale."""
+        c = self.curve
+        if c is None:
+            return f"Dose-response: {self.n} lesions, no curve"
+        of_patients = "" if c.patients is None else f" of {c.patients} patients"
+        return f"Dose-response, {c.scale} dose: {c.n} lesions{of_patients}"
 
+    def table(self) -> Table:
+        """50 % dose, slope and what belongs to them."""
+        c = self.curve
+        rows = [] if c is None else [
+            ("50 % dose, Gy", c.d50_gy, c.d50_low_gy, c.d50_high_gy),
+            ("slope gamma50", c.gamma50, c.gamma50_low, c.gamma50_high),
+            (
+                "odds ratio per 10 Gy", c.odds_ratio_per_10_gy, c.odds_ratio_per_10_gy_low,
+                c.odds_ratio_per_10_gy_high,
+            ),
+            ("p of dose", c.p, None, None),
+            ("design effect of clustering", c.design_effect, None, None),
+        ]  # fmt: skip
+        return Table.of(("quantity", "value", "from", "to"), rows, "Curve", "dose-response")
 
-def dose_response_dict(c: DoseResponse) -> dict[str, Any]:
-    """A fitted curve as plain values for JSON."""
-    return {
-        "scale": c.scale,
-        "n": c.n,
-        "responders": c.responders,
-        "patients": c.patients,
-        "d50_gy": c.d50_gy,
-        "d50_low_gy": c.d50_low_gy,
-        "d50_high_gy": c.d50_high_gy,
-        "gamma50": c.gamma50,
-        "gamma50_low": c.gamma50_low,
-        "gamma50_high": c.gamma50_high,
-        "intercept": float(c.fit.coefficients[0]),
-        "slope_per_gy" if c.scale == "linear" else "slope_per_ln_gy": float(c.fit.coefficients[1]),
-        "odds_ratio_per_10_gy": c.odds_ratio_per_10_gy,
-        "odds_ratio_per_10_gy_low": c.odds_ratio_low,
-        "odds_ratio_per_10_gy_high": c.odds_ratio_high,
-        "p": c.p,
-        "likelihood_ratio_p": c.likelihood_ratio_p,
-        "design_effect": c.design_effect,
-    }
+    def tables(self) -> tuple[Table, ...]:
+        """Curve, thresholds, and what they say."""
+        columns = ("Gy", "chosen", "sensitivity", "specificity", "optimism", "PPV (apparent)", "PPV from", "PPV to")
+        rows = []
+        for t in self.thresholds:
+            f, share = t.found, t.found.apparent.positive_predictive_value
+            rows.append(
+                (t.value_gy, f.chosen, f.sensitivity, f.specificity, f.optimism, share.value, share.low, share.high)
+            )
+        return (
+            *(() if self.curve is None else (self.table(),)),
+            *((Table.of(columns, rows, "Thresholds", "thresholds"),) if rows else ()),
+            *reading_table(self.reading),
+        )
 
-
-def proportion_dict(p: Proportion) -> dict[str, Any]:
-    """A proportion as plain values for JSON."""
-    return {"k": p.k, "n": p.n, "value": p.value, "low": p.low, "high": p.high}
-
-
-def accuracy_dict(a: Accuracy) -> dict[str, Any]:
-    """Diagnostic accuracy as plain values for JSON."""
-    return {
-        "true_positive": a.true_positive,
-        "false_positive": a.false_positive,
-        "false_negative": a.false_negative,
-        "true_negative": a.true_negative,
-        "sensitivity": proportion_dict(a.sensitivity),
-        "specificity": proportion_dict(a.specificity),
-        "positive_predictive_value": proportion_dict(a.positive_predictive_value),
-        "negative_predictive_value": proportion_dict(a.negative_predictive_value),
-        "accuracy": proportion_dict(a.accuracy),
-    }
+    def write(self, folder: Path) -> None:
+        """Write ``dose-response.svg``, and the curve with its band as ``curve.csv``."""
+        c, r, (dose, response) = self.curve, self.roc, self.columns
+        area = None if r is None else f"area {r.auc:.2f} ({r.auc_low:.2f} to {r.auc_high:.2f})"
+        figure = draw_dose_response(
+            self.dose_gy,
+            self.response,
+            curve=None if c is None else c.curve,
+            d50=None if c is None else (c.d50_gy, c.d50_low_gy, c.d50_high_gy),
+            roc=None if r is None or area is None else (r.sensitivity, r.specificity, area),
+            labels=(dose if "gy" in dose.lower() else f"{dose}, Gy", response),
+        )
+        save(figure, folder / "dose-response.svg")
+        if c is not None:
+            low, high = c.dose_range_gy
+            doses = [low + (high - low) * n / 100 for n in range(101)]
+            band = [values.tolist() for values in c.curve(doses)]
+            table = Table.of(("dose_gy", "probability", "low", "high"), list(zip(doses, *band, strict=True)))
+            (folder / "curve.csv").write_text(table.csv(), encoding="utf-8")
 
 
-def _threshold_dict(t: Threshold) -> dict[str, Any]:
-    return {
-        "value_gy": t.value,
-        "value_low_gy": t.value_low,
-        "value_high_gy": t.value_high,
-        "chosen": t.chosen,
-        "sensitivity": t.sensitivity,
-        "specificity": t.specificity,
-        "optimism": t.optimism,
-        "apparent": accuracy_dict(t.apparent),
-    }
-
-
-def analyse_dose_response(
-    path: Path,
+@verb
+def dose_response(
+    lesions: TableSource,
     *,
     dose: str,
     response: str,
     patient: str | None = None,
-    threshold_gy: float | None = None,
-    scale: str = "linear",
     sheet: str | None = None,
-    seed: int = 1,
-) -> DoseResponseAnalysis:
-    """Dose-response analysis of a table of lesions.
+    fit: CurveOptions = CurveOptions(),
+) -> DoseResponseResult:
+    """Probability of response against absorbed dose from a table of lesions.
 
     Parameters
     ----------
-    path : Path
-        CSV or Excel table.
-    dose, response, patient : str
-        Columns: dose in Gy, response (1/0), patient of the lesion.
-    threshold_gy : float or None
-        Threshold fixed before the data were seen.
-    scale : str
-        "linear" or "log".
+    lesions : path, DataFrame or rows
+        Table with one row per lesion.
+    dose : str
+        Column of doses in Gy, such as tumour_gy.
+    response : str
+        Column of responses, 1 or 0.
+    patient : str or None
+        Column of patient ids, where patients have several lesions.
     sheet : str or None
-        Excel sheet.
-    seed : int
-        Of the bootstrap.
+        Excel sheet, where there are several.
+    fit : CurveOptions
+        How curve and thresholds are found.
+
+    Returns
+    -------
+    DoseResponseResult
+        50 % dose, slope, ROC, thresholds, calibration; ``save`` draws the curve.
 
     Raises
     ------
@@ -167,66 +200,98 @@ def analyse_dose_response(
         Listing every wrong cell with row and column.
     EvidenceError
         If neither curve nor ROC can be given.
+
+    Examples
+    --------
+    >>> lesions = [{"tumour_gy": 40 + 12 * n, "cr": n % 5 > 3 - n // 10} for n in range(40)]
+    >>> round(hepatica.dose_response(lesions, dose="tumour_gy", response="cr").curve.d50_gy)
+    274
     """
-    doses, answers, patients, rows = _read(path, (dose, response, patient), scale, sheet)
-    warnings: list[str] = []
-    curve: DoseResponse | None = unless_refused(
-        lambda: fit_dose_response(doses, answers, patient=patients, scale=scale), warnings
+    table = as_table(lesions, sheet=sheet)
+    data = _read(table, (dose, response, patient), fit)
+    doses, answers, patients = data.dose_gy, data.response, data.patients
+    messages: list[Message] = []
+    curve = unless_refused(
+        "dose-response-curve",
+        lambda: fit_dose_response(doses, answers, patient=patients, scale=fit.scale),
+        messages,
     )
-    if curve is None and (edge := _separated_at(doses, answers, rows)):
-        warnings[-1] += f" ({path.name}, {edge}, columns {dose!r} and {response!r})"
-    area: Roc | None = unless_refused(lambda: roc(doses, answers), warnings)
+    if curve is None and (edge := _separated_at(doses, answers, table.rows)):
+        refusal = messages.pop()
+        where = f"{edge}, columns {dose!r} and {response!r}"
+        name = "" if table.path is None else f"{table.path.name}, "
+        messages.append(Message("doses-separate-responses", f"{refusal.text} ({name}{where})"))
+    area = unless_refused("roc", lambda: roc(doses, answers), messages)
     if curve is None and area is None:
-        raise EvidenceError(f"{path}, columns {dose}, {response}: {'; '.join(dict.fromkeys(warnings))}")
-    warnings += _clustering_warnings(patients, len(doses))
-    thresholds: list[Threshold] = []
-    if area is not None:
-        if threshold_gy is not None:
-            thresholds.append(prespecified_threshold(doses, answers, threshold_gy))
-        thresholds.append(optimal_threshold(doses, answers, seed=seed, patient=patients))
+        reasons = "; ".join(dict.fromkeys(message.text for message in messages))
+        raise EvidenceError(f"{table.name}, columns {dose}, {response}: {reasons}")
+    messages += _clustering(patients, len(doses))
+    thresholds = () if area is None else _thresholds(data, fit)
+    comparison = None
+    if area is not None and data.second is not None:
+        comparison = compare_roc(doses, data.second, answers)
     fitted = None
     if curve is not None:
-        warnings += list(curve.warnings)
+        messages += curve.messages
         predicted = np.clip(curve.curve(doses)[0], 1e-12, 1 - 1e-12)
         fitted = calibration(predicted, answers)
-        warnings.append("calibration is on the data of the fit: it shows the curve's shape, not its future performance")
-    return DoseResponseAnalysis(
-        dose,
-        response,
-        tuple(doses),
-        tuple(answers),
-        curve,
-        area,
-        tuple(thresholds),
-        fitted,
-        _dose_response_words(curve, area, thresholds),
-        tuple(dict.fromkeys(warnings)),
-        Provenance(
-            inputs=(InputFile.of("table", path),),
-            parameters={"dose": dose, "response": response, "patient": patient, "scale": scale, "seed": seed},
+        text = "calibration is on the data of the fit: it shows the curve's shape, not its future performance"
+        messages.append(Message("calibrated-on-own-data", text, severity="note"))
+    return DoseResponseResult(
+        n=len(doses),
+        responders=int(sum(answers)),
+        curve=curve,
+        roc=area,
+        roc_comparison=comparison,
+        thresholds=thresholds,
+        calibration=fitted,
+        reading=_reading(curve, area, thresholds, comparison, fit.second_predictor or ""),
+        columns=(dose, response),
+        dose_gy=tuple(doses),
+        response=tuple(answers),
+        messages=unique(messages),
+        provenance=Provenance(
+            inputs=table.inputs,
+            parameters=parameters(fit, dose=dose, response=response, patient=patient),
             conventions={"interval": "profile likelihood, adjusted for clusters (Chandler and Bate 2007)"},
         ),
     )
 
 
-def _read(
-    path: Path, columns: tuple[str, str, str | None], scale: str, sheet: str | None
-) -> tuple[list[float], list[float], list[str] | None, tuple[int, ...]]:
-    """Doses, responses, patients and row numbers, every cell checked."""
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """Checked columns."""
+
+    dose_gy: list[float]
+    response: list[float]
+    patients: list[str] | None
+    second: list[float] | None
+
+
+def _read(table: InputTable, columns: tuple[str, str, str | None], fit: CurveOptions) -> _Data:
+    """Doses, responses, patients, every cell checked."""
     dose, response, patient = columns
-    check = read_table(path, sheet=sheet).check()
+    check = table.check()
     doses = check.varying(dose)
     for index, value in enumerate(doses):
         if value < 0:
             check.fault(index, dose, f"{value:g} is below 0")
-        elif value == 0 and scale == "log":
-            check.fault(index, dose, "0 has no logarithm; use --scale linear")
+        elif value == 0 and fit.scale == "log":
+            check.fault(index, dose, "0 has no logarithm; a linear `scale` has it")
     answers = check.yes_no(response)
     if len(answers) > 1 and set(answers) in ({0.0}, {1.0}):
         check.column_fault(response, f"is {answers[0]:g} in all {len(answers)} rows; there is nothing to tell apart")
     patients = None if patient is None else check.texts(patient)
+    second = None if fit.second_predictor is None else check.varying(fit.second_predictor)
     check.done()
-    return doses, answers, patients, check.table.rows
+    return _Data(doses, answers, patients, second)
+
+
+def _thresholds(data: _Data, fit: CurveOptions) -> tuple[DoseThreshold, ...]:
+    found = [optimal_threshold(data.dose_gy, data.response, seed=fit.seed, patient=data.patients, samples=fit.samples)]
+    if fit.threshold_gy is not None:
+        found.insert(0, prespecified_threshold(data.dose_gy, data.response, fit.threshold_gy))
+    return tuple(DoseThreshold(threshold) for threshold in found)
 
 
 def _separated_at(doses: list[float], answers: list[float], rows: tuple[int, ...]) -> str:
@@ -238,16 +303,26 @@ def _separated_at(doses: list[float], answers: list[float], rows: tuple[int, ...
     return f"rows {max(no)[1]} and {min(yes)[1]}"
 
 
-def _clustering_warnings(patients: list[str] | None, rows: int) -> list[str]:
+def _clustering(patients: list[str] | None, rows: int) -> list[Message]:
     if patients is None and rows > 1:
-        return ["rows are taken as independent; name the patient column if patients have several lesions"]
+        return [
+            Message(
+                "rows-taken-as-independent", "rows are taken as independent",
+                "name the `patient` column if patients have several lesions",
+            )
+        ]  # fmt: skip
     if patients is not None and len(set(patients)) < len(patients):
-        return ["the ROC area's interval takes lesions as independent and is too narrow for several per patient"]
+        text = "the ROC area's interval takes lesions as independent and is too narrow for several per patient"
+        return [Message("roc-not-clustered", text)]
     return []
 
 
-def _dose_response_words(
-    curve: DoseResponse | None, area: Roc | None, thresholds: Sequence[Threshold]
+def _reading(
+    curve: DoseResponse | None,
+    area: Roc | None,
+    thresholds: Sequence[DoseThreshold],
+    other: RocComparison | None,
+    name: str,
 ) -> tuple[str, ...]:
     words = []
     if curve is not None:
@@ -263,9 +338,15 @@ def _dose_response_words(
             f"(area {area.auc:.2f}, 95 % interval {area.auc_low:.2f} to {area.auc_high:.2f})."
         )
     for t in thresholds:
-        corrected = "" if t.optimism is None else ", corrected for having been chosen on these data"
+        f = t.found
+        corrected = "" if f.optimism is None else ", corrected for having been chosen on these data"
         words.append(
-            f"{t.value:.0f} Gy ({t.chosen}): sensitivity {100 * t.sensitivity:.0f} %, specificity "
-            f"{100 * t.specificity:.0f} %{corrected}."
+            f"{t.value_gy:.0f} Gy ({f.chosen}): sensitivity {100 * f.sensitivity:.0f} %, specificity "
+            f"{100 * f.specificity:.0f} %{corrected}."
+        )
+    if area is not None and other is not None:
+        words.append(
+            f"{name} ranks with an area of {other.auc_second:.2f}, the dose with {other.auc_first:.2f}; "
+            f"{p_text(other.p)} for the difference: {p_words(other.p, events=min(area.events, area.n - area.events))}."
         )
     return tuple(words)

@@ -1,184 +1,185 @@
-"""From a table of patients to survival: analyses, says what it means."""
+"""Survival of a table of patients: reads, analyses, says what it means."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from hepatica.cohort.evidence import refusals_of, unless_refused
-from hepatica.cohort.survival_table import SurvivalData, SurvivalQuestion, read_survival
-from hepatica.core import InputFile, Provenance
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.cohort.refusals import refusals_of
+from hepatica.cohort.survival_table import (
+    SurvivalColumns,
+    SurvivalData,
+    SurvivalModels,
+    SurvivalQuestion,
+    survival_data,
+)
+from hepatica.core import Provenance
+from hepatica.core.document import HIDDEN, INLINE
+from hepatica.core.message import Message, unique
+from hepatica.core.options import parameters, verb
+from hepatica.core.table import Table
 from hepatica.errors import InputError
-from hepatica.outcome.competing import GrayTest, gray_test
+from hepatica.io.tables import TableSource, as_table
+from hepatica.outcome.competing import gray_test
 from hepatica.outcome.cox import CoxModel, cox
-from hepatica.outcome.evidence import p_text, p_words
+from hepatica.outcome.evidence import p_text, p_words, unless_refused
 from hepatica.outcome.fine_gray import FineGrayModel, fine_gray
 from hepatica.outcome.propensity import Propensity, propensity
 from hepatica.outcome.survival import (
+    GroupTest,
     Incidence,
-    LogRank,
     SurvivalCurve,
     cumulative_incidence,
     kaplan_meier,
     log_rank,
 )
+from hepatica.report.figures.outcome import draw_incidence, draw_survival, save
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.tables import reading_table
 
 
 @dataclass(frozen=True, slots=True)
-class SurvivalAnalysis:
-    """Survival of a table: curves, tests, models (None where not asked or not carried by the data), words, warnings."""
+class GroupIncidence:
+    """Cumulative incidence of the event in one group."""
 
-    question: SurvivalQuestion
-    unit: str
-    curves: tuple[SurvivalCurve, ...]
-    log_rank: LogRank | None
+    group: str
+    found: Incidence = field(metadata=INLINE)
+
+
+@result
+class SurvivalResult(Result):
+    """Survival of a table: curves, tests, models (None where not asked or not carried by the data), what they say."""
+
+    verb = "survival"
+
+    time_unit: str
+    groups: tuple[SurvivalCurve, ...]
+    log_rank: GroupTest | None
     cox: CoxModel | None
     weighted_cox: CoxModel | None
     propensity: Propensity | None
-    incidences: tuple[tuple[str, Incidence], ...]
-    gray: GrayTest | None
+    cumulative_incidence: tuple[GroupIncidence, ...]
+    gray_test: GroupTest | None
     fine_gray: FineGrayModel | None
     reading: tuple[str, ...]
-    warnings: tuple[str, ...]
-    provenance: Provenance
+    event: str = field(metadata=HIDDEN)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; times in the unit named by `time_unit`."""
-        return {
-            "time_unit": self.unit,
-            "groups": [_curve_dict(c) for c in self.curves],
-            "log_rank": None
-            if self.log_rank is None
-            else {
-                "chi2": self.log_rank.chi2,
-                "degrees_of_freedom": self.log_rank.degrees,
-                "p": self.log_rank.p,
-                "observed": dict(zip(self.log_rank.groups, self.log_rank.observed, strict=True)),
-                "expected": dict(zip(self.log_rank.groups, self.log_rank.expected, strict=True)),
-            },
-            "cox": None if self.cox is None else cox_dict(self.cox),
-            "weighted_cox": None if self.weighted_cox is None else cox_dict(self.weighted_cox),
-            "propensity": None
-            if self.propensity is None
-            else {
-                "target": self.propensity.target,
-                "balance": [{"name": b.name, "before": b.before, "after": b.after} for b in self.propensity.balance],
-                "effective_n": list(self.propensity.effective_n),
-            },
-            "cumulative_incidence": [
-                {"group": name, "events": i.n_events, "time": i.times.tolist(), "incidence": i.incidence.tolist()}
-                | {"low": i.low.tolist(), "high": i.high.tolist()}
-                for name, i in self.incidences
-            ],
-            "gray_test": None
-            if self.gray is None
-            else {"chi2": self.gray.chi2, "degrees_of_freedom": self.gray.degrees, "p": self.gray.p},
-            "fine_gray": None if self.fine_gray is None else fine_gray_dict(self.fine_gray),
-            "reading": list(self.reading),
-            "warnings": list(self.warnings),
-            "provenance": self.provenance.as_dict(),
-        }
+    def table(self) -> Table:
+        """Patients, events and median of each group."""
+        columns = ("group", "patients", "events", "median", "from", "to", "follow-up (median)")
+        rows = [(c.name, c.n, c.events, c.median, c.median_low, c.median_high, c.median_follow_up) for c in self.groups]
+        return Table.of(columns, rows, f"Survival, {self.time_unit}", "survival")
 
+    def tables(self) -> tuple[Table, ...]:
+        """Groups, models, balance, incidence, and what they say."""
+        return (self.table(), *self._models(), *reading_table(self.reading))
 
-def _curve_dict(c: SurvivalCurve) -> dict[str, Any]:
-    return {
-        "name": c.name,
-        "n": c.n,
-        "events": c.n_events,
-        "median": c.median,
-        "median_low": c.median_low,
-        "median_high": c.median_high,
-        "median_follow_up": c.median_follow_up,
-        "time": c.times.tolist(),
-        "survival": c.survival.tolist(),
-        "low": c.low.tolist(),
-        "high": c.high.tolist(),
-        "at_risk": [int(n) for n in c.at_risk],
-    }
+    def _models(self) -> Iterator[Table]:
+        for name, key, model in (
+            ("Cox model", "cox", self.cox),
+            ("Cox model, propensity weights", "weighted-cox", self.weighted_cox),
+        ):
+            if model is not None:
+                yield Table.of(
+                    ("covariate", "hazard ratio", "from", "to", "p", "proportional, p"),
+                    [(c.name, c.hazard_ratio, c.low, c.high, c.p, c.proportional_hazards_p) for c in model.covariates],
+                    f"{name}: {model.n} patients, {model.events} events, concordance {model.concordance:.2f}",
+                    key,
+                )
+        if self.fine_gray is not None:
+            f = self.fine_gray
+            yield Table.of(
+                ("covariate", "subdistribution hazard ratio", "from", "to", "p"),
+                [(c.name, c.subdistribution_hazard_ratio, c.low, c.high, c.p) for c in f.covariates],
+                f"Fine-Gray model: {f.n} patients, {f.events} events, {f.competing_events} competing",
+                "fine-gray",
+            )
+        if self.propensity is not None:
+            rows = [(b.name, round(b.before, 6), round(b.after, 6)) for b in self.propensity.balance]
+            title = "Balance (standardized mean difference)"
+            yield Table.of(("covariate", "before", "after"), rows, title, "balance")
+        if self.cumulative_incidence:
+            found = [(g.group, g.found) for g in self.cumulative_incidence]
+            yield Table.of(
+                ("group", "events", "incidence", "from", "to"),
+                [(n, i.events, float(i.incidence[-1]), float(i.low[-1]), float(i.high[-1])) for n, i in found],
+                "Cumulative incidence at the last time",
+                "incidence",
+            )
 
-
-def fine_gray_dict(model: FineGrayModel) -> dict[str, Any]:
-    """A Fine-Gray model as plain values for JSON."""
-    return {
-        "n": model.n,
-        "events": model.events,
-        "competing_events": model.competing,
-        "covariates": [
-            {
-                "name": c.name,
-                "coefficient": c.coefficient,
-                "standard_error": c.standard_error,
-                "subdistribution_hazard_ratio": c.ratio,
-                "low": c.low,
-                "high": c.high,
-                "p": c.p,
-            }
-            for c in model.covariates
-        ],
-        "log_likelihood": model.log_likelihood,
-        "log_likelihood_null": model.log_likelihood_null,
-        "pseudo_likelihood_ratio_chi2": model.pseudo_ratio,
-        "p": model.p,
-        "warnings": list(model.warnings),
-    }
-
-
-def cox_dict(model: CoxModel) -> dict[str, Any]:
-    """A Cox model as plain values for JSON."""
-    return {
-        "n": model.n,
-        "events": model.events,
-        "covariates": [
-            {
-                "name": c.name,
-                "coefficient": c.coefficient,
-                "standard_error": c.standard_error,
-                "hazard_ratio": c.hazard_ratio,
-                "low": c.low,
-                "high": c.high,
-                "p": c.p,
-                "proportional_hazards_chi2": c.proportional_chi2,
-                "proportional_hazards_p": c.proportional_p,
-            }
-            for c in model.covariates
-        ],
-        "log_likelihood": model.log_likelihood,
-        "log_likelihood_null": model.log_likelihood_null,
-        "likelihood_ratio_chi2": model.likelihood_ratio,
-        "p": model.p,
-        "proportional_hazards_chi2": model.proportional_chi2,
-        "proportional_hazards_p": model.proportional_p,
-        "concordance": model.concordance,
-        "robust_standard_errors": model.robust,
-        "warnings": list(model.warnings),
-    }
+    def write(self, folder: Path) -> None:
+        """Write ``survival.svg`` (or ``incidence.svg`` with a competing event), and the curves as ``curves.csv``."""
+        if self.cumulative_incidence:
+            note = "" if self.gray_test is None else f"Gray {p_text(self.gray_test.p)}"
+            groups = [(g.group, g.found) for g in self.cumulative_incidence]
+            figure = draw_incidence(groups, unit=self.time_unit, title=self.event, note=note)
+            save(figure, folder / "incidence.svg")
+        else:
+            note = "" if self.log_rank is None else f"log-rank {p_text(self.log_rank.p)}"
+            figure = draw_survival(self.groups, unit=self.time_unit, title="", note=note)
+            save(figure, folder / "survival.svg")
+        rows = [
+            (c.name, *step)
+            for c in self.groups
+            for step in zip(*(v.tolist() for v in (c.time, c.at_risk, c.survival, c.low, c.high)), strict=True)
+        ]
+        columns = ("group", f"time_{self.time_unit.split()[0]}", "at_risk", "survival", "low", "high")
+        (folder / "curves.csv").write_text(Table.of(columns, rows).csv(), encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
     """What the data carry of the tests and models; None where not asked or refused."""
 
-    log_rank: LogRank | None
+    log_rank: GroupTest | None
     cox: CoxModel | None
     weighted: CoxModel | None
     propensity: Propensity | None
-    incidences: tuple[tuple[str, Incidence], ...]
-    gray: GrayTest | None
+    incidences: tuple[GroupIncidence, ...]
+    gray: GroupTest | None
     fine_gray: FineGrayModel | None
 
-    @property
-    def warnings(self) -> list[str]:
-        """Of all models."""
-        models = [m for m in (self.cox, self.weighted, self.fine_gray) if m is not None]
-        return [w for m in models for w in m.warnings]
 
+@verb
+def survival(
+    patients: TableSource,
+    *,
+    time: str | None = None,
+    event: str = "event",
+    by: str | None = None,
+    sheet: str | None = None,
+    columns: SurvivalColumns = SurvivalColumns(),
+    models: SurvivalModels = SurvivalModels(),
+) -> SurvivalResult:
+    """Survival of a table of patients: Kaplan-Meier, log-rank, Cox, competing risks.
 
-def analyse_survival(path: Path, question: SurvivalQuestion) -> SurvivalAnalysis:
-    """Survival analysis of a table.
+    Parameters
+    ----------
+    patients : path, DataFrame or rows
+        Table with one row per patient.
+    time : str or None
+        Column of the time observed, such as os_months.
+    event : str
+        Column of the event: 1 happened, 0 did not.
+    by : str or None
+        Column of groups, or a cut: 'dose_gy>=205', dose_ge_205.
+    sheet : str or None
+        Excel sheet, where there are several.
+    columns : SurvivalColumns
+        Further columns of the table.
+    models : SurvivalModels
+        What is modelled beside the groups.
+
+    Returns
+    -------
+    SurvivalResult
+        Curves, tests and models; ``save`` draws them.
 
     Raises
     ------
@@ -186,45 +187,47 @@ def analyse_survival(path: Path, question: SurvivalQuestion) -> SurvivalAnalysis
         Listing every wrong cell with row and column.
     EvidenceError
         If the curves themselves cannot be drawn; the message names file and columns. A test or model that the data
-        cannot carry is left out with a warning.
+        cannot carry is left out with a message.
+
+    Examples
+    --------
+    >>> patients = [{"months": 3 + n, "dead": n % 3 > 0, "dose_gy": 100 + 10 * n} for n in range(30)]
+    >>> found = hepatica.survival(patients, time="months", event="dead", by="dose_gy>=205")
+    >>> [(group.name, group.median) for group in found.groups]
+    [('dose_gy < 205', 10.0), ('dose_gy >= 205', 26.0)]
     """
-    q = question
-    data = read_survival(path, q)
-    warnings: list[str] = []
+    table = as_table(patients, sheet=sheet)
+    q = SurvivalQuestion(time, event, by, columns, models)
+    data = survival_data(table, q)
+    messages: list[Message] = []
     reading: list[str] = []
-    with refusals_of(path, q.time or f"{q.start_date}, {q.end_date}", q.event):
-        if q.landmark is not None:
-            before, data = data, data.from_landmark(q.landmark)
-            reading.append(_landmark_words(len(before.groups), len(data.groups), q.landmark, data.unit))
-        elif q.by is not None and _is_later_knowledge(q.by):
-            warnings.append(f"{q.by!r} looks like something known only after treatment: use a landmark")
+    with refusals_of(table, time or f"{columns.start_date}, {columns.end_date}", event):
+        if models.landmark is not None:
+            before, data = data, data.from_landmark(models.landmark)
+            reading.append(_landmark_words(len(before.groups), len(data.groups), models.landmark, data.unit))
+        elif by is not None and _is_later_knowledge(by):
+            text = f"{by!r} looks like something known only after treatment"
+            messages.append(Message("groups-known-later", text, "state a `landmark`"))
         curves = tuple(kaplan_meier(data.time[own], data.event[own], name=name) for name, own in _members(data).items())
-        found = _compare(data, q, warnings)
+        found = _compare(data, models, messages)
     reading += _survival_words(curves, found, data.unit, int(data.event.sum()))
-    warnings += found.warnings
-    return SurvivalAnalysis(
-        q,
-        data.unit,
-        curves,
-        found.log_rank,
-        found.cox,
-        found.weighted,
-        found.propensity,
-        found.incidences,
-        found.gray,
-        found.fine_gray,
-        tuple(reading),
-        tuple(dict.fromkeys(warnings)),
-        Provenance(
-            inputs=(InputFile.of("table", path),),
-            parameters={
-                "time": q.time or f"{q.start_date} to {q.end_date}",
-                "event": q.event,
-                "by": q.by,
-                "competing": q.competing,
-                "strata": q.strata,
-                "landmark": q.landmark,
-            },
+    fitted = [m for m in (found.cox, found.weighted, found.fine_gray) if m is not None]
+    return SurvivalResult(
+        time_unit=data.unit,
+        groups=curves,
+        log_rank=found.log_rank,
+        cox=found.cox,
+        weighted_cox=found.weighted,
+        propensity=found.propensity,
+        cumulative_incidence=found.incidences,
+        gray_test=found.gray,
+        fine_gray=found.fine_gray,
+        reading=tuple(reading),
+        event=event,
+        messages=unique(messages, *(m.messages for m in fitted)),
+        provenance=Provenance(
+            inputs=table.inputs,
+            parameters=parameters(columns, models, time=time, event=event, by=by),
             conventions={
                 "interval": "log-log (Greenwood)",
                 "ties": "Efron (Cox), Breslow (Fine-Gray)",
@@ -234,32 +237,33 @@ def analyse_survival(path: Path, question: SurvivalQuestion) -> SurvivalAnalysis
     )
 
 
-def _members(data: SurvivalData) -> dict[str, Any]:
+def _members(data: SurvivalData) -> dict[str, NDArray[np.bool_]]:
     return {name: data.of_group(name) for name in data.names}
 
 
-def _compare(data: SurvivalData, q: SurvivalQuestion, warnings: list[str]) -> _Compared:
+def _compare(data: SurvivalData, models: SurvivalModels, messages: list[Message]) -> _Compared:
     """Every test and model that was asked for and that the data carry."""
-    t, e, names, strata = data.time, data.event, data.names, data.strata
-    test = gray = None
+    t, e, names, strata, cluster = data.time, data.event, data.names, data.strata, data.cluster
+    test = gray = model = subdistribution = None
     if len(names) > 1:
-        test = unless_refused(lambda: log_rank(t, e, data.groups, strata=strata), warnings)
-    covariates = {name: data.columns[name] for name in q.covariates}
+        test = unless_refused("log-rank", lambda: log_rank(t, e, data.groups, strata=strata), messages)
+    covariates = {name: data.columns[name] for name in models.covariates}
     # Every group against the first.
     covariates = {f"{n} against {names[0]}": data.of_group(n).astype(float) for n in names[1:]} | covariates
-    model = unless_refused(lambda: cox(t, e, covariates, strata=strata), warnings) if covariates else None
-    weighted, weights = _weighted(data, q.balance, warnings)
+    if covariates:
+        model = unless_refused("cox", lambda: cox(t, e, covariates, cluster=cluster, strata=strata), messages)
+    weighted, weights = _weighted(data, models, messages)
     cause = data.causes()
-    subdistribution = None
     if cause is not None:
         causes = cause.tolist()
         if len(names) > 1:
-            gray = unless_refused(lambda: gray_test(t, causes, data.groups, strata=strata), warnings)
+            gray = unless_refused("gray-test", lambda: gray_test(t, causes, data.groups, strata=strata), messages)
         if covariates:
-            subdistribution = unless_refused(lambda: fine_gray(t, causes, covariates), warnings)
+            subdistribution = unless_refused("fine-gray", lambda: fine_gray(t, causes, covariates), messages)
             if strata is not None:
-                warnings.append("the Fine-Gray model takes no strata; it is that of all patients together")
-    return _Compared(test, model, weighted, weights, _incidences(data, warnings), gray, subdistribution)
+                text = "the Fine-Gray model takes no strata; it is that of all patients together"
+                messages.append(Message("fine-gray-without-strata", text))
+    return _Compared(test, model, weighted, weights, _incidences(data, messages), gray, subdistribution)
 
 
 def _is_later_knowledge(by: str) -> bool:
@@ -268,36 +272,34 @@ def _is_later_knowledge(by: str) -> bool:
 
 
 def _weighted(
-    data: SurvivalData, balance: Sequence[str], warnings: list[str]
+    data: SurvivalData, models: SurvivalModels, messages: list[Message]
 ) -> tuple[CoxModel | None, Propensity | None]:
-    if not balance:
+    if not models.balance:
         return None, None
     names = data.names
     if len(names) != 2:
         raise InputError(f"propensity weights compare two groups, not {len(names)}")
     treated = data.of_group(names[1]).astype(float)
-    columns = {name: data.columns[name] for name in balance}
-    weights: Propensity | None = unless_refused(lambda: propensity(treated, columns), warnings)
+    columns = {name: data.columns[name] for name in models.balance}
+    weights = unless_refused("propensity", lambda: propensity(treated, columns, target=models.balance_target), messages)
     if weights is None:
         return None, None
-    warnings += list(weights.warnings)
+    messages += weights.messages
     covariate = {f"{names[1]} against {names[0]}": treated}
-    return unless_refused(
-        lambda: cox(data.time, data.event, covariate, weights=weights.weights, strata=data.strata), warnings
-    ), weights
+    fit = partial(cox, data.time, data.event, covariate, weights=weights.weights)
+    return unless_refused("weighted-cox", lambda: fit(cluster=data.cluster, strata=data.strata), messages), weights
 
 
-def _incidences(data: SurvivalData, warnings: list[str]) -> tuple[tuple[str, Incidence], ...]:
+def _incidences(data: SurvivalData, messages: list[Message]) -> tuple[GroupIncidence, ...]:
     cause = data.causes()
     if cause is None:
         return ()
     out = []
     for name, mine in _members(data).items():
-        found = unless_refused(
-            partial(cumulative_incidence, data.time[mine], cause[mine].tolist(), censored=0), warnings
-        )
+        compute = partial(cumulative_incidence, data.time[mine], cause[mine].tolist(), censored=0)
+        found = unless_refused("incidence", compute, messages)
         if found and "1" in found:
-            out.append((name, found["1"]))
+            out.append(GroupIncidence(name, found["1"]))
     return tuple(out)
 
 
@@ -324,8 +326,9 @@ def _survival_words(curves: Sequence[SurvivalCurve], found: _Compared, unit: str
         words.append(f"Gray's test of the cumulative incidences {p_text(found.gray.p)}: {meaning}.")
     if found.fine_gray is not None:
         only = found.fine_gray.covariates[0]
+        ratio = f"{only.name} {only.subdistribution_hazard_ratio:.2f}"
         words.append(
-            f"Fine-Gray model: subdistribution hazard ratio of {only.name} {only.ratio:.2f} (95 % interval "
+            f"Fine-Gray model: subdistribution hazard ratio of {ratio} (95 % interval "
             f"{only.low:.2f} to {only.high:.2f}, {p_text(only.p)}). Above 1 more patients have the event, by its own "
             "hazard or because fewer are lost to the competing one; for the hazard itself read the Cox model."
         )
@@ -348,4 +351,4 @@ def _curve_words(c: SurvivalCurve, unit: str) -> str:
     if c.median is not None:
         low, high = ("not reached" if v is None else f"{v:.3g}" for v in (c.median_low, c.median_high))
         text = f"{c.median:.3g} {unit} (95 % interval {low} to {high})"
-    return f"{c.name}: {c.n} patients, {c.n_events} events, median {text}."
+    return f"{c.name}: {c.n} patients, {c.events} events, median {text}."

@@ -8,13 +8,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.options import Positive, options
 from hepatica.errors import InputError
-from hepatica.io.tables import Table, TableCheck, read_table
+from hepatica.io.tables import Table, TableCheck
+from hepatica.outcome.propensity import Target
 from hepatica.outcome.survival import landmark
 
 FloatArray = NDArray[np.float64]
@@ -29,50 +30,69 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 }
 _OPPOSITE = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
 _WORDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-MOST_GROUPS = 8
+MAX_GROUPS = 8
+TIME_REMEDY = "state `time`, or `start_date` and `end_date`"
+
+
+@options
+class SurvivalColumns:
+    """Further columns of the table.
+
+    Attributes
+    ----------
+    patient : str or None
+        Column of patient ids; each may occur once.
+    competing : str or None
+        Column of a competing event (1/0), for incidence, Gray's test and the Fine-Gray model.
+    strata : str or None
+        Column of strata, such as the centre; tests and models compare within them.
+    cluster : str or None
+        Column of what rows belong to (patients, where rows are lesions); the Cox model's standard errors become robust.
+    start_date : str or None
+        Column of treatment dates, instead of times.
+    end_date : str or None
+        Column of dates of the event or when last seen.
+    """
+
+    patient: str | None = None
+    competing: str | None = None
+    strata: str | None = None
+    cluster: str | None = None
+    start_date: str | None = None
+    end_date: str | None = None
+
+
+@options
+class SurvivalModels:
+    """What is modelled beside the groups.
+
+    Attributes
+    ----------
+    covariates : tuple of str
+        Numeric columns for the models.
+    landmark : float or None
+        Time at which groups are formed, in the unit of the times; earlier events are left out.
+    balance : tuple of str
+        Columns for propensity weights between two groups.
+    balance_target : {"overlap", "all"}
+        Whom the weighted groups stand for: those who might have been in either, or all.
+    """
+
+    covariates: tuple[str, ...] = ()
+    landmark: Positive | None = None
+    balance: tuple[str, ...] = ()
+    balance_target: Target = "overlap"
 
 
 @dataclass(frozen=True, slots=True)
 class SurvivalQuestion:
-    """What is asked of a table.
-
-    Attributes
-    ----------
-    time, event : str
-        Columns: time observed; event (1/0). For competing risks `event` is the event of interest and `competing` the
-        other one.
-    by : str or None
-        Column of groups, or a cut such as "dose_gy>=205" (also written "dose_gy_ge_205").
-    covariates : tuple of str
-        Numeric columns for the models, beside the groups.
-    patient : str or None
-        Column of patient ids, each of which may occur once.
-    competing : str or None
-        Column of the competing event (1/0).
-    landmark : float or None
-        Time at which groups are formed.
-    start_date, end_date : str or None
-        Date columns instead of `time`.
-    balance : tuple of str
-        Columns for propensity weights between two groups.
-    strata : str or None
-        Column of strata (centre): tests and models compare within them.
-    sheet : str or None
-        Excel sheet.
-    """
+    """What is asked of a table: columns of time, event and groups (or a cut, "dose_gy>=205"); the rest by options."""
 
     time: str | None
     event: str
-    by: str | None = None
-    covariates: tuple[str, ...] = ()
-    patient: str | None = None
-    competing: str | None = None
-    landmark: float | None = None
-    start_date: str | None = None
-    end_date: str | None = None
-    balance: tuple[str, ...] = ()
-    strata: str | None = None
-    sheet: str | None = None
+    by: str | None
+    columns: SurvivalColumns
+    models: SurvivalModels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,8 +109,8 @@ class SurvivalData:
         Whether the competing event happened then; None where there is none.
     groups : tuple of str
         Group of each patient ("all" without groups).
-    strata : tuple of str or None
-        Stratum of each patient.
+    strata, cluster : tuple of str or None
+        Stratum of each patient; what each row belongs to.
     columns : mapping of str to ndarray
         Covariates.
     unit : str
@@ -102,6 +122,7 @@ class SurvivalData:
     competing: NDArray[np.bool_] | None
     groups: tuple[str, ...]
     strata: tuple[str, ...] | None
+    cluster: tuple[str, ...] | None
     columns: Mapping[str, FloatArray]
     unit: str
 
@@ -129,14 +150,19 @@ class SurvivalData:
             time=time,
             event=self.event[kept],
             competing=None if self.competing is None else self.competing[kept],
-            groups=tuple(g for g, k in zip(self.groups, kept, strict=True) if k),
-            strata=None if self.strata is None else tuple(s for s, k in zip(self.strata, kept, strict=True) if k),
+            groups=_kept(self.groups, kept) or (),
+            strata=_kept(self.strata, kept),
+            cluster=_kept(self.cluster, kept),
             columns={name: v[kept] for name, v in self.columns.items()},
         )
 
 
-def read_survival(path: Path, question: SurvivalQuestion) -> SurvivalData:
-    """Read and check a table.
+def _kept(labels: tuple[str, ...] | None, kept: NDArray[np.bool_]) -> tuple[str, ...] | None:
+    return None if labels is None else tuple(label for label, k in zip(labels, kept, strict=True) if k)
+
+
+def survival_data(table: Table, question: SurvivalQuestion) -> SurvivalData:
+    """The columns of a table, checked.
 
     Raises
     ------
@@ -146,17 +172,19 @@ def read_survival(path: Path, question: SurvivalQuestion) -> SurvivalData:
     InputError
         If a column is missing.
     """
-    q = question
-    check = read_table(path, sheet=q.sheet).check()
+    q, columns_of = question, question.columns
+    check = table.check()
     time, unit = _times(check, q)
     event = _events(check, q, time)
     groups = _groups(check, q.by)
-    wanted = dict.fromkeys((*q.covariates, *q.balance))
+    wanted = dict.fromkeys((*q.models.covariates, *q.models.balance))
     columns = {name: check.varying(name) for name in wanted}
-    strata = None if q.strata is None else tuple(check.texts(q.strata))
-    if q.patient is not None:
-        check.texts(q.patient, unique=True)
-    other = None if q.competing is None else _competing(check, q.competing, event)
+    strata, cluster = (
+        None if name is None else tuple(check.texts(name)) for name in (columns_of.strata, columns_of.cluster)
+    )
+    if columns_of.patient is not None:
+        check.texts(columns_of.patient, unique=True)
+    other = None if columns_of.competing is None else _competing(check, columns_of.competing, event)
     _lonely(check, q.by, groups)
     check.done()
     return SurvivalData(
@@ -165,6 +193,7 @@ def read_survival(path: Path, question: SurvivalQuestion) -> SurvivalData:
         None if other is None else np.asarray(other) == 1,
         tuple(groups),
         strata,
+        cluster,
         {name: np.asarray(values, dtype=np.float64) for name, values in columns.items()},
         unit,
     )
@@ -174,9 +203,9 @@ def _times(check: TableCheck, q: SurvivalQuestion) -> tuple[list[float], str]:
     if q.time is not None:
         unit = next((u for u in ("months", "days", "years", "weeks") if u in q.time.lower()), "time units of the table")
         return check.numbers(q.time, at_least=0, optional=True), unit
-    if q.start_date is None or q.end_date is None:
-        raise InputError("give the column of times, or the columns of start and end dates")
-    return check.months_between(q.start_date, q.end_date), "months"
+    if q.columns.start_date is None or q.columns.end_date is None:
+        raise InputError("neither a column of times is named nor two of dates", remedy=TIME_REMEDY)
+    return check.months_between(q.columns.start_date, q.columns.end_date), "months"
 
 
 def _events(check: TableCheck, q: SurvivalQuestion, time: list[float]) -> list[float]:
@@ -211,17 +240,17 @@ def _groups(check: TableCheck, by: str | None) -> list[str]:
         return ["all"] * len(check.table)
     if check.has(by):
         groups = check.texts(by)
-        if len(set(groups)) > MOST_GROUPS:
+        if len(set(groups)) > MAX_GROUPS:
             raise InputError(
-                f"{check.table.path}: column {by!r} has {len(set(groups))} different values; groups are at most "
-                f"{MOST_GROUPS}. Write a cut, such as '{by}>=205'"
+                f"{check.table.name}: column {by!r} has {len(set(groups))} different values; groups are at most "
+                f"{MAX_GROUPS}. Write a cut, such as '{by}>=205'"
             )
         # "hazard ratio of 1 against 0" would leave the reader to guess which group is which.
         return [f"{by} = {g}" for g in groups] if set(groups) <= {"0", "1", "0.0", "1.0"} else groups
     name, sign, cut = _cut(check.table, by)
     if not sign or not check.has(name):
         raise InputError(
-            f"{check.table.path}: there is no column {by!r}; columns: {', '.join(check.table.columns)}. A cut is "
+            f"{check.table.name}: there is no column {by!r}; columns: {', '.join(check.table.columns)}. A cut is "
             "written 'tumour_gy>=205'"
         )
     compare, limit = _COMPARE[sign], float(cut)

@@ -17,13 +17,11 @@ from hepatica.outcome.response import (
     best_response,
     change_response,
     choi_response,
-    future_remnant,
-    lipiodol_retention,
     overall_response,
     rule,
-    volume_change,
 )
-from hepatica.workflow.outcome.response import compare_segmentations
+from hepatica.outcome.segmentations import compare_segmentations
+from hepatica.outcome.volumes import future_remnant, retained_share, volume_change
 
 
 @pytest.mark.parametrize(
@@ -214,7 +212,7 @@ def test_volumes() -> None:
     assert volume_change(100, 30, days=70).relative_per_week == pytest.approx(-0.07)
     found = future_remnant(remnant_before_ml=400, remnant_after_ml=600, liver_ml=1700, tumour_ml=200, days=42)
     assert found.degree_of_hypertrophy == pytest.approx(200 / 1500)
-    assert lipiodol_retention(30, 100) == (0.3, "moderate")
+    assert retained_share(30, 100) == (0.3, "moderate")
 
 
 def ellipsoid(grid: Grid, radii_mm: tuple[float, float, float], name: str) -> Region:
@@ -258,7 +256,7 @@ def test_two_segmentations(oblique_grid: Grid) -> None:
         lambda: child_pugh(bilirubin_mg_dl=1, albumin_g_dl=4, inr=1, ascites="much", encephalopathy="none"),
         lambda: meld(bilirubin_mg_dl=0, inr=1, creatinine_mg_dl=1),
         lambda: ctcae_grade("lipase", 1, 1),
-        lambda: lipiodol_retention(2, 1),
+        lambda: retained_share(2, 1),
         lambda: volume_change(0, 1),
         lambda: future_remnant(remnant_before_ml=900, remnant_after_ml=1, liver_ml=1000, tumour_ml=200),
     ],

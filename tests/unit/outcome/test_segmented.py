@@ -12,9 +12,13 @@ from hepatica.errors import InputError
 from hepatica.io.dicom.images.write import write_ct
 from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.io.dicom.seg import write_seg
-from hepatica.workflow.outcome.response import patient_responses
-from hepatica.workflow.outcome.segmented import compare_segmentation_files
-from hepatica.workflow.outcome.volumes import remnant_of, retention_of, split_roles
+from hepatica.outcome.segmentations import (
+    lesions_and_others,
+    patient_responses,
+    segmented_remnant,
+    segmented_retention,
+)
+from hepatica.workflow.outcome.segmented import segmented_response
 
 CENTRE = np.array([20.0, 18.0, 10.0])
 
@@ -54,9 +58,9 @@ def files(folder: Path, patient: str, radius_mm: float) -> tuple[Path, Path, Pat
 def test_seg_needs_no_image_and_rtstruct_does(tmp_path: Path) -> None:
     seg, drawn, ct = files(tmp_path / "before", "A", 21.0)
     later_seg, later_drawn, later_ct = files(tmp_path / "after", "A", 12.0)
-    by_seg = compare_segmentation_files(seg, later_seg).lesions[0]
-    by_contour = compare_segmentation_files(drawn, later_drawn, before_image=ct, after_image=later_ct).lesions[0]
-    on_image = compare_segmentation_files(seg, later_seg, before_image=ct, after_image=later_ct).lesions[0]
+    by_seg = segmented_response(seg, later_seg).lesions[0]
+    by_contour = segmented_response(drawn, later_drawn, before_image=ct, after_image=later_ct).lesions[0]
+    on_image = segmented_response(seg, later_seg, before_image=ct, after_image=later_ct).lesions[0]
     assert on_image.before.longest_mm == pytest.approx(by_seg.before.longest_mm)
     assert on_image.before.volume_ml == pytest.approx(by_seg.before.volume_ml)
     for found in (by_seg, by_contour):
@@ -66,35 +70,51 @@ def test_seg_needs_no_image_and_rtstruct_does(tmp_path: Path) -> None:
         assert found.relative_volume_change == pytest.approx((12 / 21) ** 3 - 1, abs=0.03)
         assert set(found.responses.values()) == {"PR"}
         assert set(patient_responses([found]).values()) == {"PR"}
-    with pytest.raises(InputError, match=r"an RTSTRUCT has no voxels; name the image"):
-        compare_segmentation_files(drawn, later_drawn)
+    with pytest.raises(InputError, match=r"an RTSTRUCT has no voxels; name the image it was drawn on with `before_image`"):
+        segmented_response(drawn, later_drawn)
+
+
+def test_regions_are_as_good_as_files(tmp_path: Path) -> None:
+    seg, _, _ = files(tmp_path / "before", "A", 21.0)
+    later, _, _ = files(tmp_path / "after", "A", 12.0)
+    grid = grid_of(context_of("A"))
+    by_file, by_region = (
+        segmented_response(*sources)
+        for sources in ((seg, later), ([ball(grid, "lesion 1", 21.0)], [ball(grid, "lesion 1", 12.0)]))
+    )
+    one, other = by_region.lesions[0], by_file.lesions[0]
+    assert one.responses == other.responses
+    # The SEG's own grid is that of the image to rounding.
+    assert one.after.volume_ml == pytest.approx(other.after.volume_ml)
+    assert one.before.longest_mm == pytest.approx(other.before.longest_mm)
+    assert by_region.provenance.inputs == ()
 
 
 def test_two_patients_are_refused(tmp_path: Path) -> None:
     first, _, _ = files(tmp_path / "before", "A", 21.0)
     second, _, _ = files(tmp_path / "after", "B", 12.0)
     with pytest.raises(InputError, match=r"is of patient 'A', .* of 'B'"):
-        compare_segmentation_files(first, second)
+        segmented_response(first, second)
     with pytest.raises(InputError, match="no such file"):
-        compare_segmentation_files(first, tmp_path / "absent.dcm")
+        segmented_response(first, tmp_path / "absent.dcm")
 
 
 def test_lipiodol_is_a_share_of_each_lesion() -> None:
     grid = grid_of(context_of("A"))
     lesion, inner = ball(grid, "lesion 1", 18.0), ball(grid, "lipiodol", 9.0)
     far = Region.from_coverage("lipiodol", grid, np.pad(np.ones((2, 2, 2), np.float32), ((0, 38), (0, 34), (0, 18))))
-    row = retention_of([lesion], inner)[0]
-    assert row.share == pytest.approx(inner.volume_ml / lesion.volume_ml)
+    row = segmented_retention([lesion], inner)[0]
+    assert row.retained_share == pytest.approx(inner.volume_ml / lesion.volume_ml)
     # (9 / 18)^3 = 12.5 % of a ball's volume, within the voxels' surface.
-    assert row.share == pytest.approx(0.125, abs=0.02)
-    assert row.grade == "low"
-    assert retention_of([lesion], None) == ()
+    assert row.retained_share == pytest.approx(0.125, abs=0.02)
+    assert row.retention == "low"
+    assert segmented_retention([lesion], None) == ()
     with pytest.raises(InputError, match="covers no lesion; in a label map structures cannot overlap"):
-        retention_of([lesion], far)
-    lesions, roles = split_roles([lesion, inner.renamed("FLR"), far.renamed("Whole_liver"), far])
+        segmented_retention([lesion], far)
+    lesions, roles = lesions_and_others([lesion, inner.renamed("FLR"), far.renamed("Whole_liver"), far])
     assert [r.name for r in lesions] == ["lesion 1"]
     assert sorted(roles) == ["lipiodol", "liver", "remnant"]
     with pytest.raises(InputError, match="are both the lipiodol"):
-        split_roles([inner, far])
+        lesions_and_others([inner, far])
     with pytest.raises(InputError, match="needs the structure 'liver'"):
-        remnant_of({"remnant": inner}, {"remnant": inner}, [], days=None)
+        segmented_remnant({"remnant": inner}, {"remnant": inner}, [], days=None)

@@ -168,7 +168,7 @@ class Curve(Protocol):
         """Group."""
 
     @property
-    def times(self) -> Any:
+    def time(self) -> Any:
         """Times, ascending."""
 
     @property
@@ -184,7 +184,7 @@ class Curve(Protocol):
         """Upper bound."""
 
     @property
-    def censored(self) -> Any:
+    def censored_then(self) -> Any:
         """Censored at each time."""
 
     def number_at_risk(self, times: Sequence[float]) -> list[int]:
@@ -199,14 +199,14 @@ def draw_survival(curves: Sequence[Curve], *, unit: str, title: str, note: str =
     figure, (axis, table) = new_figure(
         7.0, 4.4 + 0.22 * rows, rows=2, sharex=True, gridspec_kw={"height_ratios": [12, 0.9 + rows]}
     )
-    end = max(float(c.times[-1]) for c in curves)
+    end = max(float(c.time[-1]) for c in curves)
     for c, colour, dash in zip(curves, PALETTE * 3, DASHES * 3, strict=False):
-        x = np.concatenate(([0.0], c.times))
+        x = np.concatenate(([0.0], c.time))
         y, low, high = (np.concatenate(([1.0], v)) for v in (c.survival, c.low, c.high))
         axis.step(x, y, where="post", color=colour, linestyle=dash, label=c.name)
         axis.fill_between(x, low, high, step="post", color=colour, alpha=0.14, linewidth=0)
-        marks = c.censored > 0
-        axis.plot(c.times[marks], c.survival[marks], "|", color=colour, markersize=6, markeredgewidth=0.9)
+        marks = c.censored_then > 0
+        axis.plot(c.time[marks], c.survival[marks], "|", color=colour, markersize=6, markeredgewidth=0.9)
     axis.set(ylabel=label, ylim=(0, 1.02), xlim=(0, end), title=title)
     axis.legend(frameon=False, loc="upper right")
     if note:
@@ -228,12 +228,12 @@ def draw_survival(curves: Sequence[Curve], *, unit: str, title: str, note: str =
 
 
 def draw_incidence(groups: Sequence[tuple[str, Any]], *, unit: str, title: str, note: str = "") -> Any:
-    """Cumulative incidence with intervals; each group has times, incidence, low, high."""
+    """Cumulative incidence with intervals; each group has time, incidence, low, high."""
     import numpy as np
 
     figure, axis = new_figure()
     for (name, g), colour, dash in zip(groups, PALETTE * 3, DASHES * 3, strict=False):
-        x = np.concatenate(([0.0], g.times))
+        x = np.concatenate(([0.0], g.time))
         y, low, high = (np.concatenate(([0.0], v)) for v in (g.incidence, g.low, g.high))
         axis.step(x, y, where="post", color=colour, linestyle=dash, label=name)
         axis.fill_between(x, low, high, step="post", color=colour, alpha=0.14, linewidth=0)

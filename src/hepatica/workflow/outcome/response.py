@@ -100,8 +100,8 @@ def tumour_response(
 ) -> ResponseResult:
     """Response of each lesion and patient by the published criteria, with confirmation.
 
-    One row per lesion and date; the first date of a patient is the baseline. Beside patient, lesion, date and the column
-    of the criterion a table may have target (1/0, default 1), new (1/0: a new lesion), non_target ("none", "CR",
+    One row per lesion and date; the first date of a patient is the baseline. Beside patient, lesion, date and the
+    column of the criterion there may be target (1/0, default 1), new (1/0: a new lesion), non_target ("none", "CR",
     "non-CR/non-PD", "PD", "NE") and, for recist, node (1/0: diameter_mm holds its short axis).
 
     Parameters
@@ -130,8 +130,9 @@ def tumour_response(
 
     Examples
     --------
-    >>> found = hepatica.tumour_response("measurements.csv", criterion="recist")
-    >>> found.best[0].best.response.value
+    >>> sizes = {"2026-01-01": 50, "2026-03-01": 30, "2026-05-01": 30}
+    >>> rows = [{"patient": "A", "lesion": "1", "date": day, "diameter_mm": mm} for day, mm in sizes.items()]
+    >>> hepatica.tumour_response(rows, criterion="recist").best[0].best.response.value
     'PR'
     """
     table = as_table(measurements, sheet=sheet)

@@ -115,8 +115,8 @@ def segmented_response(
 
     Examples
     --------
-    >>> found = hepatica.segmented_response("lesions-1.nii.gz", "lesions-2.nii.gz")
-    >>> found.lesions[0].responses["mrecist"].value
+    >>> found = hepatica.segmented_response("lesions-1.nii.gz", "lesions-2.nii.gz")  # doctest: +SKIP
+    >>> found.lesions[0].responses["mrecist"].value  # doctest: +SKIP
     'PR'
     """
     files = {role: Path(s) for role, s in (("before", before), ("after", after)) if isinstance(s, str | Path)}
@@ -159,7 +159,7 @@ def _regions(
     if image is not None:
         # The unit does not matter here, only the voxels; a file that does not say its unit may serve.
         is_plain = isinstance(image, str | Path) and is_itk_file(Path(image))
-        found = read_structures(path, as_image(image, role=role, stated=Stated(unit="HU") if is_plain else Stated()))
+        found = read_structures(path, as_image(image, role="image", stated=Stated(unit="HU") if is_plain else Stated()))
     else:
         found = read_structures(path, _own_grid(path, role))
     return found.regions, tuple(Message("structure", text) for text in found.warnings)

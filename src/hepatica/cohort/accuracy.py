@@ -1,0 +1,161 @@
+"""From a table to the accuracy of a yes/no test: reads, checks, says what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import field
+from pathlib import Path
+
+from hepatica.core import Provenance
+from hepatica.core.document import INLINE
+from hepatica.core.message import Message
+from hepatica.core.options import parameters, verb
+from hepatica.core.table import Table
+from hepatica.errors import EvidenceError
+from hepatica.io.tables import TableSource, as_table
+from hepatica.outcome.roc import Accuracy, Proportion, accuracy_of_rows
+from hepatica.report.figures.outcome import draw_accuracy, save
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.tables import reading_table
+
+FEW = 20
+"""Rows of either truth below which the interval, not the share, is what the data say (our choice)."""
+
+
+@result
+class AccuracyResult(Result):
+    """Accuracy of a yes/no test against the truth, and what it says."""
+
+    verb = "diagnostic_accuracy"
+
+    test: str
+    truth: str
+    found: Accuracy = field(metadata=INLINE)
+    reading: tuple[str, ...]
+
+    def title(self) -> str:
+        """Test, truth and counts."""
+        a = self.found
+        return (
+            f"{self.test} against {self.truth}: {a.true_positive} true and {a.false_positive} false positive, "
+            f"{a.true_negative} true and {a.false_negative} false negative"
+        )
+
+    def table(self) -> Table:
+        """Every share with its exact interval."""
+        rows = [(name, p.k, p.n, p.value, p.low, p.high) for name, p in self._shares()]
+        return Table.of(("quantity", "count", "of", "share", "from", "to"), rows, "Accuracy", "accuracy")
+
+    def tables(self) -> tuple[Table, ...]:
+        """Shares, and what they say."""
+        return (self.table(), *reading_table(self.reading))
+
+    def write(self, folder: Path) -> None:
+        """Write ``accuracy.svg``."""
+        a = self.found
+        counts = ((a.true_positive, a.false_negative), (a.false_positive, a.true_negative))
+        save(draw_accuracy(counts, self._shares(), labels=(self.test, self.truth)), folder / "accuracy.svg")
+
+    def _shares(self) -> Sequence[tuple[str, Proportion]]:
+        a = self.found
+        return (
+            ("sensitivity", a.sensitivity),
+            ("specificity", a.specificity),
+            ("positive predictive value", a.positive_predictive_value),
+            ("negative predictive value", a.negative_predictive_value),
+            ("accuracy", a.accuracy),
+        )
+
+
+@verb
+def diagnostic_accuracy(
+    patients: TableSource, *, test: str, truth: str, patient: str | None = None, sheet: str | None = None
+) -> AccuracyResult:
+    """Sensitivity, specificity and predictive values of a yes/no test.
+
+    Parameters
+    ----------
+    patients : path, DataFrame or rows
+        Table with one row per patient.
+    test : str
+        Column of what the test said, 1 or 0.
+    truth : str
+        Column of the truth, 1 or 0.
+    patient : str or None
+        Column of patient ids; each may occur once.
+    sheet : str or None
+        Excel sheet, where there are several.
+
+    Returns
+    -------
+    AccuracyResult
+        Counts and shares with exact (Clopper-Pearson) intervals; ``save`` draws them.
+
+    Raises
+    ------
+    TableError
+        Listing every wrong cell; a patient that occurs twice is one.
+    EvidenceError
+        If a column is compared with itself.
+
+    Examples
+    --------
+    >>> rows = [{"spect": n < 13, "deposition": n < 15} for n in range(188)]
+    >>> found = hepatica.diagnostic_accuracy(rows, test="spect", truth="deposition").found
+    >>> round(found.sensitivity.low, 3), round(found.sensitivity.high, 3)
+    (0.595, 0.983)
+    """
+    table = as_table(patients, sheet=sheet)
+    if test == truth:
+        raise EvidenceError(f"{table.name}: column {test!r} is compared with itself; name two columns")
+    check = table.check()
+    answers, true = check.yes_no(test), check.yes_no(truth)
+    if patient is not None:
+        check.texts(patient, unique=True)
+    check.done()
+    found = accuracy_of_rows(answers, true)
+    return AccuracyResult(
+        test=test,
+        truth=truth,
+        found=found,
+        reading=tuple(_reading(found, test, truth)),
+        messages=tuple(_doubts(found, truth)),
+        provenance=Provenance(
+            inputs=table.inputs,
+            parameters=parameters(test=test, truth=truth, patient=patient),
+            conventions={"interval": "Clopper-Pearson, 95 %"},
+        ),
+    )
+
+
+def _doubts(found: Accuracy, truth: str) -> list[Message]:
+    messages = []
+    for word, what, share in (
+        ("with", "sensitivity", found.sensitivity),
+        ("without", "specificity", found.specificity),
+    ):
+        if share.n == 0:
+            messages.append(Message("no-rows", f"no row {word} {truth}: {what} cannot be judged"))
+        elif share.n < FEW:
+            text = f"{share.n} rows {word} {truth}: {what} is known only to the width of its interval"
+            messages.append(Message("few-rows", text))
+    return messages
+
+
+def _reading(found: Accuracy, test: str, truth: str) -> list[str]:
+    words = [
+        f"{test} {does} {_share_words(share)} of those {word} {truth}."
+        for does, word, share in (("finds", "with", found.sensitivity), ("clears", "without", found.specificity))
+        if share.n
+    ]
+    if found.sensitivity.n and found.specificity.n:
+        words.append(
+            f"Predictive values hold where {truth} is as frequent as here, {found.sensitivity.n} of {found.accuracy.n}."
+        )
+    return words
+
+
+def _share_words(p: Proportion) -> str:
+    if p.value is None or p.low is None or p.high is None:
+        return "none"
+    return f"{100 * p.value:.0f} % ({p.k} of {p.n}; 95 % interval {100 * p.low:.0f} to {100 * p.high:.0f} %)"
