@@ -222,19 +222,19 @@ def test_interval_against_sampling() -> None:
     d50, m, dose = (rng.normal(v, s, 200_000) for v, s in ((52.0, 3.0), (0.28, 0.03), (45.0, 3.0)))
     low, high = np.percentile(stats.norm.cdf((dose - d50) / (m * d50)), (2.5, 97.5))
     assert p.interval_is_complete
-    assert (p.low, p.high) == pytest.approx((low, high), abs=0.02)
+    assert (p.probability_low, p.probability_high) == pytest.approx((low, high), abs=0.02)
 
 
 def test_published_models() -> None:
     # Worked examples D3, D4, D7, D8 and Strigari's values.
-    value = {name: m.d50_gy.value for name, m in response_models().items()}
+    value = {name: m.reference_dose_gy.value for name, m in response_models().items()}
     assert (value["dewaraja-2020"], value["dewaraja-2020-bed"]) == (292, 441)
     assert (value["chiesa-2015-tumour"], value["resin-tumour"], value["external-beam-tumour"]) == (250, 60, 53)
     assert (value["hepar-primary-90"], value["hepar-primary-100"]) == (155, 184.5)
     assert value["garin-205"] == 205
     strigari = response_model("strigari-2010-liver")
-    assert strigari.d50_gy.value == 52
-    assert strigari.d50_gy.sd == pytest.approx(17 / 3.92, rel=1e-3)
+    assert strigari.reference_dose_gy.value == 52
+    assert strigari.reference_dose_gy.sd == pytest.approx(17 / 3.92, rel=1e-3)
     assert predict(strigari, 52.0).probability == pytest.approx(0.5)
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from hepatica.dosimetry.radiobiology.sphere_agents import tissue_kernel
 from hepatica.dosimetry.radiobiology.sphere_model import (
     LobuleBlock,
     RadialKernel,
@@ -14,7 +15,6 @@ from hepatica.dosimetry.radiobiology.sphere_model import (
     simulate_spheres,
     spheres_per_ml,
 )
-from hepatica.workflow.dose.spheres import tissue_kernel
 
 GLASS, RESIN = SphereAgent("glass", 2500.0), SphereAgent("resin", 50.0)
 

@@ -19,7 +19,6 @@ from hepatica.dosimetry.radiobiology import (
     lea_catcheside_factor,
     poisson_tcp,
     predict,
-    region_poisson_tcp,
     region_radiobiology,
     response_model,
     response_models,
@@ -41,17 +40,19 @@ def test_region_sums_follow_the_coverage(oblique_grid: Grid) -> None:
     coverage[3:6, 4:8, 2:5] = 1.0
     coverage[6, 4:8, 2:5] = 0.25
     region = Region.from_coverage("tumour", oblique_grid, coverage)
-    result = region_radiobiology(dose, region, Y90, LIVER, alpha_per_gy=0.035)
+    result = region_radiobiology(dose, region, Y90, LIVER, alpha_per_gy=0.035, eud_exponent=-3.0)
     w, d = coverage.astype(float), dose.values.astype(float)
     b = bed_gy(d, Y90, LIVER)
     assert result.dose_mean_gy == pytest.approx((w * d).sum() / w.sum())
     assert result.bed_mean_gy == pytest.approx((w * b).sum() / w.sum())
-    assert result.bed_mean_gy > result.bed_of_mean_gy
+    assert result.bed_mean_gy > result.bed_of_mean_dose_gy
     assert result.eud_gy == pytest.approx(-np.log((w * np.exp(-0.035 * d)).sum() / w.sum()) / 0.035)
     assert result.eubed_gy == pytest.approx(-np.log((w * np.exp(-0.035 * b)).sum() / w.sum()) / 0.035)
     cells = 1000 * oblique_grid.voxel_volume_ml * w
-    tcp = region_poisson_tcp(dose, region, Y90, LIVER, alpha_per_gy=0.1, clonogens_per_ml=1000)
-    assert tcp == pytest.approx(np.exp(-(cells * np.exp(-0.1 * b)).sum()))
+    sensitive = region_radiobiology(dose, region, Y90, LIVER, alpha_per_gy=0.1, clonogens_per_ml=1000)
+    assert sensitive.poisson_tcp == pytest.approx(np.exp(-(cells * np.exp(-0.1 * b)).sum()))
+    assert sensitive.generalized_eud_gy is None
+    assert result.generalized_eud_gy == pytest.approx(((w * d**-3.0).sum() / w.sum()) ** (-1 / 3))
 
 
 def test_bed_volume_keeps_grid_and_dtype(oblique_grid: Grid) -> None:
@@ -113,10 +114,11 @@ def test_every_model_and_alpha_names_its_source_and_confidence() -> None:
 
 def test_use_outside_the_fit_warns() -> None:
     found = predict(response_model("strigari-2010-liver"), 120.0, nuclide="Ho-166", agent="PLLA")
-    assert len(found.warnings) == 4
-    assert any("Ho-166" in w for w in found.warnings)
-    assert any("6 to 78 Gy" in w for w in found.warnings)
-    assert not predict(response_model("dewaraja-2020"), 300.0, nuclide="Y-90", agent="glass").warnings
+    codes = ["model-of-other-nuclide", "model-of-other-agent", "model-outside-range", "model-confidence"]
+    assert [message.code for message in found.messages] == codes
+    assert "Ho-166" in found.messages[0].text
+    assert "6 to 78 Gy" in found.messages[2].text
+    assert not predict(response_model("dewaraja-2020"), 300.0, nuclide="Y-90", agent="glass").messages
 
 
 def test_no_probability_without_a_curve() -> None:
@@ -129,4 +131,4 @@ def test_unknown_slope_uncertainty_is_said() -> None:
     found = predict(response_model("strigari-2010-liver"), 40.0, dose_sd_gy=4.0)
     assert not found.interval_is_complete
     assert "slope is not known" in found.reading
-    assert found.low < found.probability < found.high
+    assert found.probability_low < found.probability < found.probability_high

@@ -20,7 +20,6 @@ from hepatica.dosimetry.radiobiology.bed import (
 from hepatica.dosimetry.radiobiology.regions import (
     RegionRadiobiology,
     bed_volume,
-    region_poisson_tcp,
     region_radiobiology,
 )
 from hepatica.dosimetry.radiobiology.response_models import (
@@ -62,7 +61,6 @@ __all__ = [
     "lea_catcheside_factor",
     "poisson_tcp",
     "predict",
-    "region_poisson_tcp",
     "region_radiobiology",
     "relative_effectiveness",
     "response_model",

@@ -131,7 +131,7 @@ class Tissue:
     repair : Repair
         Repair of sublethal damage.
     source, confidence : str
-        Where the numbers come from; "high", "medium" or "low".
+        Where the numbers come from; how well they are known, in words.
     """
 
     name: str

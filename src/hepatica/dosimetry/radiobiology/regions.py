@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hepatica.core import Kind, Region, Volume
 from hepatica.dosimetry.radiobiology.bed import DoseRate, Tissue, bed_gy, eqd2_gy, lea_catcheside_factor
-from hepatica.dosimetry.radiobiology.uniform import equivalent_uniform_dose_gy, poisson_tcp
+from hepatica.dosimetry.radiobiology.uniform import equivalent_uniform_dose_gy, generalized_eud_gy, poisson_tcp
 from hepatica.errors import GeometryError
 
 
@@ -26,31 +26,37 @@ class RegionRadiobiology:
         Volume by covered fraction of voxels, mL.
     dose_mean_gy, bed_mean_gy : float
         Means over the volume; the mean of voxel BED exceeds the BED of the mean dose.
-    bed_of_mean_gy : float
+    bed_of_mean_dose_gy : float
         BED of the mean dose.
     eqd2_mean_gy : float
         Mean EQD2.
     eud_gy, eubed_gy : float
         Uniform dose and uniform BED of the same cell survival.
-    lea_catcheside : float
+    lea_catcheside_factor : float
         G.
     tissue : Tissue
         alpha/beta and repair used.
     alpha_per_gy : float
-        Radiosensitivity used for EUD and EUBED.
+        Radiosensitivity used for EUD, EUBED and TCP.
+    generalized_eud_gy : float or None
+        By the exponent asked for; None where none was.
+    poisson_tcp : float or None
+        Chance that no clonogenic cell survives; None without a density of clonogens.
     """
 
     name: str
     volume_ml: float
     dose_mean_gy: float
     bed_mean_gy: float
-    bed_of_mean_gy: float
+    bed_of_mean_dose_gy: float
     eqd2_mean_gy: float
     eud_gy: float
     eubed_gy: float
-    lea_catcheside: float
+    lea_catcheside_factor: float
     tissue: Tissue
     alpha_per_gy: float
+    generalized_eud_gy: float | None = None
+    poisson_tcp: float | None = None
 
 
 def bed_volume(dose: Volume, rate: DoseRate, tissue: Tissue) -> Volume:
@@ -67,9 +73,18 @@ def bed_volume(dose: Volume, rate: DoseRate, tissue: Tissue) -> Volume:
 
 
 def region_radiobiology(
-    dose: Volume, region: Region, rate: DoseRate, tissue: Tissue, *, alpha_per_gy: float
+    dose: Volume,
+    region: Region,
+    rate: DoseRate,
+    tissue: Tissue,
+    *,
+    alpha_per_gy: float,
+    eud_exponent: float | None = None,
+    clonogens_per_ml: float | None = None,
 ) -> RegionRadiobiology:
     """BED, EQD2, EUD and EUBED of a structure; border voxels count by their covered fraction.
+
+    With an exponent also the generalized EUD, with a density of clonogenic cells the Poisson TCP.
 
     Raises
     ------
@@ -88,23 +103,18 @@ def region_radiobiology(
         volume_ml=region.volume_ml,
         dose_mean_gy=mean,
         bed_mean_gy=bed_mean,
-        bed_of_mean_gy=bed_gy(mean, rate, tissue),
+        bed_of_mean_dose_gy=bed_gy(mean, rate, tissue),
         eqd2_mean_gy=eqd2_gy(bed_mean, tissue.alpha_beta_gy),
         eud_gy=equivalent_uniform_dose_gy(doses, alpha_per_gy, weights),
         eubed_gy=equivalent_uniform_dose_gy(beds, alpha_per_gy, weights),
-        lea_catcheside=lea_catcheside_factor(rate, tissue.repair),
+        lea_catcheside_factor=lea_catcheside_factor(rate, tissue.repair),
         tissue=tissue,
         alpha_per_gy=alpha_per_gy,
+        generalized_eud_gy=None if eud_exponent is None else generalized_eud_gy(doses, eud_exponent, weights),
+        poisson_tcp=None
+        if clonogens_per_ml is None
+        else poisson_tcp(beds, alpha_per_gy, weights * (clonogens_per_ml * dose.grid.voxel_volume_ml)),
     )
-
-
-def region_poisson_tcp(
-    dose: Volume, region: Region, rate: DoseRate, tissue: Tissue, *, alpha_per_gy: float, clonogens_per_ml: float
-) -> float:
-    """Poisson TCP of a structure from the BED of its voxels and a density of clonogenic cells."""
-    doses, weights = _voxels(dose, region)
-    cells = weights * (clonogens_per_ml * dose.grid.voxel_volume_ml)
-    return poisson_tcp(bed_gy(doses, rate, tissue), alpha_per_gy, cells)
 
 
 def _voxels(dose: Volume, region: Region) -> tuple[NDArray[Any], NDArray[Any]]:

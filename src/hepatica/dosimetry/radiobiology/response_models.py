@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import tomllib
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Annotated, Any, Literal
 
 from hepatica.core import Estimate
-from hepatica.core.confidence import FROM_MEMORY, UNCERTAIN
-from hepatica.core.tables import toml_table
-from hepatica.errors import PhysicsError, UnknownNameError
+from hepatica.core.document import INLINE, reported
+from hepatica.core.message import Message
+from hepatica.core.options import Limits
+from hepatica.errors import InputError, PhysicsError, UnknownNameError
 
 FORMS = ("logistic", "lkb", "poisson", "d50", "point", "threshold")
 Z95 = 1.959963984540054
@@ -29,13 +31,13 @@ class ResponseModel:
         "tcp" (tumour) or "ntcp" (toxicity).
     form : str
         "lkb", "logistic", "poisson" (curves); "d50", "point", "threshold" (one published dose, no curve).
-    d50_gy : Estimate
+    reference_dose_gy : Estimate
         50 % dose, or the dose of the point or threshold, Gy; sd from a published 95 % interval.
     slope : Estimate or None
         m of the Lyman model, gamma50 of the others.
     nuclide, agent, tissue, metric, endpoint : str
         What it was fitted on; metric is "mean_dose", "bed", "eud", "d95" or "d30".
-    probability : float or None
+    point_probability : float or None
         Of a "point".
     range_gy : tuple of float or None
         Doses that were fitted.
@@ -50,14 +52,14 @@ class ResponseModel:
     name: str
     kind: str
     form: str
-    d50_gy: Estimate
+    reference_dose_gy: Estimate
     slope: Estimate | None
     nuclide: str
     agent: str
     tissue: str
     metric: str
     endpoint: str
-    probability: float | None = None
+    point_probability: float | None = None
     range_gy: tuple[float, float] | None = None
     alpha_beta_gy: float | None = None
     repair_half_time_h: float | None = None
@@ -72,13 +74,19 @@ class ResponseModel:
             raise UnknownNameError("form of a response model", self.form, FORMS)
         if self.has_curve and self.slope is None:
             raise PhysicsError(f"{self.name}: a {self.form} model needs a slope")
-        if not self.d50_gy.value > 0 or (self.slope is not None and not self.slope.value > 0):
+        if not self.reference_dose_gy.value > 0 or (self.slope is not None and not self.slope.value > 0):
             raise PhysicsError(f"{self.name}: 50 % dose and slope must be positive")
 
     @property
     def has_curve(self) -> bool:
         """Whether a probability can be stated at any dose."""
         return self.form in ("logistic", "lkb", "poisson")
+
+    @property
+    @reported
+    def d50_gy(self) -> float | None:
+        """50 % dose; None where a point or threshold was published."""
+        return self.reference_dose_gy.value if self.form not in ("point", "threshold") else None
 
     def treats(self, nuclide: str, agent: str = "") -> bool:
         """Whether it was fitted on this nuclide and agent; any agent fits where "" is given."""
@@ -93,28 +101,28 @@ class Prediction:
     ----------
     model : ResponseModel
         The model.
-    dose_gy : float
+    model_dose_gy : float
         Where it was asked, in the model's metric.
     probability : float or None
         0 to 1; None where the publication gives no curve.
-    low, high : float or None
+    probability_low, probability_high : float or None
         95 % interval from the uncertainties that are known; None where none is.
     interval_is_complete : bool
         Whether every uncertainty (50 % dose, slope, dose) is known; if not, the interval is too narrow.
     reading : str
         One sentence.
-    warnings : tuple of str
+    messages : tuple of Message
         Where the model is used outside what it was fitted on.
     """
 
-    model: ResponseModel
-    dose_gy: float
+    model: ResponseModel = field(metadata=INLINE)
+    model_dose_gy: float
     probability: float | None
-    low: float | None
-    high: float | None
+    probability_low: float | None
+    probability_high: float | None
     interval_is_complete: bool
     reading: str
-    warnings: tuple[str, ...]
+    messages: tuple[Message, ...]
 
 
 def response_probability(form: str, dose_gy: float, *, d50_gy: float, slope: float) -> float:
@@ -180,15 +188,15 @@ def predict(
     """
     if not (math.isfinite(dose_gy) and dose_gy >= 0):
         raise PhysicsError(f"{model.name}: dose must not be negative ({dose_gy} Gy)")
-    warnings = _warnings(model, dose_gy, nuclide, agent)
-    d50 = model.d50_gy.value
+    messages = _doubts(model, dose_gy, nuclide, agent)
+    d50 = model.reference_dose_gy.value
     if not model.has_curve:
-        return Prediction(model, dose_gy, None, None, None, False, _reading_without_curve(model, dose_gy), warnings)
+        return Prediction(model, dose_gy, None, None, None, False, _reading_without_curve(model, dose_gy), messages)
     slope = model.slope or Estimate(math.nan)
     t = _predictor(model.form, dose_gy, d50, slope.value)
     scale = _predictor(model.form, 2 * d50, d50, slope.value)  # dt / d(D / D50)
     parts = (
-        None if model.d50_gy.sd is None else scale * dose_gy / d50**2 * model.d50_gy.sd,
+        None if model.reference_dose_gy.sd is None else scale * dose_gy / d50**2 * model.reference_dose_gy.sd,
         None if slope.sd is None else t / slope.value * slope.sd,
         None if dose_sd_gy is None else scale / d50 * dose_sd_gy,
     )
@@ -201,7 +209,7 @@ def predict(
         low, high = _curve(model.form, t - half), _curve(model.form, t + half)
         reading += f" (95 % interval {100 * low:.0f} to {100 * high:.0f} %"
         reading += ")" if len(known) == 3 else "; too narrow, since " + _missing(parts) + " is not known)"
-    return Prediction(model, dose_gy, probability, low, high, len(known) == 3, reading, warnings)
+    return Prediction(model, dose_gy, probability, low, high, len(known) == 3, reading, messages)
 
 
 def _missing(parts: tuple[float | None, float | None, float | None]) -> str:
@@ -210,30 +218,34 @@ def _missing(parts: tuple[float | None, float | None, float | None]) -> str:
 
 
 def _reading_without_curve(model: ResponseModel, dose_gy: float) -> str:
-    side = "above" if dose_gy >= model.d50_gy.value else "below"
+    side = "above" if dose_gy >= model.reference_dose_gy.value else "below"
     if model.form == "d50":
         what = f"the published 50 % dose for {model.endpoint}"
     elif model.form == "point":
-        what = f"the dose published with {100 * (model.probability or 0):.0f} % {model.endpoint}"
+        what = f"the dose published with {100 * (model.point_probability or 0):.0f} % {model.endpoint}"
     else:
         what = f"the published threshold for {model.endpoint}"
-    return f"{side} {what} ({model.d50_gy.value:g} Gy); no curve is at hand, so no probability is stated"
+    return f"{side} {what} ({model.reference_dose_gy.value:g} Gy); no curve is at hand, so no probability is stated"
 
 
-def _warnings(model: ResponseModel, dose_gy: float, nuclide: str, agent: str) -> tuple[str, ...]:
+def _doubts(model: ResponseModel, dose_gy: float, nuclide: str, agent: str) -> tuple[Message, ...]:
     found = []
     if nuclide and nuclide != model.nuclide:
-        found.append(f"{model.name} was fitted on {model.nuclide}, used here for {nuclide}")
+        text = f"{model.name} was fitted on {model.nuclide}, used here for {nuclide}"
+        found.append(Message("model-of-other-nuclide", text))
     if agent and agent.lower() not in model.agent.lower().split(" or "):
-        found.append(
+        text = (
             f"{model.name} was fitted on {model.agent}, used here for {agent}: toxicity and response per gray "
             "differ between agents by up to a factor of four"
         )
+        found.append(Message("model-of-other-agent", text))
     if model.range_gy and not model.range_gy[0] <= dose_gy <= model.range_gy[1]:
         low, high = model.range_gy
-        found.append(f"{model.name} was fitted on {low:g} to {high:g} Gy; {dose_gy:.4g} Gy lies outside")
-    if model.confidence in (FROM_MEMORY, UNCERTAIN):
-        found.append(f"{model.name}: confidence of its parameters: {model.confidence}; check {model.source} before use")
+        text = f"{model.name} was fitted on {low:g} to {high:g} Gy; {dose_gy:.4g} Gy lies outside"
+        found.append(Message("model-outside-range", text))
+    if model.confidence in ("medium", "low"):
+        text = f"{model.name}: parameters of {model.confidence} confidence"
+        found.append(Message("model-confidence", text, f"check {model.source} before use"))
     return tuple(found)
 
 
@@ -282,8 +294,29 @@ def alpha(name: str) -> Alpha:
     return alphas()[name]
 
 
-def _table(name: str) -> Mapping[str, Any]:
-    return toml_table(__package__, name)
+AlphaChoice = Annotated[Literal["unified", "external-beam", "resin", "glass"] | float, Limits(above=0)]
+"""Option of a radiosensitivity: one of the table by name, or a number per Gy."""
+
+
+def alpha_value(choice: str | float) -> float:
+    """Radiosensitivity per Gy of an option.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that name.
+    InputError
+        If the number is not positive.
+    """
+    if isinstance(choice, str):
+        return alpha(choice).alpha_per_gy
+    if not choice > 0:
+        raise InputError(f"`alpha_per_gy` must be positive, not {choice:g}")
+    return choice
+
+
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads((resources.files(__package__) / "tables" / name).read_text(encoding="utf-8"))
 
 
 def _read(row: dict[str, Any]) -> ResponseModel:
@@ -295,4 +328,6 @@ def _read(row: dict[str, Any]) -> ResponseModel:
     for name in ("range_gy", "absent"):
         if name in row:
             row[name] = tuple(row[name])
-    return ResponseModel(d50_gy=Estimate(row.pop("d50_gy"), sd), slope=slope_estimate, **row)
+    dose = Estimate(row.pop("d50_gy"), sd)
+    point = row.pop("probability", None)
+    return ResponseModel(reference_dose_gy=dose, slope=slope_estimate, point_probability=point, **row)

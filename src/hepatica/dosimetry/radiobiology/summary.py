@@ -1,13 +1,19 @@
-"""Everything the radiobiology says about one dose: the numbers behind `hepatica radiobiology`."""
+"""Everything that radiobiology says about one dose."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal
 
 from hepatica.core import Provenance
+from hepatica.core.document import HIDDEN, INLINE, reported
+from hepatica.core.message import Message
+from hepatica.core.options import Fraction, NonNegative, Positive, Text, options
+from hepatica.core.units import parse_quantity
 from hepatica.dosimetry.radiobiology.bed import (
+    TISSUES,
     DoseRate,
     Repair,
     Tissue,
@@ -20,8 +26,108 @@ from hepatica.dosimetry.radiobiology.bed import (
     relative_effectiveness,
 )
 from hepatica.dosimetry.radiobiology.response_models import Prediction, ResponseModel, predict, response_models
-from hepatica.errors import PhysicsError
+from hepatica.errors import InputError, PhysicsError
 from hepatica.nuclides import NUCLIDE_NAMES, nuclide
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierTreatment:
+    """Dose to the same tissue in an earlier treatment, and how long before this one."""
+
+    dose_gy: float
+    before_h: float
+
+    @classmethod
+    def parse(cls, text: str) -> EarlierTreatment:
+        """From "40 Gy @ 30 d".
+
+        Raises
+        ------
+        InputError
+            If it is not a dose and a time.
+        """
+        parts = re.split(r"\s*@\s*", str(text))
+        if len(parts) != 2:
+            raise InputError(f"{text!r}: write dose and time before this treatment, such as '40 Gy @ 30 d'")
+        return cls(parse_quantity(parts[0], "Gy", "dose"), parse_quantity(parts[1], "h", "time before"))
+
+
+@options
+class ExposureOptions:
+    """What the tissue was treated with.
+
+    Attributes
+    ----------
+    nuclide : str
+        Radionuclide.
+    agent : str
+        Carrier (glass, resin, PLLA, lipiodol), to check the models' range.
+    effective_half_life_h : float or None
+        In the tissue; the physical one if not given.
+    """
+
+    nuclide: str = "Y-90"
+    agent: str = ""
+    effective_half_life_h: Positive | None = None
+
+    @property
+    def half_life_h(self) -> float:
+        """Effective half-life, or the physical one."""
+        return nuclide(self.nuclide).half_life_h if self.effective_half_life_h is None else self.effective_half_life_h
+
+
+@options
+class TissueOptions:
+    """Tissue that received a single dose.
+
+    Attributes
+    ----------
+    tissue : {"tumour", "liver"} or None
+        Sets alpha/beta, repair and models; None is tumour.
+    alpha_beta_gy : float or None
+        alpha/beta in place of the tissue's own.
+    repair_half_time_h : float or None
+        Repair half-time in place of the tissue's own.
+    slow_repair_half_time_h : float or None
+        Half-time of a second repair component.
+    slow_repair_share : float
+        Its share.
+    dose_sd_gy : float or None
+        Standard uncertainty of the dose.
+    earlier : tuple of EarlierTreatment
+        Earlier treatments of the same tissue: dose and time before this one, such as '40 Gy @ 30 d'.
+    """
+
+    tissue: Literal["tumour", "liver"] | None = None
+    alpha_beta_gy: Positive | None = None
+    repair_half_time_h: Positive | None = None
+    slow_repair_half_time_h: Positive | None = None
+    slow_repair_share: Fraction = 0.0
+    dose_sd_gy: NonNegative | None = None
+    earlier: Annotated[tuple[EarlierTreatment, ...], Text(EarlierTreatment.parse, "DOSE @ TIME")] = ()
+
+    def __post_init__(self) -> None:
+        if (self.slow_repair_half_time_h is None) != (self.slow_repair_share == 0):
+            raise InputError("a second repair component has `slow_repair_half_time` and `slow_repair_share`, both")
+
+    def parameters(self) -> Tissue:
+        """Linear-quadratic parameters of the tissue, or those given."""
+        tissue = TISSUES[self.tissue or "tumour"]
+        if (self.alpha_beta_gy, self.repair_half_time_h, self.slow_repair_half_time_h) == (None, None, None):
+            return tissue
+        half_time_h = self.repair_half_time_h or tissue.repair.half_time_h
+        return replace(
+            tissue,
+            alpha_beta_gy=self.alpha_beta_gy or tissue.alpha_beta_gy,
+            repair=Repair(half_time_h, self.slow_repair_half_time_h, self.slow_repair_share),
+            source="given by the user",
+            confidence="",
+        )
+
+    def treatments(self, half_life_h: float) -> list[Treatment]:
+        """Earlier treatments, which decayed with the same half-life."""
+        rate = DoseRate.exponential(half_life_h)
+        return [Treatment(-e.before_h, e.dose_gy, rate) for e in self.earlier]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +195,13 @@ class DoseEffect:
         G; BED per dose; dose rate at administration.
     nuclides : tuple of NuclideEffect
         All nuclides, with their physical half-lives.
-    predictions : tuple of Prediction
+    models : tuple of Prediction
         Published models of this tissue, those of the agent and nuclide first.
     provenance : Provenance
         Parameters, conventions, tables.
     """
 
-    exposure: Exposure
+    exposure: Exposure = field(metadata=INLINE)
     tissue: Tissue
     bed_gy: float
     eqd2_gy: float
@@ -105,74 +211,14 @@ class DoseEffect:
     relative_effectiveness: float
     initial_dose_rate_gy_per_h: float
     nuclides: tuple[NuclideEffect, ...]
-    predictions: tuple[Prediction, ...]
-    provenance: Provenance
+    models: tuple[Prediction, ...]
+    provenance: Provenance = field(metadata=HIDDEN)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, units in the keys."""
-        e = self.exposure
-        return {
-            "dose_gy": e.dose_gy,
-            "dose_sd_gy": e.dose_sd_gy,
-            "nuclide": e.nuclide,
-            "agent": e.agent or None,
-            "half_life_h": e.half_life_h,
-            "tissue": self.tissue.name,
-            "alpha_beta_gy": self.tissue.alpha_beta_gy,
-            "repair_half_time_h": self.tissue.repair.half_time_h,
-            "second_repair_half_time_h": self.tissue.repair.second_half_time_h,
-            "second_repair_share": self.tissue.repair.second_share,
-            "bed_gy": self.bed_gy,
-            "bed_sd_gy": self.bed_sd_gy,
-            "eqd2_gy": self.eqd2_gy,
-            "course_bed_gy": self.course_bed_gy,
-            "course_eqd2_gy": eqd2_gy(self.course_bed_gy, self.tissue.alpha_beta_gy),
-            "lea_catcheside_factor": self.lea_catcheside_factor,
-            "relative_effectiveness": self.relative_effectiveness,
-            "initial_dose_rate_gy_per_h": self.initial_dose_rate_gy_per_h,
-            "nuclides": [
-                {
-                    "nuclide": n.nuclide,
-                    "half_life_h": n.half_life_h,
-                    "lea_catcheside_factor": n.lea_catcheside_factor,
-                    "relative_effectiveness": n.relative_effectiveness,
-                    "bed_gy": n.bed_gy,
-                    "isoeffective_dose_gy": n.isoeffective_dose_gy,
-                }
-                for n in self.nuclides
-            ],
-            "models": [prediction_dict(p) for p in self.predictions],
-            "provenance": self.provenance.as_dict(),
-        }
-
-
-def prediction_dict(p: Prediction) -> dict[str, Any]:
-    """A prediction as plain values for JSON."""
-    m = p.model
-    return {
-        "name": m.name,
-        "kind": m.kind,
-        "form": m.form,
-        "metric": m.metric,
-        "endpoint": m.endpoint,
-        "nuclide": m.nuclide,
-        "agent": m.agent,
-        "d50_gy": m.d50_gy.value if m.form not in ("point", "threshold") else None,
-        "reference_dose_gy": m.d50_gy.value,
-        "reference_dose_sd_gy": m.d50_gy.sd,
-        "slope": None if m.slope is None else m.slope.value,
-        "model_dose_gy": p.dose_gy,
-        "probability": p.probability,
-        "probability_low": p.low,
-        "probability_high": p.high,
-        "interval_is_complete": p.interval_is_complete,
-        "reading": p.reading,
-        "warnings": list(p.warnings),
-        "source": m.source,
-        "confidence": m.confidence,
-        "absent": list(m.absent),
-        "note": m.note,
-    }
+    @property
+    @reported
+    def course_eqd2_gy(self) -> float:
+        """EQD2 with earlier treatments."""
+        return eqd2_gy(self.course_bed_gy, self.tissue.alpha_beta_gy)
 
 
 def dose_effect(exposure: Exposure, tissue: Tissue, earlier: Sequence[Treatment] = ()) -> DoseEffect:
@@ -213,7 +259,7 @@ def dose_effect(exposure: Exposure, tissue: Tissue, earlier: Sequence[Treatment]
         relative_effectiveness=relative_effectiveness(dose, rate, tissue),
         initial_dose_rate_gy_per_h=rate.gy_per_h(dose, 0.0),
         nuclides=tuple(_nuclide_effect(name, exposure, tissue) for name in NUCLIDE_NAMES),
-        predictions=_predictions(exposure, "ntcp" if "liver" in tissue.name else "tcp"),
+        models=_predictions(exposure, "ntcp" if "liver" in tissue.name else "tcp"),
         provenance=provenance,
     )
 
@@ -244,8 +290,9 @@ def _predictions(exposure: Exposure, kind: str) -> tuple[Prediction, ...]:
         dose, sd = _model_dose(model, exposure)
         prediction = predict(model, dose, dose_sd_gy=sd, nuclide=exposure.nuclide, agent=exposure.agent)
         if model.metric == "bed":
-            extra = f"{model.name} takes the mean of voxel BED; the BED of the mean dose stands in for it and is lower"
-            prediction = replace(prediction, warnings=(*prediction.warnings, extra))
+            text = f"{model.name} takes the mean of voxel BED; the BED of the mean dose stands in for it and is lower"
+            messages = (*prediction.messages, Message("bed-of-mean-dose", text))
+            prediction = replace(prediction, messages=messages)
         found.append(prediction)
     return tuple(found)
 

@@ -93,30 +93,30 @@ def draw_dose_effect(effect: DoseEffect) -> Any:
     left.set(xlabel="absorbed dose, Gy", ylabel="BED, Gy", xlim=(0, doses[-1]), ylim=(0, 1.02 * max(ends)))
     left.set_title(f"{effect.tissue.name}, α/β {effect.tissue.alpha_beta_gy:g} Gy")
     left.legend(frameon=False, fontsize=8)
-    of_dose = [p for p in effect.predictions if p.model.metric == "mean_dose"]
+    of_dose = [p for p in effect.models if p.model.metric == "mean_dose"]
     # Those of this nuclide and agent; the table has the others. Where there is none, all.
     of_dose = [p for p in of_dose if p.model.treats(e.nuclide, e.agent)] or of_dose
     curves = [p for p in of_dose if p.model.has_curve]
     points = [p for p in of_dose if not p.model.has_curve]
-    reach = 1.25 * max([2 * e.dose_gy, *(p.model.d50_gy.value for p in (*curves, *points))])
+    reach = 1.25 * max([2 * e.dose_gy, *(p.model.reference_dose_gy.value for p in (*curves, *points))])
     grid = np.linspace(0.0, reach, 200)
     for p, colour in zip(curves, PALETTE, strict=False):
         line = [predict(p.model, d) for d in grid.tolist()]
         right.plot(grid, [x.probability for x in line], color=colour, label=p.model.name)
-        if line[0].low is not None:
-            right.fill_between(
-                grid, [x.low for x in line], [x.high for x in line], color=colour, alpha=0.18, linewidth=0
-            )
+        if line[0].probability_low is not None:
+            band = [x.probability_low for x in line], [x.probability_high for x in line]
+            right.fill_between(grid, *band, color=colour, alpha=0.18, linewidth=0)
     level = {"d50": 0.5, "threshold": None}
     marks = [(marker, colour) for marker in "sDov^P" for colour in PALETTE[1:]]
     for p, (marker, colour) in zip(points, marks, strict=False):
-        height = level.get(p.model.form, p.model.probability)
-        at = p.model.d50_gy.value
+        height = level.get(p.model.form, p.model.point_probability)
+        at = p.model.reference_dose_gy.value
         if height is None:
             dash = DASHES["sDov^P".index(marker) + 1]
             right.axvline(at, color=colour, linestyle=dash, linewidth=1.2, label=f"{p.model.name} (threshold)")
         else:
-            bar = None if p.model.d50_gy.sd is None else [[1.96 * p.model.d50_gy.sd]] * 2
+            sd = p.model.reference_dose_gy.sd
+            bar = None if sd is None else [[1.96 * sd]] * 2
             right.errorbar([at], [height], xerr=bar, fmt=marker, color=colour, markersize=5, label=p.model.name)
     right.axvline(e.dose_gy, color=INK, linewidth=1.0)
     right.text(e.dose_gy, 1.01, f"{e.dose_gy:g} Gy", transform=right.get_xaxis_transform(), fontsize=8, color=INK)

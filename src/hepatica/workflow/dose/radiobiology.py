@@ -1,172 +1,247 @@
-"""BED, EUD and published models for the structures of a dose map."""
+"""What a dose, or a dose map, does to tissue."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import field
 from pathlib import Path
-from typing import Any
 
-from hepatica.core import InputFile, Kind, Provenance, Volume
-from hepatica.dosimetry.metrics.dvh import DvhCurve, dose_volume_histogram
-from hepatica.dosimetry.radiobiology import (
-    LIVER,
-    TUMOUR,
-    DoseRate,
-    Prediction,
-    RegionRadiobiology,
-    Tissue,
-    bed_volume,
-    predict,
-    region_radiobiology,
-    response_models,
+from hepatica.core import InputFile, Kind, Provenance, Region, Volume
+from hepatica.core.document import INLINE
+from hepatica.core.message import Message, unique
+from hepatica.core.options import Positive, parameters, verb
+from hepatica.core.table import Table
+from hepatica.dosimetry.radiobiology.dose_map import DoseMapOptions, MapEffect, map_effect
+from hepatica.dosimetry.radiobiology.response_models import Prediction
+from hepatica.dosimetry.radiobiology.summary import (
+    DoseEffect,
+    Exposure,
+    ExposureOptions,
+    TissueOptions,
+    dose_effect,
 )
-from hepatica.dosimetry.radiobiology.summary import prediction_dict
 from hepatica.errors import InputError, UnitError
-from hepatica.io.itk import is_itk_file, read_itk
+from hepatica.io.image import Image
+from hepatica.io.itk import is_itk_file, read_itk, write_itk
 from hepatica.io.regions import read_structures
 from hepatica.nuclides import nuclide
+from hepatica.report.figures.outcome import draw_bed_histograms, draw_dose_effect, save
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.sources import StructureSource
+
+DoseSource = Path | str | Volume | Image
+"""A dose map in Gy: RTDOSE, NIfTI or MetaImage file, or a value."""
 
 
-@dataclass(frozen=True, slots=True)
-class MapRadiobiology:
-    """Radiobiology of a dose map.
+@result
+class RadiobiologyResult(Result):
+    """What a dose amounts to (`DoseEffect`), or each structure of a dose map (`MapEffect`)."""
 
-    Attributes
+    verb = "radiobiology"
+
+    effect: DoseEffect | MapEffect = field(metadata=INLINE)
+
+    def title(self) -> str:
+        """Nuclide and tissue."""
+        e = self.effect
+        if isinstance(e, MapEffect):
+            return f"{e.nuclide}, EUD with alpha {e.structures[0].alpha_per_gy:g} per Gy"
+        t = e.tissue
+        return f"{e.exposure.nuclide}, {t.name}: alpha/beta {t.alpha_beta_gy:g} Gy, repair {t.repair.half_time_h:g} h"
+
+    def table(self) -> Table:
+        """BED, EQD2 and EUD: of the dose, or of each structure."""
+        if isinstance(self.effect, MapEffect):
+            return _structures(self.effect)
+        return _quantities(self.effect)
+
+    def tables(self) -> tuple[Table, ...]:
+        """BED and its kin, nuclides compared, published models."""
+        e = self.effect
+        if isinstance(e, MapEffect):
+            rows = [(m.structure, *_reading(m.prediction)) for m in e.models]
+            return (self.table(), Table.of(("structure", *_MODEL_COLUMNS), rows, "Published models", "models"))
+        models = Table.of(_MODEL_COLUMNS, [_reading(p) for p in e.models], "Published models", "models")
+        return (self.table(), _nuclides(e), models)
+
+    def write(self, folder: Path) -> None:
+        """Write the figure ``bed.svg``, and of a dose map the BED of every voxel as ``bed-TISSUE.nii.gz``."""
+        if isinstance(self.effect, MapEffect):
+            save(draw_bed_histograms(self.effect.histograms), folder / "bed.svg")
+            for tissue, volume in self.effect.bed.items():
+                write_itk(volume, folder / f"bed-{tissue}.nii.gz")
+        else:
+            save(draw_dose_effect(self.effect), folder / "bed.svg")
+
+
+_MODEL_COLUMNS = ("model", "fitted on", "dose, Gy", "what it says", "confidence")
+
+
+def _reading(p: Prediction) -> tuple[str, str, float, str, str]:
+    return p.model.name, f"{p.model.nuclide} {p.model.agent}", p.model_dose_gy, p.reading, p.model.confidence
+
+
+def _structures(e: MapEffect) -> Table:
+    columns = ["structure", "mL", "dose, Gy", "BED, Gy", "EQD2, Gy", "EUD, Gy", "EUBED, Gy"]
+    rows = [
+        [r.name, r.volume_ml, r.dose_mean_gy, r.bed_mean_gy, r.eqd2_mean_gy, r.eud_gy, r.eubed_gy] for r in e.structures
+    ]
+    for column, values in (
+        ("generalized EUD, Gy", [r.generalized_eud_gy for r in e.structures]),
+        ("Poisson TCP", [r.poisson_tcp for r in e.structures]),
+    ):
+        if any(value is not None for value in values):
+            columns.append(column)
+            rows = [[*row, value] for row, value in zip(rows, values, strict=True)]
+    return Table.of(columns, rows, "Structures", "structures")
+
+
+def _quantities(e: DoseEffect) -> Table:
+    return Table.of(("quantity", "value", "unit"), list(_rows(e)), "Dose", "dose")
+
+
+def _rows(e: DoseEffect) -> Iterator[tuple[str, float, str]]:
+    yield "absorbed dose", e.exposure.dose_gy, "Gy"
+    yield "BED", e.bed_gy, "Gy"
+    if e.bed_sd_gy is not None:
+        yield "BED, standard uncertainty from the dose", e.bed_sd_gy, "Gy"
+    yield "EQD2", e.eqd2_gy, "Gy"
+    yield "relative effectiveness", e.relative_effectiveness, ""
+    yield "Lea-Catcheside factor G", e.lea_catcheside_factor, ""
+    yield "initial dose rate", e.initial_dose_rate_gy_per_h, "Gy/h"
+    if e.course_bed_gy != e.bed_gy:
+        yield "BED with earlier treatments", e.course_bed_gy, "Gy"
+
+
+def _nuclides(e: DoseEffect) -> Table:
+    columns = (
+        "nuclide", "half-life, h", "G", "effectiveness", "BED, Gy", f"same effect as this {e.exposure.nuclide}, Gy",
+    )  # fmt: skip
+    rows = [
+        (n.nuclide, n.half_life_h, n.lea_catcheside_factor, n.relative_effectiveness, n.bed_gy, n.isoeffective_dose_gy)
+        for n in e.nuclides
+    ]
+    title = f"{e.exposure.dose_gy:g} Gy of every nuclide (physical half-lives)"
+    return Table.of(columns, rows, title, "nuclides")
+
+
+@verb
+def radiobiology(
+    dose_gy: Positive | None = None,
+    *,
+    dose_map: DoseSource | None = None,
+    structures: StructureSource | None = None,
+    exposure: ExposureOptions = ExposureOptions(),
+    tissue: TissueOptions = TissueOptions(),
+    map_options: DoseMapOptions = DoseMapOptions(),
+) -> RadiobiologyResult:
+    """BED, EQD2, EUD and published TCP and NTCP models of a dose or a dose map.
+
+    Parameters
     ----------
-    regions : tuple of RegionRadiobiology
-        One per structure.
-    predictions : tuple of (str, Prediction)
-        (structure, model).
-    histograms : tuple of (str, DvhCurve, DvhCurve)
-        (structure, cumulative histogram of dose, of BED).
-    bed : tuple of (str, Volume)
-        ("liver" or "tumour", BED of every voxel with that tissue's parameters).
-    warnings : tuple of str
-        What was assumed.
-    provenance : Provenance
-        Inputs and parameters.
-    """
+    dose_gy : float or None
+        Absorbed dose.
+    dose_map : path, Volume or Image, optional
+        Dose map in Gy instead: RTDOSE, NIfTI, MetaImage.
+    structures : path or regions, optional
+        Structures on the map: RTSTRUCT, SEG, label map.
+    exposure : ExposureOptions
+        What the tissue was treated with.
+    tissue : TissueOptions
+        Tissue that received a single dose.
+    map_options : DoseMapOptions
+        How the structures of a dose map are summed up.
 
-    regions: tuple[RegionRadiobiology, ...]
-    predictions: tuple[tuple[str, Prediction], ...]
-    histograms: tuple[tuple[str, DvhCurve, DvhCurve], ...]
-    bed: tuple[tuple[str, Volume], ...]
-    warnings: tuple[str, ...]
-    provenance: Provenance
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, units in the keys."""
-        return {
-            "regions": [
-                {
-                    "name": r.name,
-                    "tissue": r.tissue.name,
-                    "alpha_beta_gy": r.tissue.alpha_beta_gy,
-                    "alpha_per_gy": r.alpha_per_gy,
-                    "volume_ml": r.volume_ml,
-                    "dose_mean_gy": r.dose_mean_gy,
-                    "bed_mean_gy": r.bed_mean_gy,
-                    "bed_of_mean_dose_gy": r.bed_of_mean_gy,
-                    "eqd2_mean_gy": r.eqd2_mean_gy,
-                    "eud_gy": r.eud_gy,
-                    "eubed_gy": r.eubed_gy,
-                    "lea_catcheside_factor": r.lea_catcheside,
-                }
-                for r in self.regions
-            ],
-            "models": [{"region": name, **prediction_dict(p)} for name, p in self.predictions],
-            "warnings": list(self.warnings),
-            "provenance": self.provenance.as_dict(),
-        }
-
-
-def read_dose(path: Path) -> Volume:
-    """A dose map in Gy: RTDOSE, NIfTI or MetaImage.
+    Returns
+    -------
+    RadiobiologyResult
+        BED and models; ``save`` writes a figure, and the BED of every voxel of a map.
 
     Raises
     ------
     InputError
-        If it does not exist or cannot be read.
+        If there is neither dose nor map, or both, or a map without structures.
     UnitError
-        If an RTDOSE is not in Gy.
+        If the map is no dose in Gy.
+
+    Examples
+    --------
+    >>> round(hepatica.radiobiology(52.0, tissue=TissueOptions(tissue="liver")).effect.bed_gy, 1)
+    92.6
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    if is_itk_file(path):
-        volume, _ = read_itk(path, Kind.DOSE, name=path.name)
-    else:
-        from hepatica.io.dicom.rtdose import read_rtdose
+    if (dose_gy is None) == (dose_map is None):
+        raise InputError("radiobiology is of one dose or of one dose map", remedy="state `dose` or `dose_map`")
+    if dose_gy is not None:
+        if structures is not None or map_options != DoseMapOptions():
+            raise InputError("structures, their roles and EUD are those of a dose map", remedy="state `dose_map`")
+        return _of_dose(dose_gy, exposure, tissue)
+    if tissue != TissueOptions():
+        raise InputError(
+            "tissue, repair, uncertainty and earlier treatments are those of a single dose; on a map the structures "
+            "decide",
+            remedy="leave them out, or state `dose`",
+        )
+    if structures is None or dose_map is None:
+        raise InputError("a dose map needs structures", remedy="state `structures`")
+    return _of_map(dose_map, structures, exposure, map_options)
 
-        volume = read_rtdose(path).volume
-    volume.require_finite()
-    if float(volume.values.min()) < 0:
-        raise UnitError(f"{path}: a dose is negative; this is no map of absorbed dose in Gy")
-    return volume
 
-
-def map_radiobiology(
-    dose_path: Path,
-    structures_path: Path,
-    *,
-    nuclide_name: str,
-    agent: str,
-    alpha_per_gy: float,
-    half_life_h: float | None = None,
-) -> MapRadiobiology:
-    """Radiobiology of every structure of a dose map.
-
-    A structure whose name says tumour or lesion takes tumour parameters, one that says liver or normal those of liver;
-    others are left out with a warning.
-    """
-    dose = read_dose(dose_path)
-    found = read_structures(structures_path, dose.grid)
-    source = nuclide(nuclide_name)
-    rate = DoseRate.exponential(source.half_life_h if half_life_h is None else half_life_h)
-    warnings = [str(message) for message in found.messages]
-    regions: list[RegionRadiobiology] = []
-    predictions: list[tuple[str, Prediction]] = []
-    histograms = []
-    bed: dict[str, Volume] = {}
-    for region in found.regions:
-        tissue = _tissue(region.name)
-        if tissue is None:
-            warnings.append(f"{region.name!r}: neither tumour nor liver by its name; no radiobiology")
-            continue
-        kind_of_tissue = "tumour" if tissue is TUMOUR else "liver"
-        if kind_of_tissue not in bed:
-            bed[kind_of_tissue] = bed_volume(dose, rate, tissue)
-        result = region_radiobiology(dose, region, rate, tissue, alpha_per_gy=alpha_per_gy)
-        regions.append(result)
-        kind = "tcp" if tissue is TUMOUR else "ntcp"
-        histogram = dose_volume_histogram(dose, region)
-        metrics = {"mean_dose": result.dose_mean_gy, "bed": result.bed_mean_gy, "eud": result.eud_gy}
-        of_bed = dose_volume_histogram(bed[kind_of_tissue], region)
-        histograms.append((region.name, histogram.cumulative(), of_bed.cumulative()))
-        metrics |= {f"d{x}": histogram.d_percent(x) for x in (95, 30)}
-        for model in response_models().values():
-            value = metrics.get(model.metric)
-            if model.kind == kind and model.nuclide != "external" and value is not None:
-                predictions.append((region.name, predict(model, value, nuclide=source.name, agent=agent)))
-    if not regions:
-        raise InputError(f"{structures_path}: no structure is a tumour or liver by its name; {'; '.join(warnings)}")
-    return MapRadiobiology(
-        tuple(regions),
-        tuple(predictions),
-        tuple(histograms),
-        tuple(bed.items()),
-        tuple(warnings),
-        Provenance(
-            inputs=(InputFile.of("dose", dose_path), InputFile.of("structures", structures_path)),
-            parameters={"nuclide": source.name, "half_life_h": rate.half_lives_h[0], "alpha_per_gy": alpha_per_gy},
-            conventions={"EUD": "Niemierko 1997", "EUBED": "Jones and Hoban 2000, same alpha"},
-        ),
+def _of_dose(dose_gy: float, exposure: ExposureOptions, tissue: TissueOptions) -> RadiobiologyResult:
+    hours = exposure.half_life_h
+    treated = Exposure(dose_gy, tissue.dose_sd_gy, nuclide(exposure.nuclide).name, exposure.agent, hours)
+    effect = dose_effect(treated, tissue.parameters(), tissue.treatments(hours))
+    return RadiobiologyResult(
+        effect=effect,
+        messages=unique(*(p.messages for p in effect.models)),
+        provenance=effect.provenance.adding(parameters=parameters(exposure, tissue, dose_gy=dose_gy)),
     )
 
 
-def _tissue(name: str) -> Tissue | None:
-    low = name.lower()
-    if any(word in low for word in ("tumour", "tumor", "lesion", "gtv", "hcc", "metasta")):
-        return TUMOUR
-    if any(word in low for word in ("liver", "normal", "parenchyma")):
-        return LIVER
-    return None
+def _of_map(
+    dose_map: DoseSource, structures: StructureSource, exposure: ExposureOptions, asked: DoseMapOptions
+) -> RadiobiologyResult:
+    dose, inputs = _dose(dose_map)
+    regions, notes = _regions(structures, dose)
+    effect = map_effect(dose, regions, exposure, asked)
+    if isinstance(structures, str | Path):
+        inputs += (InputFile.of("structures", Path(structures)),)
+    return RadiobiologyResult(
+        effect=effect,
+        messages=unique(notes, effect.messages, *(m.prediction.messages for m in effect.models)),
+        provenance=Provenance(inputs=inputs).merged(effect.provenance),
+    )
+
+
+def _regions(source: StructureSource, dose: Volume) -> tuple[tuple[Region, ...], tuple[Message, ...]]:
+    if not isinstance(source, str | Path):
+        return tuple(source), ()
+    found = read_structures(source, dose.grid)
+    return found.regions, tuple(Message("structure", text) for text in found.warnings)
+
+
+def _dose(source: DoseSource) -> tuple[Volume, tuple[InputFile, ...]]:
+    """A dose map in Gy, and the file it came from."""
+    if isinstance(source, Volume):
+        volume, inputs = source, ()
+    elif isinstance(source, Image):
+        volume, inputs = source.volume, (source.source,)
+    elif isinstance(source, str | Path):
+        volume, inputs = _read_dose(Path(source)), (InputFile.of("dose", Path(source)),)
+    else:
+        raise InputError(f"`dose_map` is a path, a hepatica.Image or a Volume, not {type(source).__name__}")
+    volume.require_kind(Kind.DOSE)
+    volume.require_finite()
+    if float(volume.values.min()) < 0:
+        name = source if isinstance(source, str | Path) else volume.name or "dose map"
+        raise UnitError(f"{name}: a dose is negative; this is no map of absorbed dose in Gy")
+    return volume, inputs
+
+
+def _read_dose(path: Path) -> Volume:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if is_itk_file(path):
+        return read_itk(path, Kind.DOSE, name=path.name)[0]
+    from hepatica.io.dicom.rtdose import read_rtdose
+
+    return read_rtdose(path).volume
