@@ -6,8 +6,8 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
-from command_line import answer, hepatica, said
 
+from command_line import answer, hepatica, said
 from hepatica.cohort.accuracy import diagnostic_accuracy
 from hepatica.cohort.agreement import measurement_agreement
 from hepatica.cohort.dose_response import CurveOptions, dose_response
@@ -46,7 +46,7 @@ def test_survival(patients: Path, tmp_path: Path) -> None:
     out = tmp_path / "km"
     found = answer(
         "survival", str(patients), "--time", "os_months", "--event", "dead", "--by", "dose_ge_205",
-        "--covariates", "albi", "--patient", "patient", "--out", str(out),
+        "--covariates", "albi", "--patient-ids", "patient", "--out", str(out),
     )  # fmt: skip
     assert found["time_unit"] == "months"
     assert {g["name"] for g in found["groups"]} == {"dose_gy >= 205", "dose_gy < 205"}
@@ -60,7 +60,7 @@ def test_survival(patients: Path, tmp_path: Path) -> None:
         time="os_months",
         event="dead",
         by="dose_ge_205",
-        columns=SurvivalColumns(patient="patient"),
+        columns=SurvivalColumns(patient_ids="patient"),
         models=SurvivalModels(covariates=("albi",)),
     ).as_dict()
     assert {**by_python, "provenance": None} == {**found, "provenance": None}
@@ -142,7 +142,7 @@ def test_survival_from_excel_and_dates(tmp_path: Path) -> None:
 def test_survival_names_every_bad_cell(tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     path.write_text('patient,os_months,dead\nA,3,1\nB,,1\nA,4 mo,2\nC,-1,0\nD,"3,5",1\n')
-    done = hepatica("survival", str(path), "--time", "os_months", "--event", "dead", "--patient", "patient")
+    done = hepatica("survival", str(path), "--time", "os_months", "--event", "dead", "--patient-ids", "patient")
     assert done.returncode == 2
     assert done.stdout == ""
     for text in (
@@ -227,7 +227,7 @@ def test_survival_names_what_no_model_can_use(tmp_path: Path) -> None:
 def test_dose_response(lesions: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     found = answer(
-        "dose-response", str(lesions), "--dose", "tumour_gy", "--response", "cr", "--patient", "patient",
+        "dose-response", str(lesions), "--doses", "tumour_gy", "--responders", "cr", "--patient-ids", "patient",
         "--threshold", "205 Gy", "--out", str(out),
     )  # fmt: skip
     curve = found["curve"]
@@ -239,7 +239,7 @@ def test_dose_response(lesions: Path, tmp_path: Path) -> None:
     assert "D50" in (out / "dose-response.svg").read_text()
     assert (out / "curve.csv").read_text().startswith("dose_gy,probability,low,high\n")
     fit = CurveOptions(threshold_gy=205.0)
-    by_python = dose_response(lesions, dose="tumour_gy", response="cr", patient="patient", fit=fit).as_dict()
+    by_python = dose_response(lesions, doses="tumour_gy", responders="cr", patient_ids="patient", fit=fit).as_dict()
     assert {**by_python, "provenance": None} == {**found, "provenance": None}
 
 
@@ -247,7 +247,7 @@ def test_dose_response_compares_a_second_predictor(lesions: Path) -> None:
     rows = pd.read_csv(lesions)
     rows["noise"] = np.random.default_rng(1).normal(size=len(rows))
     fit = CurveOptions(second_predictor="noise", samples=20)
-    found = dose_response(rows, dose="tumour_gy", response="cr", fit=fit)
+    found = dose_response(rows, doses="tumour_gy", responders="cr", fit=fit)
     assert found.roc is not None
     assert found.roc_comparison is not None
     assert found.roc_comparison.auc_first == pytest.approx(found.roc.auc)
@@ -256,7 +256,7 @@ def test_dose_response_compares_a_second_predictor(lesions: Path) -> None:
 
 
 def test_dose_response_refuses_in_one_sentence(lesions: Path) -> None:
-    columns = ("dose-response", str(lesions), "--dose", "tumour_gy", "--response", "cr")
+    columns = ("dose-response", str(lesions), "--doses", "tumour_gy", "--responders", "cr")
     for arguments, text in (
         (["--threshold", "205"], "has no unit"),
         (["--scale", "loge"], "did you mean log"),
@@ -267,7 +267,7 @@ def test_dose_response_refuses_in_one_sentence(lesions: Path) -> None:
         assert (done.returncode, done.stdout) == (2, ""), arguments
         assert text in done.stderr
     done = hepatica(*columns[:4])
-    assert "--response" in done.stderr
+    assert "--responders" in done.stderr
     with pytest.raises(InputError, match="CurveOptions has no option `treshold_gy`; did you mean `threshold_gy`"):
         CurveOptions(treshold_gy=205.0)  # type: ignore[call-arg]
 
@@ -275,7 +275,8 @@ def test_dose_response_refuses_in_one_sentence(lesions: Path) -> None:
 def test_dose_response_names_lesions_without_patients(tmp_path: Path) -> None:
     path = tmp_path / "lesions.csv"
     path.write_text("patient,tumour_gy,cr\nA,120,0\n,300,1\nB,30000 cGy,1\n")
-    done = hepatica("dose-response", str(path), "--dose", "tumour_gy", "--response", "cr", "--patient", "patient")
+    columns = ("--doses", "tumour_gy", "--responders", "cr", "--patient-ids", "patient")
+    done = hepatica("dose-response", str(path), *columns)
     assert done.returncode == 2
     assert "row 3, column 'patient': is empty" in done.stderr
     assert "row 4, column 'tumour_gy': '30000 cGy' carries a unit" in done.stderr
@@ -284,7 +285,7 @@ def test_dose_response_names_lesions_without_patients(tmp_path: Path) -> None:
 def test_dose_response_refuses_a_separated_fit(tmp_path: Path) -> None:
     path = tmp_path / "separated.csv"
     path.write_text("tumour_gy,cr\n" + "\n".join(f"{20 * n},{int(n > 10)}" for n in range(1, 21)) + "\n")
-    found = answer("dose-response", str(path), "--dose", "tumour_gy", "--response", "cr")
+    found = answer("dose-response", str(path), "--doses", "tumour_gy", "--responders", "cr")
     assert found["curve"] is None
     # Rows count as in a spreadsheet: 200 Gy stands in row 11, 220 Gy in row 12.
     assert any("separate them completely" in text and "rows 11 and 12" in text for text in said(found))
@@ -299,7 +300,7 @@ def test_agreement(tmp_path: Path) -> None:
     path.write_text("patient,scout_gy,therapy_gy\n" + rows + "\n")
     columns = ("measurement-agreement", str(path), "--first", "scout_gy", "--second", "therapy_gy")
     out = tmp_path / "out"
-    found = answer(*columns, "--patient", "patient", "--out", str(out))
+    found = answer(*columns, "--patient-ids", "patient", "--out", str(out))
     assert [line.split(",")[0] for line in (out / "agreement.csv").read_text().splitlines()][:3] == [
         "quantity", "bias", "lower limit of agreement",
     ]  # fmt: skip
@@ -312,7 +313,7 @@ def test_agreement(tmp_path: Path) -> None:
     assert "limits of agreement" in (out / "bland-altman.svg").read_text()
     assert any("Whether that is close enough is a clinical question" in line for line in found["reading"])
     assert "Whether that is close enough" in hepatica(*columns).stdout
-    by_python = measurement_agreement(path, first="scout_gy", second="therapy_gy", patient="patient").as_dict()
+    by_python = measurement_agreement(path, first="scout_gy", second="therapy_gy", patient_ids="patient").as_dict()
     assert {**by_python, "provenance": None} == {**found, "provenance": None}
     path.write_text("scout_gy,therapy_gy\n100,\n120 Gy,130\n")
     done = hepatica(*columns)
@@ -348,6 +349,6 @@ def test_accuracy(tmp_path: Path) -> None:
     assert "no row with deposition: sensitivity cannot be judged" in done.stderr
     assert "finds" not in done.stdout
     path.write_text("patient,spect,deposition\nA,1,1\nA,maybe,0\n")
-    done = hepatica(*columns, "--patient", "patient")
+    done = hepatica(*columns, "--patient-ids", "patient")
     assert "row 3, column 'spect': 'maybe' is not yes or no" in done.stderr
     assert "row 3, column 'patient': 'A' is already in row 2" in done.stderr

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813 - its usual name
-from command_line import answer, hepatica, said
 
+from command_line import answer, hepatica, said
 from hepatica.core import Kind
 from hepatica.dosimetry.radiobiology.dose_map import DoseMapOptions
 from hepatica.dosimetry.radiobiology.sphere_agents import Spheres
@@ -125,7 +125,7 @@ def test_radiobiology_of_a_map(tmp_path: Path) -> None:
     assert any("neither tumour nor liver" in text for text in said(by_role))
     with pytest.raises(UnitError, match="absorbed dose"):
         radiobiology(dose_map=volume.with_values(volume.values, Kind.DENSITY), structures=drawn)
-    with pytest.raises(InputError, match="is a path, a hepatica.Image or a Volume"):
+    with pytest.raises(InputError, match=r"is a path, a hepatica\.Image or a Volume"):
         radiobiology(dose_map=3, structures=drawn)  # type: ignore[arg-type]
 
 

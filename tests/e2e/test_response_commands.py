@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk  # noqa: N813 - its usual name
-from command_line import answer, hepatica, said
 
+from command_line import answer, hepatica, said
 from hepatica.errors import InputError, TableError
 from hepatica.workflow.outcome.response import tumour_response
-
 
 MEASURED = """patient,lesion,date,diameter_mm,viable_mm,new
 A,1,2026-01-01,50,50,
@@ -54,7 +53,7 @@ def test_response_is_the_same_from_python_and_from_rows(tmp_path: Path) -> None:
         for key in ("criterion", "unit", "lesions", "visits", "best", "messages"):
             assert by_python[key] == by_command[key], key
     rows[2]["diameter_mm"] = "4.5 cm"
-    with pytest.raises(TableError, match="table: row 3, column 'diameter_mm': '4.5 cm' carries a unit"):
+    with pytest.raises(TableError, match=r"table: row 3, column 'diameter_mm': '4\.5 cm' carries a unit"):
         tumour_response(rows, criterion="recist")
     with pytest.raises(InputError, match="a table is a CSV or Excel file, a pandas DataFrame or a list of rows"):
         tumour_response(3)  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ class AccuracyResult(Result):
 
 @verb
 def diagnostic_accuracy(
-    patients: TableSource, *, test: str, truth: str, patient: str | None = None, sheet: str | None = None
+    patients: TableSource, *, test: str, truth: str, patient_ids: str | None = None, sheet: str | None = None
 ) -> AccuracyResult:
     """Sensitivity, specificity and predictive values of a yes/no test.
 
@@ -81,7 +81,7 @@ def diagnostic_accuracy(
         Column of what the test said, 1 or 0.
     truth : str
         Column of the truth, 1 or 0.
-    patient : str or None
+    patient_ids : str or None
         Column of patient ids; each may occur once.
     sheet : str or None
         Excel sheet, where there are several.
@@ -110,8 +110,8 @@ def diagnostic_accuracy(
         raise EvidenceError(f"{table.name}: column {test!r} is compared with itself; name two columns")
     check = table.check()
     answers, true = check.yes_no(test), check.yes_no(truth)
-    if patient is not None:
-        check.texts(patient, unique=True)
+    if patient_ids is not None:
+        check.texts(patient_ids, unique=True)
     check.done()
     found = accuracy_of_rows(answers, true)
     return AccuracyResult(
@@ -122,7 +122,7 @@ def diagnostic_accuracy(
         messages=tuple(_doubts(found, truth)),
         provenance=Provenance(
             inputs=table.inputs,
-            parameters=parameters(test=test, truth=truth, patient=patient),
+            parameters=parameters(test=test, truth=truth, patient_ids=patient_ids),
             conventions={"interval": "Clopper-Pearson, 95 %"},
         ),
     )

@@ -80,7 +80,7 @@ class AgreementResult(Result):
 
 @verb
 def measurement_agreement(
-    pairs: TableSource, *, first: str, second: str, patient: str | None = None, sheet: str | None = None
+    pairs: TableSource, *, first: str, second: str, patient_ids: str | None = None, sheet: str | None = None
 ) -> AgreementResult:
     """Whether two ways of measuring agree: Bland-Altman, Lin, Passing-Bablok.
 
@@ -92,7 +92,7 @@ def measurement_agreement(
         Column of the first measurement, such as scout_gy.
     second : str
         Column of the second, such as therapy_gy, in the same unit.
-    patient : str or None
+    patient_ids : str or None
         Column of patient ids.
     sheet : str or None
         Excel sheet, where there are several.
@@ -120,7 +120,7 @@ def measurement_agreement(
         raise EvidenceError(f"{table.name}: column {first!r} agrees with itself; name two columns")
     check = table.check()
     a, b = check.varying(first), check.varying(second)
-    patients = [] if patient is None else check.texts(patient)
+    patients = [] if patient_ids is None else check.texts(patient_ids)
     check.done()
     messages: list[Message] = []
     if len(set(patients)) < len(patients):
@@ -145,7 +145,7 @@ def measurement_agreement(
         messages=tuple(messages),
         provenance=Provenance(
             inputs=table.inputs,
-            parameters=parameters(first=first, second=second, patient=patient),
+            parameters=parameters(first=first, second=second, patient_ids=patient_ids),
             conventions={"difference": "second minus first", "limits": "bias -+ 1.96 sd", "interval": "95 %"},
         ),
     )

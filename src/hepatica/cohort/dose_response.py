@@ -166,9 +166,9 @@ class DoseResponseResult(Result):
 def dose_response(
     lesions: TableSource,
     *,
-    dose: str,
-    response: str,
-    patient: str | None = None,
+    doses: str,
+    responders: str,
+    patient_ids: str | None = None,
     sheet: str | None = None,
     fit: CurveOptions = CurveOptions(),
 ) -> DoseResponseResult:
@@ -178,11 +178,11 @@ def dose_response(
     ----------
     lesions : path, DataFrame or rows
         Table with one row per lesion.
-    dose : str
+    doses : str
         Column of doses in Gy, such as tumour_gy.
-    response : str
-        Column of responses, 1 or 0.
-    patient : str or None
+    responders : str
+        Column of responses, 1 or 0, such as cr.
+    patient_ids : str or None
         Column of patient ids, where patients have several lesions.
     sheet : str or None
         Excel sheet, where there are several.
@@ -204,41 +204,41 @@ def dose_response(
     Examples
     --------
     >>> lesions = [{"tumour_gy": 40 + 12 * n, "cr": n % 5 > 3 - n // 10} for n in range(40)]
-    >>> round(hepatica.dose_response(lesions, dose="tumour_gy", response="cr").curve.d50_gy)
+    >>> round(hepatica.dose_response(lesions, doses="tumour_gy", responders="cr").curve.d50_gy)
     274
     """
     table = as_table(lesions, sheet=sheet)
-    data = _read(table, (dose, response, patient), fit)
-    doses, answers, patients = data.dose_gy, data.response, data.patients
+    data = _read(table, (doses, responders, patient_ids), fit)
+    dose_gy, answers, patients = data.dose_gy, data.response, data.patients
     messages: list[Message] = []
     curve = unless_refused(
         "dose-response-curve",
-        lambda: fit_dose_response(doses, answers, patient=patients, scale=fit.scale),
+        lambda: fit_dose_response(dose_gy, answers, patient=patients, scale=fit.scale),
         messages,
     )
-    if curve is None and (edge := _separated_at(doses, answers, table.rows)):
+    if curve is None and (edge := _separated_at(dose_gy, answers, table.rows)):
         refusal = messages.pop()
-        where = f"{edge}, columns {dose!r} and {response!r}"
+        where = f"{edge}, columns {doses!r} and {responders!r}"
         name = "" if table.path is None else f"{table.path.name}, "
         messages.append(Message("doses-separate-responses", f"{refusal.text} ({name}{where})"))
-    area = unless_refused("roc", lambda: roc(doses, answers), messages)
+    area = unless_refused("roc", lambda: roc(dose_gy, answers), messages)
     if curve is None and area is None:
         reasons = "; ".join(dict.fromkeys(message.text for message in messages))
-        raise EvidenceError(f"{table.name}, columns {dose}, {response}: {reasons}")
-    messages += _clustering(patients, len(doses))
+        raise EvidenceError(f"{table.name}, columns {doses}, {responders}: {reasons}")
+    messages += _clustering(patients, len(dose_gy))
     thresholds = () if area is None else _thresholds(data, fit)
     comparison = None
     if area is not None and data.second is not None:
-        comparison = compare_roc(doses, data.second, answers)
+        comparison = compare_roc(dose_gy, data.second, answers)
     fitted = None
     if curve is not None:
         messages += curve.messages
-        predicted = np.clip(curve.curve(doses)[0], 1e-12, 1 - 1e-12)
+        predicted = np.clip(curve.curve(dose_gy)[0], 1e-12, 1 - 1e-12)
         fitted = calibration(predicted, answers)
         text = "calibration is on the data of the fit: it shows the curve's shape, not its future performance"
         messages.append(Message("calibrated-on-own-data", text, severity="note"))
     return DoseResponseResult(
-        n=len(doses),
+        n=len(dose_gy),
         responders=int(sum(answers)),
         curve=curve,
         roc=area,
@@ -246,13 +246,13 @@ def dose_response(
         thresholds=thresholds,
         calibration=fitted,
         reading=_reading(curve, area, thresholds, comparison, fit.second_predictor or ""),
-        columns=(dose, response),
-        dose_gy=tuple(doses),
+        columns=(doses, responders),
+        dose_gy=tuple(dose_gy),
         response=tuple(answers),
         messages=unique(messages),
         provenance=Provenance(
             inputs=table.inputs,
-            parameters=parameters(fit, dose=dose, response=response, patient=patient),
+            parameters=parameters(fit, doses=doses, responders=responders, patient_ids=patient_ids),
             conventions={"interval": "profile likelihood, adjusted for clusters (Chandler and Bate 2007)"},
         ),
     )
@@ -308,7 +308,7 @@ def _clustering(patients: list[str] | None, rows: int) -> list[Message]:
         return [
             Message(
                 "rows-taken-as-independent", "rows are taken as independent",
-                "name the `patient` column if patients have several lesions",
+                "state `patient_ids` if patients have several lesions",
             )
         ]  # fmt: skip
     if patients is not None and len(set(patients)) < len(patients):

@@ -40,7 +40,7 @@ class SurvivalColumns:
 
     Attributes
     ----------
-    patient : str or None
+    patient_ids : str or None
         Column of patient ids; each may occur once.
     competing : str or None
         Column of a competing event (1/0), for incidence, Gray's test and the Fine-Gray model.
@@ -54,7 +54,7 @@ class SurvivalColumns:
         Column of dates of the event or when last seen.
     """
 
-    patient: str | None = None
+    patient_ids: str | None = None
     competing: str | None = None
     strata: str | None = None
     cluster: str | None = None
@@ -182,8 +182,8 @@ def survival_data(table: Table, question: SurvivalQuestion) -> SurvivalData:
     strata, cluster = (
         None if name is None else tuple(check.texts(name)) for name in (columns_of.strata, columns_of.cluster)
     )
-    if columns_of.patient is not None:
-        check.texts(columns_of.patient, unique=True)
+    if columns_of.patient_ids is not None:
+        check.texts(columns_of.patient_ids, unique=True)
     other = None if columns_of.competing is None else _competing(check, columns_of.competing, event)
     _lonely(check, q.by, groups)
     check.done()

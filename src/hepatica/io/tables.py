@@ -1,7 +1,7 @@
 """Tables of patients and lesions from CSV, Excel, a pandas DataFrame or rows of Python, checked row by row.
 
-The first row of a file names the columns. Everything that is wrong is collected and reported at once, with file, row and
-column. Rows count as in a spreadsheet, whose header is row 1; those of a DataFrame or of Python count from 1.
+The first row of a file names the columns. Everything that is wrong is collected and reported at once, with file, row
+and column. Rows count as in a spreadsheet, whose header is row 1; those of a DataFrame or of Python count from 1.
 """
 
 from __future__ import annotations
@@ -240,12 +240,14 @@ def as_table(source: TableSource, *, sheet: str | None = None) -> Table:
         names = [str(name) for name in source.columns]
         body = [list(row) for row in source.itertuples(index=False, name=None)]
     elif isinstance(source, Sequence) and source and all(isinstance(row, Mapping) for row in source):
-        names = list(dict.fromkeys(name for row in source for name in row))
-        body = [[row.get(name) for name in names] for row in source]
+        mappings = [row for row in source if isinstance(row, Mapping)]
+        names = list(dict.fromkeys(name for row in mappings for name in row))
+        body = [[row.get(name) for name in names] for row in mappings]
     else:
+        empty = " without rows" if isinstance(source, Sequence) and not source else ""
         raise InputError(
-            f"a table is a CSV or Excel file, a pandas DataFrame or a list of rows (mappings from column to value), not "
-            f"{type(source).__name__}{' without rows' if source in ([], ()) else ''}"
+            "a table is a CSV or Excel file, a pandas DataFrame or a list of rows (mappings from column to value), not "
+            f"{type(source).__name__}{empty}"
         )
     rows = [names, *([_cell_text(value) for value in row] for row in body)]
     return _from_rows(None, rows, decimal_comma=False)

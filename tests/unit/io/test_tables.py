@@ -1,12 +1,15 @@
 """Tables: delimiters, Excel, faults with row and column."""
 
+from datetime import date, datetime
 from pathlib import Path
 
+import numpy as np
 import openpyxl
+import pandas as pd
 import pytest
 
 from hepatica.errors import InputError, TableError
-from hepatica.io.tables import read_table, write_table
+from hepatica.io.tables import as_table, read_table, write_table
 
 
 def test_semicolons_mean_decimal_commas(tmp_path: Path) -> None:
@@ -83,3 +86,41 @@ def test_written_table_reads_back(tmp_path: Path) -> None:
     check = read_table(path).check()
     assert check.numbers("a") == [1.5, 2.0]
     assert check.table.columns["b"] == ("", "x, y")
+
+
+def test_a_value_is_as_good_as_a_file(tmp_path: Path) -> None:
+    rows = [
+        {"patient": "A", "dose_gy": 0.1 + 0.2, "dead": True, "seen": datetime(2026, 3, 1, 9), "n": np.int64(3)},
+        {"patient": "B", "dose_gy": np.float32(2.5), "dead": 0, "seen": date(2026, 3, 2), "n": None},
+    ]
+    for source in (rows, tuple(rows), pd.DataFrame(rows), as_table(rows)):
+        table = as_table(source)
+        assert (table.path, table.name, table.inputs, table.rows) == (None, "table", (), (1, 2))
+        check = table.check()
+        assert check.numbers("dose_gy") == [0.1 + 0.2, 2.5]
+        assert check.yes_no("dead") == [1.0, 0.0]
+        assert check.dates("seen") == [date(2026, 3, 1), date(2026, 3, 2)]
+        assert check.numbers("n", optional=True) == pytest.approx([3.0, float("nan")], nan_ok=True)
+        check.done()
+        check.numbers("n")
+        with pytest.raises(TableError, match="table: row 2, column 'n': is empty"):
+            check.done()
+    path = tmp_path / "t.csv"
+    path.write_text("a\n1\n")
+    assert as_table(path).inputs[0].path == str(path)
+
+
+def test_what_is_no_table_is_refused() -> None:
+    for wrong, message in (
+        ([], "list without rows"),
+        ([1, 2], "not list"),
+        (3, "not int"),
+        (np.zeros(3), "not ndarray"),
+        ({"a": [1]}, "not dict"),
+    ):
+        with pytest.raises(InputError, match=message):
+            as_table(wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="this table is no file"):
+        as_table([{"a": 1}], sheet="x")
+    with pytest.raises(TableError, match="column 'a' is there twice"):
+        as_table(pd.DataFrame([[1, 2]], columns=["a", "a"]))

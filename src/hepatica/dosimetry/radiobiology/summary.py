@@ -83,7 +83,7 @@ class TissueOptions:
     Attributes
     ----------
     tissue : {"tumour", "liver"} or None
-        Sets alpha/beta, repair and models; None is tumour.
+        Sets alpha/beta, repair and models; tumour if not given.
     alpha_beta_gy : float or None
         alpha/beta in place of the tissue's own.
     repair_half_time_h : float or None

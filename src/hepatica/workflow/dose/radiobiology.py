@@ -10,7 +10,7 @@ from hepatica.core import InputFile, Kind, Provenance, Region, Volume
 from hepatica.core.document import INLINE
 from hepatica.core.message import Message, unique
 from hepatica.core.options import Positive, parameters, verb
-from hepatica.core.table import Table
+from hepatica.core.table import Cell, Table
 from hepatica.dosimetry.radiobiology.dose_map import DoseMapOptions, MapEffect, map_effect
 from hepatica.dosimetry.radiobiology.response_models import Prediction
 from hepatica.dosimetry.radiobiology.summary import (
@@ -83,7 +83,7 @@ def _reading(p: Prediction) -> tuple[str, str, float, str, str]:
 
 def _structures(e: MapEffect) -> Table:
     columns = ["structure", "mL", "dose, Gy", "BED, Gy", "EQD2, Gy", "EUD, Gy", "EUBED, Gy"]
-    rows = [
+    rows: list[list[Cell]] = [
         [r.name, r.volume_ml, r.dose_mean_gy, r.bed_mean_gy, r.eqd2_mean_gy, r.eud_gy, r.eubed_gy] for r in e.structures
     ]
     for column, values in (
@@ -221,8 +221,9 @@ def _regions(source: StructureSource, dose: Volume) -> tuple[tuple[Region, ...],
 
 def _dose(source: DoseSource) -> tuple[Volume, tuple[InputFile, ...]]:
     """A dose map in Gy, and the file it came from."""
+    inputs: tuple[InputFile, ...] = ()
     if isinstance(source, Volume):
-        volume, inputs = source, ()
+        volume = source
     elif isinstance(source, Image):
         volume, inputs = source.volume, (source.source,)
     elif isinstance(source, str | Path):

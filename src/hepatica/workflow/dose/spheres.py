@@ -8,7 +8,7 @@ from typing import Annotated
 from hepatica.core import Provenance
 from hepatica.core.options import Positive, Text, verb
 from hepatica.core.progress import Progress
-from hepatica.core.table import Table
+from hepatica.core.table import Cell, Table
 from hepatica.dosimetry.radiobiology.response_models import AlphaChoice, alpha_value
 from hepatica.dosimetry.radiobiology.sphere_agents import LIVER_DENSITY_G_ML, SphereEffect, Spheres, sphere_effects
 from hepatica.report.figures.outcome import draw_spheres, save
@@ -38,7 +38,7 @@ class SpheresResult(Result):
             "agent", "nuclide", "Bq/sphere", "spheres/mL", "spread, %", "5 %, Gy", "50 %, Gy", "95 %, Gy", "EUD, Gy",
             "as resin, Gy",
         )  # fmt: skip
-        rows = [
+        rows: list[tuple[Cell, ...]] = [
             (
                 a.name, a.nuclide, a.activity_per_sphere_bq, a.spheres_per_ml, 100 * a.relative_sd,
                 *(a.percentiles_gy[p] for p in (5, 50, 95)), a.eud_gy, a.mean_dose_with_eud_of_resin_gy,
