@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from hepatica.outcome.agreement import bland_altman, lin_concordance, passing_bablok
-from hepatica.outcome.dose_response import fit_dose_response
-from hepatica.outcome.propensity import propensity
-from hepatica.outcome.roc import (
+from hepatica.outcome.statistics.agreement import bland_altman, lin_concordance, passing_bablok
+from hepatica.outcome.statistics.dose_response import fit_dose_response
+from hepatica.outcome.statistics.propensity import propensity
+from hepatica.outcome.statistics.roc import (
     accuracy_of_counts,
     calibration,
     compare_roc,

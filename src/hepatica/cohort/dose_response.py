@@ -17,9 +17,9 @@ from hepatica.core.table import Table
 from hepatica.errors import EvidenceError
 from hepatica.io.tables import Table as InputTable
 from hepatica.io.tables import TableSource, as_table
-from hepatica.outcome.dose_response import DoseResponse, Scale, fit_dose_response
-from hepatica.outcome.evidence import p_text, p_words, unless_refused
-from hepatica.outcome.roc import (
+from hepatica.outcome.statistics.dose_response import DoseResponse, Scale, fit_dose_response
+from hepatica.outcome.statistics.evidence import p_text, p_words, unless_refused
+from hepatica.outcome.statistics.roc import (
     Calibration,
     Roc,
     RocComparison,

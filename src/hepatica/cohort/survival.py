@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.cohort.refusals import refusals_of
 from hepatica.cohort.survival_table import (
     SurvivalColumns,
     SurvivalData,
@@ -26,12 +25,12 @@ from hepatica.core.options import parameters, verb
 from hepatica.core.table import Table
 from hepatica.errors import InputError
 from hepatica.io.tables import TableSource, as_table
-from hepatica.outcome.competing import gray_test
-from hepatica.outcome.cox import CoxModel, cox
-from hepatica.outcome.evidence import p_text, p_words, unless_refused
-from hepatica.outcome.fine_gray import FineGrayModel, fine_gray
-from hepatica.outcome.propensity import Propensity, propensity
-from hepatica.outcome.survival import (
+from hepatica.outcome.statistics.competing import gray_test
+from hepatica.outcome.statistics.cox import CoxModel, cox
+from hepatica.outcome.statistics.evidence import located, p_text, p_words, unless_refused
+from hepatica.outcome.statistics.fine_gray import FineGrayModel, fine_gray
+from hepatica.outcome.statistics.propensity import Propensity, propensity
+from hepatica.outcome.statistics.survival import (
     GroupTest,
     Incidence,
     SurvivalCurve,
@@ -201,7 +200,7 @@ def survival(
     data = survival_data(table, q)
     messages: list[Message] = []
     reading: list[str] = []
-    with refusals_of(table, time or f"{columns.start_date}, {columns.end_date}", event):
+    with located(f"{table.name}, columns {time or f'{columns.start_date}, {columns.end_date}'}, {event}"):
         if models.landmark is not None:
             before, data = data, data.from_landmark(models.landmark)
             reading.append(_landmark_words(len(before.groups), len(data.groups), models.landmark, data.unit))

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from hepatica.core.options import Positive, options
 from hepatica.errors import InputError
 from hepatica.io.tables import Table, TableCheck
-from hepatica.outcome.propensity import Target
-from hepatica.outcome.survival import landmark
+from hepatica.outcome.statistics.propensity import Target
+from hepatica.outcome.statistics.survival import landmark
 
 FloatArray = NDArray[np.float64]
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from hepatica.errors import EvidenceError
-from hepatica.outcome.agreement import bland_altman, lin_concordance, passing_bablok
-from hepatica.outcome.cox import cox
-from hepatica.outcome.dose_response import fit_dose_response
-from hepatica.outcome.evidence import events_per_variable, p_text, p_words
-from hepatica.outcome.propensity import propensity
-from hepatica.outcome.roc import accuracy_of_counts, calibration, proportion, roc
-from hepatica.outcome.survival import cumulative_incidence, kaplan_meier, landmark, log_rank
+from hepatica.outcome.statistics.agreement import bland_altman, lin_concordance, passing_bablok
+from hepatica.outcome.statistics.cox import cox
+from hepatica.outcome.statistics.dose_response import fit_dose_response
+from hepatica.outcome.statistics.evidence import events_per_variable, p_text, p_words
+from hepatica.outcome.statistics.propensity import propensity
+from hepatica.outcome.statistics.roc import accuracy_of_counts, calibration, proportion, roc
+from hepatica.outcome.statistics.survival import cumulative_incidence, kaplan_meier, landmark, log_rank
 
 TIME = np.arange(1.0, 21.0)
 EVENT = np.ones(20)

@@ -9,9 +9,8 @@ import pytest
 
 from hepatica.core import Grid, Region
 from hepatica.errors import EvidenceError, InputError, UnknownNameError
-from hepatica.outcome.lesions import lesion_size
 from hepatica.outcome.liver_scores import albi, bclc, child_pugh, ctcae_albumin, ctcae_grade, ctcae_inr, meld, reild
-from hepatica.outcome.response import (
+from hepatica.outcome.response.criteria import (
     Response,
     Visit,
     best_response,
@@ -20,8 +19,9 @@ from hepatica.outcome.response import (
     overall_response,
     rule,
 )
-from hepatica.outcome.segmentations import compare_segmentations
-from hepatica.outcome.volumes import future_remnant, retained_share, volume_change
+from hepatica.outcome.response.lesions import lesion_size
+from hepatica.outcome.response.segmentations import compare_segmentations
+from hepatica.outcome.response.volumes import future_remnant, retained_share, volume_change
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hepatica.errors import InputError
 from hepatica.io.dicom.images.write import write_ct
 from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.io.dicom.seg import write_seg
-from hepatica.outcome.segmentations import (
+from hepatica.outcome.response.segmentations import (
     lesions_and_others,
     patient_responses,
     segmented_remnant,

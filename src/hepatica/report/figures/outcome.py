@@ -161,7 +161,7 @@ def draw_spheres(agents: Sequence[tuple[str, Any]], mean_gy: float) -> Any:
 
 
 class Curve(Protocol):
-    """What a survival figure draws; `hepatica.outcome.survival.SurvivalCurve` is one."""
+    """What a survival figure draws; `hepatica.outcome.statistics.survival.SurvivalCurve` is one."""
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from hepatica.core import Provenance
 from hepatica.core.options import verb
 from hepatica.core.table import Table
 from hepatica.io.tables import TableSource, as_table
-from hepatica.outcome.volumes import Retention, retained_share
+from hepatica.outcome.response.volumes import Retention, retained_share
 from hepatica.report.figures.outcome import save
 from hepatica.report.figures.response import draw_retention
 from hepatica.workflow.result import Result, result

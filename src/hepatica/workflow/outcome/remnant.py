@@ -12,7 +12,7 @@ from hepatica.core.message import Message
 from hepatica.core.options import verb
 from hepatica.core.table import Table
 from hepatica.io.tables import TableCheck, TableSource, as_table
-from hepatica.outcome.volumes import RemnantGrowth, future_remnant
+from hepatica.outcome.response.volumes import RemnantGrowth, future_remnant
 from hepatica.report.figures.outcome import save
 from hepatica.report.figures.response import draw_remnant
 from hepatica.workflow.result import Result, result

@@ -12,7 +12,8 @@ from hepatica.core.message import Message
 from hepatica.core.options import NonNegative, verb
 from hepatica.core.table import Table
 from hepatica.io.tables import TableCheck, TableSource, as_table
-from hepatica.outcome.measurements import (
+from hepatica.outcome.response.criteria import Visit, best_response, rule
+from hepatica.outcome.response.measurements import (
     Criterion,
     LesionResponse,
     Measurement,
@@ -23,7 +24,6 @@ from hepatica.outcome.measurements import (
     course,
     percist_messages,
 )
-from hepatica.outcome.response import Visit, best_response, rule
 from hepatica.report.figures.outcome import draw_waterfall, save
 from hepatica.workflow.result import Result, result
 

@@ -13,8 +13,8 @@ from hepatica.errors import InputError
 from hepatica.io.image import Stated
 from hepatica.io.itk import is_itk_file, read_itk
 from hepatica.io.regions import read_structures
-from hepatica.outcome.response import Response
-from hepatica.outcome.segmentations import (
+from hepatica.outcome.response.criteria import Response
+from hepatica.outcome.response.segmentations import (
     SEGMENTED,
     SegmentedLesion,
     compare_segmentations,
@@ -23,7 +23,7 @@ from hepatica.outcome.segmentations import (
     segmented_remnant,
     segmented_retention,
 )
-from hepatica.outcome.volumes import RemnantGrowth, Retention
+from hepatica.outcome.response.volumes import RemnantGrowth, Retention
 from hepatica.report.figures.outcome import save
 from hepatica.report.figures.response import draw_segmented
 from hepatica.workflow.outcome.lipiodol import retention_table

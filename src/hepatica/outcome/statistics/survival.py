@@ -20,7 +20,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from hepatica.core.document import HIDDEN
 from hepatica.errors import EvidenceError
-from hepatica.outcome.evidence import Z95, as_binary, as_floats, group_names, layers_of, require_events, same_length
+from hepatica.outcome.statistics.evidence import (
+    Z95,
+    as_binary,
+    as_floats,
+    group_names,
+    layers_of,
+    require_events,
+    same_length,
+)
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int_]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hepatica.errors import EvidenceError
-from hepatica.outcome.evidence import Z95, as_floats, same_length
+from hepatica.outcome.statistics.evidence import Z95, as_floats, same_length
 
 FloatArray = NDArray[np.float64]
 

@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message
 from hepatica.errors import EvidenceError, UnknownNameError
-from hepatica.outcome.evidence import Z95, as_binary, as_floats, chi2_p, require_events, same_length
-from hepatica.outcome.logistic import LogisticFit, fit_logistic, log_likelihood
+from hepatica.outcome.statistics.evidence import Z95, as_binary, as_floats, chi2_p, require_events, same_length
+from hepatica.outcome.statistics.logistic import LogisticFit, fit_logistic, log_likelihood
 
 FloatArray = NDArray[np.float64]
 Scale = Literal["linear", "log"]

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
 from hepatica.errors import EvidenceError
-from hepatica.outcome.evidence import (
+from hepatica.outcome.statistics.evidence import (
     as_binary,
     as_floats,
     chi2_p,
@@ -33,7 +33,7 @@ from hepatica.outcome.evidence import (
     same_length,
     standardized,
 )
-from hepatica.outcome.hazard import covariate_columns, refuse_separation, wald
+from hepatica.outcome.statistics.hazard import covariate_columns, refuse_separation, wald
 
 FloatArray = NDArray[np.float64]
 

@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hepatica.core.document import HIDDEN
 from hepatica.errors import EvidenceError
-from hepatica.outcome.evidence import Z95, as_binary, as_floats, normal_p, require_events, same_length
-from hepatica.outcome.logistic import fit_logistic
+from hepatica.outcome.statistics.evidence import Z95, as_binary, as_floats, normal_p, require_events, same_length
+from hepatica.outcome.statistics.logistic import fit_logistic
 
 FloatArray = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.errors import EvidenceError
-from hepatica.outcome.evidence import standardized
+from hepatica.outcome.statistics.evidence import standardized
 
 FloatArray = NDArray[np.float64]
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hepatica.errors import EvidenceError
-from hepatica.outcome.evidence import as_floats, chi2_p, group_names, layers_of, require_events, same_length
-from hepatica.outcome.survival import GroupTest
+from hepatica.outcome.statistics.evidence import as_floats, chi2_p, group_names, layers_of, require_events, same_length
+from hepatica.outcome.statistics.survival import GroupTest
 
 FloatArray = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from hepatica.core.document import INLINE
 from hepatica.core.message import Message
-from hepatica.outcome.response import (
+from hepatica.outcome.response.criteria import (
     BestResponse,
     Response,
     change_response,

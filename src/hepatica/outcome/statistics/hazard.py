@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hepatica.errors import EvidenceError
-from hepatica.outcome.evidence import Z95, as_floats, normal_p
+from hepatica.outcome.statistics.evidence import Z95, as_floats, normal_p
 
 FloatArray = NDArray[np.float64]
 

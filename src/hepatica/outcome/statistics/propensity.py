@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
 from hepatica.errors import UnknownNameError
-from hepatica.outcome.evidence import as_binary, events_per_variable, require_events, same_length
-from hepatica.outcome.hazard import covariate_columns
-from hepatica.outcome.logistic import fit_logistic
+from hepatica.outcome.statistics.evidence import as_binary, events_per_variable, require_events, same_length
+from hepatica.outcome.statistics.hazard import covariate_columns
+from hepatica.outcome.statistics.logistic import fit_logistic
 
 Target = Literal["overlap", "all"]
 

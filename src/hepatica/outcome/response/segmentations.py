@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from hepatica.core import Region
 from hepatica.errors import EvidenceError, InputError
-from hepatica.outcome.lesions import NO_LESION, LesionSize, lesion_size
-from hepatica.outcome.response import Response, change_response, rule
-from hepatica.outcome.volumes import RemnantGrowth, Retention, future_remnant, retained_share, volume_change
+from hepatica.outcome.response.criteria import Response, change_response, rule
+from hepatica.outcome.response.lesions import NO_LESION, LesionSize, lesion_size
+from hepatica.outcome.response.volumes import RemnantGrowth, Retention, future_remnant, retained_share, volume_change
 
 SEGMENTED = ("recist", "mrecist", "easl", "volume")
 """Criteria that a segmentation answers: longest diameter (with and without the 5 mm rule), its product with the widest

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -37,6 +38,15 @@ def unless_refused(what: str, compute: Callable[[], T], messages: list[Message])
     except EvidenceError as refusal:
         messages.append(Message(f"{what}-refused", str(refusal)))
         return None
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Name table and columns in a refusal raised inside the block."""
+    try:
+        yield
+    except EvidenceError as refusal:
+        raise EvidenceError(f"{where}: {refusal}") from refusal
 
 
 def events_per_variable(events: int, variables: int, what: str) -> tuple[Message, ...]:
