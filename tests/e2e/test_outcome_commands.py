@@ -8,28 +8,6 @@ import pytest
 from command_line import answer, hepatica
 
 
-def test_release(tmp_path: Path) -> None:
-    sheet, figure = tmp_path / "sheet.pdf", tmp_path / "rate.png"
-    found = answer(
-        "release", "--nuclide", "I-131", "--activity", "2.2 GBq", "--agent", "lipiodol",
-        "--administered", "2026-03-02T14:00", "--sheet", str(sheet), "--figure", str(figure),
-    )  # fmt: skip
-    assert not found["nrc"]["may_go"]
-    assert found["nrc"]["table_activity_limit_gbq"] == pytest.approx(33 * 0.037)
-    assert all(r["dose_with_msv"] <= r["constraint_msv"] for r in found["restrictions"])
-    assert found["restrictions"][0]["until"] > "2026-03-02"
-    assert sheet.read_bytes().startswith(b"%PDF")
-    assert figure.read_bytes().startswith(b"\x89PNG")
-
-
-def test_release_prints_tables_and_warns() -> None:
-    done = hepatica("release", "--nuclide", "Y-90", "--activity", "3 GBq", "--agent", "glass")
-    assert done.returncode == 0
-    assert "Going home" in done.stdout
-    done = hepatica("release", "--nuclide", "I-131", "--activity", "2.2 GBq", "--agent", "lipiodol")
-    assert "published effective" in done.stderr
-
-
 def test_adaptive(tmp_path: Path) -> None:
     path, figure = tmp_path / "course.csv", tmp_path / "next.svg"
     path.write_text(
