@@ -22,6 +22,6 @@ def answer(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def said(found: dict[str, Any]) -> list[str]:
+def message_texts(found: dict[str, Any]) -> list[str]:
     """Texts of the messages of a document."""
     return [message["text"] for message in found["messages"]]

@@ -7,7 +7,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from command_line import answer, hepatica, said
+from command_line import answer, hepatica, message_texts
 from hepatica.cohort.accuracy import diagnostic_accuracy
 from hepatica.cohort.agreement import measurement_agreement
 from hepatica.cohort.dose_response import CurveOptions, dose_response
@@ -196,7 +196,7 @@ def test_competing_risks_by_centre(tmp_path: Path) -> None:
     assert ratio["name"] == "low against high"
     assert ratio["low"] < ratio["subdistribution_hazard_ratio"] < ratio["high"]
     assert found["fine_gray"]["competing_events"] == sum(int(r.split(",")[2]) for r in rows)
-    assert any("takes no strata" in text for text in said(found))
+    assert any("takes no strata" in text for text in message_texts(found))
     assert found["log_rank"]["degrees_of_freedom"] == found["gray_test"]["degrees_of_freedom"] == 1
     assert "Gray p" in (out / "incidence.svg").read_text()
     assert (out / "curves.csv").read_text().startswith("group,time_months,at_risk,survival,low,high\nhigh,")
@@ -288,7 +288,7 @@ def test_dose_response_refuses_a_separated_fit(tmp_path: Path) -> None:
     found = answer("dose-response", str(path), "--doses", "tumour_gy", "--responders", "cr")
     assert found["curve"] is None
     # Rows count as in a spreadsheet: 200 Gy stands in row 11, 220 Gy in row 12.
-    assert any("separate them completely" in text and "rows 11 and 12" in text for text in said(found))
+    assert any("separate them completely" in text and "rows 11 and 12" in text for text in message_texts(found))
 
 
 def test_agreement(tmp_path: Path) -> None:
@@ -341,7 +341,7 @@ def test_accuracy(tmp_path: Path) -> None:
     assert found["sensitivity"]["low"] == pytest.approx(0.5954, abs=5e-5)
     assert found["sensitivity"]["high"] == pytest.approx(0.9834, abs=5e-5)
     assert found["accuracy"]["value"] == pytest.approx(91 / 95)
-    assert any("15 rows with deposition" in text for text in said(found))
+    assert any("15 rows with deposition" in text for text in message_texts(found))
     done = hepatica(*columns)
     assert "87 % (13 of 15; 95 % interval 60 to 98 %)" in done.stdout
     path.write_text("spect,deposition\n1,0\n0,0\n")

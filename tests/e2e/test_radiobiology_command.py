@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813 - its usual name
 
-from command_line import answer, hepatica, said
+from command_line import answer, hepatica, message_texts
 from hepatica.core import Kind
 from hepatica.dosimetry.radiobiology.dose_map import DoseMapOptions
 from hepatica.dosimetry.radiobiology.sphere_agents import Spheres
@@ -105,7 +105,7 @@ def test_radiobiology_of_a_map(tmp_path: Path) -> None:
     assert regions["normal liver"]["bed_mean_gy"] == pytest.approx(40 * (1 + 40 * 2.5 / (2.5 + 64.05) / 2.5))
     bed = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "bed" / "bed-tumour.nii.gz")))
     assert bed[7, 10, 12] == pytest.approx(regions["tumour"]["bed_mean_gy"], rel=1e-5)
-    assert any("fitted on resin, used here for glass" in text for text in said(found))
+    assert any("fitted on resin, used here for glass" in text for text in message_texts(found))
     # An exponent of 1 is the mean; TCP exp(-N exp(-alpha BED)) of the tumour alone.
     assert regions["normal liver"]["generalized_eud_gy"] == pytest.approx(40)
     assert regions["normal liver"]["poisson_tcp"] is None
@@ -122,7 +122,7 @@ def test_radiobiology_of_a_map(tmp_path: Path) -> None:
     options = DoseMapOptions(structure_roles={"normal liver": "stomach"})
     by_role = radiobiology(dose_map=volume, structures=drawn, map_options=options).as_dict()
     assert [s["name"] for s in by_role["structures"]] == ["tumour"]
-    assert any("neither tumour nor liver" in text for text in said(by_role))
+    assert any("neither tumour nor liver" in text for text in message_texts(by_role))
     with pytest.raises(UnitError, match="absorbed dose"):
         radiobiology(dose_map=volume.with_values(volume.values, Kind.DENSITY), structures=drawn)
     with pytest.raises(InputError, match=r"is a path, a hepatica\.Image or a Volume"):
@@ -146,7 +146,7 @@ def test_radiobiology_of_spheres(tmp_path: Path) -> None:
     assert holmium["spheres_per_ml"] == pytest.approx(resin["spheres_per_ml"] * 50 * 49.699 / (300 * 15.516), rel=1e-3)
     # 177Lu reaches a fifth as far as 90Y: the dose is less even although its spheres are as many as those of 2500 Bq.
     assert own["relative_sd"] > glass["relative_sd"]
-    assert any(text.startswith("Lu-177: 14 % of the electron energy stays") for text in said(found))
+    assert any(text.startswith("Lu-177: 14 % of the electron energy stays") for text in message_texts(found))
     assert "lutetium glass" in (out / "spheres.svg").read_text()
     done = hepatica("compare-spheres", "60 Gy", "--spheres", "mine, Re-188")
     assert done.returncode == 2

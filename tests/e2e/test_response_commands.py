@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk  # noqa: N813 - its usual name
 
-from command_line import answer, hepatica, said
+from command_line import answer, hepatica, message_texts
 from hepatica.errors import InputError, TableError
 from hepatica.workflow.outcome.response import tumour_response
 
@@ -98,7 +98,7 @@ def test_percist_checks_the_least_uptake(tmp_path: Path) -> None:
     )
     found = answer("response", str(path), "--criterion", "percist", "--unconfirmed")
     assert found["visits"][0]["overall_response"] == "PR"
-    assert any("liver SUL 2.1 on 2026-04-01, 1.6 at baseline: scans do not compare" in w for w in said(found))
+    assert any("liver SUL 2.1 on 2026-04-01, 1.6 at baseline: scans do not compare" in w for w in message_texts(found))
     path.write_text(path.read_text().replace("01,6.0", "01,2.9"))
     done = hepatica("response", str(path), "--criterion", "percist")
     assert done.returncode == 2

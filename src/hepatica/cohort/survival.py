@@ -69,11 +69,15 @@ class SurvivalResult(Result):
     reading: tuple[str, ...]
     event: str = field(metadata=HIDDEN)
 
+    def title(self) -> str:
+        """Patients and events."""
+        return f"Survival: {sum(c.n for c in self.groups)} patients, {sum(c.events for c in self.groups)} events"
+
     def table(self) -> Table:
         """Patients, events and median of each group."""
         columns = ("group", "patients", "events", "median", "from", "to", "follow-up (median)")
         rows = [(c.name, c.n, c.events, c.median, c.median_low, c.median_high, c.median_follow_up) for c in self.groups]
-        return Table.of(columns, rows, f"Survival, {self.time_unit}", "survival")
+        return Table.of(columns, rows, f"Groups, {self.time_unit}", "survival")
 
     def tables(self) -> tuple[Table, ...]:
         """Groups, models, balance, incidence, and what they say."""

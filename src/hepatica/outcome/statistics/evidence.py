@@ -63,7 +63,9 @@ def events_per_variable(events: int, variables: int, what: str) -> tuple[Message
     return ()
 
 
-def standardized(columns: Mapping[str, FloatArray], of: str = "patients") -> tuple[FloatArray, FloatArray, FloatArray]:
+def standardized(
+    columns: Mapping[str, FloatArray], rows: str = "patients"
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Covariates as columns of mean 0 and standard deviation 1, their means and their standard deviations.
 
     Raises
@@ -75,7 +77,7 @@ def standardized(columns: Mapping[str, FloatArray], of: str = "patients") -> tup
     mean, scale = np.asarray(x.mean(axis=0), dtype=np.float64), np.asarray(x.std(axis=0), dtype=np.float64)
     for name, column in columns.items():
         if np.ptp(column) == 0:
-            raise EvidenceError(f"covariate {name!r} is the same for all {of}; leave it out")
+            raise EvidenceError(f"covariate {name!r} is the same for all {rows}; leave it out")
     x = (x - mean) / scale
     if np.linalg.matrix_rank(x) < len(columns):
         raise EvidenceError(f"covariates {', '.join(columns)} are collinear; leave one out")

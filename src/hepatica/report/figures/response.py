@@ -9,7 +9,7 @@ from typing import Any
 from hepatica.report.figures.outcome import DASHES, FAINT, INK, PALETTE, new_figure
 
 CATEGORY = {"CR": PALETTE[2], "PR": PALETTE[0], "SD": FAINT, "PD": PALETTE[1], "NE": "#d5dade", "": PALETTE[4]}
-MOST_NAMED = 10
+MAX_NAMED = 10
 """Patients that get a colour and a name of their own; more are drawn in one colour."""
 
 
@@ -58,7 +58,7 @@ def draw_remnant(rows: Sequence[tuple[str, float, float, float]]) -> Any:
         axis.plot(days, values, color=colour, linestyle=dash, marker="o", markersize=4, label=patient)
     axis.set(xlabel="days since the baseline", ylabel="future remnant, % of liver without tumour")
     axis.set_ylim(0, 118 * max(row[3] for row in rows))
-    if len(_by_patient(rows)) <= MOST_NAMED:
+    if len(_by_patient(rows)) <= MAX_NAMED:
         axis.legend(frameon=False, fontsize=8, loc="upper left", ncols=5)
     return figure
 
@@ -73,7 +73,7 @@ def draw_liver_function(rows: Sequence[tuple[str, date, float, float, bool]]) ->
     """
     figure, (top, bottom) = new_figure(7.0, 5.6, rows=2, sharex=True)
     patients = _by_patient(rows)
-    named = len(patients) <= MOST_NAMED
+    named = len(patients) <= MAX_NAMED
     for (patient, points), colour, dash in zip(patients.items(), _endless(PALETTE), _endless(DASHES), strict=False):
         start = points[0][1]
         days = [(p[1] - start).days for p in points]

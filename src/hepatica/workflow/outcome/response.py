@@ -57,6 +57,10 @@ class ResponseResult(Result):
     visits: tuple[PatientVisit, ...]
     best: tuple[PatientBest, ...]
 
+    def title(self) -> str:
+        """Criterion and patients."""
+        return f"Response by {self.criterion}: {len(self.best)} patients with a visit after the baseline"
+
     def table(self) -> Table:
         """Sum over target lesions, change and response at every visit."""
         rows = [
