@@ -23,7 +23,6 @@ from hepatica.dosimetry.radiobiology.summary import (
 from hepatica.errors import InputError, UnitError
 from hepatica.io.image import Image
 from hepatica.io.itk import is_itk_file, read_itk, write_itk
-from hepatica.io.regions import read_structures
 from hepatica.nuclides import nuclide
 from hepatica.report.figures.outcome import draw_bed_histograms, draw_dose_effect, save
 from hepatica.workflow.result import Result, result
@@ -215,6 +214,8 @@ def _of_map(
 def _regions(source: StructureSource, dose: Volume) -> tuple[tuple[Region, ...], tuple[Message, ...]]:
     if not isinstance(source, str | Path):
         return tuple(source), ()
+    from hepatica.io.regions import read_structures
+
     found = read_structures(source, dose.grid)
     return found.regions, tuple(Message("structure", text) for text in found.warnings)
 

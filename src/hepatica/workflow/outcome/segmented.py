@@ -12,7 +12,6 @@ from hepatica.core.table import Table
 from hepatica.errors import InputError
 from hepatica.io.image import Stated
 from hepatica.io.itk import is_itk_file, read_itk
-from hepatica.io.regions import read_structures
 from hepatica.outcome.response.criteria import Response
 from hepatica.outcome.response.segmentations import (
     SEGMENTED,
@@ -153,6 +152,8 @@ def _regions(
     source: StructureSource, image: ImageSource | None, role: str
 ) -> tuple[tuple[Region, ...], tuple[Message, ...]]:
     """Structures on the voxels of their image, or on their own."""
+    from hepatica.io.regions import read_structures
+
     if not isinstance(source, str | Path):
         return tuple(source), ()
     path = Path(source)
