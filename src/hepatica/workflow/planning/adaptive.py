@@ -10,10 +10,9 @@ from pathlib import Path
 
 from hepatica.core import InputFile, Provenance
 from hepatica.core.document import document
-from hepatica.dosimetry.radiobiology import LIVER, ResponseModel, response_models
-from hepatica.errors import EvidenceError, InputError, UnknownNameError
-from hepatica.io.tables import Table, TableCheck, read_table
-from hepatica.nuclides import nuclide
+from hepatica.dosimetry.radiobiology import LIVER, ResponseModel
+from hepatica.errors import InputError, UnknownNameError
+from hepatica.io.tables import Table, TableCheck
 from hepatica.outcome.adaptive import (
     ActivityPrediction,
     NextTreatment,
