@@ -109,9 +109,7 @@ class Provenance:
             "steps": list(self.steps),
         }
 
-    def as_dict(self) -> dict[str, Any]:
-        """As `as_document`."""
-        return dict(self.as_document())
+    as_dict = as_document
 
     @classmethod
     def document_schema(cls) -> Mapping[str, Any]:

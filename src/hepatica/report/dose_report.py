@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from hepatica.core import Kind, Region, Volume
+from hepatica.core.document import reported
 from hepatica.core.message import Message
 from hepatica.core.table import Cell
 from hepatica.dosimetry.metrics.region_dose import RegionDose
@@ -73,27 +74,28 @@ class LimitRow:
 
     Attributes
     ----------
-    region : str
-        Name of the structure.
+    structure : str
+        Its name.
     comparison : {">=", "<="}
         A goal to reach, or a limit to keep.
-    limit_gy, dose_gy : float
+    limit_gy, dose_mean_gy : float
         Limit, and mean dose of the structure, Gy.
     condition, source : str
         When the limit holds, and where it comes from.
     """
 
-    region: str
+    structure: str
     comparison: str
     limit_gy: float
-    dose_gy: float
+    dose_mean_gy: float
     condition: str = ""
     source: str = ""
 
     @property
+    @reported
     def status(self) -> Status:
         """One of "met", "near" (met by less than 10 % of the limit) and "violated"."""
-        spare = self.dose_gy - self.limit_gy if self.comparison == ">=" else self.limit_gy - self.dose_gy
+        spare = self.dose_mean_gy - self.limit_gy if self.comparison == ">=" else self.limit_gy - self.dose_mean_gy
         if spare < 0:
             return "violated"
         return "near" if spare < NEAR * self.limit_gy else "met"
@@ -193,10 +195,10 @@ def limit_rows(limits: Sequence[DoseLimit], regions: Sequence[ReportRegion]) -> 
     """Every limit of an agent against every structure that it is about; what was not delineated has no row."""
     return tuple(
         LimitRow(
-            region=item.dose.name,
+            structure=item.dose.name,
             comparison=limit.comparison,
             limit_gy=limit.dose_gy,
-            dose_gy=item.dose.dose_mean_gy,
+            dose_mean_gy=item.dose.dose_mean_gy,
             condition=limit.condition,
             source=limit.source,
         )

@@ -48,12 +48,10 @@ class InspectResult(Result):
 
     def tables(self) -> tuple[Table, ...]:
         """The overview, each series in full, and the files that are not used."""
-        found = [
-            Table.of(
-                ("", ""), list(_rows(item)), f"{item.what}: {item.description or '(no description)'}", f"series-{n}"
-            )
-            for n, item in enumerate(self.series, start=1)
-        ]
+        found = []
+        for n, item in enumerate(self.series, start=1):
+            title = f"{item.what}: {item.description or '(no description)'}"
+            found.append(Table.of(("what", "it says"), list(_rows(item)), title, f"series-{n}"))
         if self.skipped:
             shown = [(item.path, item.reason) for item in self.skipped]
             if len(shown) > MAX_SKIPPED_SHOWN:
@@ -88,7 +86,8 @@ def inspect_images(image: ImageSource, *, voxel_unit: str | None = None) -> Insp
 
     Examples
     --------
-    >>> hepatica.inspect_images("scan/")
+    >>> hepatica.inspect_images("demo-output/patient").series[0].unit
+    'HU'
     """
     if isinstance(image, Image):
         return InspectResult(
@@ -146,7 +145,8 @@ def _state(item: Description) -> str:
         return "cannot be used"
     if item.kind is None and not item.missing:
         return ""
-    return f"{len(item.missing)} facts missing" if item.missing else "complete"
+    count = len(item.missing)
+    return f"{count} fact{'s' if count > 1 else ''} missing" if count else "complete"
 
 
 def _count(item: Description) -> str:

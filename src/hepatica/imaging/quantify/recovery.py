@@ -35,7 +35,7 @@ EXTRAPOLATION_TOLERANCE = 1e-3
 KIND = "hepatica recovery curve"
 """How a file of a curve names itself."""
 
-LEAST_PARTS = 4
+MIN_PARTS = 4
 """Fewer parts of a region say too little of its noise."""
 
 

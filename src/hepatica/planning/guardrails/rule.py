@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hepatica.core.confidence import COMMON_PRACTICE, READ_AT_THE_SOURCE
+from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
 from hepatica.planning.guardrails.situation import Situation
 

@@ -10,8 +10,8 @@ from hepatica.core.image import Image
 from hepatica.core.numbers import percent, three
 from hepatica.dosimetry.time.integration import TRAPPED
 from hepatica.nuclides import agent, nuclide
-from hepatica.report import DoseReport, Fact, ImageUsed
-from hepatica.report.dose_report import FurtherTable
+from hepatica.report import DoseReport, Fact, FurtherTable, ImageUsed
+from hepatica.workflow.dose.numbers import DoseNumbers
 
 UNCERTAINTY_NOTE = (
     "Standard uncertainties (k = 1) by the EANM guidance (Gear et al. 2018); outline, recovery, camera factor and time "

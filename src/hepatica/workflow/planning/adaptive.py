@@ -9,10 +9,13 @@ from datetime import datetime, time
 from pathlib import Path
 
 from hepatica.core import InputFile, Provenance
-from hepatica.core.document import document
-from hepatica.dosimetry.radiobiology import LIVER, ResponseModel
+from hepatica.core.document import HIDDEN, INLINE, reported
+from hepatica.core.options import NonNegative, Positive, parameters, verb
+from hepatica.core.table import Cell, Table
+from hepatica.dosimetry.radiobiology import LIVER, Prediction
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.io.tables import Table, TableCheck
+from hepatica.io.tables import TableCheck, read_table
+from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.outcome.adaptive import (
     ActivityPrediction,
     NextTreatment,
@@ -35,56 +38,9 @@ class PlanAllowance:
     lung_so_far_gy: float
     delivered_bed_gy: float
     tolerance_bed_gy: float
-    remaining: Remaining
-    options: tuple[Option, ...]
-    reading: tuple[str, ...]
-    warnings: tuple[str, ...]
-    provenance: Provenance
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, units in the keys; null for an activity without a limit."""
-        r = self.remaining
-        return {
-            "territory": self.territory,
-            "treatments": len(self.delivered),
-            "tolerance_bed_gy": self.tolerance_bed_gy,
-            "delivered_bed_gy": r.delivered_bed_gy,
-            "remaining_bed_gy": r.remaining_bed_gy,
-            "normal_dose_gy": r.normal_dose_gy,
-            "lung_dose_gy": r.lung_dose_gy,
-            "lung_dose_so_far_gy": math.fsum(d.lung_dose_gy for d in self.delivered),
-            "activity_gbq": r.activity_gbq,
-            "limited_by": r.limited_by,
-            "days_since_last": r.days_since_last,
-            "cautions": list(r.cautions),
-            "options": [
-                {
-                    "activity_gbq": o.activity_gbq,
-                    "tumour_dose_gy": o.tumour_dose_gy,
-                    "normal_dose_gy": o.normal_dose_gy,
-                    "lung_dose_gy": o.lung_dose_gy,
-                    "cumulative_normal_bed_gy": o.cumulative_normal_bed_gy,
-                    "within": o.within,
-                    "tcp": [document(p) for p in o.tcp],
-                    "ntcp": [document(p) for p in o.ntcp],
-                }
-                for o in self.options
-            ],
-            "for_plan": {
-                "territory": self.territory,
-                "normal_gy": r.normal_dose_gy,
-                "lung_gy": r.lung_dose_gy,
-                "lung_so_far_gy": math.fsum(d.lung_dose_gy for d in self.delivered),
-                "delivered_bed_gy": r.delivered_bed_gy,
-                "tolerance_bed_gy": self.tolerance_bed_gy,
-                "nuclide": self.coming.nuclide,
-                "treatments": len(self.delivered),
-                "cautions": list(r.cautions),
-            },
-            "reading": list(self.reading),
-            "warnings": list(self.warnings),
-            "provenance": self.provenance.as_dict(),
-        }
+    nuclide: str
+    treatments: int
+    cautions: tuple[str, ...]
 
 
 @result
@@ -221,28 +177,9 @@ def remaining_tolerance(
     )
 
 
-def _warnings(steps: Sequence[Option], models: Sequence[ResponseModel], coming: NextTreatment) -> list[str]:
-    found = [m for o in steps[:1] for p in (*o.tcp, *o.ntcp) for m in p.messages]
-    warnings = [str(m) for m in found if m.code == "model-confidence"]
-    if not any(m.kind == "ntcp" and m.has_curve for m in models):
-        warnings.append(f"no toxicity curve is published for {coming.nuclide} {coming.agent}: no NTCP is stated")
-    if any(m.kind == "ntcp" for m in models):
-        warnings.append(
-            "toxicity models were fitted on the whole non-tumorous liver and one treatment: normal_gy must be its mean "
-            "dose, not that of a territory, for the NTCP to mean anything"
-        )
-    if any(m.metric == "bed" for m in models):
-        warnings.append("models of BED take the BED of mean doses for the mean of voxel BED, which is higher")
-    return warnings
-
-
-def _fits(model: ResponseModel, coming: NextTreatment) -> bool:
-    """Models of this nuclide and agent whose metric a mean dose can stand for."""
-    metrics = ("mean_dose", "bed") if model.kind == "ntcp" else ("mean_dose",)
-    return bool(coming.agent) and model.treats(coming.nuclide, coming.agent) and model.metric in metrics
-
-
-def _delivered(check: TableCheck, coming: NextTreatment) -> list[Delivered]:
+def _read(path: Path | str, coming: NextTreatment, sheet: str | None) -> list[PastTreatment]:
+    """Past treatments of a table; TableError lists every wrong cell."""
+    check = read_table(path, sheet=sheet).check()
     dates = check.dates("date")
     normal, lung = check.numbers("normal_gy", at_least=0), check.numbers("lung_gy", at_least=0)
     half_lives = _half_lives(check)
