@@ -115,7 +115,7 @@ def voxel_kernel(
     Examples
     --------
     >>> round(hepatica.voxel_kernel("Y-90", (4, 4, 4)).self_fraction, 2)
-    0.54
+    0.37
     """
     n = find_nuclide(nuclide)
     source = point_kernel(n.name, medium)
