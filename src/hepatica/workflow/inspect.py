@@ -48,15 +48,10 @@ class InspectResult(Result):
 
     def tables(self) -> tuple[Table, ...]:
         """The overview, each series in full, and the files that are not used."""
-        found = [
-            Table.of(
-                ("what", "it says"),
-                list(_rows(item)),
-                f"{item.what}: {item.description or '(no description)'}",
-                f"series-{n}",
-            )
-            for n, item in enumerate(self.series, start=1)
-        ]
+        found = []
+        for n, item in enumerate(self.series, start=1):
+            title = f"{item.what}: {item.description or '(no description)'}"
+            found.append(Table.of(("what", "it says"), list(_rows(item)), title, f"series-{n}"))
         if self.skipped:
             shown = [(item.path, item.reason) for item in self.skipped]
             if len(shown) > MAX_SKIPPED_SHOWN:
