@@ -1,6 +1,6 @@
 """OSEM with attenuation and response: seconds, processor time and recovery, beside pytomography where it is installed.
 
-Run: ``python benchmarks/bench_spect.py [voxels] [iterations]`` (default 128 and 4: 128 x 128 x 64, 60 views, 6 subsets).
+Run: ``python benchmarks/bench_spect.py [voxels] [iterations]``; by default 128 and 4: 128 x 128 x 64, 60 views.
 Both programs reconstruct projections that hepatica made of one object on one grid without noise.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -108,7 +109,7 @@ class Table:
 def shown(cell: Cell, how: str = "") -> str:
     """A cell as a reader sees it; `how` formats a plain number.
 
-    >>> shown(None), shown(0.1234), shown(Estimate(12.34, 0.5)), shown(True), shown(49.6971, 4)
+    >>> shown(None), shown(0.1234), shown(Estimate(12.34, 0.5)), shown(True), shown(49.6971, ".4g")
     ('–', '0.12', '12.34 ± 0.50', 'yes', '49.7')
     """
     if cell is None:
@@ -118,7 +119,7 @@ def shown(cell: Cell, how: str = "") -> str:
     if isinstance(cell, Estimate):
         return with_uncertainty(cell.value, cell.sd)
     if isinstance(cell, float):
-        return format(cell, how) if how else three(cell)
+        return format(cell, how) if how and math.isfinite(cell) else three(cell)
     return str(cell)
 
 

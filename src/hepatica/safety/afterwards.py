@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from hepatica.safety.contact import PatientSource, first_time
 LN2 = math.log(2)
 
 
-def _table() -> dict[str, Any]:
+def _table() -> Mapping[str, Any]:
     """The table of published values."""
     return toml_table(__package__, "afterwards.toml")
 

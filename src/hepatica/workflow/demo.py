@@ -34,7 +34,7 @@ from hepatica.io.dicom.images.write import Emission, write_ct, write_pet
 from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.nuclides import nuclide
 from hepatica.transport.matter.media import density_from_hu
-from hepatica.transport.runner.montecarlo import MonteCarloSettings
+from hepatica.transport.runner.settings import MonteCarloSettings
 from hepatica.workflow.dose.absorbed_dose import absorbed_dose
 from hepatica.workflow.dose.options import EngineName, QuantificationOptions, StructureOptions
 from hepatica.workflow.dose.result import DoseResult

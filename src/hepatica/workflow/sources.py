@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hepatica.core import Region
+from hepatica.core import InputFile, Kind, Region, Volume
 from hepatica.core.image import NOTHING_STATED, Image, Stated
-from hepatica.errors import InputError
+from hepatica.errors import InputError, UnitError
 from hepatica.io.read import read_image
 
 ImageSource = Path | str | Image
@@ -16,6 +17,12 @@ ImageSource = Path | str | Image
 
 StructureSource = Path | str | Sequence[Region]
 """Structures: RTSTRUCT, SEG, label map, or regions on the image's grid."""
+
+DoseSource = Path | str | Volume | Image
+"""A dose map in Gy: RTDOSE, NIfTI or MetaImage, a folder that ``save`` of a dose or a plan wrote, or a value."""
+
+DOSE_FILES = ("planned-dose.nii.gz", "dose.dcm")
+"""Names of the dose map in a folder of a plan and of a dose, in the order in which they are looked for."""
 
 
 def as_image(source: ImageSource, *, role: str, series: str | None = None, stated: Stated = NOTHING_STATED) -> Image:
@@ -50,3 +57,54 @@ def as_images(
         raise InputError(f"{role}: no image was given")
     each = list(stated) or [NOTHING_STATED] * len(given)
     return tuple(as_image(item, role=role, series=series, stated=s) for item, s in zip(given, each, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class DoseInput:
+    """A dose map in Gy, the file it was read from, and its name."""
+
+    volume: Volume
+    inputs: tuple[InputFile, ...]
+    name: str
+
+
+def as_dose(source: DoseSource, *, role: str) -> DoseInput:
+    """The dose map itself: read where a path was given.
+
+    Raises
+    ------
+    InputError
+        If it is neither a path, a Volume nor an `Image`, or there is no such file.
+    UnitError
+        If it is no absorbed dose, or holds a negative or undefined one.
+    DicomError
+        If a DICOM file is no RTDOSE that hepatica reads.
+    """
+    if isinstance(source, str | Path):
+        path = _dose_file(Path(source))
+        found = DoseInput(_read_dose(path, role), (InputFile.of(role, path),), str(source))
+    elif isinstance(source, Image):
+        found = DoseInput(source.volume, (source.source,), source.name)
+    elif isinstance(source, Volume):
+        found = DoseInput(source, (), source.name or "volume")
+    else:
+        raise InputError(f"{role}: a dose map is a path, a Volume or an Image, not {type(source).__name__}")
+    found.volume.require_kind(Kind.DOSE)
+    found.volume.require_finite()
+    if float(found.volume.values.min()) < 0:
+        raise UnitError(f"{found.name}: a dose is negative; this is no map of absorbed dose in Gy")
+    return found
+
+
+def _dose_file(path: Path) -> Path:
+    inside = [path / name for name in DOSE_FILES if (path / name).is_file()]
+    return inside[0] if inside else path
+
+
+def _read_dose(path: Path, role: str) -> Volume:
+    from hepatica.io.dicom.rtdose import read_rtdose
+    from hepatica.io.itk import is_itk_file, read_itk
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such {role}: a file, or a folder with {' or '.join(DOSE_FILES)}")
+    return read_itk(path, Kind.DOSE, name=path.name)[0] if is_itk_file(path) else read_rtdose(path).volume

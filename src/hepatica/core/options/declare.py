@@ -42,6 +42,7 @@ def options(cls: type[T]) -> type[T]:
         for name, value in kwargs.items():
             if name in forms:
                 forms[name].check(value, name)
+                kwargs[name] = forms[name].settled(value)
         inner(self, *args, **kwargs)
 
     made.__init__ = checked

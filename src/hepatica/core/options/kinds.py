@@ -185,6 +185,12 @@ class Form:
         if self.base is datetime and not isinstance(value, datetime):
             raise InputError(f"`{name}` is an instant (datetime), not {value!r}")
 
+    def settled(self, value: Any) -> Any:
+        """The value as it is kept: of what may be repeated a tuple, also where one was given alone."""
+        if not self.many or value is None or isinstance(value, tuple):
+            return value
+        return tuple(value) if isinstance(value, list) else (value,)
+
     def _check_number(self, value: Any, name: str) -> None:
         if isinstance(value, bool) or not hasattr(value, "__float__") or isinstance(value, str):
             kind = f"a number in {self.unit}" if self.unit and self.unit != "fraction" else "a number"

@@ -43,7 +43,9 @@ class NuclidesResult(Result):
             "nuclide", "T½, h", "electrons, MeV", "photons, MeV", "β max, MeV", "mean range, mm",
             "max range, mm", "main γ, keV", "%", "imaging", "J/GBq", "by", "GBq per GBq 90Y",
         )  # fmt: skip
-        return Table.of(columns, [_cells(row) for row in self.nuclides], "Side by side", "nuclides", digits=4)
+        return Table.of(
+            columns, [_cells(row) for row in self.nuclides], "Side by side", "nuclides", formats=(".4g",) * len(columns)
+        )
 
     def tables(self) -> tuple[Table, ...]:
         """The comparison; of one nuclide facts, dose constants, emissions, ranges and imaging."""

@@ -30,9 +30,8 @@ from hepatica.nuclides import Nuclide
 from hepatica.nuclides import agent as find_agent
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.transport.matter.media import calibration_messages, default_calibration, density_on
-from hepatica.transport.runner.montecarlo import MonteCarloSettings
-from hepatica.transport.runner.montecarlo import Progress as RunProgress
-from hepatica.transport.runner.settings import StoppingOptions
+from hepatica.transport.runner.settings import MonteCarloSettings, StoppingOptions
+from hepatica.transport.runner.stopping import RunProgress
 from hepatica.workflow.dose.calibration_files import conditions_of, load_recovery
 from hepatica.workflow.dose.decays import DecayCount, decays_from
 from hepatica.workflow.dose.dose_grid import decays_on, dose_grid

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 
-from hepatica.anatomy.structures.clinical import threshold_region
-from hepatica.core import InputFile, Kind, Provenance, Region, Volume
+from hepatica.core import InputFile, Provenance, Region
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.options import Text, options, parameters, verb
 from hepatica.core.progress import Progress, silent
@@ -20,17 +18,10 @@ from hepatica.dosimetry.metrics.comparison import DoseComparison, RegionComparis
 from hepatica.dosimetry.metrics.comparison import compare_doses as compare_volumes
 from hepatica.dosimetry.metrics.gamma import GammaMap, gamma_index
 from hepatica.errors import InputError
-from hepatica.io.dicom.rtdose import read_rtdose
-from hepatica.io.itk import is_itk_file, read_itk, write_itk
-from hepatica.io.regions import read_structures
+from hepatica.io.itk import write_itk
 from hepatica.report.figures.dose import comparison_figure, png
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.sources import StructureSource
-
-DOSE_FILE = "dose.dcm"
-
-DoseSource = Path | str | Volume
-"""A dose map: RTDOSE, NIfTI or MetaImage in Gy, a folder of `absorbed_dose`, or a Volume of Kind.DOSE."""
+from hepatica.workflow.sources import DoseSource, StructureSource, as_dose
 
 
 class Criteria(NamedTuple):
@@ -171,7 +162,7 @@ def compare_doses(
     Raises
     ------
     HepaticaError
-        As `read_dose`, `io.regions.read_structures`, `dosimetry.metrics.comparison.compare_doses` and
+        As `as_dose`, `io.regions.read_structures`, `dosimetry.metrics.comparison.compare_doses` and
         `dosimetry.metrics.gamma.gamma_index`.
 
     Examples
@@ -181,14 +172,18 @@ def compare_doses(
     """
     report_progress = progress or silent
     report_progress("reading dose maps")
-    a, b = read_dose(first), read_dose(second)
+    one, other = as_dose(first, role="first"), as_dose(second, role="second")
+    a, b = one.volume, other.volume
     report_progress("comparing structures")
     compared = compare_volumes(a, b, _regions_of(a, structures))
     report_progress("gamma index")
     gamma = gamma_index(a, b, dose_percent=criteria.gamma[0], distance_mm=criteria.gamma[1], local=criteria.local)
-    names = _names(first, second)
-    given = {"first": first, "second": second, "structures": structures}
-    inputs = tuple(_input(role, Path(item)) for role, item in given.items() if isinstance(item, str | Path))
+    names = _names(one.name, other.name)
+    inputs = (*one.inputs, *other.inputs)
+    if isinstance(structures, str | Path):
+        path = Path(structures)
+        inside = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
+        inputs += (InputFile.of("structures", path, inside),)
     return DoseComparisonResult(
         first=names[0],
         second=names[1],
@@ -198,48 +193,6 @@ def compare_doses(
     )
 
 
-def read_dose(source: DoseSource) -> Volume:
-    """Dose map from an RTDOSE file, a NIfTI or MetaImage in Gy, a folder that ``hepatica dose`` wrote, or itself.
-
-    Raises
-    ------
-    InputError
-        If there is no such file.
-    UnitError
-        If a volume is no dose.
-    DicomError
-        If it is no RTDOSE that hepatica reads.
-    """
-    if isinstance(source, Volume):
-        source.require_kind(Kind.DOSE)
-        return source
-    path = _file(Path(source))
-    if not path.exists():
-        raise InputError(f"{path}: no such dose map")
-    if is_itk_file(path):
-        return read_itk(path, Kind.DOSE, name=path.name)[0]
-    return read_rtdose(path).volume
-
-
-def _file(path: Path) -> Path:
-    return path / DOSE_FILE if path.is_dir() else path
-
-
-def _input(role: str, path: Path) -> InputFile:
-    if role == "structures":
-        return InputFile.of(role, path, sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None)
-    return InputFile.of(role, _file(path))
-
-
-def _names(first: DoseSource, second: DoseSource) -> tuple[str, str]:
-    """Short names that tell the two apart."""
-    named = [item.name or "volume" if isinstance(item, Volume) else str(item) for item in (first, second)]
-    a, b = (Path(name) for name in named)
-    if a.name != b.name:
-        return a.name, b.name
-    return f"{a.parent.name}/{a.name}", f"{b.parent.name}/{b.name}"
-
-
 def _regions_of(dose: Volume, given: StructureSource | None) -> Sequence[Region]:
     if given is None:
         level = 0.1 * float(dose.values.max())
@@ -247,3 +200,11 @@ def _regions_of(dose: Volume, given: StructureSource | None) -> Sequence[Region]
     if isinstance(given, str | Path):
         return [region for region in read_structures(given, dose.grid).regions if not region.is_empty]
     return given
+
+
+def _names(first: str, second: str) -> tuple[str, str]:
+    """Short names that tell the two apart."""
+    a, b = Path(first), Path(second)
+    if a.name != b.name:
+        return a.name, b.name
+    return f"{a.parent.name}/{a.name}", f"{b.parent.name}/{b.name}"

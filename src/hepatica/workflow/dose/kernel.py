@@ -68,7 +68,7 @@ class VoxelKernelResult(Result):
             if max(at) <= self.extent_voxels
         ]
         columns = ("offset i, j, k", "S, mGy/(MBq s)", "electrons", "photons")
-        return Table.of(columns, rows, "Voxel S values", "kernel", digits=4)
+        return Table.of(columns, rows, "Voxel S values", "kernel", formats=(".4g",) * len(columns))
 
     def write(self, folder: Path) -> None:
         """Write ``kernel.svg``: S against distance."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import field
 from pathlib import Path
 
-from hepatica.core import InputFile, Kind, Provenance, Region, Volume
+from hepatica.core import InputFile, Provenance, Region, Volume
 from hepatica.core.document import INLINE
 from hepatica.core.message import Message, unique
 from hepatica.core.options import Positive, parameters, verb
@@ -20,16 +20,12 @@ from hepatica.dosimetry.radiobiology.summary import (
     TissueOptions,
     dose_effect,
 )
-from hepatica.errors import InputError, UnitError
-from hepatica.io.image import Image
-from hepatica.io.itk import is_itk_file, read_itk, write_itk
+from hepatica.errors import InputError
+from hepatica.io.itk import write_itk
 from hepatica.nuclides import nuclide
 from hepatica.report.figures.outcome import draw_bed_histograms, draw_dose_effect, save
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.sources import StructureSource
-
-DoseSource = Path | str | Volume | Image
-"""A dose map in Gy: RTDOSE, NIfTI or MetaImage file, or a value."""
+from hepatica.workflow.sources import DoseSource, StructureSource, as_dose
 
 
 @result
@@ -199,7 +195,8 @@ def _of_dose(dose_gy: float, exposure: ExposureOptions, tissue: TissueOptions) -
 def _of_map(
     dose_map: DoseSource, structures: StructureSource, exposure: ExposureOptions, asked: DoseMapOptions
 ) -> RadiobiologyResult:
-    dose, inputs = _dose(dose_map)
+    found = as_dose(dose_map, role="dose")
+    dose, inputs = found.volume, found.inputs
     regions, notes = _regions(structures, dose)
     effect = map_effect(dose, regions, exposure, asked)
     if isinstance(structures, str | Path):
@@ -217,33 +214,4 @@ def _regions(source: StructureSource, dose: Volume) -> tuple[tuple[Region, ...],
     from hepatica.io.regions import read_structures
 
     found = read_structures(source, dose.grid)
-    return found.regions, tuple(Message("structure", text) for text in found.warnings)
-
-
-def _dose(source: DoseSource) -> tuple[Volume, tuple[InputFile, ...]]:
-    """A dose map in Gy, and the file it came from."""
-    inputs: tuple[InputFile, ...] = ()
-    if isinstance(source, Volume):
-        volume = source
-    elif isinstance(source, Image):
-        volume, inputs = source.volume, (source.source,)
-    elif isinstance(source, str | Path):
-        volume, inputs = _read_dose(Path(source)), (InputFile.of("dose", Path(source)),)
-    else:
-        raise InputError(f"`dose_map` is a path, a hepatica.Image or a Volume, not {type(source).__name__}")
-    volume.require_kind(Kind.DOSE)
-    volume.require_finite()
-    if float(volume.values.min()) < 0:
-        name = source if isinstance(source, str | Path) else volume.name or "dose map"
-        raise UnitError(f"{name}: a dose is negative; this is no map of absorbed dose in Gy")
-    return volume, inputs
-
-
-def _read_dose(path: Path) -> Volume:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    if is_itk_file(path):
-        return read_itk(path, Kind.DOSE, name=path.name)[0]
-    from hepatica.io.dicom.rtdose import read_rtdose
-
-    return read_rtdose(path).volume
+    return found.regions, found.messages

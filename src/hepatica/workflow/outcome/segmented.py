@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hepatica.core import Grid, InputFile, Kind, Provenance, Region
+from hepatica.core.image import Stated
 from hepatica.core.message import Message, unique
 from hepatica.core.options import NonNegative, parameters, verb
 from hepatica.core.table import Table
 from hepatica.errors import InputError
-from hepatica.io.image import Stated
 from hepatica.io.itk import is_itk_file, read_itk
 from hepatica.outcome.response.criteria import Response
 from hepatica.outcome.response.segmentations import (
@@ -163,7 +163,7 @@ def _regions(
         found = read_structures(path, as_image(image, role="image", stated=Stated(unit="HU") if is_plain else Stated()))
     else:
         found = read_structures(path, _own_grid(path, role))
-    return found.regions, tuple(Message("structure", text) for text in found.warnings)
+    return found.regions, found.messages
 
 
 def _own_grid(path: Path, role: str) -> Grid:

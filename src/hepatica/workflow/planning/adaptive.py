@@ -99,7 +99,9 @@ def _curves(found: ActivityPrediction) -> list[Prediction]:
 def _published(found: ActivityPrediction) -> str:
     """On which side of the published doses an activity is, by models that state a dose and no curve."""
     points = [p for p in (*found.tcp, *found.ntcp) if p.probability is None]
-    return f"{sum(p.dose_gy >= p.model.d50_gy.value for p in points)} of {len(points)}" if points else "–"
+    return (
+        f"{sum(p.model_dose_gy >= p.model.reference_dose_gy.value for p in points)} of {len(points)}" if points else "–"
+    )
 
 
 @verb

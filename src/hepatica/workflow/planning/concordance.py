@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated
 
 from hepatica.anatomy.structures.clinical import STRUCTURE_ROLES_TEXT, Structure, union
-from hepatica.core import InputFile, Provenance, Region, Volume
+from hepatica.core import Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, INLINE
-from hepatica.core.image import Image
 from hepatica.core.options import Positive, options, parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.resample import resample_region
@@ -24,18 +23,11 @@ from hepatica.planning.delivery.concordance import (
     onto_planned,
     voxel_doses,
 )
-from hepatica.workflow.dose.comparison import DOSE_FILE, read_dose
 from hepatica.workflow.planning.structures import drawn_structures
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.sources import StructureSource
-
-PLANNED_FILE = "planned-dose.nii.gz"
-"""What ``hepatica plan`` writes."""
+from hepatica.workflow.sources import DoseSource, StructureSource
 
 NAMES = ("planned", "delivered")
-
-DoseSource = Path | str | Volume | Image
-"""A dose map: RTDOSE, NIfTI or MetaImage in Gy, the folder of a plan or of an absorbed dose, or a volume in Gy."""
 
 
 @options
@@ -155,7 +147,7 @@ def scout_concordance(
     """
     report_progress = progress or silent
     report_progress("reading dose maps")
-    scout, therapy = _dose(planned, "planned dose"), _dose(delivered, "delivered dose")
+    scout, therapy = as_dose(planned, role="planned dose"), as_dose(delivered, role="delivered dose")
     if comparison.registered:
         grid = therapy.volume.grid.with_frame_of_reference(scout.volume.grid.frame_of_reference)
         therapy = replace(therapy, volume=replace(therapy.volume, grid=grid))
@@ -192,27 +184,3 @@ def scout_concordance(
             steps=("delivered dose interpolated onto the voxels of the planned one",),
         ),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Dose:
-    """A dose map, and the file it was read from."""
-
-    volume: Volume
-    inputs: tuple[InputFile, ...] = ()
-
-
-def _dose(source: DoseSource, role: str) -> _Dose:
-    if isinstance(source, str | Path):
-        path = Path(source)
-        if path.is_dir():
-            path /= PLANNED_FILE if (path / PLANNED_FILE).is_file() else DOSE_FILE
-        found = _Dose(read_dose(path), (InputFile.of(role, path),))
-    elif isinstance(source, Image):
-        found = _Dose(source.volume, (source.source,))
-    elif isinstance(source, Volume):
-        found = _Dose(source)
-    else:
-        raise InputError(f"{role}: a dose map is a path, a Volume or an Image, not {type(source).__name__}")
-    found.volume.require_finite()
-    return found

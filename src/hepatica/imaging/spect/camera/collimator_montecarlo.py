@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.constants import AVOGADRO
 from hepatica.core.progress import Progress
 from hepatica.errors import InputError
 from hepatica.imaging.spect.camera.cameras import GammaCamera, Layer
@@ -34,7 +35,7 @@ from hepatica.imaging.spect.camera.detector import (
     tangent_edges,
 )
 from hepatica.transport.matter.composition import medium
-from hepatica.transport.matter.electrons import AVOGADRO, CLASSICAL_RADIUS2_CM2
+from hepatica.transport.matter.electrons import CLASSICAL_RADIUS2_CM2
 from hepatica.transport.matter.photons import build_photons
 from hepatica.transport.runner.launch import load_warp
 from hepatica.transport.runner.upload import Upload

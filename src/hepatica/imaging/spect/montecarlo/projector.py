@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Kind, Volume
+from hepatica.core.constants import ELECTRON_REST_KEV, KEV_ANGSTROM
 from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
 from hepatica.imaging.spect.camera.detector import DetectorResponse
@@ -31,8 +32,7 @@ from hepatica.imaging.spect.montecarlo.settings import (
 )
 from hepatica.imaging.spect.projections import Orbit, Window
 from hepatica.nuclides import Nuclide
-from hepatica.transport.matter.electrons import ELECTRON_REST_KEV
-from hepatica.transport.matter.photons import KEV_ANGSTROM, MOMENTUM_RANGE, PhotonTables
+from hepatica.transport.matter.photons import MOMENTUM_RANGE, PhotonTables
 from hepatica.transport.runner.launch import Launcher, Sizes, check_device, load_warp
 from hepatica.transport.runner.stopping import RunClock, RunReport
 from hepatica.transport.runner.upload import Upload, tables_for
@@ -357,7 +357,7 @@ class MonteCarloProjector:
         c.chance, c.chance_sum = upload.floats(tables.chance), upload.floats(tables.chance.sum(axis=(2, 3)))
         c.importance, c.depth = upload.floats(tables.importance), upload.floats(tables.depth_mm)
         c.blur = upload.floats(tables.blur_mm)
-        c.lowest_kev, c.most_scatter = tables.lowest_kev, settings.max_scatter
+        c.lowest_kev, c.max_scatter = tables.lowest_kev, settings.max_scatter
         c.least = LEAST_OF_EMISSION * self.mixture.reference * self.stride / (4 * math.pi)
         c.satellite = SATELLITES if settings.max_scatter else 0.0
         return c

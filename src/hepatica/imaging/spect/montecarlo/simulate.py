@@ -12,10 +12,11 @@ from hepatica.core.progress import Progress, silent
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.dead_time import DeadTimeModel, observed_rate
 from hepatica.imaging.spect.montecarlo.projector import VOXEL_MM, MonteCarloProjector, SpectSetup
-from hepatica.imaging.spect.montecarlo.settings import MonteCarloProjections, ProjectionProgress, ProjectionSettings
+from hepatica.imaging.spect.montecarlo.settings import MonteCarloProjections, ProjectionSettings
 from hepatica.imaging.spect.montecarlo.spectrum import HISTORIES, EnergySpectrum, energy_spectrum
 from hepatica.imaging.spect.projections import Projections
 from hepatica.imaging.spect.simulate import Scan
+from hepatica.transport.runner.stopping import RunProgress
 
 FloatArray = NDArray[np.float64]
 
@@ -128,7 +129,7 @@ def simulate_montecarlo(
     report_progress("preparing the Monte Carlo")
     projector = MonteCarloProjector(patient, setup, voxel_mm=voxel_mm, device=device)
 
-    def report(run: ProjectionProgress) -> None:
+    def report(run: RunProgress) -> None:
         reached = f", {100 * run.relative_uncertainty:.2g} % per bin" if run.relative_uncertainty else ""
         report_progress(f"montecarlo: {run.histories:.3g} histories{reached}")
 
