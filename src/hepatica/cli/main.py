@@ -53,12 +53,7 @@ def main(arguments: list[str]) -> int:
 
             return run_tool(first, arguments[1:])
         from hepatica.cli.command import run_verb
-        from hepatica.cli.old_main import is_old
-        from hepatica.cli.old_main import run as run_old
 
-        if is_old(first):
-            run_old()
-            return 0
         return run_verb(_found(first), arguments[1:])
     except HepaticaError as error:
         print(f"hepatica: {error}", file=sys.stderr)  # noqa: T201

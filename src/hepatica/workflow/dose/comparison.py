@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 
-from hepatica.core import InputFile, Provenance, Region
+from hepatica.anatomy.structures.clinical import threshold_region
+from hepatica.core import InputFile, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.options import Text, options, parameters, verb
 from hepatica.core.progress import Progress, silent
@@ -19,6 +21,7 @@ from hepatica.dosimetry.metrics.comparison import compare_doses as compare_volum
 from hepatica.dosimetry.metrics.gamma import GammaMap, gamma_index
 from hepatica.errors import InputError
 from hepatica.io.itk import write_itk
+from hepatica.io.regions import read_structures
 from hepatica.report.figures.dose import comparison_figure, png
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import DoseSource, StructureSource, as_dose

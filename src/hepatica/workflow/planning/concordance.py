@@ -25,7 +25,7 @@ from hepatica.planning.delivery.concordance import (
 )
 from hepatica.workflow.planning.structures import drawn_structures
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.sources import DoseSource, StructureSource
+from hepatica.workflow.sources import DoseSource, StructureSource, as_dose
 
 NAMES = ("planned", "delivered")
 
