@@ -25,7 +25,7 @@ Chord = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 CHORDS_PER_RADIUS = 64
 """Chords across a radius: the midpoint rule errs by about 0.2 n^-1.5 of a disc's area, 0.05 %, less of a sphere."""
 
-LEAST_CHORDS = 4
+MIN_CHORDS = 4
 """Chords across a voxel, so that the share of a border voxel is good as well."""
 
 
@@ -184,7 +184,7 @@ def _window(edges: Edges, bounds: list[tuple[float, float]]) -> tuple[slice, sli
 def _points(edges: FloatArray, radius_mm: float) -> tuple[FloatArray, int]:
     """Midpoints of equal parts of the voxels between edges, and how many parts each voxel has."""
     step = float(edges[1] - edges[0])
-    parts = max(LEAST_CHORDS, math.ceil(step * CHORDS_PER_RADIUS / radius_mm))
+    parts = max(MIN_CHORDS, math.ceil(step * CHORDS_PER_RADIUS / radius_mm))
     offsets = (np.arange(parts) + 0.5) / parts
     return (edges[:-1, None] + offsets * step).ravel(), parts
 

@@ -176,7 +176,8 @@ def load_checkpoint(path: Path, mark: str) -> tuple[BatchSums, float]:
             if str(stored["mark"]) != mark:
                 raise InputError(
                     f"checkpoint {path}: belongs to another run (activity, density, nuclide, seed, step model or "
-                    "version differ); give the inputs it was made from, or another file"
+                    "version differ)",
+                    remedy="give the inputs it was made from, or another file as `checkpoint`",
                 )
             sums = BatchSums(
                 total=stored["total"],
@@ -190,4 +191,6 @@ def load_checkpoint(path: Path, mark: str) -> tuple[BatchSums, float]:
             )
             return sums, float(stored["elapsed_s"])
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"checkpoint {path}: cannot be read as one ({error}); remove it to start anew") from error
+        raise InputError(
+            f"checkpoint {path}: cannot be read as one ({error})", remedy="remove it to start anew"
+        ) from error

@@ -41,7 +41,9 @@ def load_warp() -> Any:
     try:
         import warp as wp
     except ImportError as error:
-        raise PhysicsError("Monte Carlo transport needs the package warp-lang: pip install warp-lang") from error
+        raise PhysicsError(
+            "Monte Carlo transport needs the package warp-lang", remedy="pip install warp-lang"
+        ) from error
     wp.config.log_level = wp.LOG_WARNING
     with _quiet_stderr():
         wp.init()
@@ -69,8 +71,8 @@ def check_device(device: str) -> None:
         raise UnknownNameError("device", device, DEVICES)
     if device == "cuda" and not load_warp().is_cuda_available():
         raise PhysicsError(
-            "device 'cuda' was asked for, but no CUDA GPU and driver were found; run on a machine with an NVIDIA GPU "
-            "and its driver (nvidia-smi must list it), or ask for device 'cpu'"
+            "device 'cuda' was asked for, but no CUDA GPU and driver were found",
+            remedy="run on a machine with an NVIDIA GPU and its driver (nvidia-smi must list it), or with `device` cpu",
         )
 
 

@@ -294,7 +294,8 @@ def _check(decays: Volume, density: Volume, settings: MonteCarloSettings) -> Non
     if (negative := int((decays.values < 0).sum())) > 0:
         raise InputError(
             f"decays: {negative} voxels are negative (lowest {float(decays.values.min()):.4g} Bq s); Monte Carlo "
-            "cannot follow negative activity: set it to zero with hepatica.imaging.quantify.activity.handle_negatives"
+            "cannot follow negative activity",
+            remedy="set it to zero, as hepatica.imaging.quantify.activity.handle_negatives does",
         )
     if not decays.total > 0:
         raise InputError(f"decays: the total is {decays.total:.4g} Bq s; there is no activity to make a dose from")
