@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -12,6 +13,13 @@ from hepatica.core import Grid, Kind, Volume
 from hepatica.core.context import DicomContext
 from hepatica.io.dicom.rtdose import write_rtdose
 from hepatica.io.itk import write_itk
+from hepatica.workflow.dose.comparison import (
+    Criteria,
+    DoseComparisonResult,
+    GammaOptions,
+    compare_doses,
+    read_dose,
+)
 
 
 def hepatica(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -44,6 +52,20 @@ def test_two_percent_is_found_and_passes_three(maps: tuple[Path, Path], tmp_path
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("comparison.png", "difference.nii.gz", "comparison.csv", "result.json")
     }
+
+
+def test_volumes_and_their_files_give_one_document(maps: tuple[Path, Path]) -> None:
+    document = json.loads(hepatica("compare-doses", *maps, "--json", "--gamma", "2%/1mm", "--local").stdout)
+    criteria = GammaOptions(gamma=Criteria(2.0, 1.0), local=True)
+    jsonschema.validate(document, DoseComparisonResult.schema())
+    by_path = compare_doses(*maps, criteria=criteria).as_dict()
+    by_value = compare_doses(*map(read_dose, maps), criteria=criteria).as_dict()
+    for found in (document, by_path, by_value):
+        found["provenance"]["created"] = ""
+    assert by_path == document
+    for key in ("structures", "gamma", "messages"):
+        assert by_value[key] == document[key]
+    assert by_value["provenance"]["parameters"] == document["provenance"]["parameters"]
 
 
 def test_a_real_difference_fails(maps: tuple[Path, Path]) -> None:

@@ -20,7 +20,7 @@ from hepatica.imaging.quantify.quantify import quantify as quantify_image
 from hepatica.io.itk import read_itk, write_itk
 from hepatica.workflow.demo import ADMINISTERED_BQ, write_demo_patient
 from hepatica.workflow.dose.options import OutputOptions, QuantificationOptions, StructureOptions
-from hepatica.workflow.dose.quantify import quantify
+from hepatica.workflow.dose.quantify import QuantifyResult, quantify
 from hepatica.workflow.dose.result import DoseResult
 
 KEYS = {"schema", "engine", "nuclide", "activity_in_image_mbq", "structures", "messages", "provenance"}
@@ -306,6 +306,7 @@ def test_quantify_gives_becquerels_by_either_way(patient: Path, tmp_path: Path) 
     assert document["activity_at_administration_mbq"] == pytest.approx(ADMINISTERED_BQ / 1e6, rel=0.02)
     pet = package.read_image(patient / "pet", role="activity").volume
     assert document["activity_mbq"] == pytest.approx(pet.total / 1e6, rel=1e-6)
+    jsonschema.validate(document, QuantifyResult.schema())
     structures = {found["name"]: found for found in document["structures"]}
     assert structures["liver"]["activity_mbq"] > 0.8 * document["activity_mbq"]
     counts = tmp_path / "counts.nii.gz"
