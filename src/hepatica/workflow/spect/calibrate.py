@@ -152,8 +152,12 @@ def calibrate_camera(
     Examples
     --------
     >>> from datetime import datetime
-    >>> dish = SourceOptions(source="planar", source_activity_bq=50e6, source_activity_at=datetime(2026, 3, 2, 8))
-    >>> factor = hepatica.calibrate_camera("dish.dcm", source=dish).measured
+    >>> when = datetime(2026, 3, 2, 8)
+    >>> known = {"time": when, "nuclide": "Lu-177", "frame_duration_s": 600.0}
+    >>> dish = Image.from_array([[[3540.0]] * 10] * 10, unit="counts", spacing_mm=(4, 4, 4), **known)
+    >>> source = SourceOptions(source="planar", source_activity_bq=50e6, source_activity_at=when)
+    >>> round(calibrate_camera(dish, source=source).calibration.factor.value, 2)
+    11.8
     """
     report_progress = progress or silent
     report_progress("reading")

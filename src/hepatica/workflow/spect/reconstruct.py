@@ -206,8 +206,14 @@ def reconstruct_spect(
 
     Examples
     --------
-    >>> spect = hepatica.reconstruct_spect("projections.dcm", ct="ct", camera="siemens-lehr")
-    >>> dose = hepatica.absorbed_dose(spect.image, ct="ct", nuclide="Lu-177")
+    >>> from hepatica.imaging.spect.projections import Orbit, Projections, Window
+    >>> orbit, windows = Orbit.circular(16, radius_mm=200), (Window(126.5, 154.6),)
+    >>> known = {"axis_mm": (0.0, 0.0, -50.0), "start": datetime(2026, 3, 2, 10), "nuclide": "Tc-99m"}
+    >>> counted = Projections([[[[100.0] * 6] * 12] * 16], orbit, windows, (20.0, 20.0), 30.0, **known)
+    >>> ct = Image.from_array([[[0.0] * 6] * 12] * 12, unit="HU", grid=counted.grid())
+    >>> spect = reconstruct_spect(counted, ct=ct, camera="siemens-lehr")
+    >>> spect.image.unit, spect.iterations_done
+    ('counts', 10)
     """
     report_progress = progress or silent
     head = gamma_camera(camera)

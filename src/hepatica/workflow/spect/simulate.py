@@ -251,8 +251,12 @@ def simulate_spect(
 
     Examples
     --------
-    >>> scan = hepatica.simulate_spect("pet", ct="ct", nuclide="Tc-99m")
-    >>> spect = hepatica.reconstruct_spect(scan.projections, ct="ct", camera="siemens-lehr")
+    >>> ct = Image.from_array(np.zeros((12, 12, 6)), unit="HU", spacing_mm=(20, 20, 20))
+    >>> pet = Image.from_array(np.ones((12, 12, 6)), unit="kBq/mL", grid=ct.grid, time=datetime(2026, 3, 2, 10))
+    >>> scan = ScanOptions(views=8, pixel_mm=20.0, columns=16, radius_mm=200.0)
+    >>> found = simulate_spect(pet, ct=ct, nuclide="Tc-99m", scan=scan)
+    >>> round(found.activity_mbq, 3), found.projections.shape
+    (6.912, (8, 16, 6))
     """
     report_progress = progress or silent
     chosen, head = find_nuclide(nuclide), gamma_camera(camera)
