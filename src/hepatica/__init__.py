@@ -7,6 +7,9 @@
     result = hepatica.absorbed_dose("pet/", ct="ct/", structures="rtstruct.dcm", nuclide="Y-90")
     print(result)
     result.save("report")
+
+Every verb of the command line is a function here, every class that its arguments or its result need stands beside it;
+what is not named here is private. Nothing is loaded before it is used.
 """
 
 from __future__ import annotations
@@ -14,21 +17,90 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from hepatica.front_door import VERBS
 from hepatica.version import __version__
 
 if TYPE_CHECKING:
-    from hepatica.core import Estimate
-    from hepatica.core.image import Image
+    from hepatica.anatomy.virtual_patient.patient import VirtualPatient
+    from hepatica.anatomy.virtual_patient.settings import (
+        AnatomyOptions,
+        FlowOptions,
+        PatientSettings,
+        Treatment,
+        Tumour,
+        VirtualCtOptions,
+    )
+    from hepatica.cohort.accuracy import AccuracyResult, diagnostic_accuracy
+    from hepatica.cohort.agreement import AgreementResult, measurement_agreement
+    from hepatica.cohort.dose_response import CurveOptions, DoseResponseResult, dose_response
+    from hepatica.cohort.survival import SurvivalResult, survival
+    from hepatica.cohort.survival_table import SurvivalColumns, SurvivalModels
+    from hepatica.core.estimate import Estimate
+    from hepatica.core.grid import Grid
+    from hepatica.core.image import Acquisition, Image, Stated
+    from hepatica.core.message import Message
+    from hepatica.core.provenance import InputFile, Provenance
+    from hepatica.core.region import Region
+    from hepatica.core.table import Table
+    from hepatica.core.volume import Kind, Volume
     from hepatica.dosimetry.engines.dose_map import DoseSettings
-    from hepatica.errors import HepaticaError
+    from hepatica.dosimetry.radiobiology.dose_map import DoseMapOptions
+    from hepatica.dosimetry.radiobiology.sphere_agents import Spheres
+    from hepatica.dosimetry.radiobiology.summary import EarlierTreatment, ExposureOptions, TissueOptions
+    from hepatica.errors import (
+        AmbiguousSeriesError,
+        DicomError,
+        EvidenceError,
+        GeometryError,
+        HepaticaError,
+        InputError,
+        OutputError,
+        PhysicsError,
+        TableError,
+        TimeError,
+        UnitError,
+        UnknownNameError,
+    )
+    from hepatica.imaging.quantify.camera_factor import CameraCalibration
+    from hepatica.imaging.quantify.recovery import RecoveryCurve
     from hepatica.imaging.quantify.structure_activity import PartialVolumeOptions
+    from hepatica.imaging.reconstruct.algorithms import IterationOptions
+    from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
+    from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions
+    from hepatica.imaging.spect.projections import Projections
+    from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions
     from hepatica.io.read import read_image, scan
-    from hepatica.io.regions import read_regions
-    from hepatica.nuclides import agent, nuclide
+    from hepatica.io.regions import read_structures
+    from hepatica.nuclides import Agent, Nuclide, agent, nuclide
+    from hepatica.outcome.adaptive import NextTreatment, PastTreatment, PatientStatus
+    from hepatica.planning.delivery.delivered import DeliveryOptions, VialReadingOptions
+    from hepatica.planning.delivery.order import VialOrderOptions
+    from hepatica.planning.limits.assess import Patient
+    from hepatica.planning.planner.agent_comparison import CompareAim
+    from hepatica.planning.planner.best_activity import Uncertainty
+    from hepatica.planning.planner.course import Aims, Course, Territory
+    from hepatica.planning.planner.prescribe import (
+        AimOptions,
+        MassOptions,
+        PerfusedOptions,
+        RuleOptions,
+        SubstanceOptions,
+    )
+    from hepatica.planning.planner.territories import PreviousTreatment
+    from hepatica.planning.prescriptions.compartments import Lesion, Partition
+    from hepatica.planning.prescriptions.lipiodol import OrganUptake
+    from hepatica.planning.scout.lung_shunt import PlanarShuntOptions, SpectShuntOptions
+    from hepatica.planning.scout.lungs import LungDoseOptions
+    from hepatica.planning.scout.uptake import UptakeOptions
+    from hepatica.safety.plan import ContactOptions, DoseRateOptions
     from hepatica.transport.runner.settings import StoppingOptions
-    from hepatica.workflow.demo import demo
+    from hepatica.workflow.data.agents import AgentsResult, list_agents
+    from hepatica.workflow.data.guardrails import GuardrailsResult, list_guardrails
+    from hepatica.workflow.data.nuclides import NuclidesResult, list_nuclides
+    from hepatica.workflow.demo import DemoResult, demo
     from hepatica.workflow.dose.absorbed_dose import absorbed_dose
-    from hepatica.workflow.dose.comparison import GammaOptions, compare_doses
+    from hepatica.workflow.dose.comparison import DoseComparisonResult, GammaOptions, compare_doses
+    from hepatica.workflow.dose.kernel import VoxelKernelResult, voxel_kernel
     from hepatica.workflow.dose.options import (
         CtOptions,
         ImageOptions,
@@ -38,70 +110,392 @@ if TYPE_CHECKING:
         StructureOptions,
         TimeOptions,
     )
-    from hepatica.workflow.dose.quantify import quantify
+    from hepatica.workflow.dose.quantify import QuantifyResult, quantify
+    from hepatica.workflow.dose.radiobiology import RadiobiologyResult, radiobiology
     from hepatica.workflow.dose.result import DoseResult
+    from hepatica.workflow.dose.spheres import SpheresResult, compare_spheres
+    from hepatica.workflow.inspect import InspectResult, inspect_images
+    from hepatica.workflow.outcome.lipiodol import RetentionResult, lipiodol_retention
+    from hepatica.workflow.outcome.liver_function import LiverFunctionResult, liver_function
+    from hepatica.workflow.outcome.remnant import RemnantResult, remnant_growth
+    from hepatica.workflow.outcome.response import ResponseResult, tumour_response
+    from hepatica.workflow.outcome.segmented import SegmentedResponseResult, segmented_response
+    from hepatica.workflow.phantom import VirtualPatientResult, virtual_patient
+    from hepatica.workflow.phantom_cohort import VirtualCohortResult, virtual_cohort
+    from hepatica.workflow.planning.adaptive import ToleranceResult, remaining_tolerance
+    from hepatica.workflow.planning.compare_agents import AgentComparisonResult, compare_agents
+    from hepatica.workflow.planning.concordance import ConcordanceOptions, ConcordanceResult, scout_concordance
+    from hepatica.workflow.planning.delivered import DeliveredResult, delivered_activity
+    from hepatica.workflow.planning.generator import ElutionResult, elute_generator
+    from hepatica.workflow.planning.lung_shunt import LungShuntResult, lung_shunt
+    from hepatica.workflow.planning.plan import PlanResult, plan
+    from hepatica.workflow.planning.plan_file import Plan, PlanTemplateResult, plan_template
+    from hepatica.workflow.planning.plan_voxel import PlanImages
+    from hepatica.workflow.planning.planar import PlanarViewOptions
+    from hepatica.workflow.planning.prescribe import PrescriptionResult, prescribe
+    from hepatica.workflow.planning.scout import ScoutOptions
+    from hepatica.workflow.planning.tumour_to_normal import UptakeResult, tumour_to_normal
+    from hepatica.workflow.planning.vial import VialOrderResult, order_vial
+    from hepatica.workflow.result import Result
+    from hepatica.workflow.safety.release import ReleaseResult, SheetOptions, release
+    from hepatica.workflow.schema import schema
+    from hepatica.workflow.spect.calibrate import CalibrationResult, calibrate_camera
+    from hepatica.workflow.spect.calibration_options import (
+        CameraExposureOptions,
+        PhantomOptions,
+        SourceImageOptions,
+        SourceOptions,
+    )
+    from hepatica.workflow.spect.reconstruct import SpectResult, reconstruct_spect
+    from hepatica.workflow.spect.simulate import ScannedActivityOptions, SimulationResult, simulate_spect
 
-_HOMES = {
-    "CtOptions": "hepatica.workflow.dose.options",
-    "DoseResult": "hepatica.workflow.dose.result",
-    "DoseSettings": "hepatica.dosimetry.engines.dose_map",
-    "Estimate": "hepatica.core",
-    "GammaOptions": "hepatica.workflow.dose.comparison",
-    "HepaticaError": "hepatica.errors",
-    "Image": "hepatica.core.image",
-    "ImageOptions": "hepatica.workflow.dose.options",
-    "MonteCarloOptions": "hepatica.workflow.dose.options",
-    "OutputOptions": "hepatica.workflow.dose.options",
-    "PartialVolumeOptions": "hepatica.imaging.quantify.structure_activity",
-    "QuantificationOptions": "hepatica.workflow.dose.options",
-    "StoppingOptions": "hepatica.transport.runner.settings",
-    "StructureOptions": "hepatica.workflow.dose.options",
-    "TimeOptions": "hepatica.workflow.dose.options",
-    "absorbed_dose": "hepatica.workflow.dose.absorbed_dose",
-    "agent": "hepatica.nuclides",
-    "compare_doses": "hepatica.workflow.dose.comparison",
-    "demo": "hepatica.workflow.demo",
-    "nuclide": "hepatica.nuclides",
-    "quantify": "hepatica.workflow.dose.quantify",
-    "read_image": "hepatica.io.read",
-    "read_regions": "hepatica.io.regions",
-    "scan": "hepatica.io.read",
+_NOUNS = {
+    "AccuracyResult": "cohort.accuracy",
+    "Acquisition": "core.image",
+    "AcquisitionOptions": "imaging.spect.options",
+    "Agent": "nuclides",
+    "AgentComparisonResult": "workflow.planning.compare_agents",
+    "AgentsResult": "workflow.data.agents",
+    "AgreementResult": "cohort.agreement",
+    "AimOptions": "planning.planner.prescribe",
+    "Aims": "planning.planner.course",
+    "AmbiguousSeriesError": "errors",
+    "AnatomyOptions": "anatomy.virtual_patient.settings",
+    "CameraExposureOptions": "workflow.spect.calibration_options",
+    "CalibrationResult": "workflow.spect.calibrate",
+    "CameraCalibration": "imaging.quantify.camera_factor",
+    "CompareAim": "planning.planner.agent_comparison",
+    "ConcordanceOptions": "workflow.planning.concordance",
+    "ConcordanceResult": "workflow.planning.concordance",
+    "ContactOptions": "safety.plan",
+    "Course": "planning.planner.course",
+    "CtOptions": "workflow.dose.options",
+    "CurveOptions": "cohort.dose_response",
+    "DeliveredResult": "workflow.planning.delivered",
+    "DeliveryOptions": "planning.delivery.delivered",
+    "DemoResult": "workflow.demo",
+    "DicomError": "errors",
+    "DoseComparisonResult": "workflow.dose.comparison",
+    "DoseMapOptions": "dosimetry.radiobiology.dose_map",
+    "DoseRateOptions": "safety.plan",
+    "DoseResponseResult": "cohort.dose_response",
+    "DoseResult": "workflow.dose.result",
+    "DoseSettings": "dosimetry.engines.dose_map",
+    "EarlierTreatment": "dosimetry.radiobiology.summary",
+    "ElutionResult": "workflow.planning.generator",
+    "Estimate": "core.estimate",
+    "EvidenceError": "errors",
+    "ExposureOptions": "dosimetry.radiobiology.summary",
+    "FlowOptions": "anatomy.virtual_patient.settings",
+    "GammaCamera": "imaging.spect.camera.cameras",
+    "GammaOptions": "workflow.dose.comparison",
+    "GeometryError": "errors",
+    "Grid": "core.grid",
+    "GuardrailsResult": "workflow.data.guardrails",
+    "HepaticaError": "errors",
+    "Image": "core.image",
+    "ImageOptions": "workflow.dose.options",
+    "InputError": "errors",
+    "InputFile": "core.provenance",
+    "InspectResult": "workflow.inspect",
+    "IterationOptions": "imaging.reconstruct.algorithms",
+    "Kind": "core.volume",
+    "Lesion": "planning.prescriptions.compartments",
+    "LiverFunctionResult": "workflow.outcome.liver_function",
+    "LungDoseOptions": "planning.scout.lungs",
+    "LungShuntResult": "workflow.planning.lung_shunt",
+    "MassOptions": "planning.planner.prescribe",
+    "Message": "core.message",
+    "MonteCarloOptions": "workflow.dose.options",
+    "MonteCarloScanOptions": "imaging.spect.scan",
+    "NextTreatment": "outcome.adaptive",
+    "NoiseOptions": "imaging.spect.options",
+    "Nuclide": "nuclides",
+    "NuclidesResult": "workflow.data.nuclides",
+    "OrganUptake": "planning.prescriptions.lipiodol",
+    "OutputError": "errors",
+    "OutputOptions": "workflow.dose.options",
+    "PartialVolumeOptions": "imaging.quantify.structure_activity",
+    "Partition": "planning.prescriptions.compartments",
+    "PastTreatment": "outcome.adaptive",
+    "Patient": "planning.limits.assess",
+    "PatientSettings": "anatomy.virtual_patient.settings",
+    "PatientStatus": "outcome.adaptive",
+    "PerfusedOptions": "planning.planner.prescribe",
+    "PhantomOptions": "workflow.spect.calibration_options",
+    "PhysicsError": "errors",
+    "Plan": "workflow.planning.plan_file",
+    "PlanImages": "workflow.planning.plan_voxel",
+    "PlanResult": "workflow.planning.plan",
+    "PlanTemplateResult": "workflow.planning.plan_file",
+    "PlanarShuntOptions": "planning.scout.lung_shunt",
+    "PlanarViewOptions": "workflow.planning.planar",
+    "PrescriptionResult": "workflow.planning.prescribe",
+    "PreviousTreatment": "planning.planner.territories",
+    "Projections": "imaging.spect.projections",
+    "Provenance": "core.provenance",
+    "QuantificationOptions": "workflow.dose.options",
+    "QuantifyResult": "workflow.dose.quantify",
+    "RadiobiologyResult": "workflow.dose.radiobiology",
+    "RecoveryCurve": "imaging.quantify.recovery",
+    "Region": "core.region",
+    "ReleaseResult": "workflow.safety.release",
+    "RemnantResult": "workflow.outcome.remnant",
+    "ResponseResult": "workflow.outcome.response",
+    "Result": "workflow.result",
+    "RetentionResult": "workflow.outcome.lipiodol",
+    "RuleOptions": "planning.planner.prescribe",
+    "ScanOptions": "imaging.spect.scan",
+    "ScannedActivityOptions": "workflow.spect.simulate",
+    "ScatterOptions": "imaging.spect.options",
+    "ScoutOptions": "workflow.planning.scout",
+    "SegmentedResponseResult": "workflow.outcome.segmented",
+    "SheetOptions": "workflow.safety.release",
+    "SimulationResult": "workflow.spect.simulate",
+    "SourceImageOptions": "workflow.spect.calibration_options",
+    "SourceOptions": "workflow.spect.calibration_options",
+    "SpectResult": "workflow.spect.reconstruct",
+    "SpectShuntOptions": "planning.scout.lung_shunt",
+    "Spheres": "dosimetry.radiobiology.sphere_agents",
+    "SpheresResult": "workflow.dose.spheres",
+    "Stated": "core.image",
+    "StoppingOptions": "transport.runner.settings",
+    "StructureOptions": "workflow.dose.options",
+    "SubstanceOptions": "planning.planner.prescribe",
+    "SurvivalColumns": "cohort.survival_table",
+    "SurvivalModels": "cohort.survival_table",
+    "SurvivalResult": "cohort.survival",
+    "Table": "core.table",
+    "TableError": "errors",
+    "Territory": "planning.planner.course",
+    "TimeError": "errors",
+    "TimeOptions": "workflow.dose.options",
+    "TissueOptions": "dosimetry.radiobiology.summary",
+    "ToleranceResult": "workflow.planning.adaptive",
+    "Treatment": "anatomy.virtual_patient.settings",
+    "Tumour": "anatomy.virtual_patient.settings",
+    "Uncertainty": "planning.planner.best_activity",
+    "UnitError": "errors",
+    "UnknownNameError": "errors",
+    "UptakeOptions": "planning.scout.uptake",
+    "UptakeResult": "workflow.planning.tumour_to_normal",
+    "VialOrderOptions": "planning.delivery.order",
+    "VialOrderResult": "workflow.planning.vial",
+    "VialReadingOptions": "planning.delivery.delivered",
+    "VirtualCohortResult": "workflow.phantom_cohort",
+    "VirtualCtOptions": "anatomy.virtual_patient.settings",
+    "VirtualPatient": "anatomy.virtual_patient.patient",
+    "VirtualPatientResult": "workflow.phantom",
+    "Volume": "core.volume",
+    "VoxelKernelResult": "workflow.dose.kernel",
+    "agent": "nuclides",
+    "gamma_camera": "imaging.spect.camera.cameras",
+    "nuclide": "nuclides",
+    "read_image": "io.read",
+    "read_structures": "io.regions",
+    "scan": "io.read",
+    "schema": "workflow.schema",
 }
+"""Where each class, and each function that is no verb, lives."""
+
+_HOMES = {**_NOUNS, **{verb.function: verb.home for verb in VERBS}}
 
 __all__ = [
+    "AccuracyResult",
+    "Acquisition",
+    "AcquisitionOptions",
+    "Agent",
+    "AgentComparisonResult",
+    "AgentsResult",
+    "AgreementResult",
+    "AimOptions",
+    "Aims",
+    "AmbiguousSeriesError",
+    "AnatomyOptions",
+    "CalibrationResult",
+    "CameraCalibration",
+    "CameraExposureOptions",
+    "CompareAim",
+    "ConcordanceOptions",
+    "ConcordanceResult",
+    "ContactOptions",
+    "Course",
     "CtOptions",
+    "CurveOptions",
+    "DeliveredResult",
+    "DeliveryOptions",
+    "DemoResult",
+    "DicomError",
+    "DoseComparisonResult",
+    "DoseMapOptions",
+    "DoseRateOptions",
+    "DoseResponseResult",
     "DoseResult",
     "DoseSettings",
+    "EarlierTreatment",
+    "ElutionResult",
     "Estimate",
+    "EvidenceError",
+    "ExposureOptions",
+    "FlowOptions",
+    "GammaCamera",
     "GammaOptions",
+    "GeometryError",
+    "Grid",
+    "GuardrailsResult",
     "HepaticaError",
     "Image",
     "ImageOptions",
+    "InputError",
+    "InputFile",
+    "InspectResult",
+    "IterationOptions",
+    "Kind",
+    "Lesion",
+    "LiverFunctionResult",
+    "LungDoseOptions",
+    "LungShuntResult",
+    "MassOptions",
+    "Message",
     "MonteCarloOptions",
+    "MonteCarloScanOptions",
+    "NextTreatment",
+    "NoiseOptions",
+    "Nuclide",
+    "NuclidesResult",
+    "OrganUptake",
+    "OutputError",
     "OutputOptions",
     "PartialVolumeOptions",
+    "Partition",
+    "PastTreatment",
+    "Patient",
+    "PatientSettings",
+    "PatientStatus",
+    "PerfusedOptions",
+    "PhantomOptions",
+    "PhysicsError",
+    "Plan",
+    "PlanImages",
+    "PlanResult",
+    "PlanTemplateResult",
+    "PlanarShuntOptions",
+    "PlanarViewOptions",
+    "PrescriptionResult",
+    "PreviousTreatment",
+    "Projections",
+    "Provenance",
     "QuantificationOptions",
+    "QuantifyResult",
+    "RadiobiologyResult",
+    "RecoveryCurve",
+    "Region",
+    "ReleaseResult",
+    "RemnantResult",
+    "ResponseResult",
+    "Result",
+    "RetentionResult",
+    "RuleOptions",
+    "ScanOptions",
+    "ScannedActivityOptions",
+    "ScatterOptions",
+    "ScoutOptions",
+    "SegmentedResponseResult",
+    "SheetOptions",
+    "SimulationResult",
+    "SourceImageOptions",
+    "SourceOptions",
+    "SpectResult",
+    "SpectShuntOptions",
+    "Spheres",
+    "SpheresResult",
+    "Stated",
     "StoppingOptions",
     "StructureOptions",
+    "SubstanceOptions",
+    "SurvivalColumns",
+    "SurvivalModels",
+    "SurvivalResult",
+    "Table",
+    "TableError",
+    "Territory",
+    "TimeError",
     "TimeOptions",
+    "TissueOptions",
+    "ToleranceResult",
+    "Treatment",
+    "Tumour",
+    "Uncertainty",
+    "UnitError",
+    "UnknownNameError",
+    "UptakeOptions",
+    "UptakeResult",
+    "VialOrderOptions",
+    "VialOrderResult",
+    "VialReadingOptions",
+    "VirtualCohortResult",
+    "VirtualCtOptions",
+    "VirtualPatient",
+    "VirtualPatientResult",
+    "Volume",
+    "VoxelKernelResult",
     "__version__",
     "absorbed_dose",
     "agent",
+    "calibrate_camera",
+    "compare_agents",
     "compare_doses",
+    "compare_spheres",
+    "delivered_activity",
     "demo",
+    "diagnostic_accuracy",
+    "dose_response",
+    "elute_generator",
+    "gamma_camera",
+    "inspect_images",
+    "lipiodol_retention",
+    "list_agents",
+    "list_guardrails",
+    "list_nuclides",
+    "liver_function",
+    "lung_shunt",
+    "measurement_agreement",
     "nuclide",
+    "order_vial",
+    "plan",
+    "plan_template",
+    "prescribe",
     "quantify",
+    "radiobiology",
     "read_image",
-    "read_regions",
+    "read_structures",
+    "reconstruct_spect",
+    "release",
+    "remaining_tolerance",
+    "remnant_growth",
     "scan",
+    "schema",
+    "scout_concordance",
+    "segmented_response",
+    "simulate_spect",
+    "survival",
+    "tumour_response",
+    "tumour_to_normal",
+    "virtual_cohort",
+    "virtual_patient",
+    "voxel_kernel",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name where it is first used, so that ``import hepatica`` stays fast."""
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'hepatica' has no attribute {name!r}")
+        return getattr(importlib.import_module(f"hepatica.{_HOMES[name]}"), name)
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, __all__, n=3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise AttributeError(f"module 'hepatica' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 
 from hepatica.cli.screen import print_json
-from hepatica.core.options import option_schema, toml_template
+from hepatica.core.options import toml_template
 from hepatica.errors import InputError
 from hepatica.front_door import VERBS, verb_named
-from hepatica.workflow.schema import result_schema
+from hepatica.workflow.schema import schema
 
 
 def run_tool(name: str, arguments: list[str]) -> int:
@@ -31,5 +31,5 @@ def run_tool(name: str, arguments: list[str]) -> int:
     if name == "options":
         print(toml_template(verb.load()), end="")  # noqa: T201
     else:
-        print_json(option_schema(verb.load()) if of_options else result_schema(verb.load()))
+        print_json(schema(verb.command, options=of_options))
     return 0

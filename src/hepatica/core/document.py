@@ -86,6 +86,8 @@ def _object(value: Any) -> dict[str, Any]:
         item = getattr(value, name)
         if mode == "inline":
             found |= {} if item is None else document(item)
+        elif mode == "estimate" and item is None:
+            found |= {name: None, f"{name}_sd": None}
         elif isinstance(item, Estimate):
             found |= {name: document(item.value), f"{name}_sd": document(item.sd)}
         else:
@@ -97,7 +99,17 @@ def _object(value: Any) -> dict[str, Any]:
 def _members(cls: type) -> tuple[tuple[str, str], ...]:
     """Names of what a class reports, each with how: "plain" or "inline"."""
     own = [(f.name, f.metadata.get("document", "plain")) for f in fields(cls)]
-    return (*((name, mode) for name, mode in own if mode != "hidden"), *((name, "plain") for name in _reported(cls)))
+    names = (*((name, mode) for name, mode in own if mode != "hidden"), *((name, "plain") for name in _reported(cls)))
+    hints = _hints(cls)
+    return tuple(
+        (name, "estimate" if Estimate in (hints[name], *get_args(hints[name])) else mode) for name, mode in names
+    )
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    """Types of fields and of reported properties."""
+    hints = get_type_hints(cls, include_extras=True)
+    return hints | {name: get_type_hints(getattr(cls, name).fget)["return"] for name in _reported(cls)}
 
 
 def _reported(cls: type) -> Iterator[str]:
@@ -154,19 +166,17 @@ _PLAIN: Mapping[Any, Mapping[str, Any]] = {
 
 
 def _object_schema(cls: type) -> dict[str, Any]:
-    hints = get_type_hints(cls, include_extras=True)
+    hints = _hints(cls)
     properties: dict[str, Any] = {}
     open_ended = False
     for name, mode in _members(cls):
-        item = getattr(cls, name, None)
-        hint = get_type_hints(item.fget)["return"] if isinstance(item, property) else hints[name]
+        hint = hints[name]
         if mode == "inline":
             inner = document_schema(hint)
             open_ended |= "anyOf" in inner or "properties" not in inner
             properties |= inner.get("properties", {})
-        elif Estimate in (hint, *get_args(hint)):
+        elif mode == "estimate":
             properties |= {name: {"type": ["number", "null"]}, f"{name}_sd": {"type": ["number", "null"]}}
-            open_ended |= hint is not Estimate
         else:
             properties[name] = document_schema(hint)
     return {

@@ -264,7 +264,7 @@ def demo(*, engine: EngineName = "kernel", progress: Progress | None = None) -> 
 
     Examples
     --------
-    >>> hepatica.demo(engine="local").save("demo-output")
+    >>> hepatica.demo(engine="local").save("demo-output")  # doctest: +SKIP
     PosixPath('demo-output')
     """
     from hepatica.workflow.phantom import patient_png

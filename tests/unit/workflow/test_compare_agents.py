@@ -11,12 +11,12 @@ from hepatica.errors import InputError, OutputError, UnknownNameError
 from hepatica.nuclides import agent, nuclide
 from hepatica.planning.planner.agent_comparison import CompareAim
 from hepatica.planning.planner.prescribe import MassOptions
-from hepatica.workflow.planning.compare_agents import AgentComparison, compare_agents
+from hepatica.workflow.planning.compare_agents import AgentComparisonResult, compare_agents
 
 PATIENT = MassOptions(normal_mass_kg=1.3, tumour_mass_kg=(0.2,), tumour_to_normal=(4.0,), lung_shunt=0.05)
 
 
-def compared(*names: str, **aim: float) -> AgentComparison:
+def compared(*names: str, **aim: float) -> AgentComparisonResult:
     return compare_agents(names, masses=PATIENT, aim=CompareAim(**aim))
 
 

@@ -22,7 +22,7 @@ from hepatica.nuclides import nuclide
 from hepatica.workflow.dose.calibration_files import load_calibration, load_recovery
 from hepatica.workflow.spect.calibrate import calibrate_camera
 from hepatica.workflow.spect.calibration_options import (
-    ExposureOptions,
+    CameraExposureOptions,
     PhantomOptions,
     SourceImageOptions,
     SourceOptions,
@@ -57,7 +57,9 @@ def test_arrays_give_the_factor() -> None:
     source = SourceOptions(source="planar", **KNOWN)
     blank = Image.from_array(np.ones((50, 50, 2)), unit="counts", grid=planar(1.0).grid, time=WHEN)
     dish = calibrate_camera(
-        planar(CPS * 600), source=source, exposure=ExposureOptions(blank=blank, circle_mm=100.0, frame_duration_s=600)
+        planar(CPS * 600),
+        source=source,
+        exposure=CameraExposureOptions(blank=blank, circle_mm=100.0, frame_duration_s=600),
     )
     assert dish.calibration is not None
     assert dish.calibration.factor.value == pytest.approx(11.8, rel=1e-3)
@@ -115,12 +117,13 @@ def test_the_files_are_read_by_other_verbs(tmp_path: Path) -> None:
         (point(), {"source": "cylinder", **KNOWN}, {}, InputError, "with a point source in air"),
         (point(start=None), {"source": "point", **KNOWN}, {}, TimeError, "no instant"),
         (
-            point(), {"source": "point", **KNOWN}, {"exposure": ExposureOptions(circle_mm=10.0)}, InputError,
+            point(), {"source": "point", **KNOWN}, {"exposure": CameraExposureOptions(circle_mm=10.0)}, InputError,
             "`blank` and `circle_mm` are for planar images",
         ),
         (planar(1e5), {"source": "sphere", **KNOWN}, {}, InputError, "`head_time_s`"),
         (
-            planar(1e5), {"source": "sphere", **KNOWN}, {"exposure": ExposureOptions(head_time_s=60.0)}, InputError,
+            planar(1e5), {"source": "sphere", **KNOWN}, {"exposure": CameraExposureOptions(head_time_s=60.0)},
+            InputError,
             "needs `diameter_mm`",
         ),
         (

@@ -187,9 +187,9 @@ class Form:
 
     def settled(self, value: Any) -> Any:
         """The value as it is kept: of what may be repeated a tuple, also where one was given alone."""
-        if not self.many or value is None or isinstance(value, tuple):
+        if not self.many or self.text is not None:
             return value
-        return tuple(value) if isinstance(value, list) else (value,)
+        return tuple(value) if isinstance(value, list) else (value,) if isinstance(value, _PLAIN) else value
 
     def _check_number(self, value: Any, name: str) -> None:
         if isinstance(value, bool) or not hasattr(value, "__float__") or isinstance(value, str):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import warp as wp
 
-from hepatica.transport.matter.electrons import ELECTRON_REST_KEV
-from hepatica.transport.matter.photons import ENERGIES, KEV_ANGSTROM, MOMENTA
+from hepatica.core.constants import ELECTRON_REST_KEV, KEV_ANGSTROM
+from hepatica.transport.matter.photons import ENERGIES, MOMENTA
 
 REST = wp.constant(ELECTRON_REST_KEV)
 INVERSE_KEV_ANGSTROM = wp.constant(1.0 / KEV_ANGSTROM)

@@ -166,7 +166,7 @@ def quantify(
     Examples
     --------
     >>> options = hepatica.QuantificationOptions(calibration=hepatica.Estimate(11.8, 0.4), frame_duration_s=1200)
-    >>> hepatica.quantify("spect.dcm", nuclide="Lu-177", quantification=options).activity_mbq
+    >>> hepatica.quantify("spect.dcm", nuclide="Lu-177", quantification=options).activity_mbq  # doctest: +SKIP
     1840.2
     """
     report_progress = progress or silent

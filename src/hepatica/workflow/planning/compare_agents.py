@@ -90,7 +90,7 @@ _PANELS: dict[str, Callable[[ComparedAgent], float | None]] = {
 
 
 @result
-class AgentComparison(Result):
+class AgentComparisonResult(Result):
     """Agents side by side on one patient for one aim."""
 
     verb = "compare_agents"
@@ -120,7 +120,7 @@ def compare_agents(
     masses: MassOptions = MassOptions(),
     aim: CompareAim = CompareAim(),
     convention: str = "ensdf",
-) -> AgentComparison:
+) -> AgentComparisonResult:
     """Nuclides and agents side by side on one patient for one aim.
 
     Parameters
@@ -136,7 +136,7 @@ def compare_agents(
 
     Returns
     -------
-    AgentComparison
+    AgentComparisonResult
         Activity, spheres, dose rate, doses, BED, imaging and release of each.
 
     Raises
@@ -149,10 +149,10 @@ def compare_agents(
     Examples
     --------
     >>> patient = MassOptions(normal_mass_kg=1.3, tumour_mass_kg=(0.2,), tumour_to_normal=(4.0,))
-    >>> hepatica.compare_agents(("glass", "Ho-166"), masses=patient, aim=CompareAim(dose_gy=60.0))
+    >>> found = hepatica.compare_agents(("glass", "Ho-166"), masses=patient, aim=CompareAim(dose_gy=60.0))
     """
     columns = agents_side_by_side(agents, masses.partition(), aim, convention=convention)
-    return AgentComparison(
+    return AgentComparisonResult(
         convention=convention,
         agents=tuple(_with_release(column) for column in columns),
         messages=(ONE_PATIENT,),

@@ -141,8 +141,8 @@ def scout_concordance(
 
     Examples
     --------
-    >>> answer = hepatica.scout_concordance("plan", "dose", structures="rois.dcm")
-    >>> answer.concordance.catheter_position_changed
+    >>> answer = hepatica.scout_concordance("plan", "dose", structures="rois.dcm")  # doctest: +SKIP
+    >>> answer.concordance.catheter_position_changed  # doctest: +SKIP
     False
     """
     report_progress = progress or silent

@@ -85,7 +85,7 @@ def plan(plan: PlanSource, *, progress: Progress | None = None) -> PlanResult:
 
     Examples
     --------
-    >>> hepatica.plan("plan.toml").save("plan")
+    >>> hepatica.plan("plan.toml").save("plan")  # doctest: +SKIP
     """
     report_progress = progress or silent
     asked = plan if isinstance(plan, Plan) else read_plan(_path(plan))

@@ -133,7 +133,7 @@ class Plan:
 
 
 @result
-class PlanTemplate(Result):
+class PlanTemplateResult(Result):
     """A commented plan file."""
 
     verb = "plan_template"
@@ -154,19 +154,19 @@ class PlanTemplate(Result):
 
 
 @verb
-def plan_template() -> PlanTemplate:
+def plan_template() -> PlanTemplateResult:
     """A commented plan file to fill in.
 
     Returns
     -------
-    PlanTemplate
+    PlanTemplateResult
         The text; ``save`` writes it as ``plan.toml``.
 
     Examples
     --------
-    >>> hepatica.plan_template().save("new-plan")
+    >>> hepatica.plan_template().save("new-plan")  # doctest: +SKIP
     """
-    return PlanTemplate(template=TEMPLATE)
+    return PlanTemplateResult(template=TEMPLATE)
 
 
 def _forms(cls: type, names: str = "") -> dict[str, tuple[str, Form]]:

@@ -22,7 +22,7 @@ from hepatica.workflow.result import Result, result
 
 
 @result
-class Prescribed(Result):
+class PrescriptionResult(Result):
     """An activity by one method, its doses, limits and guardrails."""
 
     verb = "prescribe"
@@ -57,7 +57,7 @@ def prescribe(
     aim: AimOptions = AimOptions(),
     rule: RuleOptions = RuleOptions(),
     patient: Patient = Patient(),
-) -> Prescribed:
+) -> PrescriptionResult:
     """One prescription from its numbers, beside the limits of its agent.
 
     Parameters
@@ -79,7 +79,7 @@ def prescribe(
 
     Returns
     -------
-    Prescribed
+    PrescriptionResult
         Activity, doses, limits and what the guardrails say.
 
     Raises
@@ -92,11 +92,11 @@ def prescribe(
     Examples
     --------
     >>> aim, perfused = AimOptions(dose_gy=120.0), PerfusedOptions(mass_kg=1.5)
-    >>> hepatica.prescribe("mird", substance=SubstanceOptions(agent="glass"), perfused=perfused, aim=aim)
+    >>> found = hepatica.prescribe("mird", substance=SubstanceOptions(agent="glass"), perfused=perfused, aim=aim)
     """
     found = prescription(
         method, substance=substance, perfused=perfused, masses=masses, aim=aim, rule=rule, patient=patient
     )
     stated = parameters(substance, perfused, masses, aim, rule, patient, method=method)
     provenance = found.provenance.adding(parameters=stated)
-    return Prescribed(assessed=found, messages=found.messages, provenance=provenance)
+    return PrescriptionResult(assessed=found, messages=found.messages, provenance=provenance)

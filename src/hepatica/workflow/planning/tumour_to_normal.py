@@ -86,8 +86,8 @@ def tumour_to_normal(
 
     Examples
     --------
-    >>> answer = hepatica.tumour_to_normal(scout, structures=[liver, tumour])
-    >>> round(answer.uptake.overall.tumour_to_normal.value, 2)
+    >>> answer = hepatica.tumour_to_normal(scout, structures=[liver, tumour])  # doctest: +SKIP
+    >>> round(answer.uptake.overall.tumour_to_normal.value, 2)  # doctest: +SKIP
     4.0
     """
     report_progress = progress or silent

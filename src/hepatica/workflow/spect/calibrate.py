@@ -39,7 +39,7 @@ from hepatica.workflow.dose.calibration_files import conditions_of, load_calibra
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, as_image
 from hepatica.workflow.spect.calibration_options import (
-    ExposureOptions,
+    CameraExposureOptions,
     PhantomOptions,
     SourceImageOptions,
     SourceOptions,
@@ -116,7 +116,7 @@ def calibrate_camera(
     *,
     source: SourceOptions,
     phantom: PhantomOptions = PhantomOptions(),
-    exposure: ExposureOptions = ExposureOptions(),
+    exposure: CameraExposureOptions = CameraExposureOptions(),
     stated: SourceImageOptions = SourceImageOptions(),
     progress: Progress | None = None,
 ) -> CalibrationResult:
@@ -130,7 +130,7 @@ def calibrate_camera(
         What the source is, and how much is in it.
     phantom : PhantomOptions
         Where it lies in a reconstructed image.
-    exposure : ExposureOptions
+    exposure : CameraExposureOptions
         How it was counted.
     stated : SourceImageOptions
         What the image does not say.
@@ -188,7 +188,10 @@ class _Measured:
 
 
 def _in_air(
-    image: ImageSource | Projections, source: SourceOptions, exposure: ExposureOptions, stated: SourceImageOptions
+    image: ImageSource | Projections,
+    source: SourceOptions,
+    exposure: CameraExposureOptions,
+    stated: SourceImageOptions,
 ) -> _Measured:
     assert source.source in ("planar", "point")
     read = read_exposures(image, source=source.source, exposure=exposure, stated=stated)
@@ -228,7 +231,7 @@ class _Spect:
         return self.head_time_s
 
 
-def _spect(image: CalibratedSource, exposure: ExposureOptions, stated: SourceImageOptions) -> _Spect:
+def _spect(image: CalibratedSource, exposure: CameraExposureOptions, stated: SourceImageOptions) -> _Spect:
     if isinstance(image, Projections):
         raise InputError("projections are calibrated with a point source in air", remedy="reconstruct them first")
     if isinstance(image, SpectResult):
@@ -246,7 +249,7 @@ def _factor(
     seen: _Spect,
     source: SourceOptions,
     phantom: PhantomOptions,
-    exposure: ExposureOptions,
+    exposure: CameraExposureOptions,
     _stated: SourceImageOptions,
 ) -> _Measured:
     image, kind = seen.image, source.source
@@ -302,7 +305,7 @@ def _recovery(
     seen: _Spect,
     source: SourceOptions,
     phantom: PhantomOptions,
-    _exposure: ExposureOptions,
+    _exposure: CameraExposureOptions,
     stated: SourceImageOptions,
 ) -> _Measured:
     image, messages = seen.image, seen.image.messages
@@ -357,7 +360,7 @@ def _provenance(
     sources: tuple[InputFile, ...],
     source: SourceOptions,
     phantom: PhantomOptions,
-    exposure: ExposureOptions,
+    exposure: CameraExposureOptions,
     stated: SourceImageOptions,
 ) -> Provenance:
     told = parameters(source, phantom, exposure, stated, calibration=None, structures=None, blank=None)

@@ -119,7 +119,7 @@ class PhantomOptions:
 
 
 @options
-class ExposureOptions:
+class CameraExposureOptions:
     """How the source was counted.
 
     Attributes

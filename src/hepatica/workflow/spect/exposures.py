@@ -20,7 +20,7 @@ from hepatica.imaging.spect.projections import Projections
 from hepatica.imaging.spect.windows import main_windows
 from hepatica.nuclides import nuclide
 from hepatica.workflow.sources import ImageSource
-from hepatica.workflow.spect.calibration_options import ExposureOptions, SourceImageOptions
+from hepatica.workflow.spect.calibration_options import CameraExposureOptions, SourceImageOptions
 from hepatica.workflow.spect.reading import digest
 
 
@@ -43,7 +43,7 @@ class _View:
 
 
 def read_exposures(
-    image: ImageSource | Projections, *, source: str, exposure: ExposureOptions, stated: SourceImageOptions
+    image: ImageSource | Projections, *, source: str, exposure: CameraExposureOptions, stated: SourceImageOptions
 ) -> Exposures:
     """Exposures in planar images, or (source "point") in the projections of a TOMO scan.
 
@@ -76,7 +76,7 @@ def read_exposures(
 def _tomographic(
     data: Projections,
     source: InputFile,
-    exposure: ExposureOptions,
+    exposure: CameraExposureOptions,
     stated: SourceImageOptions,
     messages: tuple[Message, ...] = (),
 ) -> Exposures:
@@ -106,7 +106,7 @@ def _tomographic(
     return Exposures(exposures, conditions, (source,), messages)
 
 
-def _planar(image: Path | Image, exposure: ExposureOptions, stated: SourceImageOptions) -> Exposures:
+def _planar(image: Path | Image, exposure: CameraExposureOptions, stated: SourceImageOptions) -> Exposures:
     """Each view of a planar image is an exposure of one head."""
     images, views = _views(image, exposure, stated)
     blanks, without = ([], []) if exposure.blank is None else _views(exposure.blank, exposure, stated)
@@ -133,7 +133,7 @@ def _planar(image: Path | Image, exposure: ExposureOptions, stated: SourceImageO
 
 
 def _views(
-    source: Path | str | Image, exposure: ExposureOptions, stated: SourceImageOptions
+    source: Path | str | Image, exposure: CameraExposureOptions, stated: SourceImageOptions
 ) -> tuple[Sequence[Image], Sequence[_View]]:
     """Images with all their views in the energy window wanted."""
     if isinstance(source, Image):
@@ -156,7 +156,7 @@ def _planes(volume: Volume) -> Sequence[Volume]:
 
 
 def _exposure(
-    view: _View, blank: _View | None, name: str, exposure: ExposureOptions, stated: SourceImageOptions
+    view: _View, blank: _View | None, name: str, exposure: CameraExposureOptions, stated: SourceImageOptions
 ) -> Exposure:
     duration, start = view.duration_s or exposure.frame_duration_s, view.image.time or stated.activity_at
     if duration is None or start is None:
