@@ -140,9 +140,9 @@ def test_the_planner_reads_what_earlier_treatments_leave(tmp_path: Path) -> None
     (tmp_path / "next.json").write_text(done.stdout)
     plan = tmp_path / "plan.toml"
     plan.write_text(
-        '[plan]\nagent = "resin"\n[aims]\nnormal_limit = "40 Gy"\n[lungs]\nshunt = "5 %"\n'
-        '[course]\nadaptive = ["next.json"]\n'
+        '[plan]\nagent = "resin"\n[aims]\nnormal_limit = "40 Gy"\n[lungs]\nlung_shunt = "5 %"\n'
+        '[course]\nremaining_tolerance = ["next.json"]\n'
         '[[territory]]\nname = "right"\nnormal_mass = "0.9 kg"\n'
-        '[[territory.lesion]]\nname = "segment 8"\nmass = "120 g"\ntn = 4.0\n'
+        '[[territory.lesion]]\nname = "segment 8"\nmass = "120 g"\ntumour_to_normal = 4.0\n'
     )
     assert "53.41 of 93 Gy" in " ".join(hepatica("plan", plan).stdout.split())

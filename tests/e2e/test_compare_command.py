@@ -18,8 +18,8 @@ from hepatica.workflow.dose.comparison import (
     DoseComparisonResult,
     GammaOptions,
     compare_doses,
-    read_dose,
 )
+from hepatica.workflow.sources import as_dose
 
 
 def hepatica(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -59,7 +59,7 @@ def test_volumes_and_their_files_give_one_document(maps: tuple[Path, Path]) -> N
     criteria = GammaOptions(gamma=Criteria(2.0, 1.0), local=True)
     jsonschema.validate(document, DoseComparisonResult.schema())
     by_path = compare_doses(*maps, criteria=criteria).as_dict()
-    by_value = compare_doses(*map(read_dose, maps), criteria=criteria).as_dict()
+    by_value = compare_doses(*(as_dose(path, role="dose").volume for path in maps), criteria=criteria).as_dict()
     for found in (document, by_path, by_value):
         found["provenance"]["created"] = ""
     assert by_path == document

@@ -125,7 +125,7 @@ def test_radiobiology_of_a_map(tmp_path: Path) -> None:
     assert any("neither tumour nor liver" in text for text in message_texts(by_role))
     with pytest.raises(UnitError, match="absorbed dose"):
         radiobiology(dose_map=volume.with_values(volume.values, Kind.DENSITY), structures=drawn)
-    with pytest.raises(InputError, match=r"is a path, a hepatica\.Image or a Volume"):
+    with pytest.raises(InputError, match=r"a dose map is a path, a Volume or an Image"):
         radiobiology(dose_map=3, structures=drawn)  # type: ignore[arg-type]
 
 

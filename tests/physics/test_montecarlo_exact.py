@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
-from hepatica.nuclides import MEV_TO_J, nuclide
+from hepatica.core.constants import MEV_TO_J
+from hepatica.nuclides import nuclide
 from hepatica.transport.runner.montecarlo import MonteCarloResult, simulate
 from hepatica.transport.runner.settings import MonteCarloSettings
 from hepatica.transport.runner.source import emission

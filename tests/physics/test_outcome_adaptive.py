@@ -74,7 +74,7 @@ def test_activities_for_the_planner() -> None:
     assert not high.within
     assert low.tumour_dose_gy == 30.0
     assert low.ntcp[0].probability < high.ntcp[0].probability
-    assert low.ntcp[0].dose_gy == pytest.approx(low.cumulative_normal_bed_gy)
+    assert low.ntcp[0].model_dose_gy == pytest.approx(low.cumulative_normal_bed_gy)
     assert "below the published 50 % dose" in low.tcp[0].reading
     with pytest.raises(PhysicsError):
         predict_activities([], coming(), [-1.0], tolerance_bed_gy=93.0)

@@ -106,5 +106,5 @@ def _read_dose(path: Path, role: str) -> Volume:
     from hepatica.io.itk import is_itk_file, read_itk
 
     if not path.is_file():
-        raise InputError(f"{path}: no such {role}: a file, or a folder with {' or '.join(DOSE_FILES)}")
+        raise InputError(f"{path}: no such dose map ({role}); give a file, or a folder with {' or '.join(DOSE_FILES)}")
     return read_itk(path, Kind.DOSE, name=path.name)[0] if is_itk_file(path) else read_rtdose(path).volume

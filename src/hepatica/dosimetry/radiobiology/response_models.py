@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Annotated, Any, Literal
 
 from hepatica.core import Estimate
+from hepatica.core.confidence import FROM_MEMORY, UNCERTAIN
 from hepatica.core.document import INLINE, reported
 from hepatica.core.message import Message
 from hepatica.core.options import Limits
@@ -243,8 +244,8 @@ def _doubts(model: ResponseModel, dose_gy: float, nuclide: str, agent: str) -> t
         low, high = model.range_gy
         text = f"{model.name} was fitted on {low:g} to {high:g} Gy; {dose_gy:.4g} Gy lies outside"
         found.append(Message("model-outside-range", text))
-    if model.confidence in ("medium", "low"):
-        text = f"{model.name}: parameters of {model.confidence} confidence"
+    if model.confidence in (FROM_MEMORY, UNCERTAIN):
+        text = f"{model.name}: parameters are {model.confidence}"
         found.append(Message("model-confidence", text, f"check {model.source} before use"))
     return tuple(found)
 
