@@ -145,4 +145,4 @@ def test_the_planner_reads_what_earlier_treatments_leave(tmp_path: Path) -> None
         '[[territory]]\nname = "right"\nnormal_mass = "0.9 kg"\n'
         '[[territory.lesion]]\nname = "segment 8"\nmass = "120 g"\ntumour_to_normal = 4.0\n'
     )
-    assert "53.41 of 93 Gy" in " ".join(hepatica("plan", plan).stdout.split())
+    assert "(53.41 of 93 Gy BED used)" in hepatica("plan", plan, "--json").stdout
