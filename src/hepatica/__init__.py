@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     )
     from hepatica.cohort.accuracy import AccuracyResult, diagnostic_accuracy
     from hepatica.cohort.agreement import AgreementResult, measurement_agreement
-    from hepatica.cohort.dose_response import CurveOptions, DoseResponseResult, dose_response
+    from hepatica.cohort.dose_response import DoseResponseResult, dose_response
     from hepatica.cohort.survival import SurvivalResult, survival
-    from hepatica.cohort.survival_table import SurvivalColumns, SurvivalModels
     from hepatica.core.estimate import Estimate
     from hepatica.core.grid import Grid
     from hepatica.core.image import Acquisition, Image, Stated
@@ -73,6 +72,8 @@ if TYPE_CHECKING:
     from hepatica.io.regions import read_structures
     from hepatica.nuclides import Agent, Nuclide, agent, nuclide
     from hepatica.outcome.adaptive import NextTreatment, PastTreatment, PatientStatus
+    from hepatica.outcome.analyses.dose_response import CurveOptions
+    from hepatica.outcome.analyses.survival_table import SurvivalColumns, SurvivalModels
     from hepatica.planning.delivery.delivered import DeliveryOptions, VialReadingOptions
     from hepatica.planning.delivery.order import VialOrderOptions
     from hepatica.planning.limits.assess import Patient
@@ -170,7 +171,7 @@ _NOUNS = {
     "ContactOptions": "safety.plan",
     "Course": "planning.planner.course",
     "CtOptions": "workflow.dose.options",
-    "CurveOptions": "cohort.dose_response",
+    "CurveOptions": "outcome.analyses.dose_response",
     "DeliveredResult": "workflow.planning.delivered",
     "DeliveryOptions": "planning.delivery.delivered",
     "DemoResult": "workflow.demo",
@@ -262,8 +263,8 @@ _NOUNS = {
     "StoppingOptions": "transport.runner.settings",
     "StructureOptions": "workflow.dose.options",
     "SubstanceOptions": "planning.planner.prescribe",
-    "SurvivalColumns": "cohort.survival_table",
-    "SurvivalModels": "cohort.survival_table",
+    "SurvivalColumns": "outcome.analyses.survival_table",
+    "SurvivalModels": "outcome.analyses.survival_table",
     "SurvivalResult": "cohort.survival",
     "Table": "core.table",
     "TableError": "errors",

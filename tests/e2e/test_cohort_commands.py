@@ -10,10 +10,11 @@ import pytest
 from command_line import answer, hepatica, message_texts
 from hepatica.cohort.accuracy import diagnostic_accuracy
 from hepatica.cohort.agreement import measurement_agreement
-from hepatica.cohort.dose_response import CurveOptions, dose_response
+from hepatica.cohort.dose_response import dose_response
 from hepatica.cohort.survival import survival
-from hepatica.cohort.survival_table import SurvivalColumns, SurvivalModels
 from hepatica.errors import InputError
+from hepatica.outcome.analyses.dose_response import CurveOptions
+from hepatica.outcome.analyses.survival_table import SurvivalColumns, SurvivalModels
 
 
 @pytest.fixture(scope="module")

@@ -8,18 +8,14 @@ from pathlib import Path
 
 from hepatica.core import Provenance
 from hepatica.core.document import INLINE
-from hepatica.core.message import Message
 from hepatica.core.options import parameters, verb
 from hepatica.core.table import Table
-from hepatica.errors import EvidenceError
 from hepatica.io.tables import TableSource, as_table
-from hepatica.outcome.statistics.roc import Accuracy, Proportion, accuracy_of_rows
+from hepatica.outcome.analyses.accuracy import accuracy_doubts, accuracy_of, accuracy_words
+from hepatica.outcome.statistics.roc import Accuracy, Proportion
 from hepatica.report.figures.outcome import draw_accuracy, save
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.tables import reading_table
-
-FEW = 20
-"""Rows of either truth below which the interval, not the share, is what the data say (our choice)."""
 
 
 @result
@@ -106,56 +102,16 @@ def diagnostic_accuracy(
     (0.595, 0.983)
     """
     table = as_table(patients, sheet=sheet)
-    if test == truth:
-        raise EvidenceError(f"{table.name}: column {test!r} is compared with itself; name two columns")
-    check = table.check()
-    answers, true = check.yes_no(test), check.yes_no(truth)
-    if patient_ids is not None:
-        check.texts(patient_ids, unique=True)
-    check.done()
-    found = accuracy_of_rows(answers, true)
+    found = accuracy_of(table, test, truth, patient_ids)
     return AccuracyResult(
         test=test,
         truth=truth,
         found=found,
-        reading=tuple(_reading(found, test, truth)),
-        messages=tuple(_doubts(found, truth)),
+        reading=tuple(accuracy_words(found, test, truth)),
+        messages=tuple(accuracy_doubts(found, truth)),
         provenance=Provenance(
             inputs=table.inputs,
             parameters=parameters(test=test, truth=truth, patient_ids=patient_ids),
             conventions={"interval": "Clopper-Pearson, 95 %"},
         ),
     )
-
-
-def _doubts(found: Accuracy, truth: str) -> list[Message]:
-    messages = []
-    for word, what, share in (
-        ("with", "sensitivity", found.sensitivity),
-        ("without", "specificity", found.specificity),
-    ):
-        if share.n == 0:
-            messages.append(Message("no-rows", f"no row {word} {truth}: {what} cannot be judged"))
-        elif share.n < FEW:
-            text = f"{share.n} rows {word} {truth}: {what} is known only to the width of its interval"
-            messages.append(Message("few-rows", text))
-    return messages
-
-
-def _reading(found: Accuracy, test: str, truth: str) -> list[str]:
-    words = [
-        f"{test} {does} {_share_words(share)} of those {word} {truth}."
-        for does, word, share in (("finds", "with", found.sensitivity), ("clears", "without", found.specificity))
-        if share.n
-    ]
-    if found.sensitivity.n and found.specificity.n:
-        words.append(
-            f"Predictive values hold where {truth} is as frequent as here, {found.sensitivity.n} of {found.accuracy.n}."
-        )
-    return words
-
-
-def _share_words(p: Proportion) -> str:
-    if p.value is None or p.low is None or p.high is None:
-        return "none"
-    return f"{100 * p.value:.0f} % ({p.k} of {p.n}; 95 % interval {100 * p.low:.0f} to {100 * p.high:.0f} %)"

@@ -9,17 +9,11 @@ from typing import Any
 
 from hepatica.core import InputFile, Kind, Region, Volume
 from hepatica.core.image import NOTHING_STATED, Image, Stated
+from hepatica.core.sources import DoseSource, ImageSource, StructureSource
 from hepatica.errors import InputError, UnitError
 from hepatica.io.read import read_image
 
-ImageSource = Path | str | Image
-"""An image: a DICOM file or folder, NIfTI or MetaImage, or an `Image`."""
-
-StructureSource = Path | str | Sequence[Region]
-"""Structures: RTSTRUCT, SEG, label map, or regions on the image's grid."""
-
-DoseSource = Path | str | Volume | Image
-"""A dose map in Gy: RTDOSE, NIfTI or MetaImage, a folder that ``save`` of a dose or a plan wrote, or a value."""
+__all__ = ["DoseInput", "DoseSource", "ImageSource", "StructureSource", "as_dose", "as_image", "as_images"]
 
 DOSE_FILES = ("planned-dose.nii.gz", "dose.dcm")
 """Names of the dose map in a folder of a plan and of a dose, in the order in which they are looked for."""

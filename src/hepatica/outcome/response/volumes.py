@@ -10,9 +10,12 @@ References
 from __future__ import annotations
 
 import datetime
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hepatica.core.document import INLINE
+from hepatica.core.input_table import InputTable, TableCheck
 from hepatica.errors import EvidenceError
 
 
@@ -93,3 +96,86 @@ class Retention:
     tumour_ml: float
     retained_share: float
     retention: str
+
+
+def _baselines(
+    check: TableCheck,
+    patients: Sequence[str],
+    dates: Sequence[datetime.date | None],
+    volumes: tuple[Sequence[float], Sequence[float], Sequence[float]],
+) -> Mapping[str, int]:
+    """Row of every patient's first date; faults where it lacks what the others are measured against."""
+    remnant, liver, tumour = volumes
+    first: dict[str, int] = {}
+    seen: dict[tuple[str, datetime.date], int] = {}
+    for n, (patient, when) in enumerate(zip(patients, dates, strict=True)):
+        if when is None:
+            continue
+        if (patient, when) in seen:
+            check.fault(n, "date", f"{patient} on {when} is already in row {check.table.rows[seen[patient, when]]}")
+        seen.setdefault((patient, when), n)
+        before = first.get(patient)
+        if before is None or when < (dates[before] or datetime.date.max):
+            first[patient] = n
+    for patient, n in first.items():
+        for name, values in (("liver_ml", liver), ("tumour_ml", tumour)):
+            if math.isnan(values[n]):
+                check.fault(n, name, f"is empty; {patient}'s first date needs it")
+        if remnant[n] > liver[n] - tumour[n]:
+            check.fault(n, "remnant_ml", f"{remnant[n]:g} mL is more than liver less tumour, {liver[n] - tumour[n]:g}")
+    return first
+
+
+def remnants(table: InputTable) -> tuple[tuple[RemnantGrowth, ...], list[str]]:
+    """Growth of every row after the first of its patient, and the patients who have a first one only.
+
+    Raises
+    ------
+    TableError
+        Listing every wrong cell: no liver volume at baseline, a remnant larger than liver less tumour.
+    """
+    check = table.check()
+    patients, dates = check.texts("patient"), check.dates("date")
+    remnant = check.numbers("remnant_ml", at_least=0.1)
+    liver, tumour = (check.numbers(name, at_least=0, optional=True) for name in ("liver_ml", "tumour_ml"))
+    first = _baselines(check, patients, dates, (remnant, liver, tumour))
+    check.done()
+    rows = []
+    for n, (patient, when) in enumerate(zip(patients, dates, strict=True)):
+        base = first[patient]
+        start = dates[base]
+        if n == base or when is None or start is None:
+            continue
+        found = future_remnant(
+            remnant_before_ml=remnant[base],
+            remnant_after_ml=remnant[n],
+            liver_ml=liver[base],
+            tumour_ml=tumour[base],
+            days=(when - start).days,
+        )
+        rows.append(RemnantGrowth(patient, when, (when - start).days, found))
+    alone = [patient for patient in first if patient not in {r.patient for r in rows}]
+    return tuple(rows), alone
+
+
+def retentions(table: InputTable) -> tuple[Retention, ...]:
+    """Lipiodol of every row of a table.
+
+    Raises
+    ------
+    TableError
+        Listing every wrong cell; more lipiodol than tumour is one.
+    """
+    check = table.check()
+    patients, lesions, dates = check.texts("patient"), check.texts("lesion"), check.dates("date")
+    retained, tumour = check.numbers("retained_ml", at_least=0), check.numbers("tumour_ml", at_least=0)
+    for n, (part, whole) in enumerate(zip(retained, tumour, strict=True)):
+        if whole == 0:
+            check.fault(n, "tumour_ml", "is 0; retention is a share of the tumour")
+        elif part > whole:
+            check.fault(n, "retained_ml", f"{part:g} mL is more than the tumour's {whole:g} mL")
+    check.done()
+    return tuple(
+        Retention(patient, lesion, when, part, whole, *retained_share(part, whole))
+        for patient, lesion, when, part, whole in zip(patients, lesions, dates, retained, tumour, strict=True)
+    )

@@ -9,7 +9,7 @@ from hepatica.core import Provenance
 from hepatica.core.options import verb
 from hepatica.core.table import Table
 from hepatica.io.tables import TableSource, as_table
-from hepatica.outcome.response.volumes import Retention, retained_share
+from hepatica.outcome.response.volumes import Retention, retentions
 from hepatica.report.figures.outcome import save
 from hepatica.report.figures.response import draw_retention
 from hepatica.workflow.result import Result, result
@@ -72,19 +72,7 @@ def lipiodol_retention(volumes: TableSource, *, sheet: str | None = None) -> Ret
     'high'
     """
     table = as_table(volumes, sheet=sheet)
-    check = table.check()
-    patients, lesions, dates = check.texts("patient"), check.texts("lesion"), check.dates("date")
-    retained, tumour = check.numbers("retained_ml", at_least=0), check.numbers("tumour_ml", at_least=0)
-    for n, (part, whole) in enumerate(zip(retained, tumour, strict=True)):
-        if whole == 0:
-            check.fault(n, "tumour_ml", "is 0; retention is a share of the tumour")
-        elif part > whole:
-            check.fault(n, "retained_ml", f"{part:g} mL is more than the tumour's {whole:g} mL")
-    check.done()
     return RetentionResult(
-        lesions=tuple(
-            Retention(patient, lesion, when, part, whole, *retained_share(part, whole))
-            for patient, lesion, when, part, whole in zip(patients, lesions, dates, retained, tumour, strict=True)
-        ),
+        lesions=retentions(table),
         provenance=Provenance(inputs=table.inputs, conventions={"volumes": "Vogl 2000: 10, 25, 50 % (low confidence)"}),
     )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hepatica.core import Provenance
 from hepatica.core.message import Message
 from hepatica.core.options import verb
 from hepatica.core.table import Table
-from hepatica.io.tables import TableCheck, TableSource, as_table
-from hepatica.outcome.response.volumes import RemnantGrowth, future_remnant
+from hepatica.io.tables import TableSource, as_table
+from hepatica.outcome.response.volumes import RemnantGrowth, remnants
 from hepatica.report.figures.outcome import save
 from hepatica.report.figures.response import draw_remnant
 from hepatica.workflow.result import Result, result
@@ -82,57 +80,9 @@ def remnant_growth(volumes: TableSource, *, sheet: str | None = None) -> Remnant
     0.325
     """
     table = as_table(volumes, sheet=sheet)
-    check = table.check()
-    patients, dates = check.texts("patient"), check.dates("date")
-    remnant = check.numbers("remnant_ml", at_least=0.1)
-    liver, tumour = (check.numbers(name, at_least=0, optional=True) for name in ("liver_ml", "tumour_ml"))
-    first = _baselines(check, patients, dates, (remnant, liver, tumour))
-    check.done()
-    rows = []
-    for n, (patient, when) in enumerate(zip(patients, dates, strict=True)):
-        base = first[patient]
-        start = dates[base]
-        if n == base or when is None or start is None:
-            continue
-        found = future_remnant(
-            remnant_before_ml=remnant[base],
-            remnant_after_ml=remnant[n],
-            liver_ml=liver[base],
-            tumour_ml=tumour[base],
-            days=(when - start).days,
-        )
-        rows.append(RemnantGrowth(patient, when, (when - start).days, found))
-    alone = [patient for patient in first if patient not in {r.patient for r in rows}]
+    rows, alone = remnants(table)
     return RemnantResult(
-        patients=tuple(rows),
+        patients=rows,
         messages=tuple(Message("only-baseline", f"{patient}: only a baseline; no growth") for patient in alone),
         provenance=Provenance(inputs=table.inputs, conventions={"volumes": "liver less tumour at baseline"}),
     )
-
-
-def _baselines(
-    check: TableCheck,
-    patients: Sequence[str],
-    dates: Sequence[datetime.date | None],
-    volumes: tuple[Sequence[float], Sequence[float], Sequence[float]],
-) -> Mapping[str, int]:
-    """Row of every patient's first date; faults where it lacks what the others are measured against."""
-    remnant, liver, tumour = volumes
-    first: dict[str, int] = {}
-    seen: dict[tuple[str, datetime.date], int] = {}
-    for n, (patient, when) in enumerate(zip(patients, dates, strict=True)):
-        if when is None:
-            continue
-        if (patient, when) in seen:
-            check.fault(n, "date", f"{patient} on {when} is already in row {check.table.rows[seen[patient, when]]}")
-        seen.setdefault((patient, when), n)
-        before = first.get(patient)
-        if before is None or when < (dates[before] or datetime.date.max):
-            first[patient] = n
-    for patient, n in first.items():
-        for name, values in (("liver_ml", liver), ("tumour_ml", tumour)):
-            if math.isnan(values[n]):
-                check.fault(n, name, f"is empty; {patient}'s first date needs it")
-        if remnant[n] > liver[n] - tumour[n]:
-            check.fault(n, "remnant_ml", f"{remnant[n]:g} mL is more than liver less tumour, {liver[n] - tumour[n]:g}")
-    return first

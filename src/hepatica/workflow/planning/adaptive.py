@@ -14,7 +14,8 @@ from hepatica.core.options import NonNegative, Positive, parameters, verb
 from hepatica.core.table import Cell, Table
 from hepatica.dosimetry.radiobiology import LIVER, Prediction
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.io.tables import TableCheck, read_table
+from hepatica.core.input_table import TableCheck
+from hepatica.io.tables import read_table
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.outcome.adaptive import (
     ActivityPrediction,

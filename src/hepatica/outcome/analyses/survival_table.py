@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.input_table import InputTable, TableCheck
 from hepatica.core.options import Positive, options
 from hepatica.errors import InputError
-from hepatica.io.tables import Table, TableCheck
 from hepatica.outcome.statistics.propensity import Target
 from hepatica.outcome.statistics.survival import landmark
 
@@ -161,7 +161,7 @@ def _kept(labels: tuple[str, ...] | None, kept: NDArray[np.bool_]) -> tuple[str,
     return None if labels is None else tuple(label for label, k in zip(labels, kept, strict=True) if k)
 
 
-def survival_data(table: Table, question: SurvivalQuestion) -> SurvivalData:
+def survival_data(table: InputTable, question: SurvivalQuestion) -> SurvivalData:
     """The columns of a table, checked.
 
     Raises
@@ -258,7 +258,7 @@ def _groups(check: TableCheck, by: str | None) -> list[str]:
     return [f"{name} {sign} {cut}" if compare(v, limit) else f"{name} {_OPPOSITE[sign]} {cut}" for v in values]
 
 
-def _cut(table: Table, by: str) -> tuple[str, str, str]:
+def _cut(table: InputTable, by: str) -> tuple[str, str, str]:
     """Column, comparison and value of a cut written with signs or words; no sign if it is none."""
     if match := _SPLIT.match(by):
         name, sign, cut = match.groups()
@@ -269,7 +269,7 @@ def _cut(table: Table, by: str) -> tuple[str, str, str]:
     return by, "", ""
 
 
-def _column_named(table: Table, stem: str) -> str:
+def _column_named(table: InputTable, stem: str) -> str:
     """The column of a stem: itself, or the only one that contains it ("dose" for "tumour_dose_gy")."""
     if stem in table.columns:
         return stem

@@ -1,0 +1,105 @@
+"""Agreement of two columns of a table, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hepatica.core.input_table import InputTable
+from hepatica.core.message import Message
+from hepatica.errors import EvidenceError
+from hepatica.outcome.statistics.agreement import (
+    BlandAltman,
+    Concordance,
+    PassingBablok,
+    bland_altman,
+    lin_concordance,
+    passing_bablok,
+)
+from hepatica.outcome.statistics.evidence import located, p_text, unless_refused
+
+
+def _doubts(ba: BlandAltman, first: str, second: str, *, same: bool) -> Sequence[Message]:
+    if same:
+        return [Message("same-columns", f"{first} and {second} are the same in every row: the same measurement twice?")]
+    if ba.trend_p >= 0.05:
+        return []
+    text = (
+        f"the difference changes with size (slope {ba.trend:.3g}, {p_text(ba.trend_p)}): one pair of limits does not "
+        "hold over the whole range"
+    )
+    return [Message("difference-changes-with-size", text)]
+
+
+def _reading(
+    first: str, second: str, ba: BlandAltman, lin: Concordance | None, line: PassingBablok | None
+) -> list[str]:
+    words = [
+        (
+            f"{second} is on average {_apart(ba.bias)} {first} (95 % interval of the difference {ba.bias_low:.3g} to "
+            f"{ba.bias_high:.3g}; {ba.n} pairs)."
+        ),
+        (
+            f"For 95 of 100 new pairs the difference is expected between {ba.lower_limit:.3g} and {ba.upper_limit:.3g} "
+            f"(each limit known to -+ {ba.limit_error:.2g}). Whether that is close enough is a clinical question."
+        ),
+    ]
+    if lin is not None:
+        words.append(f"Lin's concordance {lin.coefficient:.3f} (95 % interval {lin.low:.3f} to {lin.high:.3f}).")
+    if line is not None:
+        steady = line.intercept_low <= 0 <= line.intercept_high
+        proportional = line.slope_low <= 1 <= line.slope_high
+        words.append(
+            f"Passing-Bablok: {second} = {line.intercept:.3g} + {line.slope:.3g} x {first}; a constant difference is "
+            f"{'not ' if steady else ''}shown, a proportional one is {'not ' if proportional else ''}shown."
+        )
+    return words
+
+
+def _apart(bias: float) -> str:
+    return "equal to" if bias == 0 else f"{abs(bias):.3g} {'above' if bias > 0 else 'below'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How two columns agree; None where the data do not carry it."""
+
+    bland_altman: BlandAltman
+    lin: Concordance | None
+    passing_bablok: PassingBablok | None
+    pairs: tuple[tuple[float, float], ...]
+    reading: tuple[str, ...]
+    messages: tuple[Message, ...]
+
+
+def agreement_of(table: InputTable, first: str, second: str, patient_ids: str | None) -> Agreement:
+    """Agreement of two columns, every cell checked.
+
+    Raises
+    ------
+    TableError
+        Listing every wrong cell.
+    EvidenceError
+        If there are fewer than 5 pairs, or one column is compared with itself.
+    """
+    if first == second:
+        raise EvidenceError(f"{table.name}: column {first!r} agrees with itself; name two columns")
+    check = table.check()
+    a, b = check.varying(first), check.varying(second)
+    patients = [] if patient_ids is None else check.texts(patient_ids)
+    check.done()
+    messages: list[Message] = []
+    if len(set(patients)) < len(patients):
+        text = (
+            f"{len(patients)} pairs of {len(set(patients))} patients: intervals take every pair as independent and are "
+            "too narrow"
+        )
+        messages.append(Message("pairs-not-independent", text))
+    with located(f"{table.name}, columns {first}, {second}"):
+        ba = bland_altman(a, b)
+    lin = unless_refused("lin", lambda: lin_concordance(a, b), messages)
+    line = unless_refused("passing-bablok", lambda: passing_bablok(a, b), messages)
+    messages += _doubts(ba, first, second, same=a == b)
+    return Agreement(
+        ba, lin, line, tuple(zip(a, b, strict=True)), tuple(_reading(first, second, ba, lin, line)), tuple(messages)
+    )
