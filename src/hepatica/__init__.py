@@ -74,12 +74,14 @@ if TYPE_CHECKING:
     from hepatica.outcome.adaptive import NextTreatment, PastTreatment, PatientStatus
     from hepatica.outcome.analyses.dose_response import CurveOptions
     from hepatica.outcome.analyses.survival_table import SurvivalColumns, SurvivalModels
+    from hepatica.planning.delivery.concordance import ConcordanceOptions
     from hepatica.planning.delivery.delivered import DeliveryOptions, VialReadingOptions
     from hepatica.planning.delivery.order import VialOrderOptions
     from hepatica.planning.limits.assess import Patient
     from hepatica.planning.planner.agent_comparison import CompareAim
     from hepatica.planning.planner.best_activity import Uncertainty
     from hepatica.planning.planner.course import Aims, Course, Territory
+    from hepatica.planning.planner.plan_file import Plan
     from hepatica.planning.planner.prescribe import (
         AimOptions,
         MassOptions,
@@ -88,10 +90,12 @@ if TYPE_CHECKING:
         SubstanceOptions,
     )
     from hepatica.planning.planner.territories import PreviousTreatment
+    from hepatica.planning.planner.voxel import PlanImages
     from hepatica.planning.prescriptions.compartments import Lesion, Partition
     from hepatica.planning.prescriptions.lipiodol import OrganUptake
     from hepatica.planning.scout.lung_shunt import PlanarShuntOptions, SpectShuntOptions
     from hepatica.planning.scout.lungs import LungDoseOptions
+    from hepatica.planning.scout.scan import ScoutOptions
     from hepatica.planning.scout.uptake import UptakeOptions
     from hepatica.safety.plan import ContactOptions, DoseRateOptions
     from hepatica.transport.runner.settings import StoppingOptions
@@ -125,16 +129,14 @@ if TYPE_CHECKING:
     from hepatica.workflow.phantom_cohort import VirtualCohortResult, virtual_cohort
     from hepatica.workflow.planning.adaptive import ToleranceResult, remaining_tolerance
     from hepatica.workflow.planning.compare_agents import AgentComparisonResult, compare_agents
-    from hepatica.workflow.planning.concordance import ConcordanceOptions, ConcordanceResult, scout_concordance
+    from hepatica.workflow.planning.concordance import ConcordanceResult, scout_concordance
     from hepatica.workflow.planning.delivered import DeliveredResult, delivered_activity
     from hepatica.workflow.planning.generator import ElutionResult, elute_generator
     from hepatica.workflow.planning.lung_shunt import LungShuntResult, lung_shunt
     from hepatica.workflow.planning.plan import PlanResult, plan
-    from hepatica.workflow.planning.plan_file import Plan, PlanTemplateResult, plan_template
-    from hepatica.workflow.planning.plan_voxel import PlanImages
+    from hepatica.workflow.planning.plan_file import PlanTemplateResult, plan_template
     from hepatica.workflow.planning.planar import PlanarViewOptions
     from hepatica.workflow.planning.prescribe import PrescriptionResult, prescribe
-    from hepatica.workflow.planning.scout import ScoutOptions
     from hepatica.workflow.planning.tumour_to_normal import UptakeResult, tumour_to_normal
     from hepatica.workflow.planning.vial import VialOrderResult, order_vial
     from hepatica.workflow.result import Result
@@ -166,7 +168,7 @@ _NOUNS = {
     "CalibrationResult": "workflow.spect.calibrate",
     "CameraCalibration": "imaging.quantify.camera_factor",
     "CompareAim": "planning.planner.agent_comparison",
-    "ConcordanceOptions": "workflow.planning.concordance",
+    "ConcordanceOptions": "planning.delivery.concordance",
     "ConcordanceResult": "workflow.planning.concordance",
     "ContactOptions": "safety.plan",
     "Course": "planning.planner.course",
@@ -225,8 +227,8 @@ _NOUNS = {
     "PerfusedOptions": "planning.planner.prescribe",
     "PhantomOptions": "workflow.spect.calibration_options",
     "PhysicsError": "errors",
-    "Plan": "workflow.planning.plan_file",
-    "PlanImages": "workflow.planning.plan_voxel",
+    "Plan": "planning.planner.plan_file",
+    "PlanImages": "planning.planner.voxel",
     "PlanResult": "workflow.planning.plan",
     "PlanTemplateResult": "workflow.planning.plan_file",
     "PlanarShuntOptions": "planning.scout.lung_shunt",
@@ -249,7 +251,7 @@ _NOUNS = {
     "ScanOptions": "imaging.spect.scan",
     "ScannedActivityOptions": "workflow.spect.simulate",
     "ScatterOptions": "imaging.spect.options",
-    "ScoutOptions": "workflow.planning.scout",
+    "ScoutOptions": "planning.scout.scan",
     "SegmentedResponseResult": "workflow.outcome.segmented",
     "SheetOptions": "workflow.safety.release",
     "SimulationResult": "workflow.spect.simulate",

@@ -16,7 +16,8 @@ from hepatica.errors import GeometryError, HepaticaError, InputError
 from hepatica.io.dicom.rtdose import write_rtdose
 from hepatica.io.itk import read_itk, write_itk
 from hepatica.io.regions import read_structures
-from hepatica.workflow.planning.concordance import ConcordanceOptions, ConcordanceResult, scout_concordance
+from hepatica.planning.delivery.concordance import ConcordanceOptions
+from hepatica.workflow.planning.concordance import ConcordanceResult, scout_concordance
 
 NORMAL_GY, LESION_GY = 40.0, 200.0
 FACTOR = 0.75

@@ -18,11 +18,11 @@ from jsonschema import validate
 from hepatica.cli.main import run as run_command
 from hepatica.planning.limits.assess import Patient
 from hepatica.planning.planner.agent_comparison import CompareAim
+from hepatica.planning.planner.plan_file import TEMPLATE
 from hepatica.planning.planner.prescribe import AimOptions, MassOptions, RuleOptions
 from hepatica.planning.prescriptions.lipiodol import organ_uptake
 from hepatica.workflow.planning.compare_agents import compare_agents
 from hepatica.workflow.planning.plan import plan
-from hepatica.workflow.planning.plan_file import TEMPLATE
 from hepatica.workflow.planning.prescribe import prescribe
 
 

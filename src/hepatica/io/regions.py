@@ -5,21 +5,33 @@ from __future__ import annotations
 import csv
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.anatomy.structures.clinical import structure_of
+from hepatica.anatomy.structures.drawn import DrawnStructures
+from hepatica.core import Grid, InputFile, Kind, Region, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.image import Image
-from hepatica.errors import AmbiguousSeriesError, DicomError, InputError
+from hepatica.core.message import Message
+from hepatica.core.sources import StructureSource
+from hepatica.errors import AmbiguousSeriesError, DicomError, InputError, UnknownNameError
 from hepatica.io.dicom.context import instance_of
 from hepatica.io.dicom.series import SeriesKind
 from hepatica.io.dicom.tags import open_dicom
 from hepatica.io.structures import Gathering, Label, Structures
 
-__all__ = ["Label", "StructureWarning", "Structures", "read_regions", "read_structures"]
+__all__ = [
+    "Label",
+    "StructureWarning",
+    "Structures",
+    "drawn_structures",
+    "read_regions",
+    "read_structures",
+    "sources_of",
+]
 
 MAX_LABELS = 1000
 """A file with more different values than this is an image, not a label map."""
@@ -196,3 +208,48 @@ def _csv_pairs(text: str) -> list[tuple[int, str]]:
             raise ValueError(f'line {line}: expected "1,liver"')
         pairs.append((int(row[0]), row[1].strip()))
     return pairs
+
+
+def sources_of(structures: StructureSource | Sequence[StructureSource]) -> list[StructureSource]:
+    """Each file, or set of regions, of what may be one or several."""
+    if isinstance(structures, str | Path):
+        return [structures]
+    regions = [item for item in structures if isinstance(item, Region)]
+    if len(regions) < len(structures):
+        return [item for item in structures if not isinstance(item, Region)]
+    return [regions] if regions else []
+
+
+def drawn_structures(
+    source: StructureSource, image: Grid | Image, roles: Mapping[str, str] | None = None, *, all_here: bool = True
+) -> DrawnStructures:
+    """Structures of a file on the voxels of an image, or the regions that were given.
+
+    With `all_here` every structure that is given a role must be there, else it may be in another file.
+
+    Raises
+    ------
+    InputError
+        If it is neither a path nor regions; otherwise as `read_structures`.
+    UnknownNameError
+        If `roles` names a structure that is not there, or gives an unknown role.
+    """
+    messages: tuple[Message, ...] = ()
+    inputs: tuple[InputFile, ...] = ()
+    if isinstance(source, str | Path):
+        path = Path(source)
+        found = read_structures(path, image)
+        given: Sequence[Region] = found.regions
+        messages = found.messages
+        files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
+        inputs = (InputFile.of("structures", path, files),)
+    else:
+        given = [item for item in source if isinstance(item, Region)] if isinstance(source, Sequence) else ()
+        if not given or len(given) < len(source):
+            raise InputError("structures are a file (RTSTRUCT, SEG, label map) or a list of regions")
+    regions = {region.name: region for region in given if not region.is_empty}
+    known = [region.name for region in given]
+    absent = [name for name in roles or {} if name not in known]
+    if all_here and absent:
+        raise UnknownNameError("structure", absent[0], known)
+    return DrawnStructures(regions, {name: structure_of(name, roles) for name in regions}, messages, inputs)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, time
 from typing import Annotated, Literal
 
 from hepatica.core import seconds_between
 from hepatica.core.confidence import FROM_MEMORY, UNCERTAIN
 from hepatica.core.constants import SECONDS_PER_DAY, SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN, INLINE, reported
+from hepatica.core.input_table import InputTable, TableCheck
 from hepatica.core.message import Message, unique
 from hepatica.core.options import Limits, NonNegative, Positive, options
 from hepatica.dosimetry.radiobiology import (
@@ -30,8 +31,9 @@ from hepatica.dosimetry.radiobiology import (
     predict,
     response_models,
 )
-from hepatica.errors import EvidenceError, InputError, PhysicsError
+from hepatica.errors import EvidenceError, InputError, PhysicsError, UnknownNameError
 from hepatica.nuclides import nuclide
+from hepatica.nuclides import nuclide as find_nuclide
 
 STEPS = 8
 """Activities listed by default: equal steps up to the largest one allowed, and a quarter beyond."""
@@ -488,3 +490,42 @@ def _fits(model: ResponseModel, coming: NextTreatment) -> bool:
     """Models of this nuclide and agent whose metric a mean dose can stand for."""
     metrics = ("mean_dose", "bed") if model.kind == "ntcp" else ("mean_dose",)
     return bool(coming.agent) and model.treats(coming.nuclide, coming.agent) and model.metric in metrics
+
+
+def past_treatments(table: InputTable, coming: NextTreatment) -> list[PastTreatment]:
+    """Past treatments of a table; TableError lists every wrong cell."""
+    check = table.check()
+    dates = check.dates("date")
+    normal, lung = check.numbers("normal_gy", at_least=0), check.numbers("lung_gy", at_least=0)
+    half_lives = _half_lives(check)
+    territories = check.texts("territory") if check.has("territory") else [None] * len(dates)
+    found = []
+    for n, when in enumerate(dates):
+        if when is None:
+            continue
+        at = datetime.combine(when, time(), coming.next_at.tzinfo)
+        if at >= coming.next_at:
+            check.fault(n, "date", f"{when} is not before the next treatment, {coming.next_at.isoformat()}")
+        if not (math.isnan(normal[n] + lung[n] + half_lives[n]) or min(normal[n], lung[n]) < 0 or half_lives[n] <= 0):
+            found.append(PastTreatment(at, normal[n], lung[n], half_lives[n], territories[n]))
+    check.done()
+    return found
+
+
+def _half_lives(check: TableCheck) -> list[float]:
+    if check.has("half_life_h"):
+        found = check.numbers("half_life_h")
+        for n, value in enumerate(found):
+            if value <= 0:
+                check.fault(n, "half_life_h", f"{value:g} is not positive")
+        return found
+    if not check.has("nuclide"):
+        raise InputError(f"{check.table.path}: needs a column 'nuclide' or 'half_life_h'")
+    found = []
+    for n, name in enumerate(check.texts("nuclide")):
+        try:
+            found.append(find_nuclide(name).half_life_h)
+        except UnknownNameError as error:
+            found.append(math.nan)
+            check.fault(n, "nuclide", str(error))
+    return found

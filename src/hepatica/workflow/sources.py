@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hepatica.core import InputFile, Kind, Region, Volume
+from hepatica.core import InputFile, Kind, Volume
 from hepatica.core.image import NOTHING_STATED, Image, Stated
 from hepatica.core.sources import DoseSource, ImageSource, StructureSource
 from hepatica.errors import InputError, UnitError

@@ -13,8 +13,9 @@ from jsonschema import validate
 from hepatica.core.document import document as as_document
 from hepatica.errors import HepaticaError, InputError, OutputError, UnitError, UnknownNameError
 from hepatica.planning.planner.course import METHODS, CoursePlan, plan_course
+from hepatica.planning.planner.plan_file import TEMPLATE, Plan, plan_from, read_plan
 from hepatica.workflow.planning.plan import plan as plan_verb
-from hepatica.workflow.planning.plan_file import TEMPLATE, Plan, plan_from, plan_template, read_plan
+from hepatica.workflow.planning.plan_file import plan_template
 
 
 def document(**changes: Any) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from hepatica.errors import DicomError, GeometryError, HepaticaError, InputError
 from hepatica.io.dicom.images.planar import read_planar
 from hepatica.io.itk import write_itk
 from hepatica.io.regions import read_structures
+from hepatica.planning.scout.scan import ScoutOptions
 from hepatica.workflow.planning.lung_shunt import LungShuntResult, lung_shunt
 from hepatica.workflow.planning.planar import PlanarViewOptions
-from hepatica.workflow.planning.scout import ScoutOptions
 
 COLUMNS, ROWS = 48, 40
 SPACING = (4.0, 3.0)

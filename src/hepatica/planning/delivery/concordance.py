@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.anatomy.structures.clinical import STRUCTURE_ROLES_TEXT, Structure, union
+from hepatica.anatomy.structures.drawn import DrawnStructures
 from hepatica.core import Kind, Region, Volume
 from hepatica.core.message import Message
-from hepatica.core.resample import resample
+from hepatica.core.options import Positive, options
+from hepatica.core.resample import resample, resample_region
 from hepatica.errors import GeometryError, InputError
 from hepatica.planning.scout.lung_shunt import region_sum
 
@@ -224,3 +228,58 @@ def voxel_doses(
     """Doses of the voxels that are at least half inside a region (all of them in a region smaller than that)."""
     inside = region.coverage >= min(0.5, float(region.coverage.max()))
     return planned.values[region.window][inside], delivered.values[region.window][inside]
+
+
+@options
+class ConcordanceOptions:
+    """How the maps are compared.
+
+    Attributes
+    ----------
+    isodose_gy : float or None
+        Level of the Dice overlap; the planned mean over all lesions if not given.
+    structure_roles : mapping of str to str
+        What a structure is, where its name does not say: tumour, liver, perfused.
+    registered : bool
+        Maps of different frames of reference lie together.
+    """
+
+    isodose_gy: Positive | None = None
+    structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
+    registered: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComparedMaps:
+    """Concordance of two maps, the delivered one on the voxels of the planned one, and the lesions there."""
+
+    concordance: Concordance
+    delivered: Volume
+    lesions: tuple[Region, ...]
+
+
+def compared_maps(
+    planned: Volume, delivered: Volume, drawn: DrawnStructures, *, isodose_gy: float | None
+) -> ComparedMaps:
+    """Concordance on the structures of a patient; by default at the planned mean over all lesions.
+
+    Raises
+    ------
+    InputError
+        If no structure is a tumour, or a map holds nothing where it is compared.
+    GeometryError
+        If a structure reaches outside the delivered dose map.
+    """
+    drawn = replace(drawn, regions={n: resample_region(r, planned.grid) for n, r in drawn.regions.items()})
+    lesions, liver = drawn.of(Structure.TUMOUR), drawn.liver()
+    if not lesions:
+        raise InputError("no structure is a tumour", remedy="state `structure_roles`: 'NAME=tumour'")
+    # A label map cannot hold the tumours in the liver too.
+    liver = None if liver is None else (liver | union(lesions)).renamed("liver")
+    territories = drawn.of(Structure.PERFUSED) or ([] if liver is None else [liver])
+    normal = None if liver is None else (liver - union(lesions)).renamed("normal liver")
+    used = [*lesions, *territories, *([] if normal is None else [normal])]
+    moved = onto_planned(delivered, planned, used)
+    level = isodose_gy if isodose_gy is not None else mean_dose_gy(planned, lesions)
+    found = concordance(planned, moved, lesions, normal=normal, territories=territories, isodose_gy=level)
+    return ComparedMaps(found, moved, tuple(lesions))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from hepatica.core.document import HIDDEN
 from hepatica.errors import InputError
 from hepatica.planning.limits.dose_limits import Limit, LimitCheck
 from hepatica.planning.planner.territories import PreviousTreatment
@@ -46,7 +47,7 @@ class Allowance:
     nuclide: str
     treatments: int
     cautions: tuple[str, ...] = ()
-    source: str = ""
+    source: str = field(default="", metadata=HIDDEN)
 
     def __post_init__(self) -> None:
         numbers = (self.normal_gy, self.lung_gy, self.lung_so_far_gy, self.delivered_bed_gy, self.tolerance_bed_gy)

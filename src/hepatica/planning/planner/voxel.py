@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.anatomy.structures.clinical import Structure, union
 from hepatica.core import Kind, Provenance, Region, Volume, decays_per_becquerel
 from hepatica.core.message import Message
+from hepatica.core.sources import ImageSource, StructureSource
 from hepatica.dosimetry.engines.dose_map import DoseMap, DoseSettings
 from hepatica.dosimetry.metrics.dvh import dose_volume_histogram
-from hepatica.errors import GeometryError, InputError
+from hepatica.errors import GeometryError, InputError, UnknownNameError
 from hepatica.nuclides import Nuclide
+from hepatica.planning.planner.course import CoursePlan
 from hepatica.planning.prescriptions.compartments import require_share
+from hepatica.planning.scout.scan import Scout, ScoutOptions
 from hepatica.planning.scout.volumes import OVERLAP_TOLERANCE_ML
 
 SCOUT_KINDS = (Kind.COUNTS, Kind.COUNT_RATE, Kind.ACTIVITY, Kind.ACTIVITY_CONCENTRATION, Kind.DECAYS)
@@ -206,3 +210,66 @@ def dose_percentile(dose: Volume, region: Region, volume_percent: float | None =
         raise InputError(f"x of D_x must lie between 0 and 100 %, not {volume_percent:g}")
     histogram = dose_volume_histogram(dose, region)
     return histogram.mean_volume_gy if volume_percent is None else histogram.d_percent(volume_percent)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlanImages:
+    """What the voxel-based prediction is made of.
+
+    Attributes
+    ----------
+    scout : path or Image
+        Scout scan.
+    structures : path or regions
+        Liver, lesions, lungs, territories.
+    reading : ScoutOptions
+        The CT, which must be there, and what the files do not say.
+    territories : mapping of str to str
+        Territory of the plan -> name of its structure.
+    engine : str
+        Dose engine.
+    """
+
+    scout: ImageSource
+    structures: StructureSource
+    reading: ScoutOptions
+    territories: Mapping[str, str] = field(default_factory=dict)
+    engine: str = "kernel"
+
+
+def territory_activities(plan: CoursePlan, images: PlanImages, scout: Scout) -> list[TerritoryActivity]:
+    """Each territory's administered activity on its structure; the whole liver where one territory names none."""
+    known = {**scout.territories, **scout.others}
+    out = []
+    for t in plan.territories:
+        name = images.territories.get(t.territory.name)
+        if name is None:
+            if len(plan.territories) > 1:
+                raise InputError(f"territory {t.territory.name!r} has no structure; several territories need one each")
+            (region,) = scout.need("liver")
+        elif name in known:
+            region = known[name]
+        else:
+            raise UnknownNameError("structure", name, known)
+        given = t.given.prescription
+        out.append(
+            TerritoryActivity(region.renamed(t.territory.name), given.administered_gbq, t.territory.target.lung_shunt)
+        )
+    return out
+
+
+def structures_of_interest(images: PlanImages, scout: Scout) -> list[tuple[Region, Structure]]:
+    """Lesions, normal liver in all and by territory, lungs; each that holds something, with what it is."""
+    (liver,) = scout.need("liver")
+    tumours = list(scout.tumours.values())
+    out = [(region, Structure.TUMOUR) for region in tumours]
+    normal = liver - union(tumours) if tumours else liver
+    out.append((normal.renamed("normal liver"), Structure.NORMAL_LIVER))
+    known = {**scout.territories, **scout.others}
+    out += [
+        ((known[name] & normal).renamed(f"normal liver in {t}"), Structure.PERFUSED_NORMAL)
+        for t, name in images.territories.items()
+    ]
+    if scout.lungs is not None:
+        out.append((scout.lungs - liver, Structure.LUNG))
+    return [(region, structure) for region, structure in out if not region.is_empty]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, time
+from dataclasses import field
 from pathlib import Path
 
 from hepatica.core import InputFile, Provenance
@@ -13,35 +11,19 @@ from hepatica.core.document import HIDDEN, INLINE, reported
 from hepatica.core.options import NonNegative, Positive, parameters, verb
 from hepatica.core.table import Cell, Table
 from hepatica.dosimetry.radiobiology import LIVER, Prediction
-from hepatica.errors import InputError, UnknownNameError
-from hepatica.core.input_table import TableCheck
 from hepatica.io.tables import read_table
-from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.outcome.adaptive import (
     ActivityPrediction,
     NextTreatment,
     PastTreatment,
     PatientStatus,
     Prospect,
+    past_treatments,
     prospect,
 )
+from hepatica.planning.limits.allowance import Allowance
 from hepatica.report.figures.outcome import draw_adaptive, save
 from hepatica.workflow.result import Result, result
-
-
-@dataclass(frozen=True, slots=True)
-class PlanAllowance:
-    """What the planner takes over from this result."""
-
-    territory: str | None
-    normal_gy: float
-    lung_gy: float
-    lung_so_far_gy: float
-    delivered_bed_gy: float
-    tolerance_bed_gy: float
-    nuclide: str
-    treatments: int
-    cautions: tuple[str, ...]
 
 
 @result
@@ -55,10 +37,10 @@ class ToleranceResult(Result):
 
     @property
     @reported
-    def for_plan(self) -> PlanAllowance:
+    def for_plan(self) -> Allowance:
         """What the planner takes over."""
         r = self.prospect.remaining
-        return PlanAllowance(
+        return Allowance(
             self.prospect.territory, r.normal_dose_gy, r.lung_dose_gy, r.lung_dose_so_far_gy, r.delivered_bed_gy,
             r.tolerance_bed_gy, self.coming.nuclide, self.prospect.treatments,
             tuple(caution.text for caution in r.cautions),
@@ -160,7 +142,7 @@ def remaining_tolerance(
     """
     inputs: tuple[InputFile, ...] = ()
     if isinstance(table, str | Path):
-        past = _read(table, coming, sheet)
+        past = past_treatments(read_table(table, sheet=sheet), coming)
         inputs = (InputFile.of("table", Path(table)),)
     else:
         past = list(table)
@@ -179,42 +161,3 @@ def remaining_tolerance(
             conventions={"BED": f"alpha/beta {LIVER.alpha_beta_gy:g} Gy, repair {LIVER.repair.half_time_h:g} h"},
         ),
     )
-
-
-def _read(path: Path | str, coming: NextTreatment, sheet: str | None) -> list[PastTreatment]:
-    """Past treatments of a table; TableError lists every wrong cell."""
-    check = read_table(path, sheet=sheet).check()
-    dates = check.dates("date")
-    normal, lung = check.numbers("normal_gy", at_least=0), check.numbers("lung_gy", at_least=0)
-    half_lives = _half_lives(check)
-    territories = check.texts("territory") if check.has("territory") else [None] * len(dates)
-    found = []
-    for n, when in enumerate(dates):
-        if when is None:
-            continue
-        at = datetime.combine(when, time(), coming.next_at.tzinfo)
-        if at >= coming.next_at:
-            check.fault(n, "date", f"{when} is not before the next treatment, {coming.next_at.isoformat()}")
-        if not (math.isnan(normal[n] + lung[n] + half_lives[n]) or min(normal[n], lung[n]) < 0 or half_lives[n] <= 0):
-            found.append(PastTreatment(at, normal[n], lung[n], half_lives[n], territories[n]))
-    check.done()
-    return found
-
-
-def _half_lives(check: TableCheck) -> list[float]:
-    if check.has("half_life_h"):
-        found = check.numbers("half_life_h")
-        for n, value in enumerate(found):
-            if value <= 0:
-                check.fault(n, "half_life_h", f"{value:g} is not positive")
-        return found
-    if not check.has("nuclide"):
-        raise InputError(f"{check.table.path}: needs a column 'nuclide' or 'half_life_h'")
-    found = []
-    for n, name in enumerate(check.texts("nuclide")):
-        try:
-            found.append(find_nuclide(name).half_life_h)
-        except UnknownNameError as error:
-            found.append(math.nan)
-            check.fault(n, "nuclide", str(error))
-    return found

@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Annotated
 
-from hepatica.anatomy.structures.clinical import STRUCTURE_ROLES_TEXT, Structure, union
 from hepatica.core import Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, INLINE
-from hepatica.core.options import Positive, options, parameters, verb
+from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.resample import resample_region
 from hepatica.core.table import Table
-from hepatica.errors import GeometryError, InputError
+from hepatica.errors import GeometryError
+from hepatica.io.regions import drawn_structures
 from hepatica.planning.delivery.concordance import (
     Concordance,
+    ConcordanceOptions,
     about_catheter,
-    concordance,
-    mean_dose_gy,
-    onto_planned,
+    compared_maps,
     voxel_doses,
 )
-from hepatica.workflow.planning.structures import drawn_structures
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import DoseSource, StructureSource, as_dose
 
 NAMES = ("planned", "delivered")
-
-
-@options
-class ConcordanceOptions:
-    """How the maps are compared.
-
-    Attributes
-    ----------
-    isodose_gy : float or None
-        Level of the Dice overlap; the planned mean over all lesions if not given.
-    structure_roles : mapping of str to str
-        What a structure is, where its name does not say: tumour, liver, perfused.
-    registered : bool
-        Maps of different frames of reference lie together.
-    """
-
-    isodose_gy: Positive | None = None
-    structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
-    registered: bool = False
 
 
 @result
@@ -158,26 +134,15 @@ def scout_concordance(
         )
     report_progress("reading structures")
     drawn = drawn_structures(structures, scout.volume.grid, comparison.structure_roles)
-    drawn = replace(drawn, regions={n: resample_region(r, scout.volume.grid) for n, r in drawn.regions.items()})
-    lesions, liver = drawn.of(Structure.TUMOUR), drawn.liver()
-    if not lesions:
-        raise InputError("no structure is a tumour", remedy="state `structure_roles`: 'NAME=tumour'")
-    # A label map cannot hold the tumours in the liver too.
-    liver = None if liver is None else (liver | union(lesions)).renamed("liver")
-    territories = drawn.of(Structure.PERFUSED) or ([] if liver is None else [liver])
-    normal = None if liver is None else (liver - union(lesions)).renamed("normal liver")
-    used = [*lesions, *territories, *([] if normal is None else [normal])]
     report_progress("comparing")
-    moved = onto_planned(therapy.volume, scout.volume, used)
-    level = comparison.isodose_gy if comparison.isodose_gy is not None else mean_dose_gy(scout.volume, lesions)
-    found = concordance(scout.volume, moved, lesions, normal=normal, territories=territories, isodose_gy=level)
+    found = compared_maps(scout.volume, therapy.volume, drawn, isodose_gy=comparison.isodose_gy)
     return ConcordanceResult(
-        concordance=found,
+        concordance=found.concordance,
         isodose_is_planned_mean=comparison.isodose_gy is None,
         planned=scout.volume,
-        delivered=moved,
-        lesions=tuple(lesions),
-        messages=(*drawn.messages, *about_catheter(found)),
+        delivered=found.delivered,
+        lesions=found.lesions,
+        messages=(*drawn.messages, *about_catheter(found.concordance)),
         provenance=Provenance(
             (*scout.inputs, *therapy.inputs, *drawn.inputs),
             parameters=parameters(comparison),

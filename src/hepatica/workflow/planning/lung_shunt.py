@@ -12,6 +12,8 @@ from hepatica.core.options import parameters, unit_of, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.errors import InputError
+from hepatica.io.dicom.images.planar_structures import PlanarSource
+from hepatica.io.regions import sources_of
 from hepatica.planning.scout.extrahepatic import (
     ExtrahepaticUptake,
     about_uptake_elsewhere,
@@ -20,9 +22,9 @@ from hepatica.planning.scout.extrahepatic import (
 )
 from hepatica.planning.scout.lung_shunt import LungShunt, SpectShuntOptions, planar_lung_shunt, spect_lung_shunt
 from hepatica.planning.scout.lungs import LungDose, LungDoseOptions, lung_dose
-from hepatica.workflow.planning.planar import PlanarSource, PlanarViewOptions, counted_views, views_of
-from hepatica.workflow.planning.scout import ScoutOptions, read_scout
-from hepatica.workflow.planning.structures import sources_of
+from hepatica.planning.scout.scan import ScoutOptions
+from hepatica.workflow.planning.planar import PlanarViewOptions, counted_views, views_of
+from hepatica.workflow.planning.scout import read_scout
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource
 

@@ -15,10 +15,10 @@ from hepatica.errors import InputError
 from hepatica.io.itk import write_itk
 from hepatica.planning.limits.assess import TABLES, conventions
 from hepatica.planning.planner.course import CoursePlan, plan_course
+from hepatica.planning.planner.plan_file import Plan, read_plan
+from hepatica.planning.planner.tables import chances_table, course_doses_table, limits_table, methods_table
 from hepatica.report.files import document_files
-from hepatica.workflow.planning.pages.plan_document import plan_document
-from hepatica.workflow.planning.pages.tables import chances_table, course_doses_table, limits_table, methods_table
-from hepatica.workflow.planning.plan_file import Plan, read_plan
+from hepatica.workflow.planning.plan_document import plan_document
 from hepatica.workflow.planning.plan_voxel import VoxelPlan, predict
 from hepatica.workflow.result import Result, result
 

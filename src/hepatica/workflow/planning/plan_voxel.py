@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hepatica.anatomy.structures.clinical import Structure, union
-from hepatica.core import InputFile, Region, Volume
+from hepatica.core import InputFile, Volume
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
 from hepatica.core.provenance import Provenance
 from hepatica.core.table import Table
 from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
 from hepatica.dosimetry.metrics.region_dose import RegionDose, region_dose
-from hepatica.errors import InputError, UnknownNameError
+from hepatica.errors import InputError
 from hepatica.planning.planner.course import CoursePlan
-from hepatica.planning.planner.voxel import TerritoryActivity, planned_decays, voxel_plan
+from hepatica.planning.planner.tables import GY
+from hepatica.planning.planner.voxel import (
+    PlanImages,
+    planned_decays,
+    structures_of_interest,
+    territory_activities,
+    voxel_plan,
+)
 from hepatica.report.document import Picture
 from hepatica.report.dose_report import DoseReport, ReportRegion
 from hepatica.report.figures.dose import dvh_figure, png, slices_figure
-from hepatica.workflow.planning.pages.tables import GY
-from hepatica.workflow.planning.scout import Scout, ScoutOptions, read_scout
-from hepatica.workflow.sources import ImageSource, StructureSource
+from hepatica.workflow.planning.scout import read_scout
 
 MOST_SLICES = 12
 """Lesions that get their own slices on the page."""
@@ -29,31 +32,6 @@ MOST_SLICES = 12
 PICTURE_DPI = 130
 
 SHOWN_D = (95.0, 70.0, 50.0, 5.0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PlanImages:
-    """What the voxel-based prediction is made of.
-
-    Attributes
-    ----------
-    scout : path or Image
-        Scout scan.
-    structures : path or regions
-        Liver, lesions, lungs, territories.
-    reading : ScoutOptions
-        The CT, which must be there, and what the files do not say.
-    territories : mapping of str to str
-        Territory of the plan -> name of its structure.
-    engine : str
-        Dose engine.
-    """
-
-    scout: ImageSource
-    structures: StructureSource
-    reading: ScoutOptions
-    territories: Mapping[str, str] = field(default_factory=dict)
-    engine: str = "kernel"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,11 +111,11 @@ def predict(plan: CoursePlan, images: PlanImages) -> VoxelPlan:
     if scout.density is None:
         raise InputError("the voxel plan needs the CT, for the density of every voxel", remedy="state `ct`")
     (nuclide,) = nuclides.values()
-    planned = planned_decays(scout.image, _activities(plan, images, scout), nuclide, lungs=scout.lungs)
+    planned = planned_decays(scout.image, territory_activities(plan, images, scout), nuclide, lungs=scout.lungs)
     dose_map = voxel_plan(planned, scout.density, nuclide, engine=images.engine)
     shown = tuple(
         ReportRegion(region, region_dose(dose_map, region), structure.value)
-        for region, structure in _regions_of_interest(images, scout)
+        for region, structure in structures_of_interest(images, scout)
     )
     return VoxelPlan(
         engine=dose_map.engine,
@@ -150,40 +128,3 @@ def predict(plan: CoursePlan, images: PlanImages) -> VoxelPlan:
         messages=(*scout.messages, *dose_map.messages),
         inputs=scout.inputs,
     )
-
-
-def _activities(plan: CoursePlan, images: PlanImages, scout: Scout) -> list[TerritoryActivity]:
-    """Each territory's administered activity on its structure; the whole liver where one territory names none."""
-    known = {**scout.territories, **scout.others}
-    out = []
-    for t in plan.territories:
-        name = images.territories.get(t.territory.name)
-        if name is None:
-            if len(plan.territories) > 1:
-                raise InputError(f"territory {t.territory.name!r} has no structure; several territories need one each")
-            (region,) = scout.need("liver")
-        elif name in known:
-            region = known[name]
-        else:
-            raise UnknownNameError("structure", name, known)
-        given = t.given.prescription
-        out.append(
-            TerritoryActivity(region.renamed(t.territory.name), given.administered_gbq, t.territory.target.lung_shunt)
-        )
-    return out
-
-
-def _regions_of_interest(images: PlanImages, scout: Scout) -> list[tuple[Region, Structure]]:
-    (liver,) = scout.need("liver")
-    tumours = list(scout.tumours.values())
-    out = [(region, Structure.TUMOUR) for region in tumours]
-    normal = liver - union(tumours) if tumours else liver
-    out.append((normal.renamed("normal liver"), Structure.NORMAL_LIVER))
-    known = {**scout.territories, **scout.others}
-    out += [
-        ((known[name] & normal).renamed(f"normal liver in {t}"), Structure.PERFUSED_NORMAL)
-        for t, name in images.territories.items()
-    ]
-    if scout.lungs is not None:
-        out.append((scout.lungs - liver, Structure.LUNG))
-    return [(region, structure) for region, structure in out if not region.is_empty]

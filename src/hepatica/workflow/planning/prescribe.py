@@ -17,7 +17,7 @@ from hepatica.planning.planner.prescribe import (
     SubstanceOptions,
     prescription,
 )
-from hepatica.workflow.planning.pages.tables import GBQ, doses_table, limits_table
+from hepatica.planning.planner.tables import GBQ, doses_table, limits_table
 from hepatica.workflow.result import Result, result
 
 

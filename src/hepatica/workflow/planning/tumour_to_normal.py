@@ -10,8 +10,9 @@ from hepatica.core.message import unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
+from hepatica.planning.scout.scan import ScoutOptions
 from hepatica.planning.scout.uptake import ScoutUptake, UptakeOptions, scout_uptake
-from hepatica.workflow.planning.scout import ScoutOptions, read_scout
+from hepatica.workflow.planning.scout import read_scout
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource
 

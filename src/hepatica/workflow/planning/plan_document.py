@@ -11,16 +11,16 @@ from hepatica.core.table import Table
 from hepatica.planning.guardrails import Review
 from hepatica.planning.planner.best_activity import Optimum
 from hepatica.planning.planner.course import CoursePlan
-from hepatica.report.document import Document, Paragraph, Picture, Section, TableBlock
-from hepatica.report.figures.dose import png, svg
-from hepatica.report.figures.planning import draw_trade_off
-from hepatica.workflow.planning.pages.tables import (
+from hepatica.planning.planner.tables import (
     activity_table,
     chances_table,
     course_doses_table,
     limits_table,
     methods_table,
 )
+from hepatica.report.document import Document, Paragraph, Picture, Section, TableBlock
+from hepatica.report.figures.dose import png, svg
+from hepatica.report.figures.planning import draw_trade_off
 from hepatica.workflow.planning.plan_voxel import VoxelPlan
 
 CHECK = "Every number must be checked by a qualified person before use."

@@ -1,0 +1,387 @@
+"""A plan as a TOML file that a human writes: its template, and how it is read and checked."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from hepatica.core import InputFile
+from hepatica.core.options.declare import forms_of
+from hepatica.core.options.kinds import Form, word_of
+from hepatica.errors import HepaticaError, InputError, UnknownNameError
+from hepatica.planning.guardrails import Situation
+from hepatica.planning.limits.allowance import Allowance
+from hepatica.planning.limits.assess import Patient
+from hepatica.planning.planner.best_activity import Uncertainty
+from hepatica.planning.planner.course import Aims, Course, Territory
+from hepatica.planning.planner.prescribe import LUNG_MASS_KG, MassOptions
+from hepatica.planning.planner.territories import PreviousTreatment
+from hepatica.planning.planner.voxel import PlanImages
+from hepatica.planning.prescriptions.compartments import Lesion, Partition
+from hepatica.planning.scout.scan import ScoutOptions
+
+TEMPLATE = """\
+# A hepatica plan. Every quantity is text with its unit; a fraction is 0.05 or "5 %". Remove what you do not know:
+# nothing is assumed silently, and what needs a missing fact is left out and named.
+# Research software, not a medical device.
+
+[plan]
+title = "right lobe, HCC"
+agent = "glass"                  # glass, resin, QuiremSpheres, ...
+# convention = "label"           # dose constant: label, mird, ensdf; each method's own if left out
+residual = "2 %"                 # stays in vial and tubing
+intent = "unilobar"              # segmentectomy, lobectomy, unilobar, bilobar, whole-liver
+indication = "HCC"               # HCC, ICC, mCRC, other
+
+[aims]
+perfused = "120 Gy"              # single compartment (MIRD), holmium rule
+normal_limit = "75 Gy"           # partition: mean of perfused normal liver; planner: of the whole normal liver
+tumour = "205 Gy"                # partition: mean of all tumours
+lung_limit = "30 Gy"
+# method = "partition-normal"    # whose activity is given: mird, holmium, partition-normal, partition-tumour, bsa, ...
+
+[patient]
+bilirubin = "0.9 mg/dL"
+# height = "1.75 m"              # for BSA (resin)
+# weight = "75 kg"
+# hepatic_reserve = "40 %"       # normal liver that no territory reaches
+# compromised = false
+
+[lungs]
+lung_shunt = "5 %"
+lung_shunt_sd = "1 %"            # standard uncertainty, as the lung shunt from the scout states it
+lung_mass = "0.95 kg"            # left out: 1 kg is assumed and said so
+
+[liver]
+unperfused_normal_mass = "0.6 kg"
+
+[[territory]]
+name = "right lobe"
+normal_mass = "0.9 kg"           # normal liver in the territory, without tumour
+# agent = "resin"                # if another than the plan's
+# lung_shunt = "4 %"             # if measured for this injection alone
+
+[[territory.lesion]]
+name = "segment 8"
+mass = "120 g"
+tumour_to_normal = 4.0           # activity per mass in tumour over normal liver, from the scout
+
+[[territory.lesion]]
+name = "segment 6"
+mass = "35 g"
+tumour_to_normal = 3.0
+
+# [course]                       # what earlier treatments leave, in place of [[previous]]
+# remaining_tolerance = ["next-right/result.json"] # what hepatica found for each territory, or for all
+
+# [[previous]]                   # earlier treatments
+# name = "2025-06 left lobe"
+# lung = "4 Gy"
+# normal_liver = "12 Gy"
+
+[uncertainty]                    # standard uncertainties; with them the planner looks for the best chance
+lung_shunt = "1 %"               # of the fraction itself; all others are relative
+tumour_to_normal = "15 %"
+discordance = "30 %"             # therapy against scout, per lesion
+mass = "8 %"
+lung_mass = "10 %"
+calibration = "5 %"
+normal_probability = "5 %"       # P(normal liver above its limit) allowed
+lung_probability = "5 %"
+
+# [images]                       # voxel-based prediction: the scout scaled to the activities chosen
+# scout = "scout-spect"          # DICOM file or folder, NIfTI, MetaImage; paths are relative to this file
+# ct = "ct"
+# structures = "structures.dcm"  # RTSTRUCT, SEG or label map
+# engine = "kernel"              # dose engine
+# activity_unit = "counts"       # of a NIfTI or MetaImage
+# territories = { "right lobe" = "perfused right" }
+# structure_roles = { "ROI 3" = "tumour" } # what a structure is, where its name does not say
+
+[facts]                          # anything else that the guardrails look at
+share_elsewhere = 0.03
+scout_to_therapy_days = 12
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A plan as a value: what a plan file says.
+
+    Attributes
+    ----------
+    course : Course
+        What is asked: territories, aims, patient.
+    images : PlanImages or None
+        With them the dose map is predicted.
+    inputs : tuple of InputFile
+        Files that it was read from.
+    """
+
+    course: Course
+    images: PlanImages | None = None
+    inputs: tuple[InputFile, ...] = field(default=())
+
+
+def _forms(cls: type, names: str = "") -> dict[str, tuple[str, Form]]:
+    """Of fields of a class: word -> (field, what it holds)."""
+    known = forms_of(cls)
+    return {word_of(name): (name, known[name]) for name in (names.split() or known)}
+
+
+_TABLES: dict[str, dict[str, tuple[str, Form]]] = {
+    "plan": _forms(Course, "title agent convention residual") | _forms(Patient, "intent indication"),
+    "aims": _forms(Aims),
+    "patient": _forms(Course, "height_m weight_kg") | _forms(Patient, "bilirubin_mg_dl hepatic_reserve compromised"),
+    "lungs": _forms(MassOptions, "lung_shunt lung_mass_kg") | _forms(Patient, "lung_shunt_sd"),
+    "liver": _forms(Course, "unperfused_normal_mass_kg"),
+    "territory": _forms(Territory, "name agent method") | _forms(MassOptions, "normal_mass_kg lung_shunt"),
+    "lesion": _forms(Lesion),
+    "previous": _forms(PreviousTreatment, "name normal_liver_gy lung_gy"),
+    "uncertainty": _forms(Uncertainty) | _forms(Course, "normal_probability lung_probability"),
+    "images": _forms(PlanImages, "scout structures engine") | _forms(ScoutOptions),
+}
+"""Keys of each table, from the fields that they fill."""
+
+_NEEDED = {
+    "plan": ("agent",),
+    "lungs": ("lung_shunt",),
+    "territory": ("name", "normal_mass"),
+    "lesion": ("name", "mass", "tumour_to_normal"),
+    "previous": ("name",),
+    "images": ("scout", "ct", "structures"),
+}
+
+_OWN_KEYS = {"territory": {"lesion"}, "images": {"territories"}}
+"""Keys that hold tables, read by themselves."""
+
+
+def read_plan(path: Path) -> Plan:
+    """A plan from its TOML file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is no TOML, has an unknown key, or lacks a needed one; the message names file, line and
+        key.
+    UnitError
+        If a quantity has no unit or a wrong one.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a TOML file ({error})") from error
+    return plan_from(document, path, text)
+
+
+def plan_from(document: Mapping[str, Any], path: Path | None = None, text: str = "") -> Plan:
+    """A plan from a document of TOML's shape; `path` and `text` are its file, for paths and for messages."""
+    reader = _Reader(path, text)
+    reader.only(document, {*_TABLES, "course", "facts"} - {"lesion"}, "")
+    head = reader.table(document, "plan", needed=True)
+    lungs = reader.table(document, "lungs", needed=True)
+    patient = reader.table(document, "patient")
+    spread = reader.table(document, "uncertainty")
+    allowances, inputs = reader.allowances(document)
+    course = Course(
+        territories=reader.territories(document, lungs["lung_shunt"], lungs.get("lung_mass_kg", LUNG_MASS_KG)),
+        aims=Aims(**reader.table(document, "aims", needed=True)),
+        patient=Patient(**_fields_of(Patient, head, patient, lungs)),
+        previous=tuple(PreviousTreatment(**row) for row in reader.rows(document, "previous")),
+        uncertainty=Uncertainty(**_fields_of(Uncertainty, spread)) if spread else None,
+        facts=reader.facts(document.get("facts", {})),
+        allowances=allowances,
+        lung_mass_measured="lung_mass_kg" in lungs,
+        **{
+            key: value
+            for key, value in _fields_of(Course, head, patient, reader.table(document, "liver"), spread).items()
+            if key != "patient"
+        },
+    )
+    own = () if path is None or not text else (InputFile.of("plan", path),)
+    return Plan(course, reader.images(document), (*own, *inputs))
+
+
+def _fields_of(cls: type, *tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of tables that are fields of a class."""
+    names = {item.name for item in fields(cls)}
+    return {key: value for table in tables for key, value in table.items() if key in names}
+
+
+_TABLE = re.compile(r"\s*\[\[?\s*([\w.\"-]+)\s*\]\]?")
+
+_KEY = re.compile(r'\s*"?([\w-]+)"?\s*=')
+
+
+def _lines(text: str) -> dict[tuple[str, int, str], int]:
+    """Line of each key of a TOML text, by the last part of its table's name and which of its name the table is."""
+    found: dict[tuple[str, int, str], int] = {}
+    seen: Counter[str] = Counter()
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if head := _TABLE.match(line):
+            table = head[1].split(".")[-1]
+            seen[table] += 1
+        elif key := _KEY.match(line):
+            found.setdefault((table, seen[table] - 1, key[1]), number)
+    return found
+
+
+class _Reader:
+    """Takes values out of tables and says file, line and key when one is wrong."""
+
+    def __init__(self, path: Path | None, text: str) -> None:
+        self.path = path
+        self.where = "plan" if path is None else str(path)
+        self.lines = _lines(text)
+        self.seen: Counter[str] = Counter()
+
+    def label(self, table: str, key: str, number: int = 0) -> str:
+        """Key with file and, where it is known, line."""
+        line = self.lines.get((table, number, key))
+        return f"{table}.{key} ({self.where}{f', line {line}' if line else ''})"
+
+    def only(self, table: Mapping[str, Any], known: Sequence[str] | set[str], name: str, number: int = 0) -> None:
+        for key in table:
+            if key not in known:
+                what = f"table in {self.where}" if not name else f"key {self.label(name, key, number)}:"
+                raise UnknownNameError(what, key, known)
+
+    def table(self, document: Mapping[str, Any], name: str, *, needed: bool = False) -> dict[str, Any]:
+        """Fields that a table fills; what it does not hold is left out."""
+        table = document.get(name, {})
+        if not isinstance(table, dict):
+            raise InputError(f"{self.where}: [{name}] must be a table")
+        if needed and not table:
+            raise InputError(f"{self.where}: the table [{name}] is missing")
+        return self.values(table, name) if table else {}
+
+    def rows(self, document: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+        return [self.values(row, name) for row in self.raw_rows(document, name)]
+
+    def raw_rows(self, document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+        rows = document.get(name, [])
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise InputError(f"{self.where}: write each as [[{name}]]")
+        return rows
+
+    def values(self, table: Mapping[str, Any], name: str) -> dict[str, Any]:
+        number = self.seen[name]
+        self.seen[name] += 1
+        known, own = _TABLES[name], _OWN_KEYS.get(name, set())
+        self.only(table, {*known, *own}, name, number)
+        for key in _NEEDED.get(name, ()):
+            if key not in table:
+                form = known[key][1].word
+                raise InputError(f"{self.where}: {name}.{key} is missing [{form}]")
+        return {
+            known[key][0]: self.value(known[key][1], value, self.label(name, key, number))
+            for key, value in table.items()
+            if key not in own
+        }
+
+    def value(self, form: Form, given: Any, label: str) -> Any:
+        """One value; text that stands for a number without unit, or a number for text, is refused."""
+        plain_number = form.base in (int, float) and not form.unit
+        numeric = isinstance(given, int | float) and not isinstance(given, bool)
+        if (plain_number and not numeric) or (form.base in (str, Path) and not isinstance(given, str)):
+            raise InputError(f"{label}: must be {'a number' if plain_number else 'text'}, not {given!r}")
+        if form.base is bool and not isinstance(given, bool):
+            raise InputError(f"{label}: must be true or false, not {given!r}")
+        if form.text is not None and not isinstance(given, dict):
+            raise InputError(f'{label}: must be a table of text, {{ "ROI 3" = "tumour" }}')
+        found = form.read(given, label)
+        try:
+            form.check(found, label.partition(" ")[0])
+        except HepaticaError as error:
+            raise InputError(f"{label}: {error}") from None
+        return found
+
+    def territories(self, document: Mapping[str, Any], shunt: float, lung_kg: float) -> tuple[Territory, ...]:
+        found = []
+        for row in self.raw_rows(document, "territory"):
+            values = self.values(row, "territory")
+            lesions = tuple(Lesion(**lesion) for lesion in self.rows(row, "lesion"))
+            target = Partition(values["normal_mass_kg"], lesions, values.get("lung_shunt", shunt), lung_kg)
+            found.append(Territory(values["name"], target, values.get("agent"), values.get("method")))
+        if not found:
+            raise InputError(f"{self.where}: at least one [[territory]] is needed")
+        return tuple(found)
+
+    def facts(self, table: Any) -> Situation:
+        if not isinstance(table, dict):
+            raise InputError(f"{self.where}: [facts] must be a table")
+        types = {item.name: str(item.type).split(" |", maxsplit=1)[0] for item in fields(Situation)}
+        self.only(table, set(types), "facts")
+        for name, value in table.items():
+            numeric = isinstance(value, int | float) and not isinstance(value, bool)
+            fits = {"bool": isinstance(value, bool), "str": isinstance(value, str), "int": numeric, "float": numeric}
+            if not fits[types[name]]:
+                raise InputError(f"{self.label('facts', name)}: must be of type {types[name]}, not {value!r}")
+        return Situation(**table)
+
+    def images(self, document: Mapping[str, Any]) -> PlanImages | None:
+        """The table [images], paths relative to the plan file; None without one."""
+        if "images" not in document:
+            return None
+        values = self.table(document, "images", needed=True)
+        territories = document["images"].get("territories", {})
+        if not isinstance(territories, dict) or not all(isinstance(v, str) for v in territories.values()):
+            raise InputError(f"{self.label('images', 'territories')}: must be a table of text")
+        named = {str(row.get("name")) for row in self.raw_rows(document, "territory")}
+        if unknown := sorted(set(territories) - named):
+            raise UnknownNameError(f"territory in {self.label('images', 'territories')}:", unknown[0], named)
+        for name in ("scout", "ct", "structures"):
+            values[name] = self.beside(values[name])
+        reading = ScoutOptions(**_fields_of(ScoutOptions, values))
+        return PlanImages(reading=reading, territories=territories, **_fields_of(PlanImages, values))
+
+    def beside(self, name: str | Path) -> Path:
+        """A path, relative to the plan file."""
+        return Path(name) if self.path is None else self.path.parent / name
+
+    def allowances(self, document: Mapping[str, Any]) -> tuple[tuple[Allowance, ...], tuple[InputFile, ...]]:
+        """The files of ``course.remaining_tolerance``, and what they say; empty without."""
+        table = document.get("course", {})
+        if not isinstance(table, dict):
+            raise InputError(f"{self.where}: [course] must be a table")
+        self.only(table, {"remaining_tolerance"}, "course")
+        names = table.get("remaining_tolerance", [])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            label = self.label("course", "remaining_tolerance")
+            raise InputError(f'{label}: must be a list of files, ["next-right/result.json"]')
+        paths = [self.beside(name) for name in names]
+        found = tuple(_allowance(path, name) for path, name in zip(paths, names, strict=True))
+        return found, tuple(InputFile.of("remaining_tolerance", path) for path in paths)
+
+
+def _allowance(path: Path, name: str) -> Allowance:
+    """What a result of the verb `remaining_tolerance` says for plans."""
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))["for_plan"]
+        return Allowance(
+            territory=stated["territory"],
+            **{key: float(stated[key]) for key in _ALLOWANCE},
+            nuclide=str(stated["nuclide"]),
+            treatments=int(stated["treatments"]),
+            cautions=tuple(map(str, stated["cautions"])),
+            source=name,
+        )
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a JSON file ({error})") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: no result of remaining_tolerance ({error!r})") from error
+
+
+_ALLOWANCE = ("normal_gy", "lung_gy", "lung_so_far_gy", "delivered_bed_gy", "tolerance_bed_gy")

@@ -1,1 +1,0 @@
-"""Plans and prescriptions as tables and as a document."""
