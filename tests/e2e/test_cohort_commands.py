@@ -76,7 +76,7 @@ def test_rows_that_are_lesions_are_clustered(lesions: Path) -> None:
             time="months",
             event="gone",
             by="tumour_gy>=250",
-            columns=SurvivalColumns(cluster=cluster),
+            columns=SurvivalColumns(clusters=cluster),
         ).cox
         for cluster in (None, "patient")
     )

@@ -133,9 +133,9 @@ def test_radiobiology_of_spheres(tmp_path: Path) -> None:
     out = tmp_path / "out"
     own = Spheres("lutetium glass", "Lu-177", 900.0)
     found = answer(
-        "compare-spheres", "60 Gy", "--seed", "3", "--out", str(out), "--spheres", "lutetium glass, Lu-177, 900 Bq"
+        "compare-spheres", "60 Gy", "--seed", "3", "--out", str(out), "--own-spheres", "lutetium glass, Lu-177, 900 Bq"
     )
-    by_python = compare_spheres(60.0, spheres=(own,), seed=3)
+    by_python = compare_spheres(60.0, own_spheres=(own,), seed=3)
     assert {**by_python.as_dict(), "provenance": None} == {**found, "provenance": None}
     agents = {a["name"]: a for a in found["agents"]}
     glass, resin, holmium, own = (agents[name] for name in ("glass", "resin", "ho166-plla", "lutetium glass"))
@@ -148,6 +148,6 @@ def test_radiobiology_of_spheres(tmp_path: Path) -> None:
     assert own["relative_sd"] > glass["relative_sd"]
     assert any(text.startswith("Lu-177: 14 % of the electron energy stays") for text in message_texts(found))
     assert "lutetium glass" in (out / "spheres.svg").read_text()
-    done = hepatica("compare-spheres", "60 Gy", "--spheres", "mine, Re-188")
+    done = hepatica("compare-spheres", "60 Gy", "--own-spheres", "mine, Re-188")
     assert done.returncode == 2
     assert "write name, nuclide and activity of one sphere" in done.stderr

@@ -18,8 +18,8 @@ from hepatica.workflow.planning.vial import order_vial
 
 AT = "2026-03-12T10:00+01:00"
 READINGS = [
-    "--before", "1200 uSv/h", "--before-at", "2026-03-12T09:00+01:00", "--after", "20 uSv/h",
-    "--after-at", "2026-03-12T11:00+01:00", "--administered-at", AT, "--perfused-mass", "1.2 kg",
+    "--reading-before", "1200 uSv/h", "--reading-before-at", "2026-03-12T09:00+01:00", "--reading-after", "20 uSv/h",
+    "--reading-after-at", "2026-03-12T11:00+01:00", "--administered-at", AT, "--perfused-mass", "1.2 kg",
 ]  # fmt: skip
 
 
@@ -92,8 +92,8 @@ def test_delivered_activity(run: Screen) -> None:
     assert out["dose"]["dose_perfused_gy"] == pytest.approx(out["administered_gbq"] * 49.699 / 1.2, rel=1e-4)
     at, before, after = (datetime.fromisoformat(f"2026-03-12T{hour}:00+01:00") for hour in ("10", "09", "11"))
     readings = VialReadingOptions(
-        vial_gbq=(3.0,), calibrated_at=(at,), before_usv_per_h=(1200.0,), before_at=(before,),
-        after_usv_per_h=(20.0,), after_at=(after,), administered_at=(at,),
+        vial_gbq=(3.0,), calibrated_at=(at,), reading_before_usv_per_h=(1200.0,), reading_before_at=(before,),
+        reading_after_usv_per_h=(20.0,), reading_after_at=(after,), administered_at=(at,),
     )  # fmt: skip
     by_value = delivered_activity("Y-90", readings, planned=DeliveryOptions(perfused_mass_kg=1.2))
     assert numbers(by_value.as_dict()) == numbers(out)
@@ -106,8 +106,22 @@ def test_delivered_activity(run: Screen) -> None:
 def test_several_vials_are_summed(run: Screen) -> None:
     calibrations = ["--calibrated-at", "2026-03-08T12:00-04:00", "--calibrated-at", "2026-03-01T12:00-05:00"]
     both = ["delivered-activity", "Y-90", "--vial", "3 GBq", "--vial", "7 GBq", *calibrations]
-    both += ["--before", "1200 uSv/h", "--before", "0.5 mSv/h", "--before-at", "2026-03-11T08:00+01:00"]
-    both += ["--after", "24 uSv/h", "--after", "30 uSv/h", "--after-at", "2026-03-11T11:00+01:00"]
+    both += [
+        "--reading-before",
+        "1200 uSv/h",
+        "--reading-before",
+        "0.5 mSv/h",
+        "--reading-before-at",
+        "2026-03-11T08:00+01:00",
+    ]
+    both += [
+        "--reading-after",
+        "24 uSv/h",
+        "--reading-after",
+        "30 uSv/h",
+        "--reading-after-at",
+        "2026-03-11T11:00+01:00",
+    ]
     both += ["--administered-at", "2026-03-11T10:00+01:00", "--perfused-mass", "1.5 kg", "--lung-shunt", "5 %"]
     out = run.document(*both)
     # By hand: 65 h and 232 h after calibration; residuals decay-corrected over the 3 h between the readings.
@@ -122,16 +136,16 @@ def test_several_vials_are_summed(run: Screen) -> None:
     # The calibration's 5 % is one error in both.
     assert out["administered_gbq_sd"] / out["administered_gbq"] == pytest.approx(0.05, rel=0.02)
     assert "vial 2" in run(*both)[0]
-    for name in ("--after", "--calibrated-at"):
-        extra = [name, "1 uSv/h" if name == "--after" else "2026-03-08T12:00-04:00"]
+    for name in ("--reading-after", "--calibrated-at"):
+        extra = [name, "1 uSv/h" if name == "--reading-after" else "2026-03-08T12:00-04:00"]
         assert f"{name} is given 3 times for 2 vials" in run(*both, *extra, code=2)[1]
     instant = datetime.fromisoformat(AT)
-    with pytest.raises(InputError, match="`after_usv_per_h` is given 1 times for 2 vials"):
+    with pytest.raises(InputError, match="`reading_after_usv_per_h` is given 1 times for 2 vials"):
         delivered_activity(
             "Y-90",
             VialReadingOptions(
-                vial_gbq=(3.0, 7.0), calibrated_at=(instant,), before_usv_per_h=(1200.0, 500.0), before_at=(instant,),
-                after_usv_per_h=(20.0,), after_at=(instant,), administered_at=(instant,),
+                vial_gbq=(3.0, 7.0), calibrated_at=(instant,), reading_before_usv_per_h=(1200.0, 500.0), reading_before_at=(instant,),
+                reading_after_usv_per_h=(20.0,), reading_after_at=(instant,), administered_at=(instant,),
             ),
         )  # fmt: skip
 

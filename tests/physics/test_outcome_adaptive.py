@@ -62,7 +62,9 @@ def test_used_up() -> None:
 
 
 def test_cautions() -> None:
-    status = PatientStatus(response="CR", bilirubin_mg_dl=2.4, child_pugh_points=8, albi_before=-2.7, albi_now=-2.1)
+    status = PatientStatus(
+        tumour_response="CR", bilirubin_mg_dl=2.4, child_pugh_points=8, albi_before=-2.7, albi_now=-2.1
+    )
     found = remaining_tolerance([PAST], coming(), tolerance_bed_gy=93.0, status=status)
     assert len(found.cautions) == 4
 

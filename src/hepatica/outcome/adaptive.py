@@ -117,7 +117,7 @@ class PatientStatus:
 
     Attributes
     ----------
-    response : {"CR", "PR", "SD", "PD"} or None
+    tumour_response : {"CR", "PR", "SD", "PD"} or None
         Response so far.
     bilirubin_mg_dl : float or None
         Bilirubin now.
@@ -129,7 +129,7 @@ class PatientStatus:
         ALBI now.
     """
 
-    response: Literal["CR", "PR", "SD", "PD"] | None = None
+    tumour_response: Literal["CR", "PR", "SD", "PD"] | None = None
     bilirubin_mg_dl: NonNegative | None = None
     child_pugh_points: Annotated[int, Limits(low=5, high=15)] | None = None
     albi_before: float | None = None
@@ -274,7 +274,7 @@ def _largest_dose(
 
 def _cautions(status: PatientStatus) -> tuple[Message, ...]:
     found = []
-    if status.response == "CR":
+    if status.tumour_response == "CR":
         found.append(Message("complete-response", "complete response: nothing is left to treat"))
     if status.bilirubin_mg_dl is not None and status.bilirubin_mg_dl > BILIRUBIN_CAUTION_MG_DL:
         text = f"bilirubin {status.bilirubin_mg_dl:g} mg/dL is above {BILIRUBIN_CAUTION_MG_DL:g} mg/dL"

@@ -38,7 +38,7 @@ class DoseRateOptions:
 
     Attributes
     ----------
-    convention : {"measured", "calculated", "rg839", "dorn"} or None
+    dose_rate_convention : {"measured", "calculated", "rg839", "dorn"} or None
         Dose-rate constant; None takes the one measured on patients where there is one, else the calculated one.
     depth_cm : float
         Tissue in front of the source, for the calculated constant.
@@ -50,7 +50,7 @@ class DoseRateOptions:
         Occupancy factor of the NRC formula; None: the guide's.
     """
 
-    convention: Literal["measured", "calculated", "rg839", "dorn"] | None = None
+    dose_rate_convention: Literal["measured", "calculated", "rg839", "dorn"] | None = None
     depth_cm: NonNegative = 0.0
     law: Literal["point", "line", "power-1.5", "measured"] | None = None
     line_length_cm: Positive = 20.0
@@ -177,7 +177,7 @@ def release_plan(
         If the effective half-life is longer than the physical one.
     """
     substance = nuclide(name)
-    constant = dose_rate_constant(substance.name, dose_rate.convention, depth_cm=dose_rate.depth_cm)
+    constant = dose_rate_constant(substance.name, dose_rate.dose_rate_convention, depth_cm=dose_rate.depth_cm)
     half_life_h, messages = _half_life_h(substance, agent, effective_half_life_h)
     law = dose_rate.law or ("measured" if constant.near is not None else "point")
     geometry = Geometry(law, dose_rate.line_length_cm / 100)

@@ -110,7 +110,7 @@ class VirtualCohortResult(Result):
 
 @verb
 def virtual_cohort(
-    patients: Annotated[int, Limits(low=1)],
+    cohort_size: Annotated[int, Limits(low=1)],
     *,
     seed: Annotated[int, Limits(low=0)] = 7,
     nuclide: str = "",
@@ -127,7 +127,7 @@ def virtual_cohort(
 
     Parameters
     ----------
-    patients : int
+    cohort_size : int
         How many.
     seed : int
         Of the cohort; patient n is the same whatever the number of patients.
@@ -163,16 +163,16 @@ def virtual_cohort(
     """
     report_progress = progress or silent
     like = PatientSettings(ct=ct, treatment=Treatment(nuclide=nuclide, agent=agent, flow=flow))
-    made = CohortPatients(cohort_settings(patients, seed=seed, like=like), scan_after_h)
+    made = CohortPatients(cohort_settings(cohort_size, seed=seed, like=like), scan_after_h)
     rows = []
     for number, (name, one) in enumerate(made.named(), start=1):
-        report_progress(f"patient: {number} of {patients}")
+        report_progress(f"patient: {number} of {cohort_size}")
         rows.append(patient_summary(name, one.patient))
     return VirtualCohortResult(
         patients=tuple(rows),
         made=made,
         provenance=Provenance(
-            parameters=parameters(ct, flow, patients=patients, seed=seed, nuclide=like.treatment.nuclide,
+            parameters=parameters(ct, flow, cohort_size=cohort_size, seed=seed, nuclide=like.treatment.nuclide,
                                   agent=like.treatment.agent, scan_after_h=scan_after_h),
             tables={"ranges": "anatomy/virtual_patient/tables/cohort.csv"},
             steps=("What differs between patients was drawn from the table of ranges.",),

@@ -129,8 +129,8 @@ def readings(before: float = 1000.0, after: float = 20.0) -> VialReadings:
         calibrated_at=THURSDAY - timedelta(hours=64.05),
         before=Estimate(before, 10.0),
         after=Estimate(after, 1.0),
-        before_at=THURSDAY - timedelta(hours=2),
-        after_at=THURSDAY + timedelta(hours=1),
+        reading_before_at=THURSDAY - timedelta(hours=2),
+        reading_after_at=THURSDAY + timedelta(hours=1),
         administered_at=THURSDAY,
     )
 

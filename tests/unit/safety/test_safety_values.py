@@ -58,7 +58,7 @@ def test_every_nuclide_has_an_answer(name: str) -> None:
         lambda: iodine(effective_half_life_h=300.0),
         lambda: ContactOptions(patterns="own"),
         lambda: ContactOptions(public_constraint_msv=0.0),
-        lambda: DoseRateOptions(convention="guess"),
+        lambda: DoseRateOptions(dose_rate_convention="guess"),
         lambda: DoseRateOptions(occupancy=1.1),
         lambda: DoseRateOptions(line_length_mm=3.0),
     ],

@@ -156,21 +156,21 @@ def test_unknown_views_are_an_error_that_names_the_tag(tmp_path: Path) -> None:
     frames = [posterior()[::-1], anterior()]
     both = rois(tmp_path, [labels()[::-1], labels()])
     save(nm(frames, [detector(None), detector(None)]), tmp_path / "unknown")
-    with pytest.raises(DicomError, match=r"DetectorInformationSequence/ViewCodeSequence.*`views`"):
+    with pytest.raises(DicomError, match=r"DetectorInformationSequence/ViewCodeSequence.*`view_order`"):
         shunt(tmp_path / "unknown", both)
-    assert shunt(tmp_path / "unknown", both, views=["posterior", "anterior"]).shunt.lung_shunt.value == pytest.approx(
-        expected(), rel=1e-6
-    )
+    assert shunt(
+        tmp_path / "unknown", both, view_order=["posterior", "anterior"]
+    ).shunt.lung_shunt.value == pytest.approx(expected(), rel=1e-6)
     for views, match in (
-        (["anterior"], "1 `views` are stated"),
+        (["anterior"], "1 `view_order` are stated"),
         (["anterior", "left"], "'left'"),
         (["anterior", "anterior"], "2 of 2"),
     ):
         with pytest.raises(InputError, match=match):
-            shunt(tmp_path / "unknown", both, views=views)
+            shunt(tmp_path / "unknown", both, view_order=views)
     save(nm(frames, [detector("posterior"), detector("anterior")]), tmp_path / "known")
     with pytest.raises(InputError, match=r"stated as anterior, but .* says posterior"):
-        shunt(tmp_path / "known", both, views=["anterior", "posterior"])
+        shunt(tmp_path / "known", both, view_order=["anterior", "posterior"])
     # Without DetectorVector nobody knows which item a frame belongs to.
     dataset = nm(frames, [detector("posterior"), detector("anterior")])
     del dataset.DetectorVector
@@ -248,9 +248,9 @@ def test_a_file_without_tags_needs_the_views_stated(tmp_path: Path) -> None:
     counts = np.stack([anterior(), posterior()[::-1]], axis=2).astype(np.float32)
     write_itk(Volume(grid, counts, Kind.COUNTS), tmp_path / "planar.nii.gz")
     regions = rois(tmp_path, [labels(), labels()[::-1]])
-    with pytest.raises(DicomError, match="`views` anterior posterior"):
+    with pytest.raises(DicomError, match="`view_order` anterior posterior"):
         shunt(tmp_path / "planar.nii.gz", regions, unit="counts")
-    out = shunt(tmp_path / "planar.nii.gz", regions, unit="counts", views=["anterior", "posterior"])
+    out = shunt(tmp_path / "planar.nii.gz", regions, unit="counts", view_order=["anterior", "posterior"])
     assert out.shunt.lung_shunt.value == pytest.approx(expected(), rel=1e-6)
 
 
@@ -263,8 +263,8 @@ def test_values_are_as_good_as_files(tmp_path: Path) -> None:
     assert shunt(file, regions).shunt == from_file.shunt
     # An array says neither its views nor how long they lasted.
     image = Image.from_array(file.image.volume.values, unit="counts", grid=file.image.grid)
-    assert shunt(image, regions, views=("anterior", "posterior")).shunt == from_file.shunt
-    with pytest.raises(DicomError, match="`views`"):
+    assert shunt(image, regions, view_order=("anterior", "posterior")).shunt == from_file.shunt
+    with pytest.raises(DicomError, match="`view_order`"):
         shunt(image, regions)
     with pytest.raises(InputError, match="a path, an Image or a PlanarFile, not int"):
         shunt([3], regions)

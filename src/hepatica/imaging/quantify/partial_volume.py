@@ -295,7 +295,7 @@ def _parts(regions: Sequence[Region], grid: Grid, *, rest: bool) -> tuple[tuple[
         both = [region.name for region, part in zip(regions, parts, strict=False) if part[worst] > 0]
         raise GeometryError(
             f"regions {' and '.join(both)} overlap; partial-volume correction needs regions that do not",
-            remedy="make them with `partition`",
+            remedy="make them with hepatica.imaging.quantify.partial_volume.partition",
         )
     parts /= np.maximum(total, 1.0)
     if rest:

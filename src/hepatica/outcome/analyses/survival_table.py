@@ -46,7 +46,7 @@ class SurvivalColumns:
         Column of a competing event (1/0), for incidence, Gray's test and the Fine-Gray model.
     strata : str or None
         Column of strata, such as the centre; tests and models compare within them.
-    cluster : str or None
+    clusters : str or None
         Column of what rows belong to (patients, where rows are lesions); the Cox model's standard errors become robust.
     start_date : str or None
         Column of treatment dates, instead of times.
@@ -57,7 +57,7 @@ class SurvivalColumns:
     patient_ids: str | None = None
     competing: str | None = None
     strata: str | None = None
-    cluster: str | None = None
+    clusters: str | None = None
     start_date: str | None = None
     end_date: str | None = None
 
@@ -180,7 +180,7 @@ def survival_data(table: InputTable, question: SurvivalQuestion) -> SurvivalData
     wanted = dict.fromkeys((*q.models.covariates, *q.models.balance))
     columns = {name: check.varying(name) for name in wanted}
     strata, cluster = (
-        None if name is None else tuple(check.texts(name)) for name in (columns_of.strata, columns_of.cluster)
+        None if name is None else tuple(check.texts(name)) for name in (columns_of.strata, columns_of.clusters)
     )
     if columns_of.patient_ids is not None:
         check.texts(columns_of.patient_ids, unique=True)

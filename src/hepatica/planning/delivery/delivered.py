@@ -20,7 +20,7 @@ from hepatica.planning.guardrails import Situation, check
 from hepatica.planning.prescriptions.compartments import Partition, require_positive
 from hepatica.planning.prescriptions.dose_constants import DoseConstant, dose_constant
 
-ONCE = ("calibrated_at", "before_at", "after_at", "administered_at")
+ONCE = ("calibrated_at", "reading_before_at", "reading_after_at", "administered_at")
 """Instants that hold for all vials where they are given once."""
 
 ABOUT_ALL = ("delivered-less", "delivered-more")
@@ -37,13 +37,13 @@ class VialReadingOptions:
         Calibrated activity; repeat for each vial.
     calibrated_at : tuple of datetime
         Instant of that activity, with zone; once, or for each vial.
-    before_usv_per_h : tuple of float
+    reading_before_usv_per_h : tuple of float
         Reading of the vial before the injection; for each vial.
-    before_at : tuple of datetime
+    reading_before_at : tuple of datetime
         Its instant; once, or for each vial.
-    after_usv_per_h : tuple of float
+    reading_after_usv_per_h : tuple of float
         Reading of the waste after it; for each vial.
-    after_at : tuple of datetime
+    reading_after_at : tuple of datetime
         Its instant; once, or for each vial.
     administered_at : tuple of datetime
         The injection; once, or for each vial.
@@ -55,10 +55,10 @@ class VialReadingOptions:
 
     vial_gbq: tuple[Positive, ...]
     calibrated_at: tuple[datetime, ...]
-    before_usv_per_h: tuple[Positive, ...]
-    before_at: tuple[datetime, ...]
-    after_usv_per_h: tuple[NonNegative, ...]
-    after_at: tuple[datetime, ...]
+    reading_before_usv_per_h: tuple[Positive, ...]
+    reading_before_at: tuple[datetime, ...]
+    reading_after_usv_per_h: tuple[NonNegative, ...]
+    reading_after_at: tuple[datetime, ...]
     administered_at: tuple[datetime, ...]
     vial_relative_sd: Fraction = 0.05
     reading_relative_sd: Fraction = 0.05
@@ -101,7 +101,7 @@ class VialReadings:
         Instant of that activity.
     before, after : Estimate
         Readings (dose rate or counts, one geometry, background taken off) of the vial before and of the waste after.
-    before_at, after_at : datetime
+    reading_before_at, reading_after_at : datetime
         Instants of the readings.
     administered_at : datetime
         When the activity reached the patient.
@@ -111,8 +111,8 @@ class VialReadings:
     calibrated_at: datetime
     before: Estimate
     after: Estimate
-    before_at: datetime
-    after_at: datetime
+    reading_before_at: datetime
+    reading_after_at: datetime
     administered_at: datetime
 
 
@@ -152,13 +152,13 @@ def delivered(readings: VialReadings, half_life_s: float) -> Delivered:
     """
     for instant, what in (
         (readings.calibrated_at, "calibration"),
-        (readings.before_at, "reading before"),
-        (readings.after_at, "reading after"),
+        (readings.reading_before_at, "reading before"),
+        (readings.reading_after_at, "reading after"),
         (readings.administered_at, "injection"),
     ):
         require_zone(instant, what)
-    if seconds_between(readings.administered_at, readings.after_at) < 0 or (
-        seconds_between(readings.before_at, readings.administered_at) < 0
+    if seconds_between(readings.administered_at, readings.reading_after_at) < 0 or (
+        seconds_between(readings.reading_before_at, readings.administered_at) < 0
     ):
         raise TimeError("the vial is read before the injection and the waste after it; check the times")
     require_positive(readings.vial_gbq.value, "activity of the vial", "GBq")
@@ -169,7 +169,9 @@ def delivered(readings: VialReadings, half_life_s: float) -> Delivered:
     def at_injection(value: Estimate, instant: datetime) -> Estimate:
         return value * decay_between(instant, readings.administered_at, half_life_s)
 
-    residual = at_injection(readings.after, readings.after_at) / at_injection(readings.before, readings.before_at)
+    residual = at_injection(readings.after, readings.reading_after_at) / at_injection(
+        readings.before, readings.reading_before_at
+    )
     if residual.value >= 1:
         raise InputError(
             f"the waste reads {residual.value:.0%} of the vial: nothing was delivered, or readings swapped"
@@ -302,7 +304,7 @@ def delivery(nuclide: Nuclide, readings: VialReadingOptions, planned: DeliveryOp
 def _per_vial(given: VialReadingOptions) -> list[VialReadings]:
     """One value of every reading for each vial; instants given once hold for all."""
     count = len(given.vial_gbq)
-    for name in ("before_usv_per_h", "after_usv_per_h", *ONCE):
+    for name in ("reading_before_usv_per_h", "reading_after_usv_per_h", *ONCE):
         values: Sequence[object] = getattr(given, name)
         if len(values) != count and not (name in ONCE and len(values) == 1):
             rule = "once, or once for each vial" if name in ONCE else "once for each vial"
@@ -318,10 +320,10 @@ def _per_vial(given: VialReadingOptions) -> list[VialReadings]:
         VialReadings(
             Estimate(activity, given.vial_relative_sd * activity),
             pick(given.calibrated_at, n),
-            reading(given.before_usv_per_h[n]),
-            reading(given.after_usv_per_h[n]),
-            pick(given.before_at, n),
-            pick(given.after_at, n),
+            reading(given.reading_before_usv_per_h[n]),
+            reading(given.reading_after_usv_per_h[n]),
+            pick(given.reading_before_at, n),
+            pick(given.reading_after_at, n),
             pick(given.administered_at, n),
         )
         for n, activity in enumerate(given.vial_gbq)

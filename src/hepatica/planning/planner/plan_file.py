@@ -135,7 +135,7 @@ def _forms(cls: type, names: str = "") -> dict[str, tuple[str, Form]]:
     return {word_of(name): (name, known[name]) for name in (names.split() or known)}
 
 
-_TABLES: dict[str, dict[str, tuple[str, Form]]] = {
+TABLES: dict[str, dict[str, tuple[str, Form]]] = {
     "plan": _forms(Course, "title agent convention residual") | _forms(Patient, "intent indication"),
     "aims": _forms(Aims),
     "patient": _forms(Course, "height_m weight_kg") | _forms(Patient, "bilirubin_mg_dl hepatic_reserve compromised"),
@@ -186,7 +186,7 @@ def read_plan(path: Path) -> Plan:
 def plan_from(document: Mapping[str, Any], path: Path | None = None, text: str = "") -> Plan:
     """A plan from a document of TOML's shape; `path` and `text` are its file, for paths and for messages."""
     reader = _Reader(path, text)
-    reader.only(document, {*_TABLES, "course", "facts"} - {"lesion"}, "")
+    reader.only(document, {*TABLES, "course", "facts"} - {"lesion"}, "")
     head = reader.table(document, "plan", needed=True)
     lungs = reader.table(document, "lungs", needed=True)
     patient = reader.table(document, "patient")
@@ -277,7 +277,7 @@ class _Reader:
     def values(self, table: Mapping[str, Any], name: str) -> dict[str, Any]:
         number = self.seen[name]
         self.seen[name] += 1
-        known, own = _TABLES[name], _OWN_KEYS.get(name, set())
+        known, own = TABLES[name], _OWN_KEYS.get(name, set())
         self.only(table, {*known, *own}, name, number)
         for key in _NEEDED.get(name, ()):
             if key not in table:

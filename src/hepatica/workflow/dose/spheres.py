@@ -56,7 +56,7 @@ class SpheresResult(Result):
 def compare_spheres(
     dose_gy: Positive,
     *,
-    spheres: Annotated[tuple[Spheres, ...], Text(Spheres.parse, "NAME, NUCLIDE, ACTIVITY")] = (),
+    own_spheres: Annotated[tuple[Spheres, ...], Text(Spheres.parse, "NAME, NUCLIDE, ACTIVITY")] = (),
     alpha_per_gy: AlphaChoice = "unified",
     seed: int = 1,
     progress: Progress | None = None,
@@ -67,7 +67,7 @@ def compare_spheres(
     ----------
     dose_gy : float
         Mean dose.
-    spheres : tuple of Spheres
+    own_spheres : tuple of Spheres
         Spheres of your own beside those of the table, such as 'mine, Re-188, 900 Bq'.
     alpha_per_gy : {"unified", "external-beam", "resin", "glass"} or float
         Radiosensitivity of the EUD.
@@ -92,7 +92,7 @@ def compare_spheres(
     'Y-90'
     """
     alpha = alpha_value(alpha_per_gy)
-    agents, messages = sphere_effects(dose_gy, alpha_per_gy=alpha, seed=seed, others=spheres, progress=progress)
+    agents, messages = sphere_effects(dose_gy, alpha_per_gy=alpha, seed=seed, others=own_spheres, progress=progress)
     return SpheresResult(
         mean_dose_gy=dose_gy,
         alpha_per_gy=alpha,

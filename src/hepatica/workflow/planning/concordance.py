@@ -80,8 +80,8 @@ class ConcordanceResult(Result):
 
 @verb
 def scout_concordance(
-    planned: DoseSource,
-    delivered: DoseSource,
+    planned_dose: DoseSource,
+    delivered_dose: DoseSource,
     *,
     structures: StructureSource,
     comparison: ConcordanceOptions = ConcordanceOptions(),
@@ -91,9 +91,9 @@ def scout_concordance(
 
     Parameters
     ----------
-    planned : path, Volume or Image
+    planned_dose : path, Volume or Image
         Planned dose: folder of a plan, RTDOSE, NIfTI or MetaImage in Gy.
-    delivered : path, Volume or Image
+    delivered_dose : path, Volume or Image
         Delivered dose: folder of an absorbed dose, RTDOSE, NIfTI or MetaImage in Gy.
     structures : path or regions
         RTSTRUCT, SEG or label map with the tumours; with a liver T/N is given too, with perfused territories (or the
@@ -123,7 +123,7 @@ def scout_concordance(
     """
     report_progress = progress or silent
     report_progress("reading dose maps")
-    scout, therapy = as_dose(planned, role="planned dose"), as_dose(delivered, role="delivered dose")
+    scout, therapy = as_dose(planned_dose, role="planned dose"), as_dose(delivered_dose, role="delivered dose")
     if comparison.registered:
         grid = therapy.volume.grid.with_frame_of_reference(scout.volume.grid.frame_of_reference)
         therapy = replace(therapy, volume=replace(therapy.volume, grid=grid))

@@ -80,8 +80,8 @@ def delivered_activity(
     --------
     >>> at = [datetime(2026, 3, 12, hour, tzinfo=UTC) for hour in (9, 10, 11)]
     >>> readings = hepatica.VialReadingOptions(
-    ...     vial_gbq=(3.0,), calibrated_at=(at[1],), before_usv_per_h=(1200.0,), before_at=(at[0],),
-    ...     after_usv_per_h=(20.0,), after_at=(at[2],), administered_at=(at[1],),
+    ...     vial_gbq=(3.0,), calibrated_at=(at[1],), reading_before_usv_per_h=(1200.0,), reading_before_at=(at[0],),
+    ...     reading_after_usv_per_h=(20.0,), reading_after_at=(at[2],), administered_at=(at[1],),
     ... )
     >>> print(hepatica.delivered_activity("Y-90", readings).delivery.total.administered_gbq)
     2.95 ± 0.15

@@ -24,7 +24,7 @@ class PlanarViewOptions:
 
     Attributes
     ----------
-    views : tuple of {"anterior", "posterior"}
+    view_order : tuple of {"anterior", "posterior"}
         What each frame is, in the order of files and frames, where ViewCodeSequence does not say.
     posterior : {"as-seen", "mirrored"} or None
         How the posterior view is stored, for structures drawn on one view: as the camera sees it from behind, or
@@ -39,7 +39,7 @@ class PlanarViewOptions:
         How counts are corrected.
     """
 
-    views: tuple[Literal["anterior", "posterior"], ...] = ()
+    view_order: tuple[Literal["anterior", "posterior"], ...] = ()
     posterior: Literal["as-seen", "mirrored"] | None = None
     energy_window: Annotated[int, Limits(low=1)] | None = None
     lung_counts: tuple[NonNegative, NonNegative] | None = None
@@ -97,7 +97,7 @@ def views_of(
             f"{len(structures)} sets of structures for {len(files)} planar files",
             remedy="give one set of `structures`, or one for each file",
         )
-    views = anterior_and_posterior(files, given.views or None)
+    views = anterior_and_posterior(files, given.view_order or None)
     messages = [message for file in files for message in file.image.messages]
     inputs = [file.image.source for file in files]
     drawn: list[Drawn | None] = [None, None]

@@ -33,9 +33,9 @@ class SourceOptions:
         In the source; of a patient, administered.
     source_activity_sd : float or None
         Uncertainty of the activity meter (k = 1), relative.
-    residual_bq : float
+    source_residual_bq : float
         Left in the syringe.
-    residual_at : datetime or None
+    source_residual_at : datetime or None
         When that was measured, if not with the activity.
     clock_sd_s : float
         Uncertainty between the clocks of meter and camera.
@@ -53,8 +53,8 @@ class SourceOptions:
     source_activity_at: datetime
     source_activity_bq: Positive | None = None
     source_activity_sd: Relative | None = None
-    residual_bq: NonNegative = 0.0
-    residual_at: datetime | None = None
+    source_residual_bq: NonNegative = 0.0
+    source_residual_at: datetime | None = None
     clock_sd_s: NonNegative = 0.0
     concentration_bq_ml: Positive | None = None
     background_bq_ml: NonNegative = 0.0
@@ -78,8 +78,8 @@ class SourceOptions:
             self.activity,
             self.source_activity_at,
             nuclide.half_life,
-            self.residual_bq,
-            self.residual_at,
+            self.source_residual_bq,
+            self.source_residual_at,
             self.clock_sd_s,
         )
 

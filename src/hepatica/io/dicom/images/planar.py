@@ -249,7 +249,7 @@ def anterior_and_posterior(
     views = [view for file in files for view in file.views]
     if stated is not None:
         if len(stated) != len(views):
-            raise InputError(f"{len(stated)} `views` are stated, but the files hold {len(views)}")
+            raise InputError(f"{len(stated)} `view_order` are stated, but the files hold {len(views)}")
         for view, word in zip(views, stated, strict=True):
             if view.view not in (None, word):
                 where = f"{files[view.file].path}, frame {view.frame + 1}"
@@ -263,7 +263,7 @@ def anterior_and_posterior(
                 f"{VIEW_TAG} (with DetectorVector) does not say which view is anterior and which posterior ({where})",
                 path=files[unknown[0].file].path,
                 remedy=(
-                    "state it, one word per frame (`views` anterior posterior), and name the files one by one "
+                    "state it, one word per frame (`view_order` anterior posterior), and name the files one by one "
                     "(`planar`) if there are several"
                 ),
             )
