@@ -186,7 +186,7 @@ def test_toml_names_file_line_and_key(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"treat.toml, line 2: lungshunt: .*did you mean `lung_shunt`"):
         from_toml(treat, file)
     file.write_text("images = \n")
-    with pytest.raises(InputError, match=r"treat.toml: no TOML"):
+    with pytest.raises(InputError, match=r"treat.toml: not a TOML file"):
         from_toml(treat, file)
 
 

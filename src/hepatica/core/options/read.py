@@ -71,13 +71,7 @@ def from_toml(verb: Callable[..., Any], path: Path | str) -> dict[str, Any]:
         If the file cannot be read, is no TOML, or holds an unknown key; the message names file, line and key.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: no TOML: {error}") from error
+    text, content = toml_file(path)
     known = {option.word for option in options_of(verb)} | {option.name for option in options_of(verb)}
     flat: dict[str, Any] = {}
     for key, value in content.items():
@@ -92,6 +86,23 @@ def from_toml(verb: Callable[..., Any], path: Path | str) -> dict[str, Any]:
         except HepaticaError as error:
             raise InputError(f"{where}: {error}") from None
     return {word_of(key): value for key, value in flat.items()}
+
+
+def toml_file(path: Path) -> tuple[str, dict[str, Any]]:
+    """Text of a TOML file, and what it holds.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or is no TOML; the message names file and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a TOML file ({error})") from error
 
 
 def line_of(text: str, key: str) -> int:

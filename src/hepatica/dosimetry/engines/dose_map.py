@@ -19,7 +19,7 @@ from hepatica.core.message import Message
 from hepatica.core.options import Fraction, Limits, options
 from hepatica.errors import InputError
 from hepatica.nuclides import Nuclide
-from hepatica.transport.matter.media import MAX_DENSITY_G_ML
+from hepatica.transport.matter.media import MAX_DENSITY_G_ML, require_decays_in_matter
 
 AIR_BELOW_G_ML = 0.05
 """Voxels less dense than this (about -950 HU) are air: the CT threshold of emphysema, a fifth of the density of lung
@@ -233,21 +233,13 @@ def check_inputs(decays: Volume, density: Volume, settings: DoseSettings) -> Non
 
     Raises
     ------
-    UnitError
-        If `decays` is not Kind.DECAYS, `density` not Kind.DENSITY, or a voxel is NaN or infinite.
-    GeometryError
-        If the two are on different grids.
+    UnitError, GeometryError
+        As `require_decays_in_matter`.
     InputError
         If a density is negative or impossible, a number of decays is negative (unless the settings keep them), or there
         is no decay at all.
     """
-    decays.require_kind(Kind.DECAYS)
-    density.require_kind(Kind.DENSITY)
-    decays.grid.require_match(density.grid, "decays and density")
-    decays.require_finite()
-    density.require_finite()
-    if float(density.values.min()) < 0:
-        raise InputError(f"density: lowest value {float(density.values.min()):.4g} g/mL is negative")
+    require_decays_in_matter(decays, density)
     if float(density.values.max()) > MAX_DENSITY_G_ML:
         raise InputError(
             f"density: highest value {float(density.values.max()):.4g} g/mL; nothing in a patient is denser than "

@@ -51,10 +51,8 @@ def accuracy_of(table: InputTable, test: str, truth: str, patient_ids: str | Non
 
     Raises
     ------
-    TableError
-        Listing every wrong cell; a patient that occurs twice is one.
-    EvidenceError
-        If a column is compared with itself.
+    TableError, EvidenceError
+        If cells are wrong (each is listed; a patient may not occur twice), or a column is compared with itself.
     """
     if test == truth:
         raise EvidenceError(f"{table.name}: column {test!r} is compared with itself; name two columns")

@@ -77,10 +77,8 @@ def agreement_of(table: InputTable, first: str, second: str, patient_ids: str | 
 
     Raises
     ------
-    TableError
-        Listing every wrong cell.
-    EvidenceError
-        If there are fewer than 5 pairs, or one column is compared with itself.
+    TableError, EvidenceError
+        If cells are wrong (each is listed), there are fewer than 5 pairs, or a column is compared with itself.
     """
     if first == second:
         raise EvidenceError(f"{table.name}: column {first!r} agrees with itself; name two columns")

@@ -185,10 +185,8 @@ def dose_analysis(table: InputTable, columns: tuple[str, str, str | None], fit: 
 
     Raises
     ------
-    TableError
-        Listing every wrong cell with row and column.
-    EvidenceError
-        If neither curve nor ROC can be given.
+    TableError, EvidenceError
+        If cells are wrong (each is listed), or neither curve nor ROC can be given.
     """
     data = lesion_data(table, columns, fit)
     dose_gy, answers, patients = data.dose_gy, data.response, data.patients

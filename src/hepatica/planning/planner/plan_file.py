@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.core import InputFile
+from hepatica.core.options import toml_file
 from hepatica.core.options.declare import forms_of
 from hepatica.core.options.kinds import Form, word_of
 from hepatica.errors import HepaticaError, InputError, UnknownNameError
@@ -173,13 +173,7 @@ def read_plan(path: Path) -> Plan:
     UnitError
         If a quantity has no unit or a wrong one.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = tomllib.loads(text)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a TOML file ({error})") from error
+    text, document = toml_file(path)
     return plan_from(document, path, text)
 
 

@@ -175,7 +175,7 @@ class RuleOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """All that was asked, at hand for each method."""
 
     substance: SubstanceOptions
@@ -207,16 +207,7 @@ class _Asked:
 Made = tuple[Prescription, Carrier, Partition | None]
 
 
-def prescription(
-    method: Method,
-    *,
-    substance: SubstanceOptions = SubstanceOptions(),
-    perfused: PerfusedOptions = PerfusedOptions(),
-    masses: MassOptions = MassOptions(),
-    aim: AimOptions = AimOptions(),
-    rule: RuleOptions = RuleOptions(),
-    patient: Patient = Patient(),
-) -> Assessed:
+def prescription(method: Method, asked: Asked) -> Assessed:
     """A prescription by one method, with limits and guardrails.
 
     Raises
@@ -224,14 +215,13 @@ def prescription(
     InputError
         If the method lacks an option, or one is stated that it does not use; the message names it.
     """
-    asked = _Asked(substance, perfused, masses, aim, rule, patient)
     _require_used(method, asked)
     made, of_agent, target = _RULES[method][0](asked)
-    measured = masses.lung_mass_kg is not None
-    return assess(made, of_agent, target=target, patient=patient, lung_mass_measured=measured)
+    measured = asked.masses.lung_mass_kg is not None
+    return assess(made, of_agent, target=target, patient=asked.patient, lung_mass_measured=measured)
 
 
-def _require_used(method: str, asked: _Asked) -> None:
+def _require_used(method: str, asked: Asked) -> None:
     """Every option that is stated must be one that the method uses."""
     used = _RULES[method][1].split()
     for group in (asked.substance, asked.perfused, asked.masses, asked.aim, asked.rule):
@@ -248,7 +238,7 @@ def _need(method: str, name: str, value: float | None) -> float:
     return value
 
 
-def _mird(asked: _Asked) -> Made:
+def _mird(asked: Asked) -> Made:
     substance, masses = asked.carrier("mird", None), asked.masses
     whole = Partition(asked.perfused_kg(substance), (), masses.lung_shunt, masses.lungs_kg)
     target = whole
@@ -264,7 +254,7 @@ def _mird(asked: _Asked) -> Made:
     return made.adding(*notes), substance, target
 
 
-def _dose_or_target(asked: _Asked, substance: Carrier) -> tuple[float, Iterable[Message]]:
+def _dose_or_target(asked: Asked, substance: Carrier) -> tuple[float, Iterable[Message]]:
     """The dose stated, or the one that the guideline states for the intent, and then a note that says so."""
     if asked.aim.dose_gy is not None:
         return asked.aim.dose_gy, ()
@@ -279,7 +269,7 @@ def _dose_or_target(asked: _Asked, substance: Carrier) -> tuple[float, Iterable[
     return row.limit, (Message("dose-of-guideline", text, severity="note"),)
 
 
-def _bsa(asked: _Asked) -> Made:
+def _bsa(asked: Asked) -> Made:
     substance, masses, rule = asked.carrier("bsa", "resin"), asked.masses, asked.rule
     height, weight = _need("bsa", "height_m", rule.height_m), _need("bsa", "weight_kg", rule.weight_kg)
     share = _need("bsa", "involvement", rule.involvement)
@@ -295,7 +285,7 @@ def _bsa(asked: _Asked) -> Made:
     return rules.with_doses(made, target), substance, target
 
 
-def _empiric(asked: _Asked) -> Made:
+def _empiric(asked: Asked) -> Made:
     substance = asked.carrier("empiric", "resin")
     made = rules.empiric(
         _need("empiric", "involvement", asked.rule.involvement),
@@ -307,7 +297,7 @@ def _empiric(asked: _Asked) -> Made:
     return made, substance, None
 
 
-def _partition(asked: _Asked) -> Made:
+def _partition(asked: Asked) -> Made:
     substance, target, aim = asked.carrier("partition", "resin"), asked.masses.partition(), asked.aim
     made = rules.partition(
         target,
@@ -321,7 +311,7 @@ def _partition(asked: _Asked) -> Made:
     return made, substance, target
 
 
-def _activity_ratio(asked: _Asked) -> Made:
+def _activity_ratio(asked: Asked) -> Made:
     substance, masses, rule, aim = asked.carrier("activity-ratio", "resin"), asked.masses, asked.rule, asked.aim
     if len(masses.tumour_mass_kg) != 1:
         raise InputError("activity-ratio needs `tumour_mass_kg` of one tumour")
@@ -343,14 +333,14 @@ def _activity_ratio(asked: _Asked) -> Made:
     return made, substance, model.partition()
 
 
-def _holmium(asked: _Asked) -> Made:
+def _holmium(asked: Asked) -> Made:
     substance, masses = asked.carrier("holmium", "ho166-plla"), asked.masses
     target = Partition(asked.perfused_kg(substance), (), masses.lung_shunt, masses.lungs_kg)
     dose_gy = HOLMIUM_GY if asked.aim.dose_gy is None else asked.aim.dose_gy
     return rules.holmium(dose_gy, target, substance.constant, residual=asked.substance.residual), substance, target
 
 
-def _lipiodol(asked: _Asked) -> Made:
+def _lipiodol(asked: Asked) -> Made:
     organs, residual, given = asked.rule.uptake, asked.substance.residual, asked.aim.administered_gbq
     if not organs:
         raise InputError("lipiodol needs `uptake` of at least one organ")
@@ -367,7 +357,7 @@ def _lipiodol(asked: _Asked) -> Made:
 
 _TUMOURS = "tumour_mass_kg tumour_to_normal lung_shunt lung_mass_kg"
 _AIMS = "normal_limit_gy tumour_dose_gy planned_gbq"
-_RULES: dict[str, tuple[Callable[[_Asked], Made], str]] = {
+_RULES: dict[str, tuple[Callable[[Asked], Made], str]] = {
     "mird": (_mird, f"nuclide mass_kg volume_ml {_TUMOURS} dose_gy"),
     "bsa": (_bsa, f"height_m weight_kg involvement lobe_share normal_mass_kg {_TUMOURS}"),
     "empiric": (_empiric, "involvement treated_share lung_shunt"),

@@ -23,6 +23,27 @@ MAX_DENSITY_G_ML = 25.0
 """No element in a patient is denser (gold 19.3, platinum 21.5): a larger number is a unit error (kg/m3)."""
 
 
+def require_decays_in_matter(decays: Volume, density: Volume) -> None:
+    """Refuse what is no map of decays in a map of density on the same grid, or holds an impossible number.
+
+    Raises
+    ------
+    UnitError
+        If `decays` is not Kind.DECAYS, `density` not Kind.DENSITY, or a voxel is NaN or infinite.
+    GeometryError
+        If the two are on different grids.
+    InputError
+        If a density is negative.
+    """
+    decays.require_kind(Kind.DECAYS)
+    density.require_kind(Kind.DENSITY)
+    decays.grid.require_match(density.grid, "decays and density")
+    decays.require_finite()
+    density.require_finite()
+    if float(density.values.min()) < 0:
+        raise InputError(f"density: lowest value {float(density.values.min()):.4g} g/mL is negative")
+
+
 @dataclass(frozen=True, slots=True)
 class HuCalibration:
     """Mass density as a piecewise linear function of CT number.

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Estimate, Kind, Region, Volume
+from hepatica.core import Estimate, Region, Volume
 from hepatica.core.constants import KEV_TO_J
 from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.composition import media_by_density
+from hepatica.transport.matter.media import require_decays_in_matter
 from hepatica.transport.runner.batches import BatchSums, load_checkpoint, save_checkpoint
 from hepatica.transport.runner.decays import DecayTransport
 from hepatica.transport.runner.fingerprint import fingerprint
@@ -284,13 +285,7 @@ def _group_means(sums: BatchSums, gy_per_kev: DosePerEnergy, region: Region) -> 
 
 
 def _check(decays: Volume, density: Volume, settings: MonteCarloSettings) -> None:
-    decays.require_kind(Kind.DECAYS)
-    density.require_kind(Kind.DENSITY)
-    decays.grid.require_match(density.grid, "decays and density")
-    decays.require_finite()
-    density.require_finite()
-    if float(density.values.min()) < 0:
-        raise InputError(f"density: lowest value {float(density.values.min()):.4g} g/mL is negative")
+    require_decays_in_matter(decays, density)
     if (negative := int((decays.values < 0).sum())) > 0:
         raise InputError(
             f"decays: {negative} voxels are negative (lowest {float(decays.values.min()):.4g} Bq s); Monte Carlo "

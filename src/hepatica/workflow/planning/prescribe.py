@@ -10,6 +10,7 @@ from hepatica.core.table import Table
 from hepatica.planning.limits.assess import Assessed, Patient
 from hepatica.planning.planner.prescribe import (
     AimOptions,
+    Asked,
     MassOptions,
     Method,
     PerfusedOptions,
@@ -94,9 +95,7 @@ def prescribe(
     >>> aim, perfused = AimOptions(dose_gy=120.0), PerfusedOptions(mass_kg=1.5)
     >>> found = hepatica.prescribe("mird", substance=SubstanceOptions(agent="glass"), perfused=perfused, aim=aim)
     """
-    found = prescription(
-        method, substance=substance, perfused=perfused, masses=masses, aim=aim, rule=rule, patient=patient
-    )
+    found = prescription(method, Asked(substance, perfused, masses, aim, rule, patient))
     stated = parameters(substance, perfused, masses, aim, rule, patient, method=method)
     provenance = found.provenance.adding(parameters=stated)
     return PrescriptionResult(assessed=found, messages=found.messages, provenance=provenance)
