@@ -140,7 +140,7 @@ def test_response_of_two_segmentations(tmp_path: Path) -> None:
     assert lesion["before"]["longest_mm"] == pytest.approx(42, abs=3)
     assert lesion["relative_volume_change"] == pytest.approx((8 / 14) ** 3 - 1, abs=0.03)
     assert [lesion["responses"][name] for name in ("recist", "mrecist", "easl", "volume")] == ["PR"] * 4
-    assert found["patient"] == dict.fromkeys(("recist", "mrecist", "easl", "volume"), "PR")
+    assert found["all_lesions"] == dict.fromkeys(("recist", "mrecist", "easl", "volume"), "PR")
 
 
 def test_response_of_lipiodol_and_remnant(tmp_path: Path) -> None:

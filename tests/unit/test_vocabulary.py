@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hepatica.core.options import Option, options_of
+from hepatica.core.options import Option, options_of, unit_of
 from hepatica.core.options.declare import options
 from hepatica.front_door import VERBS, Verb
 from hepatica.planning.planner.plan_file import TABLES
@@ -36,6 +36,34 @@ ALLOWED = {
     "tumour_dose": "as normal_dose",
 }
 """Why a word may hold different things in different verbs."""
+
+
+KEYS_ALLOWED = {
+    "administered_gbq": "of a plan's best activity for each territory, elsewhere one number",
+    "after": "a lesion's size, or a balance of covariates, after",
+    "before": "as after",
+    "camera": "all of it where it is simulated, else its name",
+    "catheters": "in words where a patient is drawn at random",
+    "collimator": "its measures where it is simulated, else the kind that suits a nuclide",
+    "guardrails": "what they say of a plan; all of them in their own list",
+    "high": "of a number, or of every step of a curve",
+    "images": "how many a series has, or what was read",
+    "low": "as high",
+    "nuclide": "in full in the list of nuclides, else its name",
+    "patients": "each of them, or how many",
+    "reading": "one sentence, or several",
+    "sd": "as high",
+    "sensitivity": "corrected for optimism, or a share with its interval",
+    "series": "all of a folder, or the one that an image is of",
+    "shape": "voxels along each axis; of a spectrum the kind of its curve",
+    "spacing_mm": "of three axes, or of all",
+    "specificity": "as sensitivity",
+    "structures": "each of them, or volume by name",
+    "time": "an instant; of a survival curve its times",
+    "tumours": "each of them, or how many",
+    "value": "a number; of an agent's facts also a word or a range",
+}
+"""Why a key may hold different things in different verbs."""
 
 
 def names(verb: Verb) -> list[Option]:
@@ -98,6 +126,28 @@ def test_one_word_is_one_kind_in_every_verb() -> None:
     several = {word: dict(kinds) for word, kinds in found.items() if len(kinds) > 1}
     assert {word: kinds for word, kinds in several.items() if word not in ALLOWED} == {}
     assert set(ALLOWED) - {"at"} <= set(several), "an exception that is needed no more"
+
+
+def shapes(held: Any) -> set[str]:
+    """Sorts of JSON that a schema allows, null apart."""
+    if "anyOf" in held:
+        return set().union(*(shapes(inner) for inner in held["anyOf"]))
+    if "const" in held or "enum" in held:
+        return {"string"}
+    found = held.get("type", "object" if "properties" in held else "anything")
+    return {"number" if one == "integer" else one for one in ([found] if isinstance(found, str) else found)} - {"null"}
+
+
+def test_one_key_is_one_sort_of_json_in_every_verb() -> None:
+    found = defaultdict(set)
+    for verb in VERBS:
+        for key, held in keys_of(verb).items():
+            found[key] |= {frozenset(shapes(one)) for one in held}
+    several = {key for key, sorts in found.items() if len(sorts) > 1}
+    assert several == set(KEYS_ALLOWED)
+    with_unit = {key for key in found if unit_of(key)[1]}
+    assert len(with_unit) > 100
+    assert not {key for key in with_unit if any({"string", "boolean"} & sort for sort in found[key])}
 
 
 def test_every_word_of_the_table_is_used() -> None:

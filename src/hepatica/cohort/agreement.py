@@ -37,13 +37,13 @@ class AgreementResult(Result):
 
     @property
     @reported
-    def difference(self) -> str:
+    def difference_of(self) -> str:
         """What differences and limits are of, in the unit of the columns."""
         return f"{self.second} - {self.first}"
 
     def title(self) -> str:
         """Columns and pairs."""
-        return f"{self.second} against {self.first}: {self.bland_altman.n} pairs, difference is {self.difference}"
+        return f"{self.second} against {self.first}: {self.bland_altman.n} pairs, difference is {self.difference_of}"
 
     def table(self) -> Table:
         """Every quantity with its interval."""

@@ -38,7 +38,7 @@ class SegmentedResponseResult(Result):
     verb = "segmented_response"
 
     lesions: tuple[SegmentedLesion, ...]
-    patient: Mapping[str, Response]
+    all_lesions: Mapping[str, Response]
     remnant: RemnantGrowth | None
     lipiodol: tuple[Retention, ...]
 
@@ -52,7 +52,7 @@ class SegmentedResponseResult(Result):
             )
             for s in self.lesions
         ]  # fmt: skip
-        together = [("all together", *[None] * 5, *(found.value for found in self.patient.values()))]
+        together = [("all together", *[None] * 5, *(found.value for found in self.all_lesions.values()))]
         title = "Segmented lesions (mRECIST and EASL: if the viable part was segmented)"
         return Table.of(columns, [*rows, *together] if rows else [], title, "lesions")
 
@@ -129,7 +129,7 @@ def segmented_response(
     lesions = compare_segmentations(old, new) if old or new or remnant is None else ()
     return SegmentedResponseResult(
         lesions=lesions,
-        patient=patient_responses(lesions),
+        all_lesions=patient_responses(lesions),
         remnant=remnant,
         lipiodol=segmented_retention(new, new_others.get("lipiodol")),
         messages=unique(old_messages, new_messages),
