@@ -133,7 +133,9 @@ def test_a_therapy_on_another_grid_and_in_dicom(files: Path, oblique_grid: Grid)
 
 def test_refused(files: Path) -> None:
     arguments = [files / "scout.nii.gz", files / "therapy.nii.gz", "--structures", files / "rois.nii.gz"]
-    assert "no such dose map (planned dose)" in command("scout-concordance", files / "absent.dcm", *arguments[1:], code=2)
+    assert "no such dose map (planned dose)" in command(
+        "scout-concordance", files / "absent.dcm", *arguments[1:], code=2
+    )
     assert "isodose" in command("scout-concordance", *arguments, "--isodose", "100", code=2)
     (files / "rois.json").write_text('{"1": "liver", "2": "thing"}')
     with pytest.raises(InputError, match="`structure_roles`"):
