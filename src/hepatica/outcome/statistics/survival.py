@@ -34,6 +34,17 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int_]
 
 
+def _step(
+    times: FloatArray, time: float, curves: tuple[FloatArray, FloatArray, FloatArray], *, before: float
+) -> tuple[float, float, float]:
+    """A value and its interval at the last step up to a time; all `before` where there is none."""
+    index = int(np.searchsorted(times, time, side="right")) - 1
+    if index < 0:
+        return before, before, before
+    value, low, high = (float(curve[index]) for curve in curves)
+    return value, low, high
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SurvivalCurve:
     """Kaplan-Meier estimate of one group.
@@ -73,12 +84,9 @@ class SurvivalCurve:
 
     def at(self, time: float) -> tuple[float, float, float]:
         """Survival and its interval at a time; nan beyond the last observation unless the curve has reached zero."""
-        index = int(np.searchsorted(self.time, time, side="right")) - 1
-        if index < 0:
-            return 1.0, 1.0, 1.0
-        if time > self.time[-1] and self.survival[-1] > 0:
+        if self.time.size and time > self.time[-1] and self.survival[-1] > 0:
             return math.nan, math.nan, math.nan
-        return float(self.survival[index]), float(self.low[index]), float(self.high[index])
+        return _step(self.time, time, (self.survival, self.low, self.high), before=1.0)
 
     def number_at_risk(self, times: Sequence[float]) -> list[int]:
         """Patients still observed just before each time."""
@@ -250,10 +258,7 @@ class Incidence:
 
     def at(self, time: float) -> tuple[float, float, float]:
         """Incidence and interval at a time."""
-        index = int(np.searchsorted(self.time, time, side="right")) - 1
-        if index < 0:
-            return 0.0, 0.0, 0.0
-        return float(self.incidence[index]), float(self.low[index]), float(self.high[index])
+        return _step(self.time, time, (self.incidence, self.low, self.high), before=0.0)
 
 
 def cumulative_incidence(time: ArrayLike, cause: Sequence[object], *, censored: object = 0) -> Mapping[str, Incidence]:
