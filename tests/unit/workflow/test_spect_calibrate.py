@@ -111,7 +111,7 @@ def test_the_files_are_read_by_other_verbs(tmp_path: Path) -> None:
         (planar(1e5), {"source": "planar"}, {}, InputError, "needs `source_activity_bq`"),
         (planar(1e5), {"source": "nema", **KNOWN}, {}, InputError, "needs `concentration_bq_ml`"),
         (planar(1e5), {"source": "dish", **KNOWN}, {}, InputError, "unknown `source` 'dish'"),
-        (planar(1e5), {"source": "planar", **KNOWN, "residual": 3.0}, {}, InputError, "did you mean `residual_"),
+        (planar(1e5), {"source": "planar", **KNOWN, "residual": 3.0}, {}, InputError, "did you mean `source_residual_"),
         (planar(1e5, time=None), {"source": "planar", **KNOWN}, {}, TimeError, "state `activity_at` and"),
         (planar(1e5, nuclide=None), {"source": "planar", **KNOWN}, {}, InputError, "state `nuclide`"),
         (point(), {"source": "cylinder", **KNOWN}, {}, InputError, "with a point source in air"),
