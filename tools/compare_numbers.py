@@ -1,13 +1,14 @@
 """Compare the numbers that two versions of hepatica give for the same calls.
 
-Usage: ``compare_numbers.py CALLS.toml OLD_FOLDER NEW_FOLDER [--run] [--only PATTERN ...] [-v]``
+Usage: ``compare_numbers.py CALLS.toml OLD_FOLDER NEW_FOLDER [--renames FILE] [--run] [--only PATTERN ...] [-v]``
 
 CALLS.toml holds one ``[[call]]`` per call: ``name``, the arguments ``old`` and ``new`` (lists; ``{out}`` stands for a
 folder of the call's own), and ``files``, what to compare of that folder beside the answer (.json, .csv, .nii.gz;
 ``new_files`` where their names changed). ``--run`` runs every ``new`` with the installed command into NEW_FOLDER.
 
 A field goes by its keys joined by dots, an item of a list by its name or its place. One that only moved deeper is found
-by itself. What else changed is said, at the top for all calls or within one:
+by itself. What else changed is said at the top for all calls, within one call, in ``["dose".renamed]`` for the calls of
+one new command, or in a file for ``--renames``, which may hold all of this but calls:
 
 - ``[renamed]``: ``"old.path" = "new.path"``, any run of keys, ``*`` for any one key, ``^`` in front for the beginning,
   an empty new path for a level left out; ``"old_h" = { to = "new_s", times = 3600 }`` for another unit;
@@ -143,7 +144,13 @@ def verdict(old: Any, new: Any, within: float) -> str:
     return "close" if numbers and abs(old - new) <= within * max(abs(old), abs(new)) else "differs"
 
 
-def compare(call: Mapping[str, Any], top: Mapping[str, Any], folders: tuple[Path, Path], verbose: bool) -> bool:
+def rules(call: Mapping[str, Any], tops: list[Mapping[str, Any]], section: str) -> dict[str, Any]:
+    """What was renamed, or is gone, in one call: of all calls, of its command, its own."""
+    levels = [*tops, *(top.get(call["new"][0], {}) for top in tops), call]
+    return {old: new for level in levels for old, new in level.get(section, {}).items()}
+
+
+def compare(call: Mapping[str, Any], tops: list[Mapping[str, Any]], folders: tuple[Path, Path], verbose: bool) -> bool:
     """Compare one call and say how it went; True if all is well."""
     name, files = call["name"], call.get("files", [])
     try:
@@ -152,8 +159,8 @@ def compare(call: Mapping[str, Any], top: Mapping[str, Any], folders: tuple[Path
     except (OSError, json.JSONDecodeError) as error:
         print(f"FAILED  {name}: {error}")
         return False
-    pairs = paired(old, new, top.get("renamed", {}) | call.get("renamed", {}))
-    gone = [pattern(text) for text in (*top.get("gone", {}), *call.get("gone", {}))]
+    pairs = paired(old, new, rules(call, tops, "renamed"))
+    gone = [pattern(text) for text in rules(call, tops, "gone")]
     found: dict[str, list[str]] = {w: [] for w in ("equal", "close", "gone", "differs", "missing", "no longer", "text")}
     for path, value in old.items():
         text = path.replace(SEP, ".")
@@ -181,16 +188,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name in ("calls", "old", "new"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("--renames", type=Path, metavar="FILE", help="TOML with what was renamed and what is gone")
     parser.add_argument("--run", action="store_true", help="run every `new` with the installed command first")
     parser.add_argument("--only", nargs="+", default=["*"], metavar="PATTERN", help="these calls alone: 'plan_*'")
     parser.add_argument("-v", "--verbose", action="store_true", help="list close, gone, new fields and long texts too")
     said = parser.parse_args()
-    top = tomllib.loads(said.calls.read_text())
-    chosen = [call for call in top["call"] if any(fnmatch.fnmatch(call["name"], p) for p in said.only)]
+    tops = [tomllib.loads(file.read_text()) for file in (said.renames, said.calls) if file]
+    chosen = [call for call in tops[-1]["call"] if any(fnmatch.fnmatch(call["name"], p) for p in said.only)]
     said.new.mkdir(parents=True, exist_ok=True)
     for call in chosen if said.run else []:
         run(call, "new", ["hepatica"], said.new.resolve())
-    good = [compare(call, top, (said.old, said.new), said.verbose) for call in chosen]
+    good = [compare(call, tops, (said.old, said.new), said.verbose) for call in chosen]
     print(f"{sum(good)} of {len(good)} calls agree")
     return int(not all(good))
 
