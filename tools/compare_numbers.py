@@ -6,9 +6,10 @@ CALLS.toml holds one ``[[call]]`` per call: ``name``, the arguments ``old`` and 
 folder of the call's own), and ``files``, what to compare of that folder beside the answer (.json, .csv, .nii.gz;
 ``new_files`` where their names changed). ``--run`` runs every ``new`` with the installed command into NEW_FOLDER.
 
-A field goes by its keys joined by dots, an item of a list by its name or its place. One that only moved deeper is found
-by itself. What else changed is said at the top for all calls, within one call, in ``["dose".renamed]`` for the calls of
-one new command, or in a file for ``--renames``, which may hold all of this but calls:
+A field goes by its keys joined by dots, an item of a list by its name or its place, a file as ``file NAME`` without its
+ending. One that only moved deeper is found by itself. What else changed is said at the top for all calls, within one
+call, in ``["dose".renamed]`` for the calls of one new command, or in a file for ``--renames``, which may hold all of
+this but calls:
 
 - ``[renamed]``: ``"old.path" = "new.path"``, any run of keys, ``*`` for any one key, ``^`` in front for the beginning,
   an empty new path for a level left out; ``"old_h" = { to = "new_s", times = 3600 }`` for another unit;
@@ -42,7 +43,7 @@ from typing import Any
 CLOSE = 1e-12
 # Time, speed, version, place and sentences are not compared.
 IGNORED = {"created", "version", "python", "path", "out", "seconds", "warnings", "messages", "frame_of_reference"}
-# The first of these that tells all items of a list apart names them.
+# The first of these that tells all items of a list apart names them; one item alone is not named by its nuclide.
 NAMING = ("name", "structure", "nuclide", "agent", "id", "region", "role", "patient", "model")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*(e[-+]?\d+)?|nan|inf)")
 NIFTI_TYPES = {2: "B", 4: "h", 8: "i", 16: "f", 64: "d", 512: "H"}
@@ -65,7 +66,7 @@ def answer(folder: Path, name: str, files: list[str], called: list[str]) -> dict
     """Every value that a call gave, by path: of its document, and of the files, each beneath what it is called."""
     held = [*leaves(json.loads((folder / f"{name}.json").read_text()))]
     for file, key in zip(files, called, strict=True):
-        held += leaves(_read((folder / "out" / name / file).resolve()), f"file {key}")
+        held += leaves(_read((folder / "out" / name / file).resolve()), f"file {Path(key).name.partition('.')[0]}")
     return {path: value for path, value in held if not IGNORED & set(path.split(SEP))}
 
 
@@ -93,7 +94,7 @@ def leaves(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
 def _labels(items: list[Any]) -> list[str]:
     for key in NAMING:
         names = {item.get(key) if isinstance(item, Mapping) else None: None for item in items}
-        if len(names) == len(items) and all(isinstance(name, str) for name in names):
+        if len(names) == len(items) > (key == "nuclide") and all(isinstance(name, str) for name in names):
             return [str(name) for name in names]
     return [str(n) for n in range(len(items))]
 
