@@ -12,7 +12,8 @@ call, in ``["dose".renamed]`` for the calls of one new command, or in a file for
 this but calls:
 
 - ``[renamed]``: ``"old.path" = "new.path"``, any run of keys, ``*`` for any one key, ``^`` in front for the beginning,
-  an empty new path for a level left out; ``"old_h" = { to = "new_s", times = 3600 }`` for another unit;
+  an empty new path for a level left out; ``"old_h" = { to = "new_s", times = 3600 }`` for another unit, with
+  ``within = 1e-5`` for one that was rounded to so many digits;
 - ``[gone]``: ``"old.path" = "reason"`` for what was dropped deliberately.
 
 ``within = 1e-6`` in a call lets that relative difference pass, where two runs never agree to the last digit.
@@ -38,7 +39,8 @@ import tomllib
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, NamedTuple
 
 CLOSE = 1e-12
 # Time, speed, version, place and sentences are not compared.
@@ -105,32 +107,42 @@ def pattern(text: str) -> str:
     return f"{'^' if text.startswith('^') else f'(?:^|(?<={SEP}))'}{SEP.join(keys)}(?={SEP}|$)"
 
 
-def renamed(path: str, rules: Mapping[str, Any]) -> tuple[str, float]:
-    """Path in the new answer, and what the old number is multiplied by; each key is renamed once."""
-    ordered, factors = sorted(rules, key=lambda old: -old.count(".")), [1.0]
+class Target(NamedTuple):
+    """Where an old field is in the new answer, what its number is multiplied by, and how close both must be."""
+
+    path: str
+    times: float = 1.0
+    within: float = CLOSE
+
+
+def renamed(path: str, rules: Mapping[str, Any]) -> Target:
+    """What the rules make of a path; each key is renamed once."""
+    ordered, used = sorted(rules, key=lambda old: -old.count(".")), [{"within": CLOSE}]
 
     def swap(match: re.Match[str]) -> str:
         old = next(o for n, o in enumerate(ordered) if match[f"rule{n}"] is not None)
-        new, times = (rules[old]["to"], rules[old]["times"]) if isinstance(rules[old], Mapping) else (rules[old], 1.0)
-        factors.append(times)
+        rule = rules[old] if isinstance(rules[old], Mapping) else {"to": rules[old]}
+        used.append(rule)
         stars = iter((re.match(pattern(old), match[0]) or match).groups())
-        return SEP.join(next(stars) if key == "*" else key for key in new.split("."))
+        return SEP.join(next(stars) if key == "*" else key for key in rule["to"].split("."))
 
     every = "|".join(f"(?P<rule{n}>{pattern(old)})" for n, old in enumerate(ordered))
     done = re.sub(every, swap, path) if rules else path
-    return SEP.join(filter(None, done.split(SEP))), math.prod(factors)
+    new = SEP.join(filter(None, done.split(SEP)))
+    return Target(new, math.prod(rule.get("times", 1.0) for rule in used), max(rule.get("within", 0) for rule in used))
 
 
-def paired(old: Mapping[str, Any], new: Mapping[str, Any], rules: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
-    """Old path to new path and factor: renamed, or the same, or the only one left that ends so."""
-    found: dict[str, tuple[str, float]] = {}
+def paired(old: Mapping[str, Any], new: Mapping[str, Any], rules: Mapping[str, Any]) -> dict[str, Target]:
+    """Where each old path went: renamed, or the same, or the only one left that ends so."""
+    found: dict[str, Target] = {}
     for deeper in (False, True):
-        left = new.keys() - {target for target, _ in found.values()}
+        left = new.keys() - {target.path for target in found.values()}
         for path in sorted(old.keys() - found.keys(), key=lambda path: (-path.count(SEP), path)):
-            for wanted, factor in (renamed(path, rules), (path, 1.0)):
-                fits = [p for p in left if p.endswith(SEP + wanted)] if deeper else [wanted] if wanted in new else []
+            for wanted in (renamed(path, rules), Target(path)):
+                same = [wanted.path] if wanted.path in new else []
+                fits = [p for p in left if p.endswith(SEP + wanted.path)] if deeper else same
                 if len(fits) == 1 and path not in found:
-                    found[path] = (fits[0], factor)
+                    found[path] = wanted._replace(path=fits[0])
                     left -= set(fits)
     return found
 
@@ -139,7 +151,7 @@ def verdict(old: Any, new: Any, within: float) -> str:
     """One word on a pair of values."""
     if old == new or repr(old) == repr(new):
         return "equal"
-    if isinstance(old, str) and isinstance(new, str):
+    if {type(old), type(new)} <= {str, NoneType} and (not old) == (not new):
         return "text"
     numbers = isinstance(old, float | int) and isinstance(new, float | int)
     return "close" if numbers and abs(old - new) <= within * max(abs(old), abs(new)) else "differs"
@@ -169,11 +181,11 @@ def compare(call: Mapping[str, Any], tops: list[Mapping[str, Any]], folders: tup
             lost = "missing" if isinstance(value, float | int) else "no longer"
             found["gone" if any(re.search(p, path) for p in gone) else lost].append(f"{text}: {value!r}")
             continue
-        target, factor = pairs[path]
-        mine = value * factor if factor != 1 and isinstance(value, float | int) else value
+        target, times, within = pairs[path]
+        mine = value * times if times != 1 and isinstance(value, float | int) else value
         line = f"{text}: {mine!r} -> {new[target]!r}" + (f"  ({target.replace(SEP, '.')})" if target != path else "")
-        found[verdict(mine, new[target], call.get("within", CLOSE))].append(line)
-    found["new"] = [path.replace(SEP, ".") for path in new.keys() - {target for target, _ in pairs.values()}]
+        found[verdict(mine, new[target], max(within, call.get("within", 0)))].append(line)
+    found["new"] = [path.replace(SEP, ".") for path in new.keys() - {target.path for target in pairs.values()}]
     bad = found["differs"] or found["missing"]
     counts = ", ".join(f"{len(lines)} {word}" for word, lines in found.items() if lines)
     print(f"{'DIFFERS' if bad else 'ok     '} {name}: {counts}")
