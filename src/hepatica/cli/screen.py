@@ -43,6 +43,9 @@ class Screen:
         for table in result.tables():
             print()
             print_table(table)
+        if sentences := result.sentences():
+            print()
+            print("\n".join(sentences))
         if folder is not None:
             print(f"\nwritten to {folder}")
 

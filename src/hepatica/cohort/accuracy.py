@@ -16,7 +16,6 @@ from hepatica.io.tables import TableSource, as_table
 from hepatica.outcome.statistics.roc import Accuracy, Proportion, accuracy_of_rows
 from hepatica.report.figures.outcome import draw_accuracy, save
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.tables import reading_table
 
 FEW = 20
 """Rows of either truth below which the interval, not the share, is what the data say (our choice)."""
@@ -46,9 +45,9 @@ class AccuracyResult(Result):
         rows = [(name, p.k, p.n, p.value, p.low, p.high) for name, p in self._shares()]
         return Table.of(("quantity", "count", "of", "share", "from", "to"), rows, "Accuracy", "accuracy")
 
-    def tables(self) -> tuple[Table, ...]:
-        """Shares, and what they say."""
-        return (self.table(), *reading_table(self.reading))
+    def sentences(self) -> tuple[str, ...]:
+        """What they say."""
+        return self.reading
 
     def write(self, folder: Path) -> None:
         """Write ``accuracy.svg``."""

@@ -24,7 +24,6 @@ from hepatica.outcome.statistics.agreement import (
 from hepatica.outcome.statistics.evidence import located, p_text, unless_refused
 from hepatica.report.figures.outcome import draw_agreement, save
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.tables import reading_table
 
 
 @result
@@ -66,9 +65,9 @@ class AgreementResult(Result):
             rows.append(("Passing-Bablok intercept", p.intercept, p.intercept_low, p.intercept_high))
         return Table.of(("quantity", "value", "from", "to"), rows, "Agreement", "agreement")
 
-    def tables(self) -> tuple[Table, ...]:
-        """Quantities, and what they say."""
-        return (self.table(), *reading_table(self.reading))
+    def sentences(self) -> tuple[str, ...]:
+        """What they say."""
+        return self.reading
 
     def write(self, folder: Path) -> None:
         """Write ``bland-altman.svg``."""
