@@ -67,13 +67,17 @@ def sections() -> Iterator[Section]:
 SECTIONS = {section.verb: section for section in sections()}
 
 
-def run(command: tuple[str, ...], folder: Path) -> str:
-    """What the command prints on stdout; it must succeed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "hepatica", *command], cwd=folder, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+def started(command: tuple[str, ...], folder: Path) -> subprocess.Popen[str]:
+    """The command, running."""
+    whole = [sys.executable, "-m", "hepatica", *command]
+    return subprocess.Popen(whole, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def printed(running: subprocess.Popen[str]) -> str:
+    """What the command printed on stdout; it must have succeeded."""
+    out, errors = running.communicate(timeout=300)
+    assert running.returncode == 0, f"{running.args}\n{out}\n{errors}"
+    return out
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +86,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("verbs")
     shutil.copytree(ROOT / "docs" / "examples", place / "examples")
     for command in commands(PAGE.read_text().partition("\n## ")[0]):
-        run(command, place)
+        printed(started(command, place))
     return place
 
 
@@ -118,12 +122,13 @@ def test_same_answer(verb: Verb, folder: Path, tmp_path: Path, monkeypatch: pyte
     assert section.command[0] == verb.command
 
     monkeypatch.chdir(folder)
+    running = started((*section.command, "--json"), folder)
     namespace: dict[str, Any] = {"hepatica": hepatica}
     exec(compile(section.python, f"{PAGE.name}: {verb.function}", "exec"), namespace)
     result = namespace["result"]
     assert isinstance(result, hepatica.Result)
 
-    found = json.loads(run((*section.command, "--json"), folder), parse_constant=refuse)
+    found = json.loads(printed(running), parse_constant=refuse)
     same = json.loads(json.dumps(result.as_dict(), allow_nan=False))
     assert without_what_differs(found) == without_what_differs(same)
     assert all(math.isfinite(number) for number in numbers(found))
@@ -145,5 +150,9 @@ def test_same_answer(verb: Verb, folder: Path, tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_difference_is_seen() -> None:
-    assert without_what_differs({"created": 1, "dose_gy": [2.0]}) == without_what_differs({"created": 3, "dose_gy": [2.0]})
-    assert without_what_differs({"created": 1, "dose_gy": [2.0]}) != without_what_differs({"created": 1, "dose_gy": [2.1]})
+    assert without_what_differs({"created": 1, "dose_gy": [2.0]}) == without_what_differs(
+        {"created": 3, "dose_gy": [2.0]}
+    )
+    assert without_what_differs({"created": 1, "dose_gy": [2.0]}) != without_what_differs(
+        {"created": 1, "dose_gy": [2.1]}
+    )

@@ -49,7 +49,7 @@ class CurveOptions:
     samples : int
         Bootstrap samples by which the optimal threshold is corrected.
     seed : int
-        Of the bootstrap.
+        Seed of the bootstrap.
     """
 
     scale: Scale = "linear"

@@ -92,7 +92,7 @@ class NextTreatment:
     agent : str
         Carrier: glass, resin, PLLA, lipiodol; without it no published model is used.
     effective_half_life_h : float or None
-        In the patient; the physical one if not given.
+        Half-life in the patient; the physical one if not given.
     """
 
     next_at: datetime

@@ -65,10 +65,11 @@ Fraction = Annotated[float, Unit("fraction"), Limits(low=0, high=1)]
 
 _UNITS = {
     "cps_per_mbq": "cps/MBq", "gy_per_gbq": "Gy/GBq", "per_gy": "1/Gy", "per_ml": "1/mL", "bq_per_g": "Bq/g",
-    "bq_ml": "Bq/mL", "mbq_ml": "MBq/mL", "g_ml": "g/mL", "mg_dl": "mg/dL", "g_dl": "g/dL", "umol_l": "umol/L",
-    "g_l": "g/L", "usv_per_h": "uSv/h", "gbq": "GBq", "mbq": "MBq", "kbq": "kBq", "bq": "Bq", "msv": "mSv",
-    "gy": "Gy", "mm": "mm", "cm": "cm", "m": "m", "um": "um", "kg": "kg", "g": "g", "ml": "mL", "kev": "keV",
-    "mev": "MeV", "days": "day", "d": "day", "h": "h", "s": "s", "hu": "HU", "cps": "cps", "deg": "degree",
+    "mbq_mg": "MBq/mg", "bq_ml": "Bq/mL", "mbq_ml": "MBq/mL", "g_ml": "g/mL", "mg_dl": "mg/dL", "g_dl": "g/dL",
+    "umol_l": "umol/L", "g_l": "g/L", "usv_per_h": "uSv/h", "gbq": "GBq", "mbq": "MBq", "kbq": "kBq", "bq": "Bq",
+    "msv": "mSv", "gy": "Gy", "mm": "mm", "cm": "cm", "m": "m", "um": "um", "kg": "kg", "g": "g", "ml": "mL",
+    "kev": "keV", "mev": "MeV", "days": "day", "d": "day", "h": "h", "s": "s", "hu": "HU", "cps": "cps",
+    "deg": "degree",
 }  # fmt: skip
 """Ends of names that are units; longer ones first."""
 
@@ -123,9 +124,9 @@ class Form:
         """What a reader is asked for: "quantity in mm", "path", the choices."""
         if self.text is not None:
             return self.text.form
-        kinds = {bool: "flag", int: "number", str: "text", Path: "path", datetime: "instant", object: "value"}
+        kinds = {bool: "yes or no", int: "whole number", str: "text", Path: "path", datetime: "instant"}
         number = "fraction" if self.unit == "fraction" else f"quantity in {self.unit}" if self.unit else "number"
-        plain = number if self.base is float else kinds[self.base]
+        plain = number if self.base is float else kinds.get(self.base, "value")
         if not self.choices:
             return plain
         words = ", ".join(str(choice) for choice in self.choices)
