@@ -97,7 +97,10 @@ def parse(verb: Verb, function: Callable[..., Any], arguments: Sequence[str]) ->
 def _app(verb: Verb, function: Callable[..., Any]) -> Any:
     import cyclopts
 
-    app = cyclopts.App(name=f"hepatica {verb.command}", version_flags=(), help_flags=(), result_action="return_value")
+    name = f"hepatica {verb.command}"
+    app = cyclopts.App(
+        name=name, version_flags=(), help_flags=(), result_action="return_value", help_format="plaintext"
+    )
     app.default(_stub(function))
     return app
 

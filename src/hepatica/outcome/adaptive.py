@@ -470,7 +470,8 @@ def _about_models(
     ]
     toxicity = [model for model in models if model.kind == "ntcp"]
     if not any(model.has_curve for model in toxicity):
-        text = f"no toxicity curve is published for {coming.nuclide} {coming.agent}: no NTCP is stated"
+        carried = f"{coming.nuclide} {coming.agent}".strip()
+        text = f"no toxicity curve is published for {carried}: no NTCP is stated"
         messages.append(Message("no-toxicity-curve", text))
     if toxicity:
         text = (

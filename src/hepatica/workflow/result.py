@@ -74,7 +74,7 @@ class Result:
 
     def title(self) -> str:
         """One line that says what this is."""
-        return self.verb.replace("_", " ")
+        return self.verb.replace("_", " ").capitalize()
 
     def table(self) -> Table:
         """The main table."""
@@ -128,4 +128,5 @@ class Result:
         sentences = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self.sentences())
         notes = "".join(f"<li>{html.escape(f'{m.severity}: {m}')}</li>" for m in self.messages)
         below = f"{sentences}<ul>{notes}</ul>" if notes else sentences
-        return f"<p><b>{html.escape(self.title())}</b></p>{tables}{below}<p><small>{NOTICE}</small></p>"
+        head = f'<p style="white-space:pre-wrap"><b>{html.escape(self.title())}</b></p>'
+        return f"{head}{tables}{below}<p><small>{NOTICE}</small></p>"
