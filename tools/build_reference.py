@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING
 from pathlib import Path
 
 from hepatica.cli.command import GENERAL, option_name
 from hepatica.core.options import Option, options_of
-from hepatica.core.options.describe import plain
 from hepatica.front_door import GROUPS, VERBS, Verb
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
@@ -43,10 +41,9 @@ def _verb(verb: Verb) -> list[str]:
 
 
 def _row(option: Option) -> str:
-    default = option.default
-    shown = "required" if default is MISSING else "" if default in (None, (), False, "") else f"`{plain(default)}`"
+    shown = "required" if option.required else option.shown_default
     where = ".".join(option.path)
-    cells = (f"`{option_name(option.name)}`", f"`{where}`", option.help, option.form.word, shown)
+    cells = (f"`{option_name(option.name)}`", f"`{where}`", option.help, option.holds, shown)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -1,7 +1,8 @@
 """Every code block of the documentation runs, in order, page by page.
 
 A page's ``python`` blocks share one namespace; of its ``console`` blocks each line that starts with ``$ hepatica`` is
-run. They run in a folder that holds what ``make demo`` leaves there: ``demo-output/patient`` with CT, PET and RTSTRUCT.
+run. They run in a folder that holds what ``make demo`` leaves there: ``demo-output/patient`` with CT, PET and RTSTRUCT,
+and the tables of ``docs/examples``. The page of all verbs runs in ``test_same_answer.py``, block by block.
 """
 
 import doctest
@@ -15,7 +16,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+ELSEWHERE = ROOT / "docs" / "verbs.md"
+PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if page != ELSEWHERE)]
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -25,6 +27,7 @@ def demo_patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from hepatica.workflow.demo import write_demo_patient
 
     folder = tmp_path_factory.mktemp("docs")
+    shutil.copytree(ROOT / "docs" / "examples", folder / "examples")
     write_demo_patient(folder / "demo-output" / "patient", ct_spacing_mm=(5.0, 5.0, 5.0))
     return folder
 

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 from hepatica.cli.screen import Screen
 from hepatica.core.options import Option, from_texts, from_toml, options_of, word_of
-from hepatica.core.options.describe import plain
 from hepatica.errors import HepaticaError, InputError, OutputError
 from hepatica.front_door import Verb
 
@@ -98,14 +97,17 @@ def parse(verb: Verb, function: Callable[..., Any], arguments: Sequence[str]) ->
 def _app(verb: Verb, function: Callable[..., Any]) -> Any:
     import cyclopts
 
-    app = cyclopts.App(name=f"hepatica {verb.command}", version_flags=(), help_flags=(), result_action="return_value")
+    name = f"hepatica {verb.command}"
+    app = cyclopts.App(
+        name=name, version_flags=(), help_flags=(), result_action="return_value", help_format="plaintext"
+    )
     app.default(_stub(function))
     return app
 
 
 def _require_known(verb: Verb, function: Callable[..., Any], arguments: Sequence[str]) -> None:
     """InputError for an option that is not there, or one whose value is missing."""
-    takes_value = {option_name(o.name): not _is_flag(o) for o in options_of(function)}
+    takes_value = {option_name(o.name): not o.is_flag for o in options_of(function)}
     takes_value |= {flag: name not in FLAGS for name, (flag, _) in GENERAL.items()}
     following = [*arguments, ""][1:]
     for argument, after in zip(arguments, following, strict=True):
@@ -118,10 +120,6 @@ def _require_known(verb: Verb, function: Callable[..., Any], arguments: Sequence
             raise InputError(f"{verb.command} has no option {name}; {hint}")
         if takes_value[name] and "=" not in argument and (after == "" or after.partition("=")[0] in takes_value):
             raise InputError(f"{name} needs a value")
-
-
-def _is_flag(option: Option) -> bool:
-    return option.form.base is bool and option.default is False
 
 
 def _stub(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
@@ -166,31 +164,47 @@ def _parameter(option: Option, group: Any, *, by_place: bool) -> inspect.Paramet
     """A text parameter: what the text means is checked by hepatica, so that TOML and Python refuse it alike."""
     import cyclopts
 
-    form, flag = option.form, _is_flag(option)
-    repeated = form.many or (form.text is not None and form.text.whole)
+    flag, repeated = option.is_flag, option.repeated
     kind: Any = bool if flag else list[str] | None if repeated else str | None
-    shown = "" if flag else f" [{form.word}{'; repeat' if repeated else ''}]"
-    marked = Annotated[
-        kind,
-        cyclopts.Parameter(
-            name=option_name(option.name), help=f"{option.help}{shown}{_default(option)}".strip(), negative="",
-            group=group, show_default=False, required=False, consume_multiple=repeated,
-            allow_leading_hyphen=not repeated,
-        ),
-    ]  # fmt: skip
+    how = cyclopts.Parameter(
+        name=option_name(option.name),
+        help=f"{option.help}{_expected(option, by_place=by_place)}{_default(option)}".strip(),
+        metavar=None if flag else _placeholder(option),
+        negative="",
+        group=group,
+        show_default=False,
+        required=False,
+        consume_multiple=repeated,
+        allow_leading_hyphen=not repeated,
+    )
+    marked = Annotated[kind, how]
     place = inspect.Parameter.POSITIONAL_OR_KEYWORD if by_place else inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(option.word, place, default=False if flag else None, annotation=marked)
+
+
+def _placeholder(option: Option) -> str:
+    """What stands behind the option in its help: TEXT, "N kg", CHOICE."""
+    form = option.form
+    if form.choices or form.text is not None:
+        shown = "CHOICE" if form.choices else "TEXT"
+    elif form.unit and form.unit != "fraction":
+        shown = f'"N {form.unit}"'
+    else:
+        shown = form.word.split()[-1].upper()
+    return f"{shown}..." if option.repeated else shown
+
+
+def _expected(option: Option, *, by_place: bool) -> str:
+    """Choices, the form of a text, and the unit where the placeholder does not show it."""
+    form = option.form
+    unit = by_place and form.unit not in ("", "fraction")
+    return f" [{form.word}]" if form.choices or form.text is not None or unit else ""
 
 
 def _default(option: Option) -> str:
     if option.required:
         return " [required]"
-    value = None if option.default in (None, (), False, "") else plain(option.default)
-    if value is None or isinstance(value, list | dict):
-        return ""
-    unit = option.form.unit if isinstance(value, float) and option.form.unit != "fraction" else ""
-    number = f"{value:g}" if isinstance(value, float) else value
-    return f" [default: {number}{' ' if unit else ''}{unit}]"
+    return f" [default: {option.shown_default}]" if option.shown_default else ""
 
 
 def _refuse_existing(folder: Path | None, *, force: bool) -> None:

@@ -43,6 +43,9 @@ class Screen:
         for table in result.tables():
             print()
             print_table(table)
+        if sentences := result.sentences():
+            print()
+            print("\n".join(sentences))
         if folder is not None:
             print(f"\nwritten to {folder}")
 
@@ -88,10 +91,14 @@ def print_table(table: Table) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table as Grid
+    from rich.text import Text
 
-    grid = Grid(title=table.title or None, title_justify="left", title_style="bold", header_style="")
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE, highlight=False)
+    if table.title:
+        console.print(Text(table.title, style="bold"))
+    grid = Grid(header_style="")
     for name, right in zip(table.columns, table.numeric(), strict=True):
         grid.add_column(escape(name), justify="right" if right else "left", overflow="fold")
     for row in table.shown():
         grid.add_row(*(escape(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE, highlight=False).print(grid)
+    console.print(grid)

@@ -15,7 +15,6 @@ from hepatica.outcome.analyses.accuracy import accuracy_doubts, accuracy_of, acc
 from hepatica.outcome.statistics.roc import Accuracy, Proportion
 from hepatica.report.figures.outcome import draw_accuracy, save
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.tables import reading_table
 
 
 @result
@@ -42,9 +41,9 @@ class AccuracyResult(Result):
         rows = [(name, p.k, p.n, p.value, p.low, p.high) for name, p in self._shares()]
         return Table.of(("quantity", "count", "of", "share", "from", "to"), rows, "Accuracy", "accuracy")
 
-    def tables(self) -> tuple[Table, ...]:
-        """Shares, and what they say."""
-        return (self.table(), *reading_table(self.reading))
+    def sentences(self) -> tuple[str, ...]:
+        """What they say."""
+        return self.reading
 
     def write(self, folder: Path) -> None:
         """Write ``accuracy.svg``."""

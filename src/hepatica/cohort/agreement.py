@@ -18,7 +18,6 @@ from hepatica.outcome.statistics.agreement import (
 )
 from hepatica.report.figures.outcome import draw_agreement, save
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.tables import reading_table
 
 
 @result
@@ -60,9 +59,9 @@ class AgreementResult(Result):
             rows.append(("Passing-Bablok intercept", p.intercept, p.intercept_low, p.intercept_high))
         return Table.of(("quantity", "value", "from", "to"), rows, "Agreement", "agreement")
 
-    def tables(self) -> tuple[Table, ...]:
-        """Quantities, and what they say."""
-        return (self.table(), *reading_table(self.reading))
+    def sentences(self) -> tuple[str, ...]:
+        """What they say."""
+        return self.reading
 
     def write(self, folder: Path) -> None:
         """Write ``bland-altman.svg``."""

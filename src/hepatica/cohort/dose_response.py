@@ -19,7 +19,6 @@ from hepatica.outcome.statistics.roc import (
 )
 from hepatica.report.figures.outcome import draw_dose_response, save
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.tables import reading_table
 
 
 @result
@@ -64,7 +63,7 @@ class DoseResponseResult(Result):
         return Table.of(("quantity", "value", "from", "to"), rows, "Curve", "dose-response")
 
     def tables(self) -> tuple[Table, ...]:
-        """Curve, thresholds, and what they say."""
+        """Curve and thresholds."""
         columns = ("Gy", "chosen", "sensitivity", "specificity", "optimism", "PPV (apparent)", "PPV from", "PPV to")
         rows = []
         for t in self.thresholds:
@@ -75,8 +74,11 @@ class DoseResponseResult(Result):
         return (
             *(() if self.curve is None else (self.table(),)),
             *((Table.of(columns, rows, "Thresholds", "thresholds"),) if rows else ()),
-            *reading_table(self.reading),
         )
+
+    def sentences(self) -> tuple[str, ...]:
+        """What they say."""
+        return self.reading
 
     def write(self, folder: Path) -> None:
         """Write ``dose-response.svg``, and the curve with its band as ``curve.csv``."""

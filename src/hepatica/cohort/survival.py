@@ -37,7 +37,6 @@ from hepatica.outcome.statistics.survival import (
 )
 from hepatica.report.figures.outcome import draw_incidence, draw_survival, save
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.tables import reading_table
 
 
 @result
@@ -69,8 +68,12 @@ class SurvivalResult(Result):
         return Table.of(columns, rows, f"Groups, {self.time_unit}", "survival")
 
     def tables(self) -> tuple[Table, ...]:
-        """Groups, models, balance, incidence, and what they say."""
-        return (self.table(), *self._models(), *reading_table(self.reading))
+        """Groups, models, balance, incidence."""
+        return (self.table(), *self._models())
+
+    def sentences(self) -> tuple[str, ...]:
+        """What they say."""
+        return self.reading
 
     def _models(self) -> Iterator[Table]:
         for name, key, model in (

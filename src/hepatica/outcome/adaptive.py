@@ -94,7 +94,7 @@ class NextTreatment:
     agent : str
         Carrier: glass, resin, PLLA, lipiodol; without it no published model is used.
     effective_half_life_h : float or None
-        In the patient; the physical one if not given.
+        Half-life in the patient; the physical one if not given.
     """
 
     next_at: datetime
@@ -472,7 +472,8 @@ def _about_models(
     ]
     toxicity = [model for model in models if model.kind == "ntcp"]
     if not any(model.has_curve for model in toxicity):
-        text = f"no toxicity curve is published for {coming.nuclide} {coming.agent}: no NTCP is stated"
+        carried = f"{coming.nuclide} {coming.agent}".strip()
+        text = f"no toxicity curve is published for {carried}: no NTCP is stated"
         messages.append(Message("no-toxicity-curve", text))
     if toxicity:
         text = (

@@ -39,15 +39,16 @@ class DoseRateOptions:
     Attributes
     ----------
     dose_rate_convention : {"measured", "calculated", "rg839", "dorn"} or None
-        Dose-rate constant; None takes the one measured on patients where there is one, else the calculated one.
+        Dose-rate constant; if not given, the one measured on patients where there is one, else the calculated one.
     depth_cm : float
         Tissue in front of the source, for the calculated constant.
     law : {"point", "line", "power-1.5", "measured"} or None
-        Fall with distance; None: "measured" for a nuclide measured at two distances, else "point".
+        Fall with distance; if not given, "measured" for a nuclide measured at two distances, else
+        "point".
     line_length_cm : float
         Length of the line source.
     occupancy : float or None
-        Occupancy factor of the NRC formula; None: the guide's.
+        Occupancy factor of the NRC formula; the guide's if not given.
     """
 
     dose_rate_convention: Literal["measured", "calculated", "rg839", "dorn"] | None = None

@@ -86,9 +86,9 @@ class Comparison:
 
     @property
     @reported
-    def difference_percent(self) -> float:
-        """Relative difference of the dose from the image."""
-        return 100 * (self.dose_gy / self.true_dose_gy - 1)
+    def difference_percent(self) -> float | None:
+        """Relative difference of the dose from the image; None where there is truly no dose."""
+        return 100 * (self.dose_gy / self.true_dose_gy - 1) if self.true_dose_gy else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

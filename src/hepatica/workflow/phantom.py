@@ -230,7 +230,7 @@ def virtual_patient(
     Parameters
     ----------
     seed : int
-        Of everything random; one seed, one patient.
+        Seed of everything random; one seed, one patient.
     tumours : int or sequence of Tumour
         How many, placed at random; or each of them.
     anatomy : AnatomyOptions
@@ -240,7 +240,7 @@ def virtual_patient(
     treatment : Treatment
         What was administered.
     scan_after_h : float
-        From the administration to the emission image.
+        Time from the administration to the emission image.
     progress : callable, optional
         Called with each step.
 

@@ -38,7 +38,7 @@ class CohortPatients(Sequence[VirtualPatientResult]):
     settings : sequence of PatientSettings
         Of each.
     scan_after_h : float
-        From the administration to the emission image.
+        Time from the administration to the emission image.
     """
 
     def __init__(self, settings: Sequence[PatientSettings], scan_after_h: float) -> None:
@@ -128,9 +128,9 @@ def virtual_cohort(
     Parameters
     ----------
     cohort_size : int
-        How many.
+        How many patients.
     seed : int
-        Of the cohort; patient n is the same whatever the number of patients.
+        Seed of the cohort; patient n is the same whatever the number of patients.
     nuclide : str
         Radionuclide; the agent's if not given, else Y-90.
     agent : str
@@ -140,7 +140,7 @@ def virtual_cohort(
     flow : FlowOptions
         How the agent flows and settles.
     scan_after_h : float
-        From the administration to the emission image.
+        Time from the administration to the emission image.
     progress : callable, optional
         Called with each step.
 

@@ -74,7 +74,7 @@ class Result:
 
     def title(self) -> str:
         """One line that says what this is."""
-        return self.verb.replace("_", " ")
+        return self.verb.replace("_", " ").capitalize()
 
     def table(self) -> Table:
         """The main table."""
@@ -83,6 +83,10 @@ class Result:
     def tables(self) -> tuple[Table, ...]:
         """All tables that a reader should see, the main one first."""
         return (self.table(),)
+
+    def sentences(self) -> tuple[str, ...]:
+        """What the numbers say, shown below the tables."""
+        return ()
 
     def write(self, folder: Path) -> None:
         """Write what belongs to this result beside ``result.json`` and the tables into a new folder."""
@@ -111,14 +115,18 @@ class Result:
         return Path(folder)
 
     def __str__(self) -> str:
-        tables = "\n\n".join(str(table) for table in self.tables())
-        notes = "".join(f"\n{message.severity}: {message}" for message in self.messages)
-        return f"{self.title()}\n\n{tables}\n{notes}\n{NOTICE}"
+        sentences = "\n".join(self.sentences())
+        notes = "\n".join(f"{message.severity}: {message}" for message in self.messages)
+        parts = (self.title(), *map(str, self.tables()), sentences, notes, NOTICE)
+        return "\n\n".join(part for part in parts if part)
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
         tables = "".join(table._repr_html_() for table in self.tables())
+        sentences = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self.sentences())
         notes = "".join(f"<li>{html.escape(f'{m.severity}: {m}')}</li>" for m in self.messages)
-        return f"<p><b>{html.escape(self.title())}</b></p>{tables}<ul>{notes}</ul><p><small>{NOTICE}</small></p>"
+        below = f"{sentences}<ul>{notes}</ul>" if notes else sentences
+        head = f'<p style="white-space:pre-wrap"><b>{html.escape(self.title())}</b></p>'
+        return f"{head}{tables}{below}<p><small>{NOTICE}</small></p>"

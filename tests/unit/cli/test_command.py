@@ -30,6 +30,19 @@ def test_help_of_a_verb_shows_its_options(verb: Verb, capsys: pytest.CaptureFixt
     assert "--json" in text
 
 
+def test_help_says_unit_choices_and_what_is_taken_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["phantom", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for shown in (
+        '--scan-after "N h" Time', "[default: 20 h]", "[default: 2.5 mm]", "[male, female] [default: male]",
+        "[default: right hepatic]", "[default: yes]", "--tumours TEXT...", "--lung-shunt FRACTION",
+    ):  # fmt: skip
+        assert shown in text, shown
+    assert main(["release", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "ADMINISTERED --administered Administered activity. [quantity in GBq] [required]" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -54,9 +54,43 @@ class Option:
         return word_of(self.name)
 
     @property
+    def is_flag(self) -> bool:
+        """Whether it is said by its name alone."""
+        return self.form.base is bool and self.default is False
+
+    @property
+    def holds(self) -> str:
+        """What a reader is asked for: "quantity in mm; repeat", the choices, "flag"."""
+        return "flag" if self.is_flag else f"{self.form.word}; repeat" if self.repeated else self.form.word
+
+    @property
+    def repeated(self) -> bool:
+        """Whether it may be given several times."""
+        return self.form.many or (self.form.text is not None and self.form.text.whole)
+
+    @property
+    def shown_default(self) -> str:
+        """Value without it, as a reader writes it; empty where nothing is taken, or the help says what."""
+        if self.required or self.default in (None, (), False, "") or isinstance(self.default, Mapping):
+            return ""
+        values = self.default if isinstance(self.default, list | tuple) else (self.default,)
+        if self.form.text is not None and not all(isinstance(value, str | int) for value in values):
+            return ""
+        shown = [_in_words(value) for value in values]
+        unit = "" if self.form.unit == "fraction" or isinstance(values[0], str) else self.form.unit
+        same = self.form.count is not None and len(set(shown)) == 1
+        return " ".join(part for part in (shown[0] if same else ", ".join(shown), unit) if part)
+
+    @property
     def required(self) -> bool:
         """Whether the verb cannot run without it."""
         return self.default is MISSING
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(plain(value))
 
 
 @functools.cache

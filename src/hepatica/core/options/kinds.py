@@ -124,9 +124,9 @@ class Form:
         """What a reader is asked for: "quantity in mm", "path", the choices."""
         if self.text is not None:
             return self.text.form
-        kinds = {bool: "flag", int: "number", str: "text", Path: "path", datetime: "instant", object: "value"}
+        kinds = {bool: "yes or no", int: "whole number", str: "text", Path: "path", datetime: "instant"}
         number = "fraction" if self.unit == "fraction" else f"quantity in {self.unit}" if self.unit else "number"
-        plain = number if self.base is float else kinds[self.base]
+        plain = number if self.base is float else kinds.get(self.base, "value")
         if not self.choices:
             return plain
         words = ", ".join(str(choice) for choice in self.choices)

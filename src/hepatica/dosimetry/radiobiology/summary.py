@@ -63,7 +63,7 @@ class ExposureOptions:
     agent : str
         Carrier (glass, resin, PLLA, lipiodol), to check the models' range.
     effective_half_life_h : float or None
-        In the tissue; the physical one if not given.
+        Half-life in the tissue; the physical one if not given.
     """
 
     nuclide: str = "Y-90"
@@ -91,7 +91,7 @@ class TissueOptions:
     slow_repair_half_time_h : float or None
         Half-time of a second repair component.
     slow_repair_share : float
-        Its share.
+        Share of that second component.
     dose_sd_gy : float or None
         Standard uncertainty of the dose.
     earlier : tuple of EarlierTreatment

@@ -55,17 +55,17 @@ class PartialVolumeOptions:
         matrix ("gtm"), or of the activity image itself by iterative Yang ("yang"). Without it: "region" where a
         recovery curve is given, else "none".
     recovery : Path or RecoveryCurve or None
-        Recovery curve of `hepatica calibrate`, for "region".
+        Recovery curve (recovery.json of a calibration), for "region".
     recovery_extrapolate : bool
         Use the curve beyond the sizes of its spheres as well.
     response_mm : float or None
         Width (FWHM) of the response in the image, for "gtm" and "yang".
     response_sd_mm : float or None
-        Its standard uncertainty.
+        Standard uncertainty of that width.
     contour_sd_mm : float
         Standard uncertainty of where a surface was drawn, beyond the voxels it was drawn on.
     replicates : Path or Ensemble or None
-        Replicates of the one activity image that `hepatica reconstruct` wrote: the noise of its counts is then part of
+        Replicates of the one activity image, which its reconstruction wrote: the noise of its counts is then part of
         the uncertainty.
     """
 

@@ -40,11 +40,11 @@ class VialReadingOptions:
     reading_before_usv_per_h : tuple of float
         Reading of the vial before the injection; for each vial.
     reading_before_at : tuple of datetime
-        Its instant; once, or for each vial.
+        Instant of that reading; once, or for each vial.
     reading_after_usv_per_h : tuple of float
         Reading of the waste after it; for each vial.
     reading_after_at : tuple of datetime
-        Its instant; once, or for each vial.
+        Instant of that reading; once, or for each vial.
     administered_at : tuple of datetime
         The injection; once, or for each vial.
     vial_relative_sd : float
@@ -71,13 +71,13 @@ class DeliveryOptions:
     Attributes
     ----------
     agent : str or None
-        To check nuclide and shelf life.
+        Agent, to check nuclide and shelf life.
     planned_gbq : float or None
         Activity that was planned to reach the patient.
     perfused_mass_kg : float or None
-        Gives the mean dose delivered.
+        Perfused mass, for the mean dose delivered.
     lung_shunt : float
-        For the dose.
+        Fraction that reached the lungs, for the dose.
     convention : {"ensdf", "mird", "label"}
         Dose constant; ensdf is that of the decay data.
     """

@@ -36,7 +36,7 @@ class VialOrderOptions:
     shipped_at : datetime or None
         166Ho: when the batch leaves, with zone.
     specific_activity_mbq_mg : float
-        166Ho: at the injection.
+        166Ho: specific activity at the injection.
     """
 
     classic: bool = False

@@ -38,7 +38,7 @@ class Patient:
     hepatic_reserve : float or None
         Share of the normal liver that is spared.
     compromised : bool or None
-        Whether the liver tolerates little: cirrhotic, or pretreated by chemotherapy.
+        The liver tolerates little: cirrhotic, or pretreated by chemotherapy.
     previous_lung_gy : tuple of float
         Lung dose of an earlier treatment.
     lung_shunt_sd : float or None

@@ -33,9 +33,9 @@ class SubstanceOptions:
     Attributes
     ----------
     agent : str or None
-        Such as glass, resin, QuiremSpheres; the method's own if not stated.
+        Agent, such as glass, resin, QuiremSpheres; the method's own if not stated.
     nuclide : str or None
-        Where no agent fits (mird, partition, activity-ratio).
+        Nuclide, where no agent fits (mird, partition, activity-ratio).
     convention : str or None
         Dose constant: label, mird, ensdf; the method's own if not stated.
     residual : float
@@ -79,7 +79,7 @@ class MassOptions:
     lung_shunt : float
         Fraction of the activity that reaches the lungs.
     lung_mass_kg : float or None
-        1 kg is taken if not stated.
+        Mass of the lungs; 1 kg is taken if not stated.
     """
 
     normal_mass_kg: Positive | None = None
@@ -125,7 +125,7 @@ class AimOptions:
     administered_gbq : float or None
         Activity that reaches the patient (lipiodol); organ limits set it if not stated.
     lung_limit_gy : float or None
-        Lowers the activity until the lungs get no more (partition).
+        Limit of the lung dose: lowers the activity until the lungs get no more (partition).
     """
 
     dose_gy: Positive | None = None
@@ -142,8 +142,10 @@ class RuleOptions:
 
     Attributes
     ----------
-    height_m, weight_kg : float or None
-        Of the patient (bsa).
+    height_m : float or None
+        Height of the patient (bsa).
+    weight_kg : float or None
+        Weight of the patient (bsa).
     involvement : float or None
         Tumour share of the liver, of the lobe with a lobe share (bsa, empiric).
     lobe_share : float or None
@@ -155,9 +157,9 @@ class RuleOptions:
     tumour_to_lung_shunt : float
         Activity in lungs over that in tumour and lungs, not the lung shunt (activity-ratio).
     uptake : tuple of OrganUptake
-        Of each organ, such as "lungs:9 %:1 kg:12 h:12 Gy"; names that begin with tumour are lesions (lipiodol).
+        Uptake of each organ, such as "lungs:9 %:1 kg:12 h:12 Gy"; names that begin with tumour are lesions (lipiodol).
     fixed : bool
-        The label's fixed 2.22 GBq of 131I (lipiodol).
+        Give the label's fixed 2.22 GBq of 131I (lipiodol).
     """
 
     height_m: Positive | None = None

@@ -30,7 +30,7 @@ class LungDoseOptions:
     planned_gbq : float or None
         Activity that will reach the patient: gives the lung dose, and that of uptake elsewhere.
     nuclide : str
-        Of the therapy.
+        Nuclide of the therapy.
     convention : {"ensdf", "mird", "label"}
         Dose constant; ensdf is that of the decay data.
     """

@@ -30,9 +30,9 @@ class StoppingOptions:
     target_uncertainty : float or None
         Relative standard uncertainty to reach.
     time_limit_s : float or None
-        Wall time.
+        Wall time after which the run ends.
     seed : int
-        Of the random numbers; the same seed gives the same result on any number of threads.
+        Seed of the random numbers; the same seed gives the same result on any number of threads.
     """
 
     histories: Annotated[int, Limits(low=MIN_HISTORIES, high=MAX_HISTORIES)] | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hepatica.core.options import verb
 from hepatica.core.table import Table
 from hepatica.planning.guardrails import GUARDRAILS, Guardrail
@@ -22,9 +24,17 @@ class GuardrailsResult(Result):
 
     def table(self) -> Table:
         """One row for each."""
-        rows = [(g.id, g.severity, ", ".join(g.needs), g.advice, g.source, g.confidence) for g in self.guardrails]
+        rows = [
+            (g.id, g.severity, ", ".join(g.needs), _with_dots(g.advice), g.source, g.confidence)
+            for g in self.guardrails
+        ]
         columns = ("id", "severity", "facts it needs", "what it says", "source", "confidence")
         return Table.of(columns, rows, "Guardrails", "guardrails")
+
+
+def _with_dots(advice: str) -> str:
+    """Dots where the numbers of a patient will stand."""
+    return re.sub(r"\{[^}]*\}", "…", advice)
 
 
 @verb

@@ -63,7 +63,7 @@ class GammaOptions:
     Attributes
     ----------
     gamma : Criteria
-        Dose and distance of the gamma index: '3%/3mm'.
+        Dose and distance of the gamma index; '3%/3mm' if not given.
     local : bool
         Dose criterion as a share of the local dose, not of the maximum.
     """
@@ -147,7 +147,7 @@ def compare_doses(
     Parameters
     ----------
     first : path or Volume
-        Reference: RTDOSE, NIfTI in Gy, or a folder of `hepatica dose`.
+        Reference: RTDOSE, NIfTI in Gy, or the folder of a saved dose or plan.
     second : path or Volume
         Dose map compared with it.
     structures : path, sequence of Region, or None

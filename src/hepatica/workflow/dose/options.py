@@ -90,9 +90,9 @@ class QuantificationOptions:
     administered_bq : float or None
         Activity that the patient received; from the header where it is there.
     administered_at : datetime or None
-        When.
+        When it was administered.
     calibration : CameraCalibration, Estimate, Path or None
-        Camera factor of a SPECT in counts, or a calibration file of `hepatica calibrate`, which brings its uncertainty
+        Camera factor of a SPECT in counts, or the file calibration.json of a calibration, which brings its uncertainty
         and conditions. Without it counts are scaled so that the image holds the administered activity.
     calibration_sd_cps_per_mbq : float or None
         Standard uncertainty of a camera factor that is given as a number.

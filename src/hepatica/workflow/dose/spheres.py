@@ -72,7 +72,7 @@ def compare_spheres(
     alpha_per_gy : {"unified", "external-beam", "resin", "glass"} or float
         Radiosensitivity of the EUD.
     seed : int
-        Of the places of the spheres.
+        Seed of the places of the spheres.
     progress : callable, optional
         Called with one sentence at each step.
 

@@ -23,6 +23,10 @@ class RetentionResult(Result):
 
     lesions: tuple[Retention, ...]
 
+    def title(self) -> str:
+        """How many lesions."""
+        return f"Lipiodol in {len({(row.patient, row.lesion) for row in self.lesions})} lesions"
+
     def table(self) -> Table:
         """Volumes, share and grade of each lesion."""
         return retention_table(self.lesions)

@@ -22,6 +22,10 @@ class LiverFunctionResult(Result):
 
     rows: tuple[LiverRow, ...]
 
+    def title(self) -> str:
+        """How much was looked at."""
+        return f"{len(self.rows)} assessments of {len({row.patient for row in self.rows})} patients"
+
     def table(self) -> Table:
         """Scores of each patient at each date."""
         columns = (

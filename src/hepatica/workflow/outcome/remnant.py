@@ -24,6 +24,10 @@ class RemnantResult(Result):
 
     patients: tuple[RemnantGrowth, ...]
 
+    def title(self) -> str:
+        """How many patients."""
+        return f"Growth in {len({row.patient for row in self.patients})} patients"
+
     def table(self) -> Table:
         """Volumes, growth and share of the liver."""
         return remnant_table(self.patients)

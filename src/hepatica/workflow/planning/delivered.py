@@ -58,7 +58,7 @@ def delivered_activity(
     Parameters
     ----------
     nuclide : str
-        Y-90, Ho-166, ...
+        Radionuclide: Y-90, Ho-166, ...
     readings : VialReadingOptions
         What was read of each vial.
     planned : DeliveryOptions

@@ -47,7 +47,7 @@ def elute_generator(
     Parameters
     ----------
     parent_gbq : float
-        188W at the generator's calibration.
+        Activity of 188W at the generator's calibration.
     calibrated_at : datetime
         Calibration of the generator, with zone.
     eluted_at : tuple of datetime

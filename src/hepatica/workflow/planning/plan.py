@@ -69,7 +69,7 @@ def plan(plan: PlanSource, *, progress: Progress | None = None) -> PlanResult:
     Parameters
     ----------
     plan : path or Plan
-        Plan file (TOML); `plan_template` gives one to fill in.
+        Plan file (TOML).
     progress : callable, optional
         Told what is being done.
 

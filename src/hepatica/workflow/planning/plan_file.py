@@ -22,6 +22,10 @@ class PlanTemplateResult(Result):
         """The file itself."""
         return self.template.rstrip("\n")
 
+    def table(self) -> Table:
+        """Entries of the file that are no comments."""
+        return Table.of(("entry", "example"), list(_entries(tomllib.loads(self.template))), "Plan file", "entries")
+
     def tables(self) -> tuple[Table, ...]:
         """None: the file is all there is."""
         return ()
@@ -29,6 +33,17 @@ class PlanTemplateResult(Result):
     def write(self, folder: Path) -> None:
         """Write ``plan.toml``."""
         (folder / "plan.toml").write_text(self.template, encoding="utf-8")
+
+
+def _entries(content: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from _entries(value, f"{where}{key}.")
+        elif isinstance(value, list):
+            for item in value:
+                yield from _entries(item, f"{where}{key}.")
+        else:
+            yield f"{where}{key}", str(value)
 
 
 @verb

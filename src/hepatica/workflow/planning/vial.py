@@ -65,7 +65,7 @@ def order_vial(
     Parameters
     ----------
     agent : str
-        glass, resin or QuiremSpheres.
+        Agent: glass, resin or QuiremSpheres.
     planned_gbq : float
         Activity needed in the vial at the injection, residual included.
     administered_at : datetime

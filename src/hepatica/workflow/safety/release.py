@@ -25,9 +25,9 @@ class SheetOptions:
     Attributes
     ----------
     language : str
-        "en", or a translated .toml file.
+        Language of the sheet: "en", or a translated .toml file.
     patient : str
-        Name or number.
+        Name or number of the patient.
     hospital : str
         Whom the patient may call.
     framework : str
@@ -131,9 +131,9 @@ def release(
     agent : str
         Carrier: glass, resin, PLLA, lipiodol.
     administered_at : datetime or None
-        When; without it only durations are given.
+        Instant of the administration; without it only durations are given.
     effective_half_life_h : float or None
-        In the patient; the physical one, on the safe side, if not given.
+        Half-life in the patient; the physical one, on the safe side, if not given.
     dose_rate : DoseRateOptions
         How the dose rate is found.
     contact : ContactOptions

@@ -30,19 +30,19 @@ class SourceOptions:
     source_activity_at : datetime
         When the activity was measured.
     source_activity_bq : float or None
-        In the source; of a patient, administered.
+        Activity in the source; of a patient, the activity administered.
     source_activity_sd : float or None
         Uncertainty of the activity meter (k = 1), relative.
     source_residual_bq : float
-        Left in the syringe.
+        Activity left in the syringe.
     source_residual_at : datetime or None
-        When that was measured, if not with the activity.
+        When the residual was measured, if not with the activity.
     clock_sd_s : float
         Uncertainty between the clocks of meter and camera.
     concentration_bq_ml : float or None
-        NEMA: in the spheres.
+        NEMA: concentration in the spheres.
     background_bq_ml : float
-        NEMA: around them.
+        NEMA: concentration around the spheres.
     lung_shunt : float
         Patient: fraction in the lungs that is not in view.
     outside_fraction : float
@@ -103,7 +103,7 @@ class PhantomOptions:
     shell : bool
         Sphere: subtract the background in a shell beyond the margin.
     volume_ml : float or None
-        Cylinder: of the liquid, if not that of its size.
+        Cylinder: volume of the liquid, if not that of its size.
     volume_sd : float or None
         Cylinder: uncertainty of that volume, relative.
     """
@@ -131,7 +131,7 @@ class CameraExposureOptions:
     energy_window : int or None
         In air: which of several windows, from 1.
     frame_duration_s : float or None
-        Planar: of an exposure, where the file does not say.
+        Planar: duration of an exposure, where the file does not say.
     head_time_s : float or None
         SPECT: time of all views of all heads added up, where it was not reconstructed here.
     heads : int
@@ -139,7 +139,7 @@ class CameraExposureOptions:
     dead_time_s : float or None
         In air: dead time of a head.
     dead_time_sd : float or None
-        Uncertainty of that, relative.
+        Uncertainty of the dead time, relative.
     dead_time_model : {"paralysable", "non-paralysable"}
         Behaviour of a head that is busy.
     """

@@ -56,7 +56,7 @@ class ScannedActivityOptions:
     activity_unit : str or None
         Unit of an activity image that states none: Bq/mL.
     activity_at : datetime or None
-        Instant that it refers to, where it does not say.
+        Instant that the image refers to, where it does not say.
     """
 
     total_bq: Positive | None = None
