@@ -21,6 +21,7 @@ from hepatica.front_door import VERBS
 from hepatica.version import __version__
 
 if TYPE_CHECKING:
+    from hepatica.anatomy.structures.clinical import StructureOptions
     from hepatica.anatomy.virtual_patient.patient import VirtualPatient
     from hepatica.anatomy.virtual_patient.settings import (
         AnatomyOptions,
@@ -44,9 +45,12 @@ if TYPE_CHECKING:
     from hepatica.core.table import Table
     from hepatica.core.volume import Kind, Volume
     from hepatica.dosimetry.engines.dose_map import DoseSettings
+    from hepatica.dosimetry.engines.montecarlo import MonteCarloOptions
+    from hepatica.dosimetry.metrics.gamma_criteria import GammaOptions
     from hepatica.dosimetry.radiobiology.dose_map import DoseMapOptions
     from hepatica.dosimetry.radiobiology.sphere_agents import Spheres
     from hepatica.dosimetry.radiobiology.summary import EarlierTreatment, ExposureOptions, TissueOptions
+    from hepatica.dosimetry.time.options import TimeOptions
     from hepatica.errors import (
         AmbiguousSeriesError,
         DicomError,
@@ -61,7 +65,14 @@ if TYPE_CHECKING:
         UnitError,
         UnknownNameError,
     )
+    from hepatica.imaging.calibration.options import (
+        CameraExposureOptions,
+        PhantomOptions,
+        SourceImageOptions,
+        SourceOptions,
+    )
     from hepatica.imaging.quantify.camera_factor import CameraCalibration
+    from hepatica.imaging.quantify.options import QuantificationOptions
     from hepatica.imaging.quantify.recovery import RecoveryCurve
     from hepatica.imaging.quantify.structure_activity import PartialVolumeOptions
     from hepatica.imaging.reconstruct.algorithms import IterationOptions
@@ -69,7 +80,7 @@ if TYPE_CHECKING:
     from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions
     from hepatica.imaging.spect.projections import Projections
     from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions
-    from hepatica.io.read import read_image, scan
+    from hepatica.io.read import CtOptions, ImageOptions, read_image, scan
     from hepatica.io.regions import read_structures
     from hepatica.nuclides import Agent, Nuclide, agent, nuclide
     from hepatica.outcome.adaptive import NextTreatment, PastTreatment, PatientStatus
@@ -99,16 +110,11 @@ if TYPE_CHECKING:
     from hepatica.workflow.data.nuclides import NuclidesResult, list_nuclides
     from hepatica.workflow.demo import DemoResult, demo
     from hepatica.workflow.dose.absorbed_dose import absorbed_dose
-    from hepatica.workflow.dose.comparison import DoseComparisonResult, GammaOptions, compare_doses
+    from hepatica.workflow.dose.comparison import DoseComparisonResult, compare_doses
     from hepatica.workflow.dose.kernel import VoxelKernelResult, voxel_kernel
     from hepatica.workflow.dose.options import (
-        CtOptions,
-        ImageOptions,
-        MonteCarloOptions,
+        DoseOptions,
         OutputOptions,
-        QuantificationOptions,
-        StructureOptions,
-        TimeOptions,
     )
     from hepatica.workflow.dose.quantify import QuantifyResult, quantify
     from hepatica.workflow.dose.radiobiology import RadiobiologyResult, radiobiology
@@ -140,12 +146,6 @@ if TYPE_CHECKING:
     from hepatica.workflow.safety.release import ReleaseResult, SheetOptions, release
     from hepatica.workflow.schema import schema
     from hepatica.workflow.spect.calibrate import CalibrationResult, calibrate_camera
-    from hepatica.workflow.spect.calibration_options import (
-        CameraExposureOptions,
-        PhantomOptions,
-        SourceImageOptions,
-        SourceOptions,
-    )
     from hepatica.workflow.spect.reconstruct import SpectResult, reconstruct_spect
     from hepatica.workflow.spect.simulate import ScannedActivityOptions, SimulationResult, simulate_spect
 
@@ -161,7 +161,7 @@ _NOUNS = {
     "Aims": "planning.planner.course",
     "AmbiguousSeriesError": "errors",
     "AnatomyOptions": "anatomy.virtual_patient.settings",
-    "CameraExposureOptions": "workflow.spect.calibration_options",
+    "CameraExposureOptions": "imaging.calibration.options",
     "CalibrationResult": "workflow.spect.calibrate",
     "CameraCalibration": "imaging.quantify.camera_factor",
     "CompareAim": "planning.planner.agent_comparison",
@@ -169,7 +169,7 @@ _NOUNS = {
     "ConcordanceResult": "workflow.planning.concordance",
     "ContactOptions": "safety.plan",
     "Course": "planning.planner.course",
-    "CtOptions": "workflow.dose.options",
+    "CtOptions": "io.read",
     "CurveOptions": "cohort.dose_response",
     "DeliveredResult": "workflow.planning.delivered",
     "DeliveryOptions": "planning.delivery.delivered",
@@ -179,6 +179,7 @@ _NOUNS = {
     "DoseMapOptions": "dosimetry.radiobiology.dose_map",
     "DoseRateOptions": "safety.plan",
     "DoseResponseResult": "cohort.dose_response",
+    "DoseOptions": "workflow.dose.options",
     "DoseResult": "workflow.dose.result",
     "DoseSettings": "dosimetry.engines.dose_map",
     "EarlierTreatment": "dosimetry.radiobiology.summary",
@@ -188,13 +189,13 @@ _NOUNS = {
     "ExposureOptions": "dosimetry.radiobiology.summary",
     "FlowOptions": "anatomy.virtual_patient.settings",
     "GammaCamera": "imaging.spect.camera.cameras",
-    "GammaOptions": "workflow.dose.comparison",
+    "GammaOptions": "dosimetry.metrics.gamma_criteria",
     "GeometryError": "errors",
     "Grid": "core.grid",
     "GuardrailsResult": "workflow.data.guardrails",
     "HepaticaError": "errors",
     "Image": "core.image",
-    "ImageOptions": "workflow.dose.options",
+    "ImageOptions": "io.read",
     "InputError": "errors",
     "InputFile": "core.provenance",
     "InspectResult": "workflow.inspect",
@@ -206,7 +207,7 @@ _NOUNS = {
     "LungShuntResult": "workflow.planning.lung_shunt",
     "MassOptions": "planning.planner.prescribe",
     "Message": "core.message",
-    "MonteCarloOptions": "workflow.dose.options",
+    "MonteCarloOptions": "dosimetry.engines.montecarlo",
     "MonteCarloScanOptions": "imaging.spect.scan",
     "NextTreatment": "outcome.adaptive",
     "NoiseOptions": "imaging.spect.options",
@@ -222,7 +223,7 @@ _NOUNS = {
     "PatientSettings": "anatomy.virtual_patient.settings",
     "PatientStatus": "outcome.adaptive",
     "PerfusedOptions": "planning.planner.prescribe",
-    "PhantomOptions": "workflow.spect.calibration_options",
+    "PhantomOptions": "imaging.calibration.options",
     "PhysicsError": "errors",
     "Plan": "workflow.planning.plan_file",
     "PlanImages": "workflow.planning.plan_voxel",
@@ -234,7 +235,7 @@ _NOUNS = {
     "PreviousTreatment": "planning.planner.territories",
     "Projections": "imaging.spect.projections",
     "Provenance": "core.provenance",
-    "QuantificationOptions": "workflow.dose.options",
+    "QuantificationOptions": "imaging.quantify.options",
     "QuantifyResult": "workflow.dose.quantify",
     "RadiobiologyResult": "workflow.dose.radiobiology",
     "RecoveryCurve": "imaging.quantify.recovery",
@@ -252,15 +253,15 @@ _NOUNS = {
     "SegmentedResponseResult": "workflow.outcome.segmented",
     "SheetOptions": "workflow.safety.release",
     "SimulationResult": "workflow.spect.simulate",
-    "SourceImageOptions": "workflow.spect.calibration_options",
-    "SourceOptions": "workflow.spect.calibration_options",
+    "SourceImageOptions": "imaging.calibration.options",
+    "SourceOptions": "imaging.calibration.options",
     "SpectResult": "workflow.spect.reconstruct",
     "SpectShuntOptions": "planning.scout.lung_shunt",
     "Spheres": "dosimetry.radiobiology.sphere_agents",
     "SpheresResult": "workflow.dose.spheres",
     "Stated": "core.image",
     "StoppingOptions": "transport.runner.settings",
-    "StructureOptions": "workflow.dose.options",
+    "StructureOptions": "anatomy.structures.clinical",
     "SubstanceOptions": "planning.planner.prescribe",
     "SurvivalColumns": "cohort.survival_table",
     "SurvivalModels": "cohort.survival_table",
@@ -269,7 +270,7 @@ _NOUNS = {
     "TableError": "errors",
     "Territory": "planning.planner.course",
     "TimeError": "errors",
-    "TimeOptions": "workflow.dose.options",
+    "TimeOptions": "dosimetry.time.options",
     "TissueOptions": "dosimetry.radiobiology.summary",
     "ToleranceResult": "workflow.planning.adaptive",
     "Treatment": "anatomy.virtual_patient.settings",
@@ -328,6 +329,7 @@ __all__ = [
     "DicomError",
     "DoseComparisonResult",
     "DoseMapOptions",
+    "DoseOptions",
     "DoseRateOptions",
     "DoseResponseResult",
     "DoseResult",

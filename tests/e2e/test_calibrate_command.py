@@ -24,12 +24,12 @@ from hepatica.anatomy.phantoms.objects import (
 )
 from hepatica.cli.main import main
 from hepatica.core import Kind, Volume
+from hepatica.imaging.calibration.options import PhantomOptions, SourceOptions
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions
 from hepatica.io.itk import write_itk
 from hepatica.transport.runner.settings import StoppingOptions
 from hepatica.workflow.spect.calibrate import calibrate_camera
-from hepatica.workflow.spect.calibration_options import PhantomOptions, SourceOptions
 from hepatica.workflow.spect.reconstruct import reconstruct_spect
 from hepatica.workflow.spect.simulate import ScannedActivityOptions, simulate_spect
 

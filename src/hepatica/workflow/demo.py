@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from hepatica.anatomy.structures.clinical import StructureOptions
 from hepatica.anatomy.virtual_patient import (
     PatientSettings,
     Treatment,
@@ -27,16 +28,17 @@ from hepatica.core.options import verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
-from hepatica.dosimetry.engines.registry import dose_engine
+from hepatica.dosimetry.engines.registry import EngineName, dose_engine
 from hepatica.dosimetry.metrics.region_dose import region_dose
 from hepatica.imaging.quantify.blurred_scan import blurred_pet
+from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.io.dicom.images.write import Emission, write_ct, write_pet
 from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.nuclides import nuclide
 from hepatica.transport.matter.media import density_from_hu
 from hepatica.transport.runner.settings import MonteCarloSettings
 from hepatica.workflow.dose.absorbed_dose import absorbed_dose
-from hepatica.workflow.dose.options import EngineName, QuantificationOptions, StructureOptions
+from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.result import DoseResult
 from hepatica.workflow.result import Result, result
 
@@ -193,8 +195,10 @@ def demo_dose(patient: DemoPatient, *, engine: EngineName, progress: Progress | 
         structures=patient.folder / "rtstruct.dcm",
         nuclide=NUCLIDE,
         engine=engine,
-        quantification=QuantificationOptions(lungs_in_image=True, lung_shunt=LUNG_SHUNT),
-        clinical=StructureOptions(agent=AGENT),
+        options=DoseOptions(
+            quantification=QuantificationOptions(lungs_in_image=True, lung_shunt=LUNG_SHUNT),
+            clinical=StructureOptions(agent=AGENT),
+        ),
         progress=progress,
     )
 

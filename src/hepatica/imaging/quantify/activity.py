@@ -205,6 +205,13 @@ def decay_correct(activity: Volume, half_life_s: float, at: datetime) -> Volume:
     return activity.with_values(activity.values * np.float32(factor), time=at)
 
 
+def total_at(activity: Volume, half_life_s: float, at: datetime | None) -> float:
+    """Becquerels in an image at an instant; at its own where either is unknown."""
+    if at is None or activity.time is None:
+        return activity.total
+    return activity.total / decay_factor(seconds_between(at, activity.time), half_life_s)
+
+
 def activity_from_concentration(image: Volume, *, half_life_s: float, at: datetime | None = None) -> Quantified:
     """Bq per voxel from Bq/mL (PET, calibrated SPECT), at `at` or at the image's own time.
 

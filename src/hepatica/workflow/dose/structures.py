@@ -69,8 +69,7 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
         path = Path(given)
         found = read_structures(path, _on(ct, grid), slice_mm=ct.grid.spacing_mm[2])
         regions, uid, notes = found.regions, found.instance_uid, found.messages
-        files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
-        source = InputFile.of("structures", path, files)
+        source = InputFile.of("structures", path)
     else:
         regions = tuple(resample_region(region, grid) for region in given)
     empty = tuple(

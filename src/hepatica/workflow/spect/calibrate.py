@@ -14,6 +14,13 @@ from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.errors import InputError, TimeError, UnitError
+from hepatica.imaging.calibration.options import (
+    CameraExposureOptions,
+    PhantomOptions,
+    SourceImageOptions,
+    SourceOptions,
+    with_sd,
+)
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.activity import Administration, activity_by_camera_factor
 from hepatica.imaging.quantify.camera_factor import (
@@ -34,17 +41,10 @@ from hepatica.imaging.quantify.source_regions import (
     sphere_regions,
 )
 from hepatica.imaging.spect.projections import Projections
+from hepatica.io.calibration_files import conditions_of, load_calibration, reconstruction_facts
 from hepatica.nuclides import Nuclide, nuclide
-from hepatica.workflow.dose.calibration_files import conditions_of, load_calibration, reconstruction_facts
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, as_image
-from hepatica.workflow.spect.calibration_options import (
-    CameraExposureOptions,
-    PhantomOptions,
-    SourceImageOptions,
-    SourceOptions,
-    with_sd,
-)
 from hepatica.workflow.spect.exposures import read_exposures
 from hepatica.workflow.spect.reconstruct import SpectResult
 

@@ -13,6 +13,7 @@ from hepatica.core import InputFile, Kind, Volume
 from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.errors import GeometryError, InputError, TimeError
+from hepatica.imaging.calibration.options import CameraExposureOptions, SourceImageOptions
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import Exposure
 from hepatica.imaging.quantify.source_regions import pixels_about_source
@@ -20,7 +21,6 @@ from hepatica.imaging.spect.projections import Projections
 from hepatica.imaging.spect.windows import main_windows
 from hepatica.nuclides import nuclide
 from hepatica.workflow.sources import ImageSource
-from hepatica.workflow.spect.calibration_options import CameraExposureOptions, SourceImageOptions
 from hepatica.workflow.spect.reading import digest
 
 

@@ -31,10 +31,10 @@ from hepatica.imaging.spect.scan_model import (
     scan_model,
 )
 from hepatica.imaging.spect.scatter.montecarlo import MonteCarloScatter
-from hepatica.workflow.dose.calibration_files import load_calibration
+from hepatica.io.calibration_files import load_calibration
+from hepatica.io.checkpoint import Checkpoint, run_key
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource
-from hepatica.workflow.spect.checkpoint import Checkpoint, run_key
 from hepatica.workflow.spect.reading import ProjectionSource, SpectInputs, known_context, read_spect
 
 
@@ -134,7 +134,7 @@ class SpectResult(Result):
         """
         from hepatica.io.dicom.images.write import Emission, write_nm
         from hepatica.io.itk import write_itk
-        from hepatica.workflow.dose.replicates import FILE_NAME, save_replicates
+        from hepatica.io.replicates import FILE_NAME, save_replicates
 
         facts = self.image.acquisition
         first, *more = self.energy_windows_kev
