@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions
     from hepatica.imaging.spect.projections import Projections
     from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions
+    from hepatica.imaging.spect.scan_facts import ScannedActivityOptions
     from hepatica.io.read import CtOptions, ImageOptions, read_image, scan
     from hepatica.io.regions import read_structures
     from hepatica.nuclides import Agent, Nuclide, agent, nuclide
@@ -147,7 +148,7 @@ if TYPE_CHECKING:
     from hepatica.workflow.schema import schema
     from hepatica.workflow.spect.calibrate import CalibrationResult, calibrate_camera
     from hepatica.workflow.spect.reconstruct import SpectResult, reconstruct_spect
-    from hepatica.workflow.spect.simulate import ScannedActivityOptions, SimulationResult, simulate_spect
+    from hepatica.workflow.spect.simulate import SimulationResult, simulate_spect
 
 _NOUNS = {
     "AccuracyResult": "cohort.accuracy",
@@ -247,7 +248,7 @@ _NOUNS = {
     "RetentionResult": "workflow.outcome.lipiodol",
     "RuleOptions": "planning.planner.prescribe",
     "ScanOptions": "imaging.spect.scan",
-    "ScannedActivityOptions": "workflow.spect.simulate",
+    "ScannedActivityOptions": "imaging.spect.scan_facts",
     "ScatterOptions": "imaging.spect.options",
     "ScoutOptions": "workflow.planning.scout",
     "SegmentedResponseResult": "workflow.outcome.segmented",

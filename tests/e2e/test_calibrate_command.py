@@ -27,11 +27,12 @@ from hepatica.core import Kind, Volume
 from hepatica.imaging.calibration.options import PhantomOptions, SourceOptions
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions
+from hepatica.imaging.spect.scan_facts import ScannedActivityOptions
 from hepatica.io.itk import write_itk
 from hepatica.transport.runner.settings import StoppingOptions
 from hepatica.workflow.spect.calibrate import calibrate_camera
 from hepatica.workflow.spect.reconstruct import reconstruct_spect
-from hepatica.workflow.spect.simulate import ScannedActivityOptions, simulate_spect
+from hepatica.workflow.spect.simulate import simulate_spect
 
 WHEN = datetime(2026, 3, 2, 10, 0)
 MEASURED = ("--source-activity-at", "2026-03-02T08:00", "--source-activity-sd", "2 %")

@@ -14,10 +14,11 @@ from hepatica.errors import InputError
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions
 from hepatica.imaging.spect.scan import ScanOptions
+from hepatica.imaging.spect.scan_facts import ScannedActivityOptions
 from hepatica.io.dicom.images.projections import read_projections
 from hepatica.io.read import read_image
 from hepatica.workflow.spect.reconstruct import reconstruct_spect
-from hepatica.workflow.spect.simulate import ScannedActivityOptions, simulate_spect
+from hepatica.workflow.spect.simulate import simulate_spect
 
 SIMULATE = ("--nuclide", "Tc-99m", "--total", "150 MBq", "--views", "24", "--pixel", "9 mm", "--columns", "48")
 

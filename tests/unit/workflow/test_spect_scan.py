@@ -9,9 +9,10 @@ from hepatica.core import Grid
 from hepatica.core.image import Image
 from hepatica.errors import HepaticaError, InputError, TimeError, UnitError, UnknownNameError
 from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions, scan_windows
+from hepatica.imaging.spect.scan_facts import ScannedActivityOptions
 from hepatica.nuclides import nuclide
 from hepatica.transport.runner.settings import StoppingOptions
-from hepatica.workflow.spect.simulate import ScannedActivityOptions, simulate_spect
+from hepatica.workflow.spect.simulate import simulate_spect
 
 GRID = Grid.axial((20, 20, 8), spacing_mm=(10, 10, 10), origin_mm=(-95, -95, -35))
 COARSE = ScanOptions(views=8, heads=1, pixel_mm=20.0, columns=16, radius_mm=180.0)

@@ -15,7 +15,7 @@ from hepatica.core.progress import Progress, silent
 from hepatica.dosimetry.engines.dose_grid import decays_on, dose_grid
 from hepatica.dosimetry.engines.dose_map import DoseEngine, DoseMap
 from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
-from hepatica.dosimetry.engines.registry import dose_engine
+from hepatica.dosimetry.engines.registry import EngineName, dose_engine
 from hepatica.dosimetry.metrics.region_dose import region_dose
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.recovery import RecoveryCurve
@@ -27,6 +27,7 @@ from hepatica.imaging.quantify.structure_activity import (
 )
 from hepatica.imaging.quantify.uncertainty import OtherUncertainties, Outline
 from hepatica.io.calibration_files import conditions_of, load_recovery
+from hepatica.io.read import ImageOptions
 from hepatica.io.replicates import load_replicates
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import agent as find_agent
@@ -35,11 +36,7 @@ from hepatica.transport.matter.media import HuCalibration, calibration_messages,
 from hepatica.transport.runner.stopping import RunProgress
 from hepatica.workflow.dose.decays import decays_from
 from hepatica.workflow.dose.numbers import StructureResult
-from hepatica.workflow.dose.options import (
-    DoseOptions,
-    EngineName,
-    ImageOptions,
-)
+from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.result import DoseResult
 from hepatica.workflow.dose.structures import StructureSet, structures_on
 from hepatica.workflow.sources import ImageSource, StructureSource, as_image, as_images

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from hepatica.anatomy.structures.clinical import StructureOptions
 from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.image import Image
@@ -17,11 +18,12 @@ from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.imaging.quantify.activity import Quantified, compare_with_administered
+from hepatica.imaging.quantify.options import QuantificationOptions, administration_of, overruled
 from hepatica.io.itk import write_itk
+from hepatica.io.read import ImageOptions
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.dose.absorbed_dose import read_activity
-from hepatica.workflow.dose.decays import administration_of, becquerels, overruled
-from hepatica.workflow.dose.options import ImageOptions, QuantificationOptions, StructureOptions
+from hepatica.workflow.dose.decays import becquerels
 from hepatica.workflow.dose.structures import structures_on
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource

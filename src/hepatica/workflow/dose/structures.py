@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from hepatica.anatomy.ct.body_and_lungs import body_region, lung_regions
-from hepatica.anatomy.structures.clinical import ClinicalRegion, clinical_regions
+from hepatica.anatomy.structures.clinical import ClinicalRegion, StructureOptions, clinical_regions
 from hepatica.core import Grid, InputFile, Region, Volume
 from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.resample import resample_region
 from hepatica.errors import InputError
 from hepatica.io.regions import read_structures
-from hepatica.workflow.dose.options import StructureOptions
 from hepatica.workflow.sources import StructureSource
 
 
