@@ -80,7 +80,8 @@ if TYPE_CHECKING:
     from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions
     from hepatica.imaging.spect.projections import Projections
     from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions
-    from hepatica.imaging.spect.scan_facts import ScannedActivityOptions
+    from hepatica.imaging.spect.scan_facts import ScannedActivityOptions, SimulationOptions
+    from hepatica.imaging.spect.scan_model import SpectOptions
     from hepatica.io.read import CtOptions, ImageOptions, read_image, scan
     from hepatica.io.regions import read_structures
     from hepatica.nuclides import Agent, Nuclide, agent, nuclide
@@ -162,9 +163,9 @@ _NOUNS = {
     "Aims": "planning.planner.course",
     "AmbiguousSeriesError": "errors",
     "AnatomyOptions": "anatomy.virtual_patient.settings",
-    "CameraExposureOptions": "imaging.calibration.options",
     "CalibrationResult": "workflow.spect.calibrate",
     "CameraCalibration": "imaging.quantify.camera_factor",
+    "CameraExposureOptions": "imaging.calibration.options",
     "CompareAim": "planning.planner.agent_comparison",
     "ConcordanceOptions": "workflow.planning.concordance",
     "ConcordanceResult": "workflow.planning.concordance",
@@ -178,9 +179,9 @@ _NOUNS = {
     "DicomError": "errors",
     "DoseComparisonResult": "workflow.dose.comparison",
     "DoseMapOptions": "dosimetry.radiobiology.dose_map",
+    "DoseOptions": "workflow.dose.options",
     "DoseRateOptions": "safety.plan",
     "DoseResponseResult": "cohort.dose_response",
-    "DoseOptions": "workflow.dose.options",
     "DoseResult": "workflow.dose.result",
     "DoseSettings": "dosimetry.engines.dose_map",
     "EarlierTreatment": "dosimetry.radiobiology.summary",
@@ -253,9 +254,11 @@ _NOUNS = {
     "ScoutOptions": "workflow.planning.scout",
     "SegmentedResponseResult": "workflow.outcome.segmented",
     "SheetOptions": "workflow.safety.release",
+    "SimulationOptions": "imaging.spect.scan_facts",
     "SimulationResult": "workflow.spect.simulate",
     "SourceImageOptions": "imaging.calibration.options",
     "SourceOptions": "imaging.calibration.options",
+    "SpectOptions": "imaging.spect.scan_model",
     "SpectResult": "workflow.spect.reconstruct",
     "SpectShuntOptions": "planning.scout.lung_shunt",
     "Spheres": "dosimetry.radiobiology.sphere_agents",
@@ -405,9 +408,11 @@ __all__ = [
     "ScoutOptions",
     "SegmentedResponseResult",
     "SheetOptions",
+    "SimulationOptions",
     "SimulationResult",
     "SourceImageOptions",
     "SourceOptions",
+    "SpectOptions",
     "SpectResult",
     "SpectShuntOptions",
     "Spheres",

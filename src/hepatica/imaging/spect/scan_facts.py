@@ -44,6 +44,28 @@ class ScannedActivityOptions:
     activity_at: datetime | None = None
 
 
+@options
+class SimulationOptions:
+    """All options of a simulated acquisition.
+
+    Attributes
+    ----------
+    scan : ScanOptions
+        How it is acquired.
+    montecarlo : MonteCarloScanOptions
+        What only the Monte Carlo knows.
+    stated : ScannedActivityOptions
+        What the activity image does not say.
+    """
+
+    scan: ScanOptions = ScanOptions()
+    montecarlo: MonteCarloScanOptions = MonteCarloScanOptions()
+    stated: ScannedActivityOptions = ScannedActivityOptions()
+
+    def __post_init__(self) -> None:
+        self.montecarlo.require_fit(self.scan)
+
+
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
     """Counts of all views in one energy window, and what the camera counts of a becquerel in air."""
@@ -131,20 +153,20 @@ def window_counts(found: AcquiredScan) -> tuple[WindowCounts, ...]:
     )
 
 
-def montecarlo_facts(found: AcquiredScan, options: MonteCarloScanOptions) -> MonteCarloFacts | None:
+def montecarlo_facts(found: AcquiredScan, montecarlo: MonteCarloScanOptions) -> MonteCarloFacts | None:
     """What the run says of itself; None of the analytic method."""
     if found.simulated is None:
         return None
     made, expected = found.simulated, found.simulated.expected
     return MonteCarloFacts(
-        detector_response=options.detector_response,
+        detector_response=montecarlo.detector_response,
         sensitivity_by_way_of_lead_cps_per_mbq=tuple(1e6 * float(x) for x in made.sensitivity_cps_per_bq[:, 1]),
         scattered_or_penetrating_share=tuple(
             float(other.sum() / max(float(counts.sum()), 1e-300))
             for other, counts in zip(expected.other, expected.total, strict=True)
         ),
-        dead_time_s=options.dead_time_s,
-        dead_time_model=options.dead_time_model if options.dead_time_s else None,
+        dead_time_s=montecarlo.dead_time_s,
+        dead_time_model=montecarlo.dead_time_model if montecarlo.dead_time_s else None,
         live_fraction=tuple(round(float(x), 6) for x in made.live_fraction),
         pulses_per_s=() if made.spectrum is None else tuple(float(x) for x in made.spectrum.cps_per_view),
         run=expected.provenance,

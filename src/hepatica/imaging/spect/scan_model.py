@@ -36,7 +36,19 @@ IN_AIR = ("planar", "point")
 
 @options
 class SpectOptions:
-    """All options of a reconstruction; a calibration is a value here, not a file."""
+    """All options of a reconstruction.
+
+    Attributes
+    ----------
+    acquisition : AcquisitionOptions
+        What was acquired, and what the camera counts.
+    iteration : IterationOptions
+        How counts become an image.
+    scatter : ScatterOptions
+        How scatter is corrected for.
+    noise : NoiseOptions
+        Filter and uncertainty.
+    """
 
     acquisition: AcquisitionOptions = AcquisitionOptions()
     iteration: IterationOptions = IterationOptions()

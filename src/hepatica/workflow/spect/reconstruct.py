@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -18,9 +18,8 @@ from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
-from hepatica.imaging.reconstruct.algorithms import IterationOptions, Update
+from hepatica.imaging.reconstruct.algorithms import Update
 from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
-from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions
 from hepatica.imaging.spect.reconstruction import ReconstructedScan, VoxelUncertainty, reconstruct_scan
 from hepatica.imaging.spect.scan_model import (
     SpectOptions,
@@ -138,10 +137,7 @@ def reconstruct_spect(
     *,
     ct: ImageSource,
     camera: str | GammaCamera,
-    acquisition: AcquisitionOptions = AcquisitionOptions(),
-    iteration: IterationOptions = IterationOptions(),
-    scatter: ScatterOptions = ScatterOptions(),
-    noise: NoiseOptions = NoiseOptions(),
+    options: SpectOptions = SpectOptions(),
     progress: Progress | None = None,
 ) -> SpectResult:
     """A SPECT from the projections of a gamma camera.
@@ -154,14 +150,8 @@ def reconstruct_spect(
         CT of the same patient, for attenuation.
     camera : str or GammaCamera
         Camera by name: siemens-lehr, ge-megp, ...
-    acquisition : AcquisitionOptions
-        What was acquired, and what the camera counts.
-    iteration : IterationOptions
-        How counts become an image.
-    scatter : ScatterOptions
-        How scatter is corrected for.
-    noise : NoiseOptions
-        Filter and uncertainty.
+    options : SpectOptions
+        Acquisition, iterations, scatter and noise.
     progress : callable, optional
         Told each step, and each update with the time left.
 
@@ -194,15 +184,16 @@ def reconstruct_spect(
     """
     report_progress = progress or silent
     head = gamma_camera(camera)
+    acquisition = options.acquisition
     if isinstance(acquisition.calibration, str | Path):
         acquisition = acquisition.with_calibration(load_calibration(acquisition.calibration))
-    options = SpectOptions(acquisition=acquisition, iteration=iteration, scatter=scatter, noise=noise)
+        options = replace(options, acquisition=acquisition)
     report_progress("reading")
     given = read_spect(projections, ct, acquisition)
     model = scan_model(given.projections, given.hu.volume, head, given.nuclide, options, report_progress)
     unchecked = require_calibrated(model, options)
     used = run_parameters(model, options)
-    kept = Checkpoint.open(iteration.checkpoint, run_key(given.sources, used))
+    kept = Checkpoint.open(options.iteration.checkpoint, run_key(given.sources, used))
     found = reconstruct_scan(
         model, options, start=kept.start, on_update=_after_update(report_progress, options, kept),
         progress=report_progress,
@@ -231,7 +222,7 @@ def reconstruct_spect(
         stopped_by=done.stopped,
         residual_over_noise=done.residual_ratio,
         grid=found.volume.grid,
-        uncertainty=found.uncertainty(noise),
+        uncertainty=found.uncertainty(options.noise),
         calibration=options.calibration,
         messages=unique(given.messages, model.messages(options), unchecked),
         provenance=found.provenance(given.sources, used),

@@ -21,15 +21,13 @@ from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
 from hepatica.imaging.spect.montecarlo.spectrum import EnergySpectrum
 from hepatica.imaging.spect.projections import Projections
 from hepatica.imaging.spect.scan import (
-    MonteCarloScanOptions,
-    ScanOptions,
     acquire,
     scan_grid,
     scan_windows,
 )
 from hepatica.imaging.spect.scan_facts import (
     MonteCarloFacts,
-    ScannedActivityOptions,
+    SimulationOptions,
     WindowCounts,
     montecarlo_facts,
     physics_tables,
@@ -145,9 +143,7 @@ def simulate_spect(
     ct: ImageSource,
     nuclide: str,
     camera: str | GammaCamera = "siemens-lehr",
-    scan: ScanOptions = ScanOptions(),
-    montecarlo: MonteCarloScanOptions = MonteCarloScanOptions(),
-    stated: ScannedActivityOptions = ScannedActivityOptions(),
+    options: SimulationOptions = SimulationOptions(),
     progress: Progress | None = None,
 ) -> SimulationResult:
     """The projections that a gamma camera would count of a known activity.
@@ -162,12 +158,8 @@ def simulate_spect(
         What is in the patient, such as Tc-99m.
     camera : str or GammaCamera
         Camera by name: siemens-lehr, ge-megp, ...
-    scan : ScanOptions
-        How the scan is acquired.
-    montecarlo : MonteCarloScanOptions
-        What only the Monte Carlo knows.
-    stated : ScannedActivityOptions
-        What the activity image does not say.
+    options : SimulationOptions
+        The scan, what only the Monte Carlo knows, and what the activity image does not say.
     progress : callable, optional
         Told each step.
 
@@ -190,13 +182,13 @@ def simulate_spect(
     >>> ct = Image.from_array(np.zeros((12, 12, 6)), unit="HU", spacing_mm=(20, 20, 20))
     >>> pet = Image.from_array(np.ones((12, 12, 6)), unit="kBq/mL", grid=ct.grid, time=datetime(2026, 3, 2, 10))
     >>> scan = ScanOptions(views=8, pixel_mm=20.0, columns=16, radius_mm=200.0)
-    >>> found = simulate_spect(pet, ct=ct, nuclide="Tc-99m", scan=scan)
+    >>> found = simulate_spect(pet, ct=ct, nuclide="Tc-99m", options=SimulationOptions(scan=scan))
     >>> round(found.activity_mbq, 3), found.projections.shape
     (6.912, (8, 16, 6))
     """
     report_progress = progress or silent
     chosen, head = find_nuclide(nuclide), gamma_camera(camera)
-    montecarlo.require_fit(scan)
+    scan, montecarlo, stated = options.scan, options.montecarlo, options.stated
     scan_windows(chosen, scan)
     report_progress("reading")
     known = Stated(unit=stated.activity_unit, time=stated.activity_at)
