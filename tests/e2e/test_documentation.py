@@ -22,7 +22,7 @@ BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 @pytest.fixture(scope="session")
 def demo_patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``demo-output/patient``, made once."""
-    from hepatica.io.demo_patient import write_demo_patient
+    from hepatica.io.virtual.demo import write_demo_patient
 
     folder = tmp_path_factory.mktemp("docs")
     write_demo_patient(folder / "demo-output" / "patient", ct_spacing_mm=(5.0, 5.0, 5.0))

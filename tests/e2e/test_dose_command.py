@@ -19,8 +19,8 @@ from hepatica.core.document import document as document_of
 from hepatica.core.image import Image
 from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.imaging.quantify.quantify import quantify as quantify_image
-from hepatica.io.demo_patient import ADMINISTERED_BQ, write_demo_patient
 from hepatica.io.itk import read_itk, write_itk
+from hepatica.io.virtual.demo import ADMINISTERED_BQ, write_demo_patient
 from hepatica.workflow.dose.options import DoseOptions, OutputOptions
 from hepatica.workflow.dose.quantify import QuantifyResult, quantify
 from hepatica.workflow.dose.result import DoseResult

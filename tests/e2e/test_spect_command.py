@@ -31,7 +31,7 @@ def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from hepatica.io.demo_patient import write_demo_patient
+    from hepatica.io.virtual.demo import write_demo_patient
 
     folder = tmp_path_factory.mktemp("spect")
     write_demo_patient(folder / "patient", ct_spacing_mm=(6.0, 6.0, 6.0))

@@ -234,6 +234,11 @@ class Image:
         source = InputFile("image", name, digest, files=0)
         return cls(volume, None, facts, source, missing=not_stated(kind, nuclide=found, time=time))
 
+    def with_voxels_of(self, grid: Grid) -> Image:
+        """Same patient and facts with other voxels that hold nothing: what structures are read onto."""
+        nothing = np.broadcast_to(np.float32(0), grid.shape)
+        return replace(self, volume=Volume(grid, nothing, self.volume.kind, name=self.volume.name))
+
     @property
     @reported
     def grid(self) -> Grid:

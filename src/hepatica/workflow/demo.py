@@ -8,10 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from hepatica.anatomy.structures.clinical import StructureOptions
-from hepatica.core import Kind
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.options import verb
 from hepatica.core.progress import Progress, silent
@@ -19,8 +16,17 @@ from hepatica.core.table import Table
 from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
 from hepatica.dosimetry.engines.registry import EngineName, dose_engine
 from hepatica.dosimetry.metrics.region_dose import region_dose
+from hepatica.dosimetry.time.integration import permanent_trapping
 from hepatica.imaging.quantify.options import QuantificationOptions
-from hepatica.io.demo_patient import AGENT, LUNG_SHUNT, NUCLIDE, PET_FWHM_MM, DemoPatient, write_demo_patient
+from hepatica.io.virtual.demo import (
+    ADMINISTERED_AT,
+    AGENT,
+    LUNG_SHUNT,
+    NUCLIDE,
+    PET_FWHM_MM,
+    DemoPatient,
+    write_demo_patient,
+)
 from hepatica.nuclides import nuclide
 from hepatica.transport.matter.media import density_from_hu
 from hepatica.transport.runner.settings import MonteCarloSettings
@@ -56,9 +62,7 @@ def true_doses(patient: DemoPatient, found: DoseResult) -> tuple[Comparison, ...
     voxels: what differs comes from the image.
     """
     n = nuclide(NUCLIDE)
-    decays = patient.activity.with_values(
-        patient.activity.values * np.float32(n.decays_per_bq), Kind.DECAYS, time=None, name="true decays"
-    )
+    decays = permanent_trapping(patient.activity, n.half_life_s, since=ADMINISTERED_AT).decays
     engine = dose_engine(found.engine)
     if isinstance(engine, MonteCarloEngine):
         engine = MonteCarloEngine(MonteCarloSettings(histories=TRUE_HISTORIES))

@@ -130,7 +130,7 @@ class VirtualPatientResult(Result):
         reconstructed NM image), ``rtstruct.dcm``, ``seg.dcm``; ``truth/`` with activity (Bq), decays (Bq s), density,
         CT and labels as NIfTI; ``arteries.csv``, ``arteries.vtk``; ``patient.json``; ``patient.png``.
         """
-        from hepatica.io.virtual_patient import write_patient_dicom, write_patient_truth
+        from hepatica.io.virtual.patient import write_patient_dicom, write_patient_truth
         from hepatica.report.figures.anatomy import patient_png
 
         write_patient_dicom(folder, self.patient, self.context, self.scanned_at)

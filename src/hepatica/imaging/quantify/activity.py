@@ -121,6 +121,18 @@ class Quantified:
     provenance: Provenance
     messages: tuple[Message, ...] = ()
 
+    @property
+    def concentration(self) -> Volume:
+        """Bq/mL in every voxel."""
+        activity = self.activity
+        per_ml = activity.values / activity.values.dtype.type(activity.grid.voxel_volume_ml)
+        return activity.with_values(per_ml, Kind.ACTIVITY_CONCENTRATION)
+
+    @property
+    def concentration_max_bq_ml(self) -> float:
+        """Highest voxel."""
+        return float(np.max(self.activity.values)) / self.activity.grid.voxel_volume_ml
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WithoutNegatives:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from hepatica.core import Kind, Volume
+from hepatica.core import Grid, Kind, Volume
 from hepatica.core.image import Image
 from hepatica.core.options import Positive, options
+from hepatica.core.resample import resample
 from hepatica.errors import InputError, TimeError
 from hepatica.imaging.spect.camera.cameras import GammaCamera
 from hepatica.imaging.spect.scan import AcquiredScan, MonteCarloScanOptions, ScanOptions
@@ -137,6 +138,12 @@ def scanned_activity(image: Image, chosen: Nuclide, total_bq: float | None) -> V
     if total_bq is not None:
         becquerels = becquerels * np.float32(total_bq / total)
     return volume.with_values(becquerels, Kind.ACTIVITY)
+
+
+def concentration_on(grid: Grid, activity: Volume) -> Volume:
+    """Bq/mL of an activity on the camera's grid."""
+    concentration = resample(activity, grid, "total").values / np.float32(grid.voxel_volume_ml)
+    return Volume(grid, concentration, Kind.ACTIVITY_CONCENTRATION, activity.time, "truth")
 
 
 def scan_model_text(scan: ScanOptions, montecarlo: MonteCarloScanOptions) -> str:

@@ -7,8 +7,6 @@ from dataclasses import field
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from hepatica.anatomy.structures.clinical import threshold_region
 from hepatica.core import InputFile, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, reported
@@ -78,13 +76,12 @@ class DoseComparisonResult(Result):
 
     def write(self, folder: Path) -> None:
         """Write ``comparison.png`` (slices, difference, profiles) and ``difference.nii.gz``."""
-        first, second = self.comparison.first, self.comparison.second
-        hottest = np.unravel_index(int(np.argmax(first.values)), first.grid.shape)
-        known = second.with_values(np.nan_to_num(second.values, nan=0.0))
-        figure = comparison_figure(first, known, first.grid.to_mm(hottest).tolist(), names=(self.first, self.second))
+        found = self.comparison
+        figure = comparison_figure(
+            found.first, found.second.filled(), found.hottest_mm, names=(self.first, self.second)
+        )
         (folder / "comparison.png").write_bytes(png(figure))
-        difference = self.comparison.difference
-        write_itk(difference.with_values(np.nan_to_num(difference.values, nan=0.0)), folder / "difference.nii.gz")
+        write_itk(found.difference.filled(), folder / "difference.nii.gz")
 
 
 @verb

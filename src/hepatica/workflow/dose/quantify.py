@@ -7,10 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
-
 from hepatica.anatomy.structures.clinical import StructureOptions
-from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
+from hepatica.core import Grid, InputFile, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
@@ -76,9 +74,7 @@ class QuantifyResult(Result):
     @property
     def concentration(self) -> Volume:
         """Bq/mL in every voxel."""
-        activity = self.activity
-        per_ml = activity.values / activity.values.dtype.type(activity.grid.voxel_volume_ml)
-        return activity.with_values(per_ml, Kind.ACTIVITY_CONCENTRATION)
+        return self.quantified.concentration
 
     @property
     @reported
@@ -96,7 +92,7 @@ class QuantifyResult(Result):
     @reported
     def concentration_max_bq_ml(self) -> float:
         """Highest voxel."""
-        return float(np.max(self.activity.values)) / self.activity.grid.voxel_volume_ml
+        return self.quantified.concentration_max_bq_ml
 
     @property
     @reported

@@ -6,16 +6,13 @@ from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-
-from hepatica.core import Kind, Provenance, Volume
+from hepatica.core import Provenance, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN
 from hepatica.core.image import Stated
 from hepatica.core.message import unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.resample import resample
 from hepatica.core.table import Table
 from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
 from hepatica.imaging.spect.montecarlo.spectrum import EnergySpectrum
@@ -29,6 +26,7 @@ from hepatica.imaging.spect.scan_facts import (
     MonteCarloFacts,
     SimulationOptions,
     WindowCounts,
+    concentration_on,
     montecarlo_facts,
     physics_tables,
     scan_model_text,
@@ -200,11 +198,10 @@ def simulate_spect(
         progress=report_progress,
     )  # fmt: skip
     assert source.time is not None
-    concentration = resample(source, grid, "total").values / np.float32(grid.voxel_volume_ml)
     shown, model = found.projections, scan_model_text(scan, montecarlo)
     return SimulationResult(
         projections=shown,
-        truth=Volume(grid, concentration, Kind.ACTIVITY_CONCENTRATION, source.time, "truth"),
+        truth=concentration_on(grid, source),
         spectrum=None if found.simulated is None else found.simulated.spectrum,
         context=hu.context,
         nuclide=chosen.name,

@@ -17,7 +17,7 @@ from hepatica.io.dicom.images.write import Emission, write_ct, write_nm, write_p
 from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.io.dicom.seg import write_seg
 from hepatica.io.itk import write_itk
-from hepatica.io.tree import write_tree_csv, write_tree_vtk
+from hepatica.io.virtual.tree import write_tree_csv, write_tree_vtk
 from hepatica.nuclides import agent, nuclide
 
 SCAN_S = 1800.0
