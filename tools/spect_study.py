@@ -42,6 +42,7 @@ from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, Spe
 from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
 from hepatica.imaging.spect.options import AcquisitionOptions, ScatterOptions
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
+from hepatica.imaging.spect.scan_model import SpectOptions
 from hepatica.imaging.spect.simulate import camera_grid
 from hepatica.io.dicom.images.projections import write_projections
 from hepatica.io.dicom.images.write import Emission
@@ -183,14 +184,16 @@ def image_of(file: Path, ct: Path, name: str, method: str, *, quick: bool) -> Vo
         file,
         ct=ct,
         camera=imaging.camera,
-        acquisition=AcquisitionOptions(
-            nuclide=name,
-            registered=True,
-            sensitivity_cps_per_mbq="model" if method == "mc" else air_sensitivity(name, method),
-        ),
-        iteration=IterationOptions(iterations=3 if quick else imaging.iterations, subsets=6),
-        scatter=ScatterOptions(
-            scatter=method, stopping=StoppingOptions(target_uncertainty=0.05, time_limit_s=6, seed=501)
+        options=SpectOptions(
+            acquisition=AcquisitionOptions(
+                nuclide=name,
+                registered=True,
+                sensitivity_cps_per_mbq="model" if method == "mc" else air_sensitivity(name, method),
+            ),
+            iteration=IterationOptions(iterations=3 if quick else imaging.iterations, subsets=6),
+            scatter=ScatterOptions(
+                scatter=method, stopping=StoppingOptions(target_uncertainty=0.05, time_limit_s=6, seed=501)
+            ),
         ),
     ).volume
 

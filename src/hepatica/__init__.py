@@ -21,6 +21,7 @@ from hepatica.front_door import VERBS
 from hepatica.version import __version__
 
 if TYPE_CHECKING:
+    from hepatica.anatomy.structures.clinical import StructureOptions
     from hepatica.anatomy.virtual_patient.patient import VirtualPatient
     from hepatica.anatomy.virtual_patient.settings import (
         AnatomyOptions,
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     )
     from hepatica.cohort.accuracy import AccuracyResult, diagnostic_accuracy
     from hepatica.cohort.agreement import AgreementResult, measurement_agreement
-    from hepatica.cohort.dose_response import DoseResponseResult, dose_response
+    from hepatica.cohort.dose_response import CurveOptions, DoseResponseResult, dose_response
     from hepatica.cohort.survival import SurvivalResult, survival
+    from hepatica.cohort.survival_table import SurvivalColumns, SurvivalModels
     from hepatica.core.estimate import Estimate
     from hepatica.core.grid import Grid
     from hepatica.core.image import Acquisition, Image, Stated
@@ -43,9 +45,12 @@ if TYPE_CHECKING:
     from hepatica.core.table import Table
     from hepatica.core.volume import Kind, Volume
     from hepatica.dosimetry.engines.dose_map import DoseSettings
+    from hepatica.dosimetry.engines.montecarlo import MonteCarloOptions
+    from hepatica.dosimetry.metrics.gamma_criteria import GammaOptions
     from hepatica.dosimetry.radiobiology.dose_map import DoseMapOptions
     from hepatica.dosimetry.radiobiology.sphere_agents import Spheres
     from hepatica.dosimetry.radiobiology.summary import EarlierTreatment, ExposureOptions, TissueOptions
+    from hepatica.dosimetry.time.options import TimeOptions
     from hepatica.errors import (
         AmbiguousSeriesError,
         DicomError,
@@ -60,7 +65,14 @@ if TYPE_CHECKING:
         UnitError,
         UnknownNameError,
     )
+    from hepatica.imaging.calibration.options import (
+        CameraExposureOptions,
+        PhantomOptions,
+        SourceImageOptions,
+        SourceOptions,
+    )
     from hepatica.imaging.quantify.camera_factor import CameraCalibration
+    from hepatica.imaging.quantify.options import QuantificationOptions
     from hepatica.imaging.quantify.recovery import RecoveryCurve
     from hepatica.imaging.quantify.structure_activity import PartialVolumeOptions
     from hepatica.imaging.reconstruct.algorithms import IterationOptions
@@ -68,20 +80,18 @@ if TYPE_CHECKING:
     from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions
     from hepatica.imaging.spect.projections import Projections
     from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions
-    from hepatica.io.read import read_image, scan
+    from hepatica.imaging.spect.scan_facts import ScannedActivityOptions, SimulationOptions
+    from hepatica.imaging.spect.scan_model import SpectOptions
+    from hepatica.io.read import CtOptions, ImageOptions, read_image, scan
     from hepatica.io.regions import read_structures
     from hepatica.nuclides import Agent, Nuclide, agent, nuclide
     from hepatica.outcome.adaptive import NextTreatment, PastTreatment, PatientStatus
-    from hepatica.outcome.analyses.dose_response import CurveOptions
-    from hepatica.outcome.analyses.survival_table import SurvivalColumns, SurvivalModels
-    from hepatica.planning.delivery.concordance import ConcordanceOptions
     from hepatica.planning.delivery.delivered import DeliveryOptions, VialReadingOptions
     from hepatica.planning.delivery.order import VialOrderOptions
     from hepatica.planning.limits.assess import Patient
     from hepatica.planning.planner.agent_comparison import CompareAim
     from hepatica.planning.planner.best_activity import Uncertainty
     from hepatica.planning.planner.course import Aims, Course, Territory
-    from hepatica.planning.planner.plan_file import Plan
     from hepatica.planning.planner.prescribe import (
         AimOptions,
         MassOptions,
@@ -90,12 +100,10 @@ if TYPE_CHECKING:
         SubstanceOptions,
     )
     from hepatica.planning.planner.territories import PreviousTreatment
-    from hepatica.planning.planner.voxel import PlanImages
     from hepatica.planning.prescriptions.compartments import Lesion, Partition
     from hepatica.planning.prescriptions.lipiodol import OrganUptake
     from hepatica.planning.scout.lung_shunt import PlanarShuntOptions, SpectShuntOptions
     from hepatica.planning.scout.lungs import LungDoseOptions
-    from hepatica.planning.scout.scan import ScoutOptions
     from hepatica.planning.scout.uptake import UptakeOptions
     from hepatica.safety.plan import ContactOptions, DoseRateOptions
     from hepatica.transport.runner.settings import StoppingOptions
@@ -104,16 +112,11 @@ if TYPE_CHECKING:
     from hepatica.workflow.data.nuclides import NuclidesResult, list_nuclides
     from hepatica.workflow.demo import DemoResult, demo
     from hepatica.workflow.dose.absorbed_dose import absorbed_dose
-    from hepatica.workflow.dose.comparison import DoseComparisonResult, GammaOptions, compare_doses
+    from hepatica.workflow.dose.comparison import DoseComparisonResult, compare_doses
     from hepatica.workflow.dose.kernel import VoxelKernelResult, voxel_kernel
     from hepatica.workflow.dose.options import (
-        CtOptions,
-        ImageOptions,
-        MonteCarloOptions,
+        DoseOptions,
         OutputOptions,
-        QuantificationOptions,
-        StructureOptions,
-        TimeOptions,
     )
     from hepatica.workflow.dose.quantify import QuantifyResult, quantify
     from hepatica.workflow.dose.radiobiology import RadiobiologyResult, radiobiology
@@ -129,28 +132,24 @@ if TYPE_CHECKING:
     from hepatica.workflow.phantom_cohort import VirtualCohortResult, virtual_cohort
     from hepatica.workflow.planning.adaptive import ToleranceResult, remaining_tolerance
     from hepatica.workflow.planning.compare_agents import AgentComparisonResult, compare_agents
-    from hepatica.workflow.planning.concordance import ConcordanceResult, scout_concordance
+    from hepatica.workflow.planning.concordance import ConcordanceOptions, ConcordanceResult, scout_concordance
     from hepatica.workflow.planning.delivered import DeliveredResult, delivered_activity
     from hepatica.workflow.planning.generator import ElutionResult, elute_generator
     from hepatica.workflow.planning.lung_shunt import LungShuntResult, lung_shunt
     from hepatica.workflow.planning.plan import PlanResult, plan
-    from hepatica.workflow.planning.plan_file import PlanTemplateResult, plan_template
+    from hepatica.workflow.planning.plan_file import Plan, PlanTemplateResult, plan_template
+    from hepatica.workflow.planning.plan_voxel import PlanImages
     from hepatica.workflow.planning.planar import PlanarViewOptions
     from hepatica.workflow.planning.prescribe import PrescriptionResult, prescribe
+    from hepatica.workflow.planning.scout import ScoutOptions
     from hepatica.workflow.planning.tumour_to_normal import UptakeResult, tumour_to_normal
     from hepatica.workflow.planning.vial import VialOrderResult, order_vial
     from hepatica.workflow.result import Result
     from hepatica.workflow.safety.release import ReleaseResult, SheetOptions, release
     from hepatica.workflow.schema import schema
     from hepatica.workflow.spect.calibrate import CalibrationResult, calibrate_camera
-    from hepatica.workflow.spect.calibration_options import (
-        CameraExposureOptions,
-        PhantomOptions,
-        SourceImageOptions,
-        SourceOptions,
-    )
     from hepatica.workflow.spect.reconstruct import SpectResult, reconstruct_spect
-    from hepatica.workflow.spect.simulate import ScannedActivityOptions, SimulationResult, simulate_spect
+    from hepatica.workflow.spect.simulate import SimulationResult, simulate_spect
 
 _NOUNS = {
     "AccuracyResult": "cohort.accuracy",
@@ -164,22 +163,23 @@ _NOUNS = {
     "Aims": "planning.planner.course",
     "AmbiguousSeriesError": "errors",
     "AnatomyOptions": "anatomy.virtual_patient.settings",
-    "CameraExposureOptions": "workflow.spect.calibration_options",
     "CalibrationResult": "workflow.spect.calibrate",
     "CameraCalibration": "imaging.quantify.camera_factor",
+    "CameraExposureOptions": "imaging.calibration.options",
     "CompareAim": "planning.planner.agent_comparison",
-    "ConcordanceOptions": "planning.delivery.concordance",
+    "ConcordanceOptions": "workflow.planning.concordance",
     "ConcordanceResult": "workflow.planning.concordance",
     "ContactOptions": "safety.plan",
     "Course": "planning.planner.course",
-    "CtOptions": "workflow.dose.options",
-    "CurveOptions": "outcome.analyses.dose_response",
+    "CtOptions": "io.read",
+    "CurveOptions": "cohort.dose_response",
     "DeliveredResult": "workflow.planning.delivered",
     "DeliveryOptions": "planning.delivery.delivered",
     "DemoResult": "workflow.demo",
     "DicomError": "errors",
     "DoseComparisonResult": "workflow.dose.comparison",
     "DoseMapOptions": "dosimetry.radiobiology.dose_map",
+    "DoseOptions": "workflow.dose.options",
     "DoseRateOptions": "safety.plan",
     "DoseResponseResult": "cohort.dose_response",
     "DoseResult": "workflow.dose.result",
@@ -191,13 +191,13 @@ _NOUNS = {
     "ExposureOptions": "dosimetry.radiobiology.summary",
     "FlowOptions": "anatomy.virtual_patient.settings",
     "GammaCamera": "imaging.spect.camera.cameras",
-    "GammaOptions": "workflow.dose.comparison",
+    "GammaOptions": "dosimetry.metrics.gamma_criteria",
     "GeometryError": "errors",
     "Grid": "core.grid",
     "GuardrailsResult": "workflow.data.guardrails",
     "HepaticaError": "errors",
     "Image": "core.image",
-    "ImageOptions": "workflow.dose.options",
+    "ImageOptions": "io.read",
     "InputError": "errors",
     "InputFile": "core.provenance",
     "InspectResult": "workflow.inspect",
@@ -209,7 +209,7 @@ _NOUNS = {
     "LungShuntResult": "workflow.planning.lung_shunt",
     "MassOptions": "planning.planner.prescribe",
     "Message": "core.message",
-    "MonteCarloOptions": "workflow.dose.options",
+    "MonteCarloOptions": "dosimetry.engines.montecarlo",
     "MonteCarloScanOptions": "imaging.spect.scan",
     "NextTreatment": "outcome.adaptive",
     "NoiseOptions": "imaging.spect.options",
@@ -225,10 +225,10 @@ _NOUNS = {
     "PatientSettings": "anatomy.virtual_patient.settings",
     "PatientStatus": "outcome.adaptive",
     "PerfusedOptions": "planning.planner.prescribe",
-    "PhantomOptions": "workflow.spect.calibration_options",
+    "PhantomOptions": "imaging.calibration.options",
     "PhysicsError": "errors",
-    "Plan": "planning.planner.plan_file",
-    "PlanImages": "planning.planner.voxel",
+    "Plan": "workflow.planning.plan_file",
+    "PlanImages": "workflow.planning.plan_voxel",
     "PlanResult": "workflow.planning.plan",
     "PlanTemplateResult": "workflow.planning.plan_file",
     "PlanarShuntOptions": "planning.scout.lung_shunt",
@@ -237,7 +237,7 @@ _NOUNS = {
     "PreviousTreatment": "planning.planner.territories",
     "Projections": "imaging.spect.projections",
     "Provenance": "core.provenance",
-    "QuantificationOptions": "workflow.dose.options",
+    "QuantificationOptions": "imaging.quantify.options",
     "QuantifyResult": "workflow.dose.quantify",
     "RadiobiologyResult": "workflow.dose.radiobiology",
     "RecoveryCurve": "imaging.quantify.recovery",
@@ -249,30 +249,32 @@ _NOUNS = {
     "RetentionResult": "workflow.outcome.lipiodol",
     "RuleOptions": "planning.planner.prescribe",
     "ScanOptions": "imaging.spect.scan",
-    "ScannedActivityOptions": "workflow.spect.simulate",
+    "ScannedActivityOptions": "imaging.spect.scan_facts",
     "ScatterOptions": "imaging.spect.options",
-    "ScoutOptions": "planning.scout.scan",
+    "ScoutOptions": "workflow.planning.scout",
     "SegmentedResponseResult": "workflow.outcome.segmented",
     "SheetOptions": "workflow.safety.release",
+    "SimulationOptions": "imaging.spect.scan_facts",
     "SimulationResult": "workflow.spect.simulate",
-    "SourceImageOptions": "workflow.spect.calibration_options",
-    "SourceOptions": "workflow.spect.calibration_options",
+    "SourceImageOptions": "imaging.calibration.options",
+    "SourceOptions": "imaging.calibration.options",
+    "SpectOptions": "imaging.spect.scan_model",
     "SpectResult": "workflow.spect.reconstruct",
     "SpectShuntOptions": "planning.scout.lung_shunt",
     "Spheres": "dosimetry.radiobiology.sphere_agents",
     "SpheresResult": "workflow.dose.spheres",
     "Stated": "core.image",
     "StoppingOptions": "transport.runner.settings",
-    "StructureOptions": "workflow.dose.options",
+    "StructureOptions": "anatomy.structures.clinical",
     "SubstanceOptions": "planning.planner.prescribe",
-    "SurvivalColumns": "outcome.analyses.survival_table",
-    "SurvivalModels": "outcome.analyses.survival_table",
+    "SurvivalColumns": "cohort.survival_table",
+    "SurvivalModels": "cohort.survival_table",
     "SurvivalResult": "cohort.survival",
     "Table": "core.table",
     "TableError": "errors",
     "Territory": "planning.planner.course",
     "TimeError": "errors",
-    "TimeOptions": "workflow.dose.options",
+    "TimeOptions": "dosimetry.time.options",
     "TissueOptions": "dosimetry.radiobiology.summary",
     "ToleranceResult": "workflow.planning.adaptive",
     "Treatment": "anatomy.virtual_patient.settings",
@@ -331,6 +333,7 @@ __all__ = [
     "DicomError",
     "DoseComparisonResult",
     "DoseMapOptions",
+    "DoseOptions",
     "DoseRateOptions",
     "DoseResponseResult",
     "DoseResult",
@@ -405,9 +408,11 @@ __all__ = [
     "ScoutOptions",
     "SegmentedResponseResult",
     "SheetOptions",
+    "SimulationOptions",
     "SimulationResult",
     "SourceImageOptions",
     "SourceOptions",
+    "SpectOptions",
     "SpectResult",
     "SpectShuntOptions",
     "Spheres",

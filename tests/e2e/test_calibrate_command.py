@@ -24,14 +24,16 @@ from hepatica.anatomy.phantoms.objects import (
 )
 from hepatica.cli.main import main
 from hepatica.core import Kind, Volume
+from hepatica.imaging.calibration.options import PhantomOptions, SourceOptions
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions
+from hepatica.imaging.spect.scan_facts import ScannedActivityOptions, SimulationOptions
+from hepatica.imaging.spect.scan_model import SpectOptions
 from hepatica.io.itk import write_itk
 from hepatica.transport.runner.settings import StoppingOptions
 from hepatica.workflow.spect.calibrate import calibrate_camera
-from hepatica.workflow.spect.calibration_options import PhantomOptions, SourceOptions
 from hepatica.workflow.spect.reconstruct import reconstruct_spect
-from hepatica.workflow.spect.simulate import ScannedActivityOptions, simulate_spect
+from hepatica.workflow.spect.simulate import simulate_spect
 
 WHEN = datetime(2026, 3, 2, 10, 0)
 MEASURED = ("--source-activity-at", "2026-03-02T08:00", "--source-activity-sd", "2 %")
@@ -82,17 +84,25 @@ def scan(folder: Path, name: str, phantom: Phantom, **filled: dict[str, float]) 
 
 def simulated(folder: Path, name: str, when: datetime, seed: int = 1) -> None:
     simulate_spect(
-        folder / f"{name}.nii.gz", ct=folder / f"{name}-ct.nii.gz", nuclide="Lu-177", camera="siemens-megp", scan=SCAN,
-        montecarlo=MonteCarloScanOptions(stopping=StoppingOptions(seed=seed)),
-        stated=ScannedActivityOptions(activity_unit="Bq/mL", activity_at=when),
-    ).save(folder / f"scan-{name}")  # fmt: skip
+        folder / f"{name}.nii.gz",
+        ct=folder / f"{name}-ct.nii.gz",
+        nuclide="Lu-177",
+        camera="siemens-megp",
+        options=SimulationOptions(
+            scan=SCAN,
+            montecarlo=MonteCarloScanOptions(stopping=StoppingOptions(seed=seed)),
+            stated=ScannedActivityOptions(activity_unit="Bq/mL", activity_at=when),
+        ),
+    ).save(folder / f"scan-{name}")
 
 
 def reconstructed(folder: Path, name: str) -> None:
     reconstruct_spect(
-        folder / f"scan-{name}/projections.dcm", ct=folder / f"{name}-ct.nii.gz", camera="siemens-megp",
-        iteration=RECONSTRUCTION,
-    ).save(folder / f"spect-{name}")  # fmt: skip
+        folder / f"scan-{name}/projections.dcm",
+        ct=folder / f"{name}-ct.nii.gz",
+        camera="siemens-megp",
+        options=SpectOptions(iteration=RECONSTRUCTION),
+    ).save(folder / f"spect-{name}")
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +148,10 @@ def test_python_and_command_give_one_document(phantoms: Path) -> None:
              "--diameter", "200 mm", "--length", "200 mm", "--margin", "35 mm", "--json")  # fmt: skip
     by_command = json.loads(command("calibrate", *words).stdout)
     spect = reconstruct_spect(
-        phantoms / "scan-cylinder", ct=phantoms / "cylinder-ct.nii.gz", camera="siemens-megp", iteration=RECONSTRUCTION
+        phantoms / "scan-cylinder",
+        ct=phantoms / "cylinder-ct.nii.gz",
+        camera="siemens-megp",
+        options=SpectOptions(iteration=RECONSTRUCTION),
     )
     source = SourceOptions(
         source="cylinder", source_activity_bq=400e6, source_activity_at=datetime(2026, 3, 2, 8), source_activity_sd=0.02

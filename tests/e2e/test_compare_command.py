@@ -11,14 +11,10 @@ import pytest
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.core.context import DicomContext
+from hepatica.dosimetry.metrics.gamma_criteria import Criteria, GammaOptions
 from hepatica.io.dicom.rtdose import write_rtdose
 from hepatica.io.itk import write_itk
-from hepatica.workflow.dose.comparison import (
-    Criteria,
-    DoseComparisonResult,
-    GammaOptions,
-    compare_doses,
-)
+from hepatica.workflow.dose.comparison import DoseComparisonResult, compare_doses
 from hepatica.workflow.sources import as_dose
 
 

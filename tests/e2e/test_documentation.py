@@ -24,7 +24,7 @@ BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 @pytest.fixture(scope="session")
 def demo_patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``demo-output/patient``, made once."""
-    from hepatica.workflow.demo import write_demo_patient
+    from hepatica.io.virtual.demo import write_demo_patient
 
     folder = tmp_path_factory.mktemp("docs")
     shutil.copytree(ROOT / "docs" / "examples", folder / "examples")

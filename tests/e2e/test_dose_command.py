@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 import hepatica as package
+from hepatica.anatomy.structures.clinical import StructureOptions
 from hepatica.core import Estimate, Kind
 from hepatica.core.document import document as document_of
 from hepatica.core.image import Image
+from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.imaging.quantify.quantify import quantify as quantify_image
 from hepatica.io.itk import read_itk, write_itk
-from hepatica.workflow.demo import ADMINISTERED_BQ, write_demo_patient
-from hepatica.workflow.dose.options import OutputOptions, QuantificationOptions, StructureOptions
+from hepatica.io.virtual.demo import ADMINISTERED_BQ, write_demo_patient
+from hepatica.workflow.dose.options import DoseOptions, OutputOptions
 from hepatica.workflow.dose.quantify import QuantifyResult, quantify
 from hepatica.workflow.dose.result import DoseResult
 
@@ -250,9 +252,11 @@ def test_python_and_command_give_the_same_document(patient: Path) -> None:
             ct=scan,
             structures=patient / "rtstruct.dcm",
             nuclide="Y-90",
-            quantification=QuantificationOptions(administered_bq=2.6e9, lungs_in_image=True),
-            clinical=StructureOptions(lung_margin_mm=10.0),
-            output=OutputOptions(grid=6.0),
+            options=DoseOptions(
+                quantification=QuantificationOptions(administered_bq=2.6e9, lungs_in_image=True),
+                clinical=StructureOptions(lung_margin_mm=10.0),
+                output=OutputOptions(grid=6.0),
+            ),
         )
         document = json.loads(json.dumps(result.as_dict(), allow_nan=False))
         for found in (said, document):

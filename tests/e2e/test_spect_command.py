@@ -14,10 +14,12 @@ from hepatica.errors import InputError
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions
 from hepatica.imaging.spect.scan import ScanOptions
+from hepatica.imaging.spect.scan_facts import ScannedActivityOptions, SimulationOptions
+from hepatica.imaging.spect.scan_model import SpectOptions
 from hepatica.io.dicom.images.projections import read_projections
 from hepatica.io.read import read_image
 from hepatica.workflow.spect.reconstruct import reconstruct_spect
-from hepatica.workflow.spect.simulate import ScannedActivityOptions, simulate_spect
+from hepatica.workflow.spect.simulate import simulate_spect
 
 SIMULATE = ("--nuclide", "Tc-99m", "--total", "150 MBq", "--views", "24", "--pixel", "9 mm", "--columns", "48")
 
@@ -29,7 +31,7 @@ def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from hepatica.workflow.demo import write_demo_patient
+    from hepatica.io.virtual.demo import write_demo_patient
 
     folder = tmp_path_factory.mktemp("spect")
     write_demo_patient(folder / "patient", ct_spacing_mm=(6.0, 6.0, 6.0))
@@ -78,7 +80,9 @@ def test_counts_with_a_window_below(patient: Path) -> None:
 def test_an_interrupted_run_goes_on(patient: Path, tmp_path: Path) -> None:
     files, keep = {"ct": patient / "patient/ct"}, tmp_path / "run.npz"
     iteration = IterationOptions(method="bsrem", iterations=3, subsets=4, prior_strength=0.1)
-    whole = reconstruct_spect(patient / "scan", **files, camera="siemens-lehr", iteration=iteration).volume.values
+    whole = reconstruct_spect(
+        patient / "scan", **files, camera="siemens-lehr", options=SpectOptions(iteration=iteration)
+    ).volume.values
     kept = replace(iteration, checkpoint=keep)
     seen: list[str] = []
 
@@ -88,11 +92,15 @@ def test_an_interrupted_run_goes_on(patient: Path, tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        reconstruct_spect(patient / "scan", **files, camera="siemens-lehr", iteration=kept, progress=interrupt)
+        reconstruct_spect(
+            patient / "scan", **files, camera="siemens-lehr", options=SpectOptions(iteration=kept), progress=interrupt
+        )
     with pytest.raises(InputError, match="belongs to other"):
-        reconstruct_spect(patient / "scan", **files, camera="ge-lehr", iteration=kept)
+        reconstruct_spect(patient / "scan", **files, camera="ge-lehr", options=SpectOptions(iteration=kept))
     seen.clear()
-    result = reconstruct_spect(patient / "scan", **files, camera="siemens-lehr", iteration=kept, progress=seen.append)
+    result = reconstruct_spect(
+        patient / "scan", **files, camera="siemens-lehr", options=SpectOptions(iteration=kept), progress=seen.append
+    )
     assert not any("iteration 1 of" in step for step in seen)
     np.testing.assert_allclose(result.volume.values, whole, rtol=1e-3, atol=1e-3 * whole.max())
     assert not keep.exists()
@@ -103,7 +111,10 @@ def test_dead_time_is_given_back(patient: Path) -> None:
     lost = AcquisitionOptions(dead_time_s=2e-5, dead_time_model="non-paralysable")
     first, second = (
         reconstruct_spect(
-            patient / "scan", ct=patient / "patient/ct", camera="siemens-lehr", iteration=once, acquisition=stated
+            patient / "scan",
+            ct=patient / "patient/ct",
+            camera="siemens-lehr",
+            options=SpectOptions(iteration=once, acquisition=stated),
         ).volume.total
         for stated in (AcquisitionOptions(), lost)
     )
@@ -116,9 +127,13 @@ def test_python_and_command_give_one_document(patient: Path) -> None:
     """From objects in one process, without a file between: the same as both commands."""
     pet, ct = read_image(patient / "patient/pet", role="activity"), read_image(patient / "patient/ct", role="ct")
     scan = simulate_spect(
-        pet, ct=ct, nuclide="Tc-99m", scan=ScanOptions(views=24, pixel_mm=9.0, columns=48),
-        stated=ScannedActivityOptions(total_bq=150e6),
-    )  # fmt: skip
+        pet,
+        ct=ct,
+        nuclide="Tc-99m",
+        options=SimulationOptions(
+            scan=ScanOptions(views=24, pixel_mm=9.0, columns=48), stated=ScannedActivityOptions(total_bq=150e6)
+        ),
+    )
     assert same(scan.as_dict()) == same(json.loads((patient / "scan/result.json").read_text()))
     done = run(
         "reconstruct", patient / "scan", "--ct", patient / "patient/ct", "--camera", "siemens-lehr",
@@ -126,9 +141,15 @@ def test_python_and_command_give_one_document(patient: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     spect = reconstruct_spect(
-        scan.projections, ct=ct, camera="siemens-lehr", iteration=IterationOptions(iterations=2, subsets=4),
-        acquisition=AcquisitionOptions(sensitivity_cps_per_mbq="model"), noise=NoiseOptions(samples=4),
-    )  # fmt: skip
+        scan.projections,
+        ct=ct,
+        camera="siemens-lehr",
+        options=SpectOptions(
+            iteration=IterationOptions(iterations=2, subsets=4),
+            acquisition=AcquisitionOptions(sensitivity_cps_per_mbq="model"),
+            noise=NoiseOptions(samples=4),
+        ),
+    )
     assert same(spect.as_dict()) == same(json.loads(done.stdout))
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from hepatica.core.volume import Volume
+
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 
 UID_ROOT = "1.2.826.0.1.3680043.8.498."
@@ -115,6 +117,12 @@ class DicomContext:
             instances=tuple(Instance(sop_class_uid, new_uid()) for _ in range(slices)),
             timezone=when.strftime("%z") if when and when.tzinfo else "",
         )
+
+    @classmethod
+    def of_volume(cls, volume: Volume, patient_id: str) -> DicomContext:
+        """New context with new UIDs, in the volume's frame of reference and at its time."""
+        made, frame = cls.invented(patient_id=patient_id, when=volume.time), volume.grid.frame_of_reference
+        return made if frame is None else replace(made, frame_of_reference=frame)
 
     @property
     def is_multiframe(self) -> bool:

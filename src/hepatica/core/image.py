@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
@@ -233,6 +234,11 @@ class Image:
         source = InputFile("image", name, digest, files=0)
         return cls(volume, None, facts, source, missing=not_stated(kind, nuclide=found, time=time))
 
+    def with_voxels_of(self, grid: Grid) -> Image:
+        """Same patient and facts with other voxels that hold nothing: what structures are read onto."""
+        nothing = np.broadcast_to(np.float32(0), grid.shape)
+        return replace(self, volume=Volume(grid, nothing, self.volume.kind, name=self.volume.name))
+
     @property
     @reported
     def grid(self) -> Grid:
@@ -378,6 +384,37 @@ def not_stated(kind: Kind, *, nuclide: str | None, time: datetime | None) -> tup
     if kind in (Kind.ACTIVITY, Kind.ACTIVITY_CONCENTRATION, Kind.COUNTS, Kind.COUNT_RATE) and time is None:
         missing.append(TIME_MISSING)
     return tuple(missing)
+
+
+def require_together(images: Sequence[Image], *, registered: bool) -> tuple[Message, ...]:
+    """Same patient, same frame of reference (or the user's word); says what could not be checked.
+
+    Raises
+    ------
+    InputError
+        If images are of different patients.
+    GeometryError
+        If they are in different frames of reference and nobody states that they are registered.
+    """
+    *rest, ct = images
+    notes = []
+    for image in rest:
+        ids = [found.context.patient_id for found in (image, ct) if found.context is not None]
+        if len(ids) == len((image, ct)) and "" in ids:
+            text = f"{image.name} or {ct.name} has no patient ID: it could not be checked that both are of one patient"
+            notes.append(Message("patient-not-checked", text))
+        elif len(set(ids)) > 1:
+            raise InputError(
+                f"{image.name} is of patient {ids[0]!r}, {ct.name} of {ids[1]!r}; activity and CT must be of one "
+                "patient"
+            )
+        if not registered and not image.grid.shares_frame(ct.grid):
+            raise GeometryError(
+                f"{image.name} and {ct.name} have different frames of reference ({image.grid.frame_of_reference} and "
+                f"{ct.grid.frame_of_reference})",
+                remedy="register them first, or state with `registered` that they are",
+            )
+    return tuple(notes)
 
 
 def is_activity(kind: Kind) -> bool:

@@ -36,7 +36,9 @@ class InputFile:
 
     @classmethod
     def of(cls, role: str, path: Path, files: list[Path] | None = None) -> InputFile:
-        """Hash `path`, or of a folder the `files` that were read."""
+        """Hash `path`, or of a folder the `files` that were read (all of it if they are not named)."""
+        if files is None and path.is_dir():
+            files = sorted(file for file in path.rglob("*") if file.is_file())
         if files is None:
             return cls(role, str(path), sha256(path))
         digest = hashlib.sha256("".join(sorted(sha256(file) for file in files)).encode()).hexdigest()

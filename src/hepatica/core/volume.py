@@ -86,6 +86,15 @@ class Volume:
         changes = {"time": self.time, "name": self.name} | changes
         return Volume(self.grid, np.asarray(values), kind or self.kind, **changes)
 
+    def filled(self, value: float = 0.0) -> Volume:
+        """Same volume with a value where it is NaN."""
+        return self.with_values(np.nan_to_num(self.values, nan=value))
+
+    def in_frame(self, frame_of_reference: str | None) -> Volume:
+        """The same voxels in another frame of reference, that was checked or stated to be the same."""
+        grid = self.grid.with_frame_of_reference(frame_of_reference)
+        return Volume(grid, self.values, self.kind, self.time, self.name)
+
     def require_kind(self, *kinds: Kind) -> None:
         """Raise UnitError unless the values measure one of `kinds`."""
         if self.kind not in kinds:

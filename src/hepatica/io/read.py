@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from hepatica.core.image import NOTHING_STATED, Image, Stated
 from hepatica.core.message import Message
+from hepatica.core.options import options
 from hepatica.core.volume import voxel_unit
 from hepatica.errors import DicomError, InputError, UnitError
 from hepatica.io.dicom.scan import Scan, Skipped, scan
 from hepatica.io.dicom.series import Series, SeriesKind
+from hepatica.transport.matter.media import HuCalibration, load_calibration
 
 __all__ = ["ROLES", "Image", "Scan", "Series", "SeriesKind", "Skipped", "Stated", "read_image", "read_series", "scan"]
 
@@ -20,6 +23,82 @@ ROLES: dict[str, tuple[SeriesKind, ...]] = {
     "image": (SeriesKind.CT, SeriesKind.PET, SeriesKind.NM_RECON, SeriesKind.NM_PLANAR),
 }
 """What an image can be wanted as, and the kinds of series that fit."""
+
+
+@options
+class ImageOptions:
+    """How an activity image is read.
+
+    Attributes
+    ----------
+    activity_unit : str or None
+        What a voxel of a NIfTI or MetaImage holds: "MBq h" (time-integrated), "Bq/mL", "Bq", "counts". A DICOM image
+        states its own.
+    activity_at : tuple of datetime
+        Instant that each activity image refers to, where its file does not say.
+    series : str or None
+        SeriesInstanceUID of the activity, if a folder holds several.
+    accept_nuclide : bool
+        Take an image although its header names another nuclide.
+    slice_spacing_mm : float or None
+        Distance between slices of an NM volume that states none; negative to stack against row x column.
+    """
+
+    activity_unit: str | None = None
+    activity_at: tuple[datetime, ...] = ()
+    series: str | None = None
+    accept_nuclide: bool = False
+    slice_spacing_mm: float | None = None
+
+    def stated(self, nuclide: str, count: int) -> tuple[Stated, ...]:
+        """What is stated of each of so many images.
+
+        Raises
+        ------
+        InputError
+            If instants were given for another number of images.
+        """
+        if len(self.activity_at) not in (0, count):
+            raise InputError(f"`activity_at` was given {len(self.activity_at)} times for {count} activity images")
+        return tuple(
+            Stated(
+                unit=self.activity_unit,
+                time=time,
+                nuclide=nuclide,
+                override_nuclide=self.accept_nuclide,
+                slice_spacing_mm=self.slice_spacing_mm,
+            )
+            for time in self.activity_at or (None,) * count
+        )
+
+
+@options
+class CtOptions:
+    """How the CT is read, and what its numbers mean.
+
+    Attributes
+    ----------
+    ct_series : str or None
+        SeriesInstanceUID of the CT, if a folder holds several.
+    registered : bool
+        State that images of different frames of reference are registered to each other.
+    hu_table : Path or None
+        The scanner's own table from CT number to density: CSV with hu,density_g_ml.
+    """
+
+    ct_series: str | None = None
+    registered: bool = False
+    hu_table: Path | None = None
+
+    def calibration(self) -> HuCalibration | None:
+        """The scanner's own HU table; None for the built-in one.
+
+        Raises
+        ------
+        InputError
+            If the file is no such table.
+        """
+        return None if self.hu_table is None else load_calibration(self.hu_table)
 
 
 def read_image(

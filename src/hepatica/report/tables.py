@@ -10,6 +10,7 @@ import numpy as np
 
 from hepatica.core.document import document
 from hepatica.core.numbers import percent, three, with_uncertainty
+from hepatica.core.table import Table
 from hepatica.report.dose_report import DoseReport, LimitRow, ReportRegion
 
 SHOWN_D = (98.0, 95.0, 70.0, 50.0, 2.0)
@@ -101,6 +102,16 @@ def limit_row(row: LimitRow) -> list[str]:
         row.condition,
         row.source,
     ]
+
+
+def agent_limits_table(limits: Sequence[LimitRow], agent: str) -> Table:
+    """Limits of an agent as the screen shows them."""
+    rows = [
+        (row.structure, row.dose_mean_gy, f"{row.comparison} {row.limit_gy:g}", row.verdict, row.condition)
+        for row in limits
+    ]
+    title = f"Mean dose against the limits of {agent} (the condition says which applies)"
+    return Table.of(("structure", "dose, Gy", "limit, Gy", "status", "condition"), rows, title, "limits")
 
 
 def _beside(dose_gy: float, limit_gy: float) -> str:

@@ -1,79 +1,43 @@
-"""A treated patient that hepatica makes itself, written as DICOM, and what is truly in it."""
+"""The main job on a treated patient that hepatica makes itself, beside the truth."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
-from hepatica.anatomy.virtual_patient import (
-    PatientSettings,
-    Treatment,
-    Tumour,
-    VirtualCtOptions,
-    VirtualPatient,
-    default_grid,
-    virtual_patient,
-)
-from hepatica.core import Kind, Region, Volume, decay_factor, seconds_between
-from hepatica.core.context import DicomContext
+from hepatica.anatomy.structures.clinical import StructureOptions
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.options import verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
-from hepatica.dosimetry.engines.registry import dose_engine
+from hepatica.dosimetry.engines.registry import EngineName, dose_engine
 from hepatica.dosimetry.metrics.region_dose import region_dose
-from hepatica.imaging.quantify.blurred_scan import blurred_pet
-from hepatica.io.dicom.images.write import Emission, write_ct, write_pet
-from hepatica.io.dicom.rtstruct import write_rtstruct
+from hepatica.dosimetry.time.integration import permanent_trapping
+from hepatica.imaging.quantify.options import QuantificationOptions
+from hepatica.io.virtual.demo import (
+    ADMINISTERED_AT,
+    AGENT,
+    LUNG_SHUNT,
+    NUCLIDE,
+    PET_FWHM_MM,
+    DemoPatient,
+    write_demo_patient,
+)
 from hepatica.nuclides import nuclide
 from hepatica.transport.matter.media import density_from_hu
 from hepatica.transport.runner.settings import MonteCarloSettings
 from hepatica.workflow.dose.absorbed_dose import absorbed_dose
-from hepatica.workflow.dose.options import EngineName, QuantificationOptions, StructureOptions
+from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.result import DoseResult
 from hepatica.workflow.result import Result, result
 
-NUCLIDE = "Y-90"
-AGENT = "glass"
-ADMINISTERED_BQ = 2.6e9
-ADMINISTERED_AT = datetime(2026, 3, 2, 10, 15)
-SCANNED_AT = ADMINISTERED_AT + timedelta(hours=20, minutes=40)
-SCAN_DURATION_S = 1800.0
-LUNG_SHUNT = 0.04
-PET_SPACING_MM = (4.07, 4.07, 3.0)
-PET_FWHM_MM = 5.5
-PET_NOISE = 0.25
-SEED = 90
+STRUCTURES = "patient/rtstruct.dcm"
 TRUE_HISTORIES = 4_000_000
 """With the Monte Carlo engine; mean doses of the structures are then known to about 0.3 %."""
-
-SETTINGS = PatientSettings(
-    seed=SEED,
-    tumours=(Tumour(42, segment=7), Tumour(58, segment=8, necrosis=0.13)),
-    treatment=Treatment(
-        nuclide=NUCLIDE,
-        agent=AGENT,
-        administered_bq=ADMINISTERED_BQ,
-        administered_at=ADMINISTERED_AT,
-        catheters="right hepatic",
-        lung_shunt=LUNG_SHUNT,
-        tumour_to_normal=4.0,
-    ),
-    ct=VirtualCtOptions(spacing_mm=(2.5, 2.5, 3.0)),
-)
-"""The patient: two tumours in the right lobe, treated through the right hepatic artery."""
-
-REPORTED = ("liver", "lobe right", "lobe left", "tumour 1", "tumour 2", "tumour 2 necrosis", "lung right", "lung left")
-STRUCTURES = "patient/rtstruct.dcm"
-PERFUSED = "perfused volume"
-"""Drawn too: what the right hepatic artery feeds, which was treated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,80 +55,6 @@ class Comparison:
         return 100 * (self.dose_gy / self.true_dose_gy - 1) if self.true_dose_gy else None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DemoPatient:
-    """The patient and the truth.
-
-    Attributes
-    ----------
-    folder : Path
-        Holds ``ct/``, ``pet/`` and ``rtstruct.dcm``.
-    virtual : VirtualPatient
-        All that is known of the patient.
-    hu : Volume
-        Noise-free CT.
-    activity : Volume
-        True activity per voxel (Bq) at the administration, on the CT's grid.
-    regions : mapping of str to Region
-        True structures on the CT's grid, those that are drawn in the RTSTRUCT.
-    """
-
-    folder: Path
-    virtual: VirtualPatient
-    hu: Volume
-    activity: Volume
-    regions: Mapping[str, Region]
-
-
-def write_demo_patient(
-    folder: Path, *, ct_spacing_mm: tuple[float, float, float] = (2.5, 2.5, 3.0), seed: int = SEED
-) -> DemoPatient:
-    """Make the patient and write CT, PET and RTSTRUCT as DICOM.
-
-    Parameters
-    ----------
-    folder : Path
-        New folder; it gets ``ct/``, ``pet/`` and ``rtstruct.dcm``.
-    ct_spacing_mm : tuple of float
-        Voxels of the CT.
-    seed : int
-        Of the patient and of the noise in CT and PET.
-
-    Raises
-    ------
-    OutputError
-        If the folder cannot be written.
-    """
-    context = DicomContext.invented(patient_id="HEPATICA-DEMO", patient_name="Demo^Patient", when=SCANNED_AT)
-    settings = replace(SETTINGS, seed=seed, ct=VirtualCtOptions(spacing_mm=ct_spacing_mm))
-    patient = virtual_patient(settings, default_grid(settings, context.frame_of_reference))
-    activity = patient.activity()
-    pet = _demo_pet(activity, seed)
-
-    folder.mkdir(parents=True, exist_ok=True)
-    ct_context = write_ct(folder / "ct", patient.ct, context, description="Demo CT")
-    emission = Emission(
-        nuclide=NUCLIDE,
-        start=SCANNED_AT,
-        frame_duration_s=SCAN_DURATION_S,
-        administered_bq=ADMINISTERED_BQ,
-        administered_at=ADMINISTERED_AT,
-    )
-    write_pet(folder / "pet", pet, context, emission, description="Demo 90Y PET")
-    regions = {name: patient.regions[name] for name in REPORTED}
-    regions[PERFUSED] = patient.perfused().renamed(PERFUSED)
-    write_rtstruct(folder / "rtstruct.dcm", list(regions.values()), ct_context, image_grid=patient.grid)
-    return DemoPatient(folder, patient, patient.hu, activity, regions)
-
-
-def _demo_pet(activity: Volume, seed: int) -> Volume:
-    """PET at the start of the scan."""
-    left = decay_factor(seconds_between(ADMINISTERED_AT, SCANNED_AT), nuclide(NUCLIDE).half_life_s)
-    at_scan = activity.with_values(activity.values * np.float32(left), time=SCANNED_AT)
-    grid = activity.grid.with_spacing(PET_SPACING_MM)
-    return blurred_pet(at_scan, grid, fwhm_mm=PET_FWHM_MM, noise=PET_NOISE, seed=seed)
-
-
 def true_doses(patient: DemoPatient, found: DoseResult) -> tuple[Comparison, ...]:
     """Dose of each structure from the image beside the dose that the true activity gives.
 
@@ -172,9 +62,7 @@ def true_doses(patient: DemoPatient, found: DoseResult) -> tuple[Comparison, ...
     voxels: what differs comes from the image.
     """
     n = nuclide(NUCLIDE)
-    decays = patient.activity.with_values(
-        patient.activity.values * np.float32(n.decays_per_bq), Kind.DECAYS, time=None, name="true decays"
-    )
+    decays = permanent_trapping(patient.activity, n.half_life_s, since=ADMINISTERED_AT).decays
     engine = dose_engine(found.engine)
     if isinstance(engine, MonteCarloEngine):
         engine = MonteCarloEngine(MonteCarloSettings(histories=TRUE_HISTORIES))
@@ -193,8 +81,10 @@ def demo_dose(patient: DemoPatient, *, engine: EngineName, progress: Progress | 
         structures=patient.folder / "rtstruct.dcm",
         nuclide=NUCLIDE,
         engine=engine,
-        quantification=QuantificationOptions(lungs_in_image=True, lung_shunt=LUNG_SHUNT),
-        clinical=StructureOptions(agent=AGENT),
+        options=DoseOptions(
+            quantification=QuantificationOptions(lungs_in_image=True, lung_shunt=LUNG_SHUNT),
+            clinical=StructureOptions(agent=AGENT),
+        ),
         progress=progress,
     )
 
@@ -267,7 +157,7 @@ def demo(*, engine: EngineName = "kernel", progress: Progress | None = None) -> 
     >>> hepatica.demo(engine="local").save("demo-output")  # doctest: +SKIP
     PosixPath('demo-output')
     """
-    from hepatica.workflow.phantom import patient_png
+    from hepatica.report.figures.anatomy import patient_png
 
     report_progress = progress or silent
     with tempfile.TemporaryDirectory() as place:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Annotated
 
 from hepatica.anatomy.virtual_patient import (
     AnatomyOptions,
@@ -23,35 +20,19 @@ from hepatica.anatomy.virtual_patient import (
     patient_truth,
 )
 from hepatica.anatomy.virtual_patient import virtual_patient as make_patient
+from hepatica.anatomy.virtual_patient.named import DRAWN, drawn, labelled
 from hepatica.anatomy.virtual_patient.settings import Tumours
-from hepatica.core import Kind, Provenance, Region, Volume
+from hepatica.core import Provenance, Region
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, INLINE, document
 from hepatica.core.image import Image
 from hepatica.core.options import Limits, NonNegative, parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Cell, Table
-from hepatica.nuclides import agent, nuclide
 from hepatica.version import __version__
 from hepatica.workflow.result import Result, result
 
 SCAN_AFTER_H = 20.0
-SCAN_S = 1800.0
-PERFUSED = "perfused volume"
-
-DRAWN = (
-    "liver", "lobe left", "lobe right", *(f"segment {n}" for n in range(1, 9)), "lung left", "lung right", "heart",
-    "spleen", "stomach", "duodenum", "gallbladder", "kidney left", "kidney right", "thyroid",
-)  # fmt: skip
-"""Structures of the RTSTRUCT, besides tumours and perfused volume."""
-
-SEGMENTED = (*DRAWN, "body", "spine", "ribs", "pancreas", "aorta", "vena cava", "portal vein", "hepatic veins")
-LABELLED = (
-    "spine", "ribs", "vena cava", "aorta", "gallbladder", *(f"segment {n}" for n in range(1, 9)), "kidney left",
-    "kidney right", "spleen", "stomach", "duodenum", "pancreas", "heart", "lung left", "lung right", "trachea",
-    "thyroid",
-)  # fmt: skip
-"""Structures of the label map, in the order of their numbers; tumours follow, their necrosis after them."""
 
 SHOWN = (
     "liver", "lobe left", "lobe right", *(f"segment {n}" for n in range(1, 9)), "lung left", "lung right", "spleen",
@@ -104,7 +85,7 @@ class VirtualPatientResult(Result):
     @property
     def emission(self) -> Image:
         """The true activity concentration at the scan, Bq/mL."""
-        concentration = self._concentration()
+        concentration = self.patient.concentration(self.scanned_at)
         return Image.from_array(
             concentration.values,
             unit="Bq/mL",
@@ -117,7 +98,7 @@ class VirtualPatientResult(Result):
     @property
     def structures(self) -> tuple[Region, ...]:
         """Organs, perfused volume and tumours, as in the RTSTRUCT."""
-        return tuple(_drawn(self.patient, DRAWN))
+        return tuple(drawn(self.patient, DRAWN))
 
     def title(self) -> str:
         """Who it is and what was given."""
@@ -149,69 +130,14 @@ class VirtualPatientResult(Result):
         reconstructed NM image), ``rtstruct.dcm``, ``seg.dcm``; ``truth/`` with activity (Bq), decays (Bq s), density,
         CT and labels as NIfTI; ``arteries.csv``, ``arteries.vtk``; ``patient.json``; ``patient.png``.
         """
-        self._write_dicom(folder)
-        self._write_truth(folder)
-        (folder / "patient.png").write_bytes(patient_png(self.patient))
+        from hepatica.io.virtual.patient import write_patient_dicom, write_patient_truth
+        from hepatica.report.figures.anatomy import patient_png
 
-    def _concentration(self) -> Volume:
-        there = self.patient.activity(self.scanned_at)
-        return there.with_values(there.values / np.float32(there.grid.voxel_volume_ml), Kind.ACTIVITY_CONCENTRATION)
-
-    def _write_dicom(self, folder: Path) -> None:
-        from hepatica.io.dicom.images.write import Emission, write_ct, write_nm, write_pet
-        from hepatica.io.dicom.rtstruct import write_rtstruct
-        from hepatica.io.dicom.seg import write_seg
-
-        patient, t, concentration = self.patient, self.patient.treatment, self._concentration()
-        ct_context = write_ct(folder / "ct", patient.ct, self.context, description="Virtual CT")
-        windows = [mode for mode in nuclide(t.nuclide).imaging if mode.mode.startswith("spect") and mode.windows_kev]
-        emission = Emission(
-            nuclide=t.nuclide,
-            start=self.scanned_at,
-            frame_duration_s=SCAN_S,
-            administered_bq=t.activity_bq,
-            administered_at=t.administered_at,
-            agent=agent(t.agent).product,
-            energy_window_kev=windows[0].windows_kev[0] if windows else (0.0, 0.0),
-        )
-        if t.nuclide == "Y-90":
-            write_pet(folder / "emission", concentration, self.context, emission, description="True activity")
-        else:
-            (folder / "emission").mkdir()
-            write_nm(
-                folder / "emission" / "NM.dcm", concentration, self.context, emission, description="True activity",
-                comment="True activity concentration, made by hepatica, not acquired.",
-            )  # fmt: skip
-        write_rtstruct(folder / "rtstruct.dcm", _drawn(patient, DRAWN), ct_context, image_grid=patient.grid)
-        write_seg(folder / "seg.dcm", _drawn(patient, SEGMENTED), ct_context, image_grid=patient.grid)
-
-    def _write_truth(self, folder: Path) -> None:
-        from hepatica.io.itk import write_itk
-        from hepatica.io.tree import write_tree_csv, write_tree_vtk
-
-        patient, tree = self.patient, self.patient.tree
-        (folder / "truth").mkdir()
-        for name, volume in (
-            ("ct", patient.hu),
-            ("activity", patient.activity()),
-            ("activity-at-scan", patient.activity(self.scanned_at)),
-            ("decays", patient.time_integrated_activity()),
-            ("density", patient.density),
-            ("labels", label_map(patient)),
-        ):
-            write_itk(volume, folder / "truth" / f"{name}.nii.gz")
-        columns: dict[str, Sequence[Any] | NDArray[Any]] = {
-            "parent": tree.parent,
-            "radius_mm": tree.radius_mm,
-            "flow": tree.flow,
-            "segment": tree.segment,
-            "is_end": np.isin(np.arange(len(tree.parent)), tree.ends).astype(int),
-            "name": tree.labels,
-        }
-        write_tree_csv(folder / "arteries.csv", tree.start_mm, tree.end_mm, columns)
-        write_tree_vtk(folder / "arteries.vtk", tree.start_mm, tree.end_mm, columns, title="hepatic arteries")
+        write_patient_dicom(folder, self.patient, self.context, self.scanned_at)
+        write_patient_truth(folder, self.patient, self.scanned_at)
         truth = {"software": "hepatica", "version": __version__, **document(self)}
         (folder / "patient.json").write_text(json.dumps(truth, indent=1), encoding="utf-8")
+        (folder / "patient.png").write_bytes(patient_png(self.patient))
 
 
 @verb
@@ -281,68 +207,10 @@ def made_patient(settings: PatientSettings, scan_after_h: float, report_progress
         scanned_at=at,
         balance_at_scan_bq=patient.balance(at),
         truth_units=TRUTH_UNITS,
-        labels={str(number): name for number, name in enumerate(_labelled(patient), start=1)},
+        labels={str(number): name for number, name in enumerate(labelled(patient), start=1)},
         provenance=Provenance(
             parameters=parameters(settings, scan_after_h=scan_after_h),
             tables={"reference masses": "ICRP Publication 89", "Hounsfield units": "anatomy/virtual_patient/tables"},
             steps=("A virtual patient was made of the settings; the same settings give the same patient.",),
         ),
     )
-
-
-def _tumour_regions(patient: VirtualPatient) -> list[Region]:
-    """Tumours and their necrotic cores, as far as they lie in the field."""
-    names = [name for t in patient.tumours for name in (t.name, f"{t.name} necrosis")]
-    return [patient.regions[name] for name in names if name in patient.regions]
-
-
-def _drawn(patient: VirtualPatient, names: tuple[str, ...]) -> list[Region]:
-    """Structures of those names, perfused volume and tumours; none that fills no voxel by half."""
-    organs = [patient.regions[name] for name in names if name in patient.regions]
-    perfused = patient.perfused().renamed(PERFUSED)
-    return [r for r in (*organs, perfused, *_tumour_regions(patient)) if (r.coverage >= 0.5).any()]
-
-
-def _labelled(patient: VirtualPatient) -> list[str]:
-    """Structures of the label map in the order of their numbers, from 1."""
-    organs = [name for name in LABELLED if name in patient.regions]
-    return [*organs, *(region.name for region in _tumour_regions(patient))]
-
-
-def label_map(patient: VirtualPatient) -> Volume:
-    """Number of the structure that fills most of each voxel (at least half of it)."""
-    values = np.zeros(patient.grid.shape, dtype=np.uint8)
-    for number, name in enumerate(_labelled(patient), start=1):
-        region = patient.regions[name]
-        values[region.window][region.coverage >= 0.5] = number
-    return Volume(patient.grid, values, Kind.LABEL, name="labels")
-
-
-def patient_png(patient: VirtualPatient) -> bytes:
-    """Picture of a patient: CT, segments, arteries, activity; PNG."""
-    from hepatica.report.figures.anatomy import Anatomy, anatomy_figure
-    from hepatica.report.figures.dose import png
-
-    regions, tree, t = patient.regions, patient.tree, patient.treatment
-    where = " + ".join(t.catheters)
-    title = (
-        f"Virtual patient {patient.settings.seed}: {patient.settings.anatomy.sex}, {t.activity_bq / 1e9:.3g} GBq "
-        f"{nuclide(t.nuclide).label} {t.agent} through {where}, lung shunt {100 * t.lung_shunt:.3g} %, "
-        f"T/N {t.tumour_to_normal:.3g}"
-    )
-    nowhere = Region("", patient.grid, (slice(0, 0),) * 3, np.zeros((0, 0, 0), np.float32))
-    picture = Anatomy(
-        title=title,
-        ct=patient.ct,
-        activity=patient.activity(),
-        liver=regions["liver"],
-        segments=[regions.get(f"segment {n}", nowhere) for n in range(1, 9)],
-        tumours=[regions[p.name] for p in patient.tumours if p.name in regions],
-        outlines={name: regions[name] for name in ("body", "lung left", "lung right") if name in regions},
-        start_mm=tree.start_mm,
-        end_mm=tree.end_mm,
-        radius_mm=tree.radius_mm,
-        branch_segment=tree.segment,
-        catheters={name: tree.start_mm[tree.branch(name)] for name in t.catheters},
-    )
-    return png(anatomy_figure(picture), dpi=150)

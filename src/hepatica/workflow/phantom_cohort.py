@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, field
 from pathlib import Path
@@ -100,12 +98,9 @@ class VirtualCohortResult(Result):
         for name, made in self.made.named():
             (folder / name).mkdir()
             made.write(folder / name)
-        rows = [asdict(patient) for patient in self.patients]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        (folder / "cohort.csv").write_text(text.getvalue(), encoding="utf-8")
+        rows = [list(asdict(patient).values()) for patient in self.patients]
+        table = Table.of(list(asdict(self.patients[0])), rows)
+        (folder / "cohort.csv").write_text(table.csv(), encoding="utf-8")
 
 
 @verb

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hepatica.errors import GeometryError, OutputError
-from hepatica.io.tree import write_tree_csv, write_tree_vtk
+from hepatica.io.virtual.tree import write_tree_csv, write_tree_vtk
 
 START = [[0.0, 0.0, 0.0], [1.0, 2.0, 3.5], [1.0, 2.0, 3.5]]
 END = [[1.0, 2.0, 3.5], [2.0, 2.0, 4.0], [0.0, 5.0, 4.0]]

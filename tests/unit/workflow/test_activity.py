@@ -10,10 +10,14 @@ import pytest
 
 from hepatica.core import Estimate, Grid, InputFile, Kind, Volume, decay_factor
 from hepatica.core.image import Acquisition, Image
+from hepatica.dosimetry.time.options import TimeOptions
 from hepatica.errors import GeometryError, HepaticaError, InputError, PhysicsError, TimeError, UnitError
+from hepatica.imaging.quantify.options import QuantificationOptions
+from hepatica.io.calibration_files import camera_of
+from hepatica.io.read import CtOptions
 from hepatica.nuclides import nuclide
 from hepatica.workflow.dose.decays import decays_from
-from hepatica.workflow.dose.options import CtOptions, OutputOptions, QuantificationOptions, TimeOptions
+from hepatica.workflow.dose.options import OutputOptions
 
 Y90 = nuclide("Y-90")
 GIVEN_AT = datetime(2026, 3, 2, 10, 0)
@@ -240,11 +244,11 @@ def test_options_are_checked_at_the_door(tmp_path: Path) -> None:
 
 def test_a_calibration_is_a_number_a_file_or_a_value() -> None:
     text = QuantificationOptions(calibration="4.6 cps/MBq", calibration_sd_cps_per_mbq=0.2)
-    assert text.camera() == QuantificationOptions(calibration=Estimate(4.6, 0.2)).camera() == Estimate(4.6, 0.2)
+    assert camera_of(text) == camera_of(QuantificationOptions(calibration=Estimate(4.6, 0.2))) == Estimate(4.6, 0.2)
     assert QuantificationOptions(calibration="some.json").calibration_file == Path("some.json")
     with pytest.raises(InputError, match="cannot be read"):
-        QuantificationOptions(calibration=Path("some.json")).camera()
+        camera_of(QuantificationOptions(calibration=Path("some.json")))
     with pytest.raises(InputError, match="belongs to a camera factor"):
-        QuantificationOptions(calibration_sd_cps_per_mbq=0.2).camera()
+        camera_of(QuantificationOptions(calibration_sd_cps_per_mbq=0.2))
     with pytest.raises(InputError, match="Estimate in cps/MBq"):
-        QuantificationOptions(calibration=4.6).camera()  # type: ignore[arg-type]
+        camera_of(QuantificationOptions(calibration=4.6))  # type: ignore[arg-type]

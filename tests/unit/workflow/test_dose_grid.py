@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
+from hepatica.dosimetry.engines.dose_grid import decays_on, dose_grid
 from hepatica.errors import GeometryError
 from hepatica.transport.matter.media import density_on
-from hepatica.workflow.dose.dose_grid import decays_on, dose_grid
 
 
 def test_activity_grid_is_cut_to_what_the_ct_covers(oblique_grid: Grid) -> None:

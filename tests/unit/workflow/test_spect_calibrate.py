@@ -14,19 +14,19 @@ from hepatica.core import Grid, acquisition_decay_factor
 from hepatica.core.document import document
 from hepatica.core.image import Image
 from hepatica.errors import HepaticaError, InputError, TimeError, UnitError
-from hepatica.imaging.quantify.camera_factor import CameraCalibration
-from hepatica.imaging.quantify.recovery import RecoveryCurve
-from hepatica.imaging.quantify.response import GaussianPsf
-from hepatica.imaging.spect.projections import Orbit, Projections, Window
-from hepatica.nuclides import nuclide
-from hepatica.workflow.dose.calibration_files import load_calibration, load_recovery
-from hepatica.workflow.spect.calibrate import calibrate_camera
-from hepatica.workflow.spect.calibration_options import (
+from hepatica.imaging.calibration.options import (
     CameraExposureOptions,
     PhantomOptions,
     SourceImageOptions,
     SourceOptions,
 )
+from hepatica.imaging.quantify.camera_factor import CameraCalibration
+from hepatica.imaging.quantify.recovery import RecoveryCurve
+from hepatica.imaging.quantify.response import GaussianPsf
+from hepatica.imaging.spect.projections import Orbit, Projections, Window
+from hepatica.io.calibration_files import load_calibration, load_recovery
+from hepatica.nuclides import nuclide
+from hepatica.workflow.spect.calibrate import calibrate_camera
 
 WHEN = datetime(2026, 3, 2, 10)
 KNOWN: dict[str, Any] = {"source_activity_bq": 50e6, "source_activity_at": WHEN, "source_activity_sd": 0.02}

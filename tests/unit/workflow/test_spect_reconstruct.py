@@ -93,7 +93,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def reconstructed(lab: Path, projections: Path | None = None, **told: Any) -> SpectResult:
     told = {"acquisition": MODEL, "iteration": ITERATION} | told
-    return reconstruct_spect(projections or lab / "tomo.dcm", ct=lab / "ct", camera="siemens-megp", **told)
+    progress = told.pop("progress", None)
+    return reconstruct_spect(
+        projections or lab / "tomo.dcm",
+        ct=lab / "ct",
+        camera="siemens-megp",
+        options=SpectOptions(**told),
+        progress=progress,
+    )
 
 
 def total_mbq(lab: Path, scatter: str = "none", windows: tuple[str, ...] = ()) -> float:
@@ -364,9 +371,11 @@ def test_values_are_as_good_as_files(lab: Path, tmp_path: Path) -> None:
     data, ct = read_projections(lab / "tomo.dcm").projections, read_image(lab / "ct", role="ct")
     by_files = reconstructed(lab, iteration=QUICK)
     by_values = reconstruct_spect(
-        data, ct=Image.from_array(ct.volume.values, unit="HU", grid=ct.grid), camera=gamma_camera("siemens-megp"),
-        acquisition=MODEL, iteration=QUICK,
-    )  # fmt: skip
+        data,
+        ct=Image.from_array(ct.volume.values, unit="HU", grid=ct.grid),
+        camera=gamma_camera("siemens-megp"),
+        options=SpectOptions(acquisition=MODEL, iteration=QUICK),
+    )
     np.testing.assert_array_equal(by_values.volume.values, by_files.volume.values)
     first, second = (result.as_dict() for result in (by_files, by_values))
     for volatile in ("provenance", "messages"):

@@ -9,9 +9,10 @@ from hepatica.core import Grid
 from hepatica.core.image import Image
 from hepatica.errors import HepaticaError, InputError, TimeError, UnitError, UnknownNameError
 from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions, scan_windows
+from hepatica.imaging.spect.scan_facts import ScannedActivityOptions, SimulationOptions
 from hepatica.nuclides import nuclide
 from hepatica.transport.runner.settings import StoppingOptions
-from hepatica.workflow.spect.simulate import ScannedActivityOptions, simulate_spect
+from hepatica.workflow.spect.simulate import simulate_spect
 
 GRID = Grid.axial((20, 20, 8), spacing_mm=(10, 10, 10), origin_mm=(-95, -95, -35))
 COARSE = ScanOptions(views=8, heads=1, pixel_mm=20.0, columns=16, radius_mm=180.0)
@@ -73,16 +74,19 @@ def images(**facts: object) -> tuple[Image, Image]:
 
 def test_arrays_are_scanned() -> None:
     activity, ct = images()
-    found = simulate_spect(activity, ct=ct, nuclide="Tc-99m", scan=COARSE)
+    found = simulate_spect(activity, ct=ct, nuclide="Tc-99m", options=SimulationOptions(scan=COARSE))
     assert found.activity_mbq == pytest.approx(activity.volume.total / 1e6)
     assert found.truth.total == pytest.approx(activity.volume.total, rel=1e-4)
     assert found.energy_windows[0].counts == found.projections.counts[0].sum()
     assert str(found.table().rows[0][0]) == "126.5-154.6"
     assert found.as_dict()["montecarlo"] is None
     scaled = simulate_spect(
-        activity, ct=ct, nuclide="Lu-177", camera="siemens-megp", scan=COARSE,
-        stated=ScannedActivityOptions(total_bq=5e8),
-    )  # fmt: skip
+        activity,
+        ct=ct,
+        nuclide="Lu-177",
+        camera="siemens-megp",
+        options=SimulationOptions(scan=COARSE, stated=ScannedActivityOptions(total_bq=5e8)),
+    )
     assert scaled.activity_mbq == pytest.approx(500)
     assert [window.low_kev for window in scaled.energy_windows] == [187.5, 166.7, 229.2]
 
@@ -99,10 +103,10 @@ def test_what_is_missing_is_said(
 ) -> None:
     activity, ct = images(**facts)
     with pytest.raises(error, match=message):
-        simulate_spect(activity, ct=ct, nuclide=nuclide_name, scan=COARSE)
+        simulate_spect(activity, ct=ct, nuclide=nuclide_name, options=SimulationOptions(scan=COARSE))
 
 
 def test_a_ct_is_no_activity() -> None:
     _, ct = images()
     with pytest.raises(UnitError):
-        simulate_spect(ct, ct=ct, nuclide="Tc-99m", scan=COARSE)
+        simulate_spect(ct, ct=ct, nuclide="Tc-99m", options=SimulationOptions(scan=COARSE))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hepatica.anatomy.phantoms.objects import Phantom, grid_around, nema_grid, nema_phantom
+from hepatica.anatomy.structures.clinical import StructureOptions
 from hepatica.core import Estimate, InputFile, Kind, Volume
 from hepatica.core.document import document
 from hepatica.core.image import Acquisition, Image
@@ -16,18 +17,19 @@ from hepatica.errors import GeometryError, InputError, PhysicsError, UnknownName
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.blurred_sphere import mean_recovery, sphere_volume_ml
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
+from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.imaging.quantify.recovery import SphereRecovery, fit_recovery
 from hepatica.imaging.quantify.response import GaussianPsf
 from hepatica.imaging.quantify.structure_activity import PartialVolumeOptions
 from hepatica.imaging.reconstruct.resampling import Ensemble
+from hepatica.io.calibration_files import load_recovery
+from hepatica.io.replicates import save_replicates
 from hepatica.report.document import Picture
 from hepatica.report.dose_document import dose_document
 from hepatica.report.figures.pictures import Pictures
 from hepatica.report.html import html_page
 from hepatica.workflow.dose.absorbed_dose import absorbed_dose
-from hepatica.workflow.dose.calibration_files import load_recovery
-from hepatica.workflow.dose.options import QuantificationOptions, StructureOptions
-from hepatica.workflow.dose.replicates import save_replicates
+from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.report import dose_report
 from hepatica.workflow.dose.result import DoseResult
 
@@ -86,9 +88,11 @@ def dose(seen: dict[str, Image], phantom: Phantom, name: str = "cold", **said: o
     counted = {name: said.pop(name) for name in ("calibration", "frame_duration_s") if name in said}
     return absorbed_dose(
         seen[name], ct=seen["ct"], nuclide="Lu-177", structures=structures, engine="local",
-        quantification=QuantificationOptions(administered_at=WHEN, **counted),  # type: ignore[arg-type]
-        partial_volume=PartialVolumeOptions(**said),  # type: ignore[arg-type]
-        clinical=StructureOptions(structure_roles=ROLES),
+        options=DoseOptions(
+            quantification=QuantificationOptions(administered_at=WHEN, **counted),  # type: ignore[arg-type]
+            partial_volume=PartialVolumeOptions(**said),  # type: ignore[arg-type]
+            clinical=StructureOptions(structure_roles=ROLES),
+        ),
     )  # fmt: skip
 
 
@@ -236,8 +240,10 @@ def test_what_does_not_go_together_is_refused(seen: dict[str, Image], phantom: P
             absorbed_dose(
                 seen[name], ct=seen["ct"], nuclide="Lu-177", engine="local",
                 structures=[region if part == "body" else region.renamed("tumour")],
-                quantification=QuantificationOptions(administered_at=WHEN),
-                partial_volume=PartialVolumeOptions(partial_volume="region", recovery=curve_file(tmp_path)),
+                options=DoseOptions(
+                    quantification=QuantificationOptions(administered_at=WHEN),
+                    partial_volume=PartialVolumeOptions(partial_volume="region", recovery=curve_file(tmp_path)),
+                ),
             )  # fmt: skip
 
 

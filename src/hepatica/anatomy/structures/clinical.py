@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
 import numpy as np
 
 from hepatica.core import Kind, Region, Volume
-from hepatica.core.options import Text
+from hepatica.core.options import NonNegative, Text, options
 from hepatica.errors import GeometryError, InputError, UnknownNameError
 
 
@@ -172,6 +173,25 @@ def _name_and_role(text: str) -> tuple[str, str]:
 
 STRUCTURE_ROLES_TEXT = Text(structure_roles, "NAME=ROLE", whole=True)
 """How an option ``structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT]`` is read."""
+
+
+@options
+class StructureOptions:
+    """What structures are, and what is asked of them.
+
+    Attributes
+    ----------
+    structure_roles : mapping of str to str or None
+        What a structure is, where its name does not say: 'Seg 5=perfused'.
+    lung_margin_mm : float or None
+        Also report the lungs without what lies within this distance of the liver.
+    agent : str or None
+        Agent, for its dose limits: glass, resin, ...
+    """
+
+    structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
+    lung_margin_mm: NonNegative | None = None
+    agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -118,6 +118,11 @@ class VirtualPatient:
         values = self._sum({id(d): d.left_at(at, self.treatment) for d in self.deposits})
         return Volume(self.grid, values, Kind.ACTIVITY, at, "true activity")
 
+    def concentration(self, at: datetime | None = None) -> Volume:
+        """Bq/mL at a time; at the administration if not given."""
+        there = self.activity(at)
+        return there.with_values(there.values / np.float32(there.grid.voxel_volume_ml), Kind.ACTIVITY_CONCENTRATION)
+
     def time_integrated_activity(self) -> Volume:
         """True number of decays per voxel, from the administration on."""
         values = self._sum({id(d): d.decays_per_bq(self.treatment) for d in self.deposits})

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from hepatica.core import Estimate, Kind, Provenance, Region, Volume
 from hepatica.core.message import Message
+from hepatica.core.options import options
 from hepatica.dosimetry.engines.dose_map import (
     DoseEngine,
     DoseMap,
@@ -19,11 +22,43 @@ from hepatica.dosimetry.engines.dose_map import (
 from hepatica.errors import InputError
 from hepatica.nuclides import Nuclide
 from hepatica.transport.runner.montecarlo import MonteCarloResult, simulate
-from hepatica.transport.runner.settings import MonteCarloSettings
+from hepatica.transport.runner.settings import MonteCarloSettings, StoppingOptions
 from hepatica.transport.runner.stopping import RunReport
 
 DEFAULT_UNCERTAINTY = 0.02
 FEW_HISTORIES_UNCERTAINTY = 0.1
+
+
+@options
+class MonteCarloOptions:
+    """The engine montecarlo beside its stopping rules.
+
+    Attributes
+    ----------
+    device : {"cpu", "cuda"}
+        Where it runs; never exchanged silently.
+    parts : {"all", "beta", "photon"}
+        Radiation followed: all, electrons with their bremsstrahlung, or gamma and X rays.
+    checkpoint : Path or None
+        File that keeps an interrupted run, to go on from.
+    """
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    parts: Literal["all", "beta", "photon"] = "all"
+    checkpoint: Path | None = None
+
+    def settings(self, stopping: StoppingOptions) -> MonteCarloSettings:
+        """Settings of a run that stops by these rules, by default at 2 % in the voxels above half the maximum."""
+        rules = stopping.with_default(DEFAULT_UNCERTAINTY)
+        return MonteCarloSettings(
+            histories=rules.histories,
+            target_uncertainty=rules.target_uncertainty,
+            time_limit_s=rules.time_limit_s,
+            seed=rules.seed,
+            device=self.device,
+            parts=self.parts,
+            checkpoint=self.checkpoint,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

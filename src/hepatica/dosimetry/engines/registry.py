@@ -6,13 +6,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from hepatica.dosimetry.engines.dose_map import DoseEngine, DoseMap, DoseSettings, EnergyBalance
 from hepatica.dosimetry.engines.kernel import KernelEngine
 from hepatica.dosimetry.engines.local import LocalEngine
 from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
 from hepatica.errors import UnknownNameError
 
-__all__ = ["ENGINE_NAMES", "DoseEngine", "DoseMap", "DoseSettings", "EnergyBalance", "dose_engine"]
+__all__ = ["ENGINE_NAMES", "DoseEngine", "DoseMap", "DoseSettings", "EnergyBalance", "EngineName", "dose_engine"]
+
+EngineName = Literal["kernel", "local", "montecarlo"]
 
 _ENGINES: dict[str, type[DoseEngine[DoseMap]]] = {
     "local": LocalEngine,

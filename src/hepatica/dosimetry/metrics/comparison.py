@@ -86,6 +86,13 @@ class DoseComparison:
     difference: Volume
     regions: tuple[RegionComparison, ...]
 
+    @property
+    def hottest_mm(self) -> tuple[float, ...]:
+        """Place of the highest voxel of the first map, LPS."""
+        grid = self.first.grid
+        hottest = np.unravel_index(int(np.argmax(self.first.values)), grid.shape)
+        return tuple(grid.to_mm(hottest).tolist())
+
 
 def compare_doses(first: Volume, second: Volume, regions: Sequence[Region]) -> DoseComparison:
     """Compare two dose maps in every structure.

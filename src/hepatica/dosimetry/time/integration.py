@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -148,6 +148,71 @@ def effective_decay(
             steps=("Decays per voxel from one image and an effective half-life.",),
         ),
     )
+
+
+def integrate_image(
+    activity: Volume,
+    at_scan: Volume,
+    *,
+    half_life_s: float,
+    effective_half_life_s: float | None = None,
+    since: datetime | None = None,
+    by_administration: bool = False,
+    name: str = "",
+) -> TimeIntegral:
+    """Decays of one image since the administration, or since the image's own instant (which is said) if unknown.
+
+    Parameters
+    ----------
+    activity : Volume
+        Kind.ACTIVITY at the instant it refers to.
+    at_scan : Volume
+        What is carried back with an effective half-life: the same at the start of the scan, before which the scanner
+        knew nothing of it.
+    half_life_s : float
+        Physical half-life.
+    effective_half_life_s : float or None
+        None if the agent stays where it is.
+    since : datetime or None
+        Administration.
+    by_administration : bool
+        Whether `activity` is that of the administration itself, scaled to what was given.
+    name : str
+        Of the image, for messages.
+
+    Raises
+    ------
+    TimeError
+        If the image's instant is not known, or before the administration.
+    PhysicsError
+        As `effective_decay`.
+    """
+    if since is None and by_administration and effective_half_life_s is None:
+        values = activity.values * activity.values.dtype.type(decays_per_becquerel(half_life_s))
+        decays = activity.with_values(values, Kind.DECAYS, time=None, name="decays")
+        return TimeIntegral(decays, None, None, Provenance(conventions={"time integration": TRAPPED}))
+    if activity.time is None:
+        raise TimeError(
+            f"{name}: the instant that the image refers to is not known",
+            remedy="state it: `activity_at`, such as 2026-03-02T14:30",
+        )
+    notes: tuple[Message, ...] = ()
+    if since is None:
+        since = activity.time
+        text = (
+            "the time of the administration is not known: decays are counted from the instant of the image, "
+            f"{since.isoformat(sep=' ')}; those before it are left out"
+        )
+        notes = (Message("administration-time-unknown", text, "state `administered_at`"),)
+    if seconds_between(since, activity.time) < 0:
+        raise TimeError(
+            f"{name}: the image refers to {activity.time.isoformat()}, before the administration at {since.isoformat()}"
+        )
+    if effective_half_life_s is None:
+        found = permanent_trapping(activity, half_life_s, since=since)
+    else:
+        found = effective_decay(at_scan, effective_half_life_s, physical_half_life_s=half_life_s, since=since)
+    return replace(found, messages=(*notes, *found.messages))
 
 
 def integrate_images(

@@ -121,6 +121,18 @@ class Quantified:
     provenance: Provenance
     messages: tuple[Message, ...] = ()
 
+    @property
+    def concentration(self) -> Volume:
+        """Bq/mL in every voxel."""
+        activity = self.activity
+        per_ml = activity.values / activity.values.dtype.type(activity.grid.voxel_volume_ml)
+        return activity.with_values(per_ml, Kind.ACTIVITY_CONCENTRATION)
+
+    @property
+    def concentration_max_bq_ml(self) -> float:
+        """Highest voxel."""
+        return float(np.max(self.activity.values)) / self.activity.grid.voxel_volume_ml
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WithoutNegatives:
@@ -203,6 +215,13 @@ def decay_correct(activity: Volume, half_life_s: float, at: datetime) -> Volume:
     activity.require_kind(Kind.ACTIVITY, Kind.ACTIVITY_CONCENTRATION)
     factor = decay_factor(seconds_between(_time_of(activity), at), half_life_s)
     return activity.with_values(activity.values * np.float32(factor), time=at)
+
+
+def total_at(activity: Volume, half_life_s: float, at: datetime | None) -> float:
+    """Becquerels in an image at an instant; at its own where either is unknown."""
+    if at is None or activity.time is None:
+        return activity.total
+    return activity.total / decay_factor(seconds_between(at, activity.time), half_life_s)
 
 
 def activity_from_concentration(image: Volume, *, half_life_s: float, at: datetime | None = None) -> Quantified:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hepatica.core import Estimate, Kind, Provenance
+from hepatica.core import Estimate, Kind, Provenance, Volume, decay_factor, seconds_between
 from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
 from hepatica.errors import InputError, UnitError
@@ -148,3 +148,15 @@ def duration_s(image: Image) -> float | None:
             remedy="state the time in which the counts were collected: `frame_duration_s`, such as '20 min'",
         )
     return facts.frame_duration_s
+
+
+def at_scan(image: Image, activity: Volume, half_life_s: float) -> Volume:
+    """Activity at the start of the scan: a physical decay correction to another instant is undone.
+
+    Between administration and scan the agent leaves with the effective half-life, which the scanner did not know.
+    """
+    start = image.acquisition.start
+    if start is None or activity.time is None or start == activity.time:
+        return activity
+    factor = decay_factor(seconds_between(activity.time, start), half_life_s)
+    return activity.with_values(activity.values * activity.values.dtype.type(factor), time=start)

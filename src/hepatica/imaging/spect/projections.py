@@ -7,13 +7,14 @@ along e = (-cos t, sin t, 0): the image is seen from outside with the patient's 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hepatica.core import Grid, acquisition_decay_factor, decay_factor
+from hepatica.core import Grid, InputFile, acquisition_decay_factor, decay_factor
 from hepatica.errors import GeometryError, InputError
 
 FloatArray = NDArray[np.float64]
@@ -160,6 +161,13 @@ class Projections:
         counts = counts.view()
         counts.setflags(write=False)
         object.__setattr__(self, "counts", counts)
+
+    @property
+    def source(self) -> InputFile:
+        """What stands for a file in a provenance: SHA-256 of counts and orbit."""
+        parts = (self.counts, self.orbit.angle_deg, self.orbit.radius_mm)
+        digest = hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
+        return InputFile("projections", "projections", digest, files=0)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Estimate, Kind, Volume
+from hepatica.core import Estimate, InputFile, Kind, Provenance, Volume
+from hepatica.core.context import DicomContext
+from hepatica.core.document import document
+from hepatica.core.image import Acquisition, Image
 from hepatica.core.progress import Progress, silent
 from hepatica.imaging.reconstruct.algorithms import IterationOptions, Reconstruction, Start, Update, reconstruct
 from hepatica.imaging.reconstruct.noise_estimate import quick_sd
@@ -16,13 +21,33 @@ from hepatica.imaging.reconstruct.resampling import Ensemble, bootstrap
 from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
 from hepatica.imaging.spect.attenuation import body_voxels
 from hepatica.imaging.spect.montecarlo.projector import SpectSetup
-from hepatica.imaging.spect.options import FROM_WINDOWS, OF_THE_IMAGE
+from hepatica.imaging.spect.options import FROM_WINDOWS, OF_THE_IMAGE, NoiseOptions
 from hepatica.imaging.spect.scan_model import ScanModel, SpectOptions
 from hepatica.imaging.spect.scatter.effective_source import EsseOfWindows
 from hepatica.imaging.spect.scatter.montecarlo import MonteCarloScatter
 from hepatica.imaging.spect.windows import scatter_from_windows
 
 Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class VoxelUncertainty:
+    """How the uncertainty of the voxels was found.
+
+    Attributes
+    ----------
+    method : str
+        Bootstrap or quick estimate.
+    samples, seed : int or None
+        Reconstructions of resampled counts, and their random numbers.
+    relative_error_of_sd : float or None
+        How well so many give a standard deviation.
+    """
+
+    method: str
+    samples: int | None = None
+    seed: int | None = None
+    relative_error_of_sd: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +84,50 @@ class ReconstructedScan:
             return Estimate(self.volume.total)
         mean, sd = self.samples.region(np.ones(self.volume.grid.shape))
         return Estimate(self.volume.total, self.volume.total * sd / mean)
+
+    def uncertainty(self, noise: NoiseOptions) -> VoxelUncertainty | None:
+        """How the uncertainty of the voxels was found; None if it was not asked for."""
+        if noise.quick_uncertainty:
+            return VoxelUncertainty("quick estimate of voxels, noise of the counts alone, within a third")
+        if self.samples is None:
+            return None
+        return VoxelUncertainty(
+            "bootstrap of the projections: noise of the counts alone",
+            self.samples.samples,
+            self.samples.seed,
+            self.samples.relative_error,
+        )
+
+    def image(self, model: ScanModel, context: DicomContext | None) -> Image:
+        """The volume with what other verbs must know of it."""
+        facts = Acquisition(
+            modality="NM",
+            description="SPECT reconstruction",
+            nuclide=model.nuclide.name,
+            decay_correction="START",
+            time_rule="start of the acquisition",
+            start=model.start,
+            frame_duration_s=model.data.view_s,
+            projections=model.data.orbit.views,
+            energy_windows_kev=model.window_limits_kev,
+        )
+        sha256 = hashlib.sha256(self.volume.values.tobytes()).hexdigest()
+        return Image(self.volume, context, facts, InputFile("activity", "reconstructed SPECT", sha256, files=0))
+
+    def provenance(self, sources: tuple[InputFile, ...], used: Mapping[str, Any]) -> Provenance:
+        """Of the files and parameters of the run, and of the scatter that was computed on the way."""
+        update = self.scatter_update
+        runs: dict[str, Any] = {}
+        if update is not None:
+            runs["scatter_updated_after_iterations"] = list(update.iterations)
+            if isinstance(update.estimate, MonteCarloScatter):
+                estimate = update.estimate
+                runs["scatter_monte_carlo"] = {"settings": estimate.provenance, "updates": document(estimate.updates)}
+        return Provenance(
+            inputs=sources,
+            parameters={**used, **runs},
+            steps=("attenuation map from the CT", "iterative reconstruction with attenuation and collimator response"),
+        )
 
 
 def reconstruct_scan(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Volume
+from hepatica.core.document import document
 from hepatica.core.message import Message, unique
-from hepatica.core.options import options
+from hepatica.core.options import options, parameters
 from hepatica.core.progress import Progress, silent
 from hepatica.errors import GeometryError, InputError, TimeError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
@@ -20,7 +23,7 @@ from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.reconstruct.multiple_windows import JointProjector
 from hepatica.imaging.spect.attenuation import attenuation_map, uncovered_slices
 from hepatica.imaging.spect.camera.cameras import GammaCamera
-from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions
+from hepatica.imaging.spect.options import FROM_WINDOWS, AcquisitionOptions, NoiseOptions, ScatterOptions
 from hepatica.imaging.spect.projections import Projections, Window
 from hepatica.imaging.spect.projector import SpectProjector, SystemModel
 from hepatica.imaging.spect.system import WindowModel, window_model
@@ -33,7 +36,19 @@ IN_AIR = ("planar", "point")
 
 @options
 class SpectOptions:
-    """All options of a reconstruction; a calibration is a value here, not a file."""
+    """All options of a reconstruction.
+
+    Attributes
+    ----------
+    acquisition : AcquisitionOptions
+        What was acquired, and what the camera counts.
+    iteration : IterationOptions
+        How counts become an image.
+    scatter : ScatterOptions
+        How scatter is corrected for.
+    noise : NoiseOptions
+        Filter and uncertainty.
+    """
 
     acquisition: AcquisitionOptions = AcquisitionOptions()
     iteration: IterationOptions = IterationOptions()
@@ -43,6 +58,13 @@ class SpectOptions:
     def __post_init__(self) -> None:
         if self.noise.quick_uncertainty and self.iteration.method == "bsrem":
             raise InputError("the quick uncertainty is for mlem and osem", remedy="state `samples` for bsrem")
+
+    @property
+    def corrected(self) -> tuple[str, ...]:
+        """What is corrected for, in the words of DICOM's Corrected Image."""
+        scatter = ("SCAT",) if self.scatter.scatter != "none" else ()
+        dead_time = ("DTIM",) if self.acquisition.dead_time_s else ()
+        return ("DECY", "ATTN", *scatter, *dead_time)
 
     @property
     def calibration(self) -> CameraCalibration | None:
@@ -89,6 +111,11 @@ class ScanModel:
     counts: NDArray[np.float32]
     weights: NDArray[np.float64]
     start: datetime
+
+    @property
+    def window_limits_kev(self) -> tuple[tuple[float, float], ...]:
+        """Limits of the windows that are reconstructed."""
+        return tuple((window.low_kev, window.high_kev) for window in self.windows)
 
     @property
     def windows(self) -> tuple[Window, ...]:
@@ -259,6 +286,32 @@ def require_calibrated(model: ScanModel, options: SpectOptions) -> tuple[Message
     if len(model.windows) > 1:
         raise InputError("a calibration holds for one main window", remedy="state several sensitivities instead")
     return options.calibration.conditions.require_fit(model.conditions(options), "the calibration")
+
+
+def run_parameters(model: ScanModel, options: SpectOptions) -> Mapping[str, Any]:
+    """Everything that an image depends on beside projections and CT, plain values."""
+    stated, scatter = options.acquisition, options.scatter
+    unused = [
+        *(["window_smoothing_mm"] if scatter.scatter not in FROM_WINDOWS else []),
+        *(["montecarlo_smoothing_mm", "device"] if scatter.scatter != "mc" else []),
+        *(["prior_edge", "relaxation"] if options.iteration.method != "bsrem" else []),
+        *(["dead_time_model"] if not stated.dead_time_s else []),
+    ]
+    sensitivity = "model" if stated.by_model else "stated" if stated.in_activity else None
+    primary = [1e6 * value for value in primary_sensitivities(model.models, options)] if stated.in_activity else None
+    return parameters(
+        replace(stated, calibration=None), replace(options.iteration, checkpoint=None), scatter, options.noise,
+        **dict.fromkeys(unused),
+        subsets=options.iteration.updates,
+        energy_kev=[one.energy_kev for one in model.models],
+        energy_weights=[one.weights for one in model.models],
+        detector=model.detectors,
+        sensitivity=sensitivity,
+        sensitivity_cps_per_mbq=stated.measured_cps_per_mbq or None,
+        primary_sensitivity_cps_per_mbq=primary,
+        share_through_holes_in_air=[one.holes_share for one in model.models],
+        camera=document(model.camera),
+    )  # fmt: skip
 
 
 def energies_text(model: WindowModel) -> str:

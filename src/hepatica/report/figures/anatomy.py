@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.anatomy.virtual_patient.patient import VirtualPatient
 from hepatica.core import Region, Volume
-from hepatica.report.figures.dose import FONT, WINDOW_LEVEL_HU, WINDOW_WIDTH_HU
+from hepatica.nuclides import nuclide
+from hepatica.report.figures.dose import FONT, WINDOW_LEVEL_HU, WINDOW_WIDTH_HU, png
 from hepatica.report.figures.palette import INK, MUTED
 from hepatica.report.figures.planes import ACROSS, LETTERS, Plane, View, bounds_mm, centre_of, sample, sample_region
 
@@ -278,3 +280,30 @@ def _finish(axes: Axes, plane: Plane, title: str, *, dark: bool = True) -> None:
     colour = "white" if dark else INK
     for text, (x, y) in zip(LETTERS[plane.view], ((0.02, 0.5), (0.98, 0.5), (0.5, 0.97), (0.5, 0.03)), strict=True):
         axes.text(x, y, text, transform=axes.transAxes, fontsize=6.5, color=colour, ha="center", va="center")
+
+
+def patient_png(patient: VirtualPatient) -> bytes:
+    """Picture of a patient: CT, segments, arteries, activity; PNG."""
+    regions, tree, t = patient.regions, patient.tree, patient.treatment
+    where = " + ".join(t.catheters)
+    title = (
+        f"Virtual patient {patient.settings.seed}: {patient.settings.anatomy.sex}, {t.activity_bq / 1e9:.3g} GBq "
+        f"{nuclide(t.nuclide).label} {t.agent} through {where}, lung shunt {100 * t.lung_shunt:.3g} %, "
+        f"T/N {t.tumour_to_normal:.3g}"
+    )
+    nowhere = Region("", patient.grid, (slice(0, 0),) * 3, np.zeros((0, 0, 0), np.float32))
+    picture = Anatomy(
+        title=title,
+        ct=patient.ct,
+        activity=patient.activity(),
+        liver=regions["liver"],
+        segments=[regions.get(f"segment {n}", nowhere) for n in range(1, 9)],
+        tumours=[regions[p.name] for p in patient.tumours if p.name in regions],
+        outlines={name: regions[name] for name in ("body", "lung left", "lung right") if name in regions},
+        start_mm=tree.start_mm,
+        end_mm=tree.end_mm,
+        radius_mm=tree.radius_mm,
+        branch_segment=tree.segment,
+        catheters={name: tree.start_mm[tree.branch(name)] for name in t.catheters},
+    )
+    return png(anatomy_figure(picture), dpi=150)

@@ -57,6 +57,10 @@ NODES_VOXELS = 20.0
 """Radius, in largest voxel edges, within which the far part averages eight nodes per voxel instead of taking one."""
 
 
+MGY_PER_MBQ_S = 1e9
+"""mGy/(MBq s) in one Gy per decay."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PointKernel:
     """Share of the emitted energy absorbed in shells around a point source in an infinite uniform medium.
@@ -145,9 +149,14 @@ class VoxelKernel:
         return self.electron_gy_per_decay + self.photon_gy_per_decay
 
 
+def in_mgy_per_mbq_s(gy_per_decay: NDArray[np.float32]) -> FloatArray:
+    """Gy per decay in the unit of S values."""
+    return gy_per_decay.astype(np.float64) * MGY_PER_MBQ_S
+
+
 def energy_within_mev(kernel: VoxelKernel) -> tuple[float, float]:
     """Energy per decay that the voxels of the whole (eight-octant) kernel and its source voxel receive, MeV."""
-    mgy_per_mbq_s = kernel.gy_per_decay.astype(np.float64) * 1e9
+    mgy_per_mbq_s = in_mgy_per_mbq_s(kernel.gy_per_decay)
     images = np.ones(mgy_per_mbq_s.shape)
     for axis in range(3):
         images[tuple(slice(1, None) if a == axis else slice(None) for a in range(3))] *= 2

@@ -5,71 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, ClassVar, NamedTuple
-
-import numpy as np
+from typing import ClassVar
 
 from hepatica.anatomy.structures.clinical import threshold_region
 from hepatica.core import InputFile, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, reported
-from hepatica.core.options import Text, options, parameters, verb
+from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
-from hepatica.core.units import parse_fraction, parse_quantity
 from hepatica.dosimetry.metrics.comparison import DoseComparison, RegionComparison
 from hepatica.dosimetry.metrics.comparison import compare_doses as compare_volumes
 from hepatica.dosimetry.metrics.gamma import GammaMap, gamma_index
-from hepatica.errors import InputError
+from hepatica.dosimetry.metrics.gamma_criteria import GammaOptions
 from hepatica.io.itk import write_itk
 from hepatica.io.regions import read_structures
 from hepatica.report.figures.dose import comparison_figure, png
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import DoseSource, StructureSource, as_dose
-
-
-class Criteria(NamedTuple):
-    """Of the gamma index: a dose in percent and a distance."""
-
-    dose_percent: float
-    distance_mm: float
-
-    def __str__(self) -> str:
-        return f"{self.dose_percent:g}%/{self.distance_mm:g}mm"
-
-
-def parse_criteria(text: str) -> Criteria:
-    """Criteria from text.
-
-    >>> parse_criteria("3%/3mm")
-    Criteria(dose_percent=3.0, distance_mm=3.0)
-
-    Raises
-    ------
-    InputError
-        If it is not of that form.
-    """
-    dose, slash, distance = text.partition("/")
-    if not slash:
-        raise InputError(f"`gamma`: {text!r} is not of the form '3%/3mm'")
-    if not dose.strip().endswith("%"):
-        raise InputError(f"`gamma`: {dose!r} is not a percentage, as in '3%/3mm'")
-    return Criteria(100 * parse_fraction(dose, "`gamma`"), parse_quantity(distance, "mm", "`gamma`"))
-
-
-@options
-class GammaOptions:
-    """When two doses agree.
-
-    Attributes
-    ----------
-    gamma : Criteria
-        Dose and distance of the gamma index; '3%/3mm' if not given.
-    local : bool
-        Dose criterion as a share of the local dose, not of the maximum.
-    """
-
-    gamma: Annotated[Criteria, Text(parse_criteria, "DOSE%/DISTANCE mm")] = Criteria(3.0, 3.0)
-    local: bool = False
 
 
 @result
@@ -124,13 +76,12 @@ class DoseComparisonResult(Result):
 
     def write(self, folder: Path) -> None:
         """Write ``comparison.png`` (slices, difference, profiles) and ``difference.nii.gz``."""
-        first, second = self.comparison.first, self.comparison.second
-        hottest = np.unravel_index(int(np.argmax(first.values)), first.grid.shape)
-        known = second.with_values(np.nan_to_num(second.values, nan=0.0))
-        figure = comparison_figure(first, known, first.grid.to_mm(hottest).tolist(), names=(self.first, self.second))
+        found = self.comparison
+        figure = comparison_figure(
+            found.first, found.second.filled(), found.hottest_mm, names=(self.first, self.second)
+        )
         (folder / "comparison.png").write_bytes(png(figure))
-        difference = self.comparison.difference
-        write_itk(difference.with_values(np.nan_to_num(difference.values, nan=0.0)), folder / "difference.nii.gz")
+        write_itk(found.difference.filled(), folder / "difference.nii.gz")
 
 
 @verb
@@ -184,9 +135,7 @@ def compare_doses(
     names = _names(one.name, other.name)
     inputs = (*one.inputs, *other.inputs)
     if isinstance(structures, str | Path):
-        path = Path(structures)
-        inside = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
-        inputs += (InputFile.of("structures", path, inside),)
+        inputs += (InputFile.of("structures", Path(structures)),)
     return DoseComparisonResult(
         first=names[0],
         second=names[1],

@@ -5,21 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
-from hepatica.core import Estimate, Kind, Provenance, Volume, decay_factor, decays_per_becquerel, seconds_between
+from hepatica.core import Kind, Provenance, Volume, decays_per_becquerel, seconds_between
 from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
 from hepatica.dosimetry.time.curves import CurveFit
 from hepatica.dosimetry.time.integration import (
-    TRAPPED,
-    TimeIntegral,
-    effective_decay,
     in_common_field,
+    integrate_image,
     integrate_images,
-    permanent_trapping,
 )
+from hepatica.dosimetry.time.options import TimeOptions
 from hepatica.errors import TimeError, UnitError
 from hepatica.imaging.quantify.activity import (
     Administration,
@@ -27,15 +24,13 @@ from hepatica.imaging.quantify.activity import (
     Quantified,
     compare_with_administered,
     handle_negatives,
+    total_at,
 )
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
-from hepatica.imaging.quantify.quantify import quantify
+from hepatica.imaging.quantify.options import QuantificationOptions, administration_of, overruled
+from hepatica.imaging.quantify.quantify import at_scan, quantify
+from hepatica.io.calibration_files import camera_of, conditions_of, reconstruction_facts
 from hepatica.nuclides import Nuclide
-from hepatica.workflow.dose.calibration_files import conditions_of, reconstruction_facts
-from hepatica.workflow.dose.options import QuantificationOptions, TimeOptions
-
-STATED_AGAINST_HEADER = 0.01
-"""Relative difference between stated and header activity from which on a warning is given."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,17 +113,28 @@ def decays_from(
         return _checked(count, cleaned.volume, administration, nuclide)
     quantified = becquerels(image, nuclide, quantification, negatives=negatives)
     since = quantification.administered_at or image.acquisition.administered_at
-    integral = _integrate(image, quantified.activity, nuclide, time, since, administration)
+    half_life_s, effective_s = nuclide.half_life_s, time.effective_half_life_s
+    given = administration is not None and quantified.activity.time == administration.time
+    seen = quantified.activity
+    integral = integrate_image(
+        seen,
+        seen if effective_s is None or given else at_scan(image, seen, half_life_s),
+        half_life_s=half_life_s,
+        effective_half_life_s=effective_s,
+        since=since,
+        by_administration=given,
+        name=image.name,
+    )
     sd = quantified.scale_relative_sd
     count = DecayCount(
         integral.decays,
-        _at_administration(quantified.activity, nuclide, since),
+        total_at(quantified.activity, half_life_s, since),
         None,
         sd,
         quantified.provenance.merged(integral.provenance),
         (*notes, *quantified.messages, *integral.messages),
         calibration_relative_sd=sd,
-        time_relative_sd=0.0 if time.effective_half_life_s is None else None,
+        time_relative_sd=0.0 if effective_s is None else None,
     )
     return _checked(count, quantified.activity, administration, nuclide)
 
@@ -140,7 +146,7 @@ def becquerels(
 
     Counts are scaled to an administered activity only if it is stated: a header alone does not ask for that.
     """
-    calibration = options.camera()
+    calibration = camera_of(options)
     from_file = isinstance(calibration, CameraCalibration)
     beside = reconstruction_facts(Path(image.name)).get("head_time_s") if from_file else None
     return quantify(
@@ -152,106 +158,6 @@ def becquerels(
         negatives=negatives,
         conditions=conditions_of(image, nuclide_name=nuclide.name) if from_file else None,
     )
-
-
-def administration_of(image: Image, options: QuantificationOptions) -> Administration | None:
-    """What was given, as the user says or else as the image's header does; None if neither does."""
-    facts = image.acquisition
-    activity_bq = options.administered_bq or facts.administered_bq
-    if activity_bq is None:
-        return None
-    return Administration(
-        Estimate(activity_bq),
-        options.administered_at or facts.administered_at,
-        residual_fraction=Estimate(options.residual),
-        lung_shunt_fraction=Estimate(options.lung_shunt),
-        lungs_in_view=options.lungs_in_image,
-        outside_fraction=Estimate(options.outside),
-    )
-
-
-def overruled(image: Image, options: QuantificationOptions) -> tuple[Message, ...]:
-    """What is said where the user says something else than the header about the administration."""
-    facts, found = image.acquisition, []
-    if options.administered_bq and facts.administered_bq:
-        difference = options.administered_bq / facts.administered_bq - 1
-        if abs(difference) > STATED_AGAINST_HEADER:
-            text = (
-                f"the activity administered is stated as {options.administered_bq / 1e6:.4g} MBq, the header says "
-                f"{facts.administered_bq / 1e6:.4g} MBq; what is stated is used"
-            )
-            found.append(Message("administered-overruled", text))
-    if options.administered_at and facts.administered_at and options.administered_at != facts.administered_at:
-        text = (
-            f"the administration is stated at {options.administered_at.isoformat(sep=' ')}, the header says "
-            f"{facts.administered_at.isoformat(sep=' ')}; what is stated is used"
-        )
-        found.append(Message("administration-time-overruled", text))
-    return tuple(found)
-
-
-def _integrate(
-    image: Image,
-    activity: Volume,
-    nuclide: Nuclide,
-    time: TimeOptions,
-    since: datetime | None,
-    administration: Administration | None,
-) -> TimeIntegral:
-    """Decays since the administration, or since the image's own instant (which is said) where that is unknown."""
-    half_life_s = time.effective_half_life_s
-    by_administration = administration is not None and activity.time == administration.time
-    if since is None and by_administration and half_life_s is None:
-        values = activity.values * activity.values.dtype.type(decays_per_becquerel(nuclide.half_life_s))
-        decays = activity.with_values(values, Kind.DECAYS, time=None, name="decays")
-        return TimeIntegral(decays, None, None, Provenance(conventions={"time integration": TRAPPED}))
-    if activity.time is None:
-        raise TimeError(
-            f"{image.name}: the instant that the image refers to is not known",
-            remedy="state it: `activity_at`, such as 2026-03-02T14:30",
-        )
-    notes: tuple[Message, ...] = ()
-    if since is None:
-        since = activity.time
-        text = (
-            "the time of the administration is not known: decays are counted from the instant of the image, "
-            f"{since.isoformat(sep=' ')}; those before it are left out"
-        )
-        notes = (Message("administration-time-unknown", text, "state `administered_at`"),)
-    if seconds_between(since, activity.time) < 0:
-        raise TimeError(
-            f"{image.name}: the image refers to {activity.time.isoformat()}, before the administration at "
-            f"{since.isoformat()}"
-        )
-    if half_life_s is None:
-        found = permanent_trapping(activity, nuclide.half_life_s, since=since)
-    else:
-        found = effective_decay(
-            activity if by_administration else _at_scan(image, activity, nuclide.half_life_s),
-            half_life_s,
-            physical_half_life_s=nuclide.half_life_s,
-            since=since,
-        )
-    return replace(found, messages=(*notes, *found.messages))
-
-
-def _at_scan(image: Image, activity: Volume, half_life_s: float) -> Volume:
-    """Activity at the start of the scan: a physical decay correction to another instant is undone.
-
-    Between administration and scan the agent leaves with the effective half-life, which the scanner did not know.
-    """
-    start = image.acquisition.start
-    if start is None or activity.time is None or start == activity.time:
-        return activity
-    factor = decay_factor(seconds_between(activity.time, start), half_life_s)
-    return activity.with_values(activity.values * activity.values.dtype.type(factor), time=start)
-
-
-def _at_administration(activity: Volume, nuclide: Nuclide, administered_at: datetime | None) -> float:
-    """Becquerels in the image at the administration; at its own instant where that is unknown."""
-    if administered_at is None or activity.time is None:
-        return activity.total
-    return activity.total / decay_factor(seconds_between(administered_at, activity.time), nuclide.half_life_s)
 
 
 def _checked(count: DecayCount, shown: Volume, administration: Administration | None, nuclide: Nuclide) -> DecayCount:
@@ -295,7 +201,7 @@ def _from_several(
         quantified = becquerels(image, nuclide, quantification, negatives="keep")
         # That noise is kept for unbiased fits is no news in every image.
         notes += [message for message in quantified.messages if message.code != "negative-voxels"]
-        activity = _at_scan(image, quantified.activity, nuclide.half_life_s)
+        activity = at_scan(image, quantified.activity, nuclide.half_life_s)
         if activity.time is None:
             raise TimeError(
                 f"{image.name}: has no reference time", remedy="state it for each image: `activity_at`, repeated"
@@ -311,7 +217,7 @@ def _from_several(
     # One camera factor scales all images alike, so it comes on top of the fit; unknown, it is left out as before.
     count = DecayCount(
         fitted.decays,
-        _at_administration(ordered[0], nuclide, since),
+        total_at(ordered[0], nuclide.half_life_s, since),
         None,
         in_time if in_time is None or calibrated is None else math.hypot(in_time, calibrated),
         fitted.provenance,

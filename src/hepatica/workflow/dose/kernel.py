@@ -14,14 +14,11 @@ from hepatica.core.table import Cell, Table
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.report.figures.kernel import draw_kernel
 from hepatica.report.figures.outcome import save
-from hepatica.transport.kernels.voxel import energy_within_mev, point_kernel
+from hepatica.transport.kernels.voxel import energy_within_mev, in_mgy_per_mbq_s, point_kernel
 from hepatica.transport.kernels.voxel import voxel_kernel as compute_kernel
 from hepatica.workflow.result import Result, result
 
 OFFSETS_SHOWN = ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 1, 1), (2, 0, 0), (3, 0, 0), (5, 0, 0))
-
-MGY_PER_MBQ_S = 1e9
-"""mGy/(MBq s) in one Gy per decay."""
 
 MAX_EXTENT = 100
 
@@ -139,15 +136,11 @@ def voxel_kernel(
         self_fraction=self_mev / emitted_mev,
         integration_rel_error=found.integration_rel_error,
         source=source.source,
-        s_mgy_per_mbq_s=_in_mgy(found.gy_per_decay),
-        s_electrons_mgy_per_mbq_s=_in_mgy(found.electron_gy_per_decay),
-        s_photons_mgy_per_mbq_s=_in_mgy(found.photon_gy_per_decay),
+        s_mgy_per_mbq_s=in_mgy_per_mbq_s(found.gy_per_decay),
+        s_electrons_mgy_per_mbq_s=in_mgy_per_mbq_s(found.electron_gy_per_decay),
+        s_photons_mgy_per_mbq_s=in_mgy_per_mbq_s(found.photon_gy_per_decay),
         provenance=Provenance(
             parameters={"spacing_mm": found.spacing_mm, "density_g_ml": found.density_g_ml, "extent": extent},
             tables={f"transport/dpk_{n.name}_{medium}.csv": source.source},
         ),
     )
-
-
-def _in_mgy(gy_per_decay: NDArray[np.float32]) -> NDArray[np.float64]:
-    return gy_per_decay.astype(np.float64) * MGY_PER_MBQ_S

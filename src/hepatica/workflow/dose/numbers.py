@@ -22,6 +22,7 @@ from hepatica.imaging.quantify.structure_activity import StructureActivity
 from hepatica.imaging.quantify.uncertainty import RegionUncertainty
 from hepatica.nuclides import agent
 from hepatica.report import LimitRow, ReportRegion, limit_rows
+from hepatica.report.tables import agent_limits_table
 from hepatica.workflow.dose.decays import DecayCount
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.structures import StructureSet
@@ -221,7 +222,7 @@ class DoseNumbers(Result):
     @reported
     def options(self) -> Mapping[str, object]:
         """What the user said, plain values."""
-        return self.given.parameters()
+        return self.given.parameters(self.engine)
 
     def report_regions(self) -> tuple[ReportRegion, ...]:
         """The structures as the report takes them."""
@@ -302,10 +303,5 @@ class DoseNumbers(Result):
         """Doses, uncertainties where there are any, limits of the agent."""
         found = [self.table(), *filter(None, [self.uncertainty_table()])]
         if self.limits:
-            rows = [
-                (row.structure, row.dose_mean_gy, f"{row.comparison} {row.limit_gy:g}", row.verdict, row.condition)
-                for row in self.limits
-            ]
-            title = f"Mean dose against the limits of {self.given.clinical.agent} (the condition says which applies)"
-            found.append(Table.of(("structure", "dose, Gy", "limit, Gy", "status", "condition"), rows, title, "limits"))
+            found.append(agent_limits_table(self.limits, self.given.clinical.agent or ""))
         return tuple(found)

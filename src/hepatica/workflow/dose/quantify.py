@@ -7,9 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
-
-from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
+from hepatica.anatomy.structures.clinical import StructureOptions
+from hepatica.core import Grid, InputFile, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
@@ -17,11 +16,12 @@ from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.imaging.quantify.activity import Quantified, compare_with_administered
+from hepatica.imaging.quantify.options import QuantificationOptions, administration_of, overruled
 from hepatica.io.itk import write_itk
+from hepatica.io.read import ImageOptions
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.dose.absorbed_dose import read_activity
-from hepatica.workflow.dose.decays import administration_of, becquerels, overruled
-from hepatica.workflow.dose.options import ImageOptions, QuantificationOptions, StructureOptions
+from hepatica.workflow.dose.decays import becquerels
 from hepatica.workflow.dose.structures import structures_on
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource
@@ -74,9 +74,7 @@ class QuantifyResult(Result):
     @property
     def concentration(self) -> Volume:
         """Bq/mL in every voxel."""
-        activity = self.activity
-        per_ml = activity.values / activity.values.dtype.type(activity.grid.voxel_volume_ml)
-        return activity.with_values(per_ml, Kind.ACTIVITY_CONCENTRATION)
+        return self.quantified.concentration
 
     @property
     @reported
@@ -94,7 +92,7 @@ class QuantifyResult(Result):
     @reported
     def concentration_max_bq_ml(self) -> float:
         """Highest voxel."""
-        return float(np.max(self.activity.values)) / self.activity.grid.voxel_volume_ml
+        return self.quantified.concentration_max_bq_ml
 
     @property
     @reported

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from hepatica.core import Region
+from hepatica.core.context import DicomContext
+from hepatica.io.dicom.rtdose import DoseText, write_rtdose
+from hepatica.io.dicom.rtstruct import write_rtstruct
+from hepatica.io.dicom.seg import write_seg
+from hepatica.io.itk import write_itk
 from hepatica.report.files import report_files
 from hepatica.workflow.dose.numbers import DoseNumbers
-from hepatica.workflow.dose.output import write_images
 from hepatica.workflow.dose.report import dose_report
+from hepatica.workflow.dose.structures import structures_on
 from hepatica.workflow.result import result
 
 
@@ -22,6 +29,39 @@ class DoseResult(DoseNumbers):
         ``dose.nii.gz``, ``dose-sd.nii.gz`` where there is one; ``structures.dcm`` (RTSTRUCT, on the CT's slices) and
         ``structures-seg.dcm`` (SEG, likewise, where the CT is DICOM).
         """
-        write_images(self, folder)
+        _write_images(self, folder)
         for name, content in report_files(dose_report(self), self.given.output.dvh_bin_gy).items():
             (folder / name).write_bytes(content)
+
+
+def _write_images(found: DoseNumbers, folder: Path) -> None:
+    """Write RTDOSE, RTSTRUCT, SEG and NIfTI into a folder."""
+    context = found.context or DicomContext.invented(patient_id="UNKNOWN", patient_name="Unknown^Patient")
+    write_itk(found.dose, folder / "dose.nii.gz")
+    if found.dose_map.dose_sd is not None:
+        write_itk(found.dose_map.dose_sd, folder / "dose-sd.nii.gz")
+    provenance = found.provenance
+    # Made again from what was given: structures that went through the dose's coarse voxels would lose their edges.
+    ct_grid = found.ct.grid.with_frame_of_reference(found.dose.grid.frame_of_reference)
+    drawn = _solid(structures_on(ct_grid, found.drawn.given, found.ct, found.given.clinical).regions)
+    structure_set = None
+    if drawn:
+        structure_set = write_rtstruct(
+            folder / "structures.dcm", drawn, context, image_grid=ct_grid, provenance=provenance
+        )
+        # A SEG refers to images frame by frame; an NM volume, the only DICOM beside a NIfTI CT, is not on these voxels.
+        if context.instances and not context.is_multiframe:
+            write_seg(folder / "structures-seg.dcm", drawn, context, image_grid=ct_grid, provenance=provenance)
+    in_water = found.engine == "kernel" and found.dose_map.settings.density == "none"
+    text = DoseText(
+        label=f"{found.nuclide} {found.engine}"[:16],
+        heterogeneity="WATER" if in_water else "IMAGE",
+        structure_set=structure_set,
+        provenance=provenance,
+    )
+    write_rtdose(folder / "dose.dcm", found.dose, context, text=text, bits=found.given.output.rtdose_bits)
+
+
+def _solid(regions: Sequence[Region]) -> list[Region]:
+    """Regions that fill at least one voxel by half: a contour or a binary mask of others would be empty."""
+    return [region for region in regions if (region.coverage >= 0.5).any()]

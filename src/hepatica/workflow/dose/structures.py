@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from hepatica.anatomy.ct.body_and_lungs import body_region, lung_regions
-from hepatica.anatomy.structures.clinical import ClinicalRegion, clinical_regions
-from hepatica.core import Grid, InputFile, Region, Volume
+from hepatica.anatomy.structures.clinical import ClinicalRegion, StructureOptions, clinical_regions
+from hepatica.core import Grid, InputFile, Region
 from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.resample import resample_region
 from hepatica.errors import InputError
 from hepatica.io.regions import read_structures
-from hepatica.workflow.dose.options import StructureOptions
 from hepatica.workflow.sources import StructureSource
 
 
@@ -67,10 +64,9 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
         notes = (Message("structures-from-ct", text, "state `structures`"),)
     elif isinstance(given, str | Path):
         path = Path(given)
-        found = read_structures(path, _on(ct, grid), slice_mm=ct.grid.spacing_mm[2])
+        found = read_structures(path, ct.with_voxels_of(grid), slice_mm=ct.grid.spacing_mm[2])
         regions, uid, notes = found.regions, found.instance_uid, found.messages
-        files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
-        source = InputFile.of("structures", path, files)
+        source = InputFile.of("structures", path)
     else:
         regions = tuple(resample_region(region, grid) for region in given)
     empty = tuple(
@@ -83,12 +79,6 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
         raise InputError("no structure covers any voxel of the dose; are structures and images of the same patient?")
     clinical = clinical_regions(whole, roles=options.structure_roles, dome_margin_mm=options.lung_margin_mm)
     return StructureSet(clinical, source, uid, notes + empty, given)
-
-
-def _on(ct: Image, grid: Grid) -> Image:
-    """The CT's patient and frame of reference with other voxels; their values are not looked at."""
-    nothing = np.broadcast_to(np.float32(0), grid.shape)
-    return replace(ct, volume=Volume(grid, nothing, ct.volume.kind, name=ct.volume.name))
 
 
 def _from_ct(ct: Image, grid: Grid) -> tuple[Region, ...]:

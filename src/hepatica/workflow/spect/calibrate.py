@@ -3,49 +3,41 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field, replace
 from pathlib import Path
 
-from hepatica.core import Estimate, InputFile, Kind, Provenance, Region
+from hepatica.core import Estimate, Provenance
 from hepatica.core.document import INLINE
 from hepatica.core.image import Image, Stated
 from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
-from hepatica.errors import InputError, TimeError, UnitError
-from hepatica.imaging.quantify.acquisition_conditions import Conditions
-from hepatica.imaging.quantify.activity import Administration, activity_by_camera_factor
-from hepatica.imaging.quantify.camera_factor import (
-    CameraCalibration,
-    ReconstructedSource,
-    calibrate_exposures,
-    calibrate_known_activity,
-    calibrate_reconstruction,
-    decay_within_reason,
+from hepatica.errors import InputError
+from hepatica.imaging.calibration.exposures import (
+    Exposures,
+    PlanarImages,
+    View,
+    planar_exposures,
+    tomographic_exposures,
 )
-from hepatica.imaging.quantify.recovery import Filling, RecoveryCurve, fit_recovery, measure_recovery
-from hepatica.imaging.quantify.source_regions import (
-    PhantomSpheres,
-    cylinder_core,
-    hottest_centre,
-    named_spheres,
-    nema_spheres,
-    sphere_regions,
-)
-from hepatica.imaging.spect.projections import Projections
-from hepatica.nuclides import Nuclide, nuclide
-from hepatica.workflow.dose.calibration_files import conditions_of, load_calibration, reconstruction_facts
-from hepatica.workflow.result import Result, result
-from hepatica.workflow.sources import ImageSource, as_image
-from hepatica.workflow.spect.calibration_options import (
+from hepatica.imaging.calibration.measure import SourceImage, factor_of_source, recovery_of_spheres
+from hepatica.imaging.calibration.options import (
     CameraExposureOptions,
     PhantomOptions,
     SourceImageOptions,
     SourceOptions,
-    with_sd,
 )
-from hepatica.workflow.spect.exposures import read_exposures
+from hepatica.imaging.quantify.camera_factor import (
+    CameraCalibration,
+    calibrate_exposures,
+)
+from hepatica.imaging.quantify.recovery import RecoveryCurve
+from hepatica.imaging.spect.projections import Projections
+from hepatica.io.calibration_files import conditions_of, load_calibration, reconstruction_facts
+from hepatica.nuclides import nuclide
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.sources import ImageSource, as_image
 from hepatica.workflow.spect.reconstruct import SpectResult
 
 CalibratedSource = ImageSource | Projections | SpectResult
@@ -161,207 +153,97 @@ def calibrate_camera(
     """
     report_progress = progress or silent
     report_progress("reading")
+    messages: tuple[Message, ...]
+    measured: CameraCalibration | RecoveryCurve
     if source.source in ("planar", "point"):
         if isinstance(image, SpectResult):
             raise InputError(f"source {source.source} is measured in air, not in a reconstruction")
-        found = _in_air(image, source, exposure, stated)
+        read = _exposures(image, source.source, exposure, stated)
+        measured = calibrate_exposures(
+            read.exposures,
+            source.known(nuclide(read.conditions.nuclide)),
+            source=source.source,
+            conditions=read.conditions,
+            dead_time=exposure.dead_time,
+            heads=exposure.heads,
+        )
+        messages, files = read.messages, read.sources
     else:
         seen = _spect(image, exposure, stated)
+        messages, files = seen.image.messages, (seen.image.source,)
         report_progress("measuring")
-        measure = _recovery if source.source == "nema" else _factor
-        found = measure(seen, source, phantom, exposure, stated)
-    own = found.value.messages if isinstance(found.value, CameraCalibration) else ()
+        if source.source == "nema":
+            factor = stated.calibration
+            factor = load_calibration(factor) if isinstance(factor, str | Path) else factor
+            drawn, where = _with_regions(phantom, seen.image)
+            measured, more = recovery_of_spheres(seen, source, drawn, factor, where)
+            messages += more
+        else:
+            measured = factor_of_source(seen, source, phantom, exposure)
+    own = measured.messages if isinstance(measured, CameraCalibration) else ()
+    used = parameters(source, phantom, exposure, stated, calibration=None, structures=None, blank=None)
     return CalibrationResult(
-        measured=found.value,
-        messages=unique(found.messages, own),
-        provenance=_provenance(found.sources, source, phantom, exposure, stated),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """What was measured, what was said on the way, and of which files."""
-
-    value: CameraCalibration | RecoveryCurve
-    messages: tuple[Message, ...]
-    sources: tuple[InputFile, ...]
-
-
-def _in_air(
-    image: ImageSource | Projections,
-    source: SourceOptions,
-    exposure: CameraExposureOptions,
-    stated: SourceImageOptions,
-) -> _Measured:
-    assert source.source in ("planar", "point")
-    read = read_exposures(image, source=source.source, exposure=exposure, stated=stated)
-    found = calibrate_exposures(
-        read.exposures, source.known(nuclide(read.conditions.nuclide)), source=source.source,
-        conditions=read.conditions, dead_time=exposure.dead_time, heads=exposure.heads,
+        measured=measured,
+        messages=unique(messages, own),
+        provenance=Provenance(inputs=files, parameters=used, tables={"nuclide": "ENSDF through paceENSDF 0.6.3"}),
     )  # fmt: skip
-    return _Measured(found, read.messages, read.sources)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Reconstructions
+def _exposures(
+    image: ImageSource | Projections, source: str, exposure: CameraExposureOptions, stated: SourceImageOptions
+) -> Exposures:
+    """Exposures in planar images, or (source "point") in the projections of a TOMO scan."""
+    if isinstance(image, Projections):
+        return tomographic_exposures(image, image.source, exposure, stated)
+    if not isinstance(image, Image):
+        from hepatica.io.dicom.images.projections import read_projections
+        from hepatica.io.dicom.scan import scan
+        from hepatica.io.dicom.series import SeriesKind
+        from hepatica.io.itk import is_itk_file
+
+        path = Path(image)
+        if not is_itk_file(path) and scan(path).of_kind(SeriesKind.NM_PROJECTIONS):
+            if source != "point":
+                raise InputError(
+                    f"{path}: holds projections of a tomographic scan; only a point source is calibrated in them"
+                )
+            # The radius plays no part here.
+            file = read_projections(path, radius_mm=None)
+            return tomographic_exposures(file.projections, file.source, exposure, stated, file.messages)
+    planar = _planar(image, exposure, stated)
+    blank = None if exposure.blank is None else _planar(exposure.blank, exposure, stated)
+    return planar_exposures(planar, blank, exposure, stated)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Spect:
-    """A reconstructed image with what calibration needs to know of it."""
+def _planar(source: ImageSource, exposure: CameraExposureOptions, stated: SourceImageOptions) -> PlanarImages:
+    if isinstance(source, Image):
+        return PlanarImages.of(source)
+    from hepatica.io.dicom.images.planar import read_planar
 
-    image: Image
-    conditions: Conditions
-    head_time_s: float | None
-
-    @property
-    def nuclide(self) -> Nuclide:
-        return nuclide(self.conditions.nuclide)
-
-    @property
-    def decay_corrected(self) -> bool:
-        return self.image.acquisition.decay_correction == "START"
-
-    def required_head_time_s(self) -> float:
-        if self.head_time_s is None:
-            raise InputError(
-                f"{self.image.source.path}: does not say how long all views of all heads took",
-                remedy="state it with `head_time_s`",
-            )
-        return self.head_time_s
+    files = read_planar([Path(source)], unit=stated.activity_unit, energy_window=exposure.energy_window)
+    views = tuple(View(v.image, v.duration_s) for file in files for v in file.views)
+    return PlanarImages(tuple(file.image for file in files), views)
 
 
-def _spect(image: CalibratedSource, exposure: CameraExposureOptions, stated: SourceImageOptions) -> _Spect:
+def _with_regions(phantom: PhantomOptions, image: Image) -> tuple[PhantomOptions, str]:
+    """The phantom with its structures read, where a file was named, and what they are called in errors."""
+    if not isinstance(phantom.structures, str | Path):
+        return phantom, "structures"
+    from hepatica.io.regions import read_structures
+
+    regions = read_structures(phantom.structures, image).regions
+    return replace(phantom, structures=regions), str(phantom.structures)
+
+
+def _spect(image: CalibratedSource, exposure: CameraExposureOptions, stated: SourceImageOptions) -> SourceImage:
     if isinstance(image, Projections):
         raise InputError("projections are calibrated with a point source in air", remedy="reconstruct them first")
     if isinstance(image, SpectResult):
-        return _Spect(image.image, image.conditions, exposure.head_time_s or image.head_time_s)
+        return SourceImage(image.image, image.conditions, exposure.head_time_s or image.head_time_s)
     facts = {} if isinstance(image, Image) else reconstruction_facts(Path(image))
     file = Path(image) / "spect.dcm" if facts and not isinstance(image, Image) and Path(image).is_dir() else image
     name = None if stated.nuclide is None else nuclide(stated.nuclide).name
     known = Stated(unit=stated.activity_unit, time=stated.activity_at, nuclide=name)
     read = as_image(file, role="activity", stated=known)
     conditions = conditions_of(read, nuclide_name=stated.nuclide, camera=stated.camera)
-    return _Spect(read, conditions, exposure.head_time_s or facts.get("head_time_s"))
-
-
-def _factor(
-    seen: _Spect,
-    source: SourceOptions,
-    phantom: PhantomOptions,
-    exposure: CameraExposureOptions,
-    _stated: SourceImageOptions,
-) -> _Measured:
-    image, kind = seen.image, source.source
-    if image.volume.kind is not Kind.COUNTS:
-        raise UnitError(
-            f"{image.source.path}: holds {image.volume.kind.meaning}; a camera factor is measured on counts",
-            remedy="reconstruct without a sensitivity",
-        )
-    head_time_s = seen.required_head_time_s()
-    region, background, volume = _regions(image, kind, phantom)
-    held = ReconstructedSource(
-        image.volume, head_time_s, decay_corrected=seen.decay_corrected, region=region, background=background,
-        volume_ml=volume, heads=exposure.heads,
-    )  # fmt: skip
-    if image.acquisition.decay_correction == "ADMIN":
-        raise TimeError(
-            f"{image.source.path}: is decay-corrected to the administration", remedy="reconstruct it without"
-        )
-    if kind in ("sphere", "cylinder"):
-        found = calibrate_reconstruction(held, source.known(seen.nuclide), source=kind, conditions=seen.conditions)
-        return _Measured(found, image.messages, (image.source,))
-    given = Administration(
-        source.activity,
-        source.source_activity_at,
-        residual_fraction=Estimate(source.source_residual_bq / source.activity.value, 0.0),
-        lung_shunt_fraction=Estimate(source.lung_shunt, 0.0),
-        outside_fraction=Estimate(source.outside_fraction, 0.0),
-    )
-    found = calibrate_known_activity(held, given, half_life=seen.nuclide.half_life, conditions=seen.conditions)
-    return _Measured(found, image.messages, (image.source,))
-
-
-def _regions(image: Image, kind: str, phantom: PhantomOptions) -> tuple[Region | None, Region | None, Estimate | None]:
-    """Region of the source, of the background, and the volume of a cylinder's liquid."""
-    if kind == "patient":
-        return None, None, None
-    if phantom.diameter_mm is None or (kind == "cylinder" and phantom.length_mm is None):
-        raise InputError(f"source {kind} needs `diameter_mm` (and a cylinder `length_mm`)")
-    centre = phantom.centre_mm or hottest_centre(image.volume)
-    if kind == "sphere":
-        around, shell = sphere_regions(
-            image.grid, centre, phantom.diameter_mm, margin_mm=phantom.margin_mm, shell=phantom.shell
-        )
-        return around, shell, None
-    assert phantom.length_mm is not None
-    core, by_size_ml = cylinder_core(
-        image.grid, centre, diameter_mm=phantom.diameter_mm, length_mm=phantom.length_mm, margin_mm=phantom.margin_mm
-    )
-    return core, None, with_sd(phantom.volume_ml or by_size_ml, phantom.volume_sd)
-
-
-def _recovery(
-    seen: _Spect,
-    source: SourceOptions,
-    phantom: PhantomOptions,
-    _exposure: CameraExposureOptions,
-    stated: SourceImageOptions,
-) -> _Measured:
-    image, messages = seen.image, seen.image.messages
-    volume, factor = image.volume, stated.calibration
-    if isinstance(factor, str | Path):
-        factor = load_calibration(factor)
-    if volume.kind is Kind.COUNTS:
-        if factor is None:
-            raise UnitError(f"{image.source.path}: is in counts", remedy="give the camera factor with `calibration`")
-        head_time_s = seen.required_head_time_s()
-        messages += factor.conditions.require_fit(seen.conditions, "the camera factor")
-        volume = activity_by_camera_factor(
-            volume, factor.factor, half_life_s=seen.nuclide.half_life_s, frame_duration_s=head_time_s,
-            decay_corrected=seen.decay_corrected,
-        ).activity  # fmt: skip
-    elif factor is not None:
-        raise UnitError(f"{image.source.path}: is in {volume.kind.unit} already; a camera factor does not apply")
-    if volume.time is None:
-        raise TimeError(f"{image.source.path}: refers to no instant", remedy="state `activity_at`")
-    assert source.concentration_bq_ml is not None
-    decay = decay_within_reason(source.source_activity_at, volume.time, seen.nuclide.half_life_s)
-    spheres = _spheres(image, phantom, warm=source.background_bq_ml > 0)
-    filling = Filling(
-        spheres.spheres,
-        spheres.diameters_mm,
-        dict.fromkeys(spheres.spheres, source.concentration_bq_ml * decay),
-        spheres.background if source.background_bq_ml else None,
-        source.background_bq_ml * decay,
-    )
-    recoveries, level = measure_recovery(volume, filling)
-    curve = fit_recovery(recoveries, seen.conditions, background_recovery=level, source=image.source.path)
-    return _Measured(curve, messages, (image.source,))
-
-
-def _spheres(image: Image, phantom: PhantomOptions, *, warm: bool) -> PhantomSpheres:
-    """Spheres with their diameters, and background: drawn structures, or the standard phantom at a place."""
-    drawn = phantom.structures
-    if drawn is None:
-        if phantom.centre_mm is None:
-            raise InputError(
-                "source nema needs `centre_mm` (where the insert's axis meets the spheres' plane) or `structures`"
-            )
-        return nema_spheres(image.grid, phantom.centre_mm, margin_mm=phantom.margin_mm)
-    if not isinstance(drawn, str | Path):
-        return named_spheres(drawn, warm=warm, where="structures")
-    from hepatica.io.regions import read_structures
-
-    return named_spheres(read_structures(drawn, image).regions, warm=warm, where=str(drawn))
-
-
-def _provenance(
-    sources: tuple[InputFile, ...],
-    source: SourceOptions,
-    phantom: PhantomOptions,
-    exposure: CameraExposureOptions,
-    stated: SourceImageOptions,
-) -> Provenance:
-    told = parameters(source, phantom, exposure, stated, calibration=None, structures=None, blank=None)
-    return Provenance(inputs=sources, parameters=told, tables={"nuclide": "ENSDF through paceENSDF 0.6.3"})
+    return SourceImage(read, conditions, exposure.head_time_s or facts.get("head_time_s"))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from hepatica.core import InputFile, Volume
+from hepatica.core import InputFile
 from hepatica.core.context import DicomContext
 from hepatica.core.image import Image, other_nuclide
 from hepatica.core.message import Message, unique
@@ -60,7 +59,7 @@ def read_spect(projections: ProjectionSource, ct: ImageSource, stated: Acquisiti
     """
     if isinstance(projections, Projections):
         hu = as_image(ct, role="ct")
-        source = InputFile("projections", "projections", digest(projections), files=0)
+        source = projections.source
         chosen = _nuclide_of(projections, stated, source.path)
         return SpectInputs(projections, hu, chosen, hu.context, (source, hu.source), hu.messages)
     if not isinstance(projections, str | Path):
@@ -84,21 +83,6 @@ def read_spect(projections: ProjectionSource, ct: ImageSource, stated: Acquisiti
     chosen = _nuclide_of(file.projections, stated, file.source.path)
     messages = unique(file.messages, hu.messages)
     return SpectInputs(file.projections, hu, chosen, file.context, (file.source, hu.source), messages)
-
-
-def known_context(context: DicomContext | None, volume: Volume, patient_id: str) -> DicomContext:
-    """Context to write a volume with: the one that is known, else a new one in the volume's frame of reference."""
-    if context is not None:
-        return context
-    made = DicomContext.invented(patient_id=patient_id, when=volume.time)
-    frame = volume.grid.frame_of_reference
-    return made if frame is None else replace(made, frame_of_reference=frame)
-
-
-def digest(projections: Projections) -> str:
-    """SHA-256 of counts and orbit."""
-    parts = (projections.counts, projections.orbit.angle_deg, projections.orbit.radius_mm)
-    return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
 
 def _nuclide_of(projections: Projections, stated: AcquisitionOptions, where: str) -> Nuclide:

@@ -2,60 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from hepatica.core import Estimate, Grid, InputFile, Kind, Provenance, Volume
-from hepatica.core.document import HIDDEN, document
-from hepatica.core.image import Acquisition, Image
-from hepatica.core.message import Message, unique
-from hepatica.core.options import parameters, verb
+from hepatica.core import Estimate, Grid, Kind, Volume
+from hepatica.core.context import DicomContext
+from hepatica.core.document import HIDDEN
+from hepatica.core.image import Image
+from hepatica.core.message import unique
+from hepatica.core.options import verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
-from hepatica.imaging.reconstruct.algorithms import IterationOptions, Update
+from hepatica.imaging.reconstruct.algorithms import Update
 from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
-from hepatica.imaging.spect.options import FROM_WINDOWS, AcquisitionOptions, NoiseOptions, ScatterOptions
-from hepatica.imaging.spect.reconstruction import ReconstructedScan, reconstruct_scan
+from hepatica.imaging.spect.reconstruction import ReconstructedScan, VoxelUncertainty, reconstruct_scan
 from hepatica.imaging.spect.scan_model import (
-    ScanModel,
     SpectOptions,
-    primary_sensitivities,
     require_calibrated,
+    run_parameters,
     scan_model,
 )
-from hepatica.imaging.spect.scatter.montecarlo import MonteCarloScatter
-from hepatica.workflow.dose.calibration_files import load_calibration
+from hepatica.io.calibration_files import load_calibration
+from hepatica.io.checkpoint import Checkpoint, run_key
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource
-from hepatica.workflow.spect.checkpoint import Checkpoint, run_key
-from hepatica.workflow.spect.reading import ProjectionSource, SpectInputs, known_context, read_spect
-
-
-@dataclass(frozen=True, slots=True)
-class VoxelUncertainty:
-    """How the uncertainty of the voxels was found.
-
-    Attributes
-    ----------
-    method : str
-        Bootstrap or quick estimate.
-    samples, seed : int or None
-        Reconstructions of resampled counts, and their random numbers.
-    relative_error_of_sd : float or None
-        How well so many give a standard deviation.
-    """
-
-    method: str
-    samples: int | None = None
-    seed: int | None = None
-    relative_error_of_sd: float | None = None
+from hepatica.workflow.spect.reading import ProjectionSource, read_spect
 
 
 @result
@@ -134,7 +110,7 @@ class SpectResult(Result):
         """
         from hepatica.io.dicom.images.write import Emission, write_nm
         from hepatica.io.itk import write_itk
-        from hepatica.workflow.dose.replicates import FILE_NAME, save_replicates
+        from hepatica.io.replicates import FILE_NAME, save_replicates
 
         facts = self.image.acquisition
         first, *more = self.energy_windows_kev
@@ -143,7 +119,7 @@ class SpectResult(Result):
             projections=self.views, energy_window_kev=first, more_windows_kev=tuple(more), corrected=self.corrected,
             agent=self.nuclide,
         )  # fmt: skip
-        context = known_context(self.image.context, self.volume, "RECONSTRUCTED")
+        context = self.image.context or DicomContext.of_volume(self.volume, "RECONSTRUCTED")
         write_nm(
             folder / "spect.dcm", self.volume, context, emission,
             description="SPECT reconstruction", comment="Reconstructed by hepatica.", provenance=self.provenance,
@@ -161,10 +137,7 @@ def reconstruct_spect(
     *,
     ct: ImageSource,
     camera: str | GammaCamera,
-    acquisition: AcquisitionOptions = AcquisitionOptions(),
-    iteration: IterationOptions = IterationOptions(),
-    scatter: ScatterOptions = ScatterOptions(),
-    noise: NoiseOptions = NoiseOptions(),
+    options: SpectOptions = SpectOptions(),
     progress: Progress | None = None,
 ) -> SpectResult:
     """A SPECT from the projections of a gamma camera.
@@ -177,14 +150,8 @@ def reconstruct_spect(
         CT of the same patient, for attenuation.
     camera : str or GammaCamera
         Camera by name: siemens-lehr, ge-megp, ...
-    acquisition : AcquisitionOptions
-        What was acquired, and what the camera counts.
-    iteration : IterationOptions
-        How counts become an image.
-    scatter : ScatterOptions
-        How scatter is corrected for.
-    noise : NoiseOptions
-        Filter and uncertainty.
+    options : SpectOptions
+        Acquisition, iterations, scatter and noise.
     progress : callable, optional
         Told each step, and each update with the time left.
 
@@ -217,24 +184,51 @@ def reconstruct_spect(
     """
     report_progress = progress or silent
     head = gamma_camera(camera)
+    acquisition = options.acquisition
     if isinstance(acquisition.calibration, str | Path):
         acquisition = acquisition.with_calibration(load_calibration(acquisition.calibration))
-    options = SpectOptions(acquisition=acquisition, iteration=iteration, scatter=scatter, noise=noise)
+        options = replace(options, acquisition=acquisition)
     report_progress("reading")
     given = read_spect(projections, ct, acquisition)
     model = scan_model(given.projections, given.hu.volume, head, given.nuclide, options, report_progress)
     unchecked = require_calibrated(model, options)
-    told = _parameters(model, options)
-    kept = Checkpoint.open(iteration.checkpoint, run_key(given.sources, told))
+    used = run_parameters(model, options)
+    kept = Checkpoint.open(options.iteration.checkpoint, run_key(given.sources, used))
     found = reconstruct_scan(
         model, options, start=kept.start, on_update=_after_update(report_progress, options, kept),
         progress=report_progress,
     )  # fmt: skip
     kept.done()
-    return _result(given, model, options, found, unchecked, _provenance(given.sources, told, found))
+    data, total, done = model.data, found.total, found.reconstruction
+    in_counts = found.volume.kind is Kind.COUNTS
+    return SpectResult(
+        image=found.image(model, given.context),
+        scan=found,
+        conditions=model.conditions(options),
+        corrected=options.corrected,
+        nuclide=model.nuclide.name,
+        unit=found.volume.kind.unit,
+        time=model.start,
+        total_counts=total if in_counts else None,
+        total_activity_mbq=None if in_counts else total / 1e6,
+        energy_windows_kev=model.window_limits_kev,
+        scatter_windows_kev=tuple((data.windows[n].low_kev, data.windows[n].high_kev) for n in found.scatter_windows),
+        energies_kev=tuple(one.energy_kev for one in model.models),
+        energy_weights=tuple(one.weights for one in model.models),
+        views=data.orbit.views,
+        head_time_s=data.orbit.views * data.view_s,
+        additive_counts=float(done.additive.sum(dtype="float64")),
+        iterations_done=done.iterations,
+        stopped_by=done.stopped,
+        residual_over_noise=done.residual_ratio,
+        grid=found.volume.grid,
+        uncertainty=found.uncertainty(options.noise),
+        calibration=options.calibration,
+        messages=unique(given.messages, model.messages(options), unchecked),
+        provenance=found.provenance(given.sources, used),
+    )
 
 
-# ---------------------------------------------------------------------------------------------------------------------
 def _after_update(progress: Progress, options: SpectOptions, kept: Checkpoint) -> Callable[[Update], None]:
     """Keeps the state after whole iterations and tells how long it will take."""
     started = time.monotonic()
@@ -252,122 +246,3 @@ def _after_update(progress: Progress, options: SpectOptions, kept: Checkpoint) -
         )
 
     return after
-
-
-def _parameters(model: ScanModel, options: SpectOptions) -> Mapping[str, Any]:
-    """Everything that the image depends on beside projections and CT, plain values."""
-    stated, scatter = options.acquisition, options.scatter
-    unused = [
-        *(["window_smoothing_mm"] if scatter.scatter not in FROM_WINDOWS else []),
-        *(["montecarlo_smoothing_mm", "device"] if scatter.scatter != "mc" else []),
-        *(["prior_edge", "relaxation"] if options.iteration.method != "bsrem" else []),
-        *(["dead_time_model"] if not stated.dead_time_s else []),
-    ]
-    sensitivity = "model" if stated.by_model else "stated" if stated.in_activity else None
-    primary = [1e6 * value for value in primary_sensitivities(model.models, options)] if stated.in_activity else None
-    return parameters(
-        replace(stated, calibration=None), replace(options.iteration, checkpoint=None), scatter, options.noise,
-        **dict.fromkeys(unused),
-        subsets=options.iteration.updates,
-        energy_kev=[one.energy_kev for one in model.models],
-        energy_weights=[one.weights for one in model.models],
-        detector=model.detectors,
-        sensitivity=sensitivity,
-        sensitivity_cps_per_mbq=stated.measured_cps_per_mbq or None,
-        primary_sensitivity_cps_per_mbq=primary,
-        share_through_holes_in_air=[one.holes_share for one in model.models],
-        camera=document(model.camera),
-    )  # fmt: skip
-
-
-def _provenance(sources: tuple[InputFile, ...], told: Mapping[str, Any], found: ReconstructedScan) -> Provenance:
-    update = found.scatter_update
-    runs: dict[str, Any] = {}
-    if update is not None:
-        runs["scatter_updated_after_iterations"] = list(update.iterations)
-        if isinstance(update.estimate, MonteCarloScatter):
-            estimate = update.estimate
-            runs["scatter_monte_carlo"] = {"settings": estimate.provenance, "updates": document(estimate.updates)}
-    return Provenance(
-        inputs=sources,
-        parameters={**told, **runs},
-        steps=("attenuation map from the CT", "iterative reconstruction with attenuation and collimator response"),
-    )
-
-
-def _result(
-    given: SpectInputs,
-    model: ScanModel,
-    options: SpectOptions,
-    found: ReconstructedScan,
-    unchecked: tuple[Message, ...],
-    provenance: Provenance,
-) -> SpectResult:
-    data, total = model.data, found.total
-    in_counts = found.volume.kind is Kind.COUNTS
-    windows = tuple((window.low_kev, window.high_kev) for window in model.windows)
-    return SpectResult(
-        image=_image(given, model, found, windows),
-        scan=found,
-        conditions=model.conditions(options),
-        corrected=_corrected(options),
-        nuclide=model.nuclide.name,
-        unit=found.volume.kind.unit,
-        time=model.start,
-        total_counts=total if in_counts else None,
-        total_activity_mbq=None if in_counts else total / 1e6,
-        energy_windows_kev=windows,
-        scatter_windows_kev=tuple((data.windows[n].low_kev, data.windows[n].high_kev) for n in found.scatter_windows),
-        energies_kev=tuple(one.energy_kev for one in model.models),
-        energy_weights=tuple(one.weights for one in model.models),
-        views=data.orbit.views,
-        head_time_s=data.orbit.views * data.view_s,
-        additive_counts=float(found.reconstruction.additive.sum(dtype="float64")),
-        iterations_done=found.reconstruction.iterations,
-        stopped_by=found.reconstruction.stopped,
-        residual_over_noise=found.reconstruction.residual_ratio,
-        grid=found.volume.grid,
-        uncertainty=_uncertainty(found, options),
-        calibration=options.calibration,
-        messages=unique(given.messages, model.messages(options), unchecked),
-        provenance=provenance,
-    )
-
-
-def _image(
-    given: SpectInputs, model: ScanModel, found: ReconstructedScan, windows: tuple[tuple[float, float], ...]
-) -> Image:
-    """The volume with what other verbs must know of it."""
-    facts = Acquisition(
-        modality="NM",
-        description="SPECT reconstruction",
-        nuclide=model.nuclide.name,
-        decay_correction="START",
-        time_rule="start of the acquisition",
-        start=model.start,
-        frame_duration_s=model.data.view_s,
-        projections=model.data.orbit.views,
-        energy_windows_kev=windows,
-    )
-    sha256 = hashlib.sha256(found.volume.values.tobytes()).hexdigest()
-    return Image(found.volume, given.context, facts, InputFile("activity", "reconstructed SPECT", sha256, files=0))
-
-
-def _corrected(options: SpectOptions) -> tuple[str, ...]:
-    """Words of CorrectedImage."""
-    scatter = ("SCAT",) if options.scatter.scatter != "none" else ()
-    dead_time = ("DTIM",) if options.acquisition.dead_time_s else ()
-    return ("DECY", "ATTN", *scatter, *dead_time)
-
-
-def _uncertainty(found: ReconstructedScan, options: SpectOptions) -> VoxelUncertainty | None:
-    if options.noise.quick_uncertainty:
-        return VoxelUncertainty("quick estimate of voxels, noise of the counts alone, within a third")
-    if found.samples is None:
-        return None
-    return VoxelUncertainty(
-        "bootstrap of the projections: noise of the counts alone",
-        found.samples.samples,
-        found.samples.seed,
-        found.samples.relative_error,
-    )

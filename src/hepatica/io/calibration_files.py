@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hepatica.core import Estimate
 from hepatica.core.image import Image
-from hepatica.core.options import Text
-from hepatica.core.units import parse_quantity
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
+from hepatica.imaging.quantify.options import QuantificationOptions, calibration_source
 from hepatica.imaging.quantify.recovery import RecoveryCurve
 from hepatica.nuclides import nuclide
 
@@ -22,17 +22,6 @@ Loaded = TypeVar("Loaded")
 
 RECONSTRUCTION_SETTINGS = ("method", "iterations", "subsets", "prior_strength", "scatter", "post_filter_mm", "detector")
 """Settings of `hepatica reconstruct` on which factor and recovery depend."""
-
-
-def calibration_source(text: str) -> Path | Estimate:
-    """A camera factor in cps/MBq ('4.6 cps/MBq'), or the path of a calibration file (.json, .toml)."""
-    if Path(text).suffix in (".json", ".toml"):
-        return Path(text)
-    return Estimate(parse_quantity(text, "cps/MBq", "`calibration`"))
-
-
-CALIBRATION_TEXT = Text(calibration_source, "quantity in cps/MBq, or FILE")
-"""How an option ``calibration`` is read from text."""
 
 
 def camera_calibration(source: CameraCalibration | Estimate | Path | str | None) -> CameraCalibration | Estimate | None:
@@ -53,6 +42,22 @@ def camera_calibration(source: CameraCalibration | Estimate | Path | str | None)
         f"`calibration` is a CameraCalibration, an Estimate in cps/MBq or a file, not {source!r}",
         remedy="write Estimate(4.6, 0.2) or '4.6 cps/MBq'",
     )
+
+
+def camera_of(options: QuantificationOptions) -> CameraCalibration | Estimate | None:
+    """The calibration of options as a value, read where a file was named; a factor is in cps/MBq.
+
+    Raises
+    ------
+    InputError
+        If it is none, or an uncertainty is given without a number or beside another.
+    """
+    found, sd = camera_calibration(options.calibration), options.calibration_sd_cps_per_mbq
+    if sd is None:
+        return found
+    if not isinstance(found, Estimate) or found.sd is not None:
+        raise InputError("`calibration_sd_cps_per_mbq` belongs to a camera factor that is given as a number alone")
+    return replace(found, sd=sd)
 
 
 def load_calibration(path: Path | str) -> CameraCalibration:

@@ -1,11 +1,10 @@
-"""Exposures of a planar or point source: planar images, or the views of a TOMO scan, from files or as values."""
+"""Exposures of a source in air: planar images, or the views of a TOMO scan."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 
@@ -13,15 +12,13 @@ from hepatica.core import InputFile, Kind, Volume
 from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.errors import GeometryError, InputError, TimeError
+from hepatica.imaging.calibration.options import CameraExposureOptions, SourceImageOptions
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import Exposure
 from hepatica.imaging.quantify.source_regions import pixels_about_source
 from hepatica.imaging.spect.projections import Projections
 from hepatica.imaging.spect.windows import main_windows
 from hepatica.nuclides import nuclide
-from hepatica.workflow.sources import ImageSource
-from hepatica.workflow.spect.calibration_options import CameraExposureOptions, SourceImageOptions
-from hepatica.workflow.spect.reading import digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,52 +32,27 @@ class Exposures:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _View:
+class View:
     """One planar image and how long it took."""
 
     image: Volume
     duration_s: float | None
 
 
-def read_exposures(
-    image: ImageSource | Projections, *, source: str, exposure: CameraExposureOptions, stated: SourceImageOptions
-) -> Exposures:
-    """Exposures in planar images, or (source "point") in the projections of a TOMO scan.
-
-    Raises
-    ------
-    InputError, TimeError, DicomError
-        If something is missing or contradicts the file.
-    GeometryError
-        If the circle about the source does not fit the field.
-    """
-    if isinstance(image, Projections):
-        return _tomographic(image, InputFile("projections", "projections", digest(image), files=0), exposure, stated)
-    if isinstance(image, Image):
-        return _planar(image, exposure, stated)
-    from hepatica.io.dicom.images.projections import read_projections
-    from hepatica.io.dicom.scan import scan
-    from hepatica.io.dicom.series import SeriesKind
-    from hepatica.io.itk import is_itk_file
-
-    path = Path(image)
-    if is_itk_file(path) or not scan(path).of_kind(SeriesKind.NM_PROJECTIONS):
-        return _planar(path, exposure, stated)
-    if source != "point":
-        raise InputError(f"{path}: holds projections of a tomographic scan; only a point source is calibrated in them")
-    # The radius plays no part here.
-    file = read_projections(path, radius_mm=None)
-    return _tomographic(file.projections, file.source, exposure, stated, file.messages)
-
-
-def _tomographic(
+def tomographic_exposures(
     data: Projections,
     source: InputFile,
     exposure: CameraExposureOptions,
     stated: SourceImageOptions,
     messages: tuple[Message, ...] = (),
 ) -> Exposures:
-    """Each view of a point source in air is an exposure of one head."""
+    """Exposures of one head, one for each view of a point source in air.
+
+    Raises
+    ------
+    InputError, TimeError
+        If the options are for planar images, or the nuclide or the instant is not known.
+    """
     if exposure.blank is not None or exposure.circle_mm is not None:
         raise InputError(
             "`blank` and `circle_mm` are for planar images; of a tomographic scan the whole field is taken"
@@ -106,11 +78,36 @@ def _tomographic(
     return Exposures(exposures, conditions, (source,), messages)
 
 
-def _planar(image: Path | Image, exposure: CameraExposureOptions, stated: SourceImageOptions) -> Exposures:
-    """Each view of a planar image is an exposure of one head."""
-    images, views = _views(image, exposure, stated)
-    blanks, without = ([], []) if exposure.blank is None else _views(exposure.blank, exposure, stated)
-    if blanks and len(without) != len(views):
+@dataclass(frozen=True, slots=True)
+class PlanarImages:
+    """Planar images with all their views in one energy window."""
+
+    images: tuple[Image, ...]
+    views: tuple[View, ...]
+
+    @classmethod
+    def of(cls, image: Image) -> PlanarImages:
+        """Each plane of an image of counts is a view."""
+        image.volume.require_kind(Kind.COUNTS)
+        duration = image.acquisition.frame_duration_s
+        return cls((image,), tuple(View(view, duration) for view in _planes(image.volume)))
+
+
+def planar_exposures(
+    planar: PlanarImages, blank: PlanarImages | None, exposure: CameraExposureOptions, stated: SourceImageOptions
+) -> Exposures:
+    """Exposures of one head, one for each view of planar images.
+
+    Raises
+    ------
+    InputError, TimeError, DicomError
+        If something is missing or contradicts the images.
+    GeometryError
+        If the circle about the source does not fit the field, or the blank is of another matrix.
+    """
+    images, views, without = planar.images, planar.views, () if blank is None else blank.views
+    blanks = () if blank is None else blank.images
+    if blank is not None and len(without) != len(views):
         raise InputError(
             f"{blanks[0].name}: holds {len(without)} views, {images[0].name} {len(views)}", remedy="give the same views"
         )
@@ -132,20 +129,6 @@ def _planar(image: Path | Image, exposure: CameraExposureOptions, stated: Source
     )
 
 
-def _views(
-    source: Path | str | Image, exposure: CameraExposureOptions, stated: SourceImageOptions
-) -> tuple[Sequence[Image], Sequence[_View]]:
-    """Images with all their views in the energy window wanted."""
-    if isinstance(source, Image):
-        source.volume.require_kind(Kind.COUNTS)
-        duration = source.acquisition.frame_duration_s
-        return [source], [_View(view, duration) for view in _planes(source.volume)]
-    from hepatica.io.dicom.images.planar import read_planar
-
-    files = read_planar([Path(source)], unit=stated.activity_unit, energy_window=exposure.energy_window)
-    return [file.image for file in files], [_View(v.image, v.duration_s) for file in files for v in file.views]
-
-
 def _planes(volume: Volume) -> Sequence[Volume]:
     """Each plane of a stack of views by itself."""
     planes = []
@@ -156,7 +139,7 @@ def _planes(volume: Volume) -> Sequence[Volume]:
 
 
 def _exposure(
-    view: _View, blank: _View | None, name: str, exposure: CameraExposureOptions, stated: SourceImageOptions
+    view: View, blank: View | None, name: str, exposure: CameraExposureOptions, stated: SourceImageOptions
 ) -> Exposure:
     duration, start = view.duration_s or exposure.frame_duration_s, view.image.time or stated.activity_at
     if duration is None or start is None:

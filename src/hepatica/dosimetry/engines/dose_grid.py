@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from hepatica.core import Grid, Volume
 from hepatica.core.message import Message
 from hepatica.core.resample import resample
 from hepatica.errors import GeometryError
-from hepatica.workflow.dose.options import GridChoice
+
+GridChoice = Literal["activity", "ct"] | float
 
 MAX_ACTIVITY_OUTSIDE_CT = 0.05
 """Share of the activity that may lie outside the CT before the dose is refused: its tissue is unknown. Our choice."""

@@ -1,0 +1,114 @@
+"""How counts become becquerels, as far as a user says it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from hepatica.core import Estimate
+from hepatica.core.image import Image
+from hepatica.core.message import Message
+from hepatica.core.options import Limits, NonNegative, Positive, Text, Unit, options
+from hepatica.core.units import parse_quantity
+from hepatica.imaging.quantify.activity import Administration
+from hepatica.imaging.quantify.camera_factor import CameraCalibration
+
+STATED_AGAINST_HEADER = 0.01
+"""Relative difference between stated and header activity from which on a warning is given."""
+
+Share = Annotated[float, Unit("fraction"), Limits(low=0, below=1)]
+
+
+def calibration_source(text: str) -> Path | Estimate:
+    """A camera factor in cps/MBq ('4.6 cps/MBq'), or the path of a calibration file (.json, .toml)."""
+    if Path(text).suffix in (".json", ".toml"):
+        return Path(text)
+    return Estimate(parse_quantity(text, "cps/MBq", "`calibration`"))
+
+
+CALIBRATION_TEXT = Text(calibration_source, "quantity in cps/MBq, or FILE")
+"""How an option ``calibration`` is read from text."""
+
+
+@options
+class QuantificationOptions:
+    """How counts become becquerels.
+
+    Attributes
+    ----------
+    administered_bq : float or None
+        Activity that the patient received; from the header where it is there.
+    administered_at : datetime or None
+        When.
+    calibration : CameraCalibration, Estimate, Path or None
+        Camera factor of a SPECT in counts, or a calibration file of `hepatica calibrate`, which brings its uncertainty
+        and conditions. Without it counts are scaled so that the image holds the administered activity.
+    calibration_sd_cps_per_mbq : float or None
+        Standard uncertainty of a camera factor that is given as a number.
+    frame_duration_s : float or None
+        Time in which counts were collected, where the file does not say it; with a calibration file of all views of
+        all heads added up.
+    lung_shunt : float
+        Share of the administered activity that went to the lungs; taken off where the lungs lie outside the image.
+    residual : float
+        Share left in vial and tubing.
+    outside : float
+        Share of the activity outside the field of view.
+    lungs_in_image : bool
+        The activity in the lungs is part of the image.
+    """
+
+    administered_bq: Positive | None = None
+    administered_at: datetime | None = None
+    calibration: Annotated[CameraCalibration | Estimate | Path | str | None, CALIBRATION_TEXT] = None
+    calibration_sd_cps_per_mbq: NonNegative | None = None
+    frame_duration_s: Positive | None = None
+    lung_shunt: Share = 0.0
+    residual: Share = 0.0
+    outside: Share = 0.0
+    lungs_in_image: bool = False
+
+    @property
+    def calibration_file(self) -> Path | None:
+        """The calibration's file, where one was named."""
+        source = self.calibration
+        if isinstance(source, str):
+            source = calibration_source(source)
+        return source if isinstance(source, Path) else None
+
+
+def administration_of(image: Image, options: QuantificationOptions) -> Administration | None:
+    """What was given, as the user says or else as the image's header does; None if neither does."""
+    facts = image.acquisition
+    activity_bq = options.administered_bq or facts.administered_bq
+    if activity_bq is None:
+        return None
+    return Administration(
+        Estimate(activity_bq),
+        options.administered_at or facts.administered_at,
+        residual_fraction=Estimate(options.residual),
+        lung_shunt_fraction=Estimate(options.lung_shunt),
+        lungs_in_view=options.lungs_in_image,
+        outside_fraction=Estimate(options.outside),
+    )
+
+
+def overruled(image: Image, options: QuantificationOptions) -> tuple[Message, ...]:
+    """What is said where the user says something else than the header about the administration."""
+    facts, found = image.acquisition, []
+    if options.administered_bq and facts.administered_bq:
+        difference = options.administered_bq / facts.administered_bq - 1
+        if abs(difference) > STATED_AGAINST_HEADER:
+            text = (
+                f"the activity administered is stated as {options.administered_bq / 1e6:.4g} MBq, the header says "
+                f"{facts.administered_bq / 1e6:.4g} MBq; what is stated is used"
+            )
+            found.append(Message("administered-overruled", text))
+    if options.administered_at and facts.administered_at and options.administered_at != facts.administered_at:
+        text = (
+            f"the administration is stated at {options.administered_at.isoformat(sep=' ')}, the header says "
+            f"{facts.administered_at.isoformat(sep=' ')}; what is stated is used"
+        )
+        found.append(Message("administration-time-overruled", text))
+    return tuple(found)
