@@ -33,9 +33,8 @@ if TYPE_CHECKING:
     )
     from hepatica.cohort.accuracy import AccuracyResult, diagnostic_accuracy
     from hepatica.cohort.agreement import AgreementResult, measurement_agreement
-    from hepatica.cohort.dose_response import CurveOptions, DoseResponseResult, dose_response
+    from hepatica.cohort.dose_response import DoseResponseResult, dose_response
     from hepatica.cohort.survival import SurvivalResult, survival
-    from hepatica.cohort.survival_table import SurvivalColumns, SurvivalModels
     from hepatica.core.estimate import Estimate
     from hepatica.core.grid import Grid
     from hepatica.core.image import Acquisition, Image, Stated
@@ -86,12 +85,16 @@ if TYPE_CHECKING:
     from hepatica.io.regions import read_structures
     from hepatica.nuclides import Agent, Nuclide, agent, nuclide
     from hepatica.outcome.adaptive import NextTreatment, PastTreatment, PatientStatus
+    from hepatica.outcome.analyses.dose_response import CurveOptions
+    from hepatica.outcome.analyses.survival_table import SurvivalColumns, SurvivalModels
+    from hepatica.planning.delivery.concordance import ConcordanceOptions
     from hepatica.planning.delivery.delivered import DeliveryOptions, VialReadingOptions
     from hepatica.planning.delivery.order import VialOrderOptions
     from hepatica.planning.limits.assess import Patient
     from hepatica.planning.planner.agent_comparison import CompareAim
     from hepatica.planning.planner.best_activity import Uncertainty
     from hepatica.planning.planner.course import Aims, Course, Territory
+    from hepatica.planning.planner.plan_file import Plan
     from hepatica.planning.planner.prescribe import (
         AimOptions,
         MassOptions,
@@ -100,10 +103,12 @@ if TYPE_CHECKING:
         SubstanceOptions,
     )
     from hepatica.planning.planner.territories import PreviousTreatment
+    from hepatica.planning.planner.voxel import PlanImages
     from hepatica.planning.prescriptions.compartments import Lesion, Partition
     from hepatica.planning.prescriptions.lipiodol import OrganUptake
     from hepatica.planning.scout.lung_shunt import PlanarShuntOptions, SpectShuntOptions
     from hepatica.planning.scout.lungs import LungDoseOptions
+    from hepatica.planning.scout.scan import ScoutOptions
     from hepatica.planning.scout.uptake import UptakeOptions
     from hepatica.safety.plan import ContactOptions, DoseRateOptions
     from hepatica.transport.runner.settings import StoppingOptions
@@ -114,10 +119,7 @@ if TYPE_CHECKING:
     from hepatica.workflow.dose.absorbed_dose import absorbed_dose
     from hepatica.workflow.dose.comparison import DoseComparisonResult, compare_doses
     from hepatica.workflow.dose.kernel import VoxelKernelResult, voxel_kernel
-    from hepatica.workflow.dose.options import (
-        DoseOptions,
-        OutputOptions,
-    )
+    from hepatica.workflow.dose.options import DoseOptions, OutputOptions
     from hepatica.workflow.dose.quantify import QuantifyResult, quantify
     from hepatica.workflow.dose.radiobiology import RadiobiologyResult, radiobiology
     from hepatica.workflow.dose.result import DoseResult
@@ -132,16 +134,14 @@ if TYPE_CHECKING:
     from hepatica.workflow.phantom_cohort import VirtualCohortResult, virtual_cohort
     from hepatica.workflow.planning.adaptive import ToleranceResult, remaining_tolerance
     from hepatica.workflow.planning.compare_agents import AgentComparisonResult, compare_agents
-    from hepatica.workflow.planning.concordance import ConcordanceOptions, ConcordanceResult, scout_concordance
+    from hepatica.workflow.planning.concordance import ConcordanceResult, scout_concordance
     from hepatica.workflow.planning.delivered import DeliveredResult, delivered_activity
     from hepatica.workflow.planning.generator import ElutionResult, elute_generator
     from hepatica.workflow.planning.lung_shunt import LungShuntResult, lung_shunt
     from hepatica.workflow.planning.plan import PlanResult, plan
-    from hepatica.workflow.planning.plan_file import Plan, PlanTemplateResult, plan_template
-    from hepatica.workflow.planning.plan_voxel import PlanImages
+    from hepatica.workflow.planning.plan_file import PlanTemplateResult, plan_template
     from hepatica.workflow.planning.planar import PlanarViewOptions
     from hepatica.workflow.planning.prescribe import PrescriptionResult, prescribe
-    from hepatica.workflow.planning.scout import ScoutOptions
     from hepatica.workflow.planning.tumour_to_normal import UptakeResult, tumour_to_normal
     from hepatica.workflow.planning.vial import VialOrderResult, order_vial
     from hepatica.workflow.result import Result
@@ -167,12 +167,12 @@ _NOUNS = {
     "CameraCalibration": "imaging.quantify.camera_factor",
     "CameraExposureOptions": "imaging.calibration.options",
     "CompareAim": "planning.planner.agent_comparison",
-    "ConcordanceOptions": "workflow.planning.concordance",
+    "ConcordanceOptions": "planning.delivery.concordance",
     "ConcordanceResult": "workflow.planning.concordance",
     "ContactOptions": "safety.plan",
     "Course": "planning.planner.course",
     "CtOptions": "io.read",
-    "CurveOptions": "cohort.dose_response",
+    "CurveOptions": "outcome.analyses.dose_response",
     "DeliveredResult": "workflow.planning.delivered",
     "DeliveryOptions": "planning.delivery.delivered",
     "DemoResult": "workflow.demo",
@@ -227,8 +227,8 @@ _NOUNS = {
     "PerfusedOptions": "planning.planner.prescribe",
     "PhantomOptions": "imaging.calibration.options",
     "PhysicsError": "errors",
-    "Plan": "workflow.planning.plan_file",
-    "PlanImages": "workflow.planning.plan_voxel",
+    "Plan": "planning.planner.plan_file",
+    "PlanImages": "planning.planner.voxel",
     "PlanResult": "workflow.planning.plan",
     "PlanTemplateResult": "workflow.planning.plan_file",
     "PlanarShuntOptions": "planning.scout.lung_shunt",
@@ -251,7 +251,7 @@ _NOUNS = {
     "ScanOptions": "imaging.spect.scan",
     "ScannedActivityOptions": "imaging.spect.scan_facts",
     "ScatterOptions": "imaging.spect.options",
-    "ScoutOptions": "workflow.planning.scout",
+    "ScoutOptions": "planning.scout.scan",
     "SegmentedResponseResult": "workflow.outcome.segmented",
     "SheetOptions": "workflow.safety.release",
     "SimulationOptions": "imaging.spect.scan_facts",
@@ -267,8 +267,8 @@ _NOUNS = {
     "StoppingOptions": "transport.runner.settings",
     "StructureOptions": "anatomy.structures.clinical",
     "SubstanceOptions": "planning.planner.prescribe",
-    "SurvivalColumns": "cohort.survival_table",
-    "SurvivalModels": "cohort.survival_table",
+    "SurvivalColumns": "outcome.analyses.survival_table",
+    "SurvivalModels": "outcome.analyses.survival_table",
     "SurvivalResult": "cohort.survival",
     "Table": "core.table",
     "TableError": "errors",

@@ -90,7 +90,7 @@ def factor_of_source(
     given = Administration(
         source.activity,
         source.source_activity_at,
-        residual_fraction=Estimate(source.residual_bq / source.activity.value, 0.0),
+        residual_fraction=Estimate(source.source_residual_bq / source.activity.value, 0.0),
         lung_shunt_fraction=Estimate(source.lung_shunt, 0.0),
         outside_fraction=Estimate(source.outside_fraction, 0.0),
     )
