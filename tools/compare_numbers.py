@@ -37,7 +37,7 @@ import sys
 import time
 import tomllib
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Any, NamedTuple
@@ -157,13 +157,15 @@ def verdict(old: Any, new: Any, within: float) -> str:
     return "close" if numbers and abs(old - new) <= within * max(abs(old), abs(new)) else "differs"
 
 
-def rules(call: Mapping[str, Any], tops: list[Mapping[str, Any]], section: str) -> dict[str, Any]:
+def rules(call: Mapping[str, Any], tops: Sequence[Mapping[str, Any]], section: str) -> dict[str, Any]:
     """What was renamed, or is gone, in one call: of all calls, of its command, its own."""
     levels = [*tops, *(top.get(call["new"][0], {}) for top in tops), call]
     return {old: new for level in levels for old, new in level.get(section, {}).items()}
 
 
-def compare(call: Mapping[str, Any], tops: list[Mapping[str, Any]], folders: tuple[Path, Path], verbose: bool) -> bool:
+def compare(
+    call: Mapping[str, Any], tops: Sequence[Mapping[str, Any]], folders: tuple[Path, Path], verbose: bool
+) -> bool:
     """Compare one call and say how it went; True if all is well."""
     name, files = call["name"], call.get("files", [])
     try:
