@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -97,12 +98,22 @@ def parse(verb: Verb, function: Callable[..., Any], arguments: Sequence[str]) ->
 def _app(verb: Verb, function: Callable[..., Any]) -> Any:
     import cyclopts
 
-    name = f"hepatica {verb.command}"
     app = cyclopts.App(
-        name=name, version_flags=(), help_flags=(), result_action="return_value", help_format="plaintext"
+        name=f"hepatica {verb.command}",
+        help=_about(function),
+        help_format="plaintext",
+        help_flags=(),
+        version_flags=(),
+        result_action="return_value",
     )
     app.default(_stub(function))
     return app
+
+
+def _about(function: Callable[..., Any]) -> str:
+    """What a verb does, from its docstring, each paragraph on one line."""
+    text = re.split(r"^\w+\n---", inspect.getdoc(function) or "", maxsplit=1, flags=re.MULTILINE)[0]
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
 
 
 def _require_known(verb: Verb, function: Callable[..., Any], arguments: Sequence[str]) -> None:
@@ -144,7 +155,6 @@ def _stub(function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
 
     stub.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     stub.__annotations__ = {p.name: p.annotation for p in parameters}
-    stub.__doc__ = (inspect.getdoc(function) or "").partition("\nParameters\n")[0]
     return stub
 
 

@@ -28,6 +28,7 @@ def test_help_of_a_verb_shows_its_options(verb: Verb, capsys: pytest.CaptureFixt
     for option in options_of(verb.load()):
         assert option_name(option.name) in text
     assert "--json" in text
+    assert not any(heading in text for heading in ("Parameters", "Returns", "Examples", ">>>"))
 
 
 def test_help_says_unit_choices_and_what_is_taken_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
