@@ -495,15 +495,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name where it is first used, so that ``import hepatica`` stays fast."""
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"hepatica.{_HOMES[name]}"), name)
-    from difflib import get_close_matches
+if not TYPE_CHECKING:  # a checker knows the names above, and finds a misspelt one
 
-    near = get_close_matches(name, __all__, n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise AttributeError(f"module 'hepatica' has no attribute {name!r}{hint}")
+    def __getattr__(name: str) -> Any:
+        """Load a public name where it is first used, so that ``import hepatica`` stays fast."""
+        if name in _HOMES:
+            return getattr(importlib.import_module(f"hepatica.{_HOMES[name]}"), name)
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, __all__, n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise AttributeError(f"module 'hepatica' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

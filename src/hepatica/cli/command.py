@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from hepatica.cli.screen import Screen
-from hepatica.core.options import Option, from_texts, from_toml, options_of, word_of
+from hepatica.core.options import Option, from_texts, from_toml, line_of, options_of, word_of
 from hepatica.errors import HepaticaError, InputError, OutputError
 from hepatica.front_door import Verb
 
@@ -52,7 +52,9 @@ def run_verb(verb: Verb, arguments: Sequence[str]) -> int:
     try:
         _refuse_existing(out, force=force)
         texts = {} if file is None else from_toml(function, file)
-        call = from_texts(function, texts | given, word)
+        word = in_file(word, file, set(texts) - set(given))
+        _refuse_inputs(out, texts | given, function, force=force)
+        call = from_texts(function, texts | given, word, command=f"hepatica {verb.command}")
         with screen.progress() as step:
             if "progress" in inspect.signature(function).parameters:
                 call["progress"] = step
@@ -73,6 +75,19 @@ def wording(function: Callable[..., Any]) -> Callable[[str], str]:
     return lambda name: option_name(name) if name in known else name
 
 
+def in_file(word: Callable[[str], str], file: Path | None, words: set[str]) -> Callable[[str], str]:
+    """Words of the command line, those of options that a file gives with file and line."""
+    if file is None:
+        return word
+    text = file.read_text(encoding="utf-8")
+
+    def found(name: str) -> str:
+        key = word_of(name)
+        return f"{key} ({file}, line {line_of(text, key)})" if key in words else word(name)
+
+    return found
+
+
 def parse(verb: Verb, function: Callable[..., Any], arguments: Sequence[str]) -> dict[str, Any] | None:
     """Texts by word, and the general options; None where help was printed.
 
@@ -90,6 +105,9 @@ def parse(verb: Verb, function: Callable[..., Any], arguments: Sequence[str]) ->
     try:
         found: dict[str, Any] = _app(verb, function)(list(arguments), exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
+        if isinstance(error, cyclopts.UnusedCliTokensError):
+            extra = " and ".join(error.unused_tokens or ())
+            raise InputError(f"{verb.command}: {extra!r} is too much: given twice, or lacks its option") from None
         text = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"{text[:1].lower()}{text[1:]}; see hepatica {verb.command} --help") from None
     return found
@@ -184,7 +202,7 @@ def _parameter(option: Option, group: Any, *, by_place: bool) -> inspect.Paramet
         group=group,
         show_default=False,
         required=False,
-        consume_multiple=repeated,
+        consume_multiple=False,
         allow_leading_hyphen=not repeated,
     )
     marked = Annotated[kind, how]
@@ -225,3 +243,17 @@ def _refuse_existing(folder: Path | None, *, force: bool) -> None:
         raise OutputError(f"{folder} exists and is not empty", remedy="give another folder, or `force` to replace it")
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} exists and is not a folder", remedy="give another name")
+
+
+def _refuse_inputs(folder: Path | None, given: Mapping[str, Any], function: Callable[..., Any], *, force: bool) -> None:
+    """Raise OutputError if replacing the output folder would delete a file that is to be read."""
+    if folder is None or not force or not folder.exists():
+        return
+    target = folder.resolve()
+    for option in options_of(function):
+        values = given.get(option.word, ()) if option.form.base in (Path, object) else ()
+        for value in values if isinstance(values, list | tuple) else [values]:
+            if isinstance(value, str) and Path(value).exists() and Path(value).resolve().is_relative_to(target):
+                raise OutputError(
+                    f"{folder} holds {value}, which is to be read; it is not replaced", remedy="give another folder"
+                )

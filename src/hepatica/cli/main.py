@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import sys
+from difflib import get_close_matches
 
 from hepatica.errors import HepaticaError
-from hepatica.front_door import GROUPS, VERBS, Verb, verb_named
+from hepatica.front_door import GROUPS, VERBS, Verb
 from hepatica.version import __version__
 
 INTERRUPTED = 130
@@ -64,8 +65,15 @@ def _found(name: str) -> Verb:
     if name.startswith("-"):
         from hepatica.errors import InputError
 
-        raise InputError(f"{name} stands before the command; write 'hepatica COMMAND {name}', see hepatica --help")
-    return verb_named(name)
+        near = get_close_matches(name, ("--help", "--version"), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"write 'hepatica COMMAND {name}', see hepatica --help"
+        raise InputError(f"{name} stands before the command; {hint}")
+    commands = {found.command: found for found in VERBS}
+    if name not in commands:
+        from hepatica.errors import UnknownNameError
+
+        raise UnknownNameError("command", name, [*commands, *TOOLS])
+    return commands[name]
 
 
 def print_help() -> None:

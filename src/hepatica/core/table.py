@@ -125,5 +125,5 @@ def shown(cell: Cell, how: str = "") -> str:
 
 def _plain(cell: Cell) -> list[str]:
     if isinstance(cell, Estimate):
-        return [repr(cell.value), "" if cell.sd is None else repr(cell.sd)]
-    return ["" if cell is None else repr(cell) if isinstance(cell, float) else str(cell), ""]
+        return [repr(float(cell.value)), "" if cell.sd is None else repr(float(cell.sd))]
+    return ["" if cell is None else repr(float(cell)) if isinstance(cell, float) else str(cell), ""]

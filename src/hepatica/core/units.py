@@ -60,6 +60,8 @@ def parse_quantity(text: str, unit: str, what: str = "value") -> float:
     if not match:
         raise UnitError(f"{what}: {text!r} is not a number with a unit, such as '1.5 {unit}'")
     number, unit_text = match.groups()
+    if re.match(r",\d", unit_text):
+        raise UnitError(f"{what}: {text!r} has a decimal comma; write a point")
     if not unit_text:
         raise UnitError(f"{what}: {text!r} has no unit; write for example '{number} {unit}'")
     value = float(number) * unit_factor(unit_text, unit, what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -110,8 +111,25 @@ def _refuse_existing(path: Path, *, force: bool) -> None:
             raise OutputError(f"{path} exists and is not empty", remedy="give another folder, or `force` to replace it")
     elif path.exists() or path.is_symlink():
         raise OutputError(f"{path} exists and is not a folder; give another name")
+    if force and path.is_dir() and any(path.iterdir()) and not _is_ours(path):
+        raise OutputError(
+            f"{path} was not written by hepatica (it holds no {MARK} of ours); it is not replaced",
+            remedy="give another folder",
+        )
     if force and path.is_dir() and _is_precious(path):
         raise OutputError(f"{path} is the root, home or current folder; it is not replaced, give another folder")
+
+
+MARK = "result.json"
+"""Every folder that hepatica writes holds it; only such a folder is replaced."""
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether hepatica wrote a folder: its result.json names a schema of hepatica."""
+    try:
+        return str(json.loads((path / MARK).read_text(encoding="utf-8")).get("schema", "")).startswith("hepatica/")
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _is_precious(path: Path) -> bool:

@@ -147,7 +147,7 @@ def test_texts_become_values() -> None:
         ({"images": "a", "administered": "1 Bq", "iterations": "2.5"}, "not a whole number"),
         ({"images": "a", "administered": "1 Bq", "iterations": "0"}, "at least 1"),
         ({"images": "a", "administered": "1 Bq", "spacing": "1, 2 mm"}, "3 are needed"),
-        ({"images": "a", "administered": "1 Bq", "voxels": "cd"}, "not a number with a unit"),
+        ({"images": "a", "administered": "1 Bq", "voxels": "cd"}, "unknown `voxels` .cd.; known: activity, ct"),
         ({"images": "a", "administered": "1 Bq", "lung_shunt": "5"}, "if you mean percent"),
     ],
 )
@@ -196,7 +196,7 @@ def test_the_template_is_toml_with_every_option(tmp_path: Path) -> None:
         assert f"# {option.word} = " in text
     file = tmp_path / "filled.toml"
     file.write_text(text.replace("# images = ", 'images = "a"').replace("# administered = ", 'administered = "1 Bq"'))
-    assert from_toml(treat, file) == {"images": "a", "administered": "1 Bq"}
+    assert from_toml(treat, file) == {"images": str(tmp_path / "a"), "administered": "1 Bq"}
 
 
 def test_schema_and_parameters() -> None:

@@ -24,7 +24,8 @@ The unit of a number is the end of its name (``administered_bq``): text is then 
 from hepatica.core.options.declare import options, verb
 from hepatica.core.options.describe import Option, options_of, parameters
 from hepatica.core.options.kinds import Fraction, Limits, NonNegative, Positive, Text, Unit, unit_of, word_of
-from hepatica.core.options.read import from_texts, from_toml, option_schema, toml_file, toml_template
+from hepatica.core.options.read import from_texts, option_schema
+from hepatica.core.options.toml_files import from_toml, line_of, toml_file, toml_template
 
 __all__ = [
     "Fraction",
@@ -36,6 +37,7 @@ __all__ = [
     "Unit",
     "from_texts",
     "from_toml",
+    "line_of",
     "option_schema",
     "options",
     "options_of",

@@ -7,6 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, dataclass_transform, get_type_hints
 
 from hepatica.core.options.kinds import Form, form_of, is_options
@@ -72,21 +73,27 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
             raise InputError(f"{name}: {error}") from None
         hints = hints_of(function)
         for key, value in bound.arguments.items():
-            _check_argument(name, key, hints[key], value)
-        return function(*args, **kwargs)
+            bound.arguments[key] = _checked(name, key, hints[key], value)
+        return function(*bound.args, **bound.kwargs)
 
     return checked
 
 
-def _check_argument(verb_name: str, key: str, hint: Any, value: Any) -> None:
+def _checked(verb_name: str, key: str, hint: Any, value: Any) -> Any:
+    """An argument of a verb as it is kept.
+
+    Images, structures and tables are checked where they are read; what a text could say is checked here.
+    """
     if is_options(hint):
         if not isinstance(value, hint):
             raise InputError(f"{verb_name}: `{key}` is {hint.__name__}(...), not {value!r}")
-        return
+        return value
     form = form_of(key, hint)
-    number = form.base in (int, float) and isinstance(value, int | float | str)
-    if form.text is None and not form.many and (number or (form.choices and form.base is not float)):
-        form.check(value, key)
+    sources = form.base in (Path, object) or form.text is not None or form.words_too
+    if sources or (form.mixed and not isinstance(value, str | int | float)):
+        return value
+    form.check(value, key)
+    return form.settled(value)
 
 
 def require_known(where: str, given: Mapping[str, Any], known: Iterable[str]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from hepatica.core.units import parse_fraction, parse_quantity, parse_time
@@ -108,6 +110,10 @@ class Form:
         Whether it may be None.
     text : Text or None
         Own reader.
+    words_too : bool
+        Of a path: whether text stands for itself and not for a path ("en", or a file).
+    mixed : bool
+        Whether it may also be a value that no text names (a dose or a dose map).
     """
 
     base: type
@@ -118,6 +124,8 @@ class Form:
     count: int | None = None
     optional: bool = False
     text: Text | None = None
+    words_too: bool = False
+    mixed: bool = False
 
     @property
     def word(self) -> str:
@@ -145,11 +153,13 @@ class Form:
     def _one(self, given: Any, label: str) -> Any:
         if self.text is not None:
             return self.text.parse(given)
+        if isinstance(given, list | dict):
+            raise InputError(f"{label} is one {self.word}, not {given!r}")
         if self.choices:
             by_word = {str(choice): choice for choice in self.choices}
             if str(given) in by_word:
                 return by_word[str(given)]
-            if self.base is not float:
+            if self.base is not float or not re.match(r"\s*[-+.\d]", str(given)):
                 raise UnknownNameError(label, str(given), by_word)
         return _READERS[self.base](given, self.unit, label)
 
@@ -158,14 +168,13 @@ class Form:
             parts = [str(item) for item in given]
         else:
             *numbers, last = str(given).replace(" x ", ",").replace("×", ",").split(",")
-            number, _, unit = last.strip().partition(" ")
-            parts = [f"{item.strip()} {unit}".strip() for item in (*numbers, number)]
+            unit = re.sub(r"^[-+.\deE]+", "", last.strip()).strip()
+            parts = [f"{item.strip()} {unit}".strip() for item in (*numbers, last.strip().removesuffix(unit))]
         if len(parts) == 1 and self.unit:
             parts *= self.count or 1
         if len(parts) != self.count:
             raise InputError(f"{label}: {given!r} holds {len(parts)} numbers; {self.count} are needed")
-        bare = [part if not self.unit or not _is_number(part) else f"{part} {self.unit}" for part in parts]
-        return tuple(self._one(part, label) for part in bare)
+        return tuple(self._one(part, label) for part in parts)
 
     def check(self, value: Any, name: str) -> None:
         """InputError unless a value from Python is what the option holds."""
@@ -174,6 +183,8 @@ class Form:
         if self.many or self.count is not None:
             if isinstance(value, str) or not isinstance(value, Sequence):
                 value = (value,)
+            if self.count is not None and self.text is None and len(value) != self.count:
+                raise InputError(f"`{name}` is {self.count} numbers, not {len(value)}")
             for item in value:
                 replace(self, many=False, count=None).check(item, name)
             return
@@ -183,14 +194,22 @@ class Form:
             raise UnknownNameError(f"`{name}`", str(value), [str(choice) for choice in self.choices])
         if self.base in (int, float) and self.text is None:
             self._check_number(value, name)
-        if self.base is datetime and not isinstance(value, datetime):
-            raise InputError(f"`{name}` is an instant (datetime), not {value!r}")
+        if self.text is None and self.base in _KINDS and not isinstance(value, _KINDS[self.base]):
+            raise InputError(f"`{name}` is {_KIND_NAMES[self.base]}, not {value!r}")
 
     def settled(self, value: Any) -> Any:
-        """The value as it is kept: of what may be repeated a tuple, also where one was given alone."""
-        if not self.many or self.text is not None:
+        """The value as it is kept: a tuple of what may be repeated, a path where one was named, a copy of a mapping."""
+        if isinstance(value, dict):
+            return MappingProxyType(dict(value))
+        if self.text is not None or value is None:
             return value
-        return tuple(value) if isinstance(value, list) else (value,) if isinstance(value, _PLAIN) else value
+        if self.many or self.count is not None:
+            items = value if isinstance(value, list | tuple) else (value,) if isinstance(value, _PLAIN) else value
+            return tuple(self._plain(item) for item in items) if isinstance(items, tuple | list) else items
+        return self._plain(value)
+
+    def _plain(self, value: Any) -> Any:
+        return Path(value) if self.base is Path and isinstance(value, str) and not self.words_too else value
 
     def _check_number(self, value: Any, name: str) -> None:
         if isinstance(value, bool) or not hasattr(value, "__float__") or isinstance(value, str):
@@ -202,6 +221,8 @@ class Form:
             raise InputError(f"`{name}` must be {self.limits}, not {value:g}")
         if not math.isfinite(float(value)):
             raise InputError(f"`{name}` must be finite, not {value}")
+        if self.base is int and float(value) != int(value):
+            raise InputError(f"`{name}` is a whole number, not {value:g}")
 
 
 def form_of(name: str, hint: Any) -> Form:
@@ -271,9 +292,13 @@ class _Reader:
             base = object
         return Form(
             base, self.unit if base in (float, object) else "", tuple(self.choices), self.limits, self.many, self.count,
-            self.optional, self.text,
+            self.optional, self.text, Path in bases and str in bases,
+            any(kind not in (*_PLAIN, bool) for kind in bases),
         )  # fmt: skip
 
+
+_KINDS: Mapping[type, type] = {datetime: datetime, bool: bool, str: str}
+_KIND_NAMES: Mapping[type, str] = {datetime: "an instant (datetime)", bool: "True or False", str: "text"}
 
 _PLAIN = (Path, float, int, str, datetime)
 
