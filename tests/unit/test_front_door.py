@@ -29,7 +29,7 @@ def named_for_type_checkers() -> set[str]:
     (block,) = (
         node
         for node in ast.parse(INIT.read_text()).body
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
     )
     return {
         alias.asname or alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
@@ -117,3 +117,18 @@ def test_importing_loads_no_heavy_library() -> None:
     code = f"import sys, hepatica; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_type_checker_finds_a_misspelt_name_and_option(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import hepatica\n"
+        "hepatica.absorbd_dose('x')\n"
+        "hepatica.release('I-131', 2.2, agnet='lipiodol')\n"
+        "hepatica.QuantificationOptions(administred_bq=1e9)\n"
+        "hepatica.release('I-131', 2.2, agent='lipiodol')\n"
+    )
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--follow-imports=silent", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
+    lines = [int(line.split(":")[1]) for line in done.stdout.splitlines() if line.startswith(str(script.name))]
+    assert sorted(set(lines)) == [2, 3, 4], done.stdout

@@ -13,6 +13,7 @@ from hepatica.cli.screen import Screen
 from hepatica.core.options import Option, from_texts, from_toml, line_of, options_of, word_of
 from hepatica.errors import HepaticaError, InputError, OutputError
 from hepatica.front_door import Verb
+from hepatica.io.files import refuse_existing
 
 GENERAL = {
     "options_file": ("--options", "TOML file with options; those on the command line count more."),
@@ -50,7 +51,8 @@ def run_verb(verb: Verb, arguments: Sequence[str]) -> int:
     out, force, file = (given.pop(name) for name in ("out", "force", "options_file"))
     screen = Screen(as_json=given.pop("as_json"), word=word)
     try:
-        _refuse_existing(out, force=force)
+        if out is not None:
+            refuse_existing(out, force=force)
         texts = {} if file is None else from_toml(function, file)
         word = in_file(word, file, set(texts) - set(given))
         _refuse_inputs(out, texts | given, function, force=force)
@@ -233,16 +235,6 @@ def _default(option: Option) -> str:
     if option.required:
         return " [required]"
     return f" [default: {option.shown_default}]" if option.shown_default else ""
-
-
-def _refuse_existing(folder: Path | None, *, force: bool) -> None:
-    """Raise OutputError before minutes of work if the output folder could not be written after them."""
-    if folder is None:
-        return
-    if not force and folder.is_dir() and any(folder.iterdir()):
-        raise OutputError(f"{folder} exists and is not empty", remedy="give another folder, or `force` to replace it")
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} exists and is not a folder", remedy="give another name")
 
 
 def _refuse_inputs(folder: Path | None, given: Mapping[str, Any], function: Callable[..., Any], *, force: bool) -> None:

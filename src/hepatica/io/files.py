@@ -67,7 +67,7 @@ def output_folder(path: Path | str, *, force: bool = False) -> Iterator[Path]:
         If `path` exists and is not empty (without `force`), is a file, or cannot be written.
     """
     path = Path(path)
-    _refuse_existing(path, force=force)
+    refuse_existing(path, force=force)
     target = path.absolute()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def output_folder(path: Path | str, *, force: bool = False) -> Iterator[Path]:
         new.mkdir()
         yield new
         # Checked again: another run may have written there meanwhile.
-        _refuse_existing(path, force=force)
+        refuse_existing(path, force=force)
         if target.is_dir():
             target.replace(hidden / "old")
         try:
@@ -105,19 +105,27 @@ def _reason(error: OSError) -> str:
     return error.strerror or (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _refuse_existing(path: Path, *, force: bool) -> None:
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Refuse an output folder that could not be written or must not be replaced.
+
+    Raises
+    ------
+    OutputError
+        If it is a file, holds anything (without `force`), or (with it) is the root, home or current folder or one that
+        hepatica did not write.
+    """
     if path.is_dir():
         if not force and any(path.iterdir()):
             raise OutputError(f"{path} exists and is not empty", remedy="give another folder, or `force` to replace it")
     elif path.exists() or path.is_symlink():
         raise OutputError(f"{path} exists and is not a folder; give another name")
+    if force and path.is_dir() and _is_precious(path):
+        raise OutputError(f"{path} is the root, home or current folder; it is not replaced, give another folder")
     if force and path.is_dir() and any(path.iterdir()) and not _is_ours(path):
         raise OutputError(
             f"{path} was not written by hepatica (it holds no {MARK} of ours); it is not replaced",
             remedy="give another folder",
         )
-    if force and path.is_dir() and _is_precious(path):
-        raise OutputError(f"{path} is the root, home or current folder; it is not replaced, give another folder")
 
 
 MARK = "result.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from hepatica.core.options import (
     verb,
 )
 from hepatica.errors import InputError, UnitError, UnknownNameError
+from hepatica.front_door import VERBS
 
 
 def _roles(texts: Sequence[str]) -> Mapping[str, str]:
@@ -207,3 +209,46 @@ def test_schema_and_parameters() -> None:
         "administered_bq": 1.0, "lung_shunt": 0.0, "voxels": "activity", "method": "osem", "iterations": 10,
         "subsets": 6, "nuclide": "Y-90",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('administered = "1 Bq"\nimages = "a"\nlung_shunt = 0.1\nlung-shunt = 0.2\n', "line 4: lung-shunt: stands in"),
+        ('images = "a"\n[given]\nadministered = "1 Bq"\n[iteration]\nadministered = "2 Bq"\n', "line 5: administered:"),
+        (
+            'images = "a"\n[givn]\nadministered = "1 Bq"\n',
+            "line 2: givn: no heading of this verb; .*did you mean `given`",
+        ),
+        ('images = "a"\nnuclide = ["Y-90"]\n', "line 2: nuclide: .* is one text"),
+        ('images = "a"\nspacing = "4"\n', "line 2: spacing: .*has no unit"),
+    ],
+)
+def test_toml_never_lets_the_last_one_win(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "treat.toml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=message):
+        from_toml(treat, file)
+
+
+def test_python_checks_every_kind() -> None:
+    with pytest.raises(InputError, match=r"`iterations` is a whole number, not 1\.5"):
+        Iteration(iterations=1.5)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="`spacing_mm` is 3 numbers, not 2"):
+        treat("a", spacing_mm=(1.0, 2.0), given=Given(administered_bq=1.0))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="is an instant"):
+        Given(administered_bq=1.0, administered_at="2026-03-02")  # type: ignore[arg-type]
+    roles = {"a": "liver"}
+    kept = Given(administered_bq=1.0, structure_roles=roles)
+    roles["a"] = "tumour"
+    assert kept.structure_roles == {"a": "liver"}
+
+
+def test_every_default_of_every_template_is_read_back() -> None:
+    for found in VERBS:
+        function = found.load()
+        for option in options_of(function):
+            line = next(text for text in toml_template(function).splitlines() if text.startswith(f"# {option.word} = "))
+            value = line.removeprefix(f"# {option.word} = ")
+            if value:
+                option.form.read(tomllib.loads(f"x = {value}")["x"], option.word)

@@ -60,6 +60,7 @@ def test_existing_folder_needs_force(tmp_path: Path) -> None:
     target.mkdir()
     with output_folder(target) as new:
         (new / "a").write_text("1")
+        (new / "result.json").write_text('{"schema": "hepatica/test/1"}')
     with pytest.raises(OutputError, match="`force`"), output_folder(target):
         pass
     with output_folder(target, force=True) as new:
@@ -73,7 +74,7 @@ def test_existing_folder_needs_force(tmp_path: Path) -> None:
 def test_interrupted_folder_leaves_the_old_one(tmp_path: Path, failure: BaseException) -> None:
     target = tmp_path / "out"
     target.mkdir()
-    (target / "old").write_text("old")
+    (target / "result.json").write_text('{"schema": "hepatica/test/1"}')
 
     def write_half() -> None:
         with output_folder(target, force=True) as new:
@@ -82,8 +83,20 @@ def test_interrupted_folder_leaves_the_old_one(tmp_path: Path, failure: BaseExce
 
     with pytest.raises(OutputError if isinstance(failure, OSError) else KeyboardInterrupt):
         write_half()
-    assert [path.name for path in target.iterdir()] == ["old"]
+    assert [path.name for path in target.iterdir()] == ["result.json"]
     assert not hidden_in(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"schema": "other/1"}'])
+def test_a_folder_of_somebody_else_is_never_replaced(tmp_path: Path, content: str | None) -> None:
+    target = tmp_path / "mine"
+    target.mkdir()
+    (target / "notes.txt").write_text("precious")
+    if content is not None:
+        (target / "result.json").write_text(content)
+    with pytest.raises(OutputError, match="was not written by hepatica"), output_folder(target, force=True):
+        pass
+    assert (target / "notes.txt").read_text() == "precious"
 
 
 def test_file_in_the_way_and_precious_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
