@@ -88,7 +88,8 @@ def _becquerels(
         found = activity_from_concentration(volume, half_life_s=nuclide.half_life_s)
         return found if factor is None else replace(found, scale_relative_sd=factor.relative_sd)
     if volume.kind is Kind.ACTIVITY:
-        return Quantified(volume, None, Provenance(steps=("Activity per voxel taken from the image as it is.",)))
+        sd = None if factor is None else factor.relative_sd
+        return Quantified(volume, sd, Provenance(steps=("Activity per voxel taken from the image as it is.",)))
     if volume.kind not in (Kind.COUNTS, Kind.COUNT_RATE):
         raise UnitError(
             f"{image.name}: holds {volume.kind.meaning}, which is no activity",

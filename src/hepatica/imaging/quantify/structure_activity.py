@@ -83,6 +83,10 @@ class PartialVolumeOptions:
         return self.partial_volume or ("none" if self.recovery is None else "region")
 
     def __post_init__(self) -> None:
+        if self.recovery_extrapolate and self.recovery is None:
+            raise InputError("`recovery_extrapolate` is of a recovery curve", remedy="state `recovery`, or leave it out")
+        if self.response_sd_mm is not None and self.response_mm is None:
+            raise InputError("`response_sd_mm` is of the response's width", remedy="state `response_mm`")
         if (self.method == "region") is (self.recovery is None):
             raise InputError(
                 f"partial-volume correction 'region' and a recovery curve need each other; got {self.method!r} and "

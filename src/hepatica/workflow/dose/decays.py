@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hepatica.core import Kind, Provenance, Volume, decays_per_becquerel, seconds_between
+from hepatica.core import Estimate, Kind, Provenance, Volume, decays_per_becquerel, seconds_between
 from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
 from hepatica.dosimetry.time.curves import CurveFit
@@ -17,7 +17,7 @@ from hepatica.dosimetry.time.integration import (
     integrate_images,
 )
 from hepatica.dosimetry.time.options import TimeOptions
-from hepatica.errors import TimeError, UnitError
+from hepatica.errors import InputError, TimeError, UnitError
 from hepatica.imaging.quantify.activity import (
     Administration,
     NegativeOption,
@@ -100,6 +100,8 @@ def decays_from(
     UnitError, TimeError, InputError, PhysicsError
         Where unit, time, calibration or half-life are missing or contradictory; the message says what to give.
     """
+    require_used(images, quantification)
+    _require_time_used(images, time)
     administration = administration_of(images[0], quantification)
     if len(images) > 1:
         return _from_several(images, nuclide, quantification, time, administration)
@@ -137,6 +139,35 @@ def decays_from(
         time_relative_sd=0.0 if effective_s is None else None,
     )
     return _checked(count, quantified.activity, administration, nuclide)
+
+
+def require_used(images: Sequence[Image], options: QuantificationOptions) -> None:
+    """InputError if a calibration or a frame duration is stated that has no effect on these images."""
+    calibration, image = camera_of(options), images[0]
+    if any(item.volume.kind in (Kind.COUNTS, Kind.COUNT_RATE) for item in images):
+        return
+    holds = f"{image.name}: holds {image.volume.kind.meaning} ({image.volume.kind.unit}) and no counts"
+    if options.frame_duration_s is not None:
+        raise InputError(f"{holds}: `frame_duration_s` has no effect", remedy="leave it out")
+    factor_alone = isinstance(calibration, Estimate) and calibration.sd is None
+    if calibration is not None and (factor_alone or image.volume.kind is Kind.DECAYS):
+        raise InputError(f"{holds}: `calibration` has no effect", remedy="leave it out")
+
+
+def _require_time_used(images: Sequence[Image], time: TimeOptions) -> None:
+    """InputError if something is said of the course in time that has no effect on these images."""
+    remedy = "leave it out"
+    if len(images) > 1:
+        if time.effective_half_life_s is not None:
+            text = "several time points show how the activity goes on: `effective_half_life_s` has no effect"
+            raise InputError(text, remedy=remedy)
+        return
+    for name in ("time_model", "tail"):
+        if getattr(time, name) != getattr(TimeOptions(), name):
+            raise InputError(f"`{name}` is of the curve through several time points; there is one image", remedy=remedy)
+    if images[0].volume.kind is Kind.DECAYS and time.effective_half_life_s is not None:
+        text = f"{images[0].name}: holds time-integrated activity: `effective_half_life_s` has no effect"
+        raise InputError(text, remedy=remedy)
 
 
 def becquerels(

@@ -40,6 +40,15 @@ class OutputOptions:
     rtdose_bits: Literal[16, 32] = 16
 
 
+ENGINES_OF: Mapping[str, tuple[EngineName, ...]] = {
+    "density": ("kernel",),
+    "kernel_medium": ("kernel",),
+    "kernel_density_g_ml": ("kernel",),
+    "local_photon_fraction": ("local",),
+}
+"""Settings that only some engines understand."""
+
+
 @options
 class DoseOptions:
     """All that can be said of a dose calculation, one group for each step from image to report.
@@ -66,7 +75,14 @@ class DoseOptions:
     output: OutputOptions = OutputOptions()
 
     def require_fit(self, engine: EngineName) -> None:
-        """InputError if something is said that only Monte Carlo understands, and the engine is another."""
+        """InputError if something is said that only another engine understands."""
+        standard = DoseSettings()
+        for name, engines in ENGINES_OF.items():
+            if engine not in engines and getattr(self.settings, name) != getattr(standard, name):
+                raise InputError(
+                    f"`{name}` belongs to the engine {' or '.join(engines)}, not to {engine}",
+                    remedy=f"state `engine` {engines[0]}, or leave it out",
+                )
         if engine == "montecarlo" or (self.stopping, self.montecarlo) == (StoppingOptions(), MonteCarloOptions()):
             return
         raise InputError(

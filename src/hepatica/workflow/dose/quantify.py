@@ -22,7 +22,7 @@ from hepatica.io.read import ImageOptions
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.dose.absorbed_dose import read_activity
-from hepatica.workflow.dose.decays import becquerels
+from hepatica.workflow.dose.decays import becquerels, require_used
 from hepatica.workflow.dose.structures import structures_on
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource
@@ -172,6 +172,7 @@ def quantify(
     chosen = find_nuclide(nuclide)
     report_progress("reading the image")
     (scan,) = read_activity(image, chosen, images)
+    require_used((scan,), quantification)
     report_progress("counts to becquerels")
     found = becquerels(scan, chosen, quantification, negatives=negatives)
     administration = administration_of(scan, quantification)
