@@ -102,8 +102,8 @@ class Grid:
         GeometryError
             Unless shape, spacing and origin are three numbers each, shape and spacing positive.
         """
-        i, j, k = _three("`shape`", shape)
-        spacing, origin = _three("`spacing_mm`", spacing_mm), _three("`origin_mm`", origin_mm)
+        i, j, k = _three("the shape of a grid", shape)
+        spacing, origin = _three("`spacing_mm` of a grid", spacing_mm), _three("the origin of a grid", origin_mm)
         if min(spacing) <= 0:
             raise GeometryError(f"`spacing_mm` must be positive, not {spacing}")
         affine = np.eye(4)

@@ -150,7 +150,7 @@ def test_negative_decays_only_on_request(name: str, oblique_grid: Grid) -> None:
     decays, density = Volume(oblique_grid, values, Kind.DECAYS), density_on(oblique_grid)
     with pytest.raises(InputError, match=r"1 voxels are negative.*handle_negatives"):
         dose_engine(name).compute(decays, density, Y90)
-    kept = dose_engine(name).compute(decays, density, Y90, DoseSettings(negative_decays="keep"))
+    kept = dose_engine(name).compute(decays, density, Y90, DoseSettings(negatives="keep"))
     assert float(kept.dose.values[0, 0, 0]) < 0
 
 
@@ -158,7 +158,7 @@ def test_negative_decays_only_on_request(name: str, oblique_grid: Grid) -> None:
     "choices",
     [
         {"density": "loca"},
-        {"negative_decays": "zero"},
+        {"negatives": "clip"},
         {"kernel_density_g_ml": 0.0},
         {"kernel_density_g_ml": 1000.0},
         {"air_below_g_ml": 0.0},

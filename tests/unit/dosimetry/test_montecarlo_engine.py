@@ -61,4 +61,4 @@ def test_negative_decays_are_refused_even_if_kept_elsewhere(case: tuple[Volume, 
     values[0, 0, 0] = -1e5
     engine = MonteCarloEngine(MonteCarloSettings(histories=1000))
     with pytest.raises(InputError, match="cannot follow negative activity"):
-        engine.compute(decays.with_values(values), density, nuclide("Y-90"), DoseSettings(negative_decays="keep"))
+        engine.compute(decays.with_values(values), density, nuclide("Y-90"), DoseSettings(negatives="keep"))

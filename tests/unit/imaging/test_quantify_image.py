@@ -77,4 +77,4 @@ def test_noise_below_zero_is_the_callers_choice(oblique_grid: Grid) -> None:
     assert kept.activity.values.min() < 0
     assert {message.code for message in kept.messages} == {"negative-voxels"}
     with pytest.raises(InputError, match="1 voxels are negative"):
-        quantify(noisy, nuclide=LU, negatives="error")
+        quantify(noisy, nuclide=LU, negatives="refuse")

@@ -48,11 +48,10 @@ class DoseSettings:
         Voxels less dense than this are air: their dose is 0 and the energy in them is reported.
     local_photon_fraction : float
         Share of the emitted photon energy that the local engine deposits in the voxel of the decay.
-    negative_decays : {"refuse", "keep"}
-        Voxels of negative activity (noise): "refuse" sets them to zero, and refuses more than noise; "keep" leaves
-        them, for unbiased means.
-    workers : int or None
-        Threads of the convolution; all cores if not given.
+    negatives : {"zero", "keep", "refuse"}
+        What happens to negative voxels: set to zero (more than noise is refused), kept for unbiased means, or refused.
+    threads : int or None
+        CPU threads of the convolution; all if not given.
     """
 
     density: Literal["local", "none"] = "local"
@@ -60,8 +59,8 @@ class DoseSettings:
     kernel_density_g_ml: Annotated[float, Limits(low=0.05, high=5)] = 1.0
     air_below_g_ml: Annotated[float, Limits(above=0, below=1)] = AIR_BELOW_G_ML
     local_photon_fraction: Fraction = 0.0
-    negative_decays: Literal["refuse", "keep"] = "refuse"
-    workers: Annotated[int, Limits(low=1)] | None = None
+    negatives: Literal["zero", "keep", "refuse"] = "zero"
+    threads: Annotated[int, Limits(low=1)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,11 +246,11 @@ def check_inputs(decays: Volume, density: Volume, settings: DoseSettings) -> Non
             remedy="is it in kg/m3, or a CT number?",
         )
     lowest = float(decays.values.min())
-    if lowest < 0 and settings.negative_decays == "refuse":
+    if lowest < 0 and settings.negatives != "keep":
         raise InputError(
             f"decays: {int((decays.values < 0).sum())} voxels are negative (lowest {lowest:.4g} Bq s)",
             remedy="set small ones to zero with hepatica.imaging.quantify.activity.handle_negatives, or keep them with "
-            "`negative_decays`",
+            "`negatives`",
         )
     if not decays.total > 0:
         raise InputError(f"decays: the total is {decays.total:.4g} Bq s; there is no activity to make a dose from")
@@ -265,7 +264,7 @@ def settings_parameters(engine: str, nuclide: Nuclide, settings: DoseSettings) -
         "electron_energy_mev_per_decay": nuclide.electron_energy_mev,
         "photon_energy_mev_per_decay": nuclide.photon_energy_mev,
         "air_below_g_ml": settings.air_below_g_ml,
-        "negative_decays": settings.negative_decays,
+        "negatives": settings.negatives,
     }
 
 

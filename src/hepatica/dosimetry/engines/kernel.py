@@ -55,7 +55,7 @@ class KernelEngine(DoseEngine[DoseMap]):
             medium=settings.kernel_medium,
             density_g_ml=settings.kernel_density_g_ml,
         )
-        in_medium = convolve_even(decays.values[window].astype(np.float32), kernel.gy_per_decay, settings.workers)
+        in_medium = convolve_even(decays.values[window].astype(np.float32), kernel.gy_per_decay, settings.threads)
         if float(decays.values.min()) >= 0:
             np.maximum(in_medium, 0, out=in_medium)  # single-precision rounding where the dose vanishes
 

@@ -30,7 +30,7 @@ class LocalEngine(DoseEngine[DoseMap]):
     90Y SPECT and PET are, this loses nothing against a kernel, which would blur a second time. It is wrong next to a
     density step (an electron from the liver that ends in the lung) and it gives no photon dose to other organs.
     Compared with kernels on 90Y images by Pasciak et al., Front Oncol 2014;4:121. Of the settings ``air_below_g_ml``,
-    ``local_photon_fraction`` and ``negative_decays`` are used.
+    ``local_photon_fraction`` and ``negatives`` are used.
     """
 
     name = "local"

@@ -92,7 +92,7 @@ def factor_of_source(
         source.source_activity_at,
         residual_fraction=Estimate(source.source_residual_bq / source.activity.value, 0.0),
         lung_shunt_fraction=Estimate(source.lung_shunt, 0.0),
-        outside_fraction=Estimate(source.outside_fraction, 0.0),
+        outside_fraction=Estimate(source.outside, 0.0),
     )
     return calibrate_known_activity(held, given, half_life=seen.nuclide.half_life, conditions=seen.conditions)
 

@@ -45,7 +45,7 @@ class SourceOptions:
         NEMA: concentration around the spheres.
     lung_shunt : float
         Patient: fraction in the lungs that is not in view.
-    outside_fraction : float
+    outside : float
         Patient: fraction outside the field of view.
     """
 
@@ -59,7 +59,7 @@ class SourceOptions:
     concentration_bq_ml: Positive | None = None
     background_bq_ml: NonNegative = 0.0
     lung_shunt: Fraction = 0.0
-    outside_fraction: Fraction = 0.0
+    outside: Fraction = 0.0
 
     def __post_init__(self) -> None:
         needed = "concentration_bq_ml" if self.source == "nema" else "source_activity_bq"

@@ -25,7 +25,7 @@ from hepatica.core import (
 from hepatica.core.message import Message
 from hepatica.errors import InputError, TimeError, UnknownNameError
 
-NegativeOption = Literal["zero", "keep", "error"]
+NegativeOption = Literal["zero", "keep", "refuse"]
 
 NEGATIVE_LIMIT = 0.01
 """Negative voxels may add up to this share of the total before setting them to zero is refused. Our choice."""
@@ -165,8 +165,8 @@ def handle_negatives(volume: Volume, option: NegativeOption, *, limit: float = N
     ----------
     volume : Volume
         Activity, concentration, counts or decays.
-    option : {"zero", "keep", "error"}
-        "zero" sets them to zero and says how much that adds; "keep" leaves them, for unbiased means; "error" refuses.
+    option : {"zero", "keep", "refuse"}
+        "zero" sets them to zero and says how much that adds; "keep" leaves them, for unbiased means; "refuse" refuses.
     limit : float
         With "zero": largest sum of negative voxels, as a share of the (positive) total, that is taken for noise.
 
@@ -193,9 +193,9 @@ def handle_negatives(volume: Volume, option: NegativeOption, *, limit: float = N
     if option == "keep":
         kept = Message("negative-voxels", f"{text}; they are kept", severity="note")
         return WithoutNegatives(volume, count, 0.0, (kept,))
-    if option == "error" or -amount > limit * total:
+    if option == "refuse" or -amount > limit * total:
         noise = f"; up to {100 * limit:g} % would be taken for noise and set to zero ('keep' leaves them)"
-        allowed = "" if option == "error" else noise
+        allowed = "" if option == "refuse" else noise
         raise InputError(f"{text}{allowed}")
     cleaned = volume.with_values(np.maximum(volume.values, 0))
     note = Message("negative-voxels", f"{text}; they are set to zero, which adds as much")

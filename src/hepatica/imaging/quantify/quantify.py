@@ -53,7 +53,7 @@ def quantify(
         What is in the patient.
     frame_duration_s : float, optional
         Time in which counts were collected, all views of all heads added up; else as the image says.
-    negatives : {"zero", "keep", "error"}
+    negatives : {"zero", "keep", "refuse"}
         What happens to negative voxels, see `handle_negatives`.
     conditions : Conditions, optional
         Under which the image was made, to compare with those of the calibration; else as the image says.

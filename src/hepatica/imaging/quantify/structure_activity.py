@@ -84,7 +84,9 @@ class PartialVolumeOptions:
 
     def __post_init__(self) -> None:
         if self.recovery_extrapolate and self.recovery is None:
-            raise InputError("`recovery_extrapolate` is of a recovery curve", remedy="state `recovery`, or leave it out")
+            raise InputError(
+                "`recovery_extrapolate` is of a recovery curve", remedy="state `recovery`, or leave it out"
+            )
         if self.response_sd_mm is not None and self.response_mm is None:
             raise InputError("`response_sd_mm` is of the response's width", remedy="state `response_mm`")
         if (self.method == "region") is (self.recovery is None):

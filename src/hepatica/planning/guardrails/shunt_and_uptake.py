@@ -3,7 +3,7 @@
 from hepatica.core.confidence import FROM_MEMORY, WELL_ESTABLISHED
 from hepatica.planning.guardrails.rule import Guardrail
 
-_LSF = "labels; van Roekel thesis p. 41"
+_SHUNT = "labels; van Roekel thesis p. 41"
 _EANM = "EANM 2022 (Weber)"
 
 SHUNT = (
@@ -12,47 +12,47 @@ SHUNT = (
         "warning",
         ("lung_shunt",),
         lambda s: s.lung_shunt > 0.20,
-        "LSF {lung_shunt:.1%} is above 20 %: resin is contraindicated by its label, others only if the "
+        "Lung shunt {lung_shunt:.1%} is above 20 %: resin is contraindicated by its label, others only if the "
         "lung dose allows; "
         "consider shunt reduction and a new scout.",
-        _LSF,
+        _SHUNT,
     ),
     Guardrail(
         "shunt-over-20-resin",
         "stop",
         ("lung_shunt", "agent"),
         lambda s: s.lung_shunt > 0.20 and s.agent == "resin",
-        "LSF {lung_shunt:.1%} with resin: the label gives no activity. Do not treat; reduce the shunt or change agent.",
-        _LSF,
+        "Lung shunt {lung_shunt:.1%} with resin: the label gives no activity. Do not treat; reduce the shunt or change agent.",
+        _SHUNT,
     ),
     Guardrail(
         "shunt-10-to-20-resin",
         "note",
         ("lung_shunt", "agent"),
         lambda s: 0.10 < s.lung_shunt <= 0.20 and s.agent == "resin",
-        "LSF {lung_shunt:.1%}: BSA and empiric activities are reduced by 20 % (above 10 %) or 40 % (above 15 %).",
-        _LSF,
+        "Lung shunt {lung_shunt:.1%}: BSA and empiric activities are reduced by 20 % (above 10 %) or 40 % (above 15 %).",
+        _SHUNT,
     ),
     Guardrail(
         "shunt-zero",
         "note",
         ("lung_shunt",),
         lambda s: s.lung_shunt == 0,
-        "LSF is taken as zero, so the lungs get nothing in this plan; state the measured one.",
+        "The lung shunt is taken as zero, so the lungs get nothing in this plan; state the measured one.",
     ),
     Guardrail(
         "shunt-implausibly-low",
         "note",
         ("lung_shunt",),
         lambda s: 0 < s.lung_shunt < 0.005,
-        "LSF {lung_shunt:.2%} is lower than scatter usually allows; check the lung region and background.",
+        "Lung shunt {lung_shunt:.2%} is lower than scatter usually allows; check the lung region and background.",
     ),
     Guardrail(
         "shunt-uncertain",
         "warning",
         ("lung_shunt", "lung_shunt_sd"),
         lambda s: s.lung_shunt_sd > 0.3 * s.lung_shunt,
-        "The LSF's standard uncertainty {lung_shunt_sd:.3f} exceeds 30 % of it; decide on the upper end "
+        "The lung shunt's standard uncertainty {lung_shunt_sd:.3f} exceeds 30 % of it; decide on the upper end "
         "of its interval.",
     ),
     Guardrail(
@@ -60,7 +60,7 @@ SHUNT = (
         "warning",
         ("lung_shunt_method", "lung_shunt_decides"),
         lambda s: s.lung_shunt_method == "planar" and s.lung_shunt_decides,
-        "A planar LSF limits this plan; planar overestimates. Measure it by SPECT/CT before lowering the activity.",
+        "A planar lung shunt limits this plan; planar overestimates. Measure it by SPECT/CT before lowering the activity.",
         "Taranis; PMC9793490",
     ),
     Guardrail(
@@ -91,7 +91,7 @@ SHUNT = (
         "warning",
         ("lung_dose_gy",),
         lambda s: 25 < s.lung_dose_gy <= 30,
-        "Lungs would receive {lung_dose_gy:.0f} Gy, close to 30 Gy; check LSF and lung mass again.",
+        "Lungs would receive {lung_dose_gy:.0f} Gy, close to 30 Gy; check lung shunt and lung mass again.",
     ),
     Guardrail(
         "lung-dose-cumulative-50",
@@ -122,21 +122,21 @@ SHUNT = (
         "warning",
         ("lungs_extrapolated_share",),
         lambda s: s.lungs_extrapolated_share > 0.3,
-        "{lungs_extrapolated_share:.0%} of the lungs is extrapolated; image the whole lungs if the LSF decides.",
+        "{lungs_extrapolated_share:.0%} of the lungs is extrapolated; image the whole lungs if the lung shunt decides.",
     ),
     Guardrail(
         "dome-margin-matters",
         "note",
         ("dome_margin_effect",),
         lambda s: abs(s.dome_margin_effect) > 0.2,
-        "The margin at the liver dome changes the LSF by {dome_margin_effect:+.0%}; breathing blurs liver into lung.",
+        "The margin at the liver dome changes the lung shunt by {dome_margin_effect:+.0%}; breathing blurs liver into lung.",
     ),
     Guardrail(
         "maa-late",
         "warning",
         ("scout_to_scan_h",),
         lambda s: s.scout_to_scan_h > 1,
-        "The scan began {scout_to_scan_h:.1f} h after injection; MAA should be imaged within 1 h (LSF rises).",
+        "The scan began {scout_to_scan_h:.1f} h after injection; MAA should be imaged within 1 h (the lung shunt rises).",
         "labels",
         WELL_ESTABLISHED,
     ),

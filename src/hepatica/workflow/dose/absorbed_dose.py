@@ -101,8 +101,8 @@ def absorbed_dose(
     options = replace(options, partial_volume=volume)
 
     report_progress("activity to decays")
-    kept = options.settings.negative_decays == "keep"
-    count = decays_from(scans, chosen, options.quantification, options.time, negatives="keep" if kept else "zero")
+    negatives = options.settings.negatives
+    count = decays_from(scans, chosen, options.quantification, options.time, negatives=negatives)
     seen = count.decays.in_frame(ct_image.grid.frame_of_reference or count.decays.grid.frame_of_reference)
     corrected = _corrected(seen, structures, ct_image, options, report_progress)
     grid = dose_grid(seen.grid, ct_image.grid, options.output.grid)

@@ -92,7 +92,7 @@ def decays_from(
         Administration and calibration, as far as the images do not say.
     time : TimeOptions
         How activity goes on in time.
-    negatives : {"zero", "keep", "error"}
+    negatives : {"zero", "keep", "refuse"}
         What happens to negative voxels of a single image; those of several are kept.
 
     Raises

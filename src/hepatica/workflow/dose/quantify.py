@@ -15,7 +15,7 @@ from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
-from hepatica.imaging.quantify.activity import Quantified, compare_with_administered
+from hepatica.imaging.quantify.activity import NegativeOption, Quantified, compare_with_administered
 from hepatica.imaging.quantify.options import QuantificationOptions, administration_of, overruled
 from hepatica.io.itk import write_itk
 from hepatica.io.read import ImageOptions
@@ -130,7 +130,7 @@ def quantify(
     *,
     nuclide: str | Nuclide,
     structures: StructureSource | None = None,
-    negatives: Literal["zero", "keep", "error"] = "zero",
+    negatives: NegativeOption = "zero",
     images: ImageOptions = ImageOptions(),
     quantification: QuantificationOptions = QuantificationOptions(),
     progress: Progress | None = None,
@@ -145,8 +145,8 @@ def quantify(
         What was administered, such as Lu-177.
     structures : path, sequence of Region, or None
         RTSTRUCT, SEG or label map, whose activity is reported.
-    negatives : {"zero", "keep", "error"}
-        What happens to negative voxels: set to zero (more than noise is refused), kept, or refused.
+    negatives : {"zero", "keep", "refuse"}
+        What happens to negative voxels: set to zero (more than noise is refused), kept for unbiased means, or refused.
     images, quantification
         How the image is read, and how counts become becquerels.
     progress : callable, optional
