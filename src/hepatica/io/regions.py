@@ -234,8 +234,9 @@ def sources_of(structures: StructureSource | Sequence[StructureSource]) -> list[
     """Each file, or set of regions, of what may be one or several."""
     if isinstance(structures, str | Path | Region):
         return [structures]
-    if not isinstance(structures, Sequence):
-        return [regions_of(structures)]
+    given: object = structures
+    if not isinstance(given, Sequence):
+        return [regions_of(given)]
     regions = [item for item in structures if isinstance(item, Region)]
     if len(regions) < len(structures):
         return [item for item in structures if not isinstance(item, Region)]

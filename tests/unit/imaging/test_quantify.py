@@ -155,7 +155,7 @@ def test_small_negatives_become_zero_and_are_told(image: Volume) -> None:
     assert kept.messages
     with pytest.raises(InputError, match="voxels are negative"):
         handle_negatives(noisy, "refuse")
-    with pytest.raises(UnknownNameError, match="known: error, keep, zero"):
+    with pytest.raises(UnknownNameError, match="known: keep, refuse, zero"):
         handle_negatives(noisy, "clip")  # type: ignore[arg-type]
 
 

@@ -22,7 +22,7 @@ SHUNT = (
         "stop",
         ("lung_shunt", "agent"),
         lambda s: s.lung_shunt > 0.20 and s.agent == "resin",
-        "Lung shunt {lung_shunt:.1%} with resin: the label gives no activity. Do not treat; reduce the shunt or change agent.",
+        "Lung shunt {lung_shunt:.1%} with resin: the label gives no activity. Do not treat; reduce it or change agent.",
         _SHUNT,
     ),
     Guardrail(
@@ -30,7 +30,8 @@ SHUNT = (
         "note",
         ("lung_shunt", "agent"),
         lambda s: 0.10 < s.lung_shunt <= 0.20 and s.agent == "resin",
-        "Lung shunt {lung_shunt:.1%}: BSA and empiric activities are reduced by 20 % (above 10 %) or 40 % (above 15 %).",
+        "Lung shunt {lung_shunt:.1%}: BSA and empiric activities are reduced by 20 % (above 10 %) or 40 % "
+        "(above 15 %).",
         _SHUNT,
     ),
     Guardrail(
@@ -60,7 +61,8 @@ SHUNT = (
         "warning",
         ("lung_shunt_method", "lung_shunt_decides"),
         lambda s: s.lung_shunt_method == "planar" and s.lung_shunt_decides,
-        "A planar lung shunt limits this plan; planar overestimates. Measure it by SPECT/CT before lowering the activity.",
+        "A planar lung shunt limits this plan; planar overestimates. Measure it by SPECT/CT before lowering the "
+        "activity.",
         "Taranis; PMC9793490",
     ),
     Guardrail(
@@ -129,14 +131,16 @@ SHUNT = (
         "note",
         ("dome_margin_effect",),
         lambda s: abs(s.dome_margin_effect) > 0.2,
-        "The margin at the liver dome changes the lung shunt by {dome_margin_effect:+.0%}; breathing blurs liver into lung.",
+        "The margin at the liver dome changes the lung shunt by {dome_margin_effect:+.0%}; breathing blurs liver into "
+        "lung.",
     ),
     Guardrail(
         "maa-late",
         "warning",
         ("scout_to_scan_h",),
         lambda s: s.scout_to_scan_h > 1,
-        "The scan began {scout_to_scan_h:.1f} h after injection; MAA should be imaged within 1 h (the lung shunt rises).",
+        "The scan began {scout_to_scan_h:.1f} h after injection; MAA should be imaged within 1 h (the lung "
+        "shunt rises).",
         "labels",
         WELL_ESTABLISHED,
     ),

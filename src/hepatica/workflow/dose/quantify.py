@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from hepatica.anatomy.structures.clinical import StructureOptions
 from hepatica.core import Grid, InputFile, Provenance, Region, Volume
