@@ -96,7 +96,7 @@ OTHER_NUCLIDE: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("call", OTHER_NUCLIDE.values(), ids=OTHER_NUCLIDE.keys())
 def test_an_agent_of_another_nuclide_is_refused(call: Callable[[], object]) -> None:
-    with pytest.raises(InputError, match="^ho166-plla carries Ho-166, not Y-90: there is no 90Y ho166-plla$"):
+    with pytest.raises(InputError, match=r"^ho166-plla carries Ho-166, not Y-90: there is no 90Y ho166-plla$"):
         call()
 
 
