@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from hepatica.errors import InputError
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -28,6 +30,11 @@ class Estimate:
 
     value: float
     sd: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, number in (("value", self.value), ("sd", self.sd)):
+            if not hasattr(number, "__float__") and not (name == "sd" and number is None):
+                raise InputError(f"Estimate: `{name}` is a number, not {number!r}")
 
     @property
     def relative_sd(self) -> float | None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hepatica.core.options.values import maker
 from hepatica.errors import GeometryError
 
 FloatArray = NDArray[np.float64]
@@ -25,6 +26,15 @@ ANGLE_TOLERANCE = 1e-3
 
 POSITION_TOLERANCE_MM = 0.01
 """Two grids whose corners lie closer than this are the same grid."""
+
+
+def _three(what: str, given: Sequence[float]) -> tuple[float, float, float]:
+    """Three finite numbers; GeometryError, naming what they are, if they are none."""
+    try:
+        i, j, k = (float(number) for number in given)
+    except (TypeError, ValueError):
+        raise GeometryError(f"{what} is three numbers, along i, j and k, not {given!r}") from None
+    return i, j, k
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +86,7 @@ class Grid:
         object.__setattr__(self, "affine", affine)
 
     @classmethod
+    @maker
     def axial(
         cls,
         shape: Sequence[int],
@@ -84,12 +95,21 @@ class Grid:
         origin_mm: Sequence[float] = (0.0, 0.0, 0.0),
         frame_of_reference: str | None = None,
     ) -> Grid:
-        """Grid along the patient axes, voxel (0, 0, 0) centred on ``origin_mm``."""
+        """Grid along the patient axes, voxel (0, 0, 0) centred on ``origin_mm``.
+
+        Raises
+        ------
+        GeometryError
+            Unless shape, spacing and origin are three numbers each, shape and spacing positive.
+        """
+        i, j, k = _three("`shape`", shape)
+        spacing, origin = _three("`spacing_mm`", spacing_mm), _three("`origin_mm`", origin_mm)
+        if min(spacing) <= 0:
+            raise GeometryError(f"`spacing_mm` must be positive, not {spacing}")
         affine = np.eye(4)
-        affine[:3, :3] = np.diag(spacing_mm)
-        affine[:3, 3] = origin_mm
-        i, j, k = shape
-        return cls((i, j, k), affine, frame_of_reference)
+        affine[:3, :3] = np.diag(spacing)
+        affine[:3, 3] = origin
+        return cls((int(i), int(j), int(k)), affine, frame_of_reference)
 
     @cached_property
     def spacing_mm(self) -> tuple[float, float, float]:

@@ -21,12 +21,14 @@ from hepatica.core.document import HIDDEN, reported
 from hepatica.core.grid import Grid
 from hepatica.core.message import Message
 from hepatica.core.options.declare import require_known
+from hepatica.core.options.values import maker, value_class
 from hepatica.core.provenance import InputFile
 from hepatica.core.table import Table
 from hepatica.core.volume import Kind, Volume, voxel_unit, whole_labels
 from hepatica.errors import DicomError, GeometryError, InputError, TimeError, UnitError
 
 
+@value_class
 @dataclass(frozen=True, slots=True)
 class Stated:
     """What the user states about a file, where it does not say or is wrong.
@@ -162,6 +164,7 @@ class Image:
     missing: tuple[str, ...] = ()
 
     @classmethod
+    @maker
     def from_array(
         cls,
         values: ArrayLike,

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hepatica.core.image import Image
 from hepatica.core.region import Region
 from hepatica.core.volume import Volume
+from hepatica.errors import InputError
 
 ImageSource = Path | str | Image
 """An image: a DICOM file or folder, NIfTI or MetaImage, or an `Image`."""
 
-StructureSource = Path | str | Sequence[Region]
-"""Structures: RTSTRUCT, SEG, label map, or regions on the image's grid."""
+StructureSource = Path | str | Region | Sequence[Region]
+"""Structures: RTSTRUCT, SEG, label map, or one region or several on the image's grid."""
 
 DoseSource = Path | str | Volume | Image
 """A dose map in Gy: RTDOSE, NIfTI or MetaImage, a folder that ``save`` of a dose or a plan wrote, or a value."""
+
+
+def regions_of(source: object) -> tuple[Region, ...]:
+    """The regions that stand for structures: one alone, or several.
+
+    Raises
+    ------
+    InputError
+        If it is anything else.
+    """
+    if isinstance(source, Region):
+        return (source,)
+    found = tuple(source) if isinstance(source, Iterable) else (source,)
+    regions = tuple(item for item in found if isinstance(item, Region))
+    if len(regions) < len(found):
+        raise InputError(
+            "structures are a file (RTSTRUCT, SEG, label map), a hepatica.Region or a list of them, not "
+            f"{type(source).__name__}"
+        )
+    return regions

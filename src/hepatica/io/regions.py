@@ -14,9 +14,9 @@ from hepatica.anatomy.structures.clinical import structure_of
 from hepatica.anatomy.structures.drawn import DrawnStructures
 from hepatica.core import Grid, InputFile, Kind, Region, Volume
 from hepatica.core.context import DicomContext
-from hepatica.core.image import Image
+from hepatica.core.image import NOTHING_STATED, Image, Stated
 from hepatica.core.message import Message
-from hepatica.core.sources import StructureSource
+from hepatica.core.sources import StructureSource, regions_of
 from hepatica.errors import AmbiguousSeriesError, DicomError, InputError, UnknownNameError
 from hepatica.io.dicom.context import instance_of
 from hepatica.io.dicom.series import SeriesKind
@@ -53,7 +53,11 @@ def read_regions(path: Path | str, image: Grid | Image, *, names: Sequence[str] 
 
 
 def read_structures(
-    path: Path | str, image: Grid | Image, *, names: Sequence[str] | None = None, slice_mm: float | None = None
+    path: Path | str,
+    image: Grid | Image | Path | str,
+    *,
+    names: Sequence[str] | None = None,
+    slice_mm: float | None = None,
 ) -> Structures:
     """The structures of a file on the voxels of an image.
 
@@ -63,8 +67,8 @@ def read_structures(
         An RTSTRUCT or SEG file, or a folder with exactly one; or a NIfTI, MetaImage or NRRD label map. Names of labels
         are taken from a .json ({"1": "liver"}) or .csv (lines "1,liver") file of the same name beside it; without one
         they are called "label 1".
-    image : Grid or Image
-        The voxels to cover. With an Image, a file of another patient is refused.
+    image : Grid, Image or path
+        The voxels to cover: an image or its path, or a grid. With an image, a file of another patient is refused.
     names : sequence of str, optional
         Structures to read; by default all. What is wrong with others then does not matter.
     slice_mm : float, optional
@@ -85,6 +89,8 @@ def read_structures(
     from hepatica.io.itk import is_itk_file
 
     path = Path(path)
+    if not isinstance(image, Grid):
+        image = _image(image)
     grid = image if isinstance(image, Grid) else image.grid
     context = None if isinstance(image, Grid) else image.context
     if not path.exists():
@@ -94,6 +100,20 @@ def read_structures(
     if path.is_dir():
         path = _only_file(path)
     return _dicom(path, grid, context, names, slice_mm)
+
+
+def _image(source: object) -> Image:
+    from hepatica.io.itk import is_itk_file
+    from hepatica.io.read import read_image
+
+    if isinstance(source, str | Path):
+        # Only its voxels matter, so that a file that does not say its unit may serve.
+        return read_image(source, stated=Stated(unit="HU") if is_itk_file(Path(source)) else NOTHING_STATED)
+    if not isinstance(source, Image):
+        raise InputError(
+            f"the image whose voxels are covered is a hepatica.Image, a Grid or a path, not {type(source).__name__}"
+        )
+    return source
 
 
 def _dicom(
@@ -212,8 +232,10 @@ def _csv_pairs(text: str) -> list[tuple[int, str]]:
 
 def sources_of(structures: StructureSource | Sequence[StructureSource]) -> list[StructureSource]:
     """Each file, or set of regions, of what may be one or several."""
-    if isinstance(structures, str | Path):
+    if isinstance(structures, str | Path | Region):
         return [structures]
+    if not isinstance(structures, Sequence):
+        return [regions_of(structures)]
     regions = [item for item in structures if isinstance(item, Region)]
     if len(regions) < len(structures):
         return [item for item in structures if not isinstance(item, Region)]
@@ -244,9 +266,9 @@ def drawn_structures(
         files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
         inputs = (InputFile.of("structures", path, files),)
     else:
-        given = [item for item in source if isinstance(item, Region)] if isinstance(source, Sequence) else ()
-        if not given or len(given) < len(source):
-            raise InputError("structures are a file (RTSTRUCT, SEG, label map) or a list of regions")
+        given = regions_of(source)
+        if not given:
+            raise InputError("structures are a file (RTSTRUCT, SEG, label map) or a list of regions, not an empty one")
     regions = {region.name: region for region in given if not region.is_empty}
     known = [region.name for region in given]
     absent = [name for name in roles or {} if name not in known]

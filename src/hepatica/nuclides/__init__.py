@@ -4,7 +4,7 @@
 64.05
 """
 
-from hepatica.nuclides.agents import AGENT_NAMES, Agent, DoseLimit, Fact, agent, spheres_per_mg
+from hepatica.nuclides.agents import AGENT_NAMES, Agent, DoseLimit, Fact, agent, require_carried, spheres_per_mg
 from hepatica.nuclides.generator import Generator, generator
 from hepatica.nuclides.nuclide import (
     NUCLIDE_NAMES,
@@ -33,5 +33,6 @@ __all__ = [
     "agent",
     "generator",
     "nuclide",
+    "require_carried",
     "spheres_per_mg",
 ]

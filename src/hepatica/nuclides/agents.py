@@ -12,7 +12,7 @@ from typing import Any
 
 from hepatica.core.table import Table
 from hepatica.core.tables import toml_table
-from hepatica.errors import UnknownNameError
+from hepatica.errors import InputError, UnknownNameError
 from hepatica.nuclides.nuclide import Nuclide, nuclide
 
 FactValue = float | str | tuple[float, ...] | None
@@ -201,12 +201,12 @@ AGENT_NAMES = (
 """Names of the agents, in the order of tables."""
 
 
-def agent(name: str) -> Agent:
-    """Agent by name, product or alias.
+def agent(name: str | Agent) -> Agent:
+    """Agent by name, product or alias; an agent itself is returned as it is.
 
     Parameters
     ----------
-    name : str
+    name : str or Agent
         "glass", "TheraSphere", "90Y glass"; case, hyphens and blanks do not matter.
 
     Raises
@@ -219,10 +219,37 @@ def agent(name: str) -> Agent:
     >>> agent("theraSphere").name
     'glass'
     """
+    if isinstance(name, Agent):
+        return name
     key = _key(name)
     if key not in _aliases():
         raise UnknownNameError("agent", name, AGENT_NAMES)
     return _load(_aliases()[key])
+
+
+def require_carried(agent_name: str | Agent, nuclide_name: str | Nuclide) -> None:
+    """InputError if an agent of the table carries another nuclide; a word that is no agent of it ("lipiodol") passes.
+
+    Raises
+    ------
+    UnknownNameError
+        For an unknown nuclide.
+
+    Examples
+    --------
+    >>> require_carried("glass", "Ho-166")
+    Traceback (most recent call last):
+    hepatica.errors.InputError: glass carries Y-90, not Ho-166: there is no 166Ho glass
+    """
+    wanted = nuclide(nuclide_name)
+    if not isinstance(agent_name, Agent) and _key(agent_name) not in _aliases():
+        return
+    carrier = agent(agent_name)
+    if carrier.nuclide_name != wanted.name:
+        raise InputError(
+            f"{carrier.name} carries {carrier.nuclide_name}, not {wanted.name}: "
+            f"there is no {wanted.label} {carrier.name}"
+        )
 
 
 def spheres_per_mg(diameter_um: float, density_g_ml: float) -> float:

@@ -273,12 +273,12 @@ class Nuclide:
         )
 
 
-def nuclide(name: str) -> Nuclide:
-    """Nuclide by name.
+def nuclide(name: str | Nuclide) -> Nuclide:
+    """Nuclide by name; a nuclide itself is returned as it is.
 
     Parameters
     ----------
-    name : str
+    name : str or Nuclide
         "Y-90", "90Y", "y90", "yttrium-90"; case, hyphens, blanks and carets do not matter.
 
     Raises
@@ -291,6 +291,8 @@ def nuclide(name: str) -> Nuclide:
     >>> nuclide("90Y").name
     'Y-90'
     """
+    if isinstance(name, Nuclide):
+        return name
     key = re.sub(r"[^a-z0-9]", "", name.lower())
     aliases = _aliases()
     if key not in aliases:

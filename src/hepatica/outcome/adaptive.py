@@ -20,6 +20,7 @@ from hepatica.core.document import HIDDEN, INLINE, reported
 from hepatica.core.input_table import InputTable, TableCheck
 from hepatica.core.message import Message, unique
 from hepatica.core.options import Limits, NonNegative, Positive, options
+from hepatica.core.options.values import value_class
 from hepatica.dosimetry.radiobiology import (
     LIVER,
     DoseRate,
@@ -32,7 +33,7 @@ from hepatica.dosimetry.radiobiology import (
     response_models,
 )
 from hepatica.errors import EvidenceError, InputError, PhysicsError, UnknownNameError
-from hepatica.nuclides import nuclide
+from hepatica.nuclides import nuclide, require_carried
 from hepatica.nuclides import nuclide as find_nuclide
 
 STEPS = 8
@@ -46,6 +47,7 @@ BILIRUBIN_CAUTION_MG_DL = 2.0
 """Usual exclusion for treatment of more than a segment (well established)."""
 
 
+@value_class
 @dataclass(frozen=True, slots=True)
 class PastTreatment:
     """One past treatment of a territory.
@@ -104,6 +106,9 @@ class NextTreatment:
     nuclide: str = "Y-90"
     agent: str = ""
     effective_half_life_h: Positive | None = None
+
+    def __post_init__(self) -> None:
+        require_carried(self.agent, self.nuclide)
 
     @property
     def half_life_h(self) -> float:

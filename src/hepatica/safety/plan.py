@@ -12,7 +12,7 @@ from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message
 from hepatica.core.options import Limits, NonNegative, Positive, options, parameters
 from hepatica.errors import PhysicsError
-from hepatica.nuclides import Nuclide, nuclide
+from hepatica.nuclides import Nuclide, nuclide, require_carried
 from hepatica.safety.afterwards import (
     Excretion,
     StaffTask,
@@ -174,10 +174,13 @@ def release_plan(
     ------
     UnknownNameError
         For an unknown nuclide.
+    InputError
+        If the agent carries another nuclide.
     PhysicsError
         If the effective half-life is longer than the physical one.
     """
     substance = nuclide(name)
+    require_carried(agent, substance)
     constant = dose_rate_constant(substance.name, dose_rate.dose_rate_convention, depth_cm=dose_rate.depth_cm)
     half_life_h, messages = _half_life_h(substance, agent, effective_half_life_h)
     law = dose_rate.law or ("measured" if constant.near is not None else "point")

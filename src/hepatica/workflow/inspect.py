@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from hepatica.core import Provenance
 from hepatica.core.image import Image, Stated
@@ -92,6 +93,11 @@ def inspect_images(image: ImageSource, *, voxel_unit: str | None = None) -> Insp
     if isinstance(image, Image):
         return InspectResult(
             path=image.name, series=(describe_image(image),), provenance=Provenance(inputs=(image.source,))
+        )
+    if not isinstance(image, str | Path):
+        raise InputError(
+            f"an image is a path or a hepatica.Image, not {type(image).__name__}",
+            remedy="make one with hepatica.Image.from_array, which needs unit and voxel size",
         )
     found = describe(image, stated=Stated(unit=voxel_unit))
     if not found.series:

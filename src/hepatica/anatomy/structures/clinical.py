@@ -171,6 +171,16 @@ def _name_and_role(text: str) -> tuple[str, str]:
     return name.strip(), role.strip()
 
 
+def require_roles(roles: object) -> None:
+    """InputError unless it is None or a mapping of structure names to roles that there are."""
+    if roles is None:
+        return
+    if not isinstance(roles, Mapping):
+        raise InputError(f"`structure_roles` is a mapping of names to roles ({{'ROI 3': 'tumour'}}), not {roles!r}")
+    for role in roles.values():
+        structure_role(str(role))
+
+
 STRUCTURE_ROLES_TEXT = Text(structure_roles, "NAME=ROLE", whole=True)
 """How an option ``structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT]`` is read."""
 
@@ -192,6 +202,9 @@ class StructureOptions:
     structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
     lung_margin_mm: NonNegative | None = None
     agent: str | None = None
+
+    def __post_init__(self) -> None:
+        require_roles(self.structure_roles)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

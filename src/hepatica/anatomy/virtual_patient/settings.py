@@ -10,9 +10,10 @@ from typing import Annotated, Literal, get_args
 
 from hepatica.core.document import INLINE
 from hepatica.core.options import Fraction, Limits, Positive, Text, options
+from hepatica.core.options.values import value_class
 from hepatica.core.units import parse_fraction, parse_quantity
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.nuclides import AGENT_NAMES, agent, nuclide
+from hepatica.nuclides import AGENT_NAMES, agent, nuclide, require_carried
 
 Sex = Literal["male", "female"]
 Variant = Literal[
@@ -34,6 +35,7 @@ MAX_TUMOURS = 60
 MAX_VOXELS = 1e8
 
 
+@value_class
 @dataclass(frozen=True, slots=True)
 class Tumour:
     """A tumour to be placed.
@@ -278,8 +280,7 @@ class Treatment:
         carrier = agent(self.agent) if self.agent else None
         carried = nuclide(self.nuclide or (carrier.nuclide_name if carrier else DEFAULT_NUCLIDE)).name
         carrier = carrier or agent(agent_for(carried))
-        if carrier.nuclide_name != carried:
-            raise InputError(f"{carrier.name} carries {carrier.nuclide_name}, not {carried}")
+        require_carried(carrier, carried)
         object.__setattr__(self, "nuclide", carried)
         object.__setattr__(self, "agent", carrier.name)
         if self.administered_bq is None:

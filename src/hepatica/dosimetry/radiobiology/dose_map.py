@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from hepatica.anatomy.structures.clinical import STRUCTURE_ROLES_TEXT, Structure, structure_of
+from hepatica.anatomy.structures.clinical import STRUCTURE_ROLES_TEXT, Structure, require_roles, structure_of
 from hepatica.core import Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, INLINE
 from hepatica.core.message import Message
@@ -49,6 +49,9 @@ class DoseMapOptions:
     alpha_per_gy: AlphaChoice = "unified"
     eud_exponent: float | None = None
     clonogens_per_ml: Positive | None = None
+
+    def __post_init__(self) -> None:
+        require_roles(self.structure_roles)
 
 
 @dataclass(frozen=True, slots=True)

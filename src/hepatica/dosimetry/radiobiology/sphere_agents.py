@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
+from hepatica.core.options.values import value_class
 from hepatica.core.progress import Progress, silent
 from hepatica.core.units import parse_quantity
 from hepatica.dosimetry.radiobiology.sphere_model import (
@@ -32,6 +33,7 @@ MAX_IN_OWN_VOXEL = 0.05
 """Share of the electron energy within the sphere's own voxel above which the dose between cells is not resolved."""
 
 
+@value_class
 @dataclass(frozen=True, slots=True)
 class Spheres:
     """An agent of spheres: name, nuclide, activity of one in Bq, and where that is from."""

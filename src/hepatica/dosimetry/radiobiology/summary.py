@@ -11,6 +11,7 @@ from hepatica.core import Provenance
 from hepatica.core.document import HIDDEN, INLINE, reported
 from hepatica.core.message import Message
 from hepatica.core.options import Fraction, NonNegative, Positive, Text, options
+from hepatica.core.options.values import value_class
 from hepatica.core.units import parse_quantity
 from hepatica.dosimetry.radiobiology.bed import (
     TISSUES,
@@ -27,9 +28,10 @@ from hepatica.dosimetry.radiobiology.bed import (
 )
 from hepatica.dosimetry.radiobiology.response_models import Prediction, ResponseModel, predict, response_models
 from hepatica.errors import InputError, PhysicsError
-from hepatica.nuclides import NUCLIDE_NAMES, nuclide
+from hepatica.nuclides import NUCLIDE_NAMES, nuclide, require_carried
 
 
+@value_class
 @dataclass(frozen=True, slots=True)
 class EarlierTreatment:
     """Dose to the same tissue in an earlier treatment, and how long before this one."""
@@ -69,6 +71,9 @@ class ExposureOptions:
     nuclide: str = "Y-90"
     agent: str = ""
     effective_half_life_h: Positive | None = None
+
+    def __post_init__(self) -> None:
+        require_carried(self.agent, self.nuclide)
 
     @property
     def half_life_h(self) -> float:

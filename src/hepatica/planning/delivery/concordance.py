@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.structures.clinical import STRUCTURE_ROLES_TEXT, Structure, union
+from hepatica.anatomy.structures.clinical import STRUCTURE_ROLES_TEXT, Structure, require_roles, union
 from hepatica.anatomy.structures.drawn import DrawnStructures
 from hepatica.core import Kind, Region, Volume
 from hepatica.core.message import Message
@@ -247,6 +247,9 @@ class ConcordanceOptions:
     isodose_gy: Positive | None = None
     structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
     registered: bool = False
+
+    def __post_init__(self) -> None:
+        require_roles(self.structure_roles)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

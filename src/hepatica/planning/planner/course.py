@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message, unique
 from hepatica.core.options import Fraction, NonNegative, Positive, options
+from hepatica.core.options.values import value_class
 from hepatica.errors import InputError
 from hepatica.planning.guardrails import Review, Situation, check
 from hepatica.planning.limits.allowance import Allowance, allowance_for, as_previous, check_allowances, require_fitting
@@ -32,6 +33,7 @@ Method = Literal["mird", "holmium", "partition-normal", "partition-tumour", "bsa
 METHODS: tuple[str, ...] = get_args(Method)
 
 
+@value_class
 @dataclass(frozen=True, slots=True)
 class Territory:
     """One injection.
@@ -83,6 +85,7 @@ class Aims:
             raise InputError("no aim is stated", remedy="state `perfused_gy`, `normal_limit_gy` or `tumour_gy`")
 
 
+@value_class
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
     """A plan as a value: what the TOML file says, in numbers.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
+from hepatica.core.options.values import value_class
 from hepatica.errors import InputError
 from hepatica.planning.prescriptions.compartments import LUNGS, NORMAL, Partition, require_positive
 from hepatica.planning.prescriptions.dose_constants import DoseConstant
@@ -35,6 +36,7 @@ class Injection:
     constant: DoseConstant
 
 
+@value_class
 @dataclass(frozen=True, slots=True)
 class PreviousTreatment:
     """What an earlier treatment left behind, as mean absorbed doses in Gy.

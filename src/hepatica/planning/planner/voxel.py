@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hepatica.anatomy.structures.clinical import Structure, union
 from hepatica.core import Kind, Provenance, Region, Volume, decays_per_becquerel
 from hepatica.core.message import Message
+from hepatica.core.options.values import value_class
 from hepatica.core.sources import ImageSource, StructureSource
 from hepatica.dosimetry.engines.dose_map import DoseMap, DoseSettings
 from hepatica.dosimetry.metrics.dvh import dose_volume_histogram
@@ -212,6 +213,7 @@ def dose_percentile(dose: Volume, region: Region, volume_percent: float | None =
     return histogram.mean_volume_gy if volume_percent is None else histogram.d_percent(volume_percent)
 
 
+@value_class
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanImages:
     """What the voxel-based prediction is made of.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from hepatica.core.options import Limits, Unit
+from hepatica.core.options.values import value_class
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.planning.prescriptions.dose_constants import DoseConstant
 
@@ -44,6 +45,7 @@ def require_share(value: float, what: str) -> float:
     return value
 
 
+@value_class
 @dataclass(frozen=True, slots=True)
 class Lesion:
     """A tumour (or the part of it in one territory).
@@ -93,6 +95,7 @@ class Doses:
     lesions_gy: Mapping[str, float]
 
 
+@value_class
 @dataclass(frozen=True, slots=True)
 class Partition:
     """Normal liver, any number of lesions, and lungs: who gets which share of the administered activity.

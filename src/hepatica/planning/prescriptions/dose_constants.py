@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.errors import InputError, PhysicsError
-from hepatica.nuclides import Agent, Nuclide, agent, nuclide
+from hepatica.nuclides import Agent, Nuclide, agent, nuclide, require_carried
 
 LABEL_NAMES = {"Ho-166": "clinical"}
 """What "label" means where the decay tables call the labelled constant something else."""
@@ -134,11 +134,8 @@ def carrier(
         )
     of_agent = agent(agent_name) if agent_name is not None else None
     wanted = nuclide(nuclide_name) if nuclide_name is not None else None
-    if of_agent is not None and wanted is not None and of_agent.nuclide_name != wanted.name:
-        raise InputError(
-            f"{of_agent.name} carries {of_agent.nuclide_name}, not {wanted.name}: "
-            f"there is no {wanted.label} {of_agent.name}"
-        )
+    if of_agent is not None and wanted is not None:
+        require_carried(of_agent, wanted)
     if of_agent is not None and of_agent.purpose != "therapy":
         raise InputError(f"{of_agent.name} is a {of_agent.purpose}, not a therapy: nothing is prescribed with it")
     of = wanted or (of_agent.nuclide if of_agent else None)

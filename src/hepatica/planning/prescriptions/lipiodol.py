@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from hepatica.core.confidence import FROM_MEMORY, WELL_ESTABLISHED
 from hepatica.core.message import Message
+from hepatica.core.options.values import value_class
 from hepatica.core.units import parse_fraction, parse_quantity
 from hepatica.errors import InputError
 from hepatica.planning.prescriptions.compartments import LUNGS, NORMAL, Doses, require_positive
@@ -30,6 +31,7 @@ SELF_DOSE_ONLY = Message(
 )
 
 
+@value_class
 @dataclass(frozen=True, slots=True)
 class OrganUptake:
     """What a scout says about one organ.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
-from hepatica.anatomy.structures.clinical import STRUCTURE_ROLES_TEXT, Structure, union
+from hepatica.anatomy.structures.clinical import STRUCTURE_ROLES_TEXT, Structure, require_roles, union
 from hepatica.anatomy.structures.drawn import LUNGS, DrawnStructures
 from hepatica.core import Grid, InputFile, Region, Volume
 from hepatica.core.image import Image
@@ -39,6 +39,9 @@ class ScoutOptions:
     activity_unit: str | None = None
     structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
     registered: bool = False
+
+    def __post_init__(self) -> None:
+        require_roles(self.structure_roles)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

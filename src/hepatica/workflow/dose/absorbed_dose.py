@@ -29,7 +29,7 @@ from hepatica.imaging.quantify.uncertainty import OtherUncertainties, Outline
 from hepatica.io.calibration_files import conditions_of, load_recovery
 from hepatica.io.read import ImageOptions
 from hepatica.io.replicates import load_replicates
-from hepatica.nuclides import Nuclide
+from hepatica.nuclides import Nuclide, require_carried
 from hepatica.nuclides import agent as find_agent
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.transport.matter.media import HuCalibration, calibration_messages, default_calibration, density_on
@@ -47,7 +47,7 @@ def absorbed_dose(
     activity: ImageSource | Sequence[ImageSource],
     *,
     ct: ImageSource,
-    nuclide: str,
+    nuclide: str | Nuclide,
     structures: StructureSource | None = None,
     engine: EngineName = "kernel",
     options: DoseOptions = DoseOptions(),
@@ -61,7 +61,7 @@ def absorbed_dose(
         Activity image after treatment: DICOM file or folder (PET, SPECT), NIfTI, MetaImage. Several for time points.
     ct : path or Image
         CT in the same frame of reference: DICOM folder, or NIfTI or MetaImage in HU.
-    nuclide : str
+    nuclide : str or Nuclide
         What was administered, such as Y-90.
     structures : path, sequence of Region, or None
         RTSTRUCT, SEG or label map. Without it: body and lungs from the CT.
@@ -92,7 +92,7 @@ def absorbed_dose(
     report_progress, chosen, given = progress or silent, find_nuclide(nuclide), options
     calculation = _engine(engine, options, report_progress)
     if options.clinical.agent is not None:
-        find_agent(options.clinical.agent)
+        require_carried(find_agent(options.clinical.agent), chosen)
     report_progress("reading images")
     scans = read_activity(activity, chosen, options.images)
     ct_image = as_image(ct, role="ct", series=options.scanner.ct_series)

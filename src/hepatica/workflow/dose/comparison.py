@@ -12,6 +12,7 @@ from hepatica.core import InputFile, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
+from hepatica.core.sources import regions_of
 from hepatica.core.table import Table
 from hepatica.dosimetry.metrics.comparison import DoseComparison, RegionComparison
 from hepatica.dosimetry.metrics.comparison import compare_doses as compare_volumes
@@ -151,7 +152,7 @@ def _regions_of(dose: Volume, given: StructureSource | None) -> Sequence[Region]
         return [threshold_region(dose, level, name="above 10 % of the maximum")]
     if isinstance(given, str | Path):
         return [region for region in read_structures(given, dose.grid).regions if not region.is_empty]
-    return given
+    return regions_of(given)
 
 
 def _names(first: str, second: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hepatica.core import Provenance
 from hepatica.core.options import Limits, Positive, verb
 from hepatica.core.table import Cell, Table
+from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.report.figures.kernel import draw_kernel
 from hepatica.report.figures.outcome import save
@@ -75,8 +76,8 @@ class VoxelKernelResult(Result):
 
 @verb
 def voxel_kernel(
-    nuclide: str,
-    spacing_mm: tuple[float, float, float],
+    nuclide: str | Nuclide,
+    spacing_mm: tuple[float, float, float] | float,
     *,
     medium: str = "water",
     density_g_ml: Positive | None = None,
@@ -86,9 +87,9 @@ def voxel_kernel(
 
     Parameters
     ----------
-    nuclide : str
+    nuclide : str or Nuclide
         Nuclide, such as Ho-166 or 90Y.
-    spacing_mm : tuple of float
+    spacing_mm : tuple of float, or float
         Edges of a voxel along i, j, k: "4.42,4.42,3 mm", or one number for a cube.
     medium : str
         Uniform medium: water, soft_tissue, lung or bone.
@@ -118,7 +119,7 @@ def voxel_kernel(
     source = point_kernel(n.name, medium)
     found = compute_kernel(
         n,
-        spacing_mm,
+        (spacing_mm,) * 3 if isinstance(spacing_mm, int | float) else spacing_mm,
         half_shape=(extent + 1,) * 3,
         medium=medium,
         density_g_ml=source.density_g_ml if density_g_ml is None else density_g_ml,

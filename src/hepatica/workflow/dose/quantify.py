@@ -19,6 +19,7 @@ from hepatica.imaging.quantify.activity import Quantified, compare_with_administ
 from hepatica.imaging.quantify.options import QuantificationOptions, administration_of, overruled
 from hepatica.io.itk import write_itk
 from hepatica.io.read import ImageOptions
+from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.dose.absorbed_dose import read_activity
 from hepatica.workflow.dose.decays import becquerels
@@ -47,7 +48,7 @@ class QuantifyResult(Result):
         Bq in every voxel.
     image : Image
         The image it was made from.
-    nuclide : str
+    nuclide : str or Nuclide
         What is in the patient.
     activity_expected_mbq : float or None
         What should be in view of the activity administered, at the administration; None where that is not known.
@@ -127,7 +128,7 @@ class QuantifyResult(Result):
 def quantify(
     image: ImageSource,
     *,
-    nuclide: str,
+    nuclide: str | Nuclide,
     structures: StructureSource | None = None,
     negatives: Literal["zero", "keep", "error"] = "zero",
     images: ImageOptions = ImageOptions(),

@@ -11,6 +11,7 @@ from hepatica.core import Grid, InputFile, Region
 from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.resample import resample_region
+from hepatica.core.sources import regions_of
 from hepatica.errors import InputError
 from hepatica.io.regions import read_structures
 from hepatica.workflow.sources import StructureSource
@@ -68,7 +69,7 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
         regions, uid, notes = found.regions, found.instance_uid, found.messages
         source = InputFile.of("structures", path)
     else:
-        regions = tuple(resample_region(region, grid) for region in given)
+        regions = tuple(resample_region(region, grid) for region in regions_of(given))
     empty = tuple(
         Message("structure-empty", f"structure {region.name!r} covers nothing of the dose grid and is left out")
         for region in regions

@@ -9,6 +9,7 @@ from hepatica.core import Grid, InputFile, Kind, Provenance, Region
 from hepatica.core.image import Stated
 from hepatica.core.message import Message, unique
 from hepatica.core.options import NonNegative, parameters, verb
+from hepatica.core.sources import regions_of
 from hepatica.core.table import Table
 from hepatica.errors import InputError
 from hepatica.io.itk import is_itk_file, read_itk
@@ -155,7 +156,7 @@ def _regions(
     from hepatica.io.regions import read_structures
 
     if not isinstance(source, str | Path):
-        return tuple(source), ()
+        return regions_of(source), ()
     path = Path(source)
     if image is not None:
         # The unit does not matter here, only the voxels; a file that does not say its unit may serve.

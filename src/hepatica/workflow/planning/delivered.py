@@ -8,6 +8,7 @@ from hepatica.core import Estimate, Provenance
 from hepatica.core.document import INLINE
 from hepatica.core.options import parameters, verb
 from hepatica.core.table import Table
+from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.planning.delivery.delivered import Delivered, Delivery, DeliveryOptions, VialReadingOptions, delivery
 from hepatica.workflow.result import Result, result
@@ -48,7 +49,7 @@ def _cells(vial: Delivered) -> tuple[float, Estimate, Estimate]:
 
 @verb
 def delivered_activity(
-    nuclide: str,
+    nuclide: str | Nuclide,
     readings: VialReadingOptions,
     *,
     planned: DeliveryOptions = DeliveryOptions(),
@@ -57,7 +58,7 @@ def delivered_activity(
 
     Parameters
     ----------
-    nuclide : str
+    nuclide : str or Nuclide
         Radionuclide: Y-90, Ho-166, ...
     readings : VialReadingOptions
         What was read of each vial.

@@ -10,6 +10,7 @@ from typing import Annotated
 from hepatica.core.document import HIDDEN, INLINE
 from hepatica.core.options import Limits, Positive, options, verb
 from hepatica.core.table import Table
+from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.report.figures.outcome import draw_dose_rates, save
 from hepatica.report.page import write_page
@@ -110,7 +111,7 @@ class ReleaseResult(Result):
 
 @verb
 def release(
-    nuclide: str,
+    nuclide: str | Nuclide,
     administered_gbq: Positive,
     *,
     agent: str = "",
@@ -124,7 +125,7 @@ def release(
 
     Parameters
     ----------
-    nuclide : str
+    nuclide : str or Nuclide
         Radionuclide, such as I-131.
     administered_gbq : float
         Administered activity.

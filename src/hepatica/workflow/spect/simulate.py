@@ -33,6 +33,7 @@ from hepatica.imaging.spect.scan_facts import (
     scanned_activity,
     window_counts,
 )
+from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, as_image
@@ -139,7 +140,7 @@ def simulate_spect(
     activity: ImageSource,
     *,
     ct: ImageSource,
-    nuclide: str,
+    nuclide: str | Nuclide,
     camera: str | GammaCamera = "siemens-lehr",
     options: SimulationOptions = SimulationOptions(),
     progress: Progress | None = None,
@@ -152,7 +153,7 @@ def simulate_spect(
         Activity image in Bq/mL: DICOM, NIfTI, MetaImage.
     ct : Path or Image
         CT for attenuation and scatter, in the same frame of reference.
-    nuclide : str
+    nuclide : str or Nuclide
         What is in the patient, such as Tc-99m.
     camera : str or GammaCamera
         Camera by name: siemens-lehr, ge-megp, ...
