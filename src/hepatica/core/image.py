@@ -72,7 +72,7 @@ class Acquisition:
     unit_in_file : str
         Unit as the file writes it ("BQML").
     nuclide : str or None
-        In hepatica's form ("Y-90").
+        In hepatica's form ("Y-90"); that of the user where another one was overridden.
     half_life_s : float or None
         As the file states it; what the scanner corrected with.
     positron_fraction : float or None
@@ -289,7 +289,7 @@ class Image:
         DicomError
             If another nuclide is stated, and not that the image's own is overridden.
         InputError
-            If it is overridden, but the values were corrected for the decay of the other nuclide.
+            If it is overridden, but the values hold the decay correction or positron fraction of the other nuclide.
         """
         if stated.unit is not None and voxel_unit(stated.unit) != (self.volume.kind, 1.0):
             raise UnitError(
@@ -322,7 +322,14 @@ class Image:
                 f"{self.name}: its values were corrected for the decay of {facts.nuclide}",
                 remedy="give its file, so that the correction can be redone",
             )
-        return self.with_messages(
+        if facts.positron_fraction is not None:
+            raise InputError(
+                f"{self.name}: its values were divided by the positron fraction of {facts.nuclide} "
+                f"({facts.positron_fraction:g}), which is not that of {name}",
+                remedy=f"give its file, or an image of {name} whose values were divided by that of {name}",
+            )
+        accepted = replace(self, acquisition=replace(facts, nuclide=name))
+        return accepted.with_messages(
             Message("nuclide-overridden", f"the {facts.nuclide} of {self.name} is overridden by {name}")
         )
 
