@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
@@ -97,6 +97,12 @@ class Acquisition:
         When.
     weight_kg : float or None
         Of the patient.
+    head_time_s : float or None
+        Of a SPECT that hepatica reconstructed: time of all views of all heads added up.
+    camera : str
+        Of that SPECT: camera with its collimator, by name.
+    reconstruction : mapping
+        Of that SPECT: the settings on which camera factor and recovery depend, plain values.
     """
 
     modality: str = ""
@@ -116,6 +122,9 @@ class Acquisition:
     administered_bq: float | None = None
     administered_at: datetime | None = None
     weight_kg: float | None = None
+    head_time_s: float | None = field(default=None, metadata=HIDDEN)
+    camera: str = field(default="", metadata=HIDDEN)
+    reconstruction: Mapping[str, object] = field(default_factory=dict, metadata=HIDDEN)
 
 
 class AcquisitionFacts(TypedDict, total=False):
@@ -462,6 +471,8 @@ def _told(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
     if isinstance(value, tuple):
         return ", ".join(f"{low:g}-{high:g}" for low, high in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

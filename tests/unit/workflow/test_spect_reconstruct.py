@@ -17,6 +17,7 @@ from hepatica.core.image import Image, Stated
 from hepatica.errors import GeometryError, HepaticaError, InputError, PhysicsError, TimeError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
+from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.spect.attenuation import body_voxels
 from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
@@ -31,6 +32,7 @@ from hepatica.io.dicom.images.write import Emission, write_ct
 from hepatica.io.read import read_image
 from hepatica.nuclides import nuclide
 from hepatica.transport.runner.settings import StoppingOptions
+from hepatica.workflow.dose.quantify import quantify
 from hepatica.workflow.spect.reconstruct import SpectResult, reconstruct_spect
 
 WHEN = datetime(2026, 3, 2, 10, 30)
@@ -274,6 +276,31 @@ def test_a_measured_sensitivity_holds_what_comes_through_lead() -> None:
         known = CameraCalibration(Estimate(in_air, None), source, conditions, (), WHEN, 100.0)  # type: ignore[arg-type]
         options = SpectOptions(acquisition=AcquisitionOptions(calibration=known), scatter=mc)
         assert primary_sensitivities((model,), options) == (pytest.approx(expected),)
+
+
+def test_a_reconstruction_in_memory_is_quantified_as_its_folder_is(lab: Path, tmp_path: Path) -> None:
+    found = reconstructed(lab, acquisition=AcquisitionOptions(), iteration=QUICK)
+    found.save(tmp_path / "spect")
+    known = CameraCalibration(Estimate(9.1, 0.3), "cylinder", found.conditions, (), WHEN, 100.0)
+    options = QuantificationOptions(calibration=known)
+    held = quantify(found.image, nuclide="Lu-177", quantification=options)
+    saved = quantify(tmp_path / "spect" / "spect.dcm", nuclide="Lu-177", quantification=options)
+    # DICOM keeps 16 bits of each voxel.
+    assert held.activity_mbq == pytest.approx(saved.activity_mbq, rel=1e-5)
+    assert held.activity_mbq == pytest.approx(found.volume.total / 9.1 / found.head_time_s, rel=0.01)
+    assert not [message for message in (*held.messages, *saved.messages) if message.code == "conditions-unknown"]
+    other = replace(known, conditions=replace(found.conditions, reconstruction={"iterations": 9}))
+    for image in (found.image, tmp_path / "spect" / "spect.dcm"):
+        with pytest.raises(InputError, match="iterations: 9 against 2"):
+            quantify(image, nuclide="Lu-177", quantification=QuantificationOptions(calibration=other))
+    # An array that bears the name of a file takes nothing from what lies beside that file.
+    named = Image.from_array(
+        found.volume.values, unit="counts", grid=found.grid, time=WHEN, nuclide="Lu-177",
+        name=str(tmp_path / "spect" / "spect.dcm"),
+    )  # fmt: skip
+    plain = replace(known, conditions=Conditions("Lu-177"))
+    with pytest.raises(InputError, match="counts need the frame duration"):
+        quantify(named, nuclide="Lu-177", quantification=QuantificationOptions(calibration=plain))
 
 
 def test_body_voxels_lie_in_the_ct_and_hold_more_than_air() -> None:

@@ -118,6 +118,11 @@ class ScanModel:
         return tuple((window.low_kev, window.high_kev) for window in self.windows)
 
     @property
+    def head_time_s(self) -> float:
+        """Time of all views of all heads added up."""
+        return self.data.orbit.views * self.data.view_s
+
+    @property
     def windows(self) -> tuple[Window, ...]:
         """The windows that are reconstructed."""
         return tuple(self.data.windows[n] for n in self.main)

@@ -202,7 +202,7 @@ def reconstruct_spect(
     data, total, done = model.data, found.total, found.reconstruction
     in_counts = found.volume.kind is Kind.COUNTS
     return SpectResult(
-        image=found.image(model, given.context),
+        image=found.image(model, options, given.context),
         scan=found,
         conditions=model.conditions(options),
         corrected=options.corrected,
@@ -216,7 +216,7 @@ def reconstruct_spect(
         energies_kev=tuple(one.energy_kev for one in model.models),
         energy_weights=tuple(one.weights for one in model.models),
         views=data.orbit.views,
-        head_time_s=data.orbit.views * data.view_s,
+        head_time_s=model.head_time_s,
         additive_counts=float(done.additive.sum(dtype="float64")),
         iterations_done=done.iterations,
         stopped_by=done.stopped,
