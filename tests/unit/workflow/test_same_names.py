@@ -48,7 +48,7 @@ TUMOURS = [box("tumour", slice(1, 2), slice(0, 1)), box("tumour", slice(5, 6), s
     ],
 )
 def test_two_structures_of_one_name_are_refused(call: Callable[[], Any]) -> None:
-    with pytest.raises(InputError, match="two structures have the same name: (liver|tumour); rename one"):
+    with pytest.raises(InputError, match=r"two structures have the same name: (liver|tumour); rename one"):
         call()
 
 

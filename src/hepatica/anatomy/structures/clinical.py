@@ -11,8 +11,8 @@ from typing import Annotated
 import numpy as np
 
 from hepatica.core import Kind, Region, Volume
-from hepatica.core.region import require_distinct
 from hepatica.core.options import NonNegative, Text, options
+from hepatica.core.region import require_distinct
 from hepatica.errors import GeometryError, InputError, UnknownNameError
 
 
