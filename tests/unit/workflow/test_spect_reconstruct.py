@@ -303,6 +303,25 @@ def test_a_reconstruction_in_memory_is_quantified_as_its_folder_is(lab: Path, tm
         quantify(named, nuclide="Lu-177", quantification=QuantificationOptions(calibration=plain))
 
 
+@pytest.mark.parametrize(
+    ("make", "refused"),
+    [
+        (lambda: ScatterOptions(device="cuda", stopping=StoppingOptions(histories=1000, time_limit_s=60.0)),
+         "`device`, `histories`, `time_limit_s`: only with `scatter` mc"),
+        (lambda: ScatterOptions(scatter="esse", montecarlo_smoothing_mm=5.0), "`montecarlo_smoothing_mm`: only with"),
+        (lambda: ScatterOptions(scatter="mc", window_smoothing_mm=5.0),
+         "`window_smoothing_mm`: only with `scatter` dew, tew, upper"),
+        (lambda: IterationOptions(prior_edge=3.0, relaxation=0.2),
+         "`prior_edge`, `relaxation`: only with `method` bsrem"),
+        (lambda: AcquisitionOptions(dead_time_model="non-paralysable"), "`dead_time_model`: only with `dead_time_s`"),
+    ],
+)  # fmt: skip
+def test_options_of_another_method_are_refused(make: Callable[[], Any], refused: str) -> None:
+    with pytest.raises(InputError, match=refused):
+        make()
+    assert ScatterOptions(stopping=StoppingOptions(seed=7)).stopping.seed == 7
+
+
 def test_body_voxels_lie_in_the_ct_and_hold_more_than_air() -> None:
     water, _ = body()
     oblique = np.array([[0, -8, 0, 60], [8, 0, 0, -130], [0, 0, -9, 50], [0, 0, 0, 1.0]])

@@ -25,14 +25,14 @@ def stated_names(*given: Any) -> Iterator[str]:
         yield from stated_names(*inner)
 
 
-def require_unstated(*given: Any, why: str, but: tuple[str, ...] = ()) -> None:
-    """Refuse options that would have no effect, those `but` aside.
+def require_unstated(*given: Any, why: str, but: tuple[str, ...] = (), only: tuple[str, ...] = ()) -> None:
+    """Refuse options that would have no effect: those `only`, or all, those `but` aside.
 
     Raises
     ------
     InputError
         If one is stated; the message names all of them and ends with `why`.
     """
-    wrong = [f"`{name}`" for name in stated_names(*given) if name not in but]
+    wrong = [f"`{name}`" for name in stated_names(*given) if name not in but and (not only or name in only)]
     if wrong:
         raise InputError(f"{', '.join(wrong)}: {why}")
