@@ -14,14 +14,14 @@ import pytest
 from hepatica.core import Estimate, Grid, Kind, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.image import Image, Stated
-from hepatica.errors import GeometryError, HepaticaError, InputError, PhysicsError, TimeError
+from hepatica.errors import AmbiguousSeriesError, GeometryError, HepaticaError, InputError, PhysicsError, TimeError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.spect.attenuation import body_voxels
 from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
-from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions
+from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions, SpectInputOptions
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.imaging.spect.projector import SpectProjector
 from hepatica.imaging.spect.scan_model import SpectOptions, primary_sensitivities, scan_model
@@ -29,6 +29,7 @@ from hepatica.imaging.spect.scatter.effective_source import EsseScatter
 from hepatica.imaging.spect.system import window_model
 from hepatica.io.dicom.images.projections import read_projections, write_projections
 from hepatica.io.dicom.images.write import Emission, write_ct
+from hepatica.io.dicom.scan import scan
 from hepatica.io.read import read_image
 from hepatica.nuclides import nuclide
 from hepatica.transport.runner.settings import StoppingOptions
@@ -41,6 +42,7 @@ GRID = Grid.axial((24, 24, 12), spacing_mm=(12, 12, 12), origin_mm=(-138, -138, 
 MODEL = AcquisitionOptions(sensitivity_cps_per_mbq="model")
 ITERATION = IterationOptions(iterations=6, subsets=4)
 QUICK = IterationOptions(iterations=2, subsets=4)
+BY_DEFAULT = SpectInputOptions()
 
 
 def body() -> tuple[np.ndarray, np.ndarray]:
@@ -320,6 +322,38 @@ def test_options_of_another_method_are_refused(make: Callable[[], Any], refused:
     with pytest.raises(InputError, match=refused):
         make()
     assert ScatterOptions(stopping=StoppingOptions(seed=7)).stopping.seed == 7
+
+
+def test_a_wrong_nuclide_of_the_header_can_be_overridden(lab: Path) -> None:
+    data = replace(read_projections(lab / "tomo.dcm").projections, nuclide="In-111")
+    asked = SpectOptions(acquisition=replace(MODEL, nuclide="Lu-177"), iteration=QUICK)
+    with pytest.raises(InputError, match=r"the header says In-111, asked for is Lu-177; .*`accept_nuclide`"):
+        reconstruct_spect(data, ct=lab / "ct", camera="siemens-megp", options=asked)
+    accepting = replace(asked, inputs=SpectInputOptions(accept_nuclide=True))
+    found = reconstruct_spect(data, ct=lab / "ct", camera="siemens-megp", options=accepting)
+    assert found.nuclide == "Lu-177"
+    assert found.messages[0].code == "nuclide-overridden"
+    right = reconstructed(lab, iteration=QUICK)
+    assert found.volume.total == pytest.approx(right.volume.total, rel=1e-6)
+
+
+def test_one_of_several_series_is_chosen(lab: Path, tmp_path: Path) -> None:
+    water, _ = body()
+    for n, level in enumerate((0.0, 500.0)):
+        context = DicomContext.invented(patient_id="P1", when=WHEN)
+        fine = Volume(GRID, np.where(water, level, -1000.0).astype(np.float32), Kind.HU)
+        write_ct(tmp_path / "cts" / str(n), fine, replace(context, frame_of_reference="1.2.3"))
+    with pytest.raises(AmbiguousSeriesError, match="`ct_series`"):
+        reconstruct_spect(lab / "tomo.dcm", ct=tmp_path / "cts", camera="siemens-megp")
+    uid = scan(tmp_path / "cts" / "1").series[0].uid
+    asked = SpectOptions(acquisition=MODEL, iteration=QUICK, inputs=SpectInputOptions(ct_series=uid))
+    found = reconstruct_spect(lab / "tomo.dcm", ct=tmp_path / "cts", camera="siemens-megp", options=asked)
+    alone = reconstruct_spect(
+        lab / "tomo.dcm", ct=tmp_path / "cts" / "1", camera="siemens-megp", options=replace(asked, inputs=BY_DEFAULT)
+    )
+    assert found.volume.total == alone.volume.total
+    with pytest.raises(InputError, match="is an image already; `ct_series` chooses one"):
+        reconstruct_spect(lab / "tomo.dcm", ct=read_image(lab / "ct", role="ct"), camera="siemens-megp", options=asked)
 
 
 def test_body_voxels_lie_in_the_ct_and_hold_more_than_air() -> None:

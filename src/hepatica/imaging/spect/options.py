@@ -104,6 +104,25 @@ class AcquisitionOptions:
 
 
 @options
+class SpectInputOptions:
+    """Which projections and CT are read.
+
+    Attributes
+    ----------
+    series : str or None
+        SeriesInstanceUID of the projections, if a folder holds several.
+    ct_series : str or None
+        SeriesInstanceUID of the CT, if a folder holds several.
+    accept_nuclide : bool
+        Take projections although their header names another nuclide.
+    """
+
+    series: str | None = None
+    ct_series: str | None = None
+    accept_nuclide: bool = False
+
+
+@options
 class ScatterOptions:
     """How scattered photons are corrected for.
 

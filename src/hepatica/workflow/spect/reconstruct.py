@@ -189,7 +189,7 @@ def reconstruct_spect(
         acquisition = acquisition.with_calibration(load_calibration(acquisition.calibration))
         options = replace(options, acquisition=acquisition)
     report_progress("reading")
-    given = read_spect(projections, ct, acquisition)
+    given = read_spect(projections, ct, acquisition, options.inputs)
     model = scan_model(given.projections, given.hu.volume, head, given.nuclide, options, report_progress)
     unchecked = require_calibrated(model, options)
     used = run_parameters(model, options)
