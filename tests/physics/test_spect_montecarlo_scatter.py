@@ -53,7 +53,9 @@ def test_yttrium_is_quantitative_with_scatter_and_not_without() -> None:
     # The system model's three energies and its Gaussian against the Monte Carlo's unscattered photons through holes.
     assert primary.sum() == pytest.approx(float(truth.primary.sum()), rel=0.03)
     settings, counts = IterationOptions(iterations=8, subsets=5), truth.total[0]
-    options = ScatterOptions(montecarlo_smoothing_mm=20.0, stopping=StoppingOptions(target_uncertainty=0.15))
+    options = ScatterOptions(
+        scatter="mc", montecarlo_smoothing_mm=20.0, stopping=StoppingOptions(target_uncertainty=0.15)
+    )
     estimate = MonteCarloScatter(ct, setup, projector=pair, weights=weights, options=options)
     kept: list[Update] = []
     update = ScatterUpdate(estimate, pair, counts, weights, body_voxels(ct, GRID))

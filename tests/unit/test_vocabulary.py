@@ -204,3 +204,24 @@ def test_the_check_sees_a_wrong_word() -> None:
         lsf: float
 
     assert FORBIDDEN & set(Wrong.__dataclass_fields__)
+
+
+REMEDIES = {
+    "series": ("simulate_spect", "reconstruct_spect", "calibrate_camera", "quantify", "absorbed_dose", "lung_shunt",
+               "tumour_to_normal"),
+    "ct_series": ("simulate_spect", "reconstruct_spect", "absorbed_dose", "lung_shunt", "tumour_to_normal"),
+    "registered": ("simulate_spect", "reconstruct_spect", "absorbed_dose", "lung_shunt", "tumour_to_normal",
+                   "scout_concordance"),
+    "accept_nuclide": ("reconstruct_spect", "calibrate_camera", "quantify", "absorbed_dose"),
+}  # fmt: skip
+"""Verbs in which a message can name an option that another part of the package raises."""
+
+
+@pytest.mark.parametrize("word", REMEDIES)
+def test_a_remedy_is_an_option_of_the_verb_that_names_it(word: str) -> None:
+    without = [verb.function for verb in VERBS if word not in {option.name for option in names(verb)}]
+    assert not set(without) & set(REMEDIES[word])
+    # Who takes a CT from a folder can say which one.
+    with_ct = [verb for verb in VERBS if {"ct"} & {option.name for option in names(verb)}]
+    assert len(with_ct) >= 5
+    assert not [verb.function for verb in with_ct if "ct_series" not in {option.name for option in names(verb)}]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
@@ -72,7 +72,7 @@ class Acquisition:
     unit_in_file : str
         Unit as the file writes it ("BQML").
     nuclide : str or None
-        In hepatica's form ("Y-90").
+        In hepatica's form ("Y-90"); that of the user where another one was overridden.
     half_life_s : float or None
         As the file states it; what the scanner corrected with.
     positron_fraction : float or None
@@ -97,6 +97,12 @@ class Acquisition:
         When.
     weight_kg : float or None
         Of the patient.
+    head_time_s : float or None
+        Of a SPECT that hepatica reconstructed: time of all views of all heads added up.
+    camera : str
+        Of that SPECT: camera with its collimator, by name.
+    reconstruction : mapping
+        Of that SPECT: the settings on which camera factor and recovery depend, plain values.
     """
 
     modality: str = ""
@@ -116,6 +122,9 @@ class Acquisition:
     administered_bq: float | None = None
     administered_at: datetime | None = None
     weight_kg: float | None = None
+    head_time_s: float | None = field(default=None, metadata=HIDDEN)
+    camera: str = field(default="", metadata=HIDDEN)
+    reconstruction: Mapping[str, object] = field(default_factory=dict, metadata=HIDDEN)
 
 
 class AcquisitionFacts(TypedDict, total=False):
@@ -289,7 +298,7 @@ class Image:
         DicomError
             If another nuclide is stated, and not that the image's own is overridden.
         InputError
-            If it is overridden, but the values were corrected for the decay of the other nuclide.
+            If it is overridden, but the values hold the decay correction or positron fraction of the other nuclide.
         """
         if stated.unit is not None and voxel_unit(stated.unit) != (self.volume.kind, 1.0):
             raise UnitError(
@@ -322,7 +331,14 @@ class Image:
                 f"{self.name}: its values were corrected for the decay of {facts.nuclide}",
                 remedy="give its file, so that the correction can be redone",
             )
-        return self.with_messages(
+        if facts.positron_fraction is not None:
+            raise InputError(
+                f"{self.name}: its values were divided by the positron fraction of {facts.nuclide} "
+                f"({facts.positron_fraction:g}), which is not that of {name}",
+                remedy=f"give its file, or an image of {name} whose values were divided by that of {name}",
+            )
+        accepted = replace(self, acquisition=replace(facts, nuclide=name))
+        return accepted.with_messages(
             Message("nuclide-overridden", f"the {facts.nuclide} of {self.name} is overridden by {name}")
         )
 
@@ -455,6 +471,8 @@ def _told(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
     if isinstance(value, tuple):
         return ", ".join(f"{low:g}-{high:g}" for low, high in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -7,7 +7,7 @@ overlap partially it is exact in the interior and bounded by the border voxels t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hepatica.core.grid import Grid
 from hepatica.core.volume import Kind, Volume
-from hepatica.errors import GeometryError
+from hepatica.errors import GeometryError, InputError
 
 Window = tuple[slice, slice, slice]
 Coverage = NDArray[np.float32]
@@ -161,6 +161,13 @@ class Region:
 
     def __repr__(self) -> str:
         return f"<Region {self.name!r}, {self.volume_ml:.1f} mL, on {self.grid}>"
+
+
+def require_distinct(regions: Iterable[Region]) -> None:
+    """InputError if two regions have the same name: one would take the place of the other."""
+    names = [region.name for region in regions]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"two structures have the same name: {', '.join(twice)}", remedy="rename one")
 
 
 def bounding_window(mask: NDArray[np.bool_]) -> Window:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hepatica.core.image import Image
-from hepatica.core.region import Region
+from hepatica.core.region import Region, require_distinct
 from hepatica.core.volume import Volume
 from hepatica.errors import InputError
 
@@ -26,7 +26,7 @@ def regions_of(source: object) -> tuple[Region, ...]:
     Raises
     ------
     InputError
-        If it is anything else.
+        If it is anything else, or two of them have the same name.
     """
     if isinstance(source, Region):
         return (source,)
@@ -37,4 +37,5 @@ def regions_of(source: object) -> tuple[Region, ...]:
             "structures are a file (RTSTRUCT, SEG, label map), a hepatica.Region or a list of them, not "
             f"{type(source).__name__}"
         )
+    require_distinct(regions)
     return regions

@@ -73,17 +73,18 @@ def load_recovery(path: Path | str) -> RecoveryCurve:
 def conditions_of(image: Image, *, nuclide_name: str | None = None, camera: str | None = None) -> Conditions:
     """Under which conditions an image was made, as far as its file, or ``result.json`` beside it, says."""
     facts = image.acquisition
-    beside = reconstruction_facts(Path(image.source.path)) if image.source.files else {}
+    beside = _facts_beside(image)
     parameters = (beside.get("provenance") or {}).get("parameters") or {}
     windows = beside.get("energy_windows_kev") or facts.energy_windows_kev
     window = windows[0] if len(windows) == 1 else None
     name = nuclide_name or facts.nuclide or beside.get("nuclide")
     if name is None:
         raise InputError(f"{image.source.path}: names no nuclide", remedy="state `nuclide`")
-    made_by = (parameters.get("camera") or {}).get("name")
+    made_by = (parameters.get("camera") or {}).get("name") or facts.camera or None
     if camera is not None and made_by is not None and camera != made_by:
         raise InputError(f"{image.source.path} was reconstructed for camera {made_by}, stated is {camera}")
-    settings = {key: parameters[key] for key in RECONSTRUCTION_SETTINGS if key in parameters}
+    told = parameters or facts.reconstruction
+    settings = {key: told[key] for key in RECONSTRUCTION_SETTINGS if key in told}
     if len(windows) > 1:
         settings["windows_kev"] = [list(limits) for limits in windows]
     return Conditions(
@@ -93,6 +94,17 @@ def conditions_of(image: Image, *, nuclide_name: str | None = None, camera: str 
         image.grid.spacing_mm,
         settings,
     )
+
+
+def head_time_of(image: Image) -> float | None:
+    """Time of all views of all heads of a SPECT that hepatica reconstructed, in s; None of other images."""
+    found: float | None = image.acquisition.head_time_s or _facts_beside(image).get("head_time_s")
+    return found
+
+
+def _facts_beside(image: Image) -> Mapping[str, Any]:
+    """What was written beside an image; nothing of one that is no file, whatever lies at its name."""
+    return reconstruction_facts(Path(image.source.path)) if image.source.files else {}
 
 
 def reconstruction_facts(path: Path) -> Mapping[str, Any]:

@@ -25,9 +25,15 @@ def as_image(source: ImageSource, *, role: str, series: str | None = None, state
     Raises
     ------
     InputError
-        If it is neither a path nor an `Image`; otherwise as `hepatica.io.read.read_image` and `Image.stating`.
+        If it is neither a path nor an `Image`, or what only a file can need is stated of an image; otherwise as
+        `hepatica.io.read.read_image` and `Image.stating`.
     """
     if isinstance(source, Image):
+        if series is not None:
+            option = "ct_series" if role == "ct" else "series"
+            raise InputError(f"{source.name}: is an image already; `{option}` chooses one from a folder")
+        if stated.slice_spacing_mm is not None:
+            raise InputError(f"{source.name}: has its voxels already; `slice_spacing_mm` belongs to a file")
         return source.stating(stated).used_as(role)
     return read_image(_path(source, role), role=role, series=series, stated=stated)
 

@@ -94,10 +94,19 @@ def test_what_is_stated_of_an_image_is_checked_or_taken() -> None:
     with pytest.raises(DicomError, match="`accept_nuclide`"):
         taken.stating(Stated(nuclide="Ho-166"))
     overridden = taken.stating(Stated(nuclide="Ho-166", override_nuclide=True))
-    assert overridden.messages[0].code == "nuclide-overridden"
+    assert (overridden.messages[0].code, overridden.acquisition.nuclide) == ("nuclide-overridden", "Ho-166")
     corrected = replace(taken, acquisition=replace(taken.acquisition, decay_correction="START"))
     with pytest.raises(InputError, match="corrected for the decay of Y-90; give its file"):
         corrected.stating(Stated(nuclide="Ho-166", override_nuclide=True))
+
+
+def test_a_positron_fraction_of_another_nuclide_is_not_taken_over() -> None:
+    fluorine = Image.from_array(
+        np.ones((2, 3, 4)), unit="Bq/mL", spacing_mm=(2, 2, 2), time=WHEN, nuclide="F-18", positron_fraction=0.967
+    )
+    with pytest.raises(InputError, match=r"divided by the positron fraction of F-18 \(0.967\)"):
+        fluorine.stating(Stated(nuclide="Y-90", override_nuclide=True))
+    assert fluorine.stating(Stated(nuclide="F-18")).acquisition.positron_fraction == 0.967
 
 
 def test_a_path_or_an_image(tmp_path: Path) -> None:

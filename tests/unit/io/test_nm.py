@@ -111,6 +111,7 @@ def test_other_nuclide(tmp_path: Path) -> None:
         read(tmp_path, dataset, Stated(nuclide="Ho-166"))
     image = read(tmp_path, dataset, Stated(nuclide="Ho-166", override_nuclide=True))
     assert any("overridden by Ho-166" in str(message) for message in image.messages)
+    assert image.acquisition.nuclide == "Ho-166"
     corrected = nm_volume(GRID, COUNTS, CorrectedImage="DECY", DecayCorrection="START")
     with pytest.raises(DicomError, match="corrected for the decay of Tc-99m"):
         read(tmp_path, corrected, Stated(nuclide="Ho-166", override_nuclide=True))

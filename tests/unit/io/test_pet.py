@@ -237,6 +237,7 @@ class TestNuclide:
             expected[:, :, slices] *= factor(start_s, 1200, Y90_S) / factor(start_s, 1200, F18_S)
         assert np.allclose(image.volume.values, expected, rtol=1e-5)
         assert any("overridden by Y-90" in str(message) for message in image.messages)
+        assert image.acquisition.nuclide == "Y-90"
 
     def test_override_needs_what_the_scanner_used(self, tmp_path: Path) -> None:
         item = fluorine()

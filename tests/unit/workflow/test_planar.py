@@ -1,6 +1,7 @@
 """Planar lung shunt from NM files: the views are known by their tags or as stated, left and right never by chance."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from hepatica.errors import DicomError, GeometryError, HepaticaError, InputError
 from hepatica.io.dicom.images.planar import read_planar
 from hepatica.io.itk import write_itk
 from hepatica.io.regions import read_structures
+from hepatica.planning.scout.lung_shunt import PlanarShuntOptions, SpectShuntOptions
+from hepatica.planning.scout.lungs import LungDoseOptions
 from hepatica.planning.scout.scan import ScoutOptions
 from hepatica.workflow.planning.lung_shunt import LungShuntResult, lung_shunt
 from hepatica.workflow.planning.planar import PlanarViewOptions
@@ -289,3 +292,43 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert ratio[1] == pytest.approx(ratio[0] / 2)
     assert main(common) == 2
     assert "state --posterior: as-seen" in capsys.readouterr().err
+
+
+COUNTED: dict[str, Any] = {"lung_counts": (5000.0, 5000.0), "liver_counts": (45000.0, 45000.0)}
+SCOUT = Image.from_array(np.ones((4, 4, 4)), unit="counts", spacing_mm=(10, 10, 10))
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused"),
+    [
+        ({"scout": SCOUT, "views": PlanarViewOptions(corrections=PlanarShuntOptions(scatter_fraction=0.1))},
+         "`scatter_fraction`: only of planar views"),
+        ({"scout": SCOUT, "views": PlanarViewOptions(corrections=PlanarShuntOptions(border_relative_sd=0.1))},
+         "`border_relative_sd`: only of planar views"),
+        ({"scout": SCOUT, "views": PlanarViewOptions(posterior="mirrored")}, "`posterior`: only of planar views"),
+        ({"planar": "p.dcm", "spect": SpectShuntOptions(border_mm=2.0, residual_scatter_sd=0.1)},
+         "`border_mm`, `residual_scatter_sd`: only of a SPECT/CT"),
+        ({"planar": "p.dcm", "reading": ScoutOptions(ct="ct", registered=True)},
+         "`ct`, `registered`: only of a SPECT/CT"),
+        ({"views": PlanarViewOptions(**COUNTED), "structures": "rois.nii.gz"}, "`structures`: not of counts"),
+        ({"views": PlanarViewOptions(**COUNTED, energy_window=2)}, "`energy_window`: not of counts"),
+        ({"views": PlanarViewOptions(**COUNTED), "reading": ScoutOptions(activity_unit="counts")},
+         "`activity_unit`: not of counts"),
+        ({"views": PlanarViewOptions(**COUNTED), "spect": SpectShuntOptions(dome_margin_mm=5.0)},
+         "`dome_margin_mm`: only of a SPECT/CT"),
+    ],
+)  # fmt: skip
+def test_options_of_another_way_are_refused(asked: dict[str, Any], refused: str) -> None:
+    with pytest.raises(InputError, match=re.escape(refused)):
+        lung_shunt(**asked)
+
+
+def test_a_stated_mass_of_the_lungs_gives_the_dose_and_stands_in_the_provenance() -> None:
+    found = lung_shunt(
+        views=PlanarViewOptions(**COUNTED),
+        spect=SpectShuntOptions(lung_mass_kg=0.8),
+        dose=LungDoseOptions(planned_gbq=2.0),
+    )
+    assert found.lung_dose is not None
+    assert found.lung_dose.lung_mass_used_kg == 0.8
+    assert found.provenance.parameters["lung_mass_kg"] == 0.8

@@ -14,13 +14,14 @@ import pytest
 from hepatica.core import Estimate, Grid, Kind, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.image import Image, Stated
-from hepatica.errors import GeometryError, HepaticaError, InputError, PhysicsError, TimeError
+from hepatica.errors import AmbiguousSeriesError, GeometryError, HepaticaError, InputError, PhysicsError, TimeError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
+from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.spect.attenuation import body_voxels
 from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
-from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions
+from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions, SpectInputOptions
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.imaging.spect.projector import SpectProjector
 from hepatica.imaging.spect.scan_model import SpectOptions, primary_sensitivities, scan_model
@@ -28,9 +29,11 @@ from hepatica.imaging.spect.scatter.effective_source import EsseScatter
 from hepatica.imaging.spect.system import window_model
 from hepatica.io.dicom.images.projections import read_projections, write_projections
 from hepatica.io.dicom.images.write import Emission, write_ct
+from hepatica.io.dicom.scan import scan
 from hepatica.io.read import read_image
 from hepatica.nuclides import nuclide
 from hepatica.transport.runner.settings import StoppingOptions
+from hepatica.workflow.dose.quantify import quantify
 from hepatica.workflow.spect.reconstruct import SpectResult, reconstruct_spect
 
 WHEN = datetime(2026, 3, 2, 10, 30)
@@ -39,6 +42,7 @@ GRID = Grid.axial((24, 24, 12), spacing_mm=(12, 12, 12), origin_mm=(-138, -138, 
 MODEL = AcquisitionOptions(sensitivity_cps_per_mbq="model")
 ITERATION = IterationOptions(iterations=6, subsets=4)
 QUICK = IterationOptions(iterations=2, subsets=4)
+BY_DEFAULT = SpectInputOptions()
 
 
 def body() -> tuple[np.ndarray, np.ndarray]:
@@ -274,6 +278,82 @@ def test_a_measured_sensitivity_holds_what_comes_through_lead() -> None:
         known = CameraCalibration(Estimate(in_air, None), source, conditions, (), WHEN, 100.0)  # type: ignore[arg-type]
         options = SpectOptions(acquisition=AcquisitionOptions(calibration=known), scatter=mc)
         assert primary_sensitivities((model,), options) == (pytest.approx(expected),)
+
+
+def test_a_reconstruction_in_memory_is_quantified_as_its_folder_is(lab: Path, tmp_path: Path) -> None:
+    found = reconstructed(lab, acquisition=AcquisitionOptions(), iteration=QUICK)
+    found.save(tmp_path / "spect")
+    known = CameraCalibration(Estimate(9.1, 0.3), "cylinder", found.conditions, (), WHEN, 100.0)
+    options = QuantificationOptions(calibration=known)
+    held = quantify(found.image, nuclide="Lu-177", quantification=options)
+    saved = quantify(tmp_path / "spect" / "spect.dcm", nuclide="Lu-177", quantification=options)
+    # DICOM keeps 16 bits of each voxel.
+    assert held.activity_mbq == pytest.approx(saved.activity_mbq, rel=1e-5)
+    assert held.activity_mbq == pytest.approx(found.volume.total / 9.1 / found.head_time_s, rel=0.01)
+    assert not [message for message in (*held.messages, *saved.messages) if message.code == "conditions-unknown"]
+    other = replace(known, conditions=replace(found.conditions, reconstruction={"iterations": 9}))
+    for image in (found.image, tmp_path / "spect" / "spect.dcm"):
+        with pytest.raises(InputError, match="iterations: 9 against 2"):
+            quantify(image, nuclide="Lu-177", quantification=QuantificationOptions(calibration=other))
+    # An array that bears the name of a file takes nothing from what lies beside that file.
+    named = Image.from_array(
+        found.volume.values, unit="counts", grid=found.grid, time=WHEN, nuclide="Lu-177",
+        name=str(tmp_path / "spect" / "spect.dcm"),
+    )  # fmt: skip
+    plain = replace(known, conditions=Conditions("Lu-177"))
+    with pytest.raises(InputError, match="counts need the frame duration"):
+        quantify(named, nuclide="Lu-177", quantification=QuantificationOptions(calibration=plain))
+
+
+@pytest.mark.parametrize(
+    ("make", "refused"),
+    [
+        (lambda: ScatterOptions(device="cuda", stopping=StoppingOptions(histories=1000, time_limit_s=60.0)),
+         "`device`, `histories`, `time_limit_s`: only with `scatter` mc"),
+        (lambda: ScatterOptions(scatter="esse", montecarlo_smoothing_mm=5.0), "`montecarlo_smoothing_mm`: only with"),
+        (lambda: ScatterOptions(scatter="mc", window_smoothing_mm=5.0),
+         "`window_smoothing_mm`: only with `scatter` dew, tew, upper"),
+        (lambda: IterationOptions(prior_edge=3.0, relaxation=0.2),
+         "`prior_edge`, `relaxation`: only with `method` bsrem"),
+        (lambda: AcquisitionOptions(dead_time_model="non-paralysable"), "`dead_time_model`: only with `dead_time_s`"),
+    ],
+)  # fmt: skip
+def test_options_of_another_method_are_refused(make: Callable[[], Any], refused: str) -> None:
+    with pytest.raises(InputError, match=refused):
+        make()
+    assert ScatterOptions(stopping=StoppingOptions(seed=7)).stopping.seed == 7
+
+
+def test_a_wrong_nuclide_of_the_header_can_be_overridden(lab: Path) -> None:
+    data = replace(read_projections(lab / "tomo.dcm").projections, nuclide="In-111")
+    asked = SpectOptions(acquisition=replace(MODEL, nuclide="Lu-177"), iteration=QUICK)
+    with pytest.raises(InputError, match=r"the header says In-111, asked for is Lu-177; .*`accept_nuclide`"):
+        reconstruct_spect(data, ct=lab / "ct", camera="siemens-megp", options=asked)
+    accepting = replace(asked, inputs=SpectInputOptions(accept_nuclide=True))
+    found = reconstruct_spect(data, ct=lab / "ct", camera="siemens-megp", options=accepting)
+    assert found.nuclide == "Lu-177"
+    assert found.messages[0].code == "nuclide-overridden"
+    right = reconstructed(lab, iteration=QUICK)
+    assert found.volume.total == pytest.approx(right.volume.total, rel=1e-6)
+
+
+def test_one_of_several_series_is_chosen(lab: Path, tmp_path: Path) -> None:
+    water, _ = body()
+    for n, level in enumerate((0.0, 500.0)):
+        context = DicomContext.invented(patient_id="P1", when=WHEN)
+        fine = Volume(GRID, np.where(water, level, -1000.0).astype(np.float32), Kind.HU)
+        write_ct(tmp_path / "cts" / str(n), fine, replace(context, frame_of_reference="1.2.3"))
+    with pytest.raises(AmbiguousSeriesError, match="`ct_series`"):
+        reconstruct_spect(lab / "tomo.dcm", ct=tmp_path / "cts", camera="siemens-megp")
+    uid = scan(tmp_path / "cts" / "1").series[0].uid
+    asked = SpectOptions(acquisition=MODEL, iteration=QUICK, inputs=SpectInputOptions(ct_series=uid))
+    found = reconstruct_spect(lab / "tomo.dcm", ct=tmp_path / "cts", camera="siemens-megp", options=asked)
+    alone = reconstruct_spect(
+        lab / "tomo.dcm", ct=tmp_path / "cts" / "1", camera="siemens-megp", options=replace(asked, inputs=BY_DEFAULT)
+    )
+    assert found.volume.total == alone.volume.total
+    with pytest.raises(InputError, match="is an image already; `ct_series` chooses one"):
+        reconstruct_spect(lab / "tomo.dcm", ct=read_image(lab / "ct", role="ct"), camera="siemens-megp", options=asked)
 
 
 def test_body_voxels_lie_in_the_ct_and_hold_more_than_air() -> None:

@@ -1,5 +1,6 @@
 """What a simulated scan can be told, and that values are as good as files."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from hepatica.core import Grid
 from hepatica.core.image import Image
-from hepatica.errors import HepaticaError, InputError, TimeError, UnitError, UnknownNameError
+from hepatica.errors import GeometryError, HepaticaError, InputError, TimeError, UnitError, UnknownNameError
 from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions, scan_windows
 from hepatica.imaging.spect.scan_facts import ScannedActivityOptions, SimulationOptions
 from hepatica.nuclides import nuclide
@@ -110,3 +111,21 @@ def test_a_ct_is_no_activity() -> None:
     _, ct = images()
     with pytest.raises(UnitError):
         simulate_spect(ct, ct=ct, nuclide="Tc-99m", options=SimulationOptions(scan=COARSE))
+
+
+def test_images_of_other_frames_of_reference_lie_together_if_that_is_stated() -> None:
+    pet, ct = images()
+    framed = [
+        replace(image, volume=replace(image.volume, grid=image.grid.with_frame_of_reference(uid)))
+        for image, uid in ((pet, "1.2.3"), (ct, "1.2.4"))
+    ]
+    asked = SimulationOptions(scan=COARSE)
+    with pytest.raises(GeometryError, match=r"different frames of reference; .*state `registered`"):
+        simulate_spect(framed[0], ct=framed[1], nuclide="Tc-99m", options=asked)
+    stated = replace(asked, stated=ScannedActivityOptions(registered=True))
+    found = simulate_spect(framed[0], ct=framed[1], nuclide="Tc-99m", options=stated)
+    alone = simulate_spect(pet, ct=ct, nuclide="Tc-99m", options=asked)
+    assert np.array_equal(found.projections.counts, alone.projections.counts)
+    assert found.projections.frame_of_reference == "1.2.4"
+    with pytest.raises(InputError, match="is an image already; `series` chooses one from a folder"):
+        simulate_spect(pet, ct=ct, nuclide="Tc-99m", options=replace(asked, stated=ScannedActivityOptions(series="1")))

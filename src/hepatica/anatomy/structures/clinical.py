@@ -12,6 +12,7 @@ import numpy as np
 
 from hepatica.core import Kind, Region, Volume
 from hepatica.core.options import NonNegative, Text, options
+from hepatica.core.region import require_distinct
 from hepatica.errors import GeometryError, InputError, UnknownNameError
 
 
@@ -254,8 +255,7 @@ def clinical_regions(
         structure that is not there; or if a dome margin is asked for without liver and lungs.
     """
     names = [region.name for region in regions]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"two structures have the same name: {', '.join(twice)}; rename one")
+    require_distinct(regions)
     if roles and (absent := sorted(set(roles) - set(names))):
         raise InputError(
             f"`structure_roles` names structures that are not there: {', '.join(absent)}; there are: {names}"

@@ -113,7 +113,6 @@ def planar_exposures(
         )
     facts = images[0].acquisition
     name = _nuclide_of(stated, facts.nuclide, images[0].name)
-    images[0].require_nuclide(name)
     exposures = tuple(
         _exposure(view, without[number] if blanks else None, f"view {number + 1}", exposure, stated)
         for number, view in enumerate(views)
@@ -165,4 +164,10 @@ def _nuclide_of(stated: SourceImageOptions, found: str | None, where: str) -> st
     name = stated.nuclide or found
     if name is None:
         raise InputError(f"{where}: names no nuclide", remedy="state `nuclide`")
-    return nuclide(name).name
+    chosen = nuclide(name).name
+    if found not in (None, chosen) and not stated.accept_nuclide:
+        raise InputError(
+            f"{where}: the header says {found}, asked for is {chosen}",
+            remedy="use the right image, or state `accept_nuclide` if the header is wrong",
+        )
+    return chosen

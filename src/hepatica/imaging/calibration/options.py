@@ -178,6 +178,10 @@ class SourceImageOptions:
         Unit of an image that states none: counts, Bq/mL.
     activity_at : datetime or None
         Start of the scan, where the file does not say it.
+    series : str or None
+        SeriesInstanceUID of the image, if a folder holds several.
+    accept_nuclide : bool
+        Take an image although its header names another nuclide.
     """
 
     nuclide: str | None = None
@@ -185,6 +189,8 @@ class SourceImageOptions:
     calibration: Path | str | CameraCalibration | None = None
     activity_unit: str | None = None
     activity_at: datetime | None = None
+    series: str | None = None
+    accept_nuclide: bool = False
 
 
 def with_sd(value: float, relative_sd: float | None) -> Estimate:

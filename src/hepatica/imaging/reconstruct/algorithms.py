@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.options import Limits, NonNegative, options
+from hepatica.core.options.stated import require_unstated
 from hepatica.errors import InputError
 from hepatica.imaging.reconstruct.background_term import Additive
 from hepatica.imaging.spect.projector import SystemModel
@@ -79,6 +80,8 @@ class IterationOptions:
     def __post_init__(self) -> None:
         if self.prior_strength and self.method != "bsrem":
             raise InputError(f"method {self.method} has no prior", remedy="take bsrem, or `prior_strength` 0")
+        if self.method != "bsrem":
+            require_unstated(self, why="only with `method` bsrem", only=("prior_edge", "relaxation"))
         if self.method == "mlem" and self.updates != 1:
             raise InputError("mlem takes all views at once", remedy="leave `subsets` out, or take osem")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from hepatica.core.options import Limits, NonNegative, Positive, options
+from hepatica.core.options.stated import require_unstated
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.dead_time import DeadTimeModel
@@ -72,6 +73,8 @@ class AcquisitionOptions:
             raise InputError("a sensitivity is either measured (`calibration`), stated or the model's, not two of them")
         if "model" in self._sensitivities and len(self._sensitivities) > 1:
             raise InputError("`sensitivity_cps_per_mbq` is either measured or the model's, not both")
+        if not self.dead_time_s:
+            require_unstated(self, why="only with `dead_time_s`", only=("dead_time_model",))
 
     @property
     def _sensitivities(self) -> tuple[float | str, ...]:
@@ -101,6 +104,25 @@ class AcquisitionOptions:
 
 
 @options
+class SpectInputOptions:
+    """Which projections and CT are read.
+
+    Attributes
+    ----------
+    series : str or None
+        SeriesInstanceUID of the projections, if a folder holds several.
+    ct_series : str or None
+        SeriesInstanceUID of the CT, if a folder holds several.
+    accept_nuclide : bool
+        Take projections although their header names another nuclide.
+    """
+
+    series: str | None = None
+    ct_series: str | None = None
+    accept_nuclide: bool = False
+
+
+@options
 class ScatterOptions:
     """How scattered photons are corrected for.
 
@@ -124,6 +146,14 @@ class ScatterOptions:
     montecarlo_smoothing_mm: NonNegative = 12.0
     device: Literal["cpu", "cuda"] = "cpu"
     stopping: StoppingOptions = StoppingOptions()
+
+    def __post_init__(self) -> None:
+        windows, montecarlo = ("window_smoothing_mm",), ("montecarlo_smoothing_mm", "device")
+        if self.scatter not in FROM_WINDOWS:
+            require_unstated(self, why=f"only with `scatter` {', '.join(FROM_WINDOWS)}", only=windows)
+        if self.scatter != "mc":
+            rules = tuple(item.name for item in fields(StoppingOptions) if item.name != "seed")
+            require_unstated(self, why="only with `scatter` mc", only=(*montecarlo, *rules))
 
 
 @options

@@ -98,7 +98,7 @@ class ReconstructedScan:
             self.samples.relative_error,
         )
 
-    def image(self, model: ScanModel, context: DicomContext | None) -> Image:
+    def image(self, model: ScanModel, options: SpectOptions, context: DicomContext | None) -> Image:
         """The volume with what other verbs must know of it."""
         facts = Acquisition(
             modality="NM",
@@ -110,6 +110,9 @@ class ReconstructedScan:
             frame_duration_s=model.data.view_s,
             projections=model.data.orbit.views,
             energy_windows_kev=model.window_limits_kev,
+            head_time_s=model.head_time_s,
+            camera=model.camera.name,
+            reconstruction=model.conditions(options).reconstruction,
         )
         sha256 = hashlib.sha256(self.volume.values.tobytes()).hexdigest()
         return Image(self.volume, context, facts, InputFile("activity", "reconstructed SPECT", sha256, files=0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from hepatica.anatomy.ct.body_and_lungs import body_region
 from hepatica.core import Grid, Volume
 from hepatica.core.options import Limits, NonNegative, Positive, options
+from hepatica.core.options.stated import require_unstated
 from hepatica.core.progress import Progress, silent
 from hepatica.core.resample import resample
 from hepatica.errors import InputError, PhysicsError
@@ -116,15 +117,8 @@ class MonteCarloScanOptions:
 
     def require_fit(self, scan: ScanOptions) -> None:
         """InputError if one of these options, the seed aside, is stated for the analytic method."""
-        pairs = ((self, MonteCarloScanOptions()), (self.stopping, StoppingOptions()))
-        wrong = [
-            f"`{item.name}`"
-            for own, usual in pairs
-            for item in fields(own)
-            if item.name not in ("stopping", "seed") and getattr(own, item.name) != getattr(usual, item.name)
-        ]
-        if scan.method == "analytic" and wrong:
-            raise InputError(f"{', '.join(wrong)}: only with `method` montecarlo")
+        if scan.method == "analytic":
+            require_unstated(self, why="only with `method` montecarlo", but=("seed",))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from hepatica.core import Grid, Kind, Volume
 from hepatica.core.image import Image
 from hepatica.core.options import Positive, options
 from hepatica.core.resample import resample
-from hepatica.errors import InputError, TimeError
+from hepatica.errors import GeometryError, InputError, TimeError
 from hepatica.imaging.spect.camera.cameras import GammaCamera
 from hepatica.imaging.spect.scan import AcquiredScan, MonteCarloScanOptions, ScanOptions
 from hepatica.nuclides import Nuclide
@@ -38,11 +38,20 @@ class ScannedActivityOptions:
         Unit of an activity image that states none: Bq/mL.
     activity_at : datetime or None
         Instant that it refers to, where it does not say.
+    registered : bool
+        Activity and CT are registered although their frames of reference differ.
+    series : str or None
+        SeriesInstanceUID of the activity, if a folder holds several.
+    ct_series : str or None
+        SeriesInstanceUID of the CT, if a folder holds several.
     """
 
     total_bq: Positive | None = None
     activity_unit: str | None = None
     activity_at: datetime | None = None
+    registered: bool = False
+    series: str | None = None
+    ct_series: str | None = None
 
 
 @options
@@ -138,6 +147,23 @@ def scanned_activity(image: Image, chosen: Nuclide, total_bq: float | None) -> V
     if total_bq is not None:
         becquerels = becquerels * np.float32(total_bq / total)
     return volume.with_values(becquerels, Kind.ACTIVITY)
+
+
+def in_frame_of(ct: Image, image: Image, *, registered: bool) -> Image:
+    """The activity image in the frame of reference of the CT.
+
+    Raises
+    ------
+    GeometryError
+        If the frames of reference differ and nobody states that the images are registered.
+    """
+    if not registered and not image.grid.shares_frame(ct.grid):
+        raise GeometryError(
+            f"{image.name} and {ct.name} have different frames of reference",
+            remedy="register them first, or state `registered` if they lie together",
+        )
+    frame = ct.grid.frame_of_reference or image.grid.frame_of_reference
+    return replace(image, volume=replace(image.volume, grid=image.grid.with_frame_of_reference(frame)))
 
 
 def concentration_on(grid: Grid, activity: Volume) -> Volume:

@@ -23,7 +23,13 @@ from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.reconstruct.multiple_windows import JointProjector
 from hepatica.imaging.spect.attenuation import attenuation_map, uncovered_slices
 from hepatica.imaging.spect.camera.cameras import GammaCamera
-from hepatica.imaging.spect.options import FROM_WINDOWS, AcquisitionOptions, NoiseOptions, ScatterOptions
+from hepatica.imaging.spect.options import (
+    FROM_WINDOWS,
+    AcquisitionOptions,
+    NoiseOptions,
+    ScatterOptions,
+    SpectInputOptions,
+)
 from hepatica.imaging.spect.projections import Projections, Window
 from hepatica.imaging.spect.projector import SpectProjector, SystemModel
 from hepatica.imaging.spect.system import WindowModel, window_model
@@ -48,12 +54,15 @@ class SpectOptions:
         How scatter is corrected for.
     noise : NoiseOptions
         Filter and uncertainty.
+    inputs : SpectInputOptions
+        What is read.
     """
 
     acquisition: AcquisitionOptions = AcquisitionOptions()
     iteration: IterationOptions = IterationOptions()
     scatter: ScatterOptions = ScatterOptions()
     noise: NoiseOptions = NoiseOptions()
+    inputs: SpectInputOptions = SpectInputOptions()
 
     def __post_init__(self) -> None:
         if self.noise.quick_uncertainty and self.iteration.method == "bsrem":
@@ -116,6 +125,11 @@ class ScanModel:
     def window_limits_kev(self) -> tuple[tuple[float, float], ...]:
         """Limits of the windows that are reconstructed."""
         return tuple((window.low_kev, window.high_kev) for window in self.windows)
+
+    @property
+    def head_time_s(self) -> float:
+        """Time of all views of all heads added up."""
+        return self.data.orbit.views * self.data.view_s
 
     @property
     def windows(self) -> tuple[Window, ...]:
@@ -301,6 +315,7 @@ def run_parameters(model: ScanModel, options: SpectOptions) -> Mapping[str, Any]
     primary = [1e6 * value for value in primary_sensitivities(model.models, options)] if stated.in_activity else None
     return parameters(
         replace(stated, calibration=None), replace(options.iteration, checkpoint=None), scatter, options.noise,
+        options.inputs,
         **dict.fromkeys(unused),
         subsets=options.iteration.updates,
         energy_kev=[one.energy_kev for one in model.models],

@@ -122,7 +122,7 @@ class Scan:
         if fitting:
             raise AmbiguousSeriesError(
                 f"{self.path}: {len(fitting)} series{wanted} can be the {what}:\n{_listed(fitting)}",
-                remedy="choose one by its UID (`series`), or name its folder",
+                remedy=f"choose one by its UID (`{'ct_series' if what == 'ct' else 'series'}`), or name its folder",
             )
         names = " or ".join(kind.value for kind in kinds) or "series"
         found = f"; found:\n{_listed(self.series)}" if self.series else "; no DICOM series was found"

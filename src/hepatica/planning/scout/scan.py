@@ -33,12 +33,21 @@ class ScoutOptions:
         What a structure is, where its name does not say: liver, tumour, lung, perfused.
     registered : bool
         Images of different frames of reference lie together.
+    series : str or None
+        SeriesInstanceUID of the scout, if a folder holds several.
+    ct_series : str or None
+        SeriesInstanceUID of the CT, if a folder holds several.
     """
 
     ct: ImageSource | None = None
     activity_unit: str | None = None
     structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
     registered: bool = False
+    series: str | None = None
+    ct_series: str | None = None
+
+    def __post_init__(self) -> None:
+        require_roles(self.structure_roles)
 
     def __post_init__(self) -> None:
         require_roles(self.structure_roles)

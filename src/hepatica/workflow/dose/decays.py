@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from hepatica.core import Estimate, Kind, Provenance, Volume, decays_per_becquerel, seconds_between
 from hepatica.core.image import Image
@@ -29,7 +28,7 @@ from hepatica.imaging.quantify.activity import (
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.options import QuantificationOptions, administration_of, overruled
 from hepatica.imaging.quantify.quantify import at_scan, quantify
-from hepatica.io.calibration_files import camera_of, conditions_of, reconstruction_facts
+from hepatica.io.calibration_files import camera_of, conditions_of, head_time_of
 from hepatica.nuclides import Nuclide
 
 
@@ -179,13 +178,12 @@ def becquerels(
     """
     calibration = camera_of(options)
     from_file = isinstance(calibration, CameraCalibration)
-    beside = reconstruction_facts(Path(image.name)).get("head_time_s") if from_file else None
     return quantify(
         image,
         calibration,
         None if options.administered_bq is None else administration_of(image, options),
         nuclide=nuclide,
-        frame_duration_s=options.frame_duration_s or beside,
+        frame_duration_s=options.frame_duration_s or (head_time_of(image) if from_file else None),
         negatives=negatives,
         conditions=conditions_of(image, nuclide_name=nuclide.name) if from_file else None,
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 
 from hepatica.core import Provenance
 from hepatica.core.document import INLINE
 from hepatica.core.message import unique
 from hepatica.core.options import parameters, unit_of, verb
+from hepatica.core.options.stated import require_unstated, stated_names
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.errors import InputError
@@ -129,6 +130,7 @@ def lung_shunt(
     planar_given = not isinstance(planar, Sequence) or len(planar) > 0
     if (scout is not None) + planar_given + (views.lung_counts is not None) != 1:
         raise InputError("give one of `scout`, `planar`, or `lung_counts` with `liver_counts`")
+    _require_of_use(scout is not None, planar_given, structures, reading, spect, views)
     report_progress = progress or silent
     if scout is not None:
         report_progress("reading the scout")
@@ -155,9 +157,34 @@ def lung_shunt(
         messages=unique(shunt.messages, found.messages),
         provenance=found.provenance.adding(
             f"lung shunt by {shunt.method}",
-            parameters=parameters(spect if scout is not None else views, dose, reading, ct=None),
+            parameters=parameters(
+                spect if scout is not None else views, dose, reading, ct=None, lung_mass_kg=spect.lung_mass_kg
+            ),
         ),
     )
+
+
+def _require_of_use(
+    of_scout: bool,
+    of_planar: bool,
+    structures: StructureSource | Sequence[StructureSource],
+    reading: ScoutOptions,
+    spect: SpectShuntOptions,
+    views: PlanarViewOptions,
+) -> None:
+    """InputError if an option of the other ways is stated; the mass of the lungs serves the dose of each."""
+    if of_scout:
+        require_unstated(views, why="only of planar views")
+        return
+    require_unstated(spect, why="only of a SPECT/CT", but=("lung_mass_kg",))
+    require_unstated(reading, why="only of a SPECT/CT", but=("activity_unit", "structure_roles"))
+    if of_planar:
+        return
+    require_unstated(reading, why="not of counts that were read off elsewhere")
+    places = ("lung_counts", "liver_counts", *stated_names(replace(views.corrections, half_life_s=None)))
+    require_unstated(views, why="not of counts that were read off elsewhere", but=places)
+    if sources_of(structures):
+        raise InputError("`structures`: not of counts that were read off elsewhere")
 
 
 def _of_spect(

@@ -25,8 +25,8 @@ def read_scout(scout: ImageSource, structures: StructureSource, reading: ScoutOp
     HepaticaError
         As the readers; GeometryError if frames of reference differ.
     """
-    image = as_image(scout, role="activity", stated=Stated(unit=reading.activity_unit))
-    ct = None if reading.ct is None else as_image(reading.ct, role="ct")
+    image = as_image(scout, role="activity", series=reading.series, stated=Stated(unit=reading.activity_unit))
+    ct = None if reading.ct is None else as_image(reading.ct, role="ct", series=reading.ct_series)
     if ct is not None:
         image = together_with(image, ct, registered=reading.registered)
     drawn = drawn_structures(structures, ct or image, reading.structure_roles)

@@ -11,6 +11,7 @@ from hepatica.core.document import INLINE
 from hepatica.core.image import Image, Stated
 from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
+from hepatica.core.options.stated import require_unstated
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.errors import InputError
@@ -208,8 +209,9 @@ def _exposures(
                     f"{path}: holds projections of a tomographic scan; only a point source is calibrated in them"
                 )
             # The radius plays no part here.
-            file = read_projections(path, radius_mm=None)
+            file = read_projections(path, series=stated.series, radius_mm=None)
             return tomographic_exposures(file.projections, file.source, exposure, stated, file.messages)
+    require_unstated(stated, why="chooses a reconstruction or projections, not planar images", only=("series",))
     planar = _planar(image, exposure, stated)
     blank = None if exposure.blank is None else _planar(exposure.blank, exposure, stated)
     return planar_exposures(planar, blank, exposure, stated)
@@ -243,7 +245,9 @@ def _spect(image: CalibratedSource, exposure: CameraExposureOptions, stated: Sou
     facts = {} if isinstance(image, Image) else reconstruction_facts(Path(image))
     file = Path(image) / "spect.dcm" if facts and not isinstance(image, Image) and Path(image).is_dir() else image
     name = None if stated.nuclide is None else nuclide(stated.nuclide).name
-    known = Stated(unit=stated.activity_unit, time=stated.activity_at, nuclide=name)
-    read = as_image(file, role="activity", stated=known)
+    known = Stated(
+        unit=stated.activity_unit, time=stated.activity_at, nuclide=name, override_nuclide=stated.accept_nuclide
+    )
+    read = as_image(file, role="activity", series=stated.series, stated=known)
     conditions = conditions_of(read, nuclide_name=stated.nuclide, camera=stated.camera)
     return SourceImage(read, conditions, exposure.head_time_s or facts.get("head_time_s"))

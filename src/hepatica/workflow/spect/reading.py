@@ -7,10 +7,11 @@ from pathlib import Path
 
 from hepatica.core import InputFile
 from hepatica.core.context import DicomContext
-from hepatica.core.image import Image, other_nuclide
+from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
+from hepatica.core.options.stated import require_unstated
 from hepatica.errors import InputError, TimeError
-from hepatica.imaging.spect.options import AcquisitionOptions
+from hepatica.imaging.spect.options import AcquisitionOptions, SpectInputOptions
 from hepatica.imaging.spect.projections import Projections
 from hepatica.nuclides import Nuclide, nuclide
 from hepatica.workflow.sources import ImageSource, as_image
@@ -47,7 +48,12 @@ class SpectInputs:
     messages: tuple[Message, ...]
 
 
-def read_spect(projections: ProjectionSource, ct: ImageSource, stated: AcquisitionOptions) -> SpectInputs:
+def read_spect(
+    projections: ProjectionSource,
+    ct: ImageSource,
+    stated: AcquisitionOptions,
+    inputs: SpectInputOptions = SpectInputOptions(),
+) -> SpectInputs:
     """Projections and CT.
 
     Raises
@@ -58,10 +64,12 @@ def read_spect(projections: ProjectionSource, ct: ImageSource, stated: Acquisiti
         If the projections have no instant.
     """
     if isinstance(projections, Projections):
-        hu = as_image(ct, role="ct")
+        require_unstated(inputs, why="only of projections in a folder", only=("series",))
+        hu = as_image(ct, role="ct", series=inputs.ct_series)
         source = projections.source
-        chosen = _nuclide_of(projections, stated, source.path)
-        return SpectInputs(projections, hu, chosen, hu.context, (source, hu.source), hu.messages)
+        chosen, notes = _nuclide_of(projections, stated.nuclide, inputs, source.path)
+        messages = unique(hu.messages, notes)
+        return SpectInputs(projections, hu, chosen, hu.context, (source, hu.source), messages)
     if not isinstance(projections, str | Path):
         raise InputError(
             f"projections are a path or hepatica.Projections, not {type(projections).__name__}",
@@ -69,8 +77,8 @@ def read_spect(projections: ProjectionSource, ct: ImageSource, stated: Acquisiti
         )
     from hepatica.io.dicom.images.projections import read_projections
 
-    file = read_projections(projections, radius_mm=stated.radius_mm, sum_gates=stated.sum_gates)
-    hu = as_image(ct, role="ct")
+    file = read_projections(projections, series=inputs.series, radius_mm=stated.radius_mm, sum_gates=stated.sum_gates)
+    hu = as_image(ct, role="ct", series=inputs.ct_series)
     if hu.context is not None and file.context.patient_id != hu.context.patient_id:
         raise InputError(
             f"{file.source.path} is of patient {file.context.patient_id!r}, {hu.source.path} of "
@@ -80,15 +88,25 @@ def read_spect(projections: ProjectionSource, ct: ImageSource, stated: Acquisiti
         raise TimeError(
             f"{file.source.path}: AcquisitionDate and AcquisitionTime are missing: the image would have no instant"
         )
-    chosen = _nuclide_of(file.projections, stated, file.source.path)
-    messages = unique(file.messages, hu.messages)
+    chosen, notes = _nuclide_of(file.projections, stated.nuclide, inputs, file.source.path)
+    messages = unique(file.messages, hu.messages, notes)
     return SpectInputs(file.projections, hu, chosen, file.context, (file.source, hu.source), messages)
 
 
-def _nuclide_of(projections: Projections, stated: AcquisitionOptions, where: str) -> Nuclide:
-    wanted, found = stated.nuclide, projections.nuclide
+def _nuclide_of(
+    projections: Projections, stated: str | None, inputs: SpectInputOptions, where: str
+) -> tuple[Nuclide, tuple[Message, ...]]:
+    """What emits, and that the header's nuclide is overridden, where it is."""
+    wanted, found = stated, projections.nuclide
     if wanted is None and found is None:
         raise InputError(f"{where}: names no nuclide; state it", remedy="state `nuclide`")
-    if wanted is not None and found not in (None, nuclide(wanted).name):
-        raise other_nuclide(found or "", nuclide(wanted).name, where)
-    return nuclide(wanted or found or "")
+    chosen = nuclide(wanted or found or "")
+    if found in (None, chosen.name):
+        return chosen, ()
+    if not inputs.accept_nuclide:
+        raise InputError(
+            f"{where}: the header says {found}, asked for is {chosen.name}",
+            remedy="use the right projections, or state `accept_nuclide` if the header is wrong",
+        )
+    text = f"the header's {found} is overridden by {chosen.name}"
+    return chosen, (Message("nuclide-overridden", text),)

@@ -189,7 +189,7 @@ def reconstruct_spect(
         acquisition = acquisition.with_calibration(load_calibration(acquisition.calibration))
         options = replace(options, acquisition=acquisition)
     report_progress("reading")
-    given = read_spect(projections, ct, acquisition)
+    given = read_spect(projections, ct, acquisition, options.inputs)
     model = scan_model(given.projections, given.hu.volume, head, given.nuclide, options, report_progress)
     unchecked = require_calibrated(model, options)
     used = run_parameters(model, options)
@@ -202,7 +202,7 @@ def reconstruct_spect(
     data, total, done = model.data, found.total, found.reconstruction
     in_counts = found.volume.kind is Kind.COUNTS
     return SpectResult(
-        image=found.image(model, given.context),
+        image=found.image(model, options, given.context),
         scan=found,
         conditions=model.conditions(options),
         corrected=options.corrected,
@@ -216,7 +216,7 @@ def reconstruct_spect(
         energies_kev=tuple(one.energy_kev for one in model.models),
         energy_weights=tuple(one.weights for one in model.models),
         views=data.orbit.views,
-        head_time_s=data.orbit.views * data.view_s,
+        head_time_s=model.head_time_s,
         additive_counts=float(done.additive.sum(dtype="float64")),
         iterations_done=done.iterations,
         stopped_by=done.stopped,

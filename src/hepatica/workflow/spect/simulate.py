@@ -27,6 +27,7 @@ from hepatica.imaging.spect.scan_facts import (
     SimulationOptions,
     WindowCounts,
     concentration_on,
+    in_frame_of,
     montecarlo_facts,
     physics_tables,
     scan_model_text,
@@ -171,6 +172,8 @@ def simulate_spect(
     ------
     InputError
         If the image is of another nuclide and no total is stated, or activity lies outside the field.
+    GeometryError
+        If the frames of reference differ and are not stated to be registered.
     TimeError
         If the image refers to no instant.
     PhysicsError
@@ -191,9 +194,11 @@ def simulate_spect(
     scan_windows(chosen, scan)
     report_progress("reading")
     known = Stated(unit=stated.activity_unit, time=stated.activity_at)
-    image, hu = as_image(activity, role="activity", stated=known), as_image(ct, role="ct")
+    hu = as_image(ct, role="ct", series=stated.ct_series)
+    image = as_image(activity, role="activity", series=stated.series, stated=known)
+    image = in_frame_of(hu, image, registered=stated.registered)
     source = scanned_activity(image, chosen, stated.total_bq)
-    grid = scan_grid(hu.volume, scan, hu.grid.frame_of_reference or image.grid.frame_of_reference)
+    grid = scan_grid(hu.volume, scan, image.grid.frame_of_reference)
     found = acquire(
         source, hu.volume, grid, camera=head, nuclide=chosen, scan=scan, montecarlo=montecarlo,
         progress=report_progress,

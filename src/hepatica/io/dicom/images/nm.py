@@ -63,6 +63,7 @@ def read_nm(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "act
         if not stated.override_nuclide:
             raise other_nuclide(facts.nuclide or "", stated.nuclide, str(header.path))
         notes.append(_overridden(header, facts, stated.nuclide))
+        facts = replace(facts, nuclide=stated.nuclide)
     if stated.time is not None:
         text = f"reference time {stated.time.isoformat()} as stated by the user"
         notes.append(Message("reference-time-stated", text))

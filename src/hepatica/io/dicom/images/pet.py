@@ -87,14 +87,18 @@ def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "ac
     agent = radiopharmaceutical_of(first, first_acquisition=_first_acquisition(ordered))
     reference = _reference(ordered, agent, stated)
     factors, notes = _unit_factors(ordered, unit, agent, reference)
+    replaced_by = None
     if stated.nuclide and (found := _contradicts(agent, stated.nuclide)):
         if not stated.override_nuclide:
             raise other_nuclide(found, stated.nuclide, str(first.path))
         replaced, more = _other_nuclide_factors(ordered, agent, reference, stated.nuclide)
         factors = [a * b for a, b in zip(factors, replaced, strict=True)]
-        notes = (*notes, *more)
+        notes, replaced_by = (*notes, *more), stated.nuclide
     elif agent.nuclide and agent.positron_fraction:
         notes = (*notes, *_positron_note(agent.nuclide, agent.positron_fraction))
+    facts = _facts(ordered, unit, agent, reference)
+    if replaced_by is not None:
+        facts = replace(facts, nuclide=replaced_by)
     values = slice_values(
         ordered, [a * b for a, b in zip(factors, reference.factors, strict=True)], rescale_required=True
     )
@@ -104,7 +108,7 @@ def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "ac
     return Image(
         volume,
         context_of(ordered),
-        _facts(ordered, unit, agent, reference),
+        facts,
         series.source(role),
         messages=(
             *stack.messages,
