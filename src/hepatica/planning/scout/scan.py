@@ -49,9 +49,6 @@ class ScoutOptions:
     def __post_init__(self) -> None:
         require_roles(self.structure_roles)
 
-    def __post_init__(self) -> None:
-        require_roles(self.structure_roles)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scout:
