@@ -9,7 +9,7 @@ from pathlib import Path
 from hepatica.core import Grid, Region
 from hepatica.core.message import Message
 from hepatica.core.resample import resample_region
-from hepatica.errors import GeometryError, UnknownNameError
+from hepatica.errors import GeometryError, InputError, UnknownNameError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,8 @@ class Structures:
         Names of structures that have no contour or voxel; they have no region.
     instance_uid : str
         SOP Instance UID of a DICOM file; empty for others.
+    refused : tuple of str
+        Names of structures that are in the file and could not be read, each with a message; they have no region.
     """
 
     regions: tuple[Region, ...]
@@ -57,6 +59,7 @@ class Structures:
     messages: tuple[Message, ...] = ()
     empty: tuple[str, ...] = ()
     instance_uid: str = ""
+    refused: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Region:
         """The region of that name; UnknownNameError if there is none."""
@@ -123,6 +126,7 @@ class Gathering:
         self._regions: list[Region] = []
         self._kept: list[Label] = []
         self._empty: list[str] = []
+        self._refused: list[str] = []
 
     def wants(self, name: str) -> bool:
         """Whether a structure is to be read."""
@@ -148,6 +152,13 @@ class Gathering:
         self._empty.append(name)
         self.messages.append(structure_empty(name, why))
 
+    def refuse(self, name: str, error: InputError) -> None:
+        """Note that a structure cannot be read; raise the error if it was asked for by name."""
+        if self._names is not None:
+            raise error
+        self._refused.append(name)
+        self.messages.append(Message("structure-refused", f"{error.args[0]}; it is left out, the others are read"))
+
     def require_any(self, found: Sized, what: str, whole: str) -> None:
         """Raise GeometryError if nothing was found, or one that was named is empty."""
         if not found or (self._names is not None and self._empty):
@@ -161,6 +172,7 @@ class Gathering:
             (*self.messages, *messages),
             tuple(self._empty),
             instance_uid,
+            tuple(self._refused),
         )
 
 
