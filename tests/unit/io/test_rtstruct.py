@@ -293,7 +293,7 @@ def test_a_contour_of_two_points_encloses_nothing(written: Path, oblique_grid: G
         item = ds.ROIContourSequence[0].ContourSequence
         for count in (1, 2):
             item.append(copy.deepcopy(item[3]))
-            with_points(item[-1], first_three(ds)[:count] + [0.5, 0.5, 0.0])
+            with_points(item[-1], first_three(ds)[:count] + np.array([0.5, 0.5, 0.0]))
 
     found = read_rtstruct(changed(written, one_more), oblique_grid)
     assert [r.volume_ml for r in found.regions] == [r.volume_ml for r in sound.regions]

@@ -49,8 +49,7 @@ NAME_TABLE: tuple[tuple[str, Structure], ...] = (
     (rf"\b(?:perf(?:used|usion)?|target|treated)\b.*\b(?:normal|{_LESS})\b", Structure.PERFUSED_NORMAL),
     (r"\bnormal\b.*\bperf(?:used|usion)?\b", Structure.PERFUSED_NORMAL),
     (rf"\b(?:{_LIVER})\b.*\b(?:{_LESS})\b.*\b(?:{_TUMOUR})\b", Structure.NORMAL_LIVER),
-    (rf"\b(?:normal|healthy|non tumou?r(?:ous|al)?|uninvolved)\b.*\b(?:{_LIVER}|tissue)\b", Structure.NORMAL_LIVER),
-    (rf"\b(?:{_LIVER}) (?:gtvs?|{_TUMOUR})$", Structure.NORMAL_LIVER),
+    (rf"\b(?:normal|healthy|non tumou?r(?:ous|al)?|tumou?r free|uninvolved)\b.*\b(?:{_LIVER}|tissue)\b", Structure.NORMAL_LIVER),
     (r"\bnormal (?:tissue|liver)\b|^(?:ntl|nl|fnl)$", Structure.NORMAL_LIVER),
     (r"\bnecro(?:sis|tic)\b", Structure.NECROSIS),
     (r"\b(?:all|total|whole|sum|combined)\b.*\b(?:tumou?rs?|lesions?|gtv|mets)\b", Structure.ALL_TUMOURS),
@@ -99,9 +98,20 @@ def structure_of(name: str, roles: Mapping[str, str] | None = None) -> Structure
     if roles and name in roles:
         return structure_role(roles[name])
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    # TG-263 writes a hyphen for what is taken away: Liver-GTV is no "liver GTV".
+    spaced = re.sub(rf"(?i)\b({_LIVER})\s*-\s*(?={_TUMOUR})", r"\1 minus ", spaced)
     plain = re.sub(r"[^0-9a-z]+", " ", spaced.lower()).strip()
     # "GTVp 1", "tumour1": a number stuck to a word is not part of it, except in gtv1, which the table knows.
     plain = re.sub(r"\b(tumou?r|lesion|hcc|met|lung|perfused)s?(\d+)\b", r"\1 \2", plain)
+    role = _role_by_table(plain)
+    # What is taken away does not name what is left: "tumour minus necrosis" is tumour, "lung without lesion" lung.
+    if role in (Structure.TUMOUR, Structure.ALL_TUMOURS, Structure.NECROSIS):
+        left = re.match(rf"(.+?) (?:{_LESS}) ", plain)
+        return _role_by_table(left[1]) if left else role
+    return role
+
+
+def _role_by_table(plain: str) -> Structure:
     return next((role for pattern, role in NAME_TABLE if re.search(pattern, plain)), Structure.OTHER)
 
 

@@ -206,9 +206,10 @@ def fill_contours(
             np.min([o.min(axis=0) for o in outlines_mm], axis=0),
             np.max([o.max(axis=0) for o in outlines_mm], 0),
         )
+        corners = grid.corners_mm()
         raise GeometryError(
             f"structure {name!r} lies wholly outside the image: it spans {point_text(low)} to {point_text(high)} "
-            f"mm LPS, the image {point_text(grid.corners_mm().min(axis=0))} to {point_text(grid.corners_mm().max(axis=0))}"
+            f"mm LPS, the image {point_text(corners.min(axis=0))} to {point_text(corners.max(axis=0))}"
         )
     # Sampling an oblique structure is exact to about a thousandth only; a loss must exceed that.
     if lost > (LOSS_WARNED if frame.axis is not None else 10 * LOSS_WARNED):
