@@ -54,7 +54,7 @@ def redrawn(rng: np.random.Generator, uvw: Points, *, through_mm: float) -> Poin
         again = middle + (again - middle) * (1 + rng.choice([-0.1, 0.1]) / r)
     elif way == "rounded":
         again = np.column_stack([np.round(again[:, :2], 1), again[:, 2]])
-    return again + np.array([0, 0, through_mm])
+    return np.asarray(again + np.array([0, 0, through_mm]))
 
 
 def volume(name: str, contours: Sequence[Points], grid: Grid) -> Filled:

@@ -311,7 +311,7 @@ def _deflated_frames() -> Any:
     """The transfer syntax that pydicom does not know, as one of its UIDs."""
     from pydicom.uid import UID
 
-    class DeflatedFrames(UID):
+    class DeflatedFrames(UID):  # type: ignore[misc]
         name = "Deflated Image Frame Compression"
         is_compressed = is_encapsulated = is_little_endian = is_transfer_syntax = True
         is_implicit_VR = is_deflated = False  # noqa: N815
