@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Iterator, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,6 +137,18 @@ class Gathering:
         """Distinct name and label of each structure to be read, in the order of the file."""
         return [(name, label) for name, label in self._labels.items() if self.wants(name)]
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Name the file, and the way out, in what is wrong with the shape of one structure."""
+        try:
+            yield
+        except GeometryError as error:
+            several = self._names is None and len(self._labels) > 1
+            ways = [error.remedy] * bool(error.remedy) + ["name the wanted structures without it"] * several
+            text = str(error.args[0])
+            named = text if str(self._path) in text else f"{self._path}: {text}"
+            raise GeometryError(named, remedy=", or ".join(ways)) from error
+
     def keep(self, region: Region, label: Label) -> None:
         """Take a region that lies on the image."""
         self._regions.append(region)
@@ -143,7 +156,8 @@ class Gathering:
 
     def keep_on(self, grid: Grid, drawn: Region, label: Label) -> None:
         """Take a region that was drawn on another grid, see `onto_grid`."""
-        region, lost = onto_grid(drawn, grid)
+        with self.reading():
+            region, lost = onto_grid(drawn, grid)
         self.messages += lost
         self.keep(region, label)
 
@@ -157,7 +171,9 @@ class Gathering:
         if self._names is not None:
             raise error
         self._refused.append(name)
-        self.messages.append(Message("structure-refused", f"{error.args[0]}; it is left out, the others are read"))
+        text = f"{error.args[0]}; it is left out, the others are read"
+        remedy = "redraw it: what is derived from it (normal liver, all tumours) is not right without it"
+        self.messages.append(Message("structure-refused", text, remedy))
 
     def require_any(self, found: Sized, what: str, whole: str) -> None:
         """Raise GeometryError if nothing was found, or one that was named is empty."""

@@ -120,9 +120,8 @@ def read_rtstruct(
     if refusal is not None and not rois:
         raise refusal
     gathering.require_any(rois, "contours", "the structure set")
-    for region, roi in zip(
-        _regions(rois, grid, Path(path).name, slice_mm, gathering.messages), rois.values(), strict=True
-    ):
+    regions = _regions(rois, grid, Path(path).name, slice_mm, gathering)
+    for region, roi in zip(regions, rois.values(), strict=True):
         gathering.keep(region, roi.label)
     return gathering.structures(instance_uid=header.text("SOPInstanceUID"), messages=header.messages())
 
@@ -323,8 +322,9 @@ def _require_frame(name: str, roi: _Roi, header: Header, grid: Grid, messages: l
 
 
 def _regions(
-    rois: Mapping[str, _Roi], grid: Grid, file: str, slice_mm: float | None, messages: list[Message]
+    rois: Mapping[str, _Roi], grid: Grid, file: str, slice_mm: float | None, gathering: Gathering
 ) -> list[Region]:
+    messages = gathering.messages
     distances = {name: plane_distance_mm(roi.contours) for name, roi in rois.items()}
     known = sorted(d for d in distances.values() if d is not None)
     usual = known[(len(known) - 1) // 2] if known else None
@@ -341,9 +341,9 @@ def _regions(
         if alone is not None:
             text = f"structure {name!r}: contours on one plane only, taken as {alone:.3g} mm thick"
             messages.append(Message("one-plane-only", text))
-        filled = fill_contours(
-            name, roi.contours, grid, plane_distance_mm=alone, origin=f"{file}, ROI {roi.label.number}"
-        )
+        origin = f"{file}, ROI {roi.label.number}"
+        with gathering.reading():
+            filled = fill_contours(name, roi.contours, grid, plane_distance_mm=alone, origin=origin)
         messages += filled.messages
         regions.append(filled.region)
     return regions
