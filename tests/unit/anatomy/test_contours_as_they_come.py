@@ -70,7 +70,7 @@ def test_an_outline_drawn_twice_is_one_outline(seed: int, oblique_grid: Grid) ->
     once = volume("tumour", drawn, oblique_grid)
     whole = rng.random() < 0.5
     chosen = range(len(drawn)) if whole else [int(rng.integers(len(drawn)))]
-    through = float(rng.choice([0.0, 0.1, -0.1]))
+    through = float(rng.choice([0.0, 0.1, -0.1, 0.4]))
     twice = [redrawn(rng, drawn[at], through_mm=through) for at in chosen]
     order = rng.permutation(len(drawn)) if rng.random() < 0.5 else np.arange(len(drawn))
     found = volume("tumour", [*(drawn[at] for at in order), *twice], oblique_grid)
@@ -80,9 +80,9 @@ def test_an_outline_drawn_twice_is_one_outline(seed: int, oblique_grid: Grid) ->
     (message,) = (m for m in found.messages if m.code == "contours-drawn-twice")
     assert f"{len(twice)} contours are drawn twice" in message.text
     assert "on the plane through (" in message.text
-    assert found.plane_distance_mm == pytest.approx(once.plane_distance_mm, abs=0.11)
+    assert found.plane_distance_mm == pytest.approx(once.plane_distance_mm, abs=0.41)
     assert plane_distance_mm([placed(oblique_grid, p) for p in [*drawn, *twice]]) == pytest.approx(
-        once.plane_distance_mm, abs=0.11
+        once.plane_distance_mm, abs=0.41
     )
 
 
@@ -97,6 +97,16 @@ def test_the_whole_structure_drawn_again_on_planes_oblique_to_the_grid(tilt: flo
     assert found.contour_volume_ml == pytest.approx(expected, rel=0.01)
 
 
+@pytest.mark.parametrize("slice_mm", [0.2, 0.4, 0.5])
+def test_thin_slices_are_not_planes_drawn_twice(slice_mm: float, oblique_grid: Grid) -> None:
+    rng = np.random.default_rng(2)
+    spot = [blob(rng, w, radius=4) for w in (20, 20 + slice_mm)]
+    large = [blob(rng, w, radius=9) for w in np.arange(-2, 2, slice_mm)]
+    for drawn in (spot, [*large, *spot]):
+        expected = sum(map(area_mm2, drawn)) * slice_mm / 1000
+        assert volume("spots", drawn, oblique_grid).contour_volume_ml == pytest.approx(expected, rel=5e-3)
+
+
 def test_what_may_be_a_wall_is_refused_with_its_plane(oblique_grid: Grid) -> None:
     rng = np.random.default_rng(1)
     outer = [blob(rng, w) for w in (-3.0, 0.0, 3.0)]
@@ -107,6 +117,9 @@ def test_what_may_be_a_wall_is_refused_with_its_plane(oblique_grid: Grid) -> Non
 
     with pytest.raises(GeometryError, match=r"'cyst': two contours lie 0\.\d+ mm apart on the plane through \("):
         volume("cyst", [*outer, inner(outer[1], 0.45)], oblique_grid)
+    thin = volume("cyst", [*outer, *(inner(points, 0.8) for points in outer)], oblique_grid)
+    assert [message.code for message in thin.messages] == ["wall-is-thin"]
+    assert "3 pairs of contours lie 0.7" in thin.messages[0].text
     shell = volume("cyst", [*outer, *(inner(points, 2.0) for points in outer)], oblique_grid)
     expected = sum(area_mm2(points) - area_mm2(inner(points, 2.0)) for points in outer) * 3 / 1000
     assert shell.contour_volume_ml == pytest.approx(expected, rel=1e-3)

@@ -43,13 +43,14 @@ class Structure(StrEnum):
 
 _TUMOUR = r"tumou?rs?|lesions?|gtv[a-z]?\d*|hcc|mets?|metastas[ei]s|icc|tv"
 _LIVER = r"livers?|hepar|hepatic|parenchyma"
+_FREE = r"non tumou?r(?:ous|al)?|tumou?r free"
 _LESS = r"minus|less|without|excl(?:uding)?|sub"
 
 NAME_TABLE: tuple[tuple[str, Structure], ...] = (
     (rf"\b(?:perf(?:used|usion)?|target|treated)\b.*\b(?:normal|{_LESS})\b", Structure.PERFUSED_NORMAL),
     (r"\bnormal\b.*\bperf(?:used|usion)?\b", Structure.PERFUSED_NORMAL),
     (rf"\b(?:{_LIVER})\b.*\b(?:{_LESS})\b.*\b(?:{_TUMOUR})\b", Structure.NORMAL_LIVER),
-    (rf"\b(?:normal|healthy|non tumou?r(?:ous|al)?|tumou?r free|uninvolved)\b.*\b(?:{_LIVER}|tissue)\b", Structure.NORMAL_LIVER),
+    (rf"\b(?:normal|healthy|{_FREE}|uninvolved)\b.*\b(?:{_LIVER}|tissue)\b", Structure.NORMAL_LIVER),
     (r"\bnormal (?:tissue|liver)\b|^(?:ntl|nl|fnl)$", Structure.NORMAL_LIVER),
     (r"\bnecro(?:sis|tic)\b", Structure.NECROSIS),
     (r"\b(?:all|total|whole|sum|combined)\b.*\b(?:tumou?rs?|lesions?|gtv|mets)\b", Structure.ALL_TUMOURS),

@@ -37,10 +37,10 @@ from hepatica.anatomy.structures.polygons import (
     first_self_crossing,
     keyhole,
     outlines,
-    overlap_area,
     scan,
     signed_area,
 )
+from hepatica.anatomy.structures.redrawn import DISPUTE_MM2, redrawn_outlines
 from hepatica.anatomy.structures.stacking import MERGE_MM, Slabs, planes_of, slabs, usual_step
 from hepatica.core.grid import Grid
 from hepatica.core.message import Message
@@ -59,16 +59,6 @@ LINE_DISTANCE_MM = 0.25
 
 CROSSING_IGNORED, CROSSING_REFUSED = 1e-3, 1e-2
 """Disputed part of a contour's area below which a self-crossing is drawing jitter, and above which it is refused."""
-
-REDRAWN_MM, DOUBTED_MM = 0.25, 0.5
-"""Two outlines that lie this close on average (their exclusive-or over their length) are one outline drawn twice; up to
-the second number it may be one or a thin wall, and is refused."""
-
-REDRAWN_AREA = 0.5
-"""...as long as they differ in less than this part of the smaller one: tiny holes are holes."""
-
-DISPUTE_MM2 = 0.1
-"""Disputed area that never matters: 0.3 mm squared, less than any image's pixel."""
 
 MIN_PIXELS = 0.05
 """An outline of less than this part of a pixel is not drawn: it rings a lone voxel that is covered by exactly half."""
@@ -176,7 +166,8 @@ def fill_contours(
     crossings = scan([p[:, :2] for p in points], frame.lines_per_pixel)
     messages += _check_crossings(name, outlines_mm, points, crossings, frame)
     plane_of = planes_of(np.array([p[:, 2].mean() for p in points]))
-    redrawn = _redrawn(name, outlines_mm, points, crossings, plane_of, frame)
+    redrawn, walls = redrawn_outlines(name, outlines_mm, points, crossings, plane_of, frame.pixel_mm)
+    messages += walls
     repeats += [outlines_mm[at] for at in redrawn]
     if redrawn:
         kept = np.setdiff1d(np.arange(len(points)), redrawn)
@@ -376,64 +367,6 @@ def _check_crossings(
         loops = f"{jitter} contours cross themselves in small loops (up to {100 * share[worst]:.1f} % of their area)"
         return [Message("contours-cross-themselves", f"structure {name!r}: {loops}; read by the even-odd rule")]
     return []
-
-
-def _redrawn(
-    name: str,
-    contours: list[FloatArray],
-    points: list[FloatArray],
-    crossings: Crossings,
-    plane_of: IntArray,
-    frame: _Frame,
-) -> list[int]:
-    """Contours that draw another one of their plane again, by number.
-
-    Raises
-    ------
-    GeometryError
-        If two contours overlap in part (neither a hole nor a part of its own), or so nearly repeat each other that it
-        may be either.
-    """
-    pixel_mm2 = frame.pixel_mm[0] * frame.pixel_mm[1]
-    low = np.array([p.min(axis=0) for p in points])
-    high = np.array([p.max(axis=0) for p in points])
-    redrawn: list[int] = []
-    for plane in np.flatnonzero(np.bincount(plane_of) > 1):
-        members = np.flatnonzero(plane_of == plane)
-        here = crossings.select(plane_of[crossings.polygon] == plane)
-        area = even_odd_area(here, here.polygon, len(points))
-        apart = (high[members, None, :2] <= low[None, members, :2]).any(axis=-1)
-        for first, second in np.argwhere(np.triu(~(apart | apart.T), k=1)):
-            a, b = int(members[first]), int(members[second])
-            if a in redrawn or b in redrawn:
-                continue
-            smaller = min(area[a], area[b])
-            shared = overlap_area(here, a, b)
-            differing = max(0.0, float(area[a] + area[b]) - 2 * shared)
-            distance_mm = differing * pixel_mm2 / min(_length_mm(points[a], frame), _length_mm(points[b], frame))
-            alike = differing <= REDRAWN_AREA * smaller
-            if alike and distance_mm <= REDRAWN_MM:
-                redrawn.append(b)
-                continue
-            where = f"on the plane through {point_text(contours[a][0])} mm"
-            if max(CROSSING_REFUSED * smaller, DISPUTE_MM2 / pixel_mm2) < shared < (1 - CROSSING_REFUSED) * smaller:
-                raise GeometryError(
-                    f"structure {name!r}: two contours overlap in part {where} "
-                    f"({100 * shared / smaller:.0f} % of the smaller one); neither a hole nor a separate part"
-                )
-            if alike and distance_mm <= DOUBTED_MM:
-                raise GeometryError(
-                    f"structure {name!r}: two contours lie {distance_mm:.2g} mm apart {where}: drawn twice, or a wall "
-                    "around a hole",
-                    remedy="delete one of them",
-                )
-    return redrawn
-
-
-def _length_mm(points: FloatArray, frame: _Frame) -> float:
-    """Length of an outline."""
-    steps = np.diff(points[:, :2], axis=0, append=points[:1, :2]) * frame.pixel_mm
-    return float(np.hypot(*steps.T).sum())
 
 
 def _fill_aligned(name: str, grid: Grid, frame: _Frame, stack: Slabs, crossings: Crossings, origin: str) -> Region:

@@ -67,7 +67,12 @@ def encloses(points: FloatArray) -> bool:
 def without_repeats(contours: list[FloatArray]) -> tuple[list[FloatArray], list[FloatArray]]:
     """The contours, each once, and those that repeat one exactly: the same contour twice would be nothing, even-odd."""
     unique: dict[bytes, FloatArray] = {}
-    repeats = [points for points in contours if unique.setdefault(points.tobytes(), points) is not points]
+    repeats = []
+    for points in contours:
+        key = points.tobytes()
+        if key in unique:
+            repeats.append(points)
+        unique.setdefault(key, points)
     return list(unique.values()), repeats
 
 

@@ -25,8 +25,9 @@ from hepatica.core.message import Message
 MERGE_MM = 0.05
 """Contours whose planes lie closer than this share one plane; no scanner has thinner slices."""
 
-REDRAWN_MM = 0.25
-"""Planes no farther apart than this, in a stack whose others are `LONELY` times as far, are one plane drawn twice."""
+ROUNDED_MM, REDRAWN_MM = 0.15, 0.5
+"""Planes no farther apart than the first number, in a stack whose others are `LONELY` times as far, are one plane drawn
+twice; up to the second number they are so if there are three places or more and no thin slices anywhere."""
 
 LONELY = 3.0
 
@@ -72,8 +73,8 @@ class Slabs:
 def planes_of(heights_mm: FloatArray) -> IntArray:
     """Plane of each contour by its height along the normal; planes are numbered upwards.
 
-    Heights a rounding apart are one plane. So are two or more that lie within `REDRAWN_MM` of each other, much closer
-    than their neighbours: a plane drawn again on an image that is a tenth of a millimetre off.
+    Heights a rounding apart are one plane. So are two or more that lie much closer to each other than to their
+    neighbours: a plane drawn again on an image that is a tenth of a millimetre off.
     """
     order = np.argsort(heights_mm, kind="stable")
     plane_of = np.empty(len(heights_mm), dtype=np.int64)
@@ -84,11 +85,13 @@ def planes_of(heights_mm: FloatArray) -> IntArray:
     if not close.any():
         return plane_of
     bounds = np.concatenate([[0], np.flatnonzero(~close) + 1, [len(planes)]])
+    groups = list(pairwise(bounds.tolist()))
+    extents = [float(planes[end - 1] - planes[first]) for first, end in groups]
+    most = REDRAWN_MM if len(groups) > 2 and max(extents) <= REDRAWN_MM else ROUNDED_MM
     merged = np.zeros(len(gaps), dtype=np.bool_)
-    for first, end in pairwise(bounds.tolist()):
-        extent = planes[end - 1] - planes[first]
+    for (first, end), extent in zip(groups, extents, strict=True):
         beside = [gaps[at] for at in (first - 1, end - 1) if 0 <= at < len(gaps)]
-        if extent <= REDRAWN_MM and all(gap >= LONELY * extent for gap in beside):
+        if extent <= most and all(gap >= LONELY * extent for gap in beside):
             merged[first : end - 1] = True
     renumbered = np.concatenate([[0], np.cumsum(~merged)])
     return np.asarray(renumbered[plane_of], dtype=np.int64)
