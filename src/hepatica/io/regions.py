@@ -32,6 +32,7 @@ __all__ = [
     "read_regions",
     "read_structures",
     "sources_of",
+    "wanted_regions",
 ]
 
 MAX_LABELS = 1000
@@ -253,25 +254,48 @@ def sources_of(structures: StructureSource | Sequence[StructureSource]) -> list[
     return [regions] if regions else []
 
 
+def wanted_regions(regions: Sequence[Region], names: Sequence[str] | None) -> Sequence[Region]:
+    """The regions of these names, in their own order; all without names.
+
+    Raises
+    ------
+    UnknownNameError
+        If a name is not among them.
+    """
+    if names is None:
+        return regions
+    known = [region.name for region in regions]
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("structure", name, known)
+    return [region for region in regions if region.name in names]
+
+
 def drawn_structures(
-    source: StructureSource, image: Grid | Image, roles: Mapping[str, str] | None = None, *, all_here: bool = True
+    source: StructureSource,
+    image: Grid | Image,
+    roles: Mapping[str, str] | None = None,
+    *,
+    all_here: bool = True,
+    names: Sequence[str] | None = None,
 ) -> DrawnStructures:
     """Structures of a file on the voxels of an image, or the regions that were given.
 
-    With `all_here` every structure that is given a role must be there, else it may be in another file.
+    With `all_here` every structure that is given a role must be there, else it may be in another file. With `names` only
+    these are taken, and what is wrong with others does not matter.
 
     Raises
     ------
     InputError
         If it is neither a path nor regions; otherwise as `read_structures`.
     UnknownNameError
-        If `roles` names a structure that is not there, or gives an unknown role.
+        If `roles` or `names` name a structure that is not there, or a role is unknown.
     """
     messages: tuple[Message, ...] = ()
     inputs: tuple[InputFile, ...] = ()
     if isinstance(source, str | Path):
         path = Path(source)
-        found = read_structures(path, image)
+        found = read_structures(path, image, names=names)
         given: Sequence[Region] = found.regions
         messages = found.messages
         files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
@@ -280,6 +304,7 @@ def drawn_structures(
         given = [item for item in source if isinstance(item, Region)] if isinstance(source, Sequence) else ()
         if not given or len(given) < len(source):
             raise InputError("structures are a file (RTSTRUCT, SEG, label map) or a list of regions")
+        given = wanted_regions(given, names)
     regions = {region.name: region for region in given if not region.is_empty}
     known = [region.name for region in given]
     absent = [name for name in roles or {} if name not in known]

@@ -314,9 +314,7 @@ def test_a_contour_of_two_points_encloses_nothing(written: Path, oblique_grid: G
 
 def test_what_is_wrong_with_others_does_not_matter(written: Path, oblique_grid: Grid) -> None:
     changed(written, far_away)
-    with pytest.raises(
-        GeometryError, match=r"rs\.dcm: structure 'Liver' lies.*name the wanted structures"
-    ):
+    with pytest.raises(GeometryError, match=r"rs\.dcm: structure 'Liver' lies.*name the wanted structures"):
         read_rtstruct(written, oblique_grid)
     found = read_rtstruct(written, oblique_grid, names=["Tumour 1"])
     assert [region.name for region in found.regions] == ["Tumour 1"]

@@ -12,9 +12,9 @@ import pytest
 
 from hepatica.core import Grid, Region
 from hepatica.core.context import DicomContext
-from hepatica.errors import DicomError
+from hepatica.errors import DicomError, UnknownNameError
 from hepatica.io.dicom.rtstruct import write_rtstruct
-from hepatica.io.regions import read_structures
+from hepatica.io.regions import drawn_structures, read_structures
 
 NAMES = ("Liver", "Tumour 1", "Vessel", "Stomach")
 
@@ -80,3 +80,19 @@ def test_what_is_wrong_with_one_structure_leaves_the_others_as_they_are(
         DicomError, match=rf"rs\.dcm: ContourGeometricType: structure '{refused}' has a contour of type"
     ):
         read_structures(written, oblique_grid, names=[*wanted, refused])
+
+
+def test_only_the_wanted_structures_are_looked_at(written: Path, oblique_grid: Grid) -> None:
+    ds = pydicom.dcmread(written)
+    ds.ROIContourSequence[2].ContourSequence[2].ContourGeometricType = "OPEN_PLANAR"
+    bow_tie = ds.ROIContourSequence[3].ContourSequence[2]
+    put(bow_tie, corners(bow_tie)[[0, 5, 2, 8]])
+    ds.save_as(written)
+    drawn = drawn_structures(written, oblique_grid, names=["Tumour 1", "Liver"])
+    assert list(drawn.regions) == ["Liver", "Tumour 1"]
+    assert not drawn.messages
+    given = list(drawn.regions.values())
+    assert list(drawn_structures(given, oblique_grid, names=["Tumour 1"]).regions) == ["Tumour 1"]
+    for source in (written, given):
+        with pytest.raises(UnknownNameError, match="Spleen"):
+            drawn_structures(source, oblique_grid, names=["Spleen"])
