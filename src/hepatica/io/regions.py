@@ -281,8 +281,8 @@ def drawn_structures(
 ) -> DrawnStructures:
     """Structures of a file on the voxels of an image, or the regions that were given.
 
-    With `all_here` every structure that is given a role must be there, else it may be in another file. With `names` only
-    these are taken, and what is wrong with others does not matter.
+    With `all_here` every structure that is given a role must be there, else it may be in another file. With `names`
+    only these are taken, and what is wrong with others does not matter.
 
     Raises
     ------
