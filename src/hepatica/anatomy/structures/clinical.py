@@ -194,6 +194,8 @@ class StructureOptions:
     ----------
     structure_roles : mapping of str to str or None
         What a structure is, where its name does not say: 'Seg 5=perfused'.
+    wanted_structures : tuple of str
+        Structures to take, by name; by default all. What is wrong with the others then does not matter.
     lung_margin_mm : float or None
         Also report the lungs without what lies within this distance of the liver.
     agent : str or None
@@ -201,6 +203,7 @@ class StructureOptions:
     """
 
     structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
+    wanted_structures: tuple[str, ...] = ()
     lung_margin_mm: NonNegative | None = None
     agent: str | None = None
 

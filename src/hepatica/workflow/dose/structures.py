@@ -12,7 +12,7 @@ from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.resample import resample_region
 from hepatica.errors import InputError
-from hepatica.io.regions import read_structures
+from hepatica.io.regions import read_structures, wanted_regions
 from hepatica.workflow.sources import StructureSource
 
 
@@ -58,17 +58,18 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
     source: InputFile | None = None
     uid = ""
     notes: tuple[Message, ...] = ()
+    wanted = options.wanted_structures or None
     if given is None:
         regions = _from_ct(ct, grid)
         text = "no structures were given: body and lungs were taken from the CT by thresholds"
         notes = (Message("structures-from-ct", text, "state `structures`"),)
     elif isinstance(given, str | Path):
         path = Path(given)
-        found = read_structures(path, ct.with_voxels_of(grid), slice_mm=ct.grid.spacing_mm[2])
+        found = read_structures(path, ct.with_voxels_of(grid), names=wanted, slice_mm=ct.grid.spacing_mm[2])
         regions, uid, notes = found.regions, found.instance_uid, found.messages
         source = InputFile.of("structures", path)
     else:
-        regions = tuple(resample_region(region, grid) for region in given)
+        regions = tuple(resample_region(region, grid) for region in wanted_regions(given, wanted))
     empty = tuple(
         Message("structure-empty", f"structure {region.name!r} covers nothing of the dose grid and is left out")
         for region in regions
