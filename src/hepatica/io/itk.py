@@ -101,6 +101,32 @@ def read_itk(path: Path | str, kind: Kind, *, factor: float = 1.0, name: str = "
     return Volume(grid, values, kind, name=name or path.name), notes
 
 
+def read_label_layers(path: Path | str) -> tuple[tuple[Volume, ...], list[Message]]:
+    """Label maps from a file with several values per voxel (layers of segments that overlap), with messages.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or a value is no whole number.
+    GeometryError
+        If it does not say where its voxels are.
+    """
+    import SimpleITK as sitk  # noqa: N813
+
+    path = Path(path)
+    with _itk_door(path):
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(path))
+        reader.ReadImageInformation()
+        notes = _check_information(reader, path, layers=True)
+        stored = sitk.GetArrayFromImage(reader.Execute())
+    if stored.ndim != 4:
+        stored = stored.reshape((*stored.shape[:3], -1))
+    grid = _grid(reader, path)
+    layers = (whole_labels(stored[..., n].transpose(2, 1, 0), str(path)) for n in range(stored.shape[3]))
+    return tuple(Volume(grid, values, Kind.LABEL, name=path.name) for values in layers), notes
+
+
 def write_itk(volume: Volume, path: Path | str) -> Path:
     """Write a volume as .nii, .nii.gz, .mha or .nrrd; whole or not at all. Unit and time are not in the file.
 
@@ -149,14 +175,14 @@ def _itk_door(path: Path) -> Iterator[None]:
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
 
 
-def _check_information(reader: Any, path: Path) -> list[Message]:
+def _check_information(reader: Any, path: Path, *, layers: bool = False) -> list[Message]:
     """Refuse what is not one scalar volume with a place, before its voxels are read; messages otherwise."""
     size = reader.GetSize()
     if len(size) not in (3, 4) or (len(size) == 4 and size[3] != 1):
         raise InputError(f"{path}: has {len(size)} dimensions {tuple(size)}; one volume is needed")
-    if reader.GetNumberOfComponents() != 1:
+    if reader.GetNumberOfComponents() != 1 and not (layers and len(size) == 3):
         raise InputError(f"{path}: has {reader.GetNumberOfComponents()} values per voxel; one is needed")
-    voxels = int(np.prod(np.asarray(size, dtype=object)))
+    voxels = int(np.prod(np.asarray(size, dtype=object))) * reader.GetNumberOfComponents()
     if path.suffix.lower() != ".mhd" and voxels > DEFLATE_LIMIT * path.stat().st_size:
         raise InputError(f"{path}: claims {voxels} voxels in {path.stat().st_size} bytes; it is damaged")
     return check_nifti(path) if path.name.lower().endswith((".nii", ".nii.gz")) else []

@@ -21,6 +21,7 @@ from hepatica.errors import AmbiguousSeriesError, DicomError, InputError, Unknow
 from hepatica.io.dicom.context import instance_of
 from hepatica.io.dicom.series import SeriesKind
 from hepatica.io.dicom.tags import open_dicom
+from hepatica.io.slicer_segments import SlicerSegment, slicer_segments
 from hepatica.io.structures import Gathering, Label, Structures
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "read_regions",
     "read_structures",
     "sources_of",
+    "wanted_regions",
 ]
 
 MAX_LABELS = 1000
@@ -65,8 +67,8 @@ def read_structures(
     ----------
     path : Path
         An RTSTRUCT or SEG file, or a folder with exactly one; or a NIfTI, MetaImage or NRRD label map. Names of labels
-        are taken from a .json ({"1": "liver"}) or .csv (lines "1,liver") file of the same name beside it; without one
-        they are called "label 1".
+        are taken from a .json ({"1": "liver"}) or .csv (lines "1,liver") file of the same name beside it, else from the
+        header of a segmentation of 3D Slicer (.seg.nrrd); without either they are called "label 1".
     image : Grid, Image or path
         The voxels to cover: an image or its path, or a grid. With an image, a file of another patient is refused.
     names : sequence of str, optional
@@ -79,8 +81,8 @@ def read_structures(
     InputError
         If there is no such file, or its format is unknown.
     DicomError
-        If it is damaged, of another kind, of another patient, or has open contours; AmbiguousSeriesError if a folder
-        holds several.
+        If it is damaged, of another kind, of another patient, or a structure that was named (or every one) has open
+        contours; AmbiguousSeriesError if a folder holds several.
     GeometryError
         If it is in another frame of reference, a structure is wholly outside the image, or its contours have no inside.
     UnknownNameError
@@ -151,28 +153,60 @@ def _only_file(folder: Path) -> Path:
 def _label_map(path: Path, grid: Grid, names: Sequence[str] | None) -> Structures:
     from scipy import ndimage
 
-    from hepatica.io.itk import read_itk
-
-    volume, notes = read_itk(path, Kind.LABEL)
-    values = _small_labels(volume, path)
-    known = _label_names(path)
-    present = [int(n) for n in np.flatnonzero(np.bincount(values.ravel())) if n != 0]
-    absent = sorted(number for number in known if number not in present and number != 0)
-    labels = [Label(number, known.get(number, f"label {number}")) for number in present]
-    gathering = Gathering(path, labels, names, nameless=[known[number] for number in absent])
-    gathering.messages[:0] = notes
-    for number in absent:
-        if gathering.wants(known[number]):
-            gathering.leave_empty(known[number], f"no voxel has the label {number}")
-    boxes = ndimage.find_objects(values)
+    segments = slicer_segments(path)
+    known, messages = _known_labels(path, segments)
+    layers, notes = _label_layers(path, segments)
+    labels: list[Label] = []
+    places: dict[int, tuple[int, int]] = {}
+    for layer, values in enumerate(layer.values for layer in layers):
+        for number in (int(n) for n in np.flatnonzero(np.bincount(values.ravel())) if n != 0):
+            labels.append(known.get((layer, number), Label(number, f"label {number}")))
+            places[id(labels[-1])] = layer, number
+    absent = sorted(set(known) - set(places.values()))
+    gathering = Gathering(path, labels, names, nameless=[known[place].name for place in absent])
+    gathering.messages[:0] = [*notes, *messages]
+    for place in absent:
+        if gathering.wants(known[place].name):
+            gathering.leave_empty(known[place].name, f"no voxel has the label {place[1]}")
+    boxes = [ndimage.find_objects(layer.values) for layer in layers]
     for name, label in gathering.wanted():
-        window = boxes[label.number - 1]
-        covered = (values[window] == label.number).astype(np.float32)
-        drawn = Region(name, volume.grid, window, covered, origin=f"{path.name}, label {label.number}")
+        layer, number = places[id(label)]
+        window = boxes[layer][number - 1]
+        covered = (layers[layer].values[window] == number).astype(np.float32)
+        drawn = Region(name, layers[layer].grid, window, covered, origin=f"{path.name}, label {number}")
         gathering.keep_on(grid, drawn, label)
     found = gathering.structures()
     gathering.require_any(found.regions, "voxels", "the label map")
     return found
+
+
+def _label_layers(path: Path, segments: Sequence[SlicerSegment]) -> tuple[list[Volume], list[Message]]:
+    """Label maps of a file, one for each layer of segments."""
+    from hepatica.io.itk import read_itk, read_label_layers
+
+    several = max((segment.layer for segment in segments), default=0) > 0
+    if several:
+        read, notes = read_label_layers(path)
+    else:
+        volume, notes = read_itk(path, Kind.LABEL)
+        read = (volume,)
+    return [volume.with_values(_small_labels(volume, path)) for volume in read], notes
+
+
+def _known_labels(path: Path, segments: Sequence[SlicerSegment]) -> tuple[dict[tuple[int, int], Label], list[Message]]:
+    """Label of each (layer, number) that the file or the one beside it names, and what to know about them."""
+    inside = {
+        (segment.layer, segment.number): Label(segment.number, segment.name, colour=segment.colour)
+        for segment in segments
+        if segment.number
+    }
+    beside = {(0, number): Label(number, name) for number, name in _label_names(path).items() if number}
+    if not beside or not inside:
+        return beside or inside, []
+    if any(layer for layer, _ in inside):
+        raise InputError(f"{path}: has segments on several layers; a file beside it cannot name them")
+    text = f"{path}: names of labels are taken from the file beside it, not from its own header"
+    return inside | beside, [Message("label-names-beside", text, severity="note")]
 
 
 def _small_labels(volume: Volume, path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
@@ -243,25 +277,48 @@ def sources_of(structures: StructureSource | Sequence[StructureSource]) -> list[
     return [regions] if regions else []
 
 
+def wanted_regions(regions: Sequence[Region], names: Sequence[str] | None) -> Sequence[Region]:
+    """The regions of these names, in their own order; all without names.
+
+    Raises
+    ------
+    UnknownNameError
+        If a name is not among them.
+    """
+    if names is None:
+        return regions
+    known = [region.name for region in regions]
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("structure", name, known)
+    return [region for region in regions if region.name in names]
+
+
 def drawn_structures(
-    source: StructureSource, image: Grid | Image, roles: Mapping[str, str] | None = None, *, all_here: bool = True
+    source: StructureSource,
+    image: Grid | Image,
+    roles: Mapping[str, str] | None = None,
+    *,
+    all_here: bool = True,
+    names: Sequence[str] | None = None,
 ) -> DrawnStructures:
     """Structures of a file on the voxels of an image, or the regions that were given.
 
-    With `all_here` every structure that is given a role must be there, else it may be in another file.
+    With `all_here` every structure that is given a role must be there, else it may be in another file. With `names`
+    only these are taken, and what is wrong with others does not matter.
 
     Raises
     ------
     InputError
         If it is neither a path nor regions; otherwise as `read_structures`.
     UnknownNameError
-        If `roles` names a structure that is not there, or gives an unknown role.
+        If `roles` or `names` name a structure that is not there, or a role is unknown.
     """
     messages: tuple[Message, ...] = ()
     inputs: tuple[InputFile, ...] = ()
     if isinstance(source, str | Path):
         path = Path(source)
-        found = read_structures(path, image)
+        found = read_structures(path, image, names=names)
         given: Sequence[Region] = found.regions
         messages = found.messages
         files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
@@ -270,6 +327,7 @@ def drawn_structures(
         given = regions_of(source)
         if not given:
             raise InputError("structures are a file (RTSTRUCT, SEG, label map) or a list of regions, not an empty one")
+        given = wanted_regions(given, names)
     regions = {region.name: region for region in given if not region.is_empty}
     known = [region.name for region in given]
     absent = [name for name in roles or {} if name not in known]

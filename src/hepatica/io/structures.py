@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Iterator, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from hepatica.core import Grid, Region
 from hepatica.core.message import Message
 from hepatica.core.resample import resample_region
-from hepatica.errors import GeometryError, UnknownNameError
+from hepatica.errors import GeometryError, InputError, UnknownNameError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Structures:
         Names of structures that have no contour or voxel; they have no region.
     instance_uid : str
         SOP Instance UID of a DICOM file; empty for others.
+    refused : tuple of str
+        Names of structures that are in the file and could not be read, each with a message; they have no region.
     """
 
     regions: tuple[Region, ...]
@@ -57,6 +60,7 @@ class Structures:
     messages: tuple[Message, ...] = ()
     empty: tuple[str, ...] = ()
     instance_uid: str = ""
+    refused: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Region:
         """The region of that name; UnknownNameError if there is none."""
@@ -123,6 +127,7 @@ class Gathering:
         self._regions: list[Region] = []
         self._kept: list[Label] = []
         self._empty: list[str] = []
+        self._refused: list[str] = []
 
     def wants(self, name: str) -> bool:
         """Whether a structure is to be read."""
@@ -132,6 +137,18 @@ class Gathering:
         """Distinct name and label of each structure to be read, in the order of the file."""
         return [(name, label) for name, label in self._labels.items() if self.wants(name)]
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Name the file, and the way out, in what is wrong with the shape of one structure."""
+        try:
+            yield
+        except GeometryError as error:
+            several = self._names is None and len(self._labels) > 1
+            ways = [error.remedy] * bool(error.remedy) + ["name the wanted structures without it"] * several
+            text = str(error.args[0])
+            named = text if str(self._path) in text else f"{self._path}: {text}"
+            raise GeometryError(named, remedy=", or ".join(ways)) from error
+
     def keep(self, region: Region, label: Label) -> None:
         """Take a region that lies on the image."""
         self._regions.append(region)
@@ -139,7 +156,8 @@ class Gathering:
 
     def keep_on(self, grid: Grid, drawn: Region, label: Label) -> None:
         """Take a region that was drawn on another grid, see `onto_grid`."""
-        region, lost = onto_grid(drawn, grid)
+        with self.reading():
+            region, lost = onto_grid(drawn, grid)
         self.messages += lost
         self.keep(region, label)
 
@@ -147,6 +165,15 @@ class Gathering:
         """Note that a structure holds nothing."""
         self._empty.append(name)
         self.messages.append(structure_empty(name, why))
+
+    def refuse(self, name: str, error: InputError) -> None:
+        """Note that a structure cannot be read; raise the error if it was asked for by name."""
+        if self._names is not None:
+            raise error
+        self._refused.append(name)
+        text = f"{error.args[0]}; it is left out, the others are read"
+        remedy = "redraw it: what is derived from it (normal liver, all tumours) is not right without it"
+        self.messages.append(Message("structure-refused", text, remedy))
 
     def require_any(self, found: Sized, what: str, whole: str) -> None:
         """Raise GeometryError if nothing was found, or one that was named is empty."""
@@ -161,6 +188,7 @@ class Gathering:
             (*self.messages, *messages),
             tuple(self._empty),
             instance_uid,
+            tuple(self._refused),
         )
 
 

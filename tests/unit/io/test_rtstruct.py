@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,10 +169,6 @@ def make_bow_tie(ds: Any) -> None:
     with_points(contour_of(ds), points[[0, n // 4, 3 * n // 4, n // 2]])
 
 
-def two_points(ds: Any) -> None:
-    with_points(contour_of(ds), first_three(ds)[:2])
-
-
 def not_flat(ds: Any) -> None:
     points = first_three(ds)
     points[::2, 2] += 2
@@ -241,9 +238,7 @@ def miles_away(ds: Any) -> None:
         (twice_drawn, DicomError, "in two places"),
         (shifted, DicomError, "'Liver': shifted"),
         (miles_away, GeometryError, "'Liver': a contour has points"),
-        (make_open, DicomError, "'Liver' has a contour of type OPEN_PLANAR"),
         (make_bow_tie, GeometryError, "'Liver'.*crosses itself"),
-        (two_points, GeometryError, "'Liver'.*has 2 points"),
         (not_flat, GeometryError, "'Liver'.*not flat"),
         (cut_off, DicomError, "'Liver'.*cut off"),
         (count_wrong, DicomError, "'Liver': states 5 points"),
@@ -270,8 +265,57 @@ def test_wrong_files_are_refused_by_name(
         read_rtstruct(written, oblique_grid, context=context)
 
 
+def test_an_open_contour_blocks_its_own_structure_only(written: Path, oblique_grid: Grid) -> None:
+    sound = read_rtstruct(written, oblique_grid)
+    changed(written, make_open)
+    found = read_rtstruct(written, oblique_grid)
+    assert [region.name for region in found.regions] == ["Tumour 1"]
+    assert found.refused == ("Liver",)
+    assert found["Tumour 1"].volume_ml == sound["Tumour 1"].volume_ml
+    (message,) = (m for m in found.messages if m.code == "structure-refused")
+    assert "'Liver' has a contour of type OPEN_PLANAR" in message.text
+    assert str(written) in message.text
+    assert read_rtstruct(written, oblique_grid, names=["Tumour 1"]).messages == ()
+    with pytest.raises(DicomError, match=r"'Liver' has a contour of type OPEN_PLANAR.*naming the wanted ones"):
+        read_rtstruct(written, oblique_grid, names=["Liver", "Tumour 1"])
+
+    def no_tumour(ds: Any) -> None:
+        del ds.ROIContourSequence[1]
+
+    with pytest.raises(DicomError, match="OPEN_PLANAR"):
+        read_rtstruct(changed(written, no_tumour), oblique_grid)
+
+
+def test_a_contour_of_two_points_encloses_nothing(written: Path, oblique_grid: Grid) -> None:
+    sound = read_rtstruct(written, oblique_grid)
+
+    def one_more(ds: Any) -> None:
+        item = ds.ROIContourSequence[0].ContourSequence
+        for count in (1, 2):
+            item.append(copy.deepcopy(item[3]))
+            with_points(item[-1], first_three(ds)[:count] + np.array([0.5, 0.5, 0.0]))
+
+    found = read_rtstruct(changed(written, one_more), oblique_grid)
+    assert [r.volume_ml for r in found.regions] == [r.volume_ml for r in sound.regions]
+    (message,) = found.messages
+    assert message.code == "contours-enclose-nothing"
+    assert "'Liver': 2 contours" in message.text
+
+    def only_two(ds: Any) -> None:
+        for contour in ds.ROIContourSequence[0].ContourSequence:
+            with_points(contour, np.array(contour.ContourData, dtype=float).reshape(-1, 3)[:2])
+
+    found = read_rtstruct(changed(written, only_two), oblique_grid)
+    assert found.empty == ("Liver",)
+    assert found["Tumour 1"].volume_ml == sound["Tumour 1"].volume_ml
+    with pytest.raises(GeometryError, match="no contours in 'Liver'"):
+        read_rtstruct(written, oblique_grid, names=["Liver"])
+
+
 def test_what_is_wrong_with_others_does_not_matter(written: Path, oblique_grid: Grid) -> None:
     changed(written, far_away)
+    with pytest.raises(GeometryError, match=r"rs\.dcm: structure 'Liver' lies.*name the wanted structures"):
+        read_rtstruct(written, oblique_grid)
     found = read_rtstruct(written, oblique_grid, names=["Tumour 1"])
     assert [region.name for region in found.regions] == ["Tumour 1"]
     with pytest.raises(UnknownNameError, match="'Spleen'; known: Liver, Tumour 1"):

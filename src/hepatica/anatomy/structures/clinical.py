@@ -44,14 +44,14 @@ class Structure(StrEnum):
 
 _TUMOUR = r"tumou?rs?|lesions?|gtv[a-z]?\d*|hcc|mets?|metastas[ei]s|icc|tv"
 _LIVER = r"livers?|hepar|hepatic|parenchyma"
+_FREE = r"non tumou?r(?:ous|al)?|tumou?r free"
 _LESS = r"minus|less|without|excl(?:uding)?|sub"
 
 NAME_TABLE: tuple[tuple[str, Structure], ...] = (
     (rf"\b(?:perf(?:used|usion)?|target|treated)\b.*\b(?:normal|{_LESS})\b", Structure.PERFUSED_NORMAL),
     (r"\bnormal\b.*\bperf(?:used|usion)?\b", Structure.PERFUSED_NORMAL),
     (rf"\b(?:{_LIVER})\b.*\b(?:{_LESS})\b.*\b(?:{_TUMOUR})\b", Structure.NORMAL_LIVER),
-    (rf"\b(?:normal|healthy|non tumou?r(?:ous|al)?|uninvolved)\b.*\b(?:{_LIVER}|tissue)\b", Structure.NORMAL_LIVER),
-    (rf"\b(?:{_LIVER}) (?:gtvs?|{_TUMOUR})$", Structure.NORMAL_LIVER),
+    (rf"\b(?:normal|healthy|{_FREE}|uninvolved)\b.*\b(?:{_LIVER}|tissue)\b", Structure.NORMAL_LIVER),
     (r"\bnormal (?:tissue|liver)\b|^(?:ntl|nl|fnl)$", Structure.NORMAL_LIVER),
     (r"\bnecro(?:sis|tic)\b", Structure.NECROSIS),
     (r"\b(?:all|total|whole|sum|combined)\b.*\b(?:tumou?rs?|lesions?|gtv|mets)\b", Structure.ALL_TUMOURS),
@@ -100,9 +100,20 @@ def structure_of(name: str, roles: Mapping[str, str] | None = None) -> Structure
     if roles and name in roles:
         return structure_role(roles[name])
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    # TG-263 writes a hyphen for what is taken away: Liver-GTV is no "liver GTV".
+    spaced = re.sub(rf"(?i)\b({_LIVER})\s*-\s*(?={_TUMOUR})", r"\1 minus ", spaced)
     plain = re.sub(r"[^0-9a-z]+", " ", spaced.lower()).strip()
     # "GTVp 1", "tumour1": a number stuck to a word is not part of it, except in gtv1, which the table knows.
     plain = re.sub(r"\b(tumou?r|lesion|hcc|met|lung|perfused)s?(\d+)\b", r"\1 \2", plain)
+    role = _role_by_table(plain)
+    # What is taken away does not name what is left: "tumour minus necrosis" is tumour, "lung without lesion" lung.
+    if role in (Structure.TUMOUR, Structure.ALL_TUMOURS, Structure.NECROSIS):
+        left = re.match(rf"(.+?) (?:{_LESS}) ", plain)
+        return _role_by_table(left[1]) if left else role
+    return role
+
+
+def _role_by_table(plain: str) -> Structure:
     return next((role for pattern, role in NAME_TABLE if re.search(pattern, plain)), Structure.OTHER)
 
 
@@ -194,6 +205,8 @@ class StructureOptions:
     ----------
     structure_roles : mapping of str to str or None
         What a structure is, where its name does not say: 'Seg 5=perfused'.
+    wanted_structures : tuple of str
+        Structures to take, by name; by default all. What is wrong with the others then does not matter.
     lung_margin_mm : float or None
         Also report the lungs without what lies within this distance of the liver.
     agent : str or None
@@ -201,6 +214,7 @@ class StructureOptions:
     """
 
     structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
+    wanted_structures: tuple[str, ...] = ()
     lung_margin_mm: NonNegative | None = None
     agent: str | None = None
 

@@ -2,12 +2,12 @@
 
 Through the planes
     Each plane's contours stand for the space up to half way to the neighbouring planes; the first and the last plane
-    reach as far outward as inward. Where planes are missing in a regular stack, the gap is filled from both sides if
-    it is at most twice the stack's distance (one forgotten or skipped slice); a longer gap separates two parts of the
-    structure. Both are said in a warning.
+    reach as far outward as inward. Which gaps lie within the structure, and which separate two parts of it, is said in
+    `hepatica.anatomy.structures.stacking`.
 In the plane
-    Even-odd rule: a contour inside another one is a hole, and so is a keyhole. Contours that overlap in part, or that
-    cross themselves, have no agreed inside and are refused.
+    Even-odd rule: a contour inside another one is a hole, and so is a keyhole. An outline drawn again (reversed, from
+    another point, a tenth of a millimetre off) is one outline. Contours that overlap in part, or that cross
+    themselves, have no agreed inside and are refused.
 Sampling a sphere of radius R with planes a distance h apart in this way gives its volume within -(h/R)²/4 to
 +(h/R)²/8 of it, depending on where the planes fall: 2 mm planes on a sphere of 10 mm radius give -1.0 to +0.5 %,
 1 mm planes -0.25 to +0.13 %.
@@ -21,6 +21,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hepatica.anatomy.structures.points import (
+    checked_points,
+    encloses,
+    enclosing_contours,
+    point_text,
+    without_repeats,
+)
 from hepatica.anatomy.structures.polygons import (
     Crossings,
     FloatArray,
@@ -30,10 +37,11 @@ from hepatica.anatomy.structures.polygons import (
     first_self_crossing,
     keyhole,
     outlines,
-    overlap_area,
     scan,
     signed_area,
 )
+from hepatica.anatomy.structures.redrawn import DISPUTE_MM2, redrawn_outlines
+from hepatica.anatomy.structures.stacking import MERGE_MM, Slabs, planes_of, slabs, usual_step
 from hepatica.core.grid import Grid
 from hepatica.core.message import Message
 from hepatica.core.region import Region, bounding_window
@@ -42,14 +50,8 @@ from hepatica.errors import GeometryError
 PLANAR_TOLERANCE_MM = 0.1
 """Points of one contour may lie this far off its plane (structure sets round to 0.01 or 0.1 mm)."""
 
-MERGE_MM = 0.05
-"""Contours whose planes lie closer than this share one plane; no scanner has thinner slices."""
-
 SNAP_MM = 0.01
 """A slab's face this close to a voxel's face is that face, so that rounding does not leak into the next slice."""
-
-WHOLE_GAP = 2.1
-"""A gap of up to this many plane distances is filled (one skipped slice, with 5 % for rounding)."""
 
 LINES_PER_PIXEL = 8
 LINE_DISTANCE_MM = 0.25
@@ -58,14 +60,8 @@ LINE_DISTANCE_MM = 0.25
 CROSSING_IGNORED, CROSSING_REFUSED = 1e-3, 1e-2
 """Disputed part of a contour's area below which a self-crossing is drawing jitter, and above which it is refused."""
 
-DISPUTE_MM2 = 0.1
-"""Disputed area that never matters: 0.3 mm squared, less than any image's pixel."""
-
 MIN_PIXELS = 0.05
 """An outline of less than this part of a pixel is not drawn: it rings a lone voxel that is covered by exactly half."""
-
-FARTHEST_MM = 1e4
-"""Coordinates beyond ten metres are no patient's."""
 
 MAX_CROSSINGS = 30_000_000
 """Of outlines and scan lines, in one structure; a body on a CT has a million. Each takes some 100 bytes."""
@@ -128,21 +124,6 @@ class _Frame:
         return max(LINES_PER_PIXEL, int(np.ceil(self.pixel_mm[1] / LINE_DISTANCE_MM)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Stack:
-    """Contour planes and the slab of space each stands for, in mm along the normal; planes ascend.
-
-    `bridged` says how much of each slab fills a place where a plane is missing, in mm.
-    """
-
-    plane_of: IntArray
-    low: FloatArray
-    high: FloatArray
-    distance_mm: float
-    bridged: FloatArray
-    notes: tuple[str, ...]
-
-
 def fill_contours(
     name: str,
     contours: Sequence[ArrayLike],
@@ -175,27 +156,37 @@ def fill_contours(
         others, crosses itself or overlaps another one in part; if the structure has no volume; if it lies wholly
         outside the grid. The message names the structure and the plane.
     """
-    outlines_mm = [_checked(name, contour) for contour in contours]
-    if not outlines_mm:
-        raise GeometryError(f"structure {name!r} is empty: it has no contours")
-    outlines_mm, notes = _without_repeats(name, outlines_mm)
+    outlines_mm, messages = enclosing_contours(name, [checked_points(name, contour) for contour in contours])
+    outlines_mm, repeats = without_repeats(outlines_mm)
     frame = _frame(name, outlines_mm, grid)
     points = [frame.apply(outline) for outline in outlines_mm]
-    stack = _stack(name, points, plane_distance_mm, frame, grid)
     expected = sum(float(np.abs(np.diff(p[:, 1], append=p[0, 1])).sum()) for p in points) * frame.lines_per_pixel
     if expected > MAX_CROSSINGS:
         raise GeometryError(f"structure {name!r}: its contours are {expected:.0g} scan lines long: they are damaged")
     crossings = scan([p[:, :2] for p in points], frame.lines_per_pixel)
-    notes += stack.notes + _check_crossings(name, outlines_mm, points, crossings, frame)
-    _check_overlaps(name, outlines_mm, points, crossings, stack, frame)
+    messages += _check_crossings(name, outlines_mm, points, crossings, frame)
+    plane_of = planes_of(np.array([p[:, 2].mean() for p in points]))
+    redrawn, walls = redrawn_outlines(name, outlines_mm, points, crossings, plane_of, frame.pixel_mm)
+    messages += walls
+    repeats += [outlines_mm[at] for at in redrawn]
+    if redrawn:
+        kept = np.setdiff1d(np.arange(len(points)), redrawn)
+        outlines_mm, points = [outlines_mm[at] for at in kept], [points[at] for at in kept]
+        crossings = crossings.only(kept)
+        plane_of = planes_of(np.array([p[:, 2].mean() for p in points]))
+    if repeats:
+        text = f"{len(repeats)} contours are drawn twice, the first on the plane through {point_text(repeats[0][0])} mm"
+        messages.append(Message("contours-drawn-twice", f"structure {name!r}: {text}; each is taken once"))
+    stack = _slabs(name, points, plane_of, crossings, plane_distance_mm, frame, grid)
+    messages += stack.messages
 
     pixel_area = frame.pixel_mm[0] * frame.pixel_mm[1]
     area = even_odd_area(crossings, stack.plane_of[crossings.polygon], len(stack.low)) * pixel_area
     volume_ml = float(area @ (stack.high - stack.low)) / 1000.0
     if stack.bridged.any():
         added_ml = float(area @ stack.bridged) / 1000.0
-        added = f"single planes without contour ({stack.distance_mm:.3g} mm apart) were filled from both sides"
-        notes += (f"structure {name!r}: {added}, which adds {added_ml:.3g} mL",)
+        added = f"places without contour (planes {stack.distance_mm:.3g} mm apart) were filled from both sides"
+        messages.append(Message("gaps-filled", f"structure {name!r}: {added}, which adds {added_ml:.3g} mL"))
     if not volume_ml > 0:
         raise GeometryError(f"structure {name!r} has no volume: its contours enclose no area")
     fill = _fill_oblique if frame.axis is None else _fill_aligned
@@ -206,15 +197,16 @@ def fill_contours(
             np.min([o.min(axis=0) for o in outlines_mm], axis=0),
             np.max([o.max(axis=0) for o in outlines_mm], 0),
         )
+        corners = grid.corners_mm()
         raise GeometryError(
-            f"structure {name!r} lies wholly outside the image: it spans {_point(low)} to {_point(high)} mm LPS, "
-            f"the image {_point(grid.corners_mm().min(axis=0))} to {_point(grid.corners_mm().max(axis=0))}"
+            f"structure {name!r} lies wholly outside the image: it spans {point_text(low)} to {point_text(high)} "
+            f"mm LPS, the image {point_text(corners.min(axis=0))} to {point_text(corners.max(axis=0))}"
         )
     # Sampling an oblique structure is exact to about a thousandth only; a loss must exceed that.
     if lost > (LOSS_WARNED if frame.axis is not None else 10 * LOSS_WARNED):
-        notes += (f"structure {name!r}: {100 * lost:.1f} % of its volume lies outside the image and is lost",)
-    messages = tuple(Message("contours-repaired", text) for text in notes)
-    return Filled(region, volume_ml, lost, stack.distance_mm, messages)
+        text = f"structure {name!r}: {100 * lost:.1f} % of its volume lies outside the image and is lost"
+        messages.append(Message("structure-cut-off", text))
+    return Filled(region, volume_ml, lost, stack.distance_mm, tuple(messages))
 
 
 def region_contours(region: Region, *, axis: int = 2, holes: str = "keyhole") -> tuple[FloatArray, ...]:
@@ -264,40 +256,14 @@ def plane_distance_mm(contours: Sequence[ArrayLike]) -> float | None:
     The lower median of the distances: neither a short step nor the jump between two parts moves it.
     """
     points = [np.asarray(contour, dtype=np.float64) for contour in contours]
-    points = [p for p in points if p.ndim == 2 and len(p) >= 3 and np.isfinite(p).all()]
+    points = [p for p in points if p.ndim == 2 and np.isfinite(p).all() and encloses(p)]
     if not points:
         return None
     normal = _common_normal(points)
-    steps = np.diff(np.sort([float((p @ normal).mean()) for p in points]))
-    return _usual_step(steps[steps > MERGE_MM])
-
-
-def _usual_step(gaps: FloatArray) -> float | None:
-    return float(np.sort(gaps)[(len(gaps) - 1) // 2]) if len(gaps) else None
-
-
-def _checked(name: str, contour: ArrayLike) -> FloatArray:
-    points = np.asarray(contour, dtype=np.float64)
-    if points.ndim != 2 or points.shape[1] != 3:
-        raise GeometryError(f"structure {name!r}: a contour needs points (x, y, z), not an array of {points.shape}")
-    if not np.isfinite(points).all():
-        raise GeometryError(f"structure {name!r}: a contour has points that are NaN or infinite")
-    if len(points) and np.abs(points).max() > FARTHEST_MM:
-        raise GeometryError(f"structure {name!r}: a contour has points {np.abs(points).max() / 1000:.3g} m away")
-    if len(points) > 1 and np.array_equal(points[0], points[-1]):
-        points = points[:-1]
-    if len(points) < 3:
-        where = f" at {_point(points[0])} mm" if len(points) else ""
-        raise GeometryError(f"structure {name!r}: a contour{where} has {len(points)} points; a closed one needs three")
-    return points
-
-
-def _without_repeats(name: str, contours: list[FloatArray]) -> tuple[list[FloatArray], tuple[str, ...]]:
-    """Drop exact repeats: by the even-odd rule the same contour twice would be nothing."""
-    unique = list({points.tobytes(): points for points in contours}.values())
-    if len(unique) == len(contours):
-        return contours, ()
-    return unique, (f"structure {name!r}: {len(contours) - len(unique)} repeated contours are taken once",)
+    heights = np.array([float((p @ normal).mean()) for p in points])
+    plane_of = planes_of(heights)
+    steps = np.diff(np.bincount(plane_of, weights=heights) / np.bincount(plane_of))
+    return usual_step(steps[steps > MERGE_MM])
 
 
 def _frame(name: str, contours: list[FloatArray], grid: Grid) -> _Frame:
@@ -321,7 +287,7 @@ def _frame(name: str, contours: list[FloatArray], grid: Grid) -> _Frame:
             if own > PLANAR_TOLERANCE_MM
             else "is not parallel to the structure's other contours"
         )
-        raise GeometryError(f"structure {name!r}: the contour through {_point(points[0])} mm {why}")
+        raise GeometryError(f"structure {name!r}: the contour through {point_text(points[0])} mm {why}")
     everything = np.concatenate(contours)
     pixel = max(min(grid.spacing_mm) * FINEST_PIXEL, float(np.ptp(everything, axis=0).max()) / MAX_PIXELS)
     across = grid.direction[:, int(np.abs(grid.direction.T @ normal).argmin())]
@@ -346,41 +312,39 @@ def _flatness(points: FloatArray) -> float:
     return float(np.ptp(centred @ normal))
 
 
-def _stack(name: str, points: list[FloatArray], plane_distance_mm: float | None, frame: _Frame, grid: Grid) -> _Stack:
-    height = np.array([p[:, 2].mean() for p in points])
-    order = np.argsort(height)
-    new_plane = np.concatenate([[False], np.diff(height[order]) > MERGE_MM])
-    plane_of = np.empty(len(points), dtype=np.int64)
-    plane_of[order] = np.cumsum(new_plane)
-    planes = np.bincount(plane_of, weights=height) / np.bincount(plane_of)
-    gaps = np.diff(planes)
-    notes: list[str] = []
-    found = _usual_step(gaps)
-    if found is not None:
-        distance = found
-    elif plane_distance_mm is not None:
-        distance = plane_distance_mm
-    else:
-        across = np.abs(frame.to_uvw[2, :3] @ grid.direction).argmax()
-        distance = grid.spacing_mm[int(across)]
-        notes.append(f"structure {name!r}: contours on one plane only; taken as one image slice, {distance:g} mm thick")
-    joined = gaps <= WHOLE_GAP * distance
-    skipped = np.where(joined & (gaps > 1.5 * distance), gaps - distance, 0.0) / 2
-    if parts := int((~joined).sum()):
-        notes.append(
-            f"structure {name!r}: {parts} gaps of {gaps[~joined].min():.3g} mm or more between contour planes "
-            f"({distance:.3g} mm apart) separate its parts; if slices were skipped in drawing, fill them in"
-        )
-    half = np.where(joined, gaps, distance) / 2
-    above = np.append(half, half[-1] if len(half) and joined[-1] else distance / 2)
-    below = np.insert(half, 0, half[0] if len(half) and joined[0] else distance / 2)
-    bridged = np.append(skipped, 0.0) + np.insert(skipped, 0, 0.0)
-    return _Stack(plane_of, planes - below, planes + above, distance, bridged, tuple(notes))
+def _slabs(
+    name: str,
+    points: list[FloatArray],
+    plane_of: IntArray,
+    crossings: Crossings,
+    alone_mm: float | None,
+    frame: _Frame,
+    grid: Grid,
+) -> Slabs:
+    """Slab of space that each plane's contours stand for."""
+    group = plane_of[crossings.polygon]
+    area = even_odd_area(crossings, group, int(plane_of.max()) + 1)
+
+    def shared_part(plane: int) -> float:
+        pair = (group == plane) | (group == plane + 1)
+        both = even_odd_area(crossings.select(pair), np.zeros(int(pair.sum()), np.int64), 1)[0]
+        smaller = float(area[plane : plane + 2].min())
+        return float(area[plane] + area[plane + 1] - both) / 2 / smaller if smaller > 0 else 0.0
+
+    across = int(np.abs(frame.to_uvw[2, :3] @ grid.direction).argmax())
+    return slabs(
+        name,
+        np.array([p[:, 2].mean() for p in points]),
+        plane_of,
+        alone_mm=alone_mm,
+        slice_mm=grid.spacing_mm[across],
+        shared_part=shared_part,
+    )
 
 
 def _check_crossings(
     name: str, contours: list[FloatArray], points: list[FloatArray], crossings: Crossings, frame: _Frame
-) -> tuple[str, ...]:
+) -> list[Message]:
     """Refuse contours that cross themselves; note small loops.
 
     The even-odd area and the area that the outline winds around are equal for a simple outline (keyholes included) and
@@ -396,40 +360,16 @@ def _check_crossings(
         at = first_self_crossing(points[worst][:, :2])
         near = contours[worst][0] if at is None else contours[worst][np.abs(points[worst][:, :2] - at).sum(1).argmin()]
         raise GeometryError(
-            f"structure {name!r}: the contour near {_point(near)} mm crosses itself; what is inside is in doubt for "
-            f"{100 * share[worst]:.0f} % of its area. Redraw it"
+            f"structure {name!r}: the contour near {point_text(near)} mm crosses itself; what is inside is in doubt "
+            f"for {100 * share[worst]:.0f} % of its area. Redraw it"
         )
     if jitter := int((share > CROSSING_IGNORED).sum()):
         loops = f"{jitter} contours cross themselves in small loops (up to {100 * share[worst]:.1f} % of their area)"
-        return (f"structure {name!r}: {loops}; read by the even-odd rule",)
-    return ()
+        return [Message("contours-cross-themselves", f"structure {name!r}: {loops}; read by the even-odd rule")]
+    return []
 
 
-def _check_overlaps(
-    name: str, contours: list[FloatArray], points: list[FloatArray], crossings: Crossings, stack: _Stack, frame: _Frame
-) -> None:
-    """Refuse contours of one plane that overlap in part: neither a hole nor a part of its own."""
-    pixel_mm2 = frame.pixel_mm[0] * frame.pixel_mm[1]
-    crowded = np.flatnonzero(np.bincount(stack.plane_of) > 1)
-    low = np.array([p.min(axis=0) for p in points])
-    high = np.array([p.max(axis=0) for p in points])
-    for plane in crowded:
-        members = np.flatnonzero(stack.plane_of == plane)
-        here = crossings.select(stack.plane_of[crossings.polygon] == plane)
-        area = even_odd_area(here, here.polygon, len(points))
-        apart = (high[members, None, :2] <= low[None, members, :2]).any(axis=-1)
-        for first, second in np.argwhere(np.triu(~(apart | apart.T), k=1)):
-            a, b = int(members[first]), int(members[second])
-            smaller = min(area[a], area[b])
-            shared = overlap_area(here, a, b)
-            if max(CROSSING_REFUSED * smaller, DISPUTE_MM2 / pixel_mm2) < shared < (1 - CROSSING_REFUSED) * smaller:
-                raise GeometryError(
-                    f"structure {name!r}: two contours overlap in part on the plane through {_point(contours[a][0])} "
-                    f"mm ({100 * shared / smaller:.0f} % of the smaller one); neither a hole nor a separate part"
-                )
-
-
-def _fill_aligned(name: str, grid: Grid, frame: _Frame, stack: _Stack, crossings: Crossings, origin: str) -> Region:
+def _fill_aligned(name: str, grid: Grid, frame: _Frame, stack: Slabs, crossings: Crossings, origin: str) -> Region:
     """Planes across a grid axis: exact overlap of slabs and voxels, plane by plane."""
     axis = 2 if frame.axis is None else frame.axis
     axis_u, axis_v = (a for a in range(3) if a != axis)
@@ -472,7 +412,7 @@ def _span(along: FloatArray, size: int) -> tuple[int, int]:
     return max(0, int(np.floor(along.min()))), min(size, int(np.ceil(along.max())) + 1)
 
 
-def _slab_weights(stack: _Stack, spacing_mm: float, n_w: int) -> NDArray[np.float32]:
+def _slab_weights(stack: Slabs, spacing_mm: float, n_w: int) -> NDArray[np.float32]:
     """Share of each grid slice that each slab fills, shape (planes, n_w)."""
     faces = np.stack([stack.low, stack.high]) / spacing_mm + 0.5  # voxel m spans m to m + 1
     whole = np.rint(faces)
@@ -482,7 +422,7 @@ def _slab_weights(stack: _Stack, spacing_mm: float, n_w: int) -> NDArray[np.floa
     return np.asarray(np.maximum(share, 0), dtype=np.float32)
 
 
-def _fill_oblique(name: str, grid: Grid, frame: _Frame, stack: _Stack, crossings: Crossings, origin: str) -> Region:
+def _fill_oblique(name: str, grid: Grid, frame: _Frame, stack: Slabs, crossings: Crossings, origin: str) -> Region:
     """Planes oblique to the grid: points in every voxel are looked up in finely drawn planes."""
     line_v = crossings.line / crossings.lines_per_pixel
     lows = np.floor([crossings.u.min(), line_v.min()]).astype(np.int64)
@@ -521,7 +461,7 @@ def _fill_oblique(name: str, grid: Grid, frame: _Frame, stack: _Stack, crossings
     return _trimmed(name, grid, list(box), covered.transpose(1, 2, 0), origin)
 
 
-def _look_up(drawn: NDArray[np.bool_], stack: _Stack, uvw: FloatArray) -> NDArray[np.bool_]:
+def _look_up(drawn: NDArray[np.bool_], stack: Slabs, uvw: FloatArray) -> NDArray[np.bool_]:
     """Whether points lie inside: in a slab, and in a drawn pixel of its plane; shape (..., 3) -> (...)."""
     planes, n_v, n_u = drawn.shape
     slab = np.searchsorted(stack.low, uvw[..., 2], side="right") - 1
@@ -552,7 +492,3 @@ def _trimmed(name: str, grid: Grid, box: list[slice], covered: NDArray[np.float3
 def _area(polygon: FloatArray) -> float:
     u, v = polygon.T
     return abs(float(u @ np.roll(v, -1) - v @ np.roll(u, -1))) / 2
-
-
-def _point(mm: FloatArray) -> str:
-    return "(" + ", ".join(f"{c:.1f}" for c in mm) + ")"

@@ -50,6 +50,12 @@ class Crossings:
         """The crossings where `keep` is true."""
         return Crossings(self.polygon[keep], self.line[keep], self.u[keep], self.sign[keep], self.lines_per_pixel)
 
+    def only(self, polygons: IntArray) -> Crossings:
+        """The crossings of these polygons (ascending), numbered anew from 0."""
+        chosen = self.select(np.isin(self.polygon, polygons))
+        number = np.searchsorted(polygons, chosen.polygon)
+        return Crossings(number, chosen.line, chosen.u, chosen.sign, chosen.lines_per_pixel)
+
 
 def scan(polygons: Sequence[FloatArray], lines_per_pixel: int) -> Crossings:
     """Cross every outline with the scan lines.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.errors import DicomError
-from hepatica.io.dicom.tags import Header, open_dicom, pydicom_door
+from hepatica.io.dicom.tags import DEFLATED_FRAMES, Header, open_dicom, pydicom_door
 
 MAX_COMPRESSION = 5000
 """Pixel data said to be more than this times larger than their compressed form are refused. A constant 512 x 512
@@ -19,13 +21,20 @@ SMALL_BYTES = 64 * 1024**2
 """Compressed pixel data that claim less than this are decoded whatever the ratio."""
 
 
-def stored_values(header: Header) -> NDArray[Any]:
+GREY = ("MONOCHROME1", "MONOCHROME2")
+
+RLE = "1.2.840.10008.1.2.5"
+
+
+def stored_values(header: Header, *, photometric: tuple[str, ...] = GREY) -> NDArray[Any]:
     """Stored values of all frames, before rescaling.
 
     Parameters
     ----------
     header : Header
         Of a file with a path; the file is read again, with its pixels.
+    photometric : tuple of str
+        What PhotometricInterpretation may say; by default a grey-scale image.
 
     Returns
     -------
@@ -40,7 +49,7 @@ def stored_values(header: Header) -> NDArray[Any]:
     if header.path is None:
         raise DicomError("pixel data need a file")
     full = open_dicom(header.path, pixels=True)
-    shape = _shape(full)
+    shape = _shape(full, photometric)
     bits, stored = full.required_integer("BitsAllocated"), full.required_integer("BitsStored")
     stated_high = full.integer("HighBit")
     high = stored - 1 if stated_high is None else stated_high
@@ -53,6 +62,11 @@ def stored_values(header: Header) -> NDArray[Any]:
     if not isinstance(data, (bytes, bytearray)) or not data:
         raise full.error("PixelData", "is missing or empty")
     expected = int(np.prod(shape, dtype=np.int64)) * bits // 8
+    if syntax == DEFLATED_FRAMES:
+        inflated = frame_bytes(full, shape[0], expected // shape[0])
+        kind = f"<{'i' if signed else 'u'}{bits // 8}"
+        values = np.frombuffer(b"".join(frame[: expected // shape[0]] for frame in inflated), dtype=kind)
+        return _without_unused_bits(values.reshape(shape), bits=bits, stored=stored, high=high)
     if syntax is not None and syntax.is_encapsulated:
         return _decoded(full, syntax, shape, claimed=expected, found=len(data))
     # An odd number of bytes is padded with one.
@@ -67,14 +81,68 @@ def stored_values(header: Header) -> NDArray[Any]:
     return _without_unused_bits(raw, bits=bits, stored=stored, high=high)
 
 
-def _shape(full: Header) -> tuple[int, int, int]:
+def frame_bytes(full: Header, frames: int, needed: int) -> list[bytes]:
+    """Bytes of each frame of a file whose frames are compressed each for itself as RLE (one segment) or deflated.
+
+    Parameters
+    ----------
+    full : Header
+        Of a file read with its pixels.
+    frames : int
+        How many there must be.
+    needed : int
+        Bytes that a frame must have at least.
+
+    Raises
+    ------
+    DicomError
+        If there are fewer frames, or one is damaged.
+    """
+    from pydicom.encaps import generate_frames
+
+    inflate = _unrun if full.syntax == RLE else _inflated
+    with pydicom_door(full.path, f"PixelData: frame cannot be decoded ({full.syntax.name})", full.problems):
+        encoded = generate_frames(full.dataset.get("PixelData"), number_of_frames=frames)
+        out = [inflate(frame, 8 * needed + 2) for frame in encoded]
+    short = [number for number, frame in enumerate(out, start=1) if len(frame) < needed]
+    if short or len(out) != frames:
+        which = f"frame {short[0]} holds {len(out[short[0] - 1])} of {needed} bytes" if short else f"{len(out)} frames"
+        raise full.error("PixelData", f"{which}; {frames} frames of {needed} bytes each are needed")
+    return out
+
+
+def _inflated(frame: bytes, most: int) -> bytes:
+    """A deflated frame (RFC 1951, without a header), no longer than `most`."""
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(frame, most)
+
+
+def _unrun(frame: bytes, most: int) -> bytes:
+    """The one segment of a run-length encoded frame (PS3.5, annex G), no longer than `most`."""
+    segments, at = struct.unpack_from("<2L", frame)
+    if segments != 1 or at != 64:
+        raise ValueError(f"{segments} segments from byte {at}; one from byte 64 is expected")
+    out = bytearray()
+    while at < len(frame) - 1 and len(out) < most:
+        count = frame[at]
+        if count < 128:
+            out += frame[at + 1 : at + 2 + count]
+            at += 2 + count
+        elif count > 128:
+            out += frame[at + 1 : at + 2] * (257 - count)
+            at += 2
+        else:
+            at += 1
+    return bytes(out)
+
+
+def _shape(full: Header, photometric_allowed: tuple[str, ...]) -> tuple[int, int, int]:
     frames = full.integer("NumberOfFrames")
     shape = (1 if frames is None else frames, full.required_integer("Rows"), full.required_integer("Columns"))
     if min(shape) < 1:
         raise full.error("Rows", f"{shape[0]} frames of {shape[1]} x {shape[2]} pixels is no image")
     samples = full.integer("SamplesPerPixel") or 1
     photometric = full.text("PhotometricInterpretation")
-    if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
+    if samples != 1 or photometric not in photometric_allowed:
         raise full.error(
             "PhotometricInterpretation", f"{photometric!r} with {samples} samples is not a grey-scale image"
         )

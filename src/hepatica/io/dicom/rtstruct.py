@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.anatomy.structures.contours import fill_contours, plane_distance_mm, region_contours
+from hepatica.anatomy.structures.points import encloses
 from hepatica.core import Grid, Provenance, Region
 from hepatica.core.context import DicomContext, Instance
 from hepatica.core.message import Message
@@ -53,6 +54,7 @@ class _Roi:
     contours: list[NDArray[np.float64]]
     points: int
     slab_mm: float | None
+    refusal: DicomError | None
 
 
 def read_rtstruct(
@@ -83,7 +85,8 @@ def read_rtstruct(
     Raises
     ------
     DicomError
-        If the file is no RT Structure Set, belongs to another patient, has broken contour data, or open contours.
+        If the file is no RT Structure Set, belongs to another patient, has broken contour data, or a structure that was
+        named (or every one) has open contours.
     GeometryError
         If a structure refers to another frame of reference, lies wholly outside the grid, or has contours that
         `hepatica.anatomy.structures.contours.fill_contours` refuses; if no structure has contours.
@@ -92,7 +95,8 @@ def read_rtstruct(
 
     Notes
     -----
-    Structures without contours, and those of points only, have no region: they are listed as empty, with a message.
+    Structures without contours, and those of points only, have no region: they are listed as empty, with a message. A
+    structure with an open contour is refused alone, with a message, and the others are read.
     """
     header = open_object(path, (RT_STRUCTURE_SET,), "an RT Structure Set (RTSTRUCT)")
     drawn_elsewhere = _check_references(header, context)
@@ -102,18 +106,22 @@ def read_rtstruct(
     contours_of = _drawn(header, labels, gathering.messages)
     items = {item.required_integer("ROINumber"): item for item in header.items("StructureSetROISequence")}
     rois: dict[str, _Roi] = {}
+    refusal: DicomError | None = None
     for name, label in gathering.wanted():
         roi = _roi(name, label, items[label.number], contours_of.get(label.number), gathering.messages)
-        if roi.contours:
+        if roi.refusal is not None:
+            refusal = roi.refusal
+            gathering.refuse(name, refusal)
+        elif any(map(encloses, roi.contours)):
             _require_frame(name, roi, header, grid, gathering.messages)
             rois[name] = roi
         else:
-            what = f"only {roi.points} points, which enclose nothing" if roi.points else "no contours"
-            gathering.leave_empty(name, f"it has {what}")
+            gathering.leave_empty(name, f"it has {_nothing(roi)}")
+    if refusal is not None and not rois:
+        raise refusal
     gathering.require_any(rois, "contours", "the structure set")
-    for region, roi in zip(
-        _regions(rois, grid, Path(path).name, slice_mm, gathering.messages), rois.values(), strict=True
-    ):
+    regions = _regions(rois, grid, Path(path).name, slice_mm, gathering)
+    for region, roi in zip(regions, rois.values(), strict=True):
         gathering.keep(region, roi.label)
     return gathering.structures(instance_uid=header.text("SOPInstanceUID"), messages=header.messages())
 
@@ -244,11 +252,12 @@ def _roi(name: str, label: Label, item: Header, drawn: Header | None, messages: 
             points += 1
             continue
         if kind not in CLOSED:
-            raise contour.error(
+            refusal = contour.error(
                 "ContourGeometricType",
-                f"structure {name!r} has a contour of type {kind or 'none'}: an open contour encloses nothing; "
-                "close it, or leave the structure out by naming the wanted ones",
+                f"structure {name!r} has a contour of type {kind or 'none'}: an open contour encloses nothing",
+                remedy="close it, or leave the structure out by naming the wanted ones",
             )
+            return _Roi(label, item.text("ReferencedFrameOfReferenceUID"), [], points, None, refusal)
         if any(contour.numbers("ContourOffsetVector")):
             raise contour.error("ContourOffsetVector", f"structure {name!r}: shifted contours are not read")
         contours.append(_contour_points(name, contour))
@@ -257,7 +266,14 @@ def _roi(name: str, label: Label, item: Header, drawn: Header | None, messages: 
     if points and contours:
         messages.append(Message("points-left-out", f"structure {name!r}: {points} single points are left out"))
     slab_mm = slabs.pop() if len(slabs) == 1 else None
-    return _Roi(label, item.text("ReferencedFrameOfReferenceUID"), contours, points, slab_mm)
+    return _Roi(label, item.text("ReferencedFrameOfReferenceUID"), contours, points, slab_mm, None)
+
+
+def _nothing(roi: _Roi) -> str:
+    """What a structure has that encloses nothing."""
+    if roi.contours:
+        return f"only contours of fewer than three points or along a line ({len(roi.contours)}), which enclose nothing"
+    return f"only {roi.points} points, which enclose nothing" if roi.points else "no contours"
 
 
 def _contour_points(name: str, contour: Header) -> NDArray[np.float64]:
@@ -306,8 +322,9 @@ def _require_frame(name: str, roi: _Roi, header: Header, grid: Grid, messages: l
 
 
 def _regions(
-    rois: Mapping[str, _Roi], grid: Grid, file: str, slice_mm: float | None, messages: list[Message]
+    rois: Mapping[str, _Roi], grid: Grid, file: str, slice_mm: float | None, gathering: Gathering
 ) -> list[Region]:
+    messages = gathering.messages
     distances = {name: plane_distance_mm(roi.contours) for name, roi in rois.items()}
     known = sorted(d for d in distances.values() if d is not None)
     usual = known[(len(known) - 1) // 2] if known else None
@@ -324,9 +341,9 @@ def _regions(
         if alone is not None:
             text = f"structure {name!r}: contours on one plane only, taken as {alone:.3g} mm thick"
             messages.append(Message("one-plane-only", text))
-        filled = fill_contours(
-            name, roi.contours, grid, plane_distance_mm=alone, origin=f"{file}, ROI {roi.label.number}"
-        )
+        origin = f"{file}, ROI {roi.label.number}"
+        with gathering.reading():
+            filled = fill_contours(name, roi.contours, grid, plane_distance_mm=alone, origin=origin)
         messages += filled.messages
         regions.append(filled.region)
     return regions

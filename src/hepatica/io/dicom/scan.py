@@ -25,6 +25,7 @@ _KINDS = {
     "1.2.840.10008.5.1.4.1.1.481.2": SeriesKind.RTDOSE,
     "1.2.840.10008.5.1.4.1.1.481.3": SeriesKind.RTSTRUCT,
     "1.2.840.10008.5.1.4.1.1.66.4": SeriesKind.SEG,
+    "1.2.840.10008.5.1.4.1.1.66.7": SeriesKind.SEG,
 }
 
 _MODALITIES = {

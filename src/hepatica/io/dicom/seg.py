@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.anatomy.structures.clinical import Structure, structure_of
 from hepatica.core import Grid, Provenance, Region
 from hepatica.core.context import DicomContext, Instance, new_uid
 from hepatica.core.message import Message
@@ -34,8 +36,9 @@ from hepatica.io.dicom.objects import (
     require_patient,
     save_object,
 )
-from hepatica.io.dicom.pixels import stored_values
-from hepatica.io.dicom.tags import Header, open_dicom, pydicom_door
+from hepatica.io.dicom.pixels import GREY, RLE, frame_bytes, stored_values
+from hepatica.io.dicom.seg_planes import missing_planes, plane_spacing
+from hepatica.io.dicom.tags import DEFLATED_FRAMES, Header, open_dicom, pydicom_door
 from hepatica.io.structures import Gathering, Label, Structures
 from hepatica.version import __version__
 
@@ -48,11 +51,12 @@ MAX_VOXELS = 1_000_000_000
 _ANATOMY = ("91723000", "Anatomical Structure")
 _ABNORMAL = ("49755003", "Morphologically Abnormal Structure")
 _TISSUE = ("85756007", "Tissue")
+_LIVER = ("10200004", "Liver")
 
 CONCEPTS = (
     (r"necro", _ABNORMAL, ("6574001", "Necrosis")),
     (r"tumou?r|lesion|metasta|neoplas|\bhcc\b|\bgtv", _ABNORMAL, ("108369006", "Neoplasm")),
-    (r"liver|hepa|\blobe\b", _ANATOMY, ("10200004", "Liver")),
+    (r"liver|hepa|\blobe\b", _ANATOMY, _LIVER),
     (r"lung|pulmo", _ANATOMY, ("39607008", "Lung")),
     (r"spleen", _ANATOMY, ("78961009", "Spleen")),
     (r"kidney|renal", _ANATOMY, ("64033007", "Kidney")),
@@ -61,7 +65,10 @@ CONCEPTS = (
     (r"\bribs?\b", _ANATOMY, ("113197003", "Rib")),
 )
 """Words in a structure's name -> property category and type (SNOMED CT, from DICOM PS3.16 CID 7150 and its kin); the
-first that fits counts, and a name that fits none is tissue."""
+first that fits counts, and a name that fits none is tissue (see `concept_of`)."""
+
+_TAKEN_AWAY = re.compile(r"(?i)(?<![a-z])(?:minus|less|without|excl(?:uding)?|except|sub|w/o|but not)(?![a-z])")
+_DENIED = re.compile(r"(?i)(?<![a-z])(?:non[\s_-]*|(?:no|not)[\s_-]+|peri[\s_-]*)[a-z]+|[a-z]+[\s_-]*free(?![a-z])")
 
 
 def segmentation_grid(path: Path | str) -> Grid:
@@ -76,11 +83,12 @@ def segmentation_grid(path: Path | str) -> Grid:
 
 
 def _stack_of(header: Header) -> geometry.Stack:
-    return geometry.stack_sparse(
-        geometry.multiframe_planes(header),
-        frame_of_reference=header.text("FrameOfReferenceUID") or None,
-        spacing_mm=geometry.multiframe_spacing_mm(header),
+    planes = geometry.multiframe_planes(header)
+    spacing_mm, messages = plane_spacing(header, planes, geometry.multiframe_spacing_mm(header) or None)
+    stack = geometry.stack_sparse(
+        planes, frame_of_reference=header.text("FrameOfReferenceUID") or None, spacing_mm=spacing_mm
     )
+    return replace(stack, messages=(*stack.messages, *messages))
 
 
 def read_seg(
@@ -117,7 +125,9 @@ def read_seg(
     gathering.messages += [*notes, *stack.messages]
     frames_of = _frames_of(header, labels, len(pixels))
     for name, label in gathering.wanted():
-        drawn = _segment(name, label, stack, pixels, frames_of, Path(path).name)
+        frames = list(range(len(pixels))) if frames_of is None else frames_of[label.number]
+        drawn = _segment(name, label, stack, pixels, frames, frames_of is None, Path(path).name)
+        gathering.messages += missing_planes(drawn, {stack.slice_of[frame] for frame in frames})
         if drawn.is_empty:
             gathering.leave_empty(name, "no voxel belongs to it")
         else:
@@ -226,7 +236,9 @@ def _coverage(header: Header) -> tuple[NDArray[Any], list[Message]]:
     """Frames as covered fractions (float32), or as labels (integers) for a label map, and what was assumed."""
     kind = header.text("SegmentationType")
     if kind == "LABELMAP":
-        return stored_values(header), []
+        # Each label may have a colour of its own (PS3.3 C.8.20.2): the stored value stays the label.
+        stored = stored_values(header, photometric=(*GREY, "PALETTE COLOR"))
+        return stored, _unlisted(header, stored)
     if kind == "BINARY":
         return _binary(header), []
     if kind != "FRACTIONAL":
@@ -251,19 +263,50 @@ def _binary(header: Header) -> NDArray[np.uint8]:
     full = open_dicom(header.path, pixels=True)
     shape = tuple(full.required_integer(keyword) for keyword in ("NumberOfFrames", "Rows", "Columns"))
     needed = int(np.prod(shape, dtype=np.int64))
+    if min(shape) < 1:
+        raise full.error("PixelData", f"does not hold {shape[0]} frames of {shape[1]} x {shape[2]} bits")
     if full.syntax is not None and full.syntax.is_encapsulated:
         # Compressed masks rarely exceed a ratio of a few hundred; the file bounds what may be asked of memory.
         if needed > 100_000 * max(header.path.stat().st_size, 1):
             raise full.error("PixelData", f"claims {needed} pixels in a file of {header.path.stat().st_size} bytes")
+        if full.syntax in (RLE, DEFLATED_FRAMES):
+            return _unpacked_frames(full, shape)
         with pydicom_door(header.path, "PixelData cannot be decoded", full.problems):
             return np.asarray(np.asarray(full.dataset.pixel_array).reshape(shape) != 0, dtype=np.uint8)
     with pydicom_door(header.path, "PixelData", full.problems):
         data = full.dataset.get("PixelData")
-    length = -(-needed // 8)
-    if min(shape) < 1 or not isinstance(data, bytes) or not length <= len(data) <= length + length % 2:
-        raise full.error("PixelData", f"does not hold {shape[0]} frames of {shape[1]} x {shape[2]} bits")
-    bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), count=needed, bitorder="little")
-    return bits.reshape(shape)
+    length, by_frame = -(-needed // 8), shape[0] * -(-needed // shape[0] // 8)
+    found = len(data) if isinstance(data, bytes) else -1
+    if length <= found <= length + length % 2:
+        bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), count=needed, bitorder="little")
+        return bits.reshape(shape)
+    if by_frame <= found <= by_frame + by_frame % 2:
+        # Some programs begin every frame with a new byte; the length tells.
+        rows = np.frombuffer(data, dtype=np.uint8, count=by_frame).reshape(shape[0], -1)
+        return np.unpackbits(rows, axis=1, count=shape[1] * shape[2], bitorder="little").reshape(shape)
+    raise full.error("PixelData", f"does not hold {shape[0]} frames of {shape[1]} x {shape[2]} bits")
+
+
+def _unpacked_frames(full: Header, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Single bits of frames that are compressed each for itself; every frame begins with a new byte."""
+    size = shape[1] * shape[2]
+    pixels = np.zeros((shape[0], size), dtype=np.uint8)
+    for number, data in enumerate(frame_bytes(full, shape[0], -(-size // 8))):
+        stored = np.frombuffer(data, dtype=np.uint8)
+        # Some programs keep a byte for each bit.
+        whole = len(stored) >= size > 8
+        pixels[number] = stored[:size] != 0 if whole else np.unpackbits(stored, count=size, bitorder="little")
+    return pixels.reshape(shape)
+
+
+def _unlisted(header: Header, stored: NDArray[Any]) -> list[Message]:
+    """What to know of labels in a label map's pixels that no segment describes."""
+    listed = {item.integer("SegmentNumber") for item in header.items("SegmentSequence")}
+    strangers = sorted({int(n) for n in np.unique(stored)} - listed - {0, header.integer("PixelPaddingValue")})
+    if not strangers:
+        return []
+    text = f"{header.path}: voxels of labels that no segment describes are left out: {strangers[:10]}"
+    return [Message("labels-unlisted", text)]
 
 
 def _frames_of(header: Header, labels: list[Label], frames: int) -> dict[int, list[int]] | None:
@@ -295,12 +338,12 @@ def _segment(
     label: Label,
     stack: geometry.Stack,
     pixels: NDArray[Any],
-    frames_of: dict[int, list[int]] | None,
+    frames: list[int],
+    is_label_map: bool,
     file: str,
 ) -> Region:
     origin = f"{file}, segment {label.number}"
     columns, rows, _ = stack.grid.shape
-    frames = list(range(len(pixels))) if frames_of is None else frames_of[label.number]
     at = [stack.slice_of[frame] for frame in frames]
     if len(set(at)) < len(at):
         raise DicomError(f"{file}: structure {name!r} has two frames on one plane")
@@ -311,7 +354,7 @@ def _segment(
         raise DicomError(f"{file}: structure {name!r} spans {last - first + 1} slices of {rows} x {columns} voxels")
     box = np.zeros((last - first + 1, rows, columns), dtype=np.float32)
     for frame, k in zip(frames, at, strict=True):
-        box[k - first] = pixels[frame] == label.number if frames_of is None else pixels[frame]
+        box[k - first] = pixels[frame] == label.number if is_label_map else pixels[frame]
     covered = box.transpose(2, 1, 0)
     inner = bounding_window(covered > 0)
     k_window = slice(inner[2].start + first, inner[2].stop + first)
@@ -369,13 +412,24 @@ def _refer_to_series_only(dataset: Any, context: DicomContext) -> None:
     dataset.ReferencedSeriesSequence = [series]
 
 
+def concept_of(name: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Property category and type (SNOMED CT code, meaning) of a structure by its name.
+
+    What is taken away does not name the structure: "liver minus tumours" and "tumour-free liver" are liver, "tumour
+    without necrosis" is neoplasm.
+    """
+    if structure_of(name) is Structure.NORMAL_LIVER:
+        return _ANATOMY, _LIVER
+    kept = _TAKEN_AWAY.split(name.replace("_", " "))[0].strip() or name
+    kept = _DENIED.sub(" ", kept)
+    return next(((c, t) for pattern, c, t in CONCEPTS if re.search(pattern, kept, re.IGNORECASE)), (_TISSUE, _TISSUE))
+
+
 def _description(number: int, region: Region) -> Any:
     import highdicom
     from pydicom.sr.coding import Code
 
-    category, meaning = next(
-        ((c, t) for pattern, c, t in CONCEPTS if re.search(pattern, region.name, re.IGNORECASE)), (_TISSUE, _TISSUE)
-    )
+    category, meaning = concept_of(region.name)
     return highdicom.seg.SegmentDescription(
         segment_number=number,
         segment_label=region.name,

@@ -25,6 +25,9 @@ from hepatica.errors import DicomError, TimeError
 DEFLATED = "1.2.840.10008.1.2.1.99"
 """Transfer syntax whose whole data set is compressed (Deflated Explicit VR Little Endian)."""
 
+DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
+"""Transfer syntax whose frames are compressed each for itself (Deflated Image Frame Compression, PS3.5 A.4.14)."""
+
 
 @functools.cache
 def failures() -> tuple[type[Exception], ...]:
@@ -250,6 +253,8 @@ class Header:
         text = Header(meta, self.path, self.problems).text("TransferSyntaxUID") if meta is not None else ""
         if not text:
             return None
+        if text == DEFLATED_FRAMES:
+            return _deflated_frames()
         try:
             with pydicom_door(self.path, "TransferSyntaxUID"):
                 syntax = UID(text)
@@ -299,6 +304,19 @@ class Header:
         """Time of day of a TM attribute; None if absent."""
         text = self.text(keyword)
         return _time(text, self, keyword) if text else None
+
+
+@functools.cache
+def _deflated_frames() -> Any:
+    """The transfer syntax that pydicom does not know, as one of its UIDs."""
+    from pydicom.uid import UID
+
+    class DeflatedFrames(UID):  # type: ignore[misc]
+        name = "Deflated Image Frame Compression"
+        is_compressed = is_encapsulated = is_little_endian = is_transfer_syntax = True
+        is_implicit_VR = is_deflated = False  # noqa: N815
+
+    return DeflatedFrames(DEFLATED_FRAMES)
 
 
 def open_dicom(path: Path, *, pixels: bool = False, check_length: bool = True) -> Header:

@@ -10,6 +10,7 @@ from typing import ClassVar
 from hepatica.anatomy.structures.clinical import threshold_region
 from hepatica.core import InputFile, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, reported
+from hepatica.core.message import Message
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.sources import regions_of
@@ -130,7 +131,8 @@ def compare_doses(
     one, other = as_dose(first, role="first"), as_dose(second, role="second")
     a, b = one.volume, other.volume
     report_progress("comparing structures")
-    compared = compare_volumes(a, b, _regions_of(a, structures))
+    regions, notes = _regions_of(a, structures)
+    compared = compare_volumes(a, b, regions)
     report_progress("gamma index")
     gamma = gamma_index(a, b, dose_percent=criteria.gamma[0], distance_mm=criteria.gamma[1], local=criteria.local)
     names = _names(one.name, other.name)
@@ -142,17 +144,19 @@ def compare_doses(
         second=names[1],
         gamma=gamma,
         comparison=compared,
+        messages=notes,
         provenance=Provenance(inputs=inputs, parameters=parameters(criteria)),
     )
 
 
-def _regions_of(dose: Volume, given: StructureSource | None) -> Sequence[Region]:
+def _regions_of(dose: Volume, given: StructureSource | None) -> tuple[Sequence[Region], tuple[Message, ...]]:
     if given is None:
         level = 0.1 * float(dose.values.max())
-        return [threshold_region(dose, level, name="above 10 % of the maximum")]
+        return [threshold_region(dose, level, name="above 10 % of the maximum")], ()
     if isinstance(given, str | Path):
-        return [region for region in read_structures(given, dose.grid).regions if not region.is_empty]
-    return regions_of(given)
+        found = read_structures(given, dose.grid)
+        return [region for region in found.regions if not region.is_empty], found.messages
+    return regions_of(given), ()
 
 
 def _names(first: str, second: str) -> tuple[str, str]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hepatica.anatomy.ct.body_and_lungs import body_region, lung_regions
-from hepatica.anatomy.structures.clinical import ClinicalRegion, StructureOptions, clinical_regions
+from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure, StructureOptions, clinical_regions, structure_of
 from hepatica.core import Grid, InputFile, Region
 from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.resample import resample_region
 from hepatica.core.sources import regions_of
 from hepatica.errors import InputError
-from hepatica.io.regions import read_structures
+from hepatica.io.regions import read_structures, wanted_regions
 from hepatica.workflow.sources import StructureSource
+
+NEEDED_WHOLE = (Structure.LIVER, Structure.TUMOUR, Structure.NECROSIS, Structure.PERFUSED)
+"""Structures that others are made of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,17 +63,19 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
     source: InputFile | None = None
     uid = ""
     notes: tuple[Message, ...] = ()
+    wanted = options.wanted_structures or None
     if given is None:
         regions = _from_ct(ct, grid)
         text = "no structures were given: body and lungs were taken from the CT by thresholds"
         notes = (Message("structures-from-ct", text, "state `structures`"),)
     elif isinstance(given, str | Path):
         path = Path(given)
-        found = read_structures(path, ct.with_voxels_of(grid), slice_mm=ct.grid.spacing_mm[2])
+        found = read_structures(path, ct.with_voxels_of(grid), names=wanted, slice_mm=ct.grid.spacing_mm[2])
         regions, uid, notes = found.regions, found.instance_uid, found.messages
+        _require_whole_liver(path, found.refused, options)
         source = InputFile.of("structures", path)
     else:
-        regions = tuple(resample_region(region, grid) for region in regions_of(given))
+        regions = tuple(resample_region(region, grid) for region in wanted_regions(regions_of(given), wanted))
     empty = tuple(
         Message("structure-empty", f"structure {region.name!r} covers nothing of the dose grid and is left out")
         for region in regions
@@ -80,6 +86,17 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
         raise InputError("no structure covers any voxel of the dose; are structures and images of the same patient?")
     clinical = clinical_regions(whole, roles=options.structure_roles, dome_margin_mm=options.lung_margin_mm)
     return StructureSet(clinical, source, uid, notes + empty, given)
+
+
+def _require_whole_liver(path: Path, refused: Sequence[str], options: StructureOptions) -> None:
+    """Without a tumour or the liver, "all tumours" and "liver minus tumours" would be other structures than they say."""
+    roles = {name: structure_of(name, options.structure_roles) for name in refused}
+    missing = [name for name, role in roles.items() if role in NEEDED_WHOLE]
+    if missing:
+        raise InputError(
+            f"{path}: {' and '.join(repr(name) for name in missing)} cannot be read, on which other structures rest",
+            remedy="mend it, or name those to go on with by `wanted_structures`",
+        )
 
 
 def _from_ct(ct: Image, grid: Grid) -> tuple[Region, ...]:
