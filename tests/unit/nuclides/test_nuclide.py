@@ -104,7 +104,7 @@ def test_every_dose_constant_has_a_name_that_verbs_take() -> None:
 
 def test_a_range_that_is_no_maximum_and_a_constant_that_is_published_are_marked() -> None:
     shown = list_nuclides()
-    assert "Max range of Sm-153: CSDA range at the endpoint." in shown.sentences()
+    assert "Max range of Sm-153, Tc-99m: CSDA range at the endpoint." in shown.sentences()
     assert "published" not in str(shown)
     assert "published: Ho-166 clinical" in str(list_nuclides(convention="clinical"))
     assert "CSDA" not in " ".join(list_nuclides("Y-90").sentences())
