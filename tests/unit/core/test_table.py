@@ -28,5 +28,5 @@ from hepatica.core.table import Cell, Table
 def test_a_cell_shows_three_significant_digits(cell: Cell, text: str) -> None:
     table = Table.of(("activity, GBq",), [(cell,)])
     assert table.shown() == ((text,),)
-    if isinstance(cell, float) and cell == cell:
+    if isinstance(cell, float) and text != "–":
         assert table.csv().splitlines()[1] == repr(cell)
