@@ -125,7 +125,7 @@ def test_python_and_the_command_give_the_same(arguments: tuple[str, ...], ours: 
     [
         (("nuclides", "--conventon", "mird"), "--convention"),
         (("nuclides", "U-235"), "unknown nuclide 'U-235'; known: Ho-166"),
-        (("nuclides", "--convention", "mine"), "unknown dose convention 'mine'"),
+        (("nuclides", "--convention", "mine"), "unknown --convention 'mine'"),
         (("nuclides", "Y-90", "--convention", "clinical"), "ensdf, ensdf-all, icrp107, label, mird"),
         (("agents", "plastic"), "unknown agent 'plastic'; known: glass"),
     ],

@@ -27,7 +27,6 @@ FORBIDDEN = {
 ALLOWED = {
     "at": "at_... is 'at a place' or 'patients at risk', never an instant alone",
     "calibration": "a file where a camera's factor is written or taken from; a factor may stand in its place",
-    "convention": "whose dose constant; each verb offers those that its formula knows",
     "density": "of a dose: by which density it is scaled; of a kernel: that of its medium",
     "first": "the first of the two things that a comparison names: a map, or a column",
     "method": "of reconstruction, of simulation, of prescription: each verb has one",

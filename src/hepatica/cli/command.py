@@ -219,6 +219,8 @@ def _placeholder(option: Option) -> str:
         shown = "CHOICE" if form.choices else "TEXT"
     elif form.unit and form.unit != "fraction":
         shown = f'"N {form.unit}"'
+    elif form.base is bool:
+        shown = "YES|NO"
     else:
         shown = form.word.split()[-1].upper()
     return f"{shown}..." if option.repeated else shown

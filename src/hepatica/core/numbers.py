@@ -22,6 +22,17 @@ def three(value: float | None) -> str:
     return f"{value:.{digits}f}"
 
 
+def significant(value: float | None) -> str:
+    """Three significant digits below 1 too, where `three` has two.
+
+    >>> significant(1234.5), significant(12.345), significant(0.2583), significant(0.00123), significant(None)
+    ('1234', '12.3', '0.258', '0.00123', '–')
+    """
+    if value is None or not 0 < abs(value) < 0.9995:
+        return three(value)
+    return f"{value:.3g}"
+
+
 def percent(value: float | None) -> str:
     """Percentage with one decimal, whole above 99.95 and at 0.
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hepatica.core.estimate import Estimate
-from hepatica.core.numbers import three, with_uncertainty
+from hepatica.core.numbers import significant, with_uncertainty
 
 Cell = str | float | int | bool | Estimate | None
 
@@ -110,16 +110,16 @@ def shown(cell: Cell, how: str = "") -> str:
     """A cell as a reader sees it; `how` formats a plain number.
 
     >>> shown(None), shown(0.1234), shown(Estimate(12.34, 0.5)), shown(True), shown(49.6971, ".4g")
-    ('–', '0.12', '12.34 ± 0.50', 'yes', '49.7')
+    ('–', '0.123', '12.34 ± 0.50', 'yes', '49.7')
     """
     if cell is None:
         return "–"
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, Estimate):
-        return with_uncertainty(cell.value, cell.sd)
+        return with_uncertainty(cell.value, cell.sd) if cell.sd else significant(cell.value)
     if isinstance(cell, float):
-        return format(cell, how) if how and math.isfinite(cell) else three(cell)
+        return format(cell, how) if how and math.isfinite(cell) else significant(cell)
     return str(cell)
 
 

@@ -9,6 +9,7 @@ from hepatica.nuclides.generator import Generator, generator
 from hepatica.nuclides.nuclide import (
     NUCLIDE_NAMES,
     BetaBranch,
+    ConventionName,
     DoseConvention,
     ImagingMode,
     Line,
@@ -22,6 +23,7 @@ __all__ = [
     "NUCLIDE_NAMES",
     "Agent",
     "BetaBranch",
+    "ConventionName",
     "DoseConvention",
     "DoseLimit",
     "Fact",

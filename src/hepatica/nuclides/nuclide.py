@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from hepatica.core import Estimate, decays_per_becquerel
 from hepatica.core.constants import MEV_TO_J, SECONDS_PER_HOUR
@@ -72,6 +72,10 @@ class Line:
     energy_sd_kev: float | None = None
     yield_sd: float | None = None
     origin: str = ""
+
+
+ConventionName = Literal["ensdf", "ensdf-all", "mird", "label", "clinical", "icrp107", "beta-only"]
+"""Dose constants by name: of the decay data (electrons; with photons), and those published for some nuclides."""
 
 
 @dataclass(frozen=True, slots=True)

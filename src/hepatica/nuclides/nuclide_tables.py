@@ -28,6 +28,19 @@ def comparison_table(rows: Sequence[NuclideRow]) -> Table:
     return Table.of(columns, [_cells(row) for row in rows], "Side by side", "nuclides", formats=(".4g",) * len(columns))
 
 
+def comparison_notes(rows: Sequence[NuclideRow]) -> tuple[str, ...]:
+    """What a reader must know of the columns, and of the cells that hold something else than their column says."""
+    csda = [row.name for row in rows if row.range_max_mm is None and row.range_csda_mm is not None]
+    published = [f"{row.name} {row.dose_convention}" for row in rows if row.dose_convention != "ensdf"]
+    kind = "all decays of 1 GBq, electrons only" + (f"; published: {', '.join(published)}" if published else "")
+    notes = (
+        "Electrons are beta, conversion and Auger together.",
+        f"J/GBq: {kind} (= Gy in 1 kg). GBq per GBq 90Y: for the same J.",
+        "Ranges in water, from the literature; a nuclide in full shows their sources and disagreements.",
+    )
+    return (*notes, f"Max range of {', '.join(csda)}: CSDA range at the endpoint.") if csda else notes
+
+
 def nuclide_tables(n: Nuclide) -> tuple[Table, ...]:
     """Facts, dose constants, emissions, ranges and imaging of one nuclide, those that it has."""
     constants = [(c.name, f"{c.j_per_gbq:.3f}", c.text, c.source, c.confidence) for c in n.conventions.values()]

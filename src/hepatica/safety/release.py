@@ -12,6 +12,7 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from hepatica.core.document import INLINE
 from hepatica.core.tables import toml_table
@@ -123,6 +124,10 @@ def nrc_release(source: PatientSource, *, occupancy: float | None = None) -> Nrc
         table_activity_limit_gbq=table,
         table_instruction_activity_gbq=table_2,
     )
+
+
+FrameworkName = Literal["nrc", "euratom", "france", "germany", "ireland", "australia"]
+"""The rules that are shipped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def inspect_images(image: ImageSource, *, voxel_unit: str | None = None) -> Insp
     InputError
         If the path does not exist, or holds no image.
     UnitError
-        If the unit is unknown.
+        If the unit is unknown, or is not that of an image's voxels.
 
     Examples
     --------
@@ -91,6 +91,7 @@ def inspect_images(image: ImageSource, *, voxel_unit: str | None = None) -> Insp
     'HU'
     """
     if isinstance(image, Image):
+        image = image.stating(Stated(unit=voxel_unit))
         return InspectResult(
             path=image.name, series=(describe_image(image),), provenance=Provenance(inputs=(image.source,))
         )

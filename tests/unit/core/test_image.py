@@ -12,6 +12,7 @@ from hepatica.core.document import document
 from hepatica.core.image import Image, Stated
 from hepatica.core.message import Message
 from hepatica.errors import DicomError, GeometryError, HepaticaError, InputError, TimeError, UnitError
+from hepatica.workflow.inspect import inspect_images
 from hepatica.workflow.sources import as_image, as_images
 
 WHEN = datetime(2026, 3, 2, 10, 30)
@@ -132,3 +133,14 @@ def test_it_shows_itself() -> None:
     assert (found["unit"], found["time"], found["grid"]["shape"]) == ("Bq/mL", "2026-03-02T10:30:00", [2, 3, 4])
     assert found["messages"][0]["code"] == "padding-is-air"
     assert made.used_as("ct").source.role == "ct"
+
+
+def test_what_only_a_file_can_need_is_not_stated_of_an_image() -> None:
+    for stated in (Stated(slice_spacing_mm=3.0),):
+        with pytest.raises(InputError, match="`slice_spacing_mm` belongs to a file"):
+            as_image(image(), role="activity", stated=stated)
+    with pytest.raises(InputError, match="`series` chooses one from a folder"):
+        as_image(image(), role="activity", series="1.2")
+    with pytest.raises(UnitError, match="the unit stated, 'counts', contradicts it"):
+        inspect_images(image(), voxel_unit="counts")
+    assert inspect_images(image(), voxel_unit="Bq/mL").series[0].unit == "Bq/mL"

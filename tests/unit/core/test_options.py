@@ -252,3 +252,12 @@ def test_every_default_of_every_template_is_read_back() -> None:
             value = line.removeprefix(f"# {option.word} = ")
             if value:
                 option.form.read(tomllib.loads(f"x = {value}")["x"], option.word)
+
+
+def test_one_number_may_stand_for_the_edges_of_a_cube() -> None:
+    from hepatica.anatomy.virtual_patient import VirtualCtOptions
+
+    assert VirtualCtOptions(spacing_mm=6) == VirtualCtOptions(spacing_mm=(6.0, 6.0, 6.0))
+    for wrong in (0.1, (6.0, 6.0), "6 mm", True):
+        with pytest.raises(InputError, match="`spacing_mm`"):
+            VirtualCtOptions(spacing_mm=wrong)  # type: ignore[arg-type]

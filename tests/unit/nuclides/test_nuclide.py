@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib import resources
+from typing import get_args
 
 import jsonschema
 import pytest
@@ -13,6 +14,8 @@ from hepatica.core.tables import toml_table
 from hepatica.errors import UnknownNameError
 from hepatica.nuclides import NUCLIDE_NAMES, Nuclide, nuclide
 from hepatica.nuclides.comparison import compare_nuclides
+from hepatica.nuclides.nuclide import ConventionName
+from hepatica.workflow.data.nuclides import list_nuclides
 
 
 @pytest.mark.parametrize("spelling", ["Y-90", "90Y", "y90", "Y90", "yttrium-90", "Yttrium 90", "^90^Yttrium", "[90Y]"])
@@ -93,3 +96,15 @@ def test_every_table_has_a_row_in_sources() -> None:
         assert row["source"]
         assert row["licence"]
         assert row["made_by"]
+
+
+def test_every_dose_constant_has_a_name_that_verbs_take() -> None:
+    assert set(get_args(ConventionName)) == {key for name in NUCLIDE_NAMES for key in nuclide(name).conventions}
+
+
+def test_a_range_that_is_no_maximum_and_a_constant_that_is_published_are_marked() -> None:
+    shown = list_nuclides()
+    assert "Max range of Sm-153, Tc-99m: CSDA range at the endpoint." in shown.sentences()
+    assert "published" not in str(shown)
+    assert "published: Ho-166 clinical" in str(list_nuclides(convention="clinical"))
+    assert "CSDA" not in " ".join(list_nuclides("Y-90").sentences())

@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -204,3 +205,21 @@ BAD = {
 def test_bad_input(case) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     with pytest.raises(HepaticaError):
         case()
+
+
+@pytest.mark.parametrize(
+    ("name", "stated", "refused"),
+    [
+        ("glass", {"calibrated_at": THURSDAY}, "`calibrated_at`: only of resin, not of glass"),
+        ("glass", {"shipped_at": THURSDAY}, "`shipped_at`: only of ho166-plla, not of glass"),
+        ("resin", {"calibrated_at": THURSDAY, "classic": True}, "`classic`: only of glass, not of resin"),
+        (
+            "ho166-plla",
+            {"shipped_at": THURSDAY, "calibrated_at": THURSDAY},
+            "`calibrated_at`: only of resin, not of ho166-plla",
+        ),
+    ],
+)
+def test_what_another_agent_needs_is_refused(name: str, stated: dict[str, Any], refused: str) -> None:
+    with pytest.raises(InputError, match=refused):
+        vial_order(agent(name), Order(2.0, THURSDAY), VialOrderOptions(**stated))

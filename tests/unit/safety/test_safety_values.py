@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -18,8 +19,9 @@ from hepatica.safety.afterwards import excretion, staff_tasks, storage_days, was
 from hepatica.safety.contact import ContactPattern, PatientSource, contact_patterns
 from hepatica.safety.dose_rate import Geometry, dose_rate_constant
 from hepatica.safety.plan import ContactOptions, DoseRateOptions, ReleasePlan, release_plan
-from hepatica.safety.release import framework, frameworks
+from hepatica.safety.release import FrameworkName, framework, frameworks
 from hepatica.safety.sheet import patient_sheet, sheet_texts
+from hepatica.workflow.safety.release import SheetOptions, release
 
 
 def iodine(**options: object) -> ReleasePlan:
@@ -171,3 +173,11 @@ def test_translation_is_checked(tmp_path: Path) -> None:
             sheet_texts(good)
     with pytest.raises(HepaticaError, match="neither one of en nor a file"):
         sheet_texts("fr")
+
+
+def test_wrong_words_of_the_sheet_are_refused_before_the_work() -> None:
+    assert set(get_args(FrameworkName)) == set(frameworks())
+    with pytest.raises(UnknownNameError, match=r"`framework` 'germny' .did you mean germany"):
+        SheetOptions(framework="germny")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="language 'xx': neither one of en nor a file"):
+        release("Y-90", 2.0, sheet=SheetOptions(language="xx"))

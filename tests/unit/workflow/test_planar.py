@@ -332,3 +332,12 @@ def test_a_stated_mass_of_the_lungs_gives_the_dose_and_stands_in_the_provenance(
     assert found.lung_dose is not None
     assert found.lung_dose.lung_mass_used_kg == 0.8
     assert found.provenance.parameters["lung_mass_kg"] == 0.8
+
+
+@pytest.mark.parametrize(("name", "constant"), [("clinical", 15.87), ("label", 15.87), ("ensdf", 15.52)])
+def test_the_lung_dose_takes_every_constant_of_the_nuclide(name: Any, constant: float) -> None:
+    asked = LungDoseOptions(planned_gbq=2.0, nuclide="Ho-166", convention=name)
+    found = lung_shunt(views=PlanarViewOptions(**COUNTED), dose=asked).lung_dose
+    assert found is not None
+    assert found.dose_constant_j_per_gbq == pytest.approx(constant, abs=0.005)
+    assert found.dose_lung_gy.value == pytest.approx(0.1 * 2.0 * constant, rel=1e-3)

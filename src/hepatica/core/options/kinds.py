@@ -114,6 +114,8 @@ class Form:
         Of a path: whether text stands for itself and not for a path ("en", or a file).
     mixed : bool
         Whether it may also be a value that no text names (a dose or a dose map).
+    single : bool
+        Whether one number may stand for the `count` (the edge of a cube).
     """
 
     base: type
@@ -126,6 +128,7 @@ class Form:
     text: Text | None = None
     words_too: bool = False
     mixed: bool = False
+    single: bool = False
 
     @property
     def word(self) -> str:
@@ -180,6 +183,9 @@ class Form:
         """InputError unless a value from Python is what the option holds."""
         if value is None and self.optional:
             return
+        if self.single and not isinstance(value, Sequence):
+            replace(self, count=None, single=False).check(value, name)
+            return
         if self.many or self.count is not None:
             if isinstance(value, str) or not isinstance(value, Sequence):
                 value = (value,)
@@ -203,7 +209,7 @@ class Form:
             return MappingProxyType(dict(value))
         if self.text is not None or value is None:
             return value
-        if self.many or self.count is not None:
+        if self.many or (self.count is not None and not (self.single and isinstance(value, _PLAIN))):
             items = value if isinstance(value, list | tuple) else (value,) if isinstance(value, _PLAIN) else value
             return tuple(self._plain(item) for item in items) if isinstance(items, tuple | list) else items
         return self._plain(value)
@@ -243,6 +249,7 @@ class _Reader:
         self.text: Text | None = None
         self.many = self.optional = False
         self.count: int | None = None
+        self.single = False
 
     def take(self, hint: Any) -> None:
         origin, arguments = get_origin(hint), get_args(hint)
@@ -251,6 +258,7 @@ class _Reader:
                 self._extra(extra)
             self.take(arguments[0])
         elif origin is Union or isinstance(hint, types.UnionType):
+            self.single = {get_origin(item) for item in arguments} >= {tuple} and float in arguments
             for item in arguments:
                 self.take(item)
         elif hint is type(None):
@@ -293,7 +301,7 @@ class _Reader:
         return Form(
             base, self.unit if base in (float, object) else "", tuple(self.choices), self.limits, self.many, self.count,
             self.optional, self.text, Path in bases and str in bases,
-            any(kind not in (*_PLAIN, bool) for kind in bases),
+            any(kind not in (*_PLAIN, bool) for kind in bases), self.single and self.count is not None,
         )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from hepatica.core import Estimate, seconds_between
 from hepatica.core.constants import SECONDS_PER_HOUR
@@ -14,7 +14,7 @@ from hepatica.core.document import HIDDEN, INLINE
 from hepatica.core.message import Message, Severity, unique
 from hepatica.core.options import Fraction, Limits, NonNegative, Positive, Unit, options
 from hepatica.errors import InputError, TimeError
-from hepatica.nuclides import Agent, Nuclide, agent
+from hepatica.nuclides import Agent, ConventionName, Nuclide, agent
 from hepatica.planning.delivery.times import decay_between, require_zone
 from hepatica.planning.guardrails import Situation, check
 from hepatica.planning.prescriptions.compartments import Partition, require_positive
@@ -78,15 +78,16 @@ class DeliveryOptions:
         Perfused mass, for the mean dose delivered.
     lung_shunt : float
         Fraction that reached the lungs, for the dose.
-    convention : {"ensdf", "mird", "label"}
-        Dose constant; ensdf is that of the decay data.
+    convention : {"ensdf", "ensdf-all", "mird", "label", "clinical", "icrp107", "beta-only"}
+        Dose constant: that of the decay data (ensdf; with photons ensdf-all), or one published for the nuclide (mird,
+        label of 90Y; clinical, or label, of 166Ho).
     """
 
     agent: str | None = None
     planned_gbq: Positive | None = None
     perfused_mass_kg: Positive | None = None
     lung_shunt: Annotated[float, Unit("fraction"), Limits(low=0, below=1)] = 0.0
-    convention: Literal["ensdf", "mird", "label"] = "ensdf"
+    convention: ConventionName = "ensdf"
 
 
 @dataclass(frozen=True, slots=True)

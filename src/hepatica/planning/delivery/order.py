@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from hepatica.core import seconds_between
 from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.options import Positive, options
+from hepatica.core.options.stated import require_unstated
 from hepatica.errors import InputError, TimeError
 from hepatica.nuclides import Agent
 from hepatica.planning.delivery.times import decay_between, later, require_zone
@@ -311,6 +312,21 @@ class VialOrder:
     batch: HolmiumBatch | None = None
 
 
+OF_AGENTS = {
+    "glass": ("classic",),
+    "resin": ("calibrated_at",),
+    "ho166-plla": ("shipped_at", "specific_activity_mbq_mg"),
+}
+"""What each agent's maker needs to know."""
+
+
+def _require_of_use(agent: Agent, details: VialOrderOptions) -> None:
+    """InputError if something is stated that only another agent's maker needs."""
+    for other, names in OF_AGENTS.items():
+        if agent.name in OF_AGENTS and agent.name != other:
+            require_unstated(details, why=f"only of {other}, not of {agent.name}", only=names)
+
+
 def vial_order(agent: Agent, order: Order, details: VialOrderOptions = VialOrderOptions()) -> VialOrder:
     """What to order of an agent.
 
@@ -320,6 +336,7 @@ def vial_order(agent: Agent, order: Order, details: VialOrderOptions = VialOrder
         If the agent is not ordered in vials that are known here, an instant that it needs is missing, or nothing that
         can be ordered fits.
     """
+    _require_of_use(agent, details)
     head = VialOrder(agent.name, agent.nuclide_name, order.planned_gbq, order.administered_at)
     if agent.name == "glass":
         offers = glass_offers(agent, order, classic=details.classic)

@@ -11,6 +11,7 @@ from hepatica.core.message import Message, unique
 from hepatica.core.options import Fraction, NonNegative, Positive, options
 from hepatica.core.options.values import value_class
 from hepatica.errors import InputError
+from hepatica.nuclides import ConventionName
 from hepatica.planning.guardrails import Review, Situation, check
 from hepatica.planning.limits.allowance import Allowance, allowance_for, as_previous, check_allowances, require_fitting
 from hepatica.planning.limits.assess import (
@@ -127,7 +128,7 @@ class Course:
     territories: tuple[Territory, ...]
     aims: Aims
     patient: Patient = field(default_factory=Patient)
-    convention: str | None = None
+    convention: ConventionName | None = None
     residual: Share = 0.0
     unperfused_normal_mass_kg: NonNegative = 0.0
     height_m: Positive | None = None

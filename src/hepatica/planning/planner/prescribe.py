@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from hepatica.core.message import Message
 from hepatica.core.options import Fraction, Positive, Text, options
 from hepatica.errors import InputError
+from hepatica.nuclides import ConventionName
 from hepatica.planning.limits.assess import LIVER_DENSITY_G_ML, Assessed, Patient, assess
 from hepatica.planning.limits.dose_limits import intent_target
 from hepatica.planning.prescriptions import lipiodol
@@ -36,15 +37,15 @@ class SubstanceOptions:
         Agent, such as glass, resin, QuiremSpheres; the method's own if not stated.
     nuclide : str or None
         Nuclide, where no agent fits (mird, partition, activity-ratio).
-    convention : str or None
-        Dose constant: label, mird, ensdf; the method's own if not stated.
+    convention : {"ensdf", "ensdf-all", "mird", "label", "clinical", "icrp107", "beta-only"} or None
+        Dose constant; the method's own if not stated.
     residual : float
         Share that stays in vial and tubing.
     """
 
     agent: str | None = None
     nuclide: str | None = None
-    convention: str | None = None
+    convention: ConventionName | None = None
     residual: Share = 0.0
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from hepatica.core import Estimate, Kind, Region, Volume
 from hepatica.core.options import Positive, options
 from hepatica.errors import InputError
-from hepatica.nuclides import nuclide
+from hepatica.nuclides import ConventionName, nuclide
 from hepatica.planning.prescriptions.compartments import require_positive
 from hepatica.planning.prescriptions.dose_constants import DoseConstant, dose_constant
 
@@ -31,13 +30,14 @@ class LungDoseOptions:
         Activity that will reach the patient: gives the lung dose, and that of uptake elsewhere.
     nuclide : str
         Nuclide of the therapy.
-    convention : {"ensdf", "mird", "label"}
-        Dose constant; ensdf is that of the decay data.
+    convention : {"ensdf", "ensdf-all", "mird", "label", "clinical", "icrp107", "beta-only"}
+        Dose constant: that of the decay data (ensdf; with photons ensdf-all), or one published for the nuclide (mird,
+        label of 90Y; clinical, or label, of 166Ho).
     """
 
     planned_gbq: Positive | None = None
     nuclide: str = "Y-90"
-    convention: Literal["ensdf", "mird", "label"] = "ensdf"
+    convention: ConventionName = "ensdf"
 
     @property
     def planned(self) -> tuple[float, DoseConstant] | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hepatica.core import Provenance
 from hepatica.core.options import verb
 from hepatica.core.table import Table
-from hepatica.nuclides import NUCLIDE_NAMES, Nuclide
+from hepatica.nuclides import NUCLIDE_NAMES, ConventionName, Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.nuclides.comparison import NuclideRow, compare_nuclides
-from hepatica.nuclides.nuclide_tables import comparison_table, headline, nuclide_tables
+from hepatica.nuclides.nuclide_tables import comparison_notes, comparison_table, headline, nuclide_tables
 from hepatica.workflow.result import Result, result
 
 
@@ -35,17 +35,21 @@ class NuclidesResult(Result):
         """The comparison; of one nuclide facts, dose constants, emissions, ranges and imaging."""
         return (self.table(), *(() if self.nuclide is None else nuclide_tables(self.nuclide)))
 
+    def sentences(self) -> tuple[str, ...]:
+        """What the columns hold."""
+        return comparison_notes(self.nuclides)
+
 
 @verb
-def list_nuclides(nuclide: str | None = None, *, convention: str = "ensdf") -> NuclidesResult:
+def list_nuclides(nuclide: str | None = None, *, convention: ConventionName = "ensdf") -> NuclidesResult:
     """The nuclides of radioembolization side by side, or one in full.
 
     Parameters
     ----------
     nuclide : str or None
         Nuclide to show in full, such as Ho-166 or 90Y.
-    convention : str
-        Dose constant: ensdf, ensdf-all, or one of a nuclide's own (mird and label of 90Y, clinical of 166Ho).
+    convention : {"ensdf", "ensdf-all", "mird", "label", "clinical", "icrp107", "beta-only"}
+        Dose constant: of the decay data, or a nuclide's own (mird and label of 90Y, clinical of 166Ho).
 
     Returns
     -------

@@ -11,6 +11,7 @@ from hepatica.core.document import INLINE
 from hepatica.core.message import Message
 from hepatica.core.options import parameters, verb
 from hepatica.core.table import Cell, Table
+from hepatica.nuclides import ConventionName
 from hepatica.planning.planner.agent_comparison import AgentColumn, CompareAim, agents_side_by_side
 from hepatica.planning.planner.prescribe import MassOptions
 from hepatica.report.figures.outcome import save
@@ -119,7 +120,7 @@ def compare_agents(
     *,
     masses: MassOptions = MassOptions(),
     aim: CompareAim = CompareAim(),
-    convention: str = "ensdf",
+    convention: ConventionName = "ensdf",
 ) -> AgentComparisonResult:
     """Nuclides and agents side by side on one patient for one aim.
 
@@ -131,7 +132,7 @@ def compare_agents(
         The patient: normal liver, tumours with their uptake, lungs.
     aim : CompareAim
         What all must reach.
-    convention : str
+    convention : {"ensdf", "ensdf-all", "mird", "label", "clinical", "icrp107", "beta-only"}
         Dose constant, the same for all, so that differences are physics and not rounding.
 
     Returns

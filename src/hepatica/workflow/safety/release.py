@@ -15,6 +15,7 @@ from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.report.figures.outcome import draw_dose_rates, save
 from hepatica.report.page import write_page
 from hepatica.safety.plan import ContactOptions, DoseRateOptions, ReleasePlan, release_plan
+from hepatica.safety.release import FrameworkName
 from hepatica.safety.sheet import patient_sheet, sheet_texts
 from hepatica.workflow.result import Result, result
 
@@ -31,14 +32,14 @@ class SheetOptions:
         Name or number of the patient.
     hospital : str
         Whom the patient may call.
-    framework : str
-        Rule by which going home is stated: nrc, france, germany, australia.
+    framework : {"nrc", "euratom", "france", "germany", "ireland", "australia"}
+        Rule by which going home is stated.
     """
 
     language: str = "en"
     patient: str = ""
     hospital: str = ""
-    framework: str = "nrc"
+    framework: FrameworkName = "nrc"
 
 
 @result
@@ -151,6 +152,8 @@ def release(
     ------
     UnknownNameError
         For an unknown nuclide, convention or set of patterns.
+    InputError
+        If the language is neither shipped nor a whole translation.
     PhysicsError
         If the effective half-life is longer than the physical one.
 
@@ -159,6 +162,7 @@ def release(
     >>> hepatica.release("I-131", 2.2, agent="lipiodol").plan.nrc.may_go
     False
     """
+    sheet_texts(sheet.language)  # raises for a language that is none, before the work
     plan = release_plan(
         find_nuclide(nuclide).name,
         administered_gbq,
