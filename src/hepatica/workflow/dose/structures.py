@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hepatica.anatomy.ct.body_and_lungs import body_region, lung_regions
-from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure, StructureOptions, clinical_regions, structure_of
+from hepatica.anatomy.structures.clinical import (
+    ClinicalRegion,
+    Structure,
+    StructureOptions,
+    clinical_regions,
+    structure_of,
+)
 from hepatica.core import Grid, InputFile, Region
 from hepatica.core.image import Image
 from hepatica.core.message import Message
@@ -83,13 +89,13 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
     )
     whole = [region for region in regions if not region.is_empty]
     if not whole:
-        raise InputError("no structure covers any voxel of the dose; are structures and images of the same patient?")
+        raise InputError("no structure covers a voxel of the dose; are structures and images of the same patient?")
     clinical = clinical_regions(whole, roles=options.structure_roles, dome_margin_mm=options.lung_margin_mm)
     return StructureSet(clinical, source, uid, notes + empty, given)
 
 
 def _require_whole_liver(path: Path, refused: Sequence[str], options: StructureOptions) -> None:
-    """Without a tumour or the liver, "all tumours" and "liver minus tumours" would be other structures than they say."""
+    """Refuse a file without its tumour or liver: "all tumours" and "liver minus tumours" would be other structures."""
     roles = {name: structure_of(name, options.structure_roles) for name in refused}
     missing = [name for name, role in roles.items() if role in NEEDED_WHOLE]
     if missing:
