@@ -180,6 +180,7 @@ class Form:
         """InputError unless a value from Python is what the option holds."""
         if value is None and self.optional:
             return
+        value = self._each(value)
         if self.many or self.count is not None:
             if isinstance(value, str) or not isinstance(value, Sequence):
                 value = (value,)
@@ -203,10 +204,16 @@ class Form:
             return MappingProxyType(dict(value))
         if self.text is not None or value is None:
             return value
+        value = self._each(value)
         if self.many or self.count is not None:
             items = value if isinstance(value, list | tuple) else (value,) if isinstance(value, _PLAIN) else value
             return tuple(self._plain(item) for item in items) if isinstance(items, tuple | list) else items
         return self._plain(value)
+
+    def _each(self, value: Any) -> Any:
+        """One number with a unit stands for as many: a cube's edge, as in text."""
+        alone = self.count is not None and self.unit and isinstance(value, int | float)
+        return (value,) * (self.count or 1) if alone else value
 
     def _plain(self, value: Any) -> Any:
         return Path(value) if self.base is Path and isinstance(value, str) and not self.words_too else value
