@@ -269,7 +269,7 @@ def test_cirrhosis_sexes_contrast_and_neck() -> None:
     ("make", "message"),
     [
         (lambda: PatientSettings(spacing_mm=2), "has no option `spacing_mm`"),
-        (lambda: VirtualCtOptions(spacing_mm=(2, 2)), "one length or three, not 2"),
+        (lambda: VirtualCtOptions(spacing_mm=(2, 2)), "is 3 numbers, not 2"),
         (lambda: Treatment(activity_bq=1e9), "has no option `activity_bq`"),
         (lambda: Treatment(nuclide="Lu-177").activity_bq, "no administered activity of Lu-177"),
         (lambda: PatientSettings(ct=VirtualCtOptions(spacing_mm=0)), "`spacing_mm` must be from 0.5 to 12, not 0"),

@@ -114,8 +114,6 @@ class Form:
         Of a path: whether text stands for itself and not for a path ("en", or a file).
     mixed : bool
         Whether it may also be a value that no text names (a dose or a dose map).
-    single : bool
-        Whether one number may stand for the `count` (the edge of a cube).
     """
 
     base: type
@@ -128,7 +126,6 @@ class Form:
     text: Text | None = None
     words_too: bool = False
     mixed: bool = False
-    single: bool = False
 
     @property
     def word(self) -> str:
@@ -183,9 +180,7 @@ class Form:
         """InputError unless a value from Python is what the option holds."""
         if value is None and self.optional:
             return
-        if self.single and not isinstance(value, Sequence):
-            replace(self, count=None, single=False).check(value, name)
-            return
+        value = self._each(value)
         if self.many or self.count is not None:
             if isinstance(value, str) or not isinstance(value, Sequence):
                 value = (value,)
@@ -209,10 +204,16 @@ class Form:
             return MappingProxyType(dict(value))
         if self.text is not None or value is None:
             return value
-        if self.many or (self.count is not None and not (self.single and isinstance(value, _PLAIN))):
+        value = self._each(value)
+        if self.many or self.count is not None:
             items = value if isinstance(value, list | tuple) else (value,) if isinstance(value, _PLAIN) else value
             return tuple(self._plain(item) for item in items) if isinstance(items, tuple | list) else items
         return self._plain(value)
+
+    def _each(self, value: Any) -> Any:
+        """One number with a unit stands for as many: a cube's edge, as in text."""
+        alone = self.count is not None and self.unit and isinstance(value, int | float)
+        return (value,) * (self.count or 1) if alone else value
 
     def _plain(self, value: Any) -> Any:
         return Path(value) if self.base is Path and isinstance(value, str) and not self.words_too else value
@@ -249,7 +250,6 @@ class _Reader:
         self.text: Text | None = None
         self.many = self.optional = False
         self.count: int | None = None
-        self.single = False
 
     def take(self, hint: Any) -> None:
         origin, arguments = get_origin(hint), get_args(hint)
@@ -258,7 +258,6 @@ class _Reader:
                 self._extra(extra)
             self.take(arguments[0])
         elif origin is Union or isinstance(hint, types.UnionType):
-            self.single = {get_origin(item) for item in arguments} >= {tuple} and float in arguments
             for item in arguments:
                 self.take(item)
         elif hint is type(None):
@@ -301,7 +300,7 @@ class _Reader:
         return Form(
             base, self.unit if base in (float, object) else "", tuple(self.choices), self.limits, self.many, self.count,
             self.optional, self.text, Path in bases and str in bases,
-            any(kind not in (*_PLAIN, bool) for kind in bases), self.single and self.count is not None,
+            any(kind not in (*_PLAIN, bool) for kind in bases),
         )  # fmt: skip
 
 
