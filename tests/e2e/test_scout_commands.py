@@ -153,7 +153,7 @@ def test_images_and_regions_are_as_good_as_files(files: Path) -> None:
     assert ratios.uptake.overall == paths.uptake.overall
     with pytest.raises(InputError, match=r"an image is a path or a hepatica\.Image, not Volume"):
         lung_shunt(counts, structures=regions)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="a list of regions"):
+    with pytest.raises(InputError, match="a list of them, not int"):
         lung_shunt(scout, structures=[3])  # type: ignore[list-item]
 
 

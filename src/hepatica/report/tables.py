@@ -14,7 +14,7 @@ from hepatica.core.table import Table
 from hepatica.report.dose_report import DoseReport, LimitRow, ReportRegion
 
 SHOWN_D = (98.0, 95.0, 70.0, 50.0, 2.0)
-MOST_V = 8
+MAX_V = 8
 
 DOSE_COLUMNS = (
     "Structure",
@@ -66,7 +66,7 @@ def v_levels_gy(report: DoseReport) -> list[float]:
     """Doses of the V_d worth a column: those that some structure but the body reaches in 1 % of its volume."""
     inner = [item for item in report.regions if item.structure != "body"] or list(report.regions)
     levels = [level for level in inner[0].dose.v_gy_percent if any(_v(item, level) >= 1 for item in inner)]
-    return levels[-MOST_V:]
+    return levels[-MAX_V:]
 
 
 def v_columns(report: DoseReport) -> list[str]:

@@ -69,7 +69,7 @@ MAX_CROSSINGS = 30_000_000
 LOSS_WARNED = 1e-3
 """Fraction of a structure outside the image from which on it is said."""
 
-SUBPOINTS, MOST_SUBPOINTS, POINTS_IN_ALL = 4, 10, 20_000_000
+SUBPOINTS, MAX_SUBPOINTS, POINTS_IN_ALL = 4, 10, 20_000_000
 """Sample points per voxel and axis where the contours' planes are oblique to the grid: as many as stay below the number
 in all, within the two bounds. A small structure, whose border is most of it, gets the most."""
 
@@ -448,7 +448,7 @@ def _fill_oblique(name: str, grid: Grid, frame: _Frame, stack: Slabs, crossings:
     # uvw of a point at grid index (i, j, k), relative to the drawn planes' corner.
     turn = frame.to_uvw[:, :3] @ grid.affine[:3, :3]
     corner = frame.apply(grid.to_mm([s.start for s in box])) - np.array([lows[0], lows[1], 0.0])
-    subpoints = int(np.clip(np.cbrt(POINTS_IN_ALL / np.prod(shape)), SUBPOINTS, MOST_SUBPOINTS))
+    subpoints = int(np.clip(np.cbrt(POINTS_IN_ALL / np.prod(shape)), SUBPOINTS, MAX_SUBPOINTS))
     offsets = (np.arange(subpoints) + 0.5) / subpoints - 0.5
     i, j, di, dj = np.meshgrid(np.arange(shape[0]), np.arange(shape[1]), offsets, offsets, indexing="ij")
     in_slice = np.stack([i + di, j + dj], axis=-1) @ turn[:, :2].T + corner

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Estimate, InputFile, Kind, Provenance, Volume
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.core.context import DicomContext
 from hepatica.core.document import document
 from hepatica.core.image import Acquisition, Image
@@ -219,7 +220,7 @@ def _filtered(image: Float32, spacing_mm: tuple[float, float, float], fwhm_mm: f
         return image
     from scipy import ndimage
 
-    sd = fwhm_mm / np.sqrt(8 * np.log(2)) / np.asarray(spacing_mm)
+    sd = fwhm_mm / FWHM_PER_SD / np.asarray(spacing_mm)
     return np.asarray(ndimage.gaussian_filter(image, sd, mode="constant"), dtype=np.float32)
 
 

@@ -73,7 +73,7 @@ class DoseConstant:
         return f"{self.convention}: {self.j_per_gbq:.5g} J/GBq ({self.nuclide})"
 
 
-def dose_constant(of: Nuclide, convention: str) -> DoseConstant:
+def dose_constant(substance: Nuclide, convention: str) -> DoseConstant:
     """The constant of a nuclide under a named convention.
 
     "label" is the constant of the product's label, whatever the decay tables call it.
@@ -83,19 +83,19 @@ def dose_constant(of: Nuclide, convention: str) -> DoseConstant:
     UnknownNameError
         If the nuclide has no such convention; the message lists those it has.
     """
-    known = LABEL_NAMES.get(of.name, convention) if convention == "label" else convention
-    return DoseConstant(of.dose_constant_j_per_gbq(known), of.name, convention, of.half_life_s)
+    known = LABEL_NAMES.get(substance.name, convention) if convention == "label" else convention
+    return DoseConstant(substance.dose_constant_j_per_gbq(known), substance.name, convention, substance.half_life_s)
 
 
-def default_convention(of: Nuclide, method: str, carrier: Agent | None) -> str:
+def default_convention(substance: Nuclide, method: str, carrier: Agent | None) -> str:
     """The convention that a method's source takes: labels round, the partition papers take 49.67.
 
     Falls on the evaluated decay data ("ensdf") where no published constant exists for the nuclide.
     """
     labelled = carrier is not None and carrier.prescription in RULES_OF_METHODS.get(method, ())
-    if of.name in LABEL_NAMES or (method == "mird" and labelled and "label" in of.conventions):
+    if substance.name in LABEL_NAMES or (method == "mird" and labelled and "label" in substance.conventions):
         return "label"
-    return "mird" if "mird" in of.conventions else "ensdf"
+    return "mird" if "mird" in substance.conventions else "ensdf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +138,8 @@ def carrier(
         require_carried(of_agent, wanted)
     if of_agent is not None and of_agent.purpose != "therapy":
         raise InputError(f"{of_agent.name} is a {of_agent.purpose}, not a therapy: nothing is prescribed with it")
-    of = wanted or (of_agent.nuclide if of_agent else None)
-    if of is None or of.name == "Tc-99m":
+    substance = wanted or (of_agent.nuclide if of_agent else None)
+    if substance is None or substance.name == "Tc-99m":
         raise InputError("99mTc is a surrogate's nuclide: nothing is prescribed with it")
-    chosen = convention or default_convention(of, method, of_agent)
-    return Carrier(of, of_agent, dose_constant(of, chosen))
+    chosen = convention or default_convention(substance, method, of_agent)
+    return Carrier(substance, of_agent, dose_constant(substance, chosen))

@@ -44,7 +44,7 @@ PIXELS = 420
 LADDER = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 """Steps of the isodose levels within a decade."""
 
-MOST_LEVELS = 5
+MAX_LEVELS = 5
 
 DECAYS_PER_MBQ_H = 3.6e9
 
@@ -71,7 +71,7 @@ FONT = {
 WIDTH_IN = 7.2
 """Width of a figure: the text width of an A4 page."""
 
-MOST_DOTS = 2000
+MAX_DOTS = 2000
 """Voxels of a structure that are drawn as dots."""
 
 P = ParamSpec("P")
@@ -112,10 +112,10 @@ def isodose_levels_gy(report: DoseReport) -> tuple[float, ...]:
     steps = [float(f"{step}e{power}") for power in (decade - 2, decade - 1, decade) for step in LADDER]
     below = [level for level in steps if level <= 0.95 * top]
     # Every second step downwards from the highest: about a factor of 1.8 from line to line.
-    return tuple(below[::-2][:MOST_LEVELS][::-1])
+    return tuple(below[::-2][:MAX_LEVELS][::-1])
 
 
-MOST_STEPS = 100_000
+MAX_STEPS = 100_000
 
 DVH_ONE_COLUMN = 14
 """Structures in the legend of the DVHs before it takes a second column."""
@@ -163,7 +163,7 @@ def dvh_figure(report: DoseReport) -> Figure:
     top = top if top > 0 else 1.0
     for item, style in _styled(report):
         # A single hot voxel far beyond the axis must not ask for millions of steps up to it.
-        step = max(min(item.dose.dvh.bin_gy, top / 400), item.dose.dvh.max_gy / MOST_STEPS)
+        step = max(min(item.dose.dvh.bin_gy, top / 400), item.dose.dvh.max_gy / MAX_STEPS)
         curve = item.dose.dvh.cumulative(step)
         width = 1.8 if item.is_lesion else 1.2
         axes.plot(curve.dose_gy, 100 * curve.fraction, color=style.colour, linestyle=style.dashes, linewidth=width)
@@ -323,7 +323,7 @@ def agreement_figure(
     top = max(float(max(a.max(), b.max())) for a, b in voxels.values()) or 1.0
     left.plot([0, top], [0, top], color=MUTED, linewidth=0.8)
     for (name, (a, b)), style in zip(voxels.items(), styles, strict=True):
-        step = max(1, a.size // MOST_DOTS)
+        step = max(1, a.size // MAX_DOTS)
         x, y = a[::step].astype(float), b[::step].astype(float)
         left.scatter(x, y, s=5, color=style.colour, alpha=0.5, linewidths=0, label=_short(name))
         right.scatter((x + y) / 2, y - x, s=5, color=style.colour, alpha=0.5, linewidths=0)

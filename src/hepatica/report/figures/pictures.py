@@ -8,7 +8,7 @@ from hepatica.report.document import Picture
 from hepatica.report.dose_report import DoseReport
 from hepatica.report.figures.dose import activity_figure, dvh_figure, png, slices_figure
 
-MOST_LESIONS = 8
+MAX_LESIONS = 8
 """Slices are drawn for this many lesions, largest first; the report says how many were left out."""
 
 
@@ -37,7 +37,7 @@ class Pictures:
 def draw(report: DoseReport) -> Pictures:
     """Draw all pictures of a report; about half a second each."""
     lesions = report.lesions
-    kept = {id(item) for item in sorted(lesions, key=lambda item: -item.dose.volume_ml)[:MOST_LESIONS]}
+    kept = {id(item) for item in sorted(lesions, key=lambda item: -item.dose.volume_ml)[:MAX_LESIONS]}
     slices = tuple(
         Picture(
             item.dose.name,

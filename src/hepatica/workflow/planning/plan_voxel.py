@@ -26,7 +26,7 @@ from hepatica.report.dose_report import DoseReport, ReportRegion
 from hepatica.report.figures.dose import dvh_figure, png, slices_figure
 from hepatica.workflow.planning.scout import read_scout
 
-MOST_SLICES = 12
+MAX_SLICES = 12
 """Lesions that get their own slices on the page."""
 
 PICTURE_DPI = 130
@@ -91,7 +91,7 @@ class VoxelPlan:
             if item.is_lesion
         ]
         histograms = Picture("", "Predicted dose-volume histograms", png(dvh_figure(report), dpi=PICTURE_DPI))
-        return (*slices[:MOST_SLICES], histograms)
+        return (*slices[:MAX_SLICES], histograms)
 
 
 def predict(plan: CoursePlan, images: PlanImages) -> VoxelPlan:

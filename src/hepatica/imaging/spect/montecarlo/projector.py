@@ -48,7 +48,7 @@ VOXEL_MM = 4.0
 VIEWS_PER_EVENT = 20
 """Views that one emission or scatter is detected in: more of them cost fewer histories, but make the noise of the views
 one and the same."""
-LEAST_OF_EMISSION = 0.3
+MIN_OF_EMISSION = 0.3
 """What would add less than this share of an emission's usual weight is followed at random, for more each."""
 SATELLITES = 0.05
 """Share of the rays that are also followed by way of a coherent scatter (a few per cent of the counts)."""
@@ -358,7 +358,7 @@ class MonteCarloProjector:
         c.importance, c.depth = upload.floats(tables.importance), upload.floats(tables.depth_mm)
         c.blur = upload.floats(tables.blur_mm)
         c.lowest_kev, c.max_scatter = tables.lowest_kev, settings.max_scatter
-        c.least = LEAST_OF_EMISSION * self.mixture.reference * self.stride / (4 * math.pi)
+        c.least = MIN_OF_EMISSION * self.mixture.reference * self.stride / (4 * math.pi)
         c.satellite = SATELLITES if settings.max_scatter else 0.0
         return c
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Kind, Volume
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.core.progress import Progress, silent
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
 from hepatica.imaging.spect.montecarlo.settings import MonteCarloProjections, ProjectionSettings
@@ -109,5 +110,5 @@ class MonteCarloScatter:
 
         grid = self._setup.grid
         pixel_mm = np.array([grid.spacing_mm[0], grid.spacing_mm[2]])
-        sd = self._options.montecarlo_smoothing_mm / np.sqrt(8 * np.log(2)) / pixel_mm
+        sd = self._options.montecarlo_smoothing_mm / FWHM_PER_SD / pixel_mm
         return np.asarray(ndimage.gaussian_filter(counts, (0, 0, *sd), mode="nearest"), dtype=np.float32)
