@@ -104,8 +104,8 @@ class Series:
         if self.damaged:
             names = ", ".join(str(path) for path in self.damaged[:5])
             raise DicomError(
-                f"{len(self.damaged)} files of the series {self.description!r} are damaged or empty and it would have a "
-                f"hole or end early: {names}",
+                f"{len(self.damaged)} files of the series {self.description!r} are damaged or empty and it would have "
+                f"a hole or end early: {names}",
                 remedy="copy them again",
             )
 
