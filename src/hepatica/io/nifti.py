@@ -1,8 +1,8 @@
 """What a NIfTI header says about place and scale, checked before ITK reads the file, or read here where ITK is wrong.
 
 ITK chooses between the two descriptions of place that a NIfTI file may hold (quaternion and affine) without a word,
-takes an identity where it holds none, and turns NaN into 0 while it reads. It takes the size of voxels from pixdim where
-the affine alone holds, adds an intercept where a slope of 0 says that there is no scale, and does not know NIfTI-2.
+takes an identity where it holds none, and turns NaN into 0 while it reads. It takes the size of voxels from pixdim
+where the affine alone holds, adds an intercept where a slope of 0 says that there is no scale, and knows no NIfTI-2.
 Field offsets are those of nifti1.h and nifti2.h.
 """
 
