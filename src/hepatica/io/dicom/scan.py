@@ -219,7 +219,8 @@ def _read_headers(path: Path) -> tuple[list[Header], list[Skipped], dict[Path, H
             header = open_dicom(file)
             if not _series_uid(header):
                 skipped.append(Skipped(file, _why_no_series(header)))
-                damaged |= {file: header} if _stated_kind(header) in _WITH_PIXELS else {}
+                if "DirectoryRecordSequence" not in header:
+                    damaged[file] = header
                 continue
             _require_identity(header)
             if _stated_kind(header) in _WITH_PIXELS and not header.has_pixels:
@@ -279,16 +280,19 @@ def _belongs(file: Path, header: Header | None, series: Series, uids: set[str]) 
 
     By UID, by kind and folder if it has none of the known UIDs, or by its name if it is no DICOM any more.
     """
+    alike = series.kind in _STACKED and len(series.files) > 1 and any(_named_alike(file, f) for f in series.files)
     if header is None:
-        return series.kind in _STACKED and len(series.files) > 1 and any(_named_alike(file, f) for f in series.files)
+        return alike
     if header.path in series.files:
         return False
     try:
         uid, kind = header.text("SeriesInstanceUID"), _stated_kind(header)
     except HepaticaError:
-        return False
+        return alike
     if uid in uids:
         return uid == series.uid and series.kind is not SeriesKind.CT_LOCALIZER
+    if kind is SeriesKind.OTHER:
+        return alike
     return kind is series.kind and header.path is not None and header.path.parent in {f.parent for f in series.files}
 
 
