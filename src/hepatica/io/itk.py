@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.core import Grid, InputFile, Kind, Volume
 from hepatica.core.image import NOTHING_STATED, Acquisition, Image, Stated, not_stated
@@ -80,6 +81,7 @@ def read_itk(path: Path | str, kind: Kind, *, factor: float = 1.0, name: str = "
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    values: NDArray[Any]
     if (header := header_for_own_reader(path)) is not None:
         grid, values, notes = read_nifti(path, header)
     else:
@@ -101,7 +103,7 @@ def read_itk(path: Path | str, kind: Kind, *, factor: float = 1.0, name: str = "
     if kind is Kind.LABEL:
         values = whole_labels(values, str(path))
     elif factor != 1.0 or values.dtype not in (np.float32, np.float64):
-        dtype = np.float64 if values.dtype.itemsize > 2 and values.dtype != np.float32 else np.float32
+        dtype: Any = np.float64 if values.dtype.itemsize > 2 and values.dtype != np.float32 else np.float32
         values = values.astype(dtype) * dtype(factor)
     return Volume(grid, values, kind, name=name or path.name), notes
 

@@ -85,8 +85,8 @@ class NiftiHeader:
         """Whether the affine alone holds (METHOD 3) and pixdim says another size of voxels."""
         if self.qform_code or not self.sform_code:
             return False
-        sizes = np.linalg.norm(self.sform[:3, :3], axis=0)
-        return not np.allclose(sizes, np.abs(self.pixdim_mm), rtol=1e-3, atol=0)
+        apart = np.abs(np.linalg.norm(self.sform[:3, :3], axis=0) - np.abs(self.pixdim_mm))
+        return len(self.shape) >= 3 and not (apart * self.shape[:3]).max() * self.length_mm <= SAME_MM
 
 
 def check_nifti(path: Path) -> list[Message]:
@@ -143,7 +143,7 @@ def read_nifti(path: Path, header: NiftiHeader) -> tuple[Grid, NDArray[Any], lis
     if header.datatype not in _TYPES:
         raise InputError(f"{path}: datatype {header.datatype} is not one real number a voxel")
     kind = np.dtype(header.order + _TYPES[header.datatype])
-    shape = header.shape[:3]
+    shape = header.shape[0], header.shape[1], header.shape[2]
     wanted = int(np.prod(np.asarray(shape, dtype=object))) * kind.itemsize
     if wanted > DEFLATE_LIMIT * path.stat().st_size:
         raise InputError(

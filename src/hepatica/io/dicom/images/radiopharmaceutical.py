@@ -194,7 +194,7 @@ def _require_half_life(item: Header, name: str | None, half_life_s: float) -> No
     if name is not None and known is not None:
         if abs(half_life_s / known - 1) > HALF_LIFE_TOLERANCE:
             unit = _unit_of_time(half_life_s, known)
-            hint = f"; in {unit} it would be: DICOM wants seconds" if unit else ""
+            hint = f"; it is in {unit}, where DICOM wants seconds" if unit else ""
             raise item.error(
                 "RadionuclideHalfLife",
                 f"{half_life_s:g} s is not the half-life of {name} ({known:g} s{hint}): the header contradicts itself",
