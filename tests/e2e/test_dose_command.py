@@ -107,9 +107,13 @@ def test_an_output_folder_is_never_overwritten_unasked(patient: Path, tmp_path: 
     assert "not empty" in done.stderr
     assert "--force" in done.stderr
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
-    hepatica(*usual(patient, "--out", out, "--force"))
-    assert not (out / "mine.txt").exists()
-    assert (out / "dose.dcm").exists()
+    done = hepatica(*usual(patient, "--out", out, "--force"), code=2)
+    assert "was not written by hepatica" in done.stderr
+    assert (out / "mine.txt").read_text() == "precious"
+    own = tmp_path / "own"
+    hepatica(*usual(patient, "--out", own, "--engine", "local"))
+    hepatica(*usual(patient, "--out", own, "--engine", "local", "--force"))
+    assert (own / "dose.dcm").exists()
 
 
 def test_without_structures_body_and_lungs_come_from_the_ct(patient: Path) -> None:

@@ -46,6 +46,8 @@ class Stated:
         replaced by those of `nuclide`, with a warning.
     slice_spacing_mm : float or None
         Distance between slices of an NM volume that states none; negative to stack against row x column.
+    administered_at : datetime or None
+        Start of the administration; it takes the place of the file's, whose day may be missing.
     """
 
     unit: str | None = None
@@ -53,6 +55,7 @@ class Stated:
     nuclide: str | None = None
     override_nuclide: bool = False
     slice_spacing_mm: float | None = None
+    administered_at: datetime | None = None
 
 
 NOTHING_STATED = Stated()

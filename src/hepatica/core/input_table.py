@@ -20,6 +20,13 @@ MISSING = {"", "na", "n/a", "nan", "-", "null", "none", "."}
 
 _WITH_UNIT = re.compile(r"^([+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?)\s*([A-Za-zµ%/]+)$")
 
+_THOUSANDS = re.compile(r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?$")
+"""Numbers whose points may stand between thousands, as in "1.200" and "1.200,5"."""
+
+_POINT = re.compile(r"^[+-]?\d*\.\d+([eE][+-]?\d+)?$")
+
+_COMMA = re.compile(r"^[+-]?[\d.]*,\d+$")
+
 DAYS_PER_MONTH = 365.25 / 12
 
 
@@ -68,6 +75,7 @@ class TableCheck:
 
     table: InputTable
     faults: list[str] = field(default_factory=list)
+    marks: tuple[bool, bool] | None = None
 
     def fault(self, index: int, column: str, text: str) -> None:
         """Record a fault of one cell; `index` counts from 0 over the table's rows."""
@@ -119,7 +127,18 @@ class TableCheck:
             if not optional:
                 self.fault(index, name, "is empty")
             return math.nan
-        text = cell.replace(",", ".") if self.table.decimal_comma and "." not in cell else cell
+        text = cell
+        if self.table.decimal_comma and _THOUSANDS.match(cell):
+            text = cell.replace(".", "") if self._points_group_thousands(cell) else cell
+            if text is cell and not self._points_are_decimal():
+                whole = cell.replace(".", "")
+                hint = (
+                    f"{cell!r} may be {whole} or have a decimal point; write numbers without points between thousands"
+                )
+                self.fault(index, name, hint)
+                return math.nan
+        if self.table.decimal_comma and "." not in text:
+            text = text.replace(",", ".")
         try:
             value = float(text)
         except ValueError:
@@ -135,6 +154,22 @@ class TableCheck:
         if not math.isfinite(value):
             self.fault(index, name, f"{cell!r} is not finite")
         return value
+
+    def _points_group_thousands(self, cell: str) -> bool:
+        """Whether points stand between thousands: there are several, or decimal commas and no decimal points."""
+        return "," in cell or cell.count(".") > 1 or (self._marks()[1] and not self._marks()[0])
+
+    def _points_are_decimal(self) -> bool:
+        """Whether points are decimal: some number of the table has one that can be nothing else, none has a comma."""
+        return self._marks() == (True, False)
+
+    def _marks(self) -> tuple[bool, bool]:
+        """Whether numbers of the table have decimal points, and whether they have decimal commas."""
+        if self.marks is None:
+            cells = [cell for column in self.table.columns.values() for cell in column]
+            points = any(_POINT.match(cell) and not _THOUSANDS.match(cell) for cell in cells)
+            self.marks = points, any(_COMMA.match(cell) for cell in cells)
+        return self.marks
 
     def yes_no(self, name: str, *, optional: bool = False) -> list[float]:
         """1 or 0 of a yes/no column; a missing one is nan and a fault unless `optional`."""

@@ -133,6 +133,8 @@ def describe_series(series: Series, stated: Stated = NOTHING_STATED) -> Descript
         patient_id=series.patient[0],
         patient_name=series.patient[1],
     )
+    if series.kind is SeriesKind.MR:
+        return _of_unreadable(listed, series, stated, "an MR holds no quantity that hepatica reads; it is only listed")
     if series.kind not in _IMAGES:
         return _with_contents(listed, series)
     try:
@@ -205,9 +207,13 @@ def _of_unreadable(listed: Description, series: Series, stated: Stated, problem:
             problems = refusals(series, stated) or problems
             missing = missing_facts(radiopharmaceutical_of(series.headers[0], first_acquisition=None))
             listed = replace(listed, missing=missing)
-        if series.kind in (SeriesKind.PET, SeriesKind.CT):
+        if series.kind in (SeriesKind.PET, SeriesKind.CT, SeriesKind.MR):
             frame = frame_of_reference(series.headers)
-            grid = geometry.series_stack(series.headers, frame_of_reference=frame).grid
+            if "PerFrameFunctionalGroupsSequence" in series.headers[0]:
+                planes = geometry.multiframe_planes(series.headers[0])
+                grid = geometry.stack_planes(planes, frame_of_reference=frame).grid
+            else:
+                grid = geometry.series_stack(series.headers, frame_of_reference=frame).grid
             listed = replace(listed, grid=grid, orientation=orientation_words(grid))
     except HepaticaError as error:
         if str(error) not in problems:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.core import Grid, InputFile, Kind, Volume
 from hepatica.core.image import NOTHING_STATED, Acquisition, Image, Stated, not_stated
@@ -18,13 +19,11 @@ from hepatica.core.message import Message
 from hepatica.core.volume import voxel_unit, whole_labels
 from hepatica.errors import GeometryError, InputError, OutputError, UnitError
 from hepatica.io.files import atomic_output
-from hepatica.io.nifti import check_nifti
+from hepatica.io.nifti import DEFLATE_LIMIT, check_nifti, header_for_own_reader, read_nifti
+from hepatica.io.plain_headers import plain_header
 
 SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd")
 """Formats that are read, by suffix; .mhd has its voxels in a second file and is not written."""
-
-DEFLATE_LIMIT = 1032
-"""Most that gzip can compress (RFC 1951); a file that claims more voxels than that is refused before allocation."""
 
 
 def is_itk_file(path: Path) -> bool:
@@ -82,21 +81,29 @@ def read_itk(path: Path | str, kind: Kind, *, factor: float = 1.0, name: str = "
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    with _itk_door(path):
-        reader = sitk.ImageFileReader()
-        reader.SetFileName(str(path))
-        reader.ReadImageInformation()
-        notes = _check_information(reader, path)
-        image = reader.Execute()
-        stored = sitk.GetArrayFromImage(image)
-    if stored.ndim == 4:
-        stored = stored[0]
-    grid = _grid(reader, path)
-    values = stored.transpose(2, 1, 0)
+    values: NDArray[Any]
+    if (header := header_for_own_reader(path)) is not None:
+        grid, values, notes = read_nifti(path, header)
+    else:
+        with _itk_door(path):
+            reader = sitk.ImageFileReader()
+            reader.SetFileName(str(path))
+            reader.ReadImageInformation()
+            notes = _check_information(reader, path)
+            image = reader.Execute()
+            stored = sitk.GetArrayFromImage(image)
+        if stored.ndim == 4:
+            stored = stored[0]
+        plain = plain_header(path)
+        notes += plain.messages
+        grid = _grid(reader, path, plain.length_mm)
+        values = stored.transpose(2, 1, 0)
+        if (plain.slope, plain.offset) != (1, 0):
+            values = values * np.float64(plain.slope) + plain.offset
     if kind is Kind.LABEL:
         values = whole_labels(values, str(path))
     elif factor != 1.0 or values.dtype not in (np.float32, np.float64):
-        dtype = np.float64 if values.dtype.itemsize > 2 and values.dtype != np.float32 else np.float32
+        dtype: Any = np.float64 if values.dtype.itemsize > 2 and values.dtype != np.float32 else np.float32
         values = values.astype(dtype) * dtype(factor)
     return Volume(grid, values, kind, name=name or path.name), notes
 
@@ -188,12 +195,14 @@ def _check_information(reader: Any, path: Path, *, layers: bool = False) -> list
     return check_nifti(path) if path.name.lower().endswith((".nii", ".nii.gz")) else []
 
 
-def _grid(reader: Any, path: Path) -> Grid:
+def _grid(reader: Any, path: Path, length_mm: float) -> Grid:
     dimension = reader.GetDimension()
     direction = np.reshape(reader.GetDirection(), (dimension, dimension))[:3, :3]
     affine = np.eye(4)
     affine[:3, :3] = direction * np.asarray(reader.GetSpacing()[:3])
     affine[:3, 3] = reader.GetOrigin()[:3]
+    if length_mm != 1:
+        affine[:3] *= length_mm
     i, j, k = (int(n) for n in reader.GetSize()[:3])
     try:
         return Grid((i, j, k), affine)

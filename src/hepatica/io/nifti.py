@@ -1,7 +1,9 @@
-"""What a NIfTI-1 header says about place, checked before ITK reads it.
+"""What a NIfTI header says about place and scale, checked before ITK reads the file, or read here where ITK is wrong.
 
 ITK chooses between the two descriptions of place that a NIfTI file may hold (quaternion and affine) without a word,
-takes an identity where it holds none, and turns NaN into 0 while it reads. Field offsets are those of nifti1.h.
+takes an identity where it holds none, and turns NaN into 0 while it reads. It takes the size of voxels from pixdim
+where the affine alone holds, adds an intercept where a slope of 0 says that there is no scale, and knows no NIfTI-2.
+Field offsets are those of nifti1.h and nifti2.h.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core import Grid
 from hepatica.core.message import Message
 from hepatica.errors import GeometryError, InputError, UnitError
 
@@ -24,10 +27,17 @@ SAME_MM = 0.1
 
 _FLOATS = {16: "f4", 64: "f8"}
 
+_TYPES = {2: "u1", 4: "i2", 8: "i4", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8", **_FLOATS}
+
+_HEADER_BYTES = {1: 348, 2: 540}
+
+DEFLATE_LIMIT = 1032
+"""Most that gzip can compress (RFC 1951); a file that claims more voxels than that is refused before allocation."""
+
 
 @dataclass(frozen=True, slots=True)
 class NiftiHeader:
-    """Fields of a NIfTI-1 header that say where the voxels are.
+    """Fields of a NIfTI header that say where the voxels are, and what a stored value means.
 
     Attributes
     ----------
@@ -43,6 +53,12 @@ class NiftiHeader:
         Type code of the voxels and where they start.
     order : str
         "<" or ">".
+    pixdim_mm : tuple of float
+        Size of a voxel as pixdim says, in the file's unit of length.
+    slope, intercept : float
+        Scale of the values; a slope of 0 means that there is none.
+    version : int
+        1 or 2.
     """
 
     shape: tuple[int, ...]
@@ -54,6 +70,23 @@ class NiftiHeader:
     datatype: int
     offset: int
     order: str
+    pixdim_mm: tuple[float, float, float]
+    slope: float
+    intercept: float
+    version: int = 1
+
+    @property
+    def length_mm(self) -> float:
+        """The unit of length in mm: metre, millimetre or micrometre; millimetre where none is stated."""
+        return {1: 1000.0, 3: 1e-3}.get(self.units, 1.0)
+
+    @property
+    def affine_beats_pixdim(self) -> bool:
+        """Whether the affine alone holds (METHOD 3) and pixdim says another size of voxels."""
+        if self.qform_code or not self.sform_code:
+            return False
+        apart = np.abs(np.linalg.norm(self.sform[:3, :3], axis=0) - np.abs(self.pixdim_mm))
+        return len(self.shape) >= 3 and not (apart * self.shape[:3]).max() * self.length_mm <= SAME_MM
 
 
 def check_nifti(path: Path) -> list[Message]:
@@ -70,7 +103,7 @@ def check_nifti(path: Path) -> list[Message]:
     """
     try:
         with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
-            header = _parse(stream.read(348), path)
+            header = _parse(stream.read(_HEADER_BYTES[1]), path)
             notes = _check_place(header, path)
             _refuse_not_finite(stream, header, path)
     except (OSError, EOFError, zlib.error, struct.error, ValueError, OverflowError) as error:
@@ -78,7 +111,80 @@ def check_nifti(path: Path) -> list[Message]:
     return notes
 
 
+def header_for_own_reader(path: Path) -> NiftiHeader | None:
+    """The header of a NIfTI file that ITK would read wrongly or not at all; None for every other file."""
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        return None
+    try:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
+            header = _parse(stream.read(_HEADER_BYTES[2]), path)
+    except (InputError, OSError, EOFError, zlib.error, struct.error, ValueError, OverflowError):
+        # ITK's reader says what is wrong with it.
+        return None
+    unscaled = header.slope == 0 and header.intercept != 0
+    return header if header.version == 2 or unscaled or header.affine_beats_pixdim else None
+
+
+def read_nifti(path: Path, header: NiftiHeader) -> tuple[Grid, NDArray[Any], list[Message]]:
+    """Grid, values by (i, j, k) and messages of a NIfTI-1 or NIfTI-2 file.
+
+    Raises
+    ------
+    InputError
+        If it is not one volume of real numbers, or is cut short.
+    GeometryError
+        If its place is missing or contradictory, or its axes are not perpendicular.
+    UnitError
+        If a voxel is NaN or infinite, or the scale is.
+    """
+    if len(header.shape) < 3 or any(n != 1 for n in header.shape[3:]) or min(header.shape) < 1:
+        raise InputError(f"{path}: has {len(header.shape)} dimensions {header.shape}; one volume is needed")
+    notes = _check_place(header, path)
+    if header.datatype not in _TYPES:
+        raise InputError(f"{path}: datatype {header.datatype} is not one real number a voxel")
+    kind = np.dtype(header.order + _TYPES[header.datatype])
+    shape = header.shape[0], header.shape[1], header.shape[2]
+    wanted = int(np.prod(np.asarray(shape, dtype=object))) * kind.itemsize
+    if wanted > DEFLATE_LIMIT * path.stat().st_size:
+        raise InputError(
+            f"{path}: claims {wanted // kind.itemsize} voxels in {path.stat().st_size} bytes; it is damaged"
+        )
+    try:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
+            stream.read(max(0, header.offset))
+            raw = stream.read(wanted)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    if len(raw) < wanted:
+        raise InputError(f"{path}: is cut short: {len(raw)} bytes of {wanted} bytes of voxels")
+    stored = np.frombuffer(raw, kind).astype(kind.newbyteorder("=")).reshape(shape, order="F")
+    if not np.isfinite([header.slope, header.intercept]).all():
+        raise UnitError(f"{path}: scl_slope {header.slope:g}, scl_inter {header.intercept:g}: is no scale")
+    if np.issubdtype(kind, np.floating) and (bad := int((~np.isfinite(stored)).sum())):
+        raise UnitError(f"{path}: {bad} voxels are NaN or infinite")
+    values: NDArray[Any] = stored
+    if header.slope != 0 and (header.slope, header.intercept) != (1, 0):
+        values = stored * np.float64(header.slope) + header.intercept
+    if header.slope == 0 and header.intercept != 0:
+        text = f"scl_slope is 0, which means no scale: scl_inter {header.intercept:g} is not used"
+        notes.append(Message("scale-not-used", text, severity="note"))
+    if header.affine_beats_pixdim:
+        sizes = np.linalg.norm(header.sform[:3, :3], axis=0)
+        told, held = (" x ".join(f"{n:g}" for n in numbers) for numbers in (np.abs(header.pixdim_mm), sizes))
+        notes.append(Message("pixdim-differs", f"pixdim says voxels of {told}, the affine (sform) {held}, which holds"))
+    affine = np.array(header.sform if header.sform_code else header.qform)
+    affine[:3] *= header.length_mm
+    # NIfTI's axes run to the right and to anterior, those of a Grid to the left and to posterior.
+    affine[:2] *= -1
+    try:
+        return Grid(shape, affine), values, notes
+    except GeometryError as error:
+        raise GeometryError(f"{path}: {error}; its axes may not be perpendicular (shear): resample it first") from error
+
+
 def _parse(raw: bytes, path: Path) -> NiftiHeader:
+    if len(raw) >= 4 and any(struct.unpack_from(f"{o}i", raw)[0] == _HEADER_BYTES[2] for o in "<>"):
+        return _parse_second(raw, path)
     if len(raw) < 348:
         raise InputError(f"{path}: is too short for a NIfTI file")
     order = next((o for o in "<>" if struct.unpack_from(f"{o}i", raw)[0] == 348), "")
@@ -101,6 +207,38 @@ def _parse(raw: bytes, path: Path) -> NiftiHeader:
         datatype=int(numbers("h", 70)[0]),
         offset=int(numbers("f", 108)[0]),
         order=order,
+        pixdim_mm=(pixdim[1], pixdim[2], pixdim[3]),
+        slope=float(numbers("f", 112)[0]),
+        intercept=float(numbers("f", 116)[0]),
+    )
+
+
+def _parse_second(raw: bytes, path: Path) -> NiftiHeader:
+    """Header of NIfTI-2: the same fields, wider and elsewhere."""
+    if len(raw) < _HEADER_BYTES[2]:
+        raise InputError(f"{path}: is too short for a NIfTI-2 file")
+    order = next(o for o in "<>" if struct.unpack_from(f"{o}i", raw)[0] == _HEADER_BYTES[2])
+
+    def numbers(layout: str, offset: int) -> tuple[Any, ...]:
+        return struct.unpack_from(order + layout, raw, offset)
+
+    dim, pixdim = numbers("8q", 16), numbers("8d", 104)
+    sform = np.eye(4)
+    sform[:3] = np.reshape(numbers("12d", 400), (3, 4))
+    return NiftiHeader(
+        shape=tuple(int(n) for n in dim[1 : 1 + max(0, min(7, dim[0]))]),
+        qform_code=int(numbers("i", 344)[0]),
+        sform_code=int(numbers("i", 348)[0]),
+        qform=_quaternion_affine(numbers("3d", 352), numbers("3d", 376), pixdim),
+        sform=sform,
+        units=int(numbers("i", 500)[0]) & 7,
+        datatype=int(numbers("h", 12)[0]),
+        offset=int(numbers("q", 168)[0]),
+        order=order,
+        pixdim_mm=(pixdim[1], pixdim[2], pixdim[3]),
+        slope=float(numbers("d", 176)[0]),
+        intercept=float(numbers("d", 184)[0]),
+        version=2,
     )
 
 

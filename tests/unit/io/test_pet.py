@@ -203,7 +203,7 @@ class TestReferenceTime:
         assert any("stated by the user" in str(message) for message in image.messages)
 
     def test_injection_before_midnight(self, tmp_path: Path) -> None:
-        item = radiopharmaceutical(RadiopharmaceuticalStartDateTime=None, RadiopharmaceuticalStartTime="233000")
+        item = changed([fluorine()], RadiopharmaceuticalStartDateTime=None, RadiopharmaceuticalStartTime="233000")[0]
         datasets = pet_series(GRID, STORED, item=item, AcquisitionTime="003000", SeriesTime="003000")
         image = read(tmp_path, datasets)
         assert image.acquisition.administered_at == datetime(2026, 3, 1, 23, 30)

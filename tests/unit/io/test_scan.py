@@ -58,7 +58,7 @@ def test_files_that_are_not_used_are_listed(tmp_path: Path) -> None:
     found = scan(tmp_path)
     assert {s.path.name: s.reason.split(":")[0] for s in found.skipped} == {
         "notes.dcm": "is not a DICOM file",
-        "empty.dcm": "is not a DICOM file",
+        "empty.dcm": "is empty",
         "copy.dcm": f"is a copy of {tmp_path / 'CT1-003.dcm'}",
     } or {s.path.name for s in found.skipped} == {"notes.dcm", "empty.dcm", "CT1-003.dcm"}
     image = read_image(tmp_path, role="ct")

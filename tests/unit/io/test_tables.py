@@ -22,6 +22,36 @@ def test_semicolons_mean_decimal_commas(tmp_path: Path) -> None:
     check.done()
 
 
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["1.200", "3,5"], [1200.0, 3.5]),
+        (["1.234.567", "0,25"], [1234567.0, 0.25]),
+        (["1.200,5", "1.100"], [1200.5, 1100.0]),
+        (["1.200", "2.5"], [1.2, 2.5]),
+        (["0.125", "1.200"], [0.125, 1.2]),
+        (["1200", "900"], [1200.0, 900.0]),
+        (["12.000.000", "1"], [12e6, 1.0]),
+    ],
+)
+def test_points_between_thousands(tmp_path: Path, cells: list[str], expected: list[float]) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("days;event\n" + "".join(f"{cell};1\n" for cell in cells))
+    check = read_table(path).check()
+    assert check.numbers("days") == expected
+    check.done()
+
+
+@pytest.mark.parametrize("cells", [["1.200", "900"], ["1.200", "2.5", "3,5"]])
+def test_points_that_may_be_either_are_refused(tmp_path: Path, cells: list[str]) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("days;event\n" + "".join(f"{cell};1\n" for cell in cells))
+    check = read_table(path).check()
+    check.numbers("days")
+    with pytest.raises(TableError, match=r"row 2, column 'days': '1.*' may be 1\d+ or have a decimal point"):
+        check.done()
+
+
 def test_row_numbers_count_the_header_and_blank_lines(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a\n1\n\nx\n")

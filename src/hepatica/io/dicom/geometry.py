@@ -42,6 +42,7 @@ __all__ = [
     "decimal_strings",
     "detector_plane",
     "dose_stack",
+    "has_part_of_plane",
     "has_plane",
     "multiframe_planes",
     "multiframe_spacing_mm",
@@ -69,14 +70,15 @@ __all__ = [
 
 
 def plane_of(header: Header) -> Plane:
-    """Image plane of a single-frame image.
+    """Image plane of a single-frame image; of a gamma camera's slice its place stands in its detector's item.
 
     Raises
     ------
     DicomError
         If position, orientation, spacing, rows or columns are missing or make no plane.
     """
-    return _plane(header, header, header, header, name=str(header.path))
+    place = _place_of(header)
+    return _plane(place, place, header, header, name=str(header.path))
 
 
 def series_stack(headers: Sequence[Header], *, frame_of_reference: str | None) -> Stack:
@@ -165,9 +167,7 @@ def nuclear_stack(
     DicomError
         If position, orientation or spacing are missing or contradictory.
     """
-    detectors = header.items("DetectorInformationSequence")
-    with_place = [d for d in detectors if "ImagePositionPatient" in d and "ImageOrientationPatient" in d]
-    place = with_place[0] if with_place else header
+    place = _place_of(header)
     first = _plane(place, place, header, header, name=str(header.path))
     step, messages = _nuclear_spacing(header, first, spacing_mm, slices)
     positions = [first.position_mm + first.normal * step * n for n in range(slices)]
@@ -442,9 +442,22 @@ def _nuclear_spacing(
     return thickness, (Message("slice-spacing-assumed", text, "check head and feet"),)
 
 
+def _place_of(header: Header) -> Header:
+    """Where position and orientation stand: in the file, or in the item of a gamma camera's detector."""
+    detectors = header.items("DetectorInformationSequence")
+    with_place = [d for d in detectors if "ImagePositionPatient" in d and "ImageOrientationPatient" in d]
+    return with_place[0] if with_place else header
+
+
 def has_plane(header: Header) -> bool:
     """Whether an image has a place in the patient (a dose report or screen save in a CT series has none)."""
-    return "ImagePositionPatient" in header and "ImageOrientationPatient" in header
+    place = _place_of(header)
+    return "ImagePositionPatient" in place and "ImageOrientationPatient" in place
+
+
+def has_part_of_plane(header: Header) -> bool:
+    """Whether an image has a position or an orientation: without the other a tag was damaged."""
+    return "ImagePositionPatient" in header or "ImageOrientationPatient" in header
 
 
 def alike(headers: Sequence[Header]) -> list[list[Header]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -157,6 +159,12 @@ def scan(path: Path | str, *, several_patients: bool = False) -> Scan:
     groups: dict[tuple[str, str], list[Header]] = {}
     for header in headers:
         groups.setdefault((_series_uid(header), header.text("SOPClassUID")), []).append(header)
+    groups, scattered = _gathered(groups)
+    messages += scattered
+    strays = _strays(groups)
+    for header in strays:
+        if header.path is not None:
+            damaged[header.path] = header
     for (uid, _), members in groups.items():
         try:
             parts = _parts(members)
@@ -167,7 +175,7 @@ def scan(path: Path | str, *, several_patients: bool = False) -> Scan:
         series += [Series(kind, what, uid, part, tuple(files)) for kind, what, part, files in parts]
     uids = {one.uid for one in series}
     series = [
-        replace(one, damaged=tuple(file for file, header in damaged.items() if _belongs(header, one, uids)))
+        replace(one, damaged=tuple(file for file, header in damaged.items() if _belongs(file, header, one, uids)))
         for one in series
     ]
     order = list(SeriesKind)
@@ -182,23 +190,38 @@ def _files(path: Path) -> list[Path]:
         raise InputError(f"{path}: no such file or folder")
     return sorted(
         file
-        for file in path.rglob("*")
+        for folder in _folders(path)
+        for file in folder.iterdir()
         if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
 
 
-def _read_headers(path: Path) -> tuple[list[Header], list[Skipped], dict[Path, Header]]:
+def _folders(path: Path) -> Iterator[Path]:
+    """The folder and all below it, links to folders too, each real one once."""
+    seen: set[Path] = set()
+    for name, below, _ in os.walk(path, followlinks=True):
+        folder = Path(name)
+        if (real := folder.resolve()) in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        below.sort()
+        yield folder
+
+
+def _read_headers(path: Path) -> tuple[list[Header], list[Skipped], dict[Path, Header | None]]:
     """Headers, files not used, and damaged files with what can still be read of them."""
     headers: list[Header] = []
     skipped: list[Skipped] = []
-    damaged: dict[Path, Header] = {}
+    damaged: dict[Path, Header | None] = {}
     seen: dict[str, Header] = {}
     for file in _files(path):
         try:
             header = open_dicom(file)
             if not _series_uid(header):
                 skipped.append(Skipped(file, _why_no_series(header)))
-                damaged |= {file: header} if _stated_kind(header) in _WITH_PIXELS else {}
+                if "DirectoryRecordSequence" not in header:
+                    damaged[file] = header
                 continue
             _require_identity(header)
             if _stated_kind(header) in _WITH_PIXELS and not header.has_pixels:
@@ -210,9 +233,9 @@ def _read_headers(path: Path) -> tuple[list[Header], list[Skipped], dict[Path, H
                 seen[header.text("SOPInstanceUID")] = header
             headers.append(header)
         except HepaticaError as error:
-            skipped.append(Skipped(file, str(error).removeprefix(f"{file}: ")))
-            if (rest := _damaged_header(file)) is not None:
-                damaged[file] = rest
+            empty = not file.stat().st_size
+            skipped.append(Skipped(file, "is empty" if empty else str(error).removeprefix(f"{file}: ")))
+            damaged[file] = _damaged_header(file)
     return headers, skipped, damaged
 
 
@@ -253,14 +276,24 @@ def _damaged_header(file: Path) -> Header | None:
         return None
 
 
-def _belongs(header: Header, series: Series, uids: set[str]) -> bool:
-    """Whether a damaged file is a piece of a series: by UID, or by kind and folder if it has none of the known ones."""
+def _belongs(file: Path, header: Header | None, series: Series, uids: set[str]) -> bool:
+    """Whether a damaged file is a piece of a series.
+
+    By UID, by kind and folder if it has none of the known UIDs, or by its name if it is no DICOM any more.
+    """
+    alike = series.kind in _STACKED and len(series.files) > 1 and any(_named_alike(file, f) for f in series.files)
+    if header is None:
+        return alike
+    if header.path in series.files:
+        return False
     try:
         uid, kind = header.text("SeriesInstanceUID"), _stated_kind(header)
     except HepaticaError:
-        return False
+        return alike
     if uid in uids:
         return uid == series.uid and series.kind is not SeriesKind.CT_LOCALIZER
+    if kind is SeriesKind.OTHER:
+        return alike
     return kind is series.kind and header.path is not None and header.path.parent in {f.parent for f in series.files}
 
 
@@ -330,7 +363,7 @@ def _parts(headers: Sequence[Header]) -> list[tuple[SeriesKind, str, str, list[H
         by_kind.setdefault(_class_of(header), []).append(header)
     parts: list[tuple[SeriesKind, str, str, list[Header]]] = []
     for (kind, what), members in by_kind.items():
-        if kind in _STACKED and len(members) > 1 and "PerFrameFunctionalGroupsSequence" not in members[0]:
+        if _is_stack(kind, members):
             volumes = [part for group in geometry.alike(members) for part in _volumes(group)]
         elif kind in (
             SeriesKind.RTSTRUCT,
@@ -348,6 +381,96 @@ def _parts(headers: Sequence[Header]) -> list[tuple[SeriesKind, str, str, list[H
             part = f"part {number}: {how or 'another orientation, spacing or size'}" if len(volumes) > 1 else ""
             parts.append((kind, what, part, files))
     return parts
+
+
+def _is_stack(kind: SeriesKind, members: Sequence[Header]) -> bool:
+    """Whether files are slices of volumes, one in each."""
+    if len(members) < 2 or any("PerFrameFunctionalGroupsSequence" in header for header in members):
+        return False
+    if kind is SeriesKind.NM_RECON:
+        single = all((header.integer("NumberOfFrames") or 1) == 1 and geometry.has_plane(header) for header in members)
+        return single and not all(geometry.positions_repeat([members[0], other]) for other in members[1:])
+    return kind in _STACKED
+
+
+def _named_alike(file: Path, other: Path) -> bool:
+    """Whether two files of one folder are numbered in one manner: "023.dcm" and "007.dcm", "IM12" and "IM7"."""
+    return file.parent == other.parent and _numbered(file) == _numbered(other) != file.name
+
+
+def _numbered(file: Path) -> str:
+    # A UID as a name has as many parts as its maker liked.
+    return re.sub(r"#(\.#)+", "#", re.sub(r"\d+", "#", file.name))
+
+
+def _gathered(
+    groups: dict[tuple[str, str], list[Header]],
+) -> tuple[dict[tuple[str, str], list[Header]], list[Message]]:
+    """The groups with slices that each have a SeriesInstanceUID of their own put together, and what is said of it."""
+    alone: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for key, members in groups.items():
+        if len(members) == 1 and (common := _common(members[0])):
+            alone.setdefault(common, []).append(key)
+    messages = []
+    for keys in alone.values():
+        members = [groups[key][0] for key in keys]
+        if len(members) < 3 or not _one_stack(members):
+            continue
+        for key in keys:
+            del groups[key]
+        groups[keys[0]] = members
+        text = (
+            f"every slice of {members[0].text('SeriesDescription')!r} has a SeriesInstanceUID of its own: "
+            f"{len(members)} files are taken as one series, {keys[0][0]}"
+        )
+        messages.append(Message("series-uid-per-slice", text, "check that they are one scan"))
+    return groups, messages
+
+
+def _common(header: Header) -> tuple[str, ...] | None:
+    """What slices of one scan share beside their series; None for what is no single slice of a stack."""
+    try:
+        kind, _ = _class_of(header)
+        if kind not in (*_STACKED, SeriesKind.NM_RECON) or (header.integer("NumberOfFrames") or 1) > 1:
+            return None
+        shared = ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesDescription", "ImageType", "Rows", "Columns")
+        return kind.name, *(header.text(keyword) for keyword in shared)
+    except HepaticaError:
+        return None
+
+
+def _one_stack(members: list[Header]) -> bool:
+    """Whether images lie parallel at as many positions as there are images."""
+    try:
+        return len(geometry.alike(members)) == 1 and not geometry.positions_repeat(members)
+    except HepaticaError:
+        return False
+
+
+def _strays(groups: dict[tuple[str, str], list[Header]]) -> list[Header]:
+    """Files that a damaged tag keeps out of their own series: alike in all but their class or their place.
+
+    A dose report or a screen save that shares the UID of a CT has no place at all.
+    """
+    by_uid: dict[str, list[Header]] = {}
+    for (uid, _), members in groups.items():
+        by_uid.setdefault(uid, []).extend(members)
+    strays = []
+    for members in by_uid.values():
+        try:
+            kinds = [_class_of(header)[0] for header in members]
+            main = max(_STACKED, key=kinds.count)
+            looks = {_look(h) for h, kind in zip(members, kinds, strict=True) if kind is main}
+            if kinds.count(main) > 1:
+                others = [h for h, kind in zip(members, kinds, strict=True) if kind is not main]
+                strays += [h for h in others if _look(h) in looks and geometry.has_part_of_plane(h)]
+        except HepaticaError:
+            continue
+    return strays
+
+
+def _look(header: Header) -> tuple[str, ...]:
+    return tuple(header.text(keyword) for keyword in ("Modality", "ImageType", "Rows", "Columns", "BitsAllocated"))
 
 
 def _volumes(group: list[Header]) -> list[tuple[str, list[Header]]]:

@@ -18,6 +18,9 @@ from hepatica.errors import DicomError
 from hepatica.io.dicom.pixels import file_of, is_lossy, rescale, stored_values
 from hepatica.io.dicom.tags import Header
 
+LIGHTEST_KG, HEAVIEST_KG = 1.0, 500.0
+"""Weights of patients (and of phantoms that are scanned as such); a weight in grams lies above."""
+
 
 class SeriesKind(Enum):
     """What a series is."""
@@ -101,8 +104,9 @@ class Series:
         if self.damaged:
             names = ", ".join(str(path) for path in self.damaged[:5])
             raise DicomError(
-                f"{len(self.damaged)} files of the series {self.description!r} are damaged and it would have a hole: "
-                f"{names}; copy them again"
+                f"{len(self.damaged)} files of the series {self.description!r} are damaged or empty and it would have "
+                f"a hole or end early: {names}",
+                remedy="copy them again",
             )
 
     def source(self, role: str) -> InputFile:
@@ -114,7 +118,11 @@ class Series:
 
 
 def slice_values(
-    headers: Sequence[Header], factors: Sequence[float] | None = None, *, rescale_required: bool
+    headers: Sequence[Header],
+    factors: Sequence[float] | None = None,
+    *,
+    rescale_required: bool,
+    scales: Sequence[tuple[float, float]] | None = None,
 ) -> NDArray[np.float32]:
     """Rescaled values of single-frame files in the order given, slope and intercept of each file its own.
 
@@ -126,6 +134,8 @@ def slice_values(
         Further factor per slice.
     rescale_required : bool
         Whether a file without RescaleSlope is an error.
+    scales : sequence of (float, float) or None
+        Slope and intercept per slice in place of the file's RescaleSlope and RescaleIntercept.
 
     Returns
     -------
@@ -135,7 +145,7 @@ def slice_values(
     out: NDArray[np.float32] | None = None
     exact: NDArray[np.float64] | None = None
     for k, header in enumerate(headers):
-        slope, intercept = rescale(header, required=rescale_required)
+        slope, intercept = rescale(header, required=rescale_required) if scales is None else scales[k]
         factor = 1.0 if factors is None else factors[k]
         stored = stored_values(header)
         if len(stored) != 1:
@@ -188,7 +198,7 @@ def common_facts(header: Header) -> Acquisition:
         modality=header.text("Modality"),
         description=header.text("SeriesDescription"),
         scanner=" ".join(filter(None, (header.text("Manufacturer"), header.text("ManufacturerModelName")))),
-        weight_kg=weight if weight and weight > 0 else None,
+        weight_kg=weight if weight and LIGHTEST_KG <= weight <= HEAVIEST_KG else None,
     )
 
 

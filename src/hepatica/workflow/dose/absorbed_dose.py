@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from hepatica.core import InputFile, Provenance, Volume
@@ -94,7 +95,7 @@ def absorbed_dose(
     if options.clinical.agent is not None:
         require_carried(find_agent(options.clinical.agent), chosen)
     report_progress("reading images")
-    scans = read_activity(activity, chosen, options.images)
+    scans = read_activity(activity, chosen, options.images, options.quantification.administered_at)
     ct_image = as_image(ct, role="ct", series=options.scanner.ct_series)
     unchecked = require_together([*scans, ct_image], registered=options.scanner.registered)
     volume, curve_messages = _loaded(options.partial_volume, scans, chosen)
@@ -141,9 +142,12 @@ def absorbed_dose(
 
 
 def read_activity(
-    sources: ImageSource | Sequence[ImageSource], nuclide: Nuclide, options: ImageOptions
+    sources: ImageSource | Sequence[ImageSource],
+    nuclide: Nuclide,
+    options: ImageOptions,
+    administered_at: datetime | None,
 ) -> tuple[Image, ...]:
-    """Activity images, read where paths were given.
+    """Activity images, read where paths were given; an administration that is stated beats that of their headers.
 
     Raises
     ------
@@ -151,7 +155,8 @@ def read_activity(
         As `workflow.sources.as_images` and `ImageOptions.stated`; DicomError if an image is of another nuclide.
     """
     count = 1 if isinstance(sources, str | Path | Image) or not isinstance(sources, Sequence) else len(sources)
-    found = as_images(sources, role="activity", series=options.series, stated=options.stated(nuclide.name, count))
+    stated = [replace(one, administered_at=administered_at) for one in options.stated(nuclide.name, count)]
+    found = as_images(sources, role="activity", series=options.series, stated=stated)
     if not options.accept_nuclide:
         for image in found:
             image.require_nuclide(nuclide.name)

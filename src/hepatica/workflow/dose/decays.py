@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from hepatica.core import Estimate, Kind, Provenance, Volume, decays_per_becquerel, seconds_between
 from hepatica.core.image import Image
@@ -70,6 +71,19 @@ class DecayCount:
     time_relative_sd: float | None = None
 
 
+ADMINISTRATION_UNSURE = ("administration-day-unknown", "administration-long-ago")
+"""Codes of a reader's messages that say that a header's administration cannot be used: then it must be stated."""
+
+
+def _administered_at(image: Image, options: QuantificationOptions) -> datetime | None:
+    """Start of the administration as stated or in the header; TimeError if the header's cannot be used."""
+    found = options.administered_at or image.acquisition.administered_at
+    unsure = next((message for message in image.messages if message.code in ADMINISTRATION_UNSURE), None)
+    if found is None and unsure is not None:
+        raise TimeError(unsure.text, remedy="state `administered_at`")
+    return found
+
+
 def decays_from(
     images: Sequence[Image],
     nuclide: Nuclide,
@@ -113,7 +127,7 @@ def decays_from(
         count = DecayCount(cleaned.volume, held, None, None, step, (*notes, *cleaned.messages))
         return _checked(count, cleaned.volume, administration, nuclide)
     quantified = becquerels(image, nuclide, quantification, negatives=negatives)
-    since = quantification.administered_at or image.acquisition.administered_at
+    since = _administered_at(image, quantification)
     half_life_s, effective_s = nuclide.half_life_s, time.effective_half_life_s
     given = administration is not None and quantified.activity.time == administration.time
     seen = quantified.activity
@@ -216,7 +230,7 @@ def _from_several(
     administration: Administration | None,
 ) -> DecayCount:
     """Fit a curve through several images in every voxel that all of them show."""
-    since = quantification.administered_at or images[0].acquisition.administered_at
+    since = _administered_at(images[0], quantification)
     if since is None:
         raise TimeError("several time points need the time of the administration", remedy="state it: `administered_at`")
     points, calibrated, notes = [], None, list(overruled(images[0], quantification))

@@ -171,7 +171,7 @@ def quantify(
     report_progress = progress or silent
     chosen = find_nuclide(nuclide)
     report_progress("reading the image")
-    (scan,) = read_activity(image, chosen, images)
+    (scan,) = read_activity(image, chosen, images, quantification.administered_at)
     require_used((scan,), quantification)
     report_progress("counts to becquerels")
     found = becquerels(scan, chosen, quantification, negatives=negatives)

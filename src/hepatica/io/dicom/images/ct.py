@@ -15,10 +15,15 @@ from hepatica.errors import DicomError, UnitError
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.context import context_of
 from hepatica.io.dicom.pixels import rescale, stored_values
+from hepatica.io.dicom.real_world import KEYWORD as REAL_WORLD
+from hepatica.io.dicom.real_world import only, real_worlds, same_line
 from hepatica.io.dicom.series import Series, acquisition_start, common_facts, frame_of_reference, noted, slice_values
 from hepatica.io.dicom.tags import Header
 
 AIR_HU = -1000.0
+
+NOT_HU = "not-hounsfield"
+"""Code of the message for an image of a CT scanner that holds another quantity: perfusion, iodine, ..."""
 
 PADDING_CEILING_HU = -900.0
 """Padding is replaced by air only if it lies below this: a padding value that equals a tissue's HU is left alone."""
@@ -45,7 +50,7 @@ def read_ct(series: Series, *, role: str = "ct") -> Image:
         return _read_enhanced(series, role)
     stack = geometry.series_stack(series.headers, frame_of_reference=frame_of_reference(series.headers))
     ordered = [series.headers[n] for n in stack.order]
-    notes = [note for header in ordered for note in _unit_notes(header)]
+    notes = [note for header in ordered for note in (*_unit_notes(header), *_mapped(header, header, role))]
     values = slice_values(ordered, rescale_required=True)
     padded = _replace_padding(values, ordered)
     if padded:
@@ -63,6 +68,7 @@ def _image(
     notes: list[Message],
 ) -> Image:
     first = ordered[0]
+    notes = list(dict.fromkeys(notes))
     low = int((values < LOWEST_HU).sum())
     if low:
         text = f"{low} voxels lie below {LOWEST_HU:g} HU, down to {float(values.min()):g}"
@@ -72,7 +78,12 @@ def _image(
         unit_in_file=first.text("RescaleType") or "HU",
         start=acquisition_start(first),
     )
-    volume = Volume(stack.grid, values, Kind.HU, name=f"CT {series.description}".strip())
+    kind = Kind.HU
+    if any(note.code == NOT_HU for note in notes):
+        kind, acquisition = Kind.UNKNOWN, replace(acquisition, unit_in_file="")
+        first_not_hu = next(note for note in notes if note.code == NOT_HU)
+        notes = [note for note in notes if note.code not in ("hu-assumed", "hu-below-scale", NOT_HU)] + [first_not_hu]
+    volume = Volume(stack.grid, values, kind, name=f"CT {series.description}".strip())
     return Image(
         volume,
         context_of(ordered),
@@ -90,6 +101,41 @@ def _unit_notes(header: Header) -> tuple[Message, ...]:
     if unit == "US":
         return (Message("hu-assumed", "RescaleType is US (unspecified): values are taken as HU"),)
     raise UnitError(f"{header.path}: RescaleType: {unit!r}: the CT does not hold Hounsfield units")
+
+
+def _mapped(header: Header, rescaled: Header, role: str) -> tuple[Message, ...]:
+    """What a real-world mapping says of values that the rescale is taken to bring to HU.
+
+    Parameters
+    ----------
+    header : Header
+        The file, or the item of a functional group, that holds the mapping.
+    rescaled : Header
+        Where the rescale stands.
+    role : str
+        "ct" for an image that must hold HU.
+
+    Raises
+    ------
+    UnitError
+        If it maps to HU with another slope, or the values are another quantity and a CT is needed.
+    """
+    worlds = real_worlds(header)
+    if not worlds:
+        return ()
+    own = rescale(rescaled, required=True)
+    hounsfield = only(worlds, Kind.HU)
+    if hounsfield is not None:
+        if len(hounsfield.ranges) > 1 or not same_line(hounsfield.line, own):
+            raise UnitError(f"{hounsfield.where}: gives other HU than RescaleSlope {own[0]:g}: export the series again")
+        return ()
+    same = [world for world in worlds if len(world.ranges) == 1 and same_line(world.line, own)]
+    if not same or rescaled.text("RescaleType") == "HU" or same[0].unit == "1":
+        return ()
+    text = f"{same[0].where}: the values are in {same[0].unit!r}, not in Hounsfield units"
+    if role == "ct":
+        raise UnitError(text)
+    return (Message(NOT_HU, text, "use a CT in HU for density", "critical"),)
 
 
 def _replace_padding(values: NDArray[np.float32], ordered: Sequence[Header]) -> int:
@@ -139,6 +185,9 @@ def _read_enhanced(series: Series, role: str) -> Image:
         if item is None:
             raise header.error(keyword, f"frame {n + 1} has none, and it is not in the shared functional groups")
         notes += _unit_notes(item)
+        mapping = frame if frame.items(REAL_WORLD) else shared
+        if mapping is not None:
+            notes += _mapped(mapping, item, role)
         slope, intercept = rescale(item, required=True)
         values[stack.slice_of[n]] = stored[n] * slope + intercept
     return _image(series, [header], stack, values.transpose(2, 1, 0), role, list(dict.fromkeys(notes)))

@@ -12,16 +12,27 @@ from hepatica.core.message import Message
 from hepatica.errors import DicomError, HepaticaError, TimeError, UnitError
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.context import context_of
-from hepatica.io.dicom.images.pet_time import Reference, decay_from_frame, frames_of, reference_of
+from hepatica.io.dicom.images.pet_time import (
+    Reference,
+    acquisition_starts,
+    decay_from_frame,
+    frames_of,
+    reference_of,
+)
 from hepatica.io.dicom.images.radiopharmaceutical import (
     HALF_LIFE_TOLERANCE,
     Radiopharmaceutical,
+    implausible_administration,
     radiopharmaceutical_of,
     table_half_life_s,
+    with_stated_administration,
 )
+from hepatica.io.dicom.pixels import rescale
+from hepatica.io.dicom.real_world import meaning, only, real_worlds, same_line
 from hepatica.io.dicom.series import (
+    HEAVIEST_KG,
+    LIGHTEST_KG,
     Series,
-    acquisition_start,
     common_facts,
     frame_of_reference,
     noted,
@@ -76,17 +87,19 @@ def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "ac
     """
     series.require_whole()
     if "PerFrameFunctionalGroupsSequence" in series.headers[0]:
-        raise DicomError(
-            "enhanced (multi-frame) PET is not read; export the series as single PET images", path=series.files[0]
-        )
+        from hepatica.io.dicom.images.pet_enhanced import read_enhanced_pet
+
+        return read_enhanced_pet(series, stated, role=role)
     stack = geometry.series_stack(series.headers, frame_of_reference=frame_of_reference(series.headers))
     ordered = [series.headers[n] for n in stack.order]
     first = ordered[0]
     unit = unit_of(ordered)
     _require_one_administration(ordered)
-    agent = radiopharmaceutical_of(first, first_acquisition=_first_acquisition(ordered))
+    started, notes = _first_acquisition(ordered, stated)
+    agent, more = administered(first, started, stated)
     reference = _reference(ordered, agent, stated)
-    factors, notes = _unit_factors(ordered, unit, agent, reference)
+    scales, factors, converted = _unit_factors(ordered, unit, agent, reference)
+    notes = (*notes, *more, *converted)
     replaced_by = None
     if stated.nuclide and (found := _contradicts(agent, stated.nuclide)):
         if not stated.override_nuclide:
@@ -96,11 +109,14 @@ def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "ac
         notes, replaced_by = (*notes, *more), stated.nuclide
     elif agent.nuclide and agent.positron_fraction:
         notes = (*notes, *_positron_note(agent.nuclide, agent.positron_fraction))
-    facts = _facts(ordered, unit, agent, reference)
+    facts = _facts(ordered, unit, agent, reference, started)
     if replaced_by is not None:
         facts = replace(facts, nuclide=replaced_by)
     values = slice_values(
-        ordered, [a * b for a, b in zip(factors, reference.factors, strict=True)], rescale_required=True
+        ordered,
+        [a * b for a, b in zip(factors, reference.factors, strict=True)],
+        rescale_required=True,
+        scales=scales,
     )
     volume = Volume(
         stack.grid, values, Kind.ACTIVITY_CONCENTRATION, reference.time, name=f"PET {series.description}".strip()
@@ -113,6 +129,7 @@ def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "ac
         messages=(
             *stack.messages,
             *_completeness(ordered),
+            *corrections_missing(ordered),
             *agent.messages,
             *reference.messages,
             *notes,
@@ -125,6 +142,9 @@ def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "ac
 def unit_of(headers: Sequence[Header]) -> str:
     """Units of a PET series that can become Bq/mL: "BQML", "CNTS" with Philips' factor, or "GML" with SUV type BW.
 
+    A series in another unit whose slices all map their stored values to Bq/mL (RealWorldValueMappingSequence) counts
+    as "RWVM".
+
     Raises
     ------
     UnitError
@@ -133,10 +153,14 @@ def unit_of(headers: Sequence[Header]) -> str:
     first = headers[0]
     unit = shared_text(headers, "Units")
     where = f"{first.path}: Units:"
-    if not unit:
-        raise UnitError(f"{where} missing, so the values are not known to be activity; export with Units BQML")
     if unit == "BQML":
         return unit
+    if all(only(real_worlds(header), Kind.ACTIVITY_CONCENTRATION) for header in headers):
+        return "RWVM"
+    if not unit:
+        others = [world for header in headers for world in real_worlds(header)]
+        hint = f" (RealWorldValueMappingSequence maps them to {meaning(others[0].unit)})" if others else ""
+        raise UnitError(f"{where} missing, so the values are not known to be activity{hint}; export with Units BQML")
     if unit == "CNTS":
         if all(_philips(header, PHILIPS_ACTIVITY_FACTOR) for header in headers):
             return unit
@@ -152,8 +176,54 @@ def unit_of(headers: Sequence[Header]) -> str:
             return unit
         found = f"SUVType is {kind!r}" if kind else "SUVType is missing: body weight or lean mass?"
         raise UnitError(f"{where} GML (SUV) and {found}; it cannot be turned back into Bq/mL; export with BQML")
-    meaning = f" ({_UNITS[unit]})" if unit in _UNITS else ""
-    raise UnitError(f"{where} {unit}{meaning} is not activity; export with BQML")
+    named = f" ({_UNITS[unit]})" if unit in _UNITS else ""
+    raise UnitError(f"{where} {unit}{named} is not activity; export with BQML")
+
+
+def administered(
+    header: Header, started: datetime | None, stated: Stated
+) -> tuple[Radiopharmaceutical, tuple[Message, ...]]:
+    """What was administered, and what is odd about its time.
+
+    Raises
+    ------
+    TimeError
+        If it was so long before the scan that nothing would be left.
+    """
+    agent = with_stated_administration(
+        radiopharmaceutical_of(header, first_acquisition=started), stated.administered_at
+    )
+    odd = implausible_administration(agent, started)
+    if odd is not None and odd.code == "administration-long-ago":
+        raise TimeError(f"{header.path}: {odd.text}", remedy=odd.remedy)
+    return agent, (odd,) if odd else ()
+
+
+def corrections_missing(headers: Sequence[Header]) -> tuple[Message, ...]:
+    """What CorrectedImage of a PET leaves out, and what that does to the dose; nothing where it is not stated."""
+    corrected = headers[0].texts("CorrectedImage")
+    if not corrected:
+        return ()
+    found = f"CorrectedImage ({'/'.join(corrected)})"
+    return uncorrected(found, attenuation="ATTN" in corrected, scatter="SCAT" in corrected)
+
+
+def uncorrected(found: str, *, attenuation: bool, scatter: bool) -> tuple[Message, ...]:
+    """The messages for a PET without one of these corrections; `found` is what says so."""
+    notes: tuple[Message, ...] = ()
+    if not attenuation:
+        text = (
+            f"{found} has no ATTN: the PET was not corrected for attenuation; deep in the body, as in the liver, its "
+            "activity is several times too low and the dose with it"
+        )
+        notes += (Message("not-attenuation-corrected", text, "use the series with attenuation correction", "critical"),)
+    if not scatter:
+        text = (
+            f"{found} has no SCAT: scattered coincidences are counted as activity; the dose comes out too high, most "
+            "where there is little uptake"
+        )
+        notes += (Message("not-scatter-corrected", text, "use the series with scatter correction"),)
+    return notes
 
 
 def refusals(series: Series, stated: Stated = NOTHING_STATED) -> list[str]:
@@ -161,8 +231,10 @@ def refusals(series: Series, stated: Stated = NOTHING_STATED) -> list[str]:
     headers = series.headers
     found: list[str] = []
     agent = Radiopharmaceutical()
+    if "PerFrameFunctionalGroupsSequence" in headers[0]:
+        return found
     try:
-        agent = radiopharmaceutical_of(headers[0], first_acquisition=_first_acquisition(headers))
+        agent, _ = administered(headers[0], _first_acquisition(headers, stated)[0], stated)
     except HepaticaError as error:
         found.append(str(error))
     checks: tuple[Callable[[], object], ...] = (
@@ -213,9 +285,10 @@ def _contradicts(agent: Radiopharmaceutical, wanted: str) -> str:
     return ""
 
 
-def _first_acquisition(headers: Sequence[Header]) -> datetime | None:
-    starts = [start for start in map(acquisition_start, headers) if start is not None]
-    return min(starts) if starts else None
+def _first_acquisition(headers: Sequence[Header], stated: Stated) -> tuple[datetime | None, tuple[Message, ...]]:
+    found, notes = acquisition_starts(headers, strict=stated.time is None)
+    starts = [start for start in found if start is not None]
+    return (min(starts) if starts else None), notes
 
 
 def _reference(headers: Sequence[Header], agent: Radiopharmaceutical, stated: Stated) -> Reference:
@@ -237,14 +310,31 @@ def _reference(headers: Sequence[Header], agent: Radiopharmaceutical, stated: St
 
 def _unit_factors(
     headers: Sequence[Header], unit: str, agent: Radiopharmaceutical, reference: Reference
-) -> tuple[list[float], tuple[Message, ...]]:
-    """What takes the rescaled values of each slice to Bq/mL."""
+) -> tuple[list[tuple[float, float]] | None, list[float], tuple[Message, ...]]:
+    """Slope and intercept of each slice where they are not those of the rescale, what then takes it to Bq/mL, messages.
+
+    Raises
+    ------
+    UnitError
+        If a real-world mapping to Bq/mL contradicts RescaleSlope, or an SUV cannot be turned back.
+    """
+    nothing = [1.0] * len(headers)
     if unit == "BQML":
-        return [1.0] * len(headers), ()
+        for header in headers:
+            _require_one_scale(header)
+        return None, nothing, ()
+    if unit == "RWVM":
+        worlds = [only(real_worlds(header), Kind.ACTIVITY_CONCENTRATION) for header in headers]
+        text = f"Bq/mL by RealWorldValueMappingSequence ({worlds[0].unit if worlds[0] else ''}), not by RescaleSlope"
+        return (
+            [world.line for world in worlds if world],
+            nothing,
+            (Message("real-world-mapping", text, severity="note"),),
+        )
     if unit == "CNTS":
         text = "Units CNTS: turned into Bq/mL by Philips' private activity factor (7053,xx09)"
         factors = [_philips(header, PHILIPS_ACTIVITY_FACTOR) or 0.0 for header in headers]
-        return factors, (Message("counts-converted", text),)
+        return None, factors, (Message("counts-converted", text),)
     first = headers[0]
     weight = first.number("PatientWeight")
     needed = {
@@ -258,12 +348,32 @@ def _unit_factors(
         raise UnitError(
             f"{first.path}: Units: GML (SUV); to turn it back into Bq/mL, {', '.join(absent)} must be known"
         )
+    if not LIGHTEST_KG <= weight <= HEAVIEST_KG:
+        hint = f"; in grams it would be {weight / 1000:g} kg" if LIGHTEST_KG <= weight / 1000 <= HEAVIEST_KG else ""
+        raise UnitError(
+            f"{first.path}: PatientWeight: {weight:g} kg is no patient's{hint}, and Units GML (SUV) is turned back "
+            "into Bq/mL with it",
+            remedy="correct the weight, or export with Units BQML",
+        )
     at_reference = agent.activity_bq * decay_factor(seconds_between(agent.start, reference.time), agent.half_life_s)
     text = (
         f"Units GML: SUV by body weight turned into Bq/mL with {at_reference / 1e6:.4g} MBq at the reference time "
         f"and {weight:g} kg"
     )
-    return [at_reference / (weight * 1000)] * len(headers), (Message("suv-converted", text),)
+    return None, [at_reference / (weight * 1000)] * len(headers), (Message("suv-converted", text),)
+
+
+def _require_one_scale(header: Header) -> None:
+    """UnitError if a real-world mapping to Bq/mL gives other values than the rescale of a series in BQML."""
+    world = only(real_worlds(header), Kind.ACTIVITY_CONCENTRATION)
+    if world is None:
+        return
+    own = rescale(header, required=True)
+    if len(world.ranges) > 1 or not same_line(world.line, own):
+        raise UnitError(
+            f"{world.where}: gives other Bq/mL than RescaleSlope, {own[0]:g}: the file contradicts itself",
+            remedy="export the series again",
+        )
 
 
 def _philips(header: Header, element: int) -> float | None:
@@ -333,7 +443,13 @@ def _completeness(headers: Sequence[Header]) -> tuple[Message, ...]:
     return (Message("slices-missing", text),)
 
 
-def _facts(headers: Sequence[Header], unit: str, agent: Radiopharmaceutical, reference: Reference) -> Acquisition:
+def _facts(
+    headers: Sequence[Header],
+    unit: str,
+    agent: Radiopharmaceutical,
+    reference: Reference,
+    started: datetime | None,
+) -> Acquisition:
     durations = {header.number("ActualFrameDuration") for header in headers}
     duration_ms = durations.pop() if len(durations) == 1 else None
     return replace(
@@ -345,7 +461,7 @@ def _facts(headers: Sequence[Header], unit: str, agent: Radiopharmaceutical, ref
         radiopharmaceutical=agent.name,
         decay_correction=reference.correction,
         time_rule=reference.rule,
-        start=_first_acquisition(headers),
+        start=started,
         frame_duration_s=None if duration_ms is None else duration_ms / 1000,
         administered_bq=agent.activity_bq,
         administered_at=agent.start,

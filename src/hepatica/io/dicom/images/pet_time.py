@@ -9,16 +9,17 @@ reference.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from statistics import median
 
 from hepatica.core import acquisition_decay_factor, decay_factor, seconds_between
 from hepatica.core.message import Message
 from hepatica.errors import TimeError
-from hepatica.io.dicom.images.radiopharmaceutical import Radiopharmaceutical
+from hepatica.io.dicom.images.radiopharmaceutical import CLOCK_TOLERANCE_S, Radiopharmaceutical, known_half_life_s
 from hepatica.io.dicom.series import acquisition_start
 from hepatica.io.dicom.tags import Header
 
@@ -28,6 +29,13 @@ ACTIVITY_TOLERANCE = 0.005
 
 SECONDS_TOLERANCE = 60.0
 """The same where the half-life is unknown."""
+
+FACTOR_TOLERANCE = 0.02
+"""A DecayFactor further than this from the one that DecayCorrection ADMIN or NONE needs denies it: the clocks of
+administration and scanner, minutes apart, make up to 1 % of 18F."""
+
+NIGHT_S = 12 * 3600.0
+"""Slices of one series and one date that lie further apart than this crossed midnight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +81,9 @@ def frames_of(headers: Sequence[Header]) -> list[Frame]:
     TimeError
         If a file has no acquisition date or time.
     """
+    starts, _ = acquisition_starts(headers)
     frames = []
-    for header in headers:
-        start = acquisition_start(header)
+    for header, start in zip(headers, starts, strict=True):
         if start is None:
             raise TimeError(f"{header.path}: AcquisitionDate and AcquisitionTime: missing; state the reference time")
         duration_ms = header.number("ActualFrameDuration")
@@ -91,6 +99,50 @@ def frames_of(headers: Sequence[Header]) -> list[Frame]:
             )
         )
     return frames
+
+
+def acquisition_starts(
+    headers: Sequence[Header], *, strict: bool = True
+) -> tuple[list[datetime | None], tuple[Message, ...]]:
+    """When the acquisition of each slice began; of a scan over midnight whose date was not advanced, the true days.
+
+    Parameters
+    ----------
+    headers : sequence of Header
+        One per slice.
+    strict : bool
+        Whether a scan over midnight is refused where nothing confirms its first day.
+
+    Raises
+    ------
+    TimeError
+        If a date or a time cannot be read, or slices of one date lie more than half a day apart and it is not known on
+        which day the series began.
+    """
+    starts = [acquisition_start(header) for header in headers]
+    known = sorted(start for start in starts if start is not None)
+    if not known or known[0].date() != known[-1].date():
+        return starts, ()
+    gaps = [seconds_between(a, b) for a, b in itertools.pairwise(known)]
+    if not gaps or max(gaps) <= NIGHT_S:
+        return starts, ()
+    evening = known[gaps.index(max(gaps)) + 1]
+    first = headers[0]
+    series = first.date_and_time("SeriesDate", "SeriesTime", first.zone())
+    confirmed = series is not None and abs(seconds_between(series, evening)) <= CLOCK_TOLERANCE_S
+    if strict and not confirmed:
+        raise TimeError(
+            f"{first.path}: AcquisitionTime: slices of one series began at {known[0]:%H:%M} and {known[-1]:%H:%M} of "
+            f"one date, {known[0]:%Y-%m-%d}: the scan went over midnight and its date was not advanced, or there are "
+            "two scans",
+            remedy="state the instant that the values refer to (`activity_at`)",
+        )
+    text = (
+        f"the scan went over midnight and AcquisitionDate was not advanced: slices before {evening:%H:%M} are taken as "
+        "of the next day"
+    )
+    moved = [start + timedelta(days=1) if start is not None and start < evening else start for start in starts]
+    return moved, (Message("scan-over-midnight", text),)
 
 
 def correction_of(headers: Sequence[Header]) -> str:
@@ -128,21 +180,80 @@ def reference_of(headers: Sequence[Header], agent: Radiopharmaceutical) -> Refer
     """
     correction = correction_of(headers)
     if correction == "ADMIN":
-        if agent.start is None:
-            raise TimeError(
-                f"{headers[0].path}: RadiopharmaceuticalStartDateTime: missing, but the values are decay-corrected "
-                "to the administration"
-            )
-        rule = "DecayCorrection ADMIN: start of the administration"
-        return Reference(agent.start, rule, correction, (1.0,) * len(headers))
+        return _administration_reference(headers, agent)
     frames = frames_of(headers)
     start = min(frame.start for frame in frames)
     if correction == "NONE":
+        _require_uncorrected(frames, agent.half_life_s)
         factors = tuple(_to_start(frame, start, agent.half_life_s) for frame in frames)
         rule = "DecayCorrection NONE: each slice corrected here to the earliest acquisition start of the series"
         return Reference(start, rule, correction, factors)
     time, rule, messages = _start_reference(headers[0], frames, start, agent.half_life_s)
     return Reference(time, f"DecayCorrection START: {rule}", correction, (1.0,) * len(headers), messages)
+
+
+def _administration_reference(headers: Sequence[Header], agent: Radiopharmaceutical) -> Reference:
+    """Reference of DecayCorrection ADMIN; TimeError if its instant is unknown or DecayFactor denies it."""
+    half_life_s = agent.half_life_s or known_half_life_s(agent.nuclide)
+    tolerance_s = FACTOR_TOLERANCE * half_life_s / math.log(2) if half_life_s else SECONDS_TOLERANCE
+    found: list[tuple[str, datetime]] = []
+    if half_life_s and all(acquisition_start(header) and "DecayFactor" in header for header in headers):
+        frames = frames_of(headers)
+        found = _by_decay_factor(frames, half_life_s, tolerance_s)
+    start, rule = agent.start, "DecayCorrection ADMIN: start of the administration"
+    if start is None and agent.clock is not None and found:
+        start = _day_by_factor(agent.clock, found, tolerance_s)
+        rule += ", its day by DecayFactor"
+    if start is None:
+        raise TimeError(
+            f"{headers[0].path}: RadiopharmaceuticalStartDateTime: missing, but the values are decay-corrected "
+            "to the administration",
+            remedy="state `administered_at`",
+        )
+    notes: tuple[Message, ...] = ()
+    if found and half_life_s:
+        off_s = min((seconds_between(instant, start) for _, instant in found), key=abs)
+        if abs(off_s) > tolerance_s:
+            elapsed_s = seconds_between(start, frames[0].start)
+            factor = frames[0].decay_factor or math.nan
+            raise TimeError(
+                f"{headers[0].path}: DecayFactor: DecayCorrection ADMIN over {elapsed_s / 3600:.3g} h needs "
+                f"{1 / decay_factor(elapsed_s, half_life_s):.4g}, the file says {factor:.4g}",
+                remedy="export the series again, or state the instant that its values refer to (`activity_at`)",
+            )
+        if abs(off_s) > CLOCK_TOLERANCE_S:
+            text = (
+                f"DecayFactor and the start of the administration, {start.isoformat(sep=' ')}, lie "
+                f"{abs(off_s) / 60:.0f} min apart: the clocks of scanner and administration differ"
+            )
+            notes = (Message("scanner-clock-differs", text, "check both clocks"),)
+    return Reference(start, rule, "ADMIN", (1.0,) * len(headers), notes)
+
+
+def _day_by_factor(clock: time, found: Sequence[tuple[str, datetime]], tolerance_s: float) -> datetime | None:
+    """The instant at this time of day to which DecayFactor leads; None if it leads to none, or to several."""
+    days = set()
+    for _, instant in found:
+        near = [datetime.combine(instant, clock, instant.tzinfo) + timedelta(days=shift) for shift in range(-3, 4)]
+        fitting = [day for day in near if abs(seconds_between(day, instant)) <= min(tolerance_s, NIGHT_S / 2)]
+        days |= set(fitting)
+    return days.pop() if len(days) == 1 else None
+
+
+def _require_uncorrected(frames: Sequence[Frame], half_life_s: float | None) -> None:
+    """TimeError if a DecayFactor denies that the values are as they were acquired."""
+    for frame in frames:
+        if frame.decay_factor is None:
+            continue
+        allowed = [1.0]
+        if frame.duration_s and half_life_s:
+            allowed.append(1 / acquisition_decay_factor(frame.duration_s, half_life_s))
+        if all(abs(frame.decay_factor / factor - 1) > FACTOR_TOLERANCE for factor in allowed):
+            raise TimeError(
+                f"{frame.name}: DecayFactor: DecayCorrection NONE means a factor of 1, the file says "
+                f"{frame.decay_factor:.4g}",
+                remedy="export the series again",
+            )
 
 
 def decay_from_frame(frame: Frame, to: datetime, half_life_s: float) -> float:
@@ -188,10 +299,17 @@ def _start_reference(
             f"{first.path}: DecayFactor: leads to {by_factor[0][1].isoformat(sep=' ', timespec='seconds')}, "
             f"which is none of: {listed}; state the reference time"
         )
-    if series is None or abs(seconds_between(series, start)) <= tolerance_s:
-        return start, "earliest acquisition start of the series", ()
+    apart_s = 0.0 if series is None else seconds_between(start, series)
+    if series is None or abs(apart_s) <= tolerance_s:
+        return start, "earliest acquisition start of the series", _clock_note(series, apart_s)
     if private is not None:
         return private, "GE private scan time (0009,xx0D): SeriesTime differs from the acquisition", ()
+    if series > start and apart_s > 2 * NIGHT_S - 3 * 3600 and series.date() == start.date():
+        raise TimeError(
+            f"{first.path}: SeriesTime {series:%H:%M} and the first AcquisitionTime {start:%H:%M} of one date: the "
+            "series may have begun before midnight and AcquisitionDate not been advanced",
+            remedy="state the instant that the values refer to (`activity_at`)",
+        )
     if series > start:
         text = f"SeriesTime {series.isoformat(sep=' ')} is later than the acquisition: taken as the time of processing"
         return (
@@ -204,6 +322,17 @@ def _start_reference(
         f"{start.isoformat(sep=' ')}, and no DecayFactor says to which of them the values refer (are bed positions "
         "missing?); state the reference time"
     )
+
+
+def _clock_note(series: datetime | None, apart_s: float) -> tuple[Message, ...]:
+    """What is said of a series and its acquisition that began at times that differ, though little decays meanwhile."""
+    if series is None or abs(apart_s) <= CLOCK_TOLERANCE_S:
+        return ()
+    text = (
+        f"SeriesTime {series.isoformat(sep=' ')} lies {abs(apart_s) / 60:.0f} min "
+        f"{'after' if apart_s > 0 else 'before'} the first acquisition, to which the values are taken to refer"
+    )
+    return (Message("series-time-differs", text),)
 
 
 def _by_decay_factor(
