@@ -132,9 +132,7 @@ class TableCheck:
             text = cell.replace(".", "") if self._points_group_thousands(cell) else cell
             if text is cell and not self._points_are_decimal():
                 whole = cell.replace(".", "")
-                hint = (
-                    f"{cell!r} may be {whole} or have a decimal point; write numbers without points between thousands"
-                )
+                hint = f"{cell!r} may be {whole} or have a decimal point; write no points between thousands"
                 self.fault(index, name, hint)
                 return math.nan
         if self.table.decimal_comma and "." not in text:

@@ -129,7 +129,8 @@ def read_label_layers(path: Path | str) -> tuple[tuple[Volume, ...], list[Messag
         stored = sitk.GetArrayFromImage(reader.Execute())
     if stored.ndim != 4:
         stored = stored.reshape((*stored.shape[:3], -1))
-    grid = _grid(reader, path)
+    plain = plain_header(path)
+    grid, notes = _grid(reader, path, plain.length_mm), [*notes, *plain.messages]
     layers = (whole_labels(stored[..., n].transpose(2, 1, 0), str(path)) for n in range(stored.shape[3]))
     return tuple(Volume(grid, values, Kind.LABEL, name=path.name) for values in layers), notes
 

@@ -34,7 +34,7 @@ class GuardrailsResult(Result):
 
 def _with_dots(advice: str) -> str:
     """Dots where the numbers of a patient will stand."""
-    return re.sub(r"\{[^}]*\}", "…", advice)
+    return re.sub(r"\{[^}]*\}", "N", advice)
 
 
 @verb
