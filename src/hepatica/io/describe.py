@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +18,62 @@ from hepatica.io.dicom.scan import Skipped, scan
 from hepatica.io.dicom.series import Series, SeriesKind
 from hepatica.io.read import read_series
 
+if TYPE_CHECKING:
+    from hepatica.io.dicom.images.projections import ProjectionFile
+
 _AXIS_ENDS = (("left", "right"), ("posterior", "anterior"), ("head", "feet"))
 
+UNKNOWN_RADIUS_MM = 250.0
+"""Stands in for a radius that the file does not state while the rest is read; it is not shown."""
+
 _IMAGES = (SeriesKind.CT, SeriesKind.PET, SeriesKind.NM_RECON, SeriesKind.NM_PLANAR)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadDescription:
+    """One head of a gamma camera: its first angle, collimator as written, and radii from the axis."""
+
+    start_deg: float
+    collimator: str
+    nearest_mm: float | None
+    farthest_mm: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectionsDescription:
+    """How projections were acquired.
+
+    Attributes
+    ----------
+    energy_windows : tuple of str
+        "126.5-154.6 keV (peak)".
+    views : int
+        Of one head.
+    step_deg : float
+        Between two views; negative for a turn clockwise.
+    arc_deg : float
+        Views times step.
+    view_s : float
+        Time of a view.
+    heads : tuple of HeadDescription
+        In the order of the file.
+    pixel_mm : tuple of float
+        Along columns and rows.
+    axis_mm : tuple of float or None
+        x and y of the axis and z of the lowest row; None where the file does not say.
+    gates : int
+        Time slots; 1 if it was not gated.
+    """
+
+    energy_windows: tuple[str, ...]
+    views: int
+    step_deg: float
+    arc_deg: float
+    view_s: float
+    heads: tuple[HeadDescription, ...]
+    pixel_mm: tuple[float, float]
+    axis_mm: tuple[float, float, float] | None
+    gates: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +106,8 @@ class Description:
         Of an RT Dose.
     orientation : str or None
         Of the grid, in words.
+    projections : ProjectionsDescription or None
+        Of projections that can be read.
     problems : tuple of str
         Why it cannot be used as it is.
     messages : tuple of Message
@@ -83,6 +139,7 @@ class Description:
     structures: tuple[str, ...] = ()
     dose_type: str | None = None
     orientation: str | None = None
+    projections: ProjectionsDescription | None = None
     problems: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
     missing: tuple[str, ...] = ()
@@ -133,6 +190,8 @@ def describe_series(series: Series, stated: Stated = NOTHING_STATED) -> Descript
         patient_id=series.patient[0],
         patient_name=series.patient[1],
     )
+    if series.kind is SeriesKind.NM_PROJECTIONS:
+        return _of_projections(listed, series)
     if series.kind not in _IMAGES:
         return _with_contents(listed, series)
     try:
@@ -236,6 +295,74 @@ def _of_image(listed: Description, image: Image) -> Description:
     )
 
 
+def _of_projections(listed: Description, series: Series) -> Description:
+    """How projections were acquired; they are no image yet."""
+    from hepatica.io.dicom.images.nm import facts_of
+    from hepatica.io.dicom.images.projections import gates_of, read_projection_series
+
+    header = series.headers[0]
+    problems = ["projections: they must be reconstructed before dosimetry"]
+    try:
+        listed = replace(listed, acquisition=facts_of(header, "counts")[0])
+    except HepaticaError as error:
+        problems.append(str(error))
+    try:
+        # A camera may leave the radius out, which the user states then.
+        file = read_projection_series(series, radius_mm=UNKNOWN_RADIUS_MM, sum_gates=True)
+        gates = gates_of(header)
+    except HepaticaError as error:
+        return replace(listed, problems=tuple(dict.fromkeys([*problems, str(error)])))
+    if not file.detectors[0].stated_radius:
+        # The axis follows from the radius.
+        known = tuple(message for message in file.messages if not message.code.startswith("axis-"))
+        file = replace(file, projections=replace(file.projections, axis_mm=None), messages=known)
+    missing = [] if file.projections.start else ["AcquisitionDate and AcquisitionTime: when the counts were acquired"]
+    if file.projections.nuclide is None:
+        missing.append("RadionuclideCodeSequence: which nuclide it is")
+    if not file.detectors[0].stated_radius:
+        missing.append("RadialPosition: how far the heads were from the axis")
+    elif file.projections.axis_mm is None:
+        missing.append("ImagePositionPatient of the detectors: where the axis of rotation lies")
+    counts = file.projections.counts
+    return replace(
+        listed,
+        unit="counts",
+        time=file.projections.start,
+        minimum=float(counts.min()),
+        maximum=float(counts.max()),
+        counts_in_image=float(counts.sum(dtype=np.float64)),
+        projections=_acquired_as(file, gates),
+        problems=tuple(problems),
+        messages=tuple(message for message in file.messages if message.code != "radius-not-used"),
+        missing=tuple(missing),
+        source=file.source,
+    )
+
+
+def _acquired_as(file: ProjectionFile, gates: int) -> ProjectionsDescription:
+    data, first = file.projections, file.detectors[0]
+    step = float(first.angle_deg[1] - first.angle_deg[0]) if first.views > 1 else 0.0
+    return ProjectionsDescription(
+        energy_windows=tuple(f"{window}{f' ({window.name})' if window.name else ''}" for window in data.windows),
+        views=first.views,
+        step_deg=step,
+        arc_deg=abs(step) * first.views,
+        view_s=data.view_s,
+        heads=tuple(
+            HeadDescription(
+                head.start_deg,
+                head.collimator,
+                float(head.radius_mm.min()) if head.stated_radius else None,
+                float(head.radius_mm.max()) if head.stated_radius else None,
+            )
+            for head in file.detectors
+        ),
+        pixel_mm=data.pixel_mm,
+        axis_mm=data.axis_mm,
+        gates=gates,
+    )
+
+
 def _with_contents(listed: Description, series: Series) -> Description:
     """What a listed object says at a glance: names of structures, type and unit of a dose."""
     header = series.headers[0]
@@ -249,6 +376,4 @@ def _with_contents(listed: Description, series: Series) -> Description:
             return replace(listed, unit=header.text("DoseUnits"), dose_type=header.text("DoseType"))
     except HepaticaError as error:
         return replace(listed, problems=(str(error),))
-    if series.kind is SeriesKind.NM_PROJECTIONS:
-        return replace(listed, problems=("projections: they must be reconstructed before dosimetry",))
     return listed

@@ -14,6 +14,8 @@ from pydicom.dataset import Dataset
 from hepatica.core.context import DicomContext
 from hepatica.errors import DicomError, InputError, UnitError
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
+from hepatica.io.describe import describe
+from hepatica.io.description_rows import description_rows
 from hepatica.io.dicom.images.projections import ProjectionFile, read_projections, write_projections
 from hepatica.io.dicom.images.write import Emission
 
@@ -22,7 +24,7 @@ EMISSION = Emission(nuclide="Tc-99m", start=WHEN, frame_duration_s=20.0)
 AXIS = (12.5, -31.0, -20.0)
 PIXEL = 9.0
 few = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 
 
@@ -283,3 +285,51 @@ def test_a_mapping_against_the_rescale_slope_is_refused(tmp_path: Path) -> None:
     dataset.RealWorldValueMappingSequence = [mapping("{counts}", 0.5)]
     with pytest.raises(InputError, match="RescaleSlope"):
         read(path, dataset)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is shown
+
+
+@few
+@given(
+    heads=st.sampled_from([1, 2, 3]), views=st.integers(2, 30), radius=st.integers(100, 400), gates=st.integers(1, 8),
+    clockwise=st.booleans(), stated=st.booleans(),
+)  # fmt: skip
+def test_inspect_shows_how_projections_were_acquired(
+    tmp_path: Path, heads: int, views: int, radius: int, gates: int, clockwise: bool, stated: bool
+) -> None:
+    path, dataset = tomo(tmp_path, heads=heads, views=views * heads, radius=radius, arc=-360.0 if clockwise else 360.0)
+    count = int(dataset.NumberOfFrames)
+    dataset.PixelData = dataset.PixelData * gates
+    dataset.NumberOfFrames = count * gates
+    for keyword in ("EnergyWindowVector", "DetectorVector", "RotationVector", "AngularViewVector"):
+        setattr(dataset, keyword, np.tile(np.atleast_1d(getattr(dataset, keyword)), gates).tolist())
+    dataset.TimeSlotVector = [gate + 1 for gate in range(gates) for _ in range(count)]
+    if not stated:
+        for item in (*dataset.DetectorInformationSequence, *dataset.RotationInformationSequence):
+            del item.RadialPosition
+    dataset.save_as(path)
+    (found,) = describe(path).series
+    shown = found.projections
+    assert shown is not None
+    assert found.nuclide == "Tc-99m"
+    assert shown.energy_windows == ("126.5-154.6 keV",)
+    assert (shown.views, shown.view_s, shown.gates, len(shown.heads)) == (views, 20.0, gates, heads)
+    assert shown.step_deg == pytest.approx((-1 if clockwise else 1) * 360 / views / heads, abs=1e-6)
+    assert {head.nearest_mm for head in shown.heads} == {float(radius) if stated else None}
+    assert (shown.axis_mm is not None) is stated
+    if stated:
+        np.testing.assert_allclose(shown.axis_mm or (), AXIS, atol=1e-3)
+    rows = dict(description_rows(found))
+    assert {"nuclide", "energy windows", "views", f"head {heads}", "axis", "gates"} <= set(rows)
+    assert ("radius not stated" in rows["head 1"]) is not stated
+
+
+def test_inspect_shows_why_projections_are_refused(tmp_path: Path) -> None:
+    path, dataset = tomo(tmp_path)
+    dataset.DetectorInformationSequence[0].CollimatorType = "FANB"
+    dataset.save_as(path)
+    (found,) = describe(path).series
+    assert found.nuclide == "Tc-99m"
+    assert any("FANB" in problem for problem in found.problems)

@@ -133,6 +133,11 @@ def read_projection_series(
     return ProjectionFile(found, context_of([header]), series.source("projections"), tuple(heads), tuple(notes))
 
 
+def gates_of(header: Header) -> int:
+    """Number of gates (time slots) of an acquisition; 1 if it was not gated."""
+    return max(1, len({int(n) for n in header.numbers("TimeSlotVector")}))
+
+
 def write_projections(
     path: Path | str,
     projections: Projections,
@@ -220,9 +225,10 @@ class _Frames:
         rotations = header.integer("NumberOfRotations") or 1
         if rotations != 1:
             raise header.error("NumberOfRotations", f"{rotations} rotations in a file; export one of them")
-        slots = {int(n) for n in header.numbers("TimeSlotVector")}
-        if len(slots) > 1 and not sum_gates:
-            raise header.error("TimeSlotVector", f"a gated acquisition with {len(slots)} gates; ask for their sum")
+        if (gates := gates_of(header)) > 1 and not sum_gates:
+            raise header.error(
+                "TimeSlotVector", f"a gated acquisition with {gates} gates", remedy="ask for their sum (`sum_gates`)"
+            )
         return cls(
             vector("EnergyWindowVector", windows), vector("DetectorVector", heads), vector("AngularViewVector", None)
         )
