@@ -16,7 +16,7 @@ from hepatica.core.message import Message
 from hepatica.errors import HepaticaError
 from hepatica.io.dicom.scan import Skipped, scan
 from hepatica.io.dicom.series import Series, SeriesKind
-from hepatica.io.read import read_series
+from hepatica.io.read import read_image, read_series
 
 if TYPE_CHECKING:
     from hepatica.io.dicom.images.projections import ProjectionFile
@@ -168,10 +168,11 @@ def describe(path: Path | str, *, stated: Stated = NOTHING_STATED) -> Descriptio
     InputError
         If the path does not exist.
     """
+    from hepatica.io.interfile import is_interfile
     from hepatica.io.itk import is_itk_file
 
     path = Path(path)
-    if path.is_file() and is_itk_file(path):
+    if path.is_file() and (is_itk_file(path) or is_interfile(path)):
         return Descriptions((describe_itk(path, stated),))
     found = scan(path, several_patients=True)
     return Descriptions(tuple(describe_series(series, stated) for series in found), found.skipped, found.messages)
@@ -210,14 +211,17 @@ def describe_image(image: Image) -> Description:
 
 
 def describe_itk(path: Path, stated: Stated = NOTHING_STATED) -> Description:
-    """Description of a NIfTI, MetaImage or NRRD file."""
-    from hepatica.io.itk import read_itk, read_itk_image
+    """Description of a NIfTI, MetaImage, NRRD or Interfile file."""
+    from hepatica.io.interfile import is_interfile, read_interfile
+    from hepatica.io.itk import read_itk
 
-    listed = Description(what="NIfTI or MetaImage volume", description=path.name)
+    interfile = is_interfile(path)
+    what = "Interfile volume" if interfile else "NIfTI or MetaImage volume"
+    listed = Description(what=what, description=path.name)
     try:
         if stated.unit is not None:
-            return _of_image(listed, read_itk_image(path, stated=stated))
-        volume, messages = read_itk(path, Kind.UNKNOWN)
+            return _of_image(listed, read_image(path, stated=stated))
+        volume, messages = (read_interfile if interfile else read_itk)(path, Kind.UNKNOWN)
     except HepaticaError as error:
         return replace(listed, problems=(str(error),))
     bad = int((~np.isfinite(volume.values)).sum())

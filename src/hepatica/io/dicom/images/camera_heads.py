@@ -162,27 +162,41 @@ def view_seconds(header: Header, views: int) -> float:
     duration_ms = rotation.number("ActualFrameDuration") or header.number("ActualFrameDuration")
     if not duration_ms or duration_ms < 0:
         raise header.error("ActualFrameDuration", "is missing: how long a view took is not known")
-    seconds = duration_ms / 1000
+    if problem := view_time_problem(duration_ms / 1000, views):
+        raise header.error("ActualFrameDuration", problem, remedy="correct it in the file (milliseconds for one view)")
+    return duration_ms / 1000
+
+
+def view_time_problem(seconds: float, views: int) -> str:
+    """Why no camera takes so long for a view, with the unit that was probably meant; empty if one does."""
     shortest, longest = VIEW_LIMITS_S
     if seconds < shortest:
-        guess = f"{duration_ms:g} s written for milliseconds" if duration_ms <= longest else "another unit"
-        raise header.error(
-            "ActualFrameDuration",
-            f"{duration_ms:g} ms a view is shorter than any camera's ({guess}?)",
-            remedy="correct it in the file (milliseconds)",
-        )
+        guess = f"{seconds * 1000:g} s written for milliseconds" if seconds * 1000 <= longest else "another unit"
+        return f"{seconds * 1000:g} ms a view is shorter than any camera's ({guess}?)"
     if seconds > longest or seconds * views > ROTATION_LIMIT_S:
         guess = (
-            f"{seconds / 1000:g} s written as microseconds"
-            if seconds > 1000 * shortest * 10
+            f"{seconds / 1000:g} s written in microseconds"
+            if seconds > 1000
             else f"the time of the whole rotation, {seconds / views:.3g} s a view"
         )
-        raise header.error(
-            "ActualFrameDuration",
-            f"{seconds:g} s a view, {views} views one after another, is longer than any acquisition ({guess}?)",
-            remedy="correct it in the file (milliseconds for one view)",
-        )
-    return seconds
+        return f"{seconds:g} s a view, {views} views one after another, is longer than any acquisition ({guess}?)"
+    return ""
+
+
+def radius_problem(radii_mm: Sequence[float]) -> str:
+    """Why no camera has these radii, with the unit that was probably meant; empty if one has."""
+    low, high = RADIUS_LIMITS_MM
+    nearest, farthest = min(radii_mm), max(radii_mm)
+    if low <= nearest and farthest <= high:
+        return ""
+    wrong = nearest if nearest < low else farthest
+    guesses = [
+        f"{wrong * factor:g} mm written in {unit}"
+        for factor, unit in ((10.0, "cm"), (1000.0, "m"), (0.1, "tenths of a millimetre"), (0.001, "micrometres"))
+        if low <= wrong * factor <= high
+    ]
+    guess = f" ({guesses[0]}?)" if guesses else ""
+    return f"{wrong:g} mm from the axis to the collimator is no camera's{guess}"
 
 
 def _require_arc(rotation: Header, step: float, views: int, heads: int) -> None:
@@ -242,22 +256,11 @@ def _radii(
         )
     if len(radii) not in (1, views):
         raise header.error("RadialPosition", f"has {len(radii)} values for {views} views of detector {number}")
-    nearest, farthest = min(radii), max(radii)
-    if nearest <= 0:
+    if (nearest := min(radii)) <= 0:
         raise header.error("RadialPosition", f"holds {nearest:g} mm: a radius is positive", remedy="correct the file")
-    low, high = RADIUS_LIMITS_MM
-    if nearest < low or farthest > high:
-        wrong = nearest if nearest < low else farthest
-        guesses = [
-            f"{wrong * factor:g} mm written in {unit}"
-            for factor, unit in ((10.0, "cm"), (1000.0, "m"), (0.1, "tenths of a millimetre"), (0.001, "micrometres"))
-            if low <= wrong * factor <= high
-        ]
+    if problem := radius_problem(radii):
         raise header.error(
-            "RadialPosition",
-            f"{wrong:g} mm from the axis to the collimator of detector {number} is no camera's"
-            + (f" ({guesses[0]}?)" if guesses else ""),
-            remedy="correct it in the file (millimetres)",
+            "RadialPosition", f"{problem} (detector {number})", remedy="correct it in the file (millimetres)"
         )
     return radii, True
 

@@ -30,6 +30,8 @@ from hepatica.io.dicom.pixels import rescale, stored_values
 from hepatica.io.dicom.real_world import meaning, only, real_worlds
 from hepatica.io.dicom.series import Series, SeriesKind, acquisition_start, noted
 from hepatica.io.dicom.tags import Header
+from hepatica.io.interfile import is_interfile
+from hepatica.io.interfile_projections import read_interfile_projections
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +42,8 @@ class ProjectionFile:
     ----------
     projections : Projections
         Counts, orbit, windows and times.
-    context : DicomContext
-        Patient and study.
+    context : DicomContext or None
+        Patient and study; None for what is no DICOM.
     source : InputFile
         The file with its hash.
     detectors : tuple of Head
@@ -51,7 +53,7 @@ class ProjectionFile:
     """
 
     projections: Projections
-    context: DicomContext
+    context: DicomContext | None
     source: InputFile
     detectors: tuple[Head, ...]
     messages: tuple[Message, ...] = ()
@@ -69,7 +71,7 @@ def read_projections(
     radius_mm: float | None = None,
     sum_gates: bool = False,
 ) -> ProjectionFile:
-    """Read the projections in a file or folder.
+    """Read the projections in a DICOM file or folder, or in an Interfile.
 
     Parameters
     ----------
@@ -91,6 +93,9 @@ def read_projections(
     """
     from hepatica.io.dicom.scan import scan
 
+    if is_interfile(Path(path)):
+        found, head, source, messages = read_interfile_projections(Path(path), radius_mm=radius_mm)
+        return ProjectionFile(found, None, source, (head,), messages)
     chosen = scan(Path(path)).choose("projections", (SeriesKind.NM_PROJECTIONS,), series)
     return read_projection_series(chosen, radius_mm=radius_mm, sum_gates=sum_gates)
 
