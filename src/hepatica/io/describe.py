@@ -108,6 +108,8 @@ class Description:
         Of the grid, in words.
     projections : ProjectionsDescription or None
         Of projections that can be read.
+    frame_starts_s, frame_durations_s : tuple of float
+        Of each frame of a dynamic acquisition, after its start.
     problems : tuple of str
         Why it cannot be used as it is.
     messages : tuple of Message
@@ -140,6 +142,8 @@ class Description:
     dose_type: str | None = None
     orientation: str | None = None
     projections: ProjectionsDescription | None = None
+    frame_starts_s: tuple[float, ...] = ()
+    frame_durations_s: tuple[float, ...] = ()
     problems: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
     missing: tuple[str, ...] = ()
@@ -199,7 +203,7 @@ def describe_series(series: Series, stated: Stated = NOTHING_STATED) -> Descript
         image = read_series(series, stated=stated)
     except HepaticaError as error:
         return _of_unreadable(listed, series, stated, str(error))
-    return _of_image(listed, image)
+    return _with_frames(_of_image(listed, image), series)
 
 
 def describe_image(image: Image) -> Description:
@@ -297,6 +301,19 @@ def _of_image(listed: Description, image: Image) -> Description:
         missing=image.missing,
         source=image.source,
     )
+
+
+def _with_frames(listed: Description, series: Series) -> Description:
+    """With the times of the frames of a dynamic acquisition."""
+    from hepatica.io.dicom.images.phases import frame_times
+
+    if series.kind is not SeriesKind.NM_PLANAR or len(series.headers) != 1:
+        return listed
+    times = frame_times(series.headers[0], series.images)
+    if times is None:
+        return listed
+    starts, durations = tuple(times.start_s.tolist()), tuple(times.duration_s.tolist())
+    return replace(listed, frame_starts_s=starts, frame_durations_s=durations)
 
 
 def _of_projections(listed: Description, series: Series) -> Description:

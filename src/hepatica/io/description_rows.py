@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from hepatica.io.describe import Description, ProjectionsDescription
 
@@ -25,6 +26,7 @@ def description_rows(item: Description) -> Iterator[tuple[str, str]]:
         ("acquired", _acquired(item)),
         ("nuclide", _nuclide(item)),
         ("administered", _administered(item)),
+        ("frames", _frames(item)),
         *_projections(item.projections),
         ("grid", _grid(item)),
         ("orientation", item.orientation or ""),
@@ -85,6 +87,16 @@ def _acquired(item: Description) -> str:
     if facts.projections:
         parts.append(f"{facts.projections} projections")
     return ", ".join([*parts, *(f"{low:g}-{high:g} keV" for low, high in facts.energy_windows_kev)])
+
+
+def _frames(item: Description) -> str:
+    """Numbers and durations of the frames of a dynamic acquisition, those of one duration together."""
+    durations, starts = item.frame_durations_s, item.frame_starts_s
+    if not durations:
+        return ""
+    runs = [f"{len(list(same))} of {seconds:g} s" for seconds, same in groupby(durations)]
+    end = max(start + duration for start, duration in zip(starts, durations, strict=True))
+    return f"{', '.join(runs)}, from {min(starts):g} to {end:g} s after the start"
 
 
 def _projections(item: ProjectionsDescription | None) -> Iterator[tuple[str, str]]:

@@ -89,8 +89,9 @@ def _head(header: Header, views: int, radius_mm: float | None) -> Head:
         raise header.error("radius", f"has {len(radii)} values for {views} views")
     if stated and (problem := radius_problem(radii)):
         raise header.error("radius", problem, remedy="correct it in the header (millimetres)")
-    angle = start + (-1 if turn == "CW" else 1) * arc / views * np.arange(views)
-    return Head(1, angle, np.broadcast_to(np.asarray(radii, dtype=np.float64), (views,)), stated, "", None)
+    radius = np.broadcast_to(np.asarray(radii, dtype=np.float64), (views,))
+    angle = start + (-1 if turn == "CW" else 1) * arc / views * np.arange(views, dtype=np.float64)
+    return Head(1, np.asarray(angle, dtype=np.float64), radius, stated, "", None)
 
 
 def _view_seconds(header: Header, views: int) -> float:

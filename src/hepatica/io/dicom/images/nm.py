@@ -12,6 +12,7 @@ from hepatica.core.message import Message
 from hepatica.errors import DicomError, TimeError, UnitError
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.context import context_of
+from hepatica.io.dicom.images.phases import frame_times
 from hepatica.io.dicom.images.radiopharmaceutical import radiopharmaceutical_of
 from hepatica.io.dicom.pixels import rescale, stored_values
 from hepatica.io.dicom.series import Series, SeriesKind, acquisition_start, common_facts, noted
@@ -128,6 +129,9 @@ def facts_of(header: Header, unit_in_file: str) -> tuple[Acquisition, tuple[Mess
     agent = radiopharmaceutical_of(header, first_acquisition=start)
     rotation = header.item("RotationInformationSequence")
     duration_ms = (rotation.number("ActualFrameDuration") if rotation else None) or header.number("ActualFrameDuration")
+    phases = frame_times(header, header.integer("NumberOfFrames") or 1)
+    if duration_ms is None and phases is not None and phases.alike_s is not None:
+        duration_ms = phases.alike_s * 1000
     projections, notes = _projections(rotation)
     corrected = "DECY" in header.texts("CorrectedImage")
     decay = header.text("DecayCorrection") or ("START" if corrected else "NONE")
@@ -138,7 +142,7 @@ def facts_of(header: Header, unit_in_file: str) -> tuple[Acquisition, tuple[Mess
     missing = []
     if start is None:
         missing.append("AcquisitionDate and AcquisitionTime: when the counts were acquired")
-    if duration_ms is None:
+    if duration_ms is None and phases is None:
         missing.append("ActualFrameDuration: how long a projection took (for a camera factor)")
     if agent.nuclide is None:
         missing.append("RadionuclideCodeSequence: which nuclide it is")
