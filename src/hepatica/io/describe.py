@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from hepatica.io.dicom.images.projections import ProjectionFile
 
 _AXIS_ENDS = (("left", "right"), ("posterior", "anterior"), ("head", "feet"))
+
+NOT_RECONSTRUCTED = "projections: they must be reconstructed before dosimetry"
 
 UNKNOWN_RADIUS_MM = 250.0
 """Stands in for a radius that the file does not state while the rest is read; it is not shown."""
@@ -216,13 +219,19 @@ def describe_image(image: Image) -> Description:
 
 def describe_itk(path: Path, stated: Stated = NOTHING_STATED) -> Description:
     """Description of a NIfTI, MetaImage, NRRD or Interfile file."""
-    from hepatica.io.interfile import is_interfile, read_interfile
+    from hepatica.io.dicom.images.projections import read_projections
+    from hepatica.io.interfile import holds_projections, is_interfile, read_interfile
     from hepatica.io.itk import read_itk
 
     interfile = is_interfile(path)
     what = "Interfile volume" if interfile else "NIfTI or MetaImage volume"
     listed = Description(what=what, description=path.name)
     try:
+        if interfile and holds_projections(path):
+            file = read_projections(path, radius_mm=UNKNOWN_RADIUS_MM)
+            listed = replace(listed, what="Interfile projections (not reconstructed)", images=file.projections.shape[0])
+            nuclide = Acquisition(description=path.name, nuclide=file.projections.nuclide)
+            return _of_projection_file(replace(listed, acquisition=nuclide), file, 1, [NOT_RECONSTRUCTED])
         if stated.unit is not None:
             return _of_image(listed, read_image(path, stated=stated))
         volume, messages = (read_interfile if interfile else read_itk)(path, Kind.UNKNOWN)
@@ -322,7 +331,7 @@ def _of_projections(listed: Description, series: Series) -> Description:
     from hepatica.io.dicom.images.projections import gates_of, read_projection_series
 
     header = series.headers[0]
-    problems = ["projections: they must be reconstructed before dosimetry"]
+    problems = [NOT_RECONSTRUCTED]
     try:
         listed = replace(listed, acquisition=facts_of(header, "counts")[0])
     except HepaticaError as error:
@@ -333,6 +342,10 @@ def _of_projections(listed: Description, series: Series) -> Description:
         gates = gates_of(header)
     except HepaticaError as error:
         return replace(listed, problems=tuple(dict.fromkeys([*problems, str(error)])))
+    return _of_projection_file(listed, file, gates, problems)
+
+
+def _of_projection_file(listed: Description, file: ProjectionFile, gates: int, problems: Sequence[str]) -> Description:
     if not file.detectors[0].stated_radius:
         # The axis follows from the radius.
         known = tuple(message for message in file.messages if not message.code.startswith("axis-"))

@@ -36,6 +36,12 @@ def is_interfile(path: Path) -> bool:
     return _plain_suffix(path) in {*HEADERS, *HEADERS.values()}
 
 
+def holds_projections(path: Path) -> bool:
+    """Whether an Interfile holds projections, not an image."""
+    header = read_header(path)
+    return bool(header.text("number of projections")) or "acquired" in header.text("process status").lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """Keys of a header, in lower case without marks, and where they stand."""
@@ -165,7 +171,7 @@ def read_interfile(
         If header or data cannot be read, or hold something else than one volume.
     """
     header = read_header(path)
-    if header.text("number of projections") or "acquired" in header.text("process status").lower():
+    if holds_projections(path):
         raise header.error("process status", "these are projections, not an image", remedy="reconstruct them first")
     size = (
         header.count("matrix size [1]"),

@@ -169,6 +169,9 @@ def test_projections_come_as_they_were_written(
     assert str(found.start) == "2026-03-02 14:00:00"
     assert (found.axis_mm, file.context) == (None, None)
     assert {message.code for message in file.messages} == {"angles-assumed", "axis-unknown"}
+    (item,) = describe(tmp_path / "p.hs").series
+    assert item.projections is not None
+    assert (item.projections.views, item.nuclide, item.projections.axis_mm) == (views, "Tc-99m", None)
 
 
 @pytest.mark.parametrize(

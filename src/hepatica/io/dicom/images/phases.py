@@ -63,7 +63,7 @@ def frame_times(header: Header, frames: int) -> FrameTimes | None:
                 remedy="correct the file (milliseconds)",
             )
         now += delay
-        first.append(now + np.arange(count) * (duration + pause))
+        first.append(np.asarray(now + np.arange(count) * (duration + pause), dtype=np.float64))
         now = float(first[-1][-1]) + duration
         durations.append(duration)
     phase_of = _vector(header, "PhaseVector", frames, len(phases))
