@@ -175,7 +175,7 @@ def describe(path: Path | str, *, stated: Stated = NOTHING_STATED) -> Descriptio
     InputError
         If the path does not exist.
     """
-    from hepatica.io.interfile import is_interfile
+    from hepatica.io.interfile.images import is_interfile
     from hepatica.io.itk import is_itk_file
 
     path = Path(path)
@@ -220,7 +220,7 @@ def describe_image(image: Image) -> Description:
 def describe_itk(path: Path, stated: Stated = NOTHING_STATED) -> Description:
     """Description of a NIfTI, MetaImage, NRRD or Interfile file."""
     from hepatica.io.dicom.images.projections import read_projections
-    from hepatica.io.interfile import holds_projections, is_interfile, read_interfile
+    from hepatica.io.interfile.images import holds_projections, is_interfile, read_interfile
     from hepatica.io.itk import read_itk
 
     interfile = is_interfile(path)

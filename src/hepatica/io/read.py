@@ -136,7 +136,7 @@ def read_image(
     Traceback (most recent call last):
     hepatica.errors.InputError: no/such/folder: no such file or folder
     """
-    from hepatica.io.interfile import is_interfile, read_interfile_image
+    from hepatica.io.interfile.images import is_interfile, read_interfile_image
     from hepatica.io.itk import is_itk_file, read_itk_image
 
     if role not in ROLES:

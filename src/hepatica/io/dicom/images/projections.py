@@ -30,8 +30,8 @@ from hepatica.io.dicom.pixels import rescale, stored_values
 from hepatica.io.dicom.real_world import meaning, only, real_worlds
 from hepatica.io.dicom.series import Series, SeriesKind, acquisition_start, noted
 from hepatica.io.dicom.tags import Header
-from hepatica.io.interfile import is_interfile
-from hepatica.io.interfile_projections import read_interfile_projections
+from hepatica.io.interfile.images import is_interfile
+from hepatica.io.interfile.projections import read_interfile_projections
 
 
 @dataclass(frozen=True, slots=True, eq=False)

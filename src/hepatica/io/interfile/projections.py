@@ -19,7 +19,7 @@ from hepatica.errors import InputError
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.io.dicom.images.camera_heads import Head, radius_problem, view_time_problem
 from hepatica.io.dicom.images.radiopharmaceutical import nuclide_name
-from hepatica.io.interfile import Header, data_file, read_header, read_numbers, scale_of
+from hepatica.io.interfile.images import Header, data_file, read_header, read_numbers, scale_of
 
 
 def read_interfile_projections(
