@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,11 +17,66 @@ from hepatica.core.message import Message
 from hepatica.errors import HepaticaError
 from hepatica.io.dicom.scan import Skipped, scan
 from hepatica.io.dicom.series import Series, SeriesKind
-from hepatica.io.read import read_series
+from hepatica.io.read import read_image, read_series
+
+if TYPE_CHECKING:
+    from hepatica.io.dicom.images.projections import ProjectionFile
 
 _AXIS_ENDS = (("left", "right"), ("posterior", "anterior"), ("head", "feet"))
 
+NOT_RECONSTRUCTED = "projections: they must be reconstructed before dosimetry"
+
+UNKNOWN_RADIUS_MM = 250.0
+"""Stands in for a radius that the file does not state while the rest is read; it is not shown."""
+
 _IMAGES = (SeriesKind.CT, SeriesKind.PET, SeriesKind.NM_RECON, SeriesKind.NM_PLANAR)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadDescription:
+    """One head of a gamma camera: its first angle, collimator as written, and radii from the axis."""
+
+    start_deg: float
+    collimator: str
+    nearest_mm: float | None
+    farthest_mm: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectionsDescription:
+    """How projections were acquired.
+
+    Attributes
+    ----------
+    energy_windows : tuple of str
+        "126.5-154.6 keV (peak)".
+    views : int
+        Of one head.
+    step_deg : float
+        Between two views; negative for a turn clockwise.
+    arc_deg : float
+        Views times step.
+    view_s : float
+        Time of a view.
+    heads : tuple of HeadDescription
+        In the order of the file.
+    pixel_mm : tuple of float
+        Along columns and rows.
+    axis_mm : tuple of float or None
+        x and y of the axis and z of the lowest row; None where the file does not say.
+    gates : int
+        Time slots; 1 if it was not gated.
+    """
+
+    energy_windows: tuple[str, ...]
+    views: int
+    step_deg: float
+    arc_deg: float
+    view_s: float
+    heads: tuple[HeadDescription, ...]
+    pixel_mm: tuple[float, float]
+    axis_mm: tuple[float, float, float] | None
+    gates: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +109,10 @@ class Description:
         Of an RT Dose.
     orientation : str or None
         Of the grid, in words.
+    projections : ProjectionsDescription or None
+        Of projections that can be read.
+    frame_starts_s, frame_durations_s : tuple of float
+        Of each frame of a dynamic acquisition, after its start.
     problems : tuple of str
         Why it cannot be used as it is.
     messages : tuple of Message
@@ -83,6 +144,9 @@ class Description:
     structures: tuple[str, ...] = ()
     dose_type: str | None = None
     orientation: str | None = None
+    projections: ProjectionsDescription | None = None
+    frame_starts_s: tuple[float, ...] = ()
+    frame_durations_s: tuple[float, ...] = ()
     problems: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
     missing: tuple[str, ...] = ()
@@ -111,10 +175,11 @@ def describe(path: Path | str, *, stated: Stated = NOTHING_STATED) -> Descriptio
     InputError
         If the path does not exist.
     """
+    from hepatica.io.interfile.images import is_interfile
     from hepatica.io.itk import is_itk_file
 
     path = Path(path)
-    if path.is_file() and is_itk_file(path):
+    if path.is_file() and (is_itk_file(path) or is_interfile(path)):
         return Descriptions((describe_itk(path, stated),))
     found = scan(path, several_patients=True)
     return Descriptions(tuple(describe_series(series, stated) for series in found), found.skipped, found.messages)
@@ -135,13 +200,15 @@ def describe_series(series: Series, stated: Stated = NOTHING_STATED) -> Descript
     )
     if series.kind is SeriesKind.MR:
         return _of_unreadable(listed, series, stated, "an MR holds no quantity that hepatica reads; it is only listed")
+    if series.kind is SeriesKind.NM_PROJECTIONS:
+        return _of_projections(listed, series)
     if series.kind not in _IMAGES:
         return _with_contents(listed, series)
     try:
         image = read_series(series, stated=stated)
     except HepaticaError as error:
         return _of_unreadable(listed, series, stated, str(error))
-    return _of_image(listed, image)
+    return _with_frames(_of_image(listed, image), series)
 
 
 def describe_image(image: Image) -> Description:
@@ -153,14 +220,23 @@ def describe_image(image: Image) -> Description:
 
 
 def describe_itk(path: Path, stated: Stated = NOTHING_STATED) -> Description:
-    """Description of a NIfTI, MetaImage or NRRD file."""
-    from hepatica.io.itk import read_itk, read_itk_image
+    """Description of a NIfTI, MetaImage, NRRD or Interfile file."""
+    from hepatica.io.dicom.images.projections import read_projections
+    from hepatica.io.interfile.images import holds_projections, is_interfile, read_interfile
+    from hepatica.io.itk import read_itk
 
-    listed = Description(what="NIfTI or MetaImage volume", description=path.name)
+    interfile = is_interfile(path)
+    what = "Interfile volume" if interfile else "NIfTI or MetaImage volume"
+    listed = Description(what=what, description=path.name)
     try:
+        if interfile and holds_projections(path):
+            file = read_projections(path, radius_mm=UNKNOWN_RADIUS_MM)
+            listed = replace(listed, what="Interfile projections (not reconstructed)", images=file.projections.shape[0])
+            nuclide = Acquisition(description=path.name, nuclide=file.projections.nuclide)
+            return _of_projection_file(replace(listed, acquisition=nuclide), file, 1, [NOT_RECONSTRUCTED])
         if stated.unit is not None:
-            return _of_image(listed, read_itk_image(path, stated=stated))
-        volume, messages = read_itk(path, Kind.UNKNOWN)
+            return _of_image(listed, read_image(path, stated=stated))
+        volume, messages = (read_interfile if interfile else read_itk)(path, Kind.UNKNOWN)
     except HepaticaError as error:
         return replace(listed, problems=(str(error),))
     bad = int((~np.isfinite(volume.values)).sum())
@@ -242,6 +318,91 @@ def _of_image(listed: Description, image: Image) -> Description:
     )
 
 
+def _with_frames(listed: Description, series: Series) -> Description:
+    """With the times of the frames of a dynamic acquisition."""
+    from hepatica.io.dicom.images.phases import frame_times
+
+    if series.kind is not SeriesKind.NM_PLANAR or len(series.headers) != 1:
+        return listed
+    times = frame_times(series.headers[0], series.images)
+    if times is None:
+        return listed
+    starts, durations = tuple(times.start_s.tolist()), tuple(times.duration_s.tolist())
+    return replace(listed, frame_starts_s=starts, frame_durations_s=durations)
+
+
+def _of_projections(listed: Description, series: Series) -> Description:
+    """How projections were acquired; they are no image yet."""
+    from hepatica.io.dicom.images.nm import facts_of
+    from hepatica.io.dicom.images.projections import gates_of, read_projection_series
+
+    header = series.headers[0]
+    problems = [NOT_RECONSTRUCTED]
+    try:
+        listed = replace(listed, acquisition=facts_of(header, "counts")[0])
+    except HepaticaError as error:
+        problems.append(str(error))
+    try:
+        # A camera may leave the radius out, which the user states then.
+        file = read_projection_series(series, radius_mm=UNKNOWN_RADIUS_MM, sum_gates=True)
+        gates = gates_of(header)
+    except HepaticaError as error:
+        return replace(listed, problems=tuple(dict.fromkeys([*problems, str(error)])))
+    return _of_projection_file(listed, file, gates, problems)
+
+
+def _of_projection_file(listed: Description, file: ProjectionFile, gates: int, problems: Sequence[str]) -> Description:
+    if not file.detectors[0].stated_radius:
+        # The axis follows from the radius.
+        known = tuple(message for message in file.messages if not message.code.startswith("axis-"))
+        file = replace(file, projections=replace(file.projections, axis_mm=None), messages=known)
+    missing = [] if file.projections.start else ["AcquisitionDate and AcquisitionTime: when the counts were acquired"]
+    if file.projections.nuclide is None:
+        missing.append("RadionuclideCodeSequence: which nuclide it is")
+    if not file.detectors[0].stated_radius:
+        missing.append("RadialPosition: how far the heads were from the axis")
+    elif file.projections.axis_mm is None:
+        missing.append("ImagePositionPatient of the detectors: where the axis of rotation lies")
+    counts = file.projections.counts
+    return replace(
+        listed,
+        unit="counts",
+        time=file.projections.start,
+        minimum=float(counts.min()),
+        maximum=float(counts.max()),
+        counts_in_image=float(counts.sum(dtype=np.float64)),
+        projections=_acquired_as(file, gates),
+        problems=tuple(problems),
+        messages=tuple(message for message in file.messages if message.code != "radius-not-used"),
+        missing=tuple(missing),
+        source=file.source,
+    )
+
+
+def _acquired_as(file: ProjectionFile, gates: int) -> ProjectionsDescription:
+    data, first = file.projections, file.detectors[0]
+    step = float(first.angle_deg[1] - first.angle_deg[0]) if first.views > 1 else 0.0
+    return ProjectionsDescription(
+        energy_windows=tuple(f"{window}{f' ({window.name})' if window.name else ''}" for window in data.windows),
+        views=first.views,
+        step_deg=step,
+        arc_deg=abs(step) * first.views,
+        view_s=data.view_s,
+        heads=tuple(
+            HeadDescription(
+                head.start_deg,
+                head.collimator,
+                float(head.radius_mm.min()) if head.stated_radius else None,
+                float(head.radius_mm.max()) if head.stated_radius else None,
+            )
+            for head in file.detectors
+        ),
+        pixel_mm=data.pixel_mm,
+        axis_mm=data.axis_mm,
+        gates=gates,
+    )
+
+
 def _with_contents(listed: Description, series: Series) -> Description:
     """What a listed object says at a glance: names of structures, type and unit of a dose."""
     header = series.headers[0]
@@ -255,6 +416,4 @@ def _with_contents(listed: Description, series: Series) -> Description:
             return replace(listed, unit=header.text("DoseUnits"), dose_type=header.text("DoseType"))
     except HepaticaError as error:
         return replace(listed, problems=(str(error),))
-    if series.kind is SeriesKind.NM_PROJECTIONS:
-        return replace(listed, problems=("projections: they must be reconstructed before dosimetry",))
     return listed

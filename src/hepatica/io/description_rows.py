@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
-from hepatica.io.describe import Description
+from hepatica.io.describe import Description, ProjectionsDescription
 
 
 def description_rows(item: Description) -> Iterator[tuple[str, str]]:
@@ -25,6 +26,8 @@ def description_rows(item: Description) -> Iterator[tuple[str, str]]:
         ("acquired", _acquired(item)),
         ("nuclide", _nuclide(item)),
         ("administered", _administered(item)),
+        ("frames", _frames(item)),
+        *_projections(item.projections),
         ("grid", _grid(item)),
         ("orientation", item.orientation or ""),
         *(("cannot be used", text) for text in item.problems),
@@ -84,6 +87,42 @@ def _acquired(item: Description) -> str:
     if facts.projections:
         parts.append(f"{facts.projections} projections")
     return ", ".join([*parts, *(f"{low:g}-{high:g} keV" for low, high in facts.energy_windows_kev)])
+
+
+def _frames(item: Description) -> str:
+    """Numbers and durations of the frames of a dynamic acquisition, those of one duration together."""
+    durations, starts = item.frame_durations_s, item.frame_starts_s
+    if not durations:
+        return ""
+    runs = [f"{len(list(same))} of {seconds:g} s" for seconds, same in groupby(durations)]
+    end = max(start + duration for start, duration in zip(starts, durations, strict=True))
+    return f"{', '.join(runs)}, from {min(starts):g} to {end:g} s after the start"
+
+
+def _projections(item: ProjectionsDescription | None) -> Iterator[tuple[str, str]]:
+    """Rows about how projections were acquired."""
+    if item is None:
+        return
+    yield "energy windows", ", ".join(item.energy_windows)
+    turn = "clockwise" if item.step_deg < 0 else "anticlockwise"
+    each = " for each head" if len(item.heads) > 1 else ""
+    yield (
+        "views",
+        f"{item.views} of {item.view_s:g} s{each}, {abs(item.step_deg):g}° apart, {turn} over {item.arc_deg:g}°",
+    )
+    for number, head in enumerate(item.heads, start=1):
+        radius = "radius not stated"
+        if head.nearest_mm is not None and head.farthest_mm is not None:
+            same = head.nearest_mm == head.farthest_mm
+            radius = f"radius {head.nearest_mm:g}{'' if same else f' to {head.farthest_mm:g}'} mm"
+        yield f"head {number}", f"from {head.start_deg:g}°, {radius}, {head.collimator or 'collimator not stated'}"
+    yield "pixels", " x ".join(f"{size:.4g}" for size in item.pixel_mm) + " mm"
+    if item.axis_mm is None:
+        yield "axis", "not known"
+    else:
+        x, y, z = item.axis_mm
+        yield "axis", f"x {x:.1f}, y {y:.1f} mm, lowest row at z {z:.1f} mm"
+    yield "gates", "not gated" if item.gates == 1 else str(item.gates)
 
 
 def _nuclide(item: Description) -> str:

@@ -108,7 +108,7 @@ def read_image(
     series: str | None = None,
     stated: Stated = NOTHING_STATED,
 ) -> Image:
-    """Read an image from a DICOM file or folder, a NIfTI or a MetaImage file.
+    """Read an image from a DICOM file or folder, a NIfTI, MetaImage or Interfile file.
 
     Parameters
     ----------
@@ -136,11 +136,14 @@ def read_image(
     Traceback (most recent call last):
     hepatica.errors.InputError: no/such/folder: no such file or folder
     """
+    from hepatica.io.interfile.images import is_interfile, read_interfile_image
     from hepatica.io.itk import is_itk_file, read_itk_image
 
     if role not in ROLES:
         raise InputError(f"unknown role {role!r}; known: {', '.join(ROLES)}")
     path = Path(path)
+    if is_interfile(path):
+        return read_interfile_image(path, role=role, stated=stated)
     if is_itk_file(path):
         if stated.unit is None and role == "ct":
             stated = Stated(unit="HU", time=stated.time)

@@ -136,11 +136,19 @@ def test_a_place_that_is_not_known_is_said(tmp_path: Path) -> None:
     found = read_projections(path)
     assert found.projections.axis_mm is None
     assert any("ImagePositionPatient" in str(message) for message in found.messages)
-    contradiction = {"DetectorInformationSequence__ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}
-    found = read_projections(written(tmp_path, made(), PatientPosition="FFP", **contradiction))
+    # A maker whose rows run the other way in all heads; then in one head, which contradicts the other.
+    turned = pydicom.dcmread(written(tmp_path, made(), PatientPosition="FFP"))
+    for item in turned.DetectorInformationSequence:
+        item.ImageOrientationPatient = [-float(n) for n in item.ImageOrientationPatient[:3]] + [0, 0, -1]
+    turned.save_as(tmp_path / "turned.dcm")
+    found = read_projections(tmp_path / "turned.dcm")
     assert found.projections.axis_mm is None
     assert any("at 20 degrees they run along [-0.94" in str(message) for message in found.messages)
     assert any("FFP" in str(message) for message in found.messages)
+    with pytest.raises(DicomError, match="orientation of detector 2 contradicts its StartAngle"):
+        read_projections(
+            written(tmp_path, made(), DetectorInformationSequence__ImageOrientationPatient=[1, 0, 0, 0, 0, -1])
+        )
     # The intercept and slope of a scaled file are applied.
     dataset.RescaleSlope, dataset.RescaleIntercept = "2", "1"
     dataset.save_as(path)

@@ -79,7 +79,7 @@ def read_spect(
 
     file = read_projections(projections, series=inputs.series, radius_mm=stated.radius_mm, sum_gates=stated.sum_gates)
     hu = as_image(ct, role="ct", series=inputs.ct_series)
-    if hu.context is not None and file.context.patient_id != hu.context.patient_id:
+    if hu.context is not None and file.context is not None and file.context.patient_id != hu.context.patient_id:
         raise InputError(
             f"{file.source.path} is of patient {file.context.patient_id!r}, {hu.source.path} of "
             f"{hu.context.patient_id!r}; projections and CT must be of one patient"

@@ -16,6 +16,7 @@ from hepatica.core.message import Message
 from hepatica.errors import DicomError, TimeError, UnitError
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.context import context_of
+from hepatica.io.dicom.images.phases import frame_times
 from hepatica.io.dicom.images.radiopharmaceutical import (
     implausible_administration,
     radiopharmaceutical_of,
@@ -230,6 +231,9 @@ def facts_of(
         agent = replace(agent, start=None)
     rotation = header.item("RotationInformationSequence")
     duration_ms = (rotation.number("ActualFrameDuration") if rotation else None) or header.number("ActualFrameDuration")
+    phases = frame_times(header, header.integer("NumberOfFrames") or 1)
+    if duration_ms is None and phases is not None and phases.alike_s is not None:
+        duration_ms = phases.alike_s * 1000
     projections, notes = _projections(rotation)
     corrected = "DECY" in header.texts("CorrectedImage")
     decay = header.text("DecayCorrection") or ("START" if corrected else "NONE")
@@ -240,7 +244,7 @@ def facts_of(
     missing = []
     if start is None:
         missing.append("AcquisitionDate and AcquisitionTime: when the counts were acquired")
-    if duration_ms is None:
+    if duration_ms is None and phases is None:
         missing.append("ActualFrameDuration: how long a projection took (for a camera factor)")
     if agent.nuclide is None:
         missing.append("RadionuclideCodeSequence: which nuclide it is")

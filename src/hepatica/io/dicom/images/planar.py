@@ -10,6 +10,7 @@ from pathlib import Path
 from hepatica.core import Kind, Volume
 from hepatica.core.image import Image, Stated
 from hepatica.errors import DicomError, InputError
+from hepatica.io.dicom.images.phases import frame_times
 from hepatica.io.dicom.scan import scan
 from hepatica.io.dicom.series import SeriesKind
 from hepatica.io.dicom.tags import Header
@@ -157,6 +158,7 @@ def _view(header: Header | None, image: Image, file: int, frame: int) -> PlanarV
     window = (slice(0, whole.grid.shape[0]), slice(0, whole.grid.shape[1]), slice(frame, frame + 1))
     one = Volume(whole.grid.crop(window), whole.values[window], whole.kind, whole.time, whole.name)
     detector = None if header is None else _detector(header, frame, whole.grid.shape[2])
+    times = None if header is None else frame_times(header, whole.grid.shape[2])
     facts = image.acquisition
     return PlanarView(
         one,
@@ -164,7 +166,7 @@ def _view(header: Header | None, image: Image, file: int, frame: int) -> PlanarV
         frame,
         None if detector is None else _said_view(detector),
         None if detector is None else _row_to_left(detector),
-        facts.frame_duration_s,
+        facts.frame_duration_s if times is None else float(times.duration_s[frame]),
         facts.half_life_s or _half_life_of(facts.nuclide),
     )
 

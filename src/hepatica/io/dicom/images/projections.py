@@ -7,7 +7,6 @@ falls. Rows of a frame run to the patient's feet unless the detector's orientati
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,23 +14,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import InputFile
+from hepatica.core import InputFile, Kind
 from hepatica.core.context import DicomContext, Instance, new_uid
 from hepatica.core.message import Message
-from hepatica.errors import InputError
+from hepatica.errors import InputError, UnitError
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.context import context_of
+from hepatica.io.dicom.images.camera_heads import Head, find_axis, read_heads, view_seconds
 from hepatica.io.dicom.images.nm import one_file
 from hepatica.io.dicom.images.radiopharmaceutical import radiopharmaceutical_of
 from hepatica.io.dicom.images.write import NM_IMAGE, Emission, agent_item, write_pixels
 from hepatica.io.dicom.objects import RESEARCH_ONLY, frame_of_reference, new_object, save_object
 from hepatica.io.dicom.pixels import rescale, stored_values
+from hepatica.io.dicom.real_world import meaning, only, real_worlds
 from hepatica.io.dicom.series import Series, SeriesKind, acquisition_start, noted
 from hepatica.io.dicom.tags import Header
-
-ORIENTATION_TOLERANCE = 0.02
-"""Largest difference between a detector's direction in the patient and the one its angle means (1 degree)."""
+from hepatica.io.interfile.images import is_interfile
+from hepatica.io.interfile.projections import read_interfile_projections
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,21 +42,26 @@ class ProjectionFile:
     ----------
     projections : Projections
         Counts, orbit, windows and times.
-    context : DicomContext
-        Patient and study.
+    context : DicomContext or None
+        Patient and study; None for what is no DICOM.
     source : InputFile
         The file with its hash.
-    heads : int
-        Detectors that took the views at once.
+    detectors : tuple of Head
+        Those that took the views at once, with their angles, radii and collimators.
     messages : tuple of Message
         What was assumed or looks wrong.
     """
 
     projections: Projections
-    context: DicomContext
+    context: DicomContext | None
     source: InputFile
-    heads: int
+    detectors: tuple[Head, ...]
     messages: tuple[Message, ...] = ()
+
+    @property
+    def heads(self) -> int:
+        """Number of detectors."""
+        return len(self.detectors)
 
 
 def read_projections(
@@ -66,7 +71,7 @@ def read_projections(
     radius_mm: float | None = None,
     sum_gates: bool = False,
 ) -> ProjectionFile:
-    """Read the projections in a file or folder.
+    """Read the projections in a DICOM file or folder, or in an Interfile.
 
     Parameters
     ----------
@@ -88,6 +93,9 @@ def read_projections(
     """
     from hepatica.io.dicom.scan import scan
 
+    if is_interfile(Path(path)):
+        found, head, source, messages = read_interfile_projections(Path(path), radius_mm=radius_mm)
+        return ProjectionFile(found, None, source, (head,), messages)
     chosen = scan(Path(path)).choose("projections", (SeriesKind.NM_PROJECTIONS,), series)
     return read_projection_series(chosen, radius_mm=radius_mm, sum_gates=sum_gates)
 
@@ -98,48 +106,41 @@ def read_projection_series(
     """Read one series that `scan` found; parameters and errors as `read_projections`."""
     series.require_whole()
     header = one_file(series)
-    slope, intercept = rescale(header, required=False)
     stored = stored_values(header)
     windows = _windows(header)
-    heads = _heads(header, radius_mm)
+    heads = read_heads(header, radius_mm)
     frames = _Frames.of(header, len(stored), windows=len(windows), heads=len(heads), sum_gates=sum_gates)
-    views = sum(head.views for head in heads)
-    counts = np.zeros((len(windows), views, stored.shape[2], stored.shape[1]), dtype=np.float64)
-    seen = np.zeros((len(windows), views), dtype=int)
-    start_of_head = np.cumsum([0] + [head.views for head in heads])
-    for number, (window, head, view) in enumerate(zip(frames.window, frames.head, frames.view, strict=True)):
-        if view >= heads[head].views:
-            raise header.error("AngularViewVector", f"view {view + 1} of {heads[head].views} in frame {number + 1}")
-        place = start_of_head[head] + view
-        counts[window, place] += stored[number].T.astype(np.float64) * slope + intercept
-        seen[window, place] += 1
-    if seen.min() != seen.max():
-        raise header.error("AngularViewVector", "windows, detectors and views are not all there, or some are twice")
-    plane_of_head = [geometry.detector_plane(header, head.item) for head in heads if head.item is not None]
-    down, axis, notes = _axis(header, heads[0], plane_of_head[0] if plane_of_head else None, counts.shape[2:])
-    if down:
+    values, notes = _counts(header, stored)
+    counts = _sorted(header, values, frames, heads, len(windows))
+    axis = find_axis(header, heads, counts.shape[2:])
+    if axis.rows_to_feet:
         counts = counts[..., ::-1]
     orbit = Orbit(np.concatenate([h.angle_deg for h in heads]), np.concatenate([h.radius_mm for h in heads]))
     start = acquisition_start(header)
     agent = radiopharmaceutical_of(header, first_acquisition=start)
-    view_s = _view_seconds(header, heads[0])
+    view_s = view_seconds(header, heads[0].views)
     found = Projections(
         counts.astype(np.float32),
         orbit,
         windows,
         geometry.pixel_size_of(header),
         view_s,
-        axis_mm=axis,
+        axis_mm=axis.place_mm,
         start=start,
         nuclide=agent.nuclide,
         frame_of_reference=header.text("FrameOfReferenceUID") or None,
         view_start_s=np.concatenate([np.arange(h.views) * view_s for h in heads]),
     )
-    notes += [*agent.messages, *noted([header])]
+    notes += [*axis.messages, *agent.messages, *noted([header])]
     if radius_mm is not None and heads[0].stated_radius:
         text = f"the file states the radius of each view; {radius_mm:g} mm is not used"
         notes.append(Message("radius-not-used", text))
-    return ProjectionFile(found, context_of([header]), series.source("projections"), len(heads), tuple(notes))
+    return ProjectionFile(found, context_of([header]), series.source("projections"), tuple(heads), tuple(notes))
+
+
+def gates_of(header: Header) -> int:
+    """Number of gates (time slots) of an acquisition; 1 if it was not gated."""
+    return max(1, len({int(n) for n in header.numbers("TimeSlotVector")}))
 
 
 def write_projections(
@@ -205,19 +206,6 @@ def write_projections(
 # Reading
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Head:
-    angle_deg: NDArray[np.float64]
-    radius_mm: NDArray[np.float64]
-    stated_radius: bool
-    item: Header | None
-    rotation: Header
-
-    @property
-    def views(self) -> int:
-        return int(self.angle_deg.size)
-
-
 @dataclass(frozen=True, slots=True)
 class _Frames:
     """Number of the window, head and view of each frame, from 0."""
@@ -242,12 +230,62 @@ class _Frames:
         rotations = header.integer("NumberOfRotations") or 1
         if rotations != 1:
             raise header.error("NumberOfRotations", f"{rotations} rotations in a file; export one of them")
-        slots = {int(n) for n in header.numbers("TimeSlotVector")}
-        if len(slots) > 1 and not sum_gates:
-            raise header.error("TimeSlotVector", f"a gated acquisition with {len(slots)} gates; ask for their sum")
+        if (gates := gates_of(header)) > 1 and not sum_gates:
+            raise header.error(
+                "TimeSlotVector", f"a gated acquisition with {gates} gates", remedy="ask for their sum (`sum_gates`)"
+            )
         return cls(
             vector("EnergyWindowVector", windows), vector("DetectorVector", heads), vector("AngularViewVector", None)
         )
+
+
+def _counts(header: Header, stored: NDArray[Any]) -> tuple[NDArray[np.float64], list[Message]]:
+    """Counts of stored values, by the real-world mapping or the rescale slope.
+
+    Raises
+    ------
+    UnitError
+        If the file maps its values to something else than counts, or two statements contradict each other.
+    """
+    slope, intercept = rescale(header, required=False)
+    if header.text("Units") not in ("", "CNTS"):
+        raise UnitError(f"{header.path}: Units: {header.text('Units')!r} is not counts (CNTS)")
+    worlds = real_worlds(header)
+    mapping = only(worlds, Kind.COUNTS)
+    if mapping is None:
+        if worlds:
+            units = ", ".join(meaning(world.unit) for world in worlds)
+            raise UnitError(
+                f"{header.path}: RealWorldValueMappingSequence maps the projections to {units}, not to counts",
+                remedy="export the projections in counts",
+            )
+        return stored * np.float64(slope) + intercept, []
+    values, notes = mapping.apply(stored)
+    if (slope, intercept) != (1.0, 0.0) and not np.allclose(values, stored * slope + intercept, rtol=1e-3):
+        raise UnitError(
+            f"{header.path}: RealWorldValueMappingSequence and RescaleSlope give the projections different counts",
+            remedy="correct the file, or export it again",
+        )
+    return values, list(notes)
+
+
+def _sorted(
+    header: Header, values: NDArray[np.float64], frames: _Frames, heads: list[Head], windows: int
+) -> NDArray[np.float64]:
+    """Counts by window, view, column and row, rows as in the file; gates added up."""
+    start_of_head = np.cumsum([0] + [head.views for head in heads])
+    views = int(start_of_head[-1])
+    counts = np.zeros((windows, views, values.shape[2], values.shape[1]), dtype=np.float64)
+    seen = np.zeros((windows, views), dtype=int)
+    for number, (window, head, view) in enumerate(zip(frames.window, frames.head, frames.view, strict=True)):
+        if view >= heads[head].views:
+            raise header.error("AngularViewVector", f"view {view + 1} of {heads[head].views} in frame {number + 1}")
+        place = start_of_head[head] + view
+        counts[window, place] += values[number].T
+        seen[window, place] += 1
+    if seen.min() != seen.max():
+        raise header.error("AngularViewVector", "windows, detectors and views are not all there, or some are twice")
+    return counts
 
 
 def _windows(header: Header) -> tuple[Window, ...]:
@@ -264,97 +302,6 @@ def _windows(header: Header) -> tuple[Window, ...]:
     if not found:
         raise header.error("EnergyWindowInformationSequence", "is missing: which photons were counted is not known")
     return tuple(found)
-
-
-def _heads(header: Header, radius_mm: float | None) -> list[_Head]:
-    rotation = header.item("RotationInformationSequence")
-    if rotation is None:
-        raise header.error("RotationInformationSequence", "is missing: the angles of the views are not known")
-    views = rotation.required_integer("NumberOfFramesInRotation")
-    if views < 1:
-        raise rotation.error("NumberOfFramesInRotation", f"is {views}")
-    step = rotation.required_number("AngularStep")
-    turn = rotation.text("RotationDirection")
-    if turn not in ("CW", "CC"):
-        raise rotation.error("RotationDirection", f"{turn!r} is neither CW nor CC: the direction is not known")
-    detectors: Sequence[Header | None] = header.items("DetectorInformationSequence") or [None]
-    heads = []
-    for number, item in enumerate(detectors, start=1):
-        start = item.number("StartAngle") if item is not None else None
-        if start is None and len(detectors) == 1:
-            start = rotation.number("StartAngle")
-        if start is None:
-            raise header.error("StartAngle", f"is missing for detector {number}: its angles are not known")
-        angle = start + (1 if turn == "CC" else -1) * abs(step) * np.arange(views)
-        radii = (item.numbers("RadialPosition") if item is not None else ()) or rotation.numbers("RadialPosition")
-        stated = bool(radii)
-        if not radii and radius_mm is not None:
-            radii = (radius_mm,)
-        if not radii:
-            raise header.error(
-                "RadialPosition", "is missing: how far the head was from the axis is not known; state the radius"
-            )
-        if len(radii) not in (1, views):
-            raise header.error("RadialPosition", f"has {len(radii)} values for {views} views of detector {number}")
-        if min(radii) <= 0:
-            raise header.error("RadialPosition", f"holds {min(radii):g} mm: a radius is positive; state it")
-        heads.append(
-            _Head(
-                np.asarray(angle, dtype=np.float64),
-                np.broadcast_to(np.asarray(radii, float), (views,)),
-                stated,
-                item,
-                rotation,
-            )
-        )
-    return heads
-
-
-def _view_seconds(header: Header, head: _Head) -> float:
-    duration_ms = head.rotation.number("ActualFrameDuration") or header.number("ActualFrameDuration")
-    if not duration_ms or duration_ms < 0:
-        raise header.error("ActualFrameDuration", "is missing: how long a view took is not known")
-    return duration_ms / 1000
-
-
-def _axis(
-    header: Header, head: _Head, plane: geometry.Plane | None, size: tuple[int, ...]
-) -> tuple[bool, tuple[float, float, float] | None, list[Message]]:
-    """Whether rows run to the feet, the axis and first slice in the patient (None if the file does not say), messages.
-
-    A detector whose direction contradicts its angle does not say where it stood: makers disagree on what they write
-    there, and a guess would put the attenuation in the wrong place.
-    """
-    unknown = "where the axis of rotation lies in the patient is not known"
-    position = header.text("PatientPosition")
-    notes: list[Message] = []
-    if position not in ("", "HFS"):
-        text = (
-            f"PatientPosition is {position}: angles are taken as DICOM defines them, from the patient's back to the "
-            "left side, and rows as running to the feet"
-        )
-        notes.append(Message("patient-position", text, "check the image's orientation"))
-    if plane is None:
-        return True, None, [*notes, Message("axis-unknown", f"the detector has no ImagePositionPatient: {unknown}")]
-    angle = np.deg2rad(head.angle_deg[0])
-    expected = np.array([-np.cos(angle), np.sin(angle), 0.0])
-    tilt = abs(abs(plane.column[2]) - 1)
-    if np.abs(plane.row - expected).max() > ORIENTATION_TOLERANCE or tilt > ORIENTATION_TOLERANCE:
-        text = (
-            f"ImageOrientationPatient: the detector's rows run along {np.round(plane.row, 3).tolist()}, but at "
-            f"{head.angle_deg[0]:g} degrees they run along {np.round(expected, 3).tolist()} (seen from outside, head "
-            f"up): {unknown}"
-        )
-        notes.append(Message("axis-unknown", text))
-        return True, None, notes
-    columns, rows = size
-    pu, pv = plane.spacing_mm
-    middle = plane.position_mm + plane.row * pu * (columns - 1) / 2
-    outward = np.array([np.sin(angle), np.cos(angle), 0.0])
-    x, y, _ = (middle - outward * head.radius_mm[0]).tolist()
-    down = bool(plane.column[2] < 0)
-    z = float(plane.position_mm[2] - (rows - 1) * pv if down else plane.position_mm[2])
-    return down, (x, y, z), notes
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Interfile: headers of plain text beside files of plain numbers."""
