@@ -40,7 +40,7 @@ def test_json_of_an_anisotropic_voxel(tmp_path: Path) -> None:
 
 
 def test_table_for_lung_at_its_own_density() -> None:
-    done = _run("--nuclide", "90Y", "--spacing", "4", "--medium", "lung")
+    done = _run("--nuclide", "90Y", "--spacing", "4 mm", "--medium", "lung")
     assert done.returncode == 0, done.stderr
     assert "lung of 0.26 g/mL" in done.stdout
 
@@ -48,14 +48,14 @@ def test_table_for_lung_at_its_own_density() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["Xx-1", "--spacing", "4"], "Xx-1"),
-        (["Y-90", "--spacing", "4", "--medium", "cheese"], "Y-90 in cheese"),
-        (["Y-90", "--spacing", "4,0,4"], "spacing"),
-        (["Y-90", "--spacing", "4,4"], "--spacing: '4,4' holds 2 numbers; 3 are needed"),
+        (["Xx-1", "--spacing", "4 mm"], "Xx-1"),
+        (["Y-90", "--spacing", "4 mm", "--medium", "cheese"], "Y-90 in cheese"),
+        (["Y-90", "--spacing", "4,0,4 mm"], "spacing"),
+        (["Y-90", "--spacing", "4,4 mm"], "--spacing: '4,4 mm' holds 2 numbers; 3 are needed"),
         (["Y-90", "--spacing", "4 Gy"], "--spacing"),
         (["Y-90"], "needs --spacing"),
-        (["Y-90", "--spacing", "4", "--extent", "-1"], "--extent must be from 0 to 100"),
-        (["Y-90", "--spacing", "4", "--out", "/proc/there"], "/proc/there"),
+        (["Y-90", "--spacing", "4 mm", "--extent", "-1"], "--extent must be from 0 to 100"),
+        (["Y-90", "--spacing", "4 mm", "--out", "/proc/there"], "/proc/there"),
     ],
 )
 def test_errors_are_one_line(arguments: list[str], message: str) -> None:

@@ -167,7 +167,10 @@ def same(document: dict[str, object]) -> dict[str, object]:
         (("--subsets", "25"), "25 subsets of 24 views"),
         (("--energy-windows", "#3"), "there is no window #3"),
         (("--energy-windows", "208"), "0 windows hold 208 keV; windows are #1: 126.5-154.6 keV"),
-        (("--sensitivity", "91 cps/MBq", "90 cps/MBq"), "2 sensitivities for 1 main windows; state one for each"),
+        (
+            ("--sensitivity", "91 cps/MBq", "--sensitivity", "90 cps/MBq"),
+            "2 sensitivities for 1 main windows; state one for each",
+        ),
         (("--scatter", "mc", "--target-uncertainty", "5"), "if you mean percent, write '5 %'"),
         (("--samples", "2"), "--samples must be at least 4, not 2"),
         (("--samples", "fast"), "--samples: 'fast' is not a number"),

@@ -339,7 +339,7 @@ def _of_projections(listed: Description, series: Series) -> Description:
     header = series.headers[0]
     problems = [NOT_RECONSTRUCTED]
     try:
-        listed = replace(listed, acquisition=facts_of(header, "counts")[0])
+        listed = replace(listed, acquisition=facts_of(header, Kind.COUNTS, "counts")[0])
     except HepaticaError as error:
         problems.append(str(error))
     try:
