@@ -281,7 +281,7 @@ def test_python_and_command_give_the_same(tmp_path: Path) -> None:
         "partition", masses=masses, aim=AimOptions(normal_limit_gy=40.0), patient=Patient(intent="bilobar")
     )
     words = [
-        "--normal-mass", "1.3 kg", "--tumour-mass", "100 g", "50 g", RATIO, "4", "2", SHUNT, "5 %",
+        "--normal-mass", "1.3 kg", "--tumour-mass", "100 g", "--tumour-mass", "50 g", RATIO, "4", RATIO, "2", SHUNT, "5 %",
     ]  # fmt: skip
     asked = answer("partition", *words, "--normal-limit", "40 Gy", "--intent", "bilobar")
     assert numbers(json.loads(json.dumps(made.as_dict()))) == numbers(asked)
@@ -307,7 +307,7 @@ REFUSED = {
     "a missing option": (["bsa", "--height", "1.75 m", "--involvement", "0.2"], "bsa needs --weight"),
     "a wrong intent": (["mird", "--agent", "glass", "--mass", "1 kg", "--intent", "lobar"], "did you mean"),
     "two tumours, one ratio": (
-        ["partition", "--normal-mass", "1 kg", "--tumour-mass", "9 g", "7 g", RATIO, "4",
+        ["partition", "--normal-mass", "1 kg", "--tumour-mass", "9 g", "--tumour-mass", "7 g", RATIO, "4",
          "--normal-limit", "40 Gy"],
         "2 tumour masses and 1 T/N ratios; state one --tumour-to-normal for each --tumour-mass",
     ),
