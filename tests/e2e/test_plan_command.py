@@ -281,7 +281,8 @@ def test_python_and_command_give_the_same(tmp_path: Path) -> None:
         "partition", masses=masses, aim=AimOptions(normal_limit_gy=40.0), patient=Patient(intent="bilobar")
     )
     words = [
-        "--normal-mass", "1.3 kg", "--tumour-mass", "100 g", "--tumour-mass", "50 g", RATIO, "4", RATIO, "2", SHUNT, "5 %",
+        "--normal-mass", "1.3 kg", "--tumour-mass", "100 g", "--tumour-mass", "50 g", RATIO, "4", RATIO, "2",
+        SHUNT, "5 %",
     ]  # fmt: skip
     asked = answer("partition", *words, "--normal-limit", "40 Gy", "--intent", "bilobar")
     assert numbers(json.loads(json.dumps(made.as_dict()))) == numbers(asked)
@@ -294,7 +295,9 @@ def test_python_and_command_give_the_same(tmp_path: Path) -> None:
     assert numbers(json.loads(json.dumps(plan(tmp_path / "plan.toml").as_dict()))) == numbers(plan_of)
     organs = ("lungs:9 %:1 kg:12 h:12 Gy", "tumour:40 %:120 g:14 h")
     lipiodol = prescribe("lipiodol", rule=RuleOptions(uptake=tuple(map(organ_uptake, organs))))
-    assert numbers(json.loads(json.dumps(lipiodol.as_dict()))) == numbers(answer("lipiodol", "--uptake", *organs))
+    assert numbers(json.loads(json.dumps(lipiodol.as_dict()))) == numbers(
+        answer("lipiodol", "--uptake", organs[0], "--uptake", organs[1])
+    )
 
 
 REFUSED = {
