@@ -88,6 +88,7 @@ def read_structures(
     UnknownNameError
         If one of `names` is not in the file.
     """
+    from hepatica.io.interfile.images import is_interfile
     from hepatica.io.itk import is_itk_file
 
     path = Path(path)
@@ -97,7 +98,7 @@ def read_structures(
     context = None if isinstance(image, Grid) else image.context
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    if is_itk_file(path):
+    if is_itk_file(path) or is_interfile(path):
         return _label_map(path, grid, names)
     if path.is_dir():
         path = _only_file(path)
@@ -182,13 +183,14 @@ def _label_map(path: Path, grid: Grid, names: Sequence[str] | None) -> Structure
 
 def _label_layers(path: Path, segments: Sequence[SlicerSegment]) -> tuple[list[Volume], list[Message]]:
     """Label maps of a file, one for each layer of segments."""
+    from hepatica.io.interfile.images import is_interfile, read_interfile
     from hepatica.io.itk import read_itk, read_label_layers
 
     several = max((segment.layer for segment in segments), default=0) > 0
     if several:
         read, notes = read_label_layers(path)
     else:
-        volume, notes = read_itk(path, Kind.LABEL)
+        volume, notes = (read_interfile if is_interfile(path) else read_itk)(path, Kind.LABEL)
         read = (volume,)
     return [volume.with_values(_small_labels(volume, path)) for volume in read], notes
 

@@ -15,6 +15,7 @@ from hepatica.errors import HepaticaError, InputError, UnitError
 from hepatica.io.describe import describe
 from hepatica.io.dicom.images.projections import read_projections
 from hepatica.io.read import read_image
+from hepatica.io.regions import read_structures
 
 DATA = Path(os.environ.get("HEPATICA_DATA", Path(__file__).resolve().parents[4] / "shared/data"))
 few = settings(
@@ -207,3 +208,12 @@ def test_real_images() -> None:
     assert liver_ml == pytest.approx(1037, abs=1)
     (shown,) = describe(path).series
     assert (shown.what, shown.maximum is not None) == ("Interfile volume", True)
+
+
+def test_a_label_map_is_read_as_structures(tmp_path: Path) -> None:
+    labels = np.zeros((6, 5, 4), "<u2")
+    labels[1:4, 1:3, 0], labels[4:, 3:, 2:] = 1, 300
+    path = image(tmp_path, labels, suffix=".h33")
+    grid = read_image(path, stated=Stated(unit="label")).grid
+    found = read_structures(path, grid)
+    assert sorted(int(np.sum(region.mask())) for region in found.regions) == [6, 8]
