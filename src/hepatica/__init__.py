@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from hepatica.imaging.quantify.structure_activity import PartialVolumeOptions
     from hepatica.imaging.reconstruct.algorithms import IterationOptions
     from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
-    from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions
+    from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions, SpectInputOptions
     from hepatica.imaging.spect.projections import Projections
     from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions
     from hepatica.imaging.spect.scan_facts import ScannedActivityOptions, SimulationOptions
@@ -258,6 +258,7 @@ _NOUNS = {
     "SimulationResult": "workflow.spect.simulate",
     "SourceImageOptions": "imaging.calibration.options",
     "SourceOptions": "imaging.calibration.options",
+    "SpectInputOptions": "imaging.spect.options",
     "SpectOptions": "imaging.spect.scan_model",
     "SpectResult": "workflow.spect.reconstruct",
     "SpectShuntOptions": "planning.scout.lung_shunt",
@@ -412,6 +413,7 @@ __all__ = [
     "SimulationResult",
     "SourceImageOptions",
     "SourceOptions",
+    "SpectInputOptions",
     "SpectOptions",
     "SpectResult",
     "SpectShuntOptions",

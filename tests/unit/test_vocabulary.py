@@ -38,6 +38,9 @@ ALLOWED = {
 
 
 KEYS_ALLOWED = {
+    "heads": "each with its radius where projections are described, else how many",
+    "pixel_mm": "both edges where projections are described, else of square pixels",
+    "projections": "how they were acquired, or how many views",
     "administered_gbq": "of a plan's best activity for each territory, elsewhere one number",
     "after": "a lesion's size, or a balance of covariates, after",
     "before": "as after",

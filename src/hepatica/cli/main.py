@@ -6,8 +6,9 @@ import signal
 import sys
 from difflib import get_close_matches
 
+from hepatica import front_door
 from hepatica.errors import HepaticaError
-from hepatica.front_door import GROUPS, VERBS, Verb
+from hepatica.front_door import GROUPS, Verb
 from hepatica.version import __version__
 
 INTERRUPTED = 130
@@ -68,7 +69,7 @@ def _found(name: str) -> Verb:
         near = get_close_matches(name, ("--help", "--version"), n=1)
         hint = f"did you mean {near[0]}?" if near else f"write 'hepatica COMMAND {name}', see hepatica --help"
         raise InputError(f"{name} stands before the command; {hint}")
-    commands = {found.command: found for found in VERBS}
+    commands = {found.command: found for found in front_door.VERBS}
     if name not in commands:
         from hepatica.errors import UnknownNameError
 
@@ -78,10 +79,10 @@ def _found(name: str) -> Verb:
 
 def print_help() -> None:
     """All commands under their headings; loads nothing but this list."""
-    width = max(len(verb.command) for verb in VERBS)
+    width = max(len(verb.command) for verb in front_door.VERBS)
     lines = ["Usage: hepatica COMMAND [OPTIONS]", "", SUMMARY]
     for group in GROUPS:
-        inside = [(verb.command, verb.summary) for verb in VERBS if verb.group == group]
+        inside = [(verb.command, verb.summary) for verb in front_door.VERBS if verb.group == group]
         if group == "Data":
             inside += TOOLS.items()
         if inside:

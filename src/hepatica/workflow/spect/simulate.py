@@ -181,10 +181,12 @@ def simulate_spect(
 
     Examples
     --------
-    >>> ct = Image.from_array(np.zeros((12, 12, 6)), unit="HU", spacing_mm=(20, 20, 20))
-    >>> pet = Image.from_array(np.ones((12, 12, 6)), unit="kBq/mL", grid=ct.grid, time=datetime(2026, 3, 2, 10))
-    >>> scan = ScanOptions(views=8, pixel_mm=20.0, columns=16, radius_mm=200.0)
-    >>> found = simulate_spect(pet, ct=ct, nuclide="Tc-99m", options=SimulationOptions(scan=scan))
+    >>> ct = hepatica.Image.from_array(np.zeros((12, 12, 6)), unit="HU", spacing_mm=(20, 20, 20))
+    >>> when = datetime(2026, 3, 2, 10)
+    >>> pet = hepatica.Image.from_array(np.ones((12, 12, 6)), unit="kBq/mL", grid=ct.grid, time=when)
+    >>> scan = hepatica.ScanOptions(views=8, pixel_mm=20.0, columns=16, radius_mm=200.0)
+    >>> asked = hepatica.SimulationOptions(scan=scan)
+    >>> found = hepatica.simulate_spect(pet, ct=ct, nuclide="Tc-99m", options=asked)
     >>> round(found.activity_mbq, 3), found.projections.shape
     (6.912, (8, 16, 6))
     """
