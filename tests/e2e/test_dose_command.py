@@ -294,9 +294,8 @@ def test_an_image_of_an_array_is_as_good_as_a_file(patient: Path) -> None:
 
 def test_options_stand_in_a_file(patient: Path, tmp_path: Path) -> None:
     file = tmp_path / "dose.toml"
-    file.write_text(
-        'engine = "local"\n[clinical]\nstructure_roles = { liver = "whole liver" }\n[quantification]\nlung_shunt = "4 %"\n'
-    )
+    lines = ('engine = "local"', "[clinical]", 'structure_roles = { liver = "whole liver" }', "[quantification]")
+    file.write_text("\n".join([*lines, 'lung_shunt = "4 %"']))
     document = json.loads(hepatica_command(patient, "--options", file))
     assert (document["engine"], document["options"]["lung_shunt"]) == ("local", 0.04)
     file.write_text('engine = "local"\nlung_shnt = 0.04\n')
