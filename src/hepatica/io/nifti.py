@@ -121,8 +121,13 @@ def header_for_own_reader(path: Path) -> NiftiHeader | None:
     except (InputError, OSError, EOFError, zlib.error, struct.error, ValueError, OverflowError):
         # ITK's reader says what is wrong with it.
         return None
-    unscaled = header.slope == 0 and header.intercept != 0
-    return header if header.version == 2 or unscaled or header.affine_beats_pixdim else None
+    odd_scale = not np.isfinite([header.slope, header.intercept]).all()
+    unscaled = odd_scale or (header.slope == 0 and header.intercept != 0)
+    # ITK takes the voxels of a.nii for those of a.nii.gz where both stand in one folder.
+    name = path.name
+    twin = path.with_name(name[:-3] if name.lower().endswith(".gz") else f"{name}.gz")
+    own = header.version == 2 or unscaled or header.affine_beats_pixdim or twin.exists()
+    return header if own else None
 
 
 def read_nifti(path: Path, header: NiftiHeader) -> tuple[Grid, NDArray[Any], list[Message]]:
@@ -158,15 +163,17 @@ def read_nifti(path: Path, header: NiftiHeader) -> tuple[Grid, NDArray[Any], lis
     if len(raw) < wanted:
         raise InputError(f"{path}: is cut short: {len(raw)} bytes of {wanted} bytes of voxels")
     stored = np.frombuffer(raw, kind).astype(kind.newbyteorder("=")).reshape(shape, order="F")
-    if not np.isfinite([header.slope, header.intercept]).all():
+    # A slope that is 0 or no number means no scale, and the intercept is then not used (as nibabel reads it).
+    scaled = np.isfinite(header.slope) and header.slope != 0
+    if scaled and not np.isfinite(header.intercept):
         raise UnitError(f"{path}: scl_slope {header.slope:g}, scl_inter {header.intercept:g}: is no scale")
     if np.issubdtype(kind, np.floating) and (bad := int((~np.isfinite(stored)).sum())):
         raise UnitError(f"{path}: {bad} voxels are NaN or infinite")
     values: NDArray[Any] = stored
-    if header.slope != 0 and (header.slope, header.intercept) != (1, 0):
+    if scaled and (header.slope, header.intercept) != (1, 0):
         values = stored * np.float64(header.slope) + header.intercept
-    if header.slope == 0 and header.intercept != 0:
-        text = f"scl_slope is 0, which means no scale: scl_inter {header.intercept:g} is not used"
+    if not scaled and header.intercept != 0:
+        text = f"scl_slope is {header.slope:g}, which means no scale: scl_inter {header.intercept:g} is not used"
         notes.append(Message("scale-not-used", text, severity="note"))
     if header.affine_beats_pixdim:
         sizes = np.linalg.norm(header.sform[:3, :3], axis=0)

@@ -101,7 +101,7 @@ def test_affine_holds_whatever_pixdim_says(
 
 @RANDOM
 @given(
-    slope=st.sampled_from([0.0, 1.0, 0.25, 3.0]),
+    slope=st.sampled_from([0.0, 1.0, 0.25, 3.0, float("nan"), float("inf")]),
     intercept=st.sampled_from([0.0, 1.0, -7.5]),
     version=st.sampled_from([1, 2]),
     codes=st.sampled_from([(1, 0), (0, 1), (1, 1)]),
@@ -112,10 +112,25 @@ def test_scale_and_unit(
 ) -> None:
     path = nifti(tmp_path / "a.nii", axial(), version=version, codes=codes, scale=(slope, intercept), units=units)
     volume, _ = read_itk(path, Kind.UNKNOWN)
-    # A slope of 0 means that there is no scale: the intercept is then not used (nifti1.h).
-    assert np.allclose(volume.values, STORED if slope == 0 else STORED * slope + intercept)
+    # A slope of 0, or none, means that there is no scale: the intercept is then not used (nifti1.h, nibabel).
+    assert np.allclose(volume.values, STORED * slope + intercept if slope and np.isfinite(slope) else STORED)
     length = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}[units]
     assert np.allclose(volume.grid.affine[:3], axial()[:3] * length, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("wanted", ["a.nii", "a.nii.gz"])
+def test_a_packed_file_beside_a_plain_one_is_not_taken_for_it(tmp_path: Path, wanted: str) -> None:
+    # ITK gives the voxels of a.nii for a.nii.gz where both stand in one folder.
+    for name, order in (("a.nii", "<"), ("a.nii.gz", ">")):
+        nifti(tmp_path / name, axial(), pixdim=SPACING, order=order)
+    assert np.array_equal(read_itk(tmp_path / wanted, Kind.UNKNOWN)[0].values, STORED)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_intercept_that_is_no_number_is_refused(tmp_path: Path, version: int) -> None:
+    path = nifti(tmp_path / "a.nii", axial(), version=version, scale=(2.0, float("nan")))
+    with pytest.raises(UnitError, match="is no scale"):
+        read_itk(path, Kind.UNKNOWN)
 
 
 def test_second_version_is_checked_like_the_first(tmp_path: Path) -> None:
