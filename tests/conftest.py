@@ -12,6 +12,21 @@ from hepatica.core import Grid
 
 DATA = Path(__file__).resolve().parent / "data"
 
+SLOW_FILES = {
+    "test_virtual_patient.py", "test_montecarlo.py", "test_spect_reconstruct.py", "test_uncertainty_of_images.py",
+    "test_fuzz.py", "test_structures_fuzz.py", "test_contours_as_they_come.py", "test_rtstruct_as_they_come.py",
+    "test_seg_as_they_come.py", "test_projections_as_they_come.py", "test_sets_of_slices.py", "test_pet_clock.py",
+    "test_reconstruct.py", "test_gamma.py", "test_report.py",
+}  # fmt: skip
+"""Unit tests that take seconds together: `make fast` leaves them to `make test`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the files that take long."""
+    for item in items:
+        if item.path.name in SLOW_FILES:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
