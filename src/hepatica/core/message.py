@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from hepatica.core.options.kinds import word_of
 from hepatica.errors import worded
 
 Severity = Literal["note", "warning", "critical"]
@@ -35,6 +36,11 @@ class Message:
     def worded(self, word: Callable[[str], str] | None = None) -> str:
         """Text and remedy, options in a front end's own words."""
         return worded(f"{self.text}; {self.remedy}" if self.remedy else self.text, word)
+
+    @property
+    def plain_text(self) -> str:
+        """Text and remedy for paper, where an option is the words of its name ("administered at")."""
+        return self.worded(lambda name: word_of(name).replace("_", " "))
 
     def __str__(self) -> str:
         return self.worded()

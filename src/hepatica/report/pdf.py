@@ -183,7 +183,7 @@ def _messages(name: str, found: Sequence[Message], colour: str) -> Flowable:
     rows += [
         [
             _paragraph(
-                f"•  {critical.get(message.severity, '')}{message}",
+                f"•  {critical.get(message.severity, '')}{message.plain_text}",
                 size=8,
                 leftIndent=8 * BULLET,
                 firstLineIndent=-8 * BULLET,

@@ -101,4 +101,5 @@ def test_a_message_is_worded_by_its_front_end() -> None:
     message = Message("frames-differ", "frames differ", "state `registered` if they lie together")
     assert str(message) == "frames differ; state `registered` if they lie together"
     assert message.worded(lambda name: f"--{name}").endswith("state --registered if they lie together")
+    assert message.plain_text == "frames differ; state registered if they lie together"
     assert unique([message], [message]) == (message,)
