@@ -45,6 +45,8 @@ def state(item: Description) -> str:
         return "cannot be used"
     if item.kind is None and not item.missing:
         return ""
+    if any(message.severity == "critical" for message in item.messages):
+        return "critical, see below"
     count = len(item.missing)
     return f"{count} fact{'s' if count > 1 else ''} missing" if count else "complete"
 
