@@ -10,6 +10,7 @@ from scipy.optimize import curve_fit
 from hepatica.core import Grid, Kind, Volume
 from hepatica.dosimetry.time.curves import fit_curve
 from hepatica.dosimetry.time.integration import integrate_images
+from hepatica.dosimetry.time.options import TimeOptions
 from hepatica.nuclides import nuclide
 
 HOUR = 3600.0
@@ -141,5 +142,5 @@ def test_voxel_bi_exponential_of_a_common_shape() -> None:
         )
         for t in TIMES
     ]
-    result = integrate_images(images, since=START, physical_half_life_s=T_S, model="bi")
+    result = integrate_images(images, TimeOptions(time_model="bi"), since=START, physical_half_life_s=T_S)
     np.testing.assert_allclose(result.decays.values, start * (share / slow + (1 - share) / fast), rtol=1e-3)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from itertools import combinations
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -430,10 +431,11 @@ def require_together(images: Sequence[Image], *, registered: bool) -> tuple[Mess
                 f"{image.name} is of patient {ids[0]!r}, {ct.name} of {ids[1]!r}; activity and CT must be of one "
                 "patient"
             )
-        if not registered and not image.grid.shares_frame(ct.grid):
+    for image, other in combinations(images, 2):
+        if not registered and not image.grid.shares_frame(other.grid):
             raise GeometryError(
-                f"{image.name} and {ct.name} have different frames of reference ({image.grid.frame_of_reference} and "
-                f"{ct.grid.frame_of_reference})",
+                f"{image.name} and {other.name} have different frames of reference ({image.grid.frame_of_reference} "
+                f"and {other.grid.frame_of_reference})",
                 remedy="register them first, or state with `registered` that they are",
             )
     return tuple(notes)

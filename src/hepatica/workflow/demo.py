@@ -16,7 +16,7 @@ from hepatica.core.table import Table
 from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
 from hepatica.dosimetry.engines.registry import EngineName, dose_engine
 from hepatica.dosimetry.metrics.region_dose import region_dose
-from hepatica.dosimetry.time.integration import permanent_trapping
+from hepatica.dosimetry.time.one_image import permanent_trapping
 from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.io.virtual.demo import (
     ADMINISTERED_AT,

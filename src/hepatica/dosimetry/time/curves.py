@@ -39,6 +39,11 @@ BEYOND_RELATIVE = 0.05
 physical one (with a warning); a longer one is an error unless clamping is asked for. Our choice."""
 
 
+MAX_BOUND_COST = 0.05
+"""Share of the decays that holding a half-life at the physical one may change before it is an error unless asked for.
+Our choice: half of what the other uncertainties of a time integration are."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CurveFit:
     """Fitted time-activity curve and its integral.
@@ -280,11 +285,19 @@ def _mono(
     excess = slowest - float(rates[0])
     fitted_s, physical_s = math.log(2) / float(rates[0]), math.log(2) / slowest
     hours = [f"{seconds / SECONDS_PER_HOUR:.4g} h" for seconds in (fitted_s, physical_s)]
-    text = f"fitted half-life {hours[0]} is longer than the physical one, {hours[1]}"
-    if beyond_physical == "error" and excess > max(BEYOND_SIGMAS * sd, BEYOND_RELATIVE * slowest):
+    decay = np.exp(-slowest * times)
+    held_bq = float((weights * decay) @ (weights * values) / ((weights * decay) @ (weights * decay)))
+    cost = float(held_cost(times, values[:, None], np.array([held_bq / slowest]), slowest)[0]) * slowest / held_bq
+    text = (
+        f"fitted half-life {hours[0]} is longer than the physical one, {hours[1]}; holding it there changes the decays "
+        f"by {-100 * cost:+.1f} %"
+    )
+    clear = excess > max(BEYOND_SIGMAS * sd, BEYOND_RELATIVE * slowest) or abs(cost) > MAX_BOUND_COST
+    if beyond_physical == "error" and clear:
         raise PhysicsError(
             text,
-            remedy="check times, decay correction (activities must not be decay-corrected to one time) and scatter",
+            remedy="check times, decay correction (activities must not be decay-corrected to one time) and scatter; "
+            "where uptake is seen take `time_model` trapezoid; or state `beyond_physical` clamp",
         )
     held = Message("half-life-held", f"{text}; the physical one is used")
     return np.array([slowest]), np.array([False]), (held,)
@@ -346,6 +359,32 @@ def integral_of_exponential(
     unit = (1 - left) / rates + left / slowest
     slope = last_s * left / rates - (1 - left) / rates**2 - last_s * left / slowest
     return np.asarray(unit), np.asarray(slope)
+
+
+def held_cost(times: FloatArray, values: FloatArray, held_decays: FloatArray, slowest: float) -> FloatArray:
+    """Decays (Bq s) that the points show beyond those of curves held at physical decay, shape (n,).
+
+    What the points show is an exponential as slow as they are, or rising, to the last of them, and physical decay of
+    what is left.
+
+    Parameters
+    ----------
+    times : array, shape (times,)
+        Seconds after the administration.
+    values : array, shape (times, n)
+        Positive activities.
+    held_decays : array, shape (n,)
+        Decays of the held curves.
+    slowest : float
+        Physical decay constant, 1/s.
+    """
+    centred = times - times.mean()
+    rates = -(centred[:, None] * np.log(values)).sum(axis=0) / (centred**2).sum()
+    decay = np.exp(-rates * times[:, None])
+    amplitudes = (values * decay).sum(axis=0) / (decay**2).sum(axis=0)
+    turns = np.where(np.abs(rates * times[-1]) < 1e-9, 1e-9, rates * times[-1])
+    shown = times[-1] * -np.expm1(-turns) / turns + np.exp(-turns) / slowest
+    return np.asarray(amplitudes * shown - held_decays)
 
 
 def _half_life_sds(

@@ -1,40 +1,39 @@
-"""From activity at one or several instants to the number of decays in every voxel.
+"""From activity at several instants to the number of decays in every voxel.
 
-One image: the agent stays where it is (permanent trapping, as microspheres do), or leaves with an effective half-life.
-Several images: one exponential fitted in every voxel, or two whose half-lives come from the curve of the whole image.
-Decays count from the administration; an image taken later is carried back to it.
+One exponential fitted in every voxel, or one or two whose half-lives come from the curve of the whole image; or the
+points themselves. Decays count from the administration.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Kind, Provenance, Volume, decay_factor, decays_per_becquerel, seconds_between
-from hepatica.core.constants import SECONDS_PER_HOUR
+from hepatica.core import Kind, Provenance, Volume, seconds_between
 from hepatica.core.message import Message
 from hepatica.core.resample import resample
 from hepatica.dosimetry.time.curves import (
+    MAX_BOUND_COST,
     PARAMETERS,
     Bound,
-    CurveFit,
-    Model,
     Tail,
     check_times,
     fastest_rate,
     fit_curve,
+    held_cost,
     integral_of_exponential,
 )
+from hepatica.dosimetry.time.one_image import TimeIntegral, trapezoid_of
+from hepatica.dosimetry.time.options import TimeOptions
+from hepatica.dosimetry.time.trapezoid import point_curve
 from hepatica.errors import GeometryError, InputError, PhysicsError, TimeError
 
 FloatArray = NDArray[np.float64]
-
-TRAPPED = "permanent trapping: physical decay from the administration to infinity"
 
 CHUNK = 1 << 15
 """Voxels fitted at a time; the working arrays stay in the processor's cache."""
@@ -49,193 +48,27 @@ WHOLLY_SEEN = 0.999
 WORTH_SAYING = 1e-4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TimeIntegral:
-    """Number of decays per voxel and how it was obtained.
-
-    Attributes
-    ----------
-    decays : Volume
-        Kind.DECAYS (Bq s).
-    relative_sd : Volume or None
-        Relative standard uncertainty of each voxel (Kind.FRACTION) from the fit; NaN in voxels where the points do not
-        give it; None where nothing was fitted.
-    curve : CurveFit or None
-        Fit to the activity of the whole image, where several images were given.
-    provenance : Provenance
-        Parameters and step.
-    messages : tuple of Message
-        What the reader must know.
-    """
-
-    decays: Volume
-    relative_sd: Volume | None
-    curve: CurveFit | None
-    provenance: Provenance
-    messages: tuple[Message, ...] = ()
-
-
-def permanent_trapping(activity: Volume, half_life_s: float, *, since: datetime) -> TimeIntegral:
-    """Decays of an agent that stays where the image shows it: ``A(since) * T / ln 2``.
-
-    Parameters
-    ----------
-    activity : Volume
-        Kind.ACTIVITY with its reference time.
-    half_life_s : float
-        Physical half-life.
-    since : datetime
-        Administration; decays count from it.
-
-    Raises
-    ------
-    UnitError
-        If the volume is not an activity.
-    TimeError
-        If it has no reference time.
-    """
-    decays = _one_image(activity, half_life_s, since)
-    return TimeIntegral(
-        decays,
-        None,
-        None,
-        Provenance(
-            parameters={"half_life_s": half_life_s, "administered_at": since.isoformat()},
-            conventions={"time integration": TRAPPED},
-            steps=("Decays per voxel from one image, permanent trapping.",),
-        ),
-    )
-
-
-def effective_decay(
-    activity: Volume, effective_half_life_s: float, *, physical_half_life_s: float, since: datetime
-) -> TimeIntegral:
-    """Decays of an agent that leaves every voxel with one effective half-life, after instant uptake.
-
-    Parameters
-    ----------
-    activity : Volume
-        Kind.ACTIVITY with its reference time.
-    effective_half_life_s, physical_half_life_s : float
-        The first not longer than the second.
-    since : datetime
-        Administration; the image is carried back to it with the effective half-life.
-
-    Raises
-    ------
-    PhysicsError
-        If the effective half-life is longer than the physical one.
-    UnitError, TimeError
-        If the volume is not an activity or has no reference time.
-    """
-    if effective_half_life_s > physical_half_life_s * (1 + 1e-9):
-        raise PhysicsError(
-            f"effective half-life {effective_half_life_s / SECONDS_PER_HOUR:.4g} h is longer than the physical one, "
-            f"{physical_half_life_s / SECONDS_PER_HOUR:.4g} h"
-        )
-    decays = _one_image(activity, effective_half_life_s, since)
-    return TimeIntegral(
-        decays,
-        None,
-        None,
-        Provenance(
-            parameters={
-                "effective_half_life_s": effective_half_life_s,
-                "half_life_s": physical_half_life_s,
-                "administered_at": since.isoformat(),
-            },
-            conventions={"time integration": "instant uptake, one effective half-life in all voxels"},
-            steps=("Decays per voxel from one image and an effective half-life.",),
-        ),
-    )
-
-
-def integrate_image(
-    activity: Volume,
-    at_scan: Volume,
-    *,
-    half_life_s: float,
-    effective_half_life_s: float | None = None,
-    since: datetime | None = None,
-    by_administration: bool = False,
-    name: str = "",
-) -> TimeIntegral:
-    """Decays of one image since the administration, or since the image's own instant (which is said) if unknown.
-
-    Parameters
-    ----------
-    activity : Volume
-        Kind.ACTIVITY at the instant it refers to.
-    at_scan : Volume
-        What is carried back with an effective half-life: the same at the start of the scan, before which the scanner
-        knew nothing of it.
-    half_life_s : float
-        Physical half-life.
-    effective_half_life_s : float or None
-        None if the agent stays where it is.
-    since : datetime or None
-        Administration.
-    by_administration : bool
-        Whether `activity` is that of the administration itself, scaled to what was given.
-    name : str
-        Of the image, for messages.
-
-    Raises
-    ------
-    TimeError
-        If the image's instant is not known, or before the administration.
-    PhysicsError
-        As `effective_decay`.
-    """
-    if since is None and by_administration and effective_half_life_s is None:
-        values = activity.values * activity.values.dtype.type(decays_per_becquerel(half_life_s))
-        decays = activity.with_values(values, Kind.DECAYS, time=None, name="decays")
-        return TimeIntegral(decays, None, None, Provenance(conventions={"time integration": TRAPPED}))
-    if activity.time is None:
-        raise TimeError(
-            f"{name}: the instant that the image refers to is not known",
-            remedy="state it: `activity_at`, such as 2026-03-02T14:30",
-        )
-    notes: tuple[Message, ...] = ()
-    if since is None:
-        since = activity.time
-        text = (
-            "the time of the administration is not known: decays are counted from the instant of the image, "
-            f"{since.isoformat(sep=' ')}; those before it are left out"
-        )
-        notes = (Message("administration-time-unknown", text, "state `administered_at`"),)
-    if seconds_between(since, activity.time) < 0:
-        raise TimeError(
-            f"{name}: the image refers to {activity.time.isoformat()}, before the administration at {since.isoformat()}"
-        )
-    if effective_half_life_s is None:
-        found = permanent_trapping(activity, half_life_s, since=since)
-    else:
-        found = effective_decay(at_scan, effective_half_life_s, physical_half_life_s=half_life_s, since=since)
-    return replace(found, messages=(*notes, *found.messages))
-
-
 def integrate_images(
     images: Sequence[Volume],
+    time: TimeOptions = TimeOptions(),
     *,
     since: datetime,
     physical_half_life_s: float,
     relative_sd: Sequence[float] | None = None,
-    model: Model = "mono",
-    tail: Tail = "fit",
-    beyond_physical: Bound = "error",
 ) -> TimeIntegral:
-    """Decays per voxel from several registered images, by a fit in every voxel.
+    """Decays per voxel from several registered images.
 
     "mono" fits amplitude and half-life in every voxel; a voxel whose half-life would exceed the physical one gets the
     physical one, and a voxel with a value that is not positive gets the half-life of the whole image. "bi" takes both
     half-lives from the whole image and fits two amplitudes in every voxel: four parameters per noisy voxel would fit
-    the noise.
+    the noise. "image" takes the half-life of the whole image in every voxel, "trapezoid" the points themselves.
 
     Parameters
     ----------
     images : sequence of Volume
         Kind.ACTIVITY on one grid, each with the time it refers to (not decay-corrected to a common one), in order.
+    time : TimeOptions
+        Model, what follows the last image, and what happens beyond the physical half-life.
     since : datetime
         Administration.
     physical_half_life_s : float
@@ -243,52 +76,42 @@ def integrate_images(
     relative_sd : sequence of float, optional
         Relative standard uncertainty of a voxel in each image, taken for the whole image's activity too. Without it
         all images weigh the same and the residuals, if there are more images than parameters, give the uncertainty.
-    model : {"mono", "bi"}
-        At least two or four images.
-    tail : {"fit", "physical"}
-        After the last image.
-    beyond_physical : {"error", "clamp"}
-        What to do if the whole image's half-life clearly exceeds the physical one.
 
     Raises
     ------
     InputError, TimeError, PhysicsError
         As :func:`hepatica.dosimetry.time.curves.fit_curve`, and if `relative_sd` does not fit the images.
+    PhysicsError
+        Also if holding voxels at the physical half-life costs more than 5 % of the decays, unless that is asked for.
     UnitError, GeometryError
         If an image is not a finite activity, or the grids differ.
     """
-    times = _times_of(images, since, PARAMETERS[model])
+    if time.time_model == "trapezoid":
+        return _by_points(images, time, since, physical_half_life_s, relative_sd)
+    tail: Tail = "physical" if time.tail == "physical" else "fit"
+    times = _times_of(images, since, PARAMETERS[time.curve_model])
     sds = _relative_sds(relative_sd, times.size)
     totals = [image.total for image in images]
     curve = fit_curve(
         times.tolist(),
         totals,
         None if sds is None else (sds * totals).tolist(),
-        model=model,
+        model=time.curve_model,
         physical_half_life_s=physical_half_life_s,
         tail=tail,
-        beyond_physical=beyond_physical,
+        beyond_physical=time.beyond_physical,
     )
     slowest = math.log(2) / physical_half_life_s
     rates = math.log(2) / np.array(curve.half_lives_s)
-    flat = [image.values.reshape(-1) for image in images]
-    decays, relative = np.zeros(flat[0].size, np.float32), np.zeros(flat[0].size, np.float32)
     fit = _Fit(times, sds, rates, slowest, tail)
-    clamped, borrowed = 0.0, 0.0
-    for first in range(0, flat[0].size, CHUNK):
-        part = slice(first, first + CHUNK)
-        values = np.stack([image[part] for image in flat]).astype(np.float64)
-        some = np.flatnonzero(values.any(axis=0))
-        if not some.size:
-            continue
-        result = fit.one(values[:, some]) if model == "mono" else fit.two(values[:, some])
-        decays[first + some], relative[first + some] = result.decays, result.relative_sd
-        clamped += float(result.decays[result.clamped].sum())
-        borrowed += float(result.decays[result.borrowed].sum())
-    messages = curve.messages + _share_messages(clamped, borrowed, float(decays.sum(dtype=np.float64)))
+    decays, relative, shares = _voxels(images, fit, time)
+    step = f"Decays per voxel from {times.size} images."
+    how = {"image": "one exponential of the whole image for all voxels"}.get(
+        time.time_model, f"{time.time_model}-exponential fit in every voxel"
+    )
     return TimeIntegral(
-        decays=images[0].with_values(decays.reshape(images[0].grid.shape), Kind.DECAYS, time=None, name="decays"),
-        relative_sd=images[0].with_values(relative.reshape(images[0].grid.shape), Kind.FRACTION, time=None, name=""),
+        decays=images[0].with_values(decays, Kind.DECAYS, time=None, name="decays"),
+        relative_sd=images[0].with_values(relative, Kind.FRACTION, time=None, name=""),
         curve=curve,
         provenance=Provenance(
             parameters={
@@ -297,13 +120,113 @@ def integrate_images(
                 "image_times_s": times.tolist(),
                 "whole_image_half_lives_s": list(curve.half_lives_s),
             },
-            conventions={
-                "time integration": f"{model}-exponential fit in every voxel; after the last image: {tail}",
+            conventions={"time integration": f"{how}; after the last image: {tail}"},
+            steps=(step,),
+        ),
+        messages=curve.messages + shares.messages(float(decays.sum(dtype=np.float64)), time.beyond_physical),
+        common_relative_sd=curve.decays.relative_sd,
+    )
+
+
+def _voxels(
+    images: Sequence[Volume], fit: _Fit, time: TimeOptions
+) -> tuple[NDArray[np.float32], NDArray[np.float32], _Shares]:
+    """Decays, their relative uncertainty, and how many of them rest on a bound."""
+    flat = [image.values.reshape(-1) for image in images]
+    decays, relative = np.zeros(flat[0].size, np.float32), np.zeros(flat[0].size, np.float32)
+    clamped, borrowed, cost = 0.0, 0.0, 0.0
+    for first in range(0, flat[0].size, CHUNK):
+        part = slice(first, first + CHUNK)
+        values = np.stack([image[part] for image in flat]).astype(np.float64)
+        some = np.flatnonzero(values.any(axis=0))
+        if not some.size:
+            continue
+        one = time.time_model != "bi"
+        result = fit.one(values[:, some], shared=time.time_model == "image") if one else fit.two(values[:, some])
+        decays[first + some], relative[first + some] = result.decays, result.relative_sd
+        clamped += float(result.decays[result.clamped].sum())
+        if time.time_model == "mono":
+            borrowed += float(result.decays[result.borrowed].sum())
+            held = values[:, some[result.clamped]]
+            cost += float(held_cost(fit.times, held, result.decays[result.clamped], fit.slowest).sum())
+    shape = images[0].grid.shape
+    return decays.reshape(shape), relative.reshape(shape), _Shares(clamped, borrowed, cost)
+
+
+def _by_points(
+    images: Sequence[Volume],
+    time: TimeOptions,
+    since: datetime,
+    physical_half_life_s: float,
+    relative_sd: Sequence[float] | None,
+) -> TimeIntegral:
+    """The points themselves in every voxel."""
+    times = _times_of(images, since, 2)
+    shape = trapezoid_of(time, times.tolist(), physical_half_life_s)
+    sds = _relative_sds(relative_sd, times.size)
+    totals = [image.total for image in images]
+    curve = point_curve(shape, totals, None if sds is None else (sds * totals).tolist())
+    flat = [image.values.reshape(-1) for image in images]
+    decays = np.zeros(flat[0].size, np.float32)
+    relative = np.full(flat[0].size, np.nan, np.float32)
+    for first in range(0, flat[0].size, CHUNK):
+        part = slice(first, first + CHUNK)
+        values = np.stack([image[part] for image in flat]).astype(np.float64)
+        found = shape.decays(values)
+        decays[part] = found
+        if sds is not None:
+            sd = np.linalg.norm(shape.gradient(values) * sds[:, None] * np.abs(values), axis=0)
+            relative[part] = np.divide(sd, found, out=np.full_like(found, np.nan), where=found > 0)
+    grid = images[0].grid.shape
+    ends = f"before the first image: {time.start}; after the last: {time.tail}"
+    return TimeIntegral(
+        decays=images[0].with_values(decays.reshape(grid), Kind.DECAYS, time=None, name="decays"),
+        relative_sd=images[0].with_values(relative.reshape(grid), Kind.FRACTION, time=None, name=""),
+        curve=curve,
+        provenance=Provenance(
+            parameters={
+                "half_life_s": physical_half_life_s,
+                "administered_at": since.isoformat(),
+                "image_times_s": times.tolist(),
             },
+            conventions={"time integration": f"trapezoid through the images in every voxel; {ends}"},
             steps=(f"Decays per voxel from {times.size} images.",),
         ),
-        messages=messages,
+        messages=curve.messages,
+        common_relative_sd=curve.decays.relative_sd,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """Decays (Bq s) that rest on a bound, and what the bound costs."""
+
+    clamped: float
+    borrowed: float
+    cost: float
+
+    def messages(self, total: float, beyond_physical: Bound) -> tuple[Message, ...]:
+        """What the reader must know; PhysicsError if the bound costs too much and was not asked for."""
+        found = []
+        if self.clamped > CLAMPED_WARNING_FRACTION * total:
+            text = (
+                f"voxels with {100 * self.clamped / total:.0f} % of the decays fell more slowly than by physical "
+                f"decay; the physical half-life was used, which changes the decays by {-100 * self.cost / total:+.1f} %"
+            )
+            if abs(self.cost) > MAX_BOUND_COST * total and beyond_physical == "error":
+                raise PhysicsError(
+                    text,
+                    remedy="check times and decay correction; take one half-life for all voxels (`time_model` image) "
+                    "or the points (`time_model` trapezoid), or state `beyond_physical` clamp",
+                )
+            found.append(Message("voxels-at-physical-half-life", text))
+        if self.borrowed > CLAMPED_WARNING_FRACTION * total:
+            text = (
+                f"voxels with {100 * self.borrowed / total:.0f} % of the decays have a value that is not positive; the "
+                "half-life of the whole image was used there"
+            )
+            found.append(Message("voxels-at-image-half-life", text))
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -326,11 +249,11 @@ class _Fit:
     slowest: float
     tail: Tail
 
-    def one(self, values: FloatArray) -> _Voxels:
-        """One exponential per voxel; values of shape (times, voxels)."""
+    def one(self, values: FloatArray, *, shared: bool = False) -> _Voxels:
+        """One exponential per voxel, or that of the whole image for all; values of shape (times, voxels)."""
         times = self.times[:, None]
         fastest = fastest_rate(self.times)
-        borrowed = np.asarray((values <= 0).any(axis=0))
+        borrowed = np.asarray((values <= 0).any(axis=0) | shared)
         rate = np.clip(self._log_linear(values, borrowed), self.slowest, fastest)
         weights = self._weights(values, rate)
         for _ in range(ITERATIONS):
@@ -417,16 +340,6 @@ class _Fit:
         return np.asarray(np.divide(total, freedom, out=np.full_like(total, np.nan), where=freedom > 0))
 
 
-def _one_image(activity: Volume, half_life_s: float, since: datetime) -> Volume:
-    activity.require_kind(Kind.ACTIVITY)
-    activity.require_finite()
-    if activity.time is None:
-        raise TimeError(f"{activity.name or 'activity'}: has no reference time; state the instant it refers to")
-    to_since = 1 / decay_factor(seconds_between(since, activity.time), half_life_s)
-    factor = to_since * decays_per_becquerel(half_life_s)
-    return activity.with_values(activity.values * np.float32(factor), Kind.DECAYS, time=None, name="decays")
-
-
 def _times_of(images: Sequence[Volume], since: datetime, needed: int) -> FloatArray:
     times = []
     for number, image in enumerate(images, 1):
@@ -448,23 +361,6 @@ def _relative_sds(relative_sd: Sequence[float] | None, count: int) -> FloatArray
     if sds.shape != (count,) or not (np.isfinite(sds).all() and (sds > 0).all()):
         raise InputError(f"relative_sd must hold one positive number for each of the {count} images")
     return sds
-
-
-def _share_messages(clamped: float, borrowed: float, total: float) -> tuple[Message, ...]:
-    found = []
-    if clamped > CLAMPED_WARNING_FRACTION * total:
-        text = (
-            f"voxels with {100 * clamped / total:.0f} % of the decays fell more slowly than by physical decay; the "
-            "physical half-life was used there"
-        )
-        found.append(Message("voxels-at-physical-half-life", text))
-    if borrowed > CLAMPED_WARNING_FRACTION * total:
-        text = (
-            f"voxels with {100 * borrowed / total:.0f} % of the decays have a value that is not positive; the "
-            "half-life of the whole image was used there"
-        )
-        found.append(Message("voxels-at-image-half-life", text))
-    return tuple(found)
 
 
 def in_common_field(images: Sequence[Volume]) -> tuple[list[Volume], tuple[Message, ...]]:

@@ -98,6 +98,9 @@ def absorbed_dose(
     scans = read_activity(activity, chosen, options.images, options.quantification.administered_at)
     ct_image = as_image(ct, role="ct", series=options.scanner.ct_series)
     unchecked = require_together([*scans, ct_image], registered=options.scanner.registered)
+    if options.scanner.registered:
+        frame = ct_image.grid.frame_of_reference
+        scans = tuple(replace(scan, volume=scan.volume.in_frame(frame)) for scan in scans)
     volume, curve_messages = _loaded(options.partial_volume, scans, chosen)
     options = replace(options, partial_volume=volume)
 
@@ -194,9 +197,10 @@ def _corrected(
 
 
 def _curve_files(options: DoseOptions) -> tuple[InputFile, ...]:
-    """Calibration, recovery and replicates files, with their hashes."""
+    """Calibration, time curve, recovery and replicates files, with their hashes."""
     named = (
         ("calibration", options.quantification.calibration_file),
+        ("time curve", options.time.time_curve),
         ("recovery", options.partial_volume.recovery),
         ("replicates", options.partial_volume.replicates),
     )

@@ -11,12 +11,10 @@ from hepatica.core import Estimate, Kind, Provenance, Volume, decays_per_becquer
 from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
 from hepatica.dosimetry.time.curves import CurveFit
-from hepatica.dosimetry.time.integration import (
-    in_common_field,
-    integrate_image,
-    integrate_images,
-)
+from hepatica.dosimetry.time.integration import in_common_field, integrate_images
+from hepatica.dosimetry.time.one_image import integrate_image
 from hepatica.dosimetry.time.options import TimeOptions
+from hepatica.dosimetry.time.trapezoid import PointCurve
 from hepatica.errors import InputError, TimeError, UnitError
 from hepatica.imaging.quantify.activity import (
     Administration,
@@ -30,6 +28,7 @@ from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.options import QuantificationOptions, administration_of, overruled
 from hepatica.imaging.quantify.quantify import at_scan, quantify
 from hepatica.io.calibration_files import camera_of, conditions_of, head_time_of
+from hepatica.io.curve_files import with_curve
 from hepatica.nuclides import Nuclide
 
 
@@ -53,8 +52,8 @@ class DecayCount:
         Steps and conventions.
     messages : tuple of Message
         What must be said.
-    curve : CurveFit or None
-        Time-activity curve of the whole image, where several images were given.
+    curve : CurveFit, PointCurve or None
+        Time-activity curve of the whole image, where several images or a curve were given.
     calibration_relative_sd, time_relative_sd : float or None
         The two parts of `scale_relative_sd`: camera factor or administered activity, and time integration (0 where the
         agent stays and decays physically); None if unknown.
@@ -66,7 +65,7 @@ class DecayCount:
     scale_relative_sd: float | None
     provenance: Provenance
     messages: tuple[Message, ...]
-    curve: CurveFit | None = None
+    curve: CurveFit | PointCurve | None = None
     calibration_relative_sd: float | None = None
     time_relative_sd: float | None = None
 
@@ -113,8 +112,9 @@ def decays_from(
     UnitError, TimeError, InputError, PhysicsError
         Where unit, time, calibration or half-life are missing or contradictory; the message says what to give.
     """
+    time = with_curve(time)
     require_used(images, quantification)
-    _require_time_used(images, time)
+    time.require_used(len(images), integrated=images[0].volume.kind is Kind.DECAYS)
     administration = administration_of(images[0], quantification)
     if len(images) > 1:
         return _from_several(images, nuclide, quantification, time, administration)
@@ -128,28 +128,30 @@ def decays_from(
         return _checked(count, cleaned.volume, administration, nuclide)
     quantified = becquerels(image, nuclide, quantification, negatives=negatives)
     since = _administered_at(image, quantification)
-    half_life_s, effective_s = nuclide.half_life_s, time.effective_half_life_s
+    half_life_s = nuclide.half_life_s
+    stays = time == TimeOptions()
     given = administration is not None and quantified.activity.time == administration.time
     seen = quantified.activity
     integral = integrate_image(
         seen,
-        seen if effective_s is None or given else at_scan(image, seen, half_life_s),
+        seen if stays or given else at_scan(image, seen, half_life_s),
         half_life_s=half_life_s,
-        effective_half_life_s=effective_s,
+        time=time,
         since=since,
         by_administration=given,
         name=image.name,
     )
-    sd = quantified.scale_relative_sd
+    calibrated, in_time = quantified.scale_relative_sd, integral.common_relative_sd
     count = DecayCount(
         integral.decays,
         total_at(quantified.activity, half_life_s, since),
         None,
-        sd,
+        math.hypot(calibrated, in_time) if calibrated is not None and in_time else calibrated,
         quantified.provenance.merged(integral.provenance),
         (*notes, *quantified.messages, *integral.messages),
-        calibration_relative_sd=sd,
-        time_relative_sd=0.0 if effective_s is None else None,
+        curve=integral.curve,
+        calibration_relative_sd=calibrated,
+        time_relative_sd=in_time,
     )
     return _checked(count, quantified.activity, administration, nuclide)
 
@@ -165,22 +167,6 @@ def require_used(images: Sequence[Image], options: QuantificationOptions) -> Non
     factor_alone = isinstance(calibration, Estimate) and calibration.sd is None
     if calibration is not None and (factor_alone or image.volume.kind is Kind.DECAYS):
         raise InputError(f"{holds}: `calibration` has no effect", remedy="leave it out")
-
-
-def _require_time_used(images: Sequence[Image], time: TimeOptions) -> None:
-    """InputError if something is said of the course in time that has no effect on these images."""
-    remedy = "leave it out"
-    if len(images) > 1:
-        if time.effective_half_life_s is not None:
-            text = "several time points show how the activity goes on: `effective_half_life_s` has no effect"
-            raise InputError(text, remedy=remedy)
-        return
-    for name in ("time_model", "tail"):
-        if getattr(time, name) != getattr(TimeOptions(), name):
-            raise InputError(f"`{name}` is of the curve through several time points; there is one image", remedy=remedy)
-    if images[0].volume.kind is Kind.DECAYS and time.effective_half_life_s is not None:
-        text = f"{images[0].name}: holds time-integrated activity: `effective_half_life_s` has no effect"
-        raise InputError(text, remedy=remedy)
 
 
 def becquerels(
@@ -253,15 +239,13 @@ def _from_several(
         calibrated = quantified.scale_relative_sd
     ordered = [activity for _, activity in sorted(points, key=lambda point: point[0])]
     volumes, cut = in_common_field(ordered)
-    fitted = integrate_images(
-        volumes, since=since, physical_half_life_s=nuclide.half_life_s, model=time.time_model, tail=time.tail
-    )
-    in_time = None if fitted.curve is None else fitted.curve.decays.relative_sd
-    # One camera factor scales all images alike, so it comes on top of the fit; unknown, it is left out as before.
+    fitted = integrate_images(volumes, time, since=since, physical_half_life_s=nuclide.half_life_s)
+    in_time = fitted.common_relative_sd
     count = DecayCount(
         fitted.decays,
         total_at(ordered[0], nuclide.half_life_s, since),
         None,
+        # One camera factor scales all images alike, so it comes on top of the fit; unknown, it is left out.
         in_time if in_time is None or calibrated is None else math.hypot(in_time, calibrated),
         fitted.provenance,
         unique(notes, cut, fitted.messages),

@@ -17,6 +17,7 @@ from hepatica.core.table import Cell, Table
 from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
 from hepatica.dosimetry.metrics.region_dose import RegionDose
 from hepatica.dosimetry.time.curves import CurveFit
+from hepatica.dosimetry.time.trapezoid import PointCurve
 from hepatica.errors import UnknownNameError
 from hepatica.imaging.quantify.structure_activity import StructureActivity
 from hepatica.imaging.quantify.uncertainty import RegionUncertainty
@@ -183,8 +184,8 @@ class DoseNumbers(Result):
 
     @property
     @reported
-    def time_activity_curve(self) -> CurveFit | None:
-        """Fit to the whole image, where several were given."""
+    def time_activity_curve(self) -> CurveFit | PointCurve | None:
+        """Of the whole image, where several images or a curve were given."""
         return self.count.curve
 
     @property

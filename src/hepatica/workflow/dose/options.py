@@ -13,6 +13,7 @@ from hepatica.dosimetry.engines.dose_map import DoseSettings
 from hepatica.dosimetry.engines.montecarlo import MonteCarloOptions
 from hepatica.dosimetry.engines.registry import EngineName
 from hepatica.dosimetry.time.options import TimeOptions
+from hepatica.dosimetry.time.single_point import MeasuredShape
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.imaging.quantify.structure_activity import PartialVolumeOptions
@@ -95,7 +96,10 @@ class DoseOptions:
         volume = self.partial_volume
         if isinstance(volume.replicates, Ensemble):
             volume = replace(volume, replicates=None)
+        time = self.time
+        if isinstance(time.time_curve, MeasuredShape):
+            time = replace(time, time_curve=None)
         groups = (
-            self.images, self.scanner, self.quantification, self.time, volume, self.settings, self.clinical, self.output
+            self.images, self.scanner, self.quantification, time, volume, self.settings, self.clinical, self.output
         )  # fmt: skip
         return parameters(*groups, *((self.stopping, self.montecarlo) if engine == "montecarlo" else ()))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.numbers import percent, three
-from hepatica.dosimetry.time.integration import TRAPPED
+from hepatica.dosimetry.time.curves import CurveFit
 from hepatica.nuclides import agent, nuclide
 from hepatica.report import DoseReport, Fact, FurtherTable, ImageUsed
 from hepatica.report.facts import image_used, patient_facts, stated_facts
@@ -72,13 +72,14 @@ def _treatment(result: DoseNumbers) -> tuple[Fact, ...]:
 def _method(result: DoseNumbers) -> tuple[Fact, ...]:
     balance = result.dose_map.energy_balance
     share = 100 / balance.emitted_j
-    half_life = result.given.time.effective_half_life_s
     curve = result.count.curve
-    if curve is not None:
+    if isinstance(curve, CurveFit) and len(result.activity) > 1:
         fitted = ", ".join(f"{three(value / SECONDS_PER_HOUR)} h" for value in curve.half_lives_s)
         integration = f"{curve.model}-exponential curve through {len(result.activity)} images, half-life {fitted}"
     else:
-        integration = TRAPPED if half_life is None else f"effective half-life {three(half_life / SECONDS_PER_HOUR)} h"
+        integration = result.provenance.conventions.get("time integration", "decays as the image holds them")
+        if half_life_s := result.given.time.effective_half_life_s:
+            integration += f", {three(half_life_s / SECONDS_PER_HOUR)} h"
     energy = (
         f"{three(balance.emitted_j)} J: {percent(balance.deposited_j * share)} % deposited, "
         f"{percent(balance.in_air_j * share)} % in air, {percent(balance.outside_j * share)} % left the image, "
