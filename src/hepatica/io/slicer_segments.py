@@ -48,7 +48,7 @@ def slicer_segments(path: Path) -> tuple[SlicerSegment, ...]:
     InputError
         If a label or layer is no whole number, or two segments share one.
     """
-    if not path.name.lower().endswith(".nrrd"):
+    if not path.name.lower().endswith((".nrrd", ".nhdr")):
         return ()
     fields = _segment_fields(path)
     without_layers = all("LabelValue" not in entry and "Layer" not in entry for entry in fields.values())
