@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.errors import DicomError
+from hepatica.io.dicom.codecs.pool import WORKER
 from hepatica.io.dicom.tags import DEFLATED_FRAMES, Header, open_dicom, pydicom_door
 
 MAX_COMPRESSION = 5000
@@ -61,14 +63,14 @@ def stored_values(header: Header, *, photometric: tuple[str, ...] = GREY) -> NDA
         data = full.dataset.get("PixelData")
     if not isinstance(data, (bytes, bytearray)) or not data:
         raise full.error("PixelData", "is missing or empty")
-    expected = int(np.prod(shape, dtype=np.int64)) * bits // 8
+    expected = math.prod(shape) * bits // 8
     if syntax == DEFLATED_FRAMES:
         inflated = frame_bytes(full, shape[0], expected // shape[0])
         kind = f"<{'i' if signed else 'u'}{bits // 8}"
         values = np.frombuffer(b"".join(frame[: expected // shape[0]] for frame in inflated), dtype=kind)
         return _without_unused_bits(values.reshape(shape), bits=bits, stored=stored, high=high)
     if syntax is not None and syntax.is_encapsulated:
-        return _decoded(full, syntax, shape, claimed=expected, found=len(data))
+        return decoded(full, shape)
     # An odd number of bytes is padded with one.
     if not expected <= len(data) <= expected + expected % 2:
         raise full.error(
@@ -149,21 +151,56 @@ def _shape(full: Header, photometric_allowed: tuple[str, ...]) -> tuple[int, int
     return shape
 
 
-def _decoded(full: Header, syntax: Any, shape: tuple[int, int, int], *, claimed: int, found: int) -> NDArray[Any]:
-    if claimed > SMALL_BYTES and claimed > MAX_COMPRESSION * found:
-        raise full.error("PixelData", f"holds {found} compressed bytes and claims {claimed} pixels' bytes")
+def decoded(full: Header, shape: tuple[int, int, int]) -> NDArray[Any]:
+    """Values of all frames of a file whose pixel data are compressed (encapsulated), decoded in another process.
+
+    Parameters
+    ----------
+    full : Header
+        Of a file read with its pixels; one sample per pixel.
+    shape : tuple of int
+        Frames, rows, columns.
+
+    Raises
+    ------
+    DicomError
+        If they claim too much or cannot be decoded: the codec refuses, dies or takes too long; the syntax is named.
+    """
+    syntax = full.syntax
+    data = full.dataset.get("PixelData")
+    if not isinstance(data, (bytes, bytearray)) or not data:
+        raise full.error("PixelData", "is missing or empty")
+    count = math.prod(shape)
+    claimed = count * max(full.required_integer("BitsAllocated"), 8) // 8
+    if claimed > SMALL_BYTES and claimed > MAX_COMPRESSION * len(data):
+        raise full.error("PixelData", f"holds {len(data)} compressed bytes and claims {claimed} pixels' bytes")
+    attributes = {keyword: full.required_integer(keyword) for keyword in _PIXEL_MODULE}
+    high = full.integer("HighBit")
+    attributes["HighBit"] = attributes["BitsStored"] - 1 if high is None else high
+    texts = {"PhotometricInterpretation": full.required_text("PhotometricInterpretation")}
+    for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        if isinstance(table := full.value(keyword), bytes):
+            texts[keyword] = table.decode("latin-1")
     try:
         with pydicom_door(full.path, "PixelData", full.problems):
-            values = np.asarray(full.dataset.pixel_array)
+            values, problems = WORKER.decode(
+                str(syntax),
+                {**attributes, **texts, "NumberOfFrames": shape[0], "SamplesPerPixel": 1},
+                bytes(data),
+                count=count,
+                claimed=claimed,
+            )
     except DicomError as error:
         raise full.error(
             "PixelData",
             f"compressed as {syntax.name} ({syntax}) cannot be decoded ({error.__cause__}); "
             "it may be damaged; otherwise decompress it first, for example with gdcmconv --raw",
         ) from error
-    if values.size != np.prod(shape, dtype=np.int64):
-        raise full.error("PixelData", f"decodes to {values.shape}, expected {shape}")
+    full.problems.update(dict.fromkeys(problems))
     return values.reshape(shape)
+
+
+_PIXEL_MODULE = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")
 
 
 def _without_unused_bits(raw: NDArray[Any], *, bits: int, stored: int, high: int) -> NDArray[Any]:

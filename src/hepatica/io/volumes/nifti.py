@@ -117,7 +117,7 @@ def read_nifti(path: Path) -> tuple[Grid, NDArray[Any], list[Message]]:
     require_memory(path, math.prod(shape), kind.itemsize)
     start = _start(header, path, size, packed=packed)
     notes = _check_place(header, path)
-    affine = np.array(header.sform if header.sform_code else header.qform)
+    affine = _affine(header)
     affine[:3] *= header.length_mm
     # NIfTI's axes run to the right and to anterior, those of a Grid to the left and to posterior.
     affine[:2] *= -1
@@ -127,6 +127,19 @@ def read_nifti(path: Path) -> tuple[Grid, NDArray[Any], list[Message]]:
     stored = read_voxels(place).reshape(shape, order="F")
     refuse_not_finite(path, stored)
     return grid, _values(header, stored, notes), notes
+
+
+def _affine(header: NiftiHeader) -> NDArray[np.float64]:
+    """Voxel index to RAS in the file's unit of length, with the sizes of pixdim where both agree.
+
+    An affine in single precision has lost the last digits of a size (2.5 mm of turned axes), pixdim has them.
+    """
+    affine = np.array(header.sform if header.sform_code else header.qform)
+    with np.errstate(all="ignore"):
+        sizes = np.linalg.norm(affine[:3, :3], axis=0)
+        if np.allclose(sizes, header.pixdim_mm, rtol=1e-6, atol=0):
+            affine[:3, :3] *= np.asarray(header.pixdim_mm) / sizes
+    return affine
 
 
 def _shape(header: NiftiHeader, path: Path) -> tuple[int, int, int]:
