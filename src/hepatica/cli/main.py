@@ -56,10 +56,22 @@ def main(arguments: list[str]) -> int:
             return run_tool(first, arguments[1:])
         from hepatica.cli.command import run_verb
 
+        _quiet()
         return run_verb(_found(first), arguments[1:])
     except HepaticaError as error:
         print(f"hepatica: {error}", file=sys.stderr)  # noqa: T201
         return WRONG_INPUT
+
+
+def _quiet() -> None:
+    """Keep warnings and log lines of libraries off the screen, unless Python was told to show warnings (-W)."""
+    import logging
+    import warnings
+
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    # Without any handler Python prints what libraries log as a warning.
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 def _found(name: str) -> Verb:

@@ -77,7 +77,8 @@ class Grid:
         if (spacing <= 0).any():
             raise GeometryError(f"voxel spacing must be positive, not {spacing.tolist()} mm")
         cosines = (affine[:3, :3] / spacing).T @ (affine[:3, :3] / spacing)
-        if np.abs(cosines - np.eye(3)).max() > ANGLE_TOLERANCE:
+        # Not ">", which numbers that overflow to NaN would pass.
+        if not np.abs(cosines - np.eye(3)).max() <= ANGLE_TOLERANCE:
             raise GeometryError(
                 "the grid's axes are not perpendicular (gantry tilt or shear); resample the image first"
             )

@@ -24,7 +24,7 @@ MAX_UNPACKED_BYTES = 64 * 1024**2
 """Of all parts together: `MAX_CELLS` with their formats take half of it."""
 
 MAX_CELLS = 250_000
-"""Of the workbook: 2500 patients with 100 columns. openpyxl reads them in some seconds; a larger table is a CSV file."""
+"""Of the workbook: 2500 patients with 100 columns, which openpyxl reads in some seconds."""
 
 MAX_ROWS, MAX_COLUMNS = 100_000, 2000
 """Of a sheet; a cell beyond is one that was touched by accident."""
@@ -76,6 +76,8 @@ def _rows(path: Path, stream: BinaryIO, sheet: str | None, *, has_formulas: bool
 
     book = load_workbook(stream, read_only=True, data_only=True)
     names = list(book.sheetnames)
+    if not names:
+        raise InputError(f"{path}: is not an Excel workbook: it has no sheet")
     if sheet is None and len(names) > 1:
         raise InputError(f"{path}: has sheets {', '.join(names)}; name one")
     if sheet is not None and sheet not in names:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hepatica.errors import DicomError
 from hepatica.io.dicom.codecs.pool import WORKER
 from hepatica.io.dicom.tags import DEFLATED_FRAMES, Header, open_dicom, pydicom_door
+from hepatica.io.input_files import require_memory
 
 MAX_COMPRESSION = 5000
 """Pixel data said to be more than this times larger than their compressed form are refused. A constant 512 x 512
@@ -65,7 +66,9 @@ def stored_values(header: Header, *, photometric: tuple[str, ...] = GREY) -> NDA
         raise full.error("PixelData", "is missing or empty")
     expected = math.prod(shape) * bits // 8
     if syntax == DEFLATED_FRAMES:
-        inflated = frame_bytes(full, shape[0], expected // shape[0])
+        require_memory(header.path, math.prod(shape), bits // 8)
+        _require_plausible(full, expected, len(data))
+        inflated = frame_bytes(full, shape[0], expected // shape[0], most=expected // shape[0] + 1)
         kind = f"<{'i' if signed else 'u'}{bits // 8}"
         values = np.frombuffer(b"".join(frame[: expected // shape[0]] for frame in inflated), dtype=kind)
         return _without_unused_bits(values.reshape(shape), bits=bits, stored=stored, high=high)
@@ -83,7 +86,7 @@ def stored_values(header: Header, *, photometric: tuple[str, ...] = GREY) -> NDA
     return _without_unused_bits(raw, bits=bits, stored=stored, high=high)
 
 
-def frame_bytes(full: Header, frames: int, needed: int) -> list[bytes]:
+def frame_bytes(full: Header, frames: int, needed: int, *, most: int | None = None) -> list[bytes]:
     """Bytes of each frame of a file whose frames are compressed each for itself as RLE (one segment) or deflated.
 
     Parameters
@@ -94,6 +97,8 @@ def frame_bytes(full: Header, frames: int, needed: int) -> list[bytes]:
         How many there must be.
     needed : int
         Bytes that a frame must have at least.
+    most : int or None
+        Bytes that are unpacked of a frame; by default enough for a byte for each bit.
 
     Raises
     ------
@@ -105,7 +110,7 @@ def frame_bytes(full: Header, frames: int, needed: int) -> list[bytes]:
     inflate = _unrun if full.syntax == RLE else _inflated
     with pydicom_door(full.path, f"PixelData: frame cannot be decoded ({full.syntax.name})", full.problems):
         encoded = generate_frames(full.dataset.get("PixelData"), number_of_frames=frames)
-        out = [inflate(frame, 8 * needed + 2) for frame in encoded]
+        out = [inflate(frame, 8 * needed + 2 if most is None else most) for frame in encoded]
     short = [number for number, frame in enumerate(out, start=1) if len(frame) < needed]
     if short or len(out) != frames:
         which = f"frame {short[0]} holds {len(out[short[0] - 1])} of {needed} bytes" if short else f"{len(out)} frames"
@@ -172,8 +177,8 @@ def decoded(full: Header, shape: tuple[int, int, int]) -> NDArray[Any]:
         raise full.error("PixelData", "is missing or empty")
     count = math.prod(shape)
     claimed = count * max(full.required_integer("BitsAllocated"), 8) // 8
-    if claimed > SMALL_BYTES and claimed > MAX_COMPRESSION * len(data):
-        raise full.error("PixelData", f"holds {len(data)} compressed bytes and claims {claimed} pixels' bytes")
+    require_memory(file_of(full), count, claimed // count)
+    _require_plausible(full, claimed, len(data))
     attributes = {keyword: full.required_integer(keyword) for keyword in _PIXEL_MODULE}
     high = full.integer("HighBit")
     attributes["HighBit"] = attributes["BitsStored"] - 1 if high is None else high
@@ -198,6 +203,12 @@ def decoded(full: Header, shape: tuple[int, int, int]) -> NDArray[Any]:
         ) from error
     full.problems.update(dict.fromkeys(problems))
     return values.reshape(shape)
+
+
+def _require_plausible(full: Header, claimed: int, found: int) -> None:
+    """DicomError if so few compressed bytes cannot hold what is claimed."""
+    if claimed > SMALL_BYTES and claimed > MAX_COMPRESSION * found:
+        raise full.error("PixelData", f"holds {found} compressed bytes and claims {claimed} pixels' bytes")
 
 
 _PIXEL_MODULE = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")

@@ -212,7 +212,7 @@ def _parse_first(raw: bytes, path: Path) -> NiftiHeader:
     sform = np.eye(4)
     sform[:3] = np.reshape(numbers("12f", 280), (3, 4))
     return NiftiHeader(
-        shape=tuple(int(n) for n in dim[1 : 1 + max(0, min(7, dim[0]))]),
+        shape=tuple(int(n) for n in dim[1 : 1 + dim[0]]) if 0 < dim[0] < 8 else (),
         qform_code=int(numbers("h", 252)[0]),
         sform_code=int(numbers("h", 254)[0]),
         qform=_quaternion_affine(numbers("3f", 256), numbers("3f", 268), pixdim),
@@ -238,7 +238,7 @@ def _parse_second(raw: bytes) -> NiftiHeader:
     sform = np.eye(4)
     sform[:3] = np.reshape(numbers("12d", 400), (3, 4))
     return NiftiHeader(
-        shape=tuple(int(n) for n in dim[1 : 1 + max(0, min(7, dim[0]))]),
+        shape=tuple(int(n) for n in dim[1 : 1 + dim[0]]) if 0 < dim[0] < 8 else (),
         qform_code=int(numbers("i", 344)[0]),
         sform_code=int(numbers("i", 348)[0]),
         qform=_quaternion_affine(numbers("3d", 352), numbers("3d", 376), pixdim),

@@ -18,8 +18,8 @@ from hepatica.core import Grid
 from hepatica.errors import GeometryError, HepaticaError, InputError, UnitError
 from hepatica.io.input_files import DEFLATE_LIMIT, PIECE, Inflater, require_file, require_memory
 
-MAX_PADDING_BYTES = 511
-"""Bytes that may follow the voxels: programs that write in blocks of 512 bytes fill the last one."""
+BLOCK_BYTES = 512
+"""Bytes may follow the voxels only to fill the last block of a file that was written in blocks of this size."""
 
 MAX_TEXT_BYTES = 40
 """Characters of a number in a text file; a double needs 24 and its separator."""
@@ -100,7 +100,7 @@ def read_voxels(place: VoxelPlace) -> NDArray[Any]:
 
 def _raw(place: VoxelPlace, stream: BinaryIO, size: int) -> NDArray[Any]:
     start = size - place.bytes_needed if place.start < 0 else place.start
-    _require_length(place, max(0, size - max(0, start)))
+    _require_length(place, size - start if start >= 0 else size, end=size)
     stream.seek(start)
     buffer = np.empty(place.bytes_needed, dtype=np.uint8)
     view, filled = memoryview(buffer), 0
@@ -127,7 +127,8 @@ def _packed(place: VoxelPlace, stream: BinaryIO, size: int) -> NDArray[Any]:
     while filled < len(view) and (piece := unpacked.read(min(PIECE, len(view) - filled))):
         view[filled : filled + len(piece)] = piece
         filled += len(piece)
-    _require_length(place, filled + len(unpacked.read(MAX_PADDING_BYTES + 1)))
+    filled += len(unpacked.read(BLOCK_BYTES))
+    _require_length(place, filled, end=place.start + filled if whole_file else None)
     if not unpacked.ended:
         raise InputError(f"{place.header}: is cut short: the packed voxels have no end")
     return _native(place, buffer)
@@ -159,13 +160,15 @@ def _written_out(place: VoxelPlace, stream: BinaryIO, size: int) -> NDArray[Any]
     return numbers.astype(place.kind.newbyteorder("="))
 
 
-def _require_length(place: VoxelPlace, found: int) -> None:
+def _require_length(place: VoxelPlace, found: int, *, end: int | None = None) -> None:
+    """InputError unless so many bytes are those of the voxels, but for a last block that ends at byte `end`."""
     needed = place.bytes_needed
     if found < needed:
         raise InputError(
             f"{place.header}: is cut short: {found} bytes of {needed} bytes of voxels that its header claims"
         )
-    if found > needed + MAX_PADDING_BYTES:
+    filled_up = end is not None and end % BLOCK_BYTES == 0 and found - needed < BLOCK_BYTES
+    if found > needed and not filled_up:
         raise InputError(
             f"{place.header}: holds more than the {place.count} voxels of {place.kind.itemsize} bytes that its header "
             "claims; header and voxels contradict each other"
