@@ -156,6 +156,7 @@ class _Guard:
         parser.StartDoctypeDeclHandler = walk.doctype
         parser.StartElementHandler = walk.start
         parser.EndElementHandler = walk.end
+        parser.CharacterDataHandler = walk.text
         while piece := content.read(PIECE):
             parser.Parse(piece, False)
         parser.Parse(b"", True)
@@ -174,7 +175,8 @@ class _Walk:
     def __init__(self, guard: _Guard, name: str) -> None:
         self._guard, self._name = guard, name
         self._depth, self._row, self._column = 0, 0, 0
-        self._is_sheet = False
+        self._is_sheet, self._of_shared_text = False, False
+        self._index: str | None = None
 
     def doctype(self, *_: Any) -> None:
         """No spreadsheet program writes a DTD; entities that grow or name files are defined in one."""
@@ -193,12 +195,26 @@ class _Walk:
             self._begin_row(attributes.get("r", ""))
         elif self._is_sheet and tag == "c":
             self._begin_cell(attributes.get("r", ""))
+            self._of_shared_text = attributes.get("t") == "s"
+        elif self._is_sheet and tag == "v" and self._of_shared_text:
+            self._index = ""
         elif self._is_sheet and tag == "f":
             self._guard.has_formulas = True
+
+    def text(self, text: str) -> None:
+        """Text inside an element."""
+        if self._index is not None:
+            self._index += text
 
     def end(self, _: str) -> None:
         """End of an element."""
         self._depth -= 1
+        # openpyxl counts a negative number from the last text.
+        if self._index is not None and not re.fullmatch(r"\s*[0-9]+\s*", self._index):
+            raise InputError(
+                f"{self._guard.path}: {self._name}: row {self._row}: {self._index[:20]!r} is no number of a shared text"
+            )
+        self._index = None
 
     def _begin_row(self, reference: str) -> None:
         # A row or cell without a reference follows the one before.

@@ -18,7 +18,7 @@ TRAILING_BYTES = 1024**2
 """Attributes behind the pixel data (padding, signatures)."""
 
 PIXELS = 0x7FE0
-"""Group of the pixel data."""
+"""Group of the pixel data, after which only padding and signatures follow."""
 
 
 class UnpackedFile:
@@ -106,19 +106,30 @@ def read_deflated(path: Path, stream: BinaryIO, meta: Any, *, pixels: bool) -> t
 
     packed = os.fstat(stream.fileno()).st_size - stream.tell()
     unpacked = UnpackedFile(stream, HEADER_BYTES + HEADER_RATIO * packed)
-    dataset = read_dataset(
-        unpacked, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, vr, n: tag >> 16 >= PIXELS
-    )
+    dataset = read_dataset(unpacked, is_implicit_VR=False, is_little_endian=True, stop_when=_Ascending(PIXELS << 16))
     here = unpacked.tell()
     has_pixels = bool(unpacked.read(1))
     unpacked.seek(here)
     if pixels and has_pixels:
         unpacked.most = here + _claimed(dataset) + TRAILING_BYTES
-        dataset.update(read_dataset(unpacked, is_implicit_VR=False, is_little_endian=True))
+        dataset.update(read_dataset(unpacked, is_implicit_VR=False, is_little_endian=True, stop_when=_Ascending()))
     found = FileDataset(
         str(path), dataset, b"\0" * 128, FileMetaDataset(meta), is_implicit_VR=False, is_little_endian=True
     )
     return found, has_pixels
+
+
+class _Ascending:
+    """Tells pydicom to stop at a tag; refuses tags that do not ascend, as long runs of zeros do not."""
+
+    def __init__(self, stop: int = 1 << 32) -> None:
+        self._stop, self._last = stop, -1
+
+    def __call__(self, tag: int, vr: str | None, length: int) -> bool:
+        if tag <= self._last:
+            raise ValueError(f"attribute {tag >> 16:04x},{tag & 0xFFFF:04x} is out of order")
+        self._last = int(tag)
+        return tag >= self._stop
 
 
 def _claimed(dataset: Any) -> int:

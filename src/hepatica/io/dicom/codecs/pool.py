@@ -39,6 +39,10 @@ class CodecError(RuntimeError):
     """Pixel data could not be decoded; the caller says of which file."""
 
 
+class _BrokeDownError(CodecError):
+    """The process ended, or sent what is no answer."""
+
+
 class CodecWorker:
     """One process that decodes; used by one thread at a time.
 
@@ -94,7 +98,16 @@ class CodecWorker:
             "memory": MEMORY_FACTOR * (claimed + len(data)) + MEMORY_BYTES,
         }
         with self._lock:
-            answer, values = self._exchange(head, data, seconds=seconds, most=4 * count)
+            had_served = self._process is not None
+            try:
+                answer, values = self._exchange(head, data, seconds=seconds, most=4 * count)
+            except _BrokeDownError:
+                # Its end may come of what it decoded before, or of the system: this file is blamed only by a new one.
+                if not had_served:
+                    raise
+                answer, values = self._exchange(head, data, seconds=seconds, most=4 * count)
+            if answer.get("last"):
+                self.close()
         if "error" in answer:
             raise CodecError(answer["error"])
         kind = np.dtype(answer["kind"])
@@ -135,10 +148,11 @@ class CodecWorker:
             send(process.stdin, head, data)  # type: ignore[arg-type]
             return receive(process.stdout, most=most)  # type: ignore[arg-type]
         except (EOFError, OSError, ValueError, KeyError, TypeError) as error:
+            too_long = time.monotonic() - begun >= seconds
             self.close()
-            if time.monotonic() - begun >= seconds - 0.1:
+            if too_long:
                 raise CodecError(f"the decoder did not end within {seconds:.0f} s") from error
-            raise CodecError(f"the decoder broke down ({_end(process.returncode)})") from error
+            raise _BrokeDownError(f"the decoder broke down ({_end(process.returncode)})") from error
         except BaseException:
             # Interrupted between question and answer: the next answer would be that of this question.
             process.kill()

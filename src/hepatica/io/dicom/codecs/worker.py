@@ -60,12 +60,11 @@ def _answer(sink: RawStream, head: dict[str, Any], data: bytes) -> bool:
                     values = decode(head["syntax"], head["attributes"], data)
                 finally:
                     faulthandler.cancel_dump_traceback_later()
-        except Exception as error:  # noqa: BLE001 - sent to the parent, which raises
-            send(sink, {"error": f"{type(error).__name__}: {error}"[:500]})
-            return not isinstance(error, MemoryError)
-        except BaseException as error:  # noqa: BLE001 - a panic of Rust is no Exception; it too is sent
-            send(sink, {"error": f"{type(error).__name__}: {error}"[:500]})
-            return False
+        except BaseException as error:  # noqa: BLE001 - sent to the parent, which raises; Rust's panic is no Exception
+            # After those that may have left something broken behind this process is not used again.
+            last = not isinstance(error, Exception) or isinstance(error, MemoryError)
+            send(sink, {"error": f"{type(error).__name__}: {error}"[:500], "last": last})
+            return not last
     told = [str(warning.message)[:500] for warning in caught][:20]
     kind = values.dtype.newbyteorder("<")
     send(sink, {"kind": kind.str, "warnings": told}, values.astype(kind, copy=False).reshape(-1).view("u1"))
