@@ -77,8 +77,7 @@ class Grid:
         if (spacing <= 0).any():
             raise GeometryError(f"voxel spacing must be positive, not {spacing.tolist()} mm")
         cosines = (affine[:3, :3] / spacing).T @ (affine[:3, :3] / spacing)
-        # Not ">", which numbers that overflow to NaN would pass.
-        if not np.abs(cosines - np.eye(3)).max() <= ANGLE_TOLERANCE:
+        if np.abs(cosines - np.eye(3)).max() > ANGLE_TOLERANCE:
             raise GeometryError(
                 "the grid's axes are not perpendicular (gantry tilt or shear); resample the image first"
             )

@@ -126,7 +126,7 @@ NAN, INF = float("nan"), float("inf")
         (put("<f", 108, 1e30), InputError, "vox_offset|cut short"),
         (put("<f", 108, -352.0), InputError, "vox_offset"),
         (put("<2f", 112, 2.0, INF), UnitError, "is no scale"),
-        (put("<12f", 280, *[NAN] * 12), GeometryError, "differently"),
+        (put("<12f", 280, *[NAN] * 12), GeometryError, "finite"),
         (put("<f", 280, 1e38), GeometryError, "differently"),
         (put("<f", 256, 1e38), GeometryError, "no rotation"),
         (put("<f", 80, -2.5), GeometryError, "no rotation"),
@@ -155,7 +155,7 @@ def test_an_affine_alone_that_is_no_place(tmp_path: Path, oblique_grid: Grid, ma
         struct.pack_into("<2h", raw, 252, 0, 1)
         struct.pack_into("<12f", raw, 280, *matrix)
 
-    refused(nifti(tmp_path / "a.nii", edit, oblique_grid), GeometryError, "no place|perpendicular|spacing")
+    refused(nifti(tmp_path / "a.nii", edit, oblique_grid), GeometryError, "finite|no place|perpendicular|spacing")
 
 
 def test_a_slope_that_is_no_number_is_no_scale(tmp_path: Path, oblique_grid: Grid) -> None:

@@ -289,6 +289,8 @@ def _check_place(header: NiftiHeader, path: Path) -> list[Message]:
         )
     if header.qform_code and not np.isfinite(header.qform).all():
         raise GeometryError(f"{path}: quatern_b, _c and _d with pixdim are no rotation with sizes of voxels")
+    if header.sform_code and not np.isfinite(header.sform).all():
+        raise GeometryError(f"{path}: srow_x, _y and _z (the sform) are not all finite numbers")
     if header.qform_code and header.sform_code:
         corners = np.array([[0, 0, 0, 1], [*(n - 1 for n in header.shape[:3]), 1]], dtype=np.float64)
         with np.errstate(all="ignore"):
