@@ -28,6 +28,7 @@ TOOLS = {
 
 def run() -> None:
     """Run the command line; an error that hepatica raises on purpose is one line on stderr and exit code 2."""
+    _quiet()
     # A batch system stops a job by SIGTERM, which would end Python without removing what is half written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -56,7 +57,6 @@ def main(arguments: list[str]) -> int:
             return run_tool(first, arguments[1:])
         from hepatica.cli.command import run_verb
 
-        _quiet()
         return run_verb(_found(first), arguments[1:])
     except HepaticaError as error:
         print(f"hepatica: {error}", file=sys.stderr)  # noqa: T201
