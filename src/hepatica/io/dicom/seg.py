@@ -262,8 +262,8 @@ def _binary(header: Header) -> NDArray[np.uint8]:
     if header.path is None or header.required_integer("BitsAllocated") != 1:
         raise header.error("BitsAllocated", "must be 1 for a BINARY segmentation")
     full = open_dicom(header.path, pixels=True)
-    frames, rows, columns = (full.required_integer(keyword) for keyword in ("NumberOfFrames", "Rows", "Columns"))
-    shape = frames, rows, columns
+    frames = full.required_integer("NumberOfFrames")
+    shape = frames, full.required_integer("Rows"), full.required_integer("Columns")
     needed = math.prod(shape)
     if min(shape) < 1:
         raise full.error("PixelData", f"does not hold {shape[0]} frames of {shape[1]} x {shape[2]} bits")

@@ -19,7 +19,15 @@ from hepatica.core import Grid
 from hepatica.core.message import Message
 from hepatica.errors import GeometryError, InputError, UnitError
 from hepatica.io.input_files import Inflater, require_file, require_memory
-from hepatica.io.volumes.voxels import VoxelPlace, grid_of, read_voxels, reading, refuse_not_finite, scaled
+from hepatica.io.volumes.voxels import (
+    MAX_SKIPPED_BYTES,
+    VoxelPlace,
+    grid_of,
+    read_voxels,
+    reading,
+    refuse_not_finite,
+    scaled,
+)
 
 SAME_MM = 0.1
 """The two descriptions of place may differ by this much at the far corner: they hold single-precision numbers."""
@@ -152,8 +160,8 @@ def _start(header: NiftiHeader, path: Path, size: int, *, packed: bool) -> int:
     """First byte of the voxels."""
     least = _HEADER_BYTES[header.version] + _EXTENSION_BYTES
     # A packed file may be longer unpacked; then its end is met while it is read.
-    most = size if not packed else math.inf
-    if not least <= header.offset <= most or header.offset != int(header.offset):
+    most = size if not packed else MAX_SKIPPED_BYTES
+    if not least <= header.offset <= most or not header.offset.is_integer():
         raise InputError(
             f"{path}: vox_offset {header.offset:g}: the voxels start behind the header, at byte {least} or later, and "
             f"within the file"

@@ -21,6 +21,9 @@ from hepatica.io.input_files import DEFLATE_LIMIT, PIECE, Inflater, require_file
 BLOCK_BYTES = 512
 """Bytes may follow the voxels only to fill the last block of a file that was written in blocks of this size."""
 
+MAX_SKIPPED_BYTES = 64 * 1024**2
+"""Unpacked bytes before the voxels: extensions of a header hold up to a DICOM header or a protocol."""
+
 MAX_TEXT_BYTES = 40
 """Characters of a number in a text file; a double needs 24 and its separator."""
 
@@ -103,7 +106,7 @@ def _raw(place: VoxelPlace, stream: BinaryIO, size: int) -> NDArray[Any]:
     _require_length(place, size - start if start >= 0 else size, end=size)
     stream.seek(start)
     buffer = np.empty(place.bytes_needed, dtype=np.uint8)
-    view, filled = memoryview(buffer), 0
+    view, filled = buffer.data, 0
     while filled < len(view) and (read := stream.readinto(view[filled:])):  # type: ignore[attr-defined]
         filled += read
     _require_length(place, filled)
@@ -120,10 +123,12 @@ def _packed(place: VoxelPlace, stream: BinaryIO, size: int) -> NDArray[Any]:
         raise InputError(f"{place.header}: claims {place.count} voxels in {packed} packed bytes; it is damaged")
     unpacked = Inflater(stream)
     before = place.start if whole_file else place.skip
+    if before > MAX_SKIPPED_BYTES:
+        raise InputError(f"{place.header}: its voxels are said to start {before} bytes behind where they can")
     while before > 0 and (passed := unpacked.read(min(before, PIECE))):
         before -= len(passed)
     buffer = np.empty(place.bytes_needed, dtype=np.uint8)
-    view, filled = memoryview(buffer), 0
+    view, filled = buffer.data, 0
     while filled < len(view) and (piece := unpacked.read(min(PIECE, len(view) - filled))):
         view[filled : filled + len(piece)] = piece
         filled += len(piece)
