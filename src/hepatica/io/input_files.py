@@ -35,6 +35,22 @@ _SPECIAL = {
 }
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file.
+
+    Raises
+    ------
+    InputError
+        If the system refuses to look (no permission, a loop of links).
+    """
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+
 def require_file(path: Path, error: type[HepaticaError] = InputError) -> int:
     """Size in bytes of a regular file, which opening cannot block on.
 

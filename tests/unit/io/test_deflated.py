@@ -66,7 +66,7 @@ def test_a_bomb_behind_the_pixels(slice_file: Path, element: bytes) -> None:
         stored_values(header)
     with pytest.raises(DicomError, match=r"unpacks to more than|out of order"):
         read_image(slice_file, role="ct")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 10
 
 
 def test_a_bomb_in_the_header(slice_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

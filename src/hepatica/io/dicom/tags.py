@@ -22,6 +22,7 @@ from typing import Any
 from hepatica.core.message import Message
 from hepatica.errors import DicomError, TimeError
 from hepatica.io.dicom.deflated import read_deflated, read_meta
+from hepatica.io.input_files import is_file
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 """Transfer syntax whose whole data set is compressed (Deflated Explicit VR Little Endian)."""
@@ -341,7 +342,7 @@ def open_dicom(path: Path, *, pixels: bool = False, check_length: bool = True) -
 
     problems: dict[str, None] = {}
     # A named pipe would be waited for; what is absent or may not be read is said by opening it.
-    if path.exists() and not path.is_file():
+    if not is_file(path) and path.exists():
         raise DicomError("is not a file", path=path)
     with pydicom_door(path, "cannot be read", problems), path.open("rb") as stream:
         start = stream.read(132)

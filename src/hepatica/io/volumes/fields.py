@@ -12,8 +12,8 @@ from hepatica.errors import GeometryError, InputError
 from hepatica.io.input_files import require_file
 from hepatica.io.volumes.voxels import reading
 
-MAX_HEADER_BYTES = 4_000_000
-"""Longest header; 3D Slicer writes what it knows of thousands of segments into it."""
+MAX_HEADER_BYTES, MAX_HEADER_LINES = 4_000_000, 50_000
+"""Longest header; 3D Slicer writes ten lines on each of thousands of segments into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def read_fields(path: Path, mark: str, is_last: Callable[[str, str], bool], *, f
     values: dict[str, str] = {}
     repeated, strays = set(), []
     with reading(path), path.open("rb") as stream:
-        while True:
+        for _ in range(MAX_HEADER_LINES):
             raw = stream.readline(MAX_HEADER_BYTES + 1)
             line = raw.decode("utf-8", "replace").strip()
             if first and not line.startswith(first):
@@ -127,4 +127,5 @@ def read_fields(path: Path, mark: str, is_last: Callable[[str, str], bool], *, f
             if is_last(line, key):
                 return Fields(path, values, frozenset(repeated), stream.tell(), tuple(strays))
             if not raw or stream.tell() > MAX_HEADER_BYTES:
-                raise InputError(f"{path}: cannot be read: its header has no end")
+                break
+    raise InputError(f"{path}: cannot be read: its header has no end")
