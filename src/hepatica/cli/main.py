@@ -28,6 +28,7 @@ TOOLS = {
 
 def run() -> None:
     """Run the command line; an error that hepatica raises on purpose is one line on stderr and exit code 2."""
+    _quiet()
     # A batch system stops a job by SIGTERM, which would end Python without removing what is half written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -60,6 +61,17 @@ def main(arguments: list[str]) -> int:
     except HepaticaError as error:
         print(f"hepatica: {error}", file=sys.stderr)  # noqa: T201
         return WRONG_INPUT
+
+
+def _quiet() -> None:
+    """Keep warnings and log lines of libraries off the screen, unless Python was told to show warnings (-W)."""
+    import logging
+    import warnings
+
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    # Without any handler Python prints what libraries log as a warning.
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 def _found(name: str) -> Verb:

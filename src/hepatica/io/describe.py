@@ -17,6 +17,7 @@ from hepatica.core.message import Message
 from hepatica.errors import HepaticaError
 from hepatica.io.dicom.scan import Skipped, scan
 from hepatica.io.dicom.series import Series, SeriesKind
+from hepatica.io.input_files import is_file
 from hepatica.io.read import read_image, read_series
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def describe(path: Path | str, *, stated: Stated = NOTHING_STATED) -> Descriptio
     from hepatica.io.itk import is_itk_file
 
     path = Path(path)
-    if path.is_file() and (is_itk_file(path) or is_interfile(path)):
+    if is_file(path) and (is_itk_file(path) or is_interfile(path)):
         return Descriptions((describe_itk(path, stated),))
     found = scan(path, several_patients=True)
     return Descriptions(tuple(describe_series(series, stated) for series in found), found.skipped, found.messages)

@@ -1,12 +1,11 @@
-"""NIfTI and MetaImage through SimpleITK. These files hold no unit and no time: the caller states them.
+"""NIfTI, MetaImage and NRRD files. They hold no unit and no time: the caller states them.
 
-SimpleITK gives LPS whatever the file's own convention (NIfTI's RAS is turned), as `Grid` wants it.
+What others made is read by hepatica itself (`hepatica.io.volumes`): a native parser dies or loops for ever on damaged
+files, fills up those that are cut short and reads over units. SimpleITK only writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,19 @@ from hepatica.core import Grid, InputFile, Kind, Volume
 from hepatica.core.image import NOTHING_STATED, Acquisition, Image, Stated, not_stated
 from hepatica.core.message import Message
 from hepatica.core.volume import voxel_unit, whole_labels
-from hepatica.errors import GeometryError, InputError, OutputError, UnitError
+from hepatica.errors import OutputError, UnitError
 from hepatica.io.files import atomic_output
-from hepatica.io.nifti import DEFLATE_LIMIT, check_nifti, header_for_own_reader, read_nifti
-from hepatica.io.plain_headers import plain_header
+from hepatica.io.input_files import require_file
+from hepatica.io.volumes.metaimage import read_metaimage
+from hepatica.io.volumes.nifti import read_nifti
+from hepatica.io.volumes.nrrd import read_nrrd
+from hepatica.io.volumes.voxels import refuse_not_finite
 
-SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd")
-"""Formats that are read, by suffix; .mhd has its voxels in a second file and is not written."""
+SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
+"""Formats that are read, by suffix."""
+
+WRITTEN = (".nii", ".nii.gz", ".mha", ".nrrd")
+"""Formats that are written; those with their voxels in a second file are not."""
 
 
 def is_itk_file(path: Path) -> bool:
@@ -75,37 +80,41 @@ def read_itk(path: Path | str, kind: Kind, *, factor: float = 1.0, name: str = "
         From the file's unit to that of `kind`.
     name : str
         Name of the volume; the file's if empty.
-    """
-    import SimpleITK as sitk  # noqa: N813
 
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is damaged, is not one scalar volume, or is too large for this machine.
+    GeometryError
+        If it does not say where its voxels are, or its axes are not perpendicular.
+    UnitError
+        If a voxel is NaN or infinite (but of `Kind.UNKNOWN`), a label is no whole number, or a scale is none.
+    """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    values: NDArray[Any]
-    if (header := header_for_own_reader(path)) is not None:
-        grid, values, notes = read_nifti(path, header)
-    else:
-        with _itk_door(path):
-            reader = sitk.ImageFileReader()
-            reader.SetFileName(str(path))
-            reader.ReadImageInformation()
-            notes = _check_information(reader, path)
-            image = reader.Execute()
-            stored = sitk.GetArrayFromImage(image)
-        if stored.ndim == 4:
-            stored = stored[0]
-        plain = plain_header(path)
-        notes += plain.messages
-        grid = _grid(reader, path, plain.length_mm)
-        values = stored.transpose(2, 1, 0)
-        if (plain.slope, plain.offset) != (1, 0):
-            values = values * np.float64(plain.slope) + plain.offset
+    grid, stored, notes = _read(path)
+    values: NDArray[Any] = stored
     if kind is Kind.LABEL:
         values = whole_labels(values, str(path))
     elif factor != 1.0 or values.dtype not in (np.float32, np.float64):
         dtype: Any = np.float64 if values.dtype.itemsize > 2 and values.dtype != np.float32 else np.float32
-        values = values.astype(dtype) * dtype(factor)
+        values = values.astype(dtype)
+        if factor != 1.0:
+            values *= dtype(factor)
+    if kind is not Kind.UNKNOWN:
+        refuse_not_finite(path, values)
     return Volume(grid, values, kind, name=name or path.name), notes
+
+
+def _read(path: Path, *, layers: bool = False) -> tuple[Grid, NDArray[Any], list[Message]]:
+    """Grid, stored or scaled values, and messages of a file; with `layers` the values of a voxel on a fourth axis."""
+    require_file(path)
+    name = path.name.lower()
+    if name.endswith((".nrrd", ".nhdr")):
+        return read_nrrd(path, layers=layers)
+    if name.endswith((".mha", ".mhd")):
+        return read_metaimage(path, layers=layers)
+    grid, values, notes = read_nifti(path)
+    return grid, values[..., np.newaxis] if layers else values, notes
 
 
 def read_label_layers(path: Path | str) -> tuple[tuple[Volume, ...], list[Message]]:
@@ -118,20 +127,9 @@ def read_label_layers(path: Path | str) -> tuple[tuple[Volume, ...], list[Messag
     GeometryError
         If it does not say where its voxels are.
     """
-    import SimpleITK as sitk  # noqa: N813
-
     path = Path(path)
-    with _itk_door(path):
-        reader = sitk.ImageFileReader()
-        reader.SetFileName(str(path))
-        reader.ReadImageInformation()
-        notes = _check_information(reader, path, layers=True)
-        stored = sitk.GetArrayFromImage(reader.Execute())
-    if stored.ndim != 4:
-        stored = stored.reshape((*stored.shape[:3], -1))
-    plain = plain_header(path)
-    grid, notes = _grid(reader, path, plain.length_mm), [*notes, *plain.messages]
-    layers = (whole_labels(stored[..., n].transpose(2, 1, 0), str(path)) for n in range(stored.shape[3]))
+    grid, stored, notes = _read(path, layers=True)
+    layers = (whole_labels(stored[..., n], str(path)) for n in range(stored.shape[3]))
     return tuple(Volume(grid, values, Kind.LABEL, name=path.name) for values in layers), notes
 
 
@@ -146,8 +144,8 @@ def write_itk(volume: Volume, path: Path | str) -> Path:
     import SimpleITK as sitk  # noqa: N813
 
     path = Path(path)
-    if not is_itk_file(path) or path.name.lower().endswith(".mhd"):
-        raise OutputError(f"{path}: the name must end in {', '.join(s for s in SUFFIXES if s != '.mhd')}")
+    if not path.name.lower().endswith(WRITTEN):
+        raise OutputError(f"{path}: the name must end in {', '.join(WRITTEN)}")
     values = volume.values
     if values.dtype == np.bool_:
         values = values.astype(np.uint8)
@@ -163,52 +161,6 @@ def write_itk(volume: Volume, path: Path | str) -> Path:
         except RuntimeError as error:
             raise OutputError(f"{path}: cannot be written ({_reason(error)})") from error
     return path
-
-
-@contextmanager
-def _itk_door(path: Path) -> Iterator[None]:
-    """Turn what ITK raises into InputError and keep its C++ warnings off the screen."""
-    import SimpleITK as sitk  # noqa: N813
-
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
-        yield
-    except (RuntimeError, MemoryError, OverflowError) as error:
-        reason = _reason(error)
-        if "orthonormal" in reason.lower():
-            raise GeometryError(f"{path}: its axes are not perpendicular (shear); resample the image first") from error
-        raise InputError(f"{path}: cannot be read ({reason})") from error
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
-
-
-def _check_information(reader: Any, path: Path, *, layers: bool = False) -> list[Message]:
-    """Refuse what is not one scalar volume with a place, before its voxels are read; messages otherwise."""
-    size = reader.GetSize()
-    if len(size) not in (3, 4) or (len(size) == 4 and size[3] != 1):
-        raise InputError(f"{path}: has {len(size)} dimensions {tuple(size)}; one volume is needed")
-    if reader.GetNumberOfComponents() != 1 and not (layers and len(size) == 3):
-        raise InputError(f"{path}: has {reader.GetNumberOfComponents()} values per voxel; one is needed")
-    voxels = int(np.prod(np.asarray(size, dtype=object))) * reader.GetNumberOfComponents()
-    if path.suffix.lower() != ".mhd" and voxels > DEFLATE_LIMIT * path.stat().st_size:
-        raise InputError(f"{path}: claims {voxels} voxels in {path.stat().st_size} bytes; it is damaged")
-    return check_nifti(path) if path.name.lower().endswith((".nii", ".nii.gz")) else []
-
-
-def _grid(reader: Any, path: Path, length_mm: float) -> Grid:
-    dimension = reader.GetDimension()
-    direction = np.reshape(reader.GetDirection(), (dimension, dimension))[:3, :3]
-    affine = np.eye(4)
-    affine[:3, :3] = direction * np.asarray(reader.GetSpacing()[:3])
-    affine[:3, 3] = reader.GetOrigin()[:3]
-    if length_mm != 1:
-        affine[:3] *= length_mm
-    i, j, k = (int(n) for n in reader.GetSize()[:3])
-    try:
-        return Grid((i, j, k), affine)
-    except GeometryError as error:
-        raise GeometryError(f"{path}: {error}") from error
 
 
 def _reason(error: BaseException) -> str:

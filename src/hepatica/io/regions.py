@@ -21,6 +21,7 @@ from hepatica.errors import AmbiguousSeriesError, DicomError, InputError, Unknow
 from hepatica.io.dicom.context import instance_of
 from hepatica.io.dicom.series import SeriesKind
 from hepatica.io.dicom.tags import open_dicom
+from hepatica.io.input_files import is_file
 from hepatica.io.slicer_segments import SlicerSegment, slicer_segments
 from hepatica.io.structures import Gathering, Label, Structures
 
@@ -96,7 +97,7 @@ def read_structures(
         image = _image(image)
     grid = image if isinstance(image, Grid) else image.grid
     context = None if isinstance(image, Grid) else image.context
-    if not path.exists():
+    if not is_file(path) and not path.exists():
         raise InputError(f"{path}: no such file or folder")
     if is_itk_file(path) or is_interfile(path):
         return _label_map(path, grid, names)

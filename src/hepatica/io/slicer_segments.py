@@ -13,6 +13,8 @@ from itertools import combinations
 from pathlib import Path
 
 from hepatica.errors import InputError
+from hepatica.io.input_files import require_file
+from hepatica.io.volumes.voxels import reading
 
 HEADER_BYTES = 4_000_000
 """Longest header that is looked at."""
@@ -48,7 +50,7 @@ def slicer_segments(path: Path) -> tuple[SlicerSegment, ...]:
     InputError
         If a label or layer is no whole number, or two segments share one.
     """
-    if not path.name.lower().endswith(".nrrd"):
+    if not path.name.lower().endswith((".nrrd", ".nhdr")):
         return ()
     fields = _segment_fields(path)
     without_layers = all("LabelValue" not in entry and "Layer" not in entry for entry in fields.values())
@@ -74,7 +76,8 @@ def slicer_segments(path: Path) -> tuple[SlicerSegment, ...]:
 
 def _segment_fields(path: Path) -> dict[int, dict[str, str]]:
     """Number of each segment -> its keys and values."""
-    with path.open("rb") as stream:
+    require_file(path)
+    with reading(path), path.open("rb") as stream:
         if stream.read(4) != b"NRRD":
             return {}
         stream.seek(0)

@@ -14,6 +14,14 @@ from typing import Any, Protocol, runtime_checkable
 
 from hepatica.core.input_table import InputTable
 from hepatica.errors import InputError, TableError
+from hepatica.io.input_files import require_file
+from hepatica.io.workbook import read_workbook
+
+MAX_CSV_CELLS = 2_000_000
+"""20 000 patients with 100 columns."""
+
+MAX_CSV_BYTES = 64 * 1024**2
+"""32 characters for each cell."""
 
 
 @runtime_checkable
@@ -81,13 +89,14 @@ def read_table(path: Path | str, *, sheet: str | None = None) -> InputTable:
         If a header is empty or repeated, or a row has more cells than the header.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
+    size = require_file(path)
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv", ".txt"):
+        if size > MAX_CSV_BYTES:
+            raise InputError(f"{path}: is a text of {size / 1e6:.0f} MB; a table has at most {MAX_CSV_BYTES / 1e6:.0f}")
         rows, decimal_comma = _read_csv(path)
     elif suffix == ".xlsx":
-        rows, decimal_comma = _read_excel(path, sheet), False
+        rows, decimal_comma = [[_cell_text(cell) for cell in row] for row in read_workbook(path, sheet)], False
     else:
         raise InputError(f"{path}: a table is .csv, .tsv or .xlsx, not {suffix or 'without suffix'}")
     return _from_rows(path, rows, decimal_comma=decimal_comma)
@@ -117,38 +126,22 @@ def _from_rows(path: Path | None, rows: list[list[str]], *, decimal_comma: bool)
 def _read_csv(path: Path) -> tuple[list[list[str]], bool]:
     try:
         text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text ({error.reason}); save it as CSV UTF-8") from error
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=first.count)
     try:
-        rows = [
-            [cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
-        ]
+        rows, cells = [], 0
+        for row in csv.reader(text.splitlines(), delimiter=delimiter, strict=True):
+            rows.append([cell.strip() for cell in row])
+            cells += len(row)
+            if cells > MAX_CSV_CELLS:
+                raise InputError(f"{path}: row {len(rows)}: the table has more than {MAX_CSV_CELLS} cells")
     except csv.Error as error:
         raise InputError(f"{path}: not a CSV table: {error}") from error
     return rows, delimiter == ";"
-
-
-def _read_excel(path: Path, sheet: str | None) -> list[list[str]]:
-    import zipfile
-
-    import openpyxl
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise InputError(f"{path}: is not an Excel workbook ({error})") from error
-    try:
-        names = list(book.sheetnames)
-        if sheet is None and len(names) > 1:
-            raise InputError(f"{path}: has sheets {', '.join(names)}; name one")
-        if sheet is not None and sheet not in names:
-            raise InputError(f"{path}: has no sheet {sheet!r}; sheets: {', '.join(names)}")
-        return [[_cell_text(cell) for cell in row] for row in book[sheet or names[0]].iter_rows(values_only=True)]
-    finally:
-        book.close()
 
 
 def _cell_text(value: Any) -> str:

@@ -12,7 +12,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from hepatica.core import Grid, InputFile, Kind, Provenance, Volume
 from hepatica.core.context import DicomContext, Instance
-from hepatica.errors import DicomError, GeometryError, OutputError, UnitError
+from hepatica.errors import DicomError, GeometryError, HepaticaError, OutputError, UnitError
 from hepatica.io.dicom.rtdose import RT_STRUCTURE_SET, DoseText, read_rtdose, write_rtdose
 
 FINEST = {16: 0.5 / 65535, 32: 0.5 / (2**32 - 1)}
@@ -188,6 +188,10 @@ def test_other_mistakes_are_refused(tmp_path: Path, dose: Volume, context: Dicom
         ("DoseType", "EFFECTIVE", UnitError, "EFFECTIVE"),
         ("DoseGridScaling", "0", DicomError, "positive"),
         ("DoseGridScaling", None, DicomError, "DoseGridScaling"),
+        ("DoseGridScaling", "1e308", HepaticaError, "DoseGridScaling"),
+        ("DoseGridScaling", "1e25", UnitError, "gives a largest dose of"),
+        ("DoseGridScaling", "1e3", UnitError, "gives a largest dose of"),
+        ("DoseGridScaling", "1e-25", UnitError, "gives a largest dose of"),
         ("GridFrameOffsetVector", None, DicomError, "GridFrameOffsetVector"),
         ("SOPClassUID", "1.2.840.10008.5.1.4.1.1.2", DicomError, "CT Image Storage"),
         ("NumberOfFrames", 14, DicomError, "GridFrameOffsetVector"),

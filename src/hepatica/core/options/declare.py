@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, dataclass_transform, get_type_hints
 
 from hepatica.core.options.kinds import Form, form_of, is_options
+from hepatica.core.quiet import quiet_libraries
 from hepatica.errors import InputError
 
 T = TypeVar("T")
@@ -74,7 +75,8 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
         hints = hints_of(function)
         for key, value in bound.arguments.items():
             bound.arguments[key] = _checked(name, key, hints[key], value)
-        return function(*bound.args, **bound.kwargs)
+        with quiet_libraries():
+            return function(*bound.args, **bound.kwargs)
 
     return checked
 

@@ -21,6 +21,7 @@ from hepatica.errors import DicomError, GeometryError
 from hepatica.io.dicom.context import instance_of, write_patient_and_study
 from hepatica.io.dicom.tags import Header, open_dicom, pydicom_door
 from hepatica.io.files import atomic_output
+from hepatica.io.input_files import is_file
 from hepatica.version import __version__
 
 MANUFACTURER = "hepatica"
@@ -39,7 +40,7 @@ def open_object(path: Path | str, sop_classes: Collection[str], what: str) -> He
         If it is absent, no DICOM, or of another class; `what` names what was expected.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise DicomError(f"is not a file; one {what} file was expected", path=path)
     header = open_dicom(path)
     found = instance_of(header).sop_class_uid

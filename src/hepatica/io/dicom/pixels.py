@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.errors import DicomError
+from hepatica.io.dicom.codecs.pool import WORKER
 from hepatica.io.dicom.tags import DEFLATED_FRAMES, Header, open_dicom, pydicom_door
+from hepatica.io.input_files import require_memory
 
 MAX_COMPRESSION = 5000
 """Pixel data said to be more than this times larger than their compressed form are refused. A constant 512 x 512
@@ -61,14 +64,16 @@ def stored_values(header: Header, *, photometric: tuple[str, ...] = GREY) -> NDA
         data = full.dataset.get("PixelData")
     if not isinstance(data, (bytes, bytearray)) or not data:
         raise full.error("PixelData", "is missing or empty")
-    expected = int(np.prod(shape, dtype=np.int64)) * bits // 8
+    expected = math.prod(shape) * bits // 8
     if syntax == DEFLATED_FRAMES:
-        inflated = frame_bytes(full, shape[0], expected // shape[0])
+        require_memory(header.path, math.prod(shape), bits // 8)
+        _require_plausible(full, expected, len(data))
+        inflated = frame_bytes(full, shape[0], expected // shape[0], most=expected // shape[0] + 1)
         kind = f"<{'i' if signed else 'u'}{bits // 8}"
         values = np.frombuffer(b"".join(frame[: expected // shape[0]] for frame in inflated), dtype=kind)
         return _without_unused_bits(values.reshape(shape), bits=bits, stored=stored, high=high)
     if syntax is not None and syntax.is_encapsulated:
-        return _decoded(full, syntax, shape, claimed=expected, found=len(data))
+        return decoded(full, shape)
     # An odd number of bytes is padded with one.
     if not expected <= len(data) <= expected + expected % 2:
         raise full.error(
@@ -81,7 +86,7 @@ def stored_values(header: Header, *, photometric: tuple[str, ...] = GREY) -> NDA
     return _without_unused_bits(raw, bits=bits, stored=stored, high=high)
 
 
-def frame_bytes(full: Header, frames: int, needed: int) -> list[bytes]:
+def frame_bytes(full: Header, frames: int, needed: int, *, most: int | None = None) -> list[bytes]:
     """Bytes of each frame of a file whose frames are compressed each for itself as RLE (one segment) or deflated.
 
     Parameters
@@ -92,6 +97,8 @@ def frame_bytes(full: Header, frames: int, needed: int) -> list[bytes]:
         How many there must be.
     needed : int
         Bytes that a frame must have at least.
+    most : int or None
+        Bytes that are unpacked of a frame; by default enough for a byte for each bit.
 
     Raises
     ------
@@ -103,7 +110,7 @@ def frame_bytes(full: Header, frames: int, needed: int) -> list[bytes]:
     inflate = _unrun if full.syntax == RLE else _inflated
     with pydicom_door(full.path, f"PixelData: frame cannot be decoded ({full.syntax.name})", full.problems):
         encoded = generate_frames(full.dataset.get("PixelData"), number_of_frames=frames)
-        out = [inflate(frame, 8 * needed + 2) for frame in encoded]
+        out = [inflate(frame, 8 * needed + 2 if most is None else most) for frame in encoded]
     short = [number for number, frame in enumerate(out, start=1) if len(frame) < needed]
     if short or len(out) != frames:
         which = f"frame {short[0]} holds {len(out[short[0] - 1])} of {needed} bytes" if short else f"{len(out)} frames"
@@ -149,21 +156,62 @@ def _shape(full: Header, photometric_allowed: tuple[str, ...]) -> tuple[int, int
     return shape
 
 
-def _decoded(full: Header, syntax: Any, shape: tuple[int, int, int], *, claimed: int, found: int) -> NDArray[Any]:
-    if claimed > SMALL_BYTES and claimed > MAX_COMPRESSION * found:
-        raise full.error("PixelData", f"holds {found} compressed bytes and claims {claimed} pixels' bytes")
+def decoded(full: Header, shape: tuple[int, int, int]) -> NDArray[Any]:
+    """Values of all frames of a file whose pixel data are compressed (encapsulated), decoded in another process.
+
+    Parameters
+    ----------
+    full : Header
+        Of a file read with its pixels; one sample per pixel.
+    shape : tuple of int
+        Frames, rows, columns.
+
+    Raises
+    ------
+    DicomError
+        If they claim too much or cannot be decoded: the codec refuses, dies or takes too long; the syntax is named.
+    """
+    syntax = full.syntax
+    data = full.dataset.get("PixelData")
+    if not isinstance(data, (bytes, bytearray)) or not data:
+        raise full.error("PixelData", "is missing or empty")
+    count = math.prod(shape)
+    claimed = count * max(full.required_integer("BitsAllocated"), 8) // 8
+    require_memory(file_of(full), count, claimed // count)
+    _require_plausible(full, claimed, len(data))
+    attributes = {keyword: full.required_integer(keyword) for keyword in _PIXEL_MODULE}
+    high = full.integer("HighBit")
+    attributes["HighBit"] = attributes["BitsStored"] - 1 if high is None else high
+    texts = {"PhotometricInterpretation": full.required_text("PhotometricInterpretation")}
+    for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        if isinstance(table := full.value(keyword), bytes):
+            texts[keyword] = table.decode("latin-1")
     try:
         with pydicom_door(full.path, "PixelData", full.problems):
-            values = np.asarray(full.dataset.pixel_array)
+            values, problems = WORKER.decode(
+                str(syntax),
+                {**attributes, **texts, "NumberOfFrames": shape[0], "SamplesPerPixel": 1},
+                bytes(data),
+                count=count,
+                claimed=claimed,
+            )
     except DicomError as error:
         raise full.error(
             "PixelData",
             f"compressed as {syntax.name} ({syntax}) cannot be decoded ({error.__cause__}); "
             "it may be damaged; otherwise decompress it first, for example with gdcmconv --raw",
         ) from error
-    if values.size != np.prod(shape, dtype=np.int64):
-        raise full.error("PixelData", f"decodes to {values.shape}, expected {shape}")
+    full.problems.update(dict.fromkeys(problems))
     return values.reshape(shape)
+
+
+def _require_plausible(full: Header, claimed: int, found: int) -> None:
+    """DicomError if so few compressed bytes cannot hold what is claimed."""
+    if claimed > SMALL_BYTES and claimed > MAX_COMPRESSION * found:
+        raise full.error("PixelData", f"holds {found} compressed bytes and claims {claimed} pixels' bytes")
+
+
+_PIXEL_MODULE = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")
 
 
 def _without_unused_bits(raw: NDArray[Any], *, bits: int, stored: int, high: int) -> NDArray[Any]:

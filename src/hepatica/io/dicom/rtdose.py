@@ -37,6 +37,12 @@ from hepatica.io.dicom.tags import Header, pydicom_door
 RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 
+MAX_DOSE_GY = 1e6
+"""Largest absorbed dose of a voxel. A tumour voxel at a cluster of microspheres reaches some 1e4 Gy."""
+
+MIN_LARGEST_DOSE_GY = 1e-9
+"""A dose whose largest voxel has less was scaled wrongly: a day of natural background is a thousand times more."""
+
 HETEROGENEITY = ("IMAGE", "ROI_OVERRIDE", "WATER")
 """TissueHeterogeneityCorrection: densities from the image, stated for regions, or water everywhere."""
 
@@ -160,7 +166,8 @@ def read_rtdose(path: Path | str) -> RtDose:
     DicomError
         If it is no RT Dose, or geometry, scaling or pixel data are missing, damaged or contradictory.
     UnitError
-        If it is not an absorbed dose in Gy (a relative, biologically effective or difference dose), or is negative.
+        If it is not an absorbed dose in Gy (a relative, biologically effective or difference dose), is negative, or is
+        scaled to what is no dose.
     """
     header = open_object(path, (RT_DOSE,), "an RT Dose (RTDOSE)")
     units, dose_type = header.text("DoseUnits"), header.text("DoseType")
@@ -179,6 +186,11 @@ def read_rtdose(path: Path | str) -> RtDose:
         raise header.error("NumberOfFrames", f"{len(stored)} frames of pixels for {len(stack.slice_of)} positions")
     if int(stored.min()) < 0:
         raise UnitError(f"{path}: PixelData: holds negative doses (a dose difference?); they are not read as a dose")
+    largest = int(stored.max()) * scaling
+    if largest > MAX_DOSE_GY or 0 < largest < MIN_LARGEST_DOSE_GY or (largest == 0 and stored.any()):
+        raise UnitError(
+            f"{path}: DoseGridScaling: {scaling:g} gives a largest dose of {largest:.3g} Gy, which no treatment has"
+        )
     # float32 keeps 7 digits: enough for 16 bits, not for 32.
     precision = np.float64 if stored.dtype.itemsize > 2 else np.float32
     values = (stored[list(stack.order)] * np.float64(scaling)).astype(precision)

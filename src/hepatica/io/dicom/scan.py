@@ -13,6 +13,7 @@ from hepatica.errors import AmbiguousSeriesError, DicomError, HepaticaError, Inp
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.series import Series, SeriesKind
 from hepatica.io.dicom.tags import Header, open_dicom
+from hepatica.io.input_files import is_file
 
 _KINDS = {
     "1.2.840.10008.5.1.4.1.1.2": SeriesKind.CT,
@@ -183,23 +184,37 @@ def scan(path: Path | str, *, several_patients: bool = False) -> Scan:
     return Scan(path, tuple(series), tuple(skipped), tuple(messages))
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
+def _files(path: Path) -> tuple[list[Path], list[Skipped]]:
+    """The file, or all files of a folder and below it; folders and files that the system does not let us see."""
+    if is_file(path):
+        return [path], []
     if not path.is_dir():
         raise InputError(f"{path}: no such file or folder")
-    return sorted(
-        file
-        for folder in _folders(path)
-        for file in folder.iterdir()
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    )
+    closed: list[Skipped] = []
+    found = []
+    for folder in _folders(path, closed):
+        for file in folder.iterdir():
+            if any(part.startswith(".") for part in file.relative_to(path).parts):
+                continue
+            try:
+                if is_file(file):
+                    found.append(file)
+            except InputError as error:
+                closed.append(Skipped(file, str(error).removeprefix(f"{file}: ")))
+    return sorted(found), closed
 
 
-def _folders(path: Path) -> Iterator[Path]:
-    """The folder and all below it, links to folders too, each real one once."""
+def _folders(path: Path, closed: list[Skipped]) -> Iterator[Path]:
+    """The folder and all below it, links to folders too, each real one once; those that cannot be read to `closed`."""
+
+    def refuse(error: OSError) -> None:
+        folder = Path(error.filename)
+        if folder == path:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        closed.append(Skipped(folder, f"cannot be read ({error.strerror})"))
+
     seen: set[Path] = set()
-    for name, below, _ in os.walk(path, followlinks=True):
+    for name, below, _ in os.walk(path, followlinks=True, onerror=refuse):
         folder = Path(name)
         if (real := folder.resolve()) in seen:
             below.clear()
@@ -212,10 +227,10 @@ def _folders(path: Path) -> Iterator[Path]:
 def _read_headers(path: Path) -> tuple[list[Header], list[Skipped], dict[Path, Header | None]]:
     """Headers, files not used, and damaged files with what can still be read of them."""
     headers: list[Header] = []
-    skipped: list[Skipped] = []
+    files, skipped = _files(path)
     damaged: dict[Path, Header | None] = {}
     seen: dict[str, Header] = {}
-    for file in _files(path):
+    for file in files:
         try:
             header = open_dicom(file)
             if not _series_uid(header):

@@ -6,6 +6,7 @@ shifts what follows.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,7 +37,7 @@ from hepatica.io.dicom.objects import (
     require_patient,
     save_object,
 )
-from hepatica.io.dicom.pixels import GREY, RLE, frame_bytes, stored_values
+from hepatica.io.dicom.pixels import GREY, RLE, decoded, frame_bytes, stored_values
 from hepatica.io.dicom.seg_planes import missing_planes, plane_spacing
 from hepatica.io.dicom.tags import DEFLATED_FRAMES, Header, open_dicom, pydicom_door
 from hepatica.io.structures import Gathering, Label, Structures
@@ -261,8 +262,9 @@ def _binary(header: Header) -> NDArray[np.uint8]:
     if header.path is None or header.required_integer("BitsAllocated") != 1:
         raise header.error("BitsAllocated", "must be 1 for a BINARY segmentation")
     full = open_dicom(header.path, pixels=True)
-    shape = tuple(full.required_integer(keyword) for keyword in ("NumberOfFrames", "Rows", "Columns"))
-    needed = int(np.prod(shape, dtype=np.int64))
+    frames = full.required_integer("NumberOfFrames")
+    shape = frames, full.required_integer("Rows"), full.required_integer("Columns")
+    needed = math.prod(shape)
     if min(shape) < 1:
         raise full.error("PixelData", f"does not hold {shape[0]} frames of {shape[1]} x {shape[2]} bits")
     if full.syntax is not None and full.syntax.is_encapsulated:
@@ -271,8 +273,7 @@ def _binary(header: Header) -> NDArray[np.uint8]:
             raise full.error("PixelData", f"claims {needed} pixels in a file of {header.path.stat().st_size} bytes")
         if full.syntax in (RLE, DEFLATED_FRAMES):
             return _unpacked_frames(full, shape)
-        with pydicom_door(header.path, "PixelData cannot be decoded", full.problems):
-            return np.asarray(np.asarray(full.dataset.pixel_array).reshape(shape) != 0, dtype=np.uint8)
+        return np.asarray(decoded(full, shape) != 0, dtype=np.uint8)
     with pydicom_door(header.path, "PixelData", full.problems):
         data = full.dataset.get("PixelData")
     length, by_frame = -(-needed // 8), shape[0] * -(-needed // shape[0] // 8)

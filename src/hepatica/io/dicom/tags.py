@@ -21,6 +21,8 @@ from typing import Any
 
 from hepatica.core.message import Message
 from hepatica.errors import DicomError, TimeError
+from hepatica.io.dicom.deflated import read_deflated, read_meta
+from hepatica.io.input_files import is_file
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 """Transfer syntax whose whole data set is compressed (Deflated Explicit VR Little Endian)."""
@@ -339,17 +341,25 @@ def open_dicom(path: Path, *, pixels: bool = False, check_length: bool = True) -
     import pydicom
 
     problems: dict[str, None] = {}
+    # A named pipe would be waited for; what is absent or may not be read is said by opening it.
+    if not is_file(path) and path.exists():
+        raise DicomError("is not a file", path=path)
     with pydicom_door(path, "cannot be read", problems), path.open("rb") as stream:
         start = stream.read(132)
         if len(start) < 132 or (start[128:] != b"DICM" and not _looks_bare(start)):
             raise DicomError("is not a DICOM file", path=path)
-        stream.seek(0)
-        dataset = pydicom.dcmread(stream, stop_before_pixels=not pixels, force=start[128:] != b"DICM")
-        # Reading stops in front of the pixel data, and the file position stays there.
-        left = 0 if pixels else path.stat().st_size - stream.tell()
-    # A deflated file is inflated as a whole, so its position says nothing; a file cut short does not inflate.
-    deflated = str(dataset.file_meta.get("TransferSyntaxUID", "")) == DEFLATED
-    header = Header(dataset, path, problems, has_pixels=left > 0 or deflated)
+        has_preamble = start[128:] == b"DICM"
+        meta = read_meta(stream, 132 if has_preamble else 0)
+        deflated = meta.get("TransferSyntaxUID") == DEFLATED
+        if deflated:
+            dataset, more = read_deflated(path, stream, meta, pixels=pixels)
+            left = int(more)
+        else:
+            stream.seek(0)
+            dataset = pydicom.dcmread(stream, stop_before_pixels=not pixels, force=not has_preamble)
+            # Reading stops in front of the pixel data, and the file position stays there.
+            left = 0 if pixels else path.stat().st_size - stream.tell()
+    header = Header(dataset, path, problems, has_pixels=left > 0)
     if not pixels and check_length and not deflated:
         _refuse_truncated(header, left)
     return header

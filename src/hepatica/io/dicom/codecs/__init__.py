@@ -1,0 +1,1 @@
+"""Compressed pixel data, decoded by native code in a process of its own."""

@@ -1,0 +1,1 @@
+"""NIfTI, MetaImage and NRRD files, read without a native parser."""

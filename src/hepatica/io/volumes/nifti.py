@@ -1,0 +1,320 @@
+"""NIfTI-1 and NIfTI-2 (.nii, .nii.gz): header and voxels.
+
+A file may hold two descriptions of place (quaternion and affine); they must agree. Field offsets are those of nifti1.h
+and nifti2.h.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core import Grid
+from hepatica.core.message import Message
+from hepatica.errors import GeometryError, InputError, UnitError
+from hepatica.io.input_files import Inflater, require_file, require_memory
+from hepatica.io.volumes.voxels import (
+    MAX_SKIPPED_BYTES,
+    VoxelPlace,
+    grid_of,
+    read_voxels,
+    reading,
+    refuse_not_finite,
+    scaled,
+)
+
+SAME_MM = 0.1
+"""The two descriptions of place may differ by this much at the far corner: they hold single-precision numbers."""
+
+_TYPES = {
+    2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8",
+}  # fmt: skip
+
+_HEADER_BYTES = {1: 348, 2: 540}
+
+_MAGIC = {1: (344, b"n+1\0"), 2: (4, b"n+2\0\r\n\x1a\n")}
+
+_EXTENSION_BYTES = 4
+"""Between a header and its voxels at least these say whether the header is extended."""
+
+
+@dataclass(frozen=True, slots=True)
+class NiftiHeader:
+    """Fields of a NIfTI header that say where the voxels are, and what a stored value means.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Sizes of all dimensions.
+    qform_code, sform_code : int
+        0 where that description is absent.
+    qform, sform : ndarray, shape (4, 4)
+        Voxel index to RAS mm.
+    units : int
+        Code of the unit of length; 0 unknown, 2 millimetre.
+    datatype : int
+        Type code of the voxels.
+    offset : float
+        Byte at which they start, as the file says.
+    order : str
+        "<" or ">".
+    pixdim_mm : tuple of float
+        Size of a voxel as pixdim says, in the file's unit of length.
+    slope, intercept : float
+        Scale of the values; a slope of 0 means that there is none.
+    version : int
+        1 or 2.
+    """
+
+    shape: tuple[int, ...]
+    qform_code: int
+    sform_code: int
+    qform: NDArray[np.float64]
+    sform: NDArray[np.float64]
+    units: int
+    datatype: int
+    offset: float
+    order: str
+    pixdim_mm: tuple[float, float, float]
+    slope: float
+    intercept: float
+    version: int = 1
+
+    @property
+    def length_mm(self) -> float:
+        """The unit of length in mm: metre, millimetre or micrometre; millimetre where none is stated."""
+        return {1: 1000.0, 3: 1e-3}.get(self.units, 1.0)
+
+    @property
+    def affine_beats_pixdim(self) -> bool:
+        """Whether the affine alone holds (METHOD 3) and pixdim says another size of voxels."""
+        if self.qform_code or not self.sform_code:
+            return False
+        with np.errstate(all="ignore"):
+            apart = np.abs(np.linalg.norm(self.sform[:3, :3], axis=0) - np.abs(self.pixdim_mm))
+            return not (apart * self.shape[:3]).max() * self.length_mm <= SAME_MM
+
+
+def read_nifti(path: Path) -> tuple[Grid, NDArray[Any], list[Message]]:
+    """Grid, values by (i, j, k) and messages of a NIfTI-1 or NIfTI-2 file.
+
+    Raises
+    ------
+    InputError
+        If it is not one volume of real numbers, is damaged, or holds fewer or more voxels than its header says.
+    GeometryError
+        If its place is missing, contradictory or absurd, or its axes are not perpendicular.
+    UnitError
+        If a voxel is NaN or infinite, or the scale is.
+    """
+    size = require_file(path)
+    packed = path.name.lower().endswith(".gz")
+    with reading(path), path.open("rb") as stream:
+        first = (Inflater(stream) if packed else stream).read(_HEADER_BYTES[2])
+    header = _parse(first, path)
+    shape = _shape(header, path)
+    if header.datatype not in _TYPES:
+        raise InputError(f"{path}: datatype {header.datatype} is not one real number a voxel")
+    kind = np.dtype(header.order + _TYPES[header.datatype])
+    require_memory(path, math.prod(shape), kind.itemsize)
+    start = _start(header, path, size, packed=packed)
+    notes = _check_place(header, path)
+    affine = _affine(header)
+    affine[:3] *= header.length_mm
+    # NIfTI's axes run to the right and to anterior, those of a Grid to the left and to posterior.
+    affine[:2] *= -1
+    grid = grid_of(path, shape, affine)
+    _require_scale(header, path)
+    place = VoxelPlace(path, path, start, kind, math.prod(shape), encoding="gzip-file" if packed else "raw")
+    stored = read_voxels(place).reshape(shape, order="F")
+    refuse_not_finite(path, stored)
+    return grid, _values(header, stored, notes), notes
+
+
+def _affine(header: NiftiHeader) -> NDArray[np.float64]:
+    """Voxel index to RAS in the file's unit of length, with the sizes of pixdim where both agree.
+
+    An affine in single precision has lost the last digits of a size (2.5 mm of turned axes), pixdim has them.
+    """
+    affine = np.array(header.sform if header.sform_code else header.qform)
+    with np.errstate(all="ignore"):
+        sizes = np.linalg.norm(affine[:3, :3], axis=0)
+        if np.allclose(sizes, header.pixdim_mm, rtol=1e-6, atol=0):
+            affine[:3, :3] *= np.asarray(header.pixdim_mm) / sizes
+    return affine
+
+
+def _shape(header: NiftiHeader, path: Path) -> tuple[int, int, int]:
+    if len(header.shape) < 3 or any(n != 1 for n in header.shape[3:]) or min(header.shape) < 1:
+        raise InputError(f"{path}: has {len(header.shape)} dimensions {header.shape}; one volume is needed")
+    return header.shape[0], header.shape[1], header.shape[2]
+
+
+def _start(header: NiftiHeader, path: Path, size: int, *, packed: bool) -> int:
+    """First byte of the voxels."""
+    least = _HEADER_BYTES[header.version] + _EXTENSION_BYTES
+    # A packed file may be longer unpacked; then its end is met while it is read.
+    most = size if not packed else MAX_SKIPPED_BYTES
+    if not least <= header.offset <= most or not header.offset.is_integer():
+        raise InputError(
+            f"{path}: vox_offset {header.offset:g}: the voxels start behind the header, at byte {least} or later, and "
+            f"within the file"
+        )
+    return int(header.offset)
+
+
+def _is_scaled(header: NiftiHeader) -> bool:
+    """Whether the values have a scale: a slope that is 0 or no number means none (nifti1.h, and nibabel)."""
+    return bool(np.isfinite(header.slope)) and header.slope != 0
+
+
+def _require_scale(header: NiftiHeader, path: Path) -> None:
+    if _is_scaled(header) and not np.isfinite(header.intercept):
+        raise UnitError(f"{path}: scl_slope {header.slope:g}, scl_inter {header.intercept:g}: is no scale")
+
+
+def _values(header: NiftiHeader, stored: NDArray[Any], notes: list[Message]) -> NDArray[Any]:
+    """The values that the stored numbers mean; what is said about them is added to `notes`."""
+    if not _is_scaled(header):
+        # The intercept is then not used.
+        if header.intercept != 0:
+            text = f"scl_slope is {header.slope:g}, which means no scale: scl_inter {header.intercept:g} is not used"
+            notes.append(Message("scale-not-used", text, severity="note"))
+        return stored
+    if (header.slope, header.intercept) == (1, 0):
+        return stored
+    # float32 keeps 7 digits: enough for 16 bits, not for 32.
+    narrow = stored.dtype.itemsize <= 2 or stored.dtype == np.float32
+    return scaled(stored, header.slope, header.intercept, np.float32 if narrow else np.float64)
+
+
+def _parse(raw: bytes, path: Path) -> NiftiHeader:
+    second = len(raw) >= 4 and any(struct.unpack_from(f"{o}i", raw)[0] == _HEADER_BYTES[2] for o in "<>")
+    version = 2 if second else 1
+    if len(raw) < _HEADER_BYTES[version]:
+        raise InputError(f"{path}: cannot be read: it is too short for a NIfTI file")
+    at, magic = _MAGIC[version]
+    if raw[at : at + len(magic)] != magic:
+        pair = raw[344:348] == b"ni1\0"
+        what = "its voxels are in another file (.img); save both as one .nii" if pair else "it is no NIfTI file"
+        raise InputError(f"{path}: cannot be read: {what}")
+    return _parse_second(raw) if second else _parse_first(raw, path)
+
+
+def _parse_first(raw: bytes, path: Path) -> NiftiHeader:
+    """Header of NIfTI-1."""
+    order = next((o for o in "<>" if struct.unpack_from(f"{o}i", raw)[0] == 348), "")
+    if not order:
+        raise InputError(f"{path}: cannot be read as NIfTI-1")
+
+    def numbers(layout: str, offset: int) -> tuple[Any, ...]:
+        return struct.unpack_from(order + layout, raw, offset)
+
+    dim, pixdim = numbers("8h", 40), numbers("8f", 76)
+    sform = np.eye(4)
+    sform[:3] = np.reshape(numbers("12f", 280), (3, 4))
+    return NiftiHeader(
+        shape=tuple(int(n) for n in dim[1 : 1 + dim[0]]) if 0 < dim[0] < 8 else (),
+        qform_code=int(numbers("h", 252)[0]),
+        sform_code=int(numbers("h", 254)[0]),
+        qform=_quaternion_affine(numbers("3f", 256), numbers("3f", 268), pixdim),
+        sform=sform,
+        units=raw[123] & 7,
+        datatype=int(numbers("h", 70)[0]),
+        offset=float(numbers("f", 108)[0]),
+        order=order,
+        pixdim_mm=(pixdim[1], pixdim[2], pixdim[3]),
+        slope=float(numbers("f", 112)[0]),
+        intercept=float(numbers("f", 116)[0]),
+    )
+
+
+def _parse_second(raw: bytes) -> NiftiHeader:
+    """Header of NIfTI-2: the same fields, wider and elsewhere."""
+    order = next(o for o in "<>" if struct.unpack_from(f"{o}i", raw)[0] == _HEADER_BYTES[2])
+
+    def numbers(layout: str, offset: int) -> tuple[Any, ...]:
+        return struct.unpack_from(order + layout, raw, offset)
+
+    dim, pixdim = numbers("8q", 16), numbers("8d", 104)
+    sform = np.eye(4)
+    sform[:3] = np.reshape(numbers("12d", 400), (3, 4))
+    return NiftiHeader(
+        shape=tuple(int(n) for n in dim[1 : 1 + dim[0]]) if 0 < dim[0] < 8 else (),
+        qform_code=int(numbers("i", 344)[0]),
+        sform_code=int(numbers("i", 348)[0]),
+        qform=_quaternion_affine(numbers("3d", 352), numbers("3d", 376), pixdim),
+        sform=sform,
+        units=int(numbers("i", 500)[0]) & 7,
+        datatype=int(numbers("h", 12)[0]),
+        offset=float(numbers("q", 168)[0]),
+        order=order,
+        pixdim_mm=(pixdim[1], pixdim[2], pixdim[3]),
+        slope=float(numbers("d", 176)[0]),
+        intercept=float(numbers("d", 184)[0]),
+        version=2,
+    )
+
+
+def _quaternion_affine(bcd: tuple[Any, ...], offset: tuple[Any, ...], pixdim: tuple[Any, ...]) -> NDArray[np.float64]:
+    """Affine of the quaternion, METHOD 2 of nifti1.h; NaN where its numbers are no rotation and no size."""
+    b, c, d = bcd
+    if not _is_rotation(bcd, pixdim):
+        return np.full((4, 4), np.nan)
+    a = np.sqrt(max(0.0, 1 - b * b - c * c - d * d))
+    turn = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - c * c - b * b],
+        ]
+    )
+    affine = np.eye(4)
+    affine[:3, :3] = turn * np.array([pixdim[1], pixdim[2], pixdim[3] * (-1 if pixdim[0] < 0 else 1)])
+    affine[:3, 3] = offset
+    return affine
+
+
+def _is_rotation(bcd: tuple[Any, ...], pixdim: tuple[Any, ...]) -> bool:
+    """Whether three numbers are those of a quaternion of length 1, and sizes of voxels are positive.
+
+    Single precision, of values that were rounded, leaves 1e-3 (nibabel allows less).
+    """
+    return math.hypot(*bcd) <= 1.001 and all(0 < size < math.inf for size in pixdim[1:4])
+
+
+def _check_place(header: NiftiHeader, path: Path) -> list[Message]:
+    """Refuse a place that is missing, contradictory or no number; messages otherwise."""
+    if header.qform_code == 0 and header.sform_code == 0:
+        raise GeometryError(
+            f"{path}: qform_code and sform_code are 0: the file does not say where left, front and head are; set one"
+        )
+    if header.qform_code and not np.isfinite(header.qform).all():
+        raise GeometryError(f"{path}: quatern_b, _c and _d with pixdim are no rotation with sizes of voxels")
+    if header.sform_code and not np.isfinite(header.sform).all():
+        raise GeometryError(f"{path}: srow_x, _y and _z (the sform) are not all finite numbers")
+    if header.qform_code and header.sform_code:
+        corners = np.array([[0, 0, 0, 1], [*(n - 1 for n in header.shape[:3]), 1]], dtype=np.float64)
+        with np.errstate(all="ignore"):
+            apart = np.abs(corners @ (header.qform - header.sform).T)
+        if not apart.max() <= SAME_MM:
+            raise GeometryError(
+                f"{path}: qform and sform place the image differently (by {apart.max():.1f} mm); "
+                "keep the right one and set the code of the other to 0"
+            )
+    notes = []
+    if header.units == 0:
+        text = "the file does not state its unit of length: millimetres are assumed"
+        notes.append(Message("length-unit-assumed", text))
+    if header.affine_beats_pixdim:
+        with np.errstate(all="ignore"):
+            sizes = np.linalg.norm(header.sform[:3, :3], axis=0)
+        told, held = (" x ".join(f"{n:g}" for n in numbers) for numbers in (np.abs(header.pixdim_mm), sizes))
+        notes.append(Message("pixdim-differs", f"pixdim says voxels of {told}, the affine (sform) {held}, which holds"))
+    return notes
