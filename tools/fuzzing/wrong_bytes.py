@@ -127,7 +127,8 @@ def folder(rng: Random, files: Files, others: Files) -> Case:
         promise = Promise.SOUND
     elif way == "doubled":
         found[f"copy-{name}"] = files[name]
-        promise = Promise.SAME
+        # A copy is known by its SOP instance UID, which anonymisers empty.
+        promise = Promise.SAME_IF_ANSWERED
     elif way == "renamed":
         new = rng.choice(ODD_NAMES)
         found[new] = found.pop(name)
@@ -149,7 +150,7 @@ def folder(rng: Random, files: Files, others: Files) -> Case:
         promise = Promise.SAME
     elif way == "deeper":
         found[f"{'d/' * rng.choice((1, 30))}{name}"] = found.pop(name)
-        promise = Promise.SAME
+        promise = Promise.SAME_IF_ANSWERED
     else:
         found[rng.choice(("Thumbs.db", "notes.txt", "DICOMDIR", "zz.dcm", "result.json"))] = (
             b"" if way == "empty beside" else rng.randbytes(rng.choice((3, 400)))

@@ -149,7 +149,7 @@ def toml_text(rng: Random, text: str) -> Found:
     elif way in ("value", "type"):
         new = rng.choice((json.dumps(_some(rng)), rng.choice(NUMBERS) or "0", "true", "[]", "{}", "[1, 2]", '["a"]', "nan", "inf",
                           "-inf", "1979-05-27T07:32:00Z", "1979-05-27", "07:32:00", "9" * 5000, "1e400", '""', "[[]]",
-                          '"5 %"', '"-3 Gy"', '"1e400 kg"', '"nan Gy"', '"5 parsec"', "0", "-1", '{a = 1}', "0xFFFFFFFFFFFFFFFFFF"))  # fmt: skip
+                          '"5 %"', '"1 Gy**9**9**9"', '"2 10**10**10*Gy"', '"-3 Gy"', '"1e400 kg"', '"nan Gy"', '"5 parsec"', "0", "-1", '{a = 1}', "0xFFFFFFFFFFFFFFFFFF"))  # fmt: skip
         rows[at] = f"{key} = {new}"
     elif way == "inline":
         rows[at] = f"{key} = {{ {rows[at].split('#')[0]} }}"

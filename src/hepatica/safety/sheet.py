@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from hepatica.core.tables import toml_table
+from hepatica.core.text_files import text_file, toml_text
 from hepatica.errors import InputError
 from hepatica.nuclides import nuclide
 from hepatica.safety.plan import ReleasePlan
@@ -41,10 +41,7 @@ def sheet_texts(language: str | Path = "en") -> dict[str, str]:
     path = Path(language)
     if not path.is_file():
         raise InputError(f"language {str(language)!r}: neither one of {', '.join(LANGUAGES)} nor a file")
-    try:
-        texts = {str(k): str(v) for k, v in tomllib.loads(path.read_text(encoding="utf-8")).items()}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a TOML file: {error}") from error
+    texts = {str(k): str(v) for k, v in toml_text(text_file(path, "a TOML file"), path).items()}
     for missing in english.keys() - texts.keys():
         raise InputError(f"{path}: sentence {missing!r} is missing")
     for key, text in texts.items():

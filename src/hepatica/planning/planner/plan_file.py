@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from hepatica.core import InputFile
 from hepatica.core.options import toml_file
 from hepatica.core.options.declare import forms_of
 from hepatica.core.options.kinds import Form, word_of
+from hepatica.core.text_files import json_file
 from hepatica.errors import HepaticaError, InputError, UnknownNameError
 from hepatica.planning.guardrails import Situation
 from hepatica.planning.limits.allowance import Allowance
@@ -360,8 +360,9 @@ class _Reader:
 
 def _allowance(path: Path, name: str) -> Allowance:
     """What a result of the verb `remaining_tolerance` says for plans."""
+    content = json_file(path)
     try:
-        stated = json.loads(path.read_text(encoding="utf-8"))["for_plan"]
+        stated = content["for_plan"]
         return Allowance(
             territory=stated["territory"],
             **{key: float(stated[key]) for key in _ALLOWANCE},
@@ -370,11 +371,7 @@ def _allowance(path: Path, name: str) -> Allowance:
             cautions=tuple(map(str, stated["cautions"])),
             source=name,
         )
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a JSON file ({error})") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: no result of remaining_tolerance ({error!r})") from error
 
 

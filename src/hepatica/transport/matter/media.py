@@ -12,6 +12,7 @@ from hepatica.core import Grid, Kind, Volume
 from hepatica.core.message import Message
 from hepatica.core.resample import resample
 from hepatica.core.tables import table_text
+from hepatica.core.text_files import text_file
 from hepatica.errors import InputError
 
 COLUMNS = ("hu", "density_g_ml")
@@ -104,11 +105,7 @@ def load_calibration(path: str | Path) -> HuCalibration:
         the points do not make a calibration.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"HU calibration {file}: cannot be read as text ({error})") from error
-    return _parse(text, file.stem, str(file))
+    return _parse(text_file(file, "an HU calibration"), file.stem, str(file))
 
 
 @functools.cache
