@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     from fuzzing.campaign import Campaign
     from fuzzing.seeds import seeds
 
-    formats = seeds(options.data if options.data and options.data.is_dir() else None)
+    formats = seeds(options.data if options.data and options.data.is_dir() else None, tuple(options.format))
     if options.list:
         for name, group in formats.items():
             print(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from fuzzing import wrong_binary, wrong_bytes, wrong_dicom, wrong_text
 from fuzzing.case import Case, Files, Promise, Random, Seed
+from fuzzing.seeds import seeds
 
 SUFFIXES = (
     ".nii",
@@ -26,6 +27,8 @@ SUFFIXES = (
     ".gz",
 )
 
+_STRANGERS = ("ct", "nm", "pet", "projections", "rtstruct", "seg")
+
 HEADER_ENDS = (b"ElementDataFile", b"\n\n")
 
 _LENGTHS_KNOWN = (".nii", ".gz", ".mha", ".nrrd", ".xlsx", ".npz", ".dcm")
@@ -37,15 +40,13 @@ def make_case(formats: Mapping[str, tuple[Seed, ...]], name: str, seed: int, num
     rng = Random(f"{name}/{seed}/{number}")
     group = formats[name]
     chosen = group[rng.randrange(len(group))]
-    other = _other(rng, formats)
-    return chosen, _case(rng, chosen, other)
+    return chosen, _case(rng, chosen, _other(rng))
 
 
-def _other(rng: Random, formats: Mapping[str, tuple[Seed, ...]]) -> Files:
-    """Files of some other seed, for splices and strangers; dicom ones mostly."""
-    names = sorted(formats)
-    preferred = [n for n in names if n in ("ct", "pet", "nm", "seg", "rtstruct", "projections")]
-    group = formats[rng.choice(preferred if preferred and rng.random() < 0.7 else names)]
+def _other(rng: Random) -> Files:
+    """Files of some made seed, for splices and strangers; DICOM ones mostly."""
+    made = seeds()
+    group = made[rng.choice(_STRANGERS if rng.random() < 0.7 else sorted(made))]
     return dict(rng.choice(group).files)
 
 

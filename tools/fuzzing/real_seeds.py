@@ -20,11 +20,13 @@ SIDE = 20
 """Columns and rows that are kept."""
 
 
-def real_seeds(data: Path) -> Iterator[Seed]:
-    """Seeds of what is there."""
+def real_seeds(data: Path, names: tuple[str, ...]) -> Iterator[Seed]:
+    """Seeds of what is there, of these formats or of all."""
     from hepatica.core import Grid
 
     for name, make in _dicom(data):
+        if names and name.split("-")[0] not in names:
+            continue
         role = "ct" if "ct" in name else "planar" if "planar" in name else "activity"
         yield Seed(name.split("-")[0], make(), images_of(role), "dicom")
     grid = Grid.axial((24, 24, 6), spacing_mm=(5, 5, 5))

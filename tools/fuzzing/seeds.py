@@ -266,20 +266,22 @@ def _lines(head: dict[str, str]) -> bytes:
 
 
 @functools.cache
-def seeds(data: Path | None = None) -> dict[str, tuple[Seed, ...]]:
+def seeds(data: Path | None = None, names: tuple[str, ...] = ()) -> dict[str, tuple[Seed, ...]]:
     """Seeds by format.
 
     Parameters
     ----------
     data : Path or None
         Folder of real images; without it only made ones.
+    names : tuple of str
+        Formats of which real images are wanted; all if empty.
     """
     from fuzzing.real_seeds import real_seeds
     from fuzzing.text_seeds import text_seeds
 
     found: dict[str, list[Seed]] = {}
     makers = (_dicom_images(), _own_writers(), _compressed(), _volumes(), _interfile(), text_seeds())
-    for maker in (*makers, real_seeds(data) if data is not None else iter(())):
+    for maker in (*makers, real_seeds(data, names) if data is not None else iter(())):
         for seed in maker:
             found.setdefault(seed.name, []).append(seed)
     return {name: tuple(group) for name, group in sorted(found.items())}

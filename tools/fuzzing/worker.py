@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import importlib
 import json
 import os
 import re
@@ -27,6 +28,9 @@ from fuzzing.stages import Unsound
 
 TIME_LIMIT_S = 10.0
 """Longer than this is a hang."""
+
+PREPARING_S = 120.0
+"""Until a worker has imported what it needs and has read the sound files."""
 
 SPARE_MB = 300
 """Memory beyond three times the decoded size that a reader may take."""
@@ -59,6 +63,7 @@ class Worker:
     def __init__(self, formats: Mapping[str, tuple[Seed, ...]], seed: int) -> None:
         self._formats = formats
         self._seed = seed
+        _import_ahead()
         self._room = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
         self._process = 0
         self._judged = 0
@@ -76,16 +81,24 @@ class Worker:
         self._judged += 1
         request = json.dumps({"format": name, "number": number, "files": None if files is None else str(files)})
         os.write(self._ask, request.encode() + b"\n")
+        for limit_s in (PREPARING_S, TIME_LIMIT_S + 1):
+            line = self._heard(limit_s)
+            if isinstance(line, Verdict):
+                return line
+        return Verdict(**json.loads(line))
+
+    def _heard(self, limit_s: float) -> bytes | Verdict:
+        """A line of the worker, or why none came."""
         started = time.monotonic()
         line = b""
         while not line.endswith(b"\n"):
-            left = TIME_LIMIT_S + 1 - (time.monotonic() - started)
+            left = limit_s - (time.monotonic() - started)
             ready, _, _ = select.select([self._hear], [], [], max(left, 0))
-            piece = os.read(self._hear, 1 << 20) if ready else b""
+            piece = os.read(self._hear, 1 if limit_s == PREPARING_S else 1 << 20) if ready else b""
             if not piece:
                 return self._lost(hung=not ready)
             line += piece
-        return Verdict(**json.loads(line))
+        return line
 
     def _lost(self, *, hung: bool) -> Verdict:
         """Why nothing came back, and where it was."""
@@ -130,6 +143,22 @@ class Worker:
             self._process = 0
 
 
+def _import_ahead() -> None:
+    """What readers import where they need it, once for all workers."""
+    for name in (
+        "statsmodels.api",
+        "lifelines",
+        "SimpleITK",
+        "openpyxl",
+        "scipy.optimize",
+        "pint",
+        "cyclopts",
+        "rich.table",
+    ):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
 class _Judge:
     """Inside the forked process."""
 
@@ -152,17 +181,19 @@ class _Judge:
                 asked = json.loads(line)
                 stack.truncate(0)
                 stack.seek(0)
+                seed, case = make_case(self._formats, asked["format"], self._seed, asked["number"])
+                if asked["files"] is not None:
+                    case = Case(contents(Path(asked["files"])), case.how, case.promise)
+                expected = {stage: self._sound(seed, stage) for stage in _stages(seed, asked["number"])}
+                os.ftruncate(log, 0)
+                os.write(tell, b"\n")
                 faulthandler.dump_traceback_later(TIME_LIMIT_S - 0.5, file=stack)
-                verdict = self._judge(asked["format"], asked["number"], asked["files"])
+                verdict = self._judge(seed, case, expected)
                 faulthandler.cancel_dump_traceback_later()
                 os.ftruncate(log, 0)
                 os.write(tell, json.dumps(asdict(verdict)).encode() + b"\n")
 
-    def _judge(self, name: str, number: int, files: str | None) -> Verdict:
-        seed, case = make_case(self._formats, name, self._seed, number)
-        expected = {stage: self._sound(seed, stage) for stage in self._stages(seed, number)}
-        if files is not None:
-            case = Case(contents(Path(files)), case.how, case.promise)
+    def _judge(self, seed: Seed, case: Case, expected: Mapping[str, Answer | None]) -> Verdict:
         with _folder(self._room, case.files) as folder:
             before = _resident_mb()
             _forget_peak()
@@ -172,7 +203,7 @@ class _Judge:
             verdict.peak_mb = round(_peak_mb() - before, 1)
         allowed = SPARE_MB + 3 * (decoded + sum(map(len, case.files.values()))) / 1e6
         if not verdict.failed and verdict.peak_mb > allowed:
-            verdict.outcome, verdict.place = "memory", f"memory: {name}: {re.sub(r'[0-9.]+', '#', case.how)[:60]}"
+            verdict.outcome, verdict.place = "memory", f"memory: {seed.name}: {re.sub(r'[0-9.]+', '#', case.how)[:60]}"
             verdict.detail = f"{verdict.peak_mb} MB, allowed {allowed:.0f}"
         if not verdict.failed and (stray := (self._room / "output").read_text(errors="replace")):
             verdict.outcome, verdict.place = (
@@ -181,11 +212,6 @@ class _Judge:
             )
             verdict.detail = stray[:3000]
         return verdict
-
-    def _stages(self, seed: Seed, number: int) -> list[str]:
-        return [
-            stage for stage in seed.stages if stage != "command" or number % COMMAND_EVERY == 0 or len(seed.stages) == 1
-        ]
 
     def _sound(self, seed: Seed, stage: str) -> Answer | None:
         """What a stage finds in the sound files; None if it refuses them."""
@@ -239,6 +265,12 @@ class _Judge:
             if verdict.failed:
                 break
         return verdict, decoded
+
+
+def _stages(seed: Seed, number: int) -> list[str]:
+    """Readers of a case: the command line only now and then."""
+    alone = len(seed.stages) == 1
+    return [stage for stage in seed.stages if stage != "command" or number % COMMAND_EVERY == 0 or alone]
 
 
 def _words(error: Exception) -> str:

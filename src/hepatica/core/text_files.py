@@ -1,4 +1,4 @@
-"""Text that people and programs wrote: read as UTF-8 and taken apart as JSON or TOML, refused in one sentence if it is none.
+"""Text that people and programs wrote: read as UTF-8, taken apart as JSON or TOML, refused if it is none.
 
 Both formats let a small file ask for much: brackets without end use up the stack of every reader, so that their depth
 is limited here, and the size of a file before it is read.

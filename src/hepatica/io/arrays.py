@@ -1,7 +1,8 @@
-"""NumPy archives (.npz) that hepatica wrote: each array of the kind and rank that it must have, checked before it is read."""
+"""NumPy archives (.npz) that hepatica wrote: kind and rank of each array are checked before it is read."""
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,13 +56,14 @@ def read_arrays(path: Path, wanted: Mapping[str, Wanted]) -> dict[str, NDArray[A
     Raises
     ------
     InputError
-        If the archive cannot be read, an array is absent or of another kind, claims more than it holds, or a number of it
-        is not finite; the message names file and array.
+        If the archive cannot be read, an array is absent or of another kind, claims more than it holds, or holds a
+        number that is not finite; the message names file and array.
     """
     found: dict[str, NDArray[Any]] = {}
     name = ""
     try:
-        with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+        with path.open("rb") as stream, zipfile.ZipFile(stream) as archive, warnings.catch_warnings():
+            warnings.simplefilter("error")
             members = archive.namelist()
             for name, what in wanted.items():
                 if f"{name}.npy" in members:

@@ -126,4 +126,4 @@ def _load(path: Path, make: Callable[[Mapping[str, Any]], Loaded]) -> Loaded:
     try:
         return make(data)
     except InputError as error:
-        raise type(error)(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error.args[0]}", remedy=error.remedy) from error

@@ -361,18 +361,28 @@ class _Reader:
 def _allowance(path: Path, name: str) -> Allowance:
     """What a result of the verb `remaining_tolerance` says for plans."""
     content = json_file(path)
-    try:
-        stated = content["for_plan"]
-        return Allowance(
-            territory=stated["territory"],
-            **{key: float(stated[key]) for key in _ALLOWANCE},
-            nuclide=str(stated["nuclide"]),
-            treatments=int(stated["treatments"]),
-            cautions=tuple(map(str, stated["cautions"])),
-            source=name,
-        )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{path}: no result of remaining_tolerance ({error!r})") from error
+    stated = content.get("for_plan") if isinstance(content, dict) else None
+    if not isinstance(stated, dict):
+        raise InputError(f"{path}: no result of remaining_tolerance (it has no for_plan)")
+    for key, kinds in _ALLOWANCE.items():
+        value = stated.get(key)
+        if key not in stated or not isinstance(value, kinds) or isinstance(value, bool):
+            raise InputError(f"{path}: no result of remaining_tolerance (for_plan.{key} is {value!r})")
+    if not all(isinstance(text, str) for text in stated["cautions"]):
+        raise InputError(f"{path}: no result of remaining_tolerance (for_plan.cautions is no list of text)")
+    doses = {key: float(stated[key]) for key, kinds in _ALLOWANCE.items() if float in kinds}
+    return Allowance(
+        territory=stated["territory"],
+        **doses,
+        nuclide=stated["nuclide"],
+        treatments=stated["treatments"],
+        cautions=tuple(stated["cautions"]),
+        source=name,
+    )
 
 
-_ALLOWANCE = ("normal_gy", "lung_gy", "lung_so_far_gy", "delivered_bed_gy", "tolerance_bed_gy")
+_ALLOWANCE: dict[str, tuple[type, ...]] = {
+    "territory": (str, type(None)), "nuclide": (str,), "treatments": (int,), "cautions": (list,),
+    **dict.fromkeys(("normal_gy", "lung_gy", "lung_so_far_gy", "delivered_bed_gy", "tolerance_bed_gy"), (int, float)),
+}  # fmt: skip
+"""What each key of for_plan holds."""

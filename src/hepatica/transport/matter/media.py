@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,16 +120,24 @@ def default_calibration() -> HuCalibration:
 def _parse(text: str, name: str, source: str) -> HuCalibration:
     lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1)]
     lines = [(n, line) for n, line in lines if line and not line.startswith("#")]
-    if not lines or tuple(part.strip().lower() for part in lines[0][1].split(",")) != COLUMNS:
+    if not lines or tuple(part.strip().lower() for part in _cells(lines[0][1])) != COLUMNS:
         raise InputError(f"HU calibration {source}: the first line must be 'hu,density_g_ml', which states the units")
     points = []
     for number, line in lines[1:]:
         try:
-            hu, density = (float(part) for part in line.split(","))
+            hu, density = (float(part) for part in _cells(line))
         except ValueError:
             raise InputError(f"HU calibration {source}, line {number}: {line!r} is not two numbers") from None
         points.append((hu, density))
     return HuCalibration(name, tuple(p[0] for p in points), tuple(p[1] for p in points), source)
+
+
+def _cells(line: str) -> list[str]:
+    """Cells of a line of CSV, in quotes or not."""
+    try:
+        return next(csv.reader([line]), [])
+    except csv.Error:
+        return []
 
 
 def density_from_hu(hu: Volume, calibration: HuCalibration | None = None) -> Volume:
