@@ -41,14 +41,16 @@ def sheet_texts(language: str | Path = "en") -> dict[str, str]:
     path = Path(language)
     if not path.is_file():
         raise InputError(f"language {str(language)!r}: neither one of {', '.join(LANGUAGES)} nor a file")
-    texts = {str(k): str(v) for k, v in toml_text(text_file(path, "a TOML file"), path).items()}
+    texts = toml_text(text_file(path, "a TOML file"), path)
     for missing in english.keys() - texts.keys():
         raise InputError(f"{path}: sentence {missing!r} is missing")
     for key, text in texts.items():
         if key not in english:
             raise InputError(f"{path}: sentence {key!r} is not used; known: {', '.join(sorted(english))}")
+        if not isinstance(text, str):
+            raise InputError(f"{path}: {key}: must be text, not {text!r}")
         if _names(text) != _names(english[key]):
-            raise InputError(f"{path}: {key}: must contain {sorted(_names(english[key]))} in braces, no others")
+            raise InputError(f"{path}: {key}: must contain {sorted(_names(english[key]) or ())} in braces, no others")
     return texts
 
 
@@ -56,10 +58,15 @@ def _shipped(language: str) -> dict[str, str]:
     return {key: str(value) for key, value in toml_table(__package__, f"sheet_{language}.toml").items()}
 
 
-def _names(text: str) -> set[str]:
+def _names(text: str) -> set[str] | None:
+    """Names in braces; None where a brace stands alone, or more than a name stands in them."""
     from string import Formatter
 
-    return {name for _, name, _, _ in Formatter().parse(text) if name}
+    try:
+        parts = [part for part in Formatter().parse(text) if part[1] is not None]
+    except ValueError:
+        return None
+    return None if any(form or conversion for _, _, form, conversion in parts) else {name or "" for _, name, _, _ in parts}
 
 
 def patient_sheet(

@@ -62,6 +62,12 @@ def test_a_sites_own_table(tmp_path: Path) -> None:
     np.testing.assert_allclose(density_from_hu(ct(-500, 500), table).values.ravel(), [0.5005, 1.3], rtol=1e-6)
 
 
+def test_a_table_may_have_quotes_and_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "scanner.csv"
+    file.write_text('\ufeff"hu","density_g_ml"\r\n"-1000","0.001"\r\n"0","1"\r\n', encoding="utf-8")
+    assert load_calibration(file).hu == (-1000.0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
