@@ -128,8 +128,10 @@ class Campaign:
         lines.append(f"{'all':<12}{total.total():>8}" + "".join(f"{total[o]:>9}" for o in OUTCOMES))
         rate = total.total() / self.seconds if self.seconds else 0.0
         lines.append(f"{rate:.0f} inputs/s, slowest {self.slowest_s:.1f} s, most memory {self.most_mb:.0f} MB")
-        for found in sorted(self.findings.values(), key=lambda f: -f.count):
-            lines.append(f"{found.count:>6} {found.verdict.outcome}: {found.verdict.place} ({found.format})")
+        often = sorted(self.findings.values(), key=lambda found: -found.count)
+        lines += [
+            f"{found.count:>6} {found.verdict.outcome}: {found.verdict.place} ({found.format})" for found in often
+        ]
         return "\n".join(lines)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-ABOUT = """Damage sound files of every format that hepatica reads, let its public functions read them, and judge what comes.
+ABOUT = """Damage sound files of every format that hepatica reads, let its public functions read them,
+and judge the rest.
 
 Every input must be answered soundly or refused with a HepaticaError, in 10 s, in three times the decoded size plus
 300 MB, without stray output, and without an answer that contradicts what was left whole. Anything else is a finding:
@@ -69,7 +70,8 @@ def _one(campaign: object, names: Sequence[str], number: int) -> int:
         verdict = worker.judge(name, number)
         print(f"{name} {number}: {case.how} (must be {case.promise.value})")
         print(
-            f"{verdict.outcome} {verdict.place} {verdict.stages} {verdict.seconds} s {verdict.peak_mb} MB\n{verdict.detail}"
+            f"{verdict.outcome} {verdict.place} {verdict.stages} {verdict.seconds} s {verdict.peak_mb} MB\n"
+            f"{verdict.detail}"
         )
         failed |= verdict.failed
     worker.close()

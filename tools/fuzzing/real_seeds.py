@@ -62,7 +62,8 @@ def _dicom(data: Path) -> Iterator[tuple[str, Callable[[], Files]]]:
     files = {
         "ct-enhanced": data / "ct-enhanced/ect.dcm", "nm-jaszczak": data / "nm-jaszczak/jaszczak_recon_tomo.dcm",
         "planar-lines": data / "nm-jaszczak/static_line_x.dcm", "planar-dynamic": data / "nm-dynamic/mcr.dcm",
-        "planar-iodine": data / "nm-i131-planar/petridish.dcm", "planar-background": data / "nm-i131-planar/background.dcm",
+        "planar-iodine": data / "nm-i131-planar/petridish.dcm",
+        "planar-background": data / "nm-i131-planar/background.dcm",
     }  # fmt: skip
     for name, path in files.items():
         if path.is_file():
@@ -115,7 +116,7 @@ def _cropped(content: bytes, frames: int = 1) -> bytes:
 def _keep_frames(dataset: Any, kept: int, count: int) -> None:
     dataset.NumberOfFrames = kept
     for element in dataset:
-        if element.VR == "US" and element.VM == count and count > 1:
+        if element.VR == "US" and count == element.VM and count > 1:
             element.value = list(element.value)[:kept]
         if element.keyword == "PerFrameFunctionalGroupsSequence":
             element.value = element.value[:kept]
@@ -142,9 +143,10 @@ def _interfile(data: Path) -> Iterator[Seed]:
     gates = data / "pet-gates/pet-gates.tar.xz"
     if gates.is_file():
         with tarfile.open(gates) as archive:
-            for member in archive.getmembers():
-                if member.name.endswith(".hv") and (stream := archive.extractfile(member)) is not None:
-                    found.append((Path(member.name).name, stream.read()))
+            wanted = [
+                (Path(m.name).name, archive.extractfile(m)) for m in archive.getmembers() if m.name.endswith(".hv")
+            ]
+            found += [(name, stream.read()) for name, stream in wanted if stream is not None]
     for name, content in found:
         text = content.decode("latin-1")
         for axis, size in ((1, 6), (2, 5), (3, 4)):

@@ -45,7 +45,6 @@ def images_of(role: str, target: str = "", unit: str | None = None) -> dict[str,
 
 def _thin() -> Any:
     from dicom_makers import small_grid
-
     from hepatica.core import Grid
 
     grid = small_grid()
@@ -219,7 +218,8 @@ def _volumes() -> Iterator[Seed]:
 def _slicer(grid: Any, labels: Any) -> Seed:
     lines = [
         "NRRD0004", "type: unsigned char", "dimension: 3", "space: left-posterior-superior", "sizes: 9 8 6",
-        "space directions: (3,0,0) (0,4,0) (0,0,5)", "kinds: domain domain domain", "encoding: raw", "space origin: (0,0,0)",
+        "space directions: (3,0,0) (0,4,0) (0,0,5)", "kinds: domain domain domain", "encoding: raw",
+        "space origin: (0,0,0)",
     ]  # fmt: skip
     for n, name in enumerate(("liver", "tumour 1")):
         lines += [f"Segment{n}_ID:=s{n}", f"Segment{n}_Name:={name}", f"Segment{n}_LabelValue:={n + 1}",
@@ -234,10 +234,12 @@ def _interfile() -> Iterator[Seed]:
     from hepatica.core import Grid
 
     head = {
-        "!INTERFILE ": "", "!imaging modality": "nucmed", "name of data file": "a.v", "imagedata byte order": "LITTLEENDIAN",
+        "!INTERFILE ": "", "!imaging modality": "nucmed", "name of data file": "a.v",
+        "imagedata byte order": "LITTLEENDIAN",
         "!number format": "float", "!number of bytes per pixel": "4", "!matrix size [1]": "5", "!matrix size [2]": "4",
         "!matrix size [3]": "3", "scaling factor (mm/pixel) [1]": "2.5", "scaling factor (mm/pixel) [2]": "2.5",
-        "scaling factor (mm/pixel) [3]": "3.5", "first pixel offset (mm) [1]": "-10", "first pixel offset (mm) [2]": "-20",
+        "scaling factor (mm/pixel) [3]": "3.5", "first pixel offset (mm) [1]": "-10",
+        "first pixel offset (mm) [2]": "-20",
         "first pixel offset (mm) [3]": "5", "patient orientation": "head_in", "patient rotation": "supine",
     }  # fmt: skip
     data = np.random.default_rng(3).uniform(0, 9, 60).astype("<f4").tobytes()
@@ -249,8 +251,10 @@ def _interfile() -> Iterator[Seed]:
     on = {"structures": stages.structures(grid, "a.hv")}
     yield Seed("interfile", {"a.hv": _lines(head), "a.v": labels}, on, "header", "a.hv")
     scan = {
-        "!INTERFILE ": "", "name of data file": "a.s", "imagedata byte order": "LITTLEENDIAN", "!number format": "float",
-        "!number of bytes per pixel": "4", "!number of projections": "6", "!matrix size [1]": "5", "!matrix size [2]": "4",
+        "!INTERFILE ": "", "name of data file": "a.s", "imagedata byte order": "LITTLEENDIAN",
+        "!number format": "float",
+        "!number of bytes per pixel": "4", "!number of projections": "6", "!matrix size [1]": "5",
+        "!matrix size [2]": "4",
         "scaling factor (mm/pixel) [1]": "4.5", "scaling factor (mm/pixel) [2]": "4.5", "!extent of rotation": "360",
         "start angle": "180", "direction of rotation": "CW", "radius": "200", "image duration (sec) [1]": "120",
         "energy window lower level [1]": "126", "energy window upper level [1]": "154", "isotope name": "Tc-99m",

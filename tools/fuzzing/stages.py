@@ -15,8 +15,8 @@ import numpy as np
 from fuzzing.case import Answer, Stage
 
 
-class Unsound(AssertionError):
-    """An answer that cannot be right whatever the file says: a NaN, a shape that is none, a document that is no JSON."""
+class UnsoundError(AssertionError):
+    """An answer that cannot be right whatever the file says: a NaN, a shape that is none, no JSON document."""
 
 
 def _sha(values: Any) -> str:
@@ -32,16 +32,16 @@ def of_image(image: Any) -> Answer:
 
     Raises
     ------
-    Unsound
+    UnsoundError
         If a voxel or the place is not finite, or shape and grid differ.
     """
     values, affine = image.volume.values, image.grid.affine
     if not np.isfinite(values).all():
-        raise Unsound("a voxel is not finite")
+        raise UnsoundError("a voxel is not finite")
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) == 0:
-        raise Unsound(f"affine {affine.tolist()}")
+        raise UnsoundError(f"affine {affine.tolist()}")
     if values.shape != image.grid.shape or values.size == 0:
-        raise Unsound(f"shape {values.shape} on a grid of {image.grid.shape}")
+        raise UnsoundError(f"shape {values.shape} on a grid of {image.grid.shape}")
     _as_json({"facts": _document(image)})
     digest = [_sha(values.astype(np.float64)), np.round(affine, 9).tolist(), image.kind, image.unit, str(image.time)]
     return Answer(digest, int(values.nbytes), _said(image.messages))
@@ -52,14 +52,14 @@ def of_structures(found: Any) -> Answer:
 
     Raises
     ------
-    Unsound
+    UnsoundError
         If a volume is not finite or is negative.
     """
     digest = []
     size = 0
     for region in found.regions:
         if not np.isfinite(region.volume_ml) or region.volume_ml < 0:
-            raise Unsound(f"{region.name}: {region.volume_ml} mL")
+            raise UnsoundError(f"{region.name}: {region.volume_ml} mL")
         size += region.grid.size * 4
         digest.append([region.name, round(region.volume_ml, 6)])
     said = _said(found.messages)
@@ -85,7 +85,7 @@ def _as_json(value: Any) -> str:
     try:
         return json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise Unsound(f"no JSON document: {error}") from error
+        raise UnsoundError(f"no JSON document: {error}") from error
 
 
 def _file(folder: Path, target: str) -> Path:
@@ -125,7 +125,7 @@ def command(*arguments: str, target: str = "") -> Stage:
         with captured() as text:
             code = main(given)
         if code not in (0, 1, 2):
-            raise Unsound(f"exit code {code}")
+            raise UnsoundError(f"exit code {code}")
         if code:
             raise HepaticaError(text())
         return Answer(None, 0, text())
@@ -175,7 +175,7 @@ def projections(target: str = "") -> Stage:
         found = read_projections(_file(folder, target), radius_mm=250.0, sum_gates=True)
         data = found.projections
         if not np.isfinite(data.counts).all() or not np.isfinite(data.orbit.angle_deg).all():
-            raise Unsound("counts or angles are not finite")
+            raise UnsoundError("counts or angles are not finite")
         digest = [_sha(data.counts), _sha(data.orbit.angle_deg), _sha(data.orbit.radius_mm), data.pixel_mm, data.view_s]
         return Answer(digest, int(data.counts.nbytes), _said(found.messages))
 
@@ -203,7 +203,7 @@ def dose(target: str) -> Stage:
 
         volume = as_dose(_file(folder, target), role="dose").volume
         if not np.isfinite(volume.values).all() or not np.isfinite(volume.grid.affine).all():
-            raise Unsound("a dose is not finite")
+            raise UnsoundError("a dose is not finite")
         return Answer([_sha(volume.values), np.round(volume.grid.affine, 9).tolist()], int(volume.values.nbytes))
 
     return run
@@ -245,7 +245,7 @@ def checkpoint(target: str, key: str) -> Stage:
         if start is None:
             return Answer("none")
         if not np.isfinite(start.image).all():
-            raise Unsound("an image of a checkpoint is not finite")
+            raise UnsoundError("an image of a checkpoint is not finite")
         return Answer([_sha(start.image), start.iterations], int(start.image.nbytes))
 
     return run

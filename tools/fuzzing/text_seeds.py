@@ -111,9 +111,15 @@ def _plans() -> Iterator[Seed]:
 def _options() -> Iterator[Seed]:
     """Files for --options, and one with sentences of a patient sheet."""
     files = {
-        "delivered-activity": f"""nuclide = "Y-90"\nplanned = "3 GBq"\nagent = "glass"\nvial = ["3 GBq"]\ncalibrated-at = ["{AT}"]
-reading-before = ["1200 uSv/h"]\nreading-before-at = ["2026-03-12T09:00+01:00"]\nreading-after = ["20 uSv/h"]
-reading-after-at = ["2026-03-12T11:00+01:00"]\nadministered-at = ["{AT}"]\nperfused-mass = "1.2 kg"\n""",
+        "delivered-activity": "\n".join(
+            [
+                'nuclide = "Y-90"', 'planned = "3 GBq"', 'agent = "glass"', 'vial = ["3 GBq"]',
+                f'calibrated-at = ["{AT}"]',
+                'reading-before = ["1200 uSv/h"]', 'reading-before-at = ["2026-03-12T09:00+01:00"]',
+                'reading-after = ["20 uSv/h"]', 'reading-after-at = ["2026-03-12T11:00+01:00"]',
+                f'administered-at = ["{AT}"]', 'perfused-mass = "1.2 kg"', "",
+            ]
+        ),
         "order-vial": f'agent = "glass"\nplanned = "2.4 GBq"\nadministered-at = "{AT}"\n',
         "elute-generator": 'parent = "20 GBq"\ncalibrated-at = "2026-03-02T08:00Z"\neluted-at = ["2026-03-02T08:00Z", '
         '"2026-03-04T00:00Z"]\nefficiency = 0.8\n',
@@ -128,8 +134,11 @@ reading-after-at = ["2026-03-12T11:00+01:00"]\nadministered-at = ["{AT}"]\nperfu
         read = {verb: stages.command(verb, "--options", "FILE", "--json", target="o.toml")}
         yield Seed("options", {"o.toml": text.encode()}, read, "toml", "o.toml")
     sheet = Path(__file__).resolve().parents[2] / "src/hepatica/safety/tables/sheet_en.toml"
-    given = {"sheet": stages.loaded("safety.sheet", "sheet_texts", "de.toml"),
-             "release": stages.command("release", "Y-90", "3 GBq", "--language", "FILE", "--json", target="de.toml")}  # fmt: skip
+    asked = ("release", "Y-90", "3 GBq", "--language", "FILE", "--json")
+    given = {
+        "sheet": stages.loaded("safety.sheet", "sheet_texts", "de.toml"),
+        "release": stages.command(*asked, target="de.toml"),
+    }
     yield Seed("options", {"de.toml": sheet.read_bytes()}, given, "toml", "de.toml")
 
 

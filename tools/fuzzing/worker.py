@@ -24,7 +24,7 @@ from typing import Any
 
 from fuzzing.case import Answer, Case, Files, Promise, Seed, Verdict
 from fuzzing.damage import make_case
-from fuzzing.stages import Unsound
+from fuzzing.stages import UnsoundError
 
 TIME_LIMIT_S = 10.0
 """Longer than this is a hang."""
@@ -250,7 +250,7 @@ class _Judge:
                         f"{seed.name} {stage}: sound input refused: {_words(error)}",
                     )
                     verdict.detail = str(error)
-            except Unsound as error:
+            except UnsoundError as error:
                 verdict.outcome, verdict.place = "wrong", f"{seed.name} {stage}: {_words(error)}"
                 verdict.detail = str(error)
             except Exception as error:  # noqa: BLE001 - every other exception is a finding

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import re
 import struct
 import zipfile
@@ -14,7 +15,8 @@ from fuzzing.case import Promise, Random
 from fuzzing.values import NUMBERS, TEXTS
 
 _NIFTI1 = {
-    "sizeof_hdr": (0, "i", 1), "dim": (40, "h", 8), "intent_code": (68, "h", 1), "datatype": (70, "h", 1), "bitpix": (72, "h", 1),
+    "sizeof_hdr": (0, "i", 1), "dim": (40, "h", 8), "intent_code": (68, "h", 1), "datatype": (70, "h", 1),
+    "bitpix": (72, "h", 1),
     "pixdim": (76, "f", 8), "vox_offset": (108, "f", 1), "scl_slope": (112, "f", 1), "scl_inter": (116, "f", 1),
     "xyzt_units": (123, "b", 1), "qform_code": (252, "h", 1), "sform_code": (254, "h", 1), "quatern": (256, "f", 6),
     "srow": (280, "f", 12), "magic": (344, "i", 1), "extension": (348, "i", 1),
@@ -85,11 +87,13 @@ def _bomb() -> bytes:
     return packed.getvalue()
 
 
+_LAUGHS = "".join(f'<!ENTITY {b} "{f"&{a};" * 12}">' for a, b in itertools.pairwise("abcdefghi"))
+
 _ENTITIES = (
-    '<!DOCTYPE x [<!ENTITY a "lollollollol">' + "".join(f'<!ENTITY {b} "{f"&{a};" * 12}">' for a, b in zip("abcdefgh", "bcdefghi", strict=True)) + "]>",
+    f'<!DOCTYPE x [<!ENTITY a "lollollollol">{_LAUGHS}]>',
     '<!DOCTYPE x [<!ENTITY i SYSTEM "file:///etc/passwd">]>',
     '<!DOCTYPE x SYSTEM "http://127.0.0.1:1/x.dtd">',
-)  # fmt: skip
+)
 
 
 def zipped(rng: Random, content: bytes) -> tuple[bytes, str, Promise]:
@@ -114,7 +118,7 @@ def zipped(rng: Random, content: bytes) -> tuple[bytes, str, Promise]:
             "deep",
         )
     )
-    if way == "packing" or way == "order":
+    if way in ("packing", "order"):
         if way == "order":
             rng.shuffle(members)
         return _zip(members, rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))), f"zip: {way}", Promise.SAME
@@ -183,10 +187,10 @@ def _bombed(members: list[tuple[str, bytes]], number: int) -> bytes:
 
 def _assembled(members: list[tuple[str, int, bytes]], number: int, raw: bytes, bomb: zipfile.ZipInfo) -> bytes:
     out, central = io.BytesIO(), io.BytesIO()
-    for n, (name, crc, member) in enumerate(members):
+    for n, (name, own, member) in enumerate(members):
         swollen = n == number
         data, method = (raw, 8) if swollen else (member, 0)
-        crc, size = (bomb.CRC, bomb.file_size) if swollen else (crc, len(member))
+        crc, size = (bomb.CRC, bomb.file_size) if swollen else (own, len(member))
         common = struct.pack("<HHHHHIIIHH", 20, 0, method, 0, 33, crc, len(data), size, len(name.encode()), 0)
         at = out.tell()
         out.write(b"PK\x03\x04" + common + name.encode() + data)

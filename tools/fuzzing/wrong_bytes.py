@@ -109,7 +109,7 @@ def repacked(rng: Random, content: bytes) -> tuple[bytes, str, Promise]:
         found, how = cut(rng, content)
         return found, f"gzip: {how}", Promise.CUT
     if way == "bomb":
-        return gzip.compress(plain + bytes(64 << 20), 1), f"gzip: 64 MiB of zeros behind", Promise.SAME_IF_ANSWERED
+        return gzip.compress(plain + bytes(64 << 20), 1), "gzip: 64 MiB of zeros behind", Promise.SAME_IF_ANSWERED
     return (gzip.compress(b"") if way == "empty" else plain), f"gzip: {way}", Promise.SAME_IF_ANSWERED
 
 

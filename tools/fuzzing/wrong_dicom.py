@@ -18,12 +18,15 @@ IDLE = {
 }  # fmt: skip
 """Attributes that bear on no voxel, no place, no instant and no dose, each with another valid value."""
 
-_IDLE_VRS = {(0x0008, 0x0090): b"PN", (0x0008, 0x1070): b"PN", (0x0008, 0x0050): b"SH", (0x0008, 0x1010): b"SH",
-             (0x0010, 0x0030): b"DA", (0x0010, 0x4000): b"LT", (0x0020, 0x0010): b"SH", (0x0028, 0x1050): b"DS",
-             (0x0028, 0x1051): b"DS", (0x0040, 0xA124): b"UI"}  # fmt: skip
+_IDLE_VRS = {
+    (0x0008, 0x0090): b"PN", (0x0008, 0x1070): b"PN", (0x0008, 0x0050): b"SH", (0x0008, 0x1010): b"SH",
+    (0x0010, 0x0030): b"DA", (0x0010, 0x4000): b"LT", (0x0020, 0x0010): b"SH", (0x0028, 0x1050): b"DS",
+    (0x0028, 0x1051): b"DS", (0x0040, 0xA124): b"UI",
+}  # fmt: skip
 
-VRS = tuple(v.encode() for v in "AE AS AT CS DA DS DT FL FD IS LO LT OB OD OF OW PN SH SL SS ST TM UI UL UN US UT UV SV XX"
-            .split())  # fmt: skip
+_VR_WORDS = "AE AS AT CS DA DS DT FL FD IS LO LT OB OD OF OW PN SH SL SS ST TM UI UL UN US UT UV SV XX"
+
+VRS = tuple(word.encode() for word in _VR_WORDS.split())
 
 _PACKED = {b"US": "<H", b"SS": "<h", b"UL": "<I", b"SL": "<i", b"FL": "<f", b"FD": "<d", b"UV": "<Q", b"SV": "<q"}
 

@@ -79,48 +79,58 @@ def lines(rng: Random, text: str) -> Found:
 
 
 def csv_text(rng: Random, text: str) -> Found:
-    """Cells, columns and rows of a table."""
-    rows = [row.split(",") for row in text.splitlines()]
-    way = rng.choice(("cell", "cell", "cell", "head", "short", "wide", "semicolons", "quoted", "open quote", "column gone",
-                      "column twice", "row twice", "lines", "encoded", "empty lines", "spaces", "comment"))  # fmt: skip
-    if way == "lines":
+    """Cells, columns and rows of a table, and how it is written."""
+    way = rng.random()
+    if way < 0.12:
         return lines(rng, text)
-    if way == "encoded":
+    if way < 0.2:
         return encoded(rng, text)
+    rows = [row.split(",") for row in text.splitlines()]
+    return _written_otherwise(rng, rows) if way < 0.4 else _other_cells(rng, rows)
+
+
+def _written_otherwise(rng: Random, rows: list[list[str]]) -> Found:
+    """The same cells, written as other programs write them."""
+    way = rng.choice(("semicolons", "quoted", "empty lines", "spaces", "comment"))
+    joint = {"semicolons": ";", "spaces": " , "}.get(way, ",")
+    if way == "quoted":
+        rows = [row if row[0][:1] == "#" else [f'"{cell}"' for cell in row] for row in rows]
+    found = "\n".join(joint.join(row) for row in rows) + "\n"
+    if way == "empty lines":
+        found += "\n\n,,,\n"[: 2 + rng.randrange(3)]
+    elif way == "comment":
+        found = "# made by hand\n" + found
+    same = way in ("quoted", "spaces")
+    promise = Promise.SAME if same else Promise.SAME_IF_ANSWERED if way == "empty lines" else Promise.SOUND
+    return found.encode(), f"table: {way}", promise
+
+
+def _other_cells(rng: Random, rows: list[list[str]]) -> Found:
+    """Cells, names, columns or rows changed, lost or doubled."""
+    way = rng.choice(("cell", "cell", "cell", "whole column", "head", "short", "wide", "open quote", "column gone",
+                      "column twice", "row twice"))  # fmt: skip
     number = rng.randrange(1, len(rows)) if len(rows) > 1 else 0
     column = rng.randrange(len(rows[0]))
-    promise = Promise.SOUND
-    if way == "cell" and column < len(rows[number]):
-        rows[number][column] = _some(rng)
-        if rng.random() < 0.2:
-            for row in rows[1:]:
-                row[column] = rows[number][column]
+    new = _some(rng)
+    if way == "cell":
+        rows[number] = [*rows[number][:column], new, *rows[number][column + 1 :]]
+    elif way == "whole column":
+        rows[1:] = [[*row[:column], new, *row[column + 1 :]] for row in rows[1:]]
     elif way == "head":
         rows[0][column] = rng.choice((*TEXTS, rows[0][0], rows[0][column].upper(), f" {rows[0][column]} "))
     elif way == "short":
         rows[number] = rows[number][:column]
     elif way == "wide":
-        rows[number] += [_some(rng)] * rng.choice((1, 3000))
+        rows[number] += [new] * rng.choice((1, 3000))
     elif way == "column gone":
         rows = [row[:column] + row[column + 1 :] for row in rows]
     elif way == "column twice":
-        rows = [[*row, row[column]] for row in rows]
+        rows = [[*row, *row[column : column + 1]] for row in rows]
     elif way == "row twice":
         rows.insert(number, list(rows[number]))
-    elif way == "open quote":
+    else:
         rows[number][0] = '"' + rows[number][0]
-    joint = ";" if way == "semicolons" else ","
-    found = "\n".join(joint.join(row) for row in rows) + "\n"
-    if way == "quoted":
-        found = "\n".join(",".join(f'"{cell}"' for cell in row) for row in rows) + "\n"
-        promise = Promise.SAME
-    elif way == "empty lines":
-        found, promise = found + "\n\n,,,\n"[: 2 + rng.randrange(3)], Promise.SAME_IF_ANSWERED
-    elif way == "spaces":
-        found, promise = found.replace(",", " , "), Promise.SAME
-    elif way == "comment":
-        found = "# made by hand\n" + found
-    return found.encode("utf-8", "surrogatepass" if "\ud7ff" in found else "replace"), f"table: {way}", promise
+    return ("\n".join(",".join(row) for row in rows) + "\n").encode(), f"table: {way}", Promise.SOUND
 
 
 def toml_text(rng: Random, text: str) -> Found:
@@ -147,9 +157,11 @@ def toml_text(rng: Random, text: str) -> Found:
         if rng.random() < 0.3:
             rows.append(f"[{'a.' * n}b]")
     elif way in ("value", "type"):
-        new = rng.choice((json.dumps(_some(rng)), rng.choice(NUMBERS) or "0", "true", "[]", "{}", "[1, 2]", '["a"]', "nan", "inf",
+        new = rng.choice((json.dumps(_some(rng)), rng.choice(NUMBERS) or "0", "true", "[]", "{}", "[1, 2]", '["a"]',
+        "nan", "inf",
                           "-inf", "1979-05-27T07:32:00Z", "1979-05-27", "07:32:00", "9" * 5000, "1e400", '""', "[[]]",
-                          '"5 %"', '"1 Gy**9**9**9"', '"2 10**10**10*Gy"', '"-3 Gy"', '"1e400 kg"', '"nan Gy"', '"5 parsec"', "0", "-1", '{a = 1}', "0xFFFFFFFFFFFFFFFFFF"))  # fmt: skip
+                          '"5 %"', '"1 Gy**9**9**9"', '"2 10**10**10*Gy"', '"-3 Gy"', '"1e400 kg"', '"nan Gy"',
+                          '"5 parsec"', "0", "-1", '{a = 1}', "0xFFFFFFFFFFFFFFFFFF"))  # fmt: skip
         rows[at] = f"{key} = {new}"
     elif way == "inline":
         rows[at] = f"{key} = {{ {rows[at].split('#')[0]} }}"
@@ -175,7 +187,8 @@ def _odd(rng: Random) -> Any:
 
 def json_text(rng: Random, text: str) -> Found:
     """Nodes and shape of a JSON file."""
-    way = rng.choice(("node", "node", "node", "node", "gone", "gone", "key", "added", "lines", "encoded", "deep", "twice", "layout",
+    way = rng.choice(("node", "node", "node", "node", "gone", "gone", "key", "added", "lines", "encoded", "deep",
+    "twice", "layout",
                       "cut"))  # fmt: skip
     if way == "lines":
         return lines(rng, text)
@@ -226,15 +239,21 @@ def json_text(rng: Random, text: str) -> Found:
 
 
 _HOSTILE_LINES = (
-    "ElementDataFile = /dev/zero", "ElementDataFile = ../outside.raw", "ElementDataFile = LIST", "ElementDataFile = LOCAL",
+    "ElementDataFile = /dev/zero", "ElementDataFile = ../outside.raw", "ElementDataFile = LIST",
+    "ElementDataFile = LOCAL",
     "ElementDataFile = slice%03d.raw 0 999999999 1", "data file: /dev/zero", "datafile: LIST", "data file: ../x.raw",
-    "!name of data file := /dev/zero", "!name of data file := ../x", "NDims = 10", "NDims = -1", "DimSize = 100000 100000 100000",
-    "sizes: 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "CompressedData = True", "encoding: bzip2", "encoding: ascii", "encoding: hex",
+    "!name of data file := /dev/zero", "!name of data file := ../x", "NDims = 10", "NDims = -1",
+    "DimSize = 100000 100000 100000",
+    "sizes: 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "CompressedData = True", "encoding: bzip2", "encoding: ascii",
+    "encoding: hex",
     "HeaderSize = -1", "HeaderSize = 99999999999", "byte skip: -1", "line skip: 999999999", "byte skip: 2147483648",
     "ElementNumberOfChannels = 1000000", "BinaryDataByteOrderMSB = True", "TransformMatrix = 0 0 0 0 0 0 0 0 0",
-    "ElementType = MET_DOUBLE", "type: block", "block size: 1000000000", "kinds: vector domain domain", "centers: node node node",
-    "space: nonsense", "space dimension: 7", "measurement frame: (nan,0,0) (0,1,0) (0,0,1)", "space directions: none none none",
-    "space origin: (1e308,1e308,1e308)", "!matrix size [1] := 0", "!number of bytes per pixel := 1000", "data offset in bytes := -4",
+    "ElementType = MET_DOUBLE", "type: block", "block size: 1000000000", "kinds: vector domain domain",
+    "centers: node node node",
+    "space: nonsense", "space dimension: 7", "measurement frame: (nan,0,0) (0,1,0) (0,0,1)",
+    "space directions: none none none",
+    "space origin: (1e308,1e308,1e308)", "!matrix size [1] := 0", "!number of bytes per pixel := 1000",
+    "data offset in bytes := -4",
     "!number format := bit", "imagedata byte order := MIDDLEENDIAN", "number of time frames := 5",
 )  # fmt: skip
 
