@@ -67,6 +67,8 @@ class Seed:
         Family of mutations that fits beside bytes: dicom, nifti, header, csv, toml, json, zip.
     target : str
         File that is damaged most; any of them if empty.
+    named : bool
+        Files are found by their names, so that none is renamed.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Seed:
     stages: Mapping[str, Stage]
     damage: str
     target: str = ""
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)

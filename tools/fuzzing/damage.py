@@ -52,16 +52,16 @@ def _other(rng: Random) -> Files:
 
 def _case(rng: Random, seed: Seed, other: Files) -> Case:
     files = dict(seed.files)
-    whole_folder = not seed.target
+    whole_folder = not seed.target and not seed.named
     chance = rng.random()
     if whole_folder and chance < 0.1:
         return wrong_bytes.folder(rng, files, other)
-    if not whole_folder and chance < 0.03:
+    if seed.target and chance < 0.03:
         return _renamed(rng, files, seed.target)
     name = seed.target if seed.target and rng.random() < 0.9 else rng.choice(sorted(files))
     content = files[name]
     stranger = other[sorted(other)[0]]
-    damage = seed.damage if name == seed.target or whole_folder else "bytes"
+    damage = seed.damage if name == seed.target or not seed.target else "bytes"
     if damage == "bytes" or chance > 0.8:
         files[name], how, promise = _plain(rng, name, content, stranger)
     else:

@@ -29,7 +29,7 @@ def real_seeds(data: Path, names: tuple[str, ...]) -> Iterator[Seed]:
             continue
         role = "ct" if "ct" in name else "planar" if "planar" in name else "activity"
         yield Seed(name.split("-")[0], make(), images_of(role), "dicom")
-    grid = Grid.axial((24, 24, 6), spacing_mm=(5, 5, 5))
+    grid = Grid.axial((30, 30, 60), spacing_mm=(20, 20, 20), origin_mm=(-300, -300, -600))
     on = {"inspect": stages.inspected(), "structures": stages.structures(grid)}
     for path in sorted((data / "seg-liver").glob("*.dcm")):
         yield Seed("seg", {"a.dcm": path.read_bytes()}, on, "dicom")
@@ -151,6 +151,7 @@ def _interfile(data: Path) -> Iterator[Seed]:
         text = content.decode("latin-1")
         for axis, size in ((1, 6), (2, 5), (3, 4)):
             text = re.sub(rf"(matrix size *\[{axis}\] *:= *)\d+", rf"\g<1>{size}", text)
+        text = re.sub(r"((?:number of slices|total number of images) *:= *)\d+", r"\g<1>4", text)
         beside = re.search(r"name of data file *:= *(\S+)", text)
         width = re.search(r"number of bytes per pixel *:= *(\d+)", text)
         if beside and width:

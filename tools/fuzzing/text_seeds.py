@@ -128,7 +128,7 @@ def _options() -> Iterator[Seed]:
         'tumour-to-normal = [4]\nnormal-dose = "40 Gy"\n',
         "release": f'nuclide = "Y-90"\nadministered = "3 GBq"\nadministered-at = "{AT}"\npatient = "A B"\n[contact]\n'
         'patterns = "cormack-shearer"\n',
-        "lsf": 'lung-counts = [1000]\nliver-counts = [20000]\nplanned = "2.6 GBq"\n',
+        "lsf": 'lung-counts = [1000, 900]\nliver-counts = [20000, 18000]\nplanned = "2.6 GBq"\n',
     }  # fmt: skip
     for verb, text in files.items():
         read = {verb: stages.command(verb, "--options", "FILE", "--json", target="o.toml")}
@@ -188,6 +188,6 @@ def _archives() -> Iterator[Seed]:
     read: dict[str, Stage] = {"replicates": stages.loaded("io.replicates", "load_replicates", "a.npz", grid)}
     yield Seed("npz", {"a.npz": out.getvalue()}, read, "zip", "a.npz")
     out = io.BytesIO()
-    np.savez(out, additive=images, pixel_mm=(2.0, 2.0), key="abc", image=images[0], iterations=3)
+    np.savez(out, additive=images[0], pixel_mm=(2.0, 2.0), key="abc", image=images[0], iterations=3)
     read = {"checkpoint": stages.checkpoint("a.npz", "abc")}
     yield Seed("npz", {"a.npz": out.getvalue()}, read, "zip", "a.npz")

@@ -24,10 +24,14 @@ from typing import Any
 
 from fuzzing.case import Answer, Case, Files, Promise, Seed, Verdict
 from fuzzing.damage import make_case
+from fuzzing.seeds import seeds
 from fuzzing.stages import UnsoundError
 
 TIME_LIMIT_S = 10.0
-"""Longer than this is a hang."""
+"""More processor time than this is a hang."""
+
+WAITING = 6
+"""A reader that waits is one too after so many times that limit; a busy machine alone does not make a hang."""
 
 PREPARING_S = 120.0
 """Until a worker has imported what it needs and has read the sound files."""
@@ -81,7 +85,7 @@ class Worker:
         self._judged += 1
         request = json.dumps({"format": name, "number": number, "files": None if files is None else str(files)})
         os.write(self._ask, request.encode() + b"\n")
-        for limit_s in (PREPARING_S, TIME_LIMIT_S + 1):
+        for limit_s in (PREPARING_S, TIME_LIMIT_S):
             line = self._heard(limit_s)
             if isinstance(line, Verdict):
                 return line
@@ -89,15 +93,20 @@ class Worker:
 
     def _heard(self, limit_s: float) -> bytes | Verdict:
         """A line of the worker, or why none came."""
-        started = time.monotonic()
+        started, worked = time.monotonic(), _processor_s(self._process)
         line = b""
         while not line.endswith(b"\n"):
-            left = limit_s - (time.monotonic() - started)
-            ready, _, _ = select.select([self._hear], [], [], max(left, 0))
-            piece = os.read(self._hear, 1 if limit_s == PREPARING_S else 1 << 20) if ready else b""
-            if not piece:
-                return self._lost(hung=not ready)
-            line += piece
+            ready, _, _ = select.select([self._hear], [], [], 0.2)
+            waited = time.monotonic() - started
+            if (
+                not ready
+                and waited > limit_s
+                and (_processor_s(self._process) - worked > limit_s or waited > WAITING * limit_s)
+            ):
+                return self._lost(hung=True)
+            if ready and not (piece := os.read(self._hear, 1)):
+                return self._lost(hung=False)
+            line += piece if ready else b""
         return line
 
     def _lost(self, *, hung: bool) -> Verdict:
@@ -106,7 +115,7 @@ class Worker:
             os.kill(self._process, signal.SIGKILL)
         _, status = os.waitpid(self._process, 0)
         self._process = 0
-        stack = (self._room / "stack").read_text(errors="replace")
+        stack = (self._room / "stack").read_text(errors="replace").rpartition("Timeout (")[2]
         place = next(
             (f"{Path(p).name}:{f}" for p, f in re.findall(r'File "([^"]*hepatica[^"]*)", line \d+ in (\w+)', stack)),
             "?",
@@ -144,7 +153,8 @@ class Worker:
 
 
 def _import_ahead() -> None:
-    """What readers import where they need it, once for all workers."""
+    """What readers import where they need it, and the made seeds, once for all workers."""
+    seeds()
     for name in (
         "statsmodels.api",
         "lifelines",
@@ -187,7 +197,7 @@ class _Judge:
                 expected = {stage: self._sound(seed, stage) for stage in _stages(seed, asked["number"])}
                 os.ftruncate(log, 0)
                 os.write(tell, b"\n")
-                faulthandler.dump_traceback_later(TIME_LIMIT_S - 0.5, file=stack)
+                faulthandler.dump_traceback_later(0.9 * TIME_LIMIT_S, repeat=True, file=stack)
                 verdict = self._judge(seed, case, expected)
                 faulthandler.cancel_dump_traceback_later()
                 os.ftruncate(log, 0)
@@ -321,6 +331,15 @@ def _status(key: str) -> float:
         if line.startswith(key):
             return float(line.split()[1]) / 1024
     return 0.0
+
+
+def _processor_s(process: int) -> float:
+    """Processor time of a process, or of the wall clock where it is not told."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return time.monotonic()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident_mb() -> float:

@@ -66,7 +66,9 @@ def _names(text: str) -> set[str] | None:
         parts = [part for part in Formatter().parse(text) if part[1] is not None]
     except ValueError:
         return None
-    return None if any(form or conversion for _, _, form, conversion in parts) else {name or "" for _, name, _, _ in parts}
+    return (
+        None if any(form or conversion for _, _, form, conversion in parts) else {name or "" for _, name, _, _ in parts}
+    )
 
 
 def patient_sheet(

@@ -28,6 +28,10 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 """Transfer syntax whose frames are compressed each for itself (Deflated Image Frame Compression, PS3.5 A.4.14)."""
 
+MIN_NUMBER, MAX_NUMBER = 1e-60, 1e30
+"""No attribute that is read here holds a number that is larger or, but for zero, smaller; what lies between can be
+squared and multiplied without leaving the range of floating-point numbers."""
+
 
 @functools.cache
 def failures() -> tuple[type[Exception], ...]:
@@ -162,6 +166,8 @@ class Header:
             raise self.error(keyword, f"{_short(value)} is not a number") from None
         if not all(map(math.isfinite, floats)):
             raise self.error(keyword, f"{_short(value)} is not finite")
+        if not all(part == 0 or MIN_NUMBER <= abs(part) <= MAX_NUMBER for part in floats):
+            raise self.error(keyword, f"{_short(value)} is out of all proportion")
         return floats
 
     def number(self, keyword: str) -> float | None:
