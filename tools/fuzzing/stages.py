@@ -67,12 +67,21 @@ def of_structures(found: Any) -> Answer:
 
 
 def of_result(result: Any) -> Answer:
-    """Numbers of a verb's result, without provenance; and that it can be shown."""
+    """Numbers of a verb's result, without texts and provenance; and that it can be shown."""
     content = result.as_dict()
     _as_json(content)
     str(result)
     kept = {key: value for key, value in content.items() if key not in ("provenance", "messages", "path")}
-    return Answer(kept, 0, _said(result.messages))
+    return Answer(_numbers(kept), 0, _said(result.messages))
+
+
+def _numbers(value: Any) -> Any:
+    """A document without its texts, which may tell what bears on no number."""
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items() if not isinstance(item, str)}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value if not isinstance(item, str)]
+    return value
 
 
 def _document(value: Any) -> Any:

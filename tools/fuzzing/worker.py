@@ -295,7 +295,18 @@ def _hold_to(promise: Promise, stage: str, sound: Answer | None, answer: Answer,
     if promise is Promise.CUT and _SAYS_LOSS.search(answer.said):
         return
     verdict.outcome, verdict.place = "wrong", f"{stage}: another answer though {promise.value}"
-    verdict.detail = f"expected {str(sound.digest)[:1500]}\nfound {str(answer.digest)[:1500]}\nsaid {answer.said[:500]}"
+    verdict.detail = f"{_difference(sound.digest, answer.digest)}\nsaid {answer.said[:500]}"
+
+
+def _difference(expected: Any, found: Any, where: str = "") -> str:
+    """The first place at which two documents differ, and what stands there."""
+    if isinstance(expected, dict) and isinstance(found, dict) and expected.keys() == found.keys():
+        pairs = [(f"{where}.{key}", expected[key], found[key]) for key in expected]
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        pairs = [(f"{where}[{n}]", a, b) for n, (a, b) in enumerate(zip(expected, found, strict=True))]
+    else:
+        return f"{where}: expected {str(expected)[:1500]}\nfound {str(found)[:1500]}"
+    return next((_difference(a, b, place) for place, a, b in pairs if a != b), where)
 
 
 def _place(error: BaseException) -> str:
