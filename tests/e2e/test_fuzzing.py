@@ -72,7 +72,18 @@ def test_a_seeded_run_finds_nothing() -> None:
 
 
 def test_a_case_is_the_same_each_time_and_can_be_run_alone() -> None:
-    command = [sys.executable, str(ROOT / "tools/fuzz.py"), "--format", "csv", "--seed", "5", "--only", "3", "--data", "none"]
+    command = [
+        sys.executable,
+        str(ROOT / "tools/fuzz.py"),
+        "--format",
+        "csv",
+        "--seed",
+        "5",
+        "--only",
+        "3",
+        "--data",
+        "none",
+    ]
     first, second = (
         subprocess.run(command, capture_output=True, text=True, check=False, timeout=120).stdout for _ in range(2)
     )

@@ -40,11 +40,16 @@ def text_file(path: Path, what: str = "text") -> str:
         wrong byte.
     """
     try:
-        if (size := path.stat().st_size) > MAX_TEXT_BYTES:
-            raise InputError(f"{path}: not {what} ({size / 1e6:.0f} MB; such a file has less than 100)")
-        raw = path.read_bytes()
+        with path.open("rb") as stream:
+            size = min(path.stat().st_size, MAX_TEXT_BYTES)
+            raw = stream.read(size + 1)
+            if len(raw) > size:
+                # The size of a pipe or a device is not known before.
+                raw += stream.read(MAX_TEXT_BYTES - size)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(raw) > MAX_TEXT_BYTES:
+        raise InputError(f"{path}: not {what} (it has more than {MAX_TEXT_BYTES / 1e6:g} MB)")
     for mark, name in _MARKS:
         if raw.startswith(mark):
             raise InputError(f"{path}: not {what} ({name}, not UTF-8)", remedy="save it as UTF-8")

@@ -190,7 +190,7 @@ def test_a_calibration_survives_json() -> None:
         ({"conditions": {"nuclide": "Tc-99m", "camera": 5}}, "camera: 5 is no name"),
         ({"budget": ["meter"]}, "budget"),
         ({"budget": 5}, "budget: expected a list"),
-        ({"budget": [{"name": "meter", "sd_percent": -1.0}]}, "zero or more"),
+        ({"budget": [{"name": "meter", "sd_percent": -1.0}]}, "sd_percent: -1 is below zero"),
         ({"messages": {"code": "x"}}, "messages: expected a list"),
         ({"messages": [{"code": "x", "severity": "dire"}]}, "severity 'dire' is none of"),
         ({"heads": 1.5}, "whole number"),

@@ -127,6 +127,14 @@ def number(data: Mapping[str, Any], key: str, *, optional: bool = False) -> floa
     return numbers([value], 1, key)[0]
 
 
+def deviation(data: Mapping[str, Any], key: str) -> float | None:
+    """The standard uncertainty under a key, None if it is missing; InputError if it is negative or no number."""
+    found = number(data, key, optional=True)
+    if found is not None and found < 0:
+        raise InputError(f"{key}: {found:g} is below zero")
+    return found
+
+
 def required(data: Mapping[str, Any], key: str) -> float:
     """The finite number under a key; InputError if there is none."""
     return numbers([data.get(key)], 1, key)[0]

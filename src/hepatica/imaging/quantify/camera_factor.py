@@ -32,7 +32,7 @@ from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message, Severity
 from hepatica.errors import InputError, TimeError, UnknownNameError
-from hepatica.imaging.quantify.acquisition_conditions import Conditions, number, required
+from hepatica.imaging.quantify.acquisition_conditions import Conditions, deviation, required
 from hepatica.imaging.quantify.activity import BQ_PER_MBQ, Administration
 from hepatica.imaging.quantify.dead_time import DeadTimeModel, live_fraction
 from hepatica.imaging.quantify.recovery import parts_mean
@@ -296,16 +296,14 @@ class CameraCalibration:
         for key, items in (("budget", parts), ("messages", said)):
             if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
                 raise InputError(f"{key}: expected a list of tables")
-        percents = [number(part, "sd_percent", optional=True) for part in parts]
-        if any(percent is not None and percent < 0 for percent in percents):
-            raise InputError("budget: sd_percent must be zero or more")
+        percents = [deviation(part, "sd_percent") for part in parts]
         heads, activity = required(data, "heads"), required(data, "activity_mbq")
         if heads != int(heads) or activity <= 0:
             raise InputError(
                 f"heads {heads:g} and activity_mbq {activity:g}: expected a whole number and a positive one"
             )
         return cls(
-            Estimate(required(data, "factor_cps_per_mbq"), number(data, "factor_sd_cps_per_mbq", optional=True)),
+            Estimate(required(data, "factor_cps_per_mbq"), deviation(data, "factor_sd_cps_per_mbq")),
             data.get("source"),  # type: ignore[arg-type]  # checked in __post_init__
             Conditions.from_dict(data.get("conditions") or {}),
             tuple(

@@ -28,6 +28,9 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 """Transfer syntax whose frames are compressed each for itself (Deflated Image Frame Compression, PS3.5 A.4.14)."""
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""Characters that command a terminal; no text of a patient needs one."""
+
 MIN_NUMBER, MAX_NUMBER = 1e-60, 1e30
 """No attribute that is read here holds a number that is larger or, but for zero, smaller; what lies between can be
 squared and multiplied without leaving the range of floating-point numbers."""
@@ -129,7 +132,7 @@ class Header:
             raise self.error(keyword, "holds bytes, expected text")
         with pydicom_door(self.path, keyword, self.problems):
             parts = [value] if isinstance(value, str) or not _is_list(value) else list(value)
-            return tuple(str(part).strip("\0 \t\r\n") for part in parts)
+            return tuple(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(part).strip("\0 \t\r\n")) for part in parts)
 
     def text(self, keyword: str) -> str:
         """Value as stripped text, several joined by a backslash; empty if absent."""
