@@ -21,6 +21,12 @@ from hepatica.errors import GeometryError
 
 FloatArray = NDArray[np.float64]
 
+FARTHEST_MM = 1e7
+"""Largest coordinate or voxel side: ten kilometres; no scanner's frame of reference begins farther off."""
+
+SMALLEST_MM = 1e-5
+"""Smallest side of a voxel: ten nanometres, less than any microscope's."""
+
 ANGLE_TOLERANCE = 1e-3
 """Largest cosine between two axes that still counts as perpendicular (0.06 degrees; gantry tilt is refused)."""
 
@@ -73,8 +79,10 @@ class Grid:
         affine = np.array(self.affine, dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all() or not np.array_equal(affine[3], (0, 0, 0, 1)):
             raise GeometryError("a grid's affine must be a finite 4x4 matrix whose last row is 0 0 0 1")
+        if np.abs(affine).max() > FARTHEST_MM:
+            raise GeometryError(f"a grid that begins {np.abs(affine).max():.3g} mm off is no place of a patient")
         spacing = np.linalg.norm(affine[:3, :3], axis=0)
-        if (spacing <= 0).any():
+        if (spacing < SMALLEST_MM).any():
             raise GeometryError(f"voxel spacing must be positive, not {spacing.tolist()} mm")
         cosines = (affine[:3, :3] / spacing).T @ (affine[:3, :3] / spacing)
         if np.abs(cosines - np.eye(3)).max() > ANGLE_TOLERANCE:

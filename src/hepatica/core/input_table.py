@@ -27,6 +27,10 @@ _POINT = re.compile(r"^[+-]?\d*\.\d+([eE][+-]?\d+)?$")
 
 _COMMA = re.compile(r"^[+-]?[\d.]*,\d+$")
 
+MIN_NUMBER, MAX_NUMBER = 1e-60, 1e15
+"""No quantity of a patient in any unit of this field is larger (1000 Ci are 4e13 Bq); the squares that statistics take
+of what lies between still have a place among floating-point numbers."""
+
 DAYS_PER_MONTH = 365.25 / 12
 
 
@@ -151,6 +155,8 @@ class TableCheck:
             return math.nan
         if not math.isfinite(value):
             self.fault(index, name, f"{cell!r} is not finite")
+        elif value and not MIN_NUMBER <= abs(value) <= MAX_NUMBER:
+            self.fault(index, name, f"{cell!r} is out of all proportion; is it mistyped?")
         return value
 
     def _points_group_thousands(self, cell: str) -> bool:

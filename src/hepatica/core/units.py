@@ -14,6 +14,17 @@ from hepatica.errors import TimeError, UnitError
 _SPELLINGS = {"cc": "mL", "ccm": "mL", "µ": "u", "μ": "u", "³": "**3", "²": "**2", "·": "*", "⋅": "*", "×": "*"}
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
 
+_LONGEST_UNIT = 80
+"""Characters; "MBq h / (mL kg)" has fifteen."""
+
+_UNBOUNDED = re.compile(
+    r"(\*\*|\^)\s*(?![-+]?\d{1,2}(?![\d.eE])|\([-+]?\d{1,2}\))"  # a power that is no small whole number
+    r"|(\*\*|\^)[^*^/ ]*(\*\*|\^)"  # a power of a power
+    r"|\)\s*(\*\*|\^).*\)\s*(\*\*|\^)|\)\s*(\*\*|\^)\s*[-+(]*\d\d"  # several of brackets, or a high one
+    r"|\d{5}"
+)
+"""What pint would work out in whole numbers without end ("Gy**9**9**9")."""
+
 
 _NOT_FOR = {
     "gray": ("sievert", "rem"),
@@ -86,6 +97,9 @@ def unit_factor(unit_text: str, unit: str, what: str = "value") -> float:
             if spelling.isalpha() and spelling.isascii()
             else (unit_text.replace(spelling, plain))
         )
+    if len(unit_text) > _LONGEST_UNIT or _UNBOUNDED.search(unit_text):
+        shown = unit_text if len(unit_text) <= _LONGEST_UNIT else f"{unit_text[:_LONGEST_UNIT]}..."
+        raise UnitError(f"{what}: unit {shown!r} is not known; expected one like {unit!r}")
     registry = _registry()
     try:
         given = registry.Quantity(1.0, unit_text.strip())

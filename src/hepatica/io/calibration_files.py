@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any, TypeVar
 
 from hepatica.core import Estimate
 from hepatica.core.image import Image
+from hepatica.core.text_files import json_file, text_file, toml_text
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
@@ -113,25 +112,18 @@ def reconstruction_facts(path: Path) -> Mapping[str, Any]:
     if not path.exists() or not file.is_file():
         return {}
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        facts = json_file(file)
+    except InputError:
         # Another program's file of the same name: it says nothing about the reconstruction.
         return {}
     return facts if isinstance(facts, dict) and "head_time_s" in facts else {}
 
 
 def _load(path: Path, make: Callable[[Mapping[str, Any]], Loaded]) -> Loaded:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
-    try:
-        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{path}: is neither JSON nor TOML ({error})") from error
+    data = toml_text(text_file(path, "a TOML file"), path) if path.suffix == ".toml" else json_file(path)
     if not isinstance(data, dict):
         raise InputError(f"{path}: holds no table of values")
     try:
         return make(data)
     except InputError as error:
-        raise type(error)(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error.args[0]}", remedy=error.remedy) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,14 @@ from hepatica.core.document import document
 from hepatica.errors import InputError
 from hepatica.imaging.reconstruct.algorithms import Start
 from hepatica.imaging.reconstruct.background_term import Additive
+from hepatica.io.arrays import Wanted, read_arrays
 from hepatica.io.files import atomic_output
 from hepatica.version import __version__
+
+_ARRAYS = {
+    "key": Wanted("U", 0), "image": Wanted("f", 3), "iterations": Wanted("iu", 0), "additive": Wanted("f", 3),
+    "pixel_mm": Wanted("f", 1), "primary": Wanted("f", 3, optional=True), "shares": Wanted("f", 2, optional=True),
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -52,10 +57,10 @@ class Checkpoint:
         if path is None or not path.exists():
             return cls(path, key)
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                found = str(stored["key"])
-                start = Start(stored["image"], int(stored["iterations"]), _stored_term(stored))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            stored = read_arrays(path, _ARRAYS)
+            found = str(stored["key"])
+            start = Start(stored["image"], int(stored["iterations"]), _stored_term(stored))
+        except (InputError, ValueError) as error:
             raise InputError(
                 f"checkpoint {path}: cannot be read ({error})", remedy="remove it to start anew"
             ) from error
@@ -88,7 +93,7 @@ class Checkpoint:
 
 def _stored_term(stored: Mapping[str, NDArray[Any]]) -> Additive:
     u, v = stored["pixel_mm"].tolist()
-    if "primary" not in stored:
+    if "primary" not in stored or "shares" not in stored:
         return Additive(stored["additive"], pixel_mm=(u, v))
     return Additive(stored["additive"], stored["primary"], stored["shares"], (u, v))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from hepatica.core.context import DicomContext
 from hepatica.core.image import NOTHING_STATED, Image, Stated
 from hepatica.core.message import Message
 from hepatica.core.sources import StructureSource, regions_of
+from hepatica.core.text_files import json_text, text_file
 from hepatica.errors import AmbiguousSeriesError, DicomError, InputError, UnknownNameError
 from hepatica.io.dicom.context import instance_of
 from hepatica.io.dicom.series import SeriesKind
@@ -234,10 +236,10 @@ def _label_names(path: Path) -> dict[int, str]:
     if not found:
         return {}
     file = found[0]
+    text = text_file(file, "names of labels")
     try:
-        text = file.read_text(encoding="utf-8")
-        pairs = _json_pairs(text) if file.suffix == ".json" else _csv_pairs(text)
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        pairs = _json_pairs(json_text(text, file)) if file.suffix == ".json" else _csv_pairs(text)
+    except (ValueError, csv.Error) as error:
         raise InputError(f"{file}: cannot be read as names of labels ({error})") from error
     numbers = [number for number, _ in pairs]
     if len(set(numbers)) < len(numbers):
@@ -245,15 +247,23 @@ def _label_names(path: Path) -> dict[int, str]:
     return dict(pairs)
 
 
-def _json_pairs(text: str) -> list[tuple[int, str]]:
-    content = json.loads(text)
+def _json_pairs(content: Any) -> list[tuple[int, str]]:
     if not isinstance(content, dict):
         raise ValueError('expected {"1": "liver", ...}')
     pairs = []
     for key, value in content.items():
         # Either way round: {"1": "liver"} or {"liver": 1}.
-        pairs.append((int(value), str(key)) if isinstance(value, int) else (int(key), str(value)))
+        number, name = (str(value), key) if isinstance(value, int) and not isinstance(value, bool) else (key, value)
+        if not isinstance(name, str):
+            raise ValueError(f'{key!r}: expected "1": "liver", not {value!r}')
+        pairs.append((_label_number(number, f"{key!r}"), name))
     return pairs
+
+
+def _label_number(text: str, where: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text.strip()):
+        raise ValueError(f"{where}: {text!r} is no number of a label")
+    return int(text)
 
 
 def _csv_pairs(text: str) -> list[tuple[int, str]]:
@@ -263,7 +273,7 @@ def _csv_pairs(text: str) -> list[tuple[int, str]]:
             continue
         if len(row) < 2:
             raise ValueError(f'line {line}: expected "1,liver"')
-        pairs.append((int(row[0]), row[1].strip()))
+        pairs.append((_label_number(row[0], f"line {line}"), row[1].strip()))
     return pairs
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from hepatica.core import Grid
 from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.reconstruct.resampling import Ensemble
+from hepatica.io.arrays import Wanted, read_arrays
 
 FILE_NAME = "spect_replicates.npz"
+
+_ARRAYS = {"images": Wanted("f", 4), "affine": Wanted("f", 2), "seed": Wanted("iu", 0)}
 
 
 def save_replicates(path: Path, ensemble: Ensemble, grid: Grid) -> None:
@@ -37,14 +39,14 @@ def load_replicates(path: Path, grid: Grid) -> Ensemble:
         If its voxels are not those of the image.
     """
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
-            images, affine, seed = data["images"], data["affine"], int(data["seed"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        found = read_arrays(path, _ARRAYS)
+        images, affine = found["images"], found["affine"]
+        i, j, k = images.shape[1:]
+        own = Grid((int(i), int(j), int(k)), affine)
+    except (InputError, GeometryError, ValueError) as error:
         raise InputError(f"{path}: is no file of replicates of a reconstruction ({error})") from error
-    if images.ndim != 4 or len(images) < 2 or not np.isfinite(images).all():
+    if len(images) < 2:
         raise InputError(f"{path}: needs at least two finite images")
-    i, j, k = images.shape[1:]
-    own = Grid((int(i), int(j), int(k)), affine)
     if not own.matches(grid):
         raise GeometryError(f"{path}: its voxels ({own}) are not those of the activity image ({grid})")
-    return Ensemble(images, seed)
+    return Ensemble(images, int(found["seed"]))

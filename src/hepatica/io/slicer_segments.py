@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
 from hepatica.errors import InputError
@@ -64,8 +63,10 @@ def slicer_segments(path: Path) -> tuple[SlicerSegment, ...]:
                 _colour(entry.get("Color", "")),
             )
         )
-    for first, second in combinations(segments, 2):
-        if (first.layer, first.number) == (second.layer, second.number):
+    places: dict[tuple[int, int], SlicerSegment] = {}
+    for second in segments:
+        first = places.setdefault((second.layer, second.number), second)
+        if first is not second:
             raise InputError(
                 f"{path}: segments {first.name!r} and {second.name!r} both have the label {first.number} in layer "
                 f"{first.layer}",

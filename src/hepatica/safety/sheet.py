@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from hepatica.core.tables import toml_table
+from hepatica.core.text_files import text_file, toml_text
 from hepatica.errors import InputError
 from hepatica.nuclides import nuclide
 from hepatica.safety.plan import ReleasePlan
@@ -41,17 +41,16 @@ def sheet_texts(language: str | Path = "en") -> dict[str, str]:
     path = Path(language)
     if not path.is_file():
         raise InputError(f"language {str(language)!r}: neither one of {', '.join(LANGUAGES)} nor a file")
-    try:
-        texts = {str(k): str(v) for k, v in tomllib.loads(path.read_text(encoding="utf-8")).items()}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a TOML file: {error}") from error
+    texts = toml_text(text_file(path, "a TOML file"), path)
     for missing in english.keys() - texts.keys():
         raise InputError(f"{path}: sentence {missing!r} is missing")
     for key, text in texts.items():
         if key not in english:
             raise InputError(f"{path}: sentence {key!r} is not used; known: {', '.join(sorted(english))}")
+        if not isinstance(text, str):
+            raise InputError(f"{path}: {key}: must be text, not {text!r}")
         if _names(text) != _names(english[key]):
-            raise InputError(f"{path}: {key}: must contain {sorted(_names(english[key]))} in braces, no others")
+            raise InputError(f"{path}: {key}: must contain {sorted(_names(english[key]) or ())} in braces, no others")
     return texts
 
 
@@ -59,10 +58,17 @@ def _shipped(language: str) -> dict[str, str]:
     return {key: str(value) for key, value in toml_table(__package__, f"sheet_{language}.toml").items()}
 
 
-def _names(text: str) -> set[str]:
+def _names(text: str) -> set[str] | None:
+    """Names in braces; None where a brace stands alone, or more than a name stands in them."""
     from string import Formatter
 
-    return {name for _, name, _, _ in Formatter().parse(text) if name}
+    try:
+        parts = [part for part in Formatter().parse(text) if part[1] is not None]
+    except ValueError:
+        return None
+    return (
+        None if any(form or conversion for _, _, form, conversion in parts) else {name or "" for _, name, _, _ in parts}
+    )
 
 
 def patient_sheet(

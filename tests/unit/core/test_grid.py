@@ -60,6 +60,9 @@ def test_matching_needs_the_same_frame_and_the_same_corners(oblique_grid: Grid) 
         ((2, 0, 2), np.eye(4), "three positive sizes"),
         ((2, 2, 2), np.full((4, 4), np.nan), "finite 4x4"),
         ((2, 2, 2), np.diag([1.0, 0.0, 1.0, 1.0]), "must be positive"),
+        ((2, 2, 2), np.diag([1.0, 1e-320, 1.0, 1.0]), "must be positive"),
+        ((2, 2, 2), np.diag([1.0, 1e300, 1.0, 1.0]), "no place of a patient"),
+        ((2, 2, 2), np.array([[1, 0, 0, -1e38], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]), "no place of a patient"),
         ((2, 2, 2), np.array([[1, 0.2, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]), "not perpendicular"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -133,6 +134,26 @@ def test_seconds_between_count_true_hours_across_a_change_of_clocks() -> None:
 def test_text_that_is_no_unit_is_refused_in_our_words(text: str) -> None:
     with pytest.raises(UnitError):
         parse_quantity(text, "Gy", "dose")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 Gy**9**9**9", "1 Gy^99999999999", "1 10**10**10*Gy", "1 Gy**(9**9)", "1 ((99**99)**9)**9*Gy",
+        "1 (99**99)**99*Gy", "1 " + "9" * 5000 + "Gy", "1 " + "(" * 5000 + "Gy", "1 " + "Gy*" * 5000 + "1",
+    ],
+)  # fmt: skip
+def test_a_power_without_end_is_refused_at_once(text: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(UnitError, match="is not known") as caught:
+        parse_quantity(text, "Gy", "dose")
+    assert time.monotonic() - started < 2
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("text", ["1 J/kg", "1 J*kg^-1", "1 J*kg**(-1)", "1 (m/s)^2", "1 m²/s²", "1 m**2*s**-2"])
+def test_small_powers_are_units(text: str) -> None:
+    assert parse_quantity(text, "Gy", "dose") == 1.0
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,16 @@ def test_a_calibration_survives_json() -> None:
         ({"source": "guess"}, "unknown calibration source 'guess'"),
         ({"heads": 0}, "at least one head"),
         ({"conditions": {}}, "nuclide is missing"),
+        ({"conditions": ["x"]}, "conditions: expected a table"),
+        ({"conditions": {"nuclide": "Tc-99m", "camera": 5}}, "camera: 5 is no name"),
         ({"budget": ["meter"]}, "budget"),
+        ({"budget": 5}, "budget: expected a list"),
+        ({"budget": [{"name": "meter", "sd_percent": -1.0}]}, "sd_percent: -1 is below zero"),
+        ({"messages": {"code": "x"}}, "messages: expected a list"),
+        ({"messages": [{"code": "x", "severity": "dire"}]}, "severity 'dire' is none of"),
+        ({"heads": 1.5}, "whole number"),
+        ({"heads": 10**400}, "finite"),
+        ({"activity_mbq": -1.0}, "positive"),
     ):
         with pytest.raises(InputError, match=message):
             CameraCalibration.from_dict(document(found) | broken)

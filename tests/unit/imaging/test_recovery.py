@@ -104,6 +104,11 @@ def test_a_curve_survives_json() -> None:
         RecoveryCurve.from_dict(document(curve) | {"covariance": [[1.0, 2.0], [0.0, 1.0]]})
     with pytest.raises(InputError, match="covariance"):
         RecoveryCurve.from_dict(document(curve) | {"covariance": [1.0]})
+    with pytest.raises(InputError, match=r"background_recovery_sd: -0.1 is below zero"):
+        RecoveryCurve.from_dict(document(curve) | {"background_recovery_sd": -0.1})
+    first = document(curve)["spheres"][0] | {"mean_recovery_sd": -1.0}
+    with pytest.raises(InputError, match="mean_recovery_sd: -1 is below zero"):
+        RecoveryCurve.from_dict(document(curve) | {"spheres": [first]})
 
 
 def test_no_extrapolation_without_being_told() -> None:

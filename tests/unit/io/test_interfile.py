@@ -197,6 +197,40 @@ def test_projections_that_cannot_be_are_refused(tmp_path: Path, keys: dict[str, 
         read_projections(projections(tmp_path, np.ones((4, 3, 5)), **keys))
 
 
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"name of data file": "/dev/zero"}, "name of data file: /dev/zero is not beside the header"),
+        ({"name of data file": "../outside.v"}, "../outside.v is not beside the header"),
+        ({"name of data file": "a" * 70_000}, "is not beside the header"),
+        ({"image scaling factor [1]": "1e"}, "'1e' is no number"),
+        ({"image scaling factor [1]": "1e308", "quantification units": "1e308"}, "too large"),
+        ({"data offset in bytes": "1e18"}, "from byte 1e.18 on is no image"),
+        ({"data offset in bytes": "2e9"}, "cut short"),
+        ({"!matrix size [1]": "100000", "!matrix size [2]": "1000"}, "cut short"),
+        ({"first pixel offset (mm) [1]": "1e300"}, "no place of a patient"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_headers_that_lead_astray_are_refused(tmp_path: Path, keys: dict[str, str], message: str, packed: bool) -> None:
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    (tmp_path / "outside.v").write_bytes(b"\0" * 240)
+    path = image(folder, stored(1, (5, 4, 3), "<f4"), packed=packed, **keys)
+    with pytest.raises(HepaticaError, match=message):
+        read_image(path, stated=Stated(unit="counts"))
+
+
+def test_packed_data_that_are_damaged_are_refused(tmp_path: Path) -> None:
+    path = image(tmp_path, stored(1, (5, 4, 3), "<f4"), packed=True)
+    data = tmp_path / "a.v.gz"
+    whole = data.read_bytes()
+    for broken in (whole[: len(whole) // 2], whole[:20] + b"\xff" * 40 + whole[60:], whole[:-8] + b"\0" * 8, b""):
+        data.write_bytes(broken)
+        with pytest.raises(InputError, match=r"a.v.gz: cannot be read|cut short"):
+            read_image(path, stated=Stated(unit="counts"))
+
+
 def test_real_images() -> None:
     path = DATA / "lu-dotatate/patient15_LuDOTATATE_src.h33"
     if not path.is_file():

@@ -97,6 +97,16 @@ def test_broken_tables(tmp_path: Path, text: str, message: str) -> None:
         read_table(path)
 
 
+@pytest.mark.parametrize("cell", ["1e308", "-1e16", "1e-80", "5e-324"])
+def test_a_number_out_of_all_proportion_is_named(tmp_path: Path, cell: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"dose_gy\n0\n{cell}\n-1e15\n")
+    check = read_table(path).check()
+    check.numbers("dose_gy")
+    with pytest.raises(TableError, match=f"row 3, column 'dose_gy': '{cell}' is out of all proportion"):
+        check.done()
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_table(tmp_path / "none.csv")

@@ -37,6 +37,19 @@ def test_absent_and_empty_are_none() -> None:
             call("PatientWeight")
 
 
+@pytest.mark.parametrize("number", [1e31, -1e300, 1e-61, 5e-324])
+def test_a_number_out_of_all_proportion_is_refused(number: float) -> None:
+    assert header(DoubleFloatRealWorldValueFirstValueMapped=1e30).number("DoubleFloatRealWorldValueFirstValueMapped")
+    with pytest.raises(DicomError, match=r"ValueFirstValueMapped: .* is out of all proportion"):
+        header(DoubleFloatRealWorldValueFirstValueMapped=number).number("DoubleFloatRealWorldValueFirstValueMapped")
+
+
+def test_text_holds_nothing_that_commands_a_terminal() -> None:
+    shown = header(SeriesDescription="a\x1b[31mb\x9b2Jc\x07\x00").text("SeriesDescription")
+    assert shown == "a\ufffd[31mb\ufffd2Jc\ufffd"
+    assert header(PatientComments="one\ntwo\tthree").text("PatientComments") == "one\ntwo\tthree"
+
+
 def test_numbers() -> None:
     full = header(PatientWeight="70.5", ImageType=["A", "B"], Rows=5, NumberOfFrames="7")
     assert full.number("PatientWeight") == 70.5

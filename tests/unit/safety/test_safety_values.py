@@ -167,6 +167,11 @@ def test_translation_is_checked(tmp_path: Path) -> None:
         (text.replace('title = "After your liver treatment"\n', ""), "'title' is missing"),
         (text + '\nextra = "x"\n', "'extra' is not used"),
         ("not toml [", "not a TOML file"),
+        (text.replace("{days}", "{days"), "in braces"),
+        (text.replace("{days}", "{days:>9999999999}"), "in braces"),
+        (text.replace("{days}", "{days.__class__}"), "in braces"),
+        (text.replace('title = "After your liver treatment"', "title = 5"), "title: must be text, not 5"),
+        ("title = " + "[" * 5000, "nested too deeply"),
     ):
         good.write_text(broken)
         with pytest.raises(InputError, match=message):

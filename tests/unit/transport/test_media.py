@@ -62,6 +62,12 @@ def test_a_sites_own_table(tmp_path: Path) -> None:
     np.testing.assert_allclose(density_from_hu(ct(-500, 500), table).values.ravel(), [0.5005, 1.3], rtol=1e-6)
 
 
+def test_a_table_may_have_quotes_and_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "scanner.csv"
+    file.write_text('\ufeff"hu","density_g_ml"\r\n"-1000","0.001"\r\n"0","1"\r\n', encoding="utf-8")
+    assert load_calibration(file).hu == (-1000.0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -89,7 +95,7 @@ def test_unreadable_tables(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         load_calibration(tmp_path / "none.csv")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"binary.csv: not an HU calibration \(UTF-16, not UTF-8\)"):
         load_calibration(tmp_path / "binary.csv")
 
 

@@ -91,6 +91,30 @@ def test_an_allowance_that_does_not_fit_is_refused(tmp_path: Path, old: str, new
         run_plan(plan_of(tmp_path, PLAN.replace(old, new)))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("territory", 5, r"for_plan.territory is 5"),
+        ("territory", ["right"], r"for_plan.territory is \['right'\]"),
+        ("normal_gy", "40", "for_plan.normal_gy is '40'"),
+        ("normal_gy", True, "for_plan.normal_gy is True"),
+        ("lung_gy", -1, "must be zero or more"),
+        ("treatments", 1.5, "for_plan.treatments is 1.5"),
+        ("cautions", "none", "for_plan.cautions is 'none'"),
+        ("cautions", [1], "no list of text"),
+        ("nuclide", None, "for_plan.nuclide is None"),
+    ],
+)
+def test_an_allowance_with_a_wrong_value_is_refused(tmp_path: Path, key: str, value: object, message: str) -> None:
+    left_over(tmp_path)
+    content = json.loads((tmp_path / "next.json").read_text())
+    content["for_plan"][key] = value
+    (tmp_path / "next.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message) as caught:
+        run_plan(plan_of(tmp_path, PLAN))
+    assert "next.json" in str(caught.value)
+
+
 def test_nothing_left_and_foreign_files_are_refused(tmp_path: Path) -> None:
     left_over(tmp_path, normal_gy=90)
     with pytest.raises(InputError, match="nothing is left for right"):

@@ -322,10 +322,9 @@ def word_of(name: str) -> str:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True
 
 
 def _bool(given: Any, _unit: str, label: str) -> bool:
@@ -349,9 +348,9 @@ def _float(given: Any, unit: str, label: str) -> float:
         return parse_fraction(str(given), label)
     if unit:
         return parse_quantity(str(given), unit, label)
-    if isinstance(given, bool) or not _is_number(str(given)) or not math.isfinite(float(given)):
+    if isinstance(given, bool) or not _is_number(text := str(given)):
         raise InputError(f"{label}: {given!r} is not a number")
-    return float(given)
+    return float(text)
 
 
 def _instant(given: Any, _unit: str, label: str) -> datetime:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from hepatica.core.options.declare import require_known
 from hepatica.core.options.describe import Option, first_line, options_of, plain
 from hepatica.core.options.kinds import word_of
+from hepatica.core.text_files import text_file, toml_text
 from hepatica.errors import HepaticaError, InputError
 
 
@@ -82,13 +82,8 @@ def toml_file(path: Path) -> tuple[str, dict[str, Any]]:
     InputError
         If it cannot be read or is no TOML; the message names file and line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        return text, tomllib.loads(text)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a TOML file ({error})") from error
+    text = text_file(path, "a TOML file")
+    return text, toml_text(text, path)
 
 
 def line_of(text: str, key: str, *, last: bool = False) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,6 +87,8 @@ class Conditions:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Conditions:
         """From its document; InputError where it does not fit."""
+        if not isinstance(data, Mapping):
+            raise InputError("conditions: expected a table of values")
         window, voxel = data.get("window_kev"), data.get("voxel_mm")
         pair = None if window is None else numbers(window, 2, "window_kev")
         triple = None if voxel is None else numbers(voxel, 3, "voxel_mm")
@@ -96,9 +98,12 @@ class Conditions:
         settings = data.get("reconstruction") or {}
         if not isinstance(settings, Mapping):
             raise InputError("conditions: reconstruction must be a table of settings")
+        camera = data.get("camera")
+        if not isinstance(camera, str | None):
+            raise InputError(f"conditions: camera: {camera!r} is no name")
         return cls(
             nuclide,
-            data.get("camera"),
+            camera,
             None if pair is None else (pair[0], pair[1]),
             None if triple is None else (triple[0], triple[1], triple[2]),
             dict(settings),
@@ -109,7 +114,7 @@ def numbers(values: Any, count: int, what: str) -> tuple[float, ...]:
     """So many finite numbers, or InputError that names `what`."""
     if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != count:
         raise InputError(f"{what}: expected {count} numbers, not {values!r}")
-    if not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values):
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= sys.float_info.max for v in values):
         raise InputError(f"{what}: {values!r} are not finite numbers")
     return tuple(float(v) for v in values)
 
@@ -120,6 +125,14 @@ def number(data: Mapping[str, Any], key: str, *, optional: bool = False) -> floa
     if value is None and optional:
         return None
     return numbers([value], 1, key)[0]
+
+
+def deviation(data: Mapping[str, Any], key: str) -> float | None:
+    """The standard uncertainty under a key, None if it is missing; InputError if it is negative or no number."""
+    found = number(data, key, optional=True)
+    if found is not None and found < 0:
+        raise InputError(f"{key}: {found:g} is below zero")
+    return found
 
 
 def required(data: Mapping[str, Any], key: str) -> float:

@@ -30,9 +30,9 @@ from hepatica.core import (
 )
 from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN, reported
-from hepatica.core.message import Message
+from hepatica.core.message import Message, Severity
 from hepatica.errors import InputError, TimeError, UnknownNameError
-from hepatica.imaging.quantify.acquisition_conditions import Conditions, number, required
+from hepatica.imaging.quantify.acquisition_conditions import Conditions, deviation, required
 from hepatica.imaging.quantify.activity import BQ_PER_MBQ, Administration
 from hepatica.imaging.quantify.dead_time import DeadTimeModel, live_fraction
 from hepatica.imaging.quantify.recovery import parts_mean
@@ -292,12 +292,18 @@ class CameraCalibration:
             when = datetime.fromisoformat(str(data.get("measured_at")))
         except ValueError:
             raise InputError(f"measured_at: {data.get('measured_at')!r} is no instant") from None
-        parts = data.get("budget") or ()
-        if not all(isinstance(part, Mapping) for part in parts):
-            raise InputError("budget: expected a list of tables")
-        percents = [number(part, "sd_percent", optional=True) for part in parts]
+        parts, said = data.get("budget") or [], data.get("messages") or []
+        for key, items in (("budget", parts), ("messages", said)):
+            if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+                raise InputError(f"{key}: expected a list of tables")
+        percents = [deviation(part, "sd_percent") for part in parts]
+        heads, activity = required(data, "heads"), required(data, "activity_mbq")
+        if heads != int(heads) or activity <= 0:
+            raise InputError(
+                f"heads {heads:g} and activity_mbq {activity:g}: expected a whole number and a positive one"
+            )
         return cls(
-            Estimate(required(data, "factor_cps_per_mbq"), number(data, "factor_sd_cps_per_mbq", optional=True)),
+            Estimate(required(data, "factor_cps_per_mbq"), deviation(data, "factor_sd_cps_per_mbq")),
             data.get("source"),  # type: ignore[arg-type]  # checked in __post_init__
             Conditions.from_dict(data.get("conditions") or {}),
             tuple(
@@ -305,9 +311,9 @@ class CameraCalibration:
                 for part, value in zip(parts, percents, strict=True)
             ),
             when,
-            required(data, "activity_mbq"),
-            int(required(data, "heads")),
-            tuple(_stored_message(item) for item in data.get("messages") or ()),
+            activity,
+            int(heads),
+            tuple(_stored_message(item) for item in said),
         )
 
 
@@ -563,8 +569,12 @@ def _differences(exposures: Sequence[Exposure], factors: Sequence[float]) -> tup
     return (Message("exposures-differ", text),)
 
 
-def _stored_message(item: Any) -> Message:
+def _stored_message(item: Mapping[str, Any]) -> Message:
     """A message of a file."""
-    if not isinstance(item, Mapping):
-        raise InputError("messages: expected a list of tables")
-    return Message(str(item.get("code", "calibration")), str(item.get("text", "")), str(item.get("remedy", "")))
+    code, text, remedy = (
+        str(item.get(key, usual)) for key, usual in (("code", "calibration"), ("text", ""), ("remedy", ""))
+    )
+    severity = item.get("severity", "warning")
+    if severity not in get_args(Severity):
+        raise InputError(f"messages: severity {severity!r} is none of {', '.join(get_args(Severity))}")
+    return Message(code, text, remedy, severity)

@@ -18,7 +18,7 @@ import numpy as np
 from hepatica.core import Estimate, Kind, Region, Volume
 from hepatica.core.document import reported
 from hepatica.errors import EvidenceError, GeometryError, InputError, PhysicsError
-from hepatica.imaging.quantify.acquisition_conditions import Conditions, number, numbers, required
+from hepatica.imaging.quantify.acquisition_conditions import Conditions, deviation, number, numbers, required
 from hepatica.imaging.quantify.blurred_sphere import sphere_diameter_mm, sphere_volume_ml
 
 MAX_RECOVERY = 1.3
@@ -216,13 +216,13 @@ class RecoveryCurve:
             tuple(
                 SphereRecovery(
                     required(point, "volume_ml"),
-                    Estimate(required(point, "mean_recovery"), number(point, "mean_recovery_sd", optional=True)),
+                    Estimate(required(point, "mean_recovery"), deviation(point, "mean_recovery_sd")),
                     number(point, "maximum_recovery", optional=True),
                 )
                 for point in points
             ),
             Conditions.from_dict(data.get("conditions") or {}),
-            None if background is None else Estimate(background, number(data, "background_recovery_sd", optional=True)),
+            None if background is None else Estimate(background, deviation(data, "background_recovery_sd")),
             str(data.get("source", "")),
         )
 

@@ -30,6 +30,13 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 """Transfer syntax whose frames are compressed each for itself (Deflated Image Frame Compression, PS3.5 A.4.14)."""
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""Characters that command a terminal; no text of a patient needs one."""
+
+MIN_NUMBER, MAX_NUMBER = 1e-60, 1e30
+"""No attribute that is read here holds a number that is larger or, but for zero, smaller; what lies between can be
+squared and multiplied without leaving the range of floating-point numbers."""
+
 
 @functools.cache
 def failures() -> tuple[type[Exception], ...]:
@@ -127,7 +134,7 @@ class Header:
             raise self.error(keyword, "holds bytes, expected text")
         with pydicom_door(self.path, keyword, self.problems):
             parts = [value] if isinstance(value, str) or not _is_list(value) else list(value)
-            return tuple(str(part).strip("\0 \t\r\n") for part in parts)
+            return tuple(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(part).strip("\0 \t\r\n")) for part in parts)
 
     def text(self, keyword: str) -> str:
         """Value as stripped text, several joined by a backslash; empty if absent."""
@@ -164,6 +171,8 @@ class Header:
             raise self.error(keyword, f"{_short(value)} is not a number") from None
         if not all(map(math.isfinite, floats)):
             raise self.error(keyword, f"{_short(value)} is not finite")
+        if not all(part == 0 or MIN_NUMBER <= abs(part) <= MAX_NUMBER for part in floats):
+            raise self.error(keyword, f"{_short(value)} is out of all proportion")
         return floats
 
     def number(self, keyword: str) -> float | None:

@@ -7,7 +7,9 @@ to the left, to posterior and to the feet; other writers are taken as the same, 
 from __future__ import annotations
 
 import gzip
+import math
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,17 @@ from hepatica.core.message import Message
 from hepatica.core.volume import voxel_unit, whole_labels
 from hepatica.errors import GeometryError, InputError, UnitError
 
+DEFLATE_LIMIT = 1032
+"""Most that gzip can compress (RFC 1951): no more than that can be in a file."""
+
 HEADERS = {".hv": ".v", ".hs": ".s", ".h33": ".i33"}
 """Suffix of the data by that of the header."""
 
 MAX_HEADER_BYTES = 10**6
 """A header is text of a few kilobytes."""
+
+LONGEST_NAME = 255
+"""Characters of a file name that file systems take."""
 
 MAX_VOXELS = 2**31
 """More voxels than any scanner's."""
@@ -109,10 +117,13 @@ def read_header(path: Path) -> Header:
         path = header
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    if path.stat().st_size > MAX_HEADER_BYTES:
-        raise InputError(f"{path}: is too long for an Interfile header")
+    try:
+        if path.stat().st_size > MAX_HEADER_BYTES:
+            raise InputError(f"{path}: is too long for an Interfile header")
+        lines = path.read_bytes().decode("latin-1").splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
     values: dict[str, str] = {}
-    lines = path.read_bytes().decode("latin-1").splitlines()
     first = next((line for line in lines if line.strip() and not line.lstrip().startswith(";")), "")
     if not re.match(r"\s*!?\s*interfile\s*:=", first, re.IGNORECASE):
         raise InputError(f"{path}: does not start with !INTERFILE :=, so it is no Interfile header")
@@ -186,9 +197,17 @@ def read_interfile(
     grid = _grid(header, size, slice_spacing_mm, notes)
     if kind is Kind.LABEL:
         return Volume(grid, whole_labels(values, str(path)), kind, name=path.name), notes
-    scale = scale_of(header) * factor
-    exact = values.astype(np.float64) * scale if scale != 1.0 else values
-    return Volume(grid, exact.astype(np.float32), kind, name=path.name), notes
+    return Volume(grid, scaled(values, scale_of(header) * factor), kind, name=path.name), notes
+
+
+def scaled(stored: NDArray[Any], scale: float) -> NDArray[np.float32]:
+    """Stored numbers times a factor, worked out in double precision one step of the last axis at a time."""
+    found = np.empty(stored.shape, dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(stored.shape[-1]):
+            part = stored[..., k]
+            found[..., k] = part if scale == 1.0 else part.astype(np.float64) * scale
+    return found
 
 
 def _plain_suffix(path: Path) -> str:
@@ -198,16 +217,19 @@ def _plain_suffix(path: Path) -> str:
 
 
 def data_file(header: Header) -> Path:
-    """The file of numbers beside a header; InputError if it is not there."""
-    name = header.text("name of data file")
+    """The file of numbers beside a header, or in a folder beside it; InputError if it is not there."""
+    key = "name of data file"
+    name = header.text(key)
     if not name:
-        raise header.error("name of data file", "is missing")
+        raise header.error(key, "is missing")
+    shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+    if len(name) > LONGEST_NAME or Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        raise header.error(key, f"{shown} is not beside the header", remedy="write the name alone, without a folder")
     path = header.path.parent / name
-    if not path.is_file() and (packed := path.with_name(path.name + ".gz")).is_file():
-        return packed
-    if not path.is_file():
-        raise header.error("name of data file", f"{name} is not beside the header")
-    return path
+    for found in (path, path.with_name(path.name + ".gz")):
+        if found.is_file():
+            return found
+    raise header.error(key, f"{shown} is not beside the header")
 
 
 def read_numbers(header: Header, size: tuple[int, ...]) -> tuple[NDArray[Any], list[Message]]:
@@ -234,7 +256,7 @@ def read_numbers(header: Header, size: tuple[int, ...]) -> tuple[NDArray[Any], l
         raise header.error("imagedata byte order", f"{order!r} is neither LITTLEENDIAN nor BIGENDIAN")
     offset = header.number("data offset in bytes") or 2048 * (header.number("data starting block") or 0.0)
     voxels = int(np.prod(np.asarray(size, dtype=object)))
-    if voxels > MAX_VOXELS or offset < 0 or offset != round(offset):
+    if voxels > MAX_VOXELS or not 0 <= offset <= MAX_VOXELS or offset != round(offset):
         raise header.error("matrix size [1]", f"{voxels} voxels from byte {offset:g} on is no image")
     data = _bytes(header, voxels * width + round(offset))
     expected = voxels * width
@@ -252,12 +274,13 @@ def _bytes(header: Header, most: int) -> bytes:
     """The data, at most one byte more than are needed."""
     path = data_file(header)
     try:
+        there = path.stat().st_size
         if path.suffix.lower() == ".gz":
             with gzip.open(path) as packed:
-                return packed.read(most + 1)
+                return packed.read(min(most + 1, DEFLATE_LIMIT * there))
         with path.open("rb") as plain:
-            return plain.read(most + 1)
-    except (OSError, EOFError) as error:
+            return plain.read(min(most + 1, there))
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
 
 
@@ -265,10 +288,12 @@ def scale_of(header: Header) -> float:
     """Factor from stored numbers to values."""
     scale = 1.0
     for key in ("image scaling factor [1]", "quantification units"):
-        if re.fullmatch(r"[-+.\deE]+", text := header.text(key)):
-            scale *= float(text)
+        if re.fullmatch(r"[-+.\deE]+", header.text(key)):
+            scale *= header.required(key)
     if scale == 0:
         raise header.error("image scaling factor [1]", "is 0: all values would be lost")
+    if not math.isfinite(scale):
+        raise header.error("image scaling factor [1]", "is too large: no value would be finite")
     return scale
 
 

@@ -19,7 +19,7 @@ from hepatica.errors import InputError
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.io.dicom.images.camera_heads import Head, radius_problem, view_time_problem
 from hepatica.io.dicom.images.radiopharmaceutical import nuclide_name
-from hepatica.io.interfile.images import Header, data_file, read_header, read_numbers, scale_of
+from hepatica.io.interfile.images import Header, data_file, read_header, read_numbers, scale_of, scaled
 
 
 def read_interfile_projections(
@@ -45,12 +45,14 @@ def read_interfile_projections(
     views = header.count("number of projections")
     columns, rows = header.count("matrix size [1]"), header.count("matrix size [2]")
     stored, notes = read_numbers(header, (columns, rows, views))
-    counts = stored.transpose(0, 2, 1)[None, :, :, ::-1] * np.float64(scale_of(header))
+    counts = scaled(stored.transpose(0, 2, 1)[None, :, :, ::-1], scale_of(header))
+    if not np.isfinite(counts).all():
+        raise header.error("name of data file", "holds counts that are not finite")
     head = _head(header, views, radius_mm)
     view_s = _view_seconds(header, views)
     nuclide = _nuclide(header)
     found = Projections(
-        counts.astype(np.float32),
+        counts,
         Orbit(head.angle_deg, head.radius_mm),
         (_window(header),),
         (header.required("scaling factor (mm/pixel) [1]"), header.required("scaling factor (mm/pixel) [2]")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from hepatica.core import InputFile
 from hepatica.core.options import toml_file
 from hepatica.core.options.declare import forms_of
 from hepatica.core.options.kinds import Form, word_of
+from hepatica.core.text_files import json_file
 from hepatica.errors import HepaticaError, InputError, UnknownNameError
 from hepatica.planning.guardrails import Situation
 from hepatica.planning.limits.allowance import Allowance
@@ -360,22 +360,29 @@ class _Reader:
 
 def _allowance(path: Path, name: str) -> Allowance:
     """What a result of the verb `remaining_tolerance` says for plans."""
-    try:
-        stated = json.loads(path.read_text(encoding="utf-8"))["for_plan"]
-        return Allowance(
-            territory=stated["territory"],
-            **{key: float(stated[key]) for key in _ALLOWANCE},
-            nuclide=str(stated["nuclide"]),
-            treatments=int(stated["treatments"]),
-            cautions=tuple(map(str, stated["cautions"])),
-            source=name,
-        )
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a JSON file ({error})") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: no result of remaining_tolerance ({error!r})") from error
+    content = json_file(path)
+    stated = content.get("for_plan") if isinstance(content, dict) else None
+    if not isinstance(stated, dict):
+        raise InputError(f"{path}: no result of remaining_tolerance (it has no for_plan)")
+    for key, kinds in _ALLOWANCE.items():
+        value = stated.get(key)
+        if key not in stated or not isinstance(value, kinds) or isinstance(value, bool):
+            raise InputError(f"{path}: no result of remaining_tolerance (for_plan.{key} is {value!r})")
+    if not all(isinstance(text, str) for text in stated["cautions"]):
+        raise InputError(f"{path}: no result of remaining_tolerance (for_plan.cautions is no list of text)")
+    doses = {key: float(stated[key]) for key, kinds in _ALLOWANCE.items() if float in kinds}
+    return Allowance(
+        territory=stated["territory"],
+        **doses,
+        nuclide=stated["nuclide"],
+        treatments=stated["treatments"],
+        cautions=tuple(stated["cautions"]),
+        source=name,
+    )
 
 
-_ALLOWANCE = ("normal_gy", "lung_gy", "lung_so_far_gy", "delivered_bed_gy", "tolerance_bed_gy")
+_ALLOWANCE: dict[str, tuple[type, ...]] = {
+    "territory": (str, type(None)), "nuclide": (str,), "treatments": (int,), "cautions": (list,),
+    **dict.fromkeys(("normal_gy", "lung_gy", "lung_so_far_gy", "delivered_bed_gy", "tolerance_bed_gy"), (int, float)),
+}  # fmt: skip
+"""What each key of for_plan holds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from hepatica.core import Grid, Kind, Volume
 from hepatica.core.message import Message
 from hepatica.core.resample import resample
 from hepatica.core.tables import table_text
+from hepatica.core.text_files import text_file
 from hepatica.errors import InputError
 
 COLUMNS = ("hu", "density_g_ml")
@@ -104,11 +106,7 @@ def load_calibration(path: str | Path) -> HuCalibration:
         the points do not make a calibration.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"HU calibration {file}: cannot be read as text ({error})") from error
-    return _parse(text, file.stem, str(file))
+    return _parse(text_file(file, "an HU calibration"), file.stem, str(file))
 
 
 @functools.cache
@@ -122,16 +120,24 @@ def default_calibration() -> HuCalibration:
 def _parse(text: str, name: str, source: str) -> HuCalibration:
     lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1)]
     lines = [(n, line) for n, line in lines if line and not line.startswith("#")]
-    if not lines or tuple(part.strip().lower() for part in lines[0][1].split(",")) != COLUMNS:
+    if not lines or tuple(part.strip().lower() for part in _cells(lines[0][1])) != COLUMNS:
         raise InputError(f"HU calibration {source}: the first line must be 'hu,density_g_ml', which states the units")
     points = []
     for number, line in lines[1:]:
         try:
-            hu, density = (float(part) for part in line.split(","))
+            hu, density = (float(part) for part in _cells(line))
         except ValueError:
             raise InputError(f"HU calibration {source}, line {number}: {line!r} is not two numbers") from None
         points.append((hu, density))
     return HuCalibration(name, tuple(p[0] for p in points), tuple(p[1] for p in points), source)
+
+
+def _cells(line: str) -> list[str]:
+    """Cells of a line of CSV, in quotes or not."""
+    try:
+        return next(csv.reader([line]), [])
+    except csv.Error:
+        return []
 
 
 def density_from_hu(hu: Volume, calibration: HuCalibration | None = None) -> Volume:
