@@ -12,7 +12,7 @@ from hepatica.core.document import HIDDEN, document, document_schema
 from hepatica.core.message import Message
 from hepatica.core.provenance import Provenance
 from hepatica.core.table import Table
-from hepatica.io.files import output_folder
+from hepatica.io.files import output_folder, refuse_inputs, write_text
 
 NOTICE = "Research software, not a medical device."
 
@@ -88,6 +88,11 @@ class Result:
         """What the numbers say, shown below the tables."""
         return ()
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether anything came out that can be used; the command ends with exit code 1 where nothing did."""
+        return True
+
     def write(self, folder: Path) -> None:
         """Write what belongs to this result beside ``result.json`` and the tables into a new folder."""
 
@@ -99,20 +104,30 @@ class Result:
         folder : Path
             New folder; whole or not at all.
         force : bool
-            Replace it if it is there.
+            Replace it if it is there and holds nothing but an unchanged result of hepatica.
 
         Raises
         ------
         OutputError
-            If the folder exists and is not empty (without `force`), or cannot be written.
+            If the folder exists and is not empty (without `force`), is not hepatica's or holds an input (with it), is
+            being written by another process, or cannot be written.
         """
+        self.refuse_inputs(folder)
         with output_folder(folder, force=force) as new:
-            self.write(new)
-            for table in self.tables():
-                (new / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
-            text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-            (new / "result.json").write_text(text + "\n", encoding="utf-8")
+            self.write_all(new)
         return Path(folder)
+
+    def refuse_inputs(self, folder: Path | str) -> None:
+        """Raise OutputError if a folder that is to be written holds an input, or lies in one and would be replaced."""
+        refuse_inputs(folder, (item.path for item in self.provenance.inputs))
+
+    def write_all(self, folder: Path) -> None:
+        """Write everything that `save` does into a folder that is there; wrap in `io.files.output_folder`."""
+        self.write(folder)
+        for table in self.tables():
+            write_text(folder / f"{table.name}.csv", table.csv())
+        text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+        write_text(folder / "result.json", text + "\n")
 
     def __str__(self) -> str:
         sentences = "\n".join(self.sentences())
