@@ -76,7 +76,8 @@ def output_folder(path: Path | str, *, force: bool = False) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        If `path` must not be replaced (see `refuse_existing`), cannot be written, or another process is writing it.
+        If `path` is no place for a result (see `refuse_existing`), holds anything (without `force`) or anything but the
+        unchanged files of a result of hepatica (with it), cannot be written, or is being written by another process.
     KeyboardInterrupt
         As it came; its text says whether `path` is as it was or the new result.
     """
@@ -90,12 +91,11 @@ def output_folder(path: Path | str, *, force: bool = False) -> Iterator[Path]:
         return
     with _reported(path, before=os.path.lexists(target)), _claimed(target, make_parents=True) as work:
         refuse_existing(path, force=force)  # a run that was waited for may have written it
+        _refuse_content(path, target, force=force)
         work.new.mkdir()
         yield work.new
         write_manifest(work.new)
         sync_tree(work.new)
-        # Somebody may have put something there meanwhile.
-        refuse_existing(path, force=force)
         _put_in_place(path, work, force=force)
         _confirm(path, target.parent)
 
@@ -206,13 +206,12 @@ def _confirm(path: Path, parent: Path) -> None:
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:
-    """Refuse an output folder that could not be written or must not be replaced.
+    """Refuse an output folder that cannot be one, or is in use; whose it is, is looked at once it is locked.
 
     Raises
     ------
     OutputError
-        If it is a file, the root, home or current folder or one above; if it holds anything (without `force`), or (with
-        it) anything but the unchanged files of a result of hepatica.
+        If it is a file, the root, home or current folder or one above; or if it holds anything (without `force`).
     """
     target = _target(path)
     if os.path.isdir(path):  # noqa: PTH112 - a name that is too long is no folder either
@@ -222,15 +221,16 @@ def refuse_existing(path: Path, *, force: bool) -> None:
                 f"{path} is the root, home or current folder, or one above; it is not replaced",
                 remedy="give another folder",
             )
-        _refuse_content(path, path, force=force)
+        if not force:
+            _refuse_content(path, target, force=False)
     elif os.path.lexists(path):
         raise OutputError(f"{path} exists and is not a folder; give another name")
 
 
 def _refuse_content(path: Path, folder: Path, *, force: bool) -> None:
-    """Refuse to replace `path`, whose content lies in `folder`."""
+    """Refuse to replace `path`, whose content lies in `folder`, unless it is empty or, with `force`, hepatica's."""
     try:
-        if not any(folder.iterdir()):
+        if not os.path.lexists(folder) or not any(folder.iterdir()):
             return
         if not force:
             raise OutputError(f"{path} exists and is not empty", remedy="give another folder, or `force` to replace it")

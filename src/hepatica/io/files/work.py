@@ -178,7 +178,8 @@ class Work:
             elif self.new.exists():
                 self.new.rename(self.target)
             sync_folder(self.target.parent)
-        self.ready.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.ready.unlink()
         for part in (self.new, self.old):
             if part.is_dir() and not part.is_symlink():
                 shutil.rmtree(part, ignore_errors=True)
@@ -193,13 +194,16 @@ class Work:
         """
         try:
             self.settle()
+            _remove(self.place)
         except OSError as error:
-            os.close(self.descriptor)
             raise OutputError(
                 f"{self.target}: cannot be written ({reason(error)}); old and new are kept in {self.place}, the next "
                 "run puts the new one in place"
             ) from error
-        _close(self.place, self.descriptor)
+        finally:
+            os.close(self.descriptor)
+        if os.name == "nt":
+            _remove(self.place)
         if not self.target.exists():
             _remove_empty(*self.made)
 
@@ -261,16 +265,14 @@ def _parts(place: Path) -> set[str]:
     return {item.name for item in place.iterdir()}
 
 
-def _close(place: Path, descriptor: int) -> None:
-    """Remove a hidden folder that is empty but for its lock, and unlock."""
+def _remove(place: Path) -> None:
+    """Remove a hidden folder that is empty but for its lock: while that is locked, so that whoever waits begins anew.
+
+    Windows removes no open file; there it is done once the lock is closed, and fails if another run has opened it.
+    """
     with contextlib.suppress(OSError):
-        rest = _parts(place) - {LOCK}
-        if not rest and os.name != "nt":
-            (place / LOCK).unlink()  # still locked: whoever opened it meanwhile finds it gone, and begins anew
-    os.close(descriptor)
-    with contextlib.suppress(OSError):
-        if os.name == "nt" and _parts(place) == {LOCK}:
-            (place / LOCK).unlink()  # Windows removes no open file; one that another run has opened stays
+        if _parts(place) == {LOCK}:
+            (place / LOCK).unlink()
         place.rmdir()
 
 
@@ -296,14 +298,12 @@ def _sweep_one(place: Path) -> None:
     if descriptor is None:
         return
     name = _output_name(descriptor)
-    if name is None or work_folder(place.with_name(name)) != place:
-        unsigned = name is None and parts == {LOCK} and os.fstat(descriptor).st_size == 0
-        if unsigned:  # killed before its first line
-            _close(place, descriptor)
-        else:
-            os.close(descriptor)
+    if name is not None and work_folder(place.with_name(name)) == place:
+        Work(place.with_name(name), place, descriptor).release()
         return
-    Work(place.with_name(name), place, descriptor).release()
+    if parts == {LOCK} and os.fstat(descriptor).st_size == 0:  # killed before its first line
+        _remove(place)
+    os.close(descriptor)
 
 
 def _output_name(descriptor: int) -> str | None:
