@@ -79,7 +79,7 @@ class Table:
 
     def _repr_html_(self) -> str:
         right = self.numeric()
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
+        head = "".join(f"<th>{html.escape(visible(name))}</th>" for name in self.columns)
         body = "".join(
             "<tr>"
             + "".join(
@@ -89,7 +89,7 @@ class Table:
             + "</tr>"
             for row in self.shown()
         )
-        title = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
+        title = f"<caption>{html.escape(visible(self.title))}</caption>" if self.title else ""
         return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def csv(self) -> str:

@@ -7,12 +7,14 @@ and column. Rows count as in a spreadsheet, whose header is row 1; those of a Da
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from hepatica.core.input_table import InputTable
+from hepatica.core.text import from_spreadsheet
 from hepatica.errors import InputError, TableError
 
 
@@ -116,14 +118,15 @@ def _from_rows(path: Path | None, rows: list[list[str]], *, decimal_comma: bool)
 
 def _read_csv(path: Path) -> tuple[list[list[str]], bool]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text ({error.reason}); save it as CSV UTF-8") from error
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=first.count)
     try:
         rows = [
-            [cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
+            [from_spreadsheet(cell.strip()) for cell in row]
+            for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         ]
     except csv.Error as error:
         raise InputError(f"{path}: not a CSV table: {error}") from error

@@ -12,6 +12,7 @@ from hepatica.core.document import HIDDEN, document, document_schema
 from hepatica.core.message import Message
 from hepatica.core.provenance import Provenance
 from hepatica.core.table import Table
+from hepatica.core.text import visible
 from hepatica.io.files import output_folder, refuse_inputs, write_text
 
 NOTICE = "Research software, not a medical device."
@@ -133,15 +134,15 @@ class Result:
         sentences = "\n".join(self.sentences())
         notes = "\n".join(f"{message.severity}: {message}" for message in self.messages)
         parts = (self.title(), *map(str, self.tables()), sentences, notes, NOTICE)
-        return "\n\n".join(part for part in parts if part)
+        return visible("\n\n".join(part for part in parts if part))
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
         tables = "".join(table._repr_html_() for table in self.tables())
-        sentences = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self.sentences())
-        notes = "".join(f"<li>{html.escape(f'{m.severity}: {m}')}</li>" for m in self.messages)
+        sentences = "".join(f"<p>{html.escape(visible(sentence))}</p>" for sentence in self.sentences())
+        notes = "".join(f"<li>{html.escape(visible(f'{m.severity}: {m}'))}</li>" for m in self.messages)
         below = f"{sentences}<ul>{notes}</ul>" if notes else sentences
-        head = f'<p style="white-space:pre-wrap"><b>{html.escape(self.title())}</b></p>'
+        head = f'<p style="white-space:pre-wrap"><b>{html.escape(visible(self.title()))}</b></p>'
         return f"{head}{tables}{below}<p><small>{NOTICE}</small></p>"

@@ -38,6 +38,9 @@ HEAD = b"hepatica "
 WAIT_S = 5.0
 """A second run waits so long for the first, which mostly is about to finish writing; then it is refused."""
 
+MOST_GONE = 50
+"""So often may the hidden folder vanish, because others finish, before something else is taken to be wrong."""
+
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 """How a file system says that it has no locks; nothing is written there."""
 
@@ -94,7 +97,7 @@ class Work:
         OSError
             If nothing can be written there.
         """
-        place, until = work_folder(target), time.monotonic() + WAIT_S
+        place, until, gone = work_folder(target), time.monotonic() + WAIT_S, 0
         made: tuple[Path, ...] = ()
         while True:
             try:
@@ -104,7 +107,8 @@ class Work:
                 descriptor = _locked(place, create=True)
             except FileNotFoundError:
                 # Its owner finished, and removed it, between two of these lines.
-                if not make_parents and not target.parent.is_dir():
+                gone += 1
+                if gone > MOST_GONE or not (make_parents or target.parent.is_dir()):
                     raise
                 descriptor = None
             except OSError:
