@@ -55,7 +55,7 @@ def atomic_output(path: Path | str) -> Iterator[Path]:
 
 
 @contextmanager
-def output_folder(path: Path | str, *, force: bool = False) -> Iterator[Path]:
+def output_folder(path: Path | str, *, force: bool = False, listed: bool = True) -> Iterator[Path]:
     """Folder to write to; it becomes `path` when the block ends well and vanishes when it does not.
 
     `path` is locked for as long as the block runs. A list of the files, with hashes, is put beside them: by it a later
@@ -67,6 +67,9 @@ def output_folder(path: Path | str, *, force: bool = False) -> Iterator[Path]:
         Folder to make. An existing empty folder is used; one that holds anything is refused unless `force`.
     force : bool
         Replace a folder that hepatica wrote: the old one has its name until the new one takes it, in one step.
+
+    listed : bool
+        Put the list of its files into the folder; without it the folder is never replaced.
 
     Yields
     ------
@@ -94,7 +97,8 @@ def output_folder(path: Path | str, *, force: bool = False) -> Iterator[Path]:
         _refuse_content(path, target, force=force)
         work.new.mkdir()
         yield work.new
-        write_manifest(work.new)
+        if listed:
+            write_manifest(work.new)
         sync_tree(work.new)
         _put_in_place(path, work, force=force)
         _confirm(path, target.parent)
