@@ -306,18 +306,24 @@ def main() -> int:
         prepare(folder, wanted)
         remember_answers(wanted)
         runs = Runs(folder, asked.seed)
-        if asked.what == "kill":
-            for n in range(asked.runs):
-                situation = list(SITUATIONS)[runs.chance.randrange(len(SITUATIONS))]
-                runs.kill(wanted[n % len(wanted)], situation, list(SIGNALS)[n // len(wanted) % 3], by_step=n % 2 == 1)
-        else:
-            for job in wanted:
-                for situation in SITUATIONS:
-                    runs.fail(job, situation, asked.most)
-                print(f"  {job.verb.command}: done, {len(runs.faults)} faults so far", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):  # what was found until then is reported
+            each_run(runs, wanted, asked)
         os.chdir("/")
     report(runs)
     return 1 if runs.faults else 0
+
+
+def each_run(runs: Runs, wanted: list[Job], asked: argparse.Namespace) -> None:
+    """All that was asked for."""
+    if asked.what == "kill":
+        for n in range(asked.runs):
+            situation = runs.chance.choice(list(SITUATIONS))
+            runs.kill(wanted[n % len(wanted)], situation, list(SIGNALS)[n // len(wanted) % 3], by_step=n % 2 == 1)
+        return
+    for job in wanted:
+        for situation in SITUATIONS:
+            runs.fail(job, situation, asked.most)
+        print(f"  {job.verb.command}: done, {len(runs.faults)} faults so far", flush=True)
 
 
 def report(runs: Runs) -> None:
