@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -77,7 +77,7 @@ def _worked(function: Callable[..., Any], given: Mapping[str, Any], place: Place
         refuse_existing(out, force=force)
     texts = {} if file is None else from_toml(function, file)
     screen.word = in_file(screen.word, file, set(texts) - set(given))
-    read = [*_paths((texts | dict(given)).values()), *([] if file is None else [str(file)])]
+    read = [*_paths(function, texts | dict(given)), *([] if file is None else [str(file)])]
     for path in read:
         restore(path)
     if out is not None:
@@ -129,17 +129,21 @@ def _called(function: Callable[..., Any], call: Mapping[str, Any]) -> Any:
         raise InputError(f"{where}: cannot be read ({error.strerror or error})") from error
 
 
-def _paths(values: Any) -> Iterator[str]:
-    """Every text among the values of options, which may be a path."""
+def _paths(function: Callable[..., Any], given: Mapping[str, Any]) -> Iterator[str]:
+    """What is given for options that may name a file; what a plan or a table names in turn is in the provenance."""
+    may_be = {option.word for option in options_of(function) if option.form.base in (Path, object) or option.form.text}
+    yield from _texts(value for word, value in given.items() if word in may_be)
+
+
+def _texts(values: Iterable[Any]) -> Iterator[str]:
     for value in values:
         if isinstance(value, str | Path):
-            text = str(value)
-            if text and "\0" not in text:
-                yield text
+            if str(value) and "\0" not in str(value):
+                yield str(value)
         elif isinstance(value, Mapping):
-            yield from _paths(value.values())
+            yield from _texts(value.values())
         elif isinstance(value, list | tuple):
-            yield from _paths(value)
+            yield from _texts(value)
 
 
 def wording(function: Callable[..., Any]) -> Callable[[str], str]:

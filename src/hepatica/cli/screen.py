@@ -99,7 +99,7 @@ def print_table(table: Table) -> None:
     from rich.text import Text
 
     console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE, highlight=False)
-    console.on_broken_pipe = _raise  # type: ignore[method-assign] - rich would end the program, without a word
+    console.on_broken_pipe = _raise  # type: ignore[method-assign]  # rich would end the program, without a word
     if table.title:
         console.print(Text(visible(table.title), style="bold"))
     grid = Grid(header_style="")

@@ -95,12 +95,14 @@ class Table:
     def csv(self) -> str:
         """The table as CSV (RFC 4180), numbers in full; an estimate takes a second column for its uncertainty."""
         with_sd = [any(isinstance(row[n], Estimate) for row in self.rows) for n in range(len(self.columns))]
-        head = [[name, f"{name} sd"] if sd else [name] for name, sd in zip(self.columns, with_sd, strict=True)]
-        body = [
-            [_plain(cell) if sd else [_plain(cell)[0]] for cell, sd in zip(row, with_sd, strict=True)]
+        lines: list[list[Cell]] = [
+            [text for name, sd in zip(self.columns, with_sd, strict=True) for text in (name, f"{name} sd")[: 1 + sd]]
+        ]
+        lines += [
+            [part for cell, sd in zip(row, with_sd, strict=True) for part in _plain(cell)[: 1 + sd]]
             for row in self.rows
         ]
-        return csv_text([cell for cells in line for cell in cells] for line in (head, *body))
+        return csv_text(lines)
 
 
 def shown(cell: Cell, how: str = "") -> str:

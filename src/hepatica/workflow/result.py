@@ -120,7 +120,7 @@ class Result:
 
     def refuse_inputs(self, folder: Path | str) -> None:
         """Raise OutputError if a folder that is to be written holds an input, or lies in one and would be replaced."""
-        refuse_inputs(folder, (item.path for item in self.provenance.inputs))
+        refuse_inputs(folder, (item.path for item in self.provenance.inputs if item.files))  # others are no files
 
     def write_all(self, folder: Path) -> None:
         """Write everything that `save` does into a folder that is there; wrap in `io.files.output_folder`."""
