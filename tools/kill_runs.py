@@ -75,10 +75,10 @@ def prepare(folder: Path, wanted: list[Job]) -> None:
     """Examples, and what the page's first block makes if a job reads it."""
     shutil.copytree(PAGE.parent / "examples", folder / "examples")
     os.chdir(folder)
-    read = " ".join(word for job in wanted for word in job.arguments)
+    read = {word.partition("/")[0] for job in wanted for word in job.arguments}
     for line in re.findall(r"^\$ hepatica (.*)$", PAGE.read_text(encoding="utf-8").partition("\n## ")[0], re.MULTILINE):
         made = shlex.split(line)[-1]
-        if re.search(r"\b(patient|later|scan|spect|planned|delivered)\b", read):
+        if read & {"patient", "later", "scan", "spect", "planned", "delivered"}:
             print(f"  making {made}", flush=True)
             with quiet():
                 assert command_line.main(shlex.split(line)) == 0
