@@ -72,10 +72,17 @@ def test_what_keeps_a_pet_from_use_is_all_said(tmp_path: Path) -> None:
     datasets = changed(pet_series(GRID, ramp(GRID)), Units=None, DecayCorrection=None, AcquisitionTime=None)
     save(datasets, tmp_path)
     result = inspect(tmp_path)
-    assert result.returncode == 0
+    assert result.returncode == 1  # nothing here can be used
     for text in ("cannot be used", "Units: missing", "DecayCorrection: is missing", "7 x 5 x 6 voxels"):
         assert text in result.stdout, text
     assert result.stdout.count("Units: missing") == 1
+
+
+def test_one_series_that_can_be_used_is_enough(tmp_path: Path) -> None:
+    save(changed(pet_series(GRID, ramp(GRID)), Units=None), tmp_path)
+    assert not inspect_images(tmp_path).is_usable
+    save(ct_series(GRID, ramp(GRID)), tmp_path)
+    assert inspect_images(tmp_path).is_usable
 
 
 def test_nifti(tmp_path: Path) -> None:

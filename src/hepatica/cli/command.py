@@ -5,20 +5,21 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from hepatica.cli.screen import Screen
 from hepatica.core.options import Option, from_texts, from_toml, line_of, options_of, word_of
-from hepatica.errors import HepaticaError, InputError, OutputError
+from hepatica.errors import HepaticaError, InputError
 from hepatica.front_door import Verb
-from hepatica.io.files import refuse_existing
+from hepatica.io.files import identity, outcome, output_folder, refuse_existing, refuse_inputs, restore
 
 GENERAL = {
     "options_file": ("--options", "TOML file with options; those on the command line count more."),
     "out": ("--out", "New folder for result.json, tables and all files of the result."),
-    "force": ("--force", "Replace that folder if it is there."),
+    "force": ("--force", "Replace that folder if it holds a result of hepatica and nothing else."),
     "as_json": ("--json", "Print one JSON document on stdout."),
 }
 """What every command has beside the options of its verb: parameter, (option, help)."""
@@ -42,32 +43,107 @@ def run_verb(verb: Verb, arguments: Sequence[str]) -> int:
     ------
     HepaticaError
         As the verb does, in the words of the command line.
+    KeyboardInterrupt, BrokenPipeError
+        As they came; their text says what was written.
     """
     function = verb.load()
     given = parse(verb, function, arguments)
     if given is None:
         return 0
-    word = wording(function)
     out, force, file = (given.pop(name) for name in ("out", "force", "options_file"))
-    screen = Screen(as_json=given.pop("as_json"), word=word)
+    screen = Screen(as_json=given.pop("as_json"), word=wording(function))
+    with _outcome_noted(out):
+        try:
+            result = _worked(function, given, Place(out, force, file, verb.command), screen)
+        except HepaticaError as error:
+            raise InputError(error.worded(screen.word)) from error
+        screen.show(result, out)
+    return 0 if result.is_usable else NOT_DONE
+
+
+class Place(NamedTuple):
+    """Where a result goes, and the file that holds options."""
+
+    out: Path | None
+    force: bool
+    options_file: Path | None
+    command: str
+
+
+def _worked(function: Callable[..., Any], given: Mapping[str, Any], place: Place, screen: Screen) -> Any:
+    """The result of a verb, written if it is to be."""
+    out, force, file, command = place
+    if out is not None:
+        refuse_existing(out, force=force)
+    texts = {} if file is None else from_toml(function, file)
+    screen.word = in_file(screen.word, file, set(texts) - set(given))
+    read = [*_paths(function, texts | dict(given)), *([] if file is None else [str(file)])]
+    for path in read:
+        restore(path)
+    if out is not None:
+        refuse_inputs(out, read)
+    call = from_texts(function, texts | dict(given), screen.word, command=f"hepatica {command}")
+    # Locked from the start: of two long runs that would write one folder, the second is refused before it calculates.
+    with _claimed(out, force=force) as new, screen.progress() as step:
+        if "progress" in inspect.signature(function).parameters:
+            call["progress"] = step
+        result = _called(function, call)
+        if out is not None and new is not None:
+            result.refuse_inputs(out)
+            step("writing")
+            result.write_all(new)
+    return result
+
+
+NOT_DONE = 1
+"""Exit code where the answer is that nothing can be used."""
+
+
+@contextmanager
+def _claimed(out: Path | None, *, force: bool) -> Iterator[Path | None]:
+    if out is None:
+        yield None
+        return
+    with output_folder(out, force=force) as new:
+        yield new
+
+
+@contextmanager
+def _outcome_noted(out: Path | None) -> Iterator[None]:
+    """Interrupts, and a screen that cannot be written, say what there is now."""
+    before = None if out is None else identity(out)
     try:
+        yield
+    except (KeyboardInterrupt, OSError) as stop:
         if out is not None:
-            refuse_existing(out, force=force)
-        texts = {} if file is None else from_toml(function, file)
-        word = in_file(word, file, set(texts) - set(given))
-        _refuse_inputs(out, texts | given, function, force=force)
-        call = from_texts(function, texts | given, word, command=f"hepatica {verb.command}")
-        with screen.progress() as step:
-            if "progress" in inspect.signature(function).parameters:
-                call["progress"] = step
-            result = function(**call)
-            if out is not None:
-                step("writing")
-                result.save(out, force=force)
-    except HepaticaError as error:
-        raise InputError(error.worded(word)) from error
-    screen.show(result, out)
-    return 0
+            stop.add_note(outcome(out, before))
+        raise
+
+
+def _called(function: Callable[..., Any], call: Mapping[str, Any]) -> Any:
+    try:
+        return function(**call)
+    except OSError as error:
+        # What the system refuses while files are read is about the input, not about the output.
+        where = error.filename or "a file"
+        raise InputError(f"{where}: cannot be read ({error.strerror or error})") from error
+
+
+def _paths(function: Callable[..., Any], given: Mapping[str, Any]) -> Iterator[str]:
+    """What is given for options that may name a file; what a plan or a table names in turn is in the provenance."""
+    may_be = {option.word for option in options_of(function) if option.form.base in (Path, object) or option.form.text}
+    yield from _texts(value for word, value in given.items() if word in may_be)
+
+
+def _texts(values: Iterable[Any]) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, str | Path):
+            if str(value) and "\0" not in str(value):
+                yield str(value)
+        elif isinstance(value, Mapping):
+            yield from _texts(value.values())
+        elif isinstance(value, list | tuple):
+            yield from _texts(value)
 
 
 def wording(function: Callable[..., Any]) -> Callable[[str], str]:
@@ -237,17 +313,3 @@ def _default(option: Option) -> str:
     if option.required:
         return " [required]"
     return f" [default: {option.shown_default}]" if option.shown_default else ""
-
-
-def _refuse_inputs(folder: Path | None, given: Mapping[str, Any], function: Callable[..., Any], *, force: bool) -> None:
-    """Raise OutputError if replacing the output folder would delete a file that is to be read."""
-    if folder is None or not force or not folder.exists():
-        return
-    target = folder.resolve()
-    for option in options_of(function):
-        values = given.get(option.word, ()) if option.form.base in (Path, object) else ()
-        for value in values if isinstance(values, list | tuple) else [values]:
-            if isinstance(value, str) and Path(value).exists() and Path(value).resolve().is_relative_to(target):
-                raise OutputError(
-                    f"{folder} holds {value}, which is to be read; it is not replaced", remedy="give another folder"
-                )

@@ -7,12 +7,16 @@ import sys
 from difflib import get_close_matches
 
 from hepatica import front_door
+from hepatica.cli.streams import close_stdout, open_streams, say
 from hepatica.errors import HepaticaError
 from hepatica.front_door import GROUPS, Verb
 from hepatica.version import __version__
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C or SIGTERM."""
+STOPPED = 128
+"""Exit code where a signal stopped the run, plus its number: 130 after Ctrl-C, 143 after SIGTERM."""
+
+PIPE_CLOSED = 141
+"""Exit code where whoever reads stdout stopped reading, as ``| head`` does (128 and the number of SIGPIPE)."""
 
 WRONG_INPUT = 2
 """Exit code where hepatica refused."""
@@ -26,19 +30,60 @@ TOOLS = {
 """What the command line has beside the verbs."""
 
 
+class Stopped(KeyboardInterrupt):
+    """The run is to stop, by a signal that is no Ctrl-C.
+
+    Attributes
+    ----------
+    number : int
+        Of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _stop(number: int, _frame: object) -> None:
+    raise Stopped(number)
+
+
 def run() -> None:
     """Run the command line; an error that hepatica raises on purpose is one line on stderr and exit code 2."""
     _quiet()
-    # A batch system stops a job by SIGTERM, which would end Python without removing what is half written.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A batch system stops a job by SIGTERM, a closed terminal by SIGHUP: either would end Python without removing what
+    # is half written.
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _stop)
+    open_streams()
     try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        print("hepatica: interrupted; no result was written", file=sys.stderr)  # noqa: T201
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except KeyboardInterrupt as stop:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending already
+        say(f"hepatica: interrupted; {_what_is_there(stop)}")
+        code = STOPPED + getattr(stop, "number", signal.SIGINT)
+    except OSError as error:
+        say(f"hepatica: {_failed(error)}")
+        code = PIPE_CLOSED if isinstance(error, BrokenPipeError) else WRONG_INPUT
+    close_stdout()
+    sys.exit(code)
+
+
+def _what_is_there(error: BaseException) -> str:
+    noted = getattr(error, "__notes__", [])
+    return noted[0] if noted else "nothing was written"
+
+
+def _failed(error: OSError) -> str:
+    """What the system refused; mostly to print, which comes after all files are written."""
+    where = error.filename or "standard output"
+    closed = isinstance(error, BrokenPipeError)
+    why = "was closed before all was printed" if closed else f"cannot be written ({error.strerror or error})"
+    noted = getattr(error, "__notes__", [])
+    return "; ".join([f"{where} {why}", *noted])
 
 
 def main(arguments: list[str]) -> int:
@@ -59,7 +104,7 @@ def main(arguments: list[str]) -> int:
 
         return run_verb(_found(first), arguments[1:])
     except HepaticaError as error:
-        print(f"hepatica: {error}", file=sys.stderr)  # noqa: T201
+        say(f"hepatica: {error}")
         return WRONG_INPUT
 
 

@@ -1,4 +1,7 @@
-"""The screen: tables or one JSON document on stdout, messages and progress on stderr. The only file that prints."""
+"""The screen: tables or one JSON document on stdout, messages and progress on stderr.
+
+With `streams` the only file that prints.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hepatica.cli.streams import say
 from hepatica.core.progress import Progress
 from hepatica.core.table import Table
+from hepatica.core.text import one_line, visible
 
 SECONDS_BETWEEN_LINES = 5.0
 WIDTH_OF_A_FILE = 140
@@ -30,24 +35,24 @@ class Screen:
 
     def __init__(self, *, as_json: bool, word: Callable[[str], str]) -> None:
         self._as_json = as_json
-        self._word = word
+        self.word = word
 
     def show(self, result: Any, folder: Path | None) -> None:
         """Messages on stderr, the result on stdout."""
         for message in result.messages:
-            print(f"{message.severity}: {message.worded(self._word)}", file=sys.stderr)
+            say(f"{message.severity}: {message.worded(self.word)}")
         if self._as_json:
             print_json(result.as_dict())
             return
-        print(result.title())
+        print(visible(result.title()))
         for table in result.tables():
             print()
             print_table(table)
         if sentences := result.sentences():
             print()
-            print("\n".join(sentences))
+            print(visible("\n".join(sentences)))
         if folder is not None:
-            print(f"\nwritten to {folder}")
+            print(f"\nwritten to {one_line(str(folder))}")
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
@@ -60,10 +65,10 @@ class Screen:
         from rich.progress import Progress as Bar
         from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
         with Bar(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
             task = bar.add_task("starting", total=None)
-            yield lambda step: bar.update(task, description=step)
+            yield lambda step: bar.update(task, description=one_line(step))
 
 
 class _Lines:
@@ -78,27 +83,32 @@ class _Lines:
         if ":" in step and topic == self._last[0] and now - self._last[1] < SECONDS_BETWEEN_LINES:
             return
         self._last = (topic, now)
-        print(f"[{now - self._started:5.1f} s] {step}", file=sys.stderr, flush=True)
+        say(f"[{now - self._started:5.1f} s] {one_line(step)}")
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout; numbers are finite or null."""
-    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+    """One JSON document on stdout; numbers are finite or null. Letters that the stream does not know are escaped."""
+    encoding = (sys.stdout.encoding or "utf8").lower().replace("-", "")
+    print(json.dumps(value, indent=1, ensure_ascii=encoding != "utf8", allow_nan=False))
 
 
 def print_table(table: Table) -> None:
-    """A table on stdout, as wide as the screen."""
+    """A table on stdout, as wide as the screen; names are text, whatever they hold."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table as Grid
     from rich.text import Text
 
     console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE, highlight=False)
+    console.on_broken_pipe = _raise  # type: ignore[method-assign]  # rich would end the program, without a word
     if table.title:
-        console.print(Text(table.title, style="bold"))
+        console.print(Text(visible(table.title), style="bold"))
     grid = Grid(header_style="")
     for name, right in zip(table.columns, table.numeric(), strict=True):
-        grid.add_column(escape(name), justify="right" if right else "left", overflow="fold")
+        grid.add_column(Text(visible(name)), justify="right" if right else "left", overflow="fold")
     for row in table.shown():
-        grid.add_row(*(escape(cell) for cell in row))
+        grid.add_row(*(Text(cell) for cell in row))
     console.print(grid)
+
+
+def _raise() -> None:
+    raise  # noqa: PLE0704 - rich calls it while it handles the error

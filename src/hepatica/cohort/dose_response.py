@@ -9,6 +9,7 @@ from hepatica.core import Provenance
 from hepatica.core.document import HIDDEN
 from hepatica.core.options import parameters, verb
 from hepatica.core.table import Table
+from hepatica.io.files import write_text
 from hepatica.io.tables import TableSource, as_table
 from hepatica.outcome.analyses.dose_response import CurveOptions, DoseThreshold, dose_analysis, response_words
 from hepatica.outcome.statistics.dose_response import DoseResponse
@@ -98,7 +99,7 @@ class DoseResponseResult(Result):
             doses = [low + (high - low) * n / 100 for n in range(101)]
             band = [values.tolist() for values in c.curve(doses)]
             table = Table.of(("dose_gy", "probability", "low", "high"), list(zip(doses, *band, strict=True)))
-            (folder / "curve.csv").write_text(table.csv(), encoding="utf-8")
+            write_text(folder / "curve.csv", table.csv())
 
 
 @verb

@@ -11,6 +11,7 @@ from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.table import Table
+from hepatica.io.files import write_text
 from hepatica.io.tables import TableSource, as_table
 from hepatica.outcome.analyses.survival import (
     GroupIncidence,
@@ -125,7 +126,7 @@ class SurvivalResult(Result):
             for step in zip(*(v.tolist() for v in (c.time, c.at_risk, c.survival, c.low, c.high)), strict=True)
         ]
         columns = ("group", f"time_{self.time_unit.split()[0]}", "at_risk", "survival", "low", "high")
-        (folder / "curves.csv").write_text(Table.of(columns, rows).csv(), encoding="utf-8")
+        write_text(folder / "curves.csv", Table.of(columns, rows).csv())
 
 
 @verb

@@ -38,7 +38,7 @@ class InputFile:
     def of(cls, role: str, path: Path, files: list[Path] | None = None) -> InputFile:
         """Hash `path`, or of a folder the `files` that were read (all of it if they are not named)."""
         if files is None and path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.is_file())
+            files = files_below(path)
         if files is None:
             return cls(role, str(path), sha256(path))
         digest = hashlib.sha256("".join(sorted(sha256(file) for file in files)).encode()).hexdigest()
@@ -135,3 +135,12 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Files below a folder in order, without hidden ones: what a killed run left, and what desktops leave."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )

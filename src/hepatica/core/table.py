@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hepatica.core.estimate import Estimate
 from hepatica.core.numbers import significant, with_uncertainty
+from hepatica.core.text import csv_text, one_line, visible
 
 Cell = str | float | int | bool | Estimate | None
 
@@ -65,7 +64,7 @@ class Table:
         )
 
     def __str__(self) -> str:
-        lines = [self.columns, *self.shown()]
+        lines = [tuple(map(one_line, self.columns)), *self.shown()]
         widths = [max(len(line[n]) for line in lines) for n in range(len(self.columns))]
         right = self.numeric()
         text = [
@@ -76,11 +75,11 @@ class Table:
             for line in lines
         ]
         rule = "-" * max(len(line) for line in text)
-        return "\n".join([*([self.title] if self.title else []), text[0], rule, *text[1:]])
+        return "\n".join([*([visible(self.title)] if self.title else []), text[0], rule, *text[1:]])
 
     def _repr_html_(self) -> str:
         right = self.numeric()
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
+        head = "".join(f"<th>{html.escape(visible(name))}</th>" for name in self.columns)
         body = "".join(
             "<tr>"
             + "".join(
@@ -90,20 +89,20 @@ class Table:
             + "</tr>"
             for row in self.shown()
         )
-        title = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
+        title = f"<caption>{html.escape(visible(self.title))}</caption>" if self.title else ""
         return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def csv(self) -> str:
         """The table as CSV (RFC 4180), numbers in full; an estimate takes a second column for its uncertainty."""
         with_sd = [any(isinstance(row[n], Estimate) for row in self.rows) for n in range(len(self.columns))]
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        head = [[name, f"{name} sd"] if sd else [name] for name, sd in zip(self.columns, with_sd, strict=True)]
-        writer.writerow([name for names in head for name in names])
-        for row in self.rows:
-            cells = [_plain(cell) if sd else [_plain(cell)[0]] for cell, sd in zip(row, with_sd, strict=True)]
-            writer.writerow([cell for pair in cells for cell in pair])
-        return out.getvalue()
+        lines: list[list[Cell]] = [
+            [text for name, sd in zip(self.columns, with_sd, strict=True) for text in (name, f"{name} sd")[: 1 + sd]]
+        ]
+        lines += [
+            [part for cell, sd in zip(row, with_sd, strict=True) for part in _plain(cell)[: 1 + sd]]
+            for row in self.rows
+        ]
+        return csv_text(lines)
 
 
 def shown(cell: Cell, how: str = "") -> str:
@@ -120,10 +119,10 @@ def shown(cell: Cell, how: str = "") -> str:
         return with_uncertainty(cell.value, cell.sd) if cell.sd else significant(cell.value)
     if isinstance(cell, float):
         return format(cell, how) if how and math.isfinite(cell) else significant(cell)
-    return str(cell)
+    return one_line(str(cell))
 
 
-def _plain(cell: Cell) -> list[str]:
+def _plain(cell: Cell) -> list[Cell]:
     if isinstance(cell, Estimate):
-        return [repr(float(cell.value)), "" if cell.sd is None else repr(float(cell.sd))]
-    return ["" if cell is None else repr(float(cell)) if isinstance(cell, float) else str(cell), ""]
+        return [float(cell.value), None if cell.sd is None else float(cell.sd)]
+    return [float(cell) if isinstance(cell, float) else cell, None]

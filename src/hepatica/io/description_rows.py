@@ -45,10 +45,15 @@ def state(item: Description) -> str:
         return "cannot be used"
     if item.kind is None and not item.missing:
         return ""
-    if any(message.severity == "critical" for message in item.messages):
+    if is_critical(item):
         return "critical, see below"
     count = len(item.missing)
     return f"{count} fact{'s' if count > 1 else ''} missing" if count else "complete"
+
+
+def is_critical(item: Description) -> bool:
+    """Whether it must not be used as it is."""
+    return any(message.severity == "critical" for message in item.messages)
 
 
 def _count(item: Description) -> str:

@@ -334,8 +334,7 @@ def drawn_structures(
         found = read_structures(path, image, names=names)
         given: Sequence[Region] = found.regions
         messages = found.messages
-        files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
-        inputs = (InputFile.of("structures", path, files),)
+        inputs = (InputFile.of("structures", path),)
     else:
         given = regions_of(source)
         if not given:

@@ -7,12 +7,14 @@ and column. Rows count as in a spreadsheet, whose header is row 1; those of a Da
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from hepatica.core.input_table import InputTable
+from hepatica.core.text import from_spreadsheet
 from hepatica.errors import InputError, TableError
 from hepatica.io.input_files import require_file
 from hepatica.io.workbook import read_workbook
@@ -125,7 +127,7 @@ def _from_rows(path: Path | None, rows: list[list[str]], *, decimal_comma: bool)
 
 def _read_csv(path: Path) -> tuple[list[list[str]], bool]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -134,8 +136,8 @@ def _read_csv(path: Path) -> tuple[list[list[str]], bool]:
     delimiter = max(",;\t", key=first.count)
     try:
         rows, cells = [], 0
-        for row in csv.reader(text.splitlines(), delimiter=delimiter, strict=True):
-            rows.append([cell.strip() for cell in row])
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
+            rows.append([from_spreadsheet(cell.strip()) for cell in row])
             cells += len(row)
             if cells > MAX_CSV_CELLS:
                 raise InputError(f"{path}: row {len(rows)}: the table has more than {MAX_CSV_CELLS} cells")

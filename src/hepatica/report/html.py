@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from itertools import groupby
 
+from hepatica.core.text import visible
 from hepatica.report.document import Document, Picture
 from hepatica.report.figures import palette
 
@@ -15,7 +16,7 @@ def html_page(document: Document) -> str:
 
     environment = Environment(
         loader=PackageLoader("hepatica.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
+        lstrip_blocks=True, finalize=_shown,
     )  # fmt: skip
     environment.filters["data_uri"] = _data_uri
     groups = [list(found) for _, found in groupby(document.all_sections(), key=lambda section: section.half)]
@@ -30,6 +31,11 @@ def html_page(document: Document) -> str:
             **palette.STATUS_COLOURS,
         },
     )
+
+
+def _shown(value: object) -> object:
+    """Texts with hidden characters written out; what is HTML already stays."""
+    return visible(value) if type(value) is str else value
 
 
 def _data_uri(picture: Picture) -> str:

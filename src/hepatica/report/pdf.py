@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from hepatica.core.message import Message
+from hepatica.core.text import one_line, visible
 from hepatica.report.document import Block, Bullets, Document, Fact, Facts, Paragraph, Picture, Section, TableBlock
 from hepatica.report.figures import palette
 
@@ -154,7 +155,7 @@ def _paragraph(text: str, *, size: float = 8, bold: bool = False, colour: str = 
         "text", fontName=BOLD if bold else FONT, fontSize=size, leading=1.32 * size, textColor=HexColor(colour),
         splitLongWords=1, **look,
     )  # fmt: skip
-    return Printed(escape(text).replace("\n", "<br/>"), style)
+    return Printed(escape(visible(text)).replace("\n", "<br/>"), style)
 
 
 def _heading(text: str, size: float) -> Flowable:
@@ -318,8 +319,10 @@ def _canvas_class(document: Document) -> Any:
             self.line(left, 13.5 * MM, right, 13.5 * MM)
             self.setFont(FONT, 6.8)
             top = (PAGE_MM[1] - 12) * MM
-            self.drawString(left, top, document.who[:90])
-            self.drawRightString(right, top, f"{document.title}{', ' + document.made if document.made else ''}"[:90])
+            self.drawString(left, top, one_line(document.who)[:90])
+            self.drawRightString(
+                right, top, f"{one_line(document.title)}{', ' + document.made if document.made else ''}"[:90]
+            )
             self.drawRightString(right, 9.5 * MM, f"Page {number} of {total}")
             self.setFillColor(HexColor(palette.STATUS_COLOURS["violated"]))
             self.setFont(BOLD, 6.8)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from hepatica.core.document import document
 from hepatica.core.numbers import percent, three, with_uncertainty
 from hepatica.core.table import Table
+from hepatica.core.text import csv_text
 from hepatica.report.dose_report import DoseReport, LimitRow, ReportRegion
 
 SHOWN_D = (98.0, 95.0, 70.0, 50.0, 2.0)
@@ -139,7 +138,7 @@ def metrics_csv(report: DoseReport) -> str:
                 flat[key] = "" if value is None else value
         head = head or ["name", *(key for key in flat if key != "name")]
         rows.append([flat.get(key, "") for key in head])
-    return _csv([head, *rows])
+    return csv_text([head, *rows])
 
 
 def dvh_csv(report: DoseReport, bin_gy: float | None = None) -> str:
@@ -150,20 +149,8 @@ def dvh_csv(report: DoseReport, bin_gy: float | None = None) -> str:
     columns = [np.pad(100 * curve.fraction, (0, len(doses) - len(curve.fraction))) for curve in curves]
     head = ["dose_gy", *(f"{item.dose.name} volume_percent" for item in report.regions)]
     rows = [[f"{dose:.6g}", *(f"{column[n]:.6g}" for column in columns)] for n, dose in enumerate(doses)]
-    return _csv([head, *rows])
+    return csv_text([head, *rows])
 
 
 def _v(item: ReportRegion, level: float) -> float:
     return float(item.dose.v_gy_percent[level]) if level in item.dose.v_gy_percent else 100 * item.dose.dvh.v_gy(level)
-
-
-def _csv(rows: Iterable[Sequence[object]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerows([_safe(cell) for cell in row] for row in rows)
-    return out.getvalue()
-
-
-def _safe(cell: object) -> object:
-    """A name that a spreadsheet would take for a formula gets a quote in front."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in {"=", "+", "@", "\t"} else cell

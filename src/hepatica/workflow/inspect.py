@@ -10,8 +10,8 @@ from hepatica.core.image import Image, Stated
 from hepatica.core.options import verb
 from hepatica.core.table import Table
 from hepatica.errors import InputError
-from hepatica.io.describe import Description, describe, describe_image
-from hepatica.io.description_rows import clock, description_rows, state
+from hepatica.io.describe import NOT_RECONSTRUCTED, Description, describe, describe_image
+from hepatica.io.description_rows import clock, description_rows, is_critical, state
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource
 
@@ -36,6 +36,11 @@ class InspectResult(Result):
     path: str
     series: tuple[Description, ...]
     skipped: tuple[SkippedFile, ...] = ()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether there is a series or file that can be used, at least once what is missing is stated."""
+        return any(set(item.problems) <= {NOT_RECONSTRUCTED} and not is_critical(item) for item in self.series)
 
     def title(self) -> str:
         """Path and number of series."""

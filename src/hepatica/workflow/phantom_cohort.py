@@ -21,6 +21,7 @@ from hepatica.core.document import HIDDEN
 from hepatica.core.options import Limits, NonNegative, parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
+from hepatica.io.files import write_text
 from hepatica.workflow.phantom import SCAN_AFTER_H, VirtualPatientResult, made_patient
 from hepatica.workflow.result import Result, result
 
@@ -100,7 +101,7 @@ class VirtualCohortResult(Result):
             made.write(folder / name)
         rows = [list(asdict(patient).values()) for patient in self.patients]
         table = Table.of(list(asdict(self.patients[0])), rows)
-        (folder / "cohort.csv").write_text(table.csv(), encoding="utf-8")
+        write_text(folder / "cohort.csv", table.csv())
 
 
 @verb

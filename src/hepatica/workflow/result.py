@@ -12,7 +12,8 @@ from hepatica.core.document import HIDDEN, document, document_schema
 from hepatica.core.message import Message
 from hepatica.core.provenance import Provenance
 from hepatica.core.table import Table
-from hepatica.io.files import output_folder
+from hepatica.core.text import visible
+from hepatica.io.files import output_folder, refuse_inputs, write_text
 
 NOTICE = "Research software, not a medical device."
 
@@ -88,6 +89,11 @@ class Result:
         """What the numbers say, shown below the tables."""
         return ()
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether anything came out that can be used; the command ends with exit code 1 where nothing did."""
+        return True
+
     def write(self, folder: Path) -> None:
         """Write what belongs to this result beside ``result.json`` and the tables into a new folder."""
 
@@ -99,34 +105,44 @@ class Result:
         folder : Path
             New folder; whole or not at all.
         force : bool
-            Replace it if it is there.
+            Replace it if it is there and holds nothing but an unchanged result of hepatica.
 
         Raises
         ------
         OutputError
-            If the folder exists and is not empty (without `force`), or cannot be written.
+            If the folder exists and is not empty (without `force`), is not hepatica's or holds an input (with it), is
+            being written by another process, or cannot be written.
         """
+        self.refuse_inputs(folder)
         with output_folder(folder, force=force) as new:
-            self.write(new)
-            for table in self.tables():
-                (new / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
-            text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-            (new / "result.json").write_text(text + "\n", encoding="utf-8")
+            self.write_all(new)
         return Path(folder)
+
+    def refuse_inputs(self, folder: Path | str) -> None:
+        """Raise OutputError if a folder that is to be written holds an input, or lies in one and would be replaced."""
+        refuse_inputs(folder, (item.path for item in self.provenance.inputs if item.files))  # others are no files
+
+    def write_all(self, folder: Path) -> None:
+        """Write everything that `save` does into a folder that is there; wrap in `io.files.output_folder`."""
+        self.write(folder)
+        for table in self.tables():
+            write_text(folder / f"{table.name}.csv", table.csv())
+        text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+        write_text(folder / "result.json", text + "\n")
 
     def __str__(self) -> str:
         sentences = "\n".join(self.sentences())
         notes = "\n".join(f"{message.severity}: {message}" for message in self.messages)
         parts = (self.title(), *map(str, self.tables()), sentences, notes, NOTICE)
-        return "\n\n".join(part for part in parts if part)
+        return visible("\n\n".join(part for part in parts if part))
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
         tables = "".join(table._repr_html_() for table in self.tables())
-        sentences = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self.sentences())
-        notes = "".join(f"<li>{html.escape(f'{m.severity}: {m}')}</li>" for m in self.messages)
+        sentences = "".join(f"<p>{html.escape(visible(sentence))}</p>" for sentence in self.sentences())
+        notes = "".join(f"<li>{html.escape(visible(f'{m.severity}: {m}'))}</li>" for m in self.messages)
         below = f"{sentences}<ul>{notes}</ul>" if notes else sentences
-        head = f'<p style="white-space:pre-wrap"><b>{html.escape(self.title())}</b></p>'
+        head = f'<p style="white-space:pre-wrap"><b>{html.escape(visible(self.title()))}</b></p>'
         return f"{head}{tables}{below}<p><small>{NOTICE}</small></p>"

@@ -146,6 +146,23 @@ def require_names(names: Sequence[str]) -> None:
             raise GeometryError(f"{name!r} is no name for DICOM: 1 to 64 characters, no backslash, no line break")
 
 
+def dicom_names(names: Sequence[str]) -> list[str]:
+    r"""Each name as DICOM can hold it (`require_names`), and still distinct: of a label map it may be of any length.
+
+    >>> dicom_names(["liver", "a\nb", "a b"])
+    ['liver', 'a b', 'a b~2']
+    """
+    found: list[str] = []
+    for name in names:
+        plain = " ".join("".join(c if c.isprintable() and c != "\\" else " " for c in name).split()) or "unnamed"
+        short, count = plain[:64], 1
+        while short in found:
+            count += 1
+            short = f"{plain[: 63 - len(str(count))]}~{count}"
+        found.append(short)
+    return found
+
+
 def references(instances: Sequence[Instance]) -> list[Any]:
     """Sequence items that refer to instances by class and UID."""
     from pydicom.dataset import Dataset

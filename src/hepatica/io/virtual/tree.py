@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hepatica.core.text import csv_text
 from hepatica.errors import GeometryError, OutputError
-from hepatica.io.files import atomic_output
+from hepatica.io.files import atomic_output, write_text
 
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
 
@@ -34,16 +35,14 @@ def write_tree_csv(path: Path | str, start_mm: ArrayLike, end_mm: ArrayLike, col
     OutputError
         If the file cannot be written.
     """
-    import csv
-
     start, end = _checked(start_mm, end_mm, columns)
     names = [f"{which}_{axis}_mm" for which in ("start", "end") for axis in "xyz"]
-    with atomic_output(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["branch", *names, *columns])
-        for n, (a, b) in enumerate(zip(start.tolist(), end.tolist(), strict=True)):
-            row = [values[n] for values in columns.values()]
-            writer.writerow([n, *(f"{c:.4f}" for c in (*a, *b)), *(_cell(value) for value in row)])
+    rows: list[list[Any]] = [["branch", *names, *columns]]
+    for n, (a, b) in enumerate(zip(start.tolist(), end.tolist(), strict=True)):
+        row = [values[n] for values in columns.values()]
+        rows.append([n, *(f"{c:.4f}" for c in (*a, *b)), *(_cell(value) for value in row)])
+    with atomic_output(path) as temporary:
+        write_text(temporary, csv_text(rows))
     return Path(path)
 
 

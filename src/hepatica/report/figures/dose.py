@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from hepatica.core import Grid, Volume
 from hepatica.report.dose_report import DoseReport, ReportRegion
-from hepatica.report.figures.palette import DOSE_MAP, INK, ISODOSE_MAP, MUTED, RULE, Style, structure_styles
+from hepatica.report.figures.palette import (
+    DOSE_MAP,
+    INK,
+    ISODOSE_MAP,
+    MUTED,
+    RULE,
+    Style,
+    name_label,
+    structure_styles,
+)
 from hepatica.report.figures.planes import (
     LETTERS,
     NORMAL,
@@ -170,7 +179,7 @@ def dvh_figure(report: DoseReport) -> Figure:
         axes.plot(
             [item.dose.dose_mean_gy], [0], marker="^", markersize=6, color=style.colour, clip_on=False, zorder=5,
             markeredgecolor="white", markeredgewidth=0.5, linestyle=style.dashes, linewidth=width,
-            label=f"{_short(item.dose.name)}\nmean {item.dose.dose_mean_gy:.3g} Gy",
+            label=f"{name_label(item.dose.name)}\nmean {item.dose.dose_mean_gy:.3g} Gy",
         )  # fmt: skip
     axes.set_xlim(0, top)
     axes.set_ylim(0, 101)
@@ -274,7 +283,7 @@ def comparison_figure(
     ):
         axes = figure.add_axes((0.02 + column * 0.325, 0.52, 0.255, 0.42))
         image = axes.imshow(values, cmap=colours, vmin=least, vmax=most, extent=plane.extent_mm)
-        axes.set_title(_short(title), fontsize=7.5, color=INK, loc="left", pad=3)
+        axes.set_title(name_label(title), fontsize=7.5, color=INK, loc="left", pad=3)
         _plain(axes)
         _letters(axes, "axial", colour="white" if column < 2 else INK)
         bar = figure.colorbar(image, cax=figure.add_axes((0.281 + column * 0.325, 0.52, 0.009, 0.42)))
@@ -291,7 +300,7 @@ def comparison_figure(
         for volume, style, name in ((first, "solid", names[0]), (second, "dashed", names[1])):
             profile = sample_affine(volume.values, volume.grid, way, (400, 1, 1), outside=np.nan)[:, 0, 0]
             colour = "#0072B2" if style == "solid" else "#D55E00"
-            axes.plot(along, profile, color=colour, linestyle=style, linewidth=1.2, label=_short(name))
+            axes.plot(along, profile, color=colour, linestyle=style, linewidth=1.2, label=name_label(name))
         axes.set_xlabel(f"{label}, mm", fontsize=7)
         axes.set_ylim(bottom=0)
         axes.tick_params(labelsize=6.5)
@@ -325,7 +334,7 @@ def agreement_figure(
     for (name, (a, b)), style in zip(voxels.items(), styles, strict=True):
         step = max(1, a.size // MAX_DOTS)
         x, y = a[::step].astype(float), b[::step].astype(float)
-        left.scatter(x, y, s=5, color=style.colour, alpha=0.5, linewidths=0, label=_short(name))
+        left.scatter(x, y, s=5, color=style.colour, alpha=0.5, linewidths=0, label=name_label(name))
         right.scatter((x + y) / 2, y - x, s=5, color=style.colour, alpha=0.5, linewidths=0)
         difference = b.astype(float) - a
         bias, spread = float(difference.mean()), 1.96 * float(difference.std())
@@ -501,7 +510,7 @@ def _slice_legend(
         if level < top * 1.5
     ]
     outlines = [
-        Line2D([], [], color=style.colour, linestyle=style.dashes, linewidth=2, label=_short(item.dose.name))
+        Line2D([], [], color=style.colour, linestyle=style.dashes, linewidth=2, label=name_label(item.dose.name))
         for item, style in shown
     ]
     common = {"frameon": False, "fontsize": 6.8, "handlelength": 1.8, "columnspacing": 1.3, "borderaxespad": 0.0}
@@ -529,10 +538,3 @@ def _outline_projection(axes: Axes, covered: NDArray[Any], style: Style, cube: G
     x = cube.origin_mm[across] + np.arange(cube.shape[across]) * cube.spacing_mm[across]
     y = cube.origin_mm[2] + np.arange(cube.shape[2]) * cube.spacing_mm[2]
     axes.contour(x, y, projected, [0.5], colors=[style.colour], linewidths=0.9, linestyles=[style.dashes])
-
-
-def _short(name: str, most: int = 30) -> str:
-    # A dollar would start mathematics in matplotlib, a leading underscore hides a legend entry.
-    clean = "".join(c if c.isprintable() else " " for c in name).replace("$", r"\$")
-    clean = clean if len(clean) <= most else clean[: most - 1] + "…"
-    return "\u200b" + clean if clean.startswith("_") else clean

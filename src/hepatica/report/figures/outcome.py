@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hepatica.errors import OutputError
+from hepatica.report.figures.palette import name_label
 
 if TYPE_CHECKING:
     from hepatica.dosimetry.radiobiology.summary import DoseEffect
@@ -64,7 +65,7 @@ def draw_dose_rates(hours: Sequence[float], curves: Mapping[str, Sequence[float]
     """Dose rate in uSv/h over days, one curve per distance, logarithmic."""
     figure, axis = new_figure()
     for (name, values), colour, dash in zip(curves.items(), PALETTE, DASHES, strict=False):
-        axis.plot([h / 24 for h in hours], values, color=colour, linestyle=dash, label=name)
+        axis.plot([h / 24 for h in hours], values, color=colour, linestyle=dash, label=name_label(name))
     axis.set_yscale("log")
     axis.set(xlabel="days after administration", ylabel="dose rate, µSv/h", title=title, xlim=(0, hours[-1] / 24))
     axis.grid(which="major", color=FAINT, alpha=0.25, linewidth=0.6)
@@ -130,7 +131,7 @@ def draw_bed_histograms(structures: Sequence[tuple[str, Any, Any]]) -> Any:
     """Cumulative histograms of dose and of BED; each structure has a name and two curves of dose_gy and fraction."""
     figure, (left, right) = new_figure(10.0, 4.2, columns=2, sharey=True)
     for (name, dose, bed), colour, dash in zip(structures, PALETTE * 3, DASHES * 3, strict=False):
-        left.plot(dose.dose_gy, 100 * dose.fraction, color=colour, linestyle=dash, label=name)
+        left.plot(dose.dose_gy, 100 * dose.fraction, color=colour, linestyle=dash, label=name_label(name))
         right.plot(bed.dose_gy, 100 * bed.fraction, color=colour, linestyle=dash)
     left.set(xlabel="absorbed dose, Gy", ylabel="volume, %", ylim=(0, 102))
     right.set(xlabel="BED, Gy")
@@ -150,7 +151,11 @@ def draw_spheres(agents: Sequence[tuple[str, Any]], mean_gy: float) -> Any:
     for (name, dose), colour, dash in zip(agents, PALETTE * 3, DASHES * 3, strict=False):
         share, _ = np.histogram(dose, edges)
         axis.plot(
-            (edges[1:] + edges[:-1]) / 2, share / dose.size / np.diff(edges), color=colour, linestyle=dash, label=name
+            (edges[1:] + edges[:-1]) / 2,
+            share / dose.size / np.diff(edges),
+            color=colour,
+            linestyle=dash,
+            label=name_label(name),
         )
     axis.axvline(mean_gy, color=INK, linewidth=0.8)
     axis.text(mean_gy, 1.01, f" mean {mean_gy:g} Gy", transform=axis.get_xaxis_transform(), fontsize=8, color=INK)
@@ -203,11 +208,11 @@ def draw_survival(curves: Sequence[Curve], *, unit: str, title: str, note: str =
     for c, colour, dash in zip(curves, PALETTE * 3, DASHES * 3, strict=False):
         x = np.concatenate(([0.0], c.time))
         y, low, high = (np.concatenate(([1.0], v)) for v in (c.survival, c.low, c.high))
-        axis.step(x, y, where="post", color=colour, linestyle=dash, label=c.name)
+        axis.step(x, y, where="post", color=colour, linestyle=dash, label=name_label(c.name))
         axis.fill_between(x, low, high, step="post", color=colour, alpha=0.14, linewidth=0)
         marks = c.censored_then > 0
         axis.plot(c.time[marks], c.survival[marks], "|", color=colour, markersize=6, markeredgewidth=0.9)
-    axis.set(ylabel=label, ylim=(0, 1.02), xlim=(0, end), title=title)
+    axis.set(ylabel=label, ylim=(0, 1.02), xlim=(0, end), title=name_label(title, 120))
     axis.legend(frameon=False, loc="upper right")
     if note:
         axis.text(0.02, 0.04, note, transform=axis.transAxes, fontsize=8.5, color=INK)
@@ -215,7 +220,7 @@ def draw_survival(curves: Sequence[Curve], *, unit: str, title: str, note: str =
     table.set_ylim(rows - 0.5, -0.6)
     table.spines[["left", "bottom"]].set_visible(False)
     table.tick_params(left=False, bottom=False, pad=14)
-    table.set_yticks(range(rows), [c.name for c in curves])
+    table.set_yticks(range(rows), [name_label(c.name) for c in curves])
     for row, (c, colour) in enumerate(zip(curves, PALETTE * 3, strict=False)):
         for tick, number in zip(ticks, c.number_at_risk(ticks), strict=True):
             table.text(tick, row, str(number), ha="center", va="center", fontsize=8.5, color=colour)
@@ -235,9 +240,9 @@ def draw_incidence(groups: Sequence[tuple[str, Any]], *, unit: str, title: str, 
     for (name, g), colour, dash in zip(groups, PALETTE * 3, DASHES * 3, strict=False):
         x = np.concatenate(([0.0], g.time))
         y, low, high = (np.concatenate(([0.0], v)) for v in (g.incidence, g.low, g.high))
-        axis.step(x, y, where="post", color=colour, linestyle=dash, label=name)
+        axis.step(x, y, where="post", color=colour, linestyle=dash, label=name_label(name))
         axis.fill_between(x, low, high, step="post", color=colour, alpha=0.14, linewidth=0)
-    axis.set(xlabel=unit, ylabel="cumulative incidence", ylim=(0, 1), title=title)
+    axis.set(xlabel=unit, ylabel="cumulative incidence", ylim=(0, 1), title=name_label(title, 120))
     if note:
         axis.text(0.98, 0.96, note, transform=axis.transAxes, fontsize=8.5, color=INK, ha="right", va="top")
     axis.set_xlim(left=0)
@@ -290,7 +295,7 @@ def draw_dose_response(
         left.annotate(
             f"D50 {d50[0]:.0f} Gy", (d50[0], 0.5), xytext=(8, -12), textcoords="offset points", fontsize=9, color=INK
         )
-    left.set(xlabel=labels[0], ylabel=f"probability of {labels[1]}", ylim=(-0.05, 1.05))
+    left.set(xlabel=name_label(labels[0]), ylabel=f"probability of {name_label(labels[1])}", ylim=(-0.05, 1.05))
     left.set_title("diamonds: observed share in quarters of the doses", fontsize=8.5, color=INK)
     right.plot([0, 1], [0, 1], color=FAINT, linewidth=0.9)
     if roc is not None:
@@ -316,8 +321,10 @@ def draw_waterfall(changes: Mapping[str, float], best: Mapping[str, str], title:
         if name in best.values():
             axis.bar([0], [0], color=colour, label=name)
     axis.axhline(0, color=INK, linewidth=0.8)
-    axis.set(ylabel="best change, %", title=title)
-    axis.set_xticks(range(len(order)), order, rotation=90 if len(order) > 8 else 0, fontsize=8)
+    axis.set(ylabel="best change, %", title=name_label(title, 120))
+    axis.set_xticks(
+        range(len(order)), [name_label(patient) for patient in order], rotation=90 if len(order) > 8 else 0, fontsize=8
+    )
     axis.legend(frameon=False, ncols=5, fontsize=8)
     return figure
 
@@ -325,6 +332,7 @@ def draw_waterfall(changes: Mapping[str, float], best: Mapping[str, str], title:
 def draw_agreement(first: Sequence[float], second: Sequence[float], found: Any, *, labels: tuple[str, str]) -> Any:
     """Difference against mean, with bias, limits and intervals; `found` is a `BlandAltman`."""
     figure, axis = new_figure()
+    labels = (name_label(labels[0]), name_label(labels[1]))
     axis.scatter(
         [(a + b) / 2 for a, b in zip(first, second, strict=True)],
         [b - a for a, b in zip(first, second, strict=True)],
@@ -381,7 +389,7 @@ def draw_accuracy(
         Names of test and truth.
     """
     figure, (left, right) = new_figure(8.6, 3.2, columns=2, width_ratios=(1, 1.7))
-    test, truth = labels
+    test, truth = map(name_label, labels)
     for row, cells in enumerate(counts):
         for column, count in enumerate(cells):
             colour = PALETTE[0] if row == column else PALETTE[1]

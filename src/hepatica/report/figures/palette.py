@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hepatica.core.text import one_line
+
 LESION_COLOURS = ("#00A5CF", "#2E9E4F", "#7B61C9", "#1F5FBF", "#8BC34A", "#B35CB0")
 ORGAN_COLOURS = {
     "liver": "#5B8DEF",
@@ -65,3 +67,11 @@ def structure_styles(structures: Sequence[str]) -> tuple[Style, ...]:
         used.add(style)
         out.append(style)
     return tuple(out)
+
+
+def name_label(name: str, most: int = 30) -> str:
+    """A name from outside as matplotlib takes it for text, of one line and no more than `most` letters."""
+    # A dollar would start mathematics, a leading underscore hides a legend entry.
+    clean = one_line(name).replace("$", r"\$")
+    clean = clean if len(clean) <= most else clean[: most - 1] + "…"
+    return "\u200b" + clean if clean.startswith("_") else clean

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hepatica.report.figures.outcome import DASHES, FAINT, INK, PALETTE, new_figure
+from hepatica.report.figures.palette import name_label
 
 CHANCE_COLOURS = ("#1a7f37", "#b3261e", "#1f5fbf")
 
@@ -51,7 +52,7 @@ def draw_comparison(names: Sequence[str], panels: Mapping[str, Sequence[float | 
                 continue
             axis.barh(n, value, color=PALETTE[n % len(PALETTE)], height=0.62)
             axis.text(value, n, f" {value:.3g}", va="center", fontsize=8, color=INK)
-        axis.set_yticks(range(len(names)), names)
+        axis.set_yticks(range(len(names)), [name_label(name) for name in names])
         axis.set_ylim(len(names) - 0.4, -0.6)
         axis.set_title(label, loc="left", fontsize=10, color=INK)
         if wide:

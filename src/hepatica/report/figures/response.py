@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from hepatica.report.figures.outcome import DASHES, FAINT, INK, PALETTE, new_figure
+from hepatica.report.figures.palette import name_label
 
 CATEGORY = {"CR": PALETTE[2], "PR": PALETTE[0], "SD": FAINT, "PD": PALETTE[1], "NE": "#d5dade", "": PALETTE[4]}
 MAX_NAMED = 10
@@ -29,7 +30,7 @@ def draw_segmented(rows: Sequence[tuple[str, float, float, str]]) -> Any:
         axis.barh(n + 0.17, after, height=0.3, color=colour)
         text = f"{100 * (after / before - 1):+.0f} %" + (f"  {response}" if response else "")
         axis.text(max(before, after) + 0.015 * most, n, text, va="center", fontsize=9, color=INK)
-    axis.set_yticks(range(len(rows)), [name for name, *_ in rows])
+    axis.set_yticks(range(len(rows)), [name_label(name) for name, *_ in rows])
     axis.set(xlabel="volume, mL", xlim=(0, 1.22 * most), ylim=(len(rows) - 0.45, -0.55))
     axis.set_title("grey: before; colour: after, by response", fontsize=8.5, color=INK, loc="left")
     return figure
@@ -42,7 +43,7 @@ def draw_retention(rows: Sequence[tuple[str, float]]) -> Any:
     for limit, name in ((10, "low"), (25, "moderate"), (50, "high")):
         axis.axvline(limit, color=FAINT, linewidth=0.8, linestyle=":")
         axis.text(limit + 0.8, -0.62, name, fontsize=8, color=INK)
-    axis.set_yticks(range(len(rows)), [name for name, _ in rows])
+    axis.set_yticks(range(len(rows)), [name_label(name) for name, _ in rows])
     axis.set(xlabel="tumour with lipiodol, % of its volume", xlim=(0, 100), ylim=(len(rows) - 0.45, -0.8))
     return figure
 
@@ -55,7 +56,7 @@ def draw_remnant(rows: Sequence[tuple[str, float, float, float]]) -> Any:
     ):
         days = [0.0, *(p[1] for p in points)]
         values = [100 * points[0][2], *(100 * p[3] for p in points)]
-        axis.plot(days, values, color=colour, linestyle=dash, marker="o", markersize=4, label=patient)
+        axis.plot(days, values, color=colour, linestyle=dash, marker="o", markersize=4, label=name_label(patient))
     axis.set(xlabel="days since the baseline", ylabel="future remnant, % of liver without tumour")
     axis.set_ylim(0, 118 * max(row[3] for row in rows))
     if len(_by_patient(rows)) <= MAX_NAMED:
@@ -84,7 +85,7 @@ def draw_liver_function(rows: Sequence[tuple[str, date, float, float, bool]]) ->
             "marker": "o",
             "markersize": 4,
         }
-        top.plot(days, [p[2] for p in points], label=patient, **line)
+        top.plot(days, [p[2] for p in points], label=name_label(patient), **line)
         bottom.plot(days, [p[3] for p in points], **line)
         for day, point in zip(days, points, strict=True):
             if point[4]:
@@ -123,7 +124,7 @@ def draw_liver_function(rows: Sequence[tuple[str, date, float, float, bool]]) ->
     if named and len(patients) > 1:
         top.legend(frameon=False, fontsize=8, loc="upper left")
     elif len(patients) == 1:
-        top.set_title(next(iter(patients)))
+        top.set_title(name_label(next(iter(patients))))
     return figure
 
 

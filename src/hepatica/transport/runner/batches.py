@@ -8,11 +8,15 @@ are kept (in half precision, scaled: only their spread is used).
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
+import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,16 +140,16 @@ def _slabs(shape: tuple[int, ...]) -> Iterator[slice]:
 
 
 def save_checkpoint(path: Path, sums: BatchSums, mark: str, elapsed_s: float) -> None:
-    """Write to a temporary name, then rename: an interrupted write leaves the earlier checkpoint.
+    """Write to a temporary name, put it on the disk, then rename: an interrupted write leaves the earlier checkpoint.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
     """
-    temporary = path.with_name(path.name + ".part")
+    part = path.with_name(path.name + ".part")
     try:
-        with temporary.open("wb") as stream:
+        with _locked_part(part) as stream:
             np.savez(
                 stream,
                 mark=np.array(mark),
@@ -158,9 +162,30 @@ def save_checkpoint(path: Path, sums: BatchSums, mark: str, elapsed_s: float) ->
                 numbers=np.array([sums.histories, sums.batches]),
                 elapsed_s=np.array(elapsed_s),
             )
-        temporary.replace(path)
+            stream.flush()
+            os.fsync(stream.fileno())
+            if os.name == "nt":
+                stream.close()  # Windows renames no open file
+            part.replace(path)
     except OSError as error:
-        raise OutputError(f"checkpoint {path}: cannot be written ({error})") from error
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise OutputError(f"checkpoint {path}: cannot be written ({error.strerror or error})") from error
+
+
+@contextmanager
+def _locked_part(part: Path) -> Iterator[IO[bytes]]:
+    """The empty file that becomes a checkpoint; another run that writes the same one is waited for."""
+    from filelock import lock_descriptor
+
+    while True:
+        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b") as stream:
+            lock_descriptor(stream.fileno())
+            # What was locked may have got its final name while it was waited for.
+            if part.exists() and os.path.samestat(os.fstat(stream.fileno()), part.stat()):
+                stream.truncate(0)
+                yield stream
+                return
 
 
 def load_checkpoint(path: Path, mark: str) -> tuple[BatchSums, float]:
@@ -190,7 +215,7 @@ def load_checkpoint(path: Path, mark: str) -> tuple[BatchSums, float]:
                 batches=int(stored["numbers"][1]),
             )
             return sums, float(stored["elapsed_s"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
             f"checkpoint {path}: cannot be read as one ({error})", remedy="remove it to start anew"
         ) from error

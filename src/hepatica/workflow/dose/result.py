@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hepatica.core import Region
 from hepatica.core.context import DicomContext
+from hepatica.io.dicom.objects import dicom_names
 from hepatica.io.dicom.rtdose import DoseText, write_rtdose
 from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.io.dicom.seg import write_seg
@@ -44,6 +45,8 @@ def _write_images(found: DoseNumbers, folder: Path) -> None:
     # Made again from what was given: structures that went through the dose's coarse voxels would lose their edges.
     ct_grid = found.ct.grid.with_frame_of_reference(found.dose.grid.frame_of_reference)
     drawn = _solid(structures_on(ct_grid, found.drawn.given, found.ct, found.given.clinical).regions)
+    names = dicom_names([region.name for region in drawn])
+    drawn = [region.renamed(name) for region, name in zip(drawn, names, strict=True)]
     structure_set = None
     if drawn:
         structure_set = write_rtstruct(

@@ -34,6 +34,7 @@ from hepatica.imaging.spect.scan_facts import (
     scanned_activity,
     window_counts,
 )
+from hepatica.io.files import write_text
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.result import Result, result
@@ -131,7 +132,7 @@ class SimulationResult(Result):
         from hepatica.report.figures.spect import draw_energy_spectrum
 
         table = self.spectrum.table()
-        (folder / "spectrum.csv").write_text(table.csv(), encoding="utf-8")
+        write_text(folder / "spectrum.csv", table.csv())
         windows = [(window.low_kev, window.high_kev) for window in self.energy_windows]
         save(draw_energy_spectrum(table, windows), folder / "spectrum.png")
 

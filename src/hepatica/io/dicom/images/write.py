@@ -298,7 +298,7 @@ def _write_series(
     values = volume.values[:, :, ::-1] if turned else volume.values
     folder = Path(folder)
     instances = []
-    with output_folder(folder) as new:
+    with output_folder(folder, listed=False) as new:
         for k in range(grid.shape[2]):
             with pydicom_door(folder, "cannot be written as DICOM"):
                 dataset = _image(context, sop_class_uid, frame, start)

@@ -1,0 +1,97 @@
+"""The list of its files that a result carries: only what hepatica wrote, unchanged since, is ever replaced.
+
+The list is a hidden file that ``sha256sum -c .hepatica.sha256`` understands.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from hepatica.core.provenance import sha256
+
+MANIFEST = ".hepatica.sha256"
+
+HEAD = "# files that hepatica wrote here"
+
+LITTER = {".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", ".directory"}
+"""Hidden files that desktops leave where somebody looks."""
+
+
+def write_manifest(folder: Path) -> None:
+    """List every file below a folder with its hash.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read, or the list not be written.
+    """
+    lines = [f"{sha256(folder / name)}  {name}" for name in sorted(_files(folder))]
+    (folder / MANIFEST).write_bytes("\n".join([HEAD, *lines, ""]).encode("utf-8", "surrogateescape"))
+
+
+def foreign(folder: Path) -> str | None:
+    """Why a folder may not be replaced: what it holds beside the unchanged files of one result of hepatica.
+
+    Returns
+    -------
+    str or None
+        "it holds notes.txt, which hepatica did not write"; None for an empty folder or a result as it was written
+        (files that are missing, and what desktops leave, do not matter).
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    found = sorted(_files(folder))
+    known = _listed(folder)
+    if known is None:
+        if not any(folder.iterdir()):
+            return None
+        if _is_old_result(folder):
+            return "an older version of hepatica wrote it, without a list of its files"
+        return "it was not written by hepatica"
+    folders = {parent.as_posix() for name in known for parent in Path(name).parents}
+    for name in (*found, *_links_and_folders(folder)):
+        if Path(name).name in LITTER or Path(name).name.startswith("._") or name in folders:
+            continue
+        if name not in known or not (folder / name).is_file():
+            return f"it holds {name}, which hepatica did not write"
+        if known[name] != sha256(folder / name):
+            return f"{name} was changed after hepatica wrote it"
+    return None
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Names of plain files below a folder, but the list itself."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            inside = (Path(place) / name).relative_to(folder).as_posix()
+            if inside != MANIFEST and not (Path(place) / name).is_symlink():
+                yield inside
+
+
+def _links_and_folders(folder: Path) -> Iterator[str]:
+    for place, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(place) / name
+            if path.is_symlink() or name in folders:
+                yield path.relative_to(folder).as_posix()
+
+
+def _listed(folder: Path) -> dict[str, str] | None:
+    """Name to hash of the list in a folder; None where there is none of ours."""
+    path = folder / MANIFEST
+    if path.is_symlink() or not path.is_file():
+        return None
+    lines = path.read_bytes().decode("utf-8", "surrogateescape").split("\n")
+    if lines[0] != HEAD:
+        return None
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines[1:] if line)}
+
+
+def _is_old_result(folder: Path) -> bool:
+    path = folder / "result.json"
+    return path.is_file() and b'"schema": "hepatica/' in path.read_bytes()[:200]

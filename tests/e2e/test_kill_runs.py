@@ -1,0 +1,24 @@
+"""Commands that are stopped, and whose writing fails at every step: old or new, whole, is what is left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "kill_runs.py"
+FAST = ("prescribe", "nuclides", "liver-function")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("arguments", [("kill", "--runs", "36", "--seed", "7"), ("fail", "--most", "10")])
+def test_old_or_new_is_left(arguments: tuple[str, ...]) -> None:
+    only = [part for command in FAST for part in ("--only", command)]
+    done = subprocess.run(
+        [sys.executable, str(TOOL), *arguments, *only], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Faults: 0" in done.stdout
