@@ -14,16 +14,22 @@ from hepatica.core.options import Option, from_texts, from_toml, line_of, option
 from hepatica.errors import HepaticaError, InputError, OutputError
 from hepatica.front_door import Verb
 from hepatica.io.files import refuse_existing
+from hepatica.io.secret_key import key_file, read_secret
 
 GENERAL = {
     "options_file": ("--options", "TOML file with options; those on the command line count more."),
     "out": ("--out", "New folder for result.json, tables and all files of the result."),
     "force": ("--force", "Replace that folder if it is there."),
     "as_json": ("--json", "Print one JSON document on stdout."),
+    "anonymous": ("--anonymous", "Take names, identifiers, paths and true dates out of all that is shown and written."),
+    "anonymous_patient": (
+        "--anonymous-patient",
+        "PatientID by which --anonymous shifts dates, where no file says whose data they are.",
+    ),
 }
 """What every command has beside the options of its verb: parameter, (option, help)."""
 
-FLAGS = ("force", "as_json")
+FLAGS = ("force", "as_json", "anonymous")
 
 
 def option_name(name: str) -> str:
@@ -50,6 +56,7 @@ def run_verb(verb: Verb, arguments: Sequence[str]) -> int:
     word = wording(function)
     out, force, file = (given.pop(name) for name in ("out", "force", "options_file"))
     screen = Screen(as_json=given.pop("as_json"), word=word)
+    anonymous, patient = given.pop("anonymous"), given.pop("anonymous_patient") or ""
     try:
         if out is not None:
             refuse_existing(out, force=force)
@@ -57,10 +64,14 @@ def run_verb(verb: Verb, arguments: Sequence[str]) -> int:
         word = in_file(word, file, set(texts) - set(given))
         _refuse_inputs(out, texts | given, function, force=force)
         call = from_texts(function, texts | given, word, command=f"hepatica {verb.command}")
+        if anonymous:
+            _require_key(screen)
         with screen.progress() as step:
             if "progress" in inspect.signature(function).parameters:
                 call["progress"] = step
             result = function(**call)
+            if anonymous:
+                result = result.anonymous(patient=patient)
             if out is not None:
                 step("writing")
                 result.save(out, force=force)
@@ -70,10 +81,21 @@ def run_verb(verb: Verb, arguments: Sequence[str]) -> int:
     return 0
 
 
+def _require_key(screen: Screen) -> None:
+    """The key by which identity is taken out must be there before anything is computed; a new one is said."""
+    found = key_file()
+    new = not found.exists()
+    read_secret()
+    if new:
+        screen.note(
+            f"{found} is new: the key by which identity is taken out; whoever has it can lead back, keep it safe"
+        )
+
+
 def wording(function: Callable[..., Any]) -> Callable[[str], str]:
     """Words of the command line for the options of a verb; other names stay as they are."""
     known = {option.name for option in options_of(function)} | {option.word for option in options_of(function)}
-    known |= {"out", "force", "options"}
+    known |= {"out", "force", "options", "anonymous", "anonymous_patient"}
     return lambda name: option_name(name) if name in known else name
 
 
@@ -183,7 +205,7 @@ def _general_parameters(group: Any) -> list[inspect.Parameter]:
 
     found = []
     for name, (flag, text) in GENERAL.items():
-        kind: Any = bool if name in FLAGS else Path | None
+        kind: Any = bool if name in FLAGS else str | None if name == "anonymous_patient" else Path | None
         marked = Annotated[kind, cyclopts.Parameter(name=flag, help=text, negative="", group=group, show_default=False)]
         default = False if name in FLAGS else None
         found.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=marked))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from hepatica.errors import OutputError
@@ -126,6 +128,12 @@ def refuse_existing(path: Path, *, force: bool) -> None:
             f"{path} was not written by hepatica (it holds no {MARK} of ours); it is not replaced",
             remedy="give another folder",
         )
+
+
+def set_times(folder: Path, instant: datetime) -> None:
+    """Date every file and folder within a folder, and itself, to an instant."""
+    for path in (*sorted(folder.rglob("*"), reverse=True), folder):
+        os.utime(path, (instant.timestamp(), instant.timestamp()))
 
 
 MARK = "result.json"

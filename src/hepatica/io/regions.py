@@ -19,6 +19,7 @@ from hepatica.core.message import Message
 from hepatica.core.sources import StructureSource, regions_of
 from hepatica.errors import AmbiguousSeriesError, DicomError, InputError, UnknownNameError
 from hepatica.io.dicom.context import instance_of
+from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.dicom.series import SeriesKind
 from hepatica.io.dicom.tags import open_dicom
 from hepatica.io.slicer_segments import SlicerSegment, slicer_segments
@@ -324,7 +325,7 @@ def drawn_structures(
         given: Sequence[Region] = found.regions
         messages = found.messages
         files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else None
-        inputs = (InputFile.of("structures", path, files),)
+        inputs = (input_file("structures", path, files),)
     else:
         given = regions_of(source)
         if not given:
