@@ -25,6 +25,7 @@ _ISO_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(-)(\d\d)-(\d\d)(?!\d)")
 _DICOM_DATE = re.compile(
     r"(?<![\d.])((?:19|20)\d\d)()(\d\d)(\d\d)(?=\d{2,6}(?:\.\d+)?(?:[+-]\d{4})?$|(?!\d|\.\d|\s?[^\W\d_]))"
 )
+_EIGHT_DIGITS = re.compile(r"(?<!\d)((?:19|20)\d\d)()(\d\d)(\d\d)")
 _MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _OTHER_DATE = re.compile(
     rf"(?<!\d)\d{{1,2}}([./-])\d{{1,2}}\1(?:19|20)\d\d(?!\d)|(?<!\d)(?:19|20)\d\d([./])\d{{1,2}}\2\d{{1,2}}(?!\d)"
@@ -53,7 +54,7 @@ class Anonymiser:
     paths : mapping of str to str
         Paths -> what stands for them.
     dates : frozenset of str
-        Dates known from headers, YYYYMMDD.
+        Dates known from headers, YYYYMMDD: in a text eight digits are one, where others may be a number.
     done : bool
         Identity was taken out before by this key: dates, UIDs and patients stay.
     """
@@ -94,7 +95,7 @@ class Anonymiser:
             short,
             {path: _label(secret, path, role) for path, role in paths.items() if path.strip("./\\")},
             frozenset(day for identity in found for day in identity.dates),
-            done=bool(before) and not patient,
+            done=bool(before) and all(before),
         )
 
     def of_patient(self, patient: str) -> Anonymiser:
@@ -155,7 +156,7 @@ class Anonymiser:
         text = _HASH.sub(lambda found: self.secret.hash(found[0]), text)
         if dates and not self.done:
             text = _OTHER_DATE.sub("(date)", text)
-            text = _DICOM_DATE.sub(self._shifted, _ISO_DATE.sub(self._shifted, text))
+            text = _EIGHT_DIGITS.sub(self._shifted, _ISO_DATE.sub(self._shifted, text))
         return _PATH.sub("(path)", text)
 
     def _without_paths(self, text: str) -> str:
@@ -197,6 +198,8 @@ class Anonymiser:
 
     def _shifted(self, found: re.Match[str]) -> str:
         year, dash, month, day = found.groups()
+        if not dash and found[0] not in self.dates and not _DICOM_DATE.match(found.string, found.start()):
+            return found[0]
         try:
             shifted = date(int(year), int(month), int(day)) + self.shift
         except ValueError:
