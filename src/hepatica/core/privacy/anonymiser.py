@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from pathlib import PurePath
@@ -123,13 +123,17 @@ class Anonymiser:
         return uid if self.done or not uid else self.secret.uid(uid)
 
     def day(self, day: date) -> date:
-        """A date, shifted."""
-        return day + self.shift
+        """A date, shifted; InputError for one of the first years of our era."""
+        try:
+            return day + self.shift
+        except OverflowError:
+            raise InputError(f"{day.isoformat()}: such a date cannot be shifted") from None
 
     def instant(self, instant: datetime) -> datetime:
         """An instant, shifted; its zone becomes a fixed offset, so that no change of clocks comes between."""
         offset = instant.utcoffset()
-        return (instant if offset is None else instant.replace(tzinfo=timezone(offset))) + self.shift
+        moved = self.day(instant.date())
+        return datetime.combine(moved, instant.time(), None if offset is None else timezone(offset))
 
     def dicom_date(self, text: str) -> str:
         """A date as DICOM writes it (YYYYMMDD), shifted; empty where it is none."""
@@ -155,9 +159,12 @@ class Anonymiser:
         text = _UID.sub(lambda found: self.uid(found[0]), text)
         text = _HASH.sub(lambda found: self.secret.hash(found[0]), text)
         if dates and not self.done:
-            text = _OTHER_DATE.sub("(date)", text)
-            text = _EIGHT_DIGITS.sub(self._shifted, _ISO_DATE.sub(self._shifted, text))
+            text = "".join(part if _HASH.fullmatch(part) else self._without_dates(part) for part in _parts(text))
         return _PATH.sub("(path)", text)
+
+    def _without_dates(self, text: str) -> str:
+        text = _OTHER_DATE.sub("(date)", text)
+        return _EIGHT_DIGITS.sub(self._shifted, _ISO_DATE.sub(self._shifted, text))
 
     def _without_paths(self, text: str) -> str:
         for path in sorted(self.paths, key=len, reverse=True):
@@ -205,6 +212,16 @@ class Anonymiser:
         except ValueError:
             return found[0]
         return shifted.isoformat() if dash else shifted.strftime("%Y%m%d")
+
+
+def _parts(text: str) -> Iterator[str]:
+    """A text cut before and after each hash, whose digits are no dates."""
+    end = 0
+    for found in _HASH.finditer(text):
+        yield text[end : found.start()]
+        yield found[0]
+        end = found.end()
+    yield text[end:]
 
 
 def _codes(secret: Secret, identities: Iterable[Identity]) -> tuple[dict[str, str], dict[str, str]]:
