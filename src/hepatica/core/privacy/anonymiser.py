@@ -182,25 +182,18 @@ class Anonymiser:
         return text
 
     def _without_phrases(self, text: str) -> str:
+        # What stands for a phrase holds letters, digits, brackets and dashes: nothing that a pattern would take apart.
         folded = text.casefold()
         here = [phrase for phrase in self.phrases if phrase.casefold() in folded]
         for phrase in sorted(here, key=len, reverse=True):
-            flags = re.NOFLAG if len(phrase) < 3 else re.IGNORECASE
-            ends = (
-                (r"(?<![^\W_])", r"(?![^\W_])")
-                if phrase.isascii() or (phrase[0].isalpha() and _spaced(phrase))
-                else ("", "")
-            )
-            with_dot = r"(?!\.\d)" if phrase.isdecimal() else ""
-            replacement = self.phrases[phrase]
-            text = re.sub(
-                f"{ends[0]}{re.escape(phrase)}{ends[1]}{with_dot}", lambda _, r=replacement: r, text, flags=flags
-            )
+            before, after = _ends(phrase)
+            flags = re.NOFLAG if len(phrase) < MIN_CODE - 1 else re.IGNORECASE
+            text = re.sub(f"{before}{re.escape(phrase)}{after}", self.phrases[phrase], text, flags=flags)
         for code, replacement in self.short_codes.items():
             if text == code:
                 return replacement
-            pattern = rf"(?i:(?<=patient )|(?<=patients )|(?<=id )|(?<=['\"])){re.escape(code)}(?![^\W_])"
-            text = re.sub(pattern, lambda _, r=replacement: r, text)
+            called = r"(?i:(?<=patient )|(?<=patients )|(?<=id )|(?<=['\"]))"
+            text = re.sub(rf"{called}{re.escape(code)}(?![^\W_])", replacement, text)
         return text
 
     def _shifted(self, found: re.Match[str]) -> str:
@@ -249,6 +242,13 @@ def _name_words(name: str) -> set[str]:
     return {word for word in own if word.lower() not in HARMLESS} | {
         spelling for word in own if len(word) == 2 for spelling in (word.upper(), word.capitalize())
     }
+
+
+def _ends(phrase: str) -> tuple[str, str]:
+    """Patterns of what stands before and after a phrase: no letter and no digit, and no decimals after a number."""
+    if not _spaced(phrase):
+        return "", ""
+    return r"(?<![^\W_])", r"(?![^\W_])" + (r"(?!\.\d)" if phrase.isdecimal() else "")
 
 
 def _spaced(phrase: str) -> bool:

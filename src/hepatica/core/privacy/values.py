@@ -23,6 +23,9 @@ PERSON_FIELDS = frozenset({"patient", "patient_id", "patient_name"})
 PATH_FIELDS = frozenset({"path", "paths"})
 """Text in a field of this name is a path."""
 
+AGE_FIELD, MAX_AGE_YEARS = "age_years", 90.0
+"""Ages over 89 are rare enough to tell who it is; all of them become 90 (45 CFR 164.514(b)(2)(i)(C))."""
+
 PUBLISHED = ("hepatica.nuclides.", "hepatica.transport.")
 """Rooms whose values hold published data and nobody's."""
 
@@ -133,7 +136,7 @@ class _Walk:
         if isinstance(value, KnowsHow):
             return value.anonymised(self._by)
         if isinstance(value, dict | types.MappingProxyType):
-            made = {self.clean(key): self.clean(item) for key, item in value.items()}
+            made = {self.clean(key): self._item(key, item) for key, item in value.items()}
             same = all(a is b for a, b in zip((*made, *made.values()), (*value, *value.values()), strict=True))
             return value if same else made if isinstance(value, dict) else types.MappingProxyType(made)
         if isinstance(value, list | tuple | set | frozenset):
@@ -144,6 +147,10 @@ class _Walk:
         if is_dataclass(value) and not type(value).__module__.startswith(PUBLISHED):
             return self._dataclass(value)
         return value
+
+    def _item(self, key: Any, item: Any) -> Any:
+        is_age = key == AGE_FIELD and isinstance(item, int | float)
+        return min(item, MAX_AGE_YEARS) if is_age else self.clean(item)
 
     def _dataclass(self, value: Any) -> Any:
         outer = self._by
@@ -167,6 +174,8 @@ class _Walk:
         return made
 
     def _field(self, entry: Any, value: Any) -> Any:
+        if entry.name == AGE_FIELD and isinstance(value, int | float):
+            return min(value, MAX_AGE_YEARS)
         if "anonymous" in entry.metadata and isinstance(value, str):
             return entry.metadata["anonymous"] if value else value
         if entry.name in PERSON_FIELDS and isinstance(value, str):
