@@ -19,6 +19,12 @@ REMOVED = "(removed)"
 MIN_CODE = 4
 """A shorter identifier is replaced only where a text calls it one: "12" is also a number of slices."""
 
+SHORT_NAME = 2
+"""Letters of a name that is replaced only as it is written, or with the first or all letters large."""
+
+NO_NAMES = frozenset({"Gy", "Bq", "Sv", "CT", "MR", "PT", "NM"})
+"""Units and modalities, whatever somebody is called."""
+
 _UID = re.compile(r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d*)){5,}(?![\w]|\.\d)")
 _HASH = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{64}(?![0-9A-Za-z])")
 _ISO_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(-)(\d\d)-(\d\d)(?!\d)")
@@ -187,7 +193,7 @@ class Anonymiser:
         here = [phrase for phrase in self.phrases if phrase.casefold() in folded]
         for phrase in sorted(here, key=len, reverse=True):
             before, after = _ends(phrase)
-            flags = re.NOFLAG if len(phrase) < MIN_CODE - 1 else re.IGNORECASE
+            flags = re.NOFLAG if len(phrase) == SHORT_NAME else re.IGNORECASE
             text = re.sub(f"{before}{re.escape(phrase)}{after}", self.phrases[phrase], text, flags=flags)
         for code, replacement in self.short_codes.items():
             if text == code:
@@ -239,16 +245,17 @@ def _name_words(name: str) -> set[str]:
     words = {word for word in re.split(r"[\^=\s,.\\;&()/-]+", name) if len(word) > 1}
     plain = {unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode() for word in words}
     own = {word for word in words | plain if len(word) > 1 and not word.isdecimal()}
-    return {word for word in own if word.lower() not in HARMLESS} | {
-        spelling for word in own if len(word) == 2 for spelling in (word.upper(), word.capitalize())
-    }
+    # Names of two letters ("Ho", "Lu") are common, and common as other things.
+    short = {spelling for word in own if len(word) == SHORT_NAME for spelling in (word.upper(), word.capitalize())}
+    return {word for word in own if word.lower() not in HARMLESS} | (short - NO_NAMES)
 
 
 def _ends(phrase: str) -> tuple[str, str]:
-    """Patterns of what stands before and after a phrase: no letter and no digit, and no decimals after a number."""
+    """What may not stand before and after: letters and digits, decimals after a number, "-166" after "Ho"."""
     if not _spaced(phrase):
         return "", ""
-    return r"(?<![^\W_])", r"(?![^\W_])" + (r"(?!\.\d)" if phrase.isdecimal() else "")
+    after = r"(?!\.\d)" if phrase.isdecimal() else r"(?!-\d)" if len(phrase) == SHORT_NAME else ""
+    return r"(?<![^\W_])", rf"(?![^\W_]){after}"
 
 
 def _spaced(phrase: str) -> bool:

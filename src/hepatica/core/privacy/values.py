@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import functools
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints, runtime_checkable
 
 from hepatica.core.privacy.anonymiser import Anonymiser, path_names
 from hepatica.core.privacy.identity import Identity
@@ -98,6 +99,19 @@ def _all_within(value: Any, seen: set[int], name: str = "", owner: Any = None) -
             yield from _all_within(getattr(value, entry.name), seen, entry.name, value)
 
 
+@functools.cache
+def _closed(cls: type) -> frozenset[str]:
+    """Fields that hold one of a few words, or a message's code: words of programs, whatever a patient is called."""
+    try:
+        hints = get_type_hints(cls)
+    except NameError:
+        # A type that only type checkers know; then texts are texts.
+        return frozenset({"code"})
+    return frozenset(
+        {"code"} | {name for name, hint in hints.items() if Literal in map(get_origin, (hint, *get_args(hint)))}
+    )
+
+
 def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | bytes | Enum | type | types.FunctionType)
 
@@ -161,7 +175,8 @@ class _Walk:
             changed = {
                 entry.name: made
                 for entry in fields(value)
-                if (made := self._field(entry, getattr(value, entry.name))) is not getattr(value, entry.name)
+                if (made := self._field(type(value), entry, getattr(value, entry.name)))
+                is not getattr(value, entry.name)
             }
         finally:
             self._by = outer
@@ -173,9 +188,11 @@ class _Walk:
             object.__setattr__(made, name, item)
         return made
 
-    def _field(self, entry: Any, value: Any) -> Any:
+    def _field(self, owner: type, entry: Any, value: Any) -> Any:
         if entry.name == AGE_FIELD and isinstance(value, int | float):
             return min(value, MAX_AGE_YEARS)
+        if isinstance(value, str) and entry.name in _closed(owner):
+            return value
         if "anonymous" in entry.metadata and isinstance(value, str):
             return entry.metadata["anonymous"] if value else value
         if entry.name in PERSON_FIELDS and isinstance(value, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _WORDS = """
+anon removed path anonymous
 a abdomen abdominal absorbed ac activity acquisition administered after agent agreement all anatomy and anterior
 arterial arteries artery as at atlas attenuation axial background baseline before blood body bone bowel bq breath
 brain by c calibration camera case cases cbct ci clinical cohort comparison compare contour contours contrast coronal

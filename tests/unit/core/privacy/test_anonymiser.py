@@ -97,6 +97,14 @@ def test_intervals_stay_over_a_change_of_clocks_and_a_leap_day(by: Anonymiser) -
     assert by.day(date(2024, 2, 29)).weekday() == date(2024, 2, 29).weekday()
 
 
+def test_a_name_that_is_also_an_element_or_a_unit_goes_where_it_is_a_name() -> None:
+    by = Anonymiser.of(SECRET, [Identity(people=("Ho^Lu", "Gy", "Anon^Li"))], {})
+    assert by.text("Ho-166 and Lu-177 in 3 Gy of ct") == "Ho-166 and Lu-177 in 3 Gy of ct"
+    assert by.text(SECRET.pseudonym("1")) == SECRET.pseudonym("1")
+    for text in ("tumour Ho", "LU_tumour", "of Li"):
+        assert by.text(text) != text
+
+
 def test_two_names_do_not_become_one(by: Anonymiser) -> None:
     assert by.text("tumour Müller") != by.text("tumour Li")
 

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import InputFile, Provenance
-from hepatica.core.privacy.identity import withheld
+from hepatica.core.message import Message
+from hepatica.core.privacy.anonymiser import Anonymiser
+from hepatica.core.privacy.identity import Identity, withheld
 from hepatica.core.privacy.secret import Secret
 from hepatica.core.privacy.values import anonymised, anonymiser_for
 
@@ -74,6 +76,14 @@ def test_every_text_is_reached_and_nothing_else() -> None:
     assert new.rows[0].note == f"seen by {doe}"
     assert dict(new.pairs) == {doe: Pair(f"of {roe}", 2.5)}
     assert "Doe" not in str(new.place)
+
+
+def test_words_of_programs_stay_whatever_a_patient_is_called() -> None:
+    message = Message("warning-late", "Warning came late", severity="warning")
+    who = Identity(people=("Warning^Late",))
+    new = anonymised(message, Anonymiser.of(SECRET, [who], {}))
+    assert (new.code, new.severity) == (message.code, message.severity)
+    assert "Warning" not in new.text
 
 
 def test_each_row_has_the_dates_of_its_patient() -> None:
