@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ import hepatica
 from hepatica.core.options import options_of
 from hepatica.front_door import VERBS
 from hepatica.io.dicom.rtdose import read_rtdose, write_rtdose
-from hepatica.io.secret_key import VARIABLE, read_secret
+from hepatica.io.secret_key import read_secret
 from identifying import (
     BORN,
     FOLDER,
@@ -64,17 +64,7 @@ class Case:
 
 
 @pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    path = tmp_path_factory.mktemp("key") / "hospital.key"
-    path.write_text("0123456789abcdef" * 4)
-    path.chmod(0o600)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, str(path))
-        yield path
-
-
-@pytest.fixture(scope="module")
-def case(tmp_path_factory: pytest.TempPathFactory, key: Path) -> Case:
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     plain = tmp_path_factory.mktemp("plain") / "patient"
     hepatica.virtual_patient(seed=7, tumours=1, ct=hepatica.VirtualCtOptions(spacing_mm=12.0)).save(plain)
     root = tmp_path_factory.mktemp("hospital") / FOLDER
