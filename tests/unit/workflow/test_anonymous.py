@@ -64,9 +64,15 @@ class Case:
 
 
 @pytest.fixture(scope="module")
-def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    plain = tmp_path_factory.mktemp("plain") / "patient"
-    hepatica.virtual_patient(seed=7, tumours=1, ct=hepatica.VirtualCtOptions(spacing_mm=12.0)).save(plain)
+def virtual(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    """A virtual patient, and where it was saved as it is."""
+    made = hepatica.virtual_patient(seed=7, tumours=1, ct=hepatica.VirtualCtOptions(spacing_mm=12.0))
+    return made, made.save(tmp_path_factory.mktemp("plain") / "patient")
+
+
+@pytest.fixture(scope="module")
+def case(virtual: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory) -> Case:
+    _, plain = virtual
     root = tmp_path_factory.mktemp("hospital") / FOLDER
     for kind in ("ct", "emission"):
         for n, path in enumerate(sorted((plain / kind).iterdir())):
@@ -369,6 +375,24 @@ def test_the_same_becquerels_are_read_again(case: Case, tmp_path: Path) -> None:
     assert again.series[0].time == b.time
     assert again.series[0].patient_id == b.context.patient_id
     assert again.series[0].series == b.context.series_uid
+
+
+def test_an_invented_patient_is_treated_like_any_other(virtual: tuple[Any, Path], tmp_path: Path) -> None:
+    made, plain = virtual
+    saved = made.save(tmp_path / "anonymous", anonymous=True)
+    context = made.context
+    marks = {context.patient_id, context.patient_name, context.study_uid, context.frame_of_reference}
+    marks |= forms_of(made.scanned_at.date())
+    assert {context.patient_id, context.study_uid, made.scanned_at.date().isoformat()} <= set(found_in(plain, marks))
+    assert found_in(saved, marks) == {}
+    a, b = (hepatica.read_image(folder / "emission", role="activity") for folder in (plain, saved))
+    assert np.array_equal(a.volume.values, b.volume.values)
+    assert a.time is not None
+    assert b.time is not None
+    assert b.time - a.time == read_secret().shift(context.patient_id)
+    assert a.acquisition.administered_bq == b.acquisition.administered_bq
+    ct = hepatica.read_image(saved / "ct", role="ct")
+    hepatica.read_structures(saved / "rtstruct.dcm", ct)
 
 
 def test_two_verbs_agree_on_whom_and_when(case: Case) -> None:
