@@ -11,6 +11,8 @@ from hepatica.core.privacy.anonymiser import Anonymiser
 from hepatica.core.privacy.identity import Deidentified, Identity
 from hepatica.core.volume import Volume
 
+DUMMY_STUDY_ID = "1"
+
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 
 UID_ROOT = "1.2.826.0.1.3680043.8.498."
@@ -150,11 +152,11 @@ class DicomContext:
         return replace(
             self,
             patient_id=anonymiser.person(self.patient_id),
-            patient_name=anonymiser.person(self.patient_id or self.patient_name),
+            patient_name=anonymiser.name(self.patient_name, self.patient_id),
             birth_date="",
             study_uid=anonymiser.uid(self.study_uid),
             study_date=anonymiser.dicom_date(self.study_date),
-            study_id="",
+            study_id=DUMMY_STUDY_ID,
             study_description="",
             accession="",
             referring_physician="",

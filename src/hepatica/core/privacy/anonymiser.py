@@ -124,6 +124,12 @@ class Anonymiser:
         """Stands for a patient's name or number."""
         return name if not name or name.startswith(PSEUDONYM) else self.secret.pseudonym(name)
 
+    def name(self, name: str, patient_id: str = "") -> str:
+        """Stands for a patient's name, by the number if there is one; with the delimiter that DICOM wants in names."""
+        if not name and not patient_id:
+            return ""
+        return name if name.startswith(PSEUDONYM) else f"{self.person(patient_id or name)}^"
+
     def uid(self, uid: str) -> str:
         """New unique identifier; an empty one stays."""
         return uid if self.done or not uid else self.secret.uid(uid)

@@ -175,8 +175,7 @@ class _Walk:
             changed = {
                 entry.name: made
                 for entry in fields(value)
-                if (made := self._field(type(value), entry, getattr(value, entry.name)))
-                is not getattr(value, entry.name)
+                if (made := self._field(value, entry, getattr(value, entry.name))) is not getattr(value, entry.name)
             }
         finally:
             self._by = outer
@@ -188,13 +187,15 @@ class _Walk:
             object.__setattr__(made, name, item)
         return made
 
-    def _field(self, owner: type, entry: Any, value: Any) -> Any:
+    def _field(self, owner: Any, entry: Any, value: Any) -> Any:
         if entry.name == AGE_FIELD and isinstance(value, int | float):
             return min(value, MAX_AGE_YEARS)
-        if isinstance(value, str) and entry.name in _closed(owner):
+        if isinstance(value, str) and entry.name in _closed(type(owner)):
             return value
         if "anonymous" in entry.metadata and isinstance(value, str):
             return entry.metadata["anonymous"] if value else value
+        if entry.name == "patient_name" and isinstance(value, str):
+            return self._by.name(value, getattr(owner, "patient_id", ""))
         if entry.name in PERSON_FIELDS and isinstance(value, str):
             return self._by.person(value)
         if entry.name in PATH_FIELDS and isinstance(value, str):

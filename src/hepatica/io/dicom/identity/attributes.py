@@ -35,7 +35,7 @@ DAYS = (
 
 EMPTIED = (
     "AccessionNumber", "ContentCreatorName", "OperatorsName", "PatientBirthDate", "ROIInterpreter",
-    "ReferringPhysicianName", "StudyID",
+    "ReferringPhysicianName",
 )  # fmt: skip
 """Attributes that objects must have and the profile empties (Z in the table)."""
 
@@ -84,7 +84,7 @@ KEPT = (
     "SharedFunctionalGroupsSequence", "SliceThickness", "SliceVector", "SoftwareVersions", "SourceImageSequence",
     "SpacingBetweenSlices", "SpatialLocationsPreserved", "SpecificCharacterSet", "StartAngle", "StructureSetDate",
     "StructureSetDescription", "StructureSetLabel", "StructureSetROISequence", "StructureSetTime", "StudyDate",
-    "StudyInstanceUID", "StudyTime", "TimezoneOffsetFromUTC", "TissueHeterogeneityCorrection", "TreatmentSite",
-    "TreatmentSiteCodeSequence", "Units", "XFocusCenter", "YFocusCenter",
+    "StudyID", "StudyInstanceUID", "StudyTime", "TimezoneOffsetFromUTC", "TissueHeterogeneityCorrection",
+    "TreatmentSite", "TreatmentSiteCodeSequence", "Units", "XFocusCenter", "YFocusCenter",
 )  # fmt: skip
 """Attributes that may stay: geometry, pixels, codes, new UIDs, shifted dates, and texts of hepatica's own making."""

@@ -12,6 +12,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from hepatica.core.context import DUMMY_STUDY_ID
 from hepatica.core.privacy.anonymiser import Anonymiser
 from hepatica.core.privacy.identity import Identity
 from hepatica.errors import DicomError
@@ -30,7 +31,6 @@ METHODS = (
 _BY = "hepatica "
 _KEY = ", key "
 
-NAMES = ("PatientID", "PatientName")
 DATES = ("DA", "DT")
 TEXTS = ("LO", "SH", "LT", "ST", "UT", "UC")
 
@@ -40,6 +40,8 @@ def say_deidentified(dataset: Any, key: str) -> None:
     from pydicom.dataset import Dataset
 
     dataset.PatientIdentityRemoved = "YES"
+    # Z in the table: empty, or a dummy, without which no DICOMDIR can be made.
+    dataset.StudyID = DUMMY_STUDY_ID
     dataset.DeidentificationMethod = f"{_BY}{__version__}{_KEY}{key}"
     items = []
     for value, meaning in METHODS:
@@ -79,9 +81,12 @@ def keep_profile(dataset: Any) -> None:
 
 def deidentify(dataset: Any, anonymiser: Anonymiser) -> None:
     """Take identity out of a whole object that hepatica wrote with it."""
+    patient = str(dataset.get("PatientID", ""))
     for element in _elements(dataset):
-        if element.keyword in NAMES:
-            element.value = anonymiser.person(str(dataset.get("PatientID", "") or element.value))
+        if element.keyword == "PatientName":
+            element.value = anonymiser.name(str(element.value), patient)
+        elif element.keyword == "PatientID":
+            element.value = anonymiser.person(patient)
         elif element.VR == "UI":
             many = element.VM > 1
             element.value = (
