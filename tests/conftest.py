@@ -17,7 +17,7 @@ SLOW_FILES = {
     "test_virtual_patient.py", "test_montecarlo.py", "test_spect_reconstruct.py", "test_uncertainty_of_images.py",
     "test_fuzz.py", "test_structures_fuzz.py", "test_contours_as_they_come.py", "test_rtstruct_as_they_come.py",
     "test_seg_as_they_come.py", "test_projections_as_they_come.py", "test_sets_of_slices.py", "test_pet_clock.py",
-    "test_reconstruct.py", "test_gamma.py", "test_report.py",
+    "test_reconstruct.py", "test_gamma.py", "test_report.py", "test_anonymous.py",
 }  # fmt: skip
 """Unit tests that take seconds together: `make fast` leaves them to `make test`."""
 
@@ -34,6 +34,17 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     """What tests write need not outlive a power cut; that the system is asked for it is tested by the steps counted."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def key_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test makes or uses the key by which whoever runs it takes identity out."""
+    path = tmp_path_factory.mktemp("key") / "anonymous.key"
+    path.write_text("0123456789abcdef" * 4, encoding="ascii")
+    path.chmod(0o600)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEPATICA_ANONYMOUS_KEY", str(path))
         yield
 
 

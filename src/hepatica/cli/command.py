@@ -15,16 +15,22 @@ from hepatica.core.options import Option, from_texts, from_toml, line_of, option
 from hepatica.errors import HepaticaError, InputError
 from hepatica.front_door import Verb
 from hepatica.io.files import identity, outcome, output_folder, refuse_existing, refuse_inputs, restore
+from hepatica.io.secret_key import key_file, read_secret
 
 GENERAL = {
     "options_file": ("--options", "TOML file with options; those on the command line count more."),
     "out": ("--out", "New folder for result.json, tables and all files of the result."),
     "force": ("--force", "Replace that folder if it holds a result of hepatica and nothing else."),
     "as_json": ("--json", "Print one JSON document on stdout."),
+    "anonymous": ("--anonymous", "Take names, identifiers, paths and true dates out of all that is shown and written."),
+    "anonymous_patient": (
+        "--anonymous-patient",
+        "PatientID by which --anonymous shifts dates, where no file says whose data they are.",
+    ),
 }
 """What every command has beside the options of its verb: parameter, (option, help)."""
 
-FLAGS = ("force", "as_json")
+FLAGS = ("force", "as_json", "anonymous")
 
 
 def option_name(name: str) -> str:
@@ -51,10 +57,11 @@ def run_verb(verb: Verb, arguments: Sequence[str]) -> int:
     if given is None:
         return 0
     out, force, file = (given.pop(name) for name in ("out", "force", "options_file"))
+    place = Place(out, force, file, verb.command, given.pop("anonymous"), given.pop("anonymous_patient") or "")
     screen = Screen(as_json=given.pop("as_json"), word=wording(function))
     with _outcome_noted(out):
         try:
-            result = _worked(function, given, Place(out, force, file, verb.command), screen)
+            result = _worked(function, given, place, screen)
         except HepaticaError as error:
             raise InputError(error.worded(screen.word)) from error
         screen.show(result, out)
@@ -62,17 +69,19 @@ def run_verb(verb: Verb, arguments: Sequence[str]) -> int:
 
 
 class Place(NamedTuple):
-    """Where a result goes, and the file that holds options."""
+    """Where a result goes, the file that holds options, and whether identity is taken out."""
 
     out: Path | None
     force: bool
     options_file: Path | None
     command: str
+    anonymous: bool
+    patient: str
 
 
 def _worked(function: Callable[..., Any], given: Mapping[str, Any], place: Place, screen: Screen) -> Any:
     """The result of a verb, written if it is to be."""
-    out, force, file, command = place
+    out, force, file = place.out, place.force, place.options_file
     if out is not None:
         refuse_existing(out, force=force)
     texts = {} if file is None else from_toml(function, file)
@@ -82,14 +91,19 @@ def _worked(function: Callable[..., Any], given: Mapping[str, Any], place: Place
         restore(path)
     if out is not None:
         refuse_inputs(out, read)
-    call = from_texts(function, texts | dict(given), screen.word, command=f"hepatica {command}")
+    call = from_texts(function, texts | dict(given), screen.word, command=f"hepatica {place.command}")
+    if place.anonymous:
+        _require_key(screen)
     # Locked from the start: of two long runs that would write one folder, the second is refused before it calculates.
     with _claimed(out, force=force) as new, screen.progress() as step:
         if "progress" in inspect.signature(function).parameters:
             call["progress"] = step
         result = _called(function, call)
-        if out is not None and new is not None:
-            result.refuse_inputs(out)
+        if out is not None:
+            result.refuse_inputs(out)  # before their paths are taken out
+        if place.anonymous:
+            result = result.anonymous(patient=place.patient)
+        if new is not None:
             step("writing")
             result.write_all(new)
     return result
@@ -146,10 +160,21 @@ def _texts(values: Iterable[Any]) -> Iterator[str]:
             yield from _texts(value)
 
 
+def _require_key(screen: Screen) -> None:
+    """The key by which identity is taken out must be there before anything is computed; a new one is said."""
+    found = key_file()
+    new = not found.exists()
+    read_secret()
+    if new:
+        screen.note(
+            f"{found} is new: the key by which identity is taken out; whoever has it can lead back, keep it safe"
+        )
+
+
 def wording(function: Callable[..., Any]) -> Callable[[str], str]:
     """Words of the command line for the options of a verb; other names stay as they are."""
     known = {option.name for option in options_of(function)} | {option.word for option in options_of(function)}
-    known |= {"out", "force", "options"}
+    known |= {"out", "force", "options", "anonymous", "anonymous_patient"}
     return lambda name: option_name(name) if name in known else name
 
 
@@ -259,7 +284,7 @@ def _general_parameters(group: Any) -> list[inspect.Parameter]:
 
     found = []
     for name, (flag, text) in GENERAL.items():
-        kind: Any = bool if name in FLAGS else Path | None
+        kind: Any = bool if name in FLAGS else str | None if name == "anonymous_patient" else Path | None
         marked = Annotated[kind, cyclopts.Parameter(name=flag, help=text, negative="", group=group, show_default=False)]
         default = False if name in FLAGS else None
         found.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=marked))

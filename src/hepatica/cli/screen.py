@@ -54,6 +54,10 @@ class Screen:
         if folder is not None:
             print(f"\nwritten to {one_line(str(folder))}")
 
+    def note(self, text: str) -> None:
+        """One thing to know, on stderr."""
+        print(f"note: {text}", file=sys.stderr)
+
     @contextmanager
     def progress(self) -> Iterator[Progress]:
         """What is being done, on stderr: one moving line on a terminal, one line a step elsewhere."""

@@ -7,7 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from hepatica.core.privacy.anonymiser import Anonymiser
+from hepatica.core.privacy.identity import Deidentified, Identity
 from hepatica.core.volume import Volume
+
+DUMMY_STUDY_ID = "1"
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -54,6 +58,10 @@ class DicomContext:
         In the order of the slices of the grid (k = 0 first); one for a multi-frame object.
     timezone : str
         TimezoneOffsetFromUTC ("+0100"); empty where unknown.
+    deidentified : Deidentified or None
+        That identity was taken out, which objects written beside it say.
+    deidentified_by : str
+        Name of the key by which the files themselves were de-identified by hepatica; empty where they were not.
     """
 
     patient_id: str
@@ -73,6 +81,8 @@ class DicomContext:
     modality: str
     instances: tuple[Instance, ...]
     timezone: str = ""
+    deidentified: Deidentified | None = None
+    deidentified_by: str = ""
 
     @classmethod
     def invented(
@@ -123,6 +133,39 @@ class DicomContext:
         """New context with new UIDs, in the volume's frame of reference and at its time."""
         made, frame = cls.invented(patient_id=patient_id, when=volume.time), volume.grid.frame_of_reference
         return made if frame is None else replace(made, frame_of_reference=frame)
+
+    @property
+    def identity(self) -> Identity:
+        """Everything in it that says whose it is."""
+        return Identity(
+            patient_id=self.patient_id,
+            people=tuple(filter(None, (self.patient_name, self.referring_physician))),
+            codes=tuple(filter(None, (self.accession, self.study_id))),
+            texts=tuple(filter(None, (self.study_description, self.series_description))),
+            dates=tuple(filter(None, (self.study_date, self.birth_date))),
+            deidentified_by=self.deidentified_by,
+        )
+
+    def anonymised(self, anonymiser: Anonymiser) -> DicomContext:
+        """By the basic profile of DICOM PS3.15, annex E, dates modified; sex is kept as a patient characteristic."""
+        instances = (replace(i, sop_instance_uid=anonymiser.uid(i.sop_instance_uid), path=None) for i in self.instances)
+        return replace(
+            self,
+            patient_id=anonymiser.person(self.patient_id),
+            patient_name=anonymiser.name(self.patient_name, self.patient_id),
+            birth_date="",
+            study_uid=anonymiser.uid(self.study_uid),
+            study_date=anonymiser.dicom_date(self.study_date),
+            study_id=DUMMY_STUDY_ID,
+            study_description="",
+            accession="",
+            referring_physician="",
+            frame_of_reference=anonymiser.uid(self.frame_of_reference),
+            series_uid=anonymiser.uid(self.series_uid),
+            series_description="",
+            instances=tuple(instances),
+            deidentified=anonymiser.mark,
+        )
 
     @property
     def is_multiframe(self) -> bool:

@@ -23,6 +23,7 @@ from hepatica.core.grid import Grid
 from hepatica.core.message import Message
 from hepatica.core.options.declare import require_known
 from hepatica.core.options.values import maker, value_class
+from hepatica.core.privacy.identity import withheld
 from hepatica.core.provenance import InputFile
 from hepatica.core.table import Table
 from hepatica.core.volume import Kind, Volume, voxel_unit, whole_labels
@@ -110,7 +111,7 @@ class Acquisition:
     """
 
     modality: str = ""
-    description: str = ""
+    description: str = field(default="", metadata=withheld())
     scanner: str = ""
     unit_in_file: str = ""
     nuclide: str | None = None

@@ -6,11 +6,19 @@ import hashlib
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from hepatica.core.privacy.anonymiser import Anonymiser
+from hepatica.core.privacy.identity import NOBODY, Deidentified, Identity
+from hepatica.core.privacy.values import anonymised as cleaned
 from hepatica.version import __version__
+
+PROFILE = (
+    "DICOM PS3.15 basic application level confidentiality profile with clean descriptors, modified dates and patient "
+    "characteristics; hashes of inputs are keyed"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +35,18 @@ class InputFile:
         Of the bytes; for a folder, of the sorted hashes of its files that were used.
     files : int
         How many files.
+    identity : Identity
+        Whom its header is about; of use only to take that out, and in no document.
+    paths : tuple of str
+        Of its files, and of those beside them that could not be read; likewise.
     """
 
     role: str
     path: str
     sha256: str
     files: int = 1
+    identity: Identity = field(default=NOBODY, repr=False, compare=False)
+    paths: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @classmethod
     def of(cls, role: str, path: Path, files: list[Path] | None = None) -> InputFile:
@@ -42,7 +56,12 @@ class InputFile:
         if files is None:
             return cls(role, str(path), sha256(path))
         digest = hashlib.sha256("".join(sorted(sha256(file) for file in files)).encode()).hexdigest()
-        return cls(role, str(path), digest, len(files))
+        return cls(role, str(path), digest, len(files), paths=tuple(map(str, files)))
+
+    def anonymised(self, anonymiser: Anonymiser) -> InputFile:
+        """Its role and a keyed hash."""
+        path = anonymiser.path(self.path) if self.path else ""
+        return InputFile(self.role, path, anonymiser.secret.hash(self.sha256), self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +80,8 @@ class Provenance:
         Name of a choice on which the field disagrees -> what was chosen, with its source.
     steps : tuple of str
         What was done, in order, one sentence each.
+    deidentified : Deidentified or None
+        That identity was taken out.
     """
 
     inputs: tuple[InputFile, ...] = ()
@@ -68,6 +89,7 @@ class Provenance:
     tables: Mapping[str, str] = field(default_factory=dict)
     conventions: Mapping[str, str] = field(default_factory=dict)
     steps: tuple[str, ...] = ()
+    deidentified: Deidentified | None = None
 
     def adding(
         self,
@@ -97,13 +119,33 @@ class Provenance:
             conventions=other.conventions,
         )
 
+    def anonymised(self, anonymiser: Anonymiser) -> Provenance:
+        """Without names, identifiers and paths; dates shifted but those of published tables."""
+
+        def published(texts: Mapping[str, str]) -> dict[str, str]:
+            return {key: anonymiser.text(text, dates=False) for key, text in texts.items()}
+
+        return Provenance(
+            inputs=tuple(item.anonymised(anonymiser) for item in self.inputs),
+            parameters=cleaned(dict(self.parameters), anonymiser),
+            tables=published(self.tables),
+            conventions=published(self.conventions) | {"de-identification": f"{PROFILE}; key {anonymiser.secret.name}"},
+            steps=tuple(map(anonymiser.text, self.steps)),
+            deidentified=anonymiser.mark,
+        )
+
+    def now(self) -> datetime:
+        """The present as a document may state it: shifted like every other date where identity was taken out."""
+        shift = timedelta(0) if self.deidentified is None else self.deidentified.shift
+        return datetime.now(UTC) + shift
+
     def as_document(self) -> Mapping[str, Any]:
         """Plain values for JSON, with the software's version and the present time."""
         return {
             "software": "hepatica",
             "version": __version__,
             "python": platform.python_version(),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "created": self.now().isoformat(timespec="seconds"),
             "inputs": [{"role": i.role, "path": i.path, "sha256": i.sha256, "files": i.files} for i in self.inputs],
             "parameters": dict(self.parameters),
             "tables": dict(self.tables),

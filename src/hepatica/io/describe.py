@@ -14,6 +14,7 @@ from hepatica.core import Grid, InputFile, Kind
 from hepatica.core.document import HIDDEN
 from hepatica.core.image import NOTHING_STATED, Acquisition, Image, Stated
 from hepatica.core.message import Message
+from hepatica.core.privacy.identity import withheld
 from hepatica.errors import HepaticaError
 from hepatica.io.dicom.scan import Skipped, scan
 from hepatica.io.dicom.series import Series, SeriesKind
@@ -125,7 +126,7 @@ class Description:
     """
 
     what: str
-    description: str
+    description: str = field(metadata=withheld())
     series: str | None = None
     part: str | None = None
     images: int | None = None

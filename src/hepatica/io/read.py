@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -154,6 +155,8 @@ def read_image(
     broken = [f"skipped {s.path}: {s.reason}" for s in found.skipped]
     if len(broken) > 5:
         broken = [*broken[:5], f"and {len(broken) - 5} more files were skipped"]
+    beside = tuple(str(s.path) for s in found.skipped)
+    image = replace(image, source=replace(image.source, paths=(*image.source.paths, *beside)))
     return image.with_messages(*found.messages, *(Message("file-skipped", text) for text in broken))
 
 

@@ -21,6 +21,7 @@ from hepatica.core.sources import StructureSource, regions_of
 from hepatica.core.text_files import json_text, text_file
 from hepatica.errors import AmbiguousSeriesError, DicomError, InputError, UnknownNameError
 from hepatica.io.dicom.context import instance_of
+from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.dicom.series import SeriesKind
 from hepatica.io.dicom.tags import open_dicom
 from hepatica.io.input_files import is_file
@@ -334,7 +335,7 @@ def drawn_structures(
         found = read_structures(path, image, names=names)
         given: Sequence[Region] = found.regions
         messages = found.messages
-        inputs = (InputFile.of("structures", path),)
+        inputs = (input_file("structures", path),)
     else:
         given = regions_of(source)
         if not given:

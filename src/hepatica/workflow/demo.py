@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +10,7 @@ from typing import ClassVar
 from hepatica.anatomy.structures.clinical import StructureOptions
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.options import verb
+from hepatica.core.privacy.anonymiser import Anonymiser
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
@@ -18,6 +18,7 @@ from hepatica.dosimetry.engines.registry import EngineName, dose_engine
 from hepatica.dosimetry.metrics.region_dose import region_dose
 from hepatica.dosimetry.time.one_image import permanent_trapping
 from hepatica.imaging.quantify.options import QuantificationOptions
+from hepatica.io.dicom.identity.profile import deidentified_file
 from hepatica.io.virtual.demo import (
     ADMINISTERED_AT,
     AGENT,
@@ -89,6 +90,14 @@ def demo_dose(patient: DemoPatient, *, engine: EngineName, progress: Progress | 
     )
 
 
+class DemoFiles(dict[str, bytes]):
+    """Files of a patient by path below the folder."""
+
+    def anonymised(self, anonymiser: Anonymiser) -> DemoFiles:
+        """The same DICOM files without identity."""
+        return DemoFiles({name: deidentified_file(content, anonymiser) for name, content in self.items()})
+
+
 @result
 class DemoResult(Result):
     """Dose of a patient that hepatica made, beside the truth.
@@ -101,7 +110,7 @@ class DemoResult(Result):
         The dose calculation.
     picture : bytes
         The patient as PNG.
-    files : mapping of str to bytes
+    files : DemoFiles
         CT, PET and RTSTRUCT by path.
     """
 
@@ -110,7 +119,7 @@ class DemoResult(Result):
     structures: tuple[Comparison, ...]
     dose: DoseResult = field(metadata=HIDDEN)
     picture: bytes = field(metadata=HIDDEN)
-    files: Mapping[str, bytes] = field(metadata=HIDDEN)
+    files: DemoFiles = field(metadata=HIDDEN)
 
     def title(self) -> str:
         """What it is, and why it differs from the truth."""
@@ -181,7 +190,7 @@ def demo(*, engine: EngineName = "kernel", progress: Progress | None = None) -> 
         structures=compared,
         dose=replace(dose, provenance=provenance),
         picture=picture,
-        files=files,
+        files=DemoFiles(files),
         messages=dose.messages,
         provenance=provenance,
     )

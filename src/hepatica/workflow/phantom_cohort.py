@@ -19,6 +19,8 @@ from hepatica.anatomy.virtual_patient import (
 from hepatica.core import Provenance
 from hepatica.core.document import HIDDEN
 from hepatica.core.options import Limits, NonNegative, parameters, verb
+from hepatica.core.privacy.anonymiser import Anonymiser
+from hepatica.core.privacy.values import anonymised
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.io.files import write_text
@@ -44,6 +46,13 @@ class CohortPatients(Sequence[VirtualPatientResult]):
         self._settings, self._scan_after_h = tuple(settings), scan_after_h
         self._kept: dict[int, VirtualPatientResult] = {}
         self._kept_voxels = 0
+        self._anonymiser: Anonymiser | None = None
+
+    def anonymised(self, anonymiser: Anonymiser) -> CohortPatients:
+        """The same patients, each without identity once it is made."""
+        made = CohortPatients(self._settings, self._scan_after_h)
+        made._anonymiser = anonymiser
+        return made
 
     def __len__(self) -> int:
         return len(self._settings)
@@ -51,6 +60,8 @@ class CohortPatients(Sequence[VirtualPatientResult]):
     def __getitem__(self, number: int) -> VirtualPatientResult:  # type: ignore[override]
         if number not in self._kept:
             made = made_patient(self._settings[number], self._scan_after_h, silent)
+            if self._anonymiser is not None:
+                made = anonymised(made, self._anonymiser.of_patient(made.context.patient_id))
             self._kept_voxels += made.patient.grid.size
             if self._kept_voxels > MAX_KEPT_VOXELS:
                 return made

@@ -6,14 +6,16 @@ import html
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from hepatica.core.document import HIDDEN, document, document_schema
 from hepatica.core.message import Message
+from hepatica.core.privacy.values import anonymised, anonymiser_for
 from hepatica.core.provenance import Provenance
 from hepatica.core.table import Table
 from hepatica.core.text import visible
-from hepatica.io.files import output_folder, refuse_inputs, write_text
+from hepatica.io.files import output_folder, refuse_inputs, set_times, write_text
+from hepatica.io.secret_key import read_secret
 
 NOTICE = "Research software, not a medical device."
 
@@ -97,7 +99,37 @@ class Result:
     def write(self, folder: Path) -> None:
         """Write what belongs to this result beside ``result.json`` and the tables into a new folder."""
 
-    def save(self, folder: Path | str, *, force: bool = False) -> Path:
+    def in_memory(self) -> Self:
+        """Same with everything at hand that `write` would read from a file once more."""
+        return self
+
+    def anonymous(self, *, key: Path | str | None = None, patient: str = "") -> Self:
+        """The same result without identity, for all that can be done with one: print it, save it, take its numbers.
+
+        Names, identifiers, paths and free text are removed or replaced by what a secret key makes of them, UIDs by new
+        ones, and dates are shifted by whole weeks; no other number changes. The same key gives the same patient the
+        same pseudonym, UIDs and shift in every result.
+
+        Parameters
+        ----------
+        key : Path or None
+            File with the key (64 hexadecimal digits). By default the one that the environment variable
+            ``HEPATICA_ANONYMOUS_KEY`` names, else ``hepatica/anonymous.key`` among the user's settings, which is made
+            if it is not there.
+        patient : str
+            PatientID by which dates are shifted, where no file says whose data they are.
+
+        Raises
+        ------
+        InputError
+            If the key cannot be read, others may read it, or identity was taken out of only some of the inputs before.
+        """
+        if self.provenance.deidentified is not None:
+            return self
+        whole = self.in_memory()
+        return anonymised(whole, anonymiser_for(whole, read_secret(key), patient))
+
+    def save(self, folder: Path | str, *, force: bool = False, anonymous: bool = False) -> Path:
         """Write ``result.json``, each table as CSV, and images, figures and pages where there are any.
 
         Parameters
@@ -106,6 +138,8 @@ class Result:
             New folder; whole or not at all.
         force : bool
             Replace it if it is there and holds nothing but an unchanged result of hepatica.
+        anonymous : bool
+            Save `anonymous()` in place of it.
 
         Raises
         ------
@@ -114,8 +148,9 @@ class Result:
             being written by another process, or cannot be written.
         """
         self.refuse_inputs(folder)
+        saved = self.anonymous() if anonymous else self
         with output_folder(folder, force=force) as new:
-            self.write_all(new)
+            saved.write_all(new)
         return Path(folder)
 
     def refuse_inputs(self, folder: Path | str) -> None:
@@ -129,6 +164,8 @@ class Result:
             write_text(folder / f"{table.name}.csv", table.csv())
         text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         write_text(folder / "result.json", text + "\n")
+        if self.provenance.deidentified is not None:
+            set_times(folder, self.provenance.now())
 
     def __str__(self) -> str:
         sentences = "\n".join(self.sentences())

@@ -11,6 +11,7 @@ from hepatica.core import InputFile, Kind, Volume
 from hepatica.core.image import NOTHING_STATED, Image, Stated
 from hepatica.core.sources import DoseSource, ImageSource, StructureSource
 from hepatica.errors import InputError, UnitError
+from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.read import read_image
 
 __all__ = ["DoseInput", "DoseSource", "ImageSource", "StructureSource", "as_dose", "as_image", "as_images"]
@@ -82,7 +83,7 @@ def as_dose(source: DoseSource, *, role: str) -> DoseInput:
     """
     if isinstance(source, str | Path):
         path = _dose_file(Path(source))
-        found = DoseInput(_read_dose(path, role), (InputFile.of(role, path),), str(source))
+        found = DoseInput(_read_dose(path, role), (input_file(role, path),), str(source))
     elif isinstance(source, Image):
         found = DoseInput(source.volume, (source.source,), source.name)
     elif isinstance(source, Volume):

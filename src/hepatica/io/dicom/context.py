@@ -7,6 +7,7 @@ from typing import Any
 
 from hepatica.core.context import DicomContext, Instance, new_uid
 from hepatica.errors import DicomError
+from hepatica.io.dicom.identity.profile import deidentified_by, say_deidentified
 from hepatica.io.dicom.tags import Header
 
 
@@ -43,6 +44,7 @@ def context_of(headers: Sequence[Header]) -> DicomContext:
         modality=first.text("Modality"),
         instances=tuple(instance_of(header) for header in headers),
         timezone=first.text("TimezoneOffsetFromUTC"),
+        deidentified_by=deidentified_by(first),
     )
 
 
@@ -63,6 +65,8 @@ def write_patient_and_study(context: DicomContext, dataset: Any) -> None:
         dataset.StudyDescription = context.study_description
     if context.timezone:
         dataset.TimezoneOffsetFromUTC = context.timezone
+    if context.deidentified is not None:
+        say_deidentified(dataset, context.deidentified.key)
 
 
 def instance_of(header: Header) -> Instance:

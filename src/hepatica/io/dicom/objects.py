@@ -19,6 +19,7 @@ from hepatica.core import Grid, Provenance
 from hepatica.core.context import DicomContext, Instance, new_uid
 from hepatica.errors import DicomError, GeometryError
 from hepatica.io.dicom.context import instance_of, write_patient_and_study
+from hepatica.io.dicom.identity.profile import is_deidentified, keep_profile
 from hepatica.io.dicom.tags import Header, open_dicom, pydicom_door
 from hepatica.io.files import atomic_output
 from hepatica.io.input_files import is_file
@@ -57,9 +58,9 @@ def new_object(context: DicomContext, sop_class_uid: str, modality: str, *, desc
     """Data set with patient, study, series and equipment, a new instance of a new series in the study of `context`."""
     from pydicom.dataset import Dataset
 
-    now = datetime.now().astimezone()
     dataset = Dataset()
     write_patient_and_study(context, dataset)
+    stamp(dataset, context)
     dataset.SOPClassUID = sop_class_uid
     dataset.SOPInstanceUID = new_uid()
     dataset.SeriesInstanceUID = new_uid()
@@ -67,13 +68,20 @@ def new_object(context: DicomContext, sop_class_uid: str, modality: str, *, desc
     dataset.SeriesNumber = 1
     dataset.InstanceNumber = 1
     dataset.SeriesDescription = _fitting(f"{description} (hepatica, research use only)", description)
-    dataset.InstanceCreationDate, dataset.InstanceCreationTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
     dataset.SeriesDate, dataset.SeriesTime = dataset.InstanceCreationDate, dataset.InstanceCreationTime
     dataset.Manufacturer = MANUFACTURER
     dataset.ManufacturerModelName = MANUFACTURER
     dataset.SoftwareVersions = __version__
     dataset.DeviceSerialNumber = "none"
     return dataset
+
+
+def stamp(dataset: Any, context: DicomContext) -> None:
+    """State the present as the time of creation, shifted like every date where identity was taken out."""
+    now = datetime.now().astimezone()
+    if context.deidentified is not None:
+        now += context.deidentified.shift
+    dataset.InstanceCreationDate, dataset.InstanceCreationTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
 
 
 def save_object(dataset: Any, path: Path | str, *, implicit: bool = False) -> Path:
@@ -92,6 +100,8 @@ def save_object(dataset: Any, path: Path | str, *, implicit: bool = False) -> Pa
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     path = Path(path)
+    if is_deidentified(dataset):
+        keep_profile(dataset)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
     dataset.file_meta.ImplementationVersionName = f"HEPATICA_{__version__}"[:16]

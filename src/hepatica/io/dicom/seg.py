@@ -36,6 +36,7 @@ from hepatica.io.dicom.objects import (
     require_numbered,
     require_patient,
     save_object,
+    stamp,
 )
 from hepatica.io.dicom.pixels import GREY, RLE, decoded, frame_bytes, stored_values
 from hepatica.io.dicom.seg_planes import missing_planes, plane_spacing
@@ -210,6 +211,8 @@ def write_seg(
             ),
         )
         write_patient_and_study(context, dataset)
+        stamp(dataset, context)
+        dataset.ContentDate, dataset.ContentTime = dataset.InstanceCreationDate, dataset.InstanceCreationTime
         dataset.SeriesDescription = "Segments (hepatica, research use only)"
         dataset.ContributingEquipmentSequence = [_equipment(provenance)]
         if not own_images:

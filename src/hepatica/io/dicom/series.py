@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -15,6 +15,7 @@ from hepatica.core import InputFile
 from hepatica.core.image import Acquisition
 from hepatica.core.message import Message, unique
 from hepatica.errors import DicomError
+from hepatica.io.dicom.identity.profile import identity_of
 from hepatica.io.dicom.pixels import file_of, is_lossy, rescale, stored_values
 from hepatica.io.dicom.tags import Header
 
@@ -112,9 +113,8 @@ class Series:
     def source(self, role: str) -> InputFile:
         """Files with their hash, for the provenance."""
         files = list(self.files)
-        if len(files) == 1:
-            return InputFile.of(role, files[0])
-        return InputFile.of(role, files[0].parent, files)
+        found = InputFile.of(role, files[0]) if len(files) == 1 else InputFile.of(role, files[0].parent, files)
+        return replace(found, identity=identity_of(self.headers[0]))
 
 
 def slice_values(

@@ -20,6 +20,7 @@ from hepatica.io.files.output import (
     output_folder,
     refuse_existing,
     refuse_inputs,
+    set_times,
     write_text,
 )
 from hepatica.io.files.work import restore
@@ -33,5 +34,6 @@ __all__ = [
     "refuse_existing",
     "refuse_inputs",
     "restore",
+    "set_times",
     "write_text",
 ]

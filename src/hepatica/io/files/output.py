@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from hepatica.errors import HepaticaError, OutputError
@@ -295,3 +296,9 @@ def write_text(path: Path, text: str) -> None:
         If it cannot be written.
     """
     path.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def set_times(folder: Path, instant: datetime) -> None:
+    """Date every file and folder within a folder, and itself, to an instant."""
+    for path in (*sorted(folder.rglob("*"), reverse=True), folder):
+        os.utime(path, (instant.timestamp(), instant.timestamp()))

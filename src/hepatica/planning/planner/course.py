@@ -10,6 +10,7 @@ from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message, unique
 from hepatica.core.options import Fraction, NonNegative, Positive, options
 from hepatica.core.options.values import value_class
+from hepatica.core.privacy.identity import withheld
 from hepatica.errors import InputError
 from hepatica.nuclides import ConventionName
 from hepatica.planning.guardrails import Review, Situation, check
@@ -123,7 +124,7 @@ class Course:
         Whether the lung mass of the territories was measured.
     """
 
-    title: str = "plan"
+    title: str = field(default="plan", metadata=withheld("plan"))
     agent: str
     territories: tuple[Territory, ...]
     aims: Aims

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from hepatica.anatomy.structures.clinical import threshold_region
-from hepatica.core import InputFile, Provenance, Region, Volume
+from hepatica.core import Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message
 from hepatica.core.options import parameters, verb
@@ -19,6 +19,7 @@ from hepatica.dosimetry.metrics.comparison import DoseComparison, RegionComparis
 from hepatica.dosimetry.metrics.comparison import compare_doses as compare_volumes
 from hepatica.dosimetry.metrics.gamma import GammaMap, gamma_index
 from hepatica.dosimetry.metrics.gamma_criteria import GammaOptions
+from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import write_itk
 from hepatica.io.regions import read_structures
 from hepatica.report.figures.dose import comparison_figure, png
@@ -138,7 +139,7 @@ def compare_doses(
     names = _names(one.name, other.name)
     inputs = (*one.inputs, *other.inputs)
     if isinstance(structures, str | Path):
-        inputs += (InputFile.of("structures", Path(structures)),)
+        inputs += (input_file("structures", Path(structures)),)
     return DoseComparisonResult(
         first=names[0],
         second=names[1],

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import field
 from pathlib import Path
 
-from hepatica.core import InputFile, Provenance, Region, Volume
+from hepatica.core import Provenance, Region, Volume
 from hepatica.core.document import INLINE
 from hepatica.core.message import Message, unique
 from hepatica.core.options import Positive, parameters, verb
@@ -22,6 +22,7 @@ from hepatica.dosimetry.radiobiology.summary import (
     dose_effect,
 )
 from hepatica.errors import InputError
+from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import write_itk
 from hepatica.nuclides import nuclide
 from hepatica.report.figures.outcome import draw_bed_histograms, draw_dose_effect, save
@@ -201,7 +202,7 @@ def _of_map(
     regions, notes = _regions(structures, dose)
     effect = map_effect(dose, regions, exposure, asked)
     if isinstance(structures, str | Path):
-        inputs += (InputFile.of("structures", Path(structures)),)
+        inputs += (input_file("structures", Path(structures)),)
     return RadiobiologyResult(
         effect=effect,
         messages=unique(notes, effect.messages, *(m.prediction.messages for m in effect.models)),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.numbers import percent, three
 from hepatica.dosimetry.time.curves import CurveFit
@@ -38,7 +36,7 @@ def dose_report(result: DoseNumbers) -> DoseReport:
         further=_further(result),
         messages=result.messages,
         provenance=result.provenance.as_document(),
-        created=datetime.now().astimezone(),
+        created=result.provenance.now().astimezone(),
     )
 
 

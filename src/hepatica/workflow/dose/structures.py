@@ -20,6 +20,7 @@ from hepatica.core.message import Message
 from hepatica.core.resample import resample_region
 from hepatica.core.sources import regions_of
 from hepatica.errors import InputError
+from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.regions import read_structures, wanted_regions
 from hepatica.workflow.sources import StructureSource
 
@@ -79,7 +80,7 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
         found = read_structures(path, ct.with_voxels_of(grid), names=wanted, slice_mm=ct.grid.spacing_mm[2])
         regions, uid, notes = found.regions, found.instance_uid, found.messages
         _require_whole_liver(path, found.refused, options)
-        source = InputFile.of("structures", path)
+        source = input_file("structures", path)
     else:
         regions = tuple(resample_region(region, grid) for region in wanted_regions(regions_of(given), wanted))
     empty = tuple(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from hepatica.core import Grid, InputFile, Kind, Provenance, Region
+from hepatica.core import Grid, Kind, Provenance, Region
 from hepatica.core.image import Stated
 from hepatica.core.message import Message, unique
 from hepatica.core.options import NonNegative, parameters, verb
 from hepatica.core.sources import regions_of
 from hepatica.core.table import Table
 from hepatica.errors import InputError
+from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import is_itk_file, read_itk
 from hepatica.outcome.response.criteria import Response
 from hepatica.outcome.response.segmentations import (
@@ -135,7 +136,7 @@ def segmented_response(
         lipiodol=segmented_retention(new, new_others.get("lipiodol")),
         messages=unique(old_messages, new_messages),
         provenance=Provenance(
-            inputs=tuple(InputFile.of(role, path) for role, path in files.items()),
+            inputs=tuple(input_file(role, path) for role, path in files.items()),
             parameters=parameters(interval_days=interval_days),
         ),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from hepatica.core import Provenance
@@ -53,7 +52,7 @@ def plan_document(course: CoursePlan, voxels: VoxelPlan | None, provenance: Prov
         title=f"Plan: {course.title}",
         sections=tuple(sections),
         messages=unique(course.own_messages, voxels.messages if voxels else ()),
-        created=datetime.now().astimezone(),
+        created=provenance.now().astimezone(),
         provenance=provenance.as_document(),
     )
 

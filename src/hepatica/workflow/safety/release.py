@@ -9,6 +9,7 @@ from typing import Annotated
 
 from hepatica.core.document import HIDDEN, INLINE
 from hepatica.core.options import Limits, Positive, options, verb
+from hepatica.core.privacy.identity import withheld
 from hepatica.core.table import Table
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
@@ -38,7 +39,7 @@ class SheetOptions:
 
     language: str = "en"
     patient: str = ""
-    hospital: str = ""
+    hospital: str = field(default="", metadata=withheld())
     framework: FrameworkName = "nrc"
 
 

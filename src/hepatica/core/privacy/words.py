@@ -1,0 +1,50 @@
+"""Words that name nobody: those of the field, of file names and of programs."""
+
+from __future__ import annotations
+
+import re
+
+_WORDS = """
+anon removed path anonymous
+a abdomen abdominal absorbed ac activity acquisition administered after agent agreement all anatomy and anterior
+arterial arteries artery as at atlas attenuation axial background baseline before blood body bone bowel bq breath
+brain by c calibration camera case cases cbct ci clinical cohort comparison compare contour contours contrast coronal
+corrected count counts creatinine csv ct curve curves data date dates dcm decay decays delivered delivery demo density
+dicom difference dir distal dose doses dosimetry drawn dual duodenum dvh dynamic emission energy engine example
+examples expiration exposure fast fbp file files final first follow folder for free frame from full fused gallbladder
+gated geometry glass gray grey gross gtv gy gz gtvs h hcc head heart hepatic hepatica high ho holmium home hu i icc id
+im image images img in injection input inputs inspiration iodine it kernel kernels keV kidney kidneys label labels lab
+labs left lesion lesions lipiodol list liver livers local low lu lung lungs maa map maps marrow mask masks mean
+measured measurement mercury met metastasis microspheres minus mip mnt montecarlo mr mri native necrosis new nifti nii
+nm no nodule non normal nrrd old on one opt oral order organ organs original osem out output parenchyma part patient
+patients per perfused perfusion pet phantom phantoms phase pixel plan planar planned planning plans portal post
+posterior post-treatment pre predicted prior private projection projections ptv q quantification quantified re reading
+readings rec recon reconstructed reconstruction recovery ref reference region regions release remnant report reports
+research resin response result results rhenium right root roi rois rt rtdose rtplan rtss rtstruct run runs s sagittal
+samarium sample samples sc scan scanner scans scatter scout screening second seg segment segmentation segmentations
+segments series session set sets shunt simulated simulation single slice slices sm small source spect spheres spleen
+src standard static stomach struct structure structures studies study subject subjects surv survival surview table
+tables tare task tbm tc td temp template territory territories test tests the therapeutic therapy thorax time tissue
+tmp to tomo topogram torso total treatment true truth tumor tumors tumour tumours two uncorrected unknown uptake usr v
+value values var vein venous version vial view views visit vol volume volumes voi vois volunteer w water wb week whole
+window with without work workspace workspaces x xlsx y year yttrium z zip json toml txt pdf html h33 i33 hs hv hdr mha
+mhd npz png svg
+"""
+
+HARMLESS = frozenset(_WORDS.lower().split())
+"""Lower case. A patient's name that is one of them is replaced only where it stands with the rest of the name."""
+
+MAX_DIGITS = 4
+"""A number with more digits may be a record's or a date."""
+
+
+def is_harmless(text: str) -> bool:
+    """Whether a text is made of harmless words and short numbers alone.
+
+    >>> is_harmless("CT_0012.dcm"), is_harmless("Doe_CT"), is_harmless("20260302")
+    (True, False, False)
+    """
+    return all(
+        len(part) <= MAX_DIGITS if part.isdecimal() else len(part) == 1 or part.lower() in HARMLESS
+        for part in re.findall(r"[^\W\d_]+|\d+", text)
+    )

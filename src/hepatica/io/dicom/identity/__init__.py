@@ -1,0 +1,1 @@
+"""Whose a DICOM file is, and objects from which that is taken out."""

@@ -1,0 +1,90 @@
+"""Attributes by what they say of a person (DICOM PS3.15, table E.1-1)."""
+
+from __future__ import annotations
+
+PEOPLE = (
+    "PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "ResponsiblePerson",
+    "ReferringPhysicianName", "ConsultingPhysicianName", "PhysiciansOfRecord", "PerformingPhysicianName",
+    "NameOfPhysiciansReadingStudy", "OperatorsName", "RequestingPhysician", "ScheduledPerformingPhysicianName",
+    "ContentCreatorName", "ReviewerName",
+)  # fmt: skip
+"""Names of persons."""
+
+CODES = (
+    "OtherPatientIDs", "IssuerOfPatientID", "AccessionNumber", "StudyID", "InstitutionName", "InstitutionAddress",
+    "InstitutionalDepartmentName", "StationName", "DeviceSerialNumber", "DetectorID", "GantryID", "PatientAddress",
+    "PatientTelephoneNumbers", "RequestedProcedureID", "PerformedProcedureStepID", "ScheduledProcedureStepID",
+    "AdmissionID", "MedicalRecordLocator", "MilitaryRank", "Occupation", "EthnicGroup", "RequestingService",
+    "CurrentPatientLocation", "RegionOfResidence", "CountryOfResidence", "PatientReligiousPreference",
+)  # fmt: skip
+"""Numbers, institutions, devices and other facts by which somebody could be found."""
+
+DESCRIPTIONS = (
+    "StudyDescription", "SeriesDescription", "ProtocolName", "ImageComments", "PatientComments", "StudyComments",
+    "RequestedProcedureDescription", "PerformedProcedureStepDescription", "AdditionalPatientHistory",
+    "DerivationDescription", "AcquisitionComments", "FrameComments", "ReasonForStudy", "DoseComment",
+    "StructureSetLabel", "StructureSetName", "StructureSetDescription", "RTPlanLabel",
+)  # fmt: skip
+"""Free text."""
+
+DAYS = (
+    "PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "InstanceCreationDate",
+    "StructureSetDate", "DateOfLastCalibration", "LastMenstrualDate",
+)  # fmt: skip
+"""Dates."""
+
+EMPTIED = (
+    "AccessionNumber", "ContentCreatorName", "OperatorsName", "PatientBirthDate", "ROIInterpreter",
+    "ReferringPhysicianName",
+)  # fmt: skip
+"""Attributes that objects must have and the profile empties (Z in the table)."""
+
+KEPT = (
+    "AcquisitionDate", "AcquisitionNumber", "AcquisitionTime", "ActualFrameDuration", "AlgorithmFamilyCodeSequence",
+    "AlgorithmName", "AlgorithmVersion", "AngularStep", "AngularViewVector", "ApprovalStatus", "BitsAllocated",
+    "BitsStored", "BodyPartExamined", "CodeMeaning", "CodeValue", "CodingSchemeDesignator", "CollimatorType",
+    "Columns", "ContentDate", "ContentDescription", "ContentLabel", "ContentTime", "ContourData",
+    "ContourGeometricType", "ContourImageSequence", "ContourSequence", "ContributingEquipmentSequence",
+    "ContributionDescription", "CorrectedImage", "CountsAccumulated", "CountsSource", "DecayCorrection", "DecayFactor",
+    "DeidentificationMethod", "DeidentificationMethodCodeSequence", "DerivationCodeSequence", "DerivationDescription",
+    "DerivationImageSequence", "DetectorInformationSequence", "DetectorVector", "DeviceSerialNumber",
+    "DimensionDescriptionLabel", "DimensionIndexPointer", "DimensionIndexSequence", "DimensionIndexValues",
+    "DimensionOrganizationSequence", "DimensionOrganizationUID", "DoseComment", "DoseGridScaling", "DoseSummationType",
+    "DoseType", "DoseUnits", "EnergyWindowInformationSequence", "EnergyWindowLowerLimit", "EnergyWindowName",
+    "EnergyWindowRangeSequence", "EnergyWindowUpperLimit", "EnergyWindowVector", "FocalDistance",
+    "FrameContentSequence", "FrameIncrementPointer", "FrameOfReferenceUID", "FrameReferenceTime",
+    "FunctionalGroupPointer", "GridFrameOffsetVector", "HighBit", "ImageComments", "ImageIndex",
+    "ImageOrientationPatient", "ImagePositionPatient", "ImageType", "InstanceCreationDate", "InstanceCreationTime",
+    "InstanceNumber", "KVP", "LUTExplanation", "LUTLabel", "LongitudinalTemporalInformationModified",
+    "LossyImageCompression", "Manufacturer", "ManufacturerModelName", "MaximumFractionalValue",
+    "MeasurementUnitsCodeSequence", "Modality", "NumberOfContourPoints", "NumberOfDetectors", "NumberOfEnergyWindows",
+    "NumberOfFractionsIncluded", "NumberOfFrames", "NumberOfFramesInRotation", "NumberOfRotations", "NumberOfSlices",
+    "NumberOfTimeSlots", "ObservationNumber", "PatientGantryRelationshipCodeSequence", "PatientID",
+    "PatientIdentityRemoved", "PatientName", "PatientOrientationCodeSequence", "PatientPosition", "PatientSex",
+    "PatientSize", "PatientWeight", "PerFrameFunctionalGroupsSequence", "PhotometricInterpretation", "PixelData",
+    "PixelMeasuresSequence", "PixelRepresentation", "PixelSpacing", "PlanOverviewIndex", "PlanOverviewSequence",
+    "PlaneOrientationSequence", "PlanePositionSequence", "PositionReferenceIndicator", "PrescriptionOverviewSequence",
+    "PresentationLUTShape", "PurposeOfReferenceCodeSequence", "ROIContourSequence", "ROIDescription",
+    "ROIDisplayColor", "ROIGenerationAlgorithm", "ROIName", "ROINumber", "ROIVolume", "RTPlanLabel",
+    "RTROIInterpretedType", "RTROIObservationsSequence", "RTReferencedSeriesSequence", "RTReferencedStudySequence",
+    "RadialPosition", "RadionuclideCodeSequence", "RadionuclideHalfLife", "RadionuclidePositronFraction",
+    "RadionuclideTotalDose", "Radiopharmaceutical", "RadiopharmaceuticalInformationSequence",
+    "RadiopharmaceuticalRoute", "RadiopharmaceuticalStartDateTime", "RadiopharmaceuticalStartTime",
+    "RealWorldValueFirstValueMapped", "RealWorldValueIntercept", "RealWorldValueLastValueMapped",
+    "RealWorldValueMappingSequence", "RealWorldValueSlope", "ReferencedFrameNumber",
+    "ReferencedFrameOfReferenceSequence", "ReferencedFrameOfReferenceUID", "ReferencedImageSequence",
+    "ReferencedInstanceSequence", "ReferencedROINumber", "ReferencedSOPClassUID", "ReferencedSOPInstanceUID",
+    "ReferencedSegmentNumber", "ReferencedSeriesSequence", "ReferencedStructureSetSequence", "RescaleIntercept",
+    "RescaleSlope", "RescaleType", "RotationDirection", "RotationInformationSequence", "RotationVector", "Rows",
+    "SOPClassUID", "SOPInstanceUID", "SamplesPerPixel", "ScanArc", "SegmentAlgorithmName", "SegmentAlgorithmType",
+    "SegmentIdentificationSequence", "SegmentLabel", "SegmentNumber", "SegmentSequence",
+    "SegmentationAlgorithmIdentificationSequence", "SegmentationFractionalType", "SegmentationType",
+    "SegmentedPropertyCategoryCodeSequence", "SegmentedPropertyTypeCodeSequence", "SegmentsOverlap", "SeriesDate",
+    "SeriesDescription", "SeriesInstanceUID", "SeriesNumber", "SeriesTime", "SeriesType",
+    "SharedFunctionalGroupsSequence", "SliceThickness", "SliceVector", "SoftwareVersions", "SourceImageSequence",
+    "SpacingBetweenSlices", "SpatialLocationsPreserved", "SpecificCharacterSet", "StartAngle", "StructureSetDate",
+    "StructureSetDescription", "StructureSetLabel", "StructureSetROISequence", "StructureSetTime", "StudyDate",
+    "StudyID", "StudyInstanceUID", "StudyTime", "TimezoneOffsetFromUTC", "TissueHeterogeneityCorrection",
+    "TreatmentSite", "TreatmentSiteCodeSequence", "Units", "XFocusCenter", "YFocusCenter",
+)  # fmt: skip
+"""Attributes that may stay: geometry, pixels, codes, new UIDs, shifted dates, and texts of hepatica's own making."""

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hepatica.errors import InputError
+from hepatica.io.secret_key import VARIABLE, key_file, read_secret
+
+
+@pytest.fixture(autouse=True)
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    monkeypatch.setenv("APPDATA", str(tmp_path / "settings"))
+    return tmp_path / "settings"
+
+
+def test_a_key_is_made_once_for_the_user_alone(settings: Path) -> None:
+    made = read_secret()
+    path = settings / "hepatica" / "anonymous.key"
+    assert key_file() == path
+    assert [file.name for file in path.parent.iterdir()] == ["anonymous.key"]
+    if os.name == "posix":
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert read_secret() == made
+    path.unlink()
+    assert read_secret() != made
+
+
+def test_another_file_takes_its_place(tmp_path: Path, settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "hospital.key"
+    path.write_text("ab" * 32)
+    path.chmod(0o640)
+    assert read_secret(path).key == bytes.fromhex("ab" * 32)
+    monkeypatch.setenv(VARIABLE, str(path))
+    assert read_secret().key == bytes.fromhex("ab" * 32)
+    assert not settings.exists()
+
+
+def test_what_is_no_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "some.key"
+    for text in ("", "abc", "xy" * 32, "ab" * 16, "ä" * 64):
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
+        with pytest.raises(InputError, match=r"some\.key"):
+            read_secret(path)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "absent.key"))
+    with pytest.raises(InputError, match=r"absent\.key"):
+        read_secret()
+    assert not (tmp_path / "absent.key").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such permissions")
+def test_a_key_that_everybody_may_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "open.key"
+    path.write_text("ab" * 32)
+    path.chmod(0o644)
+    with pytest.raises(InputError, match="everybody"):
+        read_secret(path)

@@ -1,0 +1,425 @@
+"""With identity taken out of a result, nothing that it shows or writes says whose it is, and no number has changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+
+import hepatica
+from hepatica.core.options import options_of
+from hepatica.front_door import VERBS
+from hepatica.io.dicom.rtdose import read_rtdose, write_rtdose
+from hepatica.io.secret_key import read_secret
+from identifying import (
+    BORN,
+    FOLDER,
+    MARKS,
+    NAME,
+    PATIENT_ID,
+    SHIFT,
+    STEM,
+    STRUCTURE_WORD,
+    UID_MARK,
+    forms_of,
+    found_in,
+    mark_file,
+)
+
+DAY = date(2026, 3, 3) + SHIFT
+"""Of the marked patient's examinations; laboratory tests and the like were days before or after."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Files of the marked patient."""
+
+    root: Path
+    ct: Path
+    emission: Path
+    rtstruct: Path
+    seg: Path
+    dose: Path
+
+    @property
+    def projections(self) -> Path:
+        return self.root / "OTTOKAR_projections.dcm"
+
+    @property
+    def spect(self) -> Path:
+        return self.root / "OTTOKAR_spect.dcm"
+
+    def table(self, name: str) -> Path:
+        return self.root / f"{STEM} {name}.csv"
+
+
+@pytest.fixture(scope="module")
+def virtual(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    """A virtual patient, and where it was saved as it is."""
+    made = hepatica.virtual_patient(seed=7, tumours=1, ct=hepatica.VirtualCtOptions(spacing_mm=12.0))
+    return made, made.save(tmp_path_factory.mktemp("plain") / "patient")
+
+
+@pytest.fixture(scope="module")
+def case(virtual: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory) -> Case:
+    _, plain = virtual
+    root = tmp_path_factory.mktemp("hospital") / FOLDER
+    for kind in ("ct", "emission"):
+        for n, path in enumerate(sorted((plain / kind).iterdir())):
+            mark_file(path, root / kind / f"{STEM}_{n:03d}.dcm")
+    for name in ("rtstruct", "seg"):
+        mark_file(plain / f"{name}.dcm", root / f"{STEM}_{name}.dcm")
+    name_in_a_structure(root / f"{STEM}_rtstruct.dcm")
+    ct = hepatica.read_image(root / "ct", role="ct")
+    assert ct.context is not None
+    dose = ct.volume.with_values(
+        np.linspace(0, 60, ct.volume.values.size).reshape(ct.volume.values.shape), hepatica.Kind.DOSE, time=None
+    )
+    write_rtdose(root / f"{STEM}_dose.dcm", dose, ct.context)
+    write_tables(root)
+    case = Case(
+        root, root / "ct", root / "emission", root / f"{STEM}_rtstruct.dcm", root / f"{STEM}_seg.dcm",
+        root / f"{STEM}_dose.dcm",
+    )  # fmt: skip
+    for verb, name, target in (
+        ("simulate_spect", "projections.dcm", case.projections),
+        ("reconstruct_spect", "spect.dcm", case.spect),
+    ):
+        mark_file(CALLS[verb](case).save(plain.parent / verb) / name, target)
+    return case
+
+
+def name_in_a_structure(path: Path) -> None:
+    dataset = pydicom.dcmread(path)
+    for item in dataset.StructureSetROISequence:
+        if "tumour" in item.ROIName.lower():
+            item.ROIName = f"{item.ROIName} {STRUCTURE_WORD}"
+    dataset.save_as(path)
+
+
+def write_tables(root: Path) -> None:
+    """Tables of the marked patient and another, with dates."""
+    days = [DAY + timedelta(days=n) for n in (0, 60, 120)]
+    who = PATIENT_ID
+    tables = {
+        "measurements": "patient,lesion,date,diameter_mm,viable_mm,new\n"
+        + "".join(f"{who},1,{day},{50 - n * 10},{50 - n * 10},\n" for n, day in enumerate(days)),
+        "lipiodol": f"patient,lesion,date,retained_ml,tumour_ml\n{who},1,{days[0]},12,20\n",
+        "remnant": f"patient,date,remnant_ml,liver_ml,tumour_ml\n{who},{days[0]},400,1800,200\n{who},{days[1]},520,,\n",
+        "labs": "patient,date,bilirubin_umol_l,albumin_g_l,inr,ascites,encephalopathy,creatinine_mg_dl,sodium_mmol_l,"
+        f"treated,progression,alt_u_l,alt_uln_u_l\n{who},{days[0]},17.1,40,1.1,none,none,0.9,139,{days[0]},0,30,40\n",
+        "course": f"date,territory,nuclide,normal_gy,lung_gy\n{days[0]},right,Y-90,30,12\n",
+        "patients": "patient,dose_gy,os_months,dead\n"
+        + "".join(f"{who}{n},{100 + 9 * n},{3 + n % 7},{n % 3 != 0:d}\n" for n in range(24)),
+        "lesions": "patient,tumour_gy,cr\n"
+        + "".join(f"{who}{n},{60 + 15 * n},{(n > 9) ^ (n % 5 == 0):d}\n" for n in range(24)),
+        "pairs": "patient,scout_gy,therapy_gy\n"
+        + "".join(f"{who}{n},{100 + 9 * n},{104 + 9 * n + n % 3}\n" for n in range(12)),
+        "readings": "patient,spect,deposition\n" + "".join(f"{who}{n},{n % 2},{n % 3 == 0:d}\n" for n in range(24)),
+    }
+    for name, text in tables.items():
+        (root / f"{STEM} {name}.csv").write_text(text)
+    plan = (Path(__file__).parents[3] / "docs" / "examples" / "plan.toml").read_text()
+    title = f'title = "{NAME.replace("^", " ")}, right lobe"'
+    (root / f"{STEM} plan.toml").write_text(plan.replace('title = "right lobe, HCC"', title))
+
+
+def instant(hour: int, day: date = DAY) -> datetime:
+    return datetime.fromisoformat(f"{day}T{hour:02d}:00+01:00")
+
+
+def release(case: Case) -> Any:
+    sheet = hepatica.SheetOptions(patient=NAME, hospital="Qmark00x, Privmark")
+    options = {"administered_at": instant(10), "sheet": sheet}
+    return hepatica.release("I-131", 2.2, agent="lipiodol", **options)
+
+
+def delivered(case: Case) -> Any:
+    vial = {"vial_gbq": (3.0,), "calibrated_at": (instant(10),), "administered_at": (instant(10),)}
+    before = {"reading_before_usv_per_h": (1200.0,), "reading_before_at": (instant(9),)}
+    after = {"reading_after_usv_per_h": (20.0,), "reading_after_at": (instant(11),)}
+    return hepatica.delivered_activity("Y-90", hepatica.VialReadingOptions(**vial, **before, **after))
+
+
+def simulated(case: Case) -> Any:
+    scan = hepatica.ScanOptions(views=8, pixel_mm=14.0, columns=32)
+    stated = hepatica.ScannedActivityOptions(total_bq=150e6)
+    return hepatica.simulate_spect(
+        case.emission, ct=case.ct, nuclide="Tc-99m", camera="siemens-lehr",
+        options=hepatica.SimulationOptions(scan=scan, stated=stated),
+    )  # fmt: skip
+
+
+def reconstructed(case: Case) -> Any:
+    osem = hepatica.SpectOptions(iteration=hepatica.IterationOptions(iterations=1, subsets=2))
+    return hepatica.reconstruct_spect(case.projections, ct=case.ct, camera="siemens-lehr", options=osem)
+
+
+def dose(case: Case) -> Any:
+    wanted = hepatica.StructureOptions(wanted_structures=("liver", f"tumour 1 {STRUCTURE_WORD}"))
+    return hepatica.absorbed_dose(
+        case.emission, ct=case.ct, structures=case.rtstruct, nuclide="Y-90", engine="local",
+        options=hepatica.DoseOptions(clinical=wanted),
+    )  # fmt: skip
+
+
+def tolerance(case: Case) -> Any:
+    per_gbq = {"normal_dose_gy_per_gbq": 15.0, "tumour_dose_gy_per_gbq": 60.0, "lung_dose_gy_per_gbq": 2.0}
+    coming = hepatica.NextTreatment(next_at=instant(10, DAY + timedelta(days=90)).replace(tzinfo=None), **per_gbq)
+    return hepatica.remaining_tolerance(case.table("course"), coming=coming, tolerance_bed_gy=93.0, territory="right")
+
+
+CALLS: dict[str, Callable[[Case], Any]] = {
+    "inspect_images": lambda c: hepatica.inspect_images(c.root),
+    "simulate_spect": simulated,
+    "reconstruct_spect": reconstructed,
+    "calibrate_camera": lambda c: hepatica.calibrate_camera(
+        c.spect,
+        source=hepatica.SourceOptions(source="patient", source_activity_bq=150e6, source_activity_at=instant(10)),
+        exposure=hepatica.CameraExposureOptions(head_time_s=480.0),
+    ),
+    "quantify": lambda c: hepatica.quantify(c.emission, nuclide="Y-90", structures=c.rtstruct),
+    "absorbed_dose": dose,
+    "compare_doses": lambda c: hepatica.compare_doses(c.dose, c.dose, structures=c.rtstruct),
+    "radiobiology": lambda c: hepatica.radiobiology(dose_map=c.dose, structures=c.rtstruct),
+    "lung_shunt": lambda c: hepatica.lung_shunt(c.emission, structures=c.rtstruct),
+    "tumour_to_normal": lambda c: hepatica.tumour_to_normal(c.emission, structures=c.rtstruct),
+    "plan": lambda c: hepatica.plan(c.root / f"{STEM} plan.toml"),
+    "order_vial": lambda c: hepatica.order_vial("glass", 2.4, administered_at=instant(10)),
+    "elute_generator": lambda c: hepatica.elute_generator(20.0, calibrated_at=instant(8), eluted_at=(instant(9),)),
+    "delivered_activity": delivered,
+    "scout_concordance": lambda c: hepatica.scout_concordance(c.dose, c.dose, structures=c.rtstruct),
+    "remaining_tolerance": tolerance,
+    "tumour_response": lambda c: hepatica.tumour_response(c.table("measurements"), criterion="mrecist"),
+    "segmented_response": lambda c: hepatica.segmented_response(c.seg, c.seg, interval_days=90),
+    "lipiodol_retention": lambda c: hepatica.lipiodol_retention(c.table("lipiodol")),
+    "remnant_growth": lambda c: hepatica.remnant_growth(c.table("remnant")),
+    "liver_function": lambda c: hepatica.liver_function(c.table("labs")),
+    "survival": lambda c: hepatica.survival(c.table("patients"), time="os_months", event="dead", by="dose_gy>=205"),
+    "dose_response": lambda c: hepatica.dose_response(
+        c.table("lesions"),
+        doses="tumour_gy",
+        responders="cr",
+        patient_ids="patient",
+        fit=hepatica.CurveOptions(samples=20),
+    ),
+    "measurement_agreement": lambda c: hepatica.measurement_agreement(
+        c.table("pairs"), first="scout_gy", second="therapy_gy"
+    ),
+    "diagnostic_accuracy": lambda c: hepatica.diagnostic_accuracy(
+        c.table("readings"), test="spect", truth="deposition"
+    ),
+    "release": release,
+}
+"""Every verb to which something about a patient is given, with the marked patient."""
+
+INVENTED = {"virtual_patient", "virtual_cohort", "demo"}
+"""Verbs whose patients hepatica makes itself."""
+
+NOBODY = {
+    "compare_spheres", "voxel_kernel", "plan_template", "prescribe", "compare_agents", "list_nuclides", "list_agents",
+    "list_guardrails",
+}  # fmt: skip
+"""Verbs that are given neither files nor instants nor names."""
+
+WHEN = {day for n in (-1, 0, 60, 90, 120) for day in forms_of(DAY + timedelta(days=n))}
+ALL_MARKS = MARKS | WHEN | forms_of(date.today())  # noqa: DTZ011
+
+
+def test_every_verb_is_in_the_table() -> None:
+    """A new verb must be searched for marks too."""
+    assert set(CALLS) | INVENTED | NOBODY == {verb.function for verb in VERBS}
+
+
+def test_verbs_that_know_nobody_take_no_file_and_no_instant() -> None:
+    for verb in VERBS:
+        if verb.function in NOBODY:
+            bases = {option.form.base for option in options_of(verb.load())}
+            assert not bases & {Path, datetime, date}, verb.function
+
+
+@pytest.mark.parametrize("verb", CALLS)
+def test_no_mark_is_left(verb: str, case: Case, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if verb == "absorbed_dose":
+        made = request.getfixturevalue("doses")
+        result, anonymous, saved = made.result, made.anonymous, made.saved
+    else:
+        result = CALLS[verb](case)
+        anonymous = result.anonymous()
+        saved = anonymous.save(tmp_path / "saved")
+    assert found_in(saved, ALL_MARKS | {str(case.root), case.root.parent.name}) == {}
+    (tmp_path / "shown").mkdir()
+    shown = (str(anonymous), anonymous._repr_html_(), json.dumps(anonymous.as_dict()), repr(anonymous.messages))
+    (tmp_path / "shown" / "screen.txt").write_text("\n".join(shown))
+    assert found_in(tmp_path / "shown", ALL_MARKS | {str(case.root)}) == {}
+    assert numbers(anonymous.as_dict()) == numbers(result.as_dict())
+    assert all(path.stat().st_mtime < time.time() - 300 * 86400 for path in saved.rglob("*"))
+    assert anonymous.anonymous() is anonymous
+
+
+def numbers(value: Any) -> list[float]:
+    """Every number of a document in its order, to the last bit."""
+    if isinstance(value, dict):
+        return [number for item in value.values() for number in numbers(item)]
+    if isinstance(value, list):
+        return [number for item in value for number in numbers(item)]
+    return [value] if isinstance(value, int | float) else []
+
+
+@dataclass(frozen=True)
+class Doses:
+    """A dose, and where it was saved with identity and without."""
+
+    result: Any
+    anonymous: Any
+    plain: Path
+    saved: Path
+
+
+@pytest.fixture(scope="module")
+def doses(case: Case, tmp_path_factory: pytest.TempPathFactory) -> Doses:
+    folder = tmp_path_factory.mktemp("dose")
+    result = CALLS["absorbed_dose"](case)
+    anonymous = result.anonymous()
+    return Doses(result, anonymous, result.save(folder / "plain"), anonymous.save(folder / "anonymous"))
+
+
+def test_the_search_finds_what_is_there(case: Case, doses: Doses) -> None:
+    """Without `anonymous` the same files hold names, numbers, UIDs, dates and paths."""
+    found = found_in(doses.plain, ALL_MARKS | {str(case.root)})
+    days = {DAY.isoformat(), DAY.strftime("%Y%m%d")}
+    assert {"Zwetschgenkuchen", "Ottokar", PATIENT_ID, BORN, UID_MARK, str(case.root), *days} <= set(found)
+    assert {"dose.dcm", "structures.dcm", "structures-seg.dcm", "report.html"} <= found[PATIENT_ID]
+    if shutil.which("pdftotext"):
+        assert "report.pdf" in found[PATIENT_ID]
+
+
+def test_objects_state_the_profile_and_fit_each_other(doses: Doses, case: Case) -> None:
+    saved = doses.saved
+    secret = read_secret()
+    dose, structures, seg = (
+        pydicom.dcmread(saved / name) for name in ("dose.dcm", "structures.dcm", "structures-seg.dcm")
+    )
+    source = pydicom.dcmread(sorted(case.ct.iterdir())[0])
+    for written in (dose, structures, seg):
+        assert written.PatientIdentityRemoved == "YES"
+        assert written.LongitudinalTemporalInformationModified == "MODIFIED"
+        codes = [item.CodeValue for item in written.DeidentificationMethodCodeSequence]
+        assert codes == ["113100", "113105", "113107", "113108"]
+        assert written.PatientID == secret.pseudonym(PATIENT_ID)
+        assert written.PatientName == f"{written.PatientID}^"
+        assert written.PatientSex == "M"
+        for keyword in ("PatientBirthDate", "AccessionNumber", "ReferringPhysicianName"):
+            assert not written[keyword].value
+        assert written.StudyInstanceUID == secret.uid(source.StudyInstanceUID)
+        assert not any(element.tag.is_private for element in written.iterall())
+        day = date.fromisoformat(written.StudyDate)
+        assert day - DAY == secret.shift(PATIENT_ID)
+        assert day.weekday() == DAY.weekday()
+    frame = secret.uid(source.FrameOfReferenceUID)
+    assert dose.FrameOfReferenceUID == seg.FrameOfReferenceUID == frame
+    overview = dose.PlanOverviewSequence[0].ReferencedStructureSetSequence[0]
+    assert overview.ReferencedSOPInstanceUID == structures.SOPInstanceUID
+    referred = {item.ReferencedSOPInstanceUID for item in dose.ReferencedImageSequence}
+    assert referred == {secret.uid(pydicom.dcmread(path).SOPInstanceUID) for path in case.ct.iterdir()}
+    names = [item.ROIName for item in structures.StructureSetROISequence]
+    assert len(set(names)) == len(names)
+    assert any("tumour" in name.lower() and secret.short(STRUCTURE_WORD.casefold(), 4) in name for name in names)
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="needs dciodvfy (dicom3tools)")
+def test_a_validator_has_no_more_to_say(doses: Doses) -> None:
+    for name in ("dose.dcm", "structures.dcm", "structures-seg.dcm"):
+        assert complaints_of(doses.saved / name) <= complaints_of(doses.plain / name)
+
+
+def complaints_of(path: Path) -> set[str]:
+    done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, timeout=60, check=False)
+    return {line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("Error", "Warning"))}
+
+
+def test_the_same_grays_are_read_again(doses: Doses) -> None:
+    plain, saved = doses.plain, doses.saved
+    assert np.array_equal(read_rtdose(saved / "dose.dcm").volume.values, read_rtdose(plain / "dose.dcm").volume.values)
+    names = ("structures.dcm", "structures-seg.dcm", "dose.dcm")
+    for name in names:
+        a, b = pydicom.dcmread(saved / name), pydicom.dcmread(plain / name)
+        if "PixelData" in a:
+            assert a.PixelData == b.PixelData
+        else:
+            contours = [[c.ContourData for c in roi.ContourSequence] for d in (a, b) for roi in d.ROIContourSequence]
+            assert contours[: len(contours) // 2] == contours[len(contours) // 2 :]
+
+
+def test_the_same_becquerels_are_read_again(case: Case, tmp_path: Path) -> None:
+    """A SPECT written without identity is decay-corrected from its shifted dates as it was from the true ones."""
+    result = CALLS["reconstruct_spect"](case)
+    plain, anonymous = result.save(tmp_path / "plain"), result.save(tmp_path / "anonymous", anonymous=True)
+    a, b = (hepatica.read_image(folder / "spect.dcm") for folder in (plain, anonymous))
+    assert np.array_equal(a.volume.values, b.volume.values)
+    assert a.time is not None
+    assert b.time is not None
+    assert b.time - a.time == read_secret().shift(PATIENT_ID)
+    assert b.context is not None
+    # What was de-identified by this key is not taken apart a second time.
+    again = hepatica.inspect_images(anonymous / "spect.dcm").anonymous()
+    assert again.series[0].time == b.time
+    assert again.series[0].patient_id == b.context.patient_id
+    assert again.series[0].series == b.context.series_uid
+
+
+def test_an_invented_patient_is_treated_like_any_other(virtual: tuple[Any, Path], tmp_path: Path) -> None:
+    made, plain = virtual
+    saved = made.save(tmp_path / "anonymous", anonymous=True)
+    context = made.context
+    marks = {context.patient_id, context.patient_name, context.study_uid, context.frame_of_reference}
+    marks |= forms_of(made.scanned_at.date())
+    assert {context.patient_id, context.study_uid, made.scanned_at.date().isoformat()} <= set(found_in(plain, marks))
+    assert found_in(saved, marks) == {}
+    a, b = (hepatica.read_image(folder / "emission", role="activity") for folder in (plain, saved))
+    assert np.array_equal(a.volume.values, b.volume.values)
+    assert a.time is not None
+    assert b.time is not None
+    assert b.time - a.time == read_secret().shift(context.patient_id)
+    assert a.acquisition.administered_bq == b.acquisition.administered_bq
+    ct = hepatica.read_image(saved / "ct", role="ct")
+    hepatica.read_structures(saved / "rtstruct.dcm", ct)
+
+
+def test_two_verbs_agree_on_whom_and_when(case: Case) -> None:
+    """UIDs, pseudonym and shift of one patient are the same in images and in tables."""
+    seen = hepatica.inspect_images(case.ct).anonymous().series[0]
+    assert seen.grid is not None
+    activity = hepatica.quantify(case.emission, nuclide="Y-90").anonymous()
+    assert activity.image.context is not None
+    assert seen.grid.frame_of_reference == activity.image.context.frame_of_reference
+    response = hepatica.tumour_response(case.table("measurements"), criterion="mrecist")
+    visits, true = response.anonymous().visits, response.visits
+    assert {visit.patient for visit in visits} == {seen.patient_id} == {activity.image.context.patient_id}
+    shift = read_secret().shift(PATIENT_ID)
+    assert [visit.date for visit in visits] == [visit.date + shift for visit in true]
+
+
+def test_a_patient_can_be_named_where_no_file_does(case: Case) -> None:
+    named = delivered(case).anonymous(patient=PATIENT_ID)
+    assert named.as_dict() != delivered(case).anonymous().as_dict()
+    assert named.provenance.deidentified.shift == read_secret().shift(PATIENT_ID)
+
+
+def test_what_was_done_before_does_not_mix_with_what_was_not(case: Case, tmp_path: Path) -> None:
+    saved = CALLS["reconstruct_spect"](case).save(tmp_path / "anonymous", anonymous=True)
+    spect, ct = hepatica.read_image(saved / "spect.dcm"), hepatica.read_image(case.ct, role="ct")
+    result = hepatica.inspect_images(case.ct)
+    mixed = hepatica.Provenance(inputs=(spect.source, ct.source))
+    with pytest.raises(hepatica.InputError, match="some inputs before"):
+        replace(result, provenance=mixed).anonymous()
