@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hepatica.anatomy.structures.clinical import structure_of
 from hepatica.anatomy.structures.drawn import DrawnStructures
+from hepatica.anatomy.structures.roles import identified
 from hepatica.core import Grid, InputFile, Kind, Region, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.image import NOTHING_STATED, Image, Stated
@@ -335,4 +335,5 @@ def drawn_structures(
     absent = [name for name in roles or {} if name not in known]
     if all_here and absent:
         raise UnknownNameError("structure", absent[0], known)
-    return DrawnStructures(regions, {name: structure_of(name, roles) for name in regions}, messages, inputs)
+    known = identified(list(regions.values()), roles)
+    return DrawnStructures(regions, known.roles, (*messages, *known.messages), inputs)

@@ -31,7 +31,7 @@ def box(grid: Grid, name: str, low: tuple[int, int, int], high: tuple[int, int, 
         ("right lobe without lesions", "liver_lobe"), ("lung minus tumours", "lung"), ("all tumours", "all_tumours"),
         ("Perfused minus tumours", "perfused_normal"),
         ("lobe left", "liver_lobe"), ("Segment VIII", "liver_lobe"), ("tumour 2 necrosis", "necrosis"),
-        ("External", "body"), ("SmallBowel", "bowel"), ("PTV", "other"),
+        ("External", "body"), ("SmallBowel", "small_bowel"), ("PTV", "other"),
         ("lungs beyond 20 mm of the liver", "lung_less_dome"), ("Couch", "other"), ("", "other"),
     ],
 )  # fmt: skip

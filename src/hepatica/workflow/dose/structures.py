@@ -14,6 +14,7 @@ from hepatica.anatomy.structures.clinical import (
     clinical_regions,
     structure_of,
 )
+from hepatica.anatomy.structures.roles import identified
 from hepatica.core import Grid, InputFile, Region
 from hepatica.core.image import Image
 from hepatica.core.message import Message
@@ -91,7 +92,8 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
     if not whole:
         raise InputError("no structure covers a voxel of the dose; are structures and images of the same patient?")
     clinical = clinical_regions(whole, roles=options.structure_roles, dome_margin_mm=options.lung_margin_mm)
-    return StructureSet(clinical, source, uid, notes + empty, given)
+    doubts = identified(whole, options.structure_roles).messages
+    return StructureSet(clinical, source, uid, (*notes, *empty, *doubts), given)
 
 
 def _require_whole_liver(path: Path, refused: Sequence[str], options: StructureOptions) -> None:
