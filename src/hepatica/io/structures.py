@@ -11,7 +11,7 @@ from hepatica.core import Grid, Region
 from hepatica.core.message import Message
 from hepatica.core.region import Code
 from hepatica.core.resample import resample_region
-from hepatica.errors import GeometryError, InputError, UnknownNameError
+from hepatica.errors import GeometryError, InputError, NothingDrawnError, UnknownNameError
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +180,10 @@ class Gathering:
         self.messages.append(Message("structure-refused", text, remedy))
 
     def require_any(self, found: Sized, what: str, whole: str) -> None:
-        """Raise GeometryError if nothing was found, or one that was named is empty."""
+        """Raise NothingDrawnError if nothing was found, or one that was named is empty."""
         if not found or (self._names is not None and self._empty):
-            raise GeometryError(f"{self._path}: no {what} in {', '.join(map(repr, self._empty)) or whole}")
+            named = ", ".join(map(repr, self._empty)) or whole
+            raise NothingDrawnError(f"{self._path}: no {what} in {named}", names=self._empty)
 
     def structures(self, *, instance_uid: str = "", messages: Sequence[Message] = ()) -> Structures:
         """What was read."""

@@ -8,11 +8,11 @@ hepatica writes reads back as what it was.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from hepatica.anatomy.structures.kinds import DERIVED, LESIONS, LIVER_PARTS, LUNGS, Structure
+from hepatica.anatomy.structures.kinds import DERIVED, LESIONS, LIVER_PARTS, LUNGS, ORGANS, Structure
 from hepatica.anatomy.structures.names import Meaning, meaning_of
-from hepatica.core.region import Code
+from hepatica.core.region import Code, Region
 
 OWN_SCHEME = "99HEPATICA"
 ROI_TYPE = "RTROIInterpretedType"
@@ -23,7 +23,6 @@ DERIVED_CODE = "derived"
 ANATOMY = Code("91723000", "SCT", "Anatomical Structure")
 ABNORMAL = Code("49755003", "SCT", "Morphologically Abnormal Structure")
 TISSUE = Code("85756007", "SCT", "Tissue")
-SUBSTANCE = Code("105590001", "SCT", "Substance")
 _LIVER = Code("10200004", "SCT", "Liver")
 _NEOPLASM = Code("108369006", "SCT", "Neoplasm")
 _LUNG = Code("39607008", "SCT", "Lung")
@@ -85,11 +84,13 @@ _READ_SCT = {
 }  # fmt: skip
 _READ_SRT = {
     "T-62000": Structure.LIVER, "T-28000": Structure.LUNG, "M-8FFFF": Structure.TUMOUR, "M-80006": Structure.TUMOUR,
-    "M-01100": Structure.TUMOUR, "M-03000": Structure.TUMOUR, "M-03010": Structure.TUMOUR, "M-54000": Structure.NECROSIS,
+    "M-01100": Structure.TUMOUR, "M-03000": Structure.TUMOUR, "M-03010": Structure.TUMOUR,
+    "M-54000": Structure.NECROSIS,
     "T-57000": Structure.STOMACH, "T-58200": Structure.DUODENUM, "T-58000": Structure.SMALL_BOWEL,
     "T-59300": Structure.COLON, "T-59000": Structure.COLON, "T-63000": Structure.GALLBLADDER,
     "T-65000": Structure.PANCREAS, "T-C3000": Structure.SPLEEN, "T-71000": Structure.KIDNEY, "T-32000": Structure.HEART,
-    "T-56000": Structure.OESOPHAGUS, "T-01000": Structure.SKIN, "T-D0010": Structure.BODY, "T-C4000": Structure.LYMPH_NODE,
+    "T-56000": Structure.OESOPHAGUS, "T-01000": Structure.SKIN, "T-D0010": Structure.BODY,
+    "T-C4000": Structure.LYMPH_NODE,
 }  # fmt: skip
 _READ_FMA = {
     "7197": Structure.LIVER, "7195": Structure.LUNG, "7309": Structure.LUNG_RIGHT, "7310": Structure.LUNG_LEFT,
@@ -97,7 +98,7 @@ _READ_FMA = {
     "7200": Structure.SMALL_BOWEL, "7201": Structure.COLON, "14543": Structure.COLON, "7202": Structure.GALLBLADDER,
     "7198": Structure.PANCREAS, "7203": Structure.KIDNEY, "7204": Structure.KIDNEY, "7205": Structure.KIDNEY,
     "7088": Structure.HEART, "7131": Structure.OESOPHAGUS, "7163": Structure.SKIN, "256135": Structure.BODY,
-    "7647": Structure.SPINE,
+    "7647": Structure.SPINE, "13478": Structure.SPINE, "20394": Structure.BODY,
 }  # fmt: skip
 _INTERPRETED = {"EXTERNAL": Structure.BODY, "GTV": Structure.TUMOUR}
 """RTROIInterpretedType that says something; ORGAN is what many programs write for everything."""
@@ -191,6 +192,30 @@ def _says_more(named: Structure, coded: Structure) -> bool:
         Structure.NECROSIS: {Structure.TUMOUR},
     }
     return named in parts.get(coded, ())
+
+
+def roi_type(structure: Structure, *, derived: bool) -> str:
+    """RTROIInterpretedType to write: GTV for a lesion, EXTERNAL, ORGAN; empty where no defined term is true."""
+    if derived or structure in DERIVED:
+        return ""
+    if structure in LESIONS:
+        return "GTV"
+    if structure is Structure.BODY:
+        return "EXTERNAL"
+    return "ORGAN" if structure in (Structure.LIVER, *LUNGS, *ORGANS) else ""
+
+
+def with_codes(region: Region, structure: Structure, *, derived: bool = False) -> Region:
+    """A region that carries what it is, so that every writer states it and every reader finds it again."""
+    category, kind, own = codes_of(structure, derived=derived)
+    return replace(region, codes=(*own, kind, category))
+
+
+def codes_to_write(region: Region) -> tuple[Code, Code, tuple[Code, ...]]:
+    """Property category, type and modifiers of a region: what it carries, else what its name says."""
+    coded = coded_meaning(region.codes)
+    structure = agreed(region.name, coded).structure
+    return codes_of(structure, derived=coded.derived)
 
 
 def codes_of(structure: Structure, *, derived: bool) -> tuple[Code, Code, tuple[Code, ...]]:

@@ -9,13 +9,14 @@ OTHER, and the doubt is said.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hepatica.anatomy.structures.kinds import LESIONS, LIVER_PARTS, LUNGS, ORGANS, Structure
-from hepatica.anatomy.structures.words import COMPOUNDED, LONE, TRADITIONAL, WORDS, Word
+from hepatica.anatomy.structures.words import COMPOUNDED, LONE, TRADITIONAL, Word, words
 
 Concept = Word | Structure
 
@@ -74,25 +75,18 @@ def organ_of(name: str) -> Structure | None:
 
 
 @functools.cache
-def _phrases() -> dict[tuple[str, ...], Concept]:
-    found: dict[tuple[str, ...], Concept] = {}
-    for concept, text in WORDS.items():
-        for phrase in re.split(r"[,;\n]", text):
-            words = tuple(phrase.split())
-            if words:
-                found[words] = concept
-    return found
-
-
-@functools.cache
 def _chinese() -> list[tuple[str, Concept]]:
     """Chinese words, longest first."""
-    found = [(words[0], concept) for words, concept in _phrases().items() if _is_chinese(words[0])]
+    found = [(phrase[0], concept) for phrase, concept in words().items() if _is_chinese(phrase[0])]
     return sorted(found, key=lambda pair: -len(pair[0]))
 
 
 def _is_chinese(text: str) -> bool:
     return bool(re.match(r"[\u3400-\u9fff]", text))
+
+
+def _is_word(piece: str) -> bool:
+    return piece.isalpha() and not _is_chinese(piece)
 
 
 def _folded(name: str) -> str:
@@ -120,8 +114,7 @@ def _concepts(plain: str) -> list[Concept]:
         elif (sign := _SIGNS.get(piece.strip())) is not None:
             out.append(sign)
         else:
-            words = [p for p in pieces[at : at + 4] if p.isalpha() and not _is_chinese(p)]
-            count, concepts = _longest(pieces[at : at + len(words)])
+            count, concepts = _longest(list(itertools.takewhile(_is_word, pieces[at : at + 4])))
             if piece == "s" and at + 1 < len(pieces) and re.fullmatch("[1-8]", pieces[at + 1]):
                 concepts = [Word.SEGMENT]
             if concepts == [Word.UNKNOWN] and piece in LONE:
@@ -135,14 +128,14 @@ def _concepts(plain: str) -> list[Concept]:
 _SIGNS: dict[str, Concept] = {"-": Word.HYPHEN, "+": Word.PLUS, "\\": Word.LESS, "/": Word.AND}
 
 
-def _longest(words: Sequence[str]) -> tuple[int, list[Concept]]:
+def _longest(pieces: Sequence[str]) -> tuple[int, list[Concept]]:
     """How many words the longest known phrase takes, and its concept; else the parts of a compound, else unknown."""
-    for count in range(min(4, len(words)), 0, -1):
-        if (concept := _phrases().get(tuple(words[:count]))) is not None:
+    for count in range(len(pieces), 0, -1):
+        if (concept := words().get(tuple(pieces[:count]))) is not None:
             return count, [concept]
-    if re.fullmatch(r"[ivx]+", words[0]):
+    if re.fullmatch(r"[ivx]+", pieces[0]):
         return 1, [Word.NUMBER]
-    return 1, _compound(words[0]) or [Word.UNKNOWN]
+    return 1, _compound(pieces[0]) or [Word.UNKNOWN]
 
 
 def _compound(word: str) -> list[Concept]:
@@ -152,7 +145,7 @@ def _compound(word: str) -> list[Concept]:
     for part in sorted(COMPOUNDED, key=len, reverse=True):
         if not word.startswith(part):
             continue
-        concept = _phrases().get((part,)) or LONE.get(part, Word.UNKNOWN)
+        concept = words().get((part,)) or LONE.get(part, Word.UNKNOWN)
         rest = word[len(part) :]
         if rest in ("", "n", "s", "en", "e"):
             return [concept]
@@ -203,9 +196,7 @@ def _denied(concepts: Sequence[Concept]) -> list[Concept]:
         step = 2 + (known[at + 1 : at + 2] == [Word.HYPHEN])
         if known[at] is Word.NON and after is not None:
             out.append(Word.TUMOUR_FREE if after in _TUMOURS else Word.SPARED)
-        elif known[at] in _TUMOURS and after is Word.FREE:
-            out.append(Word.TUMOUR_FREE)
-        elif known[at] is Word.FREE and after in _TUMOURS:
+        elif (known[at] in _TUMOURS and after is Word.FREE) or (known[at] is Word.FREE and after in _TUMOURS):
             out.append(Word.TUMOUR_FREE)
         else:
             out.append(known[at])
@@ -349,24 +340,23 @@ def _single(concepts: Sequence[Concept]) -> Meaning:
 
 
 def _tumour(found: set[Concept], organs: set[Concept]) -> Meaning:
-    if found & {Word.ASIDE, Word.BENIGN, Word.MARGIN, Word.SPARED}:
-        return Meaning(Structure.OTHER)
-    if Word.TARGET in found or (Word.GROSS in found and Word.LENGTH in found):
-        return Meaning(Structure.OTHER, "a target with its margin")
-    if found & _HEALTHY:
-        return Meaning(Structure.OTHER, "healthy tissue, or a tumour")
-    if Word.NODE in found:
-        return Meaning(Structure.LYMPH_NODE)
-    if Word.TERRITORY in found:
-        return Meaning(Structure.PERFUSED)
-    if Word.NECROSIS in found:
-        return Meaning(Structure.NECROSIS)
-    if Word.LIVER not in found and not found & {Word.LOBE, Word.SEGMENT}:
-        if organs == {Structure.COLON}:
-            return Meaning(Structure.OTHER, "a tumour of the colon, or one in the liver that came from there")
-        if organs or found & {Word.LUNG, Word.SITE}:
-            return Meaning(Structure.OTHER if Word.ALL in found else Structure.TUMOUR_ELSEWHERE)
-    return Meaning(Structure.ALL_TUMOURS if Word.ALL in found else Structure.TUMOUR)
+    in_liver = bool(found & {Word.LIVER, Word.LOBE, Word.SEGMENT})
+    elsewhere = bool(organs or found & {Word.LUNG, Word.SITE}) and not in_liver
+    from_colon = organs == {Structure.COLON} and not in_liver
+    widened = Word.TARGET in found or found >= {Word.GROSS, Word.LENGTH}
+    rules = (
+        (found & {Word.ASIDE, Word.BENIGN, Word.MARGIN, Word.SPARED}, Meaning(Structure.OTHER)),
+        (widened, Meaning(Structure.OTHER, "a target with its margin, or the tumour")),
+        (found & _HEALTHY, Meaning(Structure.OTHER, "healthy tissue, or a tumour")),
+        (Word.NODE in found, Meaning(Structure.LYMPH_NODE)),
+        (Word.TERRITORY in found, Meaning(Structure.PERFUSED)),
+        (Word.NECROSIS in found, Meaning(Structure.NECROSIS)),
+        (from_colon, Meaning(Structure.OTHER, "a tumour of the colon, or one in the liver that came from there")),
+        (elsewhere and Word.ALL in found, Meaning(Structure.OTHER)),
+        (elsewhere, Meaning(Structure.TUMOUR_ELSEWHERE)),
+        (Word.ALL in found, Meaning(Structure.ALL_TUMOURS)),
+    )
+    return next((meaning for holds, meaning in rules if holds), Meaning(Structure.TUMOUR))
 
 
 def _lung(found: set[Concept], organs: set[Concept]) -> Meaning:
@@ -394,23 +384,21 @@ def _organ(found: set[Concept], organs: set[Concept]) -> Meaning:
 
 def _liver(found: set[Concept]) -> Meaning:
     """The liver and its parts, and the body."""
-    perfused = found & {Word.PERFUSED, Word.TERRITORY}
+    perfused = bool(found & {Word.PERFUSED, Word.TERRITORY})
+    part = bool(found & {Word.LOBE, Word.SEGMENT}) or (Word.LIVER in found and bool(found & _SIDES))
     if found & _HEALTHY:
-        if perfused:
-            return Meaning(Structure.PERFUSED_NORMAL)
-        if found & {Word.LOBE, Word.SEGMENT} or (Word.LIVER in found and found & _SIDES):
-            return Meaning(Structure.LOBE)
         # Nothing else healthy is drawn: "NTL", "normal tissue", "healthy".
-        known = found & {Word.LIVER, Word.TISSUE} or found <= {Word.HEALTHY, Word.NUMBER, Word.FILLER}
-        return Meaning(Structure.NORMAL_LIVER if known else Structure.OTHER)
-    if perfused:
-        return Meaning(Structure.OTHER if found & {Word.SITE, Word.UNKNOWN} == {Word.SITE} else Structure.PERFUSED)
-    if found & {Word.LOBE, Word.SEGMENT} and Word.SITE not in found:
-        return Meaning(Structure.LOBE)
-    if Word.DOME in found:
-        return Meaning(Structure.OTHER)
-    if Word.LIVER in found:
-        return Meaning(Structure.LOBE if found & _SIDES else Structure.LIVER)
-    if found == {Word.TISSUE}:
-        return Meaning(Structure.OTHER, "the liver, or the liver minus tumours")
-    return Meaning(Structure.BODY if Word.BODY in found else Structure.OTHER)
+        known = found & {Word.LIVER, Word.TISSUE} or found <= {Word.HEALTHY, Word.NUMBER}
+        whole = Structure.NORMAL_LIVER if known else Structure.OTHER
+        return Meaning(Structure.PERFUSED_NORMAL if perfused else Structure.LOBE if part else whole)
+    rules = (
+        (Word.SITE in found, Meaning(Structure.OTHER)),
+        (perfused, Meaning(Structure.PERFUSED)),
+        (found & {Word.LOBE, Word.SEGMENT}, Meaning(Structure.LOBE)),
+        (Word.DOME in found, Meaning(Structure.OTHER)),
+        (part, Meaning(Structure.LOBE)),
+        (Word.LIVER in found, Meaning(Structure.LIVER)),
+        (found == {Word.TISSUE}, Meaning(Structure.OTHER, "the liver, or the liver minus tumours")),
+        (Word.BODY in found, Meaning(Structure.BODY)),
+    )
+    return next((meaning for holds, meaning in rules if holds), Meaning(Structure.OTHER))

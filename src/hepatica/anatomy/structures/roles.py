@@ -1,4 +1,4 @@
-"""What each structure of a patient is: the user's word, then the codes of its file, then its name, then where it lies."""
+"""What each structure of a patient is: the user's word, the codes of its file, its name, where it lies."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hepatica.anatomy.structures.codes import agreed, coded_meaning
+from hepatica.anatomy.structures.codes import agreed, coded_meaning, codes_of
 from hepatica.anatomy.structures.kinds import LESIONS, Structure
 from hepatica.anatomy.structures.names import Meaning, meaning_of
 from hepatica.core import Region
 from hepatica.core.message import Message
 from hepatica.core.options import Text
+from hepatica.core.region import Code
 from hepatica.errors import InputError, UnknownNameError
 
 SAME_SHARE = 0.9
@@ -171,6 +172,11 @@ def structure_role(text: str) -> Structure:
     if word not in found:
         raise UnknownNameError("structure role", text.strip(), [role.value for role in Structure])
     return found[word]
+
+
+def own_codes(role: str, *, derived: bool = False) -> tuple[Code, ...]:
+    """Codes of a structure whose source states its role in a word; UnknownNameError if it is no role."""
+    return codes_of(structure_role(role), derived=derived)[2]
 
 
 def structure_roles(texts: Sequence[str | Mapping[str, str]]) -> dict[str, str]:

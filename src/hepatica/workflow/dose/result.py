@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from hepatica.anatomy.structures.codes import with_codes
 from hepatica.core import Region
-from hepatica.core.context import DicomContext
+from hepatica.core.context import DicomContext, uid_of
+from hepatica.core.image import Image
 from hepatica.io.dicom.rtdose import DoseText, write_rtdose
 from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.io.dicom.seg import write_seg
@@ -36,14 +39,15 @@ class DoseResult(DoseNumbers):
 
 def _write_images(found: DoseNumbers, folder: Path) -> None:
     """Write RTDOSE, RTSTRUCT, SEG and NIfTI into a folder."""
-    context = found.context or DicomContext.invented(patient_id="UNKNOWN", patient_name="Unknown^Patient")
+    context = found.context or _context_of(found.ct)
     write_itk(found.dose, folder / "dose.nii.gz")
     if found.dose_map.dose_sd is not None:
         write_itk(found.dose_map.dose_sd, folder / "dose-sd.nii.gz")
     provenance = found.provenance
     # Made again from what was given: structures that went through the dose's coarse voxels would lose their edges.
     ct_grid = found.ct.grid.with_frame_of_reference(found.dose.grid.frame_of_reference)
-    drawn = _solid(structures_on(ct_grid, found.drawn.given, found.ct, found.given.clinical).regions)
+    clinical = structures_on(ct_grid, found.drawn.given, found.ct, found.given.clinical).clinical
+    drawn = _solid([with_codes(item.region, item.structure, derived=item.derived) for item in clinical])
     structure_set = None
     if drawn:
         structure_set = write_rtstruct(
@@ -60,6 +64,14 @@ def _write_images(found: DoseNumbers, folder: Path) -> None:
         provenance=provenance,
     )
     write_rtdose(folder / "dose.dcm", found.dose, context, text=text, bits=found.given.output.rtdose_bits)
+
+
+def _context_of(ct: Image) -> DicomContext:
+    """For images that are no DICOM: results of one CT share a frame of reference, so that they can be compared."""
+    made = DicomContext.invented(patient_id="UNKNOWN", patient_name="Unknown^Patient")
+    return (
+        replace(made, frame_of_reference=uid_of("frame of reference", ct.source.sha256)) if ct.source.sha256 else made
+    )
 
 
 def _solid(regions: Sequence[Region]) -> list[Region]:
