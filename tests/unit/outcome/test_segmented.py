@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813
 
 from hepatica.anatomy.structures.roles import identified
 from hepatica.core import Grid, Kind, Region, Volume

@@ -79,7 +79,8 @@ COMPOUNDED = (
     "leber", "tumor", "tumoren", "lasion", "lasionen", "metastase", "metastasen", "lunge", "lungen", "herd", "herde",
     "lappen", "normal", "frei", "freie", "freies", "gesamt", "karzinom", "krebs", "nekrose", "parenchym", "gewebe",
     "lever", "long", "laesie", "laesies", "kwab", "uitzaaiing", "uitzaaiingen", "weefsel", "niere", "nieren", "nier",
-    "milz", "pankreas", "magen", "darm", "knochen", "rand", "volumen", "volume", "ziel", "segment", "zyste", "arterie", "vene",
+    "milz", "pankreas", "magen", "darm", "knochen", "rand", "volumen", "volume", "ziel", "segment", "zyste", "arterie",
+    "vene",
     "kuppel", "bewegung", "haut", "gefasse", "kapsel", "lymphknoten", "lesion", "tumour", "linker", "rechter",
 )  # fmt: skip
 """German and Dutch words that are written together with others: Lebertumor, levermetastase, Lungenmetastasen."""
