@@ -21,6 +21,7 @@ from hepatica.core import Kind, Region, Volume
 from hepatica.core.options import NonNegative, options
 from hepatica.core.region import require_distinct
 from hepatica.errors import GeometryError, InputError
+from hepatica.nuclides.agents import Indication, Intent
 
 __all__ = [
     "STRUCTURE_ROLES_TEXT",
@@ -52,12 +53,18 @@ class StructureOptions:
         Also report the lungs without what lies within this distance of the liver.
     agent : str or None
         Agent, for its dose limits: glass, resin, ...
+    indication : {"HCC", "ICC", "mCRC", "other"} or None
+        Disease: goals for others fold away.
+    intent : {"segmentectomy", "lobectomy", "unilobar", "bilobar", "whole-liver"} or None
+        What the treatment is for: goals for other aims fold away.
     """
 
     structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
     wanted_structures: tuple[str, ...] = ()
     lung_margin_mm: NonNegative | None = None
     agent: str | None = None
+    indication: Indication | None = None
+    intent: Intent | None = None
 
     def __post_init__(self) -> None:
         require_roles(self.structure_roles)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from hepatica.core import Region, Volume
 
 POSITION_SD_MM = 5.0
-"""Standard uncertainty of position between structures and either map along each axis. Our assumption: a liver moves 
+"""Standard uncertainty of position between structures and either map along each axis. Our assumption: a liver moves
 10 to 25 mm with breathing (Langen and Jones, IJROBP 2001;50:265); a sine of 14 mm has a standard deviation of 5 mm."""
 
 FALSE_ALARMS = 0.05
