@@ -331,7 +331,8 @@ def _load(name: str) -> Agent:
 
 
 def _limit(entry: Mapping[str, Any]) -> DoseLimit:
-    return DoseLimit(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+    plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    return DoseLimit(**plain)
 
 
 def _fact(name: str, entry: Mapping[str, Any]) -> Fact:

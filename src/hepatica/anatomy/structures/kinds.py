@@ -39,6 +39,7 @@ class Structure(StrEnum):
     SKIN = "skin"
     BLADDER = "bladder"
     THYROID = "thyroid"
+    SALIVARY = "salivary_gland"
     SPINE = "spine"
     OTHER = "other"
 
@@ -81,6 +82,7 @@ ORGANS = frozenset(
         Structure.SKIN,
         Structure.BLADDER,
         Structure.THYROID,
+        Structure.SALIVARY,
         Structure.SPINE,
     }
 )

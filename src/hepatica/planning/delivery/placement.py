@@ -104,7 +104,7 @@ def held_when_moved(dose: Volume, regions: Sequence[Region], distance_mm: float)
         for n in range(3)
     )
     values = dose.values[box].astype(np.float64)
-    shifts = [(0.0, 0.0, 0.0)]
+    shifts: list[tuple[float, ...]] = [(0.0, 0.0, 0.0)]
     if distance_mm > 0:
         steps = [distance_mm / mm for mm in spacing]
         shifts += [tuple(sign * steps[n] * (n == axis) for n in range(3)) for axis in range(3) for sign in (-1, 1)]
