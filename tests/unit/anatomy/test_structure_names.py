@@ -43,7 +43,7 @@ NAMES = {
     "body": "External|body|BODY|Körper|Aussenkontur|corps|patient outline|体表|Body contour|contorno externo",
     "remnant": "FLR|future liver remnant|remnant|Restleber|futur foie restant|future remnant",
     "tumour_elsewhere": "lung met|Lungenmetastase|lung tumour|kidney tumour|bone metastasis|Knochenmetastase|"
-    "肺转移瘤|tumeur du poumon|longmetastase",
+    "肺转移瘤|tumeur du poumon|longmetastase|Tumor outside liver|extrahepatic tumour",
     "lymph_node": "lymph node 1|Lymphknoten|ganglion|LN node|淋巴结|lymph node metastasis|GTV nodal|"
     "Lymphknotenmetastase",
     "stomach": "stomach|Magen|estomac|estómago|maag|胃|Stomach wall",
@@ -88,7 +88,7 @@ def test_capitals_and_underscores_do_not_matter() -> None:
 @pytest.mark.parametrize(
     "name",
     ["PTV", "CTV 1", "Liver-Tumour", "Leber-Läsion", "liver and tumour", "stomach/duodenum", "lung and liver",
-     "liver minus PTV", "parenchyma", "colon metastasis", "GTV 5mm"],
+     "liver minus PTV", "parenchyma", "colon metastasis", "GTV 5mm", "Lesion not treated"],
 )  # fmt: skip
 def test_what_can_be_read_in_two_ways_is_not_decided(name: str) -> None:
     found = meaning_of(name)

@@ -261,6 +261,8 @@ def _lessened(left: Sequence[Concept], right: Sequence[Concept]) -> Meaning:
     if base in LUNGS:
         near_liver = set(right) & {Word.DOME, Word.LIVER, Word.LENGTH, Word.MARGIN}
         return Meaning(Structure.LUNG_LESS_DOME if near_liver else base)
+    if base is Structure.TUMOUR and taken.structure in LIVER_PARTS:
+        return Meaning(Structure.TUMOUR_ELSEWHERE)
     return Meaning(Structure.OTHER if base is Structure.BODY else base)
 
 
@@ -345,7 +347,8 @@ def _tumour(found: set[Concept], organs: set[Concept]) -> Meaning:
     from_colon = organs == {Structure.COLON} and not in_liver
     widened = Word.TARGET in found or found >= {Word.GROSS, Word.LENGTH}
     rules = (
-        (found & {Word.ASIDE, Word.BENIGN, Word.MARGIN, Word.SPARED}, Meaning(Structure.OTHER)),
+        (found & {Word.ASIDE, Word.BENIGN, Word.MARGIN}, Meaning(Structure.OTHER)),
+        (Word.SPARED in found, Meaning(Structure.OTHER, "a tumour, or a part of one, or none")),
         (widened, Meaning(Structure.OTHER, "a target with its margin, or the tumour")),
         (found & _HEALTHY, Meaning(Structure.OTHER, "healthy tissue, or a tumour")),
         (Word.NODE in found, Meaning(Structure.LYMPH_NODE)),

@@ -73,7 +73,7 @@ class NewLesion:
     """A lesion that only the later segmentation has."""
 
     name: str
-    size: LesionSize
+    after: LesionSize
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +169,9 @@ def _about_absent(names: Sequence[str], absent: Absent) -> Message:
 def _about_new(new: Sequence[NewLesion]) -> tuple[Message, ...]:
     if not new:
         return ()
-    listed = ", ".join(f"{lesion.name!r} ({lesion.size.longest_mm:.0f} mm)" for lesion in new)
+    listed = ", ".join(f"{lesion.name!r} ({lesion.after.longest_mm:.0f} mm)" for lesion in new)
     text = f"only in the later segmentation: {listed}; a new lesion is progression"
-    small = [lesion for lesion in new if lesion.size.longest_mm < NEW_MRECIST_MM]
+    small = [lesion for lesion in new if lesion.after.longest_mm < NEW_MRECIST_MM]
     if small:
         text += f", by mRECIST from {NEW_MRECIST_MM:g} mm on"
     return (Message("new-lesions", text, "make sure that they are new, not drawn for the first time"),)
@@ -202,7 +202,7 @@ def patient_responses(lesions: Sequence[SegmentedLesion], new: Sequence[NewLesio
     for criterion in SEGMENTED:
         targets = [lesion for lesion in lesions if _is_target(criterion, lesion)]
         others = [lesion for lesion in lesions if not _is_target(criterion, lesion)]
-        fresh = any(criterion != "mrecist" or lesion.size.longest_mm >= NEW_MRECIST_MM for lesion in new)
+        fresh = any(criterion != "mrecist" or lesion.after.longest_mm >= NEW_MRECIST_MM for lesion in new)
         non_target = _non_target(others)
         if not targets:
             found = Response.CR if non_target == "CR" else Response.NE

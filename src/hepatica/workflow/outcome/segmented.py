@@ -65,7 +65,7 @@ class SegmentedResponseResult(Result):
             for s in self.lesions
         ]  # fmt: skip
         rows += [
-            (f"{n.name} (new)", None, n.size.volume_ml, None, None, n.size.longest_mm, *[""] * len(SEGMENTED))
+            (f"{n.name} (new)", None, n.after.volume_ml, None, None, n.after.longest_mm, *[""] * len(SEGMENTED))
             for n in self.new_lesions
         ]
         together = [("all together", *[None] * 5, *(found.value for found in self.all_lesions.values()))]
