@@ -343,5 +343,5 @@ def drawn_structures(
     absent = [name for name in roles or {} if name not in known]
     if all_here and absent:
         raise UnknownNameError("structure", absent[0], known)
-    known = identified(list(regions.values()), roles)
-    return DrawnStructures(regions, known.roles, (*messages, *known.messages), inputs)
+    what = identified(list(regions.values()), roles)
+    return DrawnStructures(regions, what.roles, (*messages, *what.messages), inputs)
