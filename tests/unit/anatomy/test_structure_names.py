@@ -1,5 +1,7 @@
 """What the names of structures mean, in six languages, with the traps."""
 
+import time
+
 import pytest
 
 from hepatica.anatomy.structures.names import meaning_of
@@ -94,6 +96,15 @@ def test_what_can_be_read_in_two_ways_is_not_decided(name: str) -> None:
     found = meaning_of(name)
     assert found.structure == "other"
     assert found.doubt
+
+
+@pytest.mark.parametrize(
+    "name", ["lungen" * 9 + "x", "lungen" * 500, "肝" * 5000, "liver - " * 400, "minus " * 300, "-+/\\" * 99]
+)
+def test_a_hostile_name_takes_no_time(name: str) -> None:
+    started = time.perf_counter()
+    meaning_of(name)
+    assert time.perf_counter() - started < 1
 
 
 def test_hundreds_of_names_are_tried() -> None:

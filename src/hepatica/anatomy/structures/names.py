@@ -24,6 +24,10 @@ MAX_NAME = 256
 """Characters of a name that are read; DICOM allows 64."""
 
 
+MAX_COMPOUND = 60
+"""Letters of a compound; "Leberzellkarzinommetastasen" has 27."""
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """What a name means.
@@ -135,24 +139,25 @@ def _longest(pieces: Sequence[str]) -> tuple[int, list[Concept]]:
             return count, [concept]
     if re.fullmatch(r"[ivx]+", pieces[0]):
         return 1, [Word.NUMBER]
-    return 1, _compound(pieces[0]) or [Word.UNKNOWN]
+    return 1, list(_compound(pieces[0])) or [Word.UNKNOWN]
 
 
-def _compound(word: str) -> list[Concept]:
+@functools.lru_cache(maxsize=4096)
+def _compound(word: str) -> tuple[Concept, ...]:
     """Concepts of a word that is wholly made of known ones, with -n-, -s- or -en- between; empty if it is not."""
-    if not word:
-        return []
+    if not word or len(word) > MAX_COMPOUND:
+        return ()
     for part in sorted(COMPOUNDED, key=len, reverse=True):
         if not word.startswith(part):
             continue
         concept = words().get((part,)) or LONE.get(part, Word.UNKNOWN)
         rest = word[len(part) :]
         if rest in ("", "n", "s", "en", "e"):
-            return [concept]
+            return (concept,)
         for link in ("", "n", "s", "en"):
             if rest.startswith(link) and (more := _compound(rest[len(link) :])):
-                return [concept, *more]
-    return []
+                return (concept, *more)
+    return ()
 
 
 def _from_chinese(text: str) -> list[Concept]:
