@@ -3,6 +3,7 @@ import pytest
 
 from hepatica.anatomy.structures.clinical import (
     Structure,
+    about_whole_liver,
     clinical_regions,
     structure_of,
     structure_roles,
@@ -96,6 +97,14 @@ def test_nothing_is_made_twice_or_guessed(oblique_grid: Grid) -> None:
         clinical_regions([liver], roles={"Leber": "liver"})
     with pytest.raises(InputError, match="dome"):
         clinical_regions([liver], dome_margin_mm=10)
+
+
+def test_a_liver_without_its_tumours_is_said(oblique_grid: Grid) -> None:
+    whole, gtv = box(oblique_grid, "liver", (2, 2, 2), (20, 14, 8)), box(oblique_grid, "GTV", (3, 3, 3), (6, 6, 6))
+    assert about_whole_liver(clinical_regions([whole, gtv])) == ()
+    (message,) = about_whole_liver(clinical_regions([(whole - gtv).renamed("liver"), gtv]))
+    assert message.code == "liver-without-tumours"
+    assert about_whole_liver(clinical_regions([whole])) == ()
 
 
 @pytest.mark.parametrize("margin_mm", [4.0, 9.0, 15.0])

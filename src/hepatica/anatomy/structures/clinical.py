@@ -18,6 +18,7 @@ from hepatica.anatomy.structures.roles import (
     structure_roles,
 )
 from hepatica.core import Kind, Region, Volume
+from hepatica.core.message import Message
 from hepatica.core.options import NonNegative, options
 from hepatica.core.region import require_distinct
 from hepatica.errors import GeometryError, InputError
@@ -28,6 +29,7 @@ __all__ = [
     "ClinicalRegion",
     "Structure",
     "StructureOptions",
+    "about_whole_liver",
     "clinical_regions",
     "require_roles",
     "structure_of",
@@ -156,6 +158,24 @@ def clinical_regions(
         kept = without_margin(union(lungs), found[Structure.LIVER][0], dome_margin_mm)
         add(Structure.LUNG_LESS_DOME, kept, f"lungs beyond {dome_margin_mm:g} mm of the liver")
     return (*given, *added)
+
+
+def about_whole_liver(clinical: Sequence[ClinicalRegion]) -> tuple[Message, ...]:
+    """What to know of a liver that holds none of its tumours, as in a label map, whose labels exclude each other."""
+    tumours = [item.region for item in clinical if item.structure is Structure.TUMOUR]
+    if not tumours:
+        return ()
+    every = union(tumours)
+    return tuple(
+        Message(
+            "liver-without-tumours",
+            f"structure {item.region.name!r} holds none of the tumours, as in a label map: its dose is that of the "
+            "liver without them",
+            "draw the liver with its tumours in it for the dose of the whole liver",
+        )
+        for item in clinical
+        if item.structure is Structure.LIVER and (item.region & every).volume_ml < 0.01 * every.volume_ml
+    )
 
 
 def union(regions: Sequence[Region]) -> Region:

@@ -11,6 +11,7 @@ from hepatica.anatomy.structures.clinical import (
     ClinicalRegion,
     Structure,
     StructureOptions,
+    about_whole_liver,
     clinical_regions,
     structure_of,
 )
@@ -94,7 +95,9 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
         raise InputError("no structure covers a voxel of the dose; are structures and images of the same patient?")
     clinical = clinical_regions(whole, roles=options.structure_roles, dome_margin_mm=options.lung_margin_mm)
     doubts = identified(whole, options.structure_roles).messages
-    return StructureSet(clinical, source, uid, (*notes, *empty, *doubts, *_about_goals(options)), given)
+    return StructureSet(
+        clinical, source, uid, (*notes, *empty, *doubts, *about_whole_liver(clinical), *_about_goals(options)), given
+    )
 
 
 def _about_goals(options: StructureOptions) -> tuple[Message, ...]:
