@@ -12,6 +12,7 @@
     │   └── DicomError        a DICOM file or tag (the message names file and tag)
     │       └── AmbiguousSeriesError  several series fit (the message lists them)
     ├── GeometryError         grids, frames of reference or contours that do not fit together
+    │   └── NothingDrawnError  a file of structures lists some, or none, and none holds a voxel
     ├── PhysicsError          a request outside the range where the physics holds
     └── OutputError           a result could not be written; nothing half-written is left behind
 
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 _NAME = re.compile(r"`([a-z][a-z0-9_]*)`")
@@ -150,6 +151,22 @@ class AmbiguousSeriesError(DicomError):
 
 class GeometryError(HepaticaError):
     """Grids, frames of reference or contours do not fit together."""
+
+
+class NothingDrawnError(GeometryError):
+    """No structure of a file, or of those asked for, holds anything.
+
+    Parameters
+    ----------
+    message : str
+        What was looked for, and where.
+    names : sequence of str
+        Structures that are listed without anything in them.
+    """
+
+    def __init__(self, message: str, *, names: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.names = tuple(names)
 
 
 class PhysicsError(HepaticaError):

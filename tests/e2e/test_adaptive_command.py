@@ -46,7 +46,7 @@ def course(tmp_path: Path) -> Path:
 
 
 def test_numbers_and_files(course: Path, tmp_path: Path) -> None:
-    asked = ("adaptive", course, *COMING, "--agent", "resin")
+    asked = ("adaptive", course, *COMING, "--agent", "resin", "--indication", "HCC")
     out = tmp_path / "next"
     found = answer(*asked, "--territory", "right", "--bilirubin", "2.5 mg/dL", "--out", out)
     assert (out / "activities.csv").read_text().startswith('GBq,"tumour, Gy","normal, Gy",')
@@ -65,9 +65,16 @@ def test_numbers_and_files(course: Path, tmp_path: Path) -> None:
     assert ntcp == sorted(ntcp)
     assert found["for_plan"]["cautions"] == ["bilirubin 2.5 mg/dL is above 2 mg/dL"]
     assert "bilirubin-high" in [message["code"] for message in found["messages"]]
+    (folded,) = [m["text"] for m in found["messages"] if m["code"] == "models-of-other-diseases"]
+    assert "eanm-2022-resin-mcrc" in folded
+    assert "garin-review-resin" in json.dumps(found["activities"][0]["tcp"])
     assert "tolerance (BED)" in (out / "next.svg").read_text()
     result = remaining_tolerance(
-        course, coming=coming(), tolerance_bed_gy=93.0, territory="right", status=PatientStatus(bilirubin_mg_dl=2.5)
+        course,
+        coming=coming(),
+        tolerance_bed_gy=93.0,
+        territory="right",
+        status=PatientStatus(bilirubin_mg_dl=2.5, indication="HCC"),
     )
     document = json.loads(json.dumps(result.as_dict()))
     assert {k: v for k, v in document.items() if k != "provenance"} == {

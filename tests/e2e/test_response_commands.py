@@ -176,14 +176,14 @@ def test_response_of_segmented_remnant(tmp_path: Path) -> None:
         image = sitk.GetImageFromArray(labels)
         image.SetSpacing((4.0, 5.0, 6.0))
         sitk.WriteImage(image, str(tmp_path / f"{name}.nii.gz"))
-        (tmp_path / f"{name}.json").write_text('{"1": "liver", "2": "FLR", "3": "segment 8"}')
+        (tmp_path / f"{name}.json").write_text('{"1": "liver", "2": "FLR", "3": "lesion 8"}')
     files = ("segmented-response", str(tmp_path / "before.nii.gz"), str(tmp_path / "after.nii.gz"))
     found = answer(*files, "--interval", "8 weeks", "--out", str(tmp_path / "out"))
     # 2000 and 2600 of 8000 - 400 voxels; labels exclude each other, so the liver is all of them together.
     remnant = found["remnant"]
     assert (remnant["share_before"], remnant["share_after"]) == pytest.approx((2000 / 7600, 2600 / 7600))
     assert remnant["growth"]["relative_per_week"] == pytest.approx(0.3 / 8)
-    assert [s["name"] for s in found["lesions"]] == ["segment 8"]
+    assert [s["name"] for s in found["lesions"]] == ["lesion 8"]
     assert "future remnant" in (tmp_path / "out" / "change.svg").read_text()
     assert "Future liver remnant" in hepatica(*files).stdout
 

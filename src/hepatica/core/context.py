@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -175,6 +176,12 @@ class DicomContext:
     def with_new_series(self, *, modality: str, description: str = "") -> DicomContext:
         """Same patient, study and frame of reference; a new series without instances."""
         return replace(self, series_uid=new_uid(), series_description=description, modality=modality, instances=())
+
+
+def uid_of(*words: str) -> str:
+    """The unique identifier that belongs to these words: the same ones always have the same."""
+    digest = hashlib.sha256("\0".join(words).encode()).hexdigest()
+    return f"{UID_ROOT}{int(digest, 16) % 10**UID_DIGITS}"
 
 
 def new_uid() -> str:

@@ -8,7 +8,8 @@ overlap partially it is exact in the interior and bounded by the border voxels t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +23,14 @@ Coverage = NDArray[np.float32]
 
 FULL_TOLERANCE = 1e-3
 """Two coverages that add up to at most 1 plus this do not overlap."""
+
+
+class Code(NamedTuple):
+    """A coded concept that a source gives a structure: value, scheme ("SCT", "FMA", ...), meaning in words."""
+
+    value: str
+    scheme: str
+    meaning: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +49,9 @@ class Region:
         Fraction of each voxel inside the structure, 0 to 1. Made read-only.
     origin : str
         Where it came from ("RTSTRUCT file, ROI 3", "liver minus tumours"); for the report.
+    codes : tuple of Code
+        What its source says it is, beside the name (`hepatica.anatomy.structures.codes` reads them); set algebra drops
+        them.
 
     See Also
     --------
@@ -51,6 +63,7 @@ class Region:
     window: Window
     coverage: Coverage
     origin: str = ""
+    codes: tuple[Code, ...] = ()
 
     def __post_init__(self) -> None:
         coverage = np.asarray(self.coverage, dtype=np.float32)
@@ -130,7 +143,7 @@ class Region:
 
     def renamed(self, name: str, origin: str | None = None) -> Region:
         """Same voxels under another name."""
-        return Region(name, self.grid, self.window, self.coverage, self.origin if origin is None else origin)
+        return replace(self, name=name, origin=self.origin if origin is None else origin)
 
     def __or__(self, other: Region) -> Region:
         def union(a: Coverage, b: Coverage) -> Coverage:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -80,9 +81,9 @@ def resample_region(region: Region, grid: Grid) -> Region:
         If the frames of reference differ.
     """
     if region.grid.matches(grid):
-        return Region(region.name, grid, region.window, region.coverage, region.origin)
+        return replace(region, grid=grid)
     region.grid.require_shared_frame(grid, f"resampling region {region.name!r}")
-    nowhere = Region(region.name, grid, (slice(0, 0),) * 3, np.zeros((0, 0, 0), np.float32), region.origin)
+    nowhere = replace(region, grid=grid, window=(slice(0, 0),) * 3, coverage=np.zeros((0, 0, 0), np.float32))
     if not region.coverage.size:
         return nowhere
     source = region.grid.crop(region.window)
@@ -93,7 +94,7 @@ def resample_region(region: Region, grid: Grid) -> Region:
     covered = np.where(values < SLIVER, 0, np.clip(values, 0, 1))
     inner = bounding_window(covered > 0)
     i, j, k = (slice(w.start + b.start, w.stop + b.start) for w, b in zip(inner, window, strict=True))
-    return Region(region.name, grid, (i, j, k), covered[inner], region.origin)
+    return replace(region, grid=grid, window=(i, j, k), coverage=covered[inner])
 
 
 def _interpolate(values: NDArray[Any], source: Grid, target: Grid, order: int, outside: float) -> NDArray[Any]:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from hepatica.anatomy.structures.clinical import structure_of
 from hepatica.anatomy.structures.drawn import DrawnStructures
+from hepatica.anatomy.structures.roles import identified, own_codes
 from hepatica.core import Grid, InputFile, Kind, Region, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.image import NOTHING_STATED, Image, Stated
@@ -71,8 +71,9 @@ def read_structures(
     ----------
     path : Path
         An RTSTRUCT or SEG file, or a folder with exactly one; or a NIfTI, MetaImage or NRRD label map. Names of labels
-        are taken from a .json ({"1": "liver"}) or .csv (lines "1,liver") file of the same name beside it, else from the
-        header of a segmentation of 3D Slicer (.seg.nrrd); without either they are called "label 1".
+        are taken from a .json ({"1": "liver"}, or {"1": {"name": "Seg 5", "role": "perfused"}}) or .csv (lines
+        "1,liver" or "1,Seg 5,perfused") file of the same name beside it, else from the header of a segmentation of 3D
+        Slicer (.seg.nrrd); without either they are called "label 1".
     image : Grid, Image or path
         The voxels to cover: an image or its path, or a grid. With an image, a file of another patient is refused.
     names : sequence of str, optional
@@ -202,11 +203,11 @@ def _label_layers(path: Path, segments: Sequence[SlicerSegment]) -> tuple[list[V
 def _known_labels(path: Path, segments: Sequence[SlicerSegment]) -> tuple[dict[tuple[int, int], Label], list[Message]]:
     """Label of each (layer, number) that the file or the one beside it names, and what to know about them."""
     inside = {
-        (segment.layer, segment.number): Label(segment.number, segment.name, colour=segment.colour)
+        (segment.layer, segment.number): Label(segment.number, segment.name, colour=segment.colour, codes=segment.codes)
         for segment in segments
         if segment.number
     }
-    beside = {(0, number): Label(number, name) for number, name in _label_names(path).items() if number}
+    beside = {(0, label.number): label for label in _labels_beside(path) if label.number}
     if not beside or not inside:
         return beside or inside, []
     if any(layer for layer, _ in inside):
@@ -226,8 +227,8 @@ def _small_labels(volume: Volume, path: Path) -> np.ndarray[tuple[int, ...], np.
     return values
 
 
-def _label_names(path: Path) -> dict[int, str]:
-    """Label number -> name from the file beside the label map; empty if there is none."""
+def _labels_beside(path: Path) -> list[Label]:
+    """Labels from the file beside the label map; empty if there is none."""
     stem = path.name.removesuffix(".gz")
     stem = stem[: stem.rfind(".")]
     beside = [path.with_name(stem + suffix) for suffix in (".json", ".csv")]
@@ -235,30 +236,36 @@ def _label_names(path: Path) -> dict[int, str]:
     if len(found) > 1:
         raise InputError(f"{found[0]} and {found[1].name} both name the labels; keep one")
     if not found:
-        return {}
+        return []
     file = found[0]
     text = text_file(file, "names of labels")
     try:
-        pairs = _json_pairs(json_text(text, file)) if file.suffix == ".json" else _csv_pairs(text)
+        labels = _json_labels(json_text(text, file)) if file.suffix == ".json" else _csv_labels(text)
     except (ValueError, csv.Error) as error:
         raise InputError(f"{file}: cannot be read as names of labels ({error})") from error
-    numbers = [number for number, _ in pairs]
+    numbers = [label.number for label in labels]
     if len(set(numbers)) < len(numbers):
         raise InputError(f"{file}: a label is named twice")
-    return dict(pairs)
+    return labels
 
 
-def _json_pairs(content: Any) -> list[tuple[int, str]]:
+def _json_labels(content: Any) -> list[Label]:
     if not isinstance(content, dict):
         raise ValueError('expected {"1": "liver", ...}')
-    pairs = []
+    labels = []
     for key, value in content.items():
-        # Either way round: {"1": "liver"} or {"liver": 1}.
-        number, name = (str(value), key) if isinstance(value, int) and not isinstance(value, bool) else (key, value)
-        if not isinstance(name, str):
-            raise ValueError(f'{key!r}: expected "1": "liver", not {value!r}')
-        pairs.append((_label_number(number, f"{key!r}"), name))
-    return pairs
+        # Any way round: {"1": "liver"}, {"liver": 1}, or {"1": {"name": "Seg 5", "role": "perfused"}}.
+        where = f"{key!r}"
+        if isinstance(value, int) and not isinstance(value, bool):
+            labels.append(Label(_label_number(str(value), where), str(key)))
+        elif isinstance(value, dict):
+            codes = own_codes(str(value["role"]), derived=value.get("derived") is True) if "role" in value else ()
+            labels.append(Label(_label_number(key, where), str(value.get("name", f"label {key}")), codes=codes))
+        elif isinstance(value, str):
+            labels.append(Label(_label_number(key, where), value))
+        else:
+            raise ValueError(f'{where}: expected "1": "liver", not {value!r}')
+    return labels
 
 
 def _label_number(text: str, where: str) -> int:
@@ -267,15 +274,16 @@ def _label_number(text: str, where: str) -> int:
     return int(text)
 
 
-def _csv_pairs(text: str) -> list[tuple[int, str]]:
-    pairs = []
+def _csv_labels(text: str) -> list[Label]:
+    labels = []
     for line, row in enumerate(csv.reader(text.splitlines()), start=1):
         if not row or row[0].lstrip().startswith("#") or (line == 1 and not row[0].strip().isdigit()):
             continue
         if len(row) < 2:
             raise ValueError(f'line {line}: expected "1,liver"')
-        pairs.append((_label_number(row[0], f"line {line}"), row[1].strip()))
-    return pairs
+        codes = own_codes(row[2].strip()) if len(row) > 2 and row[2].strip() else ()
+        labels.append(Label(_label_number(row[0], f"line {line}"), row[1].strip(), codes=codes))
+    return labels
 
 
 def sources_of(structures: StructureSource | Sequence[StructureSource]) -> list[StructureSource]:
@@ -346,4 +354,5 @@ def drawn_structures(
     absent = [name for name in roles or {} if name not in known]
     if all_here and absent:
         raise UnknownNameError("structure", absent[0], known)
-    return DrawnStructures(regions, {name: structure_of(name, roles) for name in regions}, messages, inputs)
+    what = identified(list(regions.values()), roles)
+    return DrawnStructures(regions, what.roles, (*messages, *what.messages), inputs)

@@ -1,6 +1,6 @@
-"""What 3D Slicer writes into the header of a .seg.nrrd: name, label, layer and colour of each segment.
+"""What 3D Slicer writes into the header of a .seg.nrrd: name, label, layer, colour and terminology of each segment.
 
-Keys are ``Segment0_Name``, ``Segment0_LabelValue``, ``Segment0_Layer``, ``Segment0_Color`` and others. Segments that
+Keys are ``Segment0_Name``, ``Segment0_LabelValue``, ``Segment0_Layer``, ``Segment0_Tags`` and others. Segments that
 overlap lie on several layers, which are values of one voxel. Before Slicer 4.11 there was neither label nor layer: each
 segment had a layer of its own, and the label 1.
 """
@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from hepatica.core.region import Code
 from hepatica.errors import InputError
 from hepatica.io.input_files import require_file
 from hepatica.io.volumes.voxels import reading
@@ -33,12 +34,15 @@ class SlicerSegment:
         Which of the values of a voxel is meant, from 0.
     colour : tuple of int or None
         Red, green, blue, 0 to 255.
+    codes : tuple of Code
+        Type and category of its terminology entry.
     """
 
     name: str
     number: int
     layer: int = 0
     colour: tuple[int, int, int] | None = None
+    codes: tuple[Code, ...] = ()
 
 
 def slicer_segments(path: Path) -> tuple[SlicerSegment, ...]:
@@ -61,6 +65,7 @@ def slicer_segments(path: Path) -> tuple[SlicerSegment, ...]:
                 _whole(path, index, entry, "LabelValue", 1),
                 _whole(path, index, entry, "Layer", order if without_layers else 0),
                 _colour(entry.get("Color", "")),
+                _terminology(entry.get("Tags", "")),
             )
         )
     places: dict[tuple[int, int], SlicerSegment] = {}
@@ -85,7 +90,7 @@ def _segment_fields(path: Path) -> dict[int, dict[str, str]]:
         text = re.split(rb"\r?\n\r?\n", stream.read(HEADER_BYTES), maxsplit=1)[0].decode("utf-8", errors="replace")
     fields: dict[int, dict[str, str]] = {}
     for line in text.splitlines():
-        match = re.fullmatch(r"Segment(\d{1,6})_(ID|Name|LabelValue|Layer|Color):=(.*)", line)
+        match = re.fullmatch(r"Segment(\d{1,6})_(ID|Name|LabelValue|Layer|Color|Tags):=(.*)", line)
         if match:
             # NRRD writes a line break and a backslash of a value as \n and \\.
             value = re.sub(r"\\(.)", lambda found: " " if found[1] == "n" else found[1], match[3]).strip()
@@ -106,3 +111,11 @@ def _colour(text: str) -> tuple[int, int, int] | None:
         return None
     red, green, blue = (round(255 * min(float(part), 1.0)) for part in parts)
     return red, green, blue
+
+
+def _terminology(tags: str) -> tuple[Code, ...]:
+    """Type and category of "TerminologyEntry:list~SCT^91723000^Anatomical Structure~SCT^10200004^Liver~...|"."""
+    found = re.search(r"TerminologyEntry:([^|]*)", tags)
+    parts = found[1].split("~")[1:4] if found else []
+    codes = [part.split("^") for part in reversed(parts)]
+    return tuple(Code(c[1], c[0], c[2]) for c in codes if len(c) == 3 and c[0] and c[1])

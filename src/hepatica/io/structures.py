@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hepatica.core import Grid, Region
 from hepatica.core.message import Message
+from hepatica.core.region import Code
 from hepatica.core.resample import resample_region
-from hepatica.errors import GeometryError, InputError, UnknownNameError
+from hepatica.errors import GeometryError, InputError, NothingDrawnError, UnknownNameError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,15 @@ class Label:
         RTROIInterpretedType ("ORGAN", "GTV"), or the coded meaning of a segment; empty where not stated.
     colour : tuple of int or None
         Red, green, blue, 0 to 255.
+    codes : tuple of Code
+        Coded concepts; the region keeps them.
     """
 
     number: int
     name: str
     type: str = ""
     colour: tuple[int, int, int] | None = None
+    codes: tuple[Code, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +155,7 @@ class Gathering:
 
     def keep(self, region: Region, label: Label) -> None:
         """Take a region that lies on the image."""
-        self._regions.append(region)
+        self._regions.append(replace(region, codes=label.codes))
         self._kept.append(label)
 
     def keep_on(self, grid: Grid, drawn: Region, label: Label) -> None:
@@ -176,9 +180,10 @@ class Gathering:
         self.messages.append(Message("structure-refused", text, remedy))
 
     def require_any(self, found: Sized, what: str, whole: str) -> None:
-        """Raise GeometryError if nothing was found, or one that was named is empty."""
+        """Raise NothingDrawnError if nothing was found, or one that was named is empty."""
         if not found or (self._names is not None and self._empty):
-            raise GeometryError(f"{self._path}: no {what} in {', '.join(map(repr, self._empty)) or whole}")
+            named = ", ".join(map(repr, self._empty)) or whole
+            raise NothingDrawnError(f"{self._path}: no {what} in {named}", names=self._empty)
 
     def structures(self, *, instance_uid: str = "", messages: Sequence[Message] = ()) -> Structures:
         """What was read."""

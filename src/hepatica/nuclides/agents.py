@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from hepatica.core.table import Table
 from hepatica.core.tables import toml_table
@@ -31,6 +31,10 @@ _UNITS = {
     "_h": "h",
 }
 _COUNTS = {"spheres_per_mg": "1/mg", "spheres_per_gbq": "1/GBq", "spheres_per_treatment": "", "vials_gbq": "GBq"}
+
+
+Intent = Literal["segmentectomy", "lobectomy", "unilobar", "bilobar", "whole-liver"]
+Indication = Literal["HCC", "ICC", "mCRC", "other"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,8 @@ class DoseLimit:
         When it holds; a reader chooses among limits of one structure by it.
     source, confidence : str
         As in `Fact`.
+    indications, intents : tuple of str
+        Those it is for, of `Indication` and `Intent`; ("*",) for any.
     """
 
     structure: str
@@ -89,6 +95,16 @@ class DoseLimit:
     condition: str
     source: str
     confidence: str
+    indications: tuple[str, ...] = ("*",)
+    intents: tuple[str, ...] = ("*",)
+
+    def applies(self, indication: str | None, intent: str | None) -> bool | None:
+        """Whether it is for a patient's indication and intent; None where that is not known and would decide."""
+        pairs = ((indication, self.indications), (intent, self.intents))
+        known = [given in allowed for given, allowed in pairs if "*" not in allowed and given is not None]
+        if not all(known):
+            return False
+        return None if any("*" not in allowed and given is None for given, allowed in pairs) else True
 
     def is_met(self, dose_gy: float) -> bool:
         """Whether a mean dose in Gy meets the limit or goal."""
@@ -310,8 +326,13 @@ def _load(name: str) -> Agent:
         prescription=entry["prescription"],
         imaging=tuple(entry["imaging"]),
         facts=MappingProxyType({key: _fact(key, fact) for key, fact in entry["facts"].items()}),
-        limits=tuple(DoseLimit(**limit) for limit in entry.get("limits", ())),
+        limits=tuple(_limit(limit) for limit in entry.get("limits", ())),
     )
+
+
+def _limit(entry: Mapping[str, Any]) -> DoseLimit:
+    plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    return DoseLimit(**plain)
 
 
 def _fact(name: str, entry: Mapping[str, Any]) -> Fact:

@@ -35,6 +35,7 @@ from hepatica.dosimetry.radiobiology import (
 from hepatica.errors import EvidenceError, InputError, PhysicsError, UnknownNameError
 from hepatica.nuclides import nuclide, require_carried
 from hepatica.nuclides import nuclide as find_nuclide
+from hepatica.nuclides.agents import Indication
 
 STEPS = 8
 """Activities listed by default: equal steps up to the largest one allowed, and a quarter beyond."""
@@ -132,6 +133,8 @@ class PatientStatus:
         ALBI before the last treatment.
     albi_now : float or None
         ALBI now.
+    indication : {"HCC", "ICC", "mCRC", "other"} or None
+        Disease: published models of others are left out.
     """
 
     tumour_response: Literal["CR", "PR", "SD", "PD"] | None = None
@@ -139,6 +142,7 @@ class PatientStatus:
     child_pugh_points: Annotated[int, Limits(low=5, high=15)] | None = None
     albi_before: float | None = None
     albi_now: float | None = None
+    indication: Indication | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,11 +420,13 @@ def prospect(
     own = _own(past, territory)
     counted = [t if mine else replace(t, normal_dose_gy=0.0) for t, mine in zip(past, own, strict=True)]
     found = remaining_tolerance(counted, coming, tolerance_bed_gy=tolerance_bed_gy, status=status)
-    models = [model for model in response_models().values() if _fits(model, coming)]
+    published = [model for model in response_models().values() if _fits(model, coming)]
+    models = [m for m in published if status.indication is None or {"*", status.indication} & {*m.indications}]
     steps = predict_activities(
         counted, coming, activities_gbq or _steps(found), tolerance_bed_gy=tolerance_bed_gy, models=models
     )
     messages = _about_models(steps, models, coming)
+    messages += _about_indication(published, models, status.indication)
     if territory is not None and not any(own):
         text = f"there is no treatment of {territory!r}: its normal liver is taken as not treated before"
         messages.append(Message("territory-not-treated", text))
@@ -490,6 +496,21 @@ def _about_models(
         text = "models of BED take the BED of mean doses for the mean of voxel BED, which is higher"
         messages.append(Message("bed-of-mean-dose", text))
     return messages
+
+
+def _about_indication(
+    published: Sequence[ResponseModel], models: Sequence[ResponseModel], indication: str | None
+) -> list[Message]:
+    """Which published goals are shown, and why."""
+    left_out = [model.name for model in published if model not in models]
+    if left_out:
+        text = f"models of other diseases than {indication} are left out: {', '.join(left_out)}"
+        return [Message("models-of-other-diseases", text, severity="note")]
+    diseases = sorted({name for model in models for name in model.indications} - {"*"})
+    if indication is None and len(diseases) > 1:
+        text = f"the indication is not stated: models of every disease are shown ({', '.join(diseases)})"
+        return [Message("models-of-every-disease", text, "state `indication`", severity="note")]
+    return []
 
 
 def _fits(model: ResponseModel, coming: NextTreatment) -> bool:

@@ -78,6 +78,8 @@ class TableBlock:
         Columns in small grey print.
     swatches : tuple of Style
         One for each row: the line with which pictures draw what the row is about.
+    folded : str
+        Heading under which HTML folds the table away and PDF leaves it out; empty for a table that is shown.
     """
 
     table: Table
@@ -88,6 +90,7 @@ class TableBlock:
     marked: int = 0
     muted: tuple[int, ...] = ()
     swatches: tuple[Style, ...] = ()
+    folded: str = ""
 
     def headings(self) -> tuple[tuple[str, str], ...]:
         """Name and unit of each column; "" where it has none."""

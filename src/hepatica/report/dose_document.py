@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hepatica.core.table import Table
 from hepatica.report import tables
 from hepatica.report.document import Document, Fact, Facts, Paragraph, Section, TableBlock
-from hepatica.report.dose_report import DoseReport
+from hepatica.report.dose_report import DoseReport, LimitRow
 from hepatica.report.figures.palette import structure_styles
 from hepatica.report.figures.pictures import Pictures, draw
 
@@ -48,17 +50,26 @@ def _facts(*named: tuple[str, tuple[Fact, ...]]) -> list[Section]:
 def _limits(report: DoseReport) -> list[Section]:
     if not report.limits:
         return []
-    rows = [tables.limit_row(row) for row in report.limits]
-    found = TableBlock(
-        Table.of(tables.LIMIT_COLUMNS, rows),
-        tables.LIMIT_NOTE,
+    shown = [row for row in report.limits if row.applies is not False]
+    others = [row for row in report.limits if row.applies is False]
+    blocks = [_limit_table(shown, tables.limit_note(shown))]
+    if others:
+        blocks.append(_limit_table(others, "", folded=f"{len(others)} for other indications or intents"))
+    return [Section("Doses against limits and goals", tuple(blocks))]
+
+
+def _limit_table(rows: Sequence[LimitRow], note: str, *, folded: str = "") -> TableBlock:
+    return TableBlock(
+        Table.of(tables.LIMIT_COLUMNS, [tables.limit_row(row) for row in rows]),
+        note,
         prose=True,
         shares=(1.5, 1.35, 1.1, 1.1, 2.0, 2.3),
-        marks=tuple(row.status for row in report.limits),
+        # What is not for this patient takes no colour: it is neither kept nor exceeded here.
+        marks=() if folded else tuple(row.status for row in rows),
         marked=3,
         muted=(5,),
+        folded=folded,
     )
-    return [Section("Doses against limits and goals", (found,))]
 
 
 def _doses(report: DoseReport) -> list[Section]:

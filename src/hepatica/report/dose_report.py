@@ -82,6 +82,8 @@ class LimitRow:
         Limit, and mean dose of the structure, Gy.
     condition, source : str
         When the limit holds, and where it comes from.
+    applies : bool or None
+        Whether it is for this patient's indication and intent; None where they are not stated and would decide.
     """
 
     structure: str
@@ -90,6 +92,7 @@ class LimitRow:
     dose_mean_gy: float
     condition: str = ""
     source: str = ""
+    applies: bool | None = True
 
     @property
     @reported
@@ -191,9 +194,18 @@ class DoseReport:
         return tuple(inner[:1]) or self.regions[:1]
 
 
-def limit_rows(limits: Sequence[DoseLimit], regions: Sequence[ReportRegion]) -> tuple[LimitRow, ...]:
-    """Every limit of an agent against every structure that it is about; what was not delineated has no row."""
-    return tuple(
+def limit_rows(
+    limits: Sequence[DoseLimit],
+    regions: Sequence[ReportRegion],
+    *,
+    indication: str | None = None,
+    intent: str | None = None,
+) -> tuple[LimitRow, ...]:
+    """Every limit of an agent against every structure that it is about; what was not delineated has no row.
+
+    Those of the patient's indication and intent come first, those of others last (`LimitRow.applies`).
+    """
+    rows = [
         LimitRow(
             structure=item.dose.name,
             comparison=limit.comparison,
@@ -201,8 +213,10 @@ def limit_rows(limits: Sequence[DoseLimit], regions: Sequence[ReportRegion]) -> 
             dose_mean_gy=item.dose.dose_mean_gy,
             condition=limit.condition,
             source=limit.source,
+            applies=limit.applies(indication, intent),
         )
         for limit in limits
         for item in regions
         if item.structure == limit.structure
-    )
+    ]
+    return tuple(sorted(rows, key=lambda row: row.applies is False))

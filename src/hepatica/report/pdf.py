@@ -126,6 +126,8 @@ def _block(block: Block, size: float, label_share: float) -> list[Flowable]:
     if isinstance(block, Facts):
         return [_facts(block.facts, size, label_share)]
     if isinstance(block, TableBlock):
+        if block.folded:
+            return [_note(f"{block.folded}: in the HTML report.", size)]
         if not block.table.rows:
             return [_paragraph("none", size=size)]
         return [_table(block), *([_note(block.note, size)] if block.note else [])]

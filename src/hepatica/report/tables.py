@@ -28,10 +28,6 @@ DOSE_COLUMNS = (
 
 IMAGE_COLUMNS = ("Used as", "Image", "Unit", "Time", "Grid")
 
-LIMIT_NOTE = (
-    "All limits of the agent that concern a structure of this report are listed; which of them applies is a clinical "
-    "decision."
-)
 V_NOTE = "Vd: share of the volume with at least d Gy. HI: homogeneity index (D2 − D98) / D50."
 
 
@@ -87,6 +83,17 @@ def v_rows(report: DoseReport) -> list[list[str]]:
     ]
 
 
+def limit_note(rows: Sequence[LimitRow]) -> str:
+    """Which limits and goals are listed, and why."""
+    listed = "Limits and goals of the agent that concern a structure of this report"
+    if any(row.applies is None for row in rows):
+        return (
+            f"{listed}, for every indication and intent that is not ruled out: not both are stated. Which of them "
+            "applies is a clinical decision."
+        )
+    return f"{listed}, for the patient's indication and intent. Which of them applies is a clinical decision."
+
+
 LIMIT_COLUMNS = ("Structure", "Limit or goal", "Mean dose", "Verdict", "Holds for", "Source")
 
 
@@ -105,11 +112,14 @@ def limit_row(row: LimitRow) -> list[str]:
 
 def agent_limits_table(limits: Sequence[LimitRow], agent: str) -> Table:
     """Limits of an agent as the screen shows them."""
+    shown = [row for row in limits if row.applies is not False]
     rows = [
         (row.structure, row.dose_mean_gy, f"{row.comparison} {row.limit_gy:g}", row.verdict, row.condition)
-        for row in limits
+        for row in shown
     ]
-    title = f"Mean dose against the limits of {agent} (the condition says which applies)"
+    left = len(limits) - len(shown)
+    more = f"; {left} for other indications or intents not shown" if left else ""
+    title = f"Mean dose against the limits of {agent} (the condition says which applies{more})"
     return Table.of(("structure", "dose, Gy", "limit, Gy", "status", "condition"), rows, title, "limits")
 
 

@@ -3,6 +3,7 @@ import pytest
 
 from hepatica.anatomy.structures.clinical import (
     Structure,
+    about_whole_liver,
     clinical_regions,
     structure_of,
     structure_roles,
@@ -31,7 +32,7 @@ def box(grid: Grid, name: str, low: tuple[int, int, int], high: tuple[int, int, 
         ("right lobe without lesions", "liver_lobe"), ("lung minus tumours", "lung"), ("all tumours", "all_tumours"),
         ("Perfused minus tumours", "perfused_normal"),
         ("lobe left", "liver_lobe"), ("Segment VIII", "liver_lobe"), ("tumour 2 necrosis", "necrosis"),
-        ("External", "body"), ("SmallBowel", "bowel"), ("PTV", "other"),
+        ("External", "body"), ("SmallBowel", "small_bowel"), ("PTV", "other"),
         ("lungs beyond 20 mm of the liver", "lung_less_dome"), ("Couch", "other"), ("", "other"),
     ],
 )  # fmt: skip
@@ -96,6 +97,14 @@ def test_nothing_is_made_twice_or_guessed(oblique_grid: Grid) -> None:
         clinical_regions([liver], roles={"Leber": "liver"})
     with pytest.raises(InputError, match="dome"):
         clinical_regions([liver], dome_margin_mm=10)
+
+
+def test_a_liver_without_its_tumours_is_said(oblique_grid: Grid) -> None:
+    whole, gtv = box(oblique_grid, "liver", (2, 2, 2), (20, 14, 8)), box(oblique_grid, "GTV", (3, 3, 3), (6, 6, 6))
+    assert about_whole_liver(clinical_regions([whole, gtv])) == ()
+    (message,) = about_whole_liver(clinical_regions([(whole - gtv).renamed("liver"), gtv]))
+    assert message.code == "liver-without-tumours"
+    assert about_whole_liver(clinical_regions([whole])) == ()
 
 
 @pytest.mark.parametrize("margin_mm", [4.0, 9.0, 15.0])

@@ -20,7 +20,7 @@ from hepatica.outcome.response.criteria import (
     rule,
 )
 from hepatica.outcome.response.lesions import lesion_size
-from hepatica.outcome.response.segmentations import compare_segmentations
+from hepatica.outcome.response.segmentations import compare_segmentations, patient_responses
 from hepatica.outcome.response.volumes import future_remnant, retained_share, volume_change
 
 
@@ -233,13 +233,14 @@ def test_lesion_size_on_an_oblique_grid(oblique_grid: Grid) -> None:
 def test_two_segmentations(oblique_grid: Grid) -> None:
     before = [ellipsoid(oblique_grid, (25.0, 25.0, 30.0), "a"), ellipsoid(oblique_grid, (20.0, 20.0, 20.0), "b")]
     after = [ellipsoid(oblique_grid, (15.0, 15.0, 18.0), "a")]
-    a, b = compare_segmentations(before, after)
+    a, b = compare_segmentations(before, after).lesions
     assert a.responses["recist"] == "PR"
     assert a.responses["volume"] == "PR"
     assert a.relative_volume_change == pytest.approx(0.6**3 - 1, abs=0.04)
     assert b.responses["volume"] == "CR"
-    with pytest.raises(InputError, match="new lesions are progression"):
-        compare_segmentations(after, before)
+    later = compare_segmentations(after, before)
+    assert [lesion.name for lesion in later.new] == ["b"]
+    assert set(patient_responses(later.lesions, later.new).values()) == {"PD"}
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813
 
+from hepatica.anatomy.structures.roles import identified
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.context import DicomContext
-from hepatica.errors import InputError
+from hepatica.errors import InputError, NothingDrawnError, UnknownNameError
 from hepatica.io.dicom.images.write import write_ct
 from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.io.dicom.seg import write_seg
@@ -111,10 +113,118 @@ def test_lipiodol_is_a_share_of_each_lesion() -> None:
     assert segmented_retention([lesion], None) == ()
     with pytest.raises(InputError, match="covers no lesion; in a label map structures cannot overlap"):
         segmented_retention([lesion], far)
-    lesions, roles = lesions_and_others([lesion, inner.renamed("FLR"), far.renamed("Whole_liver"), far])
+    drawn = [lesion, inner.renamed("FLR"), far.renamed("Whole_liver"), far]
+    lesions, others = lesions_and_others(drawn, identified(drawn).roles)
     assert [r.name for r in lesions] == ["lesion 1"]
-    assert sorted(roles) == ["lipiodol", "liver", "remnant"]
+    assert sorted(others) == ["lipiodol", "liver", "remnant"]
     with pytest.raises(InputError, match="are both the lipiodol"):
-        lesions_and_others([inner, far])
+        lesions_and_others([inner, far], identified([inner, far]).roles)
     with pytest.raises(InputError, match="needs the structure 'liver'"):
         segmented_remnant({"remnant": inner}, {"remnant": inner}, [], days=None)
+
+
+PLAIN = Grid.axial((48, 40, 30), spacing_mm=(2, 2, 3), origin_mm=(0, 0, 0))
+
+
+def lump(name: str, centre: tuple[int, int, int], radius_mm: float) -> Region:
+    indices = np.moveaxis(np.indices(PLAIN.shape), 0, -1) - np.array(centre)
+    return Region.from_coverage(name, PLAIN, ((indices * PLAIN.spacing_mm) ** 2).sum(axis=-1) < radius_mm**2)
+
+
+A, B, FAR = (12, 12, 10), (30, 25, 15), (38, 8, 22)
+
+
+def test_only_lesions_count() -> None:
+    """Clinic case 2: lungs and body counted as lesions and turned a partial response into stable disease."""
+    others = [lump("Lungs", (24, 20, 25), 60.0), lump("body", (24, 20, 15), 90.0), lump("foie", (20, 20, 12), 70.0)]
+    before = [lump("Tumour 1", A, 16), lump("Läsion 2", B, 14), *others]
+    after = [lump("Tumour 1", A, 8), lump("Läsion 2", B, 8), *others]
+    everything = (lump("Tumour 1", A, 16) | lump("Läsion 2", B, 14)).renamed("Summe")
+    found = segmented_response(
+        [*before, everything.renamed("all tumours")], [*after, lump("liver minus tumours", A, 50)]
+    )
+    assert [lesion.name for lesion in found.lesions] == ["Tumour 1", "Läsion 2"]
+    assert set(found.all_lesions.values()) == {"PR"}
+    assert found.not_lesions == {
+        "Lungs": "lung", "body": "body", "foie": "liver", "all tumours": "all_tumours",
+        "liver minus tumours": "normal_liver",
+    }  # fmt: skip
+
+
+def test_a_sum_of_lesions_is_no_lesion_whatever_it_is_called() -> None:
+    parts = [lump("Tumour 1", A, 16), lump("Tumour 2", B, 14)]
+    whole = (parts[0] | parts[1]).renamed("Tumour X")
+    found = segmented_response([*parts, whole], [lump("Tumour 1", A, 8), lump("Tumour 2", B, 8)])
+    assert [lesion.name for lesion in found.lesions] == ["Tumour 1", "Tumour 2"]
+    assert "structure-is-a-sum" in {message.code for message in found.messages}
+
+
+def test_all_gone_is_complete_response() -> None:
+    before = [lump("Tumour 1", A, 16), lump("Tumour 2", B, 14), lump("liver", (20, 20, 12), 70)]
+    found = segmented_response(before, [lump("liver", (20, 20, 12), 70)])
+    assert set(found.all_lesions.values()) == {"CR"}
+    assert {lesion.found for lesion in found.lesions} == {"absent"}
+    assert "lesions-absent" in {message.code for message in found.messages}
+    found = segmented_response(before, [lump("liver", (20, 20, 12), 70)], absent_lesions="not-evaluated")
+    assert set(found.all_lesions.values()) == {"NE"}
+    assert found.lesions[0].after is None
+    assert found.table().rows[0][2] is None
+
+
+def test_a_new_lesion_is_progression() -> None:
+    found = segmented_response([lump("Tumour 1", A, 16)], [lump("Tumour 1", A, 8), lump("Tumour 9", FAR, 9)])
+    assert [lesion.name for lesion in found.new_lesions] == ["Tumour 9"]
+    assert set(found.all_lesions.values()) == {"PD"}
+    assert set(found.lesions[0].responses.values()) == {"PR"}
+    small = segmented_response([lump("Tumour 1", A, 16)], [lump("Tumour 1", A, 8), lump("Tumour 9", FAR, 4)])
+    # mRECIST: from 10 mm on.
+    assert small.all_lesions == {"recist": "PD", "mrecist": "PR", "easl": "PD", "volume": "PD"}
+
+
+def test_another_name_in_the_same_place_is_the_same_lesion() -> None:
+    found = segmented_response([lump("Tumour 1", A, 16)], [lump("HCC a", A, 8)])
+    assert found.new_lesions == ()
+    assert set(found.all_lesions.values()) == {"PR"}
+    assert "lesion-matched-by-place" in {message.code for message in found.messages}
+
+
+def test_a_lymph_node_is_read_by_its_short_axis() -> None:
+    before, normal = lump("lymph node 1", A, 12), lump("lymph node 1", A, 3.5)
+    found = segmented_response([before, lump("Tumour 1", B, 14)], [normal, lump("liver", (20, 20, 12), 70)])
+    node, tumour = found.lesions
+    assert (node.is_node, tumour.is_node) == (True, False)
+    assert node.after is not None
+    assert 0 < node.after.perpendicular_mm < 10
+    # Below 10 mm a node is normal: nothing is left by RECIST; by volume something is.
+    assert (found.all_lesions["recist"], found.all_lesions["volume"]) == ("CR", "PR")
+
+
+def test_lesions_too_small_to_measure_are_no_targets() -> None:
+    before = [lump("Tumour 1", A, 16), lump("Tumour 2", B, 4)]
+    left = segmented_response(before, [lump("Tumour 2", B, 4)])
+    assert left.all_lesions["recist"] == "PR"
+    assert left.all_lesions["volume"] == "PR"
+    gone = segmented_response(before, [lump("liver", (20, 20, 12), 70)])
+    assert gone.all_lesions["recist"] == "CR"
+
+
+def test_a_name_that_says_nothing_is_asked_for() -> None:
+    regions = [lump("Segment_1", A, 16)], [lump("Segment_1", A, 8)]
+    with pytest.raises(InputError, match=r"no lesion to compare; state `structure_roles`"):
+        segmented_response(*regions)
+    found = segmented_response(*regions, structure_roles={"Segment_1": "tumour"})
+    assert set(found.all_lesions.values()) == {"PR"}
+    with pytest.raises(UnknownNameError, match="unknown structure 'Segment_2'"):
+        segmented_response(*regions, structure_roles={"Segment_2": "tumour"})
+
+
+def test_a_file_that_holds_nothing_any_more(tmp_path: Path) -> None:
+
+    for name, values in (("before", lump("x", A, 16).full() > 0), ("after", np.zeros(PLAIN.shape))):
+        sitk.WriteImage(sitk.GetImageFromArray(values.T.astype(np.uint8)), str(tmp_path / f"{name}.nii.gz"))
+        (tmp_path / f"{name}.json").write_text('{"1": "Tumour 1"}')
+    found = segmented_response(tmp_path / "before.nii.gz", tmp_path / "after.nii.gz", absent_lesions="not-evaluated")
+    assert found.lesions[0].found == "empty"
+    assert set(found.all_lesions.values()) == {"CR"}
+    with pytest.raises(NothingDrawnError):
+        segmented_response(tmp_path / "after.nii.gz", tmp_path / "before.nii.gz")

@@ -8,7 +8,7 @@ import pytest
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.errors import GeometryError, InputError, UnitError
 from hepatica.nuclides import nuclide
-from hepatica.planning.delivery.concordance import concordance
+from hepatica.planning.delivery.concordance import Agreement, concordance
 from hepatica.planning.planner.voxel import (
     TerritoryActivity,
     activity_for_dx,
@@ -134,9 +134,20 @@ def test_concordance_sees_what_changed(scout: Volume, parts: dict[str, Region]) 
     assert row.bland_altman.mean_gy == pytest.approx(difference.mean(), rel=1e-4)
     assert row.bland_altman.sd_gy == pytest.approx(difference.std(), rel=1e-3)
     moved = dose.with_values(np.where(parts["left"].mask(), dose.values * 3, dose.values))
-    assert concordance(
-        dose, moved, [parts["lesion"]], territories=[parts["right"], parts["left"]], isodose_gy=250
-    ).catheter_position_changed
+    # Halves of 20 mm: with 5 mm of uncertainty of position nothing would be sure.
+    halves = [parts["right"], parts["left"]]
+    for sd_mm, changed in ((1.0, True), (10.0, False)):
+        assert (
+            changed
+            is concordance(
+                dose,
+                moved,
+                [parts["lesion"]],
+                territories=halves,
+                isodose_gy=250,
+                agreement=Agreement(position_sd_mm=sd_mm),
+            ).catheter_position_changed
+        )
     with pytest.raises(InputError, match="at least one lesion"):
         concordance(dose, dose, [], isodose_gy=100)
     nothing = dose.with_values(np.zeros(dose.grid.shape))

@@ -1,6 +1,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -22,7 +23,7 @@ from hepatica.report.files import report_files
 from hepatica.report.html import html_page
 from hepatica.report.pdf import pdf_page
 from hepatica.report.provenance import provenance_rows
-from hepatica.report.tables import dvh_csv, limit_row, metrics_csv, v_rows
+from hepatica.report.tables import agent_limits_table, dvh_csv, limit_row, metrics_csv, v_rows
 
 NASTY = "<script>alert('x')</script> & Möller^Żółć $x_1$"
 
@@ -231,3 +232,26 @@ def test_provenance_is_flattened() -> None:
         provenance_rows({"software": "hepatica", "parameters": {"a_mm": 1.5}, "steps": ["first"], "tables": {}})
     )
     assert rows == {"Software": [("software", "hepatica")], "Parameters": [("a_mm", "1.5")], "Steps": [("1", "first")]}
+
+
+def test_goals_of_other_diseases_fold_away(report: DoseReport) -> None:
+    limits = [
+        DoseLimit("tumour", ">=", 205.0, "HCC", "somebody", "high", indications=("HCC",)),
+        DoseLimit("tumour", ">=", 189.0, "colorectal metastases", "somebody", "high", indications=("mCRC",)),
+        DoseLimit("tumour", ">=", 400.0, "segmentectomy", "somebody", "high", intents=("segmentectomy",)),
+        DoseLimit("tumour", "<=", 900.0, "any", "somebody", "high"),
+    ]
+    unknown = limit_rows(limits, report.regions)
+    assert [row.applies for row in unknown] == [None, None, None, True]
+    rows = limit_rows(limits, report.regions, indication="mCRC", intent="bilobar")
+    assert [(row.limit_gy, row.applies) for row in rows] == [(189, True), (900, True), (205, False), (400, False)]
+    table = agent_limits_table(rows, "glass")
+    assert [row[2] for row in table.rows] == [">= 189", "<= 900"]
+    assert "2 for other indications or intents not shown" in table.title
+    document = dose_document(replace(report, limits=rows))
+    html, paper = html_page(document), pdf_page(document)
+    assert "<details>" in html
+    assert html.index("<summary>2 for other indications or intents</summary>") < html.index("at least 205 Gy")
+    assert paper.startswith(b"%PDF")
+    assert "<details>" not in html_page(dose_document(replace(report, limits=unknown)))
+    assert "not both are stated" in html_page(dose_document(replace(report, limits=unknown)))

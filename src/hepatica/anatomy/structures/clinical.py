@@ -2,199 +2,43 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 import numpy as np
 
-from hepatica.core import Kind, Region, Volume
-from hepatica.core.options import NonNegative, Text, options
-from hepatica.core.region import require_distinct
-from hepatica.errors import GeometryError, InputError, UnknownNameError
-
-
-class Structure(StrEnum):
-    """What a structure is. The values are those of `hepatica.nuclides.DoseLimit.structure` where a limit exists."""
-
-    BODY = "body"
-    LIVER = "liver"
-    LOBE = "liver_lobe"
-    TUMOUR = "tumour"
-    ALL_TUMOURS = "all_tumours"
-    NECROSIS = "necrosis"
-    NORMAL_LIVER = "normal_liver"
-    PERFUSED = "perfused"
-    PERFUSED_NORMAL = "perfused_normal"
-    LUNG = "lung"
-    LUNG_LEFT = "lung_left"
-    LUNG_RIGHT = "lung_right"
-    LUNG_LESS_DOME = "lung_less_dome"
-    STOMACH = "stomach"
-    BOWEL = "bowel"
-    GALLBLADDER = "gallbladder"
-    SPLEEN = "spleen"
-    KIDNEY = "kidney"
-    HEART = "heart"
-    SPINE = "spine"
-    OTHER = "other"
-
-
-_TUMOUR = r"tumou?rs?|lesions?|gtv[a-z]?\d*|hcc|mets?|metastas[ei]s|icc|tv"
-_LIVER = r"livers?|hepar|hepatic|parenchyma"
-_FREE = r"non tumou?r(?:ous|al)?|tumou?r free"
-_LESS = r"minus|less|without|excl(?:uding)?|sub"
-
-NAME_TABLE: tuple[tuple[str, Structure], ...] = (
-    (rf"\b(?:perf(?:used|usion)?|target|treated)\b.*\b(?:normal|{_LESS})\b", Structure.PERFUSED_NORMAL),
-    (r"\bnormal\b.*\bperf(?:used|usion)?\b", Structure.PERFUSED_NORMAL),
-    (rf"\b(?:{_LIVER})\b.*\b(?:{_LESS})\b.*\b(?:{_TUMOUR})\b", Structure.NORMAL_LIVER),
-    (rf"\b(?:normal|healthy|{_FREE}|uninvolved)\b.*\b(?:{_LIVER}|tissue)\b", Structure.NORMAL_LIVER),
-    (r"\bnormal (?:tissue|liver)\b|^(?:ntl|nl|fnl)$", Structure.NORMAL_LIVER),
-    (r"\bnecro(?:sis|tic)\b", Structure.NECROSIS),
-    (r"\b(?:all|total|whole|sum|combined)\b.*\b(?:tumou?rs?|lesions?|gtv|mets)\b", Structure.ALL_TUMOURS),
-    (rf"\b(?:{_TUMOUR})\b", Structure.TUMOUR),
-    (r"\b(?:perfused|perfusion|perf|treated|target|angiosome|territory)\b", Structure.PERFUSED),
-    (r"\blungs?\b.*\b(?:dome|margin|beyond)\b", Structure.LUNG_LESS_DOME),
-    (r"\blungs?\b.*\b(?:l|left|lt)\b|\b(?:l|left|lt) lung\b", Structure.LUNG_LEFT),
-    (r"\blungs?\b.*\b(?:r|right|rt)\b|\b(?:r|right|rt) lung\b", Structure.LUNG_RIGHT),
-    (r"\blungs?\b|\bpulmo\b", Structure.LUNG),
-    (rf"\b(?:lobe|segment|seg|couinaud)\b|\b(?:left|right|l|r) (?:{_LIVER})\b", Structure.LOBE),
-    (rf"\b(?:{_LIVER}) (?:l|r|left|right|lobe)\b", Structure.LOBE),
-    (rf"\b(?:{_LIVER})\b", Structure.LIVER),
-    (r"\b(?:body|external|patient|skin|outline)\b", Structure.BODY),
-    (r"\bstomach\b", Structure.STOMACH),
-    (r"\b(?:bowel|duodenum|colon|intestine|jejunum|ileum)\b", Structure.BOWEL),
-    (r"\bgall ?bladder\b", Structure.GALLBLADDER),
-    (r"\bspleen\b", Structure.SPLEEN),
-    (r"\bkidneys?\b", Structure.KIDNEY),
-    (r"\bheart\b", Structure.HEART),
-    (r"\b(?:spine|spinal ?cord|vertebrae?)\b", Structure.SPINE),
+from hepatica.anatomy.structures.kinds import Structure
+from hepatica.anatomy.structures.roles import (
+    STRUCTURE_ROLES_TEXT,
+    identified,
+    require_roles,
+    structure_of,
+    structure_role,
+    structure_roles,
 )
-"""Patterns tried from the top on the name in lower case with punctuation as spaces; the first that is found decides.
-They cover the nomenclature of AAPM TG-263 (Lung_L, GTVp, Liver-GTV, External) and plain English."""
+from hepatica.core import Kind, Region, Volume
+from hepatica.core.message import Message
+from hepatica.core.options import NonNegative, options
+from hepatica.core.region import require_distinct
+from hepatica.errors import GeometryError, InputError
+from hepatica.nuclides.agents import Indication, Intent
 
-
-def structure_of(name: str, roles: Mapping[str, str] | None = None) -> Structure:
-    """What a structure's name means.
-
-    Parameters
-    ----------
-    name : str
-        As in the structure file.
-    roles : mapping of str to str, optional
-        The user's own word: structure name -> a role as `structure_role` reads it; goes before the table.
-
-    Raises
-    ------
-    UnknownNameError
-        If `roles` gives something that is no role.
-
-    Examples
-    --------
-    >>> structure_of("Lung_L").value, structure_of("GTV1").value, structure_of("Liver-GTV").value
-    ('lung_left', 'tumour', 'normal_liver')
-    """
-    if roles and name in roles:
-        return structure_role(roles[name])
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    # TG-263 writes a hyphen for what is taken away: Liver-GTV is no "liver GTV".
-    spaced = re.sub(rf"(?i)\b({_LIVER})\s*-\s*(?={_TUMOUR})", r"\1 minus ", spaced)
-    plain = re.sub(r"[^0-9a-z]+", " ", spaced.lower()).strip()
-    # "GTVp 1", "tumour1": a number stuck to a word is not part of it, except in gtv1, which the table knows.
-    plain = re.sub(r"\b(tumou?r|lesion|hcc|met|lung|perfused)s?(\d+)\b", r"\1 \2", plain)
-    role = _role_by_table(plain)
-    # What is taken away does not name what is left: "tumour minus necrosis" is tumour, "lung without lesion" lung.
-    if role in (Structure.TUMOUR, Structure.ALL_TUMOURS, Structure.NECROSIS):
-        left = re.match(rf"(.+?) (?:{_LESS}) ", plain)
-        return _role_by_table(left[1]) if left else role
-    return role
-
-
-def _role_by_table(plain: str) -> Structure:
-    return next((role for pattern, role in NAME_TABLE if re.search(pattern, plain)), Structure.OTHER)
-
-
-_ROLE_WORDS = {
-    "lungs": Structure.LUNG,
-    "livers": Structure.LIVER,
-    "whole_liver": Structure.LIVER,
-    "tumours": Structure.ALL_TUMOURS,
-    "lobe": Structure.LOBE,
-    "lesion": Structure.TUMOUR,
-    "left_lung": Structure.LUNG_LEFT,
-    "right_lung": Structure.LUNG_RIGHT,
-    "kidneys": Structure.KIDNEY,
-}
-"""What people also write for a role."""
-
-
-def structure_role(text: str) -> Structure:
-    """Role of a structure from a word: a value of `Structure`, its plural, or what people also write.
-
-    Raises
-    ------
-    UnknownNameError
-        If it is no role; the message lists them and the near ones.
-
-    Examples
-    --------
-    >>> structure_role("lungs").value, structure_role("Normal liver").value, structure_role("tumor").value
-    ('lung', 'normal_liver', 'tumour')
-    """
-    word = re.sub(r"[\s-]+", "_", text.strip().lower()).replace("tumor", "tumour")
-    found = {role.value: role for role in Structure} | _ROLE_WORDS
-    if word not in found:
-        raise UnknownNameError("structure role", text.strip(), [role.value for role in Structure])
-    return found[word]
-
-
-def structure_roles(texts: Sequence[str | Mapping[str, str]]) -> dict[str, str]:
-    """Structure name -> role from texts "NAME=ROLE", or from the mapping that a TOML file holds.
-
-    Raises
-    ------
-    InputError
-        If a text is no NAME=ROLE, or one name is given two roles.
-    UnknownNameError
-        If a role is unknown.
-
-    Examples
-    --------
-    >>> structure_roles(["ROI 3 = lungs", "ROI 4=tumour"])
-    {'ROI 3': 'lung', 'ROI 4': 'tumour'}
-    """
-    roles: dict[str, str] = {}
-    for item in texts:
-        pairs = list(item.items()) if isinstance(item, Mapping) else [_name_and_role(str(item))]
-        for name, word in pairs:
-            role = structure_role(str(word)).value
-            if roles.setdefault(name, role) != role:
-                raise InputError(f"structure {name!r} is given two roles: {roles[name]} and {role}")
-    return roles
-
-
-def _name_and_role(text: str) -> tuple[str, str]:
-    name, equals, role = text.rpartition("=")
-    if not equals or not name.strip() or not role.strip():
-        raise InputError(f"{text!r} is not NAME=ROLE, such as 'ROI 3=tumour'")
-    return name.strip(), role.strip()
-
-
-def require_roles(roles: object) -> None:
-    """InputError unless it is None or a mapping of structure names to roles that there are."""
-    if roles is None:
-        return
-    if not isinstance(roles, Mapping):
-        raise InputError(f"`structure_roles` is a mapping of names to roles ({{'ROI 3': 'tumour'}}), not {roles!r}")
-    for role in roles.values():
-        structure_role(str(role))
-
-
-STRUCTURE_ROLES_TEXT = Text(structure_roles, "NAME=ROLE", whole=True)
-"""How an option ``structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT]`` is read."""
+__all__ = [
+    "STRUCTURE_ROLES_TEXT",
+    "ClinicalRegion",
+    "Structure",
+    "StructureOptions",
+    "about_whole_liver",
+    "clinical_regions",
+    "require_roles",
+    "structure_of",
+    "structure_role",
+    "structure_roles",
+    "threshold_region",
+    "union",
+    "without_margin",
+]
 
 
 @options
@@ -211,12 +55,18 @@ class StructureOptions:
         Also report the lungs without what lies within this distance of the liver.
     agent : str or None
         Agent, for its dose limits: glass, resin, ...
+    indication : {"HCC", "ICC", "mCRC", "other"} or None
+        Disease: goals for others fold away.
+    intent : {"segmentectomy", "lobectomy", "unilobar", "bilobar", "whole-liver"} or None
+        What the treatment is for: goals for other aims fold away.
     """
 
     structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
     wanted_structures: tuple[str, ...] = ()
     lung_margin_mm: NonNegative | None = None
     agent: str | None = None
+    indication: Indication | None = None
+    intent: Intent | None = None
 
     def __post_init__(self) -> None:
         require_roles(self.structure_roles)
@@ -233,7 +83,7 @@ class ClinicalRegion:
     structure : Structure
         What it is.
     derived : bool
-        Whether it was made by set algebra here, not drawn.
+        Whether it was made from others by set algebra, here or before it was written, not drawn.
     """
 
     region: Region
@@ -274,7 +124,8 @@ def clinical_regions(
         raise InputError(
             f"`structure_roles` names structures that are not there: {', '.join(absent)}; there are: {names}"
         )
-    given = [ClinicalRegion(region, structure_of(region.name, roles)) for region in regions]
+    known = identified(regions, roles)
+    given = [ClinicalRegion(region, known.roles[region.name], region.name in known.derived) for region in regions]
     found: dict[Structure, list[Region]] = {}
     for item in given:
         found.setdefault(item.structure, []).append(item.region)
@@ -307,6 +158,24 @@ def clinical_regions(
         kept = without_margin(union(lungs), found[Structure.LIVER][0], dome_margin_mm)
         add(Structure.LUNG_LESS_DOME, kept, f"lungs beyond {dome_margin_mm:g} mm of the liver")
     return (*given, *added)
+
+
+def about_whole_liver(clinical: Sequence[ClinicalRegion]) -> tuple[Message, ...]:
+    """What to know of a liver that holds none of its tumours, as in a label map, whose labels exclude each other."""
+    tumours = [item.region for item in clinical if item.structure is Structure.TUMOUR]
+    if not tumours:
+        return ()
+    every = union(tumours)
+    return tuple(
+        Message(
+            "liver-without-tumours",
+            f"structure {item.region.name!r} holds none of the tumours, as in a label map: its dose is that of the "
+            "liver without them",
+            "draw the liver with its tumours in it for the dose of the whole liver",
+        )
+        for item in clinical
+        if item.structure is Structure.LIVER and (item.region & every).volume_ml < 0.01 * every.volume_ml
+    )
 
 
 def union(regions: Sequence[Region]) -> Region:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hepatica.anatomy.structures.clinical import Structure
+from hepatica.anatomy.structures.kinds import LUNGS, Structure
 from hepatica.core import InputFile, Region
 from hepatica.core.message import Message
 from hepatica.errors import InputError
 
-LUNGS = (Structure.LUNG, Structure.LUNG_LEFT, Structure.LUNG_RIGHT)
+__all__ = ["LUNGS", "DrawnStructures"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

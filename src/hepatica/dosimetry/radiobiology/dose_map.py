@@ -167,7 +167,7 @@ def _tissues(
         raise InputError(f"roles given for structures that are not there: {', '.join(absent)}; there are: {names}")
     found = []
     for region in regions:
-        role = structure_of(region.name, roles)
+        role = structure_of(region, roles)
         if role in TUMOURS or role in LIVERS:
             found.append((region, TUMOUR if role in TUMOURS else LIVER))
         else:

@@ -20,6 +20,14 @@ FORMS = ("logistic", "lkb", "poisson", "d50", "point", "threshold")
 Z95 = 1.959963984540054
 
 
+INDICATIONS = {
+    "hepatocellular carcinoma": ("HCC",),
+    "intrahepatic cholangiocarcinoma": ("ICC",),
+    "colorectal liver metastases": ("mCRC",),
+}
+"""Indication of a model by its tissue; the others hold for any."""
+
+
 @dataclass(frozen=True, slots=True)
 class ResponseModel:
     """One published relation between dose and response.
@@ -88,6 +96,11 @@ class ResponseModel:
     def d50_gy(self) -> float | None:
         """50 % dose; None where a point or threshold was published."""
         return self.reference_dose_gy.value if self.form not in ("point", "threshold") else None
+
+    @property
+    def indications(self) -> tuple[str, ...]:
+        """Diseases that it was fitted on, as `hepatica.nuclides.agents.Indication`; ("*",) for any."""
+        return INDICATIONS.get(self.tissue, ("*",))
 
     def treats(self, nuclide: str, agent: str = "") -> bool:
         """Whether it was fitted on this nuclide and agent; any agent fits where "" is given."""

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.core import Grid, Provenance
-from hepatica.core.context import DicomContext, Instance, new_uid
+from hepatica.core.context import DicomContext, Instance, new_uid, uid_of
+from hepatica.core.region import Code
 from hepatica.errors import DicomError, GeometryError
 from hepatica.io.dicom.context import instance_of, write_patient_and_study
 from hepatica.io.dicom.identity.profile import is_deidentified, keep_profile
@@ -116,6 +117,9 @@ def save_object(dataset: Any, path: Path | str, *, implicit: bool = False) -> Pa
 def frame_of_reference(grid: Grid, context: DicomContext) -> str:
     """The frame of reference that an object on `grid` in the study of `context` states.
 
+    Where neither has one, it is made from the UID of the series: all that is written beside one series lies together,
+    today and in the next result.
+
     Raises
     ------
     GeometryError
@@ -127,7 +131,7 @@ def frame_of_reference(grid: Grid, context: DicomContext) -> str:
             f"the grid's frame of reference ({grid.frame_of_reference}) is not that of the images referred to "
             f"({context.frame_of_reference}); register them first"
         )
-    return stated.pop() if stated else new_uid()
+    return stated.pop() if stated else uid_of("frame of reference", context.series_uid)
 
 
 def require_patient(header: Header, context: DicomContext | None) -> None:
@@ -193,6 +197,16 @@ def code(value: str, scheme: str, meaning: str) -> Any:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
+
+
+def codes_in(header: Header, *keywords: str) -> tuple[Code, ...]:
+    """Coded concepts in sequences of an item, in order; those without value or scheme are left out."""
+    found = (
+        Code(item.text("CodeValue"), item.text("CodingSchemeDesignator"), item.text("CodeMeaning"))
+        for keyword in keywords
+        for item in header.items(keyword)
+    )
+    return tuple(one for one in found if one.value and one.scheme)
 
 
 def provenance_text(provenance: Provenance | None, limit: int) -> str:

@@ -10,14 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.anatomy.structures.codes import ROI_TYPE, coded_meaning, codes_to_write, roi_type
 from hepatica.anatomy.structures.contours import fill_contours, plane_distance_mm, region_contours
+from hepatica.anatomy.structures.kinds import Structure
 from hepatica.anatomy.structures.points import encloses
 from hepatica.core import Grid, Provenance, Region
 from hepatica.core.context import DicomContext, Instance
 from hepatica.core.message import Message
+from hepatica.core.region import Code
 from hepatica.errors import DicomError, GeometryError
 from hepatica.io.dicom.objects import (
     STUDY_COMPONENT,
+    code,
+    codes_in,
     frame_of_reference,
     new_object,
     open_object,
@@ -32,6 +37,13 @@ from hepatica.io.dicom.tags import Header, pydicom_door
 from hepatica.io.structures import Gathering, Label, Structures
 
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
+
+OBSERVED = (
+    "RTROIIdentificationCodeSequence",
+    "SegmentedPropertyTypeCodeSequence",
+    "SegmentedPropertyCategoryCodeSequence",
+)
+"""Where an observation holds codes (PS3.3 C.8.8.8)."""
 
 CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 
@@ -148,7 +160,7 @@ def write_rtstruct(
     image_grid : Grid, optional
         Grid of these images: contours of regions on it refer to their own slice.
     labels : mapping of str to Label, optional
-        Type and colour of a structure by its name; by default no type, and a colour of `COLOURS`.
+        Type and colour of a structure by its name; by default the type of what it is, and a colour of `COLOURS`.
     provenance : Provenance, optional
         Written into StructureSetDescription.
 
@@ -214,7 +226,7 @@ def _check_references(header: Header, context: DicomContext | None) -> list[Mess
 
 def _labels(header: Header) -> list[Label]:
     types = {
-        item.integer("ReferencedROINumber"): item.text("RTROIInterpretedType")
+        item.integer("ReferencedROINumber"): (item.text("RTROIInterpretedType"), _codes(item))
         for item in header.items("RTROIObservationsSequence")
     }
     colours: dict[int | None, tuple[int, int, int]] = {}
@@ -225,9 +237,22 @@ def _labels(header: Header) -> list[Label]:
     labels = []
     for item in header.items("StructureSetROISequence"):
         number = item.required_integer("ROINumber")
-        labels.append(Label(number, item.text("ROIName"), types.get(number, ""), colours.get(number)))
+        kind, codes = types.get(number, ("", ()))
+        stated = (*codes, Code(kind, ROI_TYPE, kind)) if kind else codes
+        labels.append(Label(number, item.text("ROIName"), kind, colours.get(number), stated))
     require_numbered(header, [label.number for label in labels], "StructureSetROISequence", "ROINumber")
     return labels
+
+
+def _codes(observation: Header) -> tuple[Code, ...]:
+    """Modifiers first, which say more than what they modify."""
+    modifiers = (
+        found
+        for keyword in OBSERVED[:2]
+        for item in observation.items(keyword)
+        for found in codes_in(item, "SegmentedPropertyTypeModifierCodeSequence")
+    )
+    return (*modifiers, *codes_in(observation, *OBSERVED))
 
 
 def _drawn(header: Header, labels: list[Label], messages: list[Message]) -> dict[int, Header]:
@@ -379,7 +404,12 @@ def _write_roi(dataset: Any, number: int, region: Region, label: Label, frame: s
     if region.origin:
         roi.ROIDescription = region.origin[:1024]
     observation.ObservationNumber = observation.ReferencedROINumber = number
-    observation.RTROIInterpretedType = label.type
+    _, kind, own = codes_to_write(region)
+    meant = coded_meaning(own)
+    observation.RTROIInterpretedType = label.type or roi_type(meant.structure or Structure.OTHER, derived=meant.derived)
+    identity = code(*kind)
+    identity.SegmentedPropertyTypeModifierCodeSequence = [code(*found) for found in own]
+    observation.RTROIIdentificationCodeSequence = [identity]
     observation.ROIInterpreter = ""
     dataset.StructureSetROISequence.append(roi)
     dataset.RTROIObservationsSequence.append(observation)

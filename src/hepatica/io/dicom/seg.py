@@ -7,7 +7,6 @@ shifts what follows.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.structures.clinical import Structure, structure_of
+from hepatica.anatomy.structures.codes import codes_to_write
 from hepatica.core import Grid, Provenance, Region
 from hepatica.core.context import DicomContext, Instance, new_uid
 from hepatica.core.message import Message
@@ -28,6 +27,7 @@ from hepatica.io.dicom.objects import (
     MANUFACTURER,
     RESEARCH_ONLY,
     code,
+    codes_in,
     frame_of_reference,
     open_object,
     provenance_text,
@@ -49,28 +49,6 @@ LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 
 MAX_VOXELS = 1_000_000_000
 """Of one segment, with the slices between its frames; a 1024 x 1024 CT of 1000 slices has as many."""
-
-_ANATOMY = ("91723000", "Anatomical Structure")
-_ABNORMAL = ("49755003", "Morphologically Abnormal Structure")
-_TISSUE = ("85756007", "Tissue")
-_LIVER = ("10200004", "Liver")
-
-CONCEPTS = (
-    (r"necro", _ABNORMAL, ("6574001", "Necrosis")),
-    (r"tumou?r|lesion|metasta|neoplas|\bhcc\b|\bgtv", _ABNORMAL, ("108369006", "Neoplasm")),
-    (r"liver|hepa|\blobe\b", _ANATOMY, _LIVER),
-    (r"lung|pulmo", _ANATOMY, ("39607008", "Lung")),
-    (r"spleen", _ANATOMY, ("78961009", "Spleen")),
-    (r"kidney|renal", _ANATOMY, ("64033007", "Kidney")),
-    (r"heart", _ANATOMY, ("80891009", "Heart")),
-    (r"stomach", _ANATOMY, ("69695003", "Stomach")),
-    (r"\bribs?\b", _ANATOMY, ("113197003", "Rib")),
-)
-"""Words in a structure's name -> property category and type (SNOMED CT, from DICOM PS3.16 CID 7150 and its kin); the
-first that fits counts, and a name that fits none is tissue (see `concept_of`)."""
-
-_TAKEN_AWAY = re.compile(r"(?i)(?<![a-z])(?:minus|less|without|excl(?:uding)?|except|sub|w/o|but not)(?![a-z])")
-_DENIED = re.compile(r"(?i)(?<![a-z])(?:non[\s_-]*|(?:no|not)[\s_-]+|peri[\s_-]*)[a-z]+|[a-z]+[\s_-]*free(?![a-z])")
 
 
 def segmentation_grid(path: Path | str) -> Grid:
@@ -155,7 +133,7 @@ def write_seg(
     path : Path
         The file; replaced if it exists.
     regions : sequence of Region
-        On one grid, with distinct names. The coded meaning is found from the name (`CONCEPTS`).
+        On one grid, with distinct names. Their codes are written, else those that their names mean.
     context : DicomContext
         Of the images segmented; at least one instance.
     image_grid : Grid, optional
@@ -229,8 +207,12 @@ def _labels(header: Header) -> list[Label]:
     labels = []
     for item in header.items("SegmentSequence"):
         kind = item.item("SegmentedPropertyTypeCodeSequence")
+        codes = (
+            *(codes_in(kind, "SegmentedPropertyTypeModifierCodeSequence") if kind else ()),
+            *codes_in(item, "SegmentedPropertyTypeCodeSequence", "SegmentedPropertyCategoryCodeSequence"),
+        )
         number = item.required_integer("SegmentNumber")
-        labels.append(Label(number, item.text("SegmentLabel"), kind.text("CodeMeaning") if kind else ""))
+        labels.append(Label(number, item.text("SegmentLabel"), kind.text("CodeMeaning") if kind else "", codes=codes))
     require_numbered(header, [label.number for label in labels], "SegmentSequence", "SegmentNumber")
     # A label map describes its background as a segment of number 0.
     return [label for label in labels if label.number != 0]
@@ -416,34 +398,25 @@ def _refer_to_series_only(dataset: Any, context: DicomContext) -> None:
     dataset.ReferencedSeriesSequence = [series]
 
 
-def concept_of(name: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Property category and type (SNOMED CT code, meaning) of a structure by its name.
-
-    What is taken away does not name the structure: "liver minus tumours" and "tumour-free liver" are liver, "tumour
-    without necrosis" is neoplasm.
-    """
-    if structure_of(name) is Structure.NORMAL_LIVER:
-        return _ANATOMY, _LIVER
-    kept = _TAKEN_AWAY.split(name.replace("_", " "))[0].strip() or name
-    kept = _DENIED.sub(" ", kept)
-    return next(((c, t) for pattern, c, t in CONCEPTS if re.search(pattern, kept, re.IGNORECASE)), (_TISSUE, _TISSUE))
-
-
 def _description(number: int, region: Region) -> Any:
     import highdicom
-    from pydicom.sr.coding import Code
+    from pydicom.sr.coding import Code as DicomCode
 
-    category, meaning = concept_of(region.name)
-    return highdicom.seg.SegmentDescription(
+    category, kind, own = codes_to_write(region)
+    description = highdicom.seg.SegmentDescription(
         segment_number=number,
         segment_label=region.name,
-        segmented_property_category=Code(category[0], "SCT", category[1]),
-        segmented_property_type=Code(meaning[0], "SCT", meaning[1]),
+        segmented_property_category=DicomCode(*category),
+        segmented_property_type=DicomCode(*kind),
         algorithm_type="SEMIAUTOMATIC",
         algorithm_identification=highdicom.AlgorithmIdentificationSequence(
-            name=MANUFACTURER, version=__version__, family=Code("123109", "DCM", "Manual Processing")
+            name=MANUFACTURER, version=__version__, family=DicomCode("123109", "DCM", "Manual Processing")
         ),
     )
+    description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [
+        code(found.value, found.scheme, found.meaning) for found in own
+    ]
+    return description
 
 
 def _equipment(provenance: Provenance | None) -> Any:

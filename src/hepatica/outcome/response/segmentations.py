@@ -5,12 +5,16 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
+from hepatica.anatomy.structures.kinds import LESIONS, Structure
 from hepatica.core import Region
+from hepatica.core.message import Message
+from hepatica.core.resample import resample_region
 from hepatica.errors import EvidenceError, InputError
-from hepatica.outcome.response.criteria import Response, change_response, rule
+from hepatica.outcome.response.criteria import Response, Rule, change_response, overall_response, rule
 from hepatica.outcome.response.lesions import NO_LESION, LesionSize, lesion_size
 from hepatica.outcome.response.volumes import RemnantGrowth, Retention, future_remnant, retained_share, volume_change
 
@@ -18,11 +22,19 @@ SEGMENTED = ("recist", "mrecist", "easl", "volume")
 """Criteria that a segmentation answers: longest diameter (with and without the 5 mm rule), its product with the widest
 across it, volume (the limits of qEASL). mRECIST, EASL and qEASL ask for the viable part to be segmented."""
 
-_OTHER_NAMES = {
-    "liver": ("liver", "whole liver"),
-    "remnant": ("remnant", "future remnant", "future liver remnant", "flr"),
-    "lipiodol": ("lipiodol",),
-}
+OTHERS = {Structure.LIVER: "liver", Structure.REMNANT: "remnant", Structure.LIPIODOL: "lipiodol"}
+"""Structures that are no lesions and are asked for: growth of the remnant, retention of lipiodol."""
+
+NODE_TARGET_MM, NODE_NORMAL_MM = 15.0, 10.0
+"""Short axis of a measurable lymph node, and below which one is normal (RECIST 1.1, Eur J Cancer 2009;45:228)."""
+
+NEW_MRECIST_MM = 10.0
+"""Longest diameter from which a new lesion counts as progression by mRECIST (Semin Liver Dis 2010;30:52)."""
+
+SAME_PLACE = 0.5
+"""Two lesions of different names are one if they share this part of the smaller one. Our choice, and it is said."""
+
+Absent = Literal["gone", "not-evaluated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,92 +44,245 @@ class SegmentedLesion:
     Attributes
     ----------
     name : str
-        Of the structure.
-    before, after : LesionSize
-        Sizes; zero afterwards where the lesion is gone.
-    relative_volume_change : float
+        Of the structure before treatment.
+    before : LesionSize
+        Size before.
+    after : LesionSize or None
+        Size after, zero where the lesion is gone; None where it was not drawn and is not to be taken as gone.
+    relative_volume_change : float or None
         After over before, less one.
     responses : mapping of str to Response
         By every criterion of `SEGMENTED`.
+    is_node : bool
+        Whether it is a lymph node: RECIST and mRECIST then read its short axis.
+    found : {"drawn", "empty", "absent"}
+        How the later segmentation has it: drawn, listed without a voxel, or not listed.
     """
 
     name: str
     before: LesionSize
-    after: LesionSize
-    relative_volume_change: float
+    after: LesionSize | None
+    relative_volume_change: float | None
     responses: Mapping[str, Response]
+    is_node: bool = False
+    found: Literal["drawn", "empty", "absent"] = "drawn"
 
 
-def compare_segmentations(before: Sequence[Region], after: Sequence[Region]) -> tuple[SegmentedLesion, ...]:
-    """Response of lesions segmented twice under the same names; one that is absent or empty afterwards is gone.
+@dataclass(frozen=True, slots=True)
+class NewLesion:
+    """A lesion that only the later segmentation has."""
+
+    name: str
+    after: LesionSize
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Lesions of two segmentations, those that are new, and what to know."""
+
+    lesions: tuple[SegmentedLesion, ...]
+    new: tuple[NewLesion, ...]
+    messages: tuple[Message, ...] = ()
+
+
+def compare_segmentations(
+    before: Sequence[Region],
+    after: Sequence[Region],
+    *,
+    nodes: Collection[str] = (),
+    empty: Collection[str] = (),
+    absent: Absent = "gone",
+) -> Compared:
+    """Response of lesions segmented twice, matched by name, else by place; others afterwards are new.
+
+    A lesion that the later segmentation lists without a voxel is gone. One that it does not list is gone, or was not
+    drawn: `absent` says which, and a message names it.
+
+    Parameters
+    ----------
+    before, after : sequence of Region
+        Lesions only.
+    nodes : collection of str
+        Names of lymph nodes.
+    empty : collection of str
+        Names that the later segmentation lists without a voxel.
+    absent : {"gone", "not-evaluated"}
+        What a lesion is that the later segmentation does not list.
 
     Raises
     ------
     InputError
-        If a name occurs twice, or afterwards there are lesions that were not there before.
+        If a name occurs twice.
     EvidenceError
         If there is no lesion, or one cannot be measured.
     """
     old, new = ({r.name: r for r in regions} for regions in (before, after))
     if len(old) != len(before) or len(new) != len(after):
         raise InputError("a lesion's name occurs twice in one segmentation")
-    if extra := new.keys() - old.keys():
-        raise InputError(
-            f"lesions {', '.join(sorted(extra))} are only in the later segmentation; new lesions are progression"
-        )
+    later: dict[str, Region] = {name: new[name] for name in old if name in new}
+    extra = [region for name, region in new.items() if name not in old and not region.is_empty]
+    messages: list[Message] = []
+    for name in [name for name in old if name not in later]:
+        match = next((r for r in extra if _same_place(old[name], r)), None)
+        if match is not None:
+            later[name] = match
+            extra.remove(match)
+            text = f"lesions {name!r} before and {match.name!r} after lie in one place: they are taken as one"
+            messages.append(Message("lesion-matched-by-place", text, "give them one name, or two if they are not"))
     out = []
     for name, region in old.items():
-        size = lesion_size(region)
-        later = NO_LESION if name not in new or new[name].is_empty else lesion_size(new[name])
-        change = volume_change(size.volume_ml, later.volume_ml).relative
-        out.append(SegmentedLesion(name, size, later, change, _responses([(size, later)])))
-    if not out:
-        raise EvidenceError("there is no lesion to compare")
-    return tuple(out)
+        found = later.get(name)
+        state: Literal["drawn", "empty", "absent"] = "drawn"
+        if found is None or found.is_empty:
+            state = "empty" if found is not None or name in empty else "absent"
+        gone = state == "empty" or (state == "absent" and absent == "gone")
+        now = lesion_size(found) if found is not None and state == "drawn" else (NO_LESION if gone else None)
+        out.append(_lesion(name, lesion_size(region), now, is_node=name in nodes, found=state))
+    if not out and not extra:
+        raise EvidenceError("there is no lesion to compare", remedy="state `structure_roles`: 'NAME=tumour'")
+    missing = [lesion.name for lesion in out if lesion.found == "absent"]
+    if missing:
+        messages.append(_about_absent(missing, absent))
+    fresh = tuple(NewLesion(region.name, lesion_size(region)) for region in extra)
+    return Compared(tuple(out), fresh, (*messages, *_about_new(fresh)))
 
 
-def patient_responses(lesions: Sequence[SegmentedLesion]) -> dict[str, Response]:
-    """Response of the sum over all measurable lesions, by every criterion; empty without lesions."""
-    return _responses([(lesion.before, lesion.after) for lesion in lesions]) if lesions else {}
+def _same_place(first: Region, second: Region) -> bool:
+    """Whether most of the smaller one lies in the other; False where nothing says that the images lie together."""
+    if not first.grid.matches(second.grid):
+        if first.grid.frame_of_reference is None or first.grid.frame_of_reference != second.grid.frame_of_reference:
+            return False
+        second = resample_region(second, first.grid)
+    smaller = min(first.volume_ml, second.volume_ml)
+    return smaller > 0 and (first & second).volume_ml >= SAME_PLACE * smaller
 
 
-def _responses(sizes: Sequence[tuple[LesionSize, LesionSize]]) -> dict[str, Response]:
+def _about_absent(names: Sequence[str], absent: Absent) -> Message:
+    listed = ", ".join(map(repr, names))
+    if absent == "gone":
+        text = f"not in the later segmentation, taken as gone: {listed}"
+        return Message("lesions-absent", text, "state `absent_lesions` 'not-evaluated' if they were only not drawn")
+    text = f"not in the later segmentation, not evaluated: {listed}"
+    return Message("lesions-absent", text, "draw them, or list them without a voxel if they are gone")
+
+
+def _about_new(new: Sequence[NewLesion]) -> tuple[Message, ...]:
+    if not new:
+        return ()
+    listed = ", ".join(f"{lesion.name!r} ({lesion.after.longest_mm:.0f} mm)" for lesion in new)
+    text = f"only in the later segmentation: {listed}; a new lesion is progression"
+    small = [lesion for lesion in new if lesion.after.longest_mm < NEW_MRECIST_MM]
+    if small:
+        text += f", by mRECIST from {NEW_MRECIST_MM:g} mm on"
+    return (Message("new-lesions", text, "make sure that they are new, not drawn for the first time"),)
+
+
+def _lesion(
+    name: str,
+    before: LesionSize,
+    after: LesionSize | None,
+    *,
+    is_node: bool,
+    found: Literal["drawn", "empty", "absent"],
+) -> SegmentedLesion:
+    change = None if after is None else volume_change(before.volume_ml, after.volume_ml).relative
+    lesion = SegmentedLesion(name, before, after, change, {}, is_node, found)
+    return replace(lesion, responses={criterion: _target(criterion, [lesion]) for criterion in SEGMENTED})
+
+
+def patient_responses(lesions: Sequence[SegmentedLesion], new: Sequence[NewLesion] = ()) -> dict[str, Response]:
+    """Response of all lesions together, by every criterion; empty without lesions.
+
+    The sum over measurable lesions, with the others as non-target lesions and new ones as progression (RECIST 1.1,
+    tables 1 and 2). Where nothing was measurable, all gone is CR and the rest not evaluable.
+    """
+    if not lesions and not new:
+        return {}
     out = {}
-    for name in SEGMENTED:
-        criterion = rule(name)
-        pairs = [(_measured(name, before), _measured(name, after)) for before, after in sizes]
-        pairs = [pair for pair in pairs if pair[0] >= criterion.measurable]
-        start = [before for before, _ in pairs]
-        out[name] = change_response(start, math.fsum(start), [after for _, after in pairs], criterion)[0]
+    for criterion in SEGMENTED:
+        targets = [lesion for lesion in lesions if _is_target(criterion, lesion)]
+        others = [lesion for lesion in lesions if not _is_target(criterion, lesion)]
+        fresh = any(criterion != "mrecist" or lesion.after.longest_mm >= NEW_MRECIST_MM for lesion in new)
+        non_target = _non_target(others)
+        if not targets:
+            found = Response.CR if non_target == "CR" else Response.NE
+            out[criterion] = Response.PD if fresh else found
+            continue
+        out[criterion] = overall_response(_target(criterion, targets), non_target, fresh)
     return out
 
 
-def _measured(criterion: str, size: LesionSize) -> float:
+def _non_target(others: Sequence[SegmentedLesion]) -> str:
+    if not others:
+        return "none"
+    if any(lesion.after is None for lesion in others):
+        return "NE"
+    gone = all(_is_normal(lesion) for lesion in others)
+    return "CR" if gone else "non-CR/non-PD"
+
+
+def _target(criterion: str, lesions: Sequence[SegmentedLesion]) -> Response:
+    """Response of the measurable ones of these lesions; NE without any, or if one was not evaluated."""
+    limit = rule(criterion)
+    targets = [lesion for lesion in lesions if _is_target(criterion, lesion)]
+    seen = [(lesion, lesion.after) for lesion in targets if lesion.after is not None]
+    start = [_measured(criterion, lesion.before, is_node=lesion.is_node) for lesion, _ in seen]
+    now = [_measured(criterion, after, is_node=lesion.is_node) for lesion, after in seen]
+    if not targets:
+        return Response.NE
+    if len(seen) < len(targets):
+        # What is known to have grown has grown, whatever the others did.
+        whole = math.fsum(_measured(criterion, lesion.before, is_node=lesion.is_node) for lesion in targets)
+        return Response.PD if _has_grown(math.fsum(now), whole, limit) else Response.NE
+    if criterion in ("recist", "mrecist") and all(_is_normal(lesion) for lesion in targets):
+        return Response.CR
+    return change_response(start, math.fsum(start), now, limit)[0]
+
+
+def _has_grown(now: float, before: float, limit: Rule) -> bool:
+    return now >= before * (1 + limit.progression) and now - before >= limit.progression_absolute
+
+
+def _is_normal(lesion: SegmentedLesion) -> bool:
+    """Whether nothing is left: of a lymph node, less than 10 mm in its short axis."""
+    if lesion.after is None:
+        return False
+    return lesion.after.perpendicular_mm < NODE_NORMAL_MM if lesion.is_node else lesion.after.longest_mm == 0
+
+
+def _is_target(criterion: str, lesion: SegmentedLesion) -> bool:
+    if lesion.is_node and criterion in ("recist", "mrecist"):
+        return lesion.before.perpendicular_mm >= NODE_TARGET_MM
+    return _measured(criterion, lesion.before, is_node=False) >= rule(criterion).measurable
+
+
+def _measured(criterion: str, size: LesionSize, *, is_node: bool) -> float:
     if criterion == "volume":
         return size.volume_ml
-    return size.longest_mm * size.perpendicular_mm if criterion == "easl" else size.longest_mm
+    if criterion == "easl":
+        return size.longest_mm * size.perpendicular_mm
+    return size.perpendicular_mm if is_node else size.longest_mm
 
 
-def lesions_and_others(regions: Sequence[Region]) -> tuple[list[Region], dict[str, Region]]:
-    """Lesions, and what is none: "liver", "remnant", "lipiodol", by name.
+def lesions_and_others(
+    regions: Sequence[Region], roles: Mapping[str, Structure]
+) -> tuple[list[Region], dict[str, Region]]:
+    """Lesions, and of what is none "liver", "remnant" and "lipiodol", by what each structure is.
 
     Raises
     ------
     InputError
         If one of these is there twice.
     """
-    lesions: list[Region] = []
     others: dict[str, Region] = {}
-    meaning = {name: other for other, names in _OTHER_NAMES.items() for name in names}
     for region in regions:
-        other = meaning.get(region.name.strip().lower().replace("_", " "))
+        other = OTHERS.get(roles[region.name])
         if other is None:
-            lesions.append(region)
-        elif other in others:
+            continue
+        if other in others:
             raise InputError(f"{region.name!r} and {others[other].name!r} are both the {other}; keep one")
-        else:
-            others[other] = region
-    return lesions, others
+        others[other] = region
+    return [region for region in regions if roles[region.name] in LESIONS], others
 
 
 def segmented_remnant(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +14,43 @@ from hepatica.anatomy.structures.clinical import STRUCTURE_ROLES_TEXT, Structure
 from hepatica.anatomy.structures.drawn import DrawnStructures
 from hepatica.core import Kind, Region, Volume
 from hepatica.core.message import Message
-from hepatica.core.options import Positive, options
+from hepatica.core.options import Fraction, NonNegative, Positive, options
 from hepatica.core.resample import resample, resample_region
 from hepatica.errors import GeometryError, InputError
-from hepatica.planning.scout.lung_shunt import region_sum
+from hepatica.planning.delivery.placement import (
+    POSITION_SD_MM,
+    PartShare,
+    centre_shift_mm,
+    held_when_moved,
+    part_shares,
+    position_sd,
+    significance,
+)
 
 CONSTANT = 1e-6
 """A map whose relative standard deviation in a region is below this is constant there."""
 
 MAX_SHIFT_MM = 15.0
-MAX_SHARE_CHANGE = 0.25
-"""A centre of activity that moved by more than 15 mm, or a territory whose share changed by over 25 %, suggests that
-the catheter was elsewhere (uncertain: a flag to look, not a finding)."""
+"""A centre of activity that moved by more than this within a part of the liver suggests that the catheter was elsewhere
+(three times `placement.POSITION_SD_MM`). A flag to look, not a finding."""
+
+QUANTIFICATION_RELATIVE_SD = 0.10
+"""Relative standard uncertainty of the activity of either map. Our assumption, an option."""
+
+LOST_SHARE = 0.2
+"""A lesion that got less than this part of what was planned got none in practice: of 200 Gy planned, under 40 Gy. Our
+choice."""
+
+MIN_REST = 0.01
+"""Less of the liver than this outside its parts is a border, not a part."""
+
+MIN_PLANNED_SHARE = 0.1
+"""A lesion that the plan gives less than this part of the mean over all lesions is not one that the plan treats."""
+
+SURE_Z = 1.96
+"""A change beyond this many standard uncertainties is called a change (95 %, two-sided)."""
+
+Verdict = Literal["as planned", "less", "more", "lost", "not planned", "not planned, treated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +73,29 @@ class StructureConcordance:
         Of the structure.
     planned_dose_mean_gy, delivered_dose_mean_gy : float
         Mean doses, by volume.
-    relative_difference : float
-        (delivered - planned) / planned.
+    relative_difference : float or None
+        (delivered - planned) / planned; None where the plan gives it nothing.
     correlation : float or None
         Pearson's over the structure's voxels; None where one map is constant.
     dice_at_isodose : float or None
         Overlap of the volumes above the isodose; None if both are empty.
     bland_altman : BlandAltman
         Voxel by voxel.
+    difference_sd_gy : float
+        Standard uncertainty of delivered minus planned, by position and quantification of both maps.
+    verdict : {"as planned", "less", "more", "lost", "not planned", "not planned, treated"}
+        Change against that uncertainty; "lost" below a fifth of what was planned (`LOST_SHARE`).
     """
 
     name: str
     planned_dose_mean_gy: float
     delivered_dose_mean_gy: float
-    relative_difference: float
+    relative_difference: float | None
     correlation: float | None
     dice_at_isodose: float | None
     bland_altman: BlandAltman
+    difference_sd_gy: float
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +110,44 @@ class Concordance:
         For Dice.
     tumour_to_normal_planned, tumour_to_normal_delivered : float or None
         Dose of all lesions over dose of normal liver on each map; None without both.
-    catheter_position_changed : bool
-        A flag to look, see `MAX_SHIFT_MM`.
+    catheter_position_changed : bool or None
+        A flag to look: a lesion lost, a part of the liver with another share, or a centre of dose that moved (see
+        `MAX_SHIFT_MM`). None where there is neither liver nor territory nor a lost lesion to judge by.
+    signs : tuple of str
+        What speaks for it, a sentence each.
+    parts : tuple of PartShare
+        Shares of territories (else of lobes, else of where the plan has dose) and of the rest of the liver.
     shift_mm : float or None
-        Of the centre of activity in the territory.
+        Largest shift of the centre of dose within a territory, else within the liver.
     territory_share_change : float or None
-        Largest relative change of a territory's share of the activity.
+        Largest relative change of a share that was planned.
     """
 
     structures: tuple[StructureConcordance, ...]
     isodose_gy: float
     tumour_to_normal_planned: float | None
     tumour_to_normal_delivered: float | None
-    catheter_position_changed: bool
+    catheter_position_changed: bool | None
+    signs: tuple[str, ...]
+    parts: tuple[PartShare, ...]
     shift_mm: float | None
     territory_share_change: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How well two maps can agree.
+
+    Attributes
+    ----------
+    position_sd_mm : float
+        Standard uncertainty of position between structures and either map, along each axis.
+    quantification_relative_sd : float
+        Relative standard uncertainty of the activity of either map.
+    """
+
+    position_sd_mm: float = POSITION_SD_MM
+    quantification_relative_sd: float = QUANTIFICATION_RELATIVE_SD
 
 
 def concordance(
@@ -104,8 +158,9 @@ def concordance(
     normal: Region | None = None,
     territories: Sequence[Region] = (),
     isodose_gy: float,
+    agreement: Agreement = Agreement(),
 ) -> Concordance:
-    """Planned and delivered dose compared, per lesion and voxel.
+    """Planned and delivered dose compared, per lesion and voxel, and by where the activity went.
 
     Parameters
     ----------
@@ -114,16 +169,18 @@ def concordance(
     lesions : sequence of Region
         On that grid.
     normal : Region, optional
-        Normal liver, for T/N both ways.
+        Normal liver, for T/N both ways; with the lesions it is the liver whose parts are compared.
     territories : sequence of Region
-        For the catheter flag.
+        Territories or lobes whose shares are compared.
     isodose_gy : float
         Level of the Dice overlap.
+    agreement : Agreement
+        How well the maps can agree.
 
     Raises
     ------
     InputError
-        If there are no lesions, or a dose map is empty where it is compared.
+        If there are no lesions, or the plan gives them all no dose.
     """
     for volume in (planned, delivered):
         volume.require_kind(Kind.DOSE)
@@ -133,31 +190,77 @@ def concordance(
         raise InputError("concordance needs at least one lesion")
     if not isodose_gy > 0:
         raise InputError(f"the isodose must be positive, not {isodose_gy:g} Gy")
-    every = [*lesions] + ([normal] if normal is not None else [])
-    rows = tuple(_compare(planned, delivered, region, isodose_gy) for region in every)
-    ratios: tuple[float | None, float | None] = (None, None)
-    if normal is not None and rows[-1].planned_dose_mean_gy > 0 and rows[-1].delivered_dose_mean_gy > 0:
-        volumes = [lesion.volume_ml for lesion in lesions]
-        means = [(row.planned_dose_mean_gy, row.delivered_dose_mean_gy) for row in rows]
-        tumour = [
-            math.fsum(m[n] * v for m, v in zip(means[:-1], volumes, strict=True)) / math.fsum(volumes) for n in (0, 1)
-        ]
-        ratios = (tumour[0] / means[-1][0], tumour[1] / means[-1][1])
-    shift, change = _catheter(planned, delivered, territories)
-    moved = (shift or 0.0) > MAX_SHIFT_MM or (change or 0.0) > MAX_SHARE_CHANGE
-    return Concordance(rows, isodose_gy, *ratios, moved, shift, change)
+    mean = mean_dose_gy(planned, lesions)
+    every = [*lesions, *([normal] if normal is not None else [])]
+    whole = union(every) if normal is not None else union(territories) if territories else None
+    parts = [] if whole is None else _parts(whole, territories, planned)
+    regions = [*every, *([] if whole is None else [whole]), *parts]
+    for region in regions:
+        region.grid.require_match(planned.grid, f"region {region.name!r} and dose")
+        if region.is_empty:
+            raise InputError(f"region {region.name!r} is empty")
+    held = [held_when_moved(dose, regions, agreement.position_sd_mm) for dose in (planned, delivered)]
+    count = len(every)
+    sds = _difference_sds(every, [h[:, :count] for h in held], agreement.quantification_relative_sd)
+    rows = tuple(
+        _compare(planned, delivered, region, isodose_gy, sd_gy=sd, least_gy=MIN_PLANNED_SHARE * mean)
+        for region, sd in zip(every, sds, strict=True)
+    )
+    shares = part_shares(parts, *(h[:, count:] for h in held)) if parts else ()
+    centres = [centre_shift_mm(planned, delivered, r) for r in territories or ([] if whole is None else [whole])]
+    shift = max((d for d in centres if d is not None), default=None)
+    signs = _signs(rows[: len(lesions)], shares, shift)
+    changes = [abs(change) for part in shares if (change := part.relative_change) is not None]
+    return Concordance(
+        rows, isodose_gy, *_ratios(rows, lesions, normal), bool(signs) if whole is not None or signs else None, signs,
+        shares, shift, max(changes, default=None),
+    )  # fmt: skip
 
 
-def _compare(planned: Volume, delivered: Volume, region: Region, isodose_gy: float) -> StructureConcordance:
-    region.grid.require_match(planned.grid, f"region {region.name!r} and dose")
+def _parts(whole: Region, territories: Sequence[Region], planned: Volume) -> list[Region]:
+    """Territories, else where the plan has half its mean dose and more, and the rest of the liver."""
+    if territories:
+        parts = list(territories)
+    else:
+        level = whole.mean(planned) / 2
+        covered = np.where(planned.values >= level, whole.full(), 0)
+        parts = [Region.from_coverage("where the plan has dose", whole.grid, covered)]
+    rest = (whole - union(parts)).renamed("rest of the liver")
+    # A sliver at the border is no part.
+    enough = rest.volume_ml > MIN_REST * whole.volume_ml
+    found = [*parts, *([rest] if enough else [])]
+    return found if len(found) > 1 else []
+
+
+def _difference_sds(regions: Sequence[Region], held: Sequence[NDArray[np.float64]], relative_sd: float) -> list[float]:
+    """Standard uncertainty of delivered minus planned mean of each region, Gy."""
+    variance = np.zeros(len(regions))
+    for sums in held:
+        means = sums / np.array([region.voxels for region in regions])
+        variance += position_sd(means) ** 2 + (relative_sd * means[0]) ** 2
+    return [float(v) for v in np.sqrt(variance)]
+
+
+def _ratios(
+    rows: Sequence[StructureConcordance], lesions: Sequence[Region], normal: Region | None
+) -> tuple[float | None, float | None]:
+    if normal is None or not (rows[-1].planned_dose_mean_gy > 0 and rows[-1].delivered_dose_mean_gy > 0):
+        return None, None
+    volumes = [lesion.volume_ml for lesion in lesions]
+    means = [(row.planned_dose_mean_gy, row.delivered_dose_mean_gy) for row in rows]
+    tumour = [
+        math.fsum(m[n] * v for m, v in zip(means[:-1], volumes, strict=True)) / math.fsum(volumes) for n in (0, 1)
+    ]
+    return tumour[0] / means[-1][0], tumour[1] / means[-1][1]
+
+
+def _compare(
+    planned: Volume, delivered: Volume, region: Region, isodose_gy: float, *, sd_gy: float, least_gy: float
+) -> StructureConcordance:
     weights = region.coverage.ravel().astype(np.float64)
-    if not weights.sum() > 0:
-        raise InputError(f"region {region.name!r} is empty")
     weights = weights / weights.sum()
     a, b = (v.values[region.window].ravel().astype(np.float64) for v in (planned, delivered))
     mean_a, mean_b = float(weights @ a), float(weights @ b)
-    if not mean_a > 0:
-        raise InputError(f"the plan gives {region.name!r} no dose: there is nothing to compare with")
     var_a, var_b = float(weights @ (a - mean_a) ** 2), float(weights @ (b - mean_b) ** 2)
     covariance = float(weights @ ((a - mean_a) * (b - mean_b)))
     # Doses are kept to seven digits: less spread than that is rounding, and correlates with nothing.
@@ -167,50 +270,64 @@ def _compare(planned: Volume, delivered: Volume, region: Region, isodose_gy: flo
     either = float(weights @ (a >= isodose_gy)) + float(weights @ (b >= isodose_gy))
     sd = math.sqrt(max(0.0, var_a + var_b - 2 * covariance))
     mean = mean_b - mean_a
-    agreement = BlandAltman(mean, sd, mean - 1.96 * sd, mean + 1.96 * sd)
-    dice = 2 * both / either if either else None
-    return StructureConcordance(region.name, mean_a, mean_b, mean / mean_a, correlation, dice, agreement)
+    return StructureConcordance(
+        region.name, mean_a, mean_b, mean / mean_a if mean_a > 0 else None, correlation,
+        2 * both / either if either else None, BlandAltman(mean, sd, mean - 1.96 * sd, mean + 1.96 * sd), sd_gy,
+        _verdict(mean_a, mean_b, sd_gy, least_gy),
+    )  # fmt: skip
 
 
-def _catheter(planned: Volume, delivered: Volume, territories: Sequence[Region]) -> tuple[float | None, float | None]:
-    """Largest shift of a territory's centre of dose in mm, and largest relative change of its share."""
-    if not territories:
-        return None, None
-    shifts, shares = [], []
-    totals = [math.fsum(region_sum(v, t) for t in territories) for v in (planned, delivered)]
-    for territory in territories:
-        centres = []
-        for volume in (planned, delivered):
-            weights = territory.coverage * volume.values[territory.window]
-            total = float(weights.sum(dtype=np.float64))
-            if not total > 0:
-                raise InputError(f"a dose map holds nothing in territory {territory.name!r}")
-            axes = np.meshgrid(*(np.arange(s.start, s.stop) for s in territory.window), indexing="ij", sparse=True)
-            index = [float((weights * axis).sum(dtype=np.float64)) / total for axis in axes]
-            centres.append(territory.grid.to_mm(index))
-        shifts.append(float(np.linalg.norm(centres[1] - centres[0])))
-        before, after = (region_sum(v, territory) / t for v, t in zip((planned, delivered), totals, strict=True))
-        shares.append(abs(after / before - 1))
-    return max(shifts), max(shares)
+def _verdict(planned_gy: float, delivered_gy: float, sd_gy: float, least_gy: float) -> Verdict:
+    if planned_gy < least_gy:
+        return "not planned, treated" if delivered_gy >= least_gy / MIN_PLANNED_SHARE * LOST_SHARE else "not planned"
+    if delivered_gy < LOST_SHARE * planned_gy:
+        return "lost"
+    z = significance(delivered_gy - planned_gy, sd_gy)
+    if z is not None and abs(z) <= SURE_Z:
+        return "as planned"
+    return "more" if delivered_gy > planned_gy else "less"
+
+
+def _signs(
+    lesions: Sequence[StructureConcordance], parts: Sequence[PartShare], shift_mm: float | None
+) -> tuple[str, ...]:
+    """What speaks for another place of the catheter."""
+    signs = [
+        f"lesion {row.name!r} was planned to get {row.planned_dose_mean_gy:.3g} Gy and got "
+        f"{row.delivered_dose_mean_gy:.3g} Gy"
+        for row in lesions
+        if row.verdict == "lost"
+    ]
+    signs += [
+        f"lesion {row.name!r}, which the plan does not treat ({row.planned_dose_mean_gy:.3g} Gy), got "
+        f"{row.delivered_dose_mean_gy:.3g} Gy"
+        for row in lesions
+        if row.verdict == "not planned, treated"
+    ]
+    signs += [part.sentence() for part in parts if part.differs]
+    if shift_mm is not None and shift_mm > MAX_SHIFT_MM:
+        signs.append(f"the centre of dose moved by {shift_mm:.0f} mm")
+    return tuple(signs)
 
 
 def about_catheter(found: Concordance) -> tuple[Message, ...]:
-    """What to know if the catheter seems to have been elsewhere."""
-    if not found.catheter_position_changed:
-        return ()
-    text = "the dose lies elsewhere within a territory, or is shared differently among territories"
-    return (Message("catheter-position", text, "look whether the catheter was elsewhere"),)
-
-
-def onto_planned(delivered: Volume, planned: Volume, regions: Sequence[Region]) -> Volume:
-    """Delivered dose on the voxels of the planned one; nothing is made up where a structure leaves its view."""
-    moved = resample(delivered, planned.grid, "linear", outside=np.nan)
-    for region in regions:
-        outside = np.isnan(moved.values[region.window]) & (region.coverage > 0)
-        if outside.any():
-            missing = float(region.coverage[outside].sum(dtype=np.float64)) * planned.grid.voxel_volume_ml
-            raise GeometryError(f"structure {region.name!r}: {missing:.3g} mL lie outside the delivered dose map")
-    return moved.with_values(np.nan_to_num(moved.values, nan=0.0))
+    """Whether the catheter seems to have been elsewhere, and by what that is judged."""
+    if found.catheter_position_changed is None:
+        text = "whether the catheter was elsewhere is not judged: no structure is the liver, a lobe or a territory"
+        return (Message("catheter-not-judged", text, "draw the liver, better its territories"),)
+    if found.catheter_position_changed:
+        text = f"the activity may have gone elsewhere than planned: {'; '.join(found.signs)}"
+        remedy = "look whether the catheter was elsewhere, the flow had changed, or the images do not lie together"
+        lost = any(row.verdict == "lost" for row in found.structures)
+        return (Message("catheter-position", text, remedy, "critical" if lost else "warning"),)
+    seen = [f"no lesion lost of {sum(1 for row in found.structures[:-1] if row.verdict != 'not planned')}"]
+    if found.parts:
+        listed = ", ".join(f"{p.name} {p.planned_share:.0%} to {p.delivered_share:.0%}" for p in found.parts)
+        seen.append(f"shares of the liver's activity within their uncertainty ({listed})")
+    if found.shift_mm is not None:
+        seen.append(f"centre of dose moved by {found.shift_mm:.0f} mm")
+    text = f"no sign that the catheter was elsewhere: {'; '.join(seen)}; what changed within a part is not judged"
+    return (Message("catheter-position-kept", text, severity="note"),)
 
 
 def mean_dose_gy(dose: Volume, regions: Sequence[Region]) -> float:
@@ -242,11 +359,17 @@ class ConcordanceOptions:
         What a structure is, where its name does not say: tumour, liver, perfused.
     registered : bool
         Maps of different frames of reference lie together.
+    position_sd_mm : float
+        Standard uncertainty of position between structures and either map, along each axis.
+    quantification_relative_sd : float
+        Relative standard uncertainty of the activity of either map.
     """
 
     isodose_gy: Positive | None = None
     structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
     registered: bool = False
+    position_sd_mm: NonNegative = POSITION_SD_MM
+    quantification_relative_sd: Fraction = QUANTIFICATION_RELATIVE_SD
 
     def __post_init__(self) -> None:
         require_roles(self.structure_roles)
@@ -259,30 +382,68 @@ class ComparedMaps:
     concordance: Concordance
     delivered: Volume
     lesions: tuple[Region, ...]
+    messages: tuple[Message, ...] = ()
 
 
 def compared_maps(
-    planned: Volume, delivered: Volume, drawn: DrawnStructures, *, isodose_gy: float | None
+    planned: Volume,
+    delivered: Volume,
+    drawn: DrawnStructures,
+    *,
+    isodose_gy: float | None,
+    agreement: Agreement = Agreement(),
 ) -> ComparedMaps:
     """Concordance on the structures of a patient; by default at the planned mean over all lesions.
+
+    A lesion that lies outside either map is left out, and said; the rest goes on.
 
     Raises
     ------
     InputError
-        If no structure is a tumour, or a map holds nothing where it is compared.
+        If no structure is a tumour, none of them lies in both maps, or the plan gives them no dose.
     GeometryError
-        If a structure reaches outside the delivered dose map.
+        If the liver or a territory reaches outside the delivered dose map.
     """
     drawn = replace(drawn, regions={n: resample_region(r, planned.grid) for n, r in drawn.regions.items()})
-    lesions, liver = drawn.of(Structure.TUMOUR), drawn.liver()
-    if not lesions:
+    every, liver = drawn.of(Structure.TUMOUR), drawn.liver()
+    if not every:
         raise InputError("no structure is a tumour", remedy="state `structure_roles`: 'NAME=tumour'")
+    moved = resample(delivered, planned.grid, "linear", outside=np.nan)
+    lesions = [lesion for lesion in every if not lesion.is_empty and not _outside_ml(moved, lesion)]
+    left_out = [lesion.name for lesion in every if lesion not in lesions]
+    if not lesions:
+        raise GeometryError(f"no lesion lies in both dose maps: {', '.join(map(repr, left_out))}")
     # A label map cannot hold the tumours in the liver too.
     liver = None if liver is None else (liver | union(lesions)).renamed("liver")
-    territories = drawn.of(Structure.PERFUSED) or ([] if liver is None else [liver])
+    territories = [r for r in drawn.of(Structure.PERFUSED) or drawn.of(Structure.LOBE) if not r.is_empty]
     normal = None if liver is None else (liver - union(lesions)).renamed("normal liver")
-    used = [*lesions, *territories, *([] if normal is None else [normal])]
-    moved = onto_planned(delivered, planned, used)
+    _require_inside(moved, [*territories, *([] if normal is None else [normal])])
+    moved = moved.with_values(np.nan_to_num(moved.values, nan=0.0))
     level = isodose_gy if isodose_gy is not None else mean_dose_gy(planned, lesions)
-    found = concordance(planned, moved, lesions, normal=normal, territories=territories, isodose_gy=level)
-    return ComparedMaps(found, moved, tuple(lesions))
+    found = concordance(
+        planned, moved, lesions, normal=normal, territories=territories, isodose_gy=level, agreement=agreement
+    )
+    return ComparedMaps(found, moved, tuple(lesions), _about_lesions(found, left_out))
+
+
+def _about_lesions(found: Concordance, left_out: Sequence[str]) -> tuple[Message, ...]:
+    messages = []
+    if left_out:
+        text = f"outside one of the dose maps, not compared: {', '.join(map(repr, left_out))}"
+        messages.append(Message("lesion-outside-map", text, "use maps that hold every lesion", "critical"))
+    unplanned = [row.name for row in found.structures if row.verdict.startswith("not planned")]
+    if unplanned:
+        text = f"the plan does not treat {', '.join(map(repr, unplanned))}: there is no change to give"
+        messages.append(Message("lesion-not-planned", text, "look whether it was meant to be treated"))
+    return tuple(messages)
+
+
+def _outside_ml(moved: Volume, region: Region) -> float:
+    outside = np.isnan(moved.values[region.window]) & (region.coverage > 0)
+    return float(region.coverage[outside].sum(dtype=np.float64)) * moved.grid.voxel_volume_ml
+
+
+def _require_inside(moved: Volume, regions: Sequence[Region]) -> None:
+    for region in regions:
+        if missing := _outside_ml(moved, region):
+            raise GeometryError(f"structure {region.name!r}: {missing:.3g} mL lie outside the delivered dose map")

@@ -10,8 +10,9 @@ from hepatica.core.document import HIDDEN, INLINE, reported
 from hepatica.core.message import Message, unique
 from hepatica.core.options import Fraction, NonNegative, Positive, options
 from hepatica.nuclides import Agent
+from hepatica.nuclides.agents import Indication, Intent
 from hepatica.planning.guardrails import Review, Situation, check
-from hepatica.planning.limits.dose_limits import Indication, Intent, LimitCheck, LimitContext, check_limits
+from hepatica.planning.limits.dose_limits import LimitCheck, LimitContext, check_limits
 from hepatica.planning.prescriptions.compartments import Lesion, Partition
 from hepatica.planning.prescriptions.dose_constants import Carrier
 from hepatica.planning.prescriptions.microspheres import Prescription

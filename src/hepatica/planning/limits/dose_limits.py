@@ -10,14 +10,13 @@ from typing import Any, Literal, get_args
 from hepatica.core.document import INLINE
 from hepatica.core.tables import toml_table
 from hepatica.errors import InputError, UnknownNameError
+from hepatica.nuclides.agents import Indication, Intent
 
 Status = Literal["met", "near", "violated"]
 
 NEAR = 0.10
 """A value within 10 % of its limit, on the right side of it, is "near"."""
 
-Intent = Literal["segmentectomy", "lobectomy", "unilobar", "bilobar", "whole-liver"]
-Indication = Literal["HCC", "ICC", "mCRC", "other"]
 INTENTS: tuple[str, ...] = get_args(Intent)
 INDICATIONS: tuple[str, ...] = get_args(Indication)
 QUANTITIES = (

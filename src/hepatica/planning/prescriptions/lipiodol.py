@@ -10,6 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hepatica.anatomy.structures.kinds import Structure
+from hepatica.anatomy.structures.names import meaning_of
 from hepatica.core.confidence import FROM_MEMORY, WELL_ESTABLISHED
 from hepatica.core.message import Message
 from hepatica.core.options.values import value_class
@@ -39,7 +41,7 @@ class OrganUptake:
     Attributes
     ----------
     name : str
-        "tumour", "normal liver", "lungs", "marrow", ...; names starting with "tumour" count as lesions.
+        "tumour", "normal liver", "lungs", "marrow", ...; tumours count as lesions, by what their name means.
     share : float
         Fraction of the administered activity, 0 to 1.
     mass_kg : float
@@ -70,7 +72,7 @@ class OrganUptake:
     @property
     def is_lesion(self) -> bool:
         """Whether it counts as tumour."""
-        return self.name.startswith("tumour")
+        return meaning_of(self.name).structure is Structure.TUMOUR
 
 
 def organ_uptake(text: str) -> OrganUptake:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.anatomy.structures.kinds import Structure
+from hepatica.anatomy.structures.names import organ_of
 from hepatica.core import Kind, Region, Volume
 from hepatica.core.message import Message
 from hepatica.core.options import NonNegative, Positive, options
@@ -16,7 +18,18 @@ from hepatica.errors import InputError
 from hepatica.planning.prescriptions.dose_constants import DoseConstant
 from hepatica.planning.scout.lung_shunt import grown
 
-FREE_PERTECHNETATE_SITES = ("thyroid", "stomach", "salivary", "bladder", "kidney", "bowel")
+FREE_PERTECHNETATE_SITES = frozenset(
+    {
+        Structure.THYROID,
+        Structure.SALIVARY,
+        Structure.STOMACH,
+        Structure.KIDNEY,
+        Structure.BLADDER,
+        Structure.SMALL_BOWEL,
+        Structure.COLON,
+        Structure.BOWEL,
+    }
+)
 MAX_SHARE_ELSEWHERE = 0.1
 """Share of the image outside liver and lungs above which the reader is told."""
 
@@ -125,7 +138,7 @@ def extrahepatic_uptake(
         share = float(weights.sum()) / total
         dose = None if planned is None else planned[0] * planned[1].j_per_gbq * share / (volume * 1.04e-3)
         site = _site(mask, window, organs or {})
-        free = any(name in site.lower() for name in FREE_PERTECHNETATE_SITES)
+        free = organ_of(site) in FREE_PERTECHNETATE_SITES
         blobs.append(ExtrahepaticUptake(site, (x, y, z), volume, share, dose, free))
     return tuple(sorted(blobs, key=lambda blob: -blob.activity_share))
 

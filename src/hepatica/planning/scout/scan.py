@@ -168,4 +168,4 @@ def together_with(image: Image, ct: Image, *, registered: bool) -> Image:
 def _moved(region: Region, grid: Grid) -> Region:
     """A region in the frame of reference of a grid, where it lies by the user's word."""
     own = region.grid.with_frame_of_reference(grid.frame_of_reference)
-    return Region(region.name, own, region.window, region.coverage, region.origin)
+    return replace(region, grid=own)

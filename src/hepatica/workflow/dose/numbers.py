@@ -210,8 +210,12 @@ class DoseNumbers(Result):
     @reported
     def limits(self) -> tuple[LimitRow, ...]:
         """Mean doses against the limits of the agent; empty where no agent was named."""
-        name = self.given.clinical.agent
-        return () if name is None else limit_rows(agent(name).limits, self.report_regions())
+        asked = self.given.clinical
+        if asked.agent is None:
+            return ()
+        return limit_rows(
+            agent(asked.agent).limits, self.report_regions(), indication=asked.indication, intent=asked.intent
+        )
 
     @property
     @reported

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from hepatica.anatomy.structures.codes import with_codes
 from hepatica.core import Grid, Region
-from hepatica.core.context import DicomContext
+from hepatica.core.context import DicomContext, uid_of
+from hepatica.core.image import Image
 from hepatica.io.dicom.objects import dicom_names
 from hepatica.io.dicom.rtdose import DoseText, write_rtdose
 from hepatica.io.dicom.rtstruct import write_rtstruct
@@ -49,14 +51,15 @@ class DoseResult(DoseNumbers):
 
 def _write_images(found: DoseNumbers, folder: Path) -> None:
     """Write RTDOSE, RTSTRUCT, SEG and NIfTI into a folder."""
-    context = found.context or DicomContext.invented(patient_id="UNKNOWN", patient_name="Unknown^Patient")
+    context = found.context or _context_of(found.ct)
     write_itk(found.dose, folder / "dose.nii.gz")
     if found.dose_map.dose_sd is not None:
         write_itk(found.dose_map.dose_sd, folder / "dose-sd.nii.gz")
     provenance = found.provenance
     # Made again from what was given: structures that went through the dose's coarse voxels would lose their edges.
     ct_grid = _ct_grid(found)
-    drawn = _solid(structures_on(ct_grid, found.drawn.given, found.ct, found.given.clinical).regions)
+    clinical = structures_on(ct_grid, found.drawn.given, found.ct, found.given.clinical).clinical
+    drawn = _solid([with_codes(item.region, item.structure, derived=item.derived) for item in clinical])
     names = dicom_names([region.name for region in drawn])
     drawn = [region.renamed(name) for region, name in zip(drawn, names, strict=True)]
     structure_set = None
@@ -79,6 +82,14 @@ def _write_images(found: DoseNumbers, folder: Path) -> None:
 
 def _ct_grid(found: DoseNumbers) -> Grid:
     return found.ct.grid.with_frame_of_reference(found.dose.grid.frame_of_reference)
+
+
+def _context_of(ct: Image) -> DicomContext:
+    """For images that are no DICOM: results of one CT share a frame of reference, so that they can be compared."""
+    made = DicomContext.invented(patient_id="UNKNOWN", patient_name="Unknown^Patient")
+    return (
+        replace(made, frame_of_reference=uid_of("frame of reference", ct.source.sha256)) if ct.source.sha256 else made
+    )
 
 
 def _solid(regions: Sequence[Region]) -> list[Region]:

@@ -11,9 +11,11 @@ from hepatica.anatomy.structures.clinical import (
     ClinicalRegion,
     Structure,
     StructureOptions,
+    about_whole_liver,
     clinical_regions,
     structure_of,
 )
+from hepatica.anatomy.structures.roles import identified
 from hepatica.core import Grid, InputFile, Region
 from hepatica.core.image import Image
 from hepatica.core.message import Message
@@ -22,6 +24,7 @@ from hepatica.core.sources import regions_of
 from hepatica.errors import InputError
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.regions import read_structures, wanted_regions
+from hepatica.nuclides import agent
 from hepatica.workflow.sources import StructureSource
 
 NEEDED_WHOLE = (Structure.LIVER, Structure.TUMOUR, Structure.NECROSIS, Structure.PERFUSED)
@@ -92,7 +95,23 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
     if not whole:
         raise InputError("no structure covers a voxel of the dose; are structures and images of the same patient?")
     clinical = clinical_regions(whole, roles=options.structure_roles, dome_margin_mm=options.lung_margin_mm)
-    return StructureSet(clinical, source, uid, notes + empty, given)
+    doubts = identified(whole, options.structure_roles).messages
+    return StructureSet(
+        clinical, source, uid, (*notes, *empty, *doubts, *about_whole_liver(clinical), *_about_goals(options)), given
+    )
+
+
+def _about_goals(options: StructureOptions) -> tuple[Message, ...]:
+    """Which goals are shown where what decides it is not stated."""
+    if options.agent is None:
+        return ()
+    limits = agent(options.agent).limits
+    if all(limit.applies(options.indication, options.intent) is not None for limit in limits):
+        return ()
+    missing = [name for name in ("indication", "intent") if getattr(options, name) is None]
+    text = f"{' and '.join(missing)} not stated: the goals for every {' and '.join(missing)} are shown"
+    remedy = f"state {' and '.join(f'`{name}`' for name in missing)}"
+    return (Message("goals-of-every-indication", text, remedy, severity="note"),)
 
 
 def _require_whole_liver(path: Path, refused: Sequence[str], options: StructureOptions) -> None:

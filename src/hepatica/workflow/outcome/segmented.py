@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
-from hepatica.core import Grid, Kind, Provenance, Region
-from hepatica.core.image import Stated
+from hepatica.anatomy.structures.kinds import LESIONS, Structure
+from hepatica.anatomy.structures.roles import STRUCTURE_ROLES_TEXT, identified
+from hepatica.core import Grid, Kind, Provenance
+from hepatica.core.image import Image, Stated
 from hepatica.core.message import Message, unique
 from hepatica.core.options import NonNegative, parameters, verb
 from hepatica.core.sources import regions_of
 from hepatica.core.table import Table
-from hepatica.errors import InputError
+from hepatica.errors import InputError, NothingDrawnError, UnknownNameError
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import is_itk_file, read_itk
+from hepatica.io.structures import Label, Structures
 from hepatica.outcome.response.criteria import Response
 from hepatica.outcome.response.segmentations import (
     SEGMENTED,
+    Absent,
+    Compared,
+    NewLesion,
     SegmentedLesion,
     compare_segmentations,
     lesions_and_others,
@@ -40,7 +47,10 @@ class SegmentedResponseResult(Result):
     verb = "segmented_response"
 
     lesions: tuple[SegmentedLesion, ...]
+    new_lesions: tuple[NewLesion, ...]
     all_lesions: Mapping[str, Response]
+    not_lesions: Mapping[str, str]
+    """Structures of either file that do not count as lesions, and what they are."""
     remnant: RemnantGrowth | None
     lipiodol: tuple[Retention, ...]
 
@@ -49,11 +59,16 @@ class SegmentedResponseResult(Result):
         columns = ("lesion", "before, mL", "after, mL", "change, %", "before, mm", "after, mm", *SEGMENTED)
         rows = [
             (
-                s.name, s.before.volume_ml, s.after.volume_ml, 100 * s.relative_volume_change, s.before.longest_mm,
-                s.after.longest_mm, *(s.responses[name].value for name in SEGMENTED),
+                s.name, s.before.volume_ml, None if s.after is None else s.after.volume_ml,
+                None if s.relative_volume_change is None else 100 * s.relative_volume_change, s.before.longest_mm,
+                None if s.after is None else s.after.longest_mm, *(s.responses[name].value for name in SEGMENTED),
             )
             for s in self.lesions
         ]  # fmt: skip
+        rows += [
+            (f"{n.name} (new)", None, n.after.volume_ml, None, None, n.after.longest_mm, *[""] * len(SEGMENTED))
+            for n in self.new_lesions
+        ]
         together = [("all together", *[None] * 5, *(found.value for found in self.all_lesions.values()))]
         title = "Segmented lesions (mRECIST and EASL: if the viable part was segmented)"
         return Table.of(columns, [*rows, *together] if rows else [], title, "lesions")
@@ -68,11 +83,16 @@ class SegmentedResponseResult(Result):
 
     def write(self, folder: Path) -> None:
         """Write ``change.svg``."""
-        rows = [(s.name, s.before.volume_ml, s.after.volume_ml, s.responses["volume"].value) for s in self.lesions]
+        rows = [
+            (s.name, s.before.volume_ml, s.after.volume_ml, s.responses["volume"].value)
+            for s in self.lesions
+            if s.after is not None
+        ]
         if self.remnant is not None:
             growth = self.remnant.found.growth
             rows.append(("future remnant", growth.before_ml, growth.after_ml, ""))
-        save(draw_segmented(rows), folder / "change.svg")
+        if rows:
+            save(draw_segmented(rows), folder / "change.svg")
 
 
 @verb
@@ -83,24 +103,31 @@ def segmented_response(
     before_image: ImageSource | None = None,
     after_image: ImageSource | None = None,
     interval_days: NonNegative | None = None,
+    structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None,
+    absent_lesions: Absent = "gone",
 ) -> SegmentedResponseResult:
     """Response of lesions that were segmented before and after treatment.
 
-    Lesions are compared by name. Structures named "liver" and "remnant" (or "future liver remnant", "FLR") give the
-    growth of the remnant, one named "lipiodol" in the later file the share of each lesion that holds it.
+    Lesions are compared by name, else by place; liver, lungs, body, organs and what is made of others ("all tumours",
+    "liver minus tumours") do not count. Structures named "liver" and "remnant" (or "future liver remnant", "FLR") give
+    the growth of the remnant, one named "lipiodol" in the later file the share of each lesion that holds it.
 
     Parameters
     ----------
     before : path or regions
         Structures before treatment: label map (names in a .json beside it), SEG or RTSTRUCT.
     after : path or regions
-        Structures after treatment, same names; one that is absent is gone.
+        Structures after treatment, same names; a lesion without a voxel is gone, one of another name and place is new.
     before_image : path or Image, optional
         Image on whose voxels the lesions before are measured; an RTSTRUCT needs the one it was drawn on.
     after_image : path or Image, optional
         The same for the lesions after.
     interval_days : float or None
         Time between the two, for the growth of the remnant per week.
+    structure_roles : mapping of str to str or None
+        What a structure is, where its name does not say: 'Seg 5=tumour', 'A3=lymph_node'.
+    absent_lesions : {"gone", "not-evaluated"}
+        What a lesion is that the later file does not list: gone, or only not drawn.
 
     Returns
     -------
@@ -124,20 +151,35 @@ def segmented_response(
     patients = {role: name for role, path in files.items() if (name := _patient(path))}
     if len(set(patients.values())) > 1:
         raise InputError(f"{before} is of patient {patients['before']!r}, {after} of {patients['after']!r}")
-    old_regions, old_messages = _regions(before, before_image, "before_image")
-    new_regions, new_messages = _regions(after, after_image, "after_image")
-    (old, old_others), (new, new_others) = lesions_and_others(old_regions), lesions_and_others(new_regions)
-    remnant = segmented_remnant(old_others, new_others, old, days=interval_days)
-    lesions = compare_segmentations(old, new) if old or new or remnant is None else ()
+    old, new = _read(before, before_image, "before_image"), _read(after, after_image, "after_image")
+    names = {*(r.name for r in (*old.regions, *new.regions)), *new.empty}
+    if unknown := sorted(set(structure_roles or {}) - names):
+        raise UnknownNameError("structure", unknown[0], sorted(names))
+    known, later = (identified(found.regions, structure_roles) for found in (old, new))
+    lesions, others = lesions_and_others(old.regions, known.roles)
+    new_lesions, new_others = lesions_and_others(new.regions, later.roles)
+    in_liver = [region for region in lesions if known.roles[region.name] is Structure.TUMOUR]
+    remnant = segmented_remnant(others, new_others, in_liver, days=interval_days)
+    compared = Compared((), ())
+    if lesions or new_lesions or remnant is None:
+        nodes = {name for found in (known, later) for name, role in found.roles.items() if role is Structure.LYMPH_NODE}
+        compared = compare_segmentations(lesions, new_lesions, nodes=nodes, empty=new.empty, absent=absent_lesions)
+    roles = {**later.roles, **known.roles}
     return SegmentedResponseResult(
-        lesions=lesions,
-        all_lesions=patient_responses(lesions),
+        lesions=compared.lesions,
+        new_lesions=compared.new,
+        all_lesions=patient_responses(compared.lesions, compared.new),
+        not_lesions={name: role.value for name, role in roles.items() if role not in LESIONS},
         remnant=remnant,
-        lipiodol=segmented_retention(new, new_others.get("lipiodol")),
-        messages=unique(old_messages, new_messages),
+        lipiodol=segmented_retention(new_lesions, new_others.get("lipiodol")),
+        messages=unique(
+            old.messages, new.messages, known.messages, later.messages, compared.messages, _not_counted(roles)
+        ),
         provenance=Provenance(
             inputs=tuple(input_file(role, path) for role, path in files.items()),
-            parameters=parameters(interval_days=interval_days),
+            parameters=parameters(
+                interval_days=interval_days, structure_roles=structure_roles, absent_lesions=absent_lesions
+            ),
         ),
     )
 
@@ -150,22 +192,37 @@ def _patient(path: Path) -> str:
     return "" if is_itk_file(path) else open_dicom(path).text("PatientID")
 
 
-def _regions(
-    source: StructureSource, image: ImageSource | None, role: str
-) -> tuple[tuple[Region, ...], tuple[Message, ...]]:
-    """Structures on the voxels of their image, or on their own."""
+def _not_counted(roles: Mapping[str, Structure]) -> tuple[Message, ...]:
+    """What to know of structures whose names say nothing."""
+    unknown = [name for name, role in roles.items() if role is Structure.OTHER]
+    if not unknown:
+        return ()
+    text = f"not counted as lesions, their names do not say what they are: {', '.join(map(repr, unknown))}"
+    return (Message("structures-not-counted", text, "state `structure_roles`: 'NAME=tumour' for a lesion"),)
+
+
+def _read(source: StructureSource, image: ImageSource | None, role: str) -> Structures:
+    """Structures on the voxels of their image, or on their own; none where a later file holds nothing any more."""
     from hepatica.io.regions import read_structures
 
     if not isinstance(source, str | Path):
-        return regions_of(source), ()
+        regions = regions_of(source)
+        return Structures(tuple(regions), tuple(Label(n, r.name) for n, r in enumerate(regions, start=1)))
     path = Path(source)
+    on: Image | Grid
     if image is not None:
         # The unit does not matter here, only the voxels; a file that does not say its unit may serve.
         is_plain = isinstance(image, str | Path) and is_itk_file(Path(image))
-        found = read_structures(path, as_image(image, role="image", stated=Stated(unit="HU") if is_plain else Stated()))
+        on = as_image(image, role="image", stated=Stated(unit="HU") if is_plain else Stated())
     else:
-        found = read_structures(path, _own_grid(path, role))
-    return found.regions, found.messages
+        on = _own_grid(path, role)
+    try:
+        return read_structures(path, on)
+    except NothingDrawnError as error:
+        if role == "before_image":
+            raise
+        text = f"{error.args[0]}: everything that was there is gone"
+        return Structures((), (), (Message("nothing-drawn", text, "make sure that it was looked for"),), error.names)
 
 
 def _own_grid(path: Path, role: str) -> Grid:

@@ -13,6 +13,7 @@ from hepatica.core.table import Table
 from hepatica.errors import GeometryError
 from hepatica.io.regions import drawn_structures
 from hepatica.planning.delivery.concordance import (
+    Agreement,
     Concordance,
     ConcordanceOptions,
     about_catheter,
@@ -46,25 +47,40 @@ class ConcordanceResult(Result):
         if c.tumour_to_normal_planned is not None and c.tumour_to_normal_delivered is not None:
             ratios = f"planned {c.tumour_to_normal_planned:.2f}, delivered {c.tumour_to_normal_delivered:.2f}"
             parts.append(f"T/N of all lesions: {ratios}")
-        if c.shift_mm is not None and c.territory_share_change is not None:
-            moved = f"centre of dose moved by {c.shift_mm:.1f} mm"
-            parts.append(f"{moved}, share of a territory changed by up to {c.territory_share_change:.0%}")
+        if c.shift_mm is not None:
+            parts.append(f"centre of dose moved by {c.shift_mm:.1f} mm")
+        if c.territory_share_change is not None:
+            parts.append(f"share of a part of the liver changed by up to {c.territory_share_change:.0%}")
         return "; ".join(parts)
 
     def table(self) -> Table:
         """Each lesion and the normal liver."""
         rows = [
             (
-                s.name, s.planned_dose_mean_gy, s.delivered_dose_mean_gy, 100 * s.relative_difference, s.correlation,
+                s.name, s.planned_dose_mean_gy, s.delivered_dose_mean_gy,
+                None if s.relative_difference is None else 100 * s.relative_difference, s.verdict, s.correlation,
                 s.dice_at_isodose, s.bland_altman.mean_gy, s.bland_altman.low_gy, s.bland_altman.high_gy,
             )
             for s in self.concordance.structures
         ]  # fmt: skip
         columns = (
-            "structure", "planned, Gy", "delivered, Gy", "change, %", "r", "Dice", "bias, Gy", "95 % from, Gy",
-            "95 % to, Gy",
+            "structure", "planned, Gy", "delivered, Gy", "change, %", "verdict", "r", "Dice", "bias, Gy",
+            "95 % from, Gy", "95 % to, Gy",
         )  # fmt: skip
         return Table.of(columns, rows, name="concordance")
+
+    def tables(self) -> tuple[Table, ...]:
+        """Structures, and the shares of the parts of the liver."""
+        rows = [
+            (
+                p.name, 100 * p.planned_share, 100 * p.planned_share_sd, 100 * p.delivered_share,
+                100 * p.delivered_share_sd, p.z, "differs" if p.differs else "within uncertainty",
+            )
+            for p in self.concordance.parts
+        ]  # fmt: skip
+        columns = ("part of the liver", "planned, %", "SD, %", "delivered, %", "SD, %", "z", "verdict")
+        shares = Table.of(columns, rows, "Share of the liver's activity", "parts")
+        return (self.table(), *([shares] if rows else []))
 
     def write(self, folder: Path) -> None:
         """Write ``concordance.png`` (voxels, Bland-Altman) and ``slices.png``."""
@@ -96,8 +112,8 @@ def scout_concordance(
     delivered_dose : path, Volume or Image
         Delivered dose: folder of an absorbed dose, RTDOSE, NIfTI or MetaImage in Gy.
     structures : path or regions
-        RTSTRUCT, SEG or label map with the tumours; with a liver T/N is given too, with perfused territories (or the
-        liver in their place) the catheter is looked at.
+        RTSTRUCT, SEG or label map with the tumours; with a liver T/N is given too, and by the shares of territories,
+        lobes or of where the plan has dose the catheter is looked at.
     comparison : ConcordanceOptions
         How the maps are compared.
     progress : callable, optional
@@ -111,9 +127,9 @@ def scout_concordance(
     Raises
     ------
     InputError
-        If no structure is a tumour, or a map holds nothing where it is compared.
+        If no structure is a tumour, or the plan gives the tumours no dose.
     GeometryError
-        If frames of reference differ, or a structure reaches outside the delivered dose map.
+        If frames of reference differ, or the liver or a territory reaches outside the delivered dose map.
 
     Examples
     --------
@@ -135,14 +151,15 @@ def scout_concordance(
     report_progress("reading structures")
     drawn = drawn_structures(structures, scout.volume.grid, comparison.structure_roles)
     report_progress("comparing")
-    found = compared_maps(scout.volume, therapy.volume, drawn, isodose_gy=comparison.isodose_gy)
+    agreement = Agreement(comparison.position_sd_mm, comparison.quantification_relative_sd)
+    found = compared_maps(scout.volume, therapy.volume, drawn, isodose_gy=comparison.isodose_gy, agreement=agreement)
     return ConcordanceResult(
         concordance=found.concordance,
         isodose_is_planned_mean=comparison.isodose_gy is None,
         planned=scout.volume,
         delivered=found.delivered,
         lesions=found.lesions,
-        messages=(*drawn.messages, *about_catheter(found.concordance)),
+        messages=(*drawn.messages, *found.messages, *about_catheter(found.concordance)),
         provenance=Provenance(
             (*scout.inputs, *therapy.inputs, *drawn.inputs),
             parameters=parameters(comparison),
