@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hepatica.anatomy.ct.lung_mass import LABEL_LUNG_MASS_KG
 from hepatica.core import Estimate, Kind, Region, Volume
 from hepatica.core.options import Positive, options
 from hepatica.errors import InputError
@@ -13,7 +14,7 @@ from hepatica.nuclides import ConventionName, nuclide
 from hepatica.planning.prescriptions.compartments import require_positive
 from hepatica.planning.prescriptions.dose_constants import DoseConstant, dose_constant
 
-REFERENCE_LUNG_MASS_KG = 1.0
+REFERENCE_LUNG_MASS_KG = LABEL_LUNG_MASS_KG
 """The mass that labels and limits assume where none is measured."""
 
 MAXIMUM_LUNG_DENSITY_G_ML = 1.1

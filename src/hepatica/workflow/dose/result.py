@@ -14,7 +14,6 @@ from hepatica.io.itk import write_itk
 from hepatica.report.files import report_files
 from hepatica.workflow.dose.numbers import DoseNumbers
 from hepatica.workflow.dose.report import dose_report
-from hepatica.workflow.dose.structures import structures_on
 from hepatica.workflow.result import result
 
 
@@ -41,9 +40,9 @@ def _write_images(found: DoseNumbers, folder: Path) -> None:
     if found.dose_map.dose_sd is not None:
         write_itk(found.dose_map.dose_sd, folder / "dose-sd.nii.gz")
     provenance = found.provenance
-    # Made again from what was given: structures that went through the dose's coarse voxels would lose their edges.
-    ct_grid = found.ct.grid.with_frame_of_reference(found.dose.grid.frame_of_reference)
-    drawn = _solid(structures_on(ct_grid, found.drawn.given, found.ct, found.given.clinical).regions)
+    # On the CT's voxels: structures that went through the dose's coarse ones would lose their edges.
+    ct_grid = found.patient.ct.grid
+    drawn = _solid(found.patient.drawn.regions)
     structure_set = None
     if drawn:
         structure_set = write_rtstruct(
