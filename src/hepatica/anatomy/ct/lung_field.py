@@ -48,7 +48,9 @@ class LungsInField:
     @property
     def how(self) -> str:
         """How it was recognised, in words; empty for whole lungs."""
-        parts = [f"lung touches the edge of the image towards the {side} ({area:.3g} cm2)" for side, area in self.cut_cm2]
+        parts = [
+            f"lung touches the edge of the image towards the {side} ({area:.3g} cm2)" for side, area in self.cut_cm2
+        ]
         parts += [f"the drawing ends towards the {side} where the CT shows more lung" for side in self.drawing_ends]
         return "; ".join(parts)
 
@@ -89,7 +91,13 @@ def lungs_in_field(lungs: Region, hu: Volume | None = None) -> LungsInField:
             at_edge = _at_edge(lungs, axis, last)
             if at_edge and area >= MIN_CUT_CM2:
                 cut.append((_side(lungs.grid, axis, last), area))
-            elif not at_edge and hu is not None and axis == along and area >= MIN_STEP_CM2 and _goes_on(lungs, hu, axis, last):
+            elif (
+                not at_edge
+                and hu is not None
+                and axis == along
+                and area >= MIN_STEP_CM2
+                and _goes_on(lungs, hu, axis, last)
+            ):
                 ends.append(_side(lungs.grid, axis, last))
     return LungsInField(tuple(cut), tuple(ends))
 

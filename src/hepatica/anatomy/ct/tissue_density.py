@@ -80,7 +80,9 @@ def structure_densities(texts: Sequence[str | Mapping[str, object]]) -> dict[str
                 raise InputError(f"{item!r} is not NAME=DENSITY, such as 'Liver=1.06 g/mL'")
             item = {name.strip(): density.strip()}
         for name, given in item.items():
-            value = given if isinstance(given, float | int) else parse_quantity(str(given), "g/mL", f"density of {name!r}")
+            value = (
+                given if isinstance(given, float | int) else parse_quantity(str(given), "g/mL", f"density of {name!r}")
+            )
             if found.setdefault(name, float(value)) != float(value):
                 raise InputError(f"structure {name!r} is given two densities: {found[name]:g} and {value:g} g/mL")
     return found

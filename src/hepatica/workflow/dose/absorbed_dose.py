@@ -123,7 +123,9 @@ def absorbed_dose(
     decays, outside = decays_on(grid, corrected.image)
     table = options.scanner.calibration()
     density = density_resampled(grid, patient.tissue.density, table)
-    drawn = patient.drawn if grid.matches(patient.ct.grid) else structures_on(grid, structures, ct_image, options.clinical)
+    drawn = (
+        patient.drawn if grid.matches(patient.ct.grid) else structures_on(grid, structures, ct_image, options.clinical)
+    )
 
     report_progress(f"dose by {engine}")
     dose_map = calculation.compute(decays, density, chosen, options.settings)
@@ -244,5 +246,7 @@ def _start(
         inputs=tuple(image.source for image in images) + ((drawn.source,) if drawn.source else ()),
         parameters=parameters,
         tables={"HU to density": f"{table.name}: {table.source}", "nuclide": "ENSDF through paceENSDF 0.6.3"},
-        steps=tuple(rule for image in images if image.volume.kind is not Kind.HU and (rule := image.acquisition.time_rule)),
+        steps=tuple(
+            rule for image in images if image.volume.kind is not Kind.HU and (rule := image.acquisition.time_rule)
+        ),
     )

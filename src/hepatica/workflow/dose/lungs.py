@@ -61,6 +61,4 @@ def _by_image(lungs: PatientLungs, structures: Sequence[StructureResult]) -> Ima
         return None
     dose = found.dose
     whole = lungs.seen.whole
-    return ImagedLungDose(
-        dose.name, dose.mass_g, found.mean.value, dose.activity_share, whole, lungs.mass_is_measured
-    )
+    return ImagedLungDose(dose.name, dose.mass_g, found.mean.value, dose.activity_share, whole, lungs.mass_is_measured)

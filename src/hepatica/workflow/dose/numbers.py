@@ -328,7 +328,13 @@ class DoseNumbers(Result):
         if lungs is None or (shunt := lungs.by_shunt) is None:
             return None
         rows: list[list[Cell]] = [
-            [LUNGS_BY_SHUNT, 100 * shunt.lung_shunt, 1000 * shunt.lung_mass_kg, shunt.dose_lung_gy, shunt.lung_mass_from]
+            [
+                LUNGS_BY_SHUNT,
+                100 * shunt.lung_shunt,
+                1000 * shunt.lung_mass_kg,
+                shunt.dose_lung_gy,
+                shunt.lung_mass_from,
+            ]
         ]
         if (image := lungs.by_image) is not None:
             how = "whole lungs in view" if image.whole else "cut off: the part in view"

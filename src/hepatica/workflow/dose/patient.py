@@ -119,7 +119,9 @@ def ct_or_uniform(ct: ImageSource | None, scans: Sequence[Image], options: DoseO
 def _uniform_message(stated: DensityOptions) -> Message:
     where = "everywhere in the image"
     if stated.outline_fraction is not None:
-        where = f"where the smoothed activity exceeds {100 * stated.outline_fraction:g} % of its maximum, with air around"
+        where = (
+            f"where the smoothed activity exceeds {100 * stated.outline_fraction:g} % of its maximum, with air around"
+        )
     text = (
         f"no CT: the patient is taken as uniform, {stated.uniform_density_g_ml:g} g/mL {where}; doses of soft tissue are "
         f"uncertain by {100 * UNIFORM_RELATIVE_SD:.0f} % more, and those of lung and bone are not known"
