@@ -16,7 +16,7 @@ from hepatica.errors import InputError
 from hepatica.nuclides.agents import DoseLimit
 from hepatica.report.document import Fact
 
-Status = Literal["met", "near", "violated", "superseded"]
+Status = Literal["met", "near", "violated", "not judged"]
 
 NEAR = 0.10
 """A dose that meets its limit by less than this fraction of the limit is shown as near. Our choice, for attention."""
@@ -82,8 +82,8 @@ class LimitRow:
         Limit, and mean dose of the structure, Gy.
     condition, source : str
         When the limit holds, and where it comes from.
-    superseded_by : str
-        What is judged in its place ("lungs by the shunt"); empty where this dose is judged.
+    not_judged : str
+        Why it is not judged ("lungs by the shunt is judged", an unknown mass); empty where it is.
     """
 
     structure: str
@@ -92,14 +92,14 @@ class LimitRow:
     dose_mean_gy: float
     condition: str = ""
     source: str = ""
-    superseded_by: str = ""
+    not_judged: str = ""
 
     @property
     @reported
     def status(self) -> Status:
-        """One of "met", "near" (met by less than 10 % of the limit), "violated", and "superseded" by another dose."""
-        if self.superseded_by:
-            return "superseded"
+        """One of "met", "near" (met by less than 10 % of the limit), "violated", and "not judged"."""
+        if self.not_judged:
+            return "not judged"
         spare = self.dose_mean_gy - self.limit_gy if self.comparison == ">=" else self.limit_gy - self.dose_mean_gy
         if spare < 0:
             return "violated"
@@ -108,8 +108,8 @@ class LimitRow:
     @property
     def verdict(self) -> str:
         """The status in words: a goal is reached or missed, a limit kept or exceeded."""
-        if self.superseded_by:
-            return f"not judged: {self.superseded_by} is"
+        if self.not_judged:
+            return f"not judged: {self.not_judged}"
         words = {">=": ("reached", "just reached", "missed"), "<=": ("kept", "nearly reached", "exceeded")}
         return words[self.comparison][("met", "near", "violated").index(self.status)]
 
@@ -208,23 +208,27 @@ class OtherDose(NamedTuple):
 
 
 def limit_rows(
-    limits: Sequence[DoseLimit], regions: Sequence[ReportRegion], others: Sequence[OtherDose] = ()
+    limits: Sequence[DoseLimit],
+    regions: Sequence[ReportRegion],
+    others: Sequence[OtherDose] = (),
+    unknown: Mapping[str, str] | None = None,
 ) -> tuple[LimitRow, ...]:
     """Every limit of an agent against every structure that it is about; what has no dose has no row.
 
     Where another dose of the same kind of structure is judged, that of the map is shown and not judged, and the other
-    way round.
+    way round; `unknown` says of a kind of structure why the dose of the map is not judged.
     """
     rows = []
     for limit in limits:
         of_map = [(item.dose.name, item.dose.dose_mean_gy) for item in regions if item.structure == limit.structure]
         more = [other for other in others if other.structure == limit.structure]
-        first = next((other.name for other in more if other.judged), "")
-        instead = of_map[0][0] if of_map else ""
+        first = next((f"{other.name} is judged" for other in more if other.judged), "")
+        first = first or (unknown or {}).get(limit.structure, "")
+        instead = f"{of_map[0][0]} by the image is judged" if of_map else ""
         found = [(name, dose, first) for name, dose in of_map]
         found += [(other.name, other.dose_mean_gy, "" if other.judged else instead) for other in more]
         rows += [
-            LimitRow(name, limit.comparison, limit.dose_gy, dose, limit.condition, limit.source, superseded)
-            for name, dose, superseded in found
+            LimitRow(name, limit.comparison, limit.dose_gy, dose, limit.condition, limit.source, reason)
+            for name, dose, reason in found
         ]
     return tuple(rows)

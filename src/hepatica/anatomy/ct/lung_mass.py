@@ -19,8 +19,8 @@ REFERENCE_HEIGHT_M = {"male": 1.76, "female": 1.63}
 """Height of ICRP's reference adults, of the same table."""
 
 TOTAL_LUNG_CAPACITY_L = {"male": (7.99, -7.08), "female": (6.60, -5.79)}
-"""Slope (L/m) and intercept (L) of total lung capacity with height, adults of 1.45 to 1.95 m: Quanjer et al., Eur Respir
-J 1993;6 Suppl 16:5, table 5. Residual standard deviation 0.70 L (male) and 0.60 L (female)."""
+"""Slope (L/m) and intercept (L) of total lung capacity with height, adults of 1.45 to 1.95 m: Quanjer et al., Eur
+Respir J 1993;6 Suppl 16:5, table 5. Residual standard deviation 0.70 L (male) and 0.60 L (female)."""
 
 HEIGHT_RANGE_M = (1.45, 1.95)
 """Heights for which these equations were made."""

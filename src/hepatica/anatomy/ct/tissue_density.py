@@ -1,7 +1,7 @@
 """Densities that the CT number does not give: stated ones, and those of soft tissue that holds contrast agent.
 
-Iodine raises the CT number and hardly the density: liver at 141 HU reads as 1.10 g/mL and weighs 1.06, so its dose would
-be 4 % low. Where contrast is recognised, soft tissue of drawn organs takes its reference density.
+Iodine raises the CT number and hardly the density: liver at 141 HU reads as 1.10 g/mL and weighs 1.06, so its dose
+would be 4 % low. Where contrast is recognised, soft tissue of drawn organs takes its reference density.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Annotated, Literal
 import numpy as np
 
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure
-from hepatica.core import Kind, Region, Volume
+from hepatica.core import Region, Volume
 from hepatica.core.message import Message
-from hepatica.core.options import Positive, Text, options
+from hepatica.core.options import Fraction, Positive, Text, options
 from hepatica.core.units import parse_quantity
 from hepatica.errors import InputError, UnitError, UnknownNameError
 
@@ -44,8 +44,8 @@ MOSTLY = 0.5
 """Voxels covered by at least this take a structure's density."""
 
 UNENHANCED_LIMIT_HU = 85.0
-"""Unenhanced liver has 58.3 +- 8.9 HU (64 livers without a finding, Int J Legal Med 2019;133:1861), spleen and blood some
-10 HU less, kidney 30: a mean above 58.3 + 3 x 8.9 HU is no unenhanced soft tissue (iron and amiodarone apart)."""
+"""Unenhanced liver has 58.3 +- 8.9 HU (64 livers without a finding, Int J Legal Med 2019;133:1861), spleen and blood
+some 10 HU less, kidney 30: a mean above 58.3 + 3 x 8.9 HU is no unenhanced soft tissue (iron and amiodarone apart)."""
 
 SOFT_TISSUE_HU = (0.0, 300.0)
 """Voxels of an enhanced organ that are taken as its tissue: fat and gas lie below; iodised oil, calcification and coils
@@ -69,23 +69,25 @@ def structure_densities(texts: Sequence[str | Mapping[str, object]]) -> dict[str
 
     Examples
     --------
-    >>> structure_densities(["Liver=1.06 g/mL", "ROI 3 = 1050 kg/m3"])
+    >>> structure_densities(["Liver=1.06 g/mL", "ROI 3 = 1.05 kg/L"])
     {'Liver': 1.06, 'ROI 3': 1.05}
     """
     found: dict[str, float] = {}
     for item in texts:
-        if not isinstance(item, Mapping):
-            name, equals, density = str(item).rpartition("=")
-            if not equals or not name.strip() or not density.strip():
-                raise InputError(f"{item!r} is not NAME=DENSITY, such as 'Liver=1.06 g/mL'")
-            item = {name.strip(): density.strip()}
-        for name, given in item.items():
+        for name, given in (item if isinstance(item, Mapping) else _name_and_density(str(item))).items():
             value = (
                 given if isinstance(given, float | int) else parse_quantity(str(given), "g/mL", f"density of {name!r}")
             )
             if found.setdefault(name, float(value)) != float(value):
                 raise InputError(f"structure {name!r} is given two densities: {found[name]:g} and {value:g} g/mL")
     return found
+
+
+def _name_and_density(text: str) -> dict[str, object]:
+    name, equals, density = text.rpartition("=")
+    if not equals or not name.strip() or not density.strip():
+        raise InputError(f"{text!r} is not NAME=DENSITY, such as 'Liver=1.06 g/mL'")
+    return {name.strip(): density.strip()}
 
 
 MIN_STATED_G_ML, MAX_STATED_G_ML = 0.05, 3.0
@@ -116,7 +118,7 @@ class DensityOptions:
     structure_density: Annotated[Mapping[str, float] | None, STRUCTURE_DENSITY_TEXT] = None
     contrast: Literal["auto", "yes", "no"] = "auto"
     uniform_density_g_ml: Positive | None = None
-    outline_fraction: Positive | None = None
+    outline_fraction: Fraction | None = None
 
     def __post_init__(self) -> None:
         for name, value in (self.structure_density or {}).items():
@@ -125,11 +127,10 @@ class DensityOptions:
                     f"density of {name!r}: {value} g/mL is not that of a tissue ({MIN_STATED_G_ML:g} to "
                     f"{MAX_STATED_G_ML:g} g/mL)"
                 )
-        for name in ("uniform_density_g_ml",):
-            value = getattr(self, name)
-            if value is not None and not MIN_STATED_G_ML <= value <= MAX_STATED_G_ML:
-                raise UnitError(f"`{name}`: {value:g} g/mL is not that of a tissue")
-        if self.outline_fraction is not None and not self.outline_fraction < 1:
+        uniform = self.uniform_density_g_ml
+        if uniform is not None and not MIN_STATED_G_ML <= uniform <= MAX_STATED_G_ML:
+            raise UnitError(f"`uniform_density_g_ml`: {uniform:g} g/mL is not that of a tissue")
+        if self.outline_fraction is not None and not 0 < self.outline_fraction < 1:
             raise InputError("`outline_fraction` is a share of the highest activity: above 0 and below 1")
 
 
@@ -216,7 +217,14 @@ def tissue_density(
         was = item.region.mass_g(density) / item.region.volume_ml if item.region.volume_ml else 0.0
         text = f"the density of {name!r} is stated: {stated[name]:g} g/mL in place of the CT's {was:.4g} g/mL"
         notes.append(Message("density-stated", text, severity="note"))
-    made = density.with_values(values) if origins else density
+    if not origins:
+        return TissueDensity(density, origins, tuple(notes), _conventions(found, stated))
+    made = density.with_values(values)
+    changed = made.values != density.values
+    for item in structures:
+        region = item.region
+        if region.name not in origins and region.coverage[changed[region.window]].sum() > MOSTLY * region.voxels:
+            origins[region.name] = "stated" if stated else "reference"
     return TissueDensity(made, origins, tuple(notes), _conventions(found, stated))
 
 
@@ -295,8 +303,8 @@ def _dense_parts(taken: Sequence[ClinicalRegion], hu: Volume) -> list[Message]:
         above = float(region.coverage[hu.values[region.window] > SOFT_TISSUE_HU[1]].sum(dtype=np.float64))
         if above > SHARE_ABOVE * region.voxels:
             text = (
-                f"{100 * above / region.voxels:.0f} % of {region.name!r} lies above {SOFT_TISSUE_HU[1]:g} HU (iodised oil, "
-                "calcification or metal?) and keeps the density of its CT number"
+                f"{100 * above / region.voxels:.0f} % of {region.name!r} lies above {SOFT_TISSUE_HU[1]:g} HU "
+                "(iodised oil, calcification or metal?) and keeps the density of its CT number"
             )
             notes.append(Message("dense-structure", text, "state `structure_density` if it is iodised oil"))
     return notes

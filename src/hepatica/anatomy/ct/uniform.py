@@ -12,8 +12,8 @@ from hepatica.errors import GeometryError, InputError
 from hepatica.transport.matter.media import AIR_HU, default_calibration
 
 OUTLINE_BLUR_MM = 20.0
-"""FWHM of the smoothing before an outline is taken from an emission image: a few voxels, so that noise has no part in it.
-Our choice."""
+"""FWHM of the smoothing before an outline is taken from an emission image: a few voxels, so that noise has no part in
+it. Our choice."""
 
 UNIFORM_RELATIVE_SD = 0.05
 """Relative standard uncertainty of the density of soft tissue where no CT shows it: fat 0.95 to muscle and liver 1.06

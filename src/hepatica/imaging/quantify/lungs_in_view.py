@@ -89,7 +89,8 @@ def shunt_messages(lungs: LungsInView | None, lung_shunt: float, lungs_in_image:
         if lungs.whole or not lungs.share
         else f" ({100 * compared:.1f} % of all, if the lungs out of view hold as much per gram)"
     )
-    text = f"{seen}{whole}; the lung shunt stated is {100 * lung_shunt:.1f} %: {_taken_off(lungs, lung_shunt, lungs_in_image)}"
+    then = _taken_off(lungs, lung_shunt, lungs_in_image)
+    text = f"{seen}{whole}; the lung shunt stated is {100 * lung_shunt:.1f} %: {then}"
     notes.append(Message("shunt-against-image", text, "find out which is right before the dose is used"))
     return tuple(notes)
 

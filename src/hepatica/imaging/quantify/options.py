@@ -85,8 +85,8 @@ def administration_of(
 ) -> Administration | None:
     """What was given, as the user says or else as the image's header does; None if neither does.
 
-    A shunt is not taken off again for lungs that the image shows (`lungs`): not at all where they are whole in view, and
-    but for what is out of view where they are cut off.
+    A shunt is not taken off again for lungs that the image shows (`lungs`): not at all where they are whole in view,
+    and but for what is out of view where they are cut off.
     """
     facts = image.acquisition
     activity_bq = options.administered_bq or facts.administered_bq

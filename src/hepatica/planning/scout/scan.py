@@ -29,6 +29,7 @@ from hepatica.planning.scout.lung_shunt import LungMasses, LungShunt, SpectShunt
 from hepatica.planning.scout.uptake import LiverOnCt
 from hepatica.transport.matter.media import density_from_hu
 
+NOTHING_CUT = LungsInField()
 
 LUNG_G_ML = 0.26
 """Inflated adult lung of ICRU Report 46 (1992): the mass of lungs in view where there is no CT."""
@@ -122,7 +123,7 @@ class Scout:
     density: Volume | None = None
     ct_lung_mass_kg: float | None = None
     lung_in_view_kg: float | None = None
-    lungs_seen: LungsInField = LungsInField()
+    lungs_seen: LungsInField = NOTHING_CUT
     ct_shows_lungs_whole: bool = False
     on_ct: LiverOnCt | None = None
     ct: Volume | None = None
@@ -139,7 +140,7 @@ class Scout:
         return LungMasses(self.lung_in_view_kg, model)
 
     def lung_mass(self, options: SpectShuntOptions) -> LungMass:
-        """Mass for the lung dose that goes with the shunt: of the whole lungs, or of those seen where it is so asked."""
+        """Mass for the lung dose that goes with the shunt: of the whole lungs, or of those seen if so asked."""
         masses = self.lung_masses(options)
         if options.lung_mass_kg is None and self.ct_lung_mass_kg is not None:
             if masses.whole is None:

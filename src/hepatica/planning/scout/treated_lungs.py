@@ -112,22 +112,21 @@ class TreatedLungs:
 
     @property
     @reported
-    def judged(self) -> Literal["shunt", "image"]:
-        """The one that goal and limit look at: the larger of both, and the shunt's where the image's has no mass."""
+    def judged(self) -> Literal["shunt", "image"] | None:
+        """The one that limits look at: the larger of both, the shunt's where the image's has no mass, or none."""
         if self.by_shunt is None:
-            return "image"
+            return "image" if self.by_image is not None and self.by_image.mass_is_measured else None
         if self.by_image is None or not self.by_image.mass_is_measured:
             return "shunt"
         return "shunt" if self.by_shunt.dose_lung_gy.value >= self.by_image.dose_mean_gy else "image"
 
     @property
     @reported
-    def dose_judged_gy(self) -> float:
-        """Its value in Gy."""
+    def dose_judged_gy(self) -> float | None:
+        """Its value in Gy; None where no lung dose is known."""
         if self.judged == "shunt" and self.by_shunt is not None:
             return self.by_shunt.dose_lung_gy.value
-        assert self.by_image is not None
-        return self.by_image.dose_mean_gy
+        return self.by_image.dose_mean_gy if self.judged == "image" and self.by_image is not None else None
 
     def messages(self) -> tuple[Message, ...]:
         """Both doses, where they differ, and what is missing."""
@@ -144,9 +143,9 @@ class TreatedLungs:
         if abs(shunt.dose_lung_gy.value - image.dose_mean_gy) <= TOLD_APART * larger:
             return ()
         text = (
-            f"lungs: {shunt.dose_lung_gy.value:.3g} Gy by the lung shunt ({100 * shunt.lung_shunt:.3g} % of the activity "
-            f"in {shunt.lung_mass_kg:.3g} kg), {image.dose_mean_gy:.3g} Gy by the image ({image.mass_g:.3g} g in view); "
-            f"the larger, by the {self.judged}, is judged"
+            f"lungs: {shunt.dose_lung_gy.value:.3g} Gy by the lung shunt ({100 * shunt.lung_shunt:.3g} % of the "
+            f"activity in {shunt.lung_mass_kg:.3g} kg), {image.dose_mean_gy:.3g} Gy by the image "
+            f"({image.mass_g:.3g} g in view); the larger, by the {self.judged}, is judged"
         )
         return (Message("lung-doses-differ", text, "find out which is right"),)
 

@@ -118,14 +118,14 @@ def absorbed_dose(
     negatives = options.settings.negatives
     count = decays_from(scans, chosen, options.quantification, options.time, negatives=negatives, lungs=in_view)
     seen = count.decays.in_frame(patient.ct.grid.frame_of_reference)
-    corrected = _corrected(seen, structures, ct_image, options, report_progress)
+    corrected = _corrected(seen, structures, patient.ct, options, report_progress)
     grid = dose_grid(seen.grid, ct_image.grid, options.output.grid)
     decays, outside = decays_on(grid, corrected.image)
     table = options.scanner.calibration()
     density = density_resampled(grid, patient.tissue.density, table)
-    drawn = (
-        patient.drawn if grid.matches(patient.ct.grid) else structures_on(grid, structures, ct_image, options.clinical)
-    )
+    drawn = patient.drawn
+    if not grid.matches(patient.ct.grid):
+        drawn = structures_on(grid, structures, patient.ct, options.clinical, has_ct=has_ct)
 
     report_progress(f"dose by {engine}")
     dose_map = calculation.compute(decays, density, chosen, options.settings)

@@ -227,7 +227,11 @@ class DoseNumbers(Result):
     def limits(self) -> tuple[LimitRow, ...]:
         """Mean doses against the limits of the agent; empty where no agent was named."""
         name = self.given.clinical.agent
-        return () if name is None else limit_rows(agent(name).limits, self.report_regions(), self._other_doses())
+        return (
+            ()
+            if name is None
+            else limit_rows(agent(name).limits, self.report_regions(), self._other_doses(), self._unknown_masses())
+        )
 
     @property
     @reported
@@ -246,6 +250,10 @@ class DoseNumbers(Result):
             return ()
         dose, judged = self.lungs.by_shunt.dose_lung_gy.value, self.lungs.judged == "shunt"
         return (OtherDose(LUNGS_BY_SHUNT, "lung", dose, judged),)
+
+    def _unknown_masses(self) -> Mapping[str, str]:
+        image = None if self.lungs is None else self.lungs.by_image
+        return {} if image is None or image.mass_is_measured else {"lung": "the mass of the lungs is unknown"}
 
     def report_regions(self) -> tuple[ReportRegion, ...]:
         """The structures as the report takes them."""

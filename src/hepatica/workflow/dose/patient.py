@@ -123,8 +123,8 @@ def _uniform_message(stated: DensityOptions) -> Message:
             f"where the smoothed activity exceeds {100 * stated.outline_fraction:g} % of its maximum, with air around"
         )
     text = (
-        f"no CT: the patient is taken as uniform, {stated.uniform_density_g_ml:g} g/mL {where}; doses of soft tissue are "
-        f"uncertain by {100 * UNIFORM_RELATIVE_SD:.0f} % more, and those of lung and bone are not known"
+        f"no CT: the patient is taken as uniform, {stated.uniform_density_g_ml:g} g/mL {where}; doses of soft tissue "
+        f"are uncertain by {100 * UNIFORM_RELATIVE_SD:.0f} % more, and those of lung and bone are not known"
     )
     return Message("no-ct", text, "give `ct`")
 
@@ -135,7 +135,7 @@ def patient_of(
     """Structures and densities on the CT's voxels, in the frame of reference of the dose."""
     frame = ct.grid.frame_of_reference or scans[0].grid.frame_of_reference
     ct = replace(ct, volume=ct.volume.in_frame(frame))
-    drawn = structures_on(ct.grid, structures, ct, options.clinical)
+    drawn = structures_on(ct.grid, structures, ct, options.clinical, has_ct=has_ct)
     tissue = tissue_density(
         density_from_hu(ct.volume, options.scanner.calibration()), ct.volume, drawn.clinical, options.density,
         contrast_agent=ct.acquisition.contrast_agent,

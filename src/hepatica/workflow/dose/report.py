@@ -18,8 +18,8 @@ UNCERTAINTY_NOTE = (
 )
 
 LUNG_NOTE = (
-    "By the shunt: activity that reached the patient times lung shunt, all decays in the mass of the whole lungs. By the "
-    "image: absorbed energy over mass of the lung in view. The larger of both is judged."
+    "By the shunt: activity that reached the patient times lung shunt, all decays in the mass of the whole lungs. By "
+    "the image: absorbed energy over mass of the lung in view. The larger of both is judged."
 )
 
 
