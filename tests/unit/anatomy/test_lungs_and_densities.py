@@ -123,11 +123,11 @@ def test_iodised_oil_in_a_tumour_is_no_contrast_and_stays_as_it_is(oblique_grid:
 
 def test_contrast_can_be_stated_and_denied(oblique_grid: Grid) -> None:
     density, ct, drawn = patient(oblique_grid, 60)
-    assert tissue_density(density, ct, drawn, DensityOptions(contrast="yes")).density.values[5, 5, 5] == pytest.approx(
-        1.06
-    )
+    assert tissue_density(density, ct, drawn, DensityOptions(contrast_enhanced="yes")).density.values[
+        5, 5, 5
+    ] == pytest.approx(1.06)
     density, ct, drawn = patient(oblique_grid, 141)
-    denied = tissue_density(density, ct, drawn, DensityOptions(contrast="no"))
+    denied = tissue_density(density, ct, drawn, DensityOptions(contrast_enhanced="no"))
     assert denied.density is density
     assert [message.code for message in denied.messages] == ["contrast-against-statement"]
 

@@ -72,7 +72,7 @@ def test_the_lung_dose_by_the_shunt_is_judged_where_the_image_has_none() -> None
     """2 GBq at 40 % are 800 MBq in the lungs, which the image does not hold: 40 Gy in 1 kg, not 0.06 Gy."""
     torso = Torso(lung_share=0.0, cut=True)
     found = torso.dose(torso.in_mbq(1200), lung_shunt=0.4)
-    lungs = found.lungs
+    lungs = found.lung_doses
     assert lungs is not None
     assert lungs.by_shunt is not None
     assert lungs.by_image is not None
@@ -83,12 +83,12 @@ def test_the_lung_dose_by_the_shunt_is_judged_where_the_image_has_none() -> None
     assert lungs.judged == "shunt"
     assert lung_limits(found) == {LUNGS_BY_SHUNT: "violated", "Lungs": "not judged"}
     assert {"lung-doses-differ", "lungs-cut-off"} <= codes(found.messages)
-    document = found.as_dict()["lungs"]
+    document = found.as_dict()["lung_doses"]
     assert document["judged"] == "shunt"
     assert document["dose_judged_gy"] == pytest.approx(lungs.by_shunt.dose_lung_gy.value)
     # All of the activity expected is there: the shunt lies outside what the image holds.
     assert found.activity_expected_mbq == pytest.approx(1200)
-    assert "lungs" in [table.name for table in found.tables()]
+    assert "lung-doses" in [table.name for table in found.tables()]
 
 
 def test_shunt_then_dose_then_verdict() -> None:
@@ -104,7 +104,7 @@ def test_shunt_then_dose_then_verdict() -> None:
     assert scout.lung_dose is not None
     assert scout.shunt.lung_shunt.value == pytest.approx(0.05, rel=1e-4)
     found = torso.dose(torso.scout, lung_shunt=scout.shunt.lung_shunt.value)
-    lungs = found.lungs
+    lungs = found.lung_doses
     assert lungs is not None
     assert lungs.by_shunt is not None
     assert lungs.by_image is not None
@@ -125,8 +125,8 @@ def test_a_shunt_that_contradicts_lungs_in_view_is_said_with_both_numbers() -> N
     assert "5.0 %" in message.text
     assert "20.0 %" in message.text
     assert found.activity_in_image_mbq == pytest.approx(2000, rel=1e-4)
-    assert found.lungs is not None
-    assert found.lungs.judged == "shunt"
+    assert found.lung_doses is not None
+    assert found.lung_doses.judged == "shunt"
 
 
 def test_of_lungs_partly_in_view_only_the_part_out_of_view_is_taken_off() -> None:
@@ -154,7 +154,7 @@ def test_the_mass_of_whole_lungs_can_be_stated_or_modelled() -> None:
         (hepatica.LungOptions(patient_sex="male"), 1.2),
         (hepatica.LungOptions(), 1.0),
     ):
-        lungs = torso.dose(torso.scout, lung_shunt=0.2, lungs=options).lungs
+        lungs = torso.dose(torso.scout, lung_shunt=0.2, lungs=options).lung_doses
         assert lungs is not None
         assert lungs.by_shunt is not None
         assert lungs.by_shunt.lung_mass_kg == mass
@@ -231,8 +231,8 @@ def test_a_dose_without_ct_needs_a_density_and_says_what_it_does_not_know() -> N
     assert {"no-ct", "lung-mass-unknown"} <= codes(found.messages)
     assert found["Liver"].mass_g == pytest.approx(1.05 * found["Liver"].volume_ml, rel=1e-4)
     assert lung_limits(found) == {"Lungs": "not judged"}
-    assert found.lungs is not None
-    assert found.lungs.judged is None
+    assert found.lung_doses is not None
+    assert found.lung_doses.judged is None
     # The density adds its 5 % to what is known of the mean.
     with_ct = torso.dose(torso.scout).structure("Tumour").mean
     without = found.structure("Tumour").mean
@@ -243,7 +243,7 @@ def test_a_dose_without_ct_needs_a_density_and_says_what_it_does_not_know() -> N
         torso.scout, ct=False,
         density=hepatica.DensityOptions(uniform_density_g_ml=1.05, structure_density={"Lungs": 0.26}),
     )  # fmt: skip
-    assert told.lungs is not None
-    assert told.lungs.judged == "image"
+    assert told.lung_doses is not None
+    assert told.lung_doses.judged == "image"
     with pytest.raises(hepatica.InputError, match="without `ct`"):
         torso.dose(torso.scout, density=hepatica.DensityOptions(uniform_density_g_ml=1.05))

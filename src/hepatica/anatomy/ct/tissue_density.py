@@ -105,7 +105,7 @@ class DensityOptions:
     ----------
     structure_density : mapping of str to float or None
         Density of a structure in g/mL in place of the CT's: 'Liver=1.06 g/mL'.
-    contrast : {"auto", "yes", "no"}
+    contrast_enhanced : {"auto", "yes", "no"}
         Whether the CT is contrast-enhanced: recognised by its header and by the organs drawn, or as stated. Soft tissue
         of drawn organs then has its reference density.
     uniform_density_g_ml : float or None
@@ -116,7 +116,7 @@ class DensityOptions:
     """
 
     structure_density: Annotated[Mapping[str, float] | None, STRUCTURE_DENSITY_TEXT] = None
-    contrast: Literal["auto", "yes", "no"] = "auto"
+    contrast_enhanced: Literal["auto", "yes", "no"] = "auto"
     uniform_density_g_ml: Positive | None = None
     outline_fraction: Fraction | None = None
 
@@ -195,7 +195,9 @@ def tissue_density(
             raise UnknownNameError("structure with a stated density", name, there)
     organs = [item for item in structures if item.structure in SOFT_TISSUE_G_ML and not item.derived]
     enhanced = _enhanced(structures, hu)
-    found = options.contrast == "yes" or (options.contrast == "auto" and bool(contrast_agent or enhanced))
+    found = options.contrast_enhanced == "yes" or (
+        options.contrast_enhanced == "auto" and bool(contrast_agent or enhanced)
+    )
     values = np.array(density.values, dtype=np.float32)
     origins: dict[str, DensityOrigin] = {}
     notes: list[Message] = []
@@ -206,10 +208,10 @@ def tissue_density(
             origins[item.region.name] = "reference"
         notes.append(_contrast_message(contrast_agent, enhanced, options, taken, density))
         notes += _dense_parts(taken, hu)
-    elif options.contrast == "no" and enhanced:
+    elif options.contrast_enhanced == "no" and enhanced:
         listed = ", ".join(f"{name} {mean:.0f} HU" for name, mean in enhanced.items())
         text = f"the CT is stated to be without contrast agent, but {listed} is more than unenhanced tissue has"
-        notes.append(Message("contrast-against-statement", text, "leave `contrast` to be recognised"))
+        notes.append(Message("contrast-against-statement", text, "leave `contrast_enhanced` to be recognised"))
     for item in _large_first([there[name] for name in stated]):
         name = item.region.name
         values[item.region.window][item.region.coverage >= MOSTLY] = stated[name]
@@ -274,7 +276,7 @@ def _contrast_message(
     density: Volume,
 ) -> Message:
     how = []
-    if options.contrast == "yes":
+    if options.contrast_enhanced == "yes":
         how.append("as stated")
     if agent:
         how.append(f"its header names {agent!r}")
@@ -292,7 +294,7 @@ def _contrast_message(
     return Message(
         "contrast-enhanced-ct",
         f"the CT is contrast-enhanced ({'; '.join(how)}); {done}",
-        "state `structure_density`, or that there is no `contrast`, if this is wrong",
+        "state `structure_density`, or that there is no `contrast_enhanced`, if this is wrong",
     )
 
 

@@ -135,7 +135,7 @@ class WithoutCtOptions:
         140 keV.
     outline_fraction : float or None
         Share of the highest smoothed activity of a first image without attenuation that outlines the body, with air
-        around it; the whole image is the patient if not given.
+        around it. Needed without a CT.
     """
 
     uniform_density_g_ml: Annotated[float, Limits(low=0.05, high=3)] | None = None

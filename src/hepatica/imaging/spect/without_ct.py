@@ -42,7 +42,12 @@ def require_known_patient(has_ct: bool, stated: WithoutCtOptions) -> None:
     if not has_ct and stated.uniform_density_g_ml is None and stated.uniform_attenuation is None:
         raise InputError(
             "without a CT the attenuation in the patient is not known",
-            remedy="give `ct`, or state `uniform_density_g_ml` or `uniform_attenuation`",
+            remedy="give `ct`, or state `uniform_density_g_ml` or `uniform_attenuation`, and `outline_fraction`",
+        )
+    if not has_ct and stated.outline_fraction is None:
+        raise InputError(
+            "a patient that fills the whole image attenuates far too much: its outline is needed",
+            remedy="state `outline_fraction`, such as 5 %",
         )
 
 
@@ -72,12 +77,10 @@ def patient_without_ct(
         assert stated.uniform_attenuation is not None
         density = density_of_attenuation(stated.uniform_attenuation, model.mean_energy_kev)
         at = f" ({stated.uniform_attenuation:g} 1/cm at {model.mean_energy_kev:.0f} keV)"
-    outline = None
-    where = "everywhere in the image"
-    if stated.outline_fraction is not None:
-        progress("outline of the body from a first image without attenuation")
-        outline = outline_of(_first_image(projections, camera, nuclide, options), stated.outline_fraction)
-        where = f"where a first, smoothed image exceeds {100 * stated.outline_fraction:g} % of its maximum"
+    assert stated.outline_fraction is not None
+    progress("outline of the body from a first image without attenuation")
+    outline = outline_of(_first_image(projections, camera, nuclide, options), stated.outline_fraction)
+    where = f"where a first, smoothed image exceeds {100 * stated.outline_fraction:g} % of its maximum"
     made = uniform_patient(projections.grid(), density, outline)
     text = (
         f"no CT: attenuation is that of a uniform patient of {density:.3g} g/mL{at}, {where}; activity in and behind "

@@ -49,7 +49,7 @@ class ScoutOptions:
         What a structure is, where its name does not say: liver, tumour, lung, perfused.
     structure_density : mapping of str to float or None
         Density of a structure in g/mL in place of the CT's: 'Liver=1.06 g/mL'.
-    contrast : {"auto", "yes", "no"}
+    contrast_enhanced : {"auto", "yes", "no"}
         Whether the CT is contrast-enhanced: recognised by its header and by the organs drawn, or as stated. Soft tissue
         of drawn organs then has its reference density.
     registered : bool
@@ -64,20 +64,22 @@ class ScoutOptions:
     activity_unit: str | None = None
     structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
     structure_density: Annotated[Mapping[str, float] | None, STRUCTURE_DENSITY_TEXT] = None
-    contrast: Literal["auto", "yes", "no"] = "auto"
+    contrast_enhanced: Literal["auto", "yes", "no"] = "auto"
     registered: bool = False
     series: str | None = None
     ct_series: str | None = None
 
     def __post_init__(self) -> None:
         require_roles(self.structure_roles)
-        if self.ct is None and (self.structure_density is not None or self.contrast != "auto"):
-            raise InputError("`structure_density` and `contrast` are of the CT: there is none", remedy="give `ct`")
+        if self.ct is None and (self.structure_density is not None or self.contrast_enhanced != "auto"):
+            raise InputError(
+                "`structure_density` and `contrast_enhanced` are of the CT: there is none", remedy="give `ct`"
+            )
 
     @property
     def density(self) -> DensityOptions:
         """Densities that the CT number does not give."""
-        return DensityOptions(structure_density=self.structure_density, contrast=self.contrast)
+        return DensityOptions(structure_density=self.structure_density, contrast_enhanced=self.contrast_enhanced)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -151,7 +151,7 @@ def absorbed_dose(
         count=count,
         given=options,
         structures=found,
-        lungs=lungs,
+        lung_doses=lungs,
         messages=unique(
             (message for image in (*scans, ct_image) for message in image.messages),
             unchecked, count.messages, corrected.messages, curve_messages, chain.messages, outside,

@@ -131,7 +131,7 @@ class DoseNumbers(Result):
         What the user said.
     structures : tuple of StructureResult
         Dose, activity and uncertainty of each.
-    lungs : TreatedLungs or None
+    lung_doses : TreatedLungs or None
         Lung dose by the stated shunt and by the image, and which is judged; None where neither is known.
     """
 
@@ -144,7 +144,7 @@ class DoseNumbers(Result):
     count: DecayCount = field(metadata=HIDDEN)
     given: DoseOptions = field(metadata=HIDDEN)
     structures: tuple[StructureResult, ...]
-    lungs: TreatedLungs | None = None
+    lung_doses: TreatedLungs | None = None
 
     @property
     def ct(self) -> Image | None:
@@ -246,13 +246,13 @@ class DoseNumbers(Result):
         return self.given.parameters(self.engine)
 
     def _other_doses(self) -> tuple[OtherDose, ...]:
-        if self.lungs is None or self.lungs.by_shunt is None:
+        if self.lung_doses is None or self.lung_doses.by_shunt is None:
             return ()
-        dose, judged = self.lungs.by_shunt.dose_lung_gy.value, self.lungs.judged == "shunt"
+        dose, judged = self.lung_doses.by_shunt.dose_lung_gy.value, self.lung_doses.judged == "shunt"
         return (OtherDose(LUNGS_BY_SHUNT, "lung", dose, judged),)
 
     def _unknown_masses(self) -> Mapping[str, str]:
-        image = None if self.lungs is None else self.lungs.by_image
+        image = None if self.lung_doses is None else self.lung_doses.by_image
         return {} if image is None or image.mass_is_measured else {"lung": "the mass of the lungs is unknown"}
 
     def report_regions(self) -> tuple[ReportRegion, ...]:
@@ -332,7 +332,7 @@ class DoseNumbers(Result):
 
     def lung_table(self) -> Table | None:
         """Lung dose by shunt and by image, and which is judged; None where no shunt is stated."""
-        lungs = self.lungs
+        lungs = self.lung_doses
         if lungs is None or (shunt := lungs.by_shunt) is None:
             return None
         rows: list[list[Cell]] = [
@@ -352,7 +352,7 @@ class DoseNumbers(Result):
         judged = ["yes" if lungs.judged == kind else "no" for kind in ("shunt", "image")]
         shown = [[*row, word] for row, word in zip(rows, judged, strict=False)]
         columns = ("lungs", "activity, %", "g", "mean, Gy", "mass", "judged")
-        return Table.of(columns, shown, "Lung dose by lung shunt and by image", "lungs")
+        return Table.of(columns, shown, "Lung dose by lung shunt and by image", "lung-doses")
 
     def tables(self) -> tuple[Table, ...]:
         """Doses, lungs where a shunt is stated, uncertainties where there are any, limits of the agent."""

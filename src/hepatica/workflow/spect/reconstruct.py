@@ -148,7 +148,8 @@ def reconstruct_spect(
     projections : Path or Projections
         Projections (NM TOMO): file or folder.
     ct : Path, Image or None
-        CT of the same patient, for attenuation. Without it a uniform density or attenuation is to be stated.
+        CT of the same patient, for attenuation. Without it a uniform density or attenuation and an outline
+        are to be stated.
     camera : str or GammaCamera
         Camera by name: siemens-lehr, ge-megp, ...
     options : SpectOptions
