@@ -228,6 +228,7 @@ def test_a_dose_without_ct_needs_a_density_and_says_what_it_does_not_know() -> N
         torso.dose(torso.scout, ct=False)
     found = torso.dose(torso.scout, ct=False, density=hepatica.DensityOptions(uniform_density_g_ml=1.05))
     assert found.ct is None
+    assert found.structure("Liver").density_from == "uniform"
     assert {"no-ct", "lung-mass-unknown"} <= codes(found.messages)
     assert found["Liver"].mass_g == pytest.approx(1.05 * found["Liver"].volume_ml, rel=1e-4)
     assert lung_limits(found) == {"Lungs": "not judged"}

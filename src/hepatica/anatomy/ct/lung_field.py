@@ -9,6 +9,7 @@ import numpy as np
 from hepatica.anatomy.ct.body_and_lungs import GAS_BELOW_HU, LUNG_BELOW_HU
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.message import Message
+from hepatica.core.region import Coverage
 
 MIN_CUT_CM2 = 2.0
 """Lung that crosses an edge of the image with a smaller section is whole: the apex of a lung rounds off within one or
@@ -102,23 +103,24 @@ def lungs_in_field(lungs: Region, hu: Volume | None = None) -> LungsInField:
     return LungsInField(tuple(cut), tuple(ends))
 
 
-def cut_off_message(found: LungsInField, mass_kg: float | None, *, then: str) -> Message:
+def cut_off_message(found: LungsInField, mass_kg: float | None, *, then: str, mass_is_stated: bool = False) -> Message:
     """What is said of lungs that are cut off: how it was recognised, the mass seen, and what was done."""
+    state = "" if mass_is_stated else "state `lung_mass_kg`, the mass of the whole lungs, or "
     seen = "" if mass_kg is None else f"; {1000 * mass_kg:.3g} g of lung are seen"
     return Message(
         "lungs-cut-off",
         f"the lungs are not whole in the image: {found.how}{seen}; {then}",
-        "state `lung_mass_kg`, the mass of the whole lungs, or use an image of the whole lungs",
+        f"{state}use an image of the whole lungs",
     )
 
 
 def _at_edge(region: Region, axis: int, last: bool) -> bool:
     window = region.window[axis]
-    return window.stop == region.grid.shape[axis] if last else window.start == 0
+    return bool(window.stop == region.grid.shape[axis] if last else window.start == 0)
 
 
-def _last_section(region: Region, axis: int, last: bool) -> np.ndarray:
-    return np.take(region.coverage, -1 if last else 0, axis=axis)
+def _last_section(region: Region, axis: int, last: bool) -> Coverage:
+    return np.asarray(np.take(region.coverage, -1 if last else 0, axis=axis), dtype=np.float32)
 
 
 def _section_cm2(region: Region, axis: int, last: bool) -> float:

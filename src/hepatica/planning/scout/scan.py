@@ -166,7 +166,8 @@ class Scout:
             text += ", a lower bound"
         else:
             text += f"; completed to {mass.text} at the same uptake per gram it is {100 * shunt.lung_shunt.value:.3g} %"
-        return (cut_off_message(self.lungs_seen, self.lung_in_view_kg, then=text),)
+        stated = options.lung_mass_kg is not None
+        return (cut_off_message(self.lungs_seen, self.lung_in_view_kg, then=text, mass_is_stated=stated),)
 
     def need(self, *names: str) -> tuple[Region, ...]:
         """The regions called "liver" or "lungs", or InputError that says which is missing."""

@@ -137,7 +137,7 @@ def absorbed_dose(
     common = OtherUncertainties(count.calibration_relative_sd, count.time_relative_sd)
     chain = structure_activities(seen, corrected.image, drawn.clinical, outline=outline, common=common, options=volume)
     found = tuple(
-        StructureResult(item, dose, held, patient.tissue.origin(item.region.name), patient.density_relative_sd)
+        StructureResult(item, dose, held, patient.density_from(item.region.name), patient.density_relative_sd)
         for item, dose, held in zip(drawn.clinical, doses, chain.activities, strict=True)
     )
     lungs = treated_lungs(patient, found, count, scans[0], chosen, options)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from hepatica.anatomy.ct.lung_field import LungsInField, cut_off_message, lungs_in_field
 from hepatica.anatomy.ct.lung_mass import LungMass, whole_lung_mass
-from hepatica.anatomy.ct.tissue_density import DensityOptions, TissueDensity, tissue_density
+from hepatica.anatomy.ct.tissue_density import DensityOptions, DensityOrigin, TissueDensity, tissue_density
 from hepatica.anatomy.ct.uniform import UNIFORM_RELATIVE_SD, outline_of, uniform_patient
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure, union
 from hepatica.anatomy.structures.drawn import LUNGS
@@ -56,6 +56,11 @@ class Patient:
     def density_relative_sd(self) -> float:
         """Relative standard uncertainty of densities beyond that of a CT."""
         return 0.0 if self.has_ct else UNIFORM_RELATIVE_SD
+
+    def density_from(self, name: str) -> DensityOrigin:
+        """Where the density of a structure comes from."""
+        found = self.tissue.origin(name)
+        return "uniform" if found == "ct" and not self.has_ct else found
 
     def masses_g(self, grid: Grid) -> dict[str, float]:
         """Mass of every structure within other voxels (the dose's), from the CT's own."""
@@ -149,10 +154,11 @@ def patient_of(
 
 
 def _cut_off(lungs: PatientLungs) -> Message:
-    then = "their mean dose is that of the part in view"
+    then = "their mean dose is that of the part in view, which is that of all if the rest holds as much per gram"
     if lungs.whole_mass.origin != "ct":
         then += f", and the whole lungs are taken as {lungs.whole_mass.text}"
-    return cut_off_message(lungs.seen, lungs.mass_kg if lungs.mass_is_measured else None, then=then)
+    seen_kg = lungs.mass_kg if lungs.mass_is_measured else None
+    return cut_off_message(lungs.seen, seen_kg, then=then, mass_is_stated=lungs.whole_mass.origin == "stated")
 
 
 def _lungs_of(
