@@ -192,6 +192,27 @@ def test_cut_off_lungs_are_completed_in_the_shunt() -> None:
     assert modelled.whole_lung_mass.origin == ("sex" if part < 1.2 else "ct")
 
 
+def test_lungs_that_only_the_activity_image_cuts_off_have_the_mass_of_the_ct() -> None:
+    torso = Torso(lung_share=0.05)
+    short = torso.grid.crop((slice(0, 30), slice(0, 24), slice(0, 28)))
+    scout = Image.from_array(torso.counts[:, :, :28], unit="counts", grid=short, name="scout")
+    found = torso.dose(scout, lung_shunt=0.05)
+    lungs = found.lung_doses
+    assert lungs is not None
+    assert lungs.by_shunt is not None
+    assert lungs.by_image is not None
+    # Half of the lungs, 8 of 16 slices, are in view; the shunt's dose is that of all of them.
+    assert 1000 * lungs.by_shunt.lung_mass_kg == pytest.approx(2 * lungs.by_image.mass_g)
+    assert lungs.by_shunt.lung_mass_from == "from the CT's voxels"
+    text = next(message.text for message in found.messages if message.code == "lungs-cut-off")
+    assert f"{lungs.by_image.mass_g:.3g} g" in text
+    # The rest of the shunt lies out of view: 95 % of what was given is in the liver.
+    assert found["Liver"].activity_share == pytest.approx(0.95 / 0.975, rel=1e-3)
+    assert found.activity_in_image_mbq == pytest.approx(2000 * 0.975, rel=1e-3)
+    (shunt,) = [hepatica.lung_shunt(scout, structures=torso.regions, reading=hepatica.ScoutOptions(ct=torso.ct)).shunt]
+    assert shunt.lung_shunt.value == pytest.approx(0.05, rel=1e-3)
+
+
 def test_lung_mass_and_dose_do_not_depend_on_the_grid_of_the_dose() -> None:
     """On the camera's 16 mm voxels the border of the lungs weighs more than lung; mass and energy over mass stay."""
     torso = Torso(lung_share=0.05)

@@ -77,8 +77,8 @@ class PatientLungs:
         The structure.
     seen : LungsInField
         What edges or drawing cut off, in either image.
-    mass_kg : float
-        On the CT.
+    in_view_kg : float
+        Mass in the activity image, on the CT's voxels.
     mass_is_measured : bool
         Whether that is a mass of lungs: of a CT, or by a stated density.
     in_view : LungsInView or None
@@ -89,7 +89,7 @@ class PatientLungs:
 
     item: ClinicalRegion
     seen: LungsInField
-    mass_kg: float
+    in_view_kg: float
     mass_is_measured: bool
     in_view: LungsInView | None
     whole_mass: LungMass
@@ -157,7 +157,7 @@ def _cut_off(lungs: PatientLungs) -> Message:
     then = "their mean dose is that of the part in view, which is that of all if the rest holds as much per gram"
     if lungs.whole_mass.origin != "ct":
         then += f", and the whole lungs are taken as {lungs.whole_mass.text}"
-    seen_kg = lungs.mass_kg if lungs.mass_is_measured else None
+    seen_kg = lungs.in_view_kg if lungs.mass_is_measured else None
     return cut_off_message(lungs.seen, seen_kg, then=then, mass_is_stated=lungs.whole_mass.origin == "stated")
 
 
@@ -169,16 +169,17 @@ def _lungs_of(
         return None
     seen_by_ct = lungs_in_field(item.region, None if ct is None else ct.volume)
     here = resample_region(item.region, activity.grid)
-    mass_g = item.region.mass_g(tissue.density)
+    on_ct_kg = item.region.mass_g(tissue.density) / 1000
+    in_view_kg = mass_of(item.region, tissue.density, activity.grid) / 1000
     in_view, seen = None, seen_by_ct
-    whole = _whole_mass(stated, mass_g / 1000 if ct is not None and seen_by_ct.whole else None)
+    whole = _whole_mass(stated, on_ct_kg if ct is not None and seen_by_ct.whole else None)
     if not here.is_empty:
         seen = seen_by_ct.also(lungs_in_field(here))
-        part = min(1.0, mass_of(item.region, tissue.density, activity.grid) / (1000 * whole.mass_kg))
+        part = min(1.0, in_view_kg / whole.mass_kg)
         share = share_of_lungs(activity, here, _liver(drawn, activity.grid))
         in_view = LungsInView(share, seen.whole, 1.0 if seen.whole else part)
     measured = ct is not None or tissue.origin(item.region.name) == "stated"
-    return PatientLungs(item, seen, mass_g / 1000, measured, in_view, whole)
+    return PatientLungs(item, seen, in_view_kg, measured, in_view, whole)
 
 
 def whole_mass_without_lungs(stated: LungOptions) -> LungMass:
