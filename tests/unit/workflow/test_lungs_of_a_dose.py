@@ -269,3 +269,13 @@ def test_a_dose_without_ct_needs_a_density_and_says_what_it_does_not_know() -> N
     assert told.lung_doses.judged == "image"
     with pytest.raises(hepatica.InputError, match="without `ct`"):
         torso.dose(torso.scout, density=hepatica.DensityOptions(uniform_density_g_ml=1.05))
+
+
+def test_quantify_takes_no_shunt_off_for_lungs_in_view() -> None:
+    torso = Torso(lung_share=0.05)
+    stated = hepatica.QuantificationOptions(administered_bq=2e9, administered_at=GIVEN_AT, lung_shunt=0.2)
+    alone = hepatica.quantify(torso.scout, nuclide="Y-90", quantification=stated)
+    assert alone.activity_mbq == pytest.approx(1600, rel=1e-4)
+    seen = hepatica.quantify(torso.scout, nuclide="Y-90", structures=torso.regions, quantification=stated)
+    assert seen.activity_mbq == pytest.approx(2000, rel=1e-4)
+    assert "shunt-against-image" in codes(seen.messages)

@@ -18,6 +18,7 @@ from hepatica.core.message import Message, unique
 from hepatica.core.resample import resample_region
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.lungs_in_view import LungsInView, share_of_lungs, shunt_messages
+from hepatica.planning.scout.scan import LUNG_G_ML
 from hepatica.planning.scout.treated_lungs import LungOptions
 from hepatica.transport.matter.media import density_from_hu
 from hepatica.workflow.dose.options import DoseOptions
@@ -191,6 +192,18 @@ def _whole_mass(stated: LungOptions, by_ct_kg: float | None) -> LungMass:
     if stated.lung_mass_kg is None and by_ct_kg is not None:
         return LungMass(by_ct_kg, None, "ct", "from the CT's voxels")
     return whole_lung_mass(stated.lung_mass_kg, stated.patient_sex, stated.patient_height_m)
+
+
+def lungs_in_view(drawn: StructureSet, activity: Volume) -> LungsInView | None:
+    """What an activity image shows of the lungs where there is no CT: their mass by that of inflated lung."""
+    item = lungs_among(drawn.clinical)
+    if item is None:
+        return None
+    region = item.region
+    whole = lungs_in_field(region).whole
+    part = region.volume_ml * LUNG_G_ML / 1000 / whole_lung_mass().mass_kg
+    share = share_of_lungs(activity, region, _liver(drawn, activity.grid))
+    return LungsInView(share, whole, 1.0 if whole else min(1.0, part))
 
 
 def lungs_among(clinical: Sequence[ClinicalRegion]) -> ClinicalRegion | None:

@@ -77,8 +77,8 @@ class LungShuntResult(Result):
             found.append(Table.of(columns, elsewhere, "Outside liver and lungs", "extrahepatic"))
         if (dose := self.lung_dose) is not None:
             row = (dose.planned_gbq, dose.lung_mass_used_kg, dose.dose_lung_gy, dose.lung_mass_from, dose.convention)
-            columns = ("GBq", "lungs, kg", "Gy", "mass", "dose constant")
-            found.append(Table.of(columns, [row], "Lung dose", "lung-dose"))
+            heads = ("GBq", "lungs, kg", "Gy", "mass", "dose constant")
+            found.append(Table.of(heads, [row], "Lung dose", "lung-dose"))
         return tuple(found)
 
 
