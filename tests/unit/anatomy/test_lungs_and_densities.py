@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hepatica.anatomy.ct.lung_field import lungs_in_field
+from hepatica.anatomy.ct.lung_field import lungs_in_field, one_sided
 from hepatica.anatomy.ct.lung_mass import whole_lung_mass
 from hepatica.anatomy.ct.tissue_density import DensityOptions, structure_densities, tissue_density
 from hepatica.anatomy.ct.uniform import hu_of_density, outline_of, uniform_patient
@@ -50,6 +50,13 @@ def test_a_drawing_that_stops_inside_the_lung_is_seen(oblique_grid: Grid) -> Non
     found = lungs_in_field(box(oblique_grid, "lungs", *window, slice(7, 13)), ct)
     assert found.drawing_ends == ("head",)
     assert "CT shows more lung" in found.how
+
+
+def test_one_lung_alone_is_not_the_lungs() -> None:
+    assert one_sided([Structure.LUNG_LEFT]).how == "only the left lung is drawn"
+    assert not one_sided([Structure.LUNG_RIGHT]).whole
+    for both in ([Structure.LUNG], [Structure.LUNG_LEFT, Structure.LUNG_RIGHT]):
+        assert one_sided(both).whole
 
 
 def test_lung_mass_by_model() -> None:

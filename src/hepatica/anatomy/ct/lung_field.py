@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from hepatica.anatomy.ct.body_and_lungs import GAS_BELOW_HU, LUNG_BELOW_HU
+from hepatica.anatomy.structures.clinical import Structure
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.message import Message
 from hepatica.core.region import Coverage
@@ -36,15 +38,18 @@ class LungsInField:
         Edge of the image ("head", "feet", "left", ...) and the section of lung that crosses it, cm2.
     drawing_ends : tuple of str
         Sides on which the drawing ends although the CT shows lung beyond.
+    only : str
+        "left" or "right" where only one lung is drawn; empty where both are, or one structure is called lungs.
     """
 
     cut_cm2: tuple[tuple[str, float], ...] = ()
     drawing_ends: tuple[str, ...] = ()
+    only: str = ""
 
     @property
     def whole(self) -> bool:
         """Whether nothing is known to be cut off."""
-        return not self.cut_cm2 and not self.drawing_ends
+        return not (self.cut_cm2 or self.drawing_ends or self.only)
 
     @property
     def how(self) -> str:
@@ -53,6 +58,7 @@ class LungsInField:
             f"lung touches the edge of the image towards the {side} ({area:.3g} cm2)" for side, area in self.cut_cm2
         ]
         parts += [f"the drawing ends towards the {side} where the CT shows more lung" for side in self.drawing_ends]
+        parts += [f"only the {self.only} lung is drawn"] if self.only else []
         return "; ".join(parts)
 
     def also(self, other: LungsInField) -> LungsInField:
@@ -60,7 +66,15 @@ class LungsInField:
         areas: dict[str, float] = {}
         for side, area in (*self.cut_cm2, *other.cut_cm2):
             areas[side] = max(area, areas.get(side, 0.0))
-        return LungsInField(tuple(areas.items()), tuple(dict.fromkeys((*self.drawing_ends, *other.drawing_ends))))
+        ends = tuple(dict.fromkeys((*self.drawing_ends, *other.drawing_ends)))
+        return LungsInField(tuple(areas.items()), ends, self.only or other.only)
+
+
+def one_sided(roles: Iterable[Structure]) -> LungsInField:
+    """That only one lung is drawn, from what the structures of the lungs are."""
+    found = set(roles)
+    only = {Structure.LUNG_LEFT: "left", Structure.LUNG_RIGHT: "right"}
+    return LungsInField(only=only.get(next(iter(found)), "") if len(found) == 1 else "")
 
 
 def lungs_in_field(lungs: Region, hu: Volume | None = None) -> LungsInField:

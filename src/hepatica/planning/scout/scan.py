@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
-from hepatica.anatomy.ct.lung_field import LungsInField, cut_off_message, lungs_in_field
+from hepatica.anatomy.ct.lung_field import LungsInField, cut_off_message, lungs_in_field, one_sided
 from hepatica.anatomy.ct.lung_mass import LungMass, whole_lung_mass
 from hepatica.anatomy.ct.tissue_density import STRUCTURE_DENSITY_TEXT, DensityOptions, tissue_density
 from hepatica.anatomy.structures.clinical import (
@@ -228,7 +228,8 @@ def _liver_on_ct(clinical: Sequence[ClinicalRegion], density: Volume, within: Gr
 
 def _with_lungs(found: Scout, lungs: Region, hu: Volume, density: Volume, clinical: Sequence[ClinicalRegion]) -> Scout:
     """What the CT says of the lungs: their mass, what the scout shows of it, and what is cut off."""
-    by_ct = lungs_in_field(lungs, hu)
+    sides = one_sided(item.structure for item in clinical if item.structure in LUNGS)
+    by_ct = lungs_in_field(lungs, hu).also(sides)
     of_liver = [item.region for item in clinical if item.structure in (Structure.LIVER, Structure.TUMOUR)]
     own = lungs - union(of_liver) if of_liver else lungs
     return replace(
@@ -255,13 +256,17 @@ def _scout_of(image: Image, drawn: DrawnStructures) -> Scout:
         image=image.volume,
         liver=liver,
         lungs=union(lungs).renamed("lungs") if lungs else None,
-        lungs_seen=lungs_in_field(union(lungs)) if lungs else LungsInField(),
+        lungs_seen=lungs_in_field(union(lungs)).also(_sides(here)) if lungs else LungsInField(),
         lung_in_view_kg=union(lungs).volume_ml * LUNG_G_ML / 1000 if lungs else None,
         tumours=tumours,
         territories=named(Structure.PERFUSED),
         others={name: region for name, region in moved.items() if drawn.roles[name] not in known},
         messages=(*image.messages, *drawn.messages),
     )
+
+
+def _sides(drawn: DrawnStructures) -> LungsInField:
+    return one_sided(drawn.roles[name] for name in drawn.regions if drawn.roles[name] in LUNGS)
 
 
 def together_with(image: Image, ct: Image, *, registered: bool) -> Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hepatica.anatomy.ct.lung_field import LungsInField, cut_off_message, lungs_in_field
+from hepatica.anatomy.ct.lung_field import LungsInField, cut_off_message, lungs_in_field, one_sided
 from hepatica.anatomy.ct.lung_mass import LungMass, whole_lung_mass
 from hepatica.anatomy.ct.tissue_density import DensityOptions, DensityOrigin, TissueDensity, tissue_density
 from hepatica.anatomy.ct.uniform import UNIFORM_RELATIVE_SD, outline_of, uniform_patient
@@ -168,7 +168,8 @@ def _lungs_of(
     item = lungs_among(drawn.clinical)
     if item is None:
         return None
-    seen_by_ct = lungs_in_field(item.region, None if ct is None else ct.volume)
+    sides = one_sided([item.structure])
+    seen_by_ct = lungs_in_field(item.region, None if ct is None else ct.volume).also(sides)
     here = resample_region(item.region, activity.grid)
     on_ct_kg = item.region.mass_g(tissue.density) / 1000
     in_view_kg = mass_of(item.region, tissue.density, activity.grid) / 1000
@@ -200,7 +201,7 @@ def lungs_in_view(drawn: StructureSet, activity: Volume) -> LungsInView | None:
     if item is None:
         return None
     region = item.region
-    whole = lungs_in_field(region).whole
+    whole = lungs_in_field(region).also(one_sided([item.structure])).whole
     part = region.volume_ml * LUNG_G_ML / 1000 / whole_lung_mass().mass_kg
     share = share_of_lungs(activity, region, _liver(drawn, activity.grid))
     return LungsInView(share, whole, 1.0 if whole else min(1.0, part))
