@@ -70,7 +70,7 @@ def test_the_shunt_goes_from_lsf_to_dose_and_its_verdict(files: Path) -> None:
     assert found["by_image"]["dose_mean_gy"] == pytest.approx(found["by_shunt"]["dose_lung_gy"], rel=3e-3)
     assert not codes(dose) & {"shunt-against-image", "lung-doses-differ"}
     rows = [row for row in dose["limits"] if row["limit_gy"] == 30 and "ung" in row["structure"]]
-    assert sorted(row["status"] == "not judged" for row in rows) == [False, True]
+    assert sorted(row["status"] == "unjudged" for row in rows) == [False, True]
 
 
 def test_a_dose_without_ct_and_with_stated_densities(files: Path) -> None:

@@ -16,7 +16,7 @@ from hepatica.errors import InputError
 from hepatica.nuclides.agents import DoseLimit
 from hepatica.report.document import Fact
 
-Status = Literal["met", "near", "violated", "not judged"]
+Status = Literal["met", "near", "violated", "unjudged"]
 
 NEAR = 0.10
 """A dose that meets its limit by less than this fraction of the limit is shown as near. Our choice, for attention."""
@@ -97,9 +97,9 @@ class LimitRow:
     @property
     @reported
     def status(self) -> Status:
-        """One of "met", "near" (met by less than 10 % of the limit), "violated", and "not judged"."""
+        """One of "met", "near" (met by less than 10 % of the limit), "violated", and "unjudged"."""
         if self.not_judged:
-            return "not judged"
+            return "unjudged"
         spare = self.dose_mean_gy - self.limit_gy if self.comparison == ">=" else self.limit_gy - self.dose_mean_gy
         if spare < 0:
             return "violated"

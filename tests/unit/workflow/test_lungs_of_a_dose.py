@@ -81,7 +81,7 @@ def test_the_lung_dose_by_the_shunt_is_judged_where_the_image_has_none() -> None
     assert lungs.by_shunt.activity_lung_mbq == pytest.approx(800)
     assert lungs.by_image.dose_mean_gy < 0.01
     assert lungs.judged == "shunt"
-    assert lung_limits(found) == {LUNGS_BY_SHUNT: "violated", "Lungs": "not judged"}
+    assert lung_limits(found) == {LUNGS_BY_SHUNT: "violated", "Lungs": "unjudged"}
     assert {"lung-doses-differ", "lungs-cut-off"} <= codes(found.messages)
     document = found.as_dict()["lung_doses"]
     assert document["judged"] == "shunt"
@@ -115,7 +115,7 @@ def test_shunt_then_dose_then_verdict() -> None:
     # Nothing was taken off: the lungs are in view.
     assert found.activity_in_image_mbq == pytest.approx(2000, rel=1e-4)
     assert not codes(found.messages) & {"lungs-cut-off", "shunt-against-image", "lung-doses-differ"}
-    assert set(lung_limits(found).values()) == {"met", "not judged"}
+    assert set(lung_limits(found).values()) == {"met", "unjudged"}
 
 
 def test_a_shunt_that_contradicts_lungs_in_view_is_said_with_both_numbers() -> None:
@@ -252,7 +252,7 @@ def test_a_dose_without_ct_needs_a_density_and_says_what_it_does_not_know() -> N
     assert found.structure("Liver").density_from == "uniform"
     assert {"no-ct", "lung-mass-unknown"} <= codes(found.messages)
     assert found["Liver"].mass_g == pytest.approx(1.05 * found["Liver"].volume_ml, rel=1e-4)
-    assert lung_limits(found) == {"Lungs": "not judged"}
+    assert lung_limits(found) == {"Lungs": "unjudged"}
     assert found.lung_doses is not None
     assert found.lung_doses.judged is None
     # The density adds its 5 % to what is known of the mean.
