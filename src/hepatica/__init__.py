@@ -21,6 +21,7 @@ from hepatica.front_door import VERBS
 from hepatica.version import __version__
 
 if TYPE_CHECKING:
+    from hepatica.anatomy.ct.tissue_density import DensityOptions
     from hepatica.anatomy.structures.clinical import StructureOptions
     from hepatica.anatomy.virtual_patient.patient import VirtualPatient
     from hepatica.anatomy.virtual_patient.settings import (
@@ -76,7 +77,13 @@ if TYPE_CHECKING:
     from hepatica.imaging.quantify.structure_activity import PartialVolumeOptions
     from hepatica.imaging.reconstruct.algorithms import IterationOptions
     from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
-    from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions, SpectInputOptions
+    from hepatica.imaging.spect.options import (
+        AcquisitionOptions,
+        NoiseOptions,
+        ScatterOptions,
+        SpectInputOptions,
+        WithoutCtOptions,
+    )
     from hepatica.imaging.spect.projections import Projections
     from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions
     from hepatica.imaging.spect.scan_facts import ScannedActivityOptions, SimulationOptions
@@ -109,6 +116,7 @@ if TYPE_CHECKING:
     from hepatica.planning.scout.lung_shunt import PlanarShuntOptions, SpectShuntOptions
     from hepatica.planning.scout.lungs import LungDoseOptions
     from hepatica.planning.scout.scan import ScoutOptions
+    from hepatica.planning.scout.treated_lungs import LungOptions
     from hepatica.planning.scout.uptake import UptakeOptions
     from hepatica.safety.plan import ContactOptions, DoseRateOptions
     from hepatica.transport.runner.settings import StoppingOptions
@@ -176,6 +184,7 @@ _NOUNS = {
     "DeliveredResult": "workflow.planning.delivered",
     "DeliveryOptions": "planning.delivery.delivered",
     "DemoResult": "workflow.demo",
+    "DensityOptions": "anatomy.ct.tissue_density",
     "DicomError": "errors",
     "DoseComparisonResult": "workflow.dose.comparison",
     "DoseMapOptions": "dosimetry.radiobiology.dose_map",
@@ -206,6 +215,7 @@ _NOUNS = {
     "Lesion": "planning.prescriptions.compartments",
     "LiverFunctionResult": "workflow.outcome.liver_function",
     "LungDoseOptions": "planning.scout.lungs",
+    "LungOptions": "planning.scout.treated_lungs",
     "LungShuntResult": "workflow.planning.lung_shunt",
     "MassOptions": "planning.planner.prescribe",
     "Message": "core.message",
@@ -294,6 +304,7 @@ _NOUNS = {
     "VirtualPatientResult": "workflow.phantom",
     "Volume": "core.volume",
     "VoxelKernelResult": "workflow.dose.kernel",
+    "WithoutCtOptions": "imaging.spect.options",
     "agent": "nuclides",
     "gamma_camera": "imaging.spect.camera.cameras",
     "nuclide": "nuclides",
@@ -331,6 +342,7 @@ __all__ = [
     "DeliveredResult",
     "DeliveryOptions",
     "DemoResult",
+    "DensityOptions",
     "DicomError",
     "DoseComparisonResult",
     "DoseMapOptions",
@@ -361,6 +373,7 @@ __all__ = [
     "Lesion",
     "LiverFunctionResult",
     "LungDoseOptions",
+    "LungOptions",
     "LungShuntResult",
     "MassOptions",
     "Message",
@@ -449,6 +462,7 @@ __all__ = [
     "VirtualPatientResult",
     "Volume",
     "VoxelKernelResult",
+    "WithoutCtOptions",
     "__version__",
     "absorbed_dose",
     "agent",

@@ -102,6 +102,8 @@ class Acquisition:
         When.
     weight_kg : float or None
         Of the patient.
+    contrast_agent : str
+        CT: contrast agent as the file names it; empty where it names none.
     head_time_s : float or None
         Of a SPECT that hepatica reconstructed: time of all views of all heads added up.
     camera : str
@@ -127,6 +129,7 @@ class Acquisition:
     administered_bq: float | None = None
     administered_at: datetime | None = None
     weight_kg: float | None = None
+    contrast_agent: str = ""
     head_time_s: float | None = field(default=None, metadata=HIDDEN)
     camera: str = field(default="", metadata=HIDDEN)
     reconstruction: Mapping[str, object] = field(default_factory=dict, metadata=HIDDEN)
@@ -148,6 +151,7 @@ class AcquisitionFacts(TypedDict, total=False):
     administered_bq: float
     administered_at: datetime
     weight_kg: float
+    contrast_agent: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ from hepatica.errors import InputError
 from hepatica.nuclides.agents import DoseLimit
 from hepatica.report.document import Fact
 
-Status = Literal["met", "near", "violated"]
+Status = Literal["met", "near", "violated", "unjudged"]
 
 NEAR = 0.10
 """A dose that meets its limit by less than this fraction of the limit is shown as near. Our choice, for attention."""
@@ -84,6 +84,8 @@ class LimitRow:
         When the limit holds, and where it comes from.
     applies : bool or None
         Whether it is for this patient's indication and intent; None where they are not stated and would decide.
+    not_judged : str
+        Why it is not judged ("lungs by the shunt is judged", an unknown mass); empty where it is.
     """
 
     structure: str
@@ -93,11 +95,14 @@ class LimitRow:
     condition: str = ""
     source: str = ""
     applies: bool | None = True
+    not_judged: str = ""
 
     @property
     @reported
     def status(self) -> Status:
-        """One of "met", "near" (met by less than 10 % of the limit) and "violated"."""
+        """One of "met", "near" (met by less than 10 % of the limit), "violated", and "unjudged"."""
+        if self.not_judged:
+            return "unjudged"
         spare = self.dose_mean_gy - self.limit_gy if self.comparison == ">=" else self.limit_gy - self.dose_mean_gy
         if spare < 0:
             return "violated"
@@ -106,6 +111,8 @@ class LimitRow:
     @property
     def verdict(self) -> str:
         """The status in words: a goal is reached or missed, a limit kept or exceeded."""
+        if self.not_judged:
+            return f"not judged: {self.not_judged}"
         words = {">=": ("reached", "just reached", "missed"), "<=": ("kept", "nearly reached", "exceeded")}
         return words[self.comparison][("met", "near", "violated").index(self.status)]
 
@@ -194,29 +201,50 @@ class DoseReport:
         return tuple(inner[:1]) or self.regions[:1]
 
 
+class OtherDose(NamedTuple):
+    """A mean dose that no dose map gives: of the lungs by their shunt."""
+
+    name: str
+    structure: str
+    dose_mean_gy: float
+    judged: bool = True
+
+
 def limit_rows(
     limits: Sequence[DoseLimit],
     regions: Sequence[ReportRegion],
+    others: Sequence[OtherDose] = (),
+    unknown: Mapping[str, str] | None = None,
     *,
     indication: str | None = None,
     intent: str | None = None,
 ) -> tuple[LimitRow, ...]:
-    """Every limit of an agent against every structure that it is about; what was not delineated has no row.
+    """Every limit of an agent against every structure that it is about; what has no dose has no row.
 
-    Those of the patient's indication and intent come first, those of others last (`LimitRow.applies`).
+    Where another dose of the same kind of structure is judged, that of the map is shown and not judged, and the other
+    way round; `unknown` says of a kind of structure why the dose of the map is not judged. Limits of the patient's
+    indication and intent come first, those of others last (`LimitRow.applies`).
     """
-    rows = [
-        LimitRow(
-            structure=item.dose.name,
-            comparison=limit.comparison,
-            limit_gy=limit.dose_gy,
-            dose_mean_gy=item.dose.dose_mean_gy,
-            condition=limit.condition,
-            source=limit.source,
-            applies=limit.applies(indication, intent),
-        )
-        for limit in limits
-        for item in regions
-        if item.structure == limit.structure
-    ]
+    rows = []
+    for limit in limits:
+        of_map = [(item.dose.name, item.dose.dose_mean_gy) for item in regions if item.structure == limit.structure]
+        more = [other for other in others if other.structure == limit.structure]
+        first = next((f"{other.name} is judged" for other in more if other.judged), "")
+        first = first or (unknown or {}).get(limit.structure, "")
+        instead = f"{of_map[0][0]} by the image is judged" if of_map else ""
+        found = [(name, dose, first) for name, dose in of_map]
+        found += [(other.name, other.dose_mean_gy, "" if other.judged else instead) for other in more]
+        rows += [
+            LimitRow(
+                structure=name,
+                comparison=limit.comparison,
+                limit_gy=limit.dose_gy,
+                dose_mean_gy=dose,
+                condition=limit.condition,
+                source=limit.source,
+                applies=limit.applies(indication, intent),
+                not_judged=reason,
+            )
+            for name, dose, reason in found
+        ]
     return tuple(sorted(rows, key=lambda row: row.applies is False))

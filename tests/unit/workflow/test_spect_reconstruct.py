@@ -21,7 +21,13 @@ from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.spect.attenuation import body_voxels
 from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
-from hepatica.imaging.spect.options import AcquisitionOptions, NoiseOptions, ScatterOptions, SpectInputOptions
+from hepatica.imaging.spect.options import (
+    AcquisitionOptions,
+    NoiseOptions,
+    ScatterOptions,
+    SpectInputOptions,
+    WithoutCtOptions,
+)
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.imaging.spect.projector import SpectProjector
 from hepatica.imaging.spect.scan_model import SpectOptions, primary_sensitivities, scan_model
@@ -492,3 +498,32 @@ def test_options_that_make_no_sense() -> None:
         primary_sensitivities(
             (model,), SpectOptions(acquisition=AcquisitionOptions(sensitivity_cps_per_mbq=(9.0, 9.0)))
         )
+
+
+def test_without_a_ct_a_uniform_patient_is_outlined_and_said() -> None:
+    """Water cylinder with a warm background, so that its activity shows its outline: within 10 % of the truth.
+
+    The outline at 10 % of a 20 mm smoothed image lies some 6 mm outside the cylinder of 100 mm radius, so that the
+    attenuation of some 6 mm of water (0.135 1/cm) is too much: 5 to 8 %.
+    """
+    data = scanned((Window(187.2, 228.8),), Orbit.circular(32, radius_mm=200), noise=False)
+
+    def found(stated: WithoutCtOptions) -> SpectResult:
+        options = SpectOptions(
+            acquisition=MODEL, iteration=ITERATION, scatter=ScatterOptions(scatter="esse"), without_ct=stated
+        )
+        return reconstruct_spect(data, camera="siemens-megp", options=options)
+
+    image = found(WithoutCtOptions(uniform_density_g_ml=1.018, outline_fraction=0.1))
+    assert image.total_activity_mbq is not None
+    assert image.total_activity_mbq.value == pytest.approx(1000, rel=0.1)
+    assert "no-ct" in [message.code for message in image.messages]
+    assert image.provenance.parameters["uniform_density_g_ml"] == 1.018
+    # 0.135 1/cm at 208 keV is water.
+    by_coefficient = found(WithoutCtOptions(uniform_attenuation=0.135, outline_fraction=0.1)).total_activity_mbq
+    assert by_coefficient is not None
+    assert by_coefficient.value == pytest.approx(image.total_activity_mbq.value, rel=0.01)
+    with pytest.raises(InputError, match="attenuation in the patient is not known"):
+        found(WithoutCtOptions())
+    with pytest.raises(InputError, match="outline is needed"):
+        found(WithoutCtOptions(uniform_density_g_ml=1.05))

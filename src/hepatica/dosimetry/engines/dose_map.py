@@ -139,6 +139,15 @@ class DoseMap:
             if other is not None:
                 self.dose.grid.require_match(other.grid, f"dose and {other.kind.meaning}")
 
+    @property
+    def shares_energy_by_volume(self) -> bool:
+        """Whether energy in a voxel belongs to what fills it by volume: it does where decays or a kernel put it there.
+
+        The dose of a Monte Carlo, or of a kernel in its own medium, is the same for all that fills a voxel: energy then
+        goes by mass.
+        """
+        return self.engine == "local" or (self.engine == "kernel" and self.settings.density == "local")
+
     def region_mean_sd(self, region: Region) -> float | None:
         """Standard uncertainty (k = 1) of the mean dose of a region in Gy; None where the engine gives none.
 

@@ -27,7 +27,7 @@ class RegionDose:
     name, origin : str
         Of the structure; where it came from.
     volume_ml, mass_g : float
-        Border voxels count by their covered fraction; mass from the density map.
+        Border voxels count by their covered fraction; mass from the CT's voxels, or from the density map.
     dose_mean_gy : float
         Absorbed energy over mass (ICRU 85a).
     dose_mean_volume_gy : float
@@ -82,6 +82,7 @@ def region_dose(
     d_percents: Sequence[float] = D_PERCENTS,
     v_doses_gy: Sequence[float] = V_DOSES_GY,
     bin_gy: float | None = None,
+    mass_g: float | None = None,
 ) -> RegionDose:
     """All numbers of a structure in a dose map.
 
@@ -97,6 +98,9 @@ def region_dose(
         Doses d of the V_d wanted, Gy.
     bin_gy : float, optional
         Bin width of the DVH's curves, Gy.
+    mass_g : float, optional
+        Mass of the structure from finer voxels (the CT's) than the dose has: mean dose is the energy in the structure
+        over this mass. The dose map's own density otherwise.
 
     Raises
     ------
@@ -110,14 +114,16 @@ def region_dose(
         raise AssertionError
     total = dose_map.decays.total
     inside = region.total(dose_map.decays)
+    factor = 1.0 if mass_g is None or not mass_g > 0 or not dose_map.shares_energy_by_volume else dvh.mass_g / mass_g
+    sd = dose_map.region_mean_sd(region)
     return RegionDose(
         name=region.name,
         origin=region.origin,
         volume_ml=dvh.volume_ml,
-        mass_g=dvh.mass_g,
-        dose_mean_gy=dvh.mean_gy,
+        mass_g=mass_g or dvh.mass_g,
+        dose_mean_gy=factor * dvh.mean_gy,
         dose_mean_volume_gy=dvh.mean_volume_gy,
-        dose_mean_uncertainty_gy=dose_map.region_mean_sd(region),
+        dose_mean_uncertainty_gy=None if sd is None else factor * sd,
         dose_sd_gy=dvh.sd_gy,
         dose_min_gy=dvh.min_gy,
         dose_max_gy=dvh.max_gy,

@@ -54,6 +54,9 @@ class Administration:
         Whether the image shows the lungs; then the lung shunt is part of what it shows and is not taken off.
     outside_fraction : Estimate
         Share of the rest that lies outside the field of view.
+    lung_share_in_view : float
+        Share of the image that the lungs hold, where only part of them is in view: then only the part of the shunt out
+        of view is taken off.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class Administration:
     lung_shunt_fraction: Estimate = field(default=Estimate(0.0, 0.0))
     lungs_in_view: bool = False
     outside_fraction: Estimate = field(default=Estimate(0.0, 0.0))
+    lung_share_in_view: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.activity.value < float("inf"):
@@ -83,9 +87,15 @@ class Administration:
 
     @property
     def in_view(self) -> Estimate:
-        """Activity that the image shows, at `time`, Bq."""
+        """Activity that the image shows, at `time`, Bq.
+
+        What is not in the lungs is delivered times one minus the shunt; the image holds that, and in it the share
+        `lung_share_in_view` of lungs that are partly in view.
+        """
         shown = self.delivered * (1 - self.outside_fraction)
-        return shown if self.lungs_in_view else shown * (1 - self.lung_shunt_fraction)
+        if self.lungs_in_view or self.lung_share_in_view >= self.lung_shunt_fraction.value > 0:
+            return shown
+        return shown * (1 - self.lung_shunt_fraction) / (1 - self.lung_share_in_view)
 
     def parameters(self) -> Mapping[str, Any]:
         """Plain values for the provenance."""
@@ -95,6 +105,7 @@ class Administration:
             "residual_fraction": self.residual_fraction.value,
             "lung_shunt_fraction": self.lung_shunt_fraction.value,
             "lungs_in_view": self.lungs_in_view,
+            "lung_share_in_view": self.lung_share_in_view,
             "outside_fraction": self.outside_fraction.value,
             "activity_in_view_bq": self.in_view.value,
         }

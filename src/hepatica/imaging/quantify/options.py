@@ -13,6 +13,7 @@ from hepatica.core.options import Limits, NonNegative, Positive, Text, Unit, opt
 from hepatica.core.units import parse_quantity
 from hepatica.imaging.quantify.activity import Administration
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
+from hepatica.imaging.quantify.lungs_in_view import LungsInView
 
 STATED_AGAINST_HEADER = 0.01
 """Relative difference between stated and header activity from which on a warning is given."""
@@ -50,7 +51,8 @@ class QuantificationOptions:
         Time in which counts were collected, where the file does not say it; with a calibration file of all views of
         all heads added up.
     lung_shunt : float
-        Share of the administered activity that went to the lungs; taken off where the lungs lie outside the image.
+        Share of the administered activity that went to the lungs: gives their dose beside that of the image, and is
+        taken off where the lungs lie outside the image.
     residual : float
         Share left in vial and tubing.
     outside : float
@@ -78,19 +80,27 @@ class QuantificationOptions:
         return source if isinstance(source, Path) else None
 
 
-def administration_of(image: Image, options: QuantificationOptions) -> Administration | None:
-    """What was given, as the user says or else as the image's header does; None if neither does."""
+def administration_of(
+    image: Image, options: QuantificationOptions, lungs: LungsInView | None = None
+) -> Administration | None:
+    """What was given, as the user says or else as the image's header does; None if neither does.
+
+    A shunt is not taken off again for lungs that the image shows (`lungs`): not at all where they are whole in view,
+    and but for what is out of view where they are cut off.
+    """
     facts = image.acquisition
     activity_bq = options.administered_bq or facts.administered_bq
     if activity_bq is None:
         return None
+    shown = lungs if lungs is not None and options.lung_shunt and lungs.shows(options.lung_shunt) else None
     return Administration(
         Estimate(activity_bq),
         options.administered_at or facts.administered_at,
         residual_fraction=Estimate(options.residual),
         lung_shunt_fraction=Estimate(options.lung_shunt),
-        lungs_in_view=options.lungs_in_image,
+        lungs_in_view=options.lungs_in_image or (shown is not None and shown.whole),
         outside_fraction=Estimate(options.outside),
+        lung_share_in_view=0.0 if shown is None else shown.share,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from hepatica.core.options import Limits, NonNegative, Positive, options
+from hepatica.core.options import Limits, NonNegative, Positive, Unit, options
 from hepatica.core.options.stated import require_unstated
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
@@ -120,6 +120,36 @@ class SpectInputOptions:
     series: str | None = None
     ct_series: str | None = None
     accept_nuclide: bool = False
+
+
+@options
+class WithoutCtOptions:
+    """Attenuation where there is no CT: a patient of one density.
+
+    Attributes
+    ----------
+    uniform_density_g_ml : float or None
+        Density of the patient.
+    uniform_attenuation : float or None
+        In its place the linear attenuation coefficient at the energy of the first main window, such as 0.15 1/cm for
+        140 keV.
+    outline_fraction : float or None
+        Share of the highest smoothed activity of a first image without attenuation that outlines the body, with air
+        around it. Needed without a CT.
+    """
+
+    uniform_density_g_ml: Annotated[float, Limits(low=0.05, high=3)] | None = None
+    uniform_attenuation: Annotated[float, Unit("1/cm"), Limits(above=0, high=1)] | None = None
+    outline_fraction: Annotated[float, Unit("fraction"), Limits(above=0, below=1)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.uniform_density_g_ml is not None and self.uniform_attenuation is not None:
+            raise InputError("state either `uniform_density_g_ml` or `uniform_attenuation`, not both")
+
+    @property
+    def stated(self) -> bool:
+        """Whether anything is said of a patient without CT."""
+        return self != WithoutCtOptions()
 
 
 @options

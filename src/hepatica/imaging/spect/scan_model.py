@@ -29,6 +29,7 @@ from hepatica.imaging.spect.options import (
     NoiseOptions,
     ScatterOptions,
     SpectInputOptions,
+    WithoutCtOptions,
 )
 from hepatica.imaging.spect.projections import Projections, Window
 from hepatica.imaging.spect.projector import SpectProjector, SystemModel
@@ -56,6 +57,8 @@ class SpectOptions:
         Filter and uncertainty.
     inputs : SpectInputOptions
         What is read.
+    without_ct : WithoutCtOptions
+        The patient where there is no CT.
     """
 
     acquisition: AcquisitionOptions = AcquisitionOptions()
@@ -63,6 +66,7 @@ class SpectOptions:
     scatter: ScatterOptions = ScatterOptions()
     noise: NoiseOptions = NoiseOptions()
     inputs: SpectInputOptions = SpectInputOptions()
+    without_ct: WithoutCtOptions = WithoutCtOptions()
 
     def __post_init__(self) -> None:
         if self.noise.quick_uncertainty and self.iteration.method == "bsrem":
@@ -315,7 +319,7 @@ def run_parameters(model: ScanModel, options: SpectOptions) -> Mapping[str, Any]
     primary = [1e6 * value for value in primary_sensitivities(model.models, options)] if stated.in_activity else None
     return parameters(
         replace(stated, calibration=None), replace(options.iteration, checkpoint=None), scatter, options.noise,
-        options.inputs,
+        options.inputs, options.without_ct,
         **dict.fromkeys(unused),
         subsets=options.iteration.updates,
         energy_kev=[one.energy_kev for one in model.models],

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from hepatica.anatomy.ct.lung_mass import LungMass, Sex
 from hepatica.anatomy.structures.clinical import without_margin
 from hepatica.core import Estimate, Kind, Region, Volume, decay_factor, seconds_between
 from hepatica.core.document import HIDDEN
@@ -50,7 +51,8 @@ class LungShunt:
     lungs, liver : float
         What was counted, after all corrections, in counts (planar: geometric mean) or the image's unit.
     components_sd : mapping of str to float
-        Standard uncertainty of the fraction by source: "counts", "border", "scatter".
+        Standard uncertainty of the fraction by source: "counts", "border", "scatter", "completion" (the mass of lungs
+        that were cut off).
     details : mapping of str to float
         Effects of options: fraction without the dome margin, extrapolated share of the lungs, ...
     messages : tuple of Message
@@ -251,6 +253,7 @@ class _Parts:
     counts: tuple[float, float, float] | None
     border: tuple[float, float, float] | None
     scatter: tuple[float, float, float]
+    completion: tuple[float, float, float] | None = None
 
 
 def _shunt(
@@ -266,6 +269,8 @@ def _shunt(
     total = lungs + liver
     fraction = lungs / total
     sources = {"counts": parts.counts, "border": parts.border, "scatter": parts.scatter}
+    if parts.completion is not None:
+        sources["completion"] = parts.completion
     components: dict[str, float] = {}
     for name, part in sources.items():
         if part is None:
@@ -309,6 +314,22 @@ def region_sum(image: Volume, region: Region) -> float:
     return float(weighted.sum(dtype=np.float64)) * scale
 
 
+@dataclass(frozen=True, slots=True)
+class LungMasses:
+    """What the CT says of the lungs' mass.
+
+    Attributes
+    ----------
+    in_view_kg : float or None
+        Of the lungs that the activity image shows, on the CT's own voxels, or by volume; None where it is not known.
+    whole : LungMass or None
+        Of the whole lungs, where they are cut off; None where nothing is.
+    """
+
+    in_view_kg: float | None = None
+    whole: LungMass | None = None
+
+
 @options
 class SpectShuntOptions:
     """How the lung shunt of a SPECT/CT is taken.
@@ -321,6 +342,12 @@ class SpectShuntOptions:
     lung_mass_kg : float or None
         Mass of the complete lungs: completes lungs that the image cuts off (this needs the CT), and is the mass of
         the lung dose.
+    patient_sex : {"female", "male"} or None
+        Lungs that are cut off are completed to ICRP's reference mass; without it to 1 kg, as labels assume.
+    patient_height_m : float or None
+        Scales that mass by lung capacity.
+    cut_lungs : {"complete", "as-seen"}
+        Lungs that the image cuts off are completed by mass, at the uptake per gram of what is seen, or left as seen.
     border_mm : float or None
         Standard uncertainty of where borders lie.
     lung_count_relative_sd, liver_count_relative_sd : float or None
@@ -331,6 +358,9 @@ class SpectShuntOptions:
 
     dome_margin_mm: NonNegative = 0.0
     lung_mass_kg: Positive | None = None
+    patient_sex: Sex | None = None
+    patient_height_m: Positive | None = None
+    cut_lungs: Literal["complete", "as-seen"] = "complete"
     border_mm: NonNegative | None = None
     lung_count_relative_sd: Fraction | None = None
     liver_count_relative_sd: Fraction | None = None
@@ -339,6 +369,11 @@ class SpectShuntOptions:
     def __post_init__(self) -> None:
         if (self.lung_count_relative_sd is None) != (self.liver_count_relative_sd is None):
             raise InputError("give both `lung_count_relative_sd` and `liver_count_relative_sd`, or neither")
+        if self.cut_lungs == "as-seen" and (self.patient_sex or self.patient_height_m):
+            raise InputError(
+                "lungs that are left as seen are not completed: `patient_sex` and `patient_height_m` have no effect",
+                remedy="leave them out, or state `cut_lungs` complete",
+            )
 
     @property
     def count_relative_sd(self) -> tuple[float, float] | None:
@@ -354,6 +389,7 @@ def spect_lung_shunt(
     *,
     density: Volume | None = None,
     options: SpectShuntOptions = SpectShuntOptions(),
+    masses: LungMasses = LungMasses(),
 ) -> LungShunt:
     """Lung shunt from an attenuation- and scatter-corrected SPECT (or PET).
 
@@ -367,6 +403,8 @@ def spect_lung_shunt(
         g/mL on the same grid; with it, lung that is left out is extrapolated by mass, else by volume.
     options : SpectShuntOptions
         Margin, truncation, uncertainties.
+    masses : LungMasses
+        Mass of the lungs in view from the CT's own voxels, and of the whole lungs where they are cut off.
 
     Raises
     ------
@@ -379,7 +417,8 @@ def spect_lung_shunt(
     if own.is_empty or liver.is_empty:
         raise InputError("lungs and liver must not be empty (after the overlap went to the liver)")
     liver_total = liver.total(image)
-    lung_total, details = _lung_content(image, own, liver, density, options)
+    completion = _completion(own, density, options, masses)
+    lung_total, details = _lung_content(image, own, liver, density, options, completion)
     messages = [Message("shunt-below-zero", "lung shunt below zero set to zero")] if lung_total < 0 else []
     overlap = (lungs & liver).volume_ml
     details |= {"overlap_counted_for_liver_ml": overlap}
@@ -391,19 +430,54 @@ def spect_lung_shunt(
                 "image more of the lungs if the lung shunt decides",
             )
         )
-    border = _border_effect(image, lungs, liver, density, options)
+    border = _border_effect(image, lungs, liver, density, options, completion)
+    relative = completion.relative_sd if extra > 0 else None
     counts = options.count_relative_sd
     parts = _Parts(
         counts=None if counts is None else (counts[0] * abs(lung_total), counts[1] * liver_total, 0.0),
         border=border,
         scatter=(options.residual_scatter_sd * liver_total, 0.0, 0.0),
+        completion=None if relative is None else (relative * abs(lung_total), 0.0, 0.0),
     )
     found = _shunt(max(0.0, lung_total), liver_total, parts, "spect", tuple(messages))
     return replace(found, details=details)
 
 
+@dataclass(frozen=True, slots=True)
+class _Completion:
+    """Grams of the whole lungs (None: nothing is cut off), and grams by the CT over the size on the image's voxels."""
+
+    whole_g: float | None = None
+    per_size: float = 1.0
+    relative_sd: float | None = None
+
+
+def _completion(own: Region, density: Volume | None, options: SpectShuntOptions, masses: LungMasses) -> _Completion:
+    """To what the lungs in view are completed: the stated mass, else that of the model where they are cut off."""
+    size = _size(own, density)
+    per_size = 1.0 if masses.in_view_kg is None else 1000 * masses.in_view_kg / size
+    weighed = density is not None or masses.in_view_kg is not None
+    if options.lung_mass_kg is not None:
+        if not weighed:
+            raise InputError("extrapolating truncated lungs by mass needs the CT's density", remedy="give `ct`")
+        if options.lung_mass_kg * 1000 < size * per_size * 0.98:
+            raise InputError(
+                f"the lungs in the image weigh {size * per_size / 1000:.3g} kg, more than the stated "
+                f"{options.lung_mass_kg:g} kg"
+            )
+        return _Completion(options.lung_mass_kg * 1000, per_size)
+    if masses.whole is None or not weighed or options.cut_lungs == "as-seen":
+        return _Completion(None, per_size)
+    return _Completion(masses.whole.mass_kg * 1000, per_size, masses.whole.relative_sd)
+
+
 def _lung_content(
-    image: Volume, own: Region, liver: Region, density: Volume | None, options: SpectShuntOptions
+    image: Volume,
+    own: Region,
+    liver: Region,
+    density: Volume | None,
+    options: SpectShuntOptions,
+    completion: _Completion,
 ) -> tuple[float, dict[str, float]]:
     """What the complete lungs hold, and how it came about."""
     seen = own.total(image)
@@ -414,17 +488,8 @@ def _lung_content(
         used = without_margin(own, liver, options.dome_margin_mm)
         if used.is_empty:
             raise InputError(f"a dome margin of {options.dome_margin_mm:g} mm leaves no lung")
-    own_size, used_size = _size(own, density), _size(used, density)
-    complete = own_size
-    if options.lung_mass_kg is not None:
-        if density is None:
-            raise InputError("extrapolating truncated lungs by mass needs the CT's density", remedy="give `ct`")
-        if options.lung_mass_kg * 1000 < own_size * 0.98:
-            raise InputError(
-                f"the lungs in the image weigh {own_size / 1000:.3g} kg, more than the stated "
-                f"{options.lung_mass_kg:g} kg"
-            )
-        complete = max(own_size, options.lung_mass_kg * 1000)
+    own_size, used_size = (completion.per_size * _size(region, density) for region in (own, used))
+    complete = own_size if completion.whole_g is None else max(own_size, completion.whole_g)
     content = used.total(image) * complete / used_size
     if options.dome_margin_mm:
         whole = used.total(image) * own_size / used_size
@@ -439,7 +504,12 @@ def _size(region: Region, density: Volume | None) -> float:
 
 
 def _border_effect(
-    image: Volume, lungs: Region, liver: Region, density: Volume | None, options: SpectShuntOptions
+    image: Volume,
+    lungs: Region,
+    liver: Region,
+    density: Volume | None,
+    options: SpectShuntOptions,
+    completion: _Completion,
 ) -> tuple[float, float, float] | None:
     """Standard uncertainties of lungs and liver and their covariance, from moving each border by its uncertainty."""
     if options.border_mm is None:
@@ -453,7 +523,8 @@ def _border_effect(
         moved_lungs = moved(lungs, lungs_by) - moved_liver
         if moved_lungs.is_empty or moved_liver.is_empty:
             raise InputError(f"an uncertainty of {options.border_mm} mm of the borders leaves nothing of an organ")
-        return _lung_content(image, moved_lungs, moved_liver, density, plain)[0], moved_liver.total(image)
+        held = _lung_content(image, moved_lungs, moved_liver, density, plain, completion)[0]
+        return held, moved_liver.total(image)
 
     b = options.border_mm
     lungs_up, lungs_down = contents(b, 0)[0], contents(-b, 0)[0]

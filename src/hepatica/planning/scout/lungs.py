@@ -6,15 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hepatica.anatomy.ct.lung_mass import LungMass, whole_lung_mass
 from hepatica.core import Estimate, Kind, Region, Volume
 from hepatica.core.options import Positive, options
 from hepatica.errors import InputError
 from hepatica.nuclides import ConventionName, nuclide
 from hepatica.planning.prescriptions.compartments import require_positive
 from hepatica.planning.prescriptions.dose_constants import DoseConstant, dose_constant
-
-REFERENCE_LUNG_MASS_KG = 1.0
-"""The mass that labels and limits assume where none is measured."""
 
 MAXIMUM_LUNG_DENSITY_G_ML = 1.1
 """Densities are cut to 0..1.1 g/mL (Kao et al., EJNMMI Res 2014;4:33): air holds no mass, and bone is no lung."""
@@ -65,6 +63,8 @@ class LungDose:
         Of the dose constant.
     dose_constant_j_per_gbq : float
         J per GBq.
+    lung_mass_from : str
+        Where the mass comes from, in words.
     """
 
     planned_gbq: float
@@ -73,13 +73,18 @@ class LungDose:
     lung_mass_measured: bool
     convention: str
     dose_constant_j_per_gbq: float
+    lung_mass_from: str = ""
 
 
-def lung_dose(planned_gbq: float, lung_shunt: Estimate, mass_kg: float | None, constant: DoseConstant) -> LungDose:
-    """Lung dose at a planned activity; 1 kg of lung where the mass is not known (None)."""
-    mass = mass_kg or REFERENCE_LUNG_MASS_KG
-    dose = lung_dose_gy(planned_gbq, lung_shunt, Estimate(mass, 0.0), constant)
-    return LungDose(planned_gbq, dose, mass, mass_kg is not None, constant.convention, constant.j_per_gbq)
+def lung_dose(
+    planned_gbq: float, lung_shunt: Estimate, mass: LungMass | float | None, constant: DoseConstant
+) -> LungDose:
+    """Lung dose at a planned activity; `mass` in kg, 1 kg of lung where it is not known (None)."""
+    if not isinstance(mass, LungMass):
+        mass = whole_lung_mass(mass)
+    dose = lung_dose_gy(planned_gbq, lung_shunt, Estimate(mass.mass_kg, 0.0), constant)
+    measured = mass.origin in ("stated", "ct")
+    return LungDose(planned_gbq, dose, mass.mass_kg, measured, constant.convention, constant.j_per_gbq, mass.source)
 
 
 def lung_mass_kg(hu: Volume, lungs: Region) -> float:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hepatica.anatomy.structures.clinical import union
-from hepatica.core import Estimate, Kind, Region, Volume
+from hepatica.anatomy.structures.masses import mass_of
+from hepatica.core import Estimate, Grid, Kind, Region, Volume
 from hepatica.core.constants import FWHM_PER_SD
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message, unique
@@ -117,6 +118,47 @@ class UptakeRatio:
     messages: tuple[Message, ...] = field(default=(), metadata=HIDDEN)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LiverOnCt:
+    """Liver, tumours and territories on the CT's own voxels, for their masses.
+
+    Attributes
+    ----------
+    liver : Region
+        With its tumours.
+    tumours, territories : mapping of str to Region
+        By name.
+    density : Volume
+        g/mL on the CT's grid.
+    within : Grid
+        Of the scout: only what lies in it counts.
+    """
+
+    liver: Region
+    tumours: Mapping[str, Region]
+    territories: Mapping[str, Region]
+    density: Volume
+    within: Grid
+
+    def masses_kg(self, territory: str | None) -> dict[str, float]:
+        """Mass of normal liver and of each lesion, of what lies in a territory where one is named."""
+        normal, lesions = _parts(self.liver, self.tumours, self.territories, territory)
+        return {region.name: mass_of(region, self.density, self.within) / 1000 for region in (normal, *lesions)}
+
+
+def _parts(
+    liver: Region, tumours: Mapping[str, Region], territories: Mapping[str, Region], territory: str | None
+) -> tuple[Region, list[Region]]:
+    """Normal liver and lesions, of the whole liver or in a territory; UnknownNameError if it is not there."""
+    normal, lesions = liver - union(list(tumours.values())), list(tumours.values())
+    if territory is not None:
+        perfused = territories.get(territory)
+        if perfused is None:
+            raise UnknownNameError("territory", territory, territories)
+        normal, lesions = normal & perfused, [(region & perfused).renamed(region.name) for region in lesions]
+    return normal.renamed("normal liver"), lesions
+
+
 def uptake_of(
     image: Volume,
     region: Region,
@@ -124,11 +166,15 @@ def uptake_of(
     *,
     content_relative_sd: float | None = None,
     mass_relative_sd: float | None = None,
+    mass_kg: float | None = None,
 ) -> Uptake:
-    """Content and mass of a region from an image (counts, Bq, Bq/mL) and a density (g/mL) on one grid."""
+    """Content and mass of a region from an image (counts, Bq, Bq/mL) and a density (g/mL) on one grid.
+
+    `mass_kg` takes the place of the density's mass where it is known from finer voxels.
+    """
     if region.is_empty:
         raise InputError(f"region {region.name!r} is empty")
-    mass = region.mass_g(density) / 1000
+    mass = mass_kg or region.mass_g(density) / 1000
     return Uptake(region.name, region.total(image), mass, content_relative_sd, mass_relative_sd, region.volume_ml)
 
 
@@ -224,6 +270,7 @@ def scout_uptake(
     *,
     density: Volume | None = None,
     territories: Mapping[str, Region] | None = None,
+    on_ct: LiverOnCt | None = None,
     options: UptakeOptions = UptakeOptions(),
 ) -> ScoutUptake:
     """T/N of every lesion against the normal liver (of a territory, if one is named).
@@ -238,6 +285,8 @@ def scout_uptake(
         By name, on the image's grid.
     density : Volume, optional
         g/mL, for masses; without it 1.05 g/mL is taken, and said.
+    on_ct : LiverOnCt, optional
+        The same on the CT's own voxels: masses are then those.
     options : UptakeOptions
         Territory, resolution, uncertainties.
 
@@ -255,21 +304,20 @@ def scout_uptake(
         density = Volume(image.grid, np.full(image.grid.shape, SOFT_TISSUE_G_ML, dtype=np.float32), Kind.DENSITY)
         text = f"no CT was given: masses are volumes times {SOFT_TISSUE_G_ML} g/mL"
         messages.append(Message("mass-without-ct", text, "give `ct`"))
-    normal, lesions = liver - union(list(tumours.values())), list(tumours.values())
-    if options.territory is not None:
-        perfused = (territories or {}).get(options.territory)
-        if perfused is None:
-            raise UnknownNameError("territory", options.territory, territories or {})
-        normal, lesions = normal & perfused, [(region & perfused).renamed(region.name) for region in lesions]
-        messages += [
-            Message("lesion-outside-territory", f"{region.name} lies outside {options.territory} and is left out")
-            for region in lesions
-            if region.is_empty
-        ]
+    normal, lesions = _parts(liver, tumours, territories or {}, options.territory)
+    messages += [
+        Message("lesion-outside-territory", f"{region.name} lies outside {options.territory} and is left out")
+        for region in lesions
+        if region.is_empty
+    ]
+    masses = {} if on_ct is None else on_ct.masses_kg(options.territory)
     sds = (options.count_relative_sd, options.mass_relative_sd)
-    here = [normal.renamed("normal liver"), *(region for region in lesions if not region.is_empty)]
+    here = [normal, *(region for region in lesions if not region.is_empty)]
     base, *taken = (
-        uptake_of(image, region, density, content_relative_sd=sds[0], mass_relative_sd=sds[1]) for region in here
+        uptake_of(
+            image, region, density, content_relative_sd=sds[0], mass_relative_sd=sds[1], mass_kg=masses.get(region.name)
+        )
+        for region in here
     )
     ratios = tuple(uptake_ratio(lesion, base, response_mm=options.response_mm) for lesion in taken)
     overall = overall_uptake_ratio(taken, base)

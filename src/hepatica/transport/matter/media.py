@@ -171,9 +171,13 @@ def density_from_hu(hu: Volume, calibration: HuCalibration | None = None) -> Vol
 
 def density_on(grid: Grid, hu: Volume, calibration: HuCalibration | None = None) -> Volume:
     """Density of a CT on other voxels, averaged over each so that mass is kept; air beyond the CT."""
-    density = density_from_hu(hu, calibration)
+    return density_resampled(grid, density_from_hu(hu, calibration), calibration)
+
+
+def density_resampled(grid: Grid, density: Volume, calibration: HuCalibration | None = None) -> Volume:
+    """Density of a CT's voxels on other ones, averaged over each so that mass is kept; air beyond them."""
     air = density_from_hu(
-        Volume(Grid.axial((1, 1, 1), spacing_mm=(1, 1, 1)), np.full((1, 1, 1), AIR_HU), hu.kind), calibration
+        Volume(Grid.axial((1, 1, 1), spacing_mm=(1, 1, 1)), np.full((1, 1, 1), AIR_HU), Kind.HU), calibration
     )
     return resample(density, grid, "mean", outside=float(air.values[0, 0, 0]))
 

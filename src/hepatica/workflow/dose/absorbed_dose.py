@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from hepatica.core import InputFile, Provenance, Volume
+from hepatica.core import InputFile, Kind, Provenance, Volume
 from hepatica.core.image import Image, require_together
 from hepatica.core.message import Message, unique
 from hepatica.core.options import verb
@@ -33,21 +33,28 @@ from hepatica.io.replicates import load_replicates
 from hepatica.nuclides import Nuclide, require_carried
 from hepatica.nuclides import agent as find_agent
 from hepatica.nuclides import nuclide as find_nuclide
-from hepatica.transport.matter.media import HuCalibration, calibration_messages, default_calibration, density_on
+from hepatica.transport.matter.media import (
+    HuCalibration,
+    calibration_messages,
+    default_calibration,
+    density_resampled,
+)
 from hepatica.transport.runner.stopping import RunProgress
 from hepatica.workflow.dose.decays import decays_from
+from hepatica.workflow.dose.lungs import treated_lungs
 from hepatica.workflow.dose.numbers import StructureResult
 from hepatica.workflow.dose.options import DoseOptions
+from hepatica.workflow.dose.patient import ct_or_uniform, patient_of
 from hepatica.workflow.dose.result import DoseResult
 from hepatica.workflow.dose.structures import StructureSet, structures_on
-from hepatica.workflow.sources import ImageSource, StructureSource, as_image, as_images
+from hepatica.workflow.sources import ImageSource, StructureSource, as_images
 
 
 @verb
 def absorbed_dose(
     activity: ImageSource | Sequence[ImageSource],
     *,
-    ct: ImageSource,
+    ct: ImageSource | None = None,
     nuclide: str | Nuclide,
     structures: StructureSource | None = None,
     engine: EngineName = "kernel",
@@ -60,8 +67,9 @@ def absorbed_dose(
     ----------
     activity : path, Image, or a sequence of them
         Activity image after treatment: DICOM file or folder (PET, SPECT), NIfTI, MetaImage. Several for time points.
-    ct : path or Image
-        CT in the same frame of reference: DICOM folder, or NIfTI or MetaImage in HU.
+    ct : path, Image or None
+        CT in the same frame of reference: DICOM folder, or NIfTI or MetaImage in HU. Without it a uniform density is to
+        be stated.
     nuclide : str or Nuclide
         What was administered, such as Y-90.
     structures : path, sequence of Region, or None
@@ -96,50 +104,64 @@ def absorbed_dose(
         require_carried(find_agent(options.clinical.agent), chosen)
     report_progress("reading images")
     scans = read_activity(activity, chosen, options.images, options.quantification.administered_at)
-    ct_image = as_image(ct, role="ct", series=options.scanner.ct_series)
-    unchecked = require_together([*scans, ct_image], registered=options.scanner.registered)
+    ct_image, has_ct = ct_or_uniform(ct, scans, options)
+    together = (*scans, ct_image) if has_ct else scans
+    unchecked = require_together(together, registered=options.scanner.registered or not has_ct)
     if options.scanner.registered:
-        frame = ct_image.grid.frame_of_reference
+        frame = ct_image.grid.frame_of_reference or scans[0].grid.frame_of_reference
         scans = tuple(replace(scan, volume=scan.volume.in_frame(frame)) for scan in scans)
     volume, curve_messages = _loaded(options.partial_volume, scans, chosen)
     options = replace(options, partial_volume=volume)
 
+    report_progress("structures")
+    patient = patient_of(ct_image, has_ct, scans, structures, options)
+
     report_progress("activity to decays")
+    in_view = None if patient.lungs is None else patient.lungs.in_view
     negatives = options.settings.negatives
-    count = decays_from(scans, chosen, options.quantification, options.time, negatives=negatives)
-    seen = count.decays.in_frame(ct_image.grid.frame_of_reference or count.decays.grid.frame_of_reference)
-    corrected = _corrected(seen, structures, ct_image, options, report_progress)
+    count = decays_from(scans, chosen, options.quantification, options.time, negatives=negatives, lungs=in_view)
+    seen = count.decays.in_frame(patient.ct.grid.frame_of_reference)
+    corrected = _corrected(seen, structures, patient.ct, options, report_progress)
     grid = dose_grid(seen.grid, ct_image.grid, options.output.grid)
     decays, outside = decays_on(grid, corrected.image)
     table = options.scanner.calibration()
-    density = density_on(grid, ct_image.volume, table)
-
-    report_progress("structures")
-    drawn = structures_on(grid, structures, ct_image, options.clinical)
+    density = density_resampled(grid, patient.tissue.density, table)
+    drawn = patient.drawn
+    if not grid.matches(patient.ct.grid):
+        drawn = structures_on(grid, structures, patient.ct, options.clinical, has_ct=has_ct)
 
     report_progress(f"dose by {engine}")
     dose_map = calculation.compute(decays, density, chosen, options.settings)
 
     report_progress("dose in structures")
-    doses = [region_dose(dose_map, region, bin_gy=options.output.dvh_bin_gy) for region in drawn.regions]
+    masses, bin_gy = patient.masses_g(grid), options.output.dvh_bin_gy
+    doses = [region_dose(dose_map, region, bin_gy=bin_gy, mass_g=masses.get(region.name)) for region in drawn.regions]
     outline = Outline(math.cbrt(1000 * ct_image.grid.voxel_volume_ml), 0.0, volume.contour_sd_mm)
     common = OtherUncertainties(count.calibration_relative_sd, count.time_relative_sd)
     chain = structure_activities(seen, corrected.image, drawn.clinical, outline=outline, common=common, options=volume)
-    start = _start((*scans, ct_image), drawn, options.parameters(engine), table or default_calibration())
+    found = tuple(
+        StructureResult(item, dose, held, patient.density_from(item.region.name), patient.density_relative_sd)
+        for item, dose, held in zip(drawn.clinical, doses, chain.activities, strict=True)
+    )
+    lungs = treated_lungs(patient, found, count, scans[0], chosen, options)
+    inputs = (*scans, ct_image) if has_ct else scans
+    start = _start(inputs, drawn, options.parameters(engine), table or default_calibration())
     return DoseResult(
         dose_map=dose_map,
         activity=scans,
-        ct=ct_image,
+        patient=patient,
         drawn=drawn,
         count=count,
         given=options,
-        structures=tuple(map(StructureResult, drawn.clinical, doses, chain.activities)),
+        structures=found,
+        lung_doses=lungs,
         messages=unique(
             (message for image in (*scans, ct_image) for message in image.messages),
             unchecked, count.messages, corrected.messages, curve_messages, chain.messages, outside,
-            calibration_messages(ct_image.volume, table), drawn.messages, dose_map.messages,
+            calibration_messages(ct_image.volume, table) if has_ct else (), drawn.messages, patient.messages,
+            () if lungs is None else lungs.messages(), dose_map.messages,
         ),
-        provenance=start.merged(count.provenance).merged(dose_map.provenance).merged(corrected.provenance)
+        provenance=start.adding(conventions=patient.tissue.conventions).merged(count.provenance).merged(dose_map.provenance).merged(corrected.provenance)
         .merged(chain.provenance).adding(inputs=_curve_files(given)),
     )  # fmt: skip
 
@@ -228,5 +250,7 @@ def _start(
         inputs=tuple(image.source for image in images) + ((drawn.source,) if drawn.source else ()),
         parameters=parameters,
         tables={"HU to density": f"{table.name}: {table.source}", "nuclide": "ENSDF through paceENSDF 0.6.3"},
-        steps=tuple(image.acquisition.time_rule for image in images[:-1] if image.acquisition.time_rule),
+        steps=tuple(
+            rule for image in images if image.volume.kind is not Kind.HU and (rule := image.acquisition.time_rule)
+        ),
     )

@@ -25,6 +25,7 @@ from hepatica.imaging.quantify.activity import (
     total_at,
 )
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
+from hepatica.imaging.quantify.lungs_in_view import LungsInView
 from hepatica.imaging.quantify.options import QuantificationOptions, administration_of, overruled
 from hepatica.imaging.quantify.quantify import at_scan, quantify
 from hepatica.io.calibration_files import camera_of, conditions_of, head_time_of
@@ -90,6 +91,7 @@ def decays_from(
     time: TimeOptions = TimeOptions(),
     *,
     negatives: NegativeOption = "zero",
+    lungs: LungsInView | None = None,
 ) -> DecayCount:
     """Decays per voxel from one activity image or several.
 
@@ -106,6 +108,8 @@ def decays_from(
         How activity goes on in time.
     negatives : {"zero", "keep", "refuse"}
         What happens to negative voxels of a single image; those of several are kept.
+    lungs : LungsInView or None
+        What the image shows of the lungs; None where that is not known, or it shows none.
 
     Raises
     ------
@@ -115,7 +119,7 @@ def decays_from(
     time = with_curve(time)
     require_used(images, quantification)
     time.require_used(len(images), integrated=images[0].volume.kind is Kind.DECAYS)
-    administration = administration_of(images[0], quantification)
+    administration = administration_of(images[0], quantification, lungs)
     if len(images) > 1:
         return _from_several(images, nuclide, quantification, time, administration)
     image = images[0]
@@ -126,7 +130,7 @@ def decays_from(
         step = Provenance(steps=("Time-integrated activity taken from the image as it is.",))
         count = DecayCount(cleaned.volume, held, None, None, step, (*notes, *cleaned.messages))
         return _checked(count, cleaned.volume, administration, nuclide)
-    quantified = becquerels(image, nuclide, quantification, negatives=negatives)
+    quantified = becquerels(image, nuclide, quantification, negatives=negatives, lungs=lungs)
     since = _administered_at(image, quantification)
     half_life_s = nuclide.half_life_s
     stays = time == TimeOptions()
@@ -170,7 +174,12 @@ def require_used(images: Sequence[Image], options: QuantificationOptions) -> Non
 
 
 def becquerels(
-    image: Image, nuclide: Nuclide, options: QuantificationOptions, *, negatives: NegativeOption = "zero"
+    image: Image,
+    nuclide: Nuclide,
+    options: QuantificationOptions,
+    *,
+    negatives: NegativeOption = "zero",
+    lungs: LungsInView | None = None,
 ) -> Quantified:
     """`quantify` with what the options, and the files beside the image, say of calibration and administration.
 
@@ -181,7 +190,7 @@ def becquerels(
     return quantify(
         image,
         calibration,
-        None if options.administered_bq is None else administration_of(image, options),
+        None if options.administered_bq is None else administration_of(image, options, lungs),
         nuclide=nuclide,
         frame_duration_s=options.frame_duration_s or (head_time_of(image) if from_file else None),
         negatives=negatives,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
+from hepatica.anatomy.ct.tissue_density import DensityOrigin
 from hepatica.anatomy.structures.clinical import ClinicalRegion
 from hepatica.core import Estimate, Grid, Volume
 from hepatica.core.context import DicomContext
@@ -22,12 +23,17 @@ from hepatica.errors import UnknownNameError
 from hepatica.imaging.quantify.structure_activity import StructureActivity
 from hepatica.imaging.quantify.uncertainty import RegionUncertainty
 from hepatica.nuclides import agent
-from hepatica.report import LimitRow, ReportRegion, limit_rows
+from hepatica.planning.scout.treated_lungs import TreatedLungs
+from hepatica.report import LimitRow, OtherDose, ReportRegion, limit_rows
 from hepatica.report.tables import agent_limits_table
 from hepatica.workflow.dose.decays import DecayCount
 from hepatica.workflow.dose.options import DoseOptions
+from hepatica.workflow.dose.patient import Patient
 from hepatica.workflow.dose.structures import StructureSet
 from hepatica.workflow.result import Result, result
+
+LUNGS_BY_SHUNT = "lungs by the shunt"
+"""How tables and limits name the lung dose by the shunt."""
 
 SHOWN_PERCENTS = (95.0, 70.0, 50.0, 5.0)
 
@@ -49,6 +55,8 @@ class StructureResult:
     item: ClinicalRegion = field(metadata=HIDDEN)
     dose: RegionDose = field(metadata=INLINE)
     activity: StructureActivity = field(metadata=HIDDEN)
+    density_from: DensityOrigin = "ct"
+    density_relative_sd: float = field(default=0.0, metadata=HIDDEN)
 
     @property
     @reported
@@ -71,7 +79,8 @@ class StructureResult:
     @property
     def mean(self) -> Estimate:
         """Mean dose with the correction and all known parts of its uncertainty, Gy."""
-        return self.activity.corrected_dose(Estimate(self.dose.dose_mean_gy, self.dose.dose_mean_uncertainty_gy))
+        found = self.activity.corrected_dose(Estimate(self.dose.dose_mean_gy, self.dose.dose_mean_uncertainty_gy))
+        return found * Estimate(1.0, self.density_relative_sd) if self.density_relative_sd else found
 
     @property
     @reported
@@ -100,7 +109,7 @@ class DoseImages:
     """The images that a dose was made from."""
 
     activity: tuple[Image, ...]
-    ct: Image
+    ct: Image | None
 
 
 @result
@@ -113,8 +122,8 @@ class DoseNumbers(Result):
         Dose, density and decays on one grid.
     activity : tuple of Image
         The activity images.
-    ct : Image
-        The CT.
+    patient : Patient
+        CT or what stands for it, structures and densities on its voxels, lungs.
     drawn : StructureSet
         Structures on the dose grid, and what they were made from.
     count : DecayCount
@@ -123,17 +132,25 @@ class DoseNumbers(Result):
         What the user said.
     structures : tuple of StructureResult
         Dose, activity and uncertainty of each.
+    lung_doses : TreatedLungs or None
+        Lung dose by the stated shunt and by the image, and which is judged; None where neither is known.
     """
 
     verb: ClassVar[str] = "absorbed_dose"
 
     dose_map: DoseMap = field(metadata=HIDDEN)
     activity: tuple[Image, ...] = field(metadata=HIDDEN)
-    ct: Image = field(metadata=HIDDEN)
+    patient: Patient = field(metadata=HIDDEN)
     drawn: StructureSet = field(metadata=HIDDEN)
     count: DecayCount = field(metadata=HIDDEN)
     given: DoseOptions = field(metadata=HIDDEN)
     structures: tuple[StructureResult, ...]
+    lung_doses: TreatedLungs | None = None
+
+    @property
+    def ct(self) -> Image | None:
+        """The CT; None where there was none."""
+        return self.patient.ct if self.patient.has_ct else None
 
     @property
     def dose(self) -> Volume:
@@ -143,7 +160,7 @@ class DoseNumbers(Result):
     @property
     def context(self) -> DicomContext | None:
         """Whose images they are; of the CT, else of the activity image."""
-        return self.ct.context or self.activity[0].context
+        return self.patient.ct.context or self.activity[0].context
 
     @property
     @reported
@@ -214,7 +231,12 @@ class DoseNumbers(Result):
         if asked.agent is None:
             return ()
         return limit_rows(
-            agent(asked.agent).limits, self.report_regions(), indication=asked.indication, intent=asked.intent
+            agent(asked.agent).limits,
+            self.report_regions(),
+            self._other_doses(),
+            self._unknown_masses(),
+            indication=asked.indication,
+            intent=asked.intent,
         )
 
     @property
@@ -228,6 +250,16 @@ class DoseNumbers(Result):
     def options(self) -> Mapping[str, object]:
         """What the user said, plain values."""
         return self.given.parameters(self.engine)
+
+    def _other_doses(self) -> tuple[OtherDose, ...]:
+        if self.lung_doses is None or self.lung_doses.by_shunt is None:
+            return ()
+        dose, judged = self.lung_doses.by_shunt.dose_lung_gy.value, self.lung_doses.judged == "shunt"
+        return (OtherDose(LUNGS_BY_SHUNT, "lung", dose, judged),)
+
+    def _unknown_masses(self) -> Mapping[str, str]:
+        image = None if self.lung_doses is None else self.lung_doses.by_image
+        return {} if image is None or image.mass_is_measured else {"lung": "the mass of the lungs is unknown"}
 
     def report_regions(self) -> tuple[ReportRegion, ...]:
         """The structures as the report takes them."""
@@ -304,9 +336,33 @@ class DoseNumbers(Result):
         heading = "Partial volume and uncertainty" if volume.method != "none" else "Uncertainty"
         return Table.of(heads, rows, f"{heading} (k = 1)", "uncertainty")
 
+    def lung_table(self) -> Table | None:
+        """Lung dose by shunt and by image, and which is judged; None where no shunt is stated."""
+        lungs = self.lung_doses
+        if lungs is None or (shunt := lungs.by_shunt) is None:
+            return None
+        rows: list[list[Cell]] = [
+            [
+                LUNGS_BY_SHUNT,
+                100 * shunt.lung_shunt,
+                1000 * shunt.lung_mass_kg,
+                shunt.dose_lung_gy,
+                shunt.lung_mass_from,
+            ]
+        ]
+        if (image := lungs.by_image) is not None:
+            how = "whole lungs in view" if image.whole else "cut off: the part in view"
+            how = how if image.mass_is_measured else "mass unknown: uniform density"
+            share = 100 * image.activity_share
+            rows.append([f"{image.structure} by the image", share, image.mass_g, image.dose_mean_gy, how])
+        judged = ["yes" if lungs.judged == kind else "no" for kind in ("shunt", "image")]
+        shown = [[*row, word] for row, word in zip(rows, judged, strict=False)]
+        columns = ("lungs", "activity, %", "g", "mean, Gy", "mass", "judged")
+        return Table.of(columns, shown, "Lung dose by lung shunt and by image", "lung-doses")
+
     def tables(self) -> tuple[Table, ...]:
-        """Doses, uncertainties where there are any, limits of the agent."""
-        found = [self.table(), *filter(None, [self.uncertainty_table()])]
+        """Doses, lungs where a shunt is stated, uncertainties where there are any, limits of the agent."""
+        found = [self.table(), *filter(None, [self.lung_table(), self.uncertainty_table()])]
         if self.limits:
             found.append(agent_limits_table(self.limits, self.given.clinical.agent or ""))
         return tuple(found)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Literal
 
+from hepatica.anatomy.ct.tissue_density import DensityOptions
 from hepatica.anatomy.structures.clinical import StructureOptions
 from hepatica.core.options import Limits, Positive, Unit, options, parameters
 from hepatica.dosimetry.engines.dose_grid import GridChoice
@@ -19,6 +20,7 @@ from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.imaging.quantify.structure_activity import PartialVolumeOptions
 from hepatica.imaging.reconstruct.resampling import Ensemble
 from hepatica.io.read import CtOptions, ImageOptions
+from hepatica.planning.scout.treated_lungs import LungOptions
 from hepatica.transport.runner.settings import StoppingOptions
 
 
@@ -58,6 +60,8 @@ class DoseOptions:
     ----------
     images, scanner, quantification, time, partial_volume
         How activity and CT are read, counts become becquerels, becquerels become decays, and blur is undone.
+    density, lungs
+        Densities that the CT number does not give, and the mass of lungs that the images do not show whole.
     settings, stopping, montecarlo
         What the dose engine is told.
     clinical, output
@@ -69,6 +73,8 @@ class DoseOptions:
     quantification: QuantificationOptions = QuantificationOptions()
     time: TimeOptions = TimeOptions()
     partial_volume: PartialVolumeOptions = PartialVolumeOptions()
+    density: DensityOptions = DensityOptions()
+    lungs: LungOptions = LungOptions()
     settings: DoseSettings = DoseSettings()
     stopping: StoppingOptions = StoppingOptions()
     montecarlo: MonteCarloOptions = MonteCarloOptions()
@@ -100,6 +106,7 @@ class DoseOptions:
         if isinstance(time.time_curve, MeasuredShape):
             time = replace(time, time_curve=None)
         groups = (
-            self.images, self.scanner, self.quantification, time, volume, self.settings, self.clinical, self.output
+            self.images, self.scanner, self.quantification, time, volume, self.density, self.lungs, self.settings,
+            self.clinical, self.output,
         )  # fmt: skip
         return parameters(*groups, *((self.stopping, self.montecarlo) if engine == "montecarlo" else ()))

@@ -16,6 +16,7 @@ from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.imaging.quantify.activity import NegativeOption, Quantified, compare_with_administered
+from hepatica.imaging.quantify.lungs_in_view import shunt_messages
 from hepatica.imaging.quantify.options import QuantificationOptions, administration_of, overruled
 from hepatica.io.itk import write_itk
 from hepatica.io.read import ImageOptions
@@ -23,6 +24,7 @@ from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.dose.absorbed_dose import read_activity
 from hepatica.workflow.dose.decays import becquerels, require_used
+from hepatica.workflow.dose.patient import lungs_in_view
 from hepatica.workflow.dose.structures import structures_on
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource
@@ -173,9 +175,11 @@ def quantify(
     report_progress("reading the image")
     (scan,) = read_activity(image, chosen, images, quantification.administered_at)
     require_used((scan,), quantification)
+    drawn = None if structures is None else structures_on(scan.grid, structures, scan, StructureOptions())
+    lungs = None if drawn is None else lungs_in_view(drawn, scan.volume)
     report_progress("counts to becquerels")
-    found = becquerels(scan, chosen, quantification, negatives=negatives)
-    administration = administration_of(scan, quantification)
+    found = becquerels(scan, chosen, quantification, negatives=negatives, lungs=lungs)
+    administration = administration_of(scan, quantification, lungs)
     checks: tuple[Message, ...] = ()
     held = expected = None
     if administration is not None:
@@ -183,9 +187,6 @@ def quantify(
         if administration.time is not None and found.activity.time is not None:
             compared = compare_with_administered(found.activity, administration, half_life_s=chosen.half_life_s)
             checks, held = compared.messages, compared.in_image_bq / 1e6
-    drawn = None
-    if structures is not None:
-        drawn = structures_on(found.activity.grid, structures, scan, StructureOptions())
     calibration = quantification.calibration_file
     inputs = (
         scan.source,
@@ -205,6 +206,7 @@ def quantify(
             overruled(scan, quantification),
             found.messages,
             checks,
+            () if drawn is None else shunt_messages(lungs, quantification.lung_shunt, quantification.lungs_in_image),
             () if drawn is None else drawn.messages,
         ),
         provenance=start.merged(found.provenance),

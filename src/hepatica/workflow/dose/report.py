@@ -15,13 +15,18 @@ UNCERTAINTY_NOTE = (
     "integration, as far as they are known; a dash is what is not known and not in the totals."
 )
 
+LUNG_NOTE = (
+    "By the shunt: activity that reached the patient times lung shunt, all decays in the mass of the whole lungs. By "
+    "the image: absorbed energy over mass of the lung in view. The larger of both is judged."
+)
+
 
 def dose_report(result: DoseNumbers) -> DoseReport:
     """Everything that HTML, PDF and CSV print."""
     return DoseReport(
         dose=result.dose,
         regions=result.report_regions(),
-        ct=result.ct.volume.in_frame(result.dose.grid.frame_of_reference),
+        ct=None if result.ct is None else result.ct.volume,
         decays=result.dose_map.decays,
         patient=patient_facts(result.context),
         treatment=_treatment(result),
@@ -29,7 +34,7 @@ def dose_report(result: DoseNumbers) -> DoseReport:
         conventions=tuple(Fact(name, text) for name, text in result.provenance.conventions.items()),
         images=tuple(
             [image_used("Activity", image) for image in result.activity]
-            + [image_used("CT", result.ct)]
+            + ([image_used("CT", result.ct)] if result.ct is not None else [])
             + ([ImageUsed("Structures", result.drawn.source.path, "", "", "")] if result.drawn.source else [])
         ),
         limits=result.limits,
@@ -41,11 +46,12 @@ def dose_report(result: DoseNumbers) -> DoseReport:
 
 
 def _further(result: DoseNumbers) -> tuple[FurtherTable, ...]:
-    table = result.uncertainty_table()
-    if table is None:
-        return ()
-    columns = tuple(column.replace(", ", "\n") for column in table.columns)
-    return (FurtherTable(table.title, columns, table.rows, UNCERTAINTY_NOTE),)
+    found = ((result.lung_table(), LUNG_NOTE), (result.uncertainty_table(), UNCERTAINTY_NOTE))
+    return tuple(
+        FurtherTable(table.title, tuple(column.replace(", ", "\n") for column in table.columns), table.rows, note)
+        for table, note in found
+        if table is not None
+    )
 
 
 def _treatment(result: DoseNumbers) -> tuple[Fact, ...]:
@@ -67,6 +73,20 @@ def _treatment(result: DoseNumbers) -> tuple[Fact, ...]:
     )
 
 
+def _density(result: DoseNumbers) -> str:
+    """What is not the CT's: stated or reference densities of structures, or a uniform patient."""
+    if result.ct is None:
+        return result.patient.ct.name
+    tables = {"stated": [], "reference": []}  # type: dict[str, list[str]]
+    for found in result.structures:
+        if found.density_from in tables and not found.derived:
+            density = found.dose.mass_g / found.dose.volume_ml
+            tables[found.density_from].append(f"{found.dose.name} {three(density)} g/mL")
+    words = {"stated": "stated", "reference": "reference for enhanced soft tissue"}
+    listed = [f"{words[origin]}: {', '.join(names)}" for origin, names in tables.items() if names]
+    return "; ".join(["from the CT", *listed])
+
+
 def _method(result: DoseNumbers) -> tuple[Fact, ...]:
     balance = result.dose_map.energy_balance
     share = 100 / balance.emitted_j
@@ -86,6 +106,7 @@ def _method(result: DoseNumbers) -> tuple[Fact, ...]:
     return stated_facts(
         ("Dose engine", result.engine),
         ("Dose grid", repr(result.dose.grid)),
+        ("Density", _density(result)),
         ("Time integration", integration),
         ("Highest voxel dose", f"{three(float(result.dose.values.max()))} Gy"),
         ("Energy emitted", energy),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
 
 from hepatica.anatomy.structures.codes import with_codes
-from hepatica.core import Grid, Region
+from hepatica.core import Region
 from hepatica.core.context import DicomContext, uid_of
 from hepatica.core.image import Image
 from hepatica.io.dicom.objects import dicom_names
@@ -16,26 +15,15 @@ from hepatica.io.dicom.rtdose import DoseText, write_rtdose
 from hepatica.io.dicom.rtstruct import write_rtstruct
 from hepatica.io.dicom.seg import write_seg
 from hepatica.io.itk import write_itk
-from hepatica.io.regions import read_structures
 from hepatica.report.files import report_files
 from hepatica.workflow.dose.numbers import DoseNumbers
 from hepatica.workflow.dose.report import dose_report
-from hepatica.workflow.dose.structures import structures_on
 from hepatica.workflow.result import result
 
 
 @result
 class DoseResult(DoseNumbers):
     """Absorbed dose of one treatment; ``save`` writes report, DICOM, NIfTI, histograms and figures too."""
-
-    def in_memory(self) -> Self:
-        """With the structures on the CT's voxels, which `write` would read once more."""
-        if not isinstance(self.drawn.given, str | Path):
-            return self
-        wanted = self.given.clinical.wanted_structures or None
-        here = self.ct.with_voxels_of(_ct_grid(self))
-        found = read_structures(Path(self.drawn.given), here, names=wanted, slice_mm=self.ct.grid.spacing_mm[2])
-        return replace(self, drawn=replace(self.drawn, given=found.regions))
 
     def write(self, folder: Path) -> None:
         """Write what belongs to a dose.
@@ -56,9 +44,9 @@ def _write_images(found: DoseNumbers, folder: Path) -> None:
     if found.dose_map.dose_sd is not None:
         write_itk(found.dose_map.dose_sd, folder / "dose-sd.nii.gz")
     provenance = found.provenance
-    # Made again from what was given: structures that went through the dose's coarse voxels would lose their edges.
-    ct_grid = _ct_grid(found)
-    clinical = structures_on(ct_grid, found.drawn.given, found.ct, found.given.clinical).clinical
+    # On the CT's voxels: structures that went through the dose's coarse ones would lose their edges.
+    ct_grid = found.patient.ct.grid
+    clinical = found.patient.drawn.clinical
     drawn = _solid([with_codes(item.region, item.structure, derived=item.derived) for item in clinical])
     names = dicom_names([region.name for region in drawn])
     drawn = [region.renamed(name) for region, name in zip(drawn, names, strict=True)]
@@ -78,10 +66,6 @@ def _write_images(found: DoseNumbers, folder: Path) -> None:
         provenance=provenance,
     )
     write_rtdose(folder / "dose.dcm", found.dose, context, text=text, bits=found.given.output.rtdose_bits)
-
-
-def _ct_grid(found: DoseNumbers) -> Grid:
-    return found.ct.grid.with_frame_of_reference(found.dose.grid.frame_of_reference)
 
 
 def _context_of(ct: Image) -> DicomContext:

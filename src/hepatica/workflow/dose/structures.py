@@ -61,8 +61,12 @@ class StructureSet:
         return tuple(item.region for item in self.clinical)
 
 
-def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options: StructureOptions) -> StructureSet:
+def structures_on(
+    grid: Grid, given: StructureSource | None, ct: Image, options: StructureOptions, *, has_ct: bool = True
+) -> StructureSet:
     """Structures on a grid (the dose's, or the CT's), from a file, from values, or (None) body and lungs from the CT.
+
+    Without a CT (`has_ct`) the body is what stands for it.
 
     Raises
     ------
@@ -77,6 +81,8 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
     if given is None:
         regions = _from_ct(ct, grid)
         text = "no structures were given: body and lungs were taken from the CT by thresholds"
+        if not has_ct:
+            text = "no structures were given, and no CT: the body is all that has the uniform density"
         notes = (Message("structures-from-ct", text, "state `structures`"),)
     elif isinstance(given, str | Path):
         path = Path(given)

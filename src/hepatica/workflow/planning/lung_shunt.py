@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import field, replace
 
+from hepatica.anatomy.ct.lung_mass import LungMass, whole_lung_mass
 from hepatica.core import Provenance
 from hepatica.core.document import INLINE
 from hepatica.core.message import unique
@@ -38,6 +39,8 @@ class LungShuntResult(Result):
 
     shunt: LungShunt = field(metadata=INLINE)
     lung_mass_kg: float | None = None
+    lungs_whole: bool | None = None
+    whole_lung_mass: LungMass | None = None
     share_elsewhere: float | None = None
     extrahepatic: tuple[ExtrahepaticUptake, ...] = ()
     lung_dose: LungDose | None = None
@@ -59,6 +62,8 @@ class LungShuntResult(Result):
             rows.append((plain.replace("_", " "), value if unit else 100 * value, unit or "%"))
         if self.lung_mass_kg is not None:
             rows.append(("lung mass from CT", self.lung_mass_kg, "kg"))
+        if self.lungs_whole is False and self.whole_lung_mass is not None:
+            rows.append((f"whole lungs, {self.whole_lung_mass.source}", self.whole_lung_mass.mass_kg, "kg"))
         if self.share_elsewhere is not None:
             rows.append(("outside liver and lungs", 100 * self.share_elsewhere, "%"))
         return Table.of(("", "value", "unit"), rows, name="lung-shunt")
@@ -71,8 +76,9 @@ class LungShuntResult(Result):
             columns = ("site", "mL", "% of the image", "Gy")
             found.append(Table.of(columns, elsewhere, "Outside liver and lungs", "extrahepatic"))
         if (dose := self.lung_dose) is not None:
-            row = (dose.planned_gbq, dose.lung_mass_used_kg, dose.dose_lung_gy, dose.convention)
-            found.append(Table.of(("GBq", "lungs, kg", "Gy", "dose constant"), [row], "Lung dose", "lung-dose"))
+            row = (dose.planned_gbq, dose.lung_mass_used_kg, dose.dose_lung_gy, dose.lung_mass_from, dose.convention)
+            heads = ("GBq", "lungs, kg", "Gy", "mass", "dose constant")
+            found.append(Table.of(heads, [row], "Lung dose", "lung-dose"))
         return tuple(found)
 
 
@@ -142,15 +148,19 @@ def lung_shunt(
         else:
             pair = counted_views(views)
         shunt = planar_lung_shunt(pair.anterior, pair.posterior, pair.corrections)
-        found = LungShuntResult(shunt=shunt, messages=pair.messages, provenance=Provenance(pair.inputs))
+        mass = whole_lung_mass(spect.lung_mass_kg, spect.patient_sex, spect.patient_height_m)
+        found = LungShuntResult(
+            shunt=shunt, whole_lung_mass=mass, messages=pair.messages, provenance=Provenance(pair.inputs)
+        )
     shunt = found.shunt
     answer = None
     if dose.planned is not None:
-        mass = spect.lung_mass_kg or found.lung_mass_kg
-        answer = lung_dose(dose.planned[0], shunt.lung_shunt, mass, dose.planned[1])
+        answer = lung_dose(dose.planned[0], shunt.lung_shunt, found.whole_lung_mass, dose.planned[1])
     return LungShuntResult(
         shunt=shunt,
         lung_mass_kg=found.lung_mass_kg,
+        lungs_whole=found.lungs_whole,
+        whole_lung_mass=found.whole_lung_mass,
         share_elsewhere=found.share_elsewhere,
         extrahepatic=found.extrahepatic,
         lung_dose=answer,
@@ -176,7 +186,7 @@ def _require_of_use(
     if of_scout:
         require_unstated(views, why="only of planar views")
         return
-    require_unstated(spect, why="only of a SPECT/CT", but=("lung_mass_kg",))
+    require_unstated(spect, why="only of a SPECT/CT", but=("lung_mass_kg", "patient_sex", "patient_height_m"))
     require_unstated(reading, why="only of a SPECT/CT", but=("activity_unit", "structure_roles"))
     if of_planar:
         return
@@ -199,14 +209,17 @@ def _of_spect(
         raise InputError("a scout needs one set of `structures`, with lungs and liver")
     scout = read_scout(source, structures[0], reading)
     liver, lungs = scout.need("liver", "lungs")
-    shunt = spect_lung_shunt(scout.image, lungs, liver, density=scout.density, options=spect)
+    masses = scout.lung_masses(spect)
+    shunt = spect_lung_shunt(scout.image, lungs, liver, density=scout.density, options=spect, masses=masses)
     elsewhere = extrahepatic_uptake(scout.image, liver, lungs, organs=scout.others, planned=dose.planned)
     share = share_elsewhere(scout.image, liver, lungs)
     return LungShuntResult(
         shunt=shunt,
         lung_mass_kg=scout.ct_lung_mass_kg,
+        lungs_whole=scout.lungs_seen.whole,
+        whole_lung_mass=scout.lung_mass(spect),
         share_elsewhere=share,
         extrahepatic=elsewhere,
-        messages=(*scout.messages, *about_uptake_elsewhere(elsewhere, share)),
+        messages=(*scout.messages, *scout.about_lungs(spect, shunt), *about_uptake_elsewhere(elsewhere, share)),
         provenance=Provenance(scout.inputs),
     )

@@ -30,4 +30,4 @@ def read_scout(scout: ImageSource, structures: StructureSource, reading: ScoutOp
     if ct is not None:
         image = together_with(image, ct, registered=reading.registered)
     drawn = drawn_structures(structures, ct or image, reading.structure_roles)
-    return scout_scan(image, ct, drawn, registered=reading.registered)
+    return scout_scan(image, ct, drawn, registered=reading.registered, density=reading.density)

@@ -97,8 +97,9 @@ def tumour_to_normal(
     report_progress("measuring uptake")
     (liver,) = found.need("liver")
     answer = scout_uptake(
-        found.image, liver, found.tumours, density=found.density, territories=found.territories, options=uptake
-    )
+        found.image, liver, found.tumours,
+        density=found.density, territories=found.territories, on_ct=found.on_ct, options=uptake,
+    )  # fmt: skip
     return UptakeResult(
         uptake=answer,
         messages=unique(found.messages, answer.messages),

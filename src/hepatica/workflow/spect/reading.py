@@ -28,8 +28,8 @@ class SpectInputs:
     ----------
     projections : Projections
         Counts of all windows.
-    hu : Image
-        CT.
+    hu : Image or None
+        CT; None where there is none.
     nuclide : Nuclide
         What emits.
     context : DicomContext or None
@@ -41,7 +41,7 @@ class SpectInputs:
     """
 
     projections: Projections
-    hu: Image
+    hu: Image | None
     nuclide: Nuclide
     context: DicomContext | None
     sources: tuple[InputFile, ...]
@@ -50,7 +50,7 @@ class SpectInputs:
 
 def read_spect(
     projections: ProjectionSource,
-    ct: ImageSource,
+    ct: ImageSource | None,
     stated: AcquisitionOptions,
     inputs: SpectInputOptions = SpectInputOptions(),
 ) -> SpectInputs:
@@ -65,11 +65,12 @@ def read_spect(
     """
     if isinstance(projections, Projections):
         require_unstated(inputs, why="only of projections in a folder", only=("series",))
-        hu = as_image(ct, role="ct", series=inputs.ct_series)
+        hu = _ct(ct, inputs)
         source = projections.source
         chosen, notes = _nuclide_of(projections, stated.nuclide, inputs, source.path)
-        messages = unique(hu.messages, notes)
-        return SpectInputs(projections, hu, chosen, hu.context, (source, hu.source), messages)
+        if hu is None:
+            return SpectInputs(projections, None, chosen, None, (source,), notes)
+        return SpectInputs(projections, hu, chosen, hu.context, (source, hu.source), unique(hu.messages, notes))
     if not isinstance(projections, str | Path):
         raise InputError(
             f"projections are a path or hepatica.Projections, not {type(projections).__name__}",
@@ -78,8 +79,13 @@ def read_spect(
     from hepatica.io.dicom.images.projections import read_projections
 
     file = read_projections(projections, series=inputs.series, radius_mm=stated.radius_mm, sum_gates=stated.sum_gates)
-    hu = as_image(ct, role="ct", series=inputs.ct_series)
-    if hu.context is not None and file.context is not None and file.context.patient_id != hu.context.patient_id:
+    hu = _ct(ct, inputs)
+    if (
+        hu is not None
+        and hu.context is not None
+        and file.context is not None
+        and file.context.patient_id != hu.context.patient_id
+    ):
         raise InputError(
             f"{file.source.path} is of patient {file.context.patient_id!r}, {hu.source.path} of "
             f"{hu.context.patient_id!r}; projections and CT must be of one patient"
@@ -89,8 +95,17 @@ def read_spect(
             f"{file.source.path}: AcquisitionDate and AcquisitionTime are missing: the image would have no instant"
         )
     chosen, notes = _nuclide_of(file.projections, stated.nuclide, inputs, file.source.path)
-    messages = unique(file.messages, hu.messages, notes)
-    return SpectInputs(file.projections, hu, chosen, file.context, (file.source, hu.source), messages)
+    messages = unique(file.messages, () if hu is None else hu.messages, notes)
+    sources = (file.source,) if hu is None else (file.source, hu.source)
+    return SpectInputs(file.projections, hu, chosen, file.context, sources, messages)
+
+
+def _ct(ct: ImageSource | None, inputs: SpectInputOptions) -> Image | None:
+    if ct is not None:
+        return as_image(ct, role="ct", series=inputs.ct_series)
+    if inputs.ct_series is not None:
+        raise InputError("`ct_series` is of a CT; there is none", remedy="leave it out")
+    return None
 
 
 def _nuclide_of(

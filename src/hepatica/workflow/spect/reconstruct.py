@@ -27,6 +27,7 @@ from hepatica.imaging.spect.scan_model import (
     run_parameters,
     scan_model,
 )
+from hepatica.imaging.spect.without_ct import patient_without_ct, placed_without_ct, require_known_patient
 from hepatica.io.calibration_files import load_calibration
 from hepatica.io.checkpoint import Checkpoint, run_key
 from hepatica.workflow.result import Result, result
@@ -135,7 +136,7 @@ class SpectResult(Result):
 def reconstruct_spect(
     projections: ProjectionSource,
     *,
-    ct: ImageSource,
+    ct: ImageSource | None = None,
     camera: str | GammaCamera,
     options: SpectOptions = SpectOptions(),
     progress: Progress | None = None,
@@ -146,8 +147,9 @@ def reconstruct_spect(
     ----------
     projections : Path or Projections
         Projections (NM TOMO): file or folder.
-    ct : Path or Image
-        CT of the same patient, for attenuation.
+    ct : Path, Image or None
+        CT of the same patient, for attenuation. Without it a uniform density or attenuation and an outline
+        are to be stated.
     camera : str or GammaCamera
         Camera by name: siemens-lehr, ge-megp, ...
     options : SpectOptions
@@ -188,9 +190,16 @@ def reconstruct_spect(
     if isinstance(acquisition.calibration, str | Path):
         acquisition = acquisition.with_calibration(load_calibration(acquisition.calibration))
         options = replace(options, acquisition=acquisition)
+    require_known_patient(ct is not None, options.without_ct)
     report_progress("reading")
     given = read_spect(projections, ct, acquisition, options.inputs)
-    model = scan_model(given.projections, given.hu.volume, head, given.nuclide, options, report_progress)
+    data, hu = given.projections, given.hu
+    notes = given.messages
+    if hu is None:
+        data = placed_without_ct(data)
+        hu = patient_without_ct(data, head, given.nuclide, options, report_progress)
+        notes = unique(notes, hu.messages)
+    model = scan_model(data, hu.volume, head, given.nuclide, options, report_progress)
     unchecked = require_calibrated(model, options)
     used = run_parameters(model, options)
     kept = Checkpoint.open(options.iteration.checkpoint, run_key(given.sources, used))
@@ -224,7 +233,7 @@ def reconstruct_spect(
         grid=found.volume.grid,
         uncertainty=found.uncertainty(options.noise),
         calibration=options.calibration,
-        messages=unique(given.messages, model.messages(options), unchecked),
+        messages=unique(notes, model.messages(options), unchecked),
         provenance=found.provenance(given.sources, used),
     )
 

@@ -77,6 +77,7 @@ def _image(
         common_facts(first),
         unit_in_file=first.text("RescaleType") or "HU",
         start=acquisition_start(first),
+        contrast_agent=contrast_agent(first),
     )
     kind = Kind.HU
     if any(note.code == NOT_HU for note in notes):
@@ -91,6 +92,21 @@ def _image(
         series.source(role),
         messages=(*notes, *noted(ordered)),
     )
+
+
+NO_AGENT = frozenset({"", "none", "no", "n", "0", "without", "nil", "unenhanced", "native"})
+"""What scanners write as ContrastBolusAgent where there was none."""
+
+
+def contrast_agent(header: Header) -> str:
+    """Contrast agent in the blood as the header names it; empty where there is none, or one that was drunk."""
+    if header.text("ContrastBolusRoute").strip().lower() in ("oral", "rectal"):
+        return ""
+    agent = header.text("ContrastBolusAgent").strip()
+    if agent.lower() not in NO_AGENT:
+        return agent
+    coded = header.item("ContrastBolusAgentSequence")
+    return coded.text("CodeMeaning").strip() if agent == "" and coded is not None else ""
 
 
 def _unit_notes(header: Header) -> tuple[Message, ...]:

@@ -1,0 +1,103 @@
+"""What an activity image shows of the lungs, held against what is stated of the lung shunt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hepatica.core import Region, Volume
+from hepatica.core.message import Message
+
+SHOWN_OVER_STATED = 0.1
+"""Lungs that hold less than this share of the stated shunt are not shown by the image (masked, or never acquired). Our
+choice: no error of scatter or registration makes a tenth of a shunt."""
+
+MAX_RELATIVE_DIFFERENCE = 0.20
+"""Seen and stated shunt may differ by this, relative, before it is said: planar shunts repeat no better."""
+
+MIN_DIFFERENCE = 0.01
+"""Differences of less than one percentage point are not said."""
+
+
+@dataclass(frozen=True, slots=True)
+class LungsInView:
+    """The lungs that were drawn, or found in the CT, in an activity image.
+
+    Attributes
+    ----------
+    share : float
+        Of the activity in the image, 0 to 1; what liver and lungs both claim is the liver's.
+    whole : bool
+        Whether neither image, CT nor drawing cut them off.
+    part : float
+        Mass of lung in view over that of the whole lungs, 0 to 1; 1 for whole lungs.
+    """
+
+    share: float
+    whole: bool
+    part: float = 1.0
+
+    def shows(self, lung_shunt: float) -> bool:
+        """Whether the image holds activity in the lungs at all, against a stated shunt."""
+        return self.share > 0 and self.share >= SHOWN_OVER_STATED * lung_shunt
+
+    @property
+    def completed_share(self) -> float:
+        """Share of all activity in the whole lungs, if the part out of view holds as much per gram."""
+        lungs = self.share / self.part
+        return lungs / (lungs + 1 - self.share) if lungs else 0.0
+
+
+def share_of_lungs(image: Volume, lungs: Region, liver: Region | None) -> float:
+    """Share of everything in the image that the lungs hold; regions on the image's grid."""
+    own = lungs if liver is None else lungs - liver
+    total = image.total
+    return max(0.0, own.total(image) / total) if total > 0 else 0.0
+
+
+def shunt_messages(lungs: LungsInView | None, lung_shunt: float, lungs_in_image: bool) -> tuple[Message, ...]:
+    """What is said where the stated shunt, or that the lungs are in the image, does not fit what is seen.
+
+    Parameters
+    ----------
+    lungs : LungsInView or None
+        None where no lungs are drawn or found in the image.
+    lung_shunt : float
+        As stated; 0 where it is not.
+    lungs_in_image : bool
+        As stated.
+    """
+    if lungs is None:
+        if not lungs_in_image:
+            return ()
+        text = "the lungs are stated to be in the image, but no structure there is the lungs: it could not be checked"
+        return (Message("lungs-not-seen", text, "draw the lungs, or state `structure_roles`: 'NAME=lungs'"),)
+    seen = f"the lungs drawn hold {100 * lungs.share:.1f} % of the activity in the image"
+    notes = []
+    if lungs_in_image and not lungs.shows(lung_shunt):
+        text = f"the lungs are stated to be in the image, but {seen}"
+        notes.append(Message("lungs-not-seen", text, "leave out `lungs_in_image` if they lie outside"))
+    elif lungs_in_image and not lungs.whole:
+        text = f"the lungs are stated to be in the image, but only {100 * lungs.part:.0f} % of their mass is in view"
+        notes.append(Message("lungs-partly-in-view", text, "leave out `lungs_in_image`"))
+    if not lung_shunt:
+        return tuple(notes)
+    compared = lungs.completed_share
+    if abs(compared - lung_shunt) <= max(MIN_DIFFERENCE, MAX_RELATIVE_DIFFERENCE * lung_shunt):
+        return tuple(notes)
+    whole = (
+        ""
+        if lungs.whole or not lungs.share
+        else f" ({100 * compared:.1f} % of all, if the lungs out of view hold as much per gram)"
+    )
+    then = _taken_off(lungs, lung_shunt, lungs_in_image)
+    text = f"{seen}{whole}; the lung shunt stated is {100 * lung_shunt:.1f} %: {then}"
+    notes.append(Message("shunt-against-image", text, "find out which is right before the dose is used"))
+    return tuple(notes)
+
+
+def _taken_off(lungs: LungsInView, lung_shunt: float, lungs_in_image: bool) -> str:
+    if lungs_in_image or (lungs.whole and lungs.shows(lung_shunt)):
+        return "the lungs are in view, so that nothing is taken off for the shunt"
+    if lungs.shows(lung_shunt):
+        return "the part of the shunt that is out of view is taken off"
+    return "the image is taken as not holding it, and all of it is taken off"

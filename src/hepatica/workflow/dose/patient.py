@@ -1,0 +1,224 @@
+"""The patient of a dose: CT or what stands for it, structures on its voxels, their densities, and the lungs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hepatica.anatomy.ct.lung_field import LungsInField, cut_off_message, lungs_in_field, one_sided
+from hepatica.anatomy.ct.lung_mass import LungMass, whole_lung_mass
+from hepatica.anatomy.ct.tissue_density import DensityOptions, DensityOrigin, TissueDensity, tissue_density
+from hepatica.anatomy.ct.uniform import UNIFORM_RELATIVE_SD, outline_of, uniform_patient
+from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure, union
+from hepatica.anatomy.structures.drawn import LUNGS
+from hepatica.anatomy.structures.masses import mass_of
+from hepatica.core import Grid, Region, Volume
+from hepatica.core.image import Image
+from hepatica.core.message import Message, unique
+from hepatica.core.resample import resample_region
+from hepatica.errors import InputError
+from hepatica.imaging.quantify.lungs_in_view import LungsInView, share_of_lungs, shunt_messages
+from hepatica.planning.scout.scan import LUNG_G_ML
+from hepatica.planning.scout.treated_lungs import LungOptions
+from hepatica.transport.matter.media import density_from_hu
+from hepatica.workflow.dose.options import DoseOptions
+from hepatica.workflow.dose.structures import StructureSet, structures_on
+from hepatica.workflow.sources import ImageSource, StructureSource, as_image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patient:
+    """CT, structures and densities, all on the CT's own voxels.
+
+    Attributes
+    ----------
+    ct : Image
+        In the frame of reference of the dose; of a patient without CT a uniform one.
+    has_ct : bool
+        Whether it is a real CT.
+    drawn : StructureSet
+        Structures on the CT's voxels.
+    tissue : TissueDensity
+        Density of every voxel, and where that of each structure comes from.
+    lungs : PatientLungs or None
+        None where no structure is the lungs.
+    messages : tuple of Message
+        What a reader must know of all this.
+    """
+
+    ct: Image
+    has_ct: bool
+    drawn: StructureSet
+    tissue: TissueDensity
+    lungs: PatientLungs | None
+    messages: tuple[Message, ...]
+
+    @property
+    def density_relative_sd(self) -> float:
+        """Relative standard uncertainty of densities beyond that of a CT."""
+        return 0.0 if self.has_ct else UNIFORM_RELATIVE_SD
+
+    def density_from(self, name: str) -> DensityOrigin:
+        """Where the density of a structure comes from."""
+        found = self.tissue.origin(name)
+        return "uniform" if found == "ct" and not self.has_ct else found
+
+    def masses_g(self, grid: Grid) -> dict[str, float]:
+        """Mass of every structure within other voxels (the dose's), from the CT's own."""
+        return {item.region.name: mass_of(item.region, self.tissue.density, grid) for item in self.drawn.clinical}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PatientLungs:
+    """The lungs on CT and activity image.
+
+    Attributes
+    ----------
+    item : ClinicalRegion
+        The structure.
+    seen : LungsInField
+        What edges or drawing cut off, in either image.
+    in_view_kg : float
+        Mass in the activity image, on the CT's voxels.
+    mass_is_measured : bool
+        Whether that is a mass of lungs: of a CT, or by a stated density.
+    in_view : LungsInView or None
+        In the activity image; None where they lie outside.
+    whole_mass : LungMass
+        Of the whole lungs: stated, from the CT if they are whole on it, or by model.
+    """
+
+    item: ClinicalRegion
+    seen: LungsInField
+    in_view_kg: float
+    mass_is_measured: bool
+    in_view: LungsInView | None
+    whole_mass: LungMass
+
+
+def ct_or_uniform(ct: ImageSource | None, scans: Sequence[Image], options: DoseOptions) -> tuple[Image, bool]:
+    """The CT, or a uniform patient on the activity's voxels where there is none.
+
+    Raises
+    ------
+    InputError
+        If there is no CT and no density is stated, or something is stated that has no effect.
+    """
+    stated = options.density
+    if ct is not None:
+        if stated.uniform_density_g_ml is not None or stated.outline_fraction is not None:
+            raise InputError("`uniform_density_g_ml` and `outline_fraction` are of a dose without `ct`; there is one")
+        return as_image(ct, role="ct", series=options.scanner.ct_series), True
+    if stated.uniform_density_g_ml is None:
+        raise InputError(
+            "without a CT the density of the patient is not known",
+            remedy="give `ct`, or state `uniform_density_g_ml`, such as 1.05 g/mL",
+        )
+    if options.scanner.hu_table is not None or options.scanner.ct_series is not None:
+        raise InputError("`hu_table` and `ct_series` are of a CT; there is none", remedy="leave them out")
+    activity = scans[0].volume
+    outline = None if stated.outline_fraction is None else outline_of(activity, stated.outline_fraction)
+    made = uniform_patient(activity.grid, stated.uniform_density_g_ml, outline)
+    return made.used_as("ct").with_messages(_uniform_message(stated)), False
+
+
+def _uniform_message(stated: DensityOptions) -> Message:
+    where = "everywhere in the image"
+    if stated.outline_fraction is not None:
+        where = (
+            f"where the smoothed activity exceeds {100 * stated.outline_fraction:g} % of its maximum, with air around"
+        )
+    text = (
+        f"no CT: the patient is taken as uniform, {stated.uniform_density_g_ml:g} g/mL {where}; doses of soft tissue "
+        f"are uncertain by {100 * UNIFORM_RELATIVE_SD:.0f} % more, and those of lung and bone are not known"
+    )
+    return Message("no-ct", text, "give `ct`")
+
+
+def patient_of(
+    ct: Image, has_ct: bool, scans: Sequence[Image], structures: StructureSource | None, options: DoseOptions
+) -> Patient:
+    """Structures and densities on the CT's voxels, in the frame of reference of the dose."""
+    frame = ct.grid.frame_of_reference or scans[0].grid.frame_of_reference
+    ct = replace(ct, volume=ct.volume.in_frame(frame))
+    drawn = structures_on(ct.grid, structures, ct, options.clinical, has_ct=has_ct)
+    tissue = tissue_density(
+        density_from_hu(ct.volume, options.scanner.calibration()), ct.volume, drawn.clinical, options.density,
+        contrast_agent=ct.acquisition.contrast_agent,
+    )  # fmt: skip
+    lungs = _lungs_of(drawn, ct if has_ct else None, tissue, scans[0].volume.in_frame(frame), options.lungs)
+    stated = options.quantification
+    notes = [] if lungs is None or lungs.seen.whole else [_cut_off(lungs)]
+    in_view = None if lungs is None else lungs.in_view
+    against = shunt_messages(in_view, stated.lung_shunt, stated.lungs_in_image)
+    return Patient(ct, has_ct, drawn, tissue, lungs, unique(tissue.messages, notes, against))
+
+
+def _cut_off(lungs: PatientLungs) -> Message:
+    then = "their mean dose is that of the part in view, which is that of all if the rest holds as much per gram"
+    if lungs.whole_mass.origin != "ct":
+        then += f", and the whole lungs are taken as {lungs.whole_mass.text}"
+    seen_kg = lungs.in_view_kg if lungs.mass_is_measured else None
+    return cut_off_message(lungs.seen, seen_kg, then=then, mass_is_stated=lungs.whole_mass.origin == "stated")
+
+
+def _lungs_of(
+    drawn: StructureSet, ct: Image | None, tissue: TissueDensity, activity: Volume, stated: LungOptions
+) -> PatientLungs | None:
+    item = lungs_among(drawn.clinical)
+    if item is None:
+        return None
+    sides = one_sided([item.structure])
+    seen_by_ct = lungs_in_field(item.region, None if ct is None else ct.volume).also(sides)
+    here = resample_region(item.region, activity.grid)
+    on_ct_kg = item.region.mass_g(tissue.density) / 1000
+    in_view_kg = mass_of(item.region, tissue.density, activity.grid) / 1000
+    in_view, seen = None, seen_by_ct
+    whole = _whole_mass(stated, on_ct_kg if ct is not None and seen_by_ct.whole else None)
+    if not here.is_empty:
+        seen = seen_by_ct.also(lungs_in_field(here))
+        part = min(1.0, in_view_kg / whole.mass_kg)
+        share = share_of_lungs(activity, here, _liver(drawn, activity.grid))
+        in_view = LungsInView(share, seen.whole, 1.0 if seen.whole else part)
+    measured = ct is not None or tissue.origin(item.region.name) == "stated"
+    return PatientLungs(item, seen, in_view_kg, measured, in_view, whole)
+
+
+def whole_mass_without_lungs(stated: LungOptions) -> LungMass:
+    """Mass of the whole lungs where no image shows them: stated, or by model."""
+    return _whole_mass(stated, None)
+
+
+def _whole_mass(stated: LungOptions, by_ct_kg: float | None) -> LungMass:
+    if stated.lung_mass_kg is None and by_ct_kg is not None:
+        return LungMass(by_ct_kg, None, "ct", "from the CT's voxels")
+    return whole_lung_mass(stated.lung_mass_kg, stated.patient_sex, stated.patient_height_m)
+
+
+def lungs_in_view(drawn: StructureSet, activity: Volume) -> LungsInView | None:
+    """What an activity image shows of the lungs where there is no CT: their mass by that of inflated lung."""
+    item = lungs_among(drawn.clinical)
+    if item is None:
+        return None
+    region = item.region
+    whole = lungs_in_field(region).also(one_sided([item.structure])).whole
+    part = region.volume_ml * LUNG_G_ML / 1000 / whole_lung_mass().mass_kg
+    share = share_of_lungs(activity, region, _liver(drawn, activity.grid))
+    return LungsInView(share, whole, 1.0 if whole else min(1.0, part))
+
+
+def lungs_among(clinical: Sequence[ClinicalRegion]) -> ClinicalRegion | None:
+    """The lungs: the one structure that is both of them, or the sides together."""
+    both = [item for item in clinical if item.structure is Structure.LUNG]
+    sides = [item for item in clinical if item.structure in LUNGS]
+    if both or len(sides) == 1:
+        return (both or sides)[0]
+    if not sides:
+        return None
+    whole = union([item.region for item in sides]).renamed("lungs")
+    return ClinicalRegion(whole, Structure.LUNG, derived=True)
+
+
+def _liver(drawn: StructureSet, grid: Grid) -> Region | None:
+    livers = [item.region for item in drawn.clinical if item.structure is Structure.LIVER]
+    return resample_region(livers[0], grid) if livers else None

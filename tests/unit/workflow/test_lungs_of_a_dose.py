@@ -1,0 +1,281 @@
+"""Where answers meet at the lungs: lung shunt, dose, limits, and what the image shows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import pytest
+
+import hepatica
+from hepatica.core import Grid, Region
+from hepatica.core.image import Image
+from hepatica.core.message import Message
+from hepatica.core.resample import resample
+from hepatica.workflow.dose.numbers import LUNGS_BY_SHUNT
+
+GIVEN_AT = datetime(2026, 3, 2, 10, 30)
+SHAPE = (30, 24, 40)
+SPACING = (8.0, 8.0, 8.0)
+
+
+class Torso:
+    """Liver with a tumour below lungs that end below the top of the image, or are cut off by it."""
+
+    def __init__(self, lung_share: float = 0.05, *, cut: bool = False, liver_hu: float = 60.0) -> None:
+        self.grid = Grid.axial(SHAPE, spacing_mm=SPACING)
+        x, y, z = np.mgrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+        body = ((x - 15) / 13.5) ** 2 + ((y - 12) / 10.5) ** 2 < 1
+        lungs = ((abs(x - 15) - 6.5) / 5) ** 2 + ((y - 12) / 8) ** 2 < 1
+        lungs &= (z >= 20) & (z < (40 if cut else 36))
+        liver = ((x - 11) / 8) ** 2 + ((y - 12) / 8) ** 2 + ((z - 11) / 7) ** 2 < 1
+        tumour = (x - 11) ** 2 + (y - 12) ** 2 + (z - 11) ** 2 < 8
+        hu = np.where(body, 0.0, -1000.0)
+        hu[lungs], hu[liver], hu[tumour] = -740, liver_hu, 60
+        activity = np.where(tumour, 4.0, np.where(liver, 1.0, 0.0))
+        activity[lungs] = activity.sum() * lung_share / (1 - lung_share) / lungs.sum()
+        self.counts = activity * 1e6 / activity.sum()
+        self.ct = Image.from_array(hu, unit="HU", grid=self.grid, name="ct")
+        masks = {"Liver": liver, "Tumour": tumour, "Lungs": lungs}
+        self.regions = [Region.from_coverage(name, self.grid, mask) for name, mask in masks.items()]
+
+    @property
+    def scout(self) -> Image:
+        return Image.from_array(self.counts, unit="counts", grid=self.grid, name="scout")
+
+    def in_mbq(self, total: float) -> Image:
+        values = self.counts * total * 1e6 / self.counts.sum() / self.grid.voxel_volume_ml
+        return Image.from_array(values, unit="Bq/mL", grid=self.grid, time=GIVEN_AT, name="pet")
+
+    def dose(self, image: Image, *, ct: bool = True, **groups: object) -> hepatica.DoseResult:
+        shunt, sure = groups.pop("lung_shunt", 0.0), groups.pop("lungs_in_image", False)
+        stated = hepatica.QuantificationOptions(
+            administered_bq=2e9, administered_at=GIVEN_AT, lung_shunt=shunt, lungs_in_image=sure
+        )
+        options = hepatica.DoseOptions(
+            quantification=stated, clinical=hepatica.StructureOptions(agent="glass"), **groups
+        )
+        return hepatica.absorbed_dose(
+            image, ct=self.ct if ct else None, nuclide="Y-90", structures=self.regions, engine="local", options=options
+        )
+
+
+def codes(messages: tuple[Message, ...]) -> set[str]:
+    return {message.code for message in messages}
+
+
+def lung_limits(result: hepatica.DoseResult) -> dict[str, str]:
+    return {row.structure: row.status for row in result.limits if row.limit_gy == 30 and "ung" in row.structure}
+
+
+def test_the_lung_dose_by_the_shunt_is_judged_where_the_image_has_none() -> None:
+    """2 GBq at 40 % are 800 MBq in the lungs, which the image does not hold: 40 Gy in 1 kg, not 0.06 Gy."""
+    torso = Torso(lung_share=0.0, cut=True)
+    found = torso.dose(torso.in_mbq(1200), lung_shunt=0.4)
+    lungs = found.lung_doses
+    assert lungs is not None
+    assert lungs.by_shunt is not None
+    assert lungs.by_image is not None
+    # 49.67 Gy kg/GBq (ensdf 49.7) times 0.8 GBq over 1 kg.
+    assert lungs.by_shunt.dose_lung_gy.value == pytest.approx(39.7, abs=0.2)
+    assert lungs.by_shunt.activity_lung_mbq == pytest.approx(800)
+    assert lungs.by_image.dose_mean_gy < 0.01
+    assert lungs.judged == "shunt"
+    assert lung_limits(found) == {LUNGS_BY_SHUNT: "violated", "Lungs": "unjudged"}
+    assert {"lung-doses-differ", "lungs-cut-off"} <= codes(found.messages)
+    document = found.as_dict()["lung_doses"]
+    assert document["judged"] == "shunt"
+    assert document["dose_judged_gy"] == pytest.approx(lungs.by_shunt.dose_lung_gy.value)
+    # All of the activity expected is there: the shunt lies outside what the image holds.
+    assert found.activity_expected_mbq == pytest.approx(1200)
+    assert "lung-doses" in [table.name for table in found.tables()]
+
+
+def test_shunt_then_dose_then_verdict() -> None:
+    """The shunt of the scout, stated to the dose of the same image, gives the same lung dose both ways."""
+    torso = Torso(lung_share=0.05)
+    scout = hepatica.lung_shunt(
+        torso.scout,
+        structures=torso.regions,
+        reading=hepatica.ScoutOptions(ct=torso.ct),
+        dose=hepatica.LungDoseOptions(planned_gbq=2.0),
+    )
+    assert scout.lungs_whole
+    assert scout.lung_dose is not None
+    assert scout.shunt.lung_shunt.value == pytest.approx(0.05, rel=1e-4)
+    found = torso.dose(torso.scout, lung_shunt=scout.shunt.lung_shunt.value)
+    lungs = found.lung_doses
+    assert lungs is not None
+    assert lungs.by_shunt is not None
+    assert lungs.by_image is not None
+    # One mass, from the CT's voxels; 0.3 % between the dose constant and the engine's decays and energy.
+    assert 1000 * lungs.by_shunt.lung_mass_kg == pytest.approx(lungs.by_image.mass_g)
+    assert lungs.by_shunt.dose_lung_gy.value == pytest.approx(scout.lung_dose.dose_lung_gy.value, rel=1e-6)
+    assert lungs.by_image.dose_mean_gy == pytest.approx(lungs.by_shunt.dose_lung_gy.value, rel=3e-3)
+    # Nothing was taken off: the lungs are in view.
+    assert found.activity_in_image_mbq == pytest.approx(2000, rel=1e-4)
+    assert not codes(found.messages) & {"lungs-cut-off", "shunt-against-image", "lung-doses-differ"}
+    assert set(lung_limits(found).values()) == {"met", "unjudged"}
+
+
+def test_a_shunt_that_contradicts_lungs_in_view_is_said_with_both_numbers() -> None:
+    torso = Torso(lung_share=0.05)
+    found = torso.dose(torso.scout, lung_shunt=0.2)
+    (message,) = (m for m in found.messages if m.code == "shunt-against-image")
+    assert "5.0 %" in message.text
+    assert "20.0 %" in message.text
+    assert found.activity_in_image_mbq == pytest.approx(2000, rel=1e-4)
+    assert found.lung_doses is not None
+    assert found.lung_doses.judged == "shunt"
+
+
+def test_of_lungs_partly_in_view_only_the_part_out_of_view_is_taken_off() -> None:
+    """1.6 of 2 GBq are not in the lungs, and 95 % of the image: it holds 1.6 / 0.95 GBq."""
+    torso = Torso(lung_share=0.05, cut=True)
+    found = torso.dose(torso.scout, lung_shunt=0.2)
+    assert found.activity_in_image_mbq == pytest.approx(1600 / 0.95, rel=1e-4)
+
+
+def test_lungs_stated_to_be_in_the_image_are_looked_for() -> None:
+    torso = Torso(lung_share=0.0)
+    assert "lungs-not-seen" in codes(torso.dose(torso.scout, lungs_in_image=True).messages)
+    torso = Torso(lung_share=0.05, cut=True)
+    assert "lungs-partly-in-view" in codes(torso.dose(torso.scout, lungs_in_image=True).messages)
+    torso = Torso(lung_share=0.05)
+    assert not {c for c in codes(torso.dose(torso.scout, lungs_in_image=True).messages) if c.startswith("lungs-")}
+    torso.regions = torso.regions[:2]
+    assert "lungs-not-seen" in codes(torso.dose(torso.scout, lungs_in_image=True).messages)
+
+
+def test_the_mass_of_whole_lungs_can_be_stated_or_modelled() -> None:
+    torso = Torso(lung_share=0.05, cut=True)
+    for options, mass in (
+        (hepatica.LungOptions(lung_mass_kg=2.5), 2.5),
+        (hepatica.LungOptions(patient_sex="male"), 1.2),
+        (hepatica.LungOptions(), 1.0),
+    ):
+        lungs = torso.dose(torso.scout, lung_shunt=0.2, lungs=options).lung_doses
+        assert lungs is not None
+        assert lungs.by_shunt is not None
+        assert lungs.by_shunt.lung_mass_kg == mass
+
+
+def test_cut_off_lungs_are_completed_in_the_shunt() -> None:
+    torso = Torso(lung_share=0.05, cut=True)
+    reading = hepatica.ScoutOptions(ct=torso.ct)
+    seen = hepatica.lung_shunt(
+        torso.scout, structures=torso.regions, reading=reading, spect=hepatica.SpectShuntOptions(cut_lungs="as-seen")
+    )
+    assert seen.shunt.lung_shunt.value == pytest.approx(0.05, rel=1e-4)
+    assert "lungs-cut-off" in codes(seen.messages)
+    assert seen.lungs_whole is False
+    part = seen.lung_mass_kg
+    assert part is not None
+    options = hepatica.SpectShuntOptions(lung_mass_kg=2 * part)
+    whole = hepatica.lung_shunt(
+        torso.scout, structures=torso.regions, reading=reading, spect=options,
+        dose=hepatica.LungDoseOptions(planned_gbq=2.0),
+    )  # fmt: skip
+    # Twice the lung at the same uptake per gram: 10 against 95.
+    assert whole.shunt.lung_shunt.value == pytest.approx(10 / 105, rel=1e-4)
+    assert whole.lung_dose is not None
+    assert whole.lung_dose.lung_mass_used_kg == pytest.approx(2 * part)
+    text = next(m.text for m in whole.messages if m.code == "lungs-cut-off")
+    assert f"{1000 * part:.3g} g" in text
+    assert "head" in text
+    assert "9.52 %" in text
+    modelled = hepatica.lung_shunt(
+        torso.scout, structures=torso.regions, reading=reading,
+        spect=hepatica.SpectShuntOptions(patient_sex="male"), dose=hepatica.LungDoseOptions(planned_gbq=2.0),
+    )  # fmt: skip
+    assert modelled.whole_lung_mass is not None
+    assert modelled.whole_lung_mass.origin == ("sex" if part < 1.2 else "ct")
+
+
+def test_lungs_that_only_the_activity_image_cuts_off_have_the_mass_of_the_ct() -> None:
+    torso = Torso(lung_share=0.05)
+    short = torso.grid.crop((slice(0, 30), slice(0, 24), slice(0, 28)))
+    scout = Image.from_array(torso.counts[:, :, :28], unit="counts", grid=short, name="scout")
+    found = torso.dose(scout, lung_shunt=0.05)
+    lungs = found.lung_doses
+    assert lungs is not None
+    assert lungs.by_shunt is not None
+    assert lungs.by_image is not None
+    # Half of the lungs, 8 of 16 slices, are in view; the shunt's dose is that of all of them.
+    assert 1000 * lungs.by_shunt.lung_mass_kg == pytest.approx(2 * lungs.by_image.mass_g)
+    assert lungs.by_shunt.lung_mass_from == "from the CT's voxels"
+    text = next(message.text for message in found.messages if message.code == "lungs-cut-off")
+    assert f"{lungs.by_image.mass_g:.3g} g" in text
+    # The rest of the shunt lies out of view: 95 % of what was given is in the liver.
+    assert found["Liver"].activity_share == pytest.approx(0.95 / 0.975, rel=1e-3)
+    assert found.activity_in_image_mbq == pytest.approx(2000 * 0.975, rel=1e-3)
+    (shunt,) = [hepatica.lung_shunt(scout, structures=torso.regions, reading=hepatica.ScoutOptions(ct=torso.ct)).shunt]
+    assert shunt.lung_shunt.value == pytest.approx(0.05, rel=1e-3)
+
+
+def test_lung_mass_and_dose_do_not_depend_on_the_grid_of_the_dose() -> None:
+    """On the camera's 16 mm voxels the border of the lungs weighs more than lung; mass and energy over mass stay."""
+    torso = Torso(lung_share=0.05)
+    coarse = torso.grid.with_spacing((16.0, 16.0, 16.0))
+    seen = resample(torso.scout.volume, coarse, "total")
+    scout = Image.from_array(seen.values, unit="counts", grid=coarse, name="scout")
+    found = [torso.dose(scout, output=hepatica.OutputOptions(grid=grid))["Lungs"] for grid in ("activity", "ct")]
+    assert found[0].mass_g == pytest.approx(found[1].mass_g, rel=1e-4)
+    # Decays are uniform in each of the camera's voxels whatever the dose's, so that energy and mass are the same.
+    assert found[0].dose_mean_gy == pytest.approx(found[1].dose_mean_gy, rel=0.01)
+
+
+def test_contrast_is_said_and_corrected_in_dose_scout_and_report() -> None:
+    plain, bright = Torso(), Torso(liver_hu=141)
+    found = [torso.dose(torso.scout) for torso in (plain, bright)]
+    assert "contrast-enhanced-ct" in codes(found[1].messages)
+    assert found[1].structure("Liver").density_from == "reference"
+    # 1.06 (ICRU 46) against 1.0525 g/mL of the CT number of unenhanced liver: 0.7 %.
+    ratio = found[1]["Liver"].dose_mean_gy / found[0]["Liver"].dose_mean_gy
+    assert ratio == pytest.approx(1.0525 / 1.06, rel=2e-3)
+    kept = bright.dose(bright.scout, density=hepatica.DensityOptions(structure_density={"Liver": 1.055}))
+    assert kept.structure("Liver").density_from == "stated"
+    assert kept["Liver"].mass_g == pytest.approx(1.055 * kept["Liver"].volume_ml, rel=1e-4)
+    reading = hepatica.ScoutOptions(ct=bright.ct)
+    tn = hepatica.tumour_to_normal(bright.scout, structures=bright.regions, reading=reading)
+    assert "contrast-enhanced-ct" in codes(tn.messages)
+    liver = found[1]["liver minus tumours"]
+    assert 1000 * tn.uptake.masses_kg["normal liver"] == pytest.approx(liver.mass_g, rel=1e-5)
+
+
+def test_a_dose_without_ct_needs_a_density_and_says_what_it_does_not_know() -> None:
+    torso = Torso()
+    with pytest.raises(hepatica.InputError, match="density of the patient is not known"):
+        torso.dose(torso.scout, ct=False)
+    found = torso.dose(torso.scout, ct=False, density=hepatica.DensityOptions(uniform_density_g_ml=1.05))
+    assert found.ct is None
+    assert found.structure("Liver").density_from == "uniform"
+    assert {"no-ct", "lung-mass-unknown"} <= codes(found.messages)
+    assert found["Liver"].mass_g == pytest.approx(1.05 * found["Liver"].volume_ml, rel=1e-4)
+    assert lung_limits(found) == {"Lungs": "unjudged"}
+    assert found.lung_doses is not None
+    assert found.lung_doses.judged is None
+    # The density adds its 5 % to what is known of the mean.
+    with_ct = torso.dose(torso.scout).structure("Tumour").mean
+    without = found.structure("Tumour").mean
+    assert without.relative_sd is not None
+    assert with_ct.relative_sd is not None
+    assert without.relative_sd**2 == pytest.approx(with_ct.relative_sd**2 + 0.05**2, rel=1e-6)
+    told = torso.dose(
+        torso.scout, ct=False,
+        density=hepatica.DensityOptions(uniform_density_g_ml=1.05, structure_density={"Lungs": 0.26}),
+    )  # fmt: skip
+    assert told.lung_doses is not None
+    assert told.lung_doses.judged == "image"
+    with pytest.raises(hepatica.InputError, match="without `ct`"):
+        torso.dose(torso.scout, density=hepatica.DensityOptions(uniform_density_g_ml=1.05))
+
+
+def test_quantify_takes_no_shunt_off_for_lungs_in_view() -> None:
+    torso = Torso(lung_share=0.05)
+    stated = hepatica.QuantificationOptions(administered_bq=2e9, administered_at=GIVEN_AT, lung_shunt=0.2)
+    alone = hepatica.quantify(torso.scout, nuclide="Y-90", quantification=stated)
+    assert alone.activity_mbq == pytest.approx(1600, rel=1e-4)
+    seen = hepatica.quantify(torso.scout, nuclide="Y-90", structures=torso.regions, quantification=stated)
+    assert seen.activity_mbq == pytest.approx(2000, rel=1e-4)
+    assert "shunt-against-image" in codes(seen.messages)
