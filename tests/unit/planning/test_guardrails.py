@@ -2,7 +2,7 @@
 
 import pytest
 
-from hepatica.planning.guardrails import GUARDRAILS, Situation, check
+from hepatica.planning.guardrails import GUARDRAILS, Situation, check, together
 from hepatica.planning.guardrails.rule import review
 
 # id -> (a situation in which it speaks, one in which it is quiet)
@@ -85,6 +85,10 @@ CASES: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "counts-elsewhere": ({"share_elsewhere": 0.15}, {"share_elsewhere": 0.03}),
     "gut-uptake": ({"extrahepatic_in_gut": True}, {"extrahepatic_in_gut": False}),
     "extrahepatic-dose": ({"extrahepatic_dose_gy": 20.0}, {"extrahepatic_dose_gy": 2.0}),
+    "stomach": ({"stomach_dose_gy": 20.0}, {"stomach_dose_gy": 2.0}),
+    "duodenum": ({"duodenum_dose_gy": 20.0}, {"duodenum_dose_gy": 2.0}),
+    "bowel": ({"bowel_dose_gy": 20.0}, {"bowel_dose_gy": 2.0}),
+    "pancreas": ({"pancreas_dose_gy": 20.0}, {"pancreas_dose_gy": 2.0}),
     "gallbladder": ({"gallbladder_dose_gy": 70.0}, {"gallbladder_dose_gy": 20.0}),
     "free-pertechnetate": ({"free_pertechnetate_suspected": True}, {"free_pertechnetate_suspected": False}),
     "falciform": ({"falciform_uptake": True}, {"falciform_uptake": False}),
@@ -136,6 +140,30 @@ CASES: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "rule-of-other-agent": (
         {"method": "mird", "agent": "resin", "rule_labelled_for_agent": False},
         {"method": "mird", "agent": "glass", "rule_labelled_for_agent": True},
+    ),
+    "implausible-liver-mass": ({"normal_mass_kg": 900.0}, {"normal_mass_kg": 0.9}),
+    "implausible-tumour-mass": ({"tumour_mass_kg": 9.0}, {"tumour_mass_kg": 0.3}),
+    "implausible-perfused-volume": ({"perfused_ml": 9e5}, {"perfused_ml": 900.0}),
+    "implausible-uptake-ratio": ({"tumour_to_normal_max": 120.0}, {"tumour_to_normal_max": 12.0}),
+    "implausible-uptake-ratio-low": ({"tumour_to_normal": 0.01}, {"tumour_to_normal": 0.8}),
+    "implausible-dose-aim": ({"dose_aim_gy": 12000.0}, {"dose_aim_gy": 400.0}),
+    "implausible-dose-predicted": ({"dose_largest_gy": 12000.0}, {"dose_largest_gy": 800.0}),
+    "implausible-energy": ({"energy_j": 2000.0}, {"energy_j": 150.0}),
+    "implausible-activity-y90": (
+        {"nuclide": "Y-90", "administered_gbq": 25.0},
+        {"nuclide": "Y-90", "administered_gbq": 3.0},
+    ),
+    "implausible-activity-re188": (
+        {"nuclide": "Re-188", "administered_gbq": 17.0},
+        {"nuclide": "Re-188", "administered_gbq": 13.0},
+    ),
+    "implausible-activity-ho166": (
+        {"nuclide": "Ho-166", "administered_gbq": 17.0},
+        {"nuclide": "Y-90", "administered_gbq": 17.0},
+    ),
+    "implausible-activity-i131": (
+        {"nuclide": "I-131", "administered_gbq": 22.2},
+        {"nuclide": "I-131", "administered_gbq": 2.22},
     ),
     "bsa-with-glass": ({"method": "bsa", "agent": "glass"}, {"method": "bsa", "agent": "resin"}),
     "holmium-rule": (
@@ -258,6 +286,28 @@ def test_guardrail(rule) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN00
     assert len(message) > 20
     assert review(Situation(**quiet), [rule]).quiet == (rule.id,)  # type: ignore[arg-type]
     assert review(Situation(), [rule]).not_evaluated == (rule.id,)
+
+
+def test_a_known_fact_that_keeps_a_rule_quiet_needs_no_other() -> None:
+    rules = {rule.id: rule for rule in GUARDRAILS}
+    for name, known in {
+        "capecitabine": {"agent": "glass"},
+        "thyroid-block": {"agent_nuclide": "Y-90"},
+        "segmentectomy-too-wide": {"intent": "unilobar"},
+        "oxygen-dependent": {"lung_dose_gy": 2.0},
+    }.items():
+        assert review(Situation(**known), [rules[name]]).quiet == (name,)  # type: ignore[arg-type]
+    lacking = review(Situation(agent="resin"), [rules["capecitabine"]])
+    assert lacking.missing == {"capecitabine": ("capecitabine_days_ago",)}
+    elsewhere = review(Situation(agent="resin"), [rules["capecitabine"]], ("plan",))
+    assert elsewhere.not_evaluated == () and elsewhere.other_steps == {"patient": ("capecitabine",)}
+
+
+def test_territories_together_name_the_one_that_is_meant() -> None:
+    right, left = check(Situation(agent="resin", lung_shunt=0.3)), check(Situation(agent="glass", lung_shunt=0.03))
+    said = {warned.id: warned.message for warned in together({"right": right, "left": left}).warned}
+    assert said["shunt-over-20-resin"].startswith("right: Lung shunt 30.0%")
+    assert together({"right": right}) == right
 
 
 def test_review_puts_stops_first_and_counts_all() -> None:

@@ -53,8 +53,12 @@ def test_the_lungs_bind_when_the_shunt_is_high() -> None:
     out = optimise(Problem({"all": target}, MIRD, Uncertainty(lung_shunt=0.03), Aim(500, 80)))
     assert out.binding_limit == "lungs"
     assert out.chances.probability_lung_exceeded <= 0.05 + 1e-9
-    earlier = optimise(Problem({"all": target}, MIRD, Uncertainty(lung_shunt=0.03), Aim(500, 80), previous_lung_gy=15))
-    assert earlier.largest_allowed_total_gbq == pytest.approx(out.largest_allowed_total_gbq / 2, rel=1e-9)
+    # 31 Gy earlier leave 19 of the 50 Gy of a lifetime; 15 Gy leave more than the 30 Gy of a treatment.
+    for previous, left in ((15.0, 30.0), (31.0, 19.0), (35.0, 15.0)):
+        spread = Uncertainty(lung_shunt=0.03)
+        earlier = optimise(Problem({"all": target}, MIRD, spread, Aim(500, 80), previous_lung_gy=previous))
+        assert earlier.largest_allowed_total_gbq == pytest.approx(out.largest_allowed_total_gbq * left / 30, rel=1e-9)
+        assert earlier.binding_limit == ("lungs" if left == 30 else "lungs over a lifetime")
 
 
 def test_two_territories_beat_or_equal_brute_force() -> None:

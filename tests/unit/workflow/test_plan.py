@@ -12,7 +12,8 @@ from jsonschema import validate
 
 from hepatica.core.document import document as as_document
 from hepatica.errors import HepaticaError, InputError, OutputError, UnitError, UnknownNameError
-from hepatica.planning.planner.course import METHODS, CoursePlan, plan_course
+from hepatica.planning.planner.course import METHODS
+from hepatica.planning.planner.course_plan import CoursePlan, plan_course
 from hepatica.planning.planner.plan_file import TEMPLATE, Plan, plan_from, read_plan
 from hepatica.workflow.planning.plan import plan as plan_verb
 from hepatica.workflow.planning.plan_file import plan_template
@@ -121,10 +122,10 @@ def test_a_plan_from_values_is_the_plan_from_its_file(tmp_path: Path) -> None:
 
 
 WRONG_LINES = {
-    "a unit": ('lung_shunt = "5 %"', 'lung_shunt = "5"', r"lungs.lung_shunt \(.*plan.toml, line 28\)"),
+    "a unit": ('lung_shunt = "5 %"', 'lung_shunt = "5"', r"lungs.lung_shunt \(.*plan.toml, line 30\)"),
     "a choice": ('intent = "unilobar"', 'intent = "lobar"', r"plan.intent \(.*plan.toml, line 10\).*unilobar"),
     "a key": ('indication = "HCC"', 'indicatoin = "HCC"', r"plan.indicatoin \(.*line 11\).*did you mean indication"),
-    "in the second lesion": ('mass = "35 g"', 'mass = "35"', r"lesion.mass \(.*plan.toml, line 48\)"),
+    "in the second lesion": ('mass = "35 g"', 'mass = "35"', r"lesion.mass \(.*plan.toml, line 50\)"),
     "a negative number": ('perfused = "120 Gy"', 'perfused = "-120 Gy"', r"aims.perfused \(.*line 14\).*positive"),
     "what is missing": ('normal_mass = "0.9 kg"', "", r"territory.normal_mass is missing \[quantity in kg\]"),
 }

@@ -156,7 +156,7 @@ PATIENT = (
         "capecitabine",
         "warning",
         ("capecitabine_days_ago", "agent"),
-        lambda s: s.capecitabine_days_ago < 60 and s.agent == "resin",
+        lambda s: s.agent == "resin" and s.capecitabine_days_ago < 60,
         "Capecitabine {capecitabine_days_ago:.0f} days ago: the resin label asks for 2 months.",
         "SIR-Spheres label",
     ),

@@ -83,6 +83,8 @@ class Situation:
     liver_ml: float | None = None
     tumour_ml: float | None = None
     perfused_ml: float | None = None
+    normal_mass_kg: float | None = None
+    tumour_mass_kg: float | None = None
     involvement: float | None = None
     territory_outside_liver_share: float | None = None
     territories_overlap_ml: float | None = None
@@ -96,6 +98,10 @@ class Situation:
     share_elsewhere: float | None = None
     extrahepatic_dose_gy: float | None = None
     extrahepatic_in_gut: bool | None = None
+    stomach_dose_gy: float | None = None
+    duodenum_dose_gy: float | None = None
+    bowel_dose_gy: float | None = None
+    pancreas_dose_gy: float | None = None
     gallbladder_dose_gy: float | None = None
     free_pertechnetate_suspected: bool | None = None
     falciform_uptake: bool | None = None
@@ -111,6 +117,9 @@ class Situation:
     dose_normal_liver_gy: float | None = None
     dose_normal_limit_gy: float | None = None
     dose_perfused_gy: float | None = None
+    dose_aim_gy: float | None = None
+    dose_largest_gy: float | None = None
+    energy_j: float | None = None
     probability_tumour: float | None = None
     probability_normal_exceeded: float | None = None
 

@@ -203,15 +203,6 @@ IMAGES = (
         "The images belong to different patients.",
     ),
     Guardrail(
-        "image-activity",
-        "warning",
-        ("image_over_administered",),
-        lambda s: abs(s.image_over_administered - 1) > 0.2,
-        "The image holds {image_over_administered:.0%} of the administered activity: check calibration, "
-        "times, field of "
-        "view.",
-    ),
-    Guardrail(
         "registration",
         "warning",
         ("registration_error_mm",),
@@ -226,17 +217,29 @@ IMAGES = (
         "Voxels of {voxel_mm:.1f} mm: D95 and small lesions are unreliable.",
     ),
     Guardrail(
-        "scout-therapy-disagree",
-        "warning",
-        ("lesion_correlation",),
-        lambda s: s.lesion_correlation < 0.5,
-        "Scout and therapy correlate with r = {lesion_correlation:.2f}: rest the judgement on the therapy scan.",
-    ),
-    Guardrail(
         "ct-old",
         "note",
         ("ct_age_days",),
         lambda s: s.ct_age_days > 30,
         "The CT behind the volumes is {ct_age_days:.0f} days old: tumours may have grown.",
+    ),
+)
+
+AFTER = (
+    Guardrail(
+        "image-activity",
+        "warning",
+        ("image_over_administered",),
+        lambda s: abs(s.image_over_administered - 1) > 0.2,
+        "The image holds {image_over_administered:.0%} of the administered activity: check calibration, "
+        "times, field of "
+        "view.",
+    ),
+    Guardrail(
+        "scout-therapy-disagree",
+        "warning",
+        ("lesion_correlation",),
+        lambda s: s.lesion_correlation < 0.5,
+        "Scout and therapy correlate with r = {lesion_correlation:.2f}: rest the judgement on the therapy scan.",
     ),
 )

@@ -12,8 +12,9 @@ from hepatica.core.options import Fraction, NonNegative, Positive, options
 from hepatica.nuclides import Agent
 from hepatica.nuclides.agents import Indication, Intent
 from hepatica.planning.guardrails import Review, Situation, check
+from hepatica.planning.limits.assumed import Assumption
 from hepatica.planning.limits.dose_limits import LimitCheck, LimitContext, check_limits
-from hepatica.planning.prescriptions.compartments import Lesion, Partition
+from hepatica.planning.prescriptions.compartments import Doses, Lesion, Partition
 from hepatica.planning.prescriptions.dose_constants import Carrier
 from hepatica.planning.prescriptions.microspheres import Prescription
 
@@ -77,6 +78,8 @@ class Assessed:
         Violated first.
     guardrails : Review
         What they say.
+    assumptions : tuple of Assumption
+        What was not stated and had to be taken.
     """
 
     prescription: Prescription = field(metadata=INLINE)
@@ -84,6 +87,7 @@ class Assessed:
     lung_cumulative_gy: float | None
     limits: tuple[LimitCheck, ...]
     guardrails: Review
+    assumptions: tuple[Assumption, ...] = ()
 
     @property
     @reported
@@ -93,8 +97,11 @@ class Assessed:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """The prescription's own, and what the guardrails say."""
-        return unique(self.prescription.messages, self.guardrails.messages())
+        """Limits that are exceeded, the prescription's own, what the guardrails say, and what was assumed."""
+        exceeded = (check.message() for check in self.limits if check.exceeded)
+        return unique(
+            exceeded, self.prescription.messages, self.guardrails.messages(), (a.message() for a in self.assumptions)
+        )
 
     @property
     def provenance(self) -> Provenance:
@@ -120,6 +127,7 @@ def assess(
     target: Partition | None = None,
     patient: Patient = Patient(),
     lung_mass_measured: bool = False,
+    assumptions: Sequence[Assumption] = (),
 ) -> Assessed:
     """Limits and guardrails of a prescription.
 
@@ -135,6 +143,8 @@ def assess(
         What decides which limits apply.
     lung_mass_measured : bool
         Whether the lung mass was measured.
+    assumptions : sequence of Assumption
+        What was not stated and had to be taken.
     """
     doses = prescription.doses
     lung = doses.lung_gy if doses else None
@@ -146,6 +156,7 @@ def assess(
         "lung_gy": lung,
         "lung_cumulative_gy": cumulative if patient.previous_lung_gy else None,
         "normal_liver_gy": normal if whole else None,
+        # A patient's treatments add up in the lungs; what each gave to the liver is not stated here.
         "perfused_normal_gy": normal,
         "perfused_gy": doses.perfused_gy if doses else None,
         "tumour_gy": doses.tumour_gy if doses else None,
@@ -157,12 +168,14 @@ def assess(
         prescription = prescription.adding(Message("no-agent", text))
     situation = replace(
         _of_target(_situation(prescription, substance, patient), target),
-        lung_mass_measured=lung_mass_measured if doses and doses.lung_gy else None,
+        lung_mass_measured=None if lung is None or lung == 0 else lung_mass_measured,
         lung_shunt=shunt,
         lung_dose_cumulative_gy=cumulative,
     )
-    limits = check_limits(values, patient.context(substance.name))
-    return Assessed(prescription, substance, cumulative, limits, check(situation))
+    earlier = {"lung_cumulative_gy": sum(patient.previous_lung_gy)}
+    limits = check_limits(values, patient.context(substance.name), earlier=earlier)
+    review = check(situation, ("plan",))
+    return Assessed(prescription, substance, cumulative, limits, review, tuple(assumptions))
 
 
 def _situation(prescription: Prescription, substance: Carrier, patient: Patient) -> Situation:
@@ -176,12 +189,23 @@ def _situation(prescription: Prescription, substance: Carrier, patient: Patient)
         residual=prescription.residual,
         lung_dose_gy=doses.lung_gy if doses else None,
         dose_perfused_gy=doses.perfused_gy if doses else None,
+        dose_aim_gy=prescription.terms.get("dose_gy"),
+        dose_largest_gy=largest_dose_gy(doses),
+        energy_j=prescription.administered_gbq * prescription.constant.j_per_gbq,
     )
     agent = substance.agent
     if agent is not None:
         labelled = substance.follows_label(method) if agent.prescription != "none" else None
         situation = replace(situation, agent_purpose=agent.purpose, rule_labelled_for_agent=labelled)
     return of_patient(of_agent(situation, agent), patient)
+
+
+def largest_dose_gy(doses: Doses | None) -> float | None:
+    """Largest mean dose that a prescription predicts; None where it predicts none."""
+    if doses is None:
+        return None
+    means = (doses.tumour_gy, doses.normal_liver_gy, doses.lung_gy, doses.perfused_gy, *doses.lesions_gy.values())
+    return max((dose for dose in means if dose is not None), default=None)
 
 
 def of_agent(situation: Situation, agent: Agent | None) -> Situation:
@@ -222,6 +246,7 @@ def of_lesions(situation: Situation, lesions: Sequence[Lesion]) -> Situation:
         tumour_to_normal_max=max(ratios, default=None),
         lesions_count=len(ratios) or None,
         smallest_lesion_ml=min(volumes, default=None),
+        tumour_mass_kg=sum(lesion.mass_kg for lesion in lesions) if lesions else None,
     )
 
 
@@ -229,7 +254,13 @@ def _of_target(situation: Situation, target: Partition | None) -> Situation:
     if target is None:
         return situation
     perfused = target.perfused_mass_kg * 1000 / LIVER_DENSITY_G_ML
-    return replace(of_lesions(situation, target.lesions), perfused_ml=perfused, lung_mass_kg=target.lung_mass_kg)
+    return replace(
+        of_lesions(situation, target.lesions),
+        perfused_ml=perfused,
+        normal_mass_kg=target.normal_mass_kg,
+        lung_mass_kg=target.lung_mass_kg,
+        tumour_to_normal_definition="activity" if situation.method == "activity-ratio" else "concentration",
+    )
 
 
 def activity_spread(assessed: Sequence[Assessed]) -> float | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from hepatica.core.document import INLINE
+from hepatica.core.message import Message
 from hepatica.core.tables import toml_table
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.nuclides.agents import Indication, Intent
@@ -18,6 +19,9 @@ NEAR = 0.10
 """A value within 10 % of its limit, on the right side of it, is "near"."""
 
 INTENTS: tuple[str, ...] = get_args(Intent)
+ONE_DOSE = ("segmentectomy", "lobectomy")
+"""Intents for which a guideline states a dose to aim at; for the others labels state a range, whose end is no aim."""
+
 INDICATIONS: tuple[str, ...] = get_args(Indication)
 QUANTITIES = (
     "lung_gy",
@@ -49,6 +53,8 @@ class Limit:
     bilirubin_below_mg_dl: float | None = None
     reserve_below: float | None = None
     compromised: bool | None = None
+    period: Literal["treatment", "lifetime"] = "treatment"
+    weight: Literal["limit", "range", "preferred"] = "limit"
 
     def status(self, value: float) -> Status:
         """How `value` stands: "violated" past the limit, "near" within 10 % of it, else "met"."""
@@ -108,12 +114,45 @@ class LimitCheck:
         "met", "near" or "violated".
     applies_if : str
         What is not known and would decide whether the limit applies; empty if it applies.
+    where : str
+        Territory that the value is of; empty where it is of the whole plan.
+    earlier : float or None
+        Of a lifetime's value, what earlier treatments gave; None for a single treatment.
+    waived : str
+        Reason for which the plan goes past the limit; empty if it does not.
     """
 
     limit: Limit = field(metadata=INLINE)
     value: float
     status: Status
     applies_if: str
+    where: str = ""
+    earlier: float | None = None
+    waived: str = ""
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether something that must not be exceeded is."""
+        return self.status == "violated" and self.limit.bound == "max"
+
+    def message(self, whose: str = "") -> Message:
+        """What a reader must know of a limit that is exceeded: a stop, unless it may not apply or is waived.
+
+        `whose` names the activity where it is not the one that the plan gives.
+        """
+        row = self.limit
+        unit = next((f" {word}" for word in ("Gy", "GBq") if row.quantity.endswith(f"_{word.lower()}")), "")
+        place = f" in {self.where}" if self.where else ""
+        text = f"{whose}{row.text}{place}: {self.value:.3g}{unit}, the limit is {row.limit:.3g}{unit}"
+        if self.earlier is not None:
+            text += f" ({self.earlier:.3g}{unit} of it from earlier treatments)"
+        text += f" [{row.id}; {row.source}]"
+        if self.waived:
+            return Message("limit-waived", f"{text}; waived: {self.waived}")
+        if self.applies_if:
+            return Message("limit-may-be-exceeded", f"{text}, if {self.applies_if}", f"find out: {self.applies_if}")
+        stops = row.weight == "limit"
+        return Message("limit-exceeded", text, "lower the activity", "critical" if stops else "warning")
 
 
 @functools.cache
@@ -151,7 +190,7 @@ def intent_target(agent: str, intent: str, indication: str | None = None) -> Lim
         If no guideline in the table states a dose to the perfused volume for that agent and intent.
     """
     context = LimitContext(agent, intent, indication)
-    for row in limits():
+    for row in limits() if intent in ONE_DOSE else ():
         fits = agent in row.agents and intent in row.intents and row.quantity == "perfused_gy" and row.bound == "min"
         known = context.indication is None or "*" in row.indications or context.indication in row.indications
         if fits and known:
@@ -161,7 +200,22 @@ def intent_target(agent: str, intent: str, indication: str | None = None) -> Lim
     )
 
 
-def check_limits(values: Mapping[str, float | None], context: LimitContext) -> tuple[LimitCheck, ...]:
+def upper_limits(context: LimitContext) -> tuple[Limit, ...]:
+    """Every limit that surely applies and must not be exceeded; those that are only preferred are left out."""
+    return tuple(
+        row for row in limits() if row.bound == "max" and row.weight != "preferred" and _applies(row, context) == ""
+    )
+
+
+def worst_first(checks: Iterable[LimitCheck]) -> tuple[LimitCheck, ...]:
+    """Violated ones first, then those that are near."""
+    order = {"violated": 0, "near": 1, "met": 2}
+    return tuple(sorted(checks, key=lambda check: order[check.status]))
+
+
+def check_limits(
+    values: Mapping[str, float | None], context: LimitContext, *, where: str = "", earlier: Mapping[str, float] = {}
+) -> tuple[LimitCheck, ...]:
     """Every limit that applies (or may) to the plan's values, violated ones first.
 
     Parameters
@@ -170,6 +224,10 @@ def check_limits(values: Mapping[str, float | None], context: LimitContext) -> t
         Keys of `QUANTITIES`; None where the plan does not know.
     context : LimitContext
         Agent, intent, liver function.
+    where : str
+        Territory that the values are of; empty for the whole plan.
+    earlier : mapping
+        What earlier treatments gave, of those quantities that are of a lifetime.
     """
     if unknown := set(values) - set(QUANTITIES):
         raise UnknownNameError("quantity", sorted(unknown)[0], QUANTITIES)
@@ -180,9 +238,8 @@ def check_limits(values: Mapping[str, float | None], context: LimitContext) -> t
             continue
         applies = _applies(row, context)
         if applies is not None:
-            out.append(LimitCheck(row, value, row.status(value), applies))
-    order = {"violated": 0, "near": 1, "met": 2}
-    return tuple(sorted(out, key=lambda check: order[check.status]))
+            out.append(LimitCheck(row, value, row.status(value), applies, where, earlier.get(row.quantity)))
+    return worst_first(out)
 
 
 def _applies(row: Limit, context: LimitContext) -> str | None:

@@ -20,7 +20,7 @@ from hepatica.core.document import INLINE
 from hepatica.core.options import Limits, Unit, options
 from hepatica.errors import InputError
 from hepatica.planning.intervals import Interval
-from hepatica.planning.prescriptions.compartments import Partition, require_positive
+from hepatica.planning.prescriptions.compartments import LUNGS, NORMAL, Partition, require_positive
 from hepatica.planning.prescriptions.dose_constants import DoseConstant
 
 FloatArray = NDArray[np.float64]
@@ -79,6 +79,9 @@ class Aim:
         Standard deviation of the logarithm of the dose inside a lesion, which ties D_x to the mean (log-normal).
     perfused_normal_limit_gy : float or None
         The same limit per territory, on perfused normal liver, with `normal_probability`.
+    lung_lifetime_limit_gy, normal_lifetime_limit_gy : float
+        Limits of this treatment and all earlier ones together, with the same probabilities; of the normal liver its
+        limit of a treatment is taken if it is None.
     """
 
     tumour_gy: float
@@ -89,9 +92,11 @@ class Aim:
     volume_percent: float | None = None
     heterogeneity: float = 0.0
     perfused_normal_limit_gy: float | None = None
+    lung_lifetime_limit_gy: float = 50.0
+    normal_lifetime_limit_gy: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("tumour_gy", "normal_limit_gy", "lung_limit_gy"):
+        for name in ("tumour_gy", "normal_limit_gy", "lung_limit_gy", "lung_lifetime_limit_gy"):
             require_positive(getattr(self, name), name, "Gy")
         if self.perfused_normal_limit_gy is not None:
             require_positive(self.perfused_normal_limit_gy, "limit of perfused normal liver", "Gy")
@@ -104,6 +109,11 @@ class Aim:
             raise InputError("heterogeneity cannot be negative")
 
     @property
+    def normal_lifetime_gy(self) -> float:
+        """Limit of the normal liver over all treatments."""
+        return self.normal_limit_gy if self.normal_lifetime_limit_gy is None else self.normal_lifetime_limit_gy
+
+    @property
     def dx_over_mean(self) -> float:
         """D_x over the mean dose of a lesion, for a log-normal dose distribution."""
         if self.volume_percent is None:
@@ -112,6 +122,25 @@ class Aim:
 
         z = float(ndtri(self.volume_percent / 100))
         return math.exp(-z * self.heterogeneity - self.heterogeneity**2 / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class NominalLimit:
+    """A limit of a label or guideline, which holds for the plan's own numbers and not for their spread.
+
+    Attributes
+    ----------
+    name : str
+        For the answer.
+    per_gbq : mapping of str to float
+        By territory: what an administered GBq adds to what is limited.
+    limit : float
+        What must not be exceeded.
+    """
+
+    name: str
+    per_gbq: Mapping[str, float]
+    limit: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +160,13 @@ class Problem:
     unperfused_normal_kg : float
         Normal liver that no territory perfuses; it lowers the mean of the whole.
     previous_lung_gy, previous_normal_gy : float
-        Doses already there; they are taken off the limits.
+        Doses of earlier treatments; they are taken off the limits of a lifetime, not off those of a treatment.
     territory_limits_gy : mapping of str to float
         Limits of perfused normal liver of single territories, with the aim's `normal_probability`.
+    constants : mapping of str to DoseConstant
+        Of territories that carry another nuclide or constant.
+    nominal_limits : tuple of NominalLimit
+        Of labels and guidelines, on the plan's own numbers.
     """
 
     territories: Mapping[str, Partition]
@@ -144,6 +177,8 @@ class Problem:
     previous_lung_gy: float = 0.0
     previous_normal_gy: float = 0.0
     territory_limits_gy: Mapping[str, float] = field(default_factory=dict)
+    constants: Mapping[str, DoseConstant] = field(default_factory=dict)
+    nominal_limits: tuple[NominalLimit, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.territories:
@@ -154,8 +189,15 @@ class Problem:
             raise InputError("the territories state different lung masses; one patient has one")
         if self.unperfused_normal_kg < 0:
             raise InputError("the mass of unperfused normal liver cannot be negative")
-        if self.previous_lung_gy >= self.aim.lung_limit_gy or self.previous_normal_gy >= self.aim.normal_limit_gy:
-            raise InputError("earlier treatments have used up a limit: no activity is allowed")
+        for organ, earlier, limit in (
+            ("lungs", self.previous_lung_gy, self.aim.lung_lifetime_limit_gy),
+            ("normal liver", self.previous_normal_gy, self.aim.normal_lifetime_gy),
+        ):
+            if earlier >= limit:
+                raise InputError(
+                    f"earlier treatments gave the {organ} {earlier:g} Gy, the limit over a lifetime is {limit:g} Gy: "
+                    "no activity is allowed"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +261,8 @@ class Optimum:
     chances : Chances
         At these activities.
     binding_limit : str
-        The limit that stops a higher activity, or "none" where the target is reached before.
+        The limit that stops a higher activity, by what it limits or by its id; "none" where the target is reached
+        before.
     largest_allowed_total_gbq : float
         Largest total that every limit allows in this direction.
     trade_off : tuple of TradeOff
@@ -329,7 +372,7 @@ def _values(problem: Problem, administered_gbq: Mapping[str, float]) -> FloatArr
 
 def _intervals(sampled: _Sampled, values: FloatArray, probability: float) -> dict[str, Interval]:
     doses = {name: per @ values for name, per in sampled.lesions.items()}
-    doses |= {name: per @ values for name, per, _, _ in sampled.limits if name in ("normal liver", "lungs")}
+    doses |= {name: per @ values for name, per, _, _ in sampled.limits if name in (NORMAL, LUNGS)}
     tails = ((1 - probability) / 2, (1 + probability) / 2)
     return {name: Interval(*(float(q) for q in np.quantile(dose, tails))) for name, dose in doses.items()}
 
@@ -368,7 +411,7 @@ def _sample(problem: Problem, draws: _Draws) -> _Sampled:
     """Dose per GBq of every compartment, for every sample and territory."""
     u, aim = problem.uncertainty, problem.aim
     n, names = draws.samples, list(problem.territories)
-    j = problem.constant.j_per_gbq * _lognormal(draws, "calibration", u.calibration)
+    calibration = _lognormal(draws, "calibration", u.calibration)
     lesions: dict[str, FloatArray] = {}
     mass_of_lesion: dict[str, FloatArray] = {}
     liver_energy, lungs, perfused = (np.zeros((n, len(names))) for _ in range(3))
@@ -376,6 +419,7 @@ def _sample(problem: Problem, draws: _Draws) -> _Sampled:
     lung_mass = next(iter(problem.territories.values())).lung_mass_kg * _lognormal(draws, "lung mass", u.lung_mass)
     for t, name in enumerate(names):
         target = problem.territories[name]
+        j = problem.constants.get(name, problem.constant).j_per_gbq * calibration
         # One patient has one shunt error: the same draw for all territories.
         shunt = _shunt(draws, "shunt", target, u.lung_shunt)
         normal = target.normal_mass_kg * _lognormal(draws, f"mass {name}", u.mass)
@@ -397,18 +441,45 @@ def _sample(problem: Problem, draws: _Draws) -> _Sampled:
             energy[:, t] += per_normal * ratio * mass
             mass_of_lesion[lesion_name] = mass_of_lesion.get(lesion_name, np.zeros(n)) + mass
     dx = {name: energy / mass_of_lesion[name][:, None] * aim.dx_over_mean for name, energy in lesions.items()}
+    doses = _Doses(dx, liver_energy / normal_mass[:, None] if normal_mass.any() else None, lungs, perfused)
+    return _Sampled(dx, _limits_of(problem, doses), aim.tumour_gy)
+
+
+@dataclass(frozen=True, slots=True)
+class _Doses:
+    """Dose per GBq by sample and territory: lesions, whole normal liver (None without any), lungs, perfused normal."""
+
+    lesions: Mapping[str, FloatArray]
+    normal: FloatArray | None
+    lungs: FloatArray
+    perfused: FloatArray
+
+
+def _limits_of(problem: Problem, doses: _Doses) -> tuple[tuple[str, FloatArray, float, float], ...]:
+    """Name, dose per GBq by sample and territory, limit, and the probability with which it may be passed."""
+    aim, names = problem.aim, list(problem.territories)
+    p_normal, p_lung = aim.normal_probability, aim.lung_probability
     limits: list[tuple[str, FloatArray, float, float]] = []
-    if normal_mass.any():
-        whole = liver_energy / normal_mass[:, None]
-        limits.append(("normal liver", whole, aim.normal_limit_gy - problem.previous_normal_gy, aim.normal_probability))
-    limits.append(("lungs", lungs, aim.lung_limit_gy - problem.previous_lung_gy, aim.lung_probability))
+    if doses.normal is not None:
+        limits.append((NORMAL, doses.normal, aim.normal_limit_gy, p_normal))
+        if problem.previous_normal_gy > 0:
+            left = aim.normal_lifetime_gy - problem.previous_normal_gy
+            limits.append((f"{NORMAL} over a lifetime", doses.normal, left, p_normal))
+    limits.append((LUNGS, doses.lungs, aim.lung_limit_gy, p_lung))
+    if problem.previous_lung_gy > 0:
+        left = aim.lung_lifetime_limit_gy - problem.previous_lung_gy
+        limits.append((f"{LUNGS} over a lifetime", doses.lungs, left, p_lung))
     for t, name in enumerate(names):
         known = (aim.perfused_normal_limit_gy, problem.territory_limits_gy.get(name))
         if least := [limit for limit in known if limit is not None]:
-            alone = np.zeros((n, len(names)))
-            alone[:, t] = perfused[:, t]
-            limits.append((f"normal liver in {name}", alone, min(least), aim.normal_probability))
-    return _Sampled(dx, tuple(limits), aim.tumour_gy)
+            alone = np.zeros_like(doses.perfused)
+            alone[:, t] = doses.perfused[:, t]
+            limits.append((f"{NORMAL} in {name}", alone, min(least), p_normal))
+    for row in problem.nominal_limits:
+        # One sample: the plan's own numbers. A probability below one half makes it hold.
+        per = np.array([[row.per_gbq.get(name, 0.0) for name in names]])
+        limits.append((row.name, per, row.limit, 0.05))
+    return tuple(limits)
 
 
 def _upper_quantile(values: FloatArray, probability: float) -> float:
@@ -486,11 +557,12 @@ def _climb(chance: Callable[[FloatArray], tuple[float, float]], start: FloatArra
 def _chances(sampled: _Sampled, activity: FloatArray) -> Chances:
     reached = {name: per @ activity >= sampled.target_gy * (1 - 1e-12) for name, per in sampled.lesions.items()}
     exceeded = {name: float(np.mean(per @ activity > limit * (1 + 1e-12))) for name, per, limit, _ in sampled.limits}
-    normal = max((p for name, p in exceeded.items() if name.startswith("normal liver")), default=0.0)
+    normal = max((p for name, p in exceeded.items() if name.startswith(NORMAL)), default=0.0)
+    lungs = max(p for name, p in exceeded.items() if name.startswith(LUNGS))
     return Chances(
         probability_tumour_reached=float(np.mean(np.all(list(reached.values()), axis=0))),
         probability_normal_liver_exceeded=normal,
-        probability_lung_exceeded=exceeded["lungs"],
+        probability_lung_exceeded=lungs,
         probability_by_lesion={name: float(np.mean(hit)) for name, hit in reached.items()},
     )
 

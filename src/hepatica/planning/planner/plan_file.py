@@ -43,7 +43,9 @@ indication = "HCC"               # HCC, ICC, mCRC, other
 perfused = "120 Gy"              # single compartment (MIRD), holmium rule
 normal_limit = "75 Gy"           # partition: mean of perfused normal liver; planner: of the whole normal liver
 tumour = "205 Gy"                # partition: mean of all tumours
-lung_limit = "30 Gy"
+lung_limit = "30 Gy"             # of this treatment
+lung_lifetime_limit = "50 Gy"    # of this and all earlier treatments together
+# normal_lifetime_limit = "100 Gy" # the same for the whole normal liver; left out: normal_limit, and said so
 # method = "partition-normal"    # whose activity is given: mird, holmium, partition-normal, partition-tumour, bsa, ...
 
 [patient]
@@ -103,6 +105,9 @@ lung_probability = "5 %"
 # activity_unit = "counts"       # of a NIfTI or MetaImage
 # territories = { "right lobe" = "perfused right" }
 # structure_roles = { "ROI 3" = "tumour" } # what a structure is, where its name does not say
+
+# [waived_limits]                # limits, by id, past which the plan goes knowingly, each with its reason
+# glass-label-perfused-150 = "EANM 2022 allows more with a reserve above 30 %"
 
 [facts]                          # anything else that the guardrails look at
 share_elsewhere = 0.03
@@ -180,7 +185,7 @@ def read_plan(path: Path) -> Plan:
 def plan_from(document: Mapping[str, Any], path: Path | None = None, text: str = "") -> Plan:
     """A plan from a document of TOML's shape; `path` and `text` are its file, for paths and for messages."""
     reader = _Reader(path, text)
-    reader.only(document, {*TABLES, "course", "facts"} - {"lesion"}, "")
+    reader.only(document, {*TABLES, "course", "facts", "waived_limits"} - {"lesion"}, "")
     head = reader.table(document, "plan", needed=True)
     lungs = reader.table(document, "lungs", needed=True)
     patient = reader.table(document, "patient")
@@ -195,6 +200,7 @@ def plan_from(document: Mapping[str, Any], path: Path | None = None, text: str =
         facts=reader.facts(document.get("facts", {})),
         allowances=allowances,
         lung_mass_measured="lung_mass_kg" in lungs,
+        waived_limits=reader.waived(document.get("waived_limits", {})),
         **{
             key: value
             for key, value in _fields_of(Course, head, patient, reader.table(document, "liver"), spread).items()
@@ -322,6 +328,11 @@ class _Reader:
             if not fits[types[name]]:
                 raise InputError(f"{self.label('facts', name)}: must be of type {types[name]}, not {value!r}")
         return Situation(**table)
+
+    def waived(self, table: Any) -> dict[str, str]:
+        if not isinstance(table, dict) or not all(isinstance(reason, str) for reason in table.values()):
+            raise InputError(f'{self.where}: [waived_limits] must be a table of text: limit id = "reason"')
+        return dict(table)
 
     def images(self, document: Mapping[str, Any]) -> PlanImages | None:
         """The table [images], paths relative to the plan file; None without one."""

@@ -11,7 +11,8 @@ from hepatica.core.options import Fraction, Positive, Text, options
 from hepatica.errors import InputError
 from hepatica.nuclides import ConventionName
 from hepatica.planning.limits.assess import LIVER_DENSITY_G_ML, Assessed, Patient, assess
-from hepatica.planning.limits.dose_limits import intent_target
+from hepatica.planning.limits.assumed import LUNG_MASS, NO_RESIDUAL, NO_SHUNT, REFERENCE_LUNG_MASS_KG, Assumption
+from hepatica.planning.limits.dose_limits import Limit, intent_target
 from hepatica.planning.prescriptions import lipiodol
 from hepatica.planning.prescriptions import microspheres as rules
 from hepatica.planning.prescriptions.compartments import ActivityRatioPartition, Partition, Share, lesions_from
@@ -20,8 +21,8 @@ from hepatica.planning.prescriptions.microspheres import Prescription
 
 Method = Literal["mird", "bsa", "empiric", "partition", "activity-ratio", "holmium", "lipiodol"]
 
-LUNG_MASS_KG = 1.0
-"""Where none is stated; a guardrail says so."""
+LUNG_MASS_KG = REFERENCE_LUNG_MASS_KG
+"""Where none is stated; it is listed as assumed."""
 
 HOLMIUM_GY = 60.0
 """Mean dose of the holmium label."""
@@ -201,10 +202,16 @@ class Asked:
             return mass
         if mass is not None or volume is None:
             raise InputError("what is perfused is stated either as `mass_kg` or as `volume_ml`")
-        facts = substance.agent.facts if substance.agent is not None else {}
-        stated = facts["liver_density_g_ml"].value if "liver_density_g_ml" in facts else None
-        density = stated if isinstance(stated, float) else LIVER_DENSITY_G_ML
-        return volume * density / 1000
+        return volume * _density(substance)[0] / 1000
+
+
+def _density(substance: Carrier) -> tuple[float, str]:
+    """Density that turns a perfused volume into a mass, g/mL, and where it comes from."""
+    facts = substance.agent.facts if substance.agent is not None else {}
+    stated = facts["liver_density_g_ml"].value if "liver_density_g_ml" in facts else None
+    if isinstance(stated, float):
+        return stated, f"label of {substance.name}"
+    return LIVER_DENSITY_G_ML, "liver, Taranis; no label states one"
 
 
 Made = tuple[Prescription, Carrier, Partition | None]
@@ -219,9 +226,44 @@ def prescription(method: Method, asked: Asked) -> Assessed:
         If the method lacks an option, or one is stated that it does not use; the message names it.
     """
     _require_used(method, asked)
-    made, of_agent, target = _RULES[method][0](asked)
-    measured = asked.masses.lung_mass_kg is not None
-    return assess(made, of_agent, target=target, patient=asked.patient, lung_mass_measured=measured)
+    made, substance, target = _RULES[method][0](asked)
+    return assess(
+        made,
+        substance,
+        target=target,
+        patient=asked.patient,
+        lung_mass_measured=asked.masses.lung_mass_kg is not None,
+        assumptions=_assumed(method, asked, made, substance),
+    )
+
+
+def _assumed(method: str, asked: Asked, made: Prescription, substance: Carrier) -> list[Assumption]:
+    """What the method used and nobody stated."""
+    used, stated, masses, found = _RULES[method][1].split(), asked.substance, asked.masses, []
+    if stated.agent is None and stated.nuclide is None:
+        found.append(Assumption("agent", substance.name, "", f"the agent of the method {method}"))
+    if stated.convention is None:
+        source = f"constant of {substance.name} by the convention {made.constant.convention}, the method's own"
+        found.append(Assumption("dose constant", made.constant.j_per_gbq, "J/GBq", source))
+    if "lung_shunt" in used and masses.lung_shunt == 0:
+        found.append(NO_SHUNT)
+    if "lung_mass_kg" in used and masses.lung_mass_kg is None and made.doses is not None:
+        found.append(LUNG_MASS)
+    if stated.residual == 0:
+        found.append(NO_RESIDUAL)
+    if "volume_ml" in used and asked.perfused.volume_ml is not None:
+        density = asked.perfused_kg(substance) / asked.perfused.volume_ml * 1000
+        found.append(Assumption("density of liver", round(density, 6), "g/mL", _density(substance)[1]))
+    if method == "holmium" and asked.aim.dose_gy is None:
+        found.append(Assumption("dose", HOLMIUM_GY, "Gy", "mean to the perfused liver, QuiremSpheres label"))
+    if method == "mird" and asked.aim.dose_gy is None:
+        row = _guideline(asked, substance)
+        found.append(Assumption("dose", row.limit, "Gy", f"{row.text}, {row.source}"))
+    if method == "empiric" and asked.rule.treated_share == 1:
+        found.append(Assumption("share of the liver that is treated", 1.0, "", "the whole liver"))
+    if method == "activity-ratio" and asked.rule.tumour_to_lung_shunt == 0:
+        found.append(Assumption("tumour-to-lung shunt", 0.0, "", "nothing reaches the lungs"))
+    return found
 
 
 def _require_used(method: str, asked: Asked) -> None:
@@ -261,15 +303,20 @@ def _dose_or_target(asked: Asked, substance: Carrier) -> tuple[float, Iterable[M
     """The dose stated, or the one that the guideline states for the intent, and then a note that says so."""
     if asked.aim.dose_gy is not None:
         return asked.aim.dose_gy, ()
+    row = _guideline(asked, substance)
+    text = f"dose of {row.limit:g} Gy taken for {asked.patient.intent}: {row.text} ({row.source})"
+    return row.limit, (Message("dose-of-guideline", text, severity="note"),)
+
+
+def _guideline(asked: Asked, substance: Carrier) -> Limit:
+    """The dose that a guideline states for the intent."""
     intent = asked.patient.intent
     if intent is None:
         raise InputError(
             "neither dose nor intent is stated",
             remedy="state `dose_gy`, or `intent` segmentectomy or lobectomy for the guideline's dose",
         )
-    row = intent_target(substance.name, intent, asked.patient.indication)
-    text = f"dose of {row.limit:g} Gy taken for {intent}: {row.text} ({row.source})"
-    return row.limit, (Message("dose-of-guideline", text, severity="note"),)
+    return intent_target(substance.name, intent, asked.patient.indication)
 
 
 def _bsa(asked: Asked) -> Made:

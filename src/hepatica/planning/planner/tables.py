@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from hepatica.core.table import Cell, Table
 from hepatica.planning.limits.dose_limits import LimitCheck
 from hepatica.planning.planner.best_activity import Optimum
-from hepatica.planning.planner.course import CoursePlan, TerritoryPlan
+from hepatica.planning.planner.course_plan import CoursePlan
+from hepatica.planning.planner.methods import TerritoryPlan
 from hepatica.planning.prescriptions.compartments import Doses
 
 GBQ, GY = ".3f", ".1f"
@@ -18,8 +19,8 @@ def limits_table(limits: Sequence[LimitCheck]) -> Table:
     """How a plan stands to each limit, violated ones first."""
     rows = [
         (
-            f"{c.status} if {c.applies_if}" if c.applies_if else c.status,
-            c.limit.text,
+            (f"{c.status} if {c.applies_if}" if c.applies_if else c.status) + (" (waived)" if c.waived else ""),
+            f"{c.limit.text} ({c.where})" if c.where else c.limit.text,
             f"{'≤' if c.limit.bound == 'max' else '≥'} {c.limit.limit:.4g}",
             c.value,
             c.limit.source,

@@ -18,7 +18,7 @@ from hepatica.dosimetry.engines.dose_map import DoseMap, DoseSettings
 from hepatica.dosimetry.metrics.dvh import dose_volume_histogram
 from hepatica.errors import GeometryError, InputError, UnknownNameError
 from hepatica.nuclides import Nuclide
-from hepatica.planning.planner.course import CoursePlan
+from hepatica.planning.planner.course_plan import CoursePlan
 from hepatica.planning.prescriptions.compartments import require_share
 from hepatica.planning.scout.scan import Scout, ScoutOptions
 from hepatica.planning.scout.volumes import OVERLAP_TOLERANCE_ML

@@ -14,7 +14,7 @@ from hepatica.core.table import Table
 from hepatica.errors import InputError
 from hepatica.io.itk import write_itk
 from hepatica.planning.limits.assess import TABLES, conventions
-from hepatica.planning.planner.course import CoursePlan, plan_course
+from hepatica.planning.planner.course_plan import CoursePlan, plan_course
 from hepatica.planning.planner.plan_file import Plan, read_plan
 from hepatica.planning.planner.tables import chances_table, course_doses_table, limits_table, methods_table
 from hepatica.report.files import document_files

@@ -9,7 +9,7 @@ from hepatica.core.message import unique
 from hepatica.core.table import Table
 from hepatica.planning.guardrails import Review
 from hepatica.planning.planner.best_activity import Optimum
-from hepatica.planning.planner.course import CoursePlan
+from hepatica.planning.planner.course_plan import CoursePlan
 from hepatica.planning.planner.tables import (
     activity_table,
     chances_table,

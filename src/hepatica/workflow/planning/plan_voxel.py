@@ -12,7 +12,7 @@ from hepatica.core.table import Table
 from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
 from hepatica.dosimetry.metrics.region_dose import RegionDose, region_dose
 from hepatica.errors import InputError
-from hepatica.planning.planner.course import CoursePlan
+from hepatica.planning.planner.course_plan import CoursePlan
 from hepatica.planning.planner.tables import GY
 from hepatica.planning.planner.voxel import (
     PlanImages,

@@ -1,0 +1,260 @@
+"""A whole plan: every territory by every applicable method side by side, the course's doses, limits, chances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from hepatica.core.document import HIDDEN, reported
+from hepatica.core.message import Message, unique
+from hepatica.errors import InputError
+from hepatica.planning.guardrails import Review, Situation, check, together
+from hepatica.planning.limits.allowance import allowance_for
+from hepatica.planning.limits.assumed import LUNG_MASS, NO_RESIDUAL, Assumption
+from hepatica.planning.limits.dose_limits import LimitCheck
+from hepatica.planning.planner.best_activity import Aim, Optimum, Problem, optimise
+from hepatica.planning.planner.course import Course
+from hepatica.planning.planner.course_limits import (
+    LifetimeDose,
+    course_limits,
+    forbidden,
+    lifetime_doses,
+    nominal_limits,
+)
+from hepatica.planning.planner.known_facts import completed, contradictions, known_facts
+from hepatica.planning.planner.methods import TerritoryPlan, plan_territory
+from hepatica.planning.planner.territories import CourseDoses, Injection, course_doses
+
+
+@dataclass(frozen=True, slots=True)
+class CoursePlan:
+    """The answer to a `Course`.
+
+    Attributes
+    ----------
+    course : Course
+        What was asked.
+    territories : tuple of TerritoryPlan
+        Side by side.
+    doses : CourseDoses
+        Sum of all injections and of earlier treatments.
+    limits : tuple of LimitCheck
+        On the sum.
+    guardrails : Review
+        On the whole plan.
+    planner : Optimum or None
+        Of the probabilistic planner.
+    lifetime : tuple of LifetimeDose
+        Lungs and normal liver, this treatment and earlier ones told apart.
+    planner_limits : tuple of LimitCheck
+        How the planner's activity stands to every limit; empty without a planner.
+    planner_refused : str
+        Why the planner allows no activity; empty where it does.
+    """
+
+    course: Course = field(metadata=HIDDEN)
+    territories: tuple[TerritoryPlan, ...]
+    doses: CourseDoses
+    limits: tuple[LimitCheck, ...]
+    guardrails: Review
+    planner: Optimum | None
+    lifetime: tuple[LifetimeDose, ...] = ()
+    planner_limits: tuple[LimitCheck, ...] = ()
+    planner_refused: str = ""
+
+    @property
+    @reported
+    def title(self) -> str:
+        """Of the plan."""
+        return self.course.title
+
+    @property
+    @reported
+    def agent(self) -> str:
+        """Of all territories that name none."""
+        return self.course.agent
+
+    @property
+    @reported
+    def planned_gbq(self) -> float:
+        """Total in all vials at administration, residual included."""
+        return sum(t.given.prescription.planned_gbq for t in self.territories)
+
+    @property
+    @reported
+    def administered_gbq(self) -> float:
+        """Total that reaches the patient."""
+        return sum(t.given.prescription.administered_gbq for t in self.territories)
+
+    @property
+    @reported
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """What was not stated and had to be taken."""
+        return _assumed(self.course, self.territories)
+
+    @property
+    @reported
+    def verdict(self) -> str:
+        """ "stop" if anything forbids the plan as it is, "check" if something must be decided, else "go"."""
+        severities = {message.severity for message in self.messages}
+        return "stop" if "critical" in severities else "check" if "warning" in severities else "go"
+
+    @property
+    def own_messages(self) -> tuple[Message, ...]:
+        """What a reader must know beside the guardrails: limits that are exceeded first."""
+        course = self.course
+        exceeded = [check.message() for check in self.limits if check.exceeded]
+        planner = [check.message("best chance: ") for check in self.planner_limits if check.exceeded]
+        if self.planner_refused:
+            text = f"the planner allows no activity: {self.planner_refused}"
+            planner.append(Message("planner-no-activity", text, "do not treat under these limits", "critical"))
+        cautions = [Message("caution", f"{a.source}: {text}") for a in course.allowances for text in a.cautions]
+        return unique(
+            exceeded,
+            planner,
+            course.notes,
+            self.doses.messages,
+            cautions,
+            *(t.given.prescription.messages for t in self.territories),
+            (a.message() for a in self.assumptions),
+        )
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Everything a reader must know, each once."""
+        return unique(self.own_messages, self.guardrails.messages(), self.guardrails.lacking())
+
+
+def plan_course(course: Course) -> CoursePlan:
+    """Every applicable method for every territory, doses of the chosen ones together, limits, guardrails, chances.
+
+    Raises
+    ------
+    InputError
+        If a territory has no applicable method (the message says what is missing).
+    """
+    course = _with_reserve(course)
+    plans = tuple(plan_territory(course, territory) for territory in course.territories)
+    _require_nuclide(course, plans)
+    agents = {p.name: p.given.carrier.name for p in plans}
+    injections = _injections(plans, {p.name: p.given.prescription.administered_gbq for p in plans})
+    doses = _doses(course, injections)
+    planner, refused = _optimum(course, plans, injections, agents)
+    planner_limits: tuple[LimitCheck, ...] = ()
+    if planner is not None:
+        best = _injections(plans, planner.administered_gbq)
+        planner_limits = course_limits(course, best, agents, _doses(course, best))
+    out = CoursePlan(
+        course=course,
+        territories=plans,
+        doses=doses,
+        limits=course_limits(course, injections, agents, doses),
+        guardrails=check(Situation()),
+        planner=planner,
+        lifetime=lifetime_doses(course, doses),
+        planner_limits=planner_limits,
+        planner_refused=refused,
+    )
+    known = {p.name: completed(known_facts(course, p, doses, planner), course.measured_facts) for p in plans}
+    reviews = {name: check(completed(facts, course.facts), ("plan",)) for name, facts in known.items()}
+    contradicted = [m for facts in known.values() for m in contradictions(facts, course.facts)]
+    return replace(out, guardrails=together(reviews), course=replace(course, notes=unique(course.notes, contradicted)))
+
+
+def _injections(plans: tuple[TerritoryPlan, ...], administered_gbq: Mapping[str, float]) -> list[Injection]:
+    return [
+        Injection(p.name, p.territory.target, administered_gbq[p.name], p.given.prescription.constant) for p in plans
+    ]
+
+
+def _doses(course: Course, injections: list[Injection]) -> CourseDoses:
+    return course_doses(injections, whole_normal_liver_kg=course.whole_normal_kg, previous=course.earlier)
+
+
+def reserve_of(course: Course) -> float | None:
+    """Share of the normal liver that no territory reaches, by mass; None where the rest of the liver is not known."""
+    whole = course.patient.intent in ("whole-liver", "bilobar")
+    if course.unperfused_normal_mass_kg == 0 and not whole:
+        return None
+    return course.unperfused_normal_mass_kg / course.whole_normal_kg
+
+
+MOST_RESERVE_DIFFERENCE = 0.05
+"""A stated reserve may differ so much from that of the masses: rounding, and the masses' own uncertainty of 5-10 %."""
+
+
+def _with_reserve(course: Course) -> Course:
+    """The course with the hepatic reserve of its masses; a stated one that differs is said."""
+    found, stated = reserve_of(course), course.patient.hepatic_reserve
+    if found is None:
+        return course
+    notes = course.notes
+    if stated is not None and abs(stated - found) > MOST_RESERVE_DIFFERENCE:
+        text = f"hepatic reserve: {stated:.0%} is stated, the masses of the plan give {found:.0%}, which is used"
+        notes = (*notes, Message("stated-differs", text, "correct `hepatic_reserve` or the masses"))
+    return replace(course, patient=replace(course.patient, hepatic_reserve=found), notes=notes)
+
+
+def _assumed(course: Course, plans: tuple[TerritoryPlan, ...]) -> tuple[Assumption, ...]:
+    found = list(course.assumptions)
+    if not course.lung_mass_measured:
+        found.append(LUNG_MASS)
+    if course.residual == 0:
+        found.append(NO_RESIDUAL)
+    if course.convention is None:
+        for constant in {p.given.prescription.constant.text: p.given.prescription.constant for p in plans}.values():
+            source = f"{constant.nuclide}, convention {constant.convention} of the method"
+            found.append(Assumption("dose constant", constant.j_per_gbq, "J/GBq", source))
+    if reserve_of(course) is None:
+        found.append(Assumption("unperfused normal liver", 0.0, "kg", "the whole normal liver is what is perfused"))
+    aims, earlier = course.aims, sum(p.normal_liver_gy for p in course.previous)
+    if earlier > 0 and aims.normal_limit_gy is not None and aims.normal_lifetime_limit_gy is None:
+        source = "no label states one of a lifetime: that of a treatment is taken"
+        found.append(Assumption("lifetime limit of normal liver", aims.normal_limit_gy, "Gy", source))
+    return tuple(found)
+
+
+def _require_nuclide(course: Course, plans: tuple[TerritoryPlan, ...]) -> None:
+    """The dose that a BED leaves depends on the half-life: an allowance holds for its nuclide alone."""
+    for plan in plans:
+        left = allowance_for(course.allowances, plan.territory.name)
+        used = plan.given.prescription.constant.nuclide
+        if left is not None and left.nuclide != used:
+            raise InputError(
+                f"{left.source}: is for {left.nuclide}, but {plan.territory.name!r} is planned with {used}",
+                remedy=f"find what is left for {used}",
+            )
+
+
+def _optimum(
+    course: Course, plans: tuple[TerritoryPlan, ...], injections: list[Injection], agents: Mapping[str, str]
+) -> tuple[Optimum | None, str]:
+    """The activity with the best chance, and why there is none; neither where the planner is not asked."""
+    aims = course.aims
+    lesions = any(t.target.lesions for t in course.territories)
+    if aims.tumour_gy is None or aims.normal_limit_gy is None or not lesions or course.uncertainty is None:
+        return None, ""
+    if reason := forbidden(course, injections, agents):
+        return None, reason
+    aim = Aim(
+        aims.tumour_gy,
+        aims.normal_limit_gy,
+        course.normal_probability,
+        min([aims.lung_limit_gy, *(a.lung_gy for a in course.allowances)]),
+        course.lung_probability,
+        lung_lifetime_limit_gy=aims.lung_lifetime_limit_gy,
+        normal_lifetime_limit_gy=aims.normal_lifetime_limit_gy,
+    )
+    problem = Problem(
+        {t.name: t.target for t in course.territories},
+        plans[0].given.prescription.constant,
+        course.uncertainty,
+        aim,
+        course.unperfused_normal_mass_kg,
+        sum(p.lung_gy for p in course.previous),
+        sum(p.normal_liver_gy for p in course.previous),
+        {t.name: a.normal_gy for t in course.territories if (a := allowance_for(course.allowances, t.name))},
+        {p.name: p.given.prescription.constant for p in plans},
+        nominal_limits(course, injections, agents),
+    )
+    return optimise(problem), ""

@@ -1,0 +1,123 @@
+"""One territory of a plan by every method that applies to it, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hepatica.core.document import HIDDEN, reported
+from hepatica.errors import InputError
+from hepatica.planning.limits.assess import Assessed, assess
+from hepatica.planning.planner.course import METHODS, Course, Territory
+from hepatica.planning.prescriptions import microspheres as rx
+from hepatica.planning.prescriptions.dose_constants import Carrier, carrier
+
+
+@dataclass(frozen=True, slots=True)
+class TerritoryPlan:
+    """All applicable methods for one territory, and the one that is given."""
+
+    territory: Territory = field(metadata=HIDDEN)
+    methods: Mapping[str, Assessed]
+    chosen: str
+
+    @property
+    @reported
+    def name(self) -> str:
+        """Of the territory."""
+        return self.territory.name
+
+    @property
+    def given(self) -> Assessed:
+        """The chosen method's prescription."""
+        return self.methods[self.chosen]
+
+
+def _carrier_for(course: Course, territory: Territory, method: str) -> Carrier:
+    return carrier(method, agent_name=territory.agent or course.agent, convention=course.convention)
+
+
+def plan_territory(course: Course, territory: Territory) -> TerritoryPlan:
+    """A territory by every method that applies to it.
+
+    Raises
+    ------
+    InputError
+        If none applies; the message says what is missing.
+    """
+    methods: dict[str, Assessed] = {}
+    for name in METHODS:
+        substance = _carrier_for(course, territory, name.split("-")[0])
+        made = _prescription(course, territory, name, substance)
+        if made is not None:
+            methods[name] = assess(
+                made,
+                substance,
+                target=territory.target,
+                patient=course.patient,
+                lung_mass_measured=course.lung_mass_measured,
+            )
+    if not methods:
+        raise InputError(f"territory {territory.name!r}: no method applies; state an aim, or lesions with mass and T/N")
+    wanted = territory.method or course.aims.method
+    if wanted is not None and wanted not in methods:
+        raise InputError(
+            f"territory {territory.name!r}: method {wanted!r} does not apply here; applicable: {', '.join(methods)}"
+        )
+    return TerritoryPlan(territory, methods, wanted or _first_choice(course, territory, methods))
+
+
+def _first_choice(course: Course, territory: Territory, methods: Mapping[str, Assessed]) -> str:
+    rule = _carrier_for(course, territory, "mird").agent
+    preferred = {
+        "resin-bsa or partition": ("partition-normal", "partition-tumour", "bsa"),
+        "ho166-whole-liver": ("holmium",),
+    }
+    order = (*preferred.get(rule.prescription if rule else "", ("mird",)), *METHODS)
+    return next(name for name in order if name in methods)
+
+
+def _prescription(course: Course, territory: Territory, name: str, substance: Carrier) -> rx.Prescription | None:
+    """A prescription by one method, or None where it does not apply."""
+    aims, target = course.aims, territory.target
+    resin = substance.agent is not None and substance.agent.name == "resin"
+    if name == "mird" and aims.perfused_gy is not None:
+        return rx.mird(aims.perfused_gy, target, substance.constant, residual=course.residual)
+    if name == "holmium" and substance.nuclide.name == "Ho-166" and aims.perfused_gy is not None:
+        return rx.holmium(aims.perfused_gy, target, substance.constant, residual=course.residual)
+    if name.startswith("partition") and target.lesions:
+        limit = course.normal_limit_gy(territory.name)
+        normal = limit if name == "partition-normal" and target.normal_mass_kg else None
+        tumour = aims.tumour_gy if name == "partition-tumour" else None
+        if normal is None and tumour is None:
+            return None
+        return rx.partition(
+            target,
+            substance.constant,
+            normal_limit_gy=normal,
+            tumour_dose_gy=tumour,
+            lung_limit_gy=course.lung_limit_gy,
+            residual=course.residual,
+        )
+    if resin and name in ("bsa", "empiric"):
+        return _resin_rule(course, territory, name, substance)
+    return None
+
+
+def _resin_rule(course: Course, territory: Territory, name: str, substance: Carrier) -> rx.Prescription | None:
+    target = territory.target
+    liver = course.liver_kg
+    share = min(1.0, target.perfused_mass_kg / liver)
+    involvement = target.tumour_mass_kg / target.perfused_mass_kg
+    options: dict[str, float] = {"lung_shunt": target.lung_shunt, "residual": course.residual}
+    if name == "empiric":
+        return rx.with_doses(rx.empiric(involvement, substance.constant, target_share=share, **options), target)
+    if course.height_m is None or course.weight_kg is None:
+        return None
+    if share > 0.999:
+        made = rx.bsa(course.height_m, course.weight_kg, involvement, substance.constant, **options)
+    else:
+        # Masses stand for volumes: tumour and normal liver have nearly one density.
+        volumes = rx.LobeVolumes(target.tumour_mass_kg * 1000, target.perfused_mass_kg * 1000, liver * 1000)
+        made = rx.bsa_lobar(course.height_m, course.weight_kg, volumes, substance.constant, **options)
+    return rx.with_doses(made, target)
