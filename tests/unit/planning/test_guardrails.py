@@ -300,7 +300,8 @@ def test_a_known_fact_that_keeps_a_rule_quiet_needs_no_other() -> None:
     lacking = review(Situation(agent="resin"), [rules["capecitabine"]])
     assert lacking.missing == {"capecitabine": ("capecitabine_days_ago",)}
     elsewhere = review(Situation(agent="resin"), [rules["capecitabine"]], ("plan",))
-    assert elsewhere.not_evaluated == () and elsewhere.other_steps == {"patient": ("capecitabine",)}
+    assert elsewhere.not_evaluated == ()
+    assert elsewhere.other_steps == {"patient": ("capecitabine",)}
 
 
 def test_territories_together_name_the_one_that_is_meant() -> None:

@@ -95,7 +95,7 @@ class CoursePlan:
     @property
     @reported
     def verdict(self) -> str:
-        """ "stop" if anything forbids the plan as it is, "check" if something must be decided, else "go"."""
+        """Of the whole plan: stop if anything forbids it as it is, check if something must be decided, else go."""
         severities = {message.severity for message in self.messages}
         return "stop" if "critical" in severities else "check" if "warning" in severities else "go"
 
