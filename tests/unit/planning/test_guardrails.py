@@ -38,8 +38,8 @@ CASES: dict[str, tuple[dict[str, object], dict[str, object]]] = {
         {"scout_agent": "maa", "scout_activity_mbq": 150.0},
     ),
     "holmium-scout-activity": (
-        {"scout_agent": "ho166-scout", "scout_activity_mbq": 300.0},
-        {"scout_agent": "ho166-scout", "scout_activity_mbq": 250.0},
+        {"agent_nuclide": "Ho-166", "scout_agent": "ho166-scout", "scout_activity_mbq": 300.0},
+        {"agent_nuclide": "Ho-166", "scout_agent": "ho166-scout", "scout_activity_mbq": 250.0},
     ),
     "scout-after-embolisation": ({"scan_after_embolisation": True}, {"scan_after_embolisation": False}),
     "scout-other-agent": (

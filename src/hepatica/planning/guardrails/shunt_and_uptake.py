@@ -177,8 +177,8 @@ SHUNT = (
     Guardrail(
         "holmium-scout-activity",
         "warning",
-        ("scout_activity_mbq", "scout_agent"),
-        lambda s: s.scout_agent == "ho166-scout" and s.scout_activity_mbq > 250,
+        ("agent_nuclide", "scout_activity_mbq", "scout_agent"),
+        lambda s: s.agent_nuclide == "Ho-166" and s.scout_agent == "ho166-scout" and s.scout_activity_mbq > 250,
         "A holmium scout of {scout_activity_mbq:.0f} MBq exceeds 250 MBq; its own dose counts.",
         "QuiremScout label",
     ),

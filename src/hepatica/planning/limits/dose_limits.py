@@ -150,7 +150,7 @@ class LimitCheck:
         if self.waived:
             return Message("limit-waived", f"{text}; waived: {self.waived}")
         if self.applies_if:
-            return Message("limit-may-be-exceeded", f"{text}, if {self.applies_if}", f"find out: {self.applies_if}")
+            return Message("limit-may-be-exceeded", f"{text}, if {self.applies_if}", "find out, and state it")
         stops = row.weight == "limit"
         return Message("limit-exceeded", text, "lower the activity", "critical" if stops else "warning")
 

@@ -18,6 +18,8 @@ from hepatica.planning.limits.assess import Patient
 from hepatica.planning.limits.assumed import Assumption
 from hepatica.planning.limits.dose_limits import limits
 from hepatica.planning.planner.best_activity import Uncertainty
+from hepatica.planning.planner.compared import Compared
+from hepatica.planning.planner.deposits import Deposits
 from hepatica.planning.planner.territories import PreviousTreatment
 from hepatica.planning.prescriptions.compartments import Partition, Share
 
@@ -124,6 +126,10 @@ class Course:
         What was not stated and had to be taken.
     measured_facts : Situation
         What the plan's images say to the guardrails.
+    deposits : Deposits or None
+        Activity outside liver and lungs on the scout; None where nobody looked for it.
+    compared : tuple of Compared
+        Stated values beside those that the plan's files hold.
     notes : tuple of Message
         What came up when the values were put together.
     """
@@ -148,6 +154,8 @@ class Course:
     waived_limits: Mapping[str, str] = field(default_factory=dict)
     assumptions: tuple[Assumption, ...] = ()
     measured_facts: Situation = field(default_factory=Situation)
+    deposits: Deposits | None = None
+    compared: tuple[Compared, ...] = ()
     notes: tuple[Message, ...] = ()
 
     def __post_init__(self) -> None:

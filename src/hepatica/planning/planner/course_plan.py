@@ -13,6 +13,7 @@ from hepatica.planning.limits.allowance import allowance_for
 from hepatica.planning.limits.assumed import LUNG_MASS, NO_RESIDUAL, Assumption
 from hepatica.planning.limits.dose_limits import LimitCheck
 from hepatica.planning.planner.best_activity import Aim, Optimum, Problem, optimise
+from hepatica.planning.planner.compared import Compared
 from hepatica.planning.planner.course import Course
 from hepatica.planning.planner.course_limits import (
     LifetimeDose,
@@ -21,6 +22,7 @@ from hepatica.planning.planner.course_limits import (
     lifetime_doses,
     nominal_limits,
 )
+from hepatica.planning.planner.deposits import DepositDose, about_deposits, deposit_doses, deposit_facts
 from hepatica.planning.planner.known_facts import completed, contradictions, known_facts
 from hepatica.planning.planner.methods import TerritoryPlan, plan_territory
 from hepatica.planning.planner.territories import CourseDoses, Injection, course_doses
@@ -88,6 +90,24 @@ class CoursePlan:
 
     @property
     @reported
+    def compared(self) -> tuple[Compared, ...]:
+        """Stated values beside those that the plan's files hold."""
+        return self.course.compared
+
+    @property
+    @reported
+    def deposits(self) -> tuple[DepositDose, ...]:
+        """Organs outside liver and lungs, and places with uptake, with their dose at the activity that is given."""
+        places = () if self.course.deposits is None else self.course.deposits.places
+        return deposit_doses(places, self.energy_j)
+
+    @property
+    def energy_j(self) -> float:
+        """Energy of all decays of all injections."""
+        return self.doses.energy_j
+
+    @property
+    @reported
     def assumptions(self) -> tuple[Assumption, ...]:
         """What was not stated and had to be taken."""
         return _assumed(self.course, self.territories)
@@ -113,6 +133,7 @@ class CoursePlan:
             exceeded,
             planner,
             course.notes,
+            about_deposits(self.deposits),
             self.doses.messages,
             cautions,
             *(t.given.prescription.messages for t in self.territories),
@@ -155,7 +176,10 @@ def plan_course(course: Course) -> CoursePlan:
         planner_limits=planner_limits,
         planner_refused=refused,
     )
-    known = {p.name: completed(known_facts(course, p, doses, planner), course.measured_facts) for p in plans}
+    seen = course.measured_facts
+    if course.deposits is not None:
+        seen = completed(deposit_facts(course.deposits, out.deposits, out.energy_j), seen)
+    known = {p.name: completed(known_facts(course, p, doses, planner), seen) for p in plans}
     reviews = {name: check(completed(facts, course.facts), ("plan",)) for name, facts in known.items()}
     contradicted = [m for facts in known.values() for m in contradictions(facts, course.facts)]
     return replace(out, guardrails=together(reviews), course=replace(course, notes=unique(course.notes, contradicted)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from hepatica.planning.limits.allowance import Allowance
 from hepatica.planning.limits.assess import Patient
 from hepatica.planning.planner.best_activity import Uncertainty
 from hepatica.planning.planner.course import Aims, Course, Territory
+from hepatica.planning.planner.earlier_results import shunt_of_result, uptake_of_results
+from hepatica.planning.planner.measured import Measured, MeasuredTerritory, reconciled
 from hepatica.planning.planner.prescribe import LUNG_MASS_KG, MassOptions
 from hepatica.planning.planner.territories import PreviousTreatment
 from hepatica.planning.planner.voxel import PlanImages
@@ -97,12 +99,17 @@ calibration = "5 %"
 normal_probability = "5 %"       # P(normal liver above its limit) allowed
 lung_probability = "5 %"
 
+# [measured]                     # earlier results; what they hold need not be stated
+# lung_shunt = "lsf/result.json"
+# tumour_to_normal = "tn/result.json" # or a list, one for each territory
+
 # [images]                       # voxel-based prediction: the scout scaled to the activities chosen
 # scout = "scout-spect"          # DICOM file or folder, NIfTI, MetaImage; paths are relative to this file
 # ct = "ct"
 # structures = "structures.dcm"  # RTSTRUCT, SEG or label map
 # engine = "kernel"              # dose engine
 # activity_unit = "counts"       # of a NIfTI or MetaImage
+# keep_stated = { lung_shunt = "planar scan of the same day" } # what is used although the images hold another; why
 # territories = { "right lobe" = "perfused right" }
 # structure_roles = { "ROI 3" = "tumour" } # what a structure is, where its name does not say
 
@@ -154,21 +161,37 @@ TABLES: dict[str, dict[str, tuple[str, Form]]] = {
 }
 """Keys of each table, from the fields that they fill."""
 
+Measure = Callable[[PlanImages, Mapping[str, str | None]], Measured]
+"""Takes images and the structure of each territory, gives what they hold."""
+
+
+def _word(table: str, key: str) -> str:
+    """What a key holds, in words."""
+    return TABLES[table][key][1].word
+
+
 _NEEDED = {
     "plan": ("agent",),
-    "lungs": ("lung_shunt",),
-    "territory": ("name", "normal_mass"),
-    "lesion": ("name", "mass", "tumour_to_normal"),
+    "territory": ("name",),
+    "lesion": ("name",),
     "previous": ("name",),
     "images": ("scout", "ct", "structures"),
 }
 
-_OWN_KEYS = {"territory": {"lesion"}, "images": {"territories"}}
+_OWN_KEYS = {"territory": {"lesion"}, "images": {"territories", "keep_stated"}}
 """Keys that hold tables, read by themselves."""
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path, measure: Measure | None = None) -> Plan:
     """A plan from its TOML file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    measure : callable, optional
+        Takes the plan's images and the structure of each territory, and gives what they hold; with it a plan need not
+        state what its images hold, and what it states is compared. Without it the images are left for later.
 
     Raises
     ------
@@ -179,15 +202,32 @@ def read_plan(path: Path) -> Plan:
         If a quantity has no unit or a wrong one.
     """
     text, document = toml_file(path)
-    return plan_from(document, path, text)
+    return plan_from(document, path, text, measure)
 
 
-def plan_from(document: Mapping[str, Any], path: Path | None = None, text: str = "") -> Plan:
+def plan_from(
+    document: Mapping[str, Any], path: Path | None = None, text: str = "", measure: Measure | None = None
+) -> Plan:
     """A plan from a document of TOML's shape; `path` and `text` are its file, for paths and for messages."""
     reader = _Reader(path, text)
-    reader.only(document, {*TABLES, "course", "facts", "waived_limits"} - {"lesion"}, "")
+    reader.only(document, {*TABLES, "course", "facts", "waived_limits", "measured"} - {"lesion"}, "")
+    images = reader.images(document)
+    found = reader.results(document, images)
+    if images is not None and measure is not None:
+        found = (measure(images, reader.territory_names(document, images)), *found)
+    reader.known = found
+    course, inputs = _course(reader, document)
+    for one in reversed(found):
+        kept = images.keep_stated if images is not None else {}
+        course = reconciled(course, one, kept)
+    own = () if path is None or not text else (InputFile.of("plan", path),)
+    return Plan(course, images, (*own, *inputs, *reader.result_files))
+
+
+def _course(reader: _Reader, document: Mapping[str, Any]) -> tuple[Course, tuple[InputFile, ...]]:
+    """What is asked, as the document states it."""
     head = reader.table(document, "plan", needed=True)
-    lungs = reader.table(document, "lungs", needed=True)
+    lungs = reader.lungs(document)
     patient = reader.table(document, "patient")
     spread = reader.table(document, "uncertainty")
     allowances, inputs = reader.allowances(document)
@@ -207,8 +247,7 @@ def plan_from(document: Mapping[str, Any], path: Path | None = None, text: str =
             if key != "patient"
         },
     )
-    own = () if path is None or not text else (InputFile.of("plan", path),)
-    return Plan(course, reader.images(document), (*own, *inputs))
+    return course, inputs
 
 
 def _fields_of(cls: type, *tables: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,6 +283,8 @@ class _Reader:
         self.where = "plan" if path is None else str(path)
         self.lines = _lines(text)
         self.seen: Counter[str] = Counter()
+        self.known: tuple[Measured, ...] = ()
+        self.result_files: tuple[InputFile, ...] = ()
 
     def label(self, table: str, key: str, number: int = 0) -> str:
         """Key with file and, where it is known, line."""
@@ -306,15 +347,71 @@ class _Reader:
             raise InputError(f"{label}: {error}") from None
         return found
 
+    def lungs(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The table [lungs]; the shunt may be left out where a file holds it."""
+        values = self.table(document, "lungs")
+        shunts = [one.lung_shunt.value for one in self.known if one.lung_shunt is not None]
+        if "lung_shunt" not in values and shunts:
+            values["lung_shunt"] = shunts[0]
+        elif "lung_shunt" not in values:
+            what = "the table [lungs] is missing" if not values else "lungs.lung_shunt is missing [fraction]"
+            raise InputError(f"{self.where}: {what}")
+        return values
+
     def territories(self, document: Mapping[str, Any], shunt: float, lung_kg: float) -> tuple[Territory, ...]:
         found = []
         for row in self.raw_rows(document, "territory"):
             values = self.values(row, "territory")
-            lesions = tuple(Lesion(**lesion) for lesion in self.rows(row, "lesion"))
-            target = Partition(values["normal_mass_kg"], lesions, values.get("lung_shunt", shunt), lung_kg)
-            found.append(Territory(values["name"], target, values.get("agent"), values.get("method")))
+            name = values["name"]
+            files = [one.territories[name] for one in self.known if name in one.territories]
+            normal = values.get("normal_mass_kg", next((f.normal_mass_kg for f in files), None))
+            if normal is None:
+                raise InputError(
+                    f"{self.where}: territory.normal_mass is missing [{_word('territory', 'normal_mass')}]"
+                )
+            lesions = tuple(self.lesion(lesion, files) for lesion in self.rows(row, "lesion"))
+            target = Partition(normal, lesions, values.get("lung_shunt", shunt), lung_kg)
+            found.append(Territory(name, target, values.get("agent"), values.get("method")))
         if not found:
             raise InputError(f"{self.where}: at least one [[territory]] is needed")
+        return tuple(found)
+
+    def lesion(self, values: Mapping[str, Any], files: Sequence[MeasuredTerritory]) -> Lesion:
+        """A tumour; mass and T/N may be left out where a file holds them."""
+        drawn = next((one for f in files if (one := f.lesion(values["name"])) is not None), None)
+        known = {} if drawn is None else {"mass_kg": drawn.mass_kg, "tumour_to_normal": drawn.tumour_to_normal}
+        whole = {key: value for key, value in known.items() if value is not None} | dict(values)
+        for key, word in (("mass_kg", "mass"), ("tumour_to_normal", "tumour_to_normal")):
+            if key not in whole:
+                raise InputError(f"{self.where}: lesion.{word} is missing [{_word('lesion', word)}]")
+        return Lesion(**whole)
+
+    def territory_names(self, document: Mapping[str, Any], images: PlanImages | None) -> dict[str, str | None]:
+        """Territory of the plan -> name of its structure; None where it names none."""
+        names = [str(row.get("name")) for row in self.raw_rows(document, "territory")]
+        return {name: images.territories.get(name) if images is not None else None for name in names}
+
+    def results(self, document: Mapping[str, Any], images: PlanImages | None) -> tuple[Measured, ...]:
+        """What the results of the table [measured] hold."""
+        table = document.get("measured", {})
+        if not isinstance(table, dict):
+            raise InputError(f"{self.where}: [measured] must be a table")
+        self.only(table, {"lung_shunt", "tumour_to_normal"}, "measured")
+        files: dict[str, list[Path]] = {}
+        for key, given in table.items():
+            names = [given] if isinstance(given, str) else given
+            if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+                raise InputError(f"{self.label('measured', key)}: must be a file, or a list of files")
+            files[key] = [self.beside(name) for name in names]
+        found = []
+        if shunts := files.get("lung_shunt"):
+            if len(shunts) > 1:
+                raise InputError(f"{self.label('measured', 'lung_shunt')}: one patient has one lung shunt")
+            found.append(shunt_of_result(shunts[0]))
+        if ratios := files.get("tumour_to_normal"):
+            found.append(uptake_of_results(ratios, self.territory_names(document, images)))
+        every = [path / "result.json" if path.is_dir() else path for paths in files.values() for path in paths]
+        self.result_files = tuple(InputFile.of("measured", path) for path in every)
         return tuple(found)
 
     def facts(self, table: Any) -> Situation:
@@ -348,7 +445,10 @@ class _Reader:
         for name in ("scout", "ct", "structures"):
             values[name] = self.beside(values[name])
         reading = ScoutOptions(**_fields_of(ScoutOptions, values))
-        return PlanImages(reading=reading, territories=territories, **_fields_of(PlanImages, values))
+        kept = document["images"].get("keep_stated", {})
+        if not isinstance(kept, dict) or not all(isinstance(reason, str) for reason in kept.values()):
+            raise InputError(f"{self.label('images', 'keep_stated')}: must be a table of text, quantity = reason")
+        return PlanImages(reading=reading, territories=territories, keep_stated=kept, **_fields_of(PlanImages, values))
 
     def beside(self, name: str | Path) -> Path:
         """A path, relative to the plan file."""

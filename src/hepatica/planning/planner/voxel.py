@@ -16,9 +16,11 @@ from hepatica.core.options.values import value_class
 from hepatica.core.sources import ImageSource, StructureSource
 from hepatica.dosimetry.engines.dose_map import DoseMap, DoseSettings
 from hepatica.dosimetry.metrics.dvh import dose_volume_histogram
-from hepatica.errors import GeometryError, InputError, UnknownNameError
+from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides import Nuclide
+from hepatica.planning.planner.course import Course
 from hepatica.planning.planner.course_plan import CoursePlan
+from hepatica.planning.planner.from_images import territory_regions
 from hepatica.planning.prescriptions.compartments import require_share
 from hepatica.planning.scout.scan import Scout, ScoutOptions
 from hepatica.planning.scout.volumes import OVERLAP_TOLERANCE_ML
@@ -230,6 +232,8 @@ class PlanImages:
         Territory of the plan -> name of its structure.
     engine : str
         Dose engine.
+    keep_stated : mapping of str to str
+        Quantities whose stated value is used although the images hold another -> reason.
     """
 
     scout: ImageSource
@@ -237,27 +241,21 @@ class PlanImages:
     reading: ScoutOptions
     territories: Mapping[str, str] = field(default_factory=dict)
     engine: str = "kernel"
+    keep_stated: Mapping[str, str] = field(default_factory=dict)
+
+
+def territory_names(plan: Course, images: PlanImages) -> dict[str, str | None]:
+    """Territory of the plan -> name of its structure; None where it names none."""
+    return {t.name: images.territories.get(t.name) for t in plan.territories}
 
 
 def territory_activities(plan: CoursePlan, images: PlanImages, scout: Scout) -> list[TerritoryActivity]:
     """Each territory's administered activity on its structure; the whole liver where one territory names none."""
-    known = {**scout.territories, **scout.others}
-    out = []
-    for t in plan.territories:
-        name = images.territories.get(t.territory.name)
-        if name is None:
-            if len(plan.territories) > 1:
-                raise InputError(f"territory {t.territory.name!r} has no structure; several territories need one each")
-            (region,) = scout.need("liver")
-        elif name in known:
-            region = known[name]
-        else:
-            raise UnknownNameError("structure", name, known)
-        given = t.given.prescription
-        out.append(
-            TerritoryActivity(region.renamed(t.territory.name), given.administered_gbq, t.territory.target.lung_shunt)
-        )
-    return out
+    regions = territory_regions(scout, territory_names(plan.course, images))
+    return [
+        TerritoryActivity(regions[t.name], t.given.prescription.administered_gbq, t.territory.target.lung_shunt)
+        for t in plan.territories
+    ]
 
 
 def structures_of_interest(images: PlanImages, scout: Scout) -> list[tuple[Region, Structure]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from collections.abc import Mapping
+from dataclasses import field, replace
 from pathlib import Path
 
 from hepatica.core import Provenance
@@ -15,11 +16,16 @@ from hepatica.errors import InputError
 from hepatica.io.itk import write_itk
 from hepatica.planning.limits.assess import TABLES, conventions
 from hepatica.planning.planner.course_plan import CoursePlan, plan_course
-from hepatica.planning.planner.plan_file import Plan, read_plan
+from hepatica.planning.planner.from_images import measured_on
+from hepatica.planning.planner.measured import Measured, reconciled
+from hepatica.planning.planner.plan_file import Measure, Plan, read_plan
 from hepatica.planning.planner.tables import chances_table, course_doses_table, limits_table, methods_table
+from hepatica.planning.planner.voxel import PlanImages, territory_names
+from hepatica.planning.scout.scan import Scout
 from hepatica.report.files import document_files
 from hepatica.workflow.planning.plan_document import plan_document
 from hepatica.workflow.planning.plan_voxel import VoxelPlan, predict
+from hepatica.workflow.planning.scout import read_scout
 from hepatica.workflow.result import Result, result
 
 PlanSource = Path | str | Plan
@@ -88,13 +94,20 @@ def plan(plan: PlanSource, *, progress: Progress | None = None) -> PlanResult:
     >>> hepatica.plan("plan.toml").save("plan")  # doctest: +SKIP
     """
     report_progress = progress or silent
-    asked = plan if isinstance(plan, Plan) else read_plan(_path(plan))
+    scouts: list[Scout] = []
+
+    def measure(images: PlanImages, names: Mapping[str, str | None]) -> Measured:
+        report_progress("measuring on the scout")
+        scouts.append(read_scout(images.scout, images.structures, images.reading))
+        return measured_on(scouts[0], names, images.reading.structure_roles)
+
+    asked = _measured(plan, measure) if isinstance(plan, Plan) else read_plan(_path(plan), measure)
     report_progress("planning")
     found = plan_course(asked.course)
     voxels = None
     if asked.images is not None:
         report_progress("predicting the dose map")
-        voxels = predict(found, asked.images)
+        voxels = predict(found, asked.images, scouts[0])
     given = [t.given.prescription for t in found.territories]
     planner = found.planner
     provenance = Provenance(
@@ -110,6 +123,15 @@ def plan(plan: PlanSource, *, progress: Progress | None = None) -> PlanResult:
         messages=unique(found.messages, voxels.messages if voxels else ()),
         provenance=provenance.merged(voxels.provenance) if voxels else provenance,
     )
+
+
+def _measured(plan: Plan, measure: Measure) -> Plan:
+    """A plan of values with what its images hold."""
+    images = plan.images
+    if images is None:
+        return plan
+    found = measure(images, territory_names(plan.course, images))
+    return replace(plan, course=reconciled(plan.course, found, images.keep_stated))
 
 
 def _path(given: object) -> Path:

@@ -21,10 +21,10 @@ from hepatica.planning.planner.voxel import (
     territory_activities,
     voxel_plan,
 )
+from hepatica.planning.scout.scan import Scout
 from hepatica.report.document import Picture
 from hepatica.report.dose_report import DoseReport, ReportRegion
 from hepatica.report.figures.dose import dvh_figure, png, slices_figure
-from hepatica.workflow.planning.scout import read_scout
 
 MAX_SLICES = 12
 """Lesions that get their own slices on the page."""
@@ -94,7 +94,7 @@ class VoxelPlan:
         return (*slices[:MAX_SLICES], histograms)
 
 
-def predict(plan: CoursePlan, images: PlanImages) -> VoxelPlan:
+def predict(plan: CoursePlan, images: PlanImages, scout: Scout) -> VoxelPlan:
     """Dose map that the plan's chosen activities would give if they went where the scout went.
 
     Raises
@@ -104,7 +104,6 @@ def predict(plan: CoursePlan, images: PlanImages) -> VoxelPlan:
     UnknownNameError
         If a territory's structure is not in the file.
     """
-    scout = read_scout(images.scout, images.structures, images.reading)
     nuclides = {t.given.carrier.nuclide.name: t.given.carrier.nuclide for t in plan.territories}
     if len(nuclides) > 1:
         raise InputError("the voxel plan takes one nuclide for all territories", remedy="make one plan for each")
