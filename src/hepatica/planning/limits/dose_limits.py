@@ -201,9 +201,11 @@ def intent_target(agent: str, intent: str, indication: str | None = None) -> Lim
 
 
 def upper_limits(context: LimitContext) -> tuple[Limit, ...]:
-    """Every limit that surely applies and must not be exceeded; those that are only preferred are left out."""
+    """Every limit that applies, or may, and must not be exceeded; those that are only preferred are left out."""
     return tuple(
-        row for row in limits() if row.bound == "max" and row.weight != "preferred" and _applies(row, context) == ""
+        row
+        for row in limits()
+        if row.bound == "max" and row.weight != "preferred" and _applies(row, context) is not None
     )
 
 

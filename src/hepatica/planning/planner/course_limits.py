@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hepatica.planning.limits.allowance import check_allowances
-from hepatica.planning.limits.dose_limits import Limit, LimitCheck, check_limits, upper_limits, worst_first
+from hepatica.planning.limits.dose_limits import Limit, LimitCheck, check_limits, limits, upper_limits, worst_first
 from hepatica.planning.planner.best_activity import NominalLimit
 from hepatica.planning.planner.course import Course
 from hepatica.planning.planner.territories import CourseDoses, Injection
@@ -148,7 +148,8 @@ def _of_plan(course: Course, doses: CourseDoses) -> Iterator[LimitCheck]:
                 )
             )
         for name, quantity, limit, value, period in rows:
-            if limit is None:
+            if limit is None or any((row.quantity, row.limit) == (quantity, limit) for row in everywhere()):
+                # The published limit says it already.
                 continue
             lifetime = period == "lifetime"
             text = f"{dose.organ}, {'all treatments together' if lifetime else 'this treatment'}, limit of the plan"
@@ -159,10 +160,15 @@ def _of_plan(course: Course, doses: CourseDoses) -> Iterator[LimitCheck]:
             yield LimitCheck(row, value, row.status(value), "", "", dose.earlier_gy if lifetime else None)
 
 
+def everywhere() -> tuple[Limit, ...]:
+    """Limits of every agent and intent."""
+    return tuple(row for row in limits() if row.agents == ("*",) and row.intents == ("*",))
+
+
 def nominal_limits(
     course: Course, injections: Sequence[Injection], agents: Mapping[str, str]
 ) -> tuple[NominalLimit, ...]:
-    """Limits that surely apply, as what an administered GBq of each territory adds to them; waived ones left out."""
+    """Limits that apply or may, as what an administered GBq of each territory adds to them; waived ones left out."""
     per = {i.name: i.target.gy_per_gbq(i.constant) for i in injections}
     lungs = {name: doses[LUNGS] for name, doses in per.items()}
     normal = {i.name: per[i.name][NORMAL] * i.target.normal_mass_kg / course.whole_normal_kg for i in injections}

@@ -125,6 +125,10 @@ class CoursePlan:
         course = self.course
         exceeded = [check.message() for check in self.limits if check.exceeded]
         planner = [check.message("best chance: ") for check in self.planner_limits if check.exceeded]
+        for check in self.planner_limits:
+            if check.applies_if and self.planner is not None and self.planner.binding_limit.startswith(check.limit.id):
+                text = f"the best chance is held down by {check.limit.id}, which applies if {check.applies_if}"
+                planner.append(Message("planner-keeps-open-limit", text, "state what decides it"))
         if self.planner_refused:
             text = f"the planner allows no activity: {self.planner_refused}"
             planner.append(Message("planner-no-activity", text, "do not treat under these limits", "critical"))

@@ -202,8 +202,9 @@ class Partition:
         return dose_gy * self.weight_kg / (constant.j_per_gbq * (1 - self.lung_shunt) * ratio)
 
     def activity_for_lung_dose(self, dose_gy: float, constant: DoseConstant) -> float:
-        """Administered activity in GBq at which the lungs receive `dose_gy`; infinite without shunt."""
-        require_positive(dose_gy, "dose to lungs", "Gy")
+        """Administered activity in GBq at which the lungs receive `dose_gy`: none for 0 Gy, infinite without shunt."""
+        if dose_gy != 0:
+            require_positive(dose_gy, "dose to lungs", "Gy")
         return dose_gy * self.lung_mass_kg / (constant.j_per_gbq * self.lung_shunt) if self.lung_shunt else math.inf
 
 
