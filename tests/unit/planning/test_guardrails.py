@@ -298,7 +298,7 @@ def test_a_known_fact_that_keeps_a_rule_quiet_needs_no_other() -> None:
     }.items():
         assert review(Situation(**known), [rules[name]]).quiet == (name,)  # type: ignore[arg-type]
     lacking = review(Situation(agent="resin"), [rules["capecitabine"]])
-    assert lacking.missing == {"capecitabine": ("capecitabine_days_ago",)}
+    assert lacking.lacking_facts == {"capecitabine": ("capecitabine_days_ago",)}
     elsewhere = review(Situation(agent="resin"), [rules["capecitabine"]], ("plan",))
     assert elsewhere.not_evaluated == ()
     assert elsewhere.other_steps == {"patient": ("capecitabine",)}

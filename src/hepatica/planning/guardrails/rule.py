@@ -82,7 +82,7 @@ class Review:
         Ids that were evaluated and had nothing to say.
     not_evaluated : tuple of str
         Ids that lacked a fact, of the steps that were asked for.
-    missing : mapping of str to tuple of str
+    lacking_facts : mapping of str to tuple of str
         Of each of these, the facts that it lacks.
     other_steps : mapping of str to tuple of str
         Ids that lacked a fact of other steps, by step: the patient's own facts, the vial, the delivery.
@@ -91,7 +91,7 @@ class Review:
     warned: tuple[Warned, ...]
     quiet: tuple[str, ...]
     not_evaluated: tuple[str, ...]
-    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lacking_facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     other_steps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def messages(self) -> tuple[Message, ...]:
@@ -101,9 +101,9 @@ class Review:
     def lacking(self) -> tuple[Message, ...]:
         """Which rules are not evaluated, and the facts that each lacks; those of other steps by their number."""
         said = []
-        if self.missing:
-            facts = "; ".join(f"{rule} ({', '.join(names)})" for rule, names in self.missing.items())
-            text = f"{len(self.missing)} guardrails lack a fact and are not evaluated: {facts}"
+        if self.lacking_facts:
+            facts = "; ".join(f"{rule} ({', '.join(names)})" for rule, names in self.lacking_facts.items())
+            text = f"{len(self.lacking_facts)} guardrails lack a fact and are not evaluated: {facts}"
             said.append(Message("guardrails-not-evaluated", text, "state the facts under [facts]", "note"))
         if patient := self.other_steps.get("patient"):
             text = f"{len(patient)} guardrails of the patient's fitness lack a fact: {', '.join(patient)}"
@@ -186,7 +186,9 @@ def together(reviews: Mapping[str, Review]) -> Review:
         w if len(names) == len(reviews) else replace(w, message=f"{', '.join(names)}: {w.message}")
         for w, names in said.items()
     ]
-    missing = {rule: facts for one in reviews.values() for rule, facts in one.missing.items() if rule not in spoke}
+    missing = {
+        rule: facts for one in reviews.values() for rule, facts in one.lacking_facts.items() if rule not in spoke
+    }
     others: dict[str, list[str]] = {}
     for one in reviews.values():
         for step, ids in one.other_steps.items():

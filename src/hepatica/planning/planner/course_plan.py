@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message, unique
+from hepatica.dosimetry.radiobiology import LIVER, DoseRate, bed_gy
 from hepatica.errors import InputError
 from hepatica.planning.guardrails import Review, Situation, check, together
 from hepatica.planning.limits.allowance import allowance_for
@@ -102,6 +104,16 @@ class CoursePlan:
         return deposit_doses(places, self.energy_j)
 
     @property
+    @reported
+    def normal_liver_bed_gy(self) -> Mapping[str, float]:
+        """BED of each territory's normal liver by its own nuclide's half-life: what mixed nuclides are compared by."""
+        half_lives = {t.name: t.given.prescription.constant.half_life_s / SECONDS_PER_HOUR for t in self.territories}
+        return {
+            name: bed_gy(dose, DoseRate.exponential(half_lives[name]), LIVER)
+            for name, dose in self.doses.perfused_normal_gy.items()
+        }
+
+    @property
     def energy_j(self) -> float:
         """Energy of all decays of all injections."""
         return self.doses.energy_j
@@ -123,11 +135,11 @@ class CoursePlan:
     def own_messages(self) -> tuple[Message, ...]:
         """What a reader must know beside the guardrails: limits that are exceeded first."""
         course = self.course
-        exceeded = [check.message() for check in self.limits if check.exceeded]
-        planner = [check.message("best chance: ") for check in self.planner_limits if check.exceeded]
-        for check in self.planner_limits:
-            if check.applies_if and self.planner is not None and self.planner.binding_limit.startswith(check.limit.id):
-                text = f"the best chance is held down by {check.limit.id}, which applies if {check.applies_if}"
+        exceeded = [one.message() for one in self.limits if one.exceeded]
+        planner = [one.message("best chance: ") for one in self.planner_limits if one.exceeded]
+        for one in self.planner_limits:
+            if one.applies_if and self.planner is not None and self.planner.binding_limit.startswith(one.limit.id):
+                text = f"the best chance is held down by {one.limit.id}, which applies if {one.applies_if}"
                 planner.append(Message("planner-keeps-open-limit", text, "state what decides it"))
         if self.planner_refused:
             text = f"the planner allows no activity: {self.planner_refused}"

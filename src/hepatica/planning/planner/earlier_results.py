@@ -40,7 +40,8 @@ def shunt_of_result(path: Path) -> Measured:
     """Lung shunt, and the lungs' mass where the result has it, of a result of `lung_shunt`."""
     document = result_file(path, "lung_shunt")
     try:
-        sd, mass = document.get("lung_shunt_sd"), document.get("lung_mass_kg")
+        sd, lungs = document.get("lung_shunt_sd"), document.get("whole_lung_mass") or {}
+        mass = lungs.get("mass_kg") if lungs.get("origin") in ("ct", "stated") else None
         return Measured(
             source=str(path),
             lung_shunt=Estimate(float(document["lung_shunt"]), None if sd is None else float(sd)),

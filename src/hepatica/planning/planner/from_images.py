@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -24,9 +24,6 @@ from hepatica.planning.scout.volumes import liver_volumes
 
 PLAUSIBLE_LUNG_KG = (0.3, 2.0)
 """Outside of it the lungs in the CT are not whole, or not lungs; the guardrail `lung-mass-implausible` has the same."""
-
-MIN_CUT_CM2 = 2.0
-"""Section of lung at the edge of the image from which on the lungs count as cut off: an apex rounds off with less."""
 
 DOME_MARGIN_MM = 20.0
 """Margin at the liver dome whose effect on the shunt is looked at: the usual excursion of the diaphragm."""
@@ -77,11 +74,10 @@ def measured_on(scout: Scout, names: Mapping[str, str | None], roles: Mapping[st
     (liver,) = scout.need("liver")
     territories = territory_regions(scout, names)
     tumours = list(scout.tumours.values())
-    normal = liver - union(tumours) if tumours else liver
-    perfused = union(list(territories.values()))
-    rest = normal - perfused
-    unperfused = 0.0 if rest.is_empty else rest.mass_g(scout.density) / 1000
-    normal_kg = normal.mass_g(scout.density) / 1000
+    normal = (liver - union(tumours) if tumours else liver).renamed("normal liver")
+    found = {t: _territory(scout, region, normal, names[t]) for t, region in territories.items()}
+    normal_kg = _masses_kg(scout, None, normal, [])[normal.name]
+    unperfused = normal_kg - sum(one.normal_mass_kg or 0.0 for one in found.values())
     # A rim of border voxels is no liver that is spared.
     unperfused = unperfused if unperfused > 0.005 * normal_kg else 0.0
     messages = []
@@ -89,63 +85,84 @@ def measured_on(scout: Scout, names: Mapping[str, str | None], roles: Mapping[st
         drawn = ", ".join(scout.territories)
         text = f"the territory names no structure and the whole liver is taken, although {drawn} is drawn"
         messages.append(Message("whole-liver-taken", text, "name the structure under [images] territories"))
-    shunt, lung_kg, lung_facts, lung_messages = _lungs(scout, liver)
+    lungs = _lungs(scout, liver)
     return Measured(
         source="the images",
-        territories={t: _territory(scout, region, normal) for t, region in territories.items()},
+        territories=found,
         unperfused_normal_kg=unperfused,
-        lung_shunt=shunt,
-        lung_mass_kg=lung_kg,
+        lung_shunt=lungs.shunt,
+        lung_shunt_completed=lungs.completed,
+        lung_mass_kg=lungs.mass_kg,
         facts=replace(
-            _facts(scout, liver, normal, territories, lung_facts),
+            _facts(scout, liver, normal, territories, lungs.facts),
             hepatic_reserve=unperfused / normal_kg,
             future_remnant_share=_remnant_share(scout, normal, roles),
         ),
         deposits=Deposits(tuple(_deposits(scout, liver, roles)), _highest_elsewhere(scout, liver)),
-        messages=(*messages, *lung_messages),
+        messages=(*messages, *lungs.messages),
     )
 
 
-def _territory(scout: Scout, region: Region, normal: Region) -> MeasuredTerritory:
+def _territory(scout: Scout, region: Region, normal: Region, structure: str | None) -> MeasuredTerritory:
     assert scout.density is not None
-    here = normal & region
+    here = (normal & region).renamed(normal.name)
     if here.is_empty:
         raise InputError(f"territory {region.name!r} holds no normal liver in the images")
-    base = uptake_of(scout.image, here.renamed("normal liver"), scout.density)
+    parts = [(tumour & region).renamed(tumour.name) for tumour in scout.tumours.values()]
+    parts = [p for p in parts if p.volume_ml >= SMALLEST_SHARE * scout.tumours[p.name].volume_ml and not p.is_empty]
+    masses = _masses_kg(scout, structure, here, parts)
+    base = uptake_of(scout.image, here, scout.density, mass_kg=masses[here.name])
     lesions = []
-    for tumour in scout.tumours.values():
-        part = (tumour & region).renamed(tumour.name)
-        if part.is_empty or part.volume_ml < SMALLEST_SHARE * tumour.volume_ml:
-            continue
-        lesion = uptake_of(scout.image, part, scout.density)
+    for part in parts:
+        lesion = uptake_of(scout.image, part, scout.density, mass_kg=masses[part.name])
         ratio = uptake_ratio(lesion, base).tumour_to_normal.value
-        lesions.append(MeasuredLesion(tumour.name, lesion.mass_kg, ratio))
+        lesions.append(MeasuredLesion(part.name, lesion.mass_kg, ratio))
     return MeasuredTerritory(base.mass_kg, tuple(lesions))
 
 
-def _lungs(scout: Scout, liver: Region) -> tuple[Estimate | None, float | None, Situation, list[Message]]:
-    """Shunt and mass where whole lungs are in the image, facts of them, and what is to be said."""
+def _masses_kg(scout: Scout, structure: str | None, normal: Region, parts: Sequence[Region]) -> dict[str, float]:
+    """Masses as `tumour_to_normal` takes them: on the CT's own voxels where the structures are known there."""
+    assert scout.density is not None
+    on_ct = scout.on_ct
+    if on_ct is not None and on_ct.tumours and (structure is None or structure in on_ct.territories):
+        return on_ct.masses_kg(structure)
+    return {region.name: region.mass_g(scout.density) / 1000 for region in (normal, *parts)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Lungs:
+    """Shunt and mass of lungs that the scout shows whole; the completed shunt of those that it cuts off."""
+
+    shunt: Estimate | None = None
+    completed: Estimate | None = None
+    mass_kg: float | None = None
+    facts: Situation = field(default_factory=Situation)
+    messages: tuple[Message, ...] = ()
+
+
+def _lungs(scout: Scout, liver: Region) -> _Lungs:
     if scout.lungs is None or (scout.lungs - liver).is_empty:
-        return None, None, Situation(), []
-    found = spect_lung_shunt(scout.image, scout.lungs, liver, density=scout.density)
+        return _Lungs()
+    how = SpectShuntOptions()
+    masses = scout.lung_masses(how)
+    found = spect_lung_shunt(scout.image, scout.lungs, liver, density=scout.density, options=how, masses=masses)
     facts = Situation(
         lung_shunt_method="spect",
         lungs_extrapolated_share=found.details.get("extrapolated_share_of_lungs"),
         dome_margin_effect=_dome_effect(scout, liver, found.lung_shunt.value),
     )
-    mass, messages = scout.ct_lung_mass_kg, list(found.messages)
+    messages = (*scout.about_lungs(how, found), *found.messages)
+    mass = scout.lung_mass(how)
+    measured_kg = mass.mass_kg if mass.origin in ("ct", "stated") else None
+    if not scout.lungs_seen.whole:
+        return _Lungs(None, found.lung_shunt, measured_kg, facts, messages)
     low, high = PLAUSIBLE_LUNG_KG
-    cut = _cut_off(scout.lungs)
-    if cut or (mass is not None and not low <= mass <= high):
-        why = "cut off by the edge of the image" if cut else "not whole, or no lungs"
-        weight = "" if mass is None else f"{mass:.3g} kg in the CT, "
+    if measured_kg is not None and not low <= measured_kg <= high:
         text = (
-            f"the lungs are {weight}{why}: neither their mass nor the shunt in them ({found.lung_shunt.value:.3g}, at "
-            "least) is taken from the images"
+            f"the lungs weigh {measured_kg:.3g} kg in the CT: not whole, or no lungs; their mass is not taken from it"
         )
-        messages.append(Message("lungs-cut-off", text, "state `lung_shunt` and `lung_mass`, from a scan of all lungs"))
-        return None, None, facts, messages
-    return found.lung_shunt, mass, facts, messages
+        return _Lungs(found.lung_shunt, None, None, facts, (*messages, Message("lung-mass-not-taken", text)))
+    return _Lungs(found.lung_shunt, None, measured_kg, facts, messages)
 
 
 def _dome_effect(scout: Scout, liver: Region, shunt: float) -> float | None:
@@ -157,18 +174,6 @@ def _dome_effect(scout: Scout, liver: Region, shunt: float) -> float | None:
     except InputError:
         return None
     return moved.lung_shunt.value / shunt - 1 if shunt > 0 else None
-
-
-def _cut_off(lungs: Region) -> bool:
-    """Whether lung touches the first or last slice along the body, with more than an apex."""
-    axis = int(np.abs(lungs.grid.direction[2]).argmax())
-    pixel_cm2 = 10 * lungs.grid.voxel_volume_ml / lungs.grid.spacing_mm[axis]
-    window = lungs.window[axis]
-    ends = ((0, window.start == 0), (-1, window.stop == lungs.grid.shape[axis]))
-    return any(
-        at_edge and float(np.take(lungs.coverage, index, axis=axis).sum()) * pixel_cm2 >= MIN_CUT_CM2
-        for index, at_edge in ends
-    )
 
 
 def _facts(

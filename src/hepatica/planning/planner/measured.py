@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from hepatica.core import Estimate
-from hepatica.core.message import Message
+from hepatica.core.message import Message, Severity
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.planning.guardrails import Situation
-from hepatica.planning.planner.compared import Compared
+from hepatica.planning.planner.compared import CONTRADICTION, Compared
 from hepatica.planning.planner.course import Course, Territory
 from hepatica.planning.planner.deposits import Deposits
 from hepatica.planning.planner.known_facts import completed
@@ -81,6 +81,8 @@ class Measured:
         Normal liver that no territory reaches.
     lung_shunt : Estimate or None
         Fraction of the activity.
+    lung_shunt_completed : Estimate or None
+        Of lungs that the image cuts off, completed by their mass: taken only where no shunt is stated.
     lung_mass_kg : float or None
         From the CT.
     facts : Situation
@@ -95,6 +97,7 @@ class Measured:
     territories: Mapping[str, MeasuredTerritory] = field(default_factory=dict)
     unperfused_normal_kg: float | None = None
     lung_shunt: Estimate | None = None
+    lung_shunt_completed: Estimate | None = None
     lung_mass_kg: float | None = None
     facts: Situation = field(default_factory=Situation)
     deposits: Deposits | None = None
@@ -225,8 +228,25 @@ class _Choice:
             out.append(Lesion(one.name, one.mass_kg, one.tumour_to_normal))
         return tuple(out)
 
+    def about_completed(self) -> tuple[Message, ...]:
+        """The shunt of lungs that were completed beside the stated one, where it is larger than that can explain."""
+        completed = self.measured.lung_shunt_completed
+        stated = max(t.target.lung_shunt for t in self.course.territories)
+        if completed is None or completed.value <= stated + 2 * self._sd("lung_shunt", stated, completed.value):
+            return ()
+        text = (
+            f"lung shunt: {stated:.3g} is used; the lungs that {self.measured.source} cut off, completed by their "
+            f"mass, give {completed.value:.3g}"
+        )
+        severity: Severity = "critical" if completed.value > CONTRADICTION * stated else "warning"
+        return (Message("lung-shunt-completed-differs", text, "measure it on a scan of all lungs", severity),)
+
     def messages(self) -> tuple[Message, ...]:
-        return (*self.left, *(one.message() for one in dict.fromkeys(self.compared) if one.differs))
+        return (
+            *self.left,
+            *self.about_completed(),
+            *(one.message() for one in dict.fromkeys(self.compared) if one.differs),
+        )
 
 
 def _pairs(stated: list[str], drawn: list[str]) -> dict[str, str]:

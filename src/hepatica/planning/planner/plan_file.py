@@ -351,6 +351,7 @@ class _Reader:
         """The table [lungs]; the shunt may be left out where a file holds it."""
         values = self.table(document, "lungs")
         shunts = [one.lung_shunt.value for one in self.known if one.lung_shunt is not None]
+        shunts += [one.lung_shunt_completed.value for one in self.known if one.lung_shunt_completed is not None]
         if "lung_shunt" not in values and shunts:
             values["lung_shunt"] = shunts[0]
         elif "lung_shunt" not in values:

@@ -142,7 +142,10 @@ def course_doses(
         text = "doses of treatments months apart are added as if repair and regrowth did nothing"
         messages.append(Message("treatments-added", text, severity="note"))
     if len({i.constant.nuclide for i in injections}) > 1:
-        text = "doses of different nuclides are added in Gy; their dose rates differ (see BED)"
+        text = (
+            "doses of different nuclides are added in Gy and held against limits in Gy; their dose rates differ: the "
+            "BED of each territory's normal liver is stated beside them"
+        )
         messages.append(Message("nuclides-added", text, severity="note"))
     tumour_kg = sum(mass.values())
     return CourseDoses(
