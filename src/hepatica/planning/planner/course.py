@@ -17,9 +17,9 @@ from hepatica.planning.limits.allowance import Allowance, allowance_for, as_prev
 from hepatica.planning.limits.assess import Patient
 from hepatica.planning.limits.assumed import Assumption
 from hepatica.planning.limits.dose_limits import limits
+from hepatica.planning.measured.compared import Compared
+from hepatica.planning.measured.deposits import Deposits
 from hepatica.planning.planner.best_activity import Uncertainty
-from hepatica.planning.planner.compared import Compared
-from hepatica.planning.planner.deposits import Deposits
 from hepatica.planning.planner.territories import PreviousTreatment
 from hepatica.planning.prescriptions.compartments import Partition, Share
 
@@ -104,6 +104,8 @@ class Course:
         Dose constant; the methods' own if None.
     residual : float
         Share left in vial and tubing.
+    effective_half_life_s : float or None
+        Of activity that leaves (lipiodol): only the decays that stay give dose; all of them if None.
     unperfused_normal_mass_kg : float
         Normal liver that no territory reaches.
     height_m, weight_kg : float or None
@@ -141,6 +143,7 @@ class Course:
     patient: Patient = field(default_factory=Patient)
     convention: ConventionName | None = None
     residual: Share = 0.0
+    effective_half_life_s: Positive | None = None
     unperfused_normal_mass_kg: NonNegative = 0.0
     height_m: Positive | None = None
     weight_kg: Positive | None = None

@@ -14,8 +14,9 @@ from hepatica.planning.guardrails import Review, Situation, check, together
 from hepatica.planning.limits.allowance import allowance_for
 from hepatica.planning.limits.assumed import LUNG_MASS, NO_RESIDUAL, Assumption
 from hepatica.planning.limits.dose_limits import LimitCheck
+from hepatica.planning.measured.compared import Compared
+from hepatica.planning.measured.deposits import DepositDose, about_deposits, deposit_doses, deposit_facts
 from hepatica.planning.planner.best_activity import Aim, Optimum, Problem, optimise
-from hepatica.planning.planner.compared import Compared
 from hepatica.planning.planner.course import Course
 from hepatica.planning.planner.course_limits import (
     LifetimeDose,
@@ -24,7 +25,6 @@ from hepatica.planning.planner.course_limits import (
     lifetime_doses,
     nominal_limits,
 )
-from hepatica.planning.planner.deposits import DepositDose, about_deposits, deposit_doses, deposit_facts
 from hepatica.planning.planner.known_facts import completed, contradictions, known_facts
 from hepatica.planning.planner.methods import TerritoryPlan, plan_territory
 from hepatica.planning.planner.territories import CourseDoses, Injection, course_doses
@@ -245,6 +245,12 @@ def _assumed(course: Course, plans: tuple[TerritoryPlan, ...]) -> tuple[Assumpti
         for constant in {p.given.prescription.constant.text: p.given.prescription.constant for p in plans}.values():
             source = f"{constant.nuclide}, convention {constant.convention} of the method"
             found.append(Assumption("dose constant", constant.j_per_gbq, "J/GBq", source))
+    for plan in plans:
+        agent, constant = plan.given.carrier.agent, plan.given.prescription.constant
+        if agent is not None and agent.form == "lipiodol" and course.effective_half_life_s is None:
+            hours = constant.half_life_s / SECONDS_PER_HOUR
+            source = f"physical, of {agent.name}: lipiodol washes out, so that doses are at most these"
+            found.append(Assumption("effective half-life", hours, "h", source))
     if reserve_of(course) is None:
         found.append(Assumption("unperfused normal liver", 0.0, "kg", "the whole normal liver is what is perfused"))
     aims, earlier = course.aims, sum(p.normal_liver_gy for p in course.previous)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hepatica.core.document import HIDDEN, reported
 from hepatica.errors import InputError
@@ -34,7 +34,10 @@ class TerritoryPlan:
 
 
 def _carrier_for(course: Course, territory: Territory, method: str) -> Carrier:
-    return carrier(method, agent_name=territory.agent or course.agent, convention=course.convention)
+    found = carrier(method, agent_name=territory.agent or course.agent, convention=course.convention)
+    if course.effective_half_life_s is None:
+        return found
+    return replace(found, constant=found.constant.leaving(course.effective_half_life_s))
 
 
 def plan_territory(course: Course, territory: Territory) -> TerritoryPlan:

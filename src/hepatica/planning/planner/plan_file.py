@@ -18,10 +18,10 @@ from hepatica.errors import HepaticaError, InputError, UnknownNameError
 from hepatica.planning.guardrails import Situation
 from hepatica.planning.limits.allowance import Allowance
 from hepatica.planning.limits.assess import Patient
+from hepatica.planning.measured.earlier_results import shunt_of_result, uptake_of_results
+from hepatica.planning.measured.values import Measured, MeasuredTerritory, reconciled
 from hepatica.planning.planner.best_activity import Uncertainty
 from hepatica.planning.planner.course import Aims, Course, Territory
-from hepatica.planning.planner.earlier_results import shunt_of_result, uptake_of_results
-from hepatica.planning.planner.measured import Measured, MeasuredTerritory, reconciled
 from hepatica.planning.planner.prescribe import LUNG_MASS_KG, MassOptions
 from hepatica.planning.planner.territories import PreviousTreatment
 from hepatica.planning.planner.voxel import PlanImages
@@ -38,6 +38,7 @@ title = "right lobe, HCC"
 agent = "glass"                  # glass, resin, QuiremSpheres, ...
 # convention = "label"           # dose constant: label, mird, ensdf; each method's own if left out
 residual = "2 %"                 # stays in vial and tubing
+# effective_half_life = "12.5 h"  # of activity that leaves (lipiodol); left out: all decays in place
 intent = "unilobar"              # segmentectomy, lobectomy, unilobar, bilobar, whole-liver
 indication = "HCC"               # HCC, ICC, mCRC, other
 
@@ -148,7 +149,8 @@ def _forms(cls: type, names: str = "") -> dict[str, tuple[str, Form]]:
 
 
 TABLES: dict[str, dict[str, tuple[str, Form]]] = {
-    "plan": _forms(Course, "title agent convention residual") | _forms(Patient, "intent indication"),
+    "plan": _forms(Course, "title agent convention residual effective_half_life_s")
+    | _forms(Patient, "intent indication"),
     "aims": _forms(Aims),
     "patient": _forms(Course, "height_m weight_kg") | _forms(Patient, "bilirubin_mg_dl hepatic_reserve compromised"),
     "lungs": _forms(MassOptions, "lung_shunt lung_mass_kg") | _forms(Patient, "lung_shunt_sd"),

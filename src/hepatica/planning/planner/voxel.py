@@ -18,9 +18,9 @@ from hepatica.dosimetry.engines.dose_map import DoseMap, DoseSettings
 from hepatica.dosimetry.metrics.dvh import dose_volume_histogram
 from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides import Nuclide
+from hepatica.planning.measured.from_images import territory_regions
 from hepatica.planning.planner.course import Course
 from hepatica.planning.planner.course_plan import CoursePlan
-from hepatica.planning.planner.from_images import territory_regions
 from hepatica.planning.prescriptions.compartments import require_share
 from hepatica.planning.scout.scan import Scout, ScoutOptions
 from hepatica.planning.scout.volumes import OVERLAP_TOLERANCE_ML
@@ -83,6 +83,7 @@ def planned_decays(
     nuclide: Nuclide,
     *,
     lungs: Region | None = None,
+    effective_half_life_s: float | None = None,
 ) -> PlannedDecays:
     """Decays that the planned activities will make if they go where the scout went.
 
@@ -99,6 +100,8 @@ def planned_decays(
         Of the therapy.
     lungs : Region, optional
         Shunted activity is put there in proportion to the scout's counts; without it, it is left out and said so.
+    effective_half_life_s : float, optional
+        Of activity that leaves; all decays in place without.
 
     Raises
     ------
@@ -125,7 +128,7 @@ def planned_decays(
         text = f"negative voxels ({negative / counts.sum():.1%} of all counts) were set to zero"
         messages.append(Message("negative-voxels", text))
     out = np.zeros(scout.grid.shape)
-    mean_life_s = decays_per_becquerel(nuclide.half_life_s)
+    mean_life_s = decays_per_becquerel(effective_half_life_s or nuclide.half_life_s)
     for territory in territories:
         region = territory.region
         region.grid.require_match(scout.grid, f"territory {region.name!r} and scout")

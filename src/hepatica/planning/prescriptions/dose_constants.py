@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.errors import InputError, PhysicsError
@@ -38,7 +38,7 @@ class DoseConstant:
     convention : str
         Which of the published values ("label" 50, "mird" 49.67, "ensdf" from the decay data).
     half_life_s : float
-        Physical half-life in s.
+        Half-life of the dose rate in s: the physical one, or the effective one of `leaving`.
     """
 
     j_per_gbq: float
@@ -66,6 +66,10 @@ class DoseConstant:
                 f"than the physical one of {self.nuclide} ({self.half_life_s / SECONDS_PER_HOUR:g} h)"
             )
         return self.j_per_gbq * effective_half_life_s / self.half_life_s
+
+    def leaving(self, effective_half_life_s: float) -> DoseConstant:
+        """The constant of activity that leaves with an effective half-life (s): the energy of the decays that stay."""
+        return replace(self, j_per_gbq=self.retained(effective_half_life_s), half_life_s=effective_half_life_s)
 
     @property
     def text(self) -> str:

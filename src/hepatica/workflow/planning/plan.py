@@ -15,9 +15,9 @@ from hepatica.core.table import Table
 from hepatica.errors import InputError
 from hepatica.io.itk import write_itk
 from hepatica.planning.limits.assess import TABLES, conventions
+from hepatica.planning.measured.from_images import measured_on
+from hepatica.planning.measured.values import Measured, reconciled
 from hepatica.planning.planner.course_plan import CoursePlan, plan_course
-from hepatica.planning.planner.from_images import measured_on
-from hepatica.planning.planner.measured import Measured, reconciled
 from hepatica.planning.planner.plan_file import Measure, Plan, read_plan
 from hepatica.planning.planner.tables import chances_table, course_doses_table, limits_table, methods_table
 from hepatica.planning.planner.voxel import PlanImages, territory_names

@@ -110,7 +110,13 @@ def predict(plan: CoursePlan, images: PlanImages, scout: Scout) -> VoxelPlan:
     if scout.density is None:
         raise InputError("the voxel plan needs the CT, for the density of every voxel", remedy="state `ct`")
     (nuclide,) = nuclides.values()
-    planned = planned_decays(scout.image, territory_activities(plan, images, scout), nuclide, lungs=scout.lungs)
+    planned = planned_decays(
+        scout.image,
+        territory_activities(plan, images, scout),
+        nuclide,
+        lungs=scout.lungs,
+        effective_half_life_s=plan.course.effective_half_life_s,
+    )
     dose_map = voxel_plan(planned, scout.density, nuclide, engine=images.engine)
     shown = tuple(
         ReportRegion(region, region_dose(dose_map, region), structure.value)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 
+from hepatica.core import InputFile
 from hepatica.core.document import INLINE
+from hepatica.core.message import unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.table import Table
 from hepatica.planning.limits.assess import Assessed, Patient
+from hepatica.planning.measured.compared import Compared
+from hepatica.planning.measured.earlier_results import EarlierOptions, with_results
 from hepatica.planning.planner.prescribe import (
     AimOptions,
     Asked,
@@ -29,6 +33,7 @@ class PrescriptionResult(Result):
     verb = "prescribe"
 
     assessed: Assessed = field(metadata=INLINE)
+    compared: tuple[Compared, ...] = ()
 
     def title(self) -> str:
         """Method, agent, dose constant and source."""
@@ -58,6 +63,7 @@ def prescribe(
     aim: AimOptions = AimOptions(),
     rule: RuleOptions = RuleOptions(),
     patient: Patient = Patient(),
+    earlier: EarlierOptions = EarlierOptions(),
 ) -> PrescriptionResult:
     """One prescription from its numbers, beside the limits of its agent.
 
@@ -77,6 +83,8 @@ def prescribe(
         What single rules need besides.
     patient : Patient
         What decides which limits apply.
+    earlier : EarlierOptions
+        Results that hold the lung shunt, masses and T/N.
 
     Returns
     -------
@@ -95,7 +103,15 @@ def prescribe(
     >>> aim, perfused = AimOptions(dose_gy=120.0), PerfusedOptions(mass_kg=1.5)
     >>> found = hepatica.prescribe("mird", substance=SubstanceOptions(agent="glass"), perfused=perfused, aim=aim)
     """
-    found = prescription(method, Asked(substance, perfused, masses, aim, rule, patient))
     stated = parameters(substance, perfused, masses, aim, rule, patient, method=method)
-    provenance = found.provenance.adding(parameters=stated)
-    return PrescriptionResult(assessed=found, messages=found.messages, provenance=provenance)
+    masses, compared, shunt_sd = with_results(masses, earlier)
+    if patient.lung_shunt_sd is None and shunt_sd is not None:
+        patient = replace(patient, lung_shunt_sd=shunt_sd)
+    found = prescription(method, Asked(substance, perfused, masses, aim, rule, patient))
+    differing = [one.message() for one in compared if one.differs]
+    provenance = found.provenance.adding(
+        parameters=stated, inputs=tuple(InputFile.of("earlier", path) for path in earlier.files)
+    )
+    return PrescriptionResult(
+        assessed=found, compared=compared, messages=unique(differing, found.messages), provenance=provenance
+    )

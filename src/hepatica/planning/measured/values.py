@@ -16,9 +16,9 @@ from hepatica.core import Estimate
 from hepatica.core.message import Message, Severity
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.planning.guardrails import Situation
-from hepatica.planning.planner.compared import CONTRADICTION, Compared
+from hepatica.planning.measured.compared import CONTRADICTION, Compared
+from hepatica.planning.measured.deposits import Deposits
 from hepatica.planning.planner.course import Course, Territory
-from hepatica.planning.planner.deposits import Deposits
 from hepatica.planning.planner.known_facts import completed
 from hepatica.planning.prescriptions.compartments import Lesion, Partition
 

@@ -4,15 +4,105 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hepatica.core import Estimate
+from hepatica.core.options import options
 from hepatica.errors import InputError
 from hepatica.planning.guardrails import Situation
-from hepatica.planning.planner.measured import Measured, MeasuredLesion, MeasuredTerritory
+from hepatica.planning.measured.compared import Compared
+from hepatica.planning.measured.values import (
+    MASS_RELATIVE_SD,
+    RATIO_RELATIVE_SD,
+    SHUNT_SD,
+    Measured,
+    MeasuredLesion,
+    MeasuredTerritory,
+)
+from hepatica.planning.planner.prescribe import MassOptions
 
 NORMAL = "normal liver"
+
+
+@options
+class EarlierOptions:
+    """Results of earlier steps; what they hold need not be stated, and is used where it is stated too.
+
+    Attributes
+    ----------
+    lung_shunt_result : path or None
+        Result of the lung shunt: its shunt, and the lungs' mass where it was measured.
+    uptake_result : path or None
+        Result of tumour-to-normal: masses of tumours and normal liver, and T/N.
+    """
+
+    lung_shunt_result: Path | None = None
+    uptake_result: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files themselves."""
+        given = [path for path in (self.lung_shunt_result, self.uptake_result) if path is not None]
+        return tuple(path / "result.json" if path.is_dir() else path for path in given)
+
+
+def with_results(
+    masses: MassOptions, earlier: EarlierOptions
+) -> tuple[MassOptions, tuple[Compared, ...], float | None]:
+    """Masses and uptake with what earlier results hold, stated values beside them, and the shunt's uncertainty.
+
+    Raises
+    ------
+    InputError
+        If a result holds other tumours than are stated.
+    """
+    compared: list[Compared] = []
+    shunt_sd = None
+    if earlier.lung_shunt_result is not None:
+        found = shunt_of_result(earlier.lung_shunt_result)
+        assert found.lung_shunt is not None
+        shunt, shunt_sd = found.lung_shunt.value, found.lung_shunt.sd
+        if masses.lung_shunt > 0:
+            sd = SHUNT_SD if shunt_sd is None else shunt_sd
+            compared.append(Compared("lung_shunt", "", masses.lung_shunt, shunt, "", sd, "measured", found.source))
+        masses = replace(masses, lung_shunt=shunt)
+        if found.lung_mass_kg is not None:
+            if masses.lung_mass_kg is not None:
+                compared.append(_mass("lung_mass", "", masses.lung_mass_kg, found.lung_mass_kg, found.source))
+            masses = replace(masses, lung_mass_kg=found.lung_mass_kg)
+    if earlier.uptake_result is not None:
+        masses = _with_uptake(masses, uptake_of_results([earlier.uptake_result], {"": None}), compared)
+    return masses, tuple(compared), shunt_sd
+
+
+def _with_uptake(masses: MassOptions, found: Measured, compared: list[Compared]) -> MassOptions:
+    here = found.territories[""]
+    normal_kg = here.normal_mass_kg
+    weights = [(one.name, one.mass_kg, one.tumour_to_normal) for one in here.lesions]
+    if masses.normal_mass_kg is not None and normal_kg is not None:
+        compared.append(_mass("normal_mass", "", masses.normal_mass_kg, normal_kg, found.source))
+    for stated in (masses.tumour_mass_kg, masses.tumour_to_normal):
+        if stated and len(stated) != len(weights):
+            raise InputError(f"{len(stated)} tumours are stated, {found.source} holds {len(weights)}")
+    for stated_kg, (name, kg, _) in zip(masses.tumour_mass_kg, weights, strict=False):
+        compared.append(_mass("mass", name, stated_kg, kg or 0.0, found.source))
+    for ratio, (name, _, measured) in zip(masses.tumour_to_normal, weights, strict=False):
+        value = measured or 0.0
+        sd = RATIO_RELATIVE_SD * max(ratio, value)
+        compared.append(Compared("tumour_to_normal", name, ratio, value, "", sd, "measured", found.source))
+    return replace(
+        masses,
+        normal_mass_kg=normal_kg,
+        tumour_mass_kg=tuple(kg for _, kg, _ in weights if kg is not None),
+        tumour_to_normal=tuple(ratio for _, _, ratio in weights if ratio is not None),
+    )
+
+
+def _mass(quantity: str, where: str, stated: float, measured: float, source: str) -> Compared:
+    sd = MASS_RELATIVE_SD * max(stated, measured)
+    return Compared(quantity, where, stated, measured, "kg", sd, "measured", source)
 
 
 def result_file(path: Path, verb: str) -> Mapping[str, Any]:

@@ -14,8 +14,8 @@ from hepatica.core import Estimate, Region
 from hepatica.core.message import Message
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.planning.guardrails import Situation
-from hepatica.planning.planner.deposits import Deposit, Deposits
-from hepatica.planning.planner.measured import SMALLEST_SHARE, Measured, MeasuredLesion, MeasuredTerritory
+from hepatica.planning.measured.deposits import Deposit, Deposits
+from hepatica.planning.measured.values import SMALLEST_SHARE, Measured, MeasuredLesion, MeasuredTerritory
 from hepatica.planning.scout.extrahepatic import SearchOptions, extrahepatic_uptake, share_elsewhere
 from hepatica.planning.scout.lung_shunt import SpectShuntOptions, grown, spect_lung_shunt
 from hepatica.planning.scout.scan import Scout

@@ -1,0 +1,1 @@
+"""What a plan's own images and earlier results hold, beside what it states."""
