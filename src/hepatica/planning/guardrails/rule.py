@@ -179,9 +179,9 @@ def together(reviews: Mapping[str, Review]) -> Review:
         return next(iter(reviews.values()))
     said: dict[Warned, list[str]] = {}
     for name, one in reviews.items():
-        for warned in one.warned:
-            said.setdefault(warned, []).append(name)
-    spoke = {warned.id for warned in said}
+        for spoken in one.warned:
+            said.setdefault(spoken, []).append(name)
+    spoke = {spoken.id for spoken in said}
     warned = [
         w if len(names) == len(reviews) else replace(w, message=f"{', '.join(names)}: {w.message}")
         for w, names in said.items()

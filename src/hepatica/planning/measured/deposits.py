@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from hepatica.anatomy.structures.kinds import Structure
 from hepatica.core.message import Message
@@ -111,7 +112,7 @@ def deposit_facts(deposits: Deposits, doses: Sequence[DepositDose], energy_j: fl
 
     An organ that is not drawn stays unknown, unless nothing away from the liver reaches the dose that would matter.
     """
-    facts: dict[str, float] = {}
+    facts: dict[str, Any] = {}
     if deposits.highest_share_per_kg is not None:
         most = deposits.highest_share_per_kg * energy_j
         facts = dict.fromkeys(AWAY_FROM_LIVER, most) if most < HARMLESS_GY else {}
@@ -121,19 +122,19 @@ def deposit_facts(deposits: Deposits, doses: Sequence[DepositDose], energy_j: fl
         if name is not None:
             drawn[name] = max(dose.dose_gy, drawn.get(name, 0.0))
     facts |= drawn
-    searched = deposits.highest_share_per_kg is not None
-    if not searched:
-        return Situation(**facts)
+    organs = replace(Situation(), **facts)
+    if deposits.highest_share_per_kg is None:
+        return organs
     seen = [d for d in deposits.places if d.found]
     nameless = any(not d.organ for d in seen)
     in_gut = any(d.organ and Structure(d.organ) in GUT for d in seen)
-    return Situation(
+    return replace(
+        organs,
         extrahepatic_dose_gy=max((d.dose_gy for d in doses if d.found), default=0.0),
         # A place in no organ that is drawn may lie in the gut.
         extrahepatic_in_gut=True if in_gut else None if nameless else False,
         free_pertechnetate_suspected=any(d.may_be_free_pertechnetate for d in seen),
         falciform_uptake=None if nameless else False,
-        **facts,
     )
 
 

@@ -128,9 +128,12 @@ def reconciled(course: Course, measured: Measured, kept: Mapping[str, str]) -> C
             raise InputError(f"the stated {name} is kept without a reason")
     choice = _Choice(course, measured, kept)
     territories = tuple(choice.territory(t) for t in course.territories)
-    unperfused = choice.value(
-        "unperfused_normal_mass", "", course.unperfused_normal_mass_kg, measured.unperfused_normal_kg, "kg"
-    )
+    unperfused = course.unperfused_normal_mass_kg
+    if unperfused == 0 and measured.unperfused_normal_kg is not None:
+        # Zero is what a plan has that states nothing.
+        unperfused = measured.unperfused_normal_kg
+    else:
+        unperfused = choice.value("unperfused_normal_mass", "", unperfused, measured.unperfused_normal_kg, "kg")
     mass_measured = measured.lung_mass_kg is not None and "lung_mass" not in kept
     patient = course.patient
     if measured.lung_shunt is not None and "lung_shunt" not in kept:
