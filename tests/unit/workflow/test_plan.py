@@ -87,7 +87,7 @@ def test_saved_whole_or_not_at_all(tmp_path: Path) -> None:
     path.write_text(TEMPLATE.replace("right lobe, HCC", "<b>lobe</b>"))
     made = plan_verb(path)
     made.save(tmp_path / "out")
-    tables = {"methods-right-lobe.csv", "doses.csv", "limits.csv", "chances.csv"}
+    tables = {"methods-right-lobe.csv", "doses.csv", "limits.csv", "chances.csv", "assumptions.csv"}
     assert {p.name for p in (tmp_path / "out").iterdir()} - {".hepatica.sha256"} == {
         "result.json",
         "plan.html",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -182,7 +183,7 @@ def _facts(
     volumes = liver_volumes(liver, list(scout.tumours.values()), territories)
     total = float(scout.image.values.sum(dtype=np.float64))
     outside = [t.outside_liver_ml / (t.volume_ml + t.outside_liver_ml) for t in volumes.territories]
-    known = {
+    known: dict[str, Any] = {
         "liver_ml": volumes.liver_ml,
         "tumour_ml": volumes.tumour_ml,
         "involvement": volumes.involvement,

@@ -91,6 +91,50 @@ def course_doses_table(course: CoursePlan) -> Table:
     return Table.of(("", "Gy"), rows, "Mean absorbed doses, all territories together", "doses", formats=("", GY))
 
 
+def compared_table(course: CoursePlan) -> Table:
+    """Stated values beside those that the plan's files hold."""
+    rows: list[tuple[Cell, ...]] = [
+        (
+            c.quantity.replace("_", " "), c.where, c.stated, c.measured, c.unit,
+            "differs" if c.differs else "agrees", f"{c.used} ({c.reason})" if c.reason else c.used,
+        )
+        for c in course.compared
+    ]  # fmt: skip
+    columns = ("", "of", "stated", "measured", "unit", "", "used")
+    title = "Stated and measured"
+    return Table.of(columns, rows, title, "compared", formats=("", "", ".4g", ".4g", "", "", ""))
+
+
+def lifetime_table(course: CoursePlan) -> Table:
+    """This treatment and earlier ones told apart, each with its limit."""
+    rows = [
+        (d.organ, d.this_treatment_gy, d.treatment_limit_gy, d.earlier_gy, d.lifetime_gy, d.lifetime_limit_gy)
+        for d in course.lifetime
+    ]
+    columns = ("", "this treatment, Gy", "its limit, Gy", "earlier, Gy", "together, Gy", "limit of a lifetime, Gy")
+    return Table.of(columns, rows, "This treatment and earlier ones", "lifetime", formats=("", *[GY] * 5))
+
+
+def deposits_table(course: CoursePlan) -> Table:
+    """Organs and places outside liver and lungs, with their dose at the activity given."""
+    rows = [(d.name, "found" if d.found else "drawn", 100 * d.activity_share, d.dose_gy) for d in course.deposits]
+    columns = ("", "", "% of the scout", "Gy")
+    return Table.of(columns, rows, "Outside liver and lungs", "deposits", formats=("", "", ".3f", GY))
+
+
+def assumptions_table(course: CoursePlan) -> Table:
+    """What was not stated and had to be taken."""
+    rows: list[tuple[Cell, ...]] = [(a.quantity, a.value, a.unit, a.source) for a in course.assumptions]
+    return Table.of(("", "taken", "unit", "because"), rows, "Assumed", "assumptions", formats=("", ".4g", "", ""))
+
+
+def further_tables(course: CoursePlan) -> tuple[Table, ...]:
+    """What stands beside limits and doses, where there is any of it."""
+    lifetime = (lifetime_table(course),) if course.course.earlier else ()
+    found = (compared_table(course), *lifetime, deposits_table(course), assumptions_table(course))
+    return tuple(table for table in found if table.rows)
+
+
 def chances_table(planner: Optimum) -> Table:
     """The activity with the best chance, and what better knowledge would buy."""
     chances = planner.chances

@@ -19,7 +19,13 @@ from hepatica.planning.measured.from_images import measured_on
 from hepatica.planning.measured.values import Measured, reconciled
 from hepatica.planning.planner.course_plan import CoursePlan, plan_course
 from hepatica.planning.planner.plan_file import Measure, Plan, read_plan
-from hepatica.planning.planner.tables import chances_table, course_doses_table, limits_table, methods_table
+from hepatica.planning.planner.tables import (
+    chances_table,
+    course_doses_table,
+    further_tables,
+    limits_table,
+    methods_table,
+)
 from hepatica.planning.planner.voxel import PlanImages, territory_names
 from hepatica.planning.scout.scan import Scout
 from hepatica.report.files import document_files
@@ -53,6 +59,7 @@ class PlanResult(Result):
         """Methods for each territory, doses together, limits, chances, voxels."""
         course = self.course
         found = [*map(methods_table, course.territories), course_doses_table(course), limits_table(course.limits)]
+        found += further_tables(course)
         if course.planner is not None:
             found.append(chances_table(course.planner))
         if self.voxel_plan is not None:

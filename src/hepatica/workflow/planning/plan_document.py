@@ -14,6 +14,7 @@ from hepatica.planning.planner.tables import (
     activity_table,
     chances_table,
     course_doses_table,
+    further_tables,
     limits_table,
     methods_table,
 )
@@ -40,6 +41,7 @@ def plan_document(course: CoursePlan, voxels: VoxelPlan | None, provenance: Prov
         ),
         _section(course_doses_table(course)),
         _limits(course),
+        *(_section(table, prose=True) for table in further_tables(course)),
     ]
     if voxels is not None:
         note = f"Dose engine {voxels.engine}; the scout's distribution scaled to the activities chosen."
@@ -91,5 +93,8 @@ def _guardrails(review: Review) -> Section:
         f"{len(review.quiet)} guardrails had nothing to say; {len(review.not_evaluated)} lacked a fact and were not "
         "evaluated."
     )
+    facts = sorted({fact for needed in review.lacking_facts.values() for fact in needed})
+    if facts:
+        note += f" Facts that they lack: {', '.join(fact.replace('_', ' ') for fact in facts)}."
     table = Table.of(("", "what to do", "id"), rows)
     return Section("Guardrails", (TableBlock(table, note, prose=True, marks=tuple(w.severity for w in review.warned)),))
