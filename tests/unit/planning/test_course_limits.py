@@ -258,6 +258,30 @@ def test_absurd_numbers_stop(method: Method, asked: dict[str, Any], guardrail: s
     assert f"implausible-{guardrail}" in {m.code for m in found.messages if m.severity == "critical"}
 
 
+def test_lipiodol_takes_the_trials_limits_where_none_is_stated_whatever_organs_are_called() -> None:
+    uptake = (
+        "lung left:5 %:0.5 kg:12 h",
+        "lung right:5 %:0.6 kg:12 h",
+        "liver:40 %:1.5 kg:12.6 h",
+        "marrow:1 %:1 kg:12 h",
+    )
+    asked = Asked(
+        SubstanceOptions(agent="re188-dedc-lipiodol"), PerfusedOptions(), MassOptions(), AimOptions(),
+        RuleOptions(uptake=tuple(map(organ_uptake, uptake))), Patient(),
+    )  # fmt: skip
+    found = prescription("lipiodol", asked)
+    doses = found.prescription.doses
+    assert doses is not None
+    assert doses.normal_liver_gy is not None
+    assert doses.lung_gy is not None
+    # Both lungs together, by mass; the left one alone reaches its 12 Gy first or the liver 30.
+    left, right = doses.lesions_gy["lung left"], doses.lesions_gy["lung right"]
+    assert doses.lung_gy == pytest.approx((left * 0.5 + right * 0.6) / 1.1)
+    assert max(doses.normal_liver_gy / 30, left / 12, doses.lesions_gy["marrow"] / 1.5) == pytest.approx(1.0)
+    assert {"liver-30-re188", "lung-12-re188", "marrow-1.5-re188"} <= {c.limit.id for c in found.limits}
+    assert {a.quantity for a in found.assumptions} >= {"limit of lung left", "limit of liver", "limit of marrow"}
+
+
 def test_nothing_is_assumed_unsaid() -> None:
     asked = Asked(
         SubstanceOptions(), PerfusedOptions(volume_ml=1500.0), MassOptions(), AimOptions(), RuleOptions(), Patient()

@@ -162,6 +162,9 @@ def assess(
         "tumour_gy": doses.tumour_gy if doses else None,
         "lung_activity_gbq": None if shunt is None else prescription.administered_gbq * shunt,
         "lung_shunt_fraction": shunt,
+        "marrow_gy": max((gy for name, gy in doses.lesions_gy.items() if "marrow" in name.lower()), default=None)
+        if doses
+        else None,
     }
     if substance.agent is None:
         text = f"no agent stated: the generic rule for {substance.nuclide.name}, without any label's targets or limits"

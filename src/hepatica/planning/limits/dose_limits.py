@@ -32,6 +32,7 @@ QUANTITIES = (
     "tumour_gy",
     "lung_activity_gbq",
     "lung_shunt_fraction",
+    "marrow_gy",
 )
 
 

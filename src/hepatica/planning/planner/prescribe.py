@@ -261,6 +261,13 @@ def _assumed(method: str, asked: Asked, made: Prescription, substance: Carrier) 
         found.append(Assumption("dose", row.limit, "Gy", f"{row.text}, {row.source}"))
     if method == "empiric" and asked.rule.treated_share == 1:
         found.append(Assumption("share of the liver that is treated", 1.0, "", "the whole liver"))
+    if made.method == "organ-limit":
+        limits_gy = _agents_limits(substance)
+        found += [
+            Assumption(f"limit of {organ.name}", limits_gy[organ.limited_as], "Gy", f"the trial's, {substance.name}")
+            for organ in asked.rule.uptake
+            if organ.limit_gy is None and organ.limited_as in limits_gy
+        ]
     if method == "activity-ratio" and asked.rule.tumour_to_lung_shunt == 0:
         found.append(Assumption("tumour-to-lung shunt", 0.0, "", "nothing reaches the lungs"))
     return found
@@ -402,7 +409,17 @@ def _lipiodol(asked: Asked) -> Made:
         made = lipiodol.fixed_activity(organs, substance.constant, administered_gbq=activity, residual=residual)
         return made, substance, None
     substance = asked.carrier("organ-limit", "re188-dedc-lipiodol")
-    return lipiodol.organ_limited(organs, substance.constant, residual=residual), substance, None
+    limited = lipiodol.with_limits(organs, _agents_limits(substance))
+    return lipiodol.organ_limited(limited, substance.constant, residual=residual), substance, None
+
+
+def _agents_limits(substance: Carrier) -> dict[str, float]:
+    """Upper limits of the agent's organs, Gy, the lowest of each."""
+    found: dict[str, float] = {}
+    for row in substance.agent.limits if substance.agent else ():
+        if row.comparison == "<=":
+            found[row.structure] = min(row.dose_gy, found.get(row.structure, row.dose_gy))
+    return found
 
 
 _TUMOURS = "tumour_mass_kg tumour_to_normal lung_shunt lung_mass_kg"

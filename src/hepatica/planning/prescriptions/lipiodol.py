@@ -7,8 +7,8 @@ share x T_eff / T_physical x constant. What is not retained or not in a listed o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from hepatica.anatomy.structures.kinds import Structure
 from hepatica.anatomy.structures.names import meaning_of
@@ -17,7 +17,7 @@ from hepatica.core.message import Message
 from hepatica.core.options.values import value_class
 from hepatica.core.units import parse_fraction, parse_quantity
 from hepatica.errors import InputError
-from hepatica.planning.prescriptions.compartments import LUNGS, NORMAL, Doses, require_positive
+from hepatica.planning.prescriptions.compartments import Doses, require_positive
 from hepatica.planning.prescriptions.dose_constants import DoseConstant
 from hepatica.planning.prescriptions.microspheres import Prescription
 
@@ -27,6 +27,10 @@ ORGAN_LIMIT_SOURCE = (
     "188Re-lipiodol, IAEA trial: scout of about 185 MBq, then the activity at which the first organ reaches its limit; "
     "lungs 12 Gy, normal liver 30 Gy, marrow 1.5 Gy (Bernal 2007)"
 )
+
+MARROW = "marrow"
+
+ROLES_OF_LUNGS = (Structure.LUNG, Structure.LUNG_LEFT, Structure.LUNG_RIGHT)
 
 SELF_DOSE_ONLY = Message(
     "photons-left-out", "photon dose from other organs is not in these means (self-dose of electrons, local deposition)"
@@ -72,7 +76,19 @@ class OrganUptake:
     @property
     def is_lesion(self) -> bool:
         """Whether it counts as tumour."""
-        return meaning_of(self.name).structure is Structure.TUMOUR
+        return meaning_of(self.name).structure in (Structure.TUMOUR, Structure.ALL_TUMOURS)
+
+    @property
+    def limited_as(self) -> str:
+        """Which of an agent's limits are its own: "lung", "normal_liver", "marrow", or "" for none."""
+        if self.is_lesion:
+            return ""
+        if "marrow" in self.name.lower():
+            return MARROW
+        role = meaning_of(self.name).structure
+        if role in ROLES_OF_LUNGS:
+            return Structure.LUNG.value
+        return Structure.NORMAL_LIVER.value if role in (Structure.LIVER, Structure.NORMAL_LIVER) else ""
 
 
 def organ_uptake(text: str) -> OrganUptake:
@@ -117,13 +133,28 @@ def organ_doses(administered_gbq: float, organs: Sequence[OrganUptake], constant
     """
     _require_organs(organs)
     by_name = {organ.name: administered_gbq * organ.gy_per_gbq(constant) for organ in organs}
+
+    def mean(chosen: Sequence[OrganUptake]) -> float | None:
+        mass = math.fsum(organ.mass_kg for organ in chosen)
+        return math.fsum(by_name[organ.name] * organ.mass_kg for organ in chosen) / mass if chosen else None
+
+    def limited(structure: str) -> list[OrganUptake]:
+        return [organ for organ in organs if organ.limited_as == structure]
+
     lesions = [organ for organ in organs if organ.is_lesion]
-    mass = math.fsum(organ.mass_kg for organ in lesions)
-    tumour = math.fsum(by_name[organ.name] * organ.mass_kg for organ in lesions) / mass if lesions else None
-    liver = [organ for organ in organs if organ.is_lesion or organ.name == NORMAL]
-    liver_mass = math.fsum(organ.mass_kg for organ in liver)
-    perfused = math.fsum(by_name[organ.name] * organ.mass_kg for organ in liver) / liver_mass if liver else None
-    return Doses(administered_gbq, tumour, by_name.get(NORMAL), by_name.get(LUNGS), perfused, by_name)
+    normal = limited(Structure.NORMAL_LIVER.value)
+    lungs = limited(Structure.LUNG.value)
+    return Doses(administered_gbq, mean(lesions), mean(normal), mean(lungs), mean([*lesions, *normal]), by_name)
+
+
+def with_limits(organs: Sequence[OrganUptake], limits_gy: Mapping[str, float]) -> tuple[OrganUptake, ...]:
+    """Organs with the limits of the agent (by `OrganUptake.limited_as`, Gy) where none is stated."""
+    return tuple(
+        replace(organ, limit_gy=limits_gy[organ.limited_as])
+        if organ.limit_gy is None and organ.limited_as in limits_gy
+        else organ
+        for organ in organs
+    )
 
 
 def fixed_activity(
