@@ -98,6 +98,7 @@ if TYPE_CHECKING:
     from hepatica.planning.delivery.delivered import DeliveryOptions, VialReadingOptions
     from hepatica.planning.delivery.order import VialOrderOptions
     from hepatica.planning.limits.assess import Patient
+    from hepatica.planning.measured.earlier_results import EarlierOptions
     from hepatica.planning.planner.agent_comparison import CompareAim
     from hepatica.planning.planner.best_activity import Uncertainty
     from hepatica.planning.planner.course import Aims, Course, Territory
@@ -193,6 +194,7 @@ _NOUNS = {
     "DoseResponseResult": "cohort.dose_response",
     "DoseResult": "workflow.dose.result",
     "DoseSettings": "dosimetry.engines.dose_map",
+    "EarlierOptions": "planning.measured.earlier_results",
     "EarlierTreatment": "dosimetry.radiobiology.summary",
     "ElutionResult": "workflow.planning.generator",
     "Estimate": "core.estimate",
@@ -351,6 +353,7 @@ __all__ = [
     "DoseResponseResult",
     "DoseResult",
     "DoseSettings",
+    "EarlierOptions",
     "EarlierTreatment",
     "ElutionResult",
     "Estimate",
