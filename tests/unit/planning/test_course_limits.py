@@ -191,6 +191,14 @@ def test_lipiodol_keeps_its_trial_and_says_that_it_stays() -> None:
     assert ratio == pytest.approx(17.005 / 12.5, rel=1e-3)
 
 
+def test_lipiodol_of_a_plan_leaves_as_its_agents_table_says() -> None:
+    plan = planned("re188-hdd-lipiodol", "unilobar")
+    (taken,) = [a for a in plan.assumptions if a.quantity == "effective half-life"]
+    assert taken.value == pytest.approx(12.5)
+    # 60 Gy in 1.3 kg, 5 % to the lungs: 11.03 J/GBq of electrons times 12.5 h over 17.005 h.
+    assert plan.administered_gbq == pytest.approx(60 * 1.3 / (0.95 * 11.03 * 12.5 / 17.005), rel=2e-3)
+
+
 RE188 = RuleOptions(uptake=(organ_uptake("lungs:5 %:1 kg:12 h:12 Gy"),))
 ABSURD: dict[str, tuple[Method, dict[str, Any], str]] = {
     "perfused 900 kg": (

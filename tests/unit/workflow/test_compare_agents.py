@@ -31,6 +31,13 @@ def test_the_same_aim_is_reached_by_all() -> None:
     assert [row.column.nuclide for row in out] == ["Y-90", "Y-90", "Ho-166", "Re-188", "I-131", "Lu-177"]
 
 
+def test_what_an_agents_limits_forbid_is_said() -> None:
+    out = compared("QuiremSpheres", "glass", dose_gy=100)
+    exceeded = {row.column.agent: [c.limit.id for c in row.column.exceeded] for row in out.agents}
+    assert "ho166-perfused-60" in exceeded["ho166-plla"]
+    assert any(m.text.startswith("ho166-plla: ") and "60 Gy" in m.text for m in out.messages)
+
+
 def test_activity_ratios_are_those_of_the_energies() -> None:
     # Reference facts, section 1.1: GBq for equal dose against 90Y.
     names = ["Y-90", "I-131", "Re-188", "Ho-166", "Lu-177", "Sm-153", "Re-186"]

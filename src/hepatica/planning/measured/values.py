@@ -160,7 +160,8 @@ class _Choice:
         self.left: list[Message] = []
 
     def value(self, quantity: str, where: str, stated: float, measured: float | None, unit: str) -> float:
-        if measured is None:
+        # A value that the plan took from the same file is none that it states.
+        if measured is None or stated == measured:
             return stated
         reason = self.kept.get(quantity, "")
         one = Compared(

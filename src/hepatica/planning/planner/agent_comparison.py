@@ -12,6 +12,7 @@ from hepatica.core.options import Positive, options
 from hepatica.errors import HepaticaError, InputError
 from hepatica.nuclides import Agent, spheres_per_mg
 from hepatica.nuclides import agent as find_agent
+from hepatica.planning.limits.dose_limits import LimitCheck, LimitContext, check_limits
 from hepatica.planning.prescriptions.compartments import Doses, Partition
 from hepatica.planning.prescriptions.dose_constants import Carrier, DoseConstant, carrier
 from hepatica.planning.prescriptions.microspheres import mird, partition
@@ -79,6 +80,8 @@ class AgentColumn:
         Whether the aim is what the agent's labelled rule prescribes by.
     bed_tumour_gy, bed_normal_liver_gy : float or None
         Biologically effective doses.
+    exceeded : tuple of LimitCheck
+        Limits of the agent that the activity exceeds, or may exceed.
     """
 
     carrier: Carrier = field(metadata=HIDDEN)
@@ -97,6 +100,7 @@ class AgentColumn:
     follows_label: bool
     bed_tumour_gy: float | None
     bed_normal_liver_gy: float | None
+    exceeded: tuple[LimitCheck, ...] = ()
 
     @property
     @reported
@@ -188,7 +192,21 @@ def _column(substance: Carrier, target: Partition, aim: CompareAim) -> AgentColu
         follows_label=substance.follows_label("mird" if aim.dose_gy is not None else "partition"),
         bed_tumour_gy=bed_tumour,
         bed_normal_liver_gy=bed_normal,
+        exceeded=_exceeded(substance, target, doses),
     )
+
+
+def _exceeded(substance: Carrier, target: Partition, doses: Doses) -> tuple[LimitCheck, ...]:
+    """Limits of the agent that this activity exceeds, or may: the intent is not known here."""
+    values = {
+        "lung_gy": doses.lung_gy,
+        "normal_liver_gy": doses.normal_liver_gy,
+        "perfused_normal_gy": doses.normal_liver_gy,
+        "perfused_gy": doses.perfused_gy,
+        "lung_activity_gbq": doses.administered_gbq * target.lung_shunt,
+        "lung_shunt_fraction": target.lung_shunt,
+    }
+    return tuple(check for check in check_limits(values, LimitContext(substance.name)) if check.exceeded)
 
 
 def _effective_half_life_h(agent: Agent | None) -> float | None:

@@ -26,7 +26,7 @@ from hepatica.planning.planner.course_limits import (
     nominal_limits,
 )
 from hepatica.planning.planner.known_facts import completed, contradictions, known_facts
-from hepatica.planning.planner.methods import TerritoryPlan, plan_territory
+from hepatica.planning.planner.methods import TerritoryPlan, effective_half_life_s, plan_territory
 from hepatica.planning.planner.territories import CourseDoses, Injection, course_doses
 
 
@@ -249,7 +249,8 @@ def _assumed(course: Course, plans: tuple[TerritoryPlan, ...]) -> tuple[Assumpti
         agent, constant = plan.given.carrier.agent, plan.given.prescription.constant
         if agent is not None and agent.form == "lipiodol" and course.effective_half_life_s is None:
             hours = constant.half_life_s / SECONDS_PER_HOUR
-            source = f"physical, of {agent.name}: lipiodol washes out, so that doses are at most these"
+            known = effective_half_life_s(course, agent) is not None
+            source = f"{agent.name}, its table" if known else f"physical, of {agent.name}: doses are at most these"
             found.append(Assumption("effective half-life", hours, "h", source))
     if reserve_of(course) is None:
         found.append(Assumption("unperfused normal liver", 0.0, "kg", "the whole normal liver is what is perfused"))

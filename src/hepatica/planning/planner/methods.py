@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN, reported
 from hepatica.errors import InputError
+from hepatica.nuclides import Agent
 from hepatica.planning.limits.assess import Assessed, assess
 from hepatica.planning.planner.course import METHODS, Course, Territory
 from hepatica.planning.prescriptions import microspheres as rx
@@ -33,11 +35,22 @@ class TerritoryPlan:
         return self.methods[self.chosen]
 
 
+def effective_half_life_s(course: Course, agent: Agent | None) -> float | None:
+    """Of activity that leaves: as stated, else of a lipiodol as its agent's table has it; None for all decays in place.
+
+    Of a range the middle, as in the comparison of agents.
+    """
+    if course.effective_half_life_s is not None or agent is None or agent.form != "lipiodol":
+        return course.effective_half_life_s
+    value = agent.facts["effective_half_life_h"].value if "effective_half_life_h" in agent.facts else None
+    hours = sum(value) / len(value) if isinstance(value, tuple) else value
+    return hours * SECONDS_PER_HOUR if isinstance(hours, float) else None
+
+
 def _carrier_for(course: Course, territory: Territory, method: str) -> Carrier:
     found = carrier(method, agent_name=territory.agent or course.agent, convention=course.convention)
-    if course.effective_half_life_s is None:
-        return found
-    return replace(found, constant=found.constant.leaving(course.effective_half_life_s))
+    leaving = effective_half_life_s(course, found.agent)
+    return found if leaving is None else replace(found, constant=found.constant.leaving(leaving))
 
 
 def plan_territory(course: Course, territory: Territory) -> TerritoryPlan:

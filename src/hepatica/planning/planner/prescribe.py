@@ -251,6 +251,12 @@ def _assumed(method: str, asked: Asked, made: Prescription, substance: Carrier) 
         found.append(LUNG_MASS)
     if stated.residual == 0:
         found.append(NO_RESIDUAL)
+    return found + _assumed_of_rule(method, asked, made, substance)
+
+
+def _assumed_of_rule(method: str, asked: Asked, made: Prescription, substance: Carrier) -> list[Assumption]:
+    """Of that, what belongs to one rule or one kind of agent."""
+    used, found = _RULES[method][1].split(), []
     if "volume_ml" in used and asked.perfused.volume_ml is not None:
         density = asked.perfused_kg(substance) / asked.perfused.volume_ml * 1000
         found.append(Assumption("density of liver", round(density, 6), "g/mL", _density(substance)[1]))
@@ -261,6 +267,9 @@ def _assumed(method: str, asked: Asked, made: Prescription, substance: Carrier) 
         found.append(Assumption("dose", row.limit, "Gy", f"{row.text}, {row.source}"))
     if method == "empiric" and asked.rule.treated_share == 1:
         found.append(Assumption("share of the liver that is treated", 1.0, "", "the whole liver"))
+    if method != "lipiodol" and substance.agent is not None and substance.agent.form == "lipiodol":
+        hours, source = substance.nuclide.half_life_h, "physical: lipiodol washes out, so that doses are at most these"
+        found.append(Assumption("effective half-life", hours, "h", source))
     if made.method == "organ-limit":
         limits_gy = _agents_limits(substance)
         found += [

@@ -77,6 +77,7 @@ _ROWS: tuple[tuple[str, Callable[[ComparedAgent], Cell]], ...] = (
     ("to others (NRC), mSv", lambda a: a.nrc_dose_to_others_msv),
     ("may go at once (NRC)", lambda a: a.nrc_may_go_at_once),
     ("all decays in place", lambda a: a.column.trapping.startswith("perm")),
+    ("limits exceeded", lambda a: " ".join(check.limit.id for check in a.column.exceeded)),
     ("imaging", lambda a: " ".join(_MODES[mode] for mode in a.column.imaging)),
     ("status", lambda a: a.column.status),
 )
@@ -156,7 +157,10 @@ def compare_agents(
     return AgentComparisonResult(
         convention=convention,
         agents=tuple(_with_release(column) for column in columns),
-        messages=(ONE_PATIENT,),
+        messages=(
+            *(check.message(f"{column.agent}: ") for column in columns for check in column.exceeded),
+            ONE_PATIENT,
+        ),
         provenance=Provenance(
             parameters=parameters(masses, aim, agents=list(agents), convention=convention),
             tables={"agents": "nuclides/tables/agents", "dose rates": "safety/dose_rates.toml"},

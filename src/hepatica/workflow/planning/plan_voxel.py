@@ -13,6 +13,7 @@ from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
 from hepatica.dosimetry.metrics.region_dose import RegionDose, region_dose
 from hepatica.errors import InputError
 from hepatica.planning.planner.course_plan import CoursePlan
+from hepatica.planning.planner.methods import effective_half_life_s
 from hepatica.planning.planner.tables import GY
 from hepatica.planning.planner.voxel import (
     PlanImages,
@@ -115,7 +116,7 @@ def predict(plan: CoursePlan, images: PlanImages, scout: Scout) -> VoxelPlan:
         territory_activities(plan, images, scout),
         nuclide,
         lungs=scout.lungs,
-        effective_half_life_s=plan.course.effective_half_life_s,
+        effective_half_life_s=effective_half_life_s(plan.course, plan.territories[0].given.carrier.agent),
     )
     dose_map = voxel_plan(planned, scout.density, nuclide, engine=images.engine)
     shown = tuple(
