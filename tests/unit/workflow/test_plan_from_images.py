@@ -168,6 +168,19 @@ def test_the_images_answer_most_guardrails() -> None:
     assert "patient" in review.other_steps
 
 
+def test_two_injections_are_measured_apart_and_answer_as_many_guardrails() -> None:
+    scout, ct = images()
+    raw = document()
+    raw["territory"].append({"name": "left", "normal_mass": "0.8 kg", "agent": "resin"})
+    where = {"right": "perfused right", "left": "perfused left"}
+    found = plan(Plan(plan_from(raw).course, PlanImages(scout, REGIONS, ScoutOptions(ct=ct), where, engine="local")))
+    right, left = (t.territory.target for t in found.course.territories)
+    assert left.normal_mass_kg / right.normal_mass_kg == pytest.approx(3600 / 3475, rel=1e-4)
+    assert not left.lesions
+    assert found.course.course.unperfused_normal_mass_kg == 0
+    assert len(found.course.guardrails.not_evaluated) < 20
+
+
 def test_a_tumour_outside_the_territory_is_seen() -> None:
     scout, ct = images()
     given = PlanImages(scout, REGIONS, ScoutOptions(ct=ct), {"right": "perfused left"}, engine="local")

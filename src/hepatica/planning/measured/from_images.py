@@ -86,6 +86,9 @@ def measured_on(scout: Scout, names: Mapping[str, str | None], roles: Mapping[st
         drawn = ", ".join(scout.territories)
         text = f"the territory names no structure and the whole liver is taken, although {drawn} is drawn"
         messages.append(Message("whole-liver-taken", text, "name the structure under [images] territories"))
+    if scout.lungs is None:
+        text = "no lungs are drawn: shunt, lung mass and uptake outside the liver are not taken from the images"
+        messages.append(Message("lungs-not-drawn", text, "draw the lungs on the CT"))
     lungs = _lungs(scout, liver)
     return Measured(
         source="the images",

@@ -34,8 +34,10 @@ def known_facts(course: Course, plan: TerritoryPlan, doses: CourseDoses, planner
     own = made.doses
     chances = planner.chances if planner else None
     known = of_patient(of_agent(Situation(), given.carrier.agent), course.patient)
-    known = of_lesions(known, target.lesions)
-    lesions = [doses.lesions_gy[lesion.name] for lesion in target.lesions]
+    # A territory without tumour is judged by those of the plan.
+    here = target.lesions or tuple(lesion for t in course.territories for lesion in t.target.lesions)
+    known = of_lesions(known, here)
+    lesions = [doses.lesions_gy[lesion.name] for lesion in here]
     agent = given.carrier.agent
     limit = course.lung_limit_gy
     known = replace(
@@ -63,7 +65,7 @@ def known_facts(course: Course, plan: TerritoryPlan, doses: CourseDoses, planner
         residual=course.residual,
         perfused_ml=target.perfused_mass_kg * 1000 / LIVER_DENSITY_G_ML,
         normal_mass_kg=target.normal_mass_kg,
-        tumour_to_normal_definition="concentration" if target.lesions else None,
+        tumour_to_normal_definition="concentration" if here else None,
         dose_tumour_gy=min(lesions, default=None),
         dose_tumour_target_gy=course.aims.tumour_gy,
         dose_normal_liver_gy=doses.normal_liver_gy,
@@ -77,7 +79,7 @@ def known_facts(course: Course, plan: TerritoryPlan, doses: CourseDoses, planner
         previous_tare_count=len(course.previous) or max((a.treatments for a in course.allowances), default=0),
         vials_count=len(course.territories),
     )
-    if course.uncertainty is not None and target.lesions:
+    if course.uncertainty is not None and here:
         known = replace(known, tumour_to_normal_relative_sd=course.uncertainty.tumour_to_normal)
         if known.lung_shunt_sd is None:
             known = replace(known, lung_shunt_sd=course.uncertainty.lung_shunt)
