@@ -119,6 +119,16 @@ def test_no_earlier_dose_is_no_dose() -> None:
     assert {c.limit.id for c in zero.limits} - {c.limit.id for c in none.limits} == {"lung-50-cumulative"}
 
 
+def test_a_lung_limit_of_zero_is_zero_and_not_no_limit() -> None:
+    plan = planned("resin", "unilobar", aims={"lung_limit": "0 Gy", "method": "partition-normal"})
+    assert plan.administered_gbq == 0
+    assert plan.planner_refused.startswith("the lungs may get 0 Gy")
+    assert "activity-zero" in {m.code for m in stops(plan)}
+    without_shunt = planned("resin", "unilobar", aims={"lung_limit": "0 Gy"}, lungs={"lung_shunt": "0 %"})
+    assert without_shunt.planner is not None
+    assert without_shunt.planner.largest_allowed_total_gbq > 0
+
+
 def test_earlier_liver_dose_counts_for_the_lifetime_and_not_for_the_treatment() -> None:
     earlier, aims = [{"name": "2025", "normal_liver": "50 Gy"}], {"normal_limit": "60 Gy"}
     assumed = planned("glass", "unilobar", previous=earlier, aims=aims)

@@ -20,6 +20,7 @@ from hepatica.core.document import INLINE
 from hepatica.core.options import Limits, Unit, options
 from hepatica.errors import InputError
 from hepatica.planning.intervals import Interval
+from hepatica.planning.limits.nominal import NominalLimit
 from hepatica.planning.prescriptions.compartments import LUNGS, NORMAL, Partition, require_positive
 from hepatica.planning.prescriptions.dose_constants import DoseConstant
 
@@ -96,8 +97,10 @@ class Aim:
     normal_lifetime_limit_gy: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("tumour_gy", "normal_limit_gy", "lung_limit_gy", "lung_lifetime_limit_gy"):
+        for name in ("tumour_gy", "normal_limit_gy", "lung_lifetime_limit_gy"):
             require_positive(getattr(self, name), name, "Gy")
+        if self.lung_limit_gy != 0:
+            require_positive(self.lung_limit_gy, "lung_limit_gy", "Gy")
         if self.perfused_normal_limit_gy is not None:
             require_positive(self.perfused_normal_limit_gy, "limit of perfused normal liver", "Gy")
         for name in ("normal_probability", "lung_probability"):
@@ -122,25 +125,6 @@ class Aim:
 
         z = float(ndtri(self.volume_percent / 100))
         return math.exp(-z * self.heterogeneity - self.heterogeneity**2 / 2)
-
-
-@dataclass(frozen=True, slots=True)
-class NominalLimit:
-    """A limit of a label or guideline, which holds for the plan's own numbers and not for their spread.
-
-    Attributes
-    ----------
-    name : str
-        For the answer.
-    per_gbq : mapping of str to float
-        By territory: what an administered GBq adds to what is limited.
-    limit : float
-        What must not be exceeded.
-    """
-
-    name: str
-    per_gbq: Mapping[str, float]
-    limit: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class Aims:
     perfused_gy: Positive | None = None
     normal_limit_gy: Positive | None = None
     tumour_gy: Positive | None = None
-    lung_limit_gy: Positive = 30.0
+    lung_limit_gy: NonNegative = 30.0
     lung_lifetime_limit_gy: Positive = 50.0
     normal_lifetime_limit_gy: Positive | None = None
     method: Method | None = None

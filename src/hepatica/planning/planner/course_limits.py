@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from hepatica.planning.limits.allowance import check_allowances
 from hepatica.planning.limits.dose_limits import Limit, LimitCheck, check_limits, limits, upper_limits, worst_first
-from hepatica.planning.planner.best_activity import NominalLimit
+from hepatica.planning.limits.nominal import NominalLimit
 from hepatica.planning.planner.course import Course
 from hepatica.planning.planner.territories import CourseDoses, Injection
 from hepatica.planning.prescriptions.compartments import LUNGS, NORMAL
@@ -205,6 +205,8 @@ def forbidden(course: Course, injections: Sequence[Injection], agents: Mapping[s
     for organ, earlier, limit in ((LUNGS, lungs, aims.lung_lifetime_limit_gy), (NORMAL, normal, of_normal)):
         if limit is not None and earlier >= limit:
             return f"earlier treatments gave the {organ} {earlier:g} Gy, the limit over a lifetime is {limit:g} Gy"
+    if course.lung_limit_gy == 0 and any(i.target.lung_shunt > 0 for i in injections):
+        return "the lungs may get 0 Gy, and the shunt brings activity there"
     for row in nominal_limits(course, injections, agents):
         if row.limit <= 0:
             return f"earlier treatments have used up the limit {row.name}"

@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Literal
 
 from hepatica.core.message import Message
-from hepatica.core.options import Fraction, Positive, Text, options
+from hepatica.core.options import Fraction, NonNegative, Positive, Text, options
 from hepatica.errors import InputError
 from hepatica.nuclides import ConventionName
 from hepatica.planning.limits.assess import LIVER_DENSITY_G_ML, Assessed, Patient, assess
@@ -135,7 +135,7 @@ class AimOptions:
     tumour_dose_gy: Positive | None = None
     planned_gbq: Positive | None = None
     administered_gbq: Positive | None = None
-    lung_limit_gy: Positive | None = None
+    lung_limit_gy: NonNegative | None = None
 
 
 @options
