@@ -42,6 +42,8 @@ class Scoring:
         Voxels of the dose.
     class_of_medium : ndarray of uint8, shape (media,)
         Class of each medium, 0 to 2.
+    class_of_voxel : ndarray of uint8
+        Class of each voxel of the density.
     mass_g : ndarray of float32, shape ``grid.shape``
         Mass of each voxel.
     mixed : ndarray of int32, shape ``grid.shape``
@@ -54,6 +56,7 @@ class Scoring:
 
     grid: Grid
     class_of_medium: NDArray[np.uint8]
+    class_of_voxel: NDArray[np.uint8]
     mass_g: NDArray[np.float32]
     mixed: NDArray[np.int32]
     class_mass_g: NDArray[np.float32]
@@ -114,12 +117,13 @@ def scoring_on(
     count = np.bincount(medium_index.ravel(), minlength=media)
     total = np.bincount(medium_index.ravel(), weights=values.ravel(), minlength=media)
     class_of = np.digitize(total / np.maximum(count, 1), CLASS_BOUNDS_G_ML).astype(np.uint8)
-    masses = class_masses(grid, density, class_of[medium_index], filling_g_ml)
+    classes = class_of[medium_index]
+    masses = class_masses(grid, density, classes, filling_g_ml)
     whole = masses.sum(axis=-1)
     apart = (masses > MIN_SHARE * whole[..., None]).sum(axis=-1) > 1
     mixed = np.full(grid.shape, -1, np.int32)
     mixed[apart] = np.arange(int(apart.sum()), dtype=np.int32)
-    return Scoring(grid, class_of, whole, mixed, masses[apart], corner_map(density.grid, grid))
+    return Scoring(grid, class_of, classes, whole, mixed, masses[apart], corner_map(density.grid, grid))
 
 
 def class_masses(

@@ -33,13 +33,13 @@ from hepatica.io.replicates import load_replicates
 from hepatica.nuclides import Nuclide, require_carried
 from hepatica.nuclides import agent as find_agent
 from hepatica.nuclides import nuclide as find_nuclide
-from hepatica.transport.matter.media import HuCalibration, calibration_messages, default_calibration, density_on
+from hepatica.transport.matter.media import HuCalibration, calibration_messages, default_calibration, density_from_hu
 from hepatica.transport.runner.stopping import RunProgress
 from hepatica.workflow.dose.decays import decays_from
 from hepatica.workflow.dose.numbers import StructureResult
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.result import DoseResult
-from hepatica.workflow.dose.structures import StructureSet, structures_on
+from hepatica.workflow.dose.structures import StructureSet, moved_to, structures_on
 from hepatica.workflow.sources import ImageSource, StructureSource, as_image, as_images
 
 
@@ -107,21 +107,22 @@ def absorbed_dose(
     seen = count.decays.in_frame(ct_image.grid.frame_of_reference or count.decays.grid.frame_of_reference)
     corrected = _corrected(seen, structures, ct_image, options, report_progress)
     grid = dose_grid(seen.grid, ct_image.grid, options.output.grid)
-    decays, outside = decays_on(grid, corrected.image)
+    _, outside = decays_on(grid, corrected.image)
     table = options.scanner.calibration()
-    density = density_on(grid, ct_image.volume, table)
+    density = density_from_hu(ct_image.volume.in_frame(grid.frame_of_reference), table)
 
     report_progress("structures")
-    drawn = structures_on(grid, structures, ct_image, options.clinical)
+    exact = structures_on(density.grid.crop(density.grid.window_of(grid)), structures, ct_image, options.clinical)
+    drawn = moved_to(grid, exact)
 
     report_progress(f"dose by {engine}")
-    dose_map = calculation.compute(decays, density, chosen, options.settings)
+    dose_map = calculation.compute_on(grid, corrected.image, density, chosen, options.settings)
 
     report_progress("dose in structures")
-    doses = [region_dose(dose_map, region, bin_gy=options.output.dvh_bin_gy) for region in drawn.regions]
+    doses = [region_dose(dose_map, item.region, bin_gy=options.output.dvh_bin_gy) for item in exact.clinical]
     outline = Outline(math.cbrt(1000 * ct_image.grid.voxel_volume_ml), 0.0, volume.contour_sd_mm)
     common = OtherUncertainties(count.calibration_relative_sd, count.time_relative_sd)
-    chain = structure_activities(seen, corrected.image, drawn.clinical, outline=outline, common=common, options=volume)
+    chain = structure_activities(seen, corrected.image, exact.clinical, outline=outline, common=common, options=volume)
     start = _start((*scans, ct_image), drawn, options.parameters(engine), table or default_calibration())
     return DoseResult(
         dose_map=dose_map,

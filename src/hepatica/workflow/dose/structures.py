@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hepatica.anatomy.ct.body_and_lungs import body_region, lung_regions
@@ -92,6 +92,13 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
         raise InputError("no structure covers a voxel of the dose; are structures and images of the same patient?")
     clinical = clinical_regions(whole, roles=options.structure_roles, dome_margin_mm=options.lung_margin_mm)
     return StructureSet(clinical, source, uid, notes + empty, given)
+
+
+def moved_to(grid: Grid, drawn: StructureSet) -> StructureSet:
+    """The structures on other voxels, volumes kept."""
+    return replace(
+        drawn, clinical=tuple(replace(item, region=resample_region(item.region, grid)) for item in drawn.clinical)
+    )
 
 
 def _require_whole_liver(path: Path, refused: Sequence[str], options: StructureOptions) -> None:
