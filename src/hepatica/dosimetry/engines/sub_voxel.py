@@ -160,11 +160,11 @@ class FineEnergy:
     def structure(self, drawn: Region, dose: Volume, density: Volume) -> StructureDose:
         """Dose of a structure."""
         part = structure_density(drawn, self.ct_density)
-        total_g = part.total
-        if not total_g > 0:
-            raise InputError(f"region {drawn.name!r} has no mass in the density map ({total_g:g} g)")
         region = resample_region(drawn, dose.grid)
         mass = mass_on(part, dose.grid, region.window)
+        total_g = float(mass.sum())
+        if not total_g > 0:
+            raise InputError(f"region {drawn.name!r} has no mass in the density map ({total_g:g} g)")
         own = dose.values[region.window].astype(np.float64)
         fine = resample_region(drawn, self.grid)
         inside = self.energy_j[fine.window].astype(np.float64)
