@@ -58,15 +58,17 @@ def test_means_and_masses_are_those_of_any_grid(engine: str) -> None:
             # overlaps in single precision
             assert each[name].mass_g == pytest.approx(region.mass_g(density), rel=1e-4)
             assert each[name].volume_ml == pytest.approx(region.volume_ml, rel=1e-4)
-            # wanted: 2 % (issue 13). Same fine voxels: rounding; 1 mm has finer ones, where the kernel's energy within a
-            # voxel is no longer taken as even: curvature over 2 mm, a per cent at most
+            # wanted: 2 % (issue 13). Same fine voxels: rounding; 1 mm and 2 mm have finer ones, where the kernel's
+            # energy is no longer taken as even over 2.1 mm: curvature, a per cent at most
             wanted = 1e-4 if spacing > 2.1 else 0.01
             assert each[name].dose_mean_gy == pytest.approx(found[4.2][name].dose_mean_gy, rel=wanted)
     for dose_map in maps.values():
         assert abs(dose_map.energy_balance.closure) < 1e-5
         joule = sum(each.dose_mean_gy * each.mass_g / 1000 for each in _found(dose_map).values())
-        # the two structures are all there is
-        assert joule == pytest.approx(dose_map.energy_balance.deposited_j, rel=1e-3)
+        # The two structures are all there is in the CT; where the activity image's voxels reach 1 mm beyond it, a
+        # kernel carries energy there: 1 mm of 64 on each side, with less than half the dose of the middle
+        beyond = 1e-3 if engine == "local" else 0.01
+        assert joule == pytest.approx(dose_map.energy_balance.deposited_j, rel=beyond)
 
 
 def test_default_grid_of_a_matching_ct_is_the_dose_of_the_plain_engine() -> None:
@@ -91,15 +93,17 @@ def test_monte_carlo_means_are_those_of_any_grid() -> None:
             # the same histories through the same matter: only their energy within soft tissue or lung of a voxel that
             # two structures share is divided otherwise. Wanted: 2 %
             assert each[name].dose_mean_gy == pytest.approx(found[0][name].dose_mean_gy, rel=0.005)
-            assert each[name].dose_mean_uncertainty_gy == pytest.approx(found[0][name].dose_mean_uncertainty_gy, rel=0.7)
+            assert each[name].dose_mean_uncertainty_gy == pytest.approx(
+                found[0][name].dose_mean_uncertainty_gy, rel=0.7
+            )
     for dose_map in maps:
         assert abs(dose_map.energy_balance.closure) < 1e-6
 
 
 def test_monte_carlo_counts_in_shifted_voxels_what_lies_there() -> None:
-    # One hot voxel of the dose; matter on voxels that are shifted against it by half. The same from matter whose borders
-    # are those of the dose: an electron not followed further lies where it would have ended. 1.5 %: three standard
-    # uncertainties of either run (0.35 %).
+    # One hot voxel of the dose; matter on voxels that are shifted against it by half. The same from matter whose
+    # borders are those of the dose: an electron not followed further lies where it would have ended. 1.5 %: three
+    # standard uncertainties of the ratio of two runs (0.35 % each).
     dose = Grid.axial((9, 9, 9), spacing_mm=(4.0, 4.0, 4.0))
     decays = np.zeros(dose.shape)
     decays[4, 4, 4] = 1e9

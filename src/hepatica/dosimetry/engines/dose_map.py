@@ -269,9 +269,7 @@ class DoseEngine(ABC, Generic[Map_co]):
         return self._dose_on(grid, decays, density, nuclide, settings)
 
     @abstractmethod
-    def _dose_on(
-        self, grid: Grid, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings
-    ) -> Map_co:
+    def _dose_on(self, grid: Grid, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings) -> Map_co:
         """As `compute_on`, from inputs that were checked."""
 
     @abstractmethod
@@ -313,7 +311,9 @@ def through_fine_voxels(
         detail=FineEnergy(energy.values, small, decays, density, settings.air_below_g_ml, in_medium),
         messages=tuple(message for message in fine.messages if message.code not in OF_THE_VOXELS),
     )
-    return replace(found, messages=unique(found.messages, air_messages(balance, settings), highest_message(found.highest)))
+    return replace(
+        found, messages=unique(found.messages, air_messages(balance, settings), highest_message(found.highest))
+    )
 
 
 OF_THE_VOXELS = ("maximum-in-low-density", "energy-in-air")

@@ -97,8 +97,8 @@ def region_dose(
     dose_map : DoseMap
         Dose, density and decays.
     region : Region
-        On the dose map's grid (`core.resample.resample_region` brings it there). Of a map that knows more than its voxels
-        (`DoseMap.detail`): on any voxels, best those of the CT.
+        On the dose map's grid (`core.resample.resample_region` brings it there). Of a map that knows more than its
+        voxels (`DoseMap.detail`): on any voxels, best those of the CT.
     d_percents : sequence of float
         Percentages x of the D_x wanted.
     v_doses_gy : sequence of float
@@ -124,9 +124,7 @@ def region_dose(
         mean_sd, inside = own.mean.sd, own.decays
     if dvh.mass_g is None:  # cannot be: a density was given
         raise AssertionError
-    highest = highest_dose(
-        _inside(dose, region), _on_window(density, region), follows_range=dose_map.follows_range
-    )
+    highest = highest_dose(_inside(dose, region), _on_window(density, region), follows_range=dose_map.follows_range)
     total = dose_map.decays.total
     return RegionDose(
         name=region.name,

@@ -15,8 +15,8 @@ FAR = wp.constant(1.0e30)
 class Geometry:
     """Voxels of one density and medium each; or, where `radial` is 1, one infinite medium scored in shells.
 
-    `to_score` and `score_origin` take mm from the corner of the voxels to voxels from the corner of the score; `mixed` is
-    the number of a voxel of the score among those of several classes, -1 for others.
+    `to_score` and `score_origin` take mm from the corner of the voxels to voxels from the corner of the score; `mixed`
+    is the number of a voxel of the score among those of several classes, -1 for others.
     """
 
     nx: int

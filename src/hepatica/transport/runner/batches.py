@@ -17,7 +17,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core.region import Window
 from hepatica.errors import InputError, OutputError
 
 FloatArray = NDArray[np.float64]

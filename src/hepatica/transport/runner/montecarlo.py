@@ -75,7 +75,7 @@ class MonteCarloResult:
     histories, batches : int
         Decays followed, and the batches they were followed in.
     emitted_j, deposited_j, escaped_electrons_j, escaped_photons_j : float
-        Energy of all decays as sampled; in the voxels of the dose; out of the matter known with electrons; with photons.
+        Energy of all decays as sampled; in the voxels of the dose; out of the matter with electrons; with photons.
     elsewhere_j : float
         Energy deposited in matter outside the voxels of the dose.
     relative_uncertainty : float

@@ -157,9 +157,7 @@ class Upload:
         flat = np.ascontiguousarray(phantom.medium_index.ravel())
         g.medium = self.shared(flat, self._wp.uint8)
         g.scored, g.classes = int(scoring is not None), CLASSES
-        g.class_of = self.shared(
-            np.zeros(1, np.uint8) if scoring is None else scoring.class_of_medium, self._wp.uint8
-        )
+        g.class_of = self.shared(np.zeros(1, np.uint8) if scoring is None else scoring.class_of_medium, self._wp.uint8)
         g.mixed = self.integers([] if scoring is None else scoring.mixed)
         if scoring is not None:
             g.to_score, g.score_origin = self.affine(scoring.from_matter)

@@ -88,6 +88,6 @@ def _method(result: DoseNumbers) -> tuple[Fact, ...]:
         ("Dose engine", result.engine),
         ("Dose grid", repr(result.dose.grid)),
         ("Time integration", integration),
-        ("Highest voxel dose", f"{three(float(result.dose.values.max()))} Gy"),
+        ("Highest voxel dose", str(result.highest_dose)),
         ("Energy emitted", energy),
     )
