@@ -73,7 +73,7 @@ def highest_message(found: HighestDose) -> tuple[Message, ...]:
         return ()
     text = (
         f"the highest voxel dose, {three(found.dose_gy)} Gy, lies in matter of {found.density_g_ml:.2f} g/mL (lung): "
-        f"this engine stops electrons there that go on for centimetres, so it is not reliable (* in tables); in voxels of "
-        f"{LOW_DENSITY_G_ML:g} g/mL and more the highest is {three(found.in_tissue_gy)} Gy"
+        "this engine stops electrons there that go on for centimetres, so it is not reliable (* in tables); in voxels "
+        f"of {LOW_DENSITY_G_ML:g} g/mL and more the highest is {three(found.in_tissue_gy)} Gy"
     )
     return (Message("maximum-in-low-density", text, "use Monte Carlo, or take D2 % of the structures in tissue"),)

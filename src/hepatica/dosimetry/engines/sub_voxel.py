@@ -25,15 +25,15 @@ FINE_MM = 2.5
 within 3 mm in tissue, and the lung's mean dose changes by less than 1 % where it is 1 mm (tests/physics)."""
 
 MATTER_MM = 2.0
-"""CT voxels are joined for Monte Carlo as long as they stay within this size: a border of liver and lung is then blurred
-by 1 mm at most, little beside the range of 90Y electrons (11 mm in tissue, 40 mm in lung)."""
+"""CT voxels are joined for Monte Carlo as long as they stay within this size: a border of liver and lung is then
+blurred by 1 mm at most, little beside the range of 90Y electrons (11 mm in tissue, 40 mm in lung)."""
 
 MIN_MASS_SHARE = 0.01
 """A structure that has less of a voxel's mass has the voxel's dose: its own would be the noise of a few histories."""
 
 
 def fine_grid(activity: Grid, dose: Grid) -> Grid:
-    """The activity image's voxels, cut into equal parts of at most 2.5 mm and no coarser than the voxels of the dose."""
+    """The activity image's voxels, cut into equal parts of at most 2.5 mm, no coarser than the voxels of the dose."""
     wanted = np.minimum(FINE_MM, min(dose.spacing_mm))
     parts = np.ceil(np.asarray(activity.spacing_mm) / wanted - 1e-6).astype(int)
     shape = tuple(int(n * p) for n, p in zip(activity.shape, parts, strict=True))
@@ -178,4 +178,5 @@ class FineEnergy:
     def _own(self, dose: FloatArray, density: NDArray[Any], volume_ml: NDArray[Any], mass_g: FloatArray) -> FloatArray:
         """Energy per volume of each voxel over the density of the structure's share of it."""
         share = np.divide(mass_g, volume_ml, out=np.zeros_like(mass_g), where=volume_ml > 0)
-        return np.divide(dose * density, share, out=np.zeros_like(dose), where=share >= self.air_below_g_ml)
+        own = np.divide(dose * density, share, out=np.zeros_like(dose), where=share >= self.air_below_g_ml)
+        return np.asarray(own, dtype=np.float64)

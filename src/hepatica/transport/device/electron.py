@@ -19,8 +19,8 @@ N_QUANTILES = wp.constant(QUANTILES)
 N_SPECTRUM = wp.constant(SPECTRUM_NODES)
 REST_REACH = wp.constant(0.6)
 """How far the energy of an electron that is not followed further lies along its direction: evenly up to this part of
-its range, so that its mean depth (0.3 of the range) is about that of electrons of 0.1 to 1 MeV in water, which scattering
-turns from their course. It matters only where the dose's voxels are not those of the matter."""
+its range, so that its mean depth (0.3 of the range) is about that of electrons of 0.1 to 1 MeV in water, which
+scattering turns from their course. It matters only where the dose's voxels are not those of the matter."""
 
 
 @wp.func

@@ -156,7 +156,7 @@ def save_checkpoint(path: Path, sums: BatchSums, mark: str, elapsed_s: float) ->
 
 
 def _stored(sums: BatchSums, prefix: str) -> dict[str, NDArray[Any]]:
-    named = {
+    named: dict[str, NDArray[Any]] = {
         "total": sums.total,
         "squares": sums.squares,
         "groups": sums.groups,
