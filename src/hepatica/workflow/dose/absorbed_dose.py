@@ -39,7 +39,7 @@ from hepatica.workflow.dose.decays import decays_from
 from hepatica.workflow.dose.numbers import StructureResult
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.result import DoseResult
-from hepatica.workflow.dose.structures import StructureSet, moved_to, structures_on
+from hepatica.workflow.dose.structures import StructureSet, both_on, structures_on
 from hepatica.workflow.sources import ImageSource, StructureSource, as_image, as_images
 
 
@@ -112,8 +112,8 @@ def absorbed_dose(
     density = density_from_hu(ct_image.volume.in_frame(grid.frame_of_reference), table)
 
     report_progress("structures")
-    exact = structures_on(density.grid.crop(density.grid.window_of(grid)), structures, ct_image, options.clinical)
-    drawn = moved_to(grid, exact)
+    block = density.grid.crop(density.grid.window_of(grid))
+    exact, drawn = both_on(grid, structures_on(block, structures, ct_image, options.clinical))
 
     report_progress(f"dose by {engine}")
     dose_map = calculation.compute_on(grid, corrected.image, density, chosen, options.settings)

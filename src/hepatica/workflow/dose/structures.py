@@ -26,6 +26,8 @@ from hepatica.workflow.sources import StructureSource
 NEEDED_WHOLE = (Structure.LIVER, Structure.TUMOUR, Structure.NECROSIS, Structure.PERFUSED)
 """Structures that others are made of."""
 
+NOTHING_COVERED = "no structure covers a voxel of the dose; are structures and images of the same patient?"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StructureSet:
@@ -82,23 +84,37 @@ def structures_on(grid: Grid, given: StructureSource | None, ct: Image, options:
         source = InputFile.of("structures", path)
     else:
         regions = tuple(resample_region(region, grid) for region in wanted_regions(regions_of(given), wanted))
-    empty = tuple(
-        Message("structure-empty", f"structure {region.name!r} covers nothing of the dose grid and is left out")
-        for region in regions
-        if region.is_empty
-    )
+    empty = tuple(_empty(region) for region in regions if region.is_empty)
     whole = [region for region in regions if not region.is_empty]
     if not whole:
-        raise InputError("no structure covers a voxel of the dose; are structures and images of the same patient?")
+        raise InputError(NOTHING_COVERED)
     clinical = clinical_regions(whole, roles=options.structure_roles, dome_margin_mm=options.lung_margin_mm)
     return StructureSet(clinical, source, uid, notes + empty, given)
 
 
-def moved_to(grid: Grid, drawn: StructureSet) -> StructureSet:
-    """The structures on other voxels, volumes kept."""
-    return replace(
-        drawn, clinical=tuple(replace(item, region=resample_region(item.region, grid)) for item in drawn.clinical)
+def both_on(grid: Grid, drawn: StructureSet) -> tuple[StructureSet, StructureSet]:
+    """The structures that touch other voxels: as they were drawn, and on those voxels, volumes kept.
+
+    Raises
+    ------
+    InputError
+        If none does.
+    """
+    there = [replace(item, region=resample_region(item.region, grid)) for item in drawn.clinical]
+    kept = [n for n, item in enumerate(there) if not item.region.is_empty]
+    if not kept:
+        raise InputError(NOTHING_COVERED)
+    notes = tuple(_empty(item.region) for item in there if item.region.is_empty)
+    messages = drawn.messages + notes
+    return (
+        replace(drawn, clinical=tuple(drawn.clinical[n] for n in kept), messages=messages),
+        replace(drawn, clinical=tuple(there[n] for n in kept), messages=messages),
     )
+
+
+def _empty(region: Region) -> Message:
+    text = f"structure {region.name!r} covers nothing of the dose grid and is left out"
+    return Message("structure-empty", text)
 
 
 def _require_whole_liver(path: Path, refused: Sequence[str], options: StructureOptions) -> None:
