@@ -28,6 +28,7 @@ class Kind(Enum):
     ACTIVITY = ("activity per voxel", "Bq", True)
     ACTIVITY_CONCENTRATION = ("activity concentration", "Bq/mL", False)
     DECAYS = ("time-integrated activity per voxel", "Bq s", True)
+    ENERGY = ("energy per voxel", "J", True)
     DENSITY = ("mass density", "g/mL", False)
     DOSE = ("absorbed dose", "Gy", False)
     DOSE_SD = ("standard uncertainty of absorbed dose", "Gy", False)

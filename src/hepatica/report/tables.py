@@ -70,13 +70,13 @@ def v_columns(report: DoseReport) -> list[str]:
 
 
 def v_rows(report: DoseReport) -> list[list[str]]:
-    """Name, V_d, minimum, maximum, homogeneity index."""
+    """Name, V_d, minimum, maximum (with a star where it is not reliable), homogeneity index."""
     return [
         [
             item.dose.name,
             *(percent(_v(item, level)) for level in v_levels_gy(report)),
             three(item.dose.dose_min_gy),
-            three(item.dose.dose_max_gy),
+            three(item.dose.dose_max_gy) + ("" if item.dose.dose_max_reliable else " *"),
             three(item.dose.homogeneity),
         ]
         for item in report.regions

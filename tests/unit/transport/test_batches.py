@@ -53,6 +53,25 @@ def test_checkpoint_comes_back(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_checkpoint_keeps_the_parts_of_voxels(tmp_path: Path) -> None:
+    sums = _filled([50, 70])
+    sums.parts = BatchSums.empty((2, 3), len(sums.group_histories))
+    for size in (50, 70):
+        sums.parts.add(np.full(6, 2.0 * size), np.array([7.0, 0, 0, 0]), size)
+    save_checkpoint(tmp_path / "run.ckpt", sums, "mark", 1.0)
+    again, _ = load_checkpoint(tmp_path / "run.ckpt", "mark")
+    assert again.parts is not None
+    np.testing.assert_array_equal(again.parts.total, np.full((2, 3), 240.0))
+    np.testing.assert_array_equal(again.parts.group_histories, sums.group_histories)
+    assert again.parts.counters[0] == 14.0
+
+
+def test_a_run_without_mixed_voxels_has_no_parts() -> None:
+    parts = BatchSums.empty((0, 3), 7)
+    parts.add(np.zeros(0), np.zeros(4), 100)
+    assert parts.group_sums((slice(None),), np.zeros((0, 3))).tolist() == [0.0]
+
+
 def test_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "run.ckpt", _filled([50]), "mark", 0.0)
     with pytest.raises(InputError, match="another run"):

@@ -201,9 +201,7 @@ def _denied(concepts: Sequence[Concept]) -> list[Concept]:
         step = 2 + (known[at + 1 : at + 2] == [Word.HYPHEN])
         if known[at] is Word.NON and after is not None:
             out.append(Word.TUMOUR_FREE if after in _TUMOURS else Word.SPARED)
-        elif known[at] in _TUMOURS and after is Word.FREE:
-            out.append(Word.TUMOUR_FREE)
-        elif known[at] is Word.FREE and after in _TUMOURS:
+        elif (known[at] in _TUMOURS and after is Word.FREE) or (known[at] is Word.FREE and after in _TUMOURS):
             out.append(Word.TUMOUR_FREE)
         else:
             out.append(known[at])

@@ -9,14 +9,17 @@ from __future__ import annotations
 import html
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 
-from hepatica.core import Kind, Provenance, Region, Volume
-from hepatica.core.message import Message
+from hepatica.core import Grid, Kind, Provenance, Region, Volume
+from hepatica.core.message import Message, unique
 from hepatica.core.options import Fraction, Limits, options
+from hepatica.core.resample import resample
+from hepatica.dosimetry.engines.highest import HighestDose, highest_dose, highest_message
+from hepatica.dosimetry.engines.sub_voxel import FineEnergy, SubVoxels, fine_grid
 from hepatica.errors import InputError
 from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.media import MAX_DENSITY_G_ML, require_decays_in_matter
@@ -24,6 +27,9 @@ from hepatica.transport.matter.media import MAX_DENSITY_G_ML, require_decays_in_
 AIR_BELOW_G_ML = 0.05
 """Voxels less dense than this (about -950 HU) are air: the CT threshold of emphysema, a fifth of the density of lung
 (0.26 g/mL) and far above air (0.0012 g/mL) with its noise. Our choice, not a published one."""
+
+AIR_G_ML = 0.0012
+"""Dry air at 20 degrees and 101 kPa: what lies beyond the CT."""
 
 AIR_WARNING_FRACTION = 0.01
 """Share of the emitted energy in air from which on a dose map warns."""
@@ -120,6 +126,11 @@ class DoseMap:
         Inputs, parameters, tables, conventions, steps.
     messages : tuple of Message
         What the reader of the dose must know.
+    detail : SubVoxels or None
+        What the engine knows below the size of the voxels; None where it was given no more than the voxels.
+    follows_range : bool
+        Whether electrons went as far as the patient's own density lets them: then the highest dose can be trusted in
+        low density too.
     """
 
     dose: Volume
@@ -132,6 +143,8 @@ class DoseMap:
     energy_balance: EnergyBalance
     provenance: Provenance = field(default_factory=Provenance)
     messages: tuple[Message, ...] = ()
+    detail: SubVoxels | None = None
+    follows_range: bool = False
 
     def __post_init__(self) -> None:
         self.dose.require_kind(Kind.DOSE)
@@ -140,13 +153,9 @@ class DoseMap:
                 self.dose.grid.require_match(other.grid, f"dose and {other.kind.meaning}")
 
     @property
-    def shares_energy_by_volume(self) -> bool:
-        """Whether energy in a voxel belongs to what fills it by volume: it does where decays or a kernel put it there.
-
-        The dose of a Monte Carlo, or of a kernel in its own medium, is the same for all that fills a voxel: energy then
-        goes by mass.
-        """
-        return self.engine == "local" or (self.engine == "kernel" and self.settings.density == "local")
+    def highest(self) -> HighestDose:
+        """The highest voxel dose, and whether it can be trusted."""
+        return highest_dose(self.dose, self.density, follows_range=self.follows_range)
 
     def region_mean_sd(self, region: Region) -> float | None:
         """Standard uncertainty (k = 1) of the mean dose of a region in Gy; None where the engine gives none.
@@ -174,7 +183,7 @@ class DoseMap:
             ("engine", self.engine),
             ("grid", repr(self.dose.grid)),
             ("decays", f"{self.decays.total:.4g} ({self.decays.total / 3.6e9:.4g} MBq h)"),
-            ("maximum dose", f"{float(self.dose.values.max()):.4g} Gy"),
+            ("maximum dose", str(self.highest)),
             ("energy emitted", f"{balance.emitted_j:.4g} J"),
             ("deposited", f"{balance.deposited_j * share:.2f} %"),
             ("in air", f"{balance.in_air_j * share:.2f} %"),
@@ -229,14 +238,104 @@ class DoseEngine(ABC, Generic[Map_co]):
         """
         settings = settings or DoseSettings()
         check_inputs(decays, density, settings)
-        return self._dose(decays, density, nuclide, settings)
+        found = self._dose(decays, density, nuclide, settings)
+        return replace(found, messages=unique(found.messages, highest_message(found.highest)))
+
+    def compute_on(
+        self, grid: Grid, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings | None = None
+    ) -> Map_co:
+        """Absorbed dose on voxels of its own, from activity and density each on the voxels that it is known in.
+
+        What the map says of structures (`DoseMap.detail`) then rests on the CT's voxels and does not depend on `grid`.
+
+        Parameters
+        ----------
+        grid : Grid
+            Voxels of the dose.
+        decays : Volume
+            Kind.DECAYS on the activity image's voxels.
+        density : Volume
+            Kind.DENSITY in g/mL on the CT's voxels, in the same frame of reference.
+        nuclide, settings
+            As of `compute`.
+
+        Raises
+        ------
+        HepaticaError
+            As `compute`.
+        """
+        settings = settings or DoseSettings()
+        check_inputs(decays, density, settings, same_grid=False)
+        return self._dose_on(grid, decays, density, nuclide, settings)
+
+    @abstractmethod
+    def _dose_on(self, grid: Grid, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings) -> Map_co:
+        """As `compute_on`, from inputs that were checked."""
 
     @abstractmethod
     def _dose(self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings) -> Map_co:
         """Absorbed dose from inputs that were checked."""
 
 
-def check_inputs(decays: Volume, density: Volume, settings: DoseSettings) -> None:
+def through_fine_voxels(
+    engine: DoseEngine[DoseMap], grid: Grid, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings
+) -> DoseMap:
+    """Dose of an engine that leaves energy in voxels, computed in parts of the activity image's voxels.
+
+    The energy of these is added up in the voxels of the dose and divided by the mass there.
+    """
+    seen = decays.grid.crop(decays.grid.window_of(density.grid))
+    small = fine_grid(seen, grid)
+    in_medium = engine.name == "kernel" and settings.density == "none"
+    fine = engine.compute(resample(decays, small, "total"), density_to(small, density), nuclide, settings)
+    own = density_to(grid, density)
+    if in_medium:
+        energy = fine.dose
+        dose = resample(fine.dose, grid, "mean").values
+        balance = fine.energy_balance
+    else:
+        mass = fine.density.values * np.float32(small.voxel_volume_ml / GRAM_PER_KG)
+        energy = fine.dose.with_values(fine.dose.values * mass, Kind.ENERGY)
+        laid = resample(energy, grid, "total").values
+        tissue = own.values >= settings.air_below_g_ml
+        kg = own.values * np.float32(grid.voxel_volume_ml / GRAM_PER_KG)
+        dose = np.divide(laid, kg, out=np.zeros_like(laid), where=tissue)
+        balance = _moved(fine.energy_balance, float(laid.sum(dtype=np.float64)), float(laid[~tissue].sum()))
+    found = replace(
+        fine,
+        dose=Volume(grid, dose, Kind.DOSE, name=fine.dose.name),
+        density=own,
+        decays=resample(decays, grid, "total"),
+        energy_balance=balance,
+        provenance=fine.provenance.adding(parameters={"fine_voxels_mm": list(small.spacing_mm)}),
+        detail=FineEnergy(energy.values, small, decays, density, settings.air_below_g_ml, in_medium),
+        messages=tuple(message for message in fine.messages if message.code not in OF_THE_VOXELS),
+    )
+    return replace(
+        found, messages=unique(found.messages, air_messages(balance, settings), highest_message(found.highest))
+    )
+
+
+OF_THE_VOXELS = ("maximum-in-low-density", "energy-in-air")
+"""Codes of messages that are said of the voxels of the dose, not of the fine ones."""
+
+
+def _moved(fine: EnergyBalance, laid_j: float, in_air_j: float) -> EnergyBalance:
+    """Balance in the voxels of the dose: some of the energy may lie beyond them, some in air that they average."""
+    return replace(
+        fine,
+        deposited_j=laid_j - in_air_j,
+        in_air_j=fine.in_air_j + in_air_j,
+        outside_j=fine.outside_j + fine.deposited_j - laid_j,
+    )
+
+
+def density_to(grid: Grid, density: Volume) -> Volume:
+    """Density on other voxels, mass kept; beyond the CT lies air."""
+    return resample(density, grid, "mean", outside=AIR_G_ML)
+
+
+def check_inputs(decays: Volume, density: Volume, settings: DoseSettings, *, same_grid: bool = True) -> None:
     """Refuse what no dose engine can use.
 
     Raises
@@ -247,7 +346,7 @@ def check_inputs(decays: Volume, density: Volume, settings: DoseSettings) -> Non
         If a density is negative or impossible, a number of decays is negative (unless the settings keep them), or there
         is no decay at all.
     """
-    require_decays_in_matter(decays, density)
+    require_decays_in_matter(decays, density, same_grid=same_grid)
     if float(density.values.max()) > MAX_DENSITY_G_ML:
         raise InputError(
             f"density: highest value {float(density.values.max()):.4g} g/mL; nothing in a patient is denser than "

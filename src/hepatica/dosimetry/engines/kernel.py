@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Kind, Provenance, Volume
+from hepatica.core import Grid, Kind, Provenance, Volume
 from hepatica.core.constants import MEV_TO_J
 from hepatica.core.message import Message
 from hepatica.core.region import Window, bounding_window
@@ -18,6 +18,7 @@ from hepatica.dosimetry.engines.dose_map import (
     EnergyBalance,
     air_messages,
     settings_parameters,
+    through_fine_voxels,
 )
 from hepatica.nuclides import Nuclide
 from hepatica.transport.kernels.voxel import VoxelKernel, point_kernel, voxel_kernel
@@ -43,6 +44,11 @@ class KernelEngine(DoseEngine[DoseMap]):
     """
 
     name = "kernel"
+
+    def _dose_on(
+        self, grid: Grid, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings
+    ) -> DoseMap:
+        return through_fine_voxels(self, grid, decays, density, nuclide, settings)
 
     def _dose(self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings) -> DoseMap:
         everywhere = settings.density == "none"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hepatica.core import Kind, Provenance, Volume
+from hepatica.core import Grid, Kind, Provenance, Volume
 from hepatica.core.constants import MEV_TO_J
 from hepatica.core.message import Message
 from hepatica.dosimetry.engines.dose_map import (
@@ -15,6 +15,7 @@ from hepatica.dosimetry.engines.dose_map import (
     EnergyBalance,
     air_messages,
     settings_parameters,
+    through_fine_voxels,
 )
 from hepatica.nuclides import Nuclide
 
@@ -34,6 +35,11 @@ class LocalEngine(DoseEngine[DoseMap]):
     """
 
     name = "local"
+
+    def _dose_on(
+        self, grid: Grid, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings
+    ) -> DoseMap:
+        return through_fine_voxels(self, grid, decays, density, nuclide, settings)
 
     def _dose(self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings) -> DoseMap:
         photon_mev = settings.local_photon_fraction * nuclide.photon_energy_mev

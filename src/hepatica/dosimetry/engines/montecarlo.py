@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from hepatica.core import Estimate, Kind, Provenance, Region, Volume
+from hepatica.core import Estimate, Grid, Kind, Provenance, Region, Volume
 from hepatica.core.message import Message
 from hepatica.core.options import options
+from hepatica.core.resample import resample, resample_region
 from hepatica.dosimetry.engines.dose_map import (
     DoseEngine,
     DoseMap,
@@ -19,9 +20,18 @@ from hepatica.dosimetry.engines.dose_map import (
     air_messages,
     settings_parameters,
 )
+from hepatica.dosimetry.engines.sub_voxel import (
+    MIN_MASS_SHARE,
+    StructureDose,
+    decays_in,
+    joined,
+    structure_density,
+    structure_dose,
+)
 from hepatica.errors import InputError
 from hepatica.nuclides import Nuclide
 from hepatica.transport.runner.montecarlo import MonteCarloResult, simulate
+from hepatica.transport.runner.scoring import class_masses
 from hepatica.transport.runner.settings import MonteCarloSettings, StoppingOptions
 from hepatica.transport.runner.stopping import RunReport
 
@@ -118,6 +128,37 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
         result = simulate(
             decays, density, nuclide, self.settings, target_region=self._target_region, progress=self._progress
         )
+        return self._map(result, decays, density, nuclide, settings)
+
+    def _dose_on(
+        self, grid: Grid, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings
+    ) -> MonteCarloDoseMap:
+        """Matter in the CT's voxels (joined up to 2 mm), decays anywhere in those of the activity image."""
+        known = density.grid.window_of(grid)
+        matter = joined(Volume(density.grid.crop(known), density.values[known], Kind.DENSITY))
+        result = simulate(
+            decays,
+            matter,
+            nuclide,
+            self.settings,
+            dose_grid=grid,
+            target_region=self._target_region,
+            progress=self._progress,
+        )
+        if result.scoring is None:  # cannot be: a grid was given
+            raise AssertionError
+        own = Volume(grid, result.scoring.density_g_ml(), Kind.DENSITY)
+        found = self._map(result, resample(decays, grid, "total"), own, nuclide, settings)
+        return replace(
+            found,
+            detail=ClassDoses(result, decays, density, matter),
+            provenance=found.provenance.adding(parameters={"matter_voxels_mm": list(matter.grid.spacing_mm)}),
+        )
+
+    def _map(
+        self, result: MonteCarloResult, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings
+    ) -> MonteCarloDoseMap:
+        """The result as a dose map, with decays and density on the voxels of the dose."""
         tissue = density.values >= settings.air_below_g_ml
         energy = result.sums.total
         in_air = result.deposited_j * float(energy[~tissue].sum() / energy.sum())
@@ -125,7 +166,7 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
             emitted_j=result.emitted_j,
             deposited_j=result.deposited_j - in_air,
             in_air_j=in_air,
-            outside_j=result.escaped_electrons_j + result.escaped_photons_j,
+            outside_j=result.escaped_electrons_j + result.escaped_photons_j + result.elsewhere_j,
         )
         dose, dose_sd = (np.where(tissue, part, np.float32(0)) for part in (result.dose_gy, result.dose_sd_gy))
         name = f"{nuclide.name} dose, Monte Carlo"
@@ -141,7 +182,46 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
             provenance=_provenance(nuclide, settings, result),
             messages=(*_noise_messages(result), *air_messages(balance, settings)),
             result=result,
+            follows_range=True,
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassDoses:
+    """What Monte Carlo knows below the size of the dose's voxels: dose to lung, soft tissue and bone in each.
+
+    Attributes
+    ----------
+    result : MonteCarloResult
+        Energy in each class.
+    decays, ct_density, matter : Volume
+        Decays on the activity image's voxels; density on the CT's, and on those that were followed.
+    """
+
+    result: MonteCarloResult
+    decays: Volume
+    ct_density: Volume
+    matter: Volume
+
+    def structure(self, drawn: Region, dose: Volume, density: Volume) -> StructureDose:
+        """Dose of a structure: each class in it has the dose of its class in the voxel."""
+        scoring = self.result.scoring
+        if scoring is None:  # cannot be: it was run with voxels of the dose
+            raise AssertionError
+        part = structure_density(drawn, self.ct_density)
+        window = self.matter.grid.window_of(part.grid)
+        followed = resample(part, self.matter.grid.crop(window), "mean")
+        region = resample_region(drawn, dose.grid)
+        there = class_masses(dose.grid.crop(region.window), followed, scoring.class_of_voxel[window])
+        mass = there.sum(axis=-1, dtype=np.float64)
+        if not mass.sum() > 0:
+            raise InputError(f"region {drawn.name!r} has no mass in the density map")
+        own = (self.result.class_dose(region.window) * there).sum(axis=-1)
+        whole = dose.values[region.window].astype(np.float64)
+        enough = mass > MIN_MASS_SHARE * scoring.mass_g[region.window]
+        own = np.divide(own, mass, out=whole.copy(), where=enough & (whole > 0))
+        mean = self.result.mean_over(region.window, there)
+        return structure_dose(drawn, dose, own, mass, mean=mean, decays=decays_in(drawn, self.decays))
 
 
 def _provenance(nuclide: Nuclide, settings: DoseSettings, result: MonteCarloResult) -> Provenance:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from hepatica.core import Region
+import numpy as np
+
+from hepatica.core import Region, Volume
 from hepatica.core.document import HIDDEN
 from hepatica.dosimetry.engines.dose_map import DoseMap
+from hepatica.dosimetry.engines.highest import highest_dose
 from hepatica.dosimetry.metrics.dvh import Dvh, dose_volume_histogram
 
 D_PERCENTS = (98.0, 95.0, 90.0, 70.0, 50.0, 5.0, 2.0)
@@ -39,7 +42,10 @@ class RegionDose:
     dose_sd_gy : float
         Spread of the voxel doses by volume: heterogeneity, not uncertainty.
     dose_min_gy, dose_max_gy : float
-        Over all voxels touched.
+        Over all voxels touched; D_98 % and D_2 % do not hang on single voxels.
+    dose_max_reliable : bool
+        False where the maximum lies in matter below 0.5 g/mL and the engine does not let electrons go as far as they
+        do there (kernel, local).
     d_percent_gy : mapping of float to float
         x -> minimum dose to the hottest x %.
     v_gy_percent : mapping of float to float
@@ -62,6 +68,7 @@ class RegionDose:
     dose_sd_gy: float
     dose_min_gy: float
     dose_max_gy: float
+    dose_max_reliable: bool
     d_percent_gy: Mapping[float, float]
     v_gy_percent: Mapping[float, float]
     homogeneity: float | None
@@ -82,7 +89,6 @@ def region_dose(
     d_percents: Sequence[float] = D_PERCENTS,
     v_doses_gy: Sequence[float] = V_DOSES_GY,
     bin_gy: float | None = None,
-    mass_g: float | None = None,
 ) -> RegionDose:
     """All numbers of a structure in a dose map.
 
@@ -91,16 +97,14 @@ def region_dose(
     dose_map : DoseMap
         Dose, density and decays.
     region : Region
-        On the dose map's grid (`core.resample.resample_region` brings it there).
+        On the dose map's grid (`core.resample.resample_region` brings it there). Of a map that knows more than its
+        voxels (`DoseMap.detail`): on any voxels, best those of the CT.
     d_percents : sequence of float
         Percentages x of the D_x wanted.
     v_doses_gy : sequence of float
         Doses d of the V_d wanted, Gy.
     bin_gy : float, optional
         Bin width of the DVH's curves, Gy.
-    mass_g : float, optional
-        Mass of the structure from finer voxels (the CT's) than the dose has: mean dose is the energy in the structure
-        over this mass. The dose map's own density otherwise.
 
     Raises
     ------
@@ -109,27 +113,44 @@ def region_dose(
     UnitError
         If the dose inside is not finite.
     """
-    dvh = dose_volume_histogram(dose_map.dose, region, dose_map.density, bin_gy=bin_gy)
+    dose, density, mean_sd = dose_map.dose, dose_map.density, None
+    if dose_map.detail is None:
+        dvh = dose_volume_histogram(dose, region, density, bin_gy=bin_gy)
+        mean_sd, inside = dose_map.region_mean_sd(region), region.total(dose_map.decays)
+    else:
+        own = dose_map.detail.structure(region, dose, density)
+        dose, density, region = own.dose, own.density, own.region
+        dvh = replace(dose_volume_histogram(dose, region, density, bin_gy=bin_gy), mean_gy=own.mean.value)
+        mean_sd, inside = own.mean.sd, own.decays
     if dvh.mass_g is None:  # cannot be: a density was given
         raise AssertionError
+    highest = highest_dose(_inside(dose, region), _on_window(density, region), follows_range=dose_map.follows_range)
     total = dose_map.decays.total
-    inside = region.total(dose_map.decays)
-    factor = 1.0 if mass_g is None or not mass_g > 0 or not dose_map.shares_energy_by_volume else dvh.mass_g / mass_g
-    sd = dose_map.region_mean_sd(region)
     return RegionDose(
         name=region.name,
         origin=region.origin,
         volume_ml=dvh.volume_ml,
-        mass_g=mass_g or dvh.mass_g,
-        dose_mean_gy=factor * dvh.mean_gy,
+        mass_g=dvh.mass_g,
+        dose_mean_gy=dvh.mean_gy,
         dose_mean_volume_gy=dvh.mean_volume_gy,
-        dose_mean_uncertainty_gy=None if sd is None else factor * sd,
+        dose_mean_uncertainty_gy=mean_sd,
         dose_sd_gy=dvh.sd_gy,
         dose_min_gy=dvh.min_gy,
         dose_max_gy=dvh.max_gy,
+        dose_max_reliable=highest.reliable,
         d_percent_gy={float(percent): dvh.d_percent(percent) for percent in d_percents},
         v_gy_percent={float(dose): 100 * dvh.v_gy(dose) for dose in v_doses_gy},
         homogeneity=dvh.homogeneity,
         activity_share=inside / total,
         dvh=dvh,
     )
+
+
+def _inside(dose: Volume, region: Region) -> Volume:
+    """Dose in the window of a region, 0 where the region does not touch a voxel."""
+    there = np.where(region.coverage > 0, dose.values[region.window], 0)
+    return Volume(dose.grid.crop(region.window), there, dose.kind)
+
+
+def _on_window(density: Volume, region: Region) -> Volume:
+    return Volume(density.grid.crop(region.window), density.values[region.window], density.kind)

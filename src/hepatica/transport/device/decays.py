@@ -5,7 +5,7 @@ from __future__ import annotations
 import warp as wp
 
 from hepatica.transport.device.electron import follow_electron
-from hepatica.transport.device.geometry import Geometry, voxel_at
+from hepatica.transport.device.geometry import Geometry, inside, voxel_at
 from hepatica.transport.device.photon import follow_photon
 from hepatica.transport.device.physics import REST, Physics
 from hepatica.transport.device.random import (
@@ -42,9 +42,14 @@ class Places:
 
 @wp.struct
 class Source:
-    """Where decays are and what they emit."""
+    """Where decays are and what they emit.
+
+    `to_mm` and `origin_mm` take voxels from the corner of the places' grid to mm from the corner of the matter's.
+    """
 
     places: Places
+    to_mm: wp.mat33
+    origin_mm: wp.vec3
     beta_yield: float
     beta_bins: int
     beta_kev: wp.array(dtype=wp.float32)
@@ -85,8 +90,7 @@ def how_many(mean: float, unit: float) -> int:
 def decay_point(g: Geometry, s: Source, rng: wp.uint64) -> wp.vec3:
     if g.radial == 1:
         return wp.vec3(0.0, 0.0, 0.0)
-    at = random_place(s.places, rng)
-    return wp.vec3(at[0] * g.sx, at[1] * g.sy, at[2] * g.sz)
+    return s.to_mm * random_place(s.places, rng) + s.origin_mm
 
 
 @wp.func
@@ -140,6 +144,9 @@ def follow_decays(
         origin = decay_point(g, s, rng)
         rng = rng + GOLDEN + GOLDEN + GOLDEN
         top = int(0)
+        if inside(g, origin) == 0:
+            # where nothing is known of the matter: a place outside the CT
+            continue
         bits = mixed(rng + GOLDEN)
         more = mixed(rng + GOLDEN + GOLDEN)
         rng = rng + GOLDEN + GOLDEN

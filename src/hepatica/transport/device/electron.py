@@ -17,6 +17,10 @@ from hepatica.transport.matter.stepping import SPECTRUM_NODES
 
 N_QUANTILES = wp.constant(QUANTILES)
 N_SPECTRUM = wp.constant(SPECTRUM_NODES)
+REST_REACH = wp.constant(0.6)
+"""How far the energy of an electron that is not followed further lies along its direction: evenly up to this part of
+its range, so that its mean depth (0.3 of the range) is about that of electrons of 0.1 to 1 MeV in water, which
+scattering turns from their course. It matters only where the dose's voxels are not those of the matter."""
 
 
 @wp.func
@@ -158,6 +162,7 @@ def follow_electron(
     done = float(0.0)
     hinge = float(0.0)
     held = float(0.0)
+    rest = float(0.0)
     fresh = int(1)
     alive = int(1)
     while alive == 1:
@@ -180,6 +185,7 @@ def follow_electron(
                             top += 1
                         kev -= photon
                         alive = 0
+                        rest = m.reach[at][0] / rho
                 upper = m.energy[rung]
                 width = upper - m.energy[rung + 1]
                 part = (upper - kev) / width
@@ -221,11 +227,13 @@ def follow_electron(
             kev -= loss
             to_hard -= (end - done) * hard
             done = end
-            if g.radial == 1:
+            if g.radial == 1 or g.scored == 1:
+                # the energy of a piece of path lies at one random point of it
                 bits = mixed(rng + GOLDEN)
                 rng = rng + GOLDEN
                 along = length * first_unit(bits)
-                score(g, tally, voxel, wp.vec3(x + along * u[0], y + along * u[1], z + along * u[2]), loss)
+                p = wp.vec3(x + float(i) * g.sx, y + float(j) * g.sy, z + float(k) * g.sz)
+                score(g, tally, voxel, p + along * u, loss)
             else:
                 held += loss
             x += length * u[0]
@@ -276,8 +284,9 @@ def follow_electron(
                         u = rotated(u, c, azimuth + 3.1415927)
                         kev = fast
             else:
-                wp.atomic_add(tally, voxel, wp.float64(held))
-                held = 0.0
+                if g.scored == 0:
+                    wp.atomic_add(tally, voxel, wp.float64(held))
+                    held = 0.0
                 if event == 3:
                     i += wp.where(u[0] > 0.0, 1, -1)
                     x = wp.where(u[0] > 0.0, 0.0, g.sx)
@@ -304,6 +313,12 @@ def follow_electron(
                 medium = int(g.medium[voxel])
     held += kev
     p = wp.vec3(x + float(i) * g.sx, y + float(j) * g.sy, z + float(k) * g.sz)
-    score(g, tally, voxel, p, held)
+    if g.scored == 1 and rest > 0.0:
+        # the rest of the path stays in this voxel of matter, but may lead into another one of the score
+        bits = mixed(rng + GOLDEN)
+        rng = rng + GOLDEN
+        score(g, tally, voxel, p + (REST_REACH * first_unit(bits) * rest) * u, held)
+    else:
+        score(g, tally, voxel, p, held)
     top = stop(m, stack, base, top, counters, kind, p, rng)
     return rng + GOLDEN, top

@@ -1,4 +1,8 @@
-"""Voxels: which one a point lies in, and how far it is into them and out of them. Positions in mm from their corner."""
+"""Voxels: which one a point lies in, and how far it is into them and out of them. Positions in mm from their corner.
+
+Where `Geometry.scored` is 1, energy is counted in other voxels than those of the matter, and in those of them that hold
+several classes of media apart for each class.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,11 @@ FAR = wp.constant(1.0e30)
 
 @wp.struct
 class Geometry:
-    """Voxels of one density and medium each; or, where `radial` is 1, one infinite medium scored in shells."""
+    """Voxels of one density and medium each; or, where `radial` is 1, one infinite medium scored in shells.
+
+    `to_score` and `score_origin` take mm from the corner of the voxels to voxels from the corner of the score; `mixed`
+    is the number of a voxel of the score among those of several classes, -1 for others.
+    """
 
     nx: int
     ny: int
@@ -25,6 +33,17 @@ class Geometry:
     log_shells: int
     density: wp.array(dtype=wp.float32)
     medium: wp.array(dtype=wp.uint8)
+    scored: int
+    to_score: wp.mat33
+    score_origin: wp.vec3
+    score_nx: int
+    score_ny: int
+    score_nz: int
+    score_size: int
+    mixed_voxels: int
+    classes: int
+    class_of: wp.array(dtype=wp.uint8)
+    mixed: wp.array(dtype=wp.int32)
 
 
 @wp.func
@@ -51,6 +70,22 @@ def voxel_at(g: Geometry, p: wp.vec3) -> int:
     j = wp.min(int(p[1] / g.sy), g.ny - 1)
     k = wp.min(int(p[2] / g.sz), g.nz - 1)
     return (i * g.ny + j) * g.nz + k
+
+
+@wp.func
+def score_at(g: Geometry, p: wp.vec3, medium: int) -> int:
+    """Element of the tally for energy at a point in that medium; the last one beyond the voxels of the score."""
+    at = g.to_score * p + g.score_origin
+    i = int(wp.floor(at[0]))
+    j = int(wp.floor(at[1]))
+    k = int(wp.floor(at[2]))
+    if i < 0 or j < 0 or k < 0 or i >= g.score_nx or j >= g.score_ny or k >= g.score_nz:
+        return g.score_size + g.mixed_voxels * g.classes
+    voxel = (i * g.score_ny + j) * g.score_nz + k
+    number = g.mixed[voxel]
+    if number < 0:
+        return voxel
+    return g.score_size + number * g.classes + int(g.class_of[medium])
 
 
 @wp.func

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warp as wp
 
-from hepatica.transport.device.geometry import Geometry
+from hepatica.transport.device.geometry import Geometry, score_at
 
 PHOTON = wp.constant(0)
 ELECTRON = wp.constant(1)
@@ -61,8 +61,10 @@ def waiting_at(stack: wp.array(dtype=wp.float32), base: int, place: int):
 
 @wp.func
 def score(g: Geometry, tally: wp.array(dtype=wp.float64), voxel: int, p: wp.vec3, kev: float) -> int:
-    """Add energy to the voxel, or to the shell of `p` in the radial geometry (the last element: beyond all shells)."""
+    """Add energy to the voxel, or to the element of `p`: its shell in the radial geometry, its voxel of the score."""
     at = voxel
+    if g.scored == 1:
+        at = score_at(g, p, int(g.medium[voxel]))
     if g.radial == 1:
         r = wp.length(p)
         at = int(r / g.shell_mm)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.composition import Medium
 from hepatica.transport.matter.stepping import StepModel
-from hepatica.transport.runner.decays import DecayTransport
+from hepatica.transport.runner.decays import DecayTransport, Places
 from hepatica.transport.runner.source import Parts, emission
 from hepatica.transport.runner.upload import Phantom, Shells
 
@@ -98,7 +98,9 @@ def radial_energy(
     rarity = min(1.0, float(emitted.gamma_yield.sum())) if parts == "photon" else 1.0
     mean_kev = emitted.mean_kev
     emitted = replace(emitted, gamma_yield=emitted.gamma_yield / rarity, local_kev=emitted.local_kev / rarity)
-    transport = DecayTransport(phantom, emitted, np.array([0]), np.ones(1), model=model, shells=shells)
+    transport = DecayTransport(
+        phantom, emitted, Places.of_phantom(phantom, np.array([0]), np.ones(1)), model=model, tally=shells
+    )
     batches = 20
     size = max(histories // batches, 1)
     runs = [tuple(part.copy() for part in transport.run(seed, n * size, size, threads)) for n in range(batches)]

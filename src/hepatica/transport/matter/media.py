@@ -25,8 +25,15 @@ MAX_DENSITY_G_ML = 25.0
 """No element in a patient is denser (gold 19.3, platinum 21.5): a larger number is a unit error (kg/m3)."""
 
 
-def require_decays_in_matter(decays: Volume, density: Volume) -> None:
+def require_decays_in_matter(decays: Volume, density: Volume, *, same_grid: bool = True) -> None:
     """Refuse what is no map of decays in a map of density on the same grid, or holds an impossible number.
+
+    Parameters
+    ----------
+    decays, density : Volume
+        The two maps.
+    same_grid : bool
+        Whether they must have the same voxels, or only lie in one frame of reference.
 
     Raises
     ------
@@ -39,7 +46,10 @@ def require_decays_in_matter(decays: Volume, density: Volume) -> None:
     """
     decays.require_kind(Kind.DECAYS)
     density.require_kind(Kind.DENSITY)
-    decays.grid.require_match(density.grid, "decays and density")
+    if same_grid:
+        decays.grid.require_match(density.grid, "decays and density")
+    else:
+        decays.grid.require_shared_frame(density.grid, "decays and density")
     decays.require_finite()
     density.require_finite()
     if float(density.values.min()) < 0:

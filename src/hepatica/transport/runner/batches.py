@@ -12,7 +12,7 @@ import contextlib
 import math
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,6 @@ from typing import IO, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core.region import Window
 from hepatica.errors import InputError, OutputError
 
 FloatArray = NDArray[np.float64]
@@ -54,6 +53,8 @@ class BatchSums:
         Energy emitted, escaped with electrons, with photons, lost.
     histories, batches : int
         So far.
+    parts : BatchSums or None
+        Of parts of some of the voxels, from the same batches.
     """
 
     total: FloatArray
@@ -64,11 +65,12 @@ class BatchSums:
     counters: FloatArray
     histories: int = 0
     batches: int = 0
+    parts: BatchSums | None = None
 
     @classmethod
-    def empty(cls, shape: tuple[int, ...]) -> BatchSums:
-        """Nothing yet; as many groups as fit into 200 MB of half-precision numbers, 7 to 20."""
-        count = int(np.clip(GROUP_BYTES // (2 * math.prod(shape)), MIN_GROUPS, MAX_GROUPS))
+    def empty(cls, shape: tuple[int, ...], groups: int | None = None) -> BatchSums:
+        """Nothing yet; that many groups, or as many as fit into 200 MB of half-precision numbers, 7 to 20."""
+        count = groups or int(np.clip(GROUP_BYTES // (2 * max(math.prod(shape), 1)), MIN_GROUPS, MAX_GROUPS))
         return cls(
             total=np.zeros(shape),
             squares=np.zeros(shape, np.float32),
@@ -88,7 +90,7 @@ class BatchSums:
         energy = tally.reshape(self.total.shape)
         self.counters += counters
         if self.group_scale == 0.0:
-            self.group_scale = float(energy.max()) / histories / 64 or 1.0
+            self.group_scale = float(energy.max(initial=0.0)) / histories / 64 or 1.0
         n = int(np.argmin(self.group_histories))
         before = int(self.group_histories[n])
         after = before + histories
@@ -116,7 +118,7 @@ class BatchSums:
                 sd[slab] = np.sqrt(variance) * unit[slab]
         return mean, sd
 
-    def group_sums(self, window: Window, weights: FloatArray) -> FloatArray:
+    def group_sums(self, window: tuple[slice, ...], weights: FloatArray) -> FloatArray:
         """Weighted sum over a window of each group's energy per history, shape (groups that have histories,)."""
         used = np.flatnonzero(self.group_histories)
         return np.array(
@@ -149,19 +151,9 @@ def save_checkpoint(path: Path, sums: BatchSums, mark: str, elapsed_s: float) ->
     """
     part = path.with_name(path.name + ".part")
     try:
+        stored = _stored(sums, "") | ({} if sums.parts is None else _stored(sums.parts, "parts_"))
         with _locked_part(part) as stream:
-            np.savez(
-                stream,
-                mark=np.array(mark),
-                total=sums.total,
-                squares=sums.squares,
-                groups=sums.groups,
-                group_histories=sums.group_histories,
-                group_scale=np.array(sums.group_scale),
-                counters=sums.counters,
-                numbers=np.array([sums.histories, sums.batches]),
-                elapsed_s=np.array(elapsed_s),
-            )
+            np.savez(stream, mark=np.array(mark), elapsed_s=np.array(elapsed_s), **stored)  # type: ignore[arg-type]
             stream.flush()
             os.fsync(stream.fileno())
             if os.name == "nt":
@@ -188,6 +180,32 @@ def _locked_part(part: Path) -> Iterator[IO[bytes]]:
                 return
 
 
+def _stored(sums: BatchSums, prefix: str) -> dict[str, NDArray[Any]]:
+    named: dict[str, NDArray[Any]] = {
+        "total": sums.total,
+        "squares": sums.squares,
+        "groups": sums.groups,
+        "group_histories": sums.group_histories,
+        "group_scale": np.array(sums.group_scale),
+        "counters": sums.counters,
+        "numbers": np.array([sums.histories, sums.batches]),
+    }
+    return {prefix + name: values for name, values in named.items()}
+
+
+def _restored(stored: Mapping[str, NDArray[Any]], prefix: str) -> BatchSums:
+    return BatchSums(
+        total=stored[prefix + "total"],
+        squares=stored[prefix + "squares"],
+        groups=stored[prefix + "groups"],
+        group_histories=stored[prefix + "group_histories"],
+        group_scale=float(stored[prefix + "group_scale"]),
+        counters=stored[prefix + "counters"],
+        histories=int(stored[prefix + "numbers"][0]),
+        batches=int(stored[prefix + "numbers"][1]),
+    )
+
+
 def load_checkpoint(path: Path, mark: str) -> tuple[BatchSums, float]:
     """Sums and elapsed seconds of the run with that fingerprint.
 
@@ -204,16 +222,9 @@ def load_checkpoint(path: Path, mark: str) -> tuple[BatchSums, float]:
                     "version differ)",
                     remedy="give the inputs it was made from, or another file as `checkpoint`",
                 )
-            sums = BatchSums(
-                total=stored["total"],
-                squares=stored["squares"],
-                groups=stored["groups"],
-                group_histories=stored["group_histories"],
-                group_scale=float(stored["group_scale"]),
-                counters=stored["counters"],
-                histories=int(stored["numbers"][0]),
-                batches=int(stored["numbers"][1]),
-            )
+            sums = _restored(stored, "")
+            if "parts_total" in stored:
+                sums.parts = _restored(stored, "parts_")
             return sums, float(stored["elapsed_s"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from hepatica.transport.matter.stepping import StepModel
 from hepatica.transport.runner.launch import Launcher, Sizes, check_device, load_warp
+from hepatica.transport.runner.scoring import Scoring
 from hepatica.transport.runner.source import Emission
 from hepatica.transport.runner.upload import Phantom, Shells, Upload, tables_for
 
@@ -16,6 +18,31 @@ FloatArray = NDArray[np.float64]
 
 COUNTERS = 4
 """Energy emitted, escaped with electrons, escaped with photons, lost to a full stack, keV."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Where decays are.
+
+    Attributes
+    ----------
+    voxels, weights : ndarray
+        Flat indices of the voxels with activity, and their decays in any unit.
+    shape : tuple of int
+        Of the grid that they count in.
+    to_mm : ndarray, shape (4, 4)
+        Takes voxels from the corner of that grid to mm from the corner of the phantom.
+    """
+
+    voxels: NDArray[np.integer[Any]]
+    weights: NDArray[np.floating[Any]]
+    shape: tuple[int, ...]
+    to_mm: FloatArray
+
+    @classmethod
+    def of_phantom(cls, phantom: Phantom, voxels: NDArray[Any], weights: NDArray[Any]) -> Places:
+        """Voxels of the phantom itself."""
+        return cls(voxels, weights, phantom.density.shape, np.diag([*phantom.spacing_mm, 1.0]))
 
 
 class DecayTransport:
@@ -27,12 +54,12 @@ class DecayTransport:
         Voxels; for a point source in an infinite medium one voxel of that medium.
     emission : Emission
         What a decay emits.
-    voxels, weights : ndarray
-        Flat indices of the voxels with activity, and their decays in any unit.
+    places : Places
+        Where decays are; those outside the phantom emit nothing.
     model : StepModel
         How finely electrons are followed.
-    shells : Shells or None
-        Score in shells about a point source in an infinite medium instead.
+    tally : Shells, Scoring or None
+        Score in shells about a point source in an infinite medium, or in other voxels, instead of the phantom's own.
     device : str
         "cpu" or "cuda".
     """
@@ -41,23 +68,24 @@ class DecayTransport:
         self,
         phantom: Phantom,
         emission: Emission,
-        voxels: NDArray[np.integer[Any]],
-        weights: NDArray[np.floating[Any]],
+        places: Places,
         *,
         model: StepModel,
-        shells: Shells | None = None,
+        tally: Shells | Scoring | None = None,
         device: str = "cpu",
     ) -> None:
         check_device(device)
         upload = Upload(load_warp(), device)
         from hepatica.transport.device import decays as module
 
-        size = phantom.density.size if shells is None else shells.linear + shells.logarithmic + 1
+        size = phantom.density.size if tally is None else tally.size
+        shells = tally if isinstance(tally, Shells) else None
+        scoring = tally if isinstance(tally, Scoring) else None
         self._launcher = Launcher(module, "follow_decays", Sizes(size, COUNTERS), device)
         self._inputs = [
-            upload.geometry(phantom, shells),
+            upload.geometry(phantom, shells, scoring),
             upload.physics(phantom, *tables_for(phantom.media, model), model),
-            _source(upload, emission, upload.places(voxels, weights, phantom.density.shape)),
+            _source(upload, emission, places),
         ]
 
     def run(self, seed: int, first: int, histories: int, threads: int | None = 1) -> tuple[FloatArray, FloatArray]:
@@ -65,19 +93,20 @@ class DecayTransport:
 
         Returns
         -------
-        tally : ndarray of float64, shape (voxels or shells + 1,)
-            Energy deposited per voxel or shell, keV. The next run overwrites it.
+        tally : ndarray of float64, shape (voxels, or the size of the other tally,)
+            Energy deposited per element, keV. The next run overwrites it.
         counters : ndarray of float64, shape (4,)
             See `COUNTERS`.
         """
         return self._launcher.run(self._inputs, seed=seed, first=first, histories=histories, threads=threads)
 
 
-def _source(upload: Upload, emission: Emission, places: Any) -> Any:
+def _source(upload: Upload, emission: Emission, places: Places) -> Any:
     from hepatica.transport.device.decays import Source
 
     s = Source()
-    s.places = places
+    s.places = upload.places(places.voxels, places.weights, places.shape)
+    s.to_mm, s.origin_mm = upload.affine(places.to_mm)
     s.beta_yield, s.beta_bins = emission.beta_yield, len(emission.beta_kev) - 1
     s.beta_kev = upload.floats(emission.beta_kev)
     s.line_number, s.gamma_number = float(emission.line_yield.sum()), float(emission.gamma_yield.sum())

@@ -15,16 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Estimate, Region, Volume
+from hepatica.core import Estimate, Grid, Region, Volume
 from hepatica.core.constants import KEV_TO_J
+from hepatica.core.region import Window
 from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.composition import media_by_density
 from hepatica.transport.matter.media import require_decays_in_matter
 from hepatica.transport.runner.batches import BatchSums, load_checkpoint, save_checkpoint
-from hepatica.transport.runner.decays import DecayTransport
+from hepatica.transport.runner.decays import DecayTransport, Places
 from hepatica.transport.runner.fingerprint import fingerprint
 from hepatica.transport.runner.launch import check_device
+from hepatica.transport.runner.scoring import CLASSES, Scoring, corner_map, scoring_on
 from hepatica.transport.runner.settings import MonteCarloSettings
 from hepatica.transport.runner.source import emission
 from hepatica.transport.runner.stopping import RunClock, RunReport
@@ -73,7 +75,9 @@ class MonteCarloResult:
     histories, batches : int
         Decays followed, and the batches they were followed in.
     emitted_j, deposited_j, escaped_electrons_j, escaped_photons_j : float
-        Energy of all decays as sampled; in the voxels; out of the image with electrons; with photons.
+        Energy of all decays as sampled; in the voxels of the dose; out of the matter with electrons; with photons.
+    elsewhere_j : float
+        Energy deposited in matter outside the voxels of the dose.
     relative_uncertainty : float
         Root mean square relative standard uncertainty of the voxels above half the maximum dose.
     elapsed_s : float
@@ -95,6 +99,8 @@ class MonteCarloResult:
     settings: MonteCarloSettings
     sums: BatchSums
     gy_per_kev: DosePerEnergy
+    elsewhere_j: float = 0.0
+    scoring: Scoring | None = None
 
     def region_mean(self, region: Region) -> Estimate:
         """Mean dose of a region in Gy with its standard uncertainty, correlations between voxels respected.
@@ -108,6 +114,46 @@ class MonteCarloResult:
         """Mean dose of a region in Gy in each group of batches, for ratios of regions and other functions of doses."""
         return _group_means(self.sums, self.gy_per_kev, region)
 
+    def class_dose(self, window: Window) -> FloatArray:
+        """Dose in Gy to the lung, the soft tissue and the bone in each voxel of a window, shape (..., 3).
+
+        In voxels that hold one of them all three are the voxel's dose; a class that a mixed voxel lacks has 0.
+        """
+        found = np.repeat(self.dose_gy[window].astype(np.float64)[..., None], CLASSES, axis=-1)
+        if self.scoring is None or self.sums.parts is None:
+            return found
+        mixed = self.scoring.mixed[window]
+        apart = mixed >= 0
+        mass = self.scoring.class_mass_g[mixed[apart]].astype(np.float64)
+        energy = self.sums.parts.total[mixed[apart]] * (self._gy_g_per_kev / self.sums.histories)
+        found[apart] = np.divide(energy, mass, out=np.zeros_like(mass), where=mass > 0)
+        return found
+
+    def mean_over(self, window: Window, mass_g: NDArray[np.floating[Any]]) -> Estimate:
+        """Mean dose in Gy of matter that has these masses of each class in each voxel of a window, shape (..., 3).
+
+        The uncertainty is that of `region_mean`.
+        """
+        voxels, parts = self._scored().shares(window, mass_g)
+        sums, apart = self.sums, self.sums.parts
+        energy = float((sums.total[window] * voxels).sum())
+        groups = sums.group_sums(window, voxels)
+        if apart is not None:
+            energy += float((apart.total * parts).sum())
+            groups = groups + apart.group_sums((slice(None),), parts)
+        scale = self._gy_g_per_kev / float(mass_g.sum(dtype=np.float64))
+        sd = scale * float(groups.std(ddof=1)) / math.sqrt(len(groups)) if len(groups) > 1 else None
+        return Estimate(energy / sums.histories * scale, sd)
+
+    @property
+    def _gy_g_per_kev(self) -> float:
+        return float(self.gy_per_kev.scale) * self._scored().grid.voxel_volume_ml
+
+    def _scored(self) -> Scoring:
+        if self.scoring is None:
+            raise InputError("this Monte Carlo run was not told of voxels of the dose apart from those of its density")
+        return self.scoring
+
 
 def simulate(
     decays: Volume,
@@ -115,6 +161,7 @@ def simulate(
     nuclide: Nuclide,
     settings: MonteCarloSettings,
     *,
+    dose_grid: Grid | None = None,
     target_region: Region | None = None,
     progress: RunReport | None = None,
 ) -> MonteCarloResult:
@@ -125,13 +172,16 @@ def simulate(
     decays : Volume
         Kind.DECAYS, number of decays per voxel (Bq s), none negative.
     density : Volume
-        Kind.DENSITY in g/mL on the same grid.
+        Kind.DENSITY in g/mL on the same grid, or on any other where `dose_grid` is given: decays outside it are lost.
     nuclide : Nuclide
         What decays.
     settings : MonteCarloSettings
         When to stop, device, seed, checkpoint.
+    dose_grid : Grid, optional
+        Voxels of the dose where they are not those of the two maps. Matter is then followed in the voxels of the
+        density, whatever those of the dose, and the energy in each voxel is counted apart for lung, soft tissue, bone.
     target_region : Region, optional
-        Aim `target_uncertainty` at the mean dose of this region.
+        Aim `target_uncertainty` at the mean dose of this region, on the voxels of the dose.
     progress : callable, optional
         Called after every batch.
 
@@ -143,7 +193,7 @@ def simulate(
     PhysicsError
         If the device is absent, or energy was lost.
     """
-    run = _Run(decays, density, nuclide, settings, target_region)
+    run = _Run(decays, density, nuclide, settings, dose_grid, target_region)
     try:
         while not run.clock.finished(run.sums):
             run.batch()
@@ -159,17 +209,27 @@ class _Run:
     """One run: its engine, its sums, and what ends it."""
 
     def __init__(
-        self, decays: Volume, density: Volume, nuclide: Nuclide, settings: MonteCarloSettings, region: Region | None
+        self,
+        decays: Volume,
+        density: Volume,
+        nuclide: Nuclide,
+        settings: MonteCarloSettings,
+        dose_grid: Grid | None,
+        region: Region | None,
     ) -> None:
-        _check(decays, density, settings)
+        _check(decays, density, settings, same_grid=dose_grid is None)
+        grid = dose_grid or density.grid
         if region is not None:
-            decays.grid.require_match(region.grid, f"decays and region {region.name!r}")
+            grid.require_match(region.grid, f"dose and region {region.name!r}")
         self.settings, self.region = settings, region
         values = np.asarray(density.values, dtype=np.float32)
         index, media = media_by_density(values, settings.media)
-        spacing = decays.grid.spacing_mm
         followed = np.maximum(values, np.float32(LOWEST_DENSITY_G_ML))
-        phantom = Phantom(spacing, followed, index, media)
+        phantom = Phantom(density.grid.spacing_mm, followed, index, media)
+        self.scoring: Scoring | None = None
+        if dose_grid is not None:
+            thin = density.with_values(followed)
+            self.scoring = scoring_on(dose_grid, thin, index, len(media), filling_g_ml=LOWEST_DENSITY_G_ML)
         flat = np.asarray(decays.values).ravel()
         voxels = np.flatnonzero(flat > 0)
         emitted = emission(
@@ -178,15 +238,19 @@ class _Run:
             electron_cutoff_kev=settings.step.cutoff_kev,
             photon_cutoff_kev=settings.step.photon_cutoff_kev,
         )
+        places = Places(voxels, flat[voxels], decays.grid.shape, _to_phantom(decays.grid, density.grid))
         self.transport = DecayTransport(
-            phantom, emitted, voxels, flat[voxels], model=settings.step, device=settings.device
+            phantom, emitted, places, model=settings.step, tally=self.scoring, device=settings.device
         )
         self.total_decays = decays.total
-        gy_g_per_kev = np.float32(KEV_TO_J * self.total_decays * 1e3 / decays.grid.voxel_volume_ml)
-        self.gy_per_kev = DosePerEnergy(gy_g_per_kev, followed)
-        self.mark = fingerprint(decays, density, nuclide.name, settings)
+        gy_g_per_kev = np.float32(KEV_TO_J * self.total_decays * 1e3 / grid.voxel_volume_ml)
+        mean_density = followed if self.scoring is None else self.scoring.density_g_ml()
+        self.gy_per_kev = DosePerEnergy(gy_g_per_kev, mean_density)
+        self.mark = fingerprint(decays, density, nuclide.name, settings, dose_grid)
         self.saved, before_s = time.monotonic(), 0.0
-        self.sums = BatchSums.empty(values.shape)
+        self.sums = BatchSums.empty(grid.shape)
+        if self.scoring is not None:
+            self.sums.parts = BatchSums.empty(self.scoring.class_mass_g.shape, len(self.sums.group_histories))
         if settings.checkpoint is not None and settings.checkpoint.exists():
             self.sums, before_s = load_checkpoint(settings.checkpoint, self.mark)
         self.clock = RunClock(
@@ -211,6 +275,9 @@ class _Run:
     def batch(self) -> None:
         size = self.next_size()
         tally, counters = self.transport.run(self.settings.seed, self.sums.histories, size, self.settings.threads)
+        if self.scoring is not None and self.sums.parts is not None:
+            tally, parts, elsewhere = self.scoring.split(tally)
+            self.sums.parts.add(parts, np.array([elsewhere, 0.0, 0.0, 0.0]), size)
         self.sums.add(tally, counters, size)
         now = time.monotonic()
         if self.settings.checkpoint is not None and now - self.saved > self.settings.checkpoint_every_s:
@@ -250,6 +317,8 @@ class _Run:
             settings=self.settings,
             sums=self.sums,
             gy_per_kev=self.gy_per_kev,
+            elsewhere_j=0.0 if self.sums.parts is None else float(self.sums.parts.counters[0]) * joule,
+            scoring=self.scoring,
         )
 
 
@@ -284,8 +353,15 @@ def _group_means(sums: BatchSums, gy_per_kev: DosePerEnergy, region: Region) -> 
     return sums.group_sums(region.window, region.coverage.astype(np.float64)) / _mass(gy_per_kev, region)
 
 
-def _check(decays: Volume, density: Volume, settings: MonteCarloSettings) -> None:
-    require_decays_in_matter(decays, density)
+def _to_phantom(decays: Grid, matter: Grid) -> FloatArray:
+    """Takes voxels of the decays, from their corner, to mm from the corner of the matter."""
+    if decays.matches(matter):
+        return np.diag([*matter.spacing_mm, 1.0])
+    return np.asarray(np.linalg.inv(corner_map(matter, decays)))
+
+
+def _check(decays: Volume, density: Volume, settings: MonteCarloSettings, *, same_grid: bool) -> None:
+    require_decays_in_matter(decays, density, same_grid=same_grid)
     if (negative := int((decays.values < 0).sum())) > 0:
         raise InputError(
             f"decays: {negative} voxels are negative (lowest {float(decays.values.min()):.4g} Bq s); Monte Carlo "

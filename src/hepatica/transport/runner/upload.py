@@ -14,6 +14,7 @@ from hepatica.errors import PhysicsError
 from hepatica.transport.matter.composition import Medium
 from hepatica.transport.matter.photons import MOMENTA, MOMENTUM_RANGE, PhotonTables, build_photons
 from hepatica.transport.matter.stepping import Ladder, StepModel, build_ladder
+from hepatica.transport.runner.scoring import CLASSES, Scoring
 from hepatica.transport.runner.source import alias_table
 
 FloatArray = NDArray[np.float64]
@@ -29,6 +30,11 @@ class Shells:
     linear: int
     logarithmic: int
     last_mm: float
+
+    @property
+    def size(self) -> int:
+        """Elements of a tally: the shells, and one for all beyond."""
+        return self.linear + self.logarithmic + 1
 
     @property
     def edges_mm(self) -> FloatArray:
@@ -126,8 +132,12 @@ class Upload:
         places.voxel, places.table = self.integers(voxels), self.alias(weights)
         return places
 
-    def geometry(self, phantom: Phantom, shells: Shells | None = None) -> Any:
-        """`device.Geometry` of a phantom."""
+    def affine(self, matrix: NDArray[np.floating[Any]]) -> tuple[Any, Any]:
+        """A 4 x 4 matrix as one of 3 x 3 and a vector."""
+        return self._wp.mat33(*map(float, matrix[:3, :3].ravel())), self._wp.vec3(*map(float, matrix[:3, 3]))
+
+    def geometry(self, phantom: Phantom, shells: Shells | None = None, scoring: Scoring | None = None) -> Any:
+        """`device.Geometry` of a phantom, whose energy is counted in shells, by `scoring`, or in its own voxels."""
         from hepatica.transport.device.geometry import Geometry
 
         g = Geometry()
@@ -146,6 +156,13 @@ class Upload:
         g.density = self.floats(phantom.density)
         flat = np.ascontiguousarray(phantom.medium_index.ravel())
         g.medium = self.shared(flat, self._wp.uint8)
+        g.scored, g.classes = int(scoring is not None), CLASSES
+        g.class_of = self.shared(np.zeros(1, np.uint8) if scoring is None else scoring.class_of_medium, self._wp.uint8)
+        g.mixed = self.integers([] if scoring is None else scoring.mixed)
+        if scoring is not None:
+            g.to_score, g.score_origin = self.affine(scoring.from_matter)
+            g.score_nx, g.score_ny, g.score_nz = scoring.grid.shape
+            g.score_size, g.mixed_voxels = scoring.grid.size, len(scoring.class_mass_g)
         return g
 
     def physics(

@@ -33,12 +33,7 @@ from hepatica.io.replicates import load_replicates
 from hepatica.nuclides import Nuclide, require_carried
 from hepatica.nuclides import agent as find_agent
 from hepatica.nuclides import nuclide as find_nuclide
-from hepatica.transport.matter.media import (
-    HuCalibration,
-    calibration_messages,
-    default_calibration,
-    density_resampled,
-)
+from hepatica.transport.matter.media import HuCalibration, calibration_messages, default_calibration
 from hepatica.transport.runner.stopping import RunProgress
 from hepatica.workflow.dose.decays import decays_from
 from hepatica.workflow.dose.lungs import treated_lungs
@@ -46,7 +41,7 @@ from hepatica.workflow.dose.numbers import StructureResult
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.patient import ct_or_uniform, patient_of
 from hepatica.workflow.dose.result import DoseResult
-from hepatica.workflow.dose.structures import StructureSet, structures_on
+from hepatica.workflow.dose.structures import StructureSet, both_on, structures_on
 from hepatica.workflow.sources import ImageSource, StructureSource, as_images
 
 
@@ -123,22 +118,18 @@ def absorbed_dose(
     seen = count.decays.in_frame(patient.ct.grid.frame_of_reference)
     corrected = _corrected(seen, structures, patient.ct, options, report_progress)
     grid = dose_grid(seen.grid, ct_image.grid, options.output.grid)
-    decays, outside = decays_on(grid, corrected.image)
+    _, outside = decays_on(grid, corrected.image)
     table = options.scanner.calibration()
-    density = density_resampled(grid, patient.tissue.density, table)
-    drawn = patient.drawn
-    if not grid.matches(patient.ct.grid):
-        drawn = structures_on(grid, structures, patient.ct, options.clinical, has_ct=has_ct)
+    exact, drawn = both_on(grid, patient.drawn)
 
     report_progress(f"dose by {engine}")
-    dose_map = calculation.compute(decays, density, chosen, options.settings)
+    dose_map = calculation.compute_on(grid, corrected.image, patient.tissue.density, chosen, options.settings)
 
     report_progress("dose in structures")
-    masses, bin_gy = patient.masses_g(grid), options.output.dvh_bin_gy
-    doses = [region_dose(dose_map, region, bin_gy=bin_gy, mass_g=masses.get(region.name)) for region in drawn.regions]
+    doses = [region_dose(dose_map, item.region, bin_gy=options.output.dvh_bin_gy) for item in exact.clinical]
     outline = Outline(math.cbrt(1000 * ct_image.grid.voxel_volume_ml), 0.0, volume.contour_sd_mm)
     common = OtherUncertainties(count.calibration_relative_sd, count.time_relative_sd)
-    chain = structure_activities(seen, corrected.image, drawn.clinical, outline=outline, common=common, options=volume)
+    chain = structure_activities(seen, corrected.image, exact.clinical, outline=outline, common=common, options=volume)
     found = tuple(
         StructureResult(item, dose, held, patient.density_from(item.region.name), patient.density_relative_sd)
         for item, dose, held in zip(drawn.clinical, doses, chain.activities, strict=True)

@@ -16,6 +16,7 @@ from hepatica.core.image import Image
 from hepatica.core.numbers import three
 from hepatica.core.table import Cell, Table
 from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
+from hepatica.dosimetry.engines.highest import HighestDose
 from hepatica.dosimetry.metrics.region_dose import RegionDose
 from hepatica.dosimetry.time.curves import CurveFit
 from hepatica.dosimetry.time.trapezoid import PointCurve
@@ -216,6 +217,12 @@ class DoseNumbers(Result):
     def energy_balance(self) -> EnergyBalance:
         """Where the emitted energy went."""
         return self.dose_map.energy_balance
+
+    @property
+    @reported
+    def highest_dose(self) -> HighestDose:
+        """Highest voxel dose, whether it can be trusted, and the highest in tissue."""
+        return self.dose_map.highest
 
     @property
     @reported

@@ -63,10 +63,6 @@ class Patient:
         found = self.tissue.origin(name)
         return "uniform" if found == "ct" and not self.has_ct else found
 
-    def masses_g(self, grid: Grid) -> dict[str, float]:
-        """Mass of every structure within other voxels (the dose's), from the CT's own."""
-        return {item.region.name: mass_of(item.region, self.tissue.density, grid) for item in self.drawn.clinical}
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatientLungs:

@@ -108,6 +108,6 @@ def _method(result: DoseNumbers) -> tuple[Fact, ...]:
         ("Dose grid", repr(result.dose.grid)),
         ("Density", _density(result)),
         ("Time integration", integration),
-        ("Highest voxel dose", f"{three(float(result.dose.values.max()))} Gy"),
+        ("Highest voxel dose", str(result.highest_dose)),
         ("Energy emitted", energy),
     )

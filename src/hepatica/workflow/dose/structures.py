@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hepatica.anatomy.ct.body_and_lungs import body_region, lung_regions
@@ -29,6 +29,8 @@ from hepatica.workflow.sources import StructureSource
 
 NEEDED_WHOLE = (Structure.LIVER, Structure.TUMOUR, Structure.NECROSIS, Structure.PERFUSED)
 """Structures that others are made of."""
+
+NOTHING_COVERED = "no structure covers a voxel of the dose; are structures and images of the same patient?"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,14 +94,10 @@ def structures_on(
         source = input_file("structures", path)
     else:
         regions = tuple(resample_region(region, grid) for region in wanted_regions(regions_of(given), wanted))
-    empty = tuple(
-        Message("structure-empty", f"structure {region.name!r} covers nothing of the dose grid and is left out")
-        for region in regions
-        if region.is_empty
-    )
+    empty = tuple(_empty(region) for region in regions if region.is_empty)
     whole = [region for region in regions if not region.is_empty]
     if not whole:
-        raise InputError("no structure covers a voxel of the dose; are structures and images of the same patient?")
+        raise InputError(NOTHING_COVERED)
     clinical = clinical_regions(whole, roles=options.structure_roles, dome_margin_mm=options.lung_margin_mm)
     doubts = identified(whole, options.structure_roles).messages
     return StructureSet(
@@ -118,6 +116,31 @@ def _about_goals(options: StructureOptions) -> tuple[Message, ...]:
     text = f"{' and '.join(missing)} not stated: the goals for every {' and '.join(missing)} are shown"
     remedy = f"state {' and '.join(f'`{name}`' for name in missing)}"
     return (Message("goals-of-every-indication", text, remedy, severity="note"),)
+
+
+def both_on(grid: Grid, drawn: StructureSet) -> tuple[StructureSet, StructureSet]:
+    """The structures that touch other voxels: as they were drawn, and on those voxels, volumes kept.
+
+    Raises
+    ------
+    InputError
+        If none does.
+    """
+    there = [replace(item, region=resample_region(item.region, grid)) for item in drawn.clinical]
+    kept = [n for n, item in enumerate(there) if not item.region.is_empty]
+    if not kept:
+        raise InputError(NOTHING_COVERED)
+    notes = tuple(_empty(item.region) for item in there if item.region.is_empty)
+    messages = drawn.messages + notes
+    return (
+        replace(drawn, clinical=tuple(drawn.clinical[n] for n in kept), messages=messages),
+        replace(drawn, clinical=tuple(there[n] for n in kept), messages=messages),
+    )
+
+
+def _empty(region: Region) -> Message:
+    text = f"structure {region.name!r} covers nothing of the dose grid and is left out"
+    return Message("structure-empty", text)
 
 
 def _require_whole_liver(path: Path, refused: Sequence[str], options: StructureOptions) -> None:
