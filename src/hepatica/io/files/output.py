@@ -266,8 +266,8 @@ def refuse_inputs(folder: Path | str, inputs: Iterable[Path | str]) -> None:
     """
     folder = Path(folder)
     target = _target(folder)
-    held = {identity(path) for path in target.rglob("*")} if target.is_dir() else set()
     own = identity(target)
+    held = {identity(path) for path in target.rglob("*")} if own is not None and target.is_dir() else set()
     for given in inputs:
         real = Path(os.path.realpath(given))
         if real.is_relative_to(target) or (own and own in {identity(parent) for parent in (real, *real.parents)}):
