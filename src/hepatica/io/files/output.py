@@ -107,9 +107,14 @@ def output_folder(path: Path | str, *, force: bool = False, listed: bool = True)
 def _target(path: Path) -> Path:
     """The place itself: links are followed, and stay."""
     try:
-        return path.resolve()
-    except (OSError, ValueError, RuntimeError) as error:
+        target = path.resolve()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            target.lstat()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({reason(error)}); nothing was left behind") from error
+    except (ValueError, RuntimeError) as error:
         raise OutputError(f"{str(path)!r} is no name for an output ({error})") from error
+    return target
 
 
 @contextmanager
