@@ -11,6 +11,7 @@ from hepatica.core import InputFile, Kind, Volume
 from hepatica.core.image import NOTHING_STATED, Image, Stated
 from hepatica.core.sources import DoseSource, ImageSource, StructureSource
 from hepatica.errors import InputError, UnitError
+from hepatica.io.files import restore
 from hepatica.io.read import read_image
 
 __all__ = ["DoseInput", "DoseSource", "ImageSource", "StructureSource", "as_dose", "as_image", "as_images"]
@@ -35,7 +36,9 @@ def as_image(source: ImageSource, *, role: str, series: str | None = None, state
         if stated.slice_spacing_mm is not None:
             raise InputError(f"{source.name}: has its voxels already; `slice_spacing_mm` belongs to a file")
         return source.stating(stated).used_as(role)
-    return read_image(_path(source, role), role=role, series=series, stated=stated)
+    path = _path(source, role)
+    restore(path)
+    return read_image(path, role=role, series=series, stated=stated)
 
 
 def _path(source: object, role: str) -> Path | str:
@@ -81,6 +84,7 @@ def as_dose(source: DoseSource, *, role: str) -> DoseInput:
         If a DICOM file is no RTDOSE that hepatica reads.
     """
     if isinstance(source, str | Path):
+        restore(source)
         path = _dose_file(Path(source))
         found = DoseInput(_read_dose(path, role), (InputFile.of(role, path),), str(source))
     elif isinstance(source, Image):
