@@ -24,6 +24,7 @@ from hepatica.io.dicom.context import instance_of
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.dicom.series import SeriesKind
 from hepatica.io.dicom.tags import open_dicom
+from hepatica.io.files import restore
 from hepatica.io.input_files import is_file
 from hepatica.io.slicer_segments import SlicerSegment, slicer_segments
 from hepatica.io.structures import Gathering, Label, Structures
@@ -340,6 +341,7 @@ def drawn_structures(
     inputs: tuple[InputFile, ...] = ()
     if isinstance(source, str | Path):
         path = Path(source)
+        restore(path)
         found = read_structures(path, image, names=names)
         given: Sequence[Region] = found.regions
         messages = found.messages

@@ -12,6 +12,7 @@ from hepatica.core.image import NOTHING_STATED, Image, Stated
 from hepatica.core.sources import DoseSource, ImageSource, StructureSource
 from hepatica.errors import InputError, UnitError
 from hepatica.io.dicom.identity.inputs import input_file
+from hepatica.io.files import restore
 from hepatica.io.read import read_image
 
 __all__ = ["DoseInput", "DoseSource", "ImageSource", "StructureSource", "as_dose", "as_image", "as_images"]
@@ -36,7 +37,9 @@ def as_image(source: ImageSource, *, role: str, series: str | None = None, state
         if stated.slice_spacing_mm is not None:
             raise InputError(f"{source.name}: has its voxels already; `slice_spacing_mm` belongs to a file")
         return source.stating(stated).used_as(role)
-    return read_image(_path(source, role), role=role, series=series, stated=stated)
+    path = _path(source, role)
+    restore(path)
+    return read_image(path, role=role, series=series, stated=stated)
 
 
 def _path(source: object, role: str) -> Path | str:
@@ -82,6 +85,7 @@ def as_dose(source: DoseSource, *, role: str) -> DoseInput:
         If a DICOM file is no RTDOSE that hepatica reads.
     """
     if isinstance(source, str | Path):
+        restore(source)
         path = _dose_file(Path(source))
         found = DoseInput(_read_dose(path, role), (input_file(role, path),), str(source))
     elif isinstance(source, Image):

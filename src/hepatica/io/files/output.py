@@ -108,9 +108,14 @@ def output_folder(path: Path | str, *, force: bool = False, listed: bool = True)
 def _target(path: Path) -> Path:
     """The place itself: links are followed, and stay."""
     try:
-        return path.resolve()
-    except (OSError, ValueError, RuntimeError) as error:
+        target = path.resolve()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            target.lstat()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({reason(error)}); nothing was left behind") from error
+    except (ValueError, RuntimeError) as error:
         raise OutputError(f"{str(path)!r} is no name for an output ({error})") from error
+    return target
 
 
 @contextmanager
@@ -267,8 +272,8 @@ def refuse_inputs(folder: Path | str, inputs: Iterable[Path | str]) -> None:
     """
     folder = Path(folder)
     target = _target(folder)
-    held = {identity(path) for path in target.rglob("*")} if target.is_dir() else set()
     own = identity(target)
+    held = {identity(path) for path in target.rglob("*")} if own is not None and target.is_dir() else set()
     for given in inputs:
         real = Path(os.path.realpath(given))
         if real.is_relative_to(target) or (own and own in {identity(parent) for parent in (real, *real.parents)}):
