@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import secrets
@@ -58,6 +57,18 @@ def read_secret(path: Path | str | None = None) -> Secret:
     return Secret(bytes.fromhex(text))
 
 
+def _settle(hidden: Path, path: Path) -> None:
+    """Give a file its name unless that is taken."""
+    try:
+        os.link(hidden, path)
+    except FileExistsError:
+        return
+    except OSError:
+        # A file system without links, as network drives are.
+        if not path.exists():
+            hidden.replace(path)
+
+
 def _make(path: Path) -> None:
     """Write a new key that only the user may read; one that another run makes meanwhile stays."""
     hidden = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
@@ -67,8 +78,7 @@ def _make(path: Path) -> None:
             stream.write(secrets.token_hex(KEY_BYTES) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(hidden, path)
+        _settle(hidden, path)
     except OSError as error:
         raise OutputError(f"{path}: a new key cannot be written ({error.strerror})") from error
     finally:

@@ -29,6 +29,26 @@ def test_a_key_is_made_once_for_the_user_alone(settings: Path) -> None:
     assert read_secret() != made
 
 
+def test_a_drive_without_links_holds_a_key_too(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(os, "link", refused)
+    assert read_secret() == read_secret()
+    assert [file.name for file in (settings / "hepatica").iterdir()] == ["anonymous.key"]
+
+
+def test_two_runs_agree_on_the_first_key(settings: Path) -> None:
+    from hepatica.io import secret_key
+
+    (settings / "hepatica").mkdir(parents=True)
+    path = settings / "hepatica" / "anonymous.key"
+    secret_key._make(path)
+    first = path.read_text()
+    secret_key._make(path)
+    assert path.read_text() == first
+
+
 def test_another_file_takes_its_place(tmp_path: Path, settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "hospital.key"
     path.write_text("ab" * 32)

@@ -107,9 +107,10 @@ def _closed(cls: type) -> frozenset[str]:
     except NameError:
         # A type that only type checkers know; then texts are texts.
         return frozenset({"code"})
-    return frozenset(
-        {"code"} | {name for name, hint in hints.items() if Literal in map(get_origin, (hint, *get_args(hint)))}
-    )
+    closed = {
+        name for name, hint in hints.items() if any(get_origin(part) is Literal for part in (hint, *get_args(hint)))
+    }
+    return frozenset(closed | {"code"})
 
 
 def _is_plain(value: Any) -> bool:
@@ -190,7 +191,8 @@ class _Walk:
     def _field(self, owner: Any, entry: Any, value: Any) -> Any:
         if entry.name == AGE_FIELD and isinstance(value, int | float):
             return min(value, MAX_AGE_YEARS)
-        if isinstance(value, str) and entry.name in _closed(type(owner)):
+        cls: Any = type(owner)
+        if isinstance(value, str) and entry.name in _closed(cls):
             return value
         if "anonymous" in entry.metadata and isinstance(value, str):
             return entry.metadata["anonymous"] if value else value
