@@ -102,8 +102,8 @@ def _own_writers() -> Iterator[Seed]:
     from hepatica.io.dicom.rtstruct import write_rtstruct
     from hepatica.io.dicom.seg import write_seg
 
-    context = DicomContext.invented(slices=6, patient_id="P1", when=WHEN)
-    grid = Grid.axial((12, 10, 6), spacing_mm=(3, 4, 5), frame_of_reference=context.frame_of_reference)
+    context = DicomContext.invented(slices=4, patient_id="P1", when=WHEN)
+    grid = Grid.axial((12, 10, 4), spacing_mm=(3, 4, 5), frame_of_reference=context.frame_of_reference)
     values = np.zeros(grid.shape)
     values[3:8, 3:8, 1:4] = 1
     regions = [Region.from_coverage("Liver", grid, values), Region.from_coverage("Lung", grid, np.roll(values, 2, 0))]

@@ -104,7 +104,7 @@ class Worker:
                 and (_processor_s(self._process) - worked > limit_s or waited > WAITING * limit_s)
             ):
                 return self._lost(hung=True)
-            if ready and not (piece := os.read(self._hear, 1)):
+            if ready and not (piece := os.read(self._hear, 1 if limit_s == PREPARING_S else 1 << 16)):
                 return self._lost(hung=False)
             line += piece if ready else b""
         return line
