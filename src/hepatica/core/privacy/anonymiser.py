@@ -32,10 +32,15 @@ _DICOM_DATE = re.compile(
     r"(?<![\d.])((?:19|20)\d\d)()(\d\d)(\d\d)(?=\d{2,6}(?:\.\d+)?(?:[+-]\d{4})?$|(?!\d|\.\d|\s?[^\W\d_]))"
 )
 _EIGHT_DIGITS = re.compile(r"(?<!\d)((?:19|20)\d\d)()(\d\d)(\d\d)")
-_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_MONTH = (
+    "(?:jan(?:uary|uar)?|feb(?:ruary|ruar)?|mar(?:ch)?|märz|apr(?:il)?|may|mai|jun[ei]?|jul[yi]?|aug(?:ust)?|"
+    "sept?(?:ember)?|o[ck]t(?:ober)?|nov(?:ember)?|de[cz](?:ember)?)(?![a-z])"
+)
 _OTHER_DATE = re.compile(
     rf"(?<!\d)\d{{1,2}}([./-])\d{{1,2}}\1(?:19|20)\d\d(?!\d)|(?<!\d)(?:19|20)\d\d([./])\d{{1,2}}\2\d{{1,2}}(?!\d)"
     rf"|(?<!\d)\d{{1,2}}[ .-]?{_MONTH}[ .,-]*(?:19|20)\d\d(?!\d)"
+    rf"|(?<![a-z]){_MONTH}[ .]*(?:19|20)\d\d(?!\d)|(?<![\d./-])(?:0?[1-9]|1[0-2])/(?:19|20)\d\d(?!\d)"
+    rf"|(?<![\d./-])(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?![\d-])"
     rf"|(?<![a-z]){_MONTH}[ .]*\d{{1,2}},? *(?:19|20)\d\d(?!\d)",
     re.IGNORECASE,
 )
@@ -175,7 +180,8 @@ class Anonymiser:
         return _PATH.sub("(path)", text)
 
     def _without_dates(self, text: str) -> str:
-        text = _OTHER_DATE.sub("(date)", text)
+        # Told apart: names of structures must stay distinct.
+        text = _OTHER_DATE.sub(lambda found: f"(date {self.secret.short(found[0].lower(), 4)})", text)
         return _EIGHT_DIGITS.sub(self._shifted, _ISO_DATE.sub(self._shifted, text))
 
     def _without_paths(self, text: str) -> str:

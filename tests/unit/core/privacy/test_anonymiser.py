@@ -45,6 +45,11 @@ def by() -> Anonymiser:
         ("of 12 March 2026", "2026"),
         ("tumour 02.03.2026", "2026"),
         ("tumour 20260302 left", "20260302"),
+        ("2025-06 left lobe", "2025"),
+        ("before 06/2025", "2025"),
+        ("since March 2026", "2026"),
+        ("3.Mai 2026", "2026"),
+        ("12MAR2026", "2026"),
         ("tumour_20250101", "20250101"),
         ("Kontrolle nach SIRT", "Kontrolle"),
     ],
@@ -62,6 +67,8 @@ def test_what_names_somebody_goes(by: Anonymiser, text: str, gone: str) -> None:
         "1773194 voxels of 77319425",
         "version 1.2.3, SOP class 1.2.840.10008.5.1.4.1.1.2",
         "20250101 voxels",
+        "decays 2000 of 1950 counts, junction 2012",
+        "2012;39(5):1-9 and 1998-12345",
         "49.67 Gy kg/GBq (doi:10.1000/182)",
         "https://example.org/a/b",
         "",
@@ -107,6 +114,7 @@ def test_a_name_that_is_also_an_element_or_a_unit_goes_where_it_is_a_name() -> N
 
 def test_two_names_do_not_become_one(by: Anonymiser) -> None:
     assert by.text("tumour Müller") != by.text("tumour Li")
+    assert by.text("tumour 2025-06") != by.text("tumour 2025-07")
 
 
 def test_a_short_number_goes_only_where_it_is_called_one() -> None:
