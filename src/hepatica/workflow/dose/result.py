@@ -39,7 +39,7 @@ class DoseResult(DoseNumbers):
 
 def _write_images(found: DoseNumbers, folder: Path) -> None:
     """Write RTDOSE, RTSTRUCT, SEG and NIfTI into a folder."""
-    context = found.context or _context_of(found.ct)
+    context = found.context or _context_of(found.patient.ct)
     write_itk(found.dose, folder / "dose.nii.gz")
     if found.dose_map.dose_sd is not None:
         write_itk(found.dose_map.dose_sd, folder / "dose-sd.nii.gz")
