@@ -51,7 +51,7 @@ def _found(dose_map: DoseMap) -> dict[str, RegionDose]:
 def test_means_and_masses_are_those_of_any_grid(engine: str) -> None:
     density, regions = _lungs_above_a_round_liver()
     decays = _decays()
-    maps = {s: dose_engine(engine).compute_on(_grid(s), decays, density, Y90) for s in (1.0, 2.0, 3.0, 4.2, 4.8)}
+    maps = {s: dose_engine(engine).compute_on(_grid(s), decays, density, Y90) for s in (1.0, 3.0, 4.2, 4.8)}
     found = {s: _found(dose_map) for s, dose_map in maps.items()}
     for name, region in regions.items():
         for spacing, each in found.items():

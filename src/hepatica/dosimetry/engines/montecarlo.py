@@ -188,7 +188,7 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassDoses:
-    """What Monte Carlo knows below the size of the dose's voxels: dose to lung, soft tissue and bone in each.
+    """What Monte Carlo knows below the size of the dose's voxels: dose to each kind of tissue in each.
 
     Attributes
     ----------

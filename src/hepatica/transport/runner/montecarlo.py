@@ -115,9 +115,9 @@ class MonteCarloResult:
         return _group_means(self.sums, self.gy_per_kev, region)
 
     def class_dose(self, window: Window) -> FloatArray:
-        """Dose in Gy to the lung, the soft tissue and the bone in each voxel of a window, shape (..., 3).
+        """Dose in Gy to each class of tissue (`scoring.CLASS_BOUNDS_G_ML`) in each voxel of a window, shape (..., 4).
 
-        In voxels that hold one of them all three are the voxel's dose; a class that a mixed voxel lacks has 0.
+        In voxels that hold one class all four are the voxel's dose; a class that a mixed voxel lacks has 0.
         """
         found = np.repeat(self.dose_gy[window].astype(np.float64)[..., None], CLASSES, axis=-1)
         if self.scoring is None or self.sums.parts is None:
@@ -130,7 +130,7 @@ class MonteCarloResult:
         return found
 
     def mean_over(self, window: Window, mass_g: NDArray[np.floating[Any]]) -> Estimate:
-        """Mean dose in Gy of matter that has these masses of each class in each voxel of a window, shape (..., 3).
+        """Mean dose in Gy of matter that has these masses of each class in each voxel of a window, shape (..., 4).
 
         The uncertainty is that of `region_mean`.
         """

@@ -1,4 +1,4 @@
-"""Where the energy of a dose calculation is counted: the dose's voxels, apart for lung, soft tissue and bone.
+"""Where the energy of a dose calculation is counted: the dose's voxels, apart for lung, soft tissue, two kinds of bone.
 
 Matter is followed in the voxels that it is known in (the CT's), whatever the voxels of the dose. One of those may hold
 lung and liver at once; counted apart, the energy in its lung is that of lung, and divided by the mass of lung alone.
@@ -18,10 +18,11 @@ from hepatica.core.resample import resample
 
 FloatArray = NDArray[np.float64]
 
-CLASS_BOUNDS_G_ML = (0.60, 1.10)
-"""Media are counted apart below, between and above: lung and air, soft tissue, bone. Electrons lose the same energy per
-mass on either side of a border between media, to a few per cent, but lung has a quarter of the mass of the tissue
-beside it and a steep dose. The bounds are those of lung and of soft tissue in `composition.MEDIA_BY_DENSITY`."""
+CLASS_BOUNDS_G_ML = (0.60, 1.10, 1.25)
+"""Media are counted apart between these: lung and air, soft tissue, spongy bone, compact bone. Electrons lose the same
+energy per mass on either side of a border between media, to a few per cent, but lung has a quarter of the mass of the
+tissue beside it and a steep dose; and what the CT shows as spongy bone is often the edge of a rib. The bounds are those
+of lung, soft tissue and spongiosa in `composition.MEDIA_BY_DENSITY`."""
 
 CLASSES = len(CLASS_BOUNDS_G_ML) + 1
 
@@ -33,7 +34,7 @@ MIN_SHARE = 1e-4
 class Scoring:
     """Voxels of the dose in a map of density on other voxels.
 
-    A tally has one element for each voxel, then three (one for each class) for each voxel that holds more than one
+    A tally has one element for each voxel, then four (one for each class) for each voxel that holds more than one
     class, then one for all that lies outside.
 
     Attributes
@@ -41,14 +42,14 @@ class Scoring:
     grid : Grid
         Voxels of the dose.
     class_of_medium : ndarray of uint8, shape (media,)
-        Class of each medium, 0 to 2.
+        Class of each medium, 0 to 3.
     class_of_voxel : ndarray of uint8
         Class of each voxel of the density.
     mass_g : ndarray of float32, shape ``grid.shape``
         Mass of each voxel.
     mixed : ndarray of int32, shape ``grid.shape``
         Number of a voxel among those that hold more than one class; -1 for all others.
-    class_mass_g : ndarray of float32, shape (mixed voxels, 3)
+    class_mass_g : ndarray of float32, shape (mixed voxels, 4)
         Masses of the classes in these.
     from_matter : ndarray, shape (4, 4)
         Takes mm from the corner of the density's voxels to voxels from the corner of the dose's.
@@ -84,14 +85,14 @@ class Scoring:
         ----------
         window : tuple of slice
             Voxels.
-        mass_g : ndarray, shape (..., 3)
+        mass_g : ndarray, shape (..., 4)
             Mass of each class.
 
         Returns
         -------
         voxels : ndarray, shape of the window
             Shares of voxels of one class; 0 for mixed ones.
-        parts : ndarray, shape (mixed voxels, 3)
+        parts : ndarray, shape (mixed voxels, 4)
             Shares of the classes in the mixed voxels.
         """
         mixed = self.mixed[window]
@@ -129,7 +130,7 @@ def scoring_on(
 def class_masses(
     grid: Grid, density: Volume, classes: NDArray[np.uint8], filling_g_ml: float = 0.0
 ) -> NDArray[np.float32]:
-    """Mass in g of each class in each voxel of `grid`, shape (*grid.shape, 3)."""
+    """Mass in g of each class in each voxel of `grid`, shape (*grid.shape, 4)."""
     out = np.zeros((*grid.shape, CLASSES), np.float32)
     for n in range(CLASSES):
         part = density.with_values(np.where(classes == n, density.values, np.float32(0)))
