@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fuzzing.case import Files, Seed, Verdict
-from fuzzing.damage import make_case
+from fuzzing.ways.damage import make_case
 from fuzzing.worker import Worker, contents
 
 OUTCOMES = ("answered", "refused", "raised", "leaked", "died", "hung", "memory", "wrong")

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
 def _one(campaign: object, names: Sequence[str], number: int) -> int:
     """Judge one case of each format, and show all of it."""
     from fuzzing.campaign import Campaign
-    from fuzzing.damage import make_case
+    from fuzzing.ways.damage import make_case
     from fuzzing.worker import Worker
 
     assert isinstance(campaign, Campaign)
