@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fuzzing.case import Files, Seed, Verdict
-from fuzzing.damage import make_case
+from fuzzing.ways.damage import make_case
 from fuzzing.worker import Worker, contents
 
 OUTCOMES = ("answered", "refused", "raised", "leaked", "died", "hung", "memory", "wrong")
@@ -79,8 +79,16 @@ class Campaign:
                 if time.monotonic() - said > report_every_s:
                     said = time.monotonic()
                     print(f"{number} inputs, {number / self.seconds:.0f}/s, {len(self.findings)} findings", flush=True)
+                    self._note()
         finally:
             worker.close()
+            self._note()
+
+    def _note(self) -> None:
+        """Keep the table beside the findings, so that a run that is killed leaves one."""
+        if self.out is not None:
+            self.out.mkdir(parents=True, exist_ok=True)
+            (self.out / "table.txt").write_text(self.table() + "\n", encoding="utf-8")
 
     def _take(self, worker: Worker, name: str, number: int) -> None:
         verdict = worker.judge(name, number)

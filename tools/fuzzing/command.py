@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     names = [name for name in options.format or formats if name not in options.skip]
     campaign = Campaign(formats, options.seed, options.out)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options.only is not None:
         return _one(campaign, names, options.only)
     seconds = 60.0 if options.seconds is None and options.inputs is None else options.seconds
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
 def _one(campaign: object, names: Sequence[str], number: int) -> int:
     """Judge one case of each format, and show all of it."""
     from fuzzing.campaign import Campaign
-    from fuzzing.damage import make_case
+    from fuzzing.ways.damage import make_case
     from fuzzing.worker import Worker
 
     assert isinstance(campaign, Campaign)

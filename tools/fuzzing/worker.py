@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from fuzzing.case import Answer, Case, Files, Promise, Seed, Verdict
-from fuzzing.damage import make_case
 from fuzzing.seeds import seeds
 from fuzzing.stages import UnsoundError
+from fuzzing.ways.damage import make_case
 
 TIME_LIMIT_S = 10.0
 """More processor time than this is a hang."""

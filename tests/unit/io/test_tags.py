@@ -37,7 +37,7 @@ def test_absent_and_empty_are_none() -> None:
             call("PatientWeight")
 
 
-@pytest.mark.parametrize("number", [1e31, -1e300, 1e-61, 5e-324])
+@pytest.mark.parametrize("number", [1e31, -1e300, 1.7e308])
 def test_a_number_out_of_all_proportion_is_refused(number: float) -> None:
     assert header(DoubleFloatRealWorldValueFirstValueMapped=1e30).number("DoubleFloatRealWorldValueFirstValueMapped")
     with pytest.raises(DicomError, match=r"ValueFirstValueMapped: .* is out of all proportion"):

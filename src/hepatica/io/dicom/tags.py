@@ -33,9 +33,9 @@ DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 """Characters that command a terminal; no text of a patient needs one."""
 
-MIN_NUMBER, MAX_NUMBER = 1e-60, 1e30
-"""No attribute that is read here holds a number that is larger or, but for zero, smaller; what lies between can be
-squared and multiplied without leaving the range of floating-point numbers."""
+MAX_NUMBER = 1e30
+"""No attribute that is read here holds a larger number; what is smaller can be squared and multiplied without leaving
+the range of floating-point numbers."""
 
 
 @functools.cache
@@ -171,7 +171,7 @@ class Header:
             raise self.error(keyword, f"{_short(value)} is not a number") from None
         if not all(map(math.isfinite, floats)):
             raise self.error(keyword, f"{_short(value)} is not finite")
-        if not all(part == 0 or MIN_NUMBER <= abs(part) <= MAX_NUMBER for part in floats):
+        if any(abs(part) > MAX_NUMBER for part in floats):
             raise self.error(keyword, f"{_short(value)} is out of all proportion")
         return floats
 

@@ -10,9 +10,9 @@ import struct
 import zipfile
 from functools import cache
 
-from fuzzing import wrong_bytes
 from fuzzing.case import Promise, Random
-from fuzzing.values import NUMBERS, TEXTS
+from fuzzing.ways import wrong_bytes
+from fuzzing.ways.values import NUMBERS, TEXTS
 
 _NIFTI1 = {
     "sizeof_hdr": (0, "i", 1), "dim": (40, "h", 8), "intent_code": (68, "h", 1), "datatype": (70, "h", 1),

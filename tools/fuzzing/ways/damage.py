@@ -6,9 +6,9 @@ import struct
 import zlib
 from collections.abc import Mapping
 
-from fuzzing import wrong_binary, wrong_bytes, wrong_dicom, wrong_text
 from fuzzing.case import Case, Files, Promise, Random, Seed
 from fuzzing.seeds import seeds
+from fuzzing.ways import wrong_binary, wrong_bytes, wrong_dicom, wrong_text
 
 SUFFIXES = (
     ".nii",

@@ -7,8 +7,8 @@ import struct
 from collections.abc import Callable
 
 from fuzzing.case import Promise, Random
-from fuzzing.elements import LONG_FORMS, DicomFile, Element, Place, places
-from fuzzing.values import CHARSETS, DATES, NUMBERS, TEXTS, UIDS
+from fuzzing.ways.elements import LONG_FORMS, DicomFile, Element, Place, places
+from fuzzing.ways.values import CHARSETS, DATES, NUMBERS, TEXTS, UIDS
 
 IDLE = {
     (0x0008, 0x0050): "ACC9", (0x0008, 0x0090): "Doe^Jane", (0x0008, 0x0080): "Clinic", (0x0008, 0x1010): "ST1",

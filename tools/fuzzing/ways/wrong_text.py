@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from fuzzing.case import Promise, Random
-from fuzzing.values import DATES, NUMBERS, TEXTS
+from fuzzing.ways.values import DATES, NUMBERS, TEXTS
 
 DEEPEST = 100_000
 """Levels of brackets."""
