@@ -163,7 +163,7 @@ def test_all_gone_is_complete_response() -> None:
     before = [lump("Tumour 1", A, 16), lump("Tumour 2", B, 14), lump("liver", (20, 20, 12), 70)]
     found = segmented_response(before, [lump("liver", (20, 20, 12), 70)])
     assert set(found.all_lesions.values()) == {"CR"}
-    assert {lesion.found for lesion in found.lesions} == {"absent"}
+    assert {lesion.in_after for lesion in found.lesions} == {"absent"}
     assert "lesions-absent" in {message.code for message in found.messages}
     found = segmented_response(before, [lump("liver", (20, 20, 12), 70)], absent_lesions="not-evaluated")
     assert set(found.all_lesions.values()) == {"NE"}
@@ -224,7 +224,7 @@ def test_a_file_that_holds_nothing_any_more(tmp_path: Path) -> None:
         sitk.WriteImage(sitk.GetImageFromArray(values.T.astype(np.uint8)), str(tmp_path / f"{name}.nii.gz"))
         (tmp_path / f"{name}.json").write_text('{"1": "Tumour 1"}')
     found = segmented_response(tmp_path / "before.nii.gz", tmp_path / "after.nii.gz", absent_lesions="not-evaluated")
-    assert found.lesions[0].found == "empty"
+    assert found.lesions[0].in_after == "empty"
     assert set(found.all_lesions.values()) == {"CR"}
     with pytest.raises(NothingDrawnError):
         segmented_response(tmp_path / "after.nii.gz", tmp_path / "before.nii.gz")

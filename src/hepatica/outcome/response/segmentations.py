@@ -55,7 +55,7 @@ class SegmentedLesion:
         By every criterion of `SEGMENTED`.
     is_node : bool
         Whether it is a lymph node: RECIST and mRECIST then read its short axis.
-    found : {"drawn", "empty", "absent"}
+    in_after : {"drawn", "empty", "absent"}
         How the later segmentation has it: drawn, listed without a voxel, or not listed.
     """
 
@@ -65,7 +65,7 @@ class SegmentedLesion:
     relative_volume_change: float | None
     responses: Mapping[str, Response]
     is_node: bool = False
-    found: Literal["drawn", "empty", "absent"] = "drawn"
+    in_after: Literal["drawn", "empty", "absent"] = "drawn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +137,10 @@ def compare_segmentations(
             state = "empty" if found is not None or name in empty else "absent"
         gone = state == "empty" or (state == "absent" and absent == "gone")
         now = lesion_size(found) if found is not None and state == "drawn" else (NO_LESION if gone else None)
-        out.append(_lesion(name, lesion_size(region), now, is_node=name in nodes, found=state))
+        out.append(_lesion(name, lesion_size(region), now, is_node=name in nodes, in_after=state))
     if not out and not extra:
         raise EvidenceError("there is no lesion to compare", remedy="state `structure_roles`: 'NAME=tumour'")
-    missing = [lesion.name for lesion in out if lesion.found == "absent"]
+    missing = [lesion.name for lesion in out if lesion.in_after == "absent"]
     if missing:
         messages.append(_about_absent(missing, absent))
     fresh = tuple(NewLesion(region.name, lesion_size(region)) for region in extra)
@@ -183,10 +183,10 @@ def _lesion(
     after: LesionSize | None,
     *,
     is_node: bool,
-    found: Literal["drawn", "empty", "absent"],
+    in_after: Literal["drawn", "empty", "absent"],
 ) -> SegmentedLesion:
     change = None if after is None else volume_change(before.volume_ml, after.volume_ml).relative
-    lesion = SegmentedLesion(name, before, after, change, {}, is_node, found)
+    lesion = SegmentedLesion(name, before, after, change, {}, is_node, in_after)
     return replace(lesion, responses={criterion: _target(criterion, [lesion]) for criterion in SEGMENTED})
 
 

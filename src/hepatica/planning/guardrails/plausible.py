@@ -39,7 +39,7 @@ def _guardrail(row: Mapping[str, Any]) -> Guardrail:
         (fact,) if nuclide is None else ("nuclide", fact),
         _outside(fact, low, high, nuclide),
         " ".join(advice.split()).replace(" :", ":").replace(" )", ")"),
-        "planning/guardrails/tables/plausible.toml",
+        "practice",
         COMMON_PRACTICE,
     )
 
