@@ -17,6 +17,9 @@ from hepatica.io.read import read_image
 
 __all__ = ["DoseInput", "DoseSource", "ImageSource", "StructureSource", "as_dose", "as_image", "as_images"]
 
+UNKNOWN = "UNKNOWN"
+"""PatientID that hepatica writes where no input names a patient."""
+
 DOSE_FILES = ("planned-dose.nii.gz", "dose.dcm")
 """Names of the dose map in a folder of a plan and of a dose, in the order in which they are looked for."""
 
@@ -61,6 +64,14 @@ def as_images(
         raise InputError(f"{role}: no image was given")
     each = list(stated) or [NOTHING_STATED] * len(given)
     return tuple(as_image(item, role=role, series=series, stated=s) for item, s in zip(given, each, strict=True))
+
+
+def require_one_patient(inputs: Sequence[InputFile]) -> None:
+    """InputError where the headers of files name different patients."""
+    named = {file.identity.patient_id: file.path for file in inputs if file.identity.patient_id not in ("", UNKNOWN)}
+    if len(named) > 1:
+        (first, here), (second, there), *_ = named.items()
+        raise InputError(f"{here} is of patient {first!r}, {there} of {second!r}; they must be of one patient")
 
 
 @dataclass(frozen=True, slots=True)
