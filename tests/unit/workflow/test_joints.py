@@ -248,6 +248,20 @@ def test_what_was_given_to_dose(course: Course) -> None:
     assert roles["administered"].sha256 == sha256_of(course / "delivered" / "result.json")
 
 
+def test_what_was_given_scales_counts_with_its_uncertainty(course: Course) -> None:
+    found = hepatica.quantify(
+        course / "scout.nii.gz", nuclide="Y-90", structures=course / "structures.dcm",
+        images=hepatica.ImageOptions(activity_unit="counts", activity_at=(SCANNED,)),
+        quantification=hepatica.QuantificationOptions(administered_result=course / "delivered"),
+    )  # fmt: skip
+    given = course.delivered.delivery.total.administered_gbq
+    assert found.activity_mbq == pytest.approx(1e3 * given.value, rel=1e-5)
+    assert found.activity_scale_relative_sd == pytest.approx(given.relative_sd, rel=1e-6)
+    assert [one.role for one in found.provenance.inputs] == ["activity", "structures", "administered"]
+    with pytest.raises(InputError, match="uncertainty of an activity that is not stated"):
+        hepatica.QuantificationOptions(administered_sd_bq=1e8)
+
+
 def test_plan_to_dose_to_verification(course: Course) -> None:
     """The image is the scout's pattern at the activity given: each dose is the planned one times given over planned."""
     ratio = course.delivered.delivery.total.administered_gbq.value / plan_row(course)["administered_gbq"]
@@ -465,3 +479,18 @@ def test_past_doses_that_do_not_fit_are_refused(course: Course, elsewhere: Path,
     alone = course.left.prospect.remaining
     assert both.lung_dose_so_far_gy == pytest.approx(7 + alone.lung_dose_so_far_gy, rel=1e-6)
     assert both.delivered_bed_gy == pytest.approx(alone.delivered_bed_gy, rel=1e-9)
+
+
+def test_a_product_goes_home_as_its_agent_does(course: Course) -> None:
+    """The plan says "ho166-plla", the user "QuiremSpheres", the table of excretion "PLLA"."""
+    words = ("PLLA", "QuiremSpheres", "ho166-plla")
+    given = [hepatica.release("Ho-166", 4.0, agent=word).plan.excretion for word in words]
+    assert given[0].percent_48h_max == 0.0184
+    assert given[1] == given[2] == given[0]
+    assert hepatica.release(administered_result=course / "delivered", agent="TheraSphere").plan.agent == "TheraSphere"
+    with pytest.raises(InputError, match="is of the agent glass, and resin is stated"):
+        hepatica.release(administered_result=course / "delivered", agent="resin")
+    with pytest.raises(InputError, match="is of the nuclide Y-90, and Ho-166 is stated"):
+        hepatica.release("Ho-166", administered_result=course / "delivered")
+    with pytest.raises(InputError, match="`administered_gbq` are needed"):
+        hepatica.release("Y-90")

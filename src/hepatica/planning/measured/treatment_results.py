@@ -16,7 +16,7 @@ from hepatica.core import Estimate, decay_factor, seconds_between
 from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.message import Message, Severity
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.nuclides import agent as find_agent
+from hepatica.nuclides import is_same_agent
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.planning.measured.compared import Compared
 from hepatica.planning.measured.earlier_results import result_file
@@ -320,10 +320,16 @@ def differing(compared: tuple[Compared, ...]) -> tuple[Message, ...]:
     return tuple(one.message() for one in compared if one.differs)
 
 
-def require_same(what: str, stated: str, found: str, source: str) -> None:
-    """InputError where a result is of another nuclide or agent than is stated."""
-    if stated != found:
-        raise InputError(f"{source}: is of the {what} {found}, and {stated} is stated", remedy="give the right result")
+def require_same_nuclide(stated: str, found: str, source: str) -> None:
+    """InputError where a result is of another nuclide than is stated."""
+    if find_nuclide(stated).name != find_nuclide(found).name:
+        raise InputError(f"{source}: is of the nuclide {found}, and {stated} is stated", remedy="give the right result")
+
+
+def require_same_agent(stated: str | None, found: str | None, source: str) -> None:
+    """InputError where a result is of another agent than is stated; where either names none there is nothing to say."""
+    if stated and found and not is_same_agent(stated, found):
+        raise InputError(f"{source}: is of the agent {found}, and {stated} is stated", remedy="give the right result")
 
 
 GIVEN_AS_PLANNED = 0.10
@@ -343,8 +349,8 @@ def about_treatment(planned: Mapping[str, PlannedTreatment], given: AbsorbedDose
         text = f"{' and '.join(nuclides)} was planned, the delivered dose is of {given.nuclide} ({where})"
         return (Message("other-nuclide", text, "compare a plan with its own treatment", "critical"),)
     said: list[Message] = []
-    agents = sorted({find_agent(row.agent).name for row in rows if row.agent is not None})
-    if agents and given.agent is not None and agents != [find_agent(given.agent).name]:
+    agents = sorted({row.agent for row in rows if row.agent is not None})
+    if given.agent is not None and any(not is_same_agent(name, given.agent) for name in agents):
         text = f"{' and '.join(agents)} was planned, the delivered dose is of {given.agent} ({where})"
         said.append(Message("other-agent", text, "compare a plan with its own treatment", "critical"))
     said += _about_activity(sum(row.administered_gbq for row in rows), given.administered_gbq, where)

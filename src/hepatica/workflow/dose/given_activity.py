@@ -12,7 +12,6 @@ from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.nuclides import Nuclide
-from hepatica.nuclides import agent as find_agent
 from hepatica.planning.measured.earlier_results import document_of
 from hepatica.planning.measured.treatment_results import (
     GivenActivity,
@@ -20,7 +19,8 @@ from hepatica.planning.measured.treatment_results import (
     beside,
     differing,
     given_activity,
-    require_same,
+    require_same_agent,
+    require_same_nuclide,
 )
 from hepatica.planning.measured.values import SHUNT_SD
 from hepatica.workflow.sources import ImageSource
@@ -48,9 +48,8 @@ def with_given(
         return stated, (), ()
     path = Path(stated.administered_result)
     found = given_activity(path)
-    require_same("nuclide", nuclide.name, found.nuclide, found.source)
-    if agent is not None and found.agent is not None:
-        require_same("agent", find_agent(agent).name, find_agent(found.agent).name, found.source)
+    require_same_nuclide(nuclide.name, found.nuclide, found.source)
+    require_same_agent(agent, found.agent, found.source)
     at, about_time = _instant(found, stated.administered_at, _has_zone(sources, activity_at))
     value = found.administered_bq
     used = replace(

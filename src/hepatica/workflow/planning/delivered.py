@@ -12,11 +12,16 @@ from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.table import Table
 from hepatica.nuclides import Nuclide
-from hepatica.nuclides import agent as find_agent
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.planning.delivery.delivered import Delivered, Delivery, DeliveryOptions, VialReadingOptions, delivery
 from hepatica.planning.measured.earlier_results import document_of
-from hepatica.planning.measured.treatment_results import beside, differing, planned_treatments, require_same
+from hepatica.planning.measured.treatment_results import (
+    beside,
+    differing,
+    planned_treatments,
+    require_same_agent,
+    require_same_nuclide,
+)
 from hepatica.planning.measured.values import SHUNT_SD
 from hepatica.workflow.result import Result, result
 
@@ -114,9 +119,8 @@ def _with_plan(
     rows = list(planned_treatments(path).values())
     agents = {row.agent for row in rows}
     for row in rows:
-        require_same("nuclide", nuclide.name, row.nuclide, row.source)
-        if stated.agent is not None and row.agent is not None:
-            require_same("agent", find_agent(stated.agent).name, find_agent(row.agent).name, row.source)
+        require_same_nuclide(nuclide.name, row.nuclide, row.source)
+        require_same_agent(stated.agent, row.agent, row.source)
     total = math.fsum(row.administered_gbq for row in rows)
     shunts = {row.lung_shunt for row in rows if row.lung_shunt}
     shunt = shunts.pop() if len(shunts) == 1 else None

@@ -16,7 +16,7 @@ from hepatica.nuclides import Agent
 from hepatica.nuclides import agent as find_agent
 from hepatica.planning.delivery.order import Order, VialOffer, VialOrder, VialOrderOptions, vial_order
 from hepatica.planning.measured.earlier_results import document_of
-from hepatica.planning.measured.treatment_results import beside, differing, planned_treatment, require_same
+from hepatica.planning.measured.treatment_results import beside, differing, planned_treatment, require_same_agent
 from hepatica.workflow.result import Result, result
 
 
@@ -138,8 +138,7 @@ def _needed(
     found = planned_treatment(path, territory)
     if found.agent is None:
         raise InputError(f"{found.source}: plans {found.nuclide} without an agent, so that there is no vial of it")
-    if agent is not None:
-        require_same("agent", find_agent(agent).name, find_agent(found.agent).name, found.source)
+    require_same_agent(agent, found.agent, found.source)
     said = found.messages
     if planned_gbq is not None:
         said += differing((beside("planned_activity", planned_gbq, found.planned_gbq, "GBq", found.source),))

@@ -15,7 +15,6 @@ from hepatica.core.privacy.identity import withheld
 from hepatica.core.table import Table
 from hepatica.errors import InputError
 from hepatica.nuclides import Nuclide
-from hepatica.nuclides import agent as find_agent
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.planning.measured.earlier_results import document_of
 from hepatica.planning.measured.treatment_results import (
@@ -23,7 +22,8 @@ from hepatica.planning.measured.treatment_results import (
     beside,
     differing,
     given_activity,
-    require_same,
+    require_same_agent,
+    require_same_nuclide,
 )
 from hepatica.report.figures.outcome import draw_dose_rates, save
 from hepatica.report.page import write_page
@@ -216,9 +216,8 @@ def _given(
     path = Path(result)
     found = given_activity(path)
     if nuclide is not None:
-        require_same("nuclide", find_nuclide(nuclide).name, found.nuclide, found.source)
-    if agent and found.agent is not None and agent != found.agent:
-        require_same("agent", find_agent(agent).name, find_agent(found.agent).name, found.source)
+        require_same_nuclide(find_nuclide(nuclide).name, found.nuclide, found.source)
+    require_same_agent(agent, found.agent, found.source)
     measured_gbq = found.administered_bq.value / 1e9
     said = list(found.messages)
     if activity_gbq is not None:
