@@ -111,12 +111,17 @@ def administration_of(
     return Administration(
         Estimate(activity_bq, sd_bq),
         options.administered_at or facts.administered_at,
-        residual_fraction=Estimate(options.residual),
-        lung_shunt_fraction=Estimate(options.lung_shunt),
+        residual_fraction=_share(options.residual),
+        lung_shunt_fraction=_share(options.lung_shunt),
         lungs_in_view=options.lungs_in_image or (shown is not None and shown.whole),
-        outside_fraction=Estimate(options.outside),
+        outside_fraction=_share(options.outside),
         lung_share_in_view=0.0 if shown is None else shown.share,
     )
+
+
+def _share(stated: float) -> Estimate:
+    """A share; none is exactly none, and one that is stated has an uncertainty that nobody stated."""
+    return Estimate(stated, None if stated else 0.0)
 
 
 def overruled(image: Image, options: QuantificationOptions) -> tuple[Message, ...]:
