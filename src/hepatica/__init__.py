@@ -141,7 +141,7 @@ if TYPE_CHECKING:
     from hepatica.workflow.outcome.segmented import SegmentedResponseResult, segmented_response
     from hepatica.workflow.phantom import VirtualPatientResult, virtual_patient
     from hepatica.workflow.phantom_cohort import VirtualCohortResult, virtual_cohort
-    from hepatica.workflow.planning.adaptive import ToleranceResult, remaining_tolerance
+    from hepatica.workflow.planning.adaptive import DoseResultOptions, ToleranceResult, remaining_tolerance
     from hepatica.workflow.planning.compare_agents import AgentComparisonResult, compare_agents
     from hepatica.workflow.planning.concordance import ConcordanceResult, scout_concordance
     from hepatica.workflow.planning.delivered import DeliveredResult, delivered_activity
@@ -193,6 +193,7 @@ _NOUNS = {
     "DoseRateOptions": "safety.plan",
     "DoseResponseResult": "cohort.dose_response",
     "DoseResult": "workflow.dose.result",
+    "DoseResultOptions": "workflow.planning.adaptive",
     "DoseSettings": "dosimetry.engines.dose_map",
     "EarlierOptions": "planning.measured.earlier_results",
     "EarlierTreatment": "dosimetry.radiobiology.summary",
@@ -352,6 +353,7 @@ __all__ = [
     "DoseRateOptions",
     "DoseResponseResult",
     "DoseResult",
+    "DoseResultOptions",
     "DoseSettings",
     "EarlierOptions",
     "EarlierTreatment",

@@ -4,7 +4,16 @@
 64.05
 """
 
-from hepatica.nuclides.agents import AGENT_NAMES, Agent, DoseLimit, Fact, agent, require_carried, spheres_per_mg
+from hepatica.nuclides.agents import (
+    AGENT_NAMES,
+    Agent,
+    DoseLimit,
+    Fact,
+    agent,
+    is_same_agent,
+    require_carried,
+    spheres_per_mg,
+)
 from hepatica.nuclides.generator import Generator, generator
 from hepatica.nuclides.nuclide import (
     NUCLIDE_NAMES,
@@ -34,6 +43,7 @@ __all__ = [
     "RangeFact",
     "agent",
     "generator",
+    "is_same_agent",
     "nuclide",
     "require_carried",
     "spheres_per_mg",

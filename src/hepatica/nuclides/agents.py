@@ -268,6 +268,25 @@ def require_carried(agent_name: str | Agent, nuclide_name: str | Nuclide) -> Non
         )
 
 
+def is_same_agent(first: str, second: str) -> bool:
+    """Whether two words name one agent; "lipiodol" and other forms name every agent of that form.
+
+    Examples
+    --------
+    >>> is_same_agent("TheraSphere", "glass"), is_same_agent("lipiodol", "i131-lipiodol")
+    (True, True)
+    >>> is_same_agent("glass", "resin")
+    False
+    """
+    one, other = (_aliases().get(_key(word)) for word in (first, second))
+    if one is not None and other is not None:
+        return one == other
+    if one is None and other is None:
+        return _key(first) == _key(second)
+    known, word = (one, second) if one is not None else (other, first)
+    return known is not None and _key(agent(known).form) == _key(word)
+
+
 def spheres_per_mg(diameter_um: float, density_g_ml: float) -> float:
     """Number of solid spheres in a milligram.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hepatica.core.tables import toml_table
 from hepatica.errors import InputError, PhysicsError
-from hepatica.nuclides import nuclide
+from hepatica.nuclides import is_same_agent, nuclide
 from hepatica.safety.contact import PatientSource, first_time
 
 LN2 = math.log(2)
@@ -29,7 +29,7 @@ def published_effective_half_life_h(name: str, agent: str) -> tuple[float, str] 
 def _row(section: str, name: str, agent: str) -> dict[str, Any] | None:
     canonical = nuclide(name).name
     for row in _table()[section]:
-        if row["nuclide"] == canonical and row.get("agent", agent).lower() == agent.lower():
+        if row["nuclide"] == canonical and ("agent" not in row or is_same_agent(row["agent"], agent)):
             return dict(row)
     return None
 

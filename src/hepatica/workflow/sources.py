@@ -10,6 +10,7 @@ from typing import Any
 from hepatica.core import InputFile, Kind, Volume
 from hepatica.core.image import NOTHING_STATED, Image, Stated
 from hepatica.core.sources import DoseSource, ImageSource, StructureSource
+from hepatica.core.text_files import json_file
 from hepatica.errors import InputError, UnitError
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.files import restore
@@ -17,7 +18,12 @@ from hepatica.io.read import read_image
 
 __all__ = ["DoseInput", "DoseSource", "ImageSource", "StructureSource", "as_dose", "as_image", "as_images"]
 
-DOSE_FILES = ("planned-dose.nii.gz", "dose.dcm")
+UNKNOWN = "UNKNOWN"
+"""PatientID that hepatica writes where no input names a patient."""
+
+PLANNED_DOSE = "planned-dose.nii.gz"
+
+DOSE_FILES = (PLANNED_DOSE, "dose.dcm")
 """Names of the dose map in a folder of a plan and of a dose, in the order in which they are looked for."""
 
 
@@ -63,6 +69,14 @@ def as_images(
     return tuple(as_image(item, role=role, series=series, stated=s) for item, s in zip(given, each, strict=True))
 
 
+def require_one_patient(inputs: Sequence[InputFile]) -> None:
+    """InputError where the headers of files name different patients."""
+    named = {file.identity.patient_id: file.path for file in inputs if file.identity.patient_id not in ("", UNKNOWN)}
+    if len(named) > 1:
+        (first, here), (second, there), *_ = named.items()
+        raise InputError(f"{here} is of patient {first!r}, {there} of {second!r}; they must be of one patient")
+
+
 @dataclass(frozen=True, slots=True)
 class DoseInput:
     """A dose map in Gy, the file it was read from, and its name."""
@@ -87,7 +101,7 @@ def as_dose(source: DoseSource, *, role: str) -> DoseInput:
     if isinstance(source, str | Path):
         restore(source)
         path = _dose_file(Path(source))
-        found = DoseInput(_read_dose(path, role), (input_file(role, path),), str(source))
+        found = DoseInput(_in_frame(_read_dose(path, role), path), (input_file(role, path),), str(source))
     elif isinstance(source, Image):
         found = DoseInput(source.volume, (source.source,), source.name)
     elif isinstance(source, Volume):
@@ -99,6 +113,15 @@ def as_dose(source: DoseSource, *, role: str) -> DoseInput:
     if float(found.volume.values.min()) < 0:
         raise UnitError(f"{found.name}: a dose is negative; this is no map of absorbed dose in Gy")
     return found
+
+
+def _in_frame(dose: Volume, path: Path) -> Volume:
+    """A plan's map in the frame of reference that the plan's result holds: a NIfTI has none, and would match any."""
+    beside = path.with_name("result.json")
+    if path.name != PLANNED_DOSE or not beside.is_file():
+        return dose
+    grid = (json_file(beside).get("voxel_plan") or {}).get("grid") or {}
+    return dose.in_frame(grid.get("frame_of_reference"))
 
 
 def _dose_file(path: Path) -> Path:

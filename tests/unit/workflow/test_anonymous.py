@@ -173,6 +173,17 @@ def dose(case: Case) -> Any:
     )  # fmt: skip
 
 
+def prescribed(case: Case) -> Any:
+    """With a lung shunt from a file and another beside it: both stand in a message, with the file."""
+    earlier = case.root / "lsf.json"
+    earlier.write_text(json.dumps(hepatica.lung_shunt(case.emission, structures=case.rtstruct).as_dict()))
+    return hepatica.prescribe(
+        "mird", substance=hepatica.SubstanceOptions(agent="glass"), perfused=hepatica.PerfusedOptions(mass_kg=1.5),
+        masses=hepatica.MassOptions(lung_shunt=0.9), aim=hepatica.AimOptions(dose_gy=120.0),
+        earlier=hepatica.EarlierOptions(lung_shunt_result=earlier),
+    )  # fmt: skip
+
+
 def tolerance(case: Case) -> Any:
     per_gbq = {"normal_dose_gy_per_gbq": 15.0, "tumour_dose_gy_per_gbq": 60.0, "lung_dose_gy_per_gbq": 2.0}
     coming = hepatica.NextTreatment(next_at=instant(10, DAY + timedelta(days=90)).replace(tzinfo=None), **per_gbq)
@@ -195,6 +206,7 @@ CALLS: dict[str, Callable[[Case], Any]] = {
     "lung_shunt": lambda c: hepatica.lung_shunt(c.emission, structures=c.rtstruct),
     "tumour_to_normal": lambda c: hepatica.tumour_to_normal(c.emission, structures=c.rtstruct),
     "plan": lambda c: hepatica.plan(c.root / f"{STEM} plan.toml"),
+    "prescribe": prescribed,
     "order_vial": lambda c: hepatica.order_vial("glass", 2.4, administered_at=instant(10)),
     "elute_generator": lambda c: hepatica.elute_generator(20.0, calibrated_at=instant(8), eluted_at=(instant(9),)),
     "delivered_activity": delivered,
@@ -227,7 +239,7 @@ INVENTED = {"virtual_patient", "virtual_cohort", "demo"}
 """Verbs whose patients hepatica makes itself."""
 
 NOBODY = {
-    "compare_spheres", "voxel_kernel", "plan_template", "prescribe", "compare_agents", "list_nuclides", "list_agents",
+    "compare_spheres", "voxel_kernel", "plan_template", "compare_agents", "list_nuclides", "list_agents",
     "list_guardrails",
 }  # fmt: skip
 """Verbs that are given neither files nor instants nor names."""

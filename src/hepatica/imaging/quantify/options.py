@@ -11,6 +11,7 @@ from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.options import Limits, NonNegative, Positive, Text, Unit, options
 from hepatica.core.units import parse_quantity
+from hepatica.errors import InputError
 from hepatica.imaging.quantify.activity import Administration
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.lungs_in_view import LungsInView
@@ -40,8 +41,12 @@ class QuantificationOptions:
     ----------
     administered_bq : float or None
         Activity that the patient received; from the header where it is there.
+    administered_sd_bq : float or None
+        Its standard uncertainty.
     administered_at : datetime or None
         When.
+    administered_result : path or None
+        Result of the delivered activity: activity with its uncertainty, instant, residual and lung shunt come from it.
     calibration : CameraCalibration, Estimate, Path or None
         Camera factor of a SPECT in counts, or a calibration file of `hepatica calibrate`, which brings its uncertainty
         and conditions. Without it counts are scaled so that the image holds the administered activity.
@@ -62,7 +67,9 @@ class QuantificationOptions:
     """
 
     administered_bq: Positive | None = None
+    administered_sd_bq: NonNegative | None = None
     administered_at: datetime | None = None
+    administered_result: Path | None = None
     calibration: Annotated[CameraCalibration | Estimate | Path | str | None, CALIBRATION_TEXT] = None
     calibration_sd_cps_per_mbq: NonNegative | None = None
     frame_duration_s: Positive | None = None
@@ -70,6 +77,13 @@ class QuantificationOptions:
     residual: Share = 0.0
     outside: Share = 0.0
     lungs_in_image: bool = False
+
+    def __post_init__(self) -> None:
+        if self.administered_sd_bq is not None and self.administered_bq is None:
+            raise InputError(
+                "`administered_sd_bq` is the uncertainty of an activity that is not stated",
+                remedy="state `administered_bq`",
+            )
 
     @property
     def calibration_file(self) -> Path | None:
@@ -93,15 +107,21 @@ def administration_of(
     if activity_bq is None:
         return None
     shown = lungs if lungs is not None and options.lung_shunt and lungs.shows(options.lung_shunt) else None
+    sd_bq = options.administered_sd_bq if options.administered_bq is not None else None
     return Administration(
-        Estimate(activity_bq),
+        Estimate(activity_bq, sd_bq),
         options.administered_at or facts.administered_at,
-        residual_fraction=Estimate(options.residual),
-        lung_shunt_fraction=Estimate(options.lung_shunt),
+        residual_fraction=_share(options.residual),
+        lung_shunt_fraction=_share(options.lung_shunt),
         lungs_in_view=options.lungs_in_image or (shown is not None and shown.whole),
-        outside_fraction=Estimate(options.outside),
+        outside_fraction=_share(options.outside),
         lung_share_in_view=0.0 if shown is None else shown.share,
     )
+
+
+def _share(stated: float) -> Estimate:
+    """A share; none is exactly none, and one that is stated has an uncertainty that nobody stated."""
+    return Estimate(stated, None if stated else 0.0)
 
 
 def overruled(image: Image, options: QuantificationOptions) -> tuple[Message, ...]:

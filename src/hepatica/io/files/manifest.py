@@ -28,7 +28,11 @@ def write_manifest(folder: Path) -> None:
         If a file cannot be read, or the list not be written.
     """
     lines = [f"{sha256(folder / name)}  {name}" for name in sorted(_files(folder))]
+    dated = folder.stat()
     (folder / MANIFEST).write_bytes("\n".join([HEAD, *lines, ""]).encode("utf-8", "surrogateescape"))
+    # A result without identity is dated otherwise than today, and so is its list.
+    for path in (folder / MANIFEST, folder):
+        os.utime(path, ns=(dated.st_atime_ns, dated.st_mtime_ns))
 
 
 def foreign(folder: Path) -> str | None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 from hepatica.core import Estimate, seconds_between
@@ -74,6 +75,8 @@ class DeliveryOptions:
         Agent, to check nuclide and shelf life.
     planned_gbq : float or None
         Activity that was planned to reach the patient.
+    planned_result : path or None
+        Result of the plan or prescription: agent, planned activity and lung shunt come from it.
     perfused_mass_kg : float or None
         Perfused mass, for the mean dose delivered.
     lung_shunt : float
@@ -85,6 +88,7 @@ class DeliveryOptions:
 
     agent: str | None = None
     planned_gbq: Positive | None = None
+    planned_result: Path | None = None
     perfused_mass_kg: Positive | None = None
     lung_shunt: Annotated[float, Unit("fraction"), Limits(low=0, below=1)] = 0.0
     convention: ConventionName = "ensdf"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from hepatica.core import Estimate
 from hepatica.core.options import options
+from hepatica.core.text_files import json_file
 from hepatica.errors import InputError
 from hepatica.planning.guardrails import Situation
 from hepatica.planning.measured.compared import Compared
@@ -45,7 +45,7 @@ class EarlierOptions:
     def files(self) -> tuple[Path, ...]:
         """The files themselves."""
         given = [path for path in (self.lung_shunt_result, self.uptake_result) if path is not None]
-        return tuple(path / "result.json" if path.is_dir() else path for path in given)
+        return tuple(document_of(path) for path in given)
 
 
 def with_results(
@@ -105,24 +105,24 @@ def _mass(quantity: str, where: str, stated: float, measured: float, source: str
     return Compared(quantity, where, stated, measured, "kg", sd, "measured", source)
 
 
-def result_file(path: Path, verb: str) -> Mapping[str, Any]:
-    """The document of a result, or the ``result.json`` of a folder.
+def document_of(path: Path) -> Path:
+    """The ``result.json`` of a folder, or the file itself."""
+    return path / "result.json" if path.is_dir() else path
+
+
+def result_file(path: Path, *verbs: str) -> Mapping[str, Any]:
+    """The document of a result, or the ``result.json`` of a folder, of one of some verbs.
 
     Raises
     ------
     InputError
-        If it cannot be read, or is of another verb.
+        If it cannot be read, or is of none of the verbs.
     """
-    path = path / "result.json" if path.is_dir() else path
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a JSON file ({error})") from error
+    path = document_of(path)
+    document = json_file(path)
     schema = document.get("schema") if isinstance(document, dict) else None
-    if not isinstance(schema, str) or not schema.startswith(f"hepatica/{verb}/"):
-        raise InputError(f"{path}: no result of {verb}; its schema is {schema!r}")
+    if not isinstance(schema, str) or not schema.startswith(tuple(f"hepatica/{verb}/" for verb in verbs)):
+        raise InputError(f"{path}: no result of {' or '.join(verbs)}; its schema is {schema!r}")
     return dict(document)
 
 

@@ -36,6 +36,7 @@ from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.transport.matter.media import HuCalibration, calibration_messages, default_calibration
 from hepatica.transport.runner.stopping import RunProgress
 from hepatica.workflow.dose.decays import decays_from
+from hepatica.workflow.dose.given_activity import with_given
 from hepatica.workflow.dose.lungs import treated_lungs
 from hepatica.workflow.dose.numbers import StructureResult
 from hepatica.workflow.dose.options import DoseOptions
@@ -97,6 +98,11 @@ def absorbed_dose(
     calculation = _engine(engine, options, report_progress)
     if options.clinical.agent is not None:
         require_carried(find_agent(options.clinical.agent), chosen)
+    administered, about_given, given_files = with_given(
+        options.quantification, chosen, agent=options.clinical.agent, sources=activity,
+        activity_at=options.images.activity_at,
+    )  # fmt: skip
+    options = replace(options, quantification=administered)
     report_progress("reading images")
     scans = read_activity(activity, chosen, options.images, options.quantification.administered_at)
     ct_image, has_ct = ct_or_uniform(ct, scans, options)
@@ -148,12 +154,12 @@ def absorbed_dose(
         lung_doses=lungs,
         messages=unique(
             (message for image in (*scans, ct_image) for message in image.messages),
-            unchecked, count.messages, corrected.messages, curve_messages, chain.messages, outside,
+            about_given, unchecked, count.messages, corrected.messages, curve_messages, chain.messages, outside,
             calibration_messages(ct_image.volume, table) if has_ct else (), drawn.messages, patient.messages,
             () if lungs is None else lungs.messages(), dose_map.messages,
         ),
         provenance=start.adding(conventions=patient.tissue.conventions).merged(count.provenance).merged(dose_map.provenance).merged(corrected.provenance)
-        .merged(chain.provenance).adding(inputs=_curve_files(given)),
+        .merged(chain.provenance).adding(inputs=(*given_files, *_curve_files(given))),
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.dose.absorbed_dose import read_activity
 from hepatica.workflow.dose.decays import becquerels, require_used
+from hepatica.workflow.dose.given_activity import with_given
 from hepatica.workflow.dose.patient import lungs_in_view
 from hepatica.workflow.dose.structures import structures_on
 from hepatica.workflow.result import Result, result
@@ -172,6 +173,9 @@ def quantify(
     """
     report_progress = progress or silent
     chosen = find_nuclide(nuclide)
+    quantification, about_given, given_files = with_given(
+        quantification, chosen, sources=image, activity_at=images.activity_at
+    )
     report_progress("reading the image")
     (scan,) = read_activity(image, chosen, images, quantification.administered_at)
     require_used((scan,), quantification)
@@ -191,6 +195,7 @@ def quantify(
     inputs = (
         scan.source,
         *([drawn.source] if drawn is not None and drawn.source is not None else []),
+        *given_files,
         *([InputFile.of("calibration", calibration)] if calibration is not None else []),
     )
     start = Provenance(inputs=inputs, parameters=parameters(images, quantification, negatives=negatives))
@@ -203,6 +208,7 @@ def quantify(
         structures=() if drawn is None else tuple(_content(found.activity, item.region) for item in drawn.clinical),
         messages=unique(
             scan.messages,
+            about_given,
             overruled(scan, quantification),
             found.messages,
             checks,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import field
+from datetime import date
 from pathlib import Path
 
 from hepatica.core import InputFile, Provenance
 from hepatica.core.document import HIDDEN, INLINE, reported
-from hepatica.core.options import NonNegative, Positive, parameters, verb
+from hepatica.core.message import Message, unique
+from hepatica.core.options import NonNegative, Positive, options, parameters, verb
 from hepatica.core.table import Cell, Table
 from hepatica.dosimetry.radiobiology import LIVER, Prediction
+from hepatica.errors import InputError
+from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.tables import read_table
 from hepatica.outcome.adaptive import (
     ActivityPrediction,
@@ -22,8 +26,28 @@ from hepatica.outcome.adaptive import (
     prospect,
 )
 from hepatica.planning.limits.allowance import Allowance
+from hepatica.planning.measured.earlier_results import document_of
+from hepatica.planning.measured.treatment_results import absorbed_dose_of
 from hepatica.report.figures.outcome import draw_adaptive, save
 from hepatica.workflow.result import Result, result
+from hepatica.workflow.sources import require_one_patient
+
+
+@options
+class DoseResultOptions:
+    """Past treatments from results of their absorbed dose.
+
+    Attributes
+    ----------
+    dose_results : tuple of path
+        Result of the absorbed dose of each past treatment (of the territory, where one is named): instant, half-life,
+        dose of lungs and of normal liver (of a territory: its normal liver).
+    normal_structure : str or None
+        Structure of those results that is the normal liver, where there is not one alone.
+    """
+
+    dose_results: tuple[Path, ...] = ()
+    normal_structure: str | None = None
 
 
 @result
@@ -89,11 +113,12 @@ def _published(found: ActivityPrediction) -> str:
 
 @verb
 def remaining_tolerance(
-    table: Path | str | Sequence[PastTreatment],
+    table: Path | str | Sequence[PastTreatment] | None = None,
     *,
     coming: NextTreatment,
     tolerance_bed_gy: Positive,
     territory: str | None = None,
+    results: DoseResultOptions = DoseResultOptions(),
     planned_gbq: tuple[NonNegative, ...] = (),
     status: PatientStatus = PatientStatus(),
     sheet: str | None = None,
@@ -102,7 +127,7 @@ def remaining_tolerance(
 
     Parameters
     ----------
-    table : path, or sequence of PastTreatment
+    table : path, sequence of PastTreatment, or None
         CSV or Excel, one row for each past treatment: date, normal_gy, lung_gy, nuclide or half_life_h, optionally
         territory.
     coming : NextTreatment
@@ -111,6 +136,8 @@ def remaining_tolerance(
         BED that the normal liver may reach in all.
     territory : str or None
         Territory of the next treatment; those of others count for the lungs alone.
+    results : DoseResultOptions
+        Past treatments from results of their absorbed dose, in place of rows of the table or beside them.
     planned_gbq : tuple of float
         Activities to predict for; equal steps up to the largest one allowed, and beyond, if not given.
     status : PatientStatus
@@ -128,7 +155,8 @@ def remaining_tolerance(
     TableError
         Listing every wrong cell.
     InputError
-        If there are several territories and none is named.
+        If there are several territories and none is named, there is neither table nor result, or results are of two
+        patients or lack what is needed.
     EvidenceError
         If nothing limits the activity and no activities are given.
 
@@ -145,19 +173,69 @@ def remaining_tolerance(
         past = past_treatments(read_table(table, sheet=sheet), coming)
         inputs = (InputFile.of("table", Path(table)),)
     else:
-        past = list(table)
+        past = list(table or ())
+    from_results, said, files = _from_results(results, territory, coming)
+    past += from_results
+    if not past and table is None:
+        raise InputError("no past treatment is given", remedy="give `table` or `dose_results`")
+    if doubled := sorted(_doubled(past, from_results)):
+        text = f"two treatments of {', '.join(map(str, doubled))}, one of a result: counted twice if they are the same"
+        said = (*said, Message("treatment-counted-twice", text, "leave one out", "critical"))
     found = prospect(
         past, coming, tolerance_bed_gy=tolerance_bed_gy, territory=territory, activities_gbq=planned_gbq, status=status
     )
     return ToleranceResult(
         coming=coming,
         prospect=found,
-        messages=found.messages,
+        messages=unique(said, found.messages),
         provenance=Provenance(
-            inputs=inputs,
+            inputs=(*inputs, *files),
             parameters=parameters(
-                coming, status, tolerance_bed_gy=tolerance_bed_gy, territory=territory, planned_gbq=planned_gbq
+                coming, status, results, tolerance_bed_gy=tolerance_bed_gy, territory=territory, planned_gbq=planned_gbq
             ),
             conventions={"BED": f"alpha/beta {LIVER.alpha_beta_gy:g} Gy, repair {LIVER.repair.half_time_h:g} h"},
         ),
     )
+
+
+def _from_results(
+    given: DoseResultOptions, territory: str | None, coming: NextTreatment
+) -> tuple[list[PastTreatment], tuple[Message, ...], tuple[InputFile, ...]]:
+    """Past treatments of results of `absorbed_dose`, what is to be said of them, and their files."""
+    past: list[PastTreatment] = []
+    said: list[Message] = []
+    files: list[InputFile] = []
+    for path in map(Path, given.dose_results):
+        found = absorbed_dose_of(path)
+        if found.administered_at is None:
+            raise InputError(f"{path}: the time of the administration is not known", remedy="give `table`")
+        if found.lung_dose_gy is None:
+            raise InputError(
+                f"{path}: holds no lung dose", remedy="draw the lungs or state the lung shunt of that dose"
+            )
+        hours = min(found.half_lives_h)
+        if len(found.half_lives_h) > 1:
+            text = f"{path}: of several half-lives the shortest, {hours:.4g} h, is used for the BED: never less BED"
+            said.append(Message("bed-half-life", text, severity="note"))
+        at = found.administered_at.replace(tzinfo=None)
+        if coming.next_at.tzinfo is not None:
+            at = found.administered_at.replace(tzinfo=found.administered_at.tzinfo or coming.next_at.tzinfo)
+        role = "normal_liver" if territory is None else "perfused_normal"
+        dose = found.normal_dose_gy(role, given.normal_structure)
+        past.append(PastTreatment(at, dose, found.lung_dose_gy, hours, territory))
+        said += found.messages
+        files.append(InputFile.of("dose", document_of(path)))
+    require_one_patient([input_file("dose", path / "dose.dcm") for path in _folders(given)])
+    return past, tuple(said), tuple(files)
+
+
+def _folders(given: DoseResultOptions) -> list[Path]:
+    """Folders of the results that hold a DICOM dose, which says whose it is."""
+    folders = [path if path.is_dir() else path.parent for path in map(Path, given.dose_results)]
+    return [folder for folder in folders if (folder / "dose.dcm").is_file()]
+
+
+def _doubled(past: Sequence[PastTreatment], results: Sequence[PastTreatment]) -> set[date]:
+    """Days with more than one treatment, one of them a result."""
+    days = [treatment.administered_at.date() for treatment in past]
+    return {day for one in results if days.count(day := one.administered_at.date()) > 1}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import field, replace
 from pathlib import Path
 
-from hepatica.core import Provenance, Region, Volume
+from hepatica.core import InputFile, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, INLINE
+from hepatica.core.message import Message
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
+from hepatica.core.text_files import json_file
 from hepatica.errors import GeometryError
 from hepatica.io.regions import drawn_structures
 from hepatica.planning.delivery.concordance import (
@@ -20,8 +22,9 @@ from hepatica.planning.delivery.concordance import (
     compared_maps,
     voxel_doses,
 )
+from hepatica.planning.measured.treatment_results import about_treatment, absorbed_dose_of, planned_treatments
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.sources import DoseSource, StructureSource, as_dose
+from hepatica.workflow.sources import DoseSource, StructureSource, as_dose, require_one_patient
 
 NAMES = ("planned", "delivered")
 
@@ -151,6 +154,8 @@ def scout_concordance(
     report_progress("reading structures")
     drawn = drawn_structures(structures, scout.volume.grid, comparison.structure_roles)
     report_progress("comparing")
+    treatment, files = _treatments(planned_dose, delivered_dose)
+    require_one_patient((*scout.inputs, *therapy.inputs, *drawn.inputs))
     agreement = Agreement(comparison.position_sd_mm, comparison.quantification_relative_sd)
     found = compared_maps(scout.volume, therapy.volume, drawn, isodose_gy=comparison.isodose_gy, agreement=agreement)
     return ConcordanceResult(
@@ -159,10 +164,23 @@ def scout_concordance(
         planned=scout.volume,
         delivered=found.delivered,
         lesions=found.lesions,
-        messages=(*drawn.messages, *found.messages, *about_catheter(found.concordance)),
+        messages=(*treatment, *drawn.messages, *found.messages, *about_catheter(found.concordance)),
         provenance=Provenance(
-            (*scout.inputs, *therapy.inputs, *drawn.inputs),
+            (*scout.inputs, *therapy.inputs, *drawn.inputs, *files),
             parameters=parameters(comparison),
             steps=("delivered dose interpolated onto the voxels of the planned one",),
         ),
     )
+
+
+def _treatments(planned: DoseSource, delivered: DoseSource) -> tuple[tuple[Message, ...], tuple[InputFile, ...]]:
+    """What the results beside both maps say of each other, where both are folders of a plan and of a dose."""
+    files = [Path(source) / "result.json" for source in (planned, delivered) if isinstance(source, str | Path)]
+    if len(files) < len(NAMES) or not all(file.is_file() for file in files):
+        return (), ()
+    schemas = [str(json_file(file).get("schema")) for file in files]
+    if not (schemas[0].startswith("hepatica/plan/") and schemas[1].startswith("hepatica/absorbed_dose/")):
+        return (), ()
+    plan, dose = files
+    found = about_treatment(planned_treatments(plan), absorbed_dose_of(dose))
+    return found, (InputFile.of("plan", plan), InputFile.of("dose", dose))

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+import math
+from dataclasses import field, replace
+from pathlib import Path
 
-from hepatica.core import Estimate, Provenance
+from hepatica.core import Estimate, InputFile, Provenance
 from hepatica.core.document import INLINE
+from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.table import Table
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.planning.delivery.delivered import Delivered, Delivery, DeliveryOptions, VialReadingOptions, delivery
+from hepatica.planning.measured.earlier_results import document_of
+from hepatica.planning.measured.treatment_results import (
+    beside,
+    differing,
+    planned_treatments,
+    require_same_agent,
+    require_same_nuclide,
+)
+from hepatica.planning.measured.values import SHUNT_SD
 from hepatica.workflow.result import Result, result
 
 
@@ -87,9 +99,41 @@ def delivered_activity(
     >>> print(hepatica.delivered_activity("Y-90", readings).delivery.total.administered_gbq)
     2.95 ± 0.15
     """
-    found = delivery(find_nuclide(nuclide), readings, planned)
+    chosen = find_nuclide(nuclide)
+    planned, said, inputs = _with_plan(planned, chosen)
+    found = delivery(chosen, readings, planned)
     return DeliveredResult(
         delivery=found,
-        messages=found.messages,
-        provenance=Provenance(parameters=parameters(readings, planned, nuclide=found.nuclide)),
+        messages=unique(said, found.messages),
+        provenance=Provenance(inputs=inputs, parameters=parameters(readings, planned, nuclide=found.nuclide)),
     )
+
+
+def _with_plan(
+    stated: DeliveryOptions, nuclide: Nuclide
+) -> tuple[DeliveryOptions, tuple[Message, ...], tuple[InputFile, ...]]:
+    """What was planned by the result that is named, all injections together, with stated values compared."""
+    if stated.planned_result is None:
+        return stated, (), ()
+    path = Path(stated.planned_result)
+    rows = list(planned_treatments(path).values())
+    agents = {row.agent for row in rows}
+    for row in rows:
+        require_same_nuclide(nuclide.name, row.nuclide, row.source)
+        require_same_agent(stated.agent, row.agent, row.source)
+    total = math.fsum(row.administered_gbq for row in rows)
+    shunts = {row.lung_shunt for row in rows if row.lung_shunt}
+    shunt = shunts.pop() if len(shunts) == 1 else None
+    compared = []
+    if stated.planned_gbq is not None:
+        compared.append(beside("planned_activity", stated.planned_gbq, total, "GBq", str(path)))
+    if stated.lung_shunt and shunt:
+        compared.append(beside("lung_shunt", stated.lung_shunt, shunt, "", str(path), SHUNT_SD))
+    used = replace(
+        stated,
+        planned_gbq=total,
+        agent=stated.agent or (agents.pop() if len(agents) == 1 else None),
+        lung_shunt=shunt or stated.lung_shunt,
+    )
+    said = unique(*(row.messages for row in rows), differing(tuple(compared)))
+    return used, said, (InputFile.of("planned", document_of(path)),)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hepatica.core import InputFile, Volume
-from hepatica.core.document import HIDDEN
+from hepatica.core import Grid, InputFile, Volume
+from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message
 from hepatica.core.provenance import Provenance
 from hepatica.core.table import Table
 from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
 from hepatica.dosimetry.metrics.region_dose import RegionDose, region_dose
 from hepatica.errors import InputError
+from hepatica.nuclides import Nuclide
 from hepatica.planning.planner.course_plan import CoursePlan
 from hepatica.planning.planner.methods import effective_half_life_s
 from hepatica.planning.planner.tables import GY
@@ -22,10 +23,17 @@ from hepatica.planning.planner.voxel import (
     territory_activities,
     voxel_plan,
 )
+from hepatica.planning.prescriptions.dose_constants import dose_constant
 from hepatica.planning.scout.scan import Scout
 from hepatica.report.document import Picture
 from hepatica.report.dose_report import DoseReport, ReportRegion
 from hepatica.report.figures.dose import dvh_figure, png, slices_figure
+
+MAP_CONVENTION = "ensdf"
+"""Dose constant that the dose engines' decay data come to where all electrons stop in place."""
+
+SAME_CONSTANT = 1e-3
+"""Relative difference of dose constants that is rounding: 49.67 of MIRD and 49.70 of the decay data."""
 
 MAX_SLICES = 12
 """Lesions that get their own slices on the page."""
@@ -68,6 +76,12 @@ class VoxelPlan:
     ct: Volume | None = field(metadata=HIDDEN)
     messages: tuple[Message, ...] = field(metadata=HIDDEN)
     inputs: tuple[InputFile, ...] = field(metadata=HIDDEN)
+
+    @property
+    @reported
+    def grid(self) -> Grid:
+        """Voxels of the map, with the frame of reference that its NIfTI cannot hold."""
+        return self.dose_map.dose.grid
 
     @property
     def provenance(self) -> Provenance:
@@ -131,6 +145,19 @@ def predict(plan: CoursePlan, images: PlanImages, scout: Scout) -> VoxelPlan:
         dose_map=dose_map,
         shown=shown,
         ct=scout.ct,
-        messages=(*scout.messages, *dose_map.messages),
+        messages=(*scout.messages, *_about_constants(plan, nuclide), *dose_map.messages),
         inputs=scout.inputs,
     )
+
+
+def _about_constants(plan: CoursePlan, nuclide: Nuclide) -> tuple[Message, ...]:
+    """What parts the doses of the methods from those of the map where both use the same masses."""
+    energy = dose_constant(nuclide, MAP_CONVENTION)
+    used = {t.given.prescription.constant.convention: t.given.prescription.constant.j_per_gbq for t in plan.territories}
+    leaving = effective_half_life_s(plan.course, plan.territories[0].given.carrier.agent) is not None
+    other = {name: value for name, value in used.items() if abs(value / energy.j_per_gbq - 1) > SAME_CONSTANT}
+    if leaving or not other:
+        return ()
+    listed = " and ".join(f"{value:.4g} J/GBq ({name})" for name, value in other.items())
+    text = f"the methods take {listed}, the dose map {energy.j_per_gbq:.4g} J/GBq ({MAP_CONVENTION}): doses differ so"
+    return (Message("dose-constants-differ", text, severity="note"),)

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
+from hepatica.core import InputFile
 from hepatica.core.document import HIDDEN, INLINE
+from hepatica.core.message import Message, unique
 from hepatica.core.options import Limits, Positive, options, verb
 from hepatica.core.privacy.identity import withheld
 from hepatica.core.table import Table
+from hepatica.errors import InputError
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
+from hepatica.planning.measured.earlier_results import document_of
+from hepatica.planning.measured.treatment_results import (
+    about_instant,
+    beside,
+    differing,
+    given_activity,
+    require_same_agent,
+    require_same_nuclide,
+)
 from hepatica.report.figures.outcome import draw_dose_rates, save
 from hepatica.report.page import write_page
 from hepatica.safety.plan import ContactOptions, DoseRateOptions, ReleasePlan, release_plan
@@ -112,12 +124,13 @@ class ReleaseResult(Result):
 
 
 @verb
-def release(
-    nuclide: str | Nuclide,
-    administered_gbq: Positive,
+def release(  # noqa: PLR0913 - what one administration was, all but the first two by keyword
+    nuclide: str | Nuclide | None = None,
+    administered_gbq: Positive | None = None,
     *,
     agent: str = "",
     administered_at: datetime | None = None,
+    administered_result: Path | None = None,
     effective_half_life_h: Annotated[float, Limits(above=0)] | None = None,
     dose_rate: DoseRateOptions = DoseRateOptions(),
     contact: ContactOptions = ContactOptions(),
@@ -127,14 +140,16 @@ def release(
 
     Parameters
     ----------
-    nuclide : str or Nuclide
+    nuclide : str, Nuclide or None
         Radionuclide, such as I-131.
-    administered_gbq : float
+    administered_gbq : float or None
         Administered activity.
     agent : str
         Carrier: glass, resin, PLLA, lipiodol.
     administered_at : datetime or None
         Instant of the administration; without it only durations are given.
+    administered_result : path or None
+        Result of the delivered activity: nuclide, agent, activity and instant come from it.
     effective_half_life_h : float or None
         Half-life in the patient; the physical one, on the safe side, if not given.
     dose_rate : DoseRateOptions
@@ -154,7 +169,7 @@ def release(
     UnknownNameError
         For an unknown nuclide, convention or set of patterns.
     InputError
-        If the language is neither shipped nor a whole translation.
+        If the language is neither shipped nor a whole translation, or neither activity nor a result is given.
     PhysicsError
         If the effective half-life is longer than the physical one.
 
@@ -164,16 +179,55 @@ def release(
     False
     """
     sheet_texts(sheet.language)  # raises for a language that is none, before the work
+    given = _given(nuclide, administered_gbq, agent, administered_at, administered_result)
     plan = release_plan(
-        find_nuclide(nuclide).name,
-        administered_gbq,
-        agent=agent,
-        administered_at=administered_at,
+        given.nuclide,
+        given.administered_gbq,
+        agent=given.agent,
+        administered_at=given.administered_at,
         effective_half_life_h=effective_half_life_h,
         dose_rate=dose_rate,
         contact=contact,
     )
-    return ReleaseResult(plan=plan, sheet=sheet, messages=plan.messages, provenance=plan.provenance)
+    provenance = plan.provenance.adding(inputs=given.inputs)
+    return ReleaseResult(plan=plan, sheet=sheet, messages=unique(given.messages, plan.messages), provenance=provenance)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """One administration, and what is to be said of how it is known."""
+
+    nuclide: str
+    administered_gbq: float
+    agent: str
+    administered_at: datetime | None
+    messages: tuple[Message, ...] = ()
+    inputs: tuple[InputFile, ...] = ()
+
+
+def _given(
+    nuclide: str | Nuclide | None, activity_gbq: float | None, agent: str, at: datetime | None, result: Path | None
+) -> _Given:
+    """The administration as stated, or of a result of the delivered activity with stated values compared."""
+    if result is None:
+        if nuclide is None or activity_gbq is None:
+            raise InputError("`nuclide` and `administered_gbq` are needed", remedy="or give `administered_result`")
+        return _Given(find_nuclide(nuclide).name, activity_gbq, agent, at)
+    path = Path(result)
+    found = given_activity(path)
+    if nuclide is not None:
+        require_same_nuclide(find_nuclide(nuclide).name, found.nuclide, found.source)
+    require_same_agent(agent, found.agent, found.source)
+    measured_gbq = found.administered_bq.value / 1e9
+    said = list(found.messages)
+    if activity_gbq is not None:
+        said += differing((beside("administered_activity", activity_gbq, measured_gbq, "GBq", found.source),))
+    if at is not None:
+        said += about_instant(found, at)
+    inputs = (InputFile.of("administered", document_of(path)),)
+    return _Given(
+        found.nuclide, measured_gbq, agent or found.agent or "", found.administered_at, tuple(said), inputs
+    )  # fmt: skip
 
 
 def _yes_no(answer: bool | None) -> str:
