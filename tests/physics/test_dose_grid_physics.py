@@ -12,6 +12,7 @@ from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
 from hepatica.dosimetry.engines.registry import dose_engine
 from hepatica.dosimetry.metrics.region_dose import RegionDose, region_dose
 from hepatica.transport.runner.montecarlo import simulate
+from hepatica.transport.runner.scoring import DoseVoxels
 from hepatica.transport.runner.settings import MonteCarloSettings
 
 Y90 = hepatica.nuclide("Y-90")
@@ -112,7 +113,7 @@ def test_monte_carlo_counts_in_shifted_voxels_what_lies_there() -> None:
     for origin, shape in ((0.0, 9), (-2.0, 10)):
         matter = Grid.axial((shape,) * 3, spacing_mm=(4.0,) * 3, origin_mm=(origin,) * 3)
         water = Volume(matter, np.ones(matter.shape), Kind.DENSITY)
-        found = simulate(Volume(dose, decays, Kind.DECAYS), water, Y90, settings, dose_grid=dose)
+        found = simulate(Volume(dose, decays, Kind.DECAYS), water, Y90, settings, dose_voxels=DoseVoxels(dose))
         assert found.deposited_j + found.elsewhere_j + found.escaped_electrons_j + found.escaped_photons_j == (
             pytest.approx(found.emitted_j, rel=1e-6)
         )
