@@ -33,9 +33,10 @@ LARGE_SHARE = 1 / 3
 """Matter that lies in the same structures and has more than this share of all mass is counted apart by classes too: it
 is the body, not an organ."""
 
-MAJORITY = 0.5
-"""Covered fraction from which on a voxel of matter has the label of a structure. Of one that a contour cuts, the
-structure still gets its covered mass, with the dose of the label: the other side of a border of 1 mm at most."""
+COVERED = (0.02, 0.25, 0.5, 0.75, 0.98)
+"""Voxels of matter whose covered fraction lies between the first and the last are cut by a contour: they have labels of
+their own, told apart by quarters. The structure gets its covered mass of them with their dose: in a voxel of matter
+(2 mm) dose is taken as even."""
 
 MAX_LABELS = 4096
 """Labels that are told apart: a torso with all its organs and some tens of tumours needs 200."""
@@ -191,7 +192,7 @@ def labels_of(
 ) -> LabelArray:
     """What is counted apart in each voxel of matter: label 0 to 3 of its class outside the structures, others inside.
 
-    Voxels that lie in the same structures have one label (`MAJORITY`), and of large ones (`LARGE_SHARE`) each class.
+    Voxels that the same structures hold or cut (`COVERED`) have one label; those of a body (`LARGE_SHARE`) one for each class.
 
     Raises
     ------
@@ -216,22 +217,19 @@ def labels_of(
 
 
 def _atoms(grid: Grid, regions: Iterable[Region]) -> NDArray[np.int32]:
-    """Number of each voxel's set of structures, 0 where there is none."""
+    """Number of each voxel's set of structures that hold it or cut it, 0 where there is none."""
     atoms = np.zeros(grid.shape, np.int32)
-    number = 1
     for region in regions:
         on = resample_region(region, grid)
-        inside = on.coverage >= MAJORITY
-        if not inside.any():
-            continue
-        seen = atoms[on.window]
-        # each set of voxels that the region reaches into becomes another one
-        was, where = np.unique(seen[inside], return_inverse=True)
-        seen[inside] = (number + np.arange(len(was), dtype=np.int32))[where.ravel()]
-        number += len(was)
-    used, renumbered = np.unique(atoms, return_inverse=True)
-    shift = 0 if used[0] == 0 else 1
-    return np.asarray(renumbered.reshape(grid.shape) + shift, dtype=np.int32)
+        seen, covered = atoms[on.window], np.digitize(on.coverage, COVERED)
+        for share in range(1, len(COVERED) + 1):
+            # each set of voxels that the region reaches into becomes another one
+            inside = covered == share
+            reached = np.bincount(seen[inside], minlength=1) > 0
+            seen[inside] = (atoms.max() + np.cumsum(reached))[seen[inside]]
+    used = np.bincount(atoms.ravel()) > 0
+    used[0] = True
+    return np.asarray((np.cumsum(used) - 1)[atoms], dtype=np.int32)
 
 
 def label_masses(grid: Grid, density: Volume, labels: LabelArray, filling_g_ml: float = 0.0) -> LabelMasses:
