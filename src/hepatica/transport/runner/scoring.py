@@ -192,7 +192,7 @@ def labels_of(
 ) -> LabelArray:
     """What is counted apart in each voxel of matter: label 0 to 3 of its class outside the structures, others inside.
 
-    Voxels that the same structures hold or cut (`COVERED`) have one label; of a body (`LARGE_SHARE`) each class has one.
+    Voxels that the same structures hold or cut (`COVERED`) have one label; of a body (`LARGE_SHARE`) each class has.
 
     Raises
     ------
