@@ -82,7 +82,8 @@ class LabelMasses:
     def sum_by_voxel(self, size: int, weights: NDArray[np.floating[Any]] | None = None) -> FloatArray:
         """Mass (times a weight for each element) of all labels in each of `size` voxels."""
         mass = self.mass_g.astype(np.float64)
-        return np.bincount(self.voxel, mass if weights is None else mass * weights, minlength=size)
+        found = np.bincount(self.voxel, mass if weights is None else mass * weights, minlength=size)
+        return np.asarray(found, dtype=np.float64)
 
     def moved(self, grid: Grid, window: tuple[slice, slice, slice]) -> LabelMasses:
         """The same for the voxels of `grid`, where these are those of its `window`."""
