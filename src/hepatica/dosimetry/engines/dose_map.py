@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
@@ -242,7 +243,13 @@ class DoseEngine(ABC, Generic[Map_co]):
         return replace(found, messages=unique(found.messages, highest_message(found.highest)))
 
     def compute_on(
-        self, grid: Grid, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings | None = None
+        self,
+        grid: Grid,
+        decays: Volume,
+        density: Volume,
+        nuclide: Nuclide,
+        settings: DoseSettings | None = None,
+        regions: Sequence[Region] = (),
     ) -> Map_co:
         """Absorbed dose on voxels of its own, from activity and density each on the voxels that it is known in.
 
@@ -258,6 +265,9 @@ class DoseEngine(ABC, Generic[Map_co]):
             Kind.DENSITY in g/mL on the CT's voxels, in the same frame of reference.
         nuclide, settings
             As of `compute`.
+        regions : sequence of Region
+            Structures whose doses will be asked for, on any voxels: Monte Carlo counts their energy apart. Of others it
+            knows lung, soft tissue and bone apart, and no more than that.
 
         Raises
         ------
@@ -266,10 +276,18 @@ class DoseEngine(ABC, Generic[Map_co]):
         """
         settings = settings or DoseSettings()
         check_inputs(decays, density, settings, same_grid=False)
-        return self._dose_on(grid, decays, density, nuclide, settings)
+        return self._dose_on(grid, decays, density, nuclide, settings, regions)
 
     @abstractmethod
-    def _dose_on(self, grid: Grid, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings) -> Map_co:
+    def _dose_on(
+        self,
+        grid: Grid,
+        decays: Volume,
+        density: Volume,
+        nuclide: Nuclide,
+        settings: DoseSettings,
+        regions: Sequence[Region],
+    ) -> Map_co:
         """As `compute_on`, from inputs that were checked."""
 
     @abstractmethod

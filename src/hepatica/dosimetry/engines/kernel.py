@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Grid, Kind, Provenance, Volume
+from hepatica.core import Grid, Kind, Provenance, Region, Volume
 from hepatica.core.constants import MEV_TO_J
 from hepatica.core.message import Message
 from hepatica.core.region import Window, bounding_window
@@ -46,7 +48,13 @@ class KernelEngine(DoseEngine[DoseMap]):
     name = "kernel"
 
     def _dose_on(
-        self, grid: Grid, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings
+        self,
+        grid: Grid,
+        decays: Volume,
+        density: Volume,
+        nuclide: Nuclide,
+        settings: DoseSettings,
+        regions: Sequence[Region],
     ) -> DoseMap:
         return through_fine_voxels(self, grid, decays, density, nuclide, settings)
 

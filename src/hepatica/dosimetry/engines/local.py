@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from hepatica.core import Grid, Kind, Provenance, Volume
+from hepatica.core import Grid, Kind, Provenance, Region, Volume
 from hepatica.core.constants import MEV_TO_J
 from hepatica.core.message import Message
 from hepatica.dosimetry.engines.dose_map import (
@@ -37,7 +39,13 @@ class LocalEngine(DoseEngine[DoseMap]):
     name = "local"
 
     def _dose_on(
-        self, grid: Grid, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings
+        self,
+        grid: Grid,
+        decays: Volume,
+        density: Volume,
+        nuclide: Nuclide,
+        settings: DoseSettings,
+        regions: Sequence[Region],
     ) -> DoseMap:
         return through_fine_voxels(self, grid, decays, density, nuclide, settings)
 

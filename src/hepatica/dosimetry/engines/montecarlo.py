@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -31,7 +32,7 @@ from hepatica.dosimetry.engines.sub_voxel import (
 from hepatica.errors import InputError
 from hepatica.nuclides import Nuclide
 from hepatica.transport.runner.montecarlo import MonteCarloResult, simulate
-from hepatica.transport.runner.scoring import class_masses
+from hepatica.transport.runner.scoring import DoseVoxels, label_masses
 from hepatica.transport.runner.settings import MonteCarloSettings, StoppingOptions
 from hepatica.transport.runner.stopping import RunReport
 
@@ -131,7 +132,13 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
         return self._map(result, decays, density, nuclide, settings)
 
     def _dose_on(
-        self, grid: Grid, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings
+        self,
+        grid: Grid,
+        decays: Volume,
+        density: Volume,
+        nuclide: Nuclide,
+        settings: DoseSettings,
+        regions: Sequence[Region],
     ) -> MonteCarloDoseMap:
         """Matter in the CT's voxels (joined up to 2 mm), decays anywhere in those of the activity image."""
         known = density.grid.window_of(grid)
@@ -141,7 +148,7 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
             matter,
             nuclide,
             self.settings,
-            dose_grid=grid,
+            dose_voxels=DoseVoxels(grid, tuple(regions)),
             target_region=self._target_region,
             progress=self._progress,
         )
@@ -151,7 +158,7 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
         found = self._map(result, resample(decays, grid, "total"), own, nuclide, settings)
         return replace(
             found,
-            detail=ClassDoses(result, decays, density, matter),
+            detail=LabelDoses(result, decays, density, matter),
             provenance=found.provenance.adding(parameters={"matter_voxels_mm": list(matter.grid.spacing_mm)}),
         )
 
@@ -187,13 +194,13 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ClassDoses:
-    """What Monte Carlo knows below the size of the dose's voxels: dose to each kind of tissue in each.
+class LabelDoses:
+    """What Monte Carlo knows below the size of the dose's voxels: dose to each structure and kind of tissue in each.
 
     Attributes
     ----------
     result : MonteCarloResult
-        Energy in each class.
+        Energy in each.
     decays, ct_density, matter : Volume
         Decays on the activity image's voxels; density on the CT's, and on those that were followed.
     """
@@ -204,7 +211,7 @@ class ClassDoses:
     matter: Volume
 
     def structure(self, drawn: Region, dose: Volume, density: Volume) -> StructureDose:
-        """Dose of a structure: each class in it has the dose of its class in the voxel."""
+        """Dose of a structure: each label in it has the dose of its label in the voxel."""
         scoring = self.result.scoring
         if scoring is None:  # cannot be: it was run with voxels of the dose
             raise AssertionError
@@ -212,15 +219,17 @@ class ClassDoses:
         window = self.matter.grid.window_of(part.grid)
         followed = resample(part, self.matter.grid.crop(window), "mean")
         region = resample_region(drawn, dose.grid)
-        there = class_masses(dose.grid.crop(region.window), followed, scoring.class_of_voxel[window])
-        mass = there.sum(axis=-1, dtype=np.float64)
+        touched = dose.grid.crop(region.window)
+        there = label_masses(touched, followed, scoring.labels[window])
+        mass = there.sum_by_voxel(touched.size).reshape(touched.shape)
         if not mass.sum() > 0:
             raise InputError(f"region {drawn.name!r} has no mass in the density map")
-        own = (self.result.class_dose(region.window) * there).sum(axis=-1)
+        matter = there.moved(dose.grid, region.window)
+        own = there.sum_by_voxel(touched.size, self.result.dose_of(matter)).reshape(touched.shape)
         whole = dose.values[region.window].astype(np.float64)
         enough = mass > MIN_MASS_SHARE * scoring.mass_g[region.window]
         own = np.divide(own, mass, out=whole.copy(), where=enough & (whole > 0))
-        mean = self.result.mean_over(region.window, there)
+        mean = self.result.mean_over(matter)
         return structure_dose(drawn, dose, own, mass, mean=mean, decays=decays_in(drawn, self.decays))
 
 

@@ -1,7 +1,7 @@
 """Voxels: which one a point lies in, and how far it is into them and out of them. Positions in mm from their corner.
 
 Where `Geometry.scored` is 1, energy is counted in other voxels than those of the matter, and in those of them that hold
-several classes of media apart for each class.
+several labels of matter apart for each label.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ class Geometry:
     """Voxels of one density and medium each; or, where `radial` is 1, one infinite medium scored in shells.
 
     `to_score` and `score_origin` take mm from the corner of the voxels to voxels from the corner of the score; `mixed`
-    is the number of a voxel of the score among those of several classes, -1 for others.
+    is the number of a voxel of the score among those of several labels, -1 for others; `first_part` where the labels of
+    each of these begin in `part_label`, and how many there are in all.
     """
 
     nx: int
@@ -40,10 +41,11 @@ class Geometry:
     score_ny: int
     score_nz: int
     score_size: int
-    mixed_voxels: int
-    classes: int
-    class_of: wp.array(dtype=wp.uint8)
+    parts: int
+    label: wp.array(dtype=wp.uint16)
     mixed: wp.array(dtype=wp.int32)
+    first_part: wp.array(dtype=wp.int32)
+    part_label: wp.array(dtype=wp.uint16)
 
 
 @wp.func
@@ -73,19 +75,24 @@ def voxel_at(g: Geometry, p: wp.vec3) -> int:
 
 
 @wp.func
-def score_at(g: Geometry, p: wp.vec3, medium: int) -> int:
-    """Element of the tally for energy at a point in that medium; the last one beyond the voxels of the score."""
+def score_at(g: Geometry, p: wp.vec3, matter: int) -> int:
+    """Element of the tally for energy at a point in that voxel of matter; the last one beyond the score."""
     at = g.to_score * p + g.score_origin
     i = int(wp.floor(at[0]))
     j = int(wp.floor(at[1]))
     k = int(wp.floor(at[2]))
     if i < 0 or j < 0 or k < 0 or i >= g.score_nx or j >= g.score_ny or k >= g.score_nz:
-        return g.score_size + g.mixed_voxels * g.classes
+        return g.score_size + g.parts
     voxel = (i * g.score_ny + j) * g.score_nz + k
     number = g.mixed[voxel]
     if number < 0:
         return voxel
-    return g.score_size + number * g.classes + int(g.class_of[medium])
+    part = g.first_part[number]
+    last = g.first_part[number + 1] - 1
+    label = g.label[matter]
+    while part < last and g.part_label[part] < label:
+        part += 1
+    return g.score_size + part
 
 
 @wp.func

@@ -64,7 +64,7 @@ def score(g: Geometry, tally: wp.array(dtype=wp.float64), voxel: int, p: wp.vec3
     """Add energy to the voxel, or to the element of `p`: its shell in the radial geometry, its voxel of the score."""
     at = voxel
     if g.scored == 1:
-        at = score_at(g, p, int(g.medium[voxel]))
+        at = score_at(g, p, voxel)
     if g.radial == 1:
         r = wp.length(p)
         at = int(r / g.shell_mm)

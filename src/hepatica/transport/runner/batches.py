@@ -118,8 +118,8 @@ class BatchSums:
                 sd[slab] = np.sqrt(variance) * unit[slab]
         return mean, sd
 
-    def group_sums(self, window: tuple[slice, ...], weights: FloatArray) -> FloatArray:
-        """Weighted sum over a window of each group's energy per history, shape (groups that have histories,)."""
+    def group_sums(self, window: tuple[slice | NDArray[np.integer[Any]], ...], weights: FloatArray) -> FloatArray:
+        """Weighted sum over a window (slices, or indices) of energy per history, for each group that has histories."""
         used = np.flatnonzero(self.group_histories)
         return np.array(
             [float((self.groups[n][window].astype(np.float64) * weights).sum()) * self.group_scale for n in used]

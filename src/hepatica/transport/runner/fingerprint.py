@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hepatica.core import Grid, Volume
+from hepatica.core import Volume
 from hepatica.transport.runner.settings import MonteCarloSettings
 from hepatica.version import __version__
+
+if TYPE_CHECKING:
+    from hepatica.transport.runner.scoring import Scoring
 
 MAY_DIFFER = ("device", "target_uncertainty", "time_limit_s")
 """Between runs that share a checkpoint, besides threads and number of histories."""
 
 
 def fingerprint(
-    decays: Volume, density: Volume, nuclide_name: str, settings: MonteCarloSettings, dose_grid: Grid | None = None
+    decays: Volume, density: Volume, nuclide_name: str, settings: MonteCarloSettings, scoring: Scoring | None = None
 ) -> str:
-    """SHA-256 of activity, density, grids, nuclide, seed, parts, step model, media and version."""
+    """SHA-256 of activity, density, grids, labels, nuclide, seed, parts, step model, media and version."""
     digest = hashlib.sha256()
     for volume in (decays, density):
         digest.update(np.ascontiguousarray(volume.values, dtype=np.float32).data)
         digest.update(np.ascontiguousarray(volume.grid.affine).tobytes())
-    if dose_grid is not None:
-        digest.update(np.ascontiguousarray(dose_grid.affine).tobytes() + str(dose_grid.shape).encode())
+    if scoring is not None:
+        grid = scoring.grid
+        digest.update(np.ascontiguousarray(grid.affine).tobytes() + str(grid.shape).encode())
+        digest.update(np.ascontiguousarray(scoring.labels).data)
     plain = {name: value for name, value in settings.parameters().items() if name not in MAY_DIFFER}
     digest.update(json.dumps([nuclide_name, plain, __version__], sort_keys=True).encode())
     return digest.hexdigest()

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from hepatica.core import Estimate, Grid, Region, Volume
 from hepatica.core.constants import KEV_TO_J
-from hepatica.core.region import Window
 from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.composition import media_by_density
@@ -26,7 +25,7 @@ from hepatica.transport.runner.batches import BatchSums, load_checkpoint, save_c
 from hepatica.transport.runner.decays import DecayTransport, Places
 from hepatica.transport.runner.fingerprint import fingerprint
 from hepatica.transport.runner.launch import check_device
-from hepatica.transport.runner.scoring import CLASSES, Scoring, corner_map, scoring_on
+from hepatica.transport.runner.scoring import DoseVoxels, LabelMasses, Scoring, corner_map, scoring_on
 from hepatica.transport.runner.settings import MonteCarloSettings
 from hepatica.transport.runner.source import emission
 from hepatica.transport.runner.stopping import RunClock, RunReport
@@ -114,36 +113,42 @@ class MonteCarloResult:
         """Mean dose of a region in Gy in each group of batches, for ratios of regions and other functions of doses."""
         return _group_means(self.sums, self.gy_per_kev, region)
 
-    def class_dose(self, window: Window) -> FloatArray:
-        """Dose in Gy to each class of tissue (`scoring.CLASS_BOUNDS_G_ML`) in each voxel of a window, shape (..., 4).
+    def dose_of(self, matter: LabelMasses) -> FloatArray:
+        """Dose in Gy to matter of a label in a voxel, for each element of `matter`.
 
-        In voxels that hold one class all four are the voxel's dose; a class that a mixed voxel lacks has 0.
+        In voxels that hold one label it is the voxel's dose.
         """
-        found = np.repeat(self.dose_gy[window].astype(np.float64)[..., None], CLASSES, axis=-1)
-        if self.scoring is None or self.sums.parts is None:
-            return found
-        mixed = self.scoring.mixed[window]
-        apart = mixed >= 0
-        mass = self.scoring.class_mass_g[mixed[apart]].astype(np.float64)
-        energy = self.sums.parts.total[mixed[apart]] * (self._gy_g_per_kev / self.sums.histories)
-        found[apart] = np.divide(energy, mass, out=np.zeros_like(mass), where=mass > 0)
-        return found
+        scoring = self._scored()
+        dose = self.dose_gy.ravel()[matter.voxel].astype(np.float64)
+        part = scoring.part_of(matter)
+        apart = part >= 0
+        if self.sums.parts is not None and apart.any():
+            energy = self.sums.parts.total[part[apart]] * (self._gy_g_per_kev / self.sums.histories)
+            dose[apart] = energy / scoring.part_mass_g[part[apart]]
+        return dose
 
-    def mean_over(self, window: Window, mass_g: NDArray[np.floating[Any]]) -> Estimate:
-        """Mean dose in Gy of matter that has these masses of each class in each voxel of a window, shape (..., 4).
+    def mean_over(self, matter: LabelMasses) -> Estimate:
+        """Mean dose of matter in Gy.
 
         The uncertainty is that of `region_mean`.
         """
-        voxels, parts = self._scored().shares(window, mass_g)
-        sums, apart = self.sums, self.sums.parts
-        energy = float((sums.total[window] * voxels).sum())
-        groups = sums.group_sums(window, voxels)
-        if apart is not None:
-            energy += float((apart.total * parts).sum())
-            groups = groups + apart.group_sums((slice(None),), parts)
-        scale = self._gy_g_per_kev / float(mass_g.sum(dtype=np.float64))
+        scoring = self._scored()
+        part = scoring.part_of(matter)
+        apart = part >= 0
+        mass = matter.mass_g.astype(np.float64)
+        voxel = matter.voxel[~apart]
+        shares = np.minimum(mass[~apart] / scoring.mass_g.ravel()[voxel], 1.0)
+        window = np.unravel_index(voxel, scoring.grid.shape)
+        energy = float((self.sums.total[window] * shares).sum())
+        groups = self.sums.group_sums(window, shares)
+        if self.sums.parts is not None and apart.any():
+            part = part[apart]
+            shares = np.minimum(mass[apart] / scoring.part_mass_g[part], 1.0)
+            energy += float((self.sums.parts.total[part] * shares).sum())
+            groups = groups + self.sums.parts.group_sums((part,), shares)
+        scale = self._gy_g_per_kev / float(mass.sum())
         sd = scale * float(groups.std(ddof=1)) / math.sqrt(len(groups)) if len(groups) > 1 else None
-        return Estimate(energy / sums.histories * scale, sd)
+        return Estimate(energy / self.sums.histories * scale, sd)
 
     @property
     def _gy_g_per_kev(self) -> float:
@@ -161,7 +166,7 @@ def simulate(
     nuclide: Nuclide,
     settings: MonteCarloSettings,
     *,
-    dose_grid: Grid | None = None,
+    dose_voxels: DoseVoxels | None = None,
     target_region: Region | None = None,
     progress: RunReport | None = None,
 ) -> MonteCarloResult:
@@ -172,14 +177,15 @@ def simulate(
     decays : Volume
         Kind.DECAYS, number of decays per voxel (Bq s), none negative.
     density : Volume
-        Kind.DENSITY in g/mL on the same grid, or on any other where `dose_grid` is given: decays outside it are lost.
+        Kind.DENSITY in g/mL on the same grid, or with `dose_voxels` on any other: decays outside it are lost.
     nuclide : Nuclide
         What decays.
     settings : MonteCarloSettings
         When to stop, device, seed, checkpoint.
-    dose_grid : Grid, optional
+    dose_voxels : DoseVoxels, optional
         Voxels of the dose where they are not those of the two maps. Matter is then followed in the voxels of the
-        density, whatever those of the dose, and the energy in each voxel is counted apart for lung, soft tissue, bone.
+        density, whatever those of the dose, and the energy in each voxel is counted apart for each structure, and
+        outside the structures for lung, soft tissue and bone.
     target_region : Region, optional
         Aim `target_uncertainty` at the mean dose of this region, on the voxels of the dose.
     progress : callable, optional
@@ -193,7 +199,7 @@ def simulate(
     PhysicsError
         If the device is absent, or energy was lost.
     """
-    run = _Run(decays, density, nuclide, settings, dose_grid, target_region)
+    run = _Run(decays, density, nuclide, settings, dose_voxels, target_region)
     try:
         while not run.clock.finished(run.sums):
             run.batch()
@@ -214,11 +220,11 @@ class _Run:
         density: Volume,
         nuclide: Nuclide,
         settings: MonteCarloSettings,
-        dose_grid: Grid | None,
+        dose_voxels: DoseVoxels | None,
         region: Region | None,
     ) -> None:
-        _check(decays, density, settings, same_grid=dose_grid is None)
-        grid = dose_grid or density.grid
+        _check(decays, density, settings, same_grid=dose_voxels is None)
+        grid = density.grid if dose_voxels is None else dose_voxels.grid
         if region is not None:
             grid.require_match(region.grid, f"dose and region {region.name!r}")
         self.settings, self.region = settings, region
@@ -227,9 +233,9 @@ class _Run:
         followed = np.maximum(values, np.float32(LOWEST_DENSITY_G_ML))
         phantom = Phantom(density.grid.spacing_mm, followed, index, media)
         self.scoring: Scoring | None = None
-        if dose_grid is not None:
+        if dose_voxels is not None:
             thin = density.with_values(followed)
-            self.scoring = scoring_on(dose_grid, thin, index, len(media), filling_g_ml=LOWEST_DENSITY_G_ML)
+            self.scoring = scoring_on(dose_voxels, thin, index, len(media), filling_g_ml=LOWEST_DENSITY_G_ML)
         flat = np.asarray(decays.values).ravel()
         voxels = np.flatnonzero(flat > 0)
         emitted = emission(
@@ -246,11 +252,11 @@ class _Run:
         gy_g_per_kev = np.float32(KEV_TO_J * self.total_decays * 1e3 / grid.voxel_volume_ml)
         mean_density = followed if self.scoring is None else self.scoring.density_g_ml()
         self.gy_per_kev = DosePerEnergy(gy_g_per_kev, mean_density)
-        self.mark = fingerprint(decays, density, nuclide.name, settings, dose_grid)
+        self.mark = fingerprint(decays, density, nuclide.name, settings, self.scoring)
         self.saved, before_s = time.monotonic(), 0.0
         self.sums = BatchSums.empty(grid.shape)
         if self.scoring is not None:
-            self.sums.parts = BatchSums.empty(self.scoring.class_mass_g.shape, len(self.sums.group_histories))
+            self.sums.parts = BatchSums.empty(self.scoring.part_mass_g.shape, len(self.sums.group_histories))
         if settings.checkpoint is not None and settings.checkpoint.exists():
             self.sums, before_s = load_checkpoint(settings.checkpoint, self.mark)
         self.clock = RunClock(

@@ -14,7 +14,7 @@ from hepatica.errors import PhysicsError
 from hepatica.transport.matter.composition import Medium
 from hepatica.transport.matter.photons import MOMENTA, MOMENTUM_RANGE, PhotonTables, build_photons
 from hepatica.transport.matter.stepping import Ladder, StepModel, build_ladder
-from hepatica.transport.runner.scoring import CLASSES, Scoring
+from hepatica.transport.runner.scoring import Scoring
 from hepatica.transport.runner.source import alias_table
 
 FloatArray = NDArray[np.float64]
@@ -95,6 +95,11 @@ class Upload:
         flat = np.ascontiguousarray(np.asarray(values, dtype=np.int32).ravel())
         return self.shared(flat if flat.size else np.zeros(1, np.int32), self._wp.int32)
 
+    def labels(self, values: Any) -> Any:
+        """Labels as uint16."""
+        flat = np.ascontiguousarray(np.asarray(values, dtype=np.uint16).ravel())
+        return self.shared(flat if flat.size else np.zeros(1, np.uint16), self._wp.uint16)
+
     def shared(self, flat: NDArray[Any], dtype: Any) -> Any:
         """Array on the device; on the CPU it is numpy's own memory."""
         return self._wp.array(flat, dtype=dtype, device=self._device, copy=self._device != "cpu")
@@ -156,13 +161,17 @@ class Upload:
         g.density = self.floats(phantom.density)
         flat = np.ascontiguousarray(phantom.medium_index.ravel())
         g.medium = self.shared(flat, self._wp.uint8)
-        g.scored, g.classes = int(scoring is not None), CLASSES
-        g.class_of = self.shared(np.zeros(1, np.uint8) if scoring is None else scoring.class_of_medium, self._wp.uint8)
+        if scoring is not None and scoring.same_voxels:
+            scoring = None  # the matter's voxels are the score's
+        g.scored = int(scoring is not None)
+        g.label = self.labels([] if scoring is None else scoring.labels)
         g.mixed = self.integers([] if scoring is None else scoring.mixed)
+        g.first_part = self.integers([] if scoring is None else scoring.first_part)
+        g.part_label = self.labels([] if scoring is None else scoring.part_label)
         if scoring is not None:
             g.to_score, g.score_origin = self.affine(scoring.from_matter)
             g.score_nx, g.score_ny, g.score_nz = scoring.grid.shape
-            g.score_size, g.mixed_voxels = scoring.grid.size, len(scoring.class_mass_g)
+            g.score_size, g.parts = scoring.grid.size, len(scoring.part_label)
         return g
 
     def physics(

@@ -129,7 +129,9 @@ def absorbed_dose(
     exact, drawn = both_on(grid, patient.drawn)
 
     report_progress(f"dose by {engine}")
-    dose_map = calculation.compute_on(grid, corrected.image, patient.tissue.density, chosen, options.settings)
+    dose_map = calculation.compute_on(
+        grid, corrected.image, patient.tissue.density, chosen, options.settings, exact.regions
+    )
 
     report_progress("dose in structures")
     doses = [region_dose(dose_map, item.region, bin_gy=options.output.dvh_bin_gy) for item in exact.clinical]
