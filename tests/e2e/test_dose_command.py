@@ -154,7 +154,7 @@ def test_engines_agree_on_the_liver(patient: Path) -> None:
         (["--engine", "montecarlo", "--device", "cuda"], "cuda"),
         (["--grid", "3"], "has no unit"),
         (["--seed", "2"], "belong to the engine montecarlo"),
-        (["--time-model", "tri"], "unknown --time-model 'tri'; known: bi, mono"),
+        (["--time-model", "tri"], "unknown --time-model 'tri'; known: bi, haenscheid, image, mono, trapezoid"),
         (["--hu-table", "{patient}/rtstruct.dcm"], "HU calibration"),
         (["--administered-at", "2026-03-09T10:00"], "before the administration"),
         (["--structure-roles", "liver"], "is not NAME=ROLE"),
