@@ -28,6 +28,7 @@ from hepatica.planning.scout.treated_lungs import TreatedLungs
 from hepatica.report import LimitRow, OtherDose, ReportRegion, limit_rows
 from hepatica.report.tables import agent_limits_table
 from hepatica.workflow.dose.decays import DecayCount
+from hepatica.workflow.dose.deposits import TreatedDeposits
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.patient import Patient
 from hepatica.workflow.dose.structures import StructureSet
@@ -135,6 +136,8 @@ class DoseNumbers(Result):
         Dose, activity and uncertainty of each.
     lung_doses : TreatedLungs or None
         Lung dose by the stated shunt and by the image, and which is judged; None where neither is known.
+    deposits : TreatedDeposits or None
+        Uptake outside liver and lungs; None where these are not known, so that nothing was looked for.
     """
 
     verb: ClassVar[str] = "absorbed_dose"
@@ -147,6 +150,7 @@ class DoseNumbers(Result):
     given: DoseOptions = field(metadata=HIDDEN)
     structures: tuple[StructureResult, ...]
     lung_doses: TreatedLungs | None = None
+    deposits: TreatedDeposits | None = None
 
     @property
     def ct(self) -> Image | None:
@@ -367,9 +371,13 @@ class DoseNumbers(Result):
         columns = ("lungs", "activity, %", "g", "mean, Gy", "mass", "judged")
         return Table.of(columns, shown, "Lung dose by lung shunt and by image", "lung-doses")
 
+    def deposits_table(self) -> Table | None:
+        """Organs and places outside liver and lungs; None where there are none."""
+        return self.deposits.table() if self.deposits is not None and self.deposits.doses else None
+
     def tables(self) -> tuple[Table, ...]:
-        """Doses, lungs where a shunt is stated, uncertainties where there are any, limits of the agent."""
-        found = [self.table(), *filter(None, [self.lung_table(), self.uncertainty_table()])]
+        """Doses; lungs where a shunt is stated; uptake elsewhere, uncertainties, limits where there are any."""
+        found = [self.table(), *filter(None, [self.lung_table(), self.deposits_table(), self.uncertainty_table()])]
         if self.limits:
             found.append(agent_limits_table(self.limits, self.given.clinical.agent or ""))
         return tuple(found)
