@@ -163,3 +163,28 @@ def test_a_place_at_the_edge_and_one_outside_the_body_are_said() -> None:
     assert place.at_image_edge
     assert "injection site" in place.hint
     assert not place.may_be_free_pertechnetate
+
+
+def test_a_turned_grid_gives_the_same_answer() -> None:
+    activity, _ = with_spot(0.02, 25.0)
+    straight = search(blurred(activity, 12.0)).places[0]
+    # Axes z, x, y, the first from the head down, turned by 20 degrees about the body's axis.
+    turn = np.array([[np.cos(0.35), -np.sin(0.35), 0], [np.sin(0.35), np.cos(0.35), 0], [0, 0, 1]])
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ (MM * np.array([[0, 1, 0], [0, 0, 1], [-1, 0, 0]]))
+    grid = Grid((GRID.shape[2], GRID.shape[0], GRID.shape[1]), affine)
+
+    def moved(values: Values) -> Values:
+        return np.ascontiguousarray(values.transpose(2, 0, 1)[::-1])
+
+    liver, lungs = (Region.from_coverage("r", grid, moved(mask.astype(float))) for mask in (LIVER, LUNGS))
+    image = Volume(grid, moved(blurred(activity, 12.0)).astype(np.float32), Kind.ACTIVITY_CONCENTRATION)
+    (place,) = extrahepatic_search(image, liver, lungs, energy_j=100.0).places
+    assert place.activity_share.value == pytest.approx(straight.activity_share.value, rel=0.02)
+    at = grid.to_index(place.centre_lps_mm)
+    x, y, z = (at[1], at[2], GRID.shape[2] - 1 - at[0])
+    assert GRID.to_index(straight.centre_lps_mm) == pytest.approx([x, y, z], abs=0.05)
+    assert "left of the liver" in place.site
+    assert place.dose_gy is not None
+    # All decays in place: share of the energy over the mass at 1.04 g/mL.
+    assert place.dose_gy.value == pytest.approx(100 * place.activity_share.value / (place.volume_ml * 1.04e-3))

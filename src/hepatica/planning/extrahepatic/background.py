@@ -30,6 +30,10 @@ OPENED_MM = 80.0
 """Edge of the cube of the opening: what is thinner in any direction is no background. A distended stomach is thinner,
 the trunk is not."""
 
+SPILL_RELATIVE_SD = 0.25
+"""Relative standard uncertainty of the spill at a place: few kernels for the whole edge, and breathing smears some
+parts of it more than others (tests/physics)."""
+
 FIT_VOXELS = 20_000
 """Voxels of the fit of the tails, drawn at random: four unknowns need no more."""
 

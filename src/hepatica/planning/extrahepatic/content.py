@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Estimate
-from hepatica.planning.extrahepatic.background import Background, Mask, Values, blurred
+from hepatica.planning.extrahepatic.background import SPILL_RELATIVE_SD, Background, Mask, Values, blurred
 
 REACH = 1.25
 """Distance around a place that is counted with it, in resolutions (FWHM): a Gaussian leaves 0.2 % beyond it."""
@@ -20,9 +20,6 @@ RING = 1.0
 
 RING_VOXELS = 30
 """A ring of fewer voxels tells nothing: the broad background is taken."""
-
-SPILL_RELATIVE_SD = 0.25
-"""Relative standard uncertainty of the spill that is taken off, from its fit on phantoms (tests/physics)."""
 
 METHOD_RELATIVE_SD = 0.10
 """Relative standard uncertainty of a share by border and recovery, from phantoms without noise (tests/physics)."""

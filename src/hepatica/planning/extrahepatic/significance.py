@@ -18,7 +18,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from hepatica.planning.extrahepatic.background import Background, Mask, Values, blurred, smoothed_within
+from hepatica.planning.extrahepatic.background import (
+    SPILL_RELATIVE_SD,
+    Background,
+    Mask,
+    Values,
+    blurred,
+    smoothed_within,
+)
 
 FILTER_MM = 12.0
 """FWHM of the search filter: about that of a point in a SPECT, so that small deposits stand out most."""
@@ -120,12 +127,12 @@ def significance(background: Background, domain: Mask, near: Mask, spacing_mm: S
     known = background.level + background.spill
     for _ in range(3):
         mean = np.maximum(known, lowest)
-        spread = mean * _relative_spread(smooth + background.spill, mean, domain) * thin
+        spread = _spread(smooth, background, mean, domain) * thin
         clipped = np.minimum(smooth, mean - background.spill + 3 * spread)
         around = smoothed_within(clipped, domain, AROUND_MM, spacing_mm)
         known = np.maximum(_unbiased(background.level, around, domain, lowest), around) + background.spill
     mean = np.maximum(known, lowest)
-    spread = mean * _relative_spread(smooth + background.spill, mean, domain) * thin
+    spread = _spread(smooth, background, mean, domain) * thin
     height = np.zeros_like(smooth)
     height[domain] = _height((smooth + background.spill)[domain], mean[domain], spread[domain])
     seen = height[domain]
@@ -148,6 +155,12 @@ def _unbiased(level: Values, around: Values, domain: Mask, lowest: float) -> Val
 def _lowest(background: Background, near: Mask) -> float:
     around = float(np.median(background.rest[near])) if near.any() else 0.0
     return max(LOWEST_OF_TISSUE * around, LOWEST_OF_LIVER * background.liver_mean, 1e-12)
+
+
+def _spread(smooth: Values, background: Background, mean: Values, domain: Mask) -> Values:
+    """Standard deviation of what is seen where nothing lies: noise, and what the spill is not known to."""
+    noise = mean * _relative_spread(smooth + background.spill, mean, domain)
+    return np.asarray(np.hypot(noise, SPILL_RELATIVE_SD * background.spill))
 
 
 def _relative_spread(values: Values, mean: Values, domain: Mask) -> Values:

@@ -89,10 +89,6 @@ class SearchOptions:
     margin_mm: NonNegative = 10.0
     lowest_of_liver_mean: NonNegative = 0.05
 
-    def __post_init__(self) -> None:
-        if not 0 < self.false_positive_rate < 1:
-            raise InputError(f"`false_positive_rate` lies between 0 and 1, not {self.false_positive_rate:g}")
-
 
 @dataclass(frozen=True, slots=True)
 class ExtrahepaticUptake:

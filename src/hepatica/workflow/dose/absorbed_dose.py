@@ -148,7 +148,7 @@ def absorbed_dose(
         given=options,
         structures=found,
         lung_doses=lungs,
-        deposits=deposits,
+        elsewhere=deposits,
         messages=unique(
             (message for image in (*scans, ct_image) for message in image.messages),
             unchecked, count.messages, corrected.messages, curve_messages, chain.messages, outside,

@@ -27,8 +27,10 @@ from hepatica.planning.measured.deposits import (
 from hepatica.planning.prescriptions.dose_constants import dose_constant
 from hepatica.report.document import Picture
 from hepatica.report.figures.places import places_picture
-from hepatica.workflow.dose.lungs import CONVENTION
 from hepatica.workflow.dose.patient import Patient, lungs_among
+
+CONVENTION = "ensdf"
+"""Dose constant of the doses: that of the dose engine's decay data, electrons alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

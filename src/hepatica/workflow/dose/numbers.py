@@ -24,6 +24,8 @@ from hepatica.errors import UnknownNameError
 from hepatica.imaging.quantify.structure_activity import StructureActivity
 from hepatica.imaging.quantify.uncertainty import RegionUncertainty
 from hepatica.nuclides import agent
+from hepatica.planning.extrahepatic.uptake import ExtrahepaticTest
+from hepatica.planning.measured.deposits import DepositDose
 from hepatica.planning.scout.treated_lungs import TreatedLungs
 from hepatica.report import LimitRow, OtherDose, ReportRegion, limit_rows
 from hepatica.report.tables import agent_limits_table
@@ -136,7 +138,7 @@ class DoseNumbers(Result):
         Dose, activity and uncertainty of each.
     lung_doses : TreatedLungs or None
         Lung dose by the stated shunt and by the image, and which is judged; None where neither is known.
-    deposits : TreatedDeposits or None
+    elsewhere : TreatedDeposits or None
         Uptake outside liver and lungs; None where these are not known, so that nothing was looked for.
     """
 
@@ -150,7 +152,7 @@ class DoseNumbers(Result):
     given: DoseOptions = field(metadata=HIDDEN)
     structures: tuple[StructureResult, ...]
     lung_doses: TreatedLungs | None = None
-    deposits: TreatedDeposits | None = None
+    elsewhere: TreatedDeposits | None = field(default=None, metadata=HIDDEN)
 
     @property
     def ct(self) -> Image | None:
@@ -166,6 +168,18 @@ class DoseNumbers(Result):
     def context(self) -> DicomContext | None:
         """Whose images they are; of the CT, else of the activity image."""
         return self.patient.ct.context or self.activity[0].context
+
+    @property
+    @reported
+    def deposits(self) -> tuple[DepositDose, ...]:
+        """Organs drawn outside liver and lungs, and places with uptake, with their dose by the activity in them."""
+        return () if self.elsewhere is None else self.elsewhere.doses
+
+    @property
+    @reported
+    def extrahepatic_test(self) -> ExtrahepaticTest | None:
+        """The test for such places; None where liver or lungs are not known, so that nothing was looked for."""
+        return None if self.elsewhere is None else self.elsewhere.test
 
     @property
     @reported
@@ -373,7 +387,7 @@ class DoseNumbers(Result):
 
     def deposits_table(self) -> Table | None:
         """Organs and places outside liver and lungs; None where there are none."""
-        return self.deposits.table() if self.deposits is not None and self.deposits.doses else None
+        return self.elsewhere.table() if self.elsewhere is not None and self.elsewhere.doses else None
 
     def tables(self) -> tuple[Table, ...]:
         """Doses; lungs where a shunt is stated; uptake elsewhere, uncertainties, limits where there are any."""

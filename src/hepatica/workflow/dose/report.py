@@ -40,7 +40,7 @@ def dose_report(result: DoseNumbers) -> DoseReport:
         ),
         limits=result.limits,
         further=_further(result),
-        places=None if result.deposits is None else result.deposits.picture(),
+        places=None if result.elsewhere is None else result.elsewhere.picture(),
         messages=result.messages,
         provenance=result.provenance.as_document(),
         created=result.provenance.now().astimezone(),
@@ -50,7 +50,7 @@ def dose_report(result: DoseNumbers) -> DoseReport:
 def _further(result: DoseNumbers) -> tuple[FurtherTable, ...]:
     found = (
         (result.lung_table(), LUNG_NOTE),
-        (result.deposits_table(), "" if result.deposits is None else test_note(result.deposits.test)),
+        (result.deposits_table(), "" if result.elsewhere is None else test_note(result.elsewhere.test)),
         (result.uncertainty_table(), UNCERTAINTY_NOTE),
     )
     return tuple(
