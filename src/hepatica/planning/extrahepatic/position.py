@@ -67,6 +67,8 @@ class _Place(NamedTuple):
 
 _Rule = tuple[Callable[[_Place], bool], tuple[Structure, ...], str]
 
+FALCIFORM = "anterior abdominal wall: falciform or umbilical artery; or gastric antrum, left liver lobe"
+
 NEIGHBOURS: tuple[_Rule, ...] = (
     (lambda p: p.over > 80, (Structure.SALIVARY,), "head: salivary glands or nose"),
     (lambda p: p.over > 0, (Structure.THYROID,), "neck: thyroid, or a vein of the injection"),
@@ -83,7 +85,7 @@ NEIGHBOURS: tuple[_Rule, ...] = (
     (
         lambda p: p.depth < 0.2 and abs(p.lateral) <= MIDLINE_MM,
         (),
-        "anterior abdominal wall: falciform or umbilical artery; or gastric antrum, left liver lobe",
+        FALCIFORM,
     ),
     (
         lambda p: p.lateral > MIDLINE_MM and p.depth > 0.55,

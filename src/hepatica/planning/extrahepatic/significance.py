@@ -144,11 +144,14 @@ def significance(background: Background, domain: Mask, near: Mask, spacing_mm: S
 
 
 def _unbiased(level: Values, around: Values, domain: Mask, lowest: float) -> Values:
-    """The opened background, raised by what noise pulled it down: by its ratio to the mean around in most of tissue."""
+    """The opened background, raised by what noise pulled it down: by its ratio to the mean around, inside of tissue.
+
+    Along the skin the mean around is low, and so is that ratio: the upper quartile is that of the inside.
+    """
     tissue = domain & (level > lowest)
     if not tissue.any():
         return level
-    factor = float(np.median(around[tissue] / level[tissue]))
+    factor = float(np.percentile(around[tissue] / level[tissue], 75))
     return level * min(max(factor, 1.0), 2.0)
 
 

@@ -52,8 +52,9 @@ CONTOUR_REACH_MM = 60.0
 SECOND_OF_FIRST = 0.2
 """A peak lower than this beside a higher one may be noise on its flank."""
 
-SHARPNESS = 0.25
-"""Standard uncertainty of that border, in resolutions: half of what the contour of a point lies beyond its own."""
+SHARPNESS = 0.1
+"""Standard uncertainty of that border, in resolutions: volumes of spheres in OSEM images of 12 to 18 mm come out at
+0.66 to 1.3 times the truth where they are larger than the resolution, twice it where they are smaller."""
 
 PERTECHNETATE = Message(
     "free-pertechnetate",
@@ -227,13 +228,13 @@ def certainty(p_value: float) -> str:
 
 
 def _about(place: ExtrahepaticUptake) -> Message:
-    dose = "" if place.dose_gy is None else f", {_text(place.dose_gy, '.1f')} Gy"
+    dose = "" if place.dose_gy is None else f", {_text(place.dose_gy, '.0f')} Gy"
     more = f" ({place.hint})" if place.hint else ""
     share = _text(Estimate(100 * place.activity_share.value, 100 * (place.activity_share.sd or 0.0)), ".2f")
     text = (
         f"uptake outside liver and lungs: {place.site}{more}: {share} % of the image{dose}, {certainty(place.p_value)}"
     )
-    return Message("extrahepatic-uptake", text, "look for the artery that feeds it before treatment")
+    return Message("uptake-found-elsewhere", text, "look for the artery that feeds it before treatment")
 
 
 def _text(value: Estimate, form: str) -> str:

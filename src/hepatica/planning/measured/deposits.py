@@ -10,6 +10,7 @@ from hepatica.anatomy.structures.kinds import Structure
 from hepatica.core import Estimate
 from hepatica.core.message import Message
 from hepatica.core.table import Cell, Table
+from hepatica.planning.extrahepatic.position import FALCIFORM
 from hepatica.planning.extrahepatic.uptake import ExtrahepaticSearch, certainty
 from hepatica.planning.guardrails import Situation
 
@@ -183,7 +184,7 @@ def deposit_facts(deposits: Deposits, doses: Sequence[DepositDose], energy_j: fl
         # A place in no organ that is drawn may lie in the gut.
         extrahepatic_in_gut=True if in_gut else None if nameless else False,
         free_pertechnetate_suspected=any(d.may_be_free_pertechnetate for d in seen),
-        falciform_uptake=None if nameless else False,
+        falciform_uptake=any(d.hint == FALCIFORM for d in seen),
     )
 
 
