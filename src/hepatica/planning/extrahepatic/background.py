@@ -55,9 +55,12 @@ def blurred(
     return np.asarray(ndimage.gaussian_filter(values, sigma, mode=mode, truncate=3.0))
 
 
-def smoothed_within(values: Values, where: Mask, fwhm_mm: float, spacing_mm: Sequence[float]) -> Values:
-    """Gaussian mean of the values of a mask alone, everywhere; 0 where none is near."""
-    weight = blurred(where.astype(np.float64), fwhm_mm, spacing_mm, mode="constant")
+def smoothed_within(
+    values: Values, where: Mask, fwhm_mm: float, spacing_mm: Sequence[float], weight: Values | None = None
+) -> Values:
+    """Gaussian mean of the values of a mask alone, everywhere; 0 where none is near; `weight` is the mask's own."""
+    if weight is None:
+        weight = blurred(where.astype(np.float64), fwhm_mm, spacing_mm, mode="constant")
     content = blurred(np.where(where, values, 0.0), fwhm_mm, spacing_mm, mode="constant")
     # Three standard deviations away from the mask the mean rests on a few voxels' tails.
     return np.divide(content, weight, out=np.zeros_like(content), where=weight > 1e-3)
@@ -91,9 +94,11 @@ def response_mm(values: Values, liver: Mask, others: Mask, spacing_mm: Sequence[
     beyond = (outwards > 15.0) & (outwards <= 30.0) & ~lungs
     level = float(np.median(image[beyond])) if beyond.any() else 0.0
     filled = np.where(inside, filled, level)
+    # An edge that is smeared by less than a voxel is drawn, or sampled, and not blurred.
+    tried = [mm for mm in BLURS_MM if not 0 < mm < 1.2 * max(spacing_mm)]
     # Hot places at the edge must not decide: absolute, not squared differences.
-    misfit = [float(np.abs(blurred(filled, mm, spacing_mm) - image)[edge].mean()) for mm in BLURS_MM]
-    return BLURS_MM[int(np.argmin(misfit))]
+    misfit = [float(np.abs(blurred(filled, mm, spacing_mm) - image)[edge].mean()) for mm in tried]
+    return tried[int(np.argmin(misfit))]
 
 
 def spill(values: Values, inner: Mask, distance_mm: Values, spacing_mm: Sequence[float]) -> Values:

@@ -125,11 +125,12 @@ def significance(background: Background, domain: Mask, near: Mask, spacing_mm: S
     thin = np.sqrt(np.maximum(squared / np.maximum(whole, 0.05) ** 2, 1.0))
     lowest = _lowest(background, near)
     known = background.level + background.spill
+    weight = blurred(inside, AROUND_MM, spacing_mm, mode="constant")
     for _ in range(3):
         mean = np.maximum(known, lowest)
         spread = _spread(smooth, background, mean, domain) * thin
         clipped = np.minimum(smooth, mean - background.spill + 3 * spread)
-        around = smoothed_within(clipped, domain, AROUND_MM, spacing_mm)
+        around = smoothed_within(clipped, domain, AROUND_MM, spacing_mm, weight)
         known = np.maximum(_unbiased(background.level, around, domain, lowest), around) + background.spill
     mean = np.maximum(known, lowest)
     spread = _spread(smooth, background, mean, domain) * thin

@@ -64,7 +64,7 @@ PERTECHNETATE = Message(
 )
 
 
-FINEST_MM, MOST_VOXELS = 4.0, 3_000_000
+FINEST_MM, MOST_VOXELS = 4.8, 1_500_000
 """Images of more voxels are searched in voxels of this size: well below the resolution of SPECT and PET."""
 
 NEAR_MM = 40.0
@@ -283,6 +283,7 @@ def extrahepatic_search(
     drawn = {name: region for name, region in (organs or {}).items() if not region.is_empty}
     for region in (liver, lungs, *drawn.values()):
         region.grid.require_match(image.grid, f"region {region.name!r} and {image.name or 'image'}")
+    exact = _held(image, liver, lungs, drawn)
     grid = _search_grid(image.grid)
     if grid is not image.grid:
         image = resample(image, grid, "total" if image.kind.extensive else "mean")
@@ -294,7 +295,7 @@ def extrahepatic_search(
     places = _places(scene, marked, drawn, roles or {}, energy_j)
     return ExtrahepaticSearch(
         places=tuple(sorted(places, key=lambda place: -place.activity_share.value)),
-        organs=_organ_uptake(scene, drawn, roles or {}),
+        organs=_organ_uptake(scene, drawn, roles or {}, exact),
         test=ExtrahepaticTest(
             options.false_positive_rate,
             float(scene.domain.sum()) * image.grid.voxel_volume_ml,
@@ -306,7 +307,7 @@ def extrahepatic_search(
 
 
 def _search_grid(grid: Grid) -> Grid:
-    """Voxels of at least 4 mm where there are many: finer ones only make work."""
+    """Voxels of at least 4.8 mm where there are many: finer ones only make work."""
     finest = [max(mm, FINEST_MM) for mm in grid.spacing_mm]
     return grid if grid.size <= MOST_VOXELS else grid.with_spacing(finest)
 
@@ -495,8 +496,15 @@ def _site(mask: Mask, drawn: Mapping[str, Region], roles: Mapping[str, Structure
     return best, (roles.get(best) or organ_of(best)) if best else None
 
 
+def _held(image: Volume, liver: Region, lungs: Region, drawn: Mapping[str, Region]) -> dict[str, float]:
+    """Share of the image in each organ on the image's own voxels: what an image without blur holds."""
+    total = float(image.values.sum(dtype=np.float64))
+    own = {name: region - liver - lungs for name, region in drawn.items()}
+    return {n: max(0.0, region.total(image) / total) for n, region in own.items() if total > 0 and not region.is_empty}
+
+
 def _organ_uptake(
-    scene: _Scene, drawn: Mapping[str, Region], roles: Mapping[str, Structure]
+    scene: _Scene, drawn: Mapping[str, Region], roles: Mapping[str, Structure], exact: Mapping[str, float]
 ) -> tuple[OrganUptake, ...]:
     """Share of each organ that is drawn and reaches beyond liver and lungs."""
     grid = scene.image.grid
@@ -519,8 +527,11 @@ def _organ_uptake(
         mass = float(weight.sum()) * grid.voxel_volume_ml * (TISSUE_G_ML if scene.density is None else 1.0) / 1000
         looked = (own > 0) & scene.domain
         p = scene.test.p_value(float(scene.test.height[looked].max())) if looked.any() else 1.0
+        share = _share(held[name], scene.total)
+        if not scene.seen.response_mm:
+            share = Estimate(exact.get(name, 0.0), share.sd)
         if mass > 0:
-            out.append(OrganUptake(name, organ.value, mass, _share(held[name], scene.total), p))
+            out.append(OrganUptake(name, organ.value, mass, share, p))
     return tuple(out)
 
 
