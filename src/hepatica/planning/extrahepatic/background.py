@@ -66,8 +66,8 @@ def smoothed_within(
     return np.divide(content, weight, out=np.zeros_like(content), where=weight > 1e-3)
 
 
-def response_mm(values: Values, liver: Mask, others: Mask, spacing_mm: Sequence[float]) -> float:
-    """Resolution (FWHM) of an image, from how far the liver's edge is smeared.
+def liver_edge(values: Values, liver: Mask, others: Mask, spacing_mm: Sequence[float]) -> tuple[float, Values]:
+    """Resolution (FWHM, mm) of an image, from how far the liver's edge is smeared, and what it smears over the edge.
 
     The liver is filled from its inside (deeper than 8 mm), blurred with each of `BLURS_MM` and compared with the image
     within 12 mm of the edge, away from the lungs (`others`).
@@ -89,20 +89,25 @@ def response_mm(values: Values, liver: Mask, others: Mask, spacing_mm: Sequence[
     if lungs.any():
         edge &= ndimage.distance_transform_edt(~lungs, sampling=spacing_mm) > 15.0
     if edge.sum() < 100:
-        return 0.0
+        return 0.0, np.zeros_like(values)
     # A uniform background beyond the edge is no blur.
     beyond = (outwards > 15.0) & (outwards <= 30.0) & ~lungs
     level = float(np.median(image[beyond])) if beyond.any() else 0.0
-    filled = np.where(inside, filled, level)
+    below = np.where(inside, filled, level)
     # An edge that is smeared by less than a voxel is drawn, or sampled, and not blurred.
     tried = [mm for mm in BLURS_MM if not 0 < mm < 1.2 * max(spacing_mm)]
     # Hot places at the edge must not decide: absolute, not squared differences.
-    misfit = [float(np.abs(blurred(filled, mm, spacing_mm) - image)[edge].mean()) for mm in tried]
-    return tried[int(np.argmin(misfit))]
+    misfit = [float(np.abs(blurred(below, mm, spacing_mm) - image)[edge].mean()) for mm in tried]
+    found = tried[int(np.argmin(misfit))]
+    smeared = np.zeros_like(values)
+    smeared[window] = np.where(inside, 0.0, blurred(filled, found, spacing_mm))
+    return found, smeared
 
 
-def spill(values: Values, inner: Mask, distance_mm: Values, spacing_mm: Sequence[float]) -> Values:
-    """What liver and lungs (`inner`) send beyond their edges, by Gaussians of `TAILS_MM` fitted to the image itself.
+def spill(values: Values, inner: Mask, smeared: Values, distance_mm: Values, spacing_mm: Sequence[float]) -> Values:
+    """What liver and lungs (`inner`) send beyond their edges, beside what the resolution smears over the liver's edge.
+
+    Gaussians of `TAILS_MM` are fitted to the image itself.
 
     Each kernel's share is not negative; places that exceed the fit are left out of it in three rounds, so that a
     deposit does not count as a tail.
@@ -115,17 +120,17 @@ def spill(values: Values, inner: Mask, distance_mm: Values, spacing_mm: Sequence
         return np.zeros_like(values)
     chosen = near if near.size <= FIT_VOXELS else np.random.default_rng(0).choice(near, FIT_VOXELS, replace=False)
     design = np.stack([tail.ravel()[chosen] for tail in tails] + [np.ones(chosen.size)], axis=1)
-    seen = values.ravel()[chosen]
+    seen = np.clip((values - smeared).ravel()[chosen], 0.0, None)
     level = design[:, 1] + 0.01 * float(values[inner].mean())
     kept = np.ones(chosen.size, dtype=bool)
-    shares = np.zeros(len(TAILS_MM) + 1)
+    shares = np.zeros(len(tails) + 1)
     for _ in range(3):
         weight = 1 / level[kept]
         shares, _ = optimize.nnls(design[kept] * weight[:, None], seen[kept] * weight)
         rest = (seen - design @ shares) / level
         middle = float(np.median(rest))
         kept = rest < middle + 3 * 1.4826 * float(np.median(np.abs(rest - middle))) + 1e-9
-    return np.asarray(sum(share * tail for share, tail in zip(shares[:-1], tails, strict=True)))
+    return np.asarray(smeared + sum(share * tail for share, tail in zip(shares[:-1], tails, strict=True)))
 
 
 def tissue_level(rest: Values, domain: Mask, spacing_mm: Sequence[float]) -> Values:
@@ -175,8 +180,8 @@ def background_of(
 ) -> Background:
     """Spill, broad background and resolution of an image."""
     inner = liver | lungs
-    fwhm = response_mm(values, liver, lungs & ~liver, spacing_mm)
-    tails = spill(values, inner, distance_mm, spacing_mm) if fwhm else np.zeros_like(values)
+    fwhm, smeared = liver_edge(values, liver, lungs & ~liver, spacing_mm)
+    tails = spill(values, inner, smeared, distance_mm, spacing_mm) if fwhm else np.zeros_like(values)
     rest = values - tails
     return Background(
         rest, tails, tissue_level(rest, domain, spacing_mm), fwhm, float(values[liver].mean()), spacing_mm

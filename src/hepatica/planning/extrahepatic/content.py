@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ RING = 1.0
 
 RING_VOXELS = 30
 """A ring of fewer voxels tells nothing: the broad background is taken."""
+
+LEAST_RECOVERY = 0.1
+"""Below it uncertainties are not enlarged further."""
 
 METHOD_RELATIVE_SD = 0.10
 """Relative standard uncertainty of a share by border and recovery, from phantoms without noise (tests/physics)."""
@@ -67,7 +71,7 @@ def contents(
     elsewhere : ndarray of bool, optional
         Other places with uptake, which tell no background and are not counted.
     """
-    from scipy import ndimage
+    from scipy import ndimage, optimize
 
     fwhm = seen.response_mm
     reach = max(REACH * fwhm, 1.5 * max(spacing_mm) if excess_only else 0.0)
@@ -79,34 +83,50 @@ def contents(
     nearest_owner = owner[tuple(nearest)]
     free = ~inner if elsewhere is None else ~inner & ~elsewhere
     noise = _voxel_noise(seen, free & (distance > reach))
-    out = {}
+    counted = []
     for number, (name, coverage) in enumerate(places.items(), start=1):
         own = nearest_owner == number
         held = masks[name] if not reach else own & (distance <= reach) & (free | masks[name])
         weight = np.where(masks[name], np.maximum(coverage, float(reach > 0)), 1.0) * held
         ring = own & (distance > max(reach, min(spacing_mm))) & (distance <= reach + max(RING * fwhm, 10.0)) & free
-        out[name] = _content(seen, coverage, weight, ring, noise, excess_only)
-    return out
+        counted.append(_count(seen, coverage, weight, ring, noise))
+    # Rousset et al., J Nucl Med 1998;39:904: what is counted at each place is what all places send there.
+    sent = np.eye(len(counted))
+    if fwhm:
+        for j, coverage in enumerate(places.values()):
+            image = blurred(coverage, fwhm, spacing_mm) / float(coverage.sum())
+            sent[:, j] = [float((one.weight * image).sum()) for one in counted]
+    amounts, _ = optimize.nnls(sent, np.array([max(one.net, 0.0) for one in counted]))
+    return {
+        name: _content(one, float(amount), max(float(sent[n, n]), LEAST_RECOVERY), excess_only, bool(fwhm))
+        for n, (name, one, amount) in enumerate(zip(places, counted, amounts, strict=True))
+    }
 
 
-def _content(
-    seen: Background, coverage: Values, weight: Values, ring: Mask, noise: Values, excess_only: bool
-) -> Content:
+class _Counted(NamedTuple):
+    """Counted at a place: net of background and spill, the spill, the background within its shape, and variance."""
+
+    weight: Values
+    net: float
+    spilt: float
+    within: float
+    variance: float
+
+
+def _count(seen: Background, coverage: Values, weight: Values, ring: Mask, noise: Values) -> _Counted:
     near = weight > 0
     level = float(np.median(seen.rest[ring])) if ring.sum() >= RING_VOXELS else float(np.median(seen.level[near]))
     level = max(level, 0.0)
     net = float((weight * (seen.rest - level)).sum())
     spilt = float((weight * seen.spill).sum())
-    recovery = 1.0
-    if seen.response_mm:
-        # Only the shape counts: a coverage and its blurred image hold the same.
-        shape = blurred(coverage, seen.response_mm, seen.spacing_mm)
-        recovery = min(1.0, max(float((weight * shape).sum()) / float(coverage.sum()), 0.3))
-    own = 0.0 if excess_only else level * float(coverage.sum())
-    amount = max(net / recovery, 0.0) + own
-    counted = float((noise[near]).sum()) / recovery**2
-    sd = math.hypot(math.sqrt(counted), SPILL_RELATIVE_SD * spilt, METHOD_RELATIVE_SD * amount * bool(seen.response_mm))
-    return Content(Estimate(amount, sd), recovery)
+    return _Counted(weight, net, spilt, level * float(coverage.sum()), float(noise[near].sum()))
+
+
+def _content(one: _Counted, amount: float, recovery: float, excess_only: bool, is_blurred: bool) -> Content:
+    whole = amount + (0.0 if excess_only else one.within)
+    known = (math.sqrt(one.variance), SPILL_RELATIVE_SD * one.spilt)
+    sd = math.hypot(*(part / recovery for part in known), METHOD_RELATIVE_SD * whole * is_blurred)
+    return Content(Estimate(whole, sd), recovery)
 
 
 def _voxel_noise(seen: Background, where: Mask) -> Values:

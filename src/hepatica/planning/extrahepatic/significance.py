@@ -48,11 +48,14 @@ LOWEST_OF_LIVER = 1e-3
 SPARSE = 0.25
 """Lower quantile over mean below which counts are single: a gamma distribution's at a relative spread of 0.8."""
 
-LOW, HIGH, TAIL = 15.8655, 84.1345, 97.7250
-"""Percentiles of a normal distribution at -1, 1 and 2 standard deviations."""
+LOW, TAIL = 15.8655, 97.7250
+"""Percentiles of a normal distribution at -1 and 2 standard deviations."""
 
 DEPOSIT = 6.0
 """Heights above this are no noise (once in a thousand million voxels)."""
+
+MOST_RELATIVE = 0.5
+"""A class that is wider is one of tails and deposits, and not of noise: filtered SPECT has 0.1 to 0.3."""
 
 HIGHEST = 35.0
 """Heights are cut here: their probability is zero in floating point."""
@@ -126,7 +129,7 @@ def significance(background: Background, domain: Mask, near: Mask, spacing_mm: S
     lowest = _lowest(background, near)
     known = background.level + background.spill
     weight = blurred(inside, AROUND_MM, spacing_mm, mode="constant")
-    for _ in range(3):
+    for _ in range(2):
         mean = np.maximum(known, lowest)
         spread = _spread(smooth, background, mean, domain) * thin
         clipped = np.minimum(smooth, mean - background.spill + 3 * spread)
@@ -168,22 +171,24 @@ def _spread(smooth: Values, background: Background, mean: Values, domain: Mask) 
 
 
 def _relative_spread(values: Values, mean: Values, domain: Mask) -> Values:
-    """Relative standard deviation of the noise in every voxel, by quantiles in classes of the mean."""
+    """Relative standard deviation of the noise in every voxel, by quantiles in classes of the mean.
+
+    The lower half of a lognormal distribution tells all of it, and deposits lie in the upper one.
+    """
     level = np.log(mean)
     ratio, levels = values[domain] / mean[domain], level[domain]
     edges = np.unique(np.quantile(levels, np.linspace(0, 1, CLASSES + 1)))
     places, spreads, sparse = [], [], []
     for low, high in pairwise(edges):
         inside = ratio[(levels >= low) & (levels <= high)]
-        if inside.size < CLASS_VOXELS:
-            continue
-        below, above = np.percentile(inside, (LOW, HIGH))
-        places.append((low + high) / 2)
-        spreads.append((above - below) / 2)
-        sparse.append(below < SPARSE)
+        if inside.size >= CLASS_VOXELS:
+            below, middle = np.percentile(inside, (LOW, 50))
+            places.append((low + high) / 2)
+            spreads.append(_lognormal_spread(below, middle))
+            sparse.append(below < SPARSE)
     if not places:
-        below, above = np.percentile(ratio, (LOW, HIGH))
-        places, spreads = [0.0], [(above - below) / 2]
+        below, middle = np.percentile(ratio, (LOW, 50))
+        places, spreads, sparse = [0.0], [_lognormal_spread(below, middle)], [False]
     # Of counts the variance over the mean is the same everywhere, of filtered OSEM it falls with the mean: where counts
     # are so few that quantiles see little but zeros, it is taken from the next brighter class.
     relative = np.array(spreads)
@@ -191,6 +196,14 @@ def _relative_spread(values: Values, mean: Values, domain: Mask) -> Values:
         if sparse[n]:
             relative[n] = max(relative[n], relative[n + 1] * math.exp((places[n + 1] - places[n]) / 2))
     return np.asarray(np.clip(np.exp(np.interp(level, places, np.log(relative + 1e-12))), 1e-4, None))
+
+
+def _lognormal_spread(below: float, middle: float) -> float:
+    """Relative standard deviation of a lognormal distribution from its median and the quantile below it; 0 of zeros."""
+    if middle <= 0:
+        return 0.0
+    width = math.log(middle / max(below, 0.1 * middle))
+    return min(math.sqrt(math.expm1(width**2)), MOST_RELATIVE)
 
 
 def _height(values: Values, mean: Values, spread: Values) -> Values:
