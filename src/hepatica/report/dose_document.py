@@ -30,6 +30,7 @@ def dose_document(report: DoseReport, pictures: Pictures | None = None) -> Docum
         *_limits(report),
         *_doses(report),
         *_pictures(pictures or draw(report)),
+        *([Section("Uptake outside liver and lungs", (report.places,))] if report.places else []),
         *_images(report),
         *_facts(("Method", report.method), ("Conventions", report.conventions)),
     )

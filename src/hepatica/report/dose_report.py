@@ -14,7 +14,7 @@ from hepatica.core.table import Cell
 from hepatica.dosimetry.metrics.region_dose import RegionDose
 from hepatica.errors import InputError
 from hepatica.nuclides.agents import DoseLimit
-from hepatica.report.document import Fact
+from hepatica.report.document import Fact, Picture
 
 Status = Literal["met", "near", "violated", "unjudged"]
 
@@ -147,6 +147,8 @@ class DoseReport:
         `Provenance.as_document()`; printed as an appendix.
     further : tuple of FurtherTable
         More tables of numbers by structure, printed after the doses.
+    places : Picture or None
+        Where activity was found outside liver and lungs.
     isodose_levels_gy : tuple of float
         Lines to draw; chosen from the dose if empty.
     created : datetime or None
@@ -172,6 +174,7 @@ class DoseReport:
     messages: tuple[Message, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     further: tuple[FurtherTable, ...] = ()
+    places: Picture | None = None
     isodose_levels_gy: tuple[float, ...] = ()
     created: datetime | None = None
 

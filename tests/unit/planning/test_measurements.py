@@ -9,9 +9,9 @@ from scipy import ndimage
 
 from hepatica.core import Estimate, Grid, Kind, Region, Volume
 from hepatica.errors import GeometryError, InputError, TimeError, UnitError
+from hepatica.planning.extrahepatic.uptake import share_elsewhere
 from hepatica.planning.intervals import NormalPair
 from hepatica.planning.prescriptions.dose_constants import DoseConstant
-from hepatica.planning.scout.extrahepatic import SearchOptions, extrahepatic_uptake, share_elsewhere
 from hepatica.planning.scout.lung_shunt import (
     PlanarShuntOptions,
     PlanarView,
@@ -236,24 +236,11 @@ def test_volumes_and_reserve(patient: tuple[Volume, Region, Region]) -> None:
         liver_volumes(liver, [], {"far": box("far", grid, slice(20, 23), slice(3, 5), slice(1, 3))})
 
 
-def test_extrahepatic_blobs_are_found_named_and_dosed(patient: tuple[Volume, Region, Region]) -> None:
+def test_share_outside_liver_and_lungs(patient: tuple[Volume, Region, Region]) -> None:
     image, lungs, liver = patient
     stomach = box("stomach", image.grid, slice(19, 23), slice(6, 10), slice(12, 15))
     hot = image.with_values(image.values + 8 * stomach.full())
-    found = extrahepatic_uptake(
-        hot, liver, lungs, organs={"stomach": stomach}, planned=(2.0, MIRD), options=SearchOptions(margin_mm=8)
-    )
-    assert len(found) == 1
-    blob = found[0]
-    share = 8 * 48 / float(hot.values.sum())
-    assert blob.site == "stomach"
-    assert blob.may_be_free_pertechnetate
-    assert blob.activity_share == pytest.approx(share, rel=1e-6)
-    assert blob.dose_gy == pytest.approx(2 * 49.67 * share / (blob.volume_ml * 1.04e-3), rel=1e-6)
-    centre = image.grid.to_mm([20.5, 7.5, 13.0])
-    assert blob.centre_lps_mm == pytest.approx(tuple(centre), abs=1e-6)
-    assert share_elsewhere(hot, liver, lungs, margin_mm=8) == pytest.approx(share, rel=1e-6)
-    assert not extrahepatic_uptake(image, liver, lungs)
+    assert share_elsewhere(hot, liver, lungs, margin_mm=8) == pytest.approx(8 * 48 / float(hot.values.sum()), rel=1e-6)
 
 
 def test_fieller_covers_ratios_of_normals() -> None:

@@ -145,11 +145,11 @@ def test_organs_are_told_apart_by_share_and_dose() -> None:
     assert set(drawn) == set(SHARES)
     for name, share in SHARES.items():
         # Within 0.1 percentage points, as the true activity is given.
-        assert drawn[name].activity_share == pytest.approx(share, abs=1e-3)
+        assert drawn[name].activity_share.value == pytest.approx(share, abs=1e-3)
         mass = region(name).voxels * LIVER_KG_PER_VOXEL * 1.05
-        assert drawn[name].dose_gy == pytest.approx(share * energy / mass, rel=0.03)
+        assert drawn[name].dose_gy.value == pytest.approx(share * energy / mass, rel=0.03)
     spoken = {warned.id for warned in found.course.guardrails.warned}
-    assert drawn["stomach"].dose_gy > 10 > drawn["duodenum"].dose_gy
+    assert drawn["stomach"].dose_gy.value > 10 > drawn["duodenum"].dose_gy.value
     assert "stomach" in spoken
     assert not {"duodenum", "gallbladder"} & spoken
     assert "stomach" in {d.name for d in found.course.deposits if d.found}

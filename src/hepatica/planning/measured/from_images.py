@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,11 +14,11 @@ from hepatica.anatomy.structures.roles import structure_of
 from hepatica.core import Estimate, Region
 from hepatica.core.message import Message
 from hepatica.errors import InputError, UnknownNameError
+from hepatica.planning.extrahepatic.uptake import extrahepatic_search, share_elsewhere
 from hepatica.planning.guardrails import Situation
-from hepatica.planning.measured.deposits import Deposit, Deposits
+from hepatica.planning.measured.deposits import Deposit, Deposits, deposits_of
 from hepatica.planning.measured.values import SMALLEST_SHARE, Measured, MeasuredLesion, MeasuredTerritory
-from hepatica.planning.scout.extrahepatic import SearchOptions, extrahepatic_uptake, share_elsewhere
-from hepatica.planning.scout.lung_shunt import SpectShuntOptions, grown, spect_lung_shunt
+from hepatica.planning.scout.lung_shunt import SpectShuntOptions, spect_lung_shunt
 from hepatica.planning.scout.scan import Scout
 from hepatica.planning.scout.uptake import uptake_of, uptake_ratio
 from hepatica.planning.scout.volumes import liver_volumes
@@ -28,9 +28,6 @@ PLAUSIBLE_LUNG_KG = (0.3, 2.0)
 
 DOME_MARGIN_MM = 20.0
 """Margin at the liver dome whose effect on the shunt is looked at: the usual excursion of the diaphragm."""
-
-TISSUE_KG_ML = 1.04e-3
-"""Mass of a place that was found, per mL: as `extrahepatic_uptake` takes it."""
 
 
 def territory_regions(scout: Scout, names: Mapping[str, str | None]) -> dict[str, Region]:
@@ -102,7 +99,7 @@ def measured_on(scout: Scout, names: Mapping[str, str | None], roles: Mapping[st
             hepatic_reserve=unperfused / normal_kg,
             future_remnant_share=_remnant_share(scout, normal, roles),
         ),
-        deposits=Deposits(tuple(_deposits(scout, liver, roles)), _highest_elsewhere(scout, liver)),
+        deposits=_deposits(scout, liver, roles),
         messages=(*messages, *lungs.messages),
     )
 
@@ -206,21 +203,6 @@ def _facts(
     return Situation(**known)
 
 
-def _highest_elsewhere(scout: Scout, liver: Region) -> float | None:
-    """Largest share of the scout per kg, over about 1 mL, outside liver and lungs with their margin."""
-    from scipy import ndimage
-
-    total = float(scout.image.values.sum(dtype=np.float64))
-    if scout.lungs is None or not total > 0:
-        return None
-    margin = SearchOptions().margin_mm
-    near = grown(liver, margin).mask() | grown(scout.lungs, margin).mask()
-    size = [max(1, round(10.0 / mm)) for mm in scout.image.grid.spacing_mm]
-    smooth = ndimage.uniform_filter(scout.image.values.astype(np.float64), size=size)
-    highest = float(np.max(smooth, where=~near, initial=0.0))
-    return highest / total / (scout.image.grid.voxel_volume_ml * TISSUE_KG_ML)
-
-
 def _remnant_share(scout: Scout, normal: Region, roles: Mapping[str, str] | None) -> float | None:
     """Share of the normal liver in a future remnant, where one is drawn."""
     for region in scout.others.values():
@@ -229,24 +211,22 @@ def _remnant_share(scout: Scout, normal: Region, roles: Mapping[str, str] | None
     return None
 
 
-def _deposits(scout: Scout, liver: Region, roles: Mapping[str, str] | None) -> Iterator[Deposit]:
+def _deposits(scout: Scout, liver: Region, roles: Mapping[str, str] | None) -> Deposits:
     """Organs that are drawn, and places that the search finds outside liver and lungs."""
+    organs = {name: role for name in scout.others if (role := structure_of(scout.others[name], roles)) in ORGANS}
+    drawn = {name: scout.others[name] for name in organs}
+    if scout.lungs is not None:
+        search = extrahepatic_search(scout.image, liver, scout.lungs, organs=drawn, roles=organs, density=scout.density)
+        return deposits_of(search)
     assert scout.density is not None
     total = float(scout.image.values.sum(dtype=np.float64))
-    if not total > 0:
-        return
-    organs = {name: role for name in scout.others if (role := structure_of(scout.others[name], roles)) in ORGANS}
+    places = []
     for name, role in organs.items():
-        own = scout.others[name] - liver
-        if own.is_empty or not (mass := own.mass_g(scout.density) / 1000) > 0:
-            continue
-        yield Deposit(name, role.value, False, max(0.0, own.total(scout.image) / total), mass)
-    if scout.lungs is None:
-        return
-    drawn = {name: scout.others[name] for name in organs}
-    for blob in extrahepatic_uptake(scout.image, liver, scout.lungs, organs=drawn):
-        organ = organs[blob.site].value if blob.site in organs else ""
-        x, y, z = blob.centre_lps_mm
-        name = blob.site if organ else f"at {x:.0f}, {y:.0f}, {z:.0f} mm"
-        mass = blob.volume_ml * TISSUE_KG_ML
-        yield Deposit(name, organ, True, blob.activity_share, mass, blob.may_be_free_pertechnetate)
+        own = drawn[name] - liver
+        if total > 0 and not own.is_empty and (mass := own.mass_g(scout.density) / 1000) > 0:
+            places.append(
+                Deposit(
+                    name, role.value, False, Estimate(max(0.0, own.total(scout.image) / total)), Estimate(mass, 0.0)
+                )
+            )
+    return Deposits(tuple(places))

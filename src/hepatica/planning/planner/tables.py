@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hepatica.core.table import Cell, Table
 from hepatica.planning.limits.dose_limits import LimitCheck
+from hepatica.planning.measured.deposits import deposits_table
 from hepatica.planning.planner.best_activity import Optimum
 from hepatica.planning.planner.course_plan import CoursePlan
 from hepatica.planning.planner.methods import TerritoryPlan
@@ -115,13 +116,6 @@ def lifetime_table(course: CoursePlan) -> Table:
     return Table.of(columns, rows, "This treatment and earlier ones", "lifetime", formats=("", *[GY] * 5))
 
 
-def deposits_table(course: CoursePlan) -> Table:
-    """Organs and places outside liver and lungs, with their dose at the activity given."""
-    rows = [(d.name, "found" if d.found else "drawn", 100 * d.activity_share, d.dose_gy) for d in course.deposits]
-    columns = ("", "", "% of the scout", "Gy")
-    return Table.of(columns, rows, "Outside liver and lungs", "deposits", formats=("", "", ".3f", GY))
-
-
 def assumptions_table(course: CoursePlan) -> Table:
     """What was not stated and had to be taken."""
     rows: list[tuple[Cell, ...]] = [(a.quantity, a.value, a.unit, a.source) for a in course.assumptions]
@@ -131,7 +125,7 @@ def assumptions_table(course: CoursePlan) -> Table:
 def further_tables(course: CoursePlan) -> tuple[Table, ...]:
     """What stands beside limits and doses, where there is any of it."""
     lifetime = (lifetime_table(course),) if course.course.earlier else ()
-    found = (compared_table(course), *lifetime, deposits_table(course), assumptions_table(course))
+    found = (compared_table(course), *lifetime, deposits_table(course.deposits), assumptions_table(course))
     return tuple(table for table in found if table.rows)
 
 

@@ -1,1 +1,1 @@
-"""What the scout scan says: lung shunt, uptake, extrahepatic deposits, volumes."""
+"""What the scout scan says: lung shunt, uptake, volumes."""

@@ -36,6 +36,7 @@ from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.transport.matter.media import HuCalibration, calibration_messages, default_calibration
 from hepatica.transport.runner.stopping import RunProgress
 from hepatica.workflow.dose.decays import decays_from
+from hepatica.workflow.dose.deposits import treated_deposits
 from hepatica.workflow.dose.given_activity import with_given
 from hepatica.workflow.dose.lungs import treated_lungs
 from hepatica.workflow.dose.numbers import StructureResult
@@ -143,6 +144,7 @@ def absorbed_dose(
         for item, dose, held in zip(drawn.clinical, doses, chain.activities, strict=True)
     )
     lungs = treated_lungs(patient, found, count, scans[0], chosen, options)
+    deposits = treated_deposits(seen, patient, chosen)
     inputs = (*scans, ct_image) if has_ct else scans
     start = _start(inputs, drawn, options.parameters(engine), table or default_calibration())
     return DoseResult(
@@ -154,11 +156,13 @@ def absorbed_dose(
         given=options,
         structures=found,
         lung_doses=lungs,
+        elsewhere=deposits,
         messages=unique(
             (message for image in (*scans, ct_image) for message in image.messages),
             about_given, unchecked, count.messages, corrected.messages, curve_messages, chain.messages, outside,
             calibration_messages(ct_image.volume, table) if has_ct else (), drawn.messages, patient.messages,
-            () if lungs is None else lungs.messages(), dose_map.messages,
+            () if lungs is None else lungs.messages(),
+            () if deposits is None else deposits.messages(), dose_map.messages,
         ),
         provenance=start.adding(conventions=patient.tissue.conventions).merged(count.provenance).merged(dose_map.provenance).merged(corrected.provenance)
         .merged(chain.provenance).adding(inputs=(*given_files, *_curve_files(given))),

@@ -24,10 +24,13 @@ from hepatica.errors import UnknownNameError
 from hepatica.imaging.quantify.structure_activity import StructureActivity
 from hepatica.imaging.quantify.uncertainty import RegionUncertainty
 from hepatica.nuclides import agent
+from hepatica.planning.extrahepatic.uptake import ExtrahepaticTest
+from hepatica.planning.measured.deposits import DepositDose
 from hepatica.planning.scout.treated_lungs import TreatedLungs
 from hepatica.report import LimitRow, OtherDose, ReportRegion, limit_rows
 from hepatica.report.tables import agent_limits_table
 from hepatica.workflow.dose.decays import DecayCount
+from hepatica.workflow.dose.deposits import TreatedDeposits
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.patient import Patient
 from hepatica.workflow.dose.structures import StructureSet
@@ -135,6 +138,8 @@ class DoseNumbers(Result):
         Dose, activity and uncertainty of each.
     lung_doses : TreatedLungs or None
         Lung dose by the stated shunt and by the image, and which is judged; None where neither is known.
+    elsewhere : TreatedDeposits or None
+        Uptake outside liver and lungs; None where these are not known, so that nothing was looked for.
     """
 
     verb: ClassVar[str] = "absorbed_dose"
@@ -147,6 +152,7 @@ class DoseNumbers(Result):
     given: DoseOptions = field(metadata=HIDDEN)
     structures: tuple[StructureResult, ...]
     lung_doses: TreatedLungs | None = None
+    elsewhere: TreatedDeposits | None = field(default=None, metadata=HIDDEN)
 
     @property
     def ct(self) -> Image | None:
@@ -162,6 +168,18 @@ class DoseNumbers(Result):
     def context(self) -> DicomContext | None:
         """Whose images they are; of the CT, else of the activity image."""
         return self.patient.ct.context or self.activity[0].context
+
+    @property
+    @reported
+    def deposits(self) -> tuple[DepositDose, ...]:
+        """Organs drawn outside liver and lungs, and places with uptake, with their dose by the activity in them."""
+        return () if self.elsewhere is None else self.elsewhere.doses
+
+    @property
+    @reported
+    def extrahepatic_test(self) -> ExtrahepaticTest | None:
+        """The test for such places; None where liver or lungs are not known, so that nothing was looked for."""
+        return None if self.elsewhere is None else self.elsewhere.test
 
     @property
     @reported
@@ -367,9 +385,13 @@ class DoseNumbers(Result):
         columns = ("lungs", "activity, %", "g", "mean, Gy", "mass", "judged")
         return Table.of(columns, shown, "Lung dose by lung shunt and by image", "lung-doses")
 
+    def deposits_table(self) -> Table | None:
+        """Organs and places outside liver and lungs; None where there are none."""
+        return self.elsewhere.table() if self.elsewhere is not None and self.elsewhere.doses else None
+
     def tables(self) -> tuple[Table, ...]:
-        """Doses, lungs where a shunt is stated, uncertainties where there are any, limits of the agent."""
-        found = [self.table(), *filter(None, [self.lung_table(), self.uncertainty_table()])]
+        """Doses; lungs where a shunt is stated; uptake elsewhere, uncertainties, limits where there are any."""
+        found = [self.table(), *filter(None, [self.lung_table(), self.deposits_table(), self.uncertainty_table()])]
         if self.limits:
             found.append(agent_limits_table(self.limits, self.given.clinical.agent or ""))
         return tuple(found)

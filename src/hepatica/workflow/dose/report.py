@@ -6,6 +6,7 @@ from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.numbers import percent, three
 from hepatica.dosimetry.time.curves import CurveFit
 from hepatica.nuclides import agent, nuclide
+from hepatica.planning.extrahepatic.described import test_note
 from hepatica.report import DoseReport, Fact, FurtherTable, ImageUsed
 from hepatica.report.facts import image_used, patient_facts, stated_facts
 from hepatica.workflow.dose.numbers import DoseNumbers
@@ -39,6 +40,7 @@ def dose_report(result: DoseNumbers) -> DoseReport:
         ),
         limits=result.limits,
         further=_further(result),
+        places=None if result.elsewhere is None else result.elsewhere.picture(),
         messages=result.messages,
         provenance=result.provenance.as_document(),
         created=result.provenance.now().astimezone(),
@@ -46,7 +48,11 @@ def dose_report(result: DoseNumbers) -> DoseReport:
 
 
 def _further(result: DoseNumbers) -> tuple[FurtherTable, ...]:
-    found = ((result.lung_table(), LUNG_NOTE), (result.uncertainty_table(), UNCERTAINTY_NOTE))
+    found = (
+        (result.lung_table(), LUNG_NOTE),
+        (result.deposits_table(), "" if result.elsewhere is None else test_note(result.elsewhere.test)),
+        (result.uncertainty_table(), UNCERTAINTY_NOTE),
+    )
     return tuple(
         FurtherTable(table.title, tuple(column.replace(", ", "\n") for column in table.columns), table.rows, note)
         for table, note in found

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
+from pathlib import Path
 
 from hepatica.anatomy.ct.lung_mass import LungMass, whole_lung_mass
-from hepatica.core import Provenance
-from hepatica.core.document import INLINE
+from hepatica.anatomy.structures.kinds import ORGANS
+from hepatica.anatomy.structures.roles import structure_of
+from hepatica.core import Provenance, Region, Volume
+from hepatica.core.document import HIDDEN, INLINE, reported
 from hepatica.core.message import unique
 from hepatica.core.options import parameters, unit_of, verb
 from hepatica.core.options.stated import require_unstated, stated_names
@@ -16,15 +19,22 @@ from hepatica.core.table import Table
 from hepatica.errors import InputError
 from hepatica.io.dicom.images.planar_structures import PlanarSource
 from hepatica.io.regions import sources_of
-from hepatica.planning.scout.extrahepatic import (
+from hepatica.planning.extrahepatic.described import test_note, uptake_table
+from hepatica.planning.extrahepatic.uptake import (
+    ExtrahepaticSearch,
+    ExtrahepaticTest,
     ExtrahepaticUptake,
-    about_uptake_elsewhere,
-    extrahepatic_uptake,
+    OrganUptake,
+    about_share_elsewhere,
+    extrahepatic_search,
     share_elsewhere,
 )
 from hepatica.planning.scout.lung_shunt import LungShunt, SpectShuntOptions, planar_lung_shunt, spect_lung_shunt
 from hepatica.planning.scout.lungs import LungDose, LungDoseOptions, lung_dose
 from hepatica.planning.scout.scan import ScoutOptions
+from hepatica.report.document import Document, Paragraph, Picture, Section, TableBlock
+from hepatica.report.figures.places import places_picture
+from hepatica.report.files import document_files
 from hepatica.workflow.planning.planar import PlanarViewOptions, counted_views, views_of
 from hepatica.workflow.planning.scout import read_scout
 from hepatica.workflow.result import Result, result
@@ -42,8 +52,28 @@ class LungShuntResult(Result):
     lungs_whole: bool | None = None
     whole_lung_mass: LungMass | None = None
     share_elsewhere: float | None = None
-    extrahepatic: tuple[ExtrahepaticUptake, ...] = ()
     lung_dose: LungDose | None = None
+    search: ExtrahepaticSearch | None = field(default=None, metadata=HIDDEN)
+    image: Volume | None = field(default=None, metadata=HIDDEN)
+    outlines: Mapping[str, Region] = field(default_factory=dict, metadata=HIDDEN)
+
+    @property
+    @reported
+    def extrahepatic(self) -> tuple[ExtrahepaticUptake, ...]:
+        """Places outside liver and lungs that noise does not explain."""
+        return () if self.search is None else self.search.places
+
+    @property
+    @reported
+    def organs_elsewhere(self) -> tuple[OrganUptake, ...]:
+        """What organs drawn outside liver and lungs hold."""
+        return () if self.search is None else self.search.organs
+
+    @property
+    @reported
+    def extrahepatic_test(self) -> ExtrahepaticTest | None:
+        """The test for such places; None where none was made, as on planar views."""
+        return None if self.search is None else self.search.test
 
     def title(self) -> str:
         """Shunt with its interval."""
@@ -70,16 +100,33 @@ class LungShuntResult(Result):
 
     def tables(self) -> tuple[Table, ...]:
         """Shunt; uptake elsewhere; lung dose."""
-        elsewhere = [(e.site, e.volume_ml, 100 * e.activity_share, e.dose_gy) for e in self.extrahepatic]
         found = [self.table()]
-        if elsewhere:
-            columns = ("site", "mL", "% of the image", "Gy")
-            found.append(Table.of(columns, elsewhere, "Outside liver and lungs", "extrahepatic"))
+        if self.search is not None and (self.search.places or self.search.organs):
+            found.append(uptake_table(self.search))
         if (dose := self.lung_dose) is not None:
             row = (dose.planned_gbq, dose.lung_mass_used_kg, dose.dose_lung_gy, dose.lung_mass_from, dose.convention)
             heads = ("GBq", "lungs, kg", "Gy", "mass", "dose constant")
             found.append(Table.of(heads, [row], "Lung dose", "lung-dose"))
         return tuple(found)
+
+    def write(self, folder: Path) -> None:
+        """Write ``lung-shunt.html`` and ``lung-shunt.pdf`` of a scout, with a picture of what lies elsewhere."""
+        if self.search is None or self.image is None:
+            return
+        sections = [Section(table.title or "Lung shunt", (TableBlock(table, prose=True),)) for table in self.tables()]
+        blocks: list[Paragraph | Picture] = [Paragraph(test_note(self.search.test), note=True)]
+        if self.search.places:
+            centres = [place.centre_lps_mm for place in self.search.places]
+            blocks.insert(0, places_picture(self.image, self.outlines, centres))
+        page = Document(
+            title=self.title(),
+            sections=(*sections, Section("Search outside liver and lungs", tuple(blocks))),
+            messages=self.messages,
+            created=self.provenance.now().astimezone(),
+            provenance=self.provenance.as_document(),
+        )
+        for name, content in document_files(page, "lung-shunt").items():
+            (folder / name).write_bytes(content)
 
 
 @verb
@@ -162,8 +209,10 @@ def lung_shunt(
         lungs_whole=found.lungs_whole,
         whole_lung_mass=found.whole_lung_mass,
         share_elsewhere=found.share_elsewhere,
-        extrahepatic=found.extrahepatic,
         lung_dose=answer,
+        search=found.search,
+        image=found.image,
+        outlines=found.outlines,
         messages=unique(shunt.messages, found.messages),
         provenance=found.provenance.adding(
             f"lung shunt by {shunt.method}",
@@ -211,15 +260,32 @@ def _of_spect(
     liver, lungs = scout.need("liver", "lungs")
     masses = scout.lung_masses(spect)
     shunt = spect_lung_shunt(scout.image, lungs, liver, density=scout.density, options=spect, masses=masses)
-    elsewhere = extrahepatic_uptake(scout.image, liver, lungs, organs=scout.others, planned=dose.planned)
+    organs = {
+        name: role
+        for name in scout.others
+        if (role := structure_of(scout.others[name], reading.structure_roles)) in ORGANS
+    }
+    planned = dose.planned
+    search = extrahepatic_search(
+        scout.image,
+        liver,
+        lungs,
+        organs={name: scout.others[name] for name in organs},
+        roles=organs,
+        density=scout.density,
+        energy_j=None if planned is None else planned[0] * planned[1].j_per_gbq,
+    )
     share = share_elsewhere(scout.image, liver, lungs)
+    about = (*search.messages(), *about_share_elsewhere(share))
     return LungShuntResult(
         shunt=shunt,
         lung_mass_kg=scout.ct_lung_mass_kg,
         lungs_whole=scout.lungs_seen.whole,
         whole_lung_mass=scout.lung_mass(spect),
         share_elsewhere=share,
-        extrahepatic=elsewhere,
-        messages=(*scout.messages, *scout.about_lungs(spect, shunt), *about_uptake_elsewhere(elsewhere, share)),
+        search=search,
+        image=scout.image,
+        outlines={"liver": liver, "lung": lungs},
+        messages=(*scout.messages, *scout.about_lungs(spect, shunt), *about),
         provenance=Provenance(scout.inputs),
     )

@@ -20,6 +20,7 @@ from hepatica.planning.planner.tables import (
 )
 from hepatica.report.document import Document, Paragraph, Picture, Section, TableBlock
 from hepatica.report.figures.dose import png, svg
+from hepatica.report.figures.places import places_picture
 from hepatica.report.figures.planning import draw_trade_off
 from hepatica.workflow.planning.plan_voxel import VoxelPlan
 
@@ -47,6 +48,13 @@ def plan_document(course: CoursePlan, voxels: VoxelPlan | None, provenance: Prov
         note = f"Dose engine {voxels.engine}; the scout's distribution scaled to the activities chosen."
         table = voxels.table()
         sections.append(Section(_PREDICTED, (TableBlock(table, note), *voxels.pictures())))
+        centres = [one.centre_lps_mm for one in course.deposits if one.centre_lps_mm is not None]
+        if centres:
+            outlines = {
+                item.structure: item.region for item in voxels.shown if item.structure in ("normal_liver", "lung")
+            }
+            picture = places_picture(voxels.dose_map.decays, outlines, centres)
+            sections.append(Section("Uptake outside liver and lungs", (picture,)))
     if course.planner is not None:
         sections.append(_chances(course.planner))
     sections.append(_guardrails(course.guardrails))
