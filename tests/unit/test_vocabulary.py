@@ -47,7 +47,6 @@ KEYS_ALLOWED = {
     "camera": "all of it where it is simulated, else its name",
     "catheters": "in words where a patient is drawn at random",
     "collimator": "its measures where it is simulated, else the kind that suits a nuclide",
-    "found": "whether a deposit was, or an organ drawn; of a lesion how",
     "guardrails": "what they say of a plan; all of them in their own list",
     "high": "of a number, or of every step of a curve",
     "images": "how many a series has, or what was read",
