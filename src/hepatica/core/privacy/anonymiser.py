@@ -20,7 +20,7 @@ REMOVED = "(removed)"
 MIN_CODE = 4
 """A shorter identifier is replaced only where a text calls it one: "12" is also a number of slices."""
 
-_UID = re.compile(r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d*)){5,}(?![\w]|\.\d)")
+_UID = re.compile(r"(?<![\w.])(?:[0-2](?:\.(?:0|[1-9]\d*)){5,}|2\.25\.[1-9]\d{9,38})(?![\w]|\.\d)")
 _HASH = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{64}(?![0-9A-Za-z])")
 _INSTANT = re.compile(r"(?<!\d)(?:19|20)\d\d-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)(?!\d)")
 _PATH = re.compile(r"(?<![\w\])/.:])(?:~|\.{1,2}|[A-Za-z]:)?[/\\](?:[^\s:;,'\"()<>/\\]+[/\\])+[^\s:;,'\"()<>]*")

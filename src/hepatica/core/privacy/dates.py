@@ -26,8 +26,8 @@ _MONTHS = """
 january jan february feb march mar april apr may june jun july jul august aug september sept sep october oct
 november nov december dec janvier janv février fevrier févr fevr fév fev mars avril avr mai juin juillet juil août aout
 septembre octobre novembre décembre decembre déc januar jänner jän februar märz mär maerz mrz juni juli oktober okt
-dezember dez enero ene febrero marzo abril abr mayo junio julio agosto ago septiembre setiembre octubre noviembre diciembre
-dic januari februari maart mrt mei augustus
+dezember dez enero ene febrero marzo abril abr mayo junio julio agosto ago septiembre setiembre octubre noviembre
+diciembre dic januari februari maart mrt mei augustus
 """  # English, French, German, Spanish, Dutch
 _MONTH = f"(?:{'|'.join(sorted(set(_MONTHS.split()), key=lambda word: (-len(word), word)))})(?![^\\W\\d_])"
 _YEAR = r"(?:19|20)\d\d"

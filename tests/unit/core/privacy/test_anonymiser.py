@@ -42,6 +42,7 @@ def by() -> Anonymiser:
         ("skipped /home/somebody/x.dcm", "somebody"),
         ("drawn on ~/scans/x/y.nii today", "scans"),
         ("on series 1.3.6.1.4.1.99.12345.77", "12345"),
+        ("in frame 2.25.304919740044203878023264533301614951905", "30491974"),
         (f"hash {'0a' * 32}", "0a0a0a"),
         ("of 12 March 2026", "2026"),
         ("tumour 02.03.2026", "2026"),
