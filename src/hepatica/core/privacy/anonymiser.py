@@ -39,8 +39,8 @@ class Anonymiser:
         Whose dates are shifted; empty where nobody is named.
     phrases : mapping of str to str
         Identifiers, and names of two letters or in scripts without spaces -> what stands for them.
-    names : mapping of str to str
-        Words of names -> what stands for them, in every spelling.
+    names : frozenset of str
+        Words of names; each spelling in a text becomes a code of its own, so that names of structures stay distinct.
     short_codes : mapping of str to str
         The same for identifiers that are replaced only where a text calls them one.
     paths : mapping of str to str
@@ -57,7 +57,7 @@ class Anonymiser:
     secret: Secret
     patient: str
     phrases: Mapping[str, str]
-    names: Mapping[str, str]
+    names: frozenset[str]
     short_codes: Mapping[str, str]
     paths: Mapping[str, str]
     dates: frozenset[str] = frozenset()
@@ -178,9 +178,7 @@ class Anonymiser:
     def _without_dates(self, text: str) -> str:
         # Told apart: names of structures must stay distinct.
         text = _INSTANT.sub(self._universal, text) if self.universal else text
-        text = without_dates(
-            text, newest_year(self.dates), lambda found: f"(date {self.secret.short(found.lower(), 4)})"
-        )
+        text = without_dates(text, newest_year(self.dates), lambda found: f"(date {self.secret.short(found, 4)})")
         return EIGHT_DIGITS.sub(self._shifted, ISO_DATE.sub(self._shifted, text))
 
     def _without_paths(self, text: str) -> str:
@@ -207,7 +205,7 @@ class Anonymiser:
             flags = re.NOFLAG if len(phrase) == SHORT_NAME else re.IGNORECASE
             text = re.sub(f"{before}{re.escape(phrase)}{after}", self.phrases[phrase], text, flags=flags)
         for name in sorted(self.names, key=lambda word: (-len(word), word)):
-            text = without_name(text, name, self.names[name])
+            text = without_name(text, name, lambda found: f"X{self.secret.short(found, 4)}")
         for code, replacement in self.short_codes.items():
             if text == code:
                 return replacement
@@ -245,10 +243,10 @@ def _parts(text: str) -> Iterator[str]:
     yield text[end:]
 
 
-def _codes(secret: Secret, identities: Iterable[Identity]) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+def _codes(secret: Secret, identities: Iterable[Identity]) -> tuple[dict[str, str], frozenset[str], dict[str, str]]:
     """What stands for identifiers wherever they are, for words of names, and for short identifiers."""
     phrases: dict[str, str] = {}
-    names: dict[str, str] = {}
+    names: set[str] = set()
     short: dict[str, str] = {}
     for identity in identities:
         for text in (*identity.codes, *identity.texts):
@@ -258,12 +256,14 @@ def _codes(secret: Secret, identities: Iterable[Identity]) -> tuple[dict[str, st
             if secret.owns(name.rstrip("^")):
                 continue
             for word in name_words(name):
-                wide = len(word) > SHORT_NAME and is_spaced(word)
-                (names if wide else phrases).setdefault(word, f"X{secret.short(word.casefold(), 4)}")
+                if len(word) > SHORT_NAME and is_spaced(word):
+                    names.add(word)
+                else:
+                    phrases.setdefault(word, f"X{secret.short(word, 4)}")
     for identity in identities:
         if (number := identity.patient_id) and not secret.owns(number):
             (phrases if len(number) >= MIN_CODE else short)[number] = secret.pseudonym(number)
-    return phrases, names, short
+    return phrases, frozenset(names), short
 
 
 def _ends(phrase: str) -> tuple[str, str]:

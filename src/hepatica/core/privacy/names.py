@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections.abc import Callable
 
 from hepatica.core.privacy.words import HARMLESS
 
@@ -19,6 +20,9 @@ MIN_ANYWHERE = 6
 
 MAX_LABEL_WORDS = 4
 """A text of more words is a sentence."""
+
+MIN_JOINED = 3
+"""Letters of a word of the field that a name is joined to; "across" is not "AC" and "Ross"."""
 
 NO_NAMES = frozenset({"Gy", "Bq", "Sv", "CT", "MR", "PT", "NM"})
 """Units and modalities, whatever somebody is called."""
@@ -41,19 +45,21 @@ def is_spaced(phrase: str) -> bool:
     )
 
 
-def without_name(text: str, name: str, instead: str) -> str:
+def without_name(text: str, name: str, instead: Callable[[str], str]) -> str:
     """A text without one word of a name (of three letters or more, in a script with spaces).
 
     It is found in every case, with and without accents, with ae for ä and ss for ß; where no letter stands beside it or
     the case changes (GTVMüller, müllerLeft); from four letters on also where it is joined to a word of the field
-    (gtvmüller) or stands in any word of a label, and from six on in any word at all. Words of the field stay.
+    (gtvmüller) or stands in any word of a label that has a capital, a digit or a sign, and from six on in any word at all. Words of the field stay.
     """
     composed = unicodedata.normalize("NFC", text)
     pattern = _pattern(name)
     if not pattern.search(composed):
         return text
-    size, label = len(name), len(text.split()) <= MAX_LABEL_WORDS
-    return pattern.sub(lambda found: instead if _is_name(found, size, label=label) else found[0], composed)
+    # Small letters alone are words of programs: units, keys of parameters.
+    label = len(text.split()) <= MAX_LABEL_WORDS and not re.fullmatch(r"[a-z_\s]*", composed)
+    size = len(name)
+    return pattern.sub(lambda found: instead(found[0]) if _is_name(found, size, label=label) else found[0], composed)
 
 
 def _is_name(found: re.Match[str], size: int, *, label: bool) -> bool:
@@ -67,7 +73,7 @@ def _is_name(found: re.Match[str], size: int, *, label: bool) -> bool:
     if size < MIN_WITHIN or text[first:last].casefold() in HARMLESS:
         return False
     beside = [part.casefold() for part in (text[first:start], text[end:last]) if part]
-    joined = all(part == "s" or (len(part) > 1 and part in HARMLESS) for part in beside)
+    joined = all(part == "s" or (len(part) >= MIN_JOINED and part in HARMLESS) for part in beside)
     return joined or label or size >= MIN_ANYWHERE
 
 

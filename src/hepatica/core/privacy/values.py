@@ -155,7 +155,9 @@ class _Walk:
         if isinstance(value, KnowsHow):
             return value.anonymised(self._by)
         if isinstance(value, dict | types.MappingProxyType):
-            made = {self.clean(key): self._item(key, item) for key, item in value.items()}
+            made: dict[Any, Any] = {}
+            for key, item in value.items():
+                made[self._key(key, made)] = self._item(key, item)
             same = all(a is b for a, b in zip((*made, *made.values()), (*value, *value.values()), strict=True))
             return value if same else made if isinstance(value, dict) else types.MappingProxyType(made)
         if isinstance(value, list | tuple | set | frozenset):
@@ -166,6 +168,11 @@ class _Walk:
         if is_dataclass(value) and not type(value).__module__.startswith(PUBLISHED):
             return self._dataclass(value)
         return value
+
+    def _key(self, key: Any, made: dict[Any, Any]) -> Any:
+        """A key without identity; two that differed only in that stay two."""
+        clean = self.clean(key)
+        return f"{clean} {self._by.secret.short(key, 4)}" if clean in made and isinstance(key, str) else clean
 
     def _item(self, key: Any, item: Any) -> Any:
         is_age = key == AGE_FIELD and isinstance(item, int | float)
