@@ -50,14 +50,15 @@ def without_name(text: str, name: str, instead: Callable[[str], str]) -> str:
 
     It is found in every case, with and without accents, with ae for ä and ss for ß; where no letter stands beside it or
     the case changes (GTVMüller, müllerLeft); from four letters on also where it is joined to a word of the field
-    (gtvmüller) or stands in any word of a label that has a capital, a digit or a sign, and from six on in any word at all. Words of the field stay.
+    (gtvmüller) or stands in any word of a label that has a capital, a digit or a sign; from six on in any word at all.
+    Words of the field stay.
     """
     composed = unicodedata.normalize("NFC", text)
     pattern = _pattern(name)
     if not pattern.search(composed):
         return text
     # Small letters alone are words of programs: units, keys of parameters.
-    label = len(text.split()) <= MAX_LABEL_WORDS and not re.fullmatch(r"[a-z_\s]*", composed)
+    label = len(text.split()) <= MAX_LABEL_WORDS and not re.fullmatch(r"[a-z_\s-]*", composed)
     size = len(name)
     return pattern.sub(lambda found: instead(found[0]) if _is_name(found, size, label=label) else found[0], composed)
 

@@ -158,6 +158,7 @@ def test_names_do_not_destroy_words_of_the_field() -> None:
         "mannequin",
         "photon cross sections across",
         "histories_per_voxel",
+        "contours-cross-themselves",
     ):
         assert by.text(text) == text
     assert by.text("of Li") != "of Li"
