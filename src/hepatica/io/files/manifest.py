@@ -22,22 +22,17 @@ LITTER = {".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", ".directory"}
 def write_manifest(folder: Path) -> None:
     """List every file below a folder with its hash.
 
-    The list has the time of the folder, which keeps it, and no file says when it was read: where identity is taken out,
-    the times of files are shifted, and one true time would give the shift away.
-
     Raises
     ------
     OSError
         If a file cannot be read, or the list not be written.
     """
     lines = [f"{sha256(folder / name)}  {name}" for name in sorted(_files(folder))]
-    time = folder.stat().st_mtime_ns
+    dated = folder.stat()
     (folder / MANIFEST).write_bytes("\n".join([HEAD, *lines, ""]).encode("utf-8", "surrogateescape"))
-    for path in folder.rglob("*"):
-        if not path.is_symlink():
-            own = time if path == folder / MANIFEST else path.stat().st_mtime_ns
-            os.utime(path, ns=(own, own))
-    os.utime(folder, ns=(time, time))
+    # A result without identity is dated otherwise than today, and so is its list.
+    for path in (folder / MANIFEST, folder):
+        os.utime(path, ns=(dated.st_atime_ns, dated.st_mtime_ns))
 
 
 def foreign(folder: Path) -> str | None:
