@@ -174,23 +174,21 @@ def dose(case: Case) -> Any:
     )  # fmt: skip
 
 
+def prescribed(case: Case) -> Any:
+    """With a lung shunt from a file and another beside it: both stand in a message, with the file."""
+    earlier = case.root / "lsf.json"
+    earlier.write_text(json.dumps(hepatica.lung_shunt(case.emission, structures=case.rtstruct).as_dict()))
+    return hepatica.prescribe(
+        "mird", substance=hepatica.SubstanceOptions(agent="glass"), perfused=hepatica.PerfusedOptions(mass_kg=1.5),
+        masses=hepatica.MassOptions(lung_shunt=0.9), aim=hepatica.AimOptions(dose_gy=120.0),
+        earlier=hepatica.EarlierOptions(lung_shunt_result=earlier),
+    )  # fmt: skip
+
+
 def tolerance(case: Case) -> Any:
     per_gbq = {"normal_dose_gy_per_gbq": 15.0, "tumour_dose_gy_per_gbq": 60.0, "lung_dose_gy_per_gbq": 2.0}
     coming = hepatica.NextTreatment(next_at=instant(10, DAY + timedelta(days=90)).replace(tzinfo=None), **per_gbq)
     return hepatica.remaining_tolerance(case.table("course"), coming=coming, tolerance_bed_gy=93.0, territory="right")
-
-
-def prescribed(case: Case) -> Any:
-    folder = case.root.parent / STEM
-    if not folder.exists():
-        CALLS["lung_shunt"](case).save(folder)
-    return hepatica.prescribe(
-        "mird",
-        substance=hepatica.SubstanceOptions(agent="glass"),
-        perfused=hepatica.PerfusedOptions(mass_kg=1.5),
-        aim=hepatica.AimOptions(dose_gy=120.0),
-        earlier=hepatica.EarlierOptions(lung_shunt_result=folder),
-    )
 
 
 CALLS: dict[str, Callable[[Case], Any]] = {
