@@ -15,6 +15,10 @@ from hepatica.errors import InputError, OutputError
 VARIABLE = "HEPATICA_ANONYMOUS_KEY"
 """Environment variable that names another file."""
 
+MIN_DIFFERENT = 10
+"""Different hexadecimal digits of a key: of 64 drawn ones, fewer than ten differ once in 10^12 (16 over 9 sets of nine
+digits, each with probability (9/16)^64); zeros, a repeated word and the like have fewer."""
+
 
 def key_file() -> Path:
     """Where the key is: what `VARIABLE` names, else a file among the user's settings."""
@@ -38,7 +42,7 @@ def read_secret(path: Path | str | None = None) -> Secret:
     Raises
     ------
     InputError
-        If a file that was named is not there, is no key, or everybody may read it.
+        If a file that was named is not there, is no key or one that anybody could guess, or everybody may read it.
     OutputError
         If a new key cannot be written.
     """
@@ -54,6 +58,11 @@ def read_secret(path: Path | str | None = None) -> Secret:
         raise InputError(f"{path}: the key cannot be read ({error})") from error
     if not re.fullmatch(rf"[0-9a-fA-F]{{{2 * KEY_BYTES},}}", text) or len(text) % 2:
         raise InputError(f"{path}: is no key: {2 * KEY_BYTES} hexadecimal digits are expected")
+    if len(set(text.lower())) < MIN_DIFFERENT:
+        raise InputError(
+            f"{path}: is no secret: it has only {len(set(text.lower()))} different digits",
+            remedy="draw a new key (openssl rand -hex 32)",
+        )
     return Secret(bytes.fromhex(text))
 
 

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from file_faults import ERRORS, Counted, failing, killing, no_exchange, watched
 from hepatica.errors import OutputError
-from hepatica.io.files import MANIFEST, atomic_output, output_folder, refuse_inputs, restore, system, work
+from hepatica.io.files import MANIFEST, atomic_output, output_folder, refuse_inputs, restore, set_times, system, work
 
 
 def hidden_in(folder: Path) -> list[Path]:
@@ -356,6 +357,7 @@ def test_only_what_hepatica_made_is_swept(tmp_path: Path) -> None:
 
 WRITERS = """
 import json, sys, time
+from datetime import UTC, datetime
 from pathlib import Path
 from hepatica.errors import OutputError
 from hepatica.io.files import output_folder
@@ -444,3 +446,15 @@ def test_readers_pass_by_what_is_being_written(tmp_path: Path) -> None:
     alone = InputFile.of("ct", tmp_path)
     with output_folder(tmp_path / "out"):
         assert InputFile.of("ct", tmp_path) == alone
+
+
+def test_the_list_and_the_folder_keep_the_time_that_was_given_to_them(tmp_path: Path) -> None:
+    """One true time beside shifted ones would give the shift away."""
+    long_ago = datetime(2020, 1, 2, 3, 4, tzinfo=UTC)
+    with output_folder(tmp_path / "out") as new:
+        (new / "below").mkdir()
+        (new / "below" / "x.txt").write_text("x")
+        set_times(new, long_ago)
+    out = tmp_path / "out"
+    assert (out / MANIFEST).is_file()
+    assert {path.stat().st_mtime for path in (out, *out.rglob("*"))} == {long_ago.timestamp()}

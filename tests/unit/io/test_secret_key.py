@@ -8,6 +8,8 @@ import pytest
 from hepatica.errors import InputError
 from hepatica.io.secret_key import VARIABLE, key_file, read_secret
 
+DRAWN = "3a91f7c05be2d846" * 4
+
 
 @pytest.fixture(autouse=True)
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -51,11 +53,11 @@ def test_two_runs_agree_on_the_first_key(settings: Path) -> None:
 
 def test_another_file_takes_its_place(tmp_path: Path, settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "hospital.key"
-    path.write_text("ab" * 32)
+    path.write_text(DRAWN)
     path.chmod(0o640)
-    assert read_secret(path).key == bytes.fromhex("ab" * 32)
+    assert read_secret(path).key == bytes.fromhex(DRAWN)
     monkeypatch.setenv(VARIABLE, str(path))
-    assert read_secret().key == bytes.fromhex("ab" * 32)
+    assert read_secret().key == bytes.fromhex(DRAWN)
     assert not settings.exists()
 
 
@@ -75,7 +77,16 @@ def test_what_is_no_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no such permissions")
 def test_a_key_that_everybody_may_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "open.key"
-    path.write_text("ab" * 32)
+    path.write_text(DRAWN)
     path.chmod(0o644)
     with pytest.raises(InputError, match="everybody"):
+        read_secret(path)
+
+
+@pytest.mark.parametrize("text", ["0" * 64, "ab" * 32, "12345678" * 8, "AaBbCcDdEe" * 7])
+def test_a_key_that_can_be_guessed_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "guessed.key"
+    path.write_text(text)
+    path.chmod(0o600)
+    with pytest.raises(InputError, match="different digits"):
         read_secret(path)

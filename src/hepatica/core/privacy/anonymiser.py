@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import PurePath
 
+from hepatica.core.privacy.dates import DICOM_DATE, EIGHT_DIGITS, ISO_DATE, newest_year, without_dates
 from hepatica.core.privacy.identity import Deidentified, Identity
-from hepatica.core.privacy.secret import PSEUDONYM, Secret
-from hepatica.core.privacy.words import HARMLESS, is_harmless
+from hepatica.core.privacy.names import SHORT_NAME, is_spaced, name_words, without_name
+from hepatica.core.privacy.secret import Secret
+from hepatica.core.privacy.words import is_harmless
 from hepatica.errors import InputError
 
 REMOVED = "(removed)"
@@ -19,31 +20,9 @@ REMOVED = "(removed)"
 MIN_CODE = 4
 """A shorter identifier is replaced only where a text calls it one: "12" is also a number of slices."""
 
-SHORT_NAME = 2
-"""Letters of a name that is replaced only as it is written, or with the first or all letters large."""
-
-NO_NAMES = frozenset({"Gy", "Bq", "Sv", "CT", "MR", "PT", "NM"})
-"""Units and modalities, whatever somebody is called."""
-
-_UID = re.compile(r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d*)){5,}(?![\w]|\.\d)")
+_UID = re.compile(r"(?<![\w.])(?:[0-2](?:\.(?:0|[1-9]\d*)){5,}|2\.25\.[1-9]\d{9,38})(?![\w]|\.\d)")
 _HASH = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{64}(?![0-9A-Za-z])")
-_ISO_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(-)(\d\d)-(\d\d)(?!\d)")
-_DICOM_DATE = re.compile(
-    r"(?<![\d.])((?:19|20)\d\d)()(\d\d)(\d\d)(?=\d{2,6}(?:\.\d+)?(?:[+-]\d{4})?$|(?!\d|\.\d|\s?[^\W\d_]))"
-)
-_EIGHT_DIGITS = re.compile(r"(?<!\d)((?:19|20)\d\d)()(\d\d)(\d\d)")
-_MONTH = (
-    "(?:jan(?:uary|uar)?|feb(?:ruary|ruar)?|mar(?:ch)?|märz|apr(?:il)?|may|mai|jun[ei]?|jul[yi]?|aug(?:ust)?|"
-    "sept?(?:ember)?|o[ck]t(?:ober)?|nov(?:ember)?|de[cz](?:ember)?)(?![a-z])"
-)
-_OTHER_DATE = re.compile(
-    rf"(?<!\d)\d{{1,2}}([./-])\d{{1,2}}\1(?:19|20)\d\d(?!\d)|(?<!\d)(?:19|20)\d\d([./])\d{{1,2}}\2\d{{1,2}}(?!\d)"
-    rf"|(?<!\d)\d{{1,2}}[ .-]?{_MONTH}[ .,-]*(?:19|20)\d\d(?!\d)"
-    rf"|(?<![a-z]){_MONTH}[ .]*(?:19|20)\d\d(?!\d)|(?<![\d./-])(?:0?[1-9]|1[0-2])/(?:19|20)\d\d(?!\d)"
-    rf"|(?<![\d./-])(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?![\d-])"
-    rf"|(?<![a-z]){_MONTH}[ .]*\d{{1,2}},? *(?:19|20)\d\d(?!\d)",
-    re.IGNORECASE,
-)
+_INSTANT = re.compile(r"(?<!\d)(?:19|20)\d\d-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)(?!\d)")
 _PATH = re.compile(r"(?<![\w\])/.:])(?:~|\.{1,2}|[A-Za-z]:)?[/\\](?:[^\s:;,'\"()<>/\\]+[/\\])+[^\s:;,'\"()<>]*")
 _BELOW = r"(?:[/\\][^\n'\"]*?(?=: |[;,] |\)|'|\"| \(|\n|$))?"
 
@@ -59,7 +38,9 @@ class Anonymiser:
     patient : str
         Whose dates are shifted; empty where nobody is named.
     phrases : mapping of str to str
-        Names and identifiers -> what stands for them.
+        Identifiers, and names of two letters or in scripts without spaces -> what stands for them.
+    names : frozenset of str
+        Words of names; each spelling in a text becomes a code of its own, so that names of structures stay distinct.
     short_codes : mapping of str to str
         The same for identifiers that are replaced only where a text calls them one.
     paths : mapping of str to str
@@ -68,16 +49,21 @@ class Anonymiser:
         Dates known from headers, YYYYMMDD: in a text eight digits are one, where others may be a number.
     done : bool
         Identity was taken out before by this key: dates, UIDs and patients stay.
+    universal : bool
+        Instants are stated in UTC, for the offset of a zone tells summer from winter; not where DICOM objects are,
+        whose clock times stand beside one offset.
     """
 
     secret: Secret
     patient: str
     phrases: Mapping[str, str]
+    names: frozenset[str]
     short_codes: Mapping[str, str]
     paths: Mapping[str, str]
     dates: frozenset[str] = frozenset()
     done: bool = False
-    _cleaned: dict[tuple[str, bool], str] = field(default_factory=dict)
+    universal: bool = True
+    _cleaned: dict[tuple[str, bool], str] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(
@@ -91,29 +77,32 @@ class Anonymiser:
             If identity was taken out of some of the inputs before and of others not: their dates would not fit.
         """
         found = list(identities)
-        known = [identity for identity in found if identity.patient_id]
-        before = [i.deidentified_by == secret.name or i.patient_id.startswith(PSEUDONYM) for i in known]
+        known = [i for i in found if i.patient_id or i.deidentified_by == secret.name]
+        # A header must say so itself: a pseudonym alone may have been given to images as they are.
+        bare = {i.patient_id for i in known if i.deidentified_by not in (None, secret.name)}
+        before = [i.patient_id not in bare and (not i.patient_id or secret.owns(i.patient_id)) for i in known]
         if any(before) and not all(before):
             raise InputError(
                 "identity was taken out of some inputs before and of others not: dates and UIDs would not fit",
-                remedy="start from the original files, all of them",
+                remedy="start from the original files, all of them, or take it out of every result on the way",
             )
-        phrases, short = _codes(secret, found)
+        phrases, names, short = _codes(secret, [*found, Identity(patient_id=patient)])
+        headers = [i.patient_id for i in known if i.patient_id and i.deidentified_by is not None]
         return cls(
             secret,
-            patient or next((identity.patient_id for identity in known), ""),
+            next(iter([*headers, *filter(None, [patient]), *(i.patient_id for i in known)]), ""),
             phrases,
+            names,
             short,
             {path: _label(secret, path, role) for path, role in paths.items() if path.strip("./\\")},
             frozenset(day for identity in found for day in identity.dates),
             done=bool(before) and all(before),
+            universal=all(identity.deidentified_by is None for identity in found),
         )
 
     def of_patient(self, patient: str) -> Anonymiser:
         """The same with the dates of another patient."""
-        if patient in ("", self.patient):
-            return self
-        return Anonymiser(self.secret, patient, self.phrases, self.short_codes, self.paths, self.dates, done=self.done)
+        return self if patient in ("", self.patient) else replace(self, patient=patient)
 
     @property
     def shift(self) -> timedelta:
@@ -123,17 +112,18 @@ class Anonymiser:
     @property
     def mark(self) -> Deidentified:
         """That it was done, and by which key."""
-        return Deidentified(self.secret.name, self.shift)
+        # What is made now is dated now: by the patient's shift, whoever shifted the other dates.
+        return Deidentified(self.secret.name, self.secret.shift(self.patient))
 
     def person(self, name: str) -> str:
         """Stands for a patient's name or number."""
-        return name if not name or name.startswith(PSEUDONYM) else self.secret.pseudonym(name)
+        return self.secret.pseudonym(name) if name else name
 
     def name(self, name: str, patient_id: str = "") -> str:
         """Stands for a patient's name, by the number if there is one; with the delimiter that DICOM wants in names."""
         if not name and not patient_id:
             return ""
-        return name if name.startswith(PSEUDONYM) else f"{self.person(patient_id or name)}^"
+        return name if self.secret.owns(name.rstrip("^")) else f"{self.person(patient_id or name)}^"
 
     def uid(self, uid: str) -> str:
         """New unique identifier; an empty one stays."""
@@ -147,14 +137,20 @@ class Anonymiser:
             raise InputError(f"{day.isoformat()}: such a date cannot be shifted") from None
 
     def instant(self, instant: datetime) -> datetime:
-        """An instant, shifted; its zone becomes a fixed offset, so that no change of clocks comes between."""
+        """An instant, shifted; in UTC (see `universal`), else with a fixed offset, so that intervals stay."""
         offset = instant.utcoffset()
+        if offset is not None and self.universal:
+            instant, offset = instant.astimezone(UTC), timedelta(0)
+        elif offset is not None and (saving := instant.dst()):
+            # A zone that changes its clocks is stated by its standard time all year.
+            offset -= saving
+            instant = instant.astimezone(timezone(offset))
         moved = self.day(instant.date())
         return datetime.combine(moved, instant.time(), None if offset is None else timezone(offset))
 
     def dicom_date(self, text: str) -> str:
         """A date as DICOM writes it (YYYYMMDD), shifted; empty where it is none."""
-        return _DICOM_DATE.sub(self._shifted, text) if re.fullmatch(r"\d{8}", text) else ""
+        return DICOM_DATE.sub(self._shifted, text) if re.fullmatch(r"\d{8}", text) else ""
 
     def path(self, path: str) -> str:
         """What stands for a path."""
@@ -181,8 +177,9 @@ class Anonymiser:
 
     def _without_dates(self, text: str) -> str:
         # Told apart: names of structures must stay distinct.
-        text = _OTHER_DATE.sub(lambda found: f"(date {self.secret.short(found[0].lower(), 4)})", text)
-        return _EIGHT_DIGITS.sub(self._shifted, _ISO_DATE.sub(self._shifted, text))
+        text = _INSTANT.sub(self._universal, text) if self.universal else text
+        text = without_dates(text, newest_year(self.dates), lambda found: f"(date {self.secret.short(found, 4)})")
+        return EIGHT_DIGITS.sub(self._shifted, ISO_DATE.sub(self._shifted, text))
 
     def _without_paths(self, text: str) -> str:
         for path in sorted(self.paths, key=len, reverse=True):
@@ -207,6 +204,8 @@ class Anonymiser:
             before, after = _ends(phrase)
             flags = re.NOFLAG if len(phrase) == SHORT_NAME else re.IGNORECASE
             text = re.sub(f"{before}{re.escape(phrase)}{after}", self.phrases[phrase], text, flags=flags)
+        for name in sorted(self.names, key=lambda word: (-len(word), word)):
+            text = without_name(text, name, lambda found: f"X{self.secret.short(found, 4)}")
         for code, replacement in self.short_codes.items():
             if text == code:
                 return replacement
@@ -214,9 +213,18 @@ class Anonymiser:
             text = re.sub(rf"{called}{re.escape(code)}(?![^\W_])", replacement, text)
         return text
 
+    @staticmethod
+    def _universal(found: re.Match[str]) -> str:
+        try:
+            instant = datetime.fromisoformat(found[0]).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return found[0]
+        seconds = found[0].count(":") > 1 + (found[0][-3] == ":")
+        return instant.isoformat(found[0][10], "auto" if seconds else "minutes")
+
     def _shifted(self, found: re.Match[str]) -> str:
         year, dash, month, day = found.groups()
-        if not dash and found[0] not in self.dates and not _DICOM_DATE.match(found.string, found.start()):
+        if not dash and found[0] not in self.dates and not DICOM_DATE.match(found.string, found.start()):
             return found[0]
         try:
             shifted = date(int(year), int(month), int(day)) + self.shift
@@ -235,46 +243,35 @@ def _parts(text: str) -> Iterator[str]:
     yield text[end:]
 
 
-def _codes(secret: Secret, identities: Iterable[Identity]) -> tuple[dict[str, str], dict[str, str]]:
-    """What stands for names and identifiers: those replaced wherever they are, and short ones."""
+def _codes(secret: Secret, identities: Iterable[Identity]) -> tuple[dict[str, str], frozenset[str], dict[str, str]]:
+    """What stands for identifiers wherever they are, for words of names, and for short identifiers."""
     phrases: dict[str, str] = {}
+    names: set[str] = set()
     short: dict[str, str] = {}
     for identity in identities:
         for text in (*identity.codes, *identity.texts):
             if len(text) >= MIN_CODE and not is_harmless(text):
                 phrases.setdefault(text, REMOVED)
         for name in identity.people:
-            for word in _name_words(name):
-                phrases.setdefault(word, f"X{secret.short(word.casefold(), 4)}")
+            if secret.owns(name.rstrip("^")):
+                continue
+            for word in name_words(name):
+                if len(word) > SHORT_NAME and is_spaced(word):
+                    names.add(word)
+                else:
+                    phrases.setdefault(word, f"X{secret.short(word, 4)}")
     for identity in identities:
-        if (number := identity.patient_id) and not number.startswith(PSEUDONYM):
+        if (number := identity.patient_id) and not secret.owns(number):
             (phrases if len(number) >= MIN_CODE else short)[number] = secret.pseudonym(number)
-    return phrases, short
-
-
-def _name_words(name: str) -> set[str]:
-    """Words of a name, as written and without accents; none that are words of the field, no initials."""
-    words = {word for word in re.split(r"[\^=\s,.\\;&()/-]+", name) if len(word) > 1}
-    plain = {unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode() for word in words}
-    own = {word for word in words | plain if len(word) > 1 and not word.isdecimal()}
-    # Names of two letters ("Ho", "Lu") are common, and common as other things.
-    short = {spelling for word in own if len(word) == SHORT_NAME for spelling in (word.upper(), word.capitalize())}
-    return {word for word in own if word.lower() not in HARMLESS} | (short - NO_NAMES)
+    return phrases, frozenset(names), short
 
 
 def _ends(phrase: str) -> tuple[str, str]:
     """What may not stand before and after: letters and digits, decimals after a number, "-166" after "Ho"."""
-    if not _spaced(phrase):
+    if not is_spaced(phrase):
         return "", ""
     after = r"(?!\.\d)" if phrase.isdecimal() else r"(?!-\d)" if len(phrase) == SHORT_NAME else ""
     return r"(?<![^\W_])", rf"(?![^\W_]){after}"
-
-
-def _spaced(phrase: str) -> bool:
-    """Whether a script sets its words apart (Chinese, Japanese and Thai do not)."""
-    return all(
-        unicodedata.name(letter, "").startswith(("LATIN", "GREEK", "CYRILLIC")) for letter in phrase if letter.isalpha()
-    )
 
 
 def _label(secret: Secret, path: str, role: str) -> str:

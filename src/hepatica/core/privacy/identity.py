@@ -25,8 +25,9 @@ class Identity:
         Descriptions and comments, which may hold anything.
     dates : tuple of str
         Dates as YYYYMMDD.
-    deidentified_by : str
-        Name of the key by which hepatica took identity out of the file before; empty where it did not.
+    deidentified_by : str or None
+        Name of the key by which a DICOM header says that hepatica took identity out before; empty where it does not,
+        None where there is no header.
     """
 
     patient_id: str = ""
@@ -34,7 +35,7 @@ class Identity:
     codes: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
-    deidentified_by: str = ""
+    deidentified_by: str | None = None
 
 
 NOBODY = Identity()
@@ -56,6 +57,9 @@ class Deidentified:
     shift: timedelta
 
 
-def withheld(replacement: str = "") -> Mapping[str, Any]:
-    """Metadata of a field of free text that is replaced as a whole when identity is taken out."""
-    return types.MappingProxyType({"anonymous": replacement})
+def withheld(replacement: str = "", *, may_name: bool = False) -> Mapping[str, Any]:
+    """Metadata of a field of free text that is replaced as a whole when identity is taken out.
+
+    `may_name`: its words of four letters and more that are no words of the field are looked for in other texts too.
+    """
+    return types.MappingProxyType({"anonymous": replacement, "may_name": may_name})

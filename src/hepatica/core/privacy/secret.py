@@ -19,6 +19,9 @@ MIN_WEEKS, MAX_WEEKS = 52, 520
 
 PSEUDONYM = "ANON-"
 
+DRAWN, CHECK = 10, 6
+"""Characters (of five bits) of a pseudonym that stand for the patient, and that only the key can make of them."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
@@ -42,8 +45,22 @@ class Secret:
         return self._digest("name", "")[:4].hex()
 
     def pseudonym(self, identifier: str) -> str:
-        """Stands for a patient: the same for the same identifier."""
-        return PSEUDONYM + self.short(identifier.strip(), 12)
+        """Stands for a patient: the same for the same identifier, and itself for a pseudonym of this key."""
+        if self.owns(identifier):
+            return identifier.strip()
+        return self._checked(self.short(identifier.strip(), DRAWN))
+
+    def owns(self, text: str) -> bool:
+        """Whether a text is a pseudonym of this key: its last characters follow from the others by the key alone."""
+        text = text.strip()
+        if not (text.isascii() and text.startswith(PSEUDONYM)):
+            return False
+        drawn = text.removeprefix(PSEUDONYM)[:DRAWN]
+        return hmac.compare_digest(text.encode(), self._checked(drawn).encode())
+
+    def _checked(self, drawn: str) -> str:
+        check = base64.b32encode(self._digest("pseudonym", drawn)).decode("ascii")[:CHECK]
+        return f"{PSEUDONYM}{drawn}{check}"
 
     def short(self, text: str, characters: int = 6) -> str:
         """A short text of capitals and digits that stands for `text`."""
@@ -68,9 +85,10 @@ class Secret:
     def shift(self, patient: str) -> timedelta:
         """What is added to every date of a patient.
 
-        Whole weeks: times of day, days of the week and all intervals stay as they are, in any time zone.
+        Whole weeks: times of day, days of the week and all intervals stay as they are, in any time zone. It follows
+        from the pseudonym, so that a patient's number and pseudonym give the same.
         """
-        drawn = int.from_bytes(self._digest("shift", patient.strip())[:8])
+        drawn = int.from_bytes(self._digest("shift", self.pseudonym(patient))[:8])
         return -timedelta(weeks=MIN_WEEKS + drawn % (MAX_WEEKS - MIN_WEEKS + 1))
 
     def _digest(self, purpose: str, text: str) -> bytes:

@@ -14,7 +14,8 @@ from typing import Any, Literal, Protocol, TypeVar, get_args, get_origin, get_ty
 
 from hepatica.core.privacy.anonymiser import Anonymiser, path_names
 from hepatica.core.privacy.identity import Identity
-from hepatica.core.privacy.secret import PSEUDONYM, Secret
+from hepatica.core.privacy.secret import Secret
+from hepatica.core.privacy.words import title_words
 
 T = TypeVar("T")
 
@@ -66,9 +67,11 @@ def anonymiser_for(value: Any, secret: Secret, patient: str = "") -> Anonymiser:
         elif not isinstance(item, str) or not item:
             continue
         elif name == "patient_name":
-            identities.append(Identity(people=() if item.startswith(PSEUDONYM) else (item,)))
+            identities.append(Identity(people=(item,)))
         elif name in PERSON_FIELDS:
-            identities.append(Identity(patient_id=item))
+            # A patient may be called by name too ("Doe^Jane" on a sheet).
+            is_name = not any(letter.isdecimal() for letter in item)
+            identities.append(Identity(patient_id=item, people=(item,) if is_name else ()))
         elif name in PATH_FIELDS:
             paths[item] = str(getattr(owner, "role", "file"))
     names = tuple(sorted({name for path in paths for name in path_names(path)}))
@@ -95,7 +98,8 @@ def _all_within(value: Any, seen: set[int], name: str = "", owner: Any = None) -
             yield "identity", identity, value
         for entry in fields(value):
             if "anonymous" in entry.metadata and isinstance(text := getattr(value, entry.name), str):
-                yield "identity", Identity(texts=(text,)), value
+                words = title_words(text) if entry.metadata["may_name"] else ()
+                yield "identity", Identity(texts=(text,), people=words), value
             yield from _all_within(getattr(value, entry.name), seen, entry.name, value)
 
 
@@ -151,7 +155,9 @@ class _Walk:
         if isinstance(value, KnowsHow):
             return value.anonymised(self._by)
         if isinstance(value, dict | types.MappingProxyType):
-            made = {self.clean(key): self._item(key, item) for key, item in value.items()}
+            made: dict[Any, Any] = {}
+            for key, item in value.items():
+                made[self._key(key, made)] = self._item(key, item)
             same = all(a is b for a, b in zip((*made, *made.values()), (*value, *value.values()), strict=True))
             return value if same else made if isinstance(value, dict) else types.MappingProxyType(made)
         if isinstance(value, list | tuple | set | frozenset):
@@ -162,6 +168,11 @@ class _Walk:
         if is_dataclass(value) and not type(value).__module__.startswith(PUBLISHED):
             return self._dataclass(value)
         return value
+
+    def _key(self, key: Any, made: dict[Any, Any]) -> Any:
+        """A key without identity; two that differed only in that stay two."""
+        clean = self.clean(key)
+        return f"{clean} {self._by.secret.short(key, 4)}" if clean in made and isinstance(key, str) else clean
 
     def _item(self, key: Any, item: Any) -> Any:
         is_age = key == AGE_FIELD and isinstance(item, int | float)

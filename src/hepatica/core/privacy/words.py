@@ -34,6 +34,21 @@ mhd npz png svg
 HARMLESS = frozenset(_WORDS.lower().split())
 """Lower case. A patient's name that is one of them is replaced only where it stands with the rest of the name."""
 
+_TITLE_WORDS = """
+additional aetiology ablation activity again agent angiography balloon bilateral bilobar boost boosted breast
+cholangiocarcinoma cirrhosis cirrhotic cohort colorectal compartment cone beam course caudate downstaging draft dual
+dosage dose escalation extended extrahepatic feeder first fourth fraction fractions glass hemiliver hepatectomy
+hepatocellular carcinoma high hilum hybrid increase intensified intent intrahepatic inferior isotoxic lobar lobe lobes
+lobectomy local localised large limit mapping metastases metastatic middle modified multiple neuroendocrine option
+palliative personalised personalized portal primary protocol radioembolisation radioembolization radiation reduced
+reserve resection retreatment revised second section sectionectomy sector segmental segmentectomy selective sequential
+session single sirt small split staged strategy subsegmental superior superselective tace tare third thrombosis
+threshold treat treated trial uninodular unilobar update upper uveal melanoma vessel volumetry wedge
+"""
+
+MIN_TITLE_WORD = 4
+"""Letters of a word of a title that may be a name."""
+
 MAX_DIGITS = 4
 """A number with more digits may be a record's or a date."""
 
@@ -48,3 +63,14 @@ def is_harmless(text: str) -> bool:
         len(part) <= MAX_DIGITS if part.isdecimal() else len(part) == 1 or part.lower() in HARMLESS
         for part in re.findall(r"[^\W\d_]+|\d+", text)
     )
+
+
+def title_words(title: str) -> tuple[str, ...]:
+    """Words of a title that may be a name: those of four letters or more that are no words of the field.
+
+    >>> title_words("Mustermann, right lobe, HCC 5 cm")
+    ('Mustermann',)
+    """
+    known = HARMLESS | frozenset(_TITLE_WORDS.split())
+    words = re.findall(r"[^\W\d_]+", title)
+    return tuple(word for word in words if len(word) >= MIN_TITLE_WORD and word.lower() not in known)

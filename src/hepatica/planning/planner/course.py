@@ -136,7 +136,7 @@ class Course:
         What came up when the values were put together.
     """
 
-    title: str = field(default="plan", metadata=withheld("plan"))
+    title: str = field(default="plan", metadata=withheld("plan", may_name=True))
     agent: str
     territories: tuple[Territory, ...]
     aims: Aims

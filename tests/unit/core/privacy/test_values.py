@@ -121,3 +121,10 @@ def test_the_provenance_keeps_published_dates_and_no_paths() -> None:
     assert document["parameters"]["age_years"] == 90
     assert SECRET.name in document["conventions"]["de-identification"]
     assert document["created"] < "2026"
+
+
+def test_two_keys_that_differ_by_a_name_alone_stay_two() -> None:
+    who = Identity(codes=("Sankt Florian", "Kantonsspital"))
+    made = anonymised({"of Sankt Florian": 1, "of Kantonsspital": 2}, Anonymiser.of(SECRET, [who], {}))
+    assert sorted(made.values()) == [1, 2]
+    assert not any("Florian" in key or "Kanton" in key for key in made)
