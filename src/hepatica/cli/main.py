@@ -109,7 +109,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _quiet() -> None:
-    """Keep warnings and log lines of libraries off the screen, unless Python was told to show warnings (-W)."""
+    """Keep warnings and log lines of libraries off the screen, unless Python was told to show warnings (-W).
+
+    What hepatica logs itself (that a result was recovered, or a folder could not be removed) is one line on stderr.
+    """
     import logging
     import warnings
 
@@ -117,6 +120,12 @@ def _quiet() -> None:
         warnings.simplefilter("ignore")
     # Without any handler Python prints what libraries log as a warning.
     logging.getLogger().addHandler(logging.NullHandler())
+
+    class OnScreen(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(f"hepatica: {record.getMessage()}")
+
+    logging.getLogger("hepatica").addHandler(OnScreen())
 
 
 def _found(name: str) -> Verb:
