@@ -155,6 +155,11 @@ class Description:
     source: InputFile | None = field(default=None, metadata=HIDDEN)
 
     @property
+    def holds_something(self) -> bool:
+        """Whether it is an image, projections, a dose or structures: not a dose report, screen save or localizer."""
+        return self.grid is not None or self.projections is not None or bool(self.structures)
+
+    @property
     def nuclide(self) -> str | None:
         """Nuclide, if the file names one."""
         return None if self.acquisition is None else self.acquisition.nuclide
@@ -405,6 +410,21 @@ def _acquired_as(file: ProjectionFile, gates: int) -> ProjectionsDescription:
     )
 
 
+def _of_dose(listed: Description, path: Path) -> Description:
+    """An RT Dose, read as everything that takes a dose reads it."""
+    from hepatica.io.dicom.rtdose import read_rtdose
+
+    dose = read_rtdose(path)
+    return replace(
+        listed,
+        grid=dose.volume.grid,
+        minimum=float(dose.volume.values.min()),
+        maximum=float(dose.volume.values.max()),
+        orientation=orientation_words(dose.volume.grid),
+        messages=dose.messages,
+    )
+
+
 def _with_contents(listed: Description, series: Series) -> Description:
     """What a listed object says at a glance: names of structures, type and unit of a dose."""
     header = series.headers[0]
@@ -415,7 +435,9 @@ def _with_contents(listed: Description, series: Series) -> Description:
         if series.kind is SeriesKind.SEG:
             return replace(listed, structures=tuple(s.text("SegmentLabel") for s in header.items("SegmentSequence")))
         if series.kind is SeriesKind.RTDOSE:
-            return replace(listed, unit=header.text("DoseUnits"), dose_type=header.text("DoseType"))
+            # A dose that is refused is still listed with its unit.
+            listed = replace(listed, unit=header.text("DoseUnits"), dose_type=header.text("DoseType"))
+            return _of_dose(listed, series.files[0])
     except HepaticaError as error:
         return replace(listed, problems=(str(error),))
     return listed
