@@ -57,10 +57,12 @@ def run() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _stop)
-    open_streams()
+    can_print = open_streams()
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
+        if not can_print and code == 0:
+            code = _unread(sys.argv[1:])
     except KeyboardInterrupt as stop:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending already
         say(f"hepatica: interrupted; {_what_is_there(stop)}")
@@ -70,6 +72,13 @@ def run() -> None:
         code = PIPE_CLOSED if isinstance(error, BrokenPipeError) else WRONG_INPUT
     close_stdout()
     sys.exit(code)
+
+
+def _unread(arguments: list[str]) -> int:
+    """The exit code where all went well and standard output was closed from the start: 0 only if files were written."""
+    is_written = any(argument.partition("=")[0] == "--out" for argument in arguments)
+    say(f"hepatica: standard output is closed: nothing was printed{'; all is in --out' if is_written else ''}")
+    return 0 if is_written else PIPE_CLOSED
 
 
 def _what_is_there(error: BaseException) -> str:

@@ -189,7 +189,24 @@ def describe(path: Path | str, *, stated: Stated = NOTHING_STATED) -> Descriptio
     if is_file(path) and (is_itk_file(path) or is_interfile(path)):
         return Descriptions((describe_itk(path, stated),))
     found = scan(path, several_patients=True)
-    return Descriptions(tuple(describe_series(series, stated) for series in found), found.skipped, found.messages)
+    series = [describe_series(one, stated) for one in found]
+    plain = [item.path for item in found.skipped if is_itk_file(item.path) or is_interfile(item.path)]
+    headers = [file for file in plain if header_file(file) == file]
+    series += [describe_itk(file, stated) for file in headers]
+    # The data of a header are described with it.
+    skipped = tuple(item for item in found.skipped if header_file(item.path) not in headers)
+    return Descriptions(tuple(series), skipped, found.messages)
+
+
+def header_file(path: Path) -> Path:
+    """The file that is named for an image in two files, of which one holds the voxels; else the file itself."""
+    from hepatica.io.interfile.images import header_of, is_interfile
+    from hepatica.io.itk import is_itk_file
+    from hepatica.io.volumes.nifti import pair_of
+
+    if is_interfile(path):
+        return header_of(path)
+    return pair_of(path)[0] if is_itk_file(path) else path
 
 
 def describe_series(series: Series, stated: Stated = NOTHING_STATED) -> Description:

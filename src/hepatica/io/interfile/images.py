@@ -100,6 +100,15 @@ class Header:
         return round(found)
 
 
+def header_of(path: Path) -> Path:
+    """The header, there or not, of an Interfile that is named by itself or by its data."""
+    data_suffixes = {data: header for header, data in HEADERS.items()}
+    if (suffix := _plain_suffix(path)) not in data_suffixes:
+        return path
+    name = path.name[: -len(".gz")] if path.name.lower().endswith(".gz") else path.name
+    return path.with_name(name[: -len(suffix)] + data_suffixes[suffix])
+
+
 def read_header(path: Path) -> Header:
     """Header of an Interfile, named by itself or by its data.
 
@@ -108,13 +117,10 @@ def read_header(path: Path) -> Header:
     InputError
         If there is none, or it is no Interfile.
     """
-    data_suffixes = {data: header for header, data in HEADERS.items()}
-    if (suffix := _plain_suffix(path)) in data_suffixes:
-        name = path.name[: -len(".gz")] if path.name.lower().endswith(".gz") else path.name
-        header = path.with_name(name[: -len(suffix)] + data_suffixes[suffix])
-        if not header.is_file():
-            raise InputError(f"{path}: these are the data of an Interfile, whose header {header.name} is not beside it")
-        path = header
+    header = header_of(path)
+    if header != path and not header.is_file():
+        raise InputError(f"{path}: these are the data of an Interfile, whose header {header.name} is not beside it")
+    path = header
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
