@@ -382,7 +382,8 @@ _OTHER_FORMATS = {
 
 _FORMATS_NOT_READ = {
     ".vtk": "VTK", ".vti": "VTK", ".tif": "TIFF", ".tiff": "TIFF", ".gipl": "GIPL", ".mnc": "MINC",
-    ".mgz": "FreeSurfer", ".mgh": "FreeSurfer", ".par": "Philips PAR/REC", ".ima.gz": "packed DICOM", ".dcm.gz": "packed DICOM",
+    ".mgz": "FreeSurfer", ".mgh": "FreeSurfer", ".par": "Philips PAR/REC",
+    ".ima.gz": "packed DICOM", ".dcm.gz": "packed DICOM",
     ".zip": "an archive", ".tar": "an archive", ".tgz": "an archive", ".tar.gz": "an archive", ".7z": "an archive",
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".mat": "MATLAB", ".npy": "NumPy", ".npz": "NumPy",
     ".h5": "HDF5", ".hdr": "Analyze", ".img": "Analyze",
