@@ -156,7 +156,8 @@ def metaimage(path: Path, extra: str, *, length_mm: float = 1.0) -> Path:
     head = (
         "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\nCompressedData = False\n"
         f"TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = {' '.join(str(x / length_mm) for x in ORIGIN)}\n"
-        f"ElementSpacing = {' '.join(str(x / length_mm) for x in SPACING)}\n{extra}DimSize = {' '.join(map(str, SHAPE))}\n"
+        f"ElementSpacing = {' '.join(str(x / length_mm) for x in SPACING)}\n{extra}"
+        f"DimSize = {' '.join(map(str, SHAPE))}\n"
         "ElementType = MET_SHORT\nElementDataFile = LOCAL\n"
     )
     path.write_bytes(head.encode() + STORED.astype("<i2").tobytes(order="F"))

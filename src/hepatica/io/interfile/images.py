@@ -22,6 +22,7 @@ from hepatica.core.image import NOTHING_STATED, Acquisition, Image, Stated, not_
 from hepatica.core.message import Message
 from hepatica.core.volume import voxel_unit, whole_labels
 from hepatica.errors import GeometryError, InputError, UnitError
+from hepatica.io.volumes.voxels import MAX_VOXEL_MM, MIN_VOXEL_MM
 
 DEFLATE_LIMIT = 1032
 """Most that gzip can compress (RFC 1951): no more than that can be in a file."""
@@ -309,8 +310,12 @@ def _grid(header: Header, size: tuple[int, int, int], spacing_mm: float | None, 
     z = header.number("scaling factor (mm/pixel) [3]") if spacing_mm is None else abs(spacing_mm)
     if z is None:
         z = _slice_distance(header, x, notes)
-    if not all(0.01 < side < 1000 for side in (x, y, z)):
-        raise header.error("scaling factor (mm/pixel) [1]", f"voxels of {x:g} x {y:g} x {z:g} mm are none")
+    if not all(MIN_VOXEL_MM * 0.999 <= side <= MAX_VOXEL_MM * 1.001 for side in (x, y, z)):
+        raise header.error(
+            "scaling factor (mm/pixel) [1]",
+            f"voxels of {x:g} x {y:g} x {z:g} mm; from {MIN_VOXEL_MM:g} to {MAX_VOXEL_MM:g} mm are read",
+            remedy="look whether they are in mm",
+        )
     orientation = header.text("patient orientation").lower().replace("_", " ")
     turned = header.text("patient rotation").lower()
     if orientation not in ("", "head in") or turned not in ("", "supine"):
