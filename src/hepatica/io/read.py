@@ -153,7 +153,7 @@ def read_image(
             stated = Stated(unit="HU", time=stated.time)
         return _positive(read_itk_image(path, role=role, stated=stated))
     found = scan(path)
-    image = _positive(read_series(found.choose(role, ROLES[role], series), role=role, stated=stated))
+    image = read_series(found.choose(role, ROLES[role], series), role=role, stated=stated)
     _require_unit(image, stated)
     broken = [f"skipped {s.path}: {s.reason}" for s in found.skipped]
     if len(broken) > 5:
@@ -170,6 +170,8 @@ def read_series(series: Series, *, role: str = "image", stated: Stated = NOTHING
     ------
     DicomError
         If it is not an image that hepatica reads, or it is damaged or contradictory.
+    UnitError
+        If it is one of activity and negative on the whole.
     """
     if series.kind is SeriesKind.CT:
         from hepatica.io.dicom.images.ct import read_ct
@@ -178,11 +180,11 @@ def read_series(series: Series, *, role: str = "image", stated: Stated = NOTHING
     if series.kind is SeriesKind.PET:
         from hepatica.io.dicom.images.pet import read_pet
 
-        return read_pet(series, stated, role=role)
+        return _positive(read_pet(series, stated, role=role))
     if series.kind in (SeriesKind.NM_RECON, SeriesKind.NM_PLANAR, SeriesKind.NM_PROJECTIONS):
         from hepatica.io.dicom.images.nm import read_nm
 
-        return read_nm(series, stated, role=role)
+        return _positive(read_nm(series, stated, role=role))
     raise DicomError(f"{series.what or series.kind.value} is not read as an image", path=series.files[0])
 
 
