@@ -36,7 +36,7 @@ def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
         ("hepatica guardrails --json | head -1; exit ${PIPESTATUS[0]}", 141, "standard output was closed"),
         ("hepatica nuclides Ho-166 > /dev/full", 2, "standard output cannot be written (No space left on device)"),
         ("hepatica --help > /dev/full", 2, "standard output cannot be written (No space left on device)"),
-        ("hepatica nuclides Ho-166 >&-", 0, ""),
+        ("hepatica nuclides Ho-166 >&-", 141, "standard output is closed: nothing was printed"),
         ("hepatica nuclides Ho-166 --json 2>&-", 0, ""),
         ("hepatica nuclides none 2>&-", 2, ""),
         ("hepatica nuclides none 2>/dev/full", 2, ""),

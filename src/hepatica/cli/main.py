@@ -57,10 +57,12 @@ def run() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _stop)
-    open_streams()
+    can_print = open_streams()
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
+        if not can_print and code == 0:
+            code = _unread(sys.argv[1:])
     except KeyboardInterrupt as stop:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending already
         say(f"hepatica: interrupted; {_what_is_there(stop)}")
@@ -70,6 +72,13 @@ def run() -> None:
         code = PIPE_CLOSED if isinstance(error, BrokenPipeError) else WRONG_INPUT
     close_stdout()
     sys.exit(code)
+
+
+def _unread(arguments: list[str]) -> int:
+    """The exit code where all went well and standard output was closed from the start: 0 only if files were written."""
+    is_written = any(argument.partition("=")[0] == "--out" for argument in arguments)
+    say(f"hepatica: standard output is closed: nothing was printed{'; all is in --out' if is_written else ''}")
+    return 0 if is_written else PIPE_CLOSED
 
 
 def _what_is_there(error: BaseException) -> str:
@@ -109,7 +118,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _quiet() -> None:
-    """Keep warnings and log lines of libraries off the screen, unless Python was told to show warnings (-W)."""
+    """Keep warnings and log lines of libraries off the screen, unless Python was told to show warnings (-W).
+
+    What hepatica logs itself (that a result was recovered, or a folder could not be removed) is one line on stderr.
+    """
     import logging
     import warnings
 
@@ -117,6 +129,12 @@ def _quiet() -> None:
         warnings.simplefilter("ignore")
     # Without any handler Python prints what libraries log as a warning.
     logging.getLogger().addHandler(logging.NullHandler())
+
+    class OnScreen(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(f"hepatica: {record.getMessage()}")
+
+    logging.getLogger("hepatica").addHandler(OnScreen())
 
 
 def _found(name: str) -> Verb:

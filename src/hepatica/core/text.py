@@ -69,10 +69,20 @@ def from_spreadsheet(text: str) -> str:
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
-    """CSV (RFC 4180, lines end in a line feed) of cells: texts as `spreadsheet_text`, others as they print."""
+    """CSV (RFC 4180, lines end in a line feed) of cells: texts as `spreadsheet_text`, others as they print.
+
+    Characters that turn the letters after them around, or have no width, are written out as by `visible`.
+    """
     return "".join(",".join(map(_csv_cell, row)) + "\n" for row in rows)
 
 
+def _without_format(text: str) -> str:
+    """Text whose format characters (Unicode's Cf, but joiners) are written out."""
+    if text.isprintable():
+        return text
+    return "".join(_written_out(c) if unicodedata.category(c) == "Cf" and _is_hidden(c) else c for c in text)
+
+
 def _csv_cell(cell: object) -> str:
-    text = spreadsheet_text(cell) if isinstance(cell, str) else "" if cell is None else str(cell)
+    text = spreadsheet_text(_without_format(cell)) if isinstance(cell, str) else "" if cell is None else str(cell)
     return '"' + text.replace('"', '""') + '"' if re.search('[",\r\n]', text) else text

@@ -155,6 +155,11 @@ class Description:
     source: InputFile | None = field(default=None, metadata=HIDDEN)
 
     @property
+    def holds_something(self) -> bool:
+        """Whether it is an image, projections, a dose or structures: not a dose report, screen save or localizer."""
+        return self.grid is not None or self.projections is not None or bool(self.structures)
+
+    @property
     def nuclide(self) -> str | None:
         """Nuclide, if the file names one."""
         return None if self.acquisition is None else self.acquisition.nuclide
@@ -184,7 +189,24 @@ def describe(path: Path | str, *, stated: Stated = NOTHING_STATED) -> Descriptio
     if is_file(path) and (is_itk_file(path) or is_interfile(path)):
         return Descriptions((describe_itk(path, stated),))
     found = scan(path, several_patients=True)
-    return Descriptions(tuple(describe_series(series, stated) for series in found), found.skipped, found.messages)
+    series = [describe_series(one, stated) for one in found]
+    plain = [item.path for item in found.skipped if is_itk_file(item.path) or is_interfile(item.path)]
+    headers = [file for file in plain if header_file(file) == file]
+    series += [describe_itk(file, stated) for file in headers]
+    # The data of a header are described with it.
+    skipped = tuple(item for item in found.skipped if header_file(item.path) not in headers)
+    return Descriptions(tuple(series), skipped, found.messages)
+
+
+def header_file(path: Path) -> Path:
+    """The file that is named for an image in two files, of which one holds the voxels; else the file itself."""
+    from hepatica.io.interfile.images import header_of, is_interfile
+    from hepatica.io.itk import is_itk_file
+    from hepatica.io.volumes.nifti import pair_of
+
+    if is_interfile(path):
+        return header_of(path)
+    return pair_of(path)[0] if is_itk_file(path) else path
 
 
 def describe_series(series: Series, stated: Stated = NOTHING_STATED) -> Description:
@@ -405,6 +427,21 @@ def _acquired_as(file: ProjectionFile, gates: int) -> ProjectionsDescription:
     )
 
 
+def _of_dose(listed: Description, path: Path) -> Description:
+    """An RT Dose, read as everything that takes a dose reads it."""
+    from hepatica.io.dicom.rtdose import read_rtdose
+
+    dose = read_rtdose(path)
+    return replace(
+        listed,
+        grid=dose.volume.grid,
+        minimum=float(dose.volume.values.min()),
+        maximum=float(dose.volume.values.max()),
+        orientation=orientation_words(dose.volume.grid),
+        messages=dose.messages,
+    )
+
+
 def _with_contents(listed: Description, series: Series) -> Description:
     """What a listed object says at a glance: names of structures, type and unit of a dose."""
     header = series.headers[0]
@@ -415,7 +452,9 @@ def _with_contents(listed: Description, series: Series) -> Description:
         if series.kind is SeriesKind.SEG:
             return replace(listed, structures=tuple(s.text("SegmentLabel") for s in header.items("SegmentSequence")))
         if series.kind is SeriesKind.RTDOSE:
-            return replace(listed, unit=header.text("DoseUnits"), dose_type=header.text("DoseType"))
+            # A dose that is refused is still listed with its unit.
+            listed = replace(listed, unit=header.text("DoseUnits"), dose_type=header.text("DoseType"))
+            return _of_dose(listed, series.files[0])
     except HepaticaError as error:
         return replace(listed, problems=(str(error),))
     return listed

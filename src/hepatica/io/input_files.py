@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import os
 import stat
 import zlib
@@ -141,6 +142,10 @@ class Inflater:
                 break
         return b"".join(pieces)
 
+    def rest(self, size: int) -> bytes:
+        """At most so many bytes behind the compressed stream, once its end was met."""
+        return (self._packed + self._stream.read(size))[:size]
+
     def _next_member(self) -> bool:
         """Begin the next member of a gzip file; what else may follow (padding) is left alone."""
         if self._wbits != GZIP_OR_ZLIB:
@@ -151,3 +156,49 @@ class Inflater:
             return False
         self._engine = zlib.decompressobj(self._wbits)
         return True
+
+
+class Bunzipper:
+    """As `Inflater`, of bzip2.
+
+    Parameters
+    ----------
+    stream : binary file
+        At the first compressed byte. Streams that follow one another, as parallel programs write them, are one.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._engine = stream, bz2.BZ2Decompressor()
+        self._behind = b""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the end of the compressed stream was met; its checksum was then right."""
+        return self._engine.eof
+
+    def read(self, size: int) -> bytes:
+        """So many unpacked bytes; fewer at the end of the stream or of the file.
+
+        Raises
+        ------
+        OSError
+            If the stream is damaged.
+        """
+        pieces: list[bytes] = []
+        left = size
+        while left > 0:
+            packed = b""
+            if self._engine.eof:
+                self._behind = packed = self._behind or self._engine.unused_data or self._stream.read(PIECE)
+                if not packed.startswith(b"BZh"):
+                    break
+                self._engine, self._behind = bz2.BZ2Decompressor(), b""
+            elif self._engine.needs_input and not (packed := self._stream.read(PIECE)):
+                break
+            pieces.append(self._engine.decompress(packed, min(left, PIECE)))
+            left -= len(pieces[-1])
+        return b"".join(pieces)
+
+    def rest(self, size: int) -> bytes:
+        """At most so many bytes behind the compressed stream, once its end was met."""
+        return ((self._behind or self._engine.unused_data) + self._stream.read(size))[:size]

@@ -20,7 +20,7 @@ from hepatica.errors import OutputError, UnitError
 from hepatica.io.files import atomic_output
 from hepatica.io.input_files import require_file
 from hepatica.io.volumes.metaimage import read_metaimage
-from hepatica.io.volumes.nifti import read_nifti
+from hepatica.io.volumes.nifti import is_nifti_pair, pair_of, read_nifti
 from hepatica.io.volumes.nrrd import read_nrrd
 from hepatica.io.volumes.voxels import refuse_not_finite
 
@@ -32,8 +32,8 @@ WRITTEN = (".nii", ".nii.gz", ".mha", ".nrrd")
 
 
 def is_itk_file(path: Path) -> bool:
-    """Whether the name says NIfTI, MetaImage or NRRD."""
-    return path.name.lower().endswith(SUFFIXES)
+    """Whether the name says NIfTI, MetaImage or NRRD, or it is one of the two files of a NIfTI pair (.hdr, .img)."""
+    return path.name.lower().endswith(SUFFIXES) or is_nifti_pair(path)
 
 
 def read_itk_image(path: Path, *, role: str = "image", stated: Stated = NOTHING_STATED) -> Image:
@@ -64,7 +64,12 @@ def read_itk_image(path: Path, *, role: str = "image", stated: Stated = NOTHING_
         nuclide=stated.nuclide,
         time_rule="stated by the user" if stated.time else "",
     )
-    return Image(volume, None, facts, InputFile.of(role, path), tuple(notes), missing)
+    return Image(volume, None, facts, _source(role, path), tuple(notes), missing)
+
+
+def _source(role: str, path: Path) -> InputFile:
+    header, voxels = pair_of(path)
+    return InputFile.of(role, path) if header == voxels else InputFile.of(role, header, [header, voxels])
 
 
 def read_itk(path: Path | str, kind: Kind, *, factor: float = 1.0, name: str = "") -> tuple[Volume, list[Message]]:

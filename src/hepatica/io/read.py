@@ -6,6 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+
+from hepatica.core import Kind
 from hepatica.core.image import NOTHING_STATED, Image, Stated
 from hepatica.core.message import Message
 from hepatica.core.options import options
@@ -144,11 +147,11 @@ def read_image(
         raise InputError(f"unknown role {role!r}; known: {', '.join(ROLES)}")
     path = Path(path)
     if is_interfile(path):
-        return read_interfile_image(path, role=role, stated=stated)
+        return _positive(read_interfile_image(path, role=role, stated=stated))
     if is_itk_file(path):
         if stated.unit is None and role == "ct":
             stated = Stated(unit="HU", time=stated.time)
-        return read_itk_image(path, role=role, stated=stated)
+        return _positive(read_itk_image(path, role=role, stated=stated))
     found = scan(path)
     image = read_series(found.choose(role, ROLES[role], series), role=role, stated=stated)
     _require_unit(image, stated)
@@ -167,6 +170,8 @@ def read_series(series: Series, *, role: str = "image", stated: Stated = NOTHING
     ------
     DicomError
         If it is not an image that hepatica reads, or it is damaged or contradictory.
+    UnitError
+        If it is one of activity and negative on the whole.
     """
     if series.kind is SeriesKind.CT:
         from hepatica.io.dicom.images.ct import read_ct
@@ -175,12 +180,28 @@ def read_series(series: Series, *, role: str = "image", stated: Stated = NOTHING
     if series.kind is SeriesKind.PET:
         from hepatica.io.dicom.images.pet import read_pet
 
-        return read_pet(series, stated, role=role)
+        return _positive(read_pet(series, stated, role=role))
     if series.kind in (SeriesKind.NM_RECON, SeriesKind.NM_PLANAR, SeriesKind.NM_PROJECTIONS):
         from hepatica.io.dicom.images.nm import read_nm
 
-        return read_nm(series, stated, role=role)
+        return _positive(read_nm(series, stated, role=role))
     raise DicomError(f"{series.what or series.kind.value} is not read as an image", path=series.files[0])
+
+
+_OF_ACTIVITY = (Kind.COUNTS, Kind.COUNT_RATE, Kind.ACTIVITY, Kind.ACTIVITY_CONCENTRATION, Kind.DECAYS)
+
+
+def _positive(image: Image) -> Image:
+    """The image; UnitError if it is one of activity and its values are negative on the whole, which noise is not."""
+    total = image.volume.values.sum(dtype=np.float64) if image.volume.kind in _OF_ACTIVITY else 0.0
+    if total < 0:
+        negative = int((image.volume.values < 0).sum())
+        raise UnitError(
+            f"{image.name}: {negative} of {image.volume.values.size} voxels are negative, and so is their sum: these "
+            f"are no {image.volume.kind.meaning}",
+            remedy="look at its sign and offset (scl_inter, RescaleIntercept)",
+        )
+    return image
 
 
 def _require_unit(image: Image, stated: Stated) -> None:

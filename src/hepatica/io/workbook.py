@@ -79,7 +79,7 @@ def _rows(path: Path, stream: BinaryIO, sheet: str | None, *, has_formulas: bool
     if not names:
         raise InputError(f"{path}: is not an Excel workbook: it has no sheet")
     if sheet is None and len(names) > 1:
-        raise InputError(f"{path}: has sheets {', '.join(names)}; name one")
+        raise InputError(f"{path}: has sheets {', '.join(names)}", remedy="name one of them (`sheet`), or keep only it")
     if sheet is not None and sheet not in names:
         raise InputError(f"{path}: has no sheet {sheet!r}; sheets: {', '.join(names)}")
     name = sheet or names[0]

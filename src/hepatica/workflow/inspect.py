@@ -40,7 +40,10 @@ class InspectResult(Result):
     @property
     def is_usable(self) -> bool:
         """Whether there is a series or file that can be used, at least once what is missing is stated."""
-        return any(set(item.problems) <= {NOT_RECONSTRUCTED} and not is_critical(item) for item in self.series)
+        return any(
+            item.holds_something and set(item.problems) <= {NOT_RECONSTRUCTED} and not is_critical(item)
+            for item in self.series
+        )
 
     def title(self) -> str:
         """Path and number of series."""

@@ -37,7 +37,7 @@ def test_what_is_read_is_never_replaced(
     options["toml"].write_text('plan = "new/plan.toml"\n')
     for given in (["new/plan.toml"], ["../" + tmp_path.name + "/new/plan.toml"], ["--options", "mine.toml"]):
         assert main(["plan", *given, "--out", "new", "--force"]) == 2
-        assert "which is read; it is not replaced; give another folder" in capsys.readouterr().err
+        assert "which is read; nothing is written there; give another folder" in capsys.readouterr().err
     assert main([*PRESCRIBE, "--options", "new/plan.toml", "--out", "new", "--force"]) == 2
     assert (tmp_path / "new" / "plan.toml").is_file()
 
@@ -45,7 +45,7 @@ def test_what_is_read_is_never_replaced(
 def test_python_refuses_to_replace_its_inputs_too(tmp_path: Path) -> None:
     hepatica.plan_template().save(tmp_path / "new")
     found = hepatica.plan(tmp_path / "new" / "plan.toml")
-    with pytest.raises(hepatica.HepaticaError, match="which is read; it is not replaced"):
+    with pytest.raises(hepatica.HepaticaError, match="which is read; nothing is written there"):
         found.save(tmp_path / "new", force=True)
 
 

@@ -183,3 +183,17 @@ def test_single_slice(tmp_path: Path) -> None:
     image = read_image(tmp_path, role="ct")
     assert image.grid.shape == (7, 5, 1)
     assert "single slice" in image.messages[0].text
+
+
+@pytest.mark.parametrize(("spare", "is_read"), [(bytes(4), True), (b"\0\0\0\1", False), (bytes(14), False)])
+def test_a_few_spare_zeros_after_the_pixels_are_none(tmp_path: Path, spare: bytes, *, is_read: bool) -> None:
+    # A row of the small grid has 7 pixels of 2 bytes: 14 more bytes would be another row.
+    slices = ct_series(GRID, HU)
+    for one in slices:
+        one.PixelData += spare
+    save(slices, tmp_path)
+    if is_read:
+        assert read_image(tmp_path, role="ct").grid.shape == GRID.shape
+    else:
+        with pytest.raises(DicomError, match="contradictory"):
+            read_image(tmp_path, role="ct")

@@ -250,11 +250,102 @@ def test_what_is_not_hepaticas_is_never_replaced(
 
 def test_what_desktops_leave_does_not_keep_a_result(tmp_path: Path) -> None:
     write_result(tmp_path / "out", "old")
-    (tmp_path / "out" / ".DS_Store").write_text("x")
-    (tmp_path / "out" / "deep" / "Thumbs.db").write_text("x")
+    (tmp_path / "out" / ".DS_Store").write_bytes(b"\0\0\0\1Bud1\0\0")
+    (tmp_path / "out" / "deep" / "Thumbs.db").write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(8))
+    (tmp_path / "out" / "._a.txt").write_bytes(bytes.fromhex("0005160700020000"))
+    (tmp_path / "out" / "desktop.ini").write_bytes("\r\n[.ShellClassInfo]\r\n".encode("utf-16"))
+    (tmp_path / "out" / ".directory").write_text("[Desktop Entry]\nIcon=x\n")
     (tmp_path / "out" / "a.txt").unlink()
     write_result(tmp_path / "out", "new")
     assert held(tmp_path / "out") == "new"
+
+
+@pytest.mark.parametrize("name", ["._mydata", "desktop.ini", ".directory", "ehthumbs.db", "Thumbs.db", ".DS_Store"])
+def test_a_file_of_a_user_is_kept_whatever_its_name(tmp_path: Path, name: str) -> None:
+    write_result(tmp_path / "out", "old")
+    (tmp_path / "out" / "deep" / name).write_text("precious")
+    with pytest.raises(OutputError, match=f"it holds deep/{name}, which hepatica did not write"):
+        write_result(tmp_path / "out", "new")
+    assert (tmp_path / "out" / "deep" / name).read_text() == "precious"
+
+
+@pytest.fixture
+def cut_in_two(tmp_path: Path) -> Path:
+    """An output without its name: a run was killed between the two renames that replace it."""
+    out = tmp_path / "r"
+    write_result(out, "old")
+    child = os.fork()
+    if child == 0:
+        os.chdir(tmp_path)
+        rename = Path.rename
+
+        def killed(self: Path, target: Path) -> Path:
+            if self.name == "new":
+                os.kill(os.getpid(), signal.SIGKILL)
+            return rename(self, target)
+
+        Path.rename = killed  # type: ignore[assignment, method-assign]
+        with no_exchange():
+            write_result(out, "new")
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert not out.exists()
+    return out
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_old_and_new_are_kept_beside_what_somebody_else_made_meanwhile(
+    cut_in_two: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cut_in_two.mkdir()
+    (cut_in_two / "notes.txt").write_text("mine")
+    write_result(cut_in_two.with_name("beside"), "x")
+    assert held(cut_in_two.with_name("r.recovered-1")) == "new"
+    assert held(cut_in_two.with_name("r.recovered-2")) == "old"
+    assert [path.name for path in cut_in_two.iterdir()] == ["notes.txt"]
+    assert "r.recovered-1, the one before it" in caplog.text
+    assert not hidden_in(cut_in_two.parent)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_an_empty_folder_made_meanwhile_gives_way(cut_in_two: Path) -> None:
+    cut_in_two.mkdir()
+    write_result(cut_in_two.with_name("beside"), "x")
+    assert held(cut_in_two) == "new"
+    assert not hidden_in(cut_in_two.parent)
+    assert sorted(path.name for path in cut_in_two.parent.iterdir()) == ["beside", "r"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_file_made_meanwhile_stays(cut_in_two: Path) -> None:
+    cut_in_two.write_text("mine")
+    write_result(cut_in_two.with_name("beside"), "x")
+    assert cut_in_two.read_text() == "mine"
+    assert held(cut_in_two.with_name("r.recovered-1")) == "new"
+
+
+def test_what_cannot_be_removed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "out"
+    write_result(out, "old")
+
+    def refused(_: Path, *, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(work.shutil, "rmtree", refused)
+        write_result(out, "new")
+        assert f"cannot be removed from {work.work_folder(out)} (Permission denied)" in caplog.text
+        with pytest.raises(
+            OutputError, match=r"an earlier run left in .*\.out\.hepatica cannot be removed .Permission"
+        ):
+            write_result(out, "newer")
+    assert held(out) == "new"
+    write_result(out, "newest")
+    assert held(out) == "newest"
+    assert not hidden_in(tmp_path)
 
 
 def test_the_list_of_files_is_one_that_sha256sum_checks(tmp_path: Path) -> None:
@@ -421,10 +512,14 @@ def test_inputs_are_never_replaced_however_they_are_named(tmp_path: Path, monkey
         "ct",
         "inside",
     ):
-        with pytest.raises(OutputError, match="not replaced"):
+        with pytest.raises(OutputError, match="nothing is written there"):
             refuse_inputs(out, ["pet", given])
     refuse_inputs(out, ["pet", case / "pet" / "1.dcm", "liver", "nothing-there"])
-    refuse_inputs(case / "other", [case])  # nothing is there that could be lost
+    refuse_inputs(case / "other", ["pet"])
+    with pytest.raises(OutputError, match=r"other lies in .*case, which is read"):
+        refuse_inputs(case / "other", [case])  # the next reading would find what is written among the images
+    with pytest.raises(OutputError, match="lies in pet, which is read"):
+        refuse_inputs(case / "pet" / "deep" / "new", ["pet"])
 
 
 def test_the_system_exchanges_or_says_that_it_cannot(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import os
 import socket
@@ -25,6 +26,7 @@ from hepatica.io.itk import read_itk, read_label_layers, write_itk
 from hepatica.io.read import Stated, read_image
 from hepatica.io.regions import read_structures
 from hepatica.io.tables import read_table
+from hepatica.workflow.inspect import inspect_images
 
 SHAPE = (12, 11, 6)
 MATRIX = "0.96 0.28 0 -0.28 0.96 0 0 0 1"
@@ -87,11 +89,106 @@ def test_more_voxels_than_the_header_says_are_refused_but_padding_is_not(
     refused(path, InputError, "holds more than the 660 voxels")
 
 
+@pytest.mark.parametrize(("behind", "is_read"), [(4096, True), (4097, False), (b"\0\1", False), (b"xyz", False)])
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.mha", "a.nrrd"])
+def test_only_zeros_may_follow_the_voxels(
+    tmp_path: Path, oblique_grid: Grid, name: str, behind: int | bytes, *, is_read: bool
+) -> None:
+    path = written(tmp_path / name, oblique_grid)
+    more = bytes(behind) if isinstance(behind, int) else behind
+    raw = path.read_bytes()
+    path.write_bytes(gzip.compress(gzip.decompress(raw) + more) if name == "a.nii.gz" else raw + more)
+    if is_read:
+        assert np.array_equal(read_itk(path, Kind.UNKNOWN)[0].values, values())
+    else:
+        refused(path, InputError, "holds more|something follows")
+
+
+def test_whether_a_nifti_is_packed_is_seen_from_its_content(tmp_path: Path, oblique_grid: Grid) -> None:
+    plain, packed = tmp_path / "plain.nii.gz", tmp_path / "packed.nii"
+    raw = written(tmp_path / "a.nii", oblique_grid).read_bytes()
+    plain.write_bytes(raw)
+    packed.write_bytes(gzip.compress(raw))
+    for path in (plain, packed):
+        assert np.array_equal(read_itk(path, Kind.UNKNOWN)[0].values, values())
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_nifti_in_two_files_is_read_by_either_name(
+    tmp_path: Path, oblique_grid: Grid, version: int, suffix: str
+) -> None:
+    whole = nibabel.load(written(tmp_path / "a.nii", oblique_grid))
+    pair = (nibabel.Nifti1Pair, nibabel.Nifti2Pair)[version - 1](np.asarray(whole.dataobj), whole.affine)
+    pair.header.set_xyzt_units("mm")
+    nibabel.save(pair, tmp_path / f"b.img{suffix}")
+    expected = read_itk(tmp_path / "a.nii", Kind.UNKNOWN)[0].grid.affine
+    for name in ("b.img", "b.hdr"):
+        image = read_image(tmp_path / f"{name}{suffix}", stated=Stated(unit="counts"))
+        assert np.array_equal(image.volume.values, values())
+        assert np.allclose(image.grid.affine, expected, atol=1e-4)
+        assert {Path(path).name for path in image.source.paths} == {f"b.img{suffix}", f"b.hdr{suffix}"}
+    with pytest.raises(InputError, match="other half"):
+        read_itk(Path((tmp_path / f"b.img{suffix}").rename(tmp_path / f"alone.img{suffix}")), Kind.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("name", "format_name"), [("x.vtk", "VTK"), ("x.tif", "TIFF"), ("x.gipl", "GIPL"), ("x.mnc", "MINC")]
+)
+def test_a_format_that_is_not_read_is_named(tmp_path: Path, name: str, format_name: str) -> None:
+    (tmp_path / name).write_bytes(b"# what other programs write" * 50)
+    for read in (
+        lambda: read_image(tmp_path / name, role="ct"),
+        lambda: inspect_images(tmp_path / name),
+    ):
+        with pytest.raises(HepaticaError, match=f"{format_name} by its name, which is not read: save it as NIfTI"):
+            read()
+
+
+@pytest.mark.parametrize(("code", "sides"), [(1, 0.004), (2, 4.0), (3, 4000.0)])
+def test_a_unit_of_length_is_taken_as_stated_and_an_absurd_voxel_is_refused(
+    tmp_path: Path, code: int, sides: float
+) -> None:
+    image = nibabel.Nifti1Image(np.ones((4, 5, 6), np.float32), np.diag([sides, sides, sides, 1]))
+    image.header.set_xyzt_units(code)
+    nibabel.save(image, tmp_path / "a.nii")
+    grid = read_itk(tmp_path / "a.nii", Kind.UNKNOWN)[0].grid
+    assert grid.spacing_mm == pytest.approx((4, 4, 4), rel=1e-5)
+    image.header.set_xyzt_units(2 if code != 2 else 1)
+    nibabel.save(image, tmp_path / "b.nii")
+    refused(tmp_path / "b.nii", GeometryError, "its voxels would be .*unit of length")
+
+
+def test_a_negative_image_is_no_activity(tmp_path: Path, oblique_grid: Grid) -> None:
+    volume = Volume(Grid(SHAPE, oblique_grid.affine), -values(), Kind.UNKNOWN)
+    path = write_itk(volume, tmp_path / "a.nii")
+    with pytest.raises(UnitError, match="negative, and so is their sum"):
+        read_image(path, role="activity", stated=Stated(unit="Bq/mL"))
+    assert read_image(path, role="ct").volume.values.min() == -100
+
+
+def test_every_plain_file_of_a_folder_is_described(tmp_path: Path, oblique_grid: Grid) -> None:
+    for name in ("a.nii.gz", "b.mha", "c.nrrd"):
+        written(tmp_path / name, oblique_grid)
+    (tmp_path / "d.nii").write_bytes(b"damaged" * 99)
+    (tmp_path / "notes.txt").write_text("x" * 999)
+    found = describe(tmp_path)
+    assert [(item.description, bool(item.problems)) for item in found.series] == [
+        ("a.nii.gz", False),
+        ("b.mha", False),
+        ("c.nrrd", False),
+        ("d.nii", True),
+    ]
+    assert [item.path.name for item in found.skipped] == ["notes.txt"]
+
+
 def test_packed_files_of_two_members_and_with_bytes_behind(tmp_path: Path, oblique_grid: Grid) -> None:
     path = written(tmp_path / "a.nii.gz", oblique_grid)
     raw = gzip.decompress(path.read_bytes())
-    path.write_bytes(gzip.compress(raw[:700]) + gzip.compress(raw[700:]) + b"left over")
+    path.write_bytes(gzip.compress(raw[:700]) + gzip.compress(raw[700:]) + bytes(512))
     assert np.array_equal(read_itk(path, Kind.UNKNOWN)[0].values, values())
+    path.write_bytes(gzip.compress(raw) + b"left over")
+    refused(path, InputError, "something follows its packed voxels")
     damaged = bytearray(gzip.compress(raw))
     damaged[-6] ^= 1  # of the checksum
     path.write_bytes(damaged)
@@ -352,7 +449,8 @@ def nrrd(path: Path, voxels: bytes | None = None, **changes: str | None) -> Path
         ({"type": "double"}, InputError, "cut short"),
         ({"type": "block"}, InputError, "type"),
         ({"endian": None}, InputError, "endian"),
-        ({"encoding": "bzip2"}, InputError, "encoding"),
+        ({"encoding": "bzip2"}, InputError, "cannot be read"),
+        ({"encoding": "lzma"}, InputError, "encoding"),
         ({"encoding": "gzip"}, InputError, "cannot be read"),
         ({"space": None}, GeometryError, "where left, front and head are"),
         ({"space": "scanner-xyz"}, GeometryError, "where left, front and head are"),
@@ -403,6 +501,11 @@ def test_nrrd_forms_that_are_right(tmp_path: Path) -> None:
     for made in (
         nrrd(tmp_path / "1.nrrd", big, endian="big"),
         nrrd(tmp_path / "2.nrrd", gzip.compress(little), encoding="gzip"),
+        nrrd(tmp_path / "10.nrrd", bz2.compress(little), encoding="bzip2"),
+        nrrd(tmp_path / "11.nrrd", bz2.compress(b"abc" + little[:99]) + bz2.compress(little[99:]), encoding="bz2",
+             byte_skip="3"),
+        nrrd(tmp_path / "12.nrrd", little + b"\n"),
+        nrrd(tmp_path / "13.nrrd", little + bytes(4096)),
         nrrd(tmp_path / "3.nrrd", gzip.compress(b"abc" + little), encoding="gz", byte_skip="3"),
         nrrd(tmp_path / "4.nrrd", text, encoding="ascii"),
         nrrd(tmp_path / "5.nrrd", little.hex().encode(), encoding="hex"),

@@ -110,12 +110,16 @@ def test_affine_holds_whatever_pixdim_says(
 def test_scale_and_unit(
     tmp_path: Path, slope: float, intercept: float, version: int, codes: tuple[int, int], units: int
 ) -> None:
-    path = nifti(tmp_path / "a.nii", axial(), version=version, codes=codes, scale=(slope, intercept), units=units)
+    length = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}[units]
+    held, size = axial(), tuple(side / length for side in SPACING)
+    held[:3] /= length
+    path = nifti(
+        tmp_path / "a.nii", held, version=version, codes=codes, scale=(slope, intercept), units=units, pixdim=size
+    )
     volume, _ = read_itk(path, Kind.UNKNOWN)
     # A slope of 0, or none, means that there is no scale: the intercept is then not used (nifti1.h, nibabel).
     assert np.allclose(volume.values, STORED * slope + intercept if slope and np.isfinite(slope) else STORED)
-    length = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}[units]
-    assert np.allclose(volume.grid.affine[:3], axial()[:3] * length, rtol=1e-5, atol=1e-5)
+    assert np.allclose(volume.grid.affine[:3], axial()[:3], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("wanted", ["a.nii", "a.nii.gz"])
@@ -148,11 +152,12 @@ def test_second_version_is_checked_like_the_first(tmp_path: Path) -> None:
         read_itk(nifti(tmp_path / "d.nii", sheared, version=2), Kind.UNKNOWN)
 
 
-def metaimage(path: Path, extra: str) -> Path:
+def metaimage(path: Path, extra: str, *, length_mm: float = 1.0) -> Path:
     head = (
         "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\nCompressedData = False\n"
-        f"TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = {' '.join(map(str, ORIGIN))}\n"
-        f"ElementSpacing = {' '.join(map(str, SPACING))}\n{extra}DimSize = {' '.join(map(str, SHAPE))}\n"
+        f"TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = {' '.join(str(x / length_mm) for x in ORIGIN)}\n"
+        f"ElementSpacing = {' '.join(str(x / length_mm) for x in SPACING)}\n{extra}"
+        f"DimSize = {' '.join(map(str, SHAPE))}\n"
         "ElementType = MET_SHORT\nElementDataFile = LOCAL\n"
     )
     path.write_bytes(head.encode() + STORED.astype("<i2").tobytes(order="F"))
@@ -168,9 +173,9 @@ def metaimage(path: Path, extra: str) -> Path:
 def test_metaimage(tmp_path: Path, slope: float, offset: float, unit: tuple[str, float]) -> None:
     extra = f"ElementToIntensityFunctionSlope = {slope!r}\nElementToIntensityFunctionOffset = {offset!r}\n"
     extra += f"DistanceUnits = {unit[0]}\n" if unit[0] else ""
-    volume, _ = read_itk(metaimage(tmp_path / "a.mha", extra), Kind.UNKNOWN)
+    volume, _ = read_itk(metaimage(tmp_path / "a.mha", extra, length_mm=unit[1]), Kind.UNKNOWN)
     assert np.allclose(volume.values, STORED * slope + offset, rtol=1e-12)
-    assert np.allclose(volume.grid.affine[:3], axial()[:3] * unit[1])
+    assert np.allclose(volume.grid.affine, axial())
 
 
 @pytest.mark.parametrize("slope", ["0", "nan", "many"])
@@ -179,12 +184,13 @@ def test_metaimage_scale_that_is_none(tmp_path: Path, slope: str) -> None:
         read_itk(metaimage(tmp_path / "a.mha", f"ElementToIntensityFunctionSlope = {slope}\n"), Kind.UNKNOWN)
 
 
-def nrrd(path: Path, extra: str) -> Path:
-    directions = " ".join(f"({','.join(str(SPACING[a] if a == b else 0) for b in range(3))})" for a in range(3))
+def nrrd(path: Path, extra: str, *, length_mm: float = 1.0) -> Path:
+    steps = np.diag(SPACING) / length_mm
+    directions = " ".join(f"({','.join(map(str, step))})" for step in steps)
     head = (
         f"NRRD0004\ntype: short\ndimension: 3\nsizes: {' '.join(map(str, SHAPE))}\nencoding: raw\nendian: little\n"
         f"space: left-posterior-superior\nspace directions: {directions}\n"
-        f"space origin: ({','.join(map(str, ORIGIN))})\n"
+        f"space origin: ({','.join(str(x / length_mm) for x in ORIGIN)})\n"
         f"{extra}\n"
     )
     path.write_bytes(head.encode() + STORED.astype("<i2").tobytes(order="F"))
@@ -195,8 +201,9 @@ def nrrd(path: Path, extra: str) -> Path:
     ("unit", "factor"), [("mm", 1), ("cm", 10), ("m", 1000), ("um", 0.001), ("millimeters", 1), ("centimeter", 10)]
 )
 def test_nrrd_units(tmp_path: Path, unit: str, factor: float) -> None:
-    volume, notes = read_itk(nrrd(tmp_path / "a.nrrd", f'space units: "{unit}" "{unit}" "{unit}"\n'), Kind.UNKNOWN)
-    assert np.allclose(volume.grid.affine[:3], axial()[:3] * factor)
+    stated = f'space units: "{unit}" "{unit}" "{unit}"\n'
+    volume, notes = read_itk(nrrd(tmp_path / "a.nrrd", stated, length_mm=factor), Kind.UNKNOWN)
+    assert np.allclose(volume.grid.affine, axial())
     assert np.array_equal(volume.values, STORED)
     assert ("length-converted" in {note.code for note in notes}) is (factor != 1)
 

@@ -73,7 +73,7 @@ def test_excel(tmp_path: Path) -> None:
     assert check.yes_no("cr") == [1.0, 0.0]
     book.create_sheet("more")
     book.save(path)
-    with pytest.raises(InputError, match="has sheets Sheet, more; name one"):
+    with pytest.raises(InputError, match=r"has sheets Sheet, more; name one of them \(`?sheet`?\)"):
         read_table(path)
     with pytest.raises(InputError, match="has no sheet 'x'"):
         read_table(path, sheet="x")

@@ -367,6 +367,9 @@ def _class_of(header: Header) -> tuple[SeriesKind, str]:
     if kind is SeriesKind.CT and {"LOCALIZER", "SCOUT"} & set(image_type):
         return SeriesKind.CT_LOCALIZER, ""
     if kind in _STACKED and single and not geometry.has_plane(header):
+        if geometry.has_part_of_plane(header):
+            lost = "ImagePositionPatient" if "ImagePositionPatient" not in header else "ImageOrientationPatient"
+            return SeriesKind.OTHER, f"{kind.value} slice without {lost} (a damaged file?)"
         return SeriesKind.OTHER, f"{kind.value} without a place in the patient (dose report or screen save)"
     return kind, ""
 

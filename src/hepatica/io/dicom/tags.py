@@ -356,7 +356,7 @@ def open_dicom(path: Path, *, pixels: bool = False, check_length: bool = True) -
     with pydicom_door(path, "cannot be read", problems), path.open("rb") as stream:
         start = stream.read(132)
         if len(start) < 132 or (start[128:] != b"DICM" and not _looks_bare(start)):
-            raise DicomError("is not a DICOM file", path=path)
+            raise DicomError(f"is not a DICOM file{_other_format(path)}", path=path)
         has_preamble = start[128:] == b"DICM"
         meta = read_meta(stream, 132 if has_preamble else 0)
         deflated = meta.get("TransferSyntaxUID") == DEFLATED
@@ -372,6 +372,38 @@ def open_dicom(path: Path, *, pixels: bool = False, check_length: bool = True) -
     if not pixels and check_length and not deflated:
         _refuse_truncated(header, left)
     return header
+
+
+_OTHER_FORMATS = {
+    ".nii": "NIfTI", ".mha": "MetaImage", ".mhd": "MetaImage", ".nrrd": "NRRD", ".nhdr": "NRRD", ".hv": "Interfile",
+    ".hs": "Interfile", ".h33": "Interfile",
+}  # fmt: skip
+"""Formats that are read where the file itself is named, by suffix."""
+
+_FORMATS_NOT_READ = {
+    ".vtk": "VTK", ".vti": "VTK", ".tif": "TIFF", ".tiff": "TIFF", ".gipl": "GIPL", ".mnc": "MINC",
+    ".mgz": "FreeSurfer", ".mgh": "FreeSurfer", ".par": "Philips PAR/REC",
+    ".ima.gz": "packed DICOM", ".dcm.gz": "packed DICOM",
+    ".zip": "an archive", ".tar": "an archive", ".tgz": "an archive", ".tar.gz": "an archive", ".7z": "an archive",
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".mat": "MATLAB", ".npy": "NumPy", ".npz": "NumPy",
+    ".h5": "HDF5", ".hdr": "Analyze", ".img": "Analyze",
+}  # fmt: skip
+
+
+def _other_format(path: Path) -> str:
+    """What the name of a file that is no DICOM says of its format."""
+    name = path.name.lower()
+    for suffix, format_name in _OTHER_FORMATS.items():
+        if name.removesuffix(".gz").endswith(suffix):
+            return f" but {format_name} by its name; give that file itself where an image is asked for"
+    for suffix, format_name in _FORMATS_NOT_READ.items():
+        if name.endswith(suffix):
+            kind = "unpack it first" if "pack" in format_name or "archive" in format_name else _CONVERT
+            return f" but {format_name} by its name, which is not read: {kind}"
+    return ""
+
+
+_CONVERT = "save it as NIfTI (.nii.gz), MetaImage (.mha) or NRRD with the program that wrote it"
 
 
 def _looks_bare(start: bytes) -> bool:

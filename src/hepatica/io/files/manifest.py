@@ -15,8 +15,22 @@ MANIFEST = ".hepatica.sha256"
 
 HEAD = "# files that hepatica wrote here"
 
-LITTER = {".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", ".directory"}
-"""Hidden files that desktops leave where somebody looks."""
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+LITTER = {
+    ".DS_Store": b"\0\0\0\1Bud1",
+    "Thumbs.db": _OLE,
+    "ehthumbs.db": _OLE,
+    "desktop.ini": b"[.ShellClassInfo]",
+    ".directory": b"[Desktop Entry]",
+}
+"""Hidden files that desktops leave where somebody looks, by name, and how they begin."""
+
+APPLE_DOUBLE = b"\0\5\x16\7"
+"""How a file ``._name`` begins that macOS writes beside a file on a foreign file system (RFC 1740)."""
+
+MAX_LITTER_BYTES = 4 * 1024**2
+"""A larger file is somebody's."""
 
 
 def write_manifest(folder: Path) -> None:
@@ -59,13 +73,25 @@ def foreign(folder: Path) -> str | None:
         return "it was not written by hepatica"
     folders = {parent.as_posix() for name in known for parent in Path(name).parents}
     for name in (*found, *_links_and_folders(folder)):
-        if Path(name).name in LITTER or Path(name).name.startswith("._") or name in folders:
+        if name in folders or _is_litter(folder / name):
             continue
         if name not in known or not (folder / name).is_file():
             return f"it holds {name}, which hepatica did not write"
         if known[name] != sha256(folder / name):
             return f"{name} was changed after hepatica wrote it"
     return None
+
+
+def _is_litter(path: Path) -> bool:
+    """Whether a desktop left a file: by its name and by what it holds."""
+    mark = APPLE_DOUBLE if path.name.startswith("._") else LITTER.get(path.name)
+    if mark is None or path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_LITTER_BYTES:
+        return False
+    with path.open("rb") as stream:
+        first = stream.read(1024)
+    if path.name == "desktop.ini" and first.startswith(b"\xff\xfe"):  # as Windows writes it
+        first = first.decode("utf-16", "replace").encode("utf-8", "replace")
+    return first.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n ").startswith(mark)
 
 
 def _files(folder: Path) -> Iterator[str]:

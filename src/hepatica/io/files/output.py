@@ -254,7 +254,7 @@ def _refuse_content(path: Path, folder: Path, *, force: bool) -> None:
 
 
 def refuse_inputs(folder: Path | str, inputs: Iterable[Path | str]) -> None:
-    """Refuse to replace a folder that holds something that is read, or lies in a folder that is.
+    """Refuse a folder that holds something that is read, or lies in a folder that is, where the next reading finds it.
 
     Files are known by their identity on the disk, so that links, mounts and other spellings do not hide them.
 
@@ -278,10 +278,13 @@ def refuse_inputs(folder: Path | str, inputs: Iterable[Path | str]) -> None:
         real = Path(os.path.realpath(given))
         if real.is_relative_to(target) or (own and own in {identity(parent) for parent in (real, *real.parents)}):
             raise _overlap(f"{folder} holds {given}, which is read")
-        if not held or not os.path.lexists(real):
+        if not os.path.lexists(real):
             continue
-        if target.is_relative_to(real) or identity(real) in {identity(parent) for parent in target.parents}:
+        above = {identity(parent) for parent in target.parents} - {None}
+        if real.is_dir() and (target.is_relative_to(real) or identity(real) in above):
             raise _overlap(f"{folder} lies in {given}, which is read")
+        if not held:
+            continue
         files = [real, *real.rglob("*")] if real.is_dir() else [real]
         shared = next((file for file in files if identity(file) in held), None)
         if shared is not None:
@@ -289,7 +292,7 @@ def refuse_inputs(folder: Path | str, inputs: Iterable[Path | str]) -> None:
 
 
 def _overlap(what: str) -> OutputError:
-    return OutputError(f"{what}; it is not replaced", remedy="give another folder")
+    return OutputError(f"{what}; nothing is written there", remedy="give another folder")
 
 
 def write_text(path: Path, text: str) -> None:

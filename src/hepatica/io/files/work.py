@@ -8,7 +8,8 @@
 - ``ready``: written once ``new`` is whole and ``old`` about to make room; until ``new`` has its name, either is kept.
 
 The lock says whether the owner lives: what is found without one is left by a killed run, and is completed or removed by
-the next run that writes in the same place, or reads what is missing.
+the next run that writes in the same place, or reads what is missing. Where somebody has put something else under the
+name of the output meanwhile, old and new are kept beside it as ``out.recovered-1`` and ``-2``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 import socket
@@ -27,6 +29,9 @@ from pathlib import Path
 
 from hepatica.errors import OutputError
 from hepatica.io.files.system import reason, sync_file, sync_folder
+
+LOG = logging.getLogger(__name__)
+"""Where it is said what was recovered, and what could not be removed; the command line shows it on stderr."""
 
 SUFFIX = ".hepatica"
 
@@ -50,10 +55,14 @@ LONGEST_NAME = 200
 
 def work_folder(target: Path) -> Path:
     """The hidden folder that belongs to an output."""
-    name = target.name
-    if len(os.fsencode(name)) > LONGEST_NAME:
-        name = f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
-    return target.with_name(f".{name}{SUFFIX}")
+    return target.with_name(f".{_short(target.name)}{SUFFIX}")
+
+
+def _short(name: str) -> str:
+    """A name to which something can be added."""
+    if len(os.fsencode(name)) <= LONGEST_NAME:
+        return name
+    return f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
 
 
 def is_inside_work(target: Path) -> bool:
@@ -123,7 +132,11 @@ class Work:
         work = cls(target, place, descriptor, made)
         try:
             work._sign()
-            work.settle()
+            if problem := work.settle():
+                raise OutputError(
+                    f"{target}: cannot be written: what an earlier run left in {place} cannot be removed ({problem})",
+                    remedy="remove it by hand",
+                )
             _sweep(place)
         except BaseException:
             work.release()
@@ -168,25 +181,62 @@ class Work:
         sync_file(self.ready)
         sync_folder(self.place)
 
-    def settle(self) -> None:
+    def settle(self) -> str:
         """Complete a replacement that was cut in two, and remove what is left of others.
+
+        Returns
+        -------
+        str
+            Why something that is left could not be removed; empty if nothing is left.
 
         Raises
         ------
         OSError
             If the output cannot get its name; nothing is removed then.
         """
-        if self.old.exists() and not os.path.lexists(self.target):
-            if not self.ready.exists():
-                self.old.rename(self.target)
-            elif self.new.exists():
-                self.new.rename(self.target)
+        if self.old.exists() and self.new.exists():
+            self._complete()
+        elif self.old.exists() and not self.ready.exists() and not os.path.lexists(self.target):
+            self.old.rename(self.target)
             sync_folder(self.target.parent)
-        with contextlib.suppress(OSError):
-            self.ready.unlink()
+        problems: list[str] = []
         for part in (self.new, self.old):
             if part.is_dir() and not part.is_symlink():
-                shutil.rmtree(part, ignore_errors=True)
+                try:
+                    shutil.rmtree(part)
+                except OSError as error:
+                    problems.append(reason(error))
+                    shutil.rmtree(part, ignore_errors=True)  # as much as can be
+        if self.new.exists() or self.old.exists():
+            return problems[0] if problems else "it is no folder"
+        # Only now: with this mark and without `new`, `old` is what was replaced, perhaps half removed.
+        with contextlib.suppress(OSError):
+            self.ready.unlink()
+        return ""
+
+    def _complete(self) -> None:
+        """Of an old and a new folder, neither of which has the name of the output, give it to one; or keep both."""
+        is_whole = self.ready.exists()
+        with contextlib.suppress(OSError):
+            self.target.rmdir()  # an empty folder that somebody made meanwhile
+        if not os.path.lexists(self.target):
+            (self.new if is_whole else self.old).rename(self.target)
+        else:
+            kept = [self._keep(part) for part in ((self.new, self.old) if is_whole else (self.old,))]
+            LOG.warning(
+                "%s was made by somebody else after a run of hepatica was stopped; it is as it was, and %s",
+                self.target,
+                f"the new result is {kept[0]}, the one before it {kept[1]}" if is_whole else f"the result is {kept[0]}",
+            )
+        sync_folder(self.target.parent)
+
+    def _keep(self, part: Path) -> Path:
+        """Give a folder a plain name beside the output; that name."""
+        number = 1
+        while os.path.lexists(kept := self.target.with_name(f"{_short(self.target.name)}.recovered-{number}")):
+            number += 1
+        part.rename(kept)
+        return kept
 
     def release(self) -> None:
         """Remove everything that is hidden, and unlock; what cannot be removed now is by a later run.
@@ -197,7 +247,12 @@ class Work:
             If the old folder has made room and the new one cannot take its place: both are kept.
         """
         try:
-            self.settle()
+            if problem := self.settle():
+                LOG.warning(
+                    "what was replaced or not finished cannot be removed from %s (%s); remove it by hand",
+                    self.place,
+                    problem,
+                )
             _remove(self.place)
         except OSError as error:
             raise OutputError(

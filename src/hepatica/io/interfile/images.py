@@ -22,6 +22,7 @@ from hepatica.core.image import NOTHING_STATED, Acquisition, Image, Stated, not_
 from hepatica.core.message import Message
 from hepatica.core.volume import voxel_unit, whole_labels
 from hepatica.errors import GeometryError, InputError, UnitError
+from hepatica.io.volumes.voxels import MAX_VOXEL_MM, MIN_VOXEL_MM
 
 DEFLATE_LIMIT = 1032
 """Most that gzip can compress (RFC 1951): no more than that can be in a file."""
@@ -100,6 +101,15 @@ class Header:
         return round(found)
 
 
+def header_of(path: Path) -> Path:
+    """The header, there or not, of an Interfile that is named by itself or by its data."""
+    data_suffixes = {data: header for header, data in HEADERS.items()}
+    if (suffix := _plain_suffix(path)) not in data_suffixes:
+        return path
+    name = path.name[: -len(".gz")] if path.name.lower().endswith(".gz") else path.name
+    return path.with_name(name[: -len(suffix)] + data_suffixes[suffix])
+
+
 def read_header(path: Path) -> Header:
     """Header of an Interfile, named by itself or by its data.
 
@@ -108,13 +118,10 @@ def read_header(path: Path) -> Header:
     InputError
         If there is none, or it is no Interfile.
     """
-    data_suffixes = {data: header for header, data in HEADERS.items()}
-    if (suffix := _plain_suffix(path)) in data_suffixes:
-        name = path.name[: -len(".gz")] if path.name.lower().endswith(".gz") else path.name
-        header = path.with_name(name[: -len(suffix)] + data_suffixes[suffix])
-        if not header.is_file():
-            raise InputError(f"{path}: these are the data of an Interfile, whose header {header.name} is not beside it")
-        path = header
+    header = header_of(path)
+    if header != path and not header.is_file():
+        raise InputError(f"{path}: these are the data of an Interfile, whose header {header.name} is not beside it")
+    path = header
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
@@ -303,8 +310,12 @@ def _grid(header: Header, size: tuple[int, int, int], spacing_mm: float | None, 
     z = header.number("scaling factor (mm/pixel) [3]") if spacing_mm is None else abs(spacing_mm)
     if z is None:
         z = _slice_distance(header, x, notes)
-    if not all(0.01 < side < 1000 for side in (x, y, z)):
-        raise header.error("scaling factor (mm/pixel) [1]", f"voxels of {x:g} x {y:g} x {z:g} mm are none")
+    if not all(MIN_VOXEL_MM * 0.999 <= side <= MAX_VOXEL_MM * 1.001 for side in (x, y, z)):
+        raise header.error(
+            "scaling factor (mm/pixel) [1]",
+            f"voxels of {x:g} x {y:g} x {z:g} mm; from {MIN_VOXEL_MM:g} to {MAX_VOXEL_MM:g} mm are read",
+            remedy="look whether they are in mm",
+        )
     orientation = header.text("patient orientation").lower().replace("_", " ")
     turned = header.text("patient rotation").lower()
     if orientation not in ("", "head in") or turned not in ("", "supine"):

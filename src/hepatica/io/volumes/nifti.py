@@ -1,4 +1,6 @@
-"""NIfTI-1 and NIfTI-2 (.nii, .nii.gz): header and voxels.
+"""NIfTI-1 and NIfTI-2 (.nii, .nii.gz, or .hdr beside .img): header and voxels.
+
+Whether a file is packed by gzip is seen from its first bytes, not from its name.
 
 A file may hold two descriptions of place (quaternion and affine); they must agree. Field offsets are those of nifti1.h
 and nifti2.h.
@@ -39,6 +41,13 @@ _TYPES = {
 _HEADER_BYTES = {1: 348, 2: 540}
 
 _MAGIC = {1: (344, b"n+1\0"), 2: (4, b"n+2\0\r\n\x1a\n")}
+
+_PAIR_MAGIC = {1: (344, b"ni1\0"), 2: (4, b"ni2\0\r\n\x1a\n")}
+"""Of a header whose voxels are in another file."""
+
+_GZIP = b"\x1f\x8b"
+
+_PAIRS = {".hdr": ".img", ".img": ".hdr", ".hdr.gz": ".img.gz", ".img.gz": ".hdr.gz"}
 
 _EXTENSION_BYTES = 4
 """Between a header and its voxels at least these say whether the header is extended."""
@@ -113,17 +122,21 @@ def read_nifti(path: Path) -> tuple[Grid, NDArray[Any], list[Message]]:
     UnitError
         If a voxel is NaN or infinite, or the scale is.
     """
-    size = require_file(path)
-    packed = path.name.lower().endswith(".gz")
-    with reading(path), path.open("rb") as stream:
-        first = (Inflater(stream) if packed else stream).read(_HEADER_BYTES[2])
-    header = _parse(first, path)
+    path, voxel_path = pair_of(path)
+    require_file(path)
+    is_pair = path != voxel_path
+    if not is_pair and (suffix := _pair_suffix(path)):
+        raise InputError(f"{path}: cannot be read: its other half ({_PAIRS[suffix]}) is not beside it")
+    first, _ = _beginning(path)
+    header = _parse(first, path, is_pair=is_pair)
+    size = require_file(voxel_path)
+    _, packed = _beginning(voxel_path)
     shape = _shape(header, path)
     if header.datatype not in _TYPES:
         raise InputError(f"{path}: datatype {header.datatype} is not one real number a voxel")
     kind = np.dtype(header.order + _TYPES[header.datatype])
     require_memory(path, math.prod(shape), kind.itemsize)
-    start = _start(header, path, size, packed=packed)
+    start = _start(header, path, size, packed=packed, is_pair=is_pair)
     notes = _check_place(header, path)
     affine = _affine(header)
     affine[:3] *= header.length_mm
@@ -131,7 +144,7 @@ def read_nifti(path: Path) -> tuple[Grid, NDArray[Any], list[Message]]:
     affine[:2] *= -1
     grid = grid_of(path, shape, affine)
     _require_scale(header, path)
-    place = VoxelPlace(path, path, start, kind, math.prod(shape), encoding="gzip-file" if packed else "raw")
+    place = VoxelPlace(path, voxel_path, start, kind, math.prod(shape), encoding="gzip-file" if packed else "raw")
     stored = read_voxels(place).reshape(shape, order="F")
     refuse_not_finite(path, stored)
     return grid, _values(header, stored, notes), notes
@@ -156,9 +169,43 @@ def _shape(header: NiftiHeader, path: Path) -> tuple[int, int, int]:
     return header.shape[0], header.shape[1], header.shape[2]
 
 
-def _start(header: NiftiHeader, path: Path, size: int, *, packed: bool) -> int:
+def pair_of(path: Path) -> tuple[Path, Path]:
+    """Files of the header and of the voxels: the same but for .hdr beside .img, either of which names both."""
+    suffix = _pair_suffix(path)
+    other = path.with_name(path.name[: len(path.name) - len(suffix)] + _PAIRS[suffix]) if suffix else path
+    if not other.is_file():
+        return path, path
+    return (other, path) if suffix.startswith(".img") else (path, other)
+
+
+def _pair_suffix(path: Path) -> str:
+    return next((suffix for suffix in _PAIRS if path.name.lower().endswith(suffix)), "")
+
+
+def is_nifti_pair(path: Path) -> bool:
+    """Whether a file is the header or the voxels of a NIfTI or Analyze image in two files."""
+    if not _pair_suffix(path):
+        return False
+    header, voxels = pair_of(path)
+    if header == voxels or not path.is_file():
+        return False
+    first, _ = _beginning(header)
+    return len(first) >= _HEADER_BYTES[1] and any(
+        struct.unpack_from(f"{order}i", first)[0] in _HEADER_BYTES.values() for order in "<>"
+    )
+
+
+def _beginning(path: Path) -> tuple[bytes, bool]:
+    """First bytes, unpacked, of a file, and whether it is packed."""
+    with reading(path), path.open("rb") as stream:
+        packed = stream.read(len(_GZIP)) == _GZIP
+        stream.seek(0)
+        return (Inflater(stream) if packed else stream).read(_HEADER_BYTES[2]), packed
+
+
+def _start(header: NiftiHeader, path: Path, size: int, *, packed: bool, is_pair: bool) -> int:
     """First byte of the voxels."""
-    least = _HEADER_BYTES[header.version] + _EXTENSION_BYTES
+    least = 0 if is_pair else _HEADER_BYTES[header.version] + _EXTENSION_BYTES
     # A packed file may be longer unpacked; then its end is met while it is read.
     most = size if not packed else MAX_SKIPPED_BYTES
     if not least <= header.offset <= most or not header.offset.is_integer():
@@ -194,15 +241,19 @@ def _values(header: NiftiHeader, stored: NDArray[Any], notes: list[Message]) -> 
     return scaled(stored, header.slope, header.intercept, np.float32 if narrow else np.float64)
 
 
-def _parse(raw: bytes, path: Path) -> NiftiHeader:
+def _parse(raw: bytes, path: Path, *, is_pair: bool) -> NiftiHeader:
     second = len(raw) >= 4 and any(struct.unpack_from(f"{o}i", raw)[0] == _HEADER_BYTES[2] for o in "<>")
     version = 2 if second else 1
     if len(raw) < _HEADER_BYTES[version]:
         raise InputError(f"{path}: cannot be read: it is too short for a NIfTI file")
-    at, magic = _MAGIC[version]
+    at, magic = (_PAIR_MAGIC if is_pair else _MAGIC)[version]
     if raw[at : at + len(magic)] != magic:
-        pair = raw[344:348] == b"ni1\0"
-        what = "its voxels are in another file (.img); save both as one .nii" if pair else "it is no NIfTI file"
+        if is_pair:
+            what = "it is no NIfTI header; Analyze 7.5 does not say where left is: save it as .nii"
+        elif raw[at : at + 3] == _PAIR_MAGIC[version][1][:3]:
+            what = "its voxels are in another file: name it .hdr, beside its .img"
+        else:
+            what = "it is no NIfTI file"
         raise InputError(f"{path}: cannot be read: {what}")
     return _parse_second(raw) if second else _parse_first(raw, path)
 
@@ -309,7 +360,7 @@ def _check_place(header: NiftiHeader, path: Path) -> list[Message]:
                 "keep the right one and set the code of the other to 0"
             )
     notes = []
-    if header.units == 0:
+    if header.units not in (1, 2, 3):
         text = "the file does not state its unit of length: millimetres are assumed"
         notes.append(Message("length-unit-assumed", text))
     if header.affine_beats_pixdim:

@@ -43,8 +43,9 @@ _SPACES = {
 }
 """Signs that take x and y of a space to LPS."""
 
-_ENCODINGS: dict[str, Literal["raw", "packed", "text", "hex"]] = {
+_ENCODINGS: dict[str, Literal["raw", "packed", "bzip2", "text", "hex"]] = {
     "raw": "raw", "gz": "packed", "gzip": "packed", "txt": "text", "text": "text", "ascii": "text", "hex": "hex",
+    "bz2": "bzip2", "bzip2": "bzip2",
 }  # fmt: skip
 
 _FIELDS = {
@@ -118,7 +119,7 @@ def _place_of_voxels(fields: Fields, count: int) -> VoxelPlace:
     if skip < 0 and encoding != "raw":
         raise InputError(f"{path}: byte skip: -1 is for raw voxels only")
     start = _after_lines(file, fields.end if name is None else 0, fields.whole("lineskip", default=0))
-    if encoding != "packed":
+    if encoding not in ("packed", "bzip2"):
         start, skip = -1 if skip < 0 else start + skip, 0
     return VoxelPlace(path, file, start, stored, count, encoding, skip)
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from hepatica.core import Grid
 from hepatica.errors import GeometryError, HepaticaError, InputError, UnitError
-from hepatica.io.input_files import DEFLATE_LIMIT, PIECE, Inflater, require_file, require_memory
+from hepatica.io.input_files import DEFLATE_LIMIT, PIECE, Bunzipper, Inflater, require_file, require_memory
 
-BLOCK_BYTES = 512
-"""Bytes may follow the voxels only to fill the last block of a file that was written in blocks of this size."""
+MAX_PADDING_BYTES = 4096
+"""So many zeros may follow the voxels, of programs that fill the last block of a file; or one line break."""
 
 MAX_SKIPPED_BYTES = 64 * 1024**2
 """Unpacked bytes before the voxels: extensions of a header hold up to a DICOM header or a protocol."""
@@ -28,10 +28,11 @@ MAX_TEXT_BYTES = 40
 """Characters of a number in a text file; a double needs 24 and its separator."""
 
 MAX_MM = 1e5
-"""No voxel is 100 m wide or away: such a number is damage."""
+"""Nothing of a patient is 100 m away: such a number is damage."""
 
-MIN_MM = 1e-4
-"""A voxel is no smaller than 0.1 micrometre."""
+MIN_VOXEL_MM, MAX_VOXEL_MM = 0.05, 100.0
+"""Sides of a voxel: a micro-CT of a specimen has 0.05 mm, a planar image one plane of some centimetres. What lies
+beyond is a unit of length that was taken for another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class VoxelPlace:
     count : int
         How many numbers.
     encoding : str
-        "raw"; "packed" (zlib or gzip) or "gzip-file" (the header too); "text" or "hex".
+        "raw"; "packed" (zlib or gzip) or "gzip-file" (the header too); "bzip2"; "text" or "hex".
     skip : int
         Bytes to leave out after unpacking.
     packed_bytes : int or None
@@ -63,7 +64,7 @@ class VoxelPlace:
     start: int
     kind: np.dtype[Any]
     count: int
-    encoding: Literal["raw", "packed", "gzip-file", "text", "hex"] = "raw"
+    encoding: Literal["raw", "packed", "gzip-file", "bzip2", "text", "hex"] = "raw"
     skip: int = 0
     packed_bytes: int | None = None
 
@@ -103,13 +104,13 @@ def read_voxels(place: VoxelPlace) -> NDArray[Any]:
 
 def _raw(place: VoxelPlace, stream: BinaryIO, size: int) -> NDArray[Any]:
     start = size - place.bytes_needed if place.start < 0 else place.start
-    _require_length(place, size - start if start >= 0 else size, end=size)
+    _require_length(place, size - start if start >= 0 else size)
     stream.seek(start)
     buffer = np.empty(place.bytes_needed, dtype=np.uint8)
     view, filled = buffer.data, 0
     while filled < len(view) and (read := stream.readinto(view[filled:])):  # type: ignore[attr-defined]
         filled += read
-    _require_length(place, filled)
+    _require_length(place, filled, behind=stream.read(MAX_PADDING_BYTES + 1))
     return _native(place, buffer)
 
 
@@ -119,9 +120,9 @@ def _packed(place: VoxelPlace, stream: BinaryIO, size: int) -> NDArray[Any]:
     packed = size - stream.tell()
     if place.packed_bytes is not None and packed < place.packed_bytes:
         raise InputError(f"{place.header}: is cut short: {packed} bytes of {place.packed_bytes} packed bytes of voxels")
-    if place.bytes_needed > DEFLATE_LIMIT * packed:
+    if place.encoding != "bzip2" and place.bytes_needed > DEFLATE_LIMIT * packed:
         raise InputError(f"{place.header}: claims {place.count} voxels in {packed} packed bytes; it is damaged")
-    unpacked = Inflater(stream)
+    unpacked = Bunzipper(stream) if place.encoding == "bzip2" else Inflater(stream)
     before = place.start if whole_file else place.skip
     if before > MAX_SKIPPED_BYTES:
         raise InputError(f"{place.header}: its voxels are said to start {before} bytes behind where they can")
@@ -132,10 +133,14 @@ def _packed(place: VoxelPlace, stream: BinaryIO, size: int) -> NDArray[Any]:
     while filled < len(view) and (piece := unpacked.read(min(PIECE, len(view) - filled))):
         view[filled : filled + len(piece)] = piece
         filled += len(piece)
-    filled += len(unpacked.read(BLOCK_BYTES))
-    _require_length(place, filled, end=place.start + filled if whole_file else None)
+    _require_length(place, filled, behind=unpacked.read(MAX_PADDING_BYTES + 1))
     if not unpacked.ended:
         raise InputError(f"{place.header}: is cut short: the packed voxels have no end")
+    if not _is_padding(unpacked.rest(MAX_PADDING_BYTES + 1)):
+        raise InputError(
+            f"{place.header}: something follows its packed voxels; the file is damaged or two were joined",
+            remedy="unpack it and look, or write it again",
+        )
     return _native(place, buffer)
 
 
@@ -148,7 +153,7 @@ def _written_out(place: VoxelPlace, stream: BinaryIO, size: int) -> NDArray[Any]
     try:
         if place.encoding == "hex":
             buffer = np.frombuffer(bytes.fromhex(text.decode("ascii")), dtype=np.uint8).copy()
-            _require_length(place, len(buffer))
+            _require_length(place, len(buffer), behind=buffer[place.bytes_needed :].tobytes())
             return _native(place, buffer[: place.bytes_needed])
         with warnings.catch_warnings():
             # numpy warns where a word is no number.
@@ -165,15 +170,19 @@ def _written_out(place: VoxelPlace, stream: BinaryIO, size: int) -> NDArray[Any]
     return numbers.astype(place.kind.newbyteorder("="))
 
 
-def _require_length(place: VoxelPlace, found: int, *, end: int | None = None) -> None:
-    """InputError unless so many bytes are those of the voxels, but for a last block that ends at byte `end`."""
+def _is_padding(behind: bytes) -> bool:
+    """Whether bytes behind the voxels say nothing."""
+    return behind in (b"\n", b"\r\n") or (len(behind) <= MAX_PADDING_BYTES and not any(behind))
+
+
+def _require_length(place: VoxelPlace, found: int, *, behind: bytes = b"") -> None:
+    """InputError unless there are enough bytes for the voxels, and nothing but padding behind them."""
     needed = place.bytes_needed
     if found < needed:
         raise InputError(
             f"{place.header}: is cut short: {found} bytes of {needed} bytes of voxels that its header claims"
         )
-    filled_up = end is not None and end % BLOCK_BYTES == 0 and found - needed < BLOCK_BYTES
-    if found > needed and not filled_up:
+    if not _is_padding(behind):
         raise InputError(
             f"{place.header}: holds more than the {place.count} voxels of {place.kind.itemsize} bytes that its header "
             "claims; header and voxels contradict each other"
@@ -216,9 +225,15 @@ def grid_of(path: Path, shape: Sequence[int], affine: NDArray[np.float64]) -> Gr
         If the place is no number, absurd, or the axes are not perpendicular.
     """
     spacing = [math.hypot(*column) for column in affine[:3, :3].T]
-    if not np.isfinite(affine).all() or np.abs(affine[:3]).max() > MAX_MM or min(spacing) < MIN_MM:
+    if not np.isfinite(affine).all() or np.abs(affine[:3]).max() > MAX_MM or min(spacing) == 0:
         shown = ", ".join(f"{number:g}" for number in affine[:3].ravel())
         raise GeometryError(f"{path}: its affine ({shown}) is no place of an image in mm")
+    if not MIN_VOXEL_MM * 0.999 <= min(spacing) <= max(spacing) <= MAX_VOXEL_MM * 1.001:
+        sides = " x ".join(f"{side:g}" for side in spacing)
+        raise GeometryError(
+            f"{path}: its voxels would be {sides} mm; from {MIN_VOXEL_MM:g} to {MAX_VOXEL_MM:g} mm are read",
+            remedy="look whether its unit of length (xyzt_units, DistanceUnits, space units) is the one of its numbers",
+        )
     try:
         return Grid((shape[0], shape[1], shape[2]), affine)
     except GeometryError as error:
