@@ -9,6 +9,7 @@ from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.confidence import MEANING
 from hepatica.dosimetry.radiobiology import (
     LIVER,
+    TUMOUR,
     DoseRate,
     Repair,
     Tissue,
@@ -24,7 +25,7 @@ from hepatica.dosimetry.radiobiology import (
     response_models,
     response_probability,
 )
-from hepatica.dosimetry.radiobiology.summary import Exposure, dose_effect
+from hepatica.dosimetry.radiobiology.summary import Exposure, TissueOptions, dose_effect
 from hepatica.errors import GeometryError, PhysicsError, UnitError, UnknownNameError
 
 Y90 = DoseRate.exponential(64.05)
@@ -160,3 +161,12 @@ def test_uncertainty_of_a_bed_is_its_slope_times_that_of_the_dose() -> None:
     assert (found.probability_low, found.probability_high) == pytest.approx(
         (expected.probability_low, expected.probability_high), rel=1e-6
     )
+
+
+def test_what_a_user_states_of_a_tissue_takes_the_place_of_its_own() -> None:
+    assert TissueOptions().parameters() == TUMOUR
+    assert TissueOptions(tissue="liver").parameters() == LIVER
+    given = TissueOptions(tissue="liver", alpha_beta_gy=3.0).parameters()
+    assert (given.alpha_beta_gy, given.repair, given.source) == (3.0, LIVER.repair, "given by the user")
+    slow = TissueOptions(repair_half_time_h=0.5, slow_repair_half_time_h=4.0, slow_repair_share=0.3).parameters()
+    assert (slow.alpha_beta_gy, slow.repair) == (TUMOUR.alpha_beta_gy, Repair(0.5, 4.0, 0.3))

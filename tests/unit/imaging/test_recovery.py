@@ -9,7 +9,7 @@ from hepatica.anatomy.phantoms.objects import Phantom, grid_around, nema_grid, n
 from hepatica.core import Estimate, Grid, Kind, Region, Volume
 from hepatica.core.document import document
 from hepatica.errors import EvidenceError, GeometryError, InputError, PhysicsError
-from hepatica.imaging.quantify.acquisition_conditions import Conditions
+from hepatica.imaging.quantify.acquisition_conditions import Conditions, number
 from hepatica.imaging.quantify.blurred_sphere import sphere_volume_ml
 from hepatica.imaging.quantify.recovery import (
     Filling,
@@ -206,3 +206,11 @@ def test_parts_of_a_region_lie_along_its_longest_side_in_mm() -> None:
     found = parts_mean(image, Region.from_coverage("all", grid, np.ones(grid.shape)))
     assert found.value == pytest.approx(3.5)
     assert found.sd == pytest.approx(1.290994, rel=1e-6)
+
+
+def test_a_number_that_is_missing_is_refused_unless_it_may_be() -> None:
+    assert number({"a": 2}, "a") == 2.0
+    assert number({}, "a", optional=True) is None
+    for data in ({}, {"a": "2"}, {"a": math.nan}, {"a": True}):
+        with pytest.raises(InputError, match="are not finite numbers"):
+            number(data, "a")
