@@ -353,3 +353,13 @@ def test_one_aim_is_enough_and_none_is_not(aim: dict[str, str]) -> None:
     assert plan_from(raw | {"aims": aim}).course.territories
     with pytest.raises(InputError):
         plan_from(raw | {"aims": {}})
+
+
+def test_a_limit_binds_however_little_a_gigabecquerel_adds_to_it() -> None:
+    # 0.5 % of 50 J/GBq in 1 kg of lung are 0.25 Gy/GBq; 0.2 Gy of 50 are left for a lifetime: less than 0.8 GBq
+    lungs = {"lung_shunt": "0.5 %", "lung_mass": "1 kg"}
+    earlier = [{"name": "2025", "lung": "49.8 Gy"}]
+    plan = planned("glass", "unilobar", previous=earlier, lungs=lungs, uncertainty={"lung_shunt": "0.1 %"})
+    assert plan.planner is not None
+    assert plan.planner.binding_limit == "lungs over a lifetime"
+    assert 49.8 < best(plan, "lung-50-cumulative") <= 50
