@@ -76,6 +76,9 @@ def test_glass_is_less_uniform_than_resin(kernel: RadialKernel) -> None:
     glass, resin = (simulate_spheres(a, 60.0, kernel, alpha_per_gy=0.035, seed=3, block=block) for a in (GLASS, RESIN))
     assert glass.spheres_per_ml == pytest.approx(resin.spheres_per_ml / 50)
     assert glass.relative_sd > resin.relative_sd
+    assert glass.percentiles_gy == pytest.approx(
+        {p: float(np.percentile(glass.dose_gy, p)) for p in (5, 25, 50, 75, 95)}
+    )
     assert glass.eud_gy < resin.eud_gy < 60 * 1.05
 
 

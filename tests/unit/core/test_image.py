@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind
+from hepatica.core.context import DicomContext
 from hepatica.core.document import document
-from hepatica.core.image import Image, Stated
+from hepatica.core.image import Image, Stated, require_together
 from hepatica.core.message import Message
 from hepatica.errors import DicomError, GeometryError, HepaticaError, InputError, TimeError, UnitError
 from hepatica.workflow.inspect import inspect_images
@@ -144,3 +145,18 @@ def test_what_only_a_file_can_need_is_not_stated_of_an_image() -> None:
     with pytest.raises(UnitError, match="the unit stated, 'counts', contradicts it"):
         inspect_images(image(), voxel_unit="counts")
     assert inspect_images(image(), voxel_unit="Bq/mL").series[0].unit == "Bq/mL"
+
+
+def of_patient(patient_id: str) -> Image:
+    return replace(image(name=f"image of {patient_id}"), context=DicomContext.invented(patient_id=patient_id))
+
+
+def test_images_of_one_patient_go_together_and_of_two_do_not() -> None:
+    assert require_together([of_patient("A"), of_patient("A")], registered=False) == ()
+    assert require_together([of_patient("A"), image()], registered=False) == ()  # an array names nobody
+    (note,) = require_together([of_patient("A"), of_patient("")], registered=False)
+    assert note.code == "patient-not-checked"
+    with pytest.raises(InputError, match="is of patient 'A', image of B of 'B'"):
+        require_together([of_patient("A"), of_patient("B")], registered=True)
+    with pytest.raises(InputError, match="is of patient 'A', image of B of 'B'"):
+        require_together([of_patient("B"), of_patient("A"), of_patient("B")], registered=True)

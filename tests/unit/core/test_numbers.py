@@ -25,7 +25,28 @@ def test_decay_both_ways() -> None:
     half_life_s = 64.05 * 3600
     assert decay_factor(half_life_s, half_life_s) == pytest.approx(0.5)
     assert decay_factor(-2 * half_life_s, half_life_s) == pytest.approx(4.0)
-    assert decays_per_becquerel(half_life_s) == pytest.approx(half_life_s / math.log(2))
+
+
+@pytest.mark.parametrize(
+    ("half_life_s", "mean_life_s"),
+    [
+        # ln 2 = 0.693147181. Y-90: 64.05 h = 230 580 s, over ln 2 = 332 656.6 s, the 92.405 h of textbooks;
+        (230_580.0, 332_656.6),
+        # Tc-99m: 6.0072 h = 21 625.92 s, 31 199.6 s; and F-18: 109.77 min = 6586.2 s, 9501.9 s
+        (21_625.92, 31_199.6),
+        (6_586.2, 9_501.9),
+    ],
+)
+def test_decays_per_becquerel_is_the_mean_life(half_life_s: float, mean_life_s: float) -> None:
+    assert decays_per_becquerel(half_life_s) == pytest.approx(mean_life_s, rel=1e-5)
+    # and what is left after a mean life is 1/e = 0.36788 of it
+    assert decay_factor(mean_life_s, half_life_s) == pytest.approx(0.36788, rel=2e-5)
+
+
+def test_acquisition_factor_of_a_half_life() -> None:
+    # (1 - 1/2) / ln 2 = 0.5 / 0.693147 = 0.721348; of two half-lives 0.75 / 1.386294 = 0.541011
+    assert acquisition_decay_factor(3600.0, 3600.0) == pytest.approx(0.721348, rel=1e-6)
+    assert acquisition_decay_factor(7200.0, 3600.0) == pytest.approx(0.541011, rel=1e-6)
 
 
 def test_acquisition_factor_is_the_mean_over_the_frame() -> None:

@@ -131,3 +131,9 @@ def test_what_is_refused(oblique_grid: Grid) -> None:
         gamma_index(dose.with_values(np.zeros(dose.values.shape)), dose)
     assert "99" in repr(gamma_index(dose, dose)) or "100" in repr(gamma_index(dose, dose))
     assert document(gamma_index(dose, dose))["pass_percent"] == 100
+
+
+def test_percent_of_voxels_that_pass(oblique_grid: Grid) -> None:
+    result = gamma_index(smooth(oblique_grid), smooth(oblique_grid, (8.0, 0, 0), 1.15))
+    assert 0.01 < result.pass_rate < 0.99
+    assert result.pass_percent == pytest.approx(100 * result.pass_rate, rel=1e-12)

@@ -9,6 +9,7 @@ from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.confidence import MEANING
 from hepatica.dosimetry.radiobiology import (
     LIVER,
+    TUMOUR,
     DoseRate,
     Repair,
     Tissue,
@@ -24,6 +25,7 @@ from hepatica.dosimetry.radiobiology import (
     response_models,
     response_probability,
 )
+from hepatica.dosimetry.radiobiology.summary import Exposure, TissueOptions, dose_effect
 from hepatica.errors import GeometryError, PhysicsError, UnitError, UnknownNameError
 
 Y90 = DoseRate.exponential(64.05)
@@ -132,3 +134,39 @@ def test_unknown_slope_uncertainty_is_said() -> None:
     assert not found.interval_is_complete
     assert "slope is not known" in found.reading
     assert found.probability_low < found.probability < found.probability_high
+
+
+def test_time_course_of_a_dose_in_worked_numbers() -> None:
+    # 64.05 h: half of the dose by one half-life, three quarters by two; ln 2 / 64.05 h = 0.0108220 / h, 100 Gy begin
+    # with 1.0822 Gy/h and give half of it one half-life later.
+    assert Y90.delivered_fraction(64.05) == pytest.approx(0.5, rel=1e-9)
+    assert Y90.delivered_fraction(128.1) == pytest.approx(0.75, rel=1e-9)
+    assert Y90.gy_per_h(100.0, 0.0) == pytest.approx(1.08220, rel=1e-5)
+    assert Y90.gy_per_h(100.0, 64.05) == pytest.approx(0.54110, rel=1e-5)
+    # Repair with half-times of 2 h and 0.5 h: 0.346574 / h and 1.386294 / h.
+    (one, fast), (two, slow) = Repair(0.5, 2.0, 0.25).components()
+    assert (one, two) == (0.75, 0.25)
+    assert (fast, slow) == pytest.approx((1.386294, 0.346574), rel=1e-5)
+
+
+def test_uncertainty_of_a_bed_is_its_slope_times_that_of_the_dose() -> None:
+    model = response_model("strigari-2010-liver-bed")
+    effect = dose_effect(Exposure(45.0, 3.0, "Y-90", "resin", 64.05), LIVER)
+    slope = (bed_gy(45.01, Y90, LIVER) - bed_gy(44.99, Y90, LIVER)) / 0.02  # the model's parameters are LIVER's
+    assert effect.bed_sd_gy == pytest.approx(3 * slope, rel=1e-6)
+    expected = predict(model, bed_gy(45.0, Y90, LIVER), dose_sd_gy=3 * slope, nuclide="Y-90", agent="resin")
+    (found,) = (p for p in effect.models if p.model.name == model.name)
+    assert found.model_dose_gy == pytest.approx(expected.model_dose_gy, rel=1e-9)
+    assert expected.probability_low is not None
+    assert (found.probability_low, found.probability_high) == pytest.approx(
+        (expected.probability_low, expected.probability_high), rel=1e-6
+    )
+
+
+def test_what_a_user_states_of_a_tissue_takes_the_place_of_its_own() -> None:
+    assert TissueOptions().parameters() == TUMOUR
+    assert TissueOptions(tissue="liver").parameters() == LIVER
+    given = TissueOptions(tissue="liver", alpha_beta_gy=3.0).parameters()
+    assert (given.alpha_beta_gy, given.repair, given.source) == (3.0, LIVER.repair, "given by the user")
+    slow = TissueOptions(repair_half_time_h=0.5, slow_repair_half_time_h=4.0, slow_repair_share=0.3).parameters()
+    assert (slow.alpha_beta_gy, slow.repair) == (TUMOUR.alpha_beta_gy, Repair(0.5, 4.0, 0.3))

@@ -60,6 +60,10 @@ def test_uncertainty_of_means_and_of_the_response_is_carried(oblique_grid: Grid)
     by_width = geometric_transfer_matrix(seen, regions, PSF, other_psf=GaussianPsf(12.0))
     found = geometric_transfer_matrix(seen, regions, GaussianPsf(12.0)).corrected
     assert by_width["a"].sd == pytest.approx(abs(found[0] - 30), rel=1e-4)
+    by_both = geometric_transfer_matrix(
+        seen, regions, PSF, seen_sd=(0.3, 0.1, 0.2, 0.01), other_psf=GaussianPsf(12.0)
+    ).corrected_sd
+    np.testing.assert_allclose(by_both, np.hypot(by_noise.corrected_sd, by_width.corrected_sd), rtol=1e-9)
 
 
 def test_a_region_recovery_acts_on_the_contrast() -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from hepatica.anatomy.phantoms.objects import Phantom, grid_around, nema_grid, nema_phantom
-from hepatica.core import Estimate, Kind, Region, Volume
+from hepatica.core import Estimate, Grid, Kind, Region, Volume
 from hepatica.core.document import document
 from hepatica.errors import EvidenceError, GeometryError, InputError, PhysicsError
-from hepatica.imaging.quantify.acquisition_conditions import Conditions
+from hepatica.imaging.quantify.acquisition_conditions import Conditions, number
 from hepatica.imaging.quantify.blurred_sphere import sphere_volume_ml
 from hepatica.imaging.quantify.recovery import (
     Filling,
@@ -183,3 +183,34 @@ def test_noise_of_a_mean_is_seen_between_its_parts() -> None:
     assert np.mean(np.square(np.array(found, dtype=float))) ** 0.5 == pytest.approx(10 / math.sqrt(5400), rel=0.06)
     thin = Region.from_coverage("thin", grid, np.pad(np.ones((6, 6, 6)), ((0, 9), (0, 9), (0, 18))))
     assert parts_mean(Volume(grid, np.ones(grid.shape), Kind.COUNTS), thin).sd is None
+
+
+def test_cold_spheres_have_no_highest_voxel(phantom: Phantom) -> None:
+    # recovery of the highest voxel is one of hot spheres; in a cold one the highest voxel is the background beside it
+    names = tuple(phantom.sphere_diameters_mm)
+    truth = phantom.activity({"background": 1e4} | dict.fromkeys(names, 1e3), time=None)
+    regions = {name: phantom.regions[name] for name in names}
+    cold = Filling(
+        regions, phantom.sphere_diameters_mm, dict.fromkeys(names, 1e3), phantom.regions["core"], background_bq_ml=1e4
+    )
+    points, _ = measure_recovery(truth, cold)
+    assert all(point.maximum is None for point in points)
+    assert points[-1].mean.value == pytest.approx(1, abs=0.2)  # unblurred; its border voxels hold background too
+
+
+def test_parts_of_a_region_lie_along_its_longest_side_in_mm() -> None:
+    # 10 x 10 x 8 voxels of 1 x 1 x 8 mm: 64 mm along the third axis. Layers 0 to 7 in four parts of two: means 0.5,
+    # 2.5, 4.5, 6.5, whose standard deviation is sqrt(20 / 3), over sqrt(4) = 1.290994.
+    grid = Grid.axial((10, 10, 8), spacing_mm=(1.0, 1.0, 8.0))
+    image = Volume(grid, np.broadcast_to(np.arange(8.0), grid.shape).copy(), Kind.ACTIVITY)
+    found = parts_mean(image, Region.from_coverage("all", grid, np.ones(grid.shape)))
+    assert found.value == pytest.approx(3.5)
+    assert found.sd == pytest.approx(1.290994, rel=1e-6)
+
+
+def test_a_number_that_is_missing_is_refused_unless_it_may_be() -> None:
+    assert number({"a": 2}, "a") == 2.0
+    assert number({}, "a", optional=True) is None
+    for data in ({}, {"a": "2"}, {"a": math.nan}, {"a": True}):
+        with pytest.raises(InputError, match="are not finite numbers"):
+            number(data, "a")

@@ -6,7 +6,7 @@ import pytest
 
 from hepatica.core.message import Message
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.planning.limits.assess import Patient
+from hepatica.planning.limits.assess import Assessed, Patient, activity_spread
 from hepatica.planning.planner.course_plan import CoursePlan, plan_course
 from hepatica.planning.planner.plan_file import plan_from
 from hepatica.planning.planner.prescribe import (
@@ -323,3 +323,43 @@ def test_a_range_of_a_label_is_no_dose_to_aim_at() -> None:
         )
         with pytest.raises(InputError, match="no guideline here states a dose"):
             prescription("mird", asked)
+
+
+def _mird(perfused: PerfusedOptions, dose_gy: float) -> Assessed:
+    glass = SubstanceOptions(agent="glass")
+    return prescription(
+        "mird", Asked(glass, perfused, MassOptions(), AimOptions(dose_gy=dose_gy), RuleOptions(), Patient())
+    )
+
+
+def test_activity_for_a_mass_and_the_spread_of_methods() -> None:
+    # 120 Gy in 1.5 kg at 50 J/GBq: 3.6 GBq
+    one, two = _mird(PerfusedOptions(mass_kg=1.5), 120.0), _mird(PerfusedOptions(mass_kg=1.5), 150.0)
+    assert one.prescription.planned_gbq == pytest.approx(3.6, rel=1e-6)
+    assert activity_spread([two, one]) == pytest.approx(1.25, rel=1e-6)
+    assert activity_spread([one]) is None
+    for both in (PerfusedOptions(), PerfusedOptions(mass_kg=1.5, volume_ml=1400.0)):
+        with pytest.raises(InputError, match="`mass_kg`"):
+            _mird(both, 120.0)
+
+
+@pytest.mark.parametrize("aim", [{"perfused": "60 Gy"}, {"normal_limit": "40 Gy"}, {"tumour": "205 Gy"}])
+def test_one_aim_is_enough_and_none_is_not(aim: dict[str, str]) -> None:
+    raw: dict[str, Any] = {
+        "plan": {"agent": "glass"},
+        "lungs": {"lung_shunt": "5 %"},
+        "territory": [{"name": "right", "normal_mass": "1.2 kg", "lesion": [LESION]}],
+    }
+    assert plan_from(raw | {"aims": aim}).course.territories
+    with pytest.raises(InputError):
+        plan_from(raw | {"aims": {}})
+
+
+def test_a_limit_binds_however_little_a_gigabecquerel_adds_to_it() -> None:
+    # 0.5 % of 50 J/GBq in 1 kg of lung are 0.25 Gy/GBq; 0.2 Gy of 50 are left for a lifetime: less than 0.8 GBq
+    lungs = {"lung_shunt": "0.5 %", "lung_mass": "1 kg"}
+    earlier = [{"name": "2025", "lung": "49.8 Gy"}]
+    plan = planned("glass", "unilobar", previous=earlier, lungs=lungs, uncertainty={"lung_shunt": "0.1 %"})
+    assert plan.planner is not None
+    assert plan.planner.binding_limit == "lungs over a lifetime"
+    assert 49.8 < best(plan, "lung-50-cumulative") <= 50

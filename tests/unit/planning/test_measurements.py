@@ -102,6 +102,23 @@ def test_border_uncertainty_is_what_moving_the_border_does(patient: tuple[Volume
     assert out.components_sd["scatter"] == pytest.approx(0.005 * (1 - out.lung_shunt.value) ** 2)
 
 
+def test_border_uncertainty_is_the_slope_of_the_shunt(patient: tuple[Volume, Region, Region]) -> None:
+    image, lungs, liver = patient
+
+    def contents(lungs_by: float, liver_by: float) -> np.ndarray:
+        there = moved(liver, liver_by)
+        return np.array([(moved(lungs, lungs_by) - there).total(image), there.total(image)])
+
+    # L / (L + V) to first order: (V dL - L dV) / (L + V)^2, for the border of the lungs and for that of the liver,
+    # which takes from the lungs what it gives to the liver
+    in_lungs, in_liver = contents(0, 0)
+    slope = np.array([in_liver, -in_lungs]) / (in_lungs + in_liver) ** 2
+    by_lungs = (contents(1, 0) - contents(-1, 0)) / 2 @ slope
+    by_liver = (contents(0, 1) - contents(0, -1)) / 2 @ slope
+    found = spect_lung_shunt(image, lungs, liver, options=SpectShuntOptions(border_mm=1.0)).components_sd["border"]
+    assert found == pytest.approx(math.hypot(by_lungs, by_liver), rel=1e-3)
+
+
 def test_moving_a_border_changes_the_volume_by_its_area() -> None:
     grid = Grid.axial((40, 40, 40), spacing_mm=(2.0, 2.0, 2.0))
     r = np.linalg.norm(np.indices(grid.shape) - 19.5, axis=0) * 2.0

@@ -186,3 +186,8 @@ def test_wrong_words_of_the_sheet_are_refused_before_the_work() -> None:
         SheetOptions(framework="germny")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="language 'xx': neither one of en nor a file"):
         release("Y-90", 2.0, sheet=SheetOptions(language="xx"))
+
+
+def test_when_an_impurity_overtakes() -> None:
+    # Ho-166 (26.824 h, ln 2 * 24 / 26.824 = 0.620173 / d) and 166mHo (1200 years) at a millionth: 13.8155 / 0.620171
+    assert waste("Ho-166", impurity_fraction=1e-6).impurity_overtakes_days == pytest.approx(22.277, rel=2e-3)

@@ -28,6 +28,52 @@ def test_uncertainty_of_unequal_batches_is_that_of_the_mean() -> None:
     assert np.mean(sd**2) == pytest.approx(5 / sums.histories, rel=0.15)
 
 
+def test_the_stated_uncertainty_is_its_formula() -> None:
+    # Energies over histories are whole numbers, so that the sums of squares are exact in single precision. With t the
+    # energy and n the histories of a batch, T and N their sums over B batches, the variance of the mean per history is
+    # (sum t^2/n - T^2/N) / ((B - 1) N).
+    rng = np.random.default_rng(8)
+    sizes = np.array([10, 10, 20, 40, 10, 30, 10, 20])
+    per_history = rng.integers(0, 40, size=(8, 6)).astype(float)
+    sums = BatchSums.empty((6,))
+    for size, values in zip(sizes, per_history, strict=True):
+        sums.add(values * size, np.zeros(4), int(size))
+    unit = np.linspace(0.5, 3.0, 6, dtype=np.float32)
+    mean, sd = sums.scaled_mean_and_sd(unit)
+    expected = np.average(per_history, axis=0, weights=sizes)
+    between = (sizes[:, None] * (per_history - expected) ** 2).sum(axis=0)
+    np.testing.assert_allclose(mean, unit * expected, rtol=1e-6)
+    np.testing.assert_allclose(sd, unit * np.sqrt(between / (7 * sizes.sum())), rtol=1e-6)
+
+
+def test_with_equal_batches_it_is_the_standard_error_of_their_means() -> None:
+    sums = BatchSums.empty((2, 1))
+    for first, second in [(1, 8), (3, 2), (5, 5), (7, 1)]:
+        sums.add(np.array([100.0 * first, 100.0 * second]), np.zeros(4), 100)
+    # 1, 3, 5, 7: mean 4, squares of the deviations 9 + 1 + 1 + 9 = 20, 20 / (4 * 3) = 5/3
+    # 8, 2, 5, 1: mean 4, 16 + 4 + 1 + 9 = 30, 30 / (4 * 3) = 5/2
+    mean, sd = sums.scaled_mean_and_sd(np.ones((2, 1), np.float32))
+    np.testing.assert_allclose(mean.ravel(), [4, 4], rtol=1e-6)
+    np.testing.assert_allclose(sd.ravel(), np.sqrt([5 / 3, 5 / 2]), rtol=1e-6)
+
+
+def test_the_first_batch_states_no_uncertainty() -> None:
+    assert np.isnan(_filled([100]).scaled_mean_and_sd(np.ones((4, 3, 2), np.float32))[1]).all()
+
+
+def test_groups_hold_the_energy_per_history_of_their_batches() -> None:
+    # 8 batches in 4 groups: each goes to the group with the fewest histories, the first of them in a draw
+    sums = BatchSums.empty((2,), groups=4)
+    for n in range(8):
+        sums.add(np.array([10.0 * (n + 1), 80.0]), np.zeros(4), 10)
+    # in half precision (2^-11), of the largest first energy a 64th
+    expected = [(1 + 5) / 2, (2 + 6) / 2, (3 + 7) / 2, (4 + 8) / 2]
+    np.testing.assert_allclose(sums.group_sums((slice(0, 1),), np.ones(1)), expected, rtol=1e-3)
+    np.testing.assert_allclose(
+        sums.group_sums((slice(0, 2),), np.array([2.0, 0.5])), 2 * np.array(expected) + 4, rtol=1e-3
+    )
+
+
 def test_groups_keep_the_energy_and_see_correlations() -> None:
     rng = np.random.default_rng(1)
     sums = BatchSums.empty((10, 1, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.errors import GeometryError, InputError, PhysicsError, UnitError, UnknownNameError
 from hepatica.nuclides import nuclide
 from hepatica.transport.matter.composition import media_by_density, medium
+from hepatica.transport.runner import montecarlo, stopping
 from hepatica.transport.runner.launch import load_warp
-from hepatica.transport.runner.montecarlo import simulate
+from hepatica.transport.runner.montecarlo import high_dose_uncertainty, simulate
 from hepatica.transport.runner.settings import MonteCarloSettings
 from hepatica.transport.runner.stopping import RunProgress
 
@@ -85,6 +87,43 @@ def test_stops_at_a_regions_uncertainty(case: tuple[Volume, Volume]) -> None:
     settings = MonteCarloSettings(target_uncertainty=0.01, threads=2)
     result = simulate(*case, Y90, settings, target_region=region)
     assert (result.region_mean(region).relative_sd or 1) <= 0.01
+
+
+@pytest.mark.parametrize("of_region", [False, True])
+def test_what_ends_a_run_is_the_uncertainty_that_it_states(
+    case: tuple[Volume, Volume], monkeypatch: pytest.MonkeyPatch, of_region: bool
+) -> None:
+    monkeypatch.setattr(montecarlo, "SMALL_BATCH", 200)
+    monkeypatch.setattr(stopping, "PROGRESS_EVERY_S", -1.0)  # each report has the uncertainty of its batch
+    source = Region.from_coverage("source", case[0].grid, case[0].values > 0)
+    seen: list[RunProgress] = []
+    target = 0.005 if of_region else 0.08
+    result = simulate(
+        *case,
+        Y90,
+        MonteCarloSettings(target_uncertainty=target, threads=1),
+        target_region=source if of_region else None,
+        progress=seen.append,
+    )
+    mean = result.region_mean(source)
+    groups = result.covariance_groups(source)
+    assert mean.sd == pytest.approx(float(np.std(groups, ddof=1)) / len(groups) ** 0.5, rel=1e-6)
+    dose, sd = result.dose_gy.astype(float), result.dose_sd_gy.astype(float)
+    high = dose > 0.5 * np.sort(dose.ravel())[-10:].mean()
+    high_dose = float(np.sqrt(np.mean((sd[high] / dose[high]) ** 2)))
+    assert result.relative_uncertainty == pytest.approx(high_dose, rel=1e-5)
+    assert seen[-1].relative_uncertainty == pytest.approx(mean.relative_sd if of_region else high_dose, rel=1e-5)
+    assert len(seen) > 20  # by this rule, not by the least number of batches
+    assert (seen[-2].relative_uncertainty or 0) > target >= (seen[-1].relative_uncertainty or 1)
+
+
+def test_uncertainty_of_the_high_dose_voxels() -> None:
+    # ten voxels of 10 Gy set the highest dose, 5.1 Gy is above half of it and 5 Gy is not
+    dose = np.array([10.0] * 10 + [5.1, 5.0, 1.0])
+    sd = np.array([0.3] * 10 + [0.51, 5.0, 5.0])
+    assert high_dose_uncertainty(dose, sd) == pytest.approx(math.sqrt((10 * 0.03**2 + 0.1**2) / 11), rel=1e-9)
+    assert high_dose_uncertainty(np.zeros(3), np.zeros(3)) is None
+    assert high_dose_uncertainty(np.array([2.0]), np.array([0.1])) == pytest.approx(0.05)
 
 
 def test_stops_at_the_time(case: tuple[Volume, Volume]) -> None:

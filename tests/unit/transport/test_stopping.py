@@ -34,6 +34,7 @@ def test_the_number_of_histories_ends_a_run_at_once() -> None:
         (StoppingOptions(time_limit_s=5.0), None, 6.0, True),
         (StoppingOptions(target_uncertainty=0.02), None, 0.0, False),
         (StoppingOptions(target_uncertainty=0.02), 0.03, 0.0, False),
+        (StoppingOptions(target_uncertainty=0.02), 0.0201, 0.0, False),
         (StoppingOptions(target_uncertainty=0.02), 0.02, 0.0, True),
         (StoppingOptions(target_uncertainty=0.02, time_limit_s=5.0), 0.03, 6.0, True),
         (StoppingOptions(histories=1000, target_uncertainty=0.02), 0.01, 0.0, True),

@@ -1,0 +1,74 @@
+"""The uncertainty that the Monte Carlo states is the spread of independent runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.nuclides import nuclide
+from hepatica.transport.runner.montecarlo import simulate
+from hepatica.transport.runner.settings import MonteCarloSettings
+
+SEEDS = 40
+SOURCES = 64
+TOLERANCE = 0.05
+"""Three standard uncertainties of the ratio of spread to stated, in both tests.
+
+The spread of 40 seeds has 39 degrees of freedom, pooled over 64 sources 2496: it is known to
+1 / sqrt(2 * 2496) = 1.42 %. What is stated has 39 degrees of freedom in each voxel (40 batches) and 19 in each region
+(20 groups), over 64 * 40 of them: 0.22 % and 0.32 %. The energy in a voxel is that of about 2000 / 64 = 31 decays, so
+that its excess kurtosis is about 2.3 / 31 = 0.07 (<x^4> / <x^2>^2 of the 90Y spectrum is 2.3), which adds
+sqrt(0.07 / (4 * 2560)) = 0.27 %. Together 1.5 %; the sources share little: they are 12 mm apart, a range of 90Y.
+"""
+
+
+@pytest.fixture(scope="module")
+def runs() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Dose and stated uncertainty of the voxels with activity, mean dose and stated uncertainty of the cubes."""
+    grid = Grid.axial((12, 12, 12), spacing_mm=(4.0, 4.0, 4.0))
+    decays = np.zeros(grid.shape)
+    decays[1::3, 1::3, 1::3] = 1e6
+    source = decays > 0
+    cubes = []
+    for centre in np.argwhere(source):
+        covered = np.zeros(grid.shape, np.float32)
+        covered[tuple(slice(n - 1, n + 2) for n in centre)] = 1
+        cubes.append(Region.from_coverage("cube", grid, covered))
+    rows = []
+    for seed in range(SEEDS):
+        result = simulate(
+            Volume(grid, decays, Kind.DECAYS),
+            Volume(grid, np.full(grid.shape, 1.06), Kind.DENSITY),
+            nuclide("Y-90"),
+            MonteCarloSettings(histories=2000, seed=seed, threads=1),
+        )
+        means = [result.region_mean(cube) for cube in cubes]
+        rows.append(
+            (
+                result.dose_gy[source],
+                result.dose_sd_gy[source],
+                [mean.value for mean in means],
+                [np.nan if mean.sd is None else mean.sd for mean in means],
+            )
+        )
+    dose, dose_sd, mean, mean_sd = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    return dose, dose_sd, mean, mean_sd
+
+
+def _spread_over_stated(values: NDArray[np.float64], stated: NDArray[np.float64]) -> float:
+    return float(np.sqrt(values.var(axis=0, ddof=1).mean() / (stated**2).mean()))
+
+
+def test_uncertainty_of_voxels_is_the_spread_of_seeds(runs: tuple[NDArray[np.float64], ...]) -> None:
+    dose, dose_sd, _, _ = runs
+    assert dose.shape == (SEEDS, SOURCES)
+    assert _spread_over_stated(dose, dose_sd) == pytest.approx(1, abs=TOLERANCE)
+    assert _spread_over_stated(dose, 0.9 * dose_sd) != pytest.approx(1, abs=TOLERANCE)  # the comparison can fail
+
+
+def test_uncertainty_of_regions_is_the_spread_of_seeds(runs: tuple[NDArray[np.float64], ...]) -> None:
+    _, _, mean, mean_sd = runs
+    assert _spread_over_stated(mean, mean_sd) == pytest.approx(1, abs=TOLERANCE)
+    assert _spread_over_stated(mean, 1.1 * mean_sd) != pytest.approx(1, abs=TOLERANCE)
