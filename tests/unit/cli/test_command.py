@@ -41,7 +41,9 @@ def test_help_says_unit_choices_and_what_is_taken_otherwise(capsys: pytest.Captu
         assert shown in text, shown
     assert main(["release", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "ADMINISTERED --administered Administered activity. [quantity in GBq] [required]" in text
+    assert "ADMINISTERED --administered Administered activity. [quantity in GBq]" in text
+    assert main(["kernel", "--help"]) == 0
+    assert "[required]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_help_says_unit_choices_and_what_is_taken_otherwise(capsys: pytest.Captu
         (["relase"], "unknown command 'relase' (did you mean release?)"),
         (["release", "I-131", "--administerd", "2 GBq"], "has no option --administerd; did you mean --administered"),
         (["release", "I-131", "--administered", "--json"], "--administered needs a value"),
-        (["release", "I-131"], "release needs --administered"),
+        (["release", "I-131"], "--nuclide and --administered are needed; or give --administered-result"),
         (["release", "I-131", "2"], "--administered: '2' has no unit"),
         (["release", "I-131", "2 GBq", "--law", "pont"], "unknown --law 'pont' (did you mean point?)"),
         (["release", "I-131", "-2 GBq"], "--administered must be positive"),
