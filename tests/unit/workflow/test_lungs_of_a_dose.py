@@ -22,11 +22,13 @@ SPACING = (8.0, 8.0, 8.0)
 class Torso:
     """Liver with a tumour below lungs that end below the top of the image, or are cut off by it."""
 
-    def __init__(self, lung_share: float = 0.05, *, cut: bool = False, liver_hu: float = 60.0) -> None:
+    def __init__(
+        self, lung_share: float = 0.05, *, cut: bool = False, liver_hu: float = 60.0, size: float = 1.0
+    ) -> None:
         self.grid = Grid.axial(SHAPE, spacing_mm=SPACING)
         x, y, z = np.mgrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
         body = ((x - 15) / 13.5) ** 2 + ((y - 12) / 10.5) ** 2 < 1
-        lungs = ((abs(x - 15) - 6.5) / 5) ** 2 + ((y - 12) / 8) ** 2 < 1
+        lungs = ((abs(x - 15) - 6.5) / 5) ** 2 + ((y - 12) / 8) ** 2 < size**2
         lungs &= (z >= 20) & (z < (40 if cut else 36))
         liver = ((x - 11) / 8) ** 2 + ((y - 12) / 8) ** 2 + ((z - 11) / 7) ** 2 < 1
         tumour = (x - 11) ** 2 + (y - 12) ** 2 + (z - 11) ** 2 < 8
@@ -279,3 +281,31 @@ def test_quantify_takes_no_shunt_off_for_lungs_in_view() -> None:
     seen = hepatica.quantify(torso.scout, nuclide="Y-90", structures=torso.regions, quantification=stated)
     assert seen.activity_mbq == pytest.approx(2000, rel=1e-4)
     assert "shunt-against-image" in codes(seen.messages)
+
+
+@pytest.mark.parametrize("drawn", ["none", "right"])
+def test_lungs_that_nobody_drew_are_those_of_the_ct(drawn: str) -> None:
+    """Whole lungs in view with 20 % of the activity: nothing is taken off, and one lung alone is not the lungs."""
+    # Behind a wall of the chest as thick as a patient's.
+    torso = Torso(lung_share=0.2, size=0.7)
+    whole = torso.dose(torso.scout, lung_shunt=0.2)
+    lungs = torso.regions.pop()
+    if drawn == "right":
+        half = lungs.mask() & (np.arange(SHAPE[0]) < SHAPE[0] // 2)[:, None, None]
+        torso.regions.append(Region.from_coverage("Right lung", torso.grid, half))
+    found = torso.dose(torso.scout, lung_shunt=0.2)
+    assert found["Tumour"].dose_mean_gy == pytest.approx(whole["Tumour"].dose_mean_gy, rel=1e-6)
+    (note,) = (m for m in found.messages if m.code == "lungs-from-ct")
+    assert ("no lungs are drawn" if drawn == "none" else "the left lung is not drawn") in note.text
+    assert not codes(found.messages) & {"lungs-cut-off", "shunt-against-image"}
+    assert found.lung_doses is not None
+    assert found.lung_doses.by_shunt is not None
+    assert found.lung_doses.by_shunt.lung_mass_from == "from the CT's voxels"
+    assert found.activity_in_image_mbq == pytest.approx(2000, rel=1e-4)
+
+
+def test_without_a_shunt_only_what_is_drawn_has_a_dose() -> None:
+    torso = Torso()
+    torso.regions.pop()
+    found = torso.dose(torso.scout)
+    assert "lungs on the CT" not in [item.dose.name for item in found.structures]

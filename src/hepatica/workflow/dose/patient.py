@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from hepatica.anatomy.ct.body_and_lungs import lung_regions
 from hepatica.anatomy.ct.lung_field import LungsInField, cut_off_message, lungs_in_field, one_sided
 from hepatica.anatomy.ct.lung_mass import LungMass, whole_lung_mass
 from hepatica.anatomy.ct.tissue_density import DensityOptions, DensityOrigin, TissueDensity, tissue_density
@@ -16,7 +17,7 @@ from hepatica.core import Grid, Region, Volume
 from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
 from hepatica.core.resample import resample_region
-from hepatica.errors import InputError
+from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.quantify.lungs_in_view import LungsInView, share_of_lungs, shunt_messages
 from hepatica.planning.scout.scan import LUNG_G_ML
 from hepatica.planning.scout.treated_lungs import LungOptions
@@ -138,6 +139,8 @@ def patient_of(
     frame = ct.grid.frame_of_reference or scans[0].grid.frame_of_reference
     ct = replace(ct, volume=ct.volume.in_frame(frame))
     drawn = structures_on(ct.grid, structures, ct, options.clinical, has_ct=has_ct)
+    if has_ct and (options.quantification.lung_shunt or options.quantification.lungs_in_image):
+        drawn = _with_lungs_of_ct(drawn, ct.volume)
     tissue = tissue_density(
         density_from_hu(ct.volume, options.scanner.calibration()), ct.volume, drawn.clinical, options.density,
         contrast_agent=ct.acquisition.contrast_agent,
@@ -148,6 +151,38 @@ def patient_of(
     in_view = None if lungs is None else lungs.in_view
     against = shunt_messages(in_view, stated.lung_shunt, stated.lungs_in_image)
     return Patient(ct, has_ct, drawn, tissue, lungs, unique(tissue.messages, notes, against))
+
+
+LUNGS_OF_CT = "lungs on the CT"
+"""Name of lungs that the CT shows and nobody drew."""
+
+
+def _with_lungs_of_ct(drawn: StructureSet, hu: Volume) -> StructureSet:
+    """The structures with both lungs as the CT shows them, where none is drawn, or one alone.
+
+    Whether the image holds the lung shunt is a question of what it shows, not of what was drawn.
+    """
+    there = {item.structure for item in drawn.clinical if item.structure in LUNGS}
+    if Structure.LUNG in there or len(there) > 1:
+        return drawn
+    try:
+        sides = lung_regions(hu)
+    except GeometryError:  # No body on the CT, so no lungs in it.
+        return drawn
+    # One lung drawn, and one alone on the CT: nothing that the drawing lacks.
+    if len(sides) <= len(there):
+        return drawn
+    found = union(list(sides)).renamed(LUNGS_OF_CT)
+    missing = "no lungs are drawn"
+    if there:
+        missing = f"the {'right' if Structure.LUNG_LEFT in there else 'left'} lung is not drawn"
+    text = (
+        f"{missing}, and the CT shows {found.volume_ml:.0f} mL of lung: it was found by thresholds and is taken as the "
+        "lungs for the lung shunt, their mass and their dose"
+    )
+    note = Message("lungs-from-ct", text, "draw both lungs")
+    made = ClinicalRegion(found, Structure.LUNG, derived=True)
+    return replace(drawn, clinical=(*drawn.clinical, made), messages=(*drawn.messages, note))
 
 
 def _cut_off(lungs: PatientLungs) -> Message:
