@@ -12,6 +12,7 @@ from hepatica.core import Grid, Region
 from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.resample import resample
+from hepatica.errors import UnitError
 from hepatica.workflow.dose.numbers import LUNGS_BY_SHUNT
 
 GIVEN_AT = datetime(2026, 3, 2, 10, 30)
@@ -309,3 +310,35 @@ def test_without_a_shunt_only_what_is_drawn_has_a_dose() -> None:
     torso.regions.pop()
     found = torso.dose(torso.scout)
     assert "lungs on the CT" not in [item.dose.name for item in found.structures]
+
+
+def test_a_stated_mass_of_the_lungs_is_held_against_the_ct() -> None:
+    torso = Torso(lung_share=0.05)
+    found = torso.dose(torso.scout, lung_shunt=0.05)
+    assert found.lung_doses is not None
+    assert found.lung_doses.by_shunt is not None
+    seen = found.lung_doses.by_shunt.lung_mass_kg
+    for stated, wrong in ((1.4 * seen, False), (1.6 * seen, True), (0.9 * seen, True)):
+        lungs = hepatica.LungOptions(lung_mass_kg=stated)
+        said = [m for m in torso.dose(torso.scout, lung_shunt=0.05, lungs=lungs).messages if "lung-mass" in m.code]
+        against = [m for m in said if m.code == "lung-mass-against-ct"]
+        assert bool(against) is wrong
+        assert all(f"{seen:.3g} kg" in m.text and m.severity == "critical" for m in against)
+    with pytest.raises(UnitError, match=r"9\.5 kg"):
+        hepatica.LungOptions(lung_mass_kg=9.5)
+    with pytest.raises(UnitError, match="lung_mass_kg"):
+        hepatica.SpectShuntOptions(lung_mass_kg=0.00095)
+
+
+def test_a_stated_mass_completes_no_lungs_that_are_whole() -> None:
+    torso = Torso(lung_share=0.05)
+    reading = hepatica.ScoutOptions(ct=torso.ct)
+    for stated, wrong in ((None, False), (0.7, False), (1.5, True)):
+        found = hepatica.lung_shunt(
+            torso.scout,
+            structures=torso.regions,
+            reading=reading,
+            spect=hepatica.SpectShuntOptions(lung_mass_kg=stated),
+        )
+        assert found.shunt.lung_shunt.value == pytest.approx(0.05, rel=1e-4)
+        assert ("lung-mass-against-ct" in codes(found.messages)) is wrong

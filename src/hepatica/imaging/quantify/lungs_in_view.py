@@ -77,7 +77,8 @@ def shunt_messages(lungs: LungsInView | None, lung_shunt: float, lungs_in_image:
         text = f"the lungs are stated to be in the image, but {seen}"
         notes.append(Message("lungs-not-seen", text, "leave out `lungs_in_image` if they lie outside"))
     elif lungs_in_image and not lungs.whole:
-        text = f"the lungs are stated to be in the image, but only {100 * lungs.part:.0f} % of their mass is drawn and in view"
+        part = f"only {100 * lungs.part:.0f} % of their mass is drawn and in view"
+        text = f"the lungs are stated to be in the image, but {part}"
         notes.append(Message("lungs-partly-in-view", text, "leave out `lungs_in_image`"))
     if not lung_shunt:
         return tuple(notes)

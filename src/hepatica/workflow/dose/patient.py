@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from hepatica.anatomy.ct.body_and_lungs import lung_regions
 from hepatica.anatomy.ct.lung_field import LungsInField, cut_off_message, lungs_in_field, one_sided
-from hepatica.anatomy.ct.lung_mass import LungMass, whole_lung_mass
+from hepatica.anatomy.ct.lung_mass import LungMass, stated_mass_messages, whole_lung_mass
 from hepatica.anatomy.ct.tissue_density import DensityOptions, DensityOrigin, TissueDensity, tissue_density
 from hepatica.anatomy.ct.uniform import UNIFORM_RELATIVE_SD, outline_of, uniform_patient
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure, union
@@ -83,6 +83,10 @@ class PatientLungs:
         In the activity image; None where they lie outside.
     whole_mass : LungMass
         Of the whole lungs: stated, from the CT if they are whole on it, or by model.
+    on_ct_kg : float or None
+        Mass on the CT; None without one.
+    whole_on_ct : bool
+        Whether the CT shows them whole.
     """
 
     item: ClinicalRegion
@@ -91,6 +95,8 @@ class PatientLungs:
     mass_is_measured: bool
     in_view: LungsInView | None
     whole_mass: LungMass
+    on_ct_kg: float | None = None
+    whole_on_ct: bool = False
 
 
 def ct_or_uniform(ct: ImageSource | None, scans: Sequence[Image], options: DoseOptions) -> tuple[Image, bool]:
@@ -150,7 +156,12 @@ def patient_of(
     notes = [] if lungs is None or lungs.seen.whole else [_cut_off(lungs)]
     in_view = None if lungs is None else lungs.in_view
     against = shunt_messages(in_view, stated.lung_shunt, stated.lungs_in_image)
-    return Patient(ct, has_ct, drawn, tissue, lungs, unique(tissue.messages, notes, against))
+    mass = stated_mass_messages(
+        options.lungs.lung_mass_kg,
+        None if lungs is None else lungs.on_ct_kg,
+        whole=lungs is not None and lungs.whole_on_ct,
+    )
+    return Patient(ct, has_ct, drawn, tissue, lungs, unique(tissue.messages, notes, mass, against))
 
 
 LUNGS_OF_CT = "lungs on the CT"
@@ -212,7 +223,8 @@ def _lungs_of(
         share = share_of_lungs(activity, here, _liver(drawn, activity.grid))
         in_view = LungsInView(share, seen.whole, 1.0 if seen.whole else part)
     measured = ct is not None or tissue.origin(item.region.name) == "stated"
-    return PatientLungs(item, seen, in_view_kg, measured, in_view, whole)
+    shown_kg = None if ct is None else on_ct_kg
+    return PatientLungs(item, seen, in_view_kg, measured, in_view, whole, shown_kg, seen_by_ct.whole)
 
 
 def whole_mass_without_lungs(stated: LungOptions) -> LungMass:
