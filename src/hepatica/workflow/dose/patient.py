@@ -19,6 +19,8 @@ from hepatica.core.message import Message, unique
 from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.quantify.lungs_in_view import LungsInView, share_of_lungs, shunt_messages
+from hepatica.nuclides import agent
+from hepatica.planning.limits.dose_limits import not_judged
 from hepatica.planning.scout.scan import LUNG_G_ML
 from hepatica.planning.scout.treated_lungs import LungOptions
 from hepatica.transport.matter.media import density_from_hu
@@ -161,7 +163,8 @@ def patient_of(
         None if lungs is None else lungs.on_ct_kg,
         whole=lungs is not None and lungs.whole_on_ct,
     )
-    return Patient(ct, has_ct, drawn, tissue, lungs, unique(tissue.messages, notes, mass, against))
+    limits = _not_judged(drawn, options)
+    return Patient(ct, has_ct, drawn, tissue, lungs, unique(tissue.messages, notes, mass, against, limits))
 
 
 LUNGS_OF_CT = "lungs on the CT"
@@ -194,6 +197,16 @@ def _with_lungs_of_ct(drawn: StructureSet, hu: Volume) -> StructureSet:
     note = Message("lungs-from-ct", text, "draw both lungs")
     made = ClinicalRegion(found, Structure.LUNG, derived=True)
     return replace(drawn, clinical=(*drawn.clinical, made), messages=(*drawn.messages, note))
+
+
+def _not_judged(drawn: StructureSet, options: DoseOptions) -> tuple[Message, ...]:
+    if options.clinical.agent is None:
+        return ()
+    # The shunt gives the lungs a dose whether or not they are drawn.
+    known = {item.structure.value for item in drawn.clinical} | (
+        {"lung"} if options.quantification.lung_shunt else set()
+    )
+    return not_judged(agent(options.clinical.agent), known)
 
 
 def _cut_off(lungs: PatientLungs) -> Message:
