@@ -101,7 +101,7 @@ NO_AGENT = frozenset(
 """What scanners write as ContrastBolusAgent where there was none."""
 
 NEGATIONS = frozenset(
-    [
+    (
         "no",
         "non",
         "not",
@@ -117,57 +117,16 @@ NEGATIONS = frozenset(
         "zonder",
         "sem",
         "utan",
-        "uden",
-    ]
+    )
 )
-"""Words that deny what follows: English, German, French, Spanish, Italian, Dutch, Portuguese, Swedish, Danish."""
+"""Words that deny what follows: English, German, French, Spanish, Italian, Dutch, Portuguese, Swedish."""
 
-DENIED = frozenset(
-    [
-        "contrast",
-        "contrasts",
-        "contraste",
-        "contrasto",
-        "kontrast",
-        "kontrastmittel",
-        "contrastmiddel",
-        "mezzo",
-        "medio",
-        "medium",
-        "media",
-        "agent",
-        "dye",
-        "km",
-        "kontrastgabe",
-        "gabe",
-        "cm",
-        "mdc",
-        "pdc",
-        "pc",
-        "iv",
-        "i",
-        "v",
-        "oral",
-        "or",
-        "ct",
-        "bolus",
-        "enhanced",
-        "enhancement",
-        "injection",
-        "iniezione",
-        "inyeccion",
-        "injected",
-        "given",
-        "used",
-        "administered",
-        "applied",
-        "applicable",
-        "de",
-        "di",
-        "produit",
-        "produto",
-    ]
-)
+DENIED = frozenset((
+    "contrast", "contrasts", "contraste", "contrasto", "kontrast", "kontrastmittel", "contrastmiddel", "mezzo", "medio",
+    "medium", "media", "agent", "dye", "km", "kontrastgabe", "gabe", "cm", "mdc", "pdc", "iv", "i", "v", "oral", "or", "ct",
+    "bolus", "enhanced", "enhancement", "injection", "iniezione", "injected", "given", "used", "administered", "applied",
+    "applicable", "de", "di", "produit", "produto",
+))  # fmt: skip
 """What is denied: the agent, or how it is given. Another word names an agent: "no oral, Iomeron iv", "non-ionic"."""
 
 
