@@ -55,12 +55,12 @@ SHARE_ABOVE = 0.02
 """Share of an organ above `SOFT_TISSUE_HU` from which on the reader is told that it keeps its CT density."""
 
 DENSE_TUMOUR_HU = 150.0
-"""A tumour above this on a CT without contrast agent holds iodised oil or calcium: soft tissue and blood stay below 90
-HU, and arterial enhancement of a tumour, were it there, seldom passes it. Our choice."""
+"""A tumour above this on a CT without contrast agent holds iodised oil or calcium: unenhanced soft tissue and blood stay
+below 90 HU. Our choice, above what arterial contrast alone is likely to give."""
 
 BRIGHT_TUMOUR_HU = 100.0
-"""An unenhanced tumour is no brighter than liver (`UNENHANCED_LIMIT_HU`); above this, with organs that are not enhanced,
-a late arterial phase is likely. Our choice, above that limit by the noise of small tumours."""
+"""An unenhanced tumour is no brighter than liver (`UNENHANCED_LIMIT_HU`); above this, with organs that are not
+enhanced, a late arterial phase is likely. Our choice, above that limit by the noise of small tumours."""
 
 Densities = Mapping[str, float]
 
@@ -330,9 +330,9 @@ def _dense_parts(
         kept = float((region.coverage * values[region.window]).sum(dtype=np.float64)) / region.voxels
         tissue = SOFT_TISSUE_G_ML[item.structure]
         text = (
-            f"{region.name!r} has {mean:.0f} HU on average, {100 * above:.0f} % of it above {SOFT_TISSUE_HU[1]:g} HU "
-            f"(iodised oil, calcification or metal?), and keeps the density of its CT numbers, {kept:.4g} g/mL; iodine is "
-            f"hardly mass: at the {tissue:g} g/mL of tissue its mean dose is about {kept / tissue:.3g} times the one shown"
+            f"{region.name!r} has {mean:.0f} HU on average, {100 * above:.0f} % above {SOFT_TISSUE_HU[1]:g} HU "
+            f"(iodised oil, calcification or metal?), and keeps the density of its CT numbers, {kept:.4g} g/mL; iodine "
+            f"is hardly mass: at tissue's {tissue:g} g/mL its mean dose is about {kept / tissue:.3g} times the one shown"
         )
         notes.append(
             Message("dense-structure", text, "state `structure_density` if it is iodised oil or contrast agent")

@@ -122,10 +122,10 @@ NEGATIONS = frozenset(
 """Words that deny what follows: English, German, French, Spanish, Italian, Dutch, Portuguese, Swedish."""
 
 DENIED = frozenset((
-    "contrast", "contrasts", "contraste", "contrasto", "kontrast", "kontrastmittel", "contrastmiddel", "mezzo", "medio",
-    "medium", "media", "agent", "dye", "km", "kontrastgabe", "gabe", "cm", "mdc", "pdc", "iv", "i", "v", "oral", "or", "ct",
-    "bolus", "enhanced", "enhancement", "injection", "iniezione", "injected", "given", "used", "administered", "applied",
-    "applicable", "de", "di", "produit", "produto",
+    "contrast", "contrasts", "contraste", "contrasto", "kontrast", "kontrastmittel", "contrastmiddel", "mezzo",
+    "medio", "medium", "media", "agent", "dye", "km", "kontrastgabe", "gabe", "cm", "mdc", "pdc", "iv", "i", "v",
+    "oral", "or", "ct", "bolus", "enhanced", "enhancement", "injection", "iniezione", "injected", "given", "used", "administered",
+    "applied", "applicable", "de", "di", "produit", "produto",
 ))  # fmt: skip
 """What is denied: the agent, or how it is given. Another word names an agent: "no oral, Iomeron iv", "non-ionic"."""
 
