@@ -55,8 +55,8 @@ SHARE_ABOVE = 0.02
 """Share of an organ above `SOFT_TISSUE_HU` from which on the reader is told that it keeps its CT density."""
 
 DENSE_TUMOUR_HU = 150.0
-"""A tumour above this on a CT without contrast agent holds iodised oil or calcium: unenhanced soft tissue and blood stay
-below 90 HU. Our choice, above what arterial contrast alone is likely to give."""
+"""A tumour above this on a CT without contrast agent holds iodised oil or calcium: unenhanced soft tissue and blood
+stay below 90 HU. Our choice, above what arterial contrast alone is likely to give."""
 
 BRIGHT_TUMOUR_HU = 100.0
 """An unenhanced tumour is no brighter than liver (`UNENHANCED_LIMIT_HU`); above this, with organs that are not
@@ -331,8 +331,8 @@ def _dense_parts(
         tissue = SOFT_TISSUE_G_ML[item.structure]
         text = (
             f"{region.name!r} has {mean:.0f} HU on average, {100 * above:.0f} % above {SOFT_TISSUE_HU[1]:g} HU "
-            f"(iodised oil, calcification or metal?), and keeps the density of its CT numbers, {kept:.4g} g/mL; iodine "
-            f"is hardly mass: at tissue's {tissue:g} g/mL its mean dose is about {kept / tissue:.3g} times the one shown"
+            f"(iodised oil, calcification or metal?), and keeps the density of its CT numbers, {kept:.4g} g/mL; "
+            f"iodine is hardly mass: at tissue's {tissue:g} g/mL its mean dose is about {kept / tissue:.3g} times the one shown"
         )
         notes.append(
             Message("dense-structure", text, "state `structure_density` if it is iodised oil or contrast agent")

@@ -124,8 +124,8 @@ NEGATIONS = frozenset(
 DENIED = frozenset((
     "contrast", "contrasts", "contraste", "contrasto", "kontrast", "kontrastmittel", "contrastmiddel", "mezzo",
     "medio", "medium", "media", "agent", "dye", "km", "kontrastgabe", "gabe", "cm", "mdc", "pdc", "iv", "i", "v",
-    "oral", "or", "ct", "bolus", "enhanced", "enhancement", "injection", "iniezione", "injected", "given", "used", "administered",
-    "applied", "applicable", "de", "di", "produit", "produto",
+    "oral", "or", "ct", "bolus", "enhanced", "enhancement", "injection", "iniezione", "injected", "given", "used",
+    "administered", "applied", "applicable", "de", "di", "produit", "produto",
 ))  # fmt: skip
 """What is denied: the agent, or how it is given. Another word names an agent: "no oral, Iomeron iv", "non-ionic"."""
 
