@@ -332,7 +332,7 @@ def _dense_parts(
         text = (
             f"{region.name!r} has {mean:.0f} HU on average, {100 * above:.0f} % above {SOFT_TISSUE_HU[1]:g} HU "
             f"(iodised oil, calcification or metal?), and keeps the density of its CT numbers, {kept:.4g} g/mL; "
-            f"iodine is hardly mass: at tissue's {tissue:g} g/mL its mean dose is about {kept / tissue:.3g} times the one shown"
+            f"iodine is hardly mass: at tissue's {tissue:g} g/mL its mean dose is about {kept / tissue:.3g} times that"
         )
         notes.append(
             Message("dense-structure", text, "state `structure_density` if it is iodised oil or contrast agent")
