@@ -121,11 +121,26 @@ def test_contrast_is_recognised_by_organ_and_by_header(oblique_grid: Grid) -> No
 
 def test_iodised_oil_in_a_tumour_is_no_contrast_and_stays_as_it_is(oblique_grid: Grid) -> None:
     density, ct, drawn = patient(oblique_grid, 60, lesion_hu=250)
-    assert tissue_density(density, ct, drawn).density is density
+    oil = tissue_density(density, ct, drawn)
+    assert oil.density is density
+    (said,) = (message for message in oil.messages if message.code == "dense-structure")
+    # Dose is energy over mass: at tissue's 1.06 g/mL it is larger by the CT's density over that.
+    assert f"about {float(density.values[LESION].mean()) / 1.06:.3g} times" in said.text
+    assert said.remedy is not None
+    assert "structure_density" in said.remedy
     density, ct, drawn = patient(oblique_grid, 120, lesion_hu=600)
     found = tissue_density(density, ct, drawn)
     assert (found.density.values[LESION] == density.values[LESION]).all()
     assert {message.code for message in found.messages} == {"contrast-enhanced-ct", "dense-structure"}
+
+
+def test_a_tumour_alone_may_be_enhanced(oblique_grid: Grid) -> None:
+    """Late arterial phase: the tumour's 130 HU beside a liver of 80 HU; 90 HU say nothing."""
+    for hu, denied, codes in ((130, "auto", ["contrast-possible"]), (90, "auto", []), (130, "no", [])):
+        density, ct, drawn = patient(oblique_grid, 80, lesion_hu=hu)
+        found = tissue_density(density, ct, drawn, DensityOptions(contrast_enhanced=denied))
+        assert [message.code for message in found.messages] == codes
+        assert found.density is density
 
 
 def test_contrast_can_be_stated_and_denied(oblique_grid: Grid) -> None:

@@ -12,6 +12,7 @@ from hepatica.core import Grid, Region
 from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.resample import resample
+from hepatica.errors import UnitError
 from hepatica.workflow.dose.numbers import LUNGS_BY_SHUNT
 
 GIVEN_AT = datetime(2026, 3, 2, 10, 30)
@@ -22,11 +23,13 @@ SPACING = (8.0, 8.0, 8.0)
 class Torso:
     """Liver with a tumour below lungs that end below the top of the image, or are cut off by it."""
 
-    def __init__(self, lung_share: float = 0.05, *, cut: bool = False, liver_hu: float = 60.0) -> None:
+    def __init__(
+        self, lung_share: float = 0.05, *, cut: bool = False, liver_hu: float = 60.0, size: float = 1.0
+    ) -> None:
         self.grid = Grid.axial(SHAPE, spacing_mm=SPACING)
         x, y, z = np.mgrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
         body = ((x - 15) / 13.5) ** 2 + ((y - 12) / 10.5) ** 2 < 1
-        lungs = ((abs(x - 15) - 6.5) / 5) ** 2 + ((y - 12) / 8) ** 2 < 1
+        lungs = ((abs(x - 15) - 6.5) / 5) ** 2 + ((y - 12) / 8) ** 2 < size**2
         lungs &= (z >= 20) & (z < (40 if cut else 36))
         liver = ((x - 11) / 8) ** 2 + ((y - 12) / 8) ** 2 + ((z - 11) / 7) ** 2 < 1
         tumour = (x - 11) ** 2 + (y - 12) ** 2 + (z - 11) ** 2 < 8
@@ -279,3 +282,63 @@ def test_quantify_takes_no_shunt_off_for_lungs_in_view() -> None:
     seen = hepatica.quantify(torso.scout, nuclide="Y-90", structures=torso.regions, quantification=stated)
     assert seen.activity_mbq == pytest.approx(2000, rel=1e-4)
     assert "shunt-against-image" in codes(seen.messages)
+
+
+@pytest.mark.parametrize("drawn", ["none", "right"])
+def test_lungs_that_nobody_drew_are_those_of_the_ct(drawn: str) -> None:
+    """Whole lungs in view with 20 % of the activity: nothing is taken off, and one lung alone is not the lungs."""
+    # Behind a wall of the chest as thick as a patient's.
+    torso = Torso(lung_share=0.2, size=0.7)
+    whole = torso.dose(torso.scout, lung_shunt=0.2)
+    lungs = torso.regions.pop()
+    if drawn == "right":
+        half = lungs.mask() & (np.arange(SHAPE[0]) < SHAPE[0] // 2)[:, None, None]
+        torso.regions.append(Region.from_coverage("Right lung", torso.grid, half))
+    found = torso.dose(torso.scout, lung_shunt=0.2)
+    assert found["Tumour"].dose_mean_gy == pytest.approx(whole["Tumour"].dose_mean_gy, rel=1e-6)
+    (note,) = (m for m in found.messages if m.code == "lungs-from-ct")
+    assert ("no lungs are drawn" if drawn == "none" else "the left lung is not drawn") in note.text
+    assert not codes(found.messages) & {"lungs-cut-off", "shunt-against-image"}
+    assert found.lung_doses is not None
+    assert found.lung_doses.by_shunt is not None
+    assert found.lung_doses.by_shunt.lung_mass_from == "from the CT's voxels"
+    assert found.activity_in_image_mbq == pytest.approx(2000, rel=1e-4)
+
+
+def test_without_a_shunt_only_what_is_drawn_has_a_dose() -> None:
+    torso = Torso()
+    torso.regions.pop()
+    found = torso.dose(torso.scout)
+    assert "lungs on the CT" not in [item.dose.name for item in found.structures]
+
+
+def test_a_stated_mass_of_the_lungs_is_held_against_the_ct() -> None:
+    torso = Torso(lung_share=0.05)
+    found = torso.dose(torso.scout, lung_shunt=0.05)
+    assert found.lung_doses is not None
+    assert found.lung_doses.by_shunt is not None
+    seen = found.lung_doses.by_shunt.lung_mass_kg
+    for stated, wrong in ((1.4 * seen, False), (1.6 * seen, True), (0.9 * seen, True)):
+        lungs = hepatica.LungOptions(lung_mass_kg=stated)
+        said = [m for m in torso.dose(torso.scout, lung_shunt=0.05, lungs=lungs).messages if "lung-mass" in m.code]
+        against = [m for m in said if m.code == "lung-mass-against-ct"]
+        assert bool(against) is wrong
+        assert all(f"{seen:.3g} kg" in m.text and m.severity == "critical" for m in against)
+    with pytest.raises(UnitError, match=r"9\.5 kg"):
+        hepatica.LungOptions(lung_mass_kg=9.5)
+    with pytest.raises(UnitError, match="lung_mass_kg"):
+        hepatica.SpectShuntOptions(lung_mass_kg=0.00095)
+
+
+def test_a_stated_mass_completes_no_lungs_that_are_whole() -> None:
+    torso = Torso(lung_share=0.05)
+    reading = hepatica.ScoutOptions(ct=torso.ct)
+    for stated, wrong in ((None, False), (0.7, False), (1.5, True)):
+        found = hepatica.lung_shunt(
+            torso.scout,
+            structures=torso.regions,
+            reading=reading,
+            spect=hepatica.SpectShuntOptions(lung_mass_kg=stated),
+        )
+        assert found.shunt.lung_shunt.value == pytest.approx(0.05, rel=1e-4)
+        assert ("lung-mass-against-ct" in codes(found.messages)) is wrong

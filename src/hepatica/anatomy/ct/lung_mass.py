@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hepatica.errors import InputError
+from hepatica.core.message import Message
+from hepatica.errors import InputError, UnitError
 
 Sex = Literal["female", "male"]
 
@@ -28,6 +29,22 @@ HEIGHT_RANGE_M = (1.45, 1.95)
 MODEL_RELATIVE_SD = 0.25
 """Relative standard uncertainty of a lung mass by model: capacity alone scatters by 10 % about its equation, and blood
 and tissue per litre vary more. Our estimate."""
+
+
+MIN_LUNG_MASS_KG, MAX_LUNG_MASS_KG = 0.1, 3.0
+"""A stated mass of both lungs outside this is one in another unit. ICRP 89, table 2.8: with blood 0.95 kg (woman),
+1.2 kg (man), 0.15 kg (child of one year). The upper end is our choice: 2.5 times the reference man's."""
+
+USUAL_LUNG_MASS_KG = (0.4, 2.0)
+"""Masses of an adult's lungs that need no word: half of ICRP 89's woman's to 1.7 times the man's, twice
+`MODEL_RELATIVE_SD` about both and a little more. Our choice; a child's are lighter, and are said."""
+
+HEAVIER_THAN_SEEN = 1.5
+"""Stated over seen mass, for lungs that the CT shows whole, from which on both cannot be true: lungs change their air
+with the breath, and their mass by the blood in them alone, some 20 %."""
+
+LIGHTER_THAN_SEEN = 0.98
+"""A stated mass of whole lungs is at least this share of what is seen of them: the rest is rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +111,54 @@ def whole_lung_mass(stated_kg: float | None = None, sex: Sex | None = None, heig
     scale = (slope * height_m + intercept) / (slope * REFERENCE_HEIGHT_M[sex] + intercept)
     text = f"{icrp}, scaled by lung capacity at {height_m:g} m, Quanjer 1993"
     return LungMass(mass * scale, MODEL_RELATIVE_SD, "height", text)
+
+
+def require_lung_mass(stated_kg: float | None) -> None:
+    """UnitError if a stated mass is not one of lungs (`MIN_LUNG_MASS_KG` to `MAX_LUNG_MASS_KG`)."""
+    if stated_kg is not None and not MIN_LUNG_MASS_KG <= stated_kg <= MAX_LUNG_MASS_KG:
+        raise UnitError(
+            f"`lung_mass_kg`: {stated_kg:.4g} kg is not the mass of a patient's lungs ({MIN_LUNG_MASS_KG:g} to "
+            f"{MAX_LUNG_MASS_KG:g} kg)",
+            remedy="check its unit: 950 g are 0.95 kg",
+        )
+
+
+def stated_mass_messages(stated_kg: float | None, seen_kg: float | None, *, whole: bool) -> tuple[Message, ...]:
+    """What is said of a stated mass of the lungs against that of an adult, and against the CT's.
+
+    Parameters
+    ----------
+    stated_kg : float or None
+        As stated; None says nothing.
+    seen_kg : float or None
+        Of the lungs on the CT; None where there is no CT, or it shows none.
+    whole : bool
+        Whether the CT shows them whole.
+
+    Examples
+    --------
+    >>> [message.code for message in stated_mass_messages(2.5, 0.9, whole=True)]
+    ['lung-mass-unusual', 'lung-mass-against-ct']
+    >>> stated_mass_messages(1.0, 0.9, whole=True)
+    ()
+    """
+    if stated_kg is None:
+        return ()
+    notes = []
+    low, high = USUAL_LUNG_MASS_KG
+    if not low <= stated_kg <= high:
+        text = f"a lung mass of {stated_kg:.3g} kg is stated; an adult's lungs weigh {low:g} to {high:g} kg"
+        notes.append(Message("lung-mass-unusual", text, "check `lung_mass_kg` and its unit"))
+    if seen_kg is None:
+        return tuple(notes)
+    wrong = ""
+    if stated_kg < LIGHTER_THAN_SEEN * seen_kg:
+        wrong = f"the CT shows {seen_kg:.3g} kg of lung, more than the whole lungs weigh as stated"
+    elif whole and stated_kg > HEAVIER_THAN_SEEN * seen_kg:
+        times = f"which makes the lung dose {stated_kg / seen_kg:.2g} times lower"
+        wrong = f"the CT shows them whole with {seen_kg:.3g} kg, {times}"
+    if wrong:
+        text = f"a lung mass of {stated_kg:.3g} kg is stated; {wrong}"
+        remedy = "leave `lung_mass_kg` out where the CT shows the lungs, or mend it"
+        notes.append(Message("lung-mass-against-ct", text, remedy, "critical"))
+    return tuple(notes)

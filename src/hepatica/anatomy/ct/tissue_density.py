@@ -54,6 +54,14 @@ above."""
 SHARE_ABOVE = 0.02
 """Share of an organ above `SOFT_TISSUE_HU` from which on the reader is told that it keeps its CT density."""
 
+DENSE_TUMOUR_HU = 150.0
+"""A tumour above this on a CT without contrast agent holds iodised oil or calcium: unenhanced soft tissue and blood
+stay below 90 HU. Our choice, above what arterial contrast alone is likely to give."""
+
+BRIGHT_TUMOUR_HU = 100.0
+"""An unenhanced tumour is no brighter than liver (`UNENHANCED_LIMIT_HU`); above this, with organs that are not
+enhanced, a late arterial phase is likely. Our choice, above that limit by the noise of small tumours."""
+
 Densities = Mapping[str, float]
 
 
@@ -207,11 +215,15 @@ def tissue_density(
             _set_soft_tissue(values, hu, item)
             origins[item.region.name] = "reference"
         notes.append(_contrast_message(contrast_agent, enhanced, options, taken, density))
-        notes += _dense_parts(taken, hu)
+        notes += _dense_parts(taken, hu, values)
     elif options.contrast_enhanced == "no" and enhanced:
         listed = ", ".join(f"{name} {mean:.0f} HU" for name, mean in enhanced.items())
         text = f"the CT is stated to be without contrast agent, but {listed} is more than unenhanced tissue has"
         notes.append(Message("contrast-against-statement", text, "leave `contrast_enhanced` to be recognised"))
+    if not found:
+        tumours = [item for item in organs if item.structure is Structure.TUMOUR and item.region.name not in stated]
+        dense = _dense_parts(tumours, hu, values, DENSE_TUMOUR_HU)
+        notes += dense or ([] if options.contrast_enhanced == "no" or enhanced else _bright_tumours(tumours, hu))
     for item in _large_first([there[name] for name in stated]):
         name = item.region.name
         values[item.region.window][item.region.coverage >= MOSTLY] = stated[name]
@@ -298,15 +310,44 @@ def _contrast_message(
     )
 
 
-def _dense_parts(taken: Sequence[ClinicalRegion], hu: Volume) -> list[Message]:
+def _dense_parts(
+    taken: Sequence[ClinicalRegion], hu: Volume, values: np.ndarray, mean_above_hu: float = float("inf")
+) -> list[Message]:
+    """Structures with much that is denser than tissue, or denser than `mean_above_hu` on average.
+
+    Iodine is hardly mass: with the CT's density the mass is too large, and the dose, energy over mass, too low.
+    """
     notes = []
     for item in taken:
         region = item.region
-        above = float(region.coverage[hu.values[region.window] > SOFT_TISSUE_HU[1]].sum(dtype=np.float64))
-        if above > SHARE_ABOVE * region.voxels:
-            text = (
-                f"{100 * above / region.voxels:.0f} % of {region.name!r} lies above {SOFT_TISSUE_HU[1]:g} HU "
-                "(iodised oil, calcification or metal?) and keeps the density of its CT number"
-            )
-            notes.append(Message("dense-structure", text, "state `structure_density` if it is iodised oil"))
+        if region.is_empty:
+            continue
+        at = hu.values[region.window]
+        above = float(region.coverage[at > SOFT_TISSUE_HU[1]].sum(dtype=np.float64)) / region.voxels
+        mean = float((region.coverage * at).sum(dtype=np.float64)) / region.voxels
+        if above <= SHARE_ABOVE and mean <= mean_above_hu:
+            continue
+        kept = float((region.coverage * values[region.window]).sum(dtype=np.float64)) / region.voxels
+        tissue = SOFT_TISSUE_G_ML[item.structure]
+        text = (
+            f"{region.name!r} has {mean:.0f} HU on average, {100 * above:.0f} % above {SOFT_TISSUE_HU[1]:g} HU "
+            f"(iodised oil, calcification or metal?), and keeps the density of its CT numbers, {kept:.4g} g/mL; "
+            f"iodine is hardly mass: at tissue's {tissue:g} g/mL its mean dose is about {kept / tissue:.3g} times that"
+        )
+        notes.append(
+            Message("dense-structure", text, "state `structure_density` if it is iodised oil or contrast agent")
+        )
     return notes
+
+
+def _bright_tumours(tumours: Sequence[ClinicalRegion], hu: Volume) -> list[Message]:
+    """Tumours brighter than unenhanced ones beside organs that are not: a late arterial phase enhances them first."""
+    means = {item.region.name: _soft_mean_hu(item.region, hu) for item in tumours}
+    bright = [f"{name} {mean:.0f} HU" for name, mean in means.items() if mean is not None and mean > BRIGHT_TUMOUR_HU]
+    if not bright:
+        return []
+    text = (
+        f"{', '.join(bright)}: brighter than an unenhanced tumour, while no organ drawn is enhanced (arterial phase?); "
+        "densities are the CT's, too high where there is contrast agent"
+    )
+    return [Message("contrast-possible", text, "state whether the CT is `contrast_enhanced`")]

@@ -77,7 +77,8 @@ def shunt_messages(lungs: LungsInView | None, lung_shunt: float, lungs_in_image:
         text = f"the lungs are stated to be in the image, but {seen}"
         notes.append(Message("lungs-not-seen", text, "leave out `lungs_in_image` if they lie outside"))
     elif lungs_in_image and not lungs.whole:
-        text = f"the lungs are stated to be in the image, but only {100 * lungs.part:.0f} % of their mass is in view"
+        part = f"only {100 * lungs.part:.0f} % of their mass is drawn and in view"
+        text = f"the lungs are stated to be in the image, but {part}"
         notes.append(Message("lungs-partly-in-view", text, "leave out `lungs_in_image`"))
     if not lung_shunt:
         return tuple(notes)
@@ -87,7 +88,7 @@ def shunt_messages(lungs: LungsInView | None, lung_shunt: float, lungs_in_image:
     whole = (
         ""
         if lungs.whole or not lungs.share
-        else f" ({100 * compared:.1f} % of all, if the lungs out of view hold as much per gram)"
+        else f" ({100 * compared:.1f} % of all, if lung that is not drawn, or out of view, holds as much per gram)"
     )
     then = _taken_off(lungs, lung_shunt, lungs_in_image)
     text = f"{seen}{whole}; the lung shunt stated is {100 * lung_shunt:.1f} %: {then}"
@@ -99,5 +100,5 @@ def _taken_off(lungs: LungsInView, lung_shunt: float, lungs_in_image: bool) -> s
     if lungs_in_image or (lungs.whole and lungs.shows(lung_shunt)):
         return "the lungs are in view, so that nothing is taken off for the shunt"
     if lungs.shows(lung_shunt):
-        return "the part of the shunt that is out of view is taken off"
+        return "the part of the shunt that is in lung not drawn, or out of view, is taken off"
     return "the image is taken as not holding it, and all of it is taken off"

@@ -11,7 +11,8 @@ from hepatica.core.document import INLINE
 from hepatica.core.message import Message
 from hepatica.core.tables import toml_table
 from hepatica.errors import InputError, UnknownNameError
-from hepatica.nuclides.agents import Indication, Intent
+from hepatica.nuclides import Agent
+from hepatica.nuclides.agents import DoseLimit, Indication, Intent
 
 Status = Literal["met", "near", "violated"]
 
@@ -208,6 +209,51 @@ def upper_limits(context: LimitContext) -> tuple[Limit, ...]:
         for row in limits()
         if row.bound == "max" and row.weight != "preferred" and _applies(row, context) is not None
     )
+
+
+OF_STRUCTURE = {
+    "lung_gy": ("lung", "per treatment"),
+    "lung_cumulative_gy": ("lung", "all treatments together"),
+    "normal_liver_gy": ("normal_liver", "per treatment"),
+    "marrow_gy": ("marrow", "per treatment"),
+}
+"""Quantity of a plan -> structure of a dose, and what is added up."""
+
+
+def limits_of_dose(agent: Agent) -> tuple[DoseLimit, ...]:
+    """Limits and goals of mean doses with an agent: its own, and of organs without one those that plans are held to.
+
+    Examples
+    --------
+    >>> from hepatica.nuclides import agent
+    >>> [row.dose_gy for row in limits_of_dose(agent("i131-lipiodol")) if row.structure == "lung"]
+    [30.0, 50.0]
+    """
+    own = {row.structure for row in agent.limits if row.comparison == "<="}
+    more = []
+    for row in limits():
+        known = OF_STRUCTURE.get(row.quantity)
+        everyone = "*" in row.intents and "*" in row.indications and row.weight == "limit" and row.bound == "max"
+        tests = (row.bilirubin_above_mg_dl, row.bilirubin_below_mg_dl, row.reserve_below, row.compromised)
+        if known is None or not everyone or any(test is not None for test in tests):
+            continue
+        if known[0] not in own and ("*" in row.agents or agent.name in row.agents):
+            more.append(DoseLimit(known[0], "<=", row.limit, f"{row.text}, {known[1]}", row.source, row.confidence))
+    return (*agent.limits, *more)
+
+
+def not_judged(agent: Agent, structures: Iterable[str]) -> tuple[Message, ...]:
+    """A note that lists upper limits of structures that have no dose, so that nobody takes them as met."""
+    there = set(structures)
+    missing: dict[str, list[str]] = {}
+    for row in limits_of_dose(agent):
+        if row.comparison == "<=" and row.structure not in there:
+            missing.setdefault(row.structure.replace("_", " "), []).append(f"{row.dose_gy:g}")
+    if not missing:
+        return ()
+    listed = "; ".join(f"{name} {', '.join(doses)} Gy" for name, doses in missing.items())
+    text = f"limits of {agent.name} that are not judged, as no structure has that dose: {listed}"
+    return (Message("limits-not-judged", text, "draw these structures to have them judged", "note"),)
 
 
 def worst_first(checks: Iterable[LimitCheck]) -> tuple[LimitCheck, ...]:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from hepatica.anatomy.ct.lung_mass import LungMass, Sex
+from hepatica.anatomy.ct.lung_mass import LungMass, Sex, require_lung_mass
 from hepatica.anatomy.structures.clinical import without_margin
 from hepatica.core import Estimate, Kind, Region, Volume, decay_factor, seconds_between
 from hepatica.core.document import HIDDEN
@@ -324,10 +324,13 @@ class LungMasses:
         Of the lungs that the activity image shows, on the CT's own voxels, or by volume; None where it is not known.
     whole : LungMass or None
         Of the whole lungs, where they are cut off; None where nothing is.
+    nothing_cut : bool
+        Whether image and CT show them whole, so that a stated mass completes nothing.
     """
 
     in_view_kg: float | None = None
     whole: LungMass | None = None
+    nothing_cut: bool = False
 
 
 @options
@@ -367,6 +370,7 @@ class SpectShuntOptions:
     residual_scatter_sd: Fraction = 0.0
 
     def __post_init__(self) -> None:
+        require_lung_mass(self.lung_mass_kg)
         if (self.lung_count_relative_sd is None) != (self.liver_count_relative_sd is None):
             raise InputError("give both `lung_count_relative_sd` and `liver_count_relative_sd`, or neither")
         if self.cut_lungs == "as-seen" and (self.patient_sex or self.patient_height_m):
@@ -465,6 +469,8 @@ def _completion(own: Region, density: Volume | None, options: SpectShuntOptions,
                 f"the lungs in the image weigh {size * per_size / 1000:.3g} kg, more than the stated "
                 f"{options.lung_mass_kg:g} kg"
             )
+        if masses.nothing_cut:
+            return _Completion(None, per_size)
         return _Completion(options.lung_mass_kg * 1000, per_size)
     if masses.whole is None or not weighed or options.cut_lungs == "as-seen":
         return _Completion(None, per_size)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 from hepatica.anatomy.ct.lung_field import LungsInField, cut_off_message, lungs_in_field, one_sided
-from hepatica.anatomy.ct.lung_mass import LungMass, whole_lung_mass
+from hepatica.anatomy.ct.lung_mass import LungMass, stated_mass_messages, whole_lung_mass
 from hepatica.anatomy.ct.tissue_density import STRUCTURE_DENSITY_TEXT, DensityOptions, tissue_density
 from hepatica.anatomy.structures.clinical import (
     STRUCTURE_ROLES_TEXT,
@@ -135,7 +135,8 @@ class Scout:
     def lung_masses(self, options: SpectShuntOptions) -> LungMasses:
         """Mass of the lungs in view, and of the whole lungs where they are cut off: by the CT, else by the model."""
         if self.lungs_seen.whole or self.lung_in_view_kg is None:
-            return LungMasses(self.lung_in_view_kg if self.ct is not None else None)
+            seen_kg = self.lung_in_view_kg if self.ct is not None else None
+            return LungMasses(seen_kg, nothing_cut=seen_kg is not None and self.lungs_seen.whole)
         if self.ct_shows_lungs_whole and self.ct_lung_mass_kg is not None:
             return LungMasses(self.lung_in_view_kg, LungMass(self.ct_lung_mass_kg, None, "ct", "from the CT's voxels"))
         model = whole_lung_mass(options.lung_mass_kg, options.patient_sex, options.patient_height_m)
@@ -155,8 +156,10 @@ class Scout:
 
     def about_lungs(self, options: SpectShuntOptions, shunt: LungShunt) -> tuple[Message, ...]:
         """What is said of lungs that are cut off: how it was recognised, the mass seen, what the shunt became."""
+        stated = options.lung_mass_kg is not None
+        about = stated_mass_messages(options.lung_mass_kg, self.ct_lung_mass_kg, whole=self.ct_shows_lungs_whole)
         if self.lungs_seen.whole:
-            return ()
+            return about
         seen = shunt.details["fraction_as_drawn"]
         text = f"the shunt of the part in view is {100 * seen:.3g} %"
         if self.ct is None:
@@ -166,8 +169,7 @@ class Scout:
             text += ", a lower bound"
         else:
             text += f"; completed to {mass.text} at the same uptake per gram it is {100 * shunt.lung_shunt.value:.3g} %"
-        stated = options.lung_mass_kg is not None
-        return (cut_off_message(self.lungs_seen, self.lung_in_view_kg, then=text, mass_is_stated=stated),)
+        return (cut_off_message(self.lungs_seen, self.lung_in_view_kg, then=text, mass_is_stated=stated), *about)
 
     def need(self, *names: str) -> tuple[Region, ...]:
         """The regions called "liver" or "lungs", or InputError that says which is missing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hepatica.anatomy.ct.lung_mass import LungMass, Sex
+from hepatica.anatomy.ct.lung_mass import LungMass, Sex, require_lung_mass
 from hepatica.core import Estimate
 from hepatica.core.document import reported
 from hepatica.core.message import Message
@@ -34,6 +34,9 @@ class LungOptions:
     lung_mass_kg: Positive | None = None
     patient_sex: Sex | None = None
     patient_height_m: Positive | None = None
+
+    def __post_init__(self) -> None:
+        require_lung_mass(self.lung_mass_kg)
 
 
 @dataclass(frozen=True, slots=True)

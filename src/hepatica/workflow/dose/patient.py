@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from hepatica.anatomy.ct.body_and_lungs import lung_regions
 from hepatica.anatomy.ct.lung_field import LungsInField, cut_off_message, lungs_in_field, one_sided
-from hepatica.anatomy.ct.lung_mass import LungMass, whole_lung_mass
+from hepatica.anatomy.ct.lung_mass import LungMass, stated_mass_messages, whole_lung_mass
 from hepatica.anatomy.ct.tissue_density import DensityOptions, DensityOrigin, TissueDensity, tissue_density
 from hepatica.anatomy.ct.uniform import UNIFORM_RELATIVE_SD, outline_of, uniform_patient
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure, union
@@ -16,8 +17,10 @@ from hepatica.core import Grid, Region, Volume
 from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
 from hepatica.core.resample import resample_region
-from hepatica.errors import InputError
+from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.quantify.lungs_in_view import LungsInView, share_of_lungs, shunt_messages
+from hepatica.nuclides import agent
+from hepatica.planning.limits.dose_limits import not_judged
 from hepatica.planning.scout.scan import LUNG_G_ML
 from hepatica.planning.scout.treated_lungs import LungOptions
 from hepatica.transport.matter.media import density_from_hu
@@ -82,6 +85,10 @@ class PatientLungs:
         In the activity image; None where they lie outside.
     whole_mass : LungMass
         Of the whole lungs: stated, from the CT if they are whole on it, or by model.
+    on_ct_kg : float or None
+        Mass on the CT; None without one.
+    whole_on_ct : bool
+        Whether the CT shows them whole.
     """
 
     item: ClinicalRegion
@@ -90,6 +97,8 @@ class PatientLungs:
     mass_is_measured: bool
     in_view: LungsInView | None
     whole_mass: LungMass
+    on_ct_kg: float | None = None
+    whole_on_ct: bool = False
 
 
 def ct_or_uniform(ct: ImageSource | None, scans: Sequence[Image], options: DoseOptions) -> tuple[Image, bool]:
@@ -138,6 +147,8 @@ def patient_of(
     frame = ct.grid.frame_of_reference or scans[0].grid.frame_of_reference
     ct = replace(ct, volume=ct.volume.in_frame(frame))
     drawn = structures_on(ct.grid, structures, ct, options.clinical, has_ct=has_ct)
+    if has_ct and (options.quantification.lung_shunt or options.quantification.lungs_in_image):
+        drawn = _with_lungs_of_ct(drawn, ct.volume)
     tissue = tissue_density(
         density_from_hu(ct.volume, options.scanner.calibration()), ct.volume, drawn.clinical, options.density,
         contrast_agent=ct.acquisition.contrast_agent,
@@ -147,7 +158,55 @@ def patient_of(
     notes = [] if lungs is None or lungs.seen.whole else [_cut_off(lungs)]
     in_view = None if lungs is None else lungs.in_view
     against = shunt_messages(in_view, stated.lung_shunt, stated.lungs_in_image)
-    return Patient(ct, has_ct, drawn, tissue, lungs, unique(tissue.messages, notes, against))
+    mass = stated_mass_messages(
+        options.lungs.lung_mass_kg,
+        None if lungs is None else lungs.on_ct_kg,
+        whole=lungs is not None and lungs.whole_on_ct,
+    )
+    limits = _not_judged(drawn, options)
+    return Patient(ct, has_ct, drawn, tissue, lungs, unique(tissue.messages, notes, mass, against, limits))
+
+
+LUNGS_OF_CT = "lungs on the CT"
+"""Name of lungs that the CT shows and nobody drew."""
+
+
+def _with_lungs_of_ct(drawn: StructureSet, hu: Volume) -> StructureSet:
+    """The structures with both lungs as the CT shows them, where none is drawn, or one alone.
+
+    Whether the image holds the lung shunt is a question of what it shows, not of what was drawn.
+    """
+    there = {item.structure for item in drawn.clinical if item.structure in LUNGS}
+    if Structure.LUNG in there or len(there) > 1:
+        return drawn
+    try:
+        sides = lung_regions(hu)
+    except GeometryError:  # No body on the CT, so no lungs in it.
+        return drawn
+    # One lung drawn, and one alone on the CT: nothing that the drawing lacks.
+    if len(sides) <= len(there):
+        return drawn
+    found = union(list(sides)).renamed(LUNGS_OF_CT)
+    missing = "no lungs are drawn"
+    if there:
+        missing = f"the {'right' if Structure.LUNG_LEFT in there else 'left'} lung is not drawn"
+    text = (
+        f"{missing}, and the CT shows {found.volume_ml:.0f} mL of lung: it was found by thresholds and is taken as the "
+        "lungs for the lung shunt, their mass and their dose"
+    )
+    note = Message("lungs-from-ct", text, "draw both lungs")
+    made = ClinicalRegion(found, Structure.LUNG, derived=True)
+    return replace(drawn, clinical=(*drawn.clinical, made), messages=(*drawn.messages, note))
+
+
+def _not_judged(drawn: StructureSet, options: DoseOptions) -> tuple[Message, ...]:
+    if options.clinical.agent is None:
+        return ()
+    # The shunt gives the lungs a dose whether or not they are drawn.
+    known = {item.structure.value for item in drawn.clinical} | (
+        {"lung"} if options.quantification.lung_shunt else set()
+    )
+    return not_judged(agent(options.clinical.agent), known)
 
 
 def _cut_off(lungs: PatientLungs) -> Message:
@@ -177,7 +236,8 @@ def _lungs_of(
         share = share_of_lungs(activity, here, _liver(drawn, activity.grid))
         in_view = LungsInView(share, seen.whole, 1.0 if seen.whole else part)
     measured = ct is not None or tissue.origin(item.region.name) == "stated"
-    return PatientLungs(item, seen, in_view_kg, measured, in_view, whole)
+    shown_kg = None if ct is None else on_ct_kg
+    return PatientLungs(item, seen, in_view_kg, measured, in_view, whole, shown_kg, seen_by_ct.whole)
 
 
 def whole_mass_without_lungs(stated: LungOptions) -> LungMass:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -94,8 +95,55 @@ def _image(
     )
 
 
-NO_AGENT = frozenset({"", "none", "no", "n", "0", "without", "nil", "unenhanced", "native"})
+NO_AGENT = frozenset(
+    ("", "0", "n", "nil", "unenhanced", "unenhanced ct", "native", "native ct", "nativ", "natif", "plain", "n/a", "c-")
+)
 """What scanners write as ContrastBolusAgent where there was none."""
+
+NEGATIONS = frozenset(
+    (
+        "no",
+        "non",
+        "not",
+        "none",
+        "without",
+        "wo",
+        "ohne",
+        "kein",
+        "keine",
+        "sans",
+        "sin",
+        "senza",
+        "zonder",
+        "sem",
+        "utan",
+    )
+)
+"""Words that deny what follows: English, German, French, Spanish, Italian, Dutch, Portuguese, Swedish."""
+
+DENIED = frozenset((
+    "contrast", "contrasts", "contraste", "contrasto", "kontrast", "kontrastmittel", "contrastmiddel", "mezzo",
+    "medio", "medium", "media", "agent", "dye", "km", "kontrastgabe", "gabe", "cm", "mdc", "pdc", "iv", "i", "v",
+    "oral", "or", "ct", "bolus", "enhanced", "enhancement", "injection", "iniezione", "injected", "given", "used",
+    "administered", "applied", "applicable", "de", "di", "produit", "produto",
+))  # fmt: skip
+"""What is denied: the agent, or how it is given. Another word names an agent: "no oral, Iomeron iv", "non-ionic"."""
+
+
+def names_no_agent(text: str) -> bool:
+    """Whether a ContrastBolusAgent says, in words, that there was none.
+
+    Examples
+    --------
+    >>> [names_no_agent(text) for text in ("no contrast", "w/o", "ohne KM", "non-ionic 300", "Iomeron 400")]
+    [True, True, True, False, False]
+    """
+    plain = text.strip().lower()
+    if plain in NO_AGENT:
+        return True
+    words = re.findall(r"\w+", plain.replace("w/o", "without ").replace("noncontrast", "non contrast"))
+    negated = bool(words) and (words[0] in NEGATIONS or words[1:2] == ["not"])
+    return negated and all(word in DENIED | NEGATIONS for word in words)
 
 
 def contrast_agent(header: Header) -> str:
@@ -103,10 +151,11 @@ def contrast_agent(header: Header) -> str:
     if header.text("ContrastBolusRoute").strip().lower() in ("oral", "rectal"):
         return ""
     agent = header.text("ContrastBolusAgent").strip()
-    if agent.lower() not in NO_AGENT:
+    if not names_no_agent(agent):
         return agent
     coded = header.item("ContrastBolusAgentSequence")
-    return coded.text("CodeMeaning").strip() if agent == "" and coded is not None else ""
+    meaning = coded.text("CodeMeaning").strip() if agent == "" and coded is not None else ""
+    return "" if names_no_agent(meaning) else meaning
 
 
 def _unit_notes(header: Header) -> tuple[Message, ...]:
