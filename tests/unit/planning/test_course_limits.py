@@ -323,3 +323,26 @@ def test_a_range_of_a_label_is_no_dose_to_aim_at() -> None:
         )
         with pytest.raises(InputError, match="no guideline here states a dose"):
             prescription("mird", asked)
+
+
+def test_an_activity_set_to_a_limit_is_at_it_and_not_above() -> None:
+    # In floating point the dose of an activity that was set to a limit comes back as 75.00000000000001.
+    for limit in range(30, 78, 3):
+        plan = planned(
+            "glass",
+            "unilobar",
+            aims={"normal_limit": f"{limit} Gy", "method": "partition-normal"},
+            territory=[
+                {
+                    "name": "right",
+                    "normal_mass": "1.06 kg",
+                    "lesion": [LESION | {"mass": "60 g", "tumour_to_normal": 4.0}],
+                }
+            ],
+        )
+        assert not stops(plan), limit
+        assert plan.doses.normal_liver_gy == pytest.approx(limit, rel=1e-12)
+    for shunt in range(20, 27):
+        plan = planned("glass", "unilobar", lungs={"lung_shunt": f"{shunt} %"}, aims={"method": "partition-normal"})
+        assert plan.doses.lung_gy == pytest.approx(30, rel=1e-12)
+        assert "lung-dose-30" not in {message.code for message in stops(plan)}

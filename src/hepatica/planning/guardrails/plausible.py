@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hepatica.core.compare import above, below
 from hepatica.core.confidence import COMMON_PRACTICE
 from hepatica.core.options import unit_of
 from hepatica.core.tables import toml_table
@@ -18,7 +19,7 @@ def _outside(fact: str, low: float, high: float, nuclide: str | None) -> Callabl
             return False
         value = float(getattr(situation, fact))
         # Zero is no number that was measured: rules of their own speak of it.
-        return value != 0 and not low <= value <= high
+        return value != 0 and (below(value, low) or above(value, high))
 
     return speaks
 

@@ -16,6 +16,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.compare import ROUNDING
 from hepatica.core.document import INLINE
 from hepatica.core.options import Limits, Unit, options
 from hepatica.errors import InputError
@@ -539,8 +540,8 @@ def _climb(chance: Callable[[FloatArray], tuple[float, float]], start: FloatArra
 
 
 def _chances(sampled: _Sampled, activity: FloatArray) -> Chances:
-    reached = {name: per @ activity >= sampled.target_gy * (1 - 1e-12) for name, per in sampled.lesions.items()}
-    exceeded = {name: float(np.mean(per @ activity > limit * (1 + 1e-12))) for name, per, limit, _ in sampled.limits}
+    reached = {name: per @ activity >= sampled.target_gy * (1 - ROUNDING) for name, per in sampled.lesions.items()}
+    exceeded = {name: float(np.mean(per @ activity > limit * (1 + ROUNDING))) for name, per, limit, _ in sampled.limits}
     normal = max((p for name, p in exceeded.items() if name.startswith(NORMAL)), default=0.0)
     lungs = max(p for name, p in exceeded.items() if name.startswith(LUNGS))
     return Chances(
