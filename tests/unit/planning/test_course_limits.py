@@ -346,3 +346,46 @@ def test_an_activity_set_to_a_limit_is_at_it_and_not_above() -> None:
         plan = planned("glass", "unilobar", lungs={"lung_shunt": f"{shunt} %"}, aims={"method": "partition-normal"})
         assert plan.doses.lung_gy == pytest.approx(30, rel=1e-12)
         assert "lung-dose-30" not in {message.code for message in stops(plan)}
+
+
+def test_several_territories_keep_the_lung_limit_together() -> None:
+    two = [
+        {"name": "right", "normal_mass": "0.8 kg", "lesion": [LESION]},
+        {"name": "left", "normal_mass": "0.4 kg", "lesion": [LESION | {"name": "b", "mass": "50 g"}]},
+    ]
+    plan = planned(
+        "glass", "whole-liver", lungs={"lung_shunt": "10 %"}, aims={"method": "partition-normal"}, territory=two
+    )
+    alone = planned(
+        "glass",
+        "whole-liver",
+        lungs={"lung_shunt": "10 %"},
+        aims={"method": "partition-normal", "lung_limit": "60 Gy"},
+        territory=two,
+    )
+    assert alone.doses.lung_gy > 30
+    assert plan.doses.lung_gy == pytest.approx(30, rel=1e-12)
+    assert not {"lung-dose-30", "limit-exceeded"} & {message.code for message in stops(plan) if "lung" in message.text}
+    assert "lung-limit-shared" in {message.code for message in plan.messages}
+    # One factor for all.
+    factors = [
+        a.given.prescription.administered_gbq / b.given.prescription.administered_gbq
+        for a, b in zip(plan.territories, alone.territories, strict=True)
+    ]
+    assert factors[0] == pytest.approx(factors[1])
+    lifetime = planned(
+        "glass",
+        "whole-liver",
+        lungs={"lung_shunt": "10 %"},
+        aims={"method": "partition-normal"},
+        territory=two,
+        previous=[{"name": "x", "lung": "49.9 Gy"}],
+    )
+    assert lifetime.doses.lung_cumulative_gy == pytest.approx(50, rel=1e-12)
+    assert "lung-dose-cumulative-50" not in {message.code for message in stops(lifetime)}
+    # What a method that does not know the lungs gives is taken off first.
+    mixed = planned(
+        "glass", "whole-liver", lungs={"lung_shunt": "10 %"}, aims={"perfused": "300 Gy", "method": "partition-normal"},
+        territory=[two[0] | {"method": "mird"}, two[1]],
+    )  # fmt: skip
+    assert mixed.doses.lung_gy == pytest.approx(30, rel=1e-12)

@@ -26,7 +26,7 @@ from hepatica.planning.planner.course_limits import (
     nominal_limits,
 )
 from hepatica.planning.planner.known_facts import completed, contradictions, known_facts
-from hepatica.planning.planner.methods import TerritoryPlan, effective_half_life_s, plan_territory
+from hepatica.planning.planner.methods import TerritoryPlan, effective_half_life_s, lung_shares, plan_territories
 from hepatica.planning.planner.territories import CourseDoses, Injection, course_doses
 
 
@@ -170,8 +170,8 @@ def plan_course(course: Course) -> CoursePlan:
     InputError
         If a territory has no applicable method (the message says what is missing).
     """
-    course = _with_reserve(course)
-    plans = tuple(plan_territory(course, territory) for territory in course.territories)
+    course = _with_shared_lungs(_with_reserve(course))
+    plans = plan_territories(course)
     _require_nuclide(course, plans)
     agents = {p.name: p.given.carrier.name for p in plans}
     injections = _injections(plans, {p.name: p.given.prescription.administered_gbq for p in plans})
@@ -233,6 +233,19 @@ def _with_reserve(course: Course) -> Course:
         text = f"hepatic reserve: {stated:.0%} is stated, the masses of the plan give {found:.0%}, which is used"
         notes = (*notes, Message("stated-differs", text, "correct `hepatic_reserve` or the masses"))
     return replace(course, patient=replace(course.patient, hepatic_reserve=found), notes=notes)
+
+
+def _with_shared_lungs(course: Course) -> Course:
+    """The course with a word on the lung limit, where several territories share it."""
+    shares = lung_shares(course)
+    if not shares:
+        return course
+    each = ", ".join(f"{name} {dose:.3g} Gy" for name, dose in shares.items())
+    text = (
+        f"the lungs may get {course.lung_limit_gy:.4g} Gy from all injections together: {each}; all are lowered by one "
+        "factor"
+    )
+    return replace(course, notes=(*course.notes, Message("lung-limit-shared", text)))
 
 
 def _assumed(course: Course, plans: tuple[TerritoryPlan, ...]) -> tuple[Assumption, ...]:
