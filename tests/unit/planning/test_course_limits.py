@@ -389,3 +389,12 @@ def test_several_territories_keep_the_lung_limit_together() -> None:
         territory=[two[0] | {"method": "mird"}, two[1]],
     )  # fmt: skip
     assert mixed.doses.lung_gy == pytest.approx(30, rel=1e-12)
+
+
+def test_the_best_chance_is_no_activity_that_a_guardrail_stops() -> None:
+    for agent, intent, gbq in (("i131-lipiodol", "whole-liver", 4.44), ("QuiremSpheres", "segmentectomy", 15.0)):
+        plan = planned(agent, intent, aims={"normal_limit": "900 Gy", "tumour": "900 Gy"}, lungs={"lung_shunt": "1 %"})
+        assert plan.planner is not None
+        assert plan.planner.largest_allowed_total_gbq == pytest.approx(gbq)
+        assert plan.planner.binding_limit.startswith("implausible-activity-")
+        assert "planner-keeps-plausible" in {message.code for message in plan.messages}

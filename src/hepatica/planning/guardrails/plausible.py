@@ -45,5 +45,22 @@ def _guardrail(row: Mapping[str, Any]) -> Guardrail:
     )
 
 
+def largest_plausible_gbq(nuclide: str, per_gbq: Mapping[str, float]) -> dict[str, float]:
+    """Largest administered activity that these guardrails let pass, GBq, by the id of the guardrail.
+
+    Parameters
+    ----------
+    nuclide : str
+        Which the activity is of.
+    per_gbq : mapping of str to float
+        Facts that grow with the activity (`administered_gbq`, `energy_j`, `dose_largest_gy`): what one GBq gives.
+    """
+    return {
+        f"implausible-{row['id']}": row["high"] / per_gbq[row["fact"]]
+        for row in toml_table(__package__, "plausible.toml")["range"]
+        if per_gbq.get(row["fact"], 0.0) > 0 and "high" in row and row.get("nuclide", nuclide) == nuclide
+    }
+
+
 PLAUSIBLE: tuple[Guardrail, ...] = tuple(_guardrail(row) for row in toml_table(__package__, "plausible.toml")["range"])
 """One for each row of ``tables/plausible.toml``."""

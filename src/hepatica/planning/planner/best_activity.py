@@ -29,7 +29,7 @@ FloatArray = NDArray[np.float64]
 
 SAMPLES = 8192
 TIE = 0.002
-"""Chances closer than this count as equal; then the lowest activity is taken."""
+"""Chances that differ by less than this share of themselves count as equal; then the lowest activity is taken."""
 
 
 Relative = Annotated[float, Unit("fraction"), Limits(low=0, below=2)]
@@ -294,7 +294,7 @@ def optimise(problem: Problem, *, samples: int = SAMPLES, seed: int = 20260302) 
     Returns
     -------
     Optimum
-        Where several activities have the same chance (within 0.2 %), the one with the lowest total.
+        Where several activities have the same chance (within 0.2 % of it), the one with the lowest total.
     """
     if samples < 100:
         raise InputError("the planner needs at least 100 samples")
@@ -305,8 +305,9 @@ def optimise(problem: Problem, *, samples: int = SAMPLES, seed: int = 20260302) 
     total = largest
     if chance > 0:
         # Lowest total whose chance is the best one within the tie.
-        total = min(largest, _upper_quantile(needed, max(0.0, chance - TIE)))
-    reached = total < largest * 0.98
+        total = min(largest, _upper_quantile(needed, chance * (1 - TIE)))
+    # Dose rises with activity in every sample, so that below certainty more activity would always help.
+    reached = chance >= 1 - TIE and total < largest * 0.98
     names = list(problem.territories)
     return Optimum(
         administered_gbq={name: float(total * share) for name, share in zip(names, direction, strict=True)},

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from hepatica.planning.guardrails.plausible import largest_plausible_gbq
 from hepatica.planning.limits.allowance import check_allowances
 from hepatica.planning.limits.dose_limits import Limit, LimitCheck, check_limits, limits, upper_limits, worst_first
 from hepatica.planning.limits.nominal import NominalLimit
@@ -168,7 +169,10 @@ def everywhere() -> tuple[Limit, ...]:
 def nominal_limits(
     course: Course, injections: Sequence[Injection], agents: Mapping[str, str]
 ) -> tuple[NominalLimit, ...]:
-    """Limits that apply or may, as what an administered GBq of each territory adds to them; waived ones left out."""
+    """Limits that apply or may, as what an administered GBq of each territory adds to them; waived ones left out.
+
+    The planner offers no activity either that a guardrail of plausible numbers stops.
+    """
     per = {i.name: i.target.gy_per_gbq(i.constant) for i in injections}
     lungs = {name: doses[LUNGS] for name, doses in per.items()}
     normal = {i.name: per[i.name][NORMAL] * i.target.normal_mass_kg / course.whole_normal_kg for i in injections}
@@ -194,6 +198,13 @@ def nominal_limits(
                     rate = dose.perfused_gy if row.quantity == "perfused_gy" else dose.normal_liver_gy
                     name = f"{row.id} in {i.name}" if len(injections) > 1 else row.id
                     out[name] = NominalLimit(name, {i.name: rate or 0.0}, row.limit)
+    for i in injections:
+        given = {
+            "administered_gbq": 1.0, "energy_j": i.constant.j_per_gbq, "dose_largest_gy": max(per[i.name].values()),
+        }  # fmt: skip
+        for guardrail, gbq in largest_plausible_gbq(i.constant.nuclide, given).items():
+            name = f"{guardrail} in {i.name}" if len(injections) > 1 else guardrail
+            out[name] = NominalLimit(name, {i.name: 1.0}, gbq)
     return tuple(out.values())
 
 

@@ -141,6 +141,9 @@ class CoursePlan:
             if one.applies_if and self.planner is not None and self.planner.binding_limit.startswith(one.limit.id):
                 text = f"the best chance is held down by {one.limit.id}, which applies if {one.applies_if}"
                 planner.append(Message("planner-keeps-open-limit", text, "state what decides it"))
+        if self.planner is not None and self.planner.binding_limit.startswith("implausible-"):
+            text = f"the best chance is held down by what is plausible: {self.planner.binding_limit}"
+            planner.append(Message("planner-keeps-plausible", text, "check masses, T/N, aims and units"))
         if self.planner_refused:
             text = f"the planner allows no activity: {self.planner_refused}"
             planner.append(Message("planner-no-activity", text, "do not treat under these limits", "critical"))
