@@ -291,6 +291,46 @@ def test_images_without_a_value_leave_it_to_the_plan() -> None:
     assert reconciled(course, Measured("nothing"), {}).territories == course.territories
 
 
+def cut_off(shunt: str, lung_mass: str | None) -> PlanResult:
+    """The plan with scout and CT that end in the middle of the lungs."""
+    short = GRID.crop((slice(0, 40), slice(0, 30), slice(0, 34)))
+    whole = images()
+    scout, ct = (
+        Image.from_array(one.volume.values[:, :, :34], unit=unit, grid=short)
+        for one, unit in zip(whole, ("counts", "HU"), strict=True)
+    )
+    where = {"right": "perfused right"}
+    given = PlanImages(scout, REGIONS, ScoutOptions(ct=ct), where, engine="local")
+    lungs = {"lung_shunt": shunt} | ({} if lung_mass is None else {"lung_mass": lung_mass})
+    return plan(Plan(plan_from(document(lungs=lungs)).course, given))
+
+
+@pytest.mark.parametrize(
+    ("shunt", "mass_stated", "said"),
+    [
+        ("5.9 %", True, None),  # Completed to the plan's own mass it is the true one.
+        ("20 %", True, "stated-contradicts-measured"),
+        ("2 %", True, "stated-contradicts-measured"),
+        ("7 %", False, None),  # 1 kg +- 25 % is assumed: 8.8 % +- 2.0 %.
+        ("15 %", False, "stated-differs"),
+    ],
+)
+def test_the_shunt_of_lungs_cut_off_is_compared_both_ways(shunt: str, mass_stated: bool, said: str | None) -> None:
+    whole_kg = plain().course.territories[0].territory.target.lung_mass_kg
+    found = cut_off(shunt, f"{whole_kg} kg" if mass_stated else None)
+    (one,) = (c for c in found.course.compared if c.quantity == "lung_shunt")
+    assert one.used == "stated"
+    # The same uptake per gram in the whole mass, or in the 1 kg that is assumed.
+    odds = SHUNT / (1 - SHUNT) * (1 if mass_stated else 1 / whole_kg)
+    assert one.measured == pytest.approx(odds / (1 + odds), rel=1e-3)
+    texts = {m.code for m in found.messages if m.text.startswith("lung shunt")}
+    assert texts == ({said} if said else set())
+
+
+def test_a_lung_mass_below_what_is_in_view_is_wrong() -> None:
+    assert "lung-mass-below-seen" in codes(cut_off("6 %", "0.1 kg"), "critical")
+
+
 def toml(raw: dict[str, Any]) -> str:
     """A plan document as text: tables of plain values, and territories with their lesions."""
     lines = []

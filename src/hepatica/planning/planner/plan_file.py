@@ -163,8 +163,8 @@ TABLES: dict[str, dict[str, tuple[str, Form]]] = {
 }
 """Keys of each table, from the fields that they fill."""
 
-Measure = Callable[[PlanImages, Mapping[str, str | None]], Measured]
-"""Takes images and the structure of each territory, gives what they hold."""
+Measure = Callable[[PlanImages, Mapping[str, str | None], float | None], Measured]
+"""Takes images, the structure of each territory and the lung mass that the plan states; gives what they hold."""
 
 
 def _word(table: str, key: str) -> str:
@@ -192,8 +192,9 @@ def read_plan(path: Path, measure: Measure | None = None) -> Plan:
     path : Path
         The file.
     measure : callable, optional
-        Takes the plan's images and the structure of each territory, and gives what they hold; with it a plan need not
-        state what its images hold, and what it states is compared. Without it the images are left for later.
+        Takes the plan's images, the structure of each territory and the stated lung mass, and gives what they hold;
+        with it a plan need not state what its images hold, and what it states is compared. Without it the images are
+        left for later.
 
     Raises
     ------
@@ -216,7 +217,7 @@ def plan_from(
     images = reader.images(document)
     found = reader.results(document, images)
     if images is not None and measure is not None:
-        found = (measure(images, reader.territory_names(document, images)), *found)
+        found = (measure(images, reader.territory_names(document, images), reader.lung_mass_kg(document)), *found)
     reader.known = found
     course, inputs = _course(reader, document)
     for one in reversed(found):
@@ -360,6 +361,14 @@ class _Reader:
             what = "the table [lungs] is missing" if not values else "lungs.lung_shunt is missing [fraction]"
             raise InputError(f"{self.where}: {what}")
         return values
+
+    def lung_mass_kg(self, document: Mapping[str, Any]) -> float | None:
+        """The stated mass of the lungs, before the rest of their table is known."""
+        table = document.get("lungs", {})
+        if not isinstance(table, dict) or "lung_mass" not in table:
+            return None
+        value = self.value(TABLES["lungs"]["lung_mass"][1], table["lung_mass"], self.label("lungs", "lung_mass"))
+        return float(value)
 
     def territories(self, document: Mapping[str, Any], shunt: float, lung_kg: float) -> tuple[Territory, ...]:
         found = []
