@@ -13,8 +13,10 @@ import pytest
 from hepatica.core import Grid, Region
 from hepatica.core.image import Image
 from hepatica.errors import InputError, UnknownNameError
+from hepatica.planning.limits.assumed import NO_SHUNT
 from hepatica.planning.measured.earlier_results import EarlierOptions
 from hepatica.planning.measured.values import Measured, reconciled
+from hepatica.planning.planner.course_plan import plan_course
 from hepatica.planning.planner.plan_file import Plan, plan_from
 from hepatica.planning.planner.prescribe import AimOptions, MassOptions
 from hepatica.planning.planner.voxel import PlanImages
@@ -284,9 +286,18 @@ def test_plan_to_vial_is_the_same_number() -> None:
 
 
 def test_images_without_a_value_leave_it_to_the_plan() -> None:
-    raw = document(lungs=None)
-    with pytest.raises(InputError, match=r"\[lungs\] is missing"):
-        plan_from(raw)
+    # A shunt that nobody states is assumed, said, and no statement beside that of the images.
+    unknown = plan_from(document(lungs=None)).course
+    assert unknown.assumptions == (NO_SHUNT,)
+    assert "lung-shunt-not-stated" in {m.code for m in plan_course(unknown).messages if m.severity == "warning"}
+    measured = answered(lungs=None)
+    assert not {"lung-shunt-not-stated", "stated-contradicts-measured"} & {m.code for m in measured.messages}
+    used = measured.course.territories[0].territory.target.lung_shunt
+    assert used == pytest.approx(plain().course.territories[0].territory.target.lung_shunt)
+    zero = plan_course(plan_from(document(lungs={"lung_shunt": "0 %"})).course)
+    assert zero.assumptions
+    assert NO_SHUNT not in zero.assumptions
+    assert not [m for m in zero.messages if "state the measured one" in m.text]
     course = plan_from(document()).course
     assert reconciled(course, Measured("nothing"), {}).territories == course.territories
 

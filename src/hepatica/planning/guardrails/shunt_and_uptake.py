@@ -40,7 +40,7 @@ SHUNT = (
         "note",
         ("lung_shunt",),
         lambda s: s.lung_shunt == 0,
-        "The lung shunt is taken as zero, so the lungs get nothing in this plan; state the measured one.",
+        "The lung shunt is zero, so the lungs get nothing in this plan; a measured one is rarely below 0.5 %.",
     ),
     Guardrail(
         "shunt-implausibly-low",

@@ -16,6 +16,7 @@ from hepatica.core import Estimate
 from hepatica.core.message import Message
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.planning.guardrails import Situation
+from hepatica.planning.limits.assumed import NO_SHUNT
 from hepatica.planning.measured.compared import Compared
 from hepatica.planning.measured.deposits import Deposits
 from hepatica.planning.planner.course import Course, Territory
@@ -135,6 +136,7 @@ def reconciled(course: Course, measured: Measured, kept: Mapping[str, str]) -> C
     else:
         unperfused = choice.value("unperfused_normal_mass", "", unperfused, measured.unperfused_normal_kg, "kg")
     mass_measured = measured.lung_mass_kg is not None and "lung_mass" not in kept
+    shunt_known = (measured.lung_shunt or measured.lung_shunt_completed) is not None
     patient = course.patient
     if measured.lung_shunt is not None and "lung_shunt" not in kept:
         patient = replace(patient, lung_shunt_sd=measured.lung_shunt.sd or patient.lung_shunt_sd)
@@ -144,6 +146,7 @@ def reconciled(course: Course, measured: Measured, kept: Mapping[str, str]) -> C
         unperfused_normal_mass_kg=unperfused,
         patient=patient,
         lung_mass_measured=course.lung_mass_measured or mass_measured,
+        assumptions=tuple(one for one in course.assumptions if one != NO_SHUNT or not shunt_known),
         measured_facts=completed(measured.facts, course.measured_facts),
         deposits=course.deposits if measured.deposits is None else measured.deposits,
         compared=(*course.compared, *choice.compared),
@@ -194,7 +197,12 @@ class _Choice:
         target, name = territory.target, territory.name
         found = self.measured.territories.get(name)
         shunt = self.measured.lung_shunt
-        lung_shunt = self.value("lung_shunt", name, target.lung_shunt, shunt.value if shunt else None, "")
+        found_shunt = shunt or self.measured.lung_shunt_completed
+        if NO_SHUNT in self.course.assumptions and target.lung_shunt == 0 and found_shunt is not None:
+            # A shunt that was only assumed is no statement to be compared.
+            lung_shunt = found_shunt.value
+        else:
+            lung_shunt = self.value("lung_shunt", name, target.lung_shunt, shunt.value if shunt else None, "")
         lung_kg = target.lung_mass_kg
         if self.course.lung_mass_measured or self.measured.lung_mass_kg is None:
             lung_kg = self.value("lung_mass", name, lung_kg, self.measured.lung_mass_kg, "kg")

@@ -12,7 +12,7 @@ from hepatica.dosimetry.radiobiology import LIVER, DoseRate, bed_gy
 from hepatica.errors import InputError
 from hepatica.planning.guardrails import Review, Situation, check, together
 from hepatica.planning.limits.allowance import allowance_for
-from hepatica.planning.limits.assumed import LUNG_MASS, NO_RESIDUAL, Assumption
+from hepatica.planning.limits.assumed import LUNG_MASS, NO_RESIDUAL, NO_SHUNT, Assumption
 from hepatica.planning.limits.dose_limits import LimitCheck
 from hepatica.planning.measured.compared import Compared
 from hepatica.planning.measured.deposits import DepositDose, about_deposits, deposit_doses, deposit_facts
@@ -144,6 +144,9 @@ class CoursePlan:
         if self.planner is not None and self.planner.binding_limit.startswith("implausible-"):
             text = f"the best chance is held down by what is plausible: {self.planner.binding_limit}"
             planner.append(Message("planner-keeps-plausible", text, "check masses, T/N, aims and units"))
+        if NO_SHUNT in course.assumptions:
+            text = "no lung shunt is stated or measured: the lungs are left out of this plan, their dose is not known"
+            planner.append(Message("lung-shunt-not-stated", text, "state `lung_shunt`"))
         if self.planner_refused:
             text = f"the planner allows no activity: {self.planner_refused}"
             planner.append(Message("planner-no-activity", text, "do not treat under these limits", "critical"))

@@ -18,6 +18,7 @@ from hepatica.errors import HepaticaError, InputError, UnknownNameError
 from hepatica.planning.guardrails import Situation
 from hepatica.planning.limits.allowance import Allowance
 from hepatica.planning.limits.assess import Patient
+from hepatica.planning.limits.assumed import NO_SHUNT
 from hepatica.planning.measured.earlier_results import shunt_of_result, uptake_of_results
 from hepatica.planning.measured.values import Measured, MeasuredTerritory, reconciled
 from hepatica.planning.planner.best_activity import Uncertainty
@@ -234,8 +235,9 @@ def _course(reader: _Reader, document: Mapping[str, Any]) -> tuple[Course, tuple
     patient = reader.table(document, "patient")
     spread = reader.table(document, "uncertainty")
     allowances, inputs = reader.allowances(document)
+    own = [row.get("lung_shunt") for row in reader.raw_rows(document, "territory")]
     course = Course(
-        territories=reader.territories(document, lungs["lung_shunt"], lungs.get("lung_mass_kg", LUNG_MASS_KG)),
+        territories=reader.territories(document, lungs.get("lung_shunt", 0.0), lungs.get("lung_mass_kg", LUNG_MASS_KG)),
         aims=Aims(**reader.table(document, "aims", needed=True)),
         patient=Patient(**_fields_of(Patient, head, patient, lungs)),
         previous=tuple(PreviousTreatment(**row) for row in reader.rows(document, "previous")),
@@ -243,6 +245,7 @@ def _course(reader: _Reader, document: Mapping[str, Any]) -> tuple[Course, tuple
         facts=reader.facts(document.get("facts", {})),
         allowances=allowances,
         lung_mass_measured="lung_mass_kg" in lungs,
+        assumptions=(NO_SHUNT,) if "lung_shunt" not in lungs and None in own else (),
         waived_limits=reader.waived(document.get("waived_limits", {})),
         **{
             key: value
@@ -351,15 +354,12 @@ class _Reader:
         return found
 
     def lungs(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """The table [lungs]; the shunt may be left out where a file holds it."""
+        """The table [lungs]; a shunt that it leaves out is that of a file; without any there is none in it."""
         values = self.table(document, "lungs")
         shunts = [one.lung_shunt.value for one in self.known if one.lung_shunt is not None]
         shunts += [one.lung_shunt_completed.value for one in self.known if one.lung_shunt_completed is not None]
         if "lung_shunt" not in values and shunts:
             values["lung_shunt"] = shunts[0]
-        elif "lung_shunt" not in values:
-            what = "the table [lungs] is missing" if not values else "lungs.lung_shunt is missing [fraction]"
-            raise InputError(f"{self.where}: {what}")
         return values
 
     def lung_mass_kg(self, document: Mapping[str, Any]) -> float | None:
