@@ -398,3 +398,11 @@ def test_the_best_chance_is_no_activity_that_a_guardrail_stops() -> None:
         assert plan.planner.largest_allowed_total_gbq == pytest.approx(gbq)
         assert plan.planner.binding_limit.startswith("implausible-activity-")
         assert "planner-keeps-plausible" in {message.code for message in plan.messages}
+    # A patient with two injections is one patient.
+    two = [
+        {"name": "right", "normal_mass": "0.8 kg", "lesion": [LESION]},
+        {"name": "left", "normal_mass": "0.4 kg", "lesion": [LESION | {"name": "b"}]},
+    ]
+    plan = planned("i131-lipiodol", "whole-liver", aims={"normal_limit": "900 Gy", "tumour": "500 Gy"}, territory=two)
+    assert plan.planner is not None
+    assert sum(plan.planner.administered_gbq.values()) <= 4.44

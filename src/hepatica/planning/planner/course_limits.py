@@ -198,14 +198,21 @@ def nominal_limits(
                     rate = dose.perfused_gy if row.quantity == "perfused_gy" else dose.normal_liver_gy
                     name = f"{row.id} in {i.name}" if len(injections) > 1 else row.id
                     out[name] = NominalLimit(name, {i.name: rate or 0.0}, row.limit)
-    for i in injections:
-        given = {
-            "administered_gbq": 1.0, "energy_j": i.constant.j_per_gbq, "dose_largest_gy": max(per[i.name].values()),
-        }  # fmt: skip
-        for guardrail, gbq in largest_plausible_gbq(i.constant.nuclide, given).items():
-            name = f"{guardrail} in {i.name}" if len(injections) > 1 else guardrail
-            out[name] = NominalLimit(name, {i.name: 1.0}, gbq)
+    for bound in _plausible(injections, {name: max(doses.values()) for name, doses in per.items()}):
+        out[bound.name] = bound
     return tuple(out.values())
+
+
+def _plausible(injections: Sequence[Injection], largest_gy: Mapping[str, float]) -> Iterator[NominalLimit]:
+    """Bounds of plausible numbers: activity and energy of a nuclide in the patient, largest mean dose by territory."""
+    for nuclide in dict.fromkeys(i.constant.nuclide for i in injections):
+        own = [i for i in injections if i.constant.nuclide == nuclide]
+        of_one_gbq = {"administered_gbq": 1.0, "energy_j": max(i.constant.j_per_gbq for i in own)}
+        for name, gbq in largest_plausible_gbq(nuclide, of_one_gbq).items():
+            yield NominalLimit(name, {i.name: 1.0 for i in own}, gbq)
+    for i in injections:
+        for name, gbq in largest_plausible_gbq(i.constant.nuclide, {"dose_largest_gy": largest_gy[i.name]}).items():
+            yield NominalLimit(f"{name} in {i.name}" if len(injections) > 1 else name, {i.name: 1.0}, gbq)
 
 
 def forbidden(course: Course, injections: Sequence[Injection], agents: Mapping[str, str]) -> str:
