@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
+from hepatica.core.compare import above, below
 from hepatica.core.table import Table
 from hepatica.core.tables import toml_table
 from hepatica.errors import InputError, UnknownNameError
@@ -108,7 +109,7 @@ class DoseLimit:
 
     def is_met(self, dose_gy: float) -> bool:
         """Whether a mean dose in Gy meets the limit or goal."""
-        return dose_gy >= self.dose_gy if self.comparison == ">=" else dose_gy <= self.dose_gy
+        return not below(dose_gy, self.dose_gy) if self.comparison == ">=" else not above(dose_gy, self.dose_gy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from hepatica.core import Kind, Region, Volume
+from hepatica.core.compare import above, below
 from hepatica.core.document import reported
 from hepatica.core.message import Message
 from hepatica.core.table import Cell
@@ -104,7 +105,8 @@ class LimitRow:
         if self.not_judged:
             return "unjudged"
         spare = self.dose_mean_gy - self.limit_gy if self.comparison == ">=" else self.limit_gy - self.dose_mean_gy
-        if spare < 0:
+        passed = below if self.comparison == ">=" else above
+        if passed(self.dose_mean_gy, self.limit_gy):
             return "violated"
         return "near" if spare < NEAR * self.limit_gy else "met"
 

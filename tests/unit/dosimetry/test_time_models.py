@@ -149,6 +149,22 @@ def test_one_image_and_its_ways_in_time(oblique_grid: Grid) -> None:
     assert sd == pytest.approx(0.1161 / math.sqrt(3), abs=1e-4)
 
 
+def test_one_time_point_must_not_be_too_early_or_too_late(oblique_grid: Grid) -> None:
+    time = TimeOptions(time_model="haenscheid")
+
+    def at(hours: float) -> float:
+        scan = image(oblique_grid, hours * HOUR, 1e6)
+        found = integrate_image(scan, scan, half_life_s=T_S, time=time, since=START, name="x")
+        return float(found.decays.values[0, 0, 0])
+
+    # A quarter of 64 h times 0.75 is 12 h.
+    assert at(12.0) == pytest.approx(24 * HOUR / math.log(2) * 1e6, rel=1e-6)
+    with pytest.raises(PhysicsError, match=r"too early .* up to 5.33 h, .* -88 % off"):
+        at(4.0)
+    with pytest.raises(PhysicsError, match="too late"):
+        at(161.0)
+
+
 def test_hybrid_planar_and_spect(oblique_grid: Grid) -> None:
     # Planar counts in any unit that fall with 40 h: the image at 24 h gives the height.
     hours = (2.0, 24.0, 48.0, 96.0)

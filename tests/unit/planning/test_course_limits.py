@@ -363,3 +363,86 @@ def test_a_limit_binds_however_little_a_gigabecquerel_adds_to_it() -> None:
     assert plan.planner is not None
     assert plan.planner.binding_limit == "lungs over a lifetime"
     assert 49.8 < best(plan, "lung-50-cumulative") <= 50
+
+
+def test_an_activity_set_to_a_limit_is_at_it_and_not_above() -> None:
+    # In floating point the dose of an activity that was set to a limit comes back as 75.00000000000001.
+    for limit in range(30, 78, 3):
+        plan = planned(
+            "glass",
+            "unilobar",
+            aims={"normal_limit": f"{limit} Gy", "method": "partition-normal"},
+            territory=[
+                {
+                    "name": "right",
+                    "normal_mass": "1.06 kg",
+                    "lesion": [LESION | {"mass": "60 g", "tumour_to_normal": 4.0}],
+                }
+            ],
+        )
+        assert not stops(plan), limit
+        assert plan.doses.normal_liver_gy == pytest.approx(limit, rel=1e-12)
+    for shunt in range(20, 27):
+        plan = planned("glass", "unilobar", lungs={"lung_shunt": f"{shunt} %"}, aims={"method": "partition-normal"})
+        assert plan.doses.lung_gy == pytest.approx(30, rel=1e-12)
+        assert "lung-dose-30" not in {message.code for message in stops(plan)}
+
+
+def test_several_territories_keep_the_lung_limit_together() -> None:
+    two = [
+        {"name": "right", "normal_mass": "0.8 kg", "lesion": [LESION]},
+        {"name": "left", "normal_mass": "0.4 kg", "lesion": [LESION | {"name": "b", "mass": "50 g"}]},
+    ]
+    plan = planned(
+        "glass", "whole-liver", lungs={"lung_shunt": "10 %"}, aims={"method": "partition-normal"}, territory=two
+    )
+    alone = planned(
+        "glass",
+        "whole-liver",
+        lungs={"lung_shunt": "10 %"},
+        aims={"method": "partition-normal", "lung_limit": "60 Gy"},
+        territory=two,
+    )
+    assert alone.doses.lung_gy > 30
+    assert plan.doses.lung_gy == pytest.approx(30, rel=1e-12)
+    assert not {"lung-dose-30", "limit-exceeded"} & {message.code for message in stops(plan) if "lung" in message.text}
+    assert "lung-limit-shared" in {message.code for message in plan.messages}
+    # One factor for all.
+    factors = [
+        a.given.prescription.administered_gbq / b.given.prescription.administered_gbq
+        for a, b in zip(plan.territories, alone.territories, strict=True)
+    ]
+    assert factors[0] == pytest.approx(factors[1])
+    lifetime = planned(
+        "glass",
+        "whole-liver",
+        lungs={"lung_shunt": "10 %"},
+        aims={"method": "partition-normal"},
+        territory=two,
+        previous=[{"name": "x", "lung": "49.9 Gy"}],
+    )
+    assert lifetime.doses.lung_cumulative_gy == pytest.approx(50, rel=1e-12)
+    assert "lung-dose-cumulative-50" not in {message.code for message in stops(lifetime)}
+    # What a method that does not know the lungs gives is taken off first.
+    mixed = planned(
+        "glass", "whole-liver", lungs={"lung_shunt": "10 %"}, aims={"perfused": "300 Gy", "method": "partition-normal"},
+        territory=[two[0] | {"method": "mird"}, two[1]],
+    )  # fmt: skip
+    assert mixed.doses.lung_gy == pytest.approx(30, rel=1e-12)
+
+
+def test_the_best_chance_is_no_activity_that_a_guardrail_stops() -> None:
+    for agent, intent, gbq in (("i131-lipiodol", "whole-liver", 4.44), ("QuiremSpheres", "segmentectomy", 15.0)):
+        plan = planned(agent, intent, aims={"normal_limit": "900 Gy", "tumour": "900 Gy"}, lungs={"lung_shunt": "1 %"})
+        assert plan.planner is not None
+        assert plan.planner.largest_allowed_total_gbq == pytest.approx(gbq)
+        assert plan.planner.binding_limit.startswith("implausible-activity-")
+        assert "planner-keeps-plausible" in {message.code for message in plan.messages}
+    # A patient with two injections is one patient.
+    two = [
+        {"name": "right", "normal_mass": "0.8 kg", "lesion": [LESION]},
+        {"name": "left", "normal_mass": "0.4 kg", "lesion": [LESION | {"name": "b"}]},
+    ]
+    plan = planned("i131-lipiodol", "whole-liver", aims={"normal_limit": "900 Gy", "tumour": "500 Gy"}, territory=two)
+    assert plan.planner is not None
+    assert sum(plan.planner.administered_gbq.values()) <= 4.44

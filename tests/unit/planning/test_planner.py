@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -139,3 +140,15 @@ BAD = {
 def test_bad_input(case) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     with pytest.raises(InputError):
         case()
+
+
+def test_a_small_chance_is_not_halved_as_if_it_were_equal() -> None:
+    # 0.35 % at the largest allowed activity: a tie of 0.2 points took half of it, and said that no limit binds.
+    constant = DoseConstant(8.105, "Re-188", "ensdf", 12.5 * 3600)
+    target = Partition(1.06, (Lesion("a", 0.06, 4.0),), 0.03)
+    spread = replace(TYPICAL, lung_shunt=0.01)
+    out = optimise(Problem({"all": target}, constant, spread, Aim(205, 30)))
+    best = next(p for p in out.trade_off if p.administered_total_gbq == pytest.approx(out.largest_allowed_total_gbq))
+    assert 0 < best.probability_tumour_reached < 0.01
+    assert out.chances.probability_tumour_reached == best.probability_tumour_reached
+    assert out.binding_limit == "normal liver"

@@ -144,7 +144,6 @@ BAD: dict[str, tuple[dict[str, Any], type[HepaticaError]]] = {
     "negative mass": ({"territory__normal_mass": "-0.9 kg"}, InputError),
     "shunt in percent": ({"lungs__lung_shunt": 5}, UnitError),
     "shunt of 1": ({"lungs__lung_shunt": "100 %"}, InputError),
-    "no shunt": ({"lungs__lung_shunt": None}, InputError),
     "T/N of 0": ({"territory__lesion": [{"name": "a", "mass": "10 g", "tumour_to_normal": 0}]}, InputError),
     "T/N as text": ({"territory__lesion": [{"name": "a", "mass": "10 g", "tumour_to_normal": "4"}]}, InputError),
     "unknown table": ({"plans": {}}, UnknownNameError),

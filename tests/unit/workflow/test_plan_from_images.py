@@ -13,8 +13,10 @@ import pytest
 from hepatica.core import Grid, Region
 from hepatica.core.image import Image
 from hepatica.errors import InputError, UnknownNameError
+from hepatica.planning.limits.assumed import NO_SHUNT
 from hepatica.planning.measured.earlier_results import EarlierOptions
 from hepatica.planning.measured.values import Measured, reconciled
+from hepatica.planning.planner.course_plan import plan_course
 from hepatica.planning.planner.plan_file import Plan, plan_from
 from hepatica.planning.planner.prescribe import AimOptions, MassOptions
 from hepatica.planning.planner.voxel import PlanImages
@@ -284,11 +286,60 @@ def test_plan_to_vial_is_the_same_number() -> None:
 
 
 def test_images_without_a_value_leave_it_to_the_plan() -> None:
-    raw = document(lungs=None)
-    with pytest.raises(InputError, match=r"\[lungs\] is missing"):
-        plan_from(raw)
+    # A shunt that nobody states is assumed, said, and no statement beside that of the images.
+    unknown = plan_from(document(lungs=None)).course
+    assert unknown.assumptions == (NO_SHUNT,)
+    assert "lung-shunt-not-stated" in {m.code for m in plan_course(unknown).messages if m.severity == "warning"}
+    measured = answered(lungs=None)
+    assert not {"lung-shunt-not-stated", "stated-contradicts-measured"} & {m.code for m in measured.messages}
+    used = measured.course.territories[0].territory.target.lung_shunt
+    assert used == pytest.approx(plain().course.territories[0].territory.target.lung_shunt)
+    zero = plan_course(plan_from(document(lungs={"lung_shunt": "0 %"})).course)
+    assert zero.assumptions
+    assert NO_SHUNT not in zero.assumptions
+    assert not [m for m in zero.messages if "state the measured one" in m.text]
     course = plan_from(document()).course
     assert reconciled(course, Measured("nothing"), {}).territories == course.territories
+
+
+def cut_off(shunt: str, lung_mass: str | None) -> PlanResult:
+    """The plan with scout and CT that end in the middle of the lungs."""
+    short = GRID.crop((slice(0, 40), slice(0, 30), slice(0, 34)))
+    whole = images()
+    scout, ct = (
+        Image.from_array(one.volume.values[:, :, :34], unit=unit, grid=short)
+        for one, unit in zip(whole, ("counts", "HU"), strict=True)
+    )
+    where = {"right": "perfused right"}
+    given = PlanImages(scout, REGIONS, ScoutOptions(ct=ct), where, engine="local")
+    lungs = {"lung_shunt": shunt} | ({} if lung_mass is None else {"lung_mass": lung_mass})
+    return plan(Plan(plan_from(document(lungs=lungs)).course, given))
+
+
+@pytest.mark.parametrize(
+    ("shunt", "mass_stated", "said"),
+    [
+        ("5.9 %", True, None),  # Completed to the plan's own mass it is the true one.
+        ("20 %", True, "stated-contradicts-measured"),
+        ("2 %", True, "stated-contradicts-measured"),
+        ("7 %", False, None),  # 1 kg +- 25 % is assumed: 8.8 % +- 2.0 %.
+        ("15 %", False, "stated-differs"),
+    ],
+)
+def test_the_shunt_of_lungs_cut_off_is_compared_both_ways(shunt: str, mass_stated: bool, said: str | None) -> None:
+    whole_kg = plain().course.territories[0].territory.target.lung_mass_kg
+    found = cut_off(shunt, f"{whole_kg} kg" if mass_stated else None)
+    (one,) = (c for c in found.course.compared if c.quantity == "lung_shunt")
+    assert one.used == "stated"
+    # The same uptake per gram in the whole mass, or in the 1 kg that is assumed.
+    odds = SHUNT / (1 - SHUNT) * (1 if mass_stated else 1 / whole_kg)
+    assert one.measured == pytest.approx(odds / (1 + odds), rel=1e-3)
+    texts = {m.code for m in found.messages if m.text.startswith("lung shunt")}
+    assert texts == ({said} if said else set())
+
+
+def test_a_lung_mass_below_what_is_in_view_is_wrong() -> None:
+    assert "lung-mass-below-seen" in codes(cut_off("6 %", "0.1 kg"), "critical")
 
 
 def toml(raw: dict[str, Any]) -> str:

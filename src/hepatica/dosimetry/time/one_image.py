@@ -33,6 +33,11 @@ from hepatica.errors import InputError, PhysicsError, TimeError
 TRAPPED = "permanent trapping: physical decay from the administration to infinity"
 
 
+MIN_SHARE_OF_PHYSICAL = 0.25
+"""Shortest half-life, as a share of the physical one, for which the formula for one time point is taken: below it the
+formula gives less than a third of the decays of an agent that stays, and no agent here leaves so fast on the whole."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TimeIntegral:
     """Number of decays per voxel and how it was obtained.
@@ -165,10 +170,12 @@ def single_time_point(activity: Volume, *, physical_half_life_s: float, since: d
     TimeError
         If the measurement is not after the administration.
     PhysicsError
-        If it is so late that no half-life for which the formula is meant is as short as the physical one.
+        If it is so late that no half-life for which the formula is meant is as short as the physical one, or so early
+        that all of them are below a quarter of it.
     """
     after_s = seconds_between(since, _instant(activity))
     factor = haenscheid_s(after_s)
+    _require_in_time(after_s, physical_half_life_s)
     low, high = (after_s / turns / SECONDS_PER_HOUR for turns in reversed(HAENSCHEID_TIMES))
     hours = after_s / SECONDS_PER_HOUR
     worst = abs(haenscheid_bias(HAENSCHEID_TIMES[1], 1.0))
@@ -178,12 +185,6 @@ def single_time_point(activity: Volume, *, physical_half_life_s: float, since: d
         f"alone) its decays would be {100 * haenscheid_bias(after_s, physical_half_life_s):+.0f} % off"
     )
     message = Message("single-time-point", text, "state `effective_half_life_s`, or measure several times")
-    if physical_half_life_s < low * SECONDS_PER_HOUR:
-        raise PhysicsError(
-            f"{hours:.3g} h after the administration is too late for the formula for one time point: it is meant for "
-            f"half-lives above {low:.3g} h; the physical one is {physical_half_life_s / SECONDS_PER_HOUR:.3g} h",
-            remedy="state `effective_half_life_s`",
-        )
     values = activity.values * activity.values.dtype.type(factor)
     return TimeIntegral(
         activity.with_values(values, Kind.DECAYS, time=None, name="decays"),
@@ -197,6 +198,25 @@ def single_time_point(activity: Volume, *, physical_half_life_s: float, since: d
         (message,),
         common_relative_sd=worst / math.sqrt(3),
     )
+
+
+def _require_in_time(after_s: float, physical_half_life_s: float) -> None:
+    """PhysicsError where no half-life for which the formula for one time point is meant can be the agent's."""
+    low, high = (after_s / turns / SECONDS_PER_HOUR for turns in reversed(HAENSCHEID_TIMES))
+    hours, physical = after_s / SECONDS_PER_HOUR, physical_half_life_s / SECONDS_PER_HOUR
+    if physical < low:
+        raise PhysicsError(
+            f"{hours:.3g} h after the administration is too late for the formula for one time point: it is meant for "
+            f"half-lives above {low:.3g} h; the physical one is {physical:.3g} h",
+            remedy="state `effective_half_life_s`",
+        )
+    if high < MIN_SHARE_OF_PHYSICAL * physical * (1 - 1e-9):
+        raise PhysicsError(
+            f"{hours:.3g} h after the administration is too early for the formula for one time point: it is meant for "
+            f"half-lives up to {high:.3g} h, below a quarter of the physical {physical:.3g} h; of an agent that stays "
+            f"its decays would be {100 * haenscheid_bias(after_s, physical_half_life_s):+.0f} % off",
+            remedy="state `effective_half_life_s`, or measure later",
+        )
 
 
 def measured_otherwise(

@@ -1,5 +1,6 @@
 """Guardrails on the patient, on agent and convention, on activity and dose."""
 
+from hepatica.core.compare import above, below
 from hepatica.core.confidence import WELL_ESTABLISHED
 from hepatica.planning.guardrails.rule import Guardrail
 
@@ -126,7 +127,7 @@ PATIENT = (
         "external-beam",
         "warning",
         ("previous_liver_external_beam_gy",),
-        lambda s: s.previous_liver_external_beam_gy > 0,
+        lambda s: above(s.previous_liver_external_beam_gy, 0),
         "The liver had {previous_liver_external_beam_gy:.0f} Gy of external beam: add as BED, lower the limit.",
         *_LABEL,
     ),
@@ -284,21 +285,21 @@ ACTIVITY = (
         "activity-beyond-vials",
         "warning",
         ("planned_gbq", "largest_vial_gbq"),
-        lambda s: s.planned_gbq > s.largest_vial_gbq,
+        lambda s: above(s.planned_gbq, s.largest_vial_gbq),
         "{planned_gbq:.1f} GBq exceed the largest vial ({largest_vial_gbq:g} GBq): split into several vials.",
     ),
     Guardrail(
         "activity-very-low",
         "warning",
         ("planned_gbq", "agent_nuclide"),
-        lambda s: s.planned_gbq < 0.1 and s.agent_nuclide == "Y-90",
+        lambda s: below(s.planned_gbq, 0.1) and s.agent_nuclide == "Y-90",
         "{planned_gbq:.2f} GBq of 90Y is unusually little: residual and reading errors weigh heavily.",
     ),
     Guardrail(
         "activity-very-high",
         "warning",
         ("planned_gbq", "agent_nuclide"),
-        lambda s: s.planned_gbq > 10 and s.agent_nuclide == "Y-90",
+        lambda s: above(s.planned_gbq, 10) and s.agent_nuclide == "Y-90",
         "{planned_gbq:.1f} GBq of 90Y is unusually much: check masses and units.",
     ),
     Guardrail(
@@ -319,8 +320,8 @@ ACTIVITY = (
         "tumour-target-missed",
         "warning",
         ("dose_tumour_gy", "dose_tumour_target_gy"),
-        lambda s: s.dose_tumour_gy < s.dose_tumour_target_gy,
-        "The tumour receives {dose_tumour_gy:.0f} Gy, below the target {dose_tumour_target_gy:.0f} Gy: "
+        lambda s: below(s.dose_tumour_gy, s.dose_tumour_target_gy),
+        "The tumour receives {dose_tumour_gy:.4g} Gy, below the target {dose_tumour_target_gy:.4g} Gy: "
         "go more selective, "
         "or accept it knowingly.",
     ),
@@ -328,28 +329,30 @@ ACTIVITY = (
         "normal-limit-exceeded",
         "stop",
         ("dose_normal_liver_gy", "dose_normal_limit_gy"),
-        lambda s: s.dose_normal_liver_gy > s.dose_normal_limit_gy,
-        "Normal liver receives {dose_normal_liver_gy:.0f} Gy, above {dose_normal_limit_gy:.0f} Gy: lower the activity.",
+        lambda s: above(s.dose_normal_liver_gy, s.dose_normal_limit_gy),
+        "Normal liver receives {dose_normal_liver_gy:.4g} Gy, above {dose_normal_limit_gy:.4g} Gy: lower the activity.",
     ),
     Guardrail(
         "lobar-ablative-dose",
         "stop",
         ("dose_perfused_gy", "intent", "agent"),
-        lambda s: s.agent == "glass" and s.intent in ("bilobar", "whole-liver") and s.dose_perfused_gy > 200,
+        lambda s: s.agent == "glass" and s.intent in ("bilobar", "whole-liver") and above(s.dose_perfused_gy, 200),
         "{dose_perfused_gy:.0f} Gy over both lobes with glass: an ablative dose belongs in one or two segments.",
     ),
     Guardrail(
         "resin-perfused-high",
         "warning",
         ("dose_perfused_gy", "intent", "agent"),
-        lambda s: s.agent == "resin" and s.intent in ("unilobar", "bilobar", "whole-liver") and s.dose_perfused_gy > 80,
+        lambda s: (
+            s.agent == "resin" and s.intent in ("unilobar", "bilobar", "whole-liver") and above(s.dose_perfused_gy, 80)
+        ),
         "{dose_perfused_gy:.0f} Gy mean with resin over a lobe or more: check that the mass is right.",
     ),
     Guardrail(
         "holmium-above-60",
         "warning",
         ("dose_perfused_gy", "agent"),
-        lambda s: s.agent == "ho166-plla" and s.dose_perfused_gy > 60,
+        lambda s: s.agent == "ho166-plla" and above(s.dose_perfused_gy, 60),
         "{dose_perfused_gy:.0f} Gy mean to the perfused liver with holmium: phase I tolerated 60 Gy.",
         "Smits 2012",
     ),

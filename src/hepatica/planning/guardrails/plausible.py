@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hepatica.core.compare import above, below
 from hepatica.core.confidence import COMMON_PRACTICE
 from hepatica.core.options import unit_of
 from hepatica.core.tables import toml_table
@@ -18,7 +19,7 @@ def _outside(fact: str, low: float, high: float, nuclide: str | None) -> Callabl
             return False
         value = float(getattr(situation, fact))
         # Zero is no number that was measured: rules of their own speak of it.
-        return value != 0 and not low <= value <= high
+        return value != 0 and (below(value, low) or above(value, high))
 
     return speaks
 
@@ -42,6 +43,23 @@ def _guardrail(row: Mapping[str, Any]) -> Guardrail:
         "practice",
         COMMON_PRACTICE,
     )
+
+
+def largest_plausible_gbq(nuclide: str, per_gbq: Mapping[str, float]) -> dict[str, float]:
+    """Largest administered activity that these guardrails let pass, GBq, by the id of the guardrail.
+
+    Parameters
+    ----------
+    nuclide : str
+        Which the activity is of.
+    per_gbq : mapping of str to float
+        Facts that grow with the activity (`administered_gbq`, `energy_j`, `dose_largest_gy`): what one GBq gives.
+    """
+    return {
+        f"implausible-{row['id']}": row["high"] / per_gbq[row["fact"]]
+        for row in toml_table(__package__, "plausible.toml")["range"]
+        if per_gbq.get(row["fact"], 0.0) > 0 and "high" in row and row.get("nuclide", nuclide) == nuclide
+    }
 
 
 PLAUSIBLE: tuple[Guardrail, ...] = tuple(_guardrail(row) for row in toml_table(__package__, "plausible.toml")["range"])

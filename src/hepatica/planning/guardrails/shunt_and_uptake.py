@@ -1,5 +1,6 @@
 """Guardrails on lung shunt, uptake, volumes and what lies elsewhere."""
 
+from hepatica.core.compare import above
 from hepatica.core.confidence import FROM_MEMORY, WELL_ESTABLISHED
 from hepatica.planning.guardrails.rule import Guardrail
 
@@ -11,7 +12,7 @@ SHUNT = (
         "shunt-over-20",
         "warning",
         ("lung_shunt",),
-        lambda s: s.lung_shunt > 0.20,
+        lambda s: above(s.lung_shunt, 0.20),
         "Lung shunt {lung_shunt:.1%} is above 20 %: resin is contraindicated by its label, others only if the "
         "lung dose allows; "
         "consider shunt reduction and a new scout.",
@@ -21,7 +22,7 @@ SHUNT = (
         "shunt-over-20-resin",
         "stop",
         ("lung_shunt", "agent"),
-        lambda s: s.agent == "resin" and s.lung_shunt > 0.20,
+        lambda s: s.agent == "resin" and above(s.lung_shunt, 0.20),
         "Lung shunt {lung_shunt:.1%} with resin: the label gives no activity. Do not treat; reduce it or change agent.",
         _SHUNT,
     ),
@@ -29,7 +30,7 @@ SHUNT = (
         "shunt-10-to-20-resin",
         "note",
         ("lung_shunt", "agent"),
-        lambda s: s.agent == "resin" and 0.10 < s.lung_shunt <= 0.20,
+        lambda s: s.agent == "resin" and above(s.lung_shunt, 0.10) and not above(s.lung_shunt, 0.20),
         "Lung shunt {lung_shunt:.1%}: BSA and empiric activities are reduced by 20 % (above 10 %) or 40 % "
         "(above 15 %).",
         _SHUNT,
@@ -39,7 +40,7 @@ SHUNT = (
         "note",
         ("lung_shunt",),
         lambda s: s.lung_shunt == 0,
-        "The lung shunt is taken as zero, so the lungs get nothing in this plan; state the measured one.",
+        "The lung shunt is zero, so the lungs get nothing in this plan; a measured one is rarely below 0.5 %.",
     ),
     Guardrail(
         "shunt-implausibly-low",
@@ -84,30 +85,30 @@ SHUNT = (
         "lung-dose-30",
         "stop",
         ("lung_dose_gy",),
-        lambda s: s.lung_dose_gy > 30,
-        "Lungs would receive {lung_dose_gy:.0f} Gy; the limit is 30 Gy per treatment. Lower the activity or the shunt.",
+        lambda s: above(s.lung_dose_gy, 30),
+        "Lungs would receive {lung_dose_gy:.4g} Gy; the limit is 30 Gy per treatment. Lower the activity or the shunt.",
         "labels; van Roekel p. 30",
     ),
     Guardrail(
         "lung-dose-near-30",
         "warning",
         ("lung_dose_gy",),
-        lambda s: 25 < s.lung_dose_gy <= 30,
+        lambda s: above(s.lung_dose_gy, 25) and not above(s.lung_dose_gy, 30),
         "Lungs would receive {lung_dose_gy:.0f} Gy, close to 30 Gy; check lung shunt and lung mass again.",
     ),
     Guardrail(
         "lung-dose-cumulative-50",
         "stop",
         ("lung_dose_cumulative_gy",),
-        lambda s: s.lung_dose_cumulative_gy > 50,
-        "All treatments together give the lungs {lung_dose_cumulative_gy:.0f} Gy; the limit is 50 Gy.",
+        lambda s: above(s.lung_dose_cumulative_gy, 50),
+        "All treatments together give the lungs {lung_dose_cumulative_gy:.4g} Gy; the limit is 50 Gy.",
         "labels; van Roekel p. 30",
     ),
     Guardrail(
         "lung-dose-strict-practice",
         "note",
         ("lung_dose_gy",),
-        lambda s: 15 < s.lung_dose_gy <= 25,
+        lambda s: above(s.lung_dose_gy, 15) and not above(s.lung_dose_gy, 25),
         "Lungs would receive {lung_dose_gy:.0f} Gy; some centres keep below 15 Gy (resin) or 20-25 Gy (glass).",
         "Korean practice, third-party planner",
     ),
@@ -115,7 +116,7 @@ SHUNT = (
         "oxygen-dependent",
         "warning",
         ("oxygen_dependent", "lung_dose_gy"),
-        lambda s: s.lung_dose_gy > 10 and s.oxygen_dependent,
+        lambda s: above(s.lung_dose_gy, 10) and s.oxygen_dependent,
         "The patient needs oxygen and the lungs would receive {lung_dose_gy:.0f} Gy; set a lower lung limit with a "
         "pulmonologist.",
     ),
@@ -409,14 +410,14 @@ ELSEWHERE = (
         "extrahepatic-dose",
         "warning",
         ("extrahepatic_dose_gy",),
-        lambda s: s.extrahepatic_dose_gy > 10,
+        lambda s: above(s.extrahepatic_dose_gy, 10),
         "An extrahepatic site would receive {extrahepatic_dose_gy:.0f} Gy: name it and decide whether it tolerates it.",
     ),
     Guardrail(
         "stomach",
         "stop",
         ("stomach_dose_gy",),
-        lambda s: s.stomach_dose_gy > 10,
+        lambda s: above(s.stomach_dose_gy, 10),
         "The stomach would receive {stomach_dose_gy:.0f} Gy: ulcers are to be expected; find and close the artery.",
         _EANM,
     ),
@@ -424,7 +425,7 @@ ELSEWHERE = (
         "duodenum",
         "stop",
         ("duodenum_dose_gy",),
-        lambda s: s.duodenum_dose_gy > 10,
+        lambda s: above(s.duodenum_dose_gy, 10),
         "The duodenum would receive {duodenum_dose_gy:.0f} Gy: ulcers are to be expected; find and close the artery.",
         _EANM,
     ),
@@ -432,7 +433,7 @@ ELSEWHERE = (
         "bowel",
         "stop",
         ("bowel_dose_gy",),
-        lambda s: s.bowel_dose_gy > 10,
+        lambda s: above(s.bowel_dose_gy, 10),
         "The bowel would receive {bowel_dose_gy:.0f} Gy: find and close the artery.",
         _EANM,
     ),
@@ -440,14 +441,14 @@ ELSEWHERE = (
         "pancreas",
         "warning",
         ("pancreas_dose_gy",),
-        lambda s: s.pancreas_dose_gy > 10,
+        lambda s: above(s.pancreas_dose_gy, 10),
         "The pancreas would receive {pancreas_dose_gy:.0f} Gy: pancreatitis is possible; find the artery.",
     ),
     Guardrail(
         "gallbladder",
         "warning",
         ("gallbladder_dose_gy",),
-        lambda s: s.gallbladder_dose_gy > 50,
+        lambda s: above(s.gallbladder_dose_gy, 50),
         "The gallbladder wall would receive {gallbladder_dose_gy:.0f} Gy: inject beyond the cystic artery if possible.",
     ),
     Guardrail(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from hepatica.core.compare import above, below
 from hepatica.core.document import INLINE
 from hepatica.core.message import Message
 from hepatica.core.tables import toml_table
@@ -60,10 +61,9 @@ class Limit:
 
     def status(self, value: float) -> Status:
         """How `value` stands: "violated" past the limit, "near" within 10 % of it, else "met"."""
-        edge = self.limit * (1e-9 if self.bound == "max" else -1e-9)
         if self.bound == "max":
-            return "violated" if value > self.limit + edge else "near" if value > self.limit * (1 - NEAR) else "met"
-        return "violated" if value < self.limit + edge else "near" if value < self.limit * (1 + NEAR) else "met"
+            return "violated" if above(value, self.limit) else "near" if value > self.limit * (1 - NEAR) else "met"
+        return "violated" if below(value, self.limit) else "near" if value < self.limit * (1 + NEAR) else "met"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,14 @@ from hepatica.errors import InputError, UnknownNameError
 from hepatica.planning.extrahepatic.uptake import extrahepatic_search, share_elsewhere
 from hepatica.planning.guardrails import Situation
 from hepatica.planning.measured.deposits import Deposit, Deposits, deposits_of
-from hepatica.planning.measured.values import SMALLEST_SHARE, Measured, MeasuredLesion, MeasuredTerritory
-from hepatica.planning.scout.lung_shunt import SpectShuntOptions, spect_lung_shunt
+from hepatica.planning.measured.values import (
+    MASS_RELATIVE_SD,
+    SMALLEST_SHARE,
+    Measured,
+    MeasuredLesion,
+    MeasuredTerritory,
+)
+from hepatica.planning.scout.lung_shunt import LungMasses, SpectShuntOptions, spect_lung_shunt
 from hepatica.planning.scout.scan import Scout
 from hepatica.planning.scout.uptake import uptake_of, uptake_ratio
 from hepatica.planning.scout.volumes import liver_volumes
@@ -55,7 +61,12 @@ def territory_regions(scout: Scout, names: Mapping[str, str | None]) -> dict[str
     return out
 
 
-def measured_on(scout: Scout, names: Mapping[str, str | None], roles: Mapping[str, str] | None = None) -> Measured:
+def measured_on(
+    scout: Scout,
+    names: Mapping[str, str | None],
+    roles: Mapping[str, str] | None = None,
+    lung_mass_kg: float | None = None,
+) -> Measured:
     """Everything that scout, CT and structures tell a plan.
 
     Parameters
@@ -66,6 +77,8 @@ def measured_on(scout: Scout, names: Mapping[str, str | None], roles: Mapping[st
         Territory of the plan -> name of its structure, None for the whole liver.
     roles : mapping of str to str, optional
         The user's word on what structures are.
+    lung_mass_kg : float or None
+        As the plan states it: to it the shunt of lungs is completed that neither scout nor CT shows whole.
     """
     if scout.density is None:
         raise InputError("masses need the CT, for the density of every voxel", remedy="state `ct`")
@@ -86,7 +99,7 @@ def measured_on(scout: Scout, names: Mapping[str, str | None], roles: Mapping[st
     if scout.lungs is None:
         text = "no lungs are drawn: shunt, lung mass and uptake outside the liver are not taken from the images"
         messages.append(Message("lungs-not-drawn", text, "draw the lungs on the CT"))
-    lungs = _lungs(scout, liver)
+    lungs = _lungs(scout, liver, lung_mass_kg)
     return Measured(
         source="the images",
         territories=found,
@@ -141,10 +154,10 @@ class _Lungs:
     messages: tuple[Message, ...] = ()
 
 
-def _lungs(scout: Scout, liver: Region) -> _Lungs:
+def _lungs(scout: Scout, liver: Region, stated_kg: float | None) -> _Lungs:
     if scout.lungs is None or (scout.lungs - liver).is_empty:
         return _Lungs()
-    how = SpectShuntOptions()
+    how, notes = _completion(scout, stated_kg)
     masses = scout.lung_masses(how)
     found = spect_lung_shunt(scout.image, scout.lungs, liver, density=scout.density, options=how, masses=masses)
     facts = Situation(
@@ -152,11 +165,11 @@ def _lungs(scout: Scout, liver: Region) -> _Lungs:
         lungs_extrapolated_share=found.details.get("extrapolated_share_of_lungs"),
         dome_margin_effect=_dome_effect(scout, liver, found.lung_shunt.value),
     )
-    messages = (*scout.about_lungs(how, found), *found.messages)
+    messages = (*notes, *scout.about_lungs(how, found), *found.messages)
     mass = scout.lung_mass(how)
     measured_kg = mass.mass_kg if mass.origin in ("ct", "stated") else None
     if not scout.lungs_seen.whole:
-        return _Lungs(None, found.lung_shunt, measured_kg, facts, messages)
+        return _Lungs(None, _with_mass_sd(found.lung_shunt, masses, how), measured_kg, facts, messages)
     low, high = PLAUSIBLE_LUNG_KG
     if measured_kg is not None and not low <= measured_kg <= high:
         text = (
@@ -164,6 +177,31 @@ def _lungs(scout: Scout, liver: Region) -> _Lungs:
         )
         return _Lungs(found.lung_shunt, None, None, facts, (*messages, Message("lung-mass-not-taken", text)))
     return _Lungs(found.lung_shunt, None, measured_kg, facts, messages)
+
+
+def _with_mass_sd(shunt: Estimate, masses: LungMasses, how: SpectShuntOptions) -> Estimate:
+    """A completed shunt with at least the uncertainty that the mass of the whole lungs brings.
+
+    Lungs hold their uptake per gram times their mass m, so that S / (1 - S) grows with m: s(S) = S (1 - S) s(m) / m.
+    """
+    model = masses.whole if how.lung_mass_kg is None else None
+    relative = (model.relative_sd if model is not None else None) or MASS_RELATIVE_SD
+    by_mass = shunt.value * (1 - shunt.value) * relative
+    return Estimate(shunt.value, max(shunt.sd or 0.0, by_mass))
+
+
+def _completion(scout: Scout, stated_kg: float | None) -> tuple[SpectShuntOptions, tuple[Message, ...]]:
+    """To what lungs that are cut off are completed: the plan's own mass where the CT does not show them whole."""
+    seen_kg = scout.lung_in_view_kg
+    if stated_kg is None or seen_kg is None or scout.lungs_seen.whole or scout.ct_shows_lungs_whole:
+        return SpectShuntOptions(), ()
+    if stated_kg < seen_kg:
+        text = (
+            f"the lungs weigh {stated_kg:.3g} kg in the plan, less than the {seen_kg:.3g} kg of them in view: the "
+            "shunt is not completed to it"
+        )
+        return SpectShuntOptions(), (Message("lung-mass-below-seen", text, "correct `lung_mass_kg`", "critical"),)
+    return SpectShuntOptions(lung_mass_kg=stated_kg), ()
 
 
 def _dome_effect(scout: Scout, liver: Region, shunt: float) -> float | None:

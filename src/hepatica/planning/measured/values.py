@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from hepatica.core import Estimate
-from hepatica.core.message import Message, Severity
+from hepatica.core.message import Message
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.planning.guardrails import Situation
-from hepatica.planning.measured.compared import CONTRADICTION, Compared
+from hepatica.planning.limits.assumed import NO_SHUNT
+from hepatica.planning.measured.compared import Compared
 from hepatica.planning.measured.deposits import Deposits
 from hepatica.planning.planner.course import Course, Territory
 from hepatica.planning.planner.known_facts import completed
@@ -82,7 +83,7 @@ class Measured:
     lung_shunt : Estimate or None
         Fraction of the activity.
     lung_shunt_completed : Estimate or None
-        Of lungs that the image cuts off, completed by their mass: taken only where no shunt is stated.
+        Of lungs that the image cuts off, completed by their mass: taken only where no shunt is stated, else compared.
     lung_mass_kg : float or None
         From the CT.
     facts : Situation
@@ -135,6 +136,7 @@ def reconciled(course: Course, measured: Measured, kept: Mapping[str, str]) -> C
     else:
         unperfused = choice.value("unperfused_normal_mass", "", unperfused, measured.unperfused_normal_kg, "kg")
     mass_measured = measured.lung_mass_kg is not None and "lung_mass" not in kept
+    shunt_known = (measured.lung_shunt or measured.lung_shunt_completed) is not None
     patient = course.patient
     if measured.lung_shunt is not None and "lung_shunt" not in kept:
         patient = replace(patient, lung_shunt_sd=measured.lung_shunt.sd or patient.lung_shunt_sd)
@@ -144,6 +146,7 @@ def reconciled(course: Course, measured: Measured, kept: Mapping[str, str]) -> C
         unperfused_normal_mass_kg=unperfused,
         patient=patient,
         lung_mass_measured=course.lung_mass_measured or mass_measured,
+        assumptions=tuple(one for one in course.assumptions if one != NO_SHUNT or not shunt_known),
         measured_facts=completed(measured.facts, course.measured_facts),
         deposits=course.deposits if measured.deposits is None else measured.deposits,
         compared=(*course.compared, *choice.compared),
@@ -194,7 +197,12 @@ class _Choice:
         target, name = territory.target, territory.name
         found = self.measured.territories.get(name)
         shunt = self.measured.lung_shunt
-        lung_shunt = self.value("lung_shunt", name, target.lung_shunt, shunt.value if shunt else None, "")
+        found_shunt = shunt or self.measured.lung_shunt_completed
+        if NO_SHUNT in self.course.assumptions and target.lung_shunt == 0 and found_shunt is not None:
+            # A shunt that was only assumed is no statement to be compared.
+            lung_shunt = found_shunt.value
+        else:
+            lung_shunt = self.value("lung_shunt", name, target.lung_shunt, shunt.value if shunt else None, "")
         lung_kg = target.lung_mass_kg
         if self.course.lung_mass_measured or self.measured.lung_mass_kg is None:
             lung_kg = self.value("lung_mass", name, lung_kg, self.measured.lung_mass_kg, "kg")
@@ -205,7 +213,22 @@ class _Choice:
         if found is not None:
             normal = self.value("normal_mass", name, normal, found.normal_mass_kg, "kg")
             lesions = self.lesions(name, target, found)
+        self.completed(name, lung_shunt)
         return replace(territory, target=Partition(normal, lesions, lung_shunt, lung_kg))
+
+    def completed(self, where: str, stated: float) -> None:
+        """The stated shunt, which is used, beside that of lungs that the image cuts off, completed by their mass."""
+        completed = self.measured.lung_shunt_completed
+        if completed is None or completed.value == stated:
+            return
+        reason = self.kept.get("lung_shunt", "") or "the lungs are cut off, and completed by their mass"
+        sd = math.hypot(self._sd("lung_shunt", stated, completed.value), completed.sd or 0.0)
+        self.compared.append(
+            Compared(
+                "lung_shunt", where, stated, completed.value, "", sd, "stated", self.measured.source, reason,
+                self._beside("lung_shunt", where),
+            )
+        )  # fmt: skip
 
     def lesions(self, where: str, target: Partition, found: MeasuredTerritory) -> tuple[Lesion, ...]:
         names = _pairs([lesion.name for lesion in target.lesions], [one.name for one in found.lesions])
@@ -232,23 +255,9 @@ class _Choice:
             out.append(Lesion(one.name, one.mass_kg, one.tumour_to_normal))
         return tuple(out)
 
-    def about_completed(self) -> tuple[Message, ...]:
-        """The shunt of lungs that were completed beside the stated one, where it is larger than that can explain."""
-        completed = self.measured.lung_shunt_completed
-        stated = max(t.target.lung_shunt for t in self.course.territories)
-        if completed is None or completed.value <= stated + 2 * self._sd("lung_shunt", stated, completed.value):
-            return ()
-        text = (
-            f"lung shunt: {stated:.3g} is used; the lungs that {self.measured.source} cut off, completed by their "
-            f"mass, give {completed.value:.3g}"
-        )
-        severity: Severity = "critical" if completed.value > CONTRADICTION * stated else "warning"
-        return (Message("lung-shunt-completed-differs", text, "measure it on a scan of all lungs", severity),)
-
     def messages(self) -> tuple[Message, ...]:
         return (
             *self.left,
-            *self.about_completed(),
             *(one.message() for one in dict.fromkeys(self.compared) if one.differs),
         )
 

@@ -16,6 +16,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.compare import ROUNDING
 from hepatica.core.document import INLINE
 from hepatica.core.options import Limits, Unit, options
 from hepatica.errors import InputError
@@ -28,7 +29,7 @@ FloatArray = NDArray[np.float64]
 
 SAMPLES = 8192
 TIE = 0.002
-"""Chances closer than this count as equal; then the lowest activity is taken."""
+"""Chances that differ by less than this share of themselves count as equal; then the lowest activity is taken."""
 
 
 Relative = Annotated[float, Unit("fraction"), Limits(low=0, below=2)]
@@ -293,7 +294,7 @@ def optimise(problem: Problem, *, samples: int = SAMPLES, seed: int = 20260302) 
     Returns
     -------
     Optimum
-        Where several activities have the same chance (within 0.2 %), the one with the lowest total.
+        Where several activities have the same chance (within 0.2 % of it), the one with the lowest total.
     """
     if samples < 100:
         raise InputError("the planner needs at least 100 samples")
@@ -304,8 +305,9 @@ def optimise(problem: Problem, *, samples: int = SAMPLES, seed: int = 20260302) 
     total = largest
     if chance > 0:
         # Lowest total whose chance is the best one within the tie.
-        total = min(largest, _upper_quantile(needed, max(0.0, chance - TIE)))
-    reached = total < largest * 0.98
+        total = min(largest, _upper_quantile(needed, chance * (1 - TIE)))
+    # Dose rises with activity in every sample, so that below certainty more activity would always help.
+    reached = chance >= 1 - TIE and total < largest * 0.98
     names = list(problem.territories)
     return Optimum(
         administered_gbq={name: float(total * share) for name, share in zip(names, direction, strict=True)},
@@ -539,8 +541,8 @@ def _climb(chance: Callable[[FloatArray], tuple[float, float]], start: FloatArra
 
 
 def _chances(sampled: _Sampled, activity: FloatArray) -> Chances:
-    reached = {name: per @ activity >= sampled.target_gy * (1 - 1e-12) for name, per in sampled.lesions.items()}
-    exceeded = {name: float(np.mean(per @ activity > limit * (1 + 1e-12))) for name, per, limit, _ in sampled.limits}
+    reached = {name: per @ activity >= sampled.target_gy * (1 - ROUNDING) for name, per in sampled.lesions.items()}
+    exceeded = {name: float(np.mean(per @ activity > limit * (1 + ROUNDING))) for name, per, limit, _ in sampled.limits}
     normal = max((p for name, p in exceeded.items() if name.startswith(NORMAL)), default=0.0)
     lungs = max(p for name, p in exceeded.items() if name.startswith(LUNGS))
     return Chances(

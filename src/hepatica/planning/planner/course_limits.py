@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from hepatica.planning.guardrails.plausible import largest_plausible_gbq
 from hepatica.planning.limits.allowance import check_allowances
 from hepatica.planning.limits.dose_limits import Limit, LimitCheck, check_limits, limits, upper_limits, worst_first
 from hepatica.planning.limits.nominal import NominalLimit
@@ -168,7 +169,10 @@ def everywhere() -> tuple[Limit, ...]:
 def nominal_limits(
     course: Course, injections: Sequence[Injection], agents: Mapping[str, str]
 ) -> tuple[NominalLimit, ...]:
-    """Limits that apply or may, as what an administered GBq of each territory adds to them; waived ones left out."""
+    """Limits that apply or may, as what an administered GBq of each territory adds to them; waived ones left out.
+
+    The planner offers no activity either that a guardrail of plausible numbers stops.
+    """
     per = {i.name: i.target.gy_per_gbq(i.constant) for i in injections}
     lungs = {name: doses[LUNGS] for name, doses in per.items()}
     normal = {i.name: per[i.name][NORMAL] * i.target.normal_mass_kg / course.whole_normal_kg for i in injections}
@@ -194,7 +198,21 @@ def nominal_limits(
                     rate = dose.perfused_gy if row.quantity == "perfused_gy" else dose.normal_liver_gy
                     name = f"{row.id} in {i.name}" if len(injections) > 1 else row.id
                     out[name] = NominalLimit(name, {i.name: rate or 0.0}, row.limit)
+    for bound in _plausible(injections, {name: max(doses.values()) for name, doses in per.items()}):
+        out[bound.name] = bound
     return tuple(out.values())
+
+
+def _plausible(injections: Sequence[Injection], largest_gy: Mapping[str, float]) -> Iterator[NominalLimit]:
+    """Bounds of plausible numbers: activity and energy of a nuclide in the patient, largest mean dose by territory."""
+    for nuclide in dict.fromkeys(i.constant.nuclide for i in injections):
+        own = [i for i in injections if i.constant.nuclide == nuclide]
+        of_one_gbq = {"administered_gbq": 1.0, "energy_j": max(i.constant.j_per_gbq for i in own)}
+        for name, gbq in largest_plausible_gbq(nuclide, of_one_gbq).items():
+            yield NominalLimit(name, {i.name: 1.0 for i in own}, gbq)
+    for i in injections:
+        for name, gbq in largest_plausible_gbq(i.constant.nuclide, {"dose_largest_gy": largest_gy[i.name]}).items():
+            yield NominalLimit(f"{name} in {i.name}" if len(injections) > 1 else name, {i.name: 1.0}, gbq)
 
 
 def forbidden(course: Course, injections: Sequence[Injection], agents: Mapping[str, str]) -> str:

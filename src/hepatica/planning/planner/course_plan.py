@@ -12,7 +12,7 @@ from hepatica.dosimetry.radiobiology import LIVER, DoseRate, bed_gy
 from hepatica.errors import InputError
 from hepatica.planning.guardrails import Review, Situation, check, together
 from hepatica.planning.limits.allowance import allowance_for
-from hepatica.planning.limits.assumed import LUNG_MASS, NO_RESIDUAL, Assumption
+from hepatica.planning.limits.assumed import LUNG_MASS, NO_RESIDUAL, NO_SHUNT, Assumption
 from hepatica.planning.limits.dose_limits import LimitCheck
 from hepatica.planning.measured.compared import Compared
 from hepatica.planning.measured.deposits import DepositDose, about_deposits, deposit_doses, deposit_facts
@@ -26,7 +26,7 @@ from hepatica.planning.planner.course_limits import (
     nominal_limits,
 )
 from hepatica.planning.planner.known_facts import completed, contradictions, known_facts
-from hepatica.planning.planner.methods import TerritoryPlan, effective_half_life_s, plan_territory
+from hepatica.planning.planner.methods import TerritoryPlan, effective_half_life_s, lung_shares, plan_territories
 from hepatica.planning.planner.territories import CourseDoses, Injection, course_doses
 
 
@@ -141,6 +141,12 @@ class CoursePlan:
             if one.applies_if and self.planner is not None and self.planner.binding_limit.startswith(one.limit.id):
                 text = f"the best chance is held down by {one.limit.id}, which applies if {one.applies_if}"
                 planner.append(Message("planner-keeps-open-limit", text, "state what decides it"))
+        if self.planner is not None and self.planner.binding_limit.startswith("implausible-"):
+            text = f"the best chance is held down by what is plausible: {self.planner.binding_limit}"
+            planner.append(Message("planner-keeps-plausible", text, "check masses, T/N, aims and units"))
+        if NO_SHUNT in course.assumptions:
+            text = "no lung shunt is stated or measured: the lungs are left out of this plan, their dose is not known"
+            planner.append(Message("lung-shunt-not-stated", text, "state `lung_shunt`"))
         if self.planner_refused:
             text = f"the planner allows no activity: {self.planner_refused}"
             planner.append(Message("planner-no-activity", text, "do not treat under these limits", "critical"))
@@ -170,8 +176,8 @@ def plan_course(course: Course) -> CoursePlan:
     InputError
         If a territory has no applicable method (the message says what is missing).
     """
-    course = _with_reserve(course)
-    plans = tuple(plan_territory(course, territory) for territory in course.territories)
+    course = _with_shared_lungs(_with_reserve(course))
+    plans = plan_territories(course)
     _require_nuclide(course, plans)
     agents = {p.name: p.given.carrier.name for p in plans}
     injections = _injections(plans, {p.name: p.given.prescription.administered_gbq for p in plans})
@@ -233,6 +239,19 @@ def _with_reserve(course: Course) -> Course:
         text = f"hepatic reserve: {stated:.0%} is stated, the masses of the plan give {found:.0%}, which is used"
         notes = (*notes, Message("stated-differs", text, "correct `hepatic_reserve` or the masses"))
     return replace(course, patient=replace(course.patient, hepatic_reserve=found), notes=notes)
+
+
+def _with_shared_lungs(course: Course) -> Course:
+    """The course with a word on the lung limit, where several territories share it."""
+    shares = lung_shares(course)
+    if not shares:
+        return course
+    each = ", ".join(f"{name} {dose:.3g} Gy" for name, dose in shares.items())
+    text = (
+        f"the lungs may get {course.lung_limit_gy:.4g} Gy from all injections together: {each}; all are lowered by one "
+        "factor"
+    )
+    return replace(course, notes=(*course.notes, Message("lung-limit-shared", text)))
 
 
 def _assumed(course: Course, plans: tuple[TerritoryPlan, ...]) -> tuple[Assumption, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from hepatica.core.compare import above
 from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN, reported
 from hepatica.errors import InputError
@@ -12,6 +14,7 @@ from hepatica.nuclides import Agent
 from hepatica.planning.limits.assess import Assessed, assess
 from hepatica.planning.planner.course import METHODS, Course, Territory
 from hepatica.planning.prescriptions import microspheres as rx
+from hepatica.planning.prescriptions.compartments import LUNGS
 from hepatica.planning.prescriptions.dose_constants import Carrier, carrier
 
 
@@ -53,8 +56,39 @@ def _carrier_for(course: Course, territory: Territory, method: str) -> Carrier:
     return found if leaving is None else replace(found, constant=found.constant.leaving(leaving))
 
 
-def plan_territory(course: Course, territory: Territory) -> TerritoryPlan:
-    """A territory by every method that applies to it.
+def plan_territories(course: Course) -> tuple[TerritoryPlan, ...]:
+    """Every territory by every method that applies to it; together they keep the lung limit as far as methods know it.
+
+    Raises
+    ------
+    InputError
+        As `plan_territory`.
+    """
+    shares = lung_shares(course)
+    return tuple(plan_territory(course, t, shares.get(t.name, course.lung_limit_gy)) for t in course.territories)
+
+
+def lung_shares(course: Course) -> dict[str, float]:
+    """What the lungs may get from each territory, Gy, where the territories together would pass their limit.
+
+    One patient has one pair of lungs. All injections whose method knows the lungs (partition) are lowered by the same
+    factor; what the others give is taken off first. Empty where the limit is kept anyway, or there is one territory.
+    """
+    if len(course.territories) == 1:
+        return {}
+    alone = [plan_territory(course, t, None) for t in course.territories]
+    doses = {p.name: p.territory.target.gy_per_gbq(p.given.prescription.constant)[LUNGS] for p in alone}
+    doses = {p.name: doses[p.name] * p.given.prescription.administered_gbq for p in alone}
+    lowered = {p.name: doses[p.name] for p in alone if p.chosen.startswith("partition")}
+    total = math.fsum(lowered.values())
+    left = max(0.0, course.lung_limit_gy - math.fsum(dose for name, dose in doses.items() if name not in lowered))
+    if not above(total, left):
+        return {}
+    return {name: left * dose / total for name, dose in lowered.items() if dose > 0}
+
+
+def plan_territory(course: Course, territory: Territory, lung_limit_gy: float | None) -> TerritoryPlan:
+    """A territory by every method that applies to it; `lung_limit_gy` is what it may give the lungs, None for any dose.
 
     Raises
     ------
@@ -64,7 +98,7 @@ def plan_territory(course: Course, territory: Territory) -> TerritoryPlan:
     methods: dict[str, Assessed] = {}
     for name in METHODS:
         substance = _carrier_for(course, territory, name.split("-")[0])
-        made = _prescription(course, territory, name, substance)
+        made = _prescription(course, territory, name, substance, lung_limit_gy)
         if made is not None:
             methods[name] = assess(
                 made,
@@ -93,7 +127,9 @@ def _first_choice(course: Course, territory: Territory, methods: Mapping[str, As
     return next(name for name in order if name in methods)
 
 
-def _prescription(course: Course, territory: Territory, name: str, substance: Carrier) -> rx.Prescription | None:
+def _prescription(
+    course: Course, territory: Territory, name: str, substance: Carrier, lung_limit_gy: float | None
+) -> rx.Prescription | None:
     """A prescription by one method, or None where it does not apply."""
     aims, target = course.aims, territory.target
     resin = substance.agent is not None and substance.agent.name == "resin"
@@ -112,7 +148,7 @@ def _prescription(course: Course, territory: Territory, name: str, substance: Ca
             substance.constant,
             normal_limit_gy=normal,
             tumour_dose_gy=tumour,
-            lung_limit_gy=course.lung_limit_gy,
+            lung_limit_gy=lung_limit_gy,
             residual=course.residual,
         )
     if resin and name in ("bsa", "empiric"):

@@ -18,6 +18,7 @@ from hepatica.errors import HepaticaError, InputError, UnknownNameError
 from hepatica.planning.guardrails import Situation
 from hepatica.planning.limits.allowance import Allowance
 from hepatica.planning.limits.assess import Patient
+from hepatica.planning.limits.assumed import NO_SHUNT
 from hepatica.planning.measured.earlier_results import shunt_of_result, uptake_of_results
 from hepatica.planning.measured.values import Measured, MeasuredTerritory, reconciled
 from hepatica.planning.planner.best_activity import Uncertainty
@@ -163,8 +164,8 @@ TABLES: dict[str, dict[str, tuple[str, Form]]] = {
 }
 """Keys of each table, from the fields that they fill."""
 
-Measure = Callable[[PlanImages, Mapping[str, str | None]], Measured]
-"""Takes images and the structure of each territory, gives what they hold."""
+Measure = Callable[[PlanImages, Mapping[str, str | None], float | None], Measured]
+"""Takes images, the structure of each territory and the lung mass that the plan states; gives what they hold."""
 
 
 def _word(table: str, key: str) -> str:
@@ -192,8 +193,9 @@ def read_plan(path: Path, measure: Measure | None = None) -> Plan:
     path : Path
         The file.
     measure : callable, optional
-        Takes the plan's images and the structure of each territory, and gives what they hold; with it a plan need not
-        state what its images hold, and what it states is compared. Without it the images are left for later.
+        Takes the plan's images, the structure of each territory and the stated lung mass, and gives what they hold;
+        with it a plan need not state what its images hold, and what it states is compared. Without it the images are
+        left for later.
 
     Raises
     ------
@@ -216,7 +218,7 @@ def plan_from(
     images = reader.images(document)
     found = reader.results(document, images)
     if images is not None and measure is not None:
-        found = (measure(images, reader.territory_names(document, images)), *found)
+        found = (measure(images, reader.territory_names(document, images), reader.lung_mass_kg(document)), *found)
     reader.known = found
     course, inputs = _course(reader, document)
     for one in reversed(found):
@@ -233,8 +235,9 @@ def _course(reader: _Reader, document: Mapping[str, Any]) -> tuple[Course, tuple
     patient = reader.table(document, "patient")
     spread = reader.table(document, "uncertainty")
     allowances, inputs = reader.allowances(document)
+    own = [row.get("lung_shunt") for row in reader.raw_rows(document, "territory")]
     course = Course(
-        territories=reader.territories(document, lungs["lung_shunt"], lungs.get("lung_mass_kg", LUNG_MASS_KG)),
+        territories=reader.territories(document, lungs.get("lung_shunt", 0.0), lungs.get("lung_mass_kg", LUNG_MASS_KG)),
         aims=Aims(**reader.table(document, "aims", needed=True)),
         patient=Patient(**_fields_of(Patient, head, patient, lungs)),
         previous=tuple(PreviousTreatment(**row) for row in reader.rows(document, "previous")),
@@ -242,6 +245,7 @@ def _course(reader: _Reader, document: Mapping[str, Any]) -> tuple[Course, tuple
         facts=reader.facts(document.get("facts", {})),
         allowances=allowances,
         lung_mass_measured="lung_mass_kg" in lungs,
+        assumptions=(NO_SHUNT,) if "lung_shunt" not in lungs and None in own else (),
         waived_limits=reader.waived(document.get("waived_limits", {})),
         **{
             key: value
@@ -350,16 +354,21 @@ class _Reader:
         return found
 
     def lungs(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """The table [lungs]; the shunt may be left out where a file holds it."""
+        """The table [lungs]; a shunt that it leaves out is that of a file; without any there is none in it."""
         values = self.table(document, "lungs")
         shunts = [one.lung_shunt.value for one in self.known if one.lung_shunt is not None]
         shunts += [one.lung_shunt_completed.value for one in self.known if one.lung_shunt_completed is not None]
         if "lung_shunt" not in values and shunts:
             values["lung_shunt"] = shunts[0]
-        elif "lung_shunt" not in values:
-            what = "the table [lungs] is missing" if not values else "lungs.lung_shunt is missing [fraction]"
-            raise InputError(f"{self.where}: {what}")
         return values
+
+    def lung_mass_kg(self, document: Mapping[str, Any]) -> float | None:
+        """The stated mass of the lungs, before the rest of their table is known."""
+        table = document.get("lungs", {})
+        if not isinstance(table, dict) or "lung_mass" not in table:
+            return None
+        value = self.value(TABLES["lungs"]["lung_mass"][1], table["lung_mass"], self.label("lungs", "lung_mass"))
+        return float(value)
 
     def territories(self, document: Mapping[str, Any], shunt: float, lung_kg: float) -> tuple[Territory, ...]:
         found = []

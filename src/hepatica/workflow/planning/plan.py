@@ -103,10 +103,10 @@ def plan(plan: PlanSource, *, progress: Progress | None = None) -> PlanResult:
     report_progress = progress or silent
     scouts: list[Scout] = []
 
-    def measure(images: PlanImages, names: Mapping[str, str | None]) -> Measured:
+    def measure(images: PlanImages, names: Mapping[str, str | None], lung_mass_kg: float | None) -> Measured:
         report_progress("measuring on the scout")
         scouts.append(read_scout(images.scout, images.structures, images.reading))
-        return measured_on(scouts[0], names, images.reading.structure_roles)
+        return measured_on(scouts[0], names, images.reading.structure_roles, lung_mass_kg)
 
     asked = _measured(plan, measure) if isinstance(plan, Plan) else read_plan(_path(plan), measure)
     report_progress("planning")
@@ -137,8 +137,10 @@ def _measured(plan: Plan, measure: Measure) -> Plan:
     images = plan.images
     if images is None:
         return plan
-    found = measure(images, territory_names(plan.course, images))
-    return replace(plan, course=reconciled(plan.course, found, images.keep_stated))
+    course = plan.course
+    lung_kg = course.territories[0].target.lung_mass_kg if course.lung_mass_measured else None
+    found = measure(images, territory_names(course, images), lung_kg)
+    return replace(plan, course=reconciled(course, found, images.keep_stated))
 
 
 def _path(given: object) -> Path:
