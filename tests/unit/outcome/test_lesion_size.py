@@ -18,9 +18,7 @@ def sphere(diameter_mm: float, spacing_mm: tuple[float, float, float], offset: n
 
 @pytest.mark.parametrize("spacing_mm", [(1, 1, 1), (2, 2, 2), (3, 3, 3), (1.5, 2, 3)])
 @pytest.mark.parametrize("diameter_mm", [8, 9, 15, 40])
-def test_diameters_are_unbiased_to_half_a_voxel(
-    diameter_mm: float, spacing_mm: tuple[float, float, float]
-) -> None:
+def test_diameters_are_unbiased_to_half_a_voxel(diameter_mm: float, spacing_mm: tuple[float, float, float]) -> None:
     rng = np.random.default_rng(13)
     offsets = rng.uniform(-0.5, 0.5, (40, 3))
     sizes = [lesion_size(sphere(diameter_mm, spacing_mm, offset)) for offset in offsets]

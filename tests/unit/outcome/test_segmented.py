@@ -244,3 +244,13 @@ def test_a_lesion_too_small_for_a_target_that_grows_is_progression() -> None:
         [lump("Tumour 2", B, 4), lump("Tumour 3", FAR, 4)], [lump("Tumour 2", B, 20)], absent_lesions="not-evaluated"
     )
     assert alone.all_lesions["recist"] == "PD"
+
+
+def test_names_swapped_between_two_places_are_critical() -> None:
+    before = [lump("Tumour 1", A, 14), lump("Tumour 2", B, 10)]
+    swapped = segmented_response(before, [lump("Tumour 1", B, 5), lump("Tumour 2", A, 16)])
+    found = [m for m in swapped.messages if m.code == "lesion-names-swapped"]
+    assert [m.severity for m in found] == ["critical"] * 2
+    assert all(name in found[0].text for name in ("'Tumour 1'", "'Tumour 2'"))
+    kept = segmented_response(before, [lump("Tumour 1", A, 5), lump("Tumour 2", B, 16)])
+    assert not [m for m in kept.messages if m.code == "lesion-names-swapped"]

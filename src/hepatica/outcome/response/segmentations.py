@@ -129,6 +129,7 @@ def compare_segmentations(
             extra.remove(match)
             text = f"lesions {name!r} before and {match.name!r} after lie in one place: they are taken as one"
             messages.append(Message("lesion-matched-by-place", text, "give them one name, or two if they are not"))
+    messages += _swapped(old, new)
     out = []
     for name, region in old.items():
         found = later.get(name)
@@ -147,14 +148,36 @@ def compare_segmentations(
     return Compared(tuple(out), fresh, (*messages, *_about_new(fresh)))
 
 
-def _same_place(first: Region, second: Region) -> bool:
-    """Whether most of the smaller one lies in the other; False where nothing says that the images lie together."""
+def _shared_ml(first: Region, second: Region) -> float | None:
+    """Volume that two share; None where nothing says that the images lie together."""
     if not first.grid.matches(second.grid):
         if first.grid.frame_of_reference is None or first.grid.frame_of_reference != second.grid.frame_of_reference:
-            return False
+            return None
         second = resample_region(second, first.grid)
+    return (first & second).volume_ml
+
+
+def _same_place(first: Region, second: Region) -> bool:
+    """Whether most of the smaller one lies in the other; False where nothing says that the images lie together."""
     smaller = min(first.volume_ml, second.volume_ml)
-    return smaller > 0 and (first & second).volume_ml >= SAME_PLACE * smaller
+    shared = _shared_ml(first, second) if smaller > 0 else None
+    return shared is not None and shared >= SAME_PLACE * smaller
+
+
+def _swapped(old: Mapping[str, Region], new: Mapping[str, Region]) -> list[Message]:
+    """Lesions of one name that lie afterwards where another was, and nowhere where they were."""
+    out = []
+    for name, region in old.items():
+        later = new.get(name)
+        if later is None or later.is_empty or region.is_empty or _shared_ml(region, later) != 0:
+            continue
+        others = [other for other in old if other != name and not old[other].is_empty and _shared_ml(old[other], later)]
+        if others:
+            listed = ", ".join(map(repr, others))
+            text = f"lesion {name!r} lies afterwards where {listed} was, and not where it was before: names swapped?"
+            remedy = "give each lesion one name in both files; sizes are compared by name"
+            out.append(Message("lesion-names-swapped", text, remedy, "critical"))
+    return out
 
 
 def _about_absent(names: Sequence[str], absent: Absent) -> Message:
