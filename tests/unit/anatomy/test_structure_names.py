@@ -109,3 +109,28 @@ def test_a_hostile_name_takes_no_time(name: str) -> None:
 
 def test_hundreds_of_names_are_tried() -> None:
     assert sum(len(names.split("|")) for names in NAMES.values()) > 400
+
+
+@pytest.mark.parametrize(
+    ("role", "names"),
+    [
+        (
+            "tumour",
+            "Leberzellkarzinom S8|hepatocarcinoma S8|hepatocellulair carcinoom S8|carcinome hépatocellulaire|TU1|Tm 1|"
+            "NET met 2|Adenokarzinom S4|portal vein tumour thrombus",
+        ),
+        ("perfused", "Perfusionsvolumen|perfusievolume|Behandlungsvolumen|Zielgebiet"),
+        ("normal_liver", "Leber abzgl. Tumor"),
+        ("tumour_elsewhere", "prostate tumour|breast tumour"),
+        ("other", "tumour track|pseudo-lesion|liver block|hepatic artery"),
+    ],
+)
+def test_names_that_were_misread(role: str, names: str) -> None:
+    assert {n: meaning_of(n).structure.value for n in names.split("|")} == dict.fromkeys(names.split("|"), role)
+
+
+@pytest.mark.parametrize("name", ["tumour feeder artery", "tumour vessel", "GTV_avoid", "GTV old", "lungs minus PTV"])
+def test_what_is_not_surely_the_tumour_or_the_lungs_is_in_doubt(name: str) -> None:
+    found = meaning_of(name)
+    assert found.structure.value == "other"
+    assert found.doubt

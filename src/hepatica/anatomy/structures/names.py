@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hepatica.anatomy.structures.kinds import LESIONS, LIVER_PARTS, LUNGS, ORGANS, Structure
-from hepatica.anatomy.structures.words import COMPOUNDED, LONE, TRADITIONAL, Word, words
+from hepatica.anatomy.structures.words import CANCERS, COMPOUNDED, LONE, TRADITIONAL, Word, words
 
 Concept = Word | Structure
 
@@ -139,7 +139,9 @@ def _longest(pieces: Sequence[str]) -> tuple[int, list[Concept]]:
             return count, [concept]
     if re.fullmatch(r"[ivx]+", pieces[0]):
         return 1, [Word.NUMBER]
-    return 1, list(_compound(pieces[0])) or [Word.UNKNOWN]
+    if compound := _compound(pieces[0]):
+        return 1, list(compound)
+    return 1, [Word.TUMOUR if any(part in pieces[0] for part in CANCERS) else Word.UNKNOWN]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -265,14 +267,18 @@ def _lessened(left: Sequence[Concept], right: Sequence[Concept]) -> Meaning:
         return Meaning(Structure.OTHER, "the perfused volume without a part that is no tumour")
     if base in LUNGS:
         near_liver = set(right) & {Word.DOME, Word.LIVER, Word.LENGTH, Word.MARGIN}
-        return Meaning(Structure.LUNG_LESS_DOME if near_liver else base)
+        if near_liver:
+            return Meaning(Structure.LUNG_LESS_DOME)
+        if Word.TARGET in right:
+            return Meaning(Structure.OTHER, "the lungs, or a part of them")
+        return Meaning(base)
     if base is Structure.TUMOUR and taken.structure in LIVER_PARTS:
         return Meaning(Structure.TUMOUR_ELSEWHERE)
     return Meaning(Structure.OTHER if base is Structure.BODY else base)
 
 
 def _less_of_liver(right: Sequence[Concept], taken: Meaning) -> Meaning:
-    if not right or set(right) <= {Word.VESSEL, Word.BENIGN, Word.NUMBER}:
+    if not right or set(right) <= {Word.VESSEL, Word.ARTERY, Word.BENIGN, Word.NUMBER}:
         return Meaning(Structure.LIVER)
     if taken.structure in LIVER_PARTS:
         return Meaning(Structure.OTHER)
@@ -324,7 +330,7 @@ def _single(concepts: Sequence[Concept]) -> Meaning:
     organs = found & ORGANS
     if found & _TUMOURS:
         return _tumour(found, organs)
-    if found & {Word.ASIDE, Word.VESSEL, Word.BENIGN, Word.MARGIN, Word.SPARED}:
+    if found & {Word.ASIDE, Word.VESSEL, Word.ARTERY, Word.BENIGN, Word.MARGIN, Word.SPARED}:
         # "hepatic flexure" is a phrase of its own; a wall or margin of something is not the thing.
         return Meaning(Structure.OTHER)
     if Word.TARGET in found:
@@ -354,6 +360,8 @@ def _tumour(found: set[Concept], organs: set[Concept]) -> Meaning:
     rules = (
         (found & {Word.ASIDE, Word.BENIGN, Word.MARGIN}, Meaning(Structure.OTHER)),
         (Word.SPARED in found, Meaning(Structure.OTHER, "a tumour, or a part of one, or none")),
+        (Word.ARTERY in found, Meaning(Structure.OTHER, "a vessel of a tumour, or the tumour")),
+        (Word.OUTDATED in found, Meaning(Structure.OTHER, "the tumour as it was drawn earlier, or as it is")),
         (widened, Meaning(Structure.OTHER, "a target with its margin, or the tumour")),
         (found & _HEALTHY, Meaning(Structure.OTHER, "healthy tissue, or a tumour")),
         (Word.NODE in found, Meaning(Structure.LYMPH_NODE)),
