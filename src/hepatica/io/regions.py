@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hepatica.anatomy.structures.drawn import DrawnStructures
-from hepatica.anatomy.structures.roles import identified, own_codes
+from hepatica.anatomy.structures.roles import about_unknown, identified, own_codes
 from hepatica.core import Grid, InputFile, Kind, Region, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.image import NOTHING_STATED, Image, Stated
@@ -357,4 +357,4 @@ def drawn_structures(
     if all_here and absent:
         raise UnknownNameError("structure", absent[0], known)
     what = identified(list(regions.values()), roles)
-    return DrawnStructures(regions, what.roles, (*messages, *what.messages), inputs)
+    return DrawnStructures(regions, what.roles, (*messages, *what.messages, *about_unknown(what, roles)), inputs)

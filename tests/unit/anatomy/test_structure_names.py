@@ -2,9 +2,12 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from hepatica.anatomy.structures.names import meaning_of
+from hepatica.anatomy.structures.roles import about_unknown, identified
+from hepatica.core import Grid, Region
 
 NAMES = {
     "liver": "Liver|foie|Leber|hígado|lever|肝|肝脏|肝臟|Whole Liver|liver with tumours|lever met tumoren|"
@@ -109,3 +112,40 @@ def test_a_hostile_name_takes_no_time(name: str) -> None:
 
 def test_hundreds_of_names_are_tried() -> None:
     assert sum(len(names.split("|")) for names in NAMES.values()) > 400
+
+
+@pytest.mark.parametrize(
+    ("role", "names"),
+    [
+        (
+            "tumour",
+            (
+                "Leberzellkarzinom S8|hepatocarcinoma S8|hepatocellulair carcinoom S8|carcinome hépatocellulaire|TU1|"
+                "Tm 1|NET met 2|Adenokarzinom S4|portal vein tumour thrombus"
+            ),
+        ),
+        ("perfused", "Perfusionsvolumen|perfusievolume|Behandlungsvolumen|Zielgebiet"),
+        ("normal_liver", "Leber abzgl. Tumor"),
+        ("tumour_elsewhere", "prostate tumour|breast tumour"),
+        ("other", "tumour track|pseudo-lesion|liver block|hepatic artery"),
+    ],
+)
+def test_names_that_were_misread(role: str, names: str) -> None:
+    assert {n: meaning_of(n).structure.value for n in names.split("|")} == dict.fromkeys(names.split("|"), role)
+
+
+@pytest.mark.parametrize("name", ["tumour feeder artery", "tumour vessel", "GTV_avoid", "GTV old", "lungs minus PTV"])
+def test_what_is_not_surely_the_tumour_or_the_lungs_is_in_doubt(name: str) -> None:
+    found = meaning_of(name)
+    assert found.structure.value == "other"
+    assert found.doubt
+
+
+def test_names_that_say_nothing_are_said_in_one_message() -> None:
+    names = ["Xyz", "Segment_1", "A3", "couch", "GTV_avoid", "Lebertumor"]
+    grid = Grid.axial((2, 2, 2), spacing_mm=(1, 1, 1), origin_mm=(0, 0, 0))
+    regions = [Region.from_coverage(name, grid, np.ones(grid.shape, np.float32)) for name in names]
+    (message,) = about_unknown(identified(regions), None)
+    assert [name for name in names if repr(name) in message.text] == ["Xyz", "Segment_1", "A3"]
+    stated = {"Xyz": "tumour", "Segment_1": "other", "A3": "liver"}
+    assert about_unknown(identified(regions, stated), stated) == ()

@@ -228,3 +228,29 @@ def test_a_file_that_holds_nothing_any_more(tmp_path: Path) -> None:
     assert set(found.all_lesions.values()) == {"CR"}
     with pytest.raises(NothingDrawnError):
         segmented_response(tmp_path / "after.nii.gz", tmp_path / "before.nii.gz")
+
+
+def test_a_lesion_too_small_for_a_target_that_grows_is_progression() -> None:
+    shrinking = lump("Tumour 1", A, 16), lump("Tumour 1", A, 8)
+    for name, start, end in (("Tumour 2", 4, 20), ("lymph node 1", 6, 20)):
+        found = segmented_response([shrinking[0], lump(name, B, start)], [shrinking[1], lump(name, B, end)])
+        assert found.lesions[1].responses["recist"] == found.lesions[1].responses["mrecist"] == "PD"
+        assert found.all_lesions["recist"] == found.all_lesions["mrecist"] == "PD"
+    # From 4 to 6 mm it is still too small to be measured, whatever the ratio.
+    small = segmented_response([shrinking[0], lump("Tumour 2", B, 2.1)], [shrinking[1], lump("Tumour 2", B, 3.1)])
+    assert (small.lesions[1].responses["recist"], small.all_lesions["recist"]) == ("NE", "PR")
+    # No target at all, and another that was not drawn.
+    alone = segmented_response(
+        [lump("Tumour 2", B, 4), lump("Tumour 3", FAR, 4)], [lump("Tumour 2", B, 20)], absent_lesions="not-evaluated"
+    )
+    assert alone.all_lesions["recist"] == "PD"
+
+
+def test_names_swapped_between_two_places_are_critical() -> None:
+    before = [lump("Tumour 1", A, 14), lump("Tumour 2", B, 10)]
+    swapped = segmented_response(before, [lump("Tumour 1", B, 5), lump("Tumour 2", A, 16)])
+    found = [m for m in swapped.messages if m.code == "lesion-names-swapped"]
+    assert [m.severity for m in found] == ["critical"] * 2
+    assert all(name in found[0].text for name in ("'Tumour 1'", "'Tumour 2'"))
+    kept = segmented_response(before, [lump("Tumour 1", A, 5), lump("Tumour 2", B, 16)])
+    assert not [m for m in kept.messages if m.code == "lesion-names-swapped"]

@@ -7,7 +7,7 @@ from hepatica.anatomy.structures.drawn import DrawnStructures
 from hepatica.anatomy.structures.roles import identified
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.errors import GeometryError
-from hepatica.planning.delivery.concordance import about_catheter, compared_maps
+from hepatica.planning.delivery.concordance import about_catheter, about_total, compared_maps
 from hepatica.planning.delivery.placement import held_when_moved, part_shares
 
 GRID = Grid.axial((50, 40, 34), spacing_mm=(5, 5, 5), origin_mm=(0, 0, 0))
@@ -131,3 +131,24 @@ def test_false_alarms_are_as_rare_as_stated() -> None:
     pairs = [(int(a), int(b)) for a, b in (rng.choice(40, 2, replace=False) for _ in range(200))]
     alarms = sum(any(part.differs for part in part_shares(parts, maps[a], maps[b])) for a, b in pairs)
     assert alarms <= 19
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(0.1, "lost"), (0.5, "less"), (1.78, "more"), (2.0, "more")])
+def test_another_activity_is_said_of_the_total_and_no_sign_of_another_place(factor: float, verdict: str) -> None:
+    found = compared_maps(dose(LOBAR), dose(LOBAR * factor), drawn(*LOBES), isodose_gy=None).concordance
+    row = found.structures[0]
+    assert (row.verdict, row.verdict_by_share) == (verdict, "as planned")
+    assert found.total_ratio == pytest.approx(factor, rel=1e-4)
+    assert found.catheter_position_changed is False
+    (message,) = about_total(found)
+    assert message.code == "total-activity-differs"
+    assert message.severity == ("warning" if factor == 1.78 else "critical")
+
+
+def test_a_lobe_outside_the_label_of_the_liver_belongs_to_the_whole() -> None:
+    """A label map: what is a lobe is no liver."""
+    masks = {"liver": LIVER & ~LEFT, "left lobe": LEFT & ~SECOND, "Tumour 1": FIRST}
+    regions = {name: Region.from_coverage(name, GRID, mask) for name, mask in masks.items()}
+    structures = DrawnStructures(regions, identified(list(regions.values())).roles)
+    found = compared_maps(dose(LOBAR), dose(LOBAR), structures, isodose_gy=None).concordance
+    assert sum(part.planned_share for part in found.parts) == pytest.approx(1, abs=1e-6)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hepatica.anatomy.structures.kinds import LESIONS, LIVER_PARTS, LUNGS, ORGANS, Structure
-from hepatica.anatomy.structures.words import COMPOUNDED, LONE, TRADITIONAL, Word, words
+from hepatica.anatomy.structures.words import CANCERS, COMPOUNDED, LONE, TRADITIONAL, Word, words
 
 Concept = Word | Structure
 
@@ -55,11 +55,28 @@ def meaning_of(name: str) -> Meaning:
     >>> meaning_of("Liver-Tumor").doubt
     'a tumour of the liver, or the liver minus the tumour'
     """
-    plain = _folded(name)
-    # The name that 3D Slicer gives a new segment; "Segment 4" is one of the liver.
-    if re.fullmatch(r"segment_\d+", name.strip().casefold()):
+    if _is_default(name):
         return Meaning(Structure.OTHER)
-    return _meaning(_denied(_concepts(plain)))
+    return _meaning(_denied(_concepts(_folded(name))))
+
+
+def _is_default(name: str) -> bool:
+    """The name that 3D Slicer gives a new segment; "Segment 4" is one of the liver."""
+    return bool(re.fullmatch(r"segment_\d+", name.strip().casefold()))
+
+
+def is_understood(name: str) -> bool:
+    """Whether a name says what a structure is or is not, with no word that is unknown or by words that decide.
+
+    Examples
+    --------
+    >>> [is_understood(name) for name in ("GTV1", "couch", "liver cyst", "Segment_1", "A3", "Xyz")]
+    [True, True, True, False, False, False]
+    """
+    if meaning_of(name).structure is not Structure.OTHER:
+        return True
+    concepts = set(_concepts(_folded(name)))
+    return not _is_default(name) and Word.UNKNOWN not in concepts and not concepts <= _SAY_NOTHING
 
 
 def organ_of(name: str) -> Structure | None:
@@ -139,7 +156,9 @@ def _longest(pieces: Sequence[str]) -> tuple[int, list[Concept]]:
             return count, [concept]
     if re.fullmatch(r"[ivx]+", pieces[0]):
         return 1, [Word.NUMBER]
-    return 1, list(_compound(pieces[0])) or [Word.UNKNOWN]
+    if compound := _compound(pieces[0]):
+        return 1, list(compound)
+    return 1, [Word.TUMOUR if any(part in pieces[0] for part in CANCERS) else Word.UNKNOWN]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -214,6 +233,7 @@ def _denied(concepts: Sequence[Concept]) -> list[Concept]:
 # From concepts to a meaning
 
 _TUMOURS = frozenset({Word.TUMOUR, Word.GROSS})
+_SAY_NOTHING = frozenset({Word.FILLER, Word.NUMBER, Word.HYPHEN, Word.LEFT, Word.RIGHT, Word.ALL})
 _HEALTHY = frozenset({Word.HEALTHY, Word.TUMOUR_FREE})
 _SIDES = frozenset({Word.LEFT, Word.RIGHT})
 _BOWELS = frozenset({Structure.SMALL_BOWEL, Structure.COLON, Structure.BOWEL})
@@ -264,15 +284,21 @@ def _lessened(left: Sequence[Concept], right: Sequence[Concept]) -> Meaning:
             return Meaning(Structure.PERFUSED_NORMAL)
         return Meaning(Structure.OTHER, "the perfused volume without a part that is no tumour")
     if base in LUNGS:
-        near_liver = set(right) & {Word.DOME, Word.LIVER, Word.LENGTH, Word.MARGIN}
-        return Meaning(Structure.LUNG_LESS_DOME if near_liver else base)
+        return _less_of_lung(base, right)
     if base is Structure.TUMOUR and taken.structure in LIVER_PARTS:
         return Meaning(Structure.TUMOUR_ELSEWHERE)
     return Meaning(Structure.OTHER if base is Structure.BODY else base)
 
 
+def _less_of_lung(base: Structure, right: Sequence[Concept]) -> Meaning:
+    """Lungs minus a GTV are the lungs (TG-263); a target with its margin may be a large part of them."""
+    if set(right) & {Word.DOME, Word.LIVER, Word.LENGTH, Word.MARGIN}:
+        return Meaning(Structure.LUNG_LESS_DOME)
+    return Meaning(Structure.OTHER, "the lungs, or a part of them") if Word.TARGET in right else Meaning(base)
+
+
 def _less_of_liver(right: Sequence[Concept], taken: Meaning) -> Meaning:
-    if not right or set(right) <= {Word.VESSEL, Word.BENIGN, Word.NUMBER}:
+    if not right or set(right) <= {Word.VESSEL, Word.ARTERY, Word.BENIGN, Word.NUMBER}:
         return Meaning(Structure.LIVER)
     if taken.structure in LIVER_PARTS:
         return Meaning(Structure.OTHER)
@@ -324,7 +350,7 @@ def _single(concepts: Sequence[Concept]) -> Meaning:
     organs = found & ORGANS
     if found & _TUMOURS:
         return _tumour(found, organs)
-    if found & {Word.ASIDE, Word.VESSEL, Word.BENIGN, Word.MARGIN, Word.SPARED}:
+    if found & {Word.ASIDE, Word.VESSEL, Word.ARTERY, Word.BENIGN, Word.MARGIN, Word.SPARED}:
         # "hepatic flexure" is a phrase of its own; a wall or margin of something is not the thing.
         return Meaning(Structure.OTHER)
     if Word.TARGET in found:
@@ -354,6 +380,8 @@ def _tumour(found: set[Concept], organs: set[Concept]) -> Meaning:
     rules = (
         (found & {Word.ASIDE, Word.BENIGN, Word.MARGIN}, Meaning(Structure.OTHER)),
         (Word.SPARED in found, Meaning(Structure.OTHER, "a tumour, or a part of one, or none")),
+        (Word.ARTERY in found, Meaning(Structure.OTHER, "a vessel of a tumour, or the tumour")),
+        (Word.OUTDATED in found, Meaning(Structure.OTHER, "the tumour as it was drawn earlier, or as it is")),
         (widened, Meaning(Structure.OTHER, "a target with its margin, or the tumour")),
         (found & _HEALTHY, Meaning(Structure.OTHER, "healthy tissue, or a tumour")),
         (Word.NODE in found, Meaning(Structure.LYMPH_NODE)),

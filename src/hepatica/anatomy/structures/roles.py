@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hepatica.anatomy.structures.codes import agreed, coded_meaning, codes_of
 from hepatica.anatomy.structures.kinds import LESIONS, Structure
-from hepatica.anatomy.structures.names import Meaning, meaning_of
+from hepatica.anatomy.structures.names import Meaning, is_understood, meaning_of
 from hepatica.core import Region
 from hepatica.core.message import Message
 from hepatica.core.options import Text
@@ -18,6 +18,10 @@ from hepatica.errors import InputError, UnknownNameError
 SAME_SHARE = 0.9
 """Two volumes are the same if each lies in the other by this share. Our choice: a sum and its parts lose a few per cent
 at the borders when they are drawn or resampled apart; neighbouring lesions never share as much."""
+
+
+MAX_LISTED = 12
+"""Names in one message; an automatic segmentation may have a hundred bones and muscles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,28 @@ def identified(regions: Sequence[Region], roles: Mapping[str, str] | None = None
         messages.append(Message("lesion-drawn-twice", text, "leave one out"))
     derived = frozenset(r.name for r in regions if coded_meaning(r.codes).derived)
     return Identified(found, derived, tuple(messages))
+
+
+def about_unknown(found: Identified, roles: Mapping[str, str] | None = None) -> tuple[Message, ...]:
+    """Which structures are taken as OTHER because their names say nothing, in one message; none where there is none.
+
+    Left out is what `roles` states, and what has a message of its own because it is in doubt.
+    """
+    names = [
+        name
+        for name, role in found.roles.items()
+        if role is Structure.OTHER
+        and name not in (roles or {})
+        and not is_understood(name)
+        and not meaning_of(name).doubt
+    ]
+    if not names:
+        return ()
+    listed = ", ".join(map(repr, names[:MAX_LISTED]))
+    if len(names) > MAX_LISTED:
+        listed += f" and {len(names) - MAX_LISTED} more"
+    text = f"names that do not say what was drawn, taken as no tumour, liver, lung or organ: {listed}"
+    return (Message("structures-not-understood", text, "state `structure_roles`: 'NAME=ROLE' for what counts"),)
 
 
 def _sums(lesions: Sequence[Region]) -> list[Region]:

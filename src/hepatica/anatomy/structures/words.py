@@ -44,6 +44,8 @@ class Word(StrEnum):
     NODE = "lymph node"
     SITE = "another site"
     VESSEL = "vessel"
+    ARTERY = "artery"
+    OUTDATED = "outdated"
     BENIGN = "benign"
     TISSUE = "tissue"
     NUMBER = "number"
@@ -66,6 +68,10 @@ def words() -> dict[tuple[str, ...], Word | Structure]:
 LONE: dict[str, Word | Structure] = {
     "long": Word.LUNG,
     "met": Word.TUMOUR,
+    "tm": Word.TUMOUR,
+    "tu": Word.TUMOUR,
+    "net": Word.TUMOUR,
+    "nets": Word.TUMOUR,
     "rate": Structure.SPLEEN,
     "nl": Word.HEALTHY,
     "ntl": Word.HEALTHY,
@@ -73,7 +79,10 @@ LONE: dict[str, Word | Structure] = {
     "z": Word.ASIDE,
 }
 """Words that mean this only where nothing else in the name is unknown: Dutch "long" is the lung, French "rate" the
-spleen, English "met" a metastasis (Dutch: with)."""
+spleen, English "met" a metastasis (Dutch: with), "NET" a neuroendocrine tumour, German "TU" and "Tm" a tumour."""
+
+CANCERS = ("karzinom", "carcinom", "carcinoom", "metasta")
+"""A word that is not in the table and holds one of these is a tumour: "Adenokarzinom", "cystadenocarcinoma"."""
 
 COMPOUNDED = (
     "leber", "tumor", "tumoren", "lasion", "lasionen", "metastase", "metastasen", "lunge", "lungen", "herd", "herde",

@@ -129,6 +129,7 @@ def compare_segmentations(
             extra.remove(match)
             text = f"lesions {name!r} before and {match.name!r} after lie in one place: they are taken as one"
             messages.append(Message("lesion-matched-by-place", text, "give them one name, or two if they are not"))
+    messages += _swapped(old, new)
     out = []
     for name, region in old.items():
         found = later.get(name)
@@ -147,14 +148,36 @@ def compare_segmentations(
     return Compared(tuple(out), fresh, (*messages, *_about_new(fresh)))
 
 
-def _same_place(first: Region, second: Region) -> bool:
-    """Whether most of the smaller one lies in the other; False where nothing says that the images lie together."""
+def _shared_ml(first: Region, second: Region) -> float | None:
+    """Volume that two share; None where nothing says that the images lie together."""
     if not first.grid.matches(second.grid):
         if first.grid.frame_of_reference is None or first.grid.frame_of_reference != second.grid.frame_of_reference:
-            return False
+            return None
         second = resample_region(second, first.grid)
+    return (first & second).volume_ml
+
+
+def _same_place(first: Region, second: Region) -> bool:
+    """Whether most of the smaller one lies in the other; False where nothing says that the images lie together."""
     smaller = min(first.volume_ml, second.volume_ml)
-    return smaller > 0 and (first & second).volume_ml >= SAME_PLACE * smaller
+    shared = _shared_ml(first, second) if smaller > 0 else None
+    return shared is not None and shared >= SAME_PLACE * smaller
+
+
+def _swapped(old: Mapping[str, Region], new: Mapping[str, Region]) -> list[Message]:
+    """Lesions of one name that lie afterwards where another was, and nowhere where they were."""
+    out = []
+    for name, region in old.items():
+        later = new.get(name)
+        if later is None or later.is_empty or region.is_empty or _shared_ml(region, later) != 0:
+            continue
+        others = [other for other in old if other != name and not old[other].is_empty and _shared_ml(old[other], later)]
+        if others:
+            listed = ", ".join(map(repr, others))
+            text = f"lesion {name!r} lies afterwards where {listed} was, and not where it was before: names swapped?"
+            remedy = "give each lesion one name in both files; sizes are compared by name"
+            out.append(Message("lesion-names-swapped", text, remedy, "critical"))
+    return out
 
 
 def _about_absent(names: Sequence[str], absent: Absent) -> Message:
@@ -187,14 +210,19 @@ def _lesion(
 ) -> SegmentedLesion:
     change = None if after is None else volume_change(before.volume_ml, after.volume_ml).relative
     lesion = SegmentedLesion(name, before, after, change, {}, is_node, in_after)
-    return replace(lesion, responses={criterion: _target(criterion, [lesion]) for criterion in SEGMENTED})
+    return replace(lesion, responses={criterion: _alone(criterion, lesion) for criterion in SEGMENTED})
+
+
+def _alone(criterion: str, lesion: SegmentedLesion) -> Response:
+    return Response.PD if _has_progressed(criterion, lesion) else _target(criterion, [lesion])
 
 
 def patient_responses(lesions: Sequence[SegmentedLesion], new: Sequence[NewLesion] = ()) -> dict[str, Response]:
     """Response of all lesions together, by every criterion; empty without lesions.
 
     The sum over measurable lesions, with the others as non-target lesions and new ones as progression (RECIST 1.1,
-    tables 1 and 2). Where nothing was measurable, all gone is CR and the rest not evaluable.
+    tables 1 and 2). A non-target lesion that grew to the size of a target is progression. Where nothing was measurable
+    and nothing progressed, all gone is CR and the rest not evaluable.
     """
     if not lesions and not new:
         return {}
@@ -203,18 +231,20 @@ def patient_responses(lesions: Sequence[SegmentedLesion], new: Sequence[NewLesio
         targets = [lesion for lesion in lesions if _is_target(criterion, lesion)]
         others = [lesion for lesion in lesions if not _is_target(criterion, lesion)]
         fresh = any(criterion != "mrecist" or lesion.after.longest_mm >= NEW_MRECIST_MM for lesion in new)
-        non_target = _non_target(others)
+        non_target = _non_target(criterion, others)
         if not targets:
             found = Response.CR if non_target == "CR" else Response.NE
-            out[criterion] = Response.PD if fresh else found
+            out[criterion] = Response.PD if fresh or non_target == "PD" else found
             continue
         out[criterion] = overall_response(_target(criterion, targets), non_target, fresh)
     return out
 
 
-def _non_target(others: Sequence[SegmentedLesion]) -> str:
+def _non_target(criterion: str, others: Sequence[SegmentedLesion]) -> str:
     if not others:
         return "none"
+    if any(_has_progressed(criterion, lesion) for lesion in others):
+        return "PD"
     if any(lesion.after is None for lesion in others):
         return "NE"
     gone = all(_is_normal(lesion) for lesion in others)
@@ -243,6 +273,17 @@ def _has_grown(now: float, before: float, limit: Rule) -> bool:
     return now >= before * (1 + limit.progression) and now - before >= limit.progression_absolute
 
 
+def _has_progressed(criterion: str, lesion: SegmentedLesion) -> bool:
+    """Whether a lesion too small for a target has become large enough for one, and grown by what is progression.
+
+    RECIST 1.1 leaves "unequivocal progression" of non-target lesions to the reader; this much of it can be measured.
+    """
+    if lesion.after is None or _is_target(criterion, lesion):
+        return False
+    was, now = (_measured(criterion, size, is_node=lesion.is_node) for size in (lesion.before, lesion.after))
+    return _is_large(criterion, lesion.after, is_node=lesion.is_node) and _has_grown(now, was, rule(criterion))
+
+
 def _is_normal(lesion: SegmentedLesion) -> bool:
     """Whether nothing is left: of a lymph node, less than 10 mm in its short axis."""
     if lesion.after is None:
@@ -251,9 +292,14 @@ def _is_normal(lesion: SegmentedLesion) -> bool:
 
 
 def _is_target(criterion: str, lesion: SegmentedLesion) -> bool:
-    if lesion.is_node and criterion in ("recist", "mrecist"):
-        return lesion.before.perpendicular_mm >= NODE_TARGET_MM
-    return _measured(criterion, lesion.before, is_node=False) >= rule(criterion).measurable
+    return _is_large(criterion, lesion.before, is_node=lesion.is_node)
+
+
+def _is_large(criterion: str, size: LesionSize, *, is_node: bool) -> bool:
+    """Whether a lesion of this size can be a target."""
+    if is_node and criterion in ("recist", "mrecist"):
+        return size.perpendicular_mm >= NODE_TARGET_MM
+    return _measured(criterion, size, is_node=False) >= rule(criterion).measurable
 
 
 def _measured(criterion: str, size: LesionSize, *, is_node: bool) -> float:

@@ -22,8 +22,8 @@ from hepatica.planning.delivery.placement import (
     PartShare,
     centre_shift_mm,
     held_when_moved,
+    mean_position_sd,
     part_shares,
-    position_sd,
     significance,
 )
 
@@ -49,6 +49,9 @@ MIN_PLANNED_SHARE = 0.1
 
 SURE_Z = 1.96
 """A change beyond this many standard uncertainties is called a change (95 %, two-sided)."""
+
+GROSS_RATIO = 2.0
+"""A total energy in the liver that is this many times the plan's, or less than its inverse, is critical. Our choice."""
 
 Verdict = Literal["as planned", "less", "more", "lost", "not planned", "not planned, treated"]
 
@@ -84,7 +87,11 @@ class StructureConcordance:
     difference_sd_gy : float
         Standard uncertainty of delivered minus planned, by position and quantification of both maps.
     verdict : {"as planned", "less", "more", "lost", "not planned", "not planned, treated"}
-        Change against that uncertainty; "lost" below a fifth of what was planned (`LOST_SHARE`).
+        Logarithm of delivered over planned against its uncertainty, so that half and twice are judged alike; "lost"
+        below a fifth of what was planned (`LOST_SHARE`).
+    verdict_by_share : same or None
+        The same with the delivered map scaled to the plan's energy in the liver: what a wrong activity or calibration
+        does to every lesion alike is taken off. None without liver or territory.
     """
 
     name: str
@@ -96,6 +103,7 @@ class StructureConcordance:
     bland_altman: BlandAltman
     difference_sd_gy: float
     verdict: Verdict
+    verdict_by_share: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +129,10 @@ class Concordance:
         Largest shift of the centre of dose within a territory, else within the liver.
     territory_share_change : float or None
         Largest relative change of a share that was planned.
+    total_ratio : float or None
+        Energy in the liver, delivered over planned; None without liver or territory, or where either is zero.
+    total_differs : bool
+        Whether that is beyond the uncertainty of quantification of both maps.
     """
 
     structures: tuple[StructureConcordance, ...]
@@ -132,6 +144,8 @@ class Concordance:
     parts: tuple[PartShare, ...]
     shift_mm: float | None
     territory_share_change: float | None
+    total_ratio: float | None = None
+    total_differs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +206,9 @@ def concordance(
         raise InputError(f"the isodose must be positive, not {isodose_gy:g} Gy")
     mean = mean_dose_gy(planned, lesions)
     every = [*lesions, *([normal] if normal is not None else [])]
-    whole = union(every) if normal is not None else union(territories) if territories else None
+    # In a label map a lobe is no part of the structure "liver"; shares of less than the whole would sum to more than 1.
+    around = [*(every if normal is not None else []), *territories]
+    whole = union(around) if around else None
     parts = [] if whole is None else _parts(whole, territories, planned)
     regions = [*every, *([] if whole is None else [whole]), *parts]
     for region in regions:
@@ -201,9 +217,11 @@ def concordance(
             raise InputError(f"region {region.name!r} is empty")
     held = [held_when_moved(dose, regions, agreement.position_sd_mm) for dose in (planned, delivered)]
     count = len(every)
-    sds = _difference_sds(every, [h[:, :count] for h in held], agreement.quantification_relative_sd)
+    total = None if whole is None else _total_ratio(*(float(h[0, count]) for h in held))
+    twice = [held_when_moved(dose, every, 2 * agreement.position_sd_mm) for dose in (planned, delivered)]
+    sds = _mean_sds(every, [h[:, :count] for h in held], twice, agreement.quantification_relative_sd)
     rows = tuple(
-        _compare(planned, delivered, region, isodose_gy, sd_gy=sd, least_gy=MIN_PLANNED_SHARE * mean)
+        _compare(planned, delivered, region, isodose_gy, sds_gy=sd, least_gy=MIN_PLANNED_SHARE * mean, total=total)
         for region, sd in zip(every, sds, strict=True)
     )
     shares = part_shares(parts, *(h[:, count:] for h in held)) if parts else ()
@@ -213,8 +231,16 @@ def concordance(
     changes = [abs(change) for part in shares if (change := part.relative_change) is not None]
     return Concordance(
         rows, isodose_gy, *_ratios(rows, lesions, normal), bool(signs) if whole is not None or signs else None, signs,
-        shares, shift, max(changes, default=None),
+        shares, shift, max(changes, default=None), total, _total_differs(total, agreement.quantification_relative_sd),
     )  # fmt: skip
+
+
+def _total_ratio(planned: float, delivered: float) -> float | None:
+    return delivered / planned if planned > 0 and delivered > 0 else None
+
+
+def _total_differs(ratio: float | None, relative_sd: float) -> bool:
+    return ratio is not None and abs(math.log(ratio)) > SURE_Z * math.sqrt(2) * relative_sd
 
 
 def _parts(whole: Region, territories: Sequence[Region], planned: Volume) -> list[Region]:
@@ -232,13 +258,19 @@ def _parts(whole: Region, territories: Sequence[Region], planned: Volume) -> lis
     return found if len(found) > 1 else []
 
 
-def _difference_sds(regions: Sequence[Region], held: Sequence[NDArray[np.float64]], relative_sd: float) -> list[float]:
-    """Standard uncertainty of delivered minus planned mean of each region, Gy."""
-    variance = np.zeros(len(regions))
-    for sums in held:
-        means = sums / np.array([region.voxels for region in regions])
-        variance += position_sd(means) ** 2 + (relative_sd * means[0]) ** 2
-    return [float(v) for v in np.sqrt(variance)]
+def _mean_sds(
+    regions: Sequence[Region],
+    once: Sequence[NDArray[np.float64]],
+    twice: Sequence[NDArray[np.float64]],
+    relative_sd: float,
+) -> list[tuple[float, float]]:
+    """Standard uncertainty of the planned and of the delivered mean of each region, Gy, by position and activity."""
+    voxels = np.array([region.voxels for region in regions])
+    sds = [
+        np.hypot(mean_position_sd(near / voxels, far / voxels), relative_sd * near[0] / voxels)
+        for near, far in zip(once, twice, strict=True)
+    ]
+    return [(float(a), float(b)) for a, b in zip(*sds, strict=True)]
 
 
 def _ratios(
@@ -255,7 +287,14 @@ def _ratios(
 
 
 def _compare(
-    planned: Volume, delivered: Volume, region: Region, isodose_gy: float, *, sd_gy: float, least_gy: float
+    planned: Volume,
+    delivered: Volume,
+    region: Region,
+    isodose_gy: float,
+    *,
+    sds_gy: tuple[float, float],
+    least_gy: float,
+    total: float | None,
 ) -> StructureConcordance:
     weights = region.coverage.ravel().astype(np.float64)
     weights = weights / weights.sum()
@@ -270,19 +309,21 @@ def _compare(
     either = float(weights @ (a >= isodose_gy)) + float(weights @ (b >= isodose_gy))
     sd = math.sqrt(max(0.0, var_a + var_b - 2 * covariance))
     mean = mean_b - mean_a
+    relative = math.hypot(*(s / m if m > 0 else 0.0 for s, m in zip(sds_gy, (mean_a, mean_b), strict=True)))
     return StructureConcordance(
         region.name, mean_a, mean_b, mean / mean_a if mean_a > 0 else None, correlation,
-        2 * both / either if either else None, BlandAltman(mean, sd, mean - 1.96 * sd, mean + 1.96 * sd), sd_gy,
-        _verdict(mean_a, mean_b, sd_gy, least_gy),
+        2 * both / either if either else None, BlandAltman(mean, sd, mean - 1.96 * sd, mean + 1.96 * sd),
+        math.hypot(*sds_gy), _verdict(mean_a, mean_b, relative, least_gy),
+        None if total is None else _verdict(mean_a, mean_b / total, relative, least_gy),
     )  # fmt: skip
 
 
-def _verdict(planned_gy: float, delivered_gy: float, sd_gy: float, least_gy: float) -> Verdict:
+def _verdict(planned_gy: float, delivered_gy: float, relative_sd: float, least_gy: float) -> Verdict:
     if planned_gy < least_gy:
         return "not planned, treated" if delivered_gy >= least_gy / MIN_PLANNED_SHARE * LOST_SHARE else "not planned"
     if delivered_gy < LOST_SHARE * planned_gy:
         return "lost"
-    z = significance(delivered_gy - planned_gy, sd_gy)
+    z = significance(math.log(delivered_gy / planned_gy), relative_sd)
     if z is not None and abs(z) <= SURE_Z:
         return "as planned"
     return "more" if delivered_gy > planned_gy else "less"
@@ -296,18 +337,28 @@ def _signs(
         f"lesion {row.name!r} was planned to get {row.planned_dose_mean_gy:.3g} Gy and got "
         f"{row.delivered_dose_mean_gy:.3g} Gy"
         for row in lesions
-        if row.verdict == "lost"
+        if (row.verdict_by_share or row.verdict) == "lost"
     ]
     signs += [
         f"lesion {row.name!r}, which the plan does not treat ({row.planned_dose_mean_gy:.3g} Gy), got "
         f"{row.delivered_dose_mean_gy:.3g} Gy"
         for row in lesions
-        if row.verdict == "not planned, treated"
+        if (row.verdict_by_share or row.verdict) == "not planned, treated"
     ]
     signs += [part.sentence() for part in parts if part.differs]
     if shift_mm is not None and shift_mm > MAX_SHIFT_MM:
         signs.append(f"the centre of dose moved by {shift_mm:.0f} mm")
     return tuple(signs)
+
+
+def about_total(found: Concordance) -> tuple[Message, ...]:
+    """Whether the energy in the liver differs as a whole, which says nothing of where it went within."""
+    if not found.total_differs or found.total_ratio is None:
+        return ()
+    gross = not 1 / GROSS_RATIO < found.total_ratio < GROSS_RATIO
+    text = f"the liver got {found.total_ratio:.2g} times the energy that the plan has: activity or calibration differs"
+    remedy = "compare the activities of plan and treatment, the calibration of either image, and what left the liver"
+    return (Message("total-activity-differs", text, remedy, "critical" if gross else "warning"),)
 
 
 def about_catheter(found: Concordance) -> tuple[Message, ...]:
@@ -318,9 +369,10 @@ def about_catheter(found: Concordance) -> tuple[Message, ...]:
     if found.catheter_position_changed:
         text = f"the activity may have gone elsewhere than planned: {'; '.join(found.signs)}"
         remedy = "look whether the catheter was elsewhere, the flow had changed, or the images do not lie together"
-        lost = any(row.verdict == "lost" for row in found.structures)
+        lost = any((row.verdict_by_share or row.verdict) == "lost" for row in found.structures)
         return (Message("catheter-position", text, remedy, "critical" if lost else "warning"),)
-    seen = [f"no lesion lost of {sum(1 for row in found.structures[:-1] if row.verdict != 'not planned')}"]
+    by_share = " by its share" if found.total_differs else ""
+    seen = [f"no lesion lost{by_share} of {sum(1 for row in found.structures[:-1] if row.verdict != 'not planned')}"]
     if found.parts:
         listed = ", ".join(f"{p.name} {p.planned_share:.0%} to {p.delivered_share:.0%}" for p in found.parts)
         seen.append(f"shares of the liver's activity within their uncertainty ({listed})")

@@ -32,6 +32,10 @@ FALSE_ALARMS = 0.05
 MIN_RELATIVE_CHANGE, MIN_CHANGE = 0.25, 0.05
 """A share that changed by less than a quarter of itself, or 5 % of the liver's activity, needs no look. Our choice."""
 
+VARIANCE_R, COVARIANCE_R, VARIANCE_R2 = 3 - 8 / math.pi, 2 * math.sqrt(2 / math.pi), 6.0
+"""Of the distance r from the centre of a normal distribution in space (Maxwell): variance of r, covariance of r and r^2
+((8 - 3 * 2) times the root of 2 / pi), variance of r^2 (chi squared with three degrees of freedom)."""
+
 MIN_SHARE = 1e-6
 """A share below this is none."""
 
@@ -123,6 +127,30 @@ def _held(values: NDArray[np.float64], region: Region, box: tuple[slice, ...]) -
 def position_sd(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Standard uncertainty of each column by position, from rows as `held_when_moved` gives them."""
     return np.asarray(np.sqrt(np.square(values[1:] - values[0]).sum(axis=0) / 2))
+
+
+def mean_position_sd(once: NDArray[np.float64], twice: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Standard uncertainty by position of the mean dose of regions, about the mean that positions have.
+
+    A lesion lies where the dose is highest: a shift in any direction lowers its mean, which is no spread but a bias
+    that both maps share. So the change with a shift d (in standard deviations) is split into what turns round with the
+    direction, a * d per axis, and what does not, b * |d| + c * |d|^2, from shifts of one and of two standard
+    deviations. For d normal along three axes |d| has the moments of the Maxwell distribution: variance of |d| 0.454, of
+    |d|^2 6, covariance 1.596.
+
+    Parameters
+    ----------
+    once, twice : ndarray, shape (7, n)
+        From `held_when_moved`, at one and two standard deviations of position; one row means no uncertainty.
+    """
+    if len(once) == 1:
+        return np.zeros(once.shape[1])
+    odd = np.square((once[2::2] - once[1::2]) / 2).sum(axis=0)
+    first, second = ((rows[1:] - rows[0]).mean(axis=0) for rows in (once, twice))
+    square = (second - 2 * first) / 2
+    linear = first - square
+    even = VARIANCE_R * linear**2 + 2 * COVARIANCE_R * linear * square + VARIANCE_R2 * square**2
+    return np.asarray(np.sqrt(odd + even))
 
 
 def part_shares(

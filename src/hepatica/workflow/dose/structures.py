@@ -15,7 +15,7 @@ from hepatica.anatomy.structures.clinical import (
     clinical_regions,
     structure_of,
 )
-from hepatica.anatomy.structures.roles import identified
+from hepatica.anatomy.structures.roles import about_unknown, identified
 from hepatica.core import Grid, InputFile, Region
 from hepatica.core.image import Image
 from hepatica.core.message import Message
@@ -99,7 +99,8 @@ def structures_on(
     if not whole:
         raise InputError(NOTHING_COVERED)
     clinical = clinical_regions(whole, roles=options.structure_roles, dome_margin_mm=options.lung_margin_mm)
-    doubts = identified(whole, options.structure_roles).messages
+    known = identified(whole, options.structure_roles)
+    doubts = (*known.messages, *about_unknown(known, options.structure_roles))
     return StructureSet(
         clinical, source, uid, (*notes, *empty, *doubts, *about_whole_liver(clinical), *_about_goals(options)), given
     )

@@ -19,6 +19,7 @@ from hepatica.planning.delivery.concordance import (
     Concordance,
     ConcordanceOptions,
     about_catheter,
+    about_total,
     compared_maps,
     voxel_doses,
 )
@@ -50,6 +51,8 @@ class ConcordanceResult(Result):
         if c.tumour_to_normal_planned is not None and c.tumour_to_normal_delivered is not None:
             ratios = f"planned {c.tumour_to_normal_planned:.2f}, delivered {c.tumour_to_normal_delivered:.2f}"
             parts.append(f"T/N of all lesions: {ratios}")
+        if c.total_ratio is not None:
+            parts.append(f"energy in the liver: {c.total_ratio:.2f} of planned")
         if c.shift_mm is not None:
             parts.append(f"centre of dose moved by {c.shift_mm:.1f} mm")
         if c.territory_share_change is not None:
@@ -61,13 +64,14 @@ class ConcordanceResult(Result):
         rows = [
             (
                 s.name, s.planned_dose_mean_gy, s.delivered_dose_mean_gy,
-                None if s.relative_difference is None else 100 * s.relative_difference, s.verdict, s.correlation,
+                None if s.relative_difference is None else 100 * s.relative_difference, s.verdict,
+                s.verdict_by_share, s.correlation,
                 s.dice_at_isodose, s.bland_altman.mean_gy, s.bland_altman.low_gy, s.bland_altman.high_gy,
             )
             for s in self.concordance.structures
         ]  # fmt: skip
         columns = (
-            "structure", "planned, Gy", "delivered, Gy", "change, %", "verdict", "r", "Dice", "bias, Gy",
+            "structure", "planned, Gy", "delivered, Gy", "change, %", "verdict", "by share", "r", "Dice", "bias, Gy",
             "95 % from, Gy", "95 % to, Gy",
         )  # fmt: skip
         return Table.of(columns, rows, name="concordance")
@@ -164,7 +168,13 @@ def scout_concordance(
         planned=scout.volume,
         delivered=found.delivered,
         lesions=found.lesions,
-        messages=(*treatment, *drawn.messages, *found.messages, *about_catheter(found.concordance)),
+        messages=(
+            *treatment,
+            *drawn.messages,
+            *found.messages,
+            *about_total(found.concordance),
+            *about_catheter(found.concordance),
+        ),
         provenance=Provenance(
             (*scout.inputs, *therapy.inputs, *drawn.inputs, *files),
             parameters=parameters(comparison),
