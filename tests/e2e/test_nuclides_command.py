@@ -99,7 +99,7 @@ def test_json_of_agents() -> None:
 def test_json_of_guardrails() -> None:
     rows = document("guardrails", "--json")["guardrails"]
     assert len(rows) > 100
-    assert set(rows[0]) == {"id", "severity", "needs", "advice", "source", "confidence"}
+    assert set(rows[0]) == {"id", "severity", "needs", "advice", "source", "confidence", "step"}
 
 
 @pytest.mark.parametrize(

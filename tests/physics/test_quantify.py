@@ -8,7 +8,7 @@ from scipy.integrate import quad
 
 from hepatica.core import Estimate, Grid, Kind, Volume
 from hepatica.core.constants import MEV_TO_J
-from hepatica.dosimetry.time.integration import permanent_trapping
+from hepatica.dosimetry.time.one_image import permanent_trapping
 from hepatica.imaging.quantify.activity import Administration, activity_by_administration, activity_by_camera_factor
 from hepatica.nuclides import nuclide
 

@@ -7,7 +7,7 @@ import sys
 from difflib import get_close_matches
 
 from hepatica import front_door
-from hepatica.cli.streams import close_stdout, open_streams, say
+from hepatica.cli.streams import close_streams, open_streams, say
 from hepatica.errors import HepaticaError
 from hepatica.front_door import GROUPS, Verb
 from hepatica.version import __version__
@@ -70,7 +70,7 @@ def run() -> None:
     except OSError as error:
         say(f"hepatica: {_failed(error)}")
         code = PIPE_CLOSED if isinstance(error, BrokenPipeError) else WRONG_INPUT
-    close_stdout()
+    close_streams()
     sys.exit(code)
 
 

@@ -43,9 +43,10 @@ def say(text: str) -> None:
         print(visible(text), file=sys.stderr, flush=True)
 
 
-def close_stdout() -> None:
-    """What could not be printed is not tried again when Python ends."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def close_streams() -> None:
+    """What could not be printed is not tried again when Python ends, which would change the exit code."""
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)

@@ -32,7 +32,7 @@ def hu_of_density(density_g_ml: float) -> float:
     --------
     >>> from hepatica.transport.matter.media import default_calibration
     >>> round(hu_of_density(1.06), 1)
-    72.5
+    72.7
     """
     table = default_calibration()
     if not table.density_g_ml[0] <= density_g_ml <= table.density_g_ml[-1]:

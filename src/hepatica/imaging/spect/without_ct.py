@@ -95,7 +95,7 @@ def density_of_attenuation(attenuation_per_cm: float, energy_kev: float) -> floa
     Examples
     --------
     >>> round(density_of_attenuation(0.15, 140.5), 2)
-    0.98
+    0.99
     """
     _, (tissue,) = media_by_density(np.array([1.0]))
     return attenuation_per_cm / float(coefficients(tissue, np.array([energy_kev])).sum())
