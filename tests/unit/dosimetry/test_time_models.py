@@ -19,6 +19,7 @@ from hepatica.errors import HepaticaError, InputError, PhysicsError, TimeError
 HOUR = 3600.0
 T_S = 64.0 * HOUR
 START = datetime(2026, 3, 2, 9, 30)
+PLANAR = MeasuredShape((2.0, 24.0), (2.0, 1.0))
 
 
 def image(grid: Grid, time_s: float, values: object) -> Volume:
@@ -197,6 +198,8 @@ def test_hybrid_planar_and_spect(oblique_grid: Grid) -> None:
     ("call", "message"),
     [
         (lambda: TimeOptions(tail="effective"), "needs `effective_half_life_s`"),
+        (lambda: TimeOptions(time_model="haenscheid", time_curve=PLANAR), "`time_model` haenscheid has no effect"),
+        (lambda: TimeOptions(time_model="image", time_curve=PLANAR), "`time_model` image has no effect"),
         (lambda: TimeOptions(start="zero"), "`start` is of `time_model` trapezoid"),
         (lambda: TimeOptions(effective_half_life_sd_s=1.0), "which is not stated"),
         (lambda: TimeOptions(time_model="haenscheid").require_used(2, integrated=False), "for one image"),

@@ -52,6 +52,11 @@ class TimeOptions:
             raise InputError("`effective_half_life_sd_s` is the spread of `effective_half_life_s`, which is not stated")
         if self.tail == "effective" and (self.time_model != "trapezoid" or self.effective_half_life_s is None):
             raise InputError("`tail` effective belongs to `time_model` trapezoid and needs `effective_half_life_s`")
+        if self.time_curve is not None and self.time_model in ("image", "haenscheid"):
+            raise InputError(
+                f"`time_curve` is followed by mono, bi or trapezoid: `time_model` {self.time_model} has no effect",
+                remedy="leave one of them out",
+            )
         if self.start != "physical" and self.time_model != "trapezoid":
             raise InputError("`start` is of `time_model` trapezoid", remedy="leave it out")
 
