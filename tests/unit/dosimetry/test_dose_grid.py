@@ -3,8 +3,9 @@ import pytest
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.dosimetry.engines.dose_grid import decays_on, dose_grid
+from hepatica.dosimetry.engines.dose_map import density_to
 from hepatica.errors import GeometryError
-from hepatica.transport.matter.media import density_on
+from hepatica.transport.matter.media import density_from_hu
 
 
 def test_activity_grid_is_cut_to_what_the_ct_covers(oblique_grid: Grid) -> None:
@@ -42,8 +43,8 @@ def test_activity_outside_the_ct_is_told_or_refused(oblique_grid: Grid) -> None:
 def test_density_keeps_mass_and_is_air_beyond_the_ct(oblique_grid: Grid) -> None:
     inner = oblique_grid.crop((slice(4, 20), slice(3, 15), slice(2, 12)))
     hu = Volume(inner, np.random.default_rng(3).uniform(-900, 900, inner.shape), Kind.HU)
-    density = density_on(oblique_grid.with_spacing((5.0, 7.0, 10.0)), hu, None)
-    fine = density_on(inner, hu, None)
+    fine = density_from_hu(hu)
+    density = density_to(oblique_grid.with_spacing((5.0, 7.0, 10.0)), fine)
     air = float(density.values[0, 0, 0])
     assert 0.001 < air < 0.0015
     beyond = (density.grid.size * density.grid.voxel_volume_ml - inner.size * inner.voxel_volume_ml) * air

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hepatica.core import Grid, Kind, Volume
+from hepatica.core import Kind, Volume
 from hepatica.core.message import Message
-from hepatica.core.resample import resample
 from hepatica.core.tables import table_text
 from hepatica.core.text_files import text_file
 from hepatica.errors import InputError
@@ -177,19 +176,6 @@ def density_from_hu(hu: Volume, calibration: HuCalibration | None = None) -> Vol
     for index, plane in enumerate(hu.values):
         density[index] = np.interp(plane, table.hu, table.density_g_ml)
     return hu.with_values(density, Kind.DENSITY, name=f"density ({table.name})")
-
-
-def density_on(grid: Grid, hu: Volume, calibration: HuCalibration | None = None) -> Volume:
-    """Density of a CT on other voxels, averaged over each so that mass is kept; air beyond the CT."""
-    return density_resampled(grid, density_from_hu(hu, calibration), calibration)
-
-
-def density_resampled(grid: Grid, density: Volume, calibration: HuCalibration | None = None) -> Volume:
-    """Density of a CT's voxels on other ones, averaged over each so that mass is kept; air beyond them."""
-    air = density_from_hu(
-        Volume(Grid.axial((1, 1, 1), spacing_mm=(1, 1, 1)), np.full((1, 1, 1), AIR_HU), Kind.HU), calibration
-    )
-    return resample(density, grid, "mean", outside=float(air.values[0, 0, 0]))
 
 
 def calibration_messages(hu: Volume, calibration: HuCalibration | None = None) -> tuple[Message, ...]:
