@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hepatica.case.catalogue import Catalogue, Item, stored
+from hepatica.case.adding import Added, Wish, add_files
+from hepatica.case.catalogue import Catalogue, Item
 from hepatica.case.changing import changing
 from hepatica.case.facts import TEMPLATE, Facts, with_value
 from hepatica.case.layout import FACTS, IMAGES, LOG, STEPS
 from hepatica.case.log import History, Log
 from hepatica.case.personal import Personal
 from hepatica.case.run import run_steps, situation_of
-from hepatica.case.sorting.roles import ROLES
 from hepatica.case.state import Situation, StepState
 from hepatica.case.steps.course import STEPS as STEP_NAMES
 from hepatica.core.progress import Progress, silent
@@ -123,54 +122,55 @@ class Case:
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
 
-    def add(self, path: Path | str, role: str, *, treatment: int = 0, reference: bool = False) -> Item:
-        """Add a file or a folder of files of one role.
+    def add(
+        self,
+        path: Path | str,
+        role: str | None = None,
+        *,
+        treatment: int | None = None,
+        reference: bool = False,
+    ) -> Added:
+        """Add files: a heap of DICOM is sorted by what each series is.
 
         Parameters
         ----------
         path : Path
-            File, or folder of one series.
-        role : str
-            What it is, one of `ROLES`.
-        treatment : int
-            The treatment that it belongs to; 0 for all.
+            File or folder.
+        role : str or None
+            What all of it is, one of `ROLES`; None to sort it.
+        treatment : int or None
+            The treatment that it belongs to, 0 for all; None to tell by its date.
         reference : bool
             Leave the files where they are, and keep their hashes.
+
+        Returns
+        -------
+        Added
+            What came in, what was there already, and what is nothing for a case.
 
         Raises
         ------
         InputError
-            If nothing is there, or it was added already.
+            If nothing is there, or it is of another patient.
         UnknownNameError
             If there is no such role.
         """
-        if role not in ROLES:
-            raise UnknownNameError("role", role, list(ROLES))
-        source = Path(path)
-        files = _files_of(source)
         with self._changing() as log:
-            catalogue = Catalogue.read(self.folder)
-            name = catalogue.free_name(role)
-            if reference:
-                place = source.resolve()
-                kept = [file.resolve() for file in files]
-            else:
-                place = self.folder / IMAGES / name
-                kept = _copied(source, files, place)
-                place = place if source.is_dir() else kept[0]
-            item = Item(
-                name=name,
-                role=role,
-                treatment=treatment,
-                files=tuple(stored(file, self.folder) for file in kept),
-                folder=str(place) if reference else place.relative_to(self.folder).as_posix(),
-                by_person=True,
-            )
-            if (known := _same(catalogue, item)) is not None:
-                raise InputError(f"{path}: was added already, as {known.name}")
-            catalogue.adding([item]).write(self.folder)
-            log.append("added", {"item": name, "role": role, "digest": item.digest}, {"path": str(path)})
-        return item
+            return add_files(self.folder, log, Path(path), Wish(role, treatment, reference))
+
+    def take(self, item: str, role: str, *, treatment: int | None = None) -> Item:
+        """Say what an item is: the word that corrects the sorting.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such item or role.
+        """
+        with self._changing() as log:
+            catalogue = Catalogue.read(self.folder).retaken(item, role, treatment)
+            catalogue.write(self.folder)
+            log.append("taken", {"item": item, "role": role, "treatment": catalogue[item].treatment})
+            return catalogue[item]
 
     def set(self, **values: str | None) -> None:
         """State values by dotted keys: ``case.set(**{"patient.weight": "75 kg"})``; None takes a key away.
@@ -253,32 +253,3 @@ class Case:
 
     def _changing(self) -> AbstractContextManager[Log]:
         return changing(self.folder)
-
-
-def _files_of(source: Path) -> list[Path]:
-    from hepatica.core.provenance import files_below
-
-    if source.is_dir():
-        files = files_below(source)
-        if not files:
-            raise InputError(f"{source}: holds no file")
-        return files
-    if not is_file(source):
-        raise InputError(f"{source}: is not there")
-    return [source]
-
-
-def _copied(source: Path, files: Sequence[Path], place: Path) -> list[Path]:
-    """Copies of files below a new folder, which is whole or absent."""
-    import shutil
-
-    names = [file.relative_to(source) if source.is_dir() else Path(file.name) for file in files]
-    with output_folder(place, force=place.exists(), listed=True) as new:
-        for file, name in zip(files, names, strict=True):
-            (new / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, new / name)
-    return [place / name for name in names]
-
-
-def _same(catalogue: Catalogue, item: Item) -> Item | None:
-    return next((one for one in catalogue if one.digest == item.digest), None)
