@@ -124,6 +124,7 @@ def twin(folder: Path, place: Path) -> Path:
     """A copy of the page's case, which its verbs change, and of its tables."""
     for name in ("case", "examples"):
         shutil.copytree(folder / name, place / name)
+    shutil.copy(folder / "packed.age", place)
     return place
 
 

@@ -20,8 +20,15 @@ WAIT_S = 5.0
 
 
 @contextmanager
-def changing(folder: Path) -> Iterator[Log]:
+def changing(folder: Path, *, erasing: bool = False) -> Iterator[Log]:
     """Hold a case alone; what a killed run left without a line in the log is noted first.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the case.
+    erasing : bool
+        Also one whose patient was erased already, or half.
 
     Yields
     ------
@@ -31,7 +38,7 @@ def changing(folder: Path) -> Iterator[Log]:
     Raises
     ------
     InputError
-        If the log was changed.
+        If the log was changed, or the patient was erased.
     OutputError
         If another process holds the case, or nothing can be written there.
     """
@@ -46,6 +53,8 @@ def changing(folder: Path) -> Iterator[Log]:
         raise OutputError(f"{folder}: cannot be changed ({error.strerror})") from error
     try:
         log = Log(folder, Personal.open(folder))
+        if log.personal.key is None and not erasing:
+            raise InputError(f"{folder}: its patient was erased; what is left can only be read")
         history = log.read()
         if history.problem:
             raise InputError(f"{history.problem}; the case is not changed", remedy="restore the log from a backup")
@@ -60,7 +69,7 @@ def changing(folder: Path) -> Iterator[Log]:
 def _note_facts(folder: Path, log: Log, history: History) -> None:
     """A ``case.toml`` that was edited by hand, or written by a run that was killed before it said so."""
     if log.personal.key is None:
-        return
+        return  # nothing can be stated of a patient who was erased
     digest = log.personal.digest((folder / FACTS).read_bytes())
     stated = history.about("facts")
     if not stated or stated[-1].about.get("digest") != digest:
