@@ -1,0 +1,40 @@
+"""What is asked of a registration."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+from hepatica.core.options import Limits, options
+
+Model = Literal["rigid", "affine", "deformable"]
+Start = Literal["headers", "centres", "body", "head-feet", "landmarks"]
+STARTS: tuple[Start, ...] = get_args(Start)
+
+
+@options
+class RegistrationOptions:
+    """How one image is laid onto another.
+
+    Attributes
+    ----------
+    model : {"rigid", "affine", "deformable"}
+        What may change: position and turn; also scale and shear; also the shape of the tissue.
+    starts : sequence of {"headers", "centres", "body", "head-feet", "landmarks"}
+        Where to begin; the one from which the images come out most alike is kept. Landmarks are a start where they are
+        given.
+    count_rim_mm : float
+        What counts around the structures to count in, so that their borders do.
+    orientation : bool
+        Whether to try the moving image turned by half and mirrored, and to say if it fits better so.
+    resamplings : bool
+        Whether to fit halves of the points for the uncertainty.
+    seed : int
+        Of the points at which the images are compared.
+    """
+
+    model: Model = "rigid"
+    starts: tuple[Start, ...] = STARTS
+    count_rim_mm: Annotated[float, Limits(low=0.0, high=50.0)] = 10.0
+    orientation: bool = True
+    resamplings: bool = True
+    seed: Annotated[int, Limits(low=0)] = 1
