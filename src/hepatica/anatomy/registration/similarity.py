@@ -53,7 +53,8 @@ class Samples:
         index = np.stack(np.unravel_index(counted, fixed.grid.shape), axis=-1)
         return cls(fixed.grid.to_mm(index), fixed.volume.values.reshape(-1)[counted])
 
-    def seen(self, moving: Prepared, moved_mm: FloatArray) -> Mask:
+    @staticmethod
+    def seen(moving: Prepared, moved_mm: FloatArray) -> Mask:
         """Which of the points lie in the moving image's field of view, at the positions where they come to lie."""
         index = moving.grid.to_index(moved_mm)
         inside = ((index >= -0.5) & (index <= np.asarray(moving.grid.shape) - 0.5)).all(axis=-1)
