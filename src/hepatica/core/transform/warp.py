@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from hepatica.core.grid import Grid
 from hepatica.core.message import Message
 from hepatica.core.region import Region
+from hepatica.core.resample import has_exact_overlaps, resample
 from hepatica.core.transform.reach import amount_inside, samples_per_voxel, uncovered_by_fields
 from hepatica.core.transform.steps import FloatArray, blocks
 from hepatica.core.transform.transform import Transform
@@ -174,7 +175,10 @@ def conserved(volume: Volume, transform: Transform, target: Grid) -> tuple[NDArr
 
     The concentration is looked up at sub-voxels no larger than half a moving voxel and multiplied by the Jacobian
     determinant; the sum is then brought to the amount of those moving voxels that lie in the target's field of view.
+    Where the moving grid only shifts along the target's axes, overlaps are exact.
     """
+    if (placed := _placed(volume.grid, transform, target)) is not None:
+        return _shared_out(volume, placed, target)
     scale = volume.grid.voxel_volume_ml if volume.kind.extensive else 1.0
     concentration = volume.values / scale
     parts = samples_per_voxel(transform, target, volume.grid, finest=0.5)
@@ -184,6 +188,27 @@ def conserved(volume: Volume, transform: Transform, target: Grid) -> tuple[NDArr
     correction = inside / sampled if sampled else 1.0
     out = found * (correction * (target.voxel_volume_ml if volume.kind.extensive else 1.0))
     return out, uncovered, correction
+
+
+def _placed(source: Grid, transform: Transform, target: Grid) -> Grid | None:
+    """The moving grid in the fixed frame, where a rigid transform leaves its axes along the target's; else None."""
+    if transform.kind not in ("identity", "rigid"):
+        return None
+    matrix = np.linalg.inv(transform.matrix) @ source.affine
+    matrix[3] = 0, 0, 0, 1
+    placed = Grid(source.shape, matrix, target.frame_of_reference)
+    return placed if has_exact_overlaps(placed, target) else None
+
+
+def _shared_out(volume: Volume, placed: Grid, target: Grid) -> tuple[NDArray[np.float64], float, float]:
+    """`conserved` by exact overlaps."""
+    extensive = volume.kind.extensive
+    amounts = volume.values.astype(np.float64) * (1.0 if extensive else placed.voxel_volume_ml)
+    found = resample(Volume(placed, amounts, Kind.ENERGY), target, "total").values
+    missing = 0
+    for _, points in blocks(target):
+        missing += int((~_within(placed.to_index(points), placed)).sum())
+    return found / (1.0 if extensive else target.voxel_volume_ml), missing / target.size, 1.0
 
 
 def _look_over(
