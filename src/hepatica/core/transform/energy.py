@@ -2,9 +2,8 @@
 
 What tissue absorbed is energy, and a voxel of the target may hold tissue that was in several voxels of the moving
 image, with other doses and densities. Energy and mass are each brought over with their sum kept, and the dose is their
-ratio
-(energy and mass congruent mapping: H. Zhong, J. V. Siebers, Phys. Med. Biol. 54 (2009) 1299). Looking the dose up by
-value is the same where density and dose change little within a voxel, and wrong where they do.
+ratio (energy and mass congruent mapping: H. Zhong, J. V. Siebers, Phys. Med. Biol. 54 (2009) 1299). Looking the dose
+up by value is the same where density and dose change little within a voxel, and wrong where they do.
 """
 
 from __future__ import annotations
