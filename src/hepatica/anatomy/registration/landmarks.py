@@ -128,7 +128,7 @@ def closed_form(fixed: ArrayLike, moving: ArrayLike, *, scaled: bool, mirrored: 
     a, b = x - x.mean(axis=0), y - y.mean(axis=0)
     u, s, vt = np.linalg.svd(b.T @ a)
     sign = np.ones(3)
-    if (np.linalg.det(u @ vt) < 0) is not mirrored:
+    if bool(np.linalg.det(u @ vt) < 0) != mirrored:
         sign[2] = -1
     turn = u @ np.diag(sign) @ vt
     scale = float((s * sign).sum() / (a**2).sum()) if scaled else 1.0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.anatomy.registration.optimise import Effort, LinearModel, climb
+from hepatica.anatomy.registration.polish import polished
 from hepatica.anatomy.registration.prepared import Mask, Prepared, mask_on, prepare
 from hepatica.anatomy.registration.similarity import Samples, similarity
 from hepatica.anatomy.registration.starts import MIN_SHARED, Candidate
@@ -24,6 +25,7 @@ voxel, and images of radioembolization have 4 mm."""
 
 COARSE = Effort(points=4000, iterations=80, first_step_mm=6.0, last_step_mm=0.2)
 MIDDLE = Effort(points=15000, iterations=80, first_step_mm=2.0, last_step_mm=0.03)
+AFFINE = Effort(points=15000, iterations=80, first_step_mm=0.5, last_step_mm=0.02)
 FINE = Effort(points=30000, iterations=60, first_step_mm=0.7, last_step_mm=0.01)
 
 JUDGING_POINTS = 20000
@@ -155,15 +157,34 @@ def best_start(pair: Pair, candidates: Iterable[Candidate]) -> tuple[FloatArray,
 
 
 def refined(pair: Pair, start: FloatArray, model: LinearModel) -> FloatArray:
-    """Matrix after the climbs on finer voxels, in the structure that counts where there is one."""
+    """Matrix after the climbs on finer voxels, in the structure that counts where there is one.
+
+    A climb that leaves the images less alike than it found them is not followed.
+    """
+    samples = Samples.of(pair.fixed, JUDGING_POINTS, pair.seed + 2, pair.mask(pair.fixed))
+    best = _likeness(samples, pair, start)
     matrix = start
+    for fixed, moving, step, effort in _ladder(pair, model):
+        try:
+            climbed = climb(fixed, moving, matrix, step, effort, pair.seed, pair.mask(fixed))
+        except GeometryError:
+            continue
+        if (alike := _likeness(samples, pair, climbed)) > best:
+            matrix, best = climbed, alike
+    return polished(samples, pair.moving, matrix, model, similarity(samples, pair.moving, Transform.affine(matrix))[1] / 2)
+
+
+def _likeness(samples: Samples, pair: Pair, matrix: FloatArray) -> float:
+    return similarity(samples, pair.moving, Transform.affine(matrix))[0]
+
+
+def _ladder(pair: Pair, model: LinearModel) -> Iterator[tuple[Prepared, Prepared, LinearModel, Effort]]:
+    """Resolutions from coarse to fine, each with what may change on it."""
     if pair.within is not None:
-        mask = pair.mask(pair.fixed_coarse)
-        matrix = climb(pair.fixed_coarse, pair.moving_coarse, matrix, "rigid", COARSE, pair.seed, mask)
-    steps: Sequence[LinearModel] = ("rigid",) if model == "rigid" else ("rigid", "affine")
-    for step in steps:
-        matrix = climb(pair.fixed, pair.moving, matrix, step, MIDDLE, pair.seed, pair.mask(pair.fixed))
-    if min(max(v.grid.spacing_mm) for v in pair.sources) > FINE_MM + 1.0:
-        return matrix
-    fixed, moving = (p.at(FINE_MM, v) for p, v in zip((pair.fixed, pair.moving), pair.sources, strict=True))
-    return climb(fixed, moving, matrix, model, FINE, pair.seed, pair.mask(fixed))
+        yield pair.fixed_coarse, pair.moving_coarse, "rigid", COARSE
+    yield pair.fixed, pair.moving, "rigid", MIDDLE
+    if model == "affine":
+        yield pair.fixed, pair.moving, "affine", AFFINE
+    if min(max(v.grid.spacing_mm) for v in pair.sources) <= FINE_MM + 1.0:
+        fixed, moving = (p.at(FINE_MM, v) for p, v in zip((pair.fixed, pair.moving), pair.sources, strict=True))
+        yield fixed, moving, model, FINE

@@ -38,6 +38,10 @@ RIM_MM = 12.0
 PERCENTILES = (0.5, 99.5)
 """Range of an image without Hounsfield units, of the voxels in the body; beyond it are a few hot ones."""
 
+BIAS_MM = 60.0
+"""Width (standard deviation) of the mean by which an MR is evened out: wider than organs' borders, narrower than the field
+of a surface coil."""
+
 MIN_BODY_ML = 100.0
 """A smaller piece is no part of a patient that could be registered."""
 
@@ -78,8 +82,10 @@ class Prepared:
     def at(self, spacing_mm: float, source: Volume) -> Prepared:
         """The same at another resolution: body and field of view are taken over."""
         volume = coarse(source, spacing_mm)
-        low, high = _range(source, self)
         body, seen = (_nearest(mask, self.grid, volume.grid) for mask in (self.body, self.seen))
+        if source.kind is Kind.UNKNOWN:
+            volume = _even(volume, body)
+        low, high = _range(source.kind, volume.values[body & seen])
         values = np.clip((volume.values - low) / (high - low), 0, 1)
         values = np.where(body, values, 0).astype(np.float32)
         return Prepared(volume.with_values(values, Kind.UNKNOWN), body, seen, self.centre_mm)
@@ -138,13 +144,27 @@ def _three(values: Sequence[float] | FloatArray) -> Spacing:
     return i, j, k
 
 
-def _range(source: Volume, like: Prepared) -> tuple[float, float]:
-    """Lowest and highest value that counts."""
-    if source.kind is Kind.HU:
+def _range(kind: Kind, values: NDArray[Any]) -> tuple[float, float]:
+    """Lowest and highest value that counts, of an image's values in the body."""
+    if kind is Kind.HU:
         return HU_RANGE
-    small = coarse(source, BODY_MM)
-    low, high = np.percentile(small.values[like.body & like.seen], PERCENTILES)
+    low, high = np.percentile(values, PERCENTILES)
     return float(low), float(max(high, low + 1e-6 * max(1.0, abs(low))))
+
+
+def _even(volume: Volume, body: Mask) -> Volume:
+    """An MR over its own smooth mean, so that the coils' sensitivity does not count as tissue.
+
+    The mean is over what is brighter than a tenth of the body's mean: lung and bone have no signal to be uneven.
+    """
+    from scipy import ndimage
+
+    values = volume.values - min(0.0, float(volume.values.min()))
+    bright = (body & (values > 0.1 * values[body].mean())).astype(np.float32)
+    width = BIAS_MM / np.asarray(volume.grid.spacing_mm)
+    weight = ndimage.gaussian_filter(bright, width)
+    mean = ndimage.gaussian_filter(values * bright, width) / np.maximum(weight, 1e-3)
+    return volume.with_values(values / np.maximum(mean, 1e-2 * float(mean.max())))
 
 
 def _padding(volume: Volume, small: Grid) -> Mask:

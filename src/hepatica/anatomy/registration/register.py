@@ -153,7 +153,7 @@ def register_volumes(
     if sure is not None:
         transform = replace(transform, uncertainty_mm=sure.mean_mm)
     return Registration(
-        transform, tried, before, after, share, kept, sure, fit, orientations, (*notes, *more, *_doubts(after, share))
+        transform, tried, before, after, share, kept, sure, fit, orientations, (*notes, *more, *_doubts(pair, transform, share))
     )
 
 
@@ -245,8 +245,9 @@ def _kept(pair: Pair, found: Transform) -> tuple[Transform, bool, float | None, 
     return headers, False, before, before, share, [Message("registration-not-kept", text, severity="warning")]
 
 
-def _doubts(alike: float, share: float) -> list[Message]:
+def _doubts(pair: Pair, transform: Transform, share: float) -> list[Message]:
     notes = []
+    alike, _ = similarity(pair.judging(whole=True), pair.moving, transform)
     if alike < MIN_SIMILARITY:
         text = (
             f"the images are hardly alike after registration (likeness {alike:.3f}; registered images of one patient "

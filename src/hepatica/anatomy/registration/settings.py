@@ -34,7 +34,7 @@ class RegistrationOptions:
 
     model: Model = "rigid"
     starts: tuple[Start, ...] = STARTS
-    count_rim_mm: Annotated[float, Limits(low=0.0, high=50.0)] = 10.0
+    count_rim_mm: Annotated[float, Limits(low=0.0, high=50.0)] = 5.0
     orientation: bool = True
     resamplings: bool = True
     seed: Annotated[int, Limits(low=0)] = 1

@@ -1,10 +1,9 @@
 """How far off a registration may be: what is left to correct in each half of the region.
 
-The moving image is brought over by the registration that was found, and what is left is fitted rigidly to each half of
-the region that counts, left and right, front and back, upper and lower. A registration that is right leaves nothing to
+The moving image is brought over by the registration that was found, and a shift that makes it most alike is sought for
+each half of the region that counts: left and right, front and back, upper and lower. A registration that is right leaves nothing to
 any half; one that averages over tissue that breathes, or that noise led astray, leaves each half a shift of its own. The
-root mean square of these shifts at the points of their half, along each axis, is the standard uncertainty (k = 1), times
-`CALIBRATION`.
+root mean square of these six shifts along each axis, times `CALIBRATION`, is the standard uncertainty (k = 1).
 """
 
 from __future__ import annotations
@@ -15,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.anatomy.registration.linear import Pair
-from hepatica.anatomy.registration.optimise import MIN_MASK_VOXELS, Effort, climb
+from hepatica.anatomy.registration.polish import polished
 from hepatica.anatomy.registration.prepared import Prepared
-from hepatica.anatomy.registration.similarity import Samples, looked_up
+from hepatica.anatomy.registration.similarity import Samples, looked_up, similarity
 from hepatica.core.transform import Transform
 from hepatica.core.transform.steps import blocks
-from hepatica.errors import GeometryError
 
 FloatArray = NDArray[np.float64]
 
-HALF = Effort(points=6000, iterations=50, first_step_mm=1.0, last_step_mm=0.02)
+HALF_POINTS = 8000
+MIN_HALVES = 4
+"""Of six; fewer do not speak for all three axes."""
 
 CALIBRATION = 1.2
 """A displacement that grows linearly over a region of length L by a L leaves its halves a L / 4 on average, while its root
@@ -67,24 +67,19 @@ def uncertainty(pair: Pair, transform: Transform) -> RegistrationUncertainty | N
     counted = fixed.body & fixed.seen
     if (mask := pair.mask(fixed)) is not None:
         counted &= mask
-    moved = brought_over(pair.moving, transform, fixed)
     points = fixed.grid.to_mm(np.argwhere(counted))
+    moved = brought_over(pair.moving, transform, fixed)
     squares = []
     for axis in range(3):
         middle = float(np.median(points[:, axis]))
         for side in (-1, 1):
             half = np.zeros_like(counted)
             half[counted] = side * (points[:, axis] - middle) > 0
-            if half.sum() < 2 * MIN_MASK_VOXELS:
-                continue
-            try:
-                left = climb(fixed, moved, np.eye(4), "rigid", HALF, pair.seed + 7, half)
-            except GeometryError:
-                continue
-            at = fixed.grid.to_mm(np.argwhere(half))
-            shift = at @ (left[:3, :3] - np.eye(3)).T + left[:3, 3]
-            squares.append((shift**2).mean(axis=0))
-    if len(squares) < 4:
+            samples = Samples.of(fixed, HALF_POINTS, pair.seed + 3, half)
+            here = np.eye(4)
+            if similarity(samples, moved, Transform())[0] > 0:
+                squares.append(polished(samples, moved, here, "shift", 0.0)[:3, 3] ** 2)
+    if len(squares) < MIN_HALVES:
         return None
     x, y, z = (float(n) for n in np.maximum(CALIBRATION * np.sqrt(np.mean(squares, axis=0)), LEAST_MM))
     return RegistrationUncertainty((x, y, z), float(np.sqrt((x**2 + y**2 + z**2) / 3)), len(squares))
