@@ -114,6 +114,19 @@ class Pair:
             seed,
         )
 
+    def swapped(self, within: Region | None) -> Pair:
+        """The same images the other way round, with what counts in the one that is moving here."""
+        return Pair(
+            self.moving,
+            self.fixed,
+            self.moving_coarse,
+            self.fixed_coarse,
+            self.sources[::-1],
+            within,
+            self.rim_mm,
+            self.seed,
+        )
+
     def mask(self, prepared: Prepared) -> Mask | None:
         """What counts, on a resolution of the fixed image; None for the whole body."""
         return None if self.within is None else mask_on(self.within, prepared.grid, self.rim_mm) & prepared.body

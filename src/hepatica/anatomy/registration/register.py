@@ -12,6 +12,12 @@ from hepatica.anatomy.registration.landmarks import LandmarkFit, Points, fit_lan
 from hepatica.anatomy.registration.linear import Pair, TriedStart, best_start, refined
 from hepatica.anatomy.registration.orientation import CLEARLY_BETTER, Orientation, tried_orientations
 from hepatica.anatomy.registration.prepared import holds_uptake
+from hepatica.anatomy.registration.quality.measures import (
+    FieldVolumes,
+    InverseConsistency,
+    field_volumes,
+    inverse_consistency,
+)
 from hepatica.anatomy.registration.settings import RegistrationOptions
 from hepatica.anatomy.registration.similarity import compared, similarity
 from hepatica.anatomy.registration.starts import (
@@ -26,7 +32,7 @@ from hepatica.core import Region, Volume
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
 from hepatica.core.progress import Progress, silent
-from hepatica.core.transform import Transform
+from hepatica.core.transform import Affine, Transform, warp_region
 from hepatica.errors import GeometryError, InputError
 
 FloatArray = NDArray[np.float64]
@@ -72,6 +78,10 @@ class Registration:
         Of the landmarks alone.
     orientations : tuple of Orientation
         What was tried, most alike first.
+    volumes : FieldVolumes
+        Jacobian determinant over the region that counts.
+    inverse : InverseConsistency or None
+        Of this registration and one of the other direction, made for that.
     messages : tuple of Message
         What the reader must know.
     """
@@ -85,6 +95,8 @@ class Registration:
     uncertainty: RegistrationUncertainty | None
     landmark_fit: LandmarkFit | None
     orientations: tuple[Orientation, ...]
+    volumes: FieldVolumes
+    inverse: InverseConsistency | None
     messages: tuple[Message, ...] = field(default=(), metadata=HIDDEN)
 
 
@@ -149,12 +161,41 @@ def register_volumes(
         found = _bent(pair, found, options)
     transform, kept, before, after, share, more = _kept(pair, found)
     progress("how far off it may be")
-    sure = uncertainty(pair, transform) if options.resamplings else None
+    sure = uncertainty(pair, transform) if options.uncertainty else None
     if sure is not None:
         transform = replace(transform, uncertainty_mm=sure.mean_mm)
+    points = pair.judging().points_mm
+    inverse = None
+    if options.inverse:
+        progress("registering the other way round")
+        inverse = inverse_consistency(transform, _back(pair, found, options), points)
     return Registration(
-        transform, tried, before, after, share, kept, sure, fit, orientations, (*notes, *more, *_doubts(pair, transform, share))
+        transform=transform,
+        starts=tried,
+        similarity_before=before,
+        similarity_after=after,
+        shared=share,
+        kept=kept,
+        uncertainty=sure,
+        landmark_fit=fit,
+        orientations=orientations,
+        volumes=field_volumes(transform, points),
+        inverse=inverse,
+        messages=(*notes, *more, *_doubts(pair, transform, share)),
     )
+
+
+def _back(pair: Pair, found: Transform, options: RegistrationOptions) -> Transform:
+    """A registration of the fixed image onto the moving one, from the inverse of the linear part of `found`."""
+    linear = Transform(tuple(step for step in found.steps if isinstance(step, Affine)))
+    start = linear.inverse()
+    within = None if pair.within is None else warp_region(pair.within, start, pair.sources[1].grid)
+    if within is not None and within.is_empty:
+        within = None
+    other = pair.swapped(within)
+    matrix = refined(other, start.matrix, "affine" if options.model == "affine" else "rigid")
+    back = Transform.affine(matrix, fixed_frame=found.moving_frame, moving_frame=found.fixed_frame)
+    return _bent(other, back, options) if options.model == "deformable" else back
 
 
 def _candidates(pair: Pair, starts: Sequence[str], fit: LandmarkFit | None) -> list[Candidate]:

@@ -26,8 +26,10 @@ class RegistrationOptions:
         What counts around the structures to count in, so that their borders do.
     orientation : bool
         Whether to try the moving image turned by half and mirrored, and to say if it fits better so.
-    resamplings : bool
-        Whether to fit halves of the points for the uncertainty.
+    uncertainty : bool
+        Whether to fit the halves of what counts, for the uncertainty.
+    inverse : bool
+        Whether to register the other way round too, for the inverse consistency.
     seed : int
         Of the points at which the images are compared.
     """
@@ -36,5 +38,6 @@ class RegistrationOptions:
     starts: tuple[Start, ...] = STARTS
     count_rim_mm: Annotated[float, Limits(low=0.0, high=50.0)] = 5.0
     orientation: bool = True
-    resamplings: bool = True
+    uncertainty: bool = True
+    inverse: bool = True
     seed: Annotated[int, Limits(low=0)] = 1
