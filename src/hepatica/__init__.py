@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from hepatica.core.provenance import InputFile, Provenance
     from hepatica.core.region import Region
     from hepatica.core.table import Table
+    from hepatica.core.transform.options import TransformOptions
+    from hepatica.core.transform.transform import Transform
     from hepatica.core.volume import Kind, Volume
     from hepatica.dosimetry.engines.dose_map import DoseSettings
     from hepatica.dosimetry.engines.montecarlo import MonteCarloOptions
@@ -153,6 +155,7 @@ if TYPE_CHECKING:
     from hepatica.workflow.planning.prescribe import PrescriptionResult, prescribe
     from hepatica.workflow.planning.tumour_to_normal import UptakeResult, tumour_to_normal
     from hepatica.workflow.planning.vial import VialOrderResult, order_vial
+    from hepatica.workflow.registration.warp import WarpOptions, WarpResult, warp_image
     from hepatica.workflow.result import Result
     from hepatica.workflow.safety.release import ReleaseResult, SheetOptions, release
     from hepatica.workflow.schema import schema
@@ -291,6 +294,8 @@ _NOUNS = {
     "TimeOptions": "dosimetry.time.options",
     "TissueOptions": "dosimetry.radiobiology.summary",
     "ToleranceResult": "workflow.planning.adaptive",
+    "Transform": "core.transform.transform",
+    "TransformOptions": "core.transform.options",
     "Treatment": "anatomy.virtual_patient.settings",
     "Tumour": "anatomy.virtual_patient.settings",
     "Uncertainty": "planning.planner.best_activity",
@@ -307,6 +312,8 @@ _NOUNS = {
     "VirtualPatientResult": "workflow.phantom",
     "Volume": "core.volume",
     "VoxelKernelResult": "workflow.dose.kernel",
+    "WarpOptions": "workflow.registration.warp",
+    "WarpResult": "workflow.registration.warp",
     "WithoutCtOptions": "imaging.spect.options",
     "agent": "nuclides",
     "gamma_camera": "imaging.spect.camera.cameras",
@@ -451,6 +458,8 @@ __all__ = [
     "TimeOptions",
     "TissueOptions",
     "ToleranceResult",
+    "Transform",
+    "TransformOptions",
     "Treatment",
     "Tumour",
     "Uncertainty",
@@ -467,6 +476,8 @@ __all__ = [
     "VirtualPatientResult",
     "Volume",
     "VoxelKernelResult",
+    "WarpOptions",
+    "WarpResult",
     "WithoutCtOptions",
     "__version__",
     "absorbed_dose",
@@ -513,6 +524,7 @@ __all__ = [
     "virtual_cohort",
     "virtual_patient",
     "voxel_kernel",
+    "warp_image",
 ]
 
 

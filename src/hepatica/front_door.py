@@ -54,6 +54,8 @@ VERBS = (
          "The camera factor or the recovery curve from images of a known source."),
     Verb("quantify", "quantify", "workflow.dose.quantify", "Images",
          "Activity in Bq/mL of an image in counts, by camera factor or administered activity."),
+    Verb("warp_image", "warp", "workflow.registration.warp", "Images",
+         "An image, structures or a dose brought over to another image's voxels by a transform."),
     Verb("absorbed_dose", "dose", "workflow.dose.absorbed_dose", "Dose",
          "Absorbed dose in every voxel and every structure of a treated patient."),
     Verb("compare_doses", "compare-doses", "workflow.dose.comparison", "Dose",

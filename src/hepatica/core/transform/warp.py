@@ -34,6 +34,9 @@ How = Literal["values", "density", "activity", "labels"]
 SLIVER = 1e-6
 """Covered fractions below this are rounding."""
 
+ROUNDING = 1e-9
+"""Shares below this are rounding of sums."""
+
 LEFT_SHARE = 1e-3
 """Share of an activity beyond the target's field of view that is warned of: what conservation is held to."""
 
@@ -138,6 +141,7 @@ def warp(volume: Volume, transform: Transform, grid: Grid, how: How = "values", 
         values, uncovered, correction = conserved(volume, transform, target)
         before, after = volume.total, _total(values, volume.kind, target)
         left = 1 - after / before if before else None
+        left = 0.0 if left is not None and abs(left) < ROUNDING else left
     else:
         parts = (1, 1, 1) if how == "values" else samples_per_voxel(transform, target, volume.grid, finest=1.0)
         values, uncovered = _look_over(volume.values, volume.grid, transform, target, parts, outside)
