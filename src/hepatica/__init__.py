@@ -22,6 +22,7 @@ from hepatica.version import __version__
 
 if TYPE_CHECKING:
     from hepatica.anatomy.ct.tissue_density import DensityOptions
+    from hepatica.anatomy.registration.settings import RegistrationOptions
     from hepatica.anatomy.structures.clinical import StructureOptions
     from hepatica.anatomy.virtual_patient.patient import VirtualPatient
     from hepatica.anatomy.virtual_patient.settings import (
@@ -155,6 +156,7 @@ if TYPE_CHECKING:
     from hepatica.workflow.planning.prescribe import PrescriptionResult, prescribe
     from hepatica.workflow.planning.tumour_to_normal import UptakeResult, tumour_to_normal
     from hepatica.workflow.planning.vial import VialOrderResult, order_vial
+    from hepatica.workflow.registration.register import KnownPlaces, RegisteredImages, RegistrationResult, register
     from hepatica.workflow.registration.warp import WarpOptions, WarpResult, warp_image
     from hepatica.workflow.result import Result
     from hepatica.workflow.safety.release import ReleaseResult, SheetOptions, release
@@ -218,6 +220,7 @@ _NOUNS = {
     "InspectResult": "workflow.inspect",
     "IterationOptions": "imaging.reconstruct.algorithms",
     "Kind": "core.volume",
+    "KnownPlaces": "workflow.registration.register",
     "Lesion": "planning.prescriptions.compartments",
     "LiverFunctionResult": "workflow.outcome.liver_function",
     "LungDoseOptions": "planning.scout.lungs",
@@ -258,6 +261,9 @@ _NOUNS = {
     "RadiobiologyResult": "workflow.dose.radiobiology",
     "RecoveryCurve": "imaging.quantify.recovery",
     "Region": "core.region",
+    "RegisteredImages": "workflow.registration.register",
+    "RegistrationOptions": "anatomy.registration.settings",
+    "RegistrationResult": "workflow.registration.register",
     "ReleaseResult": "workflow.safety.release",
     "RemnantResult": "workflow.outcome.remnant",
     "ResponseResult": "workflow.outcome.response",
@@ -382,6 +388,7 @@ __all__ = [
     "InspectResult",
     "IterationOptions",
     "Kind",
+    "KnownPlaces",
     "Lesion",
     "LiverFunctionResult",
     "LungDoseOptions",
@@ -422,6 +429,9 @@ __all__ = [
     "RadiobiologyResult",
     "RecoveryCurve",
     "Region",
+    "RegisteredImages",
+    "RegistrationOptions",
+    "RegistrationResult",
     "ReleaseResult",
     "RemnantResult",
     "ResponseResult",
@@ -510,6 +520,7 @@ __all__ = [
     "read_image",
     "read_structures",
     "reconstruct_spect",
+    "register",
     "release",
     "remaining_tolerance",
     "remnant_growth",

@@ -54,6 +54,8 @@ VERBS = (
          "The camera factor or the recovery curve from images of a known source."),
     Verb("quantify", "quantify", "workflow.dose.quantify", "Images",
          "Activity in Bq/mL of an image in counts, by camera factor or administered activity."),
+    Verb("register", "register", "workflow.registration.register", "Images",
+         "One image laid onto another, with its quality: CT, SPECT or PET with CT, MR."),
     Verb("warp_image", "warp", "workflow.registration.warp", "Images",
          "An image, structures or a dose brought over to another image's voxels by a transform."),
     Verb("absorbed_dose", "dose", "workflow.dose.absorbed_dose", "Dose",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from hepatica.core.image import Image
@@ -19,6 +19,9 @@ StructureSource = Path | str | Region | Sequence[Region]
 
 TransformSource = Path | str | Transform
 """A transform between two frames of reference: DICOM registration, ITK transform, displacement field, or a value."""
+
+LandmarkSource = Path | str | Mapping[str, Sequence[float]]
+"""Landmarks: CSV, .fcsv or .mrk.json, or LPS mm by name."""
 
 DoseSource = Path | str | Volume | Image
 """A dose map in Gy: RTDOSE, NIfTI or MetaImage, a folder that ``save`` of a dose or a plan wrote, or a value."""

@@ -122,7 +122,9 @@ def fit_landmarks(fixed: Points, moving: Points, kind: Literal["rigid", "similar
     return LandmarkFit(transform, names, error, tuple(float(e) for e in errors), sigma, scale)
 
 
-def closed_form(fixed: ArrayLike, moving: ArrayLike, *, scaled: bool, mirrored: bool = False) -> tuple[FloatArray, float]:
+def closed_form(
+    fixed: ArrayLike, moving: ArrayLike, *, scaled: bool, mirrored: bool = False
+) -> tuple[FloatArray, float]:
     """Matrix, shape (4, 4), and scale of the least-squares fit of paired points, shape (n, 3) each."""
     x, y = np.asarray(fixed, dtype=np.float64), np.asarray(moving, dtype=np.float64)
     a, b = x - x.mean(axis=0), y - y.mean(axis=0)

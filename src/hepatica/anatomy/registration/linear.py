@@ -163,9 +163,7 @@ def best_start(pair: Pair, candidates: Iterable[Candidate]) -> tuple[FloatArray,
             remedy="check that both show the same part of the body, or give landmarks",
         )
     best = max(range(len(found)), key=lambda n: found[n][1].similarity)
-    tried = tuple(
-        TriedStart(t.name, t.similarity, t.shared, t.shift_mm, n == best) for n, (_, t) in enumerate(found)
-    )
+    tried = tuple(TriedStart(t.name, t.similarity, t.shared, t.shift_mm, n == best) for n, (_, t) in enumerate(found))
     return found[best][0], tried
 
 
@@ -184,7 +182,9 @@ def refined(pair: Pair, start: FloatArray, model: LinearModel) -> FloatArray:
             continue
         if (alike := _likeness(samples, pair, climbed)) > best:
             matrix, best = climbed, alike
-    return polished(samples, pair.moving, matrix, model, similarity(samples, pair.moving, Transform.affine(matrix))[1] / 2)
+    return polished(
+        samples, pair.moving, matrix, model, similarity(samples, pair.moving, Transform.affine(matrix))[1] / 2
+    )
 
 
 def _likeness(samples: Samples, pair: Pair, matrix: FloatArray) -> float:

@@ -33,9 +33,7 @@ LARGEST_MM = 25.0
 """Beyond this from where it began the last step has left the hill that the climb was on."""
 
 
-def polished(
-    samples: Samples, moving: Prepared, start: FloatArray, model: Freedom, shared: float
-) -> FloatArray:
+def polished(samples: Samples, moving: Prepared, start: FloatArray, model: Freedom, shared: float) -> FloatArray:
     """Matrix, shape (4, 4), with the greatest likeness around `start`; `start` itself where none is greater.
 
     Parameters

@@ -146,7 +146,7 @@ def register_volumes(
     matrix, tried = best_start(pair, _candidates(pair, options.starts, fit))
     orientations: tuple[Orientation, ...] = ()
     notes: list[Message] = []
-    if options.orientation:
+    if options.checks:
         progress("trying orientations")
         matrix, orientations, notes = _oriented(pair, matrix)
     progress("refining")
@@ -161,12 +161,12 @@ def register_volumes(
         found = _bent(pair, found, options)
     transform, kept, before, after, share, more = _kept(pair, found)
     progress("how far off it may be")
-    sure = uncertainty(pair, transform) if options.uncertainty else None
+    sure = uncertainty(pair, transform) if options.checks else None
     if sure is not None:
         transform = replace(transform, uncertainty_mm=sure.mean_mm)
     points = pair.judging().points_mm
     inverse = None
-    if options.inverse:
+    if options.checks:
         progress("registering the other way round")
         inverse = inverse_consistency(transform, _back(pair, found, options), points)
     return Registration(

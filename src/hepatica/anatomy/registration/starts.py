@@ -100,9 +100,7 @@ def _slices(prepared: Prepared) -> dict[float, FloatArray]:
     counts = np.bincount(heights - heights.min())
     low = int(heights.min())
     sums = [np.bincount(heights - low, weights=points[:, axis]) for axis in (0, 1)]
-    return {
-        (low + n) * SEARCH_STEP_MM: np.array([sums[0][n], sums[1][n]]) / counts[n] for n in np.flatnonzero(counts)
-    }
+    return {(low + n) * SEARCH_STEP_MM: np.array([sums[0][n], sums[1][n]]) / counts[n] for n in np.flatnonzero(counts)}
 
 
 def _maxima(tried: list[tuple[float, FloatArray]]) -> list[tuple[float, FloatArray]]:

@@ -27,8 +27,8 @@ class DoseEffect:
     lowest, highest : float
         Of the six shifted means and the one in place.
     relative_sd_percent : float or None
-        Standard uncertainty of the mean that the registration alone brings, %: half the difference of the two shifts
-        along each axis, added in quadrature over the axes; None where the mean is 0.
+        Standard uncertainty of the mean that the registration alone brings, %: root mean square of its changes by the
+        two shifts along each axis, added in quadrature over the axes; None where the mean is 0.
     """
 
     name: str
@@ -68,9 +68,9 @@ def dose_effects(image: Volume, regions: Sequence[Region], shift_mm: Sequence[fl
             continue
         mean = placed.mean(image)
         sides = [[_shifted(region, axis, side * shifts[axis], image) for side in (-1, 1)] for axis in range(3)]
-        halves = [(high - low) / 2 for low, high in sides]
+        changes = [np.hypot(one - mean, other - mean) / np.sqrt(2) for one, other in sides]
         every = [mean, *(value for pair in sides for value in pair)]
-        relative = 100.0 * float(np.linalg.norm(halves)) / abs(mean) if mean else None
+        relative = 100.0 * float(np.linalg.norm(changes)) / abs(mean) if mean else None
         found.append(DoseEffect(region.name, image.kind.unit, mean, min(every), max(every), relative))
     if regions and not found:
         raise GeometryError("no structure lies in the dose or activity map; are they in the same frame of reference?")
