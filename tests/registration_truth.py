@@ -1,4 +1,4 @@
-"""A patient in two breaths, poses and machines, with the true transform between the two: virtual patient, known motion."""
+"""A virtual patient in two breaths, poses and machines, with the true transform between the two."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ ARMS_MM = 205.0
 """Distance of the arms' axes from the middle."""
 
 MR_VALUES = {"liver": 0.62, "spleen": 0.42, "kidney left": 0.38, "kidney right": 0.38, "gallbladder": 0.18,
-             "stomach": 0.35, "aorta": 0.22, "vena cava": 0.24, "heart": 0.45, "tumour 1": 0.4, "tumour 2": 0.36}  # fmt: skip
-"""T1-weighted signal without contrast agent, relative to fat: liver brighter than spleen, tumours and vessels darker."""
+             "stomach": 0.35, "aorta": 0.22, "vena cava": 0.24, "heart": 0.45, "tumour 1": 0.4,
+             "tumour 2": 0.36}  # fmt: skip
+"""T1-weighted signal without contrast agent, relative to fat: liver brighter than spleen, tumours, vessels darker."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """A transform from landmarks: the closed-form fit, and how well the landmarks agree with it.
 
-K. S. Arun, T. S. Huang, S. D. Blostein, IEEE PAMI 9 (1987) 698 (rigid); S. Umeyama, IEEE PAMI 13 (1991) 376 (with scale);
-J. M. Fitzpatrick, J. B. West, C. R. Maurer, IEEE Trans. Med. Imaging 17 (1998) 694 (fiducial and target error).
+K. S. Arun, T. S. Huang, S. D. Blostein, IEEE PAMI 9 (1987) 698 (rigid); S. Umeyama, IEEE PAMI 13 (1991) 376 (with
+scale); J. M. Fitzpatrick, J. B. West, C. R. Maurer, IEEE Trans. Med. Imaging 17 (1998) 694
+(fiducial and target error).
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ MIN_LANDMARKS = 3
 """Three points that are not on one line determine where a body lies."""
 
 MIN_SPREAD_MM = 5.0
-"""Root-mean-square distance of the landmarks from the line nearest to them: with an error of 2 mm of each, less leaves the
-turn around that line uncertain by more than 20 degrees."""
+"""Root-mean-square distance of the landmarks from the line nearest to them: with an error of 2 mm of each, less leaves
+the turn around that line uncertain by more than 20 degrees."""
 
 MIRRORED_BY = 3.0
 """Landmarks that fit so many times better mirrored are swapped left and right."""

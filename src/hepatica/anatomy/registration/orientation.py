@@ -19,8 +19,8 @@ from hepatica.errors import GeometryError
 FloatArray = NDArray[np.float64]
 
 CLEARLY_BETTER = 1.15
-"""An orientation is taken for the true one if the images are so many times more alike in it. A trunk and its mirror image
-share ribs, spine and outline: between the two the likeness of a well registered pair differs by a factor of 1.5 to 3."""
+"""An orientation is taken for the true one if the images are so many times more alike in it. A trunk and its mirror
+image share ribs, spine and outline: the likeness of a registered pair differs between the two by 1.5 to 3 times."""
 
 TURNS = {
     "as it is": (1.0, 1.0, 1.0),

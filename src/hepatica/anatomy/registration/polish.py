@@ -1,8 +1,8 @@
 """The last step of a rigid or affine registration: uphill in the very likeness by which transforms are judged.
 
-Mutual information on random points leaves a climb by its gradient a millimetre short where little stands out, as inside a
-liver. Powell's method (Comput. J. 7 (1964) 155) needs no gradient; from any start of the climb before it, it ends at one
-place.
+Mutual information on random points leaves a climb by its gradient a millimetre short where little stands out, as inside
+a liver. Powell's method (Comput. J. 7 (1964) 155) needs no gradient; from wherever the climb before it ended, it comes
+to one place.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Freedom = Literal["shift", "rigid", "affine"]
 PARAMETERS = {"shift": 3, "rigid": 6, "affine": 12}
 
 LEVER_MM = 100.0
-"""A turn, scale or shear counts by how far it moves a point at this distance from the centre: about that of the border of
-a liver or a trunk."""
+"""A turn, scale or shear counts by how far it moves a point at this distance from the centre: about that of the border
+of a liver or a trunk."""
 
 STEP_MM = 0.03
 """The line search along each direction ends at this share of a millimetre."""
@@ -67,7 +67,7 @@ def polished(samples: Samples, moving: Prepared, start: FloatArray, model: Freed
 
 
 def _around(parameters: FloatArray, start: FloatArray, centre: FloatArray) -> FloatArray:
-    """A matrix after a shift (mm) and a turn, or a linear map, about where the centre comes to lie (mm at the lever)."""
+    """A matrix after a shift (mm) and a turn or linear map (mm at the lever) about where the centre comes to lie."""
     from scipy.spatial.transform import Rotation
 
     if len(parameters) == PARAMETERS["shift"]:

@@ -39,8 +39,8 @@ PERCENTILES = (0.5, 99.5)
 """Range of an image without Hounsfield units, of the voxels in the body; beyond it are a few hot ones."""
 
 BIAS_MM = 60.0
-"""Width (standard deviation) of the mean by which an MR is evened out: wider than organs' borders, narrower than the field
-of a surface coil."""
+"""Width (standard deviation) of the mean by which an MR is evened out: wider than organs' borders, narrower than the
+field of a surface coil."""
 
 MIN_BODY_ML = 100.0
 """A smaller piece is no part of a patient that could be registered."""

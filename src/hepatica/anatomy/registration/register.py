@@ -42,8 +42,8 @@ MIN_SIMILARITY = 0.08
 virtual patients; 0.2 to 0.5 where they are registered)."""
 
 AFFINE_VOLUME = (0.7, 1.4)
-"""Volume of the moving tissue per volume of the fixed beyond which an affine registration is no patient's: breathing and
-a year of growth or shrinking change the trunk by less than a tenth along each axis."""
+"""Volume of the moving tissue per volume of the fixed beyond which an affine registration is no patient's: breathing
+and a year of growth or shrinking change the trunk by less than a tenth along each axis."""
 
 NOTHING_MM = 0.5
 """A registration that moves the patient by less on average changes nothing that images of radioembolization show."""

@@ -26,8 +26,8 @@ class RegistrationOptions:
         What counts around the structures to count in, so that their borders do.
     checks : bool
         Whether to try the moving image turned by half and mirrored, to register the other way round for the inverse
-        consistency, and to fit halves for the uncertainty; without it the registration takes a third of the time and its
-        uncertainty is not known.
+        consistency, and to fit halves for the uncertainty; without it a registration takes a third of the time and
+        its uncertainty is not known.
     seed : int
         Of the points at which the images are compared.
     """

@@ -73,8 +73,8 @@ def body_start(fixed: Prepared, moving: Prepared) -> Candidate:
 def head_feet_starts(fixed: Prepared, moving: Prepared, seed: int) -> tuple[Candidate, ...]:
     """The heights at which the images look most alike, the bodies' slices laid on each other's middle.
 
-    For scans that show different parts of the body: every `SEARCH_STEP_MM` at which both show `MIN_SHARED_MM` or more is
-    tried, the `KEPT` best local maxima are given back, best first.
+    For scans that show different parts of the body: every `SEARCH_STEP_MM` at which both show `MIN_SHARED_MM` or more
+    is tried, the `KEPT` best local maxima are given back, best first.
     """
     samples = Samples.of(fixed, SEARCH_POINTS, seed)
     one, other = _slices(fixed), _slices(moving)

@@ -1,9 +1,10 @@
 """How far off a registration may be: what is left to correct in each half of the region.
 
 The moving image is brought over by the registration that was found, and a shift that makes it most alike is sought for
-each half of the region that counts: left and right, front and back, upper and lower. A registration that is right leaves nothing to
-any half; one that averages over tissue that breathes, or that noise led astray, leaves each half a shift of its own. The
-root mean square of these six shifts along each axis, times `CALIBRATION`, is the standard uncertainty (k = 1).
+each half of the region that counts: left and right, front and back, upper and lower. A registration that is right
+leaves nothing to any half; one that averages over tissue that breathes, or that noise led astray, leaves each half a
+shift of its own. The root mean square of these six shifts along each axis, times `CALIBRATION`, is the standard
+uncertainty (k = 1).
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ MIN_HALVES = 4
 """Of six; fewer do not speak for all three axes."""
 
 CALIBRATION = 1.2
-"""A displacement that grows linearly over a region of length L by a L leaves its halves a L / 4 on average, while its root
-mean square over the whole is a L / sqrt(12): 1.15 times as much."""
+"""A displacement that grows linearly over a region of length L by a L leaves its halves a L / 4 on average, while its
+root mean square over the whole is a L / sqrt(12): 1.15 times as much."""
 
 LEAST_MM = 0.1
 """No uncertainty below: interpolation alone leaves a tenth of a millimetre on voxels of 2.5 mm."""

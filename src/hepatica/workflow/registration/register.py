@@ -281,7 +281,7 @@ def register(
     Returns
     -------
     RegistrationResult
-        Transform with its uncertainty and quality; ``save`` writes it as DICOM and for ITK, with moved image and figure.
+        Transform, its uncertainty and quality; ``save`` writes it as DICOM and for ITK, with moved image and figure.
 
     Raises
     ------

@@ -3,8 +3,8 @@
 K. K. Brock et al., Use of image registration and fusion algorithms and techniques in radiotherapy: Report of the AAPM
 Radiation Therapy Committee Task Group No. 132, Med. Phys. 44 (2017) e43, table of tolerances: target registration error
 at most the largest voxel side, or 2 to 3 mm; mean distance of surfaces within contouring uncertainty, 2 to 3 mm; Dice
-coefficient at least 0.8 to 0.9; Jacobian determinant above 0; inverse consistency within 2 to 3 mm. What lies between the
-stricter and the laxer number is to be looked at.
+coefficient at least 0.8 to 0.9; Jacobian determinant above 0; inverse consistency within 2 to 3 mm. What lies between
+the stricter and the laxer number is to be looked at.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a plausible misregistration does to the means of structures: each is shifted by one standard deviation, six ways."""
+"""What a plausible misregistration does to means of structures: each is shifted by one standard deviation, six ways."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured of a registration: target error, overlap of structures, the field's volumes, the way there and back."""
+"""What is measured of a registration: target error, overlap of structures, volumes, the way there and back."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def target_error(fixed: Points, moving: Points, transform: Transform) -> TargetE
 
 
 def structure_agreement(fixed: Region, moving: Region, transform: Transform) -> StructureAgreement | None:
-    """A structure of both images compared on the fixed image's voxels; None where nothing of the moving one comes there.
+    """A structure of both images on the fixed image's voxels; None where nothing of the moving one comes there.
 
     Parameters
     ----------
