@@ -15,13 +15,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from registration_truth import Scene, scene
-
 from hepatica.anatomy.registration.landmarks import closed_form
 from hepatica.anatomy.registration.register import register_volumes
 from hepatica.anatomy.registration.settings import Model, RegistrationOptions
 from hepatica.core import Grid, Kind, Volume
 from hepatica.core.transform import Transform
+from registration_truth import Scene, scene
 
 
 def virtual(seeds: list[int], breath_mm: float, models: tuple[Model, ...]) -> None:

@@ -49,6 +49,12 @@ class Scene:
         back = Transform(self.true.steps[1:]).inverse()
         return warp_region(self.drawn[name], back, self.moving.grid)
 
+    def posed(self, step: Affine, grid: Grid, noise_hu: float = 12.0) -> Volume:
+        """The fixed image in another pose, on another scanner's voxels, with noise of its own."""
+        values = _on_grid(self.fixed, step, grid, -1000.0)
+        values = values + np.random.default_rng(5).normal(0, noise_hu, values.shape)
+        return Volume(grid, values.astype(np.float32), Kind.HU)
+
     def points_mm(self, name: str = "liver") -> FloatArray:
         """Voxel centres of a structure of the fixed image."""
         return self.fixed.grid.to_mm(np.argwhere(self.region(name).mask()))
@@ -82,6 +88,17 @@ def pose(turn_deg: tuple[float, float, float] = (2.0, -1.0, 3.0), shift_mm: tupl
     matrix[:3, :3] = Rotation.from_euler("xyz", turn_deg, degrees=True).as_matrix()
     matrix[:3, 3] = shift_mm
     return Affine(matrix)
+
+
+def seen_from(grid: Grid, step: Affine) -> Grid:
+    """Oblique, flipped, anisotropic voxels around where a pose takes the middle of a grid."""
+    turn = Rotation.from_euler("xyz", [5, 9, -4], degrees=True).as_matrix()
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ np.diag([-3.5, 3.5, 5.0])
+    shape = (115, 90, 85)
+    middle = step.points_mm(grid.corners_mm().mean(axis=0))
+    affine[:3, 3] = middle - affine[:3, :3] @ ((np.asarray(shape) - 1) / 2)
+    return Grid(shape, affine)
 
 
 def scene(

@@ -13,6 +13,7 @@ from hepatica.anatomy.registration.prepared import Prepared
 from hepatica.anatomy.registration.similarity import Samples, similarity
 from hepatica.anatomy.registration.starts import MIN_SHARED, body_start, head_feet_starts
 from hepatica.core import Grid
+from hepatica.core.message import Message
 from hepatica.core.transform import Transform
 from hepatica.errors import GeometryError
 
@@ -78,6 +79,33 @@ def tried_orientations(pair: Pair, matrix: FloatArray) -> tuple[tuple[Orientatio
             # A point of the moving image lies at `turn` of it in the turned one, and `turn` undoes itself.
             found.append((Orientation(_words(name, mirrored), mirrored, alike), turn @ climbed))
     return tuple(sorted(found, key=lambda item: -item[0].similarity))
+
+
+def oriented(pair: Pair, matrix: FloatArray) -> tuple[FloatArray, tuple[Orientation, ...], list[Message]]:
+    """The start in the orientation that fits, and what to say of the others."""
+    tried = tried_orientations(pair, matrix)
+    own = next((o.similarity for o, _ in tried if o.name == "as it is"), 0.0)
+    proper = [(o, m) for o, m in tried if not o.mirrored]
+    mirrored = [(o, m) for o, m in tried if o.mirrored]
+    notes = []
+    best = own
+    if proper and proper[0][0].similarity > CLEARLY_BETTER * own:
+        turned, matrix = proper[0]
+        best = turned.similarity
+        text = (
+            f"the moving image fits turned by half ({turned.name}: likeness {best:.2f}; as its header says: {own:.2f}) "
+            "and was turned so"
+        )
+        notes.append(Message("moving-image-turned", text, "check the patient position in its header", "critical"))
+    if mirrored and mirrored[0][0].similarity > CLEARLY_BETTER * best:
+        text = (
+            f"the moving image fits better as a mirror image (likeness {mirrored[0][0].similarity:.2f} against "
+            f"{best:.2f}): left and right may be swapped in one of the images"
+        )
+        notes.append(
+            Message("moving-image-mirrored", text, "check both images' orientation; do not use this result", "critical")
+        )
+    return matrix, tuple(o for o, _ in tried), notes
 
 
 def _likeness(samples: Samples, moving: Prepared, matrix: FloatArray) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hepatica.anatomy.registration.landmarks import LandmarkFit, Points, fit_landmarks
 from hepatica.anatomy.registration.linear import Pair, TriedStart, best_start, refined
-from hepatica.anatomy.registration.orientation import CLEARLY_BETTER, Orientation, tried_orientations
+from hepatica.anatomy.registration.orientation import Orientation, oriented
 from hepatica.anatomy.registration.prepared import holds_uptake
 from hepatica.anatomy.registration.quality.measures import (
     FieldVolumes,
@@ -148,7 +148,7 @@ def register_volumes(
     notes: list[Message] = []
     if options.checks:
         progress("trying orientations")
-        matrix, orientations, notes = _oriented(pair, matrix)
+        matrix, orientations, notes = oriented(pair, matrix)
     progress("refining")
     matrix = refined(pair, matrix, "affine" if options.model == "affine" else "rigid")
     _require_patient(matrix)
@@ -216,33 +216,6 @@ def _candidates(pair: Pair, starts: Sequence[str], fit: LandmarkFit | None) -> l
             f"no start is left of {', '.join(starts) or 'none'}", remedy="give landmarks, or other `starts`"
         )
     return found
-
-
-def _oriented(pair: Pair, matrix: FloatArray) -> tuple[FloatArray, tuple[Orientation, ...], list[Message]]:
-    """The start in the orientation that fits, and what to say of the others."""
-    tried = tried_orientations(pair, matrix)
-    own = next((o.similarity for o, _ in tried if o.name == "as it is"), 0.0)
-    proper = [(o, m) for o, m in tried if not o.mirrored]
-    mirrored = [(o, m) for o, m in tried if o.mirrored]
-    notes = []
-    best = own
-    if proper and proper[0][0].similarity > CLEARLY_BETTER * own:
-        turned, matrix = proper[0]
-        best = turned.similarity
-        text = (
-            f"the moving image fits turned by half ({turned.name}: likeness {best:.2f}; as its header says: {own:.2f}) "
-            "and was turned so"
-        )
-        notes.append(Message("moving-image-turned", text, "check the patient position in its header", "critical"))
-    if mirrored and mirrored[0][0].similarity > CLEARLY_BETTER * best:
-        text = (
-            f"the moving image fits better as a mirror image (likeness {mirrored[0][0].similarity:.2f} against "
-            f"{best:.2f}): left and right may be swapped in one of the images"
-        )
-        notes.append(
-            Message("moving-image-mirrored", text, "check both images' orientation; do not use this result", "critical")
-        )
-    return matrix, tuple(o for o, _ in tried), notes
 
 
 def _require_patient(matrix: FloatArray) -> None:
