@@ -22,6 +22,7 @@ from hepatica.version import __version__
 
 if TYPE_CHECKING:
     from hepatica.anatomy.ct.tissue_density import DensityOptions
+    from hepatica.anatomy.registration.settings import RegistrationOptions
     from hepatica.anatomy.structures.clinical import StructureOptions
     from hepatica.anatomy.virtual_patient.patient import VirtualPatient
     from hepatica.anatomy.virtual_patient.settings import (
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
     from hepatica.core.provenance import InputFile, Provenance
     from hepatica.core.region import Region
     from hepatica.core.table import Table
+    from hepatica.core.transform.options import TransformOptions
+    from hepatica.core.transform.transform import Transform
     from hepatica.core.volume import Kind, Volume
     from hepatica.dosimetry.engines.dose_map import DoseSettings
     from hepatica.dosimetry.engines.montecarlo import MonteCarloOptions
@@ -179,6 +182,8 @@ if TYPE_CHECKING:
     from hepatica.workflow.planning.prescribe import PrescriptionResult, prescribe
     from hepatica.workflow.planning.tumour_to_normal import UptakeResult, tumour_to_normal
     from hepatica.workflow.planning.vial import VialOrderResult, order_vial
+    from hepatica.workflow.registration.register import KnownPlaces, RegisteredImages, RegistrationResult, register
+    from hepatica.workflow.registration.warp import WarpOptions, WarpResult, warp_image
     from hepatica.workflow.result import Result
     from hepatica.workflow.safety.release import ReleaseResult, SheetOptions, release
     from hepatica.workflow.schema import schema
@@ -253,6 +258,7 @@ _NOUNS = {
     "InspectResult": "workflow.inspect",
     "IterationOptions": "imaging.reconstruct.algorithms",
     "Kind": "core.volume",
+    "KnownPlaces": "workflow.registration.register",
     "Lesion": "planning.prescriptions.compartments",
     "LiverFunctionResult": "workflow.outcome.liver_function",
     "LungDoseOptions": "planning.scout.lungs",
@@ -294,6 +300,9 @@ _NOUNS = {
     "RadiobiologyResult": "workflow.dose.radiobiology",
     "RecoveryCurve": "imaging.quantify.recovery",
     "Region": "core.region",
+    "RegisteredImages": "workflow.registration.register",
+    "RegistrationOptions": "anatomy.registration.settings",
+    "RegistrationResult": "workflow.registration.register",
     "ReleaseResult": "workflow.safety.release",
     "RemnantResult": "workflow.outcome.remnant",
     "ResponseResult": "workflow.outcome.response",
@@ -330,6 +339,8 @@ _NOUNS = {
     "TimeOptions": "dosimetry.time.options",
     "TissueOptions": "dosimetry.radiobiology.summary",
     "ToleranceResult": "workflow.planning.adaptive",
+    "Transform": "core.transform.transform",
+    "TransformOptions": "core.transform.options",
     "Treatment": "anatomy.virtual_patient.settings",
     "Tumour": "anatomy.virtual_patient.settings",
     "Uncertainty": "planning.planner.best_activity",
@@ -346,6 +357,8 @@ _NOUNS = {
     "VirtualPatientResult": "workflow.phantom",
     "Volume": "core.volume",
     "VoxelKernelResult": "workflow.dose.kernel",
+    "WarpOptions": "workflow.registration.warp",
+    "WarpResult": "workflow.registration.warp",
     "WithoutCtOptions": "imaging.spect.options",
     "agent": "nuclides",
     "gamma_camera": "imaging.spect.camera.cameras",
@@ -426,6 +439,7 @@ __all__ = [
     "InspectResult",
     "IterationOptions",
     "Kind",
+    "KnownPlaces",
     "Lesion",
     "LiverFunctionResult",
     "LungDoseOptions",
@@ -467,6 +481,9 @@ __all__ = [
     "RadiobiologyResult",
     "RecoveryCurve",
     "Region",
+    "RegisteredImages",
+    "RegistrationOptions",
+    "RegistrationResult",
     "ReleaseResult",
     "RemnantResult",
     "ResponseResult",
@@ -503,6 +520,8 @@ __all__ = [
     "TimeOptions",
     "TissueOptions",
     "ToleranceResult",
+    "Transform",
+    "TransformOptions",
     "Treatment",
     "Tumour",
     "Uncertainty",
@@ -519,6 +538,8 @@ __all__ = [
     "VirtualPatientResult",
     "Volume",
     "VoxelKernelResult",
+    "WarpOptions",
+    "WarpResult",
     "WithoutCtOptions",
     "__version__",
     "absorbed_dose",
@@ -558,6 +579,7 @@ __all__ = [
     "read_image",
     "read_structures",
     "reconstruct_spect",
+    "register",
     "release",
     "remaining_tolerance",
     "remnant_growth",
@@ -577,6 +599,7 @@ __all__ = [
     "virtual_cohort",
     "virtual_patient",
     "voxel_kernel",
+    "warp_image",
 ]
 
 

@@ -123,12 +123,19 @@ def _inside(source: Grid, target: Grid, matrix: NDArray[np.float64]) -> NDArray[
     return inside
 
 
-def _share_out(values: NDArray[Any], source: Grid, target: Grid, method: Method, outside: float) -> NDArray[Any]:
-    matrix = target.inverse_affine @ source.affine
-    axes = np.abs(matrix[:3, :3]).argmax(axis=0)
+def has_exact_overlaps(source: Grid, target: Grid) -> bool:
+    """Whether the axes of two grids run along each other, so that "total" and "mean" know their overlaps exactly."""
+    matrix = target.inverse_affine[:3, :3] @ source.affine[:3, :3]
+    axes = np.abs(matrix).argmax(axis=0)
     main = np.zeros((3, 3))
     main[axes, range(3)] = matrix[axes, range(3)]
-    if sorted(axes) == [0, 1, 2] and np.abs(matrix[:3, :3] - main).max() < AXIS_TOLERANCE:
+    return sorted(axes) == [0, 1, 2] and bool(np.abs(matrix - main).max() < AXIS_TOLERANCE)
+
+
+def _share_out(values: NDArray[Any], source: Grid, target: Grid, method: Method, outside: float) -> NDArray[Any]:
+    if has_exact_overlaps(source, target):
+        matrix = target.inverse_affine @ source.affine
+        axes = np.abs(matrix[:3, :3]).argmax(axis=0)
         return _share_out_aligned(values, source, target, matrix, axes, method, outside)
     return _share_out_turned(values, source, target, method, outside)
 
