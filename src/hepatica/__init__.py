@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from hepatica.dosimetry.engines.dose_map import DoseSettings
     from hepatica.dosimetry.engines.montecarlo import MonteCarloOptions
     from hepatica.dosimetry.metrics.gamma_criteria import GammaOptions
+    from hepatica.dosimetry.radiobiology.accumulation import CourseOptions
     from hepatica.dosimetry.radiobiology.dose_map import DoseMapOptions
     from hepatica.dosimetry.radiobiology.sphere_agents import Spheres
     from hepatica.dosimetry.radiobiology.summary import EarlierTreatment, ExposureOptions, TissueOptions
@@ -155,6 +156,7 @@ if TYPE_CHECKING:
     from hepatica.workflow.planning.prescribe import PrescriptionResult, prescribe
     from hepatica.workflow.planning.tumour_to_normal import UptakeResult, tumour_to_normal
     from hepatica.workflow.planning.vial import VialOrderResult, order_vial
+    from hepatica.workflow.registration.accumulate import AccumulatedDoseResult, accumulated_dose
     from hepatica.workflow.registration.warp import WarpOptions, WarpResult, warp_image
     from hepatica.workflow.result import Result
     from hepatica.workflow.safety.release import ReleaseResult, SheetOptions, release
@@ -164,6 +166,7 @@ if TYPE_CHECKING:
     from hepatica.workflow.spect.simulate import SimulationResult, simulate_spect
 
 _NOUNS = {
+    "AccumulatedDoseResult": "workflow.registration.accumulate",
     "AccuracyResult": "cohort.accuracy",
     "Acquisition": "core.image",
     "AcquisitionOptions": "imaging.spect.options",
@@ -183,6 +186,7 @@ _NOUNS = {
     "ConcordanceResult": "workflow.planning.concordance",
     "ContactOptions": "safety.plan",
     "Course": "planning.planner.course",
+    "CourseOptions": "dosimetry.radiobiology.accumulation",
     "CtOptions": "io.read",
     "CurveOptions": "outcome.analyses.dose_response",
     "DeliveredResult": "workflow.planning.delivered",
@@ -328,6 +332,7 @@ _NOUNS = {
 _HOMES = {**_NOUNS, **{verb.function: verb.home for verb in VERBS}}
 
 __all__ = [
+    "AccumulatedDoseResult",
     "AccuracyResult",
     "Acquisition",
     "AcquisitionOptions",
@@ -347,6 +352,7 @@ __all__ = [
     "ConcordanceResult",
     "ContactOptions",
     "Course",
+    "CourseOptions",
     "CtOptions",
     "CurveOptions",
     "DeliveredResult",
@@ -481,6 +487,7 @@ __all__ = [
     "WithoutCtOptions",
     "__version__",
     "absorbed_dose",
+    "accumulated_dose",
     "agent",
     "calibrate_camera",
     "compare_agents",
