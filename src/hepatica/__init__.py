@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from hepatica.dosimetry.engines.dose_map import DoseSettings
     from hepatica.dosimetry.engines.montecarlo import MonteCarloOptions
     from hepatica.dosimetry.metrics.gamma_criteria import GammaOptions
+    from hepatica.dosimetry.radiobiology.accumulation import CourseOptions
     from hepatica.dosimetry.radiobiology.dose_map import DoseMapOptions
     from hepatica.dosimetry.radiobiology.sphere_agents import Spheres
     from hepatica.dosimetry.radiobiology.summary import EarlierTreatment, ExposureOptions, TissueOptions
@@ -182,6 +183,7 @@ if TYPE_CHECKING:
     from hepatica.workflow.planning.prescribe import PrescriptionResult, prescribe
     from hepatica.workflow.planning.tumour_to_normal import UptakeResult, tumour_to_normal
     from hepatica.workflow.planning.vial import VialOrderResult, order_vial
+    from hepatica.workflow.registration.accumulate import AccumulatedDoseResult, accumulated_dose
     from hepatica.workflow.registration.register import KnownPlaces, RegisteredImages, RegistrationResult, register
     from hepatica.workflow.registration.warp import WarpOptions, WarpResult, warp_image
     from hepatica.workflow.result import Result
@@ -192,6 +194,7 @@ if TYPE_CHECKING:
     from hepatica.workflow.spect.simulate import SimulationResult, simulate_spect
 
 _NOUNS = {
+    "AccumulatedDoseResult": "workflow.registration.accumulate",
     "AccuracyResult": "cohort.accuracy",
     "Acquisition": "core.image",
     "AcquisitionOptions": "imaging.spect.options",
@@ -223,6 +226,7 @@ _NOUNS = {
     "ConcordanceResult": "workflow.planning.concordance",
     "ContactOptions": "safety.plan",
     "Course": "planning.planner.course",
+    "CourseOptions": "dosimetry.radiobiology.accumulation",
     "CtOptions": "io.read",
     "CurveOptions": "outcome.analyses.dose_response",
     "DeliveredResult": "workflow.planning.delivered",
@@ -373,6 +377,7 @@ _NOUNS = {
 _HOMES = {**_NOUNS, **{verb.function: verb.home for verb in VERBS}}
 
 __all__ = [
+    "AccumulatedDoseResult",
     "AccuracyResult",
     "Acquisition",
     "AcquisitionOptions",
@@ -404,6 +409,7 @@ __all__ = [
     "ConcordanceResult",
     "ContactOptions",
     "Course",
+    "CourseOptions",
     "CtOptions",
     "CurveOptions",
     "DeliveredResult",
@@ -543,6 +549,7 @@ __all__ = [
     "WithoutCtOptions",
     "__version__",
     "absorbed_dose",
+    "accumulated_dose",
     "add_to_case",
     "agent",
     "calibrate_camera",

@@ -86,6 +86,8 @@ VERBS = (
          "Absorbed dose in every voxel and every structure of a treated patient."),
     Verb("compare_doses", "compare-doses", "workflow.dose.comparison", "Dose",
          "Two dose maps of one patient side by side: structures, gamma index, profiles."),
+    Verb("accumulated_dose", "accumulate", "workflow.registration.accumulate", "Dose",
+         "Absorbed dose of two treatments added up, and the BED of the course."),
     Verb("radiobiology", "radiobiology", "workflow.dose.radiobiology", "Dose",
          "BED, EQD2, EUD and published TCP and NTCP models of a dose or a dose map."),
     Verb("compare_spheres", "compare-spheres", "workflow.dose.spheres", "Dose",

@@ -138,3 +138,45 @@ def moved_image(image: Image, given: GivenTransform, like: Grid) -> tuple[Image,
     note = Message("image-moved", text, "look at image and CT together", severity="note")
     moved = replace(image, volume=replace(found.volume, name=image.volume.name))
     return moved, unique([note], given.messages, found.messages), text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BroughtDose:
+    """A dose map on another one's voxels, looked up by value; NaN where it says nothing.
+
+    Attributes
+    ----------
+    volume : Volume
+        In Gy.
+    uncertainty_mm : float or None
+        Of the transform, along each axis.
+    messages : tuple of Message
+        What was moved, how surely.
+    step : str
+        For the provenance.
+    inputs : tuple of InputFile
+        Files of the transform.
+    """
+
+    volume: Volume
+    uncertainty_mm: float | None
+    messages: tuple[Message, ...]
+    step: str
+    inputs: tuple[InputFile, ...]
+
+
+def brought_dose(dose: Volume, given: GivenTransform, grid: Grid, *, name: str) -> BroughtDose:
+    """A dose map brought over by value.
+
+    Raises
+    ------
+    HepaticaError
+        As `core.transform.warp`.
+    """
+    found = warp(dose, given.transform, grid, "values", outside=float("nan"))
+    text = f"{name} was brought over, by value, by a {given.words()}"
+    note = Message("dose-moved", text, "look at both images together", severity="note")
+    beyond = [message for message in found.messages if message.code == "field-not-reaching"]
+    return BroughtDose(
+        found.volume, given.transform.uncertainty_mm, unique([note], given.messages, beyond), text, given.inputs
+    )
