@@ -58,9 +58,7 @@ def airway_blocks(air: Mask, inside: Mask, blocks: CtBlocks) -> Mask:
     return np.moveaxis(ndimage.binary_dilation(tube) & planes, 0, axis)
 
 
-def _central(
-    labels: NDArray[Any], areas: NDArray[Any], body: Mask, where: tuple[Grid, int, int]
-) -> NDArray[np.int64]:
+def _central(labels: NDArray[Any], areas: NDArray[Any], body: Mask, where: tuple[Grid, int, int]) -> NDArray[np.int64]:
     """Label of the largest small piece near the middle of the body's slice, if any."""
     grid, axis, n = where
 

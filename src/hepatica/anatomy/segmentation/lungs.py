@@ -7,7 +7,7 @@ lung dose.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,17 @@ MIN_SHARE = 0.1
 
 MAX_EROSION_MM = 30.0
 """Two lungs that touch are parted where they are thinner than twice this."""
+
+MAX_GAP_MM = 10.0
+"""Longest gap that is closed, and thus the widest vessel; two slices of 5 mm."""
+
+MAX_VESSEL_MM2 = 300.0
+"""Largest section, in whole blocks, of a vessel inside the lung: some 12 mm across, and the blocks that it touches. The
+dome of the diaphragm, a hole in an axial slice too, is cut by this at less than a millimetre below its top."""
+
+BORDER_LIMITS_HU = (-450.0, -250.0)
+"""The border lies half way from soft tissue (0 HU) to this lung's own mean, within these limits: -400 HU for a lung of
+-800; of a lung in expiration (-600) that would cut off a millimetre of its surface, a twentieth of its volume."""
 
 NAMES = ("lung left", "lung right")
 
@@ -92,7 +103,7 @@ def _lungs(blocks: CtBlocks, inside: Mask) -> tuple[Region, ...]:
         return ()
     owner = np.zeros(air.shape, dtype=np.int8)
     owner[window] = _given_back(air[window], seeds, blocks.grid.spacing_mm)
-    found = _closed([owner == number for number in range(1, int(owner.max()) + 1)])
+    found = [_with_vessels(owner == number, blocks) for number in range(1, int(owner.max()) + 1)]
     placed = sorted(((_middle_mm(blocks, lung), lung) for lung in found), key=lambda lung: -lung[0])
     names = NAMES if len(placed) > 1 else NAMES[:1] if placed[0][0] > _middle_mm(blocks, inside) else NAMES[1:]
     lungs = [lung for _, lung in placed]
@@ -149,16 +160,39 @@ def _given_back(air: Mask, seeds: NDArray[np.int8], spacing_mm: tuple[float, flo
     return np.asarray(np.where(air & (distance <= 2 * OPENING_MM), seeds[tuple(nearest)], 0), dtype=np.int8)
 
 
-def _closed(lungs: list[Mask]) -> list[Mask]:
-    """Each with its vessels, that are no wider than a block."""
+def _with_vessels(lung: Mask, blocks: CtBlocks) -> Mask:
+    """Gaps no wider than two blocks filled, and vessels: holes of a small section in a plane across any grid axis."""
     from scipy import ndimage
 
-    return [ndimage.binary_closing(np.pad(lung, 2))[2:-2, 2:-2, 2:-2] | lung for lung in lungs]
+    # Not across thick slices, between which two blocks are more than a vessel.
+    reach = [int(spacing <= MAX_GAP_MM / 2) for spacing in blocks.grid.spacing_mm]
+    near = ndimage.generate_binary_structure(3, 1)[tuple(slice(1 - r, 2 + r) for r in reach)]
+    closed = ndimage.binary_closing(np.pad(lung, 2), near)[2:-2, 2:-2, 2:-2] | lung
+    if blocks.is_fine:
+        return closed
+    out = np.array(closed)
+    for axis in range(3):
+        connected = np.zeros((3, 3, 3), dtype=bool)
+        across: list[slice | int] = [slice(None)] * 3
+        across[axis] = 1
+        connected[tuple(across)] = ndimage.generate_binary_structure(2, 1)
+        labels, count = ndimage.label(~closed, connected)
+        pixel_mm2 = 1000.0 * blocks.grid.voxel_volume_ml / blocks.grid.spacing_mm[axis]
+        small = np.bincount(labels.ravel(), minlength=count + 1) * pixel_mm2 <= MAX_VESSEL_MM2
+        # What touches the edge of the image is no hole.
+        for other in {0, 1, 2} - {axis}:
+            small[np.take(labels, [0, -1], axis=other)] = False
+        small[0] = False
+        out |= small[labels]
+    return out
 
 
 def _middle_mm(blocks: CtBlocks, mask: Mask) -> float:
     """Mean x of a mask; LPS: it grows to the patient's left."""
-    middle = [float(np.average(np.arange(n), weights=mask.sum(axis=tuple({0, 1, 2} - {axis})))) for axis, n in enumerate(mask.shape)]
+    middle = [
+        float(np.average(np.arange(n), weights=mask.sum(axis=tuple({0, 1, 2} - {axis}))))
+        for axis, n in enumerate(mask.shape)
+    ]
     return float(blocks.grid.to_mm(middle)[0])
 
 
@@ -172,7 +206,8 @@ def _on_voxels(names: tuple[str, ...], lungs: list[Mask], airway: Mask, blocks: 
         window = bounding_window(outer)
         whole = blocks.expanded(inner & ~others, window)
         near = blocks.expanded(outer & ~others, window)
-        air = (blocks.where(lambda hu: hu < LUNG_BELOW_HU, window) & near) | whole
+        border_hu = float(np.clip(np.median(blocks.mean_hu[lung]) / 2, *BORDER_LIMITS_HU))
+        air = (blocks.where(partial(np.greater, border_hu), window) & near) | whole
         found = blocks.expanded(lung, window).grown(air, 2 * steps).closed()
         regions.append(region_of(name, blocks, found & near, window, ORIGIN))
     return tuple(regions)

@@ -52,13 +52,7 @@ class Packed:
         return Packed(self.bits & ~other.bits, self.length)
 
     def __invert__(self) -> Packed:
-        return Packed(~self.bits, self.length)._trimmed()
-
-    def _trimmed(self) -> Packed:
-        """Clear the bits beyond the last voxel."""
-        if self.length % 8:
-            self.bits[..., -1] &= np.uint8(0xFF << (8 - self.length % 8) & 0xFF)
-        return self
+        return _trimmed(~self.bits, self.length)
 
     def dilated(self, axes: Sequence[int] = (0, 1, 2)) -> Packed:
         """With the voxels that share a face with it, along the axes named."""
@@ -75,7 +69,7 @@ class Packed:
                 out[..., 1:] |= bits[..., :-1] << 7
                 out |= bits << 1
                 out[..., :-1] |= bits[..., 1:] >> 7
-        return Packed(out, self.length)._trimmed()
+        return _trimmed(out, self.length)
 
     def grown(self, through: Packed, steps: int, axes: Sequence[int] = (0, 1, 2)) -> Packed:
         """Grown by so many voxels through a mask, from face to face."""
@@ -87,3 +81,10 @@ class Packed:
     def closed(self) -> Packed:
         """Gaps of one or two voxels filled, also towards the edge of the array."""
         return ~(~self.dilated()).dilated()
+
+
+def _trimmed(bits: NDArray[np.uint8], length: int) -> Packed:
+    """Mask of bits of our own, those beyond the last voxel cleared."""
+    if length % 8:
+        bits[..., -1] &= np.uint8(0xFF << (8 - length % 8) & 0xFF)
+    return Packed(bits, length)
