@@ -142,21 +142,35 @@ def _share_out_aligned(
     method: Method,
     outside: float,
 ) -> NDArray[Any]:
-    """Exact overlaps, one axis after the other."""
-    out: NDArray[Any] = values.astype(np.float32 if values.dtype == np.float32 else np.float64)
-    if method == "mean":
-        out = out - outside
-    for axis in range(3):
+    """Exact overlaps, one axis after the other as they lie in memory, so that nothing is copied to be multiplied."""
+    order = sorted(range(3), key=lambda axis: -abs(values.strides[axis]))
+    out: NDArray[Any] = values.transpose(order).astype(
+        np.float32 if values.dtype == np.float32 else np.float64, copy=False
+    )
+    covered = []
+    for place, axis in enumerate(order):
         to = int(axes[axis])
-        overlap = _overlaps(source.shape[axis], target.shape[to], matrix[to, axis], matrix[to, 3])
+        overlap = _overlaps(source.shape[axis], target.shape[to], matrix[to, axis], matrix[to, 3]).astype(out.dtype)
         if method == "total":
             overlap = overlap / abs(matrix[to, axis])
-        flat = np.moveaxis(out, axis, 0).reshape(out.shape[axis], -1)
-        moved = (overlap.astype(out.dtype) @ flat).reshape(target.shape[to], *np.delete(out.shape, axis))
-        out = np.moveaxis(moved, 0, axis)
-    # Axis a of `out` still lies where the source had it; put it where the target has it.
-    out = np.moveaxis(out, range(3), axes.tolist())
-    return out + outside if method == "mean" else out
+        covered.append(np.asarray(overlap.sum(axis=1)))
+        out = _along(overlap.astype(out.dtype), out, place)
+    if method == "mean" and outside != 0:
+        inside = covered[0][:, None, None] * covered[1][None, :, None] * covered[2][None, None, :]
+        out += np.asarray(outside, dtype=out.dtype) * (1 - inside)
+    # Put each axis where the target has it.
+    return np.moveaxis(out, range(3), [int(axes[axis]) for axis in order])
+
+
+def _along(overlap: sparse.csr_array, values: NDArray[Any], axis: int) -> NDArray[Any]:
+    """Product with one axis of an array that lies in memory in the order of its axes."""
+    n0, n1, n2 = values.shape
+    rows = overlap.shape[0]
+    if axis == 0:
+        return np.asarray(overlap @ values.reshape(n0, n1 * n2)).reshape(rows, n1, n2)
+    if axis == 1:
+        return np.stack([overlap @ plane for plane in values]).reshape(n0, rows, n2)
+    return np.ascontiguousarray((overlap @ values.reshape(n0 * n1, n2).T).T).reshape(n0, n1, rows)
 
 
 def _overlaps(n_source: int, n_target: int, scale: float, shift: float) -> sparse.csr_array:
