@@ -384,6 +384,12 @@ def _write_frames(dataset: Any, regions: Sequence[Region], grid: Grid, *, fracti
     columns, rows, slices = grid.shape
     positions = [tuple(map(float, geometry.decimal_strings(at))) for at in geometry.slice_positions_mm(grid)]
     slice_of = {position: k for k, position in enumerate(positions)}
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+
+    def said(what: str, frame: Any) -> Any:
+        """What all frames have in common stands once."""
+        return (frame if what in frame else shared)[what].value[0]
+
     data = bytearray()
     # Eight frames of any size are whole bytes.
     group = np.zeros((8, rows, columns), dtype=np.uint8)
@@ -392,8 +398,8 @@ def _write_frames(dataset: Any, regions: Sequence[Region], grid: Grid, *, fracti
         frames = described[first : first + len(group)]
         group[:] = 0
         for frame, pixels in zip(frames, group, strict=False):
-            region = regions[int(frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber) - 1]
-            position = frame.PlanePositionSequence[0].ImagePositionPatient
+            region = regions[int(said("SegmentIdentificationSequence", frame).ReferencedSegmentNumber) - 1]
+            position = said("PlanePositionSequence", frame).ImagePositionPatient
             k = slice_of[tuple(float(x) for x in position)]
             i, j, along = region.window
             covered = region.coverage[:, :, (slices - 1 - k if turned else k) - along.start].T

@@ -183,7 +183,7 @@ def density_from_hu(hu: Volume, calibration: HuCalibration | None = None) -> Vol
     for plane, out in zip(np.moveaxis(hu.values, slowest, 0), np.moveaxis(density, slowest, 0), strict=True):
         whole = np.clip(plane, WHOLE_HU[0], WHOLE_HU[1] - 1).astype(np.int32)
         if np.array_equal(whole, plane):
-            np.take(of_whole, whole - WHOLE_HU[0], out=out)
+            np.take(of_whole, whole - WHOLE_HU[0], out=out, mode="clip")  # unbuffered; nothing is out of range
         else:
             out[...] = np.interp(plane, table.hu, table.density_g_ml)
     return hu.with_values(density, Kind.DENSITY, name=f"density ({table.name})")
