@@ -30,6 +30,9 @@ AXIS_TOLERANCE = 1e-4
 SLIVER = 1e-6
 """Covered fractions below this are rounding."""
 
+MAX_CELLS_AT_ONCE = 4_000_000
+"""Values of planes that are being brought to another grid, so that no second image stands in memory."""
+
 SUBSAMPLES = 4
 """Points per axis and voxel where grids are turned against each other and overlaps have no closed form."""
 
@@ -142,35 +145,28 @@ def _share_out_aligned(
     method: Method,
     outside: float,
 ) -> NDArray[Any]:
-    """Exact overlaps, one axis after the other as they lie in memory, so that nothing is copied to be multiplied."""
+    """Exact overlaps, one axis after the other as they lie in memory, some planes of the target at a time."""
     order = sorted(range(3), key=lambda axis: -abs(values.strides[axis]))
-    out: NDArray[Any] = values.transpose(order).astype(
-        np.float32 if values.dtype == np.float32 else np.float64, copy=False
-    )
-    covered = []
-    for place, axis in enumerate(order):
+    dtype = np.float32 if values.dtype == np.float32 else np.float64
+    laid = values.transpose(order).astype(dtype, copy=False)
+    along = []
+    for axis in order:
         to = int(axes[axis])
-        overlap = _overlaps(source.shape[axis], target.shape[to], matrix[to, axis], matrix[to, 3]).astype(out.dtype)
-        if method == "total":
-            overlap = overlap / abs(matrix[to, axis])
-        covered.append(np.asarray(overlap.sum(axis=1)))
-        out = _along(overlap.astype(out.dtype), out, place)
+        overlap = _overlaps(source.shape[axis], target.shape[to], matrix[to, axis], matrix[to, 3])
+        along.append((overlap / abs(matrix[to, axis]) if method == "total" else overlap).astype(dtype))
+    first, second, third = along
+    out = np.empty([overlap.shape[0] for overlap in along], dtype=dtype)
+    flat = laid.reshape(laid.shape[0], -1)
+    planes = max(1, MAX_CELLS_AT_ONCE // flat.shape[1])
+    for start in range(0, len(out), planes):
+        part = (first[start : start + planes] @ flat).reshape(-1, *laid.shape[1:])
+        for n, plane in enumerate(part, start):
+            out[n] = (third @ (second @ plane).T).T
     if method == "mean" and outside != 0:
-        inside = covered[0][:, None, None] * covered[1][None, :, None] * covered[2][None, None, :]
-        out += np.asarray(outside, dtype=out.dtype) * (1 - inside)
+        inside = [np.asarray(overlap.sum(axis=1)) for overlap in along]
+        out += np.asarray(outside, dtype) * (1 - inside[0][:, None, None] * inside[1][:, None] * inside[2])
     # Put each axis where the target has it.
     return np.moveaxis(out, range(3), [int(axes[axis]) for axis in order])
-
-
-def _along(overlap: sparse.csr_array, values: NDArray[Any], axis: int) -> NDArray[Any]:
-    """Product with one axis of an array that lies in memory in the order of its axes."""
-    n0, n1, n2 = values.shape
-    rows = overlap.shape[0]
-    if axis == 0:
-        return np.asarray(overlap @ values.reshape(n0, n1 * n2)).reshape(rows, n1, n2)
-    if axis == 1:
-        return np.stack([overlap @ plane for plane in values]).reshape(n0, rows, n2)
-    return np.ascontiguousarray((overlap @ values.reshape(n0 * n1, n2).T).T).reshape(n0, n1, rows)
 
 
 def _overlaps(n_source: int, n_target: int, scale: float, shift: float) -> sparse.csr_array:
