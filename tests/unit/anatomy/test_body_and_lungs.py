@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hepatica.anatomy.ct.body_and_lungs import body_region, lung_regions
+from hepatica.anatomy.segmentation.body import body_region
+from hepatica.anatomy.segmentation.lungs import lung_regions
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import GeometryError, UnitError
 from hepatica.io.itk import read_itk  # the room above; a test may use it
