@@ -1,0 +1,84 @@
+"""Where a scout, or another image of uptake, certainly shows liver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hepatica.anatomy.segmentation.coarse import Mask, blurred, coarse_volume, grown, largest_part, shrunk
+from hepatica.anatomy.segmentation.liver import liver_place
+from hepatica.anatomy.segmentation.torso import STEP_MM, Torso
+from hepatica.core import Kind, Volume
+from hepatica.core.resample import resample
+from hepatica.errors import UnitError
+
+HALF = 0.5
+"""A blurred border lies where the uptake has fallen to half."""
+
+INSIDE_MM = 8.0
+"""Depth below that border that certainly is liver: about the shift of breathing between CT and SPECT."""
+
+MIN_SEED_ML = 20.0
+"""Less is a lesion or noise, and no seed."""
+
+MIN_CONTRAST = 3.0
+"""Uptake of the seed over that of the rest of the trunk; below it the image shows no liver."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LiverUptake:
+    """Uptake as a seed.
+
+    Attributes
+    ----------
+    mask : ndarray of bool or None
+        Coarse voxels that certainly are liver; None where the image shows none.
+    why_not : str
+        Why there is none, in words.
+    """
+
+    mask: Mask | None
+    why_not: str = ""
+
+
+def liver_uptake(image: Volume, torso: Torso) -> LiverUptake:
+    """Inner part of the uptake in the liver's place.
+
+    Nothing is concluded from tissue without uptake: a lobe that was not treated has none.
+
+    Parameters
+    ----------
+    image : Volume
+        SPECT or PET (any unit, per voxel or per mL) in the frame of reference of the CT.
+    torso : Torso
+        CT and landmarks.
+
+    Raises
+    ------
+    UnitError
+        If it is a CT, a label map or a dose, or a voxel is undefined.
+    GeometryError
+        If the frames of reference differ.
+    """
+    if image.kind in (Kind.HU, Kind.LABEL, Kind.DENSITY, Kind.FRACTION):
+        raise UnitError(f"{image.name or 'uptake'}: holds {image.kind.meaning}; needed: counts or activity")
+    image.require_finite()
+    image.grid.require_shared_frame(torso.grid, f"{image.name or 'uptake'} and CT")
+    shown = resample(coarse_volume(image.with_values(image.values, Kind.UNKNOWN), STEP_MM, outside=0.0), torso.grid, "linear")
+    values = blurred(shown.values, 3.0, STEP_MM)
+    # The lungs hold activity too, and blur it into the dome.
+    there = torso.soft & (torso.inside_ribs_mm > 4) & (torso.below_diaphragm_mm > 4) & (liver_place(torso) > 0.02)
+    there &= ~grown(torso.lungs, 8.0, STEP_MM)
+    if not there.any() or float(values[there].max()) <= 0:
+        return LiverUptake(None, "it shows no uptake below the right lung")
+    peak = float(np.percentile(values[there], 99))
+    usual = float(np.median(values[there & (values > 0.1 * peak)]))  # a few hot lesions do not set it
+    seed = largest_part(shrunk(values > HALF * usual, INSIDE_MM, STEP_MM) & there)
+    if torso.volume_ml(seed) < MIN_SEED_ML:
+        return LiverUptake(None, f"its uptake below the right lung fills {torso.volume_ml(seed):.0f} mL")
+    rest = torso.body & ~grown(seed, 30.0, STEP_MM)
+    contrast = float(values[seed].mean()) / max(float(np.abs(values[rest]).mean()), 1e-12 * peak)
+    if contrast < MIN_CONTRAST:
+        return LiverUptake(None, f"its uptake there is only {contrast:.2g} times that of the rest of the trunk")
+    return LiverUptake(seed)
