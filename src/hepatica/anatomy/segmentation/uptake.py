@@ -16,6 +16,10 @@ from hepatica.errors import UnitError
 HALF = 0.5
 """A blurred border lies where the uptake has fallen to half."""
 
+BACKGROUND_SHARE = 0.25
+"""Tissue with less than this share of the strongest uptake is not counted when the usual uptake is looked for. Where
+lesions are much hotter than the rest, the seed is the lesions alone."""
+
 INSIDE_MM = 8.0
 """Depth below that border that certainly is liver: about the shift of breathing between CT and SPECT."""
 
@@ -72,8 +76,8 @@ def liver_uptake(image: Volume, torso: Torso) -> LiverUptake:
     there &= ~grown(torso.lungs, 8.0, STEP_MM)
     if not there.any() or float(values[there].max()) <= 0:
         return LiverUptake(None, "it shows no uptake below the right lung")
-    peak = float(np.percentile(values[there], 99))
-    usual = float(np.median(values[there & (values > 0.1 * peak)]))  # a few hot lesions do not set it
+    peak = float(np.percentile(values[there], 95))  # single hot voxels do not set it
+    usual = float(np.median(values[there & (values > BACKGROUND_SHARE * peak)]))
     seed = largest_part(shrunk(values > HALF * usual, INSIDE_MM, STEP_MM) & there)
     if torso.volume_ml(seed) < MIN_SEED_ML:
         return LiverUptake(None, f"its uptake below the right lung fills {torso.volume_ml(seed):.0f} mL")
