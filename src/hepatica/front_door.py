@@ -54,6 +54,8 @@ VERBS = (
          "The camera factor or the recovery curve from images of a known source."),
     Verb("quantify", "quantify", "workflow.dose.quantify", "Images",
          "Activity in Bq/mL of an image in counts, by camera factor or administered activity."),
+    Verb("segment", "segment", "workflow.segmentation.segment", "Images",
+         "Body, lungs, liver and other organs proposed on a CT, for a person to check."),
     Verb("absorbed_dose", "dose", "workflow.dose.absorbed_dose", "Dose",
          "Absorbed dose in every voxel and every structure of a treated patient."),
     Verb("compare_doses", "compare-doses", "workflow.dose.comparison", "Dose",
