@@ -107,7 +107,8 @@ def prevailing_hu(values: Array) -> tuple[float, float]:
 
 
 def grow_organ(
-    torso: Torso, place: Array, start: Mask, *, certain: Mask | None = None, thin_mm: float = 7.0
+    torso: Torso, place: Array, start: Mask, *, certain: Mask | None = None, also: Array | None = None,
+    thin_mm: float = 7.0,
 ) -> Grown | None:
     """An organ from its expected place and a region that mostly holds it.
 
@@ -124,6 +125,8 @@ def grow_organ(
         Region in which the organ prevails.
     certain : ndarray of bool, optional
         Voxels known to belong to it (uptake).
+    also : ndarray, optional
+        Logarithm of the likelihood ratio for the organ from another image in each voxel.
     thin_mm : float
         Radius of bridges that are cut.
 
@@ -155,7 +158,8 @@ def grow_organ(
         rest = torso.body & ~torso.lungs & ~grown(found, margin, STEP_MM) & (place > 0.002)
         brightness = _brightness(mean, sd, image[rest])
         odds = np.clip(expected, 1e-4, 0.999)
-        prior = logistic(np.log(odds / (1 - odds)) + brightness.of(image))
+        says = brightness.of(image) if also is None else brightness.of(image) + also
+        prior = logistic(np.log(odds / (1 - odds)) + says)
         if certain is not None:
             prior = np.maximum(prior, np.float32(0.95) * certain)
         edge = max(0.75 * torso.noise_hu, MIN_EDGE_HU)

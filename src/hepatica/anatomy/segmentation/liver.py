@@ -49,7 +49,7 @@ class FoundLiver:
         return np.maximum(self.grown.probability, (self.mask & ~self.grown.mask).astype(np.float32))
 
 
-def find_liver(torso: Torso, uptake: Mask | None = None) -> FoundLiver | None:
+def find_liver(torso: Torso, uptake: Mask | None = None, evidence: Array | None = None) -> FoundLiver | None:
     """Find the liver.
 
     Parameters
@@ -58,6 +58,8 @@ def find_liver(torso: Torso, uptake: Mask | None = None) -> FoundLiver | None:
         CT and landmarks.
     uptake : ndarray of bool, optional
         Voxels of the torso's grid that certainly are liver, from `uptake.liver_uptake`.
+    evidence : ndarray, optional
+        What the uptake says of each voxel, from the same.
 
     Returns
     -------
@@ -65,7 +67,7 @@ def find_liver(torso: Torso, uptake: Mask | None = None) -> FoundLiver | None:
         None where nothing is liver.
     """
     start = below_right_lung(torso) if uptake is None else uptake
-    found = grow_organ(torso, liver_place(torso), start, certain=uptake)
+    found = grow_organ(torso, liver_place(torso), start, certain=uptake, also=evidence)
     if found is None or not found.mask.any():
         return None
     return FoundLiver(found, found.mask | _enclosed(found.mask, torso))

@@ -85,8 +85,8 @@ def find_kidney(torso: Torso, side: str, taken: Mask) -> FoundOrgan | None:
     left, behind, deep = torso.left_of_spine_mm, torso.behind_front_mm, torso.below_dome_mm
     beside = left if side == "left" else -left
     inside = logistic((torso.inside_ribs_mm - 6) / 3)
-    across = logistic((beside - 28) / 5) * logistic((95 - beside) / 8)
-    back = logistic((behind + 35) / 8) * logistic((60 - behind) / 8)
+    across = logistic((beside - 22) / 5) * logistic((95 - beside) / 8)
+    back = logistic((behind + 42) / 8) * logistic((60 - behind) / 8)
     along = logistic((deep - 50) / 10) * logistic((250 - deep) / 15)
     place = 0.5 * inside * across * back * along * (torso.body & ~torso.lungs & ~taken)
     start = (place > 0.3) & (beside > 38) & (beside < 75) & torso.soft & (torso.smooth > 0)

@@ -17,7 +17,7 @@ from hepatica.anatomy.segmentation.organs import find_kidney, find_spine, find_s
 from hepatica.anatomy.segmentation.quality import StructureQuality, quality_of
 from hepatica.anatomy.segmentation.refine import refined
 from hepatica.anatomy.segmentation.torso import Torso, require_trunk_orientation, torso_of
-from hepatica.anatomy.segmentation.uptake import liver_uptake
+from hepatica.anatomy.segmentation.uptake import LiverUptake, liver_uptake
 from hepatica.anatomy.structures.codes import with_codes
 from hepatica.anatomy.structures.kinds import Structure
 from hepatica.core import Kind, Region, Volume
@@ -39,6 +39,8 @@ KINDS = {
     "kidney right": Structure.KIDNEY,
 }
 """What each proposed structure is, by its name."""
+
+NO_UPTAKE = LiverUptake(None)
 
 PROPOSED = "proposed by hepatica, not checked"
 
@@ -214,14 +216,14 @@ def _add_organs(
         text = "no lung ends in the image: without the diaphragm the liver's upper border, and what is liver, is less sure"
         search.messages.append(Message("no-diaphragm", text, "look at the contours, or give a CT that shows the lungs"))
     progress("liver")
-    seed = None if uptake is None else _seed(search, torso, uptake)
+    seed = NO_UPTAKE if uptake is None else _seed(search, torso, uptake)
     # The liver is looked for in any case: its neighbours end where it begins.
-    liver = find_liver(torso, seed)
+    liver = find_liver(torso, seed.mask, seed.evidence)
     taken = np.zeros(torso.grid.shape, dtype=bool)
     if liver is not None:
         taken |= grown(liver.mask, KEEP_OFF_MM, torso.grid.spacing_mm[0])
         if "liver" in wanted:
-            how = "CT and uptake" if seed is not None else "CT"
+            how = "CT and uptake" if seed.mask is not None else "CT"
             _keep_refined(search, torso, "liver", (liver.probability, liver.mask, liver.grown), how)
     elif "liver" in wanted:
         search.miss("liver", "no tissue like liver in its place below the right lung")
@@ -263,9 +265,9 @@ def _region(name: str, ct: Volume, fraction: Volume, how: str) -> Region:
     return Region.from_coverage(name, ct.grid, fraction.values > 0.5, origin=f"{PROPOSED}; from {how}")
 
 
-def _seed(search: _Search, torso: Torso, uptake: Volume) -> Mask | None:
+def _seed(search: _Search, torso: Torso, uptake: Volume) -> LiverUptake:
     shown = liver_uptake(uptake, torso)
     if shown.mask is None:
         text = f"the uptake is no help to find the liver: {shown.why_not}; it is looked for on the CT alone"
         search.messages.append(Message("uptake-not-used", text, "check that image and CT lie together"))
-    return shown.mask
+    return shown

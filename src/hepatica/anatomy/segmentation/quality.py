@@ -103,7 +103,7 @@ def quality_of(
     reasons = []
     usual = USUAL_ML.get(structure)
     volume, cut = region.volume_ml, cut_section_cm2(region)
-    if cut > MIN_CUT_CM2:
+    if cut > MIN_CUT_CM2 and structure not in (Structure.BODY, Structure.SPINE):  # every CT of a trunk cuts them
         reasons.append(f"the image's edge cuts it ({cut:.0f} cm2), so that a part is missing")
     if usual and not usual[0] <= volume <= usual[1]:
         reasons.append(f"adults have {usual[0]:g} to {usual[1]:g} mL")
