@@ -23,6 +23,7 @@ from hepatica.version import __version__
 if TYPE_CHECKING:
     from hepatica.anatomy.ct.tissue_density import DensityOptions
     from hepatica.anatomy.registration.settings import RegistrationOptions
+    from hepatica.anatomy.segmentation.propose import SegmentationOptions
     from hepatica.anatomy.structures.clinical import StructureOptions
     from hepatica.anatomy.virtual_patient.patient import VirtualPatient
     from hepatica.anatomy.virtual_patient.settings import (
@@ -189,6 +190,7 @@ if TYPE_CHECKING:
     from hepatica.workflow.result import Result
     from hepatica.workflow.safety.release import ReleaseResult, SheetOptions, release
     from hepatica.workflow.schema import schema
+    from hepatica.workflow.segmentation.segment import SegmentReading, SegmentResult, segment
     from hepatica.workflow.spect.calibrate import CalibrationResult, calibrate_camera
     from hepatica.workflow.spect.reconstruct import SpectResult, reconstruct_spect
     from hepatica.workflow.spect.simulate import SimulationResult, simulate_spect
@@ -317,6 +319,9 @@ _NOUNS = {
     "ScannedActivityOptions": "imaging.spect.scan_facts",
     "ScatterOptions": "imaging.spect.options",
     "ScoutOptions": "planning.scout.scan",
+    "SegmentReading": "workflow.segmentation.segment",
+    "SegmentResult": "workflow.segmentation.segment",
+    "SegmentationOptions": "anatomy.segmentation.propose",
     "SegmentedResponseResult": "workflow.outcome.segmented",
     "SheetOptions": "workflow.safety.release",
     "SimulationOptions": "imaging.spect.scan_facts",
@@ -500,6 +505,9 @@ __all__ = [
     "ScannedActivityOptions",
     "ScatterOptions",
     "ScoutOptions",
+    "SegmentReading",
+    "SegmentResult",
+    "SegmentationOptions",
     "SegmentedResponseResult",
     "SheetOptions",
     "SimulationOptions",
@@ -594,6 +602,7 @@ __all__ = [
     "scan",
     "schema",
     "scout_concordance",
+    "segment",
     "segmented_response",
     "set_in_case",
     "simulate_spect",

@@ -82,6 +82,8 @@ VERBS = (
          "One image laid onto another, with its quality: CT, SPECT or PET with CT, MR."),
     Verb("warp_image", "warp", "workflow.registration.warp", "Images",
          "An image, structures or a dose brought over to another image's voxels by a transform."),
+    Verb("segment", "segment", "workflow.segmentation.segment", "Images",
+         "Body, lungs, liver and other organs proposed on a CT, for a person to check."),
     Verb("absorbed_dose", "dose", "workflow.dose.absorbed_dose", "Dose",
          "Absorbed dose in every voxel and every structure of a treated patient."),
     Verb("compare_doses", "compare-doses", "workflow.dose.comparison", "Dose",

@@ -201,6 +201,7 @@ CALLS: dict[str, Callable[[Case], Any]] = {
         exposure=hepatica.CameraExposureOptions(head_time_s=480.0),
     ),
     "quantify": lambda c: hepatica.quantify(c.emission, nuclide="Y-90", structures=c.rtstruct),
+    "segment": lambda c: hepatica.segment(c.ct, uptake=c.emission),
     "absorbed_dose": dose,
     "compare_doses": lambda c: hepatica.compare_doses(c.dose, c.dose, structures=c.rtstruct),
     "radiobiology": lambda c: hepatica.radiobiology(dose_map=c.dose, structures=c.rtstruct),

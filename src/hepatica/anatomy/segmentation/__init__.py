@@ -1,1 +1,1 @@
-"""Organs found in images: body, lungs, liver; borders at the image's own voxels."""
+"""Body, lungs, liver and other organs found on a CT by classical means, with a statement of their quality."""
