@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warp as wp
 
-from hepatica.transport.device.geometry import Geometry, inside, voxel_at
+from hepatica.transport.device.geometry import Geometry, density_in, inside, medium_in, voxel_at
 from hepatica.transport.device.physics import (
     INVERSE_KEV_ANGSTROM,
     N_MOMENTA,
@@ -132,8 +132,8 @@ def fly(g: Geometry, m: Physics, origin: wp.vec3, u: wp.vec3, entry: int, part: 
             flying = 0
         else:
             voxel = voxel_at(g, p)
-            medium = int(g.medium[voxel])
-            if second_unit(bits) * highest < attenuation(m, medium, entry, part, g.density[voxel]):
+            medium = medium_in(g, voxel)
+            if second_unit(bits) * highest < attenuation(m, medium, entry, part, density_in(g, voxel)):
                 flying = 0
     return p, voxel, medium, rng
 
@@ -170,7 +170,7 @@ def follow_photon(
                 return rng, top
             entry, part = energy_place(m, kev)
         p, voxel, medium, rng = fly(g, m, p, u, entry, part, rng)
-        if voxel < 0:
+        if voxel == -1:
             wp.atomic_add(counters, ESCAPED_PHOTONS, wp.float64(kev))
             return rng, top
         bits = mixed(rng + GOLDEN)

@@ -12,7 +12,7 @@ from hepatica.transport.matter.stepping import StepModel
 from hepatica.transport.runner.launch import Launcher, Sizes, check_device, load_warp
 from hepatica.transport.runner.scoring import Scoring
 from hepatica.transport.runner.source import Emission
-from hepatica.transport.runner.upload import Phantom, Shells, Upload, tables_for
+from hepatica.transport.runner.upload import Phantom, Shells, Twin, Upload, tables_for
 
 FloatArray = NDArray[np.float64]
 
@@ -60,6 +60,9 @@ class DecayTransport:
         How finely electrons are followed.
     tally : Shells, Scoring or None
         Score in shells about a point source in an infinite medium, or in other voxels, instead of the phantom's own.
+    twin : Twin or None
+        Follow each decay again, with the same random numbers, in endless uniform matter: the tally then has a second
+        half for the energy of these.
     device : str
         "cpu" or "cuda".
     """
@@ -72,6 +75,7 @@ class DecayTransport:
         *,
         model: StepModel,
         tally: Shells | Scoring | None = None,
+        twin: Twin | None = None,
         device: str = "cpu",
     ) -> None:
         check_device(device)
@@ -81,9 +85,12 @@ class DecayTransport:
         size = phantom.density.size if tally is None else tally.size
         shells = tally if isinstance(tally, Shells) else None
         scoring = tally if isinstance(tally, Scoring) else None
-        self._launcher = Launcher(module, "follow_decays", Sizes(size, COUNTERS), device)
+        geometry = upload.geometry(phantom, shells, scoring)
+        sizes = Sizes(size if twin is None else 2 * size, COUNTERS, scratch=COUNTERS)
+        self._launcher = Launcher(module, "follow_decays", sizes, device)
         self._inputs = [
-            upload.geometry(phantom, shells, scoring),
+            geometry,
+            upload.twin_geometry(geometry, twin, size),
             upload.physics(phantom, *tables_for(phantom.media, model), model),
             _source(upload, emission, places),
         ]
@@ -93,7 +100,7 @@ class DecayTransport:
 
         Returns
         -------
-        tally : ndarray of float64, shape (voxels, or the size of the other tally,)
+        tally : ndarray of float64, shape (voxels, or the size of the other tally; twice that with a twin,)
             Energy deposited per element, keV. The next run overwrites it.
         counters : ndarray of float64, shape (4,)
             See `COUNTERS`.

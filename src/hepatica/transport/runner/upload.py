@@ -53,6 +53,14 @@ class Phantom:
     media: tuple[Medium, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """Endless uniform matter in which every decay is followed a second time: index of its medium, density in g/mL."""
+
+    medium_index: int
+    density_g_ml: float
+
+
 @cache
 def tables_for(media: tuple[Medium, ...], model: StepModel) -> tuple[Ladder, PhotonTables]:
     """Electron and photon tables of media, built once."""
@@ -173,6 +181,18 @@ class Upload:
             g.score_nx, g.score_ny, g.score_nz = scoring.grid.shape
             g.score_size, g.parts = scoring.grid.size, len(scoring.part_label)
         return g
+
+    def twin_geometry(self, geometry: Any, twin: Twin | None, first_score: int) -> Any:
+        """The same voxels in the endless matter of a twin; without one, a geometry that is not used."""
+        from hepatica.transport.device.geometry import Geometry
+
+        found = Geometry()
+        for name in Geometry.vars:
+            setattr(found, name, getattr(geometry, name))
+        if twin is not None:
+            found.endless, found.first_score = 1, first_score
+            found.twin_medium, found.twin_density = twin.medium_index, twin.density_g_ml
+        return found
 
     def physics(
         self,
