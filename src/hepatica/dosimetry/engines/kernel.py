@@ -11,7 +11,7 @@ from hepatica.core import Grid, Kind, Provenance, Region, Volume
 from hepatica.core.constants import MEV_TO_J
 from hepatica.core.message import Message
 from hepatica.core.region import Window, bounding_window
-from hepatica.dosimetry.engines.convolution import convolve_even
+from hepatica.transport.kernels.convolution import convolve_even
 from hepatica.dosimetry.engines.dose_map import (
     GRAM_PER_KG,
     DoseEngine,

@@ -219,4 +219,4 @@ def follow_decays(
             # where nothing is known of the matter: a place outside the CT
             continue
         emitted += follow_decay(g, m, s, stack, base, tally, counters, origin, rng)
-    wp.atomic_add(counters, EMITTED, emitted)
+    wp.atomic_add(counters, EMITTED, emitted * wp.float64(g.weight))

@@ -293,7 +293,7 @@ def follow_electron(
             else:
                 if g.scored == 0:
                     if voxel >= 0:
-                        wp.atomic_add(tally, g.first_score + voxel, wp.float64(held))
+                        wp.atomic_add(tally, g.first_score + voxel, wp.float64(held) * wp.float64(g.weight))
                     held = 0.0
                 if event == 3:
                     i += wp.where(u[0] > 0.0, 1, -1)
@@ -315,7 +315,7 @@ def follow_electron(
                     escaped = kev
                     if kind == POSITRON:
                         escaped += 2.0 * REST
-                    wp.atomic_add(counters, ESCAPED_ELECTRONS, wp.float64(escaped))
+                    wp.atomic_add(counters, ESCAPED_ELECTRONS, wp.float64(escaped) * wp.float64(g.weight))
                     return rng, top
                 rho = density_in(g, voxel)
                 medium = medium_in(g, voxel)

@@ -21,6 +21,7 @@ class Geometry:
     is the number of a voxel of the score among those of several labels, -1 for others; `first_part` where the labels of
     each of these begin in `part_label`, and how many there are in all. Where `endless` is 1 the voxels only count energy: matter
     is `twin_medium` of `twin_density` everywhere, beyond the voxels too; energy is counted from `first_score` on.
+    All energy is counted `weight` times.
     """
 
     nx: int
@@ -41,6 +42,7 @@ class Geometry:
     twin_density: float
     twin_medium: int
     first_score: int
+    weight: float
     scored: int
     to_score: wp.mat33
     score_origin: wp.vec3

@@ -166,12 +166,12 @@ def follow_photon(
                 if inside(g, p) == 1:
                     score(g, tally, voxel_at(g, p), p, kev)
                 else:
-                    wp.atomic_add(counters, ESCAPED_PHOTONS, wp.float64(kev))
+                    wp.atomic_add(counters, ESCAPED_PHOTONS, wp.float64(kev) * wp.float64(g.weight))
                 return rng, top
             entry, part = energy_place(m, kev)
         p, voxel, medium, rng = fly(g, m, p, u, entry, part, rng)
         if voxel == -1:
-            wp.atomic_add(counters, ESCAPED_PHOTONS, wp.float64(kev))
+            wp.atomic_add(counters, ESCAPED_PHOTONS, wp.float64(kev) * wp.float64(g.weight))
             return rng, top
         bits = mixed(rng + GOLDEN)
         more = mixed(rng + GOLDEN + GOLDEN)

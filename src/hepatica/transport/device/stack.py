@@ -98,5 +98,5 @@ def score(g: Geometry, tally: wp.array(dtype=wp.float64), voxel: int, p: wp.vec3
         if at >= g.shells:
             at = g.shells + int(wp.log(wp.max(r, g.log_start_mm) / g.log_start_mm) * g.log_per_unit)
             at = wp.min(at, g.shells + g.log_shells)
-    wp.atomic_add(tally, g.first_score + at, wp.float64(kev))
+    wp.atomic_add(tally, g.first_score + at, wp.float64(kev) * wp.float64(g.weight))
     return at
