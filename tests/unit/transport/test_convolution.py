@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.signal import fftconvolve
 
-from hepatica.transport.kernels.convolution import convolve_even, even_fast_length
 from hepatica.errors import GeometryError
+from hepatica.transport.kernels.convolution import convolve_even, even_fast_length
 
 
 @pytest.mark.parametrize("half", [(13, 7, 10), (3, 2, 4), (1, 1, 1), (20, 1, 30), (13, 1, 1)])

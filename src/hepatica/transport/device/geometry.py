@@ -111,7 +111,10 @@ def medium_in(g: Geometry, voxel: int) -> int:
 
 @wp.func
 def score_at(g: Geometry, p: wp.vec3, matter: int) -> int:
-    """Element of the tally for energy at a point in that voxel of matter; the last one beyond the score."""
+    """Element of the tally for energy at a point in that voxel of matter; the last one beyond the score.
+
+    Endless matter has no labels: its energy goes to the voxel.
+    """
     at = g.to_score * p + g.score_origin
     i = int(wp.floor(at[0]))
     j = int(wp.floor(at[1]))
@@ -120,14 +123,12 @@ def score_at(g: Geometry, p: wp.vec3, matter: int) -> int:
         return g.score_size + g.parts
     voxel = (i * g.score_ny + j) * g.score_nz + k
     number = g.mixed[voxel]
-    if number < 0:
+    if number < 0 or g.endless == 1:
         return voxel
     part = g.first_part[number]
     last = g.first_part[number + 1] - 1
-    label = int(0)
-    if matter >= 0:
-        label = int(g.label[matter])
-    while part < last and int(g.part_label[part]) < label:
+    label = g.label[matter]
+    while part < last and g.part_label[part] < label:
         part += 1
     return g.score_size + part
 

@@ -101,12 +101,13 @@ class BatchSums:
         before = int(self.group_histories[n])
         after = before + histories
         for slab in _slabs(self.total.shape):
-            part = energy[slab]
-            self.total[slab] += part
-            self.squares[slab] += (part * part / histories).astype(np.float32)
-            merged = self.groups[n][slab].astype(np.float32) * np.float32(before / after)
-            merged += (part / (after * self.group_scale)).astype(np.float32)
-            self.groups[n][slab] = np.clip(merged, -LARGEST_HALF, LARGEST_HALF)
+            self.total[slab] += energy[slab]
+            part = energy[slab].astype(np.float32)
+            self.squares[slab] += part * part / np.float32(histories)
+            part *= np.float32(1 / (after * self.group_scale))
+            if before:
+                part += self.groups[n][slab].astype(np.float32) * np.float32(before / after)
+            self.groups[n][slab] = np.clip(part, -LARGEST_HALF, LARGEST_HALF, out=part)
         self.group_histories[n] = after
         self.histories += histories
         self.batches += 1

@@ -13,11 +13,12 @@ voxels (density, dose), found from histories of a stream of its own that are use
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Grid, Kind, Volume
+from hepatica.core import Grid, Volume
 from hepatica.core.constants import MEV_TO_J
 from hepatica.core.region import Window, bounding_window
 from hepatica.core.resample import resample
@@ -27,15 +28,11 @@ from hepatica.transport.kernels.convolution import convolve_even
 from hepatica.transport.kernels.voxel import kernel_names, point_kernel, voxel_kernel
 from hepatica.transport.matter.composition import Medium
 from hepatica.transport.matter.stepping import StepModel
-from hepatica.transport.runner.scoring import CLASS_BOUNDS_G_ML, MAX_LABELS, Scoring, label_masses
+from hepatica.transport.runner.scoring import CLASS_BOUNDS_G_ML, Scoring
 from hepatica.transport.runner.source import emission
 from hepatica.transport.runner.upload import Twin
 
 FloatArray = NDArray[np.float64]
-
-FINE_MM = 2.0
-"""Where the voxels of the dose are not those of the activity, the mean of the twin is computed in parts of the latter of
-at most this size, and taken as even over each."""
 
 LEVELS = 12
 """Voxels are classed by powers of two of their dose in uniform matter, down to 2^-12 of the highest: below there is no
@@ -48,50 +45,72 @@ coefficient to about 1 / sqrt(n); the variance left then exceeds the least possi
 PILOT_SEED = 0x5EED << 32
 """Added to the seed (modulo 2^63): the pilot's stream is none of a run's."""
 
-SHRINK = 10.0
-"""A coefficient found from n voxels is taken as n / (n + 10) of itself: none from a handful."""
+FEW = 10.0
+"""A coefficient found from n voxels has the weight n / (n + 10); the rest is that of its tissue at any dose."""
 
-COVERED = 0.999
-"""Part of a voxel in which the twin's mean must be known for a control there."""
+HIGHEST = 1.5
+"""No coefficient is higher: those of tissue are 1, and more is the noise of few voxels."""
+
+SAME_VOXELS = 1e-3
+"""Largest difference, in voxels, between voxels of the decays and of the dose that are the same."""
+
+LEAST_G_ML = 0.05
+"""Density of air is taken as this for the class of a voxel."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Control:
-    """Twin and its mean.
+    """Twin, its mean, and how much of it is taken off where.
 
     Attributes
     ----------
     twin : Twin
         Endless matter that it moves in.
-    expected_kev : ndarray of float64
-        Mean energy of the twins in each element of the tally, keV per decay of the whole source; 0 where there is no
-        control.
-    classes : ndarray of int32
-        Class of each element of the tally; -1 where there is no control.
+    expected_kev : ndarray of float64, shape (voxels of the dose,)
+        Mean energy of the twins in each voxel, keV per decay of the whole source; 0 where there is no control.
+    classes : ndarray of int32, shape (voxels of the dose,)
+        Class of each voxel, a number of its tissue times LEVELS plus its level; -1 where there is no control.
+    scoring : Scoring or None
+        Parts of the voxels of the dose. Each is controlled by its share of the twin's energy in the whole voxel.
     """
 
     twin: Twin
     expected_kev: FloatArray
     classes: NDArray[np.int32]
+    scoring: Scoring | None = None
 
-    def coefficients(self, first: FloatArray, second: FloatArray) -> NDArray[np.float32]:
-        """Coefficient of each element of the tally from two equal halves of a pilot run.
+    def whole(self, tally: FloatArray) -> FloatArray:
+        """Energy of the matter and of the twin in whole voxels, shape (2, voxels), from a tally of both."""
+        matter, twin = tally.reshape(2, -1)
+        size = self.classes.size
+        if self.scoring is None:
+            return np.stack([matter[:size], twin[:size]])
+        return np.stack([self.scoring.split(matter.copy())[0], twin[:size]])
 
-        Parameters
-        ----------
-        first, second : ndarray of float64, shape (2, elements)
-            Energy of the matter and of the twin.
-        """
+    def on_elements(self, values: NDArray[np.floating[Any]]) -> FloatArray:
+        """Numbers of whole voxels shared out to the elements of a tally: to parts by their masses."""
+        if self.scoring is None:
+            return np.asarray(values, dtype=np.float64)
+        mixed = self.scoring.mixed.ravel()
+        voxel = np.repeat(np.flatnonzero(mixed >= 0), np.diff(self.scoring.first_part))
+        mass = self.scoring.part_mass_g.astype(np.float64)
+        share = mass / np.bincount(voxel, mass, minlength=mixed.size)[voxel]
+        return np.concatenate([np.where(mixed < 0, values, 0.0), values[voxel] * share, [0.0]])
+
+    def coefficients(self, first: FloatArray, second: FloatArray) -> FloatArray:
+        """Coefficient of each voxel from two equal halves of a pilot run, each as `whole` gives it."""
         matter, twin = first - second
         used = np.flatnonzero((self.classes >= 0) & (twin != 0))
-        of = self.classes[used]
-        size = int(self.classes.max(initial=0)) + 1
-        both = np.bincount(of, matter[used] * twin[used], minlength=size)
-        own = np.bincount(of, twin[used] ** 2, minlength=size)
-        number = np.bincount(of, minlength=size)
-        found = np.divide(both, own, out=np.zeros(size), where=own > 0) * (number / (number + SHRINK))
-        found = np.append(np.clip(found, 0.0, 1.5), 0.0)
-        return found[self.classes].astype(np.float32)
+        size = int(self.classes.max(initial=0)) // LEVELS * LEVELS + LEVELS
+        sums = np.zeros((3, size))
+        for row, values in enumerate((matter[used] * twin[used], twin[used] ** 2, None)):
+            sums[row] = np.bincount(self.classes[used], values, minlength=size)
+        all_levels = sums.reshape(3, -1, LEVELS).sum(axis=2)
+        usual = np.divide(all_levels[0], all_levels[1], out=np.zeros(size // LEVELS), where=all_levels[1] > 0)
+        usual *= all_levels[2] / (all_levels[2] + FEW)
+        found = np.divide(sums[0], sums[1], out=np.zeros(size), where=sums[1] > 0)
+        found = (sums[2] * found + FEW * np.repeat(usual, LEVELS)) / (sums[2] + FEW)
+        return np.append(np.clip(found, 0.0, HIGHEST), 0.0)[self.classes]
 
 
 def usual_cutoffs(model: StepModel) -> bool:
@@ -119,83 +138,53 @@ def twin_for(
 
 
 def control_for(
-    nuclide: Nuclide, twinned: Volume, density: Volume, twin: Twin, medium: Medium, *, total: float, scoring: Scoring | None
-) -> Control:
-    """Mean of the twins of decays `twinned` (of `total` in all), and classes of the tally's elements."""
-    if scoring is None:
-        expected, known = _expected_on_own_voxels(nuclide, twinned, twin, medium)
-        mass = density.values.ravel() * np.float64(density.grid.voxel_volume_ml)
-        label = np.digitize(density.values.ravel(), CLASS_BOUNDS_G_ML)
-    else:
-        expected, known = _expected_on(nuclide, twinned, twin, medium, density, scoring)
-        mass = np.concatenate([scoring.mass_g.ravel(), scoring.part_mass_g, [1.0]]).astype(np.float64)
-        voxels = np.digitize(scoring.density_g_ml().ravel(), CLASS_BOUNDS_G_ML) + MAX_LABELS
-        label = np.concatenate([voxels, scoring.part_label, [0]])
-    expected = np.where(known, expected, 0.0) / total
-    dose = expected / mass
-    top = float(dose.max(initial=0.0))
-    level = np.full(dose.shape, LEVELS, np.int32)
-    if top > 0:
-        positive = dose > 0
-        level[positive] = np.minimum(-np.log2(dose[positive] / top), LEVELS).astype(np.int32)
-    controlled = known & (level < LEVELS)
-    _, classes = np.unique(label * LEVELS + level, return_inverse=True)
-    return Control(
-        twin, np.where(controlled, expected, 0.0), np.where(controlled, classes.ravel(), -1).astype(np.int32)
-    )
+    nuclide: Nuclide,
+    twinned: Volume,
+    density: Volume,
+    twin: Twin,
+    medium: Medium,
+    *,
+    total: float,
+    scoring: Scoring | None,
+) -> Control | None:
+    """Mean of the twins of decays `twinned` (of `total` in all), and classes of the voxels of the dose.
 
-
-def _expected_on_own_voxels(
-    nuclide: Nuclide, twinned: Volume, twin: Twin, medium: Medium
-) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Energy in each voxel of the decays, keV, and where it was computed; flat."""
-    window = _reached(nuclide, twinned, twin, medium)
-    energy = np.zeros(twinned.grid.shape)
-    known = np.zeros(twinned.grid.shape, bool)
-    energy[window] = _spread(nuclide, twinned.values[window], twinned.grid.spacing_mm, twin, medium)
-    known[window] = True
-    return energy.ravel(), known.ravel()
-
-
-def _expected_on(
-    nuclide: Nuclide, twinned: Volume, twin: Twin, medium: Medium, density: Volume, scoring: Scoring
-) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Energy in each element of a tally on other voxels, keV, and where all of it is known.
-
-    In mixed voxels the parts have what the matter's voxels of their label have, and together what the voxel has.
+    None where the voxels of the dose are not those of the decays (a block of them will do): there the mean is not known
+    to the tenth of a per cent that it must be known to.
     """
-    window = _reached(nuclide, twinned, twin, medium)
-    parts = np.maximum(np.ceil(np.asarray(twinned.grid.spacing_mm) / FINE_MM - 1e-6), 1).astype(int)
-    fine = _cut(twinned.grid.crop(window), parts)
-    values = twinned.values[window] / np.float32(parts.prod())
-    for axis, n in enumerate(parts):
-        values = np.repeat(values, n, axis=axis)
-    energy = Volume(fine, _spread(nuclide, values, fine.spacing_mm, twin, medium).astype(np.float32), Kind.ENERGY)
-    in_voxels = resample(energy, scoring.grid, "total").values.ravel().astype(np.float64)
-    reach = Volume(fine, np.ones(fine.shape, np.float32), Kind.FRACTION)
-    known = resample(reach, scoring.grid, "mean").values.ravel() > COVERED
-    matter = Volume(density.grid, np.ones(density.grid.shape, np.float32), Kind.FRACTION)
-    known &= resample(matter, scoring.grid, "mean").values.ravel() > COVERED
-    apart = _in_parts(resample(energy, density.grid, "total"), scoring)
-    mixed = scoring.mixed.ravel()
-    voxel_of_part = np.repeat(np.flatnonzero(mixed >= 0), np.diff(scoring.first_part))
-    whole = np.bincount(voxel_of_part, apart, minlength=len(mixed))
-    scale = np.divide(in_voxels, whole, out=np.zeros_like(whole), where=whole > 0)
-    apart *= scale[voxel_of_part]
-    return (
-        np.concatenate([np.where(mixed < 0, in_voxels, 0.0), apart, [0.0]]),
-        np.concatenate([known & (mixed < 0), known[voxel_of_part], [False]]),
+    grid = density.grid if scoring is None else scoring.grid
+    own = density.values if scoring is None else scoring.density_g_ml()
+    shift = _shift(twinned.grid, grid)
+    if shift is None:
+        return None
+    source = _reached(nuclide, twinned, twin, medium)
+    spread = _spread(nuclide, twinned.values[source], twinned.grid.spacing_mm, twin, medium) / total
+    expected, known = np.zeros(grid.shape), np.zeros(grid.shape, bool)
+    there = tuple(
+        slice(max(w.start - s, 0), max(min(w.stop - s, n), 0))
+        for w, s, n in zip(source, shift, grid.shape, strict=True)
     )
+    here = tuple(
+        slice(d.start + s - w.start, d.stop + s - w.start) for d, s, w in zip(there, shift, source, strict=True)
+    )
+    expected[there], known[there] = spread[here], True
+    dose = (expected / np.maximum(own, LEAST_G_ML)).ravel()
+    level = np.full(dose.shape, LEVELS, np.int32)
+    positive = dose > 0
+    level[positive] = np.minimum(-np.log2(dose[positive] / dose.max()), LEVELS).astype(np.int32)
+    controlled = known.ravel() & (level < LEVELS)
+    tissue = np.digitize(own.ravel(), CLASS_BOUNDS_G_ML)
+    classes = np.where(controlled, tissue * LEVELS + level, -1).astype(np.int32)
+    return Control(twin, np.where(controlled, expected.ravel(), 0.0), classes, scoring)
 
 
-def _in_parts(energy: Volume, scoring: Scoring) -> FloatArray:
-    """Energy on the matter's voxels added up in the parts of the mixed voxels."""
-    per_ml = Volume(energy.grid, energy.values / np.float32(energy.grid.voxel_volume_ml), Kind.DENSITY)
-    found = label_masses(scoring.grid, per_ml, scoring.labels)
-    part = scoring.part_of(found)
-    inside = part >= 0
-    sums = np.bincount(part[inside], found.mass_g[inside], minlength=len(scoring.part_label))
-    return np.asarray(sums, dtype=np.float64)
+def _shift(decays: Grid, dose: Grid) -> tuple[int, int, int] | None:
+    """Voxel of the decays that the first voxel of the dose is; None where they are not the same voxels."""
+    between = decays.inverse_affine @ dose.affine
+    first = np.round(between[:3, 3])
+    if not np.allclose(between, np.block([[np.eye(3), first[:, None]], [np.zeros(3), 1.0]]), atol=SAME_VOXELS):
+        return None
+    return int(first[0]), int(first[1]), int(first[2])
 
 
 def _spread(
@@ -245,16 +234,6 @@ def _reached(nuclide: Nuclide, twinned: Volume, twin: Twin, medium: Medium) -> W
     window = bounding_window(twinned.values > 0)
     pad = np.ceil(reach / np.asarray(twinned.grid.spacing_mm)).astype(int) + 1
     i, j, k = (
-        slice(max(w.start - p, 0), min(w.stop + p, n))
-        for w, p, n in zip(window, pad, twinned.grid.shape, strict=True)
+        slice(max(w.start - p, 0), min(w.stop + p, n)) for w, p, n in zip(window, pad, twinned.grid.shape, strict=True)
     )
     return i, j, k
-
-
-def _cut(grid: Grid, parts: NDArray[np.integer]) -> Grid:
-    """Each voxel cut into that many along each axis."""
-    shape = tuple(int(n * p) for n, p in zip(grid.shape, parts, strict=True))
-    affine = np.array(grid.affine)
-    affine[:3, :3] = grid.affine[:3, :3] / parts
-    affine[:3, 3] = grid.to_mm((1 / parts - 1) / 2)
-    return Grid((shape[0], shape[1], shape[2]), affine, grid.frame_of_reference)

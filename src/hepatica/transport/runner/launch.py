@@ -133,9 +133,7 @@ class Launcher:
         """Follow histories `first` to ``first + histories - 1`` of the stream `seed`; see `run_pieces`."""
         return self.run_pieces([Piece(inputs, first, histories)], seed=seed, threads=threads)
 
-    def run_pieces(
-        self, pieces: Sequence[Piece], *, seed: int, threads: int | None
-    ) -> tuple[FloatArray, FloatArray]:
+    def run_pieces(self, pieces: Sequence[Piece], *, seed: int, threads: int | None) -> tuple[FloatArray, FloatArray]:
         """Follow histories of the stream `seed` with each piece's inputs into one tally; None for all threads.
 
         Returns

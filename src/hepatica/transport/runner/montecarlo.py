@@ -52,6 +52,7 @@ LOWEST_DENSITY_G_ML = 0.0005
 """Vacuum (zero padding) is followed as thin air of this density; its dose is not reported."""
 DEPOSITED = 4
 """Place among the counters of the energy deposited in the voxels of the dose; the four before are the transport's."""
+TEN = 10
 HIGH_DOSE = 0.5
 """High-dose voxels, whose uncertainty a run can aim at, are those above this fraction of the highest dose."""
 
@@ -311,18 +312,18 @@ class _Run:
         )
         return control, source
 
-    def _pilot(self) -> NDArray[np.float32]:
-        """Coefficient of the control in each element of the tally, and in the sums what it makes known."""
+    def _pilot(self) -> FloatArray:
+        """Coefficient of the control in each voxel, and in the sums what it makes known."""
         if self.control is None:
-            return np.zeros(0, np.float32)
+            return np.zeros(0)
         half = PILOT_HISTORIES // 2
         seed = (self.settings.seed + PILOT_SEED) % 2**63
         halves = []
         for n in range(2):
             tally, _ = self.transport.run(seed, n * half, half, self.settings.threads)
-            halves.append(tally.reshape(2, -1).copy())
+            halves.append(self.control.whole(tally))
         coefficient = self.control.coefficients(*halves)
-        known = coefficient * self.control.expected_kev
+        known = self.control.on_elements(coefficient * self.control.expected_kev)
         if self.scoring is not None and self.sums.parts is not None:
             known, self.sums.parts.known_kev, _ = self.scoring.split(known)
         self.sums.known_kev = known.reshape(self.sums.total.shape)
@@ -339,7 +340,8 @@ class _Run:
             return share[done + 1] - self.sums.histories
         # a batch costs the adding up of the volume: larger ones in large volumes, unless the time is limited
         largest = SMALL_BATCH if self.settings.time_limit_s is not None else 25 * SMALL_BATCH
-        base = int(np.clip(self.sums.shape_size // 10, SMALL_BATCH, largest))
+        voxels_per_decay = 10 if self.control is None else 50  # with a control fewer decays are enough
+        base = int(np.clip(self.sums.shape_size // voxels_per_decay, SMALL_BATCH, largest))
         size = max(base, self.sums.histories // 20)
         return size if wanted is None else min(size, wanted - self.sums.histories)
 
@@ -350,7 +352,8 @@ class _Run:
         outside = 0.0 if self.scoring is None else float(matter[-1])
         counters = np.append(counters, float(matter.sum()) - outside)
         if self.control is not None:
-            matter -= self.coefficient * tally[tally.size // 2 :]
+            twin = tally[matter.size :][: self.control.classes.size]
+            matter -= self.control.on_elements(self.coefficient * twin)
         tally = matter
         if self.scoring is not None and self.sums.parts is not None:
             tally, parts, elsewhere = self.scoring.split(tally)
@@ -405,7 +408,9 @@ def high_dose_uncertainty(dose: NDArray[Any], dose_sd: NDArray[Any]) -> float | 
     The highest dose is taken as the mean of the ten highest, so that one lucky voxel does not decide.
     """
     flat = dose.ravel()
-    top = float(np.mean(np.partition(flat, -min(10, flat.size))[-min(10, flat.size) :]))
+    high = flat[flat > HIGH_DOSE * flat.max()]
+    flat = high if high.size >= TEN else flat
+    top = float(np.mean(np.partition(flat, -min(TEN, flat.size))[-min(TEN, flat.size) :]))
     if not top > 0:
         return None
     high = dose > HIGH_DOSE * top

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Volume
+from hepatica.core.region import bounding_window
 from hepatica.core.resample import resample
 from hepatica.transport.matter.composition import AIR_BELOW_G_ML, LUNG_BELOW_G_ML
 from hepatica.transport.runner.decays import Places, Stratum
@@ -25,7 +26,9 @@ FAINT = 1e-3
 the liver is less than that."""
 
 
-def strata_of(decays: Volume, density: Volume, to_mm: NDArray[np.float64], *, reach_mm: float, twins: bool) -> list[Stratum]:
+def strata_of(
+    decays: Volume, density: Volume, to_mm: NDArray[np.float64], *, reach_mm: float, twins: bool
+) -> list[Stratum]:
     """The source in up to four strata: with a twin or without (lung, faint), in and near the lung or elsewhere.
 
     Parameters
@@ -41,8 +44,9 @@ def strata_of(decays: Volume, density: Volume, to_mm: NDArray[np.float64], *, re
     """
     from scipy import ndimage
 
-    values = np.asarray(decays.values, dtype=np.float64)
-    own = resample(density, decays.grid, "mean").values
+    window = bounding_window(decays.values > 0)
+    values = np.asarray(decays.values[window], dtype=np.float64)
+    own = resample(density, decays.grid.crop(window), "mean").values
     lung = (own >= AIR_BELOW_G_ML) & (own < LUNG_BELOW_G_ML)
     near = lung
     if lung.any() and not lung.all():
@@ -58,7 +62,8 @@ def strata_of(decays: Volume, density: Volume, to_mm: NDArray[np.float64], *, re
     for mask, beside, twinned in kinds:
         share = float(values[mask].sum()) / total
         if share > 0:
-            voxels = np.flatnonzero(mask)
-            places = Places(voxels, values.ravel()[voxels], decays.grid.shape, to_mm)
+            whole_index = [part + w.start for part, w in zip(np.nonzero(mask), window, strict=True)]
+            voxels = np.ravel_multi_index(whole_index, decays.grid.shape)
+            places = Places(voxels, values[mask], decays.grid.shape, to_mm)
             found.append(Stratum(places, share, share * (rate if beside else 1.0) / whole, twinned))
     return found
