@@ -167,7 +167,7 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
     ) -> MonteCarloDoseMap:
         """The result as a dose map, with decays and density on the voxels of the dose."""
         tissue = density.values >= settings.air_below_g_ml
-        energy = result.sums.total
+        energy = result.sums.mean_kev()
         in_air = result.deposited_j * float(energy[~tissue].sum() / energy.sum())
         balance = EnergyBalance(
             emitted_j=result.emitted_j,
