@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from hepatica.anatomy.ct.body_and_lungs import body_region, lung_regions
+from hepatica.anatomy.segmentation.body import body_region
+from hepatica.anatomy.segmentation.lungs import lung_regions
 from hepatica.anatomy.segmentation.coarse import Mask, grown
 from hepatica.anatomy.segmentation.conflicts import without_conflicts
 from hepatica.anatomy.segmentation.growing import Grown

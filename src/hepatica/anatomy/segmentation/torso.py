@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.ct.body_and_lungs import body_region, lung_regions
+from hepatica.anatomy.segmentation.body import body_region
+from hepatica.anatomy.segmentation.lungs import lung_regions
 from hepatica.anatomy.segmentation.coarse import Mask, coarse_volume, shrunk
 from hepatica.anatomy.segmentation.landmarks import Spine, depth_inside_ribs_mm, diaphragm_height, spine_of
 from hepatica.anatomy.segmentation.walker import diffused, noise_sd
