@@ -72,7 +72,7 @@ class Affine:
 
     def inverse(self) -> Affine:
         """The exact inverse."""
-        return Affine(np.linalg.inv(self.matrix))
+        return Affine(np.asarray(np.linalg.inv(self.matrix), dtype=np.float64))
 
     @property
     def is_rigid(self) -> bool:
