@@ -21,6 +21,7 @@ from hepatica.core.options import options_of
 from hepatica.front_door import VERBS
 from hepatica.io.dicom.rtdose import read_rtdose, write_rtdose
 from hepatica.io.files.manifest import MANIFEST
+from hepatica.io.registration.itk_transform import write_itk_transform
 from hepatica.io.secret_key import read_secret
 from identifying import (
     BORN,
@@ -166,6 +167,14 @@ def reconstructed(case: Case) -> Any:
     return hepatica.reconstruct_spect(case.projections, ct=case.ct, camera="siemens-lehr", options=osem)
 
 
+def registered(case: Case) -> Path:
+    """A registration of the patient's frame of reference, with identity like any other file."""
+    path = case.root / f"{STEM} registration.tfm"
+    frame = hepatica.read_image(case.ct, role="ct").grid.frame_of_reference
+    made = hepatica.Transform.translation((2, 0, 4), fixed_frame=frame, moving_frame=frame, method=f"of {NAME}")
+    return write_itk_transform(path, made)
+
+
 def dose(case: Case) -> Any:
     wanted = hepatica.StructureOptions(wanted_structures=("liver", f"tumour 1 {STRUCTURE_WORD}"))
     return hepatica.absorbed_dose(
@@ -202,8 +211,14 @@ CALLS: dict[str, Callable[[Case], Any]] = {
     ),
     "quantify": lambda c: hepatica.quantify(c.emission, nuclide="Y-90", structures=c.rtstruct),
     "segment": lambda c: hepatica.segment(c.ct, uptake=c.emission),
+    "warp_image": lambda c: hepatica.warp_image(
+        c.emission, to=c.ct, registration=hepatica.TransformOptions(transform=registered(c))
+    ),
     "absorbed_dose": dose,
     "compare_doses": lambda c: hepatica.compare_doses(c.dose, c.dose, structures=c.rtstruct),
+    "accumulated_dose": lambda c: hepatica.accumulated_dose(
+        c.dose, c.dose, structures=c.rtstruct, registration=hepatica.TransformOptions(transform=registered(c))
+    ),
     "radiobiology": lambda c: hepatica.radiobiology(dose_map=c.dose, structures=c.rtstruct),
     "lung_shunt": lambda c: hepatica.lung_shunt(c.emission, structures=c.rtstruct),
     "tumour_to_normal": lambda c: hepatica.tumour_to_normal(c.emission, structures=c.rtstruct),

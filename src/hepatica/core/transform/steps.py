@@ -64,7 +64,11 @@ class Affine:
 
     def points_mm(self, points: FloatArray) -> FloatArray:
         """Where points go, shape (..., 3) -> (..., 3)."""
-        return np.asarray(points @ self.matrix[:3, :3].T + self.matrix[:3, 3], dtype=np.float64)
+        return _mapped_by(self.matrix, points)
+
+    def mapped(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Where points go, and determinants there: shapes (..., 3) and (...)."""
+        return self.points_mm(points), self.determinants(points)
 
     def determinants(self, points: FloatArray) -> FloatArray:
         """Volume in the moving frame per volume in the fixed frame at points, shape (..., 3) -> (...)."""
@@ -72,7 +76,7 @@ class Affine:
 
     def inverse(self) -> Affine:
         """The exact inverse."""
-        return Affine(np.linalg.inv(self.matrix))
+        return Affine(np.asarray(np.linalg.inv(self.matrix), dtype=np.float64))
 
     @property
     def is_rigid(self) -> bool:
@@ -150,7 +154,7 @@ class DisplacementField:
     def displacements_mm(self, points: FloatArray, *, edge: bool = False) -> FloatArray:
         """Displacement at points, shape (..., 3) -> (..., 3); beyond the grid zero, or that of its edge."""
         out = np.zeros(points.shape)
-        index = self.grid.to_index(points)
+        index = index_of(self.grid, points)
         for axis, component in enumerate(self.components):
             out[..., axis] = _look_up(component, index)
         if not edge:
@@ -159,13 +163,24 @@ class DisplacementField:
 
     def determinants(self, points: FloatArray) -> FloatArray:
         """Volume in the moving frame per volume in the fixed frame at points, shape (..., 3) -> (...); 1 outside."""
-        found = _look_up(self._determinants, self.grid.to_index(points)).astype(np.float64)
+        found = _look_up(self._determinants, index_of(self.grid, points)).astype(np.float64)
         found[~self.covers(points)] = 1.0
         return np.asarray(found)
 
+    def mapped(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Where points go, and determinants there, looked up together: shapes (..., 3) and (...)."""
+        index = np.ascontiguousarray(np.moveaxis(index_of(self.grid, points), -1, 0))
+        there = np.ones(points.shape[:-1], dtype=bool)
+        for axis, size in enumerate(self.grid.shape):
+            there &= (index[axis] >= -0.5 - 1e-6) & (index[axis] <= size - 0.5 + 1e-6)
+        places = np.array(points)
+        for axis, component in enumerate(self.components):
+            places[..., axis] += np.where(there, _look_up_at(component, index), 0.0)
+        return places, np.where(there, _look_up_at(self._determinants, index), 1.0)
+
     def covers(self, points: FloatArray) -> NDArray[np.bool_]:
         """Whether points lie in a voxel of the field's grid, shape (..., 3) -> (...)."""
-        index = self.grid.to_index(points)
+        index = index_of(self.grid, points)
         return np.asarray(((index >= -0.5 - 1e-6) & (index <= np.asarray(self.grid.shape) - 0.5 + 1e-6)).all(axis=-1))
 
     def inverse(self) -> DisplacementField:
@@ -239,13 +254,31 @@ def blocks(grid: Grid) -> Iterator[tuple[slice, FloatArray]]:
         yield slice(start, stop), plane + (along + grid.affine[:3, 3])
 
 
+def index_of(grid: Grid, points: FloatArray) -> FloatArray:
+    """`Grid.to_index` of many points, row by row: products of many small matrices are slow."""
+    return _mapped_by(grid.inverse_affine, points)
+
+
+def _mapped_by(matrix: FloatArray, points: FloatArray) -> FloatArray:
+    """A 4x4 matrix on points of shape (..., 3)."""
+    out = np.empty(points.shape)
+    x, y, z = points[..., 0], points[..., 1], points[..., 2]
+    for row in range(3):
+        a, b, c, d = matrix[row].tolist()
+        out[..., row] = a * x + b * y + c * z + d
+    return out
+
+
 def _look_up(values: NDArray[Any], index: ArrayLike) -> NDArray[Any]:
     """Trilinear value at fractional indices, shape (..., 3); beyond the outermost centres that of the edge."""
+    return _look_up_at(values, np.moveaxis(np.asarray(index), -1, 0))
+
+
+def _look_up_at(values: NDArray[Any], index: NDArray[Any]) -> NDArray[Any]:
+    """The same for indices of shape (3, ...)."""
     from scipy import ndimage
 
-    found: NDArray[Any] = ndimage.map_coordinates(
-        values, np.moveaxis(np.asarray(index), -1, 0), order=1, mode="nearest"
-    )
+    found: NDArray[Any] = ndimage.map_coordinates(values, index, order=1, mode="nearest")
     return found
 
 

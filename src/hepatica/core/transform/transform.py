@@ -145,8 +145,8 @@ class Transform:
         """Moving points and determinants of fixed points, shapes (..., 3) and (...)."""
         points, product = points_mm, np.ones(points_mm.shape[:-1])
         for step in self.steps:
-            product = product * step.determinants(points)
-            points = step.points_mm(points)
+            points, determinants = step.mapped(points)
+            product = product * determinants
         return points, product
 
     def checked(self) -> Transform:

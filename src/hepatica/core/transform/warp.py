@@ -24,7 +24,7 @@ from hepatica.core.message import Message
 from hepatica.core.region import Region
 from hepatica.core.resample import has_exact_overlaps, resample
 from hepatica.core.transform.reach import amount_inside, samples_per_voxel, uncovered_by_fields
-from hepatica.core.transform.steps import FloatArray, blocks
+from hepatica.core.transform.steps import FloatArray, blocks, index_of
 from hepatica.core.transform.transform import Transform
 from hepatica.core.volume import Kind, Volume
 from hepatica.errors import UnitError
@@ -211,7 +211,7 @@ def _shared_out(volume: Volume, placed: Grid, target: Grid) -> tuple[NDArray[np.
     found = resample(Volume(placed, amounts, Kind.ENERGY), target, "total").values
     missing = 0
     for _, points in blocks(target):
-        missing += int((~_within(placed.to_index(points), placed)).sum())
+        missing += int((~_within(index_of(placed, points), placed)).sum())
     return found / (1.0 if extensive else target.voxel_volume_ml), missing / target.size, 1.0
 
 
@@ -236,7 +236,7 @@ def _look_over(
         for shift in shifts:
             points = centres + target.affine[:3, :3] @ shift
             places, determinants = transform.mapped(points) if scaled else (transform.points_mm(points), None)
-            index = source.to_index(places)
+            index = index_of(source, places)
             found = ndimage.map_coordinates(numbers, np.moveaxis(index, -1, 0), order=1, mode="nearest")
             absent = ~_within(index, source)
             found[absent] = outside
@@ -252,7 +252,7 @@ def _vote(volume: Volume, transform: Transform, target: Grid, outside: int) -> t
     missing = 0
     top = np.asarray(volume.grid.shape) - 1
     for block, points in blocks(target):
-        index = volume.grid.to_index(transform.points_mm(points))
+        index = index_of(volume.grid, transform.points_mm(points))
         inside = _within(index, volume.grid)
         missing += int((~inside).sum())
         at = index[inside]

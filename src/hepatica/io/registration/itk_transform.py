@@ -132,7 +132,8 @@ def _transforms(path: Path, lines: Sequence[str]) -> list[tuple[str, list[float]
         elif not found:
             raise InputError(f"{path}, line {number}: {key} stands before any transform")
         else:
-            found[-1][1 if key == "Parameters" else 2].extend(_numbers(path, number, value))
+            _, parameters, fixed = found[-1]
+            (parameters if key == "Parameters" else fixed).extend(_numbers(path, number, value))
     if not found:
         raise InputError(f"{path}: holds no transform")
     return found

@@ -146,7 +146,7 @@ def accumulated_dose(
     one, other = as_dose(first, role="first"), as_dose(second, role="second")
     grid = one.volume.grid
     ct = None if second_ct is None else as_image(second_ct, role="ct")
-    files = () if ct is None else (ct.source,)
+    files: tuple[InputFile, ...] = () if ct is None else (ct.source,)
     if isinstance(structures, str | Path):
         files += (input_file("structures", Path(structures)),)
     require_one_patient((*one.inputs, *other.inputs, *files))

@@ -139,8 +139,8 @@ class WarpResult(Result):
     def table(self) -> Table:
         """Totals, or volumes of structures."""
         if self.structures:
-            rows = [(s.name, s.volume_before_ml, s.volume_after_ml, s.jacobian_mean) for s in self.structures]
-            return Table.of(("structure", "before, mL", "after, mL", "mean Jacobian"), rows, "", "volumes")
+            volumes = [(s.name, s.volume_before_ml, s.volume_after_ml, s.jacobian_mean) for s in self.structures]
+            return Table.of(("structure", "before, mL", "after, mL", "mean Jacobian"), volumes, "", "volumes")
         assert self.account is not None
         unit = _unit_of_total(self.volume)
         found = self.account
