@@ -86,7 +86,7 @@ def test_scans_of_different_parts_of_the_body(ct: Scene, low: int, high: int) ->
 
 
 def test_mirrored_and_upside_down_images(ct: Scene) -> None:
-    """Each orientation is told from the others; the turned one brings its matrix, the mirrored one is refused as one."""
+    """Each orientation is told from the others, and brings the matrix that undoes it."""
     for flips, name in (((-1, 1, 1), "mirrored"), ((-1, 1, -1), "upside down and left for right")):
         window = tuple(slice(None, None, step) for step in flips)
         pair = Pair.of(ct.fixed, replace(ct.fixed, values=ct.fixed.values[window].copy()), None, 0.0, 1)

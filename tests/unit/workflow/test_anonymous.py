@@ -201,6 +201,12 @@ CALLS: dict[str, Callable[[Case], Any]] = {
         exposure=hepatica.CameraExposureOptions(head_time_s=480.0),
     ),
     "quantify": lambda c: hepatica.quantify(c.emission, nuclide="Y-90", structures=c.rtstruct),
+    "register": lambda c: hepatica.register(
+        c.ct,
+        c.ct,
+        known=hepatica.KnownPlaces(structures=c.rtstruct, moving_structures=c.rtstruct),
+        options=hepatica.RegistrationOptions(checks=False),
+    ),
     "absorbed_dose": dose,
     "compare_doses": lambda c: hepatica.compare_doses(c.dose, c.dose, structures=c.rtstruct),
     "radiobiology": lambda c: hepatica.radiobiology(dose_map=c.dose, structures=c.rtstruct),
