@@ -199,7 +199,7 @@ class RegistrationResult(Result):
             each = quality.target_error.each_mm.items()
             tables.append(Table.of(("landmark", "error, mm"), list(each), "Landmarks", "landmarks"))
         heads = ("criterion", "value", "unit", "passes at", "fails beyond", "mark")
-        judged = [(m.criterion, m.value, m.unit, m.passes_at, m.fails_beyond, m.verdict) for m in quality.marks]
+        judged = [(m.criterion, m.value, m.unit, m.accepted_limit, m.failure_limit, m.verdict) for m in quality.marks]
         tables.append(Table.of(heads, judged, "Marks after AAPM TG-132", "marks"))
         if quality.dose_effects:
             heads = ("structure", "mean", "lowest", "highest", "unit", "SD, %")
@@ -298,8 +298,8 @@ def register(
     """
     report_progress = progress or silent
     report_progress("reading images")
-    there = as_image(moving, role="moving", series=images.moving_series, stated=Stated(unit=images.moving_unit))
-    here = as_image(fixed, role="fixed", series=images.fixed_series, stated=Stated(unit=images.fixed_unit))
+    there = _image(moving, "moving", images.moving_series, images.moving_unit)
+    here = _image(fixed, "fixed", images.fixed_series, images.fixed_unit)
     require_one_patient((there.source, here.source))
     drawn, about, files = _structures(known.structures, here, "structures")
     others, about_others, more = _structures(known.moving_structures, there, "moving_structures")
@@ -335,6 +335,10 @@ def register(
             steps=(f"{there.name} was registered to {here.name}: {found.transform.method}",),
         ),
     )
+
+
+def _image(source: ImageSource, role: str, series: str | None, unit: str | None) -> Image:
+    return as_image(source, role="image", series=series, stated=Stated(unit=unit)).used_as(role)
 
 
 def _structures(

@@ -11,12 +11,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from registration_truth import Scene, scene
-
 import hepatica
 from hepatica.core import Kind, Volume
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.io.registration.read import read_transform
+from registration_truth import Scene, scene
 
 NAMES = ("liver", "spleen")
 

@@ -39,9 +39,9 @@ class Mark:
         As measured.
     unit : str
         Of the value and the limits; empty of a number alone.
-    passes_at : float
+    accepted_limit : float
         Limit up to which (or, of Dice and Jacobian, from which on) it passes.
-    fails_beyond : float
+    failure_limit : float
         Limit beyond which it fails; between the two it is to be looked at.
     verdict : {"pass", "look", "fail"}
         Of the value.
@@ -50,8 +50,8 @@ class Mark:
     criterion: str
     value: float
     unit: str
-    passes_at: float
-    fails_beyond: float
+    accepted_limit: float
+    failure_limit: float
     verdict: Verdict
 
 
