@@ -198,15 +198,17 @@ class RegistrationResult(Result):
         if quality.target_error is not None:
             each = quality.target_error.each_mm.items()
             tables.append(Table.of(("landmark", "error, mm"), list(each), "Landmarks", "landmarks"))
-        heads = ("criterion", "value", "unit", "passes at", "fails beyond", "mark")
+        of_marks = ("criterion", "value", "unit", "passes at", "fails beyond", "mark")
         judged = [(m.criterion, m.value, m.unit, m.accepted_limit, m.failure_limit, m.verdict) for m in quality.marks]
-        tables.append(Table.of(heads, judged, "Marks after AAPM TG-132", "marks"))
+        tables.append(Table.of(of_marks, judged, "Marks after AAPM TG-132", "marks"))
         if quality.dose_effects:
-            heads = ("structure", "mean", "lowest", "highest", "unit", "SD, %")
+            of_dose = ("structure", "mean", "lowest", "highest", "unit", "SD, %")
             effects = [
                 (e.name, e.mean, e.lowest, e.highest, e.unit, e.relative_sd_percent) for e in quality.dose_effects
             ]
-            tables.append(Table.of(heads, effects, "Means shifted by one standard deviation, six ways", "dose-effect"))
+            tables.append(
+                Table.of(of_dose, effects, "Means shifted by one standard deviation, six ways", "dose-effect")
+            )
         heads = ("start", "shift x, mm", "y", "z", "likeness", "shared, %", "chosen")
         starts = [(t.name, *t.shift_mm, t.similarity, 100 * t.shared, t.chosen) for t in self.registration.starts]
         tables.append(Table.of(heads, starts, "Starts", "starts"))
