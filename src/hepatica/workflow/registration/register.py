@@ -20,6 +20,7 @@ from hepatica.anatomy.registration.quality.measures import (
 )
 from hepatica.anatomy.registration.register import Registration, register_volumes
 from hepatica.anatomy.registration.settings import RegistrationOptions
+from hepatica.anatomy.structures.kinds import LESIONS, Structure
 from hepatica.anatomy.structures.roles import identified
 from hepatica.core import InputFile, Kind, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, INLINE
@@ -423,7 +424,10 @@ def _quality(
         else:
             effects = dose_effects(dose.volume, drawn[0], found.uncertainty.per_axis_mm)
     grids = (images[0].grid, images[1].grid)
-    judged = marks(grids, target, agreements, found.volumes, found.inverse)
+    # A lesion may grow or shrink from image to image: how well it fits says nothing of the registration.
+    roles = identified(drawn[0]).roles
+    lasting = [item for item in agreements if roles[item.name] not in (*LESIONS, Structure.ALL_TUMOURS)]
+    judged = marks(grids, target, lasting, found.volumes, found.inverse)
     if failed := [mark.criterion for mark in judged if mark.verdict == "fail"]:
         text = f"the registration fails by TG-132: {', '.join(failed)}"
         notes.append(Message("registration-fails", text, "look at the figure before you use it"))

@@ -78,7 +78,8 @@ def marks(
         found.append(_at_most("target registration error, mean", target.mean_mm, *distance))
     for item in structures:
         found.append(_at_least(f"Dice of {item.name}", item.dice, GOOD_DICE, LEAST_DICE))
-        found.append(_at_most(f"mean surface distance of {item.name}", item.mean_distance_mm, *distance))
+        if item.mean_distance_mm is not None:
+            found.append(_at_most(f"mean surface distance of {item.name}", item.mean_distance_mm, *distance))
     folds: Verdict = "pass" if volumes.lowest > 0 else "fail"
     found.append(Mark("Jacobian determinant, lowest", volumes.lowest, "", 0.0, 0.0, folds))
     if back is not None:
