@@ -168,7 +168,7 @@ class RegistrationResult(Result):
         rows: list[tuple[str, Cell]] = [
             ("likeness as the headers place them, 0 to 1", found.similarity_before),
             ("likeness as registered", found.similarity_after),
-            ("start", next((t.name for t in found.starts if t.chosen), "")),
+            ("start", next((t.name for t in found.starts if t.taken), "")),
             ("region shown by the moving image, %", 100 * found.shared),
             *((f"uncertainty along {name}, mm", value) for name, value in zip("xyz", axes, strict=True)),
             ("Jacobian determinant, lowest", found.volumes.lowest),
@@ -211,7 +211,7 @@ class RegistrationResult(Result):
                 Table.of(of_dose, effects, "Means shifted by one standard deviation, six ways", "dose-effect")
             )
         heads = ("start", "shift x, mm", "y", "z", "likeness", "shared, %", "chosen")
-        starts = [(t.name, *t.shift_mm, t.similarity, 100 * t.shared, t.chosen) for t in self.registration.starts]
+        starts = [(t.name, *t.start_shift_mm, t.similarity, 100 * t.shared, t.taken) for t in self.registration.starts]
         tables.append(Table.of(heads, starts, "Starts", "starts"))
         return tuple(tables)
 
@@ -401,7 +401,7 @@ def _quality(
 ) -> tuple[RegistrationQuality, tuple[Message, ...], tuple[InputFile, ...]]:
     notes: list[Message] = []
     target = None if landmarks is None else target_error(*landmarks, found.transform)
-    if target is not None and any(t.chosen and t.name == "landmarks" for t in found.starts):
+    if target is not None and any(t.taken and t.name == "landmarks" for t in found.starts):
         text = "the landmarks were the start as well: their error is a little smaller than that of other points"
         notes.append(Message("landmarks-were-start", text, severity="note"))
     agreements = []
