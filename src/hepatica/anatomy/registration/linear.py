@@ -163,7 +163,9 @@ def best_start(pair: Pair, candidates: Iterable[Candidate]) -> tuple[FloatArray,
             remedy="check that both show the same part of the body, or give landmarks",
         )
     best = max(range(len(found)), key=lambda n: found[n][1].similarity)
-    tried = tuple(TriedStart(t.name, t.similarity, t.shared, t.start_shift_mm, n == best) for n, (_, t) in enumerate(found))
+    tried = tuple(
+        TriedStart(t.name, t.similarity, t.shared, t.start_shift_mm, n == best) for n, (_, t) in enumerate(found)
+    )
     return found[best][0], tried
 
 

@@ -84,7 +84,7 @@ class KnownPlaces:
         The same of the moving image; those of one name are compared, and three or more are a start.
     within : sequence of str
         Structures of the fixed image to count in, by name or role ("liver"); the whole patient if none.
-    dose : path, Volume, or None
+    dose_map : path, Volume, or None
         Absorbed dose in the fixed image's frame of reference, whose means the uncertainty of the registration blurs.
     """
 
@@ -93,7 +93,7 @@ class KnownPlaces:
     landmarks: LandmarkSource | None = None
     moving_landmarks: LandmarkSource | None = None
     within: tuple[str, ...] = ()
-    dose: DoseSource | None = None
+    dose_map: DoseSource | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -307,8 +307,8 @@ def register(
     drawn, about, files = _structures(known.structures, here, "structures")
     others, about_others, more = _structures(known.moving_structures, there, "moving_structures")
     landmarks, listed = _landmarks(known)
-    if known.dose is not None and not drawn:
-        raise InputError("`dose` is judged in structures of the fixed image", remedy="give `structures`")
+    if known.dose_map is not None and not drawn:
+        raise InputError("`dose_map` is judged in structures of the fixed image", remedy="give `structures`")
     found = register_volumes(
         here.volume,
         there.volume,
@@ -415,8 +415,8 @@ def _quality(
             agreements.append(agreement)
     effects: tuple[DoseEffect, ...] = ()
     files: tuple[InputFile, ...] = ()
-    if known.dose is not None:
-        dose = as_dose(known.dose, role="dose")
+    if known.dose_map is not None:
+        dose = as_dose(known.dose_map, role="dose")
         files = dose.inputs
         if found.uncertainty is None:
             text = "the uncertainty of the registration is not known: its effect on the dose was not worked out"

@@ -45,7 +45,7 @@ def laid(case: Scene) -> hepatica.RegistrationResult:
         structures=[case.region(name) for name in NAMES],
         moving_structures=[case.moving_region(name) for name in NAMES],
         within=("liver",),
-        dose=dose,
+        dose_map=dose,
         **landmarks(case),
     )
     return hepatica.register(image(case.moving, "later"), image(case.fixed, "first"), known=known)
