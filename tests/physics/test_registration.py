@@ -76,7 +76,7 @@ def test_scans_of_different_parts_of_the_body(ct: Scene, low: int, high: int) ->
     step = pose((0, 0, 4), (20, -8, 300))
     whole = ct.fixed.grid
     affine = np.array(whole.affine)
-    affine[:3, 3] = whole.to_mm([0, 0, low]) + (20, -8, 300)
+    affine[:3, 3] = whole.to_mm([0, 0, low]) + np.array([20, -8, 300])
     moving = ct.posed(step, Grid((86, 65, high - low), affine))
     found = register_volumes(ct.fixed, moving, QUICK)
     points = whole.to_mm(np.argwhere(ct.fixed.values > -300)[::50])
@@ -86,7 +86,7 @@ def test_scans_of_different_parts_of_the_body(ct: Scene, low: int, high: int) ->
 
 
 def test_mirrored_and_upside_down_images(ct: Scene) -> None:
-    """Each orientation is told from the others; the turned one brings its matrix, the mirrored one is refused as one."""
+    """Each orientation is told from the others, and brings the matrix that undoes it."""
     for flips, name in (((-1, 1, 1), "mirrored"), ((-1, 1, -1), "upside down and left for right")):
         window = tuple(slice(None, None, step) for step in flips)
         pair = Pair.of(ct.fixed, replace(ct.fixed, values=ct.fixed.values[window].copy()), None, 0.0, 1)
@@ -94,7 +94,7 @@ def test_mirrored_and_upside_down_images(ct: Scene) -> None:
         assert (best.name, best.mirrored) == (name, name == "mirrored")
         assert best.similarity > CLEARLY_BETTER * second.similarity
         middle = ct.fixed.grid.corners_mm().mean(axis=0)
-        top = middle + (30, 20, 50)
+        top = middle + np.array([30, 20, 50])
         np.testing.assert_allclose(
             Transform.affine(matrix).points_mm(top), middle + np.multiply(flips, top - middle), atol=2
         )

@@ -29,6 +29,7 @@ ALLOWED = {
     "calibration": "a file where a camera's factor is written or taken from; a factor may stand in its place",
     "density": "of a dose: by which density it is scaled; of a kernel: that of its medium",
     "first": "the first of the two things that a comparison names: a map, or a column",
+    "fixed": "the image that stays where it is; of a prescription, whether its activity is",
     "method": "of reconstruction, of simulation, of prescription: each verb has one",
     "normal_dose": "of the next treatment per GBq, since its activity is what is asked",
     "second": "as first",

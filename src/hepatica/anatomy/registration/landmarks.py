@@ -55,7 +55,7 @@ class LandmarkFit:
     localisation_mm : float or None
         Standard uncertainty along one axis with which a landmark was placed in either image, from the errors and the
         3 n - 6 degrees of freedom of a rigid fit (7 with a scale); None of three landmarks, too few to tell.
-    scale : float
+    fitted_scale : float
         1 of a rigid fit.
     """
 
@@ -64,7 +64,7 @@ class LandmarkFit:
     fiducial_error_mm: float
     errors_mm: tuple[float, ...]
     localisation_mm: float | None
-    scale: float
+    fitted_scale: float
 
 
 def paired(fixed: Points, moving: Points) -> tuple[tuple[str, ...], FloatArray, FloatArray]:

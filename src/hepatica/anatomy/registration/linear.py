@@ -44,17 +44,17 @@ class TriedStart:
         Likeness of the images from there, after a coarse climb, 0 to 1.
     shared : float
         Share of the fixed image's points that the moving image then covers.
-    shift_mm : tuple of float
+    start_shift_mm : tuple of float
         From it the fixed image's centre is shifted so, LPS.
-    chosen : bool
+    taken : bool
         Whether the registration went on from it.
     """
 
     name: str
     similarity: float
     shared: float
-    shift_mm: tuple[float, float, float]
-    chosen: bool = False
+    start_shift_mm: tuple[float, float, float]
+    taken: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,7 +163,9 @@ def best_start(pair: Pair, candidates: Iterable[Candidate]) -> tuple[FloatArray,
             remedy="check that both show the same part of the body, or give landmarks",
         )
     best = max(range(len(found)), key=lambda n: found[n][1].similarity)
-    tried = tuple(TriedStart(t.name, t.similarity, t.shared, t.shift_mm, n == best) for n, (_, t) in enumerate(found))
+    tried = tuple(
+        TriedStart(t.name, t.similarity, t.shared, t.start_shift_mm, n == best) for n, (_, t) in enumerate(found)
+    )
     return found[best][0], tried
 
 

@@ -67,9 +67,9 @@ def tried_orientations(pair: Pair, matrix: FloatArray) -> tuple[tuple[Orientatio
         for name, signs in TURNS.items():
             turn = _turn_about(pair.moving.centre_mm, np.asarray(signs) * ([-1, 1, 1] if mirrored else 1))
             coarse, fine = (_turned(p, turn) for p in (pair.moving_coarse, pair.moving))
-            starts = (matrix, body_start(pair.fixed, fine).matrix)
+            starts = [matrix, body_start(pair.fixed, fine).matrix]
             if (turn != np.eye(4)).any():
-                starts += tuple(c.matrix for c in head_feet_starts(pair.fixed_coarse, coarse, pair.seed))
+                starts += [c.matrix for c in head_feet_starts(pair.fixed_coarse, coarse, pair.seed)]
             start = max(starts, key=lambda m: _likeness(samples, fine, m))
             try:
                 climbed = climb(pair.fixed_coarse, coarse, start, "rigid", COARSE, pair.seed)

@@ -196,7 +196,7 @@ def _body(small: Volume, seen: Mask) -> Mask:
         for n in range(filled.shape[axis]):
             plane: tuple[Any, ...] = tuple(n if a == axis else slice(None) for a in range(3))
             filled[plane] = ndimage.binary_fill_holes(filled[plane])
-    return filled
+    return np.asarray(filled)
 
 
 def _background(values: NDArray[Any]) -> float:

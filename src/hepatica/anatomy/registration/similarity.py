@@ -57,11 +57,11 @@ class Samples:
     def seen(moving: Prepared, moved_mm: FloatArray) -> Mask:
         """Which of the points lie in the moving image's field of view, at the positions where they come to lie."""
         index = moving.grid.to_index(moved_mm)
-        inside = ((index >= -0.5) & (index <= np.asarray(moving.grid.shape) - 0.5)).all(axis=-1)
+        inside: Mask = np.asarray(((index >= -0.5) & (index <= np.asarray(moving.grid.shape) - 0.5)).all(axis=-1))
         if not moving.seen.all():
             at = np.clip(np.rint(index[inside]).astype(int), 0, np.asarray(moving.grid.shape) - 1)
             inside[inside] = moving.seen[tuple(at.T)]
-        return np.asarray(inside)
+        return inside
 
 
 def looked_up(moving: Prepared, moved_mm: FloatArray) -> NDArray[Any]:

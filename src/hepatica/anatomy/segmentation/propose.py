@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 
 from hepatica.anatomy.segmentation.body import body_region
-from hepatica.anatomy.segmentation.lungs import lung_regions
 from hepatica.anatomy.segmentation.coarse import Mask, grown
 from hepatica.anatomy.segmentation.conflicts import without_conflicts
 from hepatica.anatomy.segmentation.growing import Grown
 from hepatica.anatomy.segmentation.liver import find_liver
+from hepatica.anatomy.segmentation.lungs import lung_regions
 from hepatica.anatomy.segmentation.organs import find_kidney, find_spine, find_spleen
 from hepatica.anatomy.segmentation.quality import StructureQuality, quality_of
 from hepatica.anatomy.segmentation.refine import refined
@@ -214,7 +214,9 @@ def _add_organs(
     search: _Search, torso: Torso, wanted: Sequence[str], uptake: Volume | None, progress: Callable[[str], None]
 ) -> None:
     if not torso.has_diaphragm:
-        text = "no lung ends in the image: without the diaphragm the liver's upper border, and what is liver, is less sure"
+        text = (
+            "no lung ends in the image: without the diaphragm the liver's upper border, and what is liver, is less sure"
+        )
         search.messages.append(Message("no-diaphragm", text, "look at the contours, or give a CT that shows the lungs"))
     progress("liver")
     seed = NO_UPTAKE if uptake is None else _seed(search, torso, uptake)
@@ -254,9 +256,7 @@ def _add_organs(
         _keep_refined(search, torso, name, (probability, organ.mask, organ.grown), "CT")
 
 
-def _keep_refined(
-    search: _Search, torso: Torso, name: str, found: tuple[np.ndarray, Mask, Grown], how: str
-) -> None:
+def _keep_refined(search: _Search, torso: Torso, name: str, found: tuple[np.ndarray, Mask, Grown], how: str) -> None:
     probability, mask, grown_organ = found
     fine = refined(search.ct, torso.grid, probability, grown_organ.brightness)
     search.keep(_region(name, search.ct, fine, how), mask, grown_organ)

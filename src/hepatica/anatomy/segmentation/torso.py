@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.anatomy.segmentation.body import body_region
-from hepatica.anatomy.segmentation.lungs import lung_regions
 from hepatica.anatomy.segmentation.coarse import Mask, coarse_volume, shrunk
 from hepatica.anatomy.segmentation.landmarks import Spine, depth_inside_ribs_mm, diaphragm_height, spine_of
+from hepatica.anatomy.segmentation.lungs import lung_regions
 from hepatica.anatomy.segmentation.walker import diffused, noise_sd
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import GeometryError, InputError

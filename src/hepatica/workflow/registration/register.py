@@ -20,6 +20,7 @@ from hepatica.anatomy.registration.quality.measures import (
 )
 from hepatica.anatomy.registration.register import Registration, register_volumes
 from hepatica.anatomy.registration.settings import RegistrationOptions
+from hepatica.anatomy.structures.kinds import LESIONS, Structure
 from hepatica.anatomy.structures.roles import identified
 from hepatica.core import InputFile, Kind, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, INLINE
@@ -83,7 +84,7 @@ class KnownPlaces:
         The same of the moving image; those of one name are compared, and three or more are a start.
     within : sequence of str
         Structures of the fixed image to count in, by name or role ("liver"); the whole patient if none.
-    dose : path, Volume, or None
+    dose_map : path, Volume, or None
         Absorbed dose in the fixed image's frame of reference, whose means the uncertainty of the registration blurs.
     """
 
@@ -92,7 +93,7 @@ class KnownPlaces:
     landmarks: LandmarkSource | None = None
     moving_landmarks: LandmarkSource | None = None
     within: tuple[str, ...] = ()
-    dose: DoseSource | None = None
+    dose_map: DoseSource | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,7 +168,7 @@ class RegistrationResult(Result):
         rows: list[tuple[str, Cell]] = [
             ("likeness as the headers place them, 0 to 1", found.similarity_before),
             ("likeness as registered", found.similarity_after),
-            ("start", next((t.name for t in found.starts if t.chosen), "")),
+            ("start", next((t.name for t in found.starts if t.taken), "")),
             ("region shown by the moving image, %", 100 * found.shared),
             *((f"uncertainty along {name}, mm", value) for name, value in zip("xyz", axes, strict=True)),
             ("Jacobian determinant, lowest", found.volumes.lowest),
@@ -198,17 +199,19 @@ class RegistrationResult(Result):
         if quality.target_error is not None:
             each = quality.target_error.each_mm.items()
             tables.append(Table.of(("landmark", "error, mm"), list(each), "Landmarks", "landmarks"))
-        heads = ("criterion", "value", "unit", "passes at", "fails beyond", "mark")
-        judged = [(m.criterion, m.value, m.unit, m.passes_at, m.fails_beyond, m.verdict) for m in quality.marks]
-        tables.append(Table.of(heads, judged, "Marks after AAPM TG-132", "marks"))
+        of_marks = ("criterion", "value", "unit", "passes at", "fails beyond", "mark")
+        judged = [(m.criterion, m.value, m.unit, m.accepted_limit, m.failure_limit, m.verdict) for m in quality.marks]
+        tables.append(Table.of(of_marks, judged, "Marks after AAPM TG-132", "marks"))
         if quality.dose_effects:
-            heads = ("structure", "mean", "lowest", "highest", "unit", "SD, %")
+            of_dose = ("structure", "mean", "lowest", "highest", "unit", "SD, %")
             effects = [
                 (e.name, e.mean, e.lowest, e.highest, e.unit, e.relative_sd_percent) for e in quality.dose_effects
             ]
-            tables.append(Table.of(heads, effects, "Means shifted by one standard deviation, six ways", "dose-effect"))
+            tables.append(
+                Table.of(of_dose, effects, "Means shifted by one standard deviation, six ways", "dose-effect")
+            )
         heads = ("start", "shift x, mm", "y", "z", "likeness", "shared, %", "chosen")
-        starts = [(t.name, *t.shift_mm, t.similarity, 100 * t.shared, t.chosen) for t in self.registration.starts]
+        starts = [(t.name, *t.start_shift_mm, t.similarity, 100 * t.shared, t.taken) for t in self.registration.starts]
         tables.append(Table.of(heads, starts, "Starts", "starts"))
         return tuple(tables)
 
@@ -298,14 +301,14 @@ def register(
     """
     report_progress = progress or silent
     report_progress("reading images")
-    there = as_image(moving, role="moving", series=images.moving_series, stated=Stated(unit=images.moving_unit))
-    here = as_image(fixed, role="fixed", series=images.fixed_series, stated=Stated(unit=images.fixed_unit))
+    there = _image(moving, "moving", images.moving_series, images.moving_unit)
+    here = _image(fixed, "fixed", images.fixed_series, images.fixed_unit)
     require_one_patient((there.source, here.source))
     drawn, about, files = _structures(known.structures, here, "structures")
     others, about_others, more = _structures(known.moving_structures, there, "moving_structures")
     landmarks, listed = _landmarks(known)
-    if known.dose is not None and not drawn:
-        raise InputError("`dose` is judged in structures of the fixed image", remedy="give `structures`")
+    if known.dose_map is not None and not drawn:
+        raise InputError("`dose_map` is judged in structures of the fixed image", remedy="give `structures`")
     found = register_volumes(
         here.volume,
         there.volume,
@@ -335,6 +338,10 @@ def register(
             steps=(f"{there.name} was registered to {here.name}: {found.transform.method}",),
         ),
     )
+
+
+def _image(source: ImageSource, role: str, series: str | None, unit: str | None) -> Image:
+    return as_image(source, role="image", series=series, stated=Stated(unit=unit)).used_as(role)
 
 
 def _structures(
@@ -394,7 +401,7 @@ def _quality(
 ) -> tuple[RegistrationQuality, tuple[Message, ...], tuple[InputFile, ...]]:
     notes: list[Message] = []
     target = None if landmarks is None else target_error(*landmarks, found.transform)
-    if target is not None and any(t.chosen and t.name == "landmarks" for t in found.starts):
+    if target is not None and any(t.taken and t.name == "landmarks" for t in found.starts):
         text = "the landmarks were the start as well: their error is a little smaller than that of other points"
         notes.append(Message("landmarks-were-start", text, severity="note"))
     agreements = []
@@ -408,8 +415,8 @@ def _quality(
             agreements.append(agreement)
     effects: tuple[DoseEffect, ...] = ()
     files: tuple[InputFile, ...] = ()
-    if known.dose is not None:
-        dose = as_dose(known.dose, role="dose")
+    if known.dose_map is not None:
+        dose = as_dose(known.dose_map, role="dose")
         files = dose.inputs
         if found.uncertainty is None:
             text = "the uncertainty of the registration is not known: its effect on the dose was not worked out"
@@ -417,7 +424,10 @@ def _quality(
         else:
             effects = dose_effects(dose.volume, drawn[0], found.uncertainty.per_axis_mm)
     grids = (images[0].grid, images[1].grid)
-    judged = marks(grids, target, agreements, found.volumes, found.inverse)
+    # A lesion may grow or shrink from image to image: how well it fits says nothing of the registration.
+    roles = identified(drawn[0]).roles
+    lasting = [item for item in agreements if roles[item.name] not in (*LESIONS, Structure.ALL_TUMOURS)]
+    judged = marks(grids, target, lasting, found.volumes, found.inverse)
     if failed := [mark.criterion for mark in judged if mark.verdict == "fail"]:
         text = f"the registration fails by TG-132: {', '.join(failed)}"
         notes.append(Message("registration-fails", text, "look at the figure before you use it"))

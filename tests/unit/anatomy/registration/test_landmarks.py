@@ -32,12 +32,12 @@ def test_rigid_fit_is_exact_without_errors() -> None:
     found = fit_landmarks(named(FIXED), named(moved()))
     np.testing.assert_allclose(found.transform.matrix, matrix_of(), atol=1e-9)
     assert found.fiducial_error_mm < 1e-9
-    assert found.scale == 1.0
+    assert found.fitted_scale == 1.0
 
 
 def test_similarity_finds_the_scale() -> None:
     found = fit_landmarks(named(FIXED), named(moved(1.05)), "similarity")
-    assert found.scale == pytest.approx(1.05)
+    assert found.fitted_scale == pytest.approx(1.05)
     np.testing.assert_allclose(found.transform.matrix, matrix_of(1.05), atol=1e-9)
 
 

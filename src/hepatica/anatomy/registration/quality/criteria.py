@@ -39,9 +39,9 @@ class Mark:
         As measured.
     unit : str
         Of the value and the limits; empty of a number alone.
-    passes_at : float
+    accepted_limit : float
         Limit up to which (or, of Dice and Jacobian, from which on) it passes.
-    fails_beyond : float
+    failure_limit : float
         Limit beyond which it fails; between the two it is to be looked at.
     verdict : {"pass", "look", "fail"}
         Of the value.
@@ -50,8 +50,8 @@ class Mark:
     criterion: str
     value: float
     unit: str
-    passes_at: float
-    fails_beyond: float
+    accepted_limit: float
+    failure_limit: float
     verdict: Verdict
 
 
@@ -78,7 +78,8 @@ def marks(
         found.append(_at_most("target registration error, mean", target.mean_mm, *distance))
     for item in structures:
         found.append(_at_least(f"Dice of {item.name}", item.dice, GOOD_DICE, LEAST_DICE))
-        found.append(_at_most(f"mean surface distance of {item.name}", item.mean_distance_mm, *distance))
+        if item.mean_distance_mm is not None:
+            found.append(_at_most(f"mean surface distance of {item.name}", item.mean_distance_mm, *distance))
     folds: Verdict = "pass" if volumes.lowest > 0 else "fail"
     found.append(Mark("Jacobian determinant, lowest", volumes.lowest, "", 0.0, 0.0, folds))
     if back is not None:

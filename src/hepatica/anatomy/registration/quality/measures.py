@@ -48,10 +48,10 @@ class StructureAgreement:
         Of both.
     dice : float
         2 |A and B| / (|A| + |B|), border voxels by their covered fraction.
-    mean_distance_mm : float
-        From surface to surface, both ways, averaged (MSD).
-    hausdorff_95_mm : float
-        95th percentile of these distances, the larger of both ways (HD95).
+    mean_distance_mm : float or None
+        From surface to surface, both ways, averaged (MSD); None of a structure that fills no voxel by half.
+    hausdorff_95_mm : float or None
+        95th percentile of these distances, the larger of both ways (HD95); None likewise.
     dice_before : float
         Dice as the headers place the images.
     volume_fixed_ml, volume_moved_ml : float
@@ -60,8 +60,8 @@ class StructureAgreement:
 
     name: str
     dice: float
-    mean_distance_mm: float
-    hausdorff_95_mm: float
+    mean_distance_mm: float | None
+    hausdorff_95_mm: float | None
     dice_before: float
     volume_fixed_ml: float
     volume_moved_ml: float
@@ -143,8 +143,8 @@ def structure_agreement(fixed: Region, moving: Region, transform: Transform) -> 
     return StructureAgreement(
         fixed.name,
         dice(one.full(), moved.full()),
-        float((there.mean() + back.mean()) / 2) if there.size and back.size else float("nan"),
-        float(max(np.percentile(there, 95), np.percentile(back, 95))) if there.size and back.size else float("nan"),
+        float((there.mean() + back.mean()) / 2) if there.size and back.size else None,
+        float(max(np.percentile(there, 95), np.percentile(back, 95))) if there.size and back.size else None,
         dice(whole.full(), placed.full()),
         fixed.volume_ml,
         moved.volume_ml,
