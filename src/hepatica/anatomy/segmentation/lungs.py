@@ -189,8 +189,8 @@ def _with_vessels(lung: Mask, blocks: CtBlocks) -> Mask:
     near = ndimage.generate_binary_structure(3, 1)[tuple(slice(1 - r, 2 + r) for r in reach)]
     closed = ndimage.binary_closing(np.pad(lung, 2), near)[2:-2, 2:-2, 2:-2] | lung
     if blocks.is_fine:
-        return closed
-    out = np.array(closed)
+        return np.asarray(closed, dtype=bool)
+    out = np.array(closed, dtype=bool)
     for axis in range(3):
         connected = np.zeros((3, 3, 3), dtype=bool)
         across: list[slice | int] = [slice(None)] * 3
