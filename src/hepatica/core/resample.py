@@ -171,7 +171,7 @@ def _share_out_aligned(
             out[n] = (third @ (second @ plane).T).T
     if method == "mean" and outside != 0:
         inside = [np.asarray(overlap.sum(axis=1)) for overlap in along]
-        out += np.asarray(outside, dtype) * (1 - inside[0][:, None, None] * inside[1][:, None] * inside[2])
+        out = out + np.asarray(outside, dtype) * (1 - inside[0][:, None, None] * inside[1][:, None] * inside[2])
     # Put each axis where the target has it.
     return np.moveaxis(out, range(3), [int(axes[axis]) for axis in order])
 

@@ -73,7 +73,11 @@ def body_of_blocks(blocks: CtBlocks, body: Mask, name: str = "body") -> Region:
     if blocks.is_fine:
         return Region.from_coverage(name, blocks.hu.grid, body, origin=origin)
     inner, outer = rim(body)
-    window = bounding_window(outer)
+    # With a block more all round, from which the air outside reaches in.
+    i, j, k = (
+        slice(max(0, w.start - 1), min(n, w.stop + 1)) for w, n in zip(bounding_window(outer), body.shape, strict=True)
+    )
+    window = (i, j, k)
     kept = blocks.expanded(inner, window)
     near = blocks.expanded(outer, window)
     tissue = (blocks.where(lambda hu: hu > BODY_ABOVE_HU, window) & near) | kept

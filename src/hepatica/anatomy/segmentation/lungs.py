@@ -30,6 +30,9 @@ MIN_SHARE = 0.1
 MAX_EROSION_MM = 30.0
 """Two lungs that touch are parted where they are thinner than twice this."""
 
+MIN_SIDE_SHARE = 0.25
+"""One piece with this share of its volume on either side of the body's middle is both lungs, whatever joins them."""
+
 MAX_GAP_MM = 10.0
 """Longest gap that is closed, and thus the widest vessel; two slices of 5 mm."""
 
@@ -40,6 +43,8 @@ dome of the diaphragm, a hole in an axial slice too, is cut by this at less than
 BORDER_LIMITS_HU = (-450.0, -250.0)
 """The border lies half way from soft tissue (0 HU) to this lung's own mean, within these limits: -400 HU for a lung of
 -800; of a lung in expiration (-600) that would cut off a millimetre of its surface, a twentieth of its volume."""
+
+Spacing = tuple[float, float, float]
 
 NAMES = ("lung left", "lung right")
 
@@ -98,14 +103,15 @@ def _lungs(blocks: CtBlocks, inside: Mask) -> tuple[Region, ...]:
     if not air.any():
         return ()
     window = bounding_window(air)
-    seeds = _seeds(air[window], blocks, window)
+    middle_mm = _middle_mm(blocks, inside)
+    seeds = _seeds(air[window], blocks, window, middle_mm)
     if seeds is None:
         return ()
     owner = np.zeros(air.shape, dtype=np.int8)
     owner[window] = _given_back(air[window], seeds, blocks.grid.spacing_mm)
     found = [_with_vessels(owner == number, blocks) for number in range(1, int(owner.max()) + 1)]
     placed = sorted(((_middle_mm(blocks, lung), lung) for lung in found), key=lambda lung: -lung[0])
-    names = NAMES if len(placed) > 1 else NAMES[:1] if placed[0][0] > _middle_mm(blocks, inside) else NAMES[1:]
+    names = NAMES if len(placed) > 1 else NAMES[:1] if placed[0][0] > middle_mm else NAMES[1:]
     lungs = [lung for _, lung in placed]
     if blocks.is_fine:
         made = zip(names, lungs, strict=True)
@@ -113,8 +119,8 @@ def _lungs(blocks: CtBlocks, inside: Mask) -> tuple[Region, ...]:
     return _on_voxels(names, lungs, airway, blocks)
 
 
-def _seeds(air: Mask, blocks: CtBlocks, window: Window) -> NDArray[np.int8] | None:
-    """Cores of the lungs, 1 and 2; None where no pocket of air is a lung."""
+def _seeds(air: Mask, blocks: CtBlocks, window: Window, middle_mm: float) -> NDArray[np.int8] | None:
+    """Cores of the lungs, 1 and 2; None where no pocket of air is a lung. `middle_mm` is the x of the body's middle."""
     from scipy import ndimage
 
     voxel_ml = blocks.grid.voxel_volume_ml
@@ -130,29 +136,43 @@ def _seeds(air: Mask, blocks: CtBlocks, window: Window) -> NDArray[np.int8] | No
     seeds = np.zeros(air.shape, dtype=np.int8)
     for number, label in enumerate(large, start=1):
         seeds[labels == label] = number
-    return _split_if_joined(seeds, blocks.grid.spacing_mm) if len(large) == 1 else seeds
+    if len(large) > 1:
+        return seeds
+    x_mm, steps = blocks.grid.affine[0], np.ogrid[window]
+    left_mm = sum((x_mm[axis] * steps[axis] for axis in range(3)), x_mm[3] - middle_mm)
+    return _split_if_joined(seeds, left_mm, blocks.grid.spacing_mm)
 
 
-def _split_if_joined(seeds: NDArray[np.int8], spacing_mm: tuple[float, float, float]) -> NDArray[np.int8]:
-    """Both lungs in one piece: erode until it falls into two of comparable size; one lung alone stays whole."""
+def _split_if_joined(seeds: NDArray[np.int8], left_mm: NDArray[np.float64], spacing_mm: Spacing) -> NDArray[np.int8]:
+    """Both lungs in one piece: erode until it falls into two of comparable size on both sides of the body's middle.
+
+    One lung alone stays whole, also where it falls into an upper and a lower part. What reaches far to both sides and
+    does not fall apart is cut at the middle. `left_mm` is the distance of each block to the left of the middle.
+    """
     from scipy import ndimage
 
     whole = seeds > 0
+    share = float((left_mm[whole] > 0).mean())
+    if min(share, 1 - share) < MIN_SHARE:
+        return seeds
     depth = ndimage.distance_transform_edt(np.pad(whole, 1), sampling=spacing_mm)[1:-1, 1:-1, 1:-1]
     for erosion_mm in np.arange(OPENING_MM, MAX_EROSION_MM, OPENING_MM / 3):
         labels, count = ndimage.label(depth > erosion_mm)
-        sizes = np.sort(np.bincount(labels.ravel(), minlength=count + 1)[1:])[::-1]
-        if count > 1 and sizes[1] > MIN_SHARE * 2 * sizes[0]:
-            kept = np.argsort(np.bincount(labels.ravel())[1:])[::-1][:2] + 1
-            out = np.zeros_like(seeds)
-            for number, label in enumerate(kept, start=1):
-                out[labels == label] = number
+        if count < 2:
+            continue
+        sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+        first, second = (int(n) + 1 for n in np.argsort(sizes)[::-1][:2])
+        one, other = (float(left_mm[labels == label].mean()) for label in (first, second))
+        if sizes[second - 1] > 2 * MIN_SHARE * sizes[first - 1] and one * other < 0:
+            out = np.where(labels == first, 1, np.where(labels == second, 2, 0)).astype(np.int8)
             nearest = ndimage.distance_transform_edt(out == 0, return_distances=False, return_indices=True)
             return np.asarray(np.where(whole, out[tuple(nearest)], 0), dtype=np.int8)
-    return seeds
+    if min(share, 1 - share) < MIN_SIDE_SHARE:
+        return seeds
+    return np.asarray(np.where(whole, np.where(left_mm > 0, 1, 2), 0), dtype=np.int8)
 
 
-def _given_back(air: Mask, seeds: NDArray[np.int8], spacing_mm: tuple[float, float, float]) -> NDArray[np.int8]:
+def _given_back(air: Mask, seeds: NDArray[np.int8], spacing_mm: Spacing) -> NDArray[np.int8]:
     """What the opening took: every block of air goes to the nearest core, if it is close to it."""
     from scipy import ndimage
 
@@ -169,8 +189,8 @@ def _with_vessels(lung: Mask, blocks: CtBlocks) -> Mask:
     near = ndimage.generate_binary_structure(3, 1)[tuple(slice(1 - r, 2 + r) for r in reach)]
     closed = ndimage.binary_closing(np.pad(lung, 2), near)[2:-2, 2:-2, 2:-2] | lung
     if blocks.is_fine:
-        return closed
-    out = np.array(closed)
+        return np.asarray(closed, dtype=bool)
+    out = np.array(closed, dtype=bool)
     for axis in range(3):
         connected = np.zeros((3, 3, 3), dtype=bool)
         across: list[slice | int] = [slice(None)] * 3

@@ -375,7 +375,7 @@ def _filled_slices(regions: Sequence[Region], fractional: bool, *, turned: bool)
     found = np.zeros((slices, *STAND_IN, len(regions)), dtype=np.float32 if fractional else np.uint8)
     for n, region in enumerate(regions):
         holds = (region.coverage > 0) if fractional else (region.coverage >= 0.5)
-        found[region.window[2], :, :, n] = holds.any(axis=(0, 1))[:, np.newaxis, np.newaxis]
+        found[region.window[2], :, :, n] = np.reshape(holds.any(axis=(0, 1)), (-1, 1, 1))
     return found[::-1] if turned else found
 
 
