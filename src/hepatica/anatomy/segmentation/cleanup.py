@@ -121,7 +121,9 @@ def _grown(values: Array, margin_mm: float, spacing_mm: tuple[float, float, floa
     length = np.where(distance > 0, length, min(spacing_mm))
     # A border voxel covered by c ends (c - 0.5) of its length beyond its centre, one that is full half a voxel beyond.
     reach = margin_mm + (values[tuple(nearest)] - 0.5) * length
-    return np.asarray(np.where(inside & (distance == 0), 1.0, np.clip((reach - distance) / length + 0.5, 0, 1)), np.float32)
+    return np.asarray(
+        np.where(inside & (distance == 0), 1.0, np.clip((reach - distance) / length + 0.5, 0, 1)), np.float32
+    )
 
 
 def _with_room(region: Region, room_mm: float) -> tuple[Array, Window]:

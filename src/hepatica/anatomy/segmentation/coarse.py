@@ -30,7 +30,9 @@ def coarse_volume(volume: Volume, step_mm: float, *, outside: float = AIR_HU) ->
     outside : float
         Value where the volume does not reach.
     """
-    factors = [min(n, max(1, int(step_mm // s))) for n, s in zip(volume.grid.shape, volume.grid.spacing_mm, strict=True)]
+    factors = [
+        min(n, max(1, int(step_mm // s))) for n, s in zip(volume.grid.shape, volume.grid.spacing_mm, strict=True)
+    ]
     i, j, k = (n // f for n, f in zip(volume.grid.shape, factors, strict=True))
     kept = volume.values[: i * factors[0], : j * factors[1], : k * factors[2]]
     blocks = kept.reshape(i, factors[0], j, factors[1], k, factors[2]).mean(axis=(1, 3, 5), dtype=np.float32)

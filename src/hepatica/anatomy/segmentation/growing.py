@@ -110,7 +110,12 @@ def prevailing_hu(values: Array) -> tuple[float, float]:
 
 
 def grow_organ(
-    torso: Torso, place: Array, start: Mask, *, certain: Mask | None = None, also: Array | None = None,
+    torso: Torso,
+    place: Array,
+    start: Mask,
+    *,
+    certain: Mask | None = None,
+    also: Array | None = None,
     thin_mm: float = 7.0,
 ) -> Grown | None:
     """An organ from its expected place and a region that mostly holds it.
@@ -186,7 +191,7 @@ def _brightness(mean: float, sd: float, around: Array) -> Brightness:
     wide = 1.15 * sd
     own = np.exp(-np.square((CENTRES_HU - mean) / wide) / 2) / wide / np.sqrt(2 * np.pi)
     low, high = (mean + shift for shift in OTHER_HU)
-    within = (CENTRES_HU > low) & (CENTRES_HU < high)
+    within = (low < CENTRES_HU) & (high > CENTRES_HU)
     own = (1 - OTHER_SHARE) * own + OTHER_SHARE * within / (high - low)
     return Brightness(mean, sd, np.clip(np.log((own + 1e-9) / (other + 1e-9)), *EVIDENCE))
 

@@ -80,7 +80,7 @@ def spine_of(hu: NDArray[np.float32], body: Mask, step_mm: float) -> Spine | Non
 
 
 def spread(values: Array, known: Array, widths: Sequence[float | tuple[float, ...]]) -> Array:
-    """Values where they are known, smoothed, and carried into the unknown from ever farther (normalised convolution)."""
+    """Values smoothed where they are known, and carried from ever farther into the unknown (normalised convolution)."""
     from scipy import ndimage
 
     total, weight = np.zeros(values.shape), np.zeros(values.shape)

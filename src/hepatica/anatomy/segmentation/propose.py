@@ -213,7 +213,9 @@ def _add_organs(
     search: _Search, torso: Torso, wanted: Sequence[str], uptake: Volume | None, progress: Callable[[str], None]
 ) -> None:
     if not torso.has_diaphragm:
-        text = "no lung ends in the image: without the diaphragm the liver's upper border, and what is liver, is less sure"
+        text = (
+            "no lung ends in the image: without the diaphragm the liver's upper border, and what is liver, is less sure"
+        )
         search.messages.append(Message("no-diaphragm", text, "look at the contours, or give a CT that shows the lungs"))
     progress("liver")
     seed = NO_UPTAKE if uptake is None else _seed(search, torso, uptake)
@@ -253,9 +255,7 @@ def _add_organs(
         _keep_refined(search, torso, name, (probability, organ.mask, organ.grown), "CT")
 
 
-def _keep_refined(
-    search: _Search, torso: Torso, name: str, found: tuple[np.ndarray, Mask, Grown], how: str
-) -> None:
+def _keep_refined(search: _Search, torso: Torso, name: str, found: tuple[np.ndarray, Mask, Grown], how: str) -> None:
     probability, mask, grown_organ = found
     fine = refined(search.ct, torso.grid, probability, grown_organ.brightness)
     search.keep(_region(name, search.ct, fine, how), mask, grown_organ)

@@ -84,7 +84,9 @@ def liver_uptake(image: Volume, torso: Torso) -> LiverUptake:
         raise UnitError(f"{image.name or 'uptake'}: holds {image.kind.meaning}; needed: counts or activity")
     image.require_finite()
     image.grid.require_shared_frame(torso.grid, f"{image.name or 'uptake'} and CT")
-    shown = resample(coarse_volume(image.with_values(image.values, Kind.UNKNOWN), STEP_MM, outside=0.0), torso.grid, "linear")
+    shown = resample(
+        coarse_volume(image.with_values(image.values, Kind.UNKNOWN), STEP_MM, outside=0.0), torso.grid, "linear"
+    )
     values = blurred(shown.values, 3.0, STEP_MM)
     # The lungs hold activity too, and blur it into the dome.
     there = torso.soft & (torso.inside_ribs_mm > 4) & (torso.below_diaphragm_mm > 4) & (liver_place(torso) > 0.02)

@@ -178,7 +178,9 @@ def segment(
         together = require_together([shown, image], registered=reading.registered)
     elif reading.series or reading.activity_unit:
         together = (
-            Message("option-without-effect", "`series` and `activity_unit` are of an `uptake`; there is none", "", "note"),
+            Message(
+                "option-without-effect", "`series` and `activity_unit` are of an `uptake`; there is none", "", "note"
+            ),
         )
     moved = None if shown is None else shown.volume.in_frame(image.grid.frame_of_reference)
     found = propose(image.volume, wanted, uptake=moved, progress=report_progress)

@@ -25,7 +25,9 @@ def wide() -> Grid:
 
 
 @cache
-def ball(grid: Grid, radius_mm: float, *, shift_mm: tuple[float, float, float] = (0, 0, 0), name: str = "ball") -> Region:
+def ball(
+    grid: Grid, radius_mm: float, *, shift_mm: tuple[float, float, float] = (0, 0, 0), name: str = "ball"
+) -> Region:
     """A ball with covered fractions from 8 points in each voxel."""
     centre = grid.to_mm(np.asarray(grid.shape) / 2) + np.asarray(shift_mm)
     index = np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij"), axis=-1)

@@ -35,9 +35,7 @@ def patient() -> VirtualPatient:
 
 @pytest.fixture(scope="module")
 def everything(patient: VirtualPatient) -> Proposed:
-    return propose(
-        patient.ct, SegmentationOptions(structures=("body", "lungs", "liver", "spleen", "spine", "kidneys"))
-    )
+    return propose(patient.ct, SegmentationOptions(structures=("body", "lungs", "liver", "spleen", "spine", "kidneys")))
 
 
 def dice(first: Region, second: Region) -> float:
