@@ -1,4 +1,4 @@
-"""An organ from where it may lie and how bright it is: probabilities that learn from the image, and end at its edges."""
+"""An organ from where it may lie and how bright it is: probabilities that learn from the image and end at edges."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PULL = 0.15
 """Weight of intensity and place against the link of two like neighbours: a handful of neighbours outvote one voxel."""
 
 MIN_EDGE_HU = 8.0
-"""Contrast at which neighbours come apart, where noise is low: about that of unenhanced liver against spleen or muscle."""
+"""Contrast at which neighbours come apart, where noise is low: that of unenhanced liver against spleen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

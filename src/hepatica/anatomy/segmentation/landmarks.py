@@ -1,4 +1,4 @@
-"""Where things lie in a trunk: spine, inside of the ribs, diaphragm; on cubic voxels along x (left), y (back), z (head)."""
+"""Spine, inside of the ribs and diaphragm on cubic voxels along x (left), y (back), z (head)."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ WALL_MM = 10.0
 """Least thickness of muscle and cartilage between the subcutaneous fat and the liver. Our choice."""
 
 DIAPHRAGM_REACH_MM = {"right": 110.0, "left": 70.0}
-"""A lung ends on the diaphragm where it ends no higher than this above its lowest point; higher up, on the left, it ends
-on the heart. Our choice, from the height of a dome above its recess in inspiration and expiration."""
+"""A lung ends on the diaphragm where it ends no higher than this above its lowest point; higher up, on the left, it
+ends on the heart. Our choice, from the height of a dome above its recess in inspiration and expiration."""
 
 MIDDLE_MM = 30.0
 """Beside the spine by less, the diaphragm carries the heart, and stands no higher than the right dome."""
