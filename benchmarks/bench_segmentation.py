@@ -1,9 +1,9 @@
 """Dice, 95 % Hausdorff distance and processor time of proposed structures on virtual patients, and on real CTs.
 
-Run as ``python benchmarks/bench_segmentation.py [SEEDS] [CASE,CASE]``. With ``HEPATICA_DATA`` set to a folder of real images, also
-on a low-dose CT whose organs a clinician drew. Arterial phase: liver and spleen between the other phases, vessels and
-kidneys bright; fatty liver: its parenchyma darker than its vessels; both painted onto the noise-free CT. The uptake is
-the true activity blurred to 13 mm FWHM on 4.42 mm voxels with Poisson noise, lobar treatment.
+Run as ``python benchmarks/bench_segmentation.py [SEEDS] [CASE,CASE]``. With ``HEPATICA_DATA`` set, also on a low-dose CT
+of that folder whose organs a clinician drew. Arterial phase: liver and spleen between the others, vessels and kidneys
+bright; fatty liver: its parenchyma darker than its vessels; both painted onto the noise-free CT. The uptake is the true
+activity blurred to 13 mm FWHM on 4.42 mm voxels with Poisson noise, lobar treatment.
 """
 
 from __future__ import annotations
@@ -30,7 +30,14 @@ Mask = NDArray[np.bool_]
 FWHM_MM, CAMERA_MM, PEAK_COUNTS = 13.0, 4.42, 60.0
 
 PAINTED_HU = {
-    "arterial": {"liver": 70.0, "spleen": 130.0, "kidney left": 160.0, "kidney right": 160.0, "heart": 240.0, "aorta": 320.0},
+    "arterial": {
+        "liver": 70.0,
+        "spleen": 130.0,
+        "kidney left": 160.0,
+        "kidney right": 160.0,
+        "heart": 240.0,
+        "aorta": 320.0,
+    },
     "fatty": {"liver": 22.0},
 }
 """CT numbers that replace those of the unenhanced CT (typical values)."""
@@ -111,15 +118,27 @@ def virtual_rows(seeds: int) -> None:
             line = f"{seed} {case:10s}"
             for uptake in (None, scout(patient)):
                 start = time.process_time()
-                found = propose(ct, options if uptake is None else SegmentationOptions(structures=("liver",)), uptake=uptake)
+                found = propose(
+                    ct, options if uptake is None else SegmentationOptions(structures=("liver",)), uptake=uptake
+                )
                 busy = time.process_time() - start
                 proposed = {region.name: region.mask() for region in found.regions}
                 for name in names if uptake is None else ("liver",):
                     true = patient.regions[name].mask()
                     dice, far = agreement(proposed.get(name, np.zeros_like(true)), true, ct.grid)
                     mark = " with uptake" if uptake is not None else ""
-                    doubt = "-" if name not in proposed else "?" if any(q.structure == name and q.verdict == "doubtful" for q in found.quality) else ""
-                    line += f"  {name}{mark} {dice:.3f}{doubt} ({far:.0f} mm)" if name == "liver" else f"  {name} {dice:.2f}{doubt}"
+                    doubt = (
+                        "-"
+                        if name not in proposed
+                        else "?"
+                        if any(q.structure == name and q.verdict == "doubtful" for q in found.quality)
+                        else ""
+                    )
+                    line += (
+                        f"  {name}{mark} {dice:.3f}{doubt} ({far:.0f} mm)"
+                        if name == "liver"
+                        else f"  {name} {dice:.2f}{doubt}"
+                    )
                 line += f"  {busy:.1f} s;"
             print(line, flush=True)
 
@@ -146,7 +165,9 @@ def drawn_by_a_clinician(folder: Path) -> None:
 def large() -> None:
     """Print the time of the liver on 512 x 512 x 400 voxels."""
     grid = Grid.axial((512, 512, 400), spacing_mm=(0.68, 0.5, 1.0), origin_mm=(-174.0, -128.0, -164.0))
-    patient = virtual_patient(PatientSettings(seed=5, anatomy=AnatomyOptions(terminals=24), ct=VirtualCtOptions(spacing_mm=4)))
+    patient = virtual_patient(
+        PatientSettings(seed=5, anatomy=AnatomyOptions(terminals=24), ct=VirtualCtOptions(spacing_mm=4))
+    )
     ct = resample(patient.ct, grid, "linear", outside=-1000.0)
     start = time.process_time()
     torso = torso_of(ct)

@@ -33,7 +33,9 @@ ALLOWED = {
     "method": "of reconstruction, of simulation, of prescription: each verb has one",
     "normal_dose": "of the next treatment per GBq, since its activity is what is asked",
     "second": "as first",
+    "structures": "drawn ones, in a file or as values; of segment, which ones are to be proposed",
     "tumour_dose": "as normal_dose",
+    "uptake": "of prescribe, an organ's, as numbers; of segment, the image that shows it",
 }
 """Why a word may hold different things in different verbs."""
 

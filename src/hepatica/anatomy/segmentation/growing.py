@@ -1,4 +1,4 @@
-"""An organ from where it may lie and how bright it is: probabilities that learn from the image, and end at its edges."""
+"""An organ from where it may lie and how bright it is: probabilities that learn from the image and end at edges."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ CENTRES_HU = (EDGES_HU[:-1] + EDGES_HU[1:]) / 2
 MIN_SD_HU = 4.0
 """An organ is no more uniform than this on real images."""
 
+LEFT_NOISE = 0.3
+"""Share of the noise that smoothing leaves near borders, where fewer like neighbours are."""
+
 OTHER_SHARE = 0.08
 """Share of an organ that has other CT numbers: lesions, vessels."""
 
@@ -36,7 +39,7 @@ PULL = 0.15
 """Weight of intensity and place against the link of two like neighbours: a handful of neighbours outvote one voxel."""
 
 MIN_EDGE_HU = 8.0
-"""Contrast at which neighbours come apart, where noise is low: about that of unenhanced liver against spleen or muscle."""
+"""Contrast at which neighbours come apart, where noise is low: that of unenhanced liver against spleen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,8 +147,10 @@ def grow_organ(
     if not start.any():
         return None
     mean, sd = prevailing_hu(image[start])
-    sd = max(sd, 0.3 * torso.noise_hu, 5.0)
-    found = largest_part(opened(start & (np.abs(image - mean) < 2.5 * sd), STEP_MM * 1.5, STEP_MM))
+    least_sd = max(MIN_SD_HU, LEFT_NOISE * torso.noise_hu)
+    sd = max(sd, least_sd)
+    # Narrow at first: a neighbour taken in now would be learnt as the organ, and never as what is around it.
+    found = largest_part(opened(start & (np.abs(image - mean) < 1.8 * sd), STEP_MM * 1.5, STEP_MM))
     decide = (place > 0.005) & (image > -60)
     probability: Array | None = None
     expected, brightness = place, None
@@ -156,7 +161,7 @@ def grow_organ(
         if probability is not None:
             values = image[core if core.any() else found]
             mean = float(np.median(values))
-            sd = max(1.4826 * float(np.median(np.abs(values - mean))), MIN_SD_HU)
+            sd = max(1.4826 * float(np.median(np.abs(values - mean))), least_sd)
             around = np.clip(1.6 * blurred(probability, 8.0, STEP_MM), 0, 1)
             expected = place * (0.05 + 0.95 * around)
         margin = 20.0 if probability is None else 8.0

@@ -1,4 +1,4 @@
-"""Where things lie in a trunk: spine, inside of the ribs, diaphragm; on cubic voxels along x (left), y (back), z (head)."""
+"""Spine, inside of the ribs and diaphragm on cubic voxels along x (left), y (back), z (head)."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ WALL_MM = 10.0
 """Least thickness of muscle and cartilage between the subcutaneous fat and the liver. Our choice."""
 
 DIAPHRAGM_REACH_MM = {"right": 110.0, "left": 70.0}
-"""A lung ends on the diaphragm where it ends no higher than this above its lowest point; higher up, on the left, it ends
-on the heart. Our choice, from the height of a dome above its recess in inspiration and expiration."""
+"""A lung ends on the diaphragm where it ends no higher than this above its lowest point; higher up, on the left, it
+ends on the heart. Our choice, from the height of a dome above its recess in inspiration and expiration."""
 
 MIDDLE_MM = 30.0
 """Beside the spine by less, the diaphragm carries the heart, and stands no higher than the right dome."""
@@ -80,7 +80,7 @@ def spine_of(hu: NDArray[np.float32], body: Mask, step_mm: float) -> Spine | Non
 
 
 def spread(values: Array, known: Array, widths: Sequence[float | tuple[float, ...]]) -> Array:
-    """Values where they are known, smoothed, and carried into the unknown from ever farther (normalised convolution)."""
+    """Values smoothed where they are known, and carried from ever farther into the unknown (normalised convolution)."""
     from scipy import ndimage
 
     total, weight = np.zeros(values.shape), np.zeros(values.shape)

@@ -85,7 +85,7 @@ def liver_place(torso: Torso) -> Array:
     across = across * np.where(left > 0, logistic(-(behind + 15) / 8), 1.0)
     along = np.where(left < 0, logistic((190 - deep) / 15), logistic((120 - deep) / 12))
     kidney = 0.9 * logistic((deep - 85) / 12) * logistic((behind + 5) / 8)
-    return np.asarray(0.9 * inside * across * along * (1 - kidney) * torso.body * ~torso.lungs, np.float32)
+    return np.asarray(0.85 * inside * across * along * (1 - kidney) * torso.body * ~torso.lungs, np.float32)
 
 
 def below_right_lung(torso: Torso) -> Mask:

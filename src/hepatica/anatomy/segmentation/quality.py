@@ -1,4 +1,4 @@
-"""How far a proposed structure can be trusted: its volume against what adults have, its border, what the image cuts off."""
+"""How far a proposed structure can be trusted: its volume, its border, what the image cuts off."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ USUAL_ML: dict[Structure, tuple[float, float]] = {
 }
 """Volumes between which nearly all adults lie, mL. Liver: 18.5 mL/kg + 192 mL for 45 to 120 kg (Vauthey et al., Liver
 Transpl 2002;8:233), widened by a quarter for shrunken and enlarged livers. Spleen: 107 to 315 mL (Prassopoulos et al.,
-Eur Radiol 1997;7:246), widened since portal hypertension enlarges it. Kidney: 154 and 202 mL on average in women and men
-with a standard deviation of 35 mL (Cheong et al., Clin J Am Soc Nephrol 2007;2:38), three of them and a pelvis. Lungs:
-from expiration to full inspiration, our choice. All from memory of the publications."""
+Eur Radiol 1997;7:246), widened since portal hypertension enlarges it. Kidney: 154 and 202 mL on average in women and
+men with a standard deviation of 35 mL (Cheong et al., Clin J Am Soc Nephrol 2007;2:38), three of them and a pelvis.
+Lungs: from expiration to full inspiration, our choice. All from memory of the publications."""
 
 MAX_OPEN_BORDER = 0.25
 """Share of a border beyond which tissue goes on with the organ's own CT numbers: where it is larger the contour follows

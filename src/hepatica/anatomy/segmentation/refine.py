@@ -16,7 +16,7 @@ from hepatica.core.resample import resample
 Array = NDArray[np.float32]
 
 FINE_MM = 2.5
-"""Voxels of the refinement: below the blur of a CT's reconstruction and breathing, so that nothing is gained by less."""
+"""Voxels of the refinement: below the blur of a CT's reconstruction and breathing, so that less gains nothing."""
 
 BAND_MM = 8.0
 """The border may move by this much, two coarse voxels."""
