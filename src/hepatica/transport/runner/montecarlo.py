@@ -53,6 +53,7 @@ LOWEST_DENSITY_G_ML = 0.0005
 DEPOSITED = 4
 """Place among the counters of the energy deposited in the voxels of the dose; the four before are the transport's."""
 TEN = 10
+"""The highest dose is the mean of this many voxels."""
 HIGH_DOSE = 0.5
 """High-dose voxels, whose uncertainty a run can aim at, are those above this fraction of the highest dose."""
 
@@ -408,8 +409,11 @@ def high_dose_uncertainty(dose: NDArray[Any], dose_sd: NDArray[Any]) -> float | 
     The highest dose is taken as the mean of the ten highest, so that one lucky voxel does not decide.
     """
     flat = dose.ravel()
-    high = flat[flat > HIGH_DOSE * flat.max()]
-    flat = high if high.size >= TEN else flat
+    for share in (HIGH_DOSE, HIGH_DOSE / 10):  # the ten highest are soon found among the few high ones
+        few = flat[flat > share * flat.max()]
+        if few.size >= TEN:
+            flat = few
+            break
     top = float(np.mean(np.partition(flat, -min(TEN, flat.size))[-min(TEN, flat.size) :]))
     if not top > 0:
         return None

@@ -50,7 +50,8 @@ def strata_of(
     lung = (own >= AIR_BELOW_G_ML) & (own < LUNG_BELOW_G_ML)
     near = lung
     if lung.any() and not lung.all():
-        near = ndimage.distance_transform_edt(~lung, sampling=decays.grid.spacing_mm) <= reach_mm
+        reached = 2 * np.ceil(reach_mm / np.asarray(decays.grid.spacing_mm)).astype(int) + 1
+        near = ndimage.maximum_filter(lung, size=tuple(reached))  # a box about each voxel: which ones is no matter of physics
     bare = (own < LUNG_BELOW_G_ML) | (values < FAINT * values.max()) if twins else np.ones(own.shape, bool)
     active = values > 0
     kinds = [(active & side & kind, side is near, kind is not bare) for side in (near, ~near) for kind in (bare, ~bare)]
