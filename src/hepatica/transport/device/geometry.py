@@ -19,9 +19,9 @@ class Geometry:
 
     `to_score` and `score_origin` take mm from the corner of the voxels to voxels from the corner of the score; `mixed`
     is the number of a voxel of the score among those of several labels, -1 for others; `first_part` where the labels of
-    each of these begin in `part_label`, and how many there are in all. Where `endless` is 1 the voxels only count energy: matter
-    is `twin_medium` of `twin_density` everywhere, beyond the voxels too; energy is counted from `first_score` on.
-    All energy is counted `weight` times.
+    each of these begin in `part_label`, and how many there are in all. Where `endless` is 1 the voxels only count
+    energy: matter is `twin_medium` of `twin_density` everywhere, beyond the voxels too; energy is counted from
+    `first_score` on. All energy is counted `weight` times.
     """
 
     nx: int

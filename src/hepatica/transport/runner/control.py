@@ -22,14 +22,12 @@ from hepatica.core import Grid, Volume
 from hepatica.core.constants import MEV_TO_J
 from hepatica.core.region import Window, bounding_window
 from hepatica.core.resample import resample
-from hepatica.errors import PhysicsError
 from hepatica.nuclides import Nuclide
 from hepatica.transport.kernels.convolution import convolve_even
 from hepatica.transport.kernels.voxel import kernel_names, point_kernel, voxel_kernel
 from hepatica.transport.matter.composition import Medium
 from hepatica.transport.matter.stepping import StepModel
 from hepatica.transport.runner.scoring import CLASS_BOUNDS_G_ML, Scoring
-from hepatica.transport.runner.source import emission
 from hepatica.transport.runner.upload import Twin
 
 FloatArray = NDArray[np.float64]
@@ -190,35 +188,15 @@ def _shift(decays: Grid, dose: Grid) -> tuple[int, int, int] | None:
 def _spread(
     nuclide: Nuclide, decays: NDArray[np.floating], spacing_mm: tuple[float, float, float], twin: Twin, medium: Medium
 ) -> FloatArray:
-    """Energy (keV) that decays leave in each voxel of a window, with the mean energies that are sampled."""
+    """Energy (keV) that decays leave in each voxel of a window."""
     kernel = voxel_kernel(
         nuclide, spacing_mm, half_shape=decays.shape, medium=medium.name, density_g_ml=twin.density_g_ml
     )
     voxel_kg = float(np.prod(spacing_mm)) * 1e-6 * twin.density_g_ml
-    per_mev = np.float64(voxel_kg / MEV_TO_J)
-    octant = kernel.electron_gy_per_decay * (per_mev * _sampled_kev(nuclide, "beta") / nuclide.electron_energy_mev)
-    if nuclide.photon_energy_mev > 0:
-        octant = octant + kernel.photon_gy_per_decay * (
-            per_mev * _sampled_kev(nuclide, "photon") / nuclide.photon_energy_mev
-        )
+    octant = kernel.gy_per_decay * np.float32(1e3 * voxel_kg / MEV_TO_J)
     scale = float(decays.max())
-    found = convolve_even((decays / scale).astype(np.float32), octant.astype(np.float32))
+    found = convolve_even((decays / scale).astype(np.float32), octant)
     return np.maximum(found.astype(np.float64), 0.0) * scale
-
-
-def _sampled_kev(nuclide: Nuclide, part: str) -> float:
-    """Mean energy of a decay's electrons or photons as they are sampled; annihilation counts as photons."""
-    usual = StepModel()
-    try:
-        return emission(
-            nuclide,
-            "photon" if part == "photon" else "beta",
-            electron_cutoff_kev=usual.cutoff_kev,
-            photon_cutoff_kev=usual.photon_cutoff_kev,
-            split_pairs=True,
-        ).mean_kev
-    except PhysicsError:
-        return 0.0
 
 
 def electron_reach_mm(nuclide: Nuclide, medium: Medium, density_g_ml: float | None = None) -> float:

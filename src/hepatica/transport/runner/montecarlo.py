@@ -52,7 +52,11 @@ LOWEST_DENSITY_G_ML = 0.0005
 """Vacuum (zero padding) is followed as thin air of this density; its dose is not reported."""
 DEPOSITED = 4
 """Place among the counters of the energy deposited in the voxels of the dose; the four before are the transport's."""
+FEW_COUNTS = 0.2
+"""Relative standard uncertainty of a voxel that few decays reached: n equal energies are known to 1 / sqrt(n), and of
+less than 25 the distribution is skewed and its spread over batches hardly known."""
 TEN = 10
+"""The highest dose is the mean of this many voxels."""
 HIGH_DOSE = 0.5
 """High-dose voxels, whose uncertainty a run can aim at, are those above this fraction of the highest dose."""
 
@@ -113,6 +117,11 @@ class MonteCarloResult:
     gy_per_kev: DosePerEnergy
     elsewhere_j: float = 0.0
     scoring: Scoring | None = None
+
+    @property
+    def few_counts(self) -> NDArray[np.bool_]:
+        """Voxels of the dose that few decays reached: their stated uncertainty is above `FEW_COUNTS`."""
+        return np.asarray(self.dose_sd_gy > FEW_COUNTS * np.abs(self.dose_gy))
 
     def region_mean(self, region: Region) -> Estimate:
         """Mean dose of a region in Gy with its standard uncertainty, correlations between voxels respected.
@@ -285,7 +294,7 @@ class _Run:
     def _control(
         self, decays: Volume, density: Volume, nuclide: Nuclide, phantom: Phantom, to_mm: FloatArray
     ) -> tuple[Control | None, list[Stratum]]:
-        """Twin of the decays and its mean, and the source in strata; no twin where it is not wanted or its mean unknown."""
+        """Twin of the decays and its mean (None where it is not wanted or not known), and the source in strata."""
         settings, twin = self.settings, None
         if settings.control_variate and settings.parts == "all" and usual_cutoffs(settings.step):
             twin = twin_for(nuclide, decays, density, phantom.medium_index, phantom.media)
@@ -408,8 +417,11 @@ def high_dose_uncertainty(dose: NDArray[Any], dose_sd: NDArray[Any]) -> float | 
     The highest dose is taken as the mean of the ten highest, so that one lucky voxel does not decide.
     """
     flat = dose.ravel()
-    high = flat[flat > HIGH_DOSE * flat.max()]
-    flat = high if high.size >= TEN else flat
+    for share in (HIGH_DOSE, HIGH_DOSE / 10):  # the ten highest are soon found among the few high ones
+        few = flat[flat > share * flat.max()]
+        if few.size >= TEN:
+            flat = few
+            break
     top = float(np.mean(np.partition(flat, -min(TEN, flat.size))[-min(TEN, flat.size) :]))
     if not top > 0:
         return None

@@ -1,7 +1,7 @@
 """Which decays are followed more often than they happen, and which have a twin.
 
-Lungs beside a hot liver get their dose from few decays: those in them and those of the liver within an electron's reach.
-These are followed up to four times as often as the rest, which the control variate serves well as it is.
+Lungs beside a hot liver get their dose from few decays: those in them and those of the liver within an electron's
+reach. These are followed up to four times as often as the rest, which the control variate serves well as it is.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ EXTRA_SHARE = 0.5
 """What following these more often adds to the histories, at most: then the rest has a third fewer in the same time."""
 
 FAINT = 1e-3
-"""Voxels with less than this part of the highest number of decays have no twin: what they add to the noise of a voxel of
-the liver is less than that."""
+"""Voxels with less than this part of the highest number of decays have no twin: what they add to the noise of a voxel
+of the liver is less than that."""
 
 
 def strata_of(
@@ -50,7 +50,10 @@ def strata_of(
     lung = (own >= AIR_BELOW_G_ML) & (own < LUNG_BELOW_G_ML)
     near = lung
     if lung.any() and not lung.all():
-        near = ndimage.distance_transform_edt(~lung, sampling=decays.grid.spacing_mm) <= reach_mm
+        reached = 2 * np.ceil(reach_mm / np.asarray(decays.grid.spacing_mm)).astype(int) + 1
+        near = ndimage.maximum_filter(
+            lung, size=tuple(reached)
+        )  # a box about each voxel: which ones is no matter of physics
     bare = (own < LUNG_BELOW_G_ML) | (values < FAINT * values.max()) if twins else np.ones(own.shape, bool)
     active = values > 0
     kinds = [(active & side & kind, side is near, kind is not bare) for side in (near, ~near) for kind in (bare, ~bare)]

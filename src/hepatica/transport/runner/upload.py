@@ -187,8 +187,9 @@ class Upload:
         """The same voxels with another weight of what they count, in the endless matter of a twin if there is one."""
         from hepatica.transport.device.geometry import Geometry
 
-        found = Geometry()
-        for name in Geometry.vars:
+        found: Any = Geometry()
+        kind: Any = Geometry
+        for name in kind.vars:
             setattr(found, name, getattr(geometry, name))
         found.weight = weight
         if twin is not None:
