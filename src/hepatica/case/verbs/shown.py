@@ -20,13 +20,22 @@ HERE = Path()
 
 @dataclass(frozen=True, slots=True)
 class StepShown:
-    """A step as it stands; see `hepatica.case.state.StepState`."""
+    """A step as it stands; see `hepatica.case.state.StepState`.
+
+    Attributes
+    ----------
+    reasons : tuple of str
+        What is missing, or changed.
+    said : str
+        Why a person left it out, or with what error it failed.
+    """
 
     name: str
     title: str
     treatment_number: int
     state: str
-    reasons: tuple[str, ...] = field(metadata=withheld())
+    reasons: tuple[str, ...]
+    said: str = field(metadata=withheld())
     checked_by: str = field(metadata=withheld())
 
 
@@ -42,7 +51,7 @@ class ImageShown:
     date: str = ""
     files: int = 1
     altered: tuple[str, ...] = ()
-    doubts: tuple[str, ...] = field(default=(), metadata=withheld())
+    doubts: tuple[str, ...] = ()
 
 
 @result
@@ -77,7 +86,7 @@ class CaseResult(Result):
 
     def table(self) -> Table:
         """One row for each step."""
-        rows = [(s.name, s.state, "; ".join(s.reasons), s.checked_by) for s in self.steps]
+        rows = [(s.name, s.state, "; ".join((*s.reasons, s.said)).strip("; "), s.checked_by) for s in self.steps]
         return Table.of(("step", "state", "why", "checked by"), rows, "Steps", "steps")
 
     def images_table(self) -> Table:
@@ -104,7 +113,10 @@ def shown(case: Case) -> dict[str, Any]:
 
 
 def _step(step: StepState) -> StepShown:
-    return StepShown(step.name, step.title, step.treatment, step.state, step.reasons, step.checked_by)
+    reasons, said = step.reasons, ""
+    if step.state in ("skipped", "failed"):
+        reasons, said = (), "; ".join(step.reasons)
+    return StepShown(step.name, step.title, step.treatment, step.state, reasons, said, step.checked_by)
 
 
 def _image(item: Item, situation: Situation) -> ImageShown:
