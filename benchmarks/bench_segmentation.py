@@ -1,7 +1,7 @@
-"""Dice, 95 % Hausdorff distance and processor time of proposed structures on virtual patients, and on real CTs.
+"""Dice, 95 % Hausdorff distance and time of proposed structures on virtual patients and a real CT.
 
-Run as ``python benchmarks/bench_segmentation.py [SEEDS] [CASE,CASE]``. With ``HEPATICA_DATA`` set, also on a low-dose CT
-of that folder whose organs a clinician drew. Arterial phase: liver and spleen between the others, vessels and kidneys
+Run as ``python benchmarks/bench_segmentation.py [SEEDS] [CASE,CASE]``. With ``HEPATICA_DATA`` set, also on a low-dose
+CT there whose organs a clinician drew. Arterial phase: liver and spleen between the others, vessels and kidneys
 bright; fatty liver: its parenchyma darker than its vessels; both painted onto the noise-free CT. The uptake is the true
 activity blurred to 13 mm FWHM on 4.42 mm voxels with Poisson noise, lobar treatment.
 """
