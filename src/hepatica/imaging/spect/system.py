@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hepatica.errors import InputError, PhysicsError
 from hepatica.imaging.spect.camera.cameras import GammaCamera, camera_energies_kev, nuclide_windows
 from hepatica.imaging.spect.camera.detector_tables import detector_response
+from hepatica.imaging.spect.camera.hole_response import hole_response
 from hepatica.imaging.spect.emission import photon_spectrum
 from hepatica.imaging.spect.projections import Window
 from hepatica.imaging.spect.projector import Response
@@ -113,7 +114,7 @@ def window_model(
     if not total > 0:
         raise PhysicsError(f"camera {camera.name} counts no photon of {nuclide.name} in {window}")
     basis, shares = ((energy_kev,), (1.0,)) if energy_kev is not None else basis_energies(energy, counts)
-    response = Response.mean([camera.response(e) for e in basis], shares)
+    response = hole_response(camera, basis, shares)
     share = total / float(emitted @ every(energy))
     return WindowModel(window, basis, shares, response, total, share, detector, energy, emitted, seen)
 

@@ -20,7 +20,6 @@ from hepatica.core.message import Message
 from hepatica.core.tables import csv_rows, toml_table
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
 from hepatica.imaging.spect.projections import Window
-from hepatica.imaging.spect.projector import Response
 from hepatica.nuclides import ImagingMode, Nuclide
 
 LEAD_DENSITY_G_ML = 11.35
@@ -139,11 +138,6 @@ class GammaCamera:
     def system_fwhm_mm(self, distance_mm: float, energy_kev: float) -> float:
         """Geometric and intrinsic width, added in squares."""
         return math.hypot(self.geometric_fwhm_mm(distance_mm, energy_kev), self.intrinsic_fwhm_at(energy_kev))
-
-    def response(self, energy_kev: float) -> Response:
-        """Gaussian of collimator and detector for a projector."""
-        near, far = (self.geometric_fwhm_mm(z, energy_kev) / FWHM_PER_SD for z in (0.0, 1.0))
-        return Response(self.intrinsic_fwhm_at(energy_kev) / FWHM_PER_SD, near, far - near)
 
     def window_fraction(self, energy_kev: float, window: Window) -> float:
         """Share of a line's photopeak inside a window, the peak a Gaussian of the camera's energy resolution."""
