@@ -135,7 +135,7 @@ def calibrated_with_water(
         f"{1 - fit.share_through_lead:.0%} of the counts come through holes, {model.holes_share:.0%} by the model"
     )
     said = tuple(message for message in air.messages if message.code != "sensitivity-unlike-model")
-    return replace(air, penetration=found, messages=(*said, Message("penetration-fitted", text, severity="info")))
+    return replace(air, penetration=found, messages=(*said, Message("penetration-fitted", text, severity="note")))
 
 
 def cylinder_counts(
