@@ -134,7 +134,7 @@ def model_mismatch(measured_cps_per_mbq: float, model: WindowModel, camera: Gamm
         f"a source in air counts {measured_cps_per_mbq:.3g} cps/MBq, {abs(away):.0%} {'more' if away > 0 else 'less'} "
         f"than the model of {camera.name} in {model.window} ({modelled:.3g}, {model.holes_share:.0%} of it through "
         "holes): camera, collimator or window is not as modelled. If lead is the reason, scatter by Monte Carlo takes "
-        f"its counts for those of the model, and activity is wrong by some {abs(away):.0%} in total, more where there "
+        f"its counts for those of the model, and activity is wrong by up to {abs(away):.0%} in total, more where there "
         "is little of it"
     )
     remedy = (

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -110,12 +111,12 @@ class GammaCamera:
         Number of heads.
     source, confidence : str
         Where the numbers come from.
-    penetration : float
-        What of the response table's counts through lead (septa, scatter in collimator and camera) this head sees: 1 as
-        in the table; fitted by `calibrate_camera` from a source in air and one in water.
     front, cover, back : tuple of Layer
         What photons cross before the collimator, in the gap before the crystal, and behind the crystal; only the
         detector's response table (`detector`) sees them.
+    penetration : float
+        What of the response table's counts through lead (septa, scatter in collimator and camera) this head sees: 1 as
+        in the table; fitted by `calibrate_camera` from a source in air and one in water.
     """
 
     name: str
@@ -127,10 +128,10 @@ class GammaCamera:
     heads: int = 2
     source: str = ""
     confidence: str = ""
-    penetration: float = 1.0
     front: tuple[Layer, ...] = field(default=(), metadata=HIDDEN)
     cover: tuple[Layer, ...] = field(default=(), metadata=HIDDEN)
     back: tuple[Layer, ...] = field(default=(), metadata=HIDDEN)
+    penetration: float = 1.0
 
     def __post_init__(self) -> None:
         if not MIN_PENETRATION <= self.penetration <= MAX_PENETRATION:
@@ -385,6 +386,10 @@ def _interpolated(column: str, energy_kev: float) -> float:
     return float(np.exp(logs))
 
 
+def _layers(rows: Iterable[Sequence[Any]]) -> tuple[Layer, ...]:
+    return tuple(Layer(*row) for row in rows)
+
+
 @functools.cache
 def _cameras() -> Mapping[str, GammaCamera]:
     data = toml_table(__package__, "cameras.toml")
@@ -402,7 +407,9 @@ def _cameras() -> Mapping[str, GammaCamera]:
             heads=head["heads"],
             source=f"collimator: {row['source']}; head: {head['source']}",
             confidence=f"collimator: {row['confidence']}; head: {head['confidence']}",
-            **{part: tuple(Layer(*layer) for layer in head[part]) for part in ("front", "cover", "back")},
+            front=_layers(head["front"]),
+            cover=_layers(head["cover"]),
+            back=_layers(head["back"]),
         )
     return MappingProxyType(found)
 
