@@ -5,7 +5,7 @@ scatter. Its projections are made by another way than the projector's: discs 0.6
 with the overlap of hexagons averaged over azimuth and the crystal's Gaussian, and added up over each pixel. The
 mean of the sphere's middle over the truth is written as a table for docs/spect-study.md.
 
-Run: ``python tools/response_study.py``. Ten minutes of one processor.
+Run: ``python tools/response_study.py``. Twenty minutes of one processor.
 """
 
 from __future__ import annotations
