@@ -14,37 +14,47 @@ from hepatica.imaging.spect.camera.cameras import (
     lead_mu_per_mm,
     nuclide_windows,
 )
+from hepatica.imaging.spect.camera.hole_response import hole_response
 from hepatica.imaging.spect.projections import Orbit, Window
 from hepatica.imaging.spect.projector import SpectProjector
 from hepatica.imaging.spect.simulate import Scan, analytic_projections, camera_grid
 from hepatica.nuclides import nuclide
 
 
-def fwhm(profile: np.ndarray, pixel_mm: float) -> float:
-    """Full width at half maximum, edges by linear interpolation, the peak by a parabola (NEMA NU 1)."""
-    top = int(profile.argmax())
-    a, b, c = profile[top - 1 : top + 2]
-    half = (b - (a - c) ** 2 / (8 * (a - 2 * b + c))) / 2
-    left = next(i for i in range(top, 0, -1) if profile[i - 1] < half)
-    right = next(i for i in range(top, profile.size) if profile[i + 1] < half)
-    low = left - (profile[left] - half) / (profile[left] - profile[left - 1])
-    high = right + (profile[right] - half) / (profile[right] - profile[right + 1])
-    return float(high - low) * pixel_mm
-
-
 @pytest.mark.parametrize("name", CAMERA_NAMES)
-@pytest.mark.parametrize("distance", [50.0, 100.0, 250.0])
-def test_projected_point_is_as_wide_as_the_formula(name: str, distance: float) -> None:
-    """Within 3 % of geometric and intrinsic width (issue 5), at pixels small against it."""
+@pytest.mark.parametrize("distance", [50.0, 250.0])
+def test_projected_point_is_as_wide_as_rays_through_the_holes(name: str, distance: float) -> None:
+    """Root mean square within 1 %, of 200 000 rays that enter a hole anywhere and are followed to its other end.
+
+    By another way than the response's: each ray is tried against the six walls, its direction and place drawn at
+    random. Noise of the root mean square: 1 / sqrt(2 n) with some 1e5 rays that pass, 0.3 %.
+    """
     camera = gamma_camera(name)
+    flats, length = camera.collimator.hole_mm, camera.collimator.length_mm
+    rng, normals = np.random.default_rng(3), np.radians([0.0, 60.0, 120.0])
+    normals = np.stack([np.cos(normals), np.sin(normals)], axis=1)
+
+    def inside(points: np.ndarray) -> np.ndarray:
+        return (np.abs(points @ normals.T) < flats / 2).all(axis=1)
+
+    widest = 2 / np.sqrt(3) * flats / length
+    enters = rng.uniform(-0.6 * flats, 0.6 * flats, (400_000, 2))
+    tangents = rng.uniform(-widest, widest, (400_000, 2))
+    # Even in the plane of tangents; counts per area of the plane of interaction go with cos^3, at most 1 % here.
+    passed = tangents[inside(enters) & inside(enters + length * tangents)]
+    response = hole_response(camera, [140.5])
+    geometric = float(np.sqrt((passed**2).mean())) * (distance + response.offset_mm / response.slope)
+
     grid = Grid.axial((61, 61, 61), spacing_mm=(1.0, 1.0, 1.0))
     image = np.zeros(grid.shape, np.float32)
     image[30, 30, 30] = 1
     orbit = Orbit(np.array([90.0]), np.array([distance]))
-    seen = SpectProjector(grid, orbit, columns=61, response=camera.response(140.5)).forward(image)[0]
-    expected = camera.system_fwhm_mm(distance, 140.5)
-    assert fwhm(seen[:, 30], 1.0) == pytest.approx(expected, rel=0.03)
-    assert fwhm(seen[30], 1.0) == pytest.approx(expected, rel=0.03)
+    seen = SpectProjector(grid, orbit, columns=61, response=response).forward(image)[0]
+    x = np.arange(61.0) - 30
+    for profile in (seen.sum(axis=1), seen.sum(axis=0)):
+        width = float(np.sqrt(profile @ x**2 / profile.sum()))
+        assert width == pytest.approx(np.hypot(geometric, response.intrinsic_sd_mm), rel=0.01)
+    assert seen.sum() == pytest.approx(1, abs=1e-4)
 
 
 def test_sensitivity_of_lehr_against_figures() -> None:
@@ -161,7 +171,7 @@ def test_scan_of_spheres_gives_back_its_activity() -> None:
     weights = camera.sensitivity_cps_per_bq(tc, peak) * scan.view_s * shown.mean_activity(tc.half_life_s)
     found = {}
     for name, mu in (("corrected", attenuation_map(ct, grid, energy)), ("uncorrected", None)):
-        pair = SpectProjector(grid, shown.orbit, columns=48, response=camera.response(energy), mu_per_mm=mu)
+        pair = SpectProjector(grid, shown.orbit, columns=48, response=hole_response(camera, [energy]), mu_per_mm=mu)
         found[name] = reconstruct(
             shown.window(0), pair, IterationOptions(iterations=7, subsets=5), weights=weights
         ).image

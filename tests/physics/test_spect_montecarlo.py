@@ -13,6 +13,7 @@ from hepatica.core import Grid, Kind, Volume
 from hepatica.imaging.spect.attenuation import attenuation_map
 from hepatica.imaging.spect.camera.cameras import gamma_camera
 from hepatica.imaging.spect.camera.detector import geometric_response
+from hepatica.imaging.spect.camera.hole_response import hole_response
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup, compton_norm
 from hepatica.imaging.spect.montecarlo.settings import MonteCarloProjections, ProjectionSettings
 from hepatica.imaging.spect.montecarlo.spectrum import energy_spectrum
@@ -180,7 +181,12 @@ def test_primary_is_what_the_analytic_projector_gives() -> None:
     mc = MonteCarloProjector(hu, SpectSetup(CAMERA, TC, orbit, [PEAK], GRID, RESPONSE))
     found = mc.project(activity, ProjectionSettings(histories=600_000, seed=1, max_scatter=0))
     analytic = SpectProjector(
-        GRID, orbit, columns=64, response=CAMERA.response(140.5), mu_per_mm=attenuation_map(hu, GRID, 140.5), threads=1
+        GRID,
+        orbit,
+        columns=64,
+        response=hole_response(CAMERA, [140.5]),
+        mu_per_mm=attenuation_map(hu, GRID, 140.5),
+        threads=1,
     )
     expected = analytic.forward(activity.values) * sensitivity()
     np.testing.assert_allclose(found.primary.sum(axis=(0, 2, 3)), expected.sum(axis=(1, 2)), rtol=0.02)

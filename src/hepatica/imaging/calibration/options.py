@@ -173,7 +173,8 @@ class SourceImageOptions:
     camera : str or None
         Camera with its collimator, by name.
     calibration : Path, CameraCalibration or None
-        NEMA: camera factor of an image in counts.
+        NEMA: camera factor of an image in counts. Cylinder, in its projections: the factor in air, to which the counts
+        through lead are fitted.
     activity_unit : str or None
         Unit of an image that states none: counts, Bq/mL.
     activity_at : datetime or None

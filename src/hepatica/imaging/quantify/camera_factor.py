@@ -221,6 +221,8 @@ class CameraCalibration:
         Heads of the camera that count at once.
     messages : tuple of Message
         What a user of the factor must know.
+    penetration : Estimate or None
+        Counts through lead over those of the camera's model, fitted from sources in air and in water.
     """
 
     factor: Estimate = field(metadata=HIDDEN)
@@ -231,6 +233,7 @@ class CameraCalibration:
     activity_mbq: float
     heads: int = 1
     messages: tuple[Message, ...] = ()
+    penetration: Estimate | None = None
 
     def __post_init__(self) -> None:
         if self.source not in get_args(Source):
@@ -314,6 +317,9 @@ class CameraCalibration:
             activity,
             int(heads),
             tuple(_stored_message(item) for item in said),
+            None
+            if data.get("penetration") is None
+            else Estimate(required(data, "penetration"), deviation(data, "penetration_sd")),
         )
 
 

@@ -6,8 +6,8 @@ Each view is four linear steps, every one with its transpose at hand:
    weights. Counts and centres of gravity are kept exactly, whatever the angle.
 2. *Attenuate*: each cell times exp(-integral of mu from the cell to the head). Where a window sees photons of several
    energies, times the mean of that factor over them, weighted with what each energy contributes in air.
-3. *Blur*: each layer at its distance with the Gaussian of collimator and detector, first along the patient's axis, then
-   across.
+3. *Blur*: each layer at its distance with the line spread of collimator and detector, first along the patient's axis,
+   then across. Of a point the product of the two is taken, which has the exact width in both directions.
 4. *Add* the layers. Steps 3 (across) and 4 are one product of matrices.
 
 The approach (a turned grid, layer-wise Gaussian) is that of Zeng and Gullberg, IEEE Trans Nucl Sci 1992;39:1040; the
@@ -16,6 +16,7 @@ layers are blurred exactly, not by increments.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,17 +37,35 @@ Views = Sequence[int] | NDArray[np.intp]
 CACHE_BYTES = 1_500_000_000
 """Attenuation factors of all views are kept if they fit here; else they are computed again for each use."""
 
+KEPT_STEP_MM = 2.0
+"""Distances at which line spreads are kept; the width between them is right within 1e-4 (linear in the distance)."""
+
+LEAST_SD = 0.3
+"""Least standard deviation in pixels of the crystal's part, so that a spread read off at pixels keeps its width."""
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Standard deviation of the Gaussian that camera and collimator make of a point, against distance.
+    """How camera and collimator spread a line, against distance.
 
     ``sd^2 = intrinsic_sd_mm^2 + (offset_mm + slope * distance)^2``, distance from the face of the collimator in mm.
+
+    Attributes
+    ----------
+    intrinsic_sd_mm : float
+        Standard deviation of the Gaussian of the crystal.
+    offset_mm, slope : float
+        Standard deviation of what the collimator makes of a line at its face, and its growth with distance.
+    places, shares : tuple of float
+        The shape of that: places in units of its standard deviation, and the share of the counts at each. Empty for a
+        Gaussian.
     """
 
     intrinsic_sd_mm: float
     offset_mm: float
     slope: float
+    places: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         numbers = (self.intrinsic_sd_mm, self.offset_mm, self.slope)
@@ -57,12 +76,29 @@ class Response:
         """Standard deviation at a distance from the collimator's face in mm."""
         return np.asarray(np.hypot(self.intrinsic_sd_mm, self.offset_mm + self.slope * np.asarray(distance_mm)))
 
+    def spread(self, distance_mm: FloatArray, step_mm: float, count: int) -> FloatArray:
+        """Line spread at distances, at 0, 1, ... `count` - 1 steps from its middle, shape (distances, count).
+
+        It adds up to 1 on an endless row on both sides.
+        """
+        if not self.places:
+            return _gaussians(self.sd_mm(distance_mm) / step_mm, count)
+        width = self.offset_mm + self.slope * np.asarray(distance_mm)
+        sharp = max(self.intrinsic_sd_mm, LEAST_SD * step_mm)
+        reach = math.ceil((float(width.max(initial=0.0)) * max(self.places) + 6 * sharp) / step_mm)
+        x = np.arange(max(count, reach + 1)) * step_mm
+        found = np.zeros((width.size, x.size))
+        for place, share in zip(self.places, self.shares, strict=True):
+            found += share * np.exp(-0.5 * ((x - place * width[:, None]) / sharp) ** 2)
+        whole = found[:, :1] + 2 * found[:, 1:].sum(axis=1, keepdims=True)
+        return np.asarray(found[:, :count] / whole)
+
     @classmethod
     def mean(cls, responses: Sequence[Response], weights: Sequence[float]) -> Response:
         """Response of a mixture: its variance is the weighted mean of the variances, at every distance.
 
-        That mean is a square in the distance with a floor, which is again of this form. The shape of a mixture of
-        Gaussians of different widths is taken as a Gaussian.
+        That mean is a square in the distance with a floor, which is again of this form. The shape is that of the first,
+        which the others share where they are of one collimator; a mixture of Gaussians is taken as a Gaussian.
 
         Raises
         ------
@@ -76,7 +112,8 @@ class Response:
         constant = float(share @ (numbers[:, 0] ** 2 + numbers[:, 1] ** 2))
         slope = float(np.sqrt(square))
         offset = cross / slope if slope else 0.0
-        return cls(float(np.sqrt(max(constant - offset**2, 0.0))), offset, slope)
+        intrinsic = float(np.sqrt(max(constant - offset**2, 0.0)))
+        return cls(intrinsic, offset, slope, responses[0].places, responses[0].shares)
 
 
 class SystemModel(Protocol):
@@ -162,6 +199,7 @@ class SpectProjector:
         self._turns_back: dict[int, Any] = {}
         self._factors: dict[int, Float32] = {}
         self._blurs: dict[float, tuple[Float32, Float32]] = {}
+        self._spreads: dict[tuple[float, int], FloatArray] = {}
         cells = len(self._depth) * columns * grid.shape[2]
         self._keep_factors = 4 * cells * orbit.views <= CACHE_BYTES
 
@@ -301,13 +339,28 @@ class SpectProjector:
             return kept
         assert self.response is not None
         distance = radius_mm - self._depth
-        sd = self.response.sd_mm(np.maximum(distance, 0.0))
-        across = _gaussians(sd / self.pixel_mm, self.columns) * (distance > 0)[:, None, None].astype(np.float32)
-        along = _gaussians(sd / self.grid.spacing_mm[2], self.grid.shape[2])
+        seen = (distance > 0)[:, None, None].astype(np.float32)
+        across = _matrices(self._spread(distance, self.pixel_mm, self.columns)) * seen
+        along = _matrices(self._spread(distance, self.grid.spacing_mm[2], self.grid.shape[2]))
         made = across.reshape(-1, self.columns), along
         if len(self._blurs) < 16:
             self._blurs[radius_mm] = made
         return made
+
+    def _spread(self, distance: FloatArray, step_mm: float, count: int) -> FloatArray:
+        """Line spread of the response at distances, linear between those kept for whole multiples of `KEPT_STEP_MM`."""
+        assert self.response is not None
+        near = np.maximum(distance, 0.0)
+        if not self.response.places:
+            return self.response.spread(near, step_mm, count)
+        at = near / KEPT_STEP_MM
+        below = at.astype(int)
+        table = self._spreads.get((step_mm, count))
+        if table is None or len(table) < below.max() + 2:
+            table = self.response.spread(np.arange(below.max() + 2) * KEPT_STEP_MM, step_mm, count)
+            self._spreads[step_mm, count] = table
+        part = (at - below)[:, None]
+        return np.asarray(table[below] * (1 - part) + table[below + 1] * part)
 
     def _chosen(self, views: Views | None) -> list[int]:
         return list(range(self.orbit.views)) if views is None else [int(v) for v in views]
@@ -439,18 +492,19 @@ def _bilinear(
     return np.concatenate(targets), np.concatenate(weights), np.concatenate(points)
 
 
-def _gaussians(sd_pixels: FloatArray, size: int) -> Float32:
-    """Symmetric matrices that blur a row of `size` pixels, one per standard deviation, shape (n, size, size).
+def _gaussians(sd_pixels: FloatArray, count: int) -> FloatArray:
+    """Gaussians at 0, 1, ... `count` - 1 pixels, one per standard deviation, that add up to 1 on an endless row."""
+    reach = np.arange(max(count, 2) + int(8 * float(sd_pixels.max(initial=0.0))) + 1)
+    found = np.exp(-0.5 * (reach / np.maximum(sd_pixels, 1e-3)[:, None]) ** 2)
+    return np.asarray(found[:, :count] / (1 + 2 * found[:, 1:].sum(axis=1, keepdims=True)))
 
-    Each kernel adds up to 1 on an endless row: what falls beyond the ends is lost, as on a detector.
+
+def _matrices(spread: FloatArray) -> Float32:
+    """Symmetric matrices that blur a row of pixels, from line spreads of shape (n, size): shape (n, size, size).
+
+    What falls beyond the ends is lost, as on a detector.
     """
-    offset = np.arange(-(size - 1), size)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        kernel = np.exp(-0.5 * (offset / np.maximum(sd_pixels, 1e-3)[:, None]) ** 2)
-    reach = np.arange(1, max(size, 2) + int(8 * float(sd_pixels.max(initial=0.0))) + 1)
-    tails = np.exp(-0.5 * (reach / np.maximum(sd_pixels, 1e-3)[:, None]) ** 2).sum(axis=1)
-    kernel /= (1 + 2 * tails)[:, None]
-    kernel32 = kernel.astype(np.float32)
+    kernel = np.concatenate([spread[:, :0:-1], spread], axis=1).astype(np.float32)
     # Row r of matrix n is kernel[n, size-1-r : 2*size-1-r].
-    windows = np.lib.stride_tricks.sliding_window_view(kernel32, size, axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(kernel, spread.shape[1], axis=1)
     return np.ascontiguousarray(windows[:, ::-1, :])

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
 
 from hepatica.anatomy.segmentation.body import body_region
 from hepatica.core import Grid, Volume
-from hepatica.core.options import Limits, NonNegative, Positive, options
+from hepatica.core.options import Limits, NonNegative, Positive, Unit, options
 from hepatica.core.options.stated import require_unstated
 from hepatica.core.progress import Progress, silent
 from hepatica.core.resample import resample
 from hepatica.errors import InputError, PhysicsError
 from hepatica.imaging.quantify.dead_time import DeadTimeModel
-from hepatica.imaging.spect.camera.cameras import GammaCamera, nuclide_windows, window_numbers
+from hepatica.imaging.spect.camera.cameras import (
+    MAX_PENETRATION,
+    MIN_PENETRATION,
+    GammaCamera,
+    nuclide_windows,
+    window_numbers,
+)
 from hepatica.imaging.spect.camera.contour_orbit import CLEARANCE_MM, contour_orbit
 from hepatica.imaging.spect.camera.detector import geometric_response
 from hepatica.imaging.spect.camera.detector_tables import detector_response
@@ -94,6 +100,8 @@ class MonteCarloScanOptions:
         Voxels in which photons are followed.
     detector_response : {"table", "holes"}
         Collimator with septal penetration and scatter, crystal and backscatter; or holes alone.
+    penetration : float
+        Counts through lead over those of the table, as `calibrate_camera` fits them.
     dead_time_s : float
         Dead time per pulse of a head; 0 for none.
     dead_time_model : {"paralysable", "non-paralysable"}
@@ -107,6 +115,7 @@ class MonteCarloScanOptions:
     device: Literal["cpu", "cuda"] = "cpu"
     voxel_mm: Positive = 4.0
     detector_response: Literal["table", "holes"] = "table"
+    penetration: Annotated[float, Unit("fraction"), Limits(low=MIN_PENETRATION, high=MAX_PENETRATION)] = 1.0
     dead_time_s: Annotated[float, Limits(low=0, below=1)] = 0.0
     dead_time_model: DeadTimeModel = "paralysable"
     skip_spectrum: bool = False
@@ -217,6 +226,7 @@ def acquire(
         return AcquiredScan(counted, tuple(_sensitivity(camera, nuclide, window) for window in windows))
     require_in_field(activity, resample(activity, grid, "total"), plan.orbit)
     table = montecarlo.detector_response == "table"
+    camera = replace(camera, penetration=montecarlo.penetration * camera.penetration)
     response = detector_response(camera) if table else geometric_response(camera)
     lost = montecarlo.dead_time_s
     acquisition = Acquisition(

@@ -33,7 +33,7 @@ from hepatica.imaging.spect.options import (
 )
 from hepatica.imaging.spect.projections import Projections, Window
 from hepatica.imaging.spect.projector import SpectProjector, SystemModel
-from hepatica.imaging.spect.system import WindowModel, window_model
+from hepatica.imaging.spect.system import WindowModel, model_mismatch, window_model
 from hepatica.imaging.spect.windows import main_windows
 from hepatica.nuclides import Nuclide
 
@@ -157,7 +157,16 @@ class ScanModel:
         if options.acquisition.by_model:
             text = "the sensitivity is that of the camera's model, not measured on the camera"
             found.append(Message("sensitivity-of-the-model", text))
-        return unique(found)
+        return unique(found, self._unlike_model(options))
+
+    def _unlike_model(self, options: SpectOptions) -> tuple[Message, ...]:
+        """Whether sensitivities in air are those of the model; nothing once the counts through lead are fitted."""
+        measured, calibration = options.acquisition.measured_cps_per_mbq, options.calibration
+        fitted = calibration is not None and (calibration.source not in IN_AIR or calibration.penetration is not None)
+        if fitted or len(measured) != len(self.models):
+            return ()
+        pairs = zip(measured, self.models, strict=True)
+        return tuple(message for value, one in pairs for message in model_mismatch(value, one, self.camera))
 
     def conditions(self, options: SpectOptions) -> Conditions:
         """Under which conditions the image is made, for a factor or curve that holds for one window."""

@@ -18,6 +18,7 @@ from hepatica.core.resample import resample
 from hepatica.errors import InputError, PhysicsError
 from hepatica.imaging.spect.attenuation import attenuation_map
 from hepatica.imaging.spect.camera.cameras import GammaCamera
+from hepatica.imaging.spect.camera.hole_response import hole_response
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.imaging.spect.projector import SpectProjector
 from hepatica.nuclides import Nuclide
@@ -185,7 +186,7 @@ def _expected(source: Volume, hu: Volume | None, camera: GammaCamera, scan: Scan
         source.grid,
         scan.orbit,
         columns=scan.columns * subdivide,
-        response=camera.response(energy_kev),
+        response=hole_response(camera, [energy_kev]),
         mu_per_mm=None if hu is None else attenuation_map(hu, source.grid, energy_kev),
     )
     fine = projector.forward(source.values)

@@ -6,7 +6,7 @@ import json
 from dataclasses import field, replace
 from pathlib import Path
 
-from hepatica.core import Estimate, Provenance
+from hepatica.core import Estimate, InputFile, Provenance
 from hepatica.core.document import INLINE
 from hepatica.core.image import Image, Stated
 from hepatica.core.message import Message, unique
@@ -14,7 +14,7 @@ from hepatica.core.options import parameters, verb
 from hepatica.core.options.stated import require_unstated
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
-from hepatica.errors import InputError
+from hepatica.errors import InputError, UnknownNameError
 from hepatica.imaging.calibration.exposures import (
     Exposures,
     PlanarImages,
@@ -29,12 +29,16 @@ from hepatica.imaging.calibration.options import (
     SourceImageOptions,
     SourceOptions,
 )
+from hepatica.imaging.calibration.penetration import calibrated_with_water
 from hepatica.imaging.quantify.camera_factor import (
     CameraCalibration,
     calibrate_exposures,
 )
 from hepatica.imaging.quantify.recovery import RecoveryCurve
-from hepatica.imaging.spect.projections import Projections
+from hepatica.imaging.spect.camera.cameras import gamma_camera
+from hepatica.imaging.spect.projections import Projections, Window
+from hepatica.imaging.spect.scan_model import IN_AIR
+from hepatica.imaging.spect.system import model_mismatch, window_model
 from hepatica.io.calibration_files import conditions_of, load_calibration, reconstruction_facts
 from hepatica.nuclides import nuclide
 from hepatica.workflow.result import Result, result
@@ -156,7 +160,9 @@ def calibrate_camera(
     report_progress("reading")
     messages: tuple[Message, ...]
     measured: CameraCalibration | RecoveryCurve
-    if source.source in ("planar", "point"):
+    if source.source == "cylinder" and (seen_in_water := _projections(image, stated)) is not None:
+        measured, messages, files = _with_water(seen_in_water, source, phantom, exposure, stated, report_progress)
+    elif source.source in ("planar", "point"):
         if isinstance(image, SpectResult):
             raise InputError(f"source {source.source} is measured in air, not in a reconstruction")
         read = _exposures(image, source.source, exposure, stated)
@@ -168,7 +174,7 @@ def calibrate_camera(
             dead_time=exposure.dead_time,
             heads=exposure.heads,
         )
-        messages, files = read.messages, read.sources
+        messages, files = unique(read.messages, _unlike_model(measured)), read.sources
     else:
         seen = _spect(image, exposure, stated)
         messages, files = seen.image.messages, (seen.image.source,)
@@ -188,6 +194,69 @@ def calibrate_camera(
         messages=unique(messages, own),
         provenance=Provenance(inputs=files, parameters=used, tables={"nuclide": "ENSDF through paceENSDF 0.6.3"}),
     )  # fmt: skip
+
+
+def _unlike_model(measured: CameraCalibration) -> tuple[Message, ...]:
+    """Whether a factor in air is that of the camera's model, where camera and window are known."""
+    known = measured.conditions
+    if known.camera is None or known.window_kev is None:
+        return ()
+    try:
+        camera = gamma_camera(known.camera)
+    except UnknownNameError:
+        # A camera of the user's own name: there is no model of it.
+        return ()
+    model = window_model(camera, nuclide(known.nuclide), Window(*known.window_kev))
+    return model_mismatch(measured.factor.value, model, camera)
+
+
+def _projections(image: CalibratedSource, stated: SourceImageOptions) -> Projections | None:
+    """Projections as values, read where a file of them is named; None of anything else."""
+    if isinstance(image, Projections) or not isinstance(image, str | Path):
+        return image if isinstance(image, Projections) else None
+    from hepatica.io.dicom.images.projections import read_projections
+    from hepatica.io.dicom.scan import scan
+    from hepatica.io.dicom.series import SeriesKind
+    from hepatica.io.itk import is_itk_file
+
+    path = Path(image)
+    if is_itk_file(path) or reconstruction_facts(path) or not scan(path).of_kind(SeriesKind.NM_PROJECTIONS):
+        return None
+    return read_projections(path, series=stated.series, radius_mm=None).projections
+
+
+def _with_water(
+    data: Projections,
+    source: SourceOptions,
+    phantom: PhantomOptions,
+    exposure: CameraExposureOptions,
+    stated: SourceImageOptions,
+    progress: Progress,
+) -> tuple[CameraCalibration, tuple[Message, ...], tuple[InputFile, ...]]:
+    """The factor in air with the counts through lead that the projections of a cylinder of water fit."""
+    air = stated.calibration
+    air = load_calibration(air) if isinstance(air, str | Path) else air
+    if air is None or air.source not in IN_AIR:
+        raise InputError(
+            "projections of a cylinder fit the counts through lead beside a factor in air",
+            remedy="give the factor of a dish or point in air with `calibration`, or reconstruct the projections first",
+        )
+    name = stated.camera or air.conditions.camera
+    if name is None:
+        raise InputError("the counts through lead are those of a camera", remedy="state `camera`")
+    read = tomographic_exposures(data, data.source, exposure, stated)
+    same = air.conditions.require_fit(replace(read.conditions, camera=name), "the factor in air")
+    assert read.conditions.window_kev is not None
+    # The budget of all counts: that of a source turned round.
+    water = calibrate_exposures(
+        read.exposures, source.known(nuclide(read.conditions.nuclide)), source="point", conditions=read.conditions,
+        dead_time=exposure.dead_time, heads=exposure.heads,
+    )  # fmt: skip
+    found = calibrated_with_water(
+        air, water, data, Window(*read.conditions.window_kev), phantom, camera=gamma_camera(name),
+        nuclide=nuclide(read.conditions.nuclide), progress=progress,
+    )  # fmt: skip
+    return found, unique(read.messages, same), read.sources
 
 
 def _exposures(

@@ -190,6 +190,8 @@ def reconstruct_spect(
     if isinstance(acquisition.calibration, str | Path):
         acquisition = acquisition.with_calibration(load_calibration(acquisition.calibration))
         options = replace(options, acquisition=acquisition)
+    if options.calibration is not None and options.calibration.penetration is not None:
+        head = replace(head, penetration=options.calibration.penetration.value)
     require_known_patient(ct is not None, options.without_ct)
     report_progress("reading")
     given = read_spect(projections, ct, acquisition, options.inputs)

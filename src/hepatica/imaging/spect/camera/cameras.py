@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,6 @@ from hepatica.core.message import Message
 from hepatica.core.tables import csv_rows, toml_table
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
 from hepatica.imaging.spect.projections import Window
-from hepatica.imaging.spect.projector import Response
 from hepatica.nuclides import ImagingMode, Nuclide
 
 LEAD_DENSITY_G_ML = 11.35
@@ -30,6 +30,11 @@ REFERENCE_KEV = 140.5
 BEST_SEPTAL_PENETRATION = 0.05
 """Penetration of the shortest septal path below which a collimator counts as made for an energy (Anger; Sorenson and
 Phelps, Physics in Nuclear Medicine)."""
+
+
+MIN_PENETRATION, MAX_PENETRATION = 0.2, 5.0
+"""Counts through lead over those of the model that a camera of this collimator can have. Septa a third thinner or
+thicker change them by a factor of two to three at 364 keV (exp(-mu t)); beyond, it is another collimator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,9 @@ class GammaCamera:
     front, cover, back : tuple of Layer
         What photons cross before the collimator, in the gap before the crystal, and behind the crystal; only the
         detector's response table (`detector`) sees them.
+    penetration : float
+        What of the response table's counts through lead (septa, scatter in collimator and camera) this head sees: 1 as
+        in the table; fitted by `calibrate_camera` from a source in air and one in water.
     """
 
     name: str
@@ -123,6 +131,14 @@ class GammaCamera:
     front: tuple[Layer, ...] = field(default=(), metadata=HIDDEN)
     cover: tuple[Layer, ...] = field(default=(), metadata=HIDDEN)
     back: tuple[Layer, ...] = field(default=(), metadata=HIDDEN)
+    penetration: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not MIN_PENETRATION <= self.penetration <= MAX_PENETRATION:
+            raise InputError(
+                f"camera {self.name}: counts through lead {self.penetration:g} times those of the table; possible are "
+                f"{MIN_PENETRATION:g} to {MAX_PENETRATION:g}"
+            )
 
     def geometric_fwhm_mm(self, distance_mm: float, energy_kev: float) -> float:
         """Width of the collimator's response at a distance from its face: d (l + z + b) / l (Anger 1964).
@@ -139,11 +155,6 @@ class GammaCamera:
     def system_fwhm_mm(self, distance_mm: float, energy_kev: float) -> float:
         """Geometric and intrinsic width, added in squares."""
         return math.hypot(self.geometric_fwhm_mm(distance_mm, energy_kev), self.intrinsic_fwhm_at(energy_kev))
-
-    def response(self, energy_kev: float) -> Response:
-        """Gaussian of collimator and detector for a projector."""
-        near, far = (self.geometric_fwhm_mm(z, energy_kev) / FWHM_PER_SD for z in (0.0, 1.0))
-        return Response(self.intrinsic_fwhm_at(energy_kev) / FWHM_PER_SD, near, far - near)
 
     def window_fraction(self, energy_kev: float, window: Window) -> float:
         """Share of a line's photopeak inside a window, the peak a Gaussian of the camera's energy resolution."""
@@ -375,6 +386,10 @@ def _interpolated(column: str, energy_kev: float) -> float:
     return float(np.exp(logs))
 
 
+def _layers(rows: Iterable[Sequence[Any]]) -> tuple[Layer, ...]:
+    return tuple(Layer(*row) for row in rows)
+
+
 @functools.cache
 def _cameras() -> Mapping[str, GammaCamera]:
     data = toml_table(__package__, "cameras.toml")
@@ -392,7 +407,9 @@ def _cameras() -> Mapping[str, GammaCamera]:
             heads=head["heads"],
             source=f"collimator: {row['source']}; head: {head['source']}",
             confidence=f"collimator: {row['confidence']}; head: {head['confidence']}",
-            **{part: tuple(Layer(*layer) for layer in head[part]) for part in ("front", "cover", "back")},
+            front=_layers(head["front"]),
+            cover=_layers(head["cover"]),
+            back=_layers(head["back"]),
         )
     return MappingProxyType(found)
 

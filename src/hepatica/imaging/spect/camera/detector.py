@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -225,6 +225,10 @@ class DetectorResponse:
         """Standard deviation of the pulse height of a deposited energy."""
         deposited = np.maximum(np.asarray(deposited_kev, dtype=np.float64), 1e-3)
         return np.asarray(self.energy_resolution / FWHM_PER_SD * np.sqrt(REFERENCE_KEV * deposited))
+
+    def with_penetration(self, scale: float) -> DetectorResponse:
+        """The same with counts that came another way than through holes times a factor."""
+        return self if scale == 1 else replace(self, through=self.through * scale)
 
     def _fine_energies(self) -> FloatArray:
         low, high = self.energy_kev[0], self.energy_kev[-1]

@@ -142,14 +142,14 @@ def detector_response(
     found = gamma_camera(camera)
     response = shipped_response(found) or kept_response(found)
     if response is not None:
-        return response
+        return response.with_penetration(found.penetration)
     if make is None:
         raise PhysicsError(
             f"camera {found.name}: no table of its collimator's response",
             remedy="detector_response(camera, make=simulated_response) makes one, geometric_response(camera) has holes "
             "alone",
         )
-    return kept(found, make(found))
+    return kept(found, make(found)).with_penetration(found.penetration)
 
 
 def kept(camera: GammaCamera, response: DetectorResponse) -> DetectorResponse:

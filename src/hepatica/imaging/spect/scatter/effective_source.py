@@ -28,6 +28,7 @@ from hepatica.core.constants import ELECTRON_REST_KEV, KEV_ANGSTROM
 from hepatica.core.progress import Progress
 from hepatica.imaging.spect.attenuation import attenuation_map
 from hepatica.imaging.spect.camera.cameras import GammaCamera
+from hepatica.imaging.spect.camera.hole_response import hole_response
 from hepatica.imaging.spect.projections import Orbit
 from hepatica.imaging.spect.projector import Float32, SpectProjector
 from hepatica.imaging.spect.system import WindowModel
@@ -164,7 +165,7 @@ class EsseScatter:
         self.kernel = scatter_kernel(model, spacing)
         mu = attenuation_map(hu, coarse, self.kernel.energy_kev)
         self._projector = SpectProjector(
-            coarse, chosen, columns=counts[0], response=camera.response(self.kernel.energy_kev), mu_per_mm=mu,
+            coarse, chosen, columns=counts[0], response=hole_response(camera, [self.kernel.energy_kev]), mu_per_mm=mu,
             centre_mm=(float(middle[0]), float(middle[1])), threads=threads,
         )  # fmt: skip
         of_water = coefficients(medium("water"), np.array([DENSITY_KEV])).sum() / 10
