@@ -51,8 +51,24 @@ def test_dose_map_with_uncertainties_balance_and_provenance(case: tuple[Volume, 
 
 
 def test_noise_is_said(case: tuple[Volume, Volume]) -> None:
-    dose_map = MonteCarloEngine(MonteCarloSettings(histories=1000)).compute(*case, nuclide("Y-90"))
-    assert any("follow more decays" in str(message) for message in dose_map.messages)
+    settings = MonteCarloSettings(histories=1000, control_variate=False)
+    dose_map = MonteCarloEngine(settings).compute(*case, nuclide("Y-90"))
+    assert "few-histories" in [message.code for message in dose_map.messages]
+
+
+def test_voxels_with_few_counts_are_said(case: tuple[Volume, Volume]) -> None:
+    """Where the highest doses are known well and others not: a hot block and a faint one at a tenth of it."""
+    grid = case[0].grid
+    decays = np.zeros(grid.shape)
+    decays[2:6, 2:6, 2:6], decays[14:20, 10:16, 8:12] = 1e9, 1e8
+    volumes = Volume(grid, decays, Kind.DECAYS), Volume(grid, np.full(grid.shape, 1.06), Kind.DENSITY)
+    for histories, said in ((10_000, True), (400_000, False)):
+        settings = MonteCarloSettings(histories=histories, control_variate=False)
+        found = MonteCarloEngine(settings).compute(*volumes, nuclide("Y-90"))
+        assert ("few-counts" in [message.code for message in found.messages]) is said
+        few = found.provenance.parameters["few_counts_voxels"]
+        assert found.result is not None
+        assert few == int((found.result.dose_sd_gy > 0.2 * np.abs(found.result.dose_gy)).sum())
 
 
 def test_negative_decays_are_refused_even_if_kept_elsewhere(case: tuple[Volume, Volume]) -> None:

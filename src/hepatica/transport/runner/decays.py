@@ -119,6 +119,7 @@ class DecayTransport:
         self._geometry = upload.geometry(phantom, shells, scoring)
         self._physics = upload.physics(phantom, *tables_for(phantom.media, model), model)
         self._strata = [Stratum(source)] if isinstance(source, Places) else list(source)
+        self._counting: dict[int, tuple[float, Any, Any]] = {}
         self._sources = [_source(upload, emission, one.places) for one in self._strata]
 
     def run(self, seed: int, first: int, histories: int, threads: int | None = 1) -> tuple[FloatArray, FloatArray]:
@@ -141,8 +142,11 @@ class DecayTransport:
         one = self._strata[number]
         own = max(round(one.rate * histories), 1)
         weight = one.share * histories / own
-        geometry = self._upload.counting(self._geometry, weight)
-        twin = self._upload.counting(self._geometry, weight, self._twin if one.twinned else None, self._size)
+        if self._counting.get(number, (None,))[0] != weight:  # batches are mostly of one size
+            geometry = self._upload.counting(self._geometry, weight)
+            twin = self._upload.counting(self._geometry, weight, self._twin if one.twinned else None, self._size)
+            self._counting[number] = weight, geometry, twin
+        _, geometry, twin = self._counting[number]
         return Piece([geometry, twin, self._physics, self._sources[number]], first, own)
 
 

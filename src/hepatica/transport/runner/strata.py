@@ -18,8 +18,8 @@ from hepatica.transport.runner.decays import Places, Stratum
 MAX_RATE = 4.0
 """Decays in and beside the lung are followed at most this many times as often as others."""
 
-EXTRA_SHARE = 0.5
-"""What following these more often adds to the histories, at most: then the rest has a third fewer in the same time."""
+EXTRA_SHARE = 1.0
+"""What following these more often adds to the histories, at most: then the rest has half as many in the same time."""
 
 FAINT = 1e-3
 """Voxels with less than this part of the highest number of decays have no twin: what they add to the noise of a voxel
