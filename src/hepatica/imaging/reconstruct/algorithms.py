@@ -209,6 +209,7 @@ def reconstruct(
     for number in range(done, settings.iterations):
         if callable(additive) and (new := additive(image, number)) is not None:
             run.set_additive(new)
+            image = image if new.image is None else new.image
         squares, expected_sum = 0.0, 0.0
         for n in range(settings.updates):
             image, square, expected = run.update(image, n, number)
@@ -291,12 +292,14 @@ class _Run:
         if self.settings.method == "bsrem":
             step = 1 / (1 + self.settings.relaxation * done)
             spacing = self.projector.grid.spacing_mm
-            image = _bsrem_step(image, back - seen, self.total, step, self.settings, spacing)
-            image[~self.support] = 0
+            made = _bsrem_step(image, back - seen, self.total, step, self.settings, spacing)
+            made[~self.support] = 0
         else:
-            image = np.where(self.support & (seen > 0), image * back / np.where(seen > 0, seen, 1), 0)
-            image = image.astype(np.float32, copy=False)
-        return image, squares, float(expected.sum(dtype=np.float64))
+            made = np.where(self.support & (seen > 0), image * back / np.where(seen > 0, seen, 1), 0)
+            made = made.astype(np.float32, copy=False)
+        if self.additive.free is not None:
+            made = np.where(self.additive.free, made, image)
+        return made, squares, float(expected.sum(dtype=np.float64))
 
 
 def subset_views(angle_deg: NDArray[np.float64], subsets: int) -> list[NDArray[np.intp]]:

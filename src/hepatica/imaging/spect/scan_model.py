@@ -20,6 +20,7 @@ from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.dead_time import live_fraction
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
+from hepatica.imaging.reconstruct.levels.options import LungOptions
 from hepatica.imaging.reconstruct.multiple_windows import JointProjector
 from hepatica.imaging.spect.attenuation import attenuation_map, uncovered_slices
 from hepatica.imaging.spect.camera.cameras import GammaCamera
@@ -59,6 +60,8 @@ class SpectOptions:
         What is read.
     without_ct : WithoutCtOptions
         The patient where there is no CT.
+    lung : LungOptions
+        How the lung is found.
     """
 
     acquisition: AcquisitionOptions = AcquisitionOptions()
@@ -67,6 +70,7 @@ class SpectOptions:
     noise: NoiseOptions = NoiseOptions()
     inputs: SpectInputOptions = SpectInputOptions()
     without_ct: WithoutCtOptions = WithoutCtOptions()
+    lung: LungOptions = LungOptions()
 
     def __post_init__(self) -> None:
         if self.noise.quick_uncertainty and self.iteration.method == "bsrem":
@@ -225,17 +229,20 @@ def scan_model(
         raise TimeError("AcquisitionDate and AcquisitionTime are missing: the image would have no instant")
     main = main_windows(data, nuclide, stated.energy_windows)
     models = tuple(window_model(camera, nuclide, data.windows[n], energy_kev=stated.photon_energy_kev) for n in main)
-    projectors = []
-    for model in models:
-        report_progress(f"attenuation at {energies_text(model)}")
-        projectors.append(_projector(hu, data, model))
+    report_progress(f"attenuation at {'; '.join(map(energies_text, models))}")
     return ScanModel(
         hu, camera, nuclide, data, main, models,
-        projector=projectors[0] if len(projectors) == 1 else JointProjector(projectors),
+        projector=system_of(hu, data, models),
         counts=np.concatenate([data.window(n) for n in main]),
         weights=view_weights(data, models, nuclide, options),
         start=data.start,
     )  # fmt: skip
+
+
+def system_of(hu: Volume, data: Projections, models: tuple[WindowModel, ...]) -> SystemModel:
+    """Projector of all windows, with attenuation by a CT."""
+    projectors = [_projector(hu, data, model) for model in models]
+    return projectors[0] if len(projectors) == 1 else JointProjector(projectors)
 
 
 def _projector(hu: Volume, data: Projections, model: WindowModel) -> SpectProjector:
@@ -319,7 +326,7 @@ def run_parameters(model: ScanModel, options: SpectOptions) -> Mapping[str, Any]
     primary = [1e6 * value for value in primary_sensitivities(model.models, options)] if stated.in_activity else None
     return parameters(
         replace(stated, calibration=None), replace(options.iteration, checkpoint=None), scatter, options.noise,
-        options.inputs, options.without_ct,
+        options.inputs, options.without_ct, options.lung,
         **dict.fromkeys(unused),
         subsets=options.iteration.updates,
         energy_kev=[one.energy_kev for one in model.models],
