@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 import numpy as np
-from numpy.typing import NDArray
 
 from hepatica.anatomy.ct.body_and_lungs import lung_regions
 from hepatica.core import Grid, Volume
 from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError
 from hepatica.imaging.reconstruct.background_term import Additive
-from hepatica.imaging.reconstruct.levels.fit import fit_levels
 from hepatica.imaging.reconstruct.levels.lung import LungReading, LungUncertainty, lung_reading
-from hepatica.imaging.reconstruct.levels.update import TIED, UNTIED, Levels, LevelUpdate, PartScatter
+from hepatica.imaging.reconstruct.levels.update import Levels, LevelUpdate, PartScatter
 from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
-from hepatica.imaging.spect.projector import Float32, SystemModel
-from hepatica.imaging.spect.scan_model import ScanModel, SpectOptions, system_of
+from hepatica.imaging.spect.projector import Float32
+from hepatica.imaging.spect.scan_model import ScanModel, SpectOptions
 from hepatica.imaging.spect.scatter.montecarlo import MonteCarloScatter
 
 COARSER = 2.0
@@ -71,42 +68,5 @@ def reading_of(model: ScanModel, options: SpectOptions, update: LevelUpdate, lev
     """Mean of the lungs with its uncertainty, in the unit of the image."""
     grid = model.projector.grid
     unit = 1 / grid.voxel_volume_ml if options.acquisition.in_activity else 1.0
-    moved = _shifted_levels(model, options, update, levels)
-    about = LungUncertainty(options.lung.scatter_uncertainty, moved)
+    about = LungUncertainty(options.lung.scatter_uncertainty, options.lung.registration_uncertainty_mm)
     return lung_reading(levels, update.lungs, grid.voxel_volume_ml, unit, about)
-
-
-def _shifted_levels(
-    model: ScanModel, options: SpectOptions, update: LevelUpdate, levels: Levels
-) -> NDArray[np.float64] | None:
-    """Levels with the CT, its attenuation and its lungs, moved along the patient by its standard uncertainty."""
-    from scipy import ndimage
-
-    shift_mm = options.lung.registration_uncertainty_mm
-    if not shift_mm:
-        return None
-    grid = model.projector.grid
-    by = (0.0, 0.0, shift_mm / grid.spacing_mm[2])
-    regions = levels.regions
-    outside = ~regions.hot
-    parts = [np.asarray(ndimage.shift(part, by, order=1) * outside, dtype=np.float32) for part in regions.parts]
-    scale = np.float32(max(float(levels.fit.levels[0]), TIED))
-    hot = np.asarray(np.where(regions.hot, levels.image / scale, 0), dtype=np.float32)
-    system = _moved(model, shift_mm)
-    patterns = levels.patterns.copy()
-    before = update.columns(model.projector, regions.parts)
-    for number, made in enumerate(update.columns(system, [hot, *parts])):
-        if number == 0:
-            patterns[0] = made.ravel()
-        else:
-            patterns[number + 1] += (made - before[number - 1]).ravel()
-    tie = UNTIED if options.lung.scatter_scale == "fitted" else TIED
-    return fit_levels(np.asarray(model.counts).ravel(), np.maximum(patterns, 0), ties=((0, 1, tie),)).levels
-
-
-def _moved(model: ScanModel, shift_mm: float) -> SystemModel:
-    """The system with the CT moved towards the head."""
-    hu = model.hu
-    affine = hu.grid.affine.copy()
-    affine[2, 3] += shift_mm
-    return system_of(replace(hu, grid=replace(hu.grid, affine=affine)), model.data, model.models)

@@ -229,20 +229,17 @@ def scan_model(
         raise TimeError("AcquisitionDate and AcquisitionTime are missing: the image would have no instant")
     main = main_windows(data, nuclide, stated.energy_windows)
     models = tuple(window_model(camera, nuclide, data.windows[n], energy_kev=stated.photon_energy_kev) for n in main)
-    report_progress(f"attenuation at {'; '.join(map(energies_text, models))}")
+    projectors = []
+    for model in models:
+        report_progress(f"attenuation at {energies_text(model)}")
+        projectors.append(_projector(hu, data, model))
     return ScanModel(
         hu, camera, nuclide, data, main, models,
-        projector=system_of(hu, data, models),
+        projector=projectors[0] if len(projectors) == 1 else JointProjector(projectors),
         counts=np.concatenate([data.window(n) for n in main]),
         weights=view_weights(data, models, nuclide, options),
         start=data.start,
     )  # fmt: skip
-
-
-def system_of(hu: Volume, data: Projections, models: tuple[WindowModel, ...]) -> SystemModel:
-    """Projector of all windows, with attenuation by a CT."""
-    projectors = [_projector(hu, data, model) for model in models]
-    return projectors[0] if len(projectors) == 1 else JointProjector(projectors)
 
 
 def _projector(hu: Volume, data: Projections, model: WindowModel) -> SpectProjector:

@@ -21,7 +21,7 @@ from hepatica.imaging.reconstruct.background_term import Additive
 from hepatica.imaging.reconstruct.levels.fit import LevelFit, fit_levels
 from hepatica.imaging.reconstruct.levels.regions import LevelRegions, hot_voxels, level_regions
 from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
-from hepatica.imaging.spect.projector import Float32, SystemModel
+from hepatica.imaging.spect.projector import Float32
 
 FIRST = 4
 """Iterations before the first fit: until then hot voxels cannot be told from others, nor has scatter settled."""
@@ -147,12 +147,13 @@ class LevelUpdate:
         made._regions, made._columns, made._known = last.regions, self._columns, Additive(total)
         return made
 
-    def columns(self, projector: SystemModel, parts: Sequence[Float32]) -> list[Float32]:
-        """Primary counts of patterns."""
-        weights = np.asarray(self.scatter.weights, dtype=np.float32)[:, None, None]
-        return [projector.forward(part) * weights for part in parts]
-
     # -----------------------------------------------------------------------------------------------------------------
+
+    def _primary(self, image: Float32) -> Float32:
+        """Primary counts of every view."""
+        made = self.scatter.projector.forward(image)
+        made *= np.asarray(self.scatter.weights, dtype=np.float32)[:, None, None]
+        return made
 
     def _hot(self, image: Float32) -> NDArray[np.bool_]:
         grid, body = self.scatter.projector.grid, self.scatter.body
@@ -169,7 +170,7 @@ class LevelUpdate:
     def _of_parts(self, regions: LevelRegions) -> list[tuple[Float32, Float32]]:
         """Primary and scattered counts of each part at level 1."""
         if not self._columns:
-            straight = self.columns(self.scatter.projector, regions.parts)
+            straight = [self._primary(part) for part in regions.parts]
             scattered = [np.maximum(self._part_scatter(part, n), 0) for n, part in enumerate(regions.parts)]
             self._columns = list(zip(straight, scattered, strict=True))
         return self._columns
@@ -179,7 +180,7 @@ class LevelUpdate:
         term = self._term
         if term is None:
             return self.scatter.estimate(image, FIRST)
-        primary = self.columns(self.scatter.projector, [image])[0]
+        primary = self._primary(image)
         scattered = np.array(term.at(primary, np.arange(len(primary))), dtype=np.float32)
         for part, (_, of_part) in zip(regions.parts, self._of_parts(regions), strict=True):
             level = float((image * part).sum(dtype=np.float64)) / float(np.square(part).sum(dtype=np.float64))
@@ -187,7 +188,7 @@ class LevelUpdate:
         return np.maximum(scattered, 0)
 
     def _fitted(self, hot: Float32, scattered: Float32, regions: LevelRegions) -> Levels:
-        primary = self.columns(self.scatter.projector, [hot])[0]
+        primary = self._primary(hot)
         of_parts = self._of_parts(regions)
         patterns = np.stack([primary.ravel(), scattered.ravel(), *((p + s).ravel() for p, s in of_parts)])
         fit = fit_levels(np.asarray(self.scatter.counts).ravel(), patterns, ties=((0, 1, self._tie),))
@@ -202,7 +203,7 @@ class LevelUpdate:
         scatter = self.scatter
         shape = np.shape(scatter.counts)
         other = levels.scattered.reshape(shape)
-        primary = self.columns(scatter.projector, [levels.image])[0]
+        primary = self._primary(levels.image)
         spacing = scatter.projector.grid.spacing_mm
         term = Additive.following(other, primary, (spacing[0], spacing[2]), scatter.windows)
         return replace(term, image=levels.image, free=levels.regions.hot)
