@@ -10,7 +10,7 @@ from hepatica.errors import InputError
 from hepatica.imaging.quantify.lungs_in_view import voxel_dose_messages
 from hepatica.imaging.reconstruct.levels.fit import fit_levels
 from hepatica.imaging.reconstruct.levels.lung import LungUncertainty, lung_reading
-from hepatica.imaging.reconstruct.levels.options import LungOptions
+from hepatica.imaging.reconstruct.levels.options import SpectLungOptions
 from hepatica.imaging.reconstruct.levels.regions import hot_voxels, level_regions
 from hepatica.imaging.reconstruct.levels.update import Levels
 
@@ -106,7 +106,8 @@ def test_the_lungs_uncertainty_is_the_root_of_the_squares_of_its_parts() -> None
     levels = Levels(image, regions, fit, six(), (0.1 * fit.expected).astype(np.float32))
     found = lung_reading(levels, (lung,), 0.512, 1 / 0.512, LungUncertainty(0.01, 3.0))
     parts = (
-        found.counting_relative_sd, found.scatter_relative_sd, found.registration_relative_sd, found.border_relative_sd, found.model_relative_sd
+        found.counting_relative_sd, found.scatter_relative_sd, found.registration_relative_sd,
+        found.border_relative_sd, found.model_relative_sd,
     )  # fmt: skip
     assert found.mean.value == pytest.approx(float((image * lung).sum() / lung.sum()) / 0.512, rel=1e-5)
     assert found.mean.relative_sd == pytest.approx(float(np.sqrt(np.square(parts).sum())))
@@ -122,14 +123,14 @@ def six() -> np.ndarray:
 
 
 def test_levels_are_for_the_nuclides_that_need_them_and_only_with_scatter_by_monte_carlo() -> None:
-    auto = LungOptions()
+    auto = SpectLungOptions()
     assert auto.as_levels("Y-90", "mc", "osem")
     assert not auto.as_levels("Y-90", "esse", "osem")
     assert not auto.as_levels("Y-90", "mc", "bsrem")
     assert not auto.as_levels("Tc-99m", "mc", "osem")
-    assert LungOptions(lung_model="levels").as_levels("Tc-99m", "mc", "osem")
+    assert SpectLungOptions(lung_model="levels").as_levels("Tc-99m", "mc", "osem")
     with pytest.raises(InputError, match="voxels"):
-        LungOptions(lung_model="voxels", scatter_scale="fitted")
+        SpectLungOptions(lung_model="voxels", scatter_scale="fitted")
 
 
 def test_a_lung_of_a_90y_spect_is_said_not_to_have_a_dose_by_voxel() -> None:

@@ -19,8 +19,8 @@ from hepatica.errors import GeometryError, InputError, TimeError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.dead_time import live_fraction
-from hepatica.imaging.reconstruct.algorithms import IterationOptions
-from hepatica.imaging.reconstruct.levels.options import LungOptions
+from hepatica.imaging.reconstruct.algorithms import BREMSSTRAHLUNG_ITERATIONS, ITERATIONS, IterationOptions
+from hepatica.imaging.reconstruct.levels.options import SpectLungOptions
 from hepatica.imaging.reconstruct.multiple_windows import JointProjector
 from hepatica.imaging.spect.attenuation import attenuation_map, uncovered_slices
 from hepatica.imaging.spect.camera.cameras import GammaCamera
@@ -60,7 +60,7 @@ class SpectOptions:
         What is read.
     without_ct : WithoutCtOptions
         The patient where there is no CT.
-    lung : LungOptions
+    lung : SpectLungOptions
         How the lung is found.
     """
 
@@ -70,7 +70,7 @@ class SpectOptions:
     noise: NoiseOptions = NoiseOptions()
     inputs: SpectInputOptions = SpectInputOptions()
     without_ct: WithoutCtOptions = WithoutCtOptions()
-    lung: LungOptions = LungOptions()
+    lung: SpectLungOptions = SpectLungOptions()
 
     def __post_init__(self) -> None:
         if self.noise.quick_uncertainty and self.iteration.method == "bsrem":
@@ -82,6 +82,15 @@ class SpectOptions:
         scatter = ("SCAT",) if self.scatter.scatter != "none" else ()
         dead_time = ("DTIM",) if self.acquisition.dead_time_s else ()
         return ("DECY", "ATTN", *scatter, *dead_time)
+
+    def for_nuclide(self, nuclide: Nuclide) -> SpectOptions:
+        """These options with the number of iterations that is the nuclide's where none is stated."""
+        if self.iteration.iterations is not None:
+            return self
+        bremsstrahlung = any(mode.mode == "spect-bremsstrahlung" for mode in nuclide.imaging)
+        slow = bremsstrahlung and self.scatter.scatter == "mc"
+        rounds = BREMSSTRAHLUNG_ITERATIONS if slow else ITERATIONS
+        return replace(self, iteration=replace(self.iteration, iterations=rounds))
 
     @property
     def calibration(self) -> CameraCalibration | None:
@@ -173,7 +182,7 @@ class ScanModel:
             self.data.grid().spacing_mm,
             {
                 "method": iteration.method,
-                "iterations": iteration.iterations,
+                "iterations": iteration.rounds,
                 "subsets": iteration.updates,
                 "prior_strength": iteration.prior_strength,
                 "scatter": options.scatter.scatter,

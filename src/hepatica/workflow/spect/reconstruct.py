@@ -201,6 +201,7 @@ def reconstruct_spect(
     require_known_patient(ct is not None, options.without_ct)
     report_progress("reading")
     given = read_spect(projections, ct, acquisition, options.inputs)
+    options = options.for_nuclide(given.nuclide)
     data, hu = given.projections, given.hu
     notes = given.messages
     if hu is None:

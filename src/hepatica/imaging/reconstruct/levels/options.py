@@ -13,7 +13,7 @@ LEVELS_FOR = ("Y-90", "Ho-166", "Re-188", "I-131")
 
 
 @options
-class LungOptions:
+class SpectLungOptions:
     """How the lung of a SPECT is found.
 
     Attributes
