@@ -38,8 +38,8 @@ nothing of the image (noise beside the body, before scatter is known), and the q
 ITERATIONS = 10
 """Iterations where none are stated."""
 BREMSSTRAHLUNG_ITERATIONS = 20
-"""The same of a bremsstrahlung SPECT: under five scattered counts for a primary one the liver lacks 4 % after 10, lesions
-of 3 cm 16 % (docs/spect-study.md)."""
+"""The same of a bremsstrahlung SPECT: with five scattered counts for a primary one the liver lacks 4 % after 10
+iterations, and a lesion of 3 cm 16 % (docs/spect-study.md)."""
 
 SUBSETS = 6
 """Updates per iteration where none are stated; "mlem" has one."""
