@@ -1,9 +1,9 @@
 """Bias and noise against iterations of 90Y SPECT for liver, lesions and lung, with the lung by voxels and by levels.
 
-Run: ``python tools/spect_study_lung.py FOLDER [--seeds 10] [--shift 8] [--scatter 1.01]``. A torso of its own: liver with
-lesions of 45 mm (7 mm below the dome) and 32 mm at T/N 5, 5 % of 2.5 GBq in the lungs, 60 views, 9.6 mm. Projections come
-from the Monte Carlo, part by part, once; each seed is a Poisson draw of them. FOLDER/lung.json holds the numbers,
-FOLDER/spect-study-iterations.png the figure of docs/spect-study.md. About twenty minutes on two cores.
+Run: ``python tools/spect_study_lung.py FOLDER [--seeds 10] [--shift 8] [--scatter 1.01]``. A torso: liver with lesions
+of 45 mm (7 mm below the dome) and 32 mm at T/N 5, 5 % of 2.5 GBq in the lungs, 60 views, pixels of 9.6 mm. Projections
+come from the Monte Carlo, part by part, once; each seed is a Poisson draw of them. FOLDER/lung.json holds the numbers,
+FOLDER/spect-study-iterations.png the figure of docs/spect-study.md. About three minutes of two cores a seed.
 """
 
 from __future__ import annotations
