@@ -8,11 +8,15 @@ import pytest
 from hepatica.core.image import Acquisition
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.lungs_in_view import voxel_dose_messages
+from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.reconstruct.levels.fit import fit_levels
 from hepatica.imaging.reconstruct.levels.lung import LungUncertainty, lung_reading
 from hepatica.imaging.reconstruct.levels.options import SpectLungOptions
 from hepatica.imaging.reconstruct.levels.regions import hot_voxels, level_regions
 from hepatica.imaging.reconstruct.levels.update import Levels
+from hepatica.imaging.spect.options import ScatterOptions
+from hepatica.imaging.spect.scan_model import SpectOptions
+from hepatica.nuclides import nuclide
 
 BINS = np.arange(4000)
 PATTERNS = np.stack(
@@ -131,6 +135,17 @@ def test_levels_are_for_the_nuclides_that_need_them_and_only_with_scatter_by_mon
     assert SpectLungOptions(lung_model="levels").as_levels("Tc-99m", "mc", "osem")
     with pytest.raises(InputError, match="voxels"):
         SpectLungOptions(lung_model="voxels", scatter_scale="fitted")
+
+
+def test_levels_without_scatter_of_the_image_are_refused() -> None:
+    levels = SpectLungOptions(lung_model="levels")
+    with pytest.raises(InputError, match="scatter of the image"):
+        SpectOptions(lung=levels)
+    with pytest.raises(InputError, match="mlem and osem"):
+        SpectOptions(lung=levels, scatter=ScatterOptions(scatter="mc"), iteration=IterationOptions(method="bsrem"))
+    y90 = nuclide("Y-90")
+    assert SpectOptions(scatter=ScatterOptions(scatter="mc")).for_nuclide(y90).iteration.iterations == 20
+    assert SpectOptions().for_nuclide(y90).iteration.iterations == 10
 
 
 def test_a_lung_of_a_90y_spect_is_said_not_to_have_a_dose_by_voxel() -> None:

@@ -93,9 +93,17 @@ class ReconstructedScan:
         mean, sd = self.samples.region(np.ones(self.volume.grid.shape))
         return Estimate(self.volume.total, self.volume.total * sd / mean)
 
-    def messages(self, nuclide: str) -> tuple[Message, ...]:
-        """What a reader of the image must know of how it was found."""
-        return () if self.lung is None else (self.lung.message(nuclide),)
+    def messages(self, nuclide: str, options: SpectOptions) -> tuple[Message, ...]:
+        """What a reader of the image must know of how its lungs were found."""
+        if self.lung is not None:
+            return (self.lung.message(nuclide),)
+        if not options.lung.as_levels(nuclide, options.scatter.scatter, options.iteration.method):
+            return ()
+        text = (
+            "the CT shows no lung beyond liver and hot spots: every voxel was found by the iterations, which read a "
+            "faint lung too low"
+        )
+        return (Message("lung-by-voxel", text, severity="note"),)
 
     def uncertainty(self, noise: NoiseOptions) -> VoxelUncertainty | None:
         """How the uncertainty of the voxels was found; None if it was not asked for."""

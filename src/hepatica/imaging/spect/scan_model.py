@@ -26,6 +26,7 @@ from hepatica.imaging.spect.attenuation import attenuation_map, uncovered_slices
 from hepatica.imaging.spect.camera.cameras import GammaCamera
 from hepatica.imaging.spect.options import (
     FROM_WINDOWS,
+    OF_THE_IMAGE,
     AcquisitionOptions,
     NoiseOptions,
     ScatterOptions,
@@ -75,6 +76,11 @@ class SpectOptions:
     def __post_init__(self) -> None:
         if self.noise.quick_uncertainty and self.iteration.method == "bsrem":
             raise InputError("the quick uncertainty is for mlem and osem", remedy="state `samples` for bsrem")
+        if self.lung.lung_model == "levels" and self.scatter.scatter not in OF_THE_IMAGE:
+            methods = ", ".join(OF_THE_IMAGE)
+            raise InputError("`lung_model` levels needs scatter of the image", remedy=f"take `scatter` {methods}")
+        if self.lung.lung_model == "levels" and self.iteration.method == "bsrem":
+            raise InputError("`lung_model` levels is for mlem and osem", remedy="take `method` osem")
 
     @property
     def corrected(self) -> tuple[str, ...]:

@@ -243,7 +243,7 @@ def reconstruct_spect(
         uncertainty=found.uncertainty(options.noise),
         calibration=options.calibration,
         lung=found.lung,
-        messages=unique(notes, model.messages(options), unchecked, found.messages(model.nuclide.name)),
+        messages=unique(notes, model.messages(options), unchecked, found.messages(model.nuclide.name, options)),
         provenance=found.provenance(given.sources, used),
     )
 
