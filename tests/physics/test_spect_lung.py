@@ -50,7 +50,7 @@ class Thorax:
         return ScatterUpdate(self.scatter, self.projector, counts, self.weights, self.body)
 
     def levels(self, counts: np.ndarray) -> LevelUpdate:
-        return LevelUpdate(self.update(counts), (self.lung.astype(np.float32),), self.scatter)
+        return LevelUpdate(self.update(counts), (self.lung.astype(np.float32),), self.scatter, updates=4)
 
     def lung_over_truth(self, image: np.ndarray) -> float:
         return float(image[self.lung].sum() / self.truth[self.lung].sum())
@@ -119,6 +119,8 @@ def test_an_interrupted_run_with_levels_ends_where_it_would_have(thorax: Thorax)
 
     whole = run(thorax.levels(counts), None)
     state = kept[0]
-    update = LevelUpdate(thorax.update(counts), (thorax.lung.astype(np.float32),), thorax.scatter, start=state.additive)
+    update = LevelUpdate(
+        thorax.update(counts), (thorax.lung.astype(np.float32),), thorax.scatter, updates=4, start=state.additive
+    )
     again = run(update, Start(state.image, 5, state.additive))
     assert np.abs(again - whole).max() < 1e-4 * whole.max()

@@ -47,7 +47,9 @@ def level_update(
     if not lungs:
         return None
     fitted = options.lung.scatter_scale == "fitted"
-    return LevelUpdate(scatter, lungs, _part_scatter(scatter), fitted_scale=fitted, start=start)
+    return LevelUpdate(
+        scatter, lungs, _part_scatter(scatter), updates=options.iteration.updates, fitted_scale=fitted, start=start
+    )
 
 
 def _part_scatter(scatter: ScatterUpdate) -> PartScatter:

@@ -100,8 +100,8 @@ class ReconstructedScan:
         if not options.lung.as_levels(nuclide, options.scatter.scatter, options.iteration.method):
             return ()
         text = (
-            "the CT shows no lung beyond liver and hot spots: every voxel was found by the iterations, which read a "
-            "faint lung too low"
+            "no lung was found as levels (the CT shows none beyond liver and hot spots, or there were too few "
+            "iterations): every voxel was found by the iterations, which read a faint lung too low"
         )
         return (Message("lung-by-voxel", text, severity="note"),)
 

@@ -24,7 +24,9 @@ from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
 from hepatica.imaging.spect.projector import Float32
 
 FIRST = 4
-"""Iterations before the first fit: until then hot voxels cannot be told from others, nor has scatter settled."""
+"""Iterations before the first fit, at least: until then scatter has not settled."""
+MIN_UPDATES = 16
+"""Updates of the image before it: until then hot voxels cannot be told from others (six subsets have made 24)."""
 
 TIED = 1e-5
 """Standard deviation of the ratio of scattered to primary counts where it is the model's: none, but for rounding."""
@@ -77,11 +79,13 @@ class LevelUpdate:
     Parameters
     ----------
     scatter : ScatterUpdate
-        Scatter of an image; before iteration `FIRST`, and where no lung is left outside the hot voxels, nothing else.
+        Scatter of an image; before the first fit, and where no lung is left outside the hot voxels, nothing else.
     lungs : sequence of ndarray, shape of the image
         Share of each voxel in each lung.
     part_scatter : callable
         Scatter of a part; it may be coarser, since the parts hold little.
+    updates : int
+        Updates of the image in each iteration.
     fitted_scale : bool
         Let the counts decide how scattered and primary counts of the hot voxels compare.
     start : Additive, optional
@@ -94,10 +98,13 @@ class LevelUpdate:
         lungs: Sequence[Float32],
         part_scatter: PartScatter,
         *,
+        updates: int,
         fitted_scale: bool = False,
         start: Additive | None = None,
     ) -> None:
         self.scatter, self.lungs, self._part_scatter = scatter, tuple(lungs), part_scatter
+        self._updates = updates
+        self._first = max(FIRST, -(-MIN_UPDATES // updates))
         self._tie = UNTIED if fitted_scale else TIED
         self._term = start
         self._regions: LevelRegions | None = None
@@ -108,9 +115,9 @@ class LevelUpdate:
 
     def __call__(self, image: Float32, done: int) -> Additive | None:
         """Image and additive term from now on, or None to go on as it was."""
-        if done < FIRST and self._known is not None:
+        if done < self._first and self._known is not None:
             return self._known if done == 0 else None
-        if done < FIRST:
+        if done < self._first:
             return self.scatter(image, done)
         if done not in self.scatter.iterations:
             return None
@@ -125,7 +132,7 @@ class LevelUpdate:
         hot = np.where(regions.hot, image, np.float32(0))
         scattered = np.maximum(self.scatter.estimate(hot, done), 0)
         if known is not None:
-            before = sum(FIRST <= n < done for n in self.scatter.iterations)
+            before = sum(self._first <= n < done for n in self.scatter.iterations)
             scattered = (before * known + scattered) / np.float32(before + 1)
         self._term = self._as_term(self._fitted(hot, scattered, regions))
         return self._term
@@ -143,7 +150,9 @@ class LevelUpdate:
         total = last.scattered.reshape(counts.shape)
         hot = (last.fit.levels[1] * last.patterns[1]).astype(np.float32).reshape(counts.shape)
         known = replace(self.scatter, counts=counts, estimate=lambda image, done: hot)
-        made = LevelUpdate(known, self.lungs, self._part_scatter, fitted_scale=self._tie == UNTIED)
+        made = LevelUpdate(
+            known, self.lungs, self._part_scatter, updates=self._updates, fitted_scale=self._tie == UNTIED
+        )
         made._regions, made._columns, made._known = last.regions, self._columns, Additive(total)
         return made
 
@@ -179,7 +188,7 @@ class LevelUpdate:
         """Scattered counts of the hot voxels as the term in use expects them of an image."""
         term = self._term
         if term is None:
-            return self.scatter.estimate(image, FIRST)
+            return self.scatter.estimate(image, self._first)
         primary = self._primary(image)
         scattered = np.array(term.at(primary, np.arange(len(primary))), dtype=np.float32)
         for part, (_, of_part) in zip(regions.parts, self._of_parts(regions), strict=True):
