@@ -18,9 +18,9 @@ COVERAGE = 1.96
 
 
 PER_MM = 0.01
-"""Relative change of the lungs' mean by a CT that lies a millimetre too high or too low: one 8 mm too high changed it
-by 8 % (docs/spect-study.md), by its attenuation, by the liver that then lies in the lung, and by the hot voxels that take
-both up."""
+"""Relative change of the lungs' mean by a CT a millimetre too high or too low: one 8 mm too high changed it by 8 %
+(docs/spect-study.md), by its attenuation, by the liver that then lies in the lung, and by the hot voxels that take both
+up."""
 
 MODEL = 0.03
 """Relative standard uncertainty of the lungs' mean that is left where scatter, CT and camera are known: the rim of a
