@@ -107,6 +107,7 @@ if TYPE_CHECKING:
     from hepatica.imaging.quantify.recovery import RecoveryCurve
     from hepatica.imaging.quantify.structure_activity import PartialVolumeOptions
     from hepatica.imaging.reconstruct.algorithms import IterationOptions
+    from hepatica.imaging.reconstruct.levels.options import SpectLungOptions
     from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
     from hepatica.imaging.spect.options import (
         AcquisitionOptions,
@@ -329,6 +330,7 @@ _NOUNS = {
     "SourceImageOptions": "imaging.calibration.options",
     "SourceOptions": "imaging.calibration.options",
     "SpectInputOptions": "imaging.spect.options",
+    "SpectLungOptions": "imaging.reconstruct.levels.options",
     "SpectOptions": "imaging.spect.scan_model",
     "SpectResult": "workflow.spect.reconstruct",
     "SpectShuntOptions": "planning.scout.lung_shunt",
@@ -515,6 +517,7 @@ __all__ = [
     "SourceImageOptions",
     "SourceOptions",
     "SpectInputOptions",
+    "SpectLungOptions",
     "SpectOptions",
     "SpectResult",
     "SpectShuntOptions",

@@ -110,6 +110,8 @@ class Acquisition:
         Of that SPECT: camera with its collimator, by name.
     reconstruction : mapping
         Of that SPECT: the settings on which camera factor and recovery depend, plain values.
+    lung_levels : int or None
+        Of that SPECT: levels that the lungs were found as; None where every voxel was found by itself.
     """
 
     modality: str = ""
@@ -133,6 +135,7 @@ class Acquisition:
     head_time_s: float | None = field(default=None, metadata=HIDDEN)
     camera: str = field(default="", metadata=HIDDEN)
     reconstruction: Mapping[str, object] = field(default_factory=dict, metadata=HIDDEN)
+    lung_levels: int | None = field(default=None, metadata=HIDDEN)
 
 
 class AcquisitionFacts(TypedDict, total=False):

@@ -24,6 +24,7 @@ from hepatica.version import __version__
 _ARRAYS = {
     "key": Wanted("U", 0), "image": Wanted("f", 3), "iterations": Wanted("iu", 0), "additive": Wanted("f", 3),
     "pixel_mm": Wanted("f", 1), "primary": Wanted("f", 3, optional=True), "shares": Wanted("f", 2, optional=True),
+    "free": Wanted("b", 3, optional=True),
 }  # fmt: skip
 
 
@@ -83,6 +84,8 @@ class Checkpoint:
             term: dict[str, Any] = {"additive": additive.counts, "pixel_mm": additive.pixel_mm}
             if additive.primary is not None and additive.shares is not None:
                 term |= {"primary": additive.primary, "shares": additive.shares}
+            if additive.free is not None:
+                term["free"] = additive.free
             np.savez(stream, **term, key=self.key, image=image, iterations=iterations)
 
     def done(self) -> None:
@@ -93,9 +96,10 @@ class Checkpoint:
 
 def _stored_term(stored: Mapping[str, NDArray[Any]]) -> Additive:
     u, v = stored["pixel_mm"].tolist()
+    free = stored.get("free")
     if "primary" not in stored or "shares" not in stored:
-        return Additive(stored["additive"], pixel_mm=(u, v))
-    return Additive(stored["additive"], stored["primary"], stored["shares"], (u, v))
+        return Additive(stored["additive"], pixel_mm=(u, v), free=free)
+    return Additive(stored["additive"], stored["primary"], stored["shares"], (u, v), free=free)
 
 
 def run_key(sources: Sequence[InputFile], parameters: Mapping[str, Any]) -> str:

@@ -342,3 +342,15 @@ def test_a_stated_mass_completes_no_lungs_that_are_whole() -> None:
         )
         assert found.shunt.lung_shunt.value == pytest.approx(0.05, rel=1e-4)
         assert ("lung-mass-against-ct" in codes(found.messages)) is wrong
+
+
+def test_a_90y_spect_says_at_the_lungs_that_their_voxels_have_no_dose() -> None:
+    """From the image's facts: of a SPECT of 90Y, whatever program made it; not of a PET."""
+    torso = Torso()
+    pet = torso.in_mbq(1200)
+    values = pet.volume.values
+    spect = Image.from_array(
+        values, unit="Bq/mL", grid=torso.grid, time=GIVEN_AT, nuclide="Y-90", modality="NM", projections=60
+    )
+    assert "lung-by-voxel-unsupported" in codes(torso.dose(spect).messages)
+    assert "lung-by-voxel-unsupported" not in codes(torso.dose(pet).messages)

@@ -35,6 +35,12 @@ FAINT = 1e-6
 nothing of the image (noise beside the body, before scatter is known), and the quotient would overflow."""
 
 
+ITERATIONS = 10
+"""Iterations where none are stated."""
+BREMSSTRAHLUNG_ITERATIONS = 20
+"""The same of a bremsstrahlung SPECT: with five scattered counts for a primary one the liver lacks 4 % after 10
+iterations, and a lesion of 3 cm 16 % (docs/spect-study.md)."""
+
 SUBSETS = 6
 """Updates per iteration where none are stated; "mlem" has one."""
 
@@ -47,8 +53,8 @@ class IterationOptions:
     ----------
     method : {"osem", "mlem", "bsrem"}
         Algorithm: mlem takes all views at once, osem subsets of them; bsrem is penalised and converges.
-    iterations : int
-        Iterations over all views.
+    iterations : int or None
+        Iterations over all views; 10 if not given, 20 for bremsstrahlung with scatter by Monte Carlo.
     subsets : int or None
         Updates per iteration; 6 if not given, 1 for mlem.
     prior_strength : float
@@ -69,7 +75,7 @@ class IterationOptions:
     """
 
     method: Method = "osem"
-    iterations: Annotated[int, Limits(low=1)] = 10
+    iterations: Annotated[int, Limits(low=1)] | None = None
     subsets: Annotated[int, Limits(low=1)] | None = None
     prior_strength: NonNegative = 0.0
     prior_edge: NonNegative = 2.0
@@ -84,6 +90,11 @@ class IterationOptions:
             require_unstated(self, why="only with `method` bsrem", only=("prior_edge", "relaxation"))
         if self.method == "mlem" and self.updates != 1:
             raise InputError("mlem takes all views at once", remedy="leave `subsets` out, or take osem")
+
+    @property
+    def rounds(self) -> int:
+        """Iterations to do."""
+        return ITERATIONS if self.iterations is None else self.iterations
 
     @property
     def updates(self) -> int:
@@ -206,14 +217,15 @@ def reconstruct(
     done = 0 if start is None else start.iterations
     ratios: list[float] = []
     stopped = "iterations"
-    for number in range(done, settings.iterations):
+    for number in range(done, settings.rounds):
         if callable(additive) and (new := additive(image, number)) is not None:
             run.set_additive(new)
+            image = image if new.image is None else new.image
         squares, expected_sum = 0.0, 0.0
         for n in range(settings.updates):
             image, square, expected = run.update(image, n, number)
             squares, expected_sum = squares + square, expected_sum + expected
-            update = Update(number + 1, n + 1, settings.iterations, settings.updates, image, run.additive)
+            update = Update(number + 1, n + 1, settings.rounds, settings.updates, image, run.additive)
             if on_update is not None and on_update(update):
                 stopped = "callback"
                 break
@@ -291,12 +303,14 @@ class _Run:
         if self.settings.method == "bsrem":
             step = 1 / (1 + self.settings.relaxation * done)
             spacing = self.projector.grid.spacing_mm
-            image = _bsrem_step(image, back - seen, self.total, step, self.settings, spacing)
-            image[~self.support] = 0
+            made = _bsrem_step(image, back - seen, self.total, step, self.settings, spacing)
+            made[~self.support] = 0
         else:
-            image = np.where(self.support & (seen > 0), image * back / np.where(seen > 0, seen, 1), 0)
-            image = image.astype(np.float32, copy=False)
-        return image, squares, float(expected.sum(dtype=np.float64))
+            made = np.where(self.support & (seen > 0), image * back / np.where(seen > 0, seen, 1), 0)
+            made = made.astype(np.float32, copy=False)
+        if self.additive.free is not None:
+            made = np.where(self.additive.free, made, image)
+        return made, squares, float(expected.sum(dtype=np.float64))
 
 
 def subset_views(angle_deg: NDArray[np.float64], subsets: int) -> list[NDArray[np.intp]]:

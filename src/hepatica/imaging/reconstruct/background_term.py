@@ -45,12 +45,18 @@ class Additive:
         Scattered counts per primary count, by width, the last spread evenly; for windows one after another.
     pixel_mm : tuple of float
         Size of a pixel along u and v.
+    image : ndarray of float32, shape of the image, or None
+        Takes the place of the image as it was.
+    free : ndarray of bool, shape of the image, or None
+        Voxels that go on changing; the others stay as they are. None for all.
     """
 
     counts: Float32
     primary: Float32 | None = None
     shares: FloatArray | None = None
     pixel_mm: tuple[float, float] = (1.0, 1.0)
+    image: Float32 | None = None
+    free: NDArray[np.bool_] | None = None
 
     @classmethod
     def following(cls, counts: Float32, primary: Float32, pixel_mm: tuple[float, float], windows: int = 1) -> Additive:

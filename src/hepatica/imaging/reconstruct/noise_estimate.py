@@ -77,7 +77,7 @@ def quick_sd(
         one = np.zeros_like(values)
         one[tuple(sample)] = 1
         spectrum, passed = _spectrum(projector.back(projector.forward(one) * share), sample, projector, post_filter_mm)
-        tables.append([_variance(spectrum, passed, float(d), settings.iterations * settings.updates) for d in steps])
+        tables.append([_variance(spectrum, passed, float(d), settings.rounds * settings.updates) for d in steps])
     sd = np.zeros_like(values)
     nearest = _nearest(values.shape, samples)
     for number, table in enumerate(tables):

@@ -15,12 +15,16 @@ from hepatica.core.constants import FWHM_PER_SD
 from hepatica.core.context import DicomContext
 from hepatica.core.document import document
 from hepatica.core.image import Acquisition, Image
+from hepatica.core.message import Message
 from hepatica.core.progress import Progress, silent
 from hepatica.imaging.reconstruct.algorithms import IterationOptions, Reconstruction, Start, Update, reconstruct
+from hepatica.imaging.reconstruct.levels.lung import LungReading
+from hepatica.imaging.reconstruct.levels.update import Levels, LevelUpdate
 from hepatica.imaging.reconstruct.noise_estimate import quick_sd
 from hepatica.imaging.reconstruct.resampling import Ensemble, bootstrap
 from hepatica.imaging.reconstruct.scatter_updates import ScatterUpdate
 from hepatica.imaging.spect.attenuation import body_voxels
+from hepatica.imaging.spect.lung_levels import level_update, reading_of
 from hepatica.imaging.spect.montecarlo.projector import SpectSetup
 from hepatica.imaging.spect.options import FROM_WINDOWS, OF_THE_IMAGE, NoiseOptions
 from hepatica.imaging.spect.scan_model import ScanModel, SpectOptions
@@ -69,6 +73,8 @@ class ReconstructedScan:
         Reconstructions of resampled counts, in the image's unit, where they were asked for.
     sd : ndarray or None
         Standard deviation of every voxel, from the samples or the quick estimate.
+    lung : LungReading or None
+        Mean of the lungs with its uncertainty, where they were found as levels.
     """
 
     volume: Volume
@@ -77,6 +83,7 @@ class ReconstructedScan:
     scatter_update: ScatterUpdate | None
     samples: Ensemble | None
     sd: Float32 | None
+    lung: LungReading | None = None
 
     @property
     def total(self) -> Estimate:
@@ -85,6 +92,18 @@ class ReconstructedScan:
             return Estimate(self.volume.total)
         mean, sd = self.samples.region(np.ones(self.volume.grid.shape))
         return Estimate(self.volume.total, self.volume.total * sd / mean)
+
+    def messages(self, nuclide: str, options: SpectOptions) -> tuple[Message, ...]:
+        """What a reader of the image must know of how its lungs were found."""
+        if self.lung is not None:
+            return (self.lung.message(nuclide),)
+        if not options.lung.as_levels(nuclide, options.scatter.scatter, options.iteration.method):
+            return ()
+        text = (
+            "no lung was found as levels (the CT shows none beyond liver and hot spots, or there were too few "
+            "iterations): every voxel was found by the iterations, which read a faint lung too low"
+        )
+        return (Message("lung-by-voxel", text, severity="note"),)
 
     def uncertainty(self, noise: NoiseOptions) -> VoxelUncertainty | None:
         """How the uncertainty of the voxels was found; None if it was not asked for."""
@@ -114,6 +133,7 @@ class ReconstructedScan:
             head_time_s=model.head_time_s,
             camera=model.camera.name,
             reconstruction=model.conditions(options).reconstruction,
+            lung_levels=None if self.lung is None else len(self.lung.parts),
         )
         sha256 = hashlib.sha256(self.volume.values.tobytes()).hexdigest()
         return Image(self.volume, context, facts, InputFile("activity", "reconstructed SPECT", sha256, files=0))
@@ -127,6 +147,8 @@ class ReconstructedScan:
             if isinstance(update.estimate, MonteCarloScatter):
                 estimate = update.estimate
                 runs["scatter_monte_carlo"] = {"settings": estimate.provenance, "updates": document(estimate.updates)}
+        if self.lung is not None:
+            runs["lung_levels"] = document(self.lung)
         return Provenance(
             inputs=sources,
             parameters={**used, **runs},
@@ -166,13 +188,31 @@ def reconstruct_scan(
     additive, used = windows_scatter(model, options)
     update = scatter_update(model, options, report_progress)
     within = None if update is None else update.body
+    by_level = (
+        None if update is None else level_update(model, options, update, None if start is None else start.additive)
+    )
     found = reconstruct(
         model.counts, model.projector, options.iteration, weights=model.weights,
-        additive=additive if update is None else update, start=start, within=within, on_update=on_update,
+        additive=by_level or update or additive, start=start, within=within, on_update=on_update,
     )  # fmt: skip
-    samples = _samples(model, found, options, report_progress, within)
-    sd = _quick_sd(model, found, options) if samples is None else samples.sd
-    return ReconstructedScan(finished(model, found.image, options), found, used, update, samples, sd)
+    levels = None if by_level is None else by_level.finished(found.image)
+    lung = None
+    if by_level is not None and levels is not None:
+        report_progress("lung: how well its mean is known")
+        found = replace(found, image=levels.image, additive=levels.scattered.reshape(found.additive.shape))
+        lung = reading_of(model, options, by_level, levels)
+    samples = _samples(model, found, options, report_progress, _Again(within, by_level, levels))
+    sd = _quick_sd(model, found, options, levels) if samples is None else samples.sd
+    return ReconstructedScan(finished(model, found.image, options), found, used, update, samples, sd, lung)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Again:
+    """What a reconstruction of other counts takes over: where activity can be, and the levels if there are any."""
+
+    within: NDArray[np.bool_] | None
+    by_level: LevelUpdate | None
+    levels: Levels | None
 
 
 def windows_scatter(model: ScanModel, options: SpectOptions) -> tuple[Float32 | None, tuple[int, ...]]:
@@ -229,14 +269,22 @@ def _as_done(options: SpectOptions, found: Reconstruction) -> IterationOptions:
     return replace(options.iteration, iterations=found.iterations, until_noise=False)
 
 
-def _quick_sd(model: ScanModel, found: Reconstruction, options: SpectOptions) -> Float32 | None:
-    """Quick estimate of every voxel's standard deviation, in the image's unit; None where it was not asked for."""
+def _quick_sd(model: ScanModel, found: Reconstruction, options: SpectOptions, levels: Levels | None) -> Float32 | None:
+    """Quick estimate of every voxel's standard deviation, in the image's unit; None where it was not asked for.
+
+    A voxel at a level has the standard deviation that counting leaves of the level.
+    """
     if not options.noise.quick_uncertainty:
         return None
     sd = quick_sd(
         found.image, model.projector, _as_done(options, found),
         weights=model.weights, additive=found.additive, post_filter_mm=options.noise.post_filter_mm,
     )  # fmt: skip
+    if levels is not None:
+        spread = np.sqrt(np.diag(levels.fit.covariance)[2:]).astype(np.float32)
+        parts = levels.regions.parts
+        of_level = np.sum([one * part for one, part in zip(spread, parts, strict=True)], axis=0, dtype=np.float32)
+        sd = np.where(levels.regions.hot, sd, of_level).astype(np.float32)
     return sd / np.float32(model.projector.grid.voxel_volume_ml) if options.acquisition.in_activity else sd
 
 
@@ -245,13 +293,13 @@ def _samples(
     found: Reconstruction,
     options: SpectOptions,
     progress: Progress,
-    within: NDArray[np.bool_] | None,
+    same: _Again,
 ) -> Ensemble | None:
     """Finished images of resampled counts; None where none were asked for.
 
     Scatter from windows is estimated of each sample's own windows; scatter computed of the image is kept as the
     reconstruction ended with it, so that its noise is not in the spread. Each sample makes as many iterations as the
-    reconstruction did, and holds activity where that one could.
+    reconstruction did, holds activity where that one could, and has levels where that one has.
     """
     wanted = options.noise.samples
     if wanted is None:
@@ -261,11 +309,16 @@ def _samples(
     def one(counts: Float32) -> Float32:
         again = model.with_counts(counts)
         of_windows, _ = windows_scatter(again, options)
+        by_level = None
+        if same.by_level is not None and same.levels is not None:
+            by_level = same.by_level.again(again.counts, same.levels)
         made = reconstruct(
             again.counts, model.projector, iteration, weights=model.weights,
-            additive=found.additive if of_windows is None else of_windows, within=within,
+            additive=by_level or (found.additive if of_windows is None else of_windows), within=same.within,
         )  # fmt: skip
-        return np.asarray(finished(model, made.image, options).values, dtype=np.float32)
+        levels = None if by_level is None else by_level.finished(made.image)
+        image = made.image if levels is None else levels.image
+        return np.asarray(finished(model, image, options).values, dtype=np.float32)
 
     return bootstrap(
         model.data.counts, one, samples=wanted, seed=options.scatter.stopping.seed,

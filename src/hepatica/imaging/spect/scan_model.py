@@ -19,12 +19,14 @@ from hepatica.errors import GeometryError, InputError, TimeError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.dead_time import live_fraction
-from hepatica.imaging.reconstruct.algorithms import IterationOptions
+from hepatica.imaging.reconstruct.algorithms import BREMSSTRAHLUNG_ITERATIONS, ITERATIONS, IterationOptions
+from hepatica.imaging.reconstruct.levels.options import SpectLungOptions
 from hepatica.imaging.reconstruct.multiple_windows import JointProjector
 from hepatica.imaging.spect.attenuation import attenuation_map, uncovered_slices
 from hepatica.imaging.spect.camera.cameras import GammaCamera
 from hepatica.imaging.spect.options import (
     FROM_WINDOWS,
+    OF_THE_IMAGE,
     AcquisitionOptions,
     NoiseOptions,
     ScatterOptions,
@@ -59,6 +61,8 @@ class SpectOptions:
         What is read.
     without_ct : WithoutCtOptions
         The patient where there is no CT.
+    lung : SpectLungOptions
+        How the lung is found.
     """
 
     acquisition: AcquisitionOptions = AcquisitionOptions()
@@ -67,10 +71,16 @@ class SpectOptions:
     noise: NoiseOptions = NoiseOptions()
     inputs: SpectInputOptions = SpectInputOptions()
     without_ct: WithoutCtOptions = WithoutCtOptions()
+    lung: SpectLungOptions = SpectLungOptions()
 
     def __post_init__(self) -> None:
         if self.noise.quick_uncertainty and self.iteration.method == "bsrem":
             raise InputError("the quick uncertainty is for mlem and osem", remedy="state `samples` for bsrem")
+        if self.lung.lung_model == "levels" and self.scatter.scatter not in OF_THE_IMAGE:
+            methods = ", ".join(OF_THE_IMAGE)
+            raise InputError("`lung_model` levels needs scatter of the image", remedy=f"take `scatter` {methods}")
+        if self.lung.lung_model == "levels" and self.iteration.method == "bsrem":
+            raise InputError("`lung_model` levels is for mlem and osem", remedy="take `method` osem")
 
     @property
     def corrected(self) -> tuple[str, ...]:
@@ -78,6 +88,15 @@ class SpectOptions:
         scatter = ("SCAT",) if self.scatter.scatter != "none" else ()
         dead_time = ("DTIM",) if self.acquisition.dead_time_s else ()
         return ("DECY", "ATTN", *scatter, *dead_time)
+
+    def for_nuclide(self, nuclide: Nuclide) -> SpectOptions:
+        """These options with the number of iterations that is the nuclide's where none is stated."""
+        if self.iteration.iterations is not None:
+            return self
+        bremsstrahlung = any(mode.mode == "spect-bremsstrahlung" for mode in nuclide.imaging)
+        slow = bremsstrahlung and self.scatter.scatter == "mc"
+        rounds = BREMSSTRAHLUNG_ITERATIONS if slow else ITERATIONS
+        return replace(self, iteration=replace(self.iteration, iterations=rounds))
 
     @property
     def calibration(self) -> CameraCalibration | None:
@@ -178,7 +197,7 @@ class ScanModel:
             self.data.grid().spacing_mm,
             {
                 "method": iteration.method,
-                "iterations": iteration.iterations,
+                "iterations": iteration.rounds,
                 "subsets": iteration.updates,
                 "prior_strength": iteration.prior_strength,
                 "scatter": options.scatter.scatter,
@@ -328,7 +347,7 @@ def run_parameters(model: ScanModel, options: SpectOptions) -> Mapping[str, Any]
     primary = [1e6 * value for value in primary_sensitivities(model.models, options)] if stated.in_activity else None
     return parameters(
         replace(stated, calibration=None), replace(options.iteration, checkpoint=None), scatter, options.noise,
-        options.inputs, options.without_ct,
+        options.inputs, options.without_ct, options.lung,
         **dict.fromkeys(unused),
         subsets=options.iteration.updates,
         energy_kev=[one.energy_kev for one in model.models],

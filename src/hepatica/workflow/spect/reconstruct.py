@@ -19,6 +19,7 @@ from hepatica.core.table import Table
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.reconstruct.algorithms import Update
+from hepatica.imaging.reconstruct.levels.lung import LungReading
 from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
 from hepatica.imaging.spect.reconstruction import ReconstructedScan, VoxelUncertainty, reconstruct_scan
 from hepatica.imaging.spect.scan_model import (
@@ -53,6 +54,8 @@ class SpectResult(Result):
         Time of all views of all heads added up.
     residual_over_noise : tuple of float
         Squared residuals over expected counts of each iteration: 1 where the fit is as good as noise lets it be.
+    lung : LungReading or None
+        Mean of the lungs with its uncertainty, where they were found as levels.
     """
 
     verb = "reconstruct_spect"
@@ -79,6 +82,7 @@ class SpectResult(Result):
     grid: Grid
     uncertainty: VoxelUncertainty | None
     calibration: CameraCalibration | None
+    lung: LungReading | None
 
     @property
     def volume(self) -> Volume:
@@ -102,6 +106,10 @@ class SpectResult(Result):
         rows += [("iterations", self.iterations_done), ("stopped by", self.stopped_by)]
         if self.residual_over_noise:
             rows.append(("residual over noise", self.residual_over_noise[-1]))
+        if self.lung is not None:
+            unit = self.unit if self.unit != "counts" else "counts per voxel"
+            rows.append((f"mean of the lungs, {unit}", self.lung.mean))
+            rows.append(("lungs over the image, %", 100 * self.lung.share_of_image))
         return Table.of(("what", "value"), rows, "SPECT", "spect")
 
     def write(self, folder: Path) -> None:
@@ -195,6 +203,7 @@ def reconstruct_spect(
     require_known_patient(ct is not None, options.without_ct)
     report_progress("reading")
     given = read_spect(projections, ct, acquisition, options.inputs)
+    options = options.for_nuclide(given.nuclide)
     data, hu = given.projections, given.hu
     notes = given.messages
     if hu is None:
@@ -235,7 +244,8 @@ def reconstruct_spect(
         grid=found.volume.grid,
         uncertainty=found.uncertainty(options.noise),
         calibration=options.calibration,
-        messages=unique(notes, model.messages(options), unchecked),
+        lung=found.lung,
+        messages=unique(notes, model.messages(options), unchecked, found.messages(model.nuclide.name, options)),
         provenance=found.provenance(given.sources, used),
     )
 

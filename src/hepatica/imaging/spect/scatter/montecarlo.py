@@ -86,6 +86,24 @@ class MonteCarloScatter:
         scatter = self._smoothed(found.other * self._weights) * ratio.astype(np.float32)[:, None, None, None]
         return np.asarray(scatter.reshape(self._system.shape), dtype=np.float32)
 
+    def coarser(self, factor: float, seed: int) -> MonteCarloScatter:
+        """The same with `factor` times the uncertainty, other random numbers and updates of its own."""
+        rules = self._options.stopping.with_default(SCATTER_UNCERTAINTY)
+        work = 1 / factor**2
+        rules = replace(
+            rules,
+            histories=None if rules.histories is None else max(1, round(rules.histories * work)),
+            target_uncertainty=None if rules.target_uncertainty is None else factor * rules.target_uncertainty,
+            time_limit_s=None if rules.time_limit_s is None else rules.time_limit_s * work,
+            seed=rules.seed + seed,
+        )
+        made = MonteCarloScatter(
+            self._hu, self._setup, projector=self._system, weights=np.ravel(self._weights),
+            options=replace(self._options, stopping=rules), progress=self._progress,
+        )  # fmt: skip
+        made._projector = self._projector
+        return made
+
     def _simulated(self, image: Float32, iterations: int) -> MonteCarloProjections:
         options = self._options
         if self._projector is None:
