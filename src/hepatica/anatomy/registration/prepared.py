@@ -27,7 +27,7 @@ together with what lies below -450 HU, compact bone and metal at the upper."""
 
 AIR_HU = -1000.0
 BODY_ABOVE_HU = -300.0
-"""As `anatomy.ct.body_and_lungs`: skin against air with blur between them."""
+"""As `anatomy.segmentation.body`: skin against air with blur between them."""
 
 BODY_MM = 5.0
 """Voxel on which the body is found: small against an arm, too large for clothes and the couch's foam."""
