@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from hepatica.core.transform.reach import amount_inside, samples_per_voxel, unco
 from hepatica.core.transform.steps import FloatArray, blocks, index_of
 from hepatica.core.transform.transform import Transform
 from hepatica.core.volume import Kind, Volume
-from hepatica.errors import UnitError
+from hepatica.errors import GeometryError, UnitError, UnknownNameError
 
 How = Literal["values", "density", "activity", "labels"]
 
@@ -124,10 +124,14 @@ def warp(volume: Volume, transform: Transform, grid: Grid, how: How = "values", 
     Raises
     ------
     GeometryError
-        If the frames of reference are not the transform's.
+        If the frames of reference are not the transform's, or nothing of the volume comes to lie in the grid.
     UnitError
         If `how` does not suit the kind, or a voxel is no number.
+    UnknownNameError
+        If there is no such `how`.
     """
+    if how not in get_args(How):
+        raise UnknownNameError("way to bring something over", str(how), get_args(How))
     name = volume.name or volume.kind.meaning
     transform.require_frames(grid, volume.grid, f"bringing over {name}")
     _require_fit(volume.kind, how, name)
@@ -145,6 +149,11 @@ def warp(volume: Volume, transform: Transform, grid: Grid, how: How = "values", 
     else:
         parts = (1, 1, 1) if how == "values" else samples_per_voxel(transform, target, volume.grid, finest=1.0)
         values, uncovered = _look_over(volume.values, volume.grid, transform, target, parts, outside)
+    if uncovered == 1:
+        raise GeometryError(
+            f"{name}: nothing of it lies where the transform leads",
+            remedy="look at the direction of the transform: it leads from the fixed image to the moving one",
+        )
     values = values.astype(volume.values.dtype, copy=False)
     beyond = uncovered_by_fields(transform, target)
     account = Account(before, after, left, correction, uncovered, beyond)

@@ -309,6 +309,11 @@ def slice_positions_mm(grid: Grid) -> FloatArray:
     return grid.to_mm(np.stack([np.zeros_like(k), np.zeros_like(k), k], axis=1))
 
 
+def frame_position_mm(item: Any) -> tuple[float, ...]:
+    """LPS position of a frame that pydicom's item of PlanePositionSequence states, as it is written."""
+    return tuple(float(number) for number in item.ImagePositionPatient)
+
+
 def orientation_of(grid: Grid) -> tuple[float, ...]:
     """Direction of a row, then of a column: the six numbers of ImageOrientationPatient."""
     return tuple(float(x) for x in np.concatenate([grid.direction[:, 0], grid.direction[:, 1]]))

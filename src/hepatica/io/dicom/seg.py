@@ -399,8 +399,7 @@ def _write_frames(dataset: Any, regions: Sequence[Region], grid: Grid, *, fracti
         group[:] = 0
         for frame, pixels in zip(frames, group, strict=False):
             region = regions[int(said("SegmentIdentificationSequence", frame).ReferencedSegmentNumber) - 1]
-            position = said("PlanePositionSequence", frame).ImagePositionPatient
-            k = slice_of[tuple(float(x) for x in position)]
+            k = slice_of[geometry.frame_position_mm(said("PlanePositionSequence", frame))]
             i, j, along = region.window
             covered = region.coverage[:, :, (slices - 1 - k if turned else k) - along.start].T
             pixels[j, i] = np.around(covered * FULL) if fractional else covered >= 0.5

@@ -31,7 +31,7 @@ from hepatica.core.progress import Progress, silent
 from hepatica.core.sources import LandmarkSource, regions_of
 from hepatica.core.table import Cell, Table
 from hepatica.core.transform import Transform, warp, warp_region
-from hepatica.errors import InputError, UnknownNameError
+from hepatica.errors import InputError, UnitError, UnknownNameError
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import write_itk
 from hepatica.io.regions import read_structures
@@ -341,7 +341,15 @@ def register(
 
 
 def _image(source: ImageSource, role: str, series: str | None, unit: str | None) -> Image:
-    return as_image(source, role="image", series=series, stated=Stated(unit=unit)).used_as(role)
+    try:
+        return as_image(source, role="image", series=series, stated=Stated(unit=unit)).used_as(role)
+    except UnitError as error:
+        if unit is not None:
+            raise
+        raise UnitError(
+            f"{role}: the file does not say what a voxel holds",
+            remedy=f"state `{role}_unit`: HU of a CT, unknown of an MR",
+        ) from error
 
 
 def _structures(

@@ -235,11 +235,6 @@ def warp_image(
     how: How = options.how or how_for(moving.kind)
     report_progress("bringing it over")
     found = warp(moving, given.transform, fixed.grid, how, outside=outside_of(moving.kind))
-    if found.account.uncovered_share >= 1:
-        raise GeometryError(
-            f"{name}: nothing of it lies where the transform leads from {fixed.name}",
-            remedy="look at the direction of the transform: it leads from the fixed image to the moving one",
-        )
     return WarpResult(
         name=name,
         content=options.content,
