@@ -18,6 +18,7 @@ SLOW_FILES = {
     "test_fuzz.py", "test_structures_fuzz.py", "test_contours_as_they_come.py", "test_rtstruct_as_they_come.py",
     "test_seg_as_they_come.py", "test_projections_as_they_come.py", "test_sets_of_slices.py", "test_pet_clock.py",
     "test_reconstruct.py", "test_gamma.py", "test_report.py", "test_anonymous.py",
+    "test_registration.py", "test_register.py", "test_propose.py",
 }  # fmt: skip
 """Unit tests that take seconds together: `make fast` leaves them to `make test`."""
 

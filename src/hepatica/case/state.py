@@ -128,11 +128,14 @@ class Situation:
         name = folder_name(step.name, number)
         record = self.records.get(name)
         given = self.given(step, number)
-        last = self._last(name)
+        last = self.last(name)
+        needless = step.needless(_View(self, number)) if step.needless else ""
 
         def state(found: State, *reasons: str) -> StepState:
             result = "" if record is None else record.result
-            checked = self._checked(name, result) if found == "done" else ""
+            if needless and found not in ("done", "skipped"):
+                return StepState(name, step.title, number, "skipped", (f"not needed: {needless}",), "", result)
+            checked = self.checked(name, result) if found == "done" else ""
             return StepState(name, step.title, number, found, reasons, checked, result)
 
         if last is not None and last.what == "skipped":
@@ -148,13 +151,14 @@ class Situation:
         reasons = (*record.changes(given), *missing, *stale)
         return state("out of date", *dict.fromkeys(reasons)) if reasons else state("done")
 
-    def _last(self, name: str) -> Any:
+    def last(self, name: str) -> Any:
         """The last line of the log about a step that says how it stands."""
         kinds = ("ran", "failed", "skipped", "unskipped")
         found = [entry for entry in self.history.entries if entry.what in kinds and entry.about.get("step") == name]
         return found[-1] if found else None
 
-    def _checked(self, name: str, result: str) -> str:
+    def checked(self, name: str, result: str) -> str:
+        """Who checked this result of a step, and when; empty where nobody did."""
         found = self.history.about("checked", step=name, result=result)
         if not found:
             return ""
@@ -211,6 +215,15 @@ class _View:
         names = [folder_name(step, number) for number in range(1, self.treatment + 1)]
         records = self.situation.records
         return [(self.folder / STEPS / name, records[name].result) for name in names if name in records]
+
+    def accepted(self, step: str) -> bool:
+        name = folder_name(step, self.treatment)
+        record = self.situation.records.get(name)
+        return record is not None and self.situation.checked(name, record.result) != ""
+
+    def left_out(self, step: str) -> bool:
+        last = self.situation.last(folder_name(step, self.treatment))
+        return last is not None and last.what == "skipped"
 
     def digest(self, value: Any) -> str:
         import hashlib

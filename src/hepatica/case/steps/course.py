@@ -15,11 +15,21 @@ from hepatica.case.steps.inputs import (
     ResultOf,
     ResultsOf,
     Section,
+    View,
 )
 from hepatica.case.steps.plan_tables import PlanTables, plan_arguments
+from hepatica.case.steps.proposals import (
+    FirstImageOf,
+    ScoutToTherapy,
+    StructuresOfBoth,
+    TherapyStructures,
+    registration_not_needed,
+    structures_not_needed,
+)
 from hepatica.errors import UnknownNameError
 
 Arguments = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+Needless = Callable[[View], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,8 @@ class Step:
         What feeds it.
     arguments : callable or None
         From what was given to the arguments of the verb, where they are more than its options.
+    needless : callable or None
+        Why this case does without the step; empty where it does not. Such a step is run only when it is named.
     """
 
     name: str
@@ -45,6 +57,7 @@ class Step:
     verb: str
     inputs: tuple[Input, ...]
     arguments: Arguments | None = None
+    needless: Needless | None = None
 
 
 SCOUT_IMAGES = (
@@ -117,6 +130,35 @@ COURSE = (
         ),
     ),
     Step(
+        "registration",
+        "Scout laid onto therapy",
+        "register",
+        (
+            ImageOf("moving", ("scout-ct",), needed=True),
+            ImageOf("fixed", ("therapy-ct",), needed=True),
+            ImageOf("moving_structures", ("scout-structures",)),
+            ImageOf("structures", ("therapy-structures",)),
+            Section("registration"),
+        ),
+        needless=registration_not_needed,
+    ),
+    Step(
+        "structures",
+        "Proposed structures",
+        "segment",
+        (
+            ImageOf("ct", ("therapy-ct",), needed=True),
+            FirstOf(
+                (
+                    FirstImageOf("uptake", ("therapy-pet", "therapy-spect")),
+                    ResultOf("uptake", "reconstruction"),
+                )
+            ),
+            Section("structures"),
+        ),
+        needless=structures_not_needed,
+    ),
+    Step(
         "dose",
         "Absorbed dose",
         "absorbed_dose",
@@ -129,7 +171,7 @@ COURSE = (
                 needed=True,
             ),
             ImageOf("ct", ("therapy-ct",)),
-            ImageOf("structures", ("therapy-structures",)),
+            TherapyStructures(),
             ImageOf("recovery", ("recovery",)),
             NuclideOfAgent(),
             ResultOf("administered_result", "delivery"),
@@ -144,7 +186,8 @@ COURSE = (
         (
             ResultOf("planned_dose", "plan", needed=True),
             ResultOf("delivered_dose", "dose", needed=True),
-            ImageOf("structures", ("therapy-structures", "scout-structures"), needed=True),
+            StructuresOfBoth(),
+            ScoutToTherapy("verification"),
             Section("verification"),
         ),
     ),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from hepatica.case.steps.course import Step
 from hepatica.case.steps.inputs import FirstOf, Input, ResultOf, ResultsOf
 from hepatica.case.steps.plan_tables import MEASURED, PlanTables
+from hepatica.case.steps.proposals import ScoutToTherapy, TherapyStructures
 
 
 def fed_by(step: Step, treatment: int) -> list[str]:
@@ -23,6 +24,8 @@ def _feeding(inputs: Iterable[Input], treatment: int) -> Iterator[str]:
                 yield from _named(one.step, number)
         elif isinstance(one, FirstOf):
             yield from _feeding(one.inputs, treatment)
+        elif isinstance(one, TherapyStructures | ScoutToTherapy):
+            yield from _named(one.proposal.step, treatment)
         elif isinstance(one, PlanTables):
             for step in MEASURED.values():
                 yield from _named(step, treatment)

@@ -62,6 +62,12 @@ class View(Protocol):
     def results(self, step: str) -> Sequence[tuple[Path, str]]:
         """The same of each treatment up to this one that has it, in order."""
 
+    def accepted(self, step: str) -> bool:
+        """Whether somebody checked the result of a step as it is now."""
+
+    def left_out(self, step: str) -> bool:
+        """Whether a person said that a step is left out."""
+
     def digest(self, value: Any) -> str:
         """Hash of a stated value."""
 
@@ -188,7 +194,7 @@ class ResultsOf:
 class FirstOf:
     """The first of several inputs for one option that there is."""
 
-    inputs: tuple[ImageOf | ResultOf | Fact, ...]
+    inputs: tuple[Input, ...]
     needed: bool = False
 
     def given(self, view: View) -> tuple[Given, ...]:
