@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.liver import find_liver
+from hepatica.anatomy.segmentation.organs.liver import find_liver
 from hepatica.anatomy.segmentation.propose import SegmentationOptions, propose
-from hepatica.anatomy.segmentation.torso import torso_of
+from hepatica.anatomy.segmentation.trunk.torso import torso_of
 from hepatica.anatomy.virtual_patient import AnatomyOptions, PatientSettings, VirtualCtOptions, virtual_patient
 from hepatica.anatomy.virtual_patient.patient import VirtualPatient
 from hepatica.core import Grid, Kind, Volume

@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from hepatica.anatomy.segmentation.coarse import Mask, grown
-from hepatica.anatomy.segmentation.growing import Brightness
-from hepatica.anatomy.segmentation.torso import STEP_MM, Torso
+from hepatica.anatomy.segmentation.organs.growing import Brightness
+from hepatica.anatomy.segmentation.trunk.coarse import Mask, grown
+from hepatica.anatomy.segmentation.trunk.torso import STEP_MM, Torso
 from hepatica.anatomy.structures.kinds import Structure
 from hepatica.core import Region
 from hepatica.core.message import Message

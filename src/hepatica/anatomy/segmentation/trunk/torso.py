@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.body import body_region
-from hepatica.anatomy.segmentation.coarse import Mask, coarse_volume, shrunk
-from hepatica.anatomy.segmentation.landmarks import Spine, depth_inside_ribs_mm, diaphragm_height, spine_of
-from hepatica.anatomy.segmentation.lungs import lung_regions
-from hepatica.anatomy.segmentation.walker import diffused, noise_sd
+from hepatica.anatomy.segmentation.body_and_lungs.body import body_region
+from hepatica.anatomy.segmentation.body_and_lungs.lungs import lung_regions
+from hepatica.anatomy.segmentation.trunk.coarse import Mask, coarse_volume, shrunk
+from hepatica.anatomy.segmentation.trunk.landmarks import Spine, depth_inside_ribs_mm, diaphragm_height, spine_of
+from hepatica.anatomy.segmentation.trunk.noise import diffused, noise_sd
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import GeometryError, InputError
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.coarse import Mask, blurred, grown, largest_part, opened, shrunk
-from hepatica.anatomy.segmentation.torso import STEP_MM, Torso
-from hepatica.anatomy.segmentation.walker import random_walk
+from hepatica.anatomy.segmentation.organs.walker import random_walk
+from hepatica.anatomy.segmentation.trunk.coarse import Mask, blurred, grown, largest_part, opened, shrunk
+from hepatica.anatomy.segmentation.trunk.torso import STEP_MM, Torso
 
 Array = NDArray[np.float32]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.coarse import Mask, blurred, coarse_volume, grown, largest_part, shrunk
-from hepatica.anatomy.segmentation.growing import logistic
-from hepatica.anatomy.segmentation.liver import liver_place
-from hepatica.anatomy.segmentation.torso import STEP_MM, Torso
+from hepatica.anatomy.segmentation.organs.growing import logistic
+from hepatica.anatomy.segmentation.organs.liver import liver_place
+from hepatica.anatomy.segmentation.trunk.coarse import Mask, blurred, coarse_volume, grown, largest_part, shrunk
+from hepatica.anatomy.segmentation.trunk.torso import STEP_MM, Torso
 from hepatica.core import Kind, Volume
 from hepatica.core.resample import resample
 from hepatica.errors import UnitError

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.coarse import blurred, coarse_volume, shrunk
-from hepatica.anatomy.segmentation.growing import Brightness, logistic
-from hepatica.anatomy.segmentation.torso import HU_RANGE, STEP_MM
-from hepatica.anatomy.segmentation.walker import diffused, noise_sd, random_walk
+from hepatica.anatomy.segmentation.organs.growing import Brightness, logistic
+from hepatica.anatomy.segmentation.organs.walker import random_walk
+from hepatica.anatomy.segmentation.trunk.coarse import blurred, coarse_volume, shrunk
+from hepatica.anatomy.segmentation.trunk.noise import diffused, noise_sd
+from hepatica.anatomy.segmentation.trunk.torso import HU_RANGE, STEP_MM
 from hepatica.core import Grid, Kind, Volume
 from hepatica.core.region import bounding_window
 from hepatica.core.resample import resample
