@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hepatica.anatomy.segmentation.organs.walker import random_walk
 from hepatica.anatomy.segmentation.trunk.coarse import Mask, blurred, grown, largest_part, opened, shrunk
 from hepatica.anatomy.segmentation.trunk.torso import STEP_MM, Torso
+from hepatica.core.constants import FWHM_PER_SD
 
 Array = NDArray[np.float32]
 
@@ -22,6 +23,9 @@ CENTRES_HU = (EDGES_HU[:-1] + EDGES_HU[1:]) / 2
 
 MIN_SD_HU = 4.0
 """An organ is no more uniform than this on real images."""
+
+HISTOGRAM_SD_HU = 4.0
+"""Smoothing of the histogram in which the prevailing CT number is looked for."""
 
 LEFT_NOISE = 0.3
 """Share of the noise that smoothing leaves near borders, where fewer like neighbours are."""
@@ -100,13 +104,15 @@ def prevailing_hu(values: Array) -> tuple[float, float]:
     from scipy import ndimage
 
     counts, edges = np.histogram(values, bins=np.arange(-40.0, 260.0, 1.0))
-    smooth = ndimage.gaussian_filter1d(counts.astype(np.float64), 4.0)
+    smooth = ndimage.gaussian_filter1d(counts.astype(np.float64), HISTOGRAM_SD_HU)
     top = int(smooth.argmax())
     below = np.flatnonzero(smooth[:top] < smooth[top] / 2)
     above = np.flatnonzero(smooth[top:] < smooth[top] / 2)
     left = top - int(below[-1]) if below.size else top + 1
     right = int(above[0]) if above.size else len(smooth) - top
-    return float((edges[top] + edges[top + 1]) / 2), max(2 * min(left, right) / 2.355, MIN_SD_HU)
+    shown_sd = 2 * min(left, right) / FWHM_PER_SD
+    own_sd = float(np.sqrt(max(shown_sd**2 - HISTOGRAM_SD_HU**2, 0.0)))  # the histogram's smoothing is no spread of tissue
+    return float((edges[top] + edges[top + 1]) / 2), max(own_sd, MIN_SD_HU)
 
 
 def grow_organ(
