@@ -17,7 +17,7 @@ from hepatica.anatomy.segmentation.organs.refine import refined
 from hepatica.anatomy.segmentation.organs.spine import find_spine
 from hepatica.anatomy.segmentation.organs.spleen_and_kidneys import find_kidney, find_spleen
 from hepatica.anatomy.segmentation.organs.uptake import LiverUptake, liver_uptake
-from hepatica.anatomy.segmentation.quality import StructureQuality, quality_of
+from hepatica.anatomy.segmentation.quality import StructureQuality, kidney_doubt, quality_of
 from hepatica.anatomy.segmentation.trunk.coarse import Mask, grown
 from hepatica.anatomy.segmentation.trunk.torso import Torso, require_trunk_orientation, torso_of
 from hepatica.anatomy.structures.codes import with_codes
@@ -252,6 +252,9 @@ def _add_organs(
             continue
         if organ is None:
             search.miss(name, "nothing in its place stands out from what is around it")
+            continue
+        if name != "spleen" and (doubt := kidney_doubt(torso, organ.mask, organ.grown.brightness)):
+            search.miss(name, doubt)
             continue
         probability = np.where(organ.mask, np.maximum(organ.grown.probability, np.float32(0.6)), np.float32(0))
         _keep_refined(search, torso, name, (probability, organ.mask, organ.grown), "CT")

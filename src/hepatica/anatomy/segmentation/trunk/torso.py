@@ -160,16 +160,18 @@ def _with_landmarks(ct: Volume, grid: Grid, hu: Array, body: Mask, right: Mask, 
         ends = right.any(axis=2) & (right.argmax(axis=2) > 0) & (beside < -30)
         dome = float(np.percentile(height[ends], 90)) if ends.any() else float(np.percentile(height, 90))
     slices = np.arange(grid.shape[2], dtype=np.float32)
+    smooth = diffused(hu, noise)
     return Torso(
         grid=grid,
         hu=hu,
-        smooth=diffused(hu, noise),
+        smooth=smooth,
         noise_hu=noise,
         body=body,
         right_lung=right,
         left_lung=left,
         spine=spine,
-        inside_ribs_mm=depth_inside_ribs_mm(hu, body, spine, STEP_MM),
+        # Noise on an enhanced kidney passes for a rib: without it.
+        inside_ribs_mm=depth_inside_ribs_mm(smooth, body, spine, STEP_MM),
         below_diaphragm_mm=np.asarray((levels[:, :, None] - slices) * STEP_MM, np.float32),
         below_dome_mm=np.asarray((dome - slices)[None, None, :] * STEP_MM, np.float32),
         has_diaphragm=height is not None,
