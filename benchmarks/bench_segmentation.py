@@ -1,9 +1,9 @@
 """Dice, 95 % Hausdorff distance and time of proposed structures on virtual patients and a real CT.
 
-Run as ``python benchmarks/bench_segmentation.py [SEED,SEED] [CASE,CASE]``. With ``HEPATICA_DATA`` set, also on a low-dose
-CT there whose organs a clinician drew. Arterial phase: liver and spleen between the others, vessels and kidneys
-bright; fatty liver: its parenchyma darker than its vessels; both painted onto the noise-free CT. The uptake is the true
-activity blurred to 13 mm FWHM on 4.42 mm voxels with Poisson noise, lobar treatment.
+Run as ``python benchmarks/bench_segmentation.py [SEED,SEED] [CASE,CASE]``. With ``HEPATICA_DATA`` set, also on a
+low-dose CT there whose organs a clinician drew. Arterial phase: liver and spleen between the others, vessels and
+kidneys bright; fatty liver: its parenchyma darker than its vessels; both painted onto the noise-free CT. The uptake is
+the true activity blurred to 13 mm FWHM on 4.42 mm voxels with Poisson noise, lobar treatment.
 """
 
 from __future__ import annotations

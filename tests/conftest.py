@@ -17,7 +17,7 @@ SLOW_FILES = {
     "test_virtual_patient.py", "test_montecarlo.py", "test_spect_reconstruct.py", "test_uncertainty_of_images.py",
     "test_fuzz.py", "test_structures_fuzz.py", "test_contours_as_they_come.py", "test_rtstruct_as_they_come.py",
     "test_seg_as_they_come.py", "test_projections_as_they_come.py", "test_sets_of_slices.py", "test_pet_clock.py",
-    "test_reconstruct.py", "test_gamma.py", "test_report.py", "test_anonymous.py",
+    "test_reconstruct.py", "test_gamma.py", "test_report.py", "test_anonymous.py", "test_propose.py",
 }  # fmt: skip
 """Unit tests that take seconds together: `make fast` leaves them to `make test`."""
 

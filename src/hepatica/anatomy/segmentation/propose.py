@@ -240,6 +240,13 @@ def _add_organs(
         else:
             covered = Volume(torso.grid, spine.astype(np.float32), Kind.FRACTION)
             search.keep(_region("spine", search.ct, resample(covered, search.ct.grid, "linear"), "CT"), spine)
+    _add_soft_organs(search, torso, wanted, taken, progress)
+
+
+def _add_soft_organs(
+    search: _Search, torso: Torso, wanted: Sequence[str], taken: Mask, progress: Callable[[str], None]
+) -> None:
+    """Spleen and kidneys beside what is `taken`; the spleen is looked for before kidneys, which end where it begins."""
     soft = (["spleen"] if "spleen" in wanted or "kidneys" in wanted else []) + (
         ["kidney left", "kidney right"] if "kidneys" in wanted else []
     )
@@ -247,7 +254,7 @@ def _add_organs(
         progress(name)
         organ = find_spleen(torso, taken) if name == "spleen" else find_kidney(torso, name.split()[1], taken)
         if organ is not None:
-            taken |= grown(organ.mask, KEEP_OFF_MM, torso.grid.spacing_mm[0])
+            taken = taken | grown(organ.mask, KEEP_OFF_MM, torso.grid.spacing_mm[0])
         if name == "spleen" and "spleen" not in wanted:
             continue
         if organ is None:

@@ -34,8 +34,8 @@ MAX_OPEN_BORDER = 0.25
 our expectation of place more than the image. Our choice."""
 
 MAX_KIDNEY_OPEN_BORDER = 0.15
-"""A kidney lies in fat: with more of its border open it is not drawn. On virtual patients those found well (Dice above 0.9)
-have up to 0.09, parts of kidneys and bowel 0.17 to 0.50."""
+"""A kidney lies in fat: with more of its border open it is not drawn. On virtual patients those found well (Dice above
+0.9) have up to 0.09, parts of kidneys and bowel 0.17 to 0.50."""
 
 MIN_CUT_CM2 = 3.0
 """Section on the image's first or last slice that counts as cut off; the tip of an organ ends in less."""

@@ -43,8 +43,8 @@ PULL = 0.15
 """Weight of intensity and place against the link of two like neighbours: a handful of neighbours outvote one voxel."""
 
 EDGE_NOISE, MIN_EDGE_HU = 0.5, 8.0
-"""Contrast at which neighbours come apart: what smoothing leaves of the noise in the difference of two voxels, as a share
-of it, and where noise is low, that of unenhanced liver against spleen."""
+"""Contrast at which neighbours come apart: what smoothing leaves of the noise in the difference of two voxels, as a
+share of it, and where noise is low, that of unenhanced liver against spleen."""
 
 ALIKE_SD = 1.5
 """Tissue within so many standard deviations of an organ's CT number looks like it."""

@@ -36,8 +36,8 @@ EVIDENCE_FROM, EVIDENCE_WIDTH = 0.35, 0.08
 """Share of the usual uptake at which a voxel counts as having it, and the width of that step."""
 
 FULL_FROM, FULL_EVIDENCE = 0.7, 2.0
-"""Share of the usual uptake that blur does not carry across a flat border, where half is left, and what it says besides:
-log(0.6 / 0.01) in all, what hot lesions spill and breathing moves counted in. Our choice."""
+"""Share of the usual uptake that blur does not carry across a flat border, where half is left, and what it says
+besides: log(0.6 / 0.01) in all, what hot lesions spill and breathing moves counted in. Our choice."""
 
 MIN_SEED_ML = 20.0
 """Less is a lesion or noise, and no seed."""
@@ -107,7 +107,7 @@ def liver_uptake(image: Volume, torso: Torso) -> LiverUptake:
     if contrast < MIN_CONTRAST:
         return LiverUptake(None, None, f"its uptake there is only {contrast:.2g} times that of the rest of the trunk")
     share = values / max(usual, 1e-12 * peak)
-    evidence = EVIDENCE["without"]
-    evidence = evidence + (EVIDENCE["with"] - EVIDENCE["without"]) * logistic((share - EVIDENCE_FROM) / EVIDENCE_WIDTH)
+    shown_share = logistic((share - EVIDENCE_FROM) / EVIDENCE_WIDTH)
+    evidence = EVIDENCE["without"] + (EVIDENCE["with"] - EVIDENCE["without"]) * shown_share
     evidence = evidence + FULL_EVIDENCE * logistic((share - FULL_FROM) / EVIDENCE_WIDTH)
     return LiverUptake(seed, np.asarray(evidence, np.float32))
