@@ -1,9 +1,9 @@
 """Dice, 95 % Hausdorff distance and time of proposed structures on virtual patients and a real CT.
 
-Run as ``python benchmarks/bench_segmentation.py [SEEDS] [CASE,CASE]``. With ``HEPATICA_DATA`` set, also on a low-dose
-CT there whose organs a clinician drew. Arterial phase: liver and spleen between the others, vessels and kidneys
-bright; fatty liver: its parenchyma darker than its vessels; both painted onto the noise-free CT. The uptake is the true
-activity blurred to 13 mm FWHM on 4.42 mm voxels with Poisson noise, lobar treatment.
+Run as ``python benchmarks/bench_segmentation.py [SEED,SEED] [CASE,CASE]``. With ``HEPATICA_DATA`` set, also on a
+low-dose CT there whose organs a clinician drew. Arterial phase: liver and spleen between the others, vessels and
+kidneys bright; fatty liver: its parenchyma darker than its vessels; both painted onto the noise-free CT. The uptake is
+the true activity blurred to 13 mm FWHM on 4.42 mm voxels with Poisson noise, lobar treatment.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.liver import find_liver
+from hepatica.anatomy.segmentation.organs.liver import find_liver
 from hepatica.anatomy.segmentation.propose import SegmentationOptions, propose
-from hepatica.anatomy.segmentation.torso import torso_of
+from hepatica.anatomy.segmentation.trunk.torso import torso_of
 from hepatica.anatomy.virtual_patient import AnatomyOptions, PatientSettings, VirtualCtOptions, virtual_patient
 from hepatica.anatomy.virtual_patient.patient import VirtualPatient
 from hepatica.core import Grid, Kind, Volume
@@ -99,11 +99,11 @@ def agreement(found: Mask, true: Mask, grid: Grid) -> tuple[float, float]:
     return dice, float(np.percentile(both, 95))
 
 
-def virtual_rows(seeds: int) -> None:
+def virtual_rows(seeds: list[int]) -> None:
     """Print one line for each virtual patient and case."""
     names = ("liver", "spleen", "kidney left", "kidney right", "lung left", "lung right")
     options = SegmentationOptions(structures=("body", "lungs", "liver", "spleen", "spine", "kidneys"))
-    for seed in range(100, 100 + seeds):
+    for seed in seeds:
         for case, (contrast, noise, anatomy) in CASES.items():
             if len(sys.argv) > 2 and case not in sys.argv[2].split(","):
                 continue
@@ -179,7 +179,7 @@ def large() -> None:
 
 def main() -> None:
     """Print all."""
-    virtual_rows(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    virtual_rows([int(seed) for seed in sys.argv[1].split(",")] if len(sys.argv) > 1 else [201, 202, 203])
     if data := os.environ.get("HEPATICA_DATA"):
         drawn_by_a_clinician(Path(data) / "lu-dotatate")
     large()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hepatica.anatomy.ct.uniform import hu_of_density
-from hepatica.anatomy.segmentation.lungs import lung_regions
+from hepatica.anatomy.segmentation.body_and_lungs.lungs import lung_regions
 from hepatica.core import Grid, Kind, Volume
 from hepatica.io.regions import read_structures
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hepatica.anatomy.segmentation.body import body_region
-from hepatica.anatomy.segmentation.lungs import body_and_lungs, lung_regions
-from hepatica.anatomy.segmentation.packed import Packed
+from hepatica.anatomy.segmentation.body_and_lungs.body import body_region
+from hepatica.anatomy.segmentation.body_and_lungs.lungs import body_and_lungs, lung_regions
+from hepatica.anatomy.segmentation.body_and_lungs.packed import Packed
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import GeometryError, UnitError
 from hepatica.io.itk import read_itk  # the room above; a test may use it

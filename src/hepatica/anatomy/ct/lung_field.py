@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hepatica.anatomy.segmentation.blocks import LUNG_BELOW_HU
-from hepatica.anatomy.segmentation.lungs import GAS_BELOW_HU
+from hepatica.anatomy.segmentation.body_and_lungs.blocks import LUNG_BELOW_HU
+from hepatica.anatomy.segmentation.body_and_lungs.lungs import GAS_BELOW_HU
 from hepatica.anatomy.structures.clinical import Structure
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.message import Message

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from hepatica.anatomy.segmentation.body import body_region
-from hepatica.anatomy.segmentation.coarse import Mask, grown
-from hepatica.anatomy.segmentation.conflicts import without_conflicts
-from hepatica.anatomy.segmentation.growing import Grown
-from hepatica.anatomy.segmentation.liver import find_liver
-from hepatica.anatomy.segmentation.lungs import lung_regions
-from hepatica.anatomy.segmentation.organs import find_kidney, find_spine, find_spleen
-from hepatica.anatomy.segmentation.quality import StructureQuality, quality_of
-from hepatica.anatomy.segmentation.refine import refined
-from hepatica.anatomy.segmentation.torso import Torso, require_trunk_orientation, torso_of
-from hepatica.anatomy.segmentation.uptake import LiverUptake, liver_uptake
+from hepatica.anatomy.segmentation.body_and_lungs.body import body_region
+from hepatica.anatomy.segmentation.body_and_lungs.lungs import lung_regions
+from hepatica.anatomy.segmentation.contours.conflicts import without_conflicts
+from hepatica.anatomy.segmentation.organs.growing import Grown
+from hepatica.anatomy.segmentation.organs.liver import find_liver
+from hepatica.anatomy.segmentation.organs.refine import refined
+from hepatica.anatomy.segmentation.organs.spine import find_spine
+from hepatica.anatomy.segmentation.organs.spleen_and_kidneys import find_kidney, find_spleen
+from hepatica.anatomy.segmentation.organs.uptake import LiverUptake, liver_uptake
+from hepatica.anatomy.segmentation.quality import StructureQuality, kidney_doubt, quality_of
+from hepatica.anatomy.segmentation.trunk.coarse import Mask, grown
+from hepatica.anatomy.segmentation.trunk.torso import Torso, require_trunk_orientation, torso_of
 from hepatica.anatomy.structures.codes import with_codes
 from hepatica.anatomy.structures.kinds import Structure
 from hepatica.core import Kind, Region, Volume
@@ -199,7 +200,7 @@ def require_ct(ct: Volume) -> None:
 def _add_body_and_lungs(search: _Search, wanted: Sequence[str]) -> None:
     body = body_region(search.ct)
     if "body" in wanted:
-        search.keep(body)
+        search.keep(_proposed(body))
     if "lungs" in wanted:
         lungs = lung_regions(search.ct, body)
         for name in ("lung left", "lung right"):
@@ -207,7 +208,7 @@ def _add_body_and_lungs(search: _Search, wanted: Sequence[str]) -> None:
             if found is None:
                 search.miss(name, "no large pocket of lung inside the body")
             else:
-                search.keep(found)
+                search.keep(_proposed(found))
 
 
 def _add_organs(
@@ -232,13 +233,20 @@ def _add_organs(
         search.miss("liver", "no tissue like liver in its place below the right lung")
     spine = find_spine(torso)
     if spine is not None:
-        taken |= spine.mask
+        taken |= spine
     if "spine" in wanted:
         if spine is None:
             search.miss("spine", "no bone in its place")
         else:
-            covered = Volume(torso.grid, spine.mask.astype(np.float32), Kind.FRACTION)
-            search.keep(_region("spine", search.ct, resample(covered, search.ct.grid, "linear"), "CT"), spine.mask)
+            covered = Volume(torso.grid, spine.astype(np.float32), Kind.FRACTION)
+            search.keep(_region("spine", search.ct, resample(covered, search.ct.grid, "linear"), "CT"), spine)
+    _add_soft_organs(search, torso, wanted, taken, progress)
+
+
+def _add_soft_organs(
+    search: _Search, torso: Torso, wanted: Sequence[str], taken: Mask, progress: Callable[[str], None]
+) -> None:
+    """Spleen and kidneys beside what is `taken`; the spleen is looked for before kidneys, which end where it begins."""
     soft = (["spleen"] if "spleen" in wanted or "kidneys" in wanted else []) + (
         ["kidney left", "kidney right"] if "kidneys" in wanted else []
     )
@@ -246,11 +254,14 @@ def _add_organs(
         progress(name)
         organ = find_spleen(torso, taken) if name == "spleen" else find_kidney(torso, name.split()[1], taken)
         if organ is not None:
-            taken |= grown(organ.mask, KEEP_OFF_MM, torso.grid.spacing_mm[0])
+            taken = taken | grown(organ.mask, KEEP_OFF_MM, torso.grid.spacing_mm[0])
         if name == "spleen" and "spleen" not in wanted:
             continue
-        if organ is None or organ.grown is None:
+        if organ is None:
             search.miss(name, "nothing in its place stands out from what is around it")
+            continue
+        if name != "spleen" and (doubt := kidney_doubt(torso, organ.mask, organ.grown.brightness)):
+            search.miss(name, doubt)
             continue
         probability = np.where(organ.mask, np.maximum(organ.grown.probability, np.float32(0.6)), np.float32(0))
         _keep_refined(search, torso, name, (probability, organ.mask, organ.grown), "CT")
@@ -263,7 +274,12 @@ def _keep_refined(search: _Search, torso: Torso, name: str, found: tuple[np.ndar
 
 
 def _region(name: str, ct: Volume, fraction: Volume, how: str) -> Region:
-    return Region.from_coverage(name, ct.grid, fraction.values > 0.5, origin=f"{PROPOSED}; from {how}")
+    return _proposed(Region.from_coverage(name, ct.grid, fraction.values > 0.5, origin=how))
+
+
+def _proposed(region: Region) -> Region:
+    """The same, its origin saying that nobody has checked it."""
+    return replace(region, origin=f"{PROPOSED}; from {region.origin}")
 
 
 def _seed(search: _Search, torso: Torso, uptake: Volume) -> LiverUptake:

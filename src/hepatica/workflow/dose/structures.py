@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hepatica.anatomy.segmentation.lungs import body_and_lungs
+from hepatica.anatomy.segmentation.body_and_lungs.lungs import body_and_lungs
 from hepatica.anatomy.structures.clinical import (
     ClinicalRegion,
     Structure,

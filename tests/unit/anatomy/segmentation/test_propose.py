@@ -51,17 +51,15 @@ def cut(volume: Volume, low_mm: float, high_mm: float) -> Volume:
     return Volume(volume.grid.crop(window), volume.values[window], volume.kind, None, volume.name)
 
 
-# Least Dice: the for the liver; for the others what a border of one voxel (3 to 4 mm) costs a body of their
-# size, thickness 30 to 50 mm: 1 - 2 x 1.75 mm / 40 mm. A kidney may lack its sinus, up to a quarter of its outline (a
-# known weakness, docs/segmentation.md): 2 x 0.75 / 1.75, less the border's part.
+# Least Dice: the for the liver; for spleen and kidneys what half a voxel (1.75 mm) all round a ball of 40 mm
+# costs, 2 x 0.76 / 1.76 = 0.86.
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("liver", 0.93), ("spleen", 0.85), ("kidney left", 0.80), ("kidney right", 0.80), ("lung left", 0.95)],
+    [("liver", 0.93), ("spleen", 0.85), ("kidney left", 0.85), ("kidney right", 0.85), ("lung left", 0.95)],
 )
 def test_organs_are_where_they_are(patient: VirtualPatient, everything: Proposed, name: str, least: float) -> None:
     (found,) = (region for region in everything.regions if region.name == name)
     assert dice(found, patient.regions[name]) > least
-    assert PROPOSED in found.origin or "lung" in name
 
 
 def test_every_structure_says_what_it_is_and_how_good(everything: Proposed) -> None:
@@ -69,6 +67,7 @@ def test_every_structure_says_what_it_is_and_how_good(everything: Proposed) -> N
     assert kinds["spine"] is Structure.SPINE
     assert kinds["kidney left"] is Structure.KIDNEY
     assert [item.structure for item in everything.quality] == list(kinds)
+    assert all(region.origin.startswith(PROPOSED) for region in everything.regions)
     quality = {item.structure: item for item in everything.quality}
     assert quality["liver"].verdict == "plausible"
     # Liver of the portal phase, tables/hounsfield.csv: 112 HU.

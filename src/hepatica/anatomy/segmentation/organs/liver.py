@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.coarse import Mask, grown, opened
-from hepatica.anatomy.segmentation.growing import Grown, grow_organ, logistic
-from hepatica.anatomy.segmentation.torso import STEP_MM, Torso
+from hepatica.anatomy.segmentation.organs.growing import Grown, grow_organ, logistic
+from hepatica.anatomy.segmentation.trunk.coarse import Mask, grown, opened
+from hepatica.anatomy.segmentation.trunk.torso import STEP_MM, Torso
 
 Array = NDArray[np.float32]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.body import body_region
-from hepatica.anatomy.segmentation.coarse import Mask, coarse_volume, shrunk
-from hepatica.anatomy.segmentation.landmarks import Spine, depth_inside_ribs_mm, diaphragm_height, spine_of
-from hepatica.anatomy.segmentation.lungs import lung_regions
-from hepatica.anatomy.segmentation.walker import diffused, noise_sd
+from hepatica.anatomy.segmentation.body_and_lungs.body import body_region
+from hepatica.anatomy.segmentation.body_and_lungs.lungs import lung_regions
+from hepatica.anatomy.segmentation.trunk.coarse import Mask, coarse_volume, shrunk
+from hepatica.anatomy.segmentation.trunk.landmarks import Spine, depth_inside_ribs_mm, diaphragm_height, spine_of
+from hepatica.anatomy.segmentation.trunk.noise import diffused, noise_sd
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import GeometryError, InputError
 
@@ -160,16 +160,18 @@ def _with_landmarks(ct: Volume, grid: Grid, hu: Array, body: Mask, right: Mask, 
         ends = right.any(axis=2) & (right.argmax(axis=2) > 0) & (beside < -30)
         dome = float(np.percentile(height[ends], 90)) if ends.any() else float(np.percentile(height, 90))
     slices = np.arange(grid.shape[2], dtype=np.float32)
+    smooth = diffused(hu, noise)
     return Torso(
         grid=grid,
         hu=hu,
-        smooth=diffused(hu, noise),
+        smooth=smooth,
         noise_hu=noise,
         body=body,
         right_lung=right,
         left_lung=left,
         spine=spine,
-        inside_ribs_mm=depth_inside_ribs_mm(hu, body, spine, STEP_MM),
+        # Noise on an enhanced kidney passes for a rib: without it.
+        inside_ribs_mm=depth_inside_ribs_mm(smooth, body, spine, STEP_MM),
         below_diaphragm_mm=np.asarray((levels[:, :, None] - slices) * STEP_MM, np.float32),
         below_dome_mm=np.asarray((dome - slices)[None, None, :] * STEP_MM, np.float32),
         has_diaphragm=height is not None,

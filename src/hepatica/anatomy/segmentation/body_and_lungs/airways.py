@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.blocks import CtBlocks, Mask
+from hepatica.anatomy.segmentation.body_and_lungs.blocks import CtBlocks, Mask
 from hepatica.core import Grid
 
 MAX_AIRWAY_MM2 = 700.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.coarse import Mask
+from hepatica.anatomy.segmentation.trunk.coarse import Mask
 
 Array = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.packed import Packed
+from hepatica.anatomy.segmentation.body_and_lungs.packed import Packed
 from hepatica.core import Grid, Kind, Volume
 from hepatica.core.region import Window
 

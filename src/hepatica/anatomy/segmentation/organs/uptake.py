@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.coarse import Mask, blurred, coarse_volume, grown, largest_part, shrunk
-from hepatica.anatomy.segmentation.growing import logistic
-from hepatica.anatomy.segmentation.liver import liver_place
-from hepatica.anatomy.segmentation.torso import STEP_MM, Torso
+from hepatica.anatomy.segmentation.organs.growing import logistic
+from hepatica.anatomy.segmentation.organs.liver import liver_place
+from hepatica.anatomy.segmentation.trunk.coarse import Mask, blurred, coarse_volume, grown, largest_part, shrunk
+from hepatica.anatomy.segmentation.trunk.torso import STEP_MM, Torso
 from hepatica.core import Kind, Volume
 from hepatica.core.resample import resample
 from hepatica.errors import UnitError
@@ -34,6 +34,10 @@ carry uptake beyond the border, log(0.6 / 0.08). Our choice."""
 
 EVIDENCE_FROM, EVIDENCE_WIDTH = 0.35, 0.08
 """Share of the usual uptake at which a voxel counts as having it, and the width of that step."""
+
+FULL_FROM, FULL_EVIDENCE = 0.7, 2.0
+"""Share of the usual uptake that blur does not carry across a flat border, where half is left, and what it says
+besides: log(0.6 / 0.01) in all, what hot lesions spill and breathing moves counted in. Our choice."""
 
 MIN_SEED_ML = 20.0
 """Less is a lesion or noise, and no seed."""
@@ -102,6 +106,8 @@ def liver_uptake(image: Volume, torso: Torso) -> LiverUptake:
     contrast = float(values[seed].mean()) / max(float(np.abs(values[rest]).mean()), 1e-12 * peak)
     if contrast < MIN_CONTRAST:
         return LiverUptake(None, None, f"its uptake there is only {contrast:.2g} times that of the rest of the trunk")
-    shown_share = logistic((values / max(usual, 1e-12 * peak) - EVIDENCE_FROM) / EVIDENCE_WIDTH)
+    share = values / max(usual, 1e-12 * peak)
+    shown_share = logistic((share - EVIDENCE_FROM) / EVIDENCE_WIDTH)
     evidence = EVIDENCE["without"] + (EVIDENCE["with"] - EVIDENCE["without"]) * shown_share
+    evidence = evidence + FULL_EVIDENCE * logistic((share - FULL_FROM) / EVIDENCE_WIDTH)
     return LiverUptake(seed, np.asarray(evidence, np.float32))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.coarse import Mask, blurred, grown, largest_part, opened, shrunk
-from hepatica.anatomy.segmentation.torso import STEP_MM, Torso
-from hepatica.anatomy.segmentation.walker import random_walk
+from hepatica.anatomy.segmentation.organs.walker import random_walk
+from hepatica.anatomy.segmentation.trunk.coarse import Mask, blurred, grown, largest_part, opened, shrunk
+from hepatica.anatomy.segmentation.trunk.torso import STEP_MM, Torso
+from hepatica.core.constants import FWHM_PER_SD
 
 Array = NDArray[np.float32]
 
@@ -22,6 +23,9 @@ CENTRES_HU = (EDGES_HU[:-1] + EDGES_HU[1:]) / 2
 
 MIN_SD_HU = 4.0
 """An organ is no more uniform than this on real images."""
+
+HISTOGRAM_SD_HU = 4.0
+"""Smoothing of the histogram in which the prevailing CT number is looked for."""
 
 LEFT_NOISE = 0.3
 """Share of the noise that smoothing leaves near borders, where fewer like neighbours are."""
@@ -38,8 +42,12 @@ EVIDENCE = (-5.0, 4.0)
 PULL = 0.15
 """Weight of intensity and place against the link of two like neighbours: a handful of neighbours outvote one voxel."""
 
-MIN_EDGE_HU = 8.0
-"""Contrast at which neighbours come apart, where noise is low: that of unenhanced liver against spleen."""
+EDGE_NOISE, MIN_EDGE_HU = 0.5, 8.0
+"""Contrast at which neighbours come apart: what smoothing leaves of the noise in the difference of two voxels, as a
+share of it, and where noise is low, that of unenhanced liver against spleen."""
+
+ALIKE_SD = 1.5
+"""Tissue within so many standard deviations of an organ's CT number looks like it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,13 +108,17 @@ def prevailing_hu(values: Array) -> tuple[float, float]:
     from scipy import ndimage
 
     counts, edges = np.histogram(values, bins=np.arange(-40.0, 260.0, 1.0))
-    smooth = ndimage.gaussian_filter1d(counts.astype(np.float64), 4.0)
+    smooth = ndimage.gaussian_filter1d(counts.astype(np.float64), HISTOGRAM_SD_HU)
     top = int(smooth.argmax())
     below = np.flatnonzero(smooth[:top] < smooth[top] / 2)
     above = np.flatnonzero(smooth[top:] < smooth[top] / 2)
     left = top - int(below[-1]) if below.size else top + 1
     right = int(above[0]) if above.size else len(smooth) - top
-    return float((edges[top] + edges[top + 1]) / 2), max(2 * min(left, right) / 2.355, MIN_SD_HU)
+    shown_sd = 2 * min(left, right) / FWHM_PER_SD
+    own_sd = float(
+        np.sqrt(max(shown_sd**2 - HISTOGRAM_SD_HU**2, 0.0))
+    )  # the histogram's smoothing is no spread of tissue
+    return float((edges[top] + edges[top + 1]) / 2), max(own_sd, MIN_SD_HU)
 
 
 def grow_organ(
@@ -168,11 +180,15 @@ def grow_organ(
         rest = torso.body & ~torso.lungs & ~grown(found, margin, STEP_MM) & (place > 0.002)
         brightness = _brightness(mean, sd, image[rest])
         odds = np.clip(expected, 1e-4, 0.999)
-        says = brightness.of(image) if also is None else brightness.of(image) + also
+        says = brightness.of(image)
+        if also is not None:
+            # What looks like the organ is not spoken against by showing no uptake: a lobe may be untreated.
+            alike = np.abs(image - mean) < ALIKE_SD * sd
+            says = says + np.where(alike, np.maximum(also, 0), also)
         prior = logistic(np.log(odds / (1 - odds)) + says)
         if certain is not None:
             prior = np.maximum(prior, np.float32(0.95) * certain)
-        edge = max(0.75 * torso.noise_hu, MIN_EDGE_HU)
+        edge = max(EDGE_NOISE * torso.noise_hu, MIN_EDGE_HU)
         probability = random_walk(image, decide, prior, edge_hu=edge, pull=PULL)
         found = _held_together(opened(probability > 0.5, thin_mm, STEP_MM), start)
         probability = np.where(grown(found, 5.0, STEP_MM), probability, np.float32(0))
@@ -192,7 +208,8 @@ def _brightness(mean: float, sd: float, around: Array) -> Brightness:
     own = np.exp(-np.square((CENTRES_HU - mean) / wide) / 2) / wide / np.sqrt(2 * np.pi)
     low, high = (mean + shift for shift in OTHER_HU)
     within = (low < CENTRES_HU) & (high > CENTRES_HU)
-    own = (1 - OTHER_SHARE) * own + OTHER_SHARE * within / (high - low)
+    # As much for what is around: a CT number that neither has shown says nothing.
+    own, other = ((1 - OTHER_SHARE) * part + OTHER_SHARE * within / (high - low) for part in (own, other))
     return Brightness(mean, sd, np.clip(np.log((own + 1e-9) / (other + 1e-9)), *EVIDENCE))
 
 

@@ -12,9 +12,16 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.airways import airway_blocks
-from hepatica.anatomy.segmentation.blocks import LUNG_BELOW_HU, CtBlocks, Mask, block_shares, ct_blocks
-from hepatica.anatomy.segmentation.body import OPENING_MM, body_blocks, body_of_blocks, opened, region_of, rim
+from hepatica.anatomy.segmentation.body_and_lungs.airways import airway_blocks
+from hepatica.anatomy.segmentation.body_and_lungs.blocks import LUNG_BELOW_HU, CtBlocks, Mask, block_shares, ct_blocks
+from hepatica.anatomy.segmentation.body_and_lungs.body import (
+    OPENING_MM,
+    body_blocks,
+    body_of_blocks,
+    opened,
+    region_of,
+    rim,
+)
 from hepatica.core import Region, Volume
 from hepatica.core.region import Window, bounding_window
 

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Volume
-from hepatica.core.constants import FWHM_PER_SD
 from hepatica.core.resample import resample
 
 Mask = NDArray[np.bool_]
@@ -64,11 +63,6 @@ def blurred(values: NDArray[np.generic], sd_mm: float, step_mm: float) -> Array:
     return np.asarray(ndimage.gaussian_filter(values.astype(np.float32), sd_mm / step_mm, mode="nearest"))
 
 
-def blurred_to(values: NDArray[np.generic], fwhm_mm: float, step_mm: float) -> Array:
-    """Gaussian blur by its full width at half maximum."""
-    return blurred(values, fwhm_mm / FWHM_PER_SD, step_mm)
-
-
 def grown(mask: Mask, margin_mm: float, step_mm: float) -> Mask:
     """Voxels within a distance of a mask of cubic voxels."""
     from scipy import ndimage
@@ -99,3 +93,18 @@ def largest_part(mask: Mask) -> Mask:
     if count < 2:
         return mask
     return np.asarray(labels == np.argmax(np.bincount(labels.ravel())[1:]) + 1)
+
+
+def closed(mask: Mask, reach_mm: float, step_mm: float) -> Mask:
+    """Mask with gaps and dents narrower than twice a reach filled; the image's edge is no border of it."""
+    pad = round(reach_mm / step_mm) + 1
+    wide = np.pad(mask, pad, mode="edge")
+    out = ~grown(~grown(wide, reach_mm, step_mm), reach_mm, step_mm)
+    return out[pad:-pad, pad:-pad, pad:-pad]
+
+
+def filled_by_slice(mask: Mask) -> Mask:
+    """Mask with what it encloses in each slice across z."""
+    from scipy import ndimage
+
+    return np.stack([ndimage.binary_fill_holes(mask[:, :, k]) for k in range(mask.shape[2])], axis=2)

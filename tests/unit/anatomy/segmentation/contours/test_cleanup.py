@@ -7,8 +7,14 @@ from functools import cache
 import numpy as np
 import pytest
 
-from hepatica.anatomy.segmentation.cleanup import MAX_MARGIN_MM, largest_part, smoothed, with_margin, without_holes
-from hepatica.anatomy.segmentation.conflicts import without_conflicts
+from hepatica.anatomy.segmentation.contours.cleanup import (
+    MAX_MARGIN_MM,
+    largest_part,
+    smoothed,
+    with_margin,
+    without_holes,
+)
+from hepatica.anatomy.segmentation.contours.conflicts import without_conflicts
 from hepatica.core import Grid, Region
 from hepatica.errors import GeometryError, InputError
 

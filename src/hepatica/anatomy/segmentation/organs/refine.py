@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.coarse import blurred, coarse_volume, shrunk
-from hepatica.anatomy.segmentation.growing import Brightness, logistic
-from hepatica.anatomy.segmentation.torso import HU_RANGE, STEP_MM
-from hepatica.anatomy.segmentation.walker import diffused, noise_sd, random_walk
+from hepatica.anatomy.segmentation.organs.growing import Brightness, logistic
+from hepatica.anatomy.segmentation.organs.walker import random_walk
+from hepatica.anatomy.segmentation.trunk.coarse import blurred, coarse_volume, shrunk
+from hepatica.anatomy.segmentation.trunk.noise import diffused, noise_sd
+from hepatica.anatomy.segmentation.trunk.torso import HU_RANGE, STEP_MM
 from hepatica.core import Grid, Kind, Volume
 from hepatica.core.region import bounding_window
 from hepatica.core.resample import resample
@@ -62,7 +63,7 @@ def refined(ct: Volume, coarse: Grid, probability: Array, brightness: Brightness
     noise = noise_sd(clipped, shrunk(inside, 2 * FINE_MM, FINE_MM))
     image = diffused(clipped, noise)
     context = np.clip(distance / 2.0, -4.6, 4.6)
-    prior = logistic(context + 0.7 * np.clip(_evidence(fine.values, image, brightness), -4, 3))
+    prior = logistic(context + 0.7 * np.clip(_evidence(fine.values, image, noise, brightness), -4, 3))
     prior = np.where(distance >= BAND_MM, 1.0, np.where(distance <= -BAND_MM, 0.0, prior))
     decide = np.abs(distance) < BAND_MM + 3
     pull = np.where(np.abs(distance) < BAND_MM, 0.3, 50.0)[decide]
@@ -74,16 +75,18 @@ def refined(ct: Volume, coarse: Grid, probability: Array, brightness: Brightness
     return Volume(ct.grid, out, Kind.FRACTION)
 
 
-def _evidence(hu: Array, image: Array, brightness: Brightness) -> Array:
+def _evidence(hu: Array, image: Array, noise_hu: float, brightness: Brightness) -> Array:
     """What each voxel says for the organ; a voxel that fat or air shares by how much of it they take."""
     from scipy import ndimage
 
-    darkest = ndimage.minimum_filter(ndimage.gaussian_filter(hu, 0.5), 3)
+    darkest = ndimage.minimum_filter(image, 3)  # the lowest of noisy voxels would be far too low
     mean = np.float32(brightness.mean_hu)
     half = (mean + darkest) / 2
     mixed = (darkest < FAT_OR_AIR_BELOW_HU) & (image < mean - 1.5 * brightness.sd_hu)
     contrast = np.maximum(mean - darkest, 1.0)
-    by_share = np.clip((hu - half) / (0.12 * contrast), -4, 4)
+    # Two tissues in noise: (hu - half) contrast / noise^2; partial volume lets it rise no faster than without noise.
+    slope = np.minimum(1 / (0.12 * contrast), contrast / max(noise_hu, 1.0) ** 2)
+    by_share = np.clip((hu - half) * slope, -4, 4)
     return np.asarray(np.where(mixed, by_share, np.where(image < -40, -4.0, brightness.of(image))), np.float32)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.segmentation.blocks import BODY_ABOVE_HU, CtBlocks, Mask, ct_blocks
+from hepatica.anatomy.segmentation.body_and_lungs.blocks import BODY_ABOVE_HU, CtBlocks, Mask, ct_blocks
 from hepatica.core import Region, Volume
 from hepatica.core.region import Window, bounding_window
 from hepatica.errors import GeometryError

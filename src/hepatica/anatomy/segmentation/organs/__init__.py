@@ -1,0 +1,1 @@
+"""Liver, spleen, spine and kidneys: where each may lie, how bright it is, and where its border runs."""
