@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hepatica.dosimetry.engines.convolution import convolve_even, even_fast_length
+from hepatica.transport.kernels.convolution import convolve_even, even_fast_length
 
 
 def arrays(size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,12 +2,19 @@
 
 ``python benchmarks/bench_montecarlo.py`` needs ``pip install ompmc==0.4.0`` for the comparison (GPL: for benchmarks and
 tests only) and the folder named by HEPATICA_DATA for the clinical case; it says so where one is absent.
+
+``python benchmarks/bench_montecarlo.py variance [CHECKOUT] [--edge 6] [--decays 1e6]`` gives variance times CPU time in
+the torso, by tissue, and with the folder of an older checkout how many times lower it is than there, both in one run
+and on one thread.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
+import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,9 +25,14 @@ import numpy as np
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.resample import resample
 from hepatica.nuclides import nuclide
-from hepatica.transport.matter.media import density_from_hu
-from hepatica.transport.runner.montecarlo import simulate
-from hepatica.transport.runner.settings import MonteCarloSettings
+
+try:
+    from hepatica.transport.matter.media import density_from_hu
+    from hepatica.transport.runner.montecarlo import simulate
+    from hepatica.transport.runner.settings import MonteCarloSettings
+except ImportError:  # an older checkout, for the comparison of variances
+    from hepatica.transport.media import density_from_hu  # type: ignore[import-not-found, no-redef]
+    from hepatica.transport.montecarlo import MonteCarloSettings, simulate  # type: ignore[import-not-found, no-redef]
 
 VOXELS, EDGE_MM = 64, 4.0
 WATER = ((np.inf, "water"),)
@@ -56,8 +68,8 @@ def ompmc_rate(histories: int, threads: int, **options: float) -> float:
     return (histories - histories // 2) / (times[1] - times[0])
 
 
-def clinical(folder: Path) -> None:
-    """Time to the uncertainties of issue 3 in the torso case: 90Y, 4 mm voxels."""
+def torso(folder: Path, edge_mm: float = 4.0) -> tuple[Volume, Volume]:
+    """Decays of 90Y and density of the torso case, in voxels of 4 mm or joined to larger ones."""
     import SimpleITK as sitk  # noqa: N813
 
     def read(name: str, kind: Kind) -> Volume:
@@ -68,19 +80,31 @@ def clinical(folder: Path) -> None:
         values = sitk.GetArrayFromImage(image).transpose(2, 1, 0).astype(np.float32)
         return Volume(Grid(values.shape, affine), values, kind)
 
-    hu = read("ct.nii.gz", Kind.HU)
+    density = density_from_hu(read("ct.nii.gz", Kind.HU))
+    if edge_mm > 4:
+        density = resample(density, density.grid.with_spacing((edge_mm,) * 3), "mean")
     activity = read("tia.nii.gz", Kind.DECAYS)
-    decays = resample(activity.with_values(np.maximum(activity.values, 0)), hu.grid, "total")
-    decays = decays.with_values(np.maximum(decays.values, 0) * 3.6e9)
-    density = density_from_hu(hu)
+    decays = resample(activity.with_values(np.maximum(activity.values, 0)), density.grid, "total")
+    return decays.with_values(np.maximum(decays.values, 0) * 3.6e9), density
+
+
+def clinical(folder: Path) -> None:
+    """Time to the uncertainties of issue 3 in the torso case: 90Y, 4 mm voxels."""
+    decays, density = torso(folder)
+    simulate(decays, density, nuclide("Y-90"), MonteCarloSettings(histories=1000))
+    aimed = simulate(decays, density, nuclide("Y-90"), MonteCarloSettings(target_uncertainty=0.01))
+    print(
+        f"torso: {100 * aimed.relative_uncertainty:.2f} % in voxels above half the maximum with {aimed.histories} "
+        f"decays in {aimed.elapsed_s:.1f} s"
+    )
     started = time.perf_counter()
     result = simulate(decays, density, nuclide("Y-90"), MonteCarloSettings(histories=20_000_000))
     elapsed = time.perf_counter() - started
-    liver = Region.from_coverage("uptake", hu.grid, result.dose_gy > 0.1 * np.percentile(result.dose_gy, 99.9))
+    liver = Region.from_coverage("uptake", density.grid, result.dose_gy > 0.1 * np.percentile(result.dose_gy, 99.9))
     mean = result.region_mean(liver)
     relative = result.relative_uncertainty
     print(
-        f"torso {hu.grid}: {result.histories} decays in {elapsed:.1f} s ({result.histories / elapsed:.3g}/s); "
+        f"torso {density.grid}: {result.histories} decays in {elapsed:.1f} s ({result.histories / elapsed:.3g}/s); "
         f"{100 * relative:.2f} % in voxels above half the maximum, "
         f"2 % after about {elapsed * (relative / 0.02) ** 2:.0f} s; "
         f"mean of {liver.volume_ml:.0f} mL of uptake {100 * (mean.relative_sd or 0):.3f} %, "
@@ -88,8 +112,61 @@ def clinical(folder: Path) -> None:
     )
 
 
+TISSUES = {"liver above half its maximum": (0.9, 1.2), "lung": (0.05, 0.6), "bone": (1.25, 9.0)}
+
+
+def variances(decays: Volume, density: Volume, reference_gy: np.ndarray, histories: int) -> dict[str, float]:
+    """Variance (Gy^2, mean of voxels) times CPU seconds by tissue; everything but the compilation is counted."""
+    simulate(decays, density, nuclide("Y-90"), MonteCarloSettings(histories=1000, threads=1))
+    started = time.process_time()
+    result = simulate(decays, density, nuclide("Y-90"), MonteCarloSettings(histories=histories, threads=1))
+    seconds = time.process_time() - started
+    high = float(np.percentile(reference_gy * density.values, 99.9))  # of the liver: the case has hotter spots in fat
+    found = {"CPU seconds": seconds}
+    for name, (low, top) in TISSUES.items():
+        tissue = (density.values > low) & (density.values < top)
+        where = tissue & (reference_gy > (0.5 if "liver" in name else 0.01) * high)
+        found[name] = float((result.dose_sd_gy[where].astype(float) ** 2).mean()) * seconds
+    return found
+
+
+def compare(asked: argparse.Namespace) -> None:
+    """Variance times time of this checkout, and over that of another one."""
+    decays, density = torso(Path(os.environ["HEPATICA_DATA"]), asked.edge)
+    with tempfile.TemporaryDirectory() as folder:
+        reference = Path(asked.reference or Path(folder) / "reference.npy")
+        if not asked.reference:
+            from hepatica.dosimetry.engines.registry import dose_engine
+
+            np.save(reference, dose_engine("kernel").compute(decays, density, nuclide("Y-90")).dose.values)
+        ours_found = variances(decays, density, np.load(reference), int(asked.decays))
+        if asked.reference:
+            print(json.dumps(ours_found))
+            return
+        print(f"torso, {asked.edge:g} mm, {asked.decays:g} decays: {ours_found}")
+        if asked.checkout:
+            environment = os.environ | {"PYTHONPATH": str(Path(asked.checkout) / "src")}
+            options = ["--edge", str(asked.edge), "--decays", str(asked.decays), "--reference", str(reference)]
+            command = [sys.executable, str(Path(__file__).resolve()), "variance", *options]
+            text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+            theirs = json.loads(text.splitlines()[-1])
+            print(f"{asked.checkout}: {theirs}")
+            for name in TISSUES:
+                print(f"{name}: variance times time {theirs[name] / ours_found[name]:.1f} times lower")
+
+
 def main() -> None:
     """Print the rates."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("speed", "variance"), default="speed")
+    parser.add_argument("checkout", nargs="?")
+    parser.add_argument("--edge", type=float, default=6.0)
+    parser.add_argument("--decays", type=float, default=1e6)
+    parser.add_argument("--reference", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.what == "variance":
+        compare(asked)
+        return
     threads = os.cpu_count() or 1
     rate = ours(4_000_000, threads)
     print(f"hepatica: {rate:.4g} decays/s on {threads} threads, {ours(2_000_000, 1):.4g} on one")

@@ -22,6 +22,8 @@ from hepatica.version import __version__
 
 if TYPE_CHECKING:
     from hepatica.anatomy.ct.tissue_density import DensityOptions
+    from hepatica.anatomy.registration.settings import RegistrationOptions
+    from hepatica.anatomy.segmentation.propose import SegmentationOptions
     from hepatica.anatomy.structures.clinical import StructureOptions
     from hepatica.anatomy.virtual_patient.patient import VirtualPatient
     from hepatica.anatomy.virtual_patient.settings import (
@@ -32,6 +34,32 @@ if TYPE_CHECKING:
         Tumour,
         VirtualCtOptions,
     )
+    from hepatica.case.case import Case
+    from hepatica.case.verbs.change import (
+        CaseAddResult,
+        CaseCheckResult,
+        CaseRunResult,
+        CaseSetResult,
+        CaseSkipResult,
+        CaseTakeResult,
+        NewCaseResult,
+        add_to_case,
+        check_step,
+        new_case,
+        run_case,
+        set_in_case,
+        skip_step,
+        take_image,
+    )
+    from hepatica.case.verbs.protection import (
+        CaseEraseResult,
+        CasePackResult,
+        CaseUnpackResult,
+        erase_case,
+        pack_case,
+        unpack_case,
+    )
+    from hepatica.case.verbs.status import CaseLogResult, CaseStatusResult, case_log, case_status
     from hepatica.cohort.accuracy import AccuracyResult, diagnostic_accuracy
     from hepatica.cohort.agreement import AgreementResult, measurement_agreement
     from hepatica.cohort.dose_response import DoseResponseResult, dose_response
@@ -43,10 +71,13 @@ if TYPE_CHECKING:
     from hepatica.core.provenance import InputFile, Provenance
     from hepatica.core.region import Region
     from hepatica.core.table import Table
+    from hepatica.core.transform.options import TransformOptions
+    from hepatica.core.transform.transform import Transform
     from hepatica.core.volume import Kind, Volume
     from hepatica.dosimetry.engines.dose_map import DoseSettings
     from hepatica.dosimetry.engines.montecarlo import MonteCarloOptions
     from hepatica.dosimetry.metrics.gamma_criteria import GammaOptions
+    from hepatica.dosimetry.radiobiology.accumulation import CourseOptions
     from hepatica.dosimetry.radiobiology.dose_map import DoseMapOptions
     from hepatica.dosimetry.radiobiology.sphere_agents import Spheres
     from hepatica.dosimetry.radiobiology.summary import EarlierTreatment, ExposureOptions, TissueOptions
@@ -153,14 +184,19 @@ if TYPE_CHECKING:
     from hepatica.workflow.planning.prescribe import PrescriptionResult, prescribe
     from hepatica.workflow.planning.tumour_to_normal import UptakeResult, tumour_to_normal
     from hepatica.workflow.planning.vial import VialOrderResult, order_vial
+    from hepatica.workflow.registration.accumulate import AccumulatedDoseResult, accumulated_dose
+    from hepatica.workflow.registration.register import KnownPlaces, RegisteredImages, RegistrationResult, register
+    from hepatica.workflow.registration.warp import WarpOptions, WarpResult, warp_image
     from hepatica.workflow.result import Result
     from hepatica.workflow.safety.release import ReleaseResult, SheetOptions, release
     from hepatica.workflow.schema import schema
+    from hepatica.workflow.segmentation.segment import SegmentReading, SegmentResult, segment
     from hepatica.workflow.spect.calibrate import CalibrationResult, calibrate_camera
     from hepatica.workflow.spect.reconstruct import SpectResult, reconstruct_spect
     from hepatica.workflow.spect.simulate import SimulationResult, simulate_spect
 
 _NOUNS = {
+    "AccumulatedDoseResult": "workflow.registration.accumulate",
     "AccuracyResult": "cohort.accuracy",
     "Acquisition": "core.image",
     "AcquisitionOptions": "imaging.spect.options",
@@ -175,11 +211,24 @@ _NOUNS = {
     "CalibrationResult": "workflow.spect.calibrate",
     "CameraCalibration": "imaging.quantify.camera_factor",
     "CameraExposureOptions": "imaging.calibration.options",
+    "Case": "case.case",
+    "CaseAddResult": "case.verbs.change",
+    "CaseCheckResult": "case.verbs.change",
+    "CaseEraseResult": "case.verbs.protection",
+    "CaseLogResult": "case.verbs.status",
+    "CasePackResult": "case.verbs.protection",
+    "CaseRunResult": "case.verbs.change",
+    "CaseSetResult": "case.verbs.change",
+    "CaseSkipResult": "case.verbs.change",
+    "CaseStatusResult": "case.verbs.status",
+    "CaseTakeResult": "case.verbs.change",
+    "CaseUnpackResult": "case.verbs.protection",
     "CompareAim": "planning.planner.agent_comparison",
     "ConcordanceOptions": "planning.delivery.concordance",
     "ConcordanceResult": "workflow.planning.concordance",
     "ContactOptions": "safety.plan",
     "Course": "planning.planner.course",
+    "CourseOptions": "dosimetry.radiobiology.accumulation",
     "CtOptions": "io.read",
     "CurveOptions": "outcome.analyses.dose_response",
     "DeliveredResult": "workflow.planning.delivered",
@@ -215,6 +264,7 @@ _NOUNS = {
     "InspectResult": "workflow.inspect",
     "IterationOptions": "imaging.reconstruct.algorithms",
     "Kind": "core.volume",
+    "KnownPlaces": "workflow.registration.register",
     "Lesion": "planning.prescriptions.compartments",
     "LiverFunctionResult": "workflow.outcome.liver_function",
     "LungDoseOptions": "planning.scout.lungs",
@@ -224,6 +274,7 @@ _NOUNS = {
     "Message": "core.message",
     "MonteCarloOptions": "dosimetry.engines.montecarlo",
     "MonteCarloScanOptions": "imaging.spect.scan",
+    "NewCaseResult": "case.verbs.change",
     "NextTreatment": "outcome.adaptive",
     "NoiseOptions": "imaging.spect.options",
     "Nuclide": "nuclides",
@@ -255,6 +306,9 @@ _NOUNS = {
     "RadiobiologyResult": "workflow.dose.radiobiology",
     "RecoveryCurve": "imaging.quantify.recovery",
     "Region": "core.region",
+    "RegisteredImages": "workflow.registration.register",
+    "RegistrationOptions": "anatomy.registration.settings",
+    "RegistrationResult": "workflow.registration.register",
     "ReleaseResult": "workflow.safety.release",
     "RemnantResult": "workflow.outcome.remnant",
     "ResponseResult": "workflow.outcome.response",
@@ -265,6 +319,9 @@ _NOUNS = {
     "ScannedActivityOptions": "imaging.spect.scan_facts",
     "ScatterOptions": "imaging.spect.options",
     "ScoutOptions": "planning.scout.scan",
+    "SegmentReading": "workflow.segmentation.segment",
+    "SegmentResult": "workflow.segmentation.segment",
+    "SegmentationOptions": "anatomy.segmentation.propose",
     "SegmentedResponseResult": "workflow.outcome.segmented",
     "SheetOptions": "workflow.safety.release",
     "SimulationOptions": "imaging.spect.scan_facts",
@@ -291,6 +348,8 @@ _NOUNS = {
     "TimeOptions": "dosimetry.time.options",
     "TissueOptions": "dosimetry.radiobiology.summary",
     "ToleranceResult": "workflow.planning.adaptive",
+    "Transform": "core.transform.transform",
+    "TransformOptions": "core.transform.options",
     "Treatment": "anatomy.virtual_patient.settings",
     "Tumour": "anatomy.virtual_patient.settings",
     "Uncertainty": "planning.planner.best_activity",
@@ -307,6 +366,8 @@ _NOUNS = {
     "VirtualPatientResult": "workflow.phantom",
     "Volume": "core.volume",
     "VoxelKernelResult": "workflow.dose.kernel",
+    "WarpOptions": "workflow.registration.warp",
+    "WarpResult": "workflow.registration.warp",
     "WithoutCtOptions": "imaging.spect.options",
     "agent": "nuclides",
     "gamma_camera": "imaging.spect.camera.cameras",
@@ -321,6 +382,7 @@ _NOUNS = {
 _HOMES = {**_NOUNS, **{verb.function: verb.home for verb in VERBS}}
 
 __all__ = [
+    "AccumulatedDoseResult",
     "AccuracyResult",
     "Acquisition",
     "AcquisitionOptions",
@@ -335,11 +397,24 @@ __all__ = [
     "CalibrationResult",
     "CameraCalibration",
     "CameraExposureOptions",
+    "Case",
+    "CaseAddResult",
+    "CaseCheckResult",
+    "CaseEraseResult",
+    "CaseLogResult",
+    "CasePackResult",
+    "CaseRunResult",
+    "CaseSetResult",
+    "CaseSkipResult",
+    "CaseStatusResult",
+    "CaseTakeResult",
+    "CaseUnpackResult",
     "CompareAim",
     "ConcordanceOptions",
     "ConcordanceResult",
     "ContactOptions",
     "Course",
+    "CourseOptions",
     "CtOptions",
     "CurveOptions",
     "DeliveredResult",
@@ -375,6 +450,7 @@ __all__ = [
     "InspectResult",
     "IterationOptions",
     "Kind",
+    "KnownPlaces",
     "Lesion",
     "LiverFunctionResult",
     "LungDoseOptions",
@@ -384,6 +460,7 @@ __all__ = [
     "Message",
     "MonteCarloOptions",
     "MonteCarloScanOptions",
+    "NewCaseResult",
     "NextTreatment",
     "NoiseOptions",
     "Nuclide",
@@ -415,6 +492,9 @@ __all__ = [
     "RadiobiologyResult",
     "RecoveryCurve",
     "Region",
+    "RegisteredImages",
+    "RegistrationOptions",
+    "RegistrationResult",
     "ReleaseResult",
     "RemnantResult",
     "ResponseResult",
@@ -425,6 +505,9 @@ __all__ = [
     "ScannedActivityOptions",
     "ScatterOptions",
     "ScoutOptions",
+    "SegmentReading",
+    "SegmentResult",
+    "SegmentationOptions",
     "SegmentedResponseResult",
     "SheetOptions",
     "SimulationOptions",
@@ -451,6 +534,8 @@ __all__ = [
     "TimeOptions",
     "TissueOptions",
     "ToleranceResult",
+    "Transform",
+    "TransformOptions",
     "Treatment",
     "Tumour",
     "Uncertainty",
@@ -467,11 +552,18 @@ __all__ = [
     "VirtualPatientResult",
     "Volume",
     "VoxelKernelResult",
+    "WarpOptions",
+    "WarpResult",
     "WithoutCtOptions",
     "__version__",
     "absorbed_dose",
+    "accumulated_dose",
+    "add_to_case",
     "agent",
     "calibrate_camera",
+    "case_log",
+    "case_status",
+    "check_step",
     "compare_agents",
     "compare_doses",
     "compare_spheres",
@@ -480,6 +572,7 @@ __all__ = [
     "diagnostic_accuracy",
     "dose_response",
     "elute_generator",
+    "erase_case",
     "gamma_camera",
     "inspect_images",
     "lipiodol_retention",
@@ -489,8 +582,10 @@ __all__ = [
     "liver_function",
     "lung_shunt",
     "measurement_agreement",
+    "new_case",
     "nuclide",
     "order_vial",
+    "pack_case",
     "plan",
     "plan_template",
     "prescribe",
@@ -499,20 +594,28 @@ __all__ = [
     "read_image",
     "read_structures",
     "reconstruct_spect",
+    "register",
     "release",
     "remaining_tolerance",
     "remnant_growth",
+    "run_case",
     "scan",
     "schema",
     "scout_concordance",
+    "segment",
     "segmented_response",
+    "set_in_case",
     "simulate_spect",
+    "skip_step",
     "survival",
+    "take_image",
     "tumour_response",
     "tumour_to_normal",
+    "unpack_case",
     "virtual_cohort",
     "virtual_patient",
     "voxel_kernel",
+    "warp_image",
 ]
 
 

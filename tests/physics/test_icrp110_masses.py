@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hepatica.anatomy.ct.uniform import hu_of_density
+from hepatica.anatomy.segmentation.lungs import lung_regions
 from hepatica.core import Grid, Kind, Volume
 from hepatica.io.regions import read_structures
 
@@ -59,3 +61,23 @@ def test_liver_and_lungs_weigh_what_the_publication_says(
     # The voxel size is given to four digits, 5e-4 along each of two axes, and densities to three: 0.3 % together.
     assert mass_g(LIVER) == pytest.approx(liver_g, rel=3e-3)
     assert mass_g(LUNGS) == pytest.approx(lungs_g, rel=3e-3)
+
+
+@pytest.mark.parametrize(
+    ("sex", "shape", "spacing_mm"),
+    [("AM", (254, 127, 222), (2.137, 2.137, 8.0)), ("AF", (299, 137, 348), (1.775, 1.775, 4.84))],
+)
+def test_lungs_found_on_a_ct_have_the_volume_drawn(
+    phantoms: Path, sex: str, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]
+) -> None:
+    """3 % of each side: half a voxel all round a lung would be 3 to 5 %. Vessels (labels 96, 98) belong to the lung."""
+    header = next(phantoms.glob(f"{sex}*.mhd"))
+    labels = np.fromfile(header.with_suffix(".raw"), "<u2").reshape(shape[::-1]).transpose(2, 1, 0)
+    table = density_of_labels(phantoms, sex)
+    hu_of = np.array([hu_of_density(density) if density > 0.01 else -1000.0 for density in table])
+    grid = Grid.axial(shape, spacing_mm=spacing_mm)
+    left, right = lung_regions(Volume(grid, np.where(labels > 0, hu_of[labels], -1000.0), Kind.HU))
+    # Of the phantoms' columns the first is the patient's right.
+    for lung, (vessels, tissue) in ((left, (96, 97)), (right, (98, 99))):
+        drawn_ml = float(np.isin(labels, (vessels, tissue)).sum()) * grid.voxel_volume_ml
+        assert lung.volume_ml == pytest.approx(drawn_ml, rel=0.03)

@@ -29,10 +29,13 @@ ALLOWED = {
     "calibration": "a file where a camera's factor is written or taken from; a factor may stand in its place",
     "density": "of a dose: by which density it is scaled; of a kernel: that of its medium",
     "first": "the first of the two things that a comparison names: a map, or a column",
+    "fixed": "the image that stays where it is; of a prescription, whether its activity is",
     "method": "of reconstruction, of simulation, of prescription: each verb has one",
     "normal_dose": "of the next treatment per GBq, since its activity is what is asked",
     "second": "as first",
+    "structures": "drawn ones, in a file or as values; of segment, which ones are to be proposed",
     "tumour_dose": "as normal_dose",
+    "uptake": "of prescribe, an organ's, as numbers; of segment, the image that shows it",
 }
 """Why a word may hold different things in different verbs."""
 

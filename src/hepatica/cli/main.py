@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from hepatica import front_door
 from hepatica.cli.streams import close_streams, open_streams, say
-from hepatica.errors import HepaticaError
+from hepatica.errors import HepaticaError, UnknownNameError
 from hepatica.front_door import GROUPS, Verb
 from hepatica.version import __version__
 
@@ -111,7 +111,13 @@ def main(arguments: list[str]) -> int:
             return run_tool(first, arguments[1:])
         from hepatica.cli.command import run_verb
 
-        return run_verb(_found(first), arguments[1:])
+        words = _words(arguments)
+        if words == 1 and first in _families():
+            if len(arguments) == 1 or arguments[1] in ("--help", "-h"):
+                print_help(first)
+                return 0
+            raise UnknownNameError(f"{first} command", arguments[1], _family(first))
+        return run_verb(_found(" ".join(arguments[:words])), arguments[words:])
     except HepaticaError as error:
         say(f"hepatica: {error}")
         return WRONG_INPUT
@@ -137,6 +143,21 @@ def _quiet() -> None:
     logging.getLogger("hepatica").addHandler(OnScreen())
 
 
+def _families() -> frozenset[str]:
+    """First words of the commands that have two: case."""
+    return frozenset(found.command.split()[0] for found in front_door.VERBS if " " in found.command)
+
+
+def _family(first: str) -> list[str]:
+    """Second words of the commands that begin with a word."""
+    return [found.command.split()[1] for found in front_door.VERBS if found.command.startswith(f"{first} ")]
+
+
+def _words(arguments: list[str]) -> int:
+    """How many words the command has: two of ``case status``."""
+    return 2 if len(arguments) > 1 and arguments[0] in _families() and arguments[1] in _family(arguments[0]) else 1
+
+
 def _found(name: str) -> Verb:
     if name.startswith("-"):
         from hepatica.errors import InputError
@@ -146,19 +167,18 @@ def _found(name: str) -> Verb:
         raise InputError(f"{name} stands before the command; {hint}")
     commands = {found.command: found for found in front_door.VERBS}
     if name not in commands:
-        from hepatica.errors import UnknownNameError
-
         raise UnknownNameError("command", name, [*commands, *TOOLS])
     return commands[name]
 
 
-def print_help() -> None:
-    """All commands under their headings; loads nothing but this list."""
-    width = max(len(verb.command) for verb in front_door.VERBS)
-    lines = ["Usage: hepatica COMMAND [OPTIONS]", "", SUMMARY]
+def print_help(family: str = "") -> None:
+    """All commands under their headings, or those that begin with a word; loads nothing but this list."""
+    verbs = [verb for verb in front_door.VERBS if not family or verb.command.startswith(f"{family} ")]
+    width = max(len(verb.command) for verb in verbs)
+    lines = [f"Usage: hepatica {f'{family} ' if family else ''}COMMAND [OPTIONS]", "", SUMMARY]
     for group in GROUPS:
-        inside = [(verb.command, verb.summary) for verb in front_door.VERBS if verb.group == group]
-        if group == "Data":
+        inside = [(verb.command, verb.summary) for verb in verbs if verb.group == group]
+        if group == "Data" and not family:
             inside += TOOLS.items()
         if inside:
             lines += ["", f"{group}:", *(f"  {name:<{width}}  {summary}" for name, summary in inside)]

@@ -441,7 +441,7 @@ def require_together(images: Sequence[Image], *, registered: bool) -> tuple[Mess
             raise GeometryError(
                 f"{image.name} and {other.name} have different frames of reference ({image.grid.frame_of_reference} "
                 f"and {other.grid.frame_of_reference})",
-                remedy="register them first, or state with `registered` that they are",
+                remedy="register them and give the `transform`, or state with `registered` that they lie together",
             )
     return tuple(notes)
 

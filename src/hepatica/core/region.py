@@ -70,9 +70,10 @@ class Region:
         expected = tuple(s.stop - s.start for s in self.window)
         if coverage.shape != expected:
             raise GeometryError(f"region {self.name!r}: coverage of shape {coverage.shape} in a window of {expected}")
-        if coverage.size and (float(coverage.min()) < 0 or float(coverage.max()) > 1 + FULL_TOLERANCE):
+        most = float(coverage.max(initial=0))
+        if float(coverage.min(initial=0)) < 0 or most > 1 + FULL_TOLERANCE:
             raise GeometryError(f"region {self.name!r}: coverage must lie between 0 and 1")
-        coverage = np.minimum(coverage, np.float32(1))
+        coverage = np.minimum(coverage, np.float32(1)) if most > 1 else coverage.view()
         coverage.setflags(write=False)
         object.__setattr__(self, "coverage", coverage)
 

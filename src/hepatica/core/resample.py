@@ -30,6 +30,9 @@ AXIS_TOLERANCE = 1e-4
 SLIVER = 1e-6
 """Covered fractions below this are rounding."""
 
+MAX_CELLS_AT_ONCE = 4_000_000
+"""Values of planes that are being brought to another grid, so that no second image stands in memory."""
+
 SUBSAMPLES = 4
 """Points per axis and voxel where grids are turned against each other and overlaps have no closed form."""
 
@@ -123,12 +126,19 @@ def _inside(source: Grid, target: Grid, matrix: NDArray[np.float64]) -> NDArray[
     return inside
 
 
-def _share_out(values: NDArray[Any], source: Grid, target: Grid, method: Method, outside: float) -> NDArray[Any]:
-    matrix = target.inverse_affine @ source.affine
-    axes = np.abs(matrix[:3, :3]).argmax(axis=0)
+def has_exact_overlaps(source: Grid, target: Grid) -> bool:
+    """Whether the axes of two grids run along each other, so that "total" and "mean" know their overlaps exactly."""
+    matrix = target.inverse_affine[:3, :3] @ source.affine[:3, :3]
+    axes = np.abs(matrix).argmax(axis=0)
     main = np.zeros((3, 3))
     main[axes, range(3)] = matrix[axes, range(3)]
-    if sorted(axes) == [0, 1, 2] and np.abs(matrix[:3, :3] - main).max() < AXIS_TOLERANCE:
+    return sorted(axes) == [0, 1, 2] and bool(np.abs(matrix - main).max() < AXIS_TOLERANCE)
+
+
+def _share_out(values: NDArray[Any], source: Grid, target: Grid, method: Method, outside: float) -> NDArray[Any]:
+    if has_exact_overlaps(source, target):
+        matrix = target.inverse_affine @ source.affine
+        axes = np.abs(matrix[:3, :3]).argmax(axis=0)
         return _share_out_aligned(values, source, target, matrix, axes, method, outside)
     return _share_out_turned(values, source, target, method, outside)
 
@@ -142,21 +152,28 @@ def _share_out_aligned(
     method: Method,
     outside: float,
 ) -> NDArray[Any]:
-    """Exact overlaps, one axis after the other."""
-    out: NDArray[Any] = values.astype(np.float32 if values.dtype == np.float32 else np.float64)
-    if method == "mean":
-        out = out - outside
-    for axis in range(3):
+    """Exact overlaps, one axis after the other as they lie in memory, some planes of the target at a time."""
+    order = sorted(range(3), key=lambda axis: -abs(values.strides[axis]))
+    dtype = np.float32 if values.dtype == np.float32 else np.float64
+    laid = values.transpose(order).astype(dtype, copy=False)
+    along = []
+    for axis in order:
         to = int(axes[axis])
         overlap = _overlaps(source.shape[axis], target.shape[to], matrix[to, axis], matrix[to, 3])
-        if method == "total":
-            overlap = overlap / abs(matrix[to, axis])
-        flat = np.moveaxis(out, axis, 0).reshape(out.shape[axis], -1)
-        moved = (overlap.astype(out.dtype) @ flat).reshape(target.shape[to], *np.delete(out.shape, axis))
-        out = np.moveaxis(moved, 0, axis)
-    # Axis a of `out` still lies where the source had it; put it where the target has it.
-    out = np.moveaxis(out, range(3), axes.tolist())
-    return out + outside if method == "mean" else out
+        along.append((overlap / abs(matrix[to, axis]) if method == "total" else overlap).astype(dtype))
+    first, second, third = along
+    out = np.empty([overlap.shape[0] for overlap in along], dtype=dtype)
+    flat = laid.reshape(laid.shape[0], -1)
+    planes = max(1, MAX_CELLS_AT_ONCE // flat.shape[1])
+    for start in range(0, len(out), planes):
+        part = (first[start : start + planes] @ flat).reshape(-1, *laid.shape[1:])
+        for n, plane in enumerate(part, start):
+            out[n] = (third @ (second @ plane).T).T
+    if method == "mean" and outside != 0:
+        inside = [np.asarray(overlap.sum(axis=1)) for overlap in along]
+        out = out + np.asarray(outside, dtype) * (1 - inside[0][:, None, None] * inside[1][:, None] * inside[2])
+    # Put each axis where the target has it.
+    return np.moveaxis(out, range(3), [int(axes[axis]) for axis in order])
 
 
 def _overlaps(n_source: int, n_target: int, scale: float, shift: float) -> sparse.csr_array:

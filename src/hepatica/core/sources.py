@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from hepatica.core.image import Image
 from hepatica.core.region import Region, require_distinct
+from hepatica.core.transform.transform import Transform
 from hepatica.core.volume import Volume
 from hepatica.errors import InputError
 
@@ -15,6 +16,12 @@ ImageSource = Path | str | Image
 
 StructureSource = Path | str | Region | Sequence[Region]
 """Structures: RTSTRUCT, SEG, label map, or one region or several on the image's grid."""
+
+TransformSource = Path | str | Transform
+"""A transform between two frames of reference: DICOM registration, ITK transform, displacement field, or a value."""
+
+LandmarkSource = Path | str | Mapping[str, Sequence[float]]
+"""Landmarks: CSV, .fcsv or .mrk.json, or LPS mm by name."""
 
 DoseSource = Path | str | Volume | Image
 """A dose map in Gy: RTDOSE, NIfTI or MetaImage, a folder that ``save`` of a dose or a plan wrote, or a value."""

@@ -13,7 +13,8 @@ that is used here, in line with the evaluations.
 
 The means of the branches agree with ENSDF's within 0.3 %, except the unique branch of 166Ho (1773 keV): 643 keV here,
 651.3 keV evaluated with LOGFT's approximate lambda_2, 645 keV from the Dirac equation (tests/physics). The energy per
-decay of `Nuclide` keeps the evaluated means; the shape of the spectrum is the one computed here.
+decay of `Nuclide` keeps the evaluated means; the shape of the spectrum is the one computed here, and
+`with_mean` gives it the evaluated mean where energy is carried with it, so that every dose engine has one energy.
 
 References
 ----------
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,13 +75,37 @@ def beta_spectrum(nuclide: Nuclide, *, step_kev: float = 0.5) -> tuple[FloatArra
     """
     if not nuclide.betas:
         raise PhysicsError(f"{nuclide.name} has no beta branch")
-    largest = max(branch.endpoint_kev for branch in nuclide.betas)
+    return branches_spectrum(nuclide.betas, nuclide.mass_number, step_kev=step_kev)
+
+
+def branches_spectrum(
+    betas: Sequence[BetaBranch], mass_number: int, *, step_kev: float
+) -> tuple[FloatArray, FloatArray]:
+    """Spectrum of some branches together; see `beta_spectrum`."""
+    largest = max(branch.endpoint_kev for branch in betas)
     energy = np.linspace(0.0, largest, math.ceil(largest / step_kev) + 1)
     density = np.zeros_like(energy)
-    for branch in nuclide.betas:
-        density += branch.yield_per_decay * branch_spectrum(branch, nuclide.mass_number, energy)
-    density *= sum(branch.yield_per_decay for branch in nuclide.betas) / np.trapezoid(density, energy)
+    for branch in betas:
+        density += branch.yield_per_decay * branch_spectrum(branch, mass_number, energy)
+    density *= sum(branch.yield_per_decay for branch in betas) / np.trapezoid(density, energy)
     return energy, density
+
+
+def with_mean(energy_kev: FloatArray, density: FloatArray, mean_kev: float) -> FloatArray:
+    """The same spectrum with another mean: times ``1 + a (E - mean)``, which moves neither its yield nor its endpoint.
+
+    Raises
+    ------
+    PhysicsError
+        If the mean is so far off that the density would become negative.
+    """
+    number = float(np.trapezoid(density, energy_kev))
+    own = float(np.trapezoid(density * energy_kev, energy_kev)) / number
+    variance = float(np.trapezoid(density * (energy_kev - own) ** 2, energy_kev)) / number
+    factor = 1 + (mean_kev - own) / variance * (energy_kev - own)
+    if float(factor.min()) < 0:
+        raise PhysicsError(f"a spectrum of mean {own:.4g} keV cannot have the mean {mean_kev:.4g} keV")
+    return np.asarray(density * factor)
 
 
 def branch_spectrum(branch: BetaBranch, mass_number: int, energy_kev: FloatArray) -> FloatArray:

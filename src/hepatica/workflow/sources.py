@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hepatica.core import InputFile, Kind, Volume
+from hepatica.core.context import DicomContext, uid_of
 from hepatica.core.image import NOTHING_STATED, Image, Stated
 from hepatica.core.sources import DoseSource, ImageSource, StructureSource
 from hepatica.core.text_files import json_file
@@ -136,3 +137,15 @@ def _read_dose(path: Path, role: str) -> Volume:
     if not path.is_file():
         raise InputError(f"{path}: no such dose map ({role}); give a file, or a folder with {' or '.join(DOSE_FILES)}")
     return read_itk(path, Kind.DOSE, name=path.name)[0] if is_itk_file(path) else read_rtdose(path).volume
+
+
+def dicom_context(image: Image) -> DicomContext:
+    """Patient and study under which DICOM is written beside an image: its own, else invented ones.
+
+    Results of one image that is no DICOM share a frame of reference, so that they can be compared.
+    """
+    if image.context is not None:
+        return image.context
+    made = DicomContext.invented(patient_id=UNKNOWN, patient_name="Unknown^Patient")
+    checksum = image.source.sha256
+    return replace(made, frame_of_reference=uid_of("frame of reference", checksum)) if checksum else made

@@ -15,7 +15,7 @@ def _filled(sizes: list[int], seed: int = 3) -> BatchSums:
     rng = np.random.default_rng(seed)
     sums = BatchSums.empty((4, 3, 2))
     for n in sizes:
-        sums.add(rng.poisson(5.0 * n, size=24).astype(float), np.array([5.0 * n, 0, 0, 0]), n)
+        sums.add(rng.poisson(5.0 * n, size=24).astype(float), np.array([5.0 * n, 0, 0, 0, 0]), n)
     return sums
 
 
@@ -37,7 +37,7 @@ def test_the_stated_uncertainty_is_its_formula() -> None:
     per_history = rng.integers(0, 40, size=(8, 6)).astype(float)
     sums = BatchSums.empty((6,))
     for size, values in zip(sizes, per_history, strict=True):
-        sums.add(values * size, np.zeros(4), int(size))
+        sums.add(values * size, np.zeros(5), int(size))
     unit = np.linspace(0.5, 3.0, 6, dtype=np.float32)
     mean, sd = sums.scaled_mean_and_sd(unit)
     expected = np.average(per_history, axis=0, weights=sizes)
@@ -49,7 +49,7 @@ def test_the_stated_uncertainty_is_its_formula() -> None:
 def test_with_equal_batches_it_is_the_standard_error_of_their_means() -> None:
     sums = BatchSums.empty((2, 1))
     for first, second in [(1, 8), (3, 2), (5, 5), (7, 1)]:
-        sums.add(np.array([100.0 * first, 100.0 * second]), np.zeros(4), 100)
+        sums.add(np.array([100.0 * first, 100.0 * second]), np.zeros(5), 100)
     # 1, 3, 5, 7: mean 4, squares of the deviations 9 + 1 + 1 + 9 = 20, 20 / (4 * 3) = 5/3
     # 8, 2, 5, 1: mean 4, 16 + 4 + 1 + 9 = 30, 30 / (4 * 3) = 5/2
     mean, sd = sums.scaled_mean_and_sd(np.ones((2, 1), np.float32))
@@ -65,7 +65,7 @@ def test_groups_hold_the_energy_per_history_of_their_batches() -> None:
     # 8 batches in 4 groups: each goes to the group with the fewest histories, the first of them in a draw
     sums = BatchSums.empty((2,), groups=4)
     for n in range(8):
-        sums.add(np.array([10.0 * (n + 1), 80.0]), np.zeros(4), 10)
+        sums.add(np.array([10.0 * (n + 1), 80.0]), np.zeros(5), 10)
     # in half precision (2^-11), of the largest first energy a 64th
     expected = [(1 + 5) / 2, (2 + 6) / 2, (3 + 7) / 2, (4 + 8) / 2]
     np.testing.assert_allclose(sums.group_sums((slice(0, 1),), np.ones(1)), expected, rtol=1e-3)
@@ -79,7 +79,7 @@ def test_groups_keep_the_energy_and_see_correlations() -> None:
     sums = BatchSums.empty((10, 1, 1))
     for _ in range(40):
         common = rng.normal(100, 5)  # all voxels of a batch move together
-        sums.add(np.full(10, common), np.zeros(4), 100)
+        sums.add(np.full(10, common), np.zeros(5), 100)
     window = (slice(0, 10), slice(0, 1), slice(0, 1))
     groups = sums.group_sums(window, np.full((10, 1, 1), 0.1))
     assert groups.mean() == pytest.approx(sums.total.mean() / sums.histories, rel=1e-3)
@@ -103,7 +103,7 @@ def test_checkpoint_keeps_the_parts_of_voxels(tmp_path: Path) -> None:
     sums = _filled([50, 70])
     sums.parts = BatchSums.empty((2, 3), len(sums.group_histories))
     for size in (50, 70):
-        sums.parts.add(np.full(6, 2.0 * size), np.array([7.0, 0, 0, 0]), size)
+        sums.parts.add(np.full(6, 2.0 * size), np.array([7.0, 0, 0, 0, 0]), size)
     save_checkpoint(tmp_path / "run.ckpt", sums, "mark", 1.0)
     again, _ = load_checkpoint(tmp_path / "run.ckpt", "mark")
     assert again.parts is not None
@@ -114,7 +114,7 @@ def test_checkpoint_keeps_the_parts_of_voxels(tmp_path: Path) -> None:
 
 def test_a_run_without_mixed_voxels_has_no_parts() -> None:
     parts = BatchSums.empty((0, 3), 7)
-    parts.add(np.zeros(0), np.zeros(4), 100)
+    parts.add(np.zeros(0), np.zeros(5), 100)
     assert parts.group_sums((slice(None),), np.zeros((0, 3))).tolist() == [0.0]
 
 

@@ -16,10 +16,8 @@ def test_mean_energy_is_the_nuclides(name: str) -> None:
     emitted = emission(n, "all").mean_kev
     pairs = sum(line.energy_kev * line.yield_per_decay for line in n.photons if line.kind == "annihilation")
     # nuclide: electrons (pairs as their kinetic energy) and photons, from the evaluation's mean energies; the source
-    # samples the spectra that nuclides.spectrum computes. Their means differ by less than 0.1 %, but for the unique
-    # first-forbidden 1773 keV branch of 166Ho, whose evaluated mean is 1.1 % above the computed one
-    tolerance = 6e-3 if name == "Ho-166" else 1e-3
-    assert emitted == pytest.approx(1000 * (n.electron_energy_mev + n.photon_energy_mev), rel=tolerance)
+    # samples the computed spectra with those means (`spectrum.with_mean`), as a table of 0.25 keV
+    assert emitted == pytest.approx(1000 * (n.electron_energy_mev + n.photon_energy_mev), rel=1e-4)
     assert pairs == pytest.approx(n.positron_yield * 1021.998, rel=1e-3)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pydicom
@@ -21,6 +22,7 @@ from hepatica.core.options import options_of
 from hepatica.front_door import VERBS
 from hepatica.io.dicom.rtdose import read_rtdose, write_rtdose
 from hepatica.io.files.manifest import MANIFEST
+from hepatica.io.registration.itk_transform import write_itk_transform
 from hepatica.io.secret_key import read_secret
 from identifying import (
     BORN,
@@ -166,6 +168,14 @@ def reconstructed(case: Case) -> Any:
     return hepatica.reconstruct_spect(case.projections, ct=case.ct, camera="siemens-lehr", options=osem)
 
 
+def registered(case: Case) -> Path:
+    """A registration of the patient's frame of reference, with identity like any other file."""
+    path = case.root / f"{STEM} registration.tfm"
+    frame = hepatica.read_image(case.ct, role="ct").grid.frame_of_reference
+    made = hepatica.Transform.translation((2, 0, 4), fixed_frame=frame, moving_frame=frame, method=f"of {NAME}")
+    return write_itk_transform(path, made)
+
+
 def dose(case: Case) -> Any:
     wanted = hepatica.StructureOptions(wanted_structures=("liver", f"tumour 1 {STRUCTURE_WORD}"))
     return hepatica.absorbed_dose(
@@ -191,6 +201,33 @@ def tolerance(case: Case) -> Any:
     return hepatica.remaining_tolerance(case.table("course"), coming=coming, tolerance_bed_gy=93.0, territory="right")
 
 
+def course(case: Case) -> Path:
+    """A case of its own with the patient's images, name and readings, and a plan that was run."""
+    folder = case.root / f"{STEM} course {len(list(case.root.glob(f'{STEM} course*')))}"
+    made = hepatica.Case.new(folder)
+    at = instant(10).isoformat()
+    facts = {"patient.name": NAME, "patient.id": PATIENT_ID, "treatment.agent": "glass", "treatment.at": at}
+    plan = {"aims.perfused": "120 Gy", "lungs.lung_shunt": "5 %", "territory.name": "right lobe"}
+    made.set(**facts, **{f"treatment.{key}": value for key, value in plan.items()})
+    made.set(**{"treatment.territory.normal_mass": "0.9 kg"})
+    made.add(case.table("labs"), "labs")
+    made.run("plan")
+    return folder
+
+
+def packed(case: Case) -> Path:
+    folder = course(case)
+    (folder.parent / "phrase.txt").write_text("correct horse battery")
+    archive = folder.with_suffix(".age")
+    hepatica.pack_case(archive, case=folder, passphrase_file=folder.parent / "phrase.txt")
+    return archive
+
+
+def unpacked(case: Case) -> Any:
+    archive = packed(case)
+    return hepatica.unpack_case(archive, archive.with_suffix(".back"), passphrase_file=archive.parent / "phrase.txt")
+
+
 CALLS: dict[str, Callable[[Case], Any]] = {
     "inspect_images": lambda c: hepatica.inspect_images(c.root),
     "simulate_spect": simulated,
@@ -201,8 +238,21 @@ CALLS: dict[str, Callable[[Case], Any]] = {
         exposure=hepatica.CameraExposureOptions(head_time_s=480.0),
     ),
     "quantify": lambda c: hepatica.quantify(c.emission, nuclide="Y-90", structures=c.rtstruct),
+    "segment": lambda c: hepatica.segment(c.ct, uptake=c.emission),
+    "warp_image": lambda c: hepatica.warp_image(
+        c.emission, to=c.ct, registration=hepatica.TransformOptions(transform=registered(c))
+    ),
+    "register": lambda c: hepatica.register(
+        c.ct,
+        c.ct,
+        known=hepatica.KnownPlaces(structures=c.rtstruct, moving_structures=c.rtstruct),
+        options=hepatica.RegistrationOptions(checks=False),
+    ),
     "absorbed_dose": dose,
     "compare_doses": lambda c: hepatica.compare_doses(c.dose, c.dose, structures=c.rtstruct),
+    "accumulated_dose": lambda c: hepatica.accumulated_dose(
+        c.dose, c.dose, structures=c.rtstruct, registration=hepatica.TransformOptions(transform=registered(c))
+    ),
     "radiobiology": lambda c: hepatica.radiobiology(dose_map=c.dose, structures=c.rtstruct),
     "lung_shunt": lambda c: hepatica.lung_shunt(c.emission, structures=c.rtstruct),
     "tumour_to_normal": lambda c: hepatica.tumour_to_normal(c.emission, structures=c.rtstruct),
@@ -233,6 +283,20 @@ CALLS: dict[str, Callable[[Case], Any]] = {
         c.table("readings"), test="spect", truth="deposition"
     ),
     "release": release,
+    "new_case": lambda c: hepatica.new_case(c.root / f"{STEM} new {uuid4()}"),
+    "add_to_case": lambda c: hepatica.add_to_case(c.ct, case=course(c)),
+    "take_image": lambda c: hepatica.take_image("labs-1", "unused", case=course(c)),
+    "case_status": lambda c: hepatica.case_status(course(c)),
+    "set_in_case": lambda c: hepatica.set_in_case({"patient.name": NAME}, case=course(c)),
+    "run_case": lambda c: hepatica.run_case(["order"], case=course(c)),
+    "check_step": lambda c: hepatica.check_step("plan", by=NAME, case=course(c)),
+    "skip_step": lambda c: hepatica.skip_step("order", reason=f"{NAME} bought it", case=course(c)),
+    "case_log": lambda c: hepatica.case_log(course(c)),
+    "pack_case": lambda c: hepatica.pack_case(
+        packed(c).with_suffix(".again"), case=course(c), passphrase_file=c.root / "phrase.txt"
+    ),
+    "unpack_case": unpacked,
+    "erase_case": lambda c: hepatica.erase_case(course(c), reason="request"),
 }
 """Every verb to which something about a patient is given, with the marked patient."""
 

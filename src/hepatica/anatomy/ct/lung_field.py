@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hepatica.anatomy.ct.body_and_lungs import GAS_BELOW_HU, LUNG_BELOW_HU
+from hepatica.anatomy.segmentation.blocks import LUNG_BELOW_HU
+from hepatica.anatomy.segmentation.lungs import GAS_BELOW_HU
 from hepatica.anatomy.structures.clinical import Structure
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.message import Message

@@ -206,7 +206,8 @@ def tissue_density(
     found = options.contrast_enhanced == "yes" or (
         options.contrast_enhanced == "auto" and bool(contrast_agent or enhanced)
     )
-    values = np.array(density.values, dtype=np.float32)
+    # A copy (400 MB of a clinical CT) only where something is written into it.
+    values = np.array(density.values, dtype=np.float32) if found or stated else density.values
     origins: dict[str, DensityOrigin] = {}
     notes: list[Message] = []
     if found:

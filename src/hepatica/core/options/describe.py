@@ -172,6 +172,8 @@ def plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Enum):
         return plain(value.value)
+    if hasattr(value, "as_document") and not isinstance(value, type):
+        return plain(value.as_document())
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
     if hasattr(value, "item") and not hasattr(value, "__len__"):

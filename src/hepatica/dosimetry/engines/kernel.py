@@ -11,7 +11,6 @@ from hepatica.core import Grid, Kind, Provenance, Region, Volume
 from hepatica.core.constants import MEV_TO_J
 from hepatica.core.message import Message
 from hepatica.core.region import Window, bounding_window
-from hepatica.dosimetry.engines.convolution import convolve_even
 from hepatica.dosimetry.engines.dose_map import (
     GRAM_PER_KG,
     DoseEngine,
@@ -23,6 +22,7 @@ from hepatica.dosimetry.engines.dose_map import (
     through_fine_voxels,
 )
 from hepatica.nuclides import Nuclide
+from hepatica.transport.kernels.convolution import convolve_even
 from hepatica.transport.kernels.voxel import VoxelKernel, point_kernel, voxel_kernel
 
 LUNG_BELOW_G_ML = 0.5

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.core import Estimate, Grid, Kind, Provenance, Region, Volume
 from hepatica.core.message import Message
@@ -31,13 +32,17 @@ from hepatica.dosimetry.engines.sub_voxel import (
 )
 from hepatica.errors import InputError
 from hepatica.nuclides import Nuclide
-from hepatica.transport.runner.montecarlo import MonteCarloResult, simulate
+from hepatica.transport.runner.montecarlo import FEW_COUNTS, MonteCarloResult, simulate
 from hepatica.transport.runner.scoring import DoseVoxels, label_masses
 from hepatica.transport.runner.settings import MonteCarloSettings, StoppingOptions
 from hepatica.transport.runner.stopping import RunReport
 
 DEFAULT_UNCERTAINTY = 0.02
 FEW_HISTORIES_UNCERTAINTY = 0.1
+FOLLOW_MORE = "follow more decays (`histories`, `target_uncertainty`)"
+
+RELEVANT_SHARE, FEW_COUNTS_SHARE = 0.05, 0.01
+"""Few counts are said of where they are more than a hundredth of the voxels above a twentieth of the maximum dose."""
 
 
 @options
@@ -167,7 +172,7 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
     ) -> MonteCarloDoseMap:
         """The result as a dose map, with decays and density on the voxels of the dose."""
         tissue = density.values >= settings.air_below_g_ml
-        energy = result.sums.total
+        energy = result.sums.mean_kev()
         in_air = result.deposited_j * float(energy[~tissue].sum() / energy.sum())
         balance = EnergyBalance(
             emitted_j=result.emitted_j,
@@ -187,7 +192,7 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
             settings=settings,
             energy_balance=balance,
             provenance=_provenance(nuclide, settings, result),
-            messages=(*_noise_messages(result), *air_messages(balance, settings)),
+            messages=(*_noise_messages(result, tissue), *air_messages(balance, settings)),
             result=result,
             follows_range=True,
         )
@@ -241,6 +246,7 @@ def _provenance(nuclide: Nuclide, settings: DoseSettings, result: MonteCarloResu
             "histories": result.histories,
             "batches": result.batches,
             "relative_uncertainty_high_dose": result.relative_uncertainty,
+            "few_counts_voxels": int(result.few_counts.sum()),
             "escaped_electrons_j": result.escaped_electrons_j,
             "escaped_photons_j": result.escaped_photons_j,
         },
@@ -258,11 +264,20 @@ def _provenance(nuclide: Nuclide, settings: DoseSettings, result: MonteCarloResu
     )
 
 
-def _noise_messages(result: MonteCarloResult) -> tuple[Message, ...]:
-    if result.relative_uncertainty <= FEW_HISTORIES_UNCERTAINTY:
+def _noise_messages(result: MonteCarloResult, tissue: NDArray[np.bool_]) -> tuple[Message, ...]:
+    if result.relative_uncertainty > FEW_HISTORIES_UNCERTAINTY:
+        text = (
+            f"the Monte Carlo dose of voxels above half the maximum has a relative standard uncertainty of "
+            f"{100 * result.relative_uncertainty:.0f} %; minima, maxima and D95-like values are biased by such noise"
+        )
+        return (Message("few-histories", text, FOLLOW_MORE),)
+    dosed = tissue & (result.dose_gy > RELEVANT_SHARE * float(result.dose_gy[tissue].max(initial=0.0)))
+    few = int((dosed & result.few_counts).sum())
+    if few <= FEW_COUNTS_SHARE * int(dosed.sum()):
         return ()
     text = (
-        f"the Monte Carlo dose of voxels above half the maximum has a relative standard uncertainty of "
-        f"{100 * result.relative_uncertainty:.0f} %; minima, maxima and D95-like values are biased by such noise"
+        f"{few} of the {int(dosed.sum())} voxels above a twentieth of the maximum dose were reached by few decays "
+        f"(standard uncertainty above {100 * FEW_COUNTS:.0f} %): single voxels there, minima and maxima say little; "
+        "mean doses of structures have the uncertainty stated with them"
     )
-    return (Message("few-histories", text, "follow more decays (`histories`, `target_uncertainty`)"),)
+    return (Message("few-counts", text, FOLLOW_MORE),)

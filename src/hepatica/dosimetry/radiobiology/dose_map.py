@@ -112,7 +112,7 @@ def map_effect(dose: Volume, regions: Sequence[Region], exposure: ExposureOption
     models: list[StructurePrediction] = []
     histograms = []
     bed: dict[str, Volume] = {}
-    for region, tissue in _tissues(regions, asked.structure_roles or {}, messages):
+    for region, tissue in tissues_of(regions, asked.structure_roles or {}, messages):
         name = "tumour" if tissue is TUMOUR else "liver"
         if name not in bed:
             bed[name] = bed_volume(dose, rate, tissue)
@@ -158,7 +158,7 @@ def map_effect(dose: Volume, regions: Sequence[Region], exposure: ExposureOption
     )
 
 
-def _tissues(
+def tissues_of(
     regions: Sequence[Region], roles: Mapping[str, str], messages: list[Message]
 ) -> list[tuple[Region, Tissue]]:
     """Structures that are tumour or liver, each with its tissue; what is neither gets a message."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from hepatica.anatomy.ct.body_and_lungs import body_region
+from hepatica.anatomy.segmentation.body import body_region
 from hepatica.core import Grid, Volume
 from hepatica.core.options import Limits, NonNegative, Positive, options
 from hepatica.core.options.stated import require_unstated

@@ -53,6 +53,7 @@ __all__ = [
     "planar_grid",
     "plane_of",
     "positions_repeat",
+    "registration_grid",
     "right_handed",
     "series_stack",
     "slice_positions_mm",
@@ -62,6 +63,7 @@ __all__ = [
     "write_nuclear_planes",
     "write_plane",
     "write_projection_plane",
+    "write_registration_grid",
     "write_spacing",
 ]
 
@@ -257,6 +259,33 @@ def dose_stack(header: Header, *, frame_of_reference: str | None) -> Stack:
     return stack_planes(planes, frame_of_reference=frame_of_reference)
 
 
+def registration_grid(header: Header, *, frame_of_reference: str | None) -> Grid:
+    """Grid of an item of DeformableRegistrationGridSequence: axes along row, column and row x column, sizes in x, y, z.
+
+    Raises
+    ------
+    DicomError
+        If place, sizes or resolution are missing or make no grid.
+    """
+    from hepatica.io.input_files import MAX_VOXELS
+
+    origin = np.asarray(header.required_numbers("ImagePositionPatient", 3))
+    cosines = np.asarray(header.required_numbers("ImageOrientationPatient", 6))
+    sizes = header.required_numbers("GridDimensions", 3)
+    spacing = np.asarray(header.required_numbers("GridResolution", 3))
+    if any(n != int(n) or n < 1 for n in sizes) or np.prod(np.asarray(sizes)) > MAX_VOXELS:
+        raise header.error("GridDimensions", f"{list(sizes)} are no three sizes of a grid")
+    if spacing.min() <= 0:
+        raise header.error("GridResolution", f"must be positive, not {spacing.tolist()} mm")
+    affine = np.eye(4)
+    affine[:3, :3] = np.stack([cosines[:3], cosines[3:], np.cross(cosines[:3], cosines[3:])], axis=1) * spacing
+    affine[:3, 3] = origin
+    try:
+        return Grid((int(sizes[0]), int(sizes[1]), int(sizes[2])), affine, frame_of_reference)
+    except GeometryError as error:
+        raise header.error("GridResolution", f"the deformation grid is no grid ({error})") from error
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # From Grid to DICOM
 
@@ -366,6 +395,14 @@ def write_projection_plane(
     dataset.PixelSpacing = decimal_strings([pixel_mm[1], pixel_mm[0]])
     detector.ImagePositionPatient = decimal_strings(first_mm)
     detector.ImageOrientationPatient = decimal_strings([*row, 0.0, 0.0, -1.0])
+
+
+def write_registration_grid(item: Any, grid: Grid) -> None:
+    """Set place, sizes and resolution of an item of DeformableRegistrationGridSequence; the grid is right-handed."""
+    item.ImagePositionPatient = decimal_strings(grid.origin_mm)
+    item.ImageOrientationPatient = decimal_strings(orientation_of(grid))
+    item.GridDimensions = list(grid.shape)
+    item.GridResolution = list(grid.spacing_mm)
 
 
 def decimal_strings(numbers: Any) -> list[Any]:

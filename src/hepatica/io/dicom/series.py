@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from hepatica.errors import DicomError
 from hepatica.io.dicom.identity.profile import identity_of
 from hepatica.io.dicom.pixels import file_of, is_lossy, rescale, stored_values
 from hepatica.io.dicom.tags import Header
+
+MAX_WHOLE_FLOAT32 = 2**24
+"""Whole numbers up to this are exact in single precision."""
 
 LIGHTEST_KG, HEAVIEST_KG = 1.0, 500.0
 """Weights of patients (and of phantoms that are scanned as such); a weight in grams lies above."""
@@ -153,15 +157,28 @@ def slice_values(
         if out is None or exact is None:
             out = np.empty((len(headers), *stored.shape[1:]), dtype=np.float32)
             exact = np.empty(stored.shape[1:], dtype=np.float64)
-        # In double precision, rounded once.
-        np.multiply(stored[0], slope * factor, out=exact)
-        exact += intercept * factor
-        out[k] = exact
+        step, start = slope * factor, intercept * factor
+        if _is_whole(stored.dtype, step, start):
+            out[k] = stored[0]
+            out[k] *= np.float32(step)
+            out[k] += np.float32(start)
+        else:
+            # In double precision, rounded once.
+            np.multiply(stored[0], step, out=exact)
+            exact += start
+            out[k] = exact
     if out is None:
         raise DicomError("no file was given")
     if not np.isfinite(out).all():
         raise DicomError("rescaled values are not finite", path=headers[0].path, tag="RescaleSlope")
     return out.transpose(2, 1, 0)
+
+
+def _is_whole(stored: np.dtype[Any], step: float, start: float) -> bool:
+    """Whether all values are whole numbers that single precision holds: as CTs are."""
+    if stored.kind not in "iu" or stored.itemsize > 2 or step != int(step) or start != int(start):
+        return False
+    return abs(step) * 65536 + abs(start) < MAX_WHOLE_FLOAT32
 
 
 def frame_of_reference(headers: Sequence[Header]) -> str | None:

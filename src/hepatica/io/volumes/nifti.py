@@ -79,6 +79,10 @@ class NiftiHeader:
         Scale of the values; a slope of 0 means that there is none.
     version : int
         1 or 2.
+    intent : int
+        What the values are meant for; 1006 a displacement, 1007 a vector.
+    intent_name : str
+        That in a program's own words.
     """
 
     shape: tuple[int, ...]
@@ -94,6 +98,8 @@ class NiftiHeader:
     slope: float
     intercept: float
     version: int = 1
+    intent: int = 0
+    intent_name: str = ""
 
     @property
     def length_mm(self) -> float:
@@ -122,6 +128,22 @@ def read_nifti(path: Path) -> tuple[Grid, NDArray[Any], list[Message]]:
     UnitError
         If a voxel is NaN or infinite, or the scale is.
     """
+    grid, values, _, notes = _read(path, 1)
+    return grid, values, notes
+
+
+def read_nifti_vectors(path: Path) -> tuple[Grid, NDArray[Any], NiftiHeader, list[Message]]:
+    """Grid, vectors by (i, j, k, component), header and messages of a NIfTI file with three values a voxel (dim 5).
+
+    Raises
+    ------
+    InputError, GeometryError, UnitError
+        As `read_nifti`.
+    """
+    return _read(path, 3)
+
+
+def _read(path: Path, components: int) -> tuple[Grid, NDArray[Any], NiftiHeader, list[Message]]:
     path, voxel_path = pair_of(path)
     require_file(path)
     is_pair = path != voxel_path
@@ -131,11 +153,12 @@ def read_nifti(path: Path) -> tuple[Grid, NDArray[Any], list[Message]]:
     header = _parse(first, path, is_pair=is_pair)
     size = require_file(voxel_path)
     _, packed = _beginning(voxel_path)
-    shape = _shape(header, path)
+    shape = _shape(header, path, components)
     if header.datatype not in _TYPES:
         raise InputError(f"{path}: datatype {header.datatype} is not one real number a voxel")
     kind = np.dtype(header.order + _TYPES[header.datatype])
-    require_memory(path, math.prod(shape), kind.itemsize)
+    count = math.prod(shape) * components
+    require_memory(path, count, kind.itemsize)
     start = _start(header, path, size, packed=packed, is_pair=is_pair)
     notes = _check_place(header, path)
     affine = _affine(header)
@@ -144,10 +167,10 @@ def read_nifti(path: Path) -> tuple[Grid, NDArray[Any], list[Message]]:
     affine[:2] *= -1
     grid = grid_of(path, shape, affine)
     _require_scale(header, path)
-    place = VoxelPlace(path, voxel_path, start, kind, math.prod(shape), encoding="gzip-file" if packed else "raw")
-    stored = read_voxels(place).reshape(shape, order="F")
+    place = VoxelPlace(path, voxel_path, start, kind, count, encoding="gzip-file" if packed else "raw")
+    stored = read_voxels(place).reshape(shape if components == 1 else (*shape, components), order="F")
     refuse_not_finite(path, stored)
-    return grid, _values(header, stored, notes), notes
+    return grid, _values(header, stored, notes), header, notes
 
 
 def _affine(header: NiftiHeader) -> NDArray[np.float64]:
@@ -163,8 +186,10 @@ def _affine(header: NiftiHeader) -> NDArray[np.float64]:
     return affine
 
 
-def _shape(header: NiftiHeader, path: Path) -> tuple[int, int, int]:
-    if len(header.shape) < 3 or any(n != 1 for n in header.shape[3:]) or min(header.shape) < 1:
+def _shape(header: NiftiHeader, path: Path, components: int) -> tuple[int, int, int]:
+    if components > 1 and header.shape[3:] != (1, components):
+        raise InputError(f"{path}: dim {header.shape}: i x j x k x 1 x {components} is needed: three values a voxel")
+    if len(header.shape) < 3 or (components == 1 and any(n != 1 for n in header.shape[3:])) or min(header.shape) < 1:
         raise InputError(f"{path}: has {len(header.shape)} dimensions {header.shape}; one volume is needed")
     return header.shape[0], header.shape[1], header.shape[2]
 
@@ -283,6 +308,8 @@ def _parse_first(raw: bytes, path: Path) -> NiftiHeader:
         pixdim_mm=(pixdim[1], pixdim[2], pixdim[3]),
         slope=float(numbers("f", 112)[0]),
         intercept=float(numbers("f", 116)[0]),
+        intent=int(numbers("h", 68)[0]),
+        intent_name=raw[328:344].split(b"\0")[0].decode("latin-1"),
     )
 
 
@@ -310,6 +337,8 @@ def _parse_second(raw: bytes) -> NiftiHeader:
         slope=float(numbers("d", 176)[0]),
         intercept=float(numbers("d", 184)[0]),
         version=2,
+        intent=int(numbers("i", 504)[0]),
+        intent_name=raw[508:524].split(b"\0")[0].decode("latin-1"),
     )
 
 

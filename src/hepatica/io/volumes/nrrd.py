@@ -175,3 +175,19 @@ def _grid(fields: Fields, shape: list[int], directions: NDArray[np.float64]) -> 
     affine[:3] *= length_mm
     affine[:2] *= np.array(_SPACES[space.lower()])[:, np.newaxis]
     return grid_of(path, shape, affine), list(notes)
+
+
+def vector_signs(path: Path) -> tuple[int, int, int]:
+    """Signs that take the components of a file's vectors to LPS: they run in its space, as its geometry does.
+
+    Raises
+    ------
+    InputError
+        If a measurement frame turns them, which is not read.
+    """
+    fields = read_fields(path, ":", lambda line, _: not line, first="NRRD000")
+    frame = re.findall(r"\([^()]*\)", fields.text("measurementframe") or "(1,0,0) (0,1,0) (0,0,1)")
+    if not np.array_equal([_vector(fields, "measurement frame", row) for row in frame], np.eye(3)):
+        raise InputError(f"{path}: measurement frame: vectors that it turns are not read; save them in LPS")
+    x, y = _SPACES[fields.required("space").lower()]
+    return x, y, 1

@@ -456,6 +456,8 @@ class _Reader:
             raise UnknownNameError(f"territory in {self.label('images', 'territories')}:", unknown[0], named)
         for name in ("scout", "ct", "structures"):
             values[name] = self.beside(values[name])
+        if values.get("transform") is not None:
+            values["transform"] = tuple(self.beside(name) for name in values["transform"])
         reading = ScoutOptions(**_fields_of(ScoutOptions, values))
         kept = document["images"].get("keep_stated", {})
         if not isinstance(kept, dict) or not all(isinstance(reason, str) for reason in kept.values()):

@@ -21,9 +21,9 @@ from hepatica.anatomy.structures.masses import mass_of
 from hepatica.core import Grid, InputFile, Region, Volume
 from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
-from hepatica.core.options import options
+from hepatica.core.options import NonNegative, options
 from hepatica.core.resample import resample, resample_region
-from hepatica.core.sources import ImageSource
+from hepatica.core.sources import ImageSource, TransformSource
 from hepatica.errors import GeometryError, InputError
 from hepatica.planning.scout.lung_shunt import LungMasses, LungShunt, SpectShuntOptions
 from hepatica.planning.scout.uptake import LiverOnCt
@@ -54,6 +54,11 @@ class ScoutOptions:
         of drawn organs then has its reference density.
     registered : bool
         Images of different frames of reference lie together.
+    transform : Path, Transform, a sequence of them, or None
+        Brings the scout to the CT's frame of reference: DICOM registration, ITK transform (.tfm) or displacement field,
+        from the CT to the scout. Several follow one another.
+    transform_uncertainty_mm : float or None
+        Standard uncertainty (k = 1) of a point that it maps, along each axis; that of the file where it states one.
     series : str or None
         SeriesInstanceUID of the scout, if a folder holds several.
     ct_series : str or None
@@ -66,11 +71,17 @@ class ScoutOptions:
     structure_density: Annotated[Mapping[str, float] | None, STRUCTURE_DENSITY_TEXT] = None
     contrast_enhanced: Literal["auto", "yes", "no"] = "auto"
     registered: bool = False
+    transform: TransformSource | tuple[TransformSource, ...] | None = None
+    transform_uncertainty_mm: NonNegative | None = None
     series: str | None = None
     ct_series: str | None = None
 
     def __post_init__(self) -> None:
         require_roles(self.structure_roles)
+        if self.transform is None and self.transform_uncertainty_mm is not None:
+            raise InputError("`transform_uncertainty_mm` is that of a `transform`; none was given")
+        if self.ct is None and self.transform is not None:
+            raise InputError("`transform` brings the scout to the CT: there is none", remedy="give `ct`")
         if self.ct is None and (self.structure_density is not None or self.contrast_enhanced != "auto"):
             raise InputError(
                 "`structure_density` and `contrast_enhanced` are of the CT: there is none", remedy="give `ct`"
@@ -289,7 +300,7 @@ def together_with(image: Image, ct: Image, *, registered: bool) -> Image:
     if not registered and not image.grid.shares_frame(ct.grid):
         raise GeometryError(
             "scout and CT have different frames of reference",
-            remedy="register them first, or state `registered` if they lie together",
+            remedy="register them and give the `transform`, or state `registered` if they lie together",
         )
     frame = ct.grid.frame_of_reference or image.grid.frame_of_reference
     return replace(image, volume=replace(image.volume, grid=image.grid.with_frame_of_reference(frame)))

@@ -31,9 +31,9 @@ from hepatica.report.figures.planes import (
     bounds_mm,
     centre_of,
     framed,
-    padded,
     sample,
     sample_affine,
+    sample_covered,
     sample_region,
 )
 
@@ -224,7 +224,7 @@ def activity_figure(report: DoseReport) -> Figure | None:
     # Outlines need no more than half the resolution of the picture, an eighth of the points.
     coarse = cube.with_spacing((2 * spacing).tolist())
     outlines = [
-        (_axial_cube(*padded(item.region), coarse), style)
+        (sample_covered(item.region, coarse.affine[:3], coarse.shape), style)
         for item, style in _styled(report)
         if item.structure in {"body", "liver", "lung_left", "lung_right", "tumour"}
     ]

@@ -12,7 +12,7 @@ from hepatica.report.document import Picture
 from hepatica.report.figures.dose import FAINT_SHARE, WIDTH_IN, png
 from hepatica.report.figures.outcome import new_figure
 from hepatica.report.figures.palette import INK, MUTED, STATUS_COLOURS, structure_styles
-from hepatica.report.figures.planes import LETTERS, NORMAL, View, bounds_mm, padded, sample_affine
+from hepatica.report.figures.planes import LETTERS, NORMAL, View, bounds_mm, sample_affine, sample_covered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +56,7 @@ def places_figure(image: Volume, outlines: Mapping[str, Region], centres: Sequen
     values = sample_affine(image.values, image.grid, cube.affine[:3], cube.shape, outside=0.0)
     positive = values[values > 0]
     top = FAINT_SHARE * (float(np.percentile(positive, 99.9)) if positive.size else 1.0)
-    covered = [(sample_affine(*padded(r), cube.affine[:3], cube.shape, outside=0.0), s)
+    covered = [(sample_covered(r, cube.affine[:3], cube.shape), s)
                for r, s in zip(outlines.values(), structure_styles(list(outlines)), strict=True)]  # fmt: skip
     size = high - low
     height = min(4.6, (WIDTH_IN - 0.6) * float(size[2] / (size[0] + size[1])) + 0.4)

@@ -89,16 +89,20 @@ def sample(values: NDArray[Any], grid: Grid, plane: Plane, *, outside: float) ->
 
 
 def sample_affine(
-    values: NDArray[Any], grid: Grid, affine_mm: FloatArray, shape: tuple[int, int, int], *, outside: float
+    values: NDArray[Any], grid: Grid, affine_mm: FloatArray, shape: tuple[int, int, int], *, outside: float | None
 ) -> FloatArray:
-    """Trilinear values where `affine_mm`, shape (3, 4), puts the indices of an array of `shape`."""
+    """Trilinear values where `affine_mm`, shape (3, 4), puts the indices of an array of `shape`.
+
+    Without a value `outside` the values fall to 0 within a voxel beyond the outermost centres.
+    """
     from scipy.ndimage import affine_transform
 
     inverse = grid.inverse_affine[:3]
     matrix, offset = inverse[:, :3] @ affine_mm[:, :3], inverse[:, :3] @ affine_mm[:, 3] + inverse[:, 3]
-    out = affine_transform(
-        np.asarray(values, dtype=np.float32), matrix, offset, output_shape=shape, order=1, mode="nearest"
-    )
+    mode = "grid-constant" if outside is None else "nearest"
+    out = affine_transform(np.asarray(values, dtype=np.float32), matrix, offset, output_shape=shape, order=1, mode=mode)
+    if outside is None:
+        return np.asarray(out)
     axes = np.ogrid[tuple(slice(0, n) for n in shape)]
     inside = np.ones(shape, dtype=bool)
     for row, start, size in zip(matrix, offset, grid.shape, strict=True):
@@ -111,17 +115,13 @@ def sample_region(region: Region, plane: Plane) -> FloatArray:
     """Covered fraction on a plane; 0.5 is the outline."""
     if region.is_empty:
         return np.zeros(plane.shape, dtype=np.float32)
-    coverage, grid = padded(region)
-    return sample(coverage, grid, plane, outside=0.0)
+    rows, columns = plane.shape
+    return sample_covered(region, plane.affine_mm(), (rows, columns, 1))[..., 0]
 
 
-def padded(region: Region) -> tuple[FloatArray, Grid]:
-    """Coverage of a region's own box with a rim of zeros, and the grid of that."""
-    coverage = np.pad(region.coverage, 1)
-    affine = np.array(region.grid.affine)
-    affine[:3, 3] = region.grid.to_mm(np.asarray([s.start for s in region.window]) - 1)
-    i, j, k = coverage.shape
-    return coverage, Grid((i, j, k), affine)
+def sample_covered(region: Region, affine_mm: FloatArray, shape: tuple[int, int, int]) -> FloatArray:
+    """Covered fraction where `affine_mm` puts the indices of an array of `shape`; 0.5 is the outline."""
+    return sample_affine(region.coverage, region.grid.crop(region.window), affine_mm, shape, outside=None)
 
 
 def centre_of(region: Region) -> FloatArray:

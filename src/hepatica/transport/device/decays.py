@@ -24,8 +24,10 @@ from hepatica.transport.device.stack import (
     PHOTON,
     POSITRON,
     WORKER_STACK,
+    give_streams,
     push,
     score,
+    stream_of,
     waiting_at,
 )
 
@@ -121,9 +123,75 @@ def emit(
     return top, emitted, rng
 
 
+@wp.func
+def follow_decay(
+    g: Geometry,
+    m: Physics,
+    s: Source,
+    stack: wp.array(dtype=wp.float32),
+    base: int,
+    tally: wp.array(dtype=wp.float64),
+    counters: wp.array(dtype=wp.float64),
+    origin: wp.vec3,
+    stream: wp.uint64,
+) -> wp.float64:
+    """Follow all that a decay at a point emits; returns the energy emitted.
+
+    Every particle draws from a stream of its own: followed again through other matter, it does much the same.
+    """
+    emitted = wp.float64(0.0)
+    rng = stream
+    top = int(0)
+    bits = mixed(rng + GOLDEN)
+    more = mixed(rng + GOLDEN + GOLDEN)
+    rng = rng + GOLDEN + GOLDEN
+    if s.local_kev > 0.0:
+        score(g, tally, voxel_at(g, origin), origin, s.local_kev)
+        emitted += wp.float64(s.local_kev)
+    number = how_many(s.line_number, second_unit(more))
+    top, emitted, rng = emit(
+        stack, base, top, counters, ELECTRON, s.line_kev, s.line_table, number, origin, emitted, rng
+    )
+    z = mixed(rng + GOLDEN)
+    rng = rng + GOLDEN
+    number = how_many(s.gamma_number, first_unit(z))
+    top, emitted, rng = emit(
+        stack, base, top, counters, PHOTON, s.gamma_kev, s.gamma_table, number, origin, emitted, rng
+    )
+    if s.positron_yield > 0.0 and second_unit(bits) < s.positron_yield:
+        z = mixed(rng + GOLDEN)
+        d = mixed(rng + GOLDEN + GOLDEN)
+        rng = rng + GOLDEN + GOLDEN
+        share = s.positron_sum_kev * first_unit(z)
+        emitted += wp.float64(s.positron_sum_kev + 2.0 * REST)
+        top = push(stack, base, top, counters, POSITRON, share, origin, isotropic(d))
+        top = push(stack, base, top, counters, ELECTRON, s.positron_sum_kev - share, origin, isotropic(mixed(d)))
+    if first_unit(more) < s.beta_yield:
+        z = mixed(rng + GOLDEN)
+        d = mixed(rng + GOLDEN + GOLDEN)
+        rng = rng + GOLDEN + GOLDEN
+        n = wp.min(int(first_unit(bits) * float(s.beta_bins)), s.beta_bins - 1)
+        kev = s.beta_kev[n] + first_unit(z) * (s.beta_kev[n + 1] - s.beta_kev[n])
+        emitted += wp.float64(kev)
+        top = push(stack, base, top, counters, ELECTRON, kev, origin, isotropic(d))
+    give_streams(stack, base, 0, top, rng)
+    while top > 0:
+        top -= 1
+        kind, kev, p, u = waiting_at(stack, base, top)
+        own = stream_of(stack, base, top)
+        first = top
+        if kind == PHOTON:
+            rng, top = follow_photon(g, m, stack, base, top, tally, counters, kev, p, u, own)
+        else:
+            rng, top = follow_electron(g, m, stack, base, top, tally, counters, kind, kev, p, u, own)
+        give_streams(stack, base, first, top, own)
+    return emitted
+
+
 @wp.kernel(enable_backward=False)
 def follow_decays(
     g: Geometry,
+    twin: Geometry,
     m: Physics,
     s: Source,
     seed: wp.uint64,
@@ -131,9 +199,11 @@ def follow_decays(
     histories: int,
     workers: int,
     stack: wp.array(dtype=wp.float32),
+    twin_counters: wp.array(dtype=wp.float64),
     tally: wp.array(dtype=wp.float64),
     counters: wp.array(dtype=wp.float64),
 ):
+    """Follow decays in the matter, and where `twin` is endless each of them again in it with the same numbers."""
     worker = wp.tid()
     base = worker * WORKER_STACK
     emitted = wp.float64(0.0)
@@ -143,47 +213,10 @@ def follow_decays(
         history += workers
         origin = decay_point(g, s, rng)
         rng = rng + GOLDEN + GOLDEN + GOLDEN
-        top = int(0)
+        if twin.endless == 1:
+            follow_decay(twin, m, s, stack, base, tally, twin_counters, origin, rng)
         if inside(g, origin) == 0:
             # where nothing is known of the matter: a place outside the CT
             continue
-        bits = mixed(rng + GOLDEN)
-        more = mixed(rng + GOLDEN + GOLDEN)
-        rng = rng + GOLDEN + GOLDEN
-        if s.local_kev > 0.0:
-            score(g, tally, voxel_at(g, origin), origin, s.local_kev)
-            emitted += wp.float64(s.local_kev)
-        number = how_many(s.line_number, second_unit(more))
-        top, emitted, rng = emit(
-            stack, base, top, counters, ELECTRON, s.line_kev, s.line_table, number, origin, emitted, rng
-        )
-        z = mixed(rng + GOLDEN)
-        rng = rng + GOLDEN
-        number = how_many(s.gamma_number, first_unit(z))
-        top, emitted, rng = emit(
-            stack, base, top, counters, PHOTON, s.gamma_kev, s.gamma_table, number, origin, emitted, rng
-        )
-        if s.positron_yield > 0.0 and second_unit(bits) < s.positron_yield:
-            z = mixed(rng + GOLDEN)
-            d = mixed(rng + GOLDEN + GOLDEN)
-            rng = rng + GOLDEN + GOLDEN
-            share = s.positron_sum_kev * first_unit(z)
-            emitted += wp.float64(s.positron_sum_kev + 2.0 * REST)
-            top = push(stack, base, top, counters, POSITRON, share, origin, isotropic(d))
-            top = push(stack, base, top, counters, ELECTRON, s.positron_sum_kev - share, origin, isotropic(mixed(d)))
-        if first_unit(more) < s.beta_yield:
-            z = mixed(rng + GOLDEN)
-            d = mixed(rng + GOLDEN + GOLDEN)
-            rng = rng + GOLDEN + GOLDEN
-            n = wp.min(int(first_unit(bits) * float(s.beta_bins)), s.beta_bins - 1)
-            kev = s.beta_kev[n] + first_unit(z) * (s.beta_kev[n + 1] - s.beta_kev[n])
-            emitted += wp.float64(kev)
-            top = push(stack, base, top, counters, ELECTRON, kev, origin, isotropic(d))
-        while top > 0:
-            top -= 1
-            kind, kev, p, u = waiting_at(stack, base, top)
-            if kind == PHOTON:
-                rng, top = follow_photon(g, m, stack, base, top, tally, counters, kev, p, u, rng)
-            else:
-                rng, top = follow_electron(g, m, stack, base, top, tally, counters, kind, kev, p, u, rng)
-    wp.atomic_add(counters, EMITTED, emitted)
+        emitted += follow_decay(g, m, s, stack, base, tally, counters, origin, rng)
+    wp.atomic_add(counters, EMITTED, emitted * wp.float64(g.weight))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warp as wp
 
-from hepatica.transport.device.geometry import FAR, Geometry, clamped_index
+from hepatica.transport.device.geometry import BEYOND, FAR, Geometry, clamped_index, density_in, medium_in, voxel_of
 from hepatica.transport.device.physics import REST, Physics
 from hepatica.transport.device.random import GOLDEN, TWO_PI, first_unit, isotropic, mixed, rotated, second_unit
 from hepatica.transport.device.stack import ELECTRON, ESCAPED_ELECTRONS, PHOTON, POSITRON, push, score
@@ -17,6 +17,9 @@ from hepatica.transport.matter.stepping import SPECTRUM_NODES
 
 N_QUANTILES = wp.constant(QUANTILES)
 N_SPECTRUM = wp.constant(SPECTRUM_NODES)
+NUMBERS_OF_STEP = wp.constant(wp.uint64(9))
+"""Random numbers set aside for a step: two for a photon made late, seven for the step itself."""
+
 REST_REACH = wp.constant(0.6)
 """How far the energy of an electron that is not followed further lies along its direction: evenly up to this part of
 its range, so that its mean depth (0.3 of the range) is about that of electrons of 0.1 to 1 MeV in water, which
@@ -141,21 +144,29 @@ def follow_electron(
     y = float(start_at[1])
     z = float(start_at[2])
     if g.radial == 0:
-        i = clamped_index(x, g.sx, g.nx)
-        j = clamped_index(y, g.sy, g.ny)
-        k = clamped_index(z, g.sz, g.nz)
+        if g.endless == 1:
+            i = int(wp.floor(x / g.sx))
+            j = int(wp.floor(y / g.sy))
+            k = int(wp.floor(z / g.sz))
+        else:
+            i = clamped_index(x, g.sx, g.nx)
+            j = clamped_index(y, g.sy, g.ny)
+            k = clamped_index(z, g.sz, g.nz)
         x = wp.clamp(x - float(i) * g.sx, 0.0, g.sx)
         y = wp.clamp(y - float(j) * g.sy, 0.0, g.sy)
         z = wp.clamp(z - float(k) * g.sz, 0.0, g.sz)
-    voxel = (i * g.ny + j) * g.nz + k
-    rho = g.density[voxel]
-    medium = int(g.medium[voxel])
+    voxel = voxel_of(g, i, j, k)
+    rho = density_in(g, voxel)
+    medium = medium_in(g, voxel)
     rung = int(0)
     if kev > m.cutoff:
         rung = wp.min(wp.max(int((m.log_top - wp.log(kev)) * m.inverse_log_ratio), 0), m.rungs - 2)
+    # every step has numbers of its own, so that the same electron in other matter keeps its numbers step by step
+    step = rng
     bits = mixed(rng + GOLDEN)
     rng = rng + GOLDEN
     to_hard = float(-wp.log(first_unit(bits)))
+    share = float(0.0)
     part = float(0.0)
     first_kev = float(kev)
     loss_kev = float(0.0)
@@ -180,7 +191,6 @@ def follow_electron(
                     if m.reach[at][0] < near * rho and m.reach[at][1] < 0.05:
                         p = wp.vec3(x + float(i) * g.sx, y + float(j) * g.sy, z + float(k) * g.sz)
                         photon = late_photon(m, stack, base, top, counters, medium, rung, kev, p, rng)
-                        rng = rng + GOLDEN + GOLDEN
                         if photon > 0.0:
                             top += 1
                         kev -= photon
@@ -189,10 +199,12 @@ def follow_electron(
                 upper = m.energy[rung]
                 width = upper - m.energy[rung + 1]
                 part = (upper - kev) / width
-                bits = mixed(rng + GOLDEN)
-                more = mixed(rng + GOLDEN + GOLDEN)
-                rng = rng + GOLDEN + GOLDEN
+                step = rng + GOLDEN + GOLDEN
+                rng = rng + NUMBERS_OF_STEP * GOLDEN
+                bits = mixed(step + GOLDEN)
+                more = mixed(step + GOLDEN + GOLDEN)
                 hinge = first_unit(bits)
+                share = second_unit(more)
                 spread = (second_unit(bits) + first_unit(more) - 1.0) * 2.4494897
                 first_kev = kev
                 # the next rung is narrower by the ladder's ratio
@@ -229,9 +241,7 @@ def follow_electron(
             done = end
             if g.radial == 1 or g.scored == 1:
                 # the energy of a piece of path lies at one random point of it
-                bits = mixed(rng + GOLDEN)
-                rng = rng + GOLDEN
-                along = length * first_unit(bits)
+                along = length * share
                 p = wp.vec3(x + float(i) * g.sx, y + float(j) * g.sy, z + float(k) * g.sz)
                 score(g, tally, voxel, p + along * u, loss)
             else:
@@ -242,9 +252,8 @@ def follow_electron(
             if event == 0:
                 fresh = 1
             elif event == 1:
-                bits = mixed(rng + GOLDEN)
-                more = mixed(rng + GOLDEN + GOLDEN)
-                rng = rng + GOLDEN + GOLDEN
+                bits = mixed(step + GOLDEN * wp.uint64(3))
+                more = mixed(step + GOLDEN * wp.uint64(4))
                 v = (1.0 - wp.sqrt(wp.max(1.0 - first_unit(bits), 0.0))) * float(N_QUANTILES)
                 n = wp.min(int(v), N_QUANTILES - 1)
                 # between two rungs the angle is drawn from either, in proportion
@@ -253,9 +262,9 @@ def follow_electron(
                 u = rotated(u, 1.0 - 2.0 * mu, TWO_PI * second_unit(bits))
             elif event == 2:
                 fresh = 1
-                bits = mixed(rng + GOLDEN)
-                more = mixed(rng + GOLDEN + GOLDEN)
-                rng = rng + GOLDEN + GOLDEN
+                bits = mixed(step + GOLDEN * wp.uint64(5))
+                more = mixed(step + GOLDEN * wp.uint64(6))
+                last = mixed(step + GOLDEN * wp.uint64(7))
                 to_hard = -wp.log(second_unit(more))
                 p = wp.vec3(x + float(i) * g.sx, y + float(j) * g.sy, z + float(k) * g.sz)
                 if first_unit(bits) < s[3] + part * (t[3] - s[3]):
@@ -264,18 +273,16 @@ def follow_electron(
                         beta = wp.sqrt(kev * (kev + 2.0 * REST)) / (kev + REST)
                         c = 2.0 * first_unit(more) - 1.0
                         c = (c + beta) / (1.0 + c * beta)
-                        bits = mixed(rng + GOLDEN)
-                        rng = rng + GOLDEN
                         top = push(
-                            stack, base, top, counters, PHOTON, photon, p, rotated(u, c, TWO_PI * first_unit(bits))
+                            stack, base, top, counters, PHOTON, photon, p, rotated(u, c, TWO_PI * first_unit(last))
                         )
                         # where photons are made more often, only some of them cost the electron their energy
-                        if second_unit(bits) <= m.photon_loss_share:
+                        if second_unit(last) <= m.photon_loss_share:
                             kev -= photon
                 else:
                     lowest = m.hard_limit[rung] * (1.0 + part * (m.hard_limit[rung + 1] / m.hard_limit[rung] - 1.0))
                     if kev > 2.0 * lowest:
-                        loss, rng = hard_loss(kev, lowest, rng)
+                        loss, last = hard_loss(kev, lowest, last)
                         azimuth = TWO_PI * first_unit(more)
                         fast = kev - loss
                         c = wp.sqrt(wp.min(loss * (kev + 2.0 * REST) / (kev * (loss + 2.0 * REST)), 1.0))
@@ -285,7 +292,8 @@ def follow_electron(
                         kev = fast
             else:
                 if g.scored == 0:
-                    wp.atomic_add(tally, voxel, wp.float64(held))
+                    if voxel >= 0:
+                        wp.atomic_add(tally, g.first_score + voxel, wp.float64(held) * wp.float64(g.weight))
                     held = 0.0
                 if event == 3:
                     i += wp.where(u[0] > 0.0, 1, -1)
@@ -302,15 +310,15 @@ def follow_electron(
                     z = wp.where(u[2] > 0.0, 0.0, g.sz)
                     x = wp.clamp(x, 0.0, g.sx)
                     y = wp.clamp(y, 0.0, g.sy)
-                if i < 0 or j < 0 or k < 0 or i >= g.nx or j >= g.ny or k >= g.nz:
+                voxel = voxel_of(g, i, j, k)
+                if voxel == BEYOND and g.endless == 0:
                     escaped = kev
                     if kind == POSITRON:
                         escaped += 2.0 * REST
-                    wp.atomic_add(counters, ESCAPED_ELECTRONS, wp.float64(escaped))
+                    wp.atomic_add(counters, ESCAPED_ELECTRONS, wp.float64(escaped) * wp.float64(g.weight))
                     return rng, top
-                voxel = (i * g.ny + j) * g.nz + k
-                rho = g.density[voxel]
-                medium = int(g.medium[voxel])
+                rho = density_in(g, voxel)
+                medium = medium_in(g, voxel)
     held += kev
     p = wp.vec3(x + float(i) * g.sx, y + float(j) * g.sy, z + float(k) * g.sz)
     if g.scored == 1 and rest > 0.0:

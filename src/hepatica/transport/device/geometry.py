@@ -9,6 +9,8 @@ from __future__ import annotations
 import warp as wp
 
 FAR = wp.constant(1.0e30)
+BEYOND = wp.constant(-2)
+"""Index of matter that is in none of the voxels."""
 
 
 @wp.struct
@@ -17,7 +19,9 @@ class Geometry:
 
     `to_score` and `score_origin` take mm from the corner of the voxels to voxels from the corner of the score; `mixed`
     is the number of a voxel of the score among those of several labels, -1 for others; `first_part` where the labels of
-    each of these begin in `part_label`, and how many there are in all.
+    each of these begin in `part_label`, and how many there are in all. Where `endless` is 1 the voxels only count
+    energy: matter is `twin_medium` of `twin_density` everywhere, beyond the voxels too; energy is counted from
+    `first_score` on. All energy is counted `weight` times.
     """
 
     nx: int
@@ -34,6 +38,11 @@ class Geometry:
     log_shells: int
     density: wp.array(dtype=wp.float32)
     medium: wp.array(dtype=wp.uint8)
+    endless: int
+    twin_density: float
+    twin_medium: int
+    first_score: int
+    weight: float
     scored: int
     to_score: wp.mat33
     score_origin: wp.vec3
@@ -55,7 +64,7 @@ def clamped_index(x: float, size: float, n: int) -> int:
 
 @wp.func
 def inside(g: Geometry, p: wp.vec3) -> int:
-    if g.radial == 1:
+    if g.radial == 1 or g.endless == 1:
         return 1
     if p[0] < 0.0 or p[1] < 0.0 or p[2] < 0.0:
         return 0
@@ -65,9 +74,19 @@ def inside(g: Geometry, p: wp.vec3) -> int:
 
 
 @wp.func
+def voxel_of(g: Geometry, i: int, j: int, k: int) -> int:
+    """Flat index; BEYOND the voxels where matter goes on there."""
+    if i < 0 or j < 0 or k < 0 or i >= g.nx or j >= g.ny or k >= g.nz:
+        return BEYOND
+    return (i * g.ny + j) * g.nz + k
+
+
+@wp.func
 def voxel_at(g: Geometry, p: wp.vec3) -> int:
     if g.radial == 1:
         return 0
+    if g.endless == 1:
+        return voxel_of(g, int(wp.floor(p[0] / g.sx)), int(wp.floor(p[1] / g.sy)), int(wp.floor(p[2] / g.sz)))
     i = wp.min(int(p[0] / g.sx), g.nx - 1)
     j = wp.min(int(p[1] / g.sy), g.ny - 1)
     k = wp.min(int(p[2] / g.sz), g.nz - 1)
@@ -75,8 +94,27 @@ def voxel_at(g: Geometry, p: wp.vec3) -> int:
 
 
 @wp.func
+def density_in(g: Geometry, voxel: int) -> float:
+    """Density of the matter in a voxel, g/mL."""
+    if g.endless == 1:
+        return g.twin_density
+    return g.density[voxel]
+
+
+@wp.func
+def medium_in(g: Geometry, voxel: int) -> int:
+    """Medium of the matter in a voxel."""
+    if g.endless == 1:
+        return g.twin_medium
+    return int(g.medium[voxel])
+
+
+@wp.func
 def score_at(g: Geometry, p: wp.vec3, matter: int) -> int:
-    """Element of the tally for energy at a point in that voxel of matter; the last one beyond the score."""
+    """Element of the tally for energy at a point in that voxel of matter; the last one beyond the score.
+
+    Endless matter has no labels: its energy goes to the voxel.
+    """
     at = g.to_score * p + g.score_origin
     i = int(wp.floor(at[0]))
     j = int(wp.floor(at[1]))
@@ -85,7 +123,7 @@ def score_at(g: Geometry, p: wp.vec3, matter: int) -> int:
         return g.score_size + g.parts
     voxel = (i * g.score_ny + j) * g.score_nz + k
     number = g.mixed[voxel]
-    if number < 0:
+    if number < 0 or g.endless == 1:
         return voxel
     part = g.first_part[number]
     last = g.first_part[number + 1] - 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warp as wp
 
-from hepatica.transport.device.geometry import Geometry, inside, voxel_at
+from hepatica.transport.device.geometry import Geometry, density_in, inside, medium_in, voxel_at
 from hepatica.transport.device.physics import (
     INVERSE_KEV_ANGSTROM,
     N_MOMENTA,
@@ -132,8 +132,8 @@ def fly(g: Geometry, m: Physics, origin: wp.vec3, u: wp.vec3, entry: int, part: 
             flying = 0
         else:
             voxel = voxel_at(g, p)
-            medium = int(g.medium[voxel])
-            if second_unit(bits) * highest < attenuation(m, medium, entry, part, g.density[voxel]):
+            medium = medium_in(g, voxel)
+            if second_unit(bits) * highest < attenuation(m, medium, entry, part, density_in(g, voxel)):
                 flying = 0
     return p, voxel, medium, rng
 
@@ -166,12 +166,12 @@ def follow_photon(
                 if inside(g, p) == 1:
                     score(g, tally, voxel_at(g, p), p, kev)
                 else:
-                    wp.atomic_add(counters, ESCAPED_PHOTONS, wp.float64(kev))
+                    wp.atomic_add(counters, ESCAPED_PHOTONS, wp.float64(kev) * wp.float64(g.weight))
                 return rng, top
             entry, part = energy_place(m, kev)
         p, voxel, medium, rng = fly(g, m, p, u, entry, part, rng)
-        if voxel < 0:
-            wp.atomic_add(counters, ESCAPED_PHOTONS, wp.float64(kev))
+        if voxel == -1:
+            wp.atomic_add(counters, ESCAPED_PHOTONS, wp.float64(kev) * wp.float64(g.weight))
             return rng, top
         bits = mixed(rng + GOLDEN)
         more = mixed(rng + GOLDEN + GOLDEN)

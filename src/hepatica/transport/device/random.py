@@ -18,7 +18,7 @@ _S27 = wp.constant(wp.uint64(27))
 _S31 = wp.constant(wp.uint64(31))
 _S40 = wp.constant(wp.uint64(40))
 _S16 = wp.constant(wp.uint64(16))
-_LOW24 = wp.constant(wp.uint64(0xFFFFFF))
+LOW24 = wp.constant(wp.uint64(0xFFFFFF))
 _STEP = wp.constant(1.0 / 16777216.0)
 _HALF_STEP = wp.constant(0.5 / 16777216.0)
 
@@ -38,7 +38,7 @@ def start(seed: wp.uint64, history: wp.uint64) -> wp.uint64:
 @wp.func
 def third_unit(z: wp.uint64) -> float:
     """Uniform in (0, 1] from the lowest 24 bits; shares bits with `second_unit`, none with the upper 38."""
-    return float(wp.uint32(z & _LOW24)) * _STEP + _HALF_STEP
+    return float(wp.uint32(z & LOW24)) * _STEP + _HALF_STEP
 
 
 @wp.func
@@ -50,7 +50,7 @@ def first_unit(z: wp.uint64) -> float:
 @wp.func
 def second_unit(z: wp.uint64) -> float:
     """Uniform in (0, 1] from the 24 bits below those of `first_unit`."""
-    return float(wp.uint32((z >> _S16) & _LOW24)) * _STEP + _HALF_STEP
+    return float(wp.uint32((z >> _S16) & LOW24)) * _STEP + _HALF_STEP
 
 
 @wp.struct

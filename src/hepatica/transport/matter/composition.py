@@ -154,9 +154,11 @@ def medium(name: str) -> Medium:
     return media()[name]
 
 
+AIR_BELOW_G_ML, LUNG_BELOW_G_ML = 0.05, 0.60
+
 MEDIA_BY_DENSITY: tuple[tuple[float, str], ...] = (
-    (0.05, "air"),
-    (0.60, "lung"),
+    (AIR_BELOW_G_ML, "air"),
+    (LUNG_BELOW_G_ML, "lung"),
     (0.985, "adipose"),
     (1.10, "soft_tissue"),
     (1.25, "bone_spongiosa"),

@@ -29,6 +29,7 @@ MAX_GROUPS = 20
 MIN_GROUPS = 7
 GROUP_BYTES = 200 * 2**20
 SLAB = 2**18
+Window = tuple[slice | NDArray[np.integer[Any]], ...]
 LARGEST_HALF = np.float32(60000)
 """Close to the largest number in half precision; a voxel far hotter than in the first batch is cut to it."""
 
@@ -49,10 +50,13 @@ class BatchSums:
         Histories in each group.
     group_scale : float
         Unit of `groups`, keV per history; 0 before the first batch.
-    counters : ndarray of float64, shape (4,)
-        Energy emitted, escaped with electrons, with photons, lost.
+    counters : ndarray of float64, shape (5,)
+        Energy emitted, escaped with electrons, with photons, lost, deposited.
     histories, batches : int
         So far.
+    known_kev : ndarray of float32 or float64, or None
+        Energy per history that is known beside what the batches say, in each voxel: the part of a control variate that
+        has no noise.
     parts : BatchSums or None
         Of parts of some of the voxels, from the same batches.
     """
@@ -65,6 +69,7 @@ class BatchSums:
     counters: FloatArray
     histories: int = 0
     batches: int = 0
+    known_kev: NDArray[np.floating[Any]] | None = None
     parts: BatchSums | None = None
 
     @classmethod
@@ -77,7 +82,7 @@ class BatchSums:
             groups=np.zeros((count, *shape), np.float16),
             group_histories=np.zeros(count, np.int64),
             group_scale=0.0,
-            counters=np.zeros(4),
+            counters=np.zeros(5),
         )
 
     @property
@@ -90,17 +95,19 @@ class BatchSums:
         energy = tally.reshape(self.total.shape)
         self.counters += counters
         if self.group_scale == 0.0:
-            self.group_scale = float(energy.max(initial=0.0)) / histories / 64 or 1.0
+            largest = max(float(energy.max(initial=0.0)), -float(energy.min(initial=0.0)))
+            self.group_scale = largest / histories / 64 or 1.0
         n = int(np.argmin(self.group_histories))
         before = int(self.group_histories[n])
         after = before + histories
         for slab in _slabs(self.total.shape):
-            part = energy[slab]
-            self.total[slab] += part
-            self.squares[slab] += (part * part / histories).astype(np.float32)
-            merged = self.groups[n][slab].astype(np.float32) * np.float32(before / after)
-            merged += (part / (after * self.group_scale)).astype(np.float32)
-            self.groups[n][slab] = np.minimum(merged, LARGEST_HALF)
+            self.total[slab] += energy[slab]
+            part = energy[slab].astype(np.float32)
+            self.squares[slab] += part * part / np.float32(histories)
+            part *= np.float32(1 / (after * self.group_scale))
+            if before:
+                part += self.groups[n][slab].astype(np.float32) * np.float32(before / after)
+            self.groups[n][slab] = np.clip(part, -LARGEST_HALF, LARGEST_HALF, out=part)
         self.group_histories[n] = after
         self.histories += histories
         self.batches += 1
@@ -111,19 +118,25 @@ class BatchSums:
         sd = np.full(self.total.shape, np.nan, np.float32)
         for slab in _slabs(self.total.shape):
             average = self.total[slab] / self.histories
-            mean[slab] = average * unit[slab]
+            whole = average if self.known_kev is None else average + self.known_kev[slab]
+            mean[slab] = whole * unit[slab]
             if self.batches > 1:
                 spread = self.squares[slab] - self.total[slab] * average
                 variance = np.maximum(spread, 0) / ((self.batches - 1) * self.histories)
                 sd[slab] = np.sqrt(variance) * unit[slab]
         return mean, sd
 
-    def group_sums(self, window: tuple[slice | NDArray[np.integer[Any]], ...], weights: FloatArray) -> FloatArray:
+    def mean_kev(self, window: Window = ()) -> FloatArray:
+        """Energy per history in a window of voxels (slices, or indices; all)."""
+        mean = np.asarray(self.total[window] / self.histories)
+        return mean if self.known_kev is None else mean + self.known_kev[window]
+
+    def group_sums(self, window: Window, weights: FloatArray) -> FloatArray:
         """Weighted sum over a window (slices, or indices) of energy per history, for each group that has histories."""
         used = np.flatnonzero(self.group_histories)
-        return np.array(
-            [float((self.groups[n][window].astype(np.float64) * weights).sum()) * self.group_scale for n in used]
-        )
+        known = 0.0 if self.known_kev is None else float((self.known_kev[window] * weights).sum())
+        sums = [float((self.groups[n][window].astype(np.float64) * weights).sum()) for n in used]
+        return np.array(sums) * self.group_scale + known
 
 
 class Windowed(Protocol):

@@ -86,6 +86,15 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """Inputs of a kernel, and the histories of a stream that it follows with them."""
+
+    inputs: Sequence[Any]
+    first: int
+    histories: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Lane:
     """What one thread (or the GPU) writes to."""
 
@@ -121,7 +130,11 @@ class Launcher:
     def run(
         self, inputs: Sequence[Any], *, seed: int, first: int, histories: int, threads: int | None
     ) -> tuple[FloatArray, FloatArray]:
-        """Follow histories `first` to ``first + histories - 1`` of the stream `seed`; None for all threads.
+        """Follow histories `first` to ``first + histories - 1`` of the stream `seed`; see `run_pieces`."""
+        return self.run_pieces([Piece(inputs, first, histories)], seed=seed, threads=threads)
+
+    def run_pieces(self, pieces: Sequence[Piece], *, seed: int, threads: int | None) -> tuple[FloatArray, FloatArray]:
+        """Follow histories of the stream `seed` with each piece's inputs into one tally; None for all threads.
 
         Returns
         -------
@@ -136,12 +149,11 @@ class Launcher:
         lanes = (threads or os.cpu_count() or 1) if self._device == "cpu" else 1
         while len(self._lanes) < lanes:
             self._lanes.append(self._new_lane())
-        share = [histories * n // lanes for n in range(lanes + 1)]
         results: list[tuple[FloatArray, FloatArray] | Exception | None] = [None] * lanes
 
         def work(n: int) -> None:
             try:
-                results[n] = self._launch(self._lanes[n], inputs, seed, first + share[n], share[n + 1] - share[n])
+                results[n] = self._launch(self._lanes[n], [_share(piece, n, lanes) for piece in pieces], seed)
             except Exception as error:  # noqa: BLE001 - handed to the caller's thread below
                 results[n] = error
 
@@ -178,14 +190,19 @@ class Launcher:
             counters=wp.zeros(sizes.counters, dtype=wp.float64, device=self._device),
         )
 
-    def _launch(
-        self, lane: _Lane, inputs: Sequence[Any], seed: int, first: int, histories: int
-    ) -> tuple[FloatArray, FloatArray]:
+    def _launch(self, lane: _Lane, pieces: Sequence[Piece], seed: int) -> tuple[FloatArray, FloatArray]:
         wp = self._wp
         lane.tally.zero_()
         lane.counters.zero_()
-        workers = min(lane.workers, max(histories, 1))
-        stream = [wp.uint64(seed), wp.uint64(first), histories, workers]
         written = [lane.stack, *lane.scratch, lane.tally, lane.counters]
-        wp.launch(self._kernel, dim=workers, inputs=[*inputs, *stream, *written], device=self._device)
+        for piece in pieces:
+            workers = min(lane.workers, max(piece.histories, 1))
+            stream = [wp.uint64(seed), wp.uint64(piece.first), piece.histories, workers]
+            wp.launch(self._kernel, dim=workers, inputs=[*piece.inputs, *stream, *written], device=self._device)
         return lane.tally.numpy(), lane.counters.numpy().copy()
+
+
+def _share(piece: Piece, lane: int, lanes: int) -> Piece:
+    """What one of several threads follows of a piece."""
+    start, end = piece.histories * lane // lanes, piece.histories * (lane + 1) // lanes
+    return Piece(piece.inputs, piece.first + start, end - start)

@@ -22,13 +22,23 @@ from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.composition import media_by_density
 from hepatica.transport.matter.media import require_decays_in_matter
 from hepatica.transport.runner.batches import BatchSums, load_checkpoint, save_checkpoint
-from hepatica.transport.runner.decays import DecayTransport, Places
+from hepatica.transport.runner.control import (
+    PILOT_HISTORIES,
+    PILOT_SEED,
+    Control,
+    control_for,
+    electron_reach_mm,
+    twin_for,
+    usual_cutoffs,
+)
+from hepatica.transport.runner.decays import DecayTransport, Places, Stratum
 from hepatica.transport.runner.fingerprint import fingerprint
 from hepatica.transport.runner.launch import check_device
 from hepatica.transport.runner.scoring import DoseVoxels, LabelMasses, Scoring, corner_map, scoring_on
 from hepatica.transport.runner.settings import MonteCarloSettings
 from hepatica.transport.runner.source import emission
 from hepatica.transport.runner.stopping import RunClock, RunReport
+from hepatica.transport.runner.strata import strata_of
 from hepatica.transport.runner.upload import Phantom
 
 FloatArray = NDArray[np.float64]
@@ -40,6 +50,13 @@ LARGE_VOLUME = 4_000_000
 """Volumes of more voxels get 20 batches instead of 40: adding one up takes a second there."""
 LOWEST_DENSITY_G_ML = 0.0005
 """Vacuum (zero padding) is followed as thin air of this density; its dose is not reported."""
+DEPOSITED = 4
+"""Place among the counters of the energy deposited in the voxels of the dose; the four before are the transport's."""
+FEW_COUNTS = 0.2
+"""Relative standard uncertainty of a voxel that few decays reached: n equal energies are known to 1 / sqrt(n), and of
+less than 25 the distribution is skewed and its spread over batches hardly known."""
+TEN = 10
+"""The highest dose is the mean of this many voxels."""
 HIGH_DOSE = 0.5
 """High-dose voxels, whose uncertainty a run can aim at, are those above this fraction of the highest dose."""
 
@@ -101,6 +118,11 @@ class MonteCarloResult:
     elsewhere_j: float = 0.0
     scoring: Scoring | None = None
 
+    @property
+    def few_counts(self) -> NDArray[np.bool_]:
+        """Voxels of the dose that few decays reached: their stated uncertainty is above `FEW_COUNTS`."""
+        return np.asarray(self.dose_sd_gy > FEW_COUNTS * np.abs(self.dose_gy))
+
     def region_mean(self, region: Region) -> Estimate:
         """Mean dose of a region in Gy with its standard uncertainty, correlations between voxels respected.
 
@@ -123,7 +145,7 @@ class MonteCarloResult:
         part = scoring.part_of(matter)
         apart = part >= 0
         if self.sums.parts is not None and apart.any():
-            energy = self.sums.parts.total[part[apart]] * (self._gy_g_per_kev / self.sums.histories)
+            energy = self.sums.parts.mean_kev((part[apart],)) * self._gy_g_per_kev
             dose[apart] = energy / scoring.part_mass_g[part[apart]]
         return dose
 
@@ -139,16 +161,16 @@ class MonteCarloResult:
         voxel = matter.voxel[~apart]
         shares = np.minimum(mass[~apart] / scoring.mass_g.ravel()[voxel], 1.0)
         window = np.unravel_index(voxel, scoring.grid.shape)
-        energy = float((self.sums.total[window] * shares).sum())
+        energy = float((self.sums.mean_kev(window) * shares).sum())
         groups = self.sums.group_sums(window, shares)
         if self.sums.parts is not None and apart.any():
             part = part[apart]
             shares = np.minimum(mass[apart] / scoring.part_mass_g[part], 1.0)
-            energy += float((self.sums.parts.total[part] * shares).sum())
+            energy += float((self.sums.parts.mean_kev((part,)) * shares).sum())
             groups = groups + self.sums.parts.group_sums((part,), shares)
         scale = self._gy_g_per_kev / float(mass.sum())
         sd = scale * float(groups.std(ddof=1)) / math.sqrt(len(groups)) if len(groups) > 1 else None
-        return Estimate(energy / self.sums.histories * scale, sd)
+        return Estimate(energy * scale, sd)
 
     @property
     def _gy_g_per_kev(self) -> float:
@@ -236,19 +258,24 @@ class _Run:
         if dose_voxels is not None:
             thin = density.with_values(followed)
             self.scoring = scoring_on(dose_voxels, thin, index, len(media), filling_g_ml=LOWEST_DENSITY_G_ML)
-        flat = np.asarray(decays.values).ravel()
-        voxels = np.flatnonzero(flat > 0)
         emitted = emission(
             nuclide,
             settings.parts,
             electron_cutoff_kev=settings.step.cutoff_kev,
             photon_cutoff_kev=settings.step.photon_cutoff_kev,
         )
-        places = Places(voxels, flat[voxels], decays.grid.shape, _to_phantom(decays.grid, density.grid))
-        self.transport = DecayTransport(
-            phantom, emitted, places, model=settings.step, tally=self.scoring, device=settings.device
-        )
+        to_mm = _to_phantom(decays.grid, density.grid)
         self.total_decays = decays.total
+        self.control, source = self._control(decays, density.with_values(followed), nuclide, phantom, to_mm)
+        self.transport = DecayTransport(
+            phantom,
+            emitted,
+            source,
+            model=settings.step,
+            tally=self.scoring,
+            twin=None if self.control is None else self.control.twin,
+            device=settings.device,
+        )
         gy_g_per_kev = np.float32(KEV_TO_J * self.total_decays * 1e3 / grid.voxel_volume_ml)
         mean_density = followed if self.scoring is None else self.scoring.density_g_ml()
         self.gy_per_kev = DosePerEnergy(gy_g_per_kev, mean_density)
@@ -259,9 +286,57 @@ class _Run:
             self.sums.parts = BatchSums.empty(self.scoring.part_mass_g.shape, len(self.sums.group_histories))
         if settings.checkpoint is not None and settings.checkpoint.exists():
             self.sums, before_s = load_checkpoint(settings.checkpoint, self.mark)
+        self.coefficient = self._pilot()
         self.clock = RunClock(
             settings, self.uncertainty, min_batches=MIN_BATCHES, elapsed_s=before_s, histories=self.sums.histories
         )
+
+    def _control(
+        self, decays: Volume, density: Volume, nuclide: Nuclide, phantom: Phantom, to_mm: FloatArray
+    ) -> tuple[Control | None, list[Stratum]]:
+        """Twin of the decays and its mean (None where it is not wanted or not known), and the source in strata."""
+        settings, twin = self.settings, None
+        if settings.control_variate and settings.parts == "all" and usual_cutoffs(settings.step):
+            twin = twin_for(nuclide, decays, density, phantom.medium_index, phantom.media)
+        if twin is None:
+            flat = np.asarray(decays.values).ravel()
+            voxels = np.flatnonzero(flat > 0)
+            return None, [Stratum(Places(voxels, flat[voxels], decays.grid.shape, to_mm))]
+        medium = phantom.media[twin.medium_index]
+        source = strata_of(decays, density, to_mm, reach_mm=electron_reach_mm(nuclide, medium), twins=True)
+        twinned = np.zeros(decays.grid.size, np.float32)
+        for stratum in source:
+            if stratum.twinned:
+                twinned[stratum.places.voxels] = stratum.places.weights
+        if not twinned.any():
+            return None, source
+        control = control_for(
+            nuclide,
+            decays.with_values(twinned.reshape(decays.grid.shape)),
+            density,
+            twin,
+            medium,
+            total=self.total_decays,
+            scoring=self.scoring,
+        )
+        return control, source
+
+    def _pilot(self) -> FloatArray:
+        """Coefficient of the control in each voxel, and in the sums what it makes known."""
+        if self.control is None:
+            return np.zeros(0)
+        half = PILOT_HISTORIES // 2
+        seed = (self.settings.seed + PILOT_SEED) % 2**63
+        halves = []
+        for n in range(2):
+            tally, _ = self.transport.run(seed, n * half, half, self.settings.threads)
+            halves.append(self.control.whole(tally))
+        coefficient = self.control.coefficients(*halves)
+        known = self.control.on_elements(coefficient * self.control.expected_kev)
+        if self.scoring is not None and self.sums.parts is not None:
+            known, self.sums.parts.known_kev, _ = self.scoring.split(known)
+        self.sums.known_kev = known.reshape(self.sums.total.shape)
+        return coefficient
 
     def next_size(self) -> int:
         """Decays of the next batch: an equal share of the histories wanted, or slowly growing where the end is open."""
@@ -274,16 +349,24 @@ class _Run:
             return share[done + 1] - self.sums.histories
         # a batch costs the adding up of the volume: larger ones in large volumes, unless the time is limited
         largest = SMALL_BATCH if self.settings.time_limit_s is not None else 25 * SMALL_BATCH
-        base = int(np.clip(self.sums.shape_size // 10, SMALL_BATCH, largest))
+        voxels_per_decay = 10 if self.control is None else 50  # with a control fewer decays are enough
+        base = int(np.clip(self.sums.shape_size // voxels_per_decay, SMALL_BATCH, largest))
         size = max(base, self.sums.histories // 20)
         return size if wanted is None else min(size, wanted - self.sums.histories)
 
     def batch(self) -> None:
         size = self.next_size()
         tally, counters = self.transport.run(self.settings.seed, self.sums.histories, size, self.settings.threads)
+        matter = tally if self.control is None else tally[: tally.size // 2]
+        outside = 0.0 if self.scoring is None else float(matter[-1])
+        counters = np.append(counters, float(matter.sum()) - outside)
+        if self.control is not None:
+            twin = tally[matter.size :][: self.control.classes.size]
+            matter -= self.control.on_elements(self.coefficient * twin)
+        tally = matter
         if self.scoring is not None and self.sums.parts is not None:
             tally, parts, elsewhere = self.scoring.split(tally)
-            self.sums.parts.add(parts, np.array([elsewhere, 0.0, 0.0, 0.0]), size)
+            self.sums.parts.add(parts, np.array([elsewhere, 0.0, 0.0, 0.0, 0.0]), size)
         self.sums.add(tally, counters, size)
         now = time.monotonic()
         if self.settings.checkpoint is not None and now - self.saved > self.settings.checkpoint_every_s:
@@ -315,7 +398,7 @@ class _Run:
             histories=self.sums.histories,
             batches=self.sums.batches,
             emitted_j=float(counters[0]) * joule,
-            deposited_j=float(self.sums.total.sum()) * joule,
+            deposited_j=float(counters[DEPOSITED]) * joule,
             escaped_electrons_j=float(counters[1]) * joule,
             escaped_photons_j=float(counters[2]) * joule,
             relative_uncertainty=high_dose_uncertainty(dose, dose_sd) or math.nan,
@@ -334,7 +417,12 @@ def high_dose_uncertainty(dose: NDArray[Any], dose_sd: NDArray[Any]) -> float | 
     The highest dose is taken as the mean of the ten highest, so that one lucky voxel does not decide.
     """
     flat = dose.ravel()
-    top = float(np.mean(np.partition(flat, -min(10, flat.size))[-min(10, flat.size) :]))
+    for share in (HIGH_DOSE, HIGH_DOSE / 10):  # the ten highest are soon found among the few high ones
+        few = flat[flat > share * flat.max()]
+        if few.size >= TEN:
+            flat = few
+            break
+    top = float(np.mean(np.partition(flat, -min(TEN, flat.size))[-min(TEN, flat.size) :]))
     if not top > 0:
         return None
     high = dose > HIGH_DOSE * top
@@ -344,7 +432,7 @@ def high_dose_uncertainty(dose: NDArray[Any], dose_sd: NDArray[Any]) -> float | 
 def _region_mean(sums: BatchSums, gy_per_kev: DosePerEnergy, region: Region) -> Estimate:
     if region.is_empty:
         raise GeometryError(f"region {region.name!r} covers no voxel; it has no mean dose")
-    energy = float((region.coverage * sums.total[region.window]).sum()) / sums.histories
+    energy = float((region.coverage * sums.mean_kev(region.window)).sum())
     groups = _group_means(sums, gy_per_kev, region)
     sd = float(groups.std(ddof=1) / math.sqrt(len(groups))) if len(groups) > 1 else None
     return Estimate(energy / _mass(gy_per_kev, region), sd)

@@ -88,6 +88,8 @@ class MonteCarloSettings(StoppingOptions):
         All emissions, electrons with their bremsstrahlung, or gamma and X rays.
     step : StepModel
         How finely electrons are followed, and the cut-offs.
+    control_variate : bool
+        Follow every decay in uniform matter too, where its mean is known: the same dose with much less noise.
     media : tuple of (float, str)
         Upper density in g/mL and name of medium, see `composition.MEDIA_BY_DENSITY`.
     checkpoint : Path or None
@@ -105,6 +107,7 @@ class MonteCarloSettings(StoppingOptions):
     device: Literal["cpu", "cuda"] = "cpu"
     parts: Parts = "all"
     step: StepModel = StepModel()
+    control_variate: bool = True
     media: Annotated[tuple[tuple[float, str], ...], Text(media_from_text, "DENSITY = NAME")] = MEDIA_BY_DENSITY
     checkpoint: Path | None = None
     checkpoint_every_s: Positive = 60.0
@@ -118,6 +121,7 @@ class MonteCarloSettings(StoppingOptions):
             "seed": self.seed,
             "device": self.device,
             "parts": self.parts,
+            "control_variate": self.control_variate,
             "target_uncertainty": self.target_uncertainty,
             "time_limit_s": self.time_limit_s,
             "electron_cutoff_kev": self.step.cutoff_kev,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from hepatica.errors import PhysicsError, UnknownNameError
 from hepatica.nuclides import Nuclide
-from hepatica.nuclides.spectrum import beta_spectrum
+from hepatica.nuclides.nuclide import BetaBranch
+from hepatica.nuclides.spectrum import branches_spectrum, with_mean
 
 FloatArray = NDArray[np.float64]
 Parts = Literal["all", "beta", "photon"]
@@ -96,7 +98,7 @@ def emission(
         raise PhysicsError(f"{nuclide.name} emits nothing of the part {parts!r}")
     return Emission(
         beta_yield=sum(b.yield_per_decay for b in nuclide.betas) if betas else 0.0,
-        beta_kev=beta_quantiles_kev(*beta_spectrum(nuclide, step_kev=0.25)) if betas else np.zeros(BETA_BINS + 1),
+        beta_kev=_beta_kev(nuclide.betas, nuclide.mass_number) if betas else np.zeros(BETA_BINS + 1),
         line_kev=np.array([e.energy_kev for e in lines]),
         line_yield=np.array([e.yield_per_decay for e in lines]),
         gamma_kev=np.array([g.energy_kev for g in gammas]),
@@ -105,6 +107,17 @@ def emission(
         positron_yield=nuclide.positron_yield if pairs else 0.0,
         positron_sum_kev=float(sum(pairs)),
     )
+
+
+@functools.lru_cache(maxsize=16)
+def _beta_kev(betas: tuple[BetaBranch, ...], mass_number: int) -> FloatArray:
+    """Quantiles of the computed spectrum with the evaluated mean: the energy per decay that all engines have."""
+    energy, density = branches_spectrum(betas, mass_number, step_kev=0.25)
+    number = sum(branch.yield_per_decay for branch in betas)
+    mean = sum(branch.yield_per_decay * branch.mean_kev for branch in betas) / number
+    found = beta_quantiles_kev(energy, with_mean(energy, density, mean))
+    found.setflags(write=False)
+    return found
 
 
 def beta_quantiles_kev(energy_kev: FloatArray, density: FloatArray) -> FloatArray:

@@ -53,6 +53,14 @@ class Phantom:
     media: tuple[Medium, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """Endless uniform matter in which every decay is followed a second time: index of its medium, density in g/mL."""
+
+    medium_index: int
+    density_g_ml: float
+
+
 @cache
 def tables_for(media: tuple[Medium, ...], model: StepModel) -> tuple[Ladder, PhotonTables]:
     """Electron and photon tables of media, built once."""
@@ -146,6 +154,7 @@ class Upload:
         from hepatica.transport.device.geometry import Geometry
 
         g = Geometry()
+        g.weight = 1.0
         g.nx, g.ny, g.nz = phantom.density.shape
         g.sx, g.sy, g.sz = phantom.spacing_mm
         g.radial = int(shells is not None)
@@ -173,6 +182,20 @@ class Upload:
             g.score_nx, g.score_ny, g.score_nz = scoring.grid.shape
             g.score_size, g.parts = scoring.grid.size, len(scoring.part_label)
         return g
+
+    def counting(self, geometry: Any, weight: float, twin: Twin | None = None, first_score: int = 0) -> Any:
+        """The same voxels with another weight of what they count, in the endless matter of a twin if there is one."""
+        from hepatica.transport.device.geometry import Geometry
+
+        found: Any = Geometry()
+        kind: Any = Geometry
+        for name in kind.vars:
+            setattr(found, name, getattr(geometry, name))
+        found.weight = weight
+        if twin is not None:
+            found.endless, found.first_score = 1, first_score
+            found.twin_medium, found.twin_density = twin.medium_index, twin.density_g_ml
+        return found
 
     def physics(
         self,

@@ -42,6 +42,7 @@ from hepatica.workflow.dose.lungs import treated_lungs
 from hepatica.workflow.dose.numbers import StructureResult
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.patient import ct_or_uniform, patient_of
+from hepatica.workflow.dose.registration import brought_to_ct
 from hepatica.workflow.dose.result import DoseResult
 from hepatica.workflow.dose.structures import StructureSet, both_on, structures_on
 from hepatica.workflow.sources import ImageSource, StructureSource, as_images
@@ -107,6 +108,8 @@ def absorbed_dose(
     report_progress("reading images")
     scans = read_activity(activity, chosen, options.images, options.quantification.administered_at)
     ct_image, has_ct = ct_or_uniform(ct, scans, options)
+    brought = brought_to_ct(scans, ct_image if has_ct else None, options)
+    scans = brought.images
     together = (*scans, ct_image) if has_ct else scans
     unchecked = require_together(together, registered=options.scanner.registered or not has_ct)
     if options.scanner.registered:
@@ -159,13 +162,15 @@ def absorbed_dose(
         elsewhere=deposits,
         messages=unique(
             (message for image in (*scans, ct_image) for message in image.messages),
-            about_given, unchecked, count.messages, corrected.messages, curve_messages, chain.messages, outside,
+            about_given, unchecked, brought.messages, count.messages, corrected.messages, curve_messages,
+            chain.messages, outside,
             calibration_messages(ct_image.volume, table) if has_ct else (), drawn.messages, patient.messages,
             () if lungs is None else lungs.messages(),
             () if deposits is None else deposits.messages(), dose_map.messages,
         ),
         provenance=start.adding(conventions=patient.tissue.conventions).merged(count.provenance).merged(dose_map.provenance).merged(corrected.provenance)
-        .merged(chain.provenance).adding(inputs=(*given_files, *_curve_files(given))),
+        .merged(chain.provenance)
+        .adding(*brought.steps, inputs=(*given_files, *_curve_files(given), *brought.inputs)),
     )  # fmt: skip
 
 

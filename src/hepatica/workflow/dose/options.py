@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from hepatica.anatomy.ct.tissue_density import DensityOptions
 from hepatica.anatomy.structures.clinical import StructureOptions
 from hepatica.core.options import Limits, Positive, Unit, options, parameters
+from hepatica.core.transform.options import TransformOptions
 from hepatica.dosimetry.engines.dose_grid import GridChoice
 from hepatica.dosimetry.engines.dose_map import DoseSettings
 from hepatica.dosimetry.engines.montecarlo import MonteCarloOptions
@@ -58,8 +59,9 @@ class DoseOptions:
 
     Attributes
     ----------
-    images, scanner, quantification, time, partial_volume
-        How activity and CT are read, counts become becquerels, becquerels become decays, and blur is undone.
+    images, scanner, registration, quantification, time, partial_volume
+        How activity and CT are read and lie to each other, counts become becquerels, becquerels become decays, and blur
+        is undone.
     density, lungs
         Densities that the CT number does not give, and the mass of lungs that the images do not show whole.
     settings, stopping, montecarlo
@@ -70,6 +72,7 @@ class DoseOptions:
 
     images: ImageOptions = ImageOptions()
     scanner: CtOptions = CtOptions()
+    registration: TransformOptions = TransformOptions()
     quantification: QuantificationOptions = QuantificationOptions()
     time: TimeOptions = TimeOptions()
     partial_volume: PartialVolumeOptions = PartialVolumeOptions()
@@ -106,7 +109,7 @@ class DoseOptions:
         if isinstance(time.time_curve, MeasuredShape):
             time = replace(time, time_curve=None)
         groups = (
-            self.images, self.scanner, self.quantification, time, volume, self.density, self.lungs, self.settings,
-            self.clinical, self.output,
+            self.images, self.scanner, self.registration, self.quantification, time, volume, self.density, self.lungs,
+            self.settings, self.clinical, self.output,
         )  # fmt: skip
         return parameters(*groups, *((self.stopping, self.montecarlo) if engine == "montecarlo" else ()))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hepatica.anatomy.ct.body_and_lungs import lung_regions
 from hepatica.anatomy.ct.lung_field import LungsInField, cut_off_message, lungs_in_field, one_sided
 from hepatica.anatomy.ct.lung_mass import LungMass, stated_mass_messages, whole_lung_mass
 from hepatica.anatomy.ct.tissue_density import DensityOptions, DensityOrigin, TissueDensity, tissue_density
 from hepatica.anatomy.ct.uniform import UNIFORM_RELATIVE_SD, outline_of, uniform_patient
+from hepatica.anatomy.segmentation.lungs import lung_regions
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure, union
 from hepatica.anatomy.structures.drawn import LUNGS
 from hepatica.anatomy.structures.masses import mass_of

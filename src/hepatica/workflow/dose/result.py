@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from hepatica.anatomy.structures.codes import with_codes
 from hepatica.core import Region
-from hepatica.core.context import DicomContext, uid_of
-from hepatica.core.image import Image
 from hepatica.io.dicom.objects import dicom_names
 from hepatica.io.dicom.rtdose import DoseText, write_rtdose
 from hepatica.io.dicom.rtstruct import write_rtstruct
@@ -19,6 +16,7 @@ from hepatica.report.files import report_files
 from hepatica.workflow.dose.numbers import DoseNumbers
 from hepatica.workflow.dose.report import dose_report
 from hepatica.workflow.result import result
+from hepatica.workflow.sources import dicom_context
 
 
 @result
@@ -39,7 +37,7 @@ class DoseResult(DoseNumbers):
 
 def _write_images(found: DoseNumbers, folder: Path) -> None:
     """Write RTDOSE, RTSTRUCT, SEG and NIfTI into a folder."""
-    context = found.context or _context_of(found.patient.ct)
+    context = found.context or dicom_context(found.patient.ct)
     write_itk(found.dose, folder / "dose.nii.gz")
     if found.dose_map.dose_sd is not None:
         write_itk(found.dose_map.dose_sd, folder / "dose-sd.nii.gz")
@@ -66,14 +64,6 @@ def _write_images(found: DoseNumbers, folder: Path) -> None:
         provenance=provenance,
     )
     write_rtdose(folder / "dose.dcm", found.dose, context, text=text, bits=found.given.output.rtdose_bits)
-
-
-def _context_of(ct: Image) -> DicomContext:
-    """For images that are no DICOM: results of one CT share a frame of reference, so that they can be compared."""
-    made = DicomContext.invented(patient_id="UNKNOWN", patient_name="Unknown^Patient")
-    return (
-        replace(made, frame_of_reference=uid_of("frame of reference", ct.source.sha256)) if ct.source.sha256 else made
-    )
 
 
 def _solid(regions: Sequence[Region]) -> list[Region]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hepatica.anatomy.ct.body_and_lungs import body_region, lung_regions
+from hepatica.anatomy.segmentation.lungs import body_and_lungs
 from hepatica.anatomy.structures.clinical import (
     ClinicalRegion,
     Structure,
@@ -156,5 +156,4 @@ def _require_whole_liver(path: Path, refused: Sequence[str], options: StructureO
 
 
 def _from_ct(ct: Image, grid: Grid) -> tuple[Region, ...]:
-    body = body_region(ct.volume)
-    return tuple(resample_region(region, grid) for region in (body, *lung_regions(ct.volume, body)))
+    return tuple(resample_region(region, grid) for region in body_and_lungs(ct.volume))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import field, replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.core.text_files import json_file
-from hepatica.errors import GeometryError
+from hepatica.core.transform.options import TransformOptions
+from hepatica.errors import GeometryError, InputError
 from hepatica.io.regions import drawn_structures
 from hepatica.planning.delivery.concordance import (
     Agreement,
@@ -24,6 +26,7 @@ from hepatica.planning.delivery.concordance import (
     voxel_doses,
 )
 from hepatica.planning.measured.treatment_results import about_treatment, absorbed_dose_of, planned_treatments
+from hepatica.workflow.registration.transforms import BroughtDose, brought_dose, given_transform
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import DoseSource, StructureSource, as_dose, require_one_patient
 
@@ -108,6 +111,7 @@ def scout_concordance(
     *,
     structures: StructureSource,
     comparison: ConcordanceOptions = ConcordanceOptions(),
+    registration: TransformOptions = TransformOptions(),
     progress: Progress | None = None,
 ) -> ConcordanceResult:
     """Whether the activity went where the scout said: planned against delivered dose.
@@ -123,6 +127,9 @@ def scout_concordance(
         lobes or of where the plan has dose the catheter is looked at.
     comparison : ConcordanceOptions
         How the maps are compared.
+    registration : TransformOptions
+        A transform from the planned dose's frame of reference to the delivered one's; its uncertainty adds to that of
+        position.
     progress : callable, optional
         Told what is being done.
 
@@ -147,21 +154,26 @@ def scout_concordance(
     report_progress = progress or silent
     report_progress("reading dose maps")
     scout, therapy = as_dose(planned_dose, role="planned dose"), as_dose(delivered_dose, role="delivered dose")
-    if comparison.registered:
+    brought = _brought(scout.volume, therapy.volume, registration, comparison)
+    if brought is not None:
+        therapy = replace(therapy, volume=brought.volume, inputs=(*therapy.inputs, *brought.inputs))
+    elif comparison.registered:
         grid = therapy.volume.grid.with_frame_of_reference(scout.volume.grid.frame_of_reference)
         therapy = replace(therapy, volume=replace(therapy.volume, grid=grid))
     if not scout.volume.grid.shares_frame(therapy.volume.grid):
         raise GeometryError(
             "the dose maps have different frames of reference",
-            remedy="register them first, or state `registered` if they lie together",
+            remedy="register them and give the `transform`, or state `registered` if they lie together",
         )
     report_progress("reading structures")
     drawn = drawn_structures(structures, scout.volume.grid, comparison.structure_roles)
     report_progress("comparing")
     treatment, files = _treatments(planned_dose, delivered_dose)
     require_one_patient((*scout.inputs, *therapy.inputs, *drawn.inputs))
-    agreement = Agreement(comparison.position_sd_mm, comparison.quantification_relative_sd)
+    unsure_mm = 0.0 if brought is None else brought.uncertainty_mm or 0.0
+    agreement = Agreement(math.hypot(comparison.position_sd_mm, unsure_mm), comparison.quantification_relative_sd)
     found = compared_maps(scout.volume, therapy.volume, drawn, isodose_gy=comparison.isodose_gy, agreement=agreement)
+    steps = () if brought is None else (brought.step,)
     return ConcordanceResult(
         concordance=found.concordance,
         isodose_is_planned_mean=comparison.isodose_gy is None,
@@ -170,6 +182,7 @@ def scout_concordance(
         lesions=found.lesions,
         messages=(
             *treatment,
+            *(() if brought is None else brought.messages),
             *drawn.messages,
             *found.messages,
             *about_total(found.concordance),
@@ -177,10 +190,22 @@ def scout_concordance(
         ),
         provenance=Provenance(
             (*scout.inputs, *therapy.inputs, *drawn.inputs, *files),
-            parameters=parameters(comparison),
-            steps=("delivered dose interpolated onto the voxels of the planned one",),
+            parameters=parameters(comparison, registration),
+            steps=(*steps, "delivered dose interpolated onto the voxels of the planned one"),
         ),
     )
+
+
+def _brought(
+    planned: Volume, delivered: Volume, registration: TransformOptions, comparison: ConcordanceOptions
+) -> BroughtDose | None:
+    """The delivered dose on the planned one's voxels by the transform that was stated; None without one."""
+    if registration.transform is None:
+        if registration.transform_uncertainty_mm is not None:
+            raise InputError("`transform_uncertainty_mm` is that of a `transform`; none was given")
+        return None
+    given = given_transform(registration, planned.grid, delivered.grid, registered=comparison.registered)
+    return brought_dose(delivered, given, planned.grid, name="the delivered dose")
 
 
 def _treatments(planned: DoseSource, delivered: DoseSource) -> tuple[tuple[Message, ...], tuple[InputFile, ...]]:

@@ -21,7 +21,7 @@ def contour_orbit(body: Region, grid: Grid, angle_deg: ArrayLike, *, clearance_m
     Parameters
     ----------
     body : Region
-        The patient (`anatomy.from_ct.body_region`).
+        The patient (`hepatica.anatomy.segmentation.body.body_region`).
     grid : Grid
         Of the SPECT; the axis of rotation runs along z through its middle.
     angle_deg : array

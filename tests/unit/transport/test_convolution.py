@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.signal import fftconvolve
 
-from hepatica.dosimetry.engines.convolution import convolve_even, even_fast_length
 from hepatica.errors import GeometryError
+from hepatica.transport.kernels.convolution import convolve_even, even_fast_length
 
 
 @pytest.mark.parametrize("half", [(13, 7, 10), (3, 2, 4), (1, 1, 1), (20, 1, 30), (13, 1, 1)])
@@ -25,7 +25,7 @@ def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
     random = np.random.default_rng(6)
     values, octant = random.random((2, 20, 11, 9)).astype(np.float32)
     whole = convolve_even(values, octant, 1)
-    monkeypatch.setattr("hepatica.dosimetry.engines.convolution.BLOCK_BYTES", 1)
+    monkeypatch.setattr("hepatica.transport.kernels.convolution.BLOCK_BYTES", 1)
     np.testing.assert_array_equal(convolve_even(values, octant, 1), whole)
 
 

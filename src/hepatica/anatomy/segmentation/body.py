@@ -1,0 +1,121 @@
+"""The patient's body from a CT alone, by a threshold and connectivity.
+
+The largest piece of tissue is the body, with what it encloses slice by slice: lungs, bowel gas, and the air between
+trunk and an arm that touches it on both sides. Arms are part of it where they join the trunk within the image; arms
+that lie apart (a scan below the shoulders), couch, mattress and clothes are left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.anatomy.segmentation.blocks import BODY_ABOVE_HU, CtBlocks, Mask, ct_blocks
+from hepatica.core import Region, Volume
+from hepatica.core.region import Window, bounding_window
+from hepatica.errors import GeometryError
+
+OPENING_MM = 6.0
+"""Bridges thinner than this are cut: couch to body, and the two lungs where they touch in front of the heart."""
+
+
+def body_region(hu: Volume, *, name: str = "body") -> Region:
+    """The patient: the largest piece above -300 HU, holes filled slice by slice.
+
+    Parameters
+    ----------
+    hu : Volume
+        CT in Hounsfield units, any orientation.
+    name : str
+        Name of the region.
+
+    Raises
+    ------
+    UnitError
+        If the volume is not in HU.
+    GeometryError
+        If nothing lies above the threshold.
+    """
+    blocks = ct_blocks(hu)
+    return body_of_blocks(blocks, body_blocks(blocks), name)
+
+
+def body_blocks(blocks: CtBlocks) -> Mask:
+    """Blocks of the body, shape ``blocks.grid.shape``.
+
+    Raises
+    ------
+    GeometryError
+        If nothing lies above the threshold.
+    """
+    from scipy import ndimage
+
+    tissue = opened(blocks.tissue, blocks.grid.spacing_mm)
+    labels, count = ndimage.label(tissue)
+    if not count:
+        raise GeometryError(
+            f"{blocks.hu.name or 'CT'}: nothing lies above {BODY_ABOVE_HU:g} HU; is it in Hounsfield units?"
+        )
+    largest = labels == np.argmax(np.bincount(labels.ravel())[1:]) + 1
+    # The opening rounds off skin folds: take back tissue next to the largest piece.
+    structure = ndimage.generate_binary_structure(3, 1)
+    largest = ndimage.binary_dilation(largest, structure) & blocks.tissue
+    axis = blocks.slice_axis
+    filled = [ndimage.binary_fill_holes(plane) for plane in np.moveaxis(largest, axis, 0)]
+    return np.asarray(np.moveaxis(np.stack(filled), 0, axis), dtype=bool)
+
+
+def body_of_blocks(blocks: CtBlocks, body: Mask, name: str = "body") -> Region:
+    """The body on the CT's own voxels: its skin is sought within a block of the border of `body`."""
+    origin = f"CT above {BODY_ABOVE_HU:g} HU, largest piece, filled"
+    if blocks.is_fine:
+        return Region.from_coverage(name, blocks.hu.grid, body, origin=origin)
+    inner, outer = rim(body)
+    # With a block more all round, from which the air outside reaches in.
+    i, j, k = (
+        slice(max(0, w.start - 1), min(n, w.stop + 1)) for w, n in zip(bounding_window(outer), body.shape, strict=True)
+    )
+    window = (i, j, k)
+    kept = blocks.expanded(inner, window)
+    near = blocks.expanded(outer, window)
+    tissue = (blocks.where(lambda hu: hu > BODY_ABOVE_HU, window) & near) | kept
+    steps = max(blocks.factors)
+    skin = blocks.expanded(body, window).grown(tissue, steps)
+    # What the air outside does not reach in its slice, within the rim, is enclosed.
+    order = np.argsort([-abs(step) for step in blocks.hu.values.strides]).tolist()
+    across = [order.index(axis) for axis in range(3) if axis != blocks.slice_axis]
+    outside = (~near).grown(~skin, 3 * steps, across)
+    return region_of(name, blocks, ~outside & near, window, origin)
+
+
+def rim(mask: Mask) -> tuple[Mask, Mask]:
+    """The blocks of a mask without its border, and with their neighbours."""
+    from scipy import ndimage
+
+    neighbours = np.ones((3, 3, 3), dtype=bool)
+    inner = ndimage.binary_erosion(mask, neighbours, border_value=1)
+    return np.asarray(inner, dtype=bool), np.asarray(ndimage.binary_dilation(mask, neighbours), dtype=bool)
+
+
+def region_of(name: str, blocks: CtBlocks, packed: Any, window: Window, origin: str) -> Region:
+    """Region from bits in a window of blocks."""
+    mask = blocks.unpacked(packed)
+    inner = bounding_window(mask)
+    i, j, k = (slice(a.start + w.start, a.stop + w.start) for a, w in zip(inner, blocks.voxels(window), strict=True))
+    return Region(name, blocks.hu.grid, (i, j, k), mask[inner].astype(np.float32), origin)
+
+
+def opened(mask: Mask, spacing_mm: tuple[float, float, float]) -> Mask:
+    """Opening with a ball of OPENING_MM diameter (or one voxel's neighbours where voxels are larger)."""
+    from scipy import ndimage
+
+    radii = np.maximum(1, np.rint(OPENING_MM / 2 / np.asarray(spacing_mm))).astype(int)
+    axes = np.ogrid[tuple(slice(-r, r + 1) for r in radii)]
+    ball: NDArray[np.bool_] = sum(np.square(axis / r) for axis, r in zip(axes, radii, strict=True)) <= 1
+    # The image's border is not the patient's: extend by the edge before eroding.
+    padded = np.pad(mask, [(r, r) for r in radii], mode="edge")
+    result = ndimage.binary_opening(padded, structure=ball)
+    i, j, k = (slice(r, -r) for r in radii)
+    return np.asarray(result[i, j, k], dtype=bool)

@@ -1,0 +1,188 @@
+"""Files that come into a case: sorted or named, copied or left where they are, with their hashes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from hepatica.case.catalogue import Catalogue, Item, stored
+from hepatica.case.facts import Facts
+from hepatica.case.layout import IMAGES
+from hepatica.case.log import Log
+from hepatica.case.sorting.heap import Found, Heap, sort_heap
+from hepatica.case.sorting.roles import ROLES
+from hepatica.case.sorting.rules import Guess
+from hepatica.case.steps.course import STEPS as STEP_NAMES
+from hepatica.errors import InputError, UnknownNameError
+from hepatica.io.dicom.scan import Skipped
+from hepatica.io.files import output_folder
+from hepatica.io.input_files import is_file
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What came in.
+
+    Attributes
+    ----------
+    items : tuple of Item
+        New in the case.
+    known : tuple of str
+        Names of items whose files came once more; they are not added again.
+    skipped : tuple of Skipped
+        Files that are nothing for a case, and why.
+    """
+
+    items: tuple[Item, ...]
+    known: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How files are to be added.
+
+    Attributes
+    ----------
+    role : str or None
+        What all of them are; None to sort them.
+    treatment : int or None
+        The treatment that they belong to; None to tell by their date.
+    reference : bool
+        Leave them where they are.
+    """
+
+    role: str | None = None
+    treatment: int | None = None
+    reference: bool = False
+
+
+def add_files(folder: Path, log: Log, path: Path, wish: Wish) -> Added:
+    """Add what is below a path; the caller holds the case.
+
+    Raises
+    ------
+    InputError
+        If nothing is there, or files are of another patient than the case.
+    UnknownNameError
+        If there is no such role.
+    """
+    if wish.role is not None and wish.role not in ROLES:
+        raise UnknownNameError("role", wish.role, list(ROLES))
+    facts = Facts.read(folder, STEP_NAMES)
+    catalogue = Catalogue.read(folder)
+    heap = sort_heap(path, _instants(facts), _frames(catalogue))
+    if not heap.found and wish.role is not None and is_file(path):
+        heap = Heap((Found((path,), None, Guess(wish.role)),))
+    if not heap.found:
+        said = "; ".join(f"{item.path}: {item.reason}" for item in heap.skipped[:3])
+        raise InputError(f"{path}: holds nothing for a case{f' ({said})' if said else ''}")
+    _require_patient(facts, catalogue, heap)
+    new: list[Item] = []
+    known: list[str] = []
+    for found in heap.found:
+        item = _item(found, folder, Catalogue((*catalogue.items, *new)), wish)
+        if (same := _same(item, (*catalogue.items, *new))) is not None:
+            known.append(same.name)
+            continue
+        new.append(item if wish.reference else _taken_in(item, found, folder))
+    catalogue.adding(new).write(folder)
+    for item in new:
+        log.append("added", {"item": item.name, "role": item.role, "digest": item.digest}, {"path": str(path)})
+    return Added(tuple(new), tuple(known), heap.skipped)
+
+
+def _instants(facts: Facts) -> list[datetime | None]:
+    """Instant of each treatment by its own clock."""
+    found: list[datetime | None] = []
+    for treatment in facts.treatments:
+        try:
+            found.append(datetime.fromisoformat(str(treatment.get("at"))).replace(tzinfo=None))
+        except ValueError:
+            found.append(None)
+    return found
+
+
+def _frames(catalogue: Catalogue) -> dict[str, Guess]:
+    """Role and treatment by frame of reference: activity before what lies beside it."""
+    items = sorted(catalogue, key=lambda item: item.role.endswith(("-ct", "-mr", "-structures")))
+    found: dict[str, Guess] = {}
+    for item in items:
+        if item.frame and item.role != "unused":
+            found.setdefault(item.frame, Guess(item.role, item.treatment))
+    return found
+
+
+def _require_patient(facts: Facts, catalogue: Catalogue, heap: Heap) -> None:
+    """One case, one patient: by PatientID where files have one."""
+    stated = facts.table("patient").get("id")
+    named: dict[str, str] = {} if stated is None else {str(stated): str(facts.path)}
+    for item in catalogue:
+        if item.patient:
+            named.setdefault(item.patient, item.name)
+    for found in heap.found:
+        if found.seen is not None and found.seen.patient:
+            named.setdefault(found.seen.patient, str(found.files[0]))
+    if len(named) > 1:
+        (first, here), (second, there), *_ = named.items()
+        raise InputError(
+            f"{there} is of patient {second!r}, {here} of {first!r}; a case is one patient's",
+            remedy="add the files of this patient alone, or correct patient.id if both are one person",
+        )
+
+
+def _item(found: Found, folder: Path, catalogue: Catalogue, wish: Wish) -> Item:
+    """As it would be where it lies."""
+    guess, seen = found.guess, found.seen
+    role = guess.role if wish.role is None else wish.role
+    at = seen.at if seen is not None else None
+    lone = seen is None or len(found.files) == 1
+    return Item(
+        name=catalogue.free_name(role),
+        role=role,
+        treatment=guess.treatment if wish.treatment is None else wish.treatment,
+        files=tuple(stored(file, folder) for file in found.files),
+        folder=str(found.files[0].resolve() if lone else _above(found.files)),
+        what=guess.why if seen is None else seen.what,
+        description="" if seen is None else seen.description,
+        date="" if at is None else at.date().isoformat(),
+        series=found.series,
+        frame="" if seen is None else seen.frame,
+        patient="" if seen is None else seen.patient,
+        by_person=wish.role is not None,
+        doubts=() if wish.role is not None else guess.doubts,
+    )
+
+
+def _above(files: Sequence[Path]) -> Path:
+    return Path(os.path.commonpath([file.resolve().parent for file in files]))
+
+
+def _taken_in(item: Item, found: Found, folder: Path) -> Item:
+    """The item with copies of its files in the case, whole or absent."""
+    place = folder / IMAGES / item.name
+    names = dict(_names(found.files))
+    with output_folder(place, force=place.exists()) as new:
+        for file, name in names.items():
+            shutil.copy2(file, new / name)
+    copies = tuple(stored(place / name, folder) for name in names.values())
+    lone = found.seen is None or len(copies) == 1
+    where = place / next(iter(names.values())) if lone else place
+    return replace(item, files=copies, folder=where.relative_to(folder).as_posix())
+
+
+def _names(files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """A name for each file in one folder: its own, with a number where several folders have it."""
+    counts: dict[str, int] = {}
+    for file in files:
+        number = counts.get(file.name, 0)
+        counts[file.name] = number + 1
+        yield file, file.name if number == 0 else f"{number}-{file.name}"
+
+
+def _same(item: Item, items: Sequence[Item]) -> Item | None:
+    return next((one for one in items if one.digest == item.digest), None)

@@ -1,0 +1,33 @@
+"""Names in the folder of a case, and the version of what they hold."""
+
+from __future__ import annotations
+
+VERSION = 1
+"""Of the folder and of ``case.toml``; counted up when either changes so that an older hepatica would misread it."""
+
+FACTS = "case.toml"
+"""What persons state."""
+
+LOG = "log.jsonl"
+"""What happened, each line hashed over the one before."""
+
+PERSONAL = "personal.jsonl"
+"""What lines of the log say about persons, encrypted; the log holds keyed hashes of it."""
+
+KEY = "personal.key"
+"""Key of `PERSONAL`; without it nobody can read that again, and the log stays provable."""
+
+CATALOGUE = "images.json"
+"""What was added, what it is taken for, and the hashes of its files."""
+
+IMAGES = "images"
+"""Files as they came."""
+
+STEPS = "steps"
+"""One folder for each step that was run."""
+
+RECORD = "step.json"
+"""In the folder of a step: what it was made from."""
+
+LOCK = ".lock"
+"""Held by the one process that changes the case."""

@@ -1,0 +1,117 @@
+"""Running steps: those that are out of date, what they stand on first, and nothing else."""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hepatica.case.catalogue import Catalogue
+from hepatica.case.facts import Facts
+from hepatica.case.layout import RECORD, STEPS
+from hepatica.case.log import Log
+from hepatica.case.personal import Personal
+from hepatica.case.record import Record
+from hepatica.case.state import Situation, StepState, digest_of
+from hepatica.case.steps.course import STEPS as STEP_NAMES
+from hepatica.case.steps.course import Step, step_named
+from hepatica.case.steps.feeds import fed_by
+from hepatica.core.options import from_texts
+from hepatica.core.progress import Progress
+from hepatica.errors import HepaticaError, InputError
+from hepatica.front_door import verb_named
+from hepatica.io.files import output_folder
+from hepatica.version import __version__
+from hepatica.workflow.result import Result
+
+
+def situation_of(folder: Path) -> Situation:
+    """All that is known of a case now.
+
+    Raises
+    ------
+    InputError
+        If a file of the case is damaged.
+    """
+    personal = Personal.open(folder)
+    facts = Facts.read(folder, STEP_NAMES)
+    return Situation(folder, facts, Catalogue.read(folder), Log(folder, personal).read(), personal.read())
+
+
+def run_steps(folder: Path, log: Log, wanted: Sequence[str], say: Progress) -> tuple[StepState, ...]:
+    """Run steps that are not done, and what they stand on first; all that can run, if none is wanted.
+
+    The caller holds the case. See `hepatica.case.case.Case.run`.
+    """
+    ran = []
+    situation = situation_of(folder)
+    needed = _needed(situation, wanted) if wanted else set(situation.steps)
+    for name in (one for one in situation.steps if one in needed):
+        situation = situation_of(folder)
+        if _is_due(situation, name, named=name in wanted):
+            say(name)
+            _run_one(situation, name, log, say, raising=name in wanted)
+            ran.append(name)
+    after = situation_of(folder).steps
+    return tuple(after[name] for name in ran)
+
+
+def _is_due(situation: Situation, name: str, *, named: bool) -> bool:
+    """Whether a step is to run now; InputError where it was named and cannot."""
+    found = situation.steps[name]
+    step, number = step_of(found)
+    hindrances = (*situation.missing(step, number), *situation.stale(situation.given(step, number), situation.steps))
+    if found.state == "done" or (found.state in ("failed", "skipped") and not named):
+        return False
+    if hindrances and named:
+        raise InputError(f"{name} cannot run: {'; '.join(hindrances)}")
+    return not hindrances
+
+
+def _needed(situation: Situation, wanted: Sequence[str]) -> set[str]:
+    """Steps and all that they stand on."""
+    found: set[str] = set()
+    left = list(wanted)
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            step, number = step_of(situation.steps[name])
+            left += [above for above in fed_by(step, number) if above in situation.steps]
+    return found
+
+
+def _run_one(situation: Situation, name: str, log: Log, progress: Progress, *, raising: bool) -> None:
+    step, number = step_of(situation.steps[name])
+    given = situation.given(step, number)
+    place = situation.folder / STEPS / name
+    run = secrets.token_hex(8)
+    try:
+        result = _result(step, {one.word: one.text for one in given}, progress)
+        record = Record.of(run, given, result.as_dict(), __version__)
+        with output_folder(place, force=place.exists()) as new:
+            result.write_all(new)
+            (new / RECORD).write_text(record.text(), encoding="utf-8")
+    except HepaticaError as error:
+        log.append("failed", {"step": name, "inputs": digest_of(given)}, {"error": str(error)})
+        if raising:
+            raise
+        return
+    log.append("ran", {"step": name, "run": run, "result": record.result, "software": __version__})
+
+
+def _result(step: Step, texts: Mapping[str, Any], progress: Progress) -> Result:
+    function = verb_named(step.verb).load()
+    call = dict(step.arguments(texts)) if step.arguments else from_texts(function, texts, command=step.name)
+    if "progress" in inspect.signature(function).parameters:
+        call["progress"] = progress
+    result: Result = function(**call)
+    return result
+
+
+def step_of(state: StepState) -> tuple[Step, int]:
+    """The step of a state, and its treatment."""
+    name = state.name if state.treatment == 1 else state.name.removesuffix(f"-{state.treatment}")
+    return step_named(name), state.treatment

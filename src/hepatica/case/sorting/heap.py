@@ -1,0 +1,207 @@
+"""What a folder holds: DICOM series as a PACS exports them, and files of other kinds."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from hepatica.case.sorting.rules import Guess, Seen, guesses
+from hepatica.core.message import Message
+from hepatica.errors import HepaticaError
+from hepatica.io.dicom.images.radiopharmaceutical import radiopharmaceutical_of
+from hepatica.io.dicom.scan import Scan, Skipped, scan
+from hepatica.io.dicom.series import Series, SeriesKind
+from hepatica.io.dicom.tags import Header
+
+_REGISTRATIONS = ("1.2.840.10008.5.1.4.1.1.66.1", "1.2.840.10008.5.1.4.1.1.66.3")
+
+_TABLES = {"labs": ("bilirubin", "albumin"), "measurements": ("lesion",)}
+"""Role of a table -> part of a column's name by which it is known."""
+
+_IMAGES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".h33", ".hv", ".hdr")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Files that belong together, and what they are taken for.
+
+    Attributes
+    ----------
+    files : tuple of Path
+        As they are.
+    seen : Seen or None
+        Of a DICOM series.
+    guess : Guess
+        What it is taken for.
+    series : str
+        SeriesInstanceUID; empty for other files.
+    """
+
+    files: tuple[Path, ...]
+    seen: Seen | None
+    guess: Guess
+    series: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """Everything below a path.
+
+    Attributes
+    ----------
+    found : tuple of Found
+        In the order of the course.
+    skipped : tuple of Skipped
+        Files that are nothing for a case, and why.
+    messages : tuple of Message
+        What looks wrong.
+    """
+
+    found: tuple[Found, ...]
+    skipped: tuple[Skipped, ...] = ()
+    messages: tuple[Message, ...] = ()
+
+
+def sort_heap(path: Path, treatments: Sequence[datetime | None], known: Mapping[str, Guess] | None = None) -> Heap:
+    """What is below a path, and what each is taken for.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder.
+    treatments : sequence of datetime or None
+        Instant of each treatment, local time.
+    known : mapping of str to Guess, optional
+        Frame of reference -> role and treatment of an image that the case has already: a CT is recognised by a SPECT
+        that was added before.
+
+    Raises
+    ------
+    InputError
+        If the path does not exist.
+    """
+    scanned: Scan = scan(path, several_patients=True)
+    seen = [_seen(series) for series in scanned]
+    guessed = guesses(seen, treatments, known)
+    found = [
+        Found(series.files, one, _marked(series, guess), series.uid)
+        for series, one, guess in zip(scanned, seen, guessed, strict=True)
+    ]
+    skipped = []
+    for item in scanned.skipped:
+        guess = _other_file(item.path)
+        if guess is None:
+            skipped.append(item)
+        elif guess.role != "companion":
+            found.append(Found(_with_companion(item.path), None, guess))
+    return Heap(tuple(found), tuple(skipped), scanned.messages)
+
+
+def _marked(series: Series, guess: Guess) -> Guess:
+    """A series of which files are damaged is not whole."""
+    if not series.damaged:
+        return guess
+    text = f"{len(series.damaged)} of its files cannot be read ({series.damaged[0]})"
+    return Guess(guess.role, guess.treatment, guess.why, (*guess.doubts, text))
+
+
+def _seen(series: Series) -> Seen:
+    header = series.headers[0]
+    nuclide, activity, tracer = _radiopharmaceutical(header)
+    what = "registration" if header.text("SOPClassUID") in _REGISTRATIONS else series.what or series.kind.value
+    return Seen(
+        kind=series.kind,
+        what=what,
+        at=_acquired(header),
+        nuclide=nuclide,
+        administered_bq=activity,
+        tracer=tracer,
+        description=series.description,
+        frame=header.text("FrameOfReferenceUID"),
+        refers_to=_refers_to(series.kind, header),
+        has_contrast=bool(header.text("ContrastBolusAgent")),
+        patient=header.text("PatientID"),
+    )
+
+
+def _radiopharmaceutical(header: Header) -> tuple[str | None, float | None, str]:
+    """Nuclide, activity and tracer; nothing where the header is contradictory: its verb will say so."""
+    try:
+        found = radiopharmaceutical_of(header, first_acquisition=None)
+    except HepaticaError:
+        return None, None, ""
+    return found.nuclide, found.activity_bq, found.name or found.written
+
+
+def _acquired(header: Header) -> datetime | None:
+    for date, time in (("AcquisitionDate", "AcquisitionTime"), ("SeriesDate", "SeriesTime"),
+                       ("StructureSetDate", "StructureSetTime"), ("ContentDate", "ContentTime"),
+                       ("StudyDate", "StudyTime")):  # fmt: skip
+        try:
+            found = header.date_and_time(date, time)
+        except HepaticaError:
+            continue
+        if found is not None:
+            return found.replace(tzinfo=None)
+    return None
+
+
+def _refers_to(kind: SeriesKind, header: Header) -> tuple[str, ...]:
+    if kind is SeriesKind.RTSTRUCT:
+        frames = [item.text("FrameOfReferenceUID") for item in header.items("ReferencedFrameOfReferenceSequence")]
+        frames += [item.text("ReferencedFrameOfReferenceUID") for item in header.items("StructureSetROISequence")]
+        return tuple(dict.fromkeys(frame for frame in frames if frame))
+    return ()
+
+
+def _other_file(path: Path) -> Guess | None:
+    """What a file that is no DICOM is; None for nothing that a case needs."""
+    name = path.name.lower()
+    if name.endswith(_IMAGES):
+        return Guess("unused", 0, "an image that does not say what it is", ("say what it is",))
+    if name.endswith(".json"):
+        return _json(path)
+    if name.endswith((".csv", ".xlsx")):
+        return _table(path)
+    return None
+
+
+def _json(path: Path) -> Guess | None:
+    """Calibration and recovery files of hepatica; names of a label map go with it."""
+    if any((path.parent / f"{path.stem}{ending}").exists() for ending in _IMAGES):
+        return Guess("companion")
+    try:
+        schema = str(json.loads(path.read_text(encoding="utf-8")).get("schema", ""))
+    except (OSError, ValueError, AttributeError):
+        return None
+    for word in ("calibration", "recovery"):
+        if word in schema or (not schema and word in path.stem):
+            return Guess(word, 0, f"a {word} file")
+    return None
+
+
+def _table(path: Path) -> Guess | None:
+    if path.suffix.lower() == ".xlsx":
+        return Guess("unused", 0, "a workbook", ("a workbook: say what it is",))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            columns = ",".join(next(csv.reader(stream), [])).lower()
+    except (OSError, ValueError, csv.Error):
+        return None
+    for role, words in _TABLES.items():
+        if any(word in columns for word in words):
+            return Guess(role, 0, "by its columns")
+    return None
+
+
+def _with_companion(path: Path) -> tuple[Path, ...]:
+    """A file, and what lies beside it under its name: names of a label map, data of a header."""
+    stem = path.name
+    for ending in sorted(_IMAGES, key=len, reverse=True):
+        stem = stem.removesuffix(ending)
+    beside = (path.parent / f"{stem}{ending}" for ending in (".json", ".raw", ".zraw", ".v", ".i33", ".i33.gz", ".img"))
+    return (path, *(file for file in beside if file.exists() and file != path))

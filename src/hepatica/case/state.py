@@ -1,0 +1,222 @@
+"""How far a case is: each step done, out of date, ready, waiting for something, failed or skipped, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from hepatica.case.catalogue import Catalogue, Item
+from hepatica.case.facts import Facts
+from hepatica.case.layout import RECORD, STEPS
+from hepatica.case.log import History, canonical
+from hepatica.case.record import Record, inputs_of
+from hepatica.case.steps.course import COURSE, Step
+from hepatica.case.steps.inputs import Given
+
+State = Literal["done", "out of date", "ready", "waiting", "failed", "skipped"]
+
+_STEP_SOURCE = re.compile(r"steps/([a-z0-9-]+)")
+_IMAGE_SOURCE = re.compile(r"images/([^,]+)")
+
+
+def folder_name(step: str, treatment: int) -> str:
+    """Name of the folder of a step: "plan", and "plan-2" of the second treatment."""
+    return step if treatment == 1 else f"{step}-{treatment}"
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """One step of one treatment as it stands.
+
+    Attributes
+    ----------
+    name : str
+        "plan", "plan-2" of the second treatment.
+    title : str
+        For people.
+    treatment : int
+        From 1.
+    state : str
+        "done"; "out of date" (an input changed since); "ready" (never run, nothing is missing); "waiting" (something
+        is missing); "failed" (the last run, with these inputs); "skipped".
+    reasons : tuple of str
+        Why it is so.
+    checked_by : str
+        Who checked the result that is there, with the date; empty where nobody did, or the result changed since.
+    result : str
+        Hash of the result; empty where there is none.
+    """
+
+    name: str
+    title: str
+    treatment: int
+    state: State
+    reasons: tuple[str, ...] = ()
+    checked_by: str = ""
+    result: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Situation:
+    """A case at one instant: what is stated, what was added, what happened, what was made.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the case.
+    facts : Facts
+        What persons state.
+    catalogue : Catalogue
+        What was added.
+    history : History
+        The log.
+    personal : mapping
+        What the log says of persons, by keyed hash; empty once that was erased.
+    """
+
+    folder: Path
+    facts: Facts
+    catalogue: Catalogue
+    history: History
+    personal: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @cached_property
+    def altered(self) -> Mapping[str, tuple[str, ...]]:
+        """Files that are not what was added, by item."""
+        return {item.name: found for item in self.catalogue if (found := item.altered(self.folder))}
+
+    @cached_property
+    def records(self) -> Mapping[str, Record]:
+        """What each step was made from, by its folder."""
+        place = self.folder / STEPS
+        folders = sorted(place.iterdir()) if place.is_dir() else []
+        return {path.name: Record.read(path) for path in folders if (path / RECORD).is_file()}
+
+    @property
+    def treatments(self) -> range:
+        """Numbers of the treatments."""
+        return range(1, len(self.facts.treatments) + 1)
+
+    @cached_property
+    def steps(self) -> Mapping[str, StepState]:
+        """All steps of all treatments, in order."""
+        found: dict[str, StepState] = {}
+        for number in self.treatments:
+            for step in COURSE:
+                state = self._state(step, number, found)
+                found[state.name] = state
+        return found
+
+    def given(self, step: Step, treatment: int) -> tuple[Given, ...]:
+        """Inputs of a step as they are now."""
+        view = _View(self, treatment)
+        found: dict[str, Given] = {}
+        for one in step.inputs:
+            found |= {given.word: given for given in one.given(view)}
+        return tuple(found.values())
+
+    def missing(self, step: Step, treatment: int) -> tuple[str, ...]:
+        """What is to be done before a step can run."""
+        view = _View(self, treatment)
+        return tuple(dict.fromkeys(text for one in step.inputs if (text := one.missing(view))))
+
+    def _state(self, step: Step, number: int, above: Mapping[str, StepState]) -> StepState:
+        name = folder_name(step.name, number)
+        record = self.records.get(name)
+        given = self.given(step, number)
+        last = self._last(name)
+
+        def state(found: State, *reasons: str) -> StepState:
+            result = "" if record is None else record.result
+            checked = self._checked(name, result) if found == "done" else ""
+            return StepState(name, step.title, number, found, reasons, checked, result)
+
+        if last is not None and last.what == "skipped":
+            return state("skipped", str(self.personal.get(last.personal, {}).get("reason", "")))
+        missing = self.missing(step, number)
+        stale = tuple(self.stale(given, above))
+        if record is None and missing:
+            return state("waiting", *missing)
+        if last is not None and last.what == "failed" and last.about.get("inputs") == digest_of(given):
+            return state("failed", str(self.personal.get(last.personal, {}).get("error", "")))
+        if record is None:
+            return state("waiting", *stale) if stale else state("ready")
+        reasons = (*record.changes(given), *missing, *stale)
+        return state("out of date", *dict.fromkeys(reasons)) if reasons else state("done")
+
+    def _last(self, name: str) -> Any:
+        """The last line of the log about a step that says how it stands."""
+        kinds = ("ran", "failed", "skipped", "unskipped")
+        found = [entry for entry in self.history.entries if entry.what in kinds and entry.about.get("step") == name]
+        return found[-1] if found else None
+
+    def _checked(self, name: str, result: str) -> str:
+        found = self.history.about("checked", step=name, result=result)
+        if not found:
+            return ""
+        by = self.personal.get(found[-1].personal, {}).get("by", "somebody (erased)")
+        return f"{by}, {found[-1].at[:10]}"
+
+    def stale(self, given: Sequence[Given], above: Mapping[str, StepState]) -> Iterator[str]:
+        """What an input stands on that is not as it was."""
+        for one in given:
+            for name in _STEP_SOURCE.findall(one.source):
+                if name in above and above[name].state in ("out of date", "failed"):
+                    yield f"{name} is {above[name].state}"
+            for name in _IMAGE_SOURCE.findall(one.source):
+                yield from self.altered.get(name, ())
+
+
+def digest_of(given: Sequence[Given]) -> str:
+    """One hash of all inputs."""
+    import hashlib
+
+    return hashlib.sha256(canonical(sorted(inputs_of(given).items()))).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What inputs of one treatment look at; see `hepatica.case.steps.inputs.View`."""
+
+    situation: Situation
+    treatment: int
+
+    @property
+    def folder(self) -> Path:
+        return self.situation.folder
+
+    def fact(self, table: str, key: str) -> Any:
+        if table == "treatment":
+            return self._own.get(key)
+        return self.situation.facts.table(table).get(key)
+
+    def section(self, step: str) -> Mapping[str, Any]:
+        found = self._own.get(step, {})
+        return found if isinstance(found, Mapping) else {}
+
+    def images(self, role: str) -> Sequence[Item]:
+        return self.situation.catalogue.of(role, self.treatment)
+
+    def result(self, step: str, *, earlier: bool = False) -> tuple[Path, str] | None:
+        number = self.treatment - earlier
+        name = folder_name(step, number)
+        record = self.situation.records.get(name) if number > 0 else None
+        return None if record is None else (self.folder / STEPS / name, record.result)
+
+    def results(self, step: str) -> Sequence[tuple[Path, str]]:
+        names = [folder_name(step, number) for number in range(1, self.treatment + 1)]
+        records = self.situation.records
+        return [(self.folder / STEPS / name, records[name].result) for name in names if name in records]
+
+    def digest(self, value: Any) -> str:
+        import hashlib
+
+        return hashlib.sha256(canonical(value)).hexdigest()
+
+    @property
+    def _own(self) -> Mapping[str, Any]:
+        return self.situation.facts.treatments[self.treatment - 1]

@@ -1,0 +1,1 @@
+"""The steps of a course: which verb each one is, and what feeds it."""

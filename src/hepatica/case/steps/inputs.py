@@ -1,0 +1,245 @@
+"""What a step can be fed with: facts that people state, images of the case, results of earlier steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from hepatica.case.catalogue import Item
+from hepatica.nuclides import agent
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One input of a step as it is now.
+
+    Attributes
+    ----------
+    word : str
+        Option of the verb that it fills.
+    source : str
+        Where it comes from: "treatment 1: agent", "images/scout-spect-1", "steps/plan".
+    digest : str
+        Of its content.
+    text : object
+        What the verb is given: a text, a path, a list of them.
+    """
+
+    word: str
+    source: str
+    digest: str
+    text: Any = field(compare=False)
+
+
+class View(Protocol):
+    """What an input looks at."""
+
+    @property
+    def folder(self) -> Path:
+        """Of the case."""
+
+    @property
+    def treatment(self) -> int:
+        """Number of the treatment, from 1."""
+
+    def fact(self, table: str, key: str) -> Any:
+        """Value that is stated, or None; `table` is "patient", "disease" or "treatment"."""
+
+    def section(self, step: str) -> Mapping[str, Any]:
+        """What the treatment states for a step by its name."""
+
+    def images(self, role: str) -> Sequence[Item]:
+        """Items of a role that belong to this treatment, by date."""
+
+    def result(self, step: str, *, earlier: bool = False) -> tuple[Path, str] | None:
+        """Folder and digest of the result of a step that is done; None where there is none.
+
+        Of this treatment, or (`earlier`) of the one before it.
+        """
+
+    def results(self, step: str) -> Sequence[tuple[Path, str]]:
+        """The same of each treatment up to this one that has it, in order."""
+
+    def digest(self, value: Any) -> str:
+        """Hash of a stated value."""
+
+
+class Input(Protocol):
+    """One thing that feeds a step."""
+
+    def given(self, view: View) -> tuple[Given, ...]:
+        """What there is of it now; empty where there is nothing."""
+
+    def missing(self, view: View) -> str:
+        """What to do about it where a step cannot do without it and it is not there; empty otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A value of ``case.toml``."""
+
+    word: str
+    table: str
+    key: str
+    needed: bool = False
+
+    def given(self, view: View) -> tuple[Given, ...]:
+        """The value, if it is stated."""
+        value = view.fact(self.table, self.key)
+        if value is None:
+            return ()
+        where = f"treatment {view.treatment}" if self.table == "treatment" else self.table
+        return (Given(self.word, f"{where}: {self.key}", view.digest(value), value),)
+
+    def missing(self, view: View) -> str:
+        """Which key to state."""
+        if not self.needed or view.fact(self.table, self.key) is not None:
+            return ""
+        return f"state {self.table}.{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOf:
+    """Images of the first of some roles that the case has.
+
+    Attributes
+    ----------
+    word : str
+        Option.
+    roles : tuple of str
+        In order of preference.
+    needed : bool
+        Whether the step cannot do without.
+    several : bool
+        All of the role are given (time points); else there must be one.
+    """
+
+    word: str
+    roles: tuple[str, ...]
+    needed: bool = False
+    several: bool = False
+
+    def given(self, view: View) -> tuple[Given, ...]:
+        """Items, as one input."""
+        items = self._items(view)
+        if not items or (len(items) > 1 and not self.several):
+            return ()
+        paths = [str(item.path(view.folder)) for item in items]
+        source = ", ".join(f"images/{item.name}" for item in items)
+        digest = items[0].digest if len(items) == 1 else view.digest([item.digest for item in items])
+        return (Given(self.word, source, digest, paths if self.several else paths[0]),)
+
+    def missing(self, view: View) -> str:
+        """What to add, or which of several to choose."""
+        items = self._items(view)
+        if len(items) > 1 and not self.several:
+            names = ", ".join(item.name for item in items)
+            return f"several images are {items[0].role} ({names}): keep one and take the others for unused"
+        return f"add {' or '.join(self.roles)}" if self.needed and not items else ""
+
+    def _items(self, view: View) -> Sequence[Item]:
+        return next((found for role in self.roles if (found := view.images(role))), ())
+
+
+@dataclass(frozen=True, slots=True)
+class ResultOf:
+    """The result of an earlier step, or (`earlier`) of a step of the treatment before."""
+
+    word: str
+    step: str
+    needed: bool = False
+    earlier: bool = False
+
+    def given(self, view: View) -> tuple[Given, ...]:
+        """Its folder, if it is done."""
+        found = view.result(self.step, earlier=self.earlier)
+        return () if found is None else (Given(self.word, f"steps/{found[0].name}", found[1], str(found[0])),)
+
+    def missing(self, view: View) -> str:
+        """Which step to run."""
+        return f"run {self.step}" if self.needed and view.result(self.step, earlier=self.earlier) is None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsOf:
+    """The results of a step of all treatments up to this one."""
+
+    word: str
+    step: str
+    needed: bool = False
+
+    def given(self, view: View) -> tuple[Given, ...]:
+        """Their folders, as one input."""
+        found = view.results(self.step)
+        if not found:
+            return ()
+        source = ", ".join(f"steps/{folder.name}" for folder, _ in found)
+        digest = view.digest([digest for _, digest in found])
+        return (Given(self.word, source, digest, [str(folder) for folder, _ in found]),)
+
+    def missing(self, view: View) -> str:
+        """Which step to run."""
+        return f"run {self.step}" if self.needed and not view.results(self.step) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOf:
+    """The first of several inputs for one option that there is."""
+
+    inputs: tuple[ImageOf | ResultOf | Fact, ...]
+    needed: bool = False
+
+    def given(self, view: View) -> tuple[Given, ...]:
+        """Of the first that has anything."""
+        return next((found for one in self.inputs if (found := one.given(view))), ())
+
+    def missing(self, view: View) -> str:
+        """What to do for each of them."""
+        if self.given(view):
+            return ""
+        said = [text for one in self.inputs if (text := one.missing(view))]
+        return " or ".join(dict.fromkeys(said)) if self.needed or said else ""
+
+
+@dataclass(frozen=True, slots=True)
+class NuclideOfAgent:
+    """The nuclide that is stated, else that of the agent."""
+
+    word: str = "nuclide"
+    needed: bool = True
+
+    def given(self, view: View) -> tuple[Given, ...]:
+        """Its name."""
+        stated, named = view.fact("treatment", "nuclide"), view.fact("treatment", "agent")
+        if stated is None and named is None:
+            return ()
+        name = str(stated if stated is not None else agent(str(named)).nuclide.name)
+        key = "nuclide" if stated is not None else "agent"
+        return (Given(self.word, f"treatment {view.treatment}: {key}", view.digest(name), name),)
+
+    def missing(self, view: View) -> str:
+        """Which key to state."""
+        return "" if not self.needed or self.given(view) else "state treatment.agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What the treatment states for the step itself: options of its verb by their words."""
+
+    step: str
+    needed: tuple[str, ...] = ()
+
+    def given(self, view: View) -> tuple[Given, ...]:
+        """Each entry."""
+        return tuple(
+            Given(key.replace("-", "_"), f"treatment {view.treatment}: {self.step}.{key}", view.digest(value), value)
+            for key, value in view.section(self.step).items()
+        )
+
+    def missing(self, view: View) -> str:
+        """Which entries to state."""
+        stated = {key.replace("-", "_") for key in view.section(self.step)}
+        left = [f"treatment.{self.step}.{key}" for key in self.needed if key not in stated]
+        return f"state {', '.join(left)}" if left else ""

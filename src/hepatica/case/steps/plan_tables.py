@@ -1,0 +1,99 @@
+"""The plan file of a treatment, made of what the case states, its images and earlier steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hepatica.case.facts import PLAN_TABLES
+from hepatica.case.steps.inputs import Given, ImageOf, View
+from hepatica.planning.planner.plan_file import plan_from
+
+HEAD = ("agent", "convention", "residual", "effective_half_life", "intent")
+PATIENT = ("bilirubin", "height", "weight", "hepatic_reserve", "compromised")
+BODY = ("height", "weight")
+WHOLE_LIVER = "whole liver"
+
+SCOUT = (
+    ImageOf("scout", ("scout-spect",)),
+    ImageOf("ct", ("scout-ct",)),
+    ImageOf("structures", ("scout-structures",)),
+)
+
+MEASURED = {"lung_shunt": "lung-shunt", "tumour_to_normal": "uptake"}
+"""Key of ``[measured]`` -> the step that measures it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTables:
+    """All tables of the plan file, each as one input of the step."""
+
+    def given(self, view: View) -> tuple[Given, ...]:
+        """Tables that hold anything."""
+        tables = {"plan": self._head(view), "patient": self._patient(view), **self._stated(view)}
+        where = f"treatment {view.treatment}"
+        found = [Given(name, f"{where}: {name}", view.digest(table), table) for name, table in tables.items() if table]
+        images = [given for one in SCOUT for given in one.given(view)]
+        if len(images) == len(SCOUT):
+            table = dict(view.section("images")) | {given.word: given.text for given in images}
+            sources = ", ".join(given.source for given in images)
+            found.append(Given("images", sources, view.digest([i.digest for i in images] + [self._own(view)]), table))
+        return (*found, *self._results(view))
+
+    def missing(self, view: View) -> str:
+        """Which keys a plan cannot do without."""
+        left = [f"treatment.{key}" for key in ("agent", "aims") if view.fact("treatment", key) in (None, {})]
+        return f"state {', '.join(left)}" if left else ""
+
+    @staticmethod
+    def _own(view: View) -> Any:
+        """What is stated of the images beside their paths."""
+        return dict(view.section("images"))
+
+    @staticmethod
+    def _head(view: View) -> dict[str, Any]:
+        found = {key: value for key in HEAD if (value := view.fact("treatment", key)) is not None}
+        title = view.fact("treatment", "name")
+        indication = view.fact("disease", "indication")
+        return (
+            found
+            | ({} if title is None else {"title": title})
+            | ({} if indication is None else {"indication": indication})
+        )
+
+    @staticmethod
+    def _patient(view: View) -> dict[str, Any]:
+        found = {key: value for key in PATIENT if (value := view.fact("patient", key)) is not None}
+        if not set(BODY) <= found.keys():
+            found = {key: value for key, value in found.items() if key not in BODY}  # the BSA rule needs both
+        return found
+
+    @staticmethod
+    def _stated(view: View) -> dict[str, Any]:
+        stated = {name: view.fact("treatment", name) for name in PLAN_TABLES if name != "images"}
+        return {"territory": [{"name": WHOLE_LIVER}]} | {name: table for name, table in stated.items() if table}
+
+    @staticmethod
+    def _results(view: View) -> tuple[Given, ...]:
+        found = []
+        for key, step in MEASURED.items():
+            if (result := view.result(step)) is not None:
+                path = str(result[0] / "result.json")
+                found.append(Given(f"measured.{key}", f"steps/{result[0].name}", result[1], path))
+        if (earlier := view.result("next", earlier=True)) is not None:
+            paths = [str(earlier[0] / "result.json")]
+            found.append(Given("course.remaining_tolerance", f"steps/{earlier[0].name}", earlier[1], paths))
+        return tuple(found)
+
+
+def plan_arguments(texts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Arguments of `plan` from the tables: keys with a dot stand below their table."""
+    document: dict[str, Any] = {}
+    for key, value in texts.items():
+        table, _, inside = key.partition(".")
+        if inside:
+            document.setdefault(table, {})[inside] = value
+        else:
+            document[table] = value
+    return {"plan": plan_from(document)}

@@ -1,0 +1,1 @@
+"""The verbs of a case: what `hepatica case ...` does, each once."""

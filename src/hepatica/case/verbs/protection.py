@@ -1,0 +1,166 @@
+"""What is done with a case as a whole: taken away as one encrypted file, brought back, erased."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hepatica.case.case import Case
+from hepatica.case.protect.erase import erase
+from hepatica.case.protect.pack import Lock, Unlocked, pack, unpack
+from hepatica.case.verbs.shown import HERE, CaseResult, shown
+from hepatica.core.options import verb
+from hepatica.core.table import Table
+from hepatica.workflow.result import result
+
+
+def _path(given: Path | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+@result
+class CasePackResult(CaseResult):
+    """A case that was written into an archive."""
+
+    verb = "pack_case"
+
+
+@verb
+def pack_case(
+    archive: Path, *, case: Path = HERE, recipients: tuple[str, ...] = (), passphrase_file: Path | None = None
+) -> CasePackResult:
+    """Write a case into one encrypted file, for transfer or backup.
+
+    Parameters
+    ----------
+    archive : path
+        File to write; the format is that of age (age-encryption.org).
+    case : path
+        Folder of the case; the current one if not given.
+    recipients : sequence of str
+        Public keys of those who may open it (age1...).
+    passphrase_file : path or None
+        In place of keys: file with a passphrase.
+
+    Returns
+    -------
+    CasePackResult
+        The case that was packed.
+
+    Raises
+    ------
+    InputError
+        If a key is none, or the case refers to files outside of it.
+    OutputError
+        If the archive is there already or cannot be written.
+
+    Examples
+    --------
+    >>> hepatica.pack_case("patient-7.age", case="patient-7", passphrase_file="phrase.txt")  # doctest: +SKIP
+    """
+    lock = Lock.of(recipients, _path(passphrase_file))
+    opened = Case.open(case)
+    pack(opened.folder, Path(archive), lock)
+    return CasePackResult(**shown(opened))
+
+
+@result
+class CaseUnpackResult(CaseResult):
+    """A case that came out of an archive."""
+
+    verb = "unpack_case"
+
+
+@verb
+def unpack_case(
+    archive: Path, case: Path, *, identity_file: Path | None = None, passphrase_file: Path | None = None
+) -> CaseUnpackResult:
+    """Bring a case back from an encrypted file, with every file and every line of its log proved.
+
+    Parameters
+    ----------
+    archive : path
+        File that *case pack* wrote.
+    case : path
+        Folder to make.
+    identity_file : path or None
+        File with the secret key that belongs to a recipient, as age-keygen writes it.
+    passphrase_file : path or None
+        In place of a key: file with the passphrase.
+
+    Returns
+    -------
+    CaseUnpackResult
+        The case.
+
+    Raises
+    ------
+    InputError
+        If the archive cannot be opened, or what is in it does not hold together.
+    OutputError
+        If the folder is there already.
+
+    Examples
+    --------
+    >>> hepatica.unpack_case("patient-7.age", "restored", passphrase_file="phrase.txt")  # doctest: +SKIP
+    """
+    unpack(Path(archive), Path(case), Unlocked(_path(identity_file), _path(passphrase_file)))
+    return CaseUnpackResult(**shown(Case.open(case)))
+
+
+@result
+class CaseEraseResult(CaseResult):
+    """What is left of a case whose patient was erased.
+
+    Attributes
+    ----------
+    removed_files : int
+        How many.
+    """
+
+    verb = "erase_case"
+
+    removed_files: int
+
+    def title(self) -> str:
+        """That it is done."""
+        return "Case: its patient was erased"
+
+    def table(self) -> Table:
+        """What was removed, and what is left."""
+        rows = [
+            ("files of images and results", self.removed_files, 0),
+            ("lines of the log, without names", 0, self.log_lines),
+        ]
+        return Table.of(("what", "removed", "left"), rows, "Erased", "erased")
+
+
+@verb
+def erase_case(case: Path, *, reason: str) -> CaseEraseResult:
+    """Erase the patient of a case: all but a log without names that can still be proved.
+
+    Parameters
+    ----------
+    case : path
+        Folder of the case.
+    reason : str
+        Why, without a name: it stays in the log.
+
+    Returns
+    -------
+    CaseEraseResult
+        What is left.
+
+    Raises
+    ------
+    InputError
+        If no reason is given.
+    OutputError
+        If something cannot be removed.
+
+    Examples
+    --------
+    >>> hepatica.erase_case("patient-7", reason="request of the patient")  # doctest: +SKIP
+    """
+    opened = Case.open(case)
+    removed = erase(opened.folder, reason)
+    return CaseEraseResult(**shown(opened), removed_files=removed)

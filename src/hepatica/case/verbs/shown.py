@@ -1,0 +1,148 @@
+"""What the verbs of a case give back: how far it is after what was done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hepatica.case.case import Case
+from hepatica.case.catalogue import Item
+from hepatica.case.state import Situation, StepState
+from hepatica.core.message import Message
+from hepatica.core.privacy.identity import withheld
+from hepatica.core.table import Table
+from hepatica.workflow.result import Result, result
+
+HERE = Path()
+"""Without another statement the case is the current folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepShown:
+    """A step as it stands; see `hepatica.case.state.StepState`.
+
+    Attributes
+    ----------
+    reasons : tuple of str
+        What is missing, or changed.
+    said : str
+        Why a person left it out, or with what error it failed.
+    """
+
+    name: str
+    title: str
+    treatment_number: int
+    state: str
+    reasons: tuple[str, ...]
+    said: str = field(metadata=withheld())
+    checked_by: str = field(metadata=withheld())
+
+
+@dataclass(frozen=True, slots=True)
+class ImageShown:
+    """Something that was added; see `hepatica.case.catalogue.Item`."""
+
+    name: str
+    role: str
+    treatment_number: int
+    what: str
+    description: str = field(metadata=withheld())
+    date: str = ""
+    files: int = 1
+    altered: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+@result
+class CaseResult(Result):
+    """How far a case is.
+
+    Attributes
+    ----------
+    steps : tuple of StepShown
+        All steps of all treatments.
+    images : tuple of ImageShown
+        What was added.
+    log_lines : int
+        Of its log.
+    log_hash : str
+        The last one.
+    """
+
+    verb: ClassVar[str] = ""
+
+    steps: tuple[StepShown, ...]
+    images: tuple[ImageShown, ...]
+    log_lines: int
+    log_hash: str
+
+    def title(self) -> str:
+        """How many steps stand how."""
+        counts: dict[str, int] = {}
+        for step in self.steps:
+            counts[step.state] = counts.get(step.state, 0) + 1
+        return "Case: " + ", ".join(f"{count} {state}" for state, count in counts.items())
+
+    def table(self) -> Table:
+        """One row for each step."""
+        rows = [(s.name, s.state, "; ".join((*s.reasons, s.said)).strip("; "), s.checked_by) for s in self.steps]
+        return Table.of(("step", "state", "why", "checked by"), rows, "Steps", "steps")
+
+    def images_table(self) -> Table:
+        """One row for each item."""
+        rows = [
+            (i.name, i.role, i.treatment_number or None, i.what, i.date, i.files, "; ".join((*i.altered, *i.doubts)))
+            for i in self.images
+        ]
+        columns = ("image", "taken for", "treatment", "it says", "date", "files", "in doubt")
+        return Table.of(columns, rows, "Images", "images")
+
+
+def shown(case: Case) -> dict[str, Any]:
+    """Fields of a `CaseResult`, and its messages."""
+    situation = case.situation()
+    steps = situation.steps
+    return {
+        "steps": tuple(_step(step) for step in steps.values()),
+        "images": tuple(_image(item, situation) for item in situation.catalogue),
+        "log_lines": len(situation.history.entries),
+        "log_hash": situation.history.last_hash,
+        "messages": _messages(situation),
+    }
+
+
+def _step(step: StepState) -> StepShown:
+    reasons, said = step.reasons, ""
+    if step.state in ("skipped", "failed"):
+        reasons, said = (), "; ".join(step.reasons)
+    return StepShown(step.name, step.title, step.treatment, step.state, reasons, said, step.checked_by)
+
+
+def _image(item: Item, situation: Situation) -> ImageShown:
+    altered = situation.altered.get(item.name, ())
+    return ImageShown(
+        item.name, item.role, item.treatment, item.what, item.description, item.date, len(item.files), altered,
+        item.doubts,
+    )  # fmt: skip
+
+
+def _messages(situation: Situation) -> tuple[Message, ...]:
+    """What a reader of the status must know."""
+    found = []
+    if situation.history.problem:
+        text = f"the log was changed: {situation.history.problem}"
+        found.append(Message("log-changed", text, "restore the log from a backup", severity="critical"))
+    if situation.altered:
+        files = "; ".join(text for texts in situation.altered.values() for text in texts[:2])
+        text = f"files are not what was added: {files}"
+        found.append(Message("files-altered", text, "put them back, or add the new ones", severity="critical"))
+    in_doubt = [item.name for item in situation.catalogue if item.doubts]
+    if in_doubt:
+        text = f"what they are is in doubt: {', '.join(in_doubt)}"
+        found.append(Message("images-in-doubt", text, "say what each is (hepatica case take IMAGE ROLE)"))
+    stale = [step.name for step in situation.steps.values() if step.state == "out of date"]
+    if stale:
+        text = f"out of date: {', '.join(stale)}"
+        found.append(Message("steps-out-of-date", text, "run them again (hepatica case run)"))
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""Transforms and landmarks in files: DICOM registration objects, ITK transforms, displacement fields, point lists."""

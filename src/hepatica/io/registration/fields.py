@@ -1,0 +1,123 @@
+"""Displacement fields as NIfTI, MetaImage or NRRD with three values a voxel.
+
+A vector leads from a voxel of the fixed image to the moving image, in millimetres. In which directions its components
+run is where programs differ:
+
+- MetaImage and NRRD as ITK, ANTs, elastix and 3D Slicer write them: LPS, as the geometry. A NRRD whose space is RAS
+  holds its vectors in RAS.
+- NIfTI with five dimensions and intent 1007 (vector): ITK and ANTs turn the *geometry* to RAS when they write it and
+  leave the *vectors* in LPS. With intent 1006 (displacement vector) they are RAS, as the standard asks; ITK reads
+  them so.
+- NiftyReg's and SPM's positions, and FSL's warps, are something else under the same intent or their own: refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core.grid import Grid
+from hepatica.core.message import Message
+from hepatica.core.transform import DisplacementField, Transform
+from hepatica.errors import GeometryError, InputError, OutputError
+from hepatica.io.files import atomic_output
+from hepatica.io.itk import WRITTEN
+from hepatica.io.volumes.metaimage import read_metaimage
+from hepatica.io.volumes.nifti import NiftiHeader, read_nifti_vectors
+from hepatica.io.volumes.nrrd import read_nrrd, vector_signs
+
+MAX_DISPLACEMENT_MM = 1000.0
+"""No tissue moves by a metre between two images; such vectors are positions, or are in another unit."""
+
+NIFTI_DISPLACEMENT, NIFTI_VECTOR = 1006, 1007
+"""Intent codes of nifti1.h."""
+
+
+def read_displacement_field(path: Path | str) -> tuple[Transform, list[Message]]:
+    """Transform of a displacement field in a file, with messages.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, does not hold three values a voxel, or these are no displacements.
+    GeometryError
+        If it does not say where its voxels are, or a vector is no number.
+    """
+    path = Path(path)
+    name = path.name.lower()
+    if name.endswith((".nrrd", ".nhdr")):
+        grid, vectors, notes = read_nrrd(path, layers=True)
+        signs = vector_signs(path)
+    elif name.endswith((".mha", ".mhd")):
+        grid, vectors, notes = read_metaimage(path, layers=True)
+        signs = (1, 1, 1)
+    else:
+        grid, vectors, header, notes = read_nifti_vectors(path)
+        signs = _nifti_signs(path, header, notes)
+    if vectors.shape[3] != 3:
+        raise InputError(f"{path}: has {vectors.shape[3]} values per voxel; a displacement has three")
+    field = _field(path, grid, vectors, signs)
+    return Transform((field,), method=f"displacement field {path.name}"), list(notes)
+
+
+def write_displacement_field(path: Path | str, field: DisplacementField) -> Path:
+    """Write a field as ITK does (.nii, .nii.gz, .mha, .nrrd): vectors in LPS millimetres.
+
+    Raises
+    ------
+    OutputError
+        If the suffix is another one, or the file cannot be written.
+    """
+    import SimpleITK as sitk  # noqa: N813
+
+    path = Path(path)
+    if not path.name.lower().endswith(WRITTEN):
+        raise OutputError(f"{path}: the name must end in {', '.join(WRITTEN)}")
+    image = sitk.GetImageFromArray(
+        np.ascontiguousarray(field.vectors_mm.astype(np.float32).transpose(2, 1, 0, 3)), isVector=True
+    )
+    image.SetSpacing(field.grid.spacing_mm)
+    image.SetOrigin(field.grid.origin_mm.tolist())
+    image.SetDirection(field.grid.direction.ravel().tolist())
+    with atomic_output(path) as temporary:
+        try:
+            sitk.WriteImage(image, str(temporary), useCompression=not path.name.lower().endswith(".nii"))
+        except RuntimeError as error:
+            raise OutputError(f"{path}: cannot be written ({str(error).strip().splitlines()[-1][:200]})") from error
+    return path
+
+
+def _nifti_signs(path: Path, header: NiftiHeader, notes: list[Message]) -> tuple[int, int, int]:
+    name = header.intent_name.strip()
+    if name.upper().startswith("NREG") or name.lower() == "mapping" or header.intent >= 2000:
+        raise InputError(
+            f"{path}: intent {header.intent} {name!r}: positions or another program's own warp, not displacements",
+            remedy="save it as a displacement field of ITK",
+        )
+    if header.intent == NIFTI_DISPLACEMENT:
+        return -1, -1, 1
+    if header.intent != NIFTI_VECTOR:
+        text = (
+            f"{path}: intent_code {header.intent} does not say that these are vectors; they are taken as ITK's, in LPS"
+        )
+        notes.append(Message("vectors-assumed", text, "look at a landmark"))
+    return 1, 1, 1
+
+
+def _field(path: Path, grid: Grid, vectors: NDArray[Any], signs: tuple[int, int, int]) -> DisplacementField:
+    found = vectors.astype(np.float32 if vectors.dtype.itemsize <= 4 else np.float64)
+    if signs != (1, 1, 1):
+        found = found * np.asarray(signs, dtype=found.dtype)
+    try:
+        field = DisplacementField(grid, found)
+    except GeometryError as error:
+        raise GeometryError(f"{path}: {error}") from error
+    if (largest := float(np.abs(found).max())) > MAX_DISPLACEMENT_MM:
+        raise InputError(
+            f"{path}: displacements of up to {largest:.3g} mm: these are positions, or in another unit",
+            remedy="save displacements in millimetres",
+        )
+    return field

@@ -1,0 +1,1 @@
+"""Images brought from one frame of reference to another."""

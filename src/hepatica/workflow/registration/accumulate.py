@@ -1,0 +1,218 @@
+"""The doses of two treatments of one patient added up, where they lay differently too."""
+
+from __future__ import annotations
+
+from dataclasses import field, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
+from hepatica.core.document import INLINE, reported
+from hepatica.core.message import Message, unique
+from hepatica.core.options import parameters, verb
+from hepatica.core.progress import Progress, silent
+from hepatica.core.resample import resample, resample_region
+from hepatica.core.sources import regions_of
+from hepatica.core.table import Table
+from hepatica.core.transform import Transform
+from hepatica.core.transform.energy import warp_dose
+from hepatica.core.transform.options import TransformOptions
+from hepatica.dosimetry.radiobiology.accumulation import CourseDose, CourseOptions, course_dose
+from hepatica.errors import GeometryError, InputError
+from hepatica.io.dicom.identity.inputs import input_file
+from hepatica.io.itk import write_itk
+from hepatica.io.regions import read_structures
+from hepatica.transport.matter.media import density_from_hu
+from hepatica.workflow.registration.transforms import GivenTransform, brought_dose, given_transform
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.sources import DoseSource, ImageSource, StructureSource, as_dose, as_image, require_one_patient
+
+AIR_G_ML = 0.0012
+
+
+@result
+class AccumulatedDoseResult(Result):
+    """Two treatments on the voxels of the first.
+
+    Attributes
+    ----------
+    course : CourseDose
+        Sum, BED, and each structure.
+    first, second : str
+        Names of the dose maps.
+    moved_by : {"nothing", "value", "energy and mass"}
+        How the second dose was brought over.
+    transform : Transform or None
+        From the first treatment's frame of reference to the second's.
+    """
+
+    verb: ClassVar[str] = "accumulated_dose"
+
+    course: CourseDose = field(metadata=INLINE)
+    first: str
+    second: str
+    moved_by: Literal["nothing", "value", "energy and mass"]
+    transform: Transform | None = None
+
+    @property
+    def dose(self) -> Volume:
+        """Sum in Gy."""
+        return self.course.dose
+
+    @property
+    @reported
+    def grid(self) -> Grid:
+        """Voxels of the sum."""
+        return self.course.dose.grid
+
+    def title(self) -> str:
+        """Both maps, and how the second was brought over."""
+        how = "" if self.moved_by == "nothing" else f", the second brought over by {self.moved_by}"
+        return f"first: {self.first}; second: {self.second}{how}"
+
+    def table(self) -> Table:
+        """Mean doses and BED of each structure."""
+        columns = ("structure", "mL", "first, Gy", "second, Gy", "sum, Gy", "BED of both, Gy", "EQD2 of both, Gy")
+        rows = [
+            (
+                s.name, s.volume_ml, s.first_dose_mean_gy, s.second_dose_mean_gy, s.dose_mean_gy, s.bed_mean_gy,
+                s.eqd2_mean_gy,
+            )
+            for s in self.course.structures
+        ]  # fmt: skip
+        return Table.of(columns, rows, "", "accumulated")
+
+    def write(self, folder: Path) -> None:
+        """Write ``dose.nii.gz``, and the BED of the course of every voxel as ``bed-TISSUE.nii.gz``."""
+        write_itk(self.dose, folder / "dose.nii.gz")
+        for tissue, volume in self.course.bed.items():
+            write_itk(volume, folder / f"bed-{tissue}.nii.gz")
+
+
+@verb
+def accumulated_dose(
+    first: DoseSource,
+    second: DoseSource,
+    *,
+    structures: StructureSource,
+    second_ct: ImageSource | None = None,
+    registration: TransformOptions = TransformOptions(),
+    course: CourseOptions = CourseOptions(),
+    progress: Progress | None = None,
+) -> AccumulatedDoseResult:
+    """Absorbed dose of two treatments added up, and the BED of the course.
+
+    Parameters
+    ----------
+    first : path, Volume or Image
+        Dose of the first treatment, on whose voxels the sum is: RTDOSE, NIfTI in Gy, or the folder of a saved dose.
+    second : path, Volume or Image
+        Dose of the second treatment.
+    structures : path, sequence of Region
+        RTSTRUCT, SEG or label map in the frame of reference of the first dose.
+    second_ct : path, Image or None
+        CT of the second treatment: with it the second dose is brought over by energy and mass, without it by value.
+    registration : TransformOptions
+        The transform from the first treatment's frame of reference to the second's.
+    course : CourseOptions
+        How the treatments follow one another.
+    progress : callable, optional
+        Called with one sentence at each step.
+
+    Returns
+    -------
+    AccumulatedDoseResult
+        Sum and BED in every voxel and structure; ``save`` writes the maps.
+
+    Raises
+    ------
+    HepaticaError
+        As `as_dose`, `io.regions.read_structures` and `given_transform`; GeometryError where frames of reference differ
+        and no transform is given.
+
+    Examples
+    --------
+    >>> found = hepatica.accumulated_dose(  # doctest: +SKIP
+    ...     "first/dose.dcm", "second/dose.dcm", structures="first/rois.dcm",
+    ...     registration=hepatica.TransformOptions(transform="reg.dcm"),
+    ... )
+    >>> found.course.structures[0].dose_mean_gy  # doctest: +SKIP
+    81.4
+    """
+    report_progress = progress or silent
+    report_progress("reading dose maps")
+    one, other = as_dose(first, role="first"), as_dose(second, role="second")
+    grid = one.volume.grid
+    ct = None if second_ct is None else as_image(second_ct, role="ct")
+    files: tuple[InputFile, ...] = () if ct is None else (ct.source,)
+    if isinstance(structures, str | Path):
+        files += (input_file("structures", Path(structures)),)
+    require_one_patient((*one.inputs, *other.inputs, *files))
+    given, moved, how, notes, steps = _on_first(other.volume, grid, registration, None if ct is None else ct.volume)
+    report_progress("structures")
+    regions, about = _regions(structures, grid)
+    report_progress("adding up")
+    found = course_dose(one.volume, moved, regions, course)
+    inputs: tuple[InputFile, ...] = (*one.inputs, *other.inputs, *files, *(() if given is None else given.inputs))
+    return AccumulatedDoseResult(
+        course=found,
+        first=one.name,
+        second=other.name,
+        moved_by=how,
+        transform=None if given is None else given.transform,
+        messages=unique(notes, about, found.messages),
+        provenance=Provenance(
+            inputs,
+            parameters=parameters(registration, course),
+            conventions={"BED": "linear-quadratic with incomplete repair; no regeneration between the treatments"},
+            steps=steps,
+        ),
+    )
+
+
+HowMoved = Literal["nothing", "value", "energy and mass"]
+
+
+def _on_first(
+    second: Volume, grid: Grid, registration: TransformOptions, hu: Volume | None
+) -> tuple[GivenTransform | None, Volume, HowMoved, tuple[Message, ...], tuple[str, ...]]:
+    """The second dose on the first one's voxels, NaN where it says nothing."""
+    if registration.transform is None:
+        if registration.transform_uncertainty_mm is not None:
+            raise InputError("`transform_uncertainty_mm` is that of a `transform`; none was given")
+        if hu is not None:
+            raise InputError("`second_ct` is for a dose that a `transform` brings over; none was given")
+        if not second.grid.shares_frame(grid):
+            raise GeometryError(
+                f"the dose maps have different frames of reference ({grid.frame_of_reference} and "
+                f"{second.grid.frame_of_reference})",
+                remedy="register the images of both treatments and give the `transform`",
+            )
+        return None, resample(second, grid, "linear", outside=float("nan")), "nothing", (), ()
+    given = given_transform(registration, grid, second.grid)
+    plain = brought_dose(second, given, grid, name="the second dose")
+    if hu is None:
+        return given, plain.volume, "value", plain.messages, (plain.step,)
+    if not hu.grid.shares_frame(second.grid):
+        raise GeometryError("`second_ct` and the second dose have different frames of reference")
+    density = resample(density_from_hu(hu), second.grid, "mean", outside=AIR_G_ML)
+    moved = warp_dose(second, density, given.transform, grid)
+    # What the map does not show is not known, whatever energy reached its edge.
+    values = np.where(np.isnan(plain.volume.values), np.nan, moved.dose.values)
+    step = plain.step.replace("by value", "by energy and mass")
+    notes = [replace(one, text=one.text.replace("by value", "by energy and mass")) for one in plain.messages]
+    return given, Volume(moved.dose.grid, values, Kind.DOSE), "energy and mass", unique(notes, moved.messages), (step,)
+
+
+def _regions(source: StructureSource, grid: Grid) -> tuple[tuple[Region, ...], tuple[Message, ...]]:
+    if isinstance(source, str | Path):
+        found = read_structures(source, grid)
+        regions, notes = found.regions, found.messages
+    else:
+        regions, notes = tuple(resample_region(region, grid) for region in regions_of(source)), ()
+    kept = tuple(region for region in regions if not region.is_empty)
+    if not kept:
+        raise InputError("no structure covers a voxel of the first dose")
+    return kept, notes

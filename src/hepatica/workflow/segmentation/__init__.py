@@ -1,0 +1,1 @@
+"""Structures that hepatica proposes on an image."""

@@ -1,0 +1,103 @@
+"""The verb that lays one image onto another."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+import hepatica
+from hepatica.core import Kind, Volume
+from hepatica.errors import InputError, UnknownNameError
+from hepatica.io.registration.read import read_transform
+from registration_truth import Scene, scene
+
+NAMES = ("liver", "spleen")
+
+
+@pytest.fixture(scope="module")
+def case() -> Scene:
+    return scene(seed=7, moving="ct", breath_mm=12.0)
+
+
+def image(volume: Volume, name: str) -> hepatica.Image:
+    return hepatica.Image.from_array(volume.values, unit="HU", grid=volume.grid, name=name)
+
+
+def landmarks(case: Scene) -> dict[str, dict[str, tuple[float, ...]]]:
+    points = case.points_mm()[::5000]
+    there = case.true.points_mm(points)
+    return {
+        key: {f"vessel {n}": tuple(point) for n, point in enumerate(found.tolist())}
+        for key, found in (("landmarks", points), ("moving_landmarks", there))
+    }
+
+
+@pytest.fixture(scope="module")
+def laid(case: Scene) -> hepatica.RegistrationResult:
+    dose = Volume(case.fixed.grid, 40.0 * case.region().full(), Kind.DOSE)
+    known = hepatica.KnownPlaces(
+        structures=[case.region(name) for name in NAMES],
+        moving_structures=[case.moving_region(name) for name in NAMES],
+        within=("liver",),
+        dose_map=dose,
+        **landmarks(case),
+    )
+    return hepatica.register(image(case.moving, "later"), image(case.fixed, "first"), known=known)
+
+
+def test_quality_is_measured(case: Scene, laid: hepatica.RegistrationResult) -> None:
+    """Landmarks without error: the target error is the registration's own, and the structures say the same."""
+    target = laid.quality.target_error
+    assert target is not None
+    assert target.mean_mm == pytest.approx(np.mean(list(target.each_mm.values())))
+    assert target.mean_mm < 3 < target.mean_before_mm
+    liver = next(s for s in laid.quality.structures if s.name == "liver")
+    assert liver.dice > 0.94 > liver.dice_before
+    assert liver.mean_distance_mm < 2
+    assert {mark.verdict for mark in laid.quality.marks} <= {"pass", "look"}
+    effect = next(e for e in laid.quality.dose_effects if e.name == "liver")
+    assert effect.lowest < effect.mean <= effect.highest <= 40.0
+    assert laid.transform.uncertainty_mm is not None
+    assert 0.2 < laid.transform.uncertainty_mm < 4
+
+
+def test_it_saves_what_reads_back(laid: hepatica.RegistrationResult, tmp_path: Path) -> None:
+    folder = laid.save(tmp_path / "laid")
+    again, _ = read_transform(folder / "transform.tfm")
+    np.testing.assert_allclose(again.matrix, laid.transform.matrix, atol=1e-6)
+    assert (folder / "registration.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "moved.nii.gz").is_file()
+    document = json.loads((folder / "result.json").read_text())
+    assert document["similarity_after"] > document["similarity_before"]
+    assert document["transform"]["kind"] == "rigid"
+
+
+def test_the_moved_image_lies_on_the_fixed_one(case: Scene, laid: hepatica.RegistrationResult) -> None:
+    liver = case.region().mask()
+    assert laid.moved.grid.matches(case.fixed.grid)
+    assert float(laid.moved.values[liver].mean()) == pytest.approx(float(case.fixed.values[liver].mean()), abs=8)
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"landmarks": {"a": (0, 0, 0)}}, "one image alone"),
+        ({"within": ("liver",)}, "none were given"),
+        ({"landmarks": {"a": (0, 0, 0)}, "moving_landmarks": {"a": (0, 0, 1)}}, "needs 3"),
+    ],
+)
+def test_what_is_known_must_fit(case: Scene, known: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        hepatica.register(image(case.moving, "later"), image(case.fixed, "first"), known=hepatica.KnownPlaces(**known))
+
+
+def test_an_unknown_structure_to_count_in(case: Scene) -> None:
+    known = hepatica.KnownPlaces(structures=[case.region()], within=("lever",))
+    with pytest.raises(UnknownNameError, match="liver"):
+        hepatica.register(image(case.moving, "later"), image(case.fixed, "first"), known=known)
