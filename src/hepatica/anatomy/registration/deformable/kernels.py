@@ -81,7 +81,6 @@ def normal_equations(
     to_fixed: wp.array3d(dtype=wp.vec3),
     to_moving: wp.array3d(dtype=wp.vec3),
     block: int,
-    robust: float,
     first: int,
     diagonal: wp.array3d(dtype=wp.vec3),
     mixed: wp.array3d(dtype=wp.vec3),
@@ -155,8 +154,6 @@ def normal_equations(
                     d += wp.vec3(sx * sx, sy * sy, sz * sz)
                     m += wp.vec3(sx * sy, sx * sz, sy * sz)
                     f += wp.vec3(sx * r, sy * r, sz * r)
-                if robust > 0.0:
-                    weight = weight / (1.0 + square / robust)
                 dd += d * weight
                 mm += m * weight
                 ff += f * weight
@@ -192,25 +189,22 @@ def refine(coarse: wp.array3d(dtype=wp.vec3), factor: int, first: int, out: wp.a
 
 
 @wp.kernel
-def roughness(
-    field: wp.array3d(dtype=wp.vec3), stiffness: wp.array3d(dtype=float), first: int, out: wp.array3d(dtype=wp.vec3)
-):
-    """Negative divergence of stiffness times gradient, nothing flowing over the border; per squared index."""
+def roughness(field: wp.array3d(dtype=wp.vec3), first: int, out: wp.array3d(dtype=wp.vec3)):
+    """Negative Laplacian, nothing flowing over the border; per squared index."""
     a, j, k = wp.tid()
     i = first + a
     u = field[i, j, k]
-    s = stiffness[i, j, k]
     total = wp.vec3(0.0, 0.0, 0.0)
     if i > 0:
-        total += (u - field[i - 1, j, k]) * (0.5 * (s + stiffness[i - 1, j, k]))
+        total += u - field[i - 1, j, k]
     if i < field.shape[0] - 1:
-        total += (u - field[i + 1, j, k]) * (0.5 * (s + stiffness[i + 1, j, k]))
+        total += u - field[i + 1, j, k]
     if j > 0:
-        total += (u - field[i, j - 1, k]) * (0.5 * (s + stiffness[i, j - 1, k]))
+        total += u - field[i, j - 1, k]
     if j < field.shape[1] - 1:
-        total += (u - field[i, j + 1, k]) * (0.5 * (s + stiffness[i, j + 1, k]))
+        total += u - field[i, j + 1, k]
     if k > 0:
-        total += (u - field[i, j, k - 1]) * (0.5 * (s + stiffness[i, j, k - 1]))
+        total += u - field[i, j, k - 1]
     if k < field.shape[2] - 1:
-        total += (u - field[i, j, k + 1]) * (0.5 * (s + stiffness[i, j, k + 1]))
+        total += u - field[i, j, k + 1]
     out[i, j, k] = total
