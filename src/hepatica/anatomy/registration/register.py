@@ -235,11 +235,17 @@ def _require_patient(matrix: FloatArray) -> None:
 
 
 def _bent(pair: Pair, start: Transform) -> tuple[Transform, list[Message]]:
-    """The moving image bent from where it lies; what the reader must know of it."""
+    """The moving image bent from where it lies, if that makes the images more alike; what the reader must know of it."""
     images = zip((pair.fixed, pair.moving), pair.sources, strict=True)
     fixed, moving = (patient_alone(prepared, source) for prepared, source in images)
-    settings = DeformableSettings(rim_mm=pair.rim_mm)
-    bent = bend(fixed, moving, start, settings, pair.within)
+    bent = bend(fixed, moving, start, DeformableSettings(rim_mm=pair.rim_mm), pair.within)
+    before, after = compared(pair.judging(), pair.moving, start, bent.transform)
+    if before is not None and after is not None and after <= before:
+        text = (
+            f"bending did not make the images more alike ({before:.3f} rigidly, {after:.3f} bent): the rigid "
+            "registration was kept"
+        )
+        return start, [Message("bending-not-kept", text, severity="warning")]
     if not bent.folded:
         return bent.transform, []
     text = f"the deformation folded and was sought again with more smoothing ({bent.smoothing:g})"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ class Flow:
             self._wp.launch(function, dim=dim, inputs=[*inputs, first, *outputs], device="cpu")
 
         with ThreadPoolExecutor(self.threads) as pool:
-            jobs = [pool.submit(planes, a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if b > a]
+            jobs = [pool.submit(planes, a, b) for a, b in pairwise(cuts) if b > a]
             for job in jobs:
                 job.result()
 
