@@ -235,7 +235,7 @@ def _require_patient(matrix: FloatArray) -> None:
 
 
 def _bent(pair: Pair, start: Transform) -> tuple[Transform, list[Message]]:
-    """The moving image bent from where it lies, if that makes the images more alike; what the reader must know of it."""
+    """The moving image bent from where it lies, if the images are more alike then; what the reader must know."""
     images = zip((pair.fixed, pair.moving), pair.sources, strict=True)
     fixed, moving = (patient_alone(prepared, source) for prepared, source in images)
     bent = bend(fixed, moving, start, DeformableSettings(rim_mm=pair.rim_mm), pair.within)
@@ -246,11 +246,17 @@ def _bent(pair: Pair, start: Transform) -> tuple[Transform, list[Message]]:
             "registration was kept"
         )
         return start, [Message("bending-not-kept", text, severity="warning")]
+    notes = []
+    if bent.contrast == "unlike":
+        text = "images of two kinds were bent onto each other: on virtual patients the liver was 3 mm off on average"
+        notes.append(
+            Message("bent-across-kinds", text, "look at the figure; a rigid registration in the liver is surer")
+        )
     if not bent.folded:
-        return bent.transform, []
+        return bent.transform, notes
     text = f"the deformation folded and was sought again with more smoothing ({bent.smoothing:g})"
     remedy = "look at the figure: small parts may be off by more than the uncertainty says"
-    return bent.transform, [Message("field-smoothed-more", text, remedy)]
+    return bent.transform, [*notes, Message("field-smoothed-more", text, remedy)]
 
 
 def _kept(pair: Pair, found: Transform) -> tuple[Transform, bool, float | None, float, float, list[Message]]:
