@@ -55,7 +55,7 @@ def test_liver_of_an_mr(mr: Scene) -> None:
 
 
 def test_bending_brings_the_liver_of_a_breathing_patient(ct: Scene) -> None:
-    """2.5 mm, half of the moving image's voxel of 5 mm, where the whole trunk counts; rigidly half of the breath stays."""
+    """2.5 mm, half of a voxel of 5 mm, where the whole trunk counts; rigidly half of the breath stays."""
     found = register_volumes(ct.fixed, ct.moving, RegistrationOptions(model="deformable", checks=False))
     assert found.transform.kind == "deformable"
     assert mean_error_mm(ct, found.transform) < 2.5

@@ -40,7 +40,8 @@ def edges(image: Image) -> Image:
 
     E. Haber, J. Modersitzki, Methods Inf. Med. 46 (2007) 292 (normalised gradient fields).
     """
-    gradient = np.stack(np.gradient(_blurred(image, EDGE_BLUR)), axis=-1)
+    smooth = _blurred(image, EDGE_BLUR)
+    gradient = np.stack([np.gradient(smooth, axis=axis) for axis in range(3)], axis=-1)
     unit = gradient / np.sqrt((gradient**2).sum(axis=-1, keepdims=True) + np.float32(EDGE_SHARE**2))
     x, y, z = (unit[..., axis] for axis in range(3))
     twice = np.float32(np.sqrt(2))

@@ -90,7 +90,8 @@ class Flow:
         nodes = velocity.shape[:3]
         half = np.float32(0.5) * velocity
         ways = [self._vectors(self.exponential(way)) for way in (-half, half)]
-        out = Sums(*(np.empty((*nodes, 3), np.float32) for _ in range(3)), np.empty((*nodes, 2), np.float32))
+        diagonal, mixed, force = (np.empty((*nodes, 3), np.float32) for _ in range(3))
+        out = Sums(diagonal, mixed, force, np.empty((*nodes, 2), np.float32))
         inputs = [*map(self._numbers, (*images, *weights)), *ways, voxels_per_node]
         pairs = self._wp.array(out.misfit, dtype=self._wp.vec2, device="cpu", copy=False)
         outputs = [*map(self._vectors, (out.diagonal, out.mixed, out.force)), pairs]

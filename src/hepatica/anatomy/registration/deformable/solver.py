@@ -121,7 +121,7 @@ def _solved(sums: Sums, force: Field, strength: float, ridge: float, flow: Flow)
         return np.asarray(idctn(waves, axes=(0, 1, 2), workers=flow.threads), dtype=np.float32)
 
     def applied(x: Field) -> Field:
-        out = sums.diagonal * x + np.float32(strength) * flow.curvature(x) + np.float32(ridge) * x
+        out: Field = sums.diagonal * x + np.float32(strength) * flow.curvature(x) + np.float32(ridge) * x
         for channel, (a, b) in enumerate(((0, 1), (0, 2), (1, 2))):
             out[..., a] += sums.mixed[..., channel] * x[..., b]
             out[..., b] += sums.mixed[..., channel] * x[..., a]
