@@ -91,15 +91,14 @@ def main() -> None:
         points = ct.grid.to_mm(np.argwhere(counted))
         error = np.linalg.norm(found.points_mm(points) - points - true[counted], axis=-1)
         low, high = np.percentile(found.determinants(points), (0, 100))
-        print(f"peak {peak} widths {widths} noise {noise} HU: mean {error.mean():.2f} 95 % {np.percentile(error, 95):.2f} "
-              f"Jacobian {low:.2f}-{high:.2f} {busy:.1f} s", flush=True)  # fmt: skip
+        print(f"peak {peak} widths {widths} noise {noise} HU: mean {error.mean():.2f} "
+              f"95 % {np.percentile(error, 95):.2f} Jacobian {low:.2f}-{high:.2f} {busy:.1f} s", flush=True)  # fmt: skip
         if stated.demons:
             begin = time.process_time()
             other = demons(fixed, moving, ct.grid) @ ct.grid.direction.T
             error = np.linalg.norm(other - true, axis=-1)[counted]
-            print(
-    X
-            )
+            busy = time.process_time() - begin
+            print(f"    demons: mean {error.mean():.2f} 95 % {np.percentile(error, 95):.2f} {busy:.1f} s", flush=True)
 
 
 if __name__ == "__main__":
