@@ -42,6 +42,9 @@ BIAS_MM = 60.0
 """Width (standard deviation) of the mean by which an MR is evened out: wider than organs' borders, narrower than the
 field of a surface coil."""
 
+DEFORMED_MM = 3.0
+"""Voxels of an image that is to be bent: finer than the 4 mm on which it is compared."""
+
 MIN_BODY_ML = 100.0
 """A smaller piece is no part of a patient that could be registered."""
 
@@ -112,7 +115,7 @@ def prepare(volume: Volume, what: str) -> Prepared:
         raise UnitError(f"{what}: {volume.kind.meaning} cannot be registered; give the image that belongs to it")
     volume.require_finite()
     small = coarse(volume, BODY_MM)
-    seen = ~_padding(volume, small.grid)
+    seen = ~padding(volume, small.grid)
     body = _body(small, seen)
     if body.sum() * small.grid.voxel_volume_ml < MIN_BODY_ML:
         raise GeometryError(f"{what}: no patient was found in it (less than {MIN_BODY_ML:g} mL stand out)")
@@ -131,6 +134,16 @@ def coarse(volume: Volume, spacing_mm: float) -> Volume:
         whole = whole.with_values(np.clip(whole.values, AIR_HU, 2000.0))
     edge = AIR_HU if volume.kind is Kind.HU else 0.0
     return resample(whole, volume.grid.with_spacing(_three(spacing)), "mean", outside=edge)
+
+
+def patient_alone(prepared: Prepared, source: Volume) -> Volume:
+    """An image on voxels of `DEFORMED_MM`, air (or its lowest value) around the patient."""
+    small = coarse(source, DEFORMED_MM)
+    volume = small.with_values(small.values, source.kind)
+    body = _nearest(prepared.body, prepared.grid, volume.grid)
+    padded = padding(source, volume.grid)
+    outside = AIR_HU if source.kind is Kind.HU else float(volume.values.min())
+    return volume.with_values(np.where(body | padded, volume.values, outside).astype(np.float32))
 
 
 def mask_on(region: Region, grid: Grid, rim_mm: float) -> Mask:
@@ -167,7 +180,7 @@ def _even(volume: Volume, body: Mask) -> Volume:
     return volume.with_values(values / np.maximum(mean, 1e-2 * float(mean.max())))
 
 
-def _padding(volume: Volume, small: Grid) -> Mask:
+def padding(volume: Volume, small: Grid) -> Mask:
     """Voxels that a round reconstruction filled up: below air, all alike, and reaching the corners."""
     values = volume.values
     corners = values[:: max(1, values.shape[0] - 1), :: max(1, values.shape[1] - 1), :: max(1, values.shape[2] - 1)]
