@@ -22,6 +22,7 @@ from hepatica.imaging.quantify.dead_time import live_fraction
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
 from hepatica.imaging.reconstruct.multiple_windows import JointProjector
 from hepatica.imaging.spect.attenuation import attenuation_map, uncovered_slices
+from hepatica.imaging.spect.camera import hole_response
 from hepatica.imaging.spect.camera.cameras import GammaCamera
 from hepatica.imaging.spect.options import (
     FROM_WINDOWS,
@@ -184,6 +185,7 @@ class ScanModel:
                 "scatter": options.scatter.scatter,
                 "post_filter_mm": options.noise.post_filter_mm,
                 "detector": self.detectors,
+                "response": hole_response.NAME,
             },
         )
 
@@ -334,6 +336,7 @@ def run_parameters(model: ScanModel, options: SpectOptions) -> Mapping[str, Any]
         energy_kev=[one.energy_kev for one in model.models],
         energy_weights=[one.weights for one in model.models],
         detector=model.detectors,
+        response=hole_response.NAME,
         sensitivity=sensitivity,
         sensitivity_cps_per_mbq=stated.measured_cps_per_mbq or None,
         primary_sensitivity_cps_per_mbq=primary,
