@@ -20,6 +20,7 @@ from hepatica.imaging.quantify.recovery import (
     parts_mean,
 )
 from hepatica.imaging.quantify.response import GaussianPsf
+from hepatica.imaging.spect.camera.hole_response import NAME
 
 LU = Conditions("Lu-177", "siemens-megp", (187.2, 228.8), (4.0, 4.0, 4.0), {"iterations": 10, "scatter": "tew"})
 DIAMETERS = (10.0, 13.0, 17.0, 22.0, 28.0, 37.0)
@@ -172,6 +173,20 @@ def test_other_conditions_are_refused_and_unknown_ones_told() -> None:
     assert Conditions.from_dict(document(LU)) == LU
     with pytest.raises(InputError, match="window_kev"):
         Conditions.from_dict(document(LU) | {"window_kev": [1, math.inf]})
+
+
+def test_a_curve_of_the_response_before_is_refused_for_images_of_todays() -> None:
+    """Files that tell the detector but no response were made with the Gaussian, curves and images alike."""
+    before = Conditions.from_dict({"nuclide": "Lu-177", "reconstruction": {"iterations": 10, "detector": ["table"]}})
+    today = Conditions("Lu-177", reconstruction={"iterations": 10, "detector": ["table"], "response": NAME})
+    with pytest.raises(InputError, match=f"response: Gaussian of Anger's width against {NAME}"):
+        before.require_fit(today, "recovery")
+    again = Conditions.from_dict(document(before))
+    assert again == before
+    assert "response" not in str(before.require_fit(again, "recovery"))
+    assert Conditions.from_dict(document(today)) == today
+    in_air = Conditions.from_dict({"nuclide": "Lu-177"})
+    assert "response" not in str(in_air.require_fit(today, "camera factor"))
 
 
 def test_noise_of_a_mean_is_seen_between_its_parts() -> None:

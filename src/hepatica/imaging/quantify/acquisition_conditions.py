@@ -11,6 +11,9 @@ from hepatica.core.message import Message
 from hepatica.errors import InputError
 from hepatica.imaging.spect.projections import WINDOW_TOLERANCE_KEV
 
+RESPONSE_BEFORE = "Gaussian of Anger's width"
+"""Response of the projector in reconstructions whose files tell the detector but not yet the response."""
+
 VOXEL_TOLERANCE_MM = 0.05
 """Voxel sizes that differ by less are the same: headers round."""
 
@@ -106,8 +109,13 @@ class Conditions:
             camera,
             None if pair is None else (pair[0], pair[1]),
             None if triple is None else (triple[0], triple[1], triple[2]),
-            dict(settings),
+            with_response(settings),
         )
+
+
+def with_response(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a reconstruction, with the response that hepatica took before it told which one."""
+    return ({"response": RESPONSE_BEFORE} if "detector" in settings else {}) | dict(settings)
 
 
 def numbers(values: Any, count: int, what: str) -> tuple[float, ...]:

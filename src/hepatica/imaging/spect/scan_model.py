@@ -23,6 +23,7 @@ from hepatica.imaging.reconstruct.algorithms import BREMSSTRAHLUNG_ITERATIONS, I
 from hepatica.imaging.reconstruct.levels.options import SpectLungOptions
 from hepatica.imaging.reconstruct.multiple_windows import JointProjector
 from hepatica.imaging.spect.attenuation import attenuation_map, uncovered_slices
+from hepatica.imaging.spect.camera import hole_response
 from hepatica.imaging.spect.camera.cameras import GammaCamera
 from hepatica.imaging.spect.options import (
     FROM_WINDOWS,
@@ -203,6 +204,7 @@ class ScanModel:
                 "scatter": options.scatter.scatter,
                 "post_filter_mm": options.noise.post_filter_mm,
                 "detector": self.detectors,
+                "response": hole_response.NAME,
             },
         )
 
@@ -353,6 +355,7 @@ def run_parameters(model: ScanModel, options: SpectOptions) -> Mapping[str, Any]
         energy_kev=[one.energy_kev for one in model.models],
         energy_weights=[one.weights for one in model.models],
         detector=model.detectors,
+        response=hole_response.NAME,
         sensitivity=sensitivity,
         sensitivity_cps_per_mbq=stated.measured_cps_per_mbq or None,
         primary_sensitivity_cps_per_mbq=primary,

@@ -20,6 +20,9 @@ from hepatica.imaging.spect.camera.detector import hexagon_transmission
 from hepatica.imaging.spect.camera.detector_tables import detector_response
 from hepatica.imaging.spect.projector import Response
 
+NAME = "line spread of the holes"
+"""How conditions and provenance call this response; another name where images become other ones."""
+
 PLACES = 33
 """Places that stand for the shape of a line spread; closer than half the crystal's blur up to 40 cm."""
 
