@@ -92,7 +92,7 @@ def main() -> None:
         error = np.linalg.norm(found.points_mm(points) - points - true[counted], axis=-1)
         low, high = np.percentile(found.determinants(points), (0, 100))
         print(f"peak {peak} widths {widths} noise {noise} HU: mean {error.mean():.2f} "
-              f"95 % {np.percentile(error, 95):.2f} Jacobian {low:.2f}-{high:.2f} {busy:.1f} s", flush=True)  # fmt: skip
+              f"95 % {np.percentile(error, 95):.2f} Jacobian {low:.2f}-{high:.2f} {busy:.1f} s", flush=True)  # fmt: skip  # noqa: E501
         if stated.demons:
             begin = time.process_time()
             other = demons(fixed, moving, ct.grid) @ ct.grid.direction.T

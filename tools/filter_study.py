@@ -1,6 +1,6 @@
 """What a filter after the reconstruction takes from the overshoot of a small sphere, and from the recovery of lesions.
 
-As ``tools/response_study.py`` (whose exact data it takes), 30 views, OSEM of 6 subsets, the default response; without noise.
+As ``tools/response_study.py`` (whose exact data it takes), 30 views, OSEM of 6 subsets, default response, no noise.
 Run: ``python tools/filter_study.py siemens-hegp 364.5 0.125 22``: camera, keV, background over sphere, diameter in mm.
 Prints, by iterations, the middle and the mean of the sphere over the truth for each filter. A minute of one processor.
 """
@@ -9,9 +9,9 @@ import sys
 from typing import Any
 
 import numpy as np
-import response_study as study
 from scipy import ndimage
 
+import response_study as study
 from hepatica.core.constants import FWHM_PER_SD
 from hepatica.imaging.reconstruct.algorithms import IterationOptions, reconstruct
 from hepatica.imaging.spect.camera.cameras import gamma_camera

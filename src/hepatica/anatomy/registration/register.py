@@ -248,7 +248,7 @@ def _bent(pair: Pair, start: Transform) -> tuple[Transform, list[Message]]:
         return start, [Message("bending-not-kept", text, severity="warning")]
     notes = []
     if bent.contrast == "unlike":
-        text = "images of two kinds were bent onto each other: on virtual patients the liver was 3 mm off on average"
+        text = "images of two kinds were bent onto each other: on one virtual patient the liver was 3 mm off on average"
         notes.append(
             Message("bent-across-kinds", text, "look at the figure; a rigid registration in the liver is surer")
         )

@@ -93,6 +93,12 @@ PROPOSED_STRUCTURES = Proposed("structures", "structures", "structures.dcm", "th
 PROPOSED_REGISTRATION = Proposed("transform", "registration", "registration.dcm", "the proposed registration")
 
 
+DRAWN = ImageOf("structures", ("therapy-structures",))
+ADDED = ImageOf("transform", ("registration",))
+TOGETHER = ImageOf("structures", ("therapy-structures", "scout-structures"), needed=True)
+APART = ImageOf("structures", ("scout-structures",), needed=True)
+
+
 @dataclass(frozen=True, slots=True)
 class TherapyStructures:
     """Structures of the therapy: those that were drawn, else the proposal on its CT, else none.
@@ -101,7 +107,7 @@ class TherapyStructures:
     """
 
     proposal: Proposed = PROPOSED_STRUCTURES
-    drawn: ImageOf = ImageOf("structures", ("therapy-structures",))
+    drawn: ImageOf = DRAWN
 
     def given(self, view: View) -> tuple[Given, ...]:
         """What was drawn, else the proposal."""
@@ -130,7 +136,7 @@ class ScoutToTherapy:
 
     step: str
     proposal: Proposed = PROPOSED_REGISTRATION
-    added: ImageOf = ImageOf("transform", ("registration",))
+    added: ImageOf = ADDED
 
     def given(self, view: View) -> tuple[Given, ...]:
         """What was added, else the proposal."""
@@ -159,8 +165,8 @@ class StructuresOfBoth:
     Where scout and therapy lie apart only those of the scout fit it.
     """
 
-    together: ImageOf = ImageOf("structures", ("therapy-structures", "scout-structures"), needed=True)
-    apart: ImageOf = ImageOf("structures", ("scout-structures",), needed=True)
+    together: ImageOf = TOGETHER
+    apart: ImageOf = APART
 
     def given(self, view: View) -> tuple[Given, ...]:
         """Those that fit."""

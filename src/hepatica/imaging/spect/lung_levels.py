@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hepatica.anatomy.segmentation.lungs import lung_regions
+from hepatica.anatomy.segmentation.body_and_lungs.lungs import lung_regions
 from hepatica.core import Grid, Volume
 from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError
