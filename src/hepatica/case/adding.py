@@ -15,7 +15,7 @@ from hepatica.case.layout import IMAGES
 from hepatica.case.log import Log
 from hepatica.case.sorting.heap import Found, Heap, sort_heap
 from hepatica.case.sorting.roles import ROLES
-from hepatica.case.sorting.rules import Guess
+from hepatica.case.sorting.rules import Guess, Seen, guesses
 from hepatica.case.steps.course import STEPS as STEP_NAMES
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.io.dicom.scan import Skipped
@@ -90,10 +90,45 @@ def add_files(folder: Path, log: Log, path: Path, wish: Wish) -> Added:
             known.append(same.name)
             continue
         new.append(item if wish.reference else _taken_in(item, found, folder))
-    catalogue.adding(new).write(folder)
-    for item in new:
+    whole = sorted_anew(catalogue.adding(new), facts)
+    whole.write(folder)
+    for item in (whole[one.name] for one in new):
         log.append("added", {"item": item.name, "role": item.role, "digest": item.digest}, {"path": str(path)})
-    return Added(tuple(new), tuple(known), heap.skipped)
+    _note_changes(catalogue, whole, log)
+    return Added(tuple(whole[item.name] for item in new), tuple(known), heap.skipped)
+
+
+def sort_again(folder: Path, log: Log) -> None:
+    """Sort all images anew, after the facts changed; the caller holds the case."""
+    catalogue = Catalogue.read(folder)
+    found = sorted_anew(catalogue, Facts.read(folder, STEP_NAMES))
+    if found != catalogue:
+        found.write(folder)
+        _note_changes(catalogue, found, log)
+
+
+def sorted_anew(catalogue: Catalogue, facts: Facts) -> Catalogue:
+    """Every image taken for what it is beside all others; what a person said stays."""
+    free = [item for item in catalogue if item.facts and not item.by_person]
+    told = {item.frame: Guess(item.role, item.treatment) for item in catalogue if item.by_person and item.frame}
+    known = {frame: guess for frame, guess in told.items() if guess.role != "unused"}
+    guessed = guesses([Seen.of(item.facts) for item in free], _instants(facts), known)
+    found = {item.name: guess for item, guess in zip(free, guessed, strict=True)}
+    return Catalogue(
+        tuple(
+            item
+            if (guess := found.get(item.name)) is None
+            else replace(item, role=guess.role, treatment=guess.treatment, doubts=guess.doubts)
+            for item in catalogue
+        )
+    )
+
+
+def _note_changes(before: Catalogue, after: Catalogue, log: Log) -> None:
+    for item in before:
+        now = after[item.name]
+        if (now.role, now.treatment) != (item.role, item.treatment):
+            log.append("taken", {"item": item.name, "role": now.role, "treatment": now.treatment, "sorted": True})
 
 
 def _instants(facts: Facts) -> list[datetime | None]:
@@ -151,10 +186,11 @@ def _item(found: Found, folder: Path, catalogue: Catalogue, wish: Wish) -> Item:
         description="" if seen is None else seen.description,
         date="" if at is None else at.date().isoformat(),
         series=found.series,
-        frame="" if seen is None else seen.frame,
+        frame="" if seen is None else next(iter(seen.refers_to), seen.frame),
         patient="" if seen is None else seen.patient,
         by_person=wish.role is not None,
         doubts=() if wish.role is not None else guess.doubts,
+        facts={} if seen is None or wish.treatment is not None else seen.facts(),
     )
 
 

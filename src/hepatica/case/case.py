@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hepatica.case.adding import Added, Wish, add_files
+from hepatica.case.adding import Added, Wish, add_files, sort_again
 from hepatica.case.catalogue import Catalogue, Item
 from hepatica.case.changing import changing
 from hepatica.case.facts import TEMPLATE, Facts, with_value
@@ -189,6 +189,7 @@ class Case:
             with atomic_output(path) as new:
                 new.write_text(text, encoding="utf-8")
             log.append("facts", {"keys": sorted(values), "digest": log.personal.digest(text.encode())}, dict(values))
+            sort_again(self.folder, log)
 
     def check(self, step: str, by: str) -> None:
         """Note that somebody checked the result of a step that is done. Who it was is a claim: there is no log-in.

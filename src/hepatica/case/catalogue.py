@@ -48,7 +48,7 @@ class Item:
     Attributes
     ----------
     name : str
-        Its name in the case: "therapy-pet-1".
+        Its name in the case: "pet-1".
     role : str
         What it is taken for, one of `ROLES`; "unused" where it is nothing that a step needs.
     treatment : int
@@ -67,6 +67,9 @@ class Item:
         A person said what it is taken for.
     doubts : tuple of str
         Why it could be something else.
+    facts : mapping
+        What its header says of it (`sorting.rules.Seen`), so that it is sorted anew when other images come or the
+        treatment's instant is stated; empty for a file that is no DICOM.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Item:
     patient: str = ""
     by_person: bool = False
     doubts: tuple[str, ...] = field(default=())
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -195,9 +199,10 @@ class Catalogue:
         return Catalogue(tuple(new if item.name == name else item for item in self.items))
 
     def free_name(self, role: str, taken: Iterable[str] = ()) -> str:
-        """Name for one more item of a role: "therapy-ct-2"."""
+        """Name for one more item, by what it is and not by what it is taken for, which may change: "ct-2"."""
         used = {item.name for item in self.items} | set(taken)
-        return next(name for number in range(1, len(used) + 2) if (name := f"{role}-{number}") not in used)
+        kind = role.rsplit("-", 1)[-1]
+        return next(name for number in range(1, len(used) + 2) if (name := f"{kind}-{number}") not in used)
 
 
 def _item(row: Mapping[str, Any]) -> Item:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from hepatica.case.case import Case
 from hepatica.case.sorting.rules import Guess, Seen, guesses
 from hepatica.io.dicom.series import SeriesKind as Kind
+from hepatica.io.virtual.demo import write_demo_patient
 
 AT = datetime(2026, 3, 12, 10)
 
@@ -100,3 +103,27 @@ def test_an_image_added_before_tells_what_is_drawn_on_it() -> None:
     known = {"B": Guess("scout-spect", 1)}
     found = guesses([seen(Kind.CT, -10, frame="B"), seen(Kind.RTSTRUCT, -9, refers_to=("B",))], (AT,), known)
     assert [guess.role for guess in found] == ["scout-ct", "scout-structures"]
+
+
+def test_what_was_seen_is_kept_as_plain_values() -> None:
+    one = seen(Kind.RTSTRUCT, -9, refers_to=("B", "C"), nuclide="Y-90", administered_bq=1e9)
+    assert Seen.of(one.facts()) == one
+    assert Seen.of(seen(Kind.CT, None).facts()) == seen(Kind.CT, None)
+
+
+def test_an_image_is_sorted_anew_when_others_come(tmp_path: Path) -> None:
+    """A CT that came alone is told by its date; once the PET in its frame of reference is there, it is the PET's."""
+    case = Case.new(tmp_path / "case")
+    case.set(**{"treatment.agent": "glass", "treatment.at": AT.isoformat()})
+    folder = tmp_path / "images"
+    write_demo_patient(folder, ct_spacing_mm=(12.0, 12.0, 12.0))
+    (ct,) = case.add(folder / "ct").items
+    assert ct.name == "ct-1"
+    assert ct.role != "therapy-ct"
+    case.add(folder / "pet")
+    case.add(folder / "rtstruct.dcm")
+    roles_now = {item.name: item.role for item in case.situation().catalogue}
+    assert roles_now == {"ct-1": "therapy-ct", "pet-1": "therapy-pet", "structures-1": "therapy-structures"}
+    case.take("ct-1", "unused")
+    case.set(**{"treatment.at": (AT + timedelta(days=1)).isoformat()})
+    assert case.situation().catalogue["ct-1"].role == "unused"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from hepatica.io.dicom.series import SeriesKind
 
@@ -78,6 +78,22 @@ class Seen:
     refers_to: tuple[str, ...] = ()
     has_contrast: bool = False
     patient: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """As plain values, to be kept."""
+        at = None if self.at is None else self.at.isoformat()
+        return asdict(self) | {"kind": self.kind.name, "at": at, "refers_to": list(self.refers_to)}
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Seen:
+        """From what `facts` kept."""
+        at = facts["at"]
+        changed = {
+            "kind": SeriesKind[facts["kind"]],
+            "at": None if at is None else datetime.fromisoformat(at),
+            "refers_to": tuple(facts["refers_to"]),
+        }
+        return cls(**{**facts, **changed})
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def take_image(item: str, role: str, *, case: Path = HERE, treatment: int | None
     Parameters
     ----------
     item : str
-        Its name in the case: therapy-ct-1.
+        Its name in the case: ct-1.
     role : str
         What it is: scout-ct, follow-up-ct, unused, ...
     case : path
@@ -167,7 +167,7 @@ def take_image(item: str, role: str, *, case: Path = HERE, treatment: int | None
 
     Examples
     --------
-    >>> hepatica.take_image("therapy-ct-2", "unused", case="patient-7")  # doctest: +SKIP
+    >>> hepatica.take_image("ct-2", "unused", case="patient-7")  # doctest: +SKIP
     """
     opened = Case.open(case)
     opened.take(item, role, treatment=treatment)
