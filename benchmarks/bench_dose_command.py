@@ -80,7 +80,7 @@ def run(case: Path, engine: str, source: Path) -> Run:
     command = [sys.executable, "-m", "hepatica", "dose", case / "pet", "--ct", case / "ct", "--nuclide", "Y-90"]
     command += ["--registered", "--engine", engine]
     if engine == "montecarlo":
-        command += ["--uncertainty", HISTORIES]
+        command += ["--target-uncertainty", HISTORIES]
     out = Path(tempfile.mkdtemp(dir=case))
     started = time.perf_counter()
     with subprocess.Popen(

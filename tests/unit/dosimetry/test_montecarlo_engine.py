@@ -56,6 +56,24 @@ def test_noise_is_said(case: tuple[Volume, Volume]) -> None:
     assert "few-histories" in [message.code for message in dose_map.messages]
 
 
+def test_no_dose_is_negative_and_means_are_not_biased_by_it() -> None:
+    """A control leaves noise around zero where there is little dose; the map says zero there, a mean keeps the noise."""
+    grid = Grid.axial((24, 18, 15), spacing_mm=(3.0, 3.0, 3.0))
+    values = np.zeros(grid.shape)
+    values[4:20, 4:14, 3:10] = 1e3
+    values[8:16, 6:12, 5:9] = 2e6
+    density = Volume(grid, 1.06 + np.random.default_rng(1).normal(0, 0.1, grid.shape), Kind.DENSITY)
+    engine = MonteCarloEngine(MonteCarloSettings(histories=5000, seed=3))
+    dose_map = engine.compute(Volume(grid, values, Kind.DECAYS), density, nuclide("Y-90"))
+    assert dose_map.result is not None
+    raw = dose_map.result.dose_gy
+    assert raw.min() < 0
+    assert dose_map.dose.values.min() == 0
+    everything = Region.from_coverage("all", grid, np.ones(grid.shape))
+    weighted = float((raw * density.values).sum(dtype=np.float64) / density.values.sum(dtype=np.float64))
+    assert dose_map.region_mean(everything).value == pytest.approx(weighted, rel=1e-5)
+
+
 def test_voxels_with_few_counts_are_said(case: tuple[Volume, Volume]) -> None:
     """Where the highest doses are known well and others not: a hot block and a faint one at a tenth of it."""
     grid = case[0].grid

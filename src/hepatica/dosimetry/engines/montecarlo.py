@@ -180,7 +180,10 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
             in_air_j=in_air,
             outside_j=result.escaped_electrons_j + result.escaped_photons_j + result.elsewhere_j,
         )
-        dose, dose_sd = (np.where(tissue, part, np.float32(0)) for part in (result.dose_gy, result.dose_sd_gy))
+        # With a control a voxel of little dose and much noise can fall below zero, which no dose is. Means of structures
+        # come from the sums, and keep it.
+        parts = (np.maximum(result.dose_gy, np.float32(0)), result.dose_sd_gy)
+        dose, dose_sd = (np.where(tissue, part, np.float32(0)) for part in parts)
         name = f"{nuclide.name} dose, Monte Carlo"
         return MonteCarloDoseMap(
             dose=decays.with_values(dose, Kind.DOSE, name=name),

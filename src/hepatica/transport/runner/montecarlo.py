@@ -138,7 +138,7 @@ class MonteCarloResult:
     def dose_of(self, matter: LabelMasses) -> FloatArray:
         """Dose in Gy to matter of a label in a voxel, for each element of `matter`.
 
-        In voxels that hold one label it is the voxel's dose.
+        In voxels that hold one label it is the voxel's dose. What noise puts below zero is zero, as in a dose map.
         """
         scoring = self._scored()
         dose = self.dose_gy.ravel()[matter.voxel].astype(np.float64)
@@ -147,7 +147,7 @@ class MonteCarloResult:
         if self.sums.parts is not None and apart.any():
             energy = self.sums.parts.mean_kev((part[apart],)) * self._gy_g_per_kev
             dose[apart] = energy / scoring.part_mass_g[part[apart]]
-        return dose
+        return np.maximum(dose, 0.0)
 
     def mean_over(self, matter: LabelMasses) -> Estimate:
         """Mean dose of matter in Gy.
