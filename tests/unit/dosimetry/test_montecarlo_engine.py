@@ -57,7 +57,7 @@ def test_noise_is_said(case: tuple[Volume, Volume]) -> None:
 
 
 def test_no_dose_is_negative_and_means_are_not_biased_by_it() -> None:
-    """A control leaves noise around zero where there is little dose; the map says zero there, a mean keeps the noise."""
+    """A control leaves noise around zero where there is little dose; a map says zero there, a mean keeps it."""
     grid = Grid.axial((24, 18, 15), spacing_mm=(3.0, 3.0, 3.0))
     values = np.zeros(grid.shape)
     values[4:20, 4:14, 3:10] = 1e3

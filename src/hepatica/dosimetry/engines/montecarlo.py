@@ -180,8 +180,8 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
             in_air_j=in_air,
             outside_j=result.escaped_electrons_j + result.escaped_photons_j + result.elsewhere_j,
         )
-        # With a control a voxel of little dose and much noise can fall below zero, which no dose is. Means of structures
-        # come from the sums, and keep it.
+        # With a control a voxel of little dose and much noise can fall below zero, which no dose is. Means of
+        # structures come from the sums, and keep it.
         parts = (np.maximum(result.dose_gy, np.float32(0)), result.dose_sd_gy)
         dose, dose_sd = (np.where(tissue, part, np.float32(0)) for part in parts)
         name = f"{nuclide.name} dose, Monte Carlo"
