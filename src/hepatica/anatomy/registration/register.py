@@ -247,6 +247,12 @@ def _bent(pair: Pair, start: Transform) -> tuple[Transform, list[Message]]:
         )
         return start, [Message("bending-not-kept", text, severity="warning")]
     notes = []
+    if pair.within is not None:
+        text = (
+            "bent within structures alone, where likeness does not prove a better place: on one virtual patient the "
+            "liver was 2.0 mm off bent and 1.4 mm rigidly"
+        )
+        notes.append(Message("bent-within-structures", text, "compare with the rigid registration before it is used"))
     if bent.contrast == "unlike":
         text = "images of two kinds were bent onto each other: on one virtual patient the liver was 3 mm off on average"
         notes.append(
