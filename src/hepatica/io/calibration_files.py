@@ -11,7 +11,7 @@ from hepatica.core import Estimate
 from hepatica.core.image import Image
 from hepatica.core.text_files import json_file, text_file, toml_text
 from hepatica.errors import InputError
-from hepatica.imaging.quantify.acquisition_conditions import Conditions, with_response
+from hepatica.imaging.quantify.acquisition_conditions import Conditions, with_later_settings
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.options import QuantificationOptions, calibration_source
 from hepatica.imaging.quantify.recovery import RecoveryCurve
@@ -21,6 +21,7 @@ Loaded = TypeVar("Loaded")
 
 RECONSTRUCTION_SETTINGS = (
     "method", "iterations", "subsets", "prior_strength", "scatter", "post_filter_mm", "detector", "response",
+    "penetration",
 )  # fmt: skip
 """Settings of `hepatica reconstruct` on which factor and recovery depend."""
 
@@ -85,7 +86,9 @@ def conditions_of(image: Image, *, nuclide_name: str | None = None, camera: str 
     if camera is not None and made_by is not None and camera != made_by:
         raise InputError(f"{image.source.path} was reconstructed for camera {made_by}, stated is {camera}")
     told = parameters or facts.reconstruction
-    settings = with_response({key: told[key] for key in RECONSTRUCTION_SETTINGS if key in told})
+    if told.get("scatter") == "mc" and (lead := (parameters.get("camera") or {}).get("penetration")) is not None:
+        told = {**told, "penetration": lead}
+    settings = with_later_settings({key: told[key] for key in RECONSTRUCTION_SETTINGS if key in told})
     if len(windows) > 1:
         settings["windows_kev"] = [list(limits) for limits in windows]
     return Conditions(

@@ -9,21 +9,14 @@ import pytest
 from hepatica.core import Estimate
 from hepatica.core.document import document
 from hepatica.errors import InputError, PhysicsError
-from hepatica.imaging.calibration.options import (
-    CameraExposureOptions,
-    PhantomOptions,
-    SourceImageOptions,
-    SourceOptions,
-)
-from hepatica.imaging.calibration.penetration import HolesAndLead, cylinder_counts, fitted_penetration
+from hepatica.imaging.calibration.penetration import HolesAndLead, calibrated_near_and_far, fitted_penetration
+from hepatica.imaging.calibration.source_in_air import size_not_stated
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
 from hepatica.imaging.spect.camera.detector_tables import detector_response
-from hepatica.imaging.spect.projections import Orbit, Projections
 from hepatica.imaging.spect.system import model_mismatch, window_model
 from hepatica.nuclides import nuclide
-from hepatica.workflow.spect.calibrate import calibrate_camera
 
 START = datetime(2026, 3, 3, 9)
 CAMERA, Y90 = gamma_camera("siemens-hegp"), nuclide("Y-90")
@@ -31,7 +24,6 @@ WINDOW = nuclide_windows(Y90)[0][0]
 MODEL = window_model(CAMERA, Y90, WINDOW)
 AIR_CPS = 1e6 * MODEL.sensitivity_cps_per_bq / MODEL.holes_share
 IN_AIR = HolesAndLead(AIR_CPS * MODEL.holes_share, AIR_CPS * (1 - MODEL.holes_share))
-CYLINDER = PhantomOptions(diameter_mm=200.0, length_mm=200.0)
 
 
 def air(factor: float, **more: object) -> CameraCalibration:
@@ -84,34 +76,29 @@ def test_geometries_that_are_alike_or_impossible_are_refused() -> None:
         fitted_penetration(Estimate(1.0, None), Estimate(5.0, None), IN_AIR, HolesAndLead(0.6, 0.5))
 
 
-def test_a_cylinder_of_water_fits_the_lead_by_the_verb() -> None:
-    """A camera of 30 % more counts through lead: the fit is within 15 %, its share through holes within 2 points.
-
-    The simulations of cylinder and model, 0.5 % each, are 10 % of the lead together (a ratio of 1 % is 7 %).
-    """
-    orbit, scale = Orbit.circular(8, radius_mm=180.0), 1.3
-    empty = Projections(
-        np.ones((1, 8, 32, 32), np.float32), orbit, (WINDOW,), (9.6, 9.6), 30.0, axis_mm=(0.0, 0.0, -9.6 * 15.5),
-        start=START, nuclide="Y-90",
-    )  # fmt: skip
-    true = cylinder_counts(
-        empty, WINDOW, replace(CYLINDER, centre_mm=(0.0, 0.0, 0.0)), camera=CAMERA, nuclide=Y90, seed=99
-    )
-    counts = 1000 * 30 * (true.holes + scale * true.lead)
-    data = replace(empty, counts=np.full((1, 8, 32, 32), counts / 32**2, np.float32))
-    measured_air = air(IN_AIR.holes + scale * IN_AIR.lead)
-    source = SourceOptions(source="cylinder", source_activity_bq=1e9, source_activity_at=START, source_activity_sd=0.01)
-    found = calibrate_camera(
-        data, source=source, phantom=CYLINDER, exposure=CameraExposureOptions(),
-        stated=SourceImageOptions(calibration=measured_air),
-    ).calibration  # fmt: skip
-    assert found is not None
+def test_a_fit_beside_a_source_of_known_water_takes_out_what_source_and_field_keep() -> None:
+    """Exactly: a camera of 1.3 times the lead, a source that leaves 0.9 of the holes' counts and 0.6 of the lead's."""
+    kept, scale = (0.9, 0.6), 1.3
+    counted = kept[0] * IN_AIR.holes + kept[1] * scale * IN_AIR.lead
+    by_model = kept[0] * IN_AIR.holes + kept[1] * IN_AIR.lead
+    near = air(counted / (by_model / IN_AIR.total), kept_in_air=kept)
+    kept_far = (0.9, 0.3)
+    far_model = kept_far[0] * IN_AIR.holes + kept_far[1] * IN_AIR.lead
+    far_counted = kept_far[0] * IN_AIR.holes + kept_far[1] * scale * IN_AIR.lead
+    far = air(far_counted / (far_model / IN_AIR.total), kept_in_air=kept_far)
+    found = calibrated_near_and_far(near, far, WINDOW, camera=CAMERA, nuclide=Y90)
     assert found.penetration is not None
-    assert found.penetration.value == pytest.approx(scale, rel=0.15)
-    fitted = window_model(replace(CAMERA, penetration=found.penetration.value), Y90, WINDOW)
-    assert fitted.holes_share == pytest.approx(IN_AIR.holes / (IN_AIR.holes + scale * IN_AIR.lead), abs=0.02)
-    assert found.factor == measured_air.factor
+    assert found.penetration.value == pytest.approx(scale)
+    assert found.factor.value == pytest.approx(IN_AIR.holes + scale * IN_AIR.lead)
     again = CameraCalibration.from_dict(document(found))
-    assert again.penetration == found.penetration
-    with pytest.raises(InputError, match="beside a factor in air"):
-        calibrate_camera(data, source=source, phantom=CYLINDER)
+    assert (again.penetration, again.kept_in_air) == (found.penetration, kept)
+    with pytest.raises(InputError, match="where the model of both is known"):
+        calibrated_near_and_far(near, replace(far, kept_in_air=None), WINDOW, camera=CAMERA, nuclide=Y90)
+    with pytest.raises(InputError, match="kept_in_air"):
+        CameraCalibration.from_dict(document(found) | {"kept_in_air": [0.9, 0.0]})
+
+
+def test_a_source_of_bremsstrahlung_whose_size_is_not_stated_is_said() -> None:
+    assert size_not_stated(nuclide("I-131")) == ()
+    (said,) = size_not_stated(Y90)
+    assert said.code == "source-size-unknown"

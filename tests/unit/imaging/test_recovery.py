@@ -1,6 +1,7 @@
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -187,6 +188,32 @@ def test_a_curve_of_the_response_before_is_refused_for_images_of_todays() -> Non
     assert Conditions.from_dict(document(today)) == today
     in_air = Conditions.from_dict({"nuclide": "Lu-177"})
     assert "response" not in str(in_air.require_fit(today, "camera factor"))
+
+
+def test_settings_that_only_one_of_the_two_tells_are_said() -> None:
+    """A file without `detector` is older than the table: what it was made with is not known."""
+    told = {"iterations": 10, "scatter": "mc", "detector": ["table"], "response": NAME, "penetration": 1.0}
+    today = Conditions("Y-90", "siemens-hegp", (105, 195), (4, 4, 4), told)
+    older = replace(today, reconstruction={"iterations": 10, "scatter": "mc"})
+    for first, second in ((older, today), (today, older)):
+        (message,) = first.require_fit(second, "recovery")
+        assert message.text.endswith("detector, penetration, response")
+
+
+def test_counts_through_lead_are_a_condition() -> None:
+    """With scatter by Monte Carlo; images from before they were told had those of the model."""
+    settings = {"scatter": "mc", "detector": ["table"], "response": NAME}
+    before = Conditions.from_dict({"nuclide": "Y-90", "reconstruction": settings})
+    assert before.reconstruction["penetration"] == 1.0
+    for lead, fits in ((1.0, True), (1.015, True), (1.3, False)):
+        image = replace(before, reconstruction={**before.reconstruction, "penetration": lead})
+        if fits:
+            assert "penetration" not in str(before.require_fit(image, "recovery"))
+        else:
+            with pytest.raises(InputError, match=r"penetration: 1 against 1\.3"):
+                before.require_fit(image, "recovery")
+    windows = Conditions.from_dict({"nuclide": "Lu-177", "reconstruction": settings | {"scatter": "tew"}})
+    assert "penetration" not in windows.reconstruction
 
 
 def test_noise_of_a_mean_is_seen_between_its_parts() -> None:

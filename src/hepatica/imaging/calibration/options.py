@@ -86,7 +86,7 @@ class SourceOptions:
 
 @options
 class PhantomOptions:
-    """Where the source lies in a reconstructed image.
+    """Where the source lies in a reconstructed image, and how large one of water is.
 
     Attributes
     ----------
@@ -95,9 +95,9 @@ class PhantomOptions:
     centre_mm : tuple of float or None
         Middle of sphere, cylinder or ring of spheres, x, y and z (LPS); a sphere or cylinder is found without.
     diameter_mm : float or None
-        Inner diameter of sphere or cylinder.
+        Inner diameter of sphere or cylinder; in air, of the ball, vial or dish of water that holds the source.
     length_mm : float or None
-        Inner length of the cylinder.
+        Inner length of the cylinder; in air, of the vial, or the depth of the dish.
     margin_mm : float
         Sphere: count so far around it. Cylinder, NEMA: keep so far from walls.
     shell : bool
@@ -173,8 +173,8 @@ class SourceImageOptions:
     camera : str or None
         Camera with its collimator, by name.
     calibration : Path, CameraCalibration or None
-        NEMA: camera factor of an image in counts. Cylinder, in its projections: the factor in air, to which the counts
-        through lead are fitted.
+        NEMA: camera factor of an image in counts. Cylinder, in its projections, or the same source in air at another
+        distance: the (first) factor in air, to which the counts through lead are fitted.
     activity_unit : str or None
         Unit of an image that states none: counts, Bq/mL.
     activity_at : datetime or None

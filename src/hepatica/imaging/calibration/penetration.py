@@ -22,16 +22,18 @@ from hepatica.core.progress import Progress, silent
 from hepatica.errors import GeometryError, InputError, PhysicsError
 from hepatica.imaging.calibration.options import PhantomOptions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
-from hepatica.imaging.spect.camera.cameras import MAX_PENETRATION, MIN_PENETRATION, GammaCamera
+from hepatica.imaging.spect.camera.cameras import MAX_PENETRATION, MIN_PENETRATION, GammaCamera, gamma_camera
 from hepatica.imaging.spect.camera.detector_tables import detector_response
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
 from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
 from hepatica.imaging.spect.projections import Projections, Window
-from hepatica.imaging.spect.system import window_model
+from hepatica.imaging.spect.system import WindowModel, window_model
 from hepatica.nuclides import Nuclide
 
 HISTORIES = 400_000
-"""Of each of the two simulations: the sum of all views is then known within 0.5 % or so."""
+"""Of each of the two simulations."""
+MODEL_SD = 0.005
+"""Relative standard uncertainty that so many leave of the sum of all views."""
 
 VOXEL_MM = 5.0
 """Of the simulated phantom."""
@@ -49,9 +51,18 @@ class HolesAndLead:
     lead: float
 
     @property
+    def total(self) -> float:
+        """Counts by all ways."""
+        return self.holes + self.lead
+
+    def with_lead(self, times: float) -> HolesAndLead:
+        """Those of a camera with so many times the counts through lead."""
+        return HolesAndLead(self.holes, times * self.lead)
+
+    @property
     def share_through_lead(self) -> float:
         """Counts through lead over all."""
-        return self.lead / (self.holes + self.lead)
+        return self.lead / self.total
 
 
 def fitted_penetration(air: Estimate, water: Estimate, in_air: HolesAndLead, in_water: HolesAndLead) -> Estimate:
@@ -124,18 +135,83 @@ def calibrated_with_water(
     InputError, PhysicsError, GeometryError
         If the size is missing, the phantom is not in the field, or the two factors do not go together.
     """
-    model = window_model(camera, nuclide, window)
-    all_ways = 1e6 * model.sensitivity_cps_per_bq / model.holes_share
-    in_air = HolesAndLead(all_ways * model.holes_share, all_ways * (1 - model.holes_share))
     in_water = cylinder_counts(data, window, phantom, camera=camera, nuclide=nuclide, progress=progress)
-    found = fitted_penetration(air.factor, water.factor, in_air, in_water)
-    fit = HolesAndLead(in_air.holes, found.value * in_air.lead)
+    return _with_penetration(air, with_relative(water.factor, MODEL_SD), in_water, window, camera, nuclide)
+
+
+def calibrated_near_and_far(
+    near: CameraCalibration, far: CameraCalibration, window: Window, *, camera: GammaCamera, nuclide: Nuclide
+) -> CameraCalibration:
+    """The factor in air with the counts through lead that the same source at another distance fits.
+
+    Counts through holes are the same at any distance; of those through lead the fewer fall into the field the farther
+    the source is. Both factors are those of sources whose size is stated (`kept_in_air`).
+
+    Raises
+    ------
+    InputError, PhysicsError
+        If a size is not stated, or the two factors do not go together.
+    """
+    if near.kept_in_air is None or far.kept_in_air is None:
+        raise InputError(
+            "two distances in air give the counts through lead where the model of both is known",
+            remedy="state `diameter_mm` of the source in both, and turn it round, so that field and distance are known",
+        )
+    bare = bare_source(window_model(replace(camera, penetration=1.0), nuclide, window))
+    there = HolesAndLead(far.kept_in_air[0] * bare.holes, far.kept_in_air[1] * bare.lead)
+    counted = scaled(far.factor, there.total / bare.total)
+    # Of the same source, what the activity meter said is the same in both: it is counted once, in the first.
+    own = [part.relative_sd for part in far.budget if part.name != "activity meter"]
+    relative = None if None in own else math.hypot(*(part or 0.0 for part in own))
+    counted = Estimate(counted.value, None if relative is None else counted.value * relative)
+    return _with_penetration(near, counted, there, window, camera, nuclide)
+
+
+def _with_penetration(
+    air: CameraCalibration,
+    second: Estimate,
+    by_model: HolesAndLead,
+    window: Window,
+    camera: GammaCamera,
+    nuclide: Nuclide,
+) -> CameraCalibration:
+    """The factor in air with the counts through lead that a second geometry fits, as counted and by the model."""
+    bare = bare_source(window_model(replace(camera, penetration=1.0), nuclide, window))
+    kept = air.kept_in_air or (1.0, 1.0)
+    in_air = HolesAndLead(kept[0] * bare.holes, kept[1] * bare.lead)
+    # As counted: the factor has the source's own losses taken out for a camera with the model's counts through lead.
+    counted = scaled(air.factor, in_air.total / bare.total)
+    found = fitted_penetration(counted, second, in_air, by_model)
+    fit, seen = bare.with_lead(found.value), in_air.with_lead(found.value)
     text = (
         f"counts through lead are {found} times those of the model of {camera.name}: in air "
-        f"{1 - fit.share_through_lead:.0%} of the counts come through holes, {model.holes_share:.0%} by the model"
+        f"{1 - fit.share_through_lead:.0%} of the counts come through holes, {1 - bare.share_through_lead:.0%} by the "
+        "model"
     )
     said = tuple(message for message in air.messages if message.code != "sensitivity-unlike-model")
-    return replace(air, penetration=found, messages=(*said, Message("penetration-fitted", text, severity="note")))
+    return replace(
+        air,
+        factor=scaled(counted, fit.total / seen.total),
+        penetration=found,
+        messages=(*said, Message("penetration-fitted", text, severity="note")),
+    )
+
+
+def bare_source(model: WindowModel) -> HolesAndLead:
+    """Counts per second and MBq by a camera's model of a source in air without matter, in an endless field."""
+    total = 1e6 * model.sensitivity_cps_per_bq / model.holes_share
+    return HolesAndLead(total * model.holes_share, total * (1 - model.holes_share))
+
+
+def with_relative(factor: Estimate, relative_sd: float) -> Estimate:
+    """An estimate with another relative uncertainty added in squares."""
+    known = factor.relative_sd
+    return Estimate(factor.value, None if known is None else factor.value * math.hypot(known, relative_sd))
+
+
+def scaled(factor: Estimate, by: float) -> Estimate:
+    """An estimate times a known number."""
+    return Estimate(factor.value * by, None if factor.sd is None else factor.sd * by)
 
 
 def cylinder_counts(
@@ -154,7 +230,7 @@ def cylinder_counts(
         raise InputError("a cylinder needs `diameter_mm` and `length_mm`")
     placed = data if data.axis_mm is not None else data.placed((0.0, 0.0, 0.0), None)
     grid = placed.grid()
-    centre = phantom.centre_mm or _middle(placed, grid)
+    centre = phantom.centre_mm or middle_of_counts(placed, grid)
     around = _grid_about(centre, phantom.diameter_mm, phantom.length_mm).with_frame_of_reference(
         grid.frame_of_reference
     )
@@ -164,24 +240,42 @@ def cylinder_counts(
     if not total > 0:
         raise GeometryError("the cylinder holds no voxel of the simulation", remedy="check `diameter_mm`")
     one = Volume(activity.grid, activity.values / np.float32(total), Kind.ACTIVITY)
-    response = detector_response(replace(camera, penetration=1.0))
+    seen = SpectSetup(camera, nuclide, placed.orbit, (window,), grid)
+    report_progress("cylinder of water, by Monte Carlo")
+    return counts_by_model(made.hu, one, seen, seed=seed, voxel_mm=VOXEL_MM)
+
+
+def counts_by_model(hu: Volume, one: Volume, seen: SpectSetup, *, seed: int, voxel_mm: float) -> HolesAndLead:
+    """Mean counts of a view by the model of one becquerel in an object of water, times 10^6, by Monte Carlo.
+
+    Parameters
+    ----------
+    hu : Volume
+        The object.
+    one : Volume
+        Where the becquerel is.
+    seen : SpectSetup
+        By what; its response is not used.
+    seed : int
+        Of the random numbers.
+    voxel_mm : float
+        In which photons are followed.
+    """
+    response = detector_response(replace(gamma_camera(seen.camera), penetration=1.0))
     none = np.zeros_like(response.geometric)
     rates = []
-    for text, part in (("holes", replace(response, through=none)), ("lead", replace(response, geometric=none))):
-        report_progress(f"cylinder of water, counts through {text}")
-        setup = SpectSetup(camera, nuclide, placed.orbit, (window,), grid, part)
-        projector = MonteCarloProjector(made.hu, setup, voxel_mm=VOXEL_MM)
+    for part in (replace(response, through=none), replace(response, geometric=none)):
+        projector = MonteCarloProjector(hu, replace(seen, response=part), voxel_mm=voxel_mm)
         found = projector.project(one, ProjectionSettings(histories=HISTORIES, seed=seed))
-        views = float((found.primary + found.other).sum(dtype=np.float64)) / placed.orbit.views
-        rates.append(1e6 * views)
+        rates.append(1e6 * float((found.primary + found.other).sum(dtype=np.float64)) / seen.orbit.views)
     return HolesAndLead(*rates)
 
 
 def _ratio(in_air: HolesAndLead, in_water: HolesAndLead) -> float:
-    return (in_water.holes + in_water.lead) / (in_air.holes + in_air.lead)
+    return in_water.total / in_air.total
 
 
-def _middle(data: Projections, grid: Grid) -> tuple[float, float, float]:
+def middle_of_counts(data: Projections, grid: Grid) -> tuple[float, float, float]:
     """The axis of rotation, and the mean row of the counts."""
     rows = data.counts.sum(axis=(0, 1, 2), dtype=np.float64)
     middle = grid.to_mm((np.asarray(grid.shape) - 1) / 2)

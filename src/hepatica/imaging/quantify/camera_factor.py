@@ -32,7 +32,7 @@ from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message, Severity
 from hepatica.errors import InputError, TimeError, UnknownNameError
-from hepatica.imaging.quantify.acquisition_conditions import Conditions, deviation, required
+from hepatica.imaging.quantify.acquisition_conditions import Conditions, deviation, numbers, required
 from hepatica.imaging.quantify.activity import BQ_PER_MBQ, Administration
 from hepatica.imaging.quantify.dead_time import DeadTimeModel, live_fraction
 from hepatica.imaging.quantify.recovery import parts_mean
@@ -223,6 +223,9 @@ class CameraCalibration:
         What a user of the factor must know.
     penetration : Estimate or None
         Counts through lead over those of the camera's model, fitted from sources in air and in water.
+    kept_in_air : tuple of float or None
+        Shares of the counts through holes and through lead that the source's own water and the field left, by the
+        model, of a source in air whose size was stated; the factor is without these losses.
     """
 
     factor: Estimate = field(metadata=HIDDEN)
@@ -234,6 +237,7 @@ class CameraCalibration:
     heads: int = 1
     messages: tuple[Message, ...] = ()
     penetration: Estimate | None = None
+    kept_in_air: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.source not in get_args(Source):
@@ -242,6 +246,8 @@ class CameraCalibration:
             raise InputError(f"a camera factor must be positive, not {self.factor.value} ± {self.factor.sd} cps/MBq")
         if self.heads < 1:
             raise InputError(f"a camera has at least one head, not {self.heads}")
+        if self.kept_in_air is not None and not all(0 < share < math.inf for share in self.kept_in_air):
+            raise InputError(f"kept_in_air: shares of counts must be positive, not {self.kept_in_air}")
 
     @property
     def all_heads(self) -> Estimate:
@@ -320,7 +326,13 @@ class CameraCalibration:
             None
             if data.get("penetration") is None
             else Estimate(required(data, "penetration"), deviation(data, "penetration_sd")),
+            None if data.get("kept_in_air") is None else _pair(data, "kept_in_air"),
         )
+
+
+def _pair(data: Mapping[str, Any], key: str) -> tuple[float, float]:
+    first, second = numbers(data[key], 2, key)
+    return first, second
 
 
 def calibrate_exposures(

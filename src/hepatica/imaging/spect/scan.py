@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 
 from hepatica.anatomy.segmentation.body_and_lungs.body import body_region
 from hepatica.core import Grid, Volume
-from hepatica.core.options import Limits, NonNegative, Positive, Unit, options
+from hepatica.core.message import Message
+from hepatica.core.options import Limits, NonNegative, Positive, options
 from hepatica.core.options.stated import require_unstated
 from hepatica.core.progress import Progress, silent
 from hepatica.core.resample import resample
 from hepatica.errors import InputError, PhysicsError
+from hepatica.imaging.quantify.acquisition_conditions import Conditions
+from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.dead_time import DeadTimeModel
 from hepatica.imaging.spect.camera.cameras import (
     MAX_PENETRATION,
@@ -30,7 +34,9 @@ from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
 from hepatica.imaging.spect.montecarlo.simulate import Acquisition, DeadTime, SimulatedScan, simulate_montecarlo
 from hepatica.imaging.spect.montecarlo.spectrum import HISTORIES
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
+from hepatica.imaging.spect.scan_model import IN_AIR
 from hepatica.imaging.spect.simulate import Scan, analytic_projections, camera_grid, require_in_field
+from hepatica.imaging.spect.system import window_model
 from hepatica.nuclides import Nuclide
 from hepatica.transport.runner.settings import StoppingOptions
 
@@ -102,6 +108,9 @@ class MonteCarloScanOptions:
         Collimator with septal penetration and scatter, crystal and backscatter; or holes alone.
     penetration : float
         Counts through lead over those of the table, as `calibrate_camera` fits them.
+    calibration : Path, CameraCalibration or None
+        Factor of a camera in air, and the counts through lead fitted beside it: what is counted is what this camera
+        would count.
     dead_time_s : float
         Dead time per pulse of a head; 0 for none.
     dead_time_model : {"paralysable", "non-paralysable"}
@@ -115,10 +124,18 @@ class MonteCarloScanOptions:
     device: Literal["cpu", "cuda"] = "cpu"
     voxel_mm: Positive = 4.0
     detector_response: Literal["table", "holes"] = "table"
-    penetration: Annotated[float, Unit("fraction"), Limits(low=MIN_PENETRATION, high=MAX_PENETRATION)] = 1.0
+    penetration: Annotated[float, Limits(low=MIN_PENETRATION, high=MAX_PENETRATION)] = 1.0
+    calibration: Path | str | CameraCalibration | None = None
     dead_time_s: Annotated[float, Limits(low=0, below=1)] = 0.0
     dead_time_model: DeadTimeModel = "paralysable"
     skip_spectrum: bool = False
+
+    def __post_init__(self) -> None:
+        if self.calibration is None:
+            return
+        require_unstated(self, why="not beside `calibration`, which holds it", only=("penetration",))
+        if self.detector_response != "table":
+            raise InputError("`calibration` is of a whole camera", remedy="take `detector_response` table")
 
     def settings(self) -> ProjectionSettings:
         """When to stop."""
@@ -128,6 +145,25 @@ class MonteCarloScanOptions:
         """InputError if one of these options, the seed aside, is stated for the analytic method."""
         if scan.method == "analytic":
             require_unstated(self, why="only with `method` montecarlo", but=("seed",))
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredCamera:
+    """A camera as it was calibrated.
+
+    Attributes
+    ----------
+    camera : GammaCamera
+        With its counts through lead.
+    efficiency : float
+        Counts of a source in air over those of the model with these counts through lead.
+    messages : tuple of Message
+        What of the calibration's conditions could not be compared with the scan.
+    """
+
+    camera: GammaCamera
+    efficiency: float = 1.0
+    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,11 +178,14 @@ class AcquiredScan:
         Of one head in each window, through holes, in air; None where no line falls into the window.
     simulated : SimulatedScan or None
         What the Monte Carlo says of itself.
+    measured : MeasuredCamera or None
+        How the camera differs from its model; None by the analytic method.
     """
 
     projections: Projections
     sensitivity_cps_per_mbq: tuple[float | None, ...]
     simulated: SimulatedScan | None = None
+    measured: MeasuredCamera | None = None
 
 
 def scan_windows(nuclide: Nuclide, scan: ScanOptions) -> tuple[Window, ...]:
@@ -226,8 +265,12 @@ def acquire(
         return AcquiredScan(counted, tuple(_sensitivity(camera, nuclide, window) for window in windows))
     require_in_field(activity, resample(activity, grid, "total"), plan.orbit)
     table = montecarlo.detector_response == "table"
-    camera = replace(camera, penetration=montecarlo.penetration * camera.penetration)
+    measured = measured_camera(camera, nuclide, windows, montecarlo)
+    camera = measured.camera
     response = detector_response(camera) if table else geometric_response(camera)
+    if measured.efficiency != 1.0:
+        # All windows and all pulses of such a camera are in this proportion, as those of more activity are.
+        activity = activity.with_values(activity.values * np.float32(measured.efficiency))
     lost = montecarlo.dead_time_s
     acquisition = Acquisition(
         scan=plan,
@@ -239,8 +282,44 @@ def acquire(
         activity, hu, SpectSetup(camera, nuclide, plan.orbit, windows, grid, response), acquisition,
         montecarlo.settings(), progress=report_progress, voxel_mm=montecarlo.voxel_mm, device=montecarlo.device,
     )  # fmt: skip
+    found = replace(found, sensitivity_cps_per_bq=measured.efficiency * found.sensitivity_cps_per_bq)
     through_holes = tuple(1e6 * float(x) for x in found.sensitivity_cps_per_bq[:, 0])
-    return AcquiredScan(found.projections, through_holes, found)
+    return AcquiredScan(found.projections, through_holes, found, measured)
+
+
+def measured_camera(
+    camera: GammaCamera, nuclide: Nuclide, windows: tuple[Window, ...], montecarlo: MonteCarloScanOptions
+) -> MeasuredCamera:
+    """The camera as options state or a calibration says.
+
+    Raises
+    ------
+    InputError
+        If the calibration is of another nuclide, camera or window, or was not measured in air.
+    """
+    found = montecarlo.calibration
+    if found is None:
+        return MeasuredCamera(replace(camera, penetration=montecarlo.penetration * camera.penetration))
+    if not isinstance(found, CameraCalibration):
+        raise InputError(f"`calibration` is a CameraCalibration here, not {found!r}", remedy="load the file first")
+    if found.source not in IN_AIR:
+        raise InputError(
+            f"the calibration is that of a {found.source} and its reconstruction, not of the camera",
+            remedy="take the factor of a dish or point in air",
+        )
+    limits = found.conditions.window_kev
+    if limits is None:
+        raise InputError("the calibration does not say in which energy window", remedy="add `window_kev` to its file")
+    own = Window(*limits)
+    of_scan = next((window for window in windows if window.is_near(own)), windows[0])
+    notes = found.conditions.require_fit(
+        Conditions(nuclide.name, camera.name, (of_scan.low_kev, of_scan.high_kev)), "the calibration"
+    )
+    if found.penetration is not None:
+        camera = replace(camera, penetration=found.penetration.value)
+    model = window_model(camera, nuclide, own)
+    in_air = 1e6 * model.sensitivity_cps_per_bq / model.holes_share
+    return MeasuredCamera(camera, found.factor.value / in_air, notes)
 
 
 def _sensitivity(camera: GammaCamera, nuclide: Nuclide, window: Window) -> float | None:

@@ -98,6 +98,10 @@ class MonteCarloFacts:
         Beside that through holes, in each window.
     scattered_or_penetrating_share : tuple of float
         Of the counts in each window.
+    penetration : float
+        Counts through lead over those of the camera's model.
+    efficiency : float
+        Counts of a source in air over those of that model, by a calibration.
     dead_time_s, dead_time_model
         Of a head.
     live_fraction : tuple of float
@@ -111,6 +115,8 @@ class MonteCarloFacts:
     detector_response: str
     sensitivity_by_way_of_lead_cps_per_mbq: tuple[float, ...]
     scattered_or_penetrating_share: tuple[float, ...]
+    penetration: float
+    efficiency: float
     dead_time_s: float
     dead_time_model: str | None
     live_fraction: tuple[float, ...]
@@ -188,7 +194,7 @@ def window_counts(found: AcquiredScan) -> tuple[WindowCounts, ...]:
 
 def montecarlo_facts(found: AcquiredScan, montecarlo: MonteCarloScanOptions) -> MonteCarloFacts | None:
     """What the run says of itself; None of the analytic method."""
-    if found.simulated is None:
+    if found.simulated is None or found.measured is None:
         return None
     made, expected = found.simulated, found.simulated.expected
     return MonteCarloFacts(
@@ -198,6 +204,8 @@ def montecarlo_facts(found: AcquiredScan, montecarlo: MonteCarloScanOptions) -> 
             float(other.sum() / max(float(counts.sum()), 1e-300))
             for other, counts in zip(expected.other, expected.total, strict=True)
         ),
+        penetration=found.measured.camera.penetration,
+        efficiency=found.measured.efficiency,
         dead_time_s=montecarlo.dead_time_s,
         dead_time_model=montecarlo.dead_time_model if montecarlo.dead_time_s else None,
         live_fraction=tuple(round(float(x), 6) for x in made.live_fraction),

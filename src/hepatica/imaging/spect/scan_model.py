@@ -205,6 +205,8 @@ class ScanModel:
                 "post_filter_mm": options.noise.post_filter_mm,
                 "detector": self.detectors,
                 "response": hole_response.NAME,
+                # Other corrections know nothing of what comes through lead.
+                **({"penetration": self.camera.penetration} if options.scatter.scatter == "mc" else {}),
             },
         )
 

@@ -29,13 +29,14 @@ from hepatica.imaging.calibration.options import (
     SourceImageOptions,
     SourceOptions,
 )
-from hepatica.imaging.calibration.penetration import calibrated_with_water
+from hepatica.imaging.calibration.penetration import calibrated_near_and_far, calibrated_with_water
+from hepatica.imaging.calibration.source_in_air import size_not_stated, without_own_water
 from hepatica.imaging.quantify.camera_factor import (
     CameraCalibration,
     calibrate_exposures,
 )
 from hepatica.imaging.quantify.recovery import RecoveryCurve
-from hepatica.imaging.spect.camera.cameras import gamma_camera
+from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
 from hepatica.imaging.spect.projections import Projections, Window
 from hepatica.imaging.spect.scan_model import IN_AIR
 from hepatica.imaging.spect.system import model_mismatch, window_model
@@ -174,7 +175,13 @@ def calibrate_camera(
             dead_time=exposure.dead_time,
             heads=exposure.heads,
         )
-        messages, files = unique(read.messages, _unlike_model(measured)), read.sources
+        turned = image if isinstance(image, Projections) else _projections(image, stated)
+        measured, unknown = _of_bare_source(measured, phantom, turned)
+        if stated.calibration is None:
+            unknown = unique(unknown, _unlike_model(measured))
+        else:
+            measured, unknown = _near_and_far(measured, stated)
+        messages, files = unique(read.messages, unknown), read.sources
     else:
         seen = _spect(image, exposure, stated)
         messages, files = seen.image.messages, (seen.image.source,)
@@ -199,15 +206,53 @@ def calibrate_camera(
 def _unlike_model(measured: CameraCalibration) -> tuple[Message, ...]:
     """Whether a factor in air is that of the camera's model, where camera and window are known."""
     known = measured.conditions
-    if known.camera is None or known.window_kev is None:
-        return ()
-    try:
-        camera = gamma_camera(known.camera)
-    except UnknownNameError:
-        # A camera of the user's own name: there is no model of it.
+    camera = _modelled(measured)
+    if camera is None or known.window_kev is None:
         return ()
     model = window_model(camera, nuclide(known.nuclide), Window(*known.window_kev))
     return model_mismatch(measured.factor.value, model, camera)
+
+
+def _modelled(measured: CameraCalibration) -> GammaCamera | None:
+    """The camera, where its name is that of a modelled one; a name of the user's own has no model."""
+    if measured.conditions.camera is None:
+        return None
+    try:
+        return gamma_camera(measured.conditions.camera)
+    except UnknownNameError:
+        return None
+
+
+def _of_bare_source(
+    measured: CameraCalibration, phantom: PhantomOptions, turned: Projections | None
+) -> tuple[CameraCalibration, tuple[Message, ...]]:
+    """The factor of a source without its own water, where its size is stated; else what that leaves open."""
+    known, camera = measured.conditions, _modelled(measured)
+    emitter = nuclide(known.nuclide)
+    if phantom.diameter_mm is None:
+        return measured, size_not_stated(emitter)
+    if camera is None or known.window_kev is None:
+        raise InputError(
+            "what the source's own water takes is computed for a modelled camera and an energy window",
+            remedy="state `camera`, or leave `diameter_mm` out",
+        )
+    window = Window(*known.window_kev)
+    return without_own_water(measured, phantom, turned, window, camera=camera, nuclide=emitter), ()
+
+
+def _near_and_far(far: CameraCalibration, stated: SourceImageOptions) -> tuple[CameraCalibration, tuple[Message, ...]]:
+    """The factor in air of before, with the counts through lead that this one at another distance fits."""
+    near = stated.calibration
+    near = load_calibration(near) if isinstance(near, str | Path) else near
+    known, camera = far.conditions, _modelled(far)
+    if near is None or near.source not in IN_AIR or camera is None or known.window_kev is None:
+        raise InputError(
+            "a second factor in air fits the counts through lead beside the first, of a modelled camera",
+            remedy="give the first, of a dish or point in air, with `calibration`, and `camera`",
+        )
+    same = near.conditions.require_fit(known, "the first factor in air")
+    window = Window(*known.window_kev)
+    return calibrated_near_and_far(near, far, window, camera=camera, nuclide=nuclide(known.nuclide)), same
 
 
 def _projections(image: CalibratedSource, stated: SourceImageOptions) -> Projections | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 
-from hepatica.core import Provenance, Volume
+from hepatica.core import InputFile, Provenance, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN
 from hepatica.core.image import Stated
@@ -34,6 +34,7 @@ from hepatica.imaging.spect.scan_facts import (
     scanned_activity,
     window_counts,
 )
+from hepatica.io.calibration_files import load_calibration
 from hepatica.io.files import write_text
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
@@ -196,6 +197,10 @@ def simulate_spect(
     scan, montecarlo, stated = options.scan, options.montecarlo, options.stated
     scan_windows(chosen, scan)
     report_progress("reading")
+    of_camera: tuple[InputFile, ...] = ()
+    if isinstance(montecarlo.calibration, str | Path):
+        of_camera = (InputFile.of("calibration", Path(montecarlo.calibration)),)
+        montecarlo = replace(montecarlo, calibration=load_calibration(montecarlo.calibration))
     known = Stated(unit=stated.activity_unit, time=stated.activity_at)
     hu = as_image(ct, role="ct", series=stated.ct_series)
     image = as_image(activity, role="activity", series=stated.series, stated=known)
@@ -219,7 +224,7 @@ def simulate_spect(
         method=scan.method,
         model=model,
         montecarlo=montecarlo_facts(found, montecarlo),
-        camera=head,
+        camera=head if found.measured is None else found.measured.camera,
         views=scan.views,
         heads=scan.heads,
         frame_duration_s=scan.frame_duration_s,
@@ -229,12 +234,13 @@ def simulate_spect(
         seed=montecarlo.stopping.seed,
         noise=not scan.noise_free,
         energy_windows=window_counts(found),
-        messages=unique(image.messages, hu.messages),
+        messages=unique(image.messages, hu.messages, () if found.measured is None else found.measured.messages),
         provenance=Provenance(
-            inputs=(image.source, hu.source),
+            inputs=(image.source, hu.source, *of_camera),
             parameters=parameters(
                 scan, stated, *((montecarlo,) if scan.method == "montecarlo" else ()),
-                nuclide=chosen.name, activity_mbq=source.total / 1e6, seed=montecarlo.stopping.seed,
+                nuclide=chosen.name, activity_mbq=source.total / 1e6, seed=montecarlo.stopping.seed, calibration=None,
+                **({} if found.measured is None else {"penetration": found.measured.camera.penetration}),
             ),
             tables={"camera": head.source, **physics_tables(head, scan, montecarlo)},
             steps=("activity scaled and placed", f"projections: {model}"),
