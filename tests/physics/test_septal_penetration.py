@@ -77,7 +77,7 @@ def test_low_energy_collimators_let_through_what_rays_say(name: str) -> None:
 def counts_within(name: str, widest: float, rng: np.random.Generator) -> np.ndarray:
     """Full-energy counts at 364 keV of a source in air: rays that coherent scatter ends, that it spares, the table.
 
-    Over all angles up to a tangent, holes included; what lies before collimator and crystal takes its share by its slant.
+    Over all angles up to a tangent, holes included; what lies before collimator and crystal takes by its slant.
     """
     camera, table = gamma_camera(name), detector_response(name)
     middle = (table.tangent[1:] + table.tangent[:-1]) / 2
