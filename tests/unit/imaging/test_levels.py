@@ -115,7 +115,7 @@ def test_the_lungs_uncertainty_is_the_root_of_the_squares_of_its_parts() -> None
     )  # fmt: skip
     assert found.mean.value == pytest.approx(float((image * lung).sum() / lung.sum()) / 0.512, rel=1e-5)
     assert found.mean.relative_sd == pytest.approx(float(np.sqrt(np.square(parts).sum())))
-    assert found.registration_relative_sd == pytest.approx(0.03)
+    assert found.registration_relative_sd == pytest.approx(0.045)
     assert found.interval_95[0] < found.mean.value < found.interval_95[1]
     assert "dose-volume histogram of the lung is not supported" in found.message("Y-90").text
 
