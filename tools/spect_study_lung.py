@@ -134,7 +134,7 @@ def run(
             rows[update.iteration] = measured(update.image)
 
     found = reconstruct_scan(model, options, on_update=after)
-    true = float((truth.values * regions["lung"]).sum() / regions["lung"].sum()) / truth.grid.voxel_volume_ml
+    true = TOTAL_BQ * LUNG_SHARE / (float(regions["lung"].sum()) * truth.grid.voxel_volume_ml)
     said = {} if found.lung is None else {
         "read": found.lung.mean.value / true, "relative_sd": found.lung.mean.relative_sd,
         "covers": found.lung.interval_95[0] <= true <= found.lung.interval_95[1],
@@ -158,10 +158,11 @@ def draw(results: Mapping[str, list[dict[str, Any]]], file: Path) -> None:
             bias.plot(steps, mean, style, color=f"C{colour}", label=f"{key}, {how}")
         spread = [100 * np.mean([one["iterations"][n]["noise of liver voxels"] for one in runs]) for n in numbers]
         noise.plot(steps, spread, style, color="k", label=how)
+    bias.set_ylim(-35, 35)
     for axes, text in ((bias, "difference to the truth, %"), (noise, "spread of liver voxels, %")):
         axes.set(xlabel="iterations", ylabel=text)
         axes.grid(visible=True, alpha=0.3)
-        axes.legend(fontsize=6)
+        axes.legend(fontsize=6, ncols=2, loc="upper right")
     figure.savefig(file, dpi=120)
 
 

@@ -309,7 +309,10 @@ def measured_camera(
         )
     limits = found.conditions.window_kev
     if limits is None:
-        raise InputError("the calibration does not say in which energy window", remedy="add `window_kev` to its file")
+        raise InputError(
+            "the calibration does not say in which energy window",
+            remedy="add the limits of the window to its conditions",
+        )
     own = Window(*limits)
     of_scan = next((window for window in windows if window.is_near(own)), windows[0])
     notes = found.conditions.require_fit(

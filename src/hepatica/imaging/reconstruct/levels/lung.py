@@ -132,13 +132,15 @@ def lung_reading(
     of the scattered counts moves the levels by ``-N^-1 A (d / expected)``, N the information of the fit, d the error.
     """
     both = np.minimum(np.sum(lungs, axis=0, dtype=np.float32), 1)
-    voxels, held = float(both.sum(dtype=np.float64)), float((levels.image * both).sum(dtype=np.float64))
+    voxels = float(both.sum(dtype=np.float64))
     regions, fit = levels.regions, levels.fit
     weights = np.zeros(len(fit.levels))
     beside = float((both * regions.hot * levels.image).sum(dtype=np.float64))
     weights[0] = beside
     for number in regions.lungs:
-        weights[2 + number] = float((regions.parts[number] * both).sum(dtype=np.float64))
+        # All that a part holds is the lung's: a voxel at its border holds a share of the level, and none of it is lost.
+        weights[2 + number] = float(regions.parts[number].sum(dtype=np.float64))
+    held = beside + float(weights[2:] @ fit.levels[2:])
     scattered = fit.answer_to(levels.patterns, about.scatter * levels.scattered)
     near = float((both * regions.hot).sum(dtype=np.float64))
     spilt = beside - near * _level_beside(levels, both)
