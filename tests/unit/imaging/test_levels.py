@@ -123,11 +123,12 @@ def test_the_lungs_uncertainty_is_the_root_of_the_squares_of_its_parts() -> None
 
 def test_voxels_at_the_border_of_a_lung_lose_nothing_of_its_level() -> None:
     """A third of each border voxel is lung: its activity is the lung's, and so is a third of its volume."""
-    image, lung, body = scene()
+    _, lung, body = scene()
     border = lung * np.where(np.mgrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]][2] % 2, 1, 1 / 3).astype(np.float32)
     regions = level_regions(np.zeros(SHAPE, bool), (border,), body, 0.512)
     fit = fit_levels(np.array([1.0, 1.0, 0.03, 0.03, 0.03, 0.3]) @ six(), six(), ties=((0, 1, 1e-5),))
-    levels = Levels(0 * image, regions, fit, six(), (0.1 * fit.expected).astype(np.float32))
+    seen = (0.03 * border).astype(np.float32)
+    levels = Levels(seen, regions, fit, six(), (0.1 * fit.expected).astype(np.float32))
     found = lung_reading(levels, (border,), 0.512, 1.0, LungUncertainty(0.01, 3.0))
     assert found.mean.value == pytest.approx(0.03, rel=1e-4)
 
