@@ -8,8 +8,8 @@ either way. What a module then counts of them depends on the angle to its normal
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ from hepatica.imaging.pet.scanner import Scanner
 FloatArray = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
-CHUNK = 200_000
+CHUNK = 1 << 17
+Drawn = tuple[NDArray[np.int32], NDArray[np.int32], float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,14 +52,15 @@ class Efficiency:
 
     def of(self, first: NDArray[np.int32], second: NDArray[np.int32]) -> Float32:
         """Of lines, shape (lines,), in mm (counts per annihilation per mm of path, times mm^2 per mm)."""
-        ends, normals, table = _tables(self.scanner)
+        ends, normals, table = _tables(replace(self.scanner, time_of_flight=None))
         vector = ends[second] - ends[first]
         square = np.einsum("ij,ij->i", vector, vector)
         length = np.sqrt(square)
         found = np.full(len(first), self._factor, np.float64)
+        crystal_efficiency = self.crystal.astype(np.float64)
         for crystal, sign in ((first, 1), (second, -1)):
             cosine = sign * np.einsum("ij,ij->i", vector, normals[crystal]) / length
-            found *= cosine * np.interp(cosine, *table) * self.crystal[crystal]
+            found *= cosine * np.interp(cosine, *table) * crystal_efficiency[crystal]
         return np.asarray(np.maximum(found, 0) / square, np.float32)
 
     @property
@@ -128,10 +130,10 @@ def sensitivity(
     """
     scanner, grid = efficiency.scanner, projector.grid
     coarse = _coarser(grid, coarser)
-    plain = LineProjector(_untimed(scanner), coarse, projector.bed_mm, 0.0, projector.device, projector.threads)
+    plain = LineProjector(replace(scanner, time_of_flight=None), coarse, projector.bed_mm, 0.0, projector.device, projector.threads)
     halves = [np.zeros(coarse.shape, np.float64) for _ in range(2)]
     for part in range(2):
-        for first, second, weight in _drawn(scanner, lines // 2, [seed, part]):
+        for first, second, weight in drawn_lines(scanner, lines // 2, [seed, part]):
             events = Coincidences(plain.scanner, first, second, np.zeros(len(first), np.int16), 1.0, projector.bed_mm)
             values = efficiency.of(first, second) * survives(events) * np.float32(weight)
             halves[part] += plain.back(values, events)
@@ -142,7 +144,7 @@ def sensitivity(
     return Sensitivity(projector.blurred(_brought(mean, coarse, grid)), sd)
 
 
-def _drawn(scanner: Scanner, lines: int, seed: list[int]) -> Any:
+def drawn_lines(scanner: Scanner, lines: int, seed: list[int]) -> Iterator[Drawn]:
     """Chunks of pairs that may coincide and the weight that makes them all pairs."""
     from scipy.stats import qmc
 
@@ -157,11 +159,6 @@ def _drawn(scanner: Scanner, lines: int, seed: list[int]) -> Any:
         kept = scanner.accepts(first, second) & (first != second)
         yield first[kept], second[kept], weight
 
-
-def _untimed(scanner: Scanner) -> Scanner:
-    from dataclasses import replace
-
-    return replace(scanner, time_of_flight=None)
 
 
 def _coarser(grid: Grid, factor: int) -> Grid:

@@ -236,8 +236,7 @@ def ring_on_device(upload: Upload, warp: Any, scanner: Scanner, crystal_medium: 
     c = Ring()
     c.corner = warp.vec3(0.0, 0.0, 0.0)
     c.radius, c.thickness = scanner.radius_mm, scanner.crystal_mm[2]
-    c.modules, c.crystals = scanner.modules_around, scanner.module_crystals
-    # crystals that overlap because the pitch is that of the front face's circle do not occur: the pitch is the crystals'
+    c.modules, c.crystals, c.gap_around = scanner.modules_around, scanner.module_crystals, scanner.module_gap
     c.pitch_around, c.pitch_along = scanner.pitch_mm
     c.rings, c.gap = scanner.module_rings, scanner.module_ring_gap
     c.places = scanner.modules_along * (scanner.module_rings + scanner.module_ring_gap) - scanner.module_ring_gap

@@ -41,7 +41,7 @@ class Ring:
     thickness: float
     modules: int
     crystals: int
-    half_angle: float
+    gap_around: int
     pitch_around: float
     pitch_along: float
     rings: int
@@ -85,7 +85,7 @@ def normal_pair(z: wp.uint64) -> wp.vec2:
 def out_of_patient(
     g: Geometry, m: Physics, kev0: float, p0: wp.vec3, u0: wp.vec3, least_kev: float, seed: wp.uint64
 ):
-    """Follow a photon until it leaves the voxels; energy (0: absorbed), place, direction, path so far, scatterings."""
+    """Follow a photon until it leaves the voxels; energy (0: absorbed), last collision, direction, path, scatterings."""
     rng = seed
     kev = float(kev0)
     p = p0
@@ -96,11 +96,12 @@ def out_of_patient(
     going = int(1)
     while going == 1:
         q, voxel, medium, rng = fly(g, m, p, u, entry, part, rng)
-        path += wp.length(q - p)
-        p = q
         if voxel == -1:
+            # where a flight ends outside says nothing, it may be beyond the crystals: the last collision stays
             going = 0
         else:
+            path += wp.length(q - p)
+            p = q
             bits = mixed(rng + GOLDEN)
             rng = rng + GOLDEN
             azimuth = TWO_PI * second_unit(bits)
@@ -156,8 +157,15 @@ def flight_to_front(c: Ring, p: wp.vec3, u: wp.vec3):
 
 @wp.func
 def crystal_at(c: Ring, module: int, along: float, z: float) -> int:
-    """Crystal at a place of a module, MISSED between two modules or beyond the ends."""
+    """Crystal at a place of a module or of the one beside it, MISSED between two modules or beyond the ends."""
     around = int(wp.floor(along / c.pitch_around + 0.5 * float(c.crystals)))
+    beside = module
+    if around < 0:
+        around += c.crystals + c.gap_around
+        beside = (module + c.modules - 1) % c.modules
+    elif around >= c.crystals + c.gap_around:
+        around -= c.crystals + c.gap_around
+        beside = (module + 1) % c.modules
     if around < 0 or around >= c.crystals:
         return MISSED
     place = int(wp.floor(z / c.pitch_along + 0.5 * float(c.places)))
@@ -167,11 +175,13 @@ def crystal_at(c: Ring, module: int, along: float, z: float) -> int:
     if ring >= c.rings:
         return MISSED
     ring += (place / (c.rings + c.gap)) * c.rings
-    return ring * c.per_ring + module * c.crystals + around
+    return ring * c.per_ring + beside * c.crystals + around
 
 
 @wp.func
-def in_module(c: Ring, m: Physics, kev0: float, d0: wp.vec3, along0: float, z0: float, seed: wp.uint64):
+def in_module(
+    c: Ring, m: Physics, kev0: float, depth0: float, d0: wp.vec3, along0: float, z0: float, seed: wp.uint64
+):
     """Follow a photon through a module; energy left in it, its centre of gravity along and along the axis, path.
 
     `d0` is the direction: into the module, along it, along the axis.
@@ -179,7 +189,7 @@ def in_module(c: Ring, m: Physics, kev0: float, d0: wp.vec3, along0: float, z0: 
     rng = seed
     kev = float(kev0)
     d = d0
-    depth = float(0.0)
+    depth = float(depth0)
     along = float(along0)
     z = float(z0)
     path = float(0.0)
@@ -241,7 +251,7 @@ def detected(c: Ring, m: Physics, kev: float, p: wp.vec3, u: wp.vec3, seed: wp.u
     cosine = wp.cos(float(module) * step)
     sine = wp.sin(float(module) * step)
     d = wp.vec3(u[0] * cosine + u[1] * sine, u[1] * cosine - u[0] * sine, u[2])
-    total, along, z, depth, rng = in_module(c, m, kev, d, q[1] * cosine - q[0] * sine, q[2], seed)
+    total, along, z, depth, rng = in_module(c, m, kev, 0.0, d, q[1] * cosine - q[0] * sine, q[2], seed)
     if total <= 0.0:
         return MISSED, 0.0, rng
     rng = rng + GOLDEN
@@ -357,9 +367,45 @@ def module_efficiency(
     sine = wp.sqrt(1.0 - cosine[n] * cosine[n])
     for history in range(histories):
         rng = start(seed, wp.uint64(n) * wp.uint64(histories) + wp.uint64(history))
-        total, _along, _z, _path, rng = in_module(c, m, kev, wp.vec3(cosine[n], sine, 0.0), 0.0, 0.0, rng)
+        total, _along, _z, _path, rng = in_module(c, m, kev, 0.0, wp.vec3(cosine[n], sine, 0.0), 0.0, 0.0, rng)
         rng = rng + GOLDEN
         told = total + c.energy_sd * wp.sqrt(total * REST) * normal_pair(mixed(rng))[0]
         if total > 0.0 and told >= c.low_kev and told <= c.high_kev:
+            counted += 1
+    found[n] = float(counted) / float(histories)
+
+
+@wp.kernel(enable_backward=False)
+def own_decays(
+    m: Physics,
+    c: Ring,
+    beta_kev: wp.array(dtype=wp.float32),
+    bins: int,
+    line_kev: wp.vec3,
+    line_yield: wp.vec3,
+    seed: wp.uint64,
+    histories: int,
+    found: wp.array(dtype=wp.float32),
+):
+    """Share of the decays within the crystals (beta particle and three gammas) that are counted in the window."""
+    n = wp.tid()
+    counted = int(0)
+    for history in range(histories):
+        rng = start(seed, wp.uint64(n) * wp.uint64(histories) + wp.uint64(history)) + GOLDEN
+        bits = mixed(rng)
+        at = wp.min(int(first_unit(bits) * float(bins)), bins - 1)
+        total = beta_kev[at] + second_unit(bits) * (beta_kev[at + 1] - beta_kev[at])
+        rng = rng + GOLDEN
+        depth = first_unit(mixed(rng)) * c.thickness
+        for line in range(3):
+            rng = rng + GOLDEN
+            chosen = mixed(rng)
+            if first_unit(chosen) < line_yield[line]:
+                rng = rng + GOLDEN
+                left, _a, _z, _p, rng = in_module(c, m, line_kev[line], depth, isotropic(mixed(rng)), 0.0, 0.0, rng)
+                total += left
+        rng = rng + GOLDEN
+        told = total + c.energy_sd * wp.sqrt(total * REST) * normal_pair(mixed(rng))[0]
+        if told >= c.low_kev and told <= c.high_kev:
             counted += 1
     found[n] = float(counted) / float(histories)
