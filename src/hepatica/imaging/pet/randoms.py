@@ -68,6 +68,12 @@ def expected_randoms(events: Coincidences, singles_cps: FloatArray) -> Float32:
     return np.asarray(rates[events.first] * rates[events.second] * factor, np.float32)
 
 
+def number_of_randoms(scanner: Scanner, singles_cps: FloatArray, duration_s: float) -> float:
+    """Random coincidences expected of all lines and bins within a frame."""
+    rates = _rates(scanner, singles_cps).reshape(scanner.rings, -1)
+    return float((rates * _fans(scanner, rates)).sum() / 2) * _all_times_s(scanner) * duration_s
+
+
 def drawn_randoms(
     scanner: Scanner, singles_cps: FloatArray, duration_s: float, *, bed_mm: float = 0.0, seed: int
 ) -> Coincidences:
@@ -76,7 +82,7 @@ def drawn_randoms(
     total = float(rates.sum())
     bins = 1 if scanner.time_of_flight is None else scanner.time_of_flight.bins
     rng = np.random.default_rng([seed, 1])
-    number = int(rng.poisson(total**2 / 2 * window_s(scanner) * bins * duration_s))
+    number = int(rng.poisson(total**2 / 2 * _all_times_s(scanner) * duration_s))
     cumulative = np.cumsum(rates) / total if total else rates
     pairs = np.searchsorted(cumulative, rng.random((2, number)), side="right").astype(np.int32)
     pairs = np.minimum(pairs, scanner.crystals - 1)
@@ -105,17 +111,30 @@ def singles_from_delayed(delayed: Coincidences) -> FloatArray:
     fan = np.bincount(delayed.first, minlength=scanner.crystals) + np.bincount(
         delayed.second, minlength=scanner.crystals
     )
-    bins = 1 if scanner.time_of_flight is None else scanner.time_of_flight.bins
-    factor = window_s(scanner) * bins * delayed.duration_s
-    partners = _partners(scanner)
-    near = np.abs(np.arange(rings)[:, None] - np.arange(rings)) <= scanner.ring_difference
+    factor = _all_times_s(scanner) * delayed.duration_s
     rates = np.full((rings, around), math.sqrt(2 * len(delayed) / factor / scanner.crystals / around / rings))
     for _ in range(ROUNDS):
-        of_ring = np.real(np.fft.ifft(np.fft.fft(rates, axis=1) * np.conj(np.fft.fft(partners)), axis=1))
-        expected = factor * (near @ of_ring)
+        expected = factor * _fans(scanner, rates)
         update = np.divide(fan.reshape(rings, around), expected, out=np.zeros_like(rates), where=expected > 0)
         rates = np.sqrt(rates * update)
     return np.asarray(rates.ravel())
+
+
+def _fans(scanner: Scanner, rates: FloatArray) -> FloatArray:
+    """Sum of the rates of all crystals with which each one may coincide, shape (rings, crystals per ring).
+
+    A ring is taken as round: all of its crystals have partners at the same distances around it as the first one.
+    """
+    partners = np.fft.fft(_partners(scanner))
+    of_ring = np.real(np.fft.ifft(np.fft.fft(rates, axis=1) * np.conj(partners), axis=1))
+    ring = np.arange(scanner.rings)
+    near = np.abs(ring[:, None] - ring) <= scanner.ring_difference
+    return np.asarray(near @ of_ring)
+
+
+def _all_times_s(scanner: Scanner) -> float:
+    tof = scanner.time_of_flight
+    return window_s(scanner) * (1 if tof is None else tof.bins)
 
 
 def _partners(scanner: Scanner) -> FloatArray:
