@@ -37,6 +37,9 @@ ACOLLINEAR_FWHM_DEG = 0.5
 """Departure of the two photons from 180 degrees in water, FWHM (Colombino et al., Nuovo Cimento 1965;38:707; Shibuya
 et al., Phys Med Biol 2007;52:5249 found 0.54 in man)."""
 
+POSITRON_REST_KEV = 60.0
+"""Below, a positron annihilates where it is: it would go another 0.07 mm in water (CSDA range, ESTAR)."""
+
 BATCH = 500_000
 EFFICIENCY_ANGLES = 24
 EFFICIENCY_PHOTONS = 20_000
@@ -190,7 +193,7 @@ class CoincidenceSimulator:
     def _physics(self, more_photons: float) -> Any:
         phantom = self.patient.phantom
         positron = more_photons == 1.0
-        least = 10.0 if positron else self.scanner.energy_window_kev[0] / 2
+        least = POSITRON_REST_KEV if positron else self.scanner.energy_window_kev[0] / 2
         model = StepModel(cutoff_kev=least, photon_cutoff_kev=self.scanner.energy_window_kev[0] / 2)
         ladder, photons = tables_for(phantom.media, model)
         physics = self._upload.physics(phantom, ladder, photons, model, more_photons=more_photons)

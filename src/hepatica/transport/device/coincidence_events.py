@@ -23,6 +23,8 @@ from hepatica.transport.device.stack import stream_of, waiting_at
 
 MISSED = wp.constant(-1)
 BLIND = wp.constant(1.0e-3)
+LONE = wp.constant(0.2)
+"""Share of the second photons that are followed where the first one was not counted."""
 SECOND_CRYSTAL = wp.constant(wp.float64(262144.0))
 TIME_BIN = wp.constant(wp.float64(68719476736.0))
 SCATTERED = wp.constant(wp.float64(35184372088832.0))
@@ -268,7 +270,7 @@ def follow_coincidences(
     c: Ring,
     s: Decay,
     batch: wp.uint64,
-    weight: float,
+    single: float,
     crystals: int,
     seed: wp.uint64,
     first: wp.uint64,
@@ -321,6 +323,13 @@ def follow_coincidences(
                     angle = wp.sqrt(tilt[0] * tilt[0] + tilt[1] * tilt[1])
                     u = rotated(u, wp.cos(angle), wp.atan2(tilt[1], tilt[0]))
                 photons += 1
+                weight = single
+                if s.positrons == 1 and photons == 2 and seen == 0:
+                    # no coincidence can come of it; as a single it may stand for others
+                    own = own + GOLDEN
+                    if first_unit(mixed(own)) > LONE:
+                        continue
+                    weight = single / LONE
                 least = 0.5 * c.low_kev
                 kev, p, u, path, scattered, own = out_of_patient(g, m, kev, p, u, least, own)
                 if kev > 0.0:
