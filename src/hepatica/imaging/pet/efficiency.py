@@ -109,14 +109,15 @@ def sensitivity(
     projector: LineProjector,
     survives: Callable[[Coincidences], Float32],
     *,
-    lines: int = 1_000_000,
-    coarser: int = 2,
+    lines: int = 1 << 21,
+    coarser: int = 1,
     seed: int = 1,
 ) -> Sensitivity:
     """Sensitivity of every voxel from lines drawn evenly among all pairs that may coincide.
 
-    The lines follow a scrambled Sobol sequence in the two crystals' angle and ring; they are laid through voxels
-    `coarser` times as long, because the sensitivity is smooth, and brought to the grid linearly.
+    The lines follow a scrambled Sobol sequence in the two crystals' angle and ring. They may be laid through voxels
+    `coarser` times as long, and brought to the grid linearly: less noise, but at the body's surface, where the
+    sensitivity jumps, voxels of 10 mm are wrong by 10 to 40 % of it in the last 5 mm.
 
     Parameters
     ----------
@@ -127,10 +128,14 @@ def sensitivity(
         Share of the pairs that leave the patient, of lines.
     lines : int
         How many are drawn.
+    coarser : int
+        See above; 1 for the grid itself.
     """
     scanner, grid = efficiency.scanner, projector.grid
     coarse = _coarser(grid, coarser)
-    plain = LineProjector(replace(scanner, time_of_flight=None), coarse, projector.bed_mm, 0.0, projector.device, projector.threads)
+    plain = LineProjector(
+        replace(scanner, time_of_flight=None), coarse, projector.bed_mm, 0.0, projector.device, projector.threads
+    )
     halves = [np.zeros(coarse.shape, np.float64) for _ in range(2)]
     for part in range(2):
         for first, second, weight in drawn_lines(scanner, lines // 2, [seed, part]):
@@ -158,7 +163,6 @@ def drawn_lines(scanner: Scanner, lines: int, seed: list[int]) -> Iterator[Drawn
         second = (points[:, 2] * around).astype(np.int32) + around * (points[:, 3] * rings).astype(np.int32)
         kept = scanner.accepts(first, second) & (first != second)
         yield first[kept], second[kept], weight
-
 
 
 def _coarser(grid: Grid, factor: int) -> Grid:

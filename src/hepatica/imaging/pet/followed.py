@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 
 from hepatica.core import Kind, Volume
 from hepatica.core.constants import FWHM_PER_SD
-from hepatica.core.progress import Progress, silent
 from hepatica.errors import InputError, PhysicsError
 from hepatica.imaging.pet.coincidences import Coincidences
+from hepatica.imaging.pet.run import PLAIN, Run
 from hepatica.imaging.pet.scanner import ANNIHILATION_KEV, Scanner
 from hepatica.imaging.spect.montecarlo.patient import Patient
 from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.composition import medium
 from hepatica.transport.matter.photons import build_photons
 from hepatica.transport.matter.stepping import StepModel
-from hepatica.transport.runner.launch import Launcher, Piece, Sizes, check_device, load_warp
+from hepatica.transport.runner.launch import Launcher, Sizes, check_device, load_warp
 from hepatica.transport.runner.source import BETA_BINS, emission
 from hepatica.transport.runner.upload import Upload, tables_for
 
@@ -95,8 +95,8 @@ class CoincidenceSimulator:
         LPS z of the scanner's middle.
     axis_mm : tuple of float
         LPS x and y of its axis.
-    device, threads
-        As everywhere.
+    run : Run
+        The same seed gives the same list, whatever the number of threads.
 
     Raises
     ------
@@ -112,19 +112,18 @@ class CoincidenceSimulator:
         *,
         bed_mm: float = 0.0,
         axis_mm: tuple[float, float] = (0.0, 0.0),
-        device: str = "cpu",
-        threads: int | None = None,
+        run: Run = PLAIN,
     ) -> None:
         from hepatica.transport.device import coincidence_events
 
-        check_device(device)
+        check_device(run.device)
         self.scanner, self.patient, self.nuclide = scanner, patient, nuclide
-        self.bed_mm, self._threads = bed_mm, threads
+        self.bed_mm, self.run = bed_mm, run
         self._positrons = positrons_per_decay(nuclide)
         self._wp = load_warp()
-        self._upload = Upload(self._wp, device)
+        self._upload = Upload(self._wp, run.device)
         sizes = Sizes(1 + scanner.crystals + BATCH, 4)
-        self._launcher = Launcher(coincidence_events, "follow_coincidences", sizes, device)
+        self._launcher = Launcher(coincidence_events, "follow_coincidences", sizes, run.device)
         self._geometry = self._upload.geometry(patient.phantom)
         # energy laid down in the patient is not asked for: all of it goes to one element
         self._geometry.scored, self._geometry.score_nx = 1, 0
@@ -132,7 +131,7 @@ class CoincidenceSimulator:
         corner = patient.corner_mm - (*axis_mm, bed_mm)
         self._ring.corner = self._wp.vec3(*map(float, corner))
 
-    def frame(self, decays: Volume, duration_s: float, *, seed: int, progress: Progress = silent) -> Followed:
+    def frame(self, decays: Volume, duration_s: float) -> Followed:
         """Coincidences of a frame.
 
         Parameters
@@ -141,8 +140,6 @@ class CoincidenceSimulator:
             Kind.DECAYS: decays of each voxel within the frame (Bq s).
         duration_s : float
             Of the frame.
-        seed : int
-            The same seed gives the same list, whatever the number of threads.
 
         Raises
         ------
@@ -155,21 +152,21 @@ class CoincidenceSimulator:
         mean = float(decays.values.sum(dtype=np.float64)) * self._positrons
         if float(decays.values.min()) < 0 or not mean > 0:
             raise InputError("PET of a map of decays that is empty or holds a negative voxel cannot be simulated")
-        rng = np.random.default_rng([seed, 0])
+        rng = np.random.default_rng([self.run.seed, 0])
         number = int(rng.poisson(mean))
         physics, source = self._physics(1.0), self._source(decays, positrons=True)
         codes, singles = [], np.zeros(self.scanner.crystals)
         for first, histories in _batches(number):
             inputs = [self._geometry, physics, self._ring, source, self._wp.uint64(first), 1.0, self.scanner.crystals]
-            tally, _ = self._launcher.run(inputs, seed=seed, first=first, histories=histories, threads=self._threads)
+            tally = self._followed(inputs, self.run.seed, first, histories)
             singles += tally[1 : 1 + self.scanner.crystals]
             found = tally[1 + self.scanner.crystals :]
             codes.append(found[found > 0].astype(np.int64) - 1)
-            progress(f"coincidences: {first + histories:,} of {number:,} positrons followed")
+            self.run.progress(f"coincidences: {first + histories:,} of {number:,} positrons followed")
         events, scattered = self._decoded(np.concatenate(codes) if codes else np.zeros(0, np.int64), duration_s)
         return Followed(events, scattered, singles / duration_s)
 
-    def bremsstrahlung_cps(self, decays: Volume, duration_s: float, *, electrons: int, seed: int) -> FloatArray:
+    def bremsstrahlung_cps(self, decays: Volume, duration_s: float, *, electrons: int) -> FloatArray:
         """Singles of each crystal per second from the bremsstrahlung of the beta particles, shape (crystals,).
 
         Parameters
@@ -184,11 +181,13 @@ class CoincidenceSimulator:
         for first, histories in _batches(electrons):
             weight = mean / electrons / more
             inputs = [self._geometry, physics, self._ring, source, self._wp.uint64(first), weight]
-            tally, _ = self._launcher.run(
-                [*inputs, self.scanner.crystals], seed=seed, first=first, histories=histories, threads=self._threads
-            )
+            tally = self._followed([*inputs, self.scanner.crystals], self.run.seed + 1, first, histories)
             singles += tally[1 : 1 + self.scanner.crystals]
         return singles / duration_s
+
+    def _followed(self, inputs: list[Any], seed: int, first: int, histories: int) -> FloatArray:
+        run = self._launcher.run(inputs, seed=seed, first=first, histories=histories, threads=self.run.threads)
+        return run[0]
 
     def _physics(self, more_photons: float) -> Any:
         phantom = self.patient.phantom
@@ -266,11 +265,12 @@ def photon_efficiency(scanner: Scanner, *, seed: int = 1) -> tuple[FloatArray, F
         Rising cosines, and for each the share within the energy window, right within 0.4 % (one standard deviation).
     """
     from hepatica.transport.device import coincidence_events
+    from hepatica.transport.device.physics import Physics
 
     wp = load_warp()
     upload = Upload(wp, "cpu")
     wp.load_module(coincidence_events, device="cpu")
-    physics = coincidence_events.Physics()
+    physics = Physics()
     upload.photons(physics, build_photons((medium(scanner.crystal),)))
     cosine = np.linspace(0.3, 1.0, EFFICIENCY_ANGLES)
     found = np.zeros(cosine.size, np.float32)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from hepatica.core import Kind, Volume
 from hepatica.core.decay import acquisition_decay_factor
-from hepatica.core.progress import Progress, silent
 from hepatica.errors import InputError
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.followed import CoincidenceSimulator
 from hepatica.imaging.pet.randoms import drawn_randoms, own_singles_cps
+from hepatica.imaging.pet.run import PLAIN, Run
 from hepatica.imaging.pet.scanner import Scanner
 from hepatica.imaging.spect.montecarlo.patient import Patient
 from hepatica.nuclides import Nuclide
@@ -70,11 +70,7 @@ def simulated_frame(
     duration_s: float,
     *,
     bed_mm: float = 0.0,
-    axis_mm: tuple[float, float] = (0.0, 0.0),
-    seed: int = 1,
-    threads: int | None = None,
-    device: str = "cpu",
-    progress: Progress = silent,
+    run: Run = PLAIN,
 ) -> Frame:
     """What a scanner would acquire of a patient: trues, scatter, randoms of all singles.
 
@@ -98,13 +94,12 @@ def simulated_frame(
     activity.require_kind(Kind.ACTIVITY)
     seconds = duration_s * acquisition_decay_factor(duration_s, nuclide.half_life_s)
     decays = activity.with_values(activity.values * seconds, Kind.DECAYS, name="decays in the frame")
-    simulator = CoincidenceSimulator(
-        scanner, patient, nuclide, bed_mm=bed_mm, axis_mm=axis_mm, device=device, threads=threads
-    )
-    followed = simulator.frame(decays, duration_s, seed=seed, progress=progress)
-    progress("coincidences: singles of bremsstrahlung")
+    seed = run.seed
+    simulator = CoincidenceSimulator(scanner, patient, nuclide, bed_mm=bed_mm, run=run)
+    followed = simulator.frame(decays, duration_s)
+    run.progress("coincidences: singles of bremsstrahlung")
     singles = followed.singles_cps + own_singles_cps(scanner)
-    singles += simulator.bremsstrahlung_cps(decays, duration_s, electrons=ELECTRONS, seed=seed + 1)
+    singles += simulator.bremsstrahlung_cps(decays, duration_s, electrons=ELECTRONS)
     randoms = drawn_randoms(scanner, singles, duration_s, bed_mm=bed_mm, seed=seed)
     kinds = np.concatenate(
         [followed.scattered.astype(np.uint8), np.full(len(randoms), RANDOM, np.uint8)], dtype=np.uint8

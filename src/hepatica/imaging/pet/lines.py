@@ -27,7 +27,7 @@ from hepatica.transport.runner.upload import Upload
 Float32 = NDArray[np.float32]
 
 REACH_SD = 3.0
-"""Places farther than so many standard deviations from a bin of time of flight count nothing; the rest is made whole."""
+"""Places farther than so many standard deviations from a bin of time of flight count nothing, the rest so much more."""
 STEPS_PER_SD = 32
 
 
@@ -114,7 +114,7 @@ class LineProjector:
         inverse = np.linalg.inv(self.grid.affine)
         inverse[:3, 3] += 1
         lines.to_index, lines.shift = self._upload.affine(inverse)
-        ends = self.scanner.positions_mm() + (0.0, 0.0, self.bed_mm)
+        ends = self.scanner.positions_mm() + np.array([0.0, 0.0, self.bed_mm])
         lines.crystal = self._upload.vectors(list(ends.T), wp.vec3)
         tof = self.scanner.time_of_flight
         lines.timed = int(tof is not None)

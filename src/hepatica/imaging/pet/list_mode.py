@@ -53,9 +53,7 @@ class ListData:
 
     def __post_init__(self) -> None:
         if self.background.shape != (len(self.events),):
-            raise InputError(
-                f"{len(self.events)} coincidences need one background each, not {self.background.shape}"
-            )
+            raise InputError(f"{len(self.events)} coincidences need one background each, not {self.background.shape}")
         if not (np.isfinite(self.background).all() and (self.background >= 0).all()):
             raise InputError("the background of a coincidence must be finite and not negative")
 

@@ -69,7 +69,7 @@ def crystal_factors(
     classes = crystal_classes(scanner)
     sizes = [int(c.max()) + 1 for c in classes]
     pairs = (events.first, events.second)
-    counted = [sum(np.bincount(c[p], minlength=n) for p in pairs) for c, n in zip(classes, sizes, strict=True)]
+    counted = [np.bincount(c[np.concatenate(pairs)], minlength=n) for c, n in zip(classes, sizes, strict=True)]
     if min(float(c.min()) for c in counted) < LEAST_EVENTS:
         raise InputError(f"{len(events)} coincidences are too few to tell the crystals of {scanner.name} apart")
     plain = replace(scanner, time_of_flight=None)

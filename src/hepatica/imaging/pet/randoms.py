@@ -88,9 +88,7 @@ def drawn_randoms(
     pairs = np.minimum(pairs, scanner.crystals - 1)
     tof_bin = rng.integers(0, bins, number).astype(np.int16)
     kept = scanner.accepts(pairs[0], pairs[1]) & (pairs[0] != pairs[1])
-    return Coincidences(
-        scanner, pairs.min(axis=0)[kept], pairs.max(axis=0)[kept], tof_bin[kept], duration_s, bed_mm
-    )
+    return Coincidences(scanner, pairs.min(axis=0)[kept], pairs.max(axis=0)[kept], tof_bin[kept], duration_s, bed_mm)
 
 
 def singles_from_delayed(delayed: Coincidences) -> FloatArray:
@@ -157,11 +155,12 @@ def own_singles_cps(scanner: Scanner) -> float:
 
 def _own_share(scanner: Scanner) -> float:
     from hepatica.transport.device import coincidence_events
+    from hepatica.transport.device.physics import Physics
 
     wp = load_warp()
     upload = Upload(wp, "cpu")
     wp.load_module(coincidence_events, device="cpu")
-    physics = coincidence_events.Physics()
+    physics = Physics()
     upload.photons(physics, build_photons((medium(scanner.crystal),)))
     branch = BetaBranch(LUTETIUM_176_BETA_KEV, 1.0, 182.0, 1.0, 1.0, 0.0, 72, 596.8, "notClassified", "allowed")
     beta = beta_quantiles_kev(*branches_spectrum((branch,), 176, step_kev=0.5))

@@ -21,11 +21,13 @@ from hepatica.imaging.pet.scanner import Scanner
 Float32 = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 
-ANGLES, DISTANCES = 16, 20
-PLACE_MM, TIME_MM = 25.0, 60.0
-"""Cells along the axis, and along a line by time of flight (two standard deviations of a good scanner, one of others):
-scatter in 20 cm of tissue varies over 5 to 10 cm."""
-SMOOTHED_CELLS = 1.0
+ANGLES, DISTANCES = 12, 32
+PLACE_MM = 25.0
+"""Cells along the axis: scatter in 20 cm of tissue varies over 5 to 10 cm."""
+TIME_SD = 1.0
+"""Cells along a line in standard deviations of the time of flight, a bin at least."""
+SMOOTHED = (1.0, 0.6, 1.0, 0.6)
+"""Standard deviation of the smoothing in cells: angle, distance, place, time."""
 LINES = 262_144
 
 
@@ -41,7 +43,7 @@ class Cells:
         """Cells for a scanner."""
         places = max(round(scanner.length_mm / PLACE_MM), 2)
         tof = scanner.time_of_flight
-        times = 1 if tof is None else max(round(tof.bins * tof.bin_mm / TIME_MM), 1)
+        times = 1 if tof is None else min(max(round(tof.bins * tof.bin_mm / (TIME_SD * tof.sd_mm)), 1), tof.bins)
         return cls(scanner, (ANGLES, DISTANCES, places, times))
 
     def lines(self, first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.intp]:
@@ -101,11 +103,14 @@ def expected_scatter(events: Coincidences, followed: Followed, efficiency: Effic
     for first, second, of_all in drawn_lines(events.scanner, LINES, seed=[7]):
         np.add.at(able, cells.lines(first, second), efficiency.of(first, second).astype(float) * of_all)
     tof = events.scanner.time_of_flight
-    shares = np.ones(1) if tof is None else np.bincount(
-        _cell((np.arange(tof.bins) + 0.5) / tof.bins, cells.shape[3]), minlength=cells.shape[3]
+    # bins of time of flight in each cell
+    shares = (
+        np.ones(1)
+        if tof is None
+        else np.bincount(_cell((np.arange(tof.bins) + 0.5) / tof.bins, cells.shape[3]), minlength=cells.shape[3])
     )
-    smooth = _smoothed(found.reshape(cells.shape))
-    per_efficiency = smooth / np.maximum(_smoothed(able.reshape(*cells.shape[:3], 1)), 1e-30) / shares
+    smooth = _smoothed((found / shares).reshape(cells.shape))
+    per_efficiency = smooth / np.maximum(_smoothed(able.reshape(*cells.shape[:3], 1)), 1e-30)
     flat = per_efficiency.reshape(found.shape)
     value = flat[cells.lines(events.first, events.second), cells.times(events)]
     return np.asarray(value * efficiency.of(events.first, events.second), np.float32)
@@ -116,8 +121,8 @@ def _smoothed(values: FloatArray) -> FloatArray:
     from scipy.ndimage import gaussian_filter1d
 
     twice = np.concatenate([values, values[:, ::-1, :, ::-1]])
-    found = gaussian_filter1d(twice, SMOOTHED_CELLS, 0, mode="wrap")[: values.shape[0]]
+    found = gaussian_filter1d(twice, SMOOTHED[0], 0, mode="wrap")[: values.shape[0]]
     for axis in (1, 2, 3):
         if values.shape[axis] > 1:
-            found = gaussian_filter1d(found, SMOOTHED_CELLS, axis, mode="nearest")
+            found = gaussian_filter1d(found, SMOOTHED[axis], axis, mode="nearest")
     return np.asarray(found)

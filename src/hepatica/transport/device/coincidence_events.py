@@ -18,8 +18,16 @@ from hepatica.transport.device.geometry import Geometry, inside
 from hepatica.transport.device.photon import compton, fly, rayleigh_cosine
 from hepatica.transport.device.physics import REST, Physics, attenuation, energy_place, shares
 from hepatica.transport.device.random import GOLDEN, TWO_PI, first_unit, isotropic, mixed, rotated, second_unit, start
-from hepatica.transport.device.stack import ELECTRON, PHOTON, POSITRON, WORKER_STACK, give_streams, push
-from hepatica.transport.device.stack import stream_of, waiting_at
+from hepatica.transport.device.stack import (
+    ELECTRON,
+    PHOTON,
+    POSITRON,
+    WORKER_STACK,
+    give_streams,
+    push,
+    stream_of,
+    waiting_at,
+)
 
 MISSED = wp.constant(-1)
 BLIND = wp.constant(1.0e-3)
@@ -84,10 +92,8 @@ def normal_pair(z: wp.uint64) -> wp.vec2:
 
 
 @wp.func
-def out_of_patient(
-    g: Geometry, m: Physics, kev0: float, p0: wp.vec3, u0: wp.vec3, least_kev: float, seed: wp.uint64
-):
-    """Follow a photon until it leaves the voxels; energy (0: absorbed), last collision, direction, path, scatterings."""
+def out_of_patient(g: Geometry, m: Physics, kev0: float, p0: wp.vec3, u0: wp.vec3, least_kev: float, seed: wp.uint64):
+    """Follow a photon until it leaves the voxels; energy (0: absorbed), last collision, direction, path, scatters."""
     rng = seed
     kev = float(kev0)
     p = p0
@@ -181,9 +187,7 @@ def crystal_at(c: Ring, module: int, along: float, z: float) -> int:
 
 
 @wp.func
-def in_module(
-    c: Ring, m: Physics, kev0: float, depth0: float, d0: wp.vec3, along0: float, z0: float, seed: wp.uint64
-):
+def in_module(c: Ring, m: Physics, kev0: float, depth0: float, d0: wp.vec3, along0: float, z0: float, seed: wp.uint64):
     """Follow a photon through a module; energy left in it, its centre of gravity along and along the axis, path.
 
     `d0` is the direction: into the module, along it, along the axis.
@@ -342,14 +346,14 @@ def follow_coincidences(
                             scattered_a = scattered
                         if seen == 1 and crystal != crystal_a:
                             ahead = 0.5 * (path + more - path_a)
-                            bin = int(0)
+                            tof_bin = int(0)
                             if c.timed == 1:
                                 own = own + GOLDEN
                                 ahead += c.tof_sd * normal_pair(mixed(own))[0]
-                                bin = c.tof_bins / 2 + int(wp.floor(ahead / c.bin_mm + 0.5))
-                            if bin >= 0 and bin < wp.max(c.tof_bins, 1):
+                                tof_bin = c.tof_bins / 2 + int(wp.floor(ahead / c.bin_mm + 0.5))
+                            if tof_bin >= 0 and tof_bin < wp.max(c.tof_bins, 1):
                                 code = wp.float64(1.0) + wp.float64(crystal_a)
-                                code += wp.float64(crystal) * SECOND_CRYSTAL + wp.float64(bin) * TIME_BIN
+                                code += wp.float64(crystal) * SECOND_CRYSTAL + wp.float64(tof_bin) * TIME_BIN
                                 code += wp.float64(wp.max(scattered_a, scattered)) * SCATTERED
                         seen += 1
             else:
