@@ -19,12 +19,13 @@ import xraylib
 # Conventional atomic weights, IUPAC 2013 (Pure Appl Chem 2016;88:265).
 ATOMIC_WEIGHTS = {
     1: 1.008, 5: 10.81, 6: 12.011, 7: 14.007, 8: 15.999, 11: 22.990, 12: 24.305, 13: 26.982, 14: 28.085,
-    15: 30.974, 16: 32.06, 17: 35.45, 18: 39.948, 19: 39.098, 20: 40.078, 22: 47.867, 26: 55.845, 53: 126.904,
-    82: 207.2,
+    15: 30.974, 16: 32.06, 17: 35.45, 18: 39.948, 19: 39.098, 20: 40.078, 22: 47.867, 26: 55.845, 32: 72.630,
+    39: 88.906, 53: 126.904, 71: 174.97, 82: 207.2, 83: 208.98,
 }  # fmt: skip
 ELEMENTS = tuple(ATOMIC_WEIGHTS)
 FOLDER = Path(__file__).resolve().parents[1] / "src" / "hepatica" / "transport" / "tables"
-LEAD = 82
+HEAVY = 70
+"""From this element on the photoelectric effect still matters at the end of xraylib's tables."""
 LAST_KEV = 799.0
 POINTS_PER_DECADE = 24
 SHELLS = 30
@@ -74,8 +75,8 @@ def coefficients(z: int, energy_kev: float) -> tuple[float, float, float]:
             xraylib.CS_Compt(z, energy_kev),
             xraylib.CS_Rayl(z, energy_kev),
         )
-    if z == LEAD:
-        return lead_photoelectric(energy_kev), *scattered(z, energy_kev)
+    if z >= HEAVY:
+        return heavy_photoelectric(z, energy_kev), *scattered(z, energy_kev)
     low = LAST_KEV / math.sqrt(10)
     slope = math.log(xraylib.CS_Photo(z, LAST_KEV) / xraylib.CS_Photo(z, low)) / math.log(LAST_KEV / low)
     return xraylib.CS_Photo(z, LAST_KEV) * (energy_kev / LAST_KEV) ** slope, *scattered(z, energy_kev)
@@ -87,14 +88,14 @@ def scattered(z: int, energy_kev: float) -> tuple[float, float]:
     return compton, xraylib.CS_Rayl(z, LAST_KEV) * (LAST_KEV / energy_kev) ** 2
 
 
-def lead_photoelectric(energy_kev: float) -> float:
-    """Photoelectric coefficient of lead beyond the last energy: a parabola in the logarithms from 300 keV on.
+def heavy_photoelectric(z: int, energy_kev: float) -> float:
+    """Photoelectric coefficient of lutetium, lead or bismuth beyond the last energy: a parabola in the logarithms.
 
-    In light elements the photoelectric effect no longer matters there. In lead it is a quarter of the attenuation at
-    1 MeV, and its slope still flattens.
+    It is fitted from 300 keV on. In light elements the photoelectric effect no longer matters there. In lead it is a
+    quarter of the attenuation at 1 MeV, and its slope still flattens.
     """
     known = np.geomspace(300.0, LAST_KEV, 20)
-    logs = np.log([xraylib.CS_Photo(LEAD, float(e)) for e in known])
+    logs = np.log([xraylib.CS_Photo(z, float(e)) for e in known])
     return float(np.exp(np.polyval(np.polyfit(np.log(known / LAST_KEV), logs, 2), math.log(energy_kev / LAST_KEV))))
 
 

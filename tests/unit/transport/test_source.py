@@ -47,12 +47,13 @@ def test_quantiles_of_a_triangle_are_exact() -> None:
     assert (edges[1:] + edges[:-1]).mean() / 2 == pytest.approx(2 / 3, rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["spread", "one hot", "equal", "zeros", "single"])
+@pytest.mark.parametrize("kind", ["spread", "one hot", "equal", "equal but for rounding", "zeros", "single"])
 def test_alias_table_keeps_the_probabilities(kind: str) -> None:
     weights = {
         "spread": np.random.default_rng(0).gamma(0.3, size=999),
         "one hot": np.r_[np.full(500, 1e-3), 1e4, np.full(500, 2e-3)],
         "equal": np.ones(7),
+        "equal but for rounding": np.full(504, 0.1),
         "zeros": np.r_[0.0, 3.0, 0.0, 1.0],
         "single": np.array([5.0]),
     }[kind]

@@ -21,7 +21,8 @@ FloatArray = NDArray[np.float64]
 
 SYMBOLS = {
     "H": 1, "B": 5, "C": 6, "N": 7, "O": 8, "Na": 11, "Mg": 12, "Al": 13, "Si": 14, "P": 15, "S": 16,
-    "Cl": 17, "Ar": 18, "K": 19, "Ca": 20, "Ti": 22, "Fe": 26, "I": 53, "Pb": 82,
+    "Cl": 17, "Ar": 18, "K": 19, "Ca": 20, "Ti": 22, "Fe": 26, "Ge": 32, "Y": 39, "I": 53, "Lu": 71,
+    "Pb": 82, "Bi": 83,
 }  # fmt: skip
 
 EXCITATION_IN_COMPOUND_EV = {
@@ -33,8 +34,8 @@ as printed there, the others 1.13 times the elemental value)."""
 
 FIRST_IONISATION_EV = {
     1: 13.598, 5: 8.298, 6: 11.260, 7: 14.534, 8: 13.618, 11: 5.139, 12: 7.646, 13: 5.986, 14: 8.152,
-    15: 10.487, 16: 10.360, 17: 12.968, 18: 15.760, 19: 4.341, 20: 6.113, 22: 6.828, 26: 7.902, 53: 10.451,
-    82: 7.417,
+    15: 10.487, 16: 10.360, 17: 12.968, 18: 15.760, 19: 4.341, 20: 6.113, 22: 6.828, 26: 7.902, 32: 7.899, 39: 6.217,
+    53: 10.451, 71: 5.426, 82: 7.417, 83: 7.286,
 }  # fmt: skip
 """First ionisation energy of the free atom in eV (NIST Atomic Spectra Database). No shell is bound less than this: the
 shell table holds edges of solids, which for valence shells are lower (oxygen 2p: 7.1 eV) and would put the density

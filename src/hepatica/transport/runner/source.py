@@ -150,6 +150,8 @@ def alias_table(weights: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDA
     keep = np.ones(len(scaled))
     other = np.arange(len(scaled), dtype=np.int32)
     light, heavy = np.flatnonzero(scaled < 1), np.flatnonzero(scaled >= 1)
+    if not len(heavy):  # all the same: each falls short of the mean by rounding alone
+        return keep.astype(np.float32), other
     deficit = np.cumsum(1 - scaled[light])
     excess = np.cumsum(scaled[heavy] - 1)
     begins = np.concatenate([[0.0], deficit[:-1]])[: len(light)]

@@ -1,0 +1,265 @@
+"""PET scanners as data: where the crystals are, what coincides, how well time and energy are told."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core.constants import FWHM_PER_SD
+from hepatica.core.tables import toml_table
+from hepatica.errors import InputError, UnknownNameError
+
+FloatArray = NDArray[np.float64]
+Integers = NDArray[np.int32]
+
+HALF_LIGHT_MM_PER_PS = 0.299792458 / 2
+"""A photon pair's difference in time of 1 ps is so many mm along its line (SI: speed of light)."""
+
+ANNIHILATION_KEV = 510.99895
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOfFlight:
+    """How the difference of two arrival times is told.
+
+    Attributes
+    ----------
+    bins : int
+        Number of bins, odd; the middle one is at equal times.
+    bin_ps : float
+        Width of a bin in ps.
+    fwhm_ps : float
+        Resolution of the difference.
+    """
+
+    bins: int
+    bin_ps: float
+    fwhm_ps: float
+
+    def __post_init__(self) -> None:
+        if self.bins < 1 or self.bins % 2 == 0 or not self.bin_ps > 0 or not self.fwhm_ps > 0:
+            raise InputError(
+                f"time of flight needs an odd number of bins, a width and a resolution above 0, not {self.bins} bins "
+                f"of {self.bin_ps:g} ps with {self.fwhm_ps:g} ps"
+            )
+
+    @property
+    def bin_mm(self) -> float:
+        """Width of a bin along the line."""
+        return self.bin_ps * HALF_LIGHT_MM_PER_PS
+
+    @property
+    def sd_mm(self) -> float:
+        """Standard deviation of the place along the line."""
+        return self.fwhm_ps * HALF_LIGHT_MM_PER_PS / FWHM_PER_SD
+
+
+@dataclass(frozen=True, slots=True)
+class Scanner:
+    """A cylinder of crystals in flat modules; its axis is the patient's head-feet axis.
+
+    Crystals are numbered ring by ring from the feet (lowest z of LPS), around the ring from the patient's left (+x)
+    towards the back (+y). Places between modules that hold no crystal have no number.
+
+    Attributes
+    ----------
+    name : str
+        Maker's name.
+    crystal : str
+        "lso", "lyso" or "bgo"; the first two hold 176Lu.
+    radius_mm, depth_mm : float
+        Axis to the crystals' front face; mean depth of interaction beyond it, where lines begin.
+    modules_around, module_crystals, module_gap : int
+        Flat modules of a ring, crystals of each, empty places between two.
+    modules_along, module_rings, module_ring_gap : int
+        The same along the axis.
+    pitch_mm : tuple of float
+        Of the crystals, around the ring and along the axis.
+    crystal_mm : tuple of float
+        A crystal around the ring, along the axis, in depth.
+    energy_window_kev : tuple of float
+        Accepted energies.
+    energy_resolution : float
+        FWHM over energy at 511 keV.
+    coincidence_window_ns : float
+        Whole width, 2 tau.
+    time_of_flight : TimeOfFlight or None
+        None where the scanner has none.
+    ring_difference : int
+        Largest difference of rings of a coincidence.
+    field_mm : float
+        Diameter about the axis that a line must cross.
+    sensitivity_cps_per_kbq : float or None
+        NEMA NU 2 at the centre.
+    sources : tuple of str
+        Where geometry, time of flight and sensitivity were taken from.
+    """
+
+    name: str
+    crystal: str
+    radius_mm: float
+    depth_mm: float
+    modules_around: int
+    module_crystals: int
+    module_gap: int
+    modules_along: int
+    module_rings: int
+    module_ring_gap: int
+    pitch_mm: tuple[float, float]
+    crystal_mm: tuple[float, float, float]
+    energy_window_kev: tuple[float, float]
+    energy_resolution: float
+    coincidence_window_ns: float
+    time_of_flight: TimeOfFlight | None
+    ring_difference: int
+    field_mm: float
+    sensitivity_cps_per_kbq: float | None = None
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        lengths = (self.radius_mm, *self.pitch_mm, *self.crystal_mm, self.field_mm, self.coincidence_window_ns)
+        counts = (self.modules_around, self.module_crystals, self.modules_along, self.module_rings)
+        if min(lengths) <= 0 or min(counts) < 1 or min(self.depth_mm, self.module_gap, self.module_ring_gap) < 0:
+            raise InputError(f"scanner {self.name}: radius, pitch, crystals, modules and window must be above zero")
+        if self.depth_mm > self.crystal_mm[2]:
+            raise InputError(
+                f"scanner {self.name}: interactions at a mean depth of {self.depth_mm:g} mm are behind crystals of "
+                f"{self.crystal_mm[2]:g} mm"
+            )
+        if self.field_mm >= 2 * self.radius_mm:
+            raise InputError(f"scanner {self.name}: a field of {self.field_mm:g} mm does not lie within the ring")
+        low, high = self.energy_window_kev
+        if not 0 < low < ANNIHILATION_KEV < high or not 0 < self.energy_resolution < 1:
+            raise InputError(
+                f"scanner {self.name}: the energy window must hold 511 keV and the resolution lie between 0 and 1, not "
+                f"{low:g} to {high:g} keV, {self.energy_resolution:g}"
+            )
+
+    @property
+    def crystals_per_ring(self) -> int:
+        """Crystals around a ring."""
+        return self.modules_around * self.module_crystals
+
+    @property
+    def rings(self) -> int:
+        """Rings along the axis."""
+        return self.modules_along * self.module_rings
+
+    @property
+    def crystals(self) -> int:
+        """All crystals."""
+        return self.rings * self.crystals_per_ring
+
+    @property
+    def length_mm(self) -> float:
+        """Along the axis, from border to border of the outermost crystals."""
+        z = self.ring_z_mm
+        return float(z[-1] - z[0] + self.pitch_mm[1])
+
+    @property
+    def ring_z_mm(self) -> FloatArray:
+        """Middle of each ring from the middle of the scanner, shape (rings,)."""
+        return _places(self.modules_along, self.module_rings, self.module_ring_gap, self.pitch_mm[1])
+
+    def module_angle(self, module: int) -> float:
+        """Direction of a module's middle seen from the axis, radians."""
+        return 2 * math.pi * module / self.modules_around
+
+    def positions_mm(self, depth_mm: float | None = None) -> FloatArray:
+        """Points of the crystals at a depth (the mean depth if None) from the scanner's middle, shape (crystals, 3)."""
+        apothem = self.radius_mm + (self.depth_mm if depth_mm is None else depth_mm)
+        along = (np.arange(self.module_crystals) - (self.module_crystals - 1) / 2) * self.pitch_mm[0]
+        angle = 2 * np.pi * np.arange(self.modules_around) / self.modules_around
+        x = apothem * np.cos(angle)[:, None] - along * np.sin(angle)[:, None]
+        y = apothem * np.sin(angle)[:, None] + along * np.cos(angle)[:, None]
+        ring = np.stack([x.ravel(), y.ravel()], axis=1)
+        found = np.empty((self.rings, self.crystals_per_ring, 3))
+        found[..., :2] = ring
+        found[..., 2] = self.ring_z_mm[:, None]
+        return found.reshape(-1, 3)
+
+    def normals(self) -> FloatArray:
+        """Unit vectors from the crystals towards the axis, shape (crystals, 3)."""
+        module = np.arange(self.crystals_per_ring) // self.module_crystals
+        angle = 2 * np.pi * module / self.modules_around
+        ring = np.stack([-np.cos(angle), -np.sin(angle), np.zeros_like(angle)], axis=1)
+        return np.tile(ring, (self.rings, 1))
+
+    def accepts(self, first: Integers, second: Integers) -> NDArray[np.bool_]:
+        """Whether pairs of crystals may coincide: rings near enough to each other, line across the field."""
+        difference = np.abs(first // self.crystals_per_ring - second // self.crystals_per_ring)
+        return np.asarray((difference <= self.ring_difference) & (self.distance_mm(first, second) <= self.field_mm / 2))
+
+    def distance_mm(self, first: Integers, second: Integers) -> FloatArray:
+        """Least distance of lines from the axis."""
+        ring = self.positions_mm()[: self.crystals_per_ring, :2]
+        a, b = ring[first % self.crystals_per_ring], ring[second % self.crystals_per_ring]
+        across = np.hypot(*(b - a).T)
+        area = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
+        return np.asarray(np.divide(area, across, out=np.full_like(area, np.inf), where=across > 0))
+
+
+def _places(modules: int, each: int, gap: int, pitch_mm: float) -> FloatArray:
+    """Middles of `each` places in each of `modules`, with `gap` empty ones between them, about 0."""
+    place = (np.arange(modules)[:, None] * (each + gap) + np.arange(each)).ravel()
+    return np.asarray((place - place.mean()) * pitch_mm)
+
+
+@functools.cache
+def scanner_names() -> tuple[str, ...]:
+    """Names under which scanners are shipped."""
+    return tuple(toml_table(__package__, "scanners.toml"))
+
+
+@functools.cache
+def scanner(name: str) -> Scanner:
+    """A shipped scanner by its name or the maker's, whatever the case, blanks and strokes.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that name.
+    """
+    table = toml_table(__package__, "scanners.toml")
+    wanted = _plain(name)
+    for key, row in table.items():
+        if wanted in {_plain(key), _plain(row["name"]), *map(_plain, row.get("aliases", ()))}:
+            return _from_row({**table[row["like"]], **row} if "like" in row else row)
+    raise UnknownNameError("PET scanner", name, tuple(table))
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def _from_row(row: dict[str, Any]) -> Scanner:
+    tof = None
+    if "tof_fwhm_ps" in row:
+        tof = TimeOfFlight(row["tof_bins"], row["tof_bin_ps"], row["tof_fwhm_ps"])
+    return Scanner(
+        name=row["name"],
+        crystal=row["crystal"],
+        radius_mm=row["radius"],
+        depth_mm=row["depth"],
+        modules_around=row["blocks"],
+        module_crystals=row["crystals"],
+        module_gap=row["gap"],
+        modules_along=row["modules"],
+        module_rings=row["module_rings"],
+        module_ring_gap=row["module_gap"],
+        pitch_mm=tuple(row["pitch"]),
+        crystal_mm=tuple(row["size"]),
+        energy_window_kev=tuple(row["energy"]),
+        energy_resolution=row["resolution"],
+        coincidence_window_ns=row["window"],
+        time_of_flight=tof,
+        ring_difference=min(row["ring_difference"], row["modules"] * row["module_rings"] - 1),
+        field_mm=row["field"],
+        sensitivity_cps_per_kbq=row.get("sensitivity"),
+        sources=tuple(row[f"{of}_source"] for of in ("geometry", "tof", "nema")),
+    )

@@ -1,0 +1,424 @@
+"""Photons of a decay followed out of the patient into the crystals of a PET scanner, in NVIDIA Warp.
+
+A positron is followed to its end, where two photons leave, not quite opposite to each other; each is followed through
+the patient (Woodcock), flies to the flat module of crystals that it meets, and is followed through it until it is
+absorbed or leaves. A module counts the sum of the energies at their centre of gravity, as its light guide does.
+Positions in the patient are in mm from the corner of its voxels; crystals are told in mm from the scanner's middle.
+
+This module is only imported where photons are followed: it needs warp, which takes a second to load.
+"""
+
+from __future__ import annotations
+
+import warp as wp
+
+from hepatica.transport.device.decays import Places, random_place
+from hepatica.transport.device.electron import follow_electron
+from hepatica.transport.device.geometry import Geometry, inside
+from hepatica.transport.device.photon import compton, fly, rayleigh_cosine
+from hepatica.transport.device.physics import REST, Physics, attenuation, energy_place, shares
+from hepatica.transport.device.random import GOLDEN, TWO_PI, first_unit, isotropic, mixed, rotated, second_unit, start
+from hepatica.transport.device.stack import (
+    ELECTRON,
+    PHOTON,
+    POSITRON,
+    WORKER_STACK,
+    give_streams,
+    push,
+    stream_of,
+    waiting_at,
+)
+
+MISSED = wp.constant(-1)
+BLIND = wp.constant(1.0e-3)
+LONE = wp.constant(0.2)
+"""Share of the second photons that are followed where the first one was not counted."""
+SECOND_CRYSTAL = wp.constant(wp.float64(262144.0))
+TIME_BIN = wp.constant(wp.float64(68719476736.0))
+SCATTERED = wp.constant(wp.float64(35184372088832.0))
+
+
+@wp.struct
+class Ring:
+    """Flat modules of crystals around an axis; see imaging.pet.scanner.
+
+    `corner` takes mm from the corner of the patient's voxels to mm from the scanner's middle. `filled` is the share of
+    the module's volume that is crystal, `density` that of the crystal.
+    """
+
+    corner: wp.vec3
+    radius: float
+    thickness: float
+    modules: int
+    crystals: int
+    gap_around: int
+    pitch_around: float
+    pitch_along: float
+    rings: int
+    gap: int
+    places: int
+    medium: int
+    density: float
+    filled: float
+    low_kev: float
+    high_kev: float
+    energy_sd: float
+    acollinear_sd: float
+    timed: int
+    tof_bins: int
+    bin_mm: float
+    tof_sd: float
+    per_ring: int
+
+
+@wp.struct
+class Decay:
+    """What is emitted: a positron of a spectrum (`pair` 1: with its electron of the same sum), or beta particles."""
+
+    places: Places
+    to_mm: wp.mat33
+    origin_mm: wp.vec3
+    positrons: int
+    bins: int
+    kev: wp.array(dtype=wp.float32)
+
+
+@wp.func
+def normal_pair(z: wp.uint64) -> wp.vec2:
+    """Two independent standard normal numbers (Box and Muller)."""
+    radius = wp.sqrt(-2.0 * wp.log(first_unit(z)))
+    azimuth = TWO_PI * second_unit(z)
+    return wp.vec2(radius * wp.cos(azimuth), radius * wp.sin(azimuth))
+
+
+@wp.func
+def out_of_patient(g: Geometry, m: Physics, kev0: float, p0: wp.vec3, u0: wp.vec3, least_kev: float, seed: wp.uint64):
+    """Follow a photon until it leaves the voxels; energy (0: absorbed), last collision, direction, path, scatters."""
+    rng = seed
+    kev = float(kev0)
+    p = p0
+    u = u0
+    path = float(0.0)
+    scattered = int(0)
+    entry, part = energy_place(m, kev)
+    going = int(1)
+    while going == 1:
+        q, voxel, medium, rng = fly(g, m, p, u, entry, part, rng)
+        if voxel == -1:
+            # where a flight ends outside says nothing, it may be beyond the crystals: the last collision stays
+            going = 0
+        else:
+            path += wp.length(q - p)
+            p = q
+            bits = mixed(rng + GOLDEN)
+            rng = rng + GOLDEN
+            azimuth = TWO_PI * second_unit(bits)
+            share = shares(m, medium, entry, part)
+            chosen = first_unit(bits)
+            if chosen < share[0] or (chosen >= share[0] + share[1] and chosen < share[0] + share[1] + share[2]):
+                kev = 0.0
+                going = 0
+            elif chosen < share[0] + share[1]:
+                cosine, rng = rayleigh_cosine(m, medium, kev, rng)
+                u = rotated(u, cosine, azimuth)
+                scattered = 1
+            else:
+                left, cosine, rng = compton(m, medium, kev, rng)
+                kev = left
+                u = rotated(u, cosine, azimuth)
+                scattered = 1
+                if kev < least_kev:
+                    kev = 0.0
+                    going = 0
+                else:
+                    entry, part = energy_place(m, kev)
+    return kev, p, u, path, scattered, rng
+
+
+@wp.func
+def flight_to_front(c: Ring, p: wp.vec3, u: wp.vec3):
+    """Path to the front face of the module that a photon meets, and the module; a path below 0 misses the ring."""
+    across = u[0] * u[0] + u[1] * u[1]
+    if across < 1.0e-8:
+        return -1.0, 0
+    inner = c.radius * c.radius
+    b = (p[0] * u[0] + p[1] * u[1]) / across
+    root = b * b - (p[0] * p[0] + p[1] * p[1] - inner) / across
+    if root <= 0.0:
+        return -1.0, 0
+    path = -b + wp.sqrt(root)
+    if path <= 0.0:
+        return -1.0, 0
+    step = TWO_PI / float(c.modules)
+    module = int(0)
+    for _again in range(2):
+        q = p + path * u
+        module = int(wp.floor(wp.atan2(q[1], q[0]) / step + 0.5))
+        cosine = wp.cos(float(module) * step)
+        sine = wp.sin(float(module) * step)
+        towards = u[0] * cosine + u[1] * sine
+        if towards <= 1.0e-4:
+            return -1.0, 0
+        path = (c.radius - (p[0] * cosine + p[1] * sine)) / towards
+    return path, (module + c.modules) % c.modules
+
+
+@wp.func
+def crystal_at(c: Ring, module: int, along: float, z: float) -> int:
+    """Crystal at a place of a module or of the one beside it, MISSED between two modules or beyond the ends."""
+    around = int(wp.floor(along / c.pitch_around + 0.5 * float(c.crystals)))
+    beside = module
+    if around < 0:
+        around += c.crystals + c.gap_around
+        beside = (module + c.modules - 1) % c.modules
+    elif around >= c.crystals + c.gap_around:
+        around -= c.crystals + c.gap_around
+        beside = (module + 1) % c.modules
+    if around < 0 or around >= c.crystals:
+        return MISSED
+    place = int(wp.floor(z / c.pitch_along + 0.5 * float(c.places)))
+    if place < 0 or place >= c.places:
+        return MISSED
+    ring = place % (c.rings + c.gap)
+    if ring >= c.rings:
+        return MISSED
+    ring += (place / (c.rings + c.gap)) * c.rings
+    return ring * c.per_ring + beside * c.crystals + around
+
+
+@wp.func
+def in_module(c: Ring, m: Physics, kev0: float, depth0: float, d0: wp.vec3, along0: float, z0: float, seed: wp.uint64):
+    """Follow a photon through a module; energy left in it, its centre of gravity along and along the axis, path.
+
+    `d0` is the direction: into the module, along it, along the axis.
+    """
+    rng = seed
+    kev = float(kev0)
+    d = d0
+    depth = float(depth0)
+    along = float(along0)
+    z = float(z0)
+    path = float(0.0)
+    total = float(0.0)
+    sum_along = float(0.0)
+    sum_z = float(0.0)
+    collisions = int(0)
+    going = int(1)
+    while going == 1:
+        entry, part = energy_place(m, kev)
+        rng = rng + GOLDEN
+        bits = mixed(rng)
+        step = -wp.log(first_unit(bits)) / (attenuation(m, c.medium, entry, part, c.density) * c.filled)
+        depth += step * d[0]
+        along += step * d[1]
+        z += step * d[2]
+        if collisions == 0:
+            path = step
+        if depth < 0.0 or depth > c.thickness:
+            going = 0
+        else:
+            collisions += 1
+            share = shares(m, c.medium, entry, part)
+            chosen = second_unit(bits)
+            rng = rng + GOLDEN
+            azimuth = TWO_PI * first_unit(mixed(rng))
+            freed = float(0.0)
+            if chosen < share[0] or kev < 20.0:
+                freed = kev
+                going = 0
+            elif chosen < share[0] + share[1]:
+                cosine, rng = rayleigh_cosine(m, c.medium, kev, rng)
+                d = rotated(d, cosine, azimuth)
+            else:
+                left, cosine, rng = compton(m, c.medium, kev, rng)
+                freed = kev - left
+                kev = left
+                d = rotated(d, cosine, azimuth)
+            total += freed
+            sum_along += freed * along
+            sum_z += freed * z
+    if total > 0.0:
+        along = sum_along / total
+        z = sum_z / total
+    return total, along, z, path, rng
+
+
+@wp.func
+def detected(c: Ring, m: Physics, kev: float, p: wp.vec3, u: wp.vec3, seed: wp.uint64):
+    """Crystal in which a photon that left the patient is counted (MISSED: none) and its path from there."""
+    flight, module = flight_to_front(c, p, u)
+    if flight < 0.0:
+        return MISSED, 0.0, seed
+    q = p + flight * u
+    half = 0.5 * float(c.places) * c.pitch_along
+    if wp.abs(q[2]) > half + c.thickness:
+        return MISSED, 0.0, seed
+    step = TWO_PI / float(c.modules)
+    cosine = wp.cos(float(module) * step)
+    sine = wp.sin(float(module) * step)
+    d = wp.vec3(u[0] * cosine + u[1] * sine, u[1] * cosine - u[0] * sine, u[2])
+    total, along, z, depth, rng = in_module(c, m, kev, 0.0, d, q[1] * cosine - q[0] * sine, q[2], seed)
+    if total <= 0.0:
+        return MISSED, 0.0, rng
+    rng = rng + GOLDEN
+    told = total + c.energy_sd * wp.sqrt(total * REST) * normal_pair(mixed(rng))[0]
+    if told < c.low_kev or told > c.high_kev:
+        return MISSED, 0.0, rng
+    return crystal_at(c, module, along, z), flight + depth, rng
+
+
+@wp.kernel(enable_backward=False)
+def follow_coincidences(
+    g: Geometry,
+    m: Physics,
+    c: Ring,
+    s: Decay,
+    batch: wp.uint64,
+    single: float,
+    crystals: int,
+    seed: wp.uint64,
+    first: wp.uint64,
+    histories: int,
+    workers: int,
+    stack: wp.array(dtype=wp.float32),
+    tally: wp.array(dtype=wp.float64),
+    counters: wp.array(dtype=wp.float64),
+):
+    """Tally: waste, singles of each crystal, then for each history of the batch its coincidence as one number.
+
+    That number is 0 for none, else ``1 + first + 2^18 second + 2^36 bin + 2^45 scattered``: whole, below 2^53.
+    """
+    worker = wp.tid()
+    base = worker * WORKER_STACK
+    history = int(worker)
+    while history < histories:
+        number = first + wp.uint64(history)
+        rng = start(seed, number)
+        history += workers
+        origin = s.to_mm * random_place(s.places, rng) + s.origin_mm
+        rng = rng + GOLDEN + GOLDEN + GOLDEN
+        if inside(g, origin) == 0:
+            continue
+        z = mixed(rng + GOLDEN)
+        d = mixed(rng + GOLDEN + GOLDEN)
+        rng = rng + GOLDEN + GOLDEN
+        n = wp.min(int(first_unit(z) * float(s.bins)), s.bins - 1)
+        kev = s.kev[n] + second_unit(z) * (s.kev[n + 1] - s.kev[n])
+        kind = wp.where(s.positrons == 1, POSITRON, ELECTRON)
+        top = push(stack, base, 0, counters, kind, kev, origin, isotropic(d))
+        give_streams(stack, base, 0, top, rng)
+        seen = int(0)
+        crystal_a = int(0)
+        path_a = float(0.0)
+        scattered_a = int(0)
+        photons = int(0)
+        code = wp.float64(0.0)
+        while top > 0:
+            top -= 1
+            kind, kev, p, u = waiting_at(stack, base, top)
+            own = stream_of(stack, base, top)
+            waiting = top
+            if kind == PHOTON:
+                if kev < c.low_kev - 4.0 * c.energy_sd * REST:
+                    continue
+                if kev > REST - BLIND and kev < REST + BLIND:
+                    own = own + GOLDEN
+                    tilt = c.acollinear_sd * normal_pair(mixed(own))
+                    angle = wp.sqrt(tilt[0] * tilt[0] + tilt[1] * tilt[1])
+                    u = rotated(u, wp.cos(angle), wp.atan2(tilt[1], tilt[0]))
+                photons += 1
+                weight = single
+                if s.positrons == 1 and photons == 2 and seen == 0:
+                    # no coincidence can come of it; as a single it may stand for others
+                    own = own + GOLDEN
+                    if first_unit(mixed(own)) > LONE:
+                        continue
+                    weight = single / LONE
+                least = 0.5 * c.low_kev
+                kev, p, u, path, scattered, own = out_of_patient(g, m, kev, p, u, least, own)
+                if kev > 0.0:
+                    crystal, more, own = detected(c, m, kev, p + c.corner, u, own)
+                    if crystal >= 0:
+                        wp.atomic_add(tally, 1 + crystal, wp.float64(weight))
+                        if seen == 0:
+                            crystal_a = crystal
+                            path_a = path + more
+                            scattered_a = scattered
+                        if seen == 1 and crystal != crystal_a:
+                            ahead = 0.5 * (path + more - path_a)
+                            tof_bin = int(0)
+                            if c.timed == 1:
+                                own = own + GOLDEN
+                                ahead += c.tof_sd * normal_pair(mixed(own))[0]
+                                tof_bin = c.tof_bins / 2 + int(wp.floor(ahead / c.bin_mm + 0.5))
+                            if tof_bin >= 0 and tof_bin < wp.max(c.tof_bins, 1):
+                                code = wp.float64(1.0) + wp.float64(crystal_a)
+                                code += wp.float64(crystal) * SECOND_CRYSTAL + wp.float64(tof_bin) * TIME_BIN
+                                code += wp.float64(wp.max(scattered_a, scattered)) * SCATTERED
+                        seen += 1
+            else:
+                own, top = follow_electron(g, m, stack, base, top, tally, counters, kind, kev, p, u, own)
+            give_streams(stack, base, waiting, top, own)
+        if seen == 2 and code > wp.float64(0.0) and s.positrons == 1:
+            at = 1 + crystals + int(number - batch)
+            tally[at] = code
+
+
+@wp.kernel(enable_backward=False)
+def module_efficiency(
+    m: Physics,
+    c: Ring,
+    cosine: wp.array(dtype=wp.float32),
+    kev: float,
+    seed: wp.uint64,
+    histories: int,
+    found: wp.array(dtype=wp.float32),
+):
+    """Share of photons on a wide module at an angle to its normal that are counted in the energy window."""
+    n = wp.tid()
+    counted = int(0)
+    sine = wp.sqrt(1.0 - cosine[n] * cosine[n])
+    for history in range(histories):
+        rng = start(seed, wp.uint64(n) * wp.uint64(histories) + wp.uint64(history))
+        total, _along, _z, _path, rng = in_module(c, m, kev, 0.0, wp.vec3(cosine[n], sine, 0.0), 0.0, 0.0, rng)
+        rng = rng + GOLDEN
+        told = total + c.energy_sd * wp.sqrt(total * REST) * normal_pair(mixed(rng))[0]
+        if total > 0.0 and told >= c.low_kev and told <= c.high_kev:
+            counted += 1
+    found[n] = float(counted) / float(histories)
+
+
+@wp.kernel(enable_backward=False)
+def own_decays(
+    m: Physics,
+    c: Ring,
+    beta_kev: wp.array(dtype=wp.float32),
+    bins: int,
+    line_kev: wp.vec3,
+    line_yield: wp.vec3,
+    seed: wp.uint64,
+    histories: int,
+    found: wp.array(dtype=wp.float32),
+):
+    """Share of the decays within the crystals (beta particle and three gammas) that are counted in the window."""
+    n = wp.tid()
+    counted = int(0)
+    for history in range(histories):
+        rng = start(seed, wp.uint64(n) * wp.uint64(histories) + wp.uint64(history)) + GOLDEN
+        bits = mixed(rng)
+        at = wp.min(int(first_unit(bits) * float(bins)), bins - 1)
+        total = beta_kev[at] + second_unit(bits) * (beta_kev[at + 1] - beta_kev[at])
+        rng = rng + GOLDEN
+        depth = first_unit(mixed(rng)) * c.thickness
+        for line in range(3):
+            rng = rng + GOLDEN
+            chosen = mixed(rng)
+            if first_unit(chosen) < line_yield[line]:
+                rng = rng + GOLDEN
+                left, _a, _z, _p, rng = in_module(c, m, line_kev[line], depth, isotropic(mixed(rng)), 0.0, 0.0, rng)
+                total += left
+        rng = rng + GOLDEN
+        told = total + c.energy_sd * wp.sqrt(total * REST) * normal_pair(mixed(rng))[0]
+        if told >= c.low_kev and told <= c.high_kev:
+            counted += 1
+    found[n] = float(counted) / float(histories)
