@@ -147,7 +147,36 @@ class Picture:
     svg: bytes = b""
 
 
-Block = Paragraph | Bullets | Facts | TableBlock | Picture
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """Whom a page is about: labels and values side by side in a box."""
+
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """Messages of one kind in a box, where a document has them elsewhere than first.
+
+    Attributes
+    ----------
+    heading : str
+        Above them.
+    messages : tuple of Message
+        In order.
+    status : {"near", "violated", ""}
+        Colour of the box.
+    note : str
+        Below them: how many more there are, and where.
+    """
+
+    heading: str
+    messages: tuple[Message, ...]
+    status: str = "near"
+    note: str = ""
+
+
+Block = Paragraph | Bullets | Facts | TableBlock | Picture | Banner | Notices
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,6 +195,14 @@ class Section:
         Stands beside its neighbour where there is room.
     appendix : bool
         Begins a page and is in small print.
+    band : bool
+        The heading is a band over the whole width: a step of a course.
+    side : str
+        In the band, to the right: how the step stands.
+    side_mark : str
+        The word by which `side` is coloured, as in a table.
+    page : bool
+        Begins a page.
     """
 
     heading: str
@@ -173,6 +210,10 @@ class Section:
     level: int = 1
     half: bool = False
     appendix: bool = False
+    band: bool = False
+    side: str = ""
+    side_mark: str = ""
+    page: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
