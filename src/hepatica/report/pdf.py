@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from hepatica.core.message import Message
 from hepatica.core.text import one_line, visible
 from hepatica.report.document import (
     Banner,
@@ -125,12 +124,7 @@ def _halves(sections: Sequence[Section], size: float) -> list[Flowable]:
 
 def _height(story: Sequence[Flowable], width: float) -> float:
     """Height of flowables one below the other."""
-    total = 0.0
-    for part in story:
-        inner = getattr(part, "_content", None)
-        total += _height(inner, width) if inner is not None else part.wrap(width, 10 * TEXT_HEIGHT)[1]
-        total += part.getSpaceBefore() + part.getSpaceAfter()
-    return total
+    return sum(part.wrap(width, 10 * TEXT_HEIGHT)[1] + part.getSpaceBefore() + part.getSpaceAfter() for part in story)
 
 
 def _needed_mm(section: Section) -> float:
@@ -168,7 +162,8 @@ def _section(section: Section, size: float, width: float) -> list[Flowable]:
         share = 0.3 if small or size > TEXT_SIZE[False] or width < TEXT_WIDTH else 0.24
         parts += _block(block, 6.8 if small else size, width, label_share=share)
         whole = isinstance(block, Picture) or (isinstance(block, TableBlock) and len(block.table.rows) < SHORT)
-        story += [KeepTogether(parts)] if whole else parts
+        # In a cell all stands together anyway.
+        story += [KeepTogether(parts)] if whole and width == TEXT_WIDTH else parts
         parts = []
     return [*story, *parts]
 
@@ -185,10 +180,8 @@ def _block(block: Block, size: float, width: float, label_share: float) -> list[
         ]
     if isinstance(block, Facts):
         return [_facts(block.facts, size, width, label_share)]
-    if isinstance(block, Banner):
-        return [_banner(block, width)]
-    if isinstance(block, Notices):
-        return [_messages(block, width)] if block.messages else []
+    if isinstance(block, Banner | Notices):
+        return [_banner(block, width) if isinstance(block, Banner) else _messages(block, width)]
     if isinstance(block, TableBlock):
         if block.folded:
             return [_note(f"{block.folded}: in the HTML report.", size)]
@@ -383,10 +376,7 @@ def _column_widths(block: TableBlock, heads: Sequence[str], width: float) -> lis
     # What narrow columns need more than their share, the others give in proportion to what they have to spare.
     lacking = sum(max(0.0, low - has) for low, has in zip(least, wanted, strict=True))
     spare = sum(max(0.0, has - low) for low, has in zip(least, wanted, strict=True))
-    return [
-        low if low >= has else has - lacking * (has - low) / spare
-        for low, has in zip(least, wanted, strict=True)
-    ]
+    return [low if low >= has else has - lacking * (has - low) / spare for low, has in zip(least, wanted, strict=True)]
 
 
 def _table(block: TableBlock, width: float) -> Flowable:

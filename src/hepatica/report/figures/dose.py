@@ -157,6 +157,52 @@ def slices_figure(report: DoseReport, lesion: ReportRegion) -> Figure:
     return figure
 
 
+KEY_WIDTH_IN = 3.5
+"""Width of the key picture: half the text width of an A4 page."""
+
+
+@_in_house_style
+def key_figure(report: DoseReport, lesion: ReportRegion) -> Figure:
+    """One axial slice through a structure's centre for the first page of a course: isodose lines carry their dose."""
+    levels = isodose_levels_gy(report)[-4:]
+    top = max(item.dose.dvh.d_percent(2) for item in report.lesions) or 1.0
+    height, bottom = 3.42, 0.44
+    figure = _figure(KEY_WIDTH_IN, height)
+    low, high = _frame(report)
+    size = float(min(FIELD_MM, (high - low).max()))
+    centre = centre_of(lesion.region)
+    plane = framed("axial", centre, low, high, size, size / PIXELS)
+    edge = (height - bottom - 0.17) / height
+    axes = figure.add_axes((0.004, bottom / height, edge * height / KEY_WIDTH_IN, edge))
+    drawn = _draw_slice(axes, report, plane, levels, top, labelled=True)
+    _letters(axes, "axial")
+    _scale_bar(axes, plane, 50.0)
+    axes.set_title(f"Axial, {_place('axial', float(centre[2]))}", fontsize=7.5, color=INK, loc="left", pad=3)
+    left = 0.004 + edge * height / KEY_WIDTH_IN
+    _dose_bar(figure, (left + 0.012, bottom / height, 0.018, 0.9 * edge), levels, top)
+    shown = [(item, style) for item, style in _styled(report) if item.dose.name in drawn]
+    _key_legend(figure, shown)
+    return figure
+
+
+def _key_legend(figure: Figure, shown: Sequence[tuple[ReportRegion, Style]]) -> None:
+    from matplotlib.lines import Line2D
+
+    outlines = [
+        Line2D([], [], color=style.colour, linestyle=style.dashes, linewidth=2, label=name_label(item.dose.name, 20))
+        for item, style in sorted(shown, key=lambda pair: not pair[0].is_lesion)[:KEY_LEGEND]
+    ]
+    if outlines:
+        figure.legend(
+            handles=outlines, loc="lower left", bbox_to_anchor=(0.0, 0.0), ncols=3, frameon=False, fontsize=6.5,
+            handlelength=1.6, columnspacing=1.0, borderaxespad=0.1, labelspacing=0.25,
+        )  # fmt: skip
+
+
+KEY_LEGEND = 9
+"""Outlines that the legend of the key picture names, lesions first."""
+
+
 @_in_house_style
 def dvh_figure(report: DoseReport) -> Figure:
     """Cumulative DVHs, colours as in the slices; the mark on the dose axis is the mean dose."""
@@ -401,7 +447,9 @@ def _frame(report: DoseReport) -> tuple[NDArray[Any], NDArray[Any]]:
     return bounds_mm(report.ct.grid if report.ct is not None else report.dose.grid)
 
 
-def _draw_slice(axes: Axes, report: DoseReport, plane: Plane, levels: Sequence[float], top: float) -> set[str]:
+def _draw_slice(
+    axes: Axes, report: DoseReport, plane: Plane, levels: Sequence[float], top: float, *, labelled: bool = False
+) -> set[str]:
     """Draw one slice; names of the structures that it cuts."""
     import matplotlib as mpl
     from matplotlib.patheffects import Normal, Stroke
@@ -420,8 +468,11 @@ def _draw_slice(axes: Axes, report: DoseReport, plane: Plane, levels: Sequence[f
     x, y = plane.axes_mm()
     for level in levels:
         if dose.min() < level < dose.max():
-            line = axes.contour(x, y, dose, [level], colors=[_level_colour(level, levels)], linewidths=0.7)
-            line.set_path_effects([Stroke(linewidth=1.3, foreground="black", alpha=0.5), Normal()])
+            colour = _level_colour(level, levels)
+            line = axes.contour(x, y, dose, [level], colors=[colour], linewidths=0.8)
+            line.set_path_effects([Stroke(linewidth=1.7, foreground="black", alpha=0.75), Normal()])
+            for text in axes.clabel(line, fmt=f"{level:g}", fontsize=6, colors=["white"]) if labelled else ():
+                text.set_path_effects([Stroke(linewidth=1.6, foreground="black"), Normal()])
     drawn = set()
     for item, style in _outlined(report):
         inside = sample_region(item.region, plane)

@@ -1,0 +1,345 @@
+"""The first page: what a tumour board reads of one treatment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from hepatica.case.report.course import CourseStep
+from hepatica.case.report.histograms import histograms_of
+from hepatica.case.report.material import CaseMaterial
+from hepatica.case.report.summary import Goal, StructureDose, TreatmentSummary, shown_structures
+from hepatica.core.estimate import Estimate
+from hepatica.core.message import Message, unique
+from hepatica.core.numbers import percent, three, with_uncertainty
+from hepatica.core.table import Table
+from hepatica.report.document import (
+    Banner,
+    Block,
+    Facts,
+    Notices,
+    Paragraph,
+    Picture,
+    Section,
+    TableBlock,
+)
+from hepatica.report.dose_report import LimitRow
+from hepatica.report.figures.course import planned_and_delivered_figure
+from hepatica.report.figures.dose import png
+
+Steps = Mapping[str, CourseStep]
+
+WARNINGS_SHOWN = 5
+CHANCES_SHOWN = 3
+STATE_MARKS = {"done": "met", "out of date": "violated", "changed": "violated", "failed": "violated", "ready": "near"}
+STATE_WORDS = {"waiting": "not done", "ready": "not done, may be run", "changed": "result was changed"}
+REASON_LETTERS = 80
+
+_WHERE = re.compile(r"^(?:\S*steps[/\\]([a-z0-9-]+): )+")
+"""What a step writes before a message that it was handed: the folder of the step that said it first."""
+
+DOSE_COLUMNS = (
+    "Structure", "Volume\nmL", "Planned\nGy", "Delivered\nGy", "± (k = 1)\nGy", "D95\nGy", "Goal or limit", "Verdict",
+)  # fmt: skip
+
+
+def front_sections(material: CaseMaterial, treatment: TreatmentSummary, *, first: bool) -> list[Section]:
+    """Of one treatment; `first` is the first page of the report, others begin a page of their own."""
+    steps = material.of_treatment(treatment.number)
+    heading = f"Treatment {treatment.number}{f': {treatment.name}' if treatment.name else ''}"
+    many = len(material.treatments) > 1
+    return [
+        Section("", (Banner(banner(material).facts),)) if first else Section(heading, page=True),
+        *([_not_usable(material)] if first and (material.stale or material.messages) else []),
+        Section(heading if first and many else "Disease and treatment", (_disease(material, treatment),), half=True),
+        Section("Activity and scout", (_activity(treatment, steps),), half=True),
+        _doses(treatment, steps),
+        *_pictures(treatment, steps),
+        *_effect_and_warnings(material, treatment, steps),
+        *([_other_treatments(material, treatment)] if first and many else []),
+        *(_standing(material, steps) if first or many else []),
+        *([_log(material)] if first else []),
+    ]
+
+
+def banner(material: CaseMaterial) -> Facts:
+    """Whose case it is."""
+    person = material.person
+    pairs = (
+        ("Patient", person.patient_name or "not stated"),
+        ("Patient ID", person.patient_id or "not stated"),
+        ("Born", person.birth_date),
+        ("Sex", person.sex),
+    )
+    return Facts.of([(label, value) for label, value in pairs if value])
+
+
+def _not_usable(material: CaseMaterial) -> Section:
+    """What must be known before any number is read."""
+    words = {"out of date": "is out of date", "failed": "failed", "changed": "has a result that was changed"}
+    stale = [
+        Message(
+            f"step-{step.state.replace(' ', '-')}",
+            f"{step.title} ({step.name}) {words[step.state]}{_why(step)}: its numbers are not shown",
+            severity="critical",
+        )
+        for step in material.stale
+    ]
+    return Section("", (Notices("Not up to date", (*material.messages, *stale), "violated"),))
+
+
+def _why(step: CourseStep) -> str:
+    why = "; ".join(part for part in (*step.reasons, step.said) if part)
+    return f" ({_short(why)})" if why else ""
+
+
+def _short(text: str, most: int = REASON_LETTERS) -> str:
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def _disease(material: CaseMaterial, treatment: TreatmentSummary) -> Facts:
+    disease = material.disease
+    pairs = (
+        ("Indication", disease.indication or "not stated"),
+        ("Disease", ", ".join(filter(None, (disease.description, disease.stage)))),
+        ("Agent", " ".join(filter(None, (treatment.agent, treatment.nuclide and f"({treatment.nuclide})")))),
+        ("Intent", treatment.intent or "not stated"),
+        ("Administered at", treatment.stated_at.replace("T", " ")),
+        ("Plan", _plan_verdict(treatment)),
+        ("Best response", " ".join(filter(None, (treatment.response, treatment.response_on)))),
+    )
+    return Facts.of([(label, value) for label, value in pairs if value])
+
+
+def _plan_verdict(treatment: TreatmentSummary) -> str:
+    words = {"stop": "breaks a limit of its own", "warn": "with warnings", "ok": "within all limits"}
+    verdict = words.get(treatment.plan_verdict, treatment.plan_verdict)
+    return ", ".join(filter(None, (treatment.planned_method and f"by {treatment.planned_method}", verdict)))
+
+
+def _activity(treatment: TreatmentSummary, steps: Steps) -> Facts:
+    def value(kind: str, text: str) -> str:
+        return text or _absent(steps, kind)
+
+    t = treatment
+    planned = "" if t.planned_gbq is None else f"{three(t.planned_gbq)} GBq"
+    if t.planned_administered_gbq is not None and t.planned_gbq != t.planned_administered_gbq:
+        planned += f", {three(t.planned_administered_gbq)} GBq to the patient"
+    vial = "" if t.vial_at_injection_gbq is None else f" of {three(t.vial_at_injection_gbq)} GBq in the vial"
+    given = "" if t.administered_gbq is None else f"{_with_sd(t.administered_gbq)} GBq{vial}"
+    shunt = "" if t.lung_shunt is None else f"{_percent(t.lung_shunt)}, {t.lung_shunt_method}"
+    normal = "" if t.tumour_to_normal is None else _with_sd(t.tumour_to_normal)
+    pairs = [
+        ("Planned", value("plan", planned)),
+        ("Delivered", value("delivery", given)),
+        ("Residual", value("delivery", "" if t.residual_fraction is None else _percent(t.residual_fraction))),
+        ("Lung shunt", value("lung-shunt", shunt)),
+        ("Tumour to normal", value("uptake", normal)),
+        ("Perfused volume", value("uptake", _perfused(t))),
+    ]
+    if t.energy_ratio is not None:
+        went = "elsewhere than the scout" if t.catheter_moved else "as the scout"
+        pairs.append(("Scout and therapy", f"{went}; energy in the liver {three(t.energy_ratio)} of planned"))
+    return Facts.of(pairs)
+
+
+def _absent(steps: Steps, kind: str) -> str:
+    """Why a value is not shown."""
+    step = steps.get(kind)
+    if step is None or step.is_current:
+        return "–"
+    return STATE_WORDS.get(step.state, step.state) + (f" ({_short(step.said, 40)})" if step.said else "")
+
+
+def _perfused(treatment: TreatmentSummary) -> str:
+    if not treatment.perfused:
+        return ""
+    listed = ", ".join(f"{p.name} {three(p.volume_ml)} mL" for p in treatment.perfused)
+    if treatment.perfused_share is not None:
+        listed += f" ({percent(100 * treatment.perfused_share)} % of the liver)"
+    if treatment.tumour_outside_territories_ml is not None:
+        listed += f"; tumour outside of it {three(treatment.tumour_outside_territories_ml)} mL"
+    return listed
+
+
+def _with_sd(value: Estimate) -> str:
+    text = with_uncertainty(value.value, value.sd)
+    return text if value.sd else f"{text} (uncertainty not known)"
+
+
+def _percent(value: Estimate) -> str:
+    """A fraction in percent."""
+    scaled = Estimate(100 * value.value, None if value.sd is None else 100 * value.sd)
+    return f"{_with_sd(scaled)} %" if scaled.sd else f"{three(scaled.value)} % (uncertainty not known)"
+
+
+def _doses(treatment: TreatmentSummary, steps: Steps) -> Section:
+    shown = shown_structures(treatment.structures)
+    rows, marks = [], []
+    for one in shown:
+        for n, goal in enumerate(one.goals or (None,)):
+            rows.append([*(_numbers(one) if n == 0 else ("", None, None, None, "", None)), *_goal(one, goal)])
+            marks.append("" if goal is None else goal.status)
+    table = TableBlock(
+        Table.of(DOSE_COLUMNS, rows),
+        _dose_note(treatment, len(treatment.structures) - len(shown), steps),
+        prose=True,
+        shares=(2.0, 0.8, 0.8, 0.85, 0.95, 0.7, 2.6, 0.95),
+        marks=tuple(marks),
+        marked=7,
+    )
+    if not rows:
+        absent = f"No dose: plan {_absent(steps, 'plan')}; absorbed dose {_absent(steps, 'dose')}."
+        return Section("Planned against delivered", (Paragraph(absent),))
+    return Section("Planned against delivered", (table,))
+
+
+def _numbers(one: StructureDose) -> tuple[str | float | None, ...]:
+    sd = one.delivered_known_sd_gy
+    uncertain = "–" if sd is None else f"{three(sd)} or more" if one.not_known else three(sd)
+    return (one.name, one.volume_ml, one.planned_dose_gy, one.delivered_dose_gy, uncertain, one.d95_gy)
+
+
+def _goal(one: StructureDose, goal: Goal | None) -> tuple[str, str]:
+    if goal is None or one.delivered_dose_gy is None:
+        return "", ""
+    row = LimitRow(one.name, goal.comparison, goal.limit_gy, one.delivered_dose_gy)
+    sign = "at least" if goal.comparison == ">=" else "at most"
+    return f"{sign} {three(goal.limit_gy)} Gy: {goal.condition}", row.verdict
+
+
+def _dose_note(treatment: TreatmentSummary, left_out: int, steps: Steps) -> str:
+    parts = ["Mean absorbed doses; planned by the method that the plan chose."]
+    if any(one.not_known for one in treatment.structures):
+        parts.append("“Or more”: parts of the uncertainty are not known and not in it.")
+    if any(one.delivered_dose_gy is not None for one in treatment.structures):
+        if not treatment.goals_are_judged:
+            parts.append("No goal applies: indication and intent are not stated, or the agent has none for them.")
+    else:
+        parts.append(f"Delivered dose: {_absent(steps, 'dose')}.")
+    if left_out > 0:
+        parts.append(f"{left_out} smaller lesions are on the page of the absorbed dose.")
+    return " ".join(parts)
+
+
+def _pictures(treatment: TreatmentSummary, steps: Steps) -> list[Section]:
+    found: list[Picture] = []
+    dose = steps.get("dose")
+    if dose is not None and (key := dose.picture("key")) is not None:
+        found.append(Picture("", "Delivered dose on CT through the largest lesion; numbers on lines are Gy.", key.png))
+    histograms = histograms_of(shown_structures(treatment.structures), steps)
+    if histograms:
+        caption = "Dose-volume histograms; planned from the scout's dose map."
+        found.append(Picture("", caption, png(planned_and_delivered_figure(histograms), dpi=220)))
+    return [Section("", (picture,), half=True) for picture in found]
+
+
+def _effect_and_warnings(material: CaseMaterial, treatment: TreatmentSummary, steps: Steps) -> Iterator[Section]:
+    yield Section("Predicted effect", _chances(treatment, steps), half=True)
+    messages, left = open_warnings(material, treatment.number)
+    note = f"{left} more are on the pages of the steps." if left else ""
+    blocks: tuple[Block, ...] = (Notices("Open warnings", messages, "near", note),)
+    yield Section("", blocks if messages else (Paragraph("No open warnings."),), half=True)
+
+
+def _chances(treatment: TreatmentSummary, steps: Steps) -> tuple[Block, ...]:
+    valid = [chance for chance in treatment.chances if chance.within_validity]
+    if not treatment.chances:
+        return (Paragraph(f"Not predicted: {_absent(steps, 'prediction')}.".replace(": –", "")),)
+    if not valid:
+        text = f"None of {len(treatment.chances)} published models was fitted on this agent at such doses."
+        return (Paragraph(text),)
+    rows = [
+        (
+            f"{one.structure}: {one.endpoint}",
+            f"{percent(100 * one.probability)} %"
+            + (
+                f" ({percent(100 * one.probability_low)} to {percent(100 * one.probability_high)} %)"
+                if one.probability_low is not None and one.probability_high is not None
+                else ""
+            ),
+        )
+        for one in valid[:CHANCES_SHOWN]
+    ]
+    note = f"Of {len(treatment.chances)} models those fitted on this agent and at such doses; 95 % intervals."
+    return (Facts.of(rows), Paragraph(note, note=True))
+
+
+def open_warnings(material: CaseMaterial, number: int) -> tuple[tuple[Message, ...], int]:
+    """Warnings of the steps that are up to date, critical first, each once; and how many more there are."""
+    found = [
+        Message(message.code, f"{step.title}: {without_place(message.text)}", message.remedy, message.severity)
+        for step in material.steps
+        if step.treatment_number == number
+        for message in step.messages
+        if message.severity != "note" and not _WHERE.match(message.text)
+    ]
+    ordered = sorted(unique(found), key=lambda message: message.severity != "critical")
+    return tuple(ordered[:WARNINGS_SHOWN]), max(0, len(ordered) - WARNINGS_SHOWN)
+
+
+def without_place(text: str) -> str:
+    """A message without the folders of the steps that handed it on."""
+    return _WHERE.sub("", text)
+
+
+def _other_treatments(material: CaseMaterial, shown: TreatmentSummary) -> Section:
+    rows = []
+    for one in material.treatments:
+        normal = next((s.delivered_dose_gy for s in one.structures if s.role == "normal_liver"), None)
+        tumours = [s.delivered_dose_gy for s in one.structures if s.role in ("tumour", "all_tumours")]
+        rows.append(
+            (
+                f"{one.number}{' (this page)' if one.number == shown.number else ''}",
+                one.stated_at.replace("T", " "),
+                one.agent,
+                one.planned_gbq,
+                None if one.administered_gbq is None else one.administered_gbq,
+                tumours[-1] if tumours else None,
+                normal,
+            )
+        )
+    columns = (
+        "Treatment", "Administered at", "Agent", "Planned\nGBq", "Delivered\nGBq", "Tumours\nGy", "Normal liver\nGy",
+    )  # fmt: skip
+    return Section("All treatments", (TableBlock(Table.of(columns, rows), prose=True),))
+
+
+def _standing(material: CaseMaterial, steps: Steps) -> list[Section]:
+    """Each step: how it stands, and who checked it when; in two columns."""
+    shown = list(steps.values())
+    half = (len(shown) + 1) // 2
+    found = []
+    for n, part in enumerate((shown[:half], shown[half:])):
+        if not part:
+            continue
+        rows = [(step.title, _state(step), _checked(step)) for step in part]
+        table = TableBlock(
+            Table.of(("Step", "State", "Checked by, on"), rows),
+            prose=True,
+            shares=(1.3, 1.6, 1.2),
+            marks=tuple(STATE_MARKS.get(step.state, "unjudged") for step in part),
+            marked=1,
+        )
+        found.append(Section("Steps and checks" if n == 0 else "\u00a0", (table,), half=True))
+    return found
+
+
+def _state(step: CourseStep) -> str:
+    word = STATE_WORDS.get(step.state, step.state)
+    why = "; ".join(part for part in (*step.reasons, step.said) if part)
+    return f"{word}: {_short(why, 60)}" if why and step.state != "done" else word
+
+
+def _checked(step: CourseStep) -> str:
+    if not step.is_current:
+        return ""
+    return f"{step.checked_by}, {step.checked_on}" if step.checked_by or step.checked_on else "nobody"
+
+
+def _log(material: CaseMaterial) -> Section:
+    text = (
+        "A check is a claim: there is no log-in. "
+        f"Log of the case: {material.log_lines} lines, the last hash is {material.log_hash}."
+    )
+    return Section("", (Paragraph(text, note=True),))
