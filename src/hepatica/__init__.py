@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         VirtualCtOptions,
     )
     from hepatica.case.case import Case
+    from hepatica.case.report.result import CaseReportResult
     from hepatica.case.verbs.change import (
         CaseAddResult,
         CaseCheckResult,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
         pack_case,
         unpack_case,
     )
+    from hepatica.case.verbs.report import case_report
     from hepatica.case.verbs.status import CaseLogResult, CaseStatusResult, case_log, case_status
     from hepatica.cohort.accuracy import AccuracyResult, diagnostic_accuracy
     from hepatica.cohort.agreement import AgreementResult, measurement_agreement
@@ -221,6 +223,7 @@ __all__ = [
     "CaseEraseResult",
     "CaseLogResult",
     "CasePackResult",
+    "CaseReportResult",
     "CaseRunResult",
     "CaseSetResult",
     "CaseSkipResult",
@@ -381,6 +384,7 @@ __all__ = [
     "agent",
     "calibrate_camera",
     "case_log",
+    "case_report",
     "case_status",
     "check_step",
     "compare_agents",

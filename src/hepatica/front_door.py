@@ -62,6 +62,8 @@ VERBS = (
          "Leave a step of a case out, with a reason."),
     Verb("case_log", "case log", "case.verbs.status", "Case",
          "The log of a case, each line proved by its hash."),
+    Verb("case_report", "case report", "case.verbs.report", "Case",
+         "The report of the course: a first page for the tumour board, a part for each step, a physicist's annex."),
     Verb("pack_case", "case pack", "case.verbs.protection", "Case",
          "Write a case into one encrypted file, for transfer or backup."),
     Verb("unpack_case", "case unpack", "case.verbs.protection", "Case",

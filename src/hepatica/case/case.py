@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hepatica.case.adding import Added, Wish, add_files, sort_again
 from hepatica.case.catalogue import Catalogue, Item
@@ -23,6 +24,9 @@ from hepatica.errors import InputError, UnknownNameError
 from hepatica.io.files import atomic_output, output_folder
 from hepatica.io.input_files import is_file
 from hepatica.version import __version__
+
+if TYPE_CHECKING:
+    from hepatica.case.report.result import CaseReportResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +249,18 @@ class Case:
         """
         with self._changing() as log:
             return run_steps(self.folder, log, [self._known(name).name for name in steps], progress or silent)
+
+    def report(self) -> CaseReportResult:
+        """The report of the course: ``case.report().save("report")`` writes HTML, PDF and DICOM.
+
+        Returns
+        -------
+        CaseReportResult
+            Numbers of the first page; see `hepatica.case_report`.
+        """
+        from hepatica.case.report.result import report_of
+
+        return report_of(self.situation())
 
     def _known(self, step: str) -> StepState:
         found = self.situation().steps

@@ -30,10 +30,11 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """One paragraph; `note` is small and grey."""
+    """One paragraph; `note` is small and grey, `lead` stands above a table and is never parted from it."""
 
     text: str
     note: bool = False
+    lead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class TableBlock:
         One for each row: the line with which pictures draw what the row is about.
     folded : str
         Heading under which HTML folds the table away and PDF leaves it out; empty for a table that is shown.
+    continued : tuple of int
+        Rows that go on with the one above: what they leave open stays empty there.
     """
 
     table: Table
@@ -91,6 +94,14 @@ class TableBlock:
     muted: tuple[int, ...] = ()
     swatches: tuple[Style, ...] = ()
     folded: str = ""
+    continued: tuple[int, ...] = ()
+
+    def cells(self) -> tuple[tuple[str, ...], ...]:
+        """Cells as text."""
+        return tuple(
+            tuple("" if n in self.continued and cell is None else text for cell, text in zip(row, texts, strict=True))
+            for n, (row, texts) in enumerate(zip(self.table.rows, self.table.shown(), strict=True))
+        )
 
     def headings(self) -> tuple[tuple[str, str], ...]:
         """Name and unit of each column; "" where it has none."""
@@ -104,7 +115,7 @@ class TableBlock:
         """Relative widths of the columns."""
         if self.shares:
             return self.shares
-        lines = [[max(heading, key=len) for heading in self.headings()], *self.table.shown()]
+        lines = [[max(heading, key=len) for heading in self.headings()], *self.cells()]
         low, high = CHARACTERS
         return tuple(float(min(high, max(low, *(len(line[n]) for line in lines)))) for n in range(len(lines[0])))
 
@@ -203,6 +214,8 @@ class Section:
         The word by which `side` is coloured, as in a table.
     page : bool
         Begins a page.
+    tight : bool
+        In smaller print on paper: a page that holds much.
     """
 
     heading: str
@@ -214,6 +227,7 @@ class Section:
     side: str = ""
     side_mark: str = ""
     page: bool = False
+    tight: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

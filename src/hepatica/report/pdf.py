@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -44,6 +45,9 @@ RIGHT = 2
 TEXT_SIZE = {False: 8.0, True: 10.5}
 """Size of letters in points: of a report, of a sheet."""
 
+TIGHT_SIZE, APPENDIX_SIZE = 7.2, 6.8
+TIGHT_HEADING = 0.87
+
 
 def pdf_page(document: Document) -> bytes:
     """PDF document, A4, page numbers and the notice on every page; the same document gives the same bytes.
@@ -82,7 +86,9 @@ def _story(document: Document) -> list[Flowable]:
     from reportlab.platypus import CondPageBreak, PageBreak, Spacer
 
     size = TEXT_SIZE[document.sheet]
-    story: list[Flowable] = [_paragraph(document.title, size=19, bold=True, spaceAfter=2), _rule(palette.ACCENT, 1.6)]
+    is_full = any(section.tight for section in document.sections)
+    title = _paragraph(document.title, size=15 if is_full else 19, bold=True, spaceAfter=2)
+    story: list[Flowable] = [title, _rule(palette.ACCENT, 1.6)]
     for name, found, status in (("Warning", document.warnings, "near"), ("Note", document.notes, "")):
         if found:
             heading = name if len(found) == 1 else f"{name}s"
@@ -140,7 +146,7 @@ def _needed_mm(section: Section) -> float:
 SHORT = 12
 """A table with fewer rows is not split between pages."""
 
-BAND_ROOM_MM = 70.0
+BAND_ROOM_MM = 45.0
 """A step of a course begins on a page that has this much left: some of its content stands below its band."""
 
 HALF_WIDTH = 0.485 * TEXT_WIDTH
@@ -155,12 +161,15 @@ def _section(section: Section, size: float, width: float) -> list[Flowable]:
     heading_size = 8.5 if small and section.level > 1 else {1: 1.44 * size, 2: 1.25 * size}[section.level]
     parts: list[Flowable] = []
     if section.heading:
-        parts = [_band(section, width)] if section.band else [_heading(section.heading, heading_size)]
+        heading_size *= TIGHT_HEADING if section.tight else 1
+        parts = [_band(section, width)] if section.band else [_heading(section.heading, heading_size, section.tight)]
     story: list[Flowable] = []
     for block in section.blocks:
         # The heading stands with the first block.
         share = 0.3 if small or size > TEXT_SIZE[False] or width < TEXT_WIDTH else 0.24
-        parts += _block(block, 6.8 if small else size, width, label_share=share)
+        parts += _block(block, _text_size(section, size), width, label_share=share)
+        if isinstance(block, Paragraph) and block.lead:
+            continue
         whole = isinstance(block, Picture) or (isinstance(block, TableBlock) and len(block.table.rows) < SHORT)
         # In a cell all stands together anyway.
         story += [KeepTogether(parts)] if whole and width == TEXT_WIDTH else parts
@@ -168,9 +177,15 @@ def _section(section: Section, size: float, width: float) -> list[Flowable]:
     return [*story, *parts]
 
 
+def _text_size(section: Section, size: float) -> float:
+    return APPENDIX_SIZE if section.appendix else TIGHT_SIZE if section.tight else size
+
+
 def _block(block: Block, size: float, width: float, label_share: float) -> list[Flowable]:
     if isinstance(block, Paragraph):
-        return [_note(block.text, size) if block.note else _paragraph(block.text, size=size, spaceBefore=0.5 * size)]
+        look = {"bold": True, "keepWithNext": 1, "spaceAfter": 0.2 * size} if block.lead else {}
+        text = _paragraph(block.text, size=size, spaceBefore=(0.9 if block.lead else 0.5) * size, **look)
+        return [_note(block.text, size) if block.note else text]
     if isinstance(block, Bullets):
         return [
             _paragraph(
@@ -181,13 +196,13 @@ def _block(block: Block, size: float, width: float, label_share: float) -> list[
     if isinstance(block, Facts):
         return [_facts(block.facts, size, width, label_share)]
     if isinstance(block, Banner | Notices):
-        return [_banner(block, width) if isinstance(block, Banner) else _messages(block, width)]
+        return [_banner(block, width) if isinstance(block, Banner) else _messages(block, width, size)]
     if isinstance(block, TableBlock):
         if block.folded:
             return [_note(f"{block.folded}: in the HTML report.", size)]
         if not block.table.rows:
             return [_paragraph("none", size=size)]
-        return [_table(block, width), *([_note(block.note, size)] if block.note else [])]
+        return [_table(block, width, tight=size < TEXT_SIZE[False]), *([_note(block.note, size)] if block.note else [])]
     return _picture(block, size, width)
 
 
@@ -217,10 +232,12 @@ def _paragraph(text: str, *, size: float = 8, bold: bool = False, colour: str = 
     return Printed(escape(visible(text)).replace("\n", "<br/>"), style)
 
 
-def _heading(text: str, size: float) -> Flowable:
+def _heading(text: str, size: float, tight: bool = False) -> Flowable:
+    above, below = (0.45, 0.15) if tight else (1.0, 0.35)
     return _paragraph(
-        text, size=size, bold=True, colour=palette.ACCENT, spaceBefore=size, spaceAfter=0.35 * size, keepWithNext=1
-    )
+        text, size=size, bold=True, colour=palette.ACCENT, spaceBefore=above * size, spaceAfter=below * size,
+        keepWithNext=1,
+    )  # fmt: skip
 
 
 def _note(text: str, size: float) -> Flowable:
@@ -234,29 +251,30 @@ def _rule(colour: str, width: float) -> Flowable:
     return HRFlowable(width="100%", thickness=width, color=HexColor(colour), spaceBefore=3, spaceAfter=2)
 
 
-def _messages(notices: Notices, width: float) -> Flowable:
+def _messages(notices: Notices, width: float, size: float = TEXT_SIZE[False]) -> Flowable:
     from reportlab.lib.colors import HexColor
     from reportlab.platypus import Table
 
     colour = palette.STATUS_COLOURS.get(notices.status, palette.MUTED)
     critical = {"critical": "CRITICAL: "}
-    rows = [[_paragraph(notices.heading, size=9.5, bold=True, colour=colour)]]
+    rows = [[_paragraph(notices.heading, size=1.19 * size, bold=True, colour=colour)]]
     rows += [
         [
             _paragraph(
                 f"•  {critical.get(message.severity, '')}{message.plain_text}",
-                size=8,
-                leftIndent=8 * BULLET,
-                firstLineIndent=-8 * BULLET,
+                size=size,
+                leftIndent=size * BULLET,
+                firstLineIndent=-size * BULLET,
             )
         ]
         for message in notices.messages
     ]
-    rows += [[_note(notices.note, 8)]] if notices.note else []
-    table = Table(rows, colWidths=[width])
+    rows += [[_note(notices.note, size)]] if notices.note else []
+    table = Table(rows, colWidths=[width], spaceBefore=5, spaceAfter=2)
     table.setStyle(
         [
             ("BACKGROUND", (0, 0), (-1, -1), HexColor(BOXES[notices.status])),
+            ("NOSPLIT", (0, 0), (0, 1)),
             ("LINEBEFORE", (0, 0), (0, -1), 3.5, HexColor(colour)),
             ("LEFTPADDING", (0, 0), (-1, -1), 10),
             ("TOPPADDING", (0, 0), (-1, -1), 2.0),
@@ -283,7 +301,7 @@ def _banner(banner: Banner, width: float) -> Flowable:
         for fact in banner.facts
     ]
     letters = [min(34, max(9, len(fact.label), int(1.25 * len(fact.value)))) for fact in banner.facts]
-    table = Table([cells], colWidths=[width * n / sum(letters) for n in letters])
+    table = Table([cells], colWidths=[width * n / sum(letters) for n in letters], spaceBefore=3)
     table.setStyle(
         [
             ("BACKGROUND", (0, 0), (-1, -1), HexColor("#EAF0F6")),
@@ -337,8 +355,8 @@ def _facts(facts: Sequence[Fact], size: float, width: float, label_share: float)
             ("VALIGN", (0, 0), (-1, -1), "TOP"),
             ("LINEBELOW", (0, 0), (-1, -1), 0.4, HexColor(palette.RULE)),
             ("LEFTPADDING", (0, 0), (-1, -1), 0),
-            ("TOPPADDING", (0, 0), (-1, -1), 0.25 * size),
-            ("BOTTOMPADDING", (0, 0), (-1, -1), 0.3 * size),
+            ("TOPPADDING", (0, 0), (-1, -1), (0.25 if size >= TEXT_SIZE[False] else 0.12) * size),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), (0.3 if size >= TEXT_SIZE[False] else 0.2) * size),
         ]
     )
     return table
@@ -361,13 +379,14 @@ def _column_widths(block: TableBlock, heads: Sequence[str], width: float) -> lis
     from reportlab.pdfbase.pdfmetrics import stringWidth
 
     _register_fonts()
-    shares, rows = block.widths(), block.table.shown()
+    shares, rows = block.widths(), block.cells()
     least = []
     for n, head in enumerate(heads):
         size = SMALL_CELL_SIZE if n in block.muted else CELL_SIZE
         words = [(word, BOLD, CELL_SIZE) for word in head.split()]
+        # At spaces and line breaks, not at a no-break space.
         words += [(word, BOLD if n == block.marked and block.marks else FONT, size) for row in rows
-                  for word in row[n].split()]  # fmt: skip
+                  for word in re.split("[ \n]", row[n])]  # fmt: skip
         longest = max((stringWidth(*word) for word in words), default=0.0)
         least.append(longest + CELL_PADDING + 1 + SAMPLE_PADDING * bool(block.swatches and n == 0))
     wanted = [width * share / sum(shares) for share in shares]
@@ -379,7 +398,7 @@ def _column_widths(block: TableBlock, heads: Sequence[str], width: float) -> lis
     return [low if low >= has else has - lacking * (has - low) / spare for low, has in zip(least, wanted, strict=True)]
 
 
-def _table(block: TableBlock, width: float) -> Flowable:
+def _table(block: TableBlock, width: float, *, tight: bool = False) -> Flowable:
     """Table whose head repeats on every page."""
     from reportlab.lib.colors import HexColor
     from reportlab.platypus import Table
@@ -405,7 +424,7 @@ def _table(block: TableBlock, width: float) -> Flowable:
         )
         for n, parts in enumerate(block.headings())
     ]
-    rows = [heads, *([cell(text, r, c) for c, text in enumerate(row)] for r, row in enumerate(block.table.shown()))]
+    rows = [heads, *([cell(text, r, c) for c, text in enumerate(row)] for r, row in enumerate(block.cells()))]
     words = [" ".join(parts) for parts in block.headings()]
     table = Table(rows, colWidths=_column_widths(block, words, width), repeatRows=1)
     # Before each name a sample of the line with which slices and DVH draw the structure.
@@ -421,8 +440,8 @@ def _table(block: TableBlock, width: float) -> Flowable:
             ("LINEBELOW", (0, 1), (-1, -1), 0.4, HexColor(palette.RULE)),
             ("LEFTPADDING", (0, 0), (-1, -1), 2),
             ("RIGHTPADDING", (0, 0), (-1, -1), 3),
-            ("TOPPADDING", (0, 0), (-1, -1), 2.2),
-            ("BOTTOMPADDING", (0, 0), (-1, -1), 2.6),
+            ("TOPPADDING", (0, 0), (-1, -1), 1.2 if tight else 2.2),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 1.6 if tight else 2.6),
             *swatches,
             *([("LEFTPADDING", (0, 0), (0, -1), 6)] if swatches else []),
         ]

@@ -14,13 +14,11 @@ from hepatica.report.provenance import provenance_rows
 HASH_LETTERS = 16
 """Of a hash in a table; the files of the case have all."""
 
-LEFT_OUT = ("Software",)
-
 
 def annex_sections(material: CaseMaterial) -> list[Section]:
     """Images, runs and checks, and the provenance of every step that is up to date."""
     intro = "Inputs by their hashes (SHA-256), tables, conventions and options of every step that is up to date."
-    sections = [Section("Physicist's annex", (Paragraph(intro),), appendix=True)]
+    sections = [Section("Physicist's annex", (Paragraph(intro, note=True),), band=True)]
     if material.images:
         rows = [
             (one.name, one.role, one.what, one.date, one.files, one.sha256[:HASH_LETTERS], one.state)
@@ -36,17 +34,28 @@ def annex_sections(material: CaseMaterial) -> list[Section]:
         table = TableBlock(Table.of(columns, rows2), prose=True, shares=(1.0, 1.3, 0.6, 4.5))
         sections.append(Section("Runs", (table,), level=2, appendix=True))
     for step in ran:
-        sections += [
-            Section(f"{step.title} ({step.name}): {title.lower()}", (Facts.of(rows3),), level=2, appendix=True)
-            for title, rows3 in provenance_rows(_without(step.document.get("provenance", {})))
-            if title not in LEFT_OUT
-        ]
+        facts = provenance_facts(step.document.get("provenance", {}))
+        if facts:
+            sections.append(Section(f"{step.title} ({step.name})", (Facts.of(facts),), level=2, appendix=True))
     return sections
 
 
-def _without(provenance: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the table of runs does not say already."""
-    return {key: value for key, value in provenance.items() if key != "tables"}
+def provenance_facts(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Inputs with their hashes, options, conventions and what was done, each kind as one text."""
+    inputs = [(f"Input: {one['role']}", _input(one)) for one in provenance.get("inputs", ())]
+    rows = dict(provenance_rows({key: provenance.get(key) for key in ("parameters", "conventions", "steps")}))
+    joined = [
+        (title, "; ".join(f"{label} {text}" for label, text in rows[title]))
+        for title in ("Parameters", "Conventions")
+        if title in rows
+    ]
+    done = [("What was done", "; ".join(text for _, text in rows["Steps"]))] if "Steps" in rows else []
+    return [*inputs, *joined, *done]
+
+
+def _input(one: Mapping[str, Any]) -> str:
+    count = f", {one['files']} files" if one["files"] != 1 else ""
+    return f"{one['path']}{count}, {one['sha256']}"
 
 
 def _tables(step: CourseStep) -> str:

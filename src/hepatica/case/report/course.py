@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,8 @@ def _step(situation: Situation, state: StepState) -> CourseStep:
     folder = situation.folder / STEPS / state.name
     reasons, said, found, document = state.reasons, "", state.state, {}  # type: ignore[var-annotated]
     if state.state in ("skipped", "failed"):
-        reasons, said = (), "; ".join(state.reasons)
+        # An error names options in backticks; on paper they are words.
+        reasons, said = (), Message("", "; ".join(state.reasons)).plain_text
     shown: str = found
     if found == "done":
         document = json_file(folder / RESULT)
@@ -207,16 +208,22 @@ def _tables(folder: Path) -> dict[str, Table]:
 
 def _cells(rows: Sequence[Sequence[str]], columns: int) -> list[list[Cell]]:
     whole = [row for row in rows if len(row) == columns]
-    numeric = [all(_is_number(row[n]) for row in whole if row[n]) for n in range(columns)]
-    return [
-        [None if not text else float(text) if numeric[n] else from_spreadsheet(text) for n, text in enumerate(row)]
-        for row in whole
-    ]
+    kinds = [_kind([row[n] for row in whole if row[n]]) for n in range(columns)]
+    return [[None if not text else kind(text) for text, kind in zip(row, kinds, strict=True)] for row in whole]
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+WORDS = {"True": True, "False": False}
+
+
+def _kind(texts: Sequence[str]) -> Callable[[str], Cell]:
+    """What a column holds: whole numbers, numbers, yes and no, or texts."""
+    if texts and all(text in WORDS for text in texts):
+        return WORDS.__getitem__
+    for number in (int, float):
+        try:
+            for text in texts:
+                number(text)
+        except ValueError:
+            continue
+        return number
+    return from_spreadsheet

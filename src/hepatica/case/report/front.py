@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from hepatica.case.report.course import CourseStep
 from hepatica.case.report.histograms import histograms_of
@@ -12,7 +12,7 @@ from hepatica.case.report.summary import Goal, StructureDose, TreatmentSummary, 
 from hepatica.core.estimate import Estimate
 from hepatica.core.message import Message, unique
 from hepatica.core.numbers import percent, three, with_uncertainty
-from hepatica.core.table import Table
+from hepatica.core.table import Cell, Table
 from hepatica.report.document import (
     Banner,
     Block,
@@ -29,17 +29,24 @@ from hepatica.report.figures.dose import png
 
 Steps = Mapping[str, CourseStep]
 
-WARNINGS_SHOWN = 5
+WARNINGS_SHOWN = 4
+NO_BREAK = "\u00a0"
 CHANCES_SHOWN = 3
 STATE_MARKS = {"done": "met", "out of date": "violated", "changed": "violated", "failed": "violated", "ready": "near"}
 STATE_WORDS = {"waiting": "not done", "ready": "not done, may be run", "changed": "result was changed"}
 REASON_LETTERS = 80
+STANDING = {
+    "Not up to date": ("out of date", "changed", "failed"),
+    "Left out": ("skipped",),
+    "Not done": ("waiting", "ready"),
+}
+"""How the list of steps names those that have no result to show, in its order."""
 
-_WHERE = re.compile(r"^(?:\S*steps[/\\]([a-z0-9-]+): )+")
-"""What a step writes before a message that it was handed: the folder of the step that said it first."""
+_WHERE = re.compile(r"\S*steps[/\\][a-z0-9-]+: ")
+"""How a message begins that a step was handed: with the folder of the step that said it."""
 
 DOSE_COLUMNS = (
-    "Structure", "Volume\nmL", "Planned\nGy", "Delivered\nGy", "± (k = 1)\nGy", "D95\nGy", "Goal or limit", "Verdict",
+    "Structure", "Volume\nmL", "Planned\nGy", "Delivered\nGy", "±\nGy", "D95\nGy", "Goal or limit", "Verdict",
 )  # fmt: skip
 
 
@@ -48,21 +55,33 @@ def front_sections(material: CaseMaterial, treatment: TreatmentSummary, *, first
     steps = material.of_treatment(treatment.number)
     heading = f"Treatment {treatment.number}{f': {treatment.name}' if treatment.name else ''}"
     many = len(material.treatments) > 1
+    key, histograms = _key(steps), _histograms(treatment, steps)
+    facts, activity = _disease(material, treatment), _activity(treatment, steps)
+    of_treatment = heading if first and many else "Disease and treatment"
+    if key is not None:
+        top = [_half(of_treatment, Facts((*facts.facts, *activity.facts))), _half("Delivered dose", key)]
+    else:
+        top = [_half(of_treatment, facts), _half("Activity and scout", activity)]
+    below = [_half("Predicted effect", *_chances(treatment, steps), _open(material, treatment))]
+    if histograms is not None:
+        below.insert(0, _half("Dose-volume histograms", histograms))
     return [
-        Section("", (Banner(banner(material).facts),)) if first else Section(heading, page=True),
+        Section("", (banner(material),)) if first else Section(heading, page=True),
         *([_not_usable(material)] if first and (material.stale or material.messages) else []),
-        Section(heading if first and many else "Disease and treatment", (_disease(material, treatment),), half=True),
-        Section("Activity and scout", (_activity(treatment, steps),), half=True),
+        *top,
         _doses(treatment, steps),
-        *_pictures(treatment, steps),
-        *_effect_and_warnings(material, treatment, steps),
+        *below,
         *([_other_treatments(material, treatment)] if first and many else []),
-        *(_standing(material, steps) if first or many else []),
+        _standing(steps),
         *([_log(material)] if first else []),
     ]
 
 
-def banner(material: CaseMaterial) -> Facts:
+def _half(heading: str, *blocks: Block) -> Section:
+    return Section(heading, blocks, half=True, tight=True)
+
+
+def banner(material: CaseMaterial) -> Banner:
     """Whose case it is."""
     person = material.person
     pairs = (
@@ -71,7 +90,7 @@ def banner(material: CaseMaterial) -> Facts:
         ("Born", person.birth_date),
         ("Sex", person.sex),
     )
-    return Facts.of([(label, value) for label, value in pairs if value])
+    return Banner(Facts.of([(label, value) for label, value in pairs if value]).facts)
 
 
 def _not_usable(material: CaseMaterial) -> Section:
@@ -85,7 +104,7 @@ def _not_usable(material: CaseMaterial) -> Section:
         )
         for step in material.stale
     ]
-    return Section("", (Notices("Not up to date", (*material.messages, *stale), "violated"),))
+    return Section("", (Notices("Not up to date", (*material.messages, *stale), "violated"),), tight=True)
 
 
 def _why(step: CourseStep) -> str:
@@ -101,7 +120,7 @@ def _disease(material: CaseMaterial, treatment: TreatmentSummary) -> Facts:
     disease = material.disease
     pairs = (
         ("Indication", disease.indication or "not stated"),
-        ("Disease", ", ".join(filter(None, (disease.description, disease.stage)))),
+        ("Disease", _joined(disease.description, disease.stage)),
         ("Agent", " ".join(filter(None, (treatment.agent, treatment.nuclide and f"({treatment.nuclide})")))),
         ("Intent", treatment.intent or "not stated"),
         ("Administered at", treatment.stated_at.replace("T", " ")),
@@ -109,6 +128,11 @@ def _disease(material: CaseMaterial, treatment: TreatmentSummary) -> Facts:
         ("Best response", " ".join(filter(None, (treatment.response, treatment.response_on)))),
     )
     return Facts.of([(label, value) for label, value in pairs if value])
+
+
+def _joined(description: str, stage: str) -> str:
+    """Both, the stage once."""
+    return description if stage in description else ", ".join(filter(None, (description, stage)))
 
 
 def _plan_verdict(treatment: TreatmentSummary) -> str:
@@ -175,28 +199,32 @@ def _percent(value: Estimate) -> str:
 
 def _doses(treatment: TreatmentSummary, steps: Steps) -> Section:
     shown = shown_structures(treatment.structures)
-    rows, marks = [], []
+    rows: list[list[Cell]] = []
+    marks, continued = [], []
     for one in shown:
         for n, goal in enumerate(one.goals or (None,)):
-            rows.append([*(_numbers(one) if n == 0 else ("", None, None, None, "", None)), *_goal(one, goal)])
+            numbers = _numbers(one) if n == 0 else ("", None, None, None, None, None)
+            rows.append([*numbers, *_goal(one, goal)])
             marks.append("" if goal is None else goal.status)
+            continued += [len(rows) - 1] if n else []
     table = TableBlock(
         Table.of(DOSE_COLUMNS, rows),
         _dose_note(treatment, len(treatment.structures) - len(shown), steps),
         prose=True,
-        shares=(2.0, 0.8, 0.8, 0.85, 0.95, 0.7, 2.6, 0.95),
+        shares=(2.0, 0.5, 0.5, 0.6, 0.6, 0.45, 4.8, 1.0),
         marks=tuple(marks),
         marked=7,
+        continued=tuple(continued),
     )
     if not rows:
         absent = f"No dose: plan {_absent(steps, 'plan')}; absorbed dose {_absent(steps, 'dose')}."
         return Section("Planned against delivered", (Paragraph(absent),))
-    return Section("Planned against delivered", (table,))
+    return Section("Planned against delivered", (table,), tight=True)
 
 
-def _numbers(one: StructureDose) -> tuple[str | float | None, ...]:
+def _numbers(one: StructureDose) -> tuple[Cell, ...]:
     sd = one.delivered_known_sd_gy
-    uncertain = "–" if sd is None else f"{three(sd)} or more" if one.not_known else three(sd)
+    uncertain = None if sd is None else f"≥{NO_BREAK}{three(sd)}" if one.not_known else three(sd)
     return (one.name, one.volume_ml, one.planned_dose_gy, one.delivered_dose_gy, uncertain, one.d95_gy)
 
 
@@ -204,14 +232,14 @@ def _goal(one: StructureDose, goal: Goal | None) -> tuple[str, str]:
     if goal is None or one.delivered_dose_gy is None:
         return "", ""
     row = LimitRow(one.name, goal.comparison, goal.limit_gy, one.delivered_dose_gy)
-    sign = "at least" if goal.comparison == ">=" else "at most"
-    return f"{sign} {three(goal.limit_gy)} Gy: {goal.condition}", row.verdict
+    sign = {">=": "≥", "<=": "≤"}[goal.comparison]
+    return f"{sign} {goal.limit_gy:g} Gy: {goal.condition}", row.verdict.replace(" ", NO_BREAK)
 
 
 def _dose_note(treatment: TreatmentSummary, left_out: int, steps: Steps) -> str:
-    parts = ["Mean absorbed doses; planned by the method that the plan chose."]
+    parts = ["Mean absorbed doses, ± standard uncertainty (k = 1); planned by the method that the plan chose."]
     if any(one.not_known for one in treatment.structures):
-        parts.append("“Or more”: parts of the uncertainty are not known and not in it.")
+        parts.append("≥ before an uncertainty: parts of it are not known and not in it.")
     if any(one.delivered_dose_gy is not None for one in treatment.structures):
         if not treatment.goals_are_judged:
             parts.append("No goal applies: indication and intent are not stated, or the agent has none for them.")
@@ -222,24 +250,24 @@ def _dose_note(treatment: TreatmentSummary, left_out: int, steps: Steps) -> str:
     return " ".join(parts)
 
 
-def _pictures(treatment: TreatmentSummary, steps: Steps) -> list[Section]:
-    found: list[Picture] = []
+def _key(steps: Steps) -> Picture | None:
+    """The fused picture that the dose step drew."""
     dose = steps.get("dose")
-    if dose is not None and (key := dose.picture("key")) is not None:
-        found.append(Picture("", "Delivered dose on CT through the largest lesion; numbers on lines are Gy.", key.png))
+    key = None if dose is None else dose.picture("key")
+    caption = "Delivered dose on CT through the largest lesion; numbers on the lines are Gy."
+    return None if key is None else Picture("", caption, key.png)
+
+
+def _histograms(treatment: TreatmentSummary, steps: Steps) -> Picture | None:
     histograms = histograms_of(shown_structures(treatment.structures), steps)
-    if histograms:
-        caption = "Dose-volume histograms; planned from the scout's dose map."
-        found.append(Picture("", caption, png(planned_and_delivered_figure(histograms), dpi=220)))
-    return [Section("", (picture,), half=True) for picture in found]
+    caption = "By volume; planned as the dose map of the scout predicts it."
+    return Picture("", caption, png(planned_and_delivered_figure(histograms), dpi=220)) if histograms else None
 
 
-def _effect_and_warnings(material: CaseMaterial, treatment: TreatmentSummary, steps: Steps) -> Iterator[Section]:
-    yield Section("Predicted effect", _chances(treatment, steps), half=True)
+def _open(material: CaseMaterial, treatment: TreatmentSummary) -> Block:
     messages, left = open_warnings(material, treatment.number)
-    note = f"{left} more are on the pages of the steps." if left else ""
-    blocks: tuple[Block, ...] = (Notices("Open warnings", messages, "near", note),)
-    yield Section("", blocks if messages else (Paragraph("No open warnings."),), half=True)
+    note = f"{left} more stand at the steps." if left else ""
+    return Notices("Open warnings", messages, "near", note) if messages else Paragraph("No open warnings.")
 
 
 def _chances(treatment: TreatmentSummary, steps: Steps) -> tuple[Block, ...]:
@@ -267,20 +295,19 @@ def _chances(treatment: TreatmentSummary, steps: Steps) -> tuple[Block, ...]:
 
 def open_warnings(material: CaseMaterial, number: int) -> tuple[tuple[Message, ...], int]:
     """Warnings of the steps that are up to date, critical first, each once; and how many more there are."""
-    found = [
-        Message(message.code, f"{step.title}: {without_place(message.text)}", message.remedy, message.severity)
-        for step in material.steps
-        if step.treatment_number == number
-        for message in step.messages
-        if message.severity != "note" and not _WHERE.match(message.text)
-    ]
-    ordered = sorted(unique(found), key=lambda message: message.severity != "critical")
+    said: dict[Message, list[str]] = {}
+    for step in material.steps:
+        for message in own_messages(step) if step.treatment_number == number else ():
+            if message.severity != "note":
+                said.setdefault(message, []).append(step.title)
+    found = [Message(m.code, f"{', '.join(titles)}: {m.text}", m.remedy, m.severity) for m, titles in said.items()]
+    ordered = sorted(found, key=lambda message: message.severity != "critical")
     return tuple(ordered[:WARNINGS_SHOWN]), max(0, len(ordered) - WARNINGS_SHOWN)
 
 
-def without_place(text: str) -> str:
-    """A message without the folders of the steps that handed it on."""
-    return _WHERE.sub("", text)
+def own_messages(step: CourseStep) -> tuple[Message, ...]:
+    """What a step said itself, without what it was handed by the results it took: they stand at their own step."""
+    return unique(message for message in step.messages if not _WHERE.match(message.text))
 
 
 def _other_treatments(material: CaseMaterial, shown: TreatmentSummary) -> Section:
@@ -305,36 +332,23 @@ def _other_treatments(material: CaseMaterial, shown: TreatmentSummary) -> Sectio
     return Section("All treatments", (TableBlock(Table.of(columns, rows), prose=True),))
 
 
-def _standing(material: CaseMaterial, steps: Steps) -> list[Section]:
-    """Each step: how it stands, and who checked it when; in two columns."""
-    shown = list(steps.values())
-    half = (len(shown) + 1) // 2
-    found = []
-    for n, part in enumerate((shown[:half], shown[half:])):
-        if not part:
-            continue
-        rows = [(step.title, _state(step), _checked(step)) for step in part]
-        table = TableBlock(
-            Table.of(("Step", "State", "Checked by, on"), rows),
-            prose=True,
-            shares=(1.3, 1.6, 1.2),
-            marks=tuple(STATE_MARKS.get(step.state, "unjudged") for step in part),
-            marked=1,
-        )
-        found.append(Section("Steps and checks" if n == 0 else "\u00a0", (table,), half=True))
-    return found
+def _standing(steps: Steps) -> Section:
+    """Who checked what and when, what nobody checked, and what there is no result of."""
+    current = [step for step in steps.values() if step.is_current]
+    checked = [f"{step.title} by {step.checked_by} on {step.checked_on}" for step in current if step.checked_on]
+    open_ = [step.title for step in current if not step.checked_on]
+    others = {
+        label: [f"{step.title}{_because(step)}" for step in steps.values() if step.state in states]
+        for label, states in STANDING.items()
+    }
+    pairs = {"Checked": checked, "Done, checked by nobody": open_, **others}
+    facts = Facts.of([(label, "; ".join(texts)) for label, texts in pairs.items() if texts])
+    return Section("Steps and checks", (facts,), tight=True)
 
 
-def _state(step: CourseStep) -> str:
-    word = STATE_WORDS.get(step.state, step.state)
+def _because(step: CourseStep) -> str:
     why = "; ".join(part for part in (*step.reasons, step.said) if part)
-    return f"{word}: {_short(why, 60)}" if why and step.state != "done" else word
-
-
-def _checked(step: CourseStep) -> str:
-    if not step.is_current:
-        return ""
-    return f"{step.checked_by}, {step.checked_on}" if step.checked_by or step.checked_on else "nobody"
+    return f" ({_short(why, 60)})" if why else ""
 
 
 def _log(material: CaseMaterial) -> Section:
@@ -342,4 +356,4 @@ def _log(material: CaseMaterial) -> Section:
         "A check is a claim: there is no log-in. "
         f"Log of the case: {material.log_lines} lines, the last hash is {material.log_hash}."
     )
-    return Section("", (Paragraph(text, note=True),))
+    return Section("", (Paragraph(text, note=True),), tight=True)

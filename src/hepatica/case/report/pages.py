@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hepatica.case.report.course import CourseStep
-from hepatica.case.report.front import STATE_MARKS, STATE_WORDS, without_place
+from hepatica.case.report.front import STATE_MARKS, STATE_WORDS, own_messages
 from hepatica.case.report.summary import at, estimate
-from hepatica.core.message import Message, unique
 from hepatica.core.numbers import percent, three, with_uncertainty
 from hepatica.core.table import Table
 from hepatica.report.document import Block, Facts, Notices, Paragraph, Picture, Section, TableBlock
@@ -20,6 +19,9 @@ LONG_TABLE = 40
 SLICES_SHOWN = 3
 
 NUMBER_SHARE, NAME_SHARE, PROSE_SHARE = 1.0, 2.4, 3.2
+
+OF_NO_INTEREST = ("patient",)
+"""Columns that say what each page says in its head."""
 
 SHORT_CELL = 28
 """Letters of a cell that is no prose."""
@@ -65,16 +67,12 @@ def blocks_of(step: CourseStep) -> tuple[Block, ...]:
     blocks: list[Block] = [Facts.of(facts)] if facts else []
     blocks += _tables(step, layout)
     blocks += _pictures(step, layout)
-    messages = unique(_plain(message) for message in step.messages)
+    messages = own_messages(step)
     warnings = tuple(message for message in messages if message.severity != "note")
     notes = tuple(message for message in messages if message.severity == "note")
     blocks += [Notices("Warnings" if len(warnings) > 1 else "Warning", warnings)] if warnings else []
     blocks += [Notices("Notes" if len(notes) > 1 else "Note", notes, "")] if notes else []
     return tuple(blocks) or (Paragraph("Nothing to report."),)
-
-
-def _plain(message: Message) -> Message:
-    return Message(message.code, without_place(message.text), message.remedy, message.severity)
 
 
 def _tables(step: CourseStep, layout: Layout) -> list[Block]:
@@ -90,13 +88,17 @@ def _tables(step: CourseStep, layout: Layout) -> list[Block]:
     for name, heading in wanted.items():
         table = step.tables[name]
         if table.rows:
-            found += [Paragraph(heading), _table_block(table)] if heading else [_table_block(table)]
+            found += [Paragraph(heading, lead=True), _table_block(table)] if heading else [_table_block(table)]
     return found
 
 
 def _table_block(table: Table) -> TableBlock:
     """A table of a step: without columns that hold nothing, in widths by what its columns hold."""
-    kept = [n for n in range(len(table.columns)) if any(row[n] is not None for row in table.rows)]
+    kept = [
+        n
+        for n, column in enumerate(table.columns)
+        if column not in OF_NO_INTEREST and any(row[n] is not None for row in table.rows)
+    ]
     rows = [[row[n] for n in kept] for row in table.rows[:LONG_TABLE]]
     shown = Table.of([table.columns[n] for n in kept], rows)
     numeric = shown.numeric()

@@ -60,7 +60,7 @@ class StructureDose:
     not_known : tuple of str
         Parts of the uncertainty that are not in it.
     d95_gy : float or None
-        Dose that 95 % of the volume get at least.
+        Of tumours: dose that 95 % of the volume get at least.
     goals : tuple of Goal
         Those that apply.
     """
@@ -310,7 +310,7 @@ def _structures(plan: Mapping[str, Any], dose: Mapping[str, Any]) -> Iterator[St
                 delivered_dose_gy=item["dose_mean_gy"],
                 delivered_known_sd_gy=item.get("dose_mean_known_sd_gy"),
                 not_known=tuple(uncertainty.get("not_known", ())),
-                d95_gy=at(item, "d_percent_gy.95"),
+                d95_gy=at(item, "d_percent_gy.95") if role in (TUMOUR, ALL_TUMOURS) else None,
                 goals=goals.get(item["name"], ()),
             )
     yield from _lungs(plan, dose, goals)

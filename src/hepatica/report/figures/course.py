@@ -39,7 +39,7 @@ class Histogram:
     delivered: Curve | None
 
 
-def planned_and_delivered_figure(histograms: Sequence[Histogram], height_in: float = 3.42) -> Figure:
+def planned_and_delivered_figure(histograms: Sequence[Histogram], height_in: float = 1.95) -> Figure:
     """Cumulative histograms, planned in thin dashes, delivered in full lines; half the text width of a page."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -52,7 +52,7 @@ def planned_and_delivered_figure(histograms: Sequence[Histogram], height_in: flo
         figure = NewFigure(figsize=(KEY_WIDTH_IN, height_in), facecolor="white")
         FigureCanvasAgg(figure)
         rows = (len(shown) + 1) // 2
-        bottom = 0.5 + 0.15 * rows
+        bottom = 0.4 + 0.13 * rows
         axes = figure.add_axes((0.125, bottom / height_in, 0.855, (height_in - bottom - 0.2) / height_in))
         top = 1.0
         for item, style in zip(shown, styles, strict=True):
@@ -64,7 +64,7 @@ def planned_and_delivered_figure(histograms: Sequence[Histogram], height_in: flo
         axes.set_xlim(0, 1.02 * top)
         axes.set_ylim(0, 101)
         axes.set_xlabel("Absorbed dose (Gy)", labelpad=1)
-        axes.set_ylabel("Volume with at least this dose (%)", fontsize=6.8, labelpad=1)
+        axes.set_ylabel("Volume (%)", labelpad=1)
         axes.grid(color=RULE, linewidth=0.5)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from hepatica.core import Grid, Volume
 from hepatica.report.dose_report import DoseReport, ReportRegion
+from hepatica.report.figures.isodoses import isodose_levels_gy, label_line, level_colour
 from hepatica.report.figures.palette import (
     DOSE_MAP,
     INK,
-    ISODOSE_MAP,
     MUTED,
     RULE,
     Style,
@@ -49,11 +49,6 @@ FIELD_MM = 260.0
 
 PIXELS = 420
 """Pixels along an edge of a slice."""
-
-LADDER = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-"""Steps of the isodose levels within a decade."""
-
-MAX_LEVELS = 5
 
 DECAYS_PER_MBQ_H = 3.6e9
 
@@ -110,20 +105,6 @@ def svg(figure: Figure) -> bytes:
     return _save(figure, "svg", 72)
 
 
-def isodose_levels_gy(report: DoseReport) -> tuple[float, ...]:
-    """Levels of the lines: those of the report, or up to five round ones below the lesions' near-maximum."""
-    if report.isodose_levels_gy:
-        return tuple(sorted(float(level) for level in report.isodose_levels_gy))
-    top = max(item.dose.dvh.d_percent(2) for item in report.lesions)
-    if top <= 0:
-        return ()
-    decade = int(np.floor(np.log10(top)))
-    steps = [float(f"{step}e{power}") for power in (decade - 2, decade - 1, decade) for step in LADDER]
-    below = [level for level in steps if level <= 0.95 * top]
-    # Every second step downwards from the highest: about a factor of 1.8 from line to line.
-    return tuple(below[::-2][:MAX_LEVELS][::-1])
-
-
 MAX_STEPS = 100_000
 
 DVH_ONE_COLUMN = 14
@@ -166,20 +147,20 @@ def key_figure(report: DoseReport, lesion: ReportRegion) -> Figure:
     """One axial slice through a structure's centre for the first page of a course: isodose lines carry their dose."""
     levels = isodose_levels_gy(report)[-4:]
     top = max(item.dose.dvh.d_percent(2) for item in report.lesions) or 1.0
-    height, bottom = 3.42, 0.44
+    height, bottom = 2.5, 0.4
     figure = _figure(KEY_WIDTH_IN, height)
     low, high = _frame(report)
-    size = float(min(FIELD_MM, (high - low).max()))
     centre = centre_of(lesion.region)
-    plane = framed("axial", centre, low, high, size, size / PIXELS)
-    edge = (height - bottom - 0.17) / height
-    axes = figure.add_axes((0.004, bottom / height, edge * height / KEY_WIDTH_IN, edge))
+    width = float(min(1.15 * FIELD_MM, (high - low).max()))
+    square = framed("axial", centre, low, high, width, width / PIXELS)
+    across, up = 2.98, height - bottom - 0.17
+    plane = Plane("axial", square.centre_mm, width, width * up / across, width / PIXELS)
+    axes = figure.add_axes((0.004, bottom / height, across / KEY_WIDTH_IN, up / height))
     drawn = _draw_slice(axes, report, plane, levels, top, labelled=True)
     _letters(axes, "axial")
     _scale_bar(axes, plane, 50.0)
     axes.set_title(f"Axial, {_place('axial', float(centre[2]))}", fontsize=7.5, color=INK, loc="left", pad=3)
-    left = 0.004 + edge * height / KEY_WIDTH_IN
-    _dose_bar(figure, (left + 0.012, bottom / height, 0.018, 0.9 * edge), levels, top)
+    _dose_bar(figure, (0.016 + across / KEY_WIDTH_IN, bottom / height, 0.018, 0.88 * up / height), levels, top)
     shown = [(item, style) for item, style in _styled(report) if item.dose.name in drawn]
     _key_legend(figure, shown)
     return figure
@@ -468,11 +449,11 @@ def _draw_slice(
     x, y = plane.axes_mm()
     for level in levels:
         if dose.min() < level < dose.max():
-            colour = _level_colour(level, levels)
+            colour = level_colour(level, levels)
             line = axes.contour(x, y, dose, [level], colors=[colour], linewidths=0.8)
             line.set_path_effects([Stroke(linewidth=1.7, foreground="black", alpha=0.75), Normal()])
-            for text in axes.clabel(line, fmt=f"{level:g}", fontsize=6, colors=["white"]) if labelled else ():
-                text.set_path_effects([Stroke(linewidth=1.6, foreground="black"), Normal()])
+            if labelled:
+                label_line(axes, line, level, place=(1 + list(levels).index(level)) / (len(levels) + 1))
     drawn = set()
     for item, style in _outlined(report):
         inside = sample_region(item.region, plane)
@@ -486,14 +467,6 @@ def _draw_slice(
     axes.set_ylim(bottom, upper)
     _plain(axes)
     return drawn
-
-
-def _level_colour(level: float, levels: Sequence[float]) -> Any:
-    """Deep red for the lowest line to pale yellow for the highest."""
-    import matplotlib as mpl
-
-    place = sorted(levels).index(level) / max(1, len(levels) - 1)
-    return mpl.colormaps[ISODOSE_MAP](0.15 + 0.8 * place)
 
 
 def _plain(axes: Axes) -> None:
@@ -547,7 +520,7 @@ def _dose_bar(figure: Figure, box: tuple[float, float, float, float], levels: Se
     bar.outline.set_visible(False)
     for level in levels:
         if level < top:
-            bar.ax.axhline(level, color=_level_colour(level, levels), linewidth=1.4)
+            bar.ax.axhline(level, color=level_colour(level, levels), linewidth=1.4)
 
 
 def _slice_legend(
@@ -556,7 +529,7 @@ def _slice_legend(
     from matplotlib.lines import Line2D
 
     lines = [
-        Line2D([], [], color=_level_colour(level, levels), linewidth=1.6, label=f"{level:g} Gy")
+        Line2D([], [], color=level_colour(level, levels), linewidth=1.6, label=f"{level:g} Gy")
         for level in levels
         if level < top * 1.5
     ]
