@@ -213,7 +213,7 @@ class Section:
     side_mark : str
         The word by which `side` is coloured, as in a table.
     page : bool
-        Begins a page.
+        Begins a page; on paper a band does so unless most of a page is left.
     tight : bool
         In smaller print on paper: a page that holds much.
     """

@@ -33,7 +33,8 @@ MM = 72 / 25.4
 PAGE_MM = (210.0, 297.0)
 MARGIN_MM = 15.0
 TEXT_WIDTH = (PAGE_MM[0] - 2 * MARGIN_MM) * MM
-TEXT_HEIGHT = (PAGE_MM[1] - 18 - 19) * MM
+BOTTOM_MM, TOP_MM = 15.5, 16.5
+TEXT_HEIGHT = (PAGE_MM[1] - BOTTOM_MM - TOP_MM) * MM
 FONT, BOLD = "hepatica", "hepatica-bold"
 
 BULLET = 0.87
@@ -62,7 +63,14 @@ def pdf_page(document: Document) -> bytes:
     _register_fonts()
     out = io.BytesIO()
     frame = Frame(
-        MARGIN_MM * MM, 18 * MM, TEXT_WIDTH, TEXT_HEIGHT, leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0
+        MARGIN_MM * MM,
+        BOTTOM_MM * MM,
+        TEXT_WIDTH,
+        TEXT_HEIGHT,
+        leftPadding=0,
+        rightPadding=0,
+        topPadding=0,
+        bottomPadding=0,
     )
     file = BaseDocTemplate(
         out,
@@ -99,7 +107,9 @@ def _story(document: Document) -> list[Flowable]:
             story += _halves(sections, size)
             continue
         for section in sections:
-            if section.page or (section.appendix and section.level == 1):
+            if section.page and section.band:
+                story.append(CondPageBreak(PAGE_SHARE * TEXT_HEIGHT))
+            elif section.page or (section.appendix and section.level == 1):
                 story.append(PageBreak())
             elif section.heading and not document.sheet:
                 story.append(CondPageBreak(_needed_mm(section) * MM))
@@ -149,6 +159,9 @@ SHORT = 12
 BAND_ROOM_MM = 45.0
 """A step of a course begins on a page that has this much left: some of its content stands below its band."""
 
+PAGE_SHARE = 0.6
+"""A band that begins a page goes on below what stands there where more than this share of the page is left."""
+
 HALF_WIDTH = 0.485 * TEXT_WIDTH
 HALF_LIMIT = 0.8
 """Sections stand beside each other up to this share of a page's height."""
@@ -183,7 +196,7 @@ def _text_size(section: Section, size: float) -> float:
 
 def _block(block: Block, size: float, width: float, label_share: float) -> list[Flowable]:
     if isinstance(block, Paragraph):
-        look = {"bold": True, "keepWithNext": 1, "spaceAfter": 0.2 * size} if block.lead else {}
+        look: dict[str, Any] = {"bold": True, "keepWithNext": 1, "spaceAfter": 0.2 * size} if block.lead else {}
         text = _paragraph(block.text, size=size, spaceBefore=(0.9 if block.lead else 0.5) * size, **look)
         return [_note(block.text, size) if block.note else text]
     if isinstance(block, Bullets):

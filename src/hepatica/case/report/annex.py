@@ -12,12 +12,12 @@ from hepatica.report.document import Facts, Paragraph, Section, TableBlock
 from hepatica.report.provenance import provenance_rows
 
 HASH_LETTERS = 16
-"""Of a hash in a table; the files of the case have all."""
+"""Of a hash; the files of the case have all."""
 
 
 def annex_sections(material: CaseMaterial) -> list[Section]:
     """Images, runs and checks, and the provenance of every step that is up to date."""
-    intro = "Inputs by their hashes (SHA-256), tables, conventions and options of every step that is up to date."
+    intro = "Inputs (with the first 16 digits of their SHA-256), options, conventions and data of the steps up to date."
     sections = [Section("Physicist's annex", (Paragraph(intro, note=True),), band=True)]
     if material.images:
         rows = [
@@ -29,9 +29,9 @@ def annex_sections(material: CaseMaterial) -> list[Section]:
         sections.append(Section("Images", (table,), level=2, appendix=True))
     ran = [step for step in material.steps if step.is_current]
     if ran:
-        rows2 = [(step.name, step.run_at[:19].replace("T", " "), step.software, _tables(step)) for step in ran]
-        columns = ("Step", "Run at (UTC)", "hepatica", "Tables and data")
-        table = TableBlock(Table.of(columns, rows2), prose=True, shares=(1.0, 1.3, 0.6, 4.5))
+        runs = [(step.name, step.run_at[:19].replace("T", " "), step.software, _tables(step)) for step in ran]
+        heads = ("Step", "Run at (UTC)", "hepatica", "Tables and data")
+        table = TableBlock(Table.of(heads, runs), prose=True, shares=(1.0, 1.3, 0.6, 4.5))
         sections.append(Section("Runs", (table,), level=2, appendix=True))
     for step in ran:
         facts = provenance_facts(step.document.get("provenance", {}))
@@ -55,7 +55,7 @@ def provenance_facts(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _input(one: Mapping[str, Any]) -> str:
     count = f", {one['files']} files" if one["files"] != 1 else ""
-    return f"{one['path']}{count}, {one['sha256']}"
+    return f"{one['path']}{count}, {one['sha256'][:HASH_LETTERS]}"
 
 
 def _tables(step: CourseStep) -> str:

@@ -126,7 +126,7 @@ def course_steps(situation: Situation) -> tuple[CourseStep, ...]:
 
 def _step(situation: Situation, state: StepState) -> CourseStep:
     folder = situation.folder / STEPS / state.name
-    reasons, said, found, document = state.reasons, "", state.state, {}  # type: ignore[var-annotated]
+    reasons, said, found, document = state.reasons, "", state.state, {}
     if state.state in ("skipped", "failed"):
         # An error names options in backticks; on paper they are words.
         reasons, said = (), Message("", "; ".join(state.reasons)).plain_text

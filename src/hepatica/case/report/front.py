@@ -29,7 +29,7 @@ from hepatica.report.figures.dose import png
 
 Steps = Mapping[str, CourseStep]
 
-WARNINGS_SHOWN = 4
+WARNINGS_SHOWN = 3
 NO_BREAK = "\u00a0"
 CHANCES_SHOWN = 3
 STATE_MARKS = {"done": "met", "out of date": "violated", "changed": "violated", "failed": "violated", "ready": "near"}
@@ -72,8 +72,7 @@ def front_sections(material: CaseMaterial, treatment: TreatmentSummary, *, first
         _doses(treatment, steps),
         *below,
         *([_other_treatments(material, treatment)] if first and many else []),
-        _standing(steps),
-        *([_log(material)] if first else []),
+        _standing(material, steps),
     ]
 
 
@@ -121,8 +120,7 @@ def _disease(material: CaseMaterial, treatment: TreatmentSummary) -> Facts:
     pairs = (
         ("Indication", disease.indication or "not stated"),
         ("Disease", _joined(disease.description, disease.stage)),
-        ("Agent", " ".join(filter(None, (treatment.agent, treatment.nuclide and f"({treatment.nuclide})")))),
-        ("Intent", treatment.intent or "not stated"),
+        ("Agent, intent", f"{_agent(treatment)}, {treatment.intent or 'intent not stated'}"),
         ("Administered at", treatment.stated_at.replace("T", " ")),
         ("Plan", _plan_verdict(treatment)),
         ("Best response", " ".join(filter(None, (treatment.response, treatment.response_on)))),
@@ -133,6 +131,11 @@ def _disease(material: CaseMaterial, treatment: TreatmentSummary) -> Facts:
 def _joined(description: str, stage: str) -> str:
     """Both, the stage once."""
     return description if stage in description else ", ".join(filter(None, (description, stage)))
+
+
+def _agent(treatment: TreatmentSummary) -> str:
+    nuclide = f" ({treatment.nuclide})" if treatment.nuclide else ""
+    return f"{treatment.agent or 'agent not stated'}{nuclide}"
 
 
 def _plan_verdict(treatment: TreatmentSummary) -> str:
@@ -211,7 +214,7 @@ def _doses(treatment: TreatmentSummary, steps: Steps) -> Section:
         Table.of(DOSE_COLUMNS, rows),
         _dose_note(treatment, len(treatment.structures) - len(shown), steps),
         prose=True,
-        shares=(2.0, 0.5, 0.5, 0.6, 0.6, 0.45, 4.8, 1.0),
+        shares=(2.2, 0.4, 0.4, 0.4, 0.4, 0.4, 5.0, 1.0),
         marks=tuple(marks),
         marked=7,
         continued=tuple(continued),
@@ -332,7 +335,7 @@ def _other_treatments(material: CaseMaterial, shown: TreatmentSummary) -> Sectio
     return Section("All treatments", (TableBlock(Table.of(columns, rows), prose=True),))
 
 
-def _standing(steps: Steps) -> Section:
+def _standing(material: CaseMaterial, steps: Steps) -> Section:
     """Who checked what and when, what nobody checked, and what there is no result of."""
     current = [step for step in steps.values() if step.is_current]
     checked = [f"{step.title} by {step.checked_by} on {step.checked_on}" for step in current if step.checked_on]
@@ -343,17 +346,13 @@ def _standing(steps: Steps) -> Section:
     }
     pairs = {"Checked": checked, "Done, checked by nobody": open_, **others}
     facts = Facts.of([(label, "; ".join(texts)) for label, texts in pairs.items() if texts])
-    return Section("Steps and checks", (facts,), tight=True)
+    log = (
+        "A check is a claim: there is no log-in. "
+        f"Log of the case: {material.log_lines} lines, the last hash is {material.log_hash}."
+    )
+    return Section("Steps and checks", (facts, Paragraph(log, note=True)), tight=True)
 
 
 def _because(step: CourseStep) -> str:
     why = "; ".join(part for part in (*step.reasons, step.said) if part)
     return f" ({_short(why, 60)})" if why else ""
-
-
-def _log(material: CaseMaterial) -> Section:
-    text = (
-        "A check is a claim: there is no log-in. "
-        f"Log of the case: {material.log_lines} lines, the last hash is {material.log_hash}."
-    )
-    return Section("", (Paragraph(text, note=True),), tight=True)

@@ -35,8 +35,8 @@ def _curves(steps: Mapping[str, CourseStep], kind: str, name: str) -> Mapping[st
     if table is None:
         return {}
     columns = list(zip(*table.rows, strict=True))
-    doses = tuple(float(cell or 0) for cell in columns[0])  # type: ignore[arg-type]
+    doses = tuple(float(cell or 0) for cell in columns[0])
     return {
-        head.removesuffix(ENDING): (doses, tuple(float(cell or 0) for cell in column))  # type: ignore[arg-type]
+        head.removesuffix(ENDING): (doses, tuple(float(cell or 0) for cell in column))
         for head, column in zip(table.columns[1:], columns[1:], strict=True)
     }

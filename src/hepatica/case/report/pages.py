@@ -39,11 +39,14 @@ class Layout:
         Beginning of a table's name -> heading; in this order. What is not named stands in the step's folder only.
     pictures : mapping of str to str
         Beginning of a picture's name -> caption.
+    pictures_first : bool
+        Pictures stand above the tables: tall ones begin a page, and tables fill what is left of it.
     """
 
     facts: Callable[[Mapping[str, Any]], Sequence[tuple[str, str]]] = lambda document: ()
     tables: Mapping[str, str] | None = None
     pictures: Mapping[str, str] | None = None
+    pictures_first: bool = False
 
 
 def step_section(step: CourseStep) -> Section:
@@ -65,8 +68,8 @@ def blocks_of(step: CourseStep) -> tuple[Block, ...]:
     layout = LAYOUTS.get(step.kind, Layout())
     facts = [(label, value) for label, value in layout.facts(step.document) if value]
     blocks: list[Block] = [Facts.of(facts)] if facts else []
-    blocks += _tables(step, layout)
-    blocks += _pictures(step, layout)
+    tables, pictures = _tables(step, layout), _pictures(step, layout)
+    blocks += [*pictures, *tables] if layout.pictures_first else [*tables, *pictures]
     messages = own_messages(step)
     warnings = tuple(message for message in messages if message.severity != "note")
     notes = tuple(message for message in messages if message.severity == "note")
@@ -263,6 +266,7 @@ LAYOUTS: Mapping[str, Layout] = {
         _registration,
         {"structures": "Structures of both", "marks": "Quality"},
         {"registration": "The scout CT on the therapy CT."},
+        pictures_first=True,
     ),
     "dose": Layout(
         _dose,

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from hepatica.case.report.document import case_document
-from hepatica.case.report.front import open_warnings, shown_structures
+from hepatica.case.report.front import open_warnings
 from hepatica.case.report.material import CaseMaterial, Disease, Person, case_material
 from hepatica.case.report.objects import REPORT, write_objects
-from hepatica.case.report.summary import TreatmentSummary
+from hepatica.case.report.summary import TreatmentSummary, shown_structures
 from hepatica.case.state import Situation
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message, unique

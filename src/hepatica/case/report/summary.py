@@ -252,7 +252,7 @@ def summary_of(number: int, stated: Mapping[str, Any], steps: Mapping[str, Cours
 
     plan, delivery, dose, uptake = (document(kind) for kind in ("plan", "delivery", "dose", "uptake"))
     shunt, verification, response = (document(kind) for kind in ("lung-shunt", "verification", "response"))
-    best = next(iter(response.get("best", ())), {})
+    best: Mapping[str, Any] = next(iter(response.get("best", ())), {})
     return TreatmentSummary(
         number=number,
         name=str(stated.get("name", "")),
