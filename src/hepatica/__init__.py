@@ -54,9 +54,11 @@ if TYPE_CHECKING:
         take_image,
     )
     from hepatica.case.verbs.protection import (
+        CaseAnonymiseResult,
         CaseEraseResult,
         CasePackResult,
         CaseUnpackResult,
+        anonymise_case,
         erase_case,
         pack_case,
         unpack_case,
@@ -219,6 +221,7 @@ __all__ = [
     "CameraExposureOptions",
     "Case",
     "CaseAddResult",
+    "CaseAnonymiseResult",
     "CaseCheckResult",
     "CaseEraseResult",
     "CaseLogResult",
@@ -382,6 +385,7 @@ __all__ = [
     "accumulated_dose",
     "add_to_case",
     "agent",
+    "anonymise_case",
     "calibrate_camera",
     "case_log",
     "case_report",

@@ -64,6 +64,8 @@ VERBS = (
          "The log of a case, each line proved by its hash."),
     Verb("case_report", "case report", "case.verbs.report", "Case",
          "The report of the course: a first page for the tumour board, a part for each step, a physicist's annex."),
+    Verb("anonymise_case", "case anonymise", "case.verbs.protection", "Case",
+         "A copy of a case without the person: images cleaned, free texts withheld, dates shifted, steps run again."),
     Verb("pack_case", "case pack", "case.verbs.protection", "Case",
          "Write a case into one encrypted file, for transfer or backup."),
     Verb("unpack_case", "case unpack", "case.verbs.protection", "Case",

@@ -362,7 +362,7 @@ def _facts(facts: Sequence[Fact], size: float, width: float, label_share: float)
     rows = [
         [_paragraph(fact.label, size=size, colour=palette.MUTED), _paragraph(fact.value, size=size)] for fact in facts
     ]
-    table = Table(rows, colWidths=[label_share * width, (1 - label_share) * width])
+    table = Table(rows, colWidths=[label_share * width, (1 - label_share) * width], splitInRow=1)
     table.setStyle(
         [
             ("VALIGN", (0, 0), (-1, -1), "TOP"),

@@ -63,8 +63,7 @@ def step_section(step: CourseStep) -> Section:
 def blocks_of(step: CourseStep) -> tuple[Block, ...]:
     """What stands below the band."""
     if not step.is_current:
-        why = "; ".join(part for part in (*step.reasons, step.said) if part)
-        return (Paragraph(f"No numbers: the step is {step.standing()}." if why else f"No numbers: {step.state}."),)
+        return (Paragraph(f"No numbers: {step.standing()}."),)
     layout = LAYOUTS.get(step.kind, Layout())
     facts = [(label, value) for label, value in layout.facts(step.document) if value]
     blocks: list[Block] = [Facts.of(facts)] if facts else []
