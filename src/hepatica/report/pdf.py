@@ -232,6 +232,19 @@ def _register_fonts() -> None:
     pdfmetrics.registerFont(TTFont(BOLD, str(folder / "DejaVuSans-Bold.ttf")))
 
 
+def is_printable(text: str) -> bool:
+    """Whether the font of the pages has every letter of a text; another prints as a box.
+
+    >>> is_printable("Żółć, Παπαδόπουλος"), is_printable("李")
+    (True, False)
+    """
+    from reportlab.pdfbase import pdfmetrics
+
+    _register_fonts()
+    letters = pdfmetrics.getFont(FONT).face.charToGlyph
+    return all(ord(letter) in letters or letter.isspace() for letter in visible(text))
+
+
 def _paragraph(text: str, *, size: float = 8, bold: bool = False, colour: str = palette.INK, **look: Any) -> Flowable:
     """One paragraph; `look` are settings of reportlab's style."""
     from reportlab.lib.colors import HexColor

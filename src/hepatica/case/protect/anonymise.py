@@ -27,7 +27,6 @@ from hepatica.core.privacy.anonymiser import Anonymiser
 from hepatica.core.privacy.identity import Identity
 from hepatica.core.privacy.secret import Secret
 from hepatica.core.privacy.values import anonymised
-from hepatica.core.privacy.words import title_words
 from hepatica.core.progress import Progress
 from hepatica.errors import HepaticaError, InputError, OutputError
 from hepatica.io.dicom.identity.images import deidentified_image
@@ -122,11 +121,8 @@ def _identities(situation: Situation) -> Iterator[Identity]:
     patient = situation.facts.table("patient")
     number, name = str(patient.get("id", "")), str(patient.get("name", ""))
     yield Identity(patient_id=number, people=(name,) if name else ())
-    texts = [str(situation.facts.table("disease").get(key, "")) for key in FREE_FACTS["disease"]]
-    texts += [str(treatment.get("name", "")) for treatment in situation.facts.treatments]
-    people = [word for text in texts for word in title_words(text)]
-    people += [str(kept["by"]) for kept in situation.personal.values() if "by" in kept]
-    yield Identity(people=tuple(people))
+    checked_by = tuple(str(kept["by"]) for kept in situation.personal.values() if "by" in kept)
+    yield Identity(people=checked_by)
 
 
 def _uids(catalogue: Catalogue) -> Iterator[str]:

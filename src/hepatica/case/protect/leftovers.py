@@ -10,21 +10,31 @@ from pathlib import Path
 from hepatica.core.privacy.identity import Identity
 from hepatica.core.privacy.names import name_words
 from hepatica.core.privacy.words import is_harmless
+from hepatica.io.dicom.objects import RESEARCH_ONLY
 
 MIN_IN_TEXT, MIN_IN_BYTES = 4, 6
 """Letters of a word that is looked for in texts, and in the bytes of images, where a shorter one stands by chance."""
+
+_PICTURE = re.compile(rb"base64,[A-Za-z0-9+/=]+")
+
+NOTHING = ("none", "unknown", "anonymous", "n/a", "not stated")
+"""What headers hold in place of a number or an institution."""
 
 TEXT_ENDINGS = (".json", ".jsonl", ".csv", ".toml", ".html", ".svg", ".txt", ".tfm", ".sha256")
 
 
 def searched_for(identities: Iterable[Identity], uids: Iterable[str]) -> frozenset[str]:
     """Words, numbers and UIDs by which somebody could be found."""
-    found: set[str] = set(uids)
+    found: set[str] = set()
     for identity in identities:
         found |= {word for name in identity.people for word in name_words(name)}
-        found |= {code for code in (*identity.codes, *identity.texts) if not is_harmless(code)}
-        found |= {identity.patient_id}
-    return frozenset(text for text in found if len(text) >= MIN_IN_TEXT and not is_harmless(text))
+        found |= {identity.patient_id, *identity.codes, *identity.texts}
+    return frozenset((*uids, *(text for text in found if len(text) >= MIN_IN_TEXT and not _names_nobody(text))))
+
+
+def _names_nobody(text: str) -> bool:
+    """Whether a text is made of words of the field, says that there is none, or is one that hepatica writes."""
+    return is_harmless(text) or text.lower() in NOTHING or RESEARCH_ONLY.partition(";")[0].lower() in text.lower()
 
 
 def leftovers(folder: Path, words: frozenset[str]) -> tuple[tuple[str, str], ...]:
@@ -57,6 +67,7 @@ def _spellings(word: str) -> Iterator[bytes]:
 
 def _contents(path: Path) -> Iterator[bytes]:
     content = path.read_bytes()
-    yield content
+    # Pictures in a page are written in letters, among which short names stand by chance; they were drawn from the copy.
+    yield _PICTURE.sub(b"", content)
     if content.startswith(b"\x1f\x8b"):
         yield gzip.decompress(content)

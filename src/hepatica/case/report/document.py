@@ -10,6 +10,9 @@ from hepatica.case.report.material import CaseMaterial
 from hepatica.case.report.pages import step_section
 from hepatica.report.document import Document, Section
 
+NAME_LETTERS = 44
+"""Of a long name in the head of a page, so that the number has room; the first page has all of it."""
+
 LEFT_WITHOUT_PART = ("waiting", "ready", "skipped")
 """States of a step that the list on the first page says all about: such a step has no part of its own."""
 
@@ -39,9 +42,8 @@ def case_document(material: CaseMaterial, created: datetime) -> Document:
         )
         begun = True
     person = material.person
-    who = ", ".join(
-        filter(None, (person.patient_name, person.patient_id, person.birth_date and f"born {person.birth_date}"))
-    )
+    name = person.patient_name if len(person.patient_name) <= NAME_LETTERS else f"{person.patient_name[:NAME_LETTERS]}…"
+    who = ", ".join(filter(None, (name, person.patient_id, person.birth_date and f"born {person.birth_date}")))
     return Document(
         title="Radioembolization: report of the course",
         sections=(*sections, *annex_sections(material)),

@@ -26,6 +26,7 @@ from hepatica.report.document import (
 from hepatica.report.dose_report import LimitRow
 from hepatica.report.figures.course import planned_and_delivered_figure
 from hepatica.report.figures.dose import png
+from hepatica.report.pdf import is_printable
 
 Steps = Mapping[str, CourseStep]
 
@@ -67,7 +68,7 @@ def front_sections(material: CaseMaterial, treatment: TreatmentSummary, *, first
         below.insert(0, _half("Dose-volume histograms", histograms))
     return [
         Section("", (banner(material),)) if first else Section(heading, page=True),
-        *([_not_usable(material)] if first and (material.stale or material.messages) else []),
+        *([_not_usable(material)] if first and (material.stale or _about(material)) else []),
         *top,
         _doses(treatment, steps),
         *below,
@@ -103,7 +104,16 @@ def _not_usable(material: CaseMaterial) -> Section:
         )
         for step in material.stale
     ]
-    return Section("", (Notices("Not up to date", (*material.messages, *stale), "violated"),), tight=True)
+    heading = "Not up to date" if stale else "To be put right"
+    return Section("", (Notices(heading, (*_about(material), *stale), "violated"),), tight=True)
+
+
+def _about(material: CaseMaterial) -> tuple[Message, ...]:
+    """What is wrong with the case itself, and with its print."""
+    if is_printable(material.person.patient_name):
+        return material.messages
+    text = "the PDF cannot print every letter of the patient's name; the HTML report does"
+    return (*material.messages, Message("name-not-printable", text, "go by the patient's ID on paper"))
 
 
 def _why(step: CourseStep) -> str:
