@@ -121,7 +121,8 @@ class TableBlock:
 
     def right(self, column: int) -> bool:
         """Whether a column stands to the right."""
-        return self.table.numeric()[column] if self.prose else column > 0
+        is_empty = all(row[column] is None for row in self.table.rows)
+        return is_empty or self.table.numeric()[column] if self.prose else column > 0
 
     def mark(self, row: int, column: int) -> str:
         """The word by which a cell is coloured; empty without."""

@@ -159,7 +159,7 @@ SHORT = 12
 BAND_ROOM_MM = 45.0
 """A step of a course begins on a page that has this much left: some of its content stands below its band."""
 
-PAGE_SHARE = 0.6
+PAGE_SHARE = 0.35
 """A band that begins a page goes on below what stands there where more than this share of the page is left."""
 
 HALF_WIDTH = 0.485 * TEXT_WIDTH

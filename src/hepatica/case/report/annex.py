@@ -16,7 +16,10 @@ HASH_LETTERS = 16
 
 
 def annex_sections(material: CaseMaterial) -> list[Section]:
-    """Images, runs and checks, and the provenance of every step that is up to date."""
+    """Images, runs and the provenance of every step that is up to date; nothing where there is none of them."""
+    ran = [step for step in material.steps if step.is_current]
+    if not material.images and not ran:
+        return []
     intro = "Inputs (with the first 16 digits of their SHA-256), options, conventions and data of the steps up to date."
     sections = [Section("Physicist's annex", (Paragraph(intro, note=True),), band=True)]
     if material.images:
@@ -27,7 +30,6 @@ def annex_sections(material: CaseMaterial) -> list[Section]:
         columns = ("Image", "Taken for", "It says", "Date", "Files", "SHA-256 begins", "State")
         table = TableBlock(Table.of(columns, rows), prose=True, shares=(1.2, 1.5, 2.0, 0.9, 0.5, 1.5, 1.2))
         sections.append(Section("Images", (table,), level=2, appendix=True))
-    ran = [step for step in material.steps if step.is_current]
     if ran:
         runs = [(step.name, step.run_at[:19].replace("T", " "), step.software, _tables(step)) for step in ran]
         heads = ("Step", "Run at (UTC)", "hepatica", "Tables and data")

@@ -32,7 +32,7 @@ Steps = Mapping[str, CourseStep]
 
 WARNINGS_SHOWN = 3
 NO_BREAK = "\u00a0"
-CHANCES_SHOWN = 3
+CHANCES_SHOWN = 2
 STATE_MARKS = {"done": "met", "out of date": "violated", "changed": "violated", "failed": "violated", "ready": "near"}
 STATE_WORDS = {"waiting": "not done", "ready": "not done, may be run", "changed": "result was changed"}
 REASON_LETTERS = 80
@@ -278,7 +278,9 @@ def _histograms(treatment: TreatmentSummary, steps: Steps) -> Picture | None:
 
 
 def _open(material: CaseMaterial, treatment: TreatmentSummary) -> Block:
-    messages, left = open_warnings(material, treatment.number)
+    # Both share a column: what one takes the other lacks.
+    valid = sum(chance.within_validity for chance in treatment.chances)
+    messages, left = open_warnings(material, treatment.number, WARNINGS_SHOWN - (1 if valid else 0))
     note = f"{left} more stand at the steps." if left else ""
     return Notices("Open warnings", messages, "near", note) if messages else Paragraph("No open warnings.")
 
@@ -306,7 +308,7 @@ def _chances(treatment: TreatmentSummary, steps: Steps) -> tuple[Block, ...]:
     return (Facts.of(rows), Paragraph(note, note=True))
 
 
-def open_warnings(material: CaseMaterial, number: int) -> tuple[tuple[Message, ...], int]:
+def open_warnings(material: CaseMaterial, number: int, most: int = WARNINGS_SHOWN) -> tuple[tuple[Message, ...], int]:
     """Warnings of the steps that are up to date, critical first, each once; and how many more there are."""
     said: dict[Message, list[str]] = {}
     for step in material.steps:
@@ -315,7 +317,7 @@ def open_warnings(material: CaseMaterial, number: int) -> tuple[tuple[Message, .
                 said.setdefault(message, []).append(step.title)
     found = [Message(m.code, f"{', '.join(titles)}: {m.text}", m.remedy, m.severity) for m, titles in said.items()]
     ordered = sorted(found, key=lambda message: message.severity != "critical")
-    return tuple(ordered[:WARNINGS_SHOWN]), max(0, len(ordered) - WARNINGS_SHOWN)
+    return tuple(ordered[:most]), max(0, len(ordered) - most)
 
 
 def own_messages(step: CourseStep) -> tuple[Message, ...]:
