@@ -241,7 +241,8 @@ def is_printable(text: str) -> bool:
     from reportlab.pdfbase import pdfmetrics
 
     _register_fonts()
-    letters = pdfmetrics.getFont(FONT).face.charToGlyph
+    font: Any = pdfmetrics.getFont(FONT)
+    letters = font.face.charToGlyph
     return all(ord(letter) in letters or letter.isspace() for letter in visible(text))
 
 

@@ -74,7 +74,7 @@ def page(case: Case) -> str:
 
 
 def test_numbers_of_the_first_page_are_those_of_the_steps(case: Case) -> None:
-    (found,) = case.report().as_dict()["treatments"]
+    (found,) = case.report().as_dict()["case_treatments"]
     plan, delivery = result(case, "plan"), result(case, "delivery")
     assert found["planned_gbq"] == plan["planned_gbq"]
     assert found["planned_lung_dose_gy"] == plan["doses"]["lung_gy"]
@@ -95,7 +95,7 @@ def test_what_is_out_of_date_is_said_and_its_numbers_are_not_shown(case: Case) -
     assert three(given) in page(case)
     case.set(**{"treatment.delivery.vial": "4 GBq"})
     report = case.report()
-    (found,) = report.treatments
+    (found,) = report.case_treatments
     assert (found.administered_gbq, found.residual_fraction, found.vial_at_injection_gbq) == (None, None, None)
     assert found.planned_gbq is not None
     text = page(case)
@@ -110,7 +110,7 @@ def test_a_result_that_was_edited_is_not_shown(case: Case) -> None:
     content = json.loads(path.read_text("utf-8"))
     content["planned_gbq"] *= 10
     path.write_text(json.dumps(content), encoding="utf-8")
-    (found,) = case.report().treatments
+    (found,) = case.report().case_treatments
     assert found.planned_gbq is None
     assert "has a result that was changed" in page(case)
 

@@ -55,11 +55,11 @@ class CaseReportResult(Result):
 
     Attributes
     ----------
-    person : Person
+    case_patient : Person
         Whose case it is.
     disease : Disease
         What is treated.
-    treatments : tuple of TreatmentSummary
+    case_treatments : tuple of TreatmentSummary
         Planned against delivered, of each treatment.
     steps : tuple of StepLine
         How each step stands, and who checked it.
@@ -71,9 +71,9 @@ class CaseReportResult(Result):
 
     verb: ClassVar[str] = "case_report"
 
-    person: Person
+    case_patient: Person
     disease: Disease
-    treatments: tuple[TreatmentSummary, ...]
+    case_treatments: tuple[TreatmentSummary, ...]
     steps: tuple[StepLine, ...]
     log_lines: int
     log_hash: str
@@ -90,7 +90,7 @@ class CaseReportResult(Result):
         """Planned against delivered of all treatments."""
         rows = [
             (one.number, s.name, s.volume_ml, s.planned_dose_gy, s.delivered_dose_gy, s.delivered_known_sd_gy, s.d95_gy)
-            for one in self.treatments
+            for one in self.case_treatments
             for s in shown_structures(one.structures)
         ]
         columns = (
@@ -134,9 +134,9 @@ def report_of(situation: Situation) -> CaseReportResult:
     )
     warnings = [message for one in material.treatments for message in open_warnings(material, one.number)[0]]
     return CaseReportResult(
-        person=material.person,
+        case_patient=material.person,
         disease=material.disease,
-        treatments=material.treatments,
+        case_treatments=material.treatments,
         steps=lines,
         log_lines=material.log_lines,
         log_hash=material.log_hash,
