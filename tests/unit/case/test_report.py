@@ -115,6 +115,14 @@ def test_a_result_that_was_edited_is_not_shown(case: Case) -> None:
     assert "has a result that was changed" in page(case)
 
 
+def test_a_table_that_was_edited_is_not_shown(case: Case) -> None:
+    path = case["plan"] / "doses.csv"
+    path.write_text(path.read_text("utf-8").replace("120", "12"), encoding="utf-8")
+    path.write_text(path.read_text("utf-8") + "lungs of somebody,7\n", encoding="utf-8")
+    assert next(step for step in case.report().steps if step.name == "plan").state == "changed"
+    assert "lungs of somebody" not in page(case)
+
+
 def test_a_step_left_out_has_its_reason_and_a_failed_one_its_error(case: Case) -> None:
     case.skip("lung-shunt", "no 99mTc-MAA was given")
     case.set(**{"treatment.delivery.vial": "-3 GBq"})

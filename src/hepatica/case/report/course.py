@@ -18,6 +18,7 @@ from hepatica.core.table import Cell, Table
 from hepatica.core.text import from_spreadsheet
 from hepatica.core.text_files import json_file
 from hepatica.errors import InputError
+from hepatica.io.files.manifest import changed_files
 
 RESULT = "result.json"
 
@@ -133,8 +134,10 @@ def _step(situation: Situation, state: StepState) -> CourseStep:
     shown: str = found
     if found == "done":
         document = json_file(folder / RESULT)
-        if not _is_as_written(document, situation.records[state.name]):
-            shown, reasons, document = "changed", (f"{RESULT} is not what the step wrote; run it again",), {}
+        changed = _changed(folder, document, situation.records[state.name])
+        if changed:
+            text = f"{', '.join(changed)} is not what the step wrote; run it again"
+            shown, reasons, document = "changed", (text,), {}
     by, _, on = state.checked_by.rpartition(", ")
     ran = situation.last(state.name)
     kind = state.name.removesuffix(f"-{state.treatment}") if state.treatment > 1 else state.name
@@ -156,9 +159,14 @@ def _step(situation: Situation, state: StepState) -> CourseStep:
     )
 
 
-def _is_as_written(document: Mapping[str, Any], record: Record) -> bool:
-    """Whether a result has the hash that was noted when the step ran: nobody edited a number since."""
-    return Record.of_document(record.inputs, document) == record.result
+def _changed(folder: Path, document: Mapping[str, Any], record: Record) -> tuple[str, ...]:
+    """Files of a step that somebody edited since it ran, by the hashes that were noted then."""
+    try:
+        found = changed_files(folder, (".csv", ".png"))
+    except OSError as error:
+        raise InputError(f"{error.filename or folder}: cannot be read ({error.strerror})") from error
+    is_same = Record.of_document(record.inputs, document) == record.result
+    return found if is_same else (RESULT, *found)
 
 
 def _pictures(folder: Path, names: tuple[str, ...]) -> tuple[StoredPicture, ...]:
