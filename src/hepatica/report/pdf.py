@@ -176,6 +176,9 @@ def _section(section: Section, size: float, width: float) -> list[Flowable]:
     if section.heading:
         heading_size *= TIGHT_HEADING if section.tight else 1
         parts = [_band(section, width)] if section.band else [_heading(section.heading, heading_size, section.tight)]
+        if section.blocks and _is_split(section.blocks[0]):
+            # Room below it was asked for; kept with all of a long table it would leave the rest of a page empty.
+            parts[0].keepWithNext = 0  # type: ignore[attr-defined]
     story: list[Flowable] = []
     for block in section.blocks:
         # The heading stands with the first block.
@@ -188,6 +191,11 @@ def _section(section: Section, size: float, width: float) -> list[Flowable]:
         story += [KeepTogether(parts)] if whole and width == TEXT_WIDTH else parts
         parts = []
     return [*story, *parts]
+
+
+def _is_split(block: Block) -> bool:
+    """Whether a block may be divided between pages."""
+    return isinstance(block, Facts) or (isinstance(block, TableBlock) and len(block.table.rows) >= SHORT)
 
 
 def _text_size(section: Section, size: float) -> float:
