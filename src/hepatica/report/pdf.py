@@ -178,7 +178,7 @@ def _section(section: Section, size: float, width: float) -> list[Flowable]:
         parts = [_band(section, width)] if section.band else [_heading(section.heading, heading_size, section.tight)]
         if section.blocks and _is_split(section.blocks[0]):
             # Room below it was asked for; kept with all of a long table it would leave the rest of a page empty.
-            parts[0].keepWithNext = 0  # type: ignore[attr-defined]
+            parts[0].keepWithNext = 0
     story: list[Flowable] = []
     for block in section.blocks:
         # The heading stands with the first block.

@@ -260,13 +260,25 @@ def test_predictions_within_their_validity_come_first() -> None:
     assert [(one.model, one.within_validity) for one in chances] == [("c", True), ("b", True), ("a", False)]
 
 
-def test_a_message_that_was_handed_on_is_said_once() -> None:
-    said = {"code": "x", "text": "too much", "remedy": "", "severity": "critical"}
-    handed = {**said, "text": "here/steps/plan: too much"}
-    found = {"plan": done("plan", {**PLAN, "messages": [said]}), "dose": done("dose", {**DOSE, "messages": [handed]})}
-    messages, left = open_warnings(material(found), 1)
-    assert [m.text for m in messages] == ["Plan: too much"]
-    assert left == 0
+def test_a_message_that_was_handed_on_is_said_once(case: Case) -> None:
+    """The plan breaks a limit of its own; order and delivery hand on what it says of that."""
+    case.set(**{"treatment.aims.lung_limit": "1 Gy"})
+    case.run()
+    assert any("steps/plan: " in one["text"] for one in result(case, "order")["messages"])
+    material = case.report().material
+    assert not any("steps/plan: " in message.text for step in material.steps for message in step.messages)
+    messages, _ = open_warnings(material, 1, 99)
+    assert len({message.text for message in messages}) == len(messages) > 0
+    assert page(case).count("steps/plan: ") == 0
+
+
+def test_the_folder_of_a_case_is_not_named_without_identity(case: Case) -> None:
+    moved = case.folder.rename(case.folder.with_name("nickname of somebody"))
+    report = Case.open(moved).report().anonymous()
+    text = html_page(case_document(report.material, report.provenance.now()))
+    for path in (str(case.folder), "nickname of somebody"):
+        assert path not in text
+        assert path not in json.dumps(report.as_dict())
 
 
 def test_histograms_are_those_of_the_tables() -> None:

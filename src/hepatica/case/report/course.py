@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from hepatica.case.layout import STEPS
 from hepatica.case.record import Record
 from hepatica.case.state import Situation, StepState
-from hepatica.core.message import Message
+from hepatica.core.message import Message, unique
 from hepatica.core.privacy.anonymiser import Anonymiser
 from hepatica.core.privacy.identity import withheld
 from hepatica.core.table import Cell, Table
@@ -101,8 +102,8 @@ class CourseStep:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """What it said of its numbers."""
-        return tuple(Message(**message) for message in self.document.get("messages", ()))
+        """What it said of its numbers itself; what it was handed by the results it took stands at their own step."""
+        return unique(Message(**message) for message in self.document.get("messages", ()))
 
     def picture(self, name: str) -> StoredPicture | None:
         """A picture by name; None where there is none."""
@@ -138,6 +139,8 @@ def _step(situation: Situation, state: StepState) -> CourseStep:
         if changed:
             text = f"{', '.join(changed)} is not what the step wrote; run it again"
             shown, reasons, document = "changed", (text,), {}
+        else:
+            document = dict(_own(document))
     by, _, on = state.checked_by.rpartition(", ")
     ran = situation.last(state.name)
     kind = state.name.removesuffix(f"-{state.treatment}") if state.treatment > 1 else state.name
@@ -157,6 +160,16 @@ def _step(situation: Situation, state: StepState) -> CourseStep:
         run_at=ran.at if document and ran is not None and ran.what == "ran" else "",
         software=situation.records[state.name].software if document else "",
     )
+
+
+_HANDED_ON = re.compile(r"\S*steps[/\\][a-z0-9-]+: ")
+"""How a message begins that a step was handed: with the folder of the step that said it."""
+
+
+def _own(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A result with the messages that the step said itself."""
+    messages = [one for one in document.get("messages", ()) if not _HANDED_ON.match(str(one.get("text", "")))]
+    return {**document, "messages": messages}
 
 
 def _changed(folder: Path, document: Mapping[str, Any], record: Record) -> tuple[str, ...]:
@@ -179,7 +192,7 @@ def _pictures(folder: Path, names: tuple[str, ...]) -> tuple[StoredPicture, ...]
     return tuple(found)
 
 
-_NAMED = ("name", "structure", "lesion", "moving_name", "fixed_name", "title", "description")
+_NAMED = ("name", "structure", "lesion", "moving_name", "fixed_name")
 
 
 def _names_in(value: Any) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from hepatica.case.report.course import CourseStep
@@ -10,7 +9,7 @@ from hepatica.case.report.histograms import histograms_of
 from hepatica.case.report.material import CaseMaterial
 from hepatica.case.report.summary import Goal, StructureDose, TreatmentSummary, shown_structures
 from hepatica.core.estimate import Estimate
-from hepatica.core.message import Message, unique
+from hepatica.core.message import Message
 from hepatica.core.numbers import percent, three, with_uncertainty
 from hepatica.core.table import Cell, Table
 from hepatica.report.document import (
@@ -42,9 +41,6 @@ STANDING = {
     "Not done": ("waiting", "ready"),
 }
 """How the list of steps names those that have no result to show, in its order."""
-
-_WHERE = re.compile(r"\S*steps[/\\][a-z0-9-]+: ")
-"""How a message begins that a step was handed: with the folder of the step that said it."""
 
 DOSE_COLUMNS = (
     "Structure", "Volume\nmL", "Planned\nGy", "Delivered\nGy", "±\nGy", "D95\nGy", "Goal or limit", "Verdict",
@@ -312,17 +308,12 @@ def open_warnings(material: CaseMaterial, number: int, most: int = WARNINGS_SHOW
     """Warnings of the steps that are up to date, critical first, each once; and how many more there are."""
     said: dict[Message, list[str]] = {}
     for step in material.steps:
-        for message in own_messages(step) if step.treatment_number == number else ():
+        for message in step.messages if step.treatment_number == number else ():
             if message.severity != "note":
                 said.setdefault(message, []).append(step.title)
     found = [Message(m.code, f"{', '.join(titles)}: {m.text}", m.remedy, m.severity) for m, titles in said.items()]
     ordered = sorted(found, key=lambda message: message.severity != "critical")
     return tuple(ordered[:most]), max(0, len(ordered) - most)
-
-
-def own_messages(step: CourseStep) -> tuple[Message, ...]:
-    """What a step said itself, without what it was handed by the results it took: they stand at their own step."""
-    return unique(message for message in step.messages if not _WHERE.match(message.text))
 
 
 def _other_treatments(material: CaseMaterial, shown: TreatmentSummary) -> Section:

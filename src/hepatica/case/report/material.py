@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,6 +106,8 @@ class CaseMaterial:
         Study in which DICOM objects are filed; None where the case has no DICOM image.
     inputs : tuple of InputFile
         Images, with whom they are about.
+    paths : tuple of str
+        Folder of the case, and paths that its results name: of use only to take them out.
     """
 
     person: Person
@@ -118,6 +120,7 @@ class CaseMaterial:
     log_hash: str
     context: DicomContext | None = None
     inputs: tuple[InputFile, ...] = field(default=(), repr=False)
+    paths: tuple[str, ...] = field(default=(), repr=False)
 
     def of_treatment(self, number: int) -> Mapping[str, CourseStep]:
         """Steps of one treatment by kind."""
@@ -154,7 +157,19 @@ def case_material(situation: Situation) -> CaseMaterial:
         log_hash=situation.history.last_hash,
         context=context,
         inputs=tuple(_input(item, situation.folder) for item in situation.catalogue),
+        paths=tuple(dict.fromkeys((str(situation.folder), *_paths(steps)))),
     )
+
+
+def _paths(steps: Iterable[CourseStep]) -> Iterator[str]:
+    """Where the case lay when its steps ran, and what they read: it may have been moved since."""
+    for step in steps:
+        for one in step.document.get("provenance", {}).get("inputs", ()):
+            for inside in ("/images/", "/steps/"):
+                above, found, _ = one["path"].replace("\\", "/").rpartition(inside)
+                if found:
+                    yield above
+            yield one["path"]
 
 
 def _text(situation: Situation, table: str, key: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hepatica.case.report.course import CourseStep
-from hepatica.case.report.front import STATE_MARKS, STATE_WORDS, own_messages
+from hepatica.case.report.front import STATE_MARKS, STATE_WORDS
 from hepatica.case.report.summary import at, estimate
 from hepatica.core.numbers import percent, three, with_uncertainty
 from hepatica.core.table import Table
@@ -69,7 +69,7 @@ def blocks_of(step: CourseStep) -> tuple[Block, ...]:
     blocks: list[Block] = [Facts.of(facts)] if facts else []
     tables, pictures = _tables(step, layout), _pictures(step, layout)
     blocks += [*pictures, *tables] if layout.pictures_first else [*tables, *pictures]
-    messages = own_messages(step)
+    messages = step.messages
     warnings = tuple(message for message in messages if message.severity != "note")
     notes = tuple(message for message in messages if message.severity == "note")
     blocks += [Notices("Warnings" if len(warnings) > 1 else "Warning", warnings)] if warnings else []
