@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         VirtualCtOptions,
     )
     from hepatica.case.case import Case
+    from hepatica.case.report.result import CaseReportResult
     from hepatica.case.verbs.change import (
         CaseAddResult,
         CaseCheckResult,
@@ -53,13 +54,16 @@ if TYPE_CHECKING:
         take_image,
     )
     from hepatica.case.verbs.protection import (
+        CaseAnonymiseResult,
         CaseEraseResult,
         CasePackResult,
         CaseUnpackResult,
+        anonymise_case,
         erase_case,
         pack_case,
         unpack_case,
     )
+    from hepatica.case.verbs.report import case_report
     from hepatica.case.verbs.status import CaseLogResult, CaseStatusResult, case_log, case_status
     from hepatica.cohort.accuracy import AccuracyResult, diagnostic_accuracy
     from hepatica.cohort.agreement import AgreementResult, measurement_agreement
@@ -217,10 +221,12 @@ __all__ = [
     "CameraExposureOptions",
     "Case",
     "CaseAddResult",
+    "CaseAnonymiseResult",
     "CaseCheckResult",
     "CaseEraseResult",
     "CaseLogResult",
     "CasePackResult",
+    "CaseReportResult",
     "CaseRunResult",
     "CaseSetResult",
     "CaseSkipResult",
@@ -379,8 +385,10 @@ __all__ = [
     "accumulated_dose",
     "add_to_case",
     "agent",
+    "anonymise_case",
     "calibrate_camera",
     "case_log",
+    "case_report",
     "case_status",
     "check_step",
     "compare_agents",

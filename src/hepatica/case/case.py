@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hepatica.case.adding import Added, Wish, add_files, sort_again
 from hepatica.case.catalogue import Catalogue, Item
@@ -13,6 +14,7 @@ from hepatica.case.facts import TEMPLATE, Facts, with_value
 from hepatica.case.layout import FACTS, IMAGES, LOG, STEPS
 from hepatica.case.log import History, Log
 from hepatica.case.personal import Personal
+from hepatica.case.protect.anonymise import Copied, anonymise
 from hepatica.case.run import run_steps, situation_of
 from hepatica.case.state import Situation, StepState
 from hepatica.case.steps.course import STEPS as STEP_NAMES
@@ -22,7 +24,11 @@ from hepatica.core.text_files import toml_text
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.io.files import atomic_output, output_folder
 from hepatica.io.input_files import is_file
+from hepatica.io.secret_key import read_secret
 from hepatica.version import __version__
+
+if TYPE_CHECKING:
+    from hepatica.case.report.result import CaseReportResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +251,30 @@ class Case:
         """
         with self._changing() as log:
             return run_steps(self.folder, log, [self._known(name).name for name in steps], progress or silent)
+
+    def anonymise(self, copy: Path | str, *, progress: Progress | None = None) -> Copied:
+        """Make a copy without the person; this case is only read.
+
+        Raises
+        ------
+        InputError
+            If identity was taken out of only some of the images before.
+        OutputError
+            If the folder is there, or something of the person was left in the copy: then it is removed.
+        """
+        return anonymise(self.situation(), Path(copy), read_secret(), progress or silent)
+
+    def report(self) -> CaseReportResult:
+        """The report of the course: ``case.report().save("report")`` writes HTML, PDF and DICOM.
+
+        Returns
+        -------
+        CaseReportResult
+            Numbers of the first page; see `hepatica.case_report`.
+        """
+        from hepatica.case.report.result import report_of
+
+        return report_of(self.situation())
 
     def _known(self, step: str) -> StepState:
         found = self.situation().steps

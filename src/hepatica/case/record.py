@@ -44,9 +44,13 @@ class Record:
     def of(cls, run: str, given: Sequence[Given], document: Mapping[str, Any], software: str) -> Record:
         """Of a run that ended well."""
         inputs = inputs_of(given)
+        return cls(run, inputs, cls.of_document(inputs, document), software)
+
+    @staticmethod
+    def of_document(inputs: Mapping[str, tuple[str, str]], document: Mapping[str, Any]) -> str:
+        """Hash of what came out, and of what went in."""
         kept = {key: value for key, value in document.items() if key not in VOLATILE}
-        digest = hashlib.sha256(canonical([sorted(inputs.items()), kept])).hexdigest()
-        return cls(run, inputs, digest, software)
+        return hashlib.sha256(canonical([sorted(inputs.items()), kept])).hexdigest()
 
     @classmethod
     def read(cls, folder: Path) -> Record:

@@ -30,10 +30,11 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """One paragraph; `note` is small and grey."""
+    """One paragraph; `note` is small and grey, `lead` stands above a table and is never parted from it."""
 
     text: str
     note: bool = False
+    lead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class TableBlock:
         One for each row: the line with which pictures draw what the row is about.
     folded : str
         Heading under which HTML folds the table away and PDF leaves it out; empty for a table that is shown.
+    continued : tuple of int
+        Rows that go on with the one above: what they leave open stays empty there.
     """
 
     table: Table
@@ -91,6 +94,14 @@ class TableBlock:
     muted: tuple[int, ...] = ()
     swatches: tuple[Style, ...] = ()
     folded: str = ""
+    continued: tuple[int, ...] = ()
+
+    def cells(self) -> tuple[tuple[str, ...], ...]:
+        """Cells as text."""
+        return tuple(
+            tuple("" if n in self.continued and cell is None else text for cell, text in zip(row, texts, strict=True))
+            for n, (row, texts) in enumerate(zip(self.table.rows, self.table.shown(), strict=True))
+        )
 
     def headings(self) -> tuple[tuple[str, str], ...]:
         """Name and unit of each column; "" where it has none."""
@@ -104,13 +115,14 @@ class TableBlock:
         """Relative widths of the columns."""
         if self.shares:
             return self.shares
-        lines = [[max(heading, key=len) for heading in self.headings()], *self.table.shown()]
+        lines = [[max(heading, key=len) for heading in self.headings()], *self.cells()]
         low, high = CHARACTERS
         return tuple(float(min(high, max(low, *(len(line[n]) for line in lines)))) for n in range(len(lines[0])))
 
     def right(self, column: int) -> bool:
         """Whether a column stands to the right."""
-        return self.table.numeric()[column] if self.prose else column > 0
+        is_empty = all(row[column] is None for row in self.table.rows)
+        return is_empty or self.table.numeric()[column] if self.prose else column > 0
 
     def mark(self, row: int, column: int) -> str:
         """The word by which a cell is coloured; empty without."""
@@ -147,7 +159,36 @@ class Picture:
     svg: bytes = b""
 
 
-Block = Paragraph | Bullets | Facts | TableBlock | Picture
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """Whom a page is about: labels and values side by side in a box."""
+
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """Messages of one kind in a box, where a document has them elsewhere than first.
+
+    Attributes
+    ----------
+    heading : str
+        Above them.
+    messages : tuple of Message
+        In order.
+    status : {"near", "violated", ""}
+        Colour of the box.
+    note : str
+        Below them: how many more there are, and where.
+    """
+
+    heading: str
+    messages: tuple[Message, ...]
+    status: str = "near"
+    note: str = ""
+
+
+Block = Paragraph | Bullets | Facts | TableBlock | Picture | Banner | Notices
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,6 +207,16 @@ class Section:
         Stands beside its neighbour where there is room.
     appendix : bool
         Begins a page and is in small print.
+    band : bool
+        The heading is a band over the whole width: a step of a course.
+    side : str
+        In the band, to the right: how the step stands.
+    side_mark : str
+        The word by which `side` is coloured, as in a table.
+    page : bool
+        Begins a page; on paper a band does so unless most of a page is left.
+    tight : bool
+        In smaller print on paper: a page that holds much.
     """
 
     heading: str
@@ -173,6 +224,11 @@ class Section:
     level: int = 1
     half: bool = False
     appendix: bool = False
+    band: bool = False
+    side: str = ""
+    side_mark: str = ""
+    page: bool = False
+    tight: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

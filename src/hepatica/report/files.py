@@ -5,7 +5,7 @@ from __future__ import annotations
 from hepatica.report.document import Document
 from hepatica.report.dose_document import dose_document
 from hepatica.report.dose_report import DoseReport
-from hepatica.report.figures.pictures import draw
+from hepatica.report.figures.pictures import draw, key_picture
 from hepatica.report.html import html_page
 from hepatica.report.pdf import pdf_page
 from hepatica.report.tables import dvh_csv, metrics_csv
@@ -24,6 +24,7 @@ def report_files(report: DoseReport, bin_gy: float | None = None) -> dict[str, b
     pictures = draw(report)
     figures = {f"slices-{n}.png": picture.png for n, picture in enumerate(pictures.slices, start=1)}
     figures["dvh.png"] = pictures.dvh.png
+    figures["key.png"] = key_picture(report)
     if pictures.activity is not None:
         figures["activity.png"] = pictures.activity.png
     return {

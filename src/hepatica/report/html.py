@@ -19,6 +19,7 @@ def html_page(document: Document) -> str:
         lstrip_blocks=True, finalize=_shown,
     )  # fmt: skip
     environment.filters["data_uri"] = _data_uri
+    environment.filters["css_text"] = _css_text
     groups = [list(found) for _, found in groupby(document.all_sections(), key=lambda section: section.half)]
     return environment.get_template("document.html.jinja").render(
         document=document,
@@ -36,6 +37,11 @@ def html_page(document: Document) -> str:
 def _shown(value: object) -> object:
     """Texts with hidden characters written out; what is HTML already stays."""
     return visible(value) if type(value) is str else value
+
+
+def _css_text(value: str) -> str:
+    """A text as it stands between quotes in a style sheet: all but letters, digits and spaces as numbers."""
+    return "".join(c if c.isalnum() or c == " " else f"\\{ord(c):06x}" for c in visible(value))
 
 
 def _data_uri(picture: Picture) -> str:

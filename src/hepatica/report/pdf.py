@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from hepatica.core.message import Message
 from hepatica.core.text import one_line, visible
-from hepatica.report.document import Block, Bullets, Document, Fact, Facts, Paragraph, Picture, Section, TableBlock
+from hepatica.report.document import (
+    Banner,
+    Block,
+    Bullets,
+    Document,
+    Fact,
+    Facts,
+    Notices,
+    Paragraph,
+    Picture,
+    Section,
+    TableBlock,
+)
 from hepatica.report.figures import palette
 
 if TYPE_CHECKING:
@@ -20,7 +33,8 @@ MM = 72 / 25.4
 PAGE_MM = (210.0, 297.0)
 MARGIN_MM = 15.0
 TEXT_WIDTH = (PAGE_MM[0] - 2 * MARGIN_MM) * MM
-TEXT_HEIGHT = (PAGE_MM[1] - 18 - 19) * MM
+BOTTOM_MM, TOP_MM = 15.5, 16.5
+TEXT_HEIGHT = (PAGE_MM[1] - BOTTOM_MM - TOP_MM) * MM
 FONT, BOLD = "hepatica", "hepatica-bold"
 
 BULLET = 0.87
@@ -31,6 +45,9 @@ RIGHT = 2
 
 TEXT_SIZE = {False: 8.0, True: 10.5}
 """Size of letters in points: of a report, of a sheet."""
+
+TIGHT_SIZE, APPENDIX_SIZE = 7.2, 6.8
+TIGHT_HEADING = 0.87
 
 
 def pdf_page(document: Document) -> bytes:
@@ -46,7 +63,14 @@ def pdf_page(document: Document) -> bytes:
     _register_fonts()
     out = io.BytesIO()
     frame = Frame(
-        MARGIN_MM * MM, 18 * MM, TEXT_WIDTH, TEXT_HEIGHT, leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0
+        MARGIN_MM * MM,
+        BOTTOM_MM * MM,
+        TEXT_WIDTH,
+        TEXT_HEIGHT,
+        leftPadding=0,
+        rightPadding=0,
+        topPadding=0,
+        bottomPadding=0,
     )
     file = BaseDocTemplate(
         out,
@@ -70,25 +94,61 @@ def _story(document: Document) -> list[Flowable]:
     from reportlab.platypus import CondPageBreak, PageBreak, Spacer
 
     size = TEXT_SIZE[document.sheet]
-    story: list[Flowable] = [_paragraph(document.title, size=19, bold=True, spaceAfter=2), _rule(palette.ACCENT, 1.6)]
+    is_full = any(section.tight for section in document.sections)
+    title = _paragraph(document.title, size=15 if is_full else 19, bold=True, spaceAfter=2)
+    story: list[Flowable] = [title, _rule(palette.ACCENT, 1.6)]
     for name, found, status in (("Warning", document.warnings, "near"), ("Note", document.notes, "")):
         if found:
-            story += [Spacer(1, 8), _messages(name, found, palette.STATUS_COLOURS.get(status, palette.MUTED))]
-    for section in document.all_sections():
-        if section.appendix and section.level == 1:
-            story.append(PageBreak())
-        elif section.heading and not document.sheet:
-            story.append(CondPageBreak(_needed_mm(section) * MM))
-        story += _section(section, size)
+            heading = name if len(found) == 1 else f"{name}s"
+            story += [Spacer(1, 8), _messages(Notices(heading, found, status), TEXT_WIDTH)]
+    for half, group in groupby(document.all_sections(), key=lambda section: section.half):
+        sections = list(group)
+        if half and not document.sheet:
+            story += _halves(sections, size)
+            continue
+        for section in sections:
+            if section.page and section.band:
+                story.append(CondPageBreak(PAGE_SHARE * TEXT_HEIGHT))
+            elif section.page or (section.appendix and section.level == 1):
+                story.append(PageBreak())
+            elif section.heading and not document.sheet:
+                story.append(CondPageBreak(_needed_mm(section) * MM))
+            story += _section(section, size, TEXT_WIDTH)
     if document.footer:
         story += [Spacer(1, 10), _note(document.footer, size)]
     return story
+
+
+def _halves(sections: Sequence[Section], size: float) -> list[Flowable]:
+    """Sections two by two beside each other; one below the other where a pair would not fit a page."""
+    from reportlab.platypus import Table
+
+    story: list[Flowable] = []
+    for n in range(0, len(sections), 2):
+        pair = [_section(section, size, HALF_WIDTH) for section in sections[n : n + 2]]
+        if max(_height(cell, HALF_WIDTH) for cell in pair) > HALF_LIMIT * TEXT_HEIGHT:
+            for section in sections[n : n + 2]:
+                story += _section(section, size, TEXT_WIDTH)
+            continue
+        cells = [pair[0], "", pair[1]] if len(pair) == len(("left", "right")) else [pair[0], "", ""]
+        table = Table([cells], colWidths=[HALF_WIDTH, TEXT_WIDTH - 2 * HALF_WIDTH, HALF_WIDTH])
+        padding = [(f"{side}PADDING", (0, 0), (-1, -1), 0) for side in ("LEFT", "RIGHT", "TOP", "BOTTOM")]
+        table.setStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), *padding])
+        story.append(table)
+    return story
+
+
+def _height(story: Sequence[Flowable], width: float) -> float:
+    """Height of flowables one below the other."""
+    return sum(part.wrap(width, 10 * TEXT_HEIGHT)[1] + part.getSpaceBefore() + part.getSpaceAfter() for part in story)
 
 
 def _needed_mm(section: Section) -> float:
     """Height that must be left on a page for a section to begin there."""
     if section.appendix:
         return 14
+    if section.band:
+        return BAND_ROOM_MM
     long = any(isinstance(block, TableBlock) and len(block.table.rows) >= SHORT for block in section.blocks)
     return (60 if section.level == 1 else 45) if long else 25
 
@@ -96,26 +156,57 @@ def _needed_mm(section: Section) -> float:
 SHORT = 12
 """A table with fewer rows is not split between pages."""
 
+BAND_ROOM_MM = 45.0
+"""A step of a course begins on a page that has this much left: some of its content stands below its band."""
 
-def _section(section: Section, size: float) -> list[Flowable]:
+PAGE_SHARE = 0.35
+"""A band that begins a page goes on below what stands there where more than this share of the page is left."""
+
+HALF_WIDTH = 0.485 * TEXT_WIDTH
+HALF_LIMIT = 0.8
+"""Sections stand beside each other up to this share of a page's height."""
+
+
+def _section(section: Section, size: float, width: float) -> list[Flowable]:
     from reportlab.platypus import KeepTogether
 
     small = section.appendix
     heading_size = 8.5 if small and section.level > 1 else {1: 1.44 * size, 2: 1.25 * size}[section.level]
-    parts: list[Flowable] = [_heading(section.heading, heading_size)] if section.heading else []
+    parts: list[Flowable] = []
+    if section.heading:
+        heading_size *= TIGHT_HEADING if section.tight else 1
+        parts = [_band(section, width)] if section.band else [_heading(section.heading, heading_size, section.tight)]
+        if section.blocks and _is_split(section.blocks[0]):
+            # Room below it was asked for; kept with all of a long table it would leave the rest of a page empty.
+            parts[0].keepWithNext = 0
     story: list[Flowable] = []
     for block in section.blocks:
         # The heading stands with the first block.
-        parts += _block(block, 6.8 if small else size, label_share=0.3 if small or size > TEXT_SIZE[False] else 0.24)
+        share = 0.3 if small or size > TEXT_SIZE[False] or width < TEXT_WIDTH else 0.24
+        parts += _block(block, _text_size(section, size), width, label_share=share)
+        if isinstance(block, Paragraph) and block.lead:
+            continue
         whole = isinstance(block, Picture) or (isinstance(block, TableBlock) and len(block.table.rows) < SHORT)
-        story += [KeepTogether(parts)] if whole else parts
+        # In a cell all stands together anyway.
+        story += [KeepTogether(parts)] if whole and width == TEXT_WIDTH else parts
         parts = []
     return [*story, *parts]
 
 
-def _block(block: Block, size: float, label_share: float) -> list[Flowable]:
+def _is_split(block: Block) -> bool:
+    """Whether a block may be divided between pages."""
+    return isinstance(block, Facts) or (isinstance(block, TableBlock) and len(block.table.rows) >= SHORT)
+
+
+def _text_size(section: Section, size: float) -> float:
+    return APPENDIX_SIZE if section.appendix else TIGHT_SIZE if section.tight else size
+
+
+def _block(block: Block, size: float, width: float, label_share: float) -> list[Flowable]:
     if isinstance(block, Paragraph):
-        return [_note(block.text, size) if block.note else _paragraph(block.text, size=size, spaceBefore=0.5 * size)]
+        look: dict[str, Any] = {"bold": True, "keepWithNext": 1, "spaceAfter": 0.2 * size} if block.lead else {}
+        text = _paragraph(block.text, size=size, spaceBefore=(0.9 if block.lead else 0.5) * size, **look)
+        return [_note(block.text, size) if block.note else text]
     if isinstance(block, Bullets):
         return [
             _paragraph(
@@ -124,14 +215,16 @@ def _block(block: Block, size: float, label_share: float) -> list[Flowable]:
             for line in block.lines
         ]
     if isinstance(block, Facts):
-        return [_facts(block.facts, size, label_share)]
+        return [_facts(block.facts, size, width, label_share)]
+    if isinstance(block, Banner | Notices):
+        return [_banner(block, width) if isinstance(block, Banner) else _messages(block, width, size)]
     if isinstance(block, TableBlock):
         if block.folded:
             return [_note(f"{block.folded}: in the HTML report.", size)]
         if not block.table.rows:
             return [_paragraph("none", size=size)]
-        return [_table(block), *([_note(block.note, size)] if block.note else [])]
-    return _picture(block, size)
+        return [_table(block, width, tight=size < TEXT_SIZE[False]), *([_note(block.note, size)] if block.note else [])]
+    return _picture(block, size, width)
 
 
 def _register_fonts() -> None:
@@ -147,6 +240,20 @@ def _register_fonts() -> None:
     pdfmetrics.registerFont(TTFont(BOLD, str(folder / "DejaVuSans-Bold.ttf")))
 
 
+def is_printable(text: str) -> bool:
+    """Whether the font of the pages has every letter of a text; another prints as a box.
+
+    >>> is_printable("Żółć, Παπαδόπουλος"), is_printable("李")
+    (True, False)
+    """
+    from reportlab.pdfbase import pdfmetrics
+
+    _register_fonts()
+    font: Any = pdfmetrics.getFont(FONT)
+    letters = font.face.charToGlyph
+    return all(ord(letter) in letters or letter.isspace() for letter in visible(text))
+
+
 def _paragraph(text: str, *, size: float = 8, bold: bool = False, colour: str = palette.INK, **look: Any) -> Flowable:
     """One paragraph; `look` are settings of reportlab's style."""
     from reportlab.lib.colors import HexColor
@@ -160,10 +267,12 @@ def _paragraph(text: str, *, size: float = 8, bold: bool = False, colour: str = 
     return Printed(escape(visible(text)).replace("\n", "<br/>"), style)
 
 
-def _heading(text: str, size: float) -> Flowable:
+def _heading(text: str, size: float, tight: bool = False) -> Flowable:
+    above, below = (0.45, 0.15) if tight else (1.0, 0.35)
     return _paragraph(
-        text, size=size, bold=True, colour=palette.ACCENT, spaceBefore=size, spaceAfter=0.35 * size, keepWithNext=1
-    )
+        text, size=size, bold=True, colour=palette.ACCENT, spaceBefore=above * size, spaceAfter=below * size,
+        keepWithNext=1,
+    )  # fmt: skip
 
 
 def _note(text: str, size: float) -> Flowable:
@@ -177,51 +286,112 @@ def _rule(colour: str, width: float) -> Flowable:
     return HRFlowable(width="100%", thickness=width, color=HexColor(colour), spaceBefore=3, spaceAfter=2)
 
 
-def _messages(name: str, found: Sequence[Message], colour: str) -> Flowable:
+def _messages(notices: Notices, width: float, size: float = TEXT_SIZE[False]) -> Flowable:
     from reportlab.lib.colors import HexColor
     from reportlab.platypus import Table
 
+    colour = palette.STATUS_COLOURS.get(notices.status, palette.MUTED)
     critical = {"critical": "CRITICAL: "}
-    rows = [[_paragraph(name if len(found) == 1 else f"{name}s", size=9.5, bold=True, colour=colour)]]
+    rows = [[_paragraph(notices.heading, size=1.19 * size, bold=True, colour=colour)]]
     rows += [
         [
             _paragraph(
                 f"•  {critical.get(message.severity, '')}{message.plain_text}",
-                size=8,
-                leftIndent=8 * BULLET,
-                firstLineIndent=-8 * BULLET,
+                size=size,
+                leftIndent=size * BULLET,
+                firstLineIndent=-size * BULLET,
             )
         ]
-        for message in found
+        for message in notices.messages
     ]
-    table = Table(rows, colWidths=[TEXT_WIDTH])
+    rows += [[_note(notices.note, size)]] if notices.note else []
+    table = Table(rows, colWidths=[width], spaceBefore=5, spaceAfter=2)
     table.setStyle(
         [
-            ("BACKGROUND", (0, 0), (-1, -1), HexColor("#F5F7F9" if colour == palette.MUTED else "#FDF6E6")),
+            ("BACKGROUND", (0, 0), (-1, -1), HexColor(BOXES[notices.status])),
+            ("NOSPLIT", (0, 0), (0, 1)),
             ("LINEBEFORE", (0, 0), (0, -1), 3.5, HexColor(colour)),
             ("LEFTPADDING", (0, 0), (-1, -1), 10),
-            ("TOPPADDING", (0, 0), (-1, -1), 2.5),
-            ("BOTTOMPADDING", (0, 0), (-1, -1), 2.5),
+            ("TOPPADDING", (0, 0), (-1, -1), 2.0),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 2.0),
         ]
     )
     return table
 
 
-def _facts(facts: Sequence[Fact], size: float, label_share: float) -> Flowable:
+BOXES = {"": "#F5F7F9", "near": "#FDF6E6", "violated": "#FBEDEC"}
+"""Colour of a box of messages."""
+
+
+def _banner(banner: Banner, width: float) -> Flowable:
+    """Whom it is about, in a box; each cell as wide as its text asks for."""
+    from reportlab.lib.colors import HexColor
+    from reportlab.platypus import Table
+
+    cells = [
+        [
+            _paragraph(fact.label, size=6.8, colour=palette.MUTED),
+            _paragraph(fact.value, size=9.5, bold=True),
+        ]
+        for fact in banner.facts
+    ]
+    letters = [min(34, max(9, len(fact.label), int(1.25 * len(fact.value)))) for fact in banner.facts]
+    table = Table([cells], colWidths=[width * n / sum(letters) for n in letters], spaceBefore=3)
+    table.setStyle(
+        [
+            ("BACKGROUND", (0, 0), (-1, -1), HexColor("#EAF0F6")),
+            ("LINEBEFORE", (0, 0), (0, -1), 3.5, HexColor(palette.ACCENT)),
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+            ("LEFTPADDING", (0, 0), (-1, -1), 7),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 3),
+            ("TOPPADDING", (0, 0), (-1, -1), 2.5),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 4),
+        ]
+    )
+    return table
+
+
+def _band(section: Section, width: float) -> Flowable:
+    """Heading of a step, with how it stands to the right."""
+    from reportlab.lib.colors import HexColor
+    from reportlab.platypus import Table
+
+    colour = palette.STATUS_COLOURS.get(section.side_mark, palette.MUTED)
+    cells = [
+        _paragraph(section.heading, size=11.5, bold=True, colour=palette.ACCENT),
+        _paragraph(section.side, size=8, bold=bool(section.side_mark), colour=colour, alignment=RIGHT),
+    ]
+    table = Table([cells], colWidths=[0.5 * width, 0.5 * width], spaceBefore=12, spaceAfter=3)
+    table.setStyle(
+        [
+            ("LINEABOVE", (0, 0), (-1, 0), 1.2, HexColor(palette.ACCENT)),
+            ("BACKGROUND", (0, 0), (-1, -1), HexColor("#F3F6F9")),
+            ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+            ("LEFTPADDING", (0, 0), (-1, -1), 4),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 4),
+            ("TOPPADDING", (0, 0), (-1, -1), 2),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 3.5),
+        ]
+    )
+    table.keepWithNext = 1
+    return table
+
+
+def _facts(facts: Sequence[Fact], size: float, width: float, label_share: float) -> Flowable:
     from reportlab.lib.colors import HexColor
     from reportlab.platypus import Table
 
     rows = [
         [_paragraph(fact.label, size=size, colour=palette.MUTED), _paragraph(fact.value, size=size)] for fact in facts
     ]
-    table = Table(rows, colWidths=[label_share * TEXT_WIDTH, (1 - label_share) * TEXT_WIDTH])
+    table = Table(rows, colWidths=[label_share * width, (1 - label_share) * width], splitInRow=1)
     table.setStyle(
         [
             ("VALIGN", (0, 0), (-1, -1), "TOP"),
             ("LINEBELOW", (0, 0), (-1, -1), 0.4, HexColor(palette.RULE)),
             ("LEFTPADDING", (0, 0), (-1, -1), 0),
-            ("TOPPADDING", (0, 0), (-1, -1), 0.25 * size),
-            ("BOTTOMPADDING", (0, 0), (-1, -1), 0.3 * size),
+            ("TOPPADDING", (0, 0), (-1, -1), (0.25 if size >= TEXT_SIZE[False] else 0.12) * size),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), (0.3 if size >= TEXT_SIZE[False] else 0.2) * size),
         ]
     )
     return table
@@ -230,7 +400,40 @@ def _facts(facts: Sequence[Fact], size: float, label_share: float) -> Flowable:
 DASHES = {"solid": None, "dashed": (3, 1.5), "dotted": (1, 1.2), "dashdot": (3, 1, 1, 1)}
 
 
-def _table(block: TableBlock) -> Flowable:
+CELL_SIZE, SMALL_CELL_SIZE = 7.2, 6.2
+CELL_PADDING = 5.0
+SAMPLE_PADDING = 4.0
+"""Room of the sample of a line before a name."""
+
+
+def _column_widths(block: TableBlock, heads: Sequence[str], width: float) -> list[float]:
+    """Widths in the shares of the block, but no column narrower than its longest word: no word is broken.
+
+    Where the longest words together are wider than the page the shares hold, and the letters of long words divide.
+    """
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    _register_fonts()
+    shares, rows = block.widths(), block.cells()
+    least = []
+    for n, head in enumerate(heads):
+        size = SMALL_CELL_SIZE if n in block.muted else CELL_SIZE
+        words = [(word, BOLD, CELL_SIZE) for word in head.split()]
+        # At spaces and line breaks, not at a no-break space.
+        words += [(word, BOLD if n == block.marked and block.marks else FONT, size) for row in rows
+                  for word in re.split("[ \n]", row[n])]  # fmt: skip
+        longest = max((stringWidth(*word) for word in words), default=0.0)
+        least.append(longest + CELL_PADDING + 1 + SAMPLE_PADDING * bool(block.swatches and n == 0))
+    wanted = [width * share / sum(shares) for share in shares]
+    if sum(least) > width:
+        return wanted
+    # What narrow columns need more than their share, the others give in proportion to what they have to spare.
+    lacking = sum(max(0.0, low - has) for low, has in zip(least, wanted, strict=True))
+    spare = sum(max(0.0, has - low) for low, has in zip(least, wanted, strict=True))
+    return [low if low >= has else has - lacking * (has - low) / spare for low, has in zip(least, wanted, strict=True)]
+
+
+def _table(block: TableBlock, width: float, *, tight: bool = False) -> Flowable:
     """Table whose head repeats on every page."""
     from reportlab.lib.colors import HexColor
     from reportlab.platypus import Table
@@ -241,7 +444,7 @@ def _table(block: TableBlock) -> Flowable:
         colour = palette.STATUS_COLOURS[mark] if mark else palette.MUTED if muted else palette.INK
         return _paragraph(
             text,
-            size=6.2 if muted else 7.2,
+            size=SMALL_CELL_SIZE if muted else CELL_SIZE,
             bold=bool(mark),
             colour=colour,
             alignment=RIGHT * (block.right(column) and not muted),
@@ -250,15 +453,15 @@ def _table(block: TableBlock) -> Flowable:
     heads = [
         _paragraph(
             "\n".join(filter(None, parts)),
-            size=7.2,
+            size=CELL_SIZE,
             bold=True,
             alignment=RIGHT * (block.right(n) and n not in block.muted),
         )
         for n, parts in enumerate(block.headings())
     ]
-    rows = [heads, *([cell(text, r, c) for c, text in enumerate(row)] for r, row in enumerate(block.table.shown()))]
-    shares = block.widths()
-    table = Table(rows, colWidths=[TEXT_WIDTH * share / sum(shares) for share in shares], repeatRows=1)
+    rows = [heads, *([cell(text, r, c) for c, text in enumerate(row)] for r, row in enumerate(block.cells()))]
+    words = [" ".join(parts) for parts in block.headings()]
+    table = Table(rows, colWidths=_column_widths(block, words, width), repeatRows=1)
     # Before each name a sample of the line with which slices and DVH draw the structure.
     swatches: list[Any] = [
         ("LINEBEFORE", (0, n), (0, n), 2.6, HexColor(style.colour), 0, DASHES[style.dashes])
@@ -272,8 +475,8 @@ def _table(block: TableBlock) -> Flowable:
             ("LINEBELOW", (0, 1), (-1, -1), 0.4, HexColor(palette.RULE)),
             ("LEFTPADDING", (0, 0), (-1, -1), 2),
             ("RIGHTPADDING", (0, 0), (-1, -1), 3),
-            ("TOPPADDING", (0, 0), (-1, -1), 2.2),
-            ("BOTTOMPADDING", (0, 0), (-1, -1), 2.6),
+            ("TOPPADDING", (0, 0), (-1, -1), 1.2 if tight else 2.2),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 1.6 if tight else 2.6),
             *swatches,
             *([("LEFTPADDING", (0, 0), (0, -1), 6)] if swatches else []),
         ]
@@ -281,14 +484,14 @@ def _table(block: TableBlock) -> Flowable:
     return table
 
 
-def _picture(picture: Picture, size: float) -> list[Flowable]:
+def _picture(picture: Picture, size: float, room: float) -> list[Flowable]:
     from reportlab.lib.utils import ImageReader
     from reportlab.platypus import Image
 
     width, height = ImageReader(io.BytesIO(picture.png)).getSize()
-    image = Image(io.BytesIO(picture.png), width=TEXT_WIDTH, height=TEXT_WIDTH * height / width)
+    image = Image(io.BytesIO(picture.png), width=room, height=room * height / width)
     heading = [_heading(picture.heading, 9.5)] if picture.heading else []
-    return [*heading, image, _note(picture.caption, size)]
+    return [*heading, image, *([_note(picture.caption, size)] if picture.caption else [])]
 
 
 def _canvas_class(document: Document) -> Any:

@@ -10,6 +10,7 @@ from hepatica.core.document import document
 from hepatica.core.numbers import percent, three, with_uncertainty
 from hepatica.core.table import Table
 from hepatica.core.text import csv_text
+from hepatica.dosimetry.metrics.region_dose import RegionDose
 from hepatica.report.dose_report import DoseReport, LimitRow, ReportRegion
 
 SHOWN_D = (98.0, 95.0, 70.0, 50.0, 2.0)
@@ -153,12 +154,17 @@ def metrics_csv(report: DoseReport) -> str:
 
 def dvh_csv(report: DoseReport, bin_gy: float | None = None) -> str:
     """Cumulative DVHs of all structures on one dose axis: dose, then volume with at least that dose in percent."""
-    step = bin_gy if bin_gy is not None else max(item.dose.dvh.bin_gy for item in report.regions)
-    curves = [item.dose.dvh.cumulative(step) for item in report.regions]
-    doses = max((curve.dose_gy for curve in curves), key=len)
-    columns = [np.pad(100 * curve.fraction, (0, len(doses) - len(curve.fraction))) for curve in curves]
-    head = ["dose_gy", *(f"{item.dose.name} volume_percent" for item in report.regions)]
-    rows = [[f"{dose:.6g}", *(f"{column[n]:.6g}" for column in columns)] for n, dose in enumerate(doses)]
+    return histograms_csv([item.dose for item in report.regions], bin_gy)
+
+
+def histograms_csv(doses: Sequence[RegionDose], bin_gy: float | None = None) -> str:
+    """As `dvh_csv`, of the doses of structures; `bin_gy` is the step, the widest that a structure's own would be."""
+    step = bin_gy if bin_gy is not None else max(dose.dvh.bin_gy for dose in doses)
+    curves = [dose.dvh.cumulative(step) for dose in doses]
+    axis = max((curve.dose_gy for curve in curves), key=len)
+    columns = [np.pad(100 * curve.fraction, (0, len(axis) - len(curve.fraction))) for curve in curves]
+    head = ["dose_gy", *(f"{dose.name} volume_percent" for dose in doses)]
+    rows = [[f"{gray:.6g}", *(f"{column[n]:.6g}" for column in columns)] for n, gray in enumerate(axis)]
     return csv_text([head, *rows])
 
 

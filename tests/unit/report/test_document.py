@@ -124,3 +124,35 @@ def test_the_best_activity_is_marked() -> None:
     assert [line.get_label() for line in axis.lines[:3]] == list(CHANCES)
     assert list(axis.lines[3].get_xdata()) == [1.5, 1.5]
     assert axis.get_xlim()[1] == 2.0
+
+
+def test_no_word_of_a_table_is_broken_while_all_fit() -> None:
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    from hepatica.report.pdf import CELL_SIZE, FONT, TEXT_WIDTH, _column_widths
+
+    words = ("Hepatocholangiocarcinoma", "just\u00a0reached", "1")
+    block = TableBlock(Table.of(("a", "b", "c"), [(words[0], words[1], 1.0)]), prose=True, shares=(0.1, 0.1, 9.0))
+    widths = _column_widths(block, ("a", "b", "c"), TEXT_WIDTH)
+    assert sum(widths) == pytest.approx(TEXT_WIDTH)
+    for word, width in zip(words, widths, strict=True):
+        assert stringWidth(word, FONT, CELL_SIZE) < width - 5
+    # Where they do not fit the shares hold, and letters divide.
+    wide = TableBlock(Table.of(("a", "b"), [("x" * 400, "y")]), prose=True, shares=(1.0, 1.0))
+    assert _column_widths(wide, ("a", "b"), 100.0) == [50.0, 50.0]
+
+
+def test_short_sections_stand_beside_each_other_on_paper_and_long_ones_below() -> None:
+    def page(rows: int) -> Document:
+        facts = Facts.of([(f"label {n}", "a value") for n in range(rows)])
+        return Document("Halves", tuple(Section(f"H{n}", (facts,), half=True) for n in range(2)))
+
+    pages = [len(re.findall(rb"/Type /Page\b", pdf_page(page(rows)))) for rows in (30, 70)]
+    assert pages == [1, 3]
+
+
+def test_a_name_in_the_head_of_printed_pages_stays_a_text() -> None:
+    text = html_page(Document("x", (), who='"} body { display: none } </style>\\'))
+    head = re.search(r'@top-left \{ content: "(.*?)"; font', text)
+    assert head is not None
+    assert re.fullmatch(r"(?:[\w ]|\\[0-9a-f]{6})*", head[1])

@@ -296,6 +296,8 @@ CALLS: dict[str, Callable[[Case], Any]] = {
         packed(c).with_suffix(".again"), case=course(c), passphrase_file=c.root / "phrase.txt"
     ),
     "unpack_case": unpacked,
+    "case_report": lambda c: hepatica.case_report(course(c)),
+    "anonymise_case": lambda c: hepatica.anonymise_case(course(c), c.root / f"copy {uuid4()}"),
     "erase_case": lambda c: hepatica.erase_case(course(c), reason="request"),
 }
 """Every verb to which something about a patient is given, with the marked patient."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from hepatica.case.case import Case
+from hepatica.case.protect.anonymise import Copied
 from hepatica.case.protect.erase import erase
 from hepatica.case.protect.pack import Lock, Unlocked, pack, unpack
 from hepatica.case.verbs.shown import HERE, CaseResult, shown
 from hepatica.core.options import verb
+from hepatica.core.progress import Progress
 from hepatica.core.table import Table
 from hepatica.workflow.result import result
 
@@ -164,3 +166,61 @@ def erase_case(case: Path, *, reason: str) -> CaseEraseResult:
     opened = Case.open(case)
     removed = erase(opened.folder, reason)
     return CaseEraseResult(**shown(opened), removed_files=removed)
+
+
+@result
+class CaseAnonymiseResult(CaseResult):
+    """The copy of a case without the person.
+
+    Attributes
+    ----------
+    refused : tuple of (str, str)
+        Images that could not be cleaned for certain and are not in the copy, and why.
+    repeated : tuple of str
+        Steps that were run again on the copy, with the same numbers.
+    """
+
+    verb = "anonymise_case"
+
+    refused: tuple[tuple[str, str], ...]
+    repeated: tuple[str, ...]
+
+    def tables(self) -> tuple[Table, ...]:
+        """Steps of the copy, its images, and what was refused."""
+        left = Table.of(("image", "why"), list(self.refused), "Left out", "left-out")
+        return (self.table(), self.images_table(), *((left,) if self.refused else ()))
+
+
+@verb
+def anonymise_case(case: Path, copy: Path, *, progress: Progress | None = None) -> CaseAnonymiseResult:
+    """A copy of a case without the person: images cleaned, free texts withheld, dates shifted, steps run again.
+
+    Parameters
+    ----------
+    case : path
+        Folder of the case; it is only read.
+    copy : path
+        Folder to make.
+    progress : callable, optional
+        Told what is being done.
+
+    Returns
+    -------
+    CaseAnonymiseResult
+        Steps of the copy; images that were refused, with the reason.
+
+    Raises
+    ------
+    InputError
+        If there is no case, or identity was taken out of only some of its images before.
+    OutputError
+        If the folder is there, or something of the person was left in the copy: then it is removed.
+
+    Examples
+    --------
+    >>> hepatica.anonymise_case("patient-7", "for-the-study")  # doctest: +SKIP
+    """
+    made: Copied = Case.open(case).anonymise(copy, progress=progress)
+    found = shown(Case.open(copy))
+    messages = (*made.messages, *found.pop("messages"))
+    return CaseAnonymiseResult(**found, refused=made.refused, repeated=made.repeated, messages=messages)

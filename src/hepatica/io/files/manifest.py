@@ -82,6 +82,22 @@ def foreign(folder: Path) -> str | None:
     return None
 
 
+def changed_files(folder: Path, endings: tuple[str, ...]) -> tuple[str, ...]:
+    """Files with these endings, of those that the list of a result names, that are not what hepatica wrote.
+
+    Raises
+    ------
+    OSError
+        If one cannot be read.
+    """
+    known = _listed(folder) or {}
+    return tuple(
+        name
+        for name, digest in known.items()
+        if name.endswith(endings) and (folder / name).is_file() and sha256(folder / name) != digest
+    )
+
+
 def _is_litter(path: Path) -> bool:
     """Whether a desktop left a file: by its name and by what it holds."""
     mark = APPLE_DOUBLE if path.name.startswith("._") else LITTER.get(path.name)

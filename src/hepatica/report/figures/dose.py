@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from hepatica.core import Grid, Volume
 from hepatica.report.dose_report import DoseReport, ReportRegion
+from hepatica.report.figures.isodoses import isodose_levels_gy, label_line, level_colour
 from hepatica.report.figures.palette import (
     DOSE_MAP,
     INK,
-    ISODOSE_MAP,
     MUTED,
     RULE,
     Style,
@@ -49,11 +49,6 @@ FIELD_MM = 260.0
 
 PIXELS = 420
 """Pixels along an edge of a slice."""
-
-LADDER = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-"""Steps of the isodose levels within a decade."""
-
-MAX_LEVELS = 5
 
 DECAYS_PER_MBQ_H = 3.6e9
 
@@ -110,20 +105,6 @@ def svg(figure: Figure) -> bytes:
     return _save(figure, "svg", 72)
 
 
-def isodose_levels_gy(report: DoseReport) -> tuple[float, ...]:
-    """Levels of the lines: those of the report, or up to five round ones below the lesions' near-maximum."""
-    if report.isodose_levels_gy:
-        return tuple(sorted(float(level) for level in report.isodose_levels_gy))
-    top = max(item.dose.dvh.d_percent(2) for item in report.lesions)
-    if top <= 0:
-        return ()
-    decade = int(np.floor(np.log10(top)))
-    steps = [float(f"{step}e{power}") for power in (decade - 2, decade - 1, decade) for step in LADDER]
-    below = [level for level in steps if level <= 0.95 * top]
-    # Every second step downwards from the highest: about a factor of 1.8 from line to line.
-    return tuple(below[::-2][:MAX_LEVELS][::-1])
-
-
 MAX_STEPS = 100_000
 
 DVH_ONE_COLUMN = 14
@@ -155,6 +136,52 @@ def slices_figure(report: DoseReport, lesion: ReportRegion) -> Figure:
     shown = [(item, style) for item, style in _styled(report) if item.dose.name in drawn]
     _slice_legend(figure, shown, levels, top)
     return figure
+
+
+KEY_WIDTH_IN = 3.5
+"""Width of the key picture: half the text width of an A4 page."""
+
+
+@_in_house_style
+def key_figure(report: DoseReport, lesion: ReportRegion) -> Figure:
+    """One axial slice through a structure's centre for the first page of a course: isodose lines carry their dose."""
+    levels = isodose_levels_gy(report)[-4:]
+    top = max(item.dose.dvh.d_percent(2) for item in report.lesions) or 1.0
+    height, bottom = 2.5, 0.4
+    figure = _figure(KEY_WIDTH_IN, height)
+    low, high = _frame(report)
+    centre = centre_of(lesion.region)
+    width = float(min(1.15 * FIELD_MM, (high - low).max()))
+    square = framed("axial", centre, low, high, width, width / PIXELS)
+    across, up = 2.98, height - bottom - 0.17
+    plane = Plane("axial", square.centre_mm, width, width * up / across, width / PIXELS)
+    axes = figure.add_axes((0.004, bottom / height, across / KEY_WIDTH_IN, up / height))
+    drawn = _draw_slice(axes, report, plane, levels, top, labelled=True)
+    _letters(axes, "axial")
+    _scale_bar(axes, plane, 50.0)
+    axes.set_title(f"Axial, {_place('axial', float(centre[2]))}", fontsize=7.5, color=INK, loc="left", pad=3)
+    _dose_bar(figure, (0.016 + across / KEY_WIDTH_IN, bottom / height, 0.018, 0.88 * up / height), levels, top)
+    shown = [(item, style) for item, style in _styled(report) if item.dose.name in drawn]
+    _key_legend(figure, shown)
+    return figure
+
+
+def _key_legend(figure: Figure, shown: Sequence[tuple[ReportRegion, Style]]) -> None:
+    from matplotlib.lines import Line2D
+
+    outlines = [
+        Line2D([], [], color=style.colour, linestyle=style.dashes, linewidth=2, label=name_label(item.dose.name, 20))
+        for item, style in sorted(shown, key=lambda pair: not pair[0].is_lesion)[:KEY_LEGEND]
+    ]
+    if outlines:
+        figure.legend(
+            handles=outlines, loc="lower left", bbox_to_anchor=(0.0, 0.0), ncols=3, frameon=False, fontsize=6.5,
+            handlelength=1.6, columnspacing=1.0, borderaxespad=0.1, labelspacing=0.25,
+        )  # fmt: skip
+
+
+KEY_LEGEND = 9
+"""Outlines that the legend of the key picture names, lesions first."""
 
 
 @_in_house_style
@@ -401,7 +428,9 @@ def _frame(report: DoseReport) -> tuple[NDArray[Any], NDArray[Any]]:
     return bounds_mm(report.ct.grid if report.ct is not None else report.dose.grid)
 
 
-def _draw_slice(axes: Axes, report: DoseReport, plane: Plane, levels: Sequence[float], top: float) -> set[str]:
+def _draw_slice(
+    axes: Axes, report: DoseReport, plane: Plane, levels: Sequence[float], top: float, *, labelled: bool = False
+) -> set[str]:
     """Draw one slice; names of the structures that it cuts."""
     import matplotlib as mpl
     from matplotlib.patheffects import Normal, Stroke
@@ -420,8 +449,11 @@ def _draw_slice(axes: Axes, report: DoseReport, plane: Plane, levels: Sequence[f
     x, y = plane.axes_mm()
     for level in levels:
         if dose.min() < level < dose.max():
-            line = axes.contour(x, y, dose, [level], colors=[_level_colour(level, levels)], linewidths=0.7)
-            line.set_path_effects([Stroke(linewidth=1.3, foreground="black", alpha=0.5), Normal()])
+            colour = level_colour(level, levels)
+            line = axes.contour(x, y, dose, [level], colors=[colour], linewidths=0.8)
+            line.set_path_effects([Stroke(linewidth=1.7, foreground="black", alpha=0.75), Normal()])
+            if labelled:
+                label_line(axes, line, level, place=(1 + list(levels).index(level)) / (len(levels) + 1))
     drawn = set()
     for item, style in _outlined(report):
         inside = sample_region(item.region, plane)
@@ -435,14 +467,6 @@ def _draw_slice(axes: Axes, report: DoseReport, plane: Plane, levels: Sequence[f
     axes.set_ylim(bottom, upper)
     _plain(axes)
     return drawn
-
-
-def _level_colour(level: float, levels: Sequence[float]) -> Any:
-    """Deep red for the lowest line to pale yellow for the highest."""
-    import matplotlib as mpl
-
-    place = sorted(levels).index(level) / max(1, len(levels) - 1)
-    return mpl.colormaps[ISODOSE_MAP](0.15 + 0.8 * place)
 
 
 def _plain(axes: Axes) -> None:
@@ -496,7 +520,7 @@ def _dose_bar(figure: Figure, box: tuple[float, float, float, float], levels: Se
     bar.outline.set_visible(False)
     for level in levels:
         if level < top:
-            bar.ax.axhline(level, color=_level_colour(level, levels), linewidth=1.4)
+            bar.ax.axhline(level, color=level_colour(level, levels), linewidth=1.4)
 
 
 def _slice_legend(
@@ -505,7 +529,7 @@ def _slice_legend(
     from matplotlib.lines import Line2D
 
     lines = [
-        Line2D([], [], color=_level_colour(level, levels), linewidth=1.6, label=f"{level:g} Gy")
+        Line2D([], [], color=level_colour(level, levels), linewidth=1.6, label=f"{level:g} Gy")
         for level in levels
         if level < top * 1.5
     ]

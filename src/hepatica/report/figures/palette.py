@@ -1,11 +1,14 @@
 """Colours and line styles: what is dose is warm, what is a structure is cool, so that neither hides the other.
 
 Isodose lines and colour wash run through the warm half of the circle with rising lightness; structures take blues,
-greens and violets of different lightness, told apart by line style as well. Two structures never share both.
+greens and violets of different lightness, told apart by line style as well. Two structures whose colours are alike
+never share a line style.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -47,26 +50,51 @@ class Style(NamedTuple):
     dashes: str
 
 
+ALIKE = 18.0
+"""Colours that are closer than this (CIE 1976 Lab) look alike as thin lines. Our choice, looked at on paper."""
+
+
 def structure_styles(structures: Sequence[str]) -> tuple[Style, ...]:
-    """Style of each structure, in order; depends only on the list of kinds."""
-    used: set[Style] = set()
-    out = []
+    """Style of each structure, in order; depends only on the list of kinds. Organs come to their own colours first."""
+    found: dict[int, Style] = {}
     counts = {"lesion": 0, "other": 0}
-    for kind in structures:
+    own = [n for n, kind in enumerate(structures) if kind in ORGAN_COLOURS]
+    for n in (*own, *(n for n in range(len(structures)) if n not in own)):
+        kind = structures[n]
         if kind in ORGAN_COLOURS:
-            first = ORGAN_COLOURS[kind]
-            choices = [first, *OTHER_COLOURS]
+            choices = [ORGAN_COLOURS[kind], *OTHER_COLOURS]
         else:
             group, colours = ("lesion", LESION_COLOURS) if kind in ("tumour", "necrosis") else ("other", OTHER_COLOURS)
             start = counts[group] % len(colours)
             counts[group] += 1
             choices = [*colours[start:], *colours[:start]]
-        style = next(
-            (Style(c, d) for d in DASHES for c in choices if Style(c, d) not in used), Style(choices[0], "solid")
-        )
-        used.add(style)
-        out.append(style)
-    return tuple(out)
+        found[n] = _free_style(choices, list(found.values()))
+    return tuple(found[n] for n in range(len(structures)))
+
+
+def _free_style(choices: Sequence[str], used: Sequence[Style]) -> Style:
+    """The first choice that looks like no other one; where all do, one that none has."""
+    styles = [Style(colour, dashes) for dashes in DASHES for colour in choices]
+    unlike = (s for s in styles if all(s.dashes != u.dashes or difference(s.colour, u.colour) >= ALIKE for u in used))
+    return next(unlike, next((style for style in styles if style not in used), styles[0]))
+
+
+def difference(first: str, second: str) -> float:
+    """How different two colours (#RRGGBB) look: distance in CIE 1976 L*a*b* (D65)."""
+    return math.dist(_lab(first), _lab(second))
+
+
+@functools.cache
+def _lab(colour: str) -> tuple[float, float, float]:
+    parts = (int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5))
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)  # IEC 61966-2-1
+    xyz = (
+        (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.9505,
+        0.2126 * red + 0.7152 * green + 0.0722 * blue,
+        (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.089,
+    )
+    x, y, z = (t ** (1 / 3) if t > (6 / 29) ** 3 else t / (3 * (6 / 29) ** 2) + 4 / 29 for t in xyz)
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
 
 
 def name_label(name: str, most: int = 30) -> str:

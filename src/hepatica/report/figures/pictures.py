@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hepatica.report.document import Picture
 from hepatica.report.dose_report import DoseReport
-from hepatica.report.figures.dose import activity_figure, dvh_figure, png, slices_figure
+from hepatica.report.figures.dose import activity_figure, dvh_figure, key_figure, png, slices_figure
 
 MAX_LESIONS = 8
 """Slices are drawn for this many lesions, largest first; the report says how many were left out."""
@@ -61,3 +61,8 @@ def draw(report: DoseReport) -> Pictures:
         )
         activity = Picture("Distribution of the activity", caption, png(overview))
     return Pictures(slices, dvh, activity, len(lesions) - len(slices))
+
+
+def key_picture(report: DoseReport) -> bytes:
+    """The picture that the first page of a course shows: an axial slice through the largest lesion, as PNG."""
+    return png(key_figure(report, max(report.lesions, key=lambda item: item.dose.volume_ml)), dpi=220)

@@ -13,6 +13,7 @@ from hepatica.core.options import verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.errors import InputError
+from hepatica.io.files import write_text
 from hepatica.io.itk import write_itk
 from hepatica.planning.limits.assess import TABLES, conventions
 from hepatica.planning.measured.from_images import measured_on
@@ -29,6 +30,7 @@ from hepatica.planning.planner.tables import (
 from hepatica.planning.planner.voxel import PlanImages, territory_names
 from hepatica.planning.scout.scan import Scout
 from hepatica.report.files import document_files
+from hepatica.report.tables import histograms_csv
 from hepatica.workflow.planning.plan_document import plan_document
 from hepatica.workflow.planning.plan_voxel import VoxelPlan, predict
 from hepatica.workflow.planning.scout import read_scout
@@ -67,12 +69,13 @@ class PlanResult(Result):
         return tuple(found)
 
     def write(self, folder: Path) -> None:
-        """Write ``plan.html``, ``plan.pdf``, and ``planned-dose.nii.gz`` where images were given."""
+        """Write ``plan.html``, ``plan.pdf``; with images also ``planned-dose.nii.gz`` and ``planned-dvh.csv``."""
         page = plan_document(self.course, self.voxel_plan, self.provenance)
         for name, content in document_files(page, "plan").items():
             (folder / name).write_bytes(content)
         if self.voxel_plan is not None:
             write_itk(self.voxel_plan.dose_map.dose, folder / "planned-dose.nii.gz")
+            write_text(folder / "planned-dvh.csv", histograms_csv(self.voxel_plan.structures))
 
 
 @verb

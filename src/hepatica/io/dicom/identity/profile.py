@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from hepatica.core.context import DUMMY_STUDY_ID
@@ -64,23 +64,23 @@ def deidentified_by(header: Header) -> str:
     return text.partition(_KEY)[2] if removed and text.startswith(_BY) else ""
 
 
-def keep_profile(dataset: Any) -> None:
+def keep_profile(dataset: Any, kept: Collection[str] = KEPT) -> None:
     """Remove what is not known to be harmless, private attributes first, and empty what must be there without value.
 
     What an object may keep is listed by name: an attribute that a writer adds is removed until it stands there.
     """
     for element in list(dataset):
-        if element.tag.is_private or element.keyword not in KEPT + EMPTIED:
+        if element.tag.is_private or element.keyword not in (*kept, *EMPTIED):
             del dataset[element.tag]
         elif element.keyword in EMPTIED:
             dataset[element.tag].value = ""
         elif element.VR == "SQ":
             for item in element.value:
-                keep_profile(item)
+                keep_profile(item, kept)
 
 
-def deidentify(dataset: Any, anonymiser: Anonymiser) -> None:
-    """Take identity out of a whole object that hepatica wrote with it."""
+def deidentify(dataset: Any, anonymiser: Anonymiser, kept: Collection[str] = KEPT) -> None:
+    """Take identity out of a whole object; `kept` are the attributes that it may have (by default, of our own)."""
     patient = str(dataset.get("PatientID", ""))
     for element in _elements(dataset):
         if element.keyword == "PatientName":
@@ -97,7 +97,7 @@ def deidentify(dataset: Any, anonymiser: Anonymiser) -> None:
             texts = [anonymiser.text(str(text)) for text in (element.value if many else [element.value])]
             element.value = texts if many else texts[0]
     say_deidentified(dataset, anonymiser.mark.key)
-    keep_profile(dataset)
+    keep_profile(dataset, kept)
 
 
 def deidentified_file(content: bytes, anonymiser: Anonymiser) -> bytes:

@@ -1,0 +1,58 @@
+"""The report of a case as a document of the house, and as files."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from hepatica.case.report.annex import annex_sections
+from hepatica.case.report.front import front_sections
+from hepatica.case.report.material import CaseMaterial
+from hepatica.case.report.pages import step_section
+from hepatica.report.document import Document, Section
+
+NAME_LETTERS = 44
+"""Of a long name in the head of a page, so that the number has room; the first page has all of it."""
+
+LEFT_WITHOUT_PART = ("waiting", "ready", "skipped")
+"""States of a step that the list on the first page says all about: such a step has no part of its own."""
+
+
+def case_document(material: CaseMaterial, created: datetime) -> Document:
+    """First page, a part for each step, annex.
+
+    Parameters
+    ----------
+    material : CaseMaterial
+        What is said.
+    created : datetime
+        When.
+    """
+    sections: list[Section] = []
+    latest = _latest(material)
+    for treatment in sorted(material.treatments, key=lambda one: (one.number != latest, one.number)):
+        sections += front_sections(material, treatment, first=treatment.number == latest)
+    begun = False
+    for step in material.steps:
+        if step.state in LEFT_WITHOUT_PART:
+            continue
+        part = step_section(step)
+        heading = f"{part.heading}, treatment {step.treatment_number}" if len(material.treatments) > 1 else part.heading
+        sections.append(
+            Section(heading, part.blocks, band=True, side=part.side, side_mark=part.side_mark, page=not begun)
+        )
+        begun = True
+    person = material.person
+    name = person.patient_name if len(person.patient_name) <= NAME_LETTERS else f"{person.patient_name[:NAME_LETTERS]}…"
+    who = ", ".join(filter(None, (name, person.patient_id, person.birth_date and f"born {person.birth_date}")))
+    return Document(
+        title="Radioembolization: report of the course",
+        sections=(*sections, *annex_sections(material)),
+        who=who,
+        created=created,
+    )
+
+
+def _latest(material: CaseMaterial) -> int:
+    """The treatment of the first page: the last one of which something was done."""
+    done = [step.treatment_number for step in material.steps if step.document]
+    return max(done, default=1)

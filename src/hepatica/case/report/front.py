@@ -1,0 +1,361 @@
+"""The first page: what a tumour board reads of one treatment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hepatica.case.report.course import CourseStep
+from hepatica.case.report.histograms import histograms_of
+from hepatica.case.report.material import CaseMaterial
+from hepatica.case.report.summary import Goal, StructureDose, TreatmentSummary, shown_structures
+from hepatica.core.estimate import Estimate
+from hepatica.core.message import Message
+from hepatica.core.numbers import percent, three, with_uncertainty
+from hepatica.core.table import Cell, Table
+from hepatica.report.document import (
+    Banner,
+    Block,
+    Facts,
+    Notices,
+    Paragraph,
+    Picture,
+    Section,
+    TableBlock,
+)
+from hepatica.report.dose_report import LimitRow
+from hepatica.report.figures.course import planned_and_delivered_figure
+from hepatica.report.figures.dose import png
+from hepatica.report.pdf import is_printable
+
+Steps = Mapping[str, CourseStep]
+
+WARNINGS_SHOWN = 3
+NO_BREAK = "\u00a0"
+CHANCES_SHOWN = 2
+STATE_MARKS = {"done": "met", "out of date": "violated", "changed": "violated", "failed": "violated", "ready": "near"}
+STATE_WORDS = {"waiting": "not done", "ready": "not done, may be run", "changed": "result was changed"}
+REASON_LETTERS = 80
+STANDING = {
+    "Not up to date": ("out of date", "changed", "failed"),
+    "Left out": ("skipped",),
+    "Not done": ("waiting", "ready"),
+}
+"""How the list of steps names those that have no result to show, in its order."""
+
+DOSE_COLUMNS = (
+    "Structure", "Volume\nmL", "Planned\nGy", "Delivered\nGy", "±\nGy", "D95\nGy", "Goal or limit", "Verdict",
+)  # fmt: skip
+
+
+def front_sections(material: CaseMaterial, treatment: TreatmentSummary, *, first: bool) -> list[Section]:
+    """Of one treatment; `first` is the first page of the report, others begin a page of their own."""
+    steps = material.of_treatment(treatment.number)
+    heading = f"Treatment {treatment.number}{f': {treatment.name}' if treatment.name else ''}"
+    many = len(material.treatments) > 1
+    key, histograms = _key(steps), _histograms(treatment, steps)
+    facts, activity = _disease(material, treatment), _activity(treatment, steps)
+    of_treatment = heading if first and many else "Disease and treatment"
+    if key is not None:
+        top = [_half(of_treatment, Facts((*facts.facts, *activity.facts))), _half("Delivered dose", key)]
+    else:
+        top = [_half(of_treatment, facts), _half("Activity and scout", activity)]
+    below = [_half("Predicted effect", *_chances(treatment, steps), _open(material, treatment))]
+    if histograms is not None:
+        below.insert(0, _half("Dose-volume histograms", histograms))
+    return [
+        Section("", (banner(material),)) if first else Section(heading, page=True),
+        *([_not_usable(material)] if first and (material.stale or _about(material)) else []),
+        *top,
+        _doses(treatment, steps),
+        *below,
+        *([_other_treatments(material, treatment)] if first and many else []),
+        _standing(material, steps),
+    ]
+
+
+def _half(heading: str, *blocks: Block) -> Section:
+    return Section(heading, blocks, half=True, tight=True)
+
+
+def banner(material: CaseMaterial) -> Banner:
+    """Whose case it is."""
+    person = material.person
+    pairs = (
+        ("Patient", person.patient_name or "not stated"),
+        ("Patient ID", person.patient_id or "not stated"),
+        ("Born", person.birth_date),
+        ("Sex", person.sex),
+    )
+    return Banner(Facts.of([(label, value) for label, value in pairs if value]).facts)
+
+
+def _not_usable(material: CaseMaterial) -> Section:
+    """What must be known before any number is read."""
+    words = {"out of date": "is out of date", "failed": "failed", "changed": "has a result that was changed"}
+    stale = [
+        Message(
+            f"step-{step.state.replace(' ', '-')}",
+            f"{step.title} ({step.name}) {words[step.state]}{_why(step)}: its numbers are not shown",
+            severity="critical",
+        )
+        for step in material.stale
+    ]
+    heading = "Not up to date" if stale else "To be put right"
+    return Section("", (Notices(heading, (*_about(material), *stale), "violated"),), tight=True)
+
+
+def _about(material: CaseMaterial) -> tuple[Message, ...]:
+    """What is wrong with the case itself, and with its print."""
+    if is_printable(material.person.patient_name):
+        return material.messages
+    text = "the PDF cannot print every letter of the patient's name; the HTML report does"
+    return (*material.messages, Message("name-not-printable", text, "go by the patient's ID on paper"))
+
+
+def _why(step: CourseStep) -> str:
+    why = "; ".join(part for part in (*step.reasons, step.said) if part)
+    return f" ({_short(why)})" if why else ""
+
+
+def _short(text: str, most: int = REASON_LETTERS) -> str:
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def _disease(material: CaseMaterial, treatment: TreatmentSummary) -> Facts:
+    disease = material.disease
+    pairs = (
+        ("Indication", disease.indication or "not stated"),
+        ("Disease", _joined(disease.description, disease.stage)),
+        ("Agent, intent", f"{_agent(treatment)}, {treatment.intent or 'intent not stated'}"),
+        ("Administered at", treatment.stated_at.replace("T", " ")),
+        ("Plan", _plan_verdict(treatment)),
+        ("Best response", " ".join(filter(None, (treatment.response, treatment.response_on)))),
+    )
+    return Facts.of([(label, value) for label, value in pairs if value])
+
+
+def _joined(description: str, stage: str) -> str:
+    """Both, the stage once."""
+    return description if stage in description else ", ".join(filter(None, (description, stage)))
+
+
+def _agent(treatment: TreatmentSummary) -> str:
+    nuclide = f" ({treatment.nuclide})" if treatment.nuclide else ""
+    return f"{treatment.agent or 'agent not stated'}{nuclide}"
+
+
+def _plan_verdict(treatment: TreatmentSummary) -> str:
+    words = {"stop": "breaks a limit of its own", "warn": "with warnings", "ok": "within all limits"}
+    verdict = words.get(treatment.plan_verdict, treatment.plan_verdict)
+    return ", ".join(filter(None, (treatment.planned_method and f"by {treatment.planned_method}", verdict)))
+
+
+def _activity(treatment: TreatmentSummary, steps: Steps) -> Facts:
+    def value(kind: str, text: str) -> str:
+        return text or _absent(steps, kind)
+
+    t = treatment
+    planned = "" if t.planned_gbq is None else f"{three(t.planned_gbq)} GBq"
+    if t.planned_administered_gbq is not None and t.planned_gbq != t.planned_administered_gbq:
+        planned += f", {three(t.planned_administered_gbq)} GBq to the patient"
+    vial = "" if t.vial_at_injection_gbq is None else f" of {three(t.vial_at_injection_gbq)} GBq in the vial"
+    given = "" if t.administered_gbq is None else f"{_with_sd(t.administered_gbq)} GBq{vial}"
+    shunt = "" if t.lung_shunt is None else f"{_percent(t.lung_shunt)}, {t.lung_shunt_method}"
+    normal = "" if t.tumour_to_normal is None else _with_sd(t.tumour_to_normal)
+    pairs = [
+        ("Planned", value("plan", planned)),
+        ("Delivered", value("delivery", given)),
+        ("Residual", value("delivery", "" if t.residual_fraction is None else _percent(t.residual_fraction))),
+        ("Lung shunt", value("lung-shunt", shunt)),
+        ("Tumour to normal", value("uptake", normal)),
+        ("Perfused volume", value("uptake", _perfused(t))),
+    ]
+    if t.energy_ratio is not None:
+        went = "elsewhere than the scout" if t.catheter_moved else "as the scout"
+        pairs.append(("Scout and therapy", f"{went}; energy in the liver {three(t.energy_ratio)} of planned"))
+    return Facts.of(pairs)
+
+
+def _absent(steps: Steps, kind: str) -> str:
+    """Why a value is not shown."""
+    step = steps.get(kind)
+    if step is None or step.is_current:
+        return "–"
+    return STATE_WORDS.get(step.state, step.state) + (f" ({_short(step.said, 40)})" if step.said else "")
+
+
+def _perfused(treatment: TreatmentSummary) -> str:
+    if not treatment.perfused:
+        return ""
+    listed = ", ".join(f"{p.name} {three(p.volume_ml)} mL" for p in treatment.perfused)
+    if treatment.perfused_share is not None:
+        listed += f" ({percent(100 * treatment.perfused_share)} % of the liver)"
+    if treatment.tumour_outside_territories_ml is not None:
+        listed += f"; tumour outside of it {three(treatment.tumour_outside_territories_ml)} mL"
+    return listed
+
+
+def _with_sd(value: Estimate) -> str:
+    text = with_uncertainty(value.value, value.sd)
+    return text if value.sd else f"{text} (uncertainty not known)"
+
+
+def _percent(value: Estimate) -> str:
+    """A fraction in percent."""
+    scaled = Estimate(100 * value.value, None if value.sd is None else 100 * value.sd)
+    return f"{_with_sd(scaled)} %" if scaled.sd else f"{three(scaled.value)} % (uncertainty not known)"
+
+
+def _doses(treatment: TreatmentSummary, steps: Steps) -> Section:
+    shown = shown_structures(treatment.structures)
+    rows: list[list[Cell]] = []
+    marks, continued = [], []
+    for one in shown:
+        for n, goal in enumerate(one.goals or (None,)):
+            numbers = _numbers(one) if n == 0 else ("", None, None, None, None, None)
+            rows.append([*numbers, *_goal(one, goal)])
+            marks.append("" if goal is None else goal.status)
+            continued += [len(rows) - 1] if n else []
+    table = TableBlock(
+        Table.of(DOSE_COLUMNS, rows),
+        _dose_note(treatment, len(treatment.structures) - len(shown), steps),
+        prose=True,
+        shares=(2.2, 0.4, 0.4, 0.4, 0.4, 0.4, 5.0, 1.0),
+        marks=tuple(marks),
+        marked=7,
+        continued=tuple(continued),
+    )
+    if not rows:
+        absent = f"No dose: plan {_absent(steps, 'plan')}; absorbed dose {_absent(steps, 'dose')}."
+        return Section("Planned against delivered", (Paragraph(absent),))
+    return Section("Planned against delivered", (table,), tight=True)
+
+
+def _numbers(one: StructureDose) -> tuple[Cell, ...]:
+    sd = one.delivered_known_sd_gy
+    uncertain = None if sd is None else f"≥{NO_BREAK}{three(sd)}" if one.not_known else three(sd)
+    return (one.name, one.volume_ml, one.planned_dose_gy, one.delivered_dose_gy, uncertain, one.d95_gy)
+
+
+def _goal(one: StructureDose, goal: Goal | None) -> tuple[str, str]:
+    if goal is None or one.delivered_dose_gy is None:
+        return "", ""
+    row = LimitRow(one.name, goal.comparison, goal.limit_gy, one.delivered_dose_gy)
+    sign = {">=": "≥", "<=": "≤"}[goal.comparison]
+    return f"{sign} {goal.limit_gy:g} Gy: {goal.condition}", row.verdict.replace(" ", NO_BREAK)
+
+
+def _dose_note(treatment: TreatmentSummary, left_out: int, steps: Steps) -> str:
+    parts = ["Mean absorbed doses, ± standard uncertainty (k = 1); planned by the method that the plan chose."]
+    if any(one.not_known for one in treatment.structures):
+        parts.append("≥ before an uncertainty: parts of it are not known and not in it.")
+    if any(one.delivered_dose_gy is not None for one in treatment.structures):
+        if not treatment.goals_are_judged:
+            parts.append("No goal applies: indication and intent are not stated, or the agent has none for them.")
+    else:
+        parts.append(f"Delivered dose: {_absent(steps, 'dose')}.")
+    if left_out > 0:
+        parts.append(f"{left_out} smaller lesions are on the page of the absorbed dose.")
+    return " ".join(parts)
+
+
+def _key(steps: Steps) -> Picture | None:
+    """The fused picture that the dose step drew."""
+    dose = steps.get("dose")
+    key = None if dose is None else dose.picture("key")
+    caption = "Delivered dose on CT through the largest lesion; numbers on the lines are Gy."
+    return None if key is None else Picture("", caption, key.png)
+
+
+def _histograms(treatment: TreatmentSummary, steps: Steps) -> Picture | None:
+    histograms = histograms_of(shown_structures(treatment.structures), steps)
+    caption = "By volume; planned as the dose map of the scout predicts it."
+    return Picture("", caption, png(planned_and_delivered_figure(histograms), dpi=220)) if histograms else None
+
+
+def _open(material: CaseMaterial, treatment: TreatmentSummary) -> Block:
+    # Both share a column: what one takes the other lacks.
+    valid = sum(chance.within_validity for chance in treatment.chances)
+    messages, left = open_warnings(material, treatment.number, WARNINGS_SHOWN - (1 if valid else 0))
+    note = f"{left} more stand at the steps." if left else ""
+    return Notices("Open warnings", messages, "near", note) if messages else Paragraph("No open warnings.")
+
+
+def _chances(treatment: TreatmentSummary, steps: Steps) -> tuple[Block, ...]:
+    valid = [chance for chance in treatment.chances if chance.within_validity]
+    if not treatment.chances:
+        return (Paragraph(f"Not predicted: {_absent(steps, 'prediction')}.".replace(": –", "")),)
+    if not valid:
+        text = f"None of {len(treatment.chances)} published models was fitted on this agent at such doses."
+        return (Paragraph(text),)
+    rows = [
+        (
+            f"{one.structure}: {one.endpoint}",
+            f"{percent(100 * one.probability)} %"
+            + (
+                f" ({percent(100 * one.probability_low)} to {percent(100 * one.probability_high)} %)"
+                if one.probability_low is not None and one.probability_high is not None
+                else ""
+            ),
+        )
+        for one in valid[:CHANCES_SHOWN]
+    ]
+    note = f"Of {len(treatment.chances)} models those fitted on this agent and at such doses; 95 % intervals."
+    return (Facts.of(rows), Paragraph(note, note=True))
+
+
+def open_warnings(material: CaseMaterial, number: int, most: int = WARNINGS_SHOWN) -> tuple[tuple[Message, ...], int]:
+    """Warnings of the steps that are up to date, critical first, each once; and how many more there are."""
+    said: dict[Message, list[str]] = {}
+    for step in material.steps:
+        for message in step.messages if step.treatment_number == number else ():
+            if message.severity != "note":
+                said.setdefault(message, []).append(step.title)
+    found = [Message(m.code, f"{', '.join(titles)}: {m.text}", m.remedy, m.severity) for m, titles in said.items()]
+    ordered = sorted(found, key=lambda message: message.severity != "critical")
+    return tuple(ordered[:most]), max(0, len(ordered) - most)
+
+
+def _other_treatments(material: CaseMaterial, shown: TreatmentSummary) -> Section:
+    rows = []
+    for one in material.treatments:
+        normal = next((s.delivered_dose_gy for s in one.structures if s.role == "normal_liver"), None)
+        tumours = [s.delivered_dose_gy for s in one.structures if s.role in ("tumour", "all_tumours")]
+        rows.append(
+            (
+                f"{one.number}{' (this page)' if one.number == shown.number else ''}",
+                one.stated_at.replace("T", " "),
+                one.agent,
+                one.planned_gbq,
+                None if one.administered_gbq is None else one.administered_gbq,
+                tumours[-1] if tumours else None,
+                normal,
+            )
+        )
+    columns = (
+        "Treatment", "Administered at", "Agent", "Planned\nGBq", "Delivered\nGBq", "Tumours\nGy", "Normal liver\nGy",
+    )  # fmt: skip
+    return Section("All treatments", (TableBlock(Table.of(columns, rows), prose=True),))
+
+
+def _standing(material: CaseMaterial, steps: Steps) -> Section:
+    """Who checked what and when, what nobody checked, and what there is no result of."""
+    current = [step for step in steps.values() if step.is_current]
+    checked = [f"{step.title} by {step.checked_by} on {step.checked_on}" for step in current if step.checked_on]
+    open_ = [step.title for step in current if not step.checked_on]
+    others = {
+        label: [f"{step.title}{_because(step)}" for step in steps.values() if step.state in states]
+        for label, states in STANDING.items()
+    }
+    pairs = {"Checked": checked, "Done, checked by nobody": open_, **others}
+    facts = Facts.of([(label, "; ".join(texts)) for label, texts in pairs.items() if texts])
+    log = (
+        "A check is a claim: there is no log-in. "
+        f"Log of the case: {material.log_lines} lines, the last hash is {material.log_hash}."
+    )
+    return Section("Steps and checks", (facts, Paragraph(log, note=True)), tight=True)
+
+
+def _because(step: CourseStep) -> str:
+    why = "; ".join(part for part in (*step.reasons, step.said) if part)
+    return f" ({_short(why, 60)})" if why else ""

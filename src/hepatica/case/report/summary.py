@@ -1,0 +1,399 @@
+"""The numbers of the first page, each from the result of the step that found it; None where that is not up to date.
+
+Nothing is computed here, so that a number of the first page is the number of a ``result.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hepatica.case.report.course import CourseStep
+from hepatica.core.estimate import Estimate
+from hepatica.core.privacy.identity import withheld
+
+TUMOUR, ALL_TUMOURS = "tumour", "all_tumours"
+OF_INTEREST = (TUMOUR, ALL_TUMOURS, "normal_liver", "perfused", "perfused_normal")
+"""Roles of structures whose doses stand on the first page, in order; lungs follow, by the shunt or the image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A goal or limit of the agent that applies to this indication and intent.
+
+    Attributes
+    ----------
+    comparison : {">=", "<="}
+        A goal to reach, or a limit to keep.
+    limit_gy : float
+        Its dose.
+    status : {"met", "near", "violated"}
+        As the dose step judged it.
+    condition, source : str
+        For whom it holds, and where it comes from.
+    """
+
+    comparison: str
+    limit_gy: float
+    status: str
+    condition: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class StructureDose:
+    """Planned and delivered dose of one structure.
+
+    Attributes
+    ----------
+    name, role : str
+        Of the structure.
+    volume_ml : float or None
+        As drawn.
+    planned_dose_gy : float or None
+        By the method that the plan chose; None where it has none for this structure.
+    delivered_dose_gy : float or None
+        Mean absorbed dose.
+    delivered_known_sd_gy : float or None
+        Standard uncertainty (k = 1) of what is known of it.
+    not_known : tuple of str
+        Parts of the uncertainty that are not in it.
+    d95_gy : float or None
+        Of tumours: dose that 95 % of the volume get at least.
+    goals : tuple of Goal
+        Those that apply.
+    """
+
+    name: str
+    role: str
+    volume_ml: float | None = None
+    planned_dose_gy: float | None = None
+    delivered_dose_gy: float | None = None
+    delivered_known_sd_gy: float | None = None
+    not_known: tuple[str, ...] = ()
+    d95_gy: float | None = None
+    goals: tuple[Goal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PerfusedVolume:
+    """What a catheter feeds, on the scout.
+
+    Attributes
+    ----------
+    name : str
+        Of the territory.
+    volume_ml, tumour_ml : float
+        In all, and tumour in it.
+    """
+
+    name: str
+    volume_ml: float
+    tumour_ml: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """What a published model predicts of the delivered dose.
+
+    Attributes
+    ----------
+    structure, model, endpoint : str
+        Of what, by which model, and what of.
+    kind : {"tcp", "ntcp"}
+        Effect on tumour, or harm.
+    probability, probability_low, probability_high : float or None
+        With its 95 % interval.
+    within_validity : bool
+        Fitted on this agent, at such doses: the model says nothing against it.
+    source : str
+        Publication.
+    """
+
+    structure: str
+    model: str
+    endpoint: str
+    kind: str
+    probability: float
+    probability_low: float | None
+    probability_high: float | None
+    within_validity: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class TreatmentSummary:
+    """Planned against delivered, of one treatment.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    name : str
+        As stated.
+    agent, nuclide, intent, stated_at : str
+        As stated; the instant of the administration.
+    planned_gbq : float or None
+        Activity that the plan asks for, in the vial.
+    planned_administered_gbq : float or None
+        Of it, what is to reach the patient.
+    planned_method : str
+        That the plan chose; several with commas.
+    plan_verdict : str
+        Of the plan: "ok", "warn", "stop".
+    vial_at_injection_gbq : float or None
+        Measured.
+    administered_gbq, residual_fraction : Estimate or None
+        Measured.
+    lung_shunt : Estimate or None
+        Fraction.
+    lung_shunt_method : str
+        "spect" or "planar".
+    tumour_to_normal : Estimate or None
+        Of all lesions together.
+    perfused : tuple of PerfusedVolume
+        Each territory.
+    perfused_share : float or None
+        Of the liver.
+    tumour_outside_territories_ml : float or None
+        What no territory covers.
+    planned_lung_dose_gy : float or None
+        By the plan.
+    structures : tuple of StructureDose
+        Tumours, normal liver, lungs.
+    goals_are_judged : bool
+        Whether indication and intent say which goals apply.
+    energy_ratio : float or None
+        Delivered over planned energy in the liver, by verification.
+    catheter_moved : bool or None
+        Whether the therapy went elsewhere than the scout, by verification.
+    chances : tuple of Chance
+        Of the delivered dose, those within validity first.
+    response, response_on : str
+        Best response and its date.
+    """
+
+    number: int
+    name: str = field(metadata=withheld())
+    agent: str
+    nuclide: str
+    intent: str
+    stated_at: str
+    planned_gbq: float | None = None
+    planned_administered_gbq: float | None = None
+    planned_method: str = ""
+    plan_verdict: str = ""
+    vial_at_injection_gbq: float | None = None
+    administered_gbq: Estimate | None = None
+    residual_fraction: Estimate | None = None
+    lung_shunt: Estimate | None = None
+    lung_shunt_method: str = ""
+    tumour_to_normal: Estimate | None = None
+    perfused: tuple[PerfusedVolume, ...] = ()
+    perfused_share: float | None = None
+    tumour_outside_territories_ml: float | None = None
+    planned_lung_dose_gy: float | None = None
+    structures: tuple[StructureDose, ...] = ()
+    goals_are_judged: bool = False
+    energy_ratio: float | None = None
+    catheter_moved: bool | None = None
+    chances: tuple[Chance, ...] = ()
+    response: str = ""
+    response_on: str = ""
+
+
+LESIONS_SHOWN = 5
+"""Lesions on the first page, the largest; all are on the page of the dose."""
+
+
+def shown_structures(structures: Sequence[StructureDose]) -> tuple[StructureDose, ...]:
+    """Those of the first page: the largest lesions, and all that is no single lesion."""
+    lesions = [one for one in structures if one.role == TUMOUR]
+    kept = sorted(lesions, key=lambda one: -(one.volume_ml or 0))[:LESIONS_SHOWN]
+    return tuple(one for one in structures if one.role != TUMOUR or one in kept)
+
+
+def at(document: Mapping[str, Any], path: str) -> Any:
+    """Value below dotted keys; None where one is missing.
+
+    >>> at({"doses": {"lung_gy": 8.0}}, "doses.lung_gy"), at({}, "doses.lung_gy")
+    (8.0, None)
+    """
+    found: Any = document
+    for key in path.split("."):
+        if not isinstance(found, Mapping) or key not in found:
+            return None
+        found = found[key]
+    return found
+
+
+def estimate(document: Mapping[str, Any], path: str) -> Estimate | None:
+    """A value with its standard uncertainty, from ``path`` and ``path_sd``."""
+    value = at(document, path)
+    return None if value is None else Estimate(float(value), at(document, f"{path}_sd"))
+
+
+def summary_of(number: int, stated: Mapping[str, Any], steps: Mapping[str, CourseStep]) -> TreatmentSummary:
+    """Of one treatment.
+
+    Parameters
+    ----------
+    number : int
+        Of the treatment.
+    stated : mapping
+        Its table in ``case.toml``.
+    steps : mapping of str to CourseStep
+        Its steps by kind; the document of one that is not up to date is empty.
+    """
+
+    def document(kind: str) -> Mapping[str, Any]:
+        return steps[kind].document if kind in steps else {}
+
+    plan, delivery, dose, uptake = (document(kind) for kind in ("plan", "delivery", "dose", "uptake"))
+    shunt, verification, response = (document(kind) for kind in ("lung-shunt", "verification", "response"))
+    best: Mapping[str, Any] = next(iter(response.get("best", ())), {})
+    return TreatmentSummary(
+        number=number,
+        name=str(stated.get("name", "")),
+        agent=str(stated.get("agent", "")),
+        nuclide=str(dose.get("nuclide") or delivery.get("nuclide") or stated.get("nuclide") or ""),
+        intent=str(stated.get("intent", "")),
+        stated_at=str(stated.get("at", "")),
+        planned_gbq=at(plan, "planned_gbq"),
+        planned_administered_gbq=at(plan, "administered_gbq"),
+        planned_method=", ".join(dict.fromkeys(str(t.get("chosen", "")) for t in plan.get("territories", ()))),
+        plan_verdict=str(plan.get("verdict", "")),
+        vial_at_injection_gbq=at(delivery, "vial_at_injection_gbq"),
+        administered_gbq=estimate(delivery, "administered_gbq"),
+        residual_fraction=estimate(delivery, "residual_fraction"),
+        lung_shunt=estimate(shunt, "lung_shunt"),
+        lung_shunt_method=str(shunt.get("method", "")),
+        tumour_to_normal=estimate(uptake, "overall.tumour_to_normal"),
+        perfused=_perfused(uptake),
+        perfused_share=at(uptake, "volumes.perfused_share"),
+        tumour_outside_territories_ml=at(uptake, "volumes.tumour_outside_territories_ml"),
+        planned_lung_dose_gy=at(plan, "doses.lung_gy"),
+        structures=tuple(_structures(plan, dose)),
+        goals_are_judged=any(row.get("applies") for row in dose.get("limits", ())),
+        energy_ratio=at(verification, "total_ratio"),
+        catheter_moved=at(verification, "catheter_position_changed"),
+        chances=_chances(document("prediction")),
+        response=str(best.get("response") or ""),
+        response_on=str(best.get("date") or ""),
+    )
+
+
+def _perfused(uptake: Mapping[str, Any]) -> tuple[PerfusedVolume, ...]:
+    found = at(uptake, "volumes.territories") or ()
+    return tuple(PerfusedVolume(t["name"], t["volume_ml"], t["tumour_ml"]) for t in found)
+
+
+def _structures(plan: Mapping[str, Any], dose: Mapping[str, Any]) -> Iterator[StructureDose]:
+    goals = _goals(dose.get("limits", ()))
+    delivered = dose.get("structures", ())
+    if not delivered:
+        yield from _planned_alone(plan)
+        return
+    lesions = sum(item["role"] == TUMOUR for item in delivered)
+    perfused = frozenset(item["name"] for item in delivered if item["role"] == "perfused")
+    for role in OF_INTEREST:
+        for item in delivered:
+            if item["role"] != role or (role == ALL_TUMOURS and lesions == 1):
+                continue
+            uncertainty = item.get("uncertainty") or {}
+            yield StructureDose(
+                name=item["name"],
+                role=role,
+                volume_ml=item["volume_ml"],
+                planned_dose_gy=_planned(plan, item["name"], role, perfused),
+                delivered_dose_gy=item["dose_mean_gy"],
+                delivered_known_sd_gy=item.get("dose_mean_known_sd_gy"),
+                not_known=tuple(uncertainty.get("not_known", ())),
+                d95_gy=at(item, "d_percent_gy.95") if role in (TUMOUR, ALL_TUMOURS) else None,
+                goals=goals.get(item["name"], ()),
+            )
+    yield from _lungs(plan, dose, goals)
+
+
+def _lungs(
+    plan: Mapping[str, Any], dose: Mapping[str, Any], goals: Mapping[str, tuple[Goal, ...]]
+) -> Iterator[StructureDose]:
+    """The lung dose that is judged: by the shunt or by the image."""
+    found = dose.get("lung_doses") or {}
+    judged = found.get("judged")
+    if not judged:
+        return
+    by_shunt = judged == "shunt"
+    name = "lungs by the shunt" if by_shunt else str(at(found, "by_image.structure"))
+    yield StructureDose(
+        name=name,
+        role="lung",
+        planned_dose_gy=at(plan, "doses.lung_gy"),
+        delivered_dose_gy=found.get("dose_judged_gy"),
+        delivered_known_sd_gy=at(found, "by_shunt.dose_lung_gy_sd") if by_shunt else None,
+        goals=goals.get(name, ()),
+    )
+
+
+def _planned_alone(plan: Mapping[str, Any]) -> Iterator[StructureDose]:
+    """What the plan says where nothing was measured yet."""
+    doses = plan.get("doses") or {}
+    for name, value in (doses.get("lesions_gy") or {}).items():
+        yield StructureDose(name, TUMOUR, planned_dose_gy=value)
+    for key, role, name in (
+        ("tumour_gy", ALL_TUMOURS, "tumours"),
+        ("normal_liver_gy", "normal_liver", "normal liver"),
+        ("lung_gy", "lung", "lungs"),
+    ):
+        if doses.get(key) is not None:
+            yield StructureDose(name, role, planned_dose_gy=doses[key])
+
+
+def _planned(plan: Mapping[str, Any], name: str, role: str, perfused: frozenset[str]) -> float | None:
+    """Planned dose of a structure; None where the plan does not speak of it.
+
+    What is drawn as perfused is a territory of the plan only where it has its name.
+    """
+    doses = plan.get("doses") or {}
+    territories = {territory["name"]: territory for territory in plan.get("territories") or ()}
+    found: float | None = None
+    if role == TUMOUR:
+        found = (doses.get("lesions_gy") or {}).get(name)
+    elif role in (ALL_TUMOURS, "normal_liver"):
+        found = doses.get("tumour_gy" if role == ALL_TUMOURS else "normal_liver_gy")
+    elif role == "perfused" and name in territories:
+        found = at(territories[name], f"methods.{territories[name]['chosen']}.doses.perfused_gy")
+    elif role == "perfused_normal" and len(territories) == 1 and perfused == frozenset(territories):
+        found = (doses.get("perfused_normal_gy") or {}).get(*territories)
+    return found
+
+
+def _goals(limits: Sequence[Mapping[str, Any]]) -> Mapping[str, tuple[Goal, ...]]:
+    """Those that apply and were judged, by the name of the structure."""
+    found: dict[str, tuple[Goal, ...]] = {}
+    for row in limits:
+        if row["applies"] and not row["not_judged"]:
+            goal = Goal(row["comparison"], row["limit_gy"], row["status"], row["condition"], row["source"])
+            found[row["structure"]] = (*found.get(row["structure"], ()), goal)
+    return found
+
+
+def _chances(prediction: Mapping[str, Any]) -> tuple[Chance, ...]:
+    """Predictions of the models; those that say nothing against themselves first, tumours before harm."""
+    rows = [
+        Chance(
+            structure=row["structure"],
+            model=row["name"],
+            endpoint=row["endpoint"],
+            kind=row["kind"],
+            probability=row["probability"],
+            probability_low=row["probability_low"],
+            probability_high=row["probability_high"],
+            within_validity=not row["messages"],
+            source=row["source"],
+        )
+        for row in prediction.get("models", ())
+        if row.get("probability") is not None
+    ]
+    return tuple(sorted(rows, key=lambda row: (not row.within_validity, row.kind != "tcp")))

@@ -1,0 +1,357 @@
+"""The report of a case: numbers of its first page are those of the steps, and none that is out of date is shown."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hepatica.case.case import Case
+from hepatica.case.layout import FACTS
+from hepatica.case.report.course import CourseStep, StoredPicture
+from hepatica.case.report.document import case_document
+from hepatica.case.report.front import open_warnings
+from hepatica.case.report.histograms import histograms_of
+from hepatica.case.report.material import CaseMaterial, Disease, Person
+from hepatica.case.report.objects import administration
+from hepatica.case.report.summary import LESIONS_SHOWN, shown_structures, summary_of
+from hepatica.core.numbers import three
+from hepatica.core.table import Table
+from hepatica.report.html import html_page
+from hepatica.report.pdf import pdf_page
+
+FACTS_TEXT = """\
+[case]
+version = 1
+[patient]
+name = "Erika Mustermann"
+[disease]
+indication = "HCC"
+[[treatment]]
+agent = "glass"
+at = "2026-03-12T10:00+01:00"
+[treatment.aims]
+perfused = "120 Gy"
+[treatment.lungs]
+lung_shunt = "5 %"
+[[treatment.territory]]
+name = "right lobe"
+normal_mass = "0.9 kg"
+[treatment.delivery]
+vial = "3 GBq"
+calibrated_at = "2026-03-12T08:00+01:00"
+reading_before = "100 uSv/h"
+reading_before_at = "2026-03-12T09:50+01:00"
+reading_after = "2 uSv/h"
+reading_after_at = "2026-03-12T10:30+01:00"
+"""
+
+STATED = {"agent": "glass", "intent": "lobectomy", "at": "2026-03-12T10:00+01:00"}
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    made = Case.new(tmp_path / "patient")
+    (made.folder / FACTS).write_text(FACTS_TEXT, encoding="utf-8")
+    made.run()
+    return made
+
+
+def result(case: Case, step: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((case[step] / "result.json").read_text(encoding="utf-8"))
+    return found
+
+
+def page(case: Case) -> str:
+    report = case.report()
+    return html_page(case_document(report.material, report.provenance.now()))
+
+
+def test_numbers_of_the_first_page_are_those_of_the_steps(case: Case) -> None:
+    (found,) = case.report().as_dict()["case_treatments"]
+    plan, delivery = result(case, "plan"), result(case, "delivery")
+    assert found["planned_gbq"] == plan["planned_gbq"]
+    assert found["planned_lung_dose_gy"] == plan["doses"]["lung_gy"]
+    assert (found["administered_gbq"], found["administered_gbq_sd"]) == (
+        delivery["administered_gbq"], delivery["administered_gbq_sd"],
+    )  # fmt: skip
+    assert found["residual_fraction"] == delivery["residual_fraction"]
+    assert found["vial_at_injection_gbq"] == delivery["vial_at_injection_gbq"]
+    text = page(case)
+    for number in ("planned_gbq", "vial_at_injection_gbq", "planned_lung_dose_gy"):
+        assert three(found[number]) in text, number
+    assert case.report().log_hash == case.history().last_hash
+    assert case.history().last_hash in text
+
+
+def test_what_is_out_of_date_is_said_and_its_numbers_are_not_shown(case: Case) -> None:
+    given = result(case, "delivery")["vial_at_injection_gbq"]
+    assert three(given) in page(case)
+    case.set(**{"treatment.delivery.vial": "4 GBq"})
+    report = case.report()
+    (found,) = report.case_treatments
+    assert (found.administered_gbq, found.residual_fraction, found.vial_at_injection_gbq) == (None, None, None)
+    assert found.planned_gbq is not None
+    text = page(case)
+    assert "Delivery (delivery) is out of date" in text
+    assert three(given) not in text
+    assert {m.code for m in report.messages} >= {"step-not-usable"}
+    assert "not up to date: delivery, safety" in report.title()
+
+
+def test_a_result_that_was_edited_is_not_shown(case: Case) -> None:
+    path = case["plan"] / "result.json"
+    content = json.loads(path.read_text("utf-8"))
+    content["planned_gbq"] *= 10
+    path.write_text(json.dumps(content), encoding="utf-8")
+    (found,) = case.report().case_treatments
+    assert found.planned_gbq is None
+    assert "has a result that was changed" in page(case)
+
+
+def test_a_table_that_was_edited_is_not_shown(case: Case) -> None:
+    path = case["plan"] / "doses.csv"
+    path.write_text(path.read_text("utf-8").replace("120", "12"), encoding="utf-8")
+    path.write_text(path.read_text("utf-8") + "lungs of somebody,7\n", encoding="utf-8")
+    assert next(step for step in case.report().steps if step.name == "plan").state == "changed"
+    assert "lungs of somebody" not in page(case)
+
+
+def test_a_step_left_out_has_its_reason_and_a_failed_one_its_error(case: Case) -> None:
+    case.skip("lung-shunt", "no 99mTc-MAA was given")
+    case.set(**{"treatment.delivery.vial": "-3 GBq"})
+    case.run()
+    text = page(case)
+    assert "Lung shunt (no 99mTc-MAA was given)" in text
+    assert "Delivery (delivery) failed" in text
+
+
+def test_who_checked_what_and_when(case: Case) -> None:
+    case.check("plan", "A. Physicist <b>")
+    text = page(case)
+    assert re.search(r"Plan by A\. Physicist &lt;b&gt; on 20\d\d-\d\d-\d\d", text)
+    case.set(**{"treatment.aims.perfused": "130 Gy"})
+    assert "Plan by" not in page(case)
+
+
+def test_an_empty_case_has_a_report(tmp_path: Path) -> None:
+    case = Case.new(tmp_path / "new")
+    report = case.report()
+    report.save(tmp_path / "out")
+    assert (tmp_path / "out" / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert not list((tmp_path / "out").glob("*.dcm"))
+
+
+def test_the_report_changes_nothing_in_the_case(case: Case) -> None:
+    before = {path: path.read_bytes() for path in case.folder.rglob("*") if path.is_file()}
+    case.report()
+    assert {path: path.read_bytes() for path in case.folder.rglob("*") if path.is_file()} == before
+
+
+def structure(name: str, role: str, gray: float, volume: float = 50.0, **more: Any) -> dict[str, Any]:
+    return {
+        "name": name, "role": role, "volume_ml": volume, "mass_g": 1.05 * volume, "dose_mean_gy": gray,
+        "dose_mean_known_sd_gy": 0.1 * gray, "d_percent_gy": {"95": 0.5 * gray},
+        "uncertainty": {"not_known": ["calibration"]}, **more,
+    }  # fmt: skip
+
+
+def limit(name: str, status: str, **more: Any) -> dict[str, Any]:
+    row = {"structure": name, "comparison": ">=", "limit_gy": 205.0, "status": status, "applies": True}
+    return {**row, "condition": "HCC", "source": "label", "not_judged": "", **more}
+
+
+DOSE = {
+    "nuclide": "Y-90",
+    "engine": "kernel",
+    "structures": [
+        structure("liver", "liver", 60.0, 1500.0),
+        structure("perfused", "perfused", 101.0, 900.0),
+        *(structure(f"tumour {n}", "tumour", 200.0 + n, 10.0 * n) for n in range(1, 9)),
+        structure("all tumours", "all_tumours", 204.0, 360.0),
+        structure("liver minus tumours", "normal_liver", 48.0, 1140.0),
+    ],
+    "limits": [
+        limit("tumour 8", "met"),
+        limit("tumour 8", "violated", applies=False),
+        limit("lungs by the shunt", "near", comparison="<=", limit_gy=30.0),
+        limit("lungs", "met", comparison="<=", not_judged="lungs by the shunt is judged"),
+    ],
+    "lung_doses": {
+        "by_shunt": {"dose_lung_gy": 4.3, "dose_lung_gy_sd": 0.4, "lung_mass_kg": 1.1},
+        "by_image": {"structure": "lungs", "dose_mean_gy": 3.9},
+        "judged": "shunt",
+        "dose_judged_gy": 4.3,
+    },
+}  # fmt: skip
+PLAN = {
+    "planned_gbq": 3.1,
+    "territories": [{"name": "right lobe", "chosen": "mird", "methods": {"mird": {"doses": {"perfused_gy": 120.0}}}}],
+    "doses": {
+        "tumour_gy": 240.0, "lesions_gy": {"tumour 8": 250.0}, "normal_liver_gy": 50.0, "lung_gy": 5.0,
+        "perfused_normal_gy": {"right lobe": 80.0},
+    },
+}  # fmt: skip
+DELIVERY = {
+    "nuclide": "Y-90", "administered_gbq": 2.9, "administered_gbq_sd": 0.1, "residual_fraction": 0.02,
+    "residual_fraction_sd": 0.001, "vial_at_injection_gbq": 3.0,
+}  # fmt: skip
+PREDICTION = {
+    "models": [
+        {"structure": s, "name": n, "endpoint": "response", "kind": k, "probability": 0.7, "probability_low": 0.6,
+         "probability_high": 0.8, "messages": m, "source": "a publication"}
+        for s, n, k, m in (("liver", "a", "ntcp", ["of another agent"]), ("liver", "b", "ntcp", []),
+                           ("all tumours", "c", "tcp", []))
+    ]
+}  # fmt: skip
+
+
+def done(kind: str, document: dict[str, Any], **more: Any) -> CourseStep:
+    return CourseStep(kind, kind.capitalize(), kind, 1, "done", document=document, run_at="2026-03-13T08:00", **more)
+
+
+def steps() -> dict[str, CourseStep]:
+    documents = {"plan": PLAN, "delivery": DELIVERY, "dose": DOSE, "prediction": PREDICTION}
+    return {kind: done(kind, document) for kind, document in documents.items()}
+
+
+def material(found: dict[str, CourseStep], name: str = "Erika Mustermann") -> CaseMaterial:
+    return CaseMaterial(
+        person=Person(name, "1234567", "1950-01-01", "F"),
+        disease=Disease("HCC", "two lesions"),
+        treatments=(summary_of(1, STATED, found),),
+        steps=tuple(found.values()),
+        images=(),
+        messages=(),
+        log_lines=3,
+        log_hash="0" * 64,
+    )
+
+
+def test_planned_and_delivered_dose_of_each_structure_with_the_goals_that_apply() -> None:
+    found = {one.name: one for one in summary_of(1, STATED, steps()).structures}
+    assert "liver" not in found
+    eighth = found["tumour 8"]
+    assert (eighth.planned_dose_gy, eighth.delivered_dose_gy, eighth.d95_gy) == (250.0, 208.0, 104.0)
+    assert [(g.comparison, g.limit_gy, g.status) for g in eighth.goals] == [(">=", 205.0, "met")]
+    assert found["tumour 1"].planned_dose_gy is None
+    assert (found["all tumours"].planned_dose_gy, found["liver minus tumours"].planned_dose_gy) == (240.0, 50.0)
+    lungs = found["lungs by the shunt"]
+    assert (lungs.planned_dose_gy, lungs.delivered_dose_gy, lungs.delivered_known_sd_gy) == (5.0, 4.3, 0.4)
+    assert [goal.status for goal in lungs.goals] == ["near"]
+    assert "lungs" not in found
+    # What is drawn as perfused is no territory of another name.
+    assert found["perfused"].planned_dose_gy is None
+
+
+def test_the_largest_lesions_stand_on_the_first_page() -> None:
+    shown = [one.name for one in shown_structures(summary_of(1, STATED, steps()).structures) if one.role == "tumour"]
+    assert shown == [f"tumour {n}" for n in range(9 - LESIONS_SHOWN, 9)]
+
+
+def test_predictions_within_their_validity_come_first() -> None:
+    chances = summary_of(1, STATED, steps()).chances
+    assert [(one.model, one.within_validity) for one in chances] == [("c", True), ("b", True), ("a", False)]
+
+
+def test_a_message_that_was_handed_on_is_said_once(case: Case) -> None:
+    """The plan breaks a limit of its own; order and delivery hand on what it says of that."""
+    case.set(**{"treatment.aims.lung_limit": "1 Gy"})
+    case.run()
+    assert any("steps/plan: " in one["text"] for one in result(case, "order")["messages"])
+    material = case.report().material
+    assert not any("steps/plan: " in message.text for step in material.steps for message in step.messages)
+    messages, _ = open_warnings(material, 1, 99)
+    assert len({message.text for message in messages}) == len(messages) > 0
+    assert page(case).count("steps/plan: ") == 0
+
+
+def test_the_folder_of_a_case_is_not_named_without_identity(case: Case) -> None:
+    moved = case.folder.rename(case.folder.with_name("nickname of somebody"))
+    report = Case.open(moved).report().anonymous()
+    text = html_page(case_document(report.material, report.provenance.now()))
+    for path in (str(case.folder), "nickname of somebody"):
+        assert path not in text
+        assert path not in json.dumps(report.as_dict())
+
+
+def test_histograms_are_those_of_the_tables() -> None:
+    table = Table.of(
+        ("dose_gy", "tumour 8 volume_percent", "other volume_percent"), [(0.0, 100.0, 100.0), (9.0, 40.0, 1)]
+    )
+    planned = Table.of(("dose_gy", "tumour 8 volume_percent", "normal liver volume_percent"), [(0.0, 100.0, 100.0)])
+    found = {
+        "plan": done("plan", PLAN, tables={"planned-dvh": planned}),
+        "dose": done("dose", DOSE, tables={"dvh": table}),
+    }
+    curves = {one.name: one for one in histograms_of(summary_of(1, STATED, found).structures, found)}
+    assert curves["tumour 8"].delivered == ((0.0, 9.0), (100.0, 40.0))
+    assert curves["tumour 8"].planned == ((0.0,), (100.0,))
+    assert curves["liver minus tumours"].planned == ((0.0,), (100.0,))
+    assert curves["liver minus tumours"].delivered is None
+
+
+def test_the_administration_of_the_dose_report_is_what_was_delivered() -> None:
+    found = administration(summary_of(1, STATED, steps()), steps()["dose"])
+    assert found is not None
+    assert (found.activity_bq, found.nuclide) == (2.9e9, "Y-90")
+    assert {one.organ: one.dose_gy for one in found.doses} == {"liver": 60.0, "lungs": 4.3}
+    assert found.started_at.isoformat() == "2026-03-12T10:00:00+01:00"
+    late = {**steps(), "delivery": CourseStep("delivery", "Delivery", "delivery", 1, "out of date")}
+    assert administration(summary_of(1, STATED, late), late["dose"]) is None
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler-utils are not installed")
+@pytest.mark.parametrize("name", ["Erika Mustermann", "Μαρία Παπαδοπούλου-Αλεξανδροπούλου " * 3, "李 小龍"])
+def test_pages_name_the_patient_and_no_heading_is_left_alone(tmp_path: Path, name: str) -> None:
+    rows = [(f"row {n}", float(n), "a sentence that says what was found there and why") for n in range(30)]
+    tables = {
+        "doses": Table.of(("structure", "mean, Gy", "condition"), rows),
+        "limits": Table.of(("a", "b"), [("x", 1.0)]),
+    }
+    found = {kind: done(kind, step.document, tables=tables) for kind, step in steps().items()}
+    found |= {kind: done(kind, {}, tables=tables) for kind in ("uptake", "verification", "response", "function")}
+    document = case_document(material(found, name), datetime(2026, 4, 1))
+    (tmp_path / "report.pdf").write_bytes(pdf_page(document))
+    made = subprocess.run(
+        ["pdftotext", "-layout", str(tmp_path / "report.pdf"), "-"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    pages = made.stdout.split("\f")[:-1]
+    headings = {section.heading for section in document.sections if section.heading}
+    for number, text in enumerate(pages, 1):
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        assert f"Page {number} of {len(pages)}" in lines[-1]
+        assert "1234567" in lines[0]
+        last = re.split(r"\s{3,}", lines[-2])[0]
+        assert last not in headings, (number, last)
+    assert "Planned against delivered" in pages[0]
+    assert "Steps and checks" in pages[0] + pages[1]
+
+
+def test_a_picture_with_a_name_in_it_is_left_out_without_identity() -> None:
+    class Names:
+        @staticmethod
+        def text(text: str) -> str:
+            return text.replace("Mustermann", "X1234")
+
+    kept = StoredPicture("key", b"png", ("tumour 1",)).anonymised(Names())  # type: ignore[arg-type]
+    gone = StoredPicture("key", b"png", ("GTV Mustermann",)).anonymised(Names())  # type: ignore[arg-type]
+    assert kept.png == b"png"
+    assert gone.png == b""
+
+
+def test_letters_that_paper_cannot_print_are_said() -> None:
+    said = "cannot print every letter"
+    when = datetime(2026, 4, 1)
+    assert said in html_page(case_document(material(steps(), "李 小龍"), when))
+    assert said not in html_page(case_document(material(steps(), "Zoë Żółć"), when))
