@@ -30,6 +30,8 @@ class MrReadingOptions:
         Standard deviation of the noise in the image's unit; by default from air in the image.
     phase_half_turn : float or None
         Value of half a turn in the phase images, where their unit is not known (4096 of Siemens, 3142 for mrad).
+    scanned_at : datetime or None
+        Instant of the scan after treatment, where its files do not say it.
     registered : bool
         State that scans of different frames of reference lie together.
     """
@@ -39,6 +41,7 @@ class MrReadingOptions:
     field_strength: FieldStrength | None = None
     noise_level: Positive | None = None
     phase_half_turn: Positive | None = None
+    scanned_at: datetime | None = None
     registered: bool = False
 
 

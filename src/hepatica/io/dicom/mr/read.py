@@ -246,7 +246,7 @@ def _parts(
     for part in (magnitude, phase):
         if part is not None:
             part.setflags(write=False)
-    return magnitude, phase, tuple(n * SAME_ECHO_S for n in echoes), notes
+    return magnitude, phase, tuple(round(n * SAME_ECHO_S, 9) for n in echoes), notes
 
 
 def _field(headers: Sequence[Header], stated_t: float | None) -> tuple[float, list[Message]]:
@@ -296,9 +296,9 @@ def _source(role: str, path: Path, headers: Sequence[Header]) -> InputFile:
 
 
 def _about_series(chosen: Sequence[Series]) -> list[Message]:
-    uids = {one.uid for one in chosen}
+    uids = {one.uid for one in chosen if component_of(one.headers[0]) == MAGNITUDE}
     if len(uids) < 2:
         return []
-    text = f"{len(uids)} MR series were taken as one acquisition"
+    text = f"{len(uids)} MR series of magnitude were taken as one acquisition"
     remedy = "see that they are of one breath and one scaling; name them if the folder holds others"
     return [Message("several-mr-series", text, remedy, "note")]
