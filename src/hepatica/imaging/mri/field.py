@@ -2,8 +2,8 @@
 
 A gradient of the field turns spins of one voxel apart: over a width d its signal falls by sinc(gamma G d TE / 2). The
 difference of the field between neighbouring voxels is the phase of h(i + 1) conj(h(i)), where h is the product of an
-echo with the conjugate of the one before: no map is unwrapped, and the result is right as long as neighbours differ by
-less than half a turn between two echoes.
+echo with the conjugate of an earlier one: no map is unwrapped, and the result is right as long as neighbours differ by
+less than half a turn in the time between the two.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hepatica.core import Region
 from hepatica.errors import InputError
 from hepatica.imaging.mri.echoes import MultiEcho
+from hepatica.imaging.mri.fat import MAIN_PPM, PROTON_HZ_PER_T
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -29,6 +30,9 @@ COHERENT = 0.6
 
 NEAR_HALF_TURN = 2.5
 """Phase difference of neighbours (rad) above which it may be a wrapped one."""
+
+NEAR_TURN = 0.15
+"""Part of a turn of fat against water by which two echoes may miss it."""
 
 LEAST_FACTOR = 0.2
 """A signal that is said to be less than this part of what it was cannot be put right."""
@@ -66,12 +70,10 @@ def field_loss(scan: MultiEcho) -> FieldLoss:
     if float(np.ptp(scan.phase)) > 2 * np.pi * 1.02:
         raise InputError(f"{scan.name}: the phase spans {float(np.ptp(scan.phase)):.4g} rad; one turn holds all phases")
     times = np.asarray(scan.echo_times_s)
-    steps = np.diff(times)
-    step = float(steps.min())
-    pairs = np.flatnonzero(steps < step * 1.02)
+    step, pairs = _pairs(times, scan.field_t)
     turn = np.zeros(scan.grid.shape, dtype=np.complex64)
-    for n in pairs:
-        turn += scan.magnitude[n + 1] * scan.magnitude[n] * np.exp(1j * (scan.phase[n + 1] - scan.phase[n]))
+    for a, b in pairs:
+        turn += scan.magnitude[b] * scan.magnitude[a] * np.exp(1j * (scan.phase[b] - scan.phase[a]))
     factor = np.ones((scan.echoes, *scan.grid.shape), dtype=np.float32)
     squared = np.zeros(scan.grid.shape, dtype=np.float32)
     unsure = np.zeros(scan.grid.shape, dtype=bool)
@@ -90,6 +92,19 @@ def field_loss(scan: MultiEcho) -> FieldLoss:
     return FieldLoss(factor, np.sqrt(squared), unsure)
 
 
+def _pairs(times: NDArray[np.float64], field_t: float) -> tuple[float, list[tuple[int, int]]]:
+    """Echoes whose phases are compared, and the time between them.
+
+    About one turn of fat against water apart, where there are such: a border of fat and water is then no gradient.
+    Else the shortest time.
+    """
+    turn_s = 1 / (abs(MAIN_PPM) * 1e-6 * PROTON_HZ_PER_T * field_t)
+    every = [(float(times[b] - times[a]), a, b) for a in range(len(times)) for b in range(a + 1, len(times))]
+    near = min(every, key=lambda pair: abs(pair[0] - turn_s))[0]
+    step = near if abs(near / turn_s - 1) < NEAR_TURN else min(every)[0]
+    return step, [(a, b) for apart, a, b in every if abs(apart / step - 1) < 0.02]
+
+
 def _neighbour_phase(turn: NDArray[np.complex64], axis: int) -> tuple[Array, Array]:
     """Phase from a voxel to the next along an axis, mean over the voxels around, and how well they agree."""
     from scipy import ndimage
@@ -99,8 +114,8 @@ def _neighbour_phase(turn: NDArray[np.complex64], axis: int) -> tuple[Array, Arr
     low = [slice(None)] * 3
     low[axis] = slice(0, -1)
     step = turn[tuple(cut)] * np.conj(turn[tuple(low)])
-    # Equal weights for bright and dark: the fourth root of a product of four magnitudes.
-    step = step / np.maximum(np.abs(step), 1e-30) * np.sqrt(np.sqrt(np.abs(step)))
+    # Weights as of one product of two magnitudes: noise of dark voxels counts little.
+    step = step / np.maximum(np.abs(step), 1e-30) * np.sqrt(np.abs(step))
     both = np.zeros(turn.shape, dtype=np.complex64)
     weight = np.zeros(turn.shape, dtype=np.float32)
     for place in (tuple(cut), tuple(low)):

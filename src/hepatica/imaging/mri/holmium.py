@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Grid, Region
+from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.imaging.mri.baseline import Baseline
 from hepatica.imaging.mri.fit import LIMIT, DecayFit
 from hepatica.imaging.mri.relaxivity import Relaxivity
+from hepatica.imaging.quantify.uncertainty import Outline, edge_over_mean
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -126,7 +127,8 @@ def structure_holmium(
 
     Noise adds up in quadrature; what the baseline shares adds up linearly, and so does the relaxivity's. A baseline
     interpolated from a scan of other voxels is counted with the uncertainty of a voxel: neighbours that share noise
-    make up for what interpolation takes from it.
+    make up for what interpolation takes from it. An outline known to a voxel adds e u(v) / v to a mass and
+    |e - 1| u(v) / v to a mean, with e the concentration at the edge over the mean (EANM 2018, as for dose).
     """
     voxel = region.grid.voxel_volume_ml
     weight = region.coverage.astype(np.float64) * voxel
@@ -155,14 +157,16 @@ def structure_holmium(
     noise = float(np.square(weight * np.nan_to_num(sd))[known].sum())
     shared = float((weight * np.nan_to_num(common))[known].sum())
     scale = (found.relaxivity.ml_per_mg_s.relative_sd or 0.0) * mass
-    mass_sd = math.sqrt(noise + shared**2 + scale**2)
+    of_mass, of_mean = outline_relative_sd(region, found)
+    mass_sd = math.sqrt(noise + shared**2 + scale**2 + (of_mass * mass) ** 2)
+    mean_sd = math.sqrt(noise + shared**2 + scale**2 + (of_mean * mass) ** 2) / covered
     relative = mass_sd / abs(mass) if mass else 0.0
     return StructureHolmium(
         **facts,  # type: ignore[arg-type]
         r2star_before_per_s=before,
         r2star_after_per_s=later,
         concentration_mg_ml=mass / covered,
-        concentration_sd_mg_ml=mass_sd / covered,
+        concentration_sd_mg_ml=mean_sd,
         mass_mg=mass,
         mass_sd_mg=mass_sd,
         activity_mbq=None if mbq_per_mg is None else mass * mbq_per_mg,
@@ -193,6 +197,21 @@ def _mean(region: Region, found: HolmiumMap) -> tuple[float, float] | None:
     total = float(weight[known].sum())
     if not total:
         return None
+    of_mean = outline_relative_sd(region, found)[1]
     noise = float(np.square(weight * np.nan_to_num(found.sd_mg_ml[region.window]))[known].sum())
     shared = float((weight * np.nan_to_num(found.common_sd_mg_ml[region.window]))[known].sum())
-    return float((weight * c)[known].sum()) / total, math.sqrt(noise + shared**2) / total
+    mean = float((weight * np.nan_to_num(c))[known].sum()) / total
+    return mean, math.hypot(math.sqrt(noise + shared**2) / total, of_mean * mean)
+
+
+def outline_relative_sd(region: Region, found: HolmiumMap) -> tuple[float, float]:
+    """Relative standard uncertainties of sum and mean of a structure whose outline is known to a voxel.
+
+    Zero where the mean is not positive: then noise is all.
+    """
+    image = Volume(found.grid, np.nan_to_num(found.concentration_mg_ml), Kind.ACTIVITY_CONCENTRATION)
+    if region.mean(image) <= 0 or region.volume_ml <= 0:
+        return 0.0, 0.0
+    edge = edge_over_mean(image, region)
+    spread = Outline(1 / 3 * sum(region.grid.spacing_mm)).volume_relative_sd(region.volume_ml)
+    return abs(edge) * spread, abs(edge - 1) * spread

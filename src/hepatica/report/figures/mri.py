@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from hepatica.core import Grid, Region
 from hepatica.report.figures.outcome import FAINT, PALETTE, new_figure
-from hepatica.report.figures.palette import INK, name_label, structure_styles
+from hepatica.report.figures.palette import INK, name_label
 from hepatica.report.figures.planes import View, bounds_mm, centre_of, framed, sample, sample_region
+from hepatica.report.figures.segmentation import contour_colours
 
 VIEWS: tuple[View, ...] = ("axial", "coronal")
 SHOWN = ("liver", "tumour", "lung", "image")
@@ -40,15 +41,16 @@ def draw_holmium(
     regions : mapping of str to Region
         Structures; liver, tumours and lungs are outlined.
     """
-    outlined = {name: r for name, r in regions.items() if name.lower().startswith(SHOWN) and not r.is_empty}
+    chosen = [name for name, r in regions.items() if name.lower().startswith(SHOWN) and not r.is_empty]
+    outlined = {name: regions[name] for name in chosen if " minus " not in name}
     outlined = dict(list(outlined.items())[:MOST_OUTLINES])
-    colours = dict(zip(outlined, (style.colour for style in structure_styles(list(outlined))), strict=True))
+    colours = contour_colours(list(outlined))
     at = _centre(grid, concentration, outlined)
     low, high = bounds_mm(grid)
     size = float(min(max(high - low), 420.0))
     known = concentration[np.isfinite(concentration)]
     top = max(float(np.quantile(known, 0.998)) if known.size else 1.0, 0.1)
-    rates = np.concatenate([m[np.isfinite(m)] for m in (before, after)])
+    rates = after[np.isfinite(after)]
     fastest = max(float(np.quantile(rates, 0.99)) if rates.size else 1.0, 10.0)
     panels = (
         ("first echo", anatomy, "gray", 0.0, float(np.quantile(anatomy, 0.995)), "signal"),
