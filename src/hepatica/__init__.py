@@ -103,6 +103,8 @@ if TYPE_CHECKING:
         SourceImageOptions,
         SourceOptions,
     )
+    from hepatica.imaging.mri.echoes import MultiEcho
+    from hepatica.imaging.mri.options import HolmiumOptions, MrReadingOptions, MrSimulationOptions, R2StarOptions
     from hepatica.imaging.quantify.camera_factor import CameraCalibration
     from hepatica.imaging.quantify.options import QuantificationOptions
     from hepatica.imaging.quantify.recovery import RecoveryCurve
@@ -167,6 +169,10 @@ if TYPE_CHECKING:
     from hepatica.workflow.dose.result import DoseResult
     from hepatica.workflow.dose.spheres import SpheresResult, compare_spheres
     from hepatica.workflow.inspect import InspectResult, inspect_images
+    from hepatica.workflow.mri.agreement import SpectMriOptions, SpectMriResult, spect_mri_agreement
+    from hepatica.workflow.mri.holmium import holmium_mri
+    from hepatica.workflow.mri.result import HolmiumResult
+    from hepatica.workflow.mri.simulate import MrSimulationResult, simulate_mri
     from hepatica.workflow.outcome.lipiodol import RetentionResult, lipiodol_retention
     from hepatica.workflow.outcome.liver_function import LiverFunctionResult, liver_function
     from hepatica.workflow.outcome.remnant import RemnantResult, remnant_growth
@@ -261,6 +267,8 @@ __all__ = [
     "Grid",
     "GuardrailsResult",
     "HepaticaError",
+    "HolmiumOptions",
+    "HolmiumResult",
     "Image",
     "ImageOptions",
     "InputError",
@@ -278,6 +286,10 @@ __all__ = [
     "Message",
     "MonteCarloOptions",
     "MonteCarloScanOptions",
+    "MrReadingOptions",
+    "MrSimulationOptions",
+    "MrSimulationResult",
+    "MultiEcho",
     "NewCaseResult",
     "NextTreatment",
     "NoiseOptions",
@@ -307,6 +319,7 @@ __all__ = [
     "Provenance",
     "QuantificationOptions",
     "QuantifyResult",
+    "R2StarOptions",
     "RadiobiologyResult",
     "RecoveryCurve",
     "Region",
@@ -334,6 +347,8 @@ __all__ = [
     "SourceOptions",
     "SpectInputOptions",
     "SpectLungOptions",
+    "SpectMriOptions",
+    "SpectMriResult",
     "SpectOptions",
     "SpectResult",
     "SpectShuntOptions",
@@ -393,6 +408,7 @@ __all__ = [
     "elute_generator",
     "erase_case",
     "gamma_camera",
+    "holmium_mri",
     "inspect_images",
     "lipiodol_retention",
     "list_agents",
@@ -424,8 +440,10 @@ __all__ = [
     "segment",
     "segmented_response",
     "set_in_case",
+    "simulate_mri",
     "simulate_spect",
     "skip_step",
+    "spect_mri_agreement",
     "survival",
     "take_image",
     "tumour_response",

@@ -58,11 +58,9 @@ class AgreementResult(Result):
             ("upper limit of agreement", b.upper_limit, b.upper_limit - b.limit_error, b.upper_limit + b.limit_error),
         ]
         if (r := self.repeated) is not None:
-            rows += [
-                (f"bias, {r.subjects} patients", r.bias, r.bias_low, r.bias_high),
-                ("lower limit, repeated measures", r.lower_limit, r.lower_limit - r.limit_error, r.lower_limit + r.limit_error),
-                ("upper limit, repeated measures", r.upper_limit, r.upper_limit - r.limit_error, r.upper_limit + r.limit_error),
-            ]
+            rows.append((f"bias, {r.subjects} patients", r.bias, r.bias_low, r.bias_high))
+            for name, limit in (("lower", r.lower_limit), ("upper", r.upper_limit)):
+                rows.append((f"{name} limit, repeated measures", limit, limit - r.limit_error, limit + r.limit_error))
         if c is not None:
             rows += [("Lin's concordance", c.coefficient, c.low, c.high), ("Pearson's r", c.pearson, None, None)]
         if p is not None:

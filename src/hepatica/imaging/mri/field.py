@@ -115,7 +115,7 @@ def _neighbour_phase(turn: NDArray[np.complex64], axis: int) -> tuple[Array, Arr
     low[axis] = slice(0, -1)
     step = turn[tuple(cut)] * np.conj(turn[tuple(low)])
     # Weights as of one product of two magnitudes: noise of dark voxels counts little.
-    step = step / np.maximum(np.abs(step), 1e-30) * np.sqrt(np.abs(step))
+    step = np.asarray(step / np.maximum(np.abs(step), 1e-30) * np.sqrt(np.abs(step)), dtype=np.complex64)
     both = np.zeros(turn.shape, dtype=np.complex64)
     weight = np.zeros(turn.shape, dtype=np.float32)
     for place in (tuple(cut), tuple(low)):

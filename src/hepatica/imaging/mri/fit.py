@@ -98,7 +98,7 @@ class DecayFit:
     @property
     def is_measured(self) -> Mask:
         """Voxels with a value, not a limit."""
-        return (self.route == OWN) | (self.route == NEIGHBOURS)
+        return np.asarray((self.route == OWN) | (self.route == NEIGHBOURS))
 
 
 def fit_decay(
@@ -185,8 +185,7 @@ def fit_decay(
         route[dark] = LIMIT
     nothing = route == NOTHING
     found[nothing], variance[nothing] = np.nan, np.nan
-    misfit = run.misfit(found, above)
-    return _on_grid(scan, where, found, variance, misfit, route, noise, model, times)
+    return _on_grid(scan, where, found, (variance, run.misfit(found, above), route), run, noise)
 
 
 def _variances(found: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -328,9 +327,12 @@ def _neighbours(
 
 
 def _on_grid(
-    scan: MultiEcho, where: NDArray[np.intp], found: Array, variance: NDArray[Any], misfit: Array,
-    route: NDArray[np.uint8], noise: float, model: Model, times_s: NDArray[np.float64],
+    scan: MultiEcho, where: NDArray[np.intp], found: Array, judged: tuple[NDArray[Any], Array, NDArray[np.uint8]],
+    run: _Run, noise: float,
 ) -> DecayFit:  # fmt: skip
+    """The fit of the voxels asked for on the whole grid; `judged` is variance of the rate, misfit and route."""
+    variance, misfit, route = judged
+
     def full(values: NDArray[Any]) -> Array:
         out = np.full(scan.grid.size, np.nan, dtype=np.float32)
         out[where] = values
@@ -340,10 +342,10 @@ def _on_grid(
 
     routes = np.zeros(scan.grid.size, dtype=np.uint8)
     routes[where] = route
-    third = found[:, 2] if model != "gradient" else 1000 * np.sqrt(np.maximum(found[:, 2], 0))
+    third = found[:, 2] if run.model != "gradient" else 1000 * np.sqrt(np.maximum(found[:, 2], 0))
     return DecayFit(
         scan.grid, full(1000 * found[:, 1]), full(1000 * np.sqrt(variance)), full(found[:, 0]), full(third),
-        full(misfit), routes.reshape(scan.grid.shape), noise, model, tuple(times_s.tolist()),
+        full(misfit), routes.reshape(scan.grid.shape), noise, run.model, tuple(run.times_s.tolist()),
     )  # fmt: skip
 
 
@@ -362,4 +364,4 @@ def information_table() -> Array:
     ratio = special.i1e(product) / special.i0e(product)
     step = m[0, 1]
     mean_square = ((m * ratio) ** 2 * density).sum(axis=1) * step / (density.sum(axis=1) * step)
-    return np.maximum(mean_square - signal[:, 0] ** 2, 0).astype(np.float32)
+    return np.asarray(np.maximum(mean_square - signal[:, 0] ** 2, 0), dtype=np.float32)

@@ -138,17 +138,10 @@ def structure_holmium(
     known = np.isfinite(c) & (weight > 0)
     limit = known & found.limit[region.window]
     covered = float(weight[known].sum())
-    facts = {
-        "name": region.name,
-        "volume_ml": region.volume_ml,
-        "not_measured_ml": max(float(weight.sum()) - covered, 0.0),
-        "limit_ml": float(weight[limit].sum()),
-        "near_lung_ml": float(weight[near[region.window] & (weight > 0)].sum()),
-    }
+    near_ml = float(weight[near[region.window] & (weight > 0)].sum())
+    parts = (region.volume_ml, max(float(weight.sum()) - covered, 0.0), float(weight[limit].sum()), near_ml)
     if not covered:
-        return StructureHolmium(**facts, r2star_before_per_s=None, r2star_after_per_s=None,
-                                concentration_mg_ml=None, concentration_sd_mg_ml=None, mass_mg=None,
-                                mass_sd_mg=None)  # type: ignore[arg-type]  # fmt: skip
+        return StructureHolmium(region.name, *parts, None, None, None, None, None, None)
     before, later = (
         float((weight * np.nan_to_num(a[region.window]))[known].sum()) / covered
         for a in (baseline.r2star_per_s, after.r2star_per_s)
@@ -162,7 +155,8 @@ def structure_holmium(
     mean_sd = math.sqrt(noise + shared**2 + scale**2 + (of_mean * mass) ** 2) / covered
     relative = mass_sd / abs(mass) if mass else 0.0
     return StructureHolmium(
-        **facts,  # type: ignore[arg-type]
+        region.name,
+        *parts,
         r2star_before_per_s=before,
         r2star_after_per_s=later,
         concentration_mg_ml=mass / covered,

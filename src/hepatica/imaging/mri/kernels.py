@@ -1,8 +1,8 @@
 """Warp kernel that fits the decay of one voxel after the other: maximum likelihood of Rician magnitudes.
 
 Magnitudes are over the standard deviation of the noise, times in ms and rates in 1/ms. Parameters are the logarithm of
-the signal at echo time zero, the rate, and a third one that `model` names: none (0), the share of fat (1) or the squared
-phase rate of the slice's gradient (2). On the CPU a launch is one thread's work; `first` is the first voxel that it does.
+the signal at echo time zero, the rate, and a third one that `model` names: none (0), the share of fat (1) or the
+squared phase rate of the slice's gradient (2). On the CPU a launch is one thread's work; `first` is its first voxel.
 
 This module is only imported where MR images are fitted: it needs warp, which takes a second to load.
 """
@@ -41,25 +41,22 @@ def bessel_ratio(x: float):
         )
         i1 = x * (
             0.5
-            + y * (0.87890594 + y * (0.51498869 + y * (0.15084934 + y * (0.02658733 + y * (0.00301532 + y * 0.00032411)))))
+            + y
+            * (0.87890594 + y * (0.51498869 + y * (0.15084934 + y * (0.02658733 + y * (0.00301532 + y * 0.00032411)))))
         )
         return i1 / i0
     z = 3.75 / x
     k0 = scaled_i0(z)
-    k1 = 0.39894228 + z * (
-        -0.03988024
-        + z * (-0.00362018 + z * (0.00163801 + z * (-0.01031555 + z * (0.02282967 + z * (-0.02895312 + z * (0.01787654 - z * 0.00420059))))))
-    )
+    far = -0.01031555 + z * (0.02282967 + z * (-0.02895312 + z * (0.01787654 - z * 0.00420059)))
+    k1 = 0.39894228 + z * (-0.03988024 + z * (-0.00362018 + z * (0.00163801 + z * far)))
     return k1 / k0
 
 
 @wp.func
 def scaled_i0(z: float):
     """I0(x) exp(-x) sqrt(x) at z = 3.75 / x."""
-    return 0.39894228 + z * (
-        0.01328592
-        + z * (0.00225319 + z * (-0.00157565 + z * (0.00916281 + z * (-0.02057706 + z * (0.02635537 + z * (-0.01647633 + z * 0.00392377))))))
-    )
+    far = 0.00916281 + z * (-0.02057706 + z * (0.02635537 + z * (-0.01647633 + z * 0.00392377)))
+    return 0.39894228 + z * (0.01328592 + z * (0.00225319 + z * (-0.00157565 + z * far)))
 
 
 @wp.func

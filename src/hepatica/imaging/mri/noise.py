@@ -3,7 +3,7 @@
 Of a voxel without signal the magnitudes of n echoes (the later half of them, where holmium has left none either) are
 Rayleigh, so the sum of their squares over sigma squared is
 chi-squared with 2 n degrees of freedom. Voxels that fit are found by repeating: take those below the 99.9 % quantile,
-and sigma from their mean square, corrected for what the quantile cuts off. After Koay et al. (J Magn Reson 2009;199:94),
+and sigma from their mean square, corrected for what the quantile cuts off. After Koay et al., J Magn Reson 2009;199:94,
 for one channel, or channels combined to one complex image.
 """
 

@@ -133,7 +133,7 @@ def relaxivity_for(
 def _unlike(value: float, computed: float, field_t: float) -> tuple[Message, ...]:
     if abs(value / computed - 1) <= 0.2:
         return ()
-    text = f"the relaxivity stated, {value:g} mL/(mg s), is far from {computed:.0f} by static dephasing at {field_t:g} T"
+    text = f"the relaxivity stated, {value:g} mL/(mg s), is far from {computed:.0f} by static dephasing"
     return (Message("relaxivity-unlike-theory", text, "look at unit (mL/(mg s) of microspheres) and field strength"),)
 
 

@@ -66,7 +66,7 @@ class Tissue:
 
 @dataclass(frozen=True, slots=True)
 class TissueSettings:
-    """R2* (1/s) of liver and tumour, share of fat of the liver, field strength (T), whether it is even, and the seed."""
+    """R2* (1/s) of liver and tumour, share of fat of the liver, field strength (T), whether it is even; seed."""
 
     liver_r2star: float
     tumour_r2star: float

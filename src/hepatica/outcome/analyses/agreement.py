@@ -61,10 +61,11 @@ def _reading(
 def _repeated(found: RepeatedBlandAltman | None) -> tuple[str, ...]:
     if found is None:
         return ()
-    return (
-        f"With the {found.n} pairs taken as those of {found.subjects} patients the limits are {found.lower_limit:.3g} to "
-        f"{found.upper_limit:.3g} (each known to -+ {found.limit_error:.2g}).",
+    text = (
+        f"With the {found.n} pairs taken as those of {found.subjects} patients the limits are {found.lower_limit:.3g} "
+        f"to {found.upper_limit:.3g} (each known to -+ {found.limit_error:.2g})."
     )
+    return (text,)
 
 
 def _apart(bias: float) -> str:
@@ -107,13 +108,11 @@ def agreement_of(table: InputTable, first: str, second: str, patient_ids: str | 
         messages.append(Message("pairs-not-independent", text))
     with located(f"{table.name}, columns {first}, {second}"):
         ba = bland_altman(a, b)
-    several = len(set(patients)) < len(patients)
-    repeated = (
-        unless_refused("repeated-measures", lambda: repeated_bland_altman(a, b, patients), messages) if several else None
-    )
+    repeated = None
+    if len(set(patients)) < len(patients):
+        repeated = unless_refused("repeated-measures", lambda: repeated_bland_altman(a, b, patients), messages)
     lin = unless_refused("lin", lambda: lin_concordance(a, b), messages)
     line = unless_refused("passing-bablok", lambda: passing_bablok(a, b), messages)
     messages += _doubts(ba, first, second, same=a == b)
-    return Agreement(
-        ba, repeated, lin, line, tuple(zip(a, b, strict=True)), (*_reading(first, second, ba, lin, line), *_repeated(repeated)), tuple(messages)
-    )
+    reading = (*_reading(first, second, ba, lin, line), *_repeated(repeated))
+    return Agreement(ba, repeated, lin, line, tuple(zip(a, b, strict=True)), reading, tuple(messages))

@@ -86,9 +86,9 @@ def _centre(grid: Grid, concentration: NDArray[Any], regions: Mapping[str, Regio
     """Middle of the largest tumour, else of the liver, else where most is."""
     tumours = [r for name, r in regions.items() if name.lower().startswith("tumour")]
     if tumours:
-        return centre_of(max(tumours, key=lambda r: r.volume_ml))
+        return np.asarray(centre_of(max(tumours, key=lambda r: r.volume_ml)), dtype=np.float64)
     if regions:
-        return centre_of(next(iter(regions.values())))
+        return np.asarray(centre_of(next(iter(regions.values()))), dtype=np.float64)
     return grid.to_mm(np.unravel_index(int(np.nanargmax(concentration)), grid.shape))
 
 

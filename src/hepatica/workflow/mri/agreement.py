@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure, StructureOptions
-from hepatica.core import Grid, InputFile, Kind, Provenance, Volume
+from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN
 from hepatica.core.image import Acquisition, Image
 from hepatica.core.message import Message, unique
 from hepatica.core.options import NonNegative, options, parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.resample import resample
-from hepatica.core.table import Table
+from hepatica.core.table import Cell, Table
 from hepatica.core.text_files import json_file
 from hepatica.core.transform import warp
 from hepatica.core.transform.options import TransformOptions
@@ -135,11 +135,9 @@ class SpectMriResult(Result):
             columns = ("tumour", "T/N SPECT", "sd", "T/N MR", "sd of MR", "difference over sd")
             out.append(Table.of(columns, rows, "Tumour to normal liver", "tumour-to-normal"))
         if (r := self.repeated) is not None:
-            limits = [
-                ("bias", r.bias / 1e3, r.bias_low / 1e3, r.bias_high / 1e3),
-                ("lower limit", *(v / 1e3 for v in (r.lower_limit, r.lower_limit - r.limit_error, r.lower_limit + r.limit_error))),
-                ("upper limit", *(v / 1e3 for v in (r.upper_limit, r.upper_limit - r.limit_error, r.upper_limit + r.limit_error))),
-            ]  # fmt: skip
+            limits: list[tuple[Cell, ...]] = [("bias", r.bias / 1e3, r.bias_low / 1e3, r.bias_high / 1e3)]
+            for name, limit in (("lower limit", r.lower_limit), ("upper limit", r.upper_limit)):
+                limits.append((name, limit / 1e3, (limit - r.limit_error) / 1e3, (limit + r.limit_error) / 1e3))
             title = f"Voxels, MR - SPECT, kBq/mL, repeated in {r.subjects} parts of the liver"
             out.append(Table.of(("quantity", "value", "from", "to"), limits, title, "agreement"))
         return tuple(out)
@@ -226,10 +224,10 @@ def spect_mri_agreement(
     report_progress("MR onto the SPECT's voxels")
     moved, files, notes = _onto(by_mr, scan.grid, registration, options)
     second = blurred(moved, options.response_mm)
-    first, relative, about = _spect_at(scan, by_mr.time, chosen.half_life_s, liver.mean(second))
+    first, relative, about = _spect_at(scan, by_mr.time, chosen.half_life_s, liver, liver.mean(second))
     inside = [item for item in drawn.clinical if (item.region & liver).volume_ml > 0.5 * item.region.volume_ml]
     apart = options.response_mm or max(scan.grid.spacing_mm)
-    a, b, parts = liver_voxels(first, second, liver, [i.region for i in inside if _is_part(i)], apart)
+    a, b, parts = liver_voxels(first, second, liver, _parts_of(inside), apart)
     lin, repeated, said = _statistics(a, b, parts)
     return SpectMriResult(
         voxels=(a, b),
@@ -258,9 +256,13 @@ def spect_mri_agreement(
 PARTS = "segment"
 
 
-def _is_part(item: ClinicalRegion) -> bool:
-    """Whether a structure is a segment or a lobe of the liver, whose voxels are repeated measures of it."""
-    return item.structure is Structure.LOBE or item.region.name.lower().startswith(PARTS)
+def _parts_of(inside: list[ClinicalRegion]) -> list[Region]:
+    """Segments and lobes of the liver, whose voxels are repeated measures of them; the smaller first."""
+    found = [
+        item.region for item in inside
+        if item.structure is Structure.LOBE or item.region.name.lower().startswith(PARTS)
+    ]  # fmt: skip
+    return sorted(found, key=lambda region: region.volume_ml)
 
 
 def _mr_activity(source: ImageSource) -> Image:
@@ -303,7 +305,9 @@ def _onto(
     return resample(volume.in_frame(grid.frame_of_reference), grid, "mean"), (), ()
 
 
-def _spect_at(scan: Image, at: datetime, half_life_s: float, mean_by_mr: float) -> tuple[Volume, bool, tuple[Message, ...]]:
+def _spect_at(
+    scan: Image, at: datetime, half_life_s: float, liver: Region, mean_by_mr: float
+) -> tuple[Volume, bool, tuple[Message, ...]]:
     """The SPECT in Bq/mL at an instant; one in counts is scaled so that the liver's mean is that of the MR."""
     volume = scan.volume
     if volume.kind is Kind.ACTIVITY:
@@ -311,12 +315,12 @@ def _spect_at(scan: Image, at: datetime, half_life_s: float, mean_by_mr: float) 
     if volume.kind is Kind.ACTIVITY_CONCENTRATION:
         return decay_correct(volume, half_life_s, at), False, ()
     volume.require_kind(Kind.COUNTS, Kind.COUNT_RATE)
-    total = float(volume.values.sum(dtype=np.float64))
-    if total <= 0:
-        raise InputError(f"{scan.name}: holds no counts")
-    scale = mean_by_mr / max(float(volume.values.mean(dtype=np.float64)), 1e-30)
+    mean = liver.mean(volume)
+    if mean <= 0:
+        raise InputError(f"{scan.name}: holds no counts in the liver")
+    scale = mean_by_mr / mean
     made = volume.with_values(volume.values * np.float32(scale), Kind.ACTIVITY_CONCENTRATION, time=at)
-    text = f"{scan.name} is in counts: it was scaled to the MR, so totals and bias say nothing; ratios and correlation do"
+    text = f"{scan.name} is in counts: scaled to the MR, so totals and bias say nothing; ratios and correlation do"
     return made, True, (Message("spect-relative", text, "give the SPECT in Bq/mL"),)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure, StructureOptions
 from hepatica.anatomy.structures.kinds import LUNGS
-from hepatica.core import Grid, Provenance, Region, decay_factor, seconds_between
+from hepatica.core import Provenance, Region, decay_factor, seconds_between
 from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
@@ -20,7 +20,14 @@ from hepatica.errors import GeometryError, InputError, TimeError
 from hepatica.imaging.mri.baseline import Baseline, stated_baseline, structure_baseline, voxel_baseline
 from hepatica.imaging.mri.echoes import MultiEcho
 from hepatica.imaging.mri.field import near_lung
-from hepatica.imaging.mri.holmium import HolmiumMap, Ratio, StructureHolmium, holmium_map, structure_holmium, tumour_ratio
+from hepatica.imaging.mri.holmium import (
+    HolmiumMap,
+    Ratio,
+    StructureHolmium,
+    holmium_map,
+    structure_holmium,
+    tumour_ratio,
+)
 from hepatica.imaging.mri.mask import body_mask, structures_mask
 from hepatica.imaging.mri.options import HolmiumOptions, MrReadingOptions, R2StarOptions
 from hepatica.imaging.mri.relaxivity import relaxivity_for
@@ -57,7 +64,7 @@ MISSING_SHARE = 0.02
 
 
 @verb
-def holmium_mri(
+def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
     after: MrSource,
     *,
     before: MrSource | None = None,
@@ -208,7 +215,8 @@ def _asked(scan: MultiEcho, noise: float, drawn: StructureSet | None) -> _Asked:
     tumours = [item.region for item in items if item.structure is Structure.TUMOUR]
     inside = structures_mask([liver, *tumours], 0.0)
     # Of other organs R2* says nothing of holmium: breathing and bowel change it.
-    kept = [(n, item) for n, item in enumerate(items) if (item.region.mask() & inside).sum() > 0.5 * item.region.mask().sum()]
+    shares = [float((item.region.mask() & inside).sum()) / max(item.region.mask().sum(), 1) for item in items]
+    kept = [(n, item) for n, item in enumerate(items) if shares[n] > 0.5]
     order = [n for n, _ in kept]
     notes = []
     if not any(item.structure in LUNGS for item in drawn.clinical):
@@ -216,8 +224,6 @@ def _asked(scan: MultiEcho, noise: float, drawn: StructureSet | None) -> _Asked:
         notes.append(Message("near-lung-not-known", text, "draw the lungs", severity="note"))
     regions = tuple(item.region for _, item in kept)
     return _Asked(inside, regions, drawn.clinical, order.index(livers[0]), tuple(notes))
-
-
 
 
 def _registration(
@@ -259,7 +265,11 @@ def _baseline(
                 remedy="give the scan `before` treatment, or state `baseline_r2star` and `baseline_r2star_sd`",
             )
         base = stated_baseline(later.grid, options.baseline_r2star, options.baseline_r2star_sd)
-        unused = () if earlier is None else (Message("before-not-used", "the scan before is not used: a baseline is stated"),)
+        unused = (
+            ()
+            if earlier is None
+            else (Message("before-not-used", "the scan before is not used: a baseline is stated"),)
+        )
         return base, unused
     if earlier is None:
         raise InputError(f"a baseline by {way} needs the scan `before` treatment")
@@ -285,7 +295,9 @@ def _innermost_last(asked: _Asked) -> list[Region]:
     return sorted(asked.regions, key=lambda region: -region.volume_ml)
 
 
-def _specific_activity(options: HolmiumOptions, scanned_at: datetime | None) -> tuple[float | None, tuple[Message, ...]]:
+def _specific_activity(
+    options: HolmiumOptions, scanned_at: datetime | None
+) -> tuple[float | None, tuple[Message, ...]]:
     """MBq per mg at the scan.
 
     Raises
@@ -329,9 +341,7 @@ def _flags(found: FittedScan, near: Mask, asked: _Asked) -> NDArray[np.uint8]:
 def _ratios(asked: _Asked, amount: HolmiumMap) -> tuple[Ratio, ...]:
     """T/N of each tumour over the liver without tumours."""
     normal = [item.region for item in asked.clinical if item.structure is Structure.NORMAL_LIVER]
-    tumours = [
-        item.region for item in asked.clinical if item.structure in (Structure.TUMOUR, Structure.ALL_TUMOURS)
-    ]
+    tumours = [item.region for item in asked.clinical if item.structure in (Structure.TUMOUR, Structure.ALL_TUMOURS)]
     found = [tumour_ratio(region, normal[0], amount) for region in tumours] if normal else []
     return tuple(ratio for ratio in found if ratio is not None)
 
@@ -358,15 +368,19 @@ def _about_liver(whole: StructureHolmium) -> tuple[Message, ...]:
     notes = []
     if whole.limit_ml > 0:
         text = (
-            f"{whole.limit_ml:.3g} mL of {whole.name} are dark at the first echo: their concentration is a lower limit, "
-            "and so are sums with them"
+            f"{whole.limit_ml:.3g} mL of {whole.name} are dark at the first echo: their concentration is a lower "
+            "limit, and so are sums with them"
         )
         notes.append(Message("lower-limit", text, "a shorter first echo reaches further"))
     if whole.not_measured_ml > MISSING_SHARE * whole.volume_ml:
-        text = f"{whole.not_measured_ml:.3g} mL of {whole.name} ({whole.not_measured_ml / whole.volume_ml:.1%}) were not measured; their microspheres are not in the sum"
+        share = whole.not_measured_ml / whole.volume_ml
+        text = (
+            f"{whole.not_measured_ml:.3g} mL of {whole.name} ({share:.1%}) were not measured; their microspheres are "
+            "not in the sum"
+        )
         notes.append(Message("liver-not-measured", text, "look at the flags, and at what the scan before covers"))
     if whole.near_lung_ml > 0:
-        text = f"{whole.near_lung_ml:.3g} mL of {whole.name} lie within 10 mm of a lung, whose field raises R2*; flagged"
+        text = f"{whole.near_lung_ml:.3g} mL of {whole.name} lie within 10 mm of a lung, whose field raises R2*"
         notes.append(Message("near-lung", text, severity="note"))
     return tuple(notes)
 

@@ -150,7 +150,7 @@ class HolmiumResult(Result):
 
     @property
     def concentration(self) -> Volume:
-        """mg of microspheres per mL; zero where nothing is known."""
+        """Mg of microspheres per mL; zero where nothing is known."""
         return Volume(self.grid, np.nan_to_num(self.holmium.concentration_mg_ml), Kind.UNKNOWN, name="mg/mL")
 
     @property
@@ -223,11 +223,11 @@ class HolmiumResult(Result):
         """Relaxivity, range, and the vial."""
         r2, u = self.relaxivity, self.usable
         own = "" if u.own_mg_ml is None else f"{u.own_mg_ml:.3g} mg/mL by three echoes, "
-        out = [
-            f"Relaxivity {r2.ml_per_mg_s} mL/(mg s): {r2.source}.",
-            f"At a signal of {u.signal_to_noise:.3g} times the noise usable up to {own}{u.neighbours_mg_ml:.3g} mg/mL by "
-            "the S0 of neighbours; above, a lower limit is all.",
-        ]
+        reach = (
+            f"At a signal of {u.signal_to_noise:.3g} times the noise usable up to {own}{u.neighbours_mg_ml:.3g} mg/mL "
+            "by the S0 of neighbours; above, a lower limit is all."
+        )
+        out = [f"Relaxivity {r2.ml_per_mg_s} mL/(mg s): {r2.source}.", reach]
         if self.vial is not None:
             v = self.vial
             out.append(

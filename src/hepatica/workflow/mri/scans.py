@@ -13,7 +13,7 @@ from hepatica.errors import InputError
 from hepatica.imaging.mri.echoes import MultiEcho
 from hepatica.imaging.mri.fat import in_phase_echoes
 from hepatica.imaging.mri.field import field_loss
-from hepatica.imaging.mri.fit import DecayFit, fit_decay
+from hepatica.imaging.mri.fit import DecayFit, Model, fit_decay
 from hepatica.imaging.mri.noise import noise_sd
 from hepatica.imaging.mri.options import MrReadingOptions, R2StarOptions
 from hepatica.io.dicom.mr.read import MrStated, read_multi_echo
@@ -113,7 +113,7 @@ def fitted(scan: MultiEcho, mask: Mask, noise: float, options: R2StarOptions) ->
     if options.fat == "ignore":
         text = f"{scan.name}: fat is not looked at: in a fatty liver echoes out of phase change R2*"
         notes.append(Message("fat-ignored", text, "use echoes in phase, or fit the fat", severity="note"))
-    model = "fat" if options.fat == "fit" else "gradient" if way == "fit" else "plain"
+    model: Model = "fat" if options.fat == "fit" else "gradient" if way == "fit" else "plain"
     fit = fit_decay(
         scan, mask, noise=noise, model=model, factor=factor, echoes=echoes, threads=options.threads
     )  # fmt: skip
@@ -130,8 +130,8 @@ def require_alike(after: MultiEcho, before: MultiEcho) -> tuple[MultiEcho, tuple
     """
     if abs(after.field_t / before.field_t - 1) > 0.05:
         raise InputError(
-            f"{before.name} was scanned at {before.field_t:g} T, {after.name} at {after.field_t:g} T: the R2* of one is "
-            "no baseline of the other",
+            f"{before.name} was scanned at {before.field_t:g} T, {after.name} at {after.field_t:g} T: the R2* of one "
+            "is no baseline of the other",
             remedy="give a scan before at the same field, or state `baseline_r2star`",
         )
     same = len(after.echo_times_s) == len(before.echo_times_s) and np.allclose(

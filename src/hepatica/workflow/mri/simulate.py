@@ -13,7 +13,7 @@ from hepatica.anatomy.structures.clinical import Structure, StructureOptions
 from hepatica.core import Grid, Kind, Provenance, Region, Volume
 from hepatica.core.context import DicomContext, new_uid
 from hepatica.core.document import HIDDEN, document
-from hepatica.core.image import Image
+from hepatica.core.image import Stated
 from hepatica.core.message import unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
@@ -25,7 +25,7 @@ from hepatica.imaging.mri.options import MrSimulationOptions
 from hepatica.imaging.mri.relaxivity import static_dephasing
 from hepatica.imaging.mri.simulate import Tissue, TissueSettings, acquire, tissue_of
 from hepatica.imaging.mri.usable_range import UsableRange, usable_range
-from hepatica.imaging.spect.scan_facts import in_frame_of, scanned_activity
+from hepatica.imaging.spect.scan_facts import ScannedActivityOptions, in_frame_of, scanned_activity
 from hepatica.io.files import write_text
 from hepatica.nuclides import agent, nuclide
 from hepatica.workflow.dose.structures import structures_on
@@ -134,6 +134,7 @@ def simulate_mri(
     ct: ImageSource,
     structures: StructureSource,
     options: MrSimulationOptions = MrSimulationOptions(),
+    stated: ScannedActivityOptions = ScannedActivityOptions(),
     progress: Progress | None = None,
 ) -> MrSimulationResult:
     """The multi-echo MR of a known distribution of 166Ho microspheres, before and after treatment.
@@ -148,6 +149,8 @@ def simulate_mri(
         Liver and tumours: RTSTRUCT, SEG or label map.
     options : MrSimulationOptions
         The scan and the tissue.
+    stated : ScannedActivityOptions
+        What the activity image does not say.
     progress : callable, optional
         Told each step.
 
@@ -170,9 +173,11 @@ def simulate_mri(
     """
     report_progress = progress or silent
     report_progress("reading")
-    hu = as_image(ct, role="ct")
-    image = in_frame_of(hu, as_image(activity, role="activity"), registered=False)
-    source = scanned_activity(image, nuclide("Ho-166"), None)
+    known = Stated(unit=stated.activity_unit, time=stated.activity_at)
+    hu = as_image(ct, role="ct", series=stated.ct_series)
+    image = as_image(activity, role="activity", series=stated.series, stated=known)
+    image = in_frame_of(hu, image, registered=stated.registered)
+    source = scanned_activity(image, nuclide("Ho-166"), stated.total_bq)
     assert source.time is not None
     drawn = structures_on(hu.grid, structures, hu, StructureOptions())
     livers = [item.region for item in drawn.clinical if item.structure is Structure.LIVER]
@@ -220,7 +225,7 @@ def simulate_mri(
         messages=unique(image.messages, hu.messages, drawn.messages),
         provenance=Provenance(
             inputs=(image.source, hu.source, *((drawn.source,) if drawn.source else ())),
-            parameters=parameters(options),
+            parameters=parameters(options, stated),
             conventions={"concentration": "mg of microspheres (not of holmium) per mL"},
             steps=("activity scaled to the mass", f"{options.echoes} gradient echoes with noise, before and after"),
         ),
@@ -244,7 +249,7 @@ def _tissue(hu: Volume, liver: Region, tumours: list[Region], grid: Grid, settin
 
 
 def _concentration(source: Volume, grid: Grid, mass_mg: float) -> Volume:
-    """mg of microspheres per mL: the activity's share of the mass."""
+    """Mg of microspheres per mL: the activity's share of the mass."""
     shared = resample(source, grid, "total").values.astype(np.float64)
     values = shared * (mass_mg / source.total) / grid.voxel_volume_ml
     return Volume(grid, values.astype(np.float32), Kind.UNKNOWN, None, "concentration, mg/mL")

@@ -1,4 +1,4 @@
-"""Multi-echo gradient-echo MR from DICOM: one series of all echoes, several of one each, or enhanced multi-frame files."""
+"""Multi-echo gradient-echo MR from DICOM: one series of all echoes, several of one each, or enhanced files."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def read_multi_echo(path: Path | str, *, role: str, stated: MrStated = MrStated(
     InputError
         If there is no such path, or there are fewer than two echo times.
     DicomError
-        If there is no MR, a series named is not there, echo times are missing or equal, slices of echoes lie at different
-        places, or the phase's unit is not known.
+        If there is no MR, a series named is not there, echo times are missing or equal, slices of echoes lie at
+        different places, or the phase's unit is not known.
     """
     found = scan(path)
     chosen = _chosen(found.of_kind(SeriesKind.MR), stated.series, Path(path), [repr(one) for one in found.series])
@@ -98,8 +98,8 @@ def read_multi_echo(path: Path | str, *, role: str, stated: MrStated = MrStated(
         notes += stack.messages
         if grid is not None and not grid.matches(stack.grid):
             raise DicomError(
-                f"the images at {echo * SAME_ECHO_S * 1000:.4g} ms ({component}) lie on {stack.grid}, others on {grid}: "
-                "they are no echoes of one acquisition",
+                f"the images at {echo * SAME_ECHO_S * 1000:.4g} ms ({component}) lie on {stack.grid}, others on "
+                f"{grid}: they are no echoes of one acquisition",
                 path=members[0].header.path,
                 remedy="name the series of one acquisition",
             )
@@ -240,7 +240,7 @@ def _parts(
         raise DicomError(f"no magnitude images; there are {', '.join(images)}", path=header.path, tag="ImageType")
     if len(echoes) < 2:
         raise InputError(
-            f"{header.path}: one echo time, {1000 * SAME_ECHO_S * echoes[0]:g} ms, in all MR series given; R2* needs two",
+            f"{header.path}: one echo time, {1000 * SAME_ECHO_S * echoes[0]:g} ms, in all MR series; R2* needs two",
             remedy="give the folder with all series of the acquisition",
         )
     for part in (magnitude, phase):
