@@ -70,7 +70,7 @@ def blurred(volume: Volume, fwhm_mm: float) -> Volume:
     if fwhm_mm <= 0:
         return volume
     sigma = [fwhm_mm / FWHM_PER_SD / h for h in volume.grid.spacing_mm]
-    return volume.with_values(ndimage.gaussian_filter(volume.values.astype(np.float32), sigma, mode="nearest"))
+    return volume.with_values(ndimage.gaussian_filter(volume.values.astype(np.float32), sigma, mode="reflect"))
 
 
 def structure_pairs(spect: Volume, mri: Volume, regions: Sequence[Region]) -> tuple[StructurePair, ...]:

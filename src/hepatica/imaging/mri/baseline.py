@@ -19,6 +19,9 @@ Array = NDArray[np.float32]
 
 BaselineMethod = Literal["voxel", "structure", "stated"]
 
+TISSUE_SPREAD = 5.0
+"""By what R2* of neighbours differs, 1/s: a voxel weighs less where it is known less well than that."""
+
 HALF = 0.5
 """A voxel has a baseline where at least this much of its neighbourhood in the scan before was measured."""
 
@@ -78,21 +81,26 @@ def voxel_baseline(before: DecayFit, grid: Grid, transform: Transform | None) ->
         If the frames are not the transform's (without one: differ), or nothing of the scan before lies there.
     """
     measured = before.is_measured
-    value = np.where(measured, before.r2star_per_s, 0)
-    variance = np.where(measured, before.r2star_sd_per_s**2, 0)
-    weight = measured.astype(np.float32)
-    if transform is None and before.grid.matches(grid):
-        moved = [value, variance, weight]
-    else:
+    # What is badly known (lung beside the liver, vessels in the noise) must not be mixed into its neighbours.
+    unsure = np.nan_to_num(before.r2star_sd_per_s, nan=1e6) ** 2 + TISSUE_SPREAD**2
+    weight = np.where(measured, (TISSUE_SPREAD**2 / unsure) ** 2, 0)
+    parts = [
+        np.where(measured, weight * np.nan_to_num(before.r2star_per_s), 0),
+        np.where(measured, weight * np.nan_to_num(before.r2star_sd_per_s, nan=1e6) ** 2, 0),
+        weight,
+        measured.astype(np.float32),
+    ]
+    moved = [np.asarray(part, dtype=np.float64) for part in parts]
+    if transform is not None or not before.grid.matches(grid):
         if transform is None:
             grid.require_shared_frame(before.grid, "scan after and scan before")
         way = transform or Transform.translation((0.0, 0.0, 0.0))
         source = before.grid if transform is not None else before.grid.with_frame_of_reference(grid.frame_of_reference)
         moved = [
             np.asarray(warp(Volume(source, part, Kind.UNKNOWN, name="R2* before"), way, grid, "values").volume.values)
-            for part in (value, variance, weight)
+            for part in moved
         ]
-    there = moved[2] >= HALF
+    there = (moved[3] >= HALF) & (moved[2] > 1e-12)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(there, moved[0] / moved[2], np.nan).astype(np.float32)
         spread = np.where(there, moved[1] / moved[2], np.nan)

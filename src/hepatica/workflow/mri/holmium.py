@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure, StructureOptions
+from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure, StructureOptions, union
 from hepatica.anatomy.structures.kinds import LUNGS
 from hepatica.core import Provenance, Region, decay_factor, seconds_between
 from hepatica.core.message import Message, unique
@@ -154,6 +154,7 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
     whole = asked.regions[asked.whole]
     return HolmiumResult(
         after=later, fit=found.fit, baseline_map=base, holmium=amount,
+        covered=asked.covered,
         flags=_flags(found, near, asked), outlined=asked.regions, context=later.context,
         agent=find_agent(holmium.agent).name,
         nuclide="Ho-166",
@@ -184,6 +185,7 @@ class _Asked:
     """What is looked at: the voxels, the structures and which of them is the whole."""
 
     mask: Mask
+    covered: NDArray[np.float32]
     regions: tuple[Region, ...]
     clinical: tuple[ClinicalRegion, ...]
     whole: int
@@ -206,7 +208,9 @@ def _asked(scan: MultiEcho, noise: float, drawn: StructureSet | None) -> _Asked:
             raise InputError(f"{scan.name}: no voxel of the first echo stands above the noise, {noise:.3g}")
         whole = Region.from_coverage("image", scan.grid, mask.astype(np.float32), origin="first echo above the noise")
         text = "no structures were given: the sum is over all tissue in the image, and lungs count as dark voxels"
-        return _Asked(mask, (whole,), (), 0, (Message("no-structures", text, "state `structures` with the liver"),))
+        return _Asked(
+            mask, whole.full(), (whole,), (), 0, (Message("no-structures", text, "state `structures` with the liver"),)
+        )
     items = tuple(item for item in drawn.clinical if item.structure not in NO_HOLMIUM)
     livers = [n for n, item in enumerate(items) if item.structure is Structure.LIVER]
     if not livers:
@@ -223,7 +227,9 @@ def _asked(scan: MultiEcho, noise: float, drawn: StructureSet | None) -> _Asked:
         text = "no lungs are drawn: voxels that their field may reach are not flagged"
         notes.append(Message("near-lung-not-known", text, "draw the lungs", severity="note"))
     regions = tuple(item.region for _, item in kept)
-    return _Asked(inside, regions, drawn.clinical, order.index(livers[0]), tuple(notes))
+    return _Asked(
+        inside, union([liver, *tumours]).full(), regions, drawn.clinical, order.index(livers[0]), tuple(notes)
+    )
 
 
 def _registration(

@@ -83,6 +83,8 @@ class HolmiumResult(Result):
         Concentration.
     flags : ndarray of uint8
         Route of each voxel, 10 more near a lung, 20 more where the field is not known.
+    covered : ndarray of float32
+        Part of each voxel that liver and tumours fill: what of a voxel at the border has the concentration.
     outlined : tuple of Region
         Structures on the scan's voxels.
     context : DicomContext or None
@@ -122,6 +124,7 @@ class HolmiumResult(Result):
     baseline_map: Baseline = field(metadata=HIDDEN)
     holmium: HolmiumMap = field(metadata=HIDDEN)
     flags: NDArray[np.uint8] = field(metadata=HIDDEN)
+    covered: NDArray[np.float32] = field(metadata=HIDDEN)
     outlined: tuple[Region, ...] = field(metadata=HIDDEN)
     context: DicomContext | None = field(metadata=HIDDEN)
     agent: str
@@ -157,6 +160,8 @@ class HolmiumResult(Result):
     def activity(self) -> Image:
         """Bq/mL at the instant of the scan; what `absorbed_dose` takes. Noise makes voxels negative in places.
 
+        A voxel at the border of the liver has that of its part in the liver, so that the image holds the liver's total.
+
         Raises
         ------
         InputError
@@ -167,7 +172,7 @@ class HolmiumResult(Result):
                 "there is no activity: masses of microspheres are all that was asked for",
                 remedy="state `specific_activity_mbq_mg` and `calibrated_at`",
             )
-        values = self.concentration.values * np.float32(1e6 * self.specific_activity_mbq_mg)
+        values = self.concentration.values * self.covered * np.float32(1e6 * self.specific_activity_mbq_mg)
         return Image.from_array(
             values, unit="Bq/mL", grid=self.grid, time=self.scanned_at, nuclide=self.nuclide, modality="MR",
             name="activity by MR",
