@@ -92,8 +92,6 @@ class HolmiumOptions:
 
     Attributes
     ----------
-    agent : str
-        What was given: ho166-plla.
     holmium_share : float or None
         Share of holmium in the mass of this batch; the agent's by default.
     relaxivity : float or None
@@ -114,7 +112,6 @@ class HolmiumOptions:
         Its standard uncertainty.
     """
 
-    agent: str = "ho166-plla"
     holmium_share: Annotated[float, Unit("fraction"), Limits(above=0, high=1)] | None = None
     relaxivity: Positive | None = None
     relaxivity_sd: NonNegative | None = None

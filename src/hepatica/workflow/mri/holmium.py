@@ -32,8 +32,8 @@ from hepatica.imaging.mri.mask import body_mask, structures_mask
 from hepatica.imaging.mri.options import HolmiumOptions, MrReadingOptions, R2StarOptions
 from hepatica.imaging.mri.relaxivity import relaxivity_for
 from hepatica.imaging.mri.usable_range import usable_range
+from hepatica.nuclides import Agent, nuclide, require_carried
 from hepatica.nuclides import agent as find_agent
-from hepatica.nuclides import nuclide
 from hepatica.workflow.dose.structures import StructureSet, structures_on
 from hepatica.workflow.mri.result import (
     FIELD_FLAG,
@@ -55,6 +55,9 @@ from hepatica.workflow.registration.transforms import GivenTransform, given_tran
 from hepatica.workflow.sources import StructureSource, require_one_patient
 
 Mask = NDArray[np.bool_]
+
+AGENT, HOLMIUM = "ho166-plla", "Ho-166"
+"""What was given where nothing else is said, and what it carries."""
 
 VIAL_TOLERANCE = 0.20
 """Found and given masses differ by less than this in most patients (89 +- 19 %, van de Maat 2013)."""
@@ -93,7 +96,7 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
     holmium : HolmiumOptions
         Relaxivity, specific activity, mass given.
     clinical : StructureOptions
-        What structures are.
+        What structures are, and the agent (ho166-plla).
     registration : TransformOptions
         From the scan after (fixed) to the scan before (moving).
     progress : callable, optional
@@ -127,9 +130,11 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
         earlier, said = require_alike(later, earlier)
         notes += [*earlier.messages, *said]
     require_one_patient([scan.source for scan in (later, earlier) if scan is not None])
+    carrier = find_agent(clinical.agent or AGENT)
+    require_carried(carrier, HOLMIUM)
     stated = holmium.stated_relaxivity
     r2, about_r2 = relaxivity_for(
-        find_agent(holmium.agent).name, later.field_t, stated=stated, stated_field_t=holmium.relaxivity_field,
+        carrier.name, later.field_t, stated=stated, stated_field_t=holmium.relaxivity_field,
         holmium_share=holmium.holmium_share,
     )  # fmt: skip
     drawn = None if structures is None else structures_on(later.grid, structures, later.first_image, clinical)
@@ -141,7 +146,7 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
     report_progress("baseline")
     base, about_base = _baseline(later, earlier, given, asked, reading, r2star)
     amount = holmium_map(found.fit, base, r2)
-    per_mg, about_activity = _specific_activity(holmium, later.time)
+    per_mg, about_activity = _specific_activity(holmium, carrier, later.time)
     near = near_lung(asked.lungs, later.grid.shape)
     held = tuple(
         structure_holmium(region, amount, found.fit, base, near, mbq_per_mg=per_mg,
@@ -156,8 +161,8 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
         after=later, fit=found.fit, baseline_map=base, holmium=amount,
         covered=asked.covered,
         flags=_flags(found, near, asked), outlined=asked.regions, context=later.context,
-        agent=find_agent(holmium.agent).name,
-        nuclide="Ho-166",
+        agent=carrier.name,
+        nuclide=HOLMIUM,
         field_strength_t=later.field_t,
         echo_times_ms=tuple(round(1000 * t, 6) for t in found.fit.echo_times_s),
         noise_sd=noise,
@@ -302,7 +307,7 @@ def _innermost_last(asked: _Asked) -> list[Region]:
 
 
 def _specific_activity(
-    options: HolmiumOptions, scanned_at: datetime | None
+    options: HolmiumOptions, carrier: Agent, scanned_at: datetime | None
 ) -> tuple[float | None, tuple[Message, ...]]:
     """MBq per mg at the scan.
 
@@ -316,8 +321,8 @@ def _specific_activity(
     if scanned_at is None:
         raise TimeError("the scan after refers to no instant", remedy="state `scanned_at`")
     elapsed = seconds_between(options.calibrated_at, scanned_at)
-    value = options.specific_activity_mbq_mg * decay_factor(elapsed, nuclide("Ho-166").half_life_s)
-    usual = find_agent(options.agent).facts.get("specific_activity_mbq_mg")
+    value = options.specific_activity_mbq_mg * decay_factor(elapsed, nuclide(HOLMIUM).half_life_s)
+    usual = carrier.facts.get("specific_activity_mbq_mg")
     if usual is not None and isinstance(usual.value, tuple) and value > 2 * usual.value[1]:
         text = f"{value:.3g} MBq/mg at the scan is far above the {usual.value[0]:g} to {usual.value[1]:g} of treatments"
         return value, (Message("specific-activity-high", text, "look at unit and instant"),)
