@@ -68,6 +68,7 @@ def test_masses_ratios_and_activity(result: Any) -> None:
     assert result["liver"].activity_mbq == pytest.approx(10 * left * truth, rel=0.012)
     assert result.activity.volume.total / 1e6 == pytest.approx(result["liver"].activity_mbq, rel=1e-4)
     assert "lung right" not in {one.name for one in result.structures}
+    assert "decay-misfit" not in {message.code for message in result.messages}
     assert result.usable.own_mg_ml < result.usable.neighbours_mg_ml
     with pytest.raises(hepatica.InputError, match="no structure"):
         result["spleen"]
@@ -164,6 +165,11 @@ def test_mass_is_held_against_the_vial() -> None:
         _ = wrong.activity
 
 
+def test_a_decay_that_is_none_is_said() -> None:
+    wrong = hepatica.MrReadingOptions(noise_level=0.001)
+    assert "decay-misfit" in {message.code for message in found(reading=wrong).messages}
+
+
 def test_a_dark_voxel_makes_a_lower_limit() -> None:
     dark = CONCENTRATION.copy()
     dark[8, 7, 5] = 300.0
@@ -187,8 +193,8 @@ def test_another_distribution_by_spect_does_not_agree(result: Any) -> None:
     assert both.spect_relative
     assert both.pearson < 0.95
     assert both.repeated is None
+    elsewhere = replace(far, volume=far.volume.in_frame("9.9"))
     with pytest.raises(hepatica.GeometryError, match="frames of reference"):
-        elsewhere = replace(far, volume=far.volume.in_frame("9.9"))
         hepatica.spect_mri_agreement(result.activity, spect=elsewhere, structures=REGIONS)
 
 

@@ -26,6 +26,9 @@ Mask = NDArray[np.bool_]
 
 FEWEST_IN_PHASE = 2
 
+MISFIT = 2.0
+"""Chi-squared per degree of freedom of the middle voxel above which it is said that the decay is another one."""
+
 
 def as_multi_echo(source: MrSource, *, role: str, series: tuple[str, ...], reading: MrReadingOptions) -> MultiEcho:
     """The scan itself: read where a path was given.
@@ -117,6 +120,13 @@ def fitted(scan: MultiEcho, mask: Mask, noise: float, options: R2StarOptions) ->
     fit = fit_decay(
         scan, mask, noise=noise, model=model, factor=factor, echoes=echoes, threads=options.threads
     )  # fmt: skip
+    judged = fit.misfit[np.isfinite(fit.misfit)]
+    if judged.size and float(np.median(judged)) > MISFIT:
+        text = (
+            f"{scan.name}: echoes lie {float(np.median(judged)) ** 0.5:.2g} times their noise off the fitted decay in "
+            "half of the voxels: fat, the field, or noise that was measured too low"
+        )
+        notes.append(Message("decay-misfit", text, "fit the fat or use echoes in phase; look at the noise"))
     return FittedScan(fit, unsure, way, tuple(notes))
 
 
