@@ -133,7 +133,7 @@ def liver_voxels(
     apart_mm : float
         Distance of the voxels that are taken, along each axis.
     """
-    step = [max(1, round(apart_mm / h)) for h in spect.grid.spacing_mm]
+    step = [max(1, math.ceil(apart_mm / h - 1e-6)) for h in spect.grid.spacing_mm]
     chosen = np.zeros(spect.grid.shape, dtype=bool)
     chosen[tuple(slice(s // 2, None, s) for s in step)] = True
     chosen &= liver.mask()
