@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from hepatica.core import Estimate
-from hepatica.core.options import Fraction, Limits, NonNegative, Positive, Unit, options
+from hepatica.core.options import Limits, NonNegative, Positive, Unit, options
 from hepatica.errors import InputError
 from hepatica.imaging.mri.baseline import BaselineMethod
 
@@ -102,8 +102,8 @@ class HolmiumOptions:
         Field strength at which it was measured.
     specific_activity_mbq_mg : float or None
         Activity per mass of microspheres at `calibrated_at`; without it masses are all.
-    specific_activity_relative_sd : float
-        Its relative standard uncertainty.
+    specific_activity_sd_mbq_mg : float
+        Its standard uncertainty.
     calibrated_at : datetime or None
         Instant of the specific activity.
     administered_mg : float or None
@@ -117,7 +117,7 @@ class HolmiumOptions:
     relaxivity_sd: NonNegative | None = None
     relaxivity_field: FieldStrength | None = None
     specific_activity_mbq_mg: Positive | None = None
-    specific_activity_relative_sd: Fraction = 0.0
+    specific_activity_sd_mbq_mg: NonNegative = 0.0
     calibrated_at: datetime | None = None
     administered_mg: Milligrams | None = None
     administered_mg_sd: MilligramsSd = 0.0
@@ -130,6 +130,12 @@ class HolmiumOptions:
             )
         if self.relaxivity is None and (self.relaxivity_sd is not None or self.relaxivity_field is not None):
             raise InputError("uncertainty or field of a relaxivity that is not stated", remedy="state `relaxivity`")
+
+    @property
+    def specific_activity_relative_sd(self) -> float:
+        """Relative standard uncertainty of the specific activity."""
+        known = self.specific_activity_mbq_mg
+        return 0.0 if known is None else self.specific_activity_sd_mbq_mg / known
 
     @property
     def stated_relaxivity(self) -> Estimate | None:
