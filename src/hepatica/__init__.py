@@ -107,6 +107,8 @@ if TYPE_CHECKING:
         SourceImageOptions,
         SourceOptions,
     )
+    from hepatica.imaging.mri.echoes import MultiEcho
+    from hepatica.imaging.mri.options import HolmiumOptions, MrReadingOptions, MrSimulationOptions, R2StarOptions
     from hepatica.imaging.quantify.camera_factor import CameraCalibration
     from hepatica.imaging.quantify.options import QuantificationOptions
     from hepatica.imaging.quantify.recovery import RecoveryCurve
@@ -171,6 +173,10 @@ if TYPE_CHECKING:
     from hepatica.workflow.dose.result import DoseResult
     from hepatica.workflow.dose.spheres import SpheresResult, compare_spheres
     from hepatica.workflow.inspect import InspectResult, inspect_images
+    from hepatica.workflow.mri.agreement import SpectMriOptions, SpectMriResult, spect_mri_agreement
+    from hepatica.workflow.mri.holmium import holmium_mri
+    from hepatica.workflow.mri.result import HolmiumResult
+    from hepatica.workflow.mri.simulate import MrSimulationResult, simulate_mri
     from hepatica.workflow.outcome.lipiodol import RetentionResult, lipiodol_retention
     from hepatica.workflow.outcome.liver_function import LiverFunctionResult, liver_function
     from hepatica.workflow.outcome.remnant import RemnantResult, remnant_growth
@@ -267,6 +273,8 @@ __all__ = [
     "Grid",
     "GuardrailsResult",
     "HepaticaError",
+    "HolmiumOptions",
+    "HolmiumResult",
     "Image",
     "ImageOptions",
     "InputError",
@@ -284,6 +292,10 @@ __all__ = [
     "Message",
     "MonteCarloOptions",
     "MonteCarloScanOptions",
+    "MrReadingOptions",
+    "MrSimulationOptions",
+    "MrSimulationResult",
+    "MultiEcho",
     "NewCaseResult",
     "NextTreatment",
     "NoiseOptions",
@@ -313,6 +325,7 @@ __all__ = [
     "Provenance",
     "QuantificationOptions",
     "QuantifyResult",
+    "R2StarOptions",
     "RadiobiologyResult",
     "RecoveryCurve",
     "Region",
@@ -340,6 +353,8 @@ __all__ = [
     "SourceOptions",
     "SpectInputOptions",
     "SpectLungOptions",
+    "SpectMriOptions",
+    "SpectMriResult",
     "SpectOptions",
     "SpectResult",
     "SpectShuntOptions",
@@ -401,6 +416,7 @@ __all__ = [
     "elute_generator",
     "erase_case",
     "gamma_camera",
+    "holmium_mri",
     "inspect_images",
     "lipiodol_retention",
     "list_agents",
@@ -432,8 +448,10 @@ __all__ = [
     "segment",
     "segmented_response",
     "set_in_case",
+    "simulate_mri",
     "simulate_spect",
     "skip_step",
+    "spect_mri_agreement",
     "survival",
     "take_image",
     "tumour_response",

@@ -146,6 +146,23 @@ def _own_writers() -> Iterator[Seed]:
         taken,
         "dicom",
     )
+    yield _multi_echo(context)
+
+
+def _multi_echo(context: Any) -> Seed:
+    from hepatica.core import Grid
+    from hepatica.imaging.mri.echoes import MultiEcho
+    from hepatica.io.dicom.mr.write import write_multi_echo
+
+    grid = Grid.axial((6, 5, 2), spacing_mm=(3, 4, 5), frame_of_reference=context.frame_of_reference)
+    random = np.random.default_rng(2)
+    magnitude, phase = random.uniform(1, 90, (2, *grid.shape)), random.uniform(-3, 3, (2, *grid.shape))
+    scan = MultiEcho.from_arrays(
+        magnitude, echo_times_s=(0.0012, 0.0024), field_t=1.5, grid=grid, phase=phase, time=WHEN
+    )
+    stages_of = {"inspect": stages.inspected(), "read": stages.multi_echo()}
+    files = written(lambda f: write_multi_echo(f / "mr", scan, context, description="gre"))
+    return Seed("mr", files, stages_of, "dicom")
 
 
 def _compressed() -> Iterator[Seed]:

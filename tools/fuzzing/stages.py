@@ -191,6 +191,23 @@ def projections(target: str = "") -> Stage:
     return run
 
 
+def multi_echo() -> Stage:
+    """The reader of multi-echo MR."""
+
+    def run(folder: Path) -> Answer:
+        from hepatica.io.dicom.mr.read import read_multi_echo
+
+        found = read_multi_echo(folder, role="after")
+        parts = [found.magnitude, *([] if found.phase is None else [found.phase])]
+        if not all(np.isfinite(part).all() for part in parts):
+            raise UnsoundError("magnitude or phase are not finite")
+        affine = np.round(found.grid.affine, 9).tolist()
+        digest = [*map(_sha, parts), affine, found.echo_times_s, found.field_t, str(found.time)]
+        return Answer(digest, sum(int(part.nbytes) for part in parts), _said(found.messages))
+
+    return run
+
+
 def planar(target: str = "") -> Stage:
     """Planar images, as lung shunt and calibration read them."""
 

@@ -15,6 +15,7 @@ from hepatica.outcome.statistics.agreement import (
     BlandAltman,
     Concordance,
     PassingBablok,
+    RepeatedBlandAltman,
 )
 from hepatica.report.figures.outcome import draw_agreement, save
 from hepatica.workflow.result import Result, result
@@ -22,13 +23,17 @@ from hepatica.workflow.result import Result, result
 
 @result
 class AgreementResult(Result):
-    """Agreement of two columns: Bland-Altman; Lin and Passing-Bablok where the data carry them; what it says."""
+    """Agreement of two columns: Bland-Altman; Lin and Passing-Bablok where the data carry them; what it says.
+
+    Where a patient has several pairs `repeated` holds the limits with repeated measures.
+    """
 
     verb = "measurement_agreement"
 
     first: str
     second: str
     bland_altman: BlandAltman
+    repeated: RepeatedBlandAltman | None
     lin: Concordance | None
     passing_bablok: PassingBablok | None
     reading: tuple[str, ...]
@@ -52,6 +57,10 @@ class AgreementResult(Result):
             ("lower limit of agreement", b.lower_limit, b.lower_limit - b.limit_error, b.lower_limit + b.limit_error),
             ("upper limit of agreement", b.upper_limit, b.upper_limit - b.limit_error, b.upper_limit + b.limit_error),
         ]
+        if (r := self.repeated) is not None:
+            rows.append((f"bias, {r.subjects} patients", r.bias, r.bias_low, r.bias_high))
+            for name, limit in (("lower", r.lower_limit), ("upper", r.upper_limit)):
+                rows.append((f"{name} limit, repeated measures", limit, limit - r.limit_error, limit + r.limit_error))
         if c is not None:
             rows += [("Lin's concordance", c.coefficient, c.low, c.high), ("Pearson's r", c.pearson, None, None)]
         if p is not None:
@@ -113,6 +122,7 @@ def measurement_agreement(
         first=first,
         second=second,
         bland_altman=found.bland_altman,
+        repeated=found.repeated,
         lin=found.lin,
         passing_bablok=found.passing_bablok,
         reading=found.reading,

@@ -62,6 +62,10 @@ class Case:
     def spect(self) -> Path:
         return self.root / "OTTOKAR_spect.dcm"
 
+    @property
+    def mr(self) -> Path:
+        return self.root / "OTTOKAR_mr"
+
     def table(self, name: str) -> Path:
         return self.root / f"{STEM} {name}.csv"
 
@@ -99,6 +103,9 @@ def case(virtual: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory) ->
         ("reconstruct_spect", "spect.dcm", case.spect),
     ):
         mark_file(CALLS[verb](case).save(plain.parent / verb) / name, target)
+    saved = CALLS["simulate_mri"](case).save(plain.parent / "simulate_mri")
+    for path in sorted(saved.rglob("*.dcm")):
+        mark_file(path, case.mr / path.relative_to(saved).parent / f"{STEM}_{path.name}")
     return case
 
 
@@ -161,6 +168,29 @@ def simulated(case: Case) -> Any:
         case.emission, ct=case.ct, nuclide="Tc-99m", camera="siemens-lehr",
         options=hepatica.SimulationOptions(scan=scan, stated=stated),
     )  # fmt: skip
+
+
+def simulated_mri(case: Case) -> Any:
+    return hepatica.simulate_mri(
+        case.emission, ct=case.ct, structures=case.rtstruct,
+        options=hepatica.MrSimulationOptions(echoes=3, mr_spacing_mm=(14, 14, 20)),
+        stated=hepatica.ScannedActivityOptions(total_bq=6e9),
+    )  # fmt: skip
+
+
+def holmium(case: Case) -> Any:
+    given = hepatica.HolmiumOptions(specific_activity_mbq_mg=10.0, calibrated_at=instant(10), administered_mg=600)
+    return hepatica.holmium_mri(
+        case.mr / "after", before=case.mr / "before", structures=case.rtstruct, holmium=given,
+        reading=hepatica.MrReadingOptions(noise_level=0.02),
+    )  # fmt: skip
+
+
+def agreement_of(case: Case) -> Any:
+    by_mr = holmium(case).activity
+    values = np.maximum(by_mr.volume.values, 0)
+    spect = hepatica.Image.from_array(values, unit="Bq/mL", grid=by_mr.grid, time=by_mr.time, nuclide="Ho-166")
+    return hepatica.spect_mri_agreement(by_mr, spect=spect, structures=case.rtstruct)
 
 
 def reconstructed(case: Case) -> Any:
@@ -237,6 +267,9 @@ CALLS: dict[str, Callable[[Case], Any]] = {
         source=hepatica.SourceOptions(source="patient", source_activity_bq=150e6, source_activity_at=instant(10)),
         exposure=hepatica.CameraExposureOptions(head_time_s=480.0),
     ),
+    "simulate_mri": simulated_mri,
+    "holmium_mri": holmium,
+    "spect_mri_agreement": agreement_of,
     "quantify": lambda c: hepatica.quantify(c.emission, nuclide="Y-90", structures=c.rtstruct),
     "segment": lambda c: hepatica.segment(c.ct, uptake=c.emission),
     "warp_image": lambda c: hepatica.warp_image(

@@ -12,9 +12,11 @@ from hepatica.outcome.statistics.agreement import (
     BlandAltman,
     Concordance,
     PassingBablok,
+    RepeatedBlandAltman,
     bland_altman,
     lin_concordance,
     passing_bablok,
+    repeated_bland_altman,
 )
 from hepatica.outcome.statistics.evidence import located, p_text, unless_refused
 
@@ -56,15 +58,26 @@ def _reading(
     return words
 
 
+def _repeated(found: RepeatedBlandAltman | None) -> tuple[str, ...]:
+    if found is None:
+        return ()
+    text = (
+        f"With the {found.n} pairs taken as those of {found.subjects} patients the limits are {found.lower_limit:.3g} "
+        f"to {found.upper_limit:.3g} (each known to -+ {found.limit_error:.2g})."
+    )
+    return (text,)
+
+
 def _apart(bias: float) -> str:
     return "equal to" if bias == 0 else f"{abs(bias):.3g} {'above' if bias > 0 else 'below'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How two columns agree; None where the data do not carry it."""
+    """How two columns agree; None where the data do not carry it (`repeated`: where each patient has one pair)."""
 
     bland_altman: BlandAltman
+    repeated: RepeatedBlandAltman | None
     lin: Concordance | None
     passing_bablok: PassingBablok | None
     pairs: tuple[tuple[float, float], ...]
@@ -90,14 +103,16 @@ def agreement_of(table: InputTable, first: str, second: str, patient_ids: str | 
     if len(set(patients)) < len(patients):
         text = (
             f"{len(patients)} pairs of {len(set(patients))} patients: intervals take every pair as independent and are "
-            "too narrow"
+            "too narrow; the limits with repeated measures do not"
         )
         messages.append(Message("pairs-not-independent", text))
     with located(f"{table.name}, columns {first}, {second}"):
         ba = bland_altman(a, b)
+    repeated = None
+    if len(set(patients)) < len(patients):
+        repeated = unless_refused("repeated-measures", lambda: repeated_bland_altman(a, b, patients), messages)
     lin = unless_refused("lin", lambda: lin_concordance(a, b), messages)
     line = unless_refused("passing-bablok", lambda: passing_bablok(a, b), messages)
     messages += _doubts(ba, first, second, same=a == b)
-    return Agreement(
-        ba, lin, line, tuple(zip(a, b, strict=True)), tuple(_reading(first, second, ba, lin, line)), tuple(messages)
-    )
+    reading = (*_reading(first, second, ba, lin, line), *_repeated(repeated))
+    return Agreement(ba, repeated, lin, line, tuple(zip(a, b, strict=True)), reading, tuple(messages))

@@ -10,6 +10,7 @@ References
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,39 @@ class BlandAltman:
 
 
 @dataclass(frozen=True, slots=True)
+class RepeatedBlandAltman:
+    """Differences (second minus first) of several pairs of each subject, whose true values vary.
+
+    Attributes
+    ----------
+    n, subjects : int
+        Pairs, and subjects (patients, segments) that they are of.
+    bias, bias_low, bias_high : float
+        Mean difference and 95 % interval (t of the subjects).
+    sd : float
+        Standard deviation of the difference of a new pair of a new subject: between and within subjects together.
+    between_sd, within_sd : float
+        Its two parts.
+    lower_limit, upper_limit : float
+        95 % limits of agreement, bias -+ 1.96 sd.
+    limit_error : float
+        Half width of either limit's 95 % interval.
+    """
+
+    n: int
+    subjects: int
+    bias: float
+    bias_low: float
+    bias_high: float
+    sd: float
+    between_sd: float
+    within_sd: float
+    lower_limit: float
+    upper_limit: float
+    limit_error: float
+
+
+@dataclass(frozen=True, slots=True)
 class Concordance:
     """Lin's coefficient with 95 % interval; Pearson's r; bias correction factor (1: same mean and spread)."""
 
@@ -99,6 +133,57 @@ def bland_altman(first: ArrayLike, second: ArrayLike) -> BlandAltman:
     return BlandAltman(
         n, bias, bias - half, bias + half, sd, bias - Z95 * sd, bias + Z95 * sd, t * math.sqrt(3 / n) * sd, trend, p
     )
+
+
+def repeated_bland_altman(first: ArrayLike, second: ArrayLike, subjects: Sequence[Hashable]) -> RepeatedBlandAltman:
+    """Limits of agreement with several pairs per subject, the true value of each pair its own.
+
+    Parameters
+    ----------
+    first, second : array_like
+        The two measurements.
+    subjects : sequence
+        Whose pair it is.
+
+    Raises
+    ------
+    EvidenceError
+        If there are fewer than 5 pairs or 2 subjects, or no subject has more than one.
+
+    Notes
+    -----
+    One-way analysis of variance of the differences, the variance between subjects from the mean squares with the mean
+    number of pairs of Bland and Altman, J Biopharm Stat 2007;17:571; never below zero.
+    """
+    from scipy import special
+
+    a, b = _pairs(first, second)
+    if len(subjects) != a.size:
+        raise EvidenceError(f"agreement: {len(subjects)} subjects for {a.size} pairs")
+    difference = b - a
+    order = {name: n for n, name in enumerate(dict.fromkeys(subjects))}
+    index = np.array([order[name] for name in subjects])
+    counts = np.bincount(index).astype(float)
+    n, k = a.size, counts.size
+    if k < 2 or n == k:
+        raise EvidenceError(f"agreement with repeated measures: {n} pairs of {k} subjects; two with several are needed")
+    means = np.bincount(index, weights=difference) / counts
+    bias = float(difference.mean())
+    within = float(((difference - means[index]) ** 2).sum()) / (n - k)
+    among = float((counts * (means - bias) ** 2).sum()) / (k - 1)
+    each = (n - float((counts**2).sum()) / n) / (k - 1)
+    between = max((among - within) / each, 0.0)
+    variance = between + within
+    error2 = between * float((counts**2).sum()) / n**2 + within / n
+    t = float(special.stdtrit(k - 1, 0.975))
+    of_variance = 2 * among**2 / (each**2 * (k - 1)) + (1 - 1 / each) ** 2 * 2 * within**2 / (n - k)
+    sd = math.sqrt(variance)
+    of_sd2 = of_variance / (4 * variance) if variance else 0.0
+    half, limit = t * math.sqrt(error2), t * math.sqrt(error2 + Z95**2 * of_sd2)
+    return RepeatedBlandAltman(
+        n, k, bias, bias - half, bias + half, sd, math.sqrt(between), math.sqrt(within), bias - Z95 * sd,
+        bias + Z95 * sd, limit,
+    )  # fmt: skip
 
 
 def _slope(x: FloatArray, y: FloatArray) -> tuple[float, float]:

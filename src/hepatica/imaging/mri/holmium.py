@@ -1,0 +1,211 @@
+"""From the increase of R2* to microspheres: concentration, mass and activity, by voxel and by structure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.imaging.mri.baseline import Baseline
+from hepatica.imaging.mri.fit import LIMIT, DecayFit
+from hepatica.imaging.mri.relaxivity import Relaxivity
+from hepatica.imaging.quantify.uncertainty import Outline, edge_over_mean
+
+Array = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HolmiumMap:
+    """Microspheres in every voxel.
+
+    Attributes
+    ----------
+    grid : Grid
+        Voxels.
+    concentration_mg_ml : ndarray of float32
+        mg of microspheres per mL; noise makes it negative in places. At a limit the lowest it can be; NaN where
+        nothing is known.
+    sd_mg_ml : ndarray of float32
+        Standard uncertainty of the voxel by itself; NaN at a limit.
+    common_sd_mg_ml : ndarray of float32
+        What voxels of a structure share by the baseline.
+    limit : ndarray of bool
+        Where only a lower limit is known.
+    relaxivity : Relaxivity
+        By which it was found; its uncertainty is common to all voxels.
+    """
+
+    grid: Grid
+    concentration_mg_ml: Array
+    sd_mg_ml: Array
+    common_sd_mg_ml: Array
+    limit: Mask
+    relaxivity: Relaxivity
+
+    @property
+    def known(self) -> Mask:
+        """Voxels with a value or a limit."""
+        return np.asarray(np.isfinite(self.concentration_mg_ml))
+
+    @property
+    def total_sd_mg_ml(self) -> Array:
+        """Standard uncertainty of a voxel, all parts together; NaN at a limit."""
+        relative = self.relaxivity.ml_per_mg_s.relative_sd or 0.0
+        parts = self.sd_mg_ml**2 + self.common_sd_mg_ml**2 + (relative * self.concentration_mg_ml) ** 2
+        return np.asarray(np.sqrt(parts), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class StructureHolmium:
+    """Microspheres of one structure.
+
+    Attributes
+    ----------
+    name : str
+        Of the structure.
+    volume_ml : float
+        Of the structure.
+    not_measured_ml : float
+        Part of it where nothing is known.
+    limit_ml : float
+        Part of it where the concentration is above what can be measured.
+    near_lung_ml : float
+        Part of it where the field of the lung may reach.
+    r2star_before_per_s, r2star_after_per_s : float or None
+        Means over the voxels measured; None without any.
+    concentration_mg_ml, concentration_sd_mg_ml : float or None
+        Mean of the voxels known, with its standard uncertainty.
+    mass_mg, mass_sd_mg : float or None
+        Sum over the voxels known; a lower limit where `limit_ml` is not zero.
+    activity_mbq, activity_sd_mbq : float or None
+        At the instant of the scan; None without a specific activity.
+    """
+
+    name: str
+    volume_ml: float
+    not_measured_ml: float
+    limit_ml: float
+    near_lung_ml: float
+    r2star_before_per_s: float | None
+    r2star_after_per_s: float | None
+    concentration_mg_ml: float | None
+    concentration_sd_mg_ml: float | None
+    mass_mg: float | None
+    mass_sd_mg: float | None
+    activity_mbq: float | None = None
+    activity_sd_mbq: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Mean concentration in a tumour over that in the normal liver, with its standard uncertainty."""
+
+    name: str
+    tumour_to_normal: float
+    tumour_to_normal_sd: float
+
+
+def holmium_map(after: DecayFit, baseline: Baseline, relaxivity: Relaxivity) -> HolmiumMap:
+    """Concentration from the increase of R2*: (R2* - R2*_0) / r2*."""
+    r2 = relaxivity.ml_per_mg_s.value
+    value = ((after.r2star_per_s - baseline.r2star_per_s) / r2).astype(np.float32)
+    sd = (np.sqrt(after.r2star_sd_per_s**2 + baseline.sd_per_s**2) / r2).astype(np.float32)
+    limit = (after.route == LIMIT) & np.isfinite(value)
+    common = np.where(np.isfinite(value), baseline.common_sd_per_s / r2, np.nan).astype(np.float32)
+    return HolmiumMap(after.grid, value, sd, common, limit, relaxivity)
+
+
+def structure_holmium(
+    region: Region, found: HolmiumMap, after: DecayFit, baseline: Baseline, near: Mask, *,
+    mbq_per_mg: float | None = None, mbq_per_mg_relative_sd: float = 0.0,
+) -> StructureHolmium:  # fmt: skip
+    """Sums and means over a structure, border voxels by their covered fraction.
+
+    Noise adds up in quadrature; what the baseline shares adds up linearly, and so does the relaxivity's. A baseline
+    interpolated from a scan of other voxels is counted with the uncertainty of a voxel: neighbours that share noise
+    make up for what interpolation takes from it. An outline known to a voxel adds e u(v) / v to a mass and
+    |e - 1| u(v) / v to a mean, with e the concentration at the edge over the mean (EANM 2018, as for dose).
+    """
+    voxel = region.grid.voxel_volume_ml
+    weight = region.coverage.astype(np.float64) * voxel
+    c, sd, common = (
+        a[region.window].astype(np.float64) for a in (found.concentration_mg_ml, found.sd_mg_ml, found.common_sd_mg_ml)
+    )
+    known = np.isfinite(c) & (weight > 0)
+    limit = known & found.limit[region.window]
+    covered = float(weight[known].sum())
+    near_ml = float(weight[near[region.window] & (weight > 0)].sum())
+    parts = (region.volume_ml, max(float(weight.sum()) - covered, 0.0), float(weight[limit].sum()), near_ml)
+    if not covered:
+        return StructureHolmium(region.name, *parts, None, None, None, None, None, None)
+    before, later = (
+        float((weight * np.nan_to_num(a[region.window]))[known].sum()) / covered
+        for a in (baseline.r2star_per_s, after.r2star_per_s)
+    )
+    mass = float((weight * np.nan_to_num(c))[known].sum())
+    noise = float(np.square(weight * np.nan_to_num(sd))[known].sum())
+    shared = float((weight * np.nan_to_num(common))[known].sum())
+    scale = (found.relaxivity.ml_per_mg_s.relative_sd or 0.0) * mass
+    of_mass, of_mean = outline_relative_sd(region, found)
+    mass_sd = math.sqrt(noise + shared**2 + scale**2 + (of_mass * mass) ** 2)
+    mean_sd = math.sqrt(noise + shared**2 + scale**2 + (of_mean * mass) ** 2) / covered
+    relative = mass_sd / abs(mass) if mass else 0.0
+    return StructureHolmium(
+        region.name,
+        *parts,
+        r2star_before_per_s=before,
+        r2star_after_per_s=later,
+        concentration_mg_ml=mass / covered,
+        concentration_sd_mg_ml=mean_sd,
+        mass_mg=mass,
+        mass_sd_mg=mass_sd,
+        activity_mbq=None if mbq_per_mg is None else mass * mbq_per_mg,
+        activity_sd_mbq=(
+            None if mbq_per_mg is None else abs(mass) * mbq_per_mg * math.hypot(relative, mbq_per_mg_relative_sd)
+        ),
+    )
+
+
+def tumour_ratio(tumour: Region, normal: Region, found: HolmiumMap) -> Ratio | None:
+    """T/N of a tumour; None where a mean is not known or the normal liver holds nothing.
+
+    The relaxivity cancels. What voxels of a structure share by the baseline is taken as independent between tumour
+    and normal liver where the baseline is by structure.
+    """
+    parts = [_mean(region, found) for region in (tumour, normal)]
+    if parts[0] is None or parts[1] is None or parts[1][0] <= 0:
+        return None
+    (t, t_sd), (n, n_sd) = parts[0], parts[1]
+    return Ratio(tumour.name, t / n, math.hypot(t_sd / n, t * n_sd / n**2))
+
+
+def _mean(region: Region, found: HolmiumMap) -> tuple[float, float] | None:
+    """Mean concentration and its standard uncertainty without the relaxivity's."""
+    weight = region.coverage.astype(np.float64)
+    c = found.concentration_mg_ml[region.window].astype(np.float64)
+    known = np.isfinite(c) & (weight > 0)
+    total = float(weight[known].sum())
+    if not total:
+        return None
+    of_mean = outline_relative_sd(region, found)[1]
+    noise = float(np.square(weight * np.nan_to_num(found.sd_mg_ml[region.window]))[known].sum())
+    shared = float((weight * np.nan_to_num(found.common_sd_mg_ml[region.window]))[known].sum())
+    mean = float((weight * np.nan_to_num(c))[known].sum()) / total
+    return mean, math.hypot(math.sqrt(noise + shared**2) / total, of_mean * mean)
+
+
+def outline_relative_sd(region: Region, found: HolmiumMap) -> tuple[float, float]:
+    """Relative standard uncertainties of sum and mean of a structure whose outline is known to a voxel.
+
+    Zero where the mean is not positive: then noise is all.
+    """
+    image = Volume(found.grid, np.nan_to_num(found.concentration_mg_ml), Kind.ACTIVITY_CONCENTRATION)
+    if region.mean(image) <= 0 or region.volume_ml <= 0:
+        return 0.0, 0.0
+    edge = edge_over_mean(image, region)
+    spread = Outline(1 / 3 * sum(region.grid.spacing_mm)).volume_relative_sd(region.volume_ml)
+    return abs(edge) * spread, abs(edge - 1) * spread

@@ -1,0 +1,1 @@
+"""Multi-echo MR: read from DICOM of any form, and written."""

@@ -1,0 +1,1 @@
+"""MR verbs: simulate, holmium, agreement with SPECT."""

@@ -1,0 +1,215 @@
+"""The MR verbs: what they refuse, what they say, and that their activity is one for absorbed dose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hepatica
+from hepatica.core import Grid, Region
+from hepatica.imaging.mri.echoes import MultiEcho
+
+GRID = Grid.axial((16, 14, 10), spacing_mm=(4, 4, 5), frame_of_reference="1.2.3")
+WHEN = datetime(2026, 3, 3, 9)
+TIMES = (0.0012, 0.0024, 0.0036, 0.0048, 0.006)
+R2 = 96.0005
+
+
+def ball(name: str, middle: tuple[float, float, float], radius_mm: float) -> Region:
+    index = np.indices(GRID.shape).transpose(1, 2, 3, 0)
+    away = np.linalg.norm((index - middle) * GRID.spacing_mm, axis=-1)
+    return Region.from_coverage(name, GRID, (away < radius_mm).astype(np.float32))
+
+
+LIVER = ball("liver", (8, 7, 5), 20)
+TUMOUR = ball("tumour 1", (8, 7, 5), 8)
+LUNG = ball("lung right", (8, 7, 9), 3)
+CONCENTRATION = 0.3 * LIVER.full() + 0.9 * TUMOUR.full()
+
+
+def scan(mg_ml: Any = 0.0, *, grid: Grid = GRID, seed: int = 1, noise: float = 0.004, **kinds: Any) -> MultiEcho:
+    random = np.random.default_rng(seed)
+    tissue = ball("body", (8, 7, 5), 27).full()
+    rate = 40.0 + R2 * np.asarray(mg_ml)
+    clean = tissue * np.exp(-rate * np.asarray(TIMES)[:, None, None, None])
+    noisy = np.abs(clean + noise * (random.normal(size=clean.shape) + 1j * random.normal(size=clean.shape)))
+    given = {"echo_times_s": TIMES, "field_t": 1.5, "grid": grid, "time": WHEN} | kinds
+    return MultiEcho.from_arrays(noisy, **given)
+
+
+HOLMIUM = hepatica.HolmiumOptions(specific_activity_mbq_mg=10.0, calibrated_at=datetime(2026, 3, 2, 9))
+REGIONS = (LIVER, TUMOUR, LUNG)
+ANY: Any = hepatica
+
+
+def found(**kinds: Any) -> Any:
+    given: dict[str, Any] = {"before": scan(seed=2), "structures": REGIONS, "holmium": HOLMIUM}
+    return hepatica.holmium_mri(scan(CONCENTRATION), **given | kinds)
+
+
+@pytest.fixture(scope="module")
+def result() -> Any:
+    return found()
+
+
+def test_masses_ratios_and_activity(result: Any) -> None:
+    truth = float((CONCENTRATION * LIVER.full()).sum()) * GRID.voxel_volume_ml
+    assert result["liver"].mass_mg == pytest.approx(truth, rel=0.01)
+    assert result["liver"].mass_sd_mg > 0.05 * truth  # the relaxivity's 5 % at least
+    (ratio,) = result.ratios
+    assert ratio.tumour_to_normal == pytest.approx(4.0, rel=0.02)
+    left = 2.0 ** (-24 / 26.8)
+    assert result.specific_activity_mbq_mg == pytest.approx(10 * left, rel=0.002)
+    assert result["liver"].activity_mbq == pytest.approx(10 * left * truth, rel=0.012)
+    assert result.activity.volume.total / 1e6 == pytest.approx(result["liver"].activity_mbq, rel=1e-4)
+    assert "lung right" not in {one.name for one in result.structures}
+    assert "decay-misfit" not in {message.code for message in result.messages}
+    assert result.usable.own_mg_ml < result.usable.neighbours_mg_ml
+    with pytest.raises(hepatica.InputError, match="no structure"):
+        result["spleen"]
+
+
+def test_its_activity_is_one_for_absorbed_dose(result: Any, tmp_path: Path) -> None:
+    ct = hepatica.Image.from_array(np.full(GRID.shape, 50.0), unit="HU", grid=GRID)
+    options = hepatica.DoseOptions(
+        settings=hepatica.DoseSettings(negatives="keep"),
+        quantification=hepatica.QuantificationOptions(administered_at=datetime(2026, 3, 2, 9)),
+    )
+    by_value = hepatica.absorbed_dose(
+        result.activity, ct=ct, nuclide="Ho-166", structures=REGIONS, engine="local", options=options
+    )
+    # 15.53 J per GBq of 166Ho that decays in place, less what photons take away (local deposits electrons): 166Ho given
+    # 24 h before: mass x 10 MBq/mg at that time over the mass of the liver, 1.05 to 1.06 g/mL.
+    activity = 10e6 * result["liver"].mass_mg
+    expected = 15.53e-9 * activity / (1.055e-3 * LIVER.volume_ml)
+    assert by_value["liver"].dose_mean_gy == pytest.approx(expected, rel=0.02)
+    result.save(tmp_path / "saved")
+    files = {path.name for path in (tmp_path / "saved").iterdir()}
+    assert {"activity.nii.gz", "concentration.nii.gz", "r2star.nii.gz", "flags.nii.gz", "holmium.png"} <= files
+    images = hepatica.ImageOptions(activity_unit="Bq/mL", activity_at=(WHEN,))
+    by_file = hepatica.absorbed_dose(
+        tmp_path / "saved" / "activity.nii.gz", ct=ct, nuclide="Ho-166", structures=REGIONS, engine="local",
+        options=replace(options, images=images),
+    )  # fmt: skip
+    assert by_file["liver"].dose_mean_gy == pytest.approx(by_value["liver"].dose_mean_gy, rel=1e-4)
+    both = hepatica.spect_mri_agreement(tmp_path / "saved", spect=result.activity, structures=REGIONS)
+    assert both.pearson == pytest.approx(1.0, abs=1e-6)
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "no baseline": ({"before": None}, "baseline_r2star"),
+    "another field before": ({"before": scan(field_t=3.0)}, "scanned at 3 T"),
+    "another frame before": ({"before": scan(grid=GRID.with_frame_of_reference("9.9"))}, "frames of reference"),
+    "a transform and no scan": (
+        {
+            "before": None,
+            "registration": hepatica.TransformOptions(transform=hepatica.Transform.translation((0, 0, 1))),
+            "r2star": hepatica.R2StarOptions(baseline_r2star=40.0, baseline_r2star_sd=5.0),
+        },
+        "give `before`",
+    ),
+    "no liver": ({"structures": (LUNG,)}, "no liver"),
+    "in phase of none": ({"r2star": hepatica.R2StarOptions(fat="in-phase")}, "in phase"),
+    "phase of none": ({"r2star": hepatica.R2StarOptions(inhomogeneity="phase")}, "no phase"),
+    "relaxivity of 3 T": (
+        {"holmium": hepatica.HolmiumOptions(relaxivity=190.0, relaxivity_field=3.0)},
+        "measured at 3 T",
+    ),
+    "another agent": ({"clinical": hepatica.StructureOptions(agent="glass")}, "carries Y-90"),
+    "series of values": ({"reading": hepatica.MrReadingOptions(after_series=("1.2",))}, "after_series"),
+    "another instant": ({"reading": hepatica.MrReadingOptions(scanned_at=datetime(2026, 1, 1))}, "was scanned at"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_wrong_is_said(case: str) -> None:
+    options, words = REFUSED[case]
+    with pytest.raises(hepatica.HepaticaError, match=words):
+        found(**options)
+
+
+def test_options_that_contradict_each_other() -> None:
+    with pytest.raises(hepatica.InputError, match="calibrated_at"):
+        hepatica.HolmiumOptions(specific_activity_mbq_mg=10.0)
+    with pytest.raises(hepatica.InputError, match="relaxivity"):
+        hepatica.HolmiumOptions(relaxivity_field=1.5)
+    with pytest.raises(hepatica.InputError, match="belong together"):
+        hepatica.R2StarOptions(baseline_r2star=40.0)
+    with pytest.raises(hepatica.InputError, match="cannot both"):
+        hepatica.R2StarOptions(fat="fit", inhomogeneity="fit")
+    with pytest.raises(hepatica.InputError, match="contradicts"):
+        hepatica.R2StarOptions(baseline="voxel", baseline_r2star=40.0, baseline_r2star_sd=1.0)
+
+
+def test_a_number_for_the_baseline_brings_its_uncertainty() -> None:
+    stated = hepatica.R2StarOptions(baseline_r2star=40.0, baseline_r2star_sd=10.0)
+    one = found(before=None, r2star=stated)
+    # 10 1/s of 96 mL/(mg s) are 0.104 mg/mL in all voxels; 5 % of the relaxivity and the outline come on top.
+    assert 0.104 < one["liver"].concentration_sd_mg_ml < 0.115
+    assert {"baseline-single", "field-not-corrected"} <= {message.code for message in one.messages}
+
+
+def test_mass_is_held_against_the_vial() -> None:
+    truth = float((CONCENTRATION * LIVER.full()).sum()) * GRID.voxel_volume_ml
+    right = found(holmium=hepatica.HolmiumOptions(administered_mg=truth, administered_mg_sd=0.01 * truth))
+    assert right.vial.found_share == pytest.approx(1.0, abs=0.02)
+    assert "mass-unlike-vial" not in {message.code for message in right.messages}
+    wrong = found(holmium=hepatica.HolmiumOptions(administered_mg=2 * truth))
+    assert "mass-unlike-vial" in {message.code for message in wrong.messages}
+    with pytest.raises(hepatica.InputError, match="no activity"):
+        _ = wrong.activity
+
+
+def test_a_decay_that_is_none_is_said() -> None:
+    wrong = hepatica.MrReadingOptions(noise_level=0.001)
+    assert "decay-misfit" in {message.code for message in found(reading=wrong).messages}
+
+
+def test_a_dark_voxel_makes_a_lower_limit() -> None:
+    dark = CONCENTRATION.copy()
+    dark[8, 7, 5] = 300.0
+    one = hepatica.holmium_mri(scan(dark), before=scan(seed=2), structures=REGIONS, holmium=HOLMIUM)
+    assert one["tumour 1"].limit_ml == pytest.approx(GRID.voxel_volume_ml)
+    assert "lower-limit" in {message.code for message in one.messages}
+    assert one.holmium.concentration_mg_ml[8, 7, 5] < 300
+    assert one.flags[8, 7, 5] % 10 == 3
+
+
+def test_without_structures_all_tissue_is_summed() -> None:
+    one = found(structures=None)
+    assert [s.name for s in one.structures] == ["image"]
+    assert "no-structures" in {message.code for message in one.messages}
+
+
+def test_another_distribution_by_spect_does_not_agree(result: Any) -> None:
+    values = np.maximum(result.activity.volume.values, 0)[::-1]
+    far = hepatica.Image.from_array(values + 1, unit="counts", grid=GRID, nuclide="Ho-166")
+    both = hepatica.spect_mri_agreement(result.activity, spect=far, structures=REGIONS)
+    assert both.spect_relative
+    assert both.pearson < 0.95
+    assert both.repeated is None
+    elsewhere = replace(far, volume=far.volume.in_frame("9.9"))
+    with pytest.raises(hepatica.GeometryError, match="frames of reference"):
+        hepatica.spect_mri_agreement(result.activity, spect=elsewhere, structures=REGIONS)
+
+
+def test_simulation_needs_a_liver() -> None:
+    ct = hepatica.Image.from_array(np.full(GRID.shape, 50.0), unit="HU", grid=GRID)
+    given = hepatica.Image.from_array(np.ones(GRID.shape), unit="Bq/mL", grid=GRID, time=WHEN, nuclide="Ho-166")
+    with pytest.raises(hepatica.InputError, match="no liver"):
+        hepatica.simulate_mri(given, ct=ct, structures=[LUNG])
+    other = replace(given, acquisition=replace(given.acquisition, nuclide="Y-90"))
+    with pytest.raises(hepatica.InputError, match="shows Y-90"):
+        hepatica.simulate_mri(other, ct=ct, structures=[LIVER])
+    small = hepatica.MrSimulationOptions(echoes=3, mr_spacing_mm=(4, 4, 5), administered_mg=100.0)
+    made = hepatica.simulate_mri(given, ct=ct, structures=[LIVER], options=small)
+    again = hepatica.simulate_mri(given, ct=ct, structures=[LIVER], options=small)
+    np.testing.assert_array_equal(made.after.magnitude, again.after.magnitude)
+    whole = float(made.concentration.values.sum()) * GRID.voxel_volume_ml
+    assert whole == pytest.approx(100.0, rel=1e-5)
+    assert made.specific_activity_mbq_mg == pytest.approx(GRID.size * GRID.voxel_volume_ml / 1e6 / 100)
