@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal, get_args
 
 from hepatica.core.options import Limits, options
+from hepatica.core.transform.options import Model
 
-Model = Literal["rigid", "affine", "deformable"]
+__all__ = ["STARTS", "Model", "RegistrationOptions", "Start"]
+
 Start = Literal["headers", "centres", "body", "head-feet", "landmarks"]
 STARTS: tuple[Start, ...] = get_args(Start)
 

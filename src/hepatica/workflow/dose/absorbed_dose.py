@@ -108,7 +108,7 @@ def absorbed_dose(
     report_progress("reading images")
     scans = read_activity(activity, chosen, options.images, options.quantification.administered_at)
     ct_image, has_ct = ct_or_uniform(ct, scans, options)
-    brought = brought_to_ct(scans, ct_image if has_ct else None, options)
+    brought = brought_to_ct(scans, ct_image if has_ct else None, options, structures, report_progress)
     scans = brought.images
     together = (*scans, ct_image) if has_ct else scans
     unchecked = require_together(together, registered=options.scanner.registered or not has_ct)

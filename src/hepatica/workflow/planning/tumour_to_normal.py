@@ -93,7 +93,7 @@ def tumour_to_normal(
     """
     report_progress = progress or silent
     report_progress("reading the scout")
-    found = read_scout(scout, structures, reading)
+    found = read_scout(scout, structures, reading, report_progress)
     report_progress("measuring uptake")
     (liver,) = found.need("liver")
     answer = scout_uptake(
@@ -106,6 +106,9 @@ def tumour_to_normal(
         provenance=Provenance(
             found.inputs,
             parameters=parameters(uptake, reading, ct=None),
-            steps=("T/N from contents and masses of the structures",),
+            steps=(
+                *found.steps,
+                "T/N from contents and masses of the structures",
+            ),
         ),
     )

@@ -31,7 +31,7 @@ from hepatica.core.progress import Progress, silent
 from hepatica.core.sources import LandmarkSource, regions_of
 from hepatica.core.table import Cell, Table
 from hepatica.core.transform import Transform, warp, warp_region
-from hepatica.errors import InputError, UnitError, UnknownNameError
+from hepatica.errors import InputError, UnitError
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import write_itk
 from hepatica.io.regions import read_structures
@@ -39,6 +39,7 @@ from hepatica.io.registration.dicom_write import write_registration
 from hepatica.io.registration.fields import write_displacement_field
 from hepatica.io.registration.itk_transform import write_itk_transform
 from hepatica.io.registration.landmarks import read_landmarks
+from hepatica.workflow.registration.at_hand import counted_region
 from hepatica.workflow.registration.transforms import how_for, outside_of
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import DoseSource, ImageSource, StructureSource, as_dose, as_image, require_one_patient
@@ -389,15 +390,7 @@ def _within(drawn: Sequence[Region], names: Sequence[str]) -> Region | None:
         return None
     if not drawn:
         raise InputError("`within` names structures, and none were given", remedy="give `structures`")
-    roles = identified(drawn).roles
-    whole: Region | None = None
-    for name in names:
-        found = [r for r in drawn if r.name == name] or [r for r in drawn if roles[r.name].value == name]
-        if not found:
-            raise UnknownNameError("structure", name, [region.name for region in drawn])
-        for region in found:
-            whole = region if whole is None else whole | region
-    return whole
+    return counted_region(drawn, names)
 
 
 def _quality(
