@@ -24,6 +24,8 @@ class RegistrationOptions:
     starts : sequence of {"headers", "centres", "body", "head-feet", "landmarks"}
         Where to begin; the one from which the images come out most alike is kept. Landmarks are a start where they are
         given.
+    landmarks_only : bool
+        Whether to register by the landmarks alone, rigidly or affinely, whatever the images show.
     count_rim_mm : float
         What counts around the structures to count in, so that their borders do.
     checks : bool
@@ -36,6 +38,7 @@ class RegistrationOptions:
 
     model: Model = "rigid"
     starts: tuple[Start, ...] = STARTS
+    landmarks_only: bool = False
     count_rim_mm: Annotated[float, Limits(low=0.0, high=50.0)] = 5.0
     checks: bool = True
     seed: Annotated[int, Limits(low=0)] = 1
