@@ -150,8 +150,8 @@ class Scout:
     steps : tuple of str
         What brought the scout to the CT, for the provenance.
     position_sd_mm : float or None
-        Standard uncertainty of where the scout lies on the CT, along each axis; None where nothing moved it or it is
-        not known.
+        Standard uncertainty of where a transform puts the scout on the CT, along each axis; 0 where nothing moved it,
+        None where it is not known.
     """
 
     image: Volume
@@ -170,7 +170,7 @@ class Scout:
     messages: tuple[Message, ...] = ()
     inputs: tuple[InputFile, ...] = ()
     steps: tuple[str, ...] = ()
-    position_sd_mm: float | None = None
+    position_sd_mm: float | None = 0.0
 
     def lung_masses(self, options: SpectShuntOptions) -> LungMasses:
         """Mass of the lungs in view, and of the whole lungs where they are cut off: by the CT, else by the model."""

@@ -30,12 +30,15 @@ class Brought:
         Files of the transform.
     steps : tuple of str
         For the provenance.
+    position_sd_mm : float or None
+        Standard uncertainty of the transform along each axis; 0 where nothing was moved, None where it is not known.
     """
 
     images: tuple[Image, ...]
     messages: tuple[Message, ...] = ()
     inputs: tuple[InputFile, ...] = ()
     steps: tuple[str, ...] = ()
+    position_sd_mm: float | None = 0.0
 
 
 def brought_to_ct(
@@ -88,4 +91,5 @@ def brought_to_ct(
         images.append(image)
         notes += said
         steps.append(step)
-    return Brought(tuple(images), unique(notes), () if given is None else given.inputs, tuple(steps))
+    assert given is not None
+    return Brought(tuple(images), unique(notes), given.inputs, tuple(steps), given.transform.uncertainty_mm)

@@ -260,7 +260,15 @@ def _of_spect(
     scout = read_scout(source, structures[0], reading, report_progress)
     liver, lungs = scout.need("liver", "lungs")
     masses = scout.lung_masses(spect)
-    shunt = spect_lung_shunt(scout.image, lungs, liver, density=scout.density, options=spect, masses=masses)
+    shunt = spect_lung_shunt(
+        scout.image,
+        lungs,
+        liver,
+        density=scout.density,
+        options=spect,
+        masses=masses,
+        position_sd_mm=scout.position_sd_mm,
+    )
     organs = {
         name: role
         for name in scout.others

@@ -99,6 +99,7 @@ def tumour_to_normal(
     answer = scout_uptake(
         found.image, liver, found.tumours,
         density=found.density, territories=found.territories, on_ct=found.on_ct, options=uptake,
+        position_sd_mm=found.position_sd_mm,
     )  # fmt: skip
     return UptakeResult(
         uptake=answer,
