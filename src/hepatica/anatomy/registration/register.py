@@ -169,13 +169,15 @@ def register_volumes(
     transform, kept, before, after, share, more = _kept(pair, found)
     progress("how far off it may be")
     sure = uncertainty(pair, transform) if options.checks else None
-    if sure is not None:
-        transform = replace(transform, uncertainty_mm=sure.mean_mm)
     points = pair.judging().points_mm
     inverse = None
     if options.checks:
         progress("registering the other way round")
         inverse = inverse_consistency(transform, _back(pair, found, options), points)
+    if sure is not None and inverse is not None:
+        sure = sure.at_least(inverse.mean_mm / np.sqrt(6))
+    if sure is not None:
+        transform = replace(transform, uncertainty_mm=sure.mean_mm)
     return Registration(
         transform=transform,
         starts=tried,
