@@ -15,7 +15,7 @@ from hepatica.anatomy.registration.landmarks import closed_form
 from hepatica.anatomy.registration.linear import MIDDLE, Pair
 from hepatica.anatomy.registration.optimise import climb
 from hepatica.anatomy.registration.orientation import CLEARLY_BETTER, oriented, tried_orientations
-from hepatica.anatomy.registration.prepared import prepare
+from hepatica.anatomy.registration.prepared import patient_alone, prepare
 from hepatica.anatomy.registration.register import leaves_less, register_volumes
 from hepatica.anatomy.registration.settings import RegistrationOptions
 from hepatica.anatomy.registration.uncertainty import uncertainty
@@ -168,6 +168,18 @@ def test_affine_finds_a_scale(ct: Scene) -> None:
     points = ct.points_mm()
     assert np.linalg.norm(found.transform.points_mm(points) - step.points_mm(points), axis=1).mean() < 0.8
     assert found.volumes.highest == pytest.approx(1.04**3, rel=0.02)
+
+
+def test_an_outlier_in_the_air_leaves_no_step_around_the_patient(mr: Scene) -> None:
+    """The lowest voxel of an image is no background: one at -5 changes nothing of what is bent."""
+    values = mr.moving.values.copy()
+    values[0, 0, 0] = -5.0
+    plain, odd = (
+        patient_alone(prepare(volume, "moving"), volume).values
+        for volume in (mr.moving, replace(mr.moving, values=values))
+    )
+    assert np.abs(plain - odd).max() < 0.02
+    assert odd.min() >= 0
 
 
 def test_couch_and_arms_are_no_trunk(ct: Scene) -> None:

@@ -92,12 +92,13 @@ def registered(found: Registration, monkeypatch: pytest.MonkeyPatch) -> Register
     return stand_in
 
 
-def test_a_scout_comes_to_the_ct_by_the_ct_that_was_acquired_with_it() -> None:
+def test_a_scout_comes_to_the_ct_by_the_ct_that_was_acquired_with_it(registered: Registered) -> None:
     drawn = [LIVER, TUMOUR]
     known = hepatica.ScoutOptions(ct=CT, transform=SHIFT)
     truth = hepatica.tumour_to_normal(SCOUT, structures=drawn, reading=known)
     reading = hepatica.ScoutOptions(ct=CT, register="rigid", moving_ct=MOVING_CT)
     answer = hepatica.tumour_to_normal(SCOUT, structures=drawn, reading=reading)
+    assert registered.given[0][:2] == (CT.volume, MOVING_CT.volume)
     # Off by 1 mm, a tumour of 18 mm radius loses 3/4 x 1 / 18 = 4 % of its voxels to tissue a quarter as hot.
     one, other = (a.uptake.overall.tumour_to_normal.value for a in (truth, answer))
     assert other == pytest.approx(one, rel=0.04)
