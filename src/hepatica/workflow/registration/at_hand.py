@@ -164,7 +164,9 @@ def _counted(stated: TransformOptions, at_hand: AtHand, fixed: Image) -> tuple[R
     livers = [name for name, role in drawn.roles.items() if role is Structure.LIVER]
     if not livers:
         return None, "the whole patient counting, for no liver is drawn"
-    return counted_region(regions, livers, drawn.roles), f"counting in {', '.join(livers)}"
+    # In a label map the liver is what its tumours leave, and the tumours are what shows where it lies.
+    tumours = [name for name, role in drawn.roles.items() if role is Structure.TUMOUR]
+    return counted_region(regions, [*livers, *tumours], drawn.roles), f"counting in {', '.join(livers)}"
 
 
 def counted_region(

@@ -11,9 +11,12 @@ import pytest
 
 import hepatica
 from hepatica.anatomy.registration.register import Registration, register_volumes
+from hepatica.anatomy.registration.settings import RegistrationOptions
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.transform import Transform, warp_region, warp_volume
 from hepatica.errors import GeometryError, InputError, UnknownNameError
+from hepatica.planning.measured.values import Measured
+from hepatica.planning.planner.plan_file import TEMPLATE, read_plan
 from hepatica.workflow.registration import at_hand
 
 FIXED, MOVING = "1.2.826.0.1.3680043.8.498.11111111", "1.2.826.0.1.3680043.8.498.22222222"
@@ -70,7 +73,7 @@ SCOUT = replace(SCOUT_HERE, volume=elsewhere(SCOUT_HERE.volume))
 @pytest.fixture(scope="module")
 def found() -> Registration:
     """One real registration of the two CTs."""
-    return register_volumes(CT.volume, MOVING_CT.volume, within=LIVER)
+    return register_volumes(CT.volume, MOVING_CT.volume)
 
 
 class Registered:
@@ -140,7 +143,7 @@ def test_a_dose_is_that_of_the_registration_and_the_cts_drive_it(registered: Reg
     assert not more
     assert fixed.kind is moving.kind is Kind.HU
     assert within is not None
-    assert within.volume_ml == pytest.approx(LIVER.volume_ml)
+    assert within.volume_ml == pytest.approx((LIVER | TUMOUR).volume_ml)
     assert "registered-here" in {message.code for message in answer.messages}
     with pytest.raises(UnknownNameError, match="spleen"):
         dose(register="rigid", moving_ct=MOVING_CT, within=("spleen",))
@@ -173,6 +176,15 @@ def test_planned_and_delivered_dose_by_their_cts(registered: Registered) -> None
     assert {found.moved_by for found in sums} == {"energy and mass"}
     one, other = (found.course.structures[0].second_dose_mean_gy for found in sums)
     assert other == pytest.approx(one, rel=0.02)
+
+
+def test_an_even_organ_without_its_border_is_said() -> None:
+    """The middle of a liver of one value shows nothing of where it lies."""
+    even = ellipsoid("Middle", (-20, -5, -20), (14, 22, 16))
+    found = register_volumes(
+        CT.volume, MOVING_CT.volume, RegistrationOptions(checks=False, count_rim_mm=0.0), within=even
+    )
+    assert "nothing-alike-within" in [message.code for message in found.messages if message.severity == "critical"]
 
 
 def test_structures_follow_a_ct(registered: Registered) -> None:
@@ -237,3 +249,28 @@ def test_what_contradicts_itself_is_refused() -> None:
     reading = hepatica.ScoutOptions(ct=CT, register="rigid", moving_ct=MOVING_CT, registered=True)
     with pytest.raises(InputError, match="`registered` says"):
         hepatica.tumour_to_normal(SCOUT, structures=[LIVER, TUMOUR], reading=reading)
+
+
+def test_a_plan_file_asks_for_it_too(tmp_path: Path) -> None:
+    body = TEMPLATE.split("# [images]")[0].split("[uncertainty]")[0]
+    body += '[images]\nscout = "spect"\nct = "ct"\nstructures = "rois.dcm"\nregister = "rigid"\n'
+    body += 'moving_ct = "scout-ct"\nwithin = ["liver", "Tumour"]\n'
+    path = tmp_path / "plan.toml"
+    path.write_text(body)
+    seen: list[hepatica.PlanImages] = []
+
+    class SeenError(Exception):
+        """Stops the plan once its images are known."""
+
+    def measure(images: hepatica.PlanImages, *_: object) -> Measured:
+        seen.append(images)
+        raise SeenError
+
+    with pytest.raises(SeenError):
+        read_plan(path, measure)
+    reading = seen[0].reading
+    assert (reading.register, reading.within) == ("rigid", ("liver", "Tumour"))
+    assert reading.moving_ct == tmp_path / "scout-ct"
+    path.write_text(body.replace('["liver", "Tumour"]', "[3]"))
+    with pytest.raises(InputError, match=r"images\.within"):
+        read_plan(path, measure)
