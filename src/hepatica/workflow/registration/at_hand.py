@@ -74,7 +74,8 @@ def transform_for(
     InputError
         If there is no pair of images to register, or only uptake.
     GeometryError
-        If the images lie in other frames of reference; otherwise as `given_transform` and
+        If the images lie in other frames of reference, or the registration says of itself that a person must look at it
+        first (mirrored, turned by half, not alike); otherwise as `given_transform` and
         `anatomy.registration.register.register_volumes`.
     """
     if stated.register is None:
@@ -95,6 +96,12 @@ def transform_for(
     found = register_volumes(
         fixed.volume, moving.volume, RegistrationOptions(model=stated.register), within=region, progress=progress
     )
+    if critical := [message for message in found.messages if message.severity == "critical"]:
+        # Nobody has looked at it: a number that rests on it would pass for a sound one.
+        raise GeometryError(
+            f"{moving.name} was registered to {fixed.name}, and not used: {critical[0].text}",
+            remedy="register them by the verb register, look at its figure, and give its `transform`",
+        )
     frames = (grids[0].frame_of_reference, grids[1].frame_of_reference)
     transform = replace(
         found.transform,

@@ -13,6 +13,7 @@ import hepatica
 from hepatica.anatomy.registration.register import Registration, register_volumes
 from hepatica.anatomy.registration.settings import RegistrationOptions
 from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.core.message import Message
 from hepatica.core.transform import Transform, warp_region, warp_volume
 from hepatica.errors import GeometryError, InputError, UnknownNameError
 from hepatica.planning.measured.values import Measured
@@ -149,6 +150,14 @@ def test_a_dose_is_that_of_the_registration_and_the_cts_drive_it(registered: Reg
         dose(register="rigid", moving_ct=MOVING_CT, within=("spleen",))
     with pytest.raises(GeometryError, match="`moving_ct`"):
         dose(register="rigid", moving_ct=CT)
+
+
+def test_a_registration_that_a_person_must_look_at_is_not_used(registered: Registered) -> None:
+    mirrored = Message("moving-image-mirrored", "the moving image fits better as a mirror image", severity="critical")
+    registered.answer = replace(registered.answer, messages=(mirrored,))
+    reading = hepatica.ScoutOptions(ct=CT, register="rigid", moving_ct=MOVING_CT)
+    with pytest.raises(GeometryError, match="not used: the moving image fits better as a mirror image"):
+        hepatica.tumour_to_normal(SCOUT, structures=[LIVER, TUMOUR], reading=reading)
 
 
 def test_planned_and_delivered_dose_by_their_cts(registered: Registered) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 import hepatica
@@ -51,6 +52,7 @@ def elsewhere(transform: Transform) -> hepatica.Image:
 
 
 THERE = replace(HERE, volume=HERE.volume.in_frame(MOVING))
+SAME_PLACE = Transform.translation((0, 0, 0), fixed_frame=FIXED, moving_frame=MOVING)
 
 
 def dose(activity: hepatica.Image, **options: object) -> hepatica.DoseResult:
@@ -84,6 +86,11 @@ def test_a_rigid_transform_gives_the_dose_of_images_that_lie_together(tmp_path: 
 
 def tumour_of(found: hepatica.DoseResult) -> StructureResult:
     return next(item for item in found.structures if item.dose.name == "Tumour")
+
+
+def test_a_dose_on_an_array_that_states_its_frame_is_saved_in_it(tmp_path: Path) -> None:
+    folder = dose(THERE, registration=hepatica.TransformOptions(transform=SAME_PLACE)).save(tmp_path / "dose")
+    assert pydicom.dcmread(folder / "dose.dcm").FrameOfReferenceUID == FIXED
 
 
 def test_the_position_is_in_the_uncertainty_of_the_dose() -> None:
