@@ -7,7 +7,7 @@ the borders are drawn, and scatter from the liver into the lungs. The interval i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Literal
@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from hepatica.anatomy.ct.lung_mass import LungMass, Sex, require_lung_mass
-from hepatica.anatomy.registration.quality.position import shifted_images
+from hepatica.anatomy.registration.quality.position import position_covariance, shifted_images
 from hepatica.anatomy.structures.clinical import without_margin
 from hepatica.core import Estimate, Kind, Region, Volume, decay_factor, seconds_between
 from hepatica.core.document import HIDDEN
@@ -458,16 +458,9 @@ def spect_lung_shunt(
             (_lung_content(shifted, own, liver, density, options, completion)[0], liver.total(shifted))
             for shifted in shifted_images(image, position_sd_mm)
         ]
-        parts = replace(parts, position=_position_effect((lung_total, liver_total), moved))
+        parts = replace(parts, position=position_covariance((lung_total, liver_total), moved))
     found = _shunt(max(0.0, lung_total), liver_total, parts, "spect", tuple(messages))
     return replace(found, details=details)
-
-
-def _position_effect(here: tuple[float, float], moved: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
-    """Standard uncertainties of lungs and liver and their covariance, from the image shifted six ways."""
-    changes = np.asarray(moved) - here
-    both = (changes.T @ changes) / 2
-    return math.sqrt(both[0, 0]), math.sqrt(both[1, 1]), float(both[0, 1])
 
 
 @dataclass(frozen=True, slots=True)

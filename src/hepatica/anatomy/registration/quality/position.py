@@ -38,3 +38,10 @@ def position_sd(here: float, sides: Sequence[float]) -> float:
     """
     changes = np.asarray(sides, dtype=float).reshape(3, 2) - here
     return float(np.sqrt((changes**2).sum() / 2))
+
+
+def position_covariance(here: tuple[float, float], sides: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
+    """Standard uncertainties of two numbers and their covariance, as `position_sd` takes them."""
+    changes = np.asarray(sides, dtype=float) - here
+    both = changes.T @ changes / 2
+    return float(np.sqrt(both[0, 0])), float(np.sqrt(both[1, 1])), float(both[0, 1])
