@@ -140,16 +140,16 @@ def coarse(volume: Volume, spacing_mm: float) -> Volume:
 
 
 def patient_alone(prepared: Prepared, source: Volume) -> Volume:
-    """An image on voxels of `DEFORMED_MM`, air (or what is usual there) around the patient.
+    """An image on voxels of `DEFORMED_MM`, air (or what is low there) around the patient.
 
-    What is usual, not the lowest value: noise and a negative outlier would leave a step where the rim ends.
+    Not its lowest value: a negative outlier would leave a step where the rim ends.
     """
     small = coarse(source, DEFORMED_MM)
     volume = small.with_values(small.values, source.kind)
     body = _nearest(prepared.body, prepared.grid, volume.grid)
     padded = padding(source, volume.grid)
     around = volume.values[~(body | padded)]
-    outside = AIR_HU if source.kind is Kind.HU or not around.size else float(np.median(around))
+    outside = AIR_HU if source.kind is Kind.HU or not around.size else float(np.percentile(around, LOWEST_PERCENTILE))
     return volume.with_values(np.where(body | padded, volume.values, outside).astype(np.float32))
 
 
