@@ -299,10 +299,20 @@ def seeds(data: Path | None = None, names: tuple[str, ...] = ()) -> dict[str, tu
     """
     from fuzzing.patient_seeds import patient_seeds
     from fuzzing.real_seeds import real_seeds
+    from fuzzing.registration_seeds import registration_seeds
     from fuzzing.text_seeds import text_seeds
 
     found: dict[str, list[Seed]] = {}
-    makers = (_dicom_images(), _own_writers(), _compressed(), _volumes(), _interfile(), text_seeds(), patient_seeds())
+    makers = (
+        _dicom_images(),
+        _own_writers(),
+        _compressed(),
+        _volumes(),
+        _interfile(),
+        text_seeds(),
+        patient_seeds(),
+        registration_seeds(),
+    )
     for maker in (*makers, real_seeds(data, names) if data is not None else iter(())):
         for seed in maker:
             found.setdefault(seed.name, []).append(seed)

@@ -261,6 +261,41 @@ def loaded(module: str, function: str, target: str, *more: Any) -> Stage:
     return run
 
 
+PLACES_MM = ((0.0, 0.0, 0.0), (13.0, -21.0, 8.0), (-4.0, 5.0, 31.0))
+"""Where transforms are held against each other."""
+
+
+def transform(target: str, frames: dict[str, str | None] | None = None) -> Stage:
+    """A transform, as the verbs read it."""
+
+    def run(folder: Path) -> Answer:
+        from hepatica.io.registration.read import read_transform
+
+        given = {key.removesuffix("_frame"): frame for key, frame in (frames or {}).items()}
+        found, notes = read_transform(_file(folder, target), **given)
+        places = found.points_mm(PLACES_MM)
+        if not np.isfinite(places).all():
+            raise UnsoundError("a point is led nowhere")
+        size = sum(step.vectors_mm.nbytes for step in found.steps if hasattr(step, "vectors_mm"))
+        return Answer([np.round(places, 6).tolist(), found.uncertainty_mm], size, _said(notes))
+
+    return run
+
+
+def landmarks(target: str) -> Stage:
+    """Landmarks, as the verbs read them."""
+
+    def run(folder: Path) -> Answer:
+        from hepatica.io.registration.landmarks import read_landmarks
+
+        found = read_landmarks(_file(folder, target))
+        if not np.isfinite(found.points_mm).all() or len(found.names) != len(found.points_mm):
+            raise UnsoundError("a landmark lies nowhere")
+        return Answer([list(found.names), np.round(found.points_mm, 6).tolist()])
+
+    return run
+
+
 def checkpoint(target: str, key: str) -> Stage:
     """What an interrupted reconstruction left behind."""
 

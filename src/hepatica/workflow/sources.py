@@ -147,5 +147,8 @@ def dicom_context(image: Image) -> DicomContext:
     if image.context is not None:
         return image.context
     made = DicomContext.invented(patient_id=UNKNOWN, patient_name="Unknown^Patient")
+    if image.grid.frame_of_reference is not None:
+        # Of an array that states where it lies: what is written beside it lies there too.
+        return replace(made, frame_of_reference=image.grid.frame_of_reference)
     checksum = image.source.sha256
     return replace(made, frame_of_reference=uid_of("frame of reference", checksum)) if checksum else made

@@ -297,7 +297,9 @@ CALLS: dict[str, Callable[[Case], Any]] = {
     "scout_concordance": lambda c: hepatica.scout_concordance(c.dose, c.dose, structures=c.rtstruct),
     "remaining_tolerance": tolerance,
     "tumour_response": lambda c: hepatica.tumour_response(c.table("measurements"), criterion="mrecist"),
-    "segmented_response": lambda c: hepatica.segmented_response(c.seg, c.seg, interval_days=90),
+    "segmented_response": lambda c: hepatica.segmented_response(
+        c.seg, c.seg, interval_days=90, registration=hepatica.TransformOptions(transform=registered(c))
+    ),
     "lipiodol_retention": lambda c: hepatica.lipiodol_retention(c.table("lipiodol")),
     "remnant_growth": lambda c: hepatica.remnant_growth(c.table("remnant")),
     "liver_function": lambda c: hepatica.liver_function(c.table("labs")),

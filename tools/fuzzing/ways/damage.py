@@ -22,6 +22,8 @@ SUFFIXES = (
     ".xlsx",
     ".toml",
     ".json",
+    ".fcsv",
+    ".tfm",
     ".txt",
     "",
     ".gz",

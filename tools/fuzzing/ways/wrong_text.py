@@ -260,8 +260,10 @@ _HOSTILE_LINES = (
 
 def header(rng: Random, content: bytes, ends: tuple[bytes, ...]) -> Found:
     """A header of keys and values, in front of its data or alone; the data stay."""
-    end = min((at + len(mark) for mark in ends if (at := content.find(mark)) >= 0), default=-1)
-    if end > 0 and any(mark.startswith(b"ElementDataFile") for mark in ends):
+    _, end, mark = min(((at, at + len(mark), mark) for mark in ends if (at := content.find(mark)) >= 0),
+                       default=(-1, -1, b""))  # fmt: skip
+    if mark and not mark.endswith(b"\n"):
+        # The key of the last line: its value is of the header too. After a blank line the data begin at once.
         end = content.find(b"\n", end) + 1
     head, data = (content[:end], content[end:]) if 0 < end < len(content) else (content, b"")
     text = head.decode("utf-8", "replace")

@@ -129,7 +129,11 @@ class Pair:
 
     def mask(self, prepared: Prepared) -> Mask | None:
         """What counts, on a resolution of the fixed image; None for the whole body."""
-        return None if self.within is None else mask_on(self.within, prepared.grid, self.rim_mm) & prepared.body
+        if self.within is None:
+            return None
+        # A rim thinner than a voxel would leave the borders out, which are most of what there is to go by.
+        rim = max(self.rim_mm, *prepared.grid.spacing_mm) if self.rim_mm > 0 else 0.0
+        return mask_on(self.within, prepared.grid, rim) & prepared.body
 
     def judging(self, *, whole: bool = False) -> Samples:
         """Points for judging, others than those of the climbs."""

@@ -38,6 +38,9 @@ RIM_MM = 12.0
 PERCENTILES = (0.5, 99.5)
 """Range of an image without Hounsfield units, of the voxels in the body; beyond it are a few hot ones."""
 
+LOWEST_PERCENTILE = 0.1
+"""Of all voxels, in place of the lowest one: a negative outlier of a filter is no background."""
+
 BIAS_MM = 60.0
 """Width (standard deviation) of the mean by which an MR is evened out: wider than organs' borders, narrower than the
 field of a surface coil."""
@@ -137,12 +140,16 @@ def coarse(volume: Volume, spacing_mm: float) -> Volume:
 
 
 def patient_alone(prepared: Prepared, source: Volume) -> Volume:
-    """An image on voxels of `DEFORMED_MM`, air (or its lowest value) around the patient."""
+    """An image on voxels of `DEFORMED_MM`, air (or what is low there) around the patient.
+
+    Not its lowest value: a negative outlier would leave a step where the rim ends.
+    """
     small = coarse(source, DEFORMED_MM)
     volume = small.with_values(small.values, source.kind)
     body = _nearest(prepared.body, prepared.grid, volume.grid)
     padded = padding(source, volume.grid)
-    outside = AIR_HU if source.kind is Kind.HU else float(volume.values.min())
+    around = volume.values[~(body | padded)]
+    outside = AIR_HU if source.kind is Kind.HU or not around.size else float(np.percentile(around, LOWEST_PERCENTILE))
     return volume.with_values(np.where(body | padded, volume.values, outside).astype(np.float32))
 
 
@@ -172,7 +179,7 @@ def _even(volume: Volume, body: Mask) -> Volume:
     """
     from scipy import ndimage
 
-    values = volume.values - min(0.0, float(volume.values.min()))
+    values = np.maximum(volume.values - min(0.0, float(np.percentile(volume.values, LOWEST_PERCENTILE))), 0)
     bright = (body & (values > 0.1 * values[body].mean())).astype(np.float32)
     width = BIAS_MM / np.asarray(volume.grid.spacing_mm)
     weight = ndimage.gaussian_filter(bright, width)
@@ -218,7 +225,7 @@ def _background(values: NDArray[Any]) -> float:
     N. Otsu, IEEE Trans. Syst. Man Cybern. 9 (1979) 62. Half of it, because skin and lung are darker than the mean
     tissue of an MR and most of a PET.
     """
-    low, high = float(values.min()), float(values.max())
+    low, high = float(np.percentile(values, LOWEST_PERCENTILE)), float(values.max())
     if low <= -900:
         return BODY_ABOVE_HU
     counts, edges = np.histogram(values, bins=256, range=(low, max(high, low + 1e-6)))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal, get_args
 
 from hepatica.core.options import Limits, options
+from hepatica.core.transform.options import Model
 
-Model = Literal["rigid", "affine", "deformable"]
+__all__ = ["STARTS", "Model", "RegistrationOptions", "Start"]
+
 Start = Literal["headers", "centres", "body", "head-feet", "landmarks"]
 STARTS: tuple[Start, ...] = get_args(Start)
 
@@ -22,6 +24,8 @@ class RegistrationOptions:
     starts : sequence of {"headers", "centres", "body", "head-feet", "landmarks"}
         Where to begin; the one from which the images come out most alike is kept. Landmarks are a start where they are
         given.
+    landmarks_only : bool
+        Whether to register by the landmarks alone, rigidly or affinely, whatever the images show.
     count_rim_mm : float
         What counts around the structures to count in, so that their borders do.
     checks : bool
@@ -34,6 +38,7 @@ class RegistrationOptions:
 
     model: Model = "rigid"
     starts: tuple[Start, ...] = STARTS
+    landmarks_only: bool = False
     count_rim_mm: Annotated[float, Limits(low=0.0, high=50.0)] = 5.0
     checks: bool = True
     seed: Annotated[int, Limits(low=0)] = 1

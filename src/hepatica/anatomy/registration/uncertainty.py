@@ -56,6 +56,11 @@ class RegistrationUncertainty:
     mean_mm: float
     halves: int
 
+    def at_least(self, floor_mm: float) -> RegistrationUncertainty:
+        """The same with no axis below a floor: what there and back leaves, shared by two directions and three axes."""
+        x, y, z = (max(axis, floor_mm) for axis in self.per_axis_mm)
+        return RegistrationUncertainty((x, y, z), float(np.sqrt((x**2 + y**2 + z**2) / 3)), self.halves)
+
 
 def uncertainty(pair: Pair, transform: Transform) -> RegistrationUncertainty | None:
     """Standard uncertainty from the halves of the region; None where fewer than four could be fitted.

@@ -126,7 +126,7 @@ class TherapyStructures:
 class ScoutToTherapy:
     """The transform between scout and therapy where they lie apart: one that was added, else the proposal.
 
-    None where a person states for the step that they are `registered`, or another `transform`.
+    None where a person states for the step that they are `registered`, another `transform`, or to `register`.
 
     Attributes
     ----------
@@ -155,7 +155,7 @@ class ScoutToTherapy:
 
     def _is_needed(self, view: View) -> bool:
         stated = {key.replace("-", "_"): value for key, value in view.section(self.step).items()}
-        return lie_apart(view) and not stated.get("registered") and "transform" not in stated
+        return lie_apart(view) and not stated.get("registered") and not {"transform", "register"} & set(stated)
 
 
 @dataclass(frozen=True, slots=True)

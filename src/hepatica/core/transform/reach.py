@@ -14,6 +14,9 @@ from hepatica.core.transform.transform import Transform
 LATTICE = 24
 """Places per axis at which the stretch of a transform is looked at."""
 
+WINDOW_POINTS = 13
+"""Places per axis at which the block of a structure is led back to see where it comes to lie."""
+
 MAX_SAMPLES = 12
 """Sub-points per axis and voxel at most: a target voxel of six moving voxels, still at half a voxel each."""
 
@@ -81,6 +84,31 @@ def led_back(transform: Transform, moving_mm: FloatArray) -> FloatArray:
     for step in reversed(transform.steps):
         points = step.inverse().points_mm(points) if isinstance(step, Affine) else lead_back(step, points)
     return points
+
+
+def reached_window(source: Grid, transform: Transform, target: Grid) -> tuple[slice, slice, slice] | None:
+    """Voxels of a fixed grid between which a small moving grid may come to lie, with some to spare; None of none.
+
+    Points throughout the moving grid are led back. Where a field ends it moves nothing, whatever it did at its border:
+    what lies there may come from where the affine steps alone lead.
+    """
+    ends = [np.linspace(-0.5, n - 0.5, WINDOW_POINTS) for n in source.shape]
+    points = source.to_mm(np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 3))
+    found = [led_back(transform, points)]
+    if not transform.is_affine:
+        unbent = Transform(tuple(step for step in transform.steps if isinstance(step, Affine)))
+        found.append(led_back(unbent, points))
+    at = target.to_index(np.concatenate(found))
+    # Between neighbouring points a field may bulge by a part of their distance.
+    extent = np.ptp(at, axis=0)
+    spare = 2 + extent / (WINDOW_POINTS - 1)
+    low = np.floor(at.min(axis=0) - spare).astype(int)
+    high = np.ceil(at.max(axis=0) + spare).astype(int) + 1
+    low, high = np.clip(low, 0, target.shape), np.clip(high, 0, target.shape)
+    if (high <= low).any():
+        return None
+    i, j, k = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return i, j, k
 
 
 def uncovered_by_fields(transform: Transform, target: Grid) -> float:

@@ -23,7 +23,7 @@ from hepatica.core.grid import Grid
 from hepatica.core.message import Message
 from hepatica.core.region import Region
 from hepatica.core.resample import has_exact_overlaps, resample
-from hepatica.core.transform.reach import amount_inside, samples_per_voxel, uncovered_by_fields
+from hepatica.core.transform.reach import amount_inside, reached_window, samples_per_voxel, uncovered_by_fields
 from hepatica.core.transform.steps import FloatArray, blocks, index_of
 from hepatica.core.transform.transform import Transform
 from hepatica.core.volume import Kind, Volume
@@ -176,11 +176,19 @@ def warp_region(region: Region, transform: Transform, grid: Grid) -> Region:
         return nowhere
     # One empty voxel around it: the border falls off to zero where the drawing ends, not at the window's edge.
     source = region.grid.crop(tuple(slice(s.start - 1, s.stop + 1) for s in region.window))  # type: ignore[arg-type]
-    parts = samples_per_voxel(transform, target, source, finest=0.5)
-    coverage, _ = _look_over(np.pad(region.coverage, 1), source, transform, target, parts, 0.0)
+    around = reached_window(source, transform, target)
+    if around is None:
+        return nowhere
+    part = target.crop(around)
+    parts = samples_per_voxel(transform, part, source, finest=0.5)
+    coverage, _ = _look_over(np.pad(region.coverage, 1), source, transform, part, parts, 0.0)
     covered = np.where(coverage < SLIVER, 0, np.clip(coverage, 0, 1)).astype(np.float32)
-    found = Region.from_coverage(region.name, target, covered, origin=region.origin)
-    return replace(found, codes=region.codes)
+    found = Region.from_coverage(region.name, part, covered, origin=region.origin)
+    i, j, k = (
+        slice(inner.start + outer.start, inner.stop + outer.start)
+        for inner, outer in zip(found.window, around, strict=True)
+    )
+    return replace(found, grid=target, window=(i, j, k), codes=region.codes)
 
 
 def conserved(volume: Volume, transform: Transform, target: Grid) -> tuple[NDArray[np.float64], float, float]:

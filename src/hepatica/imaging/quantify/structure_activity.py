@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from hepatica.anatomy.registration.quality.dose_effect import dose_effects
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure
 from hepatica.core import Estimate, Provenance, Region, Volume
 from hepatica.core.message import Message
@@ -191,6 +192,7 @@ def structure_activities(
     outline: Outline,
     common: OtherUncertainties,
     options: PartialVolumeOptions,
+    position_sd_mm: float | None = 0.0,
 ) -> StructureActivities:
     """Correction and uncertainty of every structure.
 
@@ -208,6 +210,9 @@ def structure_activities(
         What is known of calibration and time integration.
     options : PartialVolumeOptions
         Method and numbers; recovery curve and replicates as values, not as paths.
+    position_sd_mm : float or None
+        Standard uncertainty along each axis of the transform that brought image and structures together; 0 where there
+        was none, None where it is not known.
 
     Raises
     ------
@@ -225,7 +230,8 @@ def structure_activities(
         if options.method == "yang" and factor is not None:
             factor = _in_image(factor, item.region.mean(used) / item.region.mean(seen))
         counting = None if ensemble is None else counting_relative_sd(ensemble, item.region)
-        chain = _chain(seen, item.region, outline, replace(common, counting=counting))
+        position = position_relative_sd(seen, item.region, position_sd_mm)
+        chain = _chain(seen, item.region, outline, replace(common, counting=counting, position=position))
         if chain is not None and factor is not None:
             chain = _with_correction(chain, factor, contrast, options)
         found.append(
@@ -234,6 +240,17 @@ def structure_activities(
             )
         )
     return StructureActivities(tuple(found), corrections.provenance, corrections.messages)
+
+
+def position_relative_sd(seen: Volume, region: Region, sd_mm: float | None) -> float | None:
+    """Relative standard uncertainty of a region's content where its position is known to `sd_mm` along each axis.
+
+    None where that is not known, or the region holds nothing.
+    """
+    if not sd_mm or region.is_empty:
+        return sd_mm
+    (effect,) = dose_effects(seen, [region], (sd_mm,) * 3)
+    return None if effect.relative_sd_percent is None else effect.relative_sd_percent / 100
 
 
 def counting_relative_sd(ensemble: Ensemble, region: Region) -> float | None:

@@ -8,6 +8,7 @@ covariances; the same is said by adding the three dependences before squaring:
 
     u(D)^2 / D^2 = (e - s - c)^2 (u(v) / v)^2 + (u(R) / R)^2 + (u(Q) / Q)^2 + (u(t) / t)^2 + (u(n) / n)^2
 
+and, where a transform brought image and outline together, the square of what a shift by its standard uncertainty does,
 with e = d ln counts / d ln v (value at the edge over the mean inside; phi / 2R of the guidance), s = d ln R / d ln v,
 c = -d ln S / d ln v (the exponent of the mass in the dose per decay), u(R) that of the fit of the recovery curve, Q the
 camera factor, t the time integration and n the counts themselves.
@@ -91,6 +92,9 @@ class RegionUncertainty:
         u(R)/R of the fit, u(Q)/Q, u(t)/t, u(n)/n; None if not known (the totals are then without it).
     contrast_share : float
         Share of the activity that is contrast to the background; recovery acts on this alone.
+    position_relative_sd : float or None
+        Of the region's content, from the transform that brought image and outline together; 0 where there was none,
+        None where its uncertainty is not known.
     """
 
     volume_ml: Estimate
@@ -103,6 +107,7 @@ class RegionUncertainty:
     time_relative_sd: float | None = field(metadata=HIDDEN)
     counting_relative_sd: float | None = field(metadata=HIDDEN)
     contrast_share: float = 1.0
+    position_relative_sd: float | None = field(default=0.0, metadata=HIDDEN)
 
     @property
     @reported
@@ -112,6 +117,7 @@ class RegionUncertainty:
             "calibration": self.calibration_relative_sd,
             "time integration": self.time_relative_sd,
             "counting statistics": self.counting_relative_sd,
+            "position by the transform": self.position_relative_sd,
         }
         missing = [name for name, value in named.items() if value is None]
         if self.recovery is None:
@@ -147,7 +153,7 @@ class RegionUncertainty:
         return self._total(slope * self.volume_relative_sd, with_time=True)
 
     def _total(self, outline: float, *, with_time: bool) -> float:
-        rest = [self.calibration_relative_sd, self.counting_relative_sd]
+        rest = [self.calibration_relative_sd, self.counting_relative_sd, self.position_relative_sd]
         if with_time:
             rest.append(self.time_relative_sd)
         recovery = (self.recovery_relative_sd or 0.0) * self.contrast_share
@@ -185,6 +191,12 @@ class RegionUncertainty:
 
     @property
     @reported
+    def position_sd_percent(self) -> float | None:
+        """Of the content by the position that a transform gives, in percent."""
+        return _percent(self.position_relative_sd)
+
+    @property
+    @reported
     def activity_sd_percent(self) -> float:
         """Of the activity in the region, in percent."""
         return 100 * self.activity_relative_sd
@@ -218,6 +230,8 @@ class OtherUncertainties:
         Of the time integration, u(t)/t; 0 where the agent stays and only decays.
     counting : float or None
         Of the counts in the region, u(n)/n.
+    position : float or None
+        Of its content by the position that a transform gives; 0 where there was none.
 
     Raises
     ------
@@ -228,9 +242,11 @@ class OtherUncertainties:
     calibration: float | None = None
     time: float | None = None
     counting: float | None = None
+    position: float | None = 0.0
 
     def __post_init__(self) -> None:
-        if not all(value is None or 0 <= value < math.inf for value in (self.calibration, self.time, self.counting)):
+        given = (self.calibration, self.time, self.counting, self.position)
+        if not all(value is None or 0 <= value < math.inf for value in given):
             raise InputError("a relative uncertainty must be finite and not negative")
 
 
@@ -293,6 +309,7 @@ def region_uncertainty(
         time_relative_sd=other.time,
         counting_relative_sd=other.counting,
         contrast_share=contrast_share,
+        position_relative_sd=other.position,
     )
 
 

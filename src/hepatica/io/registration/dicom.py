@@ -39,6 +39,8 @@ MATRIX_TYPES = ("RIGID", "RIGID_SCALE", "AFFINE")
 RIGID_TOLERANCE = 1e-3
 """A matrix that is called RIGID may differ from a rotation by this much: programs write few digits."""
 
+UNDEFINED_LENGTH = 0xFFFFFFFF
+
 _UNCERTAINTY = re.compile(r"uncertainty (\d+(?:\.\d+)?) mm")
 
 
@@ -129,6 +131,7 @@ def read_registration(path: Path | str) -> Registrations:
     """
     classes = (SPATIAL_REGISTRATION, DEFORMABLE_REGISTRATION)
     header = open_object(path, classes, "a Spatial Registration or Deformable Spatial Registration (REG)")
+    _refuse_cut(header)
     registered = header.required_text("FrameOfReferenceUID")
     rigid = header.text("SOPClassUID") == SPATIAL_REGISTRATION
     sequence = "RegistrationSequence" if rigid else "DeformableRegistrationSequence"
@@ -151,6 +154,22 @@ def read_registration(path: Path | str) -> Registrations:
             raise item.error("FrameOfReferenceUID", f"{frame} is registered twice, differently")
         found[frame] = transform
     return Registrations(Path(path), registered, found, context_of([header]), (*notes, *header.messages()))
+
+
+def _refuse_cut(header: Header) -> None:
+    """DicomError if the file ends before an element does: what a sequence lost is not seen in what is left of it."""
+    from pydicom.datadict import keyword_for_tag
+    from pydicom.dataelem import RawDataElement
+
+    for tag in header.dataset.keys():  # noqa: SIM118 - a data set yields elements, and converts them
+        element = header.dataset.get_item(tag)
+        if not isinstance(element, RawDataElement) or element.length == UNDEFINED_LENGTH:
+            continue
+        if len(element.value or b"") < element.length:
+            raise header.error(
+                keyword_for_tag(tag) or str(tag),
+                f"the file is cut short: {len(element.value or b'')} of {element.length} bytes",
+            )
 
 
 def _frame_of(item: Header, header: Header, registered: str, *, rigid: bool) -> str:

@@ -15,6 +15,9 @@ from hepatica.io.registration.dicom import in_frames, read_registration
 from hepatica.io.registration.fields import read_displacement_field
 from hepatica.io.registration.itk_transform import read_itk_transform
 
+NO_TRANSFORMS = (".csv", ".fcsv", ".json", ".toml", ".xlsx")
+"""Landmarks and tables."""
+
 MAX_FILES = 20
 """Transforms that are applied one after the other."""
 
@@ -50,6 +53,11 @@ def read_transform(
         )
     if not is_file(path):
         raise InputError(f"{path}: no such file; a transform was expected")
+    if name.endswith(NO_TRANSFORMS):
+        raise InputError(
+            f"{path}: no transform is kept in such a file",
+            remedy="give a DICOM registration, ITK transform (.tfm) or displacement field; landmarks go to register",
+        )
     if name.endswith((".tfm", ".txt")):
         transform = read_itk_transform(path)
     elif is_itk_file(path):

@@ -92,6 +92,7 @@ def compare_segmentations(
     nodes: Collection[str] = (),
     empty: Collection[str] = (),
     absent: Absent = "gone",
+    propagated: Mapping[str, Region] | None = None,
 ) -> Compared:
     """Response of lesions segmented twice, matched by name, else by place; others afterwards are new.
 
@@ -108,6 +109,9 @@ def compare_segmentations(
         Names that the later segmentation lists without a voxel.
     absent : {"gone", "not-evaluated"}
         What a lesion is that the later segmentation does not list.
+    propagated : mapping of str to Region or None
+        Lesions before, brought over to where their tissue lies in the later image, by name: place is compared there.
+        Sizes are measured as drawn.
 
     Raises
     ------
@@ -122,14 +126,17 @@ def compare_segmentations(
     later: dict[str, Region] = {name: new[name] for name in old if name in new}
     extra = [region for name, region in new.items() if name not in old and not region.is_empty]
     messages: list[Message] = []
+    places = {name: (propagated or {}).get(name, region) for name, region in old.items()}
     for name in [name for name in old if name not in later]:
-        match = next((r for r in extra if _same_place(old[name], r)), None)
+        match = next((r for r in extra if _same_place(places[name], r)), None)
         if match is not None:
             later[name] = match
             extra.remove(match)
             text = f"lesions {name!r} before and {match.name!r} after lie in one place: they are taken as one"
             messages.append(Message("lesion-matched-by-place", text, "give them one name, or two if they are not"))
-    messages += _swapped(old, new)
+    messages += _swapped(places, new)
+    if propagated is not None:
+        messages += _elsewhere(places, new)
     out = []
     for name, region in old.items():
         found = later.get(name)
@@ -178,6 +185,23 @@ def _swapped(old: Mapping[str, Region], new: Mapping[str, Region]) -> list[Messa
             remedy = "give each lesion one name in both files; sizes are compared by name"
             out.append(Message("lesion-names-swapped", text, remedy, "critical"))
     return out
+
+
+def _elsewhere(old: Mapping[str, Region], new: Mapping[str, Region]) -> list[Message]:
+    """Lesions of one name that lie afterwards where nothing of them was brought over to."""
+    apart = [
+        name
+        for name, region in old.items()
+        if (later := new.get(name)) is not None
+        and not (later.is_empty or region.is_empty)
+        and _shared_ml(region, later) == 0
+        and not any(_shared_ml(other, later) for name_of, other in old.items() if name_of != name)
+    ]
+    if not apart:
+        return []
+    listed = ", ".join(map(repr, apart))
+    text = f"lies afterwards beside where the transform puts it: {listed}; sizes are compared by name"
+    return [Message("lesion-lies-elsewhere", text, "look whether it is the same lesion, and at the registration")]
 
 
 def _about_absent(names: Sequence[str], absent: Absent) -> Message:

@@ -159,7 +159,15 @@ def _lungs(scout: Scout, liver: Region, stated_kg: float | None) -> _Lungs:
         return _Lungs()
     how, notes = _completion(scout, stated_kg)
     masses = scout.lung_masses(how)
-    found = spect_lung_shunt(scout.image, scout.lungs, liver, density=scout.density, options=how, masses=masses)
+    found = spect_lung_shunt(
+        scout.image,
+        scout.lungs,
+        liver,
+        density=scout.density,
+        options=how,
+        masses=masses,
+        position_sd_mm=scout.position_sd_mm,
+    )
     facts = Situation(
         lung_shunt_method="spect",
         lungs_extrapolated_share=found.details.get("extrapolated_share_of_lungs"),

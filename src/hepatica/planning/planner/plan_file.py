@@ -112,6 +112,8 @@ lung_probability = "5 %"
 # engine = "kernel"              # dose engine
 # activity_unit = "counts"       # of a NIfTI or MetaImage
 # keep_stated = { lung_shunt = "planar scan of the same day" } # what is used although the images hold another; why
+# register = "rigid"             # where scout and CT lie apart, by the CT acquired with the scout
+# moving_ct = "scout-ct"
 # territories = { "right lobe" = "perfused right" }
 # structure_roles = { "ROI 3" = "tumour" } # what a structure is, where its name does not say
 
@@ -340,7 +342,8 @@ class _Reader:
         """One value; text that stands for a number without unit, or a number for text, is refused."""
         plain_number = form.base in (int, float) and not form.unit
         numeric = isinstance(given, int | float) and not isinstance(given, bool)
-        if (plain_number and not numeric) or (form.base in (str, Path) and not isinstance(given, str)):
+        listed = form.many and isinstance(given, list) and all(isinstance(item, str) for item in given)
+        if (plain_number and not numeric) or (form.base in (str, Path) and not (isinstance(given, str) or listed)):
             raise InputError(f"{label}: must be {'a number' if plain_number else 'text'}, not {given!r}")
         if form.base is bool and not isinstance(given, bool):
             raise InputError(f"{label}: must be true or false, not {given!r}")
@@ -458,6 +461,8 @@ class _Reader:
             values[name] = self.beside(values[name])
         if values.get("transform") is not None:
             values["transform"] = tuple(self.beside(name) for name in values["transform"])
+        if values.get("moving_ct") is not None:
+            values["moving_ct"] = self.beside(values["moving_ct"])
         reading = ScoutOptions(**_fields_of(ScoutOptions, values))
         kept = document["images"].get("keep_stated", {})
         if not isinstance(kept, dict) or not all(isinstance(reason, str) for reason in kept.values()):

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from hepatica.anatomy.ct.lung_mass import LungMass, Sex, require_lung_mass
+from hepatica.anatomy.registration.quality.position import position_covariance, shifted_images
 from hepatica.anatomy.structures.clinical import without_margin
 from hepatica.core import Estimate, Kind, Region, Volume, decay_factor, seconds_between
 from hepatica.core.document import HIDDEN
@@ -52,7 +53,7 @@ class LungShunt:
         What was counted, after all corrections, in counts (planar: geometric mean) or the image's unit.
     components_sd : mapping of str to float
         Standard uncertainty of the fraction by source: "counts", "border", "scatter", "completion" (the mass of lungs
-        that were cut off).
+        that were cut off), "position" (the transform that brought scout and structures together).
     details : mapping of str to float
         Effects of options: fraction without the dome margin, extrapolated share of the lungs, ...
     messages : tuple of Message
@@ -254,6 +255,7 @@ class _Parts:
     border: tuple[float, float, float] | None
     scatter: tuple[float, float, float]
     completion: tuple[float, float, float] | None = None
+    position: tuple[float, float, float] | None = (0.0, 0.0, 0.0)
 
 
 def _shunt(
@@ -271,6 +273,8 @@ def _shunt(
     sources = {"counts": parts.counts, "border": parts.border, "scatter": parts.scatter}
     if parts.completion is not None:
         sources["completion"] = parts.completion
+    if parts.position is None or any(parts.position):
+        sources["position"] = parts.position
     components: dict[str, float] = {}
     for name, part in sources.items():
         if part is None:
@@ -297,7 +301,8 @@ def _remedy(method: Literal["planar", "spect"], parts: _Parts) -> str:
     if method == "planar":
         return "state `border_relative_sd`"
     counts = ["`lung_count_relative_sd` and `liver_count_relative_sd`"] if parts.counts is None else []
-    return "state " + " and ".join(counts + (["`border_mm`"] if parts.border is None else []))
+    position = ["`transform_uncertainty_mm`"] if parts.position is None else []
+    return "state " + " and ".join(counts + (["`border_mm`"] if parts.border is None else []) + position)
 
 
 def _fraction_of_odds(odds: float) -> float:
@@ -394,6 +399,7 @@ def spect_lung_shunt(
     density: Volume | None = None,
     options: SpectShuntOptions = SpectShuntOptions(),
     masses: LungMasses = LungMasses(),
+    position_sd_mm: float | None = 0.0,
 ) -> LungShunt:
     """Lung shunt from an attenuation- and scatter-corrected SPECT (or PET).
 
@@ -409,6 +415,9 @@ def spect_lung_shunt(
         Margin, truncation, uncertainties.
     masses : LungMasses
         Mass of the lungs in view from the CT's own voxels, and of the whole lungs where they are cut off.
+    position_sd_mm : float or None
+        Standard uncertainty along each axis of where the image lies on the structures, by the transform that brought
+        them together; 0 where there was none, None where it is not known.
 
     Raises
     ------
@@ -442,7 +451,14 @@ def spect_lung_shunt(
         border=border,
         scatter=(options.residual_scatter_sd * liver_total, 0.0, 0.0),
         completion=None if relative is None else (relative * abs(lung_total), 0.0, 0.0),
+        position=None if position_sd_mm is None else (0.0, 0.0, 0.0),
     )
+    if position_sd_mm:
+        moved = [
+            (_lung_content(shifted, own, liver, density, options, completion)[0], liver.total(shifted))
+            for shifted in shifted_images(image, position_sd_mm)
+        ]
+        parts = replace(parts, position=position_covariance((lung_total, liver_total), moved))
     found = _shunt(max(0.0, lung_total), liver_total, parts, "spect", tuple(messages))
     return replace(found, details=details)
 

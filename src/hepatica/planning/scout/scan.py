@@ -24,6 +24,7 @@ from hepatica.core.message import Message, unique
 from hepatica.core.options import NonNegative, options
 from hepatica.core.resample import resample, resample_region
 from hepatica.core.sources import ImageSource, TransformSource
+from hepatica.core.transform.options import Model, TransformOptions
 from hepatica.errors import GeometryError, InputError
 from hepatica.planning.scout.lung_shunt import LungMasses, LungShunt, SpectShuntOptions
 from hepatica.planning.scout.uptake import LiverOnCt
@@ -58,7 +59,15 @@ class ScoutOptions:
         Brings the scout to the CT's frame of reference: DICOM registration, ITK transform (.tfm) or displacement field,
         from the CT to the scout. Several follow one another.
     transform_uncertainty_mm : float or None
-        Standard uncertainty (k = 1) of a point that it maps, along each axis; that of the file where it states one.
+        Standard uncertainty (k = 1) of a point that it maps, along each axis; that of the file or of the registration
+        where it states one.
+    register : {"rigid", "affine", "deformable"} or None
+        Find the transform by registration, by this model, where none is at hand.
+    moving_ct : path, Image or None
+        CT that was acquired with the scout, in its frame of reference, where `ct` is another: it drives the
+        registration, uptake never does.
+    within : sequence of str
+        Structures in which the registration counts, by name or role; the liver where one is drawn, if none are named.
     series : str or None
         SeriesInstanceUID of the scout, if a folder holds several.
     ct_series : str or None
@@ -73,19 +82,32 @@ class ScoutOptions:
     registered: bool = False
     transform: TransformSource | tuple[TransformSource, ...] | None = None
     transform_uncertainty_mm: NonNegative | None = None
+    register: Model | None = None
+    moving_ct: ImageSource | None = None
+    within: tuple[str, ...] = ()
     series: str | None = None
     ct_series: str | None = None
 
     def __post_init__(self) -> None:
         require_roles(self.structure_roles)
-        if self.transform is None and self.transform_uncertainty_mm is not None:
-            raise InputError("`transform_uncertainty_mm` is that of a `transform`; none was given")
-        if self.ct is None and self.transform is not None:
-            raise InputError("`transform` brings the scout to the CT: there is none", remedy="give `ct`")
+        if self.registration.moves and self.ct is None:
+            name = "transform" if self.register is None else "register"
+            raise InputError(f"`{name}` brings the scout to the CT: there is none", remedy="give `ct`")
         if self.ct is None and (self.structure_density is not None or self.contrast_enhanced != "auto"):
             raise InputError(
                 "`structure_density` and `contrast_enhanced` are of the CT: there is none", remedy="give `ct`"
             )
+
+    @property
+    def registration(self) -> TransformOptions:
+        """How the scout comes to the CT; InputError where what is said of that contradicts itself."""
+        return TransformOptions(
+            transform=self.transform,
+            transform_uncertainty_mm=self.transform_uncertainty_mm,
+            register=self.register,
+            moving_ct=self.moving_ct,
+            within=self.within,
+        )
 
     @property
     def density(self) -> DensityOptions:
@@ -125,6 +147,11 @@ class Scout:
         From reading.
     inputs : tuple of InputFile
         The files, with hashes.
+    steps : tuple of str
+        What brought the scout to the CT, for the provenance.
+    position_sd_mm : float or None
+        Standard uncertainty of where a transform puts the scout on the CT, along each axis; 0 where nothing moved it,
+        None where it is not known.
     """
 
     image: Volume
@@ -142,6 +169,8 @@ class Scout:
     ct: Volume | None = None
     messages: tuple[Message, ...] = ()
     inputs: tuple[InputFile, ...] = ()
+    steps: tuple[str, ...] = ()
+    position_sd_mm: float | None = 0.0
 
     def lung_masses(self, options: SpectShuntOptions) -> LungMasses:
         """Mass of the lungs in view, and of the whole lungs where they are cut off: by the CT, else by the model."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hepatica.anatomy.registration.quality.position import position_sd, shifted_images
 from hepatica.anatomy.structures.clinical import union
 from hepatica.anatomy.structures.masses import mass_of
 from hepatica.core import Estimate, Grid, Kind, Region, Volume
@@ -108,6 +109,9 @@ class UptakeRatio:
         Share of a uniform sphere's signal that a camera of the stated resolution leaves inside it.
     messages : tuple of Message
         Partial-volume note and others; each names the lesion.
+    position_relative_sd : float or None
+        Relative standard uncertainty of T/N by the transform that brought scout and structures together, which is in
+        that of T/N where this is known; 0 where there was none, None where it is not known.
     """
 
     name: str
@@ -116,6 +120,7 @@ class UptakeRatio:
     activity_ratio: float
     expected_recovery: float | None = None
     messages: tuple[Message, ...] = field(default=(), metadata=HIDDEN)
+    position_relative_sd: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,8 +183,10 @@ def uptake_of(
     return Uptake(region.name, region.total(image), mass, content_relative_sd, mass_relative_sd, region.volume_ml)
 
 
-def uptake_ratio(lesion: Uptake, normal: Uptake, *, response_mm: float | None = None) -> UptakeRatio:
-    """T/N of a lesion against normal liver; the uncertainty needs that of contents and masses.
+def uptake_ratio(
+    lesion: Uptake, normal: Uptake, *, response_mm: float | None = None, position_relative_sd: float | None = 0.0
+) -> UptakeRatio:
+    """T/N of a lesion against normal liver; the uncertainty needs that of contents, masses and position.
 
     With the resolution of the image (`response_mm`, FWHM) the share of a lesion's contrast that it keeps is stated.
 
@@ -195,8 +202,8 @@ def uptake_ratio(lesion: Uptake, normal: Uptake, *, response_mm: float | None = 
     ratio = lesion.concentration / normal.concentration
     rel = [root_sum_square(u.content_relative_sd, u.mass_relative_sd) for u in (lesion, normal)]
     sd, interval = None, None
-    if rel[0] is not None and rel[1] is not None:
-        pair = NormalPair(ratio, 1.0, rel[0] * ratio, rel[1])
+    if rel[0] is not None and rel[1] is not None and position_relative_sd is not None:
+        pair = NormalPair(ratio, 1.0, math.hypot(rel[0], position_relative_sd) * ratio, rel[1])
         sd, interval = pair.ratio_sd(), pair.ratio_interval()
     messages = []
     recovery = None
@@ -213,10 +220,14 @@ def uptake_ratio(lesion: Uptake, normal: Uptake, *, response_mm: float | None = 
         text = f"{lesion.name}: T/N below 1: the lesion takes up less than normal liver"
         messages.append(Message("uptake-below-normal", text))
     share = lesion.content / normal.content
-    return UptakeRatio(lesion.name, Estimate(ratio, sd), interval, share, recovery, tuple(messages))
+    return UptakeRatio(
+        lesion.name, Estimate(ratio, sd), interval, share, recovery, tuple(messages), position_relative_sd
+    )
 
 
-def overall_uptake_ratio(lesions: Sequence[Uptake], normal: Uptake) -> UptakeRatio:
+def overall_uptake_ratio(
+    lesions: Sequence[Uptake], normal: Uptake, *, position_relative_sd: float | None = 0.0
+) -> UptakeRatio:
     """T/N of all lesions taken as one: contents and masses added."""
     if not lesions:
         raise InputError("no lesions: there is no T/N")
@@ -235,7 +246,7 @@ def overall_uptake_ratio(lesions: Sequence[Uptake], normal: Uptake) -> UptakeRat
         together(contents, [u.content_relative_sd for u in lesions]),
         together(weights, [u.mass_relative_sd for u in lesions]),
     )
-    return uptake_ratio(every, normal)
+    return uptake_ratio(every, normal, position_relative_sd=position_relative_sd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +283,7 @@ def scout_uptake(
     territories: Mapping[str, Region] | None = None,
     on_ct: LiverOnCt | None = None,
     options: UptakeOptions = UptakeOptions(),
+    position_sd_mm: float | None = 0.0,
 ) -> ScoutUptake:
     """T/N of every lesion against the normal liver (of a territory, if one is named).
 
@@ -289,6 +301,9 @@ def scout_uptake(
         The same on the CT's own voxels: masses are then those.
     options : UptakeOptions
         Territory, resolution, uncertainties.
+    position_sd_mm : float or None
+        Standard uncertainty along each axis of the transform that brought scout and structures together; 0 where there
+        was none, None where it is not known.
 
     Raises
     ------
@@ -319,8 +334,12 @@ def scout_uptake(
         )
         for region in here
     )
-    ratios = tuple(uptake_ratio(lesion, base, response_mm=options.response_mm) for lesion in taken)
-    overall = overall_uptake_ratio(taken, base)
+    *each, together = _position_relative_sd(image, here, [base, *taken], position_sd_mm)
+    ratios = tuple(
+        uptake_ratio(lesion, base, response_mm=options.response_mm, position_relative_sd=sd)
+        for lesion, sd in zip(taken, each, strict=True)
+    )
+    overall = overall_uptake_ratio(taken, base, position_relative_sd=together)
     volumes = liver_volumes(liver, list(tumours.values()), territories or {})
     return ScoutUptake(
         lesions=ratios,
@@ -329,6 +348,25 @@ def scout_uptake(
         volumes=volumes,
         messages=unique(messages, *(row.messages for row in (*ratios, overall)), volumes.messages),
     )
+
+
+def _position_relative_sd(
+    image: Volume, regions: Sequence[Region], uptakes: Sequence[Uptake], sd_mm: float | None
+) -> list[float | None]:
+    """Of T/N of each lesion and of all as one; normal liver is the first of regions and uptakes."""
+    if not sd_mm:
+        return [sd_mm] * len(uptakes)
+    masses = np.array([u.mass_kg for u in uptakes])
+    here = np.array([u.content for u in uptakes])
+    moved = np.array([[region.total(shifted) for region in regions] for shifted in shifted_images(image, sd_mm)])
+    # One row for the place as it is, one for each shift; contents of lesions and then of all of them.
+    contents = np.vstack([here, moved])
+    lesions = np.column_stack([contents[:, 1:], contents[:, 1:].sum(axis=1)])
+    weights = np.append(masses[1:], masses[1:].sum())
+    if (contents[:, 0] <= 0).any():
+        return [None] * len(uptakes)
+    ratios = (lesions / weights) / (contents[:, :1] / masses[0])
+    return [position_sd(row[0], row[1:]) / row[0] if row[0] > 0 else None for row in ratios.T.tolist()]
 
 
 def sphere_recovery(volume_ml: float, fwhm_mm: float) -> float:

@@ -108,7 +108,7 @@ def absorbed_dose(
     report_progress("reading images")
     scans = read_activity(activity, chosen, options.images, options.quantification.administered_at)
     ct_image, has_ct = ct_or_uniform(ct, scans, options)
-    brought = brought_to_ct(scans, ct_image if has_ct else None, options)
+    brought = brought_to_ct(scans, ct_image if has_ct else None, options, structures, report_progress)
     scans = brought.images
     together = (*scans, ct_image) if has_ct else scans
     unchecked = require_together(together, registered=options.scanner.registered or not has_ct)
@@ -141,7 +141,15 @@ def absorbed_dose(
     doses = [region_dose(dose_map, item.region, bin_gy=options.output.dvh_bin_gy) for item in exact.clinical]
     outline = Outline(math.cbrt(1000 * ct_image.grid.voxel_volume_ml), 0.0, volume.contour_sd_mm)
     common = OtherUncertainties(count.calibration_relative_sd, count.time_relative_sd)
-    chain = structure_activities(seen, corrected.image, exact.clinical, outline=outline, common=common, options=volume)
+    chain = structure_activities(
+        seen,
+        corrected.image,
+        exact.clinical,
+        outline=outline,
+        common=common,
+        options=volume,
+        position_sd_mm=brought.position_sd_mm,
+    )
     found = tuple(
         StructureResult(item, dose, held, patient.density_from(item.region.name), patient.density_relative_sd)
         for item, dose, held in zip(drawn.clinical, doses, chain.activities, strict=True)

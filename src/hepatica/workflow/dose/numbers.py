@@ -344,7 +344,8 @@ class DoseNumbers(Result):
         """
         volume = self.given.partial_volume
         known = self.count.calibration_relative_sd is not None or volume.contour_sd_mm > 0
-        if not (known or volume.method != "none" or volume.replicates is not None):
+        moved = any(found.uncertainty.position_relative_sd for found in self.structures if found.uncertainty)
+        if not (known or moved or volume.method != "none" or volume.replicates is not None):
             return None
         rows: list[list[Cell]] = []
         for found in self.structures:
@@ -353,11 +354,12 @@ class DoseNumbers(Result):
                 continue
             percents = (
                 chain.volume_sd_percent, chain.recovery_sd_percent, chain.calibration_sd_percent,
-                chain.time_integration_sd_percent, chain.counting_sd_percent, chain.activity_sd_percent,
-                chain.dose_sd_percent,
+                chain.time_integration_sd_percent, chain.counting_sd_percent,
+                *((chain.position_sd_percent,) if moved else ()), chain.activity_sd_percent, chain.dose_sd_percent,
             )  # fmt: skip
             rows.append([found.dose.name, chain.recovery, found.mean, *percents])
-        parts = ("volume", "recovery", "calibration", "time", "counts", "activity", "dose")
+        position = ("position",) if moved else ()
+        parts = ("volume", "recovery", "calibration", "time", "counts", *position, "activity", "dose")
         heads = ("structure", "recovery", "mean, corrected, Gy", *(f"u({part}), %" for part in parts))
         heading = "Partial volume and uncertainty" if volume.method != "none" else "Uncertainty"
         return Table.of(heads, rows, f"{heading} (k = 1)", "uncertainty")

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from hepatica.core import InputFile
 from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
+from hepatica.core.progress import Progress, silent
+from hepatica.core.sources import StructureSource
 from hepatica.errors import InputError
 from hepatica.workflow.dose.options import DoseOptions
-from hepatica.workflow.registration.transforms import given_transform, moved_image
+from hepatica.workflow.registration.at_hand import AtHand, transform_for
+from hepatica.workflow.registration.transforms import GivenTransform, moved_image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,16 +30,25 @@ class Brought:
         Files of the transform.
     steps : tuple of str
         For the provenance.
+    position_sd_mm : float or None
+        Standard uncertainty of the transform along each axis; 0 where nothing was moved, None where it is not known.
     """
 
     images: tuple[Image, ...]
     messages: tuple[Message, ...] = ()
     inputs: tuple[InputFile, ...] = ()
     steps: tuple[str, ...] = ()
+    position_sd_mm: float | None = 0.0
 
 
-def brought_to_ct(scans: Sequence[Image], ct: Image | None, options: DoseOptions) -> Brought:
-    """Activity brought over by the transform that was stated; the activity of a piece of tissue goes with it.
+def brought_to_ct(
+    scans: Sequence[Image],
+    ct: Image | None,
+    options: DoseOptions,
+    structures: StructureSource | None = None,
+    progress: Progress = silent,
+) -> Brought:
+    """Activity brought over by a transform or a registration; the activity of a piece of tissue goes with it.
 
     Images of another frame of reference than the CT's are moved; where there is none, all are (a scan that breathing
     moved against its own CT).
@@ -46,15 +58,14 @@ def brought_to_ct(scans: Sequence[Image], ct: Image | None, options: DoseOptions
     InputError
         If there is no CT, or images of several frames of reference are to be moved by one transform.
     HepaticaError
-        As `given_transform` and `core.transform.warp`.
+        As `transform_for` and `core.transform.warp`.
     """
     stated = options.registration
-    if stated.transform is None:
-        if stated.transform_uncertainty_mm is not None:
-            raise InputError("`transform_uncertainty_mm` is that of a `transform`; none was given")
+    if not stated.moves:
         return Brought(tuple(scans))
     if ct is None:
-        raise InputError("`transform` brings the activity to the CT; there is none", remedy="give `ct`")
+        name = "transform" if stated.register is None else "register"
+        raise InputError(f"`{name}` brings the activity to the CT; there is none", remedy="give `ct`")
     apart = [not scan.grid.shares_frame(ct.grid) for scan in scans]
     chosen = apart if any(apart) else [True] * len(scans)
     frames = {scan.grid.frame_of_reference for scan, move in zip(scans, chosen, strict=True) if move}
@@ -66,15 +77,19 @@ def brought_to_ct(scans: Sequence[Image], ct: Image | None, options: DoseOptions
     images: list[Image] = []
     notes: list[Message] = []
     steps: list[str] = []
-    files: tuple[InputFile, ...] = ()
+    given: GivenTransform | None = None
+    at_hand = AtHand(ct, structures=structures, structure_roles=options.clinical.structure_roles)
     for scan, move in zip(scans, chosen, strict=True):
         if not move:
             images.append(scan)
             continue
-        given = given_transform(stated, ct.grid, scan.grid, registered=options.scanner.registered)
+        if given is None:
+            # All that are moved share one frame of reference: one transform is theirs.
+            grids = (ct.grid, scan.grid)
+            given = transform_for(stated, grids, at_hand, registered=options.scanner.registered, progress=progress)
         image, said, step = moved_image(scan, given, ct.grid)
         images.append(image)
         notes += said
         steps.append(step)
-        files = given.inputs
-    return Brought(tuple(images), unique(notes), files, tuple(steps))
+    assert given is not None
+    return Brought(tuple(images), unique(notes), given.inputs, tuple(steps), given.transform.uncertainty_mm)

@@ -12,8 +12,8 @@ from hepatica.report.facts import image_used, patient_facts, stated_facts
 from hepatica.workflow.dose.numbers import DoseNumbers
 
 UNCERTAINTY_NOTE = (
-    "Standard uncertainties (k = 1) by the EANM guidance (Gear et al. 2018); outline, recovery, camera factor and time "
-    "integration, as far as they are known; a dash is what is not known and not in the totals."
+    "Standard uncertainties (k = 1) by the EANM guidance (Gear et al. 2018); outline, recovery, camera factor, time "
+    "integration and the transform, as far as they are known; a dash is what is not known and not in the totals."
 )
 
 LUNG_NOTE = (

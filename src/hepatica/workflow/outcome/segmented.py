@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 from hepatica.anatomy.structures.kinds import LESIONS, Structure
 from hepatica.anatomy.structures.roles import STRUCTURE_ROLES_TEXT, identified
-from hepatica.core import Grid, Kind, Provenance
+from hepatica.core import Grid, Kind, Provenance, Region
+from hepatica.core.document import HIDDEN
 from hepatica.core.image import Image, Stated
 from hepatica.core.message import Message, unique
 from hepatica.core.options import NonNegative, parameters, verb
 from hepatica.core.sources import regions_of
 from hepatica.core.table import Table
+from hepatica.core.transform import Transform, warp_region
+from hepatica.core.transform.options import TransformOptions
 from hepatica.errors import InputError, NothingDrawnError, UnknownNameError
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import is_itk_file, read_itk
@@ -36,8 +40,11 @@ from hepatica.report.figures.outcome import save
 from hepatica.report.figures.response import draw_segmented
 from hepatica.workflow.outcome.lipiodol import retention_table
 from hepatica.workflow.outcome.remnant import remnant_table
+from hepatica.workflow.registration.at_hand import AtHand, transform_for
+from hepatica.workflow.registration.transforms import GivenTransform
+from hepatica.workflow.registration.warp import write_label_map
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.sources import ImageSource, StructureSource, as_image
+from hepatica.workflow.sources import ImageSource, StructureSource, as_image, require_one_patient
 
 
 @result
@@ -53,6 +60,10 @@ class SegmentedResponseResult(Result):
     """Structures of either file that do not count as lesions, and what they are."""
     remnant: RemnantGrowth | None
     lipiodol: tuple[Retention, ...]
+    transform: Transform | None = None
+    """From points of the later image to points of the earlier one, where one was given or found."""
+    propagated: tuple[Region, ...] = field(default=(), metadata=HIDDEN)
+    """Structures before on the voxels of the later image."""
 
     def table(self) -> Table:
         """Sizes and response of each lesion, and of all together."""
@@ -82,7 +93,7 @@ class SegmentedResponseResult(Result):
         )
 
     def write(self, folder: Path) -> None:
-        """Write ``change.svg``."""
+        """Write ``change.svg``; with a transform ``propagated.nii.gz``, the structures before on the later voxels."""
         rows = [
             (s.name, s.before.volume_ml, s.after.volume_ml, s.responses["volume"].value)
             for s in self.lesions
@@ -93,6 +104,8 @@ class SegmentedResponseResult(Result):
             rows.append(("future remnant", growth.before_ml, growth.after_ml, ""))
         if rows:
             save(draw_segmented(rows), folder / "change.svg")
+        if self.propagated:
+            write_label_map(self.propagated, folder / "propagated.nii.gz")
 
 
 @verb
@@ -105,12 +118,14 @@ def segmented_response(
     interval_days: NonNegative | None = None,
     structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None,
     absent_lesions: Absent = "gone",
+    registration: TransformOptions = TransformOptions(),
 ) -> SegmentedResponseResult:
     """Response of lesions that were segmented before and after treatment.
 
-    Lesions are compared by name, else by place; liver, lungs, body, organs and what is made of others ("all tumours",
-    "liver minus tumours") do not count. Structures named "liver" and "remnant" (or "future liver remnant", "FLR") give
-    the growth of the remnant, one named "lipiodol" in the later file the share of each lesion that holds it.
+    Lesions are compared by name, else by place, by a transform where the patient lay differently; liver, lungs, body,
+    organs and what is made of others ("all tumours", "liver minus tumours") do not count. Structures named "liver" and
+    "remnant" (or "future liver remnant", "FLR") give the growth of the remnant, one named "lipiodol" in the later file
+    the share of each lesion that holds it.
 
     Parameters
     ----------
@@ -128,6 +143,9 @@ def segmented_response(
         What a structure is, where its name does not say: 'Seg 5=tumour', 'A3=lymph_node'.
     absent_lesions : {"gone", "not-evaluated"}
         What a lesion is that the later file does not list: gone, or only not drawn.
+    registration : TransformOptions
+        The transform from the later image to the earlier one, by which lesions are matched by place: given, or found by
+        registering `before_image` to `after_image`. Sizes are measured as drawn.
 
     Returns
     -------
@@ -152,6 +170,7 @@ def segmented_response(
     if len(set(patients.values())) > 1:
         raise InputError(f"{before} is of patient {patients['before']!r}, {after} of {patients['after']!r}")
     old, new = _read(before, before_image, "before_image"), _read(after, after_image, "after_image")
+    images = _images(before_image, after_image, registration)
     names = {*(r.name for r in (*old.regions, *new.regions)), *new.empty}
     if unknown := sorted(set(structure_roles or {}) - names):
         raise UnknownNameError("structure", unknown[0], sorted(names))
@@ -160,10 +179,14 @@ def segmented_response(
     new_lesions, new_others = lesions_and_others(new.regions, later.roles)
     in_liver = [region for region in lesions if known.roles[region.name] is Structure.TUMOUR]
     remnant = segmented_remnant(others, new_others, in_liver, days=interval_days)
+    moved = _propagated(old, new, images, registration, structure_roles)
     compared = Compared((), ())
     if lesions or new_lesions or remnant is None:
         nodes = {name for found in (known, later) for name, role in found.roles.items() if role is Structure.LYMPH_NODE}
-        compared = compare_segmentations(lesions, new_lesions, nodes=nodes, empty=new.empty, absent=absent_lesions)
+        places = None if moved is None else {region.name: region for region in moved.regions}
+        compared = compare_segmentations(
+            lesions, new_lesions, nodes=nodes, empty=new.empty, absent=absent_lesions, propagated=places
+        )
     roles = {**later.roles, **known.roles}
     return SegmentedResponseResult(
         lesions=compared.lesions,
@@ -172,16 +195,90 @@ def segmented_response(
         not_lesions={name: role.value for name, role in roles.items() if role not in LESIONS},
         remnant=remnant,
         lipiodol=segmented_retention(new_lesions, new_others.get("lipiodol")),
+        transform=None if moved is None else moved.given.transform,
+        propagated=() if moved is None else tuple(region for region in moved.regions if not region.is_empty),
         messages=unique(
-            old.messages, new.messages, known.messages, later.messages, compared.messages, _not_counted(roles)
+            old.messages, new.messages, known.messages, later.messages, () if moved is None else moved.messages,
+            compared.messages, _not_counted(roles),
         ),
         provenance=Provenance(
-            inputs=tuple(input_file(role, path) for role, path in files.items()),
-            parameters=parameters(
-                interval_days=interval_days, structure_roles=structure_roles, absent_lesions=absent_lesions
+            inputs=(
+                *(input_file(role, path) for role, path in files.items()),
+                *(image.source for image in images if image is not None),
+                *(() if moved is None else moved.given.inputs),
             ),
+            parameters=parameters(
+                registration, interval_days=interval_days, structure_roles=structure_roles,
+                absent_lesions=absent_lesions,
+            ),
+            steps=() if moved is None else (moved.step,),
         ),
-    )
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Propagated:
+    """Structures before on the voxels of the later image, those that do not come into it empty."""
+
+    given: GivenTransform
+    regions: tuple[Region, ...]
+    messages: tuple[Message, ...]
+    step: str
+
+
+def _images(
+    before: ImageSource | None, after: ImageSource | None, registration: TransformOptions
+) -> tuple[Image | None, Image | None]:
+    """The images to register, where that is asked for: those on which the structures lie."""
+    if registration.register is None:
+        return None, None
+    missing = [name for name, image in (("before_image", before), ("after_image", after)) if image is None]
+    if missing:
+        raise InputError(
+            f"there is no image to `register`: {' and '.join(f'`{name}`' for name in missing)} not given",
+            remedy="give both, or a `transform`",
+        )
+    if registration.moving_ct is not None:
+        raise InputError("`moving_ct` is `before_image` here", remedy="leave it out")
+    one, other = (_anatomy(image, role) for image, role in ((before, "before_image"), (after, "after_image")))
+    require_one_patient((one.source, other.source))
+    return one, other
+
+
+def _anatomy(image: ImageSource | None, role: str) -> Image:
+    """A CT or MR; of a file without a unit HU, as everywhere."""
+    assert image is not None
+    plain = isinstance(image, str | Path) and is_itk_file(Path(image))
+    return as_image(image, role="ct" if plain else "image").used_as(role)
+
+
+def _propagated(
+    old: Structures,
+    new: Structures,
+    images: tuple[Image | None, Image | None],
+    registration: TransformOptions,
+    roles: Mapping[str, str] | None,
+) -> _Propagated | None:
+    """Structures before, brought over to the later image; None without transform and registration."""
+    if not registration.moves:
+        return None
+    if not old.regions or not new.regions:
+        raise InputError(
+            f"nothing is drawn {'before' if not old.regions else 'after'}: there is no place to bring over or to",
+            remedy="leave `transform` or `register` out",
+        )
+    there, here = images
+    grids = (new.regions[0].grid if here is None else here.grid, old.regions[0].grid)
+    known = {name: role for name, role in (roles or {}).items() if name in {region.name for region in new.regions}}
+    at_hand = AtHand(here, "after_image", there, new.regions, known or None)
+    given = transform_for(registration, grids, at_hand)
+    regions = tuple(warp_region(region, given.transform, grids[0]) for region in old.regions)
+    text = f"structures before were brought over to the later image by a {given.words()}; lesions are compared there"
+    notes = [Message("structures-moved", text, "look at both images together", severity="note")]
+    if lost := [region.name for region in regions if region.is_empty]:
+        said = f"beyond the later image by the transform: {', '.join(map(repr, lost))}"
+        notes.append(Message("structures-beyond", said, "they are matched by name alone"))
+    return _Propagated(given, regions, unique(notes, given.messages), given.step(text))
 
 
 def _patient(path: Path) -> str:

@@ -26,9 +26,10 @@ from hepatica.planning.delivery.concordance import (
     voxel_doses,
 )
 from hepatica.planning.measured.treatment_results import about_treatment, absorbed_dose_of, planned_treatments
-from hepatica.workflow.registration.transforms import BroughtDose, brought_dose, given_transform
+from hepatica.workflow.registration.at_hand import AtHand, transform_for
+from hepatica.workflow.registration.transforms import BroughtDose, brought_dose
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.sources import DoseSource, StructureSource, as_dose, require_one_patient
+from hepatica.workflow.sources import DoseSource, ImageSource, StructureSource, as_dose, as_image, require_one_patient
 
 NAMES = ("planned", "delivered")
 
@@ -110,6 +111,7 @@ def scout_concordance(
     delivered_dose: DoseSource,
     *,
     structures: StructureSource,
+    planned_ct: ImageSource | None = None,
     comparison: ConcordanceOptions = ConcordanceOptions(),
     registration: TransformOptions = TransformOptions(),
     progress: Progress | None = None,
@@ -125,11 +127,13 @@ def scout_concordance(
     structures : path or regions
         RTSTRUCT, SEG or label map with the tumours; with a liver T/N is given too, and by the shares of territories,
         lobes or of where the plan has dose the catheter is looked at.
+    planned_ct : path, Image or None
+        CT of the planned dose, to which that of the delivered one is registered where `register` asks for it.
     comparison : ConcordanceOptions
         How the maps are compared.
     registration : TransformOptions
-        A transform from the planned dose's frame of reference to the delivered one's; its uncertainty adds to that of
-        position.
+        The transform from the planned dose's frame of reference to the delivered one's, or how it is found; its
+        uncertainty adds to that of position.
     progress : callable, optional
         Told what is being done.
 
@@ -154,7 +158,12 @@ def scout_concordance(
     report_progress = progress or silent
     report_progress("reading dose maps")
     scout, therapy = as_dose(planned_dose, role="planned dose"), as_dose(delivered_dose, role="delivered dose")
-    brought = _brought(scout.volume, therapy.volume, registration, comparison)
+    fixed = None if planned_ct is None else as_image(planned_ct, role="ct").used_as("planned_ct")
+    if fixed is not None and registration.register is None:
+        raise InputError("`planned_ct` is for a registration", remedy="state `register`, or leave it out")
+    at_hand = AtHand(fixed, "planned_ct", structures=structures, structure_roles=comparison.structure_roles)
+    brought = _brought((scout.volume, therapy.volume), registration, comparison, at_hand, report_progress)
+    files_of_ct = () if fixed is None else (fixed.source,)
     if brought is not None:
         therapy = replace(therapy, volume=brought.volume, inputs=(*therapy.inputs, *brought.inputs))
     elif comparison.registered:
@@ -169,7 +178,7 @@ def scout_concordance(
     drawn = drawn_structures(structures, scout.volume.grid, comparison.structure_roles)
     report_progress("comparing")
     treatment, files = _treatments(planned_dose, delivered_dose)
-    require_one_patient((*scout.inputs, *therapy.inputs, *drawn.inputs))
+    require_one_patient((*scout.inputs, *therapy.inputs, *drawn.inputs, *files_of_ct))
     unsure_mm = 0.0 if brought is None else brought.uncertainty_mm or 0.0
     agreement = Agreement(math.hypot(comparison.position_sd_mm, unsure_mm), comparison.quantification_relative_sd)
     found = compared_maps(scout.volume, therapy.volume, drawn, isodose_gy=comparison.isodose_gy, agreement=agreement)
@@ -189,7 +198,7 @@ def scout_concordance(
             *about_catheter(found.concordance),
         ),
         provenance=Provenance(
-            (*scout.inputs, *therapy.inputs, *drawn.inputs, *files),
+            (*scout.inputs, *therapy.inputs, *drawn.inputs, *files, *files_of_ct),
             parameters=parameters(comparison, registration),
             steps=(*steps, "delivered dose interpolated onto the voxels of the planned one"),
         ),
@@ -197,14 +206,18 @@ def scout_concordance(
 
 
 def _brought(
-    planned: Volume, delivered: Volume, registration: TransformOptions, comparison: ConcordanceOptions
+    maps: tuple[Volume, Volume],
+    registration: TransformOptions,
+    comparison: ConcordanceOptions,
+    at_hand: AtHand,
+    progress: Progress,
 ) -> BroughtDose | None:
-    """The delivered dose on the planned one's voxels by the transform that was stated; None without one."""
-    if registration.transform is None:
-        if registration.transform_uncertainty_mm is not None:
-            raise InputError("`transform_uncertainty_mm` is that of a `transform`; none was given")
+    """The delivered dose on the planned one's voxels by a transform or a registration; None without one."""
+    if not registration.moves:
         return None
-    given = given_transform(registration, planned.grid, delivered.grid, registered=comparison.registered)
+    planned, delivered = maps
+    grids = (planned.grid, delivered.grid)
+    given = transform_for(registration, grids, at_hand, registered=comparison.registered, progress=progress)
     return brought_dose(delivered, given, planned.grid, name="the delivered dose")
 
 

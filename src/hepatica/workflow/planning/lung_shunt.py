@@ -187,7 +187,7 @@ def lung_shunt(
     report_progress = progress or silent
     if scout is not None:
         report_progress("reading the scout")
-        found = _of_spect(scout, sources_of(structures), reading, spect, dose)
+        found = _of_spect(scout, sources_of(structures), reading, spect, dose, report_progress)
     else:
         if planar_given:
             report_progress("reading the planar views")
@@ -252,14 +252,23 @@ def _of_spect(
     reading: ScoutOptions,
     spect: SpectShuntOptions,
     dose: LungDoseOptions,
+    report_progress: Progress,
 ) -> LungShuntResult:
     """Shunt of a SPECT/CT, with what lies outside liver and lungs."""
     if len(structures) != 1:
         raise InputError("a scout needs one set of `structures`, with lungs and liver")
-    scout = read_scout(source, structures[0], reading)
+    scout = read_scout(source, structures[0], reading, report_progress)
     liver, lungs = scout.need("liver", "lungs")
     masses = scout.lung_masses(spect)
-    shunt = spect_lung_shunt(scout.image, lungs, liver, density=scout.density, options=spect, masses=masses)
+    shunt = spect_lung_shunt(
+        scout.image,
+        lungs,
+        liver,
+        density=scout.density,
+        options=spect,
+        masses=masses,
+        position_sd_mm=scout.position_sd_mm,
+    )
     organs = {
         name: role
         for name in scout.others
@@ -287,5 +296,5 @@ def _of_spect(
         image=scout.image,
         outlines={"liver": liver, "lung": lungs},
         messages=(*scout.messages, *scout.about_lungs(spect, shunt), *about),
-        provenance=Provenance(scout.inputs),
+        provenance=Provenance(scout.inputs, steps=scout.steps),
     )

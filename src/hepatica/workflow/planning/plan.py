@@ -108,7 +108,7 @@ def plan(plan: PlanSource, *, progress: Progress | None = None) -> PlanResult:
 
     def measure(images: PlanImages, names: Mapping[str, str | None], lung_mass_kg: float | None) -> Measured:
         report_progress("measuring on the scout")
-        scouts.append(read_scout(images.scout, images.structures, images.reading))
+        scouts.append(read_scout(images.scout, images.structures, images.reading, report_progress))
         return measured_on(scouts[0], names, images.reading.structure_roles, lung_mass_kg)
 
     asked = _measured(plan, measure) if isinstance(plan, Plan) else read_plan(_path(plan), measure)
@@ -125,7 +125,10 @@ def plan(plan: PlanSource, *, progress: Progress | None = None) -> PlanResult:
         parameters={"planner_samples": planner.samples, "planner_seed": planner.seed} if planner else {},
         tables=TABLES,
         conventions=conventions(given),
-        steps=tuple(f"{t.name}: {made.source}" for t, made in zip(found.territories, given, strict=True)),
+        steps=(
+            *(step for scout in scouts for step in scout.steps),
+            *(f"{t.name}: {made.source}" for t, made in zip(found.territories, given, strict=True)),
+        ),
     )
     return PlanResult(
         course=found,

@@ -93,12 +93,13 @@ def tumour_to_normal(
     """
     report_progress = progress or silent
     report_progress("reading the scout")
-    found = read_scout(scout, structures, reading)
+    found = read_scout(scout, structures, reading, report_progress)
     report_progress("measuring uptake")
     (liver,) = found.need("liver")
     answer = scout_uptake(
         found.image, liver, found.tumours,
         density=found.density, territories=found.territories, on_ct=found.on_ct, options=uptake,
+        position_sd_mm=found.position_sd_mm,
     )  # fmt: skip
     return UptakeResult(
         uptake=answer,
@@ -106,6 +107,9 @@ def tumour_to_normal(
         provenance=Provenance(
             found.inputs,
             parameters=parameters(uptake, reading, ct=None),
-            steps=("T/N from contents and masses of the structures",),
+            steps=(
+                *found.steps,
+                "T/N from contents and masses of the structures",
+            ),
         ),
     )

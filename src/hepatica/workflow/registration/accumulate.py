@@ -25,7 +25,8 @@ from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import write_itk
 from hepatica.io.regions import read_structures
 from hepatica.transport.matter.media import density_from_hu
-from hepatica.workflow.registration.transforms import GivenTransform, brought_dose, given_transform
+from hepatica.workflow.registration.at_hand import AtHand, transform_for
+from hepatica.workflow.registration.transforms import GivenTransform, brought_dose
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import DoseSource, ImageSource, StructureSource, as_dose, as_image, require_one_patient
 
@@ -98,6 +99,7 @@ def accumulated_dose(
     *,
     structures: StructureSource,
     second_ct: ImageSource | None = None,
+    first_ct: ImageSource | None = None,
     registration: TransformOptions = TransformOptions(),
     course: CourseOptions = CourseOptions(),
     progress: Progress | None = None,
@@ -113,9 +115,12 @@ def accumulated_dose(
     structures : path, sequence of Region
         RTSTRUCT, SEG or label map in the frame of reference of the first dose.
     second_ct : path, Image or None
-        CT of the second treatment: with it the second dose is brought over by energy and mass, without it by value.
+        CT of the second treatment: with it the second dose is brought over by energy and mass, without it by value. It
+        drives the registration where `register` asks for one.
+    first_ct : path, Image or None
+        CT of the first treatment, to which that of the second is registered where `register` asks for it.
     registration : TransformOptions
-        The transform from the first treatment's frame of reference to the second's.
+        The transform from the first treatment's frame of reference to the second's, or how it is found.
     course : CourseOptions
         How the treatments follow one another.
     progress : callable, optional
@@ -146,11 +151,18 @@ def accumulated_dose(
     one, other = as_dose(first, role="first"), as_dose(second, role="second")
     grid = one.volume.grid
     ct = None if second_ct is None else as_image(second_ct, role="ct")
-    files: tuple[InputFile, ...] = () if ct is None else (ct.source,)
+    fixed = None if first_ct is None else as_image(first_ct, role="ct").used_as("first_ct")
+    if fixed is not None and registration.register is None:
+        raise InputError("`first_ct` is for a registration", remedy="state `register`, or leave it out")
+    files: tuple[InputFile, ...] = tuple(image.source for image in (ct, fixed) if image is not None)
     if isinstance(structures, str | Path):
         files += (input_file("structures", Path(structures)),)
     require_one_patient((*one.inputs, *other.inputs, *files))
-    given, moved, how, notes, steps = _on_first(other.volume, grid, registration, None if ct is None else ct.volume)
+    given: GivenTransform | None = None
+    if registration.moves:
+        at_hand = AtHand(fixed, "first_ct", ct, structures)
+        given = transform_for(registration, (grid, other.volume.grid), at_hand, progress=report_progress)
+    moved, how, notes, steps = _on_first(other.volume, grid, given, None if ct is None else ct.volume)
     report_progress("structures")
     regions, about = _regions(structures, grid)
     report_progress("adding up")
@@ -176,12 +188,10 @@ HowMoved = Literal["nothing", "value", "energy and mass"]
 
 
 def _on_first(
-    second: Volume, grid: Grid, registration: TransformOptions, hu: Volume | None
-) -> tuple[GivenTransform | None, Volume, HowMoved, tuple[Message, ...], tuple[str, ...]]:
+    second: Volume, grid: Grid, given: GivenTransform | None, hu: Volume | None
+) -> tuple[Volume, HowMoved, tuple[Message, ...], tuple[str, ...]]:
     """The second dose on the first one's voxels, NaN where it says nothing."""
-    if registration.transform is None:
-        if registration.transform_uncertainty_mm is not None:
-            raise InputError("`transform_uncertainty_mm` is that of a `transform`; none was given")
+    if given is None:
         if hu is not None:
             raise InputError("`second_ct` is for a dose that a `transform` brings over; none was given")
         if not second.grid.shares_frame(grid):
@@ -190,11 +200,10 @@ def _on_first(
                 f"{second.grid.frame_of_reference})",
                 remedy="register the images of both treatments and give the `transform`",
             )
-        return None, resample(second, grid, "linear", outside=float("nan")), "nothing", (), ()
-    given = given_transform(registration, grid, second.grid)
+        return resample(second, grid, "linear", outside=float("nan")), "nothing", (), ()
     plain = brought_dose(second, given, grid, name="the second dose")
     if hu is None:
-        return given, plain.volume, "value", plain.messages, (plain.step,)
+        return plain.volume, "value", plain.messages, (plain.step,)
     if not hu.grid.shares_frame(second.grid):
         raise GeometryError("`second_ct` and the second dose have different frames of reference")
     density = resample(density_from_hu(hu), second.grid, "mean", outside=AIR_G_ML)
@@ -203,7 +212,7 @@ def _on_first(
     values = np.where(np.isnan(plain.volume.values), np.nan, moved.dose.values)
     step = plain.step.replace("by value", "by energy and mass")
     notes = [replace(one, text=one.text.replace("by value", "by energy and mass")) for one in plain.messages]
-    return given, Volume(moved.dose.grid, values, Kind.DOSE), "energy and mass", unique(notes, moved.messages), (step,)
+    return Volume(moved.dose.grid, values, Kind.DOSE), "energy and mass", unique(notes, moved.messages), (step,)
 
 
 def _regions(source: StructureSource, grid: Grid) -> tuple[tuple[Region, ...], tuple[Message, ...]]:

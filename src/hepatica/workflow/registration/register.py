@@ -31,7 +31,7 @@ from hepatica.core.progress import Progress, silent
 from hepatica.core.sources import LandmarkSource, regions_of
 from hepatica.core.table import Cell, Table
 from hepatica.core.transform import Transform, warp, warp_region
-from hepatica.errors import InputError, UnitError, UnknownNameError
+from hepatica.errors import InputError, UnitError
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import write_itk
 from hepatica.io.regions import read_structures
@@ -39,6 +39,7 @@ from hepatica.io.registration.dicom_write import write_registration
 from hepatica.io.registration.fields import write_displacement_field
 from hepatica.io.registration.itk_transform import write_itk_transform
 from hepatica.io.registration.landmarks import read_landmarks
+from hepatica.workflow.registration.at_hand import counted_region
 from hepatica.workflow.registration.transforms import how_for, outside_of
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import DoseSource, ImageSource, StructureSource, as_dose, as_image, require_one_patient
@@ -178,7 +179,10 @@ class RegistrationResult(Result):
             ("inverse consistency, 95 %, mm", None if back is None else back.percentile_95_mm),
         ]
         if (fit := found.landmark_fit) is not None:
-            rows.append(("fiducial registration error, mm", fit.fiducial_error_mm))
+            rows += [
+                ("fiducial registration error, mm", fit.fiducial_error_mm),
+                ("error of landmarks left out, mm", fit.leave_one_out_mm),
+            ]
         if (target := self.quality.target_error) is not None:
             rows += [
                 ("target registration error, mean, mm", target.mean_mm),
@@ -389,15 +393,7 @@ def _within(drawn: Sequence[Region], names: Sequence[str]) -> Region | None:
         return None
     if not drawn:
         raise InputError("`within` names structures, and none were given", remedy="give `structures`")
-    roles = identified(drawn).roles
-    whole: Region | None = None
-    for name in names:
-        found = [r for r in drawn if r.name == name] or [r for r in drawn if roles[r.name].value == name]
-        if not found:
-            raise UnknownNameError("structure", name, [region.name for region in drawn])
-        for region in found:
-            whole = region if whole is None else whole | region
-    return whole
+    return counted_region(drawn, names)
 
 
 def _quality(
@@ -409,7 +405,11 @@ def _quality(
 ) -> tuple[RegistrationQuality, tuple[Message, ...], tuple[InputFile, ...]]:
     notes: list[Message] = []
     target = None if landmarks is None else target_error(*landmarks, found.transform)
-    if target is not None and any(t.taken and t.name == "landmarks" for t in found.starts):
+    if known_alone := (found.landmark_fit is not None and not found.starts):
+        target = _left_out_error(found, target)
+        text = "the target error is that of each landmark left out of the fit; those in it say less"
+        notes += [Message("target-error-left-out", text, severity="note")] if target is not None else []
+    if target is not None and not known_alone and any(t.taken and t.name == "landmarks" for t in found.starts):
         text = "the landmarks were the start as well: their error is a little smaller than that of other points"
         notes.append(Message("landmarks-were-start", text, severity="note"))
     agreements = []
@@ -440,6 +440,18 @@ def _quality(
         text = f"the registration fails by TG-132: {', '.join(failed)}"
         notes.append(Message("registration-fails", text, "look at the figure before you use it"))
     return RegistrationQuality(target, tuple(agreements), judged, effects), tuple(notes), files
+
+
+def _left_out_error(found: Registration, target: TargetError | None) -> TargetError | None:
+    """Target error of landmarks that made the transform: each by a fit of the others; None where that cannot be."""
+    fit = found.landmark_fit
+    if fit is None or target is None or fit.leave_one_out_mm is None:
+        return None
+    each = {name: float(error or 0.0) for name, error in zip(fit.names, fit.left_out_mm, strict=True)}
+    errors = np.array(list(each.values()))
+    return TargetError(
+        float(errors.mean()), float(errors.std(ddof=1)), float(errors.max()), each, target.mean_before_mm
+    )
 
 
 def _common(fixed: Sequence[Region], moving: Sequence[Region]) -> list[tuple[Region, Region]]:

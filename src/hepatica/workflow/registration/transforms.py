@@ -32,11 +32,14 @@ class GivenTransform:
         Of its files.
     inputs : tuple of InputFile
         Its files.
+    quality : str
+        How well a registration that found it lies, in a line; empty of one that was given.
     """
 
     transform: Transform
     messages: tuple[Message, ...] = ()
     inputs: tuple[InputFile, ...] = ()
+    quality: str = ""
 
     def words(self) -> str:
         """Kind, origin and uncertainty, for messages and the provenance."""
@@ -45,6 +48,10 @@ class GivenTransform:
         residual = f", inverse good to {self.transform.residual_mm:.2g} mm" if self.transform.residual_mm else ""
         origin = f" ({self.transform.method})" if self.transform.method else ""
         return f"{self.transform.kind} transform{origin}, {unsure}{residual}"
+
+    def step(self, text: str) -> str:
+        """A step of the provenance with the registration behind it, where there was one."""
+        return f"{self.quality}; {text}" if self.quality else text
 
 
 def given_transform(stated: TransformOptions, fixed: Grid, moving: Grid, *, registered: bool = False) -> GivenTransform:
@@ -137,7 +144,7 @@ def moved_image(image: Image, given: GivenTransform, like: Grid) -> tuple[Image,
     text = f"{image.name} was brought to the frame of reference of the CT by a {given.words()}"
     note = Message("image-moved", text, "look at image and CT together", severity="note")
     moved = replace(image, volume=replace(found.volume, name=image.volume.name))
-    return moved, unique([note], given.messages, found.messages), text
+    return moved, unique([note], given.messages, found.messages), given.step(text)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,5 +185,9 @@ def brought_dose(dose: Volume, given: GivenTransform, grid: Grid, *, name: str) 
     note = Message("dose-moved", text, "look at both images together", severity="note")
     beyond = [message for message in found.messages if message.code == "field-not-reaching"]
     return BroughtDose(
-        found.volume, given.transform.uncertainty_mm, unique([note], given.messages, beyond), text, given.inputs
+        found.volume,
+        given.transform.uncertainty_mm,
+        unique([note], given.messages, beyond),
+        given.step(text),
+        given.inputs,
     )

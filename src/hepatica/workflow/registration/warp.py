@@ -32,7 +32,8 @@ from hepatica.io.files import write_text
 from hepatica.io.itk import is_itk_file, write_itk
 from hepatica.io.read import read_image
 from hepatica.io.registration.structures import Drawn, read_drawn
-from hepatica.workflow.registration.transforms import given_transform, how_for, outside_of
+from hepatica.workflow.registration.at_hand import AtHand, transform_for
+from hepatica.workflow.registration.transforms import how_for, outside_of
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource, as_dose, as_image, require_one_patient
 
@@ -199,7 +200,8 @@ def warp_image(
     to : path or Image
         The fixed image, whose voxels and frame of reference it gets.
     registration : TransformOptions
-        The transform, from the fixed to the moving frame.
+        The transform, from the fixed to the moving frame, or how it is found: by `register` a CT that is brought over,
+        or `moving_ct`, is registered to the fixed image.
     options : WarpOptions
         What it is, and what is kept.
     progress : callable, optional
@@ -226,11 +228,13 @@ def warp_image(
     """
     report_progress = progress or silent
     report_progress("reading images")
-    fixed = _target(to)
+    fixed = _target(to, registration)
     if options.content == "structures":
         return _structures(image, fixed, registration, options, report_progress)
     moving, name, inputs, notes, source = _moving(image, options)
-    given = given_transform(registration, fixed.grid, moving.grid)
+    alone = source if source is not None and registration.moving_ct is None else None
+    at_hand = AtHand(fixed, "to", alone)
+    given = transform_for(registration, (fixed.grid, moving.grid), at_hand, progress=report_progress)
     require_one_patient((*inputs, fixed.source))
     how: How = options.how or how_for(moving.kind)
     report_progress("bringing it over")
@@ -246,7 +250,9 @@ def warp_image(
         fixed=fixed,
         messages=unique(notes, given.messages, (_about(given.words()),), found.messages),
         provenance=Provenance(
-            (*inputs, fixed.source, *given.inputs), parameters=parameters(registration, options), steps=(given.words(),)
+            (*inputs, fixed.source, *given.inputs),
+            parameters=parameters(registration, options),
+            steps=(given.step(given.words()),),
         ),
     )
 
@@ -256,8 +262,10 @@ def _about(words: str) -> Message:
     return Message("moved-by-transform", text, "look at both images together", severity="note")
 
 
-def _target(to: ImageSource) -> Image:
-    """The fixed image; of a file that states no unit only the voxels matter."""
+def _target(to: ImageSource, registration: TransformOptions) -> Image:
+    """The fixed image; of a file that states no unit only the voxels matter, unless it is registered to, as a CT."""
+    if registration.register is not None and isinstance(to, str | Path) and is_itk_file(Path(to)):
+        return as_image(to, role="ct").used_as("fixed")
     if isinstance(to, str | Path) and is_itk_file(Path(to)):
         return read_image(to, role="image", stated=Stated(unit="unknown")).used_as("fixed")
     return as_image(to, role="image").used_as("fixed")
@@ -288,7 +296,8 @@ def _structures(
         raise InputError(f"structures are brought over as labels, not as {stated.how!r}")
     drawn, inputs = _drawn(image)
     grids = [region.grid for region in drawn.regions]
-    given = given_transform(registration, fixed.grid, grids[0])
+    at_hand = AtHand(fixed, "to")
+    given = transform_for(registration, (fixed.grid, grids[0]), at_hand, progress=report_progress)
     require_one_patient((*inputs, fixed.source))
     report_progress("bringing structures over")
     jacobian = given.transform.jacobian(fixed.grid)
@@ -322,7 +331,9 @@ def _structures(
         written_as=drawn.form,
         messages=unique(drawn.messages, given.messages, (_about(given.words()),), notes),
         provenance=Provenance(
-            (*inputs, fixed.source, *given.inputs), parameters=parameters(registration, stated), steps=(given.words(),)
+            (*inputs, fixed.source, *given.inputs),
+            parameters=parameters(registration, stated),
+            steps=(given.step(given.words()),),
         ),
     )
 

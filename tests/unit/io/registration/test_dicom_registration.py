@@ -290,6 +290,15 @@ def test_another_object_is_named(tmp_path: Path, fixed: DicomContext) -> None:
         read_transform(path)
 
 
+def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, fixed: DicomContext, moving: DicomContext) -> None:
+    """What the cut took may be an attribute of its own, here the comment that states the uncertainty."""
+    transform = Transform.affine(moved(3, (1, 2, 3)), uncertainty_mm=1.5)
+    path = write_registration(tmp_path / "reg.dcm", transform, fixed, moving)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(DicomError, match="cut short"):
+        read_transform(path)
+
+
 def test_a_registered_frame_that_is_moved_itself_is_refused(tmp_path: Path, fixed: DicomContext) -> None:
     path = write_registration(tmp_path / "reg.dcm", Transform.affine(moved(3, (1, 2, 3))), fixed, fixed)
     with pytest.raises(DicomError, match="is the registered frame itself"):

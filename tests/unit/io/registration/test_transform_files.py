@@ -182,6 +182,13 @@ def test_what_is_no_displacement_is_refused(tmp_path: Path, field: DisplacementF
         read_transform(cut)
 
 
+def test_a_file_of_landmarks_is_no_transform(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text("name,x,y,z\na,1,2,3\n")
+    with pytest.raises(InputError, match="no transform is kept"):
+        read_transform(path)
+
+
 EXPECTED = {"dome": (-10.0, -20.0, 30.0), "hilum": (1.0, 2.0, 3.0)}
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 import hepatica
@@ -15,6 +17,7 @@ from hepatica.core.transform import Transform, warp_volume
 from hepatica.core.transform.reach import led_back
 from hepatica.errors import GeometryError, InputError
 from hepatica.io.registration.itk_transform import write_itk_transform
+from hepatica.workflow.dose.numbers import StructureResult
 
 FIXED, MOVING = "1.2.826.0.1.3680043.8.498.11111111", "1.2.826.0.1.3680043.8.498.22222222"
 GRID = Grid.axial((36, 34, 30), spacing_mm=(4, 4, 4), origin_mm=(-70, -66, -58), frame_of_reference=FIXED)
@@ -48,6 +51,10 @@ def elsewhere(transform: Transform) -> hepatica.Image:
     return replace(HERE, volume=seen)
 
 
+THERE = replace(HERE, volume=HERE.volume.in_frame(MOVING))
+SAME_PLACE = Transform.translation((0, 0, 0), fixed_frame=FIXED, moving_frame=MOVING)
+
+
 def dose(activity: hepatica.Image, **options: object) -> hepatica.DoseResult:
     asked = hepatica.DoseOptions(quantification=GIVEN, **options)  # type: ignore[arg-type]
     return hepatica.absorbed_dose(
@@ -75,6 +82,39 @@ def test_a_rigid_transform_gives_the_dose_of_images_that_lie_together(tmp_path: 
     assert any("rigid transform" in step for step in found.provenance.steps)
     assert any(item.role == "transform" and item.path == str(path) for item in found.provenance.inputs)
     assert found.as_dict()["provenance"]["parameters"]["transform"] == [str(path)]
+
+
+def tumour_of(found: hepatica.DoseResult) -> StructureResult:
+    return next(item for item in found.structures if item.dose.name == "Tumour")
+
+
+def test_a_dose_on_an_array_that_states_its_frame_is_saved_in_it(tmp_path: Path) -> None:
+    folder = dose(THERE, registration=hepatica.TransformOptions(transform=SAME_PLACE)).save(tmp_path / "dose")
+    assert pydicom.dcmread(folder / "dose.dcm").FrameOfReferenceUID == FIXED
+
+
+def test_the_position_is_in_the_uncertainty_of_the_dose() -> None:
+    """Of 2 mm along each axis, against the doses of images that lie 2 mm off; said not to be known where it is not."""
+
+    def tumour(by_mm: Sequence[float], sd_mm: float | None) -> StructureResult:
+        transform = Transform.translation(by_mm, fixed_frame=FIXED, moving_frame=MOVING, uncertainty_mm=sd_mm)
+        return tumour_of(dose(THERE, registration=hepatica.TransformOptions(transform=transform)))
+
+    here = tumour((0, 0, 0), 2.0)
+    sides = [(side * 2.0 * np.eye(3)[axis]).tolist() for axis in range(3) for side in (-1, 1)]
+    means = np.array([tumour(by_mm, None).dose.dose_mean_gy for by_mm in sides])
+    expected = np.sqrt(np.square(means / here.dose.dose_mean_gy - 1).sum() / 2)
+    chain = here.uncertainty
+    assert chain is not None
+    # The local dose follows the activity, up to the change of mass of a voxel of 4 mm at the border.
+    assert chain.position_relative_sd == pytest.approx(expected, rel=0.1)
+    assert chain.dose_relative_sd > chain.position_relative_sd > 0
+    unknown, together = tumour((0, 0, 0), None).uncertainty, tumour_of(dose(HERE)).uncertainty
+    assert unknown is not None
+    assert "position by the transform" in unknown.not_known
+    assert together is not None
+    assert together.position_relative_sd == 0
+    assert "position by the transform" not in together.not_known
 
 
 def test_a_deformation_keeps_the_activity() -> None:

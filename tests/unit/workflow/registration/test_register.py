@@ -84,6 +84,39 @@ def test_the_moved_image_lies_on_the_fixed_one(case: Scene, laid: hepatica.Regis
     assert float(laid.moved.values[liver].mean()) == pytest.approx(float(case.fixed.values[liver].mean()), abs=8)
 
 
+def test_landmarks_alone(case: Scene, tmp_path: Path) -> None:
+    """Four points of a liver that bends: the fit is theirs, whatever the images show, and says what it leaves."""
+    options = hepatica.RegistrationOptions(landmarks_only=True)
+    known = hepatica.KnownPlaces(structures=[case.region("liver")], within=("liver",), **landmarks(case))
+    found = hepatica.register(image(case.moving, "later"), image(case.fixed, "first"), known=known, options=options)
+    fit = found.registration.landmark_fit
+    assert fit is not None
+    assert found.registration.starts == ()
+    np.testing.assert_array_equal(found.transform.matrix, fit.transform.matrix)
+    assert fit.leave_one_out_mm is not None
+    assert fit.leave_one_out_mm > fit.fiducial_error_mm > 0
+    target = found.quality.target_error
+    assert target is not None
+    assert list(target.each_mm.values()) == list(fit.left_out_mm)
+    codes = {message.code for message in found.messages}
+    assert "target-error-left-out" in codes
+    assert "landmarks-were-start" not in codes
+    shown = {row[0]: row[1] for row in found.table().rows}
+    assert shown["error of landmarks left out, mm"] == fit.leave_one_out_mm
+    # What the uncertainty says is what the liver's bending leaves, within a factor of two and a half: the breath is no
+    # noise of landmarks.
+    error = np.sqrt((case.error_mm(found.transform) ** 2).mean())
+    assert found.transform.uncertainty_mm is not None
+    assert 0.4 < error / found.transform.uncertainty_mm < 2.5
+    with pytest.raises(InputError, match="do not bend"):
+        hepatica.register(
+            image(case.moving, "later"), image(case.fixed, "first"), known=known,
+            options=hepatica.RegistrationOptions(landmarks_only=True, model="deformable"),
+        )  # fmt: skip
+    with pytest.raises(InputError, match="needs landmarks"):
+        hepatica.register(image(case.moving, "later"), image(case.fixed, "first"), options=options)
+
+
 @pytest.mark.parametrize(
     ("known", "said"),
     [

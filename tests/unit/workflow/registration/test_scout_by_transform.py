@@ -60,6 +60,52 @@ def test_the_uptake_too() -> None:
     assert other == pytest.approx(one, rel=1e-6)
 
 
+def test_the_position_is_in_the_uncertainty_of_the_shunt() -> None:
+    """A shift of 4 mm along an axis, against the shunt of scouts that really lie 4 mm off."""
+    counts = hepatica.SpectShuntOptions(lung_count_relative_sd=0.01, liver_count_relative_sd=0.01, border_mm=2.0)
+
+    def shunt(by_mm: tuple[float, float, float], sd_mm: float | None) -> hepatica.LungShuntResult:
+        off = Transform.translation(np.add((16.0, -8.0, 24.0), by_mm).tolist(), fixed_frame=FIXED, moving_frame=MOVING)
+        reading = hepatica.ScoutOptions(ct=CT, transform=off, transform_uncertainty_mm=sd_mm)
+        return hepatica.lung_shunt(THERE, structures=STRUCTURES, reading=reading, spect=counts)
+
+    here = shunt((0, 0, 0), 4.0).shunt
+    value = here.lung_shunt.value
+    changes = [
+        shunt(tuple(side * 4.0 * np.eye(3)[axis]), 0.0).shunt.lung_shunt.value - value  # type: ignore[arg-type]
+        for axis in range(3)
+        for side in (-1, 1)
+    ]
+    # First order against six real shifts: the fraction changes by a few per cent of itself.
+    assert here.components_sd["position"] == pytest.approx(np.sqrt(np.square(changes).sum() / 2), rel=0.05)
+    assert here.lung_shunt.sd == pytest.approx(np.sqrt(np.square(list(here.components_sd.values())).sum()))
+    without = shunt((0, 0, 0), 0.0).shunt
+    assert "position" not in without.components_sd
+    assert without.lung_shunt.sd is not None
+    assert here.lung_shunt.sd is not None
+    assert here.lung_shunt.sd > without.lung_shunt.sd
+    assert shunt((0, 0, 0), None).shunt.lung_shunt.sd is None
+
+
+def test_the_position_is_in_the_uncertainty_of_the_uptake() -> None:
+    stated = hepatica.UptakeOptions(count_relative_sd=0.05, mass_relative_sd=0.05)
+
+    def ratio(sd_mm: float) -> hepatica.UptakeResult:
+        reading = hepatica.ScoutOptions(ct=CT, transform=SHIFT, transform_uncertainty_mm=sd_mm)
+        return hepatica.tumour_to_normal(THERE, structures=[LIVER, TUMOUR], reading=reading, uptake=stated)
+
+    sure, unsure = (ratio(sd).uptake.overall for sd in (0.0, 4.0))
+    assert sure.position_relative_sd == 0
+    assert unsure.position_relative_sd is not None
+    # A tumour of 28 mm radius, four times as hot: 4 mm along an axis take 3/4 x 4 / 28 = 11 % of it out, of which three
+    # quarters are lost and the liver gains; the six ways add up to sqrt(3) of that or less: 10 to 20 %.
+    assert 0.08 < unsure.position_relative_sd < 0.2
+    assert unsure.tumour_to_normal.sd is not None
+    assert sure.tumour_to_normal.sd is not None
+    expected = np.hypot(sure.tumour_to_normal.sd, unsure.position_relative_sd * unsure.tumour_to_normal.value)
+    assert unsure.tumour_to_normal.sd == pytest.approx(expected, rel=1e-3)
+
+
 def test_what_contradicts_itself_is_refused() -> None:
     with pytest.raises(InputError, match="there is none"):
         hepatica.ScoutOptions(transform=SHIFT)

@@ -20,7 +20,7 @@ class DeformableSettings:
         Whether tissues look alike in both images, as in two CTs; as the units of the images say if None.
     smoothing : float or None
         Curvature of the field against the misfit of the images; measured on fields that are known, see
-        ``benchmarks/bench_deformable.py``. None: 10 for like contrast, 100 for unlike one.
+        ``benchmarks/bench_deformable.py``. None: 10 for like contrast, 300 for unlike one.
     rim_mm : float
         What counts around a structure to count in, so that its border does.
     levels : int

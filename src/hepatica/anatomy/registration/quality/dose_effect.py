@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hepatica.anatomy.registration.quality.position import position_sd
 from hepatica.core import Grid, Region, Volume
 from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError, InputError
@@ -67,10 +68,9 @@ def dose_effects(image: Volume, regions: Sequence[Region], shift_mm: Sequence[fl
         if placed.is_empty:
             continue
         mean = placed.mean(image)
-        sides = [[_shifted(region, axis, side * shifts[axis], image) for side in (-1, 1)] for axis in range(3)]
-        changes = [np.hypot(one - mean, other - mean) / np.sqrt(2) for one, other in sides]
-        every = [mean, *(value for pair in sides for value in pair)]
-        relative = 100.0 * float(np.linalg.norm(changes)) / abs(mean) if mean else None
+        sides = [_shifted(region, axis, side * shifts[axis], image) for axis in range(3) for side in (-1, 1)]
+        every = [mean, *sides]
+        relative = 100.0 * position_sd(mean, sides) / abs(mean) if mean else None
         found.append(DoseEffect(region.name, image.kind.unit, mean, min(every), max(every), relative))
     if regions and not found:
         raise GeometryError("no structure lies in the dose or activity map; are they in the same frame of reference?")
