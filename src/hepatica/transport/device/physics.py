@@ -30,7 +30,7 @@ class Physics:
     energy: wp.array(dtype=wp.float32)
     hard_limit: wp.array(dtype=wp.float32)
     step: wp.array(dtype=wp.vec4)
-    reach: wp.array(dtype=wp.vec2)
+    reach: wp.array(dtype=wp.vec3)
     angle: wp.array(dtype=wp.float32)
     brems: wp.array(dtype=wp.float32)
     photon_log_low: float
