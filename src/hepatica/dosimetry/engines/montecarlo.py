@@ -113,6 +113,8 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
         When to stop, seed, device. By default the run stops at 2 % in the voxels above half the maximum dose.
     target_region : Region, optional
         Aim the target uncertainty at the mean dose of this region instead.
+    oil : Volume, optional
+        Iodised oil in g/mL on the voxels of the density.
     progress : callable, optional
         Called after every batch.
     """
@@ -124,16 +126,23 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
         settings: MonteCarloSettings | None = None,
         *,
         target_region: Region | None = None,
+        oil: Volume | None = None,
         progress: RunReport | None = None,
     ) -> None:
         self.settings = settings or MonteCarloSettings(target_uncertainty=DEFAULT_UNCERTAINTY)
         self._target_region = target_region
+        self._oil = oil
         self._progress = progress
+
+    def with_oil(self, oil: Volume | None) -> MonteCarloEngine:
+        """This engine for matter that holds iodised oil, whose iodine radiation is followed through."""
+        return MonteCarloEngine(self.settings, target_region=self._target_region, oil=oil, progress=self._progress)
 
     def _dose(self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings) -> MonteCarloDoseMap:
         result = simulate(
-            decays, density, nuclide, self.settings, target_region=self._target_region, progress=self._progress
-        )
+            decays, density, nuclide, self.settings,
+            target_region=self._target_region, oil=self._oil, progress=self._progress,
+        )  # fmt: skip
         return self._map(result, decays, density, nuclide, settings)
 
     def _dose_on(
@@ -148,6 +157,10 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
         """Matter in the CT's voxels (joined up to 2 mm), decays anywhere in those of the activity image."""
         known = density.grid.window_of(grid)
         matter = joined(Volume(density.grid.crop(known), density.values[known], Kind.DENSITY))
+        oil = self._oil
+        if oil is not None:
+            oil.grid.require_match(density.grid, "iodised oil and density")
+            oil = joined(Volume(density.grid.crop(known), oil.values[known], Kind.DENSITY))
         result = simulate(
             decays,
             matter,
@@ -155,6 +168,7 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
             self.settings,
             dose_voxels=DoseVoxels(grid, tuple(regions)),
             target_region=self._target_region,
+            oil=oil,
             progress=self._progress,
         )
         if result.scoring is None:  # cannot be: a grid was given

@@ -37,6 +37,7 @@ class Physics:
     photon_per_log: float
     attenuation: wp.array(dtype=wp.float32)
     shares: wp.array(dtype=wp.vec3)
+    fluorescence: wp.array(dtype=wp.float32)
     majorant: wp.array(dtype=wp.float32)
     scattering: wp.array(dtype=wp.float32)
     form: wp.array(dtype=wp.float32)

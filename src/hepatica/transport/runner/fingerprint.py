@@ -20,11 +20,16 @@ MAY_DIFFER = ("device", "target_uncertainty", "time_limit_s")
 
 
 def fingerprint(
-    decays: Volume, density: Volume, nuclide_name: str, settings: MonteCarloSettings, scoring: Scoring | None = None
+    decays: Volume,
+    matter: tuple[Volume, Volume | None],
+    nuclide_name: str,
+    settings: MonteCarloSettings,
+    scoring: Scoring | None = None,
 ) -> str:
-    """SHA-256 of activity, density, grids, labels, nuclide, seed, parts, step model, media and version."""
+    """SHA-256 of activity, density and iodised oil, grids, labels, nuclide, seed, parts, step model, media, version."""
     digest = hashlib.sha256()
-    for volume in (decays, density):
+    density, oil = matter
+    for volume in (decays, density) if oil is None else (decays, density, oil):
         digest.update(np.ascontiguousarray(volume.values, dtype=np.float32).data)
         digest.update(np.ascontiguousarray(volume.grid.affine).tobytes())
     if scoring is not None:

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Estimate, Grid, Region, Volume
+from hepatica.core import Estimate, Grid, Kind, Region, Volume
 from hepatica.core.constants import KEV_TO_J
 from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides import Nuclide
-from hepatica.transport.matter.composition import media_by_density
+from hepatica.transport.matter.composition import Medium, media_by_density
+from hepatica.transport.matter.iodised_oil import media_with_oil
 from hepatica.transport.matter.media import require_decays_in_matter
 from hepatica.transport.runner.batches import BatchSums, load_checkpoint, save_checkpoint
 from hepatica.transport.runner.control import (
@@ -190,6 +191,7 @@ def simulate(
     *,
     dose_voxels: DoseVoxels | None = None,
     target_region: Region | None = None,
+    oil: Volume | None = None,
     progress: RunReport | None = None,
 ) -> MonteCarloResult:
     """Follow decays through the voxels.
@@ -210,6 +212,8 @@ def simulate(
         outside the structures for lung, soft tissue and bone.
     target_region : Region, optional
         Aim `target_uncertainty` at the mean dose of this region, on the voxels of the dose.
+    oil : Volume, optional
+        Iodised oil in g/mL on the grid of the density, which it is part of.
     progress : callable, optional
         Called after every batch.
 
@@ -221,7 +225,7 @@ def simulate(
     PhysicsError
         If the device is absent, or energy was lost.
     """
-    run = _Run(decays, density, nuclide, settings, dose_voxels, target_region)
+    run = _Run(decays, density, nuclide, settings, dose_voxels=dose_voxels, region=target_region, oil=oil)
     try:
         while not run.clock.finished(run.sums):
             run.batch()
@@ -242,8 +246,10 @@ class _Run:
         density: Volume,
         nuclide: Nuclide,
         settings: MonteCarloSettings,
+        *,
         dose_voxels: DoseVoxels | None,
         region: Region | None,
+        oil: Volume | None,
     ) -> None:
         _check(decays, density, settings, same_grid=dose_voxels is None)
         grid = density.grid if dose_voxels is None else dose_voxels.grid
@@ -251,7 +257,7 @@ class _Run:
             grid.require_match(region.grid, f"dose and region {region.name!r}")
         self.settings, self.region = settings, region
         values = np.asarray(density.values, dtype=np.float32)
-        index, media = media_by_density(values, settings.media)
+        index, media = _media(density, oil, settings)
         followed = np.maximum(values, np.float32(LOWEST_DENSITY_G_ML))
         phantom = Phantom(density.grid.spacing_mm, followed, index, media)
         self.scoring: Scoring | None = None
@@ -279,7 +285,7 @@ class _Run:
         gy_g_per_kev = np.float32(KEV_TO_J * self.total_decays * 1e3 / grid.voxel_volume_ml)
         mean_density = followed if self.scoring is None else self.scoring.density_g_ml()
         self.gy_per_kev = DosePerEnergy(gy_g_per_kev, mean_density)
-        self.mark = fingerprint(decays, density, nuclide.name, settings, self.scoring)
+        self.mark = fingerprint(decays, (density, oil), nuclide.name, settings, self.scoring)
         self.saved, before_s = time.monotonic(), 0.0
         self.sums = BatchSums.empty(grid.shape)
         if self.scoring is not None:
@@ -445,6 +451,19 @@ def _mass(gy_per_kev: DosePerEnergy, region: Region) -> float:
 
 def _group_means(sums: BatchSums, gy_per_kev: DosePerEnergy, region: Region) -> FloatArray:
     return sums.group_sums(region.window, region.coverage.astype(np.float64)) / _mass(gy_per_kev, region)
+
+
+def _media(
+    density: Volume, oil: Volume | None, settings: MonteCarloSettings
+) -> tuple[NDArray[np.uint8], tuple[Medium, ...]]:
+    """Medium of each voxel of the density, and the media that there are."""
+    values = np.asarray(density.values, dtype=np.float32)
+    if oil is None:
+        return media_by_density(values, settings.media)
+    oil.require_kind(Kind.DENSITY)
+    oil.require_finite()
+    oil.grid.require_match(density.grid, "iodised oil and density")
+    return media_with_oil(values, oil.values, settings.media)
 
 
 def _to_phantom(decays: Grid, matter: Grid) -> FloatArray:

@@ -231,6 +231,7 @@ class Upload:
         m.photon_log_low, m.photon_per_log = float(logs[0]), float(1 / (logs[1] - logs[0]))
         m.attenuation = self.floats(tables.total)
         m.shares = self.vectors((tables.photoelectric, tables.coherent, tables.pair), self._wp.vec3)
+        m.fluorescence = self.floats(tables.fluorescence)
         m.scattering, m.form = self.floats(tables.scattering_function), self.floats(tables.form_integral)
         span = np.log(MOMENTUM_RANGE)
         m.momentum_log_low = float(span[0])
