@@ -36,6 +36,7 @@ from hepatica.transport.runner.montecarlo import FEW_COUNTS, MonteCarloResult, s
 from hepatica.transport.runner.scoring import DoseVoxels, label_masses
 from hepatica.transport.runner.settings import MonteCarloSettings, StoppingOptions
 from hepatica.transport.runner.stopping import RunReport
+from hepatica.transport.runner.watched import largest_uncertainty
 
 DEFAULT_UNCERTAINTY = 0.02
 FEW_HISTORIES_UNCERTAINTY = 0.1
@@ -209,7 +210,7 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
             settings=settings,
             energy_balance=balance,
             provenance=_provenance(nuclide, settings, result),
-            messages=(*_noise_messages(result, tissue), *air_messages(balance, settings)),
+            messages=(*_noise_messages(result, tissue), *_structure_messages(result), *air_messages(balance, settings)),
             result=result,
             follows_range=True,
         )
@@ -298,3 +299,23 @@ def _noise_messages(result: MonteCarloResult, tissue: NDArray[np.bool_]) -> tupl
         "mean doses of structures have the uncertainty stated with them"
     )
     return (Message("few-counts", text, FOLLOW_MORE),)
+
+
+def _structure_messages(result: MonteCarloResult) -> tuple[Message, ...]:
+    """Structures whose mean dose is known less well than was asked for."""
+    target = result.settings.target_uncertainty
+    if target is None:
+        return ()
+    means = result.watched.means(result.sums)
+    named = [
+        f"{region.name} {mean} Gy"
+        for region, mean in zip(result.watched.regions, means, strict=True)
+        if largest_uncertainty([mean]) > target
+    ]
+    if not named:
+        return ()
+    text = (
+        f"the run ended before the mean dose of every structure was known to {100 * target:.2g} % (of 1 Gy where the "
+        f"mean is less): {', '.join(named)}"
+    )
+    return (Message("structures-less-certain", text, FOLLOW_MORE),)
