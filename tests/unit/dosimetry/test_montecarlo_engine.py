@@ -99,6 +99,32 @@ def test_oil_of_the_ct_is_followed_in_joined_voxels_on_any_grid() -> None:
         )
 
 
+def test_a_run_goes_on_for_its_structures_and_says_where_it_could_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hot block and one voxel of a fifth of it: the highest doses are known long before that voxel is."""
+    monkeypatch.setattr("hepatica.transport.runner.montecarlo.SMALL_BATCH", 500)
+    grid = Grid.axial((20, 12, 12), spacing_mm=(4.0, 4.0, 4.0))
+    values = np.zeros(grid.shape)
+    values[2:8, 3:9, 3:9], values[16, 6, 6] = 1e12, 2e11
+    faint = Region.from_coverage("faint", grid, values == 2e11)
+    volumes = Volume(grid, values, Kind.DECAYS), Volume(grid, np.full(grid.shape, 1.06), Kind.DENSITY)
+    found = {}
+    for regions in ((), (faint,)):
+        engine = MonteCarloEngine(MonteCarloSettings(target_uncertainty=0.15, seed=2, control_variate=False))
+        found[len(regions)] = engine.compute_on(grid, *volumes, nuclide("Y-90"), regions=regions)
+    plain, named = (found[n].result for n in (0, 1))
+    assert plain is not None
+    assert named is not None
+    assert named.histories > 2 * plain.histories
+    (mean,) = named.watched.means(named.sums)
+    assert mean.value == pytest.approx(named.region_mean(faint).value, rel=1e-6)
+    assert (mean.sd or 1) <= 0.15 * max(mean.value, 1.0)
+    assert "structures-less-certain" not in [message.code for message in found[1].messages]
+    cut = MonteCarloSettings(target_uncertainty=0.15, histories=15_000, seed=2, control_variate=False)
+    short = MonteCarloEngine(cut).compute_on(grid, *volumes, nuclide("Y-90"), regions=(faint,))
+    (said,) = (message for message in short.messages if message.code == "structures-less-certain")
+    assert "faint" in said.text
+
+
 def test_voxels_with_few_counts_are_said(case: tuple[Volume, Volume]) -> None:
     """Where the highest doses are known well and others not: a hot block and a faint one at a tenth of it."""
     grid = case[0].grid

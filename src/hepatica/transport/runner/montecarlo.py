@@ -372,7 +372,7 @@ class _Run:
             return share[done + 1] - self.sums.histories
         # a batch costs the adding up of the volume: larger ones in large volumes, unless the time is limited
         largest = SMALL_BATCH if self.settings.time_limit_s is not None else 25 * SMALL_BATCH
-        voxels_per_decay = 10 if self.control is None else 50  # with a control fewer decays are enough
+        voxels_per_decay = 10 if self.control is None else 100  # with a control fewer decays are enough
         base = int(np.clip(self.sums.shape_size // voxels_per_decay, SMALL_BATCH, largest))
         size = max(base, self.sums.histories // 20)
         return size if wanted is None else min(size, wanted - self.sums.histories)
