@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,15 @@ def test_the_mean_of_the_twins_is_the_one_taken_for_known(name: str, on_other_vo
     dose_voxels = None
     if on_other_voxels:
         density, dose_voxels = _scored(decays)
-    run = _Run(decays, density, nuclide(name), MonteCarloSettings(histories=1000, threads=1), dose_voxels, None)
+    run = _Run(
+        decays,
+        density,
+        nuclide(name),
+        MonteCarloSettings(histories=1000, threads=1),
+        dose_voxels=dose_voxels,
+        region=None,
+        oil=None,
+    )
     assert run.control is not None
     expected, level = run.control.expected_kev, run.control.classes % LEVELS
     controlled = run.control.classes >= 0
@@ -83,9 +92,14 @@ def both() -> dict[bool, dict[str, NDArray[Any]]]:
         inside = np.zeros(decays.grid.shape, np.float32)
         inside[3:11, 3:11, start:end] = 1
         layers.append(Region.from_coverage("layer", decays.grid, inside))
+    blocks = []
+    for corner in np.ndindex(4, 4, 5):
+        inside = np.zeros(decays.grid.shape, np.float32)
+        inside[tuple(slice(a + 2 * n, a + 2 * n + 2) for a, n in zip((3, 3, 6), corner, strict=True))] = 1
+        blocks.append(Region.from_coverage("block", decays.grid, inside))
     found = {}
     for control in (False, True):
-        rows: dict[str, list[Any]] = {"dose": [], "sd": [], "mean": [], "mean_sd": []}
+        rows: dict[str, list[Any]] = {key: [] for key in ("dose", "sd", "mean", "mean_sd", "block", "block_sd")}
         for seed in range(16):
             settings = MonteCarloSettings(histories=20_000, seed=seed, threads=1, control_variate=control)
             result = simulate(decays, density, nuclide("Y-90"), settings)
@@ -94,6 +108,9 @@ def both() -> dict[bool, dict[str, NDArray[Any]]]:
             rows["sd"].append(result.dose_sd_gy)
             rows["mean"].append([mean.value for mean in means])
             rows["mean_sd"].append([mean.sd for mean in means])
+            means = [result.region_mean(block) for block in blocks]
+            rows["block"].append([mean.value for mean in means])
+            rows["block_sd"].append([mean.sd for mean in means])
         found[control] = {key: np.array(row, dtype=float) for key, row in rows.items()}
     return found
 
@@ -132,11 +149,52 @@ def test_its_uncertainty_is_the_spread_of_seeds(both: dict[bool, dict[str, NDArr
     assert np.sqrt(spread / stated) == pytest.approx(1, abs=0.04)
 
 
+@pytest.mark.parametrize("control", [False, True])
+def test_uncertainty_of_regions_is_the_spread_of_seeds(
+    both: dict[bool, dict[str, NDArray[Any]]], control: bool
+) -> None:
+    spread = both[control]["block"].var(axis=0, ddof=1).mean()
+    stated = (both[control]["block_sd"] ** 2).mean()
+    # 80 blocks of 8 voxels, 15 degrees of freedom each: 1 / sqrt(2 * 1200) = 2.0 %; neighbours share decays
+    assert np.sqrt(spread / stated) == pytest.approx(1, abs=0.06)
+    assert 1.1 * np.sqrt(spread / stated) != pytest.approx(1, abs=0.06)  # the comparison can fail
+    assert np.sqrt(spread / stated) / 1.1 != pytest.approx(1, abs=0.06)
+
+
+def test_a_checkpoint_keeps_the_coefficient(tmp_path: Path) -> None:
+    """What earlier batches took off the twins by one coefficient must come back by the same."""
+    decays, density = _patient()
+    settings = MonteCarloSettings(histories=1000, threads=1, seed=9, checkpoint=tmp_path / "run.ckpt")
+    run = _Run(decays, density, nuclide("Y-90"), settings, dose_voxels=None, region=None, oil=None)
+    run.batch()
+    run.sums.coefficient = 0.75 * run.coefficient
+    run.save()
+    again = _Run(decays, density, nuclide("Y-90"), settings, dose_voxels=None, region=None, oil=None)
+    np.testing.assert_array_equal(again.coefficient, 0.75 * run.coefficient)
+    assert run.control is not None
+    known = again.sums.known_kev
+    assert known is not None
+    np.testing.assert_allclose(known.ravel(), 0.75 * run.coefficient * run.control.expected_kev)
+
+
+def test_a_source_out_of_reach_of_the_dose_has_no_control() -> None:
+    """Voxels of the dose that no twin reaches: plain decays, not a crash."""
+    decays, density = _patient()
+    values = np.zeros(decays.grid.shape)
+    values[2:4, 2:4, 2:4] = 1e9
+    far = DoseVoxels(decays.grid.crop((slice(10, 14), slice(10, 14), slice(18, 24))))
+    one = simulate(
+        decays.with_values(values), density, nuclide("Y-90"), MonteCarloSettings(histories=2000), dose_voxels=far
+    )
+    assert one.dose_gy.shape == (4, 4, 6)
+    assert one.sums.known_kev is None
+
+
 def test_the_pilot_is_of_no_run() -> None:
     """The coefficients come from a stream that no run with the same or the next seeds draws from."""
     decays, density = _patient()
     settings = MonteCarloSettings(histories=1000, threads=1, seed=9)
-    run = _Run(decays, density, nuclide("Y-90"), settings, None, None)
+    run = _Run(decays, density, nuclide("Y-90"), settings, dose_voxels=None, region=None, oil=None)
     before = run.coefficient.copy()
     run.batch()
     np.testing.assert_array_equal(run.coefficient, before)

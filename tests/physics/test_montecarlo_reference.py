@@ -79,8 +79,9 @@ def _bremsstrahlung_tail(rows: np.ndarray, ours: RadialEnergy) -> tuple[float, f
 def test_bremsstrahlung_tail_of_y90(reference: Path) -> None:
     rows, _, _ = _reference(reference, "Y-90")
     ours, theirs = _bremsstrahlung_tail(rows, _point_source("Y-90", Shells(float(rows[0, 1]), 80, 25, 500.0), "beta"))
-    # ours 2 %, the reference 1.5 % (5-8 % per shell); the analytic spectrum is scaled to ESTAR: 8 % for its shape
-    assert ours == pytest.approx(theirs, rel=0.1)
+    # ours 2 %, the reference 1.5 % (5-8 % per shell); 2.5 % for the shape of the analytic spectrum, which is scaled to
+    # ESTAR. Found: -2.5 % with 2e6 decays
+    assert ours == pytest.approx(theirs, rel=0.06)
 
 
 @pytest.mark.parametrize("name", list(HISTORIES))

@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.nuclides import nuclide
+from hepatica.transport.runner.batches import BatchSums
 from hepatica.transport.runner.montecarlo import simulate
 from hepatica.transport.runner.settings import MonteCarloSettings
+from hepatica.transport.runner.stopping import RunClock
+from hepatica.transport.runner.watched import WatchedRegions
 
 SEEDS = 40
 SOURCES = 64
@@ -72,3 +75,64 @@ def test_uncertainty_of_regions_is_the_spread_of_seeds(runs: tuple[NDArray[np.fl
     _, _, mean, mean_sd = runs
     assert _spread_over_stated(mean, mean_sd) == pytest.approx(1, abs=TOLERANCE)
     assert _spread_over_stated(mean, 1.1 * mean_sd) != pytest.approx(1, abs=TOLERANCE)
+
+
+RUNS = 1200
+"""Their spread is known to 1 / sqrt(2400) = 2.0 %."""
+
+
+def _stopped_runs(target: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and stated uncertainty of a region of two voxels in runs that it ends.
+
+    Energies are drawn, not transported: 20 keV a history in both voxels together, with a standard deviation of 10.
+    """
+    rng = np.random.default_rng(12)
+    grid = Grid.axial((2, 1, 1), spacing_mm=(1.0, 1.0, 1.0))
+    watched = WatchedRegions.on(
+        grid, [Region.from_coverage("both", grid, np.ones(grid.shape))], np.full(grid.shape, 2.0, np.float32)
+    )
+    rows = []
+    for _ in range(RUNS):
+        sums = BatchSums.empty(grid.shape)
+        sums.watched = np.zeros((2, 1))
+        clock = RunClock(
+            MonteCarloSettings(target_uncertainty=target),
+            lambda sums=sums: watched.means(sums, stopped_at=True)[0].relative_sd,  # type: ignore[misc]
+            min_batches=20,
+        )
+        while not clock.finished(sums):
+            size = max(100, sums.histories // 20)
+            energy = 10 * size + 5 * np.sqrt(size) * rng.normal() * np.ones((2, 1, 1))
+            sums.add(energy, np.zeros(5), size, watched.energies(energy))
+        mean = watched.means(sums, stopped_at=True)[0]
+        rows.append((mean.value, mean.sd))
+    value, sd = np.array(rows, dtype=float).T
+    return value, sd
+
+
+def test_uncertainty_of_a_region_that_a_run_stops_at() -> None:
+    mean, sd = _stopped_runs(0.008)
+    # 20 keV a history, 2 Gy per keV in a voxel, over the masses of two
+    assert mean.mean() == pytest.approx(20.0, rel=1e-3)
+    stated = float(mean.std(ddof=1) / np.sqrt((sd**2).mean()))
+    # 2.0 % by the number of runs
+    assert stated == pytest.approx(1, abs=0.06)
+    assert stated / 0.9 != pytest.approx(1, abs=0.06)
+
+
+def test_uncertainty_by_groups_where_some_hold_more_batches() -> None:
+    """29 batches in 20 groups, of 64 regions at once in 60 runs: 1 / sqrt(2 * 3840) = 1.1 % by number."""
+    rng = np.random.default_rng(13)
+    means, stated = [], []
+    for _ in range(60):
+        sums = BatchSums.empty((64,))
+        for _ in range(29):
+            size = max(100, sums.histories // 20)
+            sums.add(10 * size + 5 * np.sqrt(size) * rng.normal(size=64), np.zeros(5), size)
+        assert sorted(set(np.round(sums.group_histories / 100))) != [1.0]
+        means.append(sums.mean_kev())
+        stated.append([sums.sd_of_groups(sums.group_sums((np.array([n]),), np.ones(1))) for n in range(64)])
+    ratio = np.std(means, ddof=1) / np.sqrt(np.mean(np.square(np.array(stated, dtype=float))))
+    # what groups alike would have said was 7 % too much
+    assert ratio == pytest.approx(1, abs=0.035)
+    assert ratio / 1.07 != pytest.approx(1, abs=0.035)

@@ -196,6 +196,33 @@ def test_what_the_betas_leave_in_the_daughter_comes_out(name: str, tolerance: fl
     assert emitted == pytest.approx(fed, rel=tolerance)
 
 
+@pytest.mark.parametrize(
+    ("level_kev", "fed_by", "leaves_by"),
+    # Levels of 153Eu (ENSDF): what gamma rays and conversion electrons lead to them, and away
+    [
+        (172.8532, [], [69.673, 75.422, 89.486, 172.853]),
+        (103.1802, [69.673], [103.180, 19.813]),
+        (97.431, [75.422], [97.431]),
+        (83.367, [19.813, 89.486], [83.367]),
+    ],
+)
+def test_levels_of_europium_are_left_as_often_as_they_are_fed(
+    level_kev: float, fed_by: list[float], leaves_by: list[float]
+) -> None:
+    """153Sm: its beta branches, gamma rays and conversion electrons are one decay scheme."""
+    n = nuclide("Sm-153")
+
+    def transition(kev: float) -> float:
+        gammas = [p.yield_per_decay for p in n.photons if p.kind == "gamma" and abs(p.energy_kev - kev) < 0.005]
+        lines = [e for e in n.electrons if e.kind == "conversion"]
+        return math.fsum(gammas + [e.yield_per_decay for e in lines if abs(float(e.origin.split()[0]) - kev) < 0.005])
+
+    feeding = math.fsum(b.yield_per_decay for b in n.betas if abs(b.level_kev - level_kev) < 0.01)
+    feeding += math.fsum(map(transition, fed_by))
+    # the weak levels are fed and left by what no list holds (5.7 and 14 keV, levels above 600 keV): 0.1 % of all decays
+    assert math.fsum(map(transition, leaves_by)) == pytest.approx(feeding, rel=2e-3, abs=1e-3)
+
+
 def test_dose_constants_worked_example_a1() -> None:
     """Example A1: ICRP-107 energies and half-lives; the convention "icrp107" is that number."""
     expected = {"Y-90": 49.771, "I-131": 30.729, "Re-188": 11.027, "Ho-166": 15.529}

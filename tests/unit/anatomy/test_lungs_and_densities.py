@@ -127,11 +127,38 @@ def test_iodised_oil_in_a_tumour_is_no_contrast_and_stays_as_it_is(oblique_grid:
     # Dose is energy over mass: at tissue's 1.06 g/mL it is larger by the CT's density over that.
     assert f"about {float(density.values[LESION].mean()) / 1.06:.3g} times" in said.text
     assert said.remedy is not None
-    assert "structure_density" in said.remedy
+    assert "iodised_oil" in said.remedy
     density, ct, drawn = patient(oblique_grid, 120, lesion_hu=600)
     found = tissue_density(density, ct, drawn)
     assert (found.density.values[LESION] == density.values[LESION]).all()
     assert {message.code for message in found.messages} == {"contrast-enhanced-ct", "dense-structure"}
+
+
+def test_stated_iodised_oil_is_oil_in_tissue_and_no_bone(oblique_grid: Grid) -> None:
+    """1255 HU are 1200 above tissue: 48 mg iodine, a tenth of a mL of oil of 480 mg and 1.28 g."""
+    density, ct, drawn = patient(oblique_grid, 60, lesion_hu=1255)
+    assert float(density.values[LESION].min()) > 1.6  # bone, by the CT numbers
+    found = tissue_density(density, ct, drawn, DensityOptions(iodised_oil=("Tumour",)))
+    assert found.density.values[LESION] == pytest.approx(0.9 * 1.06 + 0.1 * 1.28, rel=1e-5)
+    assert found.oil is not None
+    assert found.oil.values[LESION] == pytest.approx(0.128, rel=1e-5)
+    elsewhere = np.ones(oblique_grid.shape, bool)
+    elsewhere[LESION] = False
+    assert not found.oil.values[elsewhere].any()
+    assert (found.density.values[elsewhere] == density.values[elsewhere]).all()
+    assert (found.origin("Tumour"), found.origin("Liver")) == ("oil", "ct")
+    (said,) = found.messages
+    assert said.code == "iodised-oil"
+    assert f"{0.1 * drawn[1].region.volume_ml:.2g} mL of oil" in said.text
+    # in an enhanced liver the liver is tissue and the tumour oil; pure oil is the end
+    density, ct, drawn = patient(oblique_grid, 141, lesion_hu=20_000)
+    both = tissue_density(density, ct, drawn, DensityOptions(iodised_oil=("Tumour",)))
+    assert both.density.values[LESION] == pytest.approx(1.28)
+    assert both.density.values[3, 3, 3] == pytest.approx(1.06)
+    with pytest.raises(UnknownNameError, match="spleen"):
+        tissue_density(density, ct, drawn, DensityOptions(iodised_oil=("spleen",)))
+    with pytest.raises(InputError, match="state one of the two"):
+        DensityOptions(iodised_oil=("Tumour",), structure_density={"Tumour": 1.06})
 
 
 def test_a_tumour_alone_may_be_enhanced(oblique_grid: Grid) -> None:

@@ -9,7 +9,7 @@ from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.dosimetry.engines.dose_map import DoseSettings
 from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
 from hepatica.dosimetry.engines.registry import dose_engine
-from hepatica.errors import InputError
+from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides import nuclide
 from hepatica.transport.runner.settings import MonteCarloSettings
 
@@ -72,6 +72,57 @@ def test_no_dose_is_negative_and_means_are_not_biased_by_it() -> None:
     everything = Region.from_coverage("all", grid, np.ones(grid.shape))
     weighted = float((raw * density.values).sum(dtype=np.float64) / density.values.sum(dtype=np.float64))
     assert dose_map.region_mean(everything).value == pytest.approx(weighted, rel=1e-5)
+
+
+def test_oil_of_the_ct_is_followed_in_joined_voxels_on_any_grid() -> None:
+    """CT of 1 mm, joined to 2 mm, dose of 4 mm: 30 keV gamma rays of 131I's X rays stop where the oil is."""
+    ct = Grid.axial((16, 16, 16), spacing_mm=(1.0, 1.0, 1.0))
+    oil = np.zeros(ct.shape, np.float32)
+    oil[:, :, :8] = 0.6
+    density = Volume(ct, np.where(oil > 0, 1.16, 1.06), Kind.DENSITY)
+    decays = Volume(ct, np.full(ct.shape, 1e9), Kind.DECAYS)
+    grid = Grid.axial((4, 4, 4), spacing_mm=(4.0, 4.0, 4.0), origin_mm=(1.5, 1.5, 1.5))
+    engine = MonteCarloEngine(MonteCarloSettings(histories=40_000, parts="photon"))
+    plain, oily = (
+        one.compute_on(grid, decays, density, nuclide("I-131"))
+        for one in (engine, engine.with_oil(density.with_values(oil)))
+    )
+    where = (slice(None), slice(None))
+    # photons below 40 keV (5 % of the decays, 30 keV) meet 20 times the photoelectric effect
+    assert oily.dose.values[(*where, slice(0, 2))].mean() > 1.3 * plain.dose.values[(*where, slice(0, 2))].mean()
+    assert oily.dose.values[(*where, slice(2, 4))].mean() == pytest.approx(
+        plain.dose.values[(*where, slice(2, 4))].mean(), rel=0.15
+    )
+    with pytest.raises(GeometryError, match="iodised oil"):
+        engine.with_oil(Volume(grid, np.zeros(grid.shape), Kind.DENSITY)).compute_on(
+            grid, decays, density, nuclide("I-131")
+        )
+
+
+def test_a_run_goes_on_for_its_structures_and_says_where_it_could_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hot block and one voxel of a fifth of it: the highest doses are known long before that voxel is."""
+    monkeypatch.setattr("hepatica.transport.runner.montecarlo.SMALL_BATCH", 500)
+    grid = Grid.axial((20, 12, 12), spacing_mm=(4.0, 4.0, 4.0))
+    values = np.zeros(grid.shape)
+    values[2:8, 3:9, 3:9], values[16, 6, 6] = 1e12, 2e11
+    faint = Region.from_coverage("faint", grid, values == 2e11)
+    volumes = Volume(grid, values, Kind.DECAYS), Volume(grid, np.full(grid.shape, 1.06), Kind.DENSITY)
+    found = {}
+    for regions in ((), (faint,)):
+        engine = MonteCarloEngine(MonteCarloSettings(target_uncertainty=0.15, seed=2, control_variate=False))
+        found[len(regions)] = engine.compute_on(grid, *volumes, nuclide("Y-90"), regions=regions)
+    plain, named = (found[n].result for n in (0, 1))
+    assert plain is not None
+    assert named is not None
+    assert named.histories > 2 * plain.histories
+    (mean,) = named.watched.means(named.sums)
+    assert mean.value == pytest.approx(named.region_mean(faint).value, rel=1e-6)
+    assert (mean.sd or 1) <= 0.15 * max(mean.value, 1.0)
+    assert "structures-less-certain" not in [message.code for message in found[1].messages]
+    cut = MonteCarloSettings(target_uncertainty=0.15, histories=15_000, seed=2, control_variate=False)
+    short = MonteCarloEngine(cut).compute_on(grid, *volumes, nuclide("Y-90"), regions=(faint,))
+    (said,) = (message for message in short.messages if message.code == "structures-less-certain")
+    assert "faint" in said.text
 
 
 def test_voxels_with_few_counts_are_said(case: tuple[Volume, Volume]) -> None:

@@ -123,6 +123,17 @@ def test_use_outside_the_fit_warns() -> None:
     assert not predict(response_model("dewaraja-2020"), 300.0, nuclide="Y-90", agent="glass").messages
 
 
+def test_every_tumour_model_knows_its_lesions_or_says_that_it_does_not() -> None:
+    for model in response_models().values():
+        bounded = model.smallest_lesion_ml is not None or model.largest_lesion_ml is not None
+        assert bounded != ("size of the lesions" in model.absent) or model.kind == "ntcp", model.name
+    # DOSISPHERE-01: a lesion of at least 7 cm; as a sphere 4/3 pi 3.5^3 = 180 mL
+    garin = response_model("garin-205")
+    for lesion_ml, codes in ((20.0, ["model-of-other-lesion-size"]), (400.0, []), (None, [])):
+        assert [message.code for message in predict(garin, 210.0, lesion_ml=lesion_ml).messages] == codes
+    assert "at least 180 mL; this one has 20 mL" in predict(garin, 210.0, lesion_ml=20.0).messages[0].text
+
+
 def test_no_probability_without_a_curve() -> None:
     found = predict(response_model("dewaraja-2020"), 300.0)
     assert found.probability is None

@@ -88,6 +88,17 @@ def test_groups_keep_the_energy_and_see_correlations() -> None:
     assert sd == pytest.approx(one_voxel, rel=0.4)  # 20 groups: 16 %; as if independent it would be 0.32 of it
 
 
+def test_groups_count_by_their_histories() -> None:
+    """Three groups of 2, 1 and 1 batches of 10: weights 20, 10, 10."""
+    sums = BatchSums.empty((1,), groups=3)
+    for energy in (10.0, 40.0, 70.0, 30.0):
+        sums.add(np.array([energy]), np.zeros(5), 10)
+    # per history: (1 + 3) / 2 = 2, 4, 7; mean 3.75; 20 x 1.75^2 + 10 x 0.25^2 + 10 x 3.25^2 = 167.5, over 2 x 40
+    groups = sums.group_sums((slice(None),), np.ones(1))
+    assert sums.sd_of_groups(groups) == pytest.approx((167.5 / 80) ** 0.5, rel=2e-3)
+    assert BatchSums.empty((1,)).sd_of_groups(np.ones(1)) is None
+
+
 def test_checkpoint_comes_back(tmp_path: Path) -> None:
     sums = _filled([50, 70])
     save_checkpoint(tmp_path / "run.ckpt", sums, "mark", 12.5)
@@ -96,6 +107,12 @@ def test_checkpoint_comes_back(tmp_path: Path) -> None:
     assert (again.histories, again.batches) == (120, 2)
     np.testing.assert_array_equal(again.total, sums.total)
     np.testing.assert_array_equal(again.groups, sums.groups)
+    assert again.coefficient is None
+    sums.coefficient, sums.watched = np.array([0.5, 1.0]), np.array([[1.0], [2.0]])
+    save_checkpoint(tmp_path / "run.ckpt", sums, "mark", 12.5)
+    again, _ = load_checkpoint(tmp_path / "run.ckpt", "mark")
+    np.testing.assert_array_equal(again.coefficient, [0.5, 1.0])
+    np.testing.assert_array_equal(again.watched, [[1.0], [2.0]])
     assert not list(tmp_path.glob("*.part"))
 
 

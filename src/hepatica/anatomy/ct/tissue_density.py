@@ -6,7 +6,7 @@ would be 4 % low. Where contrast is recognised, soft tissue of drawn organs take
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -18,8 +18,15 @@ from hepatica.core.message import Message
 from hepatica.core.options import Fraction, Positive, Text, options
 from hepatica.core.units import parse_quantity
 from hepatica.errors import InputError, UnitError, UnknownNameError
+from hepatica.transport.matter.iodised_oil import (
+    HU_PER_MG_ML,
+    OIL_G_ML,
+    OIL_IODINE_MG_ML,
+    density_with_oil,
+    oil_g_ml,
+)
 
-DensityOrigin = Literal["ct", "stated", "reference", "uniform"]
+DensityOrigin = Literal["ct", "stated", "reference", "uniform", "oil"]
 
 SOFT_TISSUE_G_ML: Mapping[Structure, float] = {
     Structure.LIVER: 1.06,
@@ -39,6 +46,11 @@ TELLING = frozenset(
     {Structure.LIVER, Structure.NORMAL_LIVER, Structure.LOBE, Structure.SPLEEN, Structure.KIDNEY, Structure.HEART}
 )
 """Organs by which contrast is recognised."""
+
+TISSUE_HU = 55.0
+"""CT number of liver and tumour without contrast agent or oil, with `SOFT_TISSUE_G_ML` (`UNENHANCED_LIMIT_HU`)."""
+
+OIL_TISSUE_G_ML = 1.06
 
 MOSTLY = 0.5
 """Voxels covered by at least this take a structure's density."""
@@ -116,6 +128,8 @@ class DensityOptions:
     contrast_enhanced : {"auto", "yes", "no"}
         Whether the CT is contrast-enhanced: recognised by its header and by the organs drawn, or as stated. Soft tissue
         of drawn organs then has its reference density.
+    iodised_oil : tuple of str
+        Structures that hold iodised oil: what is brighter than tissue there is taken as oil in tissue, not as bone.
     uniform_density_g_ml : float or None
         Density of the patient where there is no CT.
     outline_fraction : float or None
@@ -125,6 +139,7 @@ class DensityOptions:
 
     structure_density: Annotated[Mapping[str, float] | None, STRUCTURE_DENSITY_TEXT] = None
     contrast_enhanced: Literal["auto", "yes", "no"] = "auto"
+    iodised_oil: tuple[str, ...] = ()
     uniform_density_g_ml: Positive | None = None
     outline_fraction: Fraction | None = None
 
@@ -135,6 +150,12 @@ class DensityOptions:
                     f"density of {name!r}: {value} g/mL is not that of a tissue ({MIN_STATED_G_ML:g} to "
                     f"{MAX_STATED_G_ML:g} g/mL)"
                 )
+        if both := sorted(set(self.iodised_oil) & set(self.structure_density or {})):
+            raise InputError(
+                f"structure {both[0]!r} has a stated density and is stated to hold iodised oil, whose density follows "
+                "from its CT numbers",
+                remedy="state one of the two",
+            )
         uniform = self.uniform_density_g_ml
         if uniform is not None and not MIN_STATED_G_ML <= uniform <= MAX_STATED_G_ML:
             raise UnitError(f"`uniform_density_g_ml`: {uniform:g} g/mL is not that of a tissue")
@@ -151,17 +172,20 @@ class TissueDensity:
     density : Volume
         Kind.DENSITY in g/mL.
     origins : mapping of str to str
-        Structure -> "stated" or "reference"; the CT's for all others.
+        Structure -> "stated", "reference" or "oil"; the CT's for all others.
     messages : tuple of Message
         Contrast recognised, densities set.
     conventions : mapping of str to str
         For the provenance.
+    oil : Volume or None
+        Iodised oil in g/mL of the voxel (Kind.DENSITY), part of `density`; None where none is stated.
     """
 
     density: Volume
     origins: Mapping[str, DensityOrigin]
     messages: tuple[Message, ...] = ()
     conventions: Mapping[str, str] | None = None
+    oil: Volume | None = None
 
     def origin(self, name: str) -> DensityOrigin:
         """Where the density of a structure comes from."""
@@ -198,20 +222,21 @@ def tissue_density(
     """
     stated = dict(options.structure_density or {})
     there = {item.region.name: item for item in structures}
-    for name in stated:
-        if name not in there:
-            raise UnknownNameError("structure with a stated density", name, there)
+    _require_there(stated, there, "structure with a stated density")
+    _require_there(options.iodised_oil, there, "structure with iodised oil")
+    oily = [there[name] for name in dict.fromkeys(options.iodised_oil)]
+    settled = {*stated, *options.iodised_oil}
     organs = [item for item in structures if item.structure in SOFT_TISSUE_G_ML and not item.derived]
     enhanced = _enhanced(structures, hu)
     found = options.contrast_enhanced == "yes" or (
         options.contrast_enhanced == "auto" and bool(contrast_agent or enhanced)
     )
     # A copy (400 MB of a clinical CT) only where something is written into it.
-    values = np.array(density.values, dtype=np.float32) if found or stated else density.values
+    values = np.array(density.values, dtype=np.float32) if found or settled else density.values
     origins: dict[str, DensityOrigin] = {}
     notes: list[Message] = []
     if found:
-        taken = [item for item in organs if item.region.name not in stated]
+        taken = [item for item in organs if item.region.name not in settled]
         for item in _large_first(taken):
             _set_soft_tissue(values, hu, item)
             origins[item.region.name] = "reference"
@@ -222,29 +247,77 @@ def tissue_density(
         text = f"the CT is stated to be without contrast agent, but {listed} is more than unenhanced tissue has"
         notes.append(Message("contrast-against-statement", text, "leave `contrast_enhanced` to be recognised"))
     if not found:
-        tumours = [item for item in organs if item.structure is Structure.TUMOUR and item.region.name not in stated]
+        tumours = [item for item in organs if item.structure is Structure.TUMOUR and item.region.name not in settled]
         dense = _dense_parts(tumours, hu, values, DENSE_TUMOUR_HU)
         notes += dense or ([] if options.contrast_enhanced == "no" or enhanced else _bright_tumours(tumours, hu))
+    oil = _set_oil(values, hu, oily) if oily else None
+    for item in _large_first(oily):
+        origins[item.region.name] = "oil"
+        notes.append(_oil_message(item.region, density, values, oil))
     for item in _large_first([there[name] for name in stated]):
-        name = item.region.name
-        values[item.region.window][item.region.coverage >= MOSTLY] = stated[name]
-        origins[name] = "stated"
-        was = item.region.mass_g(density) / item.region.volume_ml if item.region.volume_ml else 0.0
-        text = f"the density of {name!r} is stated: {stated[name]:g} g/mL in place of the CT's {was:.4g} g/mL"
-        notes.append(Message("density-stated", text, severity="note"))
+        inside = item.region.coverage >= MOSTLY
+        values[item.region.window][inside] = stated[item.region.name]
+        if oil is not None:
+            oil[item.region.window][inside] = 0
+        origins[item.region.name] = "stated"
+        notes.append(_stated_message(item.region, density, stated[item.region.name]))
     if not origins:
-        return TissueDensity(density, origins, tuple(notes), _conventions(found, stated))
+        return TissueDensity(density, origins, tuple(notes), _conventions(found, stated, oil))
     made = density.with_values(values)
     changed = made.values != density.values
     for item in structures:
         region = item.region
         if region.name not in origins and region.coverage[changed[region.window]].sum() > MOSTLY * region.voxels:
-            origins[region.name] = "stated" if stated else "reference"
-    return TissueDensity(made, origins, tuple(notes), _conventions(found, stated))
+            origins[region.name] = "stated" if stated else "reference" if found else "oil"
+    held = None if oil is None else density.with_values(oil, name="iodised oil")
+    return TissueDensity(made, origins, tuple(notes), _conventions(found, stated, oil), held)
 
 
-def _conventions(found: bool, stated: Densities) -> dict[str, str]:
+def _require_there(names: Iterable[str], there: Mapping[str, ClinicalRegion], what: str) -> None:
+    for name in names:
+        if name not in there:
+            raise UnknownNameError(what, name, there)
+
+
+def _stated_message(region: Region, density: Volume, stated_g_ml: float) -> Message:
+    was = region.mass_g(density) / region.volume_ml if region.volume_ml else 0.0
+    text = f"the density of {region.name!r} is stated: {stated_g_ml:g} g/mL in place of the CT's {was:.4g} g/mL"
+    return Message("density-stated", text, severity="note")
+
+
+def _set_oil(values: np.ndarray, hu: Volume, oily: Sequence[ClinicalRegion]) -> np.ndarray:
+    """Density of tissue with oil in place of the CT's; the oil in g/mL. Fat, gas and air keep their density."""
+    oil = np.zeros(values.shape, np.float32)
+    for item in oily:
+        window = item.region.window
+        at = hu.values[window]
+        inside = (item.region.coverage >= MOSTLY) & (at >= SOFT_TISSUE_HU[0])
+        found = oil_g_ml(at, TISSUE_HU)
+        values[window][inside] = density_with_oil(found, OIL_TISSUE_G_ML)[inside]
+        oil[window][inside] = found[inside]
+    return oil
+
+
+def _oil_message(region: Region, density: Volume, values: np.ndarray, oil: np.ndarray | None) -> Message:
+    def mean(array: np.ndarray) -> float:
+        return float((region.coverage * array[region.window]).sum(dtype=np.float64)) / max(region.voxels, 1e-9)
+
+    share = 0.0 if oil is None else mean(oil) / OIL_G_ML
+    text = (
+        f"{region.name!r} is stated to hold iodised oil: its CT numbers are {share * region.volume_ml:.2g} mL of oil "
+        f"in tissue, {mean(values):.4g} g/mL in place of the CT's {mean(density.values):.4g} g/mL (at 120 kVp; the "
+        "oil is uncertain by a fifth)"
+    )
+    return Message("iodised-oil", text, severity="note")
+
+
+def _conventions(found: bool, stated: Densities, oil: np.ndarray | None) -> dict[str, str]:
     said = {}
+    if oil is not None:
+        said["iodised oil"] = (
+            f"{HU_PER_MG_ML:g} HU per mg/mL of iodine above {TISSUE_HU:g} HU; {OIL_IODINE_MG_ML:g} mg iodine and "
+            f"{OIL_G_ML:g} g a mL of oil, in tissue of {OIL_TISSUE_G_ML:g} g/mL"
+        )
     if found:
         said["density of enhanced soft tissue"] = "ICRU Report 46: liver, tumour, spleen, heart 1.06, kidney 1.05 g/mL"
     if stated:
@@ -335,9 +408,7 @@ def _dense_parts(
             f"(iodised oil, calcification or metal?), and keeps the density of its CT numbers, {kept:.4g} g/mL; "
             f"iodine is hardly mass: at tissue's {tissue:g} g/mL its mean dose is about {kept / tissue:.3g} times that"
         )
-        notes.append(
-            Message("dense-structure", text, "state `structure_density` if it is iodised oil or contrast agent")
-        )
+        notes.append(Message("dense-structure", text, "state that it holds `iodised_oil`, or its `structure_density`"))
     return notes
 
 

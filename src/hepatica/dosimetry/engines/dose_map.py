@@ -212,6 +212,13 @@ class DoseEngine(ABC, Generic[Map_co]):
 
     name: ClassVar[str]
 
+    def with_oil(self, oil: Volume | None) -> DoseEngine[Map_co]:
+        """This engine for matter that holds iodised oil (g/mL, Kind.DENSITY, on the voxels of the density).
+
+        Only an engine that follows radiation through the elements of the matter makes anything of it.
+        """
+        return self
+
     def compute(
         self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings | None = None
     ) -> Map_co:

@@ -36,6 +36,7 @@ from hepatica.transport.runner.montecarlo import FEW_COUNTS, MonteCarloResult, s
 from hepatica.transport.runner.scoring import DoseVoxels, label_masses
 from hepatica.transport.runner.settings import MonteCarloSettings, StoppingOptions
 from hepatica.transport.runner.stopping import RunReport
+from hepatica.transport.runner.watched import largest_uncertainty
 
 DEFAULT_UNCERTAINTY = 0.02
 FEW_HISTORIES_UNCERTAINTY = 0.1
@@ -113,6 +114,8 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
         When to stop, seed, device. By default the run stops at 2 % in the voxels above half the maximum dose.
     target_region : Region, optional
         Aim the target uncertainty at the mean dose of this region instead.
+    oil : Volume, optional
+        Iodised oil in g/mL on the voxels of the density.
     progress : callable, optional
         Called after every batch.
     """
@@ -124,16 +127,23 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
         settings: MonteCarloSettings | None = None,
         *,
         target_region: Region | None = None,
+        oil: Volume | None = None,
         progress: RunReport | None = None,
     ) -> None:
         self.settings = settings or MonteCarloSettings(target_uncertainty=DEFAULT_UNCERTAINTY)
         self._target_region = target_region
+        self._oil = oil
         self._progress = progress
+
+    def with_oil(self, oil: Volume | None) -> MonteCarloEngine:
+        """This engine for matter that holds iodised oil, whose iodine radiation is followed through."""
+        return MonteCarloEngine(self.settings, target_region=self._target_region, oil=oil, progress=self._progress)
 
     def _dose(self, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings) -> MonteCarloDoseMap:
         result = simulate(
-            decays, density, nuclide, self.settings, target_region=self._target_region, progress=self._progress
-        )
+            decays, density, nuclide, self.settings,
+            target_region=self._target_region, oil=self._oil, progress=self._progress,
+        )  # fmt: skip
         return self._map(result, decays, density, nuclide, settings)
 
     def _dose_on(
@@ -148,6 +158,10 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
         """Matter in the CT's voxels (joined up to 2 mm), decays anywhere in those of the activity image."""
         known = density.grid.window_of(grid)
         matter = joined(Volume(density.grid.crop(known), density.values[known], Kind.DENSITY))
+        oil = self._oil
+        if oil is not None:
+            oil.grid.require_match(density.grid, "iodised oil and density")
+            oil = joined(Volume(density.grid.crop(known), oil.values[known], Kind.DENSITY))
         result = simulate(
             decays,
             matter,
@@ -155,6 +169,7 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
             self.settings,
             dose_voxels=DoseVoxels(grid, tuple(regions)),
             target_region=self._target_region,
+            oil=oil,
             progress=self._progress,
         )
         if result.scoring is None:  # cannot be: a grid was given
@@ -195,7 +210,7 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
             settings=settings,
             energy_balance=balance,
             provenance=_provenance(nuclide, settings, result),
-            messages=(*_noise_messages(result, tissue), *air_messages(balance, settings)),
+            messages=(*_noise_messages(result, tissue), *_structure_messages(result), *air_messages(balance, settings)),
             result=result,
             follows_range=True,
         )
@@ -284,3 +299,23 @@ def _noise_messages(result: MonteCarloResult, tissue: NDArray[np.bool_]) -> tupl
         "mean doses of structures have the uncertainty stated with them"
     )
     return (Message("few-counts", text, FOLLOW_MORE),)
+
+
+def _structure_messages(result: MonteCarloResult) -> tuple[Message, ...]:
+    """Structures whose mean dose is known less well than was asked for."""
+    target = result.settings.target_uncertainty
+    if target is None:
+        return ()
+    means = result.watched.means(result.sums)
+    named = [
+        f"{region.name} {mean} Gy"
+        for region, mean in zip(result.watched.regions, means, strict=True)
+        if largest_uncertainty([mean]) > target
+    ]
+    if not named:
+        return ()
+    text = (
+        f"the run ended before the mean dose of every structure was known to {100 * target:.2g} % (of 1 Gy where the "
+        f"mean is less): {', '.join(named)}"
+    )
+    return (Message("structures-less-certain", text, FOLLOW_MORE),)

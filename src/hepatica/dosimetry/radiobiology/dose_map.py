@@ -134,7 +134,9 @@ def map_effect(dose: Volume, regions: Sequence[Region], exposure: ExposureOption
         for model in response_models().values():
             value = metrics.get(model.metric)
             if model.kind == kind and model.nuclide != "external" and value is not None:
-                prediction = predict(model, value, nuclide=source.name, agent=exposure.agent)
+                prediction = predict(
+                    model, value, nuclide=source.name, agent=exposure.agent, lesion_ml=region.volume_ml
+                )
                 models.append(StructurePrediction(region.name, prediction))
     if not found:
         raise InputError(

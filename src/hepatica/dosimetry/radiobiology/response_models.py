@@ -50,6 +50,9 @@ class ResponseModel:
         Of a "point".
     range_gy : tuple of float or None
         Doses that were fitted.
+    smallest_lesion_ml, largest_lesion_ml : float or None
+        Volumes of the lesions that it holds for; None where there is no such bound, or the table does not know it (then
+        `absent` says so).
     alpha_beta_gy, repair_half_time_h : float or None
         With which a BED metric was formed.
     absent : tuple of str
@@ -70,6 +73,8 @@ class ResponseModel:
     endpoint: str
     point_probability: float | None = None
     range_gy: tuple[float, float] | None = None
+    smallest_lesion_ml: float | None = None
+    largest_lesion_ml: float | None = None
     alpha_beta_gy: float | None = None
     repair_half_time_h: float | None = None
     population: str = ""
@@ -180,7 +185,13 @@ def _curve(form: str, t: float) -> float:
 
 
 def predict(
-    model: ResponseModel, dose_gy: float, *, dose_sd_gy: float | None = None, nuclide: str = "", agent: str = ""
+    model: ResponseModel,
+    dose_gy: float,
+    *,
+    dose_sd_gy: float | None = None,
+    nuclide: str = "",
+    agent: str = "",
+    lesion_ml: float | None = None,
 ) -> Prediction:
     """Evaluate a published model at a dose, with its parameter uncertainty and warnings about its use.
 
@@ -194,6 +205,8 @@ def predict(
         Its standard uncertainty; None if unknown.
     nuclide, agent : str
         What the patient was treated with, to be compared with what the model was fitted on; "" skips the comparison.
+    lesion_ml : float or None
+        Volume of the lesion, to be compared with those that the model was fitted on; None skips the comparison.
 
     Notes
     -----
@@ -202,7 +215,7 @@ def predict(
     """
     if not (math.isfinite(dose_gy) and dose_gy >= 0):
         raise PhysicsError(f"{model.name}: dose must not be negative ({dose_gy} Gy)")
-    messages = _doubts(model, dose_gy, nuclide, agent)
+    messages = (*_doubts(model, dose_gy, nuclide, agent), *_size_doubts(model, lesion_ml))
     d50 = model.reference_dose_gy.value
     if not model.has_curve:
         return Prediction(model, dose_gy, None, None, None, False, _reading_without_curve(model, dose_gy), messages)
@@ -261,6 +274,19 @@ def _doubts(model: ResponseModel, dose_gy: float, nuclide: str, agent: str) -> t
         text = f"{model.name}: parameters are {model.confidence}"
         found.append(Message("model-confidence", text, f"check {model.source} before use"))
     return tuple(found)
+
+
+def _size_doubts(model: ResponseModel, lesion_ml: float | None) -> tuple[Message, ...]:
+    low, high = model.smallest_lesion_ml, model.largest_lesion_ml
+    if lesion_ml is None or (lesion_ml >= (low or 0.0) and (high is None or lesion_ml <= high)):
+        return ()
+    bounds = [f"at least {low:g} mL"] if low is not None else []
+    bounds += [f"at most {high:g} mL"] if high is not None else []
+    text = (
+        f"{model.name} was found on lesions of {' and '.join(bounds)}; this one has {lesion_ml:.3g} mL, where images "
+        "blur the dose otherwise and the number of cells is another"
+    )
+    return (Message("model-of-other-lesion-size", text),)
 
 
 @functools.cache

@@ -214,7 +214,7 @@ def follow_electron(
             at = medium * m.rungs + rung
             s = m.step[at]
             t = m.step[at + 1]
-            full = (s[0] + part * (t[0] - s[0])) / rho
+            full = (s[0] + part * (t[0] - s[0] - (1.0 - part) * m.reach[at][2])) / rho
             hard = s[2] + part * (t[2] - s[2])
             end = float(1.0)
             event = int(0)

@@ -7,6 +7,7 @@ import warp as wp
 from hepatica.transport.device.geometry import Geometry, density_in, inside, medium_in, voxel_at
 from hepatica.transport.device.physics import (
     INVERSE_KEV_ANGSTROM,
+    N_ENERGIES,
     N_MOMENTA,
     REST,
     Physics,
@@ -16,8 +17,14 @@ from hepatica.transport.device.physics import (
     momentum_value,
     shares,
 )
-from hepatica.transport.device.random import GOLDEN, TWO_PI, first_unit, mixed, rotated, second_unit
-from hepatica.transport.device.stack import ELECTRON, ESCAPED_PHOTONS, POSITRON, push, score
+from hepatica.transport.device.random import GOLDEN, TWO_PI, first_unit, isotropic, mixed, rotated, second_unit
+from hepatica.transport.device.stack import ELECTRON, ESCAPED_PHOTONS, PHOTON, POSITRON, push, score
+from hepatica.transport.matter.photons import K_ALPHA_KEV, K_ALPHA_SHARE, K_BETA_KEV, K_EDGE_KEV
+
+K_EDGE = wp.constant(K_EDGE_KEV)
+K_ALPHA = wp.constant(K_ALPHA_KEV)
+K_BETA = wp.constant(K_BETA_KEV)
+ALPHA_SHARE = wp.constant(K_ALPHA_SHARE)
 
 
 @wp.func
@@ -180,6 +187,13 @@ def follow_photon(
         share = shares(m, medium, entry, part)
         chosen = first_unit(bits)
         if chosen < share[0]:
+            if first_unit(more) < m.fluorescence[medium * N_ENERGIES + entry]:
+                # a K x ray of iodine: the rest of the vacancy's energy stays
+                line = wp.where(second_unit(more) < ALPHA_SHARE, K_ALPHA, K_BETA)
+                top = push(stack, base, top, counters, PHOTON, line, p, isotropic(mixed(rng + GOLDEN)))
+                rng = rng + GOLDEN
+                score(g, tally, voxel, p, K_EDGE - line)
+                kev -= K_EDGE
             if kev > m.cutoff:
                 cosine, rng = sauter_cosine(kev, rng)
                 top = push(stack, base, top, counters, ELECTRON, kev, p, rotated(u, cosine, azimuth))

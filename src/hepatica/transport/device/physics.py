@@ -30,13 +30,14 @@ class Physics:
     energy: wp.array(dtype=wp.float32)
     hard_limit: wp.array(dtype=wp.float32)
     step: wp.array(dtype=wp.vec4)
-    reach: wp.array(dtype=wp.vec2)
+    reach: wp.array(dtype=wp.vec3)
     angle: wp.array(dtype=wp.float32)
     brems: wp.array(dtype=wp.float32)
     photon_log_low: float
     photon_per_log: float
     attenuation: wp.array(dtype=wp.float32)
     shares: wp.array(dtype=wp.vec3)
+    fluorescence: wp.array(dtype=wp.float32)
     majorant: wp.array(dtype=wp.float32)
     scattering: wp.array(dtype=wp.float32)
     form: wp.array(dtype=wp.float32)

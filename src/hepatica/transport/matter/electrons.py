@@ -78,6 +78,11 @@ class DensityEffect:
 
         self._scaled = np.exp(brentq(excess, -5, 8)) * self._binding
         self._level2 = self._scaled**2 + 2 / 3 * self._strength
+        self._plasma_ev = plasma_ev
+
+    def oscillators(self) -> tuple[FloatArray, FloatArray]:
+        """Share of the electrons in each oscillator, and its energy in keV; their logarithmic mean is the medium's."""
+        return self._strength, np.sqrt(self._level2) * self._plasma_ev / 1000
 
     def __call__(self, energy_kev: ArrayLike) -> FloatArray:
         """Delta (dimensionless) at each kinetic energy in keV."""

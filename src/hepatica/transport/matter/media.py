@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import functools
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.core import Kind, Volume
 from hepatica.core.message import Message
@@ -180,12 +183,19 @@ def density_from_hu(hu: Volume, calibration: HuCalibration | None = None) -> Vol
     # Plane by plane as they lie in memory.
     slowest = int(np.argmax(np.abs(hu.values.strides)))
     of_whole = np.interp(np.arange(*WHOLE_HU), table.hu, table.density_g_ml).astype(np.float32)
-    for plane, out in zip(np.moveaxis(hu.values, slowest, 0), np.moveaxis(density, slowest, 0), strict=True):
-        whole = np.clip(plane, WHOLE_HU[0], WHOLE_HU[1] - 1).astype(np.int32)
-        if np.array_equal(whole, plane):
-            np.take(of_whole, whole - WHOLE_HU[0], out=out, mode="clip")  # unbuffered; nothing is out of range
+
+    def look_up(plane: NDArray[np.floating], out: NDArray[np.float32]) -> None:
+        inside = float(plane.min()) >= WHOLE_HU[0] and float(plane.max()) < WHOLE_HU[1]
+        if inside and np.array_equal(np.rint(plane), plane):
+            index = plane.astype(np.int32)
+            index -= WHOLE_HU[0]
+            np.take(of_whole, index, out=out, mode="clip")  # unbuffered; nothing is out of range
         else:
             out[...] = np.interp(plane, table.hu, table.density_g_ml)
+
+    planes = np.moveaxis(hu.values, slowest, 0), np.moveaxis(density, slowest, 0)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets other threads run
+        list(pool.map(look_up, *planes))
     return hu.with_values(density, Kind.DENSITY, name=f"density ({table.name})")
 
 

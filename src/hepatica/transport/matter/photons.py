@@ -27,6 +27,13 @@ MOMENTA = 128
 MOMENTUM_RANGE = (0.005, 250.0)
 """sin(theta/2)/wavelength in 1/angstrom; 250 is beyond backscatter at 3 MeV."""
 
+FLUORESCENT_Z = 53
+K_EDGE_KEV, K_JUMP, K_YIELD = 33.1694, 6.039, 0.8819
+K_ALPHA_KEV, K_BETA_KEV, K_ALPHA_SHARE = 28.509, 32.405, 0.8163
+"""Iodine, the one element of the list of media (but for lead) whose K radiation goes further than a voxel: K edge, jump
+of its photoelectric cross section there, fluorescence yield, mean energies of the K-alpha and K-beta lines, share of
+the former (xraylib 4: Elam, Ravel and Sieber, Radiat Phys Chem 2002;63:121)."""
+
 
 @dataclass(frozen=True, slots=True)
 class PhotonTables:
@@ -40,6 +47,8 @@ class PhotonTables:
         Mass attenuation coefficient, 1/(mm g/mL).
     photoelectric, coherent, pair : ndarray, shape (medium, ENERGIES)
         Fractions of the total; the rest is incoherent.
+    fluorescence : ndarray, shape (medium, ENERGIES)
+        K x rays of iodine per photoelectric effect.
     scattering_function : ndarray, shape (medium, MOMENTA)
         Incoherent scattering function over its limit, 0 to 1, on a logarithmic grid of MOMENTUM_RANGE.
     form_integral : ndarray, shape (medium, MOMENTA)
@@ -51,6 +60,7 @@ class PhotonTables:
     photoelectric: FloatArray
     coherent: FloatArray
     pair: FloatArray
+    fluorescence: FloatArray
     scattering_function: FloatArray
     form_integral: FloatArray
 
@@ -96,6 +106,17 @@ def coefficients(medium: Medium, energy_kev: FloatArray) -> FloatArray:
     return result
 
 
+def k_x_rays(medium: Medium, energy_kev: FloatArray) -> FloatArray:
+    """K x rays of iodine per photoelectric effect in a medium, at each photon energy."""
+    share = dict(medium.fractions).get(FLUORESCENT_Z, 0.0)
+    if share == 0:
+        return np.zeros(len(energy_kev))
+    rows = _element_rows()[FLUORESCENT_Z]
+    iodine = share * np.exp(np.interp(np.log(energy_kev), np.log(rows[:, 0]), np.log(rows[:, 1])))
+    of_k = np.where(energy_kev > K_EDGE_KEV, (1 - 1 / K_JUMP) * K_YIELD, 0.0)
+    return np.asarray(of_k * iodine / coefficients(medium, energy_kev)[0])
+
+
 def build_photons(media: Sequence[Medium]) -> PhotonTables:
     """Tables for `media`, in their order."""
     energy = np.geomspace(LOWEST_KEV, HIGHEST_KEV, ENERGIES)
@@ -108,6 +129,7 @@ def build_photons(media: Sequence[Medium]) -> PhotonTables:
         photoelectric=parts[:, 0] / total,
         coherent=parts[:, 2] / total,
         pair=parts[:, 3] / total,
+        fluorescence=np.array([k_x_rays(medium, energy) for medium in media]),
         scattering_function=np.array(scattering),
         form_integral=np.array(form),
     )

@@ -2,9 +2,12 @@
 
 Elastic scattering on nuclei follows the screened Rutherford cross section with Moliere's screening angle, times the
 spin factor of McKinley and Feshbach (Phys Rev 1948;74:1759), which is accurate for light elements. Deflections by soft
-collisions with atomic electrons are added up to the angle that belongs to the largest soft energy loss, so that hard
-collisions (followed one by one) are not counted twice. The angular distribution after a step is the exact
-Legendre series of Goudsmit and Saunderson (Phys Rev 1940;57:24), summed here and inverted into quantile tables.
+collisions with atomic electrons are those of free electrons (Moller) where the energy transfer is above that of the
+electron's oscillator, and below it those of the oscillator (Liljequist, J Phys D 1983;16:1567): the atom does not
+screen them, as it does its nucleus (Fano, Phys Rev 1954;93:117). They end at the angle that belongs to the largest soft
+energy loss, so that hard collisions (followed one by one) are not counted twice. The angular distribution after a step
+is the exact Legendre series of Goudsmit and Saunderson (Phys Rev 1940;57:24), summed here and inverted into quantile
+tables.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from hepatica.core.constants import AVOGADRO, ELECTRON_REST_KEV, FINE_STRUCTURE
 from hepatica.transport.matter.composition import Medium, elements
 from hepatica.transport.matter.electrons import (
     CLASSICAL_RADIUS2_CM2,
+    DensityEffect,
     beta_squared,
     momentum_squared,
 )
@@ -67,8 +71,40 @@ def scattering_per_mass(medium: Medium, energy_kev: float, largest_soft_loss_kev
         screening *= 1.13 + 3.76 * (FINE_STRUCTURE * z) ** 2 / beta2
         spin = 1 - beta2 * mu + np.pi * FINE_STRUCTURE * beta * z * np.sqrt(mu) * (1 - np.sqrt(mu))
         front = atoms * np.pi * CLASSICAL_RADIUS2_CM2 / (p2 * beta2)
-        differential += front * (z**2 * spin + z * (mu < limit)) / (mu + screening) ** 2
+        differential += front * z**2 * spin / (mu + screening) ** 2
+    differential += soft_deflections(medium, energy_kev, mu) * (mu < limit)
     return np.asarray(lost @ (differential * weight))
+
+
+def soft_deflections(medium: Medium, energy_kev: float, mu: FloatArray) -> FloatArray:
+    """Cross section in cm2/g per unit of mu for deflections of an electron by atomic electrons.
+
+    An oscillator of energy W takes W at any momentum transfer below that of a free electron at rest (recoil energy Q
+    less than W, ``dQ/(W Q)``), and Q by collisions with free electrons above (Moller).
+    """
+    tau = energy_kev / ELECTRON_REST_KEV
+    beta2, p2 = float(beta_squared(energy_kev)), float(momentum_squared(energy_kev))
+    front = 2 * np.pi * CLASSICAL_RADIUS2_CM2 * AVOGADRO * medium.electrons_per_gram_mol / beta2
+    cosine = np.maximum(1 - 2 * mu, 0.0)  # a free electron turns another by less than a right angle
+    spread = tau + 2 - tau * cosine**2
+    loss = tau * (tau + 2) * (1 - cosine**2) / spread
+    left = tau - loss
+    slower = np.minimum(loss, left)  # of the two that leave, the faster goes on
+    with np.errstate(divide="ignore", invalid="ignore"):
+        free = 1 / loss**2 + 1 / left**2 + 1 / (tau + 1) ** 2 - (2 * tau + 1) / ((tau + 1) ** 2 * loss * left)
+    free = np.where(loss <= tau / 2, free, 0.0) * 8 * cosine * tau * (tau + 2) / spread**2
+    found = np.zeros_like(mu)
+    for share, level_kev in zip(*_oscillators(medium), strict=True):
+        level = level_kev / ELECTRON_REST_KEV
+        if level < tau:
+            distant = 1 / (level * (mu + level**2 / (4 * p2 * beta2)))
+            found += share * np.where(slower > level, free, np.where(loss <= level, distant, 0.0))
+    return np.asarray(front * found)
+
+
+@cache
+def _oscillators(medium: Medium) -> tuple[FloatArray, FloatArray]:
+    return DensityEffect(medium).oscillators()
 
 
 def angular_quantiles(moments: FloatArray) -> FloatArray:

@@ -159,9 +159,11 @@ def control_for(
     spread = _spread(nuclide, twinned.values[source], twinned.grid.spacing_mm, twin, medium) / total
     expected, known = np.zeros(grid.shape), np.zeros(grid.shape, bool)
     there = tuple(
-        slice(max(w.start - s, 0), max(min(w.stop - s, n), 0))
+        slice(min(max(w.start - s, 0), n), min(max(w.stop - s, 0), n))
         for w, s, n in zip(source, shift, grid.shape, strict=True)
     )
+    if any(d.start >= d.stop for d in there):
+        return None
     here = tuple(
         slice(d.start + s - w.start, d.stop + s - w.start) for d, s, w in zip(there, shift, source, strict=True)
     )

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Estimate, Grid, Region, Volume
+from hepatica.core import Estimate, Grid, Kind, Region, Volume
 from hepatica.core.constants import KEV_TO_J
 from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides import Nuclide
-from hepatica.transport.matter.composition import media_by_density
+from hepatica.transport.matter.composition import Medium, media_by_density
+from hepatica.transport.matter.iodised_oil import media_with_oil
 from hepatica.transport.matter.media import require_decays_in_matter
 from hepatica.transport.runner.batches import BatchSums, load_checkpoint, save_checkpoint
 from hepatica.transport.runner.control import (
@@ -40,6 +41,7 @@ from hepatica.transport.runner.source import emission
 from hepatica.transport.runner.stopping import RunClock, RunReport
 from hepatica.transport.runner.strata import strata_of
 from hepatica.transport.runner.upload import Phantom
+from hepatica.transport.runner.watched import NOTHING_WATCHED, PATIENCE, WatchedRegions, largest_uncertainty
 
 FloatArray = NDArray[np.float64]
 
@@ -117,6 +119,8 @@ class MonteCarloResult:
     gy_per_kev: DosePerEnergy
     elsewhere_j: float = 0.0
     scoring: Scoring | None = None
+    watched: WatchedRegions = NOTHING_WATCHED
+    target_region: Region | None = None
 
     @property
     def few_counts(self) -> NDArray[np.bool_]:
@@ -127,8 +131,12 @@ class MonteCarloResult:
         """Mean dose of a region in Gy with its standard uncertainty, correlations between voxels respected.
 
         Energy over mass, border voxels by their covered fraction. The uncertainty is that of the mean over groups of
-        batches: voxels that share histories are not taken as independent.
+        batches: voxels that share histories are not taken as independent. Of the region that the run aimed at every
+        batch counts.
         """
+        if self.target_region is not None and region is self.target_region:
+            stopped_at = self.settings.target_uncertainty is not None
+            return self.watched.means(self.sums, stopped_at=stopped_at)[0]
         return _region_mean(self.sums, self.gy_per_kev, region)
 
     def covariance_groups(self, region: Region) -> FloatArray:
@@ -169,8 +177,8 @@ class MonteCarloResult:
             energy += float((self.sums.parts.mean_kev((part,)) * shares).sum())
             groups = groups + self.sums.parts.group_sums((part,), shares)
         scale = self._gy_g_per_kev / float(mass.sum())
-        sd = scale * float(groups.std(ddof=1)) / math.sqrt(len(groups)) if len(groups) > 1 else None
-        return Estimate(energy * scale, sd)
+        sd = self.sums.sd_of_groups(groups)
+        return Estimate(energy * scale, None if sd is None else scale * sd)
 
     @property
     def _gy_g_per_kev(self) -> float:
@@ -190,6 +198,7 @@ def simulate(
     *,
     dose_voxels: DoseVoxels | None = None,
     target_region: Region | None = None,
+    oil: Volume | None = None,
     progress: RunReport | None = None,
 ) -> MonteCarloResult:
     """Follow decays through the voxels.
@@ -210,6 +219,8 @@ def simulate(
         outside the structures for lung, soft tissue and bone.
     target_region : Region, optional
         Aim `target_uncertainty` at the mean dose of this region, on the voxels of the dose.
+    oil : Volume, optional
+        Iodised oil in g/mL on the grid of the density, which it is part of.
     progress : callable, optional
         Called after every batch.
 
@@ -221,7 +232,7 @@ def simulate(
     PhysicsError
         If the device is absent, or energy was lost.
     """
-    run = _Run(decays, density, nuclide, settings, dose_voxels, target_region)
+    run = _Run(decays, density, nuclide, settings, dose_voxels=dose_voxels, region=target_region, oil=oil)
     try:
         while not run.clock.finished(run.sums):
             run.batch()
@@ -242,8 +253,10 @@ class _Run:
         density: Volume,
         nuclide: Nuclide,
         settings: MonteCarloSettings,
+        *,
         dose_voxels: DoseVoxels | None,
         region: Region | None,
+        oil: Volume | None,
     ) -> None:
         _check(decays, density, settings, same_grid=dose_voxels is None)
         grid = density.grid if dose_voxels is None else dose_voxels.grid
@@ -251,7 +264,7 @@ class _Run:
             grid.require_match(region.grid, f"dose and region {region.name!r}")
         self.settings, self.region = settings, region
         values = np.asarray(density.values, dtype=np.float32)
-        index, media = media_by_density(values, settings.media)
+        index, media = _media(density, oil, settings)
         followed = np.maximum(values, np.float32(LOWEST_DENSITY_G_ML))
         phantom = Phantom(density.grid.spacing_mm, followed, index, media)
         self.scoring: Scoring | None = None
@@ -279,14 +292,20 @@ class _Run:
         gy_g_per_kev = np.float32(KEV_TO_J * self.total_decays * 1e3 / grid.voxel_volume_ml)
         mean_density = followed if self.scoring is None else self.scoring.density_g_ml()
         self.gy_per_kev = DosePerEnergy(gy_g_per_kev, mean_density)
-        self.mark = fingerprint(decays, density, nuclide.name, settings, self.scoring)
+        self.mark = fingerprint(decays, (density, oil), nuclide.name, settings, self.scoring)
         self.saved, before_s = time.monotonic(), 0.0
         self.sums = BatchSums.empty(grid.shape)
+        if region is not None and region.is_empty:
+            raise GeometryError(f"region {region.name!r} covers no voxel; it has no mean dose")
+        named = (region,) if region is not None else () if dose_voxels is None else dose_voxels.regions
+        self.watched = WatchedRegions.on(grid, named, self.gy_per_kev)
+        self.sums.watched = np.zeros((2, len(self.watched)))
+        self.high_dose_after: int | None = None
         if self.scoring is not None:
             self.sums.parts = BatchSums.empty(self.scoring.part_mass_g.shape, len(self.sums.group_histories))
         if settings.checkpoint is not None and settings.checkpoint.exists():
             self.sums, before_s = load_checkpoint(settings.checkpoint, self.mark)
-        self.coefficient = self._pilot()
+        self.coefficient = self._coefficient()
         self.clock = RunClock(
             settings, self.uncertainty, min_batches=MIN_BATCHES, elapsed_s=before_s, histories=self.sums.histories
         )
@@ -321,22 +340,26 @@ class _Run:
         )
         return control, source
 
-    def _pilot(self) -> FloatArray:
-        """Coefficient of the control in each voxel, and in the sums what it makes known."""
+    def _coefficient(self) -> FloatArray:
+        """Coefficient of the control in each voxel, that of a checkpoint if there is one; `sums` get what is known."""
         if self.control is None:
             return np.zeros(0)
-        half = PILOT_HISTORIES // 2
-        seed = (self.settings.seed + PILOT_SEED) % 2**63
-        halves = []
-        for n in range(2):
-            tally, _ = self.transport.run(seed, n * half, half, self.settings.threads)
-            halves.append(self.control.whole(tally))
-        coefficient = self.control.coefficients(*halves)
+        coefficient = self._pilot(self.control) if self.sums.coefficient is None else self.sums.coefficient
+        self.sums.coefficient = coefficient
         known = self.control.on_elements(coefficient * self.control.expected_kev)
         if self.scoring is not None and self.sums.parts is not None:
             known, self.sums.parts.known_kev, _ = self.scoring.split(known)
         self.sums.known_kev = known.reshape(self.sums.total.shape)
         return coefficient
+
+    def _pilot(self, control: Control) -> FloatArray:
+        half = PILOT_HISTORIES // 2
+        seed = (self.settings.seed + PILOT_SEED) % 2**63
+        halves = []
+        for n in range(2):
+            tally, _ = self.transport.run(seed, n * half, half, self.settings.threads)
+            halves.append(control.whole(tally))
+        return control.coefficients(*halves)
 
     def next_size(self) -> int:
         """Decays of the next batch: an equal share of the histories wanted, or slowly growing where the end is open."""
@@ -349,7 +372,7 @@ class _Run:
             return share[done + 1] - self.sums.histories
         # a batch costs the adding up of the volume: larger ones in large volumes, unless the time is limited
         largest = SMALL_BATCH if self.settings.time_limit_s is not None else 25 * SMALL_BATCH
-        voxels_per_decay = 10 if self.control is None else 50  # with a control fewer decays are enough
+        voxels_per_decay = 10 if self.control is None else 100  # with a control fewer decays are enough
         base = int(np.clip(self.sums.shape_size // voxels_per_decay, SMALL_BATCH, largest))
         size = max(base, self.sums.histories // 20)
         return size if wanted is None else min(size, wanted - self.sums.histories)
@@ -367,7 +390,7 @@ class _Run:
         if self.scoring is not None and self.sums.parts is not None:
             tally, parts, elsewhere = self.scoring.split(tally)
             self.sums.parts.add(parts, np.array([elsewhere, 0.0, 0.0, 0.0, 0.0]), size)
-        self.sums.add(tally, counters, size)
+        self.sums.add(tally, counters, size, self.watched.energies(tally.reshape(self.sums.total.shape)))
         now = time.monotonic()
         if self.settings.checkpoint is not None and now - self.saved > self.settings.checkpoint_every_s:
             self.save()
@@ -382,9 +405,17 @@ class _Run:
         """Present relative uncertainty of what the run aims at; None before there is one."""
         if self.sums.batches < 2:
             return None
+        means = self.watched.means(self.sums, stopped_at=True)
         if self.region is not None:
-            return _region_mean(self.sums, self.gy_per_kev, self.region).relative_sd
-        return high_dose_uncertainty(*self.sums.scaled_mean_and_sd(self.gy_per_kev))
+            return means[0].relative_sd
+        high = high_dose_uncertainty(*self.sums.scaled_mean_and_sd(self.gy_per_kev))
+        target = self.settings.target_uncertainty
+        if high is None or target is None or high > target:
+            return high
+        self.high_dose_after = self.high_dose_after or self.sums.histories
+        if self.sums.histories >= PATIENCE * self.high_dose_after:
+            return high
+        return max(high, largest_uncertainty(means))
 
     def result(self) -> MonteCarloResult:
         self.save()
@@ -408,6 +439,8 @@ class _Run:
             gy_per_kev=self.gy_per_kev,
             elsewhere_j=0.0 if self.sums.parts is None else float(self.sums.parts.counters[0]) * joule,
             scoring=self.scoring,
+            watched=self.watched,
+            target_region=self.region,
         )
 
 
@@ -433,8 +466,7 @@ def _region_mean(sums: BatchSums, gy_per_kev: DosePerEnergy, region: Region) -> 
     if region.is_empty:
         raise GeometryError(f"region {region.name!r} covers no voxel; it has no mean dose")
     energy = float((region.coverage * sums.mean_kev(region.window)).sum())
-    groups = _group_means(sums, gy_per_kev, region)
-    sd = float(groups.std(ddof=1) / math.sqrt(len(groups))) if len(groups) > 1 else None
+    sd = sums.sd_of_groups(_group_means(sums, gy_per_kev, region))
     return Estimate(energy / _mass(gy_per_kev, region), sd)
 
 
@@ -445,6 +477,19 @@ def _mass(gy_per_kev: DosePerEnergy, region: Region) -> float:
 
 def _group_means(sums: BatchSums, gy_per_kev: DosePerEnergy, region: Region) -> FloatArray:
     return sums.group_sums(region.window, region.coverage.astype(np.float64)) / _mass(gy_per_kev, region)
+
+
+def _media(
+    density: Volume, oil: Volume | None, settings: MonteCarloSettings
+) -> tuple[NDArray[np.uint8], tuple[Medium, ...]]:
+    """Medium of each voxel of the density, and the media that there are."""
+    values = np.asarray(density.values, dtype=np.float32)
+    if oil is None:
+        return media_by_density(values, settings.media)
+    oil.require_kind(Kind.DENSITY)
+    oil.require_finite()
+    oil.grid.require_match(density.grid, "iodised oil and density")
+    return media_with_oil(values, oil.values, settings.media)
 
 
 def _to_phantom(decays: Grid, matter: Grid) -> FloatArray:

@@ -76,7 +76,8 @@ class MonteCarloSettings(StoppingOptions):
 
     At least one stopping rule must be given; the first that is reached ends the run (but not before 20 batches, without
     which there is no uncertainty). The target uncertainty is the root mean square over the voxels above half the
-    maximum dose, or that of the mean dose of `target_region` (an argument of `simulate`).
+    maximum dose, and then that of the mean dose of every structure of `dose_voxels` (of 1 Gy where the mean is less,
+    and for no more than ten times the decays); or that of `target_region` alone (arguments of `simulate`).
 
     Attributes
     ----------

@@ -218,7 +218,7 @@ class Upload:
         m.inverse_log_ratio = float(1 / np.log(ladder.energy_kev[0] / ladder.energy_kev[1]))
         m.energy, m.hard_limit = self.floats(ladder.energy_kev), self.floats(ladder.hard_limit_kev)
         m.step = self.vectors((ladder.thickness, ladder.spread, ladder.hard, ladder.photon_share), wp.vec4)
-        m.reach = self.vectors((ladder.csda_range, ladder.photons_below), wp.vec2)
+        m.reach = self.vectors((ladder.csda_range, ladder.photons_below, ladder.bend), wp.vec3)
         m.angle, m.brems = self.floats(ladder.angle), self.floats(ladder.photon_quantile)
         self.photons(m, photons)
         densest = [float(phantom.density[phantom.medium_index == n].max(initial=0)) for n in range(len(phantom.media))]
@@ -231,6 +231,7 @@ class Upload:
         m.photon_log_low, m.photon_per_log = float(logs[0]), float(1 / (logs[1] - logs[0]))
         m.attenuation = self.floats(tables.total)
         m.shares = self.vectors((tables.photoelectric, tables.coherent, tables.pair), self._wp.vec3)
+        m.fluorescence = self.floats(tables.fluorescence)
         m.scattering, m.form = self.floats(tables.scattering_function), self.floats(tables.form_integral)
         span = np.log(MOMENTUM_RANGE)
         m.momentum_log_low = float(span[0])

@@ -133,7 +133,7 @@ def absorbed_dose(
     exact, drawn = both_on(grid, patient.drawn)
 
     report_progress(f"dose by {engine}")
-    dose_map = calculation.compute_on(
+    dose_map = calculation.with_oil(patient.tissue.oil).compute_on(
         grid, corrected.image, patient.tissue.density, chosen, options.settings, exact.regions
     )
 
