@@ -92,7 +92,9 @@ def liver_place(torso: Torso) -> Array:
     kidney = 0.9 * logistic((deep - 85) / 12) * logistic((behind + 5) / 8)
     # Duodenum and pancreas, of the CT numbers of a fatty liver: beside the spine below the liver's hilum.
     duodenum = 0.9 * logistic((deep - 100) / 10) * logistic((left + 55) / 8)
-    return np.asarray(0.85 * inside * across * along * (1 - kidney) * (1 - duodenum) * torso.body * ~torso.lungs, np.float32)
+    return np.asarray(
+        0.85 * inside * across * along * (1 - kidney) * (1 - duodenum) * torso.body * ~torso.lungs, np.float32
+    )
 
 
 def below_right_lung(torso: Torso) -> Mask:
