@@ -7,6 +7,7 @@ the quality says where that is likely. A person must check every contour.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,14 +113,15 @@ def _enclosed(liver: Mask, torso: Torso, place: Array) -> Mask:
     tissue = torso.body & ~torso.lungs & (torso.smooth > LESION_ABOVE_HU) & (torso.inside_ribs_mm > 0)
     border = liver | torso.lungs | (torso.inside_ribs_mm < 0)
     small = opened(_closing(liver, LESION_REACH_MM) & tissue, STEP_MM / 2, STEP_MM)
-    for dent in _pieces(small):
-        if _is_within(dent, border):
-            out |= dent
+    for window, dent in _pieces(small, 1):
+        if _is_within(dent, border[window]):
+            out[window] |= dent
     large = _closing(liver, LARGE_REACH_MM) & tissue & (torso.below_diaphragm_mm > 0) & (place > LARGE_PLACE / 4)
-    for core in _pieces(opened(large & ~out, LARGE_CORE_MM, STEP_MM)):
-        dent = grown(core, LARGE_CORE_MM, STEP_MM) & large
-        if float(place[dent].mean()) > LARGE_PLACE and _is_within(dent, border | out):
-            out |= dent
+    cores = opened(large & ~out, LARGE_CORE_MM, STEP_MM)
+    for window, core in _pieces(cores, round(LARGE_CORE_MM / STEP_MM) + 2):
+        dent = grown(core, LARGE_CORE_MM, STEP_MM) & large[window]
+        if float(place[window][dent].mean()) > LARGE_PLACE and _is_within(dent, border[window] | out[window]):
+            out[window] |= dent
     return out
 
 
@@ -130,11 +132,14 @@ def _closing(liver: Mask, reach_mm: float) -> Mask:
     return np.asarray(closed[pad:-pad, pad:-pad, pad:-pad] & ~liver)
 
 
-def _pieces(mask: Mask) -> list[Mask]:
+def _pieces(mask: Mask, margin: int) -> Iterator[tuple[tuple[slice, ...], Mask]]:
+    """What hangs together, each in a window around it with so many voxels to spare."""
     from scipy import ndimage
 
-    labels, count = ndimage.label(mask)
-    return [np.asarray(labels == number) for number in range(1, count + 1)]
+    labels, _ = ndimage.label(mask)
+    for number, found in enumerate(ndimage.find_objects(labels), start=1):
+        window = tuple(slice(max(0, s.start - margin), s.stop + margin) for s in found)
+        yield window, np.asarray(labels[window] == number)
 
 
 def _is_within(dent: Mask, border: Mask) -> bool:
