@@ -21,7 +21,7 @@ demo: $(READY) ## the main job on a patient that hepatica makes itself, to demo-
 	$(BIN)/hepatica demo --out demo-output --force
 
 test: $(READY) ## every test
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 fast: $(READY) ## unit tests that take no Monte Carlo, in under a minute
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow" tests/unit

@@ -1,27 +1,68 @@
-"""The installed command as a user runs it."""
+"""The command line, in this process and as it is installed."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import logging
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import strategies as st
 
-from hepatica.cli.main import main
+from hepatica.cli.main import main, run
+
+Done = subprocess.CompletedProcess[str]
 
 
-def hepatica(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command; what it printed and its exit code."""
-    command = [sys.executable, "-m", "hepatica", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+def hepatica(*arguments: object, cwd: Path | str = ".") -> Done:
+    """What the command prints and its exit code, by its entry point in this process.
+
+    A process of its own takes a second to load its libraries. Each verb is run as the installed command in
+    ``test_same_answer.py``; what only a process shows (streams, signals, what libraries print) uses `installed`.
+    """
+    words = ["hepatica", *map(str, arguments)]
+    out, err = io.StringIO(), io.StringIO()
+    place = contextlib.chdir(cwd)
+    with _process_as_it_was(), patch.object(sys, "argv", words), place, redirect_stdout(out), redirect_stderr(err):
+        try:
+            run()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
-def answer(*arguments: str) -> dict[str, Any]:
+@contextlib.contextmanager
+def _process_as_it_was() -> Iterator[None]:
+    """Take back what the entry point sets for its whole process: warnings, log handlers, signals."""
+    loggers = [logging.getLogger(name) for name in (None, "hepatica")]
+    handlers = [list(logger.handlers) for logger in loggers]
+    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    with warnings.catch_warnings():
+        try:
+            yield
+        finally:
+            for logger, kept in zip(loggers, handlers, strict=True):
+                logger.handlers[:] = kept
+            for number, handler in signals.items():
+                signal.signal(number, handler)
+
+
+def installed(*arguments: object, cwd: Path | str = ".") -> Done:
+    """The same by a process of its own, as a user starts it."""
+    command = [sys.executable, "-m", "hepatica", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=cwd)
+
+
+def answer(*arguments: object) -> dict[str, Any]:
     """The JSON document of a command that must succeed."""
     done = hepatica(*arguments, "--json")
     assert done.returncode == 0, done.stderr

@@ -1,8 +1,6 @@
 """``hepatica adaptive`` as a user runs it, and what the planner reads of it."""
 
 import json
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from command_line import answer, hepatica
 from hepatica.errors import EvidenceError, InputError
 from hepatica.outcome.adaptive import NextTreatment, PastTreatment, PatientStatus
 from hepatica.workflow.planning.adaptive import remaining_tolerance
@@ -18,17 +17,6 @@ COMING = (
     "--next-at", "2026-06-05T10:00", "--normal-dose", "15 Gy/GBq", "--tumour-dose", "60 Gy/GBq", "--lung-dose",
     "2 Gy/GBq", "--tolerance-bed", "93 Gy",
 )  # fmt: skip
-
-
-def hepatica(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hepatica", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-
-
-def answer(*arguments: object) -> dict[str, Any]:
-    done = hepatica(*arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
 
 
 def coming(**more: Any) -> NextTreatment:

@@ -1,17 +1,13 @@
 """``hepatica calibrate`` on files: simulated, reconstructed sources must give back what they were made with."""
 
-import io
 import json
-import subprocess
-import sys
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from command_line import Done, hepatica
 from hepatica.anatomy.phantoms.objects import (
     Phantom,
     disc_source,
@@ -22,7 +18,6 @@ from hepatica.anatomy.phantoms.objects import (
     sphere_in_water,
     water_cylinder,
 )
-from hepatica.cli.main import main
 from hepatica.core import Kind, Volume
 from hepatica.imaging.calibration.options import PhantomOptions, SourceOptions
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
@@ -44,27 +39,10 @@ SCAN = ScanOptions(views=16, frame_duration_s=225.0, pixel_mm=10.0, columns=32)
 RECONSTRUCTION = IterationOptions(iterations=5, subsets=4)
 
 
-@dataclass(frozen=True)
-class Done:
-    """What a command left behind."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-
-def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hepatica", "calibrate", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-
-
 def command(*words: str | Path, code: int = 0) -> Done:
-    """A command in this process, since starting one takes longer than most of these."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        found = main([*map(str, words)])
-    assert found == code, err.getvalue()
-    return Done(found, out.getvalue(), err.getvalue())
+    done = hepatica(*words)
+    assert done.returncode == code, done.stderr
+    return done
 
 
 def refusal(*words: str | Path) -> str:
@@ -120,12 +98,12 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_cylinder_gives_the_cameras_factor(phantoms: Path) -> None:
-    done = run(
-        phantoms / "spect-cylinder", "--source", "cylinder", "--source-activity", f"{400 * EARLIER} MBq", *MEASURED,
+    done = command(
+        "calibrate", phantoms / "spect-cylinder", "--source", "cylinder",
+        "--source-activity", f"{400 * EARLIER} MBq", *MEASURED,
         "--diameter", "200 mm", "--length", "200 mm", "--margin", "35 mm", "--volume-sd", "0.5 %",
         "--out", phantoms / "calibration", "--json",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     truth = json.loads((phantoms / "scan-cylinder/result.json").read_text())["energy_windows"][0][
         "sensitivity_cps_per_mbq"
@@ -275,9 +253,7 @@ def test_planar_views_of_a_dish_with_blank(tmp_path: Path) -> None:
     done = command("calibrate", dish, *words, "--blank", tmp_path / "blank.nii.gz", "--circle", "160 mm", "--json")
     # 3.5e5 net counts on 2.5e4 of background.
     assert json.loads(done.stdout)["factor_cps_per_mbq"] == pytest.approx(11.8, rel=0.008)
-    beyond = run(tmp_path / "dish.nii.gz", *words, "--circle", "450 mm")
-    assert beyond.returncode == 2
-    assert "reaches beyond the field of view" in beyond.stderr
+    assert "reaches beyond the field of view" in refusal(tmp_path / "dish.nii.gz", *words, "--circle", "450 mm")
 
 
 def test_a_sphere_and_a_patients_own_activity(tmp_path: Path) -> None:

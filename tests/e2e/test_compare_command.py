@@ -1,14 +1,14 @@
 """``hepatica compare-doses`` as a user runs it."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
 
+import command_line
+from command_line import Done
 from hepatica.core import Grid, Kind, Volume
 from hepatica.core.context import DicomContext
 from hepatica.dosimetry.metrics.gamma_criteria import Criteria, GammaOptions
@@ -18,9 +18,8 @@ from hepatica.workflow.dose.comparison import DoseComparisonResult, compare_dose
 from hepatica.workflow.sources import as_dose
 
 
-def hepatica(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hepatica", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+def hepatica(*arguments: object, code: int = 0) -> Done:
+    done = command_line.hepatica(*arguments)
     assert done.returncode == code, done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     return done

@@ -1,14 +1,13 @@
 """``hepatica scout-concordance`` on two dose maps whose differences are known."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from command_line import hepatica
 from hepatica.core import Grid, Kind, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.image import Image
@@ -25,8 +24,7 @@ FACTOR = 0.75
 
 
 def command(*arguments: object, code: int = 0) -> str:
-    line = [sys.executable, "-m", "hepatica", *map(str, arguments)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    done = hepatica(*arguments)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr if code else done.stdout

@@ -9,11 +9,11 @@ import doctest
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from command_line import hepatica
 
 ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = ROOT / "docs" / "verbs.md"
@@ -40,8 +40,7 @@ def run_console(text: str, folder: Path) -> None:
     for line in text.splitlines():
         if not line.startswith("$ hepatica"):
             continue
-        command = [sys.executable, "-m", *shlex.split(line[2:], comments=True)]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+        done = hepatica(*shlex.split(line[2:], comments=True)[1:], cwd=folder)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
 

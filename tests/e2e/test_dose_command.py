@@ -4,7 +4,6 @@ import csv
 import json
 import shutil
 import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+import command_line
 import hepatica as package
 from hepatica.anatomy.structures.clinical import StructureOptions
 from hepatica.core import Estimate, Kind
@@ -29,9 +29,8 @@ KEYS = {"schema", "engine", "nuclide", "activity_in_image_mbq", "structures", "m
 REGION_KEYS = {"name", "volume_ml", "mass_g", "dose_mean_gy", "dose_sd_gy", "d_percent_gy", "v_gy_percent"}
 
 
-def hepatica(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hepatica", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+def hepatica(*arguments: object, code: int = 0) -> command_line.Done:
+    done = command_line.hepatica(*arguments)
     assert done.returncode == code, done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     return done

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
 
+from command_line import Done, hepatica, installed
 from dicom_makers import changed, ct_series, nm_volume, pet_series, ramp, save, small_grid
 from hepatica.core import Kind, Volume
 from hepatica.errors import InputError
@@ -22,10 +21,13 @@ from hepatica.workflow.inspect import InspectResult, inspect_images
 GRID = small_grid()
 
 
-def inspect(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hepatica", "inspect", *map(str, arguments)]
-    wide = os.environ | {"COLUMNS": "200"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=wide)
+@pytest.fixture(autouse=True)
+def _wide_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def inspect(*arguments: object, by: Callable[..., Done] = hepatica) -> Done:
+    return by("inspect", *arguments)
 
 
 def folder_of(tmp_path: Path) -> Path:
@@ -37,7 +39,7 @@ def folder_of(tmp_path: Path) -> Path:
 
 
 def test_table(tmp_path: Path) -> None:
-    result = inspect(folder_of(tmp_path))
+    result = inspect(folder_of(tmp_path), by=installed)
     assert result.returncode == 0
     assert result.stderr == ""
     for text in (

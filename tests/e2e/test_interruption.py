@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import hepatica
+from command_line import installed
 from hepatica.io.files import output_folder
 
 SLOW_SAVE = """
@@ -74,11 +74,11 @@ def test_a_second_run_of_one_output_is_refused_before_it_calculates(tmp_path: Pa
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "writing\n"
-        second = hepatica("nuclides", "Ho-166", "--out", str(tmp_path / "out"))
+        second = installed("nuclides", "Ho-166", "--out", str(tmp_path / "out"))
         first.kill()
     assert second.returncode == 2
     assert f"is being written by another run of hepatica (process {first.pid} on" in second.stderr
-    third = hepatica(
+    third = installed(
         "prescribe", "mird", "--mass", "1 kg", "--dose", "1 Gy", "--agent", "glass", "--out", f"{tmp_path}/b"
     )
     assert third.returncode == 0, third.stderr

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
 
+from command_line import Done, hepatica
 from hepatica.workflow.dose.kernel import VoxelKernelResult, voxel_kernel
 
-HEPATICA = [sys.executable, "-m", "hepatica", "kernel"]
 
-
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*HEPATICA, *arguments], capture_output=True, text=True, check=False)
+def _run(*arguments: str) -> Done:
+    return hepatica("kernel", *arguments)
 
 
 def test_json_of_an_anisotropic_voxel(tmp_path: Path) -> None:

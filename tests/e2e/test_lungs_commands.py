@@ -1,14 +1,13 @@
 """From ``hepatica lsf`` to ``hepatica dose`` to its verdict, on lungs that the image cuts off; a dose without CT."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import command_line
 from hepatica.core import Grid, Kind, Volume
 from hepatica.io.itk import write_itk
 
@@ -38,8 +37,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def hepatica(files: Path, *words: str) -> dict[str, Any]:
     common = ("--activity-unit", "counts", "--structures", "labels.nii.gz", "--json")
-    command = [sys.executable, "-m", "hepatica", *words, *common]
-    run = subprocess.run(command, cwd=files, capture_output=True, text=True, timeout=300, check=False)
+    run = command_line.hepatica(*words, *common, cwd=files)
     assert run.returncode == 0, run.stderr
     found: dict[str, Any] = json.loads(run.stdout)
     return found

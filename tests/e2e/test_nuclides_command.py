@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import jsonschema
 import pytest
 
+from command_line import hepatica as run
 from hepatica.nuclides import NUCLIDE_NAMES
 from hepatica.workflow.data.agents import list_agents
 from hepatica.workflow.data.guardrails import list_guardrails
 from hepatica.workflow.data.nuclides import list_nuclides
 from hepatica.workflow.result import Result
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hepatica", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
-        encoding="utf-8",
-    )
 
 
 def document(*arguments: str) -> Any:

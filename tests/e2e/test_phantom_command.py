@@ -2,13 +2,12 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from command_line import hepatica
 from hepatica.anatomy.virtual_patient import FlowOptions, Treatment, Tumour, VirtualCtOptions
 from hepatica.cli.command import run_verb
 from hepatica.core import Kind
@@ -17,11 +16,6 @@ from hepatica.front_door import verb_named
 from hepatica.io.itk import read_itk
 from hepatica.io.read import read_image
 from hepatica.workflow.phantom import virtual_patient
-
-
-def hepatica(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hepatica", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope="module")

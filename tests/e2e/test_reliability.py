@@ -12,7 +12,7 @@ import pydicom
 import pytest
 
 import hepatica as library
-from command_line import hepatica
+from command_line import hepatica, installed
 from dicom_makers import ct_series, pet_series, ramp, save, small_grid
 
 GRID = small_grid()
@@ -36,7 +36,9 @@ noisy("a")
 def test_a_pipe_on_the_command_line_is_not_waited_for(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     os.mkfifo(path)
-    done = hepatica("dose", "--activity", str(path), "--activity-unit", "Bq/mL", "--ct", str(path), "--nuclide", "Y-90")
+    done = installed(
+        "dose", "--activity", str(path), "--activity-unit", "Bq/mL", "--ct", str(path), "--nuclide", "Y-90"
+    )
     assert done.returncode == 2
     assert str(path) in done.stderr.splitlines()[-1]
 
@@ -48,7 +50,7 @@ def test_warnings_of_libraries_stay_off_the_screen(tmp_path: Path) -> None:
         raw = path.read_bytes()
         # Neither a date nor an identifier by the rules of DICOM.
         path.write_bytes(raw.replace(b"PAT1", b"P\\\xe91", 1))
-    done = hepatica("inspect", str(tmp_path / "pet"), "--json")
+    done = installed("inspect", str(tmp_path / "pet"), "--json")
     assert done.returncode == 0
     assert done.stderr == ""
     book = openpyxl.Workbook()
@@ -58,7 +60,7 @@ def test_warnings_of_libraries_stay_off_the_screen(tmp_path: Path) -> None:
     book.active["A5"].number_format = "yyyy-mm-dd"
     book.active["A5"] = -5e9
     book.save(tmp_path / "t.xlsx")
-    done = hepatica("survival", str(tmp_path / "t.xlsx"), "--time", "os_months")
+    done = installed("survival", str(tmp_path / "t.xlsx"), "--time", "os_months")
     assert done.returncode == 2
     assert "row 5, column 'os_months'" in done.stderr
     assert "Warning" not in done.stderr
@@ -82,7 +84,25 @@ def test_a_slice_without_its_place_is_missed(tmp_path: Path) -> None:
     file = pydicom.dcmread(paths[2])
     del file.ImagePositionPatient
     file.save_as(paths[2])
-    done = hepatica("inspect", str(tmp_path / "ct"))
+    done = installed("inspect", str(tmp_path / "ct"))
     shown = " ".join(done.stdout.split())
     assert "cannot be used" in shown
     assert paths[2].name in shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--help",),
+        ("plan", "--help"),
+        ("nuclides", "Ho-166"),
+        ("agents", "plastic"),
+        ("release", "I-131", "2.2 GBq", "--agent", "lipiodol"),
+        ("compare-spheres", "60 Gy", "--own-spheres", "mine, Re-188"),
+    ],
+)
+def test_a_process_of_its_own_says_what_the_entry_point_says(words: tuple[str, ...]) -> None:
+    """What lets other tests call the entry point where this process has loaded everything already."""
+    inside, outside = hepatica(*words), installed(*words)
+    assert inside.returncode == outside.returncode
+    assert (inside.stdout, inside.stderr) == (outside.stdout, outside.stderr)

@@ -22,6 +22,7 @@ import jsonschema
 import pytest
 
 import hepatica
+from command_line import hepatica as entry_point
 from hepatica.front_door import GROUPS, VERBS, Verb
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,7 +93,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("verbs")
     shutil.copytree(ROOT / "docs" / "examples", place / "examples")
     for command in commands(PAGE.read_text().partition("\n## ")[0]):
-        printed(started(command, place))
+        done = entry_point(*command, cwd=place)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return place
 
 

@@ -1,8 +1,6 @@
 """``hepatica lsf`` and ``hepatica tn`` on files of a patient whose shunt and T/N are known."""
 
 import json
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from command_line import hepatica
 from hepatica.anatomy.virtual_patient import (
     AnatomyOptions,
     PatientSettings,
@@ -73,13 +72,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(*arguments: str | Path, code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "hepatica", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = hepatica(*arguments)
     assert done.returncode == code, done.stderr
     return done.stdout if not code else done.stderr
 

@@ -1,14 +1,13 @@
 """``hepatica simulate`` and ``hepatica reconstruct`` on files."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from command_line import hepatica as run
 from hepatica.core.image import Stated
 from hepatica.errors import InputError
 from hepatica.imaging.reconstruct.algorithms import IterationOptions
@@ -22,11 +21,6 @@ from hepatica.workflow.spect.reconstruct import reconstruct_spect
 from hepatica.workflow.spect.simulate import simulate_spect
 
 SIMULATE = ("--nuclide", "Tc-99m", "--total", "150 MBq", "--views", "24", "--pixel", "9 mm", "--columns", "48")
-
-
-def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hepatica", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope="module")

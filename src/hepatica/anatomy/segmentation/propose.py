@@ -17,7 +17,13 @@ from hepatica.anatomy.segmentation.organs.refine import refined
 from hepatica.anatomy.segmentation.organs.spine import find_spine
 from hepatica.anatomy.segmentation.organs.spleen_and_kidneys import find_kidney, find_spleen
 from hepatica.anatomy.segmentation.organs.uptake import LiverUptake, liver_uptake
-from hepatica.anatomy.segmentation.quality import StructureQuality, kidney_doubt, quality_of
+from hepatica.anatomy.segmentation.quality import (
+    StructureQuality,
+    kidney_doubt,
+    lung_doubt,
+    quality_of,
+    with_kidneys_compared,
+)
 from hepatica.anatomy.segmentation.trunk.coarse import Mask, grown
 from hepatica.anatomy.segmentation.trunk.torso import Torso, require_trunk_orientation, torso_of
 from hepatica.anatomy.structures.codes import with_codes
@@ -170,8 +176,9 @@ def propose(
         _, mask, grown_organ = search.found[region.name]
         brightness = None if grown_organ is None else grown_organ.brightness
         quality.append(quality_of(region, KINDS[region.name], torso=torso, mask=mask, brightness=brightness))
-    doubts = [message for item in quality for message in item.messages()]
-    return Proposed(regions, tuple(quality), tuple(search.not_found), (*search.messages, *overlaps, *doubts))
+    judged = with_kidneys_compared(quality)
+    doubts = [message for item in judged for message in item.messages()]
+    return Proposed(regions, judged, tuple(search.not_found), (*search.messages, *overlaps, *doubts))
 
 
 def require_ct(ct: Volume) -> None:
@@ -207,6 +214,8 @@ def _add_body_and_lungs(search: _Search, wanted: Sequence[str]) -> None:
             found = next((lung for lung in lungs if lung.name == name), None)
             if found is None:
                 search.miss(name, "no large pocket of lung inside the body")
+            elif doubt := lung_doubt(found, search.ct):
+                search.miss(name, doubt)
             else:
                 search.keep(_proposed(found))
 

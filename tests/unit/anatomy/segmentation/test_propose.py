@@ -104,6 +104,17 @@ def test_the_grid_does_not_matter(patient: VirtualPatient) -> None:
     assert dice(liver, Region.from_coverage("liver", grid, true.values)) > 0.93
 
 
+def test_a_fatty_liver_is_found_and_said() -> None:
+    """Of the CT numbers of the duodenum (24 HU): place keeps them apart, and the verdict says that they are alike."""
+    made = virtual_patient(settings())
+    liver = made.regions["liver"]
+    values = np.array(made.ct.values)
+    values[liver.window] -= 36.0 * liver.coverage
+    found = propose(made.ct.with_values(values), LIVER)
+    assert dice(found.regions[0], liver) > 0.93
+    assert "HU (fatty)" in " ".join(found.quality[0].reasons)
+
+
 def test_uptake_of_a_lobe_finds_the_whole_liver(patient: VirtualPatient) -> None:
     activity = resample(patient.activity(), patient.grid.with_spacing((6.0, 6.0, 6.0)), "total")
     (liver,) = propose(patient.ct, LIVER, uptake=activity).regions

@@ -7,6 +7,7 @@ the quality says where that is likely. A person must check every contour.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,10 @@ LESION_ENCLOSED = 0.65
 
 LESION_ABOVE_HU = -20.0
 """Fat is no lesion."""
+
+LARGE_REACH_MM, LARGE_CORE_MM, LARGE_PLACE = 40.0, 10.0, 0.45
+"""A large lesion at the surface: what closing by this takes in, as far as balls of that radius fit into it, where liver
+is expected by place (kidney, stomach and bowel, which large dents hold as well, lie elsewhere)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,10 +72,11 @@ def find_liver(torso: Torso, uptake: Mask | None = None, evidence: Array | None 
         None where nothing is liver.
     """
     start = below_right_lung(torso) if uptake is None else uptake
-    found = grow_organ(torso, liver_place(torso), start, certain=uptake, also=evidence)
+    place = liver_place(torso)
+    found = grow_organ(torso, place, start, certain=uptake, also=evidence)
     if found is None or not found.mask.any():
         return None
-    return FoundLiver(found, found.mask | _enclosed(found.mask, torso))
+    return FoundLiver(found, found.mask | _enclosed(found.mask, torso, place))
 
 
 def liver_place(torso: Torso) -> Array:
@@ -85,7 +91,11 @@ def liver_place(torso: Torso) -> Array:
     across = across * np.where(left > 0, logistic(-(behind + 15) / 8), 1.0)
     along = np.where(left < 0, logistic((190 - deep) / 15), logistic((120 - deep) / 12))
     kidney = 0.9 * logistic((deep - 85) / 12) * logistic((behind + 5) / 8)
-    return np.asarray(0.85 * inside * across * along * (1 - kidney) * torso.body * ~torso.lungs, np.float32)
+    # Duodenum and pancreas, of the CT numbers of a fatty liver: beside the spine below the liver's hilum.
+    duodenum = 0.9 * logistic((deep - 100) / 10) * logistic((left + 55) / 8)
+    return np.asarray(
+        0.85 * inside * across * along * (1 - kidney) * (1 - duodenum) * torso.body * ~torso.lungs, np.float32
+    )
 
 
 def below_right_lung(torso: Torso) -> Mask:
@@ -95,23 +105,46 @@ def below_right_lung(torso: Torso) -> Mask:
     return np.asarray(there & (torso.inside_ribs_mm > 10) & torso.soft)
 
 
-def _enclosed(liver: Mask, torso: Torso) -> Mask:
+def _enclosed(liver: Mask, torso: Torso, place: Array) -> Mask:
     """Holes, and dents that liver, lung and wall enclose: lesions of other CT numbers."""
     from scipy import ndimage
 
-    pad = round(LESION_REACH_MM / STEP_MM) + 2
-    wide = np.pad(liver, pad)
-    closed = ~grown(~grown(wide, LESION_REACH_MM, STEP_MM), LESION_REACH_MM, STEP_MM)
-    closed = closed[pad:-pad, pad:-pad, pad:-pad]
-    tissue = torso.body & ~torso.lungs & (torso.smooth > LESION_ABOVE_HU) & (torso.inside_ribs_mm > 0)
-    dents = opened(closed & ~liver & tissue, STEP_MM / 2, STEP_MM)
     out = np.asarray(ndimage.binary_fill_holes(liver) & ~liver)
+    tissue = torso.body & ~torso.lungs & (torso.smooth > LESION_ABOVE_HU) & (torso.inside_ribs_mm > 0)
     border = liver | torso.lungs | (torso.inside_ribs_mm < 0)
-    labels, _ = ndimage.label(dents)
-    for number, found in enumerate(ndimage.find_objects(labels), start=1):
-        i, j, k = (slice(max(0, s.start - 1), s.stop + 1) for s in found)
-        dent = labels[i, j, k] == number
-        shell = ndimage.binary_dilation(dent) & ~dent
-        if (shell & border[i, j, k]).sum() > LESION_ENCLOSED * shell.sum():
-            out[i, j, k] |= dent
+    small = opened(_closing(liver, LESION_REACH_MM) & tissue, STEP_MM / 2, STEP_MM)
+    for window, dent in _pieces(small, 1):
+        if _is_within(dent, border[window]):
+            out[window] |= dent
+    large = _closing(liver, LARGE_REACH_MM) & tissue & (torso.below_diaphragm_mm > 0) & (place > LARGE_PLACE / 4)
+    cores = opened(large & ~out, LARGE_CORE_MM, STEP_MM)
+    for window, core in _pieces(cores, round(LARGE_CORE_MM / STEP_MM) + 2):
+        dent = grown(core, LARGE_CORE_MM, STEP_MM) & large[window]
+        if float(place[window][dent].mean()) > LARGE_PLACE and _is_within(dent, border[window] | out[window]):
+            out[window] |= dent
     return out
+
+
+def _closing(liver: Mask, reach_mm: float) -> Mask:
+    """What closing by a ball takes in."""
+    pad = round(reach_mm / STEP_MM) + 2
+    closed = ~grown(~grown(np.pad(liver, pad), reach_mm, STEP_MM), reach_mm, STEP_MM)
+    return np.asarray(closed[pad:-pad, pad:-pad, pad:-pad] & ~liver)
+
+
+def _pieces(mask: Mask, margin: int) -> Iterator[tuple[tuple[slice, ...], Mask]]:
+    """What hangs together, each in a window around it with so many voxels to spare."""
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(mask)
+    for number, found in enumerate(ndimage.find_objects(labels), start=1):
+        window = tuple(slice(max(0, s.start - margin), s.stop + margin) for s in found)
+        yield window, np.asarray(labels[window] == number)
+
+
+def _is_within(dent: Mask, border: Mask) -> bool:
+    """Whether liver, lung and wall make up most of the surface of a dent."""
+    from scipy import ndimage
+
+    shell = ndimage.binary_dilation(dent) & ~dent
+    return bool((shell & border).sum() > LESION_ENCLOSED * shell.sum())
