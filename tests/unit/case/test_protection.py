@@ -13,7 +13,7 @@ import pytest
 from hepatica.case.case import Case
 from hepatica.case.layout import FACTS, KEY, PERSONAL
 from hepatica.case.protect.erase import erase
-from hepatica.case.protect.pack import Lock, Unlocked, pack, unpack
+from hepatica.case.protect.pack import Lock, Unlocked, by_passphrase, pack, unpack
 from hepatica.errors import InputError, OutputError
 
 
@@ -131,3 +131,21 @@ def test_an_erasure_that_was_stopped_goes_on(case: Case) -> None:
     (case.folder / KEY).unlink()
     erase(case.folder, "request of the patient")
     assert not any((case.folder / "steps").iterdir())
+
+
+def test_a_machine_that_looks_slow_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def busy(archive: bytes, passphrase: str) -> bytes:
+        tries.append(passphrase)
+        if len(tries) < 3:
+            raise pyrage.DecryptError("Excessive work parameter for passphrase.")
+        return archive
+
+    monkeypatch.setattr(pyrage.passphrase, "decrypt", busy)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert by_passphrase(b"case", "a long passphrase") == b"case"
+    assert len(tries) == 3
+    monkeypatch.setattr(pyrage.passphrase, "decrypt", lambda *_: (_ for _ in ()).throw(pyrage.DecryptError("no match")))
+    with pytest.raises(pyrage.DecryptError, match="no match"):
+        by_passphrase(b"case", "a long passphrase")

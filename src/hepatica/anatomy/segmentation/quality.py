@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from hepatica.anatomy.segmentation.body_and_lungs.lungs import lung_regions
 from hepatica.anatomy.segmentation.organs.growing import Brightness
 from hepatica.anatomy.segmentation.trunk.coarse import Mask, grown
 from hepatica.anatomy.segmentation.trunk.torso import STEP_MM, Torso
@@ -218,6 +219,17 @@ def lung_doubt(lung: Region, ct: Volume) -> str:
         f"what holds air there has {lung.volume_ml:.0f} mL and does not go on beyond the image's upper edge: "
         "bowel, most likely"
     )
+
+
+def believed_lungs(ct: Volume) -> tuple[Region, ...]:
+    """Lungs on a CT as `lung_regions` finds them, without what is bowel more likely.
+
+    Raises
+    ------
+    GeometryError
+        If nothing on the CT is a body.
+    """
+    return tuple(lung for lung in lung_regions(ct) if not lung_doubt(lung, ct))
 
 
 def open_border(torso: Torso, mask: Mask, brightness: Brightness) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,11 @@ from hepatica.io.files import atomic_output, output_folder
 
 MAX_WITH_PASSPHRASE_BYTES = 2_000_000_000
 """With a passphrase the archive is encrypted in memory; more needs the key of a receiver, which has no limit."""
+
+ATTEMPTS = 6
+TOO_MUCH_WORK = "Excessive work parameter"
+"""How age refuses a passphrase whose hashing would take this machine sixteen times as long as it would choose itself.
+It measures that each time, and a busy machine measures wrong."""
 
 MIN_PASSPHRASE = 12
 """Characters; the file can be tried for as long as somebody likes."""
@@ -157,7 +163,7 @@ def _decrypt(archive: Path, plain: Path, by: Unlocked) -> None:
         if by.passphrase_file is not None:
             if archive.stat().st_size > 1.1 * MAX_WITH_PASSPHRASE_BYTES:
                 raise InputError(f"{archive}: is too large for one with a passphrase")
-            plain.write_bytes(pyrage.passphrase.decrypt(archive.read_bytes(), passphrase_of(by.passphrase_file)))
+            plain.write_bytes(by_passphrase(archive.read_bytes(), passphrase_of(by.passphrase_file)))
         else:
             assert by.identity_file is not None
             lines = [line.strip() for line in text_file(by.identity_file).splitlines()]
@@ -169,6 +175,20 @@ def _decrypt(archive: Path, plain: Path, by: Unlocked) -> None:
         raise InputError(f"{archive}: cannot be opened with this key, or is damaged ({error})") from error
     except OSError as error:
         raise InputError(f"{error.filename or archive}: cannot be read ({error.strerror})") from error
+
+
+def by_passphrase(archive: bytes, passphrase: str) -> bytes:
+    """The archive opened; age refuses the work that another machine chose if this one looks too slow at the moment."""
+    import pyrage
+
+    for attempt in range(ATTEMPTS):
+        try:
+            return bytes(pyrage.passphrase.decrypt(archive, passphrase))
+        except pyrage.DecryptError as error:
+            if TOO_MUCH_WORK not in str(error) or attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(1.0 + attempt)
+    raise AssertionError("never reached")
 
 
 def _extract(archive: Path, plain: Path, new: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hepatica.anatomy.segmentation.body_and_lungs.lungs import lung_regions
+from hepatica.anatomy.segmentation.quality import believed_lungs
 from hepatica.core import Grid, Volume
 from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError
@@ -25,7 +25,7 @@ PART_SEEDS = 1000
 def lungs_on(hu: Volume, grid: Grid) -> tuple[Float32, ...]:
     """Share of each voxel of a grid in each lung of the CT; none where it shows none, or no body."""
     try:
-        found = lung_regions(hu)
+        found = believed_lungs(hu)
     except GeometryError:  # Nothing on the CT is a body.
         return ()
     shares = []

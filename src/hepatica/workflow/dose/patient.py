@@ -9,7 +9,7 @@ from hepatica.anatomy.ct.lung_field import LungsInField, cut_off_message, lungs_
 from hepatica.anatomy.ct.lung_mass import LungMass, stated_mass_messages, whole_lung_mass
 from hepatica.anatomy.ct.tissue_density import DensityOptions, DensityOrigin, TissueDensity, tissue_density
 from hepatica.anatomy.ct.uniform import UNIFORM_RELATIVE_SD, outline_of, uniform_patient
-from hepatica.anatomy.segmentation.body_and_lungs.lungs import lung_regions
+from hepatica.anatomy.segmentation.quality import believed_lungs
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure, union
 from hepatica.anatomy.structures.drawn import LUNGS
 from hepatica.anatomy.structures.masses import mass_of
@@ -181,7 +181,7 @@ def _with_lungs_of_ct(drawn: StructureSet, hu: Volume) -> StructureSet:
     if Structure.LUNG in there or len(there) > 1:
         return drawn
     try:
-        sides = lung_regions(hu)
+        sides = believed_lungs(hu)
     except GeometryError:  # No body on the CT, so no lungs in it.
         return drawn
     # One lung drawn, and one alone on the CT: nothing that the drawing lacks.
