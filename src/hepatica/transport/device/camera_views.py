@@ -10,10 +10,19 @@ from __future__ import annotations
 
 import warp as wp
 
+from hepatica.transport.device.camera_exit import Rays, along, cell_of, middle_of
+from hepatica.transport.device.coherent_rays import satellites
 from hepatica.transport.device.decays import Places, random_place
 from hepatica.transport.device.electron import follow_electron
-from hepatica.transport.device.forced_detection import Camera, Rays, detect, importance_at
-from hepatica.transport.device.geometry import Geometry, entry_to, inside, tilted
+from hepatica.transport.device.forced_detection import (
+    Camera,
+    Event,
+    compton_norm_at,
+    importance_at,
+    see,
+    sight_of,
+)
+from hepatica.transport.device.geometry import FAR, Geometry, entry_to, inside, tilted, voxel_at
 from hepatica.transport.device.photon import compton, fly, rayleigh_cosine
 from hepatica.transport.device.physics import Physics, energy_place, shares
 from hepatica.transport.device.random import (
@@ -63,6 +72,59 @@ def decay_place(s: Decays, rng: wp.uint64) -> wp.vec3:
     place = random_place(s.places, rng)
     at = wp.vec4(place[0] - 0.5, place[1] - 0.5, place[2] - 0.5, 1.0)
     return wp.vec3(wp.dot(s.to_x, at), wp.dot(s.to_y, at), wp.dot(s.to_z, at))
+
+
+@wp.func
+def detect(
+    g: Geometry,
+    m: Physics,
+    r: Rays,
+    c: Camera,
+    tally: wp.array(dtype=wp.float64),
+    p: wp.vec3,
+    u: wp.vec3,
+    kev: float,
+    weight: float,
+    medium: int,
+    compton: int,
+    scattered: int,
+    seed: wp.uint64,
+):
+    """Forced detection in the views; `compton` is 0 at an emission (isotropic), 1 where a photon along u scatters."""
+    rng = seed + GOLDEN
+    view = wp.min(int(first_unit(mixed(rng)) * float(c.stride)), c.stride - 1)
+    e = Event()
+    e.p = p
+    e.u = u
+    e.x = p[0] - c.axis_x
+    e.y = p[1] - c.axis_y
+    e.kev = kev
+    e.weight = weight * float(c.stride)
+    e.medium = medium
+    e.compton = compton
+    e.scattered = scattered
+    if compton == 1:
+        e.norm = compton_norm_at(m, r, medium, kev)
+    e.known = inside(g, p)
+    if e.known == 1:
+        e.here = r.basis[voxel_at(g, p)]
+        cell, beside = cell_of(r, p)
+        e.cell = cell
+        e.beside = beside
+    while view < c.views:
+        s = c.place[view]
+        height = s[2] - (e.x * s[0] + e.y * s[1])
+        if height > 0.0:
+            bits = mixed(rng + GOLDEN)
+            more = mixed(rng + GOLDEN + GOLDEN)
+            last = mixed(rng + GOLDEN + GOLDEN + GOLDEN)
+            rng = rng + GOLDEN + GOLDEN + GOLDEN
+            a = sight_of(m, r, c, e, view, height, last)
+            see(g, m, r, c, tally, e, a, bits, more)
+            if c.satellite > 0.0:
+                satellites(g, m, r, c, tally, e, a, mixed(last + GOLDEN))
+        view += c.stride
+    return rng
 
 
 @wp.func
@@ -210,3 +272,13 @@ def follow_histories(
                 rng = be_born(g, m, r, c, s, tally, counters, p, kev, weight * s.photon_weight, rng)
             elif kev > m.cutoff:
                 rng, top = follow_electron(g, m, stack, base, top, energy, counters, kind, kev, p, u, rng)
+
+
+@wp.kernel(enable_backward=False)
+def find_exits(
+    g: Geometry, r: Rays, place: wp.array(dtype=wp.vec3), views: int, first: int, exits: wp.array(dtype=wp.vec2)
+):
+    """Integrals from the middles of cells straight towards the views (toward x, toward y, radius)."""
+    at = first + wp.tid()
+    s = place[at % views]
+    exits[at] = along(g, r.basis, middle_of(r.cells, at / views), wp.vec3(s[0], s[1], 0.0), FAR)

@@ -23,6 +23,7 @@ from hepatica.imaging.spect.montecarlo.emission import (
     emission_mixture,
     highest_photon_kev,
 )
+from hepatica.imaging.spect.montecarlo.exits import rays_of, usual_transmission
 from hepatica.imaging.spect.montecarlo.patient import Patient, patient_from_ct, patient_from_density
 from hepatica.imaging.spect.montecarlo.response_tables import response_tables
 from hepatica.imaging.spect.montecarlo.settings import (
@@ -32,13 +33,11 @@ from hepatica.imaging.spect.montecarlo.settings import (
 )
 from hepatica.imaging.spect.projections import Orbit, Window
 from hepatica.nuclides import Nuclide
-from hepatica.transport.matter.photons import MOMENTUM_RANGE, PhotonTables
+from hepatica.transport.matter.photons import ENERGIES, HIGHEST_KEV, LOWEST_KEV, MOMENTUM_RANGE, PhotonTables
 from hepatica.transport.runner.launch import Launcher, Sizes, check_device, load_warp
 from hepatica.transport.runner.stopping import RunClock, RunReport
 from hepatica.transport.runner.upload import Upload, tables_for
 
-VOXEL_MM = 4.0
-"""Size of the voxels in which photons are followed, if nothing else is asked for."""
 MIN_BATCHES = 10
 FIRST_BATCH = 5_000
 BATCHES = 20
@@ -48,8 +47,19 @@ VOXEL_MM = 4.0
 VIEWS_PER_EVENT = 20
 """Views that one emission or scatter is detected in: more of them cost fewer histories, but make the noise of the views
 one and the same."""
-MIN_OF_EMISSION = 0.3
-"""What would add less than this share of an emission's usual weight is followed at random, for more each."""
+NEAR_POINTS = 16.0
+"""Points through holes that a typical emission gives a view, at the view's usual transmission, where a hole's image
+covers many pixels."""
+PIXELS_PER_POINT = 3.0
+"""Pixels that a hole's image covers for each of them, where it covers few."""
+MOST_POINTS = 64.0
+"""Points (or rays) of one event in one view at most; what asks for more gets heavier ones."""
+NEAR_CHECK = 0.1
+"""Chance of an exact ray beside the points of a typical emission."""
+FAR_POINTS = 2.0
+"""Rays far from the detector's normal for what a typical emission gives."""
+FAR_CHECK = 0.1
+"""Chance that one of them is exact."""
 SATELLITES = 0.05
 """Share of the rays that are also followed by way of a coherent scatter (a few per cent of the counts)."""
 TARGET_SHARE = 0.5
@@ -189,7 +199,7 @@ class MonteCarloProjector:
             If the activity is of another kind, in another frame, negative, empty, or lies outside the CT.
         """
         flat = self._checked(activity, settings, target_bins)
-        inputs = [self._geometry, self._physics, self._rays, self._camera(settings), self._decays(activity, flat)]
+        inputs = [self._geometry, self._physics, self._rays, self._camera(settings, activity), self._decays(activity, flat)]
         sums = TallySums(self.parts, self.shape)
 
         def uncertainty() -> float | None:
@@ -320,7 +330,6 @@ class MonteCarloProjector:
         """Everything that does not depend on the activity, on the device."""
         wp = self._wp = load_warp()
         from hepatica.transport.device import camera_views as module
-        from hepatica.transport.device.forced_detection import Rays
 
         sizes = Sizes(self.parts * math.prod(self.shape), COUNTERS, scratch=self.patient.phantom.density.size)
         self._launcher = Launcher(module, "follow_histories", sizes, self.device)
@@ -329,14 +338,15 @@ class MonteCarloProjector:
         ladder, photons = tables_for(phantom.media, model)
         self._geometry = upload.geometry(phantom)
         self._physics = upload.physics(phantom, ladder, photons, model, more_photons=self.mixture.more_photons)
-        self._rays = Rays()
-        self._rays.basis = upload.vectors(list(self.patient.ray_densities().T), wp.vec2)
-        self._rays.total = upload.vectors(list(self.patient.basis.table.T), wp.vec4)
-        self._rays.compton_norm = upload.floats(compton_norm(photons))
+        angle = np.deg2rad(self.orbit.angle_deg)
+        self._place = upload.vectors((np.sin(angle), np.cos(angle), self.orbit.radius_mm), wp.vec3)
+        self._rays, self._exits = rays_of(
+            upload, self._geometry, self.patient, compton_norm(photons), self._place, self.orbit.views, self.device
+        )
         self._source_tables = _source_tables(upload, self.mixture)
 
-    def _camera(self, settings: ProjectionSettings) -> Any:
-        from hepatica.transport.device.forced_detection import Camera
+    def _camera(self, settings: ProjectionSettings, activity: Volume) -> Any:
+        from hepatica.transport.device.forced_detection import STEPS, Camera
 
         upload, tables, grid = self._upload, self.tables, self.grid
         c = Camera()
@@ -346,21 +356,40 @@ class MonteCarloProjector:
         middle = grid.to_mm((np.asarray(grid.shape) - 1) / 2) - self.patient.corner_mm
         c.axis_x, c.axis_y = float(middle[0]), float(middle[1])
         c.z_low = float(grid.origin_mm[2] - self.patient.corner_mm[2] - grid.spacing_mm[2] / 2)
-        angle = np.deg2rad(self.orbit.angle_deg)
-        c.place = upload.vectors((np.sin(angle), np.cos(angle), self.orbit.radius_mm), self._wp.vec3)
+        c.place = self._place
         c.energies, c.bins = tables.share.shape
         logs = np.log(tables.energy_kev)
         c.log_low, c.per_log = float(logs[0]), float((len(logs) - 1) / (logs[-1] - logs[0]))
-        keep, other = tables.alias()
-        c.keep, c.other = upload.floats(keep), upload.integers(other)
-        c.cosine, c.inverse_share = upload.floats(tables.cosine), upload.floats(1 / np.maximum(tables.share, 1e-30))
+        c.cosine = upload.floats(tables.cosine)
+        c.near_place, c.far_place = map(upload.floats, tables.places(STEPS))
+        c.near_bound, c.far_bound = map(upload.floats, tables.bounds())
         c.chance, c.chance_sum = upload.floats(tables.chance), upload.floats(tables.chance.sum(axis=(2, 3)))
         c.importance, c.depth = upload.floats(tables.importance), upload.floats(tables.depth_mm)
         c.blur = upload.floats(tables.blur_mm)
+        c.farthest_cosine = float(tables.cosine[-1])
+        c.farthest_sine = math.sqrt(1 - c.farthest_cosine**2)
         c.lowest_kev, c.max_scatter = tables.lowest_kev, settings.max_scatter
-        c.least = MIN_OF_EMISSION * self.mixture.reference * self.stride / (4 * math.pi)
         c.satellite = SATELLITES if settings.max_scatter else 0.0
+        self._share_out(c, activity)
         return c
+
+    def _share_out(self, c: Any, activity: Volume) -> None:
+        """How many points and rays go where."""
+        near, far = self.tables.sums()
+        c.near_sum = self._upload.floats(near)
+        brightest = self.tables.energy_kev[int(np.argmax(near))]
+        table = self.patient.basis.table
+        energy = np.geomspace(LOWEST_KEV, HIGHEST_KEV, ENERGIES)
+        coefficients = [float(np.interp(brightest, energy, column)) for column in table.T[:2]]
+        c.usual = self._upload.floats(usual_transmission(self._exits, self.patient, activity, np.array(coefficients)))
+        c.typical = self.mixture.reference * self.stride / (4 * math.pi)
+        reach = float(np.mean(self.orbit.radius_mm)) / self.tables.cosine[self.tables.near]
+        hole_mm2 = math.pi * reach**2 * (1 - self.tables.cosine[self.tables.near] ** 2)
+        pixels = hole_mm2 / (c.pixel_u * c.pixel_v)
+        c.points = float(np.clip(pixels / PIXELS_PER_POINT, 1.0, NEAR_POINTS))
+        c.most_points = MOST_POINTS
+        c.near_check, c.far_check = NEAR_CHECK, FAR_CHECK
+        c.far_points = FAR_POINTS if far.any() else 0.0
 
     def _decays(self, activity: Volume, flat: NDArray[np.float64]) -> Any:
         from hepatica.transport.device.camera_views import Decays
