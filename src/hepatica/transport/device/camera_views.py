@@ -229,6 +229,8 @@ def follow_histories(
     r: Rays,
     c: Camera,
     s: Decays,
+    order: wp.array(dtype=wp.int32),
+    batch: wp.uint64,
     seed: wp.uint64,
     first: wp.uint64,
     histories: int,
@@ -238,11 +240,13 @@ def follow_histories(
     tally: wp.array(dtype=wp.float64),
     counters: wp.array(dtype=wp.float64),
 ):
+    """Follow histories of a batch, which begins at `batch`, in an order that keeps neighbours in space together."""
     worker = wp.tid()
     base = worker * WORKER_STACK
     history = int(worker)
+    before = int(first - batch)
     while history < histories:
-        rng = start(seed, first + wp.uint64(history))
+        rng = start(seed, batch + wp.uint64(order[before + history]))
         history += workers
         origin = decay_place(s, rng)
         rng = rng + GOLDEN + GOLDEN + GOLDEN
@@ -272,6 +276,13 @@ def follow_histories(
                 rng = be_born(g, m, r, c, s, tally, counters, p, kev, weight * s.photon_weight, rng)
             elif kev > m.cutoff:
                 rng, top = follow_electron(g, m, stack, base, top, energy, counters, kind, kev, p, u, rng)
+
+
+@wp.kernel(enable_backward=False)
+def find_places(s: Decays, seed: wp.uint64, batch: wp.uint64, place: wp.array(dtype=wp.int32)):
+    """Number of the source's voxel in which each history of a batch starts; the draw is that of `random_place`."""
+    history = wp.tid()
+    place[history] = pick(s.places.table, mixed(start(seed, batch + wp.uint64(history)) + GOLDEN))
 
 
 @wp.kernel(enable_backward=False)

@@ -45,7 +45,8 @@ COS_TURN = wp.constant(-0.73736888)
 SIN_TURN = wp.constant(0.67549029)
 """Golden angle: azimuths of points that follow each other are spread evenly."""
 MARGIN = wp.constant(20.0)
-TEMPER = wp.constant(0.8)
+DAMPING = 0.8
+TEMPER = wp.constant(DAMPING)
 """Exact rays are drawn in proportion to this power of the transmission: a table that is far too dark finds them yet."""
 
 
@@ -66,6 +67,7 @@ class Camera:
     z_low: float
     place: wp.array(dtype=wp.vec3)
     usual: wp.array(dtype=wp.float32)
+    relief: wp.array(dtype=wp.float32)
     energies: int
     log_low: float
     per_log: float
@@ -446,9 +448,9 @@ def see(
     if e.known == 1:
         tabulated = r.exits[e.cell * c.views + a.view]
         beyond = e.beside[0] * a.s[0] + e.beside[1] * a.s[1]
-        depth = depth_of(m, r, tabulated - beyond * e.here, a.kev)
-        through = wp.exp(-wp.max(depth, 0.0))
-        chosen *= c.near_check * wp.pow(through, TEMPER) * wp.pow(c.usual[a.view], 1.0 - TEMPER)
+        depth = wp.max(depth_of(m, r, tabulated - beyond * e.here, a.kev), 0.0)
+        through = wp.exp(-depth)
+        chosen *= c.near_check * wp.exp(-TEMPER * depth) * c.relief[a.view]
         near_points(c, tally, e, a, through, bits, more)
     chosen = wp.min(chosen, 1.0)
     if first_unit(last) < chosen:

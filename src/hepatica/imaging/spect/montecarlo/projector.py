@@ -47,19 +47,21 @@ VOXEL_MM = 4.0
 VIEWS_PER_EVENT = 20
 """Views that one emission or scatter is detected in: more of them cost fewer histories, but make the noise of the views
 one and the same."""
-NEAR_POINTS = 16.0
+NEAR_POINTS = 6.0
 """Points through holes that a typical emission gives a view, at the view's usual transmission, where a hole's image
 covers many pixels."""
 PIXELS_PER_POINT = 3.0
 """Pixels that a hole's image covers for each of them, where it covers few."""
 MOST_POINTS = 64.0
 """Points (or rays) of one event in one view at most; what asks for more gets heavier ones."""
-NEAR_CHECK = 0.1
+NEAR_CHECK = 0.07
 """Chance of an exact ray beside the points of a typical emission."""
-FAR_POINTS = 2.0
+FAR_POINTS = 6.0
 """Rays far from the detector's normal for what a typical emission gives."""
-FAR_CHECK = 0.1
+FAR_CHECK = 0.05
 """Chance that one of them is exact."""
+BLOCK_MM = 20.0
+"""Histories that start in a block of this size are followed one after another."""
 SATELLITES = 0.05
 """Share of the rays that are also followed by way of a coherent scatter (a few per cent of the counts)."""
 TARGET_SHARE = 0.5
@@ -208,8 +210,9 @@ class MonteCarloProjector:
         clock = RunClock(settings, uncertainty, min_batches=MIN_BATCHES)
         while not clock.finished(sums):
             size = _next_size(sums, settings)
+            order = self._in_space(inputs[-1], settings.seed, sums.histories, size)
             made = self._launcher.run(
-                inputs, seed=settings.seed, first=sums.histories, histories=size, threads=settings.threads
+                [*inputs, order, self._wp.uint64(sums.histories)], seed=settings.seed, first=sums.histories, histories=size, threads=settings.threads
             )
             sums.add(*made, size)
             if progress is not None:
@@ -217,6 +220,21 @@ class MonteCarloProjector:
         return self._result(sums, settings, activity.total, uncertainty(), clock.elapsed_s)
 
     # -----------------------------------------------------------------------------------------------------------------
+
+    def _in_space(self, decays: Any, seed: int, first: int, histories: int) -> Any:
+        """Order in which a batch is followed: by place, so that what is written to stays near the processor.
+
+        On a GPU neighbours would wait for each other: there it is the order of the numbers.
+        """
+        from hepatica.transport.device.camera_views import find_places
+
+        wp = self._wp
+        if self.device != "cpu":
+            return self._upload.integers(np.arange(histories))
+        place = np.empty(histories, np.int32)
+        inputs = [decays, wp.uint64(seed), wp.uint64(first), self._upload.shared(place, wp.int32)]
+        wp.launch(find_places, dim=histories, inputs=inputs, device=self.device)
+        return self._upload.integers(np.argsort(place, kind="stable"))
 
     def _importance(self, kev: NDArray[np.float64]) -> NDArray[np.float64]:
         tables = self.tables
@@ -375,13 +393,16 @@ class MonteCarloProjector:
 
     def _share_out(self, c: Any, activity: Volume) -> None:
         """How many points and rays go where."""
+        from hepatica.transport.device.forced_detection import DAMPING
+
         near, far = self.tables.sums()
         c.near_sum = self._upload.floats(near)
         brightest = self.tables.energy_kev[int(np.argmax(near))]
         table = self.patient.basis.table
         energy = np.geomspace(LOWEST_KEV, HIGHEST_KEV, ENERGIES)
         coefficients = [float(np.interp(brightest, energy, column)) for column in table.T[:2]]
-        c.usual = self._upload.floats(usual_transmission(self._exits, self.patient, activity, np.array(coefficients)))
+        usual = usual_transmission(self._exits, self.patient, activity, np.array(coefficients))
+        c.usual, c.relief = self._upload.floats(usual), self._upload.floats(usual ** (1 - DAMPING))
         c.typical = self.mixture.reference * self.stride / (4 * math.pi)
         reach = float(np.mean(self.orbit.radius_mm)) / self.tables.cosine[self.tables.near]
         hole_mm2 = math.pi * reach**2 * (1 - self.tables.cosine[self.tables.near] ** 2)
@@ -398,6 +419,8 @@ class MonteCarloProjector:
         for name, value in self._source_tables.items():
             setattr(s, name, value)
         voxels = np.flatnonzero(flat)
+        block = [index // max(1, round(BLOCK_MM / size)) for index, size in zip(np.unravel_index(voxels, activity.grid.shape), activity.grid.spacing_mm, strict=True)]
+        voxels = voxels[np.lexsort(block[::-1])]
         s.places = upload.places(voxels, flat[voxels], activity.grid.shape)
         matrix = np.array(activity.grid.affine[:3], dtype=np.float64)
         matrix[:, 3] -= self.patient.corner_mm

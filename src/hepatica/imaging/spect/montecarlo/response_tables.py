@@ -26,7 +26,7 @@ left out below is less than this share times the few keV between there and the w
 FLOOR = 1e-3
 """Least probability of a direction that has any response, as a share of an even distribution: keeps weights finite
 where a photon's energy (and with it the response) depends on the direction drawn."""
-FAR_VALUE = 0.1
+FAR_VALUE = 0.3
 """What a count far from the normal is worth beside one that came through a hole: it lies anywhere on the detector, or
 beside it."""
 NEARBY = 12
