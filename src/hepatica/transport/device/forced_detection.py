@@ -94,6 +94,7 @@ class Camera:
     far_check: float
     satellite: float
     max_scatter: int
+    exact: int
 
 
 @wp.struct
@@ -445,7 +446,7 @@ def see(
     through = float(0.0)
     # chance of an exact ray: most where most is to be put right
     chosen = e.weight * a.free * c.near_bound[a.row] / (c.typical * c.usual[a.view])
-    if e.known == 1:
+    if e.known == 1 and c.exact == 0:
         tabulated = r.exits[e.cell * c.views + a.view]
         beyond = e.beside[0] * a.s[0] + e.beside[1] * a.s[1]
         depth = wp.max(depth_of(m, r, tabulated - beyond * e.here, a.kev), 0.0)

@@ -29,6 +29,7 @@ from hepatica.imaging.spect.montecarlo.response_tables import response_tables
 from hepatica.imaging.spect.montecarlo.settings import (
     MonteCarloProjections,
     ProjectionSettings,
+    RayWork,
     TallySums,
 )
 from hepatica.imaging.spect.projections import Orbit, Window
@@ -47,19 +48,10 @@ VOXEL_MM = 4.0
 VIEWS_PER_EVENT = 20
 """Views that one emission or scatter is detected in: more of them cost fewer histories, but make the noise of the views
 one and the same."""
-NEAR_POINTS = 6.0
-"""Points through holes that a typical emission gives a view, at the view's usual transmission, where a hole's image
-covers many pixels."""
 PIXELS_PER_POINT = 3.0
-"""Pixels that a hole's image covers for each of them, where it covers few."""
+"""A hole's image has no more points than pixels over this."""
 MOST_POINTS = 64.0
 """Points (or rays) of one event in one view at most; what asks for more gets heavier ones."""
-NEAR_CHECK = 0.07
-"""Chance of an exact ray beside the points of a typical emission."""
-FAR_POINTS = 6.0
-"""Rays far from the detector's normal for what a typical emission gives."""
-FAR_CHECK = 0.05
-"""Chance that one of them is exact."""
 BLOCK_MM = 20.0
 """Histories that start in a block of this size are followed one after another."""
 SATELLITES = 0.05
@@ -116,6 +108,8 @@ class MonteCarloProjector:
         2: primary and other; 4: see `MonteCarloProjections.parts`.
     views_per_event : int
         Views in which an emission or scatter is detected, at random but evenly spread.
+    work : RayWork
+        How many points and rays; the mean of the counts does not depend on it.
     device : str
         "cpu" or "cuda".
 
@@ -149,6 +143,7 @@ class MonteCarloProjector:
         voxel_mm: float = VOXEL_MM,
         parts: int = 2,
         views_per_event: int = VIEWS_PER_EVENT,
+        work: RayWork = RayWork(),
         device: str = "cpu",
     ) -> None:
         check_device(device)
@@ -158,7 +153,7 @@ class MonteCarloProjector:
         self.camera = gamma_camera(setup.camera)
         self.nuclide, self.orbit, self.grid = setup.nuclide, setup.orbit, setup.grid
         self.windows = tuple(setup.windows)
-        self.device, self.parts = device, parts
+        self.device, self.parts, self.work = device, parts, work
         make = patient_from_density if patient.kind is Kind.DENSITY else patient_from_ct
         self.patient: Patient = make(patient, voxel_mm=voxel_mm)
         response = detector_response(self.camera) if setup.response is None else setup.response
@@ -407,10 +402,12 @@ class MonteCarloProjector:
         reach = float(np.mean(self.orbit.radius_mm)) / self.tables.cosine[self.tables.near]
         hole_mm2 = math.pi * reach**2 * (1 - self.tables.cosine[self.tables.near] ** 2)
         pixels = hole_mm2 / (c.pixel_u * c.pixel_v)
-        c.points = float(np.clip(pixels / PIXELS_PER_POINT, 1.0, NEAR_POINTS))
+        work = self.work
+        c.points = float(min(max(pixels / PIXELS_PER_POINT, 1.0), work.near_points))
         c.most_points = MOST_POINTS
-        c.near_check, c.far_check = NEAR_CHECK, FAR_CHECK
-        c.far_points = FAR_POINTS if far.any() else 0.0
+        c.near_check, c.far_check = work.near_check, 1.0 if work.exact else work.far_check
+        c.far_points = work.far_points if far.any() else 0.0
+        c.exact = int(work.exact)
 
     def _decays(self, activity: Volume, flat: NDArray[np.float64]) -> Any:
         from hepatica.transport.device.camera_views import Decays
@@ -419,8 +416,9 @@ class MonteCarloProjector:
         for name, value in self._source_tables.items():
             setattr(s, name, value)
         voxels = np.flatnonzero(flat)
-        block = [index // max(1, round(BLOCK_MM / size)) for index, size in zip(np.unravel_index(voxels, activity.grid.shape), activity.grid.spacing_mm, strict=True)]
-        voxels = voxels[np.lexsort(block[::-1])]
+        blocks = [max(1, round(BLOCK_MM / size)) for size in activity.grid.spacing_mm]
+        index = np.unravel_index(voxels, activity.grid.shape)
+        voxels = voxels[np.lexsort([at // size for at, size in zip(index, blocks, strict=True)])]
         s.places = upload.places(voxels, flat[voxels], activity.grid.shape)
         matrix = np.array(activity.grid.affine[:3], dtype=np.float64)
         matrix[:, 3] -= self.patient.corner_mm
