@@ -31,6 +31,7 @@ from hepatica.imaging.spect.montecarlo.settings import (
     ProjectionSettings,
     RayWork,
     TallySums,
+    without_negatives,
 )
 from hepatica.imaging.spect.projections import Orbit, Window
 from hepatica.nuclides import Nuclide
@@ -280,7 +281,7 @@ class MonteCarloProjector:
         self, sums: TallySums, settings: ProjectionSettings, total: float, reached: float | None, seconds: float
     ) -> MonteCarloProjections:
         per_history = total / sums.histories
-        scaled = (sums.parts * per_history).astype(np.float32)
+        scaled = (without_negatives(sums.parts) * per_history).astype(np.float32)
         uncertainty = math.nan if reached is None else reached
         facts = {**self.provenance(), **settings.parameters()}
         facts |= {"histories": sums.histories, "batches": sums.batches, "reached_uncertainty": uncertainty}

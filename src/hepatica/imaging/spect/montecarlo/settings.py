@@ -156,6 +156,23 @@ class MonteCarloProjections:
         return np.asarray(self.primary + self.other)
 
 
+def without_negatives(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bins below zero made zero, the others of the view lowered in proportion: sums of views stay as they are.
+
+    Where an exact ray takes the place of a short cut, what is taken off may exceed what a bin holds that hardly anything
+    reaches: a ten-thousandth of the counts at 5 % per bin.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (..., u, v)
+        Views.
+    """
+    kept = np.maximum(counts, 0)
+    whole, held = counts.sum(axis=(-2, -1)), kept.sum(axis=(-2, -1))
+    share = np.divide(np.maximum(whole, 0), held, out=np.zeros_like(held), where=held > 0)
+    return np.asarray(kept * share[..., None, None])
+
+
 class TallySums:
     """Sums over batches of the tallies, and the uncertainty that their spread gives.
 
