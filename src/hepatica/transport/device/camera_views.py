@@ -140,53 +140,61 @@ def travel(
     floor: float,
     seed: wp.uint64,
 ):
-    """Follow a photon from its emission in any direction; it is detected by force at each Compton scatter."""
-    u = isotropic(mixed(seed + GOLDEN))
-    rng = seed + GOLDEN
+    """Follow a photon from its emission in any direction; it is detected by force there and at each Compton scatter."""
+    rng = seed
     p = origin
+    u = wp.vec3(0.0, 0.0, 1.0)
     kev = float(start_kev)
     weight = float(start_weight)
+    medium = int(0)
     order = int(0)
-    alive = int(1)
+    # what happens here: 0 emission, 1 Compton scatter, -1 neither
+    event = int(0)
     entry = int(-1)
     part = float(0.0)
-    if inside(g, p) == 0:
-        free = entry_to(g, p, tilted(u))
-        if free < 0.0:
-            alive = 0
-        p = p + (free + 1.0e-3) * u
-    while alive == 1:
-        if entry < 0:
-            entry, part = energy_place(m, kev)
-        p, voxel, medium, rng = fly(g, m, p, u, entry, part, rng)
-        if voxel < 0:
-            return rng
-        bits = mixed(rng + GOLDEN)
-        more = mixed(rng + GOLDEN + GOLDEN)
-        rng = rng + GOLDEN + GOLDEN
-        share = shares(m, medium, entry, part)
-        scatters = wp.max(1.0 - share[0] - share[2], 1.0e-6)
-        weight *= scatters
-        azimuth = TWO_PI * second_unit(bits)
-        if first_unit(bits) * scatters < share[1]:
-            cosine, rng = rayleigh_cosine(m, medium, kev, rng)
-            u = rotated(u, cosine, azimuth)
-        else:
-            order += 1
-            rng = detect(g, m, r, c, tally, p, u, kev, weight, medium, 1, 1, rng)
+    while kev >= c.lowest_kev:
+        if event >= 0:
+            rng = detect(g, m, r, c, tally, p, u, kev, weight, medium, event, event, rng)
             if order >= c.max_scatter:
                 return rng
-            kev, cosine, rng = compton(m, medium, kev, rng)
-            u = rotated(u, cosine, azimuth)
-            entry = -1
-            if kev < c.lowest_kev:
-                return rng
+            if event == 0:
+                u = isotropic(mixed(rng + GOLDEN))
+                rng = rng + GOLDEN
+                if inside(g, p) == 0:
+                    free = entry_to(g, p, tilted(u))
+                    if free < 0.0:
+                        return rng
+                    p = p + (free + 1.0e-3) * u
+            else:
+                bits = mixed(rng + GOLDEN)
+                kev, cosine, rng = compton(m, medium, kev, rng + GOLDEN)
+                u = rotated(u, cosine, TWO_PI * second_unit(bits))
+                if kev < c.lowest_kev:
+                    return rng
+            event = -1
+            entry, part = energy_place(m, kev)
         value = weight * importance_at(c, kev)
         if value < floor:
-            if first_unit(more) * floor < value:
+            rng = rng + GOLDEN
+            if first_unit(mixed(rng)) * floor < value:
                 weight *= floor / value
             else:
                 return rng
+        p, voxel, found, rng = fly(g, m, p, u, entry, part, rng)
+        if voxel < 0:
+            return rng
+        medium = found
+        bits = mixed(rng + GOLDEN)
+        rng = rng + GOLDEN
+        share = shares(m, medium, entry, part)
+        scatters = wp.max(1.0 - share[0] - share[2], 1.0e-6)
+        weight *= scatters
+        if first_unit(bits) * scatters < share[1]:
+            cosine, rng = rayleigh_cosine(m, medium, kev, rng)
+            u = rotated(u, cosine, TWO_PI * second_unit(bits))
+        else:
+            order += 1
+            event = 1
     return rng
 
 
@@ -216,9 +224,7 @@ def be_born(
     if expected > float(MAX_COPIES):
         each = weight / float(MAX_COPIES)
     for _copy in range(copies):
-        rng = detect(g, m, r, c, tally, p, wp.vec3(0.0, 0.0, 1.0), kev, each, 0, 0, 0, rng)
-        if c.max_scatter > 0:
-            rng = travel(g, m, r, c, tally, p, kev, each, ROULETTE * s.reference, rng)
+        rng = travel(g, m, r, c, tally, p, kev, each, ROULETTE * s.reference, rng)
     return rng
 
 
@@ -257,7 +263,8 @@ def follow_histories(
         weight = float(0.0)
         if first_unit(bits) <= s.photon_share:
             line = pick(s.line_table, more)
-            rng = be_born(g, m, r, c, s, tally, counters, origin, s.line_kev[line], s.line_weight[line], rng)
+            weight = s.line_weight[line] / s.photon_weight
+            top = push(stack, base, top, counters, PHOTON, s.line_kev[line], origin, wp.vec3(0.0, 0.0, 1.0))
         else:
             which = pick(s.electron_table, more)
             kev = s.electron_kev[which]
