@@ -123,7 +123,9 @@ def test_places_are_drawn_as_often_as_the_response_asks() -> None:
     tables = response_tables(RESPONSE, CAMERA, [WINDOW], 300.0)
     place, far = tables.places(500)
     n = int(np.searchsorted(tables.energy_kev, 150.0))
-    cumulative = np.concatenate([[0.0], np.cumsum(tables.share[n, : tables.near])]) / tables.share[n, : tables.near].sum()
+    cumulative = (
+        np.concatenate([[0.0], np.cumsum(tables.share[n, : tables.near])]) / tables.share[n, : tables.near].sum()
+    )
     # what the table says lies below each edge of a bin, against the sum of the bins; the steps are 1/500
     found = np.interp(np.arange(tables.near + 1), place[n], np.linspace(0, 1, 501))
     np.testing.assert_allclose(found, cumulative, atol=1 / 500)

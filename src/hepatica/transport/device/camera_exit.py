@@ -41,9 +41,7 @@ def attenuation_at(m: Physics, r: Rays, kev: float) -> wp.vec4:
 
 
 @wp.func
-def along(
-    g: Geometry, basis: wp.array(dtype=wp.vec2), start: wp.vec3, direction: wp.vec3, length: float
-) -> wp.vec2:
+def along(g: Geometry, basis: wp.array(dtype=wp.vec2), start: wp.vec3, direction: wp.vec3, length: float) -> wp.vec2:
     """The two integrals through voxels from `start` over at most `length` mm or to their end.
 
     Exact: from voxel border to voxel border (Amanatides and Woo, Eurographics 1987).

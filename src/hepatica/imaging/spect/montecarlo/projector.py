@@ -197,7 +197,13 @@ class MonteCarloProjector:
             If the activity is of another kind, in another frame, negative, empty, or lies outside the CT.
         """
         flat = self._checked(activity, settings, target_bins)
-        inputs = [self._geometry, self._physics, self._rays, self._camera(settings, activity), self._decays(activity, flat)]
+        inputs = [
+            self._geometry,
+            self._physics,
+            self._rays,
+            self._camera(settings, activity),
+            self._decays(activity, flat),
+        ]
         sums = TallySums(self.parts, self.shape)
 
         def uncertainty() -> float | None:
@@ -208,7 +214,11 @@ class MonteCarloProjector:
             size = _next_size(sums, settings)
             order = self._in_space(inputs[-1], settings.seed, sums.histories, size)
             made = self._launcher.run(
-                [*inputs, order, self._wp.uint64(sums.histories)], seed=settings.seed, first=sums.histories, histories=size, threads=settings.threads
+                [*inputs, order, self._wp.uint64(sums.histories)],
+                seed=settings.seed,
+                first=sums.histories,
+                histories=size,
+                threads=settings.threads,
             )
             sums.add(*made, size)
             if progress is not None:
