@@ -1,6 +1,6 @@
 """Tabulated transmission in the SPECT Monte Carlo leaves means and stated uncertainties as they are.
 
-The comparison is with exact rays alone (`RayWork.exact`), which are what `test_spect_montecarlo` holds against formulas.
+The comparison is with exact rays alone (`RayWork.exact`), the method that `test_spect_montecarlo` holds to formulas.
 Means over seeds are compared by their own standard errors: d = (a - b) / se is normal, so chi-square over n groups of
 bins has mean n and standard deviation sqrt(2 n); 5 standard deviations are allowed, seeds are fixed.
 """

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import warp as wp
 
-from hepatica.transport.device.geometry import FAR, Geometry, clamped_index, entry_to, inside, tilted
+from hepatica.transport.device.geometry import Geometry, clamped_index, entry_to, inside, tilted
 from hepatica.transport.device.physics import Physics, energy_place
 
 

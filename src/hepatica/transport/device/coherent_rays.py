@@ -49,10 +49,10 @@ def satellite(
     bits = mixed(rng + GOLDEN)
     more = mixed(rng + GOLDEN + GOLDEN)
     # the angle's shape depends little on energy: that of the photon after Compton scatter is close to final_kev below
-    likely_kev, likely, bound = sent(m, e, wp.dot(e.u, d))
+    likely_kev, _likely, _bound = sent(m, e, wp.dot(e.u, d))
     turn, _ = rayleigh_cosine(m, e.medium, likely_kev, rng + GOLDEN + GOLDEN + GOLDEN)
     before = rotated(d, turn, TWO_PI * first_unit(bits))
-    final_kev, chance, bound = sent(m, e, wp.dot(e.u, before))
+    final_kev, chance, _bound = sent(m, e, wp.dot(e.u, before))
     leaving = float(0.0)
     if e.known == 1:
         leaving = exit_from(g, e.p, tilted(before))

@@ -171,9 +171,9 @@ def drawn(c: Camera, table: wp.array(dtype=wp.float32), row: int, unit: float):
     n = wp.min(int(place), N_STEPS - 1)
     at = row * (N_STEPS + 1) + n
     width = table[at + 1] - table[at]
-    bin = table[at] + (place - float(n)) * width
-    ring = wp.min(int(bin), c.bins - 1)
-    cosine = c.cosine[ring] + (bin - float(ring)) * (c.cosine[ring + 1] - c.cosine[ring])
+    place_in_bins = table[at] + (place - float(n)) * width
+    ring = wp.min(int(place_in_bins), c.bins - 1)
+    cosine = c.cosine[ring] + (place_in_bins - float(ring)) * (c.cosine[ring + 1] - c.cosine[ring])
     return ring, cosine, width * float(N_STEPS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from typing import Any
@@ -124,7 +125,7 @@ def _found(geometry: Any, rays: Any, place: Any, views: int, size: int, device: 
     def work(first: int, last: int) -> None:
         wp.launch(find_exits, dim=last - first, inputs=[geometry, rays, place, views, first, exits], device=device)
 
-    helpers = [threading.Thread(target=work, args=pair) for pair in zip(edges[:-1], edges[1:], strict=True)]
+    helpers = [threading.Thread(target=work, args=pair) for pair in itertools.pairwise(edges)]
     for helper in helpers:
         helper.start()
     for helper in helpers:

@@ -79,7 +79,7 @@ class RayWork:
     """How much is done for what a typical emission gives a view: sets time and noise, not the mean.
 
     Chosen for the least variance times time in bins of the liver, 90Y under a high-energy collimator
-    (benchmarks/bench_spect_montecarlo.py); within a quarter of that from half to twice each number.
+    (benchmarks/bench_spect_montecarlo.py).
 
     Attributes
     ----------
@@ -159,8 +159,8 @@ class MonteCarloProjections:
 def without_negatives(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Bins below zero made zero, the others of the view lowered in proportion: sums of views stay as they are.
 
-    Where an exact ray takes the place of a short cut, what is taken off may exceed what a bin holds that hardly anything
-    reaches: a ten-thousandth of the counts at 5 % per bin.
+    Where an exact ray takes the place of a short cut, what is taken off may exceed what a bin holds that hardly
+    anything reaches: a ten-thousandth of the counts at 5 % per bin.
 
     Parameters
     ----------
