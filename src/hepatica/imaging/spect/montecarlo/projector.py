@@ -41,7 +41,7 @@ from hepatica.transport.runner.stopping import RunClock, RunReport
 from hepatica.transport.runner.upload import Upload, tables_for
 
 MIN_BATCHES = 10
-FIRST_BATCH = 5_000
+FIRST_BATCH = 2_000
 BATCHES = 20
 COUNTERS = 6
 VOXEL_MM = 4.0
@@ -51,6 +51,8 @@ VIEWS_PER_EVENT = 20
 one and the same."""
 PIXELS_PER_POINT = 3.0
 """A hole's image has no more points than pixels over this."""
+PIXELS_PER_RAY = 64.0
+"""A detector of few pixels has no more rays far from the normal than pixels over this."""
 MOST_POINTS = 64.0
 """Points (or rays) of one event in one view at most; what asks for more gets heavier ones."""
 BLOCK_MM = 20.0
@@ -417,7 +419,8 @@ class MonteCarloProjector:
         c.points = float(min(max(pixels / PIXELS_PER_POINT, 1.0), work.near_points))
         c.most_points = MOST_POINTS
         c.near_check, c.far_check = work.near_check, 1.0 if work.exact else work.far_check
-        c.far_points = work.far_points if far.any() else 0.0
+        rays = min(max(c.columns * c.rows / PIXELS_PER_RAY, 1.0), work.far_points)
+        c.far_points = rays if far.any() else 0.0
         c.exact = int(work.exact)
 
     def _decays(self, activity: Volume, flat: NDArray[np.float64]) -> Any:
