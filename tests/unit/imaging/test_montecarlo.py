@@ -11,10 +11,11 @@ from hepatica.errors import GeometryError, InputError, PhysicsError, UnitError
 from hepatica.imaging.spect.camera.cameras import gamma_camera
 from hepatica.imaging.spect.camera.detector import geometric_response
 from hepatica.imaging.spect.montecarlo.emission import emission_mixture
+from hepatica.imaging.spect.montecarlo.exits import block_means
 from hepatica.imaging.spect.montecarlo.patient import patient_from_density
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
 from hepatica.imaging.spect.montecarlo.response_tables import response_tables
-from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings, TallySums
+from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings, TallySums, without_negatives
 from hepatica.imaging.spect.projections import Orbit, Window
 from hepatica.nuclides import nuclide
 from hepatica.transport.runner.launch import load_warp
@@ -106,6 +107,54 @@ def test_relative_sd_is_that_of_a_mean() -> None:
         sums.add(rng.poisson(50.0, 2).astype(float), np.zeros(6), 1000)
     # 400 batches of Poisson(100): relative 1/sqrt(40000); its own uncertainty 1/sqrt(800)
     assert sums.relative_sd()[0, 0, 0, 0] == pytest.approx(0.005, rel=4 / math.sqrt(800))
+
+
+def test_negative_bins_go_and_the_views_keep_their_sums() -> None:
+    counts = np.random.default_rng(3).normal(1.0, 1.0, (2, 3, 5, 4))
+    counts[1, 2] = -1.0
+    made = without_negatives(counts)
+    assert (made >= 0).all()
+    np.testing.assert_allclose(made.sum(axis=(2, 3)), np.maximum(counts.sum(axis=(2, 3)), 0))
+    assert (made[counts <= 0] == 0).all()
+
+
+def test_places_are_drawn_as_often_as_the_response_asks() -> None:
+    """Steps of the tables of directions have the probabilities of the bins that they cover."""
+    tables = response_tables(RESPONSE, CAMERA, [WINDOW], 300.0)
+    place, far = tables.places(500)
+    n = int(np.searchsorted(tables.energy_kev, 150.0))
+    cumulative = (
+        np.concatenate([[0.0], np.cumsum(tables.share[n, : tables.near])]) / tables.share[n, : tables.near].sum()
+    )
+    # what the table says lies below each edge of a bin, against the sum of the bins; the steps are 1/500
+    found = np.interp(np.arange(tables.near + 1), place[n], np.linspace(0, 1, 501))
+    np.testing.assert_allclose(found, cumulative, atol=1 / 500)
+    assert not far.any()  # holes alone
+    near, beyond = tables.sums()
+    np.testing.assert_allclose(near, tables.chance.sum(axis=(1, 2, 3)), rtol=1e-12)
+    assert not beyond.any()
+    assert (tables.bounds()[0] >= near).all()
+
+
+def test_coarse_cells_hold_what_the_voxels_hold() -> None:
+    values = np.random.default_rng(1).random((5 * 4 * 7, 2)).astype(np.float32)
+    means = block_means(values, (5, 4, 7), 3)
+    assert means.shape == (2, 2, 3, 2)
+    np.testing.assert_allclose(27 * means.sum(axis=(0, 1, 2)), values.sum(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(means[0, 0, 0], values.reshape(5, 4, 7, 2)[:3, :3, :3].mean(axis=(0, 1, 2)), rtol=1e-5)
+
+
+def test_the_table_of_exits_is_the_way_out(made: MonteCarloProjector) -> None:
+    """Water of 1 g/mL in 150 mm: from a cell's middle to the border along each view."""
+    cells, sizes = made._exits, np.asarray(made.patient.grid.spacing_mm)
+    middle = (np.moveaxis(np.indices(cells.shape[:3]), 0, -1) + 0.5) * sizes
+    for view, angle in enumerate(np.deg2rad(made.orbit.angle_deg)):
+        way = np.array([math.sin(angle), math.cos(angle)])
+        way = np.where(np.abs(way) < 1e-6, 1e-6, way)
+        lengths = np.where(way > 0, 150.0 - middle[..., :2], -middle[..., :2]) / np.abs(way) * np.sign(way)
+        expected = np.abs(lengths).min(axis=-1)
+        water = made.patient.ray_densities()[0]
+        np.testing.assert_allclose(cells[..., view, :], expected[..., None] * water, rtol=2e-3, atol=0.05)
 
 
 def test_response_tables_hold_the_sensitivity() -> None:

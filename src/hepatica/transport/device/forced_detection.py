@@ -1,14 +1,15 @@
 """Forced detection, in NVIDIA Warp: what one place where a photon is born or scatters adds to the views.
 
-For a view, a direction is drawn from the camera's angular response about the detector's normal; the weight is the
+For a view, directions are drawn from the camera's angular response about the detector's normal; the weight is the
 chance of emission or scatter into that direction, times the transmission along the ray out of the patient, times
 response over probability. Positions are in mm from the corner of the patient's grid, whose axes are those of LPS.
 
-Coherent scattering is peaked so sharply that its weights would dominate the noise. It is therefore taken in another
-order: the ray that has been drawn is where the photon goes *after* its last coherent scatter; the direction before is
-the same one turned back by a sampled angle, and the photon scatters at a point drawn on the way ("satellite"). The
-first coherent scatter after an emission or a Compton scatter is treated so; what comes after it is attenuated by all
-but coherent scattering, that is, a second coherent scatter on the way out turns the photon no further.
+Directions that holes let through (`near`) lie within a few degrees of the normal: they share one transmission, that
+along the normal, from a table; and one energy and chance of scatter, those along the normal. So many points at once
+cost little. All others (`far`: through lead, mostly from high energies) have a transmission each, through coarse cells.
+Neither is exact. So now and then one more ray is drawn, what it really gives is added, what the short cut gives is
+taken off, and both count 1 / p times where p is the chance of this. The mean is that of exact rays, whatever the error
+of the tables; only the noise depends on it.
 
 This module is only imported where photons are followed: it needs warp, which takes a second to load.
 """
@@ -17,22 +18,12 @@ from __future__ import annotations
 
 import warp as wp
 
-from hepatica.transport.device.geometry import (
-    FAR,
-    Geometry,
-    clamped_index,
-    entry_to,
-    exit_from,
-    inside,
-    tilted,
-    voxel_at,
-)
-from hepatica.transport.device.photon import rayleigh_cosine
+from hepatica.transport.device.camera_exit import Rays, along, attenuation_at
+from hepatica.transport.device.geometry import FAR, Geometry
 from hepatica.transport.device.physics import (
     N_ENERGIES,
     REST,
     Physics,
-    compton_kev,
     energy_place,
     momentum_transfer,
     momentum_value,
@@ -40,26 +31,23 @@ from hepatica.transport.device.physics import (
 from hepatica.transport.device.random import (
     GOLDEN,
     TWO_PI,
-    alias,
     first_unit,
     mixed,
-    rotated,
     second_unit,
     third_unit,
 )
 
 ISOTROPIC = wp.constant(0.07957747)
-SATELLITE_PER_MM = wp.constant(0.01)
-DARK = wp.constant(20.0)
-
-
-@wp.struct
-class Rays:
-    """Attenuation as two integrals along a ray, weighted by energy; see patient.Basis."""
-
-    basis: wp.array(dtype=wp.vec2)
-    total: wp.array(dtype=wp.vec4)
-    compton_norm: wp.array(dtype=wp.float32)
+STEPS = 128
+N_STEPS = wp.constant(STEPS)
+"""Equally probable steps of the tables that directions are drawn from."""
+COS_TURN = wp.constant(-0.73736888)
+SIN_TURN = wp.constant(0.67549029)
+"""Golden angle: azimuths of points that follow each other are spread evenly."""
+MARGIN = wp.constant(20.0)
+DAMPING = 0.8
+TEMPER = wp.constant(DAMPING)
+"""Exact rays are drawn in proportion to this power of the transmission: a table that is far too dark finds them yet."""
 
 
 @wp.struct
@@ -78,23 +66,76 @@ class Camera:
     axis_y: float
     z_low: float
     place: wp.array(dtype=wp.vec3)
+    usual: wp.array(dtype=wp.float32)
+    relief: wp.array(dtype=wp.float32)
     energies: int
     log_low: float
     per_log: float
     bins: int
     cosine: wp.array(dtype=wp.float32)
-    keep: wp.array(dtype=wp.float32)
-    other: wp.array(dtype=wp.int32)
-    inverse_share: wp.array(dtype=wp.float32)
+    near_place: wp.array(dtype=wp.float32)
+    far_place: wp.array(dtype=wp.float32)
+    near_sum: wp.array(dtype=wp.float32)
+    near_bound: wp.array(dtype=wp.float32)
+    far_bound: wp.array(dtype=wp.float32)
     chance: wp.array(dtype=wp.float32)
     chance_sum: wp.array(dtype=wp.float32)
     importance: wp.array(dtype=wp.float32)
     depth: wp.array(dtype=wp.float32)
     blur: wp.array(dtype=wp.float32)
+    farthest_cosine: float
+    farthest_sine: float
     lowest_kev: float
-    least: float
+    typical: float
+    points: float
+    most_points: float
+    near_check: float
+    far_points: float
+    far_check: float
     satellite: float
     max_scatter: int
+    exact: int
+
+
+@wp.struct
+class Event:
+    """Where a photon is born or scatters, and what it was before; `compton` is 0 at an emission (isotropic).
+
+    `known` is 0 outside the voxels, where no table reaches; `here` is the basis of the voxel, `cell` and `beside` as of
+    camera_exit.cell_of. `unit` draws between tabulated energies. `weight` counts every view as often as it is left out.
+    """
+
+    p: wp.vec3
+    u: wp.vec3
+    x: float
+    y: float
+    kev: float
+    weight: float
+    medium: int
+    norm: float
+    compton: int
+    scattered: int
+    known: int
+    here: wp.vec2
+    cell: int
+    beside: wp.vec2
+
+
+@wp.struct
+class Sight:
+    """A view as seen from an event: height under the collimator, the foot of the normal, and what goes along it."""
+
+    view: int
+    s: wp.vec3
+    height: float
+    column: float
+    kev: float
+    chance: float
+    free: float
+    row: int
+    unit: float
+    du: float
+    dv: float
 
 
 @wp.func
@@ -115,100 +156,25 @@ def response_row(c: Camera, kev: float, unit: float) -> int:
 
 
 @wp.func
-def direction_bin(c: Camera, row: int, bits: wp.uint64) -> int:
-    """Bin of the angle to the detector's normal."""
-    return alias(c.keep, c.other, row, c.bins, bits)
-
-
-@wp.func
 def importance_at(c: Camera, kev: float) -> float:
     row, part = response_place(c, kev)
     return c.importance[row] + part * (c.importance[row + 1] - c.importance[row])
 
 
 @wp.func
-def attenuation_at(m: Physics, r: Rays, kev: float) -> wp.vec4:
-    """Attenuation per unit of the two integrals: all processes (two numbers), coherent scattering alone (two)."""
-    entry, part = energy_place(m, kev)
-    return r.total[entry] + part * (r.total[entry + 1] - r.total[entry])
+def drawn(c: Camera, table: wp.array(dtype=wp.float32), row: int, unit: float):
+    """Bin of the angle to the detector's normal, cosine, and one over the probability per bin.
 
-
-@wp.func
-def along(g: Geometry, r: Rays, start: wp.vec3, direction: wp.vec3, length: float) -> wp.vec2:
-    """The two integrals from `start` over at most `length` mm or to the end of the voxels.
-
-    Exact: from voxel border to voxel border (Amanatides and Woo, Eurographics 1987).
+    The table has bins (with fractions) at equal steps of probability.
     """
-    u = tilted(direction)
-    p = start
-    skipped = float(0.0)
-    if inside(g, p) == 0:
-        skipped = entry_to(g, p, u)
-        if skipped < 0.0 or skipped >= length:
-            return wp.vec2(0.0, 0.0)
-        p = p + (skipped + 1.0e-3) * u
-    i = clamped_index(p[0], g.sx, g.nx)
-    j = clamped_index(p[1], g.sy, g.ny)
-    k = clamped_index(p[2], g.sz, g.nz)
-    voxel = (i * g.ny + j) * g.nz + k
-    step_x = wp.where(u[0] > 0.0, g.ny * g.nz, -g.ny * g.nz)
-    step_y = wp.where(u[1] > 0.0, g.nz, -g.nz)
-    step_z = wp.where(u[2] > 0.0, 1, -1)
-    # voxels left to cross along each axis
-    left_x = wp.where(u[0] > 0.0, g.nx - 1 - i, i)
-    left_y = wp.where(u[1] > 0.0, g.ny - 1 - j, j)
-    left_z = wp.where(u[2] > 0.0, g.nz - 1 - k, k)
-    width_x = g.sx / wp.abs(u[0])
-    width_y = g.sy / wp.abs(u[1])
-    width_z = g.sz / wp.abs(u[2])
-    tx = (float(i + wp.where(u[0] > 0.0, 1, 0)) * g.sx - p[0]) / u[0]
-    ty = (float(j + wp.where(u[1] > 0.0, 1, 0)) * g.sy - p[1]) / u[1]
-    tz = (float(k + wp.where(u[2] > 0.0, 1, 0)) * g.sz - p[2]) / u[2]
-    limit = length - skipped
-    t = float(0.0)
-    a = float(0.0)
-    b = float(0.0)
-    going = int(1)
-    while going == 1:
-        here = r.basis[voxel]
-        before = t
-        if tx <= ty and tx <= tz:
-            t = tx
-            tx += width_x
-            voxel += step_x
-            left_x -= 1
-            if left_x < 0:
-                going = 0
-        elif ty <= tz:
-            t = ty
-            ty += width_y
-            voxel += step_y
-            left_y -= 1
-            if left_y < 0:
-                going = 0
-        else:
-            t = tz
-            tz += width_z
-            voxel += step_z
-            left_z -= 1
-            if left_z < 0:
-                going = 0
-        if t >= limit:
-            t = limit
-            going = 0
-        a += here[0] * (t - before)
-        b += here[1] * (t - before)
-    return wp.vec2(a, b)
-
-
-@wp.func
-def compton_chance(m: Physics, r: Rays, medium: int, kev: float, cosine: float, norm: float) -> float:
-    """Compton scatter into a direction, per sr: Klein-Nishina times S(x), over its integral."""
-    t = 1.0 - cosine
-    eps = 1.0 / (1.0 + kev / REST * t)
-    x = momentum_transfer(kev, t)
-    shape = eps * eps * (eps + 1.0 / eps - t * (2.0 - t))
-    return shape * momentum_value(m, m.scattering, medium, x) * norm
+    place = unit * float(N_STEPS)
+    n = wp.min(int(place), N_STEPS - 1)
+    at = row * (N_STEPS + 1) + n
+    width = table[at + 1] - table[at]
+    place_in_bins = table[at] + (place - float(n)) * width
+    ring = wp.min(int(place_in_bins), c.bins - 1)
+    cosine = c.cosine[ring] + (place_in_bins - float(ring)) * (c.cosine[ring + 1] - c.cosine[ring])
+    return ring, cosine, width * float(N_STEPS)
 
 
 @wp.func
@@ -216,6 +182,22 @@ def compton_norm_at(m: Physics, r: Rays, medium: int, kev: float) -> float:
     entry, part = energy_place(m, kev)
     at = medium * N_ENERGIES + entry
     return r.compton_norm[at] + part * (r.compton_norm[at + 1] - r.compton_norm[at])
+
+
+@wp.func
+def sent(m: Physics, e: Event, cosine: float):
+    """Energy and chance per sr of what leaves an event at an angle to where the photon went; a bound of that chance.
+
+    Compton scatter: Klein-Nishina times S(x), over its integral. The bound is that of free electrons: near the forward
+    direction, where S(x) is small, the chance a few degrees beside may be many times higher.
+    """
+    if e.compton == 0:
+        return e.kev, float(ISOTROPIC), float(ISOTROPIC)
+    t = 1.0 - cosine
+    eps = 1.0 / (1.0 + e.kev / REST * t)
+    x = momentum_transfer(e.kev, t)
+    free = eps * eps * (eps + 1.0 / eps - t * (2.0 - t)) * e.norm
+    return eps * e.kev, free * momentum_value(m, m.scattering, e.medium, x), free
 
 
 @wp.func
@@ -227,17 +209,14 @@ def deposit(
     ring: int,
     u: float,
     v: float,
+    du: float,
+    dv: float,
     amount: float,
     scattered: int,
-    rng: wp.uint64,
 ):
-    """Add `amount` times the response of a row and bin to the pixel in each window, blurred by the crystal."""
-    bits = mixed(rng + GOLDEN)
-    radius = wp.sqrt(-2.0 * wp.log(first_unit(bits)))
-    azimuth = TWO_PI * second_unit(bits)
-    du = radius * wp.cos(azimuth)
-    dv = radius * wp.sin(azimuth)
+    """Add `amount` times the response of a row and bin to the pixel in each window, shifted by the crystal's blur."""
     base = (row * c.bins + ring) * 2 * c.windows
+    size = c.windows * c.views * c.columns * c.rows
     for w in range(c.windows):
         through_hole = c.chance[base + 2 * w]
         through_lead = c.chance[base + 2 * w + 1]
@@ -248,170 +227,234 @@ def deposit(
                 column = wp.min(int(x), c.columns - 1)
                 line = wp.min(int(y), c.rows - 1)
                 pixel = ((w * c.views + view) * c.columns + column) * c.rows + line
-                size = c.windows * c.views * c.columns * c.rows
-                first = scattered
-                second = int(1)
                 if c.parts == 4:
-                    second = 2 + scattered
-                if through_hole > 0.0:
-                    wp.atomic_add(tally, first * size + pixel, wp.float64(amount * through_hole))
-                if through_lead > 0.0:
-                    wp.atomic_add(tally, second * size + pixel, wp.float64(amount * through_lead))
+                    wp.atomic_add(tally, scattered * size + pixel, wp.float64(amount * through_hole))
+                    wp.atomic_add(tally, (2 + scattered) * size + pixel, wp.float64(amount * through_lead))
+                elif scattered == 1:
+                    wp.atomic_add(tally, size + pixel, wp.float64(amount * (through_hole + through_lead)))
+                else:
+                    if through_hole > 0.0:
+                        wp.atomic_add(tally, pixel, wp.float64(amount * through_hole))
+                    if through_lead > 0.0:
+                        wp.atomic_add(tally, size + pixel, wp.float64(amount * through_lead))
 
 
 @wp.func
-def satellite(
-    g: Geometry,
-    m: Physics,
-    r: Rays,
-    c: Camera,
-    tally: wp.array(dtype=wp.float64),
-    view: int,
-    p: wp.vec3,
-    u: wp.vec3,
-    kev: float,
-    medium: int,
-    norm: float,
-    compton: int,
-    d: wp.vec3,
-    ring: int,
-    scale: float,
-    rng: wp.uint64,
+def on_detector(c: Camera, column: float, line: float) -> int:
+    """Whether a point lies on the detector or close to it."""
+    if wp.abs(column) > 0.5 * float(c.columns) * c.pixel_u + MARGIN:
+        return 0
+    if line < c.z_low - MARGIN or line > c.z_low + float(c.rows) * c.pixel_v + MARGIN:
+        return 0
+    return 1
+
+
+@wp.func
+def depth_of(m: Physics, r: Rays, crossed: wp.vec2, kev: float) -> float:
+    """Optical depth of the two integrals."""
+    coefficients = attenuation_at(m, r, kev)
+    return coefficients[0] * crossed[0] + coefficients[1] * crossed[1]
+
+
+@wp.func
+def near_points(
+    c: Camera, tally: wp.array(dtype=wp.float64), e: Event, a: Sight, through: float, bits: wp.uint64, more: wp.uint64
 ):
-    """Photons that leave `p`, scatter coherently on the way, and then go along `d` to the detector."""
-    bits = mixed(rng + GOLDEN)
-    more = mixed(rng + GOLDEN + GOLDEN)
-    # the angle's shape depends little on energy: that of the photon after Compton scatter is close to final_kev below
-    final_kev = float(kev)
-    if compton == 1:
-        final_kev = compton_kev(kev, wp.dot(u, d))
-    turn, _ = rayleigh_cosine(m, medium, final_kev, rng + GOLDEN + GOLDEN + GOLDEN)
-    before = rotated(d, turn, TWO_PI * first_unit(bits))
-    chance = float(ISOTROPIC)
-    if compton == 1:
-        cosine = wp.dot(u, before)
-        chance = compton_chance(m, r, medium, kev, cosine, norm)
-        final_kev = compton_kev(kev, cosine)
-    leaving = float(0.0)
-    if inside(g, p) == 1:
-        leaving = exit_from(g, p, tilted(before))
-    if leaving > 0.0:
-        share = 1.0 - wp.exp(-SATELLITE_PER_MM * leaving)
-        distance = -wp.log(1.0 - share * second_unit(bits) * 0.999999) / SATELLITE_PER_MM
-        q = p + distance * before
-        s = c.place[view]
-        x = q[0] - c.axis_x
-        y = q[1] - c.axis_y
-        height = s[2] - (x * s[0] + y * s[1])
-        if height > 0.0 and inside(g, q) == 1:
-            coefficients = attenuation_at(m, r, final_kev)
-            here = r.basis[voxel_at(g, q)]
-            coherent = coefficients[2] * here[0] + coefficients[3] * here[1]
-            first = along(g, r, p, before, distance)
-            last = along(g, r, q, d, FAR)
-            depth = coefficients[0] * first[0] + coefficients[1] * first[1]
-            depth += (coefficients[0] - coefficients[2]) * last[0] + (coefficients[1] - coefficients[3]) * last[1]
-            density = SATELLITE_PER_MM * wp.exp(-SATELLITE_PER_MM * distance) / share
-            row = response_row(c, final_kev, first_unit(more))
-            across = wp.vec3(-s[1], s[0], 0.0)
-            lift = (height + c.depth[row]) / (d[0] * s[0] + d[1] * s[1])
-            amount = scale * chance * coherent / density * wp.exp(-depth)
+    """Points that share a transmission, as many as what they give asks for, spread evenly over the response."""
+    whole = e.weight * a.chance * through
+    wanted = wp.min(whole * c.near_sum[a.row] / (c.typical * c.usual[a.view]) * c.points, c.most_points)
+    number = int(wanted + wp.min(first_unit(bits), 0.9999999))
+    if number > 0 and wanted > 0.0:
+        each = whole / wanted
+        azimuth = TWO_PI * first_unit(more)
+        cosine_azimuth = wp.cos(azimuth)
+        sine_azimuth = wp.sin(azimuth)
+        first = second_unit(more)
+        level = a.height + c.depth[a.row]
+        sign = float(1.0)
+        for point in range(number):
+            unit = (float(point) + first) / float(number)
+            ring, cosine, over = drawn(c, c.near_place, a.row, unit)
+            reach = level * wp.sqrt(wp.max(1.0 - cosine * cosine, 0.0)) / cosine
             deposit(
                 c,
                 tally,
-                view,
-                row,
+                a.view,
+                a.row,
                 ring,
-                wp.dot(across, wp.vec3(x, y, 0.0)) + lift * wp.dot(across, d),
-                q[2] + lift * d[2],
-                amount,
-                1,
-                more,
+                a.column + reach * cosine_azimuth,
+                e.p[2] + reach * sine_azimuth,
+                sign * a.du,
+                sign * a.dv,
+                each * over,
+                e.scattered,
             )
+            sign = -sign
+            turned = COS_TURN * cosine_azimuth - SIN_TURN * sine_azimuth
+            sine_azimuth = SIN_TURN * cosine_azimuth + COS_TURN * sine_azimuth
+            cosine_azimuth = turned
 
 
 @wp.func
-def detect(
+def near_exact(
     g: Geometry,
     m: Physics,
     r: Rays,
     c: Camera,
     tally: wp.array(dtype=wp.float64),
-    p: wp.vec3,
-    u: wp.vec3,
-    kev: float,
-    weight: float,
-    medium: int,
-    compton: int,
-    scattered: int,
-    seed: wp.uint64,
+    e: Event,
+    a: Sight,
+    through: float,
+    chosen: float,
+    bits: wp.uint64,
 ):
-    """Forced detection in the views; `compton` is 0 at an emission (isotropic), 1 where a photon along u scatters."""
-    rng = seed + GOLDEN
-    view = wp.min(int(first_unit(mixed(rng)) * float(c.stride)), c.stride - 1)
-    norm = float(0.0)
-    if compton == 1:
-        norm = compton_norm_at(m, r, medium, kev)
-    x = p[0] - c.axis_x
-    y = p[1] - c.axis_y
-    while view < c.views:
-        s = c.place[view]
-        height = s[2] - (x * s[0] + y * s[1])
-        if height > 0.0:
-            bits = mixed(rng + GOLDEN)
-            more = mixed(rng + GOLDEN + GOLDEN)
-            last = mixed(rng + GOLDEN + GOLDEN + GOLDEN)
-            rng = rng + GOLDEN + GOLDEN + GOLDEN
-            nominal = float(kev)
-            if compton == 1:
-                nominal = compton_kev(kev, u[0] * s[0] + u[1] * s[1])
-            row = response_row(c, nominal, first_unit(more))
-            ring = direction_bin(c, row, bits)
-            share = c.inverse_share[row * c.bins + ring]
-            low = c.cosine[ring]
-            cosine = low + second_unit(more) * (c.cosine[ring + 1] - low)
-            sine = wp.sqrt(wp.max(1.0 - cosine * cosine, 0.0))
-            azimuth = TWO_PI * first_unit(last)
-            side = sine * wp.cos(azimuth)
-            up = sine * wp.sin(azimuth)
-            # toward = (s0, s1, 0), across = (-s1, s0, 0)
-            d = wp.vec3(cosine * s[0] - side * s[1], cosine * s[1] + side * s[0], up)
-            chance = float(ISOTROPIC)
-            final_kev = float(kev)
-            if compton == 1:
-                turn = wp.dot(u, d)
-                final_kev = compton_kev(kev, turn)
-                chance = compton_chance(m, r, medium, kev, turn, norm)
-                row = response_row(c, final_kev, third_unit(more))
-            raw = weight * share * float(c.stride)
-            response = c.chance_sum[row * c.bins + ring]
-            amount = raw * chance
-            seen = amount * response
-            if c.satellite > 0.0:
-                turned = mixed(last)
-                pick = c.satellite * wp.min(raw * ISOTROPIC * response / c.least, 1.0)
-                if first_unit(turned) < pick:
-                    satellite(g, m, r, c, tally, view, p, u, kev, medium, norm, compton, d, ring, raw / pick, turned)
-            # far below what an emission gives, only some are followed to the detector, for more each
-            if seen < c.least:
-                if second_unit(last) * c.least < seen:
-                    amount *= c.least / seen
+    """One exact ray in place of one by the short cut, both counted 1 / `chosen` times."""
+    ring, cosine, over = drawn(c, c.near_place, a.row, first_unit(bits))
+    azimuth = TWO_PI * second_unit(bits)
+    sine = wp.sqrt(wp.max(1.0 - cosine * cosine, 0.0))
+    side = sine * wp.cos(azimuth)
+    up = sine * wp.sin(azimuth)
+    # toward = (s0, s1, 0), across = (-s1, s0, 0)
+    d = wp.vec3(cosine * a.s[0] - side * a.s[1], cosine * a.s[1] + side * a.s[0], up)
+    lift = (a.height + c.depth[a.row]) / cosine
+    column = a.column + lift * side
+    line = e.p[2] + lift * up
+    if on_detector(c, column, line) == 1:
+        kev, chance, _ = sent(m, e, wp.dot(e.u, d))
+        row = int(a.row)
+        if e.compton == 1:
+            row = response_row(c, kev, a.unit)
+        depth = depth_of(m, r, along(g, r.basis, e.p, d, FAR), kev)
+        exact = e.weight * chance * wp.exp(-depth) * over / chosen
+        short = e.weight * a.chance * through * over / chosen
+        if row == a.row:
+            deposit(c, tally, a.view, row, ring, column, line, a.du, a.dv, exact - short, e.scattered)
+        else:
+            deposit(c, tally, a.view, a.row, ring, column, line, a.du, a.dv, -short, e.scattered)
+            lift = (a.height + c.depth[row]) / cosine
+            column = a.column + lift * side
+            line = e.p[2] + lift * up
+            deposit(c, tally, a.view, row, ring, column, line, a.du, a.dv, exact, e.scattered)
+
+
+@wp.func
+def far_rays(
+    g: Geometry,
+    m: Physics,
+    r: Rays,
+    c: Camera,
+    tally: wp.array(dtype=wp.float64),
+    e: Event,
+    a: Sight,
+    start_bits: wp.uint64,
+):
+    """Rays far from the normal, by way of coarse cells; now and then the exact transmission in place of theirs."""
+    # the highest energy that any of these directions can have bounds the response
+    turn = float(1.0)
+    if e.compton == 1:
+        turn = e.u[0] * a.s[0] + e.u[1] * a.s[1]
+        if turn < c.farthest_cosine:
+            turn = turn * c.farthest_cosine + wp.sqrt(wp.max(1.0 - turn * turn, 0.0)) * c.farthest_sine
+        else:
+            turn = 1.0
+    highest, _, likeliest = sent(m, e, turn)
+    top = response_row(c, highest, a.unit)
+    wanted = wp.min(e.weight * likeliest * c.far_bound[top] / c.typical * c.far_points, c.most_points)
+    bits = start_bits
+    number = int(wanted + wp.min(first_unit(bits), 0.9999999))
+    least = c.typical / c.far_points
+    for _ray in range(number):
+        bits = mixed(bits + GOLDEN)
+        more = mixed(bits)
+        ring, cosine, over = drawn(c, c.far_place, top, first_unit(bits))
+        azimuth = TWO_PI * second_unit(bits)
+        sine = wp.sqrt(wp.max(1.0 - cosine * cosine, 0.0))
+        side = sine * wp.cos(azimuth)
+        up = sine * wp.sin(azimuth)
+        lift = (a.height + c.depth[top]) / cosine
+        if on_detector(c, a.column + lift * side, e.p[2] + lift * up) == 1:
+            d = wp.vec3(cosine * a.s[0] - side * a.s[1], cosine * a.s[1] + side * a.s[0], up)
+            kev, chance, _ = sent(m, e, wp.dot(e.u, d))
+            row = int(top)
+            if e.compton == 1:
+                row = response_row(c, kev, a.unit)
+            amount = e.weight / wanted * chance * over
+            seen = amount * c.chance_sum[row * c.bins + ring]
+            # what gives little is followed at random, for more each
+            if seen < least:
+                if first_unit(more) * least < seen:
+                    amount *= least / seen
                 else:
                     amount = 0.0
             if amount > 0.0:
-                lift = (height + c.depth[row]) / cosine
-                column = x * -s[1] + y * s[0] + lift * side
-                line = p[2] + lift * up
-                margin = 20.0
-                if (
-                    wp.abs(column) < 0.5 * float(c.columns) * c.pixel_u + margin
-                    and line > c.z_low - margin
-                    and line < c.z_low + float(c.rows) * c.pixel_v + margin
-                ):
-                    crossed = along(g, r, p, d, FAR)
-                    coefficients = attenuation_at(m, r, final_kev)
-                    depth = coefficients[0] * crossed[0] + coefficients[1] * crossed[1]
-                    if depth < DARK:
-                        deposit(c, tally, view, row, ring, column, line, amount * wp.exp(-depth), scattered, more)
-        view += c.stride
-    return rng
+                through = wp.exp(-depth_of(m, r, along(r.coarse, r.coarse_basis, e.p, d, FAR), kev))
+                if second_unit(more) < c.far_check:
+                    exact = wp.exp(-depth_of(m, r, along(g, r.basis, e.p, d, FAR), kev))
+                    through += (exact - through) / c.far_check
+                lift = (a.height + c.depth[row]) / cosine
+                deposit(
+                    c,
+                    tally,
+                    a.view,
+                    row,
+                    ring,
+                    a.column + lift * side,
+                    e.p[2] + lift * up,
+                    a.du,
+                    a.dv,
+                    amount * through,
+                    e.scattered,
+                )
+
+
+@wp.func
+def sight_of(m: Physics, r: Rays, c: Camera, e: Event, view: int, height: float, bits: wp.uint64) -> Sight:
+    """What goes from an event along the normal of a view."""
+    a = Sight()
+    a.view = view
+    a.s = c.place[view]
+    a.height = height
+    a.column = e.y * a.s[0] - e.x * a.s[1]
+    kev, chance, free = sent(m, e, e.u[0] * a.s[0] + e.u[1] * a.s[1])
+    a.kev = kev
+    a.chance = chance
+    a.free = free
+    a.unit = third_unit(bits)
+    a.row = response_row(c, kev, a.unit)
+    radius = wp.sqrt(-2.0 * wp.log(first_unit(bits)))
+    turned = mixed(bits)
+    azimuth = TWO_PI * second_unit(turned)
+    a.du = radius * wp.cos(azimuth)
+    a.dv = radius * wp.sin(azimuth)
+    return a
+
+
+@wp.func
+def see(
+    g: Geometry,
+    m: Physics,
+    r: Rays,
+    c: Camera,
+    tally: wp.array(dtype=wp.float64),
+    e: Event,
+    a: Sight,
+    bits: wp.uint64,
+    more: wp.uint64,
+):
+    """Detect an event in a view: points by the table, exact ones at random, and rays far from the normal."""
+    last = mixed(more + GOLDEN)
+    through = float(0.0)
+    # chance of an exact ray: most where most is to be put right
+    chosen = e.weight * a.free * c.near_bound[a.row] / (c.typical * c.usual[a.view])
+    if e.known == 1 and c.exact == 0:
+        tabulated = r.exits[e.cell * c.views + a.view]
+        beyond = e.beside[0] * a.s[0] + e.beside[1] * a.s[1]
+        depth = wp.max(depth_of(m, r, tabulated - beyond * e.here, a.kev), 0.0)
+        through = wp.exp(-depth)
+        chosen *= c.near_check * wp.exp(-TEMPER * depth) * c.relief[a.view]
+        near_points(c, tally, e, a, through, bits, more)
+    chosen = wp.min(chosen, 1.0)
+    if first_unit(last) < chosen:
+        near_exact(g, m, r, c, tally, e, a, through, chosen, mixed(last))
+    if c.far_points > 0.0:
+        far_rays(g, m, r, c, tally, e, a, mixed(last + GOLDEN))

@@ -23,24 +23,25 @@ from hepatica.imaging.spect.montecarlo.emission import (
     emission_mixture,
     highest_photon_kev,
 )
+from hepatica.imaging.spect.montecarlo.exits import rays_of, usual_transmission
 from hepatica.imaging.spect.montecarlo.patient import Patient, patient_from_ct, patient_from_density
 from hepatica.imaging.spect.montecarlo.response_tables import response_tables
 from hepatica.imaging.spect.montecarlo.settings import (
     MonteCarloProjections,
     ProjectionSettings,
+    RayWork,
     TallySums,
+    without_negatives,
 )
 from hepatica.imaging.spect.projections import Orbit, Window
 from hepatica.nuclides import Nuclide
-from hepatica.transport.matter.photons import MOMENTUM_RANGE, PhotonTables
+from hepatica.transport.matter.photons import ENERGIES, HIGHEST_KEV, LOWEST_KEV, MOMENTUM_RANGE, PhotonTables
 from hepatica.transport.runner.launch import Launcher, Sizes, check_device, load_warp
 from hepatica.transport.runner.stopping import RunClock, RunReport
 from hepatica.transport.runner.upload import Upload, tables_for
 
-VOXEL_MM = 4.0
-"""Size of the voxels in which photons are followed, if nothing else is asked for."""
 MIN_BATCHES = 10
-FIRST_BATCH = 5_000
+FIRST_BATCH = 2_000
 BATCHES = 20
 COUNTERS = 6
 VOXEL_MM = 4.0
@@ -48,8 +49,14 @@ VOXEL_MM = 4.0
 VIEWS_PER_EVENT = 20
 """Views that one emission or scatter is detected in: more of them cost fewer histories, but make the noise of the views
 one and the same."""
-MIN_OF_EMISSION = 0.3
-"""What would add less than this share of an emission's usual weight is followed at random, for more each."""
+PIXELS_PER_POINT = 3.0
+"""A hole's image has no more points than pixels over this."""
+PIXELS_PER_RAY = 64.0
+"""A detector of few pixels has no more rays far from the normal than pixels over this."""
+MOST_POINTS = 64.0
+"""Points (or rays) of one event in one view at most; what asks for more gets heavier ones."""
+BLOCK_MM = 20.0
+"""Histories that start in a block of this size are followed one after another."""
 SATELLITES = 0.05
 """Share of the rays that are also followed by way of a coherent scatter (a few per cent of the counts)."""
 TARGET_SHARE = 0.5
@@ -104,6 +111,8 @@ class MonteCarloProjector:
         2: primary and other; 4: see `MonteCarloProjections.parts`.
     views_per_event : int
         Views in which an emission or scatter is detected, at random but evenly spread.
+    work : RayWork
+        How many points and rays; the mean of the counts does not depend on it.
     device : str
         "cpu" or "cuda".
 
@@ -137,6 +146,7 @@ class MonteCarloProjector:
         voxel_mm: float = VOXEL_MM,
         parts: int = 2,
         views_per_event: int = VIEWS_PER_EVENT,
+        work: RayWork = RayWork(),
         device: str = "cpu",
     ) -> None:
         check_device(device)
@@ -146,7 +156,7 @@ class MonteCarloProjector:
         self.camera = gamma_camera(setup.camera)
         self.nuclide, self.orbit, self.grid = setup.nuclide, setup.orbit, setup.grid
         self.windows = tuple(setup.windows)
-        self.device, self.parts = device, parts
+        self.device, self.parts, self.work = device, parts, work
         make = patient_from_density if patient.kind is Kind.DENSITY else patient_from_ct
         self.patient: Patient = make(patient, voxel_mm=voxel_mm)
         response = detector_response(self.camera) if setup.response is None else setup.response
@@ -189,7 +199,13 @@ class MonteCarloProjector:
             If the activity is of another kind, in another frame, negative, empty, or lies outside the CT.
         """
         flat = self._checked(activity, settings, target_bins)
-        inputs = [self._geometry, self._physics, self._rays, self._camera(settings), self._decays(activity, flat)]
+        inputs = [
+            self._geometry,
+            self._physics,
+            self._rays,
+            self._camera(settings, activity),
+            self._decays(activity, flat),
+        ]
         sums = TallySums(self.parts, self.shape)
 
         def uncertainty() -> float | None:
@@ -198,8 +214,13 @@ class MonteCarloProjector:
         clock = RunClock(settings, uncertainty, min_batches=MIN_BATCHES)
         while not clock.finished(sums):
             size = _next_size(sums, settings)
+            order = self._in_space(inputs[-1], settings.seed, sums.histories, size)
             made = self._launcher.run(
-                inputs, seed=settings.seed, first=sums.histories, histories=size, threads=settings.threads
+                [*inputs, order, self._wp.uint64(sums.histories)],
+                seed=settings.seed,
+                first=sums.histories,
+                histories=size,
+                threads=settings.threads,
             )
             sums.add(*made, size)
             if progress is not None:
@@ -207,6 +228,21 @@ class MonteCarloProjector:
         return self._result(sums, settings, activity.total, uncertainty(), clock.elapsed_s)
 
     # -----------------------------------------------------------------------------------------------------------------
+
+    def _in_space(self, decays: Any, seed: int, first: int, histories: int) -> Any:
+        """Order in which a batch is followed: by place, so that what is written to stays near the processor.
+
+        On a GPU neighbours would wait for each other: there it is the order of the numbers.
+        """
+        from hepatica.transport.device.camera_views import find_places
+
+        wp = self._wp
+        if self.device != "cpu":
+            return self._upload.integers(np.arange(histories))
+        place = np.empty(histories, np.int32)
+        inputs = [decays, wp.uint64(seed), wp.uint64(first), self._upload.shared(place, wp.int32)]
+        wp.launch(find_places, dim=histories, inputs=inputs, device=self.device)
+        return self._upload.integers(np.argsort(place, kind="stable"))
 
     def _importance(self, kev: NDArray[np.float64]) -> NDArray[np.float64]:
         tables = self.tables
@@ -257,7 +293,7 @@ class MonteCarloProjector:
         self, sums: TallySums, settings: ProjectionSettings, total: float, reached: float | None, seconds: float
     ) -> MonteCarloProjections:
         per_history = total / sums.histories
-        scaled = (sums.parts * per_history).astype(np.float32)
+        scaled = (without_negatives(sums.parts) * per_history).astype(np.float32)
         uncertainty = math.nan if reached is None else reached
         facts = {**self.provenance(), **settings.parameters()}
         facts |= {"histories": sums.histories, "batches": sums.batches, "reached_uncertainty": uncertainty}
@@ -320,7 +356,6 @@ class MonteCarloProjector:
         """Everything that does not depend on the activity, on the device."""
         wp = self._wp = load_warp()
         from hepatica.transport.device import camera_views as module
-        from hepatica.transport.device.forced_detection import Rays
 
         sizes = Sizes(self.parts * math.prod(self.shape), COUNTERS, scratch=self.patient.phantom.density.size)
         self._launcher = Launcher(module, "follow_histories", sizes, self.device)
@@ -329,14 +364,15 @@ class MonteCarloProjector:
         ladder, photons = tables_for(phantom.media, model)
         self._geometry = upload.geometry(phantom)
         self._physics = upload.physics(phantom, ladder, photons, model, more_photons=self.mixture.more_photons)
-        self._rays = Rays()
-        self._rays.basis = upload.vectors(list(self.patient.ray_densities().T), wp.vec2)
-        self._rays.total = upload.vectors(list(self.patient.basis.table.T), wp.vec4)
-        self._rays.compton_norm = upload.floats(compton_norm(photons))
+        angle = np.deg2rad(self.orbit.angle_deg)
+        self._place = upload.vectors((np.sin(angle), np.cos(angle), self.orbit.radius_mm), wp.vec3)
+        self._rays, self._exits = rays_of(
+            upload, self._geometry, self.patient, compton_norm(photons), self._place, self.orbit.views, self.device
+        )
         self._source_tables = _source_tables(upload, self.mixture)
 
-    def _camera(self, settings: ProjectionSettings) -> Any:
-        from hepatica.transport.device.forced_detection import Camera
+    def _camera(self, settings: ProjectionSettings, activity: Volume) -> Any:
+        from hepatica.transport.device.forced_detection import STEPS, Camera
 
         upload, tables, grid = self._upload, self.tables, self.grid
         c = Camera()
@@ -346,21 +382,46 @@ class MonteCarloProjector:
         middle = grid.to_mm((np.asarray(grid.shape) - 1) / 2) - self.patient.corner_mm
         c.axis_x, c.axis_y = float(middle[0]), float(middle[1])
         c.z_low = float(grid.origin_mm[2] - self.patient.corner_mm[2] - grid.spacing_mm[2] / 2)
-        angle = np.deg2rad(self.orbit.angle_deg)
-        c.place = upload.vectors((np.sin(angle), np.cos(angle), self.orbit.radius_mm), self._wp.vec3)
+        c.place = self._place
         c.energies, c.bins = tables.share.shape
         logs = np.log(tables.energy_kev)
         c.log_low, c.per_log = float(logs[0]), float((len(logs) - 1) / (logs[-1] - logs[0]))
-        keep, other = tables.alias()
-        c.keep, c.other = upload.floats(keep), upload.integers(other)
-        c.cosine, c.inverse_share = upload.floats(tables.cosine), upload.floats(1 / np.maximum(tables.share, 1e-30))
+        c.cosine = upload.floats(tables.cosine)
+        c.near_place, c.far_place = map(upload.floats, tables.places(STEPS))
+        c.near_bound, c.far_bound = map(upload.floats, tables.bounds())
         c.chance, c.chance_sum = upload.floats(tables.chance), upload.floats(tables.chance.sum(axis=(2, 3)))
         c.importance, c.depth = upload.floats(tables.importance), upload.floats(tables.depth_mm)
         c.blur = upload.floats(tables.blur_mm)
+        c.farthest_cosine = float(tables.cosine[-1])
+        c.farthest_sine = math.sqrt(1 - c.farthest_cosine**2)
         c.lowest_kev, c.max_scatter = tables.lowest_kev, settings.max_scatter
-        c.least = MIN_OF_EMISSION * self.mixture.reference * self.stride / (4 * math.pi)
         c.satellite = SATELLITES if settings.max_scatter else 0.0
+        self._share_out(c, activity)
         return c
+
+    def _share_out(self, c: Any, activity: Volume) -> None:
+        """How many points and rays go where."""
+        from hepatica.transport.device.forced_detection import DAMPING
+
+        near, far = self.tables.sums()
+        c.near_sum = self._upload.floats(near)
+        brightest = self.tables.energy_kev[int(np.argmax(near))]
+        table = self.patient.basis.table
+        energy = np.geomspace(LOWEST_KEV, HIGHEST_KEV, ENERGIES)
+        coefficients = [float(np.interp(brightest, energy, column)) for column in table.T[:2]]
+        usual = usual_transmission(self._exits, self.patient, activity, np.array(coefficients))
+        c.usual, c.relief = self._upload.floats(usual), self._upload.floats(usual ** (1 - DAMPING))
+        c.typical = self.mixture.reference * self.stride / (4 * math.pi)
+        reach = float(np.mean(self.orbit.radius_mm)) / self.tables.cosine[self.tables.near]
+        hole_mm2 = math.pi * reach**2 * (1 - self.tables.cosine[self.tables.near] ** 2)
+        pixels = hole_mm2 / (c.pixel_u * c.pixel_v)
+        work = self.work
+        c.points = float(min(max(pixels / PIXELS_PER_POINT, 1.0), work.near_points))
+        c.most_points = MOST_POINTS
+        c.near_check, c.far_check = work.near_check, 1.0 if work.exact else work.far_check
+        rays = min(max(c.columns * c.rows / PIXELS_PER_RAY, 1.0), work.far_points)
+        c.far_points = rays if far.any() else 0.0
+        c.exact = int(work.exact)
 
     def _decays(self, activity: Volume, flat: NDArray[np.float64]) -> Any:
         from hepatica.transport.device.camera_views import Decays
@@ -369,6 +430,9 @@ class MonteCarloProjector:
         for name, value in self._source_tables.items():
             setattr(s, name, value)
         voxels = np.flatnonzero(flat)
+        blocks = [max(1, round(BLOCK_MM / size)) for size in activity.grid.spacing_mm]
+        index = np.unravel_index(voxels, activity.grid.shape)
+        voxels = voxels[np.lexsort([at // size for at, size in zip(index, blocks, strict=True)])]
         s.places = upload.places(voxels, flat[voxels], activity.grid.shape)
         matrix = np.array(activity.grid.affine[:3], dtype=np.float64)
         matrix[:, 3] -= self.patient.corner_mm
