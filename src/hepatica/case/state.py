@@ -198,6 +198,10 @@ class _View:
             return self._own.get(key)
         return self.situation.facts.table(table).get(key)
 
+    def following(self, key: str) -> Any:
+        treatments = self.situation.facts.treatments
+        return treatments[self.treatment].get(key) if self.treatment < len(treatments) else None
+
     def section(self, step: str) -> Mapping[str, Any]:
         found = self._own.get(step, {})
         return found if isinstance(found, Mapping) else {}

@@ -47,6 +47,9 @@ class View(Protocol):
     def fact(self, table: str, key: str) -> Any:
         """Value that is stated, or None; `table` is "patient", "disease" or "treatment"."""
 
+    def following(self, key: str) -> Any:
+        """Value that the treatment after this one states, or None."""
+
     def section(self, step: str) -> Mapping[str, Any]:
         """What the treatment states for a step by its name."""
 
@@ -145,6 +148,10 @@ class ImageOf:
             return f"several images are {items[0].role} ({names}): keep one and take the others for unused"
         return f"add {' or '.join(self.roles)}" if self.needed and not items else ""
 
+    def is_ambiguous(self, view: View) -> bool:
+        """Whether a person must choose one of several."""
+        return not self.several and len(self._items(view)) > 1
+
     def _items(self, view: View) -> Sequence[Item]:
         return next((found for role in self.roles if (found := view.images(role))), ())
 
@@ -198,13 +205,19 @@ class FirstOf:
     needed: bool = False
 
     def given(self, view: View) -> tuple[Given, ...]:
-        """Of the first that has anything."""
-        return next((found for one in self.inputs if (found := one.given(view))), ())
+        """Of the first that has anything; nothing where that is several images of which a person must keep one."""
+        for one in self.inputs:
+            if (found := one.given(view)) or (isinstance(one, ImageOf) and one.is_ambiguous(view)):
+                return found
+        return ()
 
     def missing(self, view: View) -> str:
         """What to do for each of them."""
         if self.given(view):
             return ""
+        for one in self.inputs:
+            if isinstance(one, ImageOf) and one.is_ambiguous(view):
+                return one.missing(view)
         said = [text for one in self.inputs if (text := one.missing(view))]
         return " or ".join(dict.fromkeys(said)) if self.needed or said else ""
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hepatica.case.facts import PLAN_TABLES
-from hepatica.case.steps.inputs import Given, ImageOf, View
+from hepatica.case.steps.inputs import Given, ImageOf, Input, View
+from hepatica.case.steps.scout import SCOUT_IMAGE
 from hepatica.planning.planner.plan_file import plan_from
 
 HEAD = ("agent", "convention", "residual", "effective_half_life", "intent")
@@ -15,8 +16,8 @@ PATIENT = ("bilirubin", "height", "weight", "hepatic_reserve", "compromised")
 BODY = ("height", "weight")
 WHOLE_LIVER = "whole liver"
 
-SCOUT = (
-    ImageOf("scout", ("scout-spect",)),
+SCOUT: tuple[Input, ...] = (
+    SCOUT_IMAGE,
     ImageOf("ct", ("scout-ct",)),
     ImageOf("structures", ("scout-structures",)),
 )

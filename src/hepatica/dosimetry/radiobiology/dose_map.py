@@ -17,6 +17,7 @@ from hepatica.dosimetry.radiobiology.regions import RegionRadiobiology, bed_volu
 from hepatica.dosimetry.radiobiology.response_models import (
     AlphaChoice,
     Prediction,
+    ResponseModel,
     alpha_value,
     predict,
     response_models,
@@ -24,6 +25,7 @@ from hepatica.dosimetry.radiobiology.response_models import (
 from hepatica.dosimetry.radiobiology.summary import ExposureOptions
 from hepatica.errors import InputError
 from hepatica.nuclides import nuclide
+from hepatica.nuclides.agents import Indication
 
 TUMOURS = (Structure.TUMOUR, Structure.ALL_TUMOURS)
 LIVERS = (Structure.LIVER, Structure.LOBE, Structure.NORMAL_LIVER, Structure.PERFUSED, Structure.PERFUSED_NORMAL)
@@ -43,12 +45,15 @@ class DoseMapOptions:
         Exponent of a generalized EUD: 1 is the mean, large the maximum, negative counts cold spots.
     clonogens_per_ml : float or None
         Density of clonogenic cells, for a Poisson TCP of each tumour.
+    indication : {"HCC", "ICC", "mCRC", "other"} or None
+        Disease: published models of others are left out.
     """
 
     structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
     alpha_per_gy: AlphaChoice = "unified"
     eud_exponent: float | None = None
     clonogens_per_ml: Positive | None = None
+    indication: Indication | None = None
 
     def __post_init__(self) -> None:
         require_roles(self.structure_roles)
@@ -131,7 +136,7 @@ def map_effect(dose: Volume, regions: Sequence[Region], exposure: ExposureOption
         metrics = {"mean_dose": summed.dose_mean_gy, "bed": summed.bed_mean_gy, "eud": summed.eud_gy}
         metrics |= {f"d{x}": histogram.d_percent(x) for x in (95, 30)}
         kind = "tcp" if tissue is TUMOUR else "ntcp"
-        for model in response_models().values():
+        for model in models_of(asked.indication):
             value = metrics.get(model.metric)
             if model.kind == kind and model.nuclide != "external" and value is not None:
                 prediction = predict(model, value, nuclide=source.name, agent=exposure.agent)
@@ -156,6 +161,12 @@ def map_effect(dose: Volume, regions: Sequence[Region], exposure: ExposureOption
             conventions={"EUD": "Niemierko 1997", "EUBED": "Jones and Hoban 2000, same alpha"},
         ),
     )
+
+
+def models_of(indication: Indication | None) -> tuple[ResponseModel, ...]:
+    """Published models that hold for a disease; all where none is stated."""
+    wanted = {"*", indication}
+    return tuple(m for m in response_models().values() if indication is None or wanted & {*m.indications})
 
 
 def tissues_of(
