@@ -167,7 +167,8 @@ def with_value(text: str, key: str, value: str | None, where: Path) -> str:
     text : str
         TOML.
     key : str
-        Dotted: "patient.weight", "treatment.2.aims.tumour"; "treatment.agent" is the last treatment's.
+        Dotted: "patient.weight", "treatment.2.aims.tumour"; "treatment.agent" is the last treatment's, and the number
+        after the last one makes a new one.
     value : str or None
         As typed: a number, true, false or a list in TOML's own spelling, else text.
     where : Path
@@ -213,6 +214,8 @@ def _inside(place: Any, part: str, so_far: str, where: Path, *, make: bool) -> A
     if isinstance(place, list):
         if part.isdecimal():
             number = int(part)
+            if make and number == len(place) + 1:
+                place.append(tomlkit.table())
             if not 1 <= number <= len(place):
                 raise InputError(f"{where}: has no {so_far}; there are {len(place)}")
             return place[number - 1]

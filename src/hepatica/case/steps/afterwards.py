@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hepatica.case.catalogue import Item
-from hepatica.case.steps.inputs import Given, View
+from hepatica.case.steps.inputs import Given, View, one_territory
 from hepatica.core.options import from_texts
 from hepatica.errors import InputError
 from hepatica.front_door import verb_named
@@ -91,7 +91,7 @@ class NextAt:
         found = []
         if (at := view.following("at")) is not None:
             found.append(Given("next_at", f"{source}: at", view.digest(at), at))
-        here, there = _one_territory(view.fact("treatment", "territory")), _one_territory(view.following("territory"))
+        here, there = one_territory(view.fact("treatment", "territory")), one_territory(view.following("territory"))
         if here is not None and here == there:
             found.append(Given("territory", f"{source}: territory", view.digest(here), here))
         return tuple(found)
@@ -103,19 +103,13 @@ class NextAt:
         return "state treatment.next.next_at, or the next treatment with its instant"
 
 
-def _one_territory(tables: Any) -> str | None:
-    """Name of the one territory that is stated; None where there is none, or several."""
-    names = [str(table.get("name")) for table in tables or () if isinstance(table, Mapping)]
-    return names[0] if len(names) == 1 else None
-
-
 def next_arguments(texts: Mapping[str, Any]) -> Mapping[str, Any]:
     """Arguments of `remaining_tolerance`; doses per activity that nobody states are those of the last treatment."""
     given = dict(texts)
     paths = given["dose_results"]
     last = absorbed_dose_of(Path(paths[-1]))
     role = "normal_liver" if given.get("territory") is None else "perfused_normal"
-    doses = {
+    doses: dict[str, Callable[[], float]] = {
         "normal_dose": lambda: last.normal_dose_gy(role, given.get("normal_structure")),
         "tumour_dose": lambda: _tumour_dose_gy(last),
         "lung_dose": lambda: last.lung_dose_gy or 0.0,

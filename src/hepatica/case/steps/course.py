@@ -16,6 +16,7 @@ from hepatica.case.steps.inputs import (
     ResultOf,
     ResultsOf,
     Section,
+    StatedTerritory,
     View,
 )
 from hepatica.case.steps.plan_tables import PlanTables, plan_arguments
@@ -27,7 +28,13 @@ from hepatica.case.steps.proposals import (
     registration_not_needed,
     structures_not_needed,
 )
-from hepatica.case.steps.scout import RECONSTRUCTION, SCOUT_IMAGE, scout_is_reconstructed, therapy_is_reconstructed
+from hepatica.case.steps.scout import (
+    RECONSTRUCTION,
+    SCOUT_IMAGE,
+    SPECT,
+    scout_is_reconstructed,
+    therapy_is_reconstructed,
+)
 from hepatica.errors import UnknownNameError
 
 Arguments = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -87,7 +94,7 @@ COURSE = (
         needless=scout_is_reconstructed,
     ),
     Step("lung-shunt", "Lung shunt", "lung_shunt", (*SCOUT_IMAGES, Section("lung-shunt"))),
-    Step("uptake", "Tumour to normal", "tumour_to_normal", (*SCOUT_IMAGES, Section("uptake"))),
+    Step("uptake", "Tumour to normal", "tumour_to_normal", (*SCOUT_IMAGES, StatedTerritory(), Section("uptake"))),
     Step("plan", "Plan", "plan", (PlanTables(),), plan_arguments),
     Step(
         "order",
@@ -156,7 +163,7 @@ COURSE = (
             FirstOf(
                 (
                     FirstImageOf("uptake", ("therapy-pet", "therapy-spect")),
-                    ResultOf("uptake", "reconstruction"),
+                    ResultOf("uptake", "reconstruction", file=SPECT),
                 )
             ),
             Section("structures"),
@@ -171,7 +178,7 @@ COURSE = (
             FirstOf(
                 (
                     ImageOf("activity", ("therapy-pet", "therapy-spect"), needed=True, several=True),
-                    ResultOf("activity", "reconstruction"),
+                    ResultOf("activity", "reconstruction", file=SPECT),
                 ),
                 needed=True,
             ),

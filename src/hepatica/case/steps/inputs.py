@@ -158,17 +158,20 @@ class ImageOf:
 
 @dataclass(frozen=True, slots=True)
 class ResultOf:
-    """The result of an earlier step, or (`earlier`) of a step of the treatment before."""
+    """The result of an earlier step, or (`earlier`) of a step of the treatment before; of its folder one `file`."""
 
     word: str
     step: str
     needed: bool = False
     earlier: bool = False
+    file: str = ""
 
     def given(self, view: View) -> tuple[Given, ...]:
-        """Its folder, if it is done."""
+        """Its folder or file, if it is done."""
         found = view.result(self.step, earlier=self.earlier)
-        return () if found is None else (Given(self.word, f"steps/{found[0].name}", found[1], str(found[0])),)
+        if found is None:
+            return ()
+        return (Given(self.word, f"steps/{found[0].name}", found[1], str(found[0] / self.file)),)
 
     def missing(self, view: View) -> str:
         """Which step to run."""
@@ -262,3 +265,26 @@ class Section:
         stated = {key.replace("-", "_") for key in view.section(self.step)}
         left = [f"treatment.{self.step}.{key}" for key in self.needed if key not in stated]
         return f"state {', '.join(left)}" if left else ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedTerritory:
+    """Name of the one territory of the treatment, which is that of its structure."""
+
+    word: str = "territory"
+
+    def given(self, view: View) -> tuple[Given, ...]:
+        """The name; nothing where none is stated, or several."""
+        if (name := one_territory(view.fact("treatment", "territory"))) is None:
+            return ()
+        return (Given(self.word, f"treatment {view.treatment}: territory", view.digest(name), name),)
+
+    def missing(self, view: View) -> str:
+        """Nothing: without one the whole liver is meant."""
+        return ""
+
+
+def one_territory(tables: Any) -> str | None:
+    """Name of the one territory that is stated; None where there is none, or several."""
+    names = [str(table.get("name")) for table in tables or () if isinstance(table, Mapping)]
+    return names[0] if len(names) == 1 else None

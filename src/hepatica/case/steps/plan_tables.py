@@ -37,7 +37,7 @@ class PlanTables:
         found = [Given(name, f"{where}: {name}", view.digest(table), table) for name, table in tables.items() if table]
         images = [given for one in SCOUT for given in one.given(view)]
         if len(images) == len(SCOUT):
-            table = dict(view.section("images")) | {given.word: given.text for given in images}
+            table = self._own(view) | {given.word: given.text for given in images}
             sources = ", ".join(given.source for given in images)
             found.append(Given("images", sources, view.digest([i.digest for i in images] + [self._own(view)]), table))
         return (*found, *self._results(view))
@@ -48,9 +48,13 @@ class PlanTables:
         return f"state {', '.join(left)}" if left else ""
 
     @staticmethod
-    def _own(view: View) -> Any:
-        """What is stated of the images beside their paths."""
-        return dict(view.section("images"))
+    def _own(view: View) -> dict[str, Any]:
+        """What is stated of the images beside their paths; a territory is the structure of its name."""
+        names = [str(table.get("name")) for table in view.fact("treatment", "territory") or ()]
+        stated = dict(view.section("images"))
+        if names:
+            stated["territories"] = {name: name for name in names} | dict(stated.get("territories", {}))
+        return stated
 
     @staticmethod
     def _head(view: View) -> dict[str, Any]:

@@ -6,8 +6,15 @@ from hepatica.case.steps.inputs import FirstOf, ImageOf, ResultOf, View
 
 RECONSTRUCTION = "scout-reconstruction"
 
+SPECT = "spect.dcm"
+"""File of a reconstruction that other steps take."""
+
 SCOUT_IMAGE = FirstOf(
-    (ImageOf("scout", ("scout-spect",), needed=True), ResultOf("scout", RECONSTRUCTION, needed=True)), needed=True
+    (
+        ImageOf("scout", ("scout-spect",), needed=True),
+        ResultOf("scout", RECONSTRUCTION, needed=True, file=SPECT),
+    ),
+    needed=True,
 )
 
 

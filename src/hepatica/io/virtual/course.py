@@ -52,6 +52,7 @@ FOLLOW_UP_TURN_DEG, FOLLOW_UP_SHIFT_MM = -1.5, (-4.0, 3.0, -8.0)
 """How the patient lies there beside how he lay at the treatment: turned about the body's axis, then shifted."""
 
 SCOUT_LESIONS = ("tumour 1", "tumour 2")
+"""Names of the tumours."""
 
 LABS = (
     ("2026-02-10", 0.9, 3.9, 1.1),
