@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from hepatica.case.catalogue import Catalogue, Item, stored
 from hepatica.case.facts import Facts
@@ -15,12 +16,14 @@ from hepatica.case.layout import IMAGES
 from hepatica.case.log import Log
 from hepatica.case.sorting.heap import Found, Heap, sort_heap
 from hepatica.case.sorting.roles import ROLES
-from hepatica.case.sorting.rules import Guess, Seen, guesses
+from hepatica.case.sorting.rules import guesses
+from hepatica.case.sorting.seen import Guess, Seen
 from hepatica.case.steps.course import STEPS as STEP_NAMES
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.io.dicom.scan import Skipped
 from hepatica.io.files import output_folder
 from hepatica.io.input_files import is_file
+from hepatica.nuclides import agent, nuclide
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,8 @@ def sorted_anew(catalogue: Catalogue, facts: Facts) -> Catalogue:
     free = [item for item in catalogue if item.facts and not item.by_person]
     told = {item.frame: Guess(item.role, item.treatment) for item in catalogue if item.by_person and item.frame}
     known = {frame: guess for frame, guess in told.items() if guess.role != "unused"}
-    guessed = guesses([Seen.of(item.facts) for item in free], _instants(facts), known)
+    seen = [Seen.of(item.facts) for item in free]
+    guessed = guesses(seen, _instants(facts), known, [_nuclide(one) for one in facts.treatments])
     found = {item.name: guess for item, guess in zip(free, guessed, strict=True)}
     return Catalogue(
         tuple(
@@ -140,6 +144,15 @@ def _instants(facts: Facts) -> list[datetime | None]:
         except ValueError:
             found.append(None)
     return found
+
+
+def _nuclide(treatment: Mapping[str, Any]) -> str | None:
+    """Nuclide of a treatment, where it is stated and known."""
+    named = treatment.get("nuclide"), treatment.get("agent")
+    try:
+        return nuclide(str(named[0])).name if named[0] else agent(str(named[1])).nuclide_name if named[1] else None
+    except UnknownNameError:
+        return None
 
 
 def _frames(catalogue: Catalogue) -> dict[str, Guess]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hepatica.case.case import Case
-from hepatica.case.sorting.rules import Guess, Seen, guesses
+from hepatica.case.sorting.rules import guesses
+from hepatica.case.sorting.seen import Guess, Seen
 from hepatica.io.dicom.series import SeriesKind as Kind
 from hepatica.io.virtual.demo import write_demo_patient
 
@@ -27,7 +28,7 @@ def roles(*series: Seen, treatments: tuple[datetime | None, ...] = (AT,)) -> lis
 def test_a_course_is_sorted() -> None:
     course = [
         seen(Kind.CT, -30, frame="A", has_contrast=True),
-        seen(Kind.NM_RECON, -10, nuclide="Tc-99m", frame="B"),
+        seen(Kind.NM_RECON, -10, nuclide="Tc-99m", tracer="MAA", frame="B"),
         seen(Kind.CT, -10, frame="B"),
         seen(Kind.RTSTRUCT, -9, refers_to=("B",)),
         seen(Kind.PET, 1, nuclide="Y-90", frame="C"),

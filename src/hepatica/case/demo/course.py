@@ -8,6 +8,7 @@ from pathlib import Path
 from hepatica.case.case import Case
 from hepatica.core.progress import Progress
 from hepatica.dosimetry.engines.registry import EngineName
+from hepatica.errors import InputError
 from hepatica.io.virtual.course import SCOUT_CAMERA
 
 CHECKED_BY = "demonstration"
@@ -60,6 +61,11 @@ def demo_case(folder: Path, heap: Path, *, engine: EngineName, scatter: str, pro
         Correction of the scout's scatter.
     progress : callable
         Told each step.
+
+    Raises
+    ------
+    InputError
+        If a step failed.
     """
     case = Case.new(folder)
     case.add(heap)
@@ -73,4 +79,6 @@ def demo_case(folder: Path, heap: Path, *, engine: EngineName, scatter: str, pro
         if item.role in SCOUT:
             case.take(item.name, item.role, treatment=0)
     case.run(progress=progress)
+    if failed := [step for step in case.steps() if step.state == "failed"]:
+        raise InputError(f"{failed[0].name} failed: {'; '.join(failed[0].reasons)}")
     return case

@@ -95,8 +95,8 @@ class DemoResult(Result):
         """What it is, and why it differs from the truth."""
         return (
             "Scout, treatment, follow-up and the next plan of a virtual patient, from a heap of "
-            f"{len(self.sorted_images)} series and tables. The PET is blurred to {PET_FWHM_MM:g} mm and noisy: small and "
-            "hot structures lose dose to their surroundings; the scout's SPECT blurs more."
+            f"{len(self.sorted_images)} series and tables. The PET is blurred to {PET_FWHM_MM:g} mm and noisy: small "
+            "and hot structures lose dose to their surroundings; the scout's SPECT blurs more."
         )
 
     def table(self) -> Table:

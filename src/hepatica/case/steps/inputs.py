@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 from hepatica.case.catalogue import Item
+from hepatica.case.sorting.seen import ONE_SCAN
 from hepatica.nuclides import agent
 
 
@@ -133,7 +136,7 @@ class ImageOf:
     def given(self, view: View) -> tuple[Given, ...]:
         """Items, as one input."""
         items = self._items(view)
-        if not items or (len(items) > 1 and not self.several):
+        if not items or self.is_ambiguous(view):
             return ()
         paths = [str(item.path(view.folder)) for item in items]
         source = ", ".join(f"images/{item.name}" for item in items)
@@ -143,14 +146,18 @@ class ImageOf:
     def missing(self, view: View) -> str:
         """What to add, or which of several to choose."""
         items = self._items(view)
-        if len(items) > 1 and not self.several:
+        if self.is_ambiguous(view):
             names = ", ".join(item.name for item in items)
             return f"several images are {items[0].role} ({names}): keep one and take the others for unused"
         return f"add {' or '.join(self.roles)}" if self.needed and not items else ""
 
     def is_ambiguous(self, view: View) -> bool:
-        """Whether a person must choose one of several."""
-        return not self.several and len(self._items(view)) > 1
+        """Whether a person must choose one of several, or of two images of one scan."""
+        items = self._items(view)
+        if not self.several:
+            return len(items) > 1
+        starts = sorted(datetime.fromisoformat(str(item.facts["at"])) for item in items if item.facts.get("at"))
+        return any(later - earlier < ONE_SCAN for earlier, later in pairwise(starts))
 
     def _items(self, view: View) -> Sequence[Item]:
         return next((found for role in self.roles if (found := view.images(role))), ())
