@@ -92,13 +92,13 @@ def guesses(
         if guess is not None and guess.role != "unused" and one.frame:
             stages.setdefault(one.frame, guess)
     for number, one in enumerate(seen):
-        if found[number] is None and one.kind not in _STRUCTURES:
+        if found[number] is None and not _refers(one):
             found[number] = _anatomical(one, stages, treatments)
     found = reformatted(seen, found)
     for one, guess in zip(seen, found, strict=True):
         if guess is not None and guess.role != "unused" and one.frame:
             stages.setdefault(one.frame, guess)
-    settled = [_structures(one, stages) if guess is None else guess for one, guess in zip(seen, found, strict=True)]
+    settled = [_referring(one, stages) if guess is None else guess for one, guess in zip(seen, found, strict=True)]
     return rivals(seen, settled)
 
 
@@ -171,9 +171,16 @@ def _anatomical(one: Seen, stages: Mapping[str, Guess], treatments: Sequence[dat
         return _by_date(one, treatments)
     if one.kind is SeriesKind.RTDOSE:
         return Guess("dose", 0, "a dose map")
-    if one.what.startswith("registration"):
-        return _registration(one, stages)
     return Guess("unused", 0, one.what)
+
+
+def _refers(one: Seen) -> bool:
+    """Whether it is known by the images that it refers to."""
+    return one.kind in _STRUCTURES or one.what.startswith("registration")
+
+
+def _referring(one: Seen, stages: Mapping[str, Guess]) -> Guess:
+    return _structures(one, stages) if one.kind in _STRUCTURES else _registration(one, stages)
 
 
 def _registration(one: Seen, stages: Mapping[str, Guess]) -> Guess:
@@ -222,6 +229,8 @@ def _structures(one: Seen, stages: Mapping[str, Guess]) -> Guess:
         return Guess("unused", 0, "drawn on no image of the case", ("drawn on no image of the case: add that image",))
     stage, beside = next(iter(on.items()))
     doubts = (f"drawn in the frames of {' and '.join(on)}",) if len(on) > 1 else ()
+    if any("say" in text for text in beside.doubts):
+        doubts = (*doubts, "drawn on an image that is itself in doubt")
     return Guess(f"{stage}-structures", beside.treatment, f"drawn in the frame of reference of {beside.role}", doubts)
 
 
