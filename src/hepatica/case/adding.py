@@ -88,17 +88,43 @@ def add_files(folder: Path, log: Log, path: Path, wish: Wish) -> Added:
     new: list[Item] = []
     known: list[str] = []
     for found in heap.found:
-        item = _item(found, folder, Catalogue((*catalogue.items, *new)), wish)
-        if (same := _same(item, (*catalogue.items, *new))) is not None:
+        items = (*catalogue.items, *new)
+        item = _item(found, folder, Catalogue(items), wish)
+        if (same := next((one for one in items if _holds(one, item)), None)) is not None:
             known.append(same.name)
             continue
+        if (before := next((one for one in items if _is_part(one, item)), None)) is not None:
+            item = _grown(before, item)
         new.append(item if wish.reference else _taken_in(item, found, folder))
-    whole = sorted_anew(catalogue.adding(new), facts)
+    names = {item.name for item in new}
+    whole = sorted_anew(Catalogue(tuple(one for one in catalogue if one.name not in names)).adding(new), facts)
     whole.write(folder)
     for item in (whole[one.name] for one in new):
         log.append("added", {"item": item.name, "role": item.role, "digest": item.digest}, {"path": str(path)})
     _note_changes(catalogue, whole, log)
     return Added(tuple(whole[item.name] for item in new), tuple(known), heap.skipped)
+
+
+def _holds(one: Item, other: Item) -> bool:
+    """Whether an item has every file of another, and is the same series or no series at all."""
+    return _hashes(other) <= _hashes(one) and one.series == other.series
+
+
+def _is_part(one: Item, other: Item) -> bool:
+    """Whether an item is the beginning of a series of which more files came."""
+    return bool(one.series) and one.series == other.series and _hashes(one) < _hashes(other)
+
+
+def _grown(before: Item, item: Item) -> Item:
+    """The whole series under the name of its beginning; what a person said of that stays."""
+    item = replace(item, name=before.name)
+    if before.by_person and not item.by_person:
+        item = replace(item, role=before.role, treatment=before.treatment, by_person=True, doubts=())
+    return item
+
+
+def _hashes(item: Item) -> frozenset[str]:
+    return frozenset(file.sha256 for file in item.files)
 
 
 def sort_again(folder: Path, log: Log) -> None:
@@ -122,10 +148,18 @@ def sorted_anew(catalogue: Catalogue, facts: Facts) -> Catalogue:
         tuple(
             item
             if (guess := found.get(item.name)) is None
-            else replace(item, role=guess.role, treatment=guess.treatment, doubts=guess.doubts)
+            else replace(
+                item, role=guess.role, treatment=guess.treatment, doubts=(*guess.doubts, *_other_content(item, free))
+            )
             for item in catalogue
         )
     )
+
+
+def _other_content(item: Item, items: Sequence[Item]) -> tuple[str, ...]:
+    """One series identifier for two contents: sent again after it was changed, or made by hand."""
+    others = [one.name for one in items if one.name != item.name and item.series and one.series == item.series]
+    return (f"has the series identifier of {', '.join(others)} and other content: keep one",) if others else ()
 
 
 def _note_changes(before: Catalogue, after: Catalogue, log: Log) -> None:
@@ -231,7 +265,3 @@ def _names(files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
         number = counts.get(file.name, 0)
         counts[file.name] = number + 1
         yield file, file.name if number == 0 else f"{number}-{file.name}"
-
-
-def _same(item: Item, items: Sequence[Item]) -> Item | None:
-    return next((one for one in items if one.digest == item.digest), None)

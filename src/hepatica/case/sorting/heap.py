@@ -43,7 +43,7 @@ class Found:
     guess : Guess
         What it is taken for.
     series : str
-        SeriesInstanceUID; empty for other files.
+        SeriesInstanceUID, with its part where one holds several; empty for other files.
     """
 
     files: tuple[Path, ...]
@@ -93,7 +93,7 @@ def sort_heap(path: Path, treatments: Sequence[datetime | None], known: Mapping[
     seen = [_seen(series) for series in scanned]
     guessed = guesses(seen, treatments, known)
     found = [
-        Found(series.files, one, _marked(series, guess), series.uid)
+        Found(series.files, one, _marked(series, guess), series.key)
         for series, one, guess in zip(scanned, seen, guessed, strict=True)
     ]
     skipped = []
