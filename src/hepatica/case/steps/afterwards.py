@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hepatica.case.catalogue import Item
 from hepatica.case.steps.inputs import Given, View, one_territory
@@ -13,7 +13,9 @@ from hepatica.core.options import from_texts
 from hepatica.errors import InputError
 from hepatica.front_door import verb_named
 from hepatica.nuclides import agent
-from hepatica.planning.measured.treatment_results import AbsorbedDose, absorbed_dose_of
+
+if TYPE_CHECKING:
+    from hepatica.planning.measured.treatment_results import AbsorbedDose
 
 BEFORE = ("baseline", "therapy", "scout")
 AFTER = ("follow-up",)
@@ -105,6 +107,8 @@ class NextAt:
 
 def next_arguments(texts: Mapping[str, Any]) -> Mapping[str, Any]:
     """Arguments of `remaining_tolerance`; doses per activity that nobody states are those of the last treatment."""
+    from hepatica.planning.measured.treatment_results import absorbed_dose_of  # the status of a case needs none of it
+
     given = dict(texts)
     paths = given["dose_results"]
     last = absorbed_dose_of(Path(paths[-1]))

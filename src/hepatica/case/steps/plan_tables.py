@@ -9,7 +9,6 @@ from typing import Any
 from hepatica.case.facts import PLAN_TABLES
 from hepatica.case.steps.inputs import Given, ImageOf, Input, View
 from hepatica.case.steps.scout import SCOUT_IMAGE
-from hepatica.planning.planner.plan_file import plan_from
 
 HEAD = ("agent", "convention", "residual", "effective_half_life", "intent")
 PATIENT = ("bilirubin", "height", "weight", "hepatic_reserve", "compromised")
@@ -94,6 +93,8 @@ class PlanTables:
 
 def plan_arguments(texts: Mapping[str, Any]) -> Mapping[str, Any]:
     """Arguments of `plan` from the tables: keys with a dot stand below their table."""
+    from hepatica.planning.planner.plan_file import plan_from  # the status of a case needs no planner
+
     document: dict[str, Any] = {}
     for key, value in texts.items():
         table, _, inside = key.partition(".")
