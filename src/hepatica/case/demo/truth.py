@@ -52,21 +52,21 @@ class Comparison:
         What it is.
     unit : str
         Of both.
-    estimate, truth : float
-        Found, and true.
+    found_value, true_value : float
+        By the step, and in truth.
     """
 
     step: str
     quantity: str
     unit: str
-    estimate: float
-    truth: float
+    found_value: float
+    true_value: float
 
     @property
     @reported
     def difference_percent(self) -> float | None:
         """Relative difference; None where there is truly nothing."""
-        return 100 * (self.estimate / self.truth - 1) if self.truth else None
+        return 100 * (self.found_value / self.true_value - 1) if self.true_value else None
 
 
 def compared(course: DemoCourse, case: Case, engine: EngineName) -> tuple[Comparison, ...]:

@@ -102,7 +102,8 @@ class DemoResult(Result):
     def table(self) -> Table:
         """What each step found beside the truth."""
         rows = [
-            (row.step, row.quantity, row.unit, row.estimate, row.truth, row.difference_percent) for row in self.numbers
+            (row.step, row.quantity, row.unit, row.found_value, row.true_value, row.difference_percent)
+            for row in self.numbers
         ]
         heads = ("step", "quantity", "unit", "found", "true", "difference, %")
         return Table.of(heads, rows, "", "truth")
