@@ -259,6 +259,8 @@ def _treatment_of(
     if after == 0:
         return 1, ("taken before the treatment",)
     since = at - treatments[after - 1]  # type: ignore[operator]
+    if since < timedelta(0):
+        return after, (f"taken {-since / timedelta(hours=1):.1f} h before the stated administration: clock or zone?",)
     if since > THERAPY_IMAGING:
         return after, (f"{since.days} days after the treatment",)
     return after, ()

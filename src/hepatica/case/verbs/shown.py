@@ -141,7 +141,14 @@ def _messages(situation: Situation) -> tuple[Message, ...]:
     if situation.altered:
         files = "; ".join(text for texts in situation.altered.values() for text in texts[:2])
         text = f"files are not what was added: {files}"
-        found.append(Message("files-altered", text, "put them back, or add the new ones", severity="critical"))
+        found.append(
+            Message(
+                "files-altered",
+                text,
+                "copy the original files over them, or take the image for unused and add the new ones",
+                severity="critical",
+            )
+        )
     until = situation.facts.retain_until
     if until is not None and until < datetime.now(UTC).date():
         text = f"the records were to be kept until {until}: nothing keeps them any longer"
