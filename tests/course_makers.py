@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.context import DicomContext
+from hepatica.imaging.spect.camera.cameras import gamma_camera
+from hepatica.imaging.spect.scan import ScanOptions, acquire, scan_grid
+from hepatica.io.dicom.images.projections import write_projections
 from hepatica.io.dicom.images.write import Emission, write_ct, write_nm, write_pet
 from hepatica.io.dicom.seg import write_seg
+from hepatica.nuclides import nuclide
 
 GRID = Grid.axial((30, 24, 34), spacing_mm=(8.0, 8.0, 8.0), origin_mm=(-116.0, -92.0, -100.0))
 BOXES = {
@@ -117,4 +121,18 @@ def write_therapy(folder: Path) -> Scanned:
     emission = Emission(nuclide="Y-90", start=SCANNED_AT, frame_duration_s=1200.0, administered_bq=GIVEN_BQ,
                         administered_at=datetime(2026, 3, 12, 10))  # fmt: skip
     write_pet(folder / "pet", pet, one.context, emission)
+    return one
+
+
+def write_projections_of_therapy(folder: Path) -> Scanned:
+    """CT, structures and projections of 1 GBq 166Ho, primary photons without noise."""
+    folder.mkdir(parents=True)
+    one, scan = scanned(SCANNED_AT, (0.0, 0.0, 0.0)), ScanOptions(views=12, pixel_mm=16.0, columns=18, noise_free=True)
+    write_images(folder, one, SCANNED_AT)
+    activity = Volume(one.grid, (1e9 * uptake(one)).astype(np.float32), Kind.ACTIVITY, SCANNED_AT)
+    where = scan_grid(hu(one), scan, one.grid.frame_of_reference)
+    substance, camera = nuclide("Ho-166"), gamma_camera("siemens-megp")
+    counted = acquire(activity, hu(one), where, camera=camera, nuclide=substance, scan=scan)
+    emission = Emission(nuclide="Ho-166", start=SCANNED_AT, frame_duration_s=20.0, administered_bq=GIVEN_BQ)
+    write_projections(folder / "tomo.dcm", counted.projections, one.context, emission, heads=scan.heads)
     return one

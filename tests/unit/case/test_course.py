@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from course_makers import FACTS, SHIFT_MM, Scanned, write_scout, write_therapy
+from course_makers import FACTS, SHIFT_MM, Scanned, write_projections_of_therapy, write_scout, write_therapy
 from hepatica.case.case import Case
 from hepatica.core.transform import Transform
 from hepatica.errors import InputError
@@ -147,3 +147,30 @@ def test_the_second_plan_sees_the_doses_of_the_first(case: Case) -> None:
     first = result(case, "dose")
     given = next(row["dose_mean_gy"] for row in first["structures"] if row["role"] == "perfused_normal")
     assert left["delivered_bed_gy"] > given
+
+
+def test_projections_are_reconstructed_in_the_case_and_feed_the_dose(tmp_path: Path) -> None:
+    write_projections_of_therapy(tmp_path / "therapy")
+    case = Case.new(tmp_path / "case")
+    case.set(
+        **{
+            "treatment.agent": "QuiremSpheres",
+            "treatment.at": "2026-03-12T10:00+01:00",
+            "treatment.reconstruction.camera": "siemens-megp",
+            "treatment.reconstruction.sensitivity": "model",
+            "treatment.reconstruction.iterations": "3",
+            "treatment.reconstruction.subsets": "4",
+            "treatment.dose.engine": "local",
+            "treatment.dose.administered": "2 GBq",
+        }
+    )
+    case.add(tmp_path / "therapy")
+    assert [step.name for step in case.run("dose")] == ["reconstruction", "dose"]
+    found = result(case, "reconstruction")["total_activity_mbq"]
+    # Primary photons counted and reconstructed by one model; half a pixel of 16 mm of tissue (0.18/cm) takes 14 %.
+    assert found == pytest.approx(1000.0, rel=0.15)
+    assert result(case, "dose")["activity_in_image_mbq"] == pytest.approx(found, rel=2e-3)
+    record = case.situation().records["dose"]
+    assert record.inputs["activity"][0] == "steps/reconstruction"
+    case.set(**{"treatment.reconstruction.iterations": "2"})
+    assert states(case)["dose"] == "out of date"
