@@ -36,7 +36,8 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert document == json.loads((folder / "demo-output" / "result.json").read_text(encoding="utf-8"))
+    written = json.loads((folder / "demo-output" / "result.json").read_text(encoding="utf-8"))
+    assert document["numbers"] == written["numbers"]
     jsonschema.validate(document, hepatica.schema("demo"))
     return folder / "demo-output"
 
