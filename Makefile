@@ -4,11 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test fast lint docs bench constraints clean
+.PHONY: help demo demo-full test fast lint docs bench constraints clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml constraints.txt
 	@start=$$(date +%s); \
@@ -17,8 +17,11 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
 	touch $(READY) && echo "set-up: $$(( $$(date +%s) - start )) s"
 
-demo: $(READY) ## the main job on a patient that hepatica makes itself, to demo-output/
+demo: $(READY) ## a virtual patient from the scout to the next treatment, beside the truth, to demo-output/
 	$(BIN)/hepatica demo --out demo-output --force
+
+demo-full: $(READY) ## the same with Monte Carlo projections and Monte Carlo scatter correction, an hour or so
+	$(BIN)/hepatica demo --scan montecarlo --out demo-output --force
 
 test: $(READY) ## every test
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 2 --dist worksteal

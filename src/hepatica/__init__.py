@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         VirtualCtOptions,
     )
     from hepatica.case.case import Case
+    from hepatica.case.demo.verb import DemoResult, demo
     from hepatica.case.report.result import CaseReportResult
     from hepatica.case.verbs.change import (
         CaseAddResult,
@@ -163,7 +164,6 @@ if TYPE_CHECKING:
     from hepatica.workflow.data.agents import AgentsResult, list_agents
     from hepatica.workflow.data.guardrails import GuardrailsResult, list_guardrails
     from hepatica.workflow.data.nuclides import NuclidesResult, list_nuclides
-    from hepatica.workflow.demo import DemoResult, demo
     from hepatica.workflow.dose.absorbed_dose import absorbed_dose
     from hepatica.workflow.dose.comparison import DoseComparisonResult, compare_doses
     from hepatica.workflow.dose.kernel import VoxelKernelResult, voxel_kernel

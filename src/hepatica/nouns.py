@@ -40,7 +40,7 @@ NOUNS = {
     "CurveOptions": "outcome.analyses.dose_response",
     "DeliveredResult": "workflow.planning.delivered",
     "DeliveryOptions": "planning.delivery.delivered",
-    "DemoResult": "workflow.demo",
+    "DemoResult": "case.demo.verb",
     "DensityOptions": "anatomy.ct.tissue_density",
     "DicomError": "errors",
     "DoseComparisonResult": "workflow.dose.comparison",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "kill_runs.py"
+CASE_TOOL = TOOL.with_name("kill_case.py")
 FAST = ("prescribe", "nuclides", "plan-template")
 
 
@@ -22,3 +23,14 @@ def test_old_or_new_is_left(arguments: tuple[str, ...]) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Faults: 0" in done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_killed_case_runs_on_to_the_same_numbers() -> None:
+    done = subprocess.run(
+        [sys.executable, str(CASE_TOOL), "--runs", "6", "--seed", "5"],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 runs. Faults: 0" in done.stdout
+    assert "killed" in done.stdout

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from hepatica.case.catalogue import Catalogue, Item, stored
 from hepatica.case.facts import Facts
@@ -15,12 +16,14 @@ from hepatica.case.layout import IMAGES
 from hepatica.case.log import Log
 from hepatica.case.sorting.heap import Found, Heap, sort_heap
 from hepatica.case.sorting.roles import ROLES
-from hepatica.case.sorting.rules import Guess, Seen, guesses
+from hepatica.case.sorting.rules import guesses
+from hepatica.case.sorting.seen import Guess, Seen
 from hepatica.case.steps.course import STEPS as STEP_NAMES
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.io.dicom.scan import Skipped
 from hepatica.io.files import output_folder
 from hepatica.io.input_files import is_file
+from hepatica.nuclides import agent, nuclide
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +88,43 @@ def add_files(folder: Path, log: Log, path: Path, wish: Wish) -> Added:
     new: list[Item] = []
     known: list[str] = []
     for found in heap.found:
-        item = _item(found, folder, Catalogue((*catalogue.items, *new)), wish)
-        if (same := _same(item, (*catalogue.items, *new))) is not None:
+        items = (*catalogue.items, *new)
+        item = _item(found, folder, Catalogue(items), wish)
+        if (same := next((one for one in items if _holds(one, item)), None)) is not None:
             known.append(same.name)
             continue
+        if (before := next((one for one in items if _is_part(one, item)), None)) is not None:
+            item = _grown(before, item)
         new.append(item if wish.reference else _taken_in(item, found, folder))
-    whole = sorted_anew(catalogue.adding(new), facts)
+    names = {item.name for item in new}
+    whole = sorted_anew(Catalogue(tuple(one for one in catalogue if one.name not in names)).adding(new), facts)
     whole.write(folder)
     for item in (whole[one.name] for one in new):
         log.append("added", {"item": item.name, "role": item.role, "digest": item.digest}, {"path": str(path)})
     _note_changes(catalogue, whole, log)
     return Added(tuple(whole[item.name] for item in new), tuple(known), heap.skipped)
+
+
+def _holds(one: Item, other: Item) -> bool:
+    """Whether an item has every file of another, and is the same series or no series at all."""
+    return _hashes(other) <= _hashes(one) and one.series == other.series
+
+
+def _is_part(one: Item, other: Item) -> bool:
+    """Whether an item is the beginning of a series of which more files came."""
+    return bool(one.series) and one.series == other.series and _hashes(one) < _hashes(other)
+
+
+def _grown(before: Item, item: Item) -> Item:
+    """The whole series under the name of its beginning; what a person said of that stays."""
+    item = replace(item, name=before.name)
+    if before.by_person and not item.by_person:
+        item = replace(item, role=before.role, treatment=before.treatment, by_person=True, doubts=())
+    return item
+
+
+def _hashes(item: Item) -> frozenset[str]:
+    return frozenset(file.sha256 for file in item.files)
 
 
 def sort_again(folder: Path, log: Log) -> None:
@@ -112,16 +141,25 @@ def sorted_anew(catalogue: Catalogue, facts: Facts) -> Catalogue:
     free = [item for item in catalogue if item.facts and not item.by_person]
     told = {item.frame: Guess(item.role, item.treatment) for item in catalogue if item.by_person and item.frame}
     known = {frame: guess for frame, guess in told.items() if guess.role != "unused"}
-    guessed = guesses([Seen.of(item.facts) for item in free], _instants(facts), known)
+    seen = [Seen.of(item.facts) for item in free]
+    guessed = guesses(seen, _instants(facts), known, [_nuclide(one) for one in facts.treatments])
     found = {item.name: guess for item, guess in zip(free, guessed, strict=True)}
     return Catalogue(
         tuple(
             item
             if (guess := found.get(item.name)) is None
-            else replace(item, role=guess.role, treatment=guess.treatment, doubts=guess.doubts)
+            else replace(
+                item, role=guess.role, treatment=guess.treatment, doubts=(*guess.doubts, *_other_content(item, free))
+            )
             for item in catalogue
         )
     )
+
+
+def _other_content(item: Item, items: Sequence[Item]) -> tuple[str, ...]:
+    """One series identifier for two contents: sent again after it was changed, or made by hand."""
+    others = [one.name for one in items if one.name != item.name and item.series and one.series == item.series]
+    return (f"has the series identifier of {', '.join(others)} and other content: keep one",) if others else ()
 
 
 def _note_changes(before: Catalogue, after: Catalogue, log: Log) -> None:
@@ -140,6 +178,15 @@ def _instants(facts: Facts) -> list[datetime | None]:
         except ValueError:
             found.append(None)
     return found
+
+
+def _nuclide(treatment: Mapping[str, Any]) -> str | None:
+    """Nuclide of a treatment, where it is stated and known."""
+    named = treatment.get("nuclide"), treatment.get("agent")
+    try:
+        return nuclide(str(named[0])).name if named[0] else agent(str(named[1])).nuclide_name if named[1] else None
+    except UnknownNameError:
+        return None
 
 
 def _frames(catalogue: Catalogue) -> dict[str, Guess]:
@@ -218,7 +265,3 @@ def _names(files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
         number = counts.get(file.name, 0)
         counts[file.name] = number + 1
         yield file, file.name if number == 0 else f"{number}-{file.name}"
-
-
-def _same(item: Item, items: Sequence[Item]) -> Item | None:
-    return next((one for one in items if one.digest == item.digest), None)

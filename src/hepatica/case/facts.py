@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ TEMPLATE = """\
 
 [case]
 version = 1
+# retain_until = "2056-03-02"    # last day on which the records are to be kept
 
 [patient]
 # id = "1234567"                 # PatientID of the images
@@ -112,6 +114,23 @@ class Facts:
         """Each ``[[treatment]]``, in the order of the file."""
         return tuple(self.content.get("treatment", ()))
 
+    @property
+    def retain_until(self) -> date | None:
+        """Last day on which the records are to be kept; None where none is stated.
+
+        Raises
+        ------
+        InputError
+            If it is no date.
+        """
+        stated = dict(self.content.get("case", {})).get("retain_until")
+        if stated is None:
+            return None
+        try:
+            return date.fromisoformat(str(stated))
+        except ValueError:
+            raise InputError(f"{self.path}: case.retain_until is {stated!r}, no date such as 2056-03-02") from None
+
     def table(self, name: str) -> Mapping[str, Any]:
         """The patient or the disease; empty if the file has none."""
         return dict(self.content.get(name, {}))
@@ -139,6 +158,7 @@ class Facts:
                 remedy="use that hepatica; nothing was changed",
             )
         known("[case]", self.content["case"], ("version", "retain_until"))
+        _ = self.retain_until
         known("[patient]", self.content.get("patient", {}), PATIENT)
         known("[disease]", self.content.get("disease", {}), DISEASE)
         treatments = self.content.get("treatment", [])
@@ -167,7 +187,8 @@ def with_value(text: str, key: str, value: str | None, where: Path) -> str:
     text : str
         TOML.
     key : str
-        Dotted: "patient.weight", "treatment.2.aims.tumour"; "treatment.agent" is the last treatment's.
+        Dotted: "patient.weight", "treatment.2.aims.tumour"; "treatment.agent" is the last treatment's, and the number
+        after the last one makes a new one.
     value : str or None
         As typed: a number, true, false or a list in TOML's own spelling, else text.
     where : Path
@@ -213,6 +234,8 @@ def _inside(place: Any, part: str, so_far: str, where: Path, *, make: bool) -> A
     if isinstance(place, list):
         if part.isdecimal():
             number = int(part)
+            if make and number == len(place) + 1:
+                place.append(tomlkit.table())
             if not 1 <= number <= len(place):
                 raise InputError(f"{where}: has no {so_far}; there are {len(place)}")
             return place[number - 1]

@@ -142,12 +142,12 @@ class Situation:
             return state("skipped", str(self.personal.get(last.personal, {}).get("reason", "")))
         missing = self.missing(step, number)
         stale = tuple(self.stale(given, above))
-        if record is None and missing:
-            return state("waiting", *missing)
+        if record is None and (missing or stale):
+            return state("waiting", *missing, *stale)
         if last is not None and last.what == "failed" and last.about.get("inputs") == digest_of(given):
             return state("failed", str(self.personal.get(last.personal, {}).get("error", "")))
         if record is None:
-            return state("waiting", *stale) if stale else state("ready")
+            return state("ready")
         reasons = (*record.changes(given), *missing, *stale)
         return state("out of date", *dict.fromkeys(reasons)) if reasons else state("done")
 
@@ -197,6 +197,10 @@ class _View:
         if table == "treatment":
             return self._own.get(key)
         return self.situation.facts.table(table).get(key)
+
+    def following(self, key: str) -> Any:
+        treatments = self.situation.facts.treatments
+        return treatments[self.treatment].get(key) if self.treatment < len(treatments) else None
 
     def section(self, step: str) -> Mapping[str, Any]:
         found = self._own.get(step, {})

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hepatica.case.case import Case
-from hepatica.case.sorting.rules import Guess, Seen, guesses
+from hepatica.case.sorting.rules import guesses
+from hepatica.case.sorting.seen import Guess, Seen
 from hepatica.io.dicom.series import SeriesKind as Kind
 from hepatica.io.virtual.demo import write_demo_patient
 
@@ -27,7 +28,7 @@ def roles(*series: Seen, treatments: tuple[datetime | None, ...] = (AT,)) -> lis
 def test_a_course_is_sorted() -> None:
     course = [
         seen(Kind.CT, -30, frame="A", has_contrast=True),
-        seen(Kind.NM_RECON, -10, nuclide="Tc-99m", frame="B"),
+        seen(Kind.NM_RECON, -10, nuclide="Tc-99m", tracer="MAA", frame="B"),
         seen(Kind.CT, -10, frame="B"),
         seen(Kind.RTSTRUCT, -9, refers_to=("B",)),
         seen(Kind.PET, 1, nuclide="Y-90", frame="C"),
@@ -69,6 +70,14 @@ def test_activity_by_its_nuclide(one: Seen, role: str) -> None:
         ((seen(Kind.NM_RECON, None),), "say which it is"),
         ((seen(Kind.PET, -5, nuclide="Y-90"),), "before the treatment"),
         ((seen(Kind.PET, 40, nuclide="Y-90"),), "40 days after"),
+        ((seen(Kind.PET, -0.1, nuclide="Y-90"),), "2.4 h before the stated administration"),
+        ((seen(Kind.PET, 1, nuclide="Y-90"),) * 2, "keep one"),
+        ((seen(Kind.NM_RECON, -9, nuclide="Tc-99m"),), "with no tracer"),
+        ((seen(Kind.NM_PLANAR, -9, nuclide="Tc-99m", tracer="MAA", description="FLOOD"),), "of the patient?"),
+        (
+            (seen(Kind.CT, 1, frame="C", is_derived=True), seen(Kind.PET, 1, nuclide="Y-90", frame="C"))[::-1],
+            "made from other images, which are not there",
+        ),
         ((seen(Kind.CT, None),), "before or after"),
         ((seen(Kind.CT, 2, frame="X"),), "shares no frame"),
         ((seen(Kind.RTSTRUCT, 2, refers_to=("X",)),), "on no image"),
@@ -77,6 +86,11 @@ def test_activity_by_its_nuclide(one: Seen, role: str) -> None:
 )
 def test_what_is_in_doubt_is_said(series: tuple[Seen, ...], said: str) -> None:
     assert said in "; ".join(guesses(series, (AT,))[-1].doubts)
+
+
+def test_time_points_are_not_rivals() -> None:
+    found = guesses([seen(Kind.NM_RECON, day, nuclide="Lu-177") for day in (1, 2, 4)], (AT,))
+    assert [(guess.role, guess.doubts) for guess in found] == [("therapy-spect", ())] * 3
 
 
 def test_a_treatment_without_instant_makes_dates_useless() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hepatica.case.catalogue import Catalogue
 from hepatica.case.changing import changing
+from hepatica.case.facts import Facts
 from hepatica.case.layout import CATALOGUE, FACTS, IMAGES, KEY, PERSONAL, STEPS, VERSION
+from hepatica.case.steps.course import STEPS as STEP_NAMES
 from hepatica.errors import InputError, OutputError
 from hepatica.io.files import atomic_output
 
@@ -40,12 +43,18 @@ def erase(folder: Path, reason: str) -> int:
     Raises
     ------
     InputError
-        If no reason is given, or the log was changed.
+        If no reason is given, the records are still to be kept, or the log was changed.
     OutputError
         If something cannot be removed; what is left is named, and erasing again goes on.
     """
     if not reason.strip():
         raise InputError("to erase a patient needs a reason")
+    until = Facts.read(folder, STEP_NAMES).retain_until
+    if until is not None and until >= datetime.now(UTC).date():
+        raise InputError(
+            f"{folder}: its records are to be kept until {until}",
+            remedy="state another case.retain_until if that is wrong",
+        )
     with changing(folder, erasing=True) as log:
         removed = sum(1 for name in (IMAGES, STEPS) for path in (folder / name).rglob("*") if path.is_file())
         elsewhere = sum(Path(file.path).is_absolute() for item in Catalogue.read(folder) for file in item.files)

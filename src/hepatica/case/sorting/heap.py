@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from hepatica.case.sorting.rules import Guess, Seen, guesses
+from hepatica.case.sorting.rules import guesses
+from hepatica.case.sorting.seen import Guess, Seen
 from hepatica.core.message import Message
 from hepatica.errors import HepaticaError
 from hepatica.io.dicom.images.radiopharmaceutical import radiopharmaceutical_of
@@ -25,6 +26,10 @@ _TABLES = {"labs": ("bilirubin", "albumin"), "measurements": ("lesion",)}
 _IMAGES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".h33", ".hv", ".hdr")
 
 
+FIRST_YEAR = 1970
+"""A date before it was put there by an anonymiser."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Files that belong together, and what they are taken for.
@@ -38,7 +43,7 @@ class Found:
     guess : Guess
         What it is taken for.
     series : str
-        SeriesInstanceUID; empty for other files.
+        SeriesInstanceUID, with its part where one holds several; empty for other files.
     """
 
     files: tuple[Path, ...]
@@ -88,7 +93,7 @@ def sort_heap(path: Path, treatments: Sequence[datetime | None], known: Mapping[
     seen = [_seen(series) for series in scanned]
     guessed = guesses(seen, treatments, known)
     found = [
-        Found(series.files, one, _marked(series, guess), series.uid)
+        Found(series.files, one, _marked(series, guess), series.key)
         for series, one, guess in zip(scanned, seen, guessed, strict=True)
     ]
     skipped = []
@@ -125,6 +130,8 @@ def _seen(series: Series) -> Seen:
         refers_to=_refers_to(series.kind, header),
         has_contrast=bool(header.text("ContrastBolusAgent")),
         patient=header.text("PatientID"),
+        is_derived="DERIVED" in header.texts("ImageType"),
+        lacks_attenuation="CorrectedImage" in header and "ATTN" not in header.texts("CorrectedImage"),
     )
 
 
@@ -145,7 +152,7 @@ def _acquired(header: Header) -> datetime | None:
             found = header.date_and_time(date, time)
         except HepaticaError:
             continue
-        if found is not None:
+        if found is not None and found.year >= FIRST_YEAR:
             return found.replace(tzinfo=None)
     return None
 
@@ -154,8 +161,13 @@ def _refers_to(kind: SeriesKind, header: Header) -> tuple[str, ...]:
     if kind is SeriesKind.RTSTRUCT:
         frames = [item.text("FrameOfReferenceUID") for item in header.items("ReferencedFrameOfReferenceSequence")]
         frames += [item.text("ReferencedFrameOfReferenceUID") for item in header.items("StructureSetROISequence")]
-        return tuple(dict.fromkeys(frame for frame in frames if frame))
-    return ()
+    elif header.text("SOPClassUID") in _REGISTRATIONS:
+        frames = [header.text("FrameOfReferenceUID")]
+        frames += [item.text("FrameOfReferenceUID") for item in header.items("RegistrationSequence")]
+        frames += [item.text("SourceFrameOfReferenceUID") for item in header.items("DeformableRegistrationSequence")]
+    else:
+        return ()
+    return tuple(dict.fromkeys(frame for frame in frames if frame))
 
 
 def _other_file(path: Path) -> Guess | None:

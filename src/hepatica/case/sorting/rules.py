@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
+from hepatica.case.sorting.likes import reformatted, rivals, twice_reconstructed
+from hepatica.case.sorting.seen import Guess, Seen
 from hepatica.io.dicom.series import SeriesKind
 
 THERAPY_NUCLIDES = ("Y-90", "Ho-166", "I-131", "Re-188", "Re-186", "Lu-177", "Sm-153")
@@ -27,6 +28,27 @@ SAME_DAY = timedelta(hours=12)
 LIVER_TRACERS = ("mebrofenin", "hida", "disida", "colloid", "sulesomab")
 """99mTc in the liver that is no scout."""
 
+MAA = (
+    "maa",
+    "macroagg",
+    "makroagg",
+    "macro agg",
+    "albumin",
+    "pulmo",
+    "lung shunt",
+    "shunt",
+    "sirt",
+    "tare",
+    "y90",
+    "y-90",
+)
+"""What a scout's tracer or description says; another 99mTc tracer is none, and one that is not named is asked for."""
+
+NO_PATIENT = ("phantom", "fantom", "jaszczak", "syringe", "jeringa", "background", "fondo", "flood", "uniform", "blank",
+              "line source", "point source", "calibration", "quality control")  # fmt: skip
+"""Words of a description that are of a phantom, a source or a control of the camera."""
+
+
 Stage = Literal["scout", "therapy", "baseline", "follow-up"]
 
 _NUCLEAR: Mapping[SeriesKind, str] = {
@@ -39,87 +61,11 @@ _NUCLEAR: Mapping[SeriesKind, str] = {
 _STRUCTURES = (SeriesKind.RTSTRUCT, SeriesKind.SEG)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a series says of itself.
-
-    Attributes
-    ----------
-    kind : SeriesKind
-        What it is.
-    what : str
-        In words.
-    at : datetime or None
-        When it was acquired or drawn; local time without zone.
-    nuclide : str or None
-        "Tc-99m".
-    administered_bq : float or None
-        Activity that its header states.
-    tracer, description : str
-        Radiopharmaceutical and series description.
-    frame : str
-        Frame of reference.
-    refers_to : tuple of str
-        Frames of reference that structures were drawn in.
-    has_contrast : bool
-        A contrast agent is named.
-    patient : str
-        PatientID.
-    """
-
-    kind: SeriesKind
-    what: str
-    at: datetime | None = None
-    nuclide: str | None = None
-    administered_bq: float | None = None
-    tracer: str = ""
-    description: str = ""
-    frame: str = ""
-    refers_to: tuple[str, ...] = ()
-    has_contrast: bool = False
-    patient: str = ""
-
-    def facts(self) -> dict[str, Any]:
-        """As plain values, to be kept."""
-        at = None if self.at is None else self.at.isoformat()
-        return asdict(self) | {"kind": self.kind.name, "at": at, "refers_to": list(self.refers_to)}
-
-    @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Seen:
-        """From what `facts` kept."""
-        at = facts["at"]
-        changed = {
-            "kind": SeriesKind[facts["kind"]],
-            "at": None if at is None else datetime.fromisoformat(at),
-            "refers_to": tuple(facts["refers_to"]),
-        }
-        return cls(**{**facts, **changed})
-
-
-@dataclass(frozen=True, slots=True)
-class Guess:
-    """What a series is taken for.
-
-    Attributes
-    ----------
-    role : str
-        One of `roles.ROLES`.
-    treatment : int
-        From 1; 0 for all.
-    why : str
-        By what.
-    doubts : tuple of str
-        Why it could be something else; a person should say.
-    """
-
-    role: str
-    treatment: int = 0
-    why: str = ""
-    doubts: tuple[str, ...] = ()
-
-
 def guesses(
-    seen: Sequence[Seen], treatments: Sequence[datetime | None], known: Mapping[str, Guess] | None = None
+    seen: Sequence[Seen],
+    treatments: Sequence[datetime | None],
+    known: Mapping[str, Guess] | None = None,
+    nuclides: Sequence[str | None] = (),
 ) -> list[Guess]:
     """What each series is taken for.
 
@@ -131,44 +77,52 @@ def guesses(
         Instant of each treatment, local time; None where it is not stated.
     known : mapping of str to Guess, optional
         Frame of reference -> role and treatment of an image that the case has already.
+    nuclides : sequence of str or None, optional
+        Nuclide of each treatment, where it is stated.
 
     Returns
     -------
     list of Guess
         In the same order.
     """
-    found: list[Guess | None] = [_nuclear(one, treatments) if one.kind in _NUCLEAR else None for one in seen]
+    found: list[Guess | None] = [_nuclear(one, treatments, nuclides) if one.kind in _NUCLEAR else None for one in seen]
+    found = twice_reconstructed(seen, found)
     stages: dict[str, Guess] = dict(known or {})
     for one, guess in zip(seen, found, strict=True):
         if guess is not None and guess.role != "unused" and one.frame:
             stages.setdefault(one.frame, guess)
     for number, one in enumerate(seen):
-        if found[number] is None and one.kind not in _STRUCTURES:
+        if found[number] is None and not _refers(one):
             found[number] = _anatomical(one, stages, treatments)
+    found = reformatted(seen, found)
     for one, guess in zip(seen, found, strict=True):
         if guess is not None and guess.role != "unused" and one.frame:
             stages.setdefault(one.frame, guess)
-    settled = [_structures(one, stages) if guess is None else guess for one, guess in zip(seen, found, strict=True)]
-    return _rivals(seen, settled)
+    settled = [_referring(one, stages) if guess is None else guess for one, guess in zip(seen, found, strict=True)]
+    return rivals(seen, settled)
 
 
-def _nuclear(one: Seen, treatments: Sequence[datetime | None]) -> Guess:
+def _nuclear(one: Seen, treatments: Sequence[datetime | None], nuclides: Sequence[str | None]) -> Guess:
     ending = _NUCLEAR[one.kind]
+    if one.kind is SeriesKind.NM_PLANAR and "DYNAMIC" in one.what.upper():
+        return Guess("unused", 0, "a dynamic study", ("a dynamic study: say what it is if a step is to use it",))
     stage, why, doubts = _stage_of_activity(one, treatments)
     if stage is None:
         return Guess("unused", 0, why, doubts)
     if stage == "scout" and ending == "pet":
         ending, doubts = "spect", (*doubts, "a PET as scout")
+    if word := next((word for word in NO_PATIENT if word in one.description.lower()), None):
+        doubts = (*doubts, f"its description says {word!r}: is it of the patient?")
     number, more = _treatment_of(stage, one.at, treatments)
+    given = nuclides[number - 1] if 0 < number <= len(nuclides) else None
+    if stage == "therapy" and None not in (given, one.nuclide) and given != one.nuclide:
+        more = (*more, f"{one.nuclide}, but treatment {number} is with {given}")
     return Guess(f"{stage}-{ending}", number, why, (*doubts, *more))
 
 
 def _stage_of_activity(one: Seen, treatments: Sequence[datetime | None]) -> tuple[Stage | None, str, tuple[str, ...]]:
-    text = f"{one.tracer} {one.description}".lower()
     if one.nuclide == SCOUT_NUCLIDE:
-        if any(word in text for word in LIVER_TRACERS):
-            return None, f"{SCOUT_NUCLIDE}, but {one.tracer or one.description}: no scout", ()
-        return "scout", f"{SCOUT_NUCLIDE}", ()
+        return _technetium(one)
     if one.nuclide == "Ho-166":
         return _holmium(one, treatments)
     if one.nuclide in THERAPY_NUCLIDES:
@@ -181,6 +135,17 @@ def _stage_of_activity(one: Seen, treatments: Sequence[datetime | None]) -> tupl
     stage: Stage = "therapy" if after else "scout"
     where = f"after treatment {after}" if after else "before treatment"
     return stage, f"no nuclide; {where}", ("names no nuclide: taken by its date",)
+
+
+def _technetium(one: Seen) -> tuple[Stage | None, str, tuple[str, ...]]:
+    """99mTc is in the scout, and in much else: by its tracer."""
+    text = f"{one.tracer} {one.description}".lower()
+    if any(word in text for word in LIVER_TRACERS):
+        return None, f"{SCOUT_NUCLIDE}, but {one.tracer or one.description}: no scout", ()
+    if any(word in text for word in MAA):
+        return "scout", f"{SCOUT_NUCLIDE}", ()
+    named = f"the tracer {one.tracer!r}" if one.tracer else "no tracer"
+    return "scout", f"{SCOUT_NUCLIDE}", (f"{SCOUT_NUCLIDE} with {named}: is it the MAA of the scout?",)
 
 
 def _holmium(one: Seen, treatments: Sequence[datetime | None]) -> tuple[Stage | None, str, tuple[str, ...]]:
@@ -206,9 +171,30 @@ def _anatomical(one: Seen, stages: Mapping[str, Guess], treatments: Sequence[dat
         return _by_date(one, treatments)
     if one.kind is SeriesKind.RTDOSE:
         return Guess("dose", 0, "a dose map")
-    if one.what.startswith("registration"):
-        return Guess("registration", 0, "a registration")
     return Guess("unused", 0, one.what)
+
+
+def _refers(one: Seen) -> bool:
+    """Whether it is known by the images that it refers to."""
+    return one.kind in _STRUCTURES or one.what.startswith("registration")
+
+
+def _referring(one: Seen, stages: Mapping[str, Guess]) -> Guess:
+    return _structures(one, stages) if one.kind in _STRUCTURES else _registration(one, stages)
+
+
+def _registration(one: Seen, stages: Mapping[str, Guess]) -> Guess:
+    """One that links scout and therapy is used; another one is none that a step needs."""
+    if not one.refers_to:
+        return Guess("registration", 0, "a registration", ("it does not say which frames of reference it links",))
+    unknown = [frame for frame in one.refers_to if frame not in stages]
+    linked = {_stage_of(stages[frame].role): stages[frame].treatment for frame in one.refers_to if frame in stages}
+    if {"scout", "therapy"} <= linked.keys():
+        return Guess("registration", linked["therapy"], "links scout and therapy")
+    if unknown:
+        text = "links a frame of reference of which the case has no image: add that image"
+        return Guess("unused", 0, "a registration", (text,))
+    return Guess("unused", 0, f"links {' and '.join(sorted(linked))}: no step needs that")
 
 
 def _by_date(one: Seen, treatments: Sequence[datetime | None]) -> Guess:
@@ -243,28 +229,13 @@ def _structures(one: Seen, stages: Mapping[str, Guess]) -> Guess:
         return Guess("unused", 0, "drawn on no image of the case", ("drawn on no image of the case: add that image",))
     stage, beside = next(iter(on.items()))
     doubts = (f"drawn in the frames of {' and '.join(on)}",) if len(on) > 1 else ()
+    if any("say" in text for text in beside.doubts):
+        doubts = (*doubts, "drawn on an image that is itself in doubt")
     return Guess(f"{stage}-structures", beside.treatment, f"drawn in the frame of reference of {beside.role}", doubts)
 
 
 def _stage_of(role: str) -> str:
     return "follow-up" if role.startswith("follow-up") else role.split("-", maxsplit=1)[0]
-
-
-def _rivals(seen: Sequence[Seen], found: Sequence[Guess]) -> list[Guess]:
-    """Two images of a role of which a treatment has one are said."""
-    alone = ("scout-spect", "scout-planar", "scout-ct", "therapy-ct", "scout-structures", "therapy-structures")
-    out = []
-    for number, guess in enumerate(found):
-        same = [
-            other
-            for other, one in enumerate(found)
-            if other != number and (one.role, one.treatment) == (guess.role, guess.treatment)
-        ]
-        if guess.role in alone and same:
-            names = ", ".join(f"{seen[other].description or seen[other].what!r}" for other in same)
-            guess = Guess(guess.role, guess.treatment, guess.why, (*guess.doubts, f"so is {names}: keep one"))  # noqa: PLW2901
-        out.append(guess)
-    return out
 
 
 def _after_which(at: datetime | None, treatments: Sequence[datetime | None]) -> int | None:
@@ -288,6 +259,8 @@ def _treatment_of(
     if after == 0:
         return 1, ("taken before the treatment",)
     since = at - treatments[after - 1]  # type: ignore[operator]
+    if since < timedelta(0):
+        return after, (f"taken {-since / timedelta(hours=1):.1f} h before the stated administration: clock or zone?",)
     if since > THERAPY_IMAGING:
         return after, (f"{since.days} days after the treatment",)
     return after, ()

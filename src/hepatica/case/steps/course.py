@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hepatica.case.steps.afterwards import AFTER, BEFORE, CarrierOfAgent, NextAt, StageOf, next_arguments
 from hepatica.case.steps.inputs import (
     Fact,
     FirstOf,
@@ -15,6 +16,7 @@ from hepatica.case.steps.inputs import (
     ResultOf,
     ResultsOf,
     Section,
+    StatedTerritory,
     View,
 )
 from hepatica.case.steps.plan_tables import PlanTables, plan_arguments
@@ -25,6 +27,13 @@ from hepatica.case.steps.proposals import (
     TherapyStructures,
     registration_not_needed,
     structures_not_needed,
+)
+from hepatica.case.steps.scout import (
+    RECONSTRUCTION,
+    SCOUT_IMAGE,
+    SPECT,
+    scout_is_reconstructed,
+    therapy_is_reconstructed,
 )
 from hepatica.errors import UnknownNameError
 
@@ -61,6 +70,7 @@ class Step:
 
 
 SCOUT_IMAGES = (
+    SCOUT_IMAGE,
     ImageOf("ct", ("scout-ct",)),
     ImageOf("structures", ("scout-structures",), needed=True),
 )
@@ -73,17 +83,18 @@ CLINICAL = (
 
 COURSE = (
     Step(
-        "lung-shunt",
-        "Lung shunt",
-        "lung_shunt",
-        (ImageOf("scout", ("scout-spect",), needed=True), *SCOUT_IMAGES, Section("lung-shunt")),
+        RECONSTRUCTION,
+        "Reconstruction of the scout",
+        "reconstruct_spect",
+        (
+            ImageOf("projections", ("scout-projections",), needed=True),
+            ImageOf("ct", ("scout-ct",), needed=True),
+            Section(RECONSTRUCTION, needed=("camera",)),
+        ),
+        needless=scout_is_reconstructed,
     ),
-    Step(
-        "uptake",
-        "Tumour to normal",
-        "tumour_to_normal",
-        (ImageOf("scout", ("scout-spect",), needed=True), *SCOUT_IMAGES, Section("uptake")),
-    ),
+    Step("lung-shunt", "Lung shunt", "lung_shunt", (*SCOUT_IMAGES, Section("lung-shunt"))),
+    Step("uptake", "Tumour to normal", "tumour_to_normal", (*SCOUT_IMAGES, StatedTerritory(), Section("uptake"))),
     Step("plan", "Plan", "plan", (PlanTables(),), plan_arguments),
     Step(
         "order",
@@ -126,8 +137,9 @@ COURSE = (
             ImageOf("ct", ("therapy-ct",), needed=True),
             ImageOf("calibration", ("calibration",)),
             NuclideOfAgent(),
-            Section("reconstruction"),
+            Section("reconstruction", needed=("camera",)),
         ),
+        needless=therapy_is_reconstructed,
     ),
     Step(
         "registration",
@@ -151,7 +163,7 @@ COURSE = (
             FirstOf(
                 (
                     FirstImageOf("uptake", ("therapy-pet", "therapy-spect")),
-                    ResultOf("uptake", "reconstruction"),
+                    ResultOf("uptake", "reconstruction", file=SPECT),
                 )
             ),
             Section("structures"),
@@ -166,7 +178,7 @@ COURSE = (
             FirstOf(
                 (
                     ImageOf("activity", ("therapy-pet", "therapy-spect"), needed=True, several=True),
-                    ResultOf("activity", "reconstruction"),
+                    ResultOf("activity", "reconstruction", file=SPECT),
                 ),
                 needed=True,
             ),
@@ -192,6 +204,19 @@ COURSE = (
         ),
     ),
     Step(
+        "prediction",
+        "Predicted effect",
+        "radiobiology",
+        (
+            ResultOf("dose_map", "dose", needed=True),
+            TherapyStructures(needed=True),
+            NuclideOfAgent(),
+            CarrierOfAgent(),
+            CLINICAL[1],
+            Section("prediction"),
+        ),
+    ),
+    Step(
         "safety",
         "Release and contact",
         "release",
@@ -211,14 +236,26 @@ COURSE = (
         (ImageOf("measurements", ("measurements",), needed=True), Section("response")),
     ),
     Step(
+        "follow-up",
+        "Change of segmented lesions",
+        "segmented_response",
+        (
+            StageOf("before", "before_image", BEFORE),
+            StageOf("after", "after_image", AFTER),
+            Section("follow-up"),
+        ),
+    ),
+    Step(
         "next",
         "Next treatment",
         "remaining_tolerance",
         (
             ResultsOf("dose_results", "dose", needed=True),
             *CLINICAL[:2],
-            Section("next", needed=("tolerance_bed", "next_at")),
+            NextAt(),
+            Section("next", needed=("tolerance_bed",)),
         ),
+        next_arguments,
     ),
 )
 """All steps in the order in which they are done."""

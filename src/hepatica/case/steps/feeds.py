@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from hepatica.case.steps.course import Step
 from hepatica.case.steps.inputs import FirstOf, Input, ResultOf, ResultsOf
-from hepatica.case.steps.plan_tables import MEASURED, PlanTables
+from hepatica.case.steps.plan_tables import MEASURED, SCOUT, PlanTables
 from hepatica.case.steps.proposals import ScoutToTherapy, TherapyStructures
 
 
@@ -27,6 +27,7 @@ def _feeding(inputs: Iterable[Input], treatment: int) -> Iterator[str]:
         elif isinstance(one, TherapyStructures | ScoutToTherapy):
             yield from _named(one.proposal.step, treatment)
         elif isinstance(one, PlanTables):
+            yield from _feeding(SCOUT, treatment)
             for step in MEASURED.values():
                 yield from _named(step, treatment)
             yield from _named("next", treatment - 1)

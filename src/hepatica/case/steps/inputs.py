@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 from hepatica.case.catalogue import Item
+from hepatica.case.sorting.seen import ONE_SCAN
 from hepatica.nuclides import agent
 
 
@@ -46,6 +49,9 @@ class View(Protocol):
 
     def fact(self, table: str, key: str) -> Any:
         """Value that is stated, or None; `table` is "patient", "disease" or "treatment"."""
+
+    def following(self, key: str) -> Any:
+        """Value that the treatment after this one states, or None."""
 
     def section(self, step: str) -> Mapping[str, Any]:
         """What the treatment states for a step by its name."""
@@ -130,7 +136,7 @@ class ImageOf:
     def given(self, view: View) -> tuple[Given, ...]:
         """Items, as one input."""
         items = self._items(view)
-        if not items or (len(items) > 1 and not self.several):
+        if not items or self.is_ambiguous(view):
             return ()
         paths = [str(item.path(view.folder)) for item in items]
         source = ", ".join(f"images/{item.name}" for item in items)
@@ -140,10 +146,18 @@ class ImageOf:
     def missing(self, view: View) -> str:
         """What to add, or which of several to choose."""
         items = self._items(view)
-        if len(items) > 1 and not self.several:
+        if self.is_ambiguous(view):
             names = ", ".join(item.name for item in items)
             return f"several images are {items[0].role} ({names}): keep one and take the others for unused"
         return f"add {' or '.join(self.roles)}" if self.needed and not items else ""
+
+    def is_ambiguous(self, view: View) -> bool:
+        """Whether a person must choose one of several, or of two images of one scan."""
+        items = self._items(view)
+        if not self.several:
+            return len(items) > 1
+        starts = sorted(datetime.fromisoformat(str(item.facts["at"])) for item in items if item.facts.get("at"))
+        return any(later - earlier < ONE_SCAN for earlier, later in pairwise(starts))
 
     def _items(self, view: View) -> Sequence[Item]:
         return next((found for role in self.roles if (found := view.images(role))), ())
@@ -151,17 +165,20 @@ class ImageOf:
 
 @dataclass(frozen=True, slots=True)
 class ResultOf:
-    """The result of an earlier step, or (`earlier`) of a step of the treatment before."""
+    """The result of an earlier step, or (`earlier`) of a step of the treatment before; of its folder one `file`."""
 
     word: str
     step: str
     needed: bool = False
     earlier: bool = False
+    file: str = ""
 
     def given(self, view: View) -> tuple[Given, ...]:
-        """Its folder, if it is done."""
+        """Its folder or file, if it is done."""
         found = view.result(self.step, earlier=self.earlier)
-        return () if found is None else (Given(self.word, f"steps/{found[0].name}", found[1], str(found[0])),)
+        if found is None:
+            return ()
+        return (Given(self.word, f"steps/{found[0].name}", found[1], str(found[0] / self.file)),)
 
     def missing(self, view: View) -> str:
         """Which step to run."""
@@ -198,13 +215,19 @@ class FirstOf:
     needed: bool = False
 
     def given(self, view: View) -> tuple[Given, ...]:
-        """Of the first that has anything."""
-        return next((found for one in self.inputs if (found := one.given(view))), ())
+        """Of the first that has anything; nothing where that is several images of which a person must keep one."""
+        for one in self.inputs:
+            if (found := one.given(view)) or (isinstance(one, ImageOf) and one.is_ambiguous(view)):
+                return found
+        return ()
 
     def missing(self, view: View) -> str:
         """What to do for each of them."""
         if self.given(view):
             return ""
+        for one in self.inputs:
+            if isinstance(one, ImageOf) and one.is_ambiguous(view):
+                return one.missing(view)
         said = [text for one in self.inputs if (text := one.missing(view))]
         return " or ".join(dict.fromkeys(said)) if self.needed or said else ""
 
@@ -249,3 +272,26 @@ class Section:
         stated = {key.replace("-", "_") for key in view.section(self.step)}
         left = [f"treatment.{self.step}.{key}" for key in self.needed if key not in stated]
         return f"state {', '.join(left)}" if left else ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedTerritory:
+    """Name of the one territory of the treatment, which is that of its structure."""
+
+    word: str = "territory"
+
+    def given(self, view: View) -> tuple[Given, ...]:
+        """The name; nothing where none is stated, or several."""
+        if (name := one_territory(view.fact("treatment", "territory"))) is None:
+            return ()
+        return (Given(self.word, f"treatment {view.treatment}: territory", view.digest(name), name),)
+
+    def missing(self, view: View) -> str:
+        """Nothing: without one the whole liver is meant."""
+        return ""
+
+
+def one_territory(tables: Any) -> str | None:
+    """Name of the one territory that is stated; None where there is none, or several."""
+    names = [str(table.get("name")) for table in tables or () if isinstance(table, Mapping)]
+    return names[0] if len(names) == 1 else None

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from hepatica.case.facts import PLAN_TABLES
-from hepatica.case.steps.inputs import Given, ImageOf, View
-from hepatica.planning.planner.plan_file import plan_from
+from hepatica.case.steps.inputs import Given, ImageOf, Input, View
+from hepatica.case.steps.scout import SCOUT_IMAGE
 
 HEAD = ("agent", "convention", "residual", "effective_half_life", "intent")
 PATIENT = ("bilirubin", "height", "weight", "hepatic_reserve", "compromised")
 BODY = ("height", "weight")
 WHOLE_LIVER = "whole liver"
 
-SCOUT = (
-    ImageOf("scout", ("scout-spect",)),
+SCOUT: tuple[Input, ...] = (
+    SCOUT_IMAGE,
     ImageOf("ct", ("scout-ct",)),
     ImageOf("structures", ("scout-structures",)),
 )
@@ -36,7 +36,7 @@ class PlanTables:
         found = [Given(name, f"{where}: {name}", view.digest(table), table) for name, table in tables.items() if table]
         images = [given for one in SCOUT for given in one.given(view)]
         if len(images) == len(SCOUT):
-            table = dict(view.section("images")) | {given.word: given.text for given in images}
+            table = self._own(view) | {given.word: given.text for given in images}
             sources = ", ".join(given.source for given in images)
             found.append(Given("images", sources, view.digest([i.digest for i in images] + [self._own(view)]), table))
         return (*found, *self._results(view))
@@ -47,9 +47,13 @@ class PlanTables:
         return f"state {', '.join(left)}" if left else ""
 
     @staticmethod
-    def _own(view: View) -> Any:
-        """What is stated of the images beside their paths."""
-        return dict(view.section("images"))
+    def _own(view: View) -> dict[str, Any]:
+        """What is stated of the images beside their paths; a territory is the structure of its name."""
+        names = [str(table.get("name")) for table in view.fact("treatment", "territory") or ()]
+        stated = dict(view.section("images"))
+        if names:
+            stated["territories"] = {name: name for name in names} | dict(stated.get("territories", {}))
+        return stated
 
     @staticmethod
     def _head(view: View) -> dict[str, Any]:
@@ -89,6 +93,8 @@ class PlanTables:
 
 def plan_arguments(texts: Mapping[str, Any]) -> Mapping[str, Any]:
     """Arguments of `plan` from the tables: keys with a dot stand below their table."""
+    from hepatica.planning.planner.plan_file import plan_from  # the status of a case needs no planner
+
     document: dict[str, Any] = {}
     for key, value in texts.items():
         table, _, inside = key.partition(".")

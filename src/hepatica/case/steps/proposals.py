@@ -104,8 +104,14 @@ class TherapyStructures:
     """Structures of the therapy: those that were drawn, else the proposal on its CT, else none.
 
     There is none where there is no CT, or the proposal was left out by a person.
+
+    Attributes
+    ----------
+    needed : bool
+        Whether the step cannot do without.
     """
 
+    needed: bool = False
     proposal: Proposed = PROPOSED_STRUCTURES
     drawn: ImageOf = DRAWN
 
@@ -115,7 +121,8 @@ class TherapyStructures:
 
     def missing(self, view: View) -> str:
         """Which of several to keep, or what to do about the proposal."""
-        return self.proposal.missing(view) if self._is_proposed(view) else self.drawn.missing(view)
+        said = self.proposal.missing(view) if self._is_proposed(view) else self.drawn.missing(view)
+        return said or ("add therapy-structures" if self.needed and not self.given(view) else "")
 
     def _is_proposed(self, view: View) -> bool:
         wanted = bool(view.images("therapy-ct")) and not any(view.images(role) for role in self.drawn.roles)

@@ -10,9 +10,10 @@ from typing import Annotated
 from hepatica.case.adding import Added
 from hepatica.case.case import Case
 from hepatica.case.verbs.shown import HERE, CaseResult, shown
+from hepatica.case.watching import watch as watch_folder
 from hepatica.core.document import HIDDEN
-from hepatica.core.options import Text, verb
-from hepatica.core.progress import Progress
+from hepatica.core.options import Positive, Text, verb
+from hepatica.core.progress import Progress, silent
 from hepatica.core.table import Table
 from hepatica.errors import InputError
 from hepatica.workflow.result import result
@@ -250,7 +251,14 @@ class CaseRunResult(CaseResult):
 
 
 @verb
-def run_case(steps: tuple[str, ...] = (), *, case: Path = HERE, progress: Progress | None = None) -> CaseRunResult:
+def run_case(
+    steps: tuple[str, ...] = (),
+    *,
+    case: Path = HERE,
+    watch: Path | None = None,
+    idle_s: Positive | None = None,
+    progress: Progress | None = None,
+) -> CaseRunResult:
     """Run the steps of a case that are not done or out of date, and nothing else.
 
     Parameters
@@ -259,6 +267,10 @@ def run_case(steps: tuple[str, ...] = (), *, case: Path = HERE, progress: Progre
         Steps to run, with what they stand on: plan, dose, ...; all that can run if none is named.
     case : path
         Folder of the case; the current one if not given.
+    watch : path or None
+        Folder in which files arrive: they are added as they come, and what is due then is run, until it is stopped.
+    idle_s : float or None
+        Stop watching after so long without a new file.
     progress : callable, optional
         Told what is being done.
 
@@ -270,15 +282,20 @@ def run_case(steps: tuple[str, ...] = (), *, case: Path = HERE, progress: Progre
     Raises
     ------
     InputError
-        If a named step lacks something, or fails.
+        If a named step lacks something, or fails; if the folder to watch is not there.
 
     Examples
     --------
     >>> hepatica.run_case(["plan"], case="patient-7")  # doctest: +SKIP
     """
     opened = Case.open(case)
-    ran = opened.run(*steps, progress=progress)
-    return CaseRunResult(**shown(opened), ran=tuple(step.name for step in ran))
+    if watch is None:
+        if idle_s is not None:
+            raise InputError("`idle_s` is for watching", remedy="state `watch`")
+        ran = tuple(step.name for step in opened.run(*steps, progress=progress))
+    else:
+        ran = watch_folder(opened, Path(watch), tuple(steps), say=progress or silent, idle_s=idle_s)
+    return CaseRunResult(**shown(opened), ran=ran)
 
 
 @result

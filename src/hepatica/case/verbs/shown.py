@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -68,6 +69,8 @@ class CaseResult(Result):
         Of its log.
     log_hash : str
         The last one.
+    retain_until : str or None
+        Last day on which the records are to be kept; None where none is stated.
     """
 
     verb: ClassVar[str] = ""
@@ -76,6 +79,7 @@ class CaseResult(Result):
     images: tuple[ImageShown, ...]
     log_lines: int
     log_hash: str
+    retain_until: str | None = None
 
     def title(self) -> str:
         """How many steps stand how."""
@@ -108,6 +112,7 @@ def shown(case: Case) -> dict[str, Any]:
         "images": tuple(_image(item, situation) for item in situation.catalogue),
         "log_lines": len(situation.history.entries),
         "log_hash": situation.history.last_hash,
+        "retain_until": None if (until := situation.facts.retain_until) is None else until.isoformat(),
         "messages": _messages(situation),
     }
 
@@ -136,7 +141,18 @@ def _messages(situation: Situation) -> tuple[Message, ...]:
     if situation.altered:
         files = "; ".join(text for texts in situation.altered.values() for text in texts[:2])
         text = f"files are not what was added: {files}"
-        found.append(Message("files-altered", text, "put them back, or add the new ones", severity="critical"))
+        found.append(
+            Message(
+                "files-altered",
+                text,
+                "copy the original files over them, or take the image for unused and add the new ones",
+                severity="critical",
+            )
+        )
+    until = situation.facts.retain_until
+    if until is not None and until < datetime.now(UTC).date():
+        text = f"the records were to be kept until {until}: nothing keeps them any longer"
+        found.append(Message("retention-ended", text, "erase the patient (hepatica case erase), or state a later date"))
     in_doubt = [item.name for item in situation.catalogue if item.doubts]
     if in_doubt:
         text = f"what they are is in doubt: {', '.join(in_doubt)}"

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from hepatica.anatomy.structures.clinical import STRUCTURE_ROLES_TEXT, Structure, require_roles, structure_of
+from hepatica.anatomy.structures.clinical import (
+    STRUCTURE_ROLES_TEXT,
+    Structure,
+    clinical_regions,
+    require_roles,
+    structure_of,
+)
 from hepatica.core import Provenance, Region, Volume
 from hepatica.core.document import HIDDEN, INLINE
 from hepatica.core.message import Message
@@ -17,6 +23,7 @@ from hepatica.dosimetry.radiobiology.regions import RegionRadiobiology, bed_volu
 from hepatica.dosimetry.radiobiology.response_models import (
     AlphaChoice,
     Prediction,
+    ResponseModel,
     alpha_value,
     predict,
     response_models,
@@ -24,6 +31,7 @@ from hepatica.dosimetry.radiobiology.response_models import (
 from hepatica.dosimetry.radiobiology.summary import ExposureOptions
 from hepatica.errors import InputError
 from hepatica.nuclides import nuclide
+from hepatica.nuclides.agents import Indication
 
 TUMOURS = (Structure.TUMOUR, Structure.ALL_TUMOURS)
 LIVERS = (Structure.LIVER, Structure.LOBE, Structure.NORMAL_LIVER, Structure.PERFUSED, Structure.PERFUSED_NORMAL)
@@ -43,12 +51,15 @@ class DoseMapOptions:
         Exponent of a generalized EUD: 1 is the mean, large the maximum, negative counts cold spots.
     clonogens_per_ml : float or None
         Density of clonogenic cells, for a Poisson TCP of each tumour.
+    indication : {"HCC", "ICC", "mCRC", "other"} or None
+        Disease: published models of others are left out.
     """
 
     structure_roles: Annotated[Mapping[str, str] | None, STRUCTURE_ROLES_TEXT] = None
     alpha_per_gy: AlphaChoice = "unified"
     eud_exponent: float | None = None
     clonogens_per_ml: Positive | None = None
+    indication: Indication | None = None
 
     def __post_init__(self) -> None:
         require_roles(self.structure_roles)
@@ -98,6 +109,10 @@ class MapEffect:
 def map_effect(dose: Volume, regions: Sequence[Region], exposure: ExposureOptions, asked: DoseMapOptions) -> MapEffect:
     """Radiobiology of every structure that is tumour or liver; others are left out with a message.
 
+    What follows from the drawn structures is added: all tumours, the liver and the perfused volume without them. A
+    model of toxicity is asked for the tissue that it was fitted on: the normal liver as a whole, or its perfused part;
+    the liver or perfused volume as drawn stands for it only where no tumour is drawn.
+
     Raises
     ------
     InputError
@@ -112,7 +127,10 @@ def map_effect(dose: Volume, regions: Sequence[Region], exposure: ExposureOption
     models: list[StructurePrediction] = []
     histograms = []
     bed: dict[str, Volume] = {}
-    for region, tissue in tissues_of(regions, asked.structure_roles or {}, messages):
+    regions = (*regions, *_derived(regions, asked.structure_roles))
+    given = tissues_of(regions, asked.structure_roles or {}, messages)
+    roles = {region.name: structure_of(region, asked.structure_roles or {}) for region, _ in given}
+    for region, tissue in given:
         name = "tumour" if tissue is TUMOUR else "liver"
         if name not in bed:
             bed[name] = bed_volume(dose, rate, tissue)
@@ -131,9 +149,11 @@ def map_effect(dose: Volume, regions: Sequence[Region], exposure: ExposureOption
         metrics = {"mean_dose": summed.dose_mean_gy, "bed": summed.bed_mean_gy, "eud": summed.eud_gy}
         metrics |= {f"d{x}": histogram.d_percent(x) for x in (95, 30)}
         kind = "tcp" if tissue is TUMOUR else "ntcp"
-        for model in response_models().values():
+        for model in models_of(asked.indication):
             value = metrics.get(model.metric)
-            if model.kind == kind and model.nuclide != "external" and value is not None:
+            if model.kind != kind or model.nuclide == "external" or value is None:
+                continue
+            if kind == "tcp" or roles[region.name] is _normal_role(model, roles.values()):
                 prediction = predict(
                     model, value, nuclide=source.name, agent=exposure.agent, lesion_ml=region.volume_ml
                 )
@@ -158,6 +178,27 @@ def map_effect(dose: Volume, regions: Sequence[Region], exposure: ExposureOption
             conventions={"EUD": "Niemierko 1997", "EUBED": "Jones and Hoban 2000, same alpha"},
         ),
     )
+
+
+def _derived(regions: Sequence[Region], roles: Mapping[str, str] | None) -> tuple[Region, ...]:
+    """Tumours and livers that follow from those that were drawn."""
+    clinical = clinical_regions(regions, roles=roles)
+    return tuple(
+        item.region for item in clinical[len(regions) :] if item.structure in TUMOURS or item.structure in LIVERS
+    )
+
+
+def _normal_role(model: ResponseModel, roles: Collection[Structure]) -> Structure:
+    """Which structure is the tissue that a model of toxicity was fitted on."""
+    whole = (Structure.PERFUSED_NORMAL, Structure.PERFUSED)
+    normal, drawn = whole if model.tissue.startswith("perfused") else (Structure.NORMAL_LIVER, Structure.LIVER)
+    return normal if normal in roles else drawn
+
+
+def models_of(indication: Indication | None) -> tuple[ResponseModel, ...]:
+    """Published models that hold for a disease; all where none is stated."""
+    wanted = {"*", indication}
+    return tuple(m for m in response_models().values() if indication is None or wanted & {*m.indications})
 
 
 def tissues_of(

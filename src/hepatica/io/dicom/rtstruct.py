@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,7 @@ def write_rtstruct(
     image_grid: Grid | None = None,
     labels: Mapping[str, Label] | None = None,
     provenance: Provenance | None = None,
+    drawn_at: datetime | None = None,
 ) -> Instance:
     """Write regions as closed contours on the slices of their grid.
 
@@ -163,6 +165,8 @@ def write_rtstruct(
         Type and colour of a structure by its name; by default the type of what it is, and a colour of `COLOURS`.
     provenance : Provenance, optional
         Written into StructureSetDescription.
+    drawn_at : datetime, optional
+        When they were drawn; now by default.
 
     Returns
     -------
@@ -190,7 +194,9 @@ def write_rtstruct(
         dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = frame, ""
         dataset.StructureSetLabel = "hepatica"
         dataset.StructureSetDescription = provenance_text(provenance, 1024)
-        dataset.StructureSetDate, dataset.StructureSetTime = dataset.InstanceCreationDate, dataset.InstanceCreationTime
+        if drawn_at is not None:
+            dataset.SeriesDate, dataset.SeriesTime = drawn_at.strftime("%Y%m%d"), drawn_at.strftime("%H%M%S")
+        dataset.StructureSetDate, dataset.StructureSetTime = dataset.SeriesDate, dataset.SeriesTime
         dataset.ReferencedFrameOfReferenceSequence = [_referenced_frame(frame, context)]
         dataset.StructureSetROISequence, dataset.ROIContourSequence, dataset.RTROIObservationsSequence = [], [], []
         for number, region in enumerate(regions, start=1):

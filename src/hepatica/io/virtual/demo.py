@@ -109,7 +109,8 @@ def write_demo_patient(
     pet = _demo_pet(activity, seed)
 
     folder.mkdir(parents=True, exist_ok=True)
-    ct_context = write_ct(folder / "ct", patient.ct, context, description="Demo CT")
+    ct = patient.ct.with_values(patient.ct.values, time=SCANNED_AT)
+    ct_context = write_ct(folder / "ct", ct, context, description="Demo CT")
     emission = Emission(
         nuclide=NUCLIDE,
         start=SCANNED_AT,
@@ -120,7 +121,9 @@ def write_demo_patient(
     write_pet(folder / "pet", pet, context, emission, description="Demo 90Y PET")
     regions = {name: patient.regions[name] for name in REPORTED}
     regions[PERFUSED] = patient.perfused().renamed(PERFUSED)
-    write_rtstruct(folder / "rtstruct.dcm", list(regions.values()), ct_context, image_grid=patient.grid)
+    write_rtstruct(
+        folder / "rtstruct.dcm", list(regions.values()), ct_context, image_grid=patient.grid, drawn_at=SCANNED_AT
+    )
     return DemoPatient(folder, patient, patient.hu, activity, regions)
 
 

@@ -26,7 +26,8 @@ SCAN_S = 1800.0
 def write_patient_dicom(folder: Path, patient: VirtualPatient, context: DicomContext, scanned_at: datetime) -> None:
     """Write ``ct/``, ``emission/`` (PET for 90Y, else a reconstructed NM image), ``rtstruct.dcm`` and ``seg.dcm``."""
     t, concentration = patient.treatment, patient.concentration(scanned_at)
-    ct_context = write_ct(folder / "ct", patient.ct, context, description="Virtual CT")
+    hu = patient.ct.with_values(patient.ct.values, time=scanned_at)
+    ct_context = write_ct(folder / "ct", hu, context, description="Virtual CT")
     windows = [mode for mode in nuclide(t.nuclide).imaging if mode.mode.startswith("spect") and mode.windows_kev]
     emission = Emission(
         nuclide=t.nuclide,
@@ -45,7 +46,9 @@ def write_patient_dicom(folder: Path, patient: VirtualPatient, context: DicomCon
             folder / "emission" / "NM.dcm", concentration, context, emission, description="True activity",
             comment="True activity concentration, made by hepatica, not acquired.",
         )  # fmt: skip
-    write_rtstruct(folder / "rtstruct.dcm", drawn(patient, DRAWN), ct_context, image_grid=patient.grid)
+    write_rtstruct(
+        folder / "rtstruct.dcm", drawn(patient, DRAWN), ct_context, image_grid=patient.grid, drawn_at=scanned_at
+    )
     write_seg(folder / "seg.dcm", drawn(patient, SEGMENTED), ct_context, image_grid=patient.grid)
 
 
