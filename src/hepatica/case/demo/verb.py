@@ -109,7 +109,7 @@ class DemoResult(Result):
         return Table.of(heads, rows, "", "truth")
 
     def write(self, folder: Path) -> None:
-        """Write the images (``patient/``), the case (``case/``), its report (``report/``) and a picture (``patient.png``)."""
+        """Write images (``patient/``), the case (``case/``), its report (``report/``), a picture (``patient.png``)."""
         self.files.write(folder)
         (folder / "patient.png").write_bytes(self.picture)
 
