@@ -16,7 +16,7 @@ from hepatica.anatomy.structures.contours import fill_contours, region_contours
 from hepatica.anatomy.virtual_patient import AnatomyOptions, PatientSettings, Tumour, virtual_patient
 from hepatica.core import Grid
 from hepatica.core.context import DicomContext
-from hepatica.io.dicom.rtstruct import read_rtstruct, write_rtstruct
+from hepatica.io.dicom.structures.rtstruct import read_rtstruct, write_rtstruct
 
 NAMES = (
     "body",

@@ -15,7 +15,7 @@ from hepatica.imaging.spect.camera.cameras import gamma_camera
 from hepatica.imaging.spect.scan import ScanOptions, acquire, scan_grid
 from hepatica.io.dicom.images.projections import write_projections
 from hepatica.io.dicom.images.write import Emission, write_ct, write_nm, write_pet
-from hepatica.io.dicom.seg import write_seg
+from hepatica.io.dicom.structures.seg import write_seg
 from hepatica.nuclides import nuclide
 
 GRID = Grid.axial((30, 24, 34), spacing_mm=(8.0, 8.0, 8.0), origin_mm=(-116.0, -92.0, -100.0))

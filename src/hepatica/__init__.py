@@ -70,13 +70,13 @@ if TYPE_CHECKING:
     from hepatica.cohort.agreement import AgreementResult, measurement_agreement
     from hepatica.cohort.dose_response import DoseResponseResult, dose_response
     from hepatica.cohort.survival import SurvivalResult, survival
-    from hepatica.core.estimate import Estimate
     from hepatica.core.grid import Grid
     from hepatica.core.image import Acquisition, Image, Stated
     from hepatica.core.message import Message
+    from hepatica.core.numbers.estimate import Estimate
     from hepatica.core.provenance import InputFile, Provenance
     from hepatica.core.region import Region
-    from hepatica.core.table import Table
+    from hepatica.core.tables.table import Table
     from hepatica.core.transform.options import TransformOptions
     from hepatica.core.transform.transform import Transform
     from hepatica.core.volume import Kind, Volume
@@ -129,7 +129,7 @@ if TYPE_CHECKING:
     from hepatica.imaging.spect.scan_facts import ScannedActivityOptions, SimulationOptions
     from hepatica.imaging.spect.scan_model import SpectOptions
     from hepatica.io.read import CtOptions, ImageOptions, read_image, scan
-    from hepatica.io.regions import read_structures
+    from hepatica.io.structures.regions import read_structures
     from hepatica.nuclides import Agent, Nuclide, agent, nuclide
     from hepatica.outcome.adaptive import NextTreatment, PastTreatment, PatientStatus
     from hepatica.outcome.analyses.dose_response import CurveOptions
@@ -190,8 +190,8 @@ if TYPE_CHECKING:
     from hepatica.workflow.planning.delivered import DeliveredResult, delivered_activity
     from hepatica.workflow.planning.generator import ElutionResult, elute_generator
     from hepatica.workflow.planning.lung_shunt import LungShuntResult, lung_shunt
-    from hepatica.workflow.planning.plan import PlanResult, plan
-    from hepatica.workflow.planning.plan_file import PlanTemplateResult, plan_template
+    from hepatica.workflow.planning.plan.file import PlanTemplateResult, plan_template
+    from hepatica.workflow.planning.plan.plan import PlanResult, plan
     from hepatica.workflow.planning.planar import PlanarViewOptions
     from hepatica.workflow.planning.prescribe import PrescriptionResult, prescribe
     from hepatica.workflow.planning.tumour_to_normal import UptakeResult, tumour_to_normal

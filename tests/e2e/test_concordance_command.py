@@ -14,7 +14,7 @@ from hepatica.core.image import Image
 from hepatica.errors import GeometryError, HepaticaError, InputError
 from hepatica.io.dicom.rtdose import write_rtdose
 from hepatica.io.itk import read_itk, write_itk
-from hepatica.io.regions import read_structures
+from hepatica.io.structures.regions import read_structures
 from hepatica.planning.delivery.concordance import ConcordanceOptions
 from hepatica.workflow.planning.concordance import ConcordanceResult, scout_concordance
 

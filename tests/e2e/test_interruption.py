@@ -19,7 +19,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from hepatica import front_door
 from hepatica.cli import main
 from hepatica.core.options import verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.workflow.result import Result, result
 
 @result

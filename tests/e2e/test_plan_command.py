@@ -23,7 +23,7 @@ from hepatica.planning.planner.plan_file import TEMPLATE
 from hepatica.planning.planner.prescribe import AimOptions, MassOptions, RuleOptions
 from hepatica.planning.prescriptions.lipiodol import organ_uptake
 from hepatica.workflow.planning.compare_agents import compare_agents
-from hepatica.workflow.planning.plan import plan
+from hepatica.workflow.planning.plan.plan import plan
 from hepatica.workflow.planning.prescribe import prescribe
 
 

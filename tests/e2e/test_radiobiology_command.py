@@ -13,7 +13,7 @@ from hepatica.dosimetry.radiobiology.sphere_agents import Spheres
 from hepatica.dosimetry.radiobiology.summary import EarlierTreatment, ExposureOptions, TissueOptions
 from hepatica.errors import InputError, UnitError, UnknownNameError
 from hepatica.io.itk import read_itk
-from hepatica.io.regions import read_regions
+from hepatica.io.structures.regions import read_regions
 from hepatica.workflow.dose.radiobiology import radiobiology
 from hepatica.workflow.dose.spheres import compare_spheres
 

@@ -22,7 +22,7 @@ from hepatica.core.image import Image, Stated
 from hepatica.core.resample import resample
 from hepatica.errors import HepaticaError, InputError, UnknownNameError
 from hepatica.io.itk import read_itk_image, write_itk
-from hepatica.io.regions import read_structures
+from hepatica.io.structures.regions import read_structures
 from hepatica.planning.planner.plan_file import TEMPLATE, Plan, plan_from
 from hepatica.planning.planner.voxel import PlanImages
 from hepatica.planning.scout.lung_shunt import SpectShuntOptions
@@ -30,7 +30,7 @@ from hepatica.planning.scout.lungs import LungDoseOptions
 from hepatica.planning.scout.scan import ScoutOptions
 from hepatica.planning.scout.uptake import UptakeOptions
 from hepatica.workflow.planning.lung_shunt import lung_shunt
-from hepatica.workflow.planning.plan import plan
+from hepatica.workflow.planning.plan.plan import plan
 from hepatica.workflow.planning.scout import read_scout
 from hepatica.workflow.planning.tumour_to_normal import tumour_to_normal
 

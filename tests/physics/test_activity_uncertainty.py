@@ -11,8 +11,8 @@ from hepatica.core import Estimate
 from hepatica.core.document import document
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
-from hepatica.imaging.quantify.blurred_sphere import edge_over_mean as sphere_edge
-from hepatica.imaging.quantify.blurred_sphere import mean_recovery, profile, sphere_diameter_mm, sphere_volume_ml
+from hepatica.imaging.quantify.blurred.sphere import edge_over_mean as sphere_edge
+from hepatica.imaging.quantify.blurred.sphere import mean_recovery, profile, sphere_diameter_mm, sphere_volume_ml
 from hepatica.imaging.quantify.recovery import SphereRecovery, fit_recovery
 from hepatica.imaging.quantify.response import GaussianPsf
 from hepatica.imaging.quantify.uncertainty import OtherUncertainties, Outline, edge_over_mean, region_uncertainty

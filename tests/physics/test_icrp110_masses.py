@@ -15,7 +15,7 @@ import pytest
 from hepatica.anatomy.ct.uniform import hu_of_density
 from hepatica.anatomy.segmentation.body_and_lungs.lungs import lung_regions
 from hepatica.core import Grid, Kind, Volume
-from hepatica.io.regions import read_structures
+from hepatica.io.structures.regions import read_structures
 
 LIVER, LUNGS = (95,), (96, 97, 98, 99)
 

@@ -27,7 +27,7 @@ def _write(folder: Path) -> None:
     from hepatica.core.context import DicomContext
     from hepatica.io.dicom.images.write import Emission, write_ct, write_nm, write_pet
     from hepatica.io.dicom.rtdose import write_rtdose
-    from hepatica.io.dicom.rtstruct import write_rtstruct
+    from hepatica.io.dicom.structures.rtstruct import write_rtstruct
 
     context = DicomContext.invented(slices=4, patient_id="P1", when=GIVEN)
     grid = Grid.axial((8, 7, 4), spacing_mm=(8, 8, 8), frame_of_reference=context.frame_of_reference)

@@ -99,8 +99,8 @@ def _own_writers() -> Iterator[Seed]:
     from hepatica.io.dicom.images.projections import write_projections
     from hepatica.io.dicom.images.write import Emission, write_ct
     from hepatica.io.dicom.rtdose import write_rtdose
-    from hepatica.io.dicom.rtstruct import write_rtstruct
-    from hepatica.io.dicom.seg import write_seg
+    from hepatica.io.dicom.structures.rtstruct import write_rtstruct
+    from hepatica.io.dicom.structures.seg import write_seg
 
     context = DicomContext.invented(slices=4, patient_id="P1", when=WHEN)
     grid = Grid.axial((12, 10, 4), spacing_mm=(3, 4, 5), frame_of_reference=context.frame_of_reference)

@@ -239,7 +239,7 @@ class _Judge:
 
     def _read(self, seed: Seed, case: Case, expected: Mapping[str, Answer | None], folder: Path) -> tuple[Verdict, int]:
         from hepatica.errors import HepaticaError
-        from hepatica.io.regions import StructureWarning
+        from hepatica.io.structures.regions import StructureWarning
 
         verdict, decoded = Verdict("refused"), 0
         for stage, sound in expected.items():

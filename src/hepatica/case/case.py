@@ -19,8 +19,8 @@ from hepatica.case.run import run_steps, situation_of
 from hepatica.case.state import Situation, StepState
 from hepatica.case.steps.course import STEPS as STEP_NAMES
 from hepatica.core.progress import Progress, silent
-from hepatica.core.table import Table
-from hepatica.core.text_files import toml_text
+from hepatica.core.tables.table import Table
+from hepatica.core.text.files import toml_text
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.io.files import atomic_output, output_folder
 from hepatica.io.input_files import is_file

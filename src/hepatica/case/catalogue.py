@@ -12,7 +12,7 @@ from hepatica.case.layout import CATALOGUE, VERSION
 from hepatica.case.log import canonical
 from hepatica.case.sorting.roles import ROLES
 from hepatica.core.provenance import sha256
-from hepatica.core.text_files import json_file
+from hepatica.core.text.files import json_file
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.io.files import atomic_output
 

@@ -12,7 +12,7 @@ from typing import Any
 from hepatica.case.layout import RECORD, VERSION
 from hepatica.case.log import canonical
 from hepatica.case.steps.inputs import Given
-from hepatica.core.text_files import json_file
+from hepatica.core.text.files import json_file
 from hepatica.errors import InputError
 
 VOLATILE = ("provenance", "notice")

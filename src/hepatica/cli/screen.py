@@ -15,8 +15,8 @@ from typing import Any
 
 from hepatica.cli.streams import say
 from hepatica.core.progress import Progress
-from hepatica.core.table import Table
-from hepatica.core.text import one_line, visible
+from hepatica.core.tables.table import Table
+from hepatica.core.text.visible import one_line, visible
 
 SECONDS_BETWEEN_LINES = 5.0
 WIDTH_OF_A_FILE = 140

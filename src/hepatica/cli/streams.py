@@ -7,7 +7,7 @@ import io
 import os
 import sys
 
-from hepatica.core.text import visible
+from hepatica.core.text.visible import visible
 
 
 def open_streams() -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from hepatica.core import Provenance
 from hepatica.core.document import INLINE
 from hepatica.core.options import parameters, verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.io.tables import TableSource, as_table
 from hepatica.outcome.analyses.accuracy import accuracy_doubts, accuracy_of, accuracy_words
 from hepatica.outcome.statistics.roc import Accuracy, Proportion

@@ -8,7 +8,7 @@ from pathlib import Path
 from hepatica.core import Provenance
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.options import parameters, verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.io.tables import TableSource, as_table
 from hepatica.outcome.analyses.agreement import agreement_of
 from hepatica.outcome.statistics.agreement import (

@@ -8,7 +8,7 @@ from pathlib import Path
 from hepatica.core import Provenance
 from hepatica.core.document import HIDDEN
 from hepatica.core.options import parameters, verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.io.files import write_text
 from hepatica.io.tables import TableSource, as_table
 from hepatica.outcome.analyses.dose_response import CurveOptions, DoseThreshold, dose_analysis, response_words

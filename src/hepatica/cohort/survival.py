@@ -10,7 +10,7 @@ from hepatica.core import Provenance
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.io.files import write_text
 from hepatica.io.tables import TableSource, as_table
 from hepatica.outcome.analyses.survival import (

@@ -18,7 +18,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from hepatica.core.estimate import Estimate
+from hepatica.core.numbers.estimate import Estimate
 
 F = TypeVar("F", bound=Callable[..., Any])
 

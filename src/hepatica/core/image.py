@@ -25,7 +25,7 @@ from hepatica.core.options.declare import require_known
 from hepatica.core.options.values import maker, value_class
 from hepatica.core.privacy.identity import withheld
 from hepatica.core.provenance import InputFile
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.core.volume import Kind, Volume, voxel_unit, whole_labels
 from hepatica.errors import DicomError, GeometryError, InputError, TimeError, UnitError
 

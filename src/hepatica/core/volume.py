@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hepatica.core.grid import Grid
-from hepatica.core.units import unit_factor
+from hepatica.core.numbers.units import unit_factor
 from hepatica.errors import GeometryError, UnitError
 
 

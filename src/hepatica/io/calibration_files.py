@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from hepatica.core import Estimate
 from hepatica.core.image import Image
-from hepatica.core.text_files import json_file, text_file, toml_text
+from hepatica.core.text.files import json_file, text_file, toml_text
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions, with_later_settings
 from hepatica.imaging.quantify.camera_factor import CameraCalibration

@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from hepatica.core.input_table import InputTable
-from hepatica.core.text import from_spreadsheet
+from hepatica.core.tables.input_table import InputTable
+from hepatica.core.text.visible import from_spreadsheet
 from hepatica.errors import InputError, TableError
 from hepatica.io.input_files import require_file
 from hepatica.io.workbook import read_workbook

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from hepatica.core.compare import above, below
-from hepatica.core.table import Table
-from hepatica.core.tables import toml_table
+from hepatica.core.numbers.compare import above, below
+from hepatica.core.tables.shipped import toml_table
+from hepatica.core.tables.table import Table
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.nuclides.nuclide import Nuclide, nuclide
 
@@ -51,7 +51,7 @@ class Fact:
     source : str
         Where it was read, or why it is not there.
     confidence : str
-        How well it is known: a word of `hepatica.core.confidence` ("read at the source", "well established", ...).
+        How well it is known: a word of `hepatica.core.numbers.confidence` ("read at the source", ...).
     """
 
     value: FactValue

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from hepatica.core import Estimate
-from hepatica.core.tables import csv_rows
+from hepatica.core.tables.shipped import csv_rows
 from hepatica.errors import TimeError, UnknownNameError
 from hepatica.nuclides.nuclide import Nuclide, nuclide
 

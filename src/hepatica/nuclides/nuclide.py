@@ -13,8 +13,8 @@ from typing import Any, Literal
 from hepatica.core import Estimate, decays_per_becquerel
 from hepatica.core.constants import MEV_TO_J, SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN, reported
-from hepatica.core.table import Cell, Table
-from hepatica.core.tables import csv_rows, number, toml_table
+from hepatica.core.tables.shipped import csv_rows, number, toml_table
+from hepatica.core.tables.table import Cell, Table
 from hepatica.errors import UnknownNameError
 
 

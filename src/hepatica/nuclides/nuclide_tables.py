@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hepatica.core.constants import SECONDS_PER_HOUR
-from hepatica.core.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table
 from hepatica.errors import UnknownNameError
 from hepatica.nuclides.comparison import NuclideRow, strongest
 from hepatica.nuclides.generator import generator

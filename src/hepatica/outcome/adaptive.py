@@ -14,13 +14,13 @@ from datetime import datetime, time
 from typing import Annotated, Literal
 
 from hepatica.core import seconds_between
-from hepatica.core.confidence import FROM_MEMORY, UNCERTAIN
 from hepatica.core.constants import SECONDS_PER_DAY, SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN, INLINE, reported
-from hepatica.core.input_table import InputTable, TableCheck
 from hepatica.core.message import Message, unique
+from hepatica.core.numbers.confidence import FROM_MEMORY, UNCERTAIN
 from hepatica.core.options import Limits, NonNegative, Positive, options
 from hepatica.core.options.values import value_class
+from hepatica.core.tables.input_table import InputTable, TableCheck
 from hepatica.dosimetry.radiobiology import (
     LIVER,
     DoseRate,

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hepatica.core.input_table import InputTable, TableCheck
+from hepatica.core.tables.input_table import InputTable, TableCheck
 from hepatica.errors import InputError
 from hepatica.outcome.liver_scores import (
     ASCITES,

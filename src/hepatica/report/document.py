@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from hepatica.core.message import Message
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.report.figures.palette import STATUS_COLOURS, Style
 from hepatica.report.provenance import provenance_rows
 

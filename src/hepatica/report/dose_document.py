@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.report import tables
 from hepatica.report.document import Document, Fact, Facts, Paragraph, Section, TableBlock
 from hepatica.report.dose_report import DoseReport, LimitRow

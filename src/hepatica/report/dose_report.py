@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from hepatica.core import Kind, Region, Volume
-from hepatica.core.compare import above, below
 from hepatica.core.document import reported
 from hepatica.core.message import Message
-from hepatica.core.table import Cell
+from hepatica.core.numbers.compare import above, below
+from hepatica.core.tables.table import Cell
 from hepatica.dosimetry.metrics.region_dose import RegionDose
 from hepatica.errors import InputError
 from hepatica.nuclides.agents import DoseLimit

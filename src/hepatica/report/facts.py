@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hepatica.core.context import DicomContext
 from hepatica.core.image import Image
-from hepatica.core.numbers import three
+from hepatica.core.numbers.wording import three
 from hepatica.report.document import Fact
 from hepatica.report.dose_report import ImageUsed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from itertools import groupby
 
-from hepatica.core.text import visible
+from hepatica.core.text.visible import visible
 from hepatica.report.document import Document, Picture
 from hepatica.report.figures import palette
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from hepatica.core.text import one_line, visible
+from hepatica.core.text.visible import one_line, visible
 from hepatica.report.document import (
     Banner,
     Block,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from hepatica.core.document import document
-from hepatica.core.numbers import percent, three, with_uncertainty
-from hepatica.core.table import Table
-from hepatica.core.text import csv_text
+from hepatica.core.numbers.wording import percent, three, with_uncertainty
+from hepatica.core.tables.table import Table
+from hepatica.core.text.visible import csv_text
 from hepatica.dosimetry.metrics.region_dose import RegionDose
 from hepatica.report.dose_report import DoseReport, LimitRow, ReportRegion
 

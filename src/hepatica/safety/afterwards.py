@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hepatica.core.tables import toml_table
+from hepatica.core.tables.shipped import toml_table
 from hepatica.errors import InputError, PhysicsError
 from hepatica.nuclides import is_same_agent, nuclide
 from hepatica.safety.contact import PatientSource, first_time

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from hepatica.core.constants import HOURS_PER_DAY
 from hepatica.core.document import INLINE
-from hepatica.core.tables import toml_table
+from hepatica.core.tables.shipped import toml_table
 from hepatica.errors import PhysicsError
 from hepatica.safety.dose_rate import DoseRateConstant, Geometry
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.constants import MEV_TO_J, SECONDS_PER_HOUR
-from hepatica.core.tables import csv_rows, toml_table
+from hepatica.core.tables.shipped import csv_rows, toml_table
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
 from hepatica.nuclides import Nuclide, nuclide
 

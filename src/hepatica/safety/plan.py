@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from hepatica.core import Provenance
-from hepatica.core.confidence import READ_AT_THE_SOURCE
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message
+from hepatica.core.numbers.confidence import READ_AT_THE_SOURCE
 from hepatica.core.options import Limits, NonNegative, Positive, options, parameters
 from hepatica.errors import PhysicsError
 from hepatica.nuclides import Nuclide, nuclide, require_carried

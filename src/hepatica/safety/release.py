@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hepatica.core.document import INLINE
-from hepatica.core.tables import toml_table
+from hepatica.core.tables.shipped import toml_table
 from hepatica.errors import PhysicsError, UnknownNameError
 from hepatica.nuclides import nuclide
 from hepatica.safety.contact import PatientSource, first_time

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from hepatica.core.tables import toml_table
-from hepatica.core.text_files import text_file, toml_text
+from hepatica.core.tables.shipped import toml_table
+from hepatica.core.text.files import text_file, toml_text
 from hepatica.errors import InputError
 from hepatica.nuclides import nuclide
 from hepatica.safety.plan import ReleasePlan

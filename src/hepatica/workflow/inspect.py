@@ -8,7 +8,7 @@ from pathlib import Path
 from hepatica.core import Provenance
 from hepatica.core.image import Image, Stated
 from hepatica.core.options import verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.errors import InputError
 from hepatica.io.describe import NOT_RECONSTRUCTED, Description, describe, describe_image
 from hepatica.io.description_rows import clock, description_rows, is_critical, state

@@ -28,7 +28,7 @@ from hepatica.core.document import HIDDEN, INLINE, document
 from hepatica.core.image import Image
 from hepatica.core.options import Limits, NonNegative, parameters, verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table
 from hepatica.version import __version__
 from hepatica.workflow.result import Result, result
 
@@ -131,7 +131,7 @@ class VirtualPatientResult(Result):
         CT and labels as NIfTI; ``arteries.csv``, ``arteries.vtk``; ``patient.json``; ``patient.png``.
         """
         from hepatica.io.virtual.patient import write_patient_dicom, write_patient_truth
-        from hepatica.report.figures.anatomy import patient_png
+        from hepatica.report.figures.images.anatomy import patient_png
 
         write_patient_dicom(folder, self.patient, self.context, self.scanned_at)
         write_patient_truth(folder, self.patient, self.scanned_at)

@@ -22,7 +22,7 @@ from hepatica.core.options import Limits, NonNegative, parameters, verb
 from hepatica.core.privacy.anonymiser import Anonymiser
 from hepatica.core.privacy.values import anonymised
 from hepatica.core.progress import Progress, silent
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.io.files import write_text
 from hepatica.workflow.phantom import SCAN_AFTER_H, VirtualPatientResult, made_patient
 from hepatica.workflow.result import Result, result

@@ -12,8 +12,8 @@ from hepatica.core.document import HIDDEN, document, document_schema
 from hepatica.core.message import Message
 from hepatica.core.privacy.values import anonymised, anonymiser_for
 from hepatica.core.provenance import Provenance
-from hepatica.core.table import Table
-from hepatica.core.text import visible
+from hepatica.core.tables.table import Table
+from hepatica.core.text.visible import visible
 from hepatica.io.files import output_folder, refuse_inputs, set_times, write_text
 from hepatica.io.secret_key import read_secret
 

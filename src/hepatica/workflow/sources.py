@@ -10,8 +10,8 @@ from typing import Any
 from hepatica.core import InputFile, Kind, Volume
 from hepatica.core.context import DicomContext, uid_of
 from hepatica.core.image import NOTHING_STATED, Image, Stated
-from hepatica.core.sources import DoseSource, ImageSource, StructureSource
-from hepatica.core.text_files import json_file
+from hepatica.core.tables.sources import DoseSource, ImageSource, StructureSource
+from hepatica.core.text.files import json_file
 from hepatica.errors import InputError, UnitError
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.files import restore

@@ -21,8 +21,8 @@ from hepatica.case.report.histograms import histograms_of
 from hepatica.case.report.material import CaseMaterial, Disease, Person
 from hepatica.case.report.objects import administration
 from hepatica.case.report.summary import LESIONS_SHOWN, shown_structures, summary_of
-from hepatica.core.numbers import three
-from hepatica.core.table import Table
+from hepatica.core.numbers.wording import three
+from hepatica.core.tables.table import Table
 from hepatica.report.html import html_page
 from hepatica.report.pdf import pdf_page
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import hepatica
-from hepatica.core.confidence import MEANING
+from hepatica.core.numbers.confidence import MEANING
 from hepatica.planning.guardrails import GUARDRAILS
 
 SOURCE = Path(hepatica.__file__).parent

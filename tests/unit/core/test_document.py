@@ -16,7 +16,7 @@ import pytest
 from hepatica.core import Estimate
 from hepatica.core.document import HIDDEN, INLINE, document, document_schema, reported
 from hepatica.core.message import Message, unique
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 
 
 class Colour(Enum):

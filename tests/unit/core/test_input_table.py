@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from hepatica.core.input_table import InputTable
+from hepatica.core.tables.input_table import InputTable
 from hepatica.errors import HepaticaError
 
 TABLE = InputTable(

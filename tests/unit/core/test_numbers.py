@@ -17,7 +17,7 @@ from hepatica.core import (
     decays_per_becquerel,
     seconds_between,
 )
-from hepatica.core.units import parse_fraction, parse_quantity, parse_time, unit_factor
+from hepatica.core.numbers.units import parse_fraction, parse_quantity, parse_time, unit_factor
 from hepatica.errors import TimeError, UnitError
 
 

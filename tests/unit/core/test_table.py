@@ -3,7 +3,7 @@
 import pytest
 
 from hepatica.core import Estimate
-from hepatica.core.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hepatica.core.table import Table
-from hepatica.core.text import csv_text, from_spreadsheet, one_line, spreadsheet_text, visible
+from hepatica.core.tables.table import Table
+from hepatica.core.text.visible import csv_text, from_spreadsheet, one_line, spreadsheet_text, visible
 from hepatica.io.files import write_text
 from hepatica.io.tables import read_table
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hepatica.core.text_files import json_file, text_file, toml_text
+from hepatica.core.text.files import json_file, text_file, toml_text
 from hepatica.errors import InputError
 
 
@@ -69,7 +69,7 @@ def test_a_file_that_is_not_there_or_too_large_is_refused(tmp_path: Path, monkey
         text_file(tmp_path / "none.json")
     with pytest.raises(InputError, match="cannot be read"):
         text_file(tmp_path)
-    monkeypatch.setattr("hepatica.core.text_files.MAX_TEXT_BYTES", 10)
+    monkeypatch.setattr("hepatica.core.text.files.MAX_TEXT_BYTES", 10)
     assert text_file(put(tmp_path, b"x" * 10)) == "x" * 10
     for path in (put(tmp_path, b"x" * 11), Path("/dev/zero")):
         if path.exists():

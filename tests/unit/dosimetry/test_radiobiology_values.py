@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Region, Volume
-from hepatica.core.confidence import MEANING
+from hepatica.core.numbers.confidence import MEANING
 from hepatica.dosimetry.radiobiology import (
     LIVER,
     TUMOUR,

@@ -3,7 +3,7 @@ import pytest
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.errors import InputError
-from hepatica.imaging.quantify.blurred_scan import blurred_pet
+from hepatica.imaging.quantify.blurred.scan import blurred_pet
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hepatica.core import Estimate, Grid, Kind, Region, Volume
 from hepatica.core.document import document
 from hepatica.errors import EvidenceError, GeometryError, InputError, PhysicsError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions, number
-from hepatica.imaging.quantify.blurred_sphere import sphere_volume_ml
+from hepatica.imaging.quantify.blurred.sphere import sphere_volume_ml
 from hepatica.imaging.quantify.recovery import (
     Filling,
     RecoveryCurve,

@@ -24,7 +24,7 @@ from hepatica.io.describe import describe
 from hepatica.io.dicom.rtdose import read_rtdose
 from hepatica.io.itk import read_itk, read_label_layers, write_itk
 from hepatica.io.read import Stated, read_image
-from hepatica.io.regions import read_structures
+from hepatica.io.structures.regions import read_structures
 from hepatica.io.tables import read_table
 from hepatica.workflow.inspect import inspect_images
 

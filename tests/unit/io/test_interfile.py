@@ -15,7 +15,7 @@ from hepatica.errors import HepaticaError, InputError, UnitError
 from hepatica.io.describe import describe
 from hepatica.io.dicom.images.projections import read_projections
 from hepatica.io.read import read_image
-from hepatica.io.regions import read_structures
+from hepatica.io.structures.regions import read_structures
 
 DATA = Path(os.environ.get("HEPATICA_DATA", Path(__file__).resolve().parents[4] / "shared/data"))
 few = settings(

@@ -17,8 +17,8 @@ from hepatica.errors import OutputError
 from hepatica.io.dicom.images.write import write_ct
 from hepatica.io.dicom.objects import provenance_text
 from hepatica.io.dicom.rtdose import write_rtdose
-from hepatica.io.dicom.rtstruct import write_rtstruct
-from hepatica.io.dicom.seg import write_seg
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
+from hepatica.io.dicom.structures.seg import write_seg
 
 Write = Callable[[Path], object]
 

@@ -12,11 +12,11 @@ from hepatica.core.context import DicomContext
 from hepatica.errors import AmbiguousSeriesError, DicomError, GeometryError, InputError, UnknownNameError
 from hepatica.io.dicom.images.write import write_ct
 from hepatica.io.dicom.rtdose import write_rtdose
-from hepatica.io.dicom.rtstruct import write_rtstruct
-from hepatica.io.dicom.seg import write_seg
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
+from hepatica.io.dicom.structures.seg import write_seg
 from hepatica.io.itk import write_itk
 from hepatica.io.read import read_image
-from hepatica.io.regions import StructureWarning, read_regions, read_structures
+from hepatica.io.structures.regions import StructureWarning, read_regions, read_structures
 
 
 @pytest.fixture(params=["labels.nii.gz", "labels.mha"])

@@ -15,8 +15,8 @@ from hepatica.core import Grid, Provenance, Region
 from hepatica.core.context import DicomContext
 from hepatica.core.message import Message
 from hepatica.errors import DicomError, GeometryError, OutputError, UnknownNameError
-from hepatica.io.dicom.rtstruct import read_rtstruct, write_rtstruct
-from hepatica.io.structures import Label
+from hepatica.io.dicom.structures.rtstruct import read_rtstruct, write_rtstruct
+from hepatica.io.structures.structures import Label
 
 LABELS = {"Liver": Label(1, "Liver", "ORGAN", (128, 64, 0)), "Tumour 1": Label(2, "Tumour 1", "GTV", (255, 0, 0))}
 
@@ -402,7 +402,7 @@ def test_single_plane_alone_takes_the_slices_drawn_on(written: Path, oblique_gri
 def test_not_a_structure_set(
     tmp_path: Path, two_regions: list[Region], context: DicomContext, oblique_grid: Grid
 ) -> None:
-    from hepatica.io.dicom.seg import write_seg
+    from hepatica.io.dicom.structures.seg import write_seg
 
     write_seg(tmp_path / "seg.dcm", two_regions, context)
     with pytest.raises(DicomError, match="Segmentation Storage"):

@@ -13,8 +13,8 @@ import pytest
 from hepatica.core import Grid, Region
 from hepatica.core.context import DicomContext
 from hepatica.errors import DicomError, UnknownNameError
-from hepatica.io.dicom.rtstruct import write_rtstruct
-from hepatica.io.regions import drawn_structures, read_structures
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
+from hepatica.io.structures.regions import drawn_structures, read_structures
 
 NAMES = ("Liver", "Tumour 1", "Vessel", "Stomach")
 

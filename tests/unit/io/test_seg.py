@@ -14,7 +14,7 @@ import pytest
 from hepatica.core import Grid, Provenance, Region
 from hepatica.core.context import DicomContext
 from hepatica.errors import DicomError, GeometryError, OutputError, UnknownNameError
-from hepatica.io.dicom.seg import read_seg, write_seg
+from hepatica.io.dicom.structures.seg import read_seg, write_seg
 
 
 def mirrored(region: Region) -> Region:

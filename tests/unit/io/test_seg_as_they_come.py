@@ -18,8 +18,8 @@ from hepatica.anatomy.structures.roles import structure_of
 from hepatica.core import Grid, Region
 from hepatica.core.context import DicomContext
 from hepatica.errors import DicomError
-from hepatica.io.dicom.seg import read_seg, write_seg
-from hepatica.io.regions import read_structures
+from hepatica.io.dicom.structures.seg import read_seg, write_seg
+from hepatica.io.structures.regions import read_structures
 
 LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 RLE, DEFLATED = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.8.1"
@@ -345,7 +345,7 @@ def test_the_code_is_in_the_file(tmp_path: Path, context: DicomContext, oblique_
 
 
 def test_real_encodings_of_one_liver(real_data: Path) -> None:
-    from hepatica.io.dicom.seg import segmentation_grid
+    from hepatica.io.dicom.structures.seg import segmentation_grid
 
     found = {}
     for name in ("labelmap", "liver-rle", "liver-nonbyte-aligned-j2k"):

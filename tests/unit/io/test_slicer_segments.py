@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from hepatica.core import Grid
 from hepatica.errors import GeometryError, InputError, UnknownNameError
-from hepatica.io.regions import read_structures
-from hepatica.io.slicer_segments import slicer_segments
+from hepatica.io.structures.regions import read_structures
+from hepatica.io.structures.slicer_segments import slicer_segments
 
 
 def write_nrrd(path: Path, values: NDArray[Any], grid: Grid, keys: dict[str, str], *, ending: str = "\n") -> Path:

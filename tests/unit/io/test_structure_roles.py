@@ -15,9 +15,9 @@ from hepatica.anatomy.structures.roles import identified
 from hepatica.core import Grid, Region
 from hepatica.core.context import DicomContext
 from hepatica.core.region import Code
-from hepatica.io.dicom.rtstruct import write_rtstruct
-from hepatica.io.dicom.seg import write_seg
-from hepatica.io.regions import drawn_structures, read_structures
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
+from hepatica.io.dicom.structures.seg import write_seg
+from hepatica.io.structures.regions import drawn_structures, read_structures
 
 NAMES = (
     "Leber", "Tumour 1", "Läsion 2", "A3", "perfused", "Lung_L", "Lung_R", "Magen", "PTV", "lymph node",

@@ -14,9 +14,9 @@ from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.context import DicomContext
 from hepatica.errors import HepaticaError
 from hepatica.io.dicom.rtdose import read_rtdose, write_rtdose
-from hepatica.io.dicom.rtstruct import write_rtstruct
-from hepatica.io.dicom.seg import write_seg
-from hepatica.io.regions import read_structures
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
+from hepatica.io.dicom.structures.seg import write_seg
+from hepatica.io.structures.regions import read_structures
 
 GRID = Grid.axial((16, 14, 8), spacing_mm=(3, 4, 5), frame_of_reference="1.2.3.4")
 

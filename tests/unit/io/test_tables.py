@@ -8,7 +8,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.errors import InputError, TableError
 from hepatica.io.tables import as_table, read_table
 

@@ -7,8 +7,8 @@ import json
 import jsonschema
 import pytest
 
-from hepatica.core.confidence import MEANING
 from hepatica.core.document import document, document_schema
+from hepatica.core.numbers.confidence import MEANING
 from hepatica.errors import UnknownNameError
 from hepatica.nuclides import AGENT_NAMES, Agent, agent, spheres_per_mg
 

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from hepatica.core.document import document, document_schema
-from hepatica.core.tables import toml_table
+from hepatica.core.tables.shipped import toml_table
 from hepatica.errors import UnknownNameError
 from hepatica.nuclides import NUCLIDE_NAMES, Nuclide, nuclide
 from hepatica.nuclides.comparison import compare_nuclides

@@ -12,8 +12,8 @@ from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.context import DicomContext
 from hepatica.errors import InputError, NothingDrawnError, UnknownNameError
 from hepatica.io.dicom.images.write import write_ct
-from hepatica.io.dicom.rtstruct import write_rtstruct
-from hepatica.io.dicom.seg import write_seg
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
+from hepatica.io.dicom.structures.seg import write_seg
 from hepatica.outcome.response.segmentations import (
     lesions_and_others,
     patient_responses,

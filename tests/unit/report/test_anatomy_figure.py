@@ -1,8 +1,8 @@
 import numpy as np
 
 from hepatica.core import Grid, Kind, Region, Volume
-from hepatica.report.figures.anatomy import Anatomy, anatomy_figure
-from hepatica.report.figures.dose import png
+from hepatica.report.figures.dosimetry.dose import png
+from hepatica.report.figures.images.anatomy import Anatomy, anatomy_figure
 
 
 def test_it_draws_on_an_oblique_grid(oblique_grid: Grid) -> None:

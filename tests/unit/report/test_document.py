@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from hepatica.core.message import Message
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.report.document import (
     Bullets,
     Document,
@@ -17,7 +17,7 @@ from hepatica.report.document import (
     Section,
     TableBlock,
 )
-from hepatica.report.figures.dose import png, svg
+from hepatica.report.figures.dosimetry.dose import png, svg
 from hepatica.report.figures.planning import CHANCES, draw_trade_off
 from hepatica.report.files import document_files
 from hepatica.report.html import html_page

@@ -15,10 +15,10 @@ from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides.agents import DoseLimit
 from hepatica.report import DoseReport, Fact, ImageUsed, LimitRow, ReportRegion, limit_rows
 from hepatica.report.dose_document import dose_document
-from hepatica.report.figures.dose import comparison_figure, isodose_levels_gy, png
+from hepatica.report.figures.dosimetry.dose import comparison_figure, isodose_levels_gy, png
+from hepatica.report.figures.images.planes import Plane, centre_of, framed, sample, sample_region
 from hepatica.report.figures.palette import structure_styles
 from hepatica.report.figures.pictures import Pictures, draw
-from hepatica.report.figures.planes import Plane, centre_of, framed, sample, sample_region
 from hepatica.report.files import report_files
 from hepatica.report.html import html_page
 from hepatica.report.pdf import pdf_page

@@ -10,8 +10,8 @@ from typing import get_args
 
 import pytest
 
-from hepatica.core.confidence import MEANING
 from hepatica.core.document import document
+from hepatica.core.numbers.confidence import MEANING
 from hepatica.errors import HepaticaError, InputError, OutputError, PhysicsError, UnknownNameError
 from hepatica.nuclides import NUCLIDE_NAMES
 from hepatica.report.page import write_page

@@ -9,7 +9,7 @@ import pytest
 from hepatica.errors import InputError
 from hepatica.outcome.adaptive import NextTreatment
 from hepatica.workflow.planning.adaptive import remaining_tolerance
-from hepatica.workflow.planning.plan import plan as run_plan
+from hepatica.workflow.planning.plan.plan import plan as run_plan
 
 PLAN = """
 [plan]

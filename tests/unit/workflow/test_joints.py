@@ -22,7 +22,7 @@ from hepatica.core.context import DicomContext
 from hepatica.core.message import Message
 from hepatica.errors import GeometryError, InputError
 from hepatica.io.dicom.images.write import write_ct
-from hepatica.io.dicom.seg import write_seg
+from hepatica.io.dicom.structures.seg import write_seg
 from hepatica.io.itk import write_itk
 from hepatica.io.read import read_image
 

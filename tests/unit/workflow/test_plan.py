@@ -15,8 +15,8 @@ from hepatica.errors import HepaticaError, InputError, OutputError, UnitError, U
 from hepatica.planning.planner.course import METHODS
 from hepatica.planning.planner.course_plan import CoursePlan, plan_course
 from hepatica.planning.planner.plan_file import TEMPLATE, Plan, plan_from, read_plan
-from hepatica.workflow.planning.plan import plan as plan_verb
-from hepatica.workflow.planning.plan_file import plan_template
+from hepatica.workflow.planning.plan.file import plan_template
+from hepatica.workflow.planning.plan.plan import plan as plan_verb
 
 
 def document(**changes: Any) -> dict[str, Any]:

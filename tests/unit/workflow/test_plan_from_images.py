@@ -23,7 +23,7 @@ from hepatica.planning.planner.voxel import PlanImages
 from hepatica.planning.scout.scan import ScoutOptions
 from hepatica.planning.scout.uptake import UptakeOptions
 from hepatica.workflow.planning.lung_shunt import lung_shunt
-from hepatica.workflow.planning.plan import PlanResult, plan
+from hepatica.workflow.planning.plan.plan import PlanResult, plan
 from hepatica.workflow.planning.prescribe import prescribe
 from hepatica.workflow.planning.tumour_to_normal import tumour_to_normal
 from hepatica.workflow.planning.vial import order_vial

@@ -16,7 +16,7 @@ from hepatica.core.image import Image
 from hepatica.errors import DicomError, GeometryError, HepaticaError, InputError
 from hepatica.io.dicom.images.planar import read_planar
 from hepatica.io.itk import write_itk
-from hepatica.io.regions import read_structures
+from hepatica.io.structures.regions import read_structures
 from hepatica.planning.scout.lung_shunt import PlanarShuntOptions, SpectShuntOptions
 from hepatica.planning.scout.lungs import LungDoseOptions
 from hepatica.planning.scout.scan import ScoutOptions

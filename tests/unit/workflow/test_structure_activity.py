@@ -15,7 +15,7 @@ from hepatica.core.document import document
 from hepatica.core.image import Acquisition, Image
 from hepatica.errors import GeometryError, InputError, PhysicsError, UnknownNameError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
-from hepatica.imaging.quantify.blurred_sphere import mean_recovery, sphere_volume_ml
+from hepatica.imaging.quantify.blurred.sphere import mean_recovery, sphere_volume_ml
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.options import QuantificationOptions
 from hepatica.imaging.quantify.recovery import SphereRecovery, fit_recovery

@@ -13,8 +13,8 @@ from hepatica.core import Grid, Region
 from hepatica.core.context import DicomContext
 from hepatica.core.image import Image
 from hepatica.errors import DicomError, UnknownNameError
-from hepatica.io.dicom.rtstruct import write_rtstruct
-from hepatica.workflow.dose.structures import structures_on
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
+from hepatica.workflow.dose.patient.structures import structures_on
 
 
 def test_only_these_are_taken_from_a_file_and_from_regions(tmp_path: Path, oblique_grid: Grid) -> None:

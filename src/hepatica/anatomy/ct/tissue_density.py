@@ -15,8 +15,8 @@ import numpy as np
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure
 from hepatica.core import Region, Volume
 from hepatica.core.message import Message
+from hepatica.core.numbers.units import parse_quantity
 from hepatica.core.options import Fraction, Positive, Text, options
-from hepatica.core.units import parse_quantity
 from hepatica.errors import InputError, UnitError, UnknownNameError
 from hepatica.transport.matter.iodised_oil import (
     HU_PER_MG_ML,

@@ -6,7 +6,7 @@ import functools
 from enum import StrEnum
 
 from hepatica.anatomy.structures.kinds import Structure
-from hepatica.core.tables import toml_table
+from hepatica.core.tables.shipped import toml_table
 
 
 class Word(StrEnum):

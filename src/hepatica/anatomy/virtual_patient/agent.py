@@ -16,7 +16,7 @@ from hepatica.anatomy.virtual_patient.vessels.arteries import ArterialTree
 from hepatica.core import decay_factor, seconds_between
 from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.region import Window
-from hepatica.core.tables import csv_rows
+from hepatica.core.tables.shipped import csv_rows
 from hepatica.errors import InputError, TimeError
 from hepatica.nuclides import agent, nuclide
 

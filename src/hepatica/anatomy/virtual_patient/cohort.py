@@ -13,7 +13,7 @@ from hepatica.anatomy.virtual_patient.body import CIRRHOTIC_LIVER, density_of
 from hepatica.anatomy.virtual_patient.patient import VirtualPatient, virtual_patient
 from hepatica.anatomy.virtual_patient.read import reference_masses_g
 from hepatica.anatomy.virtual_patient.settings import LIVER_LIMITS_ML, PatientSettings, Sex, Tumour, Variant
-from hepatica.core.tables import csv_rows
+from hepatica.core.tables.shipped import csv_rows
 from hepatica.errors import InputError
 from hepatica.nuclides import nuclide
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from hepatica.core.tables import csv_rows
+from hepatica.core.tables.shipped import csv_rows
 
 
 @functools.cache

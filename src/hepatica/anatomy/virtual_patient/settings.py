@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Annotated, Literal, get_args
 
 from hepatica.core.document import INLINE
+from hepatica.core.numbers.units import parse_fraction, parse_quantity
 from hepatica.core.options import Fraction, Limits, Positive, Text, options
 from hepatica.core.options.values import value_class
-from hepatica.core.units import parse_fraction, parse_quantity
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.nuclides import AGENT_NAMES, agent, nuclide, require_carried
 

@@ -15,8 +15,8 @@ from hepatica.case.case import Case
 from hepatica.case.demo.course import FIRST
 from hepatica.core import Region
 from hepatica.core.document import reported
-from hepatica.core.text_files import json_file
-from hepatica.core.units import parse_quantity
+from hepatica.core.numbers.units import parse_quantity
+from hepatica.core.text.files import json_file
 from hepatica.dosimetry.engines.dose_map import DoseMap
 from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
 from hepatica.dosimetry.engines.registry import EngineName, dose_engine

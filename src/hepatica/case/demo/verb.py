@@ -15,7 +15,7 @@ from hepatica.core.document import HIDDEN
 from hepatica.core.options import Limits, verb
 from hepatica.core.privacy.anonymiser import Anonymiser
 from hepatica.core.progress import Progress, silent
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.dosimetry.engines.registry import EngineName
 from hepatica.imaging.spect.scan import ScanOptions
 from hepatica.io.dicom.identity.profile import deidentified_file
@@ -145,7 +145,7 @@ def demo(
     >>> hepatica.demo(engine="local").save("demo-output")  # doctest: +SKIP
     PosixPath('demo-output')
     """
-    from hepatica.report.figures.anatomy import patient_png
+    from hepatica.report.figures.images.anatomy import patient_png
 
     report_progress = progress or silent
     place = DemoFolder()

@@ -13,8 +13,8 @@ from typing import Any
 from hepatica.core.privacy.anonymiser import Anonymiser
 from hepatica.core.privacy.values import anonymised
 from hepatica.core.privacy.words import is_harmless
-from hepatica.core.text import csv_text, from_spreadsheet
-from hepatica.core.text_files import json_file
+from hepatica.core.text.files import json_file
+from hepatica.core.text.visible import csv_text, from_spreadsheet
 from hepatica.errors import InputError
 
 NIFTI_HEADER, NIFTI_DATA = 348, 352

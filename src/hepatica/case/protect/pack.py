@@ -14,7 +14,7 @@ from hepatica.case.changing import changing
 from hepatica.case.layout import FACTS, LOCK, LOG
 from hepatica.case.log import Log
 from hepatica.case.personal import Personal
-from hepatica.core.text_files import text_file
+from hepatica.core.text.files import text_file
 from hepatica.errors import InputError, OutputError
 from hepatica.io.files import atomic_output, output_folder
 

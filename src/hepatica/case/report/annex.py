@@ -7,7 +7,7 @@ from typing import Any
 
 from hepatica.case.report.course import CourseStep
 from hepatica.case.report.material import CaseMaterial
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.report.document import Facts, Paragraph, Section, TableBlock
 from hepatica.report.provenance import provenance_rows
 

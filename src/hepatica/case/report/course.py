@@ -15,9 +15,9 @@ from hepatica.case.state import Situation, StepState
 from hepatica.core.message import Message, unique
 from hepatica.core.privacy.anonymiser import Anonymiser
 from hepatica.core.privacy.identity import withheld
-from hepatica.core.table import Cell, Table
-from hepatica.core.text import from_spreadsheet
-from hepatica.core.text_files import json_file
+from hepatica.core.tables.table import Cell, Table
+from hepatica.core.text.files import json_file
+from hepatica.core.text.visible import from_spreadsheet
 from hepatica.errors import InputError
 from hepatica.io.files.manifest import changed_files
 

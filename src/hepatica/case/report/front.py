@@ -8,10 +8,10 @@ from hepatica.case.report.course import CourseStep
 from hepatica.case.report.histograms import histograms_of
 from hepatica.case.report.material import CaseMaterial
 from hepatica.case.report.summary import Goal, StructureDose, TreatmentSummary, shown_structures
-from hepatica.core.estimate import Estimate
 from hepatica.core.message import Message
-from hepatica.core.numbers import percent, three, with_uncertainty
-from hepatica.core.table import Cell, Table
+from hepatica.core.numbers.estimate import Estimate
+from hepatica.core.numbers.wording import percent, three, with_uncertainty
+from hepatica.core.tables.table import Cell, Table
 from hepatica.report.document import (
     Banner,
     Block,
@@ -24,7 +24,7 @@ from hepatica.report.document import (
 )
 from hepatica.report.dose_report import LimitRow
 from hepatica.report.figures.course import planned_and_delivered_figure
-from hepatica.report.figures.dose import png
+from hepatica.report.figures.dosimetry.dose import png
 from hepatica.report.pdf import is_printable
 
 Steps = Mapping[str, CourseStep]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from hepatica.case.report.course import CourseStep
 from hepatica.case.report.summary import TUMOUR, StructureDose
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.report.figures.course import Curve, Histogram
 
 ENDING = " volume_percent"

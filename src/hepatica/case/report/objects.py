@@ -8,7 +8,7 @@ from pathlib import Path
 from hepatica.case.report.course import CourseStep
 from hepatica.case.report.material import CaseMaterial
 from hepatica.case.report.summary import TreatmentSummary, at
-from hepatica.core.numbers import percent, three
+from hepatica.core.numbers.wording import percent, three
 from hepatica.io.dicom.dose_sr import Administration, OrganDose, write_dose_sr
 from hepatica.io.dicom.encapsulated_pdf import write_encapsulated_pdf
 from hepatica.io.dicom.images.write import NUCLIDE_CODES

@@ -9,8 +9,8 @@ from typing import Any
 from hepatica.case.report.course import CourseStep
 from hepatica.case.report.front import STATE_MARKS, STATE_WORDS
 from hepatica.case.report.summary import at, estimate
-from hepatica.core.numbers import percent, three, with_uncertainty
-from hepatica.core.table import Table
+from hepatica.core.numbers.wording import percent, three, with_uncertainty
+from hepatica.core.tables.table import Table
 from hepatica.report.document import Block, Facts, Notices, Paragraph, Picture, Section, TableBlock
 
 LONG_TABLE = 40

@@ -16,7 +16,7 @@ from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message, unique
 from hepatica.core.privacy.identity import withheld
 from hepatica.core.provenance import Provenance
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.report.files import document_files
 from hepatica.workflow.result import Result, result
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hepatica.case.report.course import CourseStep
-from hepatica.core.estimate import Estimate
+from hepatica.core.numbers.estimate import Estimate
 from hepatica.core.privacy.identity import withheld
 
 TUMOUR, ALL_TUMOURS = "tumour", "all_tumours"

@@ -14,7 +14,7 @@ from hepatica.case.watching import watch as watch_folder
 from hepatica.core.document import HIDDEN
 from hepatica.core.options import Positive, Text, verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.errors import InputError
 from hepatica.workflow.result import result
 

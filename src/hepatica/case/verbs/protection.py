@@ -11,7 +11,7 @@ from hepatica.case.protect.pack import Lock, Unlocked, pack, unpack
 from hepatica.case.verbs.shown import HERE, CaseResult, shown
 from hepatica.core.options import verb
 from hepatica.core.progress import Progress
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.workflow.result import result
 
 

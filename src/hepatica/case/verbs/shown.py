@@ -12,7 +12,7 @@ from hepatica.case.catalogue import Item
 from hepatica.case.state import Situation, StepState
 from hepatica.core.message import Message
 from hepatica.core.privacy.identity import withheld
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.workflow.result import Result, result
 
 HERE = Path()

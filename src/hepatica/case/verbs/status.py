@@ -10,7 +10,7 @@ from hepatica.case.verbs.shown import HERE, CaseResult, shown
 from hepatica.core.message import Message
 from hepatica.core.options import verb
 from hepatica.core.privacy.identity import withheld
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.workflow.result import Result, result
 
 

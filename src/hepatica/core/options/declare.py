@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, dataclass_transform, get_type_hints
 
 from hepatica.core.options.kinds import Form, form_of, is_options
-from hepatica.core.quiet import quiet_libraries
+from hepatica.core.text.quiet import quiet_libraries
 from hepatica.errors import InputError
 
 T = TypeVar("T")

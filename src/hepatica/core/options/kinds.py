@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from hepatica.core.units import parse_fraction, parse_quantity, parse_time
+from hepatica.core.numbers.units import parse_fraction, parse_quantity, parse_time
 from hepatica.errors import InputError, UnitError, UnknownNameError
 
 

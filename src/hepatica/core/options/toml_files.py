@@ -12,7 +12,7 @@ from typing import Any
 from hepatica.core.options.declare import require_known
 from hepatica.core.options.describe import Option, first_line, options_of, plain
 from hepatica.core.options.kinds import word_of
-from hepatica.core.text_files import text_file, toml_text
+from hepatica.core.text.files import text_file, toml_text
 from hepatica.errors import HepaticaError, InputError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from hepatica.core.options import NonNegative, options
-from hepatica.core.sources import ImageSource, TransformSource
+from hepatica.core.tables.sources import ImageSource, TransformSource
 from hepatica.errors import InputError
 
 Model = Literal["rigid", "affine", "deformable"]

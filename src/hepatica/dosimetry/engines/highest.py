@@ -8,7 +8,7 @@ import numpy as np
 
 from hepatica.core import Volume
 from hepatica.core.message import Message
-from hepatica.core.numbers import three
+from hepatica.core.numbers.wording import three
 
 LOW_DENSITY_G_ML = 0.5
 """Density below which a voxel's dose by an engine that carries electrons as in water (or not at all) is no dose of the

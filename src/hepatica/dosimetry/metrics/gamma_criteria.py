@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
+from hepatica.core.numbers.units import parse_fraction, parse_quantity
 from hepatica.core.options import Text, options
-from hepatica.core.units import parse_fraction, parse_quantity
 from hepatica.errors import InputError
 
 

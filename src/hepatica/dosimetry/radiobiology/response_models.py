@@ -10,9 +10,9 @@ from importlib import resources
 from typing import Annotated, Any, Literal
 
 from hepatica.core import Estimate
-from hepatica.core.confidence import FROM_MEMORY, UNCERTAIN
 from hepatica.core.document import INLINE, reported
 from hepatica.core.message import Message
+from hepatica.core.numbers.confidence import FROM_MEMORY, UNCERTAIN
 from hepatica.core.options import Limits
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
+from hepatica.core.numbers.units import parse_quantity
 from hepatica.core.options.values import value_class
 from hepatica.core.progress import Progress, silent
-from hepatica.core.units import parse_quantity
 from hepatica.dosimetry.radiobiology.sphere_model import (
     RadialKernel,
     SphereAgent,

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 from hepatica.core import Provenance
 from hepatica.core.document import HIDDEN, INLINE, reported
 from hepatica.core.message import Message
+from hepatica.core.numbers.units import parse_quantity
 from hepatica.core.options import Fraction, NonNegative, Positive, Text, options
 from hepatica.core.options.values import value_class
-from hepatica.core.units import parse_quantity
 from hepatica.dosimetry.radiobiology.bed import (
     TISSUES,
     DoseRate,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hepatica.core.tables import csv_rows
+from hepatica.core.tables.shipped import csv_rows
 
 PROTON_HZ_PER_T = 42.577478518e6
 """Gyromagnetic ratio of the proton over 2 pi (CODATA 2018)."""

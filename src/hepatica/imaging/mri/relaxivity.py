@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hepatica.core import Estimate
 from hepatica.core.message import Message
-from hepatica.core.tables import toml_table
+from hepatica.core.tables.shipped import toml_table
 from hepatica.errors import InputError, UnknownNameError
 
 GYROMAGNETIC_RAD_PER_S_T = 2.6752218744e8

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.constants import FWHM_PER_SD
-from hepatica.core.tables import toml_table
+from hepatica.core.tables.shipped import toml_table
 from hepatica.errors import InputError, UnknownNameError
 
 FloatArray = NDArray[np.float64]

@@ -9,8 +9,8 @@ from typing import Annotated
 from hepatica.core import Estimate
 from hepatica.core.image import Image
 from hepatica.core.message import Message
+from hepatica.core.numbers.units import parse_quantity
 from hepatica.core.options import Limits, NonNegative, Positive, Text, Unit, options
-from hepatica.core.units import parse_quantity
 from hepatica.errors import InputError
 from hepatica.imaging.quantify.activity import Administration
 from hepatica.imaging.quantify.camera_factor import CameraCalibration

@@ -19,7 +19,7 @@ from hepatica.core import Estimate, Kind, Region, Volume
 from hepatica.core.document import reported
 from hepatica.errors import EvidenceError, GeometryError, InputError, PhysicsError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions, deviation, number, numbers, required
-from hepatica.imaging.quantify.blurred_sphere import sphere_diameter_mm, sphere_volume_ml
+from hepatica.imaging.quantify.blurred.sphere import sphere_diameter_mm, sphere_volume_ml
 
 MAX_RECOVERY = 1.3
 """A mean recovery above this is no recovery: the calibration or the activity filled in is wrong. Our choice."""

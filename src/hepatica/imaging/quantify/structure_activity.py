@@ -17,7 +17,7 @@ from hepatica.core.message import Message
 from hepatica.core.options import Limits, Positive, options
 from hepatica.core.resample import resample_region
 from hepatica.errors import InputError, PhysicsError
-from hepatica.imaging.quantify.blurred_sphere import recovery_log_slope, sphere_diameter_mm
+from hepatica.imaging.quantify.blurred.sphere import recovery_log_slope, sphere_diameter_mm
 from hepatica.imaging.quantify.partial_volume import (
     PartShares,
     geometric_transfer_matrix,

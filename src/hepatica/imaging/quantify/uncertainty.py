@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from hepatica.core import Estimate, Kind, Region, Volume
 from hepatica.core.document import HIDDEN, reported
 from hepatica.errors import InputError
-from hepatica.imaging.quantify.blurred_sphere import sphere_diameter_mm
+from hepatica.imaging.quantify.blurred.sphere import sphere_diameter_mm
 from hepatica.imaging.quantify.recovery import RecoveryCurve
 
 

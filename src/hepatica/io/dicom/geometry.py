@@ -19,7 +19,7 @@ import numpy as np
 from hepatica.core import Grid
 from hepatica.core.message import Message
 from hepatica.errors import DicomError, GeometryError
-from hepatica.io.dicom.planes import (
+from hepatica.io.dicom.structures.planes import (
     DIRECTION_TOLERANCE,
     ROUNDING_MM,
     FloatArray,

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core.text_files import text_file
+from hepatica.core.text.files import text_file
 from hepatica.core.transform import Affine, Transform
 from hepatica.errors import GeometryError, InputError, OutputError
 from hepatica.io.files import atomic_output

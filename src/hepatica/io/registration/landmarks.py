@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core.text_files import json_file, text_file
+from hepatica.core.text.files import json_file, text_file
 from hepatica.errors import InputError
 from hepatica.io.input_files import require_file
 from hepatica.io.tables import read_table

@@ -13,11 +13,11 @@ from hepatica.core import Grid, Kind, Region
 from hepatica.core.message import Message
 from hepatica.errors import InputError
 from hepatica.io.dicom.context import instance_of
-from hepatica.io.dicom.rtstruct import RT_STRUCTURE_SET
-from hepatica.io.dicom.seg import segmentation_grid
+from hepatica.io.dicom.structures.rtstruct import RT_STRUCTURE_SET
+from hepatica.io.dicom.structures.seg import segmentation_grid
 from hepatica.io.dicom.tags import Header, open_dicom
 from hepatica.io.itk import is_itk_file, read_itk
-from hepatica.io.regions import read_structures
+from hepatica.io.structures.regions import read_structures
 
 IN_PLANE_MM = 1.0
 """Voxels on which contours are filled: the fraction that a border voxel is covered by is kept, so this is finer than
@@ -60,7 +60,7 @@ def read_drawn(path: Path, names: Sequence[str] | None = None) -> Drawn:
     Raises
     ------
     HepaticaError
-        As `hepatica.io.regions.read_structures`.
+        As `hepatica.io.structures.regions.read_structures`.
     """
     if is_itk_file(path):
         grid, form = read_itk(path, Kind.UNKNOWN)[0].grid, "label map"

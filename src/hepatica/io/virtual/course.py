@@ -24,7 +24,7 @@ from hepatica.imaging.spect.camera.cameras import gamma_camera
 from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions, acquire, scan_grid
 from hepatica.io.dicom.images.projections import write_projections
 from hepatica.io.dicom.images.write import Emission, write_ct
-from hepatica.io.dicom.rtstruct import write_rtstruct
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
 from hepatica.io.virtual.demo import (
     ADMINISTERED_AT,
     LUNG_SHUNT,

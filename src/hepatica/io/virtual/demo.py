@@ -21,9 +21,9 @@ from hepatica.anatomy.virtual_patient import (
 from hepatica.anatomy.virtual_patient.named import PERFUSED
 from hepatica.core import Region, Volume, decay_factor, seconds_between
 from hepatica.core.context import DicomContext
-from hepatica.imaging.quantify.blurred_scan import blurred_pet
+from hepatica.imaging.quantify.blurred.scan import blurred_pet
 from hepatica.io.dicom.images.write import Emission, write_ct, write_pet
-from hepatica.io.dicom.rtstruct import write_rtstruct
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
 from hepatica.nuclides import nuclide
 
 NUCLIDE = "Y-90"

@@ -14,8 +14,8 @@ from hepatica.anatomy.virtual_patient.named import DRAWN, SEGMENTED, drawn, labe
 from hepatica.anatomy.virtual_patient.patient import VirtualPatient
 from hepatica.core.context import DicomContext
 from hepatica.io.dicom.images.write import Emission, write_ct, write_nm, write_pet
-from hepatica.io.dicom.rtstruct import write_rtstruct
-from hepatica.io.dicom.seg import write_seg
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
+from hepatica.io.dicom.structures.seg import write_seg
 from hepatica.io.itk import write_itk
 from hepatica.io.virtual.tree import write_tree_csv, write_tree_vtk
 from hepatica.nuclides import agent, nuclide

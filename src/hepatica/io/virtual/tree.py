@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hepatica.core.text import csv_text
+from hepatica.core.text.visible import csv_text
 from hepatica.errors import GeometryError, OutputError
 from hepatica.io.files import atomic_output, write_text
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hepatica.core.input_table import InputTable
 from hepatica.core.message import Message
+from hepatica.core.tables.input_table import InputTable
 from hepatica.errors import EvidenceError
 from hepatica.outcome.statistics.roc import Accuracy, Proportion, accuracy_of_rows
 

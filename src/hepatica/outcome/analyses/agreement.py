@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hepatica.core.input_table import InputTable
 from hepatica.core.message import Message
+from hepatica.core.tables.input_table import InputTable
 from hepatica.errors import EvidenceError
 from hepatica.outcome.statistics.agreement import (
     BlandAltman,

@@ -8,9 +8,9 @@ from typing import Annotated
 import numpy as np
 
 from hepatica.core.document import INLINE, reported
-from hepatica.core.input_table import InputTable
 from hepatica.core.message import Message, unique
 from hepatica.core.options import Limits, Positive, options
+from hepatica.core.tables.input_table import InputTable
 from hepatica.errors import EvidenceError
 from hepatica.outcome.statistics.dose_response import DoseResponse, Scale, fit_dose_response
 from hepatica.outcome.statistics.evidence import p_text, p_words, unless_refused

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core.input_table import InputTable, TableCheck
 from hepatica.core.options import Positive, options
+from hepatica.core.tables.input_table import InputTable, TableCheck
 from hepatica.errors import InputError
 from hepatica.outcome.statistics.propensity import Target
 from hepatica.outcome.statistics.survival import landmark

@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hepatica.core.input_table import InputTable, TableCheck
 from hepatica.core.message import Message
+from hepatica.core.tables.input_table import InputTable, TableCheck
 from hepatica.outcome.response.criteria import Visit, best_response
 from hepatica.outcome.response.measurements import (
     Criterion,

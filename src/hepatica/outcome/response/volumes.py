@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hepatica.core.document import INLINE
-from hepatica.core.input_table import InputTable, TableCheck
+from hepatica.core.tables.input_table import InputTable, TableCheck
 from hepatica.errors import EvidenceError
 
 

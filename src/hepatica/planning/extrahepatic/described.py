@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hepatica.core import Estimate
-from hepatica.core.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table
 from hepatica.planning.extrahepatic.uptake import ExtrahepaticSearch, ExtrahepaticTest, certainty
 
 

@@ -1,7 +1,7 @@
 """Guardrails on the patient, on agent and convention, on activity and dose."""
 
-from hepatica.core.compare import above, below
-from hepatica.core.confidence import WELL_ESTABLISHED
+from hepatica.core.numbers.compare import above, below
+from hepatica.core.numbers.confidence import WELL_ESTABLISHED
 from hepatica.planning.guardrails.rule import Guardrail
 
 _EANM = "EANM 2022 (Weber)"

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hepatica.core.compare import above, below
-from hepatica.core.confidence import COMMON_PRACTICE
+from hepatica.core.numbers.compare import above, below
+from hepatica.core.numbers.confidence import COMMON_PRACTICE
 from hepatica.core.options import unit_of
-from hepatica.core.tables import toml_table
+from hepatica.core.tables.shipped import toml_table
 from hepatica.planning.guardrails.rule import Guardrail
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
-from hepatica.core.confidence import COMMON_PRACTICE, READ_AT_THE_SOURCE
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
+from hepatica.core.numbers.confidence import COMMON_PRACTICE, READ_AT_THE_SOURCE
 from hepatica.planning.guardrails.situation import Situation
 
 Severity = Literal["stop", "warning", "note"]
@@ -35,8 +35,8 @@ class Guardrail:
     source : str
         Where the rule comes from; "practice" where it is common practice without one paper.
     confidence : str
-        How well the source is known, a word of `hepatica.core.confidence`; by default common practice or read at the
-        source, as the source says.
+        How well the source is known, a word of `hepatica.core.numbers.confidence`; by default common practice or read
+        at the source, as the source says.
     step : str
         When its facts are known: with the patient, before anything; the plan; the vial; the delivery; verification.
     """

@@ -1,7 +1,7 @@
 """Guardrails on lung shunt, uptake, volumes and what lies elsewhere."""
 
-from hepatica.core.compare import above
-from hepatica.core.confidence import FROM_MEMORY, WELL_ESTABLISHED
+from hepatica.core.numbers.compare import above
+from hepatica.core.numbers.confidence import FROM_MEMORY, WELL_ESTABLISHED
 from hepatica.planning.guardrails.rule import Guardrail
 
 _SHUNT = "labels; van Roekel thesis p. 41"

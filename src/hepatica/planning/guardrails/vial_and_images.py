@@ -1,6 +1,6 @@
 """Guardrails on spheres, the vial, its times, the delivery, and the images that planning rests on."""
 
-from hepatica.core.confidence import FROM_MEMORY
+from hepatica.core.numbers.confidence import FROM_MEMORY
 from hepatica.planning.guardrails.rule import Guardrail
 
 SPHERES = (

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from hepatica.core.compare import above, below
 from hepatica.core.document import INLINE
 from hepatica.core.message import Message
-from hepatica.core.tables import toml_table
+from hepatica.core.numbers.compare import above, below
+from hepatica.core.tables.shipped import toml_table
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.nuclides import Agent
 from hepatica.nuclides.agents import DoseLimit, Indication, Intent

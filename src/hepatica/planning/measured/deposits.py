@@ -9,7 +9,7 @@ from typing import Any
 from hepatica.anatomy.structures.kinds import Structure
 from hepatica.core import Estimate
 from hepatica.core.message import Message
-from hepatica.core.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table
 from hepatica.planning.extrahepatic.position import FALCIFORM
 from hepatica.planning.extrahepatic.uptake import ExtrahepaticSearch, certainty
 from hepatica.planning.guardrails import Situation

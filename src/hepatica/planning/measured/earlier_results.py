@@ -9,7 +9,7 @@ from typing import Any
 
 from hepatica.core import Estimate
 from hepatica.core.options import options
-from hepatica.core.text_files import json_file
+from hepatica.core.text.files import json_file
 from hepatica.errors import InputError
 from hepatica.planning.guardrails import Situation
 from hepatica.planning.measured.compared import Compared

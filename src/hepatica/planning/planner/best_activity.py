@@ -16,8 +16,8 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core.compare import ROUNDING
 from hepatica.core.document import INLINE
+from hepatica.core.numbers.compare import ROUNDING
 from hepatica.core.options import Limits, Unit, options
 from hepatica.errors import InputError
 from hepatica.planning.intervals import Interval

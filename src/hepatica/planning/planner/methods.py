@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from hepatica.core.compare import above
 from hepatica.core.constants import SECONDS_PER_HOUR
 from hepatica.core.document import HIDDEN, reported
+from hepatica.core.numbers.compare import above
 from hepatica.errors import InputError
 from hepatica.nuclides import Agent
 from hepatica.planning.limits.assess import Assessed, assess

@@ -13,7 +13,7 @@ from hepatica.core import InputFile
 from hepatica.core.options import toml_file
 from hepatica.core.options.declare import forms_of
 from hepatica.core.options.kinds import Form, word_of
-from hepatica.core.text_files import json_file
+from hepatica.core.text.files import json_file
 from hepatica.errors import HepaticaError, InputError, UnknownNameError
 from hepatica.planning.guardrails import Situation
 from hepatica.planning.limits.allowance import Allowance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hepatica.core.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table
 from hepatica.planning.limits.dose_limits import LimitCheck
 from hepatica.planning.measured.deposits import deposits_table
 from hepatica.planning.planner.best_activity import Optimum

@@ -13,7 +13,7 @@ from hepatica.anatomy.structures.clinical import Structure, union
 from hepatica.core import Kind, Provenance, Region, Volume, decays_per_becquerel
 from hepatica.core.message import Message
 from hepatica.core.options.values import value_class
-from hepatica.core.sources import ImageSource, StructureSource
+from hepatica.core.tables.sources import ImageSource, StructureSource
 from hepatica.dosimetry.engines.dose_map import DoseMap, DoseSettings
 from hepatica.dosimetry.metrics.dvh import dose_volume_histogram
 from hepatica.errors import GeometryError, InputError

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 from hepatica.anatomy.structures.kinds import Structure
 from hepatica.anatomy.structures.names import meaning_of
-from hepatica.core.confidence import FROM_MEMORY, WELL_ESTABLISHED
 from hepatica.core.message import Message
+from hepatica.core.numbers.confidence import FROM_MEMORY, WELL_ESTABLISHED
+from hepatica.core.numbers.units import parse_fraction, parse_quantity
 from hepatica.core.options.values import value_class
-from hepatica.core.units import parse_fraction, parse_quantity
 from hepatica.errors import InputError
 from hepatica.planning.prescriptions.compartments import Doses, require_positive
 from hepatica.planning.prescriptions.dose_constants import DoseConstant

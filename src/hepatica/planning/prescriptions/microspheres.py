@@ -11,9 +11,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from hepatica.core.confidence import READ_AT_THE_SOURCE
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message
+from hepatica.core.numbers.confidence import READ_AT_THE_SOURCE
 from hepatica.errors import InputError, PhysicsError
 from hepatica.planning.prescriptions.compartments import (
     ActivityRatioPartition,
@@ -59,7 +59,7 @@ class Prescription:
     messages : tuple of Message
         What a reader must know.
     confidence : str
-        How well the source is known, a word of `hepatica.core.confidence`.
+        How well the source is known, a word of `hepatica.core.numbers.confidence`.
     """
 
     method: str

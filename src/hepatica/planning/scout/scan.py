@@ -23,7 +23,7 @@ from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
 from hepatica.core.options import NonNegative, options
 from hepatica.core.resample import resample, resample_region
-from hepatica.core.sources import ImageSource, TransformSource
+from hepatica.core.tables.sources import ImageSource, TransformSource
 from hepatica.core.transform.options import Model, TransformOptions
 from hepatica.errors import GeometryError, InputError
 from hepatica.planning.scout.lung_shunt import LungMasses, LungShunt, SpectShuntOptions

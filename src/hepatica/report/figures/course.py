@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hepatica.report.figures.dose import FONT, KEY_WIDTH_IN
+from hepatica.report.figures.dosimetry.dose import FONT, KEY_WIDTH_IN
 from hepatica.report.figures.palette import INK, MUTED, RULE, name_label, structure_styles
 
 if TYPE_CHECKING:

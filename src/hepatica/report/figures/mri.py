@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Region
+from hepatica.report.figures.images.planes import View, bounds_mm, centre_of, framed, sample, sample_region
+from hepatica.report.figures.images.segmentation import contour_colours
 from hepatica.report.figures.outcome import FAINT, PALETTE, new_figure
 from hepatica.report.figures.palette import INK, name_label
-from hepatica.report.figures.planes import View, bounds_mm, centre_of, framed, sample, sample_region
-from hepatica.report.figures.segmentation import contour_colours
 
 VIEWS: tuple[View, ...] = ("axial", "coronal")
 SHOWN = ("liver", "tumour", "lung", "image")

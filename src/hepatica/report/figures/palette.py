@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hepatica.core.text import one_line
+from hepatica.core.text.visible import one_line
 
 LESION_COLOURS = ("#00A5CF", "#2E9E4F", "#7B61C9", "#1F5FBF", "#8BC34A", "#B35CB0")
 ORGAN_COLOURS = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hepatica.report.document import Picture
 from hepatica.report.dose_report import DoseReport
-from hepatica.report.figures.dose import activity_figure, dvh_figure, key_figure, png, slices_figure
+from hepatica.report.figures.dosimetry.dose import activity_figure, dvh_figure, key_figure, png, slices_figure
 
 MAX_LESIONS = 8
 """Slices are drawn for this many lesions, largest first; the report says how many were left out."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from hepatica.core import Grid, Region, Volume
 from hepatica.report.document import Picture
-from hepatica.report.figures.dose import FAINT_SHARE, WIDTH_IN, png
+from hepatica.report.figures.dosimetry.dose import FAINT_SHARE, WIDTH_IN, png
+from hepatica.report.figures.images.planes import LETTERS, NORMAL, View, bounds_mm, sample_affine, sample_covered
 from hepatica.report.figures.outcome import new_figure
 from hepatica.report.figures.palette import INK, MUTED, STATUS_COLOURS, structure_styles
-from hepatica.report.figures.planes import LETTERS, NORMAL, View, bounds_mm, sample_affine, sample_covered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

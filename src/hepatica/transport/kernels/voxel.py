@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.constants import MEV_TO_J
-from hepatica.core.tables import table_text
+from hepatica.core.tables.shipped import table_text
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
 from hepatica.nuclides import Nuclide
 

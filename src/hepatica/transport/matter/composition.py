@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core.tables import table_text
+from hepatica.core.tables.shipped import table_text
 from hepatica.errors import InputError, UnknownNameError
 
 FloatArray = NDArray[np.float64]

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from hepatica.core import Kind, Volume
 from hepatica.core.message import Message
-from hepatica.core.tables import table_text
-from hepatica.core.text_files import text_file
+from hepatica.core.tables.shipped import table_text
+from hepatica.core.text.files import text_file
 from hepatica.errors import InputError
 
 COLUMNS = ("hu", "density_g_ml")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hepatica.core import Provenance
 from hepatica.core.options import verb
-from hepatica.core.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table
 from hepatica.nuclides import AGENT_NAMES, Agent
 from hepatica.nuclides import agent as find_agent
 from hepatica.workflow.result import Result, result

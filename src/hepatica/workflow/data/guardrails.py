@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from hepatica.core.options import verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.planning.guardrails import GUARDRAILS, Guardrail
 from hepatica.workflow.result import Result, result
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hepatica.core import Provenance
 from hepatica.core.options import verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.nuclides import NUCLIDE_NAMES, ConventionName, Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.nuclides.comparison import NuclideRow, compare_nuclides

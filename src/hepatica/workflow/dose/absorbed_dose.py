@@ -38,13 +38,13 @@ from hepatica.transport.runner.stopping import RunProgress
 from hepatica.workflow.dose.decays import decays_from
 from hepatica.workflow.dose.deposits import treated_deposits
 from hepatica.workflow.dose.given_activity import with_given
-from hepatica.workflow.dose.lungs import treated_lungs
 from hepatica.workflow.dose.numbers import StructureResult
 from hepatica.workflow.dose.options import DoseOptions
-from hepatica.workflow.dose.patient import ct_or_uniform, patient_of
-from hepatica.workflow.dose.registration import brought_to_ct
+from hepatica.workflow.dose.patient.lungs import treated_lungs
+from hepatica.workflow.dose.patient.patient import ct_or_uniform, patient_of
+from hepatica.workflow.dose.patient.registration import brought_to_ct
+from hepatica.workflow.dose.patient.structures import StructureSet, both_on, structures_on
 from hepatica.workflow.dose.result import DoseResult
-from hepatica.workflow.dose.structures import StructureSet, both_on, structures_on
 from hepatica.workflow.sources import ImageSource, StructureSource, as_images
 
 

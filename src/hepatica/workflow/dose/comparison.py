@@ -13,16 +13,16 @@ from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.sources import regions_of
-from hepatica.core.table import Table
+from hepatica.core.tables.sources import regions_of
+from hepatica.core.tables.table import Table
 from hepatica.dosimetry.metrics.comparison import DoseComparison, RegionComparison
 from hepatica.dosimetry.metrics.comparison import compare_doses as compare_volumes
 from hepatica.dosimetry.metrics.gamma import GammaMap, gamma_index
 from hepatica.dosimetry.metrics.gamma_criteria import GammaOptions
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import write_itk
-from hepatica.io.regions import read_structures
-from hepatica.report.figures.dose import comparison_figure, png
+from hepatica.io.structures.regions import read_structures
+from hepatica.report.figures.dosimetry.dose import comparison_figure, png
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import DoseSource, StructureSource, as_dose
 

@@ -9,7 +9,7 @@ from hepatica.core import Region, Volume, decays_per_becquerel
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
 from hepatica.core.resample import resample, resample_region
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.nuclides import Nuclide
 from hepatica.planning.extrahepatic.uptake import (
     PERTECHNETATE,
@@ -27,7 +27,7 @@ from hepatica.planning.measured.deposits import (
 from hepatica.planning.prescriptions.dose_constants import dose_constant
 from hepatica.report.document import Picture
 from hepatica.report.figures.places import places_picture
-from hepatica.workflow.dose.patient import Patient, lungs_among
+from hepatica.workflow.dose.patient.patient import Patient, lungs_among
 
 CONVENTION = "ensdf"
 """Dose constant of the doses: that of the dose engine's decay data, electrons alone."""

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from hepatica.core import Provenance
 from hepatica.core.options import Limits, Positive, verb
-from hepatica.core.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
-from hepatica.report.figures.kernel import draw_kernel
+from hepatica.report.figures.dosimetry.kernel import draw_kernel
 from hepatica.report.figures.outcome import save
 from hepatica.transport.kernels.voxel import energy_within_mev, in_mgy_per_mbq_s, point_kernel
 from hepatica.transport.kernels.voxel import voxel_kernel as compute_kernel

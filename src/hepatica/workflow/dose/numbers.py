@@ -13,8 +13,8 @@ from hepatica.core import Estimate, Grid, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, INLINE, reported
 from hepatica.core.image import Image
-from hepatica.core.numbers import three
-from hepatica.core.table import Cell, Table
+from hepatica.core.numbers.wording import three
+from hepatica.core.tables.table import Cell, Table
 from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
 from hepatica.dosimetry.engines.highest import HighestDose
 from hepatica.dosimetry.metrics.region_dose import RegionDose
@@ -33,8 +33,8 @@ from hepatica.report.tables import agent_limits_table
 from hepatica.workflow.dose.decays import DecayCount
 from hepatica.workflow.dose.deposits import TreatedDeposits
 from hepatica.workflow.dose.options import DoseOptions
-from hepatica.workflow.dose.patient import Patient
-from hepatica.workflow.dose.structures import StructureSet
+from hepatica.workflow.dose.patient.patient import Patient
+from hepatica.workflow.dose.patient.structures import StructureSet
 from hepatica.workflow.result import Result, result
 
 LUNGS_BY_SHUNT = "lungs by the shunt"

@@ -14,7 +14,7 @@ from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.imaging.quantify.activity import NegativeOption, Quantified, compare_with_administered
 from hepatica.imaging.quantify.lungs_in_view import shunt_messages
 from hepatica.imaging.quantify.options import QuantificationOptions, administration_of, overruled
@@ -25,8 +25,8 @@ from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.dose.absorbed_dose import read_activity
 from hepatica.workflow.dose.decays import becquerels, require_used
 from hepatica.workflow.dose.given_activity import with_given
-from hepatica.workflow.dose.patient import lungs_in_view
-from hepatica.workflow.dose.structures import structures_on
+from hepatica.workflow.dose.patient.patient import lungs_in_view
+from hepatica.workflow.dose.patient.structures import structures_on
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource
 

@@ -10,8 +10,8 @@ from hepatica.core import Provenance, Region, Volume
 from hepatica.core.document import INLINE
 from hepatica.core.message import Message, unique
 from hepatica.core.options import Positive, parameters, verb
-from hepatica.core.sources import regions_of
-from hepatica.core.table import Cell, Table
+from hepatica.core.tables.sources import regions_of
+from hepatica.core.tables.table import Cell, Table
 from hepatica.dosimetry.radiobiology.dose_map import DoseMapOptions, MapEffect, map_effect
 from hepatica.dosimetry.radiobiology.response_models import Prediction
 from hepatica.dosimetry.radiobiology.summary import (
@@ -213,7 +213,7 @@ def _of_map(
 def _regions(source: StructureSource, dose: Volume) -> tuple[tuple[Region, ...], tuple[Message, ...]]:
     if not isinstance(source, str | Path):
         return regions_of(source), ()
-    from hepatica.io.regions import read_structures
+    from hepatica.io.structures.regions import read_structures
 
     found = read_structures(source, dose.grid)
     return found.regions, found.messages

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hepatica.core.constants import SECONDS_PER_HOUR
-from hepatica.core.numbers import percent, three
+from hepatica.core.numbers.wording import percent, three
 from hepatica.dosimetry.time.curves import CurveFit
 from hepatica.nuclides import agent, nuclide
 from hepatica.planning.extrahepatic.described import test_note

@@ -9,8 +9,8 @@ from hepatica.anatomy.structures.codes import with_codes
 from hepatica.core import Region
 from hepatica.io.dicom.objects import dicom_names
 from hepatica.io.dicom.rtdose import DoseText, write_rtdose
-from hepatica.io.dicom.rtstruct import write_rtstruct
-from hepatica.io.dicom.seg import write_seg
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
+from hepatica.io.dicom.structures.seg import write_seg
 from hepatica.io.itk import write_itk
 from hepatica.report.files import report_files
 from hepatica.workflow.dose.numbers import DoseNumbers

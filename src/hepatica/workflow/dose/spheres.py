@@ -8,7 +8,7 @@ from typing import Annotated
 from hepatica.core import Provenance
 from hepatica.core.options import Positive, Text, verb
 from hepatica.core.progress import Progress
-from hepatica.core.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table
 from hepatica.dosimetry.radiobiology.response_models import AlphaChoice, alpha_value
 from hepatica.dosimetry.radiobiology.sphere_agents import LIVER_DENSITY_G_ML, SphereEffect, Spheres, sphere_effects
 from hepatica.report.figures.outcome import draw_spheres, save

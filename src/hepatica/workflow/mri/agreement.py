@@ -17,8 +17,8 @@ from hepatica.core.message import Message, unique
 from hepatica.core.options import NonNegative, options, parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.resample import resample
-from hepatica.core.table import Cell, Table
-from hepatica.core.text_files import json_file
+from hepatica.core.tables.table import Cell, Table
+from hepatica.core.text.files import json_file
 from hepatica.core.transform import warp
 from hepatica.core.transform.options import TransformOptions
 from hepatica.errors import EvidenceError, GeometryError, InputError, TimeError
@@ -35,7 +35,7 @@ from hepatica.outcome.statistics.agreement import (
 )
 from hepatica.report.figures.outcome import save
 from hepatica.workflow.dose.absorbed_dose import read_activity
-from hepatica.workflow.dose.structures import StructureSet, structures_on
+from hepatica.workflow.dose.patient.structures import StructureSet, structures_on
 from hepatica.workflow.mri.result import ACTIVITY_FILE
 from hepatica.workflow.registration.transforms import given_transform
 from hepatica.workflow.result import Result, result

@@ -34,7 +34,7 @@ from hepatica.imaging.mri.relaxivity import relaxivity_for
 from hepatica.imaging.mri.usable_range import usable_range
 from hepatica.nuclides import Agent, nuclide, require_carried
 from hepatica.nuclides import agent as find_agent
-from hepatica.workflow.dose.structures import StructureSet, structures_on
+from hepatica.workflow.dose.patient.structures import StructureSet, structures_on
 from hepatica.workflow.mri.result import (
     FIELD_FLAG,
     NEAR_LUNG_FLAG,

@@ -13,7 +13,7 @@ from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.image import Image
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.errors import InputError
 from hepatica.imaging.mri.baseline import Baseline
 from hepatica.imaging.mri.echoes import MultiEcho

@@ -18,7 +18,7 @@ from hepatica.core.message import unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.resample import resample, resample_region
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.errors import InputError
 from hepatica.imaging.mri.echoes import MultiEcho
 from hepatica.imaging.mri.options import MrSimulationOptions
@@ -28,7 +28,7 @@ from hepatica.imaging.mri.usable_range import UsableRange, usable_range
 from hepatica.imaging.spect.scan_facts import ScannedActivityOptions, in_frame_of, scanned_activity
 from hepatica.io.files import write_text
 from hepatica.nuclides import agent, nuclide
-from hepatica.workflow.dose.structures import structures_on
+from hepatica.workflow.dose.patient.structures import structures_on
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource, as_image
 

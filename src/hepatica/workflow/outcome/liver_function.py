@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hepatica.core import Provenance
 from hepatica.core.options import verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.io.tables import TableSource, as_table
 from hepatica.outcome.liver_function import UPPER_LIMIT_BILIRUBIN_MG_DL, LiverRow, liver_rows
 from hepatica.report.figures.outcome import save

@@ -8,7 +8,7 @@ from pathlib import Path
 from hepatica.core import Provenance
 from hepatica.core.message import Message
 from hepatica.core.options import verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.io.tables import TableSource, as_table
 from hepatica.outcome.response.volumes import RemnantGrowth, remnants
 from hepatica.report.figures.outcome import save

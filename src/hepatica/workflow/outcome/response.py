@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hepatica.core import Provenance
 from hepatica.core.options import NonNegative, verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.io.tables import TableSource, as_table
 from hepatica.outcome.response.criteria import rule
 from hepatica.outcome.response.measurements import (

@@ -14,14 +14,14 @@ from hepatica.core.document import HIDDEN
 from hepatica.core.image import Image, Stated
 from hepatica.core.message import Message, unique
 from hepatica.core.options import NonNegative, parameters, verb
-from hepatica.core.sources import regions_of
-from hepatica.core.table import Table
+from hepatica.core.tables.sources import regions_of
+from hepatica.core.tables.table import Table
 from hepatica.core.transform import Transform, warp_region
 from hepatica.core.transform.options import TransformOptions
 from hepatica.errors import InputError, NothingDrawnError, UnknownNameError
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import is_itk_file, read_itk
-from hepatica.io.structures import Label, Structures
+from hepatica.io.structures.structures import Label, Structures
 from hepatica.outcome.response.criteria import Response
 from hepatica.outcome.response.segmentations import (
     SEGMENTED,
@@ -300,7 +300,7 @@ def _not_counted(roles: Mapping[str, Structure]) -> tuple[Message, ...]:
 
 def _read(source: StructureSource, image: ImageSource | None, role: str) -> Structures:
     """Structures on the voxels of their image, or on their own; none where a later file holds nothing any more."""
-    from hepatica.io.regions import read_structures
+    from hepatica.io.structures.regions import read_structures
 
     if not isinstance(source, str | Path):
         regions = regions_of(source)
@@ -324,8 +324,8 @@ def _read(source: StructureSource, image: ImageSource | None, role: str) -> Stru
 
 def _own_grid(path: Path, role: str) -> Grid:
     from hepatica.io.dicom.context import instance_of
-    from hepatica.io.dicom.rtstruct import RT_STRUCTURE_SET
-    from hepatica.io.dicom.seg import segmentation_grid
+    from hepatica.io.dicom.structures.rtstruct import RT_STRUCTURE_SET
+    from hepatica.io.dicom.structures.seg import segmentation_grid
     from hepatica.io.dicom.tags import open_dicom
 
     if is_itk_file(path):

@@ -11,7 +11,7 @@ from hepatica.core import InputFile, Provenance
 from hepatica.core.document import HIDDEN, INLINE, reported
 from hepatica.core.message import Message, unique
 from hepatica.core.options import NonNegative, Positive, options, parameters, verb
-from hepatica.core.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table
 from hepatica.dosimetry.radiobiology import LIVER, Prediction
 from hepatica.errors import InputError
 from hepatica.io.dicom.identity.inputs import input_file

@@ -10,7 +10,7 @@ from hepatica.core import Provenance
 from hepatica.core.document import INLINE
 from hepatica.core.message import Message
 from hepatica.core.options import parameters, verb
-from hepatica.core.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table
 from hepatica.nuclides import ConventionName
 from hepatica.planning.planner.agent_comparison import AgentColumn, CompareAim, agents_side_by_side
 from hepatica.planning.planner.prescribe import MassOptions

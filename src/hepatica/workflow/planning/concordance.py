@@ -11,11 +11,11 @@ from hepatica.core.document import HIDDEN, INLINE
 from hepatica.core.message import Message
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.table import Table
-from hepatica.core.text_files import json_file
+from hepatica.core.tables.table import Table
+from hepatica.core.text.files import json_file
 from hepatica.core.transform.options import TransformOptions
 from hepatica.errors import GeometryError, InputError
-from hepatica.io.regions import drawn_structures
+from hepatica.io.structures.regions import drawn_structures
 from hepatica.planning.delivery.concordance import (
     Agreement,
     Concordance,
@@ -95,8 +95,8 @@ class ConcordanceResult(Result):
 
     def write(self, folder: Path) -> None:
         """Write ``concordance.png`` (voxels, Bland-Altman) and ``slices.png``."""
-        from hepatica.report.figures.dose import agreement_figure, comparison_figure, png
-        from hepatica.report.figures.planes import centre_of
+        from hepatica.report.figures.dosimetry.dose import agreement_figure, comparison_figure, png
+        from hepatica.report.figures.images.planes import centre_of
 
         largest = max(self.lesions, key=lambda region: region.volume_ml)
         voxels = {region.name: voxel_doses(self.planned, self.delivered, region) for region in self.lesions}

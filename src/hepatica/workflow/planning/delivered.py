@@ -10,7 +10,7 @@ from hepatica.core import Estimate, InputFile, Provenance
 from hepatica.core.document import INLINE
 from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.planning.delivery.delivered import Delivered, Delivery, DeliveryOptions, VialReadingOptions, delivery

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from hepatica.core import Provenance
 from hepatica.core.options import Limits, Positive, Unit, parameters, verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.nuclides import generator
 from hepatica.planning.delivery.elution import Elution, elution_schedule
 from hepatica.workflow.result import Result, result

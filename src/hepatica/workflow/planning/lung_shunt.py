@@ -15,10 +15,10 @@ from hepatica.core.message import unique
 from hepatica.core.options import parameters, unit_of, verb
 from hepatica.core.options.stated import require_unstated, stated_names
 from hepatica.core.progress import Progress, silent
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.errors import InputError
 from hepatica.io.dicom.images.planar_structures import PlanarSource
-from hepatica.io.regions import sources_of
+from hepatica.io.structures.regions import sources_of
 from hepatica.planning.extrahepatic.described import test_note, uptake_table
 from hepatica.planning.extrahepatic.uptake import (
     ExtrahepaticSearch,

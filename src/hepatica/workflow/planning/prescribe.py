@@ -8,7 +8,7 @@ from hepatica.core import InputFile
 from hepatica.core.document import INLINE
 from hepatica.core.message import unique
 from hepatica.core.options import parameters, verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.planning.limits.assess import Assessed, Patient
 from hepatica.planning.measured.compared import Compared
 from hepatica.planning.measured.earlier_results import EarlierOptions, with_results

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hepatica.core.image import Stated
 from hepatica.core.progress import Progress, silent
-from hepatica.io.regions import drawn_structures
+from hepatica.io.structures.regions import drawn_structures
 from hepatica.planning.scout.scan import Scout, ScoutOptions, scout_scan, together_with
 from hepatica.workflow.registration.at_hand import AtHand, transform_for
 from hepatica.workflow.registration.transforms import GivenTransform, moved_image

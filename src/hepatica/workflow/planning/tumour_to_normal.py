@@ -9,7 +9,7 @@ from hepatica.core.document import INLINE
 from hepatica.core.message import unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.planning.scout.scan import ScoutOptions
 from hepatica.planning.scout.uptake import ScoutUptake, UptakeOptions, scout_uptake
 from hepatica.workflow.planning.scout import read_scout

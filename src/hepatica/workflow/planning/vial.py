@@ -10,7 +10,7 @@ from hepatica.core import InputFile, Provenance
 from hepatica.core.document import INLINE
 from hepatica.core.message import Message
 from hepatica.core.options import Positive, parameters, verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.errors import InputError
 from hepatica.nuclides import Agent
 from hepatica.nuclides import agent as find_agent

@@ -14,8 +14,8 @@ from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.resample import resample, resample_region
-from hepatica.core.sources import regions_of
-from hepatica.core.table import Table
+from hepatica.core.tables.sources import regions_of
+from hepatica.core.tables.table import Table
 from hepatica.core.transform import Transform
 from hepatica.core.transform.energy import warp_dose
 from hepatica.core.transform.options import TransformOptions
@@ -23,7 +23,7 @@ from hepatica.dosimetry.radiobiology.accumulation import CourseDose, CourseOptio
 from hepatica.errors import GeometryError, InputError
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import write_itk
-from hepatica.io.regions import read_structures
+from hepatica.io.structures.regions import read_structures
 from hepatica.transport.matter.media import density_from_hu
 from hepatica.workflow.registration.at_hand import AtHand, transform_for
 from hepatica.workflow.registration.transforms import GivenTransform, brought_dose

@@ -16,7 +16,7 @@ from hepatica.core.message import Message, unique
 from hepatica.core.progress import Progress, silent
 from hepatica.core.transform.options import TransformOptions
 from hepatica.errors import GeometryError, InputError, UnknownNameError
-from hepatica.io.regions import drawn_structures
+from hepatica.io.structures.regions import drawn_structures
 from hepatica.workflow.registration.transforms import GivenTransform, given_transform
 from hepatica.workflow.sources import StructureSource, as_image, require_one_patient
 

@@ -28,17 +28,17 @@ from hepatica.core.image import Image, Stated
 from hepatica.core.message import Message, unique
 from hepatica.core.options import options, parameters, verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.sources import LandmarkSource, regions_of
-from hepatica.core.table import Cell, Table
+from hepatica.core.tables.sources import LandmarkSource, regions_of
+from hepatica.core.tables.table import Cell, Table
 from hepatica.core.transform import Transform, warp, warp_region
 from hepatica.errors import InputError, UnitError
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import write_itk
-from hepatica.io.regions import read_structures
 from hepatica.io.registration.dicom_write import write_registration
 from hepatica.io.registration.fields import write_displacement_field
 from hepatica.io.registration.itk_transform import write_itk_transform
 from hepatica.io.registration.landmarks import read_landmarks
+from hepatica.io.structures.regions import read_structures
 from hepatica.workflow.registration.at_hand import counted_region
 from hepatica.workflow.registration.transforms import how_for, outside_of
 from hepatica.workflow.result import Result, result
@@ -238,8 +238,8 @@ class RegistrationResult(Result):
 
     def picture(self) -> bytes:
         """Checkerboards and outlines before and after, PNG."""
-        from hepatica.report.figures.dose import png
-        from hepatica.report.figures.registration import RegisteredPair, registration_figure, same_place
+        from hepatica.report.figures.dosimetry.dose import png
+        from hepatica.report.figures.images.registration import RegisteredPair, registration_figure, same_place
 
         grid = self.fixed.grid
         headers = replace(self.transform, steps=())
@@ -472,6 +472,6 @@ def _placed(moving: Volume, transform: Transform, fixed: Volume) -> Volume:
 
 
 def _middle(region: Region) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    from hepatica.report.figures.planes import centre_of
+    from hepatica.report.figures.images.planes import centre_of
 
     return np.asarray(centre_of(region), dtype=np.float64)

@@ -9,7 +9,7 @@ from pathlib import Path
 from hepatica.core import Grid, InputFile, Kind, Volume
 from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
-from hepatica.core.sources import TransformSource
+from hepatica.core.tables.sources import TransformSource
 from hepatica.core.transform import How, Transform, Warped, warp
 from hepatica.core.transform.options import TransformOptions
 from hepatica.core.transform.place import covering_grid, placed_grid

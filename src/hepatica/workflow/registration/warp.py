@@ -17,8 +17,8 @@ from hepatica.core.image import Image, Stated
 from hepatica.core.message import Message, unique
 from hepatica.core.options import options, parameters, verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.sources import regions_of
-from hepatica.core.table import Table
+from hepatica.core.tables.sources import regions_of
+from hepatica.core.tables.table import Table
 from hepatica.core.transform import Account, How, Transform, warp, warp_region
 from hepatica.core.transform.options import TransformOptions
 from hepatica.errors import GeometryError, InputError
@@ -26,8 +26,8 @@ from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.dicom.images.write import Emission, write_ct, write_pet
 from hepatica.io.dicom.objects import dicom_names
 from hepatica.io.dicom.rtdose import DoseText, write_rtdose
-from hepatica.io.dicom.rtstruct import write_rtstruct
-from hepatica.io.dicom.seg import write_seg
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
+from hepatica.io.dicom.structures.seg import write_seg
 from hepatica.io.files import write_text
 from hepatica.io.itk import is_itk_file, write_itk
 from hepatica.io.read import read_image

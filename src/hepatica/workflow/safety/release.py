@@ -12,7 +12,7 @@ from hepatica.core.document import HIDDEN, INLINE
 from hepatica.core.message import Message, unique
 from hepatica.core.options import Limits, Positive, options, verb
 from hepatica.core.privacy.identity import withheld
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.errors import InputError
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide

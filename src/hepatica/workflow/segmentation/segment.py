@@ -17,9 +17,9 @@ from hepatica.core.image import NOTHING_STATED, Image, Stated, require_together
 from hepatica.core.message import Message, unique
 from hepatica.core.options import options, parameters, verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.table import Table
-from hepatica.io.dicom.rtstruct import write_rtstruct
-from hepatica.io.dicom.seg import write_seg
+from hepatica.core.tables.table import Table
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
+from hepatica.io.dicom.structures.seg import write_seg
 from hepatica.io.files import write_text
 from hepatica.io.itk import write_itk
 from hepatica.workflow.result import Result, result
@@ -97,8 +97,8 @@ class SegmentResult(Result):
         ``structures.dcm`` (RTSTRUCT), ``structures-seg.dcm`` (SEG, where the CT is DICOM), ``labels.nii.gz`` with
         ``labels.json`` (body without what lies in it), ``contours.png``.
         """
-        from hepatica.report.figures.dose import png
-        from hepatica.report.figures.segmentation import segmentation_figure
+        from hepatica.report.figures.dosimetry.dose import png
+        from hepatica.report.figures.images.segmentation import segmentation_figure
 
         context, grid = dicom_context(self.ct), self.ct.grid
         drawn = list(self.structures)

@@ -13,7 +13,7 @@ from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.options.stated import require_unstated
 from hepatica.core.progress import Progress, silent
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.imaging.calibration.exposures import (
     Exposures,
@@ -345,7 +345,7 @@ def _with_regions(phantom: PhantomOptions, image: Image) -> tuple[PhantomOptions
     """The phantom with its structures read, where a file was named, and what they are called in errors."""
     if not isinstance(phantom.structures, str | Path):
         return phantom, "structures"
-    from hepatica.io.regions import read_structures
+    from hepatica.io.structures.regions import read_structures
 
     regions = read_structures(phantom.structures, image).regions
     return replace(phantom, structures=regions), str(phantom.structures)

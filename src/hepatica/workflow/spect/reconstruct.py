@@ -15,7 +15,7 @@ from hepatica.core.image import Image
 from hepatica.core.message import unique
 from hepatica.core.options import verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.reconstruct.algorithms import Update

@@ -13,7 +13,7 @@ from hepatica.core.image import Stated
 from hepatica.core.message import unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
 from hepatica.imaging.spect.montecarlo.spectrum import EnergySpectrum
 from hepatica.imaging.spect.projections import Projections

@@ -17,8 +17,8 @@ from hepatica.core.context import DicomContext
 from hepatica.errors import GeometryError, InputError, UnitError
 from hepatica.io.dicom.images.write import Emission, write_ct, write_pet
 from hepatica.io.dicom.rtdose import read_rtdose, write_rtdose
-from hepatica.io.dicom.rtstruct import write_rtstruct
-from hepatica.io.dicom.seg import write_seg
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
+from hepatica.io.dicom.structures.seg import write_seg
 from hepatica.io.itk import write_itk
 from hepatica.io.registration.dicom_write import write_registration
 

@@ -18,7 +18,7 @@ import numpy as np
 from hepatica.core.constants import FWHM_PER_SD
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
-from hepatica.core.tables import csv_rows, toml_table
+from hepatica.core.tables.shipped import csv_rows, toml_table
 from hepatica.errors import InputError, PhysicsError, UnknownNameError
 from hepatica.imaging.spect.projections import Window
 from hepatica.nuclides import ImagingMode, Nuclide

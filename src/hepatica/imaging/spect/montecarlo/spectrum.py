@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid, Volume
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.errors import InputError
 from hepatica.imaging.spect.montecarlo.projector import VOXEL_MM, MonteCarloProjector, SpectSetup
 from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings

@@ -13,11 +13,11 @@ from hepatica.anatomy.structures.drawn import LUNGS
 from hepatica.core import InputFile, Region
 from hepatica.core.image import Image
 from hepatica.core.message import Message
-from hepatica.core.sources import StructureSource
+from hepatica.core.tables.sources import StructureSource
 from hepatica.errors import GeometryError, InputError
 from hepatica.io.dicom.images.planar import VIEWS, PlanarFile, PlanarView
-from hepatica.io.regions import drawn_structures
-from hepatica.io.structures import onto_grid
+from hepatica.io.structures.regions import drawn_structures
+from hepatica.io.structures.structures import onto_grid
 
 PlanarSource = Path | str | Image | PlanarFile
 """Planar views: an NM file or a folder of them, an image with one plane for each view, or what `read_planar` gives."""

@@ -25,7 +25,7 @@ from hepatica.planning.scout.scan import LUNG_G_ML
 from hepatica.planning.scout.treated_lungs import LungOptions
 from hepatica.transport.matter.media import density_from_hu
 from hepatica.workflow.dose.options import DoseOptions
-from hepatica.workflow.dose.structures import StructureSet, structures_on
+from hepatica.workflow.dose.patient.structures import StructureSet, structures_on
 from hepatica.workflow.sources import ImageSource, StructureSource, as_image
 
 

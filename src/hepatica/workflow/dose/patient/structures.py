@@ -20,10 +20,10 @@ from hepatica.core import Grid, InputFile, Region
 from hepatica.core.image import Image
 from hepatica.core.message import Message
 from hepatica.core.resample import resample_region
-from hepatica.core.sources import regions_of
+from hepatica.core.tables.sources import regions_of
 from hepatica.errors import InputError
 from hepatica.io.dicom.identity.inputs import input_file
-from hepatica.io.regions import read_structures, wanted_regions
+from hepatica.io.structures.regions import read_structures, wanted_regions
 from hepatica.nuclides import agent
 from hepatica.workflow.sources import StructureSource
 
@@ -73,8 +73,8 @@ def structures_on(
     Raises
     ------
     HepaticaError
-        As `hepatica.io.regions.read_structures` and `hepatica.anatomy.structures.clinical.clinical_regions`; InputError
-        if every structure is empty.
+        As `hepatica.io.structures.regions.read_structures` and `hepatica.anatomy.structures.clinical.clinical_regions`;
+        InputError if every structure is empty.
     """
     source: InputFile | None = None
     uid = ""

@@ -35,7 +35,7 @@ from hepatica.io.dicom.objects import (
     save_object,
 )
 from hepatica.io.dicom.tags import Header, pydicom_door
-from hepatica.io.structures import Gathering, Label, Structures
+from hepatica.io.structures.structures import Gathering, Label, Structures
 
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 

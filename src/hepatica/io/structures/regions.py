@@ -17,8 +17,8 @@ from hepatica.core import Grid, InputFile, Kind, Region, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.image import NOTHING_STATED, Image, Stated
 from hepatica.core.message import Message
-from hepatica.core.sources import StructureSource, regions_of
-from hepatica.core.text_files import json_text, text_file
+from hepatica.core.tables.sources import StructureSource, regions_of
+from hepatica.core.text.files import json_text, text_file
 from hepatica.errors import AmbiguousSeriesError, DicomError, InputError, UnknownNameError
 from hepatica.io.dicom.context import instance_of
 from hepatica.io.dicom.identity.inputs import input_file
@@ -26,8 +26,8 @@ from hepatica.io.dicom.series import SeriesKind
 from hepatica.io.dicom.tags import open_dicom
 from hepatica.io.files import restore
 from hepatica.io.input_files import is_file
-from hepatica.io.slicer_segments import SlicerSegment, slicer_segments
-from hepatica.io.structures import Gathering, Label, Structures
+from hepatica.io.structures.slicer_segments import SlicerSegment, slicer_segments
+from hepatica.io.structures.structures import Gathering, Label, Structures
 
 __all__ = [
     "Label",
@@ -128,8 +128,8 @@ def _image(source: object) -> Image:
 def _dicom(
     path: Path, grid: Grid, context: DicomContext | None, names: Sequence[str] | None, slice_mm: float | None
 ) -> Structures:
-    from hepatica.io.dicom.rtstruct import RT_STRUCTURE_SET, read_rtstruct
-    from hepatica.io.dicom.seg import LABEL_MAP, SEGMENTATION, read_seg
+    from hepatica.io.dicom.structures.rtstruct import RT_STRUCTURE_SET, read_rtstruct
+    from hepatica.io.dicom.structures.seg import LABEL_MAP, SEGMENTATION, read_seg
 
     header = open_dicom(path)
     sop_class = instance_of(header).sop_class_uid

@@ -39,9 +39,9 @@ from hepatica.io.dicom.objects import (
     stamp,
 )
 from hepatica.io.dicom.pixels import GREY, RLE, decoded, frame_bytes, stored_values
-from hepatica.io.dicom.seg_planes import missing_planes, plane_spacing
+from hepatica.io.dicom.structures.seg_planes import missing_planes, plane_spacing
 from hepatica.io.dicom.tags import DEFLATED_FRAMES, Header, open_dicom, pydicom_door
-from hepatica.io.structures import Gathering, Label, Structures
+from hepatica.io.structures.structures import Gathering, Label, Structures
 from hepatica.version import __version__
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -82,7 +82,7 @@ def read_seg(
     Parameters
     ----------
     path, grid, context, names
-        As for `hepatica.io.dicom.rtstruct.read_rtstruct`.
+        As for `hepatica.io.dicom.structures.rtstruct.read_rtstruct`.
 
     Raises
     ------

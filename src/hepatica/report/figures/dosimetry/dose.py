@@ -12,17 +12,8 @@ from numpy.typing import NDArray
 
 from hepatica.core import Grid, Volume
 from hepatica.report.dose_report import DoseReport, ReportRegion
-from hepatica.report.figures.isodoses import isodose_levels_gy, label_line, level_colour
-from hepatica.report.figures.palette import (
-    DOSE_MAP,
-    INK,
-    MUTED,
-    RULE,
-    Style,
-    name_label,
-    structure_styles,
-)
-from hepatica.report.figures.planes import (
+from hepatica.report.figures.dosimetry.isodoses import isodose_levels_gy, label_line, level_colour
+from hepatica.report.figures.images.planes import (
     LETTERS,
     NORMAL,
     VIEWS,
@@ -35,6 +26,15 @@ from hepatica.report.figures.planes import (
     sample_affine,
     sample_covered,
     sample_region,
+)
+from hepatica.report.figures.palette import (
+    DOSE_MAP,
+    INK,
+    MUTED,
+    RULE,
+    Style,
+    name_label,
+    structure_styles,
 )
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from hepatica.core import InputFile
 from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
 from hepatica.core.progress import Progress, silent
-from hepatica.core.sources import StructureSource
+from hepatica.core.tables.sources import StructureSource
 from hepatica.errors import InputError
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.registration.at_hand import AtHand, transform_for

@@ -14,7 +14,7 @@ import numpy as np
 
 from hepatica.core import Region
 from hepatica.core.message import Message
-from hepatica.io.dicom.planes import POSITION_TOLERANCE, ROUNDING_MM, FloatArray, Plane, depths
+from hepatica.io.dicom.structures.planes import POSITION_TOLERANCE, ROUNDING_MM, FloatArray, Plane, depths
 from hepatica.io.dicom.tags import Header
 
 MOST_SKIPPED = 4

@@ -8,7 +8,7 @@ from hepatica.core import Grid, InputFile, Volume
 from hepatica.core.document import HIDDEN, reported
 from hepatica.core.message import Message
 from hepatica.core.provenance import Provenance
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
 from hepatica.dosimetry.metrics.region_dose import RegionDose, region_dose
 from hepatica.errors import InputError
@@ -27,7 +27,7 @@ from hepatica.planning.prescriptions.dose_constants import dose_constant
 from hepatica.planning.scout.scan import Scout
 from hepatica.report.document import Picture
 from hepatica.report.dose_report import DoseReport, ReportRegion
-from hepatica.report.figures.dose import dvh_figure, png, slices_figure
+from hepatica.report.figures.dosimetry.dose import dvh_figure, png, slices_figure
 
 MAP_CONVENTION = "ensdf"
 """Dose constant that the dose engines' decay data come to where all electrons stop in place."""

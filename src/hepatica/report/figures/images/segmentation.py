@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hepatica.core import Region, Volume
+from hepatica.report.figures.images.planes import (
+    LETTERS,
+    NORMAL,
+    View,
+    bounds_mm,
+    centre_of,
+    framed,
+    sample,
+    sample_region,
+)
 from hepatica.report.figures.outcome import new_figure
 from hepatica.report.figures.palette import INK, MUTED, name_label
-from hepatica.report.figures.planes import LETTERS, NORMAL, View, bounds_mm, centre_of, framed, sample, sample_region
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.core.options import verb
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.planning.planner.plan_file import TEMPLATE
 from hepatica.workflow.result import Result, result
 

@@ -7,9 +7,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hepatica.core.estimate import Estimate
-from hepatica.core.numbers import significant, with_uncertainty
-from hepatica.core.text import csv_text, one_line, visible
+from hepatica.core.numbers.estimate import Estimate
+from hepatica.core.numbers.wording import significant, with_uncertainty
+from hepatica.core.text.visible import csv_text, one_line, visible
 
 Cell = str | float | int | bool | Estimate | None
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hepatica.core import Grid, Kind, Region, Volume
-from hepatica.report.figures.outcome import new_figure
-from hepatica.report.figures.palette import INK, MUTED, name_label, structure_styles
-from hepatica.report.figures.planes import (
+from hepatica.report.figures.images.planes import (
     LETTERS,
     NORMAL,
     VIEWS,
@@ -22,6 +20,8 @@ from hepatica.report.figures.planes import (
     sample,
     sample_region,
 )
+from hepatica.report.figures.outcome import new_figure
+from hepatica.report.figures.palette import INK, MUTED, name_label, structure_styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from typing import Any
 
 from hepatica.core import Provenance
 from hepatica.core.message import unique
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.planning.guardrails import Review
 from hepatica.planning.planner.best_activity import Optimum
 from hepatica.planning.planner.course_plan import CoursePlan
@@ -19,10 +19,10 @@ from hepatica.planning.planner.tables import (
     methods_table,
 )
 from hepatica.report.document import Document, Paragraph, Picture, Section, TableBlock
-from hepatica.report.figures.dose import png, svg
+from hepatica.report.figures.dosimetry.dose import png, svg
 from hepatica.report.figures.places import places_picture
 from hepatica.report.figures.planning import draw_trade_off
-from hepatica.workflow.planning.plan_voxel import VoxelPlan
+from hepatica.workflow.planning.plan.voxel import VoxelPlan
 
 CHECK = "Every number must be checked by a qualified person before use."
 METHOD_SHARES = (2.3, 1.05, 1.2, 1.35, 1.2, 1.2, 1.05, 2.6, 3.6)

@@ -11,7 +11,7 @@ from hepatica.core.document import INLINE
 from hepatica.core.message import unique
 from hepatica.core.options import verb
 from hepatica.core.progress import Progress, silent
-from hepatica.core.table import Table
+from hepatica.core.tables.table import Table
 from hepatica.errors import InputError
 from hepatica.io.files import write_text
 from hepatica.io.itk import write_itk
@@ -31,8 +31,8 @@ from hepatica.planning.planner.voxel import PlanImages, territory_names
 from hepatica.planning.scout.scan import Scout
 from hepatica.report.files import document_files
 from hepatica.report.tables import histograms_csv
-from hepatica.workflow.planning.plan_document import plan_document
-from hepatica.workflow.planning.plan_voxel import VoxelPlan, predict
+from hepatica.workflow.planning.plan.document import plan_document
+from hepatica.workflow.planning.plan.voxel import VoxelPlan, predict
 from hepatica.workflow.planning.scout import read_scout
 from hepatica.workflow.result import Result, result
 

@@ -13,7 +13,7 @@ from hepatica.planning.scout.treated_lungs import ImagedLungDose, ShuntLungDose,
 from hepatica.workflow.dose.decays import DecayCount
 from hepatica.workflow.dose.numbers import StructureResult
 from hepatica.workflow.dose.options import DoseOptions
-from hepatica.workflow.dose.patient import Patient, PatientLungs, whole_mass_without_lungs
+from hepatica.workflow.dose.patient.patient import Patient, PatientLungs, whole_mass_without_lungs
 
 CONVENTION = "ensdf"
 """Dose constant of the lung dose by the shunt: that of the dose engine's decay data, electrons alone."""

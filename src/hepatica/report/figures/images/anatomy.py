@@ -12,9 +12,18 @@ from numpy.typing import NDArray
 from hepatica.anatomy.virtual_patient.patient import VirtualPatient
 from hepatica.core import Region, Volume
 from hepatica.nuclides import nuclide
-from hepatica.report.figures.dose import FONT, WINDOW_LEVEL_HU, WINDOW_WIDTH_HU, png
+from hepatica.report.figures.dosimetry.dose import FONT, WINDOW_LEVEL_HU, WINDOW_WIDTH_HU, png
+from hepatica.report.figures.images.planes import (
+    ACROSS,
+    LETTERS,
+    Plane,
+    View,
+    bounds_mm,
+    centre_of,
+    sample,
+    sample_region,
+)
 from hepatica.report.figures.palette import INK, MUTED
-from hepatica.report.figures.planes import ACROSS, LETTERS, Plane, View, bounds_mm, centre_of, sample, sample_region
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

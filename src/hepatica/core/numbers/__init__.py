@@ -1,0 +1,1 @@
+"""Numbers as values and as words: estimates, confidence, comparison, units."""

@@ -1,0 +1,1 @@
+"""Tables: shipped ones, those that people hand in, those that are shown."""

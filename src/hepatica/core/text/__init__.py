@@ -1,0 +1,1 @@
+"""Texts: from outside, from files, quiet libraries."""

@@ -1,0 +1,1 @@
+"""RTSTRUCT and SEG, and the planes that they are drawn on."""

@@ -1,0 +1,1 @@
+"""Structures from files: RTSTRUCT, SEG, label maps, Slicer's segmentations."""

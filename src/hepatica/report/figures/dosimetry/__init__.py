@@ -1,0 +1,1 @@
+"""Pictures of dose: wash, isodoses, histograms, kernels."""

@@ -1,0 +1,1 @@
+"""Pictures of images and where they lie: planes, anatomy, registration, segmentation."""

@@ -1,0 +1,1 @@
+"""What the dose knows of the patient: CT, structures, lungs, registration."""

@@ -1,0 +1,1 @@
+"""The plan: its verb, its file, its document, its voxels."""
