@@ -80,7 +80,7 @@ def test_the_original_is_untouched(original: Case, copy: tuple[Path, Any, dict[P
 
 def test_the_copy_is_a_case_with_the_same_numbers(original: Case, copy: tuple[Path, Any, dict[Path, bytes]]) -> None:
     folder, made, _ = copy
-    assert set(made.repeated) == {"function", "uptake"}
+    assert set(made.run_again) == {"function", "uptake"}
     assert made.refused == ()
     copied = Case.open(folder)
     states = {step.name: step for step in copied.steps()}

@@ -52,14 +52,14 @@ class Copied:
     ----------
     refused : tuple of (str, str)
         Images that were left out, and why.
-    repeated : tuple of str
+    run_again : tuple of str
         Steps that were run again with the same numbers.
     messages : tuple of Message
         What else is not as in the original.
     """
 
     refused: tuple[tuple[str, str], ...]
-    repeated: tuple[str, ...]
+    run_again: tuple[str, ...]
     messages: tuple[Message, ...]
 
 
@@ -94,7 +94,7 @@ def anonymise(situation: Situation, out: Path, secret: Secret, progress: Progres
         (new / STEPS).mkdir()
         refused = _clean_into(new, situation, anonymiser, progress)
     try:
-        repeated, messages = _repeat(situation, out, progress)
+        run_again, messages = _repeat(situation, out, progress)
         progress("searching the copy")
         left = leftovers(out, words)
     except BaseException:
@@ -107,7 +107,7 @@ def anonymise(situation: Situation, out: Path, secret: Secret, progress: Progres
             f"{out}: something of the person was left in {listed}; the copy was removed",
             remedy="choose a folder whose path names nobody, and look for names in structures and options",
         )
-    return Copied(tuple(refused), repeated, messages)
+    return Copied(tuple(refused), run_again, messages)
 
 
 def _identities(situation: Situation) -> Iterator[Identity]:
@@ -224,7 +224,7 @@ def _without_free_texts(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _repeat(situation: Situation, out: Path, say: Progress) -> tuple[tuple[str, ...], tuple[Message, ...]]:
     """Run again what is up to date in the original, and leave out and check what was left out and checked there."""
-    repeated, messages = [], []
+    run_again, messages = [], []
     with changing(out) as log:
         for state in situation.steps.values():
             last = situation.last(state.name)
@@ -246,8 +246,8 @@ def _repeat(situation: Situation, out: Path, say: Progress) -> tuple[tuple[str, 
                 text = f"{state.name} has other numbers than in the original ({different})"
                 messages.append(Message("numbers-differ", text, "look at both before you use the copy"))
             else:
-                repeated.append(state.name)
-    return tuple(repeated), tuple(messages)
+                run_again.append(state.name)
+    return tuple(run_again), tuple(messages)
 
 
 def _difference(first: Path, second: Path, step: str) -> str:

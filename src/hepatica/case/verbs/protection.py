@@ -176,14 +176,14 @@ class CaseAnonymiseResult(CaseResult):
     ----------
     refused : tuple of (str, str)
         Images that could not be cleaned for certain and are not in the copy, and why.
-    repeated : tuple of str
+    run_again : tuple of str
         Steps that were run again on the copy, with the same numbers.
     """
 
     verb = "anonymise_case"
 
     refused: tuple[tuple[str, str], ...]
-    repeated: tuple[str, ...]
+    run_again: tuple[str, ...]
 
     def tables(self) -> tuple[Table, ...]:
         """Steps of the copy, its images, and what was refused."""
@@ -223,4 +223,4 @@ def anonymise_case(case: Path, copy: Path, *, progress: Progress | None = None) 
     made: Copied = Case.open(case).anonymise(copy, progress=progress)
     found = shown(Case.open(copy))
     messages = (*made.messages, *found.pop("messages"))
-    return CaseAnonymiseResult(**found, refused=made.refused, repeated=made.repeated, messages=messages)
+    return CaseAnonymiseResult(**found, refused=made.refused, run_again=made.run_again, messages=messages)
