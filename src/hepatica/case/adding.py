@@ -57,11 +57,14 @@ class Wish:
         The treatment that they belong to; None to tell by their date.
     reference : bool
         Leave them where they are.
+    leave_foreign : bool
+        Leave out files of another patient and say so, where a refusal of all would hold up what came with them.
     """
 
     role: str | None = None
     treatment: int | None = None
     reference: bool = False
+    leave_foreign: bool = False
 
 
 def add_files(folder: Path, log: Log, path: Path, wish: Wish) -> Added:
@@ -84,7 +87,9 @@ def add_files(folder: Path, log: Log, path: Path, wish: Wish) -> Added:
     if not heap.found:
         said = "; ".join(f"{item.path}: {item.reason}" for item in heap.skipped[:3])
         raise InputError(f"{path}: holds nothing for a case{f' ({said})' if said else ''}")
-    _require_patient(facts, catalogue, heap)
+    if wish.leave_foreign:
+        heap = _own(heap, _patients(facts, catalogue))
+    require_same_patient(facts, catalogue, heap)
     new: list[Item] = []
     known: list[str] = []
     for found in heap.found:
@@ -149,7 +154,10 @@ def sorted_anew(catalogue: Catalogue, facts: Facts) -> Catalogue:
             item
             if (guess := found.get(item.name)) is None
             else replace(
-                item, role=guess.role, treatment=guess.treatment, doubts=(*guess.doubts, *_other_content(item, free))
+                item,
+                role=guess.role,
+                treatment=guess.treatment,
+                doubts=(*guess.doubts, *_other_content(item, free), *_other_person(item, free)),
             )
             for item in catalogue
         )
@@ -160,6 +168,19 @@ def _other_content(item: Item, items: Sequence[Item]) -> tuple[str, ...]:
     """One series identifier for two contents: sent again after it was changed, or made by hand."""
     others = [one.name for one in items if one.name != item.name and item.series and one.series == item.series]
     return (f"has the series identifier of {', '.join(others)} and other content: keep one",) if others else ()
+
+
+def _other_person(item: Item, items: Sequence[Item]) -> tuple[str, ...]:
+    """One PatientID for two names or birth dates, or no identity at all."""
+    own = Seen.of(item.facts)
+    doubts = []
+    for what, key, value in (("name", "name", own.name), ("birth date", "birth_date", own.birth_date)):
+        others = [one.name for one in items if value and one.facts.get(key) and one.facts[key] != value]
+        if others:
+            doubts.append(f"has another {what} of the patient than {', '.join(others[:3])}: is it the same person?")
+    if not own.patient and not own.name and any(one.patient for one in items):
+        doubts.append("names no patient, as others do: is it the same person?")
+    return tuple(doubts)
 
 
 def _note_changes(before: Catalogue, after: Catalogue, log: Log) -> None:
@@ -199,14 +220,33 @@ def _frames(catalogue: Catalogue) -> dict[str, Guess]:
     return found
 
 
-def _require_patient(facts: Facts, catalogue: Catalogue, heap: Heap) -> None:
-    """One case, one patient: by PatientID where files have one."""
+def _patients(facts: Facts, catalogue: Catalogue) -> dict[str, str]:
+    """PatientIDs that the case holds, and where each stands."""
     stated = facts.table("patient").get("id")
     named: dict[str, str] = {} if stated is None else {str(stated): str(facts.path)}
     for item in catalogue:
         if item.patient:
             named.setdefault(item.patient, item.name)
-    for found in heap.found:
+    return named
+
+
+def _own(heap: Heap, known: Mapping[str, str]) -> Heap:
+    """The heap without the files of other patients, if the case knows whose it is."""
+    foreign = [one for one in heap.found if known and one.seen is not None and one.seen.patient not in ("", *known)]
+    left = tuple(Skipped(file, "is of another patient") for one in foreign for file in one.files)
+    return Heap(tuple(one for one in heap.found if one not in foreign), (*heap.skipped, *left))
+
+
+def require_same_patient(facts: Facts, catalogue: Catalogue, heap: Heap | None = None) -> None:
+    """One case, one patient: by PatientID where files have one.
+
+    Raises
+    ------
+    InputError
+        If two are named.
+    """
+    named = _patients(facts, catalogue)
+    for found in () if heap is None else heap.found:
         if found.seen is not None and found.seen.patient:
             named.setdefault(found.seen.patient, str(found.files[0]))
     if len(named) > 1:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hepatica.case.adding import Added, Wish, add_files, sort_again
+from hepatica.case.adding import Added, Wish, add_files, require_same_patient, sort_again
 from hepatica.case.catalogue import Catalogue, Item
 from hepatica.case.changing import changing
-from hepatica.case.facts import TEMPLATE, Facts, with_value
+from hepatica.case.facts import TEMPLATE, Facts, require_possible, with_value
 from hepatica.case.layout import FACTS, IMAGES, LOG, STEPS
 from hepatica.case.log import History, Log
 from hepatica.case.personal import Personal
@@ -111,10 +111,15 @@ class Case:
         ------
         UnknownNameError
             If there is no such step, or it was not run.
+        InputError
+            If the result is not what the step wrote, or the step is out of date, was skipped or failed since.
         """
-        records = self.situation().records
-        if step not in records:
-            raise UnknownNameError("result", step, list(records))
+        situation = self.situation()
+        if step not in situation.records:
+            raise UnknownNameError("result", step, list(situation.records))
+        state = situation.steps[step]
+        if state.state != "done":
+            raise InputError(f"{step} is {state.state}: {'; '.join(state.reasons)}", remedy=f"run {step}")
         return self.folder / STEPS / step
 
     def table(self) -> Table:
@@ -135,6 +140,7 @@ class Case:
         *,
         treatment: int | None = None,
         reference: bool = False,
+        leave_foreign: bool = False,
     ) -> Added:
         """Add files: a heap of DICOM is sorted by what each series is.
 
@@ -148,6 +154,8 @@ class Case:
             The treatment that it belongs to, 0 for all; None to tell by its date.
         reference : bool
             Leave the files where they are, and keep their hashes.
+        leave_foreign : bool
+            Leave out files of another patient, and say so, instead of refusing all.
 
         Returns
         -------
@@ -162,7 +170,7 @@ class Case:
             If there is no such role.
         """
         with self._changing() as log:
-            return add_files(self.folder, log, Path(path), Wish(role, treatment, reference))
+            return add_files(self.folder, log, Path(path), Wish(role, treatment, reference, leave_foreign))
 
     def take(self, item: str, role: str, *, treatment: int | None = None) -> Item:
         """Say what an item is: the word that corrects the sorting.
@@ -191,7 +199,9 @@ class Case:
             text = path.read_text(encoding="utf-8")
             for key, value in values.items():
                 text = with_value(text, key, value, path)
-            Facts.of(path, toml_text(text, path), STEP_NAMES)
+            facts = Facts.of(path, toml_text(text, path), STEP_NAMES)
+            require_possible(facts)
+            require_same_patient(facts, Catalogue.read(self.folder))
             with atomic_output(path) as new:
                 new.write_text(text, encoding="utf-8")
             log.append("facts", {"keys": sorted(values), "digest": log.personal.digest(text.encode())}, dict(values))
@@ -211,6 +221,8 @@ class Case:
             state = self._known(step)
             if state.state != "done":
                 raise InputError(f"{step} is {state.state}: {'; '.join(state.reasons)}", remedy="run it first")
+            if edited := self.situation().edits(step, thorough=True):
+                raise InputError(f"{step}: {'; '.join(edited)}", remedy="run it again")
             log.append("checked", {"step": step, "result": state.result}, {"by": by.strip()})
 
     def skip(self, step: str, reason: str) -> None:

@@ -7,18 +7,19 @@ an earlier step holds is not stated here.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from hepatica.case.layout import FACTS, VERSION
 from hepatica.core.options import toml_file
 from hepatica.core.options.declare import require_known
-from hepatica.errors import InputError
+from hepatica.errors import InputError, UnknownNameError
 
 TEMPLATE = """\
 # Facts of one patient that people state. What an image or an earlier step holds is not typed here.
@@ -166,6 +167,51 @@ class Facts:
             raise InputError(f"{self.path}: a treatment is written [[treatment]], in two brackets")
         for number, treatment in enumerate(treatments, 1):
             known(f"treatment {number}", treatment, frozenset((*TREATMENT, *PLAN_TABLES)) | steps)
+        self._require_order()
+
+    def _require_order(self) -> None:
+        """Treatments stand in the order in which they are given: what a second one sees is what came before it."""
+        instants = [(number, at) for number, one in enumerate(self.treatments, 1) if (at := _instant_of(one))]
+        for (number, at), (later, after) in itertools.pairwise(instants):
+            if after.replace(tzinfo=None) < at.replace(tzinfo=None):
+                raise InputError(
+                    f"{self.path}: treatment {later} is given on {after.date()}, before treatment {number} on "
+                    f"{at.date()}",
+                    remedy="number the treatments in the order in which they are given",
+                )
+
+
+def _instant_of(treatment: Mapping[str, Any]) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(treatment.get("at")))
+    except ValueError:
+        return None
+
+
+def require_possible(facts: Facts) -> None:
+    """Refuse what no treatment can be: an instant that is none, an unknown agent, nuclide or intent.
+
+    Raises
+    ------
+    InputError
+        If an instant is none.
+    UnknownNameError
+        If a name is unknown; it lists the known ones.
+    """
+    from hepatica.nuclides import agent, nuclide
+    from hepatica.planning.limits.dose_limits import INTENTS
+
+    for number, one in enumerate(facts.treatments, 1):
+        if "at" in one and _instant_of(one) is None:
+            raise InputError(
+                f"treatment {number}: at is {one['at']!r}, no instant", remedy='write it as "2026-03-12T10:00+01:00"'
+            )
+        if "agent" in one:
+            agent(str(one["agent"]))
+        if "nuclide" in one:
+            nuclide(str(one["nuclide"]))
+        if "intent" in one and one["intent"] not in INTENTS:
+            raise UnknownNameError("intent", str(one["intent"]), INTENTS)
 
 
 def _flat(value: Any, where: str) -> Iterator[tuple[str, Any]]:

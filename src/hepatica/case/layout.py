@@ -29,5 +29,8 @@ STEPS = "steps"
 RECORD = "step.json"
 """In the folder of a step: what it was made from."""
 
+SET_ASIDE = "set-aside"
+"""Results that somebody edited, moved here when their step ran again."""
+
 LOCK = ".lock"
 """Held by the one process that changes the case."""

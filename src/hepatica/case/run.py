@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hepatica.case.adding import sorted_anew
 from hepatica.case.catalogue import Catalogue
 from hepatica.case.facts import Facts
-from hepatica.case.layout import RECORD, STEPS
+from hepatica.case.layout import RECORD, SET_ASIDE, STEPS
 from hepatica.case.log import Log
 from hepatica.case.personal import Personal
 from hepatica.case.record import Record
@@ -20,7 +21,7 @@ from hepatica.case.steps.course import Step, step_named
 from hepatica.case.steps.feeds import fed_by
 from hepatica.core.options import from_texts
 from hepatica.core.progress import Progress
-from hepatica.errors import HepaticaError, InputError
+from hepatica.errors import HepaticaError, InputError, OutputError
 from hepatica.front_door import verb_named
 from hepatica.io.files import output_folder
 from hepatica.version import __version__
@@ -37,7 +38,9 @@ def situation_of(folder: Path) -> Situation:
     """
     personal = Personal.open(folder)
     facts = Facts.read(folder, STEP_NAMES)
-    return Situation(folder, facts, Catalogue.read(folder), Log(folder, personal).read(), personal.read())
+    # What was written into case.toml by hand sorts the images as what was set does.
+    catalogue = sorted_anew(Catalogue.read(folder), facts)
+    return Situation(folder, facts, catalogue, Log(folder, personal).read(), personal.read())
 
 
 def run_steps(folder: Path, log: Log, wanted: Sequence[str], say: Progress) -> tuple[StepState, ...]:
@@ -89,6 +92,9 @@ def _run_one(situation: Situation, name: str, log: Log, progress: Progress, *, r
     place = situation.folder / STEPS / name
     run = secrets.token_hex(8)
     try:
+        situation.require_unedited(given)
+        if situation.edits(name):
+            _set_aside(place, run)
         result = _result(step, {one.word: one.text for one in given}, progress)
         record = Record.of(run, given, result.as_dict(), __version__)
         with output_folder(place, force=place.exists()) as new:
@@ -100,6 +106,16 @@ def _run_one(situation: Situation, name: str, log: Log, progress: Progress, *, r
             raise
         return
     log.append("ran", {"step": name, "run": run, "result": record.result, "software": __version__})
+
+
+def _set_aside(place: Path, run: str) -> None:
+    """Move a result that somebody edited out of the way: it is somebody's work, and no step's any more."""
+    aside = place.parent.parent / SET_ASIDE
+    try:
+        aside.mkdir(exist_ok=True)
+        place.rename(aside / f"{place.name}-{run}")
+    except OSError as error:
+        raise OutputError(f"{place}: was edited, and cannot be set aside ({error.strerror})") from error
 
 
 def _result(step: Step, texts: Mapping[str, Any], progress: Progress) -> Result:

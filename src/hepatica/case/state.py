@@ -16,6 +16,8 @@ from hepatica.case.log import History, canonical
 from hepatica.case.record import Record, inputs_of
 from hepatica.case.steps.course import COURSE, Step
 from hepatica.case.steps.inputs import Given
+from hepatica.errors import InputError
+from hepatica.io.files.manifest import altered_files
 
 State = Literal["done", "out of date", "ready", "waiting", "failed", "skipped"]
 
@@ -96,6 +98,46 @@ class Situation:
         folders = sorted(place.iterdir()) if place.is_dir() else []
         return {path.name: Record.read(path) for path in folders if (path / RECORD).is_file()}
 
+    @cached_property
+    def edited(self) -> Mapping[str, tuple[str, ...]]:
+        """Files of results that are not what their step wrote, by step."""
+        return {name: found for name in self.records if (found := self.edits(name))}
+
+    def edits(self, name: str, *, thorough: bool = False) -> tuple[str, ...]:
+        """Files of one result that are not what the step wrote; thoroughly: also where time and size say nothing.
+
+        Raises
+        ------
+        InputError
+            If one cannot be read.
+        """
+        place = self.folder / STEPS / name
+        try:
+            return tuple(f"steps/{name}/{text}" for text in altered_files(place, thorough=thorough))
+        except OSError as error:
+            raise InputError(f"{error.filename or place}: cannot be read ({error.strerror})") from error
+
+    def require_unedited(self, given: Sequence[Given]) -> None:
+        """Refuse inputs that are not what was added or made, by the hash of every file.
+
+        Raises
+        ------
+        InputError
+            That names them.
+        """
+        found: list[str] = []
+        for one in given:
+            for name in _STEP_SOURCE.findall(one.source):
+                found += self.edits(name, thorough=True) if name in self.records else ()
+            for item in self.catalogue:
+                if item.name in _IMAGE_SOURCE.findall(one.source):
+                    found += item.altered(self.folder, thorough=True)
+        if found:
+            raise InputError(
+                f"{'; '.join(dict.fromkeys(found))}: not what was added or made",
+                remedy="bring back the file, add it anew, or run the step again that made it",
+            )
+
     @property
     def treatments(self) -> range:
         """Numbers of the treatments."""
@@ -148,7 +190,7 @@ class Situation:
             return state("failed", str(self.personal.get(last.personal, {}).get("error", "")))
         if record is None:
             return state("ready")
-        reasons = (*record.changes(given), *missing, *stale)
+        reasons = (*self.edited.get(name, ()), *record.changes(given), *missing, *stale)
         return state("out of date", *dict.fromkeys(reasons)) if reasons else state("done")
 
     def last(self, name: str) -> Any:
@@ -213,20 +255,28 @@ class _View:
         number = self.treatment - earlier
         name = folder_name(step, number)
         record = self.situation.records.get(name) if number > 0 else None
-        return None if record is None else (self.folder / STEPS / name, record.result)
+        if record is None or self._is_left_out(name):
+            return None
+        return self.folder / STEPS / name, record.result
 
     def results(self, step: str) -> Sequence[tuple[Path, str]]:
         names = [folder_name(step, number) for number in range(1, self.treatment + 1)]
         records = self.situation.records
-        return [(self.folder / STEPS / name, records[name].result) for name in names if name in records]
+        kept = [name for name in names if name in records and not self._is_left_out(name)]
+        return [(self.folder / STEPS / name, records[name].result) for name in kept]
 
     def accepted(self, step: str) -> bool:
         name = folder_name(step, self.treatment)
         record = self.situation.records.get(name)
-        return record is not None and self.situation.checked(name, record.result) != ""
+        if record is None or self._is_left_out(name):
+            return False
+        return self.situation.checked(name, record.result) != ""
 
     def left_out(self, step: str) -> bool:
-        last = self.situation.last(folder_name(step, self.treatment))
+        return self._is_left_out(folder_name(step, self.treatment))
+
+    def _is_left_out(self, name: str) -> bool:
+        last = self.situation.last(name)
         return last is not None and last.what == "skipped"
 
     def digest(self, value: Any) -> str:

@@ -82,8 +82,11 @@ def _take(case: Case, folder: Path, steps: tuple[str, ...], say: Progress) -> li
     """Add what is there, and run what is due."""
     ran: list[str] = []
     try:
-        for item in case.add(folder).items:
+        came = case.add(folder, leave_foreign=True)
+        for item in came.items:
             say(f"{item.name}: {item.role}{'' if not item.doubts else ' (in doubt)'}")
+        for left in came.skipped:
+            say(f"{left.path}: not added, {left.reason}")
         ran = [step.name for step in case.run(*steps, progress=say)]
     except HepaticaError as error:
         say(str(error))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hepatica.case.case import Case
-from hepatica.case.layout import FACTS, KEY, LOG, RECORD, STEPS
+from hepatica.case.layout import FACTS, KEY, LOG, SET_ASIDE
 from hepatica.case.log import START
 from hepatica.errors import InputError, OutputError, UnknownNameError
 
@@ -241,11 +241,19 @@ def test_one_process_at_a_time(case: Case, monkeypatch: pytest.MonkeyPatch) -> N
         case.run()
 
 
-def test_a_result_that_was_edited_is_not_replaced(case: Case) -> None:
+def test_a_result_that_was_edited_is_set_aside(case: Case) -> None:
     case.run()
     (case["plan"] / "plan.html").write_text("mine", encoding="utf-8")
     case.set(**{"treatment.aims.perfused": "130 Gy"})
-    with pytest.raises(OutputError):
+    case.run("plan")
+    (aside,) = (case.folder / SET_ASIDE).iterdir()
+    assert (aside / "plan.html").read_text(encoding="utf-8") == "mine"
+    assert "mine" not in (case["plan"] / "plan.html").read_text(encoding="utf-8")
+
+
+def test_what_is_no_result_of_a_step_keeps_the_folder(case: Case) -> None:
+    case.run()
+    (case["plan"] / "notes.txt").write_text("mine", encoding="utf-8")
+    case.set(**{"treatment.aims.perfused": "130 Gy"})
+    with pytest.raises(OutputError, match=r"notes\.txt"):
         case.run("plan")
-    assert (case.folder / STEPS / "plan" / RECORD).exists()
-    assert (case["plan"] / "plan.html").read_text(encoding="utf-8") == "mine"

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from hepatica.case.catalogue import Catalogue
 from hepatica.case.changing import changing
-from hepatica.case.layout import FACTS, LOCK, LOG
+from hepatica.case.layout import FACTS, LOCK, LOG, STEPS
 from hepatica.case.log import Log
 from hepatica.case.personal import Personal
 from hepatica.core.text.files import text_file
 from hepatica.errors import InputError, OutputError
 from hepatica.io.files import atomic_output, output_folder
+from hepatica.io.files.manifest import altered_files
 
 MAX_WITH_PASSPHRASE_BYTES = 2_000_000_000
 """With a passphrase the archive is encrypted in memory; more needs the key of a receiver, which has no limit."""
@@ -95,6 +96,7 @@ def pack(folder: Path, archive: Path, lock: Lock) -> None:
     outside = [i.name for i in Catalogue.read(folder) if any(Path(file.path).is_absolute() for file in i.files)]
     if outside:
         raise InputError(f"{folder}: {', '.join(outside)} lie outside of the case", remedy="add their files to it")
+    _require_whole(folder)
     with changing(folder) as log, tempfile.TemporaryDirectory(dir=archive.parent) as place:
         log.append("packed", {"recipients": len(recipients)})
         plain = Path(place) / "case.tar.gz"
@@ -108,6 +110,25 @@ def pack(folder: Path, archive: Path, lock: Lock) -> None:
                     new.write_bytes(pyrage.passphrase.encrypt(_small(plain), lock.passphrase))
         except pyrage.EncryptError as error:
             raise OutputError(f"{archive}: cannot be encrypted ({error})") from error
+
+
+def _require_whole(folder: Path) -> None:
+    """A backup that could not be proved is none."""
+    altered = _altered(folder)
+    if altered:
+        raise InputError(
+            f"{folder}: {'; '.join(altered[:3])}: the archive could not be proved",
+            remedy="bring back the files, add them anew, or run the step again",
+        )
+
+
+def _altered(folder: Path) -> list[str]:
+    """Files of images and results that are not what was added or made, by the hash of each."""
+    found = [text for item in Catalogue.read(folder) for text in item.altered(folder, thorough=True)]
+    places = sorted((folder / STEPS).iterdir()) if (folder / STEPS).is_dir() else []
+    for place in places:
+        found += [f"{STEPS}/{place.name}/{text}" for text in altered_files(place, thorough=True)]
+    return found
 
 
 def _small(plain: Path) -> bytes:
@@ -207,6 +228,6 @@ def _prove(archive: Path, new: Path) -> None:
     if not (new / FACTS).exists() or not (new / LOG).exists():
         raise InputError(f"{archive}: holds no case")
     problem = Log(new, Personal.open(new)).read().problem
-    altered = [text for item in Catalogue.read(new) for text in item.altered(new, thorough=True)]
+    altered = _altered(new)
     if problem or altered:
         raise InputError(f"{archive}: the case in it does not hold together: {problem or '; '.join(altered[:3])}")

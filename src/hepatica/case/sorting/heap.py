@@ -130,6 +130,8 @@ def _seen(series: Series) -> Seen:
         refers_to=_refers_to(series.kind, header),
         has_contrast=bool(header.text("ContrastBolusAgent")),
         patient=header.text("PatientID"),
+        name="".join(c for c in header.text("PatientName").upper() if c.isalnum()),
+        birth_date=header.text("PatientBirthDate"),
         is_derived="DERIVED" in header.texts("ImageType"),
         lacks_attenuation="CorrectedImage" in header and "ATTN" not in header.texts("CorrectedImage"),
     )

@@ -39,6 +39,8 @@ class Seen:
         A contrast agent is named.
     patient : str
         PatientID.
+    name, birth_date : str
+        PatientName in capitals without signs, PatientBirthDate; empty where the header has none.
     is_derived : bool
         Made from other images: a reformat.
     lacks_attenuation : bool
@@ -58,6 +60,8 @@ class Seen:
     patient: str = ""
     is_derived: bool = False
     lacks_attenuation: bool = False
+    name: str = ""
+    birth_date: str = ""
 
     def facts(self) -> dict[str, Any]:
         """As plain values, to be kept."""

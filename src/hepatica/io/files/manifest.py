@@ -98,6 +98,33 @@ def changed_files(folder: Path, endings: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
+def altered_files(folder: Path, *, thorough: bool = False) -> tuple[str, ...]:
+    """Files of those that the list of a result names that are gone or not what hepatica wrote.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the result.
+    thorough : bool
+        Hash every file, also those that are no younger than the list.
+
+    Raises
+    ------
+    OSError
+        If one cannot be read.
+    """
+    known = _listed(folder) or {}
+    written = (folder / MANIFEST).stat().st_mtime_ns if known else 0
+    found = []
+    for name, digest in known.items():
+        path = folder / name
+        if not path.is_file():
+            found.append(f"{name} is gone")
+        elif (thorough or path.stat().st_mtime_ns > written) and sha256(path) != digest:
+            found.append(f"{name} was changed after it was written")
+    return tuple(found)
+
+
 def _is_litter(path: Path) -> bool:
     """Whether a desktop left a file: by its name and by what it holds."""
     mark = APPLE_DOUBLE if path.name.startswith("._") else LITTER.get(path.name)
