@@ -145,7 +145,8 @@ def sorted_anew(catalogue: Catalogue, facts: Facts) -> Catalogue:
     """Every image taken for what it is beside all others; what a person said stays."""
     free = [item for item in catalogue if item.facts and not item.by_person]
     told = {item.frame: Guess(item.role, item.treatment) for item in catalogue if item.by_person and item.frame}
-    known = {frame: guess for frame, guess in told.items() if guess.role != "unused"}
+    # a registration lies in two frames, and says of neither what it is
+    known = {frame: guess for frame, guess in told.items() if guess.role not in ("unused", "registration")}
     seen = [Seen.of(item.facts) for item in free]
     guessed = guesses(seen, _instants(facts), known, [_nuclide(one) for one in facts.treatments])
     found = {item.name: guess for item, guess in zip(free, guessed, strict=True)}
@@ -215,7 +216,7 @@ def _frames(catalogue: Catalogue) -> dict[str, Guess]:
     items = sorted(catalogue, key=lambda item: item.role.endswith(("-ct", "-mr", "-structures")))
     found: dict[str, Guess] = {}
     for item in items:
-        if item.frame and item.role != "unused":
+        if item.frame and item.role not in ("unused", "registration"):
             found.setdefault(item.frame, Guess(item.role, item.treatment))
     return found
 

@@ -112,14 +112,14 @@ def test_a_result_that_was_edited_is_not_shown(case: Case) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
     (found,) = case.report().case_treatments
     assert found.planned_gbq is None
-    assert "has a result that was changed" in page(case)
+    assert "is out of date" in page(case)
 
 
 def test_a_table_that_was_edited_is_not_shown(case: Case) -> None:
     path = case["plan"] / "doses.csv"
     path.write_text(path.read_text("utf-8").replace("120", "12"), encoding="utf-8")
     path.write_text(path.read_text("utf-8") + "lungs of somebody,7\n", encoding="utf-8")
-    assert next(step for step in case.report().steps if step.name == "plan").state == "changed"
+    assert next(step for step in case.report().steps if step.name == "plan").state == "out of date"
     assert "lungs of somebody" not in page(case)
 
 
