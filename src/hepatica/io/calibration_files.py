@@ -106,6 +106,14 @@ def head_time_of(image: Image) -> float | None:
     return found
 
 
+def with_lung_levels(image: Image) -> Image:
+    """The image with the number of levels of its lungs, where ``result.json`` beside it says that they are levels."""
+    lung = _facts_beside(image).get("lung")
+    if image.acquisition.lung_levels is not None or not isinstance(lung, Mapping):
+        return image
+    return replace(image, acquisition=replace(image.acquisition, lung_levels=len(lung.get("parts") or ()) or None))
+
+
 def _facts_beside(image: Image) -> Mapping[str, Any]:
     """What was written beside an image; nothing of one that is no file, whatever lies at its name."""
     return reconstruction_facts(Path(image.source.path)) if image.source.files else {}

@@ -19,7 +19,13 @@ from hepatica.imaging.quantify.camera_factor import (
     calibrate_reconstruction,
     decay_within_reason,
 )
-from hepatica.imaging.quantify.recovery import Filling, RecoveryCurve, fit_recovery, measure_recovery
+from hepatica.imaging.quantify.recovery import (
+    GOOD_BACKGROUND,
+    Filling,
+    RecoveryCurve,
+    fit_recovery,
+    measure_recovery,
+)
 from hepatica.imaging.quantify.source_regions import (
     PhantomSpheres,
     cylinder_core,
@@ -160,7 +166,19 @@ def recovery_of_spheres(
     )
     recoveries, level = measure_recovery(volume, filling)
     curve = fit_recovery(recoveries, seen.conditions, background_recovery=level, source=image.source.path)
-    return curve, messages
+    return curve, (*messages, *_background_messages(curve))
+
+
+def _background_messages(curve: RecoveryCurve) -> tuple[Message, ...]:
+    """What is said of a background that is not recovered as it should be."""
+    level = curve.background_recovery
+    if level is None or abs(level.value - 1) <= max(GOOD_BACKGROUND, 2 * (level.sd or 0.0)):
+        return ()
+    text = (
+        f"the background of the phantom recovers {level.value:.3g} of its true concentration, and 1 is right: the curve "
+        "holds the error of the activities, of their instants, of the camera factor or of the scatter correction"
+    )
+    return (Message("background-recovery", text, "find out which is wrong before the curve is used", "critical"),)
 
 
 def _spheres(image: Image, phantom: PhantomOptions, *, warm: bool, where: str) -> PhantomSpheres:
