@@ -122,7 +122,7 @@ def test_the_lungs_uncertainty_is_the_root_of_the_squares_of_its_parts() -> None
 
 
 def test_the_stated_mean_is_the_mean_of_the_image_over_the_same_lungs() -> None:
-    """Shares of a third at the border, hot voxels of 2 and a rest of 0.01 between: nothing counts but image and share."""
+    """Shares of a third at the border, hot voxels and a rest between: nothing counts but image and share."""
     image, lung, body = scene()
     border = lung * np.where(np.mgrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]][2] % 2, 1, 1 / 3).astype(np.float32)
     regions = level_regions(hot_voxels(image, lung, SPACING), (border,), body, 0.512)

@@ -30,9 +30,10 @@ from hepatica.imaging.spect.options import (
 )
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.imaging.spect.projector import SpectProjector
-from hepatica.imaging.spect.scan_model import SpectOptions, primary_sensitivities, scan_model
+from hepatica.imaging.spect.scan_model import SpectOptions, further_conditions, primary_sensitivities, scan_model
 from hepatica.imaging.spect.scatter.effective_source import EsseScatter
 from hepatica.imaging.spect.system import window_model
+from hepatica.io.calibration_files import RECONSTRUCTION_SETTINGS
 from hepatica.io.dicom.images.projections import read_projections, write_projections
 from hepatica.io.dicom.images.write import Emission, write_ct
 from hepatica.io.dicom.scan import scan
@@ -309,6 +310,46 @@ def test_a_reconstruction_in_memory_is_quantified_as_its_folder_is(lab: Path, tm
     plain = replace(known, conditions=Conditions("Lu-177"))
     with pytest.raises(InputError, match="counts need the frame duration"):
         quantify(named, nuclide="Lu-177", quantification=QuantificationOptions(calibration=plain))
+
+
+def test_activity_takes_the_uncertainty_of_the_factor_that_made_it_alone(lab: Path, tmp_path: Path) -> None:
+    """An image in Bq/mL by 9.1 cps/MBq, as a value and as a file; then by the model."""
+    found = reconstructed(lab, acquisition=AcquisitionOptions(sensitivity_cps_per_mbq=9.1), iteration=QUICK)
+    found.save(tmp_path / "spect")
+    own = CameraCalibration(Estimate(9.1, 0.3), "cylinder", found.conditions, (), WHEN, 100.0)
+    other = QuantificationOptions(calibration=replace(own, factor=Estimate(12.0, 0.1)))
+    for image in (found.image, tmp_path / "spect" / "spect.dcm"):
+        known = quantify(image, nuclide="Lu-177", quantification=QuantificationOptions(calibration=own))
+        assert known.activity_scale_relative_sd == pytest.approx(0.3 / 9.1)
+        assert "calibration-not-compared" not in {message.code for message in known.messages}
+        with pytest.raises(InputError, match=r"by 9.1 cps/MBq, the calibration is 12 cps/MBq"):
+            quantify(image, nuclide="Lu-177", quantification=other)
+    unknown = Image.from_array(
+        found.volume.values, unit="Bq/mL", grid=found.grid, time=WHEN, nuclide="Lu-177", name="else"
+    )
+    said = quantify(unknown, nuclide="Lu-177", quantification=other)
+    assert "calibration-not-compared" in {message.code for message in said.messages}
+
+
+@pytest.mark.parametrize(
+    ("made", "used", "refused"),
+    [
+        (SpectOptions(), SpectOptions(acquisition=AcquisitionOptions(photon_energy_kev=140.0)),
+         "attenuation_energy: of the nuclide against 140 keV"),
+        (SpectOptions(), SpectOptions(without_ct=WithoutCtOptions(uniform_density_g_ml=1.0, outline_fraction=0.05)),
+         "attenuation: of the CT against uniform, 1 g/mL"),
+        (SpectOptions(iteration=IterationOptions(method="bsrem", relaxation=0.2)),
+         SpectOptions(iteration=IterationOptions(method="bsrem", prior_edge=3.0)),
+         "prior_edge: 2 against 3; relaxation"),
+        (SpectOptions(scatter=ScatterOptions(scatter="tew", window_smoothing_mm=5.0)),
+         SpectOptions(scatter=ScatterOptions(scatter="tew")), "window_smoothing_mm: 5 against 20"),
+    ],
+)  # fmt: skip
+def test_all_settings_that_change_counts_are_conditions(made: SpectOptions, used: SpectOptions, refused: str) -> None:
+    one, other = (Conditions("Lu-177", reconstruction=further_conditions(options)) for options in (made, used))
+    with pytest.raises(InputError, match=refused):
+        one.require_fit(other, "the factor")
+    assert set(further_conditions(made)) <= set(RECONSTRUCTION_SETTINGS)
 
 
 @pytest.mark.parametrize(

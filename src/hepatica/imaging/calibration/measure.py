@@ -175,8 +175,8 @@ def _background_messages(curve: RecoveryCurve) -> tuple[Message, ...]:
     if level is None or abs(level.value - 1) <= max(GOOD_BACKGROUND, 2 * (level.sd or 0.0)):
         return ()
     text = (
-        f"the background of the phantom recovers {level.value:.3g} of its true concentration, and 1 is right: the curve "
-        "holds the error of the activities, of their instants, of the camera factor or of the scatter correction"
+        f"the background of the phantom recovers {level.value:.3g} of its true concentration, and 1 is right: the "
+        "curve holds the error of the activities, of their instants, of the camera factor or of the scatter correction"
     )
     return (Message("background-recovery", text, "find out which is wrong before the curve is used", "critical"),)
 

@@ -120,6 +120,7 @@ class ReconstructedScan:
 
     def image(self, model: ScanModel, options: SpectOptions, context: DicomContext | None) -> Image:
         """The volume with what other verbs must know of it."""
+        measured = list(options.acquisition.measured_cps_per_mbq)
         facts = Acquisition(
             modality="NM",
             description="SPECT reconstruction",
@@ -132,7 +133,11 @@ class ReconstructedScan:
             energy_windows_kev=model.window_limits_kev,
             head_time_s=model.head_time_s,
             camera=model.camera.name,
-            reconstruction=model.conditions(options).reconstruction,
+            reconstruction={
+                **model.conditions(options).reconstruction,
+                **({"sensitivity": "model"} if options.acquisition.by_model else {}),
+                **({"sensitivity_cps_per_mbq": measured} if measured else {}),
+            },
             lung_levels=None if self.lung is None else len(self.lung.parts),
         )
         sha256 = hashlib.sha256(self.volume.values.tobytes()).hexdigest()

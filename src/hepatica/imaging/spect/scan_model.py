@@ -203,6 +203,7 @@ class ScanModel:
                 "prior_strength": iteration.prior_strength,
                 "scatter": options.scatter.scatter,
                 "post_filter_mm": options.noise.post_filter_mm,
+                **further_conditions(options),
                 "detector": self.detectors,
                 "response": hole_response.NAME,
                 # Other corrections know nothing of what comes through lead.
@@ -338,6 +339,26 @@ def require_calibrated(model: ScanModel, options: SpectOptions) -> tuple[Message
     return options.calibration.conditions.require_fit(model.conditions(options), "the calibration")
 
 
+def further_conditions(options: SpectOptions) -> dict[str, Any]:
+    """Further settings on which counts in an image depend: attenuation, prior, and smoothing of scatter windows."""
+    iteration, scatter, without = options.iteration, options.scatter, options.without_ct
+    energy = options.acquisition.photon_energy_kev
+    patient = "of the CT"
+    if without.uniform_density_g_ml is not None:
+        patient = f"uniform, {without.uniform_density_g_ml:g} g/mL"
+    elif without.uniform_attenuation is not None:
+        patient = f"uniform, {without.uniform_attenuation:g} 1/cm"
+    found: dict[str, Any] = {
+        "attenuation": patient,
+        "attenuation_energy": "of the nuclide" if energy is None else f"{energy:g} keV",
+    }
+    if iteration.method == "bsrem":
+        found |= {"prior_edge": iteration.prior_edge, "relaxation": iteration.relaxation}
+    if scatter.scatter in FROM_WINDOWS:
+        found["window_smoothing_mm"] = scatter.window_smoothing_mm
+    return found
+
+
 def run_parameters(model: ScanModel, options: SpectOptions) -> Mapping[str, Any]:
     """Everything that an image depends on beside projections and CT, plain values."""
     stated, scatter = options.acquisition, options.scatter
@@ -353,6 +374,7 @@ def run_parameters(model: ScanModel, options: SpectOptions) -> Mapping[str, Any]
         replace(stated, calibration=None), replace(options.iteration, checkpoint=None), scatter, options.noise,
         options.inputs, options.without_ct, options.lung,
         **dict.fromkeys(unused),
+        **further_conditions(options),
         subsets=options.iteration.updates,
         energy_kev=[one.energy_kev for one in model.models],
         energy_weights=[one.weights for one in model.models],

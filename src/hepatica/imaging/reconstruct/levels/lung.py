@@ -46,8 +46,8 @@ class LungReading:
     Attributes
     ----------
     mean : Estimate
-        Of the image over both lungs as the CT shows them, each voxel by its share in them, in the unit of the image; all
-        uncertainties below together.
+        Of the image over both lungs as the CT shows them, each voxel by its share in them, in the unit of the image;
+        all uncertainties below together.
     interval_95 : tuple of float
         Of this mean.
     share_of_image : float
@@ -129,9 +129,10 @@ def lung_reading(
 
     Notes
     -----
-    The lung holds ``sum_j s_j f_j``, s the share of voxel j in it and f the finished image: what `dose` reads of the same
-    image and lungs. A voxel at the border has a share of the level and counts with its share, as any image's does, so
-    that a lung with sharp edges reads low there. Error of the scattered counts moves the levels by ``-N^-1 A (d / expected)``, N the information of the fit, d the error.
+    The lung holds ``sum_j s_j f_j``, s the share of voxel j in it and f the finished image: what `dose` reads of the
+    same image and lungs. A voxel at the border has a share of the level and counts with its share, as any image's does,
+    so that a lung with sharp edges reads low there. Error of the scattered counts moves the levels by
+    ``-N^-1 A (d / expected)``, N the information of the fit, d the error.
     """
     both = np.minimum(np.sum(lungs, axis=0, dtype=np.float32), 1)
     voxels = float(both.sum(dtype=np.float64))
