@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hepatica.anatomy.phantoms.solids import Ball, Solid, cylinder, sampled
 from hepatica.core import Estimate, Kind, Region
 from hepatica.core.image import Image
 from hepatica.core.message import Message
@@ -35,6 +36,11 @@ from hepatica.imaging.quantify.source_regions import (
     sphere_regions,
 )
 from hepatica.nuclides import Nuclide, nuclide
+
+NEAR_WALLS_MM = 20.0
+"""So far from the stated walls of a source its counts can lie by blur."""
+MAX_BEYOND_WALLS = 0.2
+"""Share of the counts farther than that from which on it is said; scatter that was not corrected makes a tenth."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +89,7 @@ def factor_of_source(
         )
     head_time_s = seen.required_head_time_s()
     region, background, volume = _regions(image, kind, phantom)
+    beyond = _beyond_walls(image, kind, phantom)
     held = ReconstructedSource(
         image.volume, head_time_s, decay_corrected=seen.decay_corrected, region=region, background=background,
         volume_ml=volume, heads=exposure.heads,
@@ -92,7 +99,8 @@ def factor_of_source(
             f"{image.source.path}: is decay-corrected to the administration", remedy="reconstruct it without"
         )
     if kind in ("sphere", "cylinder"):
-        return calibrate_reconstruction(held, source.known(seen.nuclide), source=kind, conditions=seen.conditions)
+        found = calibrate_reconstruction(held, source.known(seen.nuclide), source=kind, conditions=seen.conditions)
+        return replace(found, messages=(*found.messages, *beyond))
     given = Administration(
         source.activity,
         source.source_activity_at,
@@ -101,6 +109,24 @@ def factor_of_source(
         outside_fraction=Estimate(source.outside, 0.0),
     )
     return calibrate_known_activity(held, given, half_life=seen.nuclide.half_life, conditions=seen.conditions)
+
+
+def _beyond_walls(image: Image, kind: str, phantom: PhantomOptions) -> tuple[Message, ...]:
+    """A message if many counts lie where the source, as stated, is not; nothing where a background is subtracted."""
+    if kind not in ("sphere", "cylinder") or phantom.diameter_mm is None or phantom.shell:
+        return ()
+    centre, margin = phantom.centre_mm or hottest_centre(image.volume), max(phantom.margin_mm, NEAR_WALLS_MM)
+    solid: Solid = Ball(centre, phantom.diameter_mm + 2 * margin)
+    if kind == "cylinder" and phantom.length_mm is not None:
+        solid = cylinder(centre, diameter_mm=phantom.diameter_mm + 2 * margin, length_mm=phantom.length_mm + 2 * margin)
+    share = 1 - sampled("with margin", solid, image.grid).total(image.volume) / image.volume.total
+    if share <= MAX_BEYOND_WALLS:
+        return ()
+    text = (
+        f"{share:.0%} of the counts lie more than {margin:g} mm beyond the {kind} as stated: its size or place is "
+        "wrong, there is another source, or scatter was not corrected"
+    )
+    return (Message("counts-beyond-walls", text, "check diameter, length and centre", "critical"),)
 
 
 def _regions(image: Image, kind: str, phantom: PhantomOptions) -> tuple[Region | None, Region | None, Estimate | None]:

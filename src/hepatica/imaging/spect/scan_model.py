@@ -36,7 +36,7 @@ from hepatica.imaging.spect.options import (
 )
 from hepatica.imaging.spect.projections import Projections, Window
 from hepatica.imaging.spect.projector import SpectProjector, SystemModel
-from hepatica.imaging.spect.system import WindowModel, model_mismatch, window_model
+from hepatica.imaging.spect.system import WindowModel, model_mismatch, reconstructed_mismatch, window_model
 from hepatica.imaging.spect.windows import main_windows
 from hepatica.nuclides import Nuclide
 
@@ -182,8 +182,13 @@ class ScanModel:
     def _unlike_model(self, options: SpectOptions) -> tuple[Message, ...]:
         """Whether sensitivities in air are those of the model; nothing once the counts through lead are fitted."""
         measured, calibration = options.acquisition.measured_cps_per_mbq, options.calibration
-        fitted = calibration is not None and (calibration.source not in IN_AIR or calibration.penetration is not None)
-        if fitted or len(measured) != len(self.models):
+        if len(measured) != len(self.models):
+            return ()
+        if calibration is not None and calibration.source not in IN_AIR:
+            return reconstructed_mismatch(
+                measured[0], self.models[0], self.camera, scatter=options.scatter.scatter, nuclide=self.nuclide
+            )
+        if calibration is not None and calibration.penetration is not None:
             return ()
         pairs = zip(measured, self.models, strict=True)
         return tuple(message for value, one in pairs for message in model_mismatch(value, one, self.camera))
