@@ -331,6 +331,36 @@ def test_activity_takes_the_uncertainty_of_the_factor_that_made_it_alone(lab: Pa
     assert "calibration-not-compared" in {message.code for message in said.messages}
 
 
+def test_what_the_projections_know_better_and_what_cannot_be_is_said(lab: Path, tmp_path: Path) -> None:
+    """Axis and camera against the file's, a CT of air, and one 120 mm beside; the right ones say nothing of it."""
+    data = replace(read_projections(lab / "tomo.dcm").projections, camera="siemens-lehr")
+    context = replace(DicomContext.invented(patient_id="P1", when=WHEN), frame_of_reference="1.2.3")
+    write_projections(tmp_path / "tomo.dcm", data, context, Emission("Lu-177", WHEN, 20.0))
+    assert read_projections(tmp_path / "tomo.dcm").projections.camera == "siemens-lehr"
+    hu = np.where(body()[0], 0.0, -1000.0)
+
+    def critical(values: np.ndarray, projections: Path = lab / "tomo.dcm", **stated: Any) -> set[str]:
+        ct = Image.from_array(values, unit="HU", grid=GRID)
+        options = SpectOptions(
+            acquisition=replace(MODEL, **stated), iteration=ITERATION, scatter=ScatterOptions(scatter="tew")
+        )
+        found = reconstruct_spect(projections, ct=ct, camera="siemens-megp", options=options)
+        return {message.code for message in found.messages if message.severity == "critical"}
+
+    assert critical(hu) == set()
+    assert critical(hu, tmp_path / "tomo.dcm") == {"camera-overruled"}
+    assert "axis-overruled" in critical(hu, axis_mm=(0.0, 0.0, -42.0), registered=True)
+    assert "no-body-on-ct" in critical(np.full(GRID.shape, -1000.0))
+    assert "activity-beside-body" in critical(np.roll(hu, 10, axis=0))
+
+
+def test_a_lung_by_voxels_is_said_of_nuclides_whose_lung_it_reads_low(lab: Path) -> None:
+    found = reconstructed(lab, acquisition=AcquisitionOptions(), iteration=QUICK).scan
+    assert [m.code for m in found.messages("Y-90", SpectOptions())] == ["lung-by-voxel"]
+    assert found.messages("Y-90", SpectOptions())[0].severity == "warning"
+    assert found.messages("Lu-177", SpectOptions()) == ()
+
+
 @pytest.mark.parametrize(
     ("made", "used", "refused"),
     [
