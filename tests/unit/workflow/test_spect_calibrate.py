@@ -120,6 +120,15 @@ def test_the_files_are_read_by_other_verbs(tmp_path: Path) -> None:
             point(), {"source": "point", **KNOWN}, {"exposure": CameraExposureOptions(circle_mm=10.0)}, InputError,
             "`blank` and `circle_mm` are for planar images",
         ),
+        (
+            point(), {"source": "point", **KNOWN}, {"exposure": CameraExposureOptions(frame_duration_s=600.0)},
+            InputError,
+            r"`frame_duration_s` and `head_time_s` have no effect: .*60 s",
+        ),
+        (
+            point(), {"source": "point", **KNOWN}, {"exposure": CameraExposureOptions(heads=2)}, InputError,
+            "`heads` is 2, but in the projections 1 counted at once",
+        ),
         (planar(1e5), {"source": "sphere", **KNOWN}, {}, InputError, "`head_time_s`"),
         (
             planar(1e5), {"source": "sphere", **KNOWN}, {"exposure": CameraExposureOptions(head_time_s=60.0)},

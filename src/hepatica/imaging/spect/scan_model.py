@@ -349,7 +349,11 @@ def require_calibrated(model: ScanModel, options: SpectOptions) -> tuple[Message
     if options.calibration is None:
         return ()
     if len(model.windows) > 1:
-        raise InputError("a calibration holds for one main window", remedy="state several sensitivities instead")
+        raise InputError(
+            f"a calibration holds for one main window, and here are {len(model.windows)}: "
+            f"{', '.join(map(str, model.windows))}",
+            remedy="choose one with `energy_windows`, or state `sensitivity_cps_per_mbq` of each in place of it",
+        )
     return options.calibration.conditions.require_fit(model.conditions(options), "the calibration")
 
 
