@@ -74,7 +74,8 @@ def test_geometries_that_are_alike_or_impossible_are_refused() -> None:
         fitted_penetration(Estimate(1.0, None), Estimate(0.5, None), IN_AIR, IN_AIR)
     with pytest.raises(PhysicsError, match="in air at the other distance: too much alike") as alike:
         fitted_penetration(Estimate(1.0, None), Estimate(0.5, None), IN_AIR, IN_AIR, second=FARTHER)
-    assert "water" not in str(alike.value) and "cylinder" not in str(alike.value)
+    assert "water" not in str(alike.value)
+    assert "cylinder" not in str(alike.value)
     with pytest.raises(PhysicsError, match="no possible share"):
         fitted_penetration(Estimate(1.0, None), Estimate(5.0, None), IN_AIR, HolesAndLead(0.6, 0.5))
 

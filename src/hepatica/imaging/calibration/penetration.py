@@ -182,7 +182,8 @@ def calibrated_near_and_far(
         return found
     text = (
         f"of the counts through holes the water of the first source leaves {first:.3f}, that of the second "
-        f"{other:.3f}: they are not of one size, so that what the activity meter says of each counts, and is not in the uncertainty"
+        f"{other:.3f}: they are not of one size, so that what the activity meter says of each counts, and is not in "
+        "the uncertainty"
     )
     said = Message("sources-differ", text, "measure the same source at both distances")
     return replace(found, messages=(*found.messages, said))
