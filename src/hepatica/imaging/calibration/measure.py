@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hepatica.anatomy.phantoms.solids import Ball, Solid, cylinder, sampled
+import numpy as np
+
 from hepatica.core import Estimate, Kind, Region
 from hepatica.core.image import Image
 from hepatica.core.message import Message
@@ -116,10 +117,15 @@ def _beyond_walls(image: Image, kind: str, phantom: PhantomOptions) -> tuple[Mes
     if kind not in ("sphere", "cylinder") or phantom.diameter_mm is None or phantom.shell:
         return ()
     centre, margin = phantom.centre_mm or hottest_centre(image.volume), max(phantom.margin_mm, NEAR_WALLS_MM)
-    solid: Solid = Ball(centre, phantom.diameter_mm + 2 * margin)
+    places = np.argwhere(image.volume.values > 0)
+    away = np.abs(image.grid.to_mm(places) - centre)
+    reach = phantom.diameter_mm / 2 + margin
     if kind == "cylinder" and phantom.length_mm is not None:
-        solid = cylinder(centre, diameter_mm=phantom.diameter_mm + 2 * margin, length_mm=phantom.length_mm + 2 * margin)
-    share = 1 - sampled("with margin", solid, image.grid).total(image.volume) / image.volume.total
+        beyond = (np.hypot(away[:, 0], away[:, 1]) > reach) | (away[:, 2] > phantom.length_mm / 2 + margin)
+    else:
+        beyond = np.linalg.norm(away, axis=1) > reach
+    counts = image.volume.values[tuple(places.T)].astype(np.float64)
+    share = float(counts[beyond].sum() / counts.sum()) if counts.size else 0.0
     if share <= MAX_BEYOND_WALLS:
         return ()
     text = (
