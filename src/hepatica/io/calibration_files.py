@@ -21,7 +21,7 @@ Loaded = TypeVar("Loaded")
 
 RECONSTRUCTION_SETTINGS = (
     "method", "iterations", "subsets", "prior_strength", "scatter", "post_filter_mm", "detector", "response",
-    "penetration",
+    "penetration", "attenuation", "attenuation_energy", "prior_edge", "relaxation", "window_smoothing_mm",
 )  # fmt: skip
 """Settings of `hepatica reconstruct` on which factor and recovery depend."""
 
@@ -104,6 +104,25 @@ def head_time_of(image: Image) -> float | None:
     """Time of all views of all heads of a SPECT that hepatica reconstructed, in s; None of other images."""
     found: float | None = image.acquisition.head_time_s or _facts_beside(image).get("head_time_s")
     return found
+
+
+def factor_in(image: Image) -> float | None:
+    """Sensitivity of one head (cps/MBq) by which hepatica made an image of activity; None where that is not known."""
+    parameters = (_facts_beside(image).get("provenance") or {}).get("parameters") or {}
+    told = parameters or image.acquisition.reconstruction
+    measured = told.get("sensitivity_cps_per_mbq")
+    if not isinstance(measured, list | tuple) or len(measured) != 1:
+        # By the camera's model: no measured factor made it, and none can be that one.
+        return 0.0 if told.get("sensitivity") == "model" else None
+    return float(measured[0])
+
+
+def with_lung_levels(image: Image) -> Image:
+    """The image with the number of levels of its lungs, where ``result.json`` beside it says that they are levels."""
+    lung = _facts_beside(image).get("lung")
+    if image.acquisition.lung_levels is not None or not isinstance(lung, Mapping):
+        return image
+    return replace(image, acquisition=replace(image.acquisition, lung_levels=len(lung.get("parts") or ()) or None))
 
 
 def _facts_beside(image: Image) -> Mapping[str, Any]:

@@ -121,16 +121,19 @@ def test_the_lungs_uncertainty_is_the_root_of_the_squares_of_its_parts() -> None
     assert "dose-volume histogram of the lung is not supported" in found.message("Y-90").text
 
 
-def test_voxels_at_the_border_of_a_lung_lose_nothing_of_its_level() -> None:
-    """A third of each border voxel is lung: its activity is the lung's, and so is a third of its volume."""
-    _, lung, body = scene()
+def test_the_stated_mean_is_the_mean_of_the_image_over_the_same_lungs() -> None:
+    """Shares of a third at the border, hot voxels and a rest between: nothing counts but image and share."""
+    image, lung, body = scene()
     border = lung * np.where(np.mgrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]][2] % 2, 1, 1 / 3).astype(np.float32)
-    regions = level_regions(np.zeros(SHAPE, bool), (border,), body, 0.512)
-    fit = fit_levels(np.array([1.0, 1.0, 0.03, 0.03, 0.03, 0.3]) @ six(), six(), ties=((0, 1, 1e-5),))
-    seen = (0.03 * border).astype(np.float32)
+    regions = level_regions(hot_voxels(image, lung, SPACING), (border,), body, 0.512)
+    fit = fit_levels(np.array([1.0, 1.0, 0.03, 0.04, 0.05, 0.01]) @ six(), six(), ties=((0, 1, 1e-5),))
+    parts = zip(fit.levels[2:], regions.parts, strict=True)
+    seen = np.where(regions.hot, 2 * image, sum(level * part for level, part in parts)).astype(np.float32)
     levels = Levels(seen, regions, fit, six(), (0.1 * fit.expected).astype(np.float32))
     found = lung_reading(levels, (border,), 0.512, 1.0, LungUncertainty(0.01, 3.0))
-    assert found.mean.value == pytest.approx(0.03, rel=1e-4)
+    held = float((seen * border).sum(dtype=np.float64))
+    assert found.mean.value == pytest.approx(held / float(border.sum(dtype=np.float64)), rel=1e-5)
+    assert found.share_of_image == pytest.approx(held / float(seen.sum(dtype=np.float64)), rel=1e-5)
 
 
 def six() -> np.ndarray:
@@ -167,5 +170,6 @@ def test_a_lung_of_a_90y_spect_is_said_not_to_have_a_dose_by_voxel() -> None:
     assert voxel_dose_messages(spect, None) == ()
     assert voxel_dose_messages(Acquisition(modality="PT", nuclide="Y-90"), "Lungs") == ()
     assert voxel_dose_messages(Acquisition(modality="NM", nuclide="Tc-99m", projections=60), "Lungs") == ()
+    assert "voxel by voxel" not in voxel_dose_messages(spect, "Lungs")[0].text
     by_level = Acquisition(modality="NM", nuclide="I-131", projections=60, lung_levels=6)
     assert "found as 6 levels" in voxel_dose_messages(by_level, "Lungs")[0].text

@@ -9,7 +9,7 @@ import pytest
 from hepatica.core import Estimate
 from hepatica.core.document import document
 from hepatica.errors import InputError, PhysicsError
-from hepatica.imaging.calibration.penetration import HolesAndLead, calibrated_near_and_far, fitted_penetration
+from hepatica.imaging.calibration.penetration import FARTHER, HolesAndLead, calibrated_near_and_far, fitted_penetration
 from hepatica.imaging.calibration.source_in_air import size_not_stated
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
@@ -72,6 +72,10 @@ def test_the_ratio_of_water_to_air_gives_the_lead(scale: float) -> None:
 def test_geometries_that_are_alike_or_impossible_are_refused() -> None:
     with pytest.raises(PhysicsError, match="too much alike"):
         fitted_penetration(Estimate(1.0, None), Estimate(0.5, None), IN_AIR, IN_AIR)
+    with pytest.raises(PhysicsError, match="in air at the other distance: too much alike") as alike:
+        fitted_penetration(Estimate(1.0, None), Estimate(0.5, None), IN_AIR, IN_AIR, second=FARTHER)
+    assert "water" not in str(alike.value)
+    assert "cylinder" not in str(alike.value)
     with pytest.raises(PhysicsError, match="no possible share"):
         fitted_penetration(Estimate(1.0, None), Estimate(5.0, None), IN_AIR, HolesAndLead(0.6, 0.5))
 
@@ -90,6 +94,10 @@ def test_a_fit_beside_a_source_of_known_water_takes_out_what_source_and_field_ke
     assert found.penetration is not None
     assert found.penetration.value == pytest.approx(scale)
     assert found.factor.value == pytest.approx(IN_AIR.holes + scale * IN_AIR.lead)
+    assert "sources-differ" not in {message.code for message in found.messages}
+    smaller = replace(far, kept_in_air=(0.95, kept_far[1]))
+    told = calibrated_near_and_far(near, smaller, WINDOW, camera=CAMERA, nuclide=Y90).messages
+    assert "sources-differ" in {message.code for message in told}
     again = CameraCalibration.from_dict(document(found))
     assert (again.penetration, again.kept_in_air) == (found.penetration, kept)
     with pytest.raises(InputError, match="where the model of both is known"):

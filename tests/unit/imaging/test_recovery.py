@@ -256,3 +256,11 @@ def test_a_number_that_is_missing_is_refused_unless_it_may_be() -> None:
     for data in ({}, {"a": "2"}, {"a": math.nan}, {"a": True}):
         with pytest.raises(InputError, match="are not finite numbers"):
             number(data, "a")
+
+
+@pytest.mark.parametrize("level", [0.355, 2.0])
+def test_a_curve_whose_background_is_not_recovered_is_refused(level: float) -> None:
+    """A filling ten days late, say: spheres and background are lost alike, and only the background shows it."""
+    with pytest.raises(InputError, match="background of the phantom recovers"):
+        fit_recovery(points(1.0, 1.0), LU, background_recovery=Estimate(level, 0.01))
+    assert fit_recovery(points(1.0, 1.0), LU, background_recovery=Estimate(0.95, 0.01)).background_recovery is not None

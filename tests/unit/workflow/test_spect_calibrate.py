@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hepatica.anatomy.phantoms.objects import nema_grid, nema_phantom
+from hepatica.anatomy.phantoms.objects import grid_around, nema_grid, nema_phantom, water_cylinder
 from hepatica.core import Grid, acquisition_decay_factor
 from hepatica.core.document import document
 from hepatica.core.image import Image
@@ -120,6 +120,15 @@ def test_the_files_are_read_by_other_verbs(tmp_path: Path) -> None:
             point(), {"source": "point", **KNOWN}, {"exposure": CameraExposureOptions(circle_mm=10.0)}, InputError,
             "`blank` and `circle_mm` are for planar images",
         ),
+        (
+            point(), {"source": "point", **KNOWN}, {"exposure": CameraExposureOptions(frame_duration_s=600.0)},
+            InputError,
+            r"`frame_duration_s` and `head_time_s` have no effect: .*60 s",
+        ),
+        (
+            point(), {"source": "point", **KNOWN}, {"exposure": CameraExposureOptions(heads=2)}, InputError,
+            "`heads` is 2, but in the projections 1 counted at once",
+        ),
         (planar(1e5), {"source": "sphere", **KNOWN}, {}, InputError, "`head_time_s`"),
         (
             planar(1e5), {"source": "sphere", **KNOWN}, {"exposure": CameraExposureOptions(head_time_s=60.0)},
@@ -138,3 +147,33 @@ def test_what_does_not_fit_is_refused(
     made = {"source_activity_at": WHEN} | source
     with pytest.raises(error, match=message):
         calibrate_camera(image, source=SourceOptions(**made), **told)
+
+
+def test_a_factor_in_water_unlike_the_model_and_counts_beyond_the_walls_are_said() -> None:
+    """120 mm of water of 177Lu at 10.5 cps/MBq (the model: 10.46), then stated as narrower.
+
+    The factor goes with the volume that is stated, (80 / 120)^2 = 0.44 and (60 / 120)^2 = 0.25 of the true one; 60 mm
+    leave, with 20 mm of margin on each side, 1 - (100 / 120)^2 = 31 % of the counts outside, 80 mm none.
+    """
+    grid = grid_around((200.0, 200.0, 200.0), spacing_mm=(5.0, 5.0, 5.0))
+    phantom = water_cylinder(grid, diameter_mm=120, length_mm=120)
+    activity = phantom.activity({"cylinder": 1.0}, time=WHEN)
+    values = activity.values / activity.total * 10.5 * 50 * 600
+    image = Image.from_array(
+        values, unit="counts", grid=grid, time=WHEN, nuclide="Lu-177", energy_windows_kev=((187.5, 229.2),)
+    )
+    stated = SourceImageOptions(camera="siemens-megp")
+
+    def codes(diameter_mm: float) -> set[str]:
+        found = calibrate_camera(
+            image, source=SourceOptions(source="cylinder", **KNOWN), stated=stated,
+            phantom=PhantomOptions(diameter_mm=diameter_mm, length_mm=120.0, centre_mm=(0.0, 0.0, 0.0), margin_mm=20.0),
+            exposure=CameraExposureOptions(head_time_s=600.0),
+        )  # fmt: skip
+        assert found.calibration is not None
+        assert found.calibration.messages == tuple(m for m in found.messages if m in found.calibration.messages)
+        return {message.code for message in found.messages if message.severity == "critical"}
+
+    assert codes(120.0) == set()
+    assert codes(80.0) == {"factor-unlike-model"}
+    assert codes(60.0) == {"factor-unlike-model", "counts-beyond-walls"}

@@ -30,9 +30,10 @@ from hepatica.imaging.spect.options import (
 )
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.imaging.spect.projector import SpectProjector
-from hepatica.imaging.spect.scan_model import SpectOptions, primary_sensitivities, scan_model
+from hepatica.imaging.spect.scan_model import SpectOptions, further_conditions, primary_sensitivities, scan_model
 from hepatica.imaging.spect.scatter.effective_source import EsseScatter
 from hepatica.imaging.spect.system import window_model
+from hepatica.io.calibration_files import RECONSTRUCTION_SETTINGS
 from hepatica.io.dicom.images.projections import read_projections, write_projections
 from hepatica.io.dicom.images.write import Emission, write_ct
 from hepatica.io.dicom.scan import scan
@@ -309,6 +310,76 @@ def test_a_reconstruction_in_memory_is_quantified_as_its_folder_is(lab: Path, tm
     plain = replace(known, conditions=Conditions("Lu-177"))
     with pytest.raises(InputError, match="counts need the frame duration"):
         quantify(named, nuclide="Lu-177", quantification=QuantificationOptions(calibration=plain))
+
+
+def test_activity_takes_the_uncertainty_of_the_factor_that_made_it_alone(lab: Path, tmp_path: Path) -> None:
+    """An image in Bq/mL by 9.1 cps/MBq, as a value and as a file; then by the model."""
+    found = reconstructed(lab, acquisition=AcquisitionOptions(sensitivity_cps_per_mbq=9.1), iteration=QUICK)
+    found.save(tmp_path / "spect")
+    own = CameraCalibration(Estimate(9.1, 0.3), "cylinder", found.conditions, (), WHEN, 100.0)
+    other = QuantificationOptions(calibration=replace(own, factor=Estimate(12.0, 0.1)))
+    for image in (found.image, tmp_path / "spect" / "spect.dcm"):
+        known = quantify(image, nuclide="Lu-177", quantification=QuantificationOptions(calibration=own))
+        assert known.activity_scale_relative_sd == pytest.approx(0.3 / 9.1)
+        assert "calibration-not-compared" not in {message.code for message in known.messages}
+        with pytest.raises(InputError, match=r"by 9.1 cps/MBq, the calibration is 12 cps/MBq"):
+            quantify(image, nuclide="Lu-177", quantification=other)
+    unknown = Image.from_array(
+        found.volume.values, unit="Bq/mL", grid=found.grid, time=WHEN, nuclide="Lu-177", name="else"
+    )
+    said = quantify(unknown, nuclide="Lu-177", quantification=other)
+    assert "calibration-not-compared" in {message.code for message in said.messages}
+
+
+def test_what_the_projections_know_better_and_what_cannot_be_is_said(lab: Path, tmp_path: Path) -> None:
+    """Axis and camera against the file's, a CT of air, and one 120 mm beside; the right ones say nothing of it."""
+    data = replace(read_projections(lab / "tomo.dcm").projections, camera="siemens-lehr")
+    context = replace(DicomContext.invented(patient_id="P1", when=WHEN), frame_of_reference="1.2.3")
+    write_projections(tmp_path / "tomo.dcm", data, context, Emission("Lu-177", WHEN, 20.0))
+    assert read_projections(tmp_path / "tomo.dcm").projections.camera == "siemens-lehr"
+    hu = np.where(body()[0], 0.0, -1000.0)
+
+    def critical(values: np.ndarray, projections: Path = lab / "tomo.dcm", **stated: Any) -> set[str]:
+        ct = Image.from_array(values, unit="HU", grid=GRID)
+        options = SpectOptions(
+            acquisition=replace(MODEL, **stated), iteration=ITERATION, scatter=ScatterOptions(scatter="tew")
+        )
+        found = reconstruct_spect(projections, ct=ct, camera="siemens-megp", options=options)
+        return {message.code for message in found.messages if message.severity == "critical"}
+
+    assert critical(hu) == set()
+    assert critical(hu, tmp_path / "tomo.dcm") == {"camera-overruled"}
+    assert "axis-overruled" in critical(hu, axis_mm=(0.0, 0.0, -42.0), registered=True)
+    assert "no-body-on-ct" in critical(np.full(GRID.shape, -1000.0))
+    assert "activity-beside-body" in critical(np.roll(hu, 10, axis=0))
+
+
+def test_a_lung_by_voxels_is_said_of_nuclides_whose_lung_it_reads_low(lab: Path) -> None:
+    found = reconstructed(lab, acquisition=AcquisitionOptions(), iteration=QUICK).scan
+    assert [m.code for m in found.messages("Y-90", SpectOptions())] == ["lung-by-voxel"]
+    assert found.messages("Y-90", SpectOptions())[0].severity == "warning"
+    assert found.messages("Lu-177", SpectOptions()) == ()
+
+
+@pytest.mark.parametrize(
+    ("made", "used", "refused"),
+    [
+        (SpectOptions(), SpectOptions(acquisition=AcquisitionOptions(photon_energy_kev=140.0)),
+         "attenuation_energy: of the nuclide against 140 keV"),
+        (SpectOptions(), SpectOptions(without_ct=WithoutCtOptions(uniform_density_g_ml=1.0, outline_fraction=0.05)),
+         "attenuation: of the CT against uniform, 1 g/mL"),
+        (SpectOptions(iteration=IterationOptions(method="bsrem", relaxation=0.2)),
+         SpectOptions(iteration=IterationOptions(method="bsrem", prior_edge=3.0)),
+         "prior_edge: 2 against 3; relaxation"),
+        (SpectOptions(scatter=ScatterOptions(scatter="tew", window_smoothing_mm=5.0)),
+         SpectOptions(scatter=ScatterOptions(scatter="tew")), "window_smoothing_mm: 5 against 20"),
+    ],
+)  # fmt: skip
+def test_all_settings_that_change_counts_are_conditions(made: SpectOptions, used: SpectOptions, refused: str) -> None:
+    one, other = (Conditions("Lu-177", reconstruction=further_conditions(options)) for options in (made, used))
+    with pytest.raises(InputError, match=refused):
+        one.require_fit(other, "the factor")
+    assert set(further_conditions(made)) <= set(RECONSTRUCTION_SETTINGS)
 
 
 @pytest.mark.parametrize(

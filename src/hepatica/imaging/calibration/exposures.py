@@ -57,12 +57,28 @@ def tomographic_exposures(
         raise InputError(
             "`blank` and `circle_mm` are for planar images; of a tomographic scan the whole field is taken"
         )
+    if exposure.frame_duration_s is not None or exposure.head_time_s is not None:
+        raise InputError(
+            "`frame_duration_s` and `head_time_s` have no effect: projections say how long each view took "
+            f"({data.view_s:g} s)",
+            remedy="leave them out",
+        )
+    assert data.view_start_s is not None
+    at_once = int(np.unique(data.view_start_s, return_counts=True)[1].max())
+    if exposure.heads not in (1, at_once):
+        raise InputError(
+            f"`heads` is {exposure.heads}, but in the projections {at_once} counted at once",
+            remedy="leave it out, or correct it",
+        )
+    if data.camera is not None and stated.camera not in (None, data.camera):
+        text = f"the projections are of camera {data.camera}, stated is {stated.camera}; what is stated is used"
+        said = Message("camera-overruled", text, f"state {data.camera}, unless the file is wrong", "critical")
+        messages = (*messages, said)
     name = _nuclide_of(stated, data.nuclide, source.path)
     if data.start is None:
         raise TimeError(f"{source.path}: AcquisitionDate and AcquisitionTime are missing: it has no instant")
     wanted = () if exposure.energy_window is None else (f"#{exposure.energy_window}",)
     main = main_windows(data, nuclide(name), wanted)[0]
-    assert data.view_start_s is not None
     exposures = tuple(
         Exposure(
             float(data.counts[main, view].sum(dtype=np.float64)),

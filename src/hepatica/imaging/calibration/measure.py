@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from hepatica.core import Estimate, Kind, Region
 from hepatica.core.image import Image
@@ -19,7 +21,13 @@ from hepatica.imaging.quantify.camera_factor import (
     calibrate_reconstruction,
     decay_within_reason,
 )
-from hepatica.imaging.quantify.recovery import Filling, RecoveryCurve, fit_recovery, measure_recovery
+from hepatica.imaging.quantify.recovery import (
+    GOOD_BACKGROUND,
+    Filling,
+    RecoveryCurve,
+    fit_recovery,
+    measure_recovery,
+)
 from hepatica.imaging.quantify.source_regions import (
     PhantomSpheres,
     cylinder_core,
@@ -29,6 +37,11 @@ from hepatica.imaging.quantify.source_regions import (
     sphere_regions,
 )
 from hepatica.nuclides import Nuclide, nuclide
+
+NEAR_WALLS_MM = 20.0
+"""So far from the stated walls of a source its counts can lie by blur."""
+MAX_BEYOND_WALLS = 0.2
+"""Share of the counts farther than that from which on it is said; scatter that was not corrected makes a tenth."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +90,7 @@ def factor_of_source(
         )
     head_time_s = seen.required_head_time_s()
     region, background, volume = _regions(image, kind, phantom)
+    beyond = _beyond_walls(image, kind, phantom)
     held = ReconstructedSource(
         image.volume, head_time_s, decay_corrected=seen.decay_corrected, region=region, background=background,
         volume_ml=volume, heads=exposure.heads,
@@ -86,7 +100,8 @@ def factor_of_source(
             f"{image.source.path}: is decay-corrected to the administration", remedy="reconstruct it without"
         )
     if kind in ("sphere", "cylinder"):
-        return calibrate_reconstruction(held, source.known(seen.nuclide), source=kind, conditions=seen.conditions)
+        found = calibrate_reconstruction(held, source.known(seen.nuclide), source=kind, conditions=seen.conditions)
+        return replace(found, messages=(*found.messages, *beyond))
     given = Administration(
         source.activity,
         source.source_activity_at,
@@ -95,6 +110,29 @@ def factor_of_source(
         outside_fraction=Estimate(source.outside, 0.0),
     )
     return calibrate_known_activity(held, given, half_life=seen.nuclide.half_life, conditions=seen.conditions)
+
+
+def _beyond_walls(image: Image, kind: str, phantom: PhantomOptions) -> tuple[Message, ...]:
+    """A message if many counts lie where the source, as stated, is not; nothing where a background is subtracted."""
+    if kind not in ("sphere", "cylinder") or phantom.diameter_mm is None or phantom.shell:
+        return ()
+    centre, margin = phantom.centre_mm or hottest_centre(image.volume), max(phantom.margin_mm, NEAR_WALLS_MM)
+    places = np.argwhere(image.volume.values > 0)
+    away = np.abs(image.grid.to_mm(places) - centre)
+    reach = phantom.diameter_mm / 2 + margin
+    if kind == "cylinder" and phantom.length_mm is not None:
+        beyond = (np.hypot(away[:, 0], away[:, 1]) > reach) | (away[:, 2] > phantom.length_mm / 2 + margin)
+    else:
+        beyond = np.linalg.norm(away, axis=1) > reach
+    counts = image.volume.values[tuple(places.T)].astype(np.float64)
+    share = float(counts[beyond].sum() / counts.sum()) if counts.size else 0.0
+    if share <= MAX_BEYOND_WALLS:
+        return ()
+    text = (
+        f"{share:.0%} of the counts lie more than {margin:g} mm beyond the {kind} as stated: its size or place is "
+        "wrong, there is another source, or scatter was not corrected"
+    )
+    return (Message("counts-beyond-walls", text, "check diameter, length and centre", "critical"),)
 
 
 def _regions(image: Image, kind: str, phantom: PhantomOptions) -> tuple[Region | None, Region | None, Estimate | None]:
@@ -160,7 +198,19 @@ def recovery_of_spheres(
     )
     recoveries, level = measure_recovery(volume, filling)
     curve = fit_recovery(recoveries, seen.conditions, background_recovery=level, source=image.source.path)
-    return curve, messages
+    return curve, (*messages, *_background_messages(curve))
+
+
+def _background_messages(curve: RecoveryCurve) -> tuple[Message, ...]:
+    """What is said of a background that is not recovered as it should be."""
+    level = curve.background_recovery
+    if level is None or abs(level.value - 1) <= max(GOOD_BACKGROUND, 2 * (level.sd or 0.0)):
+        return ()
+    text = (
+        f"the background of the phantom recovers {level.value:.3g} of its true concentration, and 1 is right: the "
+        "curve holds the error of the activities, of their instants, of the camera factor or of the scatter correction"
+    )
+    return (Message("background-recovery", text, "find out which is wrong before the curve is used", "critical"),)
 
 
 def _spheres(image: Image, phantom: PhantomOptions, *, warm: bool, where: str) -> PhantomSpheres:

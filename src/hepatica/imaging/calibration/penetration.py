@@ -38,6 +38,13 @@ MODEL_SD = 0.005
 VOXEL_MM = 5.0
 """Of the simulated phantom."""
 
+IN_WATER, FARTHER = "in water", "in air at the other distance"
+"""What the second geometry is."""
+
+SAME_SOURCE = 0.02
+"""Difference of the shares that two sources' own water leaves of the counts through holes from which on they are not of
+one size; the Monte Carlo knows each to half a per cent."""
+
 MIN_DIFFERENCE = 0.05
 """Least difference between the shares of counts through lead in air and in water: at it 1 % of the ratio of both
 factors is 20 % of the counts through lead. With 20 cm of water and a high-energy collimator 90Y has 0.14, 131I 0.03."""
@@ -65,7 +72,9 @@ class HolesAndLead:
         return self.lead / self.total
 
 
-def fitted_penetration(air: Estimate, water: Estimate, in_air: HolesAndLead, in_water: HolesAndLead) -> Estimate:
+def fitted_penetration(
+    air: Estimate, water: Estimate, in_air: HolesAndLead, in_water: HolesAndLead, *, second: str = IN_WATER
+) -> Estimate:
     """Counts through lead over those of the model.
 
     Parameters
@@ -74,6 +83,8 @@ def fitted_penetration(air: Estimate, water: Estimate, in_air: HolesAndLead, in_
         Measured, of one head, in cps/MBq.
     in_air, in_water : HolesAndLead
         By the model.
+    second : str
+        What the second geometry is, in messages: in water, or in air at another distance.
 
     Raises
     ------
@@ -83,17 +94,18 @@ def fitted_penetration(air: Estimate, water: Estimate, in_air: HolesAndLead, in_
     if abs(in_air.share_through_lead - in_water.share_through_lead) < MIN_DIFFERENCE:
         raise PhysicsError(
             f"the share of counts through lead is {in_air.share_through_lead:.1%} in air and "
-            f"{in_water.share_through_lead:.1%} in water: too much alike to tell them apart",
-            remedy="take a larger cylinder, or the factor in air alone",
+            f"{in_water.share_through_lead:.1%} {second}: too much alike to tell them apart",
+            remedy=("take a larger cylinder" if second == IN_WATER else "measure one much nearer than the other")
+            + ", or the first factor in air alone",
         )
     ratio = water.value / air.value
     below = ratio * in_air.lead - in_water.lead
     found = (in_water.holes - ratio * in_air.holes) / below if below else math.inf
     if not MIN_PENETRATION <= found <= MAX_PENETRATION:
         raise PhysicsError(
-            f"water over air is {ratio:.3g} as measured and {_ratio(in_air, in_water):.3g} by the model; no possible "
-            "share of counts through lead explains that",
-            remedy="check activities, times, background and dead time of both, and the size of the cylinder",
+            f"{second} over the first in air is {ratio:.3g} as measured and {_ratio(in_air, in_water):.3g} by the "
+            "model; no possible share of counts through lead explains that",
+            remedy="check activities, times, background and dead time of both, and size and place of the sources",
         )
     if air.relative_sd is None or water.relative_sd is None:
         return Estimate(found, None)
@@ -164,7 +176,17 @@ def calibrated_near_and_far(
     own = [part.relative_sd for part in far.budget if part.name != "activity meter"]
     relative = None if None in own else math.hypot(*(part or 0.0 for part in own))
     counted = Estimate(counted.value, None if relative is None else counted.value * relative)
-    return _with_penetration(near, counted, there, window, camera, nuclide)
+    found = _with_penetration(near, counted, there, window, camera, nuclide, second_is=FARTHER)
+    first, other = near.kept_in_air[0], far.kept_in_air[0]
+    if abs(first / other - 1) <= SAME_SOURCE:
+        return found
+    text = (
+        f"of the counts through holes the water of the first source leaves {first:.3f}, that of the second "
+        f"{other:.3f}: they are not of one size, so that what the activity meter says of each counts, and is not in "
+        "the uncertainty"
+    )
+    said = Message("sources-differ", text, "measure the same source at both distances")
+    return replace(found, messages=(*found.messages, said))
 
 
 def _with_penetration(
@@ -174,6 +196,8 @@ def _with_penetration(
     window: Window,
     camera: GammaCamera,
     nuclide: Nuclide,
+    *,
+    second_is: str = IN_WATER,
 ) -> CameraCalibration:
     """The factor in air with the counts through lead that a second geometry fits, as counted and by the model."""
     bare = bare_source(window_model(replace(camera, penetration=1.0), nuclide, window))
@@ -181,7 +205,7 @@ def _with_penetration(
     in_air = HolesAndLead(kept[0] * bare.holes, kept[1] * bare.lead)
     # As counted: the factor has the source's own losses taken out for a camera with the model's counts through lead.
     counted = scaled(air.factor, in_air.total / bare.total)
-    found = fitted_penetration(counted, second, in_air, by_model)
+    found = fitted_penetration(counted, second, in_air, by_model, second=second_is)
     fit, seen = bare.with_lead(found.value), in_air.with_lead(found.value)
     text = (
         f"counts through lead are {found} times those of the model of {camera.name}: in air "

@@ -124,9 +124,11 @@ def voxel_dose_messages(facts: Acquisition, lungs: str | None) -> tuple[Message,
     bremsstrahlung = facts.modality == "NM" and facts.nuclide == "Y-90" and bool(facts.projections)
     if lungs is None or not (bremsstrahlung or facts.lung_levels):
         return ()
-    how = "found voxel by voxel" if not facts.lung_levels else f"found as {facts.lung_levels} levels"
+    how = "this SPECT does not say how its lungs were found"
+    if facts.lung_levels:
+        how = f"in this SPECT the lungs were found as {facts.lung_levels} levels"
     text = (
-        f"{lungs}: in this SPECT the lungs were {how}; the counts support a mean dose, not that of single voxels: "
+        f"{lungs}: {how}; the counts support a mean dose, not that of single voxels: "
         "the dose-volume histogram of the lungs is not to be used"
     )
     return (Message("lung-by-voxel-unsupported", text, "judge the lungs by their mean dose"),)

@@ -39,6 +39,13 @@ MIN_PARTS = 4
 """Fewer parts of a region say too little of its noise."""
 
 
+POSSIBLE_BACKGROUND = (0.7, 1.4)
+"""Recovery of the background, far from walls, beyond which a curve is refused: nothing is lost or gained by blur there,
+and a camera factor is known within some per cent. Our choice."""
+GOOD_BACKGROUND = 0.1
+"""Difference of that recovery from 1 from which on it is said. Our choice."""
+
+
 @dataclass(frozen=True, slots=True)
 class SphereRecovery:
     """What one sphere kept.
@@ -131,6 +138,13 @@ class RecoveryCurve:
             )
         if not self.spheres:
             raise InputError("a recovery curve needs the spheres it was fitted to")
+        seen = self.background_recovery
+        if seen is not None and not POSSIBLE_BACKGROUND[0] <= seen.value <= POSSIBLE_BACKGROUND[1]:
+            raise InputError(
+                f"the background of the phantom recovers {seen.value:.3g} of its true concentration, and 1 is right: "
+                "activities, their instants, camera factor or scatter correction are wrong, and so is the curve",
+                remedy="check when and what was filled, the camera factor, and that scatter was corrected",
+            )
 
     @property
     def range_ml(self) -> tuple[float, float]:

@@ -45,7 +45,8 @@ class AcquisitionOptions:
     radius_mm : float or None
         From the axis to the collimator, where the projections do not say.
     axis_mm : tuple of float or None
-        x and y of the axis and z of the lowest row in the CT, where the projections do not say.
+        x and y of the axis and z of the lowest row in the CT, where the projections do not say; one that they say is
+        overruled, and that is said.
     registered : bool
         Projections and CT are registered although their frames of reference differ.
     sum_gates : bool

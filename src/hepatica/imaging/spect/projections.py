@@ -120,6 +120,8 @@ class Projections:
         Start of the acquisition; the counts of all views are as acquired, not corrected for decay.
     view_start_s : ndarray, shape (views,), optional
         When each view began, seconds after the start; one after another by default (one head).
+    camera : str or None
+        Name of the modelled camera that counted, of a simulated acquisition.
     nuclide : str or None
         In hepatica's form.
     frame_of_reference : str or None
@@ -141,6 +143,7 @@ class Projections:
     nuclide: str | None = None
     frame_of_reference: str | None = None
     view_start_s: FloatArray | None = None
+    camera: str | None = None
 
     def __post_init__(self) -> None:
         counts = np.asarray(self.counts, dtype=np.float32)

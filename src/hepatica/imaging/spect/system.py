@@ -38,6 +38,14 @@ MAX_MISMATCH = 0.10
 """Measured over modelled sensitivity in air, less 1, beyond which it is said: the model meets data sheets within 13 %
 (docs/detector.md), an activity meter is right within 5 %."""
 
+IN_WATER = (0.65, 1.5)
+"""Factor of a reconstruction over the least and the most that the camera's model can explain, beyond which it is said:
+recovery, scatter correction and model together. Our choice, generous; a cylinder whose diameter was stated half as long
+again reads 0.45."""
+
+SCATTER_IN_WINDOW = (3.0, 10.0)
+"""All counts over primary ones in a patient without scatter correction, at most: of a peak, and of bremsstrahlung."""
+
 MIN_OF_PEAK = 0.1
 """Share of a peak that a main window must hold."""
 
@@ -144,6 +152,30 @@ def model_mismatch(measured_cps_per_mbq: float, model: WindowModel, camera: Gamm
     return (Message("sensitivity-unlike-model", text, remedy),)
 
 
+def reconstructed_mismatch(
+    measured_cps_per_mbq: float, model: WindowModel, camera: GammaCamera, *, scatter: str | None, nuclide: Nuclide
+) -> tuple[Message, ...]:
+    """A message if the factor of a source in water lies beyond all that the camera's model explains.
+
+    With scatter by Monte Carlo it counts photons through holes; else those through lead too, and without scatter
+    correction (or where that is not known, None) scattered ones.
+    """
+    least = 1e6 * model.sensitivity_cps_per_bq
+    most = least if scatter == "mc" else least / model.holes_share
+    if scatter in (None, "none"):
+        most *= SCATTER_IN_WINDOW[1 if _by_bremsstrahlung(nuclide) else 0]
+    if IN_WATER[0] * least <= measured_cps_per_mbq <= IN_WATER[1] * most:
+        return ()
+    expected = f"{least:.3g}" if most < 1.05 * least else f"{least:.3g} to {most:.3g}"
+    text = (
+        f"the factor of this source is {measured_cps_per_mbq:.3g} cps/MBq; by the model of {camera.name} in "
+        f"{model.window} it would be {expected}: size, place or activity of the source, their instants, or the camera "
+        "are not as stated"
+    )
+    remedy = "check diameter, length and centre, activity and when it was measured, and the time of all views"
+    return (Message("factor-unlike-model", text, remedy, "critical"),)
+
+
 def window_chance(camera: GammaCamera, window: Window) -> tuple[Chance, Chance, str]:
     """Chance of a count through a hole, by any way, and where they come from.
 
@@ -200,9 +232,13 @@ def basis_energies(energy: FloatArray, counts: FloatArray) -> tuple[tuple[float,
     return means, tuple(float(counts[part].sum() / counts.sum()) for part in parts)
 
 
+def _by_bremsstrahlung(nuclide: Nuclide) -> bool:
+    return any(mode.mode == "spect-bremsstrahlung" for mode in nuclide.imaging)
+
+
 def _require_seen(camera: GammaCamera, nuclide: Nuclide, window: Window) -> None:
     """Raise PhysicsError where a nuclide with peaks has none in the window; one without is imaged by bremsstrahlung."""
-    if any(mode.mode == "spect-bremsstrahlung" for mode in nuclide.imaging):
+    if _by_bremsstrahlung(nuclide):
         peaks, _ = nuclide_windows(nuclide, which=("all",))
         if not any(peak.low_kev < window.high_kev and window.low_kev < peak.high_kev for peak in peaks):
             known = ", ".join(map(str, peaks))

@@ -28,7 +28,7 @@ from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.lungs_in_view import LungsInView
 from hepatica.imaging.quantify.options import QuantificationOptions, administration_of, overruled
 from hepatica.imaging.quantify.quantify import at_scan, quantify
-from hepatica.io.calibration_files import camera_of, conditions_of, head_time_of
+from hepatica.io.calibration_files import camera_of, conditions_of, factor_in, head_time_of
 from hepatica.io.curve_files import with_curve
 from hepatica.nuclides import Nuclide
 
@@ -70,6 +70,9 @@ class DecayCount:
     calibration_relative_sd: float | None = None
     time_relative_sd: float | None = None
 
+
+SAME_FACTOR = 1e-3
+"""Relative difference up to which two camera factors are the same: files round."""
 
 ADMINISTRATION_UNSURE = ("administration-day-unknown", "administration-long-ago")
 """Codes of a reader's messages that say that a header's administration cannot be used: then it must be stated."""
@@ -187,7 +190,10 @@ def becquerels(
     """
     calibration = camera_of(options)
     from_file = isinstance(calibration, CameraCalibration)
-    return quantify(
+    notes: tuple[Message, ...] = ()
+    if isinstance(calibration, CameraCalibration) and image.volume.kind not in (Kind.COUNTS, Kind.COUNT_RATE):
+        notes = _require_own(image, calibration)
+    found = quantify(
         image,
         calibration,
         None if options.administered_bq is None else administration_of(image, options, lungs),
@@ -195,6 +201,23 @@ def becquerels(
         frame_duration_s=options.frame_duration_s or (head_time_of(image) if from_file else None),
         negatives=negatives,
         conditions=conditions_of(image, nuclide_name=nuclide.name) if from_file else None,
+    )
+    return replace(found, messages=unique(notes, found.messages))
+
+
+def _require_own(image: Image, calibration: CameraCalibration) -> tuple[Message, ...]:
+    """Refuse a calibration for an image of activity that another one made; say where it is not known which did."""
+    made, given = factor_in(image), calibration.factor.value
+    if made is None:
+        text = f"{image.name} does not say by which factor its activity was found: whether {given:.4g} cps/MBq is it"
+        return (Message("calibration-not-compared", f"{text} could not be checked"),)
+    if abs(made / given - 1) <= SAME_FACTOR:
+        return ()
+    by = f"by {made:.4g} cps/MBq" if made else "by the camera's model"
+    raise InputError(
+        f"{image.name}: its activity was found {by}, the calibration is {given:.4g} cps/MBq: its uncertainty is not "
+        "that of the image",
+        remedy="give the calibration with which it was reconstructed, or leave it out",
     )
 
 

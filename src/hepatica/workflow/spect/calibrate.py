@@ -39,7 +39,7 @@ from hepatica.imaging.quantify.recovery import RecoveryCurve
 from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
 from hepatica.imaging.spect.projections import Projections, Window
 from hepatica.imaging.spect.scan_model import IN_AIR
-from hepatica.imaging.spect.system import model_mismatch, window_model
+from hepatica.imaging.spect.system import model_mismatch, reconstructed_mismatch, window_model
 from hepatica.io.calibration_files import conditions_of, load_calibration, reconstruction_facts
 from hepatica.nuclides import nuclide
 from hepatica.workflow.result import Result, result
@@ -194,6 +194,7 @@ def calibrate_camera(
             messages += more
         else:
             measured = factor_of_source(seen, source, phantom, exposure)
+            measured = replace(measured, messages=unique(measured.messages, _beyond_model(measured)))
     own = measured.messages if isinstance(measured, CameraCalibration) else ()
     used = parameters(source, phantom, exposure, stated, calibration=None, structures=None, blank=None)
     return CalibrationResult(
@@ -211,6 +212,18 @@ def _unlike_model(measured: CameraCalibration) -> tuple[Message, ...]:
         return ()
     model = window_model(camera, nuclide(known.nuclide), Window(*known.window_kev))
     return model_mismatch(measured.factor.value, model, camera)
+
+
+def _beyond_model(measured: CameraCalibration) -> tuple[Message, ...]:
+    """Whether a factor in water is beyond what the camera's model explains, where camera and window are known."""
+    known, camera = measured.conditions, _modelled(measured)
+    if camera is None or known.window_kev is None:
+        return ()
+    emitter = nuclide(known.nuclide)
+    return reconstructed_mismatch(
+        measured.factor.value, window_model(camera, emitter, Window(*known.window_kev)), camera,
+        scatter=known.reconstruction.get("scatter"), nuclide=emitter,
+    )  # fmt: skip
 
 
 def _modelled(measured: CameraCalibration) -> GammaCamera | None:

@@ -24,6 +24,7 @@ from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
 from hepatica.imaging.spect.reconstruction import ReconstructedScan, VoxelUncertainty, reconstruct_scan
 from hepatica.imaging.spect.scan_model import (
     SpectOptions,
+    overruled,
     require_calibrated,
     run_parameters,
     scan_model,
@@ -245,7 +246,14 @@ def reconstruct_spect(
         uncertainty=found.uncertainty(options.noise),
         calibration=options.calibration,
         lung=found.lung,
-        messages=unique(notes, model.messages(options), unchecked, found.messages(model.nuclide.name, options)),
+        messages=unique(
+            notes,
+            overruled(given.projections, head, acquisition),
+            model.messages(options),
+            unchecked,
+            found.messages(model.nuclide.name, options),
+            found.doubts(model, options),
+        ),
         provenance=found.provenance(given.sources, used),
     )
 

@@ -212,7 +212,7 @@ def simulate_spect(
         progress=report_progress,
     )  # fmt: skip
     assert source.time is not None
-    shown, model = found.projections, scan_model_text(scan, montecarlo)
+    shown, model = replace(found.projections, camera=head.name), scan_model_text(scan, montecarlo)
     return SimulationResult(
         projections=shown,
         truth=concentration_on(grid, source),

@@ -46,7 +46,8 @@ class LungReading:
     Attributes
     ----------
     mean : Estimate
-        Over both lungs as the CT shows them, in the unit of the image, all uncertainties below together.
+        Of the image over both lungs as the CT shows them, each voxel by its share in them, in the unit of the image;
+        all uncertainties below together.
     interval_95 : tuple of float
         Of this mean.
     share_of_image : float
@@ -128,19 +129,22 @@ def lung_reading(
 
     Notes
     -----
-    To first order the lung's activity is ``sum_k a_k V_k`` over the levels, and what hot voxels hold of the lung. Error
-    of the scattered counts moves the levels by ``-N^-1 A (d / expected)``, N the information of the fit, d the error.
+    The lung holds ``sum_j s_j f_j``, s the share of voxel j in it and f the finished image: what `dose` reads of the
+    same image and lungs. A voxel at the border has a share of the level and counts with its share, as any image's does,
+    so that a lung with sharp edges reads low there. Error of the scattered counts moves the levels by
+    ``-N^-1 A (d / expected)``, N the information of the fit, d the error.
     """
     both = np.minimum(np.sum(lungs, axis=0, dtype=np.float32), 1)
     voxels = float(both.sum(dtype=np.float64))
     regions, fit = levels.regions, levels.fit
     weights = np.zeros(len(fit.levels))
     beside = float((both * regions.hot * levels.image).sum(dtype=np.float64))
-    weights[0] = beside
-    for number in regions.lungs:
-        # All that a part holds is the lung's: a voxel at its border holds a share of the level, and none of it is lost.
-        weights[2 + number] = float(regions.parts[number].sum(dtype=np.float64))
+    for number, part in enumerate(regions.parts):
+        # What the image has there, so that reading it with the same lungs gives the same mean.
+        weights[2 + number] = float((both * part).sum(dtype=np.float64))
     held = beside + float(weights[2:] @ fit.levels[2:])
+    # The image of the hot voxels is scaled by their level, which is 1 within the noise.
+    weights[0] = beside / fit.levels[0] if fit.levels[0] else 0.0
     scattered = fit.answer_to(levels.patterns, about.scatter * levels.scattered)
     near = float((both * regions.hot).sum(dtype=np.float64))
     spilt = beside - near * _level_beside(levels, both)

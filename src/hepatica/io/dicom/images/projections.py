@@ -21,7 +21,7 @@ from hepatica.errors import InputError, UnitError
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.context import context_of
-from hepatica.io.dicom.images.camera_heads import Head, find_axis, read_heads, view_seconds
+from hepatica.io.dicom.images.camera_heads import OWN_MAKER, Head, find_axis, read_heads, view_seconds
 from hepatica.io.dicom.images.nm import one_file
 from hepatica.io.dicom.images.radiopharmaceutical import radiopharmaceutical_of
 from hepatica.io.dicom.images.write import NM_IMAGE, Emission, agent_item, write_pixels
@@ -130,12 +130,21 @@ def read_projection_series(
         nuclide=agent.nuclide,
         frame_of_reference=header.text("FrameOfReferenceUID") or None,
         view_start_s=np.concatenate([np.arange(h.views) * view_s for h in heads]),
+        camera=_own_camera(header),
     )
     notes += [*axis.messages, *agent.messages, *noted([header])]
     if radius_mm is not None and heads[0].stated_radius:
         text = f"the file states the radius of each view; {radius_mm:g} mm is not used"
         notes.append(Message("radius-not-used", text))
     return ProjectionFile(found, context_of([header]), series.source("projections"), tuple(heads), tuple(notes))
+
+
+def _own_camera(header: Header) -> str | None:
+    """Modelled camera that a file of hepatica names as its collimators; other makers' names are not hepatica's."""
+    if header.text("Manufacturer") != OWN_MAKER:
+        return None
+    names = {item.text("CollimatorGridName").strip() for item in header.items("DetectorInformationSequence")}
+    return next(iter(names)) or None if len(names) == 1 else None
 
 
 def gates_of(header: Header) -> int:
@@ -384,6 +393,8 @@ def _fill_geometry(
     for start, _, radius in turns:
         item = Dataset()
         item.CollimatorType, item.FocalDistance = "PARA", "0"
+        if projections.camera is not None and len(projections.camera) <= 16:
+            item.CollimatorGridName = projections.camera  # SH: at most 16 characters.
         item.XFocusCenter = item.YFocusCenter = "0"
         item.StartAngle = geometry.decimal_strings([start % 360])[0]
         item.RadialPosition = geometry.decimal_strings(radius)

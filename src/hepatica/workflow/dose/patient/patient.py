@@ -19,6 +19,7 @@ from hepatica.core.message import Message, unique
 from hepatica.core.resample import resample_region
 from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.quantify.lungs_in_view import LungsInView, share_of_lungs, shunt_messages, voxel_dose_messages
+from hepatica.io.calibration_files import with_lung_levels
 from hepatica.nuclides import agent
 from hepatica.planning.limits.dose_limits import not_judged
 from hepatica.planning.scout.scan import LUNG_G_ML
@@ -158,7 +159,9 @@ def patient_of(
     notes = [] if lungs is None or lungs.seen.whole else [_cut_off(lungs)]
     in_view = None if lungs is None else lungs.in_view
     against = shunt_messages(in_view, stated.lung_shunt, stated.lungs_in_image)
-    single = voxel_dose_messages(scans[0].acquisition, None if lungs is None else lungs.item.region.name)
+    single = voxel_dose_messages(
+        with_lung_levels(scans[0]).acquisition, None if lungs is None else lungs.item.region.name
+    )
     mass = stated_mass_messages(
         options.lungs.lung_mass_kg,
         None if lungs is None else lungs.on_ct_kg,
