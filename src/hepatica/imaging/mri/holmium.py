@@ -32,7 +32,9 @@ class HolmiumMap:
     sd_mg_ml : ndarray of float32
         Standard uncertainty of the voxel by itself; NaN at a limit.
     common_sd_mg_ml : ndarray of float32
-        What voxels of a structure share by the baseline.
+        What voxels of a structure share by the baseline and by an S0 that they borrow.
+    shift_mg_ml : tuple of ndarray
+        For each axis what every voxel is off by if the scan before lies off by its standard uncertainty along it.
     limit : ndarray of bool
         Where only a lower limit is known.
     relaxivity : Relaxivity
@@ -43,6 +45,7 @@ class HolmiumMap:
     concentration_mg_ml: Array
     sd_mg_ml: Array
     common_sd_mg_ml: Array
+    shift_mg_ml: tuple[Array, ...]
     limit: Mask
     relaxivity: Relaxivity
 
@@ -56,6 +59,7 @@ class HolmiumMap:
         """Standard uncertainty of a voxel, all parts together; NaN at a limit."""
         relative = self.relaxivity.ml_per_mg_s.relative_sd or 0.0
         parts = self.sd_mg_ml**2 + self.common_sd_mg_ml**2 + (relative * self.concentration_mg_ml) ** 2
+        parts = parts + sum(part**2 for part in self.shift_mg_ml)
         return np.asarray(np.sqrt(parts), dtype=np.float32)
 
 
@@ -113,10 +117,14 @@ def holmium_map(after: DecayFit, baseline: Baseline, relaxivity: Relaxivity) -> 
     """Concentration from the increase of R2*: (R2* - R2*_0) / r2*."""
     r2 = relaxivity.ml_per_mg_s.value
     value = ((after.r2star_per_s - baseline.r2star_per_s) / r2).astype(np.float32)
-    sd = (np.sqrt(after.r2star_sd_per_s**2 + baseline.sd_per_s**2) / r2).astype(np.float32)
+    shared = np.nan_to_num(after.r2star_common_sd_per_s)
+    alone = np.maximum(after.r2star_sd_per_s**2 - shared**2, 0)
+    sd = (np.sqrt(alone + baseline.sd_per_s**2) / r2).astype(np.float32)
     limit = (after.route == LIMIT) & np.isfinite(value)
-    common = np.where(np.isfinite(value), baseline.common_sd_per_s / r2, np.nan).astype(np.float32)
-    return HolmiumMap(after.grid, value, sd, common, limit, relaxivity)
+    together = np.hypot(baseline.common_sd_per_s, shared)
+    common = np.where(np.isfinite(value), together / r2, np.nan).astype(np.float32)
+    shift = tuple(np.where(np.isfinite(value), part / r2, 0).astype(np.float32) for part in baseline.shift_per_s)
+    return HolmiumMap(after.grid, value, sd, common, shift, limit, relaxivity)
 
 
 def structure_holmium(
@@ -125,16 +133,15 @@ def structure_holmium(
 ) -> StructureHolmium:  # fmt: skip
     """Sums and means over a structure, border voxels by their covered fraction.
 
-    Noise adds up in quadrature; what the baseline shares adds up linearly, and so does the relaxivity's. A baseline
+    Noise adds up in quadrature; what the baseline and a borrowed S0 share adds up linearly, and so does the
+    relaxivity's. A registration that is off moves all voxels the same way: what rises on one side falls on the other. A baseline
     interpolated from a scan of other voxels is counted with the uncertainty of a voxel: neighbours that share noise
     make up for what interpolation takes from it. An outline known to a voxel adds e u(v) / v to a mass and
     |e - 1| u(v) / v to a mean, with e the concentration at the edge over the mean (EANM 2018, as for dose).
     """
     voxel = region.grid.voxel_volume_ml
     weight = region.coverage.astype(np.float64) * voxel
-    c, sd, common = (
-        a[region.window].astype(np.float64) for a in (found.concentration_mg_ml, found.sd_mg_ml, found.common_sd_mg_ml)
-    )
+    c, sd = (a[region.window].astype(np.float64) for a in (found.concentration_mg_ml, found.sd_mg_ml))
     known = np.isfinite(c) & (weight > 0)
     limit = known & found.limit[region.window]
     covered = float(weight[known].sum())
@@ -148,7 +155,7 @@ def structure_holmium(
     )
     mass = float((weight * np.nan_to_num(c))[known].sum())
     noise = float(np.square(weight * np.nan_to_num(sd))[known].sum())
-    shared = float((weight * np.nan_to_num(common))[known].sum())
+    shared = _together(weight, known, region, found)
     scale = (found.relaxivity.ml_per_mg_s.relative_sd or 0.0) * mass
     of_mass, of_mean = outline_relative_sd(region, found)
     mass_sd = math.sqrt(noise + shared**2 + scale**2 + (of_mass * mass) ** 2)
@@ -193,9 +200,16 @@ def _mean(region: Region, found: HolmiumMap) -> tuple[float, float] | None:
         return None
     of_mean = outline_relative_sd(region, found)[1]
     noise = float(np.square(weight * np.nan_to_num(found.sd_mg_ml[region.window]))[known].sum())
-    shared = float((weight * np.nan_to_num(found.common_sd_mg_ml[region.window]))[known].sum())
+    shared = _together(weight, known, region, found)
     mean = float((weight * np.nan_to_num(c))[known].sum()) / total
     return mean, math.hypot(math.sqrt(noise + shared**2) / total, of_mean * mean)
+
+
+def _together(weight: NDArray[np.float64], known: Mask, region: Region, found: HolmiumMap) -> float:
+    """Standard uncertainty of a weighted sum by what its voxels share."""
+    common = np.nan_to_num(found.common_sd_mg_ml[region.window])
+    parts = [float((weight * part[region.window])[known].sum()) for part in found.shift_mg_ml]
+    return math.hypot(float((weight * common)[known].sum()), *parts)
 
 
 def outline_relative_sd(region: Region, found: HolmiumMap) -> tuple[float, float]:

@@ -17,9 +17,10 @@ from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.transform.options import TransformOptions
 from hepatica.errors import GeometryError, InputError, TimeError
-from hepatica.imaging.mri.baseline import Baseline, stated_baseline, structure_baseline, voxel_baseline
+from hepatica.imaging.mri.baseline import Baseline, s0_before, stated_baseline, structure_baseline, voxel_baseline
 from hepatica.imaging.mri.echoes import MultiEcho
 from hepatica.imaging.mri.field import near_lung
+from hepatica.imaging.mri.fit import DecayFit
 from hepatica.imaging.mri.holmium import (
     HolmiumMap,
     Ratio,
@@ -30,6 +31,7 @@ from hepatica.imaging.mri.holmium import (
 )
 from hepatica.imaging.mri.mask import body_mask, structures_mask
 from hepatica.imaging.mri.options import HolmiumOptions, MrReadingOptions, R2StarOptions
+from hepatica.imaging.mri.prior import CONTRAST_LOG_SD, S0Prior
 from hepatica.imaging.mri.relaxivity import relaxivity_for
 from hepatica.imaging.mri.usable_range import usable_range
 from hepatica.nuclides import Agent, nuclide, require_carried
@@ -38,6 +40,7 @@ from hepatica.workflow.dose.patient.structures import StructureSet, structures_o
 from hepatica.workflow.mri.result import (
     FIELD_FLAG,
     NEAR_LUNG_FLAG,
+    S0_FLAG,
     HolmiumResult,
     VialCheck,
     route_shares,
@@ -141,10 +144,10 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
     given = _registration(later, earlier, registration, reading)
     noise = noise_of(later, reading)
     asked = _asked(later, noise, drawn)
-    report_progress("R2* after treatment")
-    found = fitted(later, asked.mask, noise, r2star)
     report_progress("baseline")
-    base, about_base = _baseline(later, earlier, given, asked, reading, r2star)
+    base, s0, about_base = _baseline(later, earlier, given, asked, reading, r2star)
+    report_progress("R2* after treatment")
+    found = fitted(later, asked.mask, noise, r2star, s0)
     amount = holmium_map(found.fit, base, r2)
     per_mg, about_activity = _specific_activity(holmium, carrier, later.time)
     near = near_lung(asked.lungs, later.grid.shape)
@@ -179,7 +182,7 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
         structures=held,
         ratios=_ratios(asked, amount),
         messages=unique(notes, about_r2, () if drawn is None else drawn.messages, asked.messages, found.messages,
-                        about_base, base.messages, about_activity, _about_liver(held[asked.whole]), about_vial),
+                        about_base, base.messages, about_activity, _about_liver(held[asked.whole]), _about_s0(found.fit, asked), about_vial),
         provenance=_provenance(later, earlier, drawn, given,
                                parameters(reading, r2star, holmium, clinical, registration)),
     )  # fmt: skip
@@ -195,6 +198,16 @@ class _Asked:
     clinical: tuple[ClinicalRegion, ...]
     whole: int
     messages: tuple[Message, ...]
+
+    @property
+    def tissue(self) -> NDArray[np.int16]:
+        """Number of the tissue of each voxel: liver, and each tumour by itself; zero where nothing is drawn."""
+        out = np.zeros(self.mask.shape, dtype=np.int16)
+        livers = [item.region for item in self.clinical if item.structure is Structure.LIVER]
+        tumours = [item.region for item in self.clinical if item.structure is Structure.TUMOUR]
+        for number, region in enumerate([*livers[:1], *tumours], start=1):
+            out[region.mask()] = number
+        return out
 
     @property
     def lungs(self) -> list[Region]:
@@ -267,7 +280,8 @@ def _registration(
 def _baseline(
     later: MultiEcho, earlier: MultiEcho | None, given: GivenTransform | None, asked: _Asked,
     reading: MrReadingOptions, options: R2StarOptions,
-) -> tuple[Baseline, tuple[Message, ...]]:  # fmt: skip
+) -> tuple[Baseline, S0Prior, tuple[Message, ...]]:  # fmt: skip
+    """R2* without holmium, what the scan before and the structures say of S0, and what must be said."""
     way = options.baseline or ("stated" if earlier is None or options.baseline_r2star is not None else "voxel")
     if way == "stated":
         if options.baseline_r2star is None or options.baseline_r2star_sd is None:
@@ -281,7 +295,7 @@ def _baseline(
             if earlier is None
             else (Message("before-not-used", "the scan before is not used: a baseline is stated"),)
         )
-        return base, unused
+        return base, S0Prior(asked.tissue), unused
     if earlier is None:
         raise InputError(f"a baseline by {way} needs the scan `before` treatment")
     noise = noise_of(earlier, reading)
@@ -291,14 +305,16 @@ def _baseline(
     grid = later.grid
     if given is None:
         grid = grid.with_frame_of_reference(None) if reading.registered else grid
-    base = voxel_baseline(found.fit, grid, None if given is None else given.transform)
+    way_there = None if given is None else given.transform
+    base = voxel_baseline(found.fit, grid, way_there)
+    s0 = S0Prior(asked.tissue, *s0_before(found.fit, grid, way_there))
     notes = (*found.messages, *(() if given is None else given.messages))
     if given is not None:
         text = f"the scan before was brought to the scan after by a {given.words()}"
         notes = (*notes, Message("before-moved", text, "look at both together", severity="note"))
     if way == "structure":
         base = structure_baseline(base, _innermost_last(asked))
-    return base, notes
+    return base, s0, notes
 
 
 def _innermost_last(asked: _Asked) -> list[Region]:
@@ -346,6 +362,7 @@ def _flags(found: FittedScan, near: Mask, asked: _Asked) -> NDArray[np.uint8]:
     flags = found.fit.route.copy()
     flags[near & asked.mask] += NEAR_LUNG_FLAG
     flags[found.unsure & asked.mask] += FIELD_FLAG
+    flags[found.fit.borrowed] += S0_FLAG
     return flags
 
 
@@ -394,6 +411,19 @@ def _about_liver(whole: StructureHolmium) -> tuple[Message, ...]:
         text = f"{whole.near_lung_ml:.3g} mL of {whole.name} lie within 10 mm of a lung, whose field raises R2*"
         notes.append(Message("near-lung", text, severity="note"))
     return tuple(notes)
+
+
+def _about_s0(fit: DecayFit, asked: _Asked) -> tuple[Message, ...]:
+    """Dark voxels whose S0 rests on tissue that may be another."""
+    count = int((fit.borrowed & (asked.covered > 0)).sum())
+    if not count:
+        return ()
+    text = (
+        f"{count * fit.grid.voxel_volume_ml:.3g} mL are too dark for an S0 of their own, and neither the scan before "
+        f"nor bright voxels of the same structure tell it: it was taken from other tissue, whose log S0 is uncertain "
+        f"by {CONTRAST_LOG_SD:g}, and that is in their uncertainty"
+    )
+    return (Message("s0-of-other-tissue", text, "give the scan `before`, or use a shorter first echo"),)
 
 
 def _provenance(

@@ -25,7 +25,7 @@ from hepatica.workflow.result import Result, result
 
 ACTIVITY_FILE = "activity.nii.gz"
 
-NEAR_LUNG_FLAG, FIELD_FLAG = 10, 20
+NEAR_LUNG_FLAG, FIELD_FLAG, S0_FLAG, BASELINE_FLAG = 10, 20, 40, 80
 """Added to the route of a voxel in ``flags.nii.gz``."""
 
 

@@ -16,6 +16,7 @@ from hepatica.imaging.mri.field import field_loss
 from hepatica.imaging.mri.fit import DecayFit, Model, fit_decay
 from hepatica.imaging.mri.noise import noise_sd
 from hepatica.imaging.mri.options import MrReadingOptions, R2StarOptions
+from hepatica.imaging.mri.prior import S0Prior
 from hepatica.io.dicom.mr.read import MrStated, read_multi_echo
 from hepatica.io.files import restore
 
@@ -78,7 +79,9 @@ def noise_of(scan: MultiEcho, reading: MrReadingOptions) -> float:
     return noise_sd(scan) if reading.noise_level is None else reading.noise_level
 
 
-def fitted(scan: MultiEcho, mask: Mask, noise: float, options: R2StarOptions) -> FittedScan:
+def fitted(
+    scan: MultiEcho, mask: Mask, noise: float, options: R2StarOptions, prior: S0Prior | None = None
+) -> FittedScan:
     """R2* of a scan as the options ask for it.
 
     Raises
@@ -118,7 +121,7 @@ def fitted(scan: MultiEcho, mask: Mask, noise: float, options: R2StarOptions) ->
         notes.append(Message("fat-ignored", text, "use echoes in phase, or fit the fat", severity="note"))
     model: Model = "fat" if options.fat == "fit" else "gradient" if way == "fit" else "plain"
     fit = fit_decay(
-        scan, mask, noise=noise, model=model, factor=factor, echoes=echoes, threads=options.threads
+        scan, mask, noise=noise, model=model, factor=factor, echoes=echoes, prior=prior, threads=options.threads
     )  # fmt: skip
     judged = fit.misfit[np.isfinite(fit.misfit)]
     if judged.size and float(np.median(judged)) > MISFIT:
