@@ -18,6 +18,13 @@ Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
+ABOVE_ZERO_SDS = 2.0
+"""Standard uncertainties by which a mean that others are divided by must lie above zero."""
+
+ROUNDING = 1e-5
+"""Part of a volume that is rounding."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class HolmiumMap:
     """Microspheres in every voxel.
@@ -106,11 +113,15 @@ class StructureHolmium:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Mean concentration in a tumour over that in the normal liver, with its standard uncertainty."""
+    """Mean concentration in a tumour over that in the normal liver, with its standard uncertainty.
+
+    `lower_limit` says whether dark voxels make the tumour's mean one.
+    """
 
     name: str
     tumour_to_normal: float
     tumour_to_normal_sd: float
+    lower_limit: bool = False
 
 
 def holmium_map(after: DecayFit, baseline: Baseline, relaxivity: Relaxivity) -> HolmiumMap:
@@ -134,9 +145,9 @@ def structure_holmium(
     """Sums and means over a structure, border voxels by their covered fraction.
 
     Noise adds up in quadrature; what the baseline and a borrowed S0 share adds up linearly, and so does the
-    relaxivity's. A registration that is off moves all voxels the same way: what rises on one side falls on the other. A baseline
-    interpolated from a scan of other voxels is counted with the uncertainty of a voxel: neighbours that share noise
-    make up for what interpolation takes from it. An outline known to a voxel adds e u(v) / v to a mass and
+    relaxivity's. A registration that is off moves all voxels the same way: what rises on one side falls on the other.
+    A baseline interpolated from a scan of other voxels is counted with the uncertainty of a voxel: neighbours that
+    share noise make up for what interpolation takes from it. An outline known to a voxel adds e u(v) / v to a mass and
     |e - 1| u(v) / v to a mean, with e the concentration at the edge over the mean (EANM 2018, as for dose).
     """
     voxel = region.grid.voxel_volume_ml
@@ -146,7 +157,9 @@ def structure_holmium(
     limit = known & found.limit[region.window]
     covered = float(weight[known].sum())
     near_ml = float(weight[near[region.window] & (weight > 0)].sum())
-    parts = (region.volume_ml, max(float(weight.sum()) - covered, 0.0), float(weight[limit].sum()), near_ml)
+    missing = float(weight.sum()) - covered
+    missing = missing if missing > ROUNDING * region.volume_ml else 0.0
+    parts = (region.volume_ml, missing, float(weight[limit].sum()), near_ml)
     if not covered:
         return StructureHolmium(region.name, *parts, None, None, None, None, None, None)
     before, later = (
@@ -178,16 +191,17 @@ def structure_holmium(
 
 
 def tumour_ratio(tumour: Region, normal: Region, found: HolmiumMap) -> Ratio | None:
-    """T/N of a tumour; None where a mean is not known or the normal liver holds nothing.
+    """T/N of a tumour; None where a mean is not known or that of the normal liver is not clearly above zero.
 
     The relaxivity cancels. What voxels of a structure share by the baseline is taken as independent between tumour
     and normal liver where the baseline is by structure.
     """
     parts = [_mean(region, found) for region in (tumour, normal)]
-    if parts[0] is None or parts[1] is None or parts[1][0] <= 0:
+    if parts[0] is None or parts[1] is None or parts[1][0] <= ABOVE_ZERO_SDS * parts[1][1]:
         return None
     (t, t_sd), (n, n_sd) = parts[0], parts[1]
-    return Ratio(tumour.name, t / n, math.hypot(t_sd / n, t * n_sd / n**2))
+    dark = bool((found.limit[tumour.window] & (tumour.coverage > 0)).any())
+    return Ratio(tumour.name, t / n, math.hypot(t_sd / n, t * n_sd / n**2), dark)
 
 
 def _mean(region: Region, found: HolmiumMap) -> tuple[float, float] | None:

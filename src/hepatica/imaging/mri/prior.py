@@ -97,7 +97,8 @@ def borrow(
     First by the scan before: the neighbours' ratio after to before times the voxel's own S0 before. Else from
     neighbours of the same tissue. Else from all, with `CONTRAST_LOG_SD` more.
     """
-    out = Borrowed(*(np.full(len(where), np.nan, dtype=np.float32) for _ in range(3)), np.zeros(len(where), bool))
+    log_s0_of, sd_of, common_of = (np.full(len(where), np.nan, dtype=np.float32) for _ in range(3))
+    out = Borrowed(log_s0_of, sd_of, common_of, np.zeros(len(where), dtype=bool))
     log_s0, variance = own
 
     def take(found: tuple[Array, Array], own_sd: Any, common: float, borrowed: bool) -> None:
