@@ -189,8 +189,8 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
         structures=held,
         ratios=ratios,
         messages=unique(
-            notes, about_r2, () if drawn is None else drawn.messages, asked.messages, about_phase, found.messages, about_base,
-            base.messages, about_activity, said, about_vial,
+            notes, about_r2, () if drawn is None else drawn.messages, asked.messages, about_phase, found.messages,
+            about_base, base.messages, about_activity, said, about_vial,
         ),
         provenance=_provenance(later, earlier, drawn, given,
                                parameters(reading, r2star, holmium, clinical, registration)),

@@ -128,8 +128,8 @@ def fitted(
         factor, unsure = loss.factor, loss.unsure
         if lost := int((unsure & mask).sum()):
             text = (
-                f"{scan.name}: the phase does not tell the field in {lost} voxels ({100 * lost / int(mask.sum()):.2g} % "
-                "of those asked for); they are flagged"
+                f"{scan.name}: the phase does not tell the field in {lost} voxels "
+                f"({100 * lost / int(mask.sum()):.2g} % of those asked for); they are flagged"
             )
             notes.append(Message("field-unsure", text, severity="note"))
         # Where the phase is only noise the factor is too: nothing is taken off.
