@@ -197,15 +197,15 @@ def tumour_ratio(tumour: Region, normal: Region, found: HolmiumMap) -> Ratio | N
     and normal liver where the baseline is by structure.
     """
     parts = [_mean(region, found) for region in (tumour, normal)]
-    if parts[0] is None or parts[1] is None or parts[1][0] <= ABOVE_ZERO_SDS * parts[1][1]:
+    if parts[0] is None or parts[1] is None or parts[1][0] <= ABOVE_ZERO_SDS * parts[1][2]:
         return None
-    (t, t_sd), (n, n_sd) = parts[0], parts[1]
+    (t, t_sd, _), (n, n_sd, _) = parts[0], parts[1]
     dark = bool((found.limit[tumour.window] & (tumour.coverage > 0)).any())
     return Ratio(tumour.name, t / n, math.hypot(t_sd / n, t * n_sd / n**2), dark)
 
 
-def _mean(region: Region, found: HolmiumMap) -> tuple[float, float] | None:
-    """Mean concentration and its standard uncertainty without the relaxivity's."""
+def _mean(region: Region, found: HolmiumMap) -> tuple[float, float, float] | None:
+    """Mean concentration, its standard uncertainty without the relaxivity's, and that without the outline's too."""
     weight = region.coverage.astype(np.float64)
     c = found.concentration_mg_ml[region.window].astype(np.float64)
     known = np.isfinite(c) & (weight > 0)
@@ -216,7 +216,8 @@ def _mean(region: Region, found: HolmiumMap) -> tuple[float, float] | None:
     noise = float(np.square(weight * np.nan_to_num(found.sd_mg_ml[region.window]))[known].sum())
     shared = _together(weight, known, region, found)
     mean = float((weight * np.nan_to_num(c))[known].sum()) / total
-    return mean, math.hypot(math.sqrt(noise + shared**2) / total, of_mean * mean)
+    alone = math.sqrt(noise + shared**2) / total
+    return mean, math.hypot(alone, of_mean * mean), alone
 
 
 def _together(weight: NDArray[np.float64], known: Mask, region: Region, found: HolmiumMap) -> float:

@@ -38,7 +38,14 @@ from hepatica.outcome.statistics.agreement import (
 from hepatica.report.figures.outcome import save
 from hepatica.workflow.dose.absorbed_dose import read_activity
 from hepatica.workflow.dose.patient.structures import structures_on
-from hepatica.workflow.mri.result import ACTIVITY_FILE, BASELINE_FLAG, FLAGS_FILE, NEAR_LUNG_FLAG, HolmiumResult
+from hepatica.workflow.mri.result import (
+    ACTIVITY_FILE,
+    BASELINE_FLAG,
+    FLAGS_FILE,
+    NEAR_LUNG_FLAG,
+    PART_FILE,
+    HolmiumResult,
+)
 from hepatica.workflow.registration.transforms import given_transform
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource, as_image, require_one_patient
@@ -288,31 +295,29 @@ def _mr_activity(source: ImageSource | HolmiumResult) -> tuple[Image, NDArray[np
     folder = Path(source)
     if not (folder / "result.json").is_file():
         raise InputError(f"{folder}: no result of holmium_mri is there (result.json)")
-    if not (folder / ACTIVITY_FILE).is_file():
+    file = next((folder / name for name in (ACTIVITY_FILE, PART_FILE) if (folder / name).is_file()), None)
+    if file is None:
         raise InputError(
             f"{folder}: holds no {ACTIVITY_FILE}: it has masses of microspheres alone",
             remedy="find them with a specific activity",
         )
     document = json_file(folder / "result.json")
-    volume, notes = read_itk(folder / ACTIVITY_FILE, Kind.UNKNOWN, name="activity by MR")
-    missing = np.isnan(volume.values)
+    volume, notes = read_itk(file, Kind.ACTIVITY_CONCENTRATION, name="activity by MR")
+    missing = None
     if (folder / FLAGS_FILE).is_file():
         flags = read_itk(folder / FLAGS_FILE, Kind.LABEL)[0].values
-        missing = missing | (flags >= BASELINE_FLAG) | (flags % NEAR_LUNG_FLAG == NOTHING)
+        missing = (flags >= BASELINE_FLAG) | (flags % NEAR_LUNG_FLAG == NOTHING)
     frame = (document.get("grid") or {}).get("frame_of_reference")
     when = document.get("scanned_at")
     time = None if when is None else datetime.fromisoformat(str(when))
-    kind = Kind.ACTIVITY_CONCENTRATION
-    values = np.where(missing, np.float32(0), volume.values)
-    placed = Volume(volume.grid.with_frame_of_reference(frame), values, kind, time, volume.name)
+    placed = Volume(volume.grid.with_frame_of_reference(frame), volume.values, volume.kind, time, volume.name)
     facts = Acquisition(modality="MR", nuclide=HOLMIUM)
     spoken = [
         Message(str(row["code"]), str(row["text"]), str(row.get("remedy", "")), row["severity"])
         for row in document.get("messages", ())
         if row.get("code") in CARRIED
     ]
-    source_file = InputFile.of("mri", folder / ACTIVITY_FILE)
-    return Image(placed, None, facts, source_file, (*notes, *spoken)), missing
+    return Image(placed, None, facts, InputFile.of("mri", file), (*notes, *spoken)), missing
 
 
 def _measured(

@@ -24,6 +24,8 @@ from hepatica.imaging.mri.usable_range import UsableRange
 from hepatica.workflow.result import Result, result
 
 ACTIVITY_FILE, FLAGS_FILE = "activity.nii.gz", "flags.nii.gz"
+PART_FILE = "activity-of-part.nii.gz"
+"""Where the activity goes if a part of the liver was not measured: zeros there are no tissue without microspheres."""
 
 NEAR_LUNG_FLAG, FIELD_FLAG, S0_FLAG, BASELINE_FLAG = 10, 20, 40, 80
 """Added to the route of a voxel in ``flags.nii.gz``."""
@@ -289,10 +291,10 @@ class HolmiumResult(Result):
     def write(self, folder: Path) -> None:
         """Write maps as NIfTI and ``holmium.png``.
 
-        ``activity.nii.gz`` (Bq/mL, where a specific activity was stated; NaN where more than 2 % of the liver were not
-        measured, so that nothing takes them for zero), ``concentration.nii.gz`` and ``concentration-sd.nii.gz``
-        (mg/mL), ``r2star.nii.gz`` and ``r2star-before.nii.gz`` (1/s), all with NaN in the liver where nothing is known
-        and zero outside, and ``flags.nii.gz`` (see `flags`).
+        ``activity.nii.gz`` (Bq/mL, where a specific activity was stated; named ``activity-of-part.nii.gz`` where more
+        than 2 % of the liver were not measured, so that nothing takes it for the liver's), ``concentration.nii.gz`` and
+        ``concentration-sd.nii.gz`` (mg/mL), ``r2star.nii.gz`` and ``r2star-before.nii.gz`` (1/s), all zero where
+        nothing is known, and ``flags.nii.gz`` (see `flags`), which says where that is.
         """
         from hepatica.io.itk import write_itk
         from hepatica.report.figures.mri import draw_holmium
@@ -305,14 +307,11 @@ class HolmiumResult(Result):
             "r2star-before": self.baseline_map.r2star_per_s,
         }
         for name, values in maps.items():
-            shown = np.where(self.covered > 0, values, np.nan_to_num(values))
-            write_itk(Volume(self.grid, shown, Kind.UNKNOWN), folder / f"{name}.nii.gz")
+            write_itk(Volume(self.grid, np.nan_to_num(values), Kind.UNKNOWN), folder / f"{name}.nii.gz")
         write_itk(Volume(self.grid, self.flags, Kind.LABEL), folder / FLAGS_FILE)
         if self.specific_activity_mbq_mg is not None:
-            values = self._activity().volume.values
-            if self.unmeasured_share > MISSING_SHARE:
-                values = np.where(self.unmeasured, np.float32(np.nan), values)
-            write_itk(Volume(self.grid, values, Kind.UNKNOWN), folder / ACTIVITY_FILE)
+            name = PART_FILE if self.unmeasured_share > MISSING_SHARE else ACTIVITY_FILE
+            write_itk(self._activity().volume, folder / name)
         figure = draw_holmium(
             self.grid, self.after.magnitude[0], self.baseline_map.r2star_per_s, self.fit.r2star_per_s,
             self.holmium.concentration_mg_ml, {region.name: region for region in self.outlined},
