@@ -289,7 +289,7 @@ def test_a_dark_tumour_is_a_lower_limit_everywhere() -> None:
     one = hepatica.holmium_mri(scan(dark), before=scan(seed=2), structures=(rest, TUMOUR), holmium=HOLMIUM)
     (said,) = (message.text for message in one.messages if message.code == "lower-limit")
     assert "tumour 1" in said
-    assert one.ratios[0].lower_limit
+    assert one.ratios[0].is_lower_limit
     shown = {row[0]: row for row in one.table().rows}
     assert str(shown["tumour 1"][4]).startswith(">= ")
     assert not str(shown["liver"][4]).startswith(">= ")

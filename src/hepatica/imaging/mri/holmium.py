@@ -115,13 +115,13 @@ class StructureHolmium:
 class Ratio:
     """Mean concentration in a tumour over that in the normal liver, with its standard uncertainty.
 
-    `lower_limit` says whether dark voxels make the tumour's mean one.
+    `is_lower_limit` says whether dark voxels make the tumour's mean one.
     """
 
     name: str
     tumour_to_normal: float
     tumour_to_normal_sd: float
-    lower_limit: bool = False
+    is_lower_limit: bool = False
 
 
 def holmium_map(after: DecayFit, baseline: Baseline, relaxivity: Relaxivity) -> HolmiumMap:

@@ -66,7 +66,7 @@ class VialCheck:
         By MR, in the liver.
     found_share, found_share_sd : float
         Of what was given.
-    lower_limit : bool
+    is_lower_limit : bool
         Whether dark voxels, or voxels that were not measured, make what was found a lower limit.
     """
 
@@ -76,7 +76,7 @@ class VialCheck:
     found_sd_mg: float
     found_share: float
     found_share_sd: float
-    lower_limit: bool = False
+    is_lower_limit: bool = False
 
 
 @result
@@ -263,7 +263,11 @@ class HolmiumResult(Result):
                                       parts, "Not or not surely measured", "not-measured")]  # fmt: skip
         if self.ratios:
             rows = [
-                (r.name, _at_least(r.tumour_to_normal) if r.lower_limit else r.tumour_to_normal, r.tumour_to_normal_sd)
+                (
+                    r.name,
+                    _at_least(r.tumour_to_normal) if r.is_lower_limit else r.tumour_to_normal,
+                    r.tumour_to_normal_sd,
+                )
                 for r in self.ratios
             ]
             out.append(Table.of(("tumour", "T/N", "sd"), rows, "Tumour to normal liver", "tumour-to-normal"))
@@ -281,7 +285,7 @@ class HolmiumResult(Result):
         out = [f"Relaxivity {r2.ml_per_mg_s} mL/(mg s): {r2.source}.", reach]
         if self.vial is not None:
             v = self.vial
-            least = "at least " if v.lower_limit else ""
+            least = "at least " if v.is_lower_limit else ""
             out.append(
                 f"Found {least}{v.found_mg:.4g} +- {v.found_sd_mg:.2g} mg of {v.administered_mg:.4g} mg given: "
                 f"{100 * v.found_share:.0f} +- {100 * v.found_share_sd:.0f} %."

@@ -121,5 +121,5 @@ def vial_check(whole: StructureHolmium, options: HolmiumOptions) -> tuple[VialCh
 
 def percent(vial: VialCheck) -> str:
     """Share of what was given, in words: "at least 71 +- 5 %"."""
-    least = "at least " if vial.lower_limit else ""
+    least = "at least " if vial.is_lower_limit else ""
     return f"{least}{100 * vial.found_share:.0f} +- {100 * vial.found_share_sd:.0f} %"
