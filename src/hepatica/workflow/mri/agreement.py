@@ -42,6 +42,7 @@ from hepatica.workflow.mri.result import (
     ACTIVITY_FILE,
     BASELINE_FLAG,
     FLAGS_FILE,
+    MISSING_SHARE,
     NEAR_LUNG_FLAG,
     PART_FILE,
     HolmiumResult,
@@ -340,7 +341,9 @@ def _measured(
     if not lost:
         return out, ()
     text = f"{lost:.3g} mL of the liver were not measured by MR: they are left out of both images, sums and means"
-    return out, (Message("agreement-part-of-liver", text, "look at the flags of the MR"),)
+    few = liver is not None and lost <= MISSING_SHARE * liver.volume_ml
+    remedy = "look at the flags of the MR"
+    return out, (Message("agreement-part-of-liver", text, remedy, "note" if few else "warning"),)
 
 
 def _onto(

@@ -215,7 +215,8 @@ class _Asked:
         livers = [item.region for item in self.clinical if item.structure is Structure.LIVER]
         tumours = [item.region for item in self.clinical if item.structure is Structure.TUMOUR]
         for number, region in enumerate([*livers[:1], *tumours], start=1):
-            out[region.mask()] = number
+            # A voxel at the liver's border is the liver's; a tumour's are those that it fills by half.
+            out[region.full() > 0 if number == 1 and livers else region.mask()] = number
         return out
 
     @property
@@ -424,11 +425,11 @@ def _ratios(asked: _Asked, amount: HolmiumMap) -> tuple[Ratio, ...]:
 
 def _about_s0(fit: DecayFit, asked: _Asked) -> tuple[Message, ...]:
     """Dark voxels whose S0 rests on tissue that may be another."""
-    count = int((fit.borrowed & (asked.covered > 0)).sum())
-    if not count:
+    volume_ml = float(asked.covered[fit.borrowed].sum()) * fit.grid.voxel_volume_ml
+    if not volume_ml:
         return ()
     text = (
-        f"{count * fit.grid.voxel_volume_ml:.3g} mL are too dark for an S0 of their own, and neither the scan before "
+        f"{volume_ml:.3g} mL are too dark for an S0 of their own, and neither the scan before "
         f"nor bright voxels of the same structure tell it: it was taken from other tissue, whose log S0 is uncertain "
         f"by {CONTRAST_LOG_SD:g}, and that is in their uncertainty"
     )
