@@ -343,3 +343,28 @@ def test_a_mean_below_zero_has_no_difference_in_per_cent() -> None:
     a, b = (Volume(GRID, np.full(GRID.shape, v), Kind.ACTIVITY_CONCENTRATION) for v in (-3.0, 1.0))
     assert structure_pairs(a, b, [LIVER])[0].difference_percent is None
     assert structure_pairs(b, b, [LIVER])[0].difference_percent == 0
+
+
+def test_a_baseline_by_structure_fills_what_the_scan_before_does_not_cover(half: Any) -> None:
+    part = MultiEcho.from_arrays(
+        scan(seed=2).magnitude[:, :, :, :5], echo_times_s=TIMES, field_t=1.5,
+        grid=GRID.crop((slice(0, 16), slice(0, 14), slice(0, 5))),
+    )  # fmt: skip
+    one = found(before=part, r2star=hepatica.R2StarOptions(baseline="structure"))
+    truth = float((CONCENTRATION * LIVER.full()).sum()) * GRID.voxel_volume_ml
+    assert one["liver"].not_measured_ml == 0
+    assert one["liver"].mass_mg == pytest.approx(truth, rel=0.02)
+    assert half["liver"].mass_mg < 0.8 * truth
+
+
+def test_dark_voxels_without_a_scan_before_rest_on_other_tissue_and_say_so() -> None:
+    dark = np.where(TUMOUR.full() > 0, 30.0, CONCENTRATION)
+    stated = hepatica.R2StarOptions(baseline_r2star=40.0, baseline_r2star_sd=1.0)
+    one = hepatica.holmium_mri(scan(dark), structures=REGIONS, r2star=stated)
+    assert "s0-of-other-tissue" in codes(one)
+    assert one.flags[8, 7, 5] // 40 % 2 == 1
+    # The 30 % of S0 at 1.2 ms are 250 1/s, 2.6 mg/mL of every voxel of the tumour, common to all.
+    assert one["tumour 1"].concentration_sd_mg_ml > 1.5
+    both = hepatica.holmium_mri(scan(dark), before=scan(seed=2), structures=REGIONS)
+    assert "s0-of-other-tissue" not in codes(both)
+    assert both["tumour 1"].concentration_mg_ml == pytest.approx(30.0, rel=0.05)
