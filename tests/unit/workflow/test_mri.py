@@ -213,3 +213,158 @@ def test_simulation_needs_a_liver() -> None:
     whole = float(made.concentration.values.sum()) * GRID.voxel_volume_ml
     assert whole == pytest.approx(100.0, rel=1e-5)
     assert made.specific_activity_mbq_mg == pytest.approx(GRID.size * GRID.voxel_volume_ml / 1e6 / 100)
+
+
+def codes(one: Any, severity: str = "") -> set[str]:
+    return {message.code for message in one.messages if message.severity == severity or not severity}
+
+
+def test_swapped_or_equal_scans_are_said_or_refused() -> None:
+    late = scan(seed=2, time=datetime(2026, 3, 4))
+    later = scan(CONCENTRATION, time=datetime(2026, 3, 1))
+    swapped = hepatica.holmium_mri(late, before=later, structures=REGIONS, holmium=HOLMIUM)
+    # The liver is far below zero, so its T/N is none.
+    assert "negative-holmium" in codes(swapped, "critical")
+    assert "no-tumour-to-normal" in codes(swapped)
+    assert not swapped.ratios
+    assert "scans-swapped" not in codes(swapped)
+    assert "scans-swapped" in codes(hepatica.holmium_mri(later, before=late, structures=REGIONS), "critical")
+    with pytest.raises(hepatica.InputError, match="same images"):
+        hepatica.holmium_mri(late, before=late, structures=REGIONS)
+
+
+def test_signal_that_grows_is_refused_and_clipped_or_scaled_echoes_are_said() -> None:
+    good = scan(CONCENTRATION)
+    with pytest.raises(hepatica.InputError, match="grows from echo to echo"):
+        found(before=replace(scan(seed=2), magnitude=scan(seed=2).magnitude[::-1]))
+    clipped = replace(good, magnitude=np.minimum(good.magnitude, 0.85))
+    one = hepatica.holmium_mri(clipped, before=scan(seed=2), structures=REGIONS)
+    assert "magnitude-clipped" in codes(one, "critical")
+    highest = good.magnitude.max(axis=(1, 2, 3), keepdims=True)
+    apart = replace(good, magnitude=good.magnitude * (1 + 0.02 * (highest[0] / highest - 1)))
+    level = hepatica.MrReadingOptions(noise_level=0.004)
+    assert "echoes-scaled-apart" not in codes(
+        hepatica.holmium_mri(apart, before=scan(seed=2), structures=REGIONS, reading=level)
+    )
+    from hepatica.imaging.mri.checks import about_values
+
+    (note,) = about_values(replace(good, magnitude=good.magnitude / highest), LIVER.mask())
+    assert (note.code, note.severity) == ("echoes-scaled-apart", "critical")
+
+
+def test_the_field_is_corrected_in_both_scans_or_in_none() -> None:
+    still = np.zeros((len(TIMES), *GRID.shape))
+    one = hepatica.holmium_mri(scan(CONCENTRATION, phase=still), before=scan(seed=2), structures=REGIONS)
+    assert one.inhomogeneity == "none"
+    assert "phase-of-one-scan" in codes(one)
+
+
+def test_files_without_a_frame_of_reference_are_refused() -> None:
+    nowhere = scan(seed=2, grid=GRID.with_frame_of_reference(None))
+    filed = replace(nowhere, source=replace(nowhere.source, files=3))
+    with pytest.raises(hepatica.GeometryError, match="state no frame of reference"):
+        found(before=filed)
+    stated = hepatica.MrReadingOptions(registered=True)
+    assert found(before=filed, reading=stated)["liver"].mass_mg > 0
+
+
+def test_a_specific_activity_of_long_ago_is_said() -> None:
+    old = replace(HOLMIUM, calibrated_at=datetime(2025, 12, 1))
+    assert "specific-activity-decayed" in codes(found(holmium=old), "critical")
+
+
+def test_tumours_outside_the_livers_label_are_in_the_sum() -> None:
+    rest = Region.from_coverage("liver", GRID, LIVER.full() * (1 - TUMOUR.full()))
+    truth = float((CONCENTRATION * LIVER.full()).sum()) * GRID.voxel_volume_ml
+    one = found(structures=(rest, TUMOUR, LUNG), holmium=hepatica.HolmiumOptions(administered_mg=truth))
+    assert one.vial.found_share == pytest.approx(1.0, abs=0.02)
+    assert one["liver with tumours"].volume_ml == pytest.approx(LIVER.volume_ml)
+    assert sum(route.volume_ml for route in one.routes) == pytest.approx(LIVER.volume_ml, rel=0.02)
+    assert "mass-unlike-vial" not in codes(one)
+
+
+def test_a_dark_tumour_is_a_lower_limit_everywhere() -> None:
+    dark = np.where(TUMOUR.full() > 0, 300.0, CONCENTRATION)
+    rest = Region.from_coverage("liver", GRID, LIVER.full() * (1 - TUMOUR.full()))
+    one = hepatica.holmium_mri(scan(dark), before=scan(seed=2), structures=(rest, TUMOUR), holmium=HOLMIUM)
+    (said,) = (message.text for message in one.messages if message.code == "lower-limit")
+    assert "tumour 1" in said
+    assert one.ratios[0].is_lower_limit
+    shown = {row[0]: row for row in one.table().rows}
+    assert str(shown["tumour 1"][4]).startswith(">= ")
+    assert not str(shown["liver"][4]).startswith(">= ")
+    assert "lower-limit" in {message.code for message in one.activity.messages}
+
+
+@pytest.fixture(scope="module")
+def half() -> Any:
+    """A scan before that covers the lower half of the liver alone."""
+    whole = scan(seed=2)
+    window = (slice(0, 16), slice(0, 14), slice(0, 5))
+    part = MultiEcho.from_arrays(
+        whole.magnitude[:, :, :, :5], echo_times_s=TIMES, field_t=1.5, grid=GRID.crop(window), time=WHEN
+    )
+    return found(before=part)
+
+
+def test_what_was_not_measured_is_no_zero(half: Any, tmp_path: Path) -> None:
+    share = half["liver"].not_measured_ml / LIVER.volume_ml
+    assert 0.4 < share < 0.7
+    assert half.unmeasured_share == pytest.approx(share, rel=1e-3)
+    assert "liver-not-measured" in codes(half, "critical")
+    assert half.flags[8, 7, 7] >= 80
+    assert half.flags[8, 7, 3] < 80
+    with pytest.raises(hepatica.InputError, match="were not measured"):
+        _ = half.activity
+    half.save(tmp_path / "saved")
+    files = {path.name for path in (tmp_path / "saved").iterdir()}
+    assert "activity-of-part.nii.gz" in files
+    assert "activity.nii.gz" not in files
+
+
+def test_agreement_leaves_out_what_was_not_measured(half: Any, result: Any, tmp_path: Path) -> None:
+    half.save(tmp_path / "saved")
+    by_result = hepatica.spect_mri_agreement(half, spect=result.activity, structures=REGIONS)
+    by_file = hepatica.spect_mri_agreement(tmp_path / "saved", spect=result.activity, structures=REGIONS)
+    whole = hepatica.spect_mri_agreement(result, spect=result.activity, structures=REGIONS)
+    for both in (by_result, by_file):
+        assert 0.3 * whole.voxels_compared < both.voxels_compared < 0.7 * whole.voxels_compared
+        assert both.mri_mbq == pytest.approx(half["liver"].activity_mbq, rel=0.05)
+        # Both are of the same scan after; the baselines of one seed are the same.
+        assert both.pearson > 0.999
+        assert both.mri_mbq == pytest.approx(both.spect_mbq, rel=0.01)
+        assert {"agreement-part-of-liver", "liver-not-measured"} <= codes(both)
+
+
+def test_a_mean_below_zero_has_no_difference_in_per_cent() -> None:
+    from hepatica.core import Kind, Volume
+    from hepatica.imaging.mri.agreement import structure_pairs
+
+    a, b = (Volume(GRID, np.full(GRID.shape, v), Kind.ACTIVITY_CONCENTRATION) for v in (-3.0, 1.0))
+    assert structure_pairs(a, b, [LIVER])[0].difference_percent is None
+    assert structure_pairs(b, b, [LIVER])[0].difference_percent == 0
+
+
+def test_a_baseline_by_structure_fills_what_the_scan_before_does_not_cover(half: Any) -> None:
+    part = MultiEcho.from_arrays(
+        scan(seed=2).magnitude[:, :, :, :5], echo_times_s=TIMES, field_t=1.5,
+        grid=GRID.crop((slice(0, 16), slice(0, 14), slice(0, 5))),
+    )  # fmt: skip
+    one = found(before=part, r2star=hepatica.R2StarOptions(baseline="structure"))
+    truth = float((CONCENTRATION * LIVER.full()).sum()) * GRID.voxel_volume_ml
+    assert one["liver"].not_measured_ml == 0
+    assert one["liver"].mass_mg == pytest.approx(truth, rel=0.02)
+    assert half["liver"].mass_mg < 0.8 * truth
+
+
+def test_dark_voxels_without_a_scan_before_rest_on_other_tissue_and_say_so() -> None:
+    dark = np.where(TUMOUR.full() > 0, 30.0, CONCENTRATION)
+    stated = hepatica.R2StarOptions(baseline_r2star=40.0, baseline_r2star_sd=1.0)
+    one = hepatica.holmium_mri(scan(dark), structures=REGIONS, r2star=stated)
+    assert "s0-of-other-tissue" in codes(one)
+    assert one.flags[8, 7, 5] // 40 % 2 == 1
+    # The 30 % of S0 at 1.2 ms are 250 1/s, 2.6 mg/mL of every voxel of the tumour, common to all.
+    assert one["tumour 1"].concentration_sd_mg_ml > 1.5
+    both = hepatica.holmium_mri(scan(dark), before=scan(seed=2), structures=REGIONS)
+    assert "s0-of-other-tissue" not in codes(both)
+    assert both["tumour 1"].concentration_mg_ml == pytest.approx(30.0, rel=0.05)

@@ -29,7 +29,7 @@ class StructurePair:
     spect_bq_ml, mri_bq_ml : float
         Means.
     difference_percent : float or None
-        MR less SPECT over their mean; None where that is zero.
+        MR less SPECT over their mean; None where that is not above zero.
     """
 
     name: str
@@ -78,7 +78,8 @@ def structure_pairs(spect: Volume, mri: Volume, regions: Sequence[Region]) -> tu
     out = []
     for region in regions:
         a, b = region.mean(spect), region.mean(mri)
-        difference = None if a + b == 0 else 200 * (b - a) / (a + b)
+        # Of a mean below zero, which noise makes, no difference is a part.
+        difference = None if a + b <= 0 else 200 * (b - a) / (a + b)
         out.append(StructurePair(region.name, region.volume_ml, a, b, difference))
     return tuple(out)
 

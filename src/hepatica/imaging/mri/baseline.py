@@ -35,13 +35,16 @@ class Baseline:
     r2star_per_s : ndarray, grid's shape
         1/s.
     sd_per_s : ndarray
-        Standard uncertainty of each voxel by itself: noise, spread within its structure, registration.
+        Standard uncertainty of each voxel by itself: noise, spread within its structure.
     common_sd_per_s : ndarray
         Standard uncertainty that all voxels of a structure (or all) share.
     method : {"voxel", "structure", "stated"}
         Where it comes from.
     messages : tuple of Message
         What must be said of it.
+    shift_per_s : tuple of ndarray
+        For each axis by how much each voxel is off if the transform is off by its standard uncertainty along it: the
+        whole scan is off together. Empty where there is none.
     """
 
     r2star_per_s: Array
@@ -49,6 +52,7 @@ class Baseline:
     common_sd_per_s: Array
     method: BaselineMethod
     messages: tuple[Message, ...] = ()
+    shift_per_s: tuple[Array, ...] = ()
 
 
 def stated_baseline(grid: Grid, r2star_per_s: float, sd_per_s: float) -> Baseline:
@@ -61,6 +65,23 @@ def stated_baseline(grid: Grid, r2star_per_s: float, sd_per_s: float) -> Baselin
     )
     note = Message("baseline-single", text, "scan the patient before treatment")
     return Baseline(value, np.zeros_like(value), common, "stated", (note,))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moved:
+    """A quantity of the scan before on the voxels of the scan after; NaN where it is not known.
+
+    Attributes
+    ----------
+    values, sd : ndarray, grid's shape
+        Mean around each voxel and its standard uncertainty by noise.
+    shift : tuple of ndarray
+        For each axis by how much it is off if the transform is off by its standard uncertainty along that axis.
+    """
+
+    values: Array
+    sd: Array
+    shift: tuple[Array, ...]
 
 
 def voxel_baseline(before: DecayFit, grid: Grid, transform: Transform | None) -> Baseline:
@@ -80,13 +101,38 @@ def voxel_baseline(before: DecayFit, grid: Grid, transform: Transform | None) ->
     GeometryError
         If the frames are not the transform's (without one: differ), or nothing of the scan before lies there.
     """
+    found = _brought_over(before, (before.r2star_per_s, before.r2star_sd_per_s), grid, transform)
+    notes = []
+    if transform is not None and transform.uncertainty_mm is None:
+        text = "the uncertainty of the registration is not known and not in that of the baseline"
+        notes.append(Message("registration-uncertainty-unknown", text, "state `transform_uncertainty_mm`"))
+    return Baseline(found.values, found.sd, np.zeros_like(found.values), "voxel", tuple(notes), found.shift)
+
+
+def s0_before(before: DecayFit, grid: Grid, transform: Transform | None) -> tuple[Array, Array]:
+    """Log S0 of the scan before on the voxels of the scan after, and its standard uncertainty, registration included.
+
+    Raises
+    ------
+    GeometryError
+        As `voxel_baseline`.
+    """
+    # The fit keeps the uncertainty of R2*; S0 is known at least as well as R2* over the time to the middle echo.
+    time_s = float(np.mean(before.echo_times_s))
+    found = _brought_over(before, (before.log_s0, before.r2star_sd_per_s * np.float32(time_s)), grid, transform)
+    squares = found.sd**2 + sum(part**2 for part in found.shift)
+    return found.values, np.asarray(np.sqrt(squares), dtype=np.float32)
+
+
+def _brought_over(before: DecayFit, quantity: tuple[Array, Array], grid: Grid, transform: Transform | None) -> Moved:
+    """A quantity of the scan before and its uncertainty on another grid; what is badly known weighs little."""
     measured = before.is_measured
     # What is badly known (lung beside the liver, vessels in the noise) must not be mixed into its neighbours.
     unsure = np.nan_to_num(before.r2star_sd_per_s, nan=1e6) ** 2 + TISSUE_SPREAD**2
     weight = np.where(measured, (TISSUE_SPREAD**2 / unsure) ** 2, 0)
     parts = [
-        np.where(measured, weight * np.nan_to_num(before.r2star_per_s), 0),
-        np.where(measured, weight * np.nan_to_num(before.r2star_sd_per_s, nan=1e6) ** 2, 0),
+        np.where(measured, weight * np.nan_to_num(quantity[0]), 0),
+        np.where(measured, weight * np.nan_to_num(quantity[1], nan=1e6) ** 2, 0),
         weight,
         measured.astype(np.float32),
     ]
@@ -105,14 +151,12 @@ def voxel_baseline(before: DecayFit, grid: Grid, transform: Transform | None) ->
         mean = np.where(there, moved[0] / moved[2], np.nan).astype(np.float32)
         spread = np.where(there, moved[1] / moved[2], np.nan)
     reach_mm = 0.0 if transform is None else transform.uncertainty_mm or 0.0
+    shift: tuple[Array, ...] = ()
     if reach_mm:
-        spread = spread + reach_mm**2 * _squared_slope(np.where(there, mean, 0), there, grid)
-    notes = []
-    if transform is not None and transform.uncertainty_mm is None:
-        text = "the uncertainty of the registration is not known and not in that of the baseline"
-        notes.append(Message("registration-uncertainty-unknown", text, "state `transform_uncertainty_mm`"))
-    sd = np.sqrt(spread).astype(np.float32)
-    return Baseline(mean, sd, np.zeros_like(mean), "voxel", tuple(notes))
+        shift = tuple(
+            np.asarray(reach_mm * s, dtype=np.float32) for s in _slopes(np.where(there, mean, 0), there, grid)
+        )
+    return Moved(mean, np.sqrt(spread).astype(np.float32), shift)
 
 
 def structure_baseline(voxels: Baseline, regions: Sequence[Region]) -> Baseline:
@@ -134,6 +178,7 @@ def structure_baseline(voxels: Baseline, regions: Sequence[Region]) -> Baseline:
         raise InputError("a baseline by structure needs structures", remedy="give `structures` with liver and tumours")
     mean = np.full(voxels.r2star_per_s.shape, np.nan, dtype=np.float32)
     sd, common = mean.copy(), mean.copy()
+    shift = tuple(np.zeros_like(mean) for _ in voxels.shift_per_s)
     taken = np.zeros(mean.shape, dtype=int)
     for number, region in enumerate(regions, start=1):
         taken[region.full() > HALF] = number
@@ -151,17 +196,16 @@ def structure_baseline(voxels: Baseline, regions: Sequence[Region]) -> Baseline:
         # Tissue differs from voxel to voxel by what noise does not explain; the mean is known to its own error.
         sd[place] = np.sqrt(own)
         common[place] = spread / np.sqrt(known.sum())
-    return Baseline(mean, sd, common, "structure", voxels.messages)
+        for part, of_voxels in zip(shift, voxels.shift_per_s, strict=True):
+            part[place] = float(np.mean(of_voxels[known]))
+    return Baseline(mean, sd, common, "structure", voxels.messages, shift)
 
 
-def _squared_slope(values: Array, known: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:
-    """Squared gradient of a smoothed map, 1/s per mm: what a displacement along each axis changes."""
+def _slopes(values: Array, known: NDArray[np.bool_], grid: Grid) -> list[NDArray[np.float64]]:
+    """Gradient of a smoothed map along each axis, per mm: what a displacement changes."""
     from scipy import ndimage
 
     sigma = [4.0 / h for h in grid.spacing_mm]
     total = np.maximum(ndimage.gaussian_filter(known.astype(np.float32), sigma), 1e-6)
     smooth = ndimage.gaussian_filter(values, sigma) / total
-    axes = [n for n in range(3) if values.shape[n] > 1]
-    slopes = np.gradient(smooth, *(grid.spacing_mm[n] for n in axes), axis=axes) if axes else []
-    slopes = [slopes] if len(axes) == 1 else slopes
-    return np.asarray(sum(np.square(s, dtype=np.float64) for s in slopes)) if axes else np.zeros(values.shape)
+    return [np.gradient(smooth, grid.spacing_mm[n], axis=n) for n in range(3) if values.shape[n] > 1]

@@ -15,6 +15,7 @@ from hepatica.core import Grid
 from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.mri.echoes import MultiEcho
 from hepatica.imaging.mri.fat import fat_signal
+from hepatica.imaging.mri.prior import S0Prior, borrow
 from hepatica.transport.runner.launch import load_warp
 
 Array = NDArray[np.float32]
@@ -30,6 +31,9 @@ FULL_ECHOES = 5
 """Echoes above the noise from which a voxel needs no help: below, its neighbours' S0 enters with their spread. Chance
 puts a voxel with fast decay above the noise, and what it says alone would be too slow a decay."""
 
+SURE = 2.0
+"""Standard uncertainties of a borrowed S0 that a lower limit stays below."""
+
 DONOR_LOG_SD = 0.1
 """Standard uncertainty of the logarithm of an S0 that others may rest on."""
 
@@ -37,15 +41,6 @@ NOT_FITTED, OWN, NEIGHBOURS, LIMIT, NOTHING = range(5)
 """Routes of a voxel: not asked for; own S0; S0 of neighbours; a lower limit; dark, and no neighbour with an S0."""
 
 ROUTE_NAMES = ("not fitted", "own S0", "S0 of neighbours", "lower limit", "nothing to go by")
-
-NEIGHBOUR_MM = (4.0, 8.0, 16.0)
-"""Standard deviations of the weights of neighbours, the next where the one before finds too few."""
-
-LEAST_SPREAD = 0.03
-"""Of a neighbour's log S0: that of one voxel is never better known from others."""
-
-FEWEST_NEIGHBOURS = 6.0
-"""Effective number of neighbours with an own S0 that an S0 may rest on."""
 
 MAX_THREADS = 8
 FAT_STARTS = (0.03, 0.3)
@@ -68,6 +63,8 @@ class DecayFit:
         1/s; where the route is `LIMIT` the lowest that it can be.
     r2star_sd_per_s : ndarray
         Standard uncertainty from noise, S0 of neighbours included; NaN at a limit.
+    r2star_common_sd_per_s : ndarray
+        Part of it that voxels share, as they rest on the same S0; zero where a voxel's own says all.
     log_s0 : ndarray
         Logarithm of the signal at echo time zero over the noise.
     third : ndarray
@@ -82,11 +79,14 @@ class DecayFit:
         What else than S0 and R2* was fitted.
     echo_times_s : tuple of float
         Echoes that were used.
+    borrowed : ndarray of bool
+        Voxels whose S0 rests on tissue that may be another.
     """
 
     grid: Grid
     r2star_per_s: Array
     r2star_sd_per_s: Array
+    r2star_common_sd_per_s: Array
     log_s0: Array
     third: Array
     misfit: Array
@@ -94,6 +94,7 @@ class DecayFit:
     noise: float
     model: Model
     echo_times_s: tuple[float, ...]
+    borrowed: Mask
 
     @property
     def is_measured(self) -> Mask:
@@ -109,6 +110,7 @@ def fit_decay(
     model: Model = "plain",
     factor: Array | None = None,
     echoes: tuple[int, ...] | None = None,
+    prior: S0Prior | None = None,
     threads: int | None = None,
 ) -> DecayFit:
     """Fit the decay of every voxel of a mask by maximum likelihood of Rician magnitudes.
@@ -127,6 +129,8 @@ def fit_decay(
         What the signal is less by for a known field, each echo.
     echoes : tuple of int or None
         Which of the echoes are used; all by default.
+    prior : S0Prior or None
+        What is known of S0 from a scan before and from structures; by default all voxels are one tissue.
     threads : int or None
         CPU threads; all by default.
 
@@ -149,7 +153,8 @@ def fit_decay(
     uncertainty is that information's inverse. A voxel with fewer than `OWN_ECHOES` above `ABOVE_NOISE` takes the S0
     of its neighbours, whose spread is part of its uncertainty ("S0 fitting", van de Maat et al., Eur Radiol
     2013;23:827); with fewer than `FULL_ECHOES` the neighbours' S0 is a Gaussian prior of its own; one with none has a
-    lower limit: the R2* at which its first echo would stand at `ABOVE_NOISE`.
+    lower limit: the R2* at which its first echo would stand at `ABOVE_NOISE`. What neighbours of another tissue say
+    of S0 is put right by the scan before, or counts with the spread between tissues: see `S0Prior`.
     """
     used = tuple(range(scan.echoes)) if echoes is None else echoes
     _check(scan, mask, noise, model, factor, used)
@@ -168,24 +173,48 @@ def fit_decay(
     whole = above >= min(FULL_ECHOES, len(used))
     own = (above >= min(OWN_ECHOES, len(used))) & (variance > 0)
     donors = whole & (log_variance < DONOR_LOG_SD**2)
-    log_s0, log_sd = _neighbours(scan.grid, where, found[:, 0], log_variance, donors, wanted=~whole)
+    s0 = borrow(scan.grid, where, (found[:, 0], log_variance), donors, ~whole, prior)
     route = np.where(own, OWN, NOTHING).astype(np.uint8)
-    helped = ~whole & (above > 0) & np.isfinite(log_s0)
-    dark = (above == 0) & np.isfinite(log_s0)
+    helped = ~whole & (above > 0) & s0.known
+    dark = (above == 0) & s0.known
+    common = np.zeros(len(where), dtype=np.float32)
     if helped.any():
-        prior = np.stack([log_s0[helped], 1 / log_sd[helped] ** 2], axis=1)
-        found[helped] = run.of(helped).fit(prior.astype(np.float32))
+        weight = 1 / s0.sd[helped] ** 2
+        found[helped] = run.of(helped).fit(np.stack([s0.log_s0[helped], weight], axis=1).astype(np.float32))
         variance[helped] = _variances(found[helped])[0]
+        common[helped] = _shared(found[helped], weight) * s0.common_sd[helped]
         route[helped & ~own] = NEIGHBOURS
     if dark.any():
         first = np.log(shading[0, 0] if len(shading) == 1 else np.maximum(shading[dark, 0], 1e-3))
-        found[dark, 1] = (log_s0[dark] + first - np.log(ABOVE_NOISE)) / (1000 * times[0])
-        found[dark, 0], found[dark, 2] = log_s0[dark], 0
+        # An S0 of other tissue may be too high; a limit must not be.
+        lowest = s0.log_s0[dark] - SURE * np.where(s0.borrowed[dark], s0.sd[dark], 0)
+        found[dark, 1] = (lowest + first - np.log(ABOVE_NOISE)) / (1000 * times[0])
+        found[dark, 0], found[dark, 2] = s0.log_s0[dark], 0
         variance[dark] = np.nan
         route[dark] = LIMIT
     nothing = route == NOTHING
     found[nothing], variance[nothing] = np.nan, np.nan
-    return _on_grid(scan, where, found, (variance, run.misfit(found, above), route), run, noise)
+    judged = _Judged(variance, common, run.misfit(found, above), route, s0.borrowed & (helped | dark))
+    return _on_grid(scan, where, found, judged, run, noise)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What is said of the voxels asked for beside their parameters."""
+
+    variance: NDArray[Any]
+    common_sd: Array
+    misfit: Array
+    route: NDArray[np.uint8]
+    borrowed: Mask
+
+
+def _shared(found: Array, weight: NDArray[Any]) -> NDArray[np.float64]:
+    """By how much the rate (1/ms) moves with the log S0 that a voxel is helped by; zero without an inverse."""
+    aa, ar, rr = (found[:, n].astype(np.float64) for n in (3, 4, 5))
+    determinant = aa * rr - ar**2
+    good = determinant > 1e-6 * aa * rr
+    return np.where(good, np.abs(ar) * weight / np.where(good, determinant, 1), 0)
 
 
 def _variances(found: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -286,52 +315,10 @@ class _Run:
         return out
 
 
-def _neighbours(
-    grid: Grid, where: NDArray[np.intp], log_s0: Array, variance: NDArray[Any], own: Mask, *, wanted: Mask
-) -> tuple[Array, Array]:
-    """Mean and spread of the neighbours' log S0 for voxels without one of their own; NaN where there are too few."""
-    from scipy import ndimage
-
-    mean = np.full(len(where), np.nan, dtype=np.float32)
-    spread = mean.copy()
-    if not own.any() or not wanted.any():
-        return mean, spread
-    index = np.stack(np.unravel_index(where, grid.shape))
-    box = tuple(slice(int(a), int(b) + 1) for a, b in zip(index.min(axis=1), index.max(axis=1), strict=True))
-    size = tuple(s.stop - s.start for s in box)
-    places = tuple(index - np.array([s.start for s in box])[:, None])
-    weight, value = np.zeros(size, dtype=np.float32), np.zeros(size, dtype=np.float32)
-    # S0 that is badly known weighs less; the spread of tissue (about 10 %) bounds the weight of one that is well known.
-    weight[places] = np.where(own, 1 / (np.nan_to_num(variance, nan=1e6) + 0.01), 0)
-    level = float(np.median(log_s0[own]))
-    value[places] = np.where(own, log_s0 - level, 0)
-    largest = float(weight.max())
-    for width_mm in NEIGHBOUR_MM:
-        open_ = wanted & np.isnan(mean)
-        if not open_.any():
-            break
-        sigma = [width_mm / h for h in grid.spacing_mm]
-        total, first, second = (
-            ndimage.gaussian_filter(part, sigma, mode="constant", truncate=3)
-            for part in (weight, weight * value, weight * value**2)
-        )
-        volume = float(np.prod([2 * np.sqrt(np.pi) * max(s, 0.28) for s in sigma]))
-        here = tuple(p[open_] for p in places)
-        enough = total[here] * volume / largest >= FEWEST_NEIGHBOURS
-        with np.errstate(divide="ignore", invalid="ignore"):
-            m = first[here] / total[here]
-            s = np.sqrt(np.maximum(second[here] / total[here] - m**2, LEAST_SPREAD**2))
-        mean[open_] = np.where(enough, m + level, np.nan)
-        spread[open_] = np.where(enough, s, np.nan)
-    return mean, spread
-
-
 def _on_grid(
-    scan: MultiEcho, where: NDArray[np.intp], found: Array, judged: tuple[NDArray[Any], Array, NDArray[np.uint8]],
-    run: _Run, noise: float,
-) -> DecayFit:  # fmt: skip
-    """The fit of the voxels asked for on the whole grid; `judged` is variance of the rate, misfit and route."""
-    variance, misfit, route = judged
+    scan: MultiEcho, where: NDArray[np.intp], found: Array, judged: _Judged, run: _Run, noise: float
+) -> DecayFit:
+    """The fit of the voxels asked for on the whole grid."""
 
     def full(values: NDArray[Any]) -> Array:
         out = np.full(scan.grid.size, np.nan, dtype=np.float32)
@@ -341,11 +328,14 @@ def _on_grid(
         return out
 
     routes = np.zeros(scan.grid.size, dtype=np.uint8)
-    routes[where] = route
+    routes[where] = judged.route
+    borrowed = np.zeros(scan.grid.size, dtype=bool)
+    borrowed[where] = judged.borrowed
     third = found[:, 2] if run.model != "gradient" else 1000 * np.sqrt(np.maximum(found[:, 2], 0))
     return DecayFit(
-        scan.grid, full(1000 * found[:, 1]), full(1000 * np.sqrt(variance)), full(found[:, 0]), full(third),
-        full(misfit), routes.reshape(scan.grid.shape), noise, run.model, tuple(run.times_s.tolist()),
+        scan.grid, full(1000 * found[:, 1]), full(1000 * np.sqrt(judged.variance)), full(1000 * judged.common_sd),
+        full(found[:, 0]), full(third), full(judged.misfit), routes.reshape(scan.grid.shape), noise, run.model,
+        tuple(run.times_s.tolist()), borrowed.reshape(scan.grid.shape),
     )  # fmt: skip
 
 

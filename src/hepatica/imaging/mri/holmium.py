@@ -18,6 +18,13 @@ Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
+ABOVE_ZERO_SDS = 2.0
+"""Standard uncertainties by which a mean that others are divided by must lie above zero."""
+
+ROUNDING = 1e-5
+"""Part of a volume that is rounding."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class HolmiumMap:
     """Microspheres in every voxel.
@@ -32,7 +39,9 @@ class HolmiumMap:
     sd_mg_ml : ndarray of float32
         Standard uncertainty of the voxel by itself; NaN at a limit.
     common_sd_mg_ml : ndarray of float32
-        What voxels of a structure share by the baseline.
+        What voxels of a structure share by the baseline and by an S0 that they borrow.
+    shift_mg_ml : tuple of ndarray
+        For each axis what every voxel is off by if the scan before lies off by its standard uncertainty along it.
     limit : ndarray of bool
         Where only a lower limit is known.
     relaxivity : Relaxivity
@@ -43,6 +52,7 @@ class HolmiumMap:
     concentration_mg_ml: Array
     sd_mg_ml: Array
     common_sd_mg_ml: Array
+    shift_mg_ml: tuple[Array, ...]
     limit: Mask
     relaxivity: Relaxivity
 
@@ -56,6 +66,7 @@ class HolmiumMap:
         """Standard uncertainty of a voxel, all parts together; NaN at a limit."""
         relative = self.relaxivity.ml_per_mg_s.relative_sd or 0.0
         parts = self.sd_mg_ml**2 + self.common_sd_mg_ml**2 + (relative * self.concentration_mg_ml) ** 2
+        parts = parts + sum(part**2 for part in self.shift_mg_ml)
         return np.asarray(np.sqrt(parts), dtype=np.float32)
 
 
@@ -102,21 +113,29 @@ class StructureHolmium:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Mean concentration in a tumour over that in the normal liver, with its standard uncertainty."""
+    """Mean concentration in a tumour over that in the normal liver, with its standard uncertainty.
+
+    `is_lower_limit` says whether dark voxels make the tumour's mean one.
+    """
 
     name: str
     tumour_to_normal: float
     tumour_to_normal_sd: float
+    is_lower_limit: bool = False
 
 
 def holmium_map(after: DecayFit, baseline: Baseline, relaxivity: Relaxivity) -> HolmiumMap:
     """Concentration from the increase of R2*: (R2* - R2*_0) / r2*."""
     r2 = relaxivity.ml_per_mg_s.value
     value = ((after.r2star_per_s - baseline.r2star_per_s) / r2).astype(np.float32)
-    sd = (np.sqrt(after.r2star_sd_per_s**2 + baseline.sd_per_s**2) / r2).astype(np.float32)
+    shared = np.nan_to_num(after.r2star_common_sd_per_s)
+    alone = np.maximum(after.r2star_sd_per_s**2 - shared**2, 0)
+    sd = (np.sqrt(alone + baseline.sd_per_s**2) / r2).astype(np.float32)
     limit = (after.route == LIMIT) & np.isfinite(value)
-    common = np.where(np.isfinite(value), baseline.common_sd_per_s / r2, np.nan).astype(np.float32)
-    return HolmiumMap(after.grid, value, sd, common, limit, relaxivity)
+    together = np.hypot(baseline.common_sd_per_s, shared)
+    common = np.where(np.isfinite(value), together / r2, np.nan).astype(np.float32)
+    shift = tuple(np.where(np.isfinite(value), part / r2, 0).astype(np.float32) for part in baseline.shift_per_s)
+    return HolmiumMap(after.grid, value, sd, common, shift, limit, relaxivity)
 
 
 def structure_holmium(
@@ -125,21 +144,22 @@ def structure_holmium(
 ) -> StructureHolmium:  # fmt: skip
     """Sums and means over a structure, border voxels by their covered fraction.
 
-    Noise adds up in quadrature; what the baseline shares adds up linearly, and so does the relaxivity's. A baseline
-    interpolated from a scan of other voxels is counted with the uncertainty of a voxel: neighbours that share noise
-    make up for what interpolation takes from it. An outline known to a voxel adds e u(v) / v to a mass and
+    Noise adds up in quadrature; what the baseline and a borrowed S0 share adds up linearly, and so does the
+    relaxivity's. A registration that is off moves all voxels the same way: what rises on one side falls on the other.
+    A baseline interpolated from a scan of other voxels is counted with the uncertainty of a voxel: neighbours that
+    share noise make up for what interpolation takes from it. An outline known to a voxel adds e u(v) / v to a mass and
     |e - 1| u(v) / v to a mean, with e the concentration at the edge over the mean (EANM 2018, as for dose).
     """
     voxel = region.grid.voxel_volume_ml
     weight = region.coverage.astype(np.float64) * voxel
-    c, sd, common = (
-        a[region.window].astype(np.float64) for a in (found.concentration_mg_ml, found.sd_mg_ml, found.common_sd_mg_ml)
-    )
+    c, sd = (a[region.window].astype(np.float64) for a in (found.concentration_mg_ml, found.sd_mg_ml))
     known = np.isfinite(c) & (weight > 0)
     limit = known & found.limit[region.window]
     covered = float(weight[known].sum())
     near_ml = float(weight[near[region.window] & (weight > 0)].sum())
-    parts = (region.volume_ml, max(float(weight.sum()) - covered, 0.0), float(weight[limit].sum()), near_ml)
+    missing = float(weight.sum()) - covered
+    missing = missing if missing > ROUNDING * region.volume_ml else 0.0
+    parts = (region.volume_ml, missing, float(weight[limit].sum()), near_ml)
     if not covered:
         return StructureHolmium(region.name, *parts, None, None, None, None, None, None)
     before, later = (
@@ -148,7 +168,7 @@ def structure_holmium(
     )
     mass = float((weight * np.nan_to_num(c))[known].sum())
     noise = float(np.square(weight * np.nan_to_num(sd))[known].sum())
-    shared = float((weight * np.nan_to_num(common))[known].sum())
+    shared = _together(weight, known, region, found)
     scale = (found.relaxivity.ml_per_mg_s.relative_sd or 0.0) * mass
     of_mass, of_mean = outline_relative_sd(region, found)
     mass_sd = math.sqrt(noise + shared**2 + scale**2 + (of_mass * mass) ** 2)
@@ -171,20 +191,21 @@ def structure_holmium(
 
 
 def tumour_ratio(tumour: Region, normal: Region, found: HolmiumMap) -> Ratio | None:
-    """T/N of a tumour; None where a mean is not known or the normal liver holds nothing.
+    """T/N of a tumour; None where a mean is not known or that of the normal liver is not clearly above zero.
 
     The relaxivity cancels. What voxels of a structure share by the baseline is taken as independent between tumour
     and normal liver where the baseline is by structure.
     """
     parts = [_mean(region, found) for region in (tumour, normal)]
-    if parts[0] is None or parts[1] is None or parts[1][0] <= 0:
+    if parts[0] is None or parts[1] is None or parts[1][0] <= ABOVE_ZERO_SDS * parts[1][2]:
         return None
-    (t, t_sd), (n, n_sd) = parts[0], parts[1]
-    return Ratio(tumour.name, t / n, math.hypot(t_sd / n, t * n_sd / n**2))
+    (t, t_sd, _), (n, n_sd, _) = parts[0], parts[1]
+    dark = bool((found.limit[tumour.window] & (tumour.coverage > 0)).any())
+    return Ratio(tumour.name, t / n, math.hypot(t_sd / n, t * n_sd / n**2), dark)
 
 
-def _mean(region: Region, found: HolmiumMap) -> tuple[float, float] | None:
-    """Mean concentration and its standard uncertainty without the relaxivity's."""
+def _mean(region: Region, found: HolmiumMap) -> tuple[float, float, float] | None:
+    """Mean concentration, its standard uncertainty without the relaxivity's, and that without the outline's too."""
     weight = region.coverage.astype(np.float64)
     c = found.concentration_mg_ml[region.window].astype(np.float64)
     known = np.isfinite(c) & (weight > 0)
@@ -193,9 +214,17 @@ def _mean(region: Region, found: HolmiumMap) -> tuple[float, float] | None:
         return None
     of_mean = outline_relative_sd(region, found)[1]
     noise = float(np.square(weight * np.nan_to_num(found.sd_mg_ml[region.window]))[known].sum())
-    shared = float((weight * np.nan_to_num(found.common_sd_mg_ml[region.window]))[known].sum())
+    shared = _together(weight, known, region, found)
     mean = float((weight * np.nan_to_num(c))[known].sum()) / total
-    return mean, math.hypot(math.sqrt(noise + shared**2) / total, of_mean * mean)
+    alone = math.sqrt(noise + shared**2) / total
+    return mean, math.hypot(alone, of_mean * mean), alone
+
+
+def _together(weight: NDArray[np.float64], known: Mask, region: Region, found: HolmiumMap) -> float:
+    """Standard uncertainty of a weighted sum by what its voxels share."""
+    common = np.nan_to_num(found.common_sd_mg_ml[region.window])
+    parts = [float((weight * part[region.window])[known].sum()) for part in found.shift_mg_ml]
+    return math.hypot(float((weight * common)[known].sum()), *parts)
 
 
 def outline_relative_sd(region: Region, found: HolmiumMap) -> tuple[float, float]:

@@ -97,7 +97,7 @@ class HolmiumOptions:
     relaxivity : float or None
         Measured r2*, mL/(mg s) of microspheres; by default static dephasing.
     relaxivity_sd : float or None
-        Its standard uncertainty, mL/(mg s).
+        Its standard uncertainty, mL/(mg s); 5 % where it is not stated.
     relaxivity_field : float or None
         Field strength at which it was measured.
     specific_activity_mbq_mg : float or None

@@ -123,11 +123,25 @@ def relaxivity_for(
                 f"microspheres grows with the field ({computed:.0f} mL/(mg s) at {field_t:g} T by static dephasing)",
                 remedy=f"state one that was measured at {field_t:g} T, or none",
             )
-        found = Relaxivity(stated, field_t, "stated by the user", "stated")
-        return found, _unlike(stated.value, computed, field_t)
+        known, about_sd = _with_sd(stated)
+        found = Relaxivity(known, field_t, "stated by the user", "stated")
+        return found, (*about_sd, *_unlike(stated.value, computed, field_t))
     sd = STATIC_RELATIVE_SD * computed
     source = f"static dephasing, {100 * share:g} % holmium by mass, {entry['density_g_ml']:g} g/mL, {BODY_K:g} K"
     return Relaxivity(Estimate(computed, sd), field_t, source, "computed"), _unlike_measured(entry, computed, field_t)
+
+
+def _with_sd(stated: Estimate) -> tuple[Estimate, tuple[Message, ...]]:
+    """A stated relaxivity with an uncertainty: that of static dephasing where none was stated."""
+    if stated.sd is not None:
+        return stated, ()
+    text = (
+        f"the relaxivity was stated without its uncertainty: {100 * STATIC_RELATIVE_SD:g} % are taken, as for one that "
+        "is computed"
+    )
+    return Estimate(stated.value, STATIC_RELATIVE_SD * stated.value), (
+        Message("relaxivity-without-sd", text, "state `relaxivity_sd`"),
+    )
 
 
 def _unlike(value: float, computed: float, field_t: float) -> tuple[Message, ...]:

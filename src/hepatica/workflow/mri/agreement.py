@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from hepatica.core.transform import warp
 from hepatica.core.transform.options import TransformOptions
 from hepatica.errors import EvidenceError, GeometryError, InputError, TimeError
 from hepatica.imaging.mri.agreement import RatioPair, StructurePair, blurred, liver_voxels, ratio_pairs, structure_pairs
+from hepatica.imaging.mri.fit import NOTHING
 from hepatica.imaging.quantify.activity import decay_correct
 from hepatica.io.itk import read_itk
 from hepatica.io.read import ImageOptions
@@ -35,8 +37,16 @@ from hepatica.outcome.statistics.agreement import (
 )
 from hepatica.report.figures.outcome import save
 from hepatica.workflow.dose.absorbed_dose import read_activity
-from hepatica.workflow.dose.patient.structures import StructureSet, structures_on
-from hepatica.workflow.mri.result import ACTIVITY_FILE
+from hepatica.workflow.dose.patient.structures import structures_on
+from hepatica.workflow.mri.result import (
+    ACTIVITY_FILE,
+    BASELINE_FLAG,
+    FLAGS_FILE,
+    MISSING_SHARE,
+    NEAR_LUNG_FLAG,
+    PART_FILE,
+    HolmiumResult,
+)
 from hepatica.workflow.registration.transforms import given_transform
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource, as_image, require_one_patient
@@ -161,7 +171,7 @@ class SpectMriResult(Result):
 
 @verb
 def spect_mri_agreement(
-    mri: ImageSource,
+    mri: ImageSource | HolmiumResult,
     *,
     spect: ImageSource,
     structures: StructureSource,
@@ -175,8 +185,9 @@ def spect_mri_agreement(
 
     Parameters
     ----------
-    mri : path or Image
-        Activity by MR in Bq/mL: the saved folder of `holmium_mri`, or its image.
+    mri : path, HolmiumResult or Image
+        Activity by MR in Bq/mL: the result of `holmium_mri`, its saved folder, or an image. Of the first two, voxels
+        that were not measured are left out.
     spect : path or Image
         SPECT in Bq/mL, or in counts: DICOM, NIfTI, MetaImage.
     structures : path or regions
@@ -212,20 +223,21 @@ def spect_mri_agreement(
     report_progress = progress or silent
     report_progress("reading")
     chosen = nuclide(HOLMIUM)
-    by_mr = _mr_activity(mri)
+    by_mr, missing = _mr_activity(mri)
     (scan,) = read_activity(spect, chosen, images, None)
     require_one_patient([by_mr.source, scan.source])
     if by_mr.time is None:
         raise TimeError(f"{by_mr.name}: the MR refers to no instant")
     drawn = structures_on(scan.grid, structures, scan, clinical)
-    liver = next((item.region for item in drawn.clinical if item.structure is Structure.LIVER), None)
-    if liver is None:
-        raise InputError("there is no liver among the structures", remedy="draw one, or state what is by its role")
     report_progress("MR onto the SPECT's voxels")
     moved, files, notes = _onto(by_mr, scan.grid, registration, options)
+    clinical_items, left_out = _measured(drawn.clinical, missing, by_mr, scan.grid, (registration, options))
+    liver = next((item.region for item in clinical_items if item.structure is Structure.LIVER), None)
+    if liver is None:
+        raise InputError("there is no liver among the structures", remedy="draw one, or state what is by its role")
     second = blurred(moved, options.response_mm)
     first, relative, about = _spect_at(scan, by_mr.time, chosen.half_life_s, liver, liver.mean(second))
-    inside = [item for item in drawn.clinical if (item.region & liver).volume_ml > 0.5 * item.region.volume_ml]
+    inside = [item for item in clinical_items if (item.region & liver).volume_ml > 0.5 * item.region.volume_ml]
     apart = options.response_mm or max(scan.grid.spacing_mm)
     a, b, parts = liver_voxels(first, second, liver, _parts_of(inside), apart)
     lin, repeated, said = _statistics(a, b, parts)
@@ -242,8 +254,8 @@ def spect_mri_agreement(
         lin=lin,
         repeated=repeated,
         structures=structure_pairs(first, second, [item.region for item in inside]),
-        ratios=_ratios(first, second, drawn, apart),
-        messages=unique(by_mr.messages, scan.messages, drawn.messages, notes, about, said),
+        ratios=_ratios(first, second, clinical_items, apart),
+        messages=unique(by_mr.messages, scan.messages, drawn.messages, notes, left_out, about, said),
         provenance=Provenance(
             inputs=(by_mr.source, scan.source, *((drawn.source,) if drawn.source else ()), *files),
             parameters=parameters(images, options, clinical, registration),
@@ -265,26 +277,73 @@ def _parts_of(inside: list[ClinicalRegion]) -> list[Region]:
     return sorted(found, key=lambda region: region.volume_ml)
 
 
-def _mr_activity(source: ImageSource) -> Image:
-    """The activity of a saved result of `holmium_mri`, with its instant and frame of reference; else an image."""
+CARRIED = ("lower-limit", "liver-not-measured", "s0-of-other-tissue", "negative-holmium", "scans-swapped")
+"""Codes of a saved result that hold for what is made of its activity."""
+
+MISSING_PART = 0.05
+"""Part of a voxel of the SPECT that was not measured by MR from which on it is left out."""
+
+
+def _mr_activity(source: ImageSource | HolmiumResult) -> tuple[Image, NDArray[np.bool_] | None]:
+    """The activity of `holmium_mri`, as it is or saved, with its instant and frame of reference; else an image.
+
+    With it the voxels of the liver that were not measured; None where that is not known.
+    """
+    if isinstance(source, HolmiumResult):
+        return source.measured_activity, source.unmeasured
     if isinstance(source, Image) or not Path(source).is_dir():
-        return as_image(source, role="mri")
+        return as_image(source, role="mri"), None
     folder = Path(source)
     if not (folder / "result.json").is_file():
         raise InputError(f"{folder}: no result of holmium_mri is there (result.json)")
-    if not (folder / ACTIVITY_FILE).is_file():
+    file = next((folder / name for name in (ACTIVITY_FILE, PART_FILE) if (folder / name).is_file()), None)
+    if file is None:
         raise InputError(
             f"{folder}: holds no {ACTIVITY_FILE}: it has masses of microspheres alone",
             remedy="find them with a specific activity",
         )
     document = json_file(folder / "result.json")
-    volume, notes = read_itk(folder / ACTIVITY_FILE, Kind.ACTIVITY_CONCENTRATION, name="activity by MR")
+    volume, notes = read_itk(file, Kind.ACTIVITY_CONCENTRATION, name="activity by MR")
+    missing = None
+    if (folder / FLAGS_FILE).is_file():
+        flags = read_itk(folder / FLAGS_FILE, Kind.LABEL)[0].values
+        missing = (flags >= BASELINE_FLAG) | (flags % NEAR_LUNG_FLAG == NOTHING)
     frame = (document.get("grid") or {}).get("frame_of_reference")
     when = document.get("scanned_at")
     time = None if when is None else datetime.fromisoformat(str(when))
     placed = Volume(volume.grid.with_frame_of_reference(frame), volume.values, volume.kind, time, volume.name)
     facts = Acquisition(modality="MR", nuclide=HOLMIUM)
-    return Image(placed, None, facts, InputFile.of("mri", folder / ACTIVITY_FILE), tuple(notes))
+    spoken = [
+        Message(str(row["code"]), str(row["text"]), str(row.get("remedy", "")), row["severity"])
+        for row in document.get("messages", ())
+        if row.get("code") in CARRIED
+    ]
+    return Image(placed, None, facts, InputFile.of("mri", file), (*notes, *spoken)), missing
+
+
+def _measured(
+    items: Sequence[ClinicalRegion], missing: NDArray[np.bool_] | None, by_mr: Image, grid: Grid,
+    way: tuple[TransformOptions, SpectMriOptions],
+) -> tuple[list[ClinicalRegion], tuple[Message, ...]]:  # fmt: skip
+    """Structures without the voxels that MR did not measure: nothing there is not known to be none."""
+    if missing is None or not missing.any():
+        return list(items), ()
+    gaps = by_mr.volume.with_values(missing.astype(np.float32), Kind.ACTIVITY_CONCENTRATION)
+    moved = blurred(_onto(replace(by_mr, volume=gaps), grid, *way)[0], way[1].response_mm)
+    keep = (moved.values <= MISSING_PART).astype(np.float32)
+    liver = next((item.region for item in items if item.structure is Structure.LIVER), None)
+    out = []
+    for item in items:
+        kept = Region.from_coverage(item.region.name, grid, item.region.full() * keep)
+        if not kept.is_empty:
+            out.append(replace(item, region=kept))
+    lost = 0.0 if liver is None else float((liver.full() * (1 - keep)).sum()) * grid.voxel_volume_ml
+    if not lost:
+        return out, ()
+    text = f"{lost:.3g} mL of the liver were not measured by MR: they are left out of both images, sums and means"
+    few = liver is not None and lost <= MISSING_SHARE * liver.volume_ml
+    remedy = "look at the flags of the MR"
+    return out, (Message("agreement-part-of-liver", text, remedy, "note" if few else "warning"),)
 
 
 def _onto(
@@ -340,7 +399,9 @@ def _statistics(
     return lin, repeated, tuple(notes)
 
 
-def _ratios(first: Volume, second: Volume, drawn: StructureSet, resolution_mm: float) -> tuple[RatioPair, ...]:
-    normal = next((item.region for item in drawn.clinical if item.structure is Structure.NORMAL_LIVER), None)
-    tumours = [i.region for i in drawn.clinical if i.structure in (Structure.TUMOUR, Structure.ALL_TUMOURS)]
+def _ratios(
+    first: Volume, second: Volume, items: Sequence[ClinicalRegion], resolution_mm: float
+) -> tuple[RatioPair, ...]:
+    normal = next((item.region for item in items if item.structure is Structure.NORMAL_LIVER), None)
+    tumours = [i.region for i in items if i.structure in (Structure.TUMOUR, Structure.ALL_TUMOURS)]
     return () if normal is None or not tumours else ratio_pairs(first, second, tumours, normal, resolution_mm)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,30 +16,40 @@ from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.transform.options import TransformOptions
 from hepatica.errors import GeometryError, InputError, TimeError
-from hepatica.imaging.mri.baseline import Baseline, stated_baseline, structure_baseline, voxel_baseline
+from hepatica.imaging.mri.baseline import Baseline, s0_before, stated_baseline, structure_baseline, voxel_baseline
 from hepatica.imaging.mri.echoes import MultiEcho
 from hepatica.imaging.mri.field import near_lung
+from hepatica.imaging.mri.fit import DecayFit
 from hepatica.imaging.mri.holmium import (
     HolmiumMap,
     Ratio,
-    StructureHolmium,
     holmium_map,
     structure_holmium,
     tumour_ratio,
 )
 from hepatica.imaging.mri.mask import body_mask, structures_mask
 from hepatica.imaging.mri.options import HolmiumOptions, MrReadingOptions, R2StarOptions
+from hepatica.imaging.mri.prior import CONTRAST_LOG_SD, S0Prior
 from hepatica.imaging.mri.relaxivity import relaxivity_for
 from hepatica.imaging.mri.usable_range import usable_range
 from hepatica.nuclides import Agent, nuclide, require_carried
 from hepatica.nuclides import agent as find_agent
 from hepatica.workflow.dose.patient.structures import StructureSet, structures_on
 from hepatica.workflow.mri.result import (
+    BASELINE_FLAG,
     FIELD_FLAG,
     NEAR_LUNG_FLAG,
+    S0_FLAG,
     HolmiumResult,
-    VialCheck,
     route_shares,
+)
+from hepatica.workflow.mri.said import (
+    about_limits,
+    about_negative,
+    about_order,
+    about_ratios,
+    about_whole,
+    vial_check,
 )
 from hepatica.workflow.mri.scans import (
     FittedScan,
@@ -48,6 +57,7 @@ from hepatica.workflow.mri.scans import (
     as_multi_echo,
     fitted,
     noise_of,
+    one_way,
     require_alike,
     with_time,
 )
@@ -58,12 +68,6 @@ Mask = NDArray[np.bool_]
 
 AGENT, HOLMIUM = "ho166-plla", "Ho-166"
 """What was given where nothing else is said, and what it carries."""
-
-VIAL_TOLERANCE = 0.20
-"""Found and given masses differ by less than this in most patients (89 +- 19 %, van de Maat 2013)."""
-
-MISSING_SHARE = 0.02
-"""Share of the liver that was not measured from which on it is said."""
 
 
 @verb
@@ -127,8 +131,8 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
     notes: list[Message] = [*later.messages]
     if before is not None:
         earlier = as_multi_echo(before, role="before", series=reading.before_series, reading=reading)
-        earlier, said = require_alike(later, earlier)
-        notes += [*earlier.messages, *said]
+        earlier, unlike = require_alike(later, earlier)
+        notes += [*earlier.messages, *unlike, *about_order(later, earlier)]
     require_one_patient([scan.source for scan in (later, earlier) if scan is not None])
     carrier = find_agent(clinical.agent or AGENT)
     require_carried(carrier, HOLMIUM)
@@ -141,10 +145,11 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
     given = _registration(later, earlier, registration, reading)
     noise = noise_of(later, reading)
     asked = _asked(later, noise, drawn)
-    report_progress("R2* after treatment")
-    found = fitted(later, asked.mask, noise, r2star)
+    r2star, about_phase = one_way(later, earlier, r2star)
     report_progress("baseline")
-    base, about_base = _baseline(later, earlier, given, asked, reading, r2star)
+    base, s0, about_base = _baseline(later, earlier, given, asked, reading, r2star)
+    report_progress("R2* after treatment")
+    found = fitted(later, asked.mask, noise, r2star, s0)
     amount = holmium_map(found.fit, base, r2)
     per_mg, about_activity = _specific_activity(holmium, carrier, later.time)
     near = near_lung(asked.lungs, later.grid.shape)
@@ -155,12 +160,17 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
     )  # fmt: skip
     signal = _signal_to_noise(found, asked)
     usable = usable_range(found.fit.echo_times_s, signal, r2.ml_per_mg_s.value, later.field_t, _median(base, asked))
-    vial, about_vial = _vial(held[asked.whole], holmium)
+    whole_held, ratios = held[asked.whole], _ratios(asked, amount)
+    vial, about_vial = vial_check(whole_held, holmium)
+    said = (
+        *about_negative(held), *about_limits(held), *about_whole(whole_held), *_about_s0(found.fit, asked),
+        *about_ratios(ratios, len(asked.tumours) if asked.normal else 0),
+    )  # fmt: skip
     whole = asked.regions[asked.whole]
     return HolmiumResult(
         after=later, fit=found.fit, baseline_map=base, holmium=amount,
         covered=asked.covered,
-        flags=_flags(found, near, asked), outlined=asked.regions, context=later.context,
+        flags=_flags(found, near, asked, base), outlined=asked.regions, context=later.context,
         agent=carrier.name,
         nuclide=HOLMIUM,
         field_strength_t=later.field_t,
@@ -177,9 +187,11 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
         vial=vial,
         routes=route_shares(found.fit, whole.mask()),
         structures=held,
-        ratios=_ratios(asked, amount),
-        messages=unique(notes, about_r2, () if drawn is None else drawn.messages, asked.messages, found.messages,
-                        about_base, base.messages, about_activity, _about_liver(held[asked.whole]), about_vial),
+        ratios=ratios,
+        messages=unique(
+            notes, about_r2, () if drawn is None else drawn.messages, asked.messages, about_phase, found.messages,
+            about_base, base.messages, about_activity, said, about_vial,
+        ),
         provenance=_provenance(later, earlier, drawn, given,
                                parameters(reading, r2star, holmium, clinical, registration)),
     )  # fmt: skip
@@ -197,10 +209,38 @@ class _Asked:
     messages: tuple[Message, ...]
 
     @property
+    def tissue(self) -> NDArray[np.int16]:
+        """Number of the tissue of each voxel: liver, and each tumour by itself; zero where nothing is drawn."""
+        out = np.zeros(self.mask.shape, dtype=np.int16)
+        livers = [item.region for item in self.clinical if item.structure is Structure.LIVER]
+        tumours = [item.region for item in self.clinical if item.structure is Structure.TUMOUR]
+        for number, region in enumerate([*livers[:1], *tumours], start=1):
+            # A voxel at the liver's border is the liver's; a tumour's are those that it fills by half.
+            out[region.full() > 0 if number == 1 and livers else region.mask()] = number
+        return out
+
+    @property
+    def normal(self) -> list[Region]:
+        """The liver without its tumours."""
+        return [item.region for item in self.clinical if item.structure is Structure.NORMAL_LIVER]
+
+    @property
+    def tumours(self) -> list[Region]:
+        """Every tumour, and all together."""
+        return [i.region for i in self.clinical if i.structure in (Structure.TUMOUR, Structure.ALL_TUMOURS)]
+
+    @property
     def lungs(self) -> list[Region]:
         """Lungs that are drawn."""
         return [item.region for item in self.clinical if item.structure in LUNGS]
 
+
+LONGEST_HALF_LIVES = 10.0
+"""From calibration to scan: past it a thousandth is left, and the instant is another one than meant."""
+
+WHOLE = "liver with tumours"
+OUTSIDE = 0.001
+"""Part of liver and tumours outside the liver from which the sum of both is a structure of its own."""
 
 NO_HOLMIUM = (*LUNGS, Structure.LUNG_LESS_DOME, Structure.BODY)
 """Structures that MR does not measure: dark, or all there is."""
@@ -232,9 +272,13 @@ def _asked(scan: MultiEcho, noise: float, drawn: StructureSet | None) -> _Asked:
         text = "no lungs are drawn: voxels that their field may reach are not flagged"
         notes.append(Message("near-lung-not-known", text, "draw the lungs", severity="note"))
     regions = tuple(item.region for _, item in kept)
-    return _Asked(
-        inside, union([liver, *tumours]).full(), regions, drawn.clinical, order.index(livers[0]), tuple(notes)
-    )
+    covered = union([liver, *tumours]).full()
+    number = order.index(livers[0])
+    if float(np.maximum(covered - liver.full(), 0).sum()) > OUTSIDE * float(covered.sum()):
+        # A label map gives each voxel to one structure: the liver's has holes where the tumours are.
+        regions = (*regions, Region.from_coverage(WHOLE, scan.grid, covered, origin="liver and tumours together"))
+        number = len(regions) - 1
+    return _Asked(inside, covered, regions, drawn.clinical, number, tuple(notes))
 
 
 def _registration(
@@ -252,6 +296,8 @@ def _registration(
     if stated.transform is None:
         if stated.transform_uncertainty_mm is not None:
             raise InputError("`transform_uncertainty_mm` is that of a `transform`; none was given")
+        if earlier is not None and not reading.registered:
+            _require_known_frames(later, earlier)
         if earlier is not None and not reading.registered and not later.grid.shares_frame(earlier.grid):
             raise GeometryError(
                 f"{earlier.name} and {later.name} have different frames of reference: the baseline would be another "
@@ -264,10 +310,22 @@ def _registration(
     return given_transform(stated, later.grid, earlier.grid, registered=reading.registered)
 
 
+def _require_known_frames(later: MultiEcho, earlier: MultiEcho) -> None:
+    """GeometryError where files do not say their frame of reference: it is then not known how they lie."""
+    for scan in (later, earlier):
+        if scan.source.files and scan.grid.frame_of_reference is None:
+            raise GeometryError(
+                f"{scan.name}: its files state no frame of reference, so it is not known how the scans lie to each "
+                "other",
+                remedy="register the scan before to the scan after and give the `transform`, or state `registered`",
+            )
+
+
 def _baseline(
     later: MultiEcho, earlier: MultiEcho | None, given: GivenTransform | None, asked: _Asked,
     reading: MrReadingOptions, options: R2StarOptions,
-) -> tuple[Baseline, tuple[Message, ...]]:  # fmt: skip
+) -> tuple[Baseline, S0Prior, tuple[Message, ...]]:  # fmt: skip
+    """R2* without holmium, what the scan before and the structures say of S0, and what must be said."""
     way = options.baseline or ("stated" if earlier is None or options.baseline_r2star is not None else "voxel")
     if way == "stated":
         if options.baseline_r2star is None or options.baseline_r2star_sd is None:
@@ -281,7 +339,7 @@ def _baseline(
             if earlier is None
             else (Message("before-not-used", "the scan before is not used: a baseline is stated"),)
         )
-        return base, unused
+        return base, S0Prior(asked.tissue), unused
     if earlier is None:
         raise InputError(f"a baseline by {way} needs the scan `before` treatment")
     noise = noise_of(earlier, reading)
@@ -291,14 +349,16 @@ def _baseline(
     grid = later.grid
     if given is None:
         grid = grid.with_frame_of_reference(None) if reading.registered else grid
-    base = voxel_baseline(found.fit, grid, None if given is None else given.transform)
+    way_there = None if given is None else given.transform
+    base = voxel_baseline(found.fit, grid, way_there)
+    s0 = S0Prior(asked.tissue, *s0_before(found.fit, grid, way_there))
     notes = (*found.messages, *(() if given is None else given.messages))
     if given is not None:
         text = f"the scan before was brought to the scan after by a {given.words()}"
         notes = (*notes, Message("before-moved", text, "look at both together", severity="note"))
     if way == "structure":
         base = structure_baseline(base, _innermost_last(asked))
-    return base, notes
+    return base, s0, notes
 
 
 def _innermost_last(asked: _Asked) -> list[Region]:
@@ -322,6 +382,10 @@ def _specific_activity(
         raise TimeError("the scan after refers to no instant", remedy="state `scanned_at`")
     elapsed = seconds_between(options.calibrated_at, scanned_at)
     value = options.specific_activity_mbq_mg * decay_factor(elapsed, nuclide(HOLMIUM).half_life_s)
+    if elapsed > LONGEST_HALF_LIVES * nuclide(HOLMIUM).half_life_s:
+        days = elapsed / 86400
+        text = f"the specific activity was stated {days:.3g} days before the scan: {value:.3g} MBq/mg are left of it"
+        return value, (Message("specific-activity-decayed", text, "look at `calibrated_at`", "critical"),)
     usual = carrier.facts.get("specific_activity_mbq_mg")
     if usual is not None and isinstance(usual.value, tuple) and value > 2 * usual.value[1]:
         text = f"{value:.3g} MBq/mg at the scan is far above the {usual.value[0]:g} to {usual.value[1]:g} of treatments"
@@ -342,58 +406,34 @@ def _median(base: Baseline, asked: _Asked) -> float:
     return float(np.median(values)) if values.size else 0.0
 
 
-def _flags(found: FittedScan, near: Mask, asked: _Asked) -> NDArray[np.uint8]:
+def _flags(found: FittedScan, near: Mask, asked: _Asked, base: Baseline) -> NDArray[np.uint8]:
     flags = found.fit.route.copy()
     flags[near & asked.mask] += NEAR_LUNG_FLAG
     flags[found.unsure & asked.mask] += FIELD_FLAG
+    flags[found.fit.borrowed] += S0_FLAG
+    flags[np.isnan(base.r2star_per_s) & asked.mask] += BASELINE_FLAG
     return flags
 
 
 def _ratios(asked: _Asked, amount: HolmiumMap) -> tuple[Ratio, ...]:
     """T/N of each tumour over the liver without tumours."""
-    normal = [item.region for item in asked.clinical if item.structure is Structure.NORMAL_LIVER]
-    tumours = [item.region for item in asked.clinical if item.structure in (Structure.TUMOUR, Structure.ALL_TUMOURS)]
-    found = [tumour_ratio(region, normal[0], amount) for region in tumours] if normal else []
+    if not asked.normal:
+        return ()
+    found = [tumour_ratio(region, asked.normal[0], amount) for region in asked.tumours]
     return tuple(ratio for ratio in found if ratio is not None)
 
 
-def _vial(whole: StructureHolmium, options: HolmiumOptions) -> tuple[VialCheck | None, tuple[Message, ...]]:
-    """What was found against what was given, and what must be said of it."""
-    given = options.administered_mg
-    if given is None or whole.mass_mg is None or whole.mass_sd_mg is None:
-        return None, ()
-    share = whole.mass_mg / given
-    sd = math.hypot(whole.mass_sd_mg / given, share * options.administered_mg_sd / given)
-    found = VialCheck(given, options.administered_mg_sd, whole.mass_mg, whole.mass_sd_mg, share, sd)
-    if abs(share - 1) <= max(VIAL_TOLERANCE, 2 * sd):
-        return found, ()
+def _about_s0(fit: DecayFit, asked: _Asked) -> tuple[Message, ...]:
+    """Dark voxels whose S0 rests on tissue that may be another."""
+    volume_ml = float(asked.covered[fit.borrowed].sum()) * fit.grid.voxel_volume_ml
+    if not volume_ml:
+        return ()
     text = (
-        f"MR finds {100 * share:.3g} +- {100 * sd:.2g} % of the {given:g} mg that were given: relaxivity, baseline or "
-        "what lies outside the liver"
+        f"{volume_ml:.3g} mL are too dark for an S0 of their own, and neither the scan before "
+        f"nor bright voxels of the same structure tell it: it was taken from other tissue, whose log S0 is uncertain "
+        f"by {CONTRAST_LOG_SD:g}, and that is in their uncertainty"
     )
-    return found, (Message("mass-unlike-vial", text, "look at baseline, relaxivity and lower limits"),)
-
-
-def _about_liver(whole: StructureHolmium) -> tuple[Message, ...]:
-    """What of the whole was not measured, or only from below."""
-    notes = []
-    if whole.limit_ml > 0:
-        text = (
-            f"{whole.limit_ml:.3g} mL of {whole.name} are dark at the first echo: their concentration is a lower "
-            "limit, and so are sums with them"
-        )
-        notes.append(Message("lower-limit", text, "a shorter first echo reaches further"))
-    if whole.not_measured_ml > MISSING_SHARE * whole.volume_ml:
-        share = whole.not_measured_ml / whole.volume_ml
-        text = (
-            f"{whole.not_measured_ml:.3g} mL of {whole.name} ({share:.1%}) were not measured; their microspheres are "
-            "not in the sum"
-        )
-        notes.append(Message("liver-not-measured", text, "look at the flags, and at what the scan before covers"))
-    if whole.near_lung_ml > 0:
-        text = f"{whole.near_lung_ml:.3g} mL of {whole.name} lie within 10 mm of a lung, whose field raises R2*"
-        notes.append(Message("near-lung", text, severity="note"))
-    return tuple(notes)
+    return (Message("s0-of-other-tissue", text, "give the scan `before`, or use a shorter first echo"),)
 
 
 def _provenance(

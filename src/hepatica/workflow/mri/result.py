@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,10 +23,19 @@ from hepatica.imaging.mri.relaxivity import Relaxivity
 from hepatica.imaging.mri.usable_range import UsableRange
 from hepatica.workflow.result import Result, result
 
-ACTIVITY_FILE = "activity.nii.gz"
+ACTIVITY_FILE, FLAGS_FILE = "activity.nii.gz", "flags.nii.gz"
+PART_FILE = "activity-of-part.nii.gz"
+"""Where the activity goes if a part of the liver was not measured: zeros there are no tissue without microspheres."""
 
-NEAR_LUNG_FLAG, FIELD_FLAG = 10, 20
+NEAR_LUNG_FLAG, FIELD_FLAG, S0_FLAG, BASELINE_FLAG = 10, 20, 40, 80
 """Added to the route of a voxel in ``flags.nii.gz``."""
+
+MISSING_SHARE = 0.02
+"""Share of the liver that was not measured from which on there is no activity of the liver."""
+
+
+WITH_ACTIVITY = ("lower-limit", "liver-not-measured", "s0-of-other-tissue", "mass-unlike-vial")
+"""Messages that go with the image of the activity into what is made of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,8 @@ class VialCheck:
         By MR, in the liver.
     found_share, found_share_sd : float
         Of what was given.
+    is_lower_limit : bool
+        Whether dark voxels, or voxels that were not measured, make what was found a lower limit.
     """
 
     administered_mg: float
@@ -65,6 +76,7 @@ class VialCheck:
     found_sd_mg: float
     found_share: float
     found_share_sd: float
+    is_lower_limit: bool = False
 
 
 @result
@@ -82,7 +94,8 @@ class HolmiumResult(Result):
     holmium : HolmiumMap
         Concentration.
     flags : ndarray of uint8
-        Route of each voxel, 10 more near a lung, 20 more where the field is not known.
+        Route of each voxel (0 not asked for, 1 own S0, 2 S0 of neighbours, 3 a lower limit, 4 nothing to go by); 10
+        more near a lung, 20 where the field is not known, 40 where S0 is of other tissue, 80 without a baseline.
     covered : ndarray of float32
         Part of each voxel that liver and tumours fill: what of a voxel at the border has the concentration.
     outlined : tuple of Region
@@ -153,20 +166,49 @@ class HolmiumResult(Result):
 
     @property
     def concentration(self) -> Volume:
-        """Mg of microspheres per mL; zero where nothing is known."""
+        """Mg of microspheres per mL; zero where nothing is known, see `unmeasured`."""
         return Volume(self.grid, np.nan_to_num(self.holmium.concentration_mg_ml), Kind.UNKNOWN, name="mg/mL")
+
+    @property
+    def unmeasured(self) -> NDArray[np.bool_]:
+        """Voxels of liver and tumours where nothing is known: no baseline, or dark without an S0."""
+        return np.asarray((self.covered > 0) & ~self.holmium.known)
+
+    @property
+    def unmeasured_share(self) -> float:
+        """Part of liver and tumours that was not measured."""
+        return float(self.covered[self.unmeasured].sum()) / max(float(self.covered.sum()), 1e-9)
 
     @property
     def activity(self) -> Image:
         """Bq/mL at the instant of the scan; what `absorbed_dose` takes. Noise makes voxels negative in places.
 
         A voxel at the border of the liver has that of its part in the liver, so that the image holds the liver's total.
+        What must be said of limits and of the few voxels that were not measured (zero) goes with it.
 
         Raises
         ------
         InputError
-            If no specific activity was stated.
+            If no specific activity was stated, or more than 2 % of the liver were not measured: zeros there would pass
+            for tissue without microspheres.
         """
+        if (share := self.unmeasured_share) > MISSING_SHARE:
+            raise InputError(
+                f"there is no activity of the liver: {100 * share:.2g} % of it were not measured, and zeros there "
+                "would pass for tissue without microspheres",
+                remedy="give a scan before that covers the liver, or take the `baseline` by structure",
+            )
+        return self.measured_activity
+
+    @property
+    def measured_activity(self) -> Image:
+        """The same, zero where it was not measured, however much that is: see `unmeasured`."""
+        image = self._activity()
+        spoken = tuple(m for m in self.messages if m.code in WITH_ACTIVITY or m.severity == "critical")
+        return replace(image, messages=(*image.messages, *spoken))
+
+    def _activity(self) -> Image:
+        """The activity, zero where it was not measured."""
         if self.specific_activity_mbq_mg is None:
             raise InputError(
                 "there is no activity: masses of microspheres are all that was asked for",
@@ -202,8 +244,9 @@ class HolmiumResult(Result):
         """R2* and microspheres of each structure."""
         rows = [
             (
-                s.name, s.volume_ml, s.r2star_before_per_s, s.r2star_after_per_s, s.concentration_mg_ml,
-                s.concentration_sd_mg_ml, s.mass_mg, s.mass_sd_mg, s.activity_mbq, s.activity_sd_mbq,
+                s.name, s.volume_ml, s.r2star_before_per_s, s.r2star_after_per_s, _least(s.concentration_mg_ml, s),
+                s.concentration_sd_mg_ml, _least(s.mass_mg, s), s.mass_sd_mg, _least(s.activity_mbq, s),
+                s.activity_sd_mbq,
             )
             for s in self.structures
         ]  # fmt: skip
@@ -219,7 +262,14 @@ class HolmiumResult(Result):
         out = [self.table(), Table.of(("structure", "not measured, mL", "lower limit alone, mL", "near a lung, mL"),
                                       parts, "Not or not surely measured", "not-measured")]  # fmt: skip
         if self.ratios:
-            rows = [(r.name, r.tumour_to_normal, r.tumour_to_normal_sd) for r in self.ratios]
+            rows = [
+                (
+                    r.name,
+                    _at_least(r.tumour_to_normal) if r.is_lower_limit else r.tumour_to_normal,
+                    r.tumour_to_normal_sd,
+                )
+                for r in self.ratios
+            ]
             out.append(Table.of(("tumour", "T/N", "sd"), rows, "Tumour to normal liver", "tumour-to-normal"))
         out.append(Table.of(("R2* from", "mL"), [(r.route, r.volume_ml) for r in self.routes], "Voxels", "routes"))
         return tuple(out)
@@ -235,18 +285,20 @@ class HolmiumResult(Result):
         out = [f"Relaxivity {r2.ml_per_mg_s} mL/(mg s): {r2.source}.", reach]
         if self.vial is not None:
             v = self.vial
+            least = "at least " if v.is_lower_limit else ""
             out.append(
-                f"Found {v.found_mg:.4g} +- {v.found_sd_mg:.2g} mg of {v.administered_mg:.4g} mg given: "
-                f"{100 * v.found_share:.3g} +- {100 * v.found_share_sd:.2g} %."
+                f"Found {least}{v.found_mg:.4g} +- {v.found_sd_mg:.2g} mg of {v.administered_mg:.4g} mg given: "
+                f"{100 * v.found_share:.0f} +- {100 * v.found_share_sd:.0f} %."
             )
         return tuple(out)
 
     def write(self, folder: Path) -> None:
         """Write maps as NIfTI and ``holmium.png``.
 
-        ``activity.nii.gz`` (Bq/mL, where a specific activity was stated), ``concentration.nii.gz`` and
-        ``concentration-sd.nii.gz`` (mg/mL), ``r2star.nii.gz`` and ``r2star-before.nii.gz`` (1/s), ``flags.nii.gz``
-        (route of each voxel, 10 more near a lung, 20 more where the field is not known).
+        ``activity.nii.gz`` (Bq/mL, where a specific activity was stated; named ``activity-of-part.nii.gz`` where more
+        than 2 % of the liver were not measured, so that nothing takes it for the liver's), ``concentration.nii.gz`` and
+        ``concentration-sd.nii.gz`` (mg/mL), ``r2star.nii.gz`` and ``r2star-before.nii.gz`` (1/s), all zero where
+        nothing is known, and ``flags.nii.gz`` (see `flags`), which says where that is.
         """
         from hepatica.io.itk import write_itk
         from hepatica.report.figures.mri import draw_holmium
@@ -260,9 +312,10 @@ class HolmiumResult(Result):
         }
         for name, values in maps.items():
             write_itk(Volume(self.grid, np.nan_to_num(values), Kind.UNKNOWN), folder / f"{name}.nii.gz")
-        write_itk(Volume(self.grid, self.flags, Kind.LABEL), folder / "flags.nii.gz")
+        write_itk(Volume(self.grid, self.flags, Kind.LABEL), folder / FLAGS_FILE)
         if self.specific_activity_mbq_mg is not None:
-            write_itk(self.activity.volume, folder / ACTIVITY_FILE)
+            name = PART_FILE if self.unmeasured_share > MISSING_SHARE else ACTIVITY_FILE
+            write_itk(self._activity().volume, folder / name)
         figure = draw_holmium(
             self.grid, self.after.magnitude[0], self.baseline_map.r2star_per_s, self.fit.r2star_per_s,
             self.holmium.concentration_mg_ml, {region.name: region for region in self.outlined},
@@ -277,3 +330,12 @@ def route_shares(fit: DecayFit, within: NDArray[np.bool_]) -> tuple[RouteShare, 
         for number, name in enumerate(ROUTE_NAMES)
         if number
     )
+
+
+def _least(value: float | None, structure: StructureHolmium) -> float | str | None:
+    """A number of a structure; marked where it is a lower limit."""
+    return value if value is None or not structure.limit_ml else _at_least(value)
+
+
+def _at_least(value: float) -> str:
+    return f">= {value:.4g}"

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from hepatica.core.message import Message
 from hepatica.errors import InputError
+from hepatica.imaging.mri.checks import about_values, require_decay
 from hepatica.imaging.mri.echoes import MultiEcho
 from hepatica.imaging.mri.fat import in_phase_echoes
 from hepatica.imaging.mri.field import field_loss
 from hepatica.imaging.mri.fit import DecayFit, Model, fit_decay
 from hepatica.imaging.mri.noise import noise_sd
 from hepatica.imaging.mri.options import MrReadingOptions, R2StarOptions
+from hepatica.imaging.mri.prior import S0Prior
 from hepatica.io.dicom.mr.read import MrStated, read_multi_echo
 from hepatica.io.files import restore
 
@@ -78,15 +80,34 @@ def noise_of(scan: MultiEcho, reading: MrReadingOptions) -> float:
     return noise_sd(scan) if reading.noise_level is None else reading.noise_level
 
 
-def fitted(scan: MultiEcho, mask: Mask, noise: float, options: R2StarOptions) -> FittedScan:
+def one_way(
+    after: MultiEcho, before: MultiEcho | None, options: R2StarOptions
+) -> tuple[R2StarOptions, tuple[Message, ...]]:
+    """Options by which both scans are corrected for the field in the same way: by the phase of both, or not at all.
+
+    A scan that is corrected has a lower R2* than one that is not: their difference would be taken for holmium.
+    """
+    if options.inhomogeneity != "auto" or before is None or options.baseline == "stated":
+        return options, ()
+    if (after.phase is None) == (before.phase is None) or options.baseline_r2star is not None:
+        return options, ()
+    lacks, has = (after, before) if after.phase is None else (before, after)
+    text = f"{lacks.name} has no phase, {has.name} has: the field is corrected in neither, so that both are alike"
+    note = Message("phase-of-one-scan", text, "give the phase images of both scans")
+    return replace(options, inhomogeneity="none"), (note,)
+
+
+def fitted(
+    scan: MultiEcho, mask: Mask, noise: float, options: R2StarOptions, prior: S0Prior | None = None
+) -> FittedScan:
     """R2* of a scan as the options ask for it.
 
     Raises
     ------
     InputError
-        If too few echoes are in phase, or a phase is asked for and there is none.
+        If too few echoes are in phase, a phase is asked for and there is none, or the signal grows from echo to echo.
     """
-    notes: list[Message] = []
+    notes: list[Message] = [*about_values(scan, mask)]
     echoes = None
     if options.fat == "in-phase":
         echoes = in_phase_echoes(scan.echo_times_s, scan.field_t)
@@ -105,9 +126,12 @@ def fitted(scan: MultiEcho, mask: Mask, noise: float, options: R2StarOptions) ->
     if way == "phase":
         loss = field_loss(scan)
         factor, unsure = loss.factor, loss.unsure
-        share = float((unsure & mask).sum()) / float(mask.sum())
-        notes.append(Message("field-unsure", f"{scan.name}: the phase does not tell the field in {share:.1%} of the "
-                             "voxels asked for; they are flagged", severity="note"))  # fmt: skip
+        if lost := int((unsure & mask).sum()):
+            text = (
+                f"{scan.name}: the phase does not tell the field in {lost} voxels "
+                f"({100 * lost / int(mask.sum()):.2g} % of those asked for); they are flagged"
+            )
+            notes.append(Message("field-unsure", text, severity="note"))
         # Where the phase is only noise the factor is too: nothing is taken off.
         factor = np.where(unsure, np.float32(1), factor)
     elif way == "none":
@@ -118,8 +142,9 @@ def fitted(scan: MultiEcho, mask: Mask, noise: float, options: R2StarOptions) ->
         notes.append(Message("fat-ignored", text, "use echoes in phase, or fit the fat", severity="note"))
     model: Model = "fat" if options.fat == "fit" else "gradient" if way == "fit" else "plain"
     fit = fit_decay(
-        scan, mask, noise=noise, model=model, factor=factor, echoes=echoes, threads=options.threads
+        scan, mask, noise=noise, model=model, factor=factor, echoes=echoes, prior=prior, threads=options.threads
     )  # fmt: skip
+    require_decay(scan, fit)
     judged = fit.misfit[np.isfinite(fit.misfit)]
     if judged.size and float(np.median(judged)) > MISFIT:
         text = (

@@ -132,6 +132,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "two field strengths": ("MR_e02_*.dcm", {"MagneticFieldStrength": "3"}, "several field strengths"),
     "another frame of reference": ("MR_e02_*.dcm", {"FrameOfReferenceUID": "1.2.3"}, "FrameOfReferenceUID"),
     "a slice elsewhere": ("MR_e02_0003.dcm", {"ImagePositionPatient": ["0", "0", "0"]}, "slices|slice|plane"),
+    "spin echoes": ("*.dcm", {"ScanningSequence": "SE"}, "spin echoes"),
     "phase alone": ("*.dcm", {"ImageType": ["ORIGINAL", "PRIMARY", "P"]}, "no magnitude"),
 }
 
@@ -171,3 +172,50 @@ def test_phases_of_makers_become_radians() -> None:
     with pytest.raises(DicomError, match="half a turn"):
         radians(odd, other, None)
     np.testing.assert_allclose(radians(odd, other, 20000.0), [-np.pi, np.pi], rtol=1e-6)
+
+
+def with_slopes(folder: Path, slopes: dict[int, float]) -> None:
+    """Stored values of each echo by its own slope, which only Philips' private element says."""
+    for path in sorted(folder.rglob("*.dcm")):
+        dataset = pydicom.dcmread(path)
+        number = int(dataset.EchoNumbers)
+        if number not in slopes:
+            continue
+        values = dataset.pixel_array * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
+        dataset.PixelData = np.round(values * slopes[number]).astype("<u2").tobytes()
+        dataset.RescaleSlope, dataset.RescaleIntercept = "1", "0"
+        block = dataset.private_block(0x2005, "Philips MR Imaging DD 001", create=True)
+        block.add_new(0x0E, "FL", slopes[number])
+        dataset.save_as(path)
+
+
+def test_the_scale_slope_of_philips_is_read(tmp_path: Path) -> None:
+    scan = made(with_phase=False)
+    folder = written(tmp_path / "mr", scan)
+    with_slopes(folder, {1: 10.0, 2: 100.0, 3: 500.0})
+    found = read_multi_echo(folder, role="after")
+    np.testing.assert_allclose(found.magnitude, scan.magnitude, atol=0.06)
+    other = written(tmp_path / "other", scan)
+    with_slopes(other, {1: 10.0, 2: 100.0})
+    with pytest.raises(DicomError, match="scale slope"):
+        read_multi_echo(other, role="after")
+
+
+def test_a_phase_that_is_left_out_names_its_echoes(tmp_path: Path) -> None:
+    folder = written(tmp_path / "mr", made())
+    for path in sorted((folder / "phase").glob("*_e02_*.dcm")):
+        path.unlink()
+    found = read_multi_echo(folder, role="after")
+    (note,) = (message for message in found.messages if message.code == "phase-left-out")
+    assert "2.4 ms" in note.text
+    assert note.remedy
+
+
+def test_echoes_of_two_days_are_no_acquisition(tmp_path: Path) -> None:
+    folder = written(tmp_path / "mr", made(with_phase=False))
+    changed(folder, "*.dcm", AcquisitionDate="20260303", AcquisitionTime="061500")
+    changed(folder, "MR_e02_*.dcm", AcquisitionTime="061900")
+    assert read_multi_echo(folder, role="after").time is not None
+    changed(folder, "MR_e02_*.dcm", AcquisitionDate="20250101")
+    with pytest.raises(DicomError, match="no echoes of one acquisition"):
+        read_multi_echo(folder, role="after")

@@ -18,6 +18,7 @@ from hepatica.io.dicom import geometry
 from hepatica.io.dicom.context import context_of
 from hepatica.io.dicom.identity.profile import identity_of
 from hepatica.io.dicom.mr.components import IMAGINARY, MAGNITUDE, PHASE, REAL, component_of, radians
+from hepatica.io.dicom.mr.scales import Frame, one_scale, private_slope
 from hepatica.io.dicom.pixels import file_of, rescale, stored_values
 from hepatica.io.dicom.scan import scan
 from hepatica.io.dicom.series import Series, SeriesKind, acquisition_start, frame_of_reference, noted
@@ -26,6 +27,9 @@ from hepatica.io.dicom.tags import Header
 SAME_FIELD = 0.05
 GAUSS_ABOVE = 100.0
 """A field strength above this is written in gauss, as old scanners do."""
+
+LONGEST_S = 3600.0
+"""Time from the first to the last image of one acquisition: echoes of several breath-holds are minutes apart."""
 
 Float = NDArray[np.float32]
 
@@ -47,18 +51,6 @@ class MrStated:
     series: tuple[str, ...] = ()
     field_t: float | None = None
     phase_half_turn: float | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Frame:
-    """One image: where it stands, its echo time, what it shows."""
-
-    header: Header
-    number: int
-    plane: geometry.Plane
-    echo_s: float
-    component: str
-    scale: tuple[float, float]
 
 
 def read_multi_echo(path: Path | str, *, role: str, stated: MrStated = MrStated()) -> MultiEcho:
@@ -86,7 +78,9 @@ def read_multi_echo(path: Path | str, *, role: str, stated: MrStated = MrStated(
     for one in chosen:
         one.require_whole()
     headers = [header for one in chosen for header in one.headers]
-    frames = [frame for header in headers for frame in _frames(header)]
+    _require_gradient_echoes(headers)
+    _require_one_time(headers)
+    frames = one_scale([frame for header in headers for frame in _frames(header)])
     frame_uid = frame_of_reference(headers)
     groups = _grouped(frames)
     images: dict[str, dict[int, Float]] = {}
@@ -140,13 +134,15 @@ def _chosen(series: Sequence[Series], wanted: tuple[str, ...], path: Path, all_f
     return [one for one in series if one.uid in wanted]
 
 
-def _frames(header: Header) -> list[_Frame]:
+def _frames(header: Header) -> list[Frame]:
     """The images of a file, one or many."""
     per_frame = header.items("PerFrameFunctionalGroupsSequence")
     if not per_frame:
         echo = _echo_time(header, "EchoTime", header)
         plane = geometry.plane_of(header)
-        return [_Frame(header, 0, plane, echo, component_of(header), rescale(header, required=False))]
+        return [
+            Frame(header, 0, plane, echo, component_of(header), rescale(header, required=False), private_slope(header))
+        ]
     shared = header.item("SharedFunctionalGroupsSequence")
     planes = geometry.multiframe_planes(header)
     out = []
@@ -161,13 +157,36 @@ def _frames(header: Header) -> list[_Frame]:
         kind = group("MRImageFrameTypeSequence")
         scaling = group("PixelValueTransformationSequence")
         out.append(
-            _Frame(
+            Frame(
                 header, number, plane, _echo_time(timing, "EffectiveEchoTime", header),
                 component_of(header if kind is None else kind, header),
-                (1.0, 0.0) if scaling is None else rescale(scaling, required=False),
+                (1.0, 0.0) if scaling is None else rescale(scaling, required=False), private_slope(frame, header),
             )
         )  # fmt: skip
     return out
+
+
+def _require_gradient_echoes(headers: Sequence[Header]) -> None:
+    """DicomError where the files say that they are spin echoes: those decay by R2, which holmium hardly changes."""
+    for header in headers:
+        words = [word.upper() for word in header.texts("ScanningSequence")]
+        if "SE" in words:
+            raise header.error("ScanningSequence", f"is {'/'.join(words)}: spin echoes; R2* needs gradient echoes")
+        if header.text("EchoPulseSequence").upper() in ("SPIN", "BOTH"):
+            raise header.error("EchoPulseSequence", "tells of spin echoes; R2* needs gradient echoes")
+
+
+def _require_one_time(headers: Sequence[Header]) -> None:
+    """DicomError where images were acquired so far apart that they are of two acquisitions."""
+    times = [(time, header) for header in headers if (time := acquisition_start(header)) is not None]
+    if not times:
+        return
+    (first, one), (last, other) = min(times, key=lambda t: t[0]), max(times, key=lambda t: t[0])
+    if (last - first).total_seconds() > LONGEST_S:
+        raise DicomError(
+            f"{one.path} was acquired at {first}, {other.path} at {last}: they are no echoes of one acquisition",
+            path=other.path, tag="AcquisitionDate", remedy="name the series of one acquisition",
+        )  # fmt: skip
 
 
 def _echo_time(place: Header, keyword: str, header: Header) -> float:
@@ -179,17 +198,17 @@ def _echo_time(place: Header, keyword: str, header: Header) -> float:
     return time_ms / 1000
 
 
-def _grouped(frames: Sequence[_Frame]) -> dict[tuple[str, int], list[_Frame]]:
+def _grouped(frames: Sequence[Frame]) -> dict[tuple[str, int], list[Frame]]:
     """Images by what they show and their echo time, which is rounded to ten microseconds."""
-    groups: dict[tuple[str, int], list[_Frame]] = {}
+    groups: dict[tuple[str, int], list[Frame]] = {}
     for frame in frames:
         groups.setdefault((frame.component, round(frame.echo_s / SAME_ECHO_S)), []).append(frame)
     return groups
 
 
-def _require_single(members: Sequence[_Frame]) -> None:
+def _require_single(members: Sequence[Frame]) -> None:
     """DicomError if two images of one kind and echo time lie at one place."""
-    seen: dict[tuple[float, ...], _Frame] = {}
+    seen: dict[tuple[float, ...], Frame] = {}
     for frame in members:
         place = tuple(np.round([*frame.plane.position_mm, *frame.plane.normal], 2).tolist())
         if place in seen:
@@ -202,7 +221,7 @@ def _require_single(members: Sequence[_Frame]) -> None:
         seen[place] = frame
 
 
-def _values(members: Sequence[_Frame], stack: geometry.Stack) -> Float:
+def _values(members: Sequence[Frame], stack: geometry.Stack) -> Float:
     """Rescaled values, shape (columns, rows, slices)."""
     shape = stack.grid.shape
     out = np.empty((shape[2], shape[1], shape[0]), dtype=np.float32)
@@ -228,8 +247,10 @@ def _parts(
         phase = None
         if PHASE in images:
             if sorted(images[PHASE]) != echoes:
-                text = "magnitude and phase have different echo times: the phase is left out"
-                notes.append(Message("phase-left-out", text))
+                of_both = sorted(set(images[PHASE]) ^ set(echoes))
+                times = ", ".join(f"{1000 * SAME_ECHO_S * n:.4g}" for n in of_both)
+                text = f"only one of magnitude and phase has images at {times} ms: the phase is left out"
+                notes.append(Message("phase-left-out", text, "give all phase images of the acquisition"))
             else:
                 phase = radians(np.stack([images[PHASE][n] for n in echoes]), header, stated.phase_half_turn)
     elif REAL in images and sorted(images[REAL]) == sorted(images.get(IMAGINARY, {})):
@@ -269,7 +290,7 @@ def _field(headers: Sequence[Header], stated_t: float | None) -> tuple[float, li
     return value, notes
 
 
-def _first_echo(groups: dict[tuple[str, int], list[_Frame]]) -> list[_Frame]:
+def _first_echo(groups: dict[tuple[str, int], list[Frame]]) -> list[Frame]:
     """Images of the first echo in the order of their slices."""
     component = MAGNITUDE if any(part == MAGNITUDE for part, _ in groups) else REAL
     first = min(echo for part, echo in groups if part == component)
@@ -277,7 +298,7 @@ def _first_echo(groups: dict[tuple[str, int], list[_Frame]]) -> list[_Frame]:
     return sorted(members, key=lambda f: float(f.plane.position_mm @ members[0].plane.normal))
 
 
-def _unique_headers(frames: Sequence[_Frame]) -> list[Header]:
+def _unique_headers(frames: Sequence[Frame]) -> list[Header]:
     seen: dict[int, Header] = {}
     for frame in frames:
         seen.setdefault(id(frame.header.dataset), frame.header)
