@@ -147,3 +147,23 @@ def test_negative_decays_are_refused_even_if_kept_elsewhere(case: tuple[Volume, 
     engine = MonteCarloEngine(MonteCarloSettings(histories=1000))
     with pytest.raises(InputError, match="cannot follow negative activity"):
         engine.compute(decays.with_values(values), density, nuclide("Y-90"), DoseSettings(negatives="keep"))
+
+
+def test_activity_in_air_is_said_though_its_energy_goes_elsewhere() -> None:
+    """Activity shifted off the patient: electrons of 90Y cross metres of air, so hardly any energy stays in it."""
+    grid = Grid.axial((12, 12, 12), spacing_mm=(4.0, 4.0, 4.0))
+    density = np.full(grid.shape, 1.06)
+    density[:, :, 6:] = 0.0012
+    decays = np.zeros(grid.shape)
+    decays[4:8, 4:8, 4:8] = 1e6
+    volumes = (Volume(grid, decays, Kind.DECAYS), Volume(grid, density, Kind.DENSITY))
+    engine = MonteCarloEngine(MonteCarloSettings(histories=2000))
+    for found in (
+        engine.compute(*volumes, nuclide("Y-90")),
+        engine.compute_on(grid, *volumes, nuclide("Y-90"), DoseSettings()),
+    ):
+        said = [message.text for message in found.messages if message.code == "energy-in-air"]
+        assert said == ["50.0 % of the activity lies in voxels below 0.05 g/mL (air); their dose is 0"]
+    decays[:, :, 6:] = 0
+    found = engine.compute(volumes[0].with_values(decays), volumes[1], nuclide("Y-90"))
+    assert "energy-in-air" not in [message.code for message in found.messages]

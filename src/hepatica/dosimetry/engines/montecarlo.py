@@ -21,6 +21,7 @@ from hepatica.dosimetry.engines.dose_map import (
     EnergyBalance,
     air_messages,
     settings_parameters,
+    share_in_air,
 )
 from hepatica.dosimetry.engines.sub_voxel import (
     MIN_MASS_SHARE,
@@ -144,7 +145,8 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
             decays, density, nuclide, self.settings,
             target_region=self._target_region, oil=self._oil, progress=self._progress,
         )  # fmt: skip
-        return self._map(result, decays, density, nuclide, settings)
+        in_air = share_in_air(decays, density, settings)
+        return self._map(result, decays, density, nuclide, settings, decays_in_air=in_air)
 
     def _dose_on(
         self,
@@ -175,7 +177,10 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
         if result.scoring is None:  # cannot be: a grid was given
             raise AssertionError
         own = Volume(grid, result.scoring.density_g_ml(), Kind.DENSITY)
-        found = self._map(result, resample(decays, grid, "total"), own, nuclide, settings)
+        found = self._map(
+            result, resample(decays, grid, "total"), own, nuclide, settings,
+            decays_in_air=share_in_air(decays, matter, settings),
+        )  # fmt: skip
         return replace(
             found,
             detail=LabelDoses(result, decays, density, matter),
@@ -183,7 +188,14 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
         )
 
     def _map(
-        self, result: MonteCarloResult, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings
+        self,
+        result: MonteCarloResult,
+        decays: Volume,
+        density: Volume,
+        nuclide: Nuclide,
+        settings: DoseSettings,
+        *,
+        decays_in_air: float,
     ) -> MonteCarloDoseMap:
         """The result as a dose map, with decays and density on the voxels of the dose."""
         tissue = density.values >= settings.air_below_g_ml
@@ -210,7 +222,11 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
             settings=settings,
             energy_balance=balance,
             provenance=_provenance(nuclide, settings, result),
-            messages=(*_noise_messages(result, tissue), *_structure_messages(result), *air_messages(balance, settings)),
+            messages=(
+                *_noise_messages(result, tissue),
+                *_structure_messages(result),
+                *air_messages(balance, settings, decays_in_air=decays_in_air),
+            ),
             result=result,
             follows_range=True,
         )
