@@ -24,6 +24,7 @@ from hepatica.transport.matter.iodised_oil import media_with_oil
 from hepatica.transport.matter.media import require_decays_in_matter
 from hepatica.transport.runner.batches import BatchSums, load_checkpoint, save_checkpoint
 from hepatica.transport.runner.control import (
+    ENOUGH_DECAYS,
     PILOT_HISTORIES,
     PILOT_SEED,
     Control,
@@ -279,7 +280,9 @@ class _Run:
         )
         to_mm = _to_phantom(decays.grid, density.grid)
         self.total_decays = decays.total
-        self.control, source = self._control(decays, density.with_values(followed), nuclide, phantom, to_mm)
+        self.control, source = self._control(
+            decays, density.with_values(followed), nuclide, phantom, to_mm, emitted.mean_kev
+        )
         self.transport = DecayTransport(
             phantom,
             emitted,
@@ -311,7 +314,7 @@ class _Run:
         )
 
     def _control(
-        self, decays: Volume, density: Volume, nuclide: Nuclide, phantom: Phantom, to_mm: FloatArray
+        self, decays: Volume, density: Volume, nuclide: Nuclide, phantom: Phantom, to_mm: FloatArray, mean_kev: float
     ) -> tuple[Control | None, list[Stratum]]:
         """Twin of the decays and its mean (None where it is not wanted or not known), and the source in strata."""
         settings, twin = self.settings, None
@@ -336,9 +339,17 @@ class _Run:
             twin,
             medium,
             total=self.total_decays,
+            enough_kev=ENOUGH_DECAYS * mean_kev / self._shortest(),
             scoring=self.scoring,
         )
         return control, source
+
+    def _shortest(self) -> int:
+        """Decays of this run at the least: the histories wanted, or the batches that come before any other rule."""
+        least = MIN_BATCHES * SMALL_BATCH
+        wanted = self.settings.histories
+        open_ended = self.settings.target_uncertainty is not None or self.settings.time_limit_s is not None
+        return least if wanted is None else min(wanted, least) if open_ended else wanted
 
     def _coefficient(self) -> FloatArray:
         """Coefficient of the control in each voxel, that of a checkpoint if there is one; `sums` get what is known."""
