@@ -184,6 +184,8 @@ def test_a_structure_that_few_decays_reach_has_no_uncertainty_and_is_named() -> 
     stomach, tumour = (region_dose(found, region) for region in regions)
     assert stomach.dose_mean_uncertainty_gy is None
     assert tumour.dose_mean_uncertainty_gy is not None
+    (noisy,) = (message.text for message in found.messages if message.code == "few-counts-in-voxels")
+    assert "5 % of the volume of Stomach" in noisy
     (said,) = (message.text for message in found.messages if message.code == "few-counts-in-structures")
     assert "is not known" in said
     assert "Stomach" in said

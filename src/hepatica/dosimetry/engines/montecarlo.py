@@ -47,6 +47,9 @@ FOLLOW_MORE = "follow more decays (`histories`, `target_uncertainty`)"
 RELEVANT_SHARE, FEW_COUNTS_SHARE = 0.05, 0.01
 """Few counts are said of where they are more than a hundredth of the voxels above a twentieth of the maximum dose."""
 
+FEW_COUNTS_SHARE_OF_STRUCTURE = 0.05
+"""Of a structure they are said where they are more than this share of its volume: D95 leaves out the coldest 5 %."""
+
 
 @options
 class MonteCarloOptions:
@@ -346,7 +349,27 @@ def _structure_messages(detail: LabelDoses, regions: Sequence[Region]) -> tuple[
             f"{', '.join(unknown)}; it may be several times higher"
         )
         found.append(Message("few-counts-in-structures", text, FOLLOW_MORE))
+    noisy = [region.name for region in regions if _share_of_few(detail.result, region) > FEW_COUNTS_SHARE_OF_STRUCTURE]
+    if noisy:
+        text = (
+            f"more than {100 * FEW_COUNTS_SHARE_OF_STRUCTURE:.0f} % of the volume of {', '.join(noisy)} was reached by "
+            f"few decays (standard uncertainty of voxels above {100 * FEW_COUNTS:.0f} %): D_x, V_x, minimum and "
+            "maximum there are those of noise; the mean has its own uncertainty"
+        )
+        found.append(Message("few-counts-in-voxels", text, FOLLOW_MORE, severity="note"))
     return tuple(found)
+
+
+def _share_of_few(result: MonteCarloResult, region: Region) -> float:
+    """Share of a structure's volume in voxels that few decays reached; 0 of one beyond the voxels of the dose."""
+    if result.scoring is None:  # cannot be: structures are given with voxels of the dose
+        raise AssertionError
+    on = resample_region(region, result.scoring.grid)
+    if on.is_empty:
+        return 0.0
+    few = ~(result.dose_sd_gy[on.window] <= FEW_COUNTS * np.abs(result.dose_gy[on.window]))
+    few |= ~(result.dose_gy[on.window] > 0)
+    return float(on.coverage[few].sum()) / float(on.coverage.sum())
 
 
 def _less_certain(result: MonteCarloResult, means: Sequence[tuple[str, Estimate]]) -> tuple[Message, ...]:
