@@ -333,7 +333,7 @@ def _noise_messages(result: MonteCarloResult, tissue: NDArray[np.bool_]) -> tupl
     text = (
         f"{few} of the {int(dosed.sum())} voxels above a twentieth of the maximum dose were reached by few decays "
         f"(standard uncertainty above {100 * FEW_COUNTS:.0f} %): single voxels there, minima and maxima say little; "
-        "mean doses of structures have the uncertainty stated with them"
+        "the uncertainty stated with the mean dose of a small structure may be too small"
     )
     return (Message("few-counts", text, FOLLOW_MORE),)
 
