@@ -117,6 +117,10 @@ class TableError(InputError):
         super().__init__(f"{path}: {shown}{more}")
 
 
+class NowhereToLookError(InputError):
+    """Liver and lungs leave no room in the image for uptake outside them; what else is asked of it can be answered."""
+
+
 class EvidenceError(InputError):
     """The data are too few or too degenerate for the statistic asked for; no number is given instead."""
 

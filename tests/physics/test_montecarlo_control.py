@@ -199,3 +199,24 @@ def test_the_pilot_is_of_no_run() -> None:
     run.batch()
     np.testing.assert_array_equal(run.coefficient, before)
     assert 0.9 < before[run.control.classes % LEVELS == 0].mean() < 1.05 if run.control else False
+
+
+def test_where_few_decays_come_and_the_twin_is_no_help_there_is_no_control() -> None:
+    """Activity in lung but for a faint spot: 2000 decays say nothing of liver far from it, and nothing negative."""
+    decays, density = _patient()
+    values = np.zeros(decays.grid.shape)
+    values[:, :, 17:] = 1e9
+    values[6:8, 6:8, 9] = 5e7
+    decays = decays.with_values(values)
+    settings = MonteCarloSettings(histories=2000, threads=1, seed=4)
+    run = _Run(decays, density, nuclide("Y-90"), settings, dose_voxels=None, region=None, oil=None)
+    assert run.control is not None
+    assert run.control.twin.density_g_ml > 0.9
+    cold = run.control.few & (run.control.classes % LEVELS > 3) & (run.control.classes >= 0)
+    assert cold.sum() > 100
+    assert (run.coefficient[cold] == 0).all()
+    while not run.clock.finished(run.sums):
+        run.batch()
+    assert run.result().dose_gy.min() >= 0
+    many = MonteCarloSettings(histories=10**9, threads=1, seed=4)
+    assert not _Run(decays, density, nuclide("Y-90"), many, dose_voxels=None, region=None, oil=None).control.few.all()

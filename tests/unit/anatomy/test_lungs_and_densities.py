@@ -154,6 +154,9 @@ def test_stated_iodised_oil_is_oil_in_tissue_and_no_bone(oblique_grid: Grid) -> 
     density, ct, drawn = patient(oblique_grid, 141, lesion_hu=20_000)
     both = tissue_density(density, ct, drawn, DensityOptions(iodised_oil=("Tumour",)))
     assert both.density.values[LESION] == pytest.approx(1.28)
+    # pure oil: 55 HU and 25 HU for each of 480 mg/mL of iodine
+    (metal,) = (message.text for message in both.messages if message.code == "brighter-than-oil")
+    assert "brighter than oil alone (12055 HU; highest 20000 HU)" in metal
     assert both.density.values[3, 3, 3] == pytest.approx(1.06)
     with pytest.raises(UnknownNameError, match="spleen"):
         tissue_density(density, ct, drawn, DensityOptions(iodised_oil=("spleen",)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hepatica.core import Grid, Kind, Region, Volume
+from hepatica.core import Estimate, Grid, Kind, Region, Volume
 from hepatica.dosimetry.engines.dose_map import DoseSettings
 from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
 from hepatica.dosimetry.engines.registry import dose_engine
+from hepatica.dosimetry.metrics.region_dose import region_dose
 from hepatica.errors import GeometryError, InputError
 from hepatica.nuclides import nuclide
 from hepatica.transport.runner.settings import MonteCarloSettings
@@ -147,3 +148,62 @@ def test_negative_decays_are_refused_even_if_kept_elsewhere(case: tuple[Volume, 
     engine = MonteCarloEngine(MonteCarloSettings(histories=1000))
     with pytest.raises(InputError, match="cannot follow negative activity"):
         engine.compute(decays.with_values(values), density, nuclide("Y-90"), DoseSettings(negatives="keep"))
+
+
+def test_activity_in_air_is_said_though_its_energy_goes_elsewhere() -> None:
+    """Activity shifted off the patient: electrons of 90Y cross metres of air, so hardly any energy stays in it."""
+    grid = Grid.axial((12, 12, 12), spacing_mm=(4.0, 4.0, 4.0))
+    density = np.full(grid.shape, 1.06)
+    density[:, :, 6:] = 0.0012
+    decays = np.zeros(grid.shape)
+    decays[4:8, 4:8, 4:8] = 1e6
+    volumes = (Volume(grid, decays, Kind.DECAYS), Volume(grid, density, Kind.DENSITY))
+    engine = MonteCarloEngine(MonteCarloSettings(histories=2000))
+    for found in (
+        engine.compute(*volumes, nuclide("Y-90")),
+        engine.compute_on(grid, *volumes, nuclide("Y-90"), DoseSettings()),
+    ):
+        said = [message.text for message in found.messages if message.code == "energy-in-air"]
+        assert said == ["50.0 % of the activity lies in voxels below 0.05 g/mL (air); their dose is 0"]
+    decays[:, :, 6:] = 0
+    found = engine.compute(volumes[0].with_values(decays), volumes[1], nuclide("Y-90"))
+    assert "energy-in-air" not in [message.code for message in found.messages]
+
+
+def test_a_structure_that_few_decays_reach_has_no_uncertainty_and_is_named() -> None:
+    """1000 decays, an organ 3 cm beyond the electrons of 90Y: a handful of photons say nothing of the mean's error."""
+    grid = Grid.axial((12, 12, 24), spacing_mm=(4.0, 4.0, 4.0))
+    decays, organ, source = (np.zeros(grid.shape) for _ in range(3))
+    source[4:8, 4:8, 2:6] = 1
+    decays[source > 0] = 1e6
+    organ[5:7, 5:7, 17:19] = 1
+    regions = [Region.from_coverage("Stomach", grid, organ), Region.from_coverage("Tumour", grid, source)]
+    volumes = (Volume(grid, decays, Kind.DECAYS), Volume(grid, np.full(grid.shape, 1.05), Kind.DENSITY))
+    settings = MonteCarloSettings(histories=1000, threads=1)
+    found = MonteCarloEngine(settings).compute_on(grid, *volumes, nuclide("Y-90"), DoseSettings(), regions)
+    stomach, tumour = (region_dose(found, region) for region in regions)
+    assert stomach.dose_mean_uncertainty_gy is None
+    assert tumour.dose_mean_uncertainty_gy is not None
+    (noisy,) = (message.text for message in found.messages if message.code == "few-counts-in-voxels")
+    assert "5 % of the volume of Stomach" in noisy
+    (said,) = (message.text for message in found.messages if message.code == "few-counts-in-structures")
+    assert "is not known" in said
+    assert "Stomach" in said
+    assert "Tumour" not in said
+
+
+def test_the_uncertainty_that_a_message_states_is_that_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hepatica.transport.runner.montecarlo.SMALL_BATCH", 200)
+    grid = Grid.axial((10, 10, 10), spacing_mm=(4.0, 4.0, 4.0))
+    decays, organ = np.zeros(grid.shape), np.zeros(grid.shape)
+    decays[2:5, 2:8, 2:8], organ[6, 2:8, 2:8] = 2e12, 1
+    density = np.full(grid.shape, 1.05)
+    density[6] = 1.3
+    region = Region.from_coverage("Stomach", grid, organ)
+    volumes = (Volume(grid, decays, Kind.DECAYS), Volume(grid, density, Kind.DENSITY))
+    settings = MonteCarloSettings(histories=3000, target_uncertainty=1e-4, threads=1)
+    found = MonteCarloEngine(settings).compute_on(grid, *volumes, nuclide("Y-90"), DoseSettings(), [region])
+    dose = region_dose(found, region)
+    assert dose.dose_mean_uncertainty_gy is not None
+    (said,) = (message.text for message in found.messages if message.code == "structures-less-certain")
+    assert said.endswith(f": Stomach {Estimate(dose.dose_mean_gy, dose.dose_mean_uncertainty_gy)} Gy")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+import hepatica
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.numbers.confidence import MEANING
 from hepatica.dosimetry.radiobiology import (
@@ -25,7 +26,8 @@ from hepatica.dosimetry.radiobiology import (
     response_models,
     response_probability,
 )
-from hepatica.dosimetry.radiobiology.summary import Exposure, TissueOptions, dose_effect
+from hepatica.dosimetry.radiobiology.dose_map import DoseMapOptions, map_effect
+from hepatica.dosimetry.radiobiology.summary import Exposure, ExposureOptions, TissueOptions, dose_effect
 from hepatica.errors import GeometryError, PhysicsError, UnitError, UnknownNameError
 
 Y90 = DoseRate.exponential(64.05)
@@ -181,3 +183,26 @@ def test_what_a_user_states_of_a_tissue_takes_the_place_of_its_own() -> None:
     assert (given.alpha_beta_gy, given.repair, given.source) == (3.0, LIVER.repair, "given by the user")
     slow = TissueOptions(repair_half_time_h=0.5, slow_repair_half_time_h=4.0, slow_repair_share=0.3).parameters()
     assert (slow.alpha_beta_gy, slow.repair) == (TUMOUR.alpha_beta_gy, Repair(0.5, 4.0, 0.3))
+
+
+def test_a_model_of_large_lesions_names_the_small_one_and_tests_no_sum() -> None:
+    """Two tumours of 120 mL are no lesion of 240 mL, and a dose alone is of no size."""
+    grid = Grid.axial((24, 12, 12), spacing_mm=(5.0, 5.0, 5.0))
+    masks = [np.zeros(grid.shape) for _ in range(2)]
+    masks[0][1:11, 1:11, 1:11], masks[1][13:23, 1:11, 1:11] = 1, 1  # 125 mL each
+    regions = [Region.from_coverage(f"Tumour {n}", grid, mask) for n, mask in enumerate(masks, 1)]
+    dose = Volume(grid, np.full(grid.shape, 250.0), Kind.DOSE)
+    found = map_effect(dose, regions, ExposureOptions(agent="glass"), DoseMapOptions())
+    said = {
+        item.structure: [m for m in item.prediction.messages if "lesion" in m.code]
+        for item in found.models
+        if item.prediction.model.name == "garin-205"
+    }
+    for name in ("Tumour 1", "Tumour 2"):
+        assert [m.code for m in said[name]] == ["model-of-other-lesion-size"]
+        assert f"'{name}' has 125 mL" in said[name][0].text
+    (together,) = (texts for name, texts in said.items() if name not in ("Tumour 1", "Tumour 2"))
+    assert [m.code for m in together] == ["model-lesion-size-unknown"]
+    one = hepatica.radiobiology(300.0, exposure=ExposureOptions(agent="glass"), tissue=TissueOptions(tissue="tumour"))
+    (alone,) = (p.messages for p in one.effect.models if p.model.name == "garin-205")
+    assert "at least 180 mL and holds for no others" in next(m.text for m in alone if "lesion" in m.code)

@@ -150,3 +150,17 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         save_checkpoint(tmp_path / "absent" / "run.ckpt", _filled([50]), "mark", 0.0)
+
+
+def test_a_spread_that_few_groups_make_is_told() -> None:
+    """A mean known beside the batches, of which ten found nothing, or something in one, two or seven."""
+    for hit in ([], [3], [2, 7], [0, 1, 2, 4, 6, 8, 9]):
+        sums = BatchSums.empty((1, 1), 10)
+        for batch in range(10):
+            sums.add(np.array([500.0 if batch in hit else 0.0]), np.zeros(5), 100)
+        sums.known_kev = np.full((1, 1), 8.0)
+        residuals = sums.group_residuals((), np.ones((1, 1)))
+        np.testing.assert_allclose(sums.group_sums((), np.ones((1, 1))), residuals + 8)
+        assert sums.rests_on_few(residuals) == (len(hit) < 4)
+    # 7 of 10 at 5 keV, mean 3.5: (7 * 1.5^2 + 3 * 3.5^2) / (9 * 10) = 52.5 / 90
+    assert sums.sd_of_groups(residuals) == pytest.approx((52.5 / 90) ** 0.5, rel=2e-3)

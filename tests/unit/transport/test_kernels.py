@@ -79,3 +79,8 @@ def test_a_smaller_kernel_is_a_part_of_a_larger_one() -> None:
 def test_bad_requests(spacing: tuple[float, ...], half: tuple[int, ...], density: float) -> None:
     with pytest.raises(InputError, match="voxel kernel"):
         voxel_kernel(nuclide("Y-90"), spacing, half_shape=half, density_g_ml=density)
+
+
+def test_a_voxel_without_an_edge_is_refused_by_its_edges() -> None:
+    with pytest.raises(InputError, match="voxels of 4 x 0 x 4 mm; three edges above 0"):
+        voxel_kernel(nuclide("Y-90"), (4.0, 0.0, 4.0), half_shape=(2, 2, 2))

@@ -86,3 +86,11 @@ def test_a_medium_as_text() -> None:
     assert media_from_text("inf = bone") == (float("inf"), "bone")
     with pytest.raises(InputError, match="'DENSITY = NAME' is expected"):
         media_from_text("lung")
+
+
+def test_a_whole_number_may_be_written_as_a_float() -> None:
+    kept = MonteCarloSettings(histories=1e5, seed=7.0, threads=2.0)  # type: ignore[arg-type]
+    assert [type(n) for n in (kept.histories, kept.seed, kept.threads)] == [int, int, int]
+    assert kept.histories == 100_000
+    with pytest.raises(InputError, match="whole number"):
+        MonteCarloSettings(histories=1000.5)  # type: ignore[arg-type]

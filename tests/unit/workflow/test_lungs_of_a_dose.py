@@ -354,3 +354,24 @@ def test_a_90y_spect_says_at_the_lungs_that_their_voxels_have_no_dose() -> None:
     )
     assert "lung-by-voxel-unsupported" in codes(torso.dose(spect).messages)
     assert "lung-by-voxel-unsupported" not in codes(torso.dose(pet).messages)
+
+
+def test_a_dose_is_given_where_liver_and_lungs_leave_no_room_to_search() -> None:
+    grid = Grid.axial((8, 8, 12), spacing_mm=(8.0, 8.0, 8.0))
+    liver = np.zeros(grid.shape)
+    liver[:, :, :6] = 1
+    regions = [Region.from_coverage("Liver", grid, liver), Region.from_coverage("Lungs", grid, 1 - liver)]
+    found = hepatica.absorbed_dose(
+        Image.from_array(1e6 * liver + 1e4, unit="Bq/mL", grid=grid, time=GIVEN_AT, name="pet"),
+        ct=Image.from_array(np.where(liver > 0, 60.0, -740.0), unit="HU", grid=grid, name="ct"),
+        structures=regions,
+        nuclide="Y-90",
+        engine="local",
+        options=hepatica.DoseOptions(
+            quantification=hepatica.QuantificationOptions(administered_bq=2e9, administered_at=GIVEN_AT)
+        ),
+    )
+    assert found["Liver"].dose_mean_gy > 0
+    assert found.elsewhere is None
+    (said,) = (message for message in found.messages if message.code == "extrahepatic-not-searched")
+    assert "fill the image" in said.text

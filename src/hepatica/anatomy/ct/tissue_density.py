@@ -253,7 +253,7 @@ def tissue_density(
     oil = _set_oil(values, hu, oily) if oily else None
     for item in _large_first(oily):
         origins[item.region.name] = "oil"
-        notes.append(_oil_message(item.region, density, values, oil))
+        notes += [_oil_message(item.region, density, values, oil), *_beyond_oil(item, hu)]
     for item in _large_first([there[name] for name in stated]):
         inside = item.region.coverage >= MOSTLY
         values[item.region.window][inside] = stated[item.region.name]
@@ -309,6 +309,20 @@ def _oil_message(region: Region, density: Volume, values: np.ndarray, oil: np.nd
         "oil is uncertain by a fifth)"
     )
     return Message("iodised-oil", text, severity="note")
+
+
+def _beyond_oil(item: ClinicalRegion, hu: Volume) -> tuple[Message, ...]:
+    """What is said of voxels brighter than oil alone can be: metal, or another kind of CT number."""
+    at = hu.values[item.region.window]
+    pure = TISSUE_HU + HU_PER_MG_ML * OIL_IODINE_MG_ML
+    brighter = (item.region.coverage >= MOSTLY) & (at > pure)
+    if not brighter.any():
+        return ()
+    text = (
+        f"{int(brighter.sum())} voxels of {item.region.name!r}, stated to hold iodised oil, are brighter than oil "
+        f"alone ({pure:.0f} HU; highest {float(at[brighter].max()):.0f} HU): that is metal, and its density here wrong"
+    )
+    return (Message("brighter-than-oil", text, "state no oil there, or a density"),)
 
 
 def _conventions(found: bool, stated: Densities, oil: np.ndarray | None) -> dict[str, str]:

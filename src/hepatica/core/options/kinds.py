@@ -216,6 +216,8 @@ class Form:
         return (value,) * (self.count or 1) if alone else value
 
     def _plain(self, value: Any) -> Any:
+        if self.base is int and not isinstance(value, int | str) and hasattr(value, "__int__"):
+            return int(value)  # 1e5 is a whole number, which `check` has made sure of
         return Path(value) if self.base is Path and isinstance(value, str) and not self.words_too else value
 
     def _check_number(self, value: Any, name: str) -> None:

@@ -401,13 +401,25 @@ def settings_parameters(engine: str, nuclide: Nuclide, settings: DoseSettings) -
     }
 
 
-def air_messages(balance: EnergyBalance, settings: DoseSettings) -> tuple[Message, ...]:
-    """What is said if a noticeable share of the emitted energy falls into air."""
-    share = balance.in_air_j / balance.emitted_j
+def air_messages(balance: EnergyBalance, settings: DoseSettings, *, decays_in_air: float = 0.0) -> tuple[Message, ...]:
+    """What is said if a noticeable share of the emitted energy falls into air, or of the decays lies there.
+
+    An engine that follows radiation out of air leaves little energy in it: `decays_in_air` is the share of its decays.
+    """
+    share, what = balance.in_air_j / balance.emitted_j, "emitted energy"
+    if decays_in_air > share:
+        share, what = decays_in_air, "activity"
     if share <= AIR_WARNING_FRACTION:
         return ()
-    text = (
-        f"{100 * share:.1f} % of the emitted energy lies in voxels below {settings.air_below_g_ml:g} g/mL (air); their "
-        "dose is 0"
-    )
+    air = f"voxels below {settings.air_below_g_ml:g} g/mL (air)"
+    text = f"{100 * share:.1f} % of the {what} lies in {air}; their dose is 0"
     return (Message("energy-in-air", text, "check the alignment of activity and CT"),)
+
+
+def share_in_air(decays: Volume, density: Volume, settings: DoseSettings) -> float:
+    """Share of the decays that lie in voxels of air, in the voxels of the density; beyond it lies air."""
+    same = decays.grid.matches(density.grid)
+    there = decays if same else resample(decays, density.grid, "total")
+    tissue = density.values >= settings.air_below_g_ml
+    in_tissue = float(there.values[tissue].sum(dtype=np.float64))
+    return min(max(1 - in_tissue / decays.total, 0.0), 1.0)

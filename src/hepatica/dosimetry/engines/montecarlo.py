@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Estimate, Grid, Kind, Provenance, Region, Volume
-from hepatica.core.message import Message
+from hepatica.core.message import Message, unique
+from hepatica.core.numbers.wording import three
 from hepatica.core.options import options
 from hepatica.core.resample import resample, resample_region
 from hepatica.dosimetry.engines.dose_map import (
@@ -21,6 +22,7 @@ from hepatica.dosimetry.engines.dose_map import (
     EnergyBalance,
     air_messages,
     settings_parameters,
+    share_in_air,
 )
 from hepatica.dosimetry.engines.sub_voxel import (
     MIN_MASS_SHARE,
@@ -33,7 +35,7 @@ from hepatica.dosimetry.engines.sub_voxel import (
 from hepatica.errors import InputError
 from hepatica.nuclides import Nuclide
 from hepatica.transport.runner.montecarlo import FEW_COUNTS, MonteCarloResult, simulate
-from hepatica.transport.runner.scoring import DoseVoxels, label_masses
+from hepatica.transport.runner.scoring import DoseVoxels, LabelMasses, Scoring, label_masses
 from hepatica.transport.runner.settings import MonteCarloSettings, StoppingOptions
 from hepatica.transport.runner.stopping import RunReport
 from hepatica.transport.runner.watched import largest_uncertainty
@@ -44,6 +46,9 @@ FOLLOW_MORE = "follow more decays (`histories`, `target_uncertainty`)"
 
 RELEVANT_SHARE, FEW_COUNTS_SHARE = 0.05, 0.01
 """Few counts are said of where they are more than a hundredth of the voxels above a twentieth of the maximum dose."""
+
+FEW_COUNTS_SHARE_OF_STRUCTURE = 0.05
+"""Of a structure they are said where they are more than this share of its volume: D95 leaves out the coldest 5 %."""
 
 
 @options
@@ -144,7 +149,8 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
             decays, density, nuclide, self.settings,
             target_region=self._target_region, oil=self._oil, progress=self._progress,
         )  # fmt: skip
-        return self._map(result, decays, density, nuclide, settings)
+        in_air = share_in_air(decays, density, settings)
+        return self._map(result, decays, density, nuclide, settings, decays_in_air=in_air)
 
     def _dose_on(
         self,
@@ -175,15 +181,27 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
         if result.scoring is None:  # cannot be: a grid was given
             raise AssertionError
         own = Volume(grid, result.scoring.density_g_ml(), Kind.DENSITY)
-        found = self._map(result, resample(decays, grid, "total"), own, nuclide, settings)
+        found = self._map(
+            result, resample(decays, grid, "total"), own, nuclide, settings,
+            decays_in_air=share_in_air(decays, matter, settings),
+        )  # fmt: skip
+        detail = LabelDoses(result, decays, density, matter)
         return replace(
             found,
-            detail=LabelDoses(result, decays, density, matter),
+            detail=detail,
+            messages=unique(found.messages, _structure_messages(detail, regions)),
             provenance=found.provenance.adding(parameters={"matter_voxels_mm": list(matter.grid.spacing_mm)}),
         )
 
     def _map(
-        self, result: MonteCarloResult, decays: Volume, density: Volume, nuclide: Nuclide, settings: DoseSettings
+        self,
+        result: MonteCarloResult,
+        decays: Volume,
+        density: Volume,
+        nuclide: Nuclide,
+        settings: DoseSettings,
+        *,
+        decays_in_air: float,
     ) -> MonteCarloDoseMap:
         """The result as a dose map, with decays and density on the voxels of the dose."""
         tissue = density.values >= settings.air_below_g_ml
@@ -195,6 +213,7 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
             in_air_j=in_air,
             outside_j=result.escaped_electrons_j + result.escaped_photons_j + result.elsewhere_j,
         )
+        aimed = result.target_region
         # With a control a voxel of little dose and much noise can fall below zero, which no dose is. Means of
         # structures come from the sums, and keep it.
         parts = (np.maximum(result.dose_gy, np.float32(0)), result.dose_sd_gy)
@@ -210,7 +229,11 @@ class MonteCarloEngine(DoseEngine[MonteCarloDoseMap]):
             settings=settings,
             energy_balance=balance,
             provenance=_provenance(nuclide, settings, result),
-            messages=(*_noise_messages(result, tissue), *_structure_messages(result), *air_messages(balance, settings)),
+            messages=(
+                *_noise_messages(result, tissue),
+                *_less_certain(result, [] if aimed is None else [(aimed.name, result.region_mean(aimed))]),
+                *air_messages(balance, settings, decays_in_air=decays_in_air),
+            ),
             result=result,
             follows_range=True,
         )
@@ -233,17 +256,31 @@ class LabelDoses:
     ct_density: Volume
     matter: Volume
 
+    def mean(self, drawn: Region) -> Estimate | None:
+        """Mean dose of a structure, that of `structure`; None of one without mass in the voxels of the dose."""
+        scoring = self.result.scoring
+        if scoring is None or resample_region(drawn, scoring.grid).is_empty:
+            return None
+        region, _, there = self._masses(drawn, scoring)
+        if not there.mass_g.sum() > 0:
+            return None
+        return self.result.mean_over(there.moved(scoring.grid, region.window))
+
+    def _masses(self, drawn: Region, scoring: Scoring) -> tuple[Region, Grid, LabelMasses]:
+        """A structure on the voxels of the dose, those that it touches, and the masses of its labels in them."""
+        part = structure_density(drawn, self.ct_density)
+        window = self.matter.grid.window_of(part.grid)
+        followed = resample(part, self.matter.grid.crop(window), "mean")
+        region = resample_region(drawn, scoring.grid)
+        touched = scoring.grid.crop(region.window)
+        return region, touched, label_masses(touched, followed, scoring.labels[window])
+
     def structure(self, drawn: Region, dose: Volume, density: Volume) -> StructureDose:
         """Dose of a structure: each label in it has the dose of its label in the voxel."""
         scoring = self.result.scoring
         if scoring is None:  # cannot be: it was run with voxels of the dose
             raise AssertionError
-        part = structure_density(drawn, self.ct_density)
-        window = self.matter.grid.window_of(part.grid)
-        followed = resample(part, self.matter.grid.crop(window), "mean")
-        region = resample_region(drawn, dose.grid)
-        touched = dose.grid.crop(region.window)
-        there = label_masses(touched, followed, scoring.labels[window])
+        region, touched, there = self._masses(drawn, scoring)
         mass = there.sum_by_voxel(touched.size).reshape(touched.shape)
         if not mass.sum() > 0:
             raise InputError(f"region {drawn.name!r} has no mass in the density map")
@@ -296,26 +333,60 @@ def _noise_messages(result: MonteCarloResult, tissue: NDArray[np.bool_]) -> tupl
     text = (
         f"{few} of the {int(dosed.sum())} voxels above a twentieth of the maximum dose were reached by few decays "
         f"(standard uncertainty above {100 * FEW_COUNTS:.0f} %): single voxels there, minima and maxima say little; "
-        "mean doses of structures have the uncertainty stated with them"
+        "the uncertainty stated with the mean dose of a small structure may be too small"
     )
     return (Message("few-counts", text, FOLLOW_MORE),)
 
 
-def _structure_messages(result: MonteCarloResult) -> tuple[Message, ...]:
-    """Structures whose mean dose is known less well than was asked for."""
+def _structure_messages(detail: LabelDoses, regions: Sequence[Region]) -> tuple[Message, ...]:
+    """Structures whose mean dose is known less well than was asked for, or not known how well."""
+    means = [(region.name, mean) for region in regions if (mean := detail.mean(region)) is not None]
+    found = list(_less_certain(detail.result, [] if detail.result.target_region is not None else means))
+    unknown = [f"{name} {three(mean.value)} Gy" for name, mean in means if mean.sd is None]
+    if unknown:
+        text = (
+            "the uncertainty of a mean dose is not known where few decays reach, or of one batch: "
+            f"{', '.join(unknown)}; it may be several times higher"
+        )
+        found.append(Message("few-counts-in-structures", text, FOLLOW_MORE))
+    noisy = [region.name for region in regions if _share_of_few(detail.result, region) > FEW_COUNTS_SHARE_OF_STRUCTURE]
+    if noisy:
+        text = (
+            f"more than {100 * FEW_COUNTS_SHARE_OF_STRUCTURE:.0f} % of the volume of {', '.join(noisy)} was reached by "
+            f"few decays (standard uncertainty of voxels above {100 * FEW_COUNTS:.0f} %): D_x, V_x, minimum and "
+            "maximum there are those of noise; the mean has its own uncertainty"
+        )
+        found.append(Message("few-counts-in-voxels", text, FOLLOW_MORE, severity="note"))
+    return tuple(found)
+
+
+def _share_of_few(result: MonteCarloResult, region: Region) -> float:
+    """Share of a structure's volume in voxels that few decays reached; 0 of one beyond the voxels of the dose."""
+    if result.scoring is None:  # cannot be: structures are given with voxels of the dose
+        raise AssertionError
+    on = resample_region(region, result.scoring.grid)
+    if on.is_empty:
+        return 0.0
+    few = ~(result.dose_sd_gy[on.window] <= FEW_COUNTS * np.abs(result.dose_gy[on.window]))
+    few |= ~(result.dose_gy[on.window] > 0)
+    return float(on.coverage[few].sum()) / float(on.coverage.sum())
+
+
+def _less_certain(result: MonteCarloResult, means: Sequence[tuple[str, Estimate]]) -> tuple[Message, ...]:
+    """Means that a run with a target was to know better; one without an uncertainty by that which the run saw."""
     target = result.settings.target_uncertainty
     if target is None:
         return ()
-    means = result.watched.means(result.sums)
-    named = [
-        f"{region.name} {mean} Gy"
-        for region, mean in zip(result.watched.regions, means, strict=True)
-        if largest_uncertainty([mean]) > target
-    ]
-    if not named:
+    watched = result.watched
+    seen = {one.name: mean for one, mean in zip(watched.regions, watched.means(result.sums), strict=True)}
+    less = []
+    for name, mean in means:
+        if largest_uncertainty([mean if mean.sd is not None else seen.get(name, mean)]) > target:
+            less.append(f"{name} {three(mean.value)} Gy (± not known)" if mean.sd is None else f"{name} {mean} Gy")
+    if not less:
         return ()
     text = (
         f"the run ended before the mean dose of every structure was known to {100 * target:.2g} % (of 1 Gy where the "
-        f"mean is less): {', '.join(named)}"
+        f"mean is less): {', '.join(less)}"
     )
     return (Message("structures-less-certain", text, FOLLOW_MORE),)

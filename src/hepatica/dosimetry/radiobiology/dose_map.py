@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from hepatica.anatomy.structures.clinical import (
@@ -27,6 +27,7 @@ from hepatica.dosimetry.radiobiology.response_models import (
     alpha_value,
     predict,
     response_models,
+    size_not_compared,
 )
 from hepatica.dosimetry.radiobiology.summary import ExposureOptions
 from hepatica.errors import InputError
@@ -154,9 +155,14 @@ def map_effect(dose: Volume, regions: Sequence[Region], exposure: ExposureOption
             if model.kind != kind or model.nuclide == "external" or value is None:
                 continue
             if kind == "tcp" or roles[region.name] is _normal_role(model, roles.values()):
+                together = roles[region.name] is Structure.ALL_TUMOURS
                 prediction = predict(
-                    model, value, nuclide=source.name, agent=exposure.agent, lesion_ml=region.volume_ml
-                )
+                    model, value, nuclide=source.name, agent=exposure.agent,
+                    lesion_ml=None if together else region.volume_ml, lesion=region.name,
+                )  # fmt: skip
+                if together:
+                    unknown = size_not_compared(model, f"{region.name!r} is all tumours together: look at each")
+                    prediction = replace(prediction, messages=(*prediction.messages, *unknown))
                 models.append(StructurePrediction(region.name, prediction))
     if not found:
         raise InputError(

@@ -92,6 +92,14 @@ class ResponseModel:
             raise PhysicsError(f"{self.name}: 50 % dose and slope must be positive")
 
     @property
+    def lesions_ml(self) -> str:
+        """Lesions that it was found on, in words; empty where that is not known."""
+        low, high = self.smallest_lesion_ml, self.largest_lesion_ml
+        bounds = [f"at least {low:g} mL"] if low is not None else []
+        bounds += [f"at most {high:g} mL"] if high is not None else []
+        return f"lesions of {' and '.join(bounds)}" if bounds else ""
+
+    @property
     def has_curve(self) -> bool:
         """Whether a probability can be stated at any dose."""
         return self.form in ("logistic", "lkb", "poisson")
@@ -192,6 +200,7 @@ def predict(
     nuclide: str = "",
     agent: str = "",
     lesion_ml: float | None = None,
+    lesion: str = "",
 ) -> Prediction:
     """Evaluate a published model at a dose, with its parameter uncertainty and warnings about its use.
 
@@ -207,6 +216,8 @@ def predict(
         What the patient was treated with, to be compared with what the model was fitted on; "" skips the comparison.
     lesion_ml : float or None
         Volume of the lesion, to be compared with those that the model was fitted on; None skips the comparison.
+    lesion : str
+        Its name, for the message.
 
     Notes
     -----
@@ -215,7 +226,7 @@ def predict(
     """
     if not (math.isfinite(dose_gy) and dose_gy >= 0):
         raise PhysicsError(f"{model.name}: dose must not be negative ({dose_gy} Gy)")
-    messages = (*_doubts(model, dose_gy, nuclide, agent), *_size_doubts(model, lesion_ml))
+    messages = (*_doubts(model, dose_gy, nuclide, agent), *_size_doubts(model, lesion_ml, lesion))
     d50 = model.reference_dose_gy.value
     if not model.has_curve:
         return Prediction(model, dose_gy, None, None, None, False, _reading_without_curve(model, dose_gy), messages)
@@ -276,17 +287,23 @@ def _doubts(model: ResponseModel, dose_gy: float, nuclide: str, agent: str) -> t
     return tuple(found)
 
 
-def _size_doubts(model: ResponseModel, lesion_ml: float | None) -> tuple[Message, ...]:
+def _size_doubts(model: ResponseModel, lesion_ml: float | None, lesion: str) -> tuple[Message, ...]:
     low, high = model.smallest_lesion_ml, model.largest_lesion_ml
     if lesion_ml is None or (lesion_ml >= (low or 0.0) and (high is None or lesion_ml <= high)):
         return ()
-    bounds = [f"at least {low:g} mL"] if low is not None else []
-    bounds += [f"at most {high:g} mL"] if high is not None else []
     text = (
-        f"{model.name} was found on lesions of {' and '.join(bounds)}; this one has {lesion_ml:.3g} mL, where images "
-        "blur the dose otherwise and the number of cells is another"
+        f"{model.name} was found on {model.lesions_ml}; {repr(lesion) if lesion else 'this one'} has {lesion_ml:.3g} "
+        "mL, where images blur the dose otherwise and the number of cells is another"
     )
     return (Message("model-of-other-lesion-size", text),)
+
+
+def size_not_compared(model: ResponseModel, why: str) -> tuple[Message, ...]:
+    """What is said of a model of lesions of some sizes where that of the lesion is not known."""
+    if not model.lesions_ml:
+        return ()
+    text = f"{model.name} was found on {model.lesions_ml} and holds for no others; {why}"
+    return (Message("model-lesion-size-unknown", text, severity="note"),)
 
 
 @functools.cache

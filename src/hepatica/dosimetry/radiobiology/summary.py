@@ -26,7 +26,13 @@ from hepatica.dosimetry.radiobiology.bed import (
     lea_catcheside_factor,
     relative_effectiveness,
 )
-from hepatica.dosimetry.radiobiology.response_models import Prediction, ResponseModel, predict, response_models
+from hepatica.dosimetry.radiobiology.response_models import (
+    Prediction,
+    ResponseModel,
+    predict,
+    response_models,
+    size_not_compared,
+)
 from hepatica.errors import InputError, PhysicsError
 from hepatica.nuclides import NUCLIDE_NAMES, nuclide, require_carried
 
@@ -294,6 +300,8 @@ def _predictions(exposure: Exposure, kind: str) -> tuple[Prediction, ...]:
     for model in usable:
         dose, sd = _model_dose(model, exposure)
         prediction = predict(model, dose, dose_sd_gy=sd, nuclide=exposure.nuclide, agent=exposure.agent)
+        unknown = size_not_compared(model, "a dose alone does not say how large the lesion is")
+        prediction = replace(prediction, messages=(*prediction.messages, *unknown))
         if model.metric == "bed":
             text = f"{model.name} takes the mean of voxel BED; the BED of the mean dose stands in for it and is lower"
             messages = (*prediction.messages, Message("bed-of-mean-dose", text))

@@ -16,7 +16,7 @@ from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
 from hepatica.core.options import Fraction, NonNegative, options
 from hepatica.core.resample import resample, resample_region
-from hepatica.errors import InputError
+from hepatica.errors import InputError, NowhereToLookError
 from hepatica.planning.extrahepatic.background import Background, Mask, Values, background_of, blurred
 from hepatica.planning.extrahepatic.content import Content, contents
 from hepatica.planning.extrahepatic.position import landmarks, position_of
@@ -339,7 +339,7 @@ def _scene(image: Volume, liver: Region, lungs: Region, density: Volume | None, 
     distance = ndimage.distance_transform_edt(~inner, sampling=spacing)
     domain = distance > options.margin_mm
     if not domain.any():
-        raise InputError("liver and lungs fill the image: there is nowhere to look for uptake outside them")
+        raise NowhereToLookError("liver and lungs fill the image: there is nowhere to look for uptake outside them")
     seen = background_of(values, own_liver, inner & ~own_liver, distance, domain, spacing)
     near = domain & (distance <= options.margin_mm + NEAR_MM)
     test = significance(seen, domain, near, spacing)

@@ -259,8 +259,14 @@ def voxel_kernel(
     # Rounded to a nanometre so that the last bit of an affine does not make another kernel.
     edges = tuple(round(float(s), 6) for s in spacing_mm)
     shape = tuple(int(n) for n in half_shape)
-    if len(edges) != 3 or len(shape) != 3 or min(edges) <= 0 or min(shape) < 1 or density_g_ml <= 0:
-        raise InputError(f"voxel kernel: spacing {edges} mm, half shape {shape}, density {density_g_ml} g/mL")
+    if len(edges) != 3 or not min(edges) > 0:
+        given = " x ".join(f"{edge:g}" for edge in edges)
+        raise InputError(
+            f"voxel kernel: voxels of {given} mm; three edges above 0 are expected",
+            remedy="give the voxel's size, such as 4 mm",
+        )
+    if len(shape) != 3 or min(shape) < 1 or not density_g_ml > 0:
+        raise InputError(f"voxel kernel: half shape {shape}, density {density_g_ml:g} g/mL; both must be above 0")
     kernel = point_kernel(nuclide.name, medium)
     i, j, k = (a * density_g_ml / kernel.density_g_ml for a in edges)
     near = _near_shares(nuclide.name, medium, (i, j, k))

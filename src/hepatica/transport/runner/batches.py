@@ -29,6 +29,9 @@ MAX_GROUPS = 20
 MIN_GROUPS = 7
 GROUP_BYTES = 200 * 2**20
 SLAB = 2**18
+FEW_GROUPS = 4.0
+"""Groups of batches that must hold what a mean varies by (a third of them, where they are fewer than 12), or its spread
+over them is not known: about five rare events. n groups of Gaussian deviations count as 0.64 n."""
 Window = tuple[slice | NDArray[np.integer[Any]], ...]
 LARGEST_HALF = np.float32(60000)
 """Close to the largest number in half precision; a voxel far hotter than in the first batch is cut to it."""
@@ -142,10 +145,14 @@ class BatchSums:
 
     def group_sums(self, window: Window, weights: FloatArray) -> FloatArray:
         """Weighted sum over a window (slices, or indices) of energy per history, for each group that has histories."""
-        used = np.flatnonzero(self.group_histories)
         known = 0.0 if self.known_kev is None else float((self.known_kev[window] * weights).sum())
+        return self.group_residuals(window, weights) + known
+
+    def group_residuals(self, window: Window, weights: FloatArray) -> FloatArray:
+        """As `group_sums` without what is known beside the batches: all that varies."""
+        used = np.flatnonzero(self.group_histories)
         sums = [float((self.groups[n][window].astype(np.float64) * weights).sum()) for n in used]
-        return np.array(sums) * self.group_scale + known
+        return np.array(sums) * self.group_scale
 
     def sd_of_groups(self, sums: FloatArray) -> float | None:
         """Standard uncertainty of the mean of what `group_sums` gives, groups weighted by their histories; None of one.
@@ -158,6 +165,16 @@ class BatchSums:
             return None
         mean = np.average(sums, weights=histories)
         return float(np.sqrt(histories @ (sums - mean) ** 2 / ((len(sums) - 1) * histories.sum())))
+
+    def rests_on_few(self, residuals: FloatArray) -> bool:
+        """Whether few groups (`FEW_GROUPS`), by (sum n |x|)^2 / (N sum n x^2), hold nearly all of `group_residuals`.
+
+        Then their spread is no uncertainty: it is 0 where nothing was found.
+        """
+        histories = self.group_histories[self.group_histories > 0].astype(np.float64)
+        squares = float(histories @ residuals**2)
+        share = float(histories @ np.abs(residuals)) ** 2 / (float(histories.sum()) * squares) if squares > 0 else 0.0
+        return share < min(FEW_GROUPS / max(len(residuals), 1), 1 / 3)
 
 
 class Windowed(Protocol):

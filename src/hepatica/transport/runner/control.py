@@ -25,7 +25,7 @@ from hepatica.core.resample import resample
 from hepatica.nuclides import Nuclide
 from hepatica.transport.kernels.convolution import convolve_even
 from hepatica.transport.kernels.voxel import kernel_names, point_kernel, voxel_kernel
-from hepatica.transport.matter.composition import Medium
+from hepatica.transport.matter.composition import LUNG_BELOW_G_ML, Medium
 from hepatica.transport.matter.stepping import StepModel
 from hepatica.transport.runner.scoring import CLASS_BOUNDS_G_ML, Scoring
 from hepatica.transport.runner.upload import Twin
@@ -37,14 +37,23 @@ LEVELS = 12
 control. At that level 90Y has only bremsstrahlung left, which needs no better statistics."""
 
 PILOT_HISTORIES = 40_000
-"""Decays that the coefficients are found from, in two halves. A class with n voxels hit in both halves has its
+"""Decays that the coefficients are found from, in two halves. A class of n voxels with about the same energy has its
 coefficient to about 1 / sqrt(n); the variance left then exceeds the least possible by 1 / n of the variance."""
 
 PILOT_SEED = 0x5EED << 32
 """Added to the seed (modulo 2^63): the pilot's stream is none of a run's."""
 
 FEW = 10.0
-"""A coefficient found from n voxels has the weight n / (n + 10); the rest is that of its tissue at any dose."""
+"""A coefficient found from n voxels has the weight n / (n + 10); the rest is that of its tissue at any dose. Voxels
+count by the square of their twins' energy, (sum c^2)^2 / sum c^4: a few that hold most of it are a few."""
+
+ENOUGH_DECAYS = 1.0
+"""Voxels in which the twins of a whole run leave less than the energy of this many decays (some ten electrons of 90Y in
+voxels of 4 mm) are reached by few: in them there is a control only where it follows the patient closely."""
+
+CLOSE = 0.8
+"""Squared correlation of the energy in the patient and of the twin, in the pilot's voxels of a class, from which on it
+does. With less, a voxel that few decays reach is the noise of its twins: negative, with a spread hardly known."""
 
 HIGHEST = 1.5
 """No coefficient is higher: those of tissue are 1, and more is the noise of few voxels."""
@@ -70,12 +79,16 @@ class Control:
         Class of each voxel, a number of its tissue times LEVELS plus its level; -1 where there is no control.
     scoring : Scoring or None
         Parts of the voxels of the dose. Each is controlled by its share of the twin's energy in the whole voxel.
+    few : ndarray of bool, shape (voxels of the dose,)
+        Voxels that few twins reach in a whole run (`ENOUGH_DECAYS`). It is known before any decay is followed: a choice
+        by what a run finds in a voxel would bias its dose.
     """
 
     twin: Twin
     expected_kev: FloatArray
     classes: NDArray[np.int32]
-    scoring: Scoring | None = None
+    scoring: Scoring | None
+    few: NDArray[np.bool_]
 
     def whole(self, tally: FloatArray) -> FloatArray:
         """Energy of the matter and of the twin in whole voxels, shape (2, voxels), from a tally of both."""
@@ -100,15 +113,26 @@ class Control:
         matter, twin = first - second
         used = np.flatnonzero((self.classes >= 0) & (twin != 0))
         size = int(self.classes.max(initial=0)) // LEVELS * LEVELS + LEVELS
-        sums = np.zeros((3, size))
-        for row, values in enumerate((matter[used] * twin[used], twin[used] ** 2, None)):
-            sums[row] = np.bincount(self.classes[used], values, minlength=size)
-        all_levels = sums.reshape(3, -1, LEVELS).sum(axis=2)
-        usual = np.divide(all_levels[0], all_levels[1], out=np.zeros(size // LEVELS), where=all_levels[1] > 0)
-        usual *= all_levels[2] / (all_levels[2] + FEW)
-        found = np.divide(sums[0], sums[1], out=np.zeros(size), where=sums[1] > 0)
-        found = (sums[2] * found + FEW * np.repeat(usual, LEVELS)) / (sums[2] + FEW)
-        return np.append(np.clip(found, 0.0, HIGHEST), 0.0)[self.classes]
+        rows = (matter[used] * twin[used], twin[used] ** 2, twin[used] ** 4, matter[used] ** 2)
+        classes = self.classes[used]
+        sums = np.stack([np.bincount(classes, values, minlength=size).astype(np.float64) for values in rows])
+        usual, voxels = _slope(sums.reshape(len(rows), -1, LEVELS).sum(axis=2))
+        usual *= voxels / (voxels + FEW)
+        found, number = _slope(sums)
+        weight = number / (number + FEW)
+        found = weight * found + (1 - weight) * np.repeat(usual, LEVELS)
+        products = sums[1] * sums[3]
+        correlation = np.divide(sums[0] ** 2, products, out=np.zeros(size), where=(products > 0) & (number > FEW))
+        of_class = np.append(np.clip(found, 0.0, HIGHEST), 0.0)[self.classes]
+        close = np.append(correlation >= CLOSE, False)[self.classes]
+        return np.where(self.few & ~close, 0.0, of_class)
+
+
+def _slope(sums: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Slope through the origin from sums of x c, c^2 and c^4, and how many voxels it rests on."""
+    number = np.divide(sums[1] ** 2, sums[2], out=np.zeros_like(sums[1]), where=sums[2] > 0)
+    slope = np.divide(sums[0], sums[1], out=np.zeros_like(sums[1]), where=sums[1] > 0)
+    return slope, number
 
 
 def usual_cutoffs(model: StepModel) -> bool:
@@ -122,10 +146,14 @@ def twin_for(
 ) -> Twin | None:
     """Endless matter most like that around the decays: the medium that holds most of them, at its mean density there.
 
+    Decays in lung have no twin (`strata.strata_of`) and do not count: twins of a liver's decays in endless lung would
+    go centimetres beyond theirs.
+
     None where the nuclide has no kernel in any medium that holds decays.
     """
     known = {medium for name, medium in kernel_names() if name == nuclide.name}
     weight = resample(decays, density.grid, "total").values.ravel().astype(np.float64)
+    weight[density.values.ravel() < LUNG_BELOW_G_ML] = 0.0
     held = np.bincount(index.ravel(), weight, minlength=len(media))
     held[[n for n, medium in enumerate(media) if medium.name not in known]] = 0
     if not held.max() > 0:
@@ -143,9 +171,12 @@ def control_for(
     medium: Medium,
     *,
     total: float,
+    enough_kev: float,
     scoring: Scoring | None,
 ) -> Control | None:
     """Mean of the twins of decays `twinned` (of `total` in all), and classes of the voxels of the dose.
+
+    Voxels with less than `enough_kev` a decay are those that few reach.
 
     None where the voxels of the dose are not those of the decays (a block of them will do): there the mean is not known
     to the tenth of a per cent that it must be known to.
@@ -175,7 +206,8 @@ def control_for(
     controlled = known.ravel() & (level < LEVELS)
     tissue = np.digitize(own.ravel(), CLASS_BOUNDS_G_ML)
     classes = np.where(controlled, tissue * LEVELS + level, -1).astype(np.int32)
-    return Control(twin, np.where(controlled, expected.ravel(), 0.0), classes, scoring)
+    known_kev = np.where(controlled, expected.ravel(), 0.0)
+    return Control(twin, known_kev, classes, scoring, known_kev < enough_kev)
 
 
 def _shift(decays: Grid, dose: Grid) -> tuple[int, int, int] | None:

@@ -24,6 +24,7 @@ from hepatica.transport.matter.iodised_oil import media_with_oil
 from hepatica.transport.matter.media import require_decays_in_matter
 from hepatica.transport.runner.batches import BatchSums, load_checkpoint, save_checkpoint
 from hepatica.transport.runner.control import (
+    ENOUGH_DECAYS,
     PILOT_HISTORIES,
     PILOT_SEED,
     Control,
@@ -57,6 +58,8 @@ DEPOSITED = 4
 FEW_COUNTS = 0.2
 """Relative standard uncertainty of a voxel that few decays reached: n equal energies are known to 1 / sqrt(n), and of
 less than 25 the distribution is skewed and its spread over batches hardly known."""
+ENOUGH_IN_MEAN = 25
+"""Decays whose energy a mean is worth that has an uncertainty of its own, whatever its noise: as `FEW_COUNTS`."""
 TEN = 10
 """The highest dose is the mean of this many voxels."""
 HIGH_DOSE = 0.5
@@ -131,13 +134,13 @@ class MonteCarloResult:
         """Mean dose of a region in Gy with its standard uncertainty, correlations between voxels respected.
 
         Energy over mass, border voxels by their covered fraction. The uncertainty is that of the mean over groups of
-        batches: voxels that share histories are not taken as independent. Of the region that the run aimed at every
-        batch counts.
+        batches: voxels that share histories are not taken as independent. It is None where too few decays reached
+        the region to know it. Of the region that the run aimed at every batch counts.
         """
         if self.target_region is not None and region is self.target_region:
             stopped_at = self.settings.target_uncertainty is not None
             return self.watched.means(self.sums, stopped_at=stopped_at)[0]
-        return _region_mean(self.sums, self.gy_per_kev, region)
+        return _region_mean(self.sums, self.gy_per_kev, region, self.watched.least_kev)
 
     def covariance_groups(self, region: Region) -> FloatArray:
         """Mean dose of a region in Gy in each group of batches, for ratios of regions and other functions of doses."""
@@ -160,7 +163,7 @@ class MonteCarloResult:
     def mean_over(self, matter: LabelMasses) -> Estimate:
         """Mean dose of matter in Gy.
 
-        The uncertainty is that of `region_mean`.
+        The uncertainty is that of `region_mean`: None where too few decays reached the matter to know it.
         """
         scoring = self._scored()
         part = scoring.part_of(matter)
@@ -170,14 +173,14 @@ class MonteCarloResult:
         shares = np.minimum(mass[~apart] / scoring.mass_g.ravel()[voxel], 1.0)
         window = np.unravel_index(voxel, scoring.grid.shape)
         energy = float((self.sums.mean_kev(window) * shares).sum())
-        groups = self.sums.group_sums(window, shares)
+        groups = self.sums.group_residuals(window, shares)
         if self.sums.parts is not None and apart.any():
             part = part[apart]
             shares = np.minimum(mass[apart] / scoring.part_mass_g[part], 1.0)
             energy += float((self.sums.parts.mean_kev((part,)) * shares).sum())
-            groups = groups + self.sums.parts.group_sums((part,), shares)
+            groups = groups + self.sums.parts.group_residuals((part,), shares)
         scale = self._gy_g_per_kev / float(mass.sum())
-        sd = self.sums.sd_of_groups(groups)
+        sd = _sd_of_mean(self.sums, groups, energy, self.watched.least_kev)
         return Estimate(energy * scale, None if sd is None else scale * sd)
 
     @property
@@ -279,7 +282,9 @@ class _Run:
         )
         to_mm = _to_phantom(decays.grid, density.grid)
         self.total_decays = decays.total
-        self.control, source = self._control(decays, density.with_values(followed), nuclide, phantom, to_mm)
+        self.control, source = self._control(
+            decays, density.with_values(followed), nuclide, phantom, to_mm, emitted.mean_kev
+        )
         self.transport = DecayTransport(
             phantom,
             emitted,
@@ -298,7 +303,7 @@ class _Run:
         if region is not None and region.is_empty:
             raise GeometryError(f"region {region.name!r} covers no voxel; it has no mean dose")
         named = (region,) if region is not None else () if dose_voxels is None else dose_voxels.regions
-        self.watched = WatchedRegions.on(grid, named, self.gy_per_kev)
+        self.watched = WatchedRegions.on(grid, named, self.gy_per_kev, least_kev=emitted.mean_kev)
         self.sums.watched = np.zeros((2, len(self.watched)))
         self.high_dose_after: int | None = None
         if self.scoring is not None:
@@ -311,7 +316,7 @@ class _Run:
         )
 
     def _control(
-        self, decays: Volume, density: Volume, nuclide: Nuclide, phantom: Phantom, to_mm: FloatArray
+        self, decays: Volume, density: Volume, nuclide: Nuclide, phantom: Phantom, to_mm: FloatArray, mean_kev: float
     ) -> tuple[Control | None, list[Stratum]]:
         """Twin of the decays and its mean (None where it is not wanted or not known), and the source in strata."""
         settings, twin = self.settings, None
@@ -336,9 +341,17 @@ class _Run:
             twin,
             medium,
             total=self.total_decays,
+            enough_kev=ENOUGH_DECAYS * mean_kev / self._shortest(),
             scoring=self.scoring,
         )
         return control, source
+
+    def _shortest(self) -> int:
+        """Decays of this run at the least: the histories wanted, or the batches that come before any other rule."""
+        least = MIN_BATCHES * SMALL_BATCH
+        wanted = self.settings.histories
+        open_ended = self.settings.target_uncertainty is not None or self.settings.time_limit_s is not None
+        return least if wanted is None else min(wanted, least) if open_ended else wanted
 
     def _coefficient(self) -> FloatArray:
         """Coefficient of the control in each voxel, that of a checkpoint if there is one; `sums` get what is known."""
@@ -462,12 +475,27 @@ def high_dose_uncertainty(dose: NDArray[Any], dose_sd: NDArray[Any]) -> float | 
     return float(np.sqrt(np.mean((dose_sd[high] / dose[high]) ** 2)))
 
 
-def _region_mean(sums: BatchSums, gy_per_kev: DosePerEnergy, region: Region) -> Estimate:
+def _region_mean(sums: BatchSums, gy_per_kev: DosePerEnergy, region: Region, least_kev: float) -> Estimate:
     if region.is_empty:
         raise GeometryError(f"region {region.name!r} covers no voxel; it has no mean dose")
     energy = float((region.coverage * sums.mean_kev(region.window)).sum())
-    sd = sums.sd_of_groups(_group_means(sums, gy_per_kev, region))
-    return Estimate(energy / _mass(gy_per_kev, region), sd)
+    mass = _mass(gy_per_kev, region)
+    residuals = sums.group_residuals(region.window, region.coverage.astype(np.float64))
+    sd = _sd_of_mean(sums, residuals, energy, least_kev)
+    return Estimate(energy / mass, None if sd is None else sd / mass)
+
+
+def _sd_of_mean(sums: BatchSums, residuals: FloatArray, mean_kev: float, least_kev: float) -> float | None:
+    """Standard uncertainty of a mean energy per history from what varies of it between groups of batches.
+
+    Where few groups hold nearly all of that it is no less than the energy of one decay in all; and if so much is not
+    little beside the mean, it is not known: where no decay was seen to come, the next may.
+    """
+    sd = sums.sd_of_groups(residuals)
+    if sd is None or not sums.rests_on_few(residuals):
+        return sd
+    one_decay = least_kev / sums.histories
+    return max(sd, one_decay) if mean_kev > ENOUGH_IN_MEAN * one_decay else None
 
 
 def _mass(gy_per_kev: DosePerEnergy, region: Region) -> float:

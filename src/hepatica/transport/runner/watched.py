@@ -42,17 +42,23 @@ class WatchedRegions:
         None of them empty.
     gy_per_kev : tuple of float
         Mean dose of each, per keV and history in it.
+    least_kev : float
+        Energy of one decay. No uncertainty is less than that of one decay in all that left it: where none has been
+        seen to reach a region, the next one may.
     """
 
     regions: tuple[Region, ...]
     gy_per_kev: tuple[float, ...]
+    least_kev: float = 0.0
 
     @classmethod
-    def on(cls, grid: Grid, regions: Sequence[Region], gy_per_kev: Windowed) -> WatchedRegions:
+    def on(
+        cls, grid: Grid, regions: Sequence[Region], gy_per_kev: Windowed, *, least_kev: float = 0.0
+    ) -> WatchedRegions:
         """Those of `regions` that reach into a grid, whose voxels have that many Gy per keV and history."""
         found = [one for one in (resample_region(region, grid) for region in regions) if not one.is_empty]
         masses = [float((one.coverage / gy_per_kev[one.window]).sum(dtype=np.float64)) for one in found]
-        return cls(tuple(found), tuple(1 / mass for mass in masses))
+        return cls(tuple(found), tuple(1 / mass for mass in masses), least_kev)
 
     def __len__(self) -> int:
         return len(self.regions)
@@ -71,6 +77,7 @@ class WatchedRegions:
         variance = np.full(len(self), np.nan)
         if sums.batches > 1:
             variance = np.maximum(squares - total**2 / sums.histories, 0) / ((sums.batches - 1) * sums.histories)
+            variance = np.maximum(variance, (self.least_kev / sums.histories) ** 2)
         mean = (total / sums.histories + known) * self.gy_per_kev
         sd = np.sqrt(variance) * self.gy_per_kev
         if stopped_at and sums.batches > 1:

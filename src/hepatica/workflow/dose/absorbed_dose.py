@@ -155,7 +155,7 @@ def absorbed_dose(
         for item, dose, held in zip(drawn.clinical, doses, chain.activities, strict=True)
     )
     lungs = treated_lungs(patient, found, count, scans[0], chosen, options)
-    deposits = treated_deposits(seen, patient, chosen)
+    deposits, about_deposits = treated_deposits(seen, patient, chosen)
     inputs = (*scans, ct_image) if has_ct else scans
     start = _start(inputs, drawn, options.parameters(engine), table or default_calibration())
     return DoseResult(
@@ -174,7 +174,7 @@ def absorbed_dose(
             chain.messages, outside,
             calibration_messages(ct_image.volume, table) if has_ct else (), drawn.messages, patient.messages,
             () if lungs is None else lungs.messages(),
-            () if deposits is None else deposits.messages(), dose_map.messages,
+            about_deposits, dose_map.messages,
         ),
         provenance=start.adding(conventions=patient.tissue.conventions).merged(count.provenance).merged(dose_map.provenance).merged(corrected.provenance)
         .merged(chain.provenance)

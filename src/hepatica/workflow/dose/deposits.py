@@ -10,6 +10,7 @@ from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
 from hepatica.core.resample import resample, resample_region
 from hepatica.core.tables.table import Table
+from hepatica.errors import NowhereToLookError
 from hepatica.nuclides import Nuclide
 from hepatica.planning.extrahepatic.uptake import (
     PERTECHNETATE,
@@ -68,7 +69,22 @@ class TreatedDeposits:
         return places_picture(self.image, self.outlines, centres) if centres else None
 
 
-def treated_deposits(decays: Volume, patient: Patient, nuclide: Nuclide) -> TreatedDeposits | None:
+def treated_deposits(
+    decays: Volume, patient: Patient, nuclide: Nuclide
+) -> tuple[TreatedDeposits | None, tuple[Message, ...]]:
+    """Search of an image of decays, and what is said where it holds no place to look.
+
+    None where no liver, or no lungs, are known, or the liver holds nothing: then nothing is said.
+    """
+    try:
+        found = _searched(decays, patient, nuclide)
+    except NowhereToLookError as error:
+        text = f"activity outside liver and lungs was not looked for: {error.args[0]}"
+        return None, (Message("extrahepatic-not-searched", text, "look at an image with more of the body about them"),)
+    return found, () if found is None else found.messages()
+
+
+def _searched(decays: Volume, patient: Patient, nuclide: Nuclide) -> TreatedDeposits | None:
     """Search of an image of decays; None where no liver, or no lungs, are known, or the liver holds nothing."""
     there = {n: resample_region(item.region, decays.grid) for n, item in enumerate(patient.drawn.clinical)}
     livers = [there[n] for n, item in enumerate(patient.drawn.clinical) if item.structure is Structure.LIVER]
