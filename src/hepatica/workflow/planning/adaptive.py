@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import field
 from datetime import date
@@ -58,6 +59,7 @@ class ToleranceResult(Result):
 
     coming: NextTreatment = field(metadata=HIDDEN)
     prospect: Prospect = field(metadata=INLINE)
+    normal_liver_so_far_gy: float | None = field(default=None, metadata=HIDDEN)
 
     @property
     @reported
@@ -67,7 +69,7 @@ class ToleranceResult(Result):
         return Allowance(
             self.prospect.territory, r.normal_dose_gy, r.lung_dose_gy, r.lung_dose_so_far_gy, r.delivered_bed_gy,
             r.tolerance_bed_gy, self.coming.nuclide, self.prospect.treatments,
-            tuple(caution.text for caution in r.cautions),
+            tuple(caution.text for caution in r.cautions), self.normal_liver_so_far_gy,
         )  # fmt: skip
 
     def title(self) -> str:
@@ -174,7 +176,8 @@ def remaining_tolerance(
         inputs = (InputFile.of("table", Path(table)),)
     else:
         past = list(table or ())
-    from_results, said, files = _from_results(results, territory, coming)
+    from_results, whole, said, files = _from_results(results, territory, coming)
+    whole += [treatment.normal_dose_gy if territory is None else None for treatment in past]
     past += from_results
     if not past and table is None:
         raise InputError("no past treatment is given", remedy="give `table` or `dose_results`")
@@ -187,6 +190,7 @@ def remaining_tolerance(
     return ToleranceResult(
         coming=coming,
         prospect=found,
+        normal_liver_so_far_gy=_sum_of(whole),
         messages=unique(said, found.messages),
         provenance=Provenance(
             inputs=(*inputs, *files),
@@ -200,9 +204,10 @@ def remaining_tolerance(
 
 def _from_results(
     given: DoseResultOptions, territory: str | None, coming: NextTreatment
-) -> tuple[list[PastTreatment], tuple[Message, ...], tuple[InputFile, ...]]:
-    """Past treatments of results of `absorbed_dose`, what is to be said of them, and their files."""
+) -> tuple[list[PastTreatment], list[float | None], tuple[Message, ...], tuple[InputFile, ...]]:
+    """Past treatments of results of `absorbed_dose`, their dose of the whole normal liver, messages and files."""
     past: list[PastTreatment] = []
+    whole: list[float | None] = []
     said: list[Message] = []
     files: list[InputFile] = []
     for path in map(Path, given.dose_results):
@@ -222,11 +227,19 @@ def _from_results(
             at = found.administered_at.replace(tzinfo=found.administered_at.tzinfo or coming.next_at.tzinfo)
         role = "normal_liver" if territory is None else "perfused_normal"
         dose = found.normal_dose_gy(role, given.normal_structure)
+        livers = [gray for is_role, gray in found.structures.values() if is_role == "normal_liver"]
+        whole.append(dose if territory is None else livers[0] if len(livers) == 1 else None)
         past.append(PastTreatment(at, dose, found.lung_dose_gy, hours, territory))
         said += found.messages
         files.append(InputFile.of("dose", document_of(path)))
     require_one_patient([input_file("dose", path / "dose.dcm") for path in _folders(given)])
-    return past, tuple(said), tuple(files)
+    return past, whole, tuple(said), tuple(files)
+
+
+def _sum_of(doses: Sequence[float | None]) -> float | None:
+    """All together; None where one is not known."""
+    known = [dose for dose in doses if dose is not None]
+    return math.fsum(known) if len(known) == len(doses) else None
 
 
 def _folders(given: DoseResultOptions) -> list[Path]:
