@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from hepatica.case.report.course import CourseStep
 from hepatica.case.report.histograms import histograms_of
 from hepatica.case.report.material import CaseMaterial
-from hepatica.case.report.summary import Goal, StructureDose, TreatmentSummary, shown_structures
+from hepatica.case.report.goals import Goal
+from hepatica.case.report.summary import StructureDose, TreatmentSummary, shown_structures
 from hepatica.core.message import Message
 from hepatica.core.numbers.estimate import Estimate
 from hepatica.core.numbers.wording import percent, three, with_uncertainty
@@ -238,11 +239,16 @@ def _numbers(one: StructureDose) -> tuple[Cell, ...]:
 
 
 def _goal(one: StructureDose, goal: Goal | None) -> tuple[str, str]:
-    if goal is None or one.delivered_dose_gy is None:
+    if goal is None:
         return "", ""
-    row = LimitRow(one.name, goal.comparison, goal.limit_gy, one.delivered_dose_gy)
+    doses = (goal.judged_gy, one.delivered_dose_gy, one.planned_dose_gy)
+    judged = next((dose for dose in doses if dose is not None), None)
+    if judged is None:
+        return "", ""
+    row = LimitRow(one.name, goal.comparison, goal.limit_gy, judged, not_judged=goal.not_judged)
+    verdict = row.verdict if goal.not_judged else row.verdict.replace(" ", NO_BREAK)
     sign = {">=": "≥", "<=": "≤"}[goal.comparison]
-    return f"{sign} {goal.limit_gy:g} Gy: {goal.condition}", row.verdict.replace(" ", NO_BREAK)
+    return f"{sign} {three(goal.limit_gy)} Gy: {goal.condition}", verdict
 
 
 def _dose_note(treatment: TreatmentSummary, left_out: int, steps: Steps) -> str:
@@ -253,7 +259,7 @@ def _dose_note(treatment: TreatmentSummary, left_out: int, steps: Steps) -> str:
         if not treatment.goals_are_judged:
             parts.append("No goal applies: indication and intent are not stated, or the agent has none for them.")
     else:
-        parts.append(f"Delivered dose: {_absent(steps, 'dose')}.")
+        parts.append(f"Delivered dose: {_absent(steps, 'dose')}; goals and limits are judged by the planned dose.")
     if left_out > 0:
         parts.append(f"{left_out} smaller lesions are on the page of the absorbed dose.")
     return " ".join(parts)

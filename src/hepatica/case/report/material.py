@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hepatica.case.catalogue import Item
-from hepatica.case.report.course import CourseStep, course_steps
+from hepatica.case.report.course import CourseStep, course_steps, places_of
 from hepatica.case.report.summary import TreatmentSummary, summary_of
 from hepatica.case.state import Situation
 from hepatica.core.context import DicomContext
@@ -148,7 +148,8 @@ def case_material(situation: Situation) -> CaseMaterial:
         person=person,
         disease=Disease(**{key: _text(situation, "disease", key) for key in ("indication", "description", "stage")}),
         treatments=tuple(
-            summary_of(n, situation.facts.treatments[n - 1], by_treatment[n]) for n in situation.treatments
+            summary_of(n, situation.facts.treatments[n - 1], by_treatment[n], [by_treatment[k] for k in range(1, n)])
+            for n in situation.treatments
         ),
         steps=steps,
         images=tuple(_image(item, situation) for item in situation.catalogue),
@@ -164,12 +165,8 @@ def case_material(situation: Situation) -> CaseMaterial:
 def _paths(steps: Iterable[CourseStep]) -> Iterator[str]:
     """Where the case lay when its steps ran, and what they read: it may have been moved since."""
     for step in steps:
-        for one in step.document.get("provenance", {}).get("inputs", ()):
-            for inside in ("/images/", "/steps/"):
-                above, found, _ = one["path"].replace("\\", "/").rpartition(inside)
-                if found:
-                    yield above
-            yield one["path"]
+        yield from places_of("", step.read)
+        yield from step.read
 
 
 def _text(situation: Situation, table: str, key: str) -> str:

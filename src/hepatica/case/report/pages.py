@@ -8,7 +8,8 @@ from typing import Any
 
 from hepatica.case.report.course import CourseStep
 from hepatica.case.report.front import STATE_MARKS, STATE_WORDS
-from hepatica.case.report.summary import at, estimate
+from hepatica.case.report.goals import at
+from hepatica.case.report.summary import estimate
 from hepatica.core.numbers.wording import percent, three, with_uncertainty
 from hepatica.core.tables.table import Table
 from hepatica.report.document import Block, Facts, Notices, Paragraph, Picture, Section, TableBlock

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
@@ -52,6 +53,11 @@ class Allowance:
     cautions: tuple[str, ...] = ()
     normal_liver_so_far_gy: float | None = None
     source: str = field(default="", metadata=HIDDEN)
+
+    @property
+    def shown_source(self) -> str:
+        """The file with its folder, without where that lies: a report is read elsewhere."""
+        return "/".join(PurePath(self.source).parts[-2:])
 
     def __post_init__(self) -> None:
         numbers = [self.normal_gy, self.lung_gy, self.lung_so_far_gy, self.delivered_bed_gy, self.tolerance_bed_gy]
@@ -132,11 +138,11 @@ def check_allowances(
                 f"normal liver in {territory}: what earlier treatments leave ({a.delivered_bed_gy:.4g} of "
                 f"{a.tolerance_bed_gy:g} Gy BED used)"
             )
-            found.append(_checked("perfused_normal_gy", a.normal_gy, dose, text, a.source))
+            found.append(_checked("perfused_normal_gy", a.normal_gy, dose, text, a.shown_source))
     if allowances:
         least = min(allowances, key=lambda a: a.lung_gy)
         text = f"lungs: what earlier treatments leave ({least.lung_so_far_gy:g} Gy so far)"
-        found.append(_checked("lung_gy", least.lung_gy, lung_gy, text, least.source))
+        found.append(_checked("lung_gy", least.lung_gy, lung_gy, text, least.shown_source))
     return found
 
 

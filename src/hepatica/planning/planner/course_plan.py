@@ -151,7 +151,7 @@ class CoursePlan:
         if self.planner_refused:
             text = f"the planner allows no activity: {self.planner_refused}"
             planner.append(Message("planner-no-activity", text, "do not treat under these limits", "critical"))
-        cautions = [Message("caution", f"{a.source}: {text}") for a in course.allowances for text in a.cautions]
+        cautions = [Message("caution", f"{a.shown_source}: {text}") for a in course.allowances for text in a.cautions]
         return unique(
             exceeded,
             planner,
