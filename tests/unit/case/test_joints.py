@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from hepatica.case.catalogue import Item
+from hepatica.case.steps.afterwards import NextAt
 from hepatica.case.steps.inputs import StatedInstant
+from hepatica.planning.measured.treatment_results import AbsorbedDose
+from hepatica.workflow.planning.adaptive import _about_organ
 
 
 @dataclass
@@ -67,3 +70,25 @@ def test_the_stated_administration_reaches_the_dose(image: str, handed_on: str) 
     (given,) = StatedInstant().given(view)
     assert (given.word, given.text) == ("administered_at", handed_on)
     assert StatedInstant().given(Fake(view.facts, view.instants, frozenset({"delivery"}))) == ()
+
+
+def territories(given: Sequence[Any]) -> list[str]:
+    return [one.text for one in given if one.word == "territory"]
+
+
+def test_the_organ_that_was_judged_stays_where_the_next_treatment_is_not_in_the_case() -> None:
+    right, left = {"territory": [{"name": "right"}]}, {"territory": [{"name": "left"}], "at": "2026-06-01T10:00"}
+    assert territories(NextAt().given(Fake(right, sections={"next": {"next_at": "2026-06-01T10:00"}}))) == ["right"]
+    assert territories(NextAt().given(Fake(right, coming=right))) == ["right"]
+    # Of another territory, or of none: the verb says that the whole liver is judged.
+    assert territories(NextAt().given(Fake(right, coming=left))) == []
+    assert territories(NextAt().given(Fake(right, coming={"at": "2026-06-01T10:00"}))) == []
+
+
+def test_a_part_that_had_more_than_the_mean_of_the_liver_is_said() -> None:
+    dose = AbsorbedDose("dose", "Y-90", "glass", None, 2.0, 0.05, (64.05,), 4.0, {
+        "whole": ("normal_liver", 49.0), "part": ("perfused_normal", 82.0), "right": ("perfused", 101.0),
+    }, ())  # fmt: skip
+    assert [m.severity for m in _about_organ(dose, None, 49.0)] == ["critical"]
+    assert _about_organ(dose, "right", 82.0) == []
+    assert [m.code for m in _about_organ(dose, "left", 82.0)] == ["other-territory"]

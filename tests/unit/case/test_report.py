@@ -355,3 +355,51 @@ def test_letters_that_paper_cannot_print_are_said() -> None:
     when = datetime(2026, 4, 1)
     assert said in html_page(case_document(material(steps(), "李 小龍"), when))
     assert said not in html_page(case_document(material(steps(), "Zoë Żółć"), when))
+
+
+def lungs_of(gray: float, *earlier: float | None, comparison: str = "<=") -> Any:
+    """Lung goals of a treatment after others whose lungs had a dose, or one that is not known."""
+
+    def dose(own: float | None) -> dict[str, Any]:
+        rows = [
+            limit("lungs", "met", comparison=comparison, limit_gy=gy, dose_mean_gy=own, condition=condition)
+            for gy, condition in ((30.0, "per treatment"), (50.0, "cumulative"))
+        ]
+        lungs = {"by_image": {"structure": "lungs"}, "judged": "image", "dose_judged_gy": own}
+        return {"structures": [structure("t", "tumour", 200.0)], "limits": rows, "lung_doses": lungs}
+
+    before = [{"dose": done("dose", {} if own is None else dose(own))} for own in earlier]
+    found = summary_of(1 + len(before), STATED, {"dose": done("dose", dose(gray))}, before)
+    return next(one for one in found.structures if one.role == "lung").goals
+
+
+def test_a_limit_of_all_treatments_is_judged_by_their_sum() -> None:
+    assert [goal.status for goal in lungs_of(28.0)] == ["met", "met"]
+    each, together = lungs_of(28.0, 28.0)
+    assert (each.status, together.status, together.judged_gy) == ("met", "violated", 56.0)
+    # A dose that nobody knows is not 0 Gy; what is too much without it is too much.
+    unknown = lungs_of(28.0, None)[1]
+    assert (unknown.status, unknown.not_judged) == ("unjudged", "the lung dose of treatment 1 is not known")
+    assert lungs_of(28.0, 28.0, None)[1].status == "violated"
+
+
+def test_what_the_treatment_before_left_is_a_limit_of_the_next() -> None:
+    left = {"territory": None, "normal_gy": 41.5, "tolerance_bed_gy": 250.0, "delivered_bed_gy": 182.6}
+    before = [{"next": done("next", {"for_plan": left}), "dose": done("dose", DOSE)}]
+    found = {one.name: one for one in summary_of(2, STATED, steps(), before).structures}
+    (goal,) = found["liver minus tumours"].goals
+    assert (goal.limit_gy, goal.status) == (41.5, "violated")
+
+
+def test_a_plan_alone_shows_the_limits_it_was_judged_by() -> None:
+    rows = [
+        {"quantity": quantity, "bound": bound, "limit": limit, "value": value, "status": status, "text": "label",
+         "where": "", "earlier": None, "applies_if": "", "waived": "", "source": "label"}
+        for quantity, bound, limit, value, status in (
+            ("tumour_gy", "min", 205.0, 121.0, "violated"), ("perfused_normal_gy", "max", 41.5, 80.0, "violated"),
+            ("lung_gy", "max", 30.0, 5.0, "met"), ("lung_activity_gbq", "max", 0.61, 0.07, "met"))
+    ]  # fmt: skip
+    found = {one.name: one for one in summary_of(1, STATED, {"plan": done("plan", {**PLAN, "limits": rows})}).structures}
+    assert [(name, goal.status, goal.judged_gy) for name, one in found.items() for goal in one.goals] == [
+        ("tumours", "violated", 121.0), ("normal liver in right lobe", "violated", 80.0), ("lungs", "met", 5.0),
+    ]  # fmt: skip

@@ -141,7 +141,7 @@ def check_allowances(
             found.append(_checked("perfused_normal_gy", a.normal_gy, dose, text, a.shown_source))
     if allowances:
         least = min(allowances, key=lambda a: a.lung_gy)
-        text = f"lungs: what earlier treatments leave ({least.lung_so_far_gy:g} Gy so far)"
+        text = f"lungs: what earlier treatments leave ({least.lung_so_far_gy:.3g} Gy so far)"
         found.append(_checked("lung_gy", least.lung_gy, lung_gy, text, least.shown_source))
     return found
 

@@ -28,10 +28,14 @@ from hepatica.outcome.adaptive import (
 )
 from hepatica.planning.limits.allowance import Allowance
 from hepatica.planning.measured.earlier_results import document_of
-from hepatica.planning.measured.treatment_results import absorbed_dose_of
+from hepatica.planning.measured.treatment_results import AbsorbedDose, absorbed_dose_of
 from hepatica.report.figures.outcome import draw_adaptive, save
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import require_one_patient
+
+
+MORE_THAN_MEAN = 1.1
+"""Mean dose of a part over that of the whole normal liver, from which on the whole does not stand for the part."""
 
 
 @options
@@ -230,7 +234,7 @@ def _from_results(
         livers = [gray for is_role, gray in found.structures.values() if is_role == "normal_liver"]
         whole.append(dose if territory is None else livers[0] if len(livers) == 1 else None)
         past.append(PastTreatment(at, dose, found.lung_dose_gy, hours, territory))
-        said += found.messages
+        said += [*found.messages, *_about_organ(found, territory, dose)]
         files.append(InputFile.of("dose", document_of(path)))
     require_one_patient([input_file("dose", path / "dose.dcm") for path in _folders(given)])
     return past, whole, tuple(said), tuple(files)
@@ -240,6 +244,28 @@ def _sum_of(doses: Sequence[float | None]) -> float | None:
     """All together; None where one is not known."""
     known = [dose for dose in doses if dose is not None]
     return math.fsum(known) if len(known) == len(doses) else None
+
+
+def _about_organ(found: AbsorbedDose, territory: str | None, judged_gy: float) -> list[Message]:
+    """What is said where the whole liver is judged though a part had more, or a part that the result does not name."""
+    if territory is not None:
+        perfused = [name for name, (role, _) in found.structures.items() if role == "perfused"]
+        if not perfused or territory in perfused:
+            return []
+        text = (
+            f"{found.source}: its perfused volume is called {', '.join(perfused)}; its normal liver is counted as that "
+            f"of {territory!r}"
+        )
+        return [Message("other-territory", text, "give treatments of other territories in `table`")]
+    parts = [(gray, name) for name, (role, gray) in found.structures.items() if role == "perfused_normal"]
+    most, name = max(parts, default=(0.0, ""))
+    if not most > MORE_THAN_MEAN * judged_gy:
+        return []
+    text = (
+        f"{found.source}: what is left is for the mean of the whole normal liver, which had {judged_gy:.4g} Gy; "
+        f"{name!r} had {most:.4g} Gy and is not judged"
+    )
+    return [Message("territory-not-judged", text, "name the `territory` if the next treatment is of it", "critical")]
 
 
 def _folders(given: DoseResultOptions) -> list[Path]:
