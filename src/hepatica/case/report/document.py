@@ -42,7 +42,8 @@ def case_document(material: CaseMaterial, created: datetime) -> Document:
         )
         begun = True
     person = material.person
-    name = person.patient_name if len(person.patient_name) <= NAME_LETTERS else f"{person.patient_name[:NAME_LETTERS]}…"
+    whole = person.shown_name
+    name = whole if len(whole) <= NAME_LETTERS else f"{whole[:NAME_LETTERS]}…"
     who = ", ".join(filter(None, (name, person.patient_id, person.birth_date and f"born {person.birth_date}")))
     return Document(
         title="Radioembolization: report of the course",

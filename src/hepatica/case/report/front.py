@@ -82,7 +82,7 @@ def banner(material: CaseMaterial) -> Banner:
     """Whose case it is."""
     person = material.person
     pairs = (
-        ("Patient", person.patient_name or "not stated"),
+        ("Patient", person.shown_name or "not stated"),
         ("Patient ID", person.patient_id or "not stated"),
         ("Born", person.birth_date),
         ("Sex", person.sex),
@@ -107,7 +107,7 @@ def _not_usable(material: CaseMaterial) -> Section:
 
 def _about(material: CaseMaterial) -> tuple[Message, ...]:
     """What is wrong with the case itself, and with its print."""
-    if is_printable(material.person.patient_name):
+    if is_printable(material.person.shown_name):
         return material.messages
     text = "the PDF cannot print every letter of the patient's name; the HTML report does"
     return (*material.messages, Message("name-not-printable", text, "go by the patient's ID on paper"))

@@ -45,6 +45,11 @@ class Person:
     sex: str = ""
     name_of_images: str = field(default="", metadata=withheld())
 
+    @property
+    def shown_name(self) -> str:
+        """For people: without the delimiter that DICOM wants in a pseudonym."""
+        return self.patient_name.replace("^", " ").strip()
+
 
 @dataclass(frozen=True, slots=True)
 class Disease:
