@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hepatica.case.report.course import CourseStep
+from hepatica.case.report.goals import Goal
 from hepatica.case.report.histograms import histograms_of
 from hepatica.case.report.material import CaseMaterial
-from hepatica.case.report.goals import Goal
 from hepatica.case.report.summary import StructureDose, TreatmentSummary, shown_structures
+from hepatica.case.report.warnings import WARNINGS_SHOWN, open_warnings
 from hepatica.core.message import Message
 from hepatica.core.numbers.estimate import Estimate
 from hepatica.core.numbers.wording import percent, three, with_uncertainty
@@ -30,7 +31,6 @@ from hepatica.report.pdf import is_printable
 
 Steps = Mapping[str, CourseStep]
 
-WARNINGS_SHOWN = 3
 NO_BREAK = "\u00a0"
 CHANCES_SHOWN = 2
 STATE_MARKS = {"done": "met", "out of date": "violated", "changed": "violated", "failed": "violated", "ready": "near"}
@@ -282,7 +282,8 @@ def _histograms(treatment: TreatmentSummary, steps: Steps) -> Picture | None:
 def _open(material: CaseMaterial, treatment: TreatmentSummary) -> Block:
     # Both share a column: what one takes the other lacks.
     valid = sum(chance.within_validity for chance in treatment.chances)
-    messages, left = open_warnings(material, treatment.number, WARNINGS_SHOWN - (1 if valid else 0))
+    steps = material.of_treatment(treatment.number).values()
+    messages, left = open_warnings(steps, WARNINGS_SHOWN - (1 if valid else 0))
     note = f"{left} more stand at the steps." if left else ""
     return Notices("Open warnings", messages, "near", note) if messages else Paragraph("No open warnings.")
 
@@ -308,18 +309,6 @@ def _chances(treatment: TreatmentSummary, steps: Steps) -> tuple[Block, ...]:
     ]
     note = f"Of {len(treatment.chances)} models those fitted on this agent and at such doses; 95 % intervals."
     return (Facts.of(rows), Paragraph(note, note=True))
-
-
-def open_warnings(material: CaseMaterial, number: int, most: int = WARNINGS_SHOWN) -> tuple[tuple[Message, ...], int]:
-    """Warnings of the steps that are up to date, critical first, each once; and how many more there are."""
-    said: dict[Message, list[str]] = {}
-    for step in material.steps:
-        for message in step.messages if step.treatment_number == number else ():
-            if message.severity != "note":
-                said.setdefault(message, []).append(step.title)
-    found = [Message(m.code, f"{', '.join(titles)}: {m.text}", m.remedy, m.severity) for m, titles in said.items()]
-    ordered = sorted(found, key=lambda message: message.severity != "critical")
-    return tuple(ordered[:most]), max(0, len(ordered) - most)
 
 
 def _other_treatments(material: CaseMaterial, shown: TreatmentSummary) -> Section:

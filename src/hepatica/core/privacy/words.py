@@ -71,8 +71,8 @@ yes zero
 """
 
 ORDINARY = HARMLESS | frozenset(_ORDINARY.split())
-"""Lower case. An identifier, a description or a folder that is one of them says of nobody who it is; options of programs
-have such values, and a header has "none" for a number that it lacks. Names of persons are held against `HARMLESS`."""
+"""Lower case. An identifier, a description or a folder that is one of them says of nobody who it is; options have such
+values, and a header has "none" for a number that it lacks. Names of persons are held against `HARMLESS`."""
 
 
 def is_ordinary(text: str) -> bool:

@@ -136,8 +136,8 @@ PATIENT = (
         "warning",
         ("previous_tare_count",),
         lambda s: s.previous_tare_count >= 1,
-        "Treated {previous_tare_count} time(s) before: the sum of all doses counts for lung and liver; what is not entered "
-        "is not in it.",
+        "Treated {previous_tare_count} time(s) before: the sum of all doses counts for lung and liver; what is not "
+        "entered is not in it.",
     ),
     Guardrail(
         "retreatment-soon",

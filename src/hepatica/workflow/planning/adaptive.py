@@ -33,7 +33,6 @@ from hepatica.report.figures.outcome import draw_adaptive, save
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import require_one_patient
 
-
 MORE_THAN_MEAN = 1.1
 """Mean dose of a part over that of the whole normal liver, from which on the whole does not stand for the part."""
 
