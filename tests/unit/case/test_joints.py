@@ -12,6 +12,8 @@ import pytest
 from hepatica.case.catalogue import Item
 from hepatica.case.steps.afterwards import NextAt
 from hepatica.case.steps.inputs import StatedInstant
+from hepatica.case.steps.plan_tables import PlanTables
+from hepatica.case.steps.scout import therapy_is_reconstructed
 from hepatica.planning.measured.treatment_results import AbsorbedDose
 from hepatica.workflow.planning.adaptive import _about_organ
 
@@ -92,3 +94,15 @@ def test_a_part_that_had_more_than_the_mean_of_the_liver_is_said() -> None:
     assert [m.severity for m in _about_organ(dose, None, 49.0)] == ["critical"]
     assert _about_organ(dose, "right", 82.0) == []
     assert [m.code for m in _about_organ(dose, "left", 82.0)] == ["other-territory"]
+
+
+def test_a_plan_without_masses_waits_for_the_scout() -> None:
+    facts = {"agent": "glass", "aims": {"perfused": "120 Gy"}}
+    assert "normal_mass" in PlanTables().missing(Fake(facts))
+    assert PlanTables().missing(Fake({**facts, "territory": [{"name": "right", "normal_mass": "0.9 kg"}]})) == ""
+
+
+def test_a_pet_needs_no_reconstruction_of_projections() -> None:
+    day = "2026-03-03T06:55:00"
+    assert therapy_is_reconstructed(Fake(instants={"therapy-pet": day}))
+    assert therapy_is_reconstructed(Fake(instants={"therapy-pet": day, "therapy-projections": day})) == ""

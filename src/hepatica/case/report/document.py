@@ -35,7 +35,7 @@ def case_document(material: CaseMaterial, created: datetime) -> Document:
     for step in material.steps:
         if step.state in LEFT_WITHOUT_PART:
             continue
-        part = step_section(step)
+        part = step_section(step, material.of_treatment(step.treatment_number).get("dose"))
         heading = f"{part.heading}, treatment {step.treatment_number}" if len(material.treatments) > 1 else part.heading
         sections.append(
             Section(heading, part.blocks, band=True, side=part.side, side_mark=part.side_mark, page=not begun)

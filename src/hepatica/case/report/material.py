@@ -20,7 +20,7 @@ from hepatica.io.dicom.identity.profile import identity_of
 from hepatica.io.dicom.tags import open_dicom
 
 CONTEXT_ROLES = ("therapy-pet", "therapy-spect", "therapy-ct", "scout-spect", "scout-ct")
-"""Images in whose study the report's DICOM objects are filed, in order of preference."""
+"""Images in whose study the report's DICOM objects are filed, in order of preference; else any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +201,13 @@ def _dashed(date: str) -> str:
 
 
 def _context(situation: Situation) -> DicomContext | None:
-    for role in CONTEXT_ROLES:
-        for item in reversed(situation.catalogue.of(role)):
-            if item.series:
-                try:
-                    return context_of([open_dicom(situation.folder / item.files[0].path, check_length=False)])
-                except DicomError:
-                    continue  # that file was changed or is gone, which the report says; another one will do
+    preferred = [item for role in CONTEXT_ROLES for item in reversed(situation.catalogue.of(role))]
+    for item in (*preferred, *situation.catalogue):
+        if item.series:
+            try:
+                return context_of([open_dicom(situation.folder / item.files[0].path, check_length=False)])
+            except DicomError:
+                continue  # that file was changed or is gone, which the report says; another one will do
     return None
 
 

@@ -44,7 +44,14 @@ class PlanTables:
     def missing(self, view: View) -> str:
         """Which keys a plan cannot do without."""
         left = [f"treatment.{key}" for key in ("agent", "aims") if view.fact("treatment", key) in (None, {})]
-        return f"state {', '.join(left)}" if left else ""
+        if left:
+            return f"state {', '.join(left)}"
+        stated = view.fact("treatment", "territory") or [{}]
+        has_masses = all(isinstance(one, Mapping) and "normal_mass" in one for one in stated)
+        if not has_masses and (lacking := [one for one in SCOUT if not one.given(view)]):
+            said = ", ".join(filter(None, (one.missing(view) for one in lacking))) or "add the scout's images"
+            return f"{said}, or state treatment.territory.normal_mass"
+        return ""
 
     @staticmethod
     def _own(view: View) -> dict[str, Any]:
