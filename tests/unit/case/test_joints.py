@@ -41,7 +41,7 @@ class Fake:
 
     def images(self, role: str) -> Sequence[Item]:
         at = self.instants.get(role)
-        return [] if at is None else [Item(f"{role}-1", role, 1, (), role, facts={"at": at})]
+        return [] if at is None else [Item(f"{role}-1", role, 1, (), role, date=at[:10], facts={"at": at})]
 
     def result(self, step: str, *, earlier: bool = False) -> tuple[Path, str] | None:
         return (self.folder / "steps" / step, "digest") if step in self.done else None
@@ -106,3 +106,13 @@ def test_a_pet_needs_no_reconstruction_of_projections() -> None:
     day = "2026-03-03T06:55:00"
     assert therapy_is_reconstructed(Fake(instants={"therapy-pet": day}))
     assert therapy_is_reconstructed(Fake(instants={"therapy-pet": day, "therapy-projections": day})) == ""
+
+
+def test_the_age_of_the_scout_reaches_the_guardrails_and_a_stated_one_beats_it() -> None:
+    facts = {"agent": "glass", "at": "2026-03-02T10:15+01:00"}
+    view = Fake(facts, {"scout-projections": "2026-01-16T11:20:00", "scout-ct": "2026-03-16T11:20:00"})
+    tables = {one.word: one.text for one in PlanTables().given(view)}
+    assert tables["facts"] == {"scout_to_therapy_days": 45.0, "ct_age_days": -14.0}
+    stated = Fake({**facts, "facts": {"scout_to_therapy_days": 12}}, view.instants)
+    assert {one.word: one.text for one in PlanTables().given(stated)}["facts"]["scout_to_therapy_days"] == 12
+    assert "facts" not in {one.word for one in PlanTables().given(Fake({"agent": "glass"}, view.instants))}

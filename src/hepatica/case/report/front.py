@@ -330,7 +330,7 @@ def _other_treatments(material: CaseMaterial, shown: TreatmentSummary) -> Sectio
     columns = (
         "Treatment", "Administered at", "Agent", "Planned\nGBq", "Delivered\nGBq", "Tumours\nGy", "Normal liver\nGy",
     )  # fmt: skip
-    return Section("All treatments", (TableBlock(Table.of(columns, rows), prose=True),))
+    return Section("All treatments", (TableBlock(Table.of(columns, rows), prose=True),), tight=True)
 
 
 def _standing(material: CaseMaterial, steps: Steps) -> Section:
