@@ -14,7 +14,7 @@ TEXT_LETTERS = 200
 """Of a warning on the first page; all of it stands at the step."""
 
 FIRST = (
-    "extrahepatic-", "registration-", "territory-", "tumour-outside", "catheter-", "delivered-", "limit-",
+    "extrahepatic-", "registration-", "scout-too", "territory-", "tumour-outside", "catheter-", "delivered-", "limit-",
     "administration-", "administered-overruled", "activity-", "earlier-", "retreatment", "treatment-", "lung",
     "uptake-",
 )  # fmt: skip
