@@ -104,7 +104,7 @@ def _story(document: Document) -> list[Flowable]:
     for half, group in groupby(document.all_sections(), key=lambda section: section.half):
         sections = list(group)
         if half and not document.sheet:
-            story += _halves(sections, size)
+            story += [Spacer(1, HALVES_GAP), *_halves(sections, size)]
             continue
         for section in sections:
             if section.page and section.band:
@@ -117,6 +117,10 @@ def _story(document: Document) -> list[Flowable]:
     if document.footer:
         story += [Spacer(1, 10), _note(document.footer, size)]
     return story
+
+
+HALVES_GAP = 4
+"""Points above two halves, whose headings have none of their own."""
 
 
 def _halves(sections: Sequence[Section], size: float) -> list[Flowable]:

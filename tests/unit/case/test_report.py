@@ -16,11 +16,11 @@ from hepatica.case.case import Case
 from hepatica.case.layout import FACTS
 from hepatica.case.report.course import CourseStep, StoredPicture
 from hepatica.case.report.document import case_document
-from hepatica.case.report.front import open_warnings
 from hepatica.case.report.histograms import histograms_of
 from hepatica.case.report.material import CaseMaterial, Disease, Person
 from hepatica.case.report.objects import administration
 from hepatica.case.report.summary import LESIONS_SHOWN, shown_structures, summary_of
+from hepatica.case.report.warnings import open_warnings
 from hepatica.core.numbers.wording import three
 from hepatica.core.tables.table import Table
 from hepatica.report.html import html_page
@@ -267,7 +267,7 @@ def test_a_message_that_was_handed_on_is_said_once(case: Case) -> None:
     assert any("steps/plan: " in one["text"] for one in result(case, "order")["messages"])
     material = case.report().material
     assert not any("steps/plan: " in message.text for step in material.steps for message in step.messages)
-    messages, _ = open_warnings(material, 1, 99)
+    messages, _ = open_warnings(material.of_treatment(1).values(), 99)
     assert len({message.text for message in messages}) == len(messages) > 0
     assert page(case).count("steps/plan: ") == 0
 
@@ -355,3 +355,68 @@ def test_letters_that_paper_cannot_print_are_said() -> None:
     when = datetime(2026, 4, 1)
     assert said in html_page(case_document(material(steps(), "李 小龍"), when))
     assert said not in html_page(case_document(material(steps(), "Zoë Żółć"), when))
+
+
+def lungs_of(gray: float, *earlier: float | None, comparison: str = "<=") -> Any:
+    """Lung goals of a treatment after others whose lungs had a dose, or one that is not known."""
+
+    def dose(own: float | None) -> dict[str, Any]:
+        rows = [
+            limit("lungs", "met", comparison=comparison, limit_gy=gy, dose_mean_gy=own, condition=condition)
+            for gy, condition in ((30.0, "per treatment"), (50.0, "cumulative"))
+        ]
+        lungs = {"by_image": {"structure": "lungs"}, "judged": "image", "dose_judged_gy": own}
+        return {"structures": [structure("t", "tumour", 200.0)], "limits": rows, "lung_doses": lungs}
+
+    before = [{"dose": done("dose", {} if own is None else dose(own))} for own in earlier]
+    found = summary_of(1 + len(before), STATED, {"dose": done("dose", dose(gray))}, before)
+    return next(one for one in found.structures if one.role == "lung").goals
+
+
+def test_a_limit_of_all_treatments_is_judged_by_their_sum() -> None:
+    assert [goal.status for goal in lungs_of(28.0)] == ["met", "met"]
+    each, together = lungs_of(28.0, 28.0)
+    assert (each.status, together.status, together.judged_gy) == ("met", "violated", 56.0)
+    # A dose that nobody knows is not 0 Gy; what is too much without it is too much.
+    unknown = lungs_of(28.0, None)[1]
+    assert (unknown.status, unknown.not_judged) == ("unjudged", "the lung dose of treatment 1 is not known")
+    assert lungs_of(28.0, 28.0, None)[1].status == "violated"
+
+
+def test_what_the_treatment_before_left_is_a_limit_of_the_next() -> None:
+    left = {"territory": None, "normal_gy": 41.5, "tolerance_bed_gy": 250.0, "delivered_bed_gy": 182.6}
+    before = [{"next": done("next", {"for_plan": left}), "dose": done("dose", DOSE)}]
+    found = {one.name: one for one in summary_of(2, STATED, steps(), before).structures}
+    (goal,) = found["liver minus tumours"].goals
+    assert (goal.limit_gy, goal.status) == (41.5, "violated")
+
+
+def test_a_plan_alone_shows_the_limits_it_was_judged_by() -> None:
+    rows = [
+        {"quantity": quantity, "bound": bound, "limit": limit, "value": value, "status": status, "text": "label",
+         "where": "", "earlier": None, "applies_if": "", "waived": "", "source": "label"}
+        for quantity, bound, limit, value, status in (
+            ("tumour_gy", "min", 205.0, 121.0, "violated"), ("perfused_normal_gy", "max", 41.5, 80.0, "violated"),
+            ("lung_gy", "max", 30.0, 5.0, "met"), ("lung_activity_gbq", "max", 0.61, 0.07, "met"))
+    ]  # fmt: skip
+    found = {
+        one.name: one for one in summary_of(1, STATED, {"plan": done("plan", {**PLAN, "limits": rows})}).structures
+    }
+    assert [(name, goal.status, goal.judged_gy) for name, one in found.items() for goal in one.goals] == [
+        ("tumours", "violated", 121.0), ("normal liver in right lobe", "violated", 80.0), ("lungs", "met", 5.0),
+    ]  # fmt: skip
+
+
+def test_what_may_harm_stands_before_what_is_of_a_model() -> None:
+    def said(code: str, severity: str = "warning") -> dict[str, str]:
+        return {"code": code, "text": f"{code}. [id-1; a label]", "remedy": "", "severity": severity}
+
+    early = [said("administered-in-mbq"), said("scatter-not-corrected"), said("model-confidence")]
+    late = [said("registration-fails"), said("extrahepatic-dose"), *(said(f"stop-{n}", "critical") for n in range(3))]
+    found = [done("lung-shunt", {"messages": early}), done("plan", {"messages": late})]
+    shown, left = open_warnings(found, 5)
+    assert [m.code for m in shown] == ["stop-0", "stop-1", "stop-2", "extrahepatic-dose", "registration-fails"]
+    assert left == 3
+    assert shown[0].text == "Plan: stop-0."
+    # No critical one is left to a later page.
+    assert [m.code for m in open_warnings(found, 1)[0]] == ["stop-0", "stop-1", "stop-2"]

@@ -122,3 +122,20 @@ def test_nothing_left_and_foreign_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "next.json").write_text('{"for_plan": {"territory": null}}')
     with pytest.raises(InputError, match="no result of remaining_tolerance"):
         run_plan(plan_of(tmp_path, PLAN))
+
+
+@pytest.mark.parametrize(("so_far", "earlier"), [(49.05, 49.05), (None, 0.0)])
+def test_the_earlier_dose_of_the_normal_liver_is_in_the_sum_or_said_to_lack(
+    tmp_path: Path, so_far: float | None, earlier: float
+) -> None:
+    """Both sums of one table are over all treatments; a liver whose dose is not known is no liver without dose."""
+    left_over(tmp_path)
+    content = json.loads((tmp_path / "next.json").read_text())
+    assert content["for_plan"]["normal_liver_so_far_gy"] is None  # rows of a table, of territories
+    content["for_plan"]["normal_liver_so_far_gy"] = so_far
+    (tmp_path / "next.json").write_text(json.dumps(content))
+    plan = run_plan(plan_of(tmp_path, PLAN)).course
+    liver = next(row for row in plan.lifetime if row.organ == "normal liver")
+    assert liver.earlier_gy == pytest.approx(earlier)
+    assert liver.lifetime_gy == pytest.approx(earlier + liver.this_treatment_gy)
+    assert ("earlier-liver-dose-unknown" in {m.code for m in plan.messages}) == (so_far is None)

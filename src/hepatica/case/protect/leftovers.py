@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hepatica.core.privacy.identity import Identity
 from hepatica.core.privacy.names import name_words
-from hepatica.core.privacy.words import is_harmless
+from hepatica.core.privacy.words import is_ordinary
 from hepatica.io.dicom.objects import RESEARCH_ONLY
 
 MIN_IN_TEXT, MIN_IN_BYTES = 4, 6
@@ -34,7 +34,7 @@ def searched_for(identities: Iterable[Identity], uids: Iterable[str]) -> frozens
 
 def _names_nobody(text: str) -> bool:
     """Whether a text is made of words of the field, says that there is none, or is one that hepatica writes."""
-    return is_harmless(text) or text.lower() in NOTHING or RESEARCH_ONLY.partition(";")[0].lower() in text.lower()
+    return is_ordinary(text) or text.lower() in NOTHING or RESEARCH_ONLY.partition(";")[0].lower() in text.lower()
 
 
 def leftovers(folder: Path, words: frozenset[str]) -> tuple[tuple[str, str], ...]:

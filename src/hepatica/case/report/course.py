@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,8 @@ class CourseStep:
         Instant of the run, as the log has it.
     software : str
         Version that ran it.
+    read : tuple of str
+        Paths of what it read, as its result names them: of use only to take them out.
     """
 
     name: str
@@ -94,6 +96,7 @@ class CourseStep:
     pictures: tuple[StoredPicture, ...] = field(default=(), repr=False)
     run_at: str = ""
     software: str = ""
+    read: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def is_current(self) -> bool:
@@ -129,6 +132,8 @@ def course_steps(situation: Situation) -> tuple[CourseStep, ...]:
 def _step(situation: Situation, state: StepState) -> CourseStep:
     folder = situation.folder / STEPS / state.name
     reasons, said, found, document = state.reasons, "", state.state, {}
+    read: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
     if state.state in ("skipped", "failed"):
         # An error names options in backticks; on paper they are words.
         reasons, said = (), Message("", "; ".join(state.reasons)).plain_text
@@ -140,7 +145,9 @@ def _step(situation: Situation, state: StepState) -> CourseStep:
             text = f"{', '.join(changed)} is not what the step wrote; run it again"
             shown, reasons, document = "changed", (text,), {}
         else:
-            document = dict(_own(document))
+            read = tuple(str(one["path"]) for one in document.get("provenance", {}).get("inputs", ()))
+            places = places_of(str(situation.folder), read)
+            document = dict(_own(without_places(document, places)))
     by, _, on = state.checked_by.rpartition(", ")
     ran = situation.last(state.name)
     kind = state.name.removesuffix(f"-{state.treatment}") if state.treatment > 1 else state.name
@@ -155,11 +162,33 @@ def _step(situation: Situation, state: StepState) -> CourseStep:
         checked_by=by if shown == "done" else "",
         checked_on=on if shown == "done" else "",
         document=document,
-        tables=_tables(folder) if document else {},
+        tables=_tables(folder, places) if document else {},
         pictures=_pictures(folder, _names_in(document)) if document else (),
         run_at=ran.at if document and ran is not None and ran.what == "ran" else "",
         software=situation.records[state.name].software if document else "",
+        read=read,
     )
+
+
+def places_of(folder: str, paths: Iterable[str]) -> tuple[str, ...]:
+    """Folders in which a case lies and lay when its steps ran, longest first: it may have been moved since."""
+    found = {folder}
+    for path in paths:
+        plain = path.replace("\\", "/")
+        found |= {plain.rpartition(inside)[0] for inside in ("/images/", "/steps/")}
+    return tuple(sorted(found - {""}, key=len, reverse=True))
+
+
+def without_places(value: Any, places: tuple[str, ...]) -> Any:
+    """Texts in which files of the case are named from its own folder: a report is read elsewhere."""
+    if isinstance(value, str):
+        for place in places:
+            for sign in ("/", "\\"):
+                value = value.replace(f"{place}{sign}", "").replace(f"{place.replace('/', sign)}{sign}", "")
+        return value
+    if isinstance(value, Mapping):
+        return {key: without_places(item, places) for key, item in value.items()}
+    return [without_places(item, places) for item in value] if isinstance(value, list) else value
 
 
 _HANDED_ON = re.compile(r"\S*steps[/\\][a-z0-9-]+: ")
@@ -213,7 +242,7 @@ def _names_in(value: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _tables(folder: Path) -> dict[str, Table]:
+def _tables(folder: Path, places: tuple[str, ...]) -> dict[str, Table]:
     """Tables that a step wrote as CSV, numbers as numbers."""
     found = {}
     for path in sorted(folder.glob("*.csv")):
@@ -223,6 +252,7 @@ def _tables(folder: Path) -> dict[str, Table]:
         except (OSError, ValueError, csv.Error) as error:
             raise InputError(f"{path}: is no table that a step wrote ({error})") from error
         columns = [from_spreadsheet(text) for text in head]
+        rows = without_places(rows, places)
         found[path.stem] = Table.of(columns, _cells(rows, len(columns)), "", path.stem)
     return found
 

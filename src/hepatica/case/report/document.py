@@ -35,14 +35,15 @@ def case_document(material: CaseMaterial, created: datetime) -> Document:
     for step in material.steps:
         if step.state in LEFT_WITHOUT_PART:
             continue
-        part = step_section(step)
+        part = step_section(step, material.of_treatment(step.treatment_number).get("dose"))
         heading = f"{part.heading}, treatment {step.treatment_number}" if len(material.treatments) > 1 else part.heading
         sections.append(
             Section(heading, part.blocks, band=True, side=part.side, side_mark=part.side_mark, page=not begun)
         )
         begun = True
     person = material.person
-    name = person.patient_name if len(person.patient_name) <= NAME_LETTERS else f"{person.patient_name[:NAME_LETTERS]}…"
+    whole = person.shown_name
+    name = whole if len(whole) <= NAME_LETTERS else f"{whole[:NAME_LETTERS]}…"
     who = ", ".join(filter(None, (name, person.patient_id, person.birth_date and f"born {person.birth_date}")))
     return Document(
         title="Radioembolization: report of the course",

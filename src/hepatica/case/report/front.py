@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hepatica.case.report.course import CourseStep
+from hepatica.case.report.goals import Goal
 from hepatica.case.report.histograms import histograms_of
 from hepatica.case.report.material import CaseMaterial
-from hepatica.case.report.summary import Goal, StructureDose, TreatmentSummary, shown_structures
+from hepatica.case.report.summary import StructureDose, TreatmentSummary, shown_structures
+from hepatica.case.report.warnings import WARNINGS_SHOWN, open_warnings
 from hepatica.core.message import Message
 from hepatica.core.numbers.estimate import Estimate
 from hepatica.core.numbers.wording import percent, three, with_uncertainty
@@ -29,7 +31,6 @@ from hepatica.report.pdf import is_printable
 
 Steps = Mapping[str, CourseStep]
 
-WARNINGS_SHOWN = 3
 NO_BREAK = "\u00a0"
 CHANCES_SHOWN = 2
 STATE_MARKS = {"done": "met", "out of date": "violated", "changed": "violated", "failed": "violated", "ready": "near"}
@@ -81,7 +82,7 @@ def banner(material: CaseMaterial) -> Banner:
     """Whose case it is."""
     person = material.person
     pairs = (
-        ("Patient", person.patient_name or "not stated"),
+        ("Patient", person.shown_name or "not stated"),
         ("Patient ID", person.patient_id or "not stated"),
         ("Born", person.birth_date),
         ("Sex", person.sex),
@@ -106,7 +107,7 @@ def _not_usable(material: CaseMaterial) -> Section:
 
 def _about(material: CaseMaterial) -> tuple[Message, ...]:
     """What is wrong with the case itself, and with its print."""
-    if is_printable(material.person.patient_name):
+    if is_printable(material.person.shown_name):
         return material.messages
     text = "the PDF cannot print every letter of the patient's name; the HTML report does"
     return (*material.messages, Message("name-not-printable", text, "go by the patient's ID on paper"))
@@ -238,11 +239,16 @@ def _numbers(one: StructureDose) -> tuple[Cell, ...]:
 
 
 def _goal(one: StructureDose, goal: Goal | None) -> tuple[str, str]:
-    if goal is None or one.delivered_dose_gy is None:
+    if goal is None:
         return "", ""
-    row = LimitRow(one.name, goal.comparison, goal.limit_gy, one.delivered_dose_gy)
+    doses = (goal.judged_gy, one.delivered_dose_gy, one.planned_dose_gy)
+    judged = next((dose for dose in doses if dose is not None), None)
+    if judged is None:
+        return "", ""
+    row = LimitRow(one.name, goal.comparison, goal.limit_gy, judged, not_judged=goal.not_judged)
+    verdict = row.verdict if goal.not_judged else row.verdict.replace(" ", NO_BREAK)
     sign = {">=": "≥", "<=": "≤"}[goal.comparison]
-    return f"{sign} {goal.limit_gy:g} Gy: {goal.condition}", row.verdict.replace(" ", NO_BREAK)
+    return f"{sign} {three(goal.limit_gy)} Gy: {goal.condition}", verdict
 
 
 def _dose_note(treatment: TreatmentSummary, left_out: int, steps: Steps) -> str:
@@ -253,7 +259,7 @@ def _dose_note(treatment: TreatmentSummary, left_out: int, steps: Steps) -> str:
         if not treatment.goals_are_judged:
             parts.append("No goal applies: indication and intent are not stated, or the agent has none for them.")
     else:
-        parts.append(f"Delivered dose: {_absent(steps, 'dose')}.")
+        parts.append(f"Delivered dose: {_absent(steps, 'dose')}; goals and limits are judged by the planned dose.")
     if left_out > 0:
         parts.append(f"{left_out} smaller lesions are on the page of the absorbed dose.")
     return " ".join(parts)
@@ -276,7 +282,8 @@ def _histograms(treatment: TreatmentSummary, steps: Steps) -> Picture | None:
 def _open(material: CaseMaterial, treatment: TreatmentSummary) -> Block:
     # Both share a column: what one takes the other lacks.
     valid = sum(chance.within_validity for chance in treatment.chances)
-    messages, left = open_warnings(material, treatment.number, WARNINGS_SHOWN - (1 if valid else 0))
+    steps = material.of_treatment(treatment.number).values()
+    messages, left = open_warnings(steps, WARNINGS_SHOWN - (1 if valid else 0))
     note = f"{left} more stand at the steps." if left else ""
     return Notices("Open warnings", messages, "near", note) if messages else Paragraph("No open warnings.")
 
@@ -304,18 +311,6 @@ def _chances(treatment: TreatmentSummary, steps: Steps) -> tuple[Block, ...]:
     return (Facts.of(rows), Paragraph(note, note=True))
 
 
-def open_warnings(material: CaseMaterial, number: int, most: int = WARNINGS_SHOWN) -> tuple[tuple[Message, ...], int]:
-    """Warnings of the steps that are up to date, critical first, each once; and how many more there are."""
-    said: dict[Message, list[str]] = {}
-    for step in material.steps:
-        for message in step.messages if step.treatment_number == number else ():
-            if message.severity != "note":
-                said.setdefault(message, []).append(step.title)
-    found = [Message(m.code, f"{', '.join(titles)}: {m.text}", m.remedy, m.severity) for m, titles in said.items()]
-    ordered = sorted(found, key=lambda message: message.severity != "critical")
-    return tuple(ordered[:most]), max(0, len(ordered) - most)
-
-
 def _other_treatments(material: CaseMaterial, shown: TreatmentSummary) -> Section:
     rows = []
     for one in material.treatments:
@@ -335,7 +330,7 @@ def _other_treatments(material: CaseMaterial, shown: TreatmentSummary) -> Sectio
     columns = (
         "Treatment", "Administered at", "Agent", "Planned\nGBq", "Delivered\nGBq", "Tumours\nGy", "Normal liver\nGy",
     )  # fmt: skip
-    return Section("All treatments", (TableBlock(Table.of(columns, rows), prose=True),))
+    return Section("All treatments", (TableBlock(Table.of(columns, rows), prose=True),), tight=True)
 
 
 def _standing(material: CaseMaterial, steps: Steps) -> Section:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hepatica.case.catalogue import Item
-from hepatica.case.report.course import CourseStep, course_steps
+from hepatica.case.report.course import CourseStep, course_steps, places_of
 from hepatica.case.report.summary import TreatmentSummary, summary_of
 from hepatica.case.state import Situation
 from hepatica.core.context import DicomContext
@@ -20,7 +20,7 @@ from hepatica.io.dicom.identity.profile import identity_of
 from hepatica.io.dicom.tags import open_dicom
 
 CONTEXT_ROLES = ("therapy-pet", "therapy-spect", "therapy-ct", "scout-spect", "scout-ct")
-"""Images in whose study the report's DICOM objects are filed, in order of preference."""
+"""Images in whose study the report's DICOM objects are filed, in order of preference; else any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,11 @@ class Person:
     birth_date: str = field(default="", metadata=withheld())
     sex: str = ""
     name_of_images: str = field(default="", metadata=withheld())
+
+    @property
+    def shown_name(self) -> str:
+        """For people: without the delimiter that DICOM wants in a pseudonym."""
+        return self.patient_name.replace("^", " ").strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,8 @@ def case_material(situation: Situation) -> CaseMaterial:
         person=person,
         disease=Disease(**{key: _text(situation, "disease", key) for key in ("indication", "description", "stage")}),
         treatments=tuple(
-            summary_of(n, situation.facts.treatments[n - 1], by_treatment[n]) for n in situation.treatments
+            summary_of(n, situation.facts.treatments[n - 1], by_treatment[n], [by_treatment[k] for k in range(1, n)])
+            for n in situation.treatments
         ),
         steps=steps,
         images=tuple(_image(item, situation) for item in situation.catalogue),
@@ -164,12 +170,8 @@ def case_material(situation: Situation) -> CaseMaterial:
 def _paths(steps: Iterable[CourseStep]) -> Iterator[str]:
     """Where the case lay when its steps ran, and what they read: it may have been moved since."""
     for step in steps:
-        for one in step.document.get("provenance", {}).get("inputs", ()):
-            for inside in ("/images/", "/steps/"):
-                above, found, _ = one["path"].replace("\\", "/").rpartition(inside)
-                if found:
-                    yield above
-            yield one["path"]
+        yield from places_of("", step.read)
+        yield from step.read
 
 
 def _text(situation: Situation, table: str, key: str) -> str:
@@ -199,13 +201,13 @@ def _dashed(date: str) -> str:
 
 
 def _context(situation: Situation) -> DicomContext | None:
-    for role in CONTEXT_ROLES:
-        for item in reversed(situation.catalogue.of(role)):
-            if item.series:
-                try:
-                    return context_of([open_dicom(situation.folder / item.files[0].path, check_length=False)])
-                except DicomError:
-                    continue  # that file was changed or is gone, which the report says; another one will do
+    preferred = [item for role in CONTEXT_ROLES for item in reversed(situation.catalogue.of(role))]
+    for item in (*preferred, *situation.catalogue):
+        if item.series:
+            try:
+                return context_of([open_dicom(situation.folder / item.files[0].path, check_length=False)])
+            except DicomError:
+                continue  # that file was changed or is gone, which the report says; another one will do
     return None
 
 

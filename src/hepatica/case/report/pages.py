@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hepatica.case.report.course import CourseStep
 from hepatica.case.report.front import STATE_MARKS, STATE_WORDS
-from hepatica.case.report.summary import at, estimate
+from hepatica.case.report.goals import at
+from hepatica.case.report.summary import estimate
+from hepatica.core.message import Message
 from hepatica.core.numbers.wording import percent, three, with_uncertainty
-from hepatica.core.tables.table import Table
+from hepatica.core.tables.table import Cell, Table
 from hepatica.report.document import Block, Facts, Notices, Paragraph, Picture, Section, TableBlock
 
 LONG_TABLE = 40
@@ -49,15 +52,52 @@ class Layout:
     pictures_first: bool = False
 
 
-def step_section(step: CourseStep) -> Section:
-    """Band, and below it what the step found; why it did not where it did not."""
+def step_section(step: CourseStep, dose: CourseStep | None = None) -> Section:
+    """Band, and below it what the step found; why it did not where it did not.
+
+    `dose` is the absorbed dose of the same treatment: means that a step sampled anew are compared with its.
+    """
     words = STATE_WORDS.get(step.state, step.state)
     side = words
     if step.is_current:
         by = ", ".join(filter(None, (step.checked_by, step.checked_on)))
         side = f"run {step.run_at[:10]}; {f'checked by {by}' if by else 'checked by nobody'}"
     mark = "" if step.is_current else STATE_MARKS.get(step.state, "")
-    return Section(step.title, blocks_of(step), band=True, side=side, side_mark=mark)
+    blocks = (*_sampled_anew(step, dose), *blocks_of(step))
+    return Section(step.title, blocks, band=True, side=side, side_mark=mark)
+
+
+SAMPLED_ANEW = {"prediction": "dose_mean_gy", "verification": "delivered_dose_mean_gy"}
+"""Steps that take their means from the dose file again -> where they have them."""
+
+SAME_MEAN = 0.005
+"""Relative difference of two means that both print the same."""
+
+
+def _sampled_anew(step: CourseStep, dose: CourseStep | None) -> tuple[Block, ...]:
+    """Means that are not those of the absorbed dose, with both numbers: what lies between them is not decided."""
+    if dose is None or not dose.is_current or not step.is_current or step.kind not in SAMPLED_ANEW:
+        return ()
+    means = {one["name"]: one["dose_mean_gy"] for one in dose.document.get("structures", ())}
+    differing = [
+        f"{one['name']} {three(here)} Gy here, {three(there)} Gy there"
+        for one in step.document.get("structures", ())
+        if (here := one.get(SAMPLED_ANEW[step.kind])) is not None
+        and (there := means.get(one["name"])) is not None
+        and abs(here - there) > SAME_MEAN * abs(there)
+    ]
+    if not differing:
+        return ()
+    text = (
+        "Mean doses of this part are sampled anew from the dose file, voxel by voxel; those of the absorbed dose are "
+        f"by mass, and goals and limits are judged by them: {'; '.join(differing)}. What a published dose between the "
+        "two says is open."
+    )
+    if step.kind == "prediction":
+        text += (
+            " BED here is the mean over voxels; that of the next treatment is the BED of the mean dose, which is less."
+        )
+    return (Notices("Two means of one tissue", (Message("means-differ", text),)),)
 
 
 def blocks_of(step: CourseStep) -> tuple[Block, ...]:
@@ -101,7 +141,7 @@ def _table_block(table: Table) -> TableBlock:
         for n, column in enumerate(table.columns)
         if column not in OF_NO_INTEREST and any(row[n] is not None for row in table.rows)
     ]
-    rows = [[row[n] for n in kept] for row in table.rows[:LONG_TABLE]]
+    rows = [[_rounded(row[n]) for n in kept] for row in table.rows[:LONG_TABLE]]
     shown = Table.of([table.columns[n] for n in kept], rows)
     numeric = shown.numeric()
     shares = [
@@ -111,6 +151,17 @@ def _table_block(table: Table) -> TableBlock:
     left = len(table.rows) - LONG_TABLE
     note = f"{left} further rows are in the table of the step." if left > 0 else ""
     return TableBlock(shown, note, prose=True, shares=tuple(shares))
+
+
+_LONG_NUMBER = re.compile(r"-?\d+\.\d{5,}")
+
+
+def _rounded(cell: Cell) -> Cell:
+    """A number that stands among texts, to four digits; columns of numbers are rounded by the table."""
+    if not isinstance(cell, str) or not _LONG_NUMBER.fullmatch(cell):
+        return cell
+    value = float(cell)
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _is_prose(rows: Sequence[Sequence[Any]], column: int) -> bool:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from hepatica.case.report.document import case_document
-from hepatica.case.report.front import open_warnings
 from hepatica.case.report.material import CaseMaterial, Disease, Person, case_material
 from hepatica.case.report.objects import REPORT, write_objects
 from hepatica.case.report.summary import TreatmentSummary, shown_structures
+from hepatica.case.report.warnings import open_warnings
 from hepatica.case.state import Situation
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message, unique
@@ -132,7 +132,11 @@ def report_of(situation: Situation) -> CaseReportResult:
         StepLine(s.name, s.title, s.treatment_number, s.state, s.reasons, s.said, s.checked_by, s.checked_on)
         for s in material.steps
     )
-    warnings = [message for one in material.treatments for message in open_warnings(material, one.number)[0]]
+    warnings = [
+        message
+        for one in material.treatments
+        for message in open_warnings(material.of_treatment(one.number).values())[0]
+    ]
     return CaseReportResult(
         case_patient=material.person,
         disease=material.disease,

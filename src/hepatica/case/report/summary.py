@@ -1,6 +1,7 @@
 """The numbers of the first page, each from the result of the step that found it; None where that is not up to date.
 
-Nothing is computed here, so that a number of the first page is the number of a ``result.json``.
+Nothing is computed here but the sum of the lung doses of several treatments (`hepatica.case.report.goals`), so that a
+number of the first page is the number of a ``result.json``.
 """
 
 from __future__ import annotations
@@ -10,35 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hepatica.case.report.course import CourseStep
+from hepatica.case.report.goals import Goal, at, goals_of_dose, goals_of_plan, left_by_earlier, lungs_before
 from hepatica.core.numbers.estimate import Estimate
 from hepatica.core.privacy.identity import withheld
 
 TUMOUR, ALL_TUMOURS = "tumour", "all_tumours"
 OF_INTEREST = (TUMOUR, ALL_TUMOURS, "normal_liver", "perfused", "perfused_normal")
 """Roles of structures whose doses stand on the first page, in order; lungs follow, by the shunt or the image."""
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """A goal or limit of the agent that applies to this indication and intent.
-
-    Attributes
-    ----------
-    comparison : {">=", "<="}
-        A goal to reach, or a limit to keep.
-    limit_gy : float
-        Its dose.
-    status : {"met", "near", "violated"}
-        As the dose step judged it.
-    condition, source : str
-        For whom it holds, and where it comes from.
-    """
-
-    comparison: str
-    limit_gy: float
-    status: str
-    condition: str
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +182,8 @@ class TreatmentSummary:
     response_on: str = ""
 
 
+NORMAL = "normal liver"
+
 LESIONS_SHOWN = 5
 """Lesions on the first page, the largest; all are on the page of the dose."""
 
@@ -214,27 +195,18 @@ def shown_structures(structures: Sequence[StructureDose]) -> tuple[StructureDose
     return tuple(one for one in structures if one.role != TUMOUR or one in kept)
 
 
-def at(document: Mapping[str, Any], path: str) -> Any:
-    """Value below dotted keys; None where one is missing.
-
-    >>> at({"doses": {"lung_gy": 8.0}}, "doses.lung_gy"), at({}, "doses.lung_gy")
-    (8.0, None)
-    """
-    found: Any = document
-    for key in path.split("."):
-        if not isinstance(found, Mapping) or key not in found:
-            return None
-        found = found[key]
-    return found
-
-
 def estimate(document: Mapping[str, Any], path: str) -> Estimate | None:
     """A value with its standard uncertainty, from ``path`` and ``path_sd``."""
     value = at(document, path)
     return None if value is None else Estimate(float(value), at(document, f"{path}_sd"))
 
 
-def summary_of(number: int, stated: Mapping[str, Any], steps: Mapping[str, CourseStep]) -> TreatmentSummary:
+def summary_of(
+    number: int,
+    stated: Mapping[str, Any],
+    steps: Mapping[str, CourseStep],
+    earlier: Sequence[Mapping[str, CourseStep]] = (),
+) -> TreatmentSummary:
     """Of one treatment.
 
     Parameters
@@ -245,6 +217,8 @@ def summary_of(number: int, stated: Mapping[str, Any], steps: Mapping[str, Cours
         Its table in ``case.toml``.
     steps : mapping of str to CourseStep
         Its steps by kind; the document of one that is not up to date is empty.
+    earlier : sequence of mapping
+        Those of the treatments before it, in order.
     """
 
     def document(kind: str) -> Mapping[str, Any]:
@@ -253,6 +227,7 @@ def summary_of(number: int, stated: Mapping[str, Any], steps: Mapping[str, Cours
     plan, delivery, dose, uptake = (document(kind) for kind in ("plan", "delivery", "dose", "uptake"))
     shunt, verification, response = (document(kind) for kind in ("lung-shunt", "verification", "response"))
     best: Mapping[str, Any] = next(iter(response.get("best", ())), {})
+    structures = tuple(_structures(plan, dose, lungs_before(earlier, plan), left_by_earlier(earlier)))
     return TreatmentSummary(
         number=number,
         name=str(stated.get("name", "")),
@@ -274,8 +249,8 @@ def summary_of(number: int, stated: Mapping[str, Any], steps: Mapping[str, Cours
         perfused_share=at(uptake, "volumes.perfused_share"),
         tumour_outside_territories_ml=at(uptake, "volumes.tumour_outside_territories_ml"),
         planned_lung_dose_gy=at(plan, "doses.lung_gy"),
-        structures=tuple(_structures(plan, dose)),
-        goals_are_judged=any(row.get("applies") for row in dose.get("limits", ())),
+        structures=structures,
+        goals_are_judged=any(one.goals for one in structures),
         energy_ratio=at(verification, "total_ratio"),
         catheter_moved=at(verification, "catheter_position_changed"),
         chances=_chances(document("prediction")),
@@ -289,12 +264,14 @@ def _perfused(uptake: Mapping[str, Any]) -> tuple[PerfusedVolume, ...]:
     return tuple(PerfusedVolume(t["name"], t["volume_ml"], t["tumour_ml"]) for t in found)
 
 
-def _structures(plan: Mapping[str, Any], dose: Mapping[str, Any]) -> Iterator[StructureDose]:
-    goals = _goals(dose.get("limits", ()))
+def _structures(
+    plan: Mapping[str, Any], dose: Mapping[str, Any], lungs: tuple[float, str], left: Mapping[str, Any]
+) -> Iterator[StructureDose]:
     delivered = dose.get("structures", ())
     if not delivered:
         yield from _planned_alone(plan)
         return
+    goals = goals_of_dose(dose, lungs, left)
     lesions = sum(item["role"] == TUMOUR for item in delivered)
     perfused = frozenset(item["name"] for item in delivered if item["role"] == "perfused")
     for role in OF_INTEREST:
@@ -337,17 +314,23 @@ def _lungs(
 
 
 def _planned_alone(plan: Mapping[str, Any]) -> Iterator[StructureDose]:
-    """What the plan says where nothing was measured yet."""
+    """What the plan says where nothing was measured yet, with the limits that it was judged by."""
     doses = plan.get("doses") or {}
-    for name, value in (doses.get("lesions_gy") or {}).items():
-        yield StructureDose(name, TUMOUR, planned_dose_gy=value)
-    for key, role, name in (
-        ("tumour_gy", ALL_TUMOURS, "tumours"),
-        ("normal_liver_gy", "normal_liver", "normal liver"),
-        ("lung_gy", "lung", "lungs"),
-    ):
-        if doses.get(key) is not None:
-            yield StructureDose(name, role, planned_dose_gy=doses[key])
+    goals = goals_of_plan(plan)
+    rows = [(name, TUMOUR, value) for name, value in (doses.get("lesions_gy") or {}).items()]
+    rows += [
+        (name, role, doses.get(key))
+        for key, role, name in (("tumour_gy", ALL_TUMOURS, "tumours"), ("normal_liver_gy", "normal_liver", NORMAL))
+    ]
+    for territory in plan.get("territories") or ():
+        name = territory["name"]
+        perfused = at(territory, f"methods.{territory['chosen']}.doses.perfused_gy")
+        rows += [(name, "perfused", perfused)]
+        rows += [(f"{NORMAL} in {name}", "perfused_normal", (doses.get("perfused_normal_gy") or {}).get(name))]
+    rows += [("lungs", "lung", doses.get("lung_gy"))]
+    for name, role, value in rows:
+        if value is not None:
+            yield StructureDose(name, role, planned_dose_gy=value, goals=goals.get(name, ()))
 
 
 def _planned(plan: Mapping[str, Any], name: str, role: str, perfused: frozenset[str]) -> float | None:
@@ -366,16 +349,6 @@ def _planned(plan: Mapping[str, Any], name: str, role: str, perfused: frozenset[
         found = at(territories[name], f"methods.{territories[name]['chosen']}.doses.perfused_gy")
     elif role == "perfused_normal" and len(territories) == 1 and perfused == frozenset(territories):
         found = (doses.get("perfused_normal_gy") or {}).get(*territories)
-    return found
-
-
-def _goals(limits: Sequence[Mapping[str, Any]]) -> Mapping[str, tuple[Goal, ...]]:
-    """Those that apply and were judged, by the name of the structure."""
-    found: dict[str, tuple[Goal, ...]] = {}
-    for row in limits:
-        if row["applies"] and not row["not_judged"]:
-            goal = Goal(row["comparison"], row["limit_gy"], row["status"], row["condition"], row["source"])
-            found[row["structure"]] = (*found.get(row["structure"], ()), goal)
     return found
 
 

@@ -83,19 +83,28 @@ class CarrierOfAgent:
         return ""
 
 
+FOLLOWING = ("agent", "intent", "at", "aims", "territory")
+"""Keys of which a treatment that is in the case states one."""
+
+
 @dataclass(frozen=True, slots=True)
 class NextAt:
     """When the next treatment is: its own instant, else what is stated for the step."""
 
     def given(self, view: View) -> tuple[Given, ...]:
-        """The instant, and the territory where both treatments are of the same one."""
+        """The instant, and the territory where both treatments are of the same one.
+
+        Where the next treatment is not in the case yet it is taken to be of this one's.
+        """
         source = f"treatment {view.treatment + 1}"
         found = []
         if (at := view.following("at")) is not None:
             found.append(Given("next_at", f"{source}: at", view.digest(at), at))
         here, there = one_territory(view.fact("treatment", "territory")), one_territory(view.following("territory"))
-        if here is not None and here == there:
-            found.append(Given("territory", f"{source}: territory", view.digest(here), here))
+        is_there = any(view.following(key) is not None for key in FOLLOWING)
+        if here is not None and (here == there or not is_there):
+            said = source if is_there else f"treatment {view.treatment}"
+            found.append(Given("territory", f"{said}: territory", view.digest(here), here))
         return tuple(found)
 
     def missing(self, view: View) -> str:

@@ -16,6 +16,7 @@ from hepatica.case.steps.inputs import (
     ResultOf,
     ResultsOf,
     Section,
+    StatedInstant,
     StatedTerritory,
     View,
 )
@@ -187,6 +188,7 @@ COURSE = (
             ImageOf("recovery", ("recovery",)),
             NuclideOfAgent(),
             ResultOf("administered_result", "delivery"),
+            StatedInstant(),
             *CLINICAL,
             Section("dose"),
         ),

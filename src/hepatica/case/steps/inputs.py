@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -272,6 +273,37 @@ class Section:
         stated = {key.replace("-", "_") for key in view.section(self.step)}
         left = [f"treatment.{self.step}.{key}" for key in self.needed if key not in stated]
         return f"state {', '.join(left)}" if left else ""
+
+
+_ZONE = re.compile(r"(:\d\d(?:\.\d+)?)\s*(?:Z|[+-]\d\d:?\d\d)$")
+
+ACTIVITY = ("therapy-pet", "therapy-spect", "therapy-projections")
+"""Roles of images of what was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedInstant:
+    """The stated administration where no delivery says it: what is stated beats the header, which the dose then says.
+
+    Where no image states a zone it is the clock of its own zone, as the scanner's clock shows it.
+    """
+
+    word: str = "administered_at"
+
+    def given(self, view: View) -> tuple[Given, ...]:
+        """The instant; nothing where the delivery was worked out, which has it, or none is stated."""
+        stated = view.fact("treatment", "at")
+        if stated is None or view.result("delivery") is not None:
+            return ()
+        text = str(stated)
+        seen = [str(item.facts.get("at") or "") for role in ACTIVITY for item in view.images(role)]
+        if not any(datetime.fromisoformat(one).tzinfo for one in seen if one):
+            text = _ZONE.sub(r"\1", text)
+        return (Given(self.word, f"treatment {view.treatment}: at", view.digest(text), text),)
+
+    def missing(self, view: View) -> str:
+        """Nothing: the images may say it."""
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from hepatica.case.facts import PLAN_TABLES
@@ -44,7 +45,14 @@ class PlanTables:
     def missing(self, view: View) -> str:
         """Which keys a plan cannot do without."""
         left = [f"treatment.{key}" for key in ("agent", "aims") if view.fact("treatment", key) in (None, {})]
-        return f"state {', '.join(left)}" if left else ""
+        if left:
+            return f"state {', '.join(left)}"
+        stated = view.fact("treatment", "territory") or [{}]
+        has_masses = all(isinstance(one, Mapping) and "normal_mass" in one for one in stated)
+        if not has_masses and (lacking := [one for one in SCOUT if not one.given(view)]):
+            said = ", ".join(filter(None, (one.missing(view) for one in lacking))) or "add the scout's images"
+            return f"{said}, or state treatment.territory.normal_mass"
+        return ""
 
     @staticmethod
     def _own(view: View) -> dict[str, Any]:
@@ -76,6 +84,7 @@ class PlanTables:
     @staticmethod
     def _stated(view: View) -> dict[str, Any]:
         stated = {name: view.fact("treatment", name) for name in PLAN_TABLES if name != "images"}
+        stated["facts"] = _ages(view) | dict(stated["facts"] or {})
         return {"territory": [{"name": WHOLE_LIVER}]} | {name: table for name, table in stated.items() if table}
 
     @staticmethod
@@ -89,6 +98,29 @@ class PlanTables:
             paths = [str(earlier[0] / "result.json")]
             found.append(Given("course.remaining_tolerance", f"steps/{earlier[0].name}", earlier[1], paths))
         return tuple(found)
+
+
+AGES = {"scout_to_therapy_days": ("scout-spect", "scout-projections"), "ct_age_days": ("scout-ct",)}
+"""Fact of a guardrail -> roles of the image whose age at the treatment it is, in order of preference."""
+
+
+def _ages(view: View) -> dict[str, float]:
+    """How old scout and CT are at the stated treatment, as far as dates are known; what is stated beats it."""
+    treated = _day(view.fact("treatment", "at"))
+    found = {}
+    for fact, roles in AGES.items():
+        items = next((items for role in roles if (items := view.images(role))), ())
+        taken = _day(items[0].date) if items else None
+        if treated is not None and taken is not None:
+            found[fact] = float((treated - taken).days)
+    return found
+
+
+def _day(instant: Any) -> date | None:
+    try:
+        return date.fromisoformat(str(instant or "")[:10])
+    except ValueError:
+        return None  # no date: the guardrail says that it could not be asked
 
 
 def plan_arguments(texts: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from hepatica.core.privacy.dates import DICOM_DATE, EIGHT_DIGITS, ISO_DATE, newe
 from hepatica.core.privacy.identity import Deidentified, Identity
 from hepatica.core.privacy.names import SHORT_NAME, is_spaced, name_words, without_name
 from hepatica.core.privacy.secret import Secret
-from hepatica.core.privacy.words import is_harmless
+from hepatica.core.privacy.words import is_harmless, is_ordinary
 from hepatica.errors import InputError
 
 REMOVED = "(removed)"
@@ -250,7 +250,7 @@ def _codes(secret: Secret, identities: Iterable[Identity]) -> tuple[dict[str, st
     short: dict[str, str] = {}
     for identity in identities:
         for text in (*identity.codes, *identity.texts):
-            if len(text) >= MIN_CODE and not is_harmless(text):
+            if len(text) >= MIN_CODE and not is_ordinary(text):
                 phrases.setdefault(text, REMOVED)
         for name in identity.people:
             if secret.owns(name.rstrip("^")):
@@ -281,4 +281,4 @@ def _label(secret: Secret, path: str, role: str) -> str:
 def path_names(path: str) -> set[str]:
     """Names within a path that may name somebody: of file and folders, with and without ending."""
     names = {name for part in PurePath(path).parts for name in (part, part.split(".")[0])}
-    return {name for name in names if len(name) >= MIN_CODE - 1 and not is_harmless(name)}
+    return {name for name in names if len(name) >= MIN_CODE - 1 and not is_ordinary(name)}

@@ -53,14 +53,49 @@ MAX_DIGITS = 4
 """A number with more digits may be a record's or a date."""
 
 
+_ORDINARY = """
+absent accepted accessory affine air analytic applicable australia auto automatic available bc beam beta bi bilobar both
+bsa bsrem bzip calculated centres changed checked circular clamp complete constant cpu cr critical cuda cylinder default
+deformable delivery described dew doctor done doubtful easl effective empiric empty ensdf eortc error esse euratom
+evaluated external extrahepatic fail failed false fat feet female fit fitted fixed follow france function germany global
+gone good gradient gtm gzip headers height hex hidden hole holes hospital icrp identity ignore institution keep
+kept known landmarks less levels lifetime like limit line linear lobectomy log look lost male mass max maximum mc
+measurements min mird mirrored missing mlem model mono more moving mrecist name named near nearest nema next none not
+note nothing nrc number of off oil only open operator optimal option other overlap packed partition pass pd percist
+personal photon physical physician plain plausible point power pr preferred prespecified primary prediction prior
+qeasl radioembolization radioembolisation range ratio raw ready recist recorded refuse registration rejected replaced
+required reserve rg rigid safety sd seen segmentectomy serial sex sfmn shift short similarity skipped skip sphere spine
+state stated station step steps stop sure tew text third trapezoid treated undefined unified uniform unilobar unit
+unjudged unlike unnamed unspecified until up upper used user verification very violated voxel voxels waiting warning
+yes zero
+"""
+
+ORDINARY = HARMLESS | frozenset(_ORDINARY.split())
+"""Lower case. An identifier, a description or a folder that is one of them says of nobody who it is; options have such
+values, and a header has "none" for a number that it lacks. Names of persons are held against `HARMLESS`."""
+
+
+def is_ordinary(text: str) -> bool:
+    """Whether a text is made of ordinary words and short numbers alone; no name of a person is asked this.
+
+    >>> is_ordinary("none"), is_ordinary("scout-reconstruction"), is_ordinary("St. Elsewhere")
+    (True, True, False)
+    """
+    return _made_of(ORDINARY, text)
+
+
 def is_harmless(text: str) -> bool:
     """Whether a text is made of harmless words and short numbers alone.
 
     >>> is_harmless("CT_0012.dcm"), is_harmless("Doe_CT"), is_harmless("20260302")
     (True, False, False)
     """
+    return _made_of(HARMLESS, text)
+
+
+def _made_of(words: frozenset[str], text: str) -> bool:
     return all(
-        len(part) <= MAX_DIGITS if part.isdecimal() else len(part) == 1 or part.lower() in HARMLESS
+        len(part) <= MAX_DIGITS if part.isdecimal() else len(part) == 1 or part.lower() in words
         for part in re.findall(r"[^\W\d_]+|\d+", text)
     )
 

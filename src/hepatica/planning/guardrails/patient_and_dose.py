@@ -136,7 +136,8 @@ PATIENT = (
         "warning",
         ("previous_tare_count",),
         lambda s: s.previous_tare_count >= 1,
-        "Treated {previous_tare_count} time(s) before: enter the earlier doses; the sum counts for lung and liver.",
+        "Treated {previous_tare_count} time(s) before: the sum of all doses counts for lung and liver; what is not "
+        "entered is not in it.",
     ),
     Guardrail(
         "retreatment-soon",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from hepatica.core.document import HIDDEN
+from hepatica.core.message import Message
 from hepatica.errors import InputError
 from hepatica.planning.limits.dose_limits import Limit, LimitCheck
 from hepatica.planning.planner.territories import PreviousTreatment
@@ -34,6 +36,8 @@ class Allowance:
         Earlier treatments.
     cautions : tuple of str
         What speaks against treating.
+    normal_liver_so_far_gy : float or None
+        Mean dose of the whole normal liver by all earlier treatments; None where that is not known.
     source : str
         File it was read from.
     """
@@ -47,10 +51,17 @@ class Allowance:
     nuclide: str
     treatments: int
     cautions: tuple[str, ...] = ()
+    normal_liver_so_far_gy: float | None = None
     source: str = field(default="", metadata=HIDDEN)
 
+    @property
+    def shown_source(self) -> str:
+        """The file with its folder, without where that lies: a report is read elsewhere."""
+        return "/".join(PurePath(self.source).parts[-2:])
+
     def __post_init__(self) -> None:
-        numbers = (self.normal_gy, self.lung_gy, self.lung_so_far_gy, self.delivered_bed_gy, self.tolerance_bed_gy)
+        numbers = [self.normal_gy, self.lung_gy, self.lung_so_far_gy, self.delivered_bed_gy, self.tolerance_bed_gy]
+        numbers += [] if self.normal_liver_so_far_gy is None else [self.normal_liver_so_far_gy]
         if not all(math.isfinite(v) and v >= 0 for v in numbers):
             raise InputError(f"{self.source}: doses of an allowance must be zero or more")
 
@@ -94,10 +105,25 @@ def require_fitting(
 
 
 def as_previous(allowances: Sequence[Allowance]) -> tuple[PreviousTreatment, ...]:
-    """Lung dose so far, for the sum; the normal liver is judged by its BED instead."""
+    """Doses of lungs and whole normal liver so far, for the sums; 0 of a liver whose dose is not known, which is said.
+
+    The normal liver is judged by its BED; in Gy only against a limit of a lifetime that is stated.
+    """
     if not allowances:
         return ()
-    return (PreviousTreatment("earlier treatments", 0.0, allowances[0].lung_so_far_gy),)
+    known = [a.normal_liver_so_far_gy for a in allowances if a.normal_liver_so_far_gy is not None]
+    return (PreviousTreatment("earlier treatments", max(known, default=0.0), allowances[0].lung_so_far_gy),)
+
+
+def about_sums(allowances: Sequence[Allowance]) -> tuple[Message, ...]:
+    """What is said where the dose of the whole normal liver so far is not known: the sums lack it."""
+    if not allowances or any(a.normal_liver_so_far_gy is not None for a in allowances):
+        return ()
+    text = (
+        "the dose of the whole normal liver by earlier treatments is not known: what stands as its sum of all "
+        "treatments is of this one alone"
+    )
+    return (Message("earlier-liver-dose-unknown", text, "find what is left again, from results of the absorbed dose"),)
 
 
 def check_allowances(
@@ -112,11 +138,11 @@ def check_allowances(
                 f"normal liver in {territory}: what earlier treatments leave ({a.delivered_bed_gy:.4g} of "
                 f"{a.tolerance_bed_gy:g} Gy BED used)"
             )
-            found.append(_checked("perfused_normal_gy", a.normal_gy, dose, text, a.source))
+            found.append(_checked("perfused_normal_gy", a.normal_gy, dose, text, a.shown_source))
     if allowances:
         least = min(allowances, key=lambda a: a.lung_gy)
-        text = f"lungs: what earlier treatments leave ({least.lung_so_far_gy:g} Gy so far)"
-        found.append(_checked("lung_gy", least.lung_gy, lung_gy, text, least.source))
+        text = f"lungs: what earlier treatments leave ({least.lung_so_far_gy:.3g} Gy so far)"
+        found.append(_checked("lung_gy", least.lung_gy, lung_gy, text, least.shown_source))
     return found
 
 

@@ -16,7 +16,7 @@ from hepatica.planning.limits.allowance import check_allowances
 from hepatica.planning.limits.dose_limits import Limit, LimitCheck, check_limits, limits, upper_limits, worst_first
 from hepatica.planning.limits.nominal import NominalLimit
 from hepatica.planning.planner.course import Course
-from hepatica.planning.planner.territories import CourseDoses, Injection
+from hepatica.planning.planner.territories import CourseDoses, Injection, PreviousTreatment
 from hepatica.planning.prescriptions.compartments import LUNGS, NORMAL
 
 IN_TERRITORY = ("perfused_gy", "perfused_normal_gy")
@@ -47,8 +47,7 @@ class LifetimeDose:
 
 def lifetime_doses(course: Course, doses: CourseDoses) -> tuple[LifetimeDose, ...]:
     """Lungs and normal liver, this treatment and earlier ones told apart."""
-    aims = course.aims
-    normal = aims.normal_limit_gy if aims.normal_lifetime_limit_gy is None else aims.normal_lifetime_limit_gy
+    aims, normal = course.aims, _normal_lifetime_limit(course)
     return (
         LifetimeDose(
             LUNGS, doses.lung_gy, doses.lung_cumulative_gy - doses.lung_gy, doses.lung_cumulative_gy,
@@ -59,6 +58,19 @@ def lifetime_doses(course: Course, doses: CourseDoses) -> tuple[LifetimeDose, ..
             doses.normal_liver_cumulative_gy, aims.normal_limit_gy, normal,
         ),
     )  # fmt: skip
+
+
+def _normal_lifetime_limit(course: Course) -> float | None:
+    """Of the normal liver: that of a treatment where none is stated, unless BED judges the earlier treatments."""
+    aims = course.aims
+    if aims.normal_lifetime_limit_gy is not None or course.allowances:
+        return aims.normal_lifetime_limit_gy
+    return aims.normal_limit_gy
+
+
+def judged_in_gray(course: Course) -> tuple[PreviousTreatment, ...]:
+    """Earlier treatments whose dose of the normal liver counts against limits in Gy; of others its BED is judged."""
+    return course.previous if _normal_lifetime_limit(course) is None else course.earlier
 
 
 def course_limits(
@@ -218,8 +230,8 @@ def _plausible(injections: Sequence[Injection], largest_gy: Mapping[str, float])
 def forbidden(course: Course, injections: Sequence[Injection], agents: Mapping[str, str]) -> str:
     """Why no activity at all is allowed, in words; empty where one is."""
     aims = course.aims
-    lungs, normal = sum(p.lung_gy for p in course.earlier), sum(p.normal_liver_gy for p in course.earlier)
-    of_normal = aims.normal_limit_gy if aims.normal_lifetime_limit_gy is None else aims.normal_lifetime_limit_gy
+    lungs, normal = sum(p.lung_gy for p in course.earlier), sum(p.normal_liver_gy for p in judged_in_gray(course))
+    of_normal = _normal_lifetime_limit(course)
     for organ, earlier, limit in ((LUNGS, lungs, aims.lung_lifetime_limit_gy), (NORMAL, normal, of_normal)):
         if limit is not None and earlier >= limit:
             return f"earlier treatments gave the {organ} {earlier:g} Gy, the limit over a lifetime is {limit:g} Gy"

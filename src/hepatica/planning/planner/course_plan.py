@@ -11,7 +11,7 @@ from hepatica.core.message import Message, unique
 from hepatica.dosimetry.radiobiology import LIVER, DoseRate, bed_gy
 from hepatica.errors import InputError
 from hepatica.planning.guardrails import Review, Situation, check, together
-from hepatica.planning.limits.allowance import allowance_for
+from hepatica.planning.limits.allowance import about_sums, allowance_for
 from hepatica.planning.limits.assumed import LUNG_MASS, NO_RESIDUAL, NO_SHUNT, Assumption
 from hepatica.planning.limits.dose_limits import LimitCheck
 from hepatica.planning.measured.compared import Compared
@@ -22,6 +22,7 @@ from hepatica.planning.planner.course_limits import (
     LifetimeDose,
     course_limits,
     forbidden,
+    judged_in_gray,
     lifetime_doses,
     nominal_limits,
 )
@@ -150,7 +151,7 @@ class CoursePlan:
         if self.planner_refused:
             text = f"the planner allows no activity: {self.planner_refused}"
             planner.append(Message("planner-no-activity", text, "do not treat under these limits", "critical"))
-        cautions = [Message("caution", f"{a.source}: {text}") for a in course.allowances for text in a.cautions]
+        cautions = [Message("caution", f"{a.shown_source}: {text}") for a in course.allowances for text in a.cautions]
         return unique(
             exceeded,
             planner,
@@ -158,6 +159,7 @@ class CoursePlan:
             about_deposits(self.deposits),
             self.doses.messages,
             cautions,
+            about_sums(course.allowances),
             *(t.given.prescription.messages for t in self.territories),
             (a.message() for a in self.assumptions),
         )
@@ -318,7 +320,7 @@ def _optimum(
         aim,
         course.unperfused_normal_mass_kg,
         sum(p.lung_gy for p in course.previous),
-        sum(p.normal_liver_gy for p in course.previous),
+        sum(p.normal_liver_gy for p in judged_in_gray(course)),
         {t.name: a.normal_gy for t in course.territories if (a := allowance_for(course.allowances, t.name))},
         {p.name: p.given.prescription.constant for p in plans},
         nominal_limits(course, injections, agents),

@@ -507,8 +507,17 @@ def _allowance(path: Path, name: str) -> Allowance:
         nuclide=stated["nuclide"],
         treatments=stated["treatments"],
         cautions=tuple(stated["cautions"]),
+        normal_liver_so_far_gy=_optional(path, stated, "normal_liver_so_far_gy"),
         source=name,
     )
+
+
+def _optional(path: Path, stated: Mapping[str, Any], key: str) -> float | None:
+    """A number that older results of remaining_tolerance do not hold."""
+    value = stated.get(key)
+    if value is not None and (not isinstance(value, int | float) or isinstance(value, bool)):
+        raise InputError(f"{path}: no result of remaining_tolerance (for_plan.{key} is {value!r})")
+    return None if value is None else float(value)
 
 
 _ALLOWANCE: dict[str, tuple[type, ...]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import field
 from datetime import date
@@ -27,10 +28,13 @@ from hepatica.outcome.adaptive import (
 )
 from hepatica.planning.limits.allowance import Allowance
 from hepatica.planning.measured.earlier_results import document_of
-from hepatica.planning.measured.treatment_results import absorbed_dose_of
+from hepatica.planning.measured.treatment_results import AbsorbedDose, absorbed_dose_of
 from hepatica.report.figures.outcome import draw_adaptive, save
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import require_one_patient
+
+MORE_THAN_MEAN = 1.1
+"""Mean dose of a part over that of the whole normal liver, from which on the whole does not stand for the part."""
 
 
 @options
@@ -58,6 +62,7 @@ class ToleranceResult(Result):
 
     coming: NextTreatment = field(metadata=HIDDEN)
     prospect: Prospect = field(metadata=INLINE)
+    normal_liver_so_far_gy: float | None = field(default=None, metadata=HIDDEN)
 
     @property
     @reported
@@ -67,7 +72,7 @@ class ToleranceResult(Result):
         return Allowance(
             self.prospect.territory, r.normal_dose_gy, r.lung_dose_gy, r.lung_dose_so_far_gy, r.delivered_bed_gy,
             r.tolerance_bed_gy, self.coming.nuclide, self.prospect.treatments,
-            tuple(caution.text for caution in r.cautions),
+            tuple(caution.text for caution in r.cautions), self.normal_liver_so_far_gy,
         )  # fmt: skip
 
     def title(self) -> str:
@@ -174,7 +179,8 @@ def remaining_tolerance(
         inputs = (InputFile.of("table", Path(table)),)
     else:
         past = list(table or ())
-    from_results, said, files = _from_results(results, territory, coming)
+    from_results, whole, said, files = _from_results(results, territory, coming)
+    whole += [treatment.normal_dose_gy if territory is None else None for treatment in past]
     past += from_results
     if not past and table is None:
         raise InputError("no past treatment is given", remedy="give `table` or `dose_results`")
@@ -187,6 +193,7 @@ def remaining_tolerance(
     return ToleranceResult(
         coming=coming,
         prospect=found,
+        normal_liver_so_far_gy=_sum_of(whole),
         messages=unique(said, found.messages),
         provenance=Provenance(
             inputs=(*inputs, *files),
@@ -200,9 +207,10 @@ def remaining_tolerance(
 
 def _from_results(
     given: DoseResultOptions, territory: str | None, coming: NextTreatment
-) -> tuple[list[PastTreatment], tuple[Message, ...], tuple[InputFile, ...]]:
-    """Past treatments of results of `absorbed_dose`, what is to be said of them, and their files."""
+) -> tuple[list[PastTreatment], list[float | None], tuple[Message, ...], tuple[InputFile, ...]]:
+    """Past treatments of results of `absorbed_dose`, their dose of the whole normal liver, messages and files."""
     past: list[PastTreatment] = []
+    whole: list[float | None] = []
     said: list[Message] = []
     files: list[InputFile] = []
     for path in map(Path, given.dose_results):
@@ -222,11 +230,41 @@ def _from_results(
             at = found.administered_at.replace(tzinfo=found.administered_at.tzinfo or coming.next_at.tzinfo)
         role = "normal_liver" if territory is None else "perfused_normal"
         dose = found.normal_dose_gy(role, given.normal_structure)
+        livers = [gray for is_role, gray in found.structures.values() if is_role == "normal_liver"]
+        whole.append(dose if territory is None else livers[0] if len(livers) == 1 else None)
         past.append(PastTreatment(at, dose, found.lung_dose_gy, hours, territory))
-        said += found.messages
+        said += [*found.messages, *_about_organ(found, territory, dose)]
         files.append(InputFile.of("dose", document_of(path)))
     require_one_patient([input_file("dose", path / "dose.dcm") for path in _folders(given)])
-    return past, tuple(said), tuple(files)
+    return past, whole, tuple(said), tuple(files)
+
+
+def _sum_of(doses: Sequence[float | None]) -> float | None:
+    """All together; None where one is not known."""
+    known = [dose for dose in doses if dose is not None]
+    return math.fsum(known) if len(known) == len(doses) else None
+
+
+def _about_organ(found: AbsorbedDose, territory: str | None, judged_gy: float) -> list[Message]:
+    """What is said where the whole liver is judged though a part had more, or a part that the result does not name."""
+    if territory is not None:
+        perfused = [name for name, (role, _) in found.structures.items() if role == "perfused"]
+        if not perfused or territory in perfused:
+            return []
+        text = (
+            f"{found.source}: its perfused volume is called {', '.join(perfused)}; its normal liver is counted as that "
+            f"of {territory!r}"
+        )
+        return [Message("other-territory", text, "give treatments of other territories in `table`")]
+    parts = [(gray, name) for name, (role, gray) in found.structures.items() if role == "perfused_normal"]
+    most, name = max(parts, default=(0.0, ""))
+    if not most > MORE_THAN_MEAN * judged_gy:
+        return []
+    text = (
+        f"{found.source}: what is left is for the mean of the whole normal liver, which had {judged_gy:.4g} Gy; "
+        f"{name!r} had {most:.4g} Gy and is not judged"
+    )
+    return [Message("territory-not-judged", text, "name the `territory` if the next treatment is of it", "critical")]
 
 
 def _folders(given: DoseResultOptions) -> list[Path]:

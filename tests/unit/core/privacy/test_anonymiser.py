@@ -250,3 +250,12 @@ def test_other_patients_have_other_dates_and_the_same_words(by: Anonymiser) -> N
     other = by.of_patient("someone else")
     assert other.shift != by.shift
     assert other.text("tumour Müller") == by.text("tumour Müller")
+
+
+def test_ordinary_words_of_headers_take_no_word_out_of_texts() -> None:
+    """A serial number "none" is no identity; options, steps and titles keep their words. A true one is taken out."""
+    identity = Identity(codes=("none", "Unknown", "registration", "SN-4711 Elsewhere"), texts=("Next treatment",))
+    anonymiser = Anonymiser.of(Secret(b"k" * 32), [identity], {})
+    text = 'scatter = "none"; Next treatment; registration; state unknown'
+    assert anonymiser.text(text) == text
+    assert "4711" not in anonymiser.text("from SN-4711 Elsewhere")

@@ -1,0 +1,161 @@
+"""Goals and limits of the first page, as dose and plan judged them; those of a lifetime by all treatments together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hepatica.case.report.course import CourseStep
+from hepatica.report.dose_report import LimitRow
+
+LIFETIME = "cumulative"
+"""How the condition of a limit begins that holds for all treatments together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A goal or limit of the agent that applies to this indication and intent.
+
+    Attributes
+    ----------
+    comparison : {">=", "<="}
+        A goal to reach, or a limit to keep.
+    limit_gy : float
+        Its dose.
+    status : {"met", "near", "violated", "unjudged"}
+        As the step judged it; of a lifetime, by the sum of all treatments.
+    condition, source : str
+        For whom it holds, and where it comes from.
+    judged_gy : float or None
+        What was judged, where that is not the mean of the structure: a sum over treatments, the least of several.
+    not_judged : str
+        Why it could not be judged; empty where it was.
+    """
+
+    comparison: str
+    limit_gy: float
+    status: str
+    condition: str
+    source: str
+    judged_gy: float | None = None
+    not_judged: str = ""
+
+
+def at(document: Mapping[str, Any], path: str) -> Any:
+    """Value below dotted keys; None where one is missing.
+
+    >>> at({"doses": {"lung_gy": 8.0}}, "doses.lung_gy"), at({}, "doses.lung_gy")
+    (8.0, None)
+    """
+    found: Any = document
+    for key in path.split("."):
+        if not isinstance(found, Mapping) or key not in found:
+            return None
+        found = found[key]
+    return found
+
+
+def lungs_before(earlier: Sequence[Mapping[str, CourseStep]], plan: Mapping[str, Any]) -> tuple[float, str]:
+    """Lung dose of the treatments before, Gy, and of which of them it is not known; empty where of none.
+
+    What a plan states of treatments before the case counts as well.
+    """
+    doses = [at(_document(steps, "dose"), "lung_doses.dose_judged_gy") for steps in earlier]
+    unknown = [str(number) for number, dose in enumerate(doses, 1) if dose is None]
+    before_case = _stated_before(_document(earlier[0], "plan") if earlier else plan)
+    measured = sum(dose for dose in doses if dose is not None) + before_case
+    lacking = f"the lung dose of treatment {', '.join(unknown)} is not known" if unknown else ""
+    return max(measured, _stated_before(plan)), lacking
+
+
+def _stated_before(plan: Mapping[str, Any]) -> float:
+    rows = [row for row in plan.get("lifetime") or () if row.get("organ") == "lungs"]
+    return float(rows[0].get("earlier_gy") or 0.0) if rows else 0.0
+
+
+def left_by_earlier(earlier: Sequence[Mapping[str, CourseStep]]) -> Mapping[str, Any]:
+    """What the treatment before left for this one, for plans; empty where nobody worked it out."""
+    return at(_document(earlier[-1], "next"), "for_plan") or {} if earlier else {}
+
+
+def _document(steps: Mapping[str, CourseStep], kind: str) -> Mapping[str, Any]:
+    return steps[kind].document if kind in steps else {}
+
+
+def goals_of_dose(
+    dose: Mapping[str, Any], lungs: tuple[float, str], left: Mapping[str, Any]
+) -> Mapping[str, tuple[Goal, ...]]:
+    """Those that apply and were judged, by the name of the structure.
+
+    Parameters
+    ----------
+    dose : mapping
+        Result of the absorbed dose.
+    lungs : tuple of (float, str)
+        Lung dose of the treatments before in Gy, and what is not known of it.
+    left : mapping
+        What the treatment before left.
+    """
+    found: dict[str, tuple[Goal, ...]] = {}
+    for row in dose.get("limits", ()):
+        if row["applies"] and not row["not_judged"]:
+            goal = Goal(row["comparison"], row["limit_gy"], row["status"], row["condition"], row["source"])
+            if row["condition"].startswith(LIFETIME) and (lungs[0] or lungs[1]):
+                goal = _of_lifetime(row, lungs)
+            found[row["structure"]] = (*found.get(row["structure"], ()), goal)
+    role = "normal_liver" if left.get("territory") is None else "perfused_normal"
+    normal = [one for one in dose.get("structures", ()) if one["role"] == role]
+    if left and len(normal) == 1:
+        name, gray = normal[0]["name"], normal[0]["dose_mean_gy"]
+        status = LimitRow(name, "<=", left["normal_gy"], gray).status
+        tolerance = f"of {left['tolerance_bed_gy']:g} Gy BED {left['delivered_bed_gy']:.4g} Gy were used"
+        goal = Goal("<=", left["normal_gy"], status, f"left by earlier treatments ({tolerance})", "next treatment")
+        found[name] = (*found.get(name, ()), goal)
+    return found
+
+
+def _of_lifetime(row: Mapping[str, Any], lungs: tuple[float, str]) -> Goal:
+    """A limit of all treatments together, judged by their sum; what is above it without the unknown is above it."""
+    before, lacking = lungs
+    total = before + row["dose_mean_gy"]
+    status = LimitRow(row["structure"], row["comparison"], row["limit_gy"], total).status
+    not_judged = lacking if status != "violated" else ""
+    condition = f"{row['condition']}, with {before:.3g} Gy of earlier treatments {total:.3g} Gy"
+    return Goal(
+        row["comparison"], row["limit_gy"], "unjudged" if not_judged else status, condition, row["source"], total,
+        not_judged,
+    )  # fmt: skip
+
+
+OF_PLAN = {
+    "tumour_gy": "tumours",
+    "normal_liver_gy": "normal liver",
+    "lung_gy": "lungs",
+    "lung_cumulative_gy": "lungs",
+}
+"""Quantity of a limit of a plan -> the structure of the first page."""
+
+
+def goals_of_plan(plan: Mapping[str, Any]) -> Mapping[str, tuple[Goal, ...]]:
+    """Limits in Gy by which a plan was judged, by the name of the structure; violated ones first, as the plan has them.
+
+    A limit that may apply says what would decide it.
+    """
+    names = [territory["name"] for territory in plan.get("territories") or ()]
+    found: dict[str, tuple[Goal, ...]] = {}
+    for row in plan.get("limits") or ():
+        where = row["where"] or (names[0] if len(names) == 1 else "")
+        of_territory = {"perfused_gy": where, "perfused_normal_gy": f"normal liver in {where}"}
+        name = OF_PLAN.get(row["quantity"]) or (of_territory.get(row["quantity"]) if where else None)
+        if name is None:
+            continue
+        words = [row["text"]]
+        if row["quantity"] == "tumour_gy" or row["earlier"] is not None or (row["where"] and row["where"] not in names):
+            words.append(f"{row['value']:.3g} Gy")
+        words += [f"if {row['applies_if']}"] if row["applies_if"] else []
+        words += [f"waived: {row['waived']}"] if row["waived"] else []
+        sign = ">=" if row["bound"] == "min" else "<="
+        goal = Goal(sign, row["limit"], row["status"], "; ".join(words), row["source"], row["value"])
+        found[name] = (*found.get(name, ()), goal)
+    return found
