@@ -95,7 +95,7 @@ def test_a_pose_alone_is_found_to_a_fraction_of_a_voxel(ct: Scene) -> None:
     step = pose((4, -3, 8), (22, -15, 37))
     grid = seen_from(ct.fixed.grid, step)
     moving = ct.posed(step, grid)
-    found = register_volumes(ct.fixed, moving)
+    found = register_volumes(ct.fixed, moving, within=ct.region())
     points = ct.points_mm()
     error = found.transform.points_mm(points) - step.points_mm(points)
     assert np.linalg.norm(error, axis=1).mean() < 0.5
@@ -154,6 +154,7 @@ def test_the_same_seed_gives_the_same_transform(mr: Scene) -> None:
 def test_what_is_registered_already_is_left(ct: Scene) -> None:
     found = register_volumes(ct.fixed, ct.fixed, QUICK)
     assert not found.kept
+    assert found.uncertainty is None
     assert found.transform.kind == "identity"
     assert [m.code for m in found.messages] == ["registered-already"]
 

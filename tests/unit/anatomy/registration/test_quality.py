@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hepatica.anatomy.registration.orientation import Orientation, mirror_ratio
 from hepatica.anatomy.registration.quality.criteria import marks
 from hepatica.anatomy.registration.quality.dose_effect import dose_effects
 from hepatica.anatomy.registration.quality.measures import (
@@ -93,6 +94,19 @@ def test_marks_pass_look_and_fail() -> None:
         assert [mark.verdict for mark in judged] == ["pass", verdict]
     folded = FieldVolumes(-0.1, 1.1, 0.9, 1.05, 1.0)
     assert marks((grid, grid), None, (), folded, None)[0].verdict == "fail"
+
+
+def test_a_mirror_image_fails_and_nothing_passes_beside_it() -> None:
+    """There and back agree of a mirror image as well: its mark must not pass."""
+    grid = Grid.axial((4, 4, 4), spacing_mm=(1, 1, 1))
+    back = InverseConsistency(0.1, 0.1)
+    alike = [Orientation("as it is", False, 0.4), Orientation("mirrored", True, 0.2)]
+    sound = marks((grid, grid), None, (), SOUND, back, mirror_ratio=mirror_ratio(alike))
+    assert [(mark.value, mark.verdict) for mark in sound][-1] == (0.5, "pass")
+    swapped = [Orientation("as it is", False, 0.2), Orientation("mirrored", True, 0.4)]
+    failed = marks((grid, grid), None, (), SOUND, back, mirror_ratio=mirror_ratio(swapped), usable=False)
+    assert {mark.verdict for mark in failed} == {"fail"}
+    assert mirror_ratio(()) is None
 
 
 def test_a_large_voxel_widens_the_limit_of_distances_only() -> None:
