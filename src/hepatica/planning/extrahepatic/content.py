@@ -84,7 +84,7 @@ def contents(
     free = ~inner if elsewhere is None else ~inner & ~elsewhere
     noise = _voxel_noise(seen, free & (distance > reach))
     counted = []
-    for number, (name, coverage) in enumerate(places.items(), start=1):
+    for number, coverage in enumerate(places.values(), start=1):
         own = nearest_owner == number
         held = own & (distance <= reach) & (free | (coverage > 0))
         # In liver and lungs only by the covered fraction: a sliver there must not count a voxel of the liver's edge.

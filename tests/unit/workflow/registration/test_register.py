@@ -19,6 +19,7 @@ from hepatica.core import Grid, Kind, Volume
 from hepatica.core.transform import Transform
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.io.registration.read import read_transform
+from hepatica.report.figures.images.registration import outline_colours
 from hepatica.workflow.registration.transforms import given_transform
 from registration_truth import Scene, scene
 
@@ -141,6 +142,13 @@ def test_before_may_show_nothing(case: Scene, laid: hepatica.RegistrationResult,
     assert agreement.dice > 0.9
     assert agreement.dice_before == 0
     assert (apart.save(tmp_path / "apart") / "registration.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_each_of_many_structures_has_a_colour_of_its_own() -> None:
+    names = ["liver", *(f"segment {n}" for n in range(1, 9)), *(f"organ {n}" for n in range(15))]
+    colours = outline_colours(names)
+    assert len(set(colours)) == len(names) == 24
+    assert all(len(colour) == 7 and int(colour[1:], 16) >= 0 for colour in colours)
 
 
 def test_a_mirrored_pair_is_nothing_to_use(case: Scene, tmp_path: Path) -> None:
