@@ -91,7 +91,7 @@ def test_halves_tell_a_field_that_is_right_from_one_that_is_not(ct: Scene) -> No
 
 
 def test_a_pose_alone_is_found_to_a_fraction_of_a_voxel(ct: Scene) -> None:
-    """Oblique, flipped, anisotropic voxels; no breath: a tenth of a voxel of 5 mm, and the uncertainty says so."""
+    """Oblique, flipped, anisotropic voxels; no breath: a tenth of a voxel of 5 mm."""
     step = pose((4, -3, 8), (22, -15, 37))
     grid = seen_from(ct.fixed.grid, step)
     moving = ct.posed(step, grid)
@@ -99,8 +99,9 @@ def test_a_pose_alone_is_found_to_a_fraction_of_a_voxel(ct: Scene) -> None:
     points = ct.points_mm()
     error = found.transform.points_mm(points) - step.points_mm(points)
     assert np.linalg.norm(error, axis=1).mean() < 0.5
-    assert found.uncertainty is not None
-    assert max(found.uncertainty.per_axis_mm) < 1.0
+    # The whole patient counted: what that says of an organ is not known, and that is said.
+    assert found.uncertainty is None
+    assert "uncertainty-not-known" in [message.code for message in found.messages]
     assert found.inverse is not None
     assert found.inverse.mean_mm < 1.0
     assert not [m for m in found.messages if m.severity == "critical"]
@@ -154,6 +155,7 @@ def test_the_same_seed_gives_the_same_transform(mr: Scene) -> None:
 def test_what_is_registered_already_is_left(ct: Scene) -> None:
     found = register_volumes(ct.fixed, ct.fixed, QUICK)
     assert not found.kept
+    assert found.uncertainty is None
     assert found.transform.kind == "identity"
     assert [m.code for m in found.messages] == ["registered-already"]
 

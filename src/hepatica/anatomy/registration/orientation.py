@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -106,6 +107,14 @@ def oriented(pair: Pair, matrix: FloatArray) -> tuple[FloatArray, tuple[Orientat
             Message("moving-image-mirrored", text, "check both images' orientation; do not use this result", "critical")
         )
     return matrix, tuple(o for o, _ in tried), notes
+
+
+def mirror_ratio(orientations: Sequence[Orientation]) -> float | None:
+    """Likeness of the best mirror image over that of the best proper orientation; None where none was tried."""
+    best = {
+        side: max((o.similarity for o in orientations if o.mirrored is side), default=0.0) for side in (True, False)
+    }
+    return best[True] / best[False] if best[False] > 0 else None
 
 
 def _likeness(samples: Samples, moving: Prepared, matrix: FloatArray) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.registration.by_landmarks import by_landmarks, kind_asked
+from hepatica.anatomy.registration.by_landmarks import by_landmarks
 from hepatica.anatomy.registration.deformable.deform import Bent, bend
 from hepatica.anatomy.registration.deformable.settings import DeformableSettings
 from hepatica.anatomy.registration.landmarks import LandmarkFit, Points, fit_landmarks
@@ -36,6 +36,7 @@ from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
 from hepatica.core.progress import Progress, silent
 from hepatica.core.transform import Affine, Transform, warp_region
+from hepatica.core.transform.transform import NOT_FOR_USE
 from hepatica.errors import GeometryError, InputError
 
 FloatArray = NDArray[np.float64]
@@ -54,6 +55,9 @@ NOTHING_MM = 0.5
 MIN_WITHIN = 0.02
 """Likeness within what counts, registered, below which that shows nothing of where it lies: an even organ without its
 border. Livers of virtual patients have 0.13 (CT and MR) to 0.26 (two CTs)."""
+
+UNUSABLE = ("moving-image-mirrored", "images-not-alike", "nothing-alike-within")
+"""Messages after which a result must not be used: it has no uncertainty, fails, and its files say so."""
 
 SMALL_SHARE = 0.5
 """Less of the fixed image's region than this in the moving one, and the reader is told."""
@@ -80,7 +84,7 @@ class Registration:
         Whether the registration was kept; False where the images were more alike as their headers place them, which
         is then the transform.
     uncertainty : RegistrationUncertainty or None
-        Of a mapped point.
+        Of a mapped point in what counts; None where the whole patient counted, or the result must not be used.
     landmark_fit : LandmarkFit or None
         Of the landmarks alone.
     orientations : tuple of Orientation
@@ -88,7 +92,8 @@ class Registration:
     volumes : FieldVolumes
         Jacobian determinant over the region that counts.
     inverse : InverseConsistency or None
-        Of this registration and one of the other direction, made for that.
+        Of this registration and one of the other direction, made for that; None of landmarks alone, whose fit the other
+        way round is its inverse whatever they are worth.
     messages : tuple of Message
         What the reader must know.
     """
@@ -105,6 +110,11 @@ class Registration:
     volumes: FieldVolumes
     inverse: InverseConsistency | None
     messages: tuple[Message, ...] = field(default=(), metadata=HIDDEN)
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing says that it must not be used: mirrored, or not alike."""
+        return not any(message.code in UNUSABLE for message in self.messages)
 
 
 def register_volumes(
@@ -171,8 +181,12 @@ def register_volumes(
         found, smoothed = _bent(pair, found)
         notes = [*notes, *smoothed]
     transform, kept, before, after, share, more = _kept(pair, found)
+    doubts = [*notes, *_doubts(pair, transform, share)]
+    unusable = any(note.code in UNUSABLE for note in doubts)
     progress("how far off it may be")
-    sure = uncertainty(pair, transform) if options.checks else None
+    # Halves of a whole patient do not tell how far off an organ in it is; of what is not alike they tell nothing.
+    judged = options.checks and pair.within is not None and not unusable
+    sure = uncertainty(pair, transform) if judged else None
     points = pair.judging().points_mm
     inverse = None
     if options.checks:
@@ -182,6 +196,10 @@ def register_volumes(
         sure = sure.at_least(inverse.mean_mm / np.sqrt(6))
     if sure is not None:
         transform = replace(transform, uncertainty_mm=sure.mean_mm)
+    elif options.checks and not unusable:
+        more.append(_not_known(pair))
+    if unusable:
+        transform = _not_for_use(transform)
     return Registration(
         transform=transform,
         starts=tried,
@@ -194,8 +212,25 @@ def register_volumes(
         orientations=orientations,
         volumes=field_volumes(transform, points),
         inverse=inverse,
-        messages=(*notes, *more, *_doubts(pair, transform, share)),
+        messages=(*doubts, *more),
     )
+
+
+def _not_for_use(transform: Transform) -> Transform:
+    """The same without an uncertainty, and the word in its method, which stands in its files."""
+    return replace(transform, uncertainty_mm=None, method=f"{NOT_FOR_USE}; {transform.method}")
+
+
+def _not_known(pair: Pair) -> Message:
+    """That the uncertainty is not known, and why."""
+    if pair.within is None:
+        text = (
+            "how far off the registration is was not worked out: the whole patient counted, and what its spine and "
+            "ribs agree on says nothing of an organ that breathes (a liver was off by 6 mm where they agreed to 0.1 mm)"
+        )
+        return Message("uncertainty-not-known", text, "name the structure that matters, drawn on the fixed image")
+    text = f"how far off it is within {pair.within.name!r} could not be worked out: its halves show too little"
+    return Message("uncertainty-not-known", text, "let more count, or state an uncertainty of your own")
 
 
 def _of_landmarks(pair: Pair, landmarks: tuple[Points, Points] | None, options: RegistrationOptions) -> Registration:
@@ -208,11 +243,9 @@ def _of_landmarks(pair: Pair, landmarks: tuple[Points, Points] | None, options: 
     if before is not None and after is not None and after < before:
         text = f"the landmarks make the images less alike ({before:.3f} before, {after:.3f} after)"
         notes.append(Message("landmarks-against-images", text, "look at the figure; are names and sides right?"))
-    inverse = None
-    if options.checks and landmarks is not None:
-        back = fit_landmarks(landmarks[1], landmarks[0], kind_asked(options)).transform
-        back = replace(back, fixed_frame=transform.moving_frame, moving_frame=transform.fixed_frame)
-        inverse = inverse_consistency(transform, back, samples.points_mm)
+    doubts = [*notes, *_doubts(pair, transform, share)]
+    if any(note.code in UNUSABLE for note in doubts):
+        sure, transform = None, _not_for_use(transform)
     return Registration(
         transform=transform,
         starts=(),
@@ -224,8 +257,8 @@ def _of_landmarks(pair: Pair, landmarks: tuple[Points, Points] | None, options: 
         landmark_fit=fit,
         orientations=(),
         volumes=field_volumes(transform, samples.points_mm),
-        inverse=inverse,
-        messages=(*notes, *_doubts(pair, transform, share)),
+        inverse=None,
+        messages=tuple(doubts),
     )
 
 

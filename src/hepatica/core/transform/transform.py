@@ -18,6 +18,9 @@ from hepatica.core.grid import Grid
 from hepatica.core.transform.steps import Affine, DisplacementField, FloatArray, Step, blocks
 from hepatica.errors import GeometryError
 
+NOT_FOR_USE = "DO NOT USE: mirrored, or not alike"
+"""Begins the method of a registration that must not be used; it stands in its files."""
+
 
 @dataclass(frozen=True, eq=False)
 class Transform:

@@ -100,7 +100,15 @@ def warp_volume(
     return warp(volume, transform, grid, how, outside=outside).volume
 
 
-def warp(volume: Volume, transform: Transform, grid: Grid, how: How = "values", *, outside: float = 0.0) -> Warped:
+def warp(
+    volume: Volume,
+    transform: Transform,
+    grid: Grid,
+    how: How = "values",
+    *,
+    outside: float = 0.0,
+    may_miss: bool = False,
+) -> Warped:
     """A volume of the moving frame on a grid of the fixed frame.
 
     Parameters
@@ -115,6 +123,8 @@ def warp(volume: Volume, transform: Transform, grid: Grid, how: How = "values", 
         What to conserve; see the module.
     outside : float
         Value where the moving image says nothing; an activity is zero there.
+    may_miss : bool
+        Whether it is no error that nothing of the volume comes to lie in the grid: a picture of what was before.
 
     Returns
     -------
@@ -149,7 +159,7 @@ def warp(volume: Volume, transform: Transform, grid: Grid, how: How = "values", 
     else:
         parts = (1, 1, 1) if how == "values" else samples_per_voxel(transform, target, volume.grid, finest=1.0)
         values, uncovered = _look_over(volume.values, volume.grid, transform, target, parts, outside)
-    if uncovered == 1:
+    if uncovered == 1 and not may_miss:
         raise GeometryError(
             f"{name}: nothing of it lies where the transform leads",
             remedy="look at the direction of the transform: it leads from the fixed image to the moving one",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -75,9 +75,12 @@ class StructureSum:
     volume_ml : float
         On the voxels of the first dose map.
     first_dose_mean_gy, second_dose_mean_gy, dose_mean_gy : float
-        Means by volume: of each treatment and of the sum.
+        Means of each treatment and of the sum: by mass, as *dose* states them, where densities are known, else by
+        volume.
+    dose_mean_by : {"mass", "volume"}
+        Which.
     bed_mean_gy, eqd2_mean_gy : float or None
-        Of the course, with the parameters of tumour or liver; None of what is neither.
+        Of the course, with the parameters of tumour or liver, by volume; None of what is neither.
     uncovered_share : float
         Share of its volume beyond the second dose map, which counts as no dose.
     """
@@ -87,6 +90,7 @@ class StructureSum:
     first_dose_mean_gy: float
     second_dose_mean_gy: float
     dose_mean_gy: float
+    dose_mean_by: Literal["mass", "volume"]
     bed_mean_gy: float | None
     eqd2_mean_gy: float | None
     uncovered_share: float
@@ -114,8 +118,21 @@ class CourseDose:
     messages: tuple[Message, ...] = field(default=(), metadata=HIDDEN)
 
 
-def course_dose(first: Volume, second: Volume, regions: Sequence[Region], course: CourseOptions) -> CourseDose:
+def course_dose(
+    first: Volume, second: Volume, regions: Sequence[Region], course: CourseOptions, density: Volume | None = None
+) -> CourseDose:
     """Two dose maps on the same voxels added up; NaN in the second is what it does not show.
+
+    Parameters
+    ----------
+    first, second : Volume
+        In Gy, on the same voxels.
+    regions : sequence of Region
+        On these voxels.
+    course : CourseOptions
+        How the treatments follow one another.
+    density : Volume or None
+        Mass density in g/mL on these voxels, by which doses are averaged; by volume if None.
 
     Raises
     ------
@@ -133,7 +150,7 @@ def course_dose(first: Volume, second: Volume, regions: Sequence[Region], course
     for tissue in tissues.values():
         if _word(tissue) not in bed:
             bed[_word(tissue)] = _course_bed(first, later, course, tissue)
-    rows = [_row(region, first, later, shown, bed, tissues.get(region.name)) for region in regions]
+    rows = [_row(region, (first, later), density, shown, bed, tissues.get(region.name)) for region in regions]
     for row in rows:
         if row.uncovered_share > UNCOVERED_SHARE:
             text = (
@@ -159,14 +176,20 @@ def _course_bed(first: Volume, second: Volume, course: CourseOptions, tissue: Ti
 
 
 def _row(
-    region: Region, first: Volume, second: Volume, shown: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
+    region: Region, doses: tuple[Volume, Volume], density: Volume | None,
+    shown: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
     bed: Mapping[str, Volume], tissue: Tissue | None,
 ) -> StructureSum:  # fmt: skip
     def mean(volume: Volume) -> float:
         return region.total(volume) / region.volume_ml
 
-    means = mean(first), mean(second)
-    uncovered = Volume(first.grid, (~shown).astype(np.float32), Kind.FRACTION)
+    mass = None if density is None else region.mass_g(density)
+    if density is None or not mass:
+        means = [mean(dose) for dose in doses]
+    else:
+        energies = (dose.with_values(dose.values * density.values) for dose in doses)
+        means = [region.total(energy) / mass for energy in energies]
+    uncovered = Volume(doses[0].grid, (~shown).astype(np.float32), Kind.FRACTION)
     effect = None if tissue is None else mean(bed[_word(tissue)])
     return StructureSum(
         name=region.name,
@@ -174,6 +197,7 @@ def _row(
         first_dose_mean_gy=means[0],
         second_dose_mean_gy=means[1],
         dose_mean_gy=sum(means),
+        dose_mean_by="mass" if mass else "volume",
         bed_mean_gy=effect,
         eqd2_mean_gy=None if effect is None or tissue is None else eqd2_gy(effect, tissue.alpha_beta_gy),
         uncovered_share=mean(uncovered),

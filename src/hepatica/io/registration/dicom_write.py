@@ -13,6 +13,7 @@ from hepatica.core.context import DicomContext, Instance
 from hepatica.core.grid import Grid
 from hepatica.core.transform import Affine, DisplacementField, Transform
 from hepatica.core.transform.steps import FloatArray
+from hepatica.core.transform.transform import NOT_FOR_USE
 from hepatica.errors import GeometryError
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.objects import code, new_object, references, save_object
@@ -56,7 +57,8 @@ def write_registration(path: Path | str, transform: Transform, fixed: DicomConte
     dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = frames[0], ""
     dataset.ContentDate, dataset.ContentTime = dataset.InstanceCreationDate, dataset.InstanceCreationTime
     dataset.ContentLabel = "REGISTRATION"
-    dataset.ContentDescription = f"{plain.kind} registration"
+    warned = "DO NOT USE: " if plain.method.startswith(NOT_FOR_USE) else ""
+    dataset.ContentDescription = f"{warned}{plain.kind} registration"
     dataset.ContentCreatorName = ""
     if affine:
         here = _matrix_item(frames[0], Transform(), fixed.instances)

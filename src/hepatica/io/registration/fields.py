@@ -13,6 +13,7 @@ run is where programs differ:
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from hepatica.core.grid import Grid
 from hepatica.core.message import Message
 from hepatica.core.transform import DisplacementField, Transform
+from hepatica.core.transform.transform import NOT_FOR_USE
 from hepatica.errors import GeometryError, InputError, OutputError
 from hepatica.io.files import atomic_output
 from hepatica.io.itk import WRITTEN
@@ -34,6 +36,8 @@ MAX_DISPLACEMENT_MM = 1000.0
 
 NIFTI_DISPLACEMENT, NIFTI_VECTOR = 1006, 1007
 """Intent codes of nifti1.h."""
+
+_SURE = re.compile(r"hepatica uncertainty_mm: (\d+(?:\.\d+)?)")
 
 
 def read_displacement_field(path: Path | str) -> tuple[Transform, list[Message]]:
@@ -48,6 +52,7 @@ def read_displacement_field(path: Path | str) -> tuple[Transform, list[Message]]
     """
     path = Path(path)
     name = path.name.lower()
+    said = ""
     if name.endswith((".nrrd", ".nhdr")):
         grid, vectors, notes = read_nrrd(path, layers=True)
         signs = vector_signs(path)
@@ -57,14 +62,32 @@ def read_displacement_field(path: Path | str) -> tuple[Transform, list[Message]]
     else:
         grid, vectors, header, notes = read_nifti_vectors(path)
         signs = _nifti_signs(path, header, notes)
+        said = header.description
     if vectors.shape[3] != 3:
         raise InputError(f"{path}: has {vectors.shape[3]} values per voxel; a displacement has three")
     field = _field(path, grid, vectors, signs)
-    return Transform((field,), method=f"displacement field {path.name}"), list(notes)
+    sure = _SURE.search(said)
+    method = f"displacement field {path.name}"
+    if NOT_FOR_USE in said:
+        method = f"{NOT_FOR_USE}; {method}"
+    return Transform((field,), uncertainty_mm=None if sure is None else float(sure[1]), method=method), list(notes)
 
 
-def write_displacement_field(path: Path | str, field: DisplacementField) -> Path:
+def write_displacement_field(
+    path: Path | str, field: DisplacementField, *, uncertainty_mm: float | None = None, warned: bool = False
+) -> Path:
     """Write a field as ITK does (.nii, .nii.gz, .mha, .nrrd): vectors in LPS millimetres.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    field : DisplacementField
+        From fixed to moving points.
+    uncertainty_mm : float or None
+        Standard uncertainty along each axis; in the description (descrip) of a NIfTI, from which it is read again.
+    warned : bool
+        Whether the word that it must not be used goes there too.
 
     Raises
     ------
@@ -82,6 +105,11 @@ def write_displacement_field(path: Path | str, field: DisplacementField) -> Path
     image.SetSpacing(field.grid.spacing_mm)
     image.SetOrigin(field.grid.origin_mm.tolist())
     image.SetDirection(field.grid.direction.ravel().tolist())
+    words = [] if uncertainty_mm is None else [f"hepatica uncertainty_mm: {uncertainty_mm:.6f}"]
+    if warned:
+        words.append(NOT_FOR_USE)
+    if words:
+        image.SetMetaData("ITK_FileNotes", "; ".join(words))
     with atomic_output(path) as temporary:
         try:
             sitk.WriteImage(image, str(temporary), useCompression=not path.name.lower().endswith(".nii"))

@@ -83,6 +83,8 @@ class NiftiHeader:
         What the values are meant for; 1006 a displacement, 1007 a vector.
     intent_name : str
         That in a program's own words.
+    description : str
+        Free text of at most 79 bytes.
     """
 
     shape: tuple[int, ...]
@@ -100,6 +102,7 @@ class NiftiHeader:
     version: int = 1
     intent: int = 0
     intent_name: str = ""
+    description: str = ""
 
     @property
     def length_mm(self) -> float:
@@ -310,6 +313,7 @@ def _parse_first(raw: bytes, path: Path) -> NiftiHeader:
         intercept=float(numbers("f", 116)[0]),
         intent=int(numbers("h", 68)[0]),
         intent_name=raw[328:344].split(b"\0")[0].decode("latin-1"),
+        description=raw[148:228].split(b"\0")[0].decode("latin-1"),
     )
 
 
@@ -339,6 +343,7 @@ def _parse_second(raw: bytes) -> NiftiHeader:
         version=2,
         intent=int(numbers("i", 504)[0]),
         intent_name=raw[508:524].split(b"\0")[0].decode("latin-1"),
+        description=raw[240:320].split(b"\0")[0].decode("latin-1"),
     )
 
 

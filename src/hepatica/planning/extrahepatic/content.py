@@ -75,7 +75,7 @@ def contents(
 
     fwhm = seen.response_mm
     reach = max(REACH * fwhm, 1.5 * max(spacing_mm) if excess_only else 0.0)
-    masks = {name: coverage > 0 for name, coverage in places.items()}
+    masks = {name: _solid(coverage) for name, coverage in places.items()}
     owner = np.zeros(inner.shape, dtype=np.int32)
     for number, mask in enumerate(masks.values(), start=1):
         owner[mask & (owner == 0)] = number
@@ -84,10 +84,11 @@ def contents(
     free = ~inner if elsewhere is None else ~inner & ~elsewhere
     noise = _voxel_noise(seen, free & (distance > reach))
     counted = []
-    for number, (name, coverage) in enumerate(places.items(), start=1):
+    for number, coverage in enumerate(places.values(), start=1):
         own = nearest_owner == number
-        held = masks[name] if not reach else own & (distance <= reach) & (free | masks[name])
-        weight = np.where(masks[name], np.maximum(coverage, float(reach > 0)), 1.0) * held
+        held = own & (distance <= reach) & (free | (coverage > 0))
+        # In liver and lungs only by the covered fraction: a sliver there must not count a voxel of the liver's edge.
+        weight = np.where(free, 1.0, coverage) * held if reach else np.asarray(coverage, dtype=np.float64)
         ring = own & (distance > max(reach, min(spacing_mm))) & (distance <= reach + max(RING * fwhm, 10.0)) & free
         counted.append(_count(seen, coverage, weight, ring, noise))
     # Rousset et al., J Nucl Med 1998;39:904: what is counted at each place is what all places send there.
@@ -101,6 +102,12 @@ def contents(
         name: _content(one, float(amount), max(float(sent[n, n]), LEAST_RECOVERY), excess_only, bool(fwhm))
         for n, (name, one, amount) in enumerate(zip(places, counted, amounts, strict=True))
     }
+
+
+def _solid(coverage: Values) -> Mask:
+    """Voxels of a place by half; all that it touches where none is."""
+    half = coverage >= 0.5
+    return np.asarray(half if half.any() else coverage > 0)
 
 
 class _Counted(NamedTuple):

@@ -75,6 +75,7 @@ class AccumulatedDoseResult(Result):
 
     def table(self) -> Table:
         """Mean doses and BED of each structure."""
+        by = " and ".join(sorted({s.dose_mean_by for s in self.course.structures}))
         columns = ("structure", "mL", "first, Gy", "second, Gy", "sum, Gy", "BED of both, Gy", "EQD2 of both, Gy")
         rows = [
             (
@@ -83,7 +84,8 @@ class AccumulatedDoseResult(Result):
             )
             for s in self.course.structures
         ]  # fmt: skip
-        return Table.of(columns, rows, "", "accumulated")
+        title = f"Doses are means by {by}; BED and EQD2 by volume"
+        return Table.of(columns, rows, title, "accumulated")
 
     def write(self, folder: Path) -> None:
         """Write ``dose.nii.gz``, and the BED of the course of every voxel as ``bed-TISSUE.nii.gz``."""
@@ -118,7 +120,8 @@ def accumulated_dose(
         CT of the second treatment: with it the second dose is brought over by energy and mass, without it by value. It
         drives the registration where `register` asks for one.
     first_ct : path, Image or None
-        CT of the first treatment, to which that of the second is registered where `register` asks for it.
+        CT of the first treatment: with it doses are averaged by mass, as *dose* does, without it by volume. That of the
+        second is registered to it where `register` asks for it.
     registration : TransformOptions
         The transform from the first treatment's frame of reference to the second's, or how it is found.
     course : CourseOptions
@@ -152,8 +155,6 @@ def accumulated_dose(
     grid = one.volume.grid
     ct = None if second_ct is None else as_image(second_ct, role="ct")
     fixed = None if first_ct is None else as_image(first_ct, role="ct").used_as("first_ct")
-    if fixed is not None and registration.register is None:
-        raise InputError("`first_ct` is for a registration", remedy="state `register`, or leave it out")
     files: tuple[InputFile, ...] = tuple(image.source for image in (ct, fixed) if image is not None)
     if isinstance(structures, str | Path):
         files += (input_file("structures", Path(structures)),)
@@ -166,7 +167,8 @@ def accumulated_dose(
     report_progress("structures")
     regions, about = _regions(structures, grid)
     report_progress("adding up")
-    found = course_dose(one.volume, moved, regions, course)
+    density = None if fixed is None else _density(fixed.volume, grid)
+    found = course_dose(one.volume, moved, regions, course, density)
     inputs: tuple[InputFile, ...] = (*one.inputs, *other.inputs, *files, *(() if given is None else given.inputs))
     return AccumulatedDoseResult(
         course=found,
@@ -174,7 +176,7 @@ def accumulated_dose(
         second=other.name,
         moved_by=how,
         transform=None if given is None else given.transform,
-        messages=unique(notes, about, found.messages),
+        messages=unique(notes, about, found.messages, [] if density is not None else [BY_VOLUME]),
         provenance=Provenance(
             inputs,
             parameters=parameters(registration, course),
@@ -182,6 +184,20 @@ def accumulated_dose(
             steps=steps,
         ),
     )
+
+
+BY_VOLUME = Message(
+    "means-by-volume",
+    "doses are averaged by volume: in lungs and at borders of other densities that differs from the mean of *dose*",
+    "give `first_ct` for means by mass",
+    "note",
+)
+
+
+def _density(hu: Volume, grid: Grid) -> Volume:
+    """Mass density of a CT of the first treatment on the voxels of its dose."""
+    hu.grid.require_shared_frame(grid, "`first_ct` and the first dose")
+    return resample(density_from_hu(hu), grid, "mean", outside=AIR_G_ML)
 
 
 HowMoved = Literal["nothing", "value", "energy and mass"]

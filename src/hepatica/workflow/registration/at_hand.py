@@ -127,6 +127,8 @@ def quality_words(found: Registration) -> str:
     if found.uncertainty is not None:
         x, y, z = found.uncertainty.per_axis_mm
         parts.append(f"uncertainty {x:.1f}, {y:.1f} and {z:.1f} mm along x, y and z (k = 1)")
+    else:
+        parts.append("uncertainty not known")
     if found.inverse is not None:
         parts.append(f"inverse consistency {found.inverse.mean_mm:.1f} mm")
     if not found.transform.is_affine:

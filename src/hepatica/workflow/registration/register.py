@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from hepatica.anatomy.registration.landmarks import Points
+from hepatica.anatomy.registration.orientation import mirror_ratio
 from hepatica.anatomy.registration.quality.criteria import Mark, marks
 from hepatica.anatomy.registration.quality.dose_effect import DoseEffect, dose_effects
 from hepatica.anatomy.registration.quality.measures import (
@@ -167,8 +168,8 @@ class RegistrationResult(Result):
         axes = (None, None, None) if sure is None else sure.per_axis_mm
         back = found.inverse
         rows: list[tuple[str, Cell]] = [
-            ("likeness as the headers place them, 0 to 1", found.similarity_before),
-            ("likeness as registered", found.similarity_after),
+            ("likeness as the headers place them, in what counts, 0 to 1", found.similarity_before),
+            ("likeness as registered, in what counts", found.similarity_after),
             ("start", next((t.name for t in found.starts if t.taken), "")),
             ("region shown by the moving image, %", 100 * found.shared),
             *((f"uncertainty along {name}, mm", value) for name, value in zip("xyz", axes, strict=True)),
@@ -214,7 +215,15 @@ class RegistrationResult(Result):
             tables.append(
                 Table.of(of_dose, effects, "Means shifted by one standard deviation, six ways", "dose-effect")
             )
-        heads = ("start", "shift x, mm", "y", "z", "likeness", "shared, %", "chosen")
+        heads = (
+            "start",
+            "shift x, mm",
+            "y",
+            "z",
+            "likeness after its coarse climb, whole patient",
+            "shared, %",
+            "chosen",
+        )
         starts = [(t.name, *t.start_shift_mm, t.similarity, 100 * t.shared, t.taken) for t in self.registration.starts]
         tables.append(Table.of(heads, starts, "Starts", "starts"))
         return tuple(tables)
@@ -232,7 +241,12 @@ class RegistrationResult(Result):
         if self.transform.is_affine:
             write_itk_transform(folder / "transform.tfm", self.transform)
         else:
-            write_displacement_field(folder / "displacement.nii.gz", self.transform.sampled(self.fixed.grid))
+            write_displacement_field(
+                folder / "displacement.nii.gz",
+                self.transform.sampled(self.fixed.grid),
+                uncertainty_mm=self.transform.uncertainty_mm,
+                warned=not self.registration.usable,
+            )
         write_itk(self.moved, folder / "moved.nii.gz")
         (folder / "registration.png").write_bytes(self.picture())
 
@@ -435,7 +449,15 @@ def _quality(
     # A lesion may grow or shrink from image to image: how well it fits says nothing of the registration.
     roles = identified(drawn[0]).roles
     lasting = [item for item in agreements if roles[item.name] not in (*LESIONS, Structure.ALL_TUMOURS)]
-    judged = marks(grids, target, lasting, found.volumes, found.inverse)
+    judged = marks(
+        grids,
+        target,
+        lasting,
+        found.volumes,
+        found.inverse,
+        mirror_ratio=mirror_ratio(found.orientations),
+        usable=found.usable,
+    )
     if failed := [mark.criterion for mark in judged if mark.verdict == "fail"]:
         text = f"the registration fails by TG-132: {', '.join(failed)}"
         notes.append(Message("registration-fails", text, "look at the figure before you use it"))
@@ -465,10 +487,10 @@ def _moved(moving: Volume, transform: Transform, fixed: Volume) -> Volume:
 
 
 def _placed(moving: Volume, transform: Transform, fixed: Volume) -> Volume:
-    """The moving image on the fixed one's voxels, for the eye."""
+    """The moving image on the fixed one's voxels, for the eye; empty where the headers place it elsewhere."""
     kind = moving.kind if moving.kind in SEEN_KINDS else Kind.UNKNOWN
     plain = moving.with_values(moving.values.astype(np.float32, copy=False), kind)
-    return warp(plain, transform, fixed.grid, "values", outside=outside_of(kind)).volume
+    return warp(plain, transform, fixed.grid, "values", outside=outside_of(kind), may_miss=True).volume
 
 
 def _middle(region: Region) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

@@ -13,6 +13,7 @@ from hepatica.core.tables.sources import TransformSource
 from hepatica.core.transform import How, Transform, Warped, warp
 from hepatica.core.transform.options import TransformOptions
 from hepatica.core.transform.place import covering_grid, placed_grid
+from hepatica.core.transform.transform import NOT_FOR_USE
 from hepatica.errors import InputError
 from hepatica.io.files import restore
 from hepatica.io.registration.read import MAX_FILES, read_transform
@@ -92,6 +93,9 @@ def given_transform(stated: TransformOptions, fixed: Grid, moving: Grid, *, regi
     )
     if stated.transform_uncertainty_mm is not None:
         whole = replace(whole, uncertainty_mm=stated.transform_uncertainty_mm)
+    if NOT_FOR_USE in whole.method:
+        text = "the registration behind `transform` says of itself that it must not be used: mirrored, or not alike"
+        notes.append(Message("transform-not-for-use", text, "register the images anew", "critical"))
     return GivenTransform(whole, unique(notes), tuple(files))
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from hepatica.anatomy.structures.held_volume import Form, drawn_volume_ml, holding_volume
 from hepatica.core import Grid, InputFile, Kind, Provenance, Region, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, reported
@@ -39,6 +40,9 @@ from hepatica.workflow.sources import ImageSource, StructureSource, as_dose, as_
 
 WHOLE_SHARE = 0.99
 """A structure of which less lies in the field of view is said to be cut."""
+
+WRITTEN_SHARE = 0.02
+"""Difference between a structure and its drawing that is warned of."""
 
 
 @options
@@ -72,7 +76,10 @@ class WarpedStructure:
     name : str
         Of the structure.
     volume_before_ml, volume_after_ml : float
-        On its own and on the target's voxels.
+        On its own and on the target's voxels, by covered fractions.
+    volume_written_ml : float or None
+        Of the drawing that is saved: planar contours of an RTSTRUCT, whole voxels of a SEG or label map; None where
+        nothing of it is in view.
     jacobian_mean : float or None
         Mean of the Jacobian determinant in it, moving volume per fixed volume; None where nothing of it is in view.
     """
@@ -80,6 +87,7 @@ class WarpedStructure:
     name: str
     volume_before_ml: float
     volume_after_ml: float
+    volume_written_ml: float | None
     jacobian_mean: float | None
 
 
@@ -105,6 +113,8 @@ class WarpResult(Result):
         The image on the target's voxels; None of structures.
     regions : tuple of Region
         The structures there.
+    drawings : tuple of Region
+        The same as they are saved: shares scaled so that the border at half share holds the volume.
     moving : Image or None
         The image that was brought over; None of structures and doses.
     fixed : Image
@@ -123,6 +133,7 @@ class WarpResult(Result):
     structures: tuple[WarpedStructure, ...] = ()
     volume: Volume | None = field(default=None, metadata=HIDDEN)
     regions: tuple[Region, ...] = field(default=(), metadata=HIDDEN)
+    drawings: tuple[Region, ...] = field(default=(), metadata=HIDDEN)
     moving: Image | None = field(default=None, metadata=HIDDEN)
     fixed: Image = field(metadata=HIDDEN)
     written_as: Literal["RTSTRUCT", "SEG", "label map"] = field(default="label map", metadata=HIDDEN)
@@ -140,8 +151,12 @@ class WarpResult(Result):
     def table(self) -> Table:
         """Totals, or volumes of structures."""
         if self.structures:
-            volumes = [(s.name, s.volume_before_ml, s.volume_after_ml, s.jacobian_mean) for s in self.structures]
-            return Table.of(("structure", "before, mL", "after, mL", "mean Jacobian"), volumes, "", "volumes")
+            volumes = [
+                (s.name, s.volume_before_ml, s.volume_after_ml, s.volume_written_ml, s.jacobian_mean)
+                for s in self.structures
+            ]
+            heads = ("structure", "before, mL", "after, mL", "as written, mL", "mean Jacobian")
+            return Table.of(heads, volumes, "", "volumes")
         assert self.account is not None
         unit = _unit_of_total(self.volume)
         found = self.account
@@ -160,7 +175,8 @@ class WarpResult(Result):
 
         An image as ``warped.nii.gz``, and as DICOM where the fixed image is: a CT into ``ct``, a PET in Bq/mL whose
         nuclide and times are known into ``pet``; a dose as ``dose.nii.gz`` and ``dose.dcm``; structures as
-        ``structures.dcm`` (RTSTRUCT or SEG, as they were) or ``structures.nii.gz`` with their names beside it.
+        ``structures.dcm`` (RTSTRUCT or SEG, as they were) or ``structures.nii.gz`` with their names beside it, their
+        borders drawn where they hold the volume.
         """
         context = self.fixed.context
         if self.content == "structures":
@@ -301,7 +317,10 @@ def _structures(
     require_one_patient((*inputs, fixed.source))
     report_progress("bringing structures over")
     jacobian = given.transform.jacobian(fixed.grid)
+    written_as = _written_as(drawn.form, fixed.context)
+    form: Form = "contours" if written_as == "RTSTRUCT" else "voxels"
     regions: list[Region] = []
+    drawings: list[Region] = []
     rows: list[WarpedStructure] = []
     notes: list[Message] = []
     for region in drawn.regions:
@@ -315,9 +334,13 @@ def _structures(
             lost = 1 - moved.volume_ml / expected
             text = f"structure {region.name!r}: about {lost:.0%} of it lies beyond the target's field of view"
             notes.append(Message("structure-cut-off", text))
-        rows.append(WarpedStructure(region.name, region.volume_ml, moved.volume_ml, inside))
+        written = None
         if not moved.is_empty:
             regions.append(moved)
+            drawings.append(holding_volume(moved, form))
+            written = drawn_volume_ml(drawings[-1], form)
+            notes += _shrunk(region.name, moved.volume_ml, written)
+        rows.append(WarpedStructure(region.name, region.volume_ml, moved.volume_ml, written, inside))
     if not regions:
         raise GeometryError(f"{drawn.name}: no structure lies where the transform leads from {fixed.name}")
     return WarpResult(
@@ -328,7 +351,8 @@ def _structures(
         structures=tuple(rows),
         regions=tuple(regions),
         fixed=fixed,
-        written_as=drawn.form,
+        drawings=tuple(drawings),
+        written_as=written_as,
         messages=unique(drawn.messages, given.messages, (_about(given.words()),), notes),
         provenance=Provenance(
             (*inputs, fixed.source, *given.inputs),
@@ -366,10 +390,31 @@ def _emission(image: Image) -> Emission | None:
     )
 
 
+WrittenAs = Literal["RTSTRUCT", "SEG", "label map"]
+
+
+def _written_as(form: WrittenAs, context: DicomContext | None) -> WrittenAs:
+    """As what structures are saved: a label map where the target is no DICOM, or a SEG would refer to no image."""
+    if context is None or (form == "SEG" and not context.instances):
+        return "label map"
+    return form
+
+
+def _shrunk(name: str, volume_ml: float, written_ml: float) -> list[Message]:
+    """A warning where the drawing cannot hold the volume: a few large voxels."""
+    if abs(written_ml - volume_ml) <= WRITTEN_SHARE * volume_ml:
+        return []
+    text = (
+        f"structure {name!r}: it is written with {written_ml:.3g} mL, and measures {volume_ml:.3g} mL: the target's "
+        "voxels are too large for it"
+    )
+    return [Message("structure-written-otherwise", text, "bring it over to finer voxels")]
+
+
 def _write_structures(found: WarpResult, folder: Path, context: DicomContext | None) -> None:
-    names = dicom_names([region.name for region in found.regions])
-    drawn = [region.renamed(name) for region, name in zip(found.regions, names, strict=True)]
-    if context is not None and found.written_as == "SEG" and context.instances:
+    names = dicom_names([region.name for region in found.drawings])
+    drawn = [region.renamed(name) for region, name in zip(found.drawings, names, strict=True)]
+    if context is not None and found.written_as == "SEG":
         write_seg(folder / "structures.dcm", drawn, context, image_grid=found.grid, provenance=found.provenance)
     elif context is not None and found.written_as == "RTSTRUCT":
         write_rtstruct(folder / "structures.dcm", drawn, context, image_grid=found.grid, provenance=found.provenance)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from hepatica.anatomy.segmentation.propose import KINDS, PROPOSED, SegmentationOptions, propose
 from hepatica.anatomy.segmentation.quality import StructureQuality
-from hepatica.core import Kind, Provenance, Region, Volume
+from hepatica.core import Grid, Kind, Provenance, Region, Volume
 from hepatica.core.document import HIDDEN
 from hepatica.core.image import NOTHING_STATED, Image, Stated, require_together
 from hepatica.core.message import Message, unique
@@ -24,6 +24,9 @@ from hepatica.io.files import write_text
 from hepatica.io.itk import write_itk
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, as_image, dicom_context
+
+COARSE_MM = 4.0
+"""Voxels from which on organs come out smaller than they are: the grid on which they are looked for."""
 
 
 @options
@@ -107,6 +110,9 @@ class SegmentResult(Result):
             write_seg(folder / "structures-seg.dcm", drawn, context, image_grid=grid, provenance=self.provenance)
         write_itk(self._label_map(), folder / "labels.nii.gz")
         named = {n: {"name": name, "role": KINDS[name].value} for n, name in self.labels.items()}
+        for entry in named.values():
+            if entry["name"] == "body" and len(named) > 1:
+                entry["holds"] = "what the other labels leave of it; the whole body is in structures.dcm"
         write_text(folder / "labels.json", json.dumps(named, indent=1) + "\n")
         figure = segmentation_figure(self.ct.volume, {region.name: region for region in self.structures})
         (folder / "contours.png").write_bytes(png(figure))
@@ -119,6 +125,19 @@ class SegmentResult(Result):
         for region in order:
             values[region.window][region.coverage >= 0.5] = numbers[region.name]
         return Volume(self.ct.grid, values, Kind.LABEL, None, "proposed structures")
+
+
+def coarse_said(grid: Grid, names: Sequence[str]) -> list[Message]:
+    """That organs come out small on large voxels, whatever their verdict says."""
+    largest = max(grid.spacing_mm)
+    small = [name for name in names if name in {"liver", "spleen"} or name.startswith("kidney")]
+    if largest < COARSE_MM or not small:
+        return []
+    text = (
+        f"voxels of {largest:.3g} mm: on virtual patients of 5 mm the liver came out 8 to 10 % small, kidneys and "
+        f"spleen 25 to 30 %, all of them plausible ({', '.join(small)})"
+    )
+    return [Message("organs-small-on-coarse-ct", text, "segment a CT of 3 mm or less, or correct the borders")]
 
 
 @verb
@@ -192,7 +211,13 @@ def segment(
         quality=found.quality,
         not_found=found.not_found,
         labels={str(n): region.name for n, region in enumerate(found.regions, start=1)},
-        messages=unique(image.messages, () if shown is None else shown.messages, together, found.messages),
+        messages=unique(
+            image.messages,
+            () if shown is None else shown.messages,
+            together,
+            found.messages,
+            coarse_said(image.grid, [region.name for region in found.regions]),
+        ),
         provenance=Provenance(
             tuple(inputs),
             parameters=parameters(wanted, reading, uptake=shown is not None),

@@ -131,6 +131,19 @@ def test_a_field_comes_back_and_is_itks(tmp_path: Path, field: DisplacementField
     assert np.allclose(found.points_mm(at), there, atol=1e-4)
 
 
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii"])
+def test_a_field_keeps_its_uncertainty_and_that_it_must_not_be_used(
+    tmp_path: Path, field: DisplacementField, suffix: str
+) -> None:
+    path = write_displacement_field(tmp_path / f"field{suffix}", field, uncertainty_mm=1.25)
+    found, notes = read_displacement_field(path)
+    assert found.uncertainty_mm == 1.25
+    assert notes == []
+    found, _ = read_displacement_field(write_displacement_field(path, field, warned=True))
+    assert found.uncertainty_mm is None
+    assert found.method.startswith("DO NOT USE")
+
+
 @pytest.mark.parametrize(("intent", "signs"), [(1006, (-1, -1, 1)), (1007, (1, 1, 1)), (0, (1, 1, 1))])
 def test_the_intent_of_a_nifti_says_where_its_vectors_run(
     tmp_path: Path, field: DisplacementField, intent: int, signs: tuple[int, int, int]

@@ -12,6 +12,7 @@ from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.transform import Transform, warp_volume
 from hepatica.dosimetry.radiobiology.bed import LIVER, DoseRate, bed_gy
 from hepatica.errors import GeometryError, InputError
+from hepatica.transport.matter.media import density_from_hu
 
 FIRST, SECOND = "1.2.826.0.1.3680043.8.498.11111111", "1.2.826.0.1.3680043.8.498.22222222"
 GRID = Grid.axial((24, 22, 20), spacing_mm=(5, 5, 5), origin_mm=(-57, -52, -47), frame_of_reference=FIRST)
@@ -45,6 +46,28 @@ def test_doses_of_one_frame_add_up_and_bed_is_that_of_the_course(tmp_path: Path)
     assert together.course.structures[0].bed_mean_gy == pytest.approx(twice, rel=1e-6)
     found.save(tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"dose.nii.gz", "bed-liver.nii.gz", "result.json"}
+
+
+def test_means_are_by_mass_where_densities_are_known() -> None:
+    """Half of the structure is lung at -750 HU with 10 Gy, half soft tissue with 40 Gy: 25 Gy by volume, 35 by mass."""
+    left = np.arange(24)[:, None, None] < 12
+    dose = Volume(GRID, np.broadcast_to(np.where(left, 10.0, 40.0), GRID.shape).copy(), Kind.DOSE)
+    hu = np.broadcast_to(np.where(left, -750.0, 40.0), GRID.shape).copy()
+    ct = hepatica.Image.from_array(hu, unit="HU", grid=GRID)
+    plain = hepatica.accumulated_dose(dose, dose, structures=[BODY])
+    (row,) = plain.course.structures
+    part = float(BODY.full()[:12].sum()) / BODY.voxels
+    assert (row.dose_mean_by, row.first_dose_mean_gy) == ("volume", pytest.approx(10 * part + 40 * (1 - part)))
+    assert "means-by-volume" in {message.code for message in plain.messages}
+    found = hepatica.accumulated_dose(dose, dose, structures=[BODY], first_ct=ct)
+    (row,) = found.course.structures
+    light, heavy = (float(density_from_hu(ct.volume).values[i, 0, 0]) for i in (0, 23))
+    expected = (10 * light * part + 40 * heavy * (1 - part)) / (light * part + heavy * (1 - part))
+    assert expected > 33
+    assert row.dose_mean_by == "mass"
+    assert row.first_dose_mean_gy == pytest.approx(expected, rel=1e-6)
+    assert row.dose_mean_gy == pytest.approx(2 * expected, rel=1e-6)
+    assert "by mass" in found.table().title
 
 
 def test_a_transform_brings_the_second_over_by_value_or_by_energy_and_mass() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 import hepatica
-from hepatica.core import Kind, Volume
+from hepatica.anatomy.registration.prepared import coarse
+from hepatica.anatomy.registration.quality.measures import structure_agreement
+from hepatica.core import Grid, Kind, Volume
+from hepatica.core.transform import Transform
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.io.registration.read import read_transform
+from hepatica.report.figures.images.registration import outline_colours
+from hepatica.workflow.registration.transforms import given_transform
 from registration_truth import Scene, scene
 
 NAMES = ("liver", "spleen")
@@ -100,6 +106,8 @@ def test_landmarks_alone(case: Scene, tmp_path: Path) -> None:
     assert list(target.each_mm.values()) == list(fit.left_out_mm)
     codes = {message.code for message in found.messages}
     assert "target-error-left-out" in codes
+    # The fit the other way round is the inverse of this one, whatever the landmarks are worth.
+    assert found.registration.inverse is None
     assert "landmarks-were-start" not in codes
     shown = {row[0]: row[1] for row in found.table().rows}
     assert shown["error of landmarks left out, mm"] == fit.leave_one_out_mm
@@ -115,6 +123,47 @@ def test_landmarks_alone(case: Scene, tmp_path: Path) -> None:
         )  # fmt: skip
     with pytest.raises(InputError, match="needs landmarks"):
         hepatica.register(image(case.moving, "later"), image(case.fixed, "first"), options=options)
+
+
+def test_before_may_show_nothing(case: Scene, laid: hepatica.RegistrationResult, tmp_path: Path) -> None:
+    """Headers that place the images 2 m apart: there is no picture of before, and everything is written."""
+    moved = np.array(case.moving.grid.affine)
+    moved[2, 3] += 2000.0
+    grid = Grid(case.moving.grid.shape, moved)
+    away = Transform.translation((0, 0, 2000.0))
+    apart = replace(
+        laid,
+        moving=image(Volume(grid, case.moving.values, Kind.HU), "far away"),
+        registration=replace(laid.registration, transform=laid.transform.then(away)),
+        moving_structures=tuple(replace(region, grid=grid) for region in laid.moving_structures),
+    )
+    agreement = structure_agreement(apart.fixed_structures[0], apart.moving_structures[0], apart.transform)
+    assert agreement is not None
+    assert agreement.dice > 0.9
+    assert agreement.dice_before == 0
+    assert (apart.save(tmp_path / "apart") / "registration.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_each_of_many_structures_has_a_colour_of_its_own() -> None:
+    names = ["liver", *(f"segment {n}" for n in range(1, 9)), *(f"organ {n}" for n in range(15))]
+    colours = outline_colours(names)
+    assert len(set(colours)) == len(names) == 24
+    assert all(len(colour) == 7 and int(colour[1:], 16) >= 0 for colour in colours)
+
+
+def test_a_mirrored_pair_is_nothing_to_use(case: Scene, tmp_path: Path) -> None:
+    """No uncertainty, no mark that passes, and the word in the file and in what reads it."""
+    small = coarse(case.fixed, 12.0)
+    mirrored = small.with_values(small.values[::-1].copy())
+    found = hepatica.register(image(mirrored, "mirrored"), image(small, "first"))
+    assert not found.registration.usable
+    assert found.transform.uncertainty_mm is None
+    assert {mark.verdict for mark in found.quality.marks} == {"fail"}
+    folder = found.save(tmp_path / "mirrored")
+    assert "DO NOT USE" in (folder / "transform.tfm").read_text()
+    stated = hepatica.TransformOptions(transform=folder / "transform.tfm")
+    said = given_transform(stated, small.grid, small.grid).messages
+    assert ("transform-not-for-use", "critical") in [(message.code, message.severity) for message in said]
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,10 @@ def test_structures_come_back_as_what_they_were(case: Case, tmp_path: Path, name
         assert str(pydicom.dcmread(tmp_path / "out" / "structures.dcm").SOPClassUID).endswith(sop)
     written = tmp_path / "out" / ("structures.dcm" if sop else "structures.nii.gz")
     again = hepatica.read_structures(written, hepatica.read_image(case.ct, role="ct"))
-    assert again.regions[0].volume_ml == pytest.approx(row.volume_after_ml, rel=0.06)
+    assert row.volume_written_ml is not None
+    assert again.regions[0].volume_ml == pytest.approx(row.volume_written_ml, rel=5e-3)
+    # 418 voxels: contours hold the volume to 0.2 %, whole ones to half of those whose shares tie, by symmetry up to 16.
+    assert row.volume_written_ml == pytest.approx(row.volume_after_ml, rel=0.02)
     assert again.regions[0].name == row.name
 
 

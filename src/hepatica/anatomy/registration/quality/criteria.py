@@ -10,9 +10,10 @@ the stricter and the laxer number is to be looked at.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from hepatica.anatomy.registration.orientation import CLEARLY_BETTER
 from hepatica.anatomy.registration.quality.measures import (
     FieldVolumes,
     InverseConsistency,
@@ -61,6 +62,9 @@ def marks(
     structures: Sequence[StructureAgreement],
     volumes: FieldVolumes,
     back: InverseConsistency | None,
+    *,
+    mirror_ratio: float | None = None,
+    usable: bool = True,
 ) -> tuple[Mark, ...]:
     """The marks of whatever was measured.
 
@@ -70,6 +74,10 @@ def marks(
         Of the fixed and the moving image; the largest voxel side of both raises the limit of a distance.
     target, structures, volumes, back
         What was measured.
+    mirror_ratio : float or None
+        Likeness of the best mirror image over that of the best proper orientation; None where it was not tried.
+    usable : bool
+        False where a message says that the result must not be used: then nothing passes.
     """
     voxel = max(max(grid.spacing_mm) for grid in grids)
     distance = (max(voxel, STRICT_MM), max(voxel, LAX_MM))
@@ -84,7 +92,22 @@ def marks(
     found.append(Mark("Jacobian determinant, lowest", volumes.lowest, "", 0.0, 0.0, folds))
     if back is not None:
         found.append(_at_most("inverse consistency, mean", back.mean_mm, STRICT_MM, LAX_MM))
-    return tuple(found)
+    if mirror_ratio is not None:
+        mirrored: Verdict = "pass" if mirror_ratio <= CLEARLY_BETTER else "fail"
+        found.append(
+            Mark(
+                "likeness of the mirror image over the image's",
+                mirror_ratio,
+                "",
+                CLEARLY_BETTER,
+                CLEARLY_BETTER,
+                mirrored,
+            )
+        )
+    if usable:
+        return tuple(found)
+    # A mirror image goes there and back as well as a patient does: of what must not be used nothing passes.
+    return tuple(replace(mark, verdict="fail") for mark in found)
 
 
 def _at_most(criterion: str, value: float, strict: float, lax: float) -> Mark:

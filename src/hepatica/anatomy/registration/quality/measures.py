@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.anatomy.registration.landmarks import Points, paired
+from hepatica.anatomy.registration.quality.shapes import BorderOf, compared_shapes
 from hepatica.core import Grid, Region
-from hepatica.core.region import bounding_window
-from hepatica.core.transform import Transform, warp_region
+from hepatica.core.transform import Transform
 
 FloatArray = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +46,15 @@ class StructureAgreement:
     name : str
         Of both.
     dice : float
-        2 |A and B| / (|A| + |B|), border voxels by their covered fraction.
+        2 |A and B| / (|A| + |B|), of points 1 to 2 mm apart, each inside or outside of either drawing.
     mean_distance_mm : float or None
-        From surface to surface, both ways, averaged (MSD); None of a structure that fills no voxel by half.
+        From surface to surface, both ways, averaged (MSD); None of a structure that holds no point.
     hausdorff_95_mm : float or None
         95th percentile of these distances, the larger of both ways (HD95); None likewise.
     dice_before : float
         Dice as the headers place the images.
     volume_fixed_ml, volume_moved_ml : float
-        Volumes of the two.
+        Volumes of the two, each on its own image.
     """
 
     name: str
@@ -119,7 +118,7 @@ def target_error(fixed: Points, moving: Points, transform: Transform) -> TargetE
 
 
 def structure_agreement(fixed: Region, moving: Region, transform: Transform) -> StructureAgreement | None:
-    """A structure of both images on the fixed image's voxels; None where nothing of the moving one comes there.
+    """A structure of both images on common points; None where nothing of the moving one comes there.
 
     Parameters
     ----------
@@ -130,42 +129,21 @@ def structure_agreement(fixed: Region, moving: Region, transform: Transform) -> 
     """
     if fixed.is_empty or moving.is_empty:
         return None
-    grid = fixed.grid.crop(_around(fixed, moving, transform))
-    one = _cropped(fixed, grid)
-    moved = warp_region(moving, transform, grid)
-    if moved.is_empty:
-        return None
     # Headers mean the same place: the frames' names say nothing for this comparison.
-    plain = Region(moving.name, moving.grid.with_frame_of_reference(None), moving.window, moving.coverage)
-    placed = warp_region(plain, Transform(), fixed.grid.crop(_around(fixed, moving, Transform())))
-    whole = Region.from_coverage(fixed.name, placed.grid, _cropped(fixed, placed.grid).full())
-    there, back = surface_distances_mm(one.mask(), moved.mask(), grid)
+    one, other = BorderOf.of(fixed), BorderOf.of(moving)
+    after = compared_shapes(one, other, transform, _around(fixed, moving, transform))
+    if after is None:
+        return None
+    before = compared_shapes(one, other, Transform(), _around(fixed, moving, Transform()))
     return StructureAgreement(
         fixed.name,
-        dice(one.full(), moved.full()),
-        float((there.mean() + back.mean()) / 2) if there.size and back.size else None,
-        float(max(np.percentile(there, 95), np.percentile(back, 95))) if there.size and back.size else None,
-        dice(whole.full(), placed.full()),
+        after.dice,
+        after.mean_mm,
+        after.percentile_95_mm,
+        0.0 if before is None else before.dice,
         fixed.volume_ml,
-        moved.volume_ml,
+        moving.volume_ml,
     )
-
-
-def dice(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Dice coefficient of two coverages of the same voxels; 0 of two that are empty."""
-    together = float(one.sum(dtype=np.float64) + other.sum(dtype=np.float64))
-    return 2 * float(np.minimum(one, other).sum(dtype=np.float64)) / together if together else 0.0
-
-
-def surface_distances_mm(one: Mask, other: Mask, grid: Grid) -> tuple[FloatArray, FloatArray]:
-    """Distances of each surface voxel of the one from the surface of the other, and the other way round."""
-    from scipy import ndimage
-
-    surfaces = [mask & ~ndimage.binary_erosion(mask) for mask in (one, other)]
-    if not all(surface.any() for surface in surfaces):
-        return np.zeros(0), np.zeros(0)
-    first, second = (ndimage.distance_transform_edt(~surface, sampling=grid.spacing_mm) for surface in surfaces)
-    return np.asarray(second[surfaces[0]]), np.asarray(first[surfaces[1]])
 
 
 def field_volumes(transform: Transform, points_mm: FloatArray) -> FieldVolumes:
@@ -181,8 +159,8 @@ def inverse_consistency(there: Transform, back: Transform, points_mm: FloatArray
     return InverseConsistency(float(missed.mean()), float(np.percentile(missed, 95)))
 
 
-def _around(fixed: Region, moving: Region, transform: Transform) -> tuple[slice, slice, slice]:
-    """Voxels of the fixed grid that hold the fixed structure and the moving one where its box may come to lie."""
+def _around(fixed: Region, moving: Region, transform: Transform) -> Grid:
+    """The part of the fixed grid that holds the fixed structure and the moving one where its box may come to lie."""
     corners = moving.grid.crop(moving.window).corners_mm()
     index = fixed.grid.to_index(transform.inverse().points_mm(corners))
     slack = 20.0 / np.asarray(fixed.grid.spacing_mm)
@@ -193,13 +171,4 @@ def _around(fixed: Region, moving: Region, transform: Transform) -> tuple[slice,
         stop = int(np.clip(max(high[axis], own.stop + 2), own.stop, fixed.grid.shape[axis]))
         bounds.append(slice(start, stop))
     i, j, k = bounds
-    return i, j, k
-
-
-def _cropped(region: Region, grid: Grid) -> Region:
-    """A region on a part of its grid that holds it."""
-    start = np.rint(region.grid.to_index(grid.origin_mm)).astype(int)
-    full = np.zeros(grid.shape, dtype=np.float32)
-    inner = tuple(slice(w.start - int(s), w.stop - int(s)) for w, s in zip(region.window, start, strict=True))
-    full[inner] = region.coverage
-    return Region(region.name, grid, window := bounding_window(full > 0), full[window], region.origin)
+    return fixed.grid.crop((i, j, k))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,9 @@ TILE_MM = 40.0
 
 HU_WINDOW = (-160.0, 240.0)
 PERCENTILES = (1.0, 99.5)
+GOLDEN = 0.618034
+"""Part of the circle of hues between one colour and the next: no two of a few dozen come near each other."""
+
 LINES = 2
 """Level lines of the fixed image where no structure was given."""
 
@@ -140,13 +144,28 @@ def _outlines(axis: Axes, plane: Plane, pair: RegisteredPair, moved: Sequence[Re
         if fixed.max() > levels[0]:
             axis.contour(x, y, _smooth(fixed), levels.tolist(), colors=["#00A5CF", "#E39B00"], linewidths=0.6)
         return
-    kinds = [region.name for region in pair.fixed_structures]
-    styles = structure_styles(kinds)
+    colours = outline_colours([region.name for region in pair.fixed_structures])
     for regions, dashes in ((pair.fixed_structures, "solid"), (moved, "dashed")):
-        for region, style in zip(regions, styles, strict=False):
+        for region, colour in zip(regions, colours, strict=False):
             seen = sample_region(region, plane)
             if seen.max() > 0.5 > seen.min():
-                axis.contour(x, y, seen, [0.5], colors=[style.colour], linewidths=1.0, linestyles=[dashes])
+                axis.contour(x, y, seen, [0.5], colors=[colour], linewidths=1.0, linestyles=[dashes])
+
+
+def outline_colours(names: Sequence[str]) -> list[str]:
+    """A colour of its own for each structure: dashes tell the images apart here, and cannot tell structures apart.
+
+    Those of the palette first; where it repeats one, hues a golden angle apart, in three lightnesses.
+    """
+    found: list[str] = []
+    for number, style in enumerate(structure_styles(names)):
+        colour, turn = style.colour, number
+        while colour in found:
+            red, green, blue = colorsys.hls_to_rgb(turn * GOLDEN % 1.0, (0.45, 0.6, 0.75)[turn % 3], 0.8)
+            colour = "#" + "".join(f"{round(255 * part):02X}" for part in (red, green, blue))
+            turn += 1
+        found.append(colour)
+    return found
 
 
 def _smooth(values: FloatArray) -> FloatArray:
@@ -166,10 +185,10 @@ def _letters(axis: Axes, view: View, *, first: bool) -> None:
 def _legend(figure: Figure, pair: RegisteredPair) -> None:
     from matplotlib.lines import Line2D
 
-    styles = structure_styles([region.name for region in pair.fixed_structures])
+    colours = outline_colours([region.name for region in pair.fixed_structures])
     lines: list[Any] = [
-        Line2D([], [], color=style.colour, label=name_label(region.name))
-        for region, style in zip(pair.fixed_structures, styles, strict=True)
+        Line2D([], [], color=colour, label=name_label(region.name))
+        for region, colour in zip(pair.fixed_structures, colours, strict=True)
     ]
     if lines:
         lines += [
