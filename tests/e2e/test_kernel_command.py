@@ -47,7 +47,7 @@ def test_table_for_lung_at_its_own_density() -> None:
     [
         (["Xx-1", "--spacing", "4 mm"], "Xx-1"),
         (["Y-90", "--spacing", "4 mm", "--medium", "cheese"], "Y-90 in cheese"),
-        (["Y-90", "--spacing", "4,0,4 mm"], "spacing"),
+        (["Y-90", "--spacing", "4,0,4 mm"], "voxels of 4 x 0 x 4 mm"),
         (["Y-90", "--spacing", "4,4 mm"], "--spacing: '4,4 mm' holds 2 numbers; 3 are needed"),
         (["Y-90", "--spacing", "4 Gy"], "--spacing"),
         (["Y-90"], "needs --spacing"),
