@@ -93,8 +93,16 @@ def test_killed_at_any_step_leaves_old_or_new(tmp_path: Path, situation: str) ->
     assert seen == {before, "new"}
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises as in a shell: a process that was started in the background inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_interrupted_at_any_step_says_what_is_there(tmp_path: Path, situation: str) -> None:
+def test_interrupted_at_any_step_says_what_is_there(tmp_path: Path, interruptible: None, situation: str) -> None:
     before, how = SITUATIONS[situation]
     (tmp_path / "count").mkdir()
     said = set()
