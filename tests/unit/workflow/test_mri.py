@@ -210,6 +210,8 @@ def test_simulation_needs_a_liver() -> None:
     made = hepatica.simulate_mri(given, ct=ct, structures=[LIVER], options=small)
     again = hepatica.simulate_mri(given, ct=ct, structures=[LIVER], options=small)
     np.testing.assert_array_equal(made.after.magnitude, again.after.magnitude)
+    assert made.before.time is not None
+    assert made.before.time < made.after.time
     whole = float(made.concentration.values.sum()) * GRID.voxel_volume_ml
     assert whole == pytest.approx(100.0, rel=1e-5)
     assert made.specific_activity_mbq_mg == pytest.approx(GRID.size * GRID.voxel_volume_ml / 1e6 / 100)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,9 @@ from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource, as_image
 
 AGENT = "ho166-plla"
+
+EARLIER = timedelta(days=2)
+"""The scan before treatment lies so long before the one after, which is the day after treatment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +208,7 @@ def simulate_mri(
     plain = acquire(earlier, np.zeros(grid.shape, np.float32), times, field_t=options.field_strength, noise=noise,
                     seed=options.seed + 1_000_003, name="before")  # fmt: skip
     frame = grid.frame_of_reference if shifted is grid else new_uid()
-    before = replace(plain, grid=grid.with_frame_of_reference(frame))
+    before = replace(plain, grid=grid.with_frame_of_reference(frame), time=source.time - EARLIER)
     return MrSimulationResult(
         before=before,
         after=replace(after, time=source.time),
