@@ -25,7 +25,7 @@ class Coincidences:
     first, second : ndarray of int32, shape (n,)
         Crystals, numbered as `Scanner` says.
     tof_bin : ndarray of int16, shape (n,)
-        From 0 (the photon reached `first` earliest: it came from nearest to it) to bins - 1; 0 without time of flight.
+        From 0 (the pair came from nearest to `second`) to bins - 1 (nearest to `first`); 0 without time of flight.
     duration_s : float
         Of the frame.
     bed_mm : float
@@ -79,8 +79,7 @@ class Coincidences:
 
     def without_time_of_flight(self) -> Coincidences:
         """The same pairs as of a scanner that has no time of flight."""
-        plain = replace(self.scanner, time_of_flight=None)
-        return replace(self, scanner=plain, tof_bin=np.zeros(len(self), np.int16))
+        return replace(self, scanner=self.scanner.untimed, tof_bin=np.zeros(len(self), np.int16))
 
     def order(self) -> NDArray[np.intp]:
         """An order in which lines that follow each other lie near each other, which the memory is thankful for."""

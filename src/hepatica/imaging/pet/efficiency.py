@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ class Efficiency:
 
     def of(self, first: NDArray[np.int32], second: NDArray[np.int32]) -> Float32:
         """Of lines, shape (lines,), in mm (counts per annihilation per mm of path, times mm^2 per mm)."""
-        ends, normals, table = _tables(replace(self.scanner, time_of_flight=None))
+        ends, normals, table = _tables(self.scanner.untimed)
         vector = ends[second] - ends[first]
         square = np.einsum("ij,ij->i", vector, vector)
         length = np.sqrt(square)
@@ -133,9 +133,7 @@ def sensitivity(
     """
     scanner, grid = efficiency.scanner, projector.grid
     coarse = _coarser(grid, coarser)
-    plain = LineProjector(
-        replace(scanner, time_of_flight=None), coarse, projector.bed_mm, 0.0, projector.device, projector.threads
-    )
+    plain = LineProjector(scanner.untimed, coarse, projector.bed_mm, 0.0, projector.device, projector.threads)
     halves = [np.zeros(coarse.shape, np.float64) for _ in range(2)]
     for part in range(2):
         for first, second, weight in drawn_lines(scanner, lines // 2, [seed, part]):

@@ -44,7 +44,7 @@ class ListData:
         Expected randoms and scatter of each event's line and bin over its efficiency and survival: counts per
         annihilation per mm^2, the unit of the line integrals.
     sensitivity : ndarray of float32, shape of the grid
-        Counted annihilations per annihilation of each voxel, times the voxel's volume in mm^3 being 1: see `voxel_mm3`.
+        Counted annihilations per annihilation in each voxel.
     """
 
     events: Coincidences

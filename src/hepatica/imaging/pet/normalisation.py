@@ -72,7 +72,7 @@ def crystal_factors(
     counted = [np.bincount(c[np.concatenate(pairs)], minlength=n) for c, n in zip(classes, sizes, strict=True)]
     if min(float(c.min()) for c in counted) < LEAST_EVENTS:
         raise InputError(f"{len(events)} coincidences are too few to tell the crystals of {scanner.name} apart")
-    plain = replace(scanner, time_of_flight=None)
+    plain = scanner.untimed
     drawn = []
     for first, second, weight in drawn_lines(scanner, lines, [seed]):
         empty = Coincidences(plain, first, second, np.zeros(len(first), np.int16), 1.0, events.bed_mm)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +138,7 @@ class _Job:
         self.efficiency = efficiency or Efficiency.modelled(scanner)
         bed = self.events.bed_mm
         self.projector = LineProjector(scanner, grid, bed, model.point_spread_mm, run.device, run.threads)
-        plain = replace(scanner, time_of_flight=None)
+        plain = scanner.untimed
         self.matter = LineProjector(plain, patient.grid, bed, 0.0, run.device, run.threads)
         self.attenuation = annihilation_attenuation(patient)
         able = self.efficiency.of(self.events.first, self.events.second) * self.survives(self.events)

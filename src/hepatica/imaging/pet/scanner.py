@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -139,6 +139,14 @@ class Scanner:
                 f"scanner {self.name}: the energy window must hold 511 keV and the resolution lie between 0 and 1, not "
                 f"{low:g} to {high:g} keV, {self.energy_resolution:g}"
             )
+
+    @property
+    def untimed(self) -> Scanner:
+        """The same without time of flight; its window is what the bins held, so that randoms stay as many."""
+        tof = self.time_of_flight
+        if tof is None:
+            return self
+        return replace(self, time_of_flight=None, coincidence_window_ns=tof.bins * tof.bin_ps / 1000)
 
     @property
     def crystals_per_ring(self) -> int:

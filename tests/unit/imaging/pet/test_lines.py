@@ -25,7 +25,7 @@ def drawn(of: Scanner, count: int, seed: int = 1, bed_mm: float = 0.0) -> Coinci
 @pytest.mark.parametrize("timed", [True, False])
 def test_back_is_the_transpose_of_forward(oblique_grid: Grid, timed: bool) -> None:
     # both are sums of the same products in single precision, of some 1e4 of them: 1e-6 is far above their rounding
-    of = MCT if timed else replace(MCT, time_of_flight=None)
+    of = MCT if timed else MCT.untimed
     bed = float(oblique_grid.to_mm(np.array([[12, 9, 7]]))[0, 2])
     events = drawn(of, 4000, bed_mm=bed)
     rng = np.random.default_rng(2)
@@ -47,7 +47,7 @@ def test_a_line_through_a_ball_measures_its_chord() -> None:
     axes = [grid.origin_mm[a] + (4 * np.arange(36)[:, None] + fine[a]).ravel() for a in range(3)]
     r2 = sum(np.meshgrid(*[(axes[a] - middle[a]) ** 2 for a in range(3)], indexing="ij"))
     ball = (r2 < radius**2).reshape(36, 4, 36, 4, 36, 4).mean(axis=(1, 3, 5))
-    plain = replace(MCT, time_of_flight=None)
+    plain = MCT.untimed
     events = drawn(plain, 15000)
     ends = plain.positions_mm()
     a, b = ends[events.first], ends[events.second]
