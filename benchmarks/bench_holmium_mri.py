@@ -13,7 +13,7 @@ from scipy.optimize import least_squares
 
 from hepatica.core import Grid
 from hepatica.imaging.mri.echoes import MultiEcho
-from hepatica.imaging.mri.fit import fit_decay
+from hepatica.imaging.mri.fitting.fit import fit_decay
 
 TIMES_S = 0.0012 * np.arange(1, 13)
 NOISE = 0.02

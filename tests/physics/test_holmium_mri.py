@@ -16,9 +16,9 @@ from hepatica.imaging.mri.baseline import stated_baseline, voxel_baseline
 from hepatica.imaging.mri.echoes import MultiEcho
 from hepatica.imaging.mri.fat import fat_signal, in_phase_echoes
 from hepatica.imaging.mri.field import field_loss
-from hepatica.imaging.mri.fit import LIMIT, NEIGHBOURS, OWN, DecayFit, fit_decay, information_table
+from hepatica.imaging.mri.fitting.fit import LIMIT, NEIGHBOURS, OWN, DecayFit, fit_decay, information_table
+from hepatica.imaging.mri.fitting.noise import noise_sd
 from hepatica.imaging.mri.holmium import holmium_map
-from hepatica.imaging.mri.noise import noise_sd
 from hepatica.imaging.mri.relaxivity import relaxivity_for, static_dephasing
 from hepatica.imaging.mri.simulate import Tissue, acquire
 from hepatica.imaging.mri.usable_range import usable_range

@@ -14,10 +14,10 @@ from hepatica.imaging.mri.agreement import blurred, liver_voxels, ratio_pairs
 from hepatica.imaging.mri.baseline import s0_before, stated_baseline, structure_baseline, voxel_baseline
 from hepatica.imaging.mri.echoes import MultiEcho
 from hepatica.imaging.mri.field import field_loss, near_lung
-from hepatica.imaging.mri.fit import fit_decay
+from hepatica.imaging.mri.fitting.fit import fit_decay
+from hepatica.imaging.mri.fitting.noise import noise_sd
+from hepatica.imaging.mri.fitting.prior import S0Prior
 from hepatica.imaging.mri.holmium import holmium_map, structure_holmium
-from hepatica.imaging.mri.noise import noise_sd
-from hepatica.imaging.mri.prior import S0Prior
 from hepatica.imaging.mri.relaxivity import relaxivity_for
 from hepatica.imaging.mri.usable_range import usable_range
 

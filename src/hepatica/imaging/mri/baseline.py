@@ -13,7 +13,7 @@ from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.message import Message
 from hepatica.core.transform import Transform, warp
 from hepatica.errors import InputError
-from hepatica.imaging.mri.fit import DecayFit
+from hepatica.imaging.mri.fitting.fit import DecayFit
 
 Array = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hepatica.core.message import Message
 from hepatica.errors import InputError
 from hepatica.imaging.mri.echoes import MultiEcho
-from hepatica.imaging.mri.fit import DecayFit
+from hepatica.imaging.mri.fitting.fit import DecayFit
 
 Mask = NDArray[np.bool_]
 

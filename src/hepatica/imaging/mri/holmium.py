@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.imaging.mri.baseline import Baseline
-from hepatica.imaging.mri.fit import LIMIT, DecayFit
+from hepatica.imaging.mri.fitting.fit import LIMIT, DecayFit
 from hepatica.imaging.mri.relaxivity import Relaxivity
 from hepatica.imaging.quantify.uncertainty import Outline, edge_over_mean
 

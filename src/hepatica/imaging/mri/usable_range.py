@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hepatica.errors import InputError
-from hepatica.imaging.mri.fit import ABOVE_NOISE, OWN_ECHOES
+from hepatica.imaging.mri.fitting.fit import ABOVE_NOISE, OWN_ECHOES
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from hepatica.core.transform import warp
 from hepatica.core.transform.options import TransformOptions
 from hepatica.errors import EvidenceError, GeometryError, InputError, TimeError
 from hepatica.imaging.mri.agreement import RatioPair, StructurePair, blurred, liver_voxels, ratio_pairs, structure_pairs
-from hepatica.imaging.mri.fit import NOTHING
+from hepatica.imaging.mri.fitting.fit import NOTHING
 from hepatica.imaging.quantify.activity import decay_correct
 from hepatica.io.itk import read_itk
 from hepatica.io.read import ImageOptions

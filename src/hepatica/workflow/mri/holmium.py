@@ -19,7 +19,8 @@ from hepatica.errors import GeometryError, InputError, TimeError
 from hepatica.imaging.mri.baseline import Baseline, s0_before, stated_baseline, structure_baseline, voxel_baseline
 from hepatica.imaging.mri.echoes import MultiEcho
 from hepatica.imaging.mri.field import near_lung
-from hepatica.imaging.mri.fit import DecayFit
+from hepatica.imaging.mri.fitting.fit import DecayFit
+from hepatica.imaging.mri.fitting.prior import CONTRAST_LOG_SD, S0Prior
 from hepatica.imaging.mri.holmium import (
     HolmiumMap,
     Ratio,
@@ -29,7 +30,6 @@ from hepatica.imaging.mri.holmium import (
 )
 from hepatica.imaging.mri.mask import body_mask, structures_mask
 from hepatica.imaging.mri.options import HolmiumOptions, MrReadingOptions, R2StarOptions
-from hepatica.imaging.mri.prior import CONTRAST_LOG_SD, S0Prior
 from hepatica.imaging.mri.relaxivity import relaxivity_for
 from hepatica.imaging.mri.usable_range import usable_range
 from hepatica.nuclides import Agent, nuclide, require_carried

@@ -17,7 +17,7 @@ from hepatica.core.tables.table import Table
 from hepatica.errors import InputError
 from hepatica.imaging.mri.baseline import Baseline
 from hepatica.imaging.mri.echoes import MultiEcho
-from hepatica.imaging.mri.fit import ROUTE_NAMES, DecayFit
+from hepatica.imaging.mri.fitting.fit import ROUTE_NAMES, DecayFit
 from hepatica.imaging.mri.holmium import HolmiumMap, Ratio, StructureHolmium
 from hepatica.imaging.mri.relaxivity import Relaxivity
 from hepatica.imaging.mri.usable_range import UsableRange

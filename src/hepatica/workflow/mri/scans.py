@@ -14,10 +14,10 @@ from hepatica.imaging.mri.checks import about_values, require_decay
 from hepatica.imaging.mri.echoes import MultiEcho
 from hepatica.imaging.mri.fat import in_phase_echoes
 from hepatica.imaging.mri.field import field_loss
-from hepatica.imaging.mri.fit import DecayFit, Model, fit_decay
-from hepatica.imaging.mri.noise import noise_sd
+from hepatica.imaging.mri.fitting.fit import DecayFit, Model, fit_decay
+from hepatica.imaging.mri.fitting.noise import noise_sd
+from hepatica.imaging.mri.fitting.prior import S0Prior
 from hepatica.imaging.mri.options import MrReadingOptions, R2StarOptions
-from hepatica.imaging.mri.prior import S0Prior
 from hepatica.io.dicom.mr.read import MrStated, read_multi_echo
 from hepatica.io.files import restore
 

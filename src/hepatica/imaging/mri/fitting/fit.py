@@ -15,7 +15,7 @@ from hepatica.core import Grid
 from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.mri.echoes import MultiEcho
 from hepatica.imaging.mri.fat import fat_signal
-from hepatica.imaging.mri.prior import S0Prior, borrow
+from hepatica.imaging.mri.fitting.prior import S0Prior, borrow
 from hepatica.transport.runner.launch import load_warp
 
 Array = NDArray[np.float32]
@@ -250,7 +250,7 @@ class _Run:
         self.signal, self.shading, self.above = signal, shading, above
         self.times_s, self.field_t, self.model, self.threads = times_s, field_t, model, threads
         self._wp = load_warp()
-        from hepatica.imaging.mri import kernels
+        from hepatica.imaging.mri.fitting import kernels
 
         self._kernels: Any = kernels
         self._wp.load_module(kernels, device="cpu")
