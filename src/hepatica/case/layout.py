@@ -34,3 +34,8 @@ SET_ASIDE = "set-aside"
 
 LOCK = ".lock"
 """Held by the one process that changes the case."""
+
+
+def folder_name(step: str, treatment: int) -> str:
+    """Name of the folder of a step: "plan", and "plan-2" of the second treatment."""
+    return step if treatment == 1 else f"{step}-{treatment}"

@@ -17,8 +17,8 @@ from hepatica.case.personal import Personal
 from hepatica.case.record import Record
 from hepatica.case.state import Situation, StepState, digest_of
 from hepatica.case.steps.course import STEPS as STEP_NAMES
-from hepatica.case.steps.course import Step, step_named
-from hepatica.case.steps.feeds import fed_by
+from hepatica.case.steps.course import step_named
+from hepatica.case.steps.step import Step
 from hepatica.core.options import from_texts
 from hepatica.core.progress import Progress
 from hepatica.errors import HepaticaError, InputError, OutputError
@@ -82,7 +82,7 @@ def _needed(situation: Situation, wanted: Sequence[str]) -> set[str]:
         if name not in found:
             found.add(name)
             step, number = step_of(situation.steps[name])
-            left += [above for above in fed_by(step, number) if above in situation.steps]
+            left += [above for above in step.fed_by(number) if above in situation.steps]
     return found
 
 

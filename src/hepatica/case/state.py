@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 from hepatica.case.catalogue import Catalogue, Item
 from hepatica.case.facts import Facts
-from hepatica.case.layout import RECORD, STEPS
+from hepatica.case.layout import RECORD, STEPS, folder_name
 from hepatica.case.log import History, canonical
 from hepatica.case.record import Record, inputs_of
-from hepatica.case.steps.course import COURSE, Step
+from hepatica.case.steps.course import COURSE
 from hepatica.case.steps.inputs import Given
+from hepatica.case.steps.step import Step
 from hepatica.errors import InputError
 from hepatica.io.files.manifest import altered_files
 
@@ -23,11 +24,6 @@ State = Literal["done", "out of date", "ready", "waiting", "failed", "skipped"]
 
 _STEP_SOURCE = re.compile(r"steps/([a-z0-9-]+)")
 _IMAGE_SOURCE = re.compile(r"images/([^,]+)")
-
-
-def folder_name(step: str, treatment: int) -> str:
-    """Name of the folder of a step: "plan", and "plan-2" of the second treatment."""
-    return step if treatment == 1 else f"{step}-{treatment}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from hepatica.case.catalogue import Item
 from hepatica.case.steps.afterwards import NextAt
 from hepatica.case.steps.inputs import StatedInstant
 from hepatica.case.steps.plan_tables import PlanTables
-from hepatica.case.steps.scout import therapy_is_reconstructed
+from hepatica.case.steps.projections import therapy_is_reconstructed
 from hepatica.planning.measured.treatment_results import AbsorbedDose
 from hepatica.workflow.planning.adaptive import _about_organ
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hepatica.case.report.course import CourseStep
+from hepatica.case.steps.shown import at
 from hepatica.report.dose_report import LimitRow
 
 LIFETIME = "cumulative"
@@ -40,20 +41,6 @@ class Goal:
     source: str
     judged_gy: float | None = None
     not_judged: str = ""
-
-
-def at(document: Mapping[str, Any], path: str) -> Any:
-    """Value below dotted keys; None where one is missing.
-
-    >>> at({"doses": {"lung_gy": 8.0}}, "doses.lung_gy"), at({}, "doses.lung_gy")
-    (8.0, None)
-    """
-    found: Any = document
-    for key in path.split("."):
-        if not isinstance(found, Mapping) or key not in found:
-            return None
-        found = found[key]
-    return found
 
 
 def lungs_before(earlier: Sequence[Mapping[str, CourseStep]], plan: Mapping[str, Any]) -> tuple[float, str]:

@@ -6,9 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 from hepatica.case.report.course import CourseStep
-from hepatica.case.report.goals import at
 from hepatica.case.report.material import CaseMaterial
 from hepatica.case.report.summary import TreatmentSummary
+from hepatica.case.steps.shown import at
 from hepatica.core.numbers.wording import percent, three
 from hepatica.io.dicom.dose_sr import Administration, OrganDose, write_dose_sr
 from hepatica.io.dicom.encapsulated_pdf import write_encapsulated_pdf

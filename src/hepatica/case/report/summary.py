@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hepatica.case.report.course import CourseStep
-from hepatica.case.report.goals import Goal, at, goals_of_dose, goals_of_plan, left_by_earlier, lungs_before
+from hepatica.case.report.goals import Goal, goals_of_dose, goals_of_plan, left_by_earlier, lungs_before
+from hepatica.case.steps.shown import at, estimate
 from hepatica.core.numbers.estimate import Estimate
 from hepatica.core.privacy.identity import withheld
 
@@ -193,12 +194,6 @@ def shown_structures(structures: Sequence[StructureDose]) -> tuple[StructureDose
     lesions = [one for one in structures if one.role == TUMOUR]
     kept = sorted(lesions, key=lambda one: -(one.volume_ml or 0))[:LESIONS_SHOWN]
     return tuple(one for one in structures if one.role != TUMOUR or one in kept)
-
-
-def estimate(document: Mapping[str, Any], path: str) -> Estimate | None:
-    """A value with its standard uncertainty, from ``path`` and ``path_sd``."""
-    value = at(document, path)
-    return None if value is None else Estimate(float(value), at(document, f"{path}_sd"))
 
 
 def summary_of(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hepatica.case.catalogue import Item
-from hepatica.case.steps.inputs import Given, View, one_territory
+from hepatica.case.steps.inputs import Given, Input, View, one_territory
 from hepatica.core.options import from_texts
 from hepatica.errors import InputError
 from hepatica.front_door import verb_named
@@ -28,7 +28,7 @@ TUMOURS = ("all_tumours", "tumour")
 
 
 @dataclass(frozen=True, slots=True)
-class StageOf:
+class StageOf(Input):
     """Structures of a stage, the latest, and the image on which they were drawn.
 
     Attributes
@@ -65,7 +65,7 @@ def _given(word: str, item: Item, view: View) -> Given:
 
 
 @dataclass(frozen=True, slots=True)
-class CarrierOfAgent:
+class CarrierOfAgent(Input):
     """The agent by the name under which published models know it: "glass" of TheraSphere."""
 
     word: str = "agent"
@@ -78,17 +78,13 @@ class CarrierOfAgent:
         name = agent(str(named)).name
         return (Given(self.word, f"treatment {view.treatment}: agent", view.digest(name), name),)
 
-    def missing(self, view: View) -> str:
-        """Nothing: without it models are not compared with the agent."""
-        return ""
-
 
 FOLLOWING = ("agent", "intent", "at", "aims", "territory")
 """Keys of which a treatment that is in the case states one."""
 
 
 @dataclass(frozen=True, slots=True)
-class NextAt:
+class NextAt(Input):
     """When the next treatment is: its own instant, else what is stated for the step."""
 
     def given(self, view: View) -> tuple[Given, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hepatica.case.catalogue import Item
+from hepatica.case.layout import folder_name
 from hepatica.case.sorting.seen import ONE_SCAN
 from hepatica.nuclides import agent
 
@@ -79,18 +81,32 @@ class View(Protocol):
         """Hash of a stated value."""
 
 
-class Input(Protocol):
+class Input(ABC):
     """One thing that feeds a step."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def given(self, view: View) -> tuple[Given, ...]:
         """What there is of it now; empty where there is nothing."""
 
     def missing(self, view: View) -> str:
         """What to do about it where a step cannot do without it and it is not there; empty otherwise."""
+        return ""
+
+    def fed_by(self, treatment: int) -> Iterator[str]:
+        """Folders of the steps whose results it takes, for a treatment: "delivery", "dose-2"."""
+        yield from ()
+
+
+def folder_of(step: str, treatment: int) -> Iterator[str]:
+    """Folder of the result of a step; none before the first treatment."""
+    if treatment > 0:
+        yield folder_name(step, treatment)
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Input):
     """A value of ``case.toml``."""
 
     word: str
@@ -114,7 +130,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageOf:
+class ImageOf(Input):
     """Images of the first of some roles that the case has.
 
     Attributes
@@ -165,7 +181,7 @@ class ImageOf:
 
 
 @dataclass(frozen=True, slots=True)
-class ResultOf:
+class ResultOf(Input):
     """The result of an earlier step, or (`earlier`) of a step of the treatment before; of its folder one `file`."""
 
     word: str
@@ -185,9 +201,13 @@ class ResultOf:
         """Which step to run."""
         return f"run {self.step}" if self.needed and view.result(self.step, earlier=self.earlier) is None else ""
 
+    def fed_by(self, treatment: int) -> Iterator[str]:
+        """Its step."""
+        yield from folder_of(self.step, treatment - self.earlier)
+
 
 @dataclass(frozen=True, slots=True)
-class ResultsOf:
+class ResultsOf(Input):
     """The results of a step of all treatments up to this one."""
 
     word: str
@@ -207,9 +227,14 @@ class ResultsOf:
         """Which step to run."""
         return f"run {self.step}" if self.needed and not view.results(self.step) else ""
 
+    def fed_by(self, treatment: int) -> Iterator[str]:
+        """Its step, of each treatment up to this one."""
+        for number in range(1, treatment + 1):
+            yield from folder_of(self.step, number)
+
 
 @dataclass(frozen=True, slots=True)
-class FirstOf:
+class FirstOf(Input):
     """The first of several inputs for one option that there is."""
 
     inputs: tuple[Input, ...]
@@ -232,9 +257,14 @@ class FirstOf:
         said = [text for one in self.inputs if (text := one.missing(view))]
         return " or ".join(dict.fromkeys(said)) if self.needed or said else ""
 
+    def fed_by(self, treatment: int) -> Iterator[str]:
+        """The steps of each of them."""
+        for one in self.inputs:
+            yield from one.fed_by(treatment)
+
 
 @dataclass(frozen=True, slots=True)
-class NuclideOfAgent:
+class NuclideOfAgent(Input):
     """The nuclide that is stated, else that of the agent."""
 
     word: str = "nuclide"
@@ -255,7 +285,7 @@ class NuclideOfAgent:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class Section(Input):
     """What the treatment states for the step itself: options of its verb by their words."""
 
     step: str
@@ -282,7 +312,7 @@ ACTIVITY = ("therapy-pet", "therapy-spect", "therapy-projections")
 
 
 @dataclass(frozen=True, slots=True)
-class StatedInstant:
+class StatedInstant(Input):
     """The stated administration where no delivery says it: what is stated beats the header, which the dose then says.
 
     Where no image states a zone it is the clock of its own zone, as the scanner's clock shows it.
@@ -301,13 +331,9 @@ class StatedInstant:
             text = _ZONE.sub(r"\1", text)
         return (Given(self.word, f"treatment {view.treatment}: at", view.digest(text), text),)
 
-    def missing(self, view: View) -> str:
-        """Nothing: the images may say it."""
-        return ""
-
 
 @dataclass(frozen=True, slots=True)
-class StatedTerritory:
+class StatedTerritory(Input):
     """Name of the one territory of the treatment, which is that of its structure."""
 
     word: str = "territory"
@@ -317,10 +343,6 @@ class StatedTerritory:
         if (name := one_territory(view.fact("treatment", "territory"))) is None:
             return ()
         return (Given(self.word, f"treatment {view.treatment}: territory", view.digest(name), name),)
-
-    def missing(self, view: View) -> str:
-        """Nothing: without one the whole liver is meant."""
-        return ""
 
 
 def one_territory(tables: Any) -> str | None:

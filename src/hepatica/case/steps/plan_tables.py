@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from hepatica.case.facts import PLAN_TABLES
-from hepatica.case.steps.inputs import Given, ImageOf, Input, View
-from hepatica.case.steps.scout import SCOUT_IMAGE
+from hepatica.case.steps.inputs import Given, ImageOf, Input, View, folder_of
+from hepatica.case.steps.projections import SCOUT_IMAGE
 
 HEAD = ("agent", "convention", "residual", "effective_half_life", "intent")
 PATIENT = ("bilirubin", "height", "weight", "hepatic_reserve", "compromised")
@@ -27,7 +27,7 @@ MEASURED = {"lung_shunt": "lung-shunt", "tumour_to_normal": "uptake"}
 
 
 @dataclass(frozen=True, slots=True)
-class PlanTables:
+class PlanTables(Input):
     """All tables of the plan file, each as one input of the step."""
 
     def given(self, view: View) -> tuple[Given, ...]:
@@ -53,6 +53,14 @@ class PlanTables:
             said = ", ".join(filter(None, (one.missing(view) for one in lacking))) or "add the scout's images"
             return f"{said}, or state treatment.territory.normal_mass"
         return ""
+
+    def fed_by(self, treatment: int) -> Iterator[str]:
+        """Steps of the scout, and what the treatment before left."""
+        for one in SCOUT:
+            yield from one.fed_by(treatment)
+        for step in MEASURED.values():
+            yield from folder_of(step, treatment)
+        yield from folder_of("next", treatment - 1)
 
     @staticmethod
     def _own(view: View) -> dict[str, Any]:

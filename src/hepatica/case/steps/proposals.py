@@ -6,10 +6,10 @@ himself goes before any of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hepatica.case.steps.inputs import Given, ImageOf, View
+from hepatica.case.steps.inputs import Given, ImageOf, Input, View, folder_of
 
 SCOUT_FRAME = ("scout-ct", "scout-spect")
 THERAPY_FRAME = ("therapy-ct", "therapy-pet", "therapy-spect")
@@ -28,7 +28,7 @@ def lie_apart(view: View) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstImageOf:
+class FirstImageOf(Input):
     """The first image, by date, of the first of some roles that the case has.
 
     Attributes
@@ -49,13 +49,9 @@ class FirstImageOf:
             return ()
         return (Given(self.word, f"images/{items[0].name}", items[0].digest, str(items[0].path(view.folder))),)
 
-    def missing(self, view: View) -> str:
-        """Nothing: it helps where there is one."""
-        return ""
-
 
 @dataclass(frozen=True, slots=True)
-class Proposed:
+class Proposed(Input):
     """A file of a step's result that may be used once somebody has checked it.
 
     Attributes
@@ -88,6 +84,10 @@ class Proposed:
             return f"run {self.step}"
         return "" if view.accepted(self.step) else f"check {self.said}"
 
+    def fed_by(self, treatment: int) -> Iterator[str]:
+        """Its step."""
+        yield from folder_of(self.step, treatment)
+
 
 PROPOSED_STRUCTURES = Proposed("structures", "structures", "structures.dcm", "the proposed structures")
 PROPOSED_REGISTRATION = Proposed("transform", "registration", "registration.dcm", "the proposed registration")
@@ -100,7 +100,7 @@ APART = ImageOf("structures", ("scout-structures",), needed=True)
 
 
 @dataclass(frozen=True, slots=True)
-class TherapyStructures:
+class TherapyStructures(Input):
     """Structures of the therapy: those that were drawn, else the proposal on its CT, else none.
 
     There is none where there is no CT, or the proposal was left out by a person.
@@ -124,13 +124,17 @@ class TherapyStructures:
         said = self.proposal.missing(view) if self._is_proposed(view) else self.drawn.missing(view)
         return said or ("add therapy-structures" if self.needed and not self.given(view) else "")
 
+    def fed_by(self, treatment: int) -> Iterator[str]:
+        """The step of the proposal."""
+        yield from self.proposal.fed_by(treatment)
+
     def _is_proposed(self, view: View) -> bool:
         wanted = bool(view.images("therapy-ct")) and not any(view.images(role) for role in self.drawn.roles)
         return wanted and not view.left_out(self.proposal.step) and "structures" not in view.section("dose")
 
 
 @dataclass(frozen=True, slots=True)
-class ScoutToTherapy:
+class ScoutToTherapy(Input):
     """The transform between scout and therapy where they lie apart: one that was added, else the proposal.
 
     None where a person states for the step that they are `registered`, another `transform`, or to `register`.
@@ -160,13 +164,17 @@ class ScoutToTherapy:
         said = self.proposal.missing(view)
         return f"{said} or add registration" if said.startswith("run") else said
 
+    def fed_by(self, treatment: int) -> Iterator[str]:
+        """The step of the proposal."""
+        yield from self.proposal.fed_by(treatment)
+
     def _is_needed(self, view: View) -> bool:
         stated = {key.replace("-", "_"): value for key, value in view.section(self.step).items()}
         return lie_apart(view) and not stated.get("registered") and not {"transform", "register"} & set(stated)
 
 
 @dataclass(frozen=True, slots=True)
-class StructuresOfBoth:
+class StructuresOfBoth(Input):
     """Structures for planned against delivered, which are read on the planned dose.
 
     Where scout and therapy lie apart only those of the scout fit it.

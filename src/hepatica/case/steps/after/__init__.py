@@ -1,0 +1,1 @@
+"""Steps after a treatment, a file each."""

@@ -1,0 +1,1 @@
+"""Steps from the plan to the administration, a file each."""

@@ -1,0 +1,1 @@
+"""Steps on images after treatment, a file each."""
