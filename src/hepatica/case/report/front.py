@@ -33,6 +33,7 @@ Steps = Mapping[str, CourseStep]
 
 NO_BREAK = "\u00a0"
 CHANCES_SHOWN = 2
+QUESTIONS_SHOWN = 2
 STATE_MARKS = {"done": "met", "out of date": "violated", "changed": "violated", "failed": "violated", "ready": "near"}
 STATE_WORDS = {"waiting": "not done", "ready": "not done, may be run", "changed": "result was changed"}
 REASON_LETTERS = 80
@@ -60,7 +61,8 @@ def front_sections(material: CaseMaterial, treatment: TreatmentSummary, *, first
         top = [_half(of_treatment, Facts((*facts.facts, *activity.facts))), _half("Delivered dose", key)]
     else:
         top = [_half(of_treatment, facts), _half("Activity and scout", activity)]
-    below = [_half("Predicted effect", *_chances(treatment, steps), _open(material, treatment))]
+    asked = _questions(treatment)
+    below = [_half("Predicted effect", *_chances(treatment, steps), *asked, _open(material, treatment))]
     if histograms is not None:
         below.insert(0, _half("Dose-volume histograms", histograms))
     return [
@@ -286,6 +288,31 @@ def _open(material: CaseMaterial, treatment: TreatmentSummary) -> Block:
     messages, left = open_warnings(steps, WARNINGS_SHOWN - (1 if valid else 0))
     note = f"{left} more stand at the steps." if left else ""
     return Notices("Open warnings", messages, "near", note) if messages else Paragraph("No open warnings.")
+
+
+def _questions(treatment: TreatmentSummary) -> tuple[Block, ...]:
+    """What verification asks of the team, a line for each lesion and organ; the rest stands at its part."""
+    lines: dict[str, str] = {}
+    for one in treatment.questions:
+        what = {
+            "open": "goal inside of the interval, nothing follows",
+            "top-up": "top-up to be considered?",
+            "watch": "to be watched?",
+        }.get(one.kind)
+        if what is None or (one.kind == "top-up" and one.structure in lines) or ", " in one.structure:
+            continue
+        if one.top_up_gbq is not None:
+            most = "" if one.allowed_gbq is None or one.allowed_gbq >= one.top_up_gbq else (
+                f"; {three(one.allowed_gbq)} GBq keep every limit"
+            )  # fmt: skip
+            what = f"top-up of {three(one.top_up_gbq)} GBq?{most}"
+        lines.setdefault(one.structure, f"{one.structure}, {one.finding}: {what}")
+    if not lines:
+        return ()
+    shown = [Message("question", text, severity="note") for text in list(lines.values())[:QUESTIONS_SHOWN]]
+    left = len(treatment.questions) - len(shown)
+    note = "Questions, no orders; sources" + (f" and {left} more" if left else "") + " at planned against delivered."
+    return (Notices("Questions for the team", tuple(shown), "", note),)
 
 
 def _chances(treatment: TreatmentSummary, steps: Steps) -> tuple[Block, ...]:

@@ -103,6 +103,32 @@ class Chance:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What verification asks of the team.
+
+    Attributes
+    ----------
+    structure, finding : str
+        Lesion, organ or place, and what was found.
+    kind, certainty : str
+        As `hepatica.planning.delivery.suggestions.Suggestion` has them.
+    question, source : str
+        What is asked, and the publication that states it.
+    top_up_gbq, allowed_gbq : float or None
+        Activity of a top-up, and the most that keeps every limit.
+    """
+
+    structure: str
+    finding: str
+    kind: str
+    certainty: str
+    question: str
+    source: str
+    top_up_gbq: float | None = None
+    allowed_gbq: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TreatmentSummary:
     """Planned against delivered, of one treatment.
 
@@ -152,6 +178,8 @@ class TreatmentSummary:
         Of the delivered dose, those within validity first.
     response, response_on : str
         Best response and its date.
+    questions : tuple of Question
+        What verification asks of the team.
     """
 
     number: int
@@ -181,6 +209,7 @@ class TreatmentSummary:
     chances: tuple[Chance, ...] = ()
     response: str = ""
     response_on: str = ""
+    questions: tuple[Question, ...] = ()
 
 
 NORMAL = "normal liver"
@@ -251,6 +280,20 @@ def summary_of(
         chances=_chances(document("prediction")),
         response=str(best.get("response") or ""),
         response_on=str(best.get("date") or ""),
+        questions=tuple(_question(row) for row in verification.get("suggestions", ())),
+    )
+
+
+def _question(row: Mapping[str, Any]) -> Question:
+    return Question(
+        structure=row["structure"],
+        finding=row["finding"],
+        kind=row["kind"],
+        certainty=row["certainty"],
+        question=row["question"],
+        source=row["source"],
+        top_up_gbq=at(row, "top_up.activity_gbq"),
+        allowed_gbq=at(row, "top_up.allowed_gbq"),
     )
 
 

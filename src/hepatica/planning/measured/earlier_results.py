@@ -120,10 +120,23 @@ def result_file(path: Path, *verbs: str) -> Mapping[str, Any]:
     """
     path = document_of(path)
     document = json_file(path)
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if not isinstance(schema, str) or not schema.startswith(tuple(f"hepatica/{verb}/" for verb in verbs)):
+    if not is_result(path, *verbs):
+        schema = document.get("schema") if isinstance(document, dict) else None
         raise InputError(f"{path}: no result of {' or '.join(verbs)}; its schema is {schema!r}")
     return dict(document)
+
+
+def is_result(path: Path, *verbs: str) -> bool:
+    """Whether a file is a result of one of some verbs; a file that is none of any verb is not.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    document = json_file(path)
+    schema = document.get("schema") if isinstance(document, dict) else None
+    return isinstance(schema, str) and schema.startswith(tuple(f"hepatica/{verb}/" for verb in verbs))
 
 
 def shunt_of_result(path: Path) -> Measured:

@@ -280,7 +280,6 @@ def absorbed_dose_of(path: Path) -> AbsorbedDose:
     try:
         stated = document["provenance"]["parameters"]
         at = stated.get("administered_at") or document.get("activity_in_image_at")
-        given = stated.get("administered_activity_bq")
         lungs = document.get("lung_doses") or {}
         substance = find_nuclide(str(document["nuclide"]))
         return AbsorbedDose(
@@ -288,7 +287,7 @@ def absorbed_dose_of(path: Path) -> AbsorbedDose:
             nuclide=substance.name,
             agent=document["options"].get("agent"),
             administered_at=None if at is None else datetime.fromisoformat(at),
-            administered_gbq=None if given is None else float(given) * (1 - float(stated["residual_fraction"])) / 1e9,
+            administered_gbq=administered_gbq_of(document),
             lung_shunt=float(document["options"].get("lung_shunt", 0.0)),
             half_lives_h=_half_lives_h(document, substance.half_life_h),
             lung_dose_gy=lungs.get("dose_judged_gy"),
@@ -299,6 +298,13 @@ def absorbed_dose_of(path: Path) -> AbsorbedDose:
         )
     except (KeyError, TypeError, ValueError, AttributeError, UnknownNameError) as error:
         raise InputError(f"{path}: no absorbed dose in it ({error!r})") from error
+
+
+def administered_gbq_of(document: Mapping[str, Any]) -> float | None:
+    """Activity that reached the patient by a result of `absorbed_dose`, residual taken off; None where not known."""
+    stated = document["provenance"]["parameters"]
+    given = stated.get("administered_activity_bq")
+    return None if given is None else float(given) * (1 - float(stated["residual_fraction"])) / 1e9
 
 
 def _half_lives_h(document: Mapping[str, Any], physical_h: float) -> tuple[float, ...]:

@@ -12,7 +12,6 @@ from hepatica.core.message import Message
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.tables.table import Table
-from hepatica.core.text.files import json_file
 from hepatica.core.transform.options import TransformOptions
 from hepatica.errors import GeometryError, InputError
 from hepatica.io.structures.regions import drawn_structures
@@ -25,6 +24,9 @@ from hepatica.planning.delivery.concordance import (
     compared_maps,
     voxel_doses,
 )
+from hepatica.planning.delivery.suggestions import Suggestion, suggestions, suggestions_table
+from hepatica.planning.measured.earlier_results import is_result
+from hepatica.planning.measured.judged_doses import judged_treatment
 from hepatica.planning.measured.treatment_results import about_treatment, absorbed_dose_of, planned_treatments
 from hepatica.workflow.registration.at_hand import AtHand, transform_for
 from hepatica.workflow.registration.transforms import BroughtDose, brought_dose
@@ -42,10 +44,12 @@ class ConcordanceResult(Result):
 
     concordance: Concordance = field(metadata=INLINE)
     isodose_is_planned_mean: bool
+    lesions: tuple[Region, ...] = field(metadata=HIDDEN)
     planned: Volume = field(metadata=HIDDEN)
     delivered: Volume = field(metadata=HIDDEN)
     """On the voxels of the planned dose."""
-    lesions: tuple[Region, ...] = field(metadata=HIDDEN)
+    suggestions: tuple[Suggestion, ...] = ()
+    """What missed goals, passed limits and activity outside the liver ask of the team, each with its source."""
 
     def title(self) -> str:
         """T/N of both maps, and whether the catheter seems to have been elsewhere."""
@@ -81,7 +85,7 @@ class ConcordanceResult(Result):
         return Table.of(columns, rows, name="concordance")
 
     def tables(self) -> tuple[Table, ...]:
-        """Structures, and the shares of the parts of the liver."""
+        """Structures, the shares of the parts of the liver, and questions for the team."""
         rows = [
             (
                 p.name, 100 * p.planned_share, 100 * p.planned_share_sd, 100 * p.delivered_share,
@@ -91,7 +95,8 @@ class ConcordanceResult(Result):
         ]  # fmt: skip
         columns = ("part of the liver", "planned, %", "SD, %", "delivered, %", "SD, %", "z", "verdict")
         shares = Table.of(columns, rows, "Share of the liver's activity", "parts")
-        return (self.table(), *([shares] if rows else []))
+        asked = [suggestions_table(self.suggestions)] if self.suggestions else []
+        return (self.table(), *([shares] if rows else []), *asked)
 
     def write(self, folder: Path) -> None:
         """Write ``concordance.png`` (voxels, Bland-Altman) and ``slices.png``."""
@@ -182,6 +187,7 @@ def scout_concordance(
     unsure_mm = 0.0 if brought is None else brought.uncertainty_mm or 0.0
     agreement = Agreement(math.hypot(comparison.position_sd_mm, unsure_mm), comparison.quantification_relative_sd)
     found = compared_maps(scout.volume, therapy.volume, drawn, isodose_gy=comparison.isodose_gy, agreement=agreement)
+    asked, about_asked = _suggestions(delivered_dose, found.concordance, comparison.quantification_relative_sd)
     steps = () if brought is None else (brought.step,)
     return ConcordanceResult(
         concordance=found.concordance,
@@ -189,6 +195,7 @@ def scout_concordance(
         planned=scout.volume,
         delivered=found.delivered,
         lesions=found.lesions,
+        suggestions=asked,
         messages=(
             *treatment,
             *(() if brought is None else brought.messages),
@@ -196,6 +203,7 @@ def scout_concordance(
             *found.messages,
             *about_total(found.concordance),
             *about_catheter(found.concordance),
+            *about_asked,
         ),
         provenance=Provenance(
             (*scout.inputs, *therapy.inputs, *drawn.inputs, *files, *files_of_ct),
@@ -221,13 +229,32 @@ def _brought(
     return brought_dose(delivered, given, planned.grid, name="the delivered dose")
 
 
+def _suggestions(
+    delivered: DoseSource, found: Concordance, relative_sd: float
+) -> tuple[tuple[Suggestion, ...], tuple[Message, ...]]:
+    """What the delivered dose asks of the team, where it is the folder of an absorbed dose; and why it asks nothing."""
+    file = Path(delivered) / "result.json" if isinstance(delivered, str | Path) else None
+    if file is None or not file.is_file() or not is_result(file, "absorbed_dose"):
+        return (), ()
+    treatment = judged_treatment(file)
+    shares = {
+        row.name: row.delivered_dose_mean_gy / row.planned_dose_mean_gy
+        for row in found.structures
+        if row.planned_dose_mean_gy > 0
+    }
+    asked = suggestions(treatment, delivered_share=shares, quantification_relative_sd=relative_sd)
+    if treatment.doses:
+        return asked, ()
+    text = "no goal or limit applies to the delivered dose, so nothing is asked of lesions and organs"
+    return asked, (Message("nothing-judged", text, "state `agent`, `indication` and `intent` of the dose", "note"),)
+
+
 def _treatments(planned: DoseSource, delivered: DoseSource) -> tuple[tuple[Message, ...], tuple[InputFile, ...]]:
     """What the results beside both maps say of each other, where both are folders of a plan and of a dose."""
     files = [Path(source) / "result.json" for source in (planned, delivered) if isinstance(source, str | Path)]
     if len(files) < len(NAMES) or not all(file.is_file() for file in files):
         return (), ()
-    schemas = [str(json_file(file).get("schema")) for file in files]
-    if not (schemas[0].startswith("hepatica/plan/") and schemas[1].startswith("hepatica/absorbed_dose/")):
+    if not all(is_result(file, verb) for file, verb in zip(files, ("plan", "absorbed_dose"), strict=True)):
         return (), ()
     plan, dose = files
     found = about_treatment(planned_treatments(plan), absorbed_dose_of(dose))

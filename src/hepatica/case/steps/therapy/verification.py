@@ -36,7 +36,11 @@ STEP = Step(
     ),
     layout=Layout(
         _facts,
-        {"concordance": "Planned against delivered", "parts": "Share of the liver's activity"},
+        {
+            "concordance": "Planned against delivered",
+            "suggestions": "Questions for the team: no orders, each with its source",
+            "parts": "Share of the liver's activity",
+        },
         {
             "slices": "Planned and delivered dose, their difference, and profiles.",
             "concordance": "Voxels of the lesions: delivered against planned, and Bland-Altman.",

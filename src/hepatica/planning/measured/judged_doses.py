@@ -1,0 +1,153 @@
+"""Doses of a treatment beside the goals and limits that apply to it, from a result of `absorbed_dose`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hepatica.errors import InputError
+from hepatica.planning.measured.earlier_results import result_file
+from hepatica.planning.measured.treatment_results import administered_gbq_of
+
+CALIBRATION = "calibration"
+"""How a dose names the part of its uncertainty that is common to the whole image."""
+
+LIFETIME = "cumulative"
+"""How the condition of a limit begins that is of all treatments together."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedDose:
+    """A mean dose beside a goal or limit that applies.
+
+    Attributes
+    ----------
+    structure, role : str
+        Its name, and what it is ("tumour", "normal_liver", "lung", ...).
+    dose_gy : float
+        Mean absorbed dose.
+    sd_gy : float or None
+        Standard uncertainty of what is known of it; None where nothing is.
+    calibration_known : bool
+        Whether that holds the calibration of the image.
+    comparison : {">=", "<="}
+        A goal to reach, or a limit to keep.
+    limit_gy : float
+        Its dose.
+    condition, source : str
+        For whom it holds, and where it comes from.
+    """
+
+    structure: str
+    role: str
+    dose_gy: float
+    sd_gy: float | None
+    calibration_known: bool
+    comparison: str
+    limit_gy: float
+    condition: str
+    source: str
+
+    @property
+    def is_lifetime(self) -> bool:
+        """Whether the limit is of all treatments together."""
+        return self.condition.startswith(LIFETIME)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundElsewhere:
+    """A place outside liver and lungs where the image after treatment shows activity.
+
+    Attributes
+    ----------
+    name, organ, hint : str
+        Where it is; organ that was drawn there; what lies there in most people.
+    share, share_sd : float
+        Of the activity in the image, and its standard uncertainty.
+    dose_gy, dose_sd_gy : float
+        Mean dose.
+    """
+
+    name: str
+    organ: str
+    hint: str
+    share: float
+    share_sd: float
+    dose_gy: float
+    dose_sd_gy: float
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedTreatment:
+    """What a treatment gave, as far as goals and limits ask.
+
+    Attributes
+    ----------
+    doses : tuple of JudgedDose
+        Only what applies to indication and intent and was judged.
+    elsewhere : tuple of FoundElsewhere
+        Places found.
+    administered_gbq : float or None
+        That reached the patient; None where that is not known.
+    """
+
+    doses: tuple[JudgedDose, ...]
+    elsewhere: tuple[FoundElsewhere, ...]
+    administered_gbq: float | None
+
+
+def judged_treatment(path: Path) -> JudgedTreatment:
+    """From a result of `absorbed_dose`.
+
+    Raises
+    ------
+    InputError
+        If it is no such result.
+    """
+    document = result_file(path, "absorbed_dose")
+    try:
+        structures = {row["name"]: row for row in document["structures"]}
+        doses = tuple(
+            _judged(row, structures.get(row["structure"]), document)
+            for row in document.get("limits", ())
+            if row["applies"] and not row["not_judged"]
+        )
+        places = tuple(
+            FoundElsewhere(
+                name=row["name"],
+                organ=row["organ"],
+                hint=row["hint"],
+                share=row["activity_share"],
+                share_sd=row["activity_share_sd"],
+                dose_gy=row["dose_gy"],
+                dose_sd_gy=row["dose_gy_sd"],
+            )
+            for row in document.get("deposits") or ()
+            if row["found"]
+        )
+        return JudgedTreatment(doses, places, administered_gbq_of(document))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: no judged doses in it ({error!r})") from error
+
+
+def _judged(row: Mapping[str, Any], structure: Mapping[str, Any] | None, document: Mapping[str, Any]) -> JudgedDose:
+    """A dose of the map has what is known of its uncertainty; that of the lungs by the shunt has its own."""
+    if structure is None:
+        sd = ((document.get("lung_doses") or {}).get("by_shunt") or {}).get("dose_lung_gy_sd")
+        role, known = "lung", sd is not None
+    else:
+        sd, role = structure.get("dose_mean_known_sd_gy"), str(structure["role"])
+        known = CALIBRATION not in (structure.get("uncertainty") or {}).get("not_known", ())
+    return JudgedDose(
+        structure=str(row["structure"]),
+        role=role,
+        dose_gy=float(row["dose_mean_gy"]),
+        sd_gy=None if sd is None else float(sd),
+        calibration_known=known,
+        comparison=str(row["comparison"]),
+        limit_gy=float(row["limit_gy"]),
+        condition=str(row["condition"]),
+        source=str(row["source"]),
+    )
