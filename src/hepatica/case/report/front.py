@@ -173,6 +173,13 @@ def _activity(treatment: TreatmentSummary, steps: Steps) -> Facts:
         ("Tumour to normal", value("uptake", normal)),
         ("Perfused volume", value("uptake", _perfused(t))),
     ]
+    by_mr = [
+        "" if t.mri_found_share is None else f"{_percent(t.mri_found_share)} of what was given",
+        "" if t.mri_tumour_to_normal is None else f"tumour to normal {_with_sd(t.mri_tumour_to_normal)}",
+        "" if t.spect_mri_correlation is None else f"r = {t.spect_mri_correlation:.2f} with SPECT",
+    ]
+    if any(by_mr):
+        pairs.append(("Holmium by MR", "; ".join(filter(None, by_mr))))
     if t.energy_ratio is not None:
         went = "elsewhere than the scout" if t.catheter_moved else "as the scout"
         pairs.append(("Scout and therapy", f"{went}; energy in the liver {three(t.energy_ratio)} of planned"))

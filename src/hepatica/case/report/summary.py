@@ -180,6 +180,10 @@ class TreatmentSummary:
         Best response and its date.
     questions : tuple of Question
         What verification asks of the team.
+    mri_found_share, mri_tumour_to_normal : Estimate or None
+        Holmium by MR: share of the microspheres that was found, T/N of all lesions or of the only one.
+    spect_mri_correlation : float or None
+        Of voxels by SPECT and by MR.
     """
 
     number: int
@@ -210,6 +214,9 @@ class TreatmentSummary:
     response: str = ""
     response_on: str = ""
     questions: tuple[Question, ...] = ()
+    mri_found_share: Estimate | None = None
+    mri_tumour_to_normal: Estimate | None = None
+    spect_mri_correlation: float | None = None
 
 
 NORMAL = "normal liver"
@@ -280,8 +287,18 @@ def summary_of(
         chances=_chances(document("prediction")),
         response=str(best.get("response") or ""),
         response_on=str(best.get("date") or ""),
+        mri_found_share=estimate(document("holmium-mri"), "vial.found_share"),
+        mri_tumour_to_normal=_ratio_by_mr(document("holmium-mri")),
+        spect_mri_correlation=at(document("spect-mri-agreement"), "pearson"),
         questions=tuple(_question(row) for row in verification.get("suggestions", ())),
     )
+
+
+def _ratio_by_mr(holmium: Mapping[str, Any]) -> Estimate | None:
+    """T/N of all tumours together, else of the only one; None where it is a lower limit."""
+    rows = [row for row in holmium.get("ratios", ()) if not row["is_lower_limit"]]
+    together = [row for row in rows if row["name"] == "all tumours"] or (rows if len(rows) == 1 else [])
+    return estimate(together[0], "tumour_to_normal") if together else None
 
 
 def _question(row: Mapping[str, Any]) -> Question:

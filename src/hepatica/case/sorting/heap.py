@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from hepatica.case.sorting.seen import Guess, Seen
 from hepatica.core.message import Message
 from hepatica.errors import HepaticaError
 from hepatica.io.dicom.images.radiopharmaceutical import radiopharmaceutical_of
+from hepatica.io.dicom.mr.acquisition import MultiEchoSeries, multi_echo_acquisitions
 from hepatica.io.dicom.scan import Scan, Skipped, scan
 from hepatica.io.dicom.series import Series, SeriesKind
 from hepatica.io.dicom.tags import Header
@@ -90,11 +91,12 @@ def sort_heap(path: Path, treatments: Sequence[datetime | None], known: Mapping[
         If the path does not exist.
     """
     scanned: Scan = scan(path, several_patients=True)
-    seen = [_seen(series) for series in scanned]
+    units = _units(scanned)
+    seen = [_seen_together(unit) for unit in units]
     guessed = guesses(seen, treatments, known)
     found = [
-        Found(series.files, one, _marked(series, guess), series.key)
-        for series, one, guess in zip(scanned, seen, guessed, strict=True)
+        Found(unit.files, one, _marked(unit.damaged, guess), unit.key)
+        for unit, one, guess in zip(units, seen, guessed, strict=True)
     ]
     skipped = []
     for item in scanned.skipped:
@@ -106,11 +108,48 @@ def sort_heap(path: Path, treatments: Sequence[datetime | None], known: Mapping[
     return Heap(tuple(found), tuple(skipped), scanned.messages)
 
 
-def _marked(series: Series, guess: Guess) -> Guess:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Unit:
+    """What is one item: a series, or the series of one MR acquisition."""
+
+    series: tuple[Series, ...]
+    key: str
+    echoes: MultiEchoSeries | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return tuple(file for one in self.series for file in one.files)
+
+    @property
+    def damaged(self) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys(file for one in self.series for file in one.damaged))
+
+
+def _units(scanned: Scan) -> list[_Unit]:
+    """Series, those of one multi-echo MR together where the first of them stands."""
+    of_series = {id(one): found for found in multi_echo_acquisitions(scanned.series) for one in found.series}
+    units: list[_Unit] = []
+    begun: set[int] = set()
+    for one in scanned:
+        found = of_series.get(id(one))
+        if found is None:
+            units.append(_Unit((one,), one.key))
+        elif id(found) not in begun:
+            begun.add(id(found))
+            units.append(_Unit(found.series, found.key, found))
+    return units
+
+
+def _seen_together(unit: _Unit) -> Seen:
+    one = _seen(unit.series[0])
+    return one if unit.echoes is None else replace(one, what=unit.echoes.what, series_uids=unit.echoes.uids)
+
+
+def _marked(damaged: Sequence[Path], guess: Guess) -> Guess:
     """A series of which files are damaged is not whole."""
-    if not series.damaged:
+    if not damaged:
         return guess
-    text = f"{len(series.damaged)} of its files cannot be read ({series.damaged[0]})"
+    text = f"{len(damaged)} of its files cannot be read ({damaged[0]})"
     return Guess(guess.role, guess.treatment, guess.why, (*guess.doubts, text))
 
 

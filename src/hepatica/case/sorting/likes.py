@@ -17,6 +17,9 @@ ALONE = (
 ONE_EACH_TIME = ("therapy-pet", "therapy-spect", "therapy-projections")
 """Roles of which a treatment has one at each time point."""
 
+MULTI_ECHO_ALONE = ("baseline-mr", "therapy-mr")
+"""Roles of which a treatment has one MR of several echoes; other MR may be beside it."""
+
 
 def twice_reconstructed(seen: Sequence[Seen], found: Sequence[Guess | None]) -> list[Guess | None]:
     """A PET or SPECT without correction of attenuation is set aside where the same scan is there with it."""
@@ -56,7 +59,11 @@ def rivals(seen: Sequence[Seen], found: Sequence[Guess]) -> list[Guess]:
             for other, one in enumerate(found)
             if other != number
             and (one.role, one.treatment) == (guess.role, guess.treatment)
-            and (guess.role in ALONE or (guess.role in ONE_EACH_TIME and _one_scan(seen[number], seen[other])))
+            and (
+                guess.role in ALONE
+                or (guess.role in ONE_EACH_TIME and _one_scan(seen[number], seen[other]))
+                or (guess.role in MULTI_ECHO_ALONE and seen[number].is_multi_echo and seen[other].is_multi_echo)
+            )
         ]
         names = ", ".join(repr(one.description or one.what) for one in same)
         out.append(replace(guess, doubts=(*guess.doubts, f"so is {names}: keep one")) if same else guess)

@@ -24,6 +24,7 @@ ROLES: Mapping[str, str] = {
     "follow-up-mr": "MR weeks after treatment",
     "follow-up-structures": "structures drawn on a CT or MR weeks after treatment",
     "registration": "registration of two frames of reference",
+    "mr-registration": "registration of the MR before to the MR after treatment",
     "calibration": "calibration file of a camera",
     "recovery": "recovery curve of a camera",
     "labs": "table of laboratory values",

@@ -95,11 +95,16 @@ def guesses(
         if found[number] is None and not _refers(one):
             found[number] = _anatomical(one, stages, treatments)
     found = reformatted(seen, found)
-    for one, guess in zip(seen, found, strict=True):
+    # An MR before and one after treatment may share a frame: what was drawn in it is drawn on the treated liver too.
+    for one, guess in sorted(zip(seen, found, strict=True), key=lambda pair: not _is_of_therapy(pair[1])):
         if guess is not None and guess.role != "unused" and one.frame:
             stages.setdefault(one.frame, guess)
     settled = [_referring(one, stages) if guess is None else guess for one, guess in zip(seen, found, strict=True)]
     return rivals(seen, settled)
+
+
+def _is_of_therapy(guess: Guess | None) -> bool:
+    return guess is not None and guess.role.startswith("therapy")
 
 
 def _nuclear(one: Seen, treatments: Sequence[datetime | None], nuclides: Sequence[str | None]) -> Guess:
@@ -191,6 +196,8 @@ def _registration(one: Seen, stages: Mapping[str, Guess]) -> Guess:
     linked = {_stage_of(stages[frame].role): stages[frame].treatment for frame in one.refers_to if frame in stages}
     if {"scout", "therapy"} <= linked.keys():
         return Guess("registration", linked["therapy"], "links scout and therapy")
+    if {"baseline", "therapy"} == linked.keys() and all(stages[frame].role.endswith("-mr") for frame in one.refers_to):
+        return Guess("mr-registration", linked["therapy"], "links the MR before and after treatment")
     if unknown:
         text = "links a frame of reference of which the case has no image: add that image"
         return Guess("unused", 0, "a registration", (text,))

@@ -12,6 +12,9 @@ from hepatica.io.dicom.series import SeriesKind
 ONE_SCAN = timedelta(minutes=45)
 """Images of one nuclide that began within it are one scan, reconstructed twice; time points lie hours apart."""
 
+MULTI_ECHO = "multi-echo MR"
+"""How what is said of an MR of several echoes begins."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -41,6 +44,8 @@ class Seen:
         PatientID.
     name, birth_date : str
         PatientName in capitals without signs, PatientBirthDate; empty where the header has none.
+    series_uids : tuple of str
+        Of an MR whose echoes are several series, all of them.
     is_derived : bool
         Made from other images: a reformat.
     lacks_attenuation : bool
@@ -62,11 +67,18 @@ class Seen:
     lacks_attenuation: bool = False
     name: str = ""
     birth_date: str = ""
+    series_uids: tuple[str, ...] = ()
+
+    @property
+    def is_multi_echo(self) -> bool:
+        """Whether it is an MR of several echoes, of which R2* is found."""
+        return self.kind is SeriesKind.MR and self.what.startswith(MULTI_ECHO)
 
     def facts(self) -> dict[str, Any]:
         """As plain values, to be kept."""
         at = None if self.at is None else self.at.isoformat()
-        return asdict(self) | {"kind": self.kind.name, "at": at, "refers_to": list(self.refers_to)}
+        lists = {"refers_to": list(self.refers_to), "series_uids": list(self.series_uids)}
+        return asdict(self) | {"kind": self.kind.name, "at": at} | lists
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Seen:
@@ -76,6 +88,7 @@ class Seen:
             "kind": SeriesKind[facts["kind"]],
             "at": None if at is None else datetime.fromisoformat(at),
             "refers_to": tuple(facts["refers_to"]),
+            "series_uids": tuple(facts.get("series_uids", ())),
         }
         return cls(**{**facts, **changed})
 

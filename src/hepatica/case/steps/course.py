@@ -17,6 +17,8 @@ FILES = (
     "therapy.reconstruction",
     "therapy.registration",
     "therapy.structures",
+    "therapy.holmium_mri",
+    "therapy.spect_mri_agreement",
     "therapy.dose",
     "therapy.verification",
     "after.prediction",

@@ -284,6 +284,11 @@ class NuclideOfAgent(Input):
         return "" if not self.needed or self.given(view) else "state treatment.agent"
 
 
+def stated_words(section: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stated for a step, its words as options spell them."""
+    return {key.replace("-", "_"): value for key, value in section.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Section(Input):
     """What the treatment states for the step itself: options of its verb by their words."""
@@ -300,7 +305,7 @@ class Section(Input):
 
     def missing(self, view: View) -> str:
         """Which entries to state."""
-        stated = {key.replace("-", "_") for key in view.section(self.step)}
+        stated = stated_words(view.section(self.step))
         left = [f"treatment.{self.step}.{key}" for key in self.needed if key not in stated]
         return f"state {', '.join(left)}" if left else ""
 

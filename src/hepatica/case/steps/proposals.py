@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hepatica.case.steps.inputs import Given, ImageOf, Input, View, folder_of
+from hepatica.case.steps.inputs import Given, ImageOf, Input, View, folder_of, stated_words
 
 SCOUT_FRAME = ("scout-ct", "scout-spect")
 THERAPY_FRAME = ("therapy-ct", "therapy-pet", "therapy-spect")
@@ -169,7 +169,7 @@ class ScoutToTherapy(Input):
         yield from self.proposal.fed_by(treatment)
 
     def _is_needed(self, view: View) -> bool:
-        stated = {key.replace("-", "_"): value for key, value in view.section(self.step).items()}
+        stated = stated_words(view.section(self.step))
         return lie_apart(view) and not stated.get("registered") and not {"transform", "register"} & set(stated)
 
 
