@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
@@ -55,6 +55,16 @@ def pdf_page(document: Document) -> bytes:
 
     Latin, Greek and Cyrillic letters print; a letter that the font (DejaVu Sans) lacks prints as a box.
     """
+    return _built(document)[0]
+
+
+def pages_of(document: Document) -> int:
+    """Number of pages of a document as PDF."""
+    return _built(document)[1]
+
+
+def _built(document: Document) -> tuple[bytes, int]:
+    """PDF document, and its number of pages."""
     from reportlab import rl_config
     from reportlab.platypus import BaseDocTemplate, Frame, KeepInFrame, PageTemplate
 
@@ -87,7 +97,7 @@ def pdf_page(document: Document) -> bytes:
         file.build([KeepInFrame(TEXT_WIDTH, TEXT_HEIGHT, story, mode="shrink")])
     else:
         file.build(story, canvasmaker=_canvas_class(document))
-    return out.getvalue()
+    return out.getvalue(), file.page
 
 
 def _story(document: Document) -> list[Flowable]:
@@ -96,7 +106,7 @@ def _story(document: Document) -> list[Flowable]:
     size = TEXT_SIZE[document.sheet]
     is_full = any(section.tight for section in document.sections)
     title = _paragraph(document.title, size=15 if is_full else 19, bold=True, spaceAfter=2)
-    story: list[Flowable] = [title, _rule(palette.ACCENT, 1.6)]
+    story: list[Flowable] = [title, _rule(palette.ACCENT, 1.6)] if document.title else []
     for name, found, status in (("Warning", document.warnings, "near"), ("Note", document.notes, "")):
         if found:
             heading = name if len(found) == 1 else f"{name}s"
@@ -160,6 +170,9 @@ def _needed_mm(section: Section) -> float:
 SHORT = 12
 """A table with fewer rows is not split between pages."""
 
+LEAD_ROOM_MM = 30.0
+"""The heading of a long table stands with the head of the table and its first rows."""
+
 BAND_ROOM_MM = 45.0
 """A step of a course begins on a page that has this much left: some of its content stands below its band."""
 
@@ -172,7 +185,7 @@ HALF_LIMIT = 0.8
 
 
 def _section(section: Section, size: float, width: float) -> list[Flowable]:
-    from reportlab.platypus import KeepTogether
+    from reportlab.platypus import CondPageBreak, KeepTogether
 
     small = section.appendix
     heading_size = 8.5 if small and section.level > 1 else {1: 1.44 * size, 2: 1.25 * size}[section.level]
@@ -184,11 +197,16 @@ def _section(section: Section, size: float, width: float) -> list[Flowable]:
             # Room below it was asked for; kept with all of a long table it would leave the rest of a page empty.
             parts[0].keepWithNext = 0
     story: list[Flowable] = []
-    for block in section.blocks:
+    for block, after in zip_longest(section.blocks, section.blocks[1:]):
         # The heading stands with the first block.
         share = 0.3 if small or size > TEXT_SIZE[False] or width < TEXT_WIDTH else 0.24
         parts += _block(block, _text_size(section, size), width, label_share=share)
         if isinstance(block, Paragraph) and block.lead:
+            if after is not None and _is_split(after) and width == TEXT_WIDTH:
+                # Kept with all of a long table it would leave the rest of a page empty: with its first rows.
+                parts[-1].keepWithNext = 0
+                parts.insert(len(parts) - 1, CondPageBreak(LEAD_ROOM_MM * MM))
+                story, parts = [*story, *parts], []
             continue
         whole = isinstance(block, Picture) or (isinstance(block, TableBlock) and len(block.table.rows) < SHORT)
         # In a cell all stands together anyway.
@@ -355,24 +373,31 @@ def _banner(banner: Banner, width: float) -> Flowable:
     return table
 
 
+BAND_SIZE, BAND_PADDING = 11.5, 4.0
+
+
 def _band(section: Section, width: float) -> Flowable:
     """Heading of a step, with how it stands to the right."""
     from reportlab.lib.colors import HexColor
+    from reportlab.pdfbase.pdfmetrics import stringWidth
     from reportlab.platypus import Table
 
     colour = palette.STATUS_COLOURS.get(section.side_mark, palette.MUTED)
     cells = [
-        _paragraph(section.heading, size=11.5, bold=True, colour=palette.ACCENT),
+        _paragraph(section.heading, size=BAND_SIZE, bold=True, colour=palette.ACCENT),
         _paragraph(section.side, size=8, bold=bool(section.side_mark), colour=colour, alignment=RIGHT),
     ]
-    table = Table([cells], colWidths=[0.5 * width, 0.5 * width], spaceBefore=12, spaceAfter=3)
+    # As much as each side asks for, the heading first.
+    asked = stringWidth(section.heading, BOLD, BAND_SIZE) + 2 * BAND_PADDING + 1
+    left = min(max(asked, 0.3 * width), 0.75 * width)
+    table = Table([cells], colWidths=[left, width - left], spaceBefore=12, spaceAfter=3)
     table.setStyle(
         [
             ("LINEABOVE", (0, 0), (-1, 0), 1.2, HexColor(palette.ACCENT)),
             ("BACKGROUND", (0, 0), (-1, -1), HexColor("#F3F6F9")),
             ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
-            ("LEFTPADDING", (0, 0), (-1, -1), 4),
-            ("RIGHTPADDING", (0, 0), (-1, -1), 4),
+            ("LEFTPADDING", (0, 0), (-1, -1), BAND_PADDING),
+            ("RIGHTPADDING", (0, 0), (-1, -1), BAND_PADDING),
             ("TOPPADDING", (0, 0), (-1, -1), 2),
             ("BOTTOMPADDING", (0, 0), (-1, -1), 3.5),
         ]

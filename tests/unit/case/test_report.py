@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from hepatica.case.report.material import CaseMaterial, Disease, Person
 from hepatica.case.report.objects import administration
 from hepatica.case.report.summary import LESIONS_SHOWN, shown_structures, summary_of
 from hepatica.case.report.warnings import open_warnings
+from hepatica.core.message import Message
 from hepatica.core.numbers.wording import three
 from hepatica.core.tables.table import Table
+from hepatica.report.document import Document, TableBlock
 from hepatica.report.html import html_page
-from hepatica.report.pdf import pdf_page
+from hepatica.report.pdf import pages_of, pdf_page
 
 FACTS_TEXT = """\
 [case]
@@ -335,7 +338,70 @@ def test_pages_name_the_patient_and_no_heading_is_left_alone(tmp_path: Path, nam
         last = re.split(r"\s{3,}", lines[-2])[0]
         assert last not in headings, (number, last)
     assert "Planned against delivered" in pages[0]
-    assert "Steps and checks" in pages[0] + pages[1]
+    assert "Steps and checks" in pages[0]
+
+
+LONG = "Tumour of the caudate lobe that reaches the inferior vena cava, as drawn by the second reader"
+
+
+def _crowded(number: int, *, words: int) -> dict[str, CourseStep]:
+    """Steps of a treatment with long names, many goals, messages and steps that are not up to date."""
+    rows = [structure(f"{LONG} {n}" * words, "tumour", 90.0 + n, 10.0 * n) for n in range(1, 9)]
+    rows.append(structure("liver minus tumours", "normal_liver", 88.0, 1140.0))
+    limits = [limit(row["name"], status, source=status) for row in rows for status in ("met", "violated", "near")]
+    said = [
+        {"code": f"limit-{n}", "text": f"{LONG} " * 3, "severity": "critical" if n < 5 else "warning"}
+        for n in range(20)
+    ]
+    asked = {
+        "structure": "tumour 1", "finding": "90 Gy, goal of 205 Gy", "kind": "top-up", "certainty": "certain",
+        "question": "?", "source": "a publication", "top_up": {"activity_gbq": 1.2, "allowed_gbq": 0.4},
+    }  # fmt: skip
+    found = {
+        "plan": done("plan", PLAN | {"messages": said[:7]}),
+        "dose": done("dose", DOSE | {"structures": rows, "limits": limits, "messages": said[7:]}),
+        "verification": done("verification", {"suggestions": [asked | {"structure": f"tumour {n}"} for n in range(6)]}),
+        "prediction": done("prediction", PREDICTION),
+    }
+    for n, kind in enumerate(("uptake", "order", "registration", "structures", "safety", "response", "function")):
+        state = ("failed", "out of date", "waiting")[n % 3]
+        found[kind] = CourseStep(kind, kind.capitalize(), kind, number, state, (LONG,), LONG)
+    return {kind: replace(step, treatment_number=number) for kind, step in found.items()}
+
+
+@pytest.mark.parametrize("words", [1, 4])
+def test_the_page_of_a_treatment_stays_one_page_and_says_what_goes_over(words: int) -> None:
+    first, second = _crowded(1, words=words), _crowded(2, words=words)
+    notices = tuple(Message(f"notice-{n}", f"{LONG} {n}", "put it right", severity="critical") for n in range(12))
+    crowded = replace(
+        material(second, LONG),
+        treatments=(summary_of(1, STATED, first), summary_of(2, STATED, second, [first])),
+        steps=(*first.values(), *second.values()),
+        messages=notices,
+        disease=Disease("HCC", LONG * 3, LONG),
+    )
+    sections = case_document(crowded, datetime(2026, 4, 1)).sections
+    begins = [n for n, section in enumerate(sections) if section.page]
+    page = sections[: begins[0]]
+    assert pages_of(Document("title", page)) == 1
+    assert [section.heading for section in page][-1] == "Steps and checks"
+    said = str([section.blocks for section in page])
+    assert "carried over to the next page" in said
+    assert "notice-1'" in said or "notice-0'" in said
+    # What was left out is in full on the pages after it.
+    over = str([section.blocks for section in sections[begins[0] :]])
+    assert all(f"{LONG} {n}" in over for n in range(12))
+    assert all(one["name"] in over for one in second["dose"].document["structures"])
+    # The other treatment's page is one page as well.
+    assert pages_of(Document("", (replace(sections[begins[0]], page=False), *sections[begins[0] + 1 : begins[1]]))) == 1
+
+
+def test_a_goal_that_is_missed_is_shown_before_one_that_is_reached() -> None:
+    found = _crowded(1, words=4)
+    sections = case_document(material(found), datetime(2026, 4, 1)).sections
+    table = next(b for s in sections if s.heading == "Planned against delivered" for b in s.blocks)
+    assert isinstance(table, TableBlock)
+    assert set(table.marks) == {"violated", ""}
 
 
 def test_a_picture_with_a_name_in_it_is_left_out_without_identity() -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from hepatica.case.report.annex import annex_sections
-from hepatica.case.report.front import front_sections
+from hepatica.case.report.front import carried_sections, front_sections, histograms_picture
 from hepatica.case.report.material import CaseMaterial
 from hepatica.case.report.pages import step_section
+from hepatica.case.report.room import ROOMS
+from hepatica.case.report.summary import TreatmentSummary
 from hepatica.report.document import Document, Section
+from hepatica.report.pdf import pages_of
+
+TITLE = "Radioembolization: report of the course"
 
 NAME_LETTERS = 44
 """Of a long name in the head of a page, so that the number has room; the first page has all of it."""
@@ -29,8 +35,12 @@ def case_document(material: CaseMaterial, created: datetime) -> Document:
     """
     sections: list[Section] = []
     latest = _latest(material)
+    carried: list[Section] = []
     for treatment in sorted(material.treatments, key=lambda one: (one.number != latest, one.number)):
-        sections += front_sections(material, treatment, first=treatment.number == latest)
+        page, over = _one_page(material, treatment, first=treatment.number == latest)
+        sections += page
+        carried += over
+    sections += carried
     begun = False
     for step in material.steps:
         if step.state in LEFT_WITHOUT_PART:
@@ -46,11 +56,26 @@ def case_document(material: CaseMaterial, created: datetime) -> Document:
     name = whole if len(whole) <= NAME_LETTERS else f"{whole[:NAME_LETTERS]}…"
     who = ", ".join(filter(None, (name, person.patient_id, person.birth_date and f"born {person.birth_date}")))
     return Document(
-        title="Radioembolization: report of the course",
+        title=TITLE,
         sections=(*sections, *annex_sections(material)),
         who=who,
         created=created,
     )
+
+
+def _one_page(
+    material: CaseMaterial, treatment: TreatmentSummary, *, first: bool
+) -> tuple[list[Section], list[Section]]:
+    """The page of a treatment with as much as it has room for, and what is carried over to the pages after it."""
+    histograms = histograms_picture(treatment, material.of_treatment(treatment.number))
+    for room in ROOMS:
+        page = front_sections(material, treatment, room, histograms, first=first)
+        # The title stands on the first page alone.
+        begun = replace(page[0], page=False)
+        if pages_of(Document(TITLE if first else "", (begun, *page[1:]))) == 1:
+            break
+    carried = room != ROOMS[0]
+    return page, carried_sections(material, treatment, room, histograms, first=first) if carried else []
 
 
 def _latest(material: CaseMaterial) -> int:

@@ -8,8 +8,10 @@ from hepatica.case.report.course import CourseStep
 from hepatica.case.report.goals import Goal
 from hepatica.case.report.histograms import histograms_of
 from hepatica.case.report.material import CaseMaterial
+from hepatica.case.report.room import FULL, Room
 from hepatica.case.report.summary import StructureDose, TreatmentSummary, shown_structures
-from hepatica.case.report.warnings import WARNINGS_SHOWN, open_warnings
+from hepatica.case.report.warnings import open_warnings
+from hepatica.case.steps.course import step_named
 from hepatica.core.message import Message
 from hepatica.core.numbers.estimate import Estimate
 from hepatica.core.numbers.wording import percent, three, with_uncertainty
@@ -33,7 +35,8 @@ Steps = Mapping[str, CourseStep]
 
 NO_BREAK = "\u00a0"
 CHANCES_SHOWN = 2
-QUESTIONS_SHOWN = 2
+GRAVITY = {"violated": 0, "unjudged": 1, "near": 2, "met": 3}
+"""Status of a goal -> which are shown first where there is not room for all."""
 STATE_MARKS = {"done": "met", "out of date": "violated", "changed": "violated", "failed": "violated", "ready": "near"}
 STATE_WORDS = {"waiting": "not done", "ready": "not done, may be run", "changed": "result was changed"}
 REASON_LETTERS = 80
@@ -49,31 +52,54 @@ DOSE_COLUMNS = (
 )  # fmt: skip
 
 
-def front_sections(material: CaseMaterial, treatment: TreatmentSummary, *, first: bool) -> list[Section]:
+def front_sections(
+    material: CaseMaterial, treatment: TreatmentSummary, room: Room, histograms: Picture | None, *, first: bool
+) -> list[Section]:
     """Of one treatment; `first` is the first page of the report, others begin a page of their own."""
     steps = material.of_treatment(treatment.number)
     heading = f"Treatment {treatment.number}{f': {treatment.name}' if treatment.name else ''}"
     many = len(material.treatments) > 1
-    key, histograms = _key(steps), _histograms(treatment, steps)
-    facts, activity = _disease(material, treatment), _activity(treatment, steps)
+    key = _key(steps)
+    facts, activity = _disease(material, treatment, room), _activity(treatment, steps, room)
     of_treatment = heading if first and many else "Disease and treatment"
     if key is not None:
         top = [_half(of_treatment, Facts((*facts.facts, *activity.facts))), _half("Delivered dose", key)]
     else:
         top = [_half(of_treatment, facts), _half("Activity and scout", activity)]
-    asked = _questions(treatment)
-    below = [_half("Predicted effect", *_chances(treatment, steps), *asked, _open(material, treatment))]
-    if histograms is not None:
-        below.insert(0, _half("Dose-volume histograms", histograms))
+    asked = _questions(treatment, room)
+    effect, open_ = (*_chances(treatment, steps), *asked), _open(material, treatment, room)
+    if histograms is not None and room.histograms:
+        below = [_half("Dose-volume histograms", histograms), _half("Predicted effect", *effect, open_)]
+    else:
+        below = [_half("Predicted effect", *effect), _half("", open_)]
     return [
         Section("", (banner(material),)) if first else Section(heading, page=True),
-        *([_not_usable(material)] if first and (material.stale or _about(material)) else []),
+        *([_not_usable(material, room)] if first and (material.stale or _about(material)) else []),
         *top,
-        _doses(treatment, steps),
+        _doses(treatment, steps, room),
         *below,
         *([_other_treatments(material, treatment)] if first and many else []),
-        _standing(material, steps),
+        _standing(material, steps, room),
     ]
+
+
+def carried_sections(
+    material: CaseMaterial, treatment: TreatmentSummary, room: Room, histograms: Picture | None, *, first: bool
+) -> list[Section]:
+    """What the page of a treatment had no room for, in full; nothing where it had."""
+    steps = material.of_treatment(treatment.number)
+    name = f" of treatment {treatment.number}" if len(material.treatments) > 1 else ""
+    note = Paragraph(f"What the page{name} had no room for stands here in full.", note=True)
+    found: list[Section] = [Section(f"Carried over from the page{name}", (note,), page=True)]
+    if first and (material.stale or _about(material)) and _count_notices(material) > room.notices:
+        found.append(_not_usable(material, FULL))
+    found.append(_doses(treatment, steps, FULL))
+    if histograms is not None and not room.histograms:
+        found.append(Section("Dose-volume histograms", (histograms,), tight=True))
+    boxes = (*_questions(treatment, FULL), _open(material, treatment, FULL))
+    found += [Section("", (block,), tight=True) for block in boxes]
+    found.append(_standing(material, steps, FULL))
+    return found
 
 
 def _half(heading: str, *blocks: Block) -> Section:
@@ -92,7 +118,11 @@ def banner(material: CaseMaterial) -> Banner:
     return Banner(Facts.of([(label, value) for label, value in pairs if value]).facts)
 
 
-def _not_usable(material: CaseMaterial) -> Section:
+def _count_notices(material: CaseMaterial) -> int:
+    return len(material.stale) + len(_about(material))
+
+
+def _not_usable(material: CaseMaterial, room: Room) -> Section:
     """What must be known before any number is read."""
     words = {"out of date": "is out of date", "failed": "failed", "changed": "has a result that was changed"}
     stale = [
@@ -104,7 +134,11 @@ def _not_usable(material: CaseMaterial) -> Section:
         for step in material.stale
     ]
     heading = "Not up to date" if stale else "To be put right"
-    return Section("", (Notices(heading, (*_about(material), *stale), "violated"),), tight=True)
+    every = (*_about(material), *stale)
+    left = len(every) - room.notices
+    note = f"{left} more are carried over to the next page." if left > 0 else ""
+    shown = tuple(Message(m.code, _short(m.text, room.notice_letters), m.remedy, m.severity) for m in every)
+    return Section("", (Notices(heading, shown[: room.notices], "violated", note),), tight=True)
 
 
 def _about(material: CaseMaterial) -> tuple[Message, ...]:
@@ -124,11 +158,11 @@ def _short(text: str, most: int = REASON_LETTERS) -> str:
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
-def _disease(material: CaseMaterial, treatment: TreatmentSummary) -> Facts:
+def _disease(material: CaseMaterial, treatment: TreatmentSummary, room: Room) -> Facts:
     disease = material.disease
     pairs = (
         ("Indication", disease.indication or "not stated"),
-        ("Disease", _joined(disease.description, disease.stage)),
+        ("Disease", _short(_joined(disease.description, disease.stage), 3 * room.name_letters)),
         ("Agent, intent", f"{_agent(treatment)}, {treatment.intent or 'intent not stated'}"),
         ("Administered at", treatment.stated_at.replace("T", " ")),
         ("Plan", _plan_verdict(treatment)),
@@ -153,7 +187,7 @@ def _plan_verdict(treatment: TreatmentSummary) -> str:
     return ", ".join(filter(None, (treatment.planned_method and f"by {treatment.planned_method}", verdict)))
 
 
-def _activity(treatment: TreatmentSummary, steps: Steps) -> Facts:
+def _activity(treatment: TreatmentSummary, steps: Steps, room: Room) -> Facts:
     def value(kind: str, text: str) -> str:
         return text or _absent(steps, kind)
 
@@ -171,7 +205,7 @@ def _activity(treatment: TreatmentSummary, steps: Steps) -> Facts:
         ("Residual", value("delivery", "" if t.residual_fraction is None else _percent(t.residual_fraction))),
         ("Lung shunt", value("lung-shunt", shunt)),
         ("Tumour to normal", value("uptake", normal)),
-        ("Perfused volume", value("uptake", _perfused(t))),
+        ("Perfused volume", value("uptake", _short(_perfused(t), 4 * room.name_letters))),
     ]
     by_mr = [
         "" if t.mri_found_share is None else f"{_percent(t.mri_found_share)} of what was given",
@@ -216,19 +250,23 @@ def _percent(value: Estimate) -> str:
     return f"{_with_sd(scaled)} %" if scaled.sd else f"{three(scaled.value)} % (uncertainty not known)"
 
 
-def _doses(treatment: TreatmentSummary, steps: Steps) -> Section:
-    shown = shown_structures(treatment.structures)
+def _doses(treatment: TreatmentSummary, steps: Steps, room: Room) -> Section:
+    shown = shown_structures(treatment.structures, room.lesions)
+    left_goals = 0
     rows: list[list[Cell]] = []
     marks, continued = [], []
     for one in shown:
-        for n, goal in enumerate(one.goals or (None,)):
-            numbers = _numbers(one) if n == 0 else ("", None, None, None, None, None)
+        goals = sorted(one.goals, key=lambda goal: GRAVITY.get(goal.status, len(GRAVITY)))[: room.goals]
+        left_goals += len(one.goals) - len(goals)
+        # In their own order, as the agent has them.
+        for n, goal in enumerate([goal for goal in one.goals if goal in goals] or [None]):
+            numbers = _numbers(one, room) if n == 0 else ("", None, None, None, None, None)
             rows.append([*numbers, *_goal(one, goal)])
             marks.append("" if goal is None else goal.status)
             continued += [len(rows) - 1] if n else []
     table = TableBlock(
         Table.of(DOSE_COLUMNS, rows),
-        _dose_note(treatment, len(treatment.structures) - len(shown), steps),
+        _dose_note(treatment, (len(treatment.structures) - len(shown), left_goals), steps),
         prose=True,
         shares=(2.2, 0.4, 0.4, 0.4, 0.4, 0.4, 5.0, 1.0),
         marks=tuple(marks),
@@ -241,10 +279,11 @@ def _doses(treatment: TreatmentSummary, steps: Steps) -> Section:
     return Section("Planned against delivered", (table,), tight=True)
 
 
-def _numbers(one: StructureDose) -> tuple[Cell, ...]:
+def _numbers(one: StructureDose, room: Room) -> tuple[Cell, ...]:
     sd = one.delivered_known_sd_gy
     uncertain = None if sd is None else f"≥{NO_BREAK}{three(sd)}" if one.not_known else three(sd)
-    return (one.name, one.volume_ml, one.planned_dose_gy, one.delivered_dose_gy, uncertain, one.d95_gy)
+    name = _short(one.name, room.name_letters)
+    return (name, one.volume_ml, one.planned_dose_gy, one.delivered_dose_gy, uncertain, one.d95_gy)
 
 
 def _goal(one: StructureDose, goal: Goal | None) -> tuple[str, str]:
@@ -260,7 +299,7 @@ def _goal(one: StructureDose, goal: Goal | None) -> tuple[str, str]:
     return f"{sign} {three(goal.limit_gy)} Gy: {goal.condition}", verdict
 
 
-def _dose_note(treatment: TreatmentSummary, left_out: int, steps: Steps) -> str:
+def _dose_note(treatment: TreatmentSummary, left: tuple[int, int], steps: Steps) -> str:
     parts = ["Mean absorbed doses, ± standard uncertainty (k = 1); planned by the method that the plan chose."]
     if any(one.not_known for one in treatment.structures):
         parts.append("≥ before an uncertainty: parts of it are not known and not in it.")
@@ -269,8 +308,11 @@ def _dose_note(treatment: TreatmentSummary, left_out: int, steps: Steps) -> str:
             parts.append("No goal applies: indication and intent are not stated, or the agent has none for them.")
     else:
         parts.append(f"Delivered dose: {_absent(steps, 'dose')}; goals and limits are judged by the planned dose.")
-    if left_out > 0:
-        parts.append(f"{left_out} smaller lesions are on the page of the absorbed dose.")
+    lesions, goals = left
+    if lesions > 0:
+        parts.append(f"{lesions} smaller lesions are on the page of the absorbed dose.")
+    if goals > 0:
+        parts.append(f"{goals} goals and limits, none graver than those shown, are carried over to the next page.")
     return " ".join(parts)
 
 
@@ -282,22 +324,23 @@ def _key(steps: Steps) -> Picture | None:
     return None if key is None else Picture("", caption, key.png)
 
 
-def _histograms(treatment: TreatmentSummary, steps: Steps) -> Picture | None:
+def histograms_picture(treatment: TreatmentSummary, steps: Steps) -> Picture | None:
+    """Histograms planned and delivered; None where there is neither."""
     histograms = histograms_of(shown_structures(treatment.structures), steps)
     caption = "By volume; planned as the dose map of the scout predicts it."
     return Picture("", caption, png(planned_and_delivered_figure(histograms), dpi=220)) if histograms else None
 
 
-def _open(material: CaseMaterial, treatment: TreatmentSummary) -> Block:
+def _open(material: CaseMaterial, treatment: TreatmentSummary, room: Room) -> Block:
     # Both share a column: what one takes the other lacks.
     valid = sum(chance.within_validity for chance in treatment.chances)
     steps = material.of_treatment(treatment.number).values()
-    messages, left = open_warnings(steps, WARNINGS_SHOWN - (1 if valid else 0))
+    messages, left = open_warnings(steps, max(1, room.warnings - (1 if valid else 0)), room.critical)
     note = f"{left} more stand at the steps." if left else ""
     return Notices("Open warnings", messages, "near", note) if messages else Paragraph("No open warnings.")
 
 
-def _questions(treatment: TreatmentSummary) -> tuple[Block, ...]:
+def _questions(treatment: TreatmentSummary, room: Room) -> tuple[Block, ...]:
     """What verification asks of the team, a line for each lesion and organ; the rest stands at its part."""
     lines: dict[str, str] = {}
     for one in treatment.questions:
@@ -316,7 +359,7 @@ def _questions(treatment: TreatmentSummary) -> tuple[Block, ...]:
         lines.setdefault(one.structure, f"{one.structure}, {one.finding}: {what}")
     if not lines:
         return ()
-    shown = [Message("question", text, severity="note") for text in list(lines.values())[:QUESTIONS_SHOWN]]
+    shown = [Message("question", text, severity="note") for text in list(lines.values())[: room.questions]]
     left = len(treatment.questions) - len(shown)
     note = "Questions, no orders; sources" + (f" and {left} more" if left else "") + " at planned against delivered."
     return (Notices("Questions for the team", tuple(shown), "", note),)
@@ -367,13 +410,14 @@ def _other_treatments(material: CaseMaterial, shown: TreatmentSummary) -> Sectio
     return Section("All treatments", (TableBlock(Table.of(columns, rows), prose=True),), tight=True)
 
 
-def _standing(material: CaseMaterial, steps: Steps) -> Section:
+def _standing(material: CaseMaterial, steps: Steps, room: Room) -> Section:
     """Who checked what and when, what nobody checked, and what there is no result of."""
     current = [step for step in steps.values() if step.is_current]
+    named = [step for step in steps.values() if not (step.state == "skipped" and step_named(step.kind).is_rare)]
     checked = [f"{step.title} by {step.checked_by} on {step.checked_on}" for step in current if step.checked_on]
     open_ = [step.title for step in current if not step.checked_on]
     others = {
-        label: [f"{step.title}{_because(step)}" for step in steps.values() if step.state in states]
+        label: [f"{step.title}{_because(step, room)}" for step in named if step.state in states]
         for label, states in STANDING.items()
     }
     pairs = {"Checked": checked, "Done, checked by nobody": open_, **others}
@@ -385,6 +429,6 @@ def _standing(material: CaseMaterial, steps: Steps) -> Section:
     return Section("Steps and checks", (facts, Paragraph(log, note=True)), tight=True)
 
 
-def _because(step: CourseStep) -> str:
+def _because(step: CourseStep, room: Room) -> str:
     why = "; ".join(part for part in (*step.reasons, step.said) if part)
-    return f" ({_short(why, 60)})" if why else ""
+    return f" ({_short(why, room.reason_letters)})" if why and room.reason_letters else ""

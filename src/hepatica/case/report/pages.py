@@ -20,7 +20,9 @@ LONG_TABLE = 40
 
 SLICES_SHOWN = 3
 
-NUMBER_SHARE, NAME_SHARE, PROSE_SHARE = 1.0, 2.4, 3.2
+NUMBER_SHARE, NAME_SHARE = 1.0, 2.4
+PROSE_SHARES, LETTERS_OF_A_SHARE = (1.8, 7.0), 11.0
+"""Widths of a column of sentences, from the least to the most, and letters of a cell that ask for one share."""
 
 OF_NO_INTEREST = ("patient",)
 """Columns that say what each page says in its head."""
@@ -44,37 +46,38 @@ def step_section(step: CourseStep, dose: CourseStep | None = None) -> Section:
     return Section(step.title, blocks, band=True, side=side, side_mark=mark)
 
 
-SAMPLED_ANEW = {"prediction": "dose_mean_gy", "verification": "delivered_dose_mean_gy"}
-"""Steps that take their means from the dose file again -> where they have them."""
+SAMPLED_ANEW = {
+    "prediction": (
+        "dose_mean_gy",
+        "Its structures are not those of the absorbed dose: goals and limits are judged by its means",
+    ),
+    "verification": (
+        "delivered_dose_mean_gy",
+        "Both maps are compared on the plan's voxels and in its outlines, by volume; the absorbed dose has its own",
+    ),
+}
+"""Steps that may take means of another sampling -> where they have them, and what is another about it."""
 
 SAME_MEAN = 0.005
 """Relative difference of two means that both print the same."""
 
 
 def _sampled_anew(step: CourseStep, dose: CourseStep | None) -> tuple[Block, ...]:
-    """Means that are not those of the absorbed dose, with both numbers: what lies between them is not decided."""
+    """Means that are not those of the absorbed dose, with both numbers, and why they are not."""
     if dose is None or not dose.is_current or not step.is_current or step.kind not in SAMPLED_ANEW:
         return ()
+    key, why = SAMPLED_ANEW[step.kind]
     means = {one["name"]: one["dose_mean_gy"] for one in dose.document.get("structures", ())}
     differing = [
         f"{one['name']} {three(here)} Gy here, {three(there)} Gy there"
         for one in step.document.get("structures", ())
-        if (here := one.get(SAMPLED_ANEW[step.kind])) is not None
+        if (here := one.get(key)) is not None
         and (there := means.get(one["name"])) is not None
         and abs(here - there) > SAME_MEAN * abs(there)
     ]
     if not differing:
         return ()
-    text = (
-        "Mean doses of this part are sampled anew from the dose file, voxel by voxel; those of the absorbed dose are "
-        f"by mass, and goals and limits are judged by them: {'; '.join(differing)}. What a published dose between the "
-        "two says is open."
-    )
-    if step.kind == "prediction":
-        text += (
-            " BED here is the mean over voxels; that of the next treatment is the BED of the mean dose, which is less."
-        )
-    return (Notices("Two means of one tissue", (Message("means-differ", text),)),)
+    return (Notices("Two samplings", (Message("means-differ", f"{why}: {'; '.join(differing)}"),), ""),)
 
 
 def blocks_of(step: CourseStep) -> tuple[Block, ...]:
@@ -85,7 +88,7 @@ def blocks_of(step: CourseStep) -> tuple[Block, ...]:
     facts = [(label, value) for label, value in layout.facts(step.document) if value]
     blocks: list[Block] = [Facts.of(facts)] if facts else []
     tables, pictures = _tables(step, layout), _pictures(step, layout)
-    blocks += [*pictures, *tables] if layout.pictures_first else [*tables, *pictures]
+    blocks += [*tables, *pictures]
     messages = step.messages
     warnings = tuple(message for message in messages if message.severity != "note")
     notes = tuple(message for message in messages if message.severity == "note")
@@ -122,7 +125,7 @@ def _table_block(table: Table) -> TableBlock:
     shown = Table.of([table.columns[n] for n in kept], rows)
     numeric = shown.numeric()
     shares = [
-        NUMBER_SHARE if numeric[n] else PROSE_SHARE if _is_prose(rows, n) else NAME_SHARE if n == 0 else 1.4
+        NUMBER_SHARE if numeric[n] else _prose_share(rows, n) if _is_prose(rows, n) else NAME_SHARE if n == 0 else 1.4
         for n in range(len(kept))
     ]
     left = len(table.rows) - LONG_TABLE
@@ -139,6 +142,13 @@ def _rounded(cell: Cell) -> Cell:
         return cell
     value = float(cell)
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _prose_share(rows: Sequence[Sequence[Any]], column: int) -> float:
+    """By how much most of its cells hold: a column of one long cell and many short ones needs no room."""
+    letters = sum(len(str(row[column] or "")) for row in rows) / len(rows)
+    least, most = PROSE_SHARES
+    return min(most, max(least, letters / LETTERS_OF_A_SHARE))
 
 
 def _is_prose(rows: Sequence[Sequence[Any]], column: int) -> bool:

@@ -225,10 +225,10 @@ LESIONS_SHOWN = 5
 """Lesions on the first page, the largest; all are on the page of the dose."""
 
 
-def shown_structures(structures: Sequence[StructureDose]) -> tuple[StructureDose, ...]:
+def shown_structures(structures: Sequence[StructureDose], most: int = LESIONS_SHOWN) -> tuple[StructureDose, ...]:
     """Those of the first page: the largest lesions, and all that is no single lesion."""
     lesions = [one for one in structures if one.role == TUMOUR]
-    kept = sorted(lesions, key=lambda one: -(one.volume_ml or 0))[:LESIONS_SHOWN]
+    kept = sorted(lesions, key=lambda one: -(one.volume_ml or 0))[:most]
     return tuple(one for one in structures if one.role != TUMOUR or one in kept)
 
 

@@ -27,7 +27,9 @@ _SOURCE = re.compile(r" \[[\w-]+; [^\]]*\]")
 """Id and source of a limit, which stand with the limits."""
 
 
-def open_warnings(steps: Iterable[CourseStep], most: int = WARNINGS_SHOWN) -> tuple[tuple[Message, ...], int]:
+def open_warnings(
+    steps: Iterable[CourseStep], most: int = WARNINGS_SHOWN, critical: int | None = None
+) -> tuple[tuple[Message, ...], int]:
     """Warnings of steps that are up to date, one of each kind, and how many more there are.
 
     Parameters
@@ -35,7 +37,9 @@ def open_warnings(steps: Iterable[CourseStep], most: int = WARNINGS_SHOWN) -> tu
     steps : iterable of CourseStep
         Of one treatment.
     most : int
-        To give; every critical one is given, however many there are.
+        To give; critical ones are given beyond it.
+    critical : int or None
+        Critical ones at the most; None for every one, however many there are.
     """
     said: dict[Message, list[str]] = {}
     for step in steps:
@@ -47,7 +51,7 @@ def open_warnings(steps: Iterable[CourseStep], most: int = WARNINGS_SHOWN) -> tu
         kinds.setdefault((message.severity, message.code), []).append(message)
     shown: list[Message] = []
     for (severity, code), alike in kinds.items():
-        if len(shown) >= most and severity != "critical":
+        if len(shown) >= (max(most, critical or len(kinds)) if severity == "critical" else most):
             break
         first = alike[0]
         others = f" ({len(alike) - 1} more of this kind)" if len(alike) > 1 else ""

@@ -23,14 +23,11 @@ class Layout:
         None shows all.
     pictures : mapping of str to str
         Beginning of a picture's name -> caption; None shows all.
-    pictures_first : bool
-        Pictures stand above the tables: tall ones begin a page, and tables fill what is left of it.
     """
 
     facts: Callable[[Mapping[str, Any]], Sequence[tuple[str, str]]] = lambda document: ()
     tables: Mapping[str, str] | None = None
     pictures: Mapping[str, str] | None = None
-    pictures_first: bool = False
 
 
 def at(document: Mapping[str, Any], path: str) -> Any:

@@ -31,6 +31,8 @@ class Step:
         From what was given to the arguments of the verb, where they are more than its options.
     needless : callable or None
         Why this case does without the step; empty where it does not. Such a step is run only when it is named.
+    is_rare : bool
+        Most cases have nothing for it: where it is not needed the first page does not name it.
     layout : Layout
         What the report shows of it; all tables and pictures where nothing else is said.
     """
@@ -41,6 +43,7 @@ class Step:
     inputs: tuple[Input, ...]
     arguments: Arguments | None = None
     needless: Needless | None = None
+    is_rare: bool = False
     layout: Layout = field(default_factory=Layout)
 
     def fed_by(self, treatment: int) -> list[str]:

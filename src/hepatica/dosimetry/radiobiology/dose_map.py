@@ -107,12 +107,19 @@ class MapEffect:
     provenance: Provenance = field(metadata=HIDDEN)
 
 
-def map_effect(dose: Volume, regions: Sequence[Region], exposure: ExposureOptions, asked: DoseMapOptions) -> MapEffect:
+def map_effect(
+    dose: Volume,
+    regions: Sequence[Region],
+    exposure: ExposureOptions,
+    asked: DoseMapOptions,
+    means_gy: Mapping[str, float] = {},
+) -> MapEffect:
     """Radiobiology of every structure that is tumour or liver; others are left out with a message.
 
     What follows from the drawn structures is added: all tumours, the liver and the perfused volume without them. A
     model of toxicity is asked for the tissue that it was fitted on: the normal liver as a whole, or its perfused part;
-    the liver or perfused volume as drawn stands for it only where no tumour is drawn.
+    the liver or perfused volume as drawn stands for it only where no tumour is drawn. Mean doses that are known
+    (`means_gy`, by structure: energy over mass) are taken as they are; those of the map are by volume, as BED and EUD.
 
     Raises
     ------
@@ -144,6 +151,7 @@ def map_effect(dose: Volume, regions: Sequence[Region], exposure: ExposureOption
             eud_exponent=asked.eud_exponent,
             clonogens_per_ml=asked.clonogens_per_ml if tissue is TUMOUR else None,
         )
+        summed = replace(summed, dose_mean_gy=means_gy.get(region.name, summed.dose_mean_gy))
         found.append(summed)
         histogram = dose_volume_histogram(dose, region)
         histograms.append((region.name, histogram.cumulative(), dose_volume_histogram(bed[name], region).cumulative()))

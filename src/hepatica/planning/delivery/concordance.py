@@ -53,6 +53,9 @@ SURE_Z = 1.96
 GROSS_RATIO = 2.0
 """A total energy in the liver that is this many times the plan's, or less than its inverse, is critical. Our choice."""
 
+NORMAL_LIVER = "normal liver"
+"""Name of the liver less its tumours among the structures that are compared."""
+
 Verdict = Literal["as planned", "less", "more", "lost", "not planned", "not planned, treated"]
 
 
@@ -468,7 +471,7 @@ def compared_maps(
     # A label map cannot hold the tumours in the liver too.
     liver = None if liver is None else (liver | union(lesions)).renamed("liver")
     territories = [r for r in drawn.of(Structure.PERFUSED) or drawn.of(Structure.LOBE) if not r.is_empty]
-    normal = None if liver is None else (liver - union(lesions)).renamed("normal liver")
+    normal = None if liver is None else (liver - union(lesions)).renamed(NORMAL_LIVER)
     _require_inside(moved, [*territories, *([] if normal is None else [normal])])
     moved = moved.with_values(np.nan_to_num(moved.values, nan=0.0))
     level = isodose_gy if isodose_gy is not None else mean_dose_gy(planned, lesions)

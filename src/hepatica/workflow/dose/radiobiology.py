@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 
-from hepatica.core import Provenance, Region, Volume
+from hepatica.core import InputFile, Provenance, Region, Volume
 from hepatica.core.document import INLINE
 from hepatica.core.message import Message, unique
 from hepatica.core.options import Positive, parameters, verb
@@ -25,6 +25,8 @@ from hepatica.errors import InputError
 from hepatica.io.dicom.identity.inputs import input_file
 from hepatica.io.itk import write_itk
 from hepatica.nuclides import nuclide
+from hepatica.planning.measured.earlier_results import is_result, result_file
+from hepatica.planning.measured.treatment_results import absorbed_dose_of
 from hepatica.report.figures.outcome import draw_bed_histograms, draw_dose_effect, save
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import DoseSource, StructureSource, as_dose
@@ -200,14 +202,32 @@ def _of_map(
     found = as_dose(dose_map, role="dose")
     dose, inputs = found.volume, found.inputs
     regions, notes = _regions(structures, dose)
-    effect = map_effect(dose, regions, exposure, asked)
+    means: Mapping[str, float] = {}
     if isinstance(structures, str | Path):
-        inputs += (input_file("structures", Path(structures)),)
+        drawn = input_file("structures", Path(structures))
+        means = means_of_result(dose_map, drawn)
+        inputs += (drawn,)
+    effect = map_effect(dose, regions, exposure, asked, means)
     return RadiobiologyResult(
         effect=effect,
         messages=unique(notes, effect.messages, *(m.prediction.messages for m in effect.models)),
-        provenance=Provenance(inputs=inputs).merged(effect.provenance),
+        provenance=Provenance(inputs=inputs, conventions=MEAN_OF_RESULT if means else {}).merged(effect.provenance),
     )
+
+
+MEAN_OF_RESULT = {"mean dose": "that of the absorbed dose (energy over mass); BED and EUD over voxels, by volume"}
+
+
+def means_of_result(dose_map: DoseSource, structures: InputFile) -> Mapping[str, float]:
+    """Mean doses that the result of the dose map has of the same structures, by name, Gy; none of another file."""
+    file = Path(dose_map) / "result.json" if isinstance(dose_map, str | Path) else None
+    if file is None or not file.is_file() or not is_result(file, "absorbed_dose"):
+        return {}
+    document = result_file(file, "absorbed_dose")
+    inputs = document.get("provenance", {}).get("inputs", ())
+    if not any(one.get("role") == "structures" and one.get("sha256") == structures.sha256 for one in inputs):
+        return {}
+    return {name: gray for name, (_, gray) in absorbed_dose_of(file).structures.items()}
 
 
 def _regions(source: StructureSource, dose: Volume) -> tuple[tuple[Region, ...], tuple[Message, ...]]:

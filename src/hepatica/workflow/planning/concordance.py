@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hepatica.core.transform.options import TransformOptions
 from hepatica.errors import GeometryError, InputError
 from hepatica.io.structures.regions import drawn_structures
 from hepatica.planning.delivery.concordance import (
+    NORMAL_LIVER,
     Agreement,
     Concordance,
     ConcordanceOptions,
@@ -48,6 +50,10 @@ class ConcordanceResult(Result):
     planned: Volume = field(metadata=HIDDEN)
     delivered: Volume = field(metadata=HIDDEN)
     """On the voxels of the planned dose."""
+    absorbed_dose_mean_gy: Mapping[str, float] = field(default_factory=dict)
+    """Mean dose of a structure of the same name by the delivered dose's own result: in its own voxels and outlines,
+    energy over mass. It is the treatment's number; the means of `structures` are made to be compared, on the planned
+    dose's voxels, by volume."""
     suggestions: tuple[Suggestion, ...] = ()
     """What missed goals, passed limits and activity outside the liver ask of the team, each with its source."""
 
@@ -71,7 +77,7 @@ class ConcordanceResult(Result):
         """Each lesion and the normal liver."""
         rows = [
             (
-                s.name, s.planned_dose_mean_gy, s.delivered_dose_mean_gy,
+                s.name, self.absorbed_dose_mean_gy.get(s.name), s.planned_dose_mean_gy, s.delivered_dose_mean_gy,
                 None if s.relative_difference is None else 100 * s.relative_difference, s.verdict,
                 s.verdict_by_share, s.correlation,
                 s.dice_at_isodose, s.bland_altman.mean_gy, s.bland_altman.low_gy, s.bland_altman.high_gy,
@@ -79,7 +85,8 @@ class ConcordanceResult(Result):
             for s in self.concordance.structures
         ]  # fmt: skip
         columns = (
-            "structure", "planned, Gy", "delivered, Gy", "change, %", "verdict", "by share", "r", "Dice", "bias, Gy",
+            "structure", "absorbed dose, Gy", "planned as compared, Gy",
+            "delivered as compared, Gy", "change, %", "verdict", "by share", "r", "Dice", "bias, Gy",
             "95 % from, Gy", "95 % to, Gy",
         )  # fmt: skip
         return Table.of(columns, rows, name="concordance")
@@ -187,6 +194,7 @@ def scout_concordance(
     unsure_mm = 0.0 if brought is None else brought.uncertainty_mm or 0.0
     agreement = Agreement(math.hypot(comparison.position_sd_mm, unsure_mm), comparison.quantification_relative_sd)
     found = compared_maps(scout.volume, therapy.volume, drawn, isodose_gy=comparison.isodose_gy, agreement=agreement)
+    means = _means_of(delivered_dose)
     asked, about_asked = _suggestions(delivered_dose, found.concordance, comparison.quantification_relative_sd)
     steps = () if brought is None else (brought.step,)
     return ConcordanceResult(
@@ -195,6 +203,7 @@ def scout_concordance(
         planned=scout.volume,
         delivered=found.delivered,
         lesions=found.lesions,
+        absorbed_dose_mean_gy={s.name: means[s.name] for s in found.concordance.structures if s.name in means},
         suggestions=asked,
         messages=(
             *treatment,
@@ -229,12 +238,27 @@ def _brought(
     return brought_dose(delivered, given, planned.grid, name="the delivered dose")
 
 
+def _means_of(delivered: DoseSource) -> Mapping[str, float]:
+    """Mean dose of each structure by the result of the delivered dose, Gy; none of a mere map."""
+    file = _dose_result(delivered)
+    if file is None:
+        return {}
+    found = absorbed_dose_of(file).structures
+    means = {name: gray for name, (_, gray) in found.items()}
+    normal = [gray for role, gray in found.values() if role == "normal_liver"]
+    return means | ({NORMAL_LIVER: normal[0]} if len(normal) == 1 else {})
+
+
+def _dose_result(delivered: DoseSource) -> Path | None:
+    file = Path(delivered) / "result.json" if isinstance(delivered, str | Path) else None
+    return file if file is not None and file.is_file() and is_result(file, "absorbed_dose") else None
+
+
 def _suggestions(
     delivered: DoseSource, found: Concordance, relative_sd: float
 ) -> tuple[tuple[Suggestion, ...], tuple[Message, ...]]:
     """What the delivered dose asks of the team, where it is the folder of an absorbed dose; and why it asks nothing."""
-    file = Path(delivered) / "result.json" if isinstance(delivered, str | Path) else None
-    if file is None or not file.is_file() or not is_result(file, "absorbed_dose"):
+    if (file := _dose_result(delivered)) is None:
         return (), ()
     treatment = judged_treatment(file)
     shares = {

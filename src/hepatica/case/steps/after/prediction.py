@@ -17,6 +17,7 @@ def _facts(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("Nuclide, agent", ", ".join(filter(None, (document.get("nuclide"), document.get("agent"))))),
         ("Models asked", str(len(document.get("models", ())))),
+        ("BED, EUD", "over voxels, by volume; the next treatment takes the BED of the mean dose, which is less"),
     ]
 
 

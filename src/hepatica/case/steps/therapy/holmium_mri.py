@@ -50,6 +50,7 @@ STEP = Step(
         Section(HOLMIUM_MRI),
     ),
     needless=holmium_not_asked,
+    is_rare=True,
     layout=Layout(
         _facts,
         {

@@ -35,6 +35,5 @@ STEP = Step(
         _facts,
         {"structures": "Structures of both", "marks": "Quality"},
         {"registration": "The scout CT on the therapy CT."},
-        pictures_first=True,
     ),
 )

@@ -41,6 +41,7 @@ STEP = Step(
         Section("spect-mri-agreement"),
     ),
     needless=agreement_not_asked,
+    is_rare=True,
     layout=Layout(
         _facts,
         {"structures": "Means of structures", "tumour-to-normal": "Tumour to normal liver", "agreement": "Voxels"},
