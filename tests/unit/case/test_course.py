@@ -12,10 +12,12 @@ import pytest
 
 from course_makers import FACTS, SHIFT_MM, Scanned, write_projections_of_therapy, write_scout, write_therapy
 from hepatica.case.case import Case
+from hepatica.case.steps.therapy.verification import surface_distance_mm
 from hepatica.core.transform import Transform
 from hepatica.errors import InputError
 from hepatica.io.registration.dicom_write import write_registration
 from hepatica.nuclides import nuclide
+from hepatica.planning.delivery.concordance import about_registration
 
 OTHERS = {"intrahepatic cholangiocarcinoma", "colorectal liver metastases"}
 """Tissues of models that are not for HCC."""
@@ -77,6 +79,8 @@ def test_a_registration_that_arrived_as_dicom_brings_planned_and_delivered_toget
     found = states(case)
     assert {found[name] for name in ("plan", "dose", "verification")} == {"done"}
     assert found["registration"] == "skipped"
+    # Number, name and birth date of all images of the scout are one patient's: the guardrail was asked and is quiet.
+    assert "identity" in result(case, "plan")["guardrails"]["quiet"]
     ((planned, delivered),) = lesions(case)
     # The same voxels and tissue: delivered over planned is given over planned activity; a PET keeps 16 bits.
     ratio = 2.0 / result(case, "plan")["territories"][0]["methods"]["mird"]["administered_gbq"]
@@ -102,10 +106,38 @@ def test_a_registration_that_was_found_must_be_accepted(case: Case) -> None:
     assert states(case)["registration"] == "done"
     case.check("registration", "A. Physicist")
     case.run("verification")
+    # Found to a quarter of the 8 mm voxel: the guardrail on images that are 10 mm apart was asked, and is quiet.
+    assert result(case, "verification")["provenance"]["parameters"]["registration_error_mm"] < 4.0
+    assert "registration" not in {one["code"] for one in result(case, "verification")["messages"]}
     ((planned, delivered),) = lesions(case)
     ratio = 2.0 / result(case, "plan")["territories"][0]["methods"]["mird"]["administered_gbq"]
     # Found to a quarter of the 8 mm voxel; the lesion of 32 mm loses at most 2/32 across each of three pairs of faces.
     assert delivered / planned == pytest.approx(ratio, rel=0.15)
+
+
+def test_images_of_two_persons_under_one_number_stop_the_plan(case: Case) -> None:
+    path = case.folder / "images.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    scout = next(item for item in document["items"] if item["role"] == "scout-ct")
+    scout["facts"]["birth_date"] = "19600101"
+    others = [item for item in document["items"] if item["role"] == "scout-spect"]
+    others[0]["facts"]["birth_date"] = "19310205"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    case.run("plan")
+    assert "identity" in {one["id"] for one in result(case, "plan")["guardrails"]["warned"]}
+    case.set(**{"treatment.facts.patient_identity_matches": "true"})  # what a person states beats what images say
+    case.run("plan")
+    assert "identity" in result(case, "plan")["guardrails"]["quiet"]
+
+
+def test_the_guardrail_on_registration_speaks_from_ten_millimetres_on() -> None:
+    rows = [{"name": "Liver", "mean_distance_mm": 3.0}, {"name": "Lungs", "mean_distance_mm": 14.0},
+            {"name": "Tumour 1", "mean_distance_mm": 12.0}, {"name": "Body", "mean_distance_mm": None}]  # fmt: skip
+    apart = surface_distance_mm({"structures": rows})
+    assert apart == 12.0  # of liver and tumours; lungs breathe
+    assert [one.code for one in about_registration(apart)] == ["registration"]
+    assert about_registration(4.0) == about_registration(None) == ()
+    assert surface_distance_mm({"structures": None}) is None
 
 
 def test_a_change_of_the_plan_alone_recomputes_only_what_follows(case: Case) -> None:

@@ -92,7 +92,7 @@ class PlanTables(Input):
     @staticmethod
     def _stated(view: View) -> dict[str, Any]:
         stated = {name: view.fact("treatment", name) for name in PLAN_TABLES if name != "images"}
-        stated["facts"] = _ages(view) | dict(stated["facts"] or {})
+        stated["facts"] = _ages(view) | _identity(view) | dict(stated["facts"] or {})
         return {"territory": [{"name": WHOLE_LIVER}]} | {name: table for name, table in stated.items() if table}
 
     @staticmethod
@@ -122,6 +122,20 @@ def _ages(view: View) -> dict[str, float]:
         if treated is not None and taken is not None:
             found[fact] = float((treated - taken).days)
     return found
+
+
+OF_SCOUT = ("scout-spect", "scout-projections", "scout-ct", "scout-structures")
+
+
+def _identity(view: View) -> dict[str, bool]:
+    """Whether the scout's images are of one patient, the stated one; nothing where one of them names nobody."""
+    items = [item for role in OF_SCOUT for item in view.images(role) if item.series]
+    if not items or not all(item.patient for item in items):
+        return {}
+    stated = view.fact("patient", "id")
+    numbers = {item.patient for item in items} | ({str(stated)} if stated is not None else set())
+    others = [{str(item.facts[key]) for item in items if item.facts.get(key)} for key in ("name", "birth_date")]
+    return {"patient_identity_matches": len(numbers) == 1 and all(len(found) <= 1 for found in others)}
 
 
 def _day(instant: Any) -> date | None:

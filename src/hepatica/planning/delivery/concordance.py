@@ -26,6 +26,7 @@ from hepatica.planning.delivery.placement import (
     part_shares,
     significance,
 )
+from hepatica.planning.guardrails import Situation, check
 
 CONSTANT = 1e-6
 """A map whose relative standard deviation in a region is below this is constant there."""
@@ -364,6 +365,14 @@ def about_total(found: Concordance) -> tuple[Message, ...]:
     return (Message("total-activity-differs", text, remedy, "critical" if gross else "warning"),)
 
 
+def about_registration(registration_error_mm: float | None) -> tuple[Message, ...]:
+    """What the guardrail on misaligned images says; nothing where the error is not known."""
+    if registration_error_mm is None:
+        return ()
+    spoken = check(Situation(registration_error_mm=registration_error_mm)).warned
+    return tuple(Message(one.id, one.message, severity="warning") for one in spoken if one.id == "registration")
+
+
 def about_catheter(found: Concordance) -> tuple[Message, ...]:
     """Whether the catheter seems to have been elsewhere, and by what that is judged."""
     if found.catheter_position_changed is None:
@@ -418,6 +427,9 @@ class ConcordanceOptions:
         Standard uncertainty of position between structures and either map, along each axis.
     quantification_relative_sd : float
         Relative standard uncertainty of the activity of either map.
+    registration_error_mm : float or None
+        How far the liver's or tumours' surfaces lie apart in both images after their registration, where that was
+        measured: a guardrail looks at it.
     """
 
     isodose_gy: Positive | None = None
@@ -425,6 +437,7 @@ class ConcordanceOptions:
     registered: bool = False
     position_sd_mm: NonNegative = POSITION_SD_MM
     quantification_relative_sd: Fraction = QUANTIFICATION_RELATIVE_SD
+    registration_error_mm: NonNegative | None = None
 
     def __post_init__(self) -> None:
         require_roles(self.structure_roles)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hepatica.case.steps.inputs import ResultOf, Section
@@ -10,6 +11,9 @@ from hepatica.case.steps.proposals import ScoutToTherapy, StructuresOfBoth
 from hepatica.case.steps.shown import Layout, quantity
 from hepatica.case.steps.step import Step
 from hepatica.core.numbers.wording import three
+from hepatica.core.options import from_texts
+from hepatica.core.text.files import json_file
+from hepatica.front_door import verb_named
 
 
 def _facts(document: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -23,6 +27,36 @@ def _facts(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+REGISTRATION_ERROR = "registration_error"
+
+
+def _arguments(texts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Arguments of the verb; how far the registration of the case left liver and tumours apart, if it measured that."""
+    from hepatica.planning.measured.earlier_results import is_result  # the status of a case needs none of it
+
+    given = dict(texts)
+    # Beside a transform that the case found lies the result of its step; beside one that was added there is none.
+    file = Path(str(given.get("transform", ""))).parent / "result.json"
+    if REGISTRATION_ERROR not in given and file.is_file() and is_result(file, "register"):
+        apart = surface_distance_mm(json_file(file))
+        given |= {} if apart is None else {REGISTRATION_ERROR: f"{apart:.6g} mm"}
+    return from_texts(verb_named("scout_concordance").load(), given, command="verification")
+
+
+def surface_distance_mm(registration: Mapping[str, Any]) -> float | None:
+    """Largest mean distance of surfaces of liver and tumours by a result of `register`; None where it has none."""
+    from hepatica.anatomy.structures.kinds import LESIONS, LIVER_PARTS
+    from hepatica.anatomy.structures.roles import structure_of
+
+    rows = registration.get("structures") or ()
+    apart = [
+        float(row["mean_distance_mm"])
+        for row in rows
+        if row.get("mean_distance_mm") is not None and structure_of(row["name"]) in LESIONS | LIVER_PARTS
+    ]
+    return max(apart, default=None)
+
+
 STEP = Step(
     "verification",
     "Planned against delivered",
@@ -34,6 +68,7 @@ STEP = Step(
         ScoutToTherapy("verification"),
         Section("verification"),
     ),
+    _arguments,
     layout=Layout(
         _facts,
         {
