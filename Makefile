@@ -20,7 +20,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## a virtual patient from the scout to the next treatment, beside the truth, to demo-output/
 	$(BIN)/hepatica demo --out demo-output --force
 
-demo-full: $(READY) ## the same with Monte Carlo projections and Monte Carlo scatter correction, an hour or so
+demo-full: $(READY) ## the same with Monte Carlo projections and Monte Carlo scatter correction, some minutes
 	$(BIN)/hepatica demo --scan montecarlo --out demo-output --force
 
 test: $(READY) ## every test

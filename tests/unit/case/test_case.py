@@ -2,66 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from case_makers import FACTS_TEXT, result, stated_case, states
 from hepatica.case.case import Case
 from hepatica.case.layout import FACTS, KEY, LOG, SET_ASIDE
 from hepatica.case.log import START
 from hepatica.errors import InputError, OutputError, UnknownNameError
 
-FACTS_TEXT = """\
-[case]
-version = 1
-
-[patient]
-name = "Erika Mustermann"
-weight = "75 kg"        # measured at admission
-
-[disease]
-indication = "HCC"
-
-[[treatment]]
-agent = "glass"
-at = "2026-03-12T10:00+01:00"
-
-[treatment.aims]
-perfused = "120 Gy"
-
-[treatment.lungs]
-lung_shunt = "5 %"
-
-[[treatment.territory]]
-name = "right lobe"
-normal_mass = "0.9 kg"
-
-[treatment.delivery]
-vial = "3 GBq"
-calibrated_at = "2026-03-12T08:00+01:00"
-reading_before = "100 uSv/h"
-reading_before_at = "2026-03-12T09:50+01:00"
-reading_after = "2 uSv/h"
-reading_after_at = "2026-03-12T10:30+01:00"
-"""
-
 
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
-    made = Case.new(tmp_path / "patient")
-    (made.folder / FACTS).write_text(FACTS_TEXT, encoding="utf-8")
-    return made
-
-
-def states(case: Case) -> dict[str, str]:
-    return {step.name: step.state for step in case.steps()}
-
-
-def result(case: Case, step: str) -> dict[str, object]:
-    found: dict[str, object] = json.loads((case[step] / "result.json").read_text(encoding="utf-8"))
-    return found
+    return stated_case(tmp_path / "patient")
 
 
 def test_steps_run_in_order_and_once(case: Case) -> None:

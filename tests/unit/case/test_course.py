@@ -6,10 +6,10 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from case_makers import result, states
 from course_makers import FACTS, SHIFT_MM, Scanned, write_projections_of_therapy, write_scout, write_therapy
 from hepatica.case.case import Case
 from hepatica.case.steps.therapy.verification import surface_distance_mm
@@ -58,15 +58,6 @@ def finished(heap: Heap, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def case(finished: Path, tmp_path: Path) -> Case:
     return Case(Path(shutil.copytree(finished, tmp_path / "case")))
-
-
-def states(case: Case) -> dict[str, str]:
-    return {step.name: step.state for step in case.steps()}
-
-
-def result(case: Case, step: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((case[step] / "result.json").read_text(encoding="utf-8"))
-    return found
 
 
 def lesions(case: Case) -> Iterator[tuple[float, float]]:
@@ -159,6 +150,15 @@ def test_prediction_is_of_the_normal_liver_and_of_the_disease(case: Case) -> Non
         "intrahepatic cholangiocarcinoma",
         "colorectal liver metastases",
     } == set()
+
+
+def test_a_tissue_has_one_mean_dose(case: Case) -> None:
+    means = {row["name"]: row["dose_mean_gy"] for row in result(case, "dose")["structures"]}
+    predicted = {row["name"]: row["dose_mean_gy"] for row in result(case, "prediction")["structures"]}
+    assert predicted == {name: means[name] for name in predicted}
+    verified = result(case, "verification")["absorbed_dose_mean_gy"]
+    assert verified["Tumour 1"] == means["Tumour 1"]
+    assert verified["normal liver"] == means["liver minus tumours"]
 
 
 def test_the_second_plan_sees_the_doses_of_the_first(case: Case) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from case_makers import result, stated_case
 from hepatica.case.case import Case
-from hepatica.case.layout import FACTS
 from hepatica.case.report.course import CourseStep, StoredPicture
 from hepatica.case.report.document import case_document
 from hepatica.case.report.histograms import histograms_of
@@ -29,46 +29,14 @@ from hepatica.report.document import Document, TableBlock
 from hepatica.report.html import html_page
 from hepatica.report.pdf import pages_of, pdf_page
 
-FACTS_TEXT = """\
-[case]
-version = 1
-[patient]
-name = "Erika Mustermann"
-[disease]
-indication = "HCC"
-[[treatment]]
-agent = "glass"
-at = "2026-03-12T10:00+01:00"
-[treatment.aims]
-perfused = "120 Gy"
-[treatment.lungs]
-lung_shunt = "5 %"
-[[treatment.territory]]
-name = "right lobe"
-normal_mass = "0.9 kg"
-[treatment.delivery]
-vial = "3 GBq"
-calibrated_at = "2026-03-12T08:00+01:00"
-reading_before = "100 uSv/h"
-reading_before_at = "2026-03-12T09:50+01:00"
-reading_after = "2 uSv/h"
-reading_after_at = "2026-03-12T10:30+01:00"
-"""
-
 STATED = {"agent": "glass", "intent": "lobectomy", "at": "2026-03-12T10:00+01:00"}
 
 
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
-    made = Case.new(tmp_path / "patient")
-    (made.folder / FACTS).write_text(FACTS_TEXT, encoding="utf-8")
+    made = stated_case(tmp_path / "patient")
     made.run()
     return made
-
-
-def result(case: Case, step: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((case[step] / "result.json").read_text(encoding="utf-8"))
-    return found
 
 
 def page(case: Case) -> str:

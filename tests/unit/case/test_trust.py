@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.unit.case.test_case import FACTS_TEXT, states
 
+from case_makers import FACTS_TEXT, stated_case, states
 from hepatica.case.adding import sorted_anew
 from hepatica.case.case import Case
 from hepatica.case.catalogue import Catalogue, Item
@@ -22,8 +22,7 @@ from hepatica.io.dicom.series import SeriesKind
 
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
-    made = Case.new(tmp_path / "patient")
-    (made.folder / FACTS).write_text(FACTS_TEXT, encoding="utf-8")
+    made = stated_case(tmp_path / "patient")
     made.run()
     return made
 

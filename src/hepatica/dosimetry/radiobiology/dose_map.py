@@ -164,14 +164,7 @@ def map_effect(
                 continue
             if kind == "tcp" or roles[region.name] is _normal_role(model, roles.values()):
                 together = roles[region.name] is Structure.ALL_TUMOURS
-                prediction = predict(
-                    model, value, nuclide=source.name, agent=exposure.agent,
-                    lesion_ml=None if together else region.volume_ml, lesion=region.name,
-                )  # fmt: skip
-                if together:
-                    unknown = size_not_compared(model, f"{region.name!r} is all tumours together: look at each")
-                    prediction = replace(prediction, messages=(*prediction.messages, *unknown))
-                models.append(StructurePrediction(region.name, prediction))
+                models.append(_prediction(model, value, region, source.name, exposure.agent, together=together))
     if not found:
         raise InputError(
             f"no structure is a tumour or liver by its name: {', '.join(region.name for region in regions)}",
@@ -192,6 +185,20 @@ def map_effect(
             conventions={"EUD": "Niemierko 1997", "EUBED": "Jones and Hoban 2000, same alpha"},
         ),
     )
+
+
+def _prediction(
+    model: ResponseModel, value: float, region: Region, nuclide_name: str, agent: str, *, together: bool
+) -> StructurePrediction:
+    """What a model says of a structure; of all tumours together the size of a lesion is not compared."""
+    prediction = predict(
+        model, value, nuclide=nuclide_name, agent=agent, lesion_ml=None if together else region.volume_ml,
+        lesion=region.name,
+    )  # fmt: skip
+    if together:
+        unknown = size_not_compared(model, f"{region.name!r} is all tumours together: look at each")
+        prediction = replace(prediction, messages=(*prediction.messages, *unknown))
+    return StructurePrediction(region.name, prediction)
 
 
 def _derived(regions: Sequence[Region], roles: Mapping[str, str] | None) -> tuple[Region, ...]:

@@ -34,7 +34,15 @@ from hepatica.planning.measured.treatment_results import about_treatment, absorb
 from hepatica.workflow.registration.at_hand import AtHand, transform_for
 from hepatica.workflow.registration.transforms import BroughtDose, brought_dose
 from hepatica.workflow.result import Result, result
-from hepatica.workflow.sources import DoseSource, ImageSource, StructureSource, as_dose, as_image, require_one_patient
+from hepatica.workflow.sources import (
+    DoseInput,
+    DoseSource,
+    ImageSource,
+    StructureSource,
+    as_dose,
+    as_image,
+    require_one_patient,
+)
 
 NAMES = ("planned", "delivered")
 
@@ -177,16 +185,7 @@ def scout_concordance(
     at_hand = AtHand(fixed, "planned_ct", structures=structures, structure_roles=comparison.structure_roles)
     brought = _brought((scout.volume, therapy.volume), registration, comparison, at_hand, report_progress)
     files_of_ct = () if fixed is None else (fixed.source,)
-    if brought is not None:
-        therapy = replace(therapy, volume=brought.volume, inputs=(*therapy.inputs, *brought.inputs))
-    elif comparison.registered:
-        grid = therapy.volume.grid.with_frame_of_reference(scout.volume.grid.frame_of_reference)
-        therapy = replace(therapy, volume=replace(therapy.volume, grid=grid))
-    if not scout.volume.grid.shares_frame(therapy.volume.grid):
-        raise GeometryError(
-            "the dose maps have different frames of reference",
-            remedy="register them and give the `transform`, or state `registered` if they lie together",
-        )
+    therapy = _in_frame_of(scout, therapy, brought, registered=comparison.registered)
     report_progress("reading structures")
     drawn = drawn_structures(structures, scout.volume.grid, comparison.structure_roles)
     report_progress("comparing")
@@ -222,6 +221,27 @@ def scout_concordance(
             steps=(*steps, "delivered dose interpolated onto the voxels of the planned one"),
         ),
     )
+
+
+def _in_frame_of(scout: DoseInput, therapy: DoseInput, brought: BroughtDose | None, *, registered: bool) -> DoseInput:
+    """The delivered dose in the frame of reference of the planned one.
+
+    Raises
+    ------
+    GeometryError
+        If they lie in different ones, and neither a transform nor a statement brings them together.
+    """
+    if brought is not None:
+        therapy = replace(therapy, volume=brought.volume, inputs=(*therapy.inputs, *brought.inputs))
+    elif registered:
+        grid = therapy.volume.grid.with_frame_of_reference(scout.volume.grid.frame_of_reference)
+        therapy = replace(therapy, volume=replace(therapy.volume, grid=grid))
+    if not scout.volume.grid.shares_frame(therapy.volume.grid):
+        raise GeometryError(
+            "the dose maps have different frames of reference",
+            remedy="register them and give the `transform`, or state `registered` if they lie together",
+        )
+    return therapy
 
 
 def _brought(
