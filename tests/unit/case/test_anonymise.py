@@ -13,6 +13,7 @@ import pytest
 
 import hepatica
 from hepatica.case.case import Case
+from hepatica.case.protect.anonymise import _difference
 from hepatica.case.protect.cleaned_files import cleaned_file
 from hepatica.case.protect.leftovers import leftovers, searched_for
 from hepatica.core.privacy.anonymiser import Anonymiser
@@ -92,6 +93,18 @@ def test_the_copy_is_a_case_with_the_same_numbers(original: Case, copy: tuple[Pa
     assert there["overall"]["tumour_to_normal"] == here["overall"]["tumour_to_normal"]
     assert there["masses_kg"] == here["masses_kg"]
     assert result(folder, "function")["rows"][0]["albi"] == result(original.folder, "function")["rows"][0]["albi"]
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"), [(1.0, ""), (1 + 2e-7, ""), (1 + 1e-5, "a.b by 0.001 %"), (2.0, "a.b by 50 %")]
+)
+def test_rounding_of_a_repeated_run_is_no_difference(tmp_path: Path, factor: float, said: str) -> None:
+    # Monte Carlo scatter of the same files differs by up to 2e-7 from run to run; what is other shows from 1e-6 on.
+    for name, value in (("one", 3.0), ("two", 3.0 * factor)):
+        place = tmp_path / name / "steps" / "plan"
+        place.mkdir(parents=True)
+        (place / "result.json").write_text(json.dumps({"a": {"b": value, "c": 1}, "provenance": {"x": value}}))
+    assert _difference(tmp_path / "one", tmp_path / "two", "plan") == said
 
 
 def test_pixels_and_geometry_stay_and_dates_move_together(
