@@ -8,16 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hepatica.case.sorting.rules import guesses
 from hepatica.case.sorting.seen import Guess, Seen
 from hepatica.core.message import Message
 from hepatica.errors import HepaticaError
 from hepatica.io.dicom.images.radiopharmaceutical import radiopharmaceutical_of
-from hepatica.io.dicom.mr.acquisition import MultiEchoSeries, multi_echo_acquisitions
 from hepatica.io.dicom.scan import Scan, Skipped, scan
 from hepatica.io.dicom.series import Series, SeriesKind
 from hepatica.io.dicom.tags import Header
+
+if TYPE_CHECKING:
+    from hepatica.io.dicom.mr.acquisition import MultiEchoSeries
 
 _REGISTRATIONS = ("1.2.840.10008.5.1.4.1.1.66.1", "1.2.840.10008.5.1.4.1.1.66.3")
 
@@ -127,6 +130,8 @@ class _Unit:
 
 def _units(scanned: Scan) -> list[_Unit]:
     """Series, those of one multi-echo MR together where the first of them stands."""
+    from hepatica.io.dicom.mr.acquisition import multi_echo_acquisitions  # the status of a case needs none of it
+
     of_series = {id(one): found for found in multi_echo_acquisitions(scanned.series) for one in found.series}
     units: list[_Unit] = []
     begun: set[int] = set()

@@ -77,8 +77,10 @@ class Seen:
     def facts(self) -> dict[str, Any]:
         """As plain values, to be kept."""
         at = None if self.at is None else self.at.isoformat()
-        lists = {"refers_to": list(self.refers_to), "series_uids": list(self.series_uids)}
-        return asdict(self) | {"kind": self.kind.name, "at": at} | lists
+        plain = asdict(self) | {"kind": self.kind.name, "at": at, "refers_to": list(self.refers_to)}
+        # Of most images there is none, and an older hepatica does not know it.
+        uids = list(plain.pop("series_uids"))
+        return plain | ({"series_uids": uids} if uids else {})
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Seen:
