@@ -332,6 +332,8 @@ def _messages(notices: Notices, width: float, size: float = TEXT_SIZE[False]) ->
         [
             ("BACKGROUND", (0, 0), (-1, -1), HexColor(BOXES[notices.status])),
             ("NOSPLIT", (0, 0), (0, 1)),
+            # Nor does the last message go over to the next page alone.
+            *([("NOSPLIT", (0, -2), (0, -1))] if len(rows) > ALONE else []),
             ("LINEBEFORE", (0, 0), (0, -1), 3.5, HexColor(colour)),
             ("LEFTPADDING", (0, 0), (-1, -1), 10),
             ("TOPPADDING", (0, 0), (-1, -1), 2.0),
@@ -340,6 +342,9 @@ def _messages(notices: Notices, width: float, size: float = TEXT_SIZE[False]) ->
     )
     return table
 
+
+ALONE = 3
+"""A heading and two messages stand together anyway."""
 
 BOXES = {"": "#F5F7F9", "near": "#FDF6E6", "violated": "#FBEDEC"}
 """Colour of a box of messages."""
