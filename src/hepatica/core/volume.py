@@ -138,6 +138,8 @@ class RecomputedVolume(Volume):
     """
 
     __slots__ = ("_kept", "_make")
+    _kept: weakref.ref[NDArray[Any]]
+    _make: Callable[[], NDArray[Any]]
 
     def __init__(self, made: Volume, make: Callable[[], NDArray[Any]]) -> None:
         for name, value in (("grid", made.grid), ("kind", made.kind), ("time", made.time), ("name", made.name)):
@@ -162,9 +164,9 @@ class RecomputedVolume(Volume):
         return cls(volume, lambda: small.astype(dtype))
 
     @property
-    def values(self) -> NDArray[Any]:  # type: ignore[override]
+    def values(self) -> NDArray[Any]:
         """Value of voxel [i, j, k], read-only."""
-        found: NDArray[Any] | None = self._kept()
+        found = self._kept()
         if found is None:
             found = Volume(self.grid, self._make(), self.kind).values
             object.__setattr__(self, "_kept", weakref.ref(found))
