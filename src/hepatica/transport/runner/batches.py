@@ -154,7 +154,7 @@ class BatchSums:
         return np.array(sums) * self.group_scale
 
     def known_sum(self, window: Window, weights: FloatArray) -> float:
-        """Weighted sum over a window (slices, or indices) of the energy per history that is known beside the batches."""
+        """Weighted sum over a window (slices, or indices) of energy per history that is known beside the batches."""
         return 0.0 if self.known_kev is None else float((self.known_kev[window] * weights).sum())
 
     def sd_of_groups(self, sums: FloatArray) -> float | None:

@@ -63,8 +63,8 @@ ENOUGH_IN_MEAN = 25
 """Decays whose energy a mean is worth that has an uncertainty of its own, whatever its noise: as `FEW_COUNTS`."""
 UNSEEN_DECAYS = 0.7
 """Decays whose energy the mean of a region with a control is uncertain by at the least: about that of one electron that
-enters it. 60 runs of 20 000 decays spread 1.7 times as far as batches alone stated in bowel beside a liver, one 7 times;
-as far as stated with this. In the middle of a liver it is less than the noise that is left there."""
+enters it. 60 runs of 20 000 decays spread 1.7 times as far as batches alone stated in bowel beside a liver (one lay 7
+times off), as far as stated with this. In the middle of a liver it is less than the noise that is left there."""
 TEN = 10
 """The highest dose is the mean of this many voxels."""
 HIGH_DOSE = 0.5
@@ -496,9 +496,9 @@ def _sd_of_mean(sums: BatchSums, residuals: FloatArray, mean: MeanEnergy, least_
     """Standard uncertainty of a mean energy per history from what varies of it between groups of batches.
 
     What is known of the mean takes for granted that decays do in the patient what their twins do. That one did not,
-    and none of those followed shows it, is always possible: the uncertainty is no less than the energy of `UNSEEN_DECAYS`
-    decays, nor than all that is known; and where few groups hold nearly all that varies, that of one. If so
-    much is not little beside the mean, it is not known: where no decay was seen to come, the next may.
+    and none of those followed shows it, is always possible: the uncertainty is no less than the energy of
+    `UNSEEN_DECAYS`, or all that is known if that is less; and where few groups hold nearly all that varies, that of
+    one. If so much is not little beside the mean, it is not known: where no decay was seen to come, the next may.
     """
     sd = sums.sd_of_groups(residuals)
     if sd is None:
