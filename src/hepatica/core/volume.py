@@ -173,8 +173,10 @@ class RecomputedVolume(Volume):
         return found
 
     def in_frame(self, frame_of_reference: str | None) -> RecomputedVolume:
-        """As of any volume."""
-        moved = RecomputedVolume(self, self._make)
+        """As of any volume; nothing is made again for it."""
+        moved = object.__new__(RecomputedVolume)
+        for name in ("kind", "time", "name", "_make", "_kept"):
+            object.__setattr__(moved, name, getattr(self, name))
         object.__setattr__(moved, "grid", self.grid.with_frame_of_reference(frame_of_reference))
         return moved
 

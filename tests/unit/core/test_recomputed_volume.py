@@ -58,6 +58,11 @@ def test_it_is_made_again_only_where_nobody_holds_it(oblique_grid: Grid) -> None
     assert moved.grid.frame_of_reference == "1.2.3"
     assert volume.grid.frame_of_reference == oblique_grid.frame_of_reference
     assert len(calls) == 2
+    del held
+    gc.collect()
+    assert volume.in_frame("4.5.6").kind is Kind.DENSITY
+    assert len(calls) == 2  # nothing is made for a frame of reference
+    held = moved.values
     back = pickle.loads(pickle.dumps(moved))
     assert type(back) is Volume
     np.testing.assert_array_equal(back.values, held)
