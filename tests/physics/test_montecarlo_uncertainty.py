@@ -136,3 +136,49 @@ def test_uncertainty_by_groups_where_some_hold_more_batches() -> None:
     # what groups alike would have said was 7 % too much
     assert ratio == pytest.approx(1, abs=0.035)
     assert ratio / 1.07 != pytest.approx(1, abs=0.035)
+
+
+FEW = 40
+"""Runs of few decays: a root mean square of their deviations is known to 1 / sqrt(80) = 11 %, less well where the
+deviations are skewed."""
+
+
+def _few_decays() -> NDArray[np.float64]:
+    """Of each run and each organ beside a liver: mean, stated uncertainty, bare spread of the groups of batches."""
+    grid = Grid.axial((12, 12, 12), spacing_mm=(4.0,) * 3)
+    rng = np.random.default_rng(5)
+    density, decays = np.full(grid.shape, 1.06), np.zeros(grid.shape)
+    decays[2:7, 2:10, 2:10] = rng.uniform(0.5, 1.5, (5, 8, 8)) * 1e9
+    density[7:8], density[8:] = 0.94, 1.03
+    density += rng.normal(0, 0.025, grid.shape)
+    organs = []
+    for i, j, k in (((7, 9), (8, 12), (1, 6)), ((7, 10), (9, 11), (1, 4)), ((11, 12), (0, 3), (0, 3))):
+        inside = np.zeros(grid.shape, np.float32)
+        inside[i[0] : i[1], j[0] : j[1], k[0] : k[1]] = 1
+        organs.append(Region.from_coverage("organ", grid, inside))
+    rows = []
+    for seed in range(FEW):
+        result = simulate(
+            Volume(grid, decays, Kind.DECAYS),
+            Volume(grid, density, Kind.DENSITY),
+            nuclide("Y-90"),
+            MonteCarloSettings(histories=20_000, seed=seed, threads=1),
+        )
+        for organ in organs:
+            mean, groups = result.region_mean(organ), result.covariance_groups(organ)
+            bare = float(np.std(groups, ddof=1)) / np.sqrt(len(groups))
+            rows.append((mean.value, np.nan if mean.sd is None else mean.sd, bare))
+    return np.array(rows, dtype=float).reshape(FEW, len(organs), 3)
+
+
+def test_after_few_decays_no_uncertainty_is_far_too_small() -> None:
+    """Organs reached by twins whose mean is known: what decays do not share with them comes rarely."""
+    (beside, corner, far) = np.moveaxis(_few_decays(), 1, 0)
+    value, stated, _ = beside.T  # worth 77 decays
+    assert np.isfinite(stated).all()
+    # twice the 11 % of `FEW`, and as much again for the skewness of rare events
+    assert np.sqrt(np.mean(((value - value.mean()) / stated) ** 2)) == pytest.approx(1, abs=0.4)
+    _, stated, bare = corner.T  # worth 19 decays: what the batches alone would state is four times too small in a run
+    assert np.isnan(stated).all()
+    assert np.max(np.abs(corner[:, 0] - corner[:, 0].mean()) / bare) > 4
+    assert np.isnan(far[:, 1]).all()  # bremsstrahlung of few decays in nine voxels

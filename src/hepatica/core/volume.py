@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -119,6 +121,67 @@ class Volume:
         when = f" at {self.time.isoformat(sep=' ', timespec='seconds')}" if self.time else ""
         label = f"{self.name}: " if self.name else ""
         return f"<Volume {label}{self.kind.meaning}, {low:.4g} to {high:.4g} {self.kind.unit}{when} on {self.grid}>"
+
+
+class RecomputedVolume(Volume):
+    """A volume whose values are made again when they are asked for, unless somebody still holds them.
+
+    Values and densities of a clinical CT are 400 MB each, needed while a dose is computed and hardly ever after.
+    Whoever reads several parts of them holds `values` meanwhile.
+
+    Parameters
+    ----------
+    made : Volume
+        The volume as it is now; it is not kept.
+    make : callable
+        Makes the very same values again.
+    """
+
+    __slots__ = ("_kept", "_make")
+    _kept: weakref.ref[NDArray[Any]]
+    _make: Callable[[], NDArray[Any]]
+
+    def __init__(self, made: Volume, make: Callable[[], NDArray[Any]]) -> None:
+        for name, value in (("grid", made.grid), ("kind", made.kind), ("time", made.time), ("name", made.name)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "_make", make)
+        object.__setattr__(self, "_kept", weakref.ref(made.values))
+
+    @classmethod
+    def packed(cls, volume: Volume) -> Volume:
+        """A volume of whole numbers, as CT numbers are, kept in two bytes each; any other as it is."""
+        small = np.empty_like(volume.values, dtype=np.int16)
+        # Plane by plane as they lie in memory: no second volume beside it.
+        slowest = int(np.argmax(np.abs(volume.values.strides)))
+        for plane, out in zip(np.moveaxis(volume.values, slowest, 0), np.moveaxis(small, slowest, 0), strict=True):
+            limits = np.iinfo(np.int16)
+            if not (plane.min() >= limits.min and plane.max() <= limits.max):  # NaN is neither
+                return volume
+            out[...] = plane
+            if not np.array_equal(out, plane):
+                return volume
+        dtype = volume.values.dtype
+        return cls(volume, lambda: small.astype(dtype))
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """Value of voxel [i, j, k], read-only."""
+        found = self._kept()
+        if found is None:
+            found = Volume(self.grid, self._make(), self.kind).values
+            object.__setattr__(self, "_kept", weakref.ref(found))
+        return found
+
+    def in_frame(self, frame_of_reference: str | None) -> RecomputedVolume:
+        """As of any volume; nothing is made again for it."""
+        moved = object.__new__(RecomputedVolume)
+        for name in ("kind", "time", "name", "_make", "_kept"):
+            object.__setattr__(moved, name, getattr(self, name))
+        object.__setattr__(moved, "grid", self.grid.with_frame_of_reference(frame_of_reference))
+        return moved
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Volume, (self.grid, self.values, self.kind, self.time, self.name)
 
 
 _TARGETS: tuple[tuple[Kind, str], ...] = (

@@ -65,6 +65,6 @@ def partial_density(region: Region, density: Volume, grid: Grid) -> Volume:
         source = region.grid.crop(region.window)
         window = grid.window_of(source)
         if window[0].stop:
-            held = (region.coverage * density.values[region.window]).astype(np.float32)
+            held = (region.coverage * density.values[region.window]).astype(np.float32, copy=False)
             out[window] = np.maximum(resample(Volume(source, held, Kind.DENSITY), grid.crop(window), "mean").values, 0)
     return Volume(grid, out, Kind.DENSITY, name=f"density of {region.name}")

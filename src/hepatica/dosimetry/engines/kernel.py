@@ -69,7 +69,10 @@ class KernelEngine(DoseEngine[DoseMap]):
             medium=settings.kernel_medium,
             density_g_ml=settings.kernel_density_g_ml,
         )
-        in_medium = convolve_even(decays.values[window].astype(np.float32), kernel.gy_per_decay, settings.threads)
+        provenance, octant = _provenance(nuclide, settings, kernel), kernel.gy_per_decay
+        del kernel  # its two octants are as large as the image
+        in_medium = convolve_even(decays.values[window], octant, settings.threads)
+        del octant
         if float(decays.values.min()) >= 0:
             np.maximum(in_medium, 0, out=in_medium)  # single-precision rounding where the dose vanishes
 
@@ -87,7 +90,7 @@ class KernelEngine(DoseEngine[DoseMap]):
             engine=self.name,
             settings=settings,
             energy_balance=balance,
-            provenance=_provenance(nuclide, settings, kernel),
+            provenance=provenance,
             messages=(
                 *air_messages(balance, settings),
                 *_lung_messages(in_medium, density.values, tissue, window, settings),

@@ -100,7 +100,7 @@ def structure_density(drawn: Region, density: Volume) -> Volume:
     if on.is_empty:
         raise GeometryError(f"region {drawn.name!r} covers no voxel of the CT")
     part = on.coverage * density.values[on.window]
-    return Volume(density.grid.crop(on.window), part.astype(np.float32), Kind.DENSITY)
+    return Volume(density.grid.crop(on.window), part.astype(np.float32, copy=False), Kind.DENSITY)
 
 
 def mass_on(part: Volume, grid: Grid, window: Window) -> FloatArray:

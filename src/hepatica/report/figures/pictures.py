@@ -37,6 +37,7 @@ class Pictures:
 def draw(report: DoseReport) -> Pictures:
     """Draw all pictures of a report; about half a second each."""
     lesions = report.lesions
+    held = None if report.ct is None else report.ct.values  # read for every slice
     kept = {id(item) for item in sorted(lesions, key=lambda item: -item.dose.volume_ml)[:MAX_LESIONS]}
     slices = tuple(
         Picture(
@@ -48,6 +49,7 @@ def draw(report: DoseReport) -> Pictures:
         for item in lesions
         if id(item) in kept
     )
+    del held
     dvh = Picture(
         "Dose-volume histograms",
         "Cumulative, by volume; colours as in the slices. A triangle on the axis marks the mean dose.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -74,10 +75,21 @@ def _even_spectrum(octant: Float32Array, length: list[int], threads: int) -> Flo
 
 
 def _forward(values: Float32Array, length: list[int], threads: int) -> NDArray[np.complex64]:
+    """Transform of the last two axes, some planes of the first at a time."""
     from scipy.fft import fft, rfft
 
-    data: Any = rfft(values, length[2], axis=2, workers=threads)
-    return np.asarray(fft(data, length[1], axis=1, workers=threads, overwrite_x=True))
+    depth = length[2] // 2 + 1
+    data = np.empty((values.shape[0], length[1], depth), np.complex64)
+    for block in _planes(values.shape[0], length[1] * depth):
+        part: Any = rfft(values[block], length[2], axis=2, workers=threads)
+        data[block] = fft(part, length[1], axis=1, workers=threads, overwrite_x=True)
+    return data
+
+
+def _planes(count: int, size: int) -> Iterator[slice]:
+    """Slices of planes whose spectra (of `size` numbers) take about `BLOCK_BYTES`."""
+    step = max(1, BLOCK_BYTES // (8 * size))
+    return (slice(first, first + step) for first in range(0, count, step))
 
 
 def _multiply_last_axis(data: NDArray[np.complex64], spectrum: Float32Array, length: int, threads: int) -> None:
@@ -100,5 +112,8 @@ def _backward(
 ) -> Float32Array:
     from scipy.fft import ifft, irfft
 
-    rows: Any = ifft(data, axis=1, workers=threads, overwrite_x=True)[:, : shape[1]]
-    return np.asarray(irfft(rows, length[2], axis=2, workers=threads)[:, :, : shape[2]])
+    out = np.empty(shape, np.float32)
+    for block in _planes(shape[0], length[1] * data.shape[2]):
+        rows: Any = ifft(data[block], axis=1, workers=threads, overwrite_x=True)[:, : shape[1]]
+        out[block] = irfft(rows, length[2], axis=2, workers=threads)[:, :, : shape[2]]
+    return out

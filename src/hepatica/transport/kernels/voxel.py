@@ -449,6 +449,7 @@ def _whole_kernel(octant: Float32Array) -> float:
 
 
 def _scaled(octant: Float32Array, factor: float) -> Float32Array:
-    octant *= np.float32(factor)
+    if octant.any():  # zeros that nobody writes to take no memory
+        octant *= np.float32(factor)
     octant.setflags(write=False)
     return octant

@@ -145,14 +145,17 @@ class BatchSums:
 
     def group_sums(self, window: Window, weights: FloatArray) -> FloatArray:
         """Weighted sum over a window (slices, or indices) of energy per history, for each group that has histories."""
-        known = 0.0 if self.known_kev is None else float((self.known_kev[window] * weights).sum())
-        return self.group_residuals(window, weights) + known
+        return self.group_residuals(window, weights) + self.known_sum(window, weights)
 
     def group_residuals(self, window: Window, weights: FloatArray) -> FloatArray:
         """As `group_sums` without what is known beside the batches: all that varies."""
         used = np.flatnonzero(self.group_histories)
         sums = [float((self.groups[n][window].astype(np.float64) * weights).sum()) for n in used]
         return np.array(sums) * self.group_scale
+
+    def known_sum(self, window: Window, weights: FloatArray) -> float:
+        """Weighted sum over a window (slices, or indices) of energy per history that is known beside the batches."""
+        return 0.0 if self.known_kev is None else float((self.known_kev[window] * weights).sum())
 
     def sd_of_groups(self, sums: FloatArray) -> float | None:
         """Standard uncertainty of the mean of what `group_sums` gives, groups weighted by their histories; None of one.

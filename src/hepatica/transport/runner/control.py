@@ -163,42 +163,68 @@ def twin_for(
     return Twin(medium, float(inside @ density.values.ravel()) / float(inside.sum()))
 
 
-def control_for(
-    nuclide: Nuclide,
-    twinned: Volume,
-    density: Volume,
-    twin: Twin,
-    medium: Medium,
-    *,
-    total: float,
-    enough_kev: float,
-    scoring: Scoring | None,
-) -> Control | None:
-    """Mean of the twins of decays `twinned` (of `total` in all), and classes of the voxels of the dose.
+@dataclass(frozen=True, slots=True, eq=False)
+class Twins:
+    """Decays that have a twin, and the matter that the twins move in.
+
+    Attributes
+    ----------
+    nuclide : Nuclide
+        What decays.
+    decays : Volume
+        Those with a twin, in each voxel of the activity.
+    total : float
+        All decays, those without a twin too.
+    twin : Twin
+        Matter of the twins.
+    medium : Medium
+        Its medium.
+    """
+
+    nuclide: Nuclide
+    decays: Volume
+    total: float
+    twin: Twin
+    medium: Medium
+
+    def expected_kev(self, grid: Grid) -> tuple[FloatArray, NDArray[np.bool_]] | None:
+        """Mean energy of the twins in each voxel of a grid, keV per decay of all, and where it is known.
+
+        None where the voxels are not those of the decays (a block of them will do), or no twin reaches them.
+        """
+        shift = _shift(self.decays.grid, grid)
+        if shift is None:
+            return None
+        source = _reached(self.nuclide, self.decays, self.twin, self.medium)
+        there = tuple(
+            slice(min(max(w.start - s, 0), n), min(max(w.stop - s, 0), n))
+            for w, s, n in zip(source, shift, grid.shape, strict=True)
+        )
+        if any(d.start >= d.stop for d in there):
+            return None
+        here = tuple(
+            slice(d.start + s - w.start, d.stop + s - w.start) for d, s, w in zip(there, shift, source, strict=True)
+        )
+        spacing_mm = self.decays.grid.spacing_mm
+        spread = _spread(self.nuclide, self.decays.values[source], spacing_mm, self.twin, self.medium) / self.total
+        expected, known = np.zeros(grid.shape), np.zeros(grid.shape, bool)
+        expected[there], known[there] = spread[here], True
+        return expected, known
+
+
+def control_for(twins: Twins, density: Volume, scoring: Scoring | None, *, enough_kev: float) -> Control | None:
+    """Mean of the twins, and classes of the voxels of the dose: those of the density, or of another `scoring`.
 
     Voxels with less than `enough_kev` a decay are those that few reach.
 
-    None where the voxels of the dose are not those of the decays (a block of them will do): there the mean is not known
-    to the tenth of a per cent that it must be known to.
+    None where the voxels of the dose are not those of the decays: there the mean is not known to the tenth of a per
+    cent that it must be known to.
     """
-    grid = density.grid if scoring is None else scoring.grid
+    found = twins.expected_kev(density.grid if scoring is None else scoring.grid)
+    if found is None:
+        return None
+    expected, known = found
     own = density.values if scoring is None else scoring.density_g_ml()
-    shift = _shift(twinned.grid, grid)
-    if shift is None:
-        return None
-    source = _reached(nuclide, twinned, twin, medium)
-    spread = _spread(nuclide, twinned.values[source], twinned.grid.spacing_mm, twin, medium) / total
-    expected, known = np.zeros(grid.shape), np.zeros(grid.shape, bool)
-    there = tuple(
-        slice(min(max(w.start - s, 0), n), min(max(w.stop - s, 0), n))
-        for w, s, n in zip(source, shift, grid.shape, strict=True)
-    )
-    if any(d.start >= d.stop for d in there):
-        return None
-    here = tuple(
-        slice(d.start + s - w.start, d.stop + s - w.start) for d, s, w in zip(there, shift, source, strict=True)
-    )
-    expected[there], known[there] = spread[here], True
     dose = (expected / np.maximum(own, LEAST_G_ML)).ravel()
     level = np.full(dose.shape, LEVELS, np.int32)
     positive = dose > 0
@@ -207,7 +233,7 @@ def control_for(
     tissue = np.digitize(own.ravel(), CLASS_BOUNDS_G_ML)
     classes = np.where(controlled, tissue * LEVELS + level, -1).astype(np.int32)
     known_kev = np.where(controlled, expected.ravel(), 0.0)
-    return Control(twin, known_kev, classes, scoring, known_kev < enough_kev)
+    return Control(twins.twin, known_kev, classes, scoring, known_kev < enough_kev)
 
 
 def _shift(decays: Grid, dose: Grid) -> tuple[int, int, int] | None:

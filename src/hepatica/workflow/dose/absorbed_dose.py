@@ -41,7 +41,7 @@ from hepatica.workflow.dose.given_activity import with_given
 from hepatica.workflow.dose.numbers import StructureResult
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.patient.lungs import treated_lungs
-from hepatica.workflow.dose.patient.patient import ct_or_uniform, patient_of
+from hepatica.workflow.dose.patient.patient import ct_or_uniform, let_go, patient_of
 from hepatica.workflow.dose.patient.registration import brought_to_ct
 from hepatica.workflow.dose.patient.structures import StructureSet, both_on, structures_on
 from hepatica.workflow.dose.result import DoseResult
@@ -110,8 +110,9 @@ def absorbed_dose(
     ct_image, has_ct = ct_or_uniform(ct, scans, options)
     brought = brought_to_ct(scans, ct_image if has_ct else None, options, structures, report_progress)
     scans = brought.images
-    together = (*scans, ct_image) if has_ct else scans
-    unchecked = require_together(together, registered=options.scanner.registered or not has_ct)
+    unchecked = require_together(
+        (*scans, ct_image) if has_ct else scans, registered=options.scanner.registered or not has_ct
+    )
     if options.scanner.registered:
         frame = ct_image.grid.frame_of_reference or scans[0].grid.frame_of_reference
         scans = tuple(replace(scan, volume=scan.volume.in_frame(frame)) for scan in scans)
@@ -119,7 +120,12 @@ def absorbed_dose(
     options = replace(options, partial_volume=volume)
 
     report_progress("structures")
+    table = options.scanner.calibration()
+    metal = calibration_messages(ct_image.volume, table) if has_ct else ()
     patient = patient_of(ct_image, has_ct, scans, structures, options)
+    held = patient.tissue.density.values  # as long as the dose is computed
+    patient = let_go(patient, options.density, table)
+    ct_image = replace(ct_image, volume=patient.ct.volume.in_frame(ct_image.grid.frame_of_reference))
 
     report_progress("activity to decays")
     in_view = None if patient.lungs is None else patient.lungs.in_view
@@ -129,7 +135,6 @@ def absorbed_dose(
     corrected = _corrected(seen, structures, patient.ct, options, report_progress)
     grid = dose_grid(seen.grid, ct_image.grid, options.output.grid)
     _, outside = decays_on(grid, corrected.image)
-    table = options.scanner.calibration()
     exact, drawn = both_on(grid, patient.drawn)
 
     report_progress(f"dose by {engine}")
@@ -154,6 +159,7 @@ def absorbed_dose(
         StructureResult(item, dose, held, patient.density_from(item.region.name), patient.density_relative_sd)
         for item, dose, held in zip(drawn.clinical, doses, chain.activities, strict=True)
     )
+    del held
     lungs = treated_lungs(patient, found, count, scans[0], chosen, options)
     deposits, about_deposits = treated_deposits(seen, patient, chosen)
     inputs = (*scans, ct_image) if has_ct else scans
@@ -172,7 +178,7 @@ def absorbed_dose(
             (message for image in (*scans, ct_image) for message in image.messages),
             about_given, unchecked, brought.messages, count.messages, corrected.messages, curve_messages,
             chain.messages, outside,
-            calibration_messages(ct_image.volume, table) if has_ct else (), drawn.messages, patient.messages,
+            metal, drawn.messages, patient.messages,
             () if lungs is None else lungs.messages(),
             about_deposits, dose_map.messages,
         ),

@@ -17,6 +17,7 @@ from hepatica.core import Grid, Region, Volume
 from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
 from hepatica.core.resample import resample_region
+from hepatica.core.volume import RecomputedVolume
 from hepatica.errors import GeometryError, InputError
 from hepatica.imaging.quantify.lungs_in_view import LungsInView, share_of_lungs, shunt_messages, voxel_dose_messages
 from hepatica.io.calibration_files import with_lung_levels
@@ -24,7 +25,7 @@ from hepatica.nuclides import agent
 from hepatica.planning.limits.dose_limits import not_judged
 from hepatica.planning.scout.scan import LUNG_G_ML
 from hepatica.planning.scout.treated_lungs import LungOptions
-from hepatica.transport.matter.media import density_from_hu
+from hepatica.transport.matter.media import HuCalibration, density_from_hu
 from hepatica.workflow.dose.options import DoseOptions
 from hepatica.workflow.dose.patient.structures import StructureSet, structures_on
 from hepatica.workflow.sources import ImageSource, StructureSource, as_image
@@ -150,10 +151,7 @@ def patient_of(
     drawn = structures_on(ct.grid, structures, ct, options.clinical, has_ct=has_ct)
     if has_ct and (options.quantification.lung_shunt or options.quantification.lungs_in_image):
         drawn = _with_lungs_of_ct(drawn, ct.volume)
-    tissue = tissue_density(
-        density_from_hu(ct.volume, options.scanner.calibration()), ct.volume, drawn.clinical, options.density,
-        contrast_agent=ct.acquisition.contrast_agent,
-    )  # fmt: skip
+    tissue = _tissue(ct, drawn, options.density, options.scanner.calibration())
     lungs = _lungs_of(drawn, ct if has_ct else None, tissue, scans[0].volume.in_frame(frame), options.lungs)
     stated = options.quantification
     notes = [] if lungs is None or lungs.seen.whole else [_cut_off(lungs)]
@@ -169,6 +167,22 @@ def patient_of(
     )
     limits = _not_judged(drawn, options)
     return Patient(ct, has_ct, drawn, tissue, lungs, unique(tissue.messages, notes, mass, against, single, limits))
+
+
+def _tissue(
+    ct: Image, drawn: StructureSet, options: DensityOptions, calibration: HuCalibration | None
+) -> TissueDensity:
+    return tissue_density(
+        density_from_hu(ct.volume, calibration), ct.volume, drawn.clinical, options,
+        contrast_agent=ct.acquisition.contrast_agent,
+    )  # fmt: skip
+
+
+def let_go(patient: Patient, options: DensityOptions, calibration: HuCalibration | None) -> Patient:
+    """The patient with CT and densities that are kept as long as somebody holds their values, and then made again."""
+    ct, drawn = replace(patient.ct, volume=RecomputedVolume.packed(patient.ct.volume)), patient.drawn
+    density = RecomputedVolume(patient.tissue.density, lambda: _tissue(ct, drawn, options, calibration).density.values)
+    return replace(patient, ct=ct, tissue=replace(patient.tissue, density=density))
 
 
 LUNGS_OF_CT = "lungs on the CT"
