@@ -180,12 +180,9 @@ class ScanModel:
         if options.acquisition.by_model:
             text = (
                 "the sensitivity is that of the camera's model, not measured on the camera; it is that of scans which "
-                "hepatica simulates by Monte Carlo, while an analytic simulation counts by a formula (10 to 13 % more "
-                "of 99mTc and 177Lu)"
+                "hepatica simulates, and of a real camera only within what the model is right for"
             )
-            found.append(
-                Message("sensitivity-of-the-model", text, "of an analytic scan state what its simulation says")
-            )
+            found.append(Message("sensitivity-of-the-model", text, "calibrate the camera with a source in air"))
         return unique(found, self._unlike_model(options))
 
     def _unlike_model(self, options: SpectOptions) -> tuple[Message, ...]:
