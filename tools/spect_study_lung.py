@@ -253,7 +253,9 @@ def table(runs: list[dict[str, Any]]) -> str:
         said = [one for one in found if "covers" in one]
         half = 196 * float(np.mean([one["relative_sd"] for one in said])) if said else 0.0
         read = 100 * (float(np.mean([one["read"] for one in said])) - 1) if said else 0.0
-        ends = f"{sum(one['covers'] for one in said)} of {len(said)}, +-{half:.1f} %, mean {read:+.1f} %" if said else ""
+        ends = (
+            f"{sum(one['covers'] for one in said)} of {len(said)}, +-{half:.1f} %, mean {read:+.1f} %" if said else ""
+        )
         lines.append(f"| {how}, {shift:g} mm | {len(found)} | " + " | ".join(cells) + f" | {ends} |")
     return "\n".join(lines)
 

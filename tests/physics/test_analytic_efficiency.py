@@ -25,7 +25,8 @@ from hepatica.transport.matter.photons import build_photons
 
 
 @pytest.mark.parametrize(
-    ("camera_name", "kev"), [("siemens-megp", 80.6), ("siemens-lehr", 140.5), ("siemens-megp", 208.4), ("ge-lehr", 140.5)]
+    ("camera_name", "kev"),
+    [("siemens-megp", 80.6), ("siemens-lehr", 140.5), ("siemens-megp", 208.4), ("ge-lehr", 140.5)],
 )
 def test_crystal_of_the_formula_is_that_of_the_table(camera_name: str, kev: float) -> None:
     """Two Monte Carlo programs: photons into a slab (tools/build_camera_tables.py, cross sections of xraylib) and the
