@@ -28,7 +28,7 @@ from hepatica.imaging.reconstruct.levels.options import SpectLungOptions
 from hepatica.imaging.spect.camera.cameras import gamma_camera, window_sets
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
 from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
-from hepatica.imaging.spect.options import AcquisitionOptions, ScatterOptions
+from hepatica.imaging.spect.options import REMAINING_BLUR_MM, AcquisitionOptions, NoiseOptions, ScatterOptions
 from hepatica.imaging.spect.projections import Orbit, Projections
 from hepatica.imaging.spect.reconstruction import reconstruct_scan
 from hepatica.imaging.spect.scan_model import SpectOptions, scan_model
@@ -41,7 +41,7 @@ FINE_MM, PIXEL_MM, VIEWS, VIEW_S = 2.4, 9.6, 60, 40.0
 CAMERA, NAME, TOTAL_BQ, LUNG_SHARE, TUMOUR_TO_NORMAL = "siemens-hegp", "Y-90", 2.5e9, 0.05, 5.0
 HISTORIES = {"torso": 8e6, "patient": 5e6}
 MORE_HISTORIES = 3e6
-"""Of the parts other than the liver. In the rows of the lung 7 % of the counts are the lung's own: a million leave 0.4 % there."""
+"""Of the parts other than the liver. In the rows of the lung 7 % of the counts are its own: a million leave 0.4 %."""
 GRID = Grid.axial((150, 108, 116), spacing_mm=(FINE_MM,) * 3, origin_mm=(-178.8, -128.4, -138.0))
 Mask = NDArray[np.bool_]
 
@@ -190,12 +190,13 @@ class Truth:
         return {**ratios, "total": float(image.sum() / self.activity.total), "noise of liver voxels": spread}
 
 
-def run(scan: Projections, hu: Volume, truth: Truth, how: str, seed: int) -> dict[str, Any]:
+def run(scan: Projections, hu: Volume, truth: Truth, how: str, seed: int, blur_mm: float) -> dict[str, Any]:
     """Ratios to the truth and noise after every iteration, and what is said of the lung at the end."""
     noisy = np.random.default_rng(seed).poisson(scan.counts).astype(np.float32)
     options = SpectOptions(
         acquisition=AcquisitionOptions(sensitivity_cps_per_mbq="model"),
         scatter=ScatterOptions(scatter="mc", stopping=StoppingOptions(seed=1000 * seed)),
+        noise=NoiseOptions(remaining_blur_mm=blur_mm),
         lung=SpectLungOptions(lung_model=how),
     ).for_nuclide(nuclide(NAME))
     started, used = time.monotonic(), time.process_time()
@@ -243,10 +244,10 @@ def draw(runs: Iterable[dict[str, Any]], file: Path) -> None:
 def table(runs: list[dict[str, Any]]) -> str:
     """Mean and spread over the seeds of every model, as a table of the page."""
     keys = [key for key in runs[0]["end"] if key != "noise of liver voxels"]
-    lines = ["| lung model, CT too high by | seeds | " + " | ".join(keys) + " | interval covers |"]
+    lines = ["| lung model, CT too high by, blur left | seeds | " + " | ".join(keys) + " | interval covers |"]
     lines.append("|" + " --- |" * (len(keys) + 3))
-    for how, shift in sorted({(one["how"], one["shift"]) for one in runs}):
-        found = [one for one in runs if (one["how"], one["shift"]) == (how, shift)]
+    for kind in sorted({tuple(one[key] for key in ("how", "shift", "blur")) for one in runs}):
+        found = [one for one in runs if tuple(one[key] for key in ("how", "shift", "blur")) == kind]
         of = {key: 100 * (np.array([one["end"][key] for one in found]) - 1) for key in keys}
         sd = {key: f" +- {values.std(ddof=1):.1f}" if len(found) > 1 else "" for key, values in of.items()}
         cells = [f"{of[key].mean():+.1f}{sd[key]} %" for key in keys]
@@ -256,7 +257,9 @@ def table(runs: list[dict[str, Any]]) -> str:
         ends = (
             f"{sum(one['covers'] for one in said)} of {len(said)}, +-{half:.1f} %, mean {read:+.1f} %" if said else ""
         )
-        lines.append(f"| {how}, {shift:g} mm | {len(found)} | " + " | ".join(cells) + f" | {ends} |")
+        lines.append(
+            f"| {kind[0]}, {kind[1]:g} mm, {kind[2]:g} mm | {len(found)} | " + " | ".join(cells) + f" | {ends} |"
+        )
     return "\n".join(lines)
 
 
@@ -269,6 +272,7 @@ def main() -> None:
     parser.add_argument("--models", default="voxels,levels", help="how the lung is found")
     parser.add_argument("--shift", type=float, default=0.0, help="mm by which the CT of the reconstruction is too high")
     parser.add_argument("--scatter", type=float, default=1.0, help="scattered counts of the scan over the model's")
+    parser.add_argument("--blur", type=float, default=REMAINING_BLUR_MM, help="mm left in the image")
     parser.add_argument("--table", action="store_true", help="print what is there, run nothing")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
@@ -285,10 +289,10 @@ def main() -> None:
     seen = moved(phantom.hu, asked.shift)
     for seed in range(1, asked.seeds + 1):
         for how in asked.models.split(","):
-            which = {"how": how, "shift": asked.shift, "scatter": asked.scatter, "seed": seed}
+            which = {"how": how, "shift": asked.shift, "scatter": asked.scatter, "blur": asked.blur, "seed": seed}
             if any(which.items() <= one.items() for one in runs):
                 continue
-            runs.append({**which, **run(scan, seen, truth, how, seed)})
+            runs.append({**which, **run(scan, seen, truth, how, seed, asked.blur)})
             with file.open("a") as out:
                 out.write(json.dumps(runs[-1]) + "\n")
             print(which, f"{runs[-1]['wall_s']:.0f} s", flush=True)

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import warp as wp
 
-from hepatica.transport.device.geometry import FAR
-from hepatica.transport.device.hexagons import sector_of
+from hepatica.transport.device.geometry import FAR, sector_of
 from hepatica.transport.device.photon import compton, rayleigh_cosine
 from hepatica.transport.device.physics import (
     N_MOMENTA,
@@ -271,7 +270,7 @@ def lead_paths(
     path: wp.array(dtype=wp.float32),
     sector: wp.array(dtype=wp.int32),
 ):
-    """Length of lead (mm) on straight rays through the collimator, below 0 where a ray meets none; their `sector_of`."""
+    """Length of lead (mm) on straight rays through the collimator, below 0 where it meets none; their `sector_of`."""
     tid = wp.tid()
     row = tid / rays
     rng = start(seed, wp.uint64(tid))

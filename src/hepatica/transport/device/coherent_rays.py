@@ -23,8 +23,7 @@ from hepatica.transport.device.forced_detection import (
     response_row,
     sent,
 )
-from hepatica.transport.device.geometry import FAR, Geometry, exit_from, inside, tilted, voxel_at
-from hepatica.transport.device.hexagons import sector_of
+from hepatica.transport.device.geometry import FAR, Geometry, exit_from, inside, sector_of, tilted, voxel_at
 from hepatica.transport.device.photon import rayleigh_cosine
 from hepatica.transport.device.physics import Physics
 from hepatica.transport.device.random import GOLDEN, TWO_PI, first_unit, mixed, rotated, second_unit

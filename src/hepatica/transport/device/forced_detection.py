@@ -19,8 +19,7 @@ from __future__ import annotations
 import warp as wp
 
 from hepatica.transport.device.camera_exit import Rays, along, attenuation_at
-from hepatica.transport.device.geometry import FAR, Geometry
-from hepatica.transport.device.hexagons import N_SECTORS, sector_of
+from hepatica.transport.device.geometry import FAR, N_SECTORS, Geometry, sector_of
 from hepatica.transport.device.physics import (
     N_ENERGIES,
     REST,
