@@ -9,13 +9,15 @@ import pytest
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.core.constants import FWHM_PER_SD
+from hepatica.errors import InputError
+from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
 from hepatica.imaging.spect.camera.hole_response import hole_response
 from hepatica.imaging.spect.options import REMAINING_BLUR_MM, AcquisitionOptions, NoiseOptions
 from hepatica.imaging.spect.projections import Orbit
 from hepatica.imaging.spect.projector import Response
 from hepatica.imaging.spect.reconstruction import reconstruct_scan
-from hepatica.imaging.spect.scan_model import SpectOptions, scan_model
+from hepatica.imaging.spect.scan_model import SpectOptions, response_name, scan_model
 from hepatica.imaging.spect.simulate import Scan, analytic_projections, camera_grid
 from hepatica.nuclides import nuclide
 
@@ -57,6 +59,15 @@ def test_the_default_keeps_the_middle_of_a_small_sphere_below_a_quarter_too_much
     assert middle < 1.25 < 1.4 < sharp_middle
     assert 0.88 * sharp_mean < mean < sharp_mean
     assert (total, sharp_total) == pytest.approx((1.0, 1.0), abs=0.01)
+
+
+def test_images_with_another_blur_left_are_other_images() -> None:
+    """The name is a condition of factors and recovery curves, which are refused where it differs."""
+    whole = Conditions("Tc-99m", reconstruction={"response": response_name(0.0)})
+    left = Conditions("Tc-99m", reconstruction={"response": response_name(REMAINING_BLUR_MM)})
+    left.require_fit(left, "the curve")
+    with pytest.raises(InputError, match="6.5 mm left in the image"):
+        whole.require_fit(left, "the curve")
 
 
 def test_what_is_left_and_what_is_modelled_make_the_whole() -> None:
