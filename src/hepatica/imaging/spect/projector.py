@@ -90,7 +90,7 @@ class Response:
         if not self.left_sd_mm:
             return np.ones_like(whole_mm)
         left = np.minimum(self.left_sd_mm / np.maximum(whole_mm, 1e-9), 1.0)
-        return np.maximum(np.sqrt(1 - left**2), LEAST_MODELLED)
+        return np.asarray(np.maximum(np.sqrt(1 - left**2), LEAST_MODELLED))
 
     def spread(self, distance_mm: FloatArray, step_mm: float, count: int) -> FloatArray:
         """Line spread at distances, at 0, 1, ... `count` - 1 steps from its middle, shape (distances, count).

@@ -196,7 +196,7 @@ def straight_share(penetrated: FloatArray, through: FloatArray) -> FloatArray:
     for part in (slice(0, 1), slice(1, None)):
         counted = through[:, :, part].sum(axis=2)
         shares.append(penetrated[:, :, part].sum(axis=2) / np.where(counted > 0, counted, 1.0))
-    return np.minimum(np.stack(shares, axis=-1), 1.0)
+    return np.asarray(np.minimum(np.stack(shares, axis=-1), 1.0))
 
 
 def with_star(response: DetectorResponse, camera: GammaCamera, run: DetectorRun | None = None) -> DetectorResponse:
