@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -217,28 +217,50 @@ def run(scan: Projections, hu: Volume, truth: Truth, how: str, seed: int, blur_m
     return {"iterations": rows, "end": truth.measured(found.reconstruction.image), **seconds, **said}
 
 
-def draw(runs: Iterable[dict[str, Any]], file: Path) -> None:
-    """Bias of liver, lesions and lung, and noise of liver voxels, against iterations; mean of all seeds."""
+SHOWN = ("liver", "lesion 45 mm", "lesion 32 mm", "lung", "lung beyond 2 cm")
+
+
+def draw(runs: list[dict[str, Any]], file: Path) -> None:
+    """Bias of liver, lesions and lung, their spread over the seeds, and noise of liver voxels, against iterations."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     bias, noise = figure.subplots(1, 2)
-    shown = ("liver", "lesion 45 mm", "lesion 32 mm", "lung", "lung beyond 2 cm")
     for how, style in (("voxels", ":"), ("levels", "-")):
         found = [one["iterations"] for one in runs if one["how"] == how]
+        if not found:
+            continue
         numbers = sorted((n for n in found[0] if int(n) >= 4), key=int)
         steps = [int(n) for n in numbers]
-        for colour, key in enumerate(shown):
-            mean = [100 * (np.mean([one[n][key] for one in found]) - 1) for n in numbers]
-            bias.plot(steps, mean, style, color=f"C{colour}", label=f"{key}, {how}")
+        for colour, key in enumerate(SHOWN):
+            each = 100 * (np.array([[one[n][key] for n in numbers] for one in found]) - 1)
+            bias.plot(steps, each.mean(axis=0), style, color=f"C{colour}", label=f"{key}, {how}")
+            if len(found) > 1:
+                noise.plot(steps, each.std(axis=0, ddof=1), style, color=f"C{colour}", label=f"{key}, over the seeds")
         spread = [100 * np.mean([one[n]["noise of liver voxels"] for one in found]) for n in numbers]
-        noise.plot(steps, spread, style, color="k", label=how)
+        noise.plot(steps, spread, style, color="k", label=f"single liver voxels, {how}")
     bias.set_ylim(-35, 35)
-    for axes, text in ((bias, "difference to the truth, %"), (noise, "spread of liver voxels, %")):
+    noise.set_ylim(0, 32)
+    for axes, text in ((bias, "difference to the truth, %"), (noise, "standard deviation, %")):
         axes.set(xlabel="iterations", ylabel=text)
         axes.grid(visible=True, alpha=0.3)
         axes.legend(fontsize=6, ncols=2, loc="upper right")
     figure.savefig(file, dpi=120)
+
+
+def by_iterations(runs: list[dict[str, Any]]) -> str:
+    """Mean and spread over the seeds after some iterations, by levels."""
+    found = [one for one in runs if one["how"] == "levels"]
+    lines = ["| iterations | " + " | ".join((*SHOWN, "total")) + " | noise of liver voxels |", "|" + " --- |" * 8]
+    for n in ("4", "7", "10", "15", "20", "end"):
+        rows = [one["end"] if n == "end" else one["iterations"][n] for one in found]
+        cells = []
+        for key in (*SHOWN, "total"):
+            values = 100 * (np.array([row[key] for row in rows]) - 1)
+            cells.append(f"{values.mean():+.1f} +- {values.std(ddof=1):.1f} %")
+        spread = 100 * float(np.mean([row["noise of liver voxels"] for row in rows]))
+        lines.append(f"| {n} | " + " | ".join(cells) + f" | {spread:.0f} % |")
+    return "\n".join(lines)
 
 
 def table(runs: list[dict[str, Any]]) -> str:
@@ -280,8 +302,10 @@ def main() -> None:
     runs = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     if asked.table:
         print(table(runs))
-        if asked.phantom == "torso" and {one["how"] for one in runs} == {"voxels", "levels"}:
-            draw([one for one in runs if not one["shift"]], asked.folder / "spect-study-iterations.png")
+        same = [one for one in runs if not one["shift"] and one["blur"] == asked.blur]
+        if asked.phantom == "torso" and sum(one["how"] == "levels" for one in same) > 1:
+            print(by_iterations(same))
+            draw(same, asked.folder / "spect-study-iterations.png")
         return
     phantom = torso() if asked.phantom == "torso" else patient()
     scan = expected(asked.folder, asked.phantom, phantom, asked.scatter)
