@@ -1,12 +1,14 @@
-"""What a filter after the reconstruction takes from the overshoot of a small sphere, and from the recovery of lesions.
+"""What blur left in the image, a filter or a prior take from the overshoot of a small sphere, and from its recovery.
 
 As ``tools/response_study.py`` (whose exact data it takes), 30 views, OSEM of 6 subsets, default response, no noise.
 Run: ``python tools/filter_study.py siemens-hegp 364.5 0.125 22``: camera, keV, background over sphere, diameter in mm.
-Prints, by iterations, the middle and the mean of the sphere over the truth for each filter; then the same of BSREM
-with the relative-difference prior of several strengths, after 40 iterations. A minute of one processor.
+Prints, by iterations, the middle and the mean of the sphere over the truth for each blur that is left and each filter;
+then the same of BSREM with the relative-difference prior of several strengths, after 40 iterations (not with
+``--blur-only``). A minute of one processor.
 """
 
-import sys
+import argparse
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,13 +22,13 @@ from hepatica.imaging.spect.camera.hole_response import hole_response
 from hepatica.imaging.spect.projections import Orbit
 from hepatica.imaging.spect.projector import SpectProjector
 
-VIEWS, FILTERS_MM = 30, (0.0, 5.0, 8.0, 10.0, 12.0)
+VIEWS, LEFT_MM, FILTERS_MM = 30, (0.0, 5.0, 6.5, 8.0), (0.0, 5.0, 8.0, 10.0, 12.0)
 PRIORS = (0.0003, 0.003, 0.01, 0.03, 0.07)
 """Strength over the counts that a unit of a voxel makes in all views: 1 weighs a step between neighbours as much as all
 their counts."""
 
 
-def main(name: str, energy_kev: float, background: float, diameter_mm: float) -> None:
+def main(name: str, energy_kev: float, background: float, diameter_mm: float, *, blur_only: bool) -> None:
     """Print the rows of one case."""
     study.SPHERE_MM = diameter_mm
     camera = gamma_camera(name)
@@ -41,21 +43,30 @@ def main(name: str, energy_kev: float, background: float, diameter_mm: float) ->
     squares = [(study.GRID.to_mm(places + np.array(offset)) ** 2).sum(axis=-1) for offset in offsets]
     share = np.mean([square < (diameter_mm / 2) ** 2 for square in squares], axis=0)
 
-    def tell(update: Any) -> None:
-        if update.subset < update.subsets or update.iteration not in (5, 10, 20):
-            return
-        for filter_mm in FILTERS_MM:
-            image = ndimage.gaussian_filter(update.image, filter_mm / FWHM_PER_SD / study.PIXEL_MM)
-            mean = float((image * share).sum() / share.sum())
-            print(f"{update.iteration} iterations, {filter_mm:g} mm: {study.middle(image):.2f} {mean:.2f}", flush=True)
+    for left_mm in LEFT_MM:
+        undone = replace(response, left_sd_mm=left_mm / FWHM_PER_SD)
+        blurred = SpectProjector(study.GRID, orbit, columns=study.SIZE, response=undone, threads=1)
 
-    reconstruct(counts, projector, IterationOptions(iterations=20, subsets=6), on_update=tell)
-    for prior in PRIORS:
+        def tell(update: Any, left_mm: float = left_mm) -> None:
+            if update.subset < update.subsets or update.iteration not in (5, 10, 20):
+                return
+            for filter_mm in FILTERS_MM if not left_mm and not blur_only else (0.0,):
+                image = ndimage.gaussian_filter(update.image, filter_mm / FWHM_PER_SD / study.PIXEL_MM)
+                mean = float((image * share).sum() / share.sum())
+                text = f"{update.iteration} iterations, {left_mm:g} mm left, filter of {filter_mm:g} mm"
+                print(f"{text}: {study.middle(image):.2f} / {mean:.2f}", flush=True)
+
+        reconstruct(counts, blurred, IterationOptions(iterations=20, subsets=6), on_update=tell)
+    for prior in () if blur_only else PRIORS:
         options = IterationOptions(method="bsrem", iterations=40, subsets=6, prior_strength=prior * VIEWS)
         found = reconstruct(counts, projector, options).image
         mean = float((found * share).sum() / share.sum())
-        print(f"prior {prior:g}: {study.middle(found):.2f} {mean:.2f}", flush=True)
+        print(f"prior {prior:g}: {study.middle(found):.2f} / {mean:.2f}", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *(float(word) for word in sys.argv[2:5]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("case", nargs=4, metavar=("CAMERA", "KEV", "BACKGROUND", "DIAMETER"))
+    parser.add_argument("--blur-only", action="store_true")
+    asked = parser.parse_args()
+    main(asked.case[0], *(float(word) for word in asked.case[1:]), blur_only=asked.blur_only)

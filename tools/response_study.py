@@ -116,7 +116,7 @@ def main() -> None:
         gaussians = {
             "Gaussian of Anger's width (before)": Response(intrinsic / FWHM_PER_SD, near, far - near),
             "Gaussian of the exact rms width": Response(lines.intrinsic_sd_mm, lines.offset_mm, lines.slope),
-            "line spreads of the holes (default)": lines,
+            "line spreads of the holes": lines,
         }
         projectors: dict[str, SpectProjector] = {
             text: SpectProjector(GRID, orbit, columns=SIZE, response=one, threads=2) for text, one in gaussians.items()

@@ -1,17 +1,20 @@
 """Bias and noise against iterations of 90Y SPECT for liver, lesions and lung, with the lung by voxels and by levels.
 
-Run: ``python tools/spect_study_lung.py FOLDER [--seeds 10] [--shift 8] [--scatter 1.01]``. A torso: liver with lesions
-of 45 mm (7 mm below the dome) and 32 mm at T/N 5, 5 % of 2.5 GBq in the lungs, 60 views, pixels of 9.6 mm. Projections
-come from the Monte Carlo, part by part, once; each seed is a Poisson draw of them. FOLDER/lung.json holds the numbers,
-FOLDER/spect-study-iterations.png the figure of docs/spect-study.md. About three minutes of two cores a seed.
+Run: ``python tools/spect_study_lung.py FOLDER [--phantom patient] [--seeds 10] [--models levels] [--shift 8]``. The
+torso: liver with lesions of 45 mm (7 mm below the dome) and 32 mm at T/N 5, 5 % of 2.5 GBq in the lungs. The patient is
+that of ``spect_study.py``. 60 views, pixels of 9.6 mm. Projections come from the Monte Carlo, part by part, once; each
+seed is a Poisson draw of them, reconstructed with default settings and scatter of its own random numbers. A line of
+FOLDER/runs-PHANTOM.jsonl is a run, so that a run that was interrupted goes on; ``--table`` prints mean and spread of
+them; FOLDER/spect-study-iterations.png is the figure of docs/spect-study.md. About a minute of one core a seed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +23,80 @@ from numpy.typing import NDArray
 
 from hepatica.core import Grid, Kind, Volume
 from hepatica.core.resample import resample
-from hepatica.imaging.reconstruct.algorithms import IterationOptions, Update
+from hepatica.imaging.reconstruct.algorithms import Update
 from hepatica.imaging.reconstruct.levels.options import SpectLungOptions
 from hepatica.imaging.spect.camera.cameras import gamma_camera, window_sets
 from hepatica.imaging.spect.montecarlo.projector import MonteCarloProjector, SpectSetup
 from hepatica.imaging.spect.montecarlo.settings import ProjectionSettings
-from hepatica.imaging.spect.options import AcquisitionOptions, ScatterOptions
+from hepatica.imaging.spect.options import REMAINING_BLUR_MM, AcquisitionOptions, NoiseOptions, ScatterOptions
 from hepatica.imaging.spect.projections import Orbit, Projections
 from hepatica.imaging.spect.reconstruction import reconstruct_scan
 from hepatica.imaging.spect.scan_model import SpectOptions, scan_model
 from hepatica.imaging.spect.simulate import camera_grid
 from hepatica.nuclides import nuclide
 from hepatica.transport.runner.settings import StoppingOptions
-from spect_study import START
+from spect_study import START, study_patient
 
-FINE_MM, PIXEL_MM, COLUMNS, VIEWS, VIEW_S = 2.4, 9.6, 40, 60, 40.0
+FINE_MM, PIXEL_MM, VIEWS, VIEW_S = 2.4, 9.6, 60, 40.0
 CAMERA, NAME, TOTAL_BQ, LUNG_SHARE, TUMOUR_TO_NORMAL = "siemens-hegp", "Y-90", 2.5e9, 0.05, 5.0
-SECONDS = {"liver": 60.0, "lesion 45 mm": 40.0, "lesion 32 mm": 30.0, "lung": 60.0}
+HISTORIES = {"torso": 8e6, "patient": 5e6}
+MORE_HISTORIES = 3e6
+"""Of the parts other than the liver. In the rows of the lung 7 % of the counts are its own: a million leave 0.4 %."""
 GRID = Grid.axial((150, 108, 116), spacing_mm=(FINE_MM,) * 3, origin_mm=(-178.8, -128.4, -138.0))
 Mask = NDArray[np.bool_]
 
 
-def torso() -> tuple[dict[str, Mask], Volume, dict[str, Mask]]:
+@dataclass(frozen=True)
+class Phantom:
+    """What is imaged: CT, activity in parts (each of 1 Bq) with the becquerels of each, regions that are measured."""
+
+    hu: Volume
+    parts: Mapping[str, Volume]
+    becquerels: Mapping[str, float]
+    regions: Mapping[str, Volume]
+    columns: int
+
+    @property
+    def activity(self) -> Volume:
+        """All parts, Bq per voxel."""
+        one = next(iter(self.parts.values()))
+        return one.with_values(np.sum([b * self.parts[key].values for key, b in self.becquerels.items()], axis=0))
+
+
+def torso() -> Phantom:
+    """A liver with two lesions under the right lung, on 2.4 mm."""
+    masks, hu, regions = torso_masks()
+    parts = {key: Volume(GRID, (m / m.sum()).astype(np.float32), Kind.ACTIVITY, START) for key, m in masks.items()}
+    shown = {key: Volume(GRID, mask.astype(np.float32), Kind.UNKNOWN) for key, mask in regions.items()}
+    return Phantom(hu, parts, activities(masks), shown, 40)
+
+
+def patient() -> Phantom:
+    """The virtual patient of the study: 5 % in the lungs, T/N 4, tumours of 45, 35 and 22 mm."""
+    from scipy import ndimage
+
+    made = study_patient()
+    activity = made.activity(START)
+    total = TOTAL_BQ / activity.total
+    masks = {key: made.regions[key].mask() for key in made.regions}
+    lung = masks["lung right"] | masks["lung left"]
+    parts = {"liver": activity.with_values(np.where(lung, 0, activity.values))}
+    parts["lung"] = activity.with_values(np.where(lung, activity.values, 0))
+    becquerels = {key: float(total * part.total) for key, part in parts.items()}
+    tumours = {key: mask for key, mask in masks.items() if key.startswith("tumour")}
+    normal = masks["liver"] & ~np.any(list(tumours.values()), axis=0)
+    far = lung & (ndimage.distance_transform_edt(~masks["liver"], sampling=made.hu.grid.spacing_mm) > 20)
+    shown = {"liver": normal, **tumours, "lung": lung, "lung beyond 2 cm": far}
+    shown["right lung beyond 2 cm"] = far & masks["lung right"]
+    extent = float(np.ptp(made.hu.grid.corners_mm(), axis=0)[:2].max())
+    return Phantom(
+        made.hu, {key: part.with_values(part.values / np.float32(part.total)) for key, part in parts.items()},
+        becquerels, {key: Volume(activity.grid, m.astype(np.float32), Kind.UNKNOWN) for key, m in shown.items()},
+        int(np.ceil(extent / PIXEL_MM / 8 + 1) * 8),
+    )  # fmt: skip
+
+
+def torso_masks() -> tuple[dict[str, Mask], Volume, dict[str, Mask]]:
     """Parts with activity, CT, and regions that are measured."""
     x, y, z = GRID.to_mm(np.indices(GRID.shape).reshape(3, -1).T).T.reshape(3, *GRID.shape)
 
@@ -74,21 +129,22 @@ def activities(parts: Mapping[str, Mask]) -> dict[str, float]:
     return {key: float(TOTAL_BQ * w / sum(weight.values())) for key, w in weight.items()}
 
 
-def expected(folder: Path, parts: Mapping[str, Mask], hu: Volume, scatter: float) -> Projections:
+def expected(folder: Path, name: str, phantom: Phantom, scatter: float) -> Projections:
     """Expected counts of the scan, with scattered counts times a factor."""
     half = VIEWS // 2
     angles = np.concatenate([h * 180.0 + np.arange(half) * 360.0 / VIEWS for h in range(2)])
-    grid = camera_grid(GRID, pixel_mm=PIXEL_MM, columns=COLUMNS)
+    grid = camera_grid(phantom.hu.grid, pixel_mm=PIXEL_MM, columns=phantom.columns)
     window = window_sets(nuclide(NAME))[0].peaks[:1]
     setup = SpectSetup(CAMERA, nuclide(NAME), Orbit(angles, np.full(VIEWS, 210.0)), window, grid)
-    projector = MonteCarloProjector(hu, setup)
-    counts = np.zeros((1, VIEWS, COLUMNS, grid.shape[2]), dtype=np.float32)
-    for key, becquerels in activities(parts).items():
-        stored = folder / f"expected-{key.replace(' ', '-')}.npz"
+    projector = MonteCarloProjector(phantom.hu, setup)
+    counts = np.zeros((1, VIEWS, phantom.columns, grid.shape[2]), dtype=np.float32)
+    for key, becquerels in phantom.becquerels.items():
+        stored = folder / f"expected-{name}-{key.replace(' ', '-')}.npz"
         if not stored.exists():
-            source = Volume(GRID, (parts[key] / parts[key].sum()).astype(np.float32), Kind.ACTIVITY, START)
-            rules = ProjectionSettings(target_uncertainty=0.002, time_limit_s=SECONDS[key], seed=77)
-            found = projector.project(source, rules)
+            histories = HISTORIES[name] if key == "liver" else MORE_HISTORIES
+            rules = ProjectionSettings(histories=int(histories), seed=77)
+            found = projector.project(phantom.parts[key], rules)
+            print(f"{name} {key}: {100 * found.uncertainty:.2f} % a bin, {found.seconds:.0f} s", flush=True)
             np.savez(stored, primary=found.primary, other=found.other)
         with np.load(stored) as kept:
             counts += np.float32(becquerels * VIEW_S) * (kept["primary"] + np.float32(scatter) * kept["other"])
@@ -104,93 +160,166 @@ def expected(folder: Path, parts: Mapping[str, Mask], hu: Volume, scatter: float
 
 def moved(hu: Volume, shift_mm: float) -> Volume:
     """The CT, so many millimetres too high."""
-    affine = GRID.affine.copy()
+    affine = hu.grid.affine.copy()
     affine[2, 3] += shift_mm
-    return replace(hu, grid=replace(GRID, affine=affine))
+    return replace(hu, grid=replace(hu.grid, affine=affine))
 
 
-def run(
-    scan: Projections, hu: Volume, truth: Volume, regions: Mapping[str, Any], how: str, seed: int
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Truth:
+    """The phantom on the grid of the image: becquerels of each voxel, share of each voxel in each region."""
+
+    activity: Volume
+    regions: Mapping[str, NDArray[np.float64]]
+    lung_bq_ml: float
+
+    @classmethod
+    def of(cls, phantom: Phantom, grid: Grid) -> Truth:
+        """By volume."""
+        shares = {key: resample(one, grid, "mean").values.astype(np.float64) for key, one in phantom.regions.items()}
+        lung = phantom.regions["lung"]
+        inside = phantom.becquerels["lung"] / (float(lung.values.sum()) * lung.grid.voxel_volume_ml)
+        return cls(resample(phantom.activity, grid, "total"), shares, inside)
+
+    def measured(self, image: NDArray[np.float32]) -> dict[str, float]:
+        """Ratio to the truth of each region, on the same voxels, and the noise of liver voxels."""
+        true = self.activity.values.astype(np.float64)
+        ratios = {key: float((image * w).sum() / (true * w).sum()) for key, w in self.regions.items()}
+        inside = self.regions["liver"] > 0.99
+        spread = float((image[inside] / true[inside]).std())
+        return {**ratios, "total": float(image.sum() / self.activity.total), "noise of liver voxels": spread}
+
+
+def run(scan: Projections, hu: Volume, truth: Truth, how: str, seed: int, blur_mm: float) -> dict[str, Any]:
     """Ratios to the truth and noise after every iteration, and what is said of the lung at the end."""
     noisy = np.random.default_rng(seed).poisson(scan.counts).astype(np.float32)
-    rules = StoppingOptions(target_uncertainty=0.06, seed=1000 * seed)
     options = SpectOptions(
-        acquisition=AcquisitionOptions(sensitivity_cps_per_mbq="model"), iteration=IterationOptions(iterations=20),
-        scatter=ScatterOptions(scatter="mc", stopping=rules), lung=SpectLungOptions(lung_model=how),
-    )  # fmt: skip
+        acquisition=AcquisitionOptions(sensitivity_cps_per_mbq="model"),
+        scatter=ScatterOptions(scatter="mc", stopping=StoppingOptions(seed=1000 * seed)),
+        noise=NoiseOptions(remaining_blur_mm=blur_mm),
+        lung=SpectLungOptions(lung_model=how),
+    ).for_nuclide(nuclide(NAME))
+    started, used = time.monotonic(), time.process_time()
     model = scan_model(replace(scan, counts=noisy), hu, gamma_camera(CAMERA), nuclide(NAME), options)
-    inside = regions["liver"] > 0.99
-
-    def measured(image: NDArray[np.float32]) -> dict[str, float]:
-        ratios = {key: float((image * w).sum() / (truth.values * w).sum()) for key, w in regions.items()}
-        spread = float((image[inside] / truth.values[inside]).std())
-        return {**ratios, "total": float(image.sum() / truth.total), "noise of liver voxels": spread}
-
     rows: dict[int, dict[str, float]] = {}
 
     def after(update: Update) -> None:
         if update.subset == update.subsets:
-            rows[update.iteration] = measured(update.image)
+            rows[update.iteration] = truth.measured(update.image)
 
     found = reconstruct_scan(model, options, on_update=after)
-    true = TOTAL_BQ * LUNG_SHARE / (float(regions["lung"].sum()) * truth.grid.voxel_volume_ml)
+    seconds = {"wall_s": time.monotonic() - started, "processor_s": time.process_time() - used}
+    true = truth.lung_bq_ml
     said = {} if found.lung is None else {
         "read": found.lung.mean.value / true, "relative_sd": found.lung.mean.relative_sd,
-        "covers": found.lung.interval_95[0] <= true <= found.lung.interval_95[1],
+        "covers": bool(found.lung.interval_95[0] <= true <= found.lung.interval_95[1]),
     }  # fmt: skip
-    return {"iterations": rows, "end": measured(found.reconstruction.image), **said}
+    return {"iterations": rows, "end": truth.measured(found.reconstruction.image), **seconds, **said}
 
 
-def draw(results: Mapping[str, list[dict[str, Any]]], file: Path) -> None:
-    """Bias of liver, lesions and lung, and noise of liver voxels, against iterations."""
+SHOWN = ("liver", "lesion 45 mm", "lesion 32 mm", "lung", "lung beyond 2 cm")
+
+
+def draw(runs: list[dict[str, Any]], file: Path) -> None:
+    """Bias of liver, lesions and lung, their spread over the seeds, and noise of liver voxels, against iterations."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     bias, noise = figure.subplots(1, 2)
-    shown = ("liver", "lesion 45 mm", "lesion 32 mm", "lung", "lung beyond 2 cm")
     for how, style in (("voxels", ":"), ("levels", "-")):
-        runs = results[how]
-        numbers = sorted((n for n in runs[0]["iterations"] if int(n) >= 4), key=int)
+        found = [one["iterations"] for one in runs if one["how"] == how]
+        if not found:
+            continue
+        numbers = sorted((n for n in found[0] if int(n) >= 4), key=int)
         steps = [int(n) for n in numbers]
-        for colour, key in enumerate(shown):
-            mean = [100 * (np.mean([one["iterations"][n][key] for one in runs]) - 1) for n in numbers]
-            bias.plot(steps, mean, style, color=f"C{colour}", label=f"{key}, {how}")
-        spread = [100 * np.mean([one["iterations"][n]["noise of liver voxels"] for one in runs]) for n in numbers]
-        noise.plot(steps, spread, style, color="k", label=how)
+        for colour, key in enumerate(SHOWN):
+            each = 100 * (np.array([[one[n][key] for n in numbers] for one in found]) - 1)
+            bias.plot(steps, each.mean(axis=0), style, color=f"C{colour}", label=f"{key}, {how}")
+            if len(found) > 1:
+                noise.plot(steps, each.std(axis=0, ddof=1), style, color=f"C{colour}", label=f"{key}, over the seeds")
+        spread = [100 * np.mean([one[n]["noise of liver voxels"] for one in found]) for n in numbers]
+        noise.plot(steps, spread, style, color="k", label=f"single liver voxels, {how}")
     bias.set_ylim(-35, 35)
-    for axes, text in ((bias, "difference to the truth, %"), (noise, "spread of liver voxels, %")):
+    noise.set_ylim(0, 32)
+    for axes, text in ((bias, "difference to the truth, %"), (noise, "standard deviation, %")):
         axes.set(xlabel="iterations", ylabel=text)
         axes.grid(visible=True, alpha=0.3)
         axes.legend(fontsize=6, ncols=2, loc="upper right")
     figure.savefig(file, dpi=120)
 
 
+def by_iterations(runs: list[dict[str, Any]]) -> str:
+    """Mean and spread over the seeds after some iterations, by levels."""
+    found = [one for one in runs if one["how"] == "levels"]
+    lines = ["| iterations | " + " | ".join((*SHOWN, "total")) + " | noise of liver voxels |", "|" + " --- |" * 8]
+    for n in ("4", "7", "10", "15", "20", "end"):
+        rows = [one["end"] if n == "end" else one["iterations"][n] for one in found]
+        cells = []
+        for key in (*SHOWN, "total"):
+            values = 100 * (np.array([row[key] for row in rows]) - 1)
+            cells.append(f"{values.mean():+.1f} +- {values.std(ddof=1):.1f} %")
+        spread = 100 * float(np.mean([row["noise of liver voxels"] for row in rows]))
+        lines.append(f"| {n} | " + " | ".join(cells) + f" | {spread:.0f} % |")
+    return "\n".join(lines)
+
+
+def table(runs: list[dict[str, Any]]) -> str:
+    """Mean and spread over the seeds of every model, as a table of the page."""
+    keys = [key for key in runs[0]["end"] if key != "noise of liver voxels"]
+    lines = ["| lung model, CT too high by, blur left | seeds | " + " | ".join(keys) + " | interval covers |"]
+    lines.append("|" + " --- |" * (len(keys) + 3))
+    for kind in sorted({tuple(one[key] for key in ("how", "shift", "blur")) for one in runs}):
+        found = [one for one in runs if tuple(one[key] for key in ("how", "shift", "blur")) == kind]
+        of = {key: 100 * (np.array([one["end"][key] for one in found]) - 1) for key in keys}
+        sd = {key: f" +- {values.std(ddof=1):.1f}" if len(found) > 1 else "" for key, values in of.items()}
+        cells = [f"{of[key].mean():+.1f}{sd[key]} %" for key in keys]
+        said = [one for one in found if "covers" in one]
+        half = 196 * float(np.mean([one["relative_sd"] for one in said])) if said else 0.0
+        read = 100 * (float(np.mean([one["read"] for one in said])) - 1) if said else 0.0
+        ends = (
+            f"{sum(one['covers'] for one in said)} of {len(said)}, +-{half:.1f} %, mean {read:+.1f} %" if said else ""
+        )
+        lines.append(
+            f"| {kind[0]}, {kind[1]:g} mm, {kind[2]:g} mm | {len(found)} | " + " | ".join(cells) + f" | {ends} |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Run what is asked for."""
+    """Run what is asked for and is not there yet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--phantom", choices=("torso", "patient"), default="torso")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--models", default="voxels,levels", help="how the lung is found")
     parser.add_argument("--shift", type=float, default=0.0, help="mm by which the CT of the reconstruction is too high")
     parser.add_argument("--scatter", type=float, default=1.0, help="scattered counts of the scan over the model's")
+    parser.add_argument("--blur", type=float, default=REMAINING_BLUR_MM, help="mm left in the image")
+    parser.add_argument("--table", action="store_true", help="print what is there, run nothing")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
-    parts, hu, masks = torso()
-    scan = expected(asked.folder, parts, hu, asked.scatter)
-    grid = scan.grid()
-    true = sum(becquerels * parts[key] / parts[key].sum() for key, becquerels in activities(parts).items())
-    truth = resample(Volume(GRID, np.asarray(true, np.float32), Kind.ACTIVITY, START), grid, "total")
-    regions = {
-        key: resample(Volume(GRID, mask.astype(np.float32), Kind.UNKNOWN), grid, "mean").values.astype(np.float64)
-        for key, mask in masks.items()
-    }
-    seen = moved(hu, asked.shift)
-    results = {
-        how: [run(scan, seen, truth, regions, how, seed) for seed in range(1, asked.seeds + 1)]
-        for how in ("voxels", "levels")
-    }
-    (asked.folder / "lung.json").write_text(json.dumps(results, indent=1))
-    draw(results, asked.folder / "spect-study-iterations.png")
+    file = asked.folder / f"runs-{asked.phantom}.jsonl"
+    runs = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    if asked.table:
+        print(table(runs))
+        same = [one for one in runs if not one["shift"] and one["blur"] == asked.blur]
+        if asked.phantom == "torso" and sum(one["how"] == "levels" for one in same) > 1:
+            print(by_iterations(same))
+            draw(same, asked.folder / "spect-study-iterations.png")
+        return
+    phantom = torso() if asked.phantom == "torso" else patient()
+    scan = expected(asked.folder, asked.phantom, phantom, asked.scatter)
+    truth = Truth.of(phantom, scan.grid())
+    seen = moved(phantom.hu, asked.shift)
+    for seed in range(1, asked.seeds + 1):
+        for how in asked.models.split(","):
+            which = {"how": how, "shift": asked.shift, "scatter": asked.scatter, "blur": asked.blur, "seed": seed}
+            if any(which.items() <= one.items() for one in runs):
+                continue
+            runs.append({**which, **run(scan, seen, truth, how, seed, asked.blur)})
+            with file.open("a") as out:
+                out.write(json.dumps(runs[-1]) + "\n")
+            print(which, f"{runs[-1]['wall_s']:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from hepatica.imaging.spect.camera.hole_response import hole_response
 from hepatica.imaging.spect.projections import Orbit, Window
 from hepatica.imaging.spect.projector import SpectProjector
 from hepatica.imaging.spect.simulate import Scan, analytic_projections, camera_grid
+from hepatica.imaging.spect.system import analytic_sensitivity
 from hepatica.nuclides import nuclide
 
 
@@ -167,8 +168,8 @@ def test_scan_of_spheres_gives_back_its_activity() -> None:
     scan = Scan(Orbit.circular(30, radius_mm=140.0, start_deg=30.0, arc_deg=-360.0), 200.0, (peak,), columns=48)
     shown = analytic_projections(activity, ct, camera=camera, nuclide=tc, scan=scan, grid=grid, seed=7)
     assert shown.counts[0].sum() > 5e5
-    energy = camera.mean_energy_kev(tc, peak)
-    weights = camera.sensitivity_cps_per_bq(tc, peak) * scan.view_s * shown.mean_activity(tc.half_life_s)
+    sensitivity, energy = analytic_sensitivity(camera, tc, peak)
+    weights = sensitivity * scan.view_s * shown.mean_activity(tc.half_life_s)
     found = {}
     for name, mu in (("corrected", attenuation_map(ct, grid, energy)), ("uncorrected", None)):
         pair = SpectProjector(grid, shown.orbit, columns=48, response=hole_response(camera, [energy]), mu_per_mm=mu)

@@ -43,6 +43,9 @@ KEPT_STEP_MM = 2.0
 LEAST_SD = 0.3
 """Least standard deviation in pixels of the crystal's part, so that a spread read off at pixels keeps its width."""
 
+LEAST_MODELLED = 0.4
+"""Least share of a width that is modelled where a blur is left in the image: near the collimator it may be as wide."""
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -59,6 +62,10 @@ class Response:
     places, shares : tuple of float
         The shape of that: places in units of its standard deviation, and the share of the counts at each. Empty for a
         Gaussian.
+    left_sd_mm : float
+        Standard deviation of a blur that is left in the image: the spread is made narrower, so that this blur and what
+        remains make the whole (in squares). An image that is to be sharper than the counts let it overshoots at edges
+        (Snyder et al., IEEE Trans Med Imaging 1987;6:228). No less than `LEAST_MODELLED` of a width stays.
     """
 
     intrinsic_sd_mm: float
@@ -66,15 +73,24 @@ class Response:
     slope: float
     places: tuple[float, ...] = ()
     shares: tuple[float, ...] = ()
+    left_sd_mm: float = 0.0
 
     def __post_init__(self) -> None:
-        numbers = (self.intrinsic_sd_mm, self.offset_mm, self.slope)
+        numbers = (self.intrinsic_sd_mm, self.offset_mm, self.slope, self.left_sd_mm)
         if not all(np.isfinite(numbers)) or min(numbers) < 0:
             raise InputError(f"a response needs finite widths that are not negative, not {numbers}")
 
     def sd_mm(self, distance_mm: FloatArray | float) -> FloatArray:
         """Standard deviation at a distance from the collimator's face in mm."""
-        return np.asarray(np.hypot(self.intrinsic_sd_mm, self.offset_mm + self.slope * np.asarray(distance_mm)))
+        whole = np.hypot(self.intrinsic_sd_mm, self.offset_mm + self.slope * np.asarray(distance_mm))
+        return np.asarray(whole * self._modelled(whole))
+
+    def _modelled(self, whole_mm: FloatArray) -> FloatArray:
+        """Share of a standard deviation that is modelled, the rest being left in the image."""
+        if not self.left_sd_mm:
+            return np.ones_like(whole_mm)
+        left = np.minimum(self.left_sd_mm / np.maximum(whole_mm, 1e-9), 1.0)
+        return np.asarray(np.maximum(np.sqrt(1 - left**2), LEAST_MODELLED))
 
     def spread(self, distance_mm: FloatArray, step_mm: float, count: int) -> FloatArray:
         """Line spread at distances, at 0, 1, ... `count` - 1 steps from its middle, shape (distances, count).
@@ -84,12 +100,14 @@ class Response:
         if not self.places:
             return _gaussians(self.sd_mm(distance_mm) / step_mm, count)
         width = self.offset_mm + self.slope * np.asarray(distance_mm)
-        sharp = max(self.intrinsic_sd_mm, LEAST_SD * step_mm)
-        reach = math.ceil((float(width.max(initial=0.0)) * max(self.places) + 6 * sharp) / step_mm)
-        x = np.arange(max(count, reach + 1)) * step_mm
+        modelled = self._modelled(np.hypot(self.intrinsic_sd_mm, width))
+        width = width * modelled
+        sharp = np.maximum(self.intrinsic_sd_mm * modelled, LEAST_SD * step_mm)
+        furthest = float(width.max(initial=0.0)) * max(self.places) + 6 * float(sharp.max(initial=0.0))
+        x = np.arange(max(count, math.ceil(furthest / step_mm) + 1)) * step_mm
         found = np.zeros((width.size, x.size))
         for place, share in zip(self.places, self.shares, strict=True):
-            found += share * np.exp(-0.5 * ((x - place * width[:, None]) / sharp) ** 2)
+            found += share * np.exp(-0.5 * ((x - place * width[:, None]) / sharp[:, None]) ** 2)
         whole = found[:, :1] + 2 * found[:, 1:].sum(axis=1, keepdims=True)
         return np.asarray(found[:, :count] / whole)
 
@@ -113,7 +131,8 @@ class Response:
         slope = float(np.sqrt(square))
         offset = cross / slope if slope else 0.0
         intrinsic = float(np.sqrt(max(constant - offset**2, 0.0)))
-        return cls(intrinsic, offset, slope, responses[0].places, responses[0].shares)
+        left = math.sqrt(float(share @ np.array([r.left_sd_mm**2 for r in responses])))
+        return cls(intrinsic, offset, slope, responses[0].places, responses[0].shares, left)
 
 
 class SystemModel(Protocol):

@@ -36,7 +36,7 @@ from hepatica.imaging.spect.montecarlo.spectrum import HISTORIES
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.imaging.spect.scan_model import IN_AIR
 from hepatica.imaging.spect.simulate import Scan, analytic_projections, camera_grid, require_in_field
-from hepatica.imaging.spect.system import window_model
+from hepatica.imaging.spect.system import analytic_sensitivity, window_model
 from hepatica.nuclides import Nuclide
 from hepatica.transport.runner.settings import StoppingOptions
 
@@ -327,6 +327,6 @@ def measured_camera(
 
 def _sensitivity(camera: GammaCamera, nuclide: Nuclide, window: Window) -> float | None:
     try:
-        return camera.sensitivity_cps_per_bq(nuclide, window) * 1e6
+        return 1e6 * analytic_sensitivity(camera, nuclide, window)[0]
     except PhysicsError:
         return None

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Volume
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.core.document import document
 from hepatica.core.message import Message, unique
 from hepatica.core.options import options, parameters
@@ -180,12 +181,9 @@ class ScanModel:
         if options.acquisition.by_model:
             text = (
                 "the sensitivity is that of the camera's model, not measured on the camera; it is that of scans which "
-                "hepatica simulates by Monte Carlo, while an analytic simulation counts by a formula (10 to 13 % more "
-                "of 99mTc and 177Lu)"
+                "hepatica simulates, and of a real camera only within what the model is right for"
             )
-            found.append(
-                Message("sensitivity-of-the-model", text, "of an analytic scan state what its simulation says")
-            )
+            found.append(Message("sensitivity-of-the-model", text, "calibrate the camera with a source in air"))
         return unique(found, self._unlike_model(options))
 
     def _unlike_model(self, options: SpectOptions) -> tuple[Message, ...]:
@@ -219,7 +217,7 @@ class ScanModel:
                 "post_filter_mm": options.noise.post_filter_mm,
                 **further_conditions(options),
                 "detector": self.detectors,
-                "response": hole_response.NAME,
+                "response": response_name(options.noise.remaining_blur_mm),
                 # Other corrections know nothing of what comes through lead.
                 **({"penetration": self.camera.penetration} if options.scatter.scatter == "mc" else {}),
             },
@@ -275,7 +273,7 @@ def scan_model(
     projectors = []
     for model in models:
         report_progress(f"attenuation at {energies_text(model)}")
-        projectors.append(_projector(hu, data, model))
+        projectors.append(_projector(hu, data, model, options.noise.remaining_blur_mm))
     return ScanModel(
         hu, camera, nuclide, data, main, models,
         projector=projectors[0] if len(projectors) == 1 else JointProjector(projectors),
@@ -285,12 +283,19 @@ def scan_model(
     )  # fmt: skip
 
 
-def _projector(hu: Volume, data: Projections, model: WindowModel) -> SpectProjector:
+def _projector(hu: Volume, data: Projections, model: WindowModel, remaining_blur_mm: float) -> SpectProjector:
     grid = data.grid()
+    response = replace(model.response, left_sd_mm=remaining_blur_mm / FWHM_PER_SD)
     maps = np.stack([attenuation_map(hu, grid, energy) for energy in model.energy_kev])
     return SpectProjector(
-        grid, data.orbit, columns=data.shape[1], response=model.response, mu_per_mm=maps, energy_weights=model.weights
+        grid, data.orbit, columns=data.shape[1], response=response, mu_per_mm=maps, energy_weights=model.weights
     )
+
+
+def response_name(remaining_blur_mm: float) -> str:
+    """How conditions and provenance call what the iterations undo: another name where images become other ones."""
+    left = f", {remaining_blur_mm:g} mm left in the image" if remaining_blur_mm else ""
+    return hole_response.NAME + left
 
 
 def view_weights(
@@ -397,7 +402,7 @@ def run_parameters(model: ScanModel, options: SpectOptions) -> Mapping[str, Any]
         energy_kev=[one.energy_kev for one in model.models],
         energy_weights=[one.weights for one in model.models],
         detector=model.detectors,
-        response=hole_response.NAME,
+        response=response_name(options.noise.remaining_blur_mm),
         sensitivity=sensitivity,
         sensitivity_cps_per_mbq=stated.measured_cps_per_mbq or None,
         primary_sensitivity_cps_per_mbq=primary,

@@ -21,6 +21,7 @@ from hepatica.imaging.spect.camera.cameras import GammaCamera
 from hepatica.imaging.spect.camera.hole_response import hole_response
 from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.imaging.spect.projector import SpectProjector
+from hepatica.imaging.spect.system import analytic_sensitivity
 from hepatica.nuclides import Nuclide
 
 Float32 = NDArray[np.float32]
@@ -130,14 +131,14 @@ def analytic_projections(
     seen = 0
     for number, window in enumerate(scan.windows):
         try:
-            energy = camera.mean_energy_kev(nuclide, window)
+            sensitivity, energy = analytic_sensitivity(camera, nuclide, window)
         except PhysicsError:
             continue
         seen += 1
         if progress is not None:
             progress(f"projecting {window}")
         expected = _expected(source, hu, camera, scan, energy)
-        counts[number] = expected * np.float32(camera.sensitivity_cps_per_bq(nuclide, window) * scan.view_s)
+        counts[number] = expected * np.float32(sensitivity * scan.view_s)
     if not seen:
         raise PhysicsError(
             f"no photon line of {nuclide.name} falls into {', '.join(map(str, scan.windows))}; "

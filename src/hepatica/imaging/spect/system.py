@@ -132,6 +132,25 @@ def window_model(
     return WindowModel(window, basis, shares, response, total, share, detector, energy, emitted, seen)
 
 
+def analytic_sensitivity(camera: GammaCamera, nuclide: Nuclide, window: Window) -> tuple[float, float]:
+    """Primary counts per second and becquerel in air that an analytic simulation has in a window, and their mean keV.
+
+    Those of `window_model` in a window that holds a peak, so that the simulation counts as the reconstruction by the
+    camera's model does; those of the formula in one that holds only a peak's tail.
+
+    Raises
+    ------
+    PhysicsError
+        If no photon line of the nuclide falls into the window.
+    """
+    energy = camera.mean_energy_kev(nuclide, window)
+    try:
+        model = window_model(camera, nuclide, window)
+    except PhysicsError:
+        return camera.sensitivity_cps_per_bq(nuclide, window), energy
+    return model.sensitivity_cps_per_bq, model.mean_energy_kev
+
+
 def model_mismatch(measured_cps_per_mbq: float, model: WindowModel, camera: GammaCamera) -> tuple[Message, ...]:
     """A message if a sensitivity measured in air is more than `MAX_MISMATCH` away from that of the camera's model."""
     modelled = 1e6 * model.sensitivity_cps_per_bq / model.holes_share

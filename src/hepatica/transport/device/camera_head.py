@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import warp as wp
 
-from hepatica.transport.device.geometry import FAR
+from hepatica.transport.device.geometry import FAR, sector_of
 from hepatica.transport.device.photon import compton, rayleigh_cosine
 from hepatica.transport.device.physics import (
     N_MOMENTA,
@@ -268,8 +268,9 @@ def lead_paths(
     seed: wp.uint64,
     rays: int,
     path: wp.array(dtype=wp.float32),
+    sector: wp.array(dtype=wp.int32),
 ):
-    """Length of lead (mm) on straight rays through the collimator; below 0 where a ray meets none."""
+    """Length of lead (mm) on straight rays through the collimator, below 0 where it meets none; their `sector_of`."""
     tid = wp.tid()
     row = tid / rays
     rng = start(seed, wp.uint64(tid))
@@ -280,6 +281,7 @@ def lead_paths(
     p = random_place(h, z0, more)
     ray = within_ring(tangent, row, bits)
     u = wp.vec2(ray[0], ray[1])
+    sector[tid] = sector_of(u[0], u[1])
     left = (z1 - z0) / ray[2]
     r = from_centre(h.pitch, p)
     if same_hole(h, r, left * u) == 1:

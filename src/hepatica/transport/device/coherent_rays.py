@@ -23,7 +23,7 @@ from hepatica.transport.device.forced_detection import (
     response_row,
     sent,
 )
-from hepatica.transport.device.geometry import FAR, Geometry, exit_from, inside, tilted, voxel_at
+from hepatica.transport.device.geometry import FAR, Geometry, exit_from, inside, sector_of, tilted, voxel_at
 from hepatica.transport.device.photon import rayleigh_cosine
 from hepatica.transport.device.physics import Physics
 from hepatica.transport.device.random import GOLDEN, TWO_PI, first_unit, mixed, rotated, second_unit
@@ -82,6 +82,7 @@ def satellite(
                 a.view,
                 row,
                 ring,
+                sector_of(wp.dot(across, d), d[2]),
                 wp.dot(across, wp.vec3(x, y, 0.0)) + lift * wp.dot(across, d),
                 q[2] + lift * d[2],
                 a.du,

@@ -19,7 +19,7 @@ from __future__ import annotations
 import warp as wp
 
 from hepatica.transport.device.camera_exit import Rays, along, attenuation_at
-from hepatica.transport.device.geometry import FAR, Geometry
+from hepatica.transport.device.geometry import FAR, N_SECTORS, Geometry, sector_of
 from hepatica.transport.device.physics import (
     N_ENERGIES,
     REST,
@@ -79,6 +79,7 @@ class Camera:
     near_bound: wp.array(dtype=wp.float32)
     far_bound: wp.array(dtype=wp.float32)
     chance: wp.array(dtype=wp.float32)
+    star: wp.array(dtype=wp.float32)
     chance_sum: wp.array(dtype=wp.float32)
     importance: wp.array(dtype=wp.float32)
     depth: wp.array(dtype=wp.float32)
@@ -207,6 +208,7 @@ def deposit(
     view: int,
     row: int,
     ring: int,
+    sector: int,
     u: float,
     v: float,
     du: float,
@@ -214,12 +216,16 @@ def deposit(
     amount: float,
     scattered: int,
 ):
-    """Add `amount` times the response of a row and bin to the pixel in each window, shifted by the crystal's blur."""
+    """Add `amount` times the response of a row and bin to the pixel in each window, shifted by the crystal's blur.
+
+    What comes through lead depends on the azimuth (`sector_of`): it is most across the thin walls.
+    """
     base = (row * c.bins + ring) * 2 * c.windows
+    arm = ((row * c.bins + ring) * N_SECTORS + sector) * c.windows
     size = c.windows * c.views * c.columns * c.rows
     for w in range(c.windows):
         through_hole = c.chance[base + 2 * w]
-        through_lead = c.chance[base + 2 * w + 1]
+        through_lead = c.chance[base + 2 * w + 1] * c.star[arm + w]
         if through_hole + through_lead > 0.0:
             x = (u + c.blur[w] * du) / c.pixel_u + 0.5 * float(c.columns)
             y = (v + c.blur[w] * dv - c.z_low) / c.pixel_v
@@ -282,6 +288,7 @@ def near_points(
                 a.view,
                 a.row,
                 ring,
+                sector_of(cosine_azimuth, sine_azimuth),
                 a.column + reach * cosine_azimuth,
                 e.p[2] + reach * sine_azimuth,
                 sign * a.du,
@@ -320,6 +327,7 @@ def near_exact(
     column = a.column + lift * side
     line = e.p[2] + lift * up
     if on_detector(c, column, line) == 1:
+        arm = sector_of(side, up)
         kev, chance, _ = sent(m, e, wp.dot(e.u, d))
         row = int(a.row)
         if e.compton == 1:
@@ -328,13 +336,13 @@ def near_exact(
         exact = e.weight * chance * wp.exp(-depth) * over / chosen
         short = e.weight * a.chance * through * over / chosen
         if row == a.row:
-            deposit(c, tally, a.view, row, ring, column, line, a.du, a.dv, exact - short, e.scattered)
+            deposit(c, tally, a.view, row, ring, arm, column, line, a.du, a.dv, exact - short, e.scattered)
         else:
-            deposit(c, tally, a.view, a.row, ring, column, line, a.du, a.dv, -short, e.scattered)
+            deposit(c, tally, a.view, a.row, ring, arm, column, line, a.du, a.dv, -short, e.scattered)
             lift = (a.height + c.depth[row]) / cosine
             column = a.column + lift * side
             line = e.p[2] + lift * up
-            deposit(c, tally, a.view, row, ring, column, line, a.du, a.dv, exact, e.scattered)
+            deposit(c, tally, a.view, row, ring, arm, column, line, a.du, a.dv, exact, e.scattered)
 
 
 @wp.func
@@ -398,6 +406,7 @@ def far_rays(
                     a.view,
                     row,
                     ring,
+                    sector_of(side, up),
                     a.column + lift * side,
                     e.p[2] + lift * up,
                     a.du,

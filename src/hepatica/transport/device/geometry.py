@@ -8,6 +8,12 @@ from __future__ import annotations
 
 import warp as wp
 
+SECTORS = 6
+"""Sectors of 5 degrees of azimuth from the normal of a wall of hexagonal holes (0) to the corner between two (30
+degrees); the rest is symmetry."""
+N_SECTORS = wp.constant(SECTORS)
+SIXTH = wp.constant(1.04719755)
+
 FAR = wp.constant(1.0e30)
 BEYOND = wp.constant(-2)
 """Index of matter that is in none of the voxels."""
@@ -165,3 +171,11 @@ def exit_from(g: Geometry, p: wp.vec3, u: wp.vec3) -> float:
     y = (wp.where(u[1] > 0.0, float(g.ny) * g.sy, 0.0) - p[1]) / u[1]
     z = (wp.where(u[2] > 0.0, float(g.nz) * g.sz, 0.0) - p[2]) / u[2]
     return wp.min(x, wp.min(y, z))
+
+
+@wp.func
+def sector_of(x: float, y: float) -> int:
+    """Sector of the direction (x, y), x along the normal of a pair of walls."""
+    azimuth = wp.abs(wp.atan2(y, x))
+    folded = wp.abs(azimuth - wp.round(azimuth / SIXTH) * SIXTH)
+    return wp.min(int(folded / (0.5 * SIXTH) * float(N_SECTORS)), N_SECTORS - 1)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from hepatica.imaging.spect.camera.detector import (
     LEAD_K_LINES_KEV,
     LEAD_K_SHARES,
     NEAR_BINS,
+    SECTORS,
     DetectorResponse,
     mean_transmission,
     solid_angle_sr,
@@ -165,7 +166,8 @@ def simulate_detector(
 
     with ThreadPoolExecutor(run.threads) as pool:
         rows = list(pool.map(one, range(energies.size)))
-    crystal, behind, collimator, arrived, depth, *shifts = (np.array(column) for column in zip(*rows, strict=True))
+    columns = (np.array(column) for column in zip(*rows, strict=True))
+    crystal, behind, collimator, arrived, star, depth, *shifts = columns
     through_holes = mean_transmission(camera.collimator, bench.tangent)
     parts = {
         "penetrated": arrived[:, :, None] * (crystal + behind),
@@ -180,10 +182,36 @@ def simulate_detector(
         depth_mm=depth,
         geometric=through_holes[:, None] * crystal,
         through=np.sum(list(parts.values()), axis=0),
+        straight=straight_share(parts["penetrated"], np.sum(list(parts.values()), axis=0)),
+        star=star,
     )
     return DetectorSimulation(
         response, arrived, parts, dict(zip(("crystal", "behind", "collimator"), shifts, strict=True))
     )
+
+
+def straight_share(penetrated: FloatArray, through: FloatArray) -> FloatArray:
+    """Share of counts through lead that did not collide there: of those of full energy, and of the rest, (n, m, 2)."""
+    shares = []
+    for part in (slice(0, 1), slice(1, None)):
+        counted = through[:, :, part].sum(axis=2)
+        shares.append(penetrated[:, :, part].sum(axis=2) / np.where(counted > 0, counted, 1.0))
+    return np.asarray(np.minimum(np.stack(shares, axis=-1), 1.0))
+
+
+def with_star(response: DetectorResponse, camera: GammaCamera, run: DetectorRun | None = None) -> DetectorResponse:
+    """A response with azimuth, where it has none: straight lines and the crystal anew, the rest as it is.
+
+    The same numbers as `simulate_detector` with the same run, without its photons that collide in the collimator.
+    """
+    bench = Bench(camera, run or DetectorRun())
+    penetrated, star = [], []
+    for number, kev in enumerate(response.energy_kev):
+        seen, arrived, of_sector = bench.straight(number, float(kev))
+        penetrated.append(arrived[:, None] * seen)
+        star.append(of_sector)
+    share = straight_share(np.array(penetrated), response.through)
+    return replace(response, straight=share, star=np.array(star))
 
 
 def simulated_response(camera: GammaCamera) -> DetectorResponse:
@@ -219,24 +247,44 @@ class Bench:
         self._device_tangent = self._upload.floats(self.tangent)
         cosine = 1 / np.sqrt(1 + self.tangent**2)
         self._cosine = (cosine[1:] + cosine[:-1]) / 2
-        self.paths_mm = self._trace()
+        self.paths_mm, self.sectors = self._trace()
 
     def energy(self, number: int, kev: float) -> tuple[FloatArray, ...]:
-        """Components (crystal first, behind first, collimator), arrivals, depth and three shifts at one energy."""
-        before = sum(self._mu(layer, kev) * layer.thickness_mm for layer in self._layers[: self._collimator])
-        survive = np.exp(-before / self._cosine)
-        mu = self._mu(self._layers[self._collimator], kev)
-        arrived = np.where(self.paths_mm >= 0, np.exp(-mu * np.maximum(self.paths_mm, 0)), 0.0).mean(axis=1) * survive
-        tally, extra, _ = self.launch(number, kev, 0)
-        # under small angles the crystal does not tell them apart (its depth grows by less than 0.5 %): take their mean
-        tally[:NEAR_BINS] = tally[:NEAR_BINS].mean(axis=0)
-        crystal, behind = (survive[:, None] * tally[:, kind] for kind in (0, 1))
+        """Components (crystal first, behind first, collimator), arrivals, star, depth, three shifts at one energy."""
+        crystal, behind, arrived, star, extra = self._straight(number, kev)
         scattered, more, _ = self.launch(number, kev, 1)
         collimator = scattered.sum(axis=1)
         near = extra[:NEAR_BINS, 0].sum(axis=0)
         depth = np.array(near[2] / near[1] if near[1] else self._middle_of_crystal)
         shifts = [_root_mean_square(rows) for rows in (extra[:NEAR_BINS, 0], extra[:NEAR_BINS, 1], more.sum(axis=1))]
-        return crystal, behind, collimator, arrived, depth, *shifts
+        return crystal, behind, collimator, arrived, star, depth, *shifts
+
+    def straight(self, number: int, kev: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Components of photons that cross lead without collision, chance of that, and their star, at one energy."""
+        crystal, behind, arrived, star, _ = self._straight(number, kev)
+        return crystal + behind, arrived, star
+
+    def _straight(self, number: int, kev: float) -> tuple[FloatArray, ...]:
+        before = sum(self._mu(layer, kev) * layer.thickness_mm for layer in self._layers[: self._collimator])
+        survive = np.exp(-before / self._cosine)
+        arrived, star = self._arrivals(kev)
+        tally, extra, _ = self.launch(number, kev, 0)
+        # under small angles the crystal does not tell them apart (its depth grows by less than 0.5 %): take their mean
+        tally[:NEAR_BINS] = tally[:NEAR_BINS].mean(axis=0)
+        crystal, behind = (survive[:, None] * tally[:, kind] for kind in (0, 1))
+        return crystal, behind, arrived * survive, star, extra
+
+    def _arrivals(self, kev: float) -> tuple[FloatArray, FloatArray]:
+        """Chance to cross lead without collision, shape (m,), and that of each sector over the mean, (m, sectors)."""
+        mu = self._mu(self._layers[self._collimator], kev)
+        chance = np.where(self.paths_mm >= 0, np.exp(-mu * np.maximum(self.paths_mm, 0)), 0.0)
+        arrived = chance.mean(axis=1)
+        star = np.ones((self._bins, SECTORS))
+        for ring in np.flatnonzero(arrived > 0):
+            rays = np.bincount(self.sectors[ring], minlength=SECTORS)
+            of_sector = np.bincount(self.sectors[ring], chance[ring], SECTORS) / np.maximum(rays, 1)
+            star[ring] = of_sector / of_sector.mean() if of_sector.mean() else 1.0
+        return arrived, star
 
     def launch(self, number: int, kev: float, mode: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Chances per photon, shape (m, classes, c), and the sums `extra` and `balance` of the kernel."""
@@ -268,13 +316,16 @@ class Bench:
         uneven = np.repeat(bins, np.ceil(share * self._run.collimator_photons / size).astype(int))
         return even, uneven
 
-    def _trace(self) -> FloatArray:
-        """Millimetres of lead on straight lines, shape (m, rays); below 0 where there is none."""
+    def _trace(self) -> tuple[FloatArray, NDArray[np.int32]]:
+        """Millimetres of lead on straight lines, shape (m, rays), below 0 where there is none; sectors of azimuth."""
         wp, size = self._wp, self._bins * self._run.rays
         path = wp.zeros(size, dtype=wp.float32, device="cpu")
-        inputs = [self._head, self._device_tangent, wp.uint64(self._run.seed + 1), self._run.rays, path]
+        sector = wp.zeros(size, dtype=wp.int32, device="cpu")
+        inputs = [self._head, self._device_tangent, wp.uint64(self._run.seed + 1), self._run.rays, path, sector]
         wp.launch(self._code.lead_paths, dim=size, inputs=inputs, device="cpu")
-        return np.asarray(path.numpy().reshape(self._bins, -1), dtype=np.float64)
+        return np.asarray(path.numpy().reshape(self._bins, -1), dtype=np.float64), sector.numpy().reshape(
+            self._bins, -1
+        )
 
     def _mu(self, layer: Layer, kev: float) -> float:
         """Linear attenuation coefficient in 1/mm."""

@@ -35,6 +35,9 @@ LEAD_K_SHARES = (0.2951, 0.4960, 0.1673, 0.0416)
 NEAR_BINS, FAR_BINS = 24, 32
 """Bins of direction over what a hole lets through, and beyond."""
 
+SECTORS = 6
+"""Sectors of azimuth from the normal of a wall to the corner between two, 30 degrees; the rest is symmetry."""
+
 FINE_STEP = 0.01
 """Relative step of the energies at which `DetectorResponse.window` answers by default: a quarter of the standard
 deviation of a NaI peak at 140 keV, half of it at 600 keV."""
@@ -58,6 +61,9 @@ class WindowResponse:
     geometric, through : ndarray, shape (w, n, m)
         Counts per photon incident in a bin of direction: those that came through a hole without touching lead and met
         the crystal first, and all others.
+    star : ndarray, shape (w, n, m, s), or None
+        `through` of a sector of azimuth over its mean, s sectors of equal width from the normal of a wall (0) to the
+        corner between two (30 degrees); None where it is not known.
     """
 
     windows: tuple[Window, ...]
@@ -66,6 +72,7 @@ class WindowResponse:
     depth_mm: FloatArray
     geometric: FloatArray
     through: FloatArray
+    star: FloatArray | None = None
 
     @property
     def total(self) -> FloatArray:
@@ -152,6 +159,10 @@ class DetectorResponse:
     geometric, through : ndarray, shape (n, m, c)
         Chance per photon incident in a bin of direction of: [0] all of its energy left in the crystal, [1:-1] a part,
         in equal bins of deposited over incident energy from 0 to 1, [-1] a K X ray of lead absorbed whole.
+    straight : ndarray, shape (n, m, 2), or None
+        Share of `through` that crossed lead without a collision: of what leaves all its energy, and of the rest.
+    star : ndarray, shape (n, m, s), or None
+        How much of it comes in a sector of azimuth over the mean; see `WindowResponse`. None where not known.
     """
 
     camera: str
@@ -161,6 +172,8 @@ class DetectorResponse:
     depth_mm: FloatArray
     geometric: FloatArray
     through: FloatArray
+    straight: FloatArray | None = None
+    star: FloatArray | None = None
 
     @property
     def continuum_bins(self) -> int:
@@ -209,7 +222,23 @@ class DetectorResponse:
             depth_mm=np.interp(energies, self.energy_kev, self.depth_mm),
             geometric=np.einsum("wnc,nmc->wnm", shares, geometric, optimize=True),
             through=np.einsum("wnc,nmc->wnm", shares, through, optimize=True),
+            star=self._star(energies, shares, through),
         )
+
+    def _star(self, energies: FloatArray, shares: FloatArray, through: FloatArray) -> FloatArray | None:
+        """Counts through lead in a sector over their mean: only straight lines keep the azimuth."""
+        if self.straight is None or self.star is None:
+            return None
+        below, part = _places(self.energy_kev, energies)
+        straight, star = (
+            table[below] * (1 - part[:, None, None]) + table[below + 1] * part[:, None, None]
+            for table in (self.straight, self.star)
+        )
+        whole = shares[:, :, None, 0] * through[None, :, :, 0]
+        rest = np.einsum("wnc,nmc->wnm", shares[:, :, 1:], through[:, :, 1:], optimize=True)
+        counted = whole + rest
+        share = (whole * straight[:, :, 0] + rest * straight[:, :, 1]) / np.where(counted > 0, counted, 1.0)
+        return np.asarray(1 + share[..., None] * (star - 1))
 
     def pulse_heights(self, energy_kev: float, edges_kev: ArrayLike, *, geometric_only: bool = False) -> FloatArray:
         """Spectrum of a point source in air: counts per photon emitted into 4 pi in bins of pulse height."""

@@ -25,9 +25,11 @@ from hepatica.errors import InputError, PhysicsError
 from hepatica.imaging.spect.camera.cameras import GammaCamera, gamma_camera
 from hepatica.imaging.spect.camera.detector import DetectorResponse
 
-FORMAT = 1
+FORMAT = 2
 TITLE = "# hepatica detector response"
 VECTORS = ("energy_kev", "tangent", "depth_mm")
+TABLES = {"geometric": 1e-7, "through": 1e-7, "straight": 1e-3, "star": 1e-3}
+"""Tables of a file in their order, with the unit of their numbers; the last two may be missing."""
 
 
 def geometry_of(camera: GammaCamera) -> Mapping[str, object]:
@@ -46,14 +48,17 @@ def geometry_of(camera: GammaCamera) -> Mapping[str, object]:
 def encode(response: DetectorResponse, geometry: Mapping[str, object]) -> bytes:
     """The file of a response: a title, the geometry, three vectors, then a row of components per energy and bin.
 
-    Rows run over energy, then bin of direction; those of `geometric` first. Numbers are in units of 1e-7.
+    Rows run over energy, then bin of direction; those of `geometric` first. Numbers are in units of 1e-7. What azimuth
+    does to straight lines through lead follows, `straight` and `star`, in units of 1e-3.
     """
     lines = [f"{TITLE} {FORMAT}", "# " + json.dumps(geometry, sort_keys=True)]
     lines += [f"{name} " + " ".join(f"{x:.9g}" for x in getattr(response, name)) for name in VECTORS]
-    for name in ("geometric", "through"):
+    for name, unit in TABLES.items():
         table = getattr(response, name)
-        rows = [" ".join(f"{1e7 * x:.4g}" for x in row) for row in table.reshape(-1, table.shape[2])]
-        lines += [f"{name} {table.shape[2]}", *rows]
+        if table is not None:
+            form = ".4g" if unit < 1e-3 else ".0f"
+            rows = [" ".join(f"{x / unit:{form}}" for x in row) for row in table.reshape(-1, table.shape[2])]
+            lines += [f"{name} {table.shape[2]}", *rows]
     return gzip.compress(("\n".join(lines) + "\n").encode("ascii"), 9, mtime=0)
 
 
@@ -88,11 +93,13 @@ def decode(data: bytes, camera: GammaCamera, where: str) -> DetectorResponse:
     vectors = {line.split()[0]: np.array(line.split()[1:], dtype=np.float64) for line in lines[2:5]}
     energies, bins = vectors["energy_kev"].size, vectors["tangent"].size - 1
     tables = {}
-    for number, name in enumerate(("geometric", "through")):
+    for number, (name, unit) in enumerate(TABLES.items()):
         start = 5 + number * (energies * bins + 1)
+        if start >= len(lines):
+            break
         rows = lines[start + 1 : start + 1 + energies * bins]
         components = int(lines[start].split()[1])
-        tables[name] = 1e-7 * np.loadtxt(rows).reshape(energies, bins, components)
+        tables[name] = unit * np.loadtxt(rows).reshape(energies, bins, components)
     return DetectorResponse(camera=camera.name, energy_resolution=camera.energy_resolution, **vectors, **tables)
 
 

@@ -390,6 +390,7 @@ class MonteCarloProjector:
         c.near_place, c.far_place = map(upload.floats, tables.places(STEPS))
         c.near_bound, c.far_bound = map(upload.floats, tables.bounds())
         c.chance, c.chance_sum = upload.floats(tables.chance), upload.floats(tables.chance.sum(axis=(2, 3)))
+        c.star = upload.floats(tables.star)
         c.importance, c.depth = upload.floats(tables.importance), upload.floats(tables.depth_mm)
         c.blur = upload.floats(tables.blur_mm)
         c.farthest_cosine = float(tables.cosine[-1])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import PhysicsError
 from hepatica.imaging.spect.camera.cameras import GammaCamera
-from hepatica.imaging.spect.camera.detector import NEAR_BINS, DetectorResponse
+from hepatica.imaging.spect.camera.detector import NEAR_BINS, SECTORS, DetectorResponse, WindowResponse
 from hepatica.imaging.spect.projections import Window
 
 FloatArray = NDArray[np.float64]
@@ -52,6 +52,8 @@ class ResponseTables:
         Probability of each bin.
     chance : ndarray, shape (n, m, w, 2)
         Counts per photon and sr times the bin's solid angle: through a hole, and by all other ways.
+    star : ndarray, shape (n, m, sectors, w)
+        Counts by other ways in a sector of azimuth over their mean.
     importance : ndarray, shape (n,)
         What a photon of this energy may give at most, now or after losing energy: the running maximum of the chances
         added over bins and windows, those of far bins `FAR_VALUE` times. 0 below `lowest_kev`.
@@ -68,6 +70,7 @@ class ResponseTables:
     near: int
     share: FloatArray
     chance: FloatArray
+    star: FloatArray
     importance: FloatArray
     depth_mm: FloatArray
     blur_mm: FloatArray
@@ -112,6 +115,11 @@ def _quantiles(share: FloatArray, first: NDArray[np.int_], steps: int) -> FloatA
     return np.stack([np.interp(wanted, row / row[-1], edges) for row in cumulative])
 
 
+def _star(found: WindowResponse) -> FloatArray:
+    """Shape (w, n, m, sectors); even where the azimuth is not known."""
+    return np.ones((*found.through.shape, SECTORS)) if found.star is None else found.star
+
+
 def response_tables(
     response: DetectorResponse, camera: GammaCamera, windows: Sequence[Window], highest_kev: float
 ) -> ResponseTables:
@@ -149,6 +157,7 @@ def response_tables(
         near=near,
         share=share / share.sum(axis=1, keepdims=True),
         chance=chance,
+        star=np.ascontiguousarray(np.moveaxis(_star(found), 0, 3)),
         importance=np.where(energy >= lowest, seen, 0.0),
         depth_mm=found.depth_mm,
         blur_mm=np.array([camera.intrinsic_fwhm_at(w.centre_kev) / FWHM_PER_SD for w in windows]),

@@ -1,0 +1,89 @@
+"""The middle of a small sphere: what the default leaves in the image so that edges do not overshoot."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import pytest
+
+from hepatica.core import Grid, Kind, Volume
+from hepatica.core.constants import FWHM_PER_SD
+from hepatica.errors import InputError
+from hepatica.imaging.quantify.acquisition_conditions import Conditions
+from hepatica.imaging.spect.camera.cameras import gamma_camera, nuclide_windows
+from hepatica.imaging.spect.camera.hole_response import hole_response
+from hepatica.imaging.spect.options import REMAINING_BLUR_MM, AcquisitionOptions, NoiseOptions
+from hepatica.imaging.spect.projections import Orbit
+from hepatica.imaging.spect.projector import Response
+from hepatica.imaging.spect.reconstruction import reconstruct_scan
+from hepatica.imaging.spect.scan_model import SpectOptions, response_name, scan_model
+from hepatica.imaging.spect.simulate import Scan, analytic_projections, camera_grid
+from hepatica.nuclides import nuclide
+
+SPHERE_MM = 22.0
+
+
+def seen(remaining_blur_mm: float) -> tuple[float, float, float]:
+    """Middle, mean (both over the truth) and total of a sphere at 8 : 1, default iterations, without noise."""
+    fine = Grid.axial((80, 80, 28), spacing_mm=(2.4, 2.4, 2.4), frame_of_reference="1.2.3")
+    middle = fine.to_mm((np.asarray(fine.shape) - 1) / 2)
+    x, y, z = np.moveaxis(fine.to_mm(np.moveaxis(np.indices(fine.shape), 0, -1)) - middle, -1, 0)
+    sphere = x**2 + y**2 + z**2 < (SPHERE_MM / 2) ** 2
+    body = np.hypot(x, y) < 75
+    values = np.where(sphere, 8.0, 1.0 * (body & (np.abs(z) < 28))) * 1e3
+    activity = Volume(fine, values, Kind.ACTIVITY, datetime(2026, 3, 3, 9, 0))
+    ct = Volume(fine, np.where(body, 0.0, -1000.0), Kind.HU)
+    camera, tc = gamma_camera("siemens-lehr"), nuclide("Tc-99m")
+    grid = camera_grid(fine, pixel_mm=4.8, columns=40)
+    scan = Scan(Orbit.circular(24, radius_mm=200.0), 40.0, nuclide_windows(tc)[0][:1], columns=40)
+    counts = analytic_projections(activity, ct, camera=camera, nuclide=tc, scan=scan, grid=grid, seed=None)
+    options = SpectOptions(
+        acquisition=AcquisitionOptions(sensitivity_cps_per_mbq="model"),
+        noise=NoiseOptions(remaining_blur_mm=remaining_blur_mm),
+    )
+    made = reconstruct_scan(scan_model(counts, ct, camera, tc, options), options).volume
+    share = sphere.reshape(40, 2, 40, 2, 14, 2).mean(axis=(1, 3, 5))
+    inside = made.values * made.grid.voxel_volume_ml / (8e3 * 8)
+    near = np.array(inside[19:21, 19:21, 6:8]).mean()
+    return float(near), float((inside * share).sum() / share.sum()), made.total / activity.total
+
+
+def test_the_default_keeps_the_middle_of_a_small_sphere_below_a_quarter_too_much() -> None:
+    """1.25 were asked for (issue 15). Exact two-dimensional data gave 1.58 with all blur undone and 1.23 with 6.5 mm
+    left (docs/spect-study.md): the default must hold the limit where undoing all breaks it by far, for no more than a
+    tenth of the mean (0.76 -> 0.70) and none of the total (voxels of 2.4 mm on 4.8: 1 %).
+    """
+    middle, mean, total = seen(REMAINING_BLUR_MM)
+    sharp_middle, sharp_mean, sharp_total = seen(0.0)
+    assert middle < 1.25
+    assert sharp_middle > 1.4
+    assert 0.88 * sharp_mean < mean < sharp_mean
+    assert (total, sharp_total) == pytest.approx((1.0, 1.0), abs=0.01)
+
+
+def test_images_with_another_blur_left_are_other_images() -> None:
+    """The name is a condition of factors and recovery curves, which are refused where it differs."""
+    whole = Conditions("Tc-99m", reconstruction={"response": response_name(0.0)})
+    left = Conditions("Tc-99m", reconstruction={"response": response_name(REMAINING_BLUR_MM)})
+    left.require_fit(left, "the curve")
+    with pytest.raises(InputError, match=r"6\.5 mm left in the image"):
+        whole.require_fit(left, "the curve")
+
+
+def test_what_is_left_and_what_is_modelled_make_the_whole() -> None:
+    camera = gamma_camera("siemens-hegp")
+    whole = hole_response(camera, [364.5])
+    left = 6.5 / FWHM_PER_SD
+    kept = Response(whole.intrinsic_sd_mm, whole.offset_mm, whole.slope, whole.places, whole.shares, left)
+    distance = np.array([50.0, 200.0, 350.0])
+    np.testing.assert_allclose(kept.sd_mm(distance) ** 2 + left**2, whole.sd_mm(distance) ** 2, rtol=1e-9)
+    step = 1.0
+    x = np.arange(120) * step
+    for response in (whole, kept):
+        spread = response.spread(distance, step, 120)
+        assert spread[:, 0] + 2 * spread[:, 1:].sum(axis=1) == pytest.approx(np.ones(3), abs=1e-5)
+        # Read off at points: their sum of squares is that of the shape within the 33 places that stand for it.
+        np.testing.assert_allclose(np.sqrt(2 * (spread * x**2).sum(axis=1)), response.sd_mm(distance), rtol=0.01)
+    wide = Response(1.0, 1.0, 0.0, left_sd_mm=5.0)
+    assert 0 < float(wide.sd_mm(10.0)) < 1.0
