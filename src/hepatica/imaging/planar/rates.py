@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from hepatica.imaging.quantify.dead_time import live_fraction
 from hepatica.imaging.spect.projections import Window
 
 FloatArray = NDArray[np.float64]
+ScatterMethod = Literal["none", "tew", "dew", "upper"]
 
 SCATTER_UNCORRECTED = Message(
     "planar-scatter-in-counts",
@@ -44,6 +46,8 @@ class PlanarRates:
         Share of the counts that each view kept.
     messages : tuple of Message
         What must be known.
+    scatter_method : str
+        How the scatter was estimated.
     """
 
     rate: FloatArray
@@ -54,6 +58,7 @@ class PlanarRates:
     pixel_mm: tuple[float, float]
     live: tuple[float, ...]
     messages: tuple[Message, ...] = ()
+    scatter_method: str = "none"
 
     @property
     def net(self) -> FloatArray:
@@ -90,11 +95,12 @@ def count_rates(
         for dwell, kept, start in zip(views.dwell_s, live, views.start_s, strict=True)
     ])[:, None, None]  # fmt: skip
     counts = views.counts[:, peak]
+    options = replace(options, scatter=scatter_method(views.windows, peak, options.scatter))
     scatter, scatter_variance = _scatter(views, peak, options)
     messages = (SCATTER_UNCORRECTED,) if options.scatter == "none" else ()
     return PlanarRates(
         counts * factor, scatter * factor, (counts + scatter_variance) * factor**2, views.windows[peak],
-        views.sides, views.pixel_mm, live, messages,
+        views.sides, views.pixel_mm, live, messages, options.scatter,
     )  # fmt: skip
 
 
@@ -113,6 +119,15 @@ def _live(views: PlanarViews, options: PlanarCountsOptions) -> tuple[float, ...]
     )
 
 
+def scatter_method(windows: tuple[Window, ...], peak: int, wanted: str) -> ScatterMethod:
+    """The method wanted, or of "auto" the first that the windows allow: tew, upper, dew, none."""
+    if wanted != "auto":
+        return cast(ScatterMethod, wanted)
+    below = any(w.centre_kev < windows[peak].low_kev for w in windows)
+    above = any(w.centre_kev > windows[peak].high_kev for w in windows)
+    return "tew" if below and above else "upper" if above else "dew" if below else "none"
+
+
 def scatter_windows(windows: tuple[Window, ...], peak: int, method: str) -> tuple[int | None, int | None]:
     """Numbers of the windows below and above the photopeak that the method needs.
 
@@ -126,8 +141,10 @@ def scatter_windows(windows: tuple[Window, ...], peak: int, method: str) -> tupl
     above = [n for n, w in enumerate(windows) if w.centre_kev > main.high_kev]
     lower = max(below, key=lambda n: windows[n].centre_kev, default=None)
     upper = min(above, key=lambda n: windows[n].centre_kev, default=None)
-    if lower is None or (method == "tew" and upper is None):
-        side = "below" if lower is None else "above"
+    missing = [side for side, number, methods in (("below", lower, ("tew", "dew")), ("above", upper, ("tew", "upper")))
+               if number is None and method in methods]  # fmt: skip
+    if missing:
+        side = missing[0]
         raise InputError(
             f"scatter correction {method} needs an energy window {side} {main}; the views have "
             f"{', '.join(map(str, windows))}",
@@ -140,16 +157,20 @@ def _scatter(views: PlanarViews, peak: int, options: PlanarCountsOptions) -> tup
     """Scatter in the photopeak in counts, and its variance.
 
     Triple window (Ogawa et al., IEEE Trans Med Imaging 1991;10:408): the trapezoid between the densities of both
-    windows. Dual window (Jaszczak et al., J Nucl Med 1984;25:893): a fraction of the lower window's counts.
+    windows. Dual window (Jaszczak et al., J Nucl Med 1984;25:893): a fraction of the lower window's counts. Upper
+    window: its density, for the counts that photons of higher energy leave in the photopeak.
     """
     counts = views.counts
     if options.scatter == "none":
         return np.zeros_like(counts[:, peak]), np.zeros_like(counts[:, peak])
     lower, upper = scatter_windows(views.windows, peak, options.scatter)
-    weights = {lower: options.dew_fraction}
-    if options.scatter == "tew":
-        width = views.windows[peak].width_kev / 2
-        weights = {n: width / views.windows[n].width_kev for n in (lower, upper) if n is not None}
+    width = views.windows[peak].width_kev
+    if options.scatter == "dew":
+        weights = {lower: options.dew_fraction}
+    elif options.scatter == "upper":
+        weights = {upper: width / views.windows[upper or 0].width_kev}
+    else:
+        weights = {n: width / 2 / views.windows[n].width_kev for n in (lower, upper) if n is not None}
     scatter = sum((w * counts[:, n] for n, w in weights.items()), np.zeros_like(counts[:, peak]))
     variance = sum((w**2 * counts[:, n] for n, w in weights.items()), np.zeros_like(counts[:, peak]))
     return scatter, variance
