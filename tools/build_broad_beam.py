@@ -24,7 +24,7 @@ from hepatica.transport.runner.settings import StoppingOptions
 TABLE = Path(__file__).resolve().parents[1] / "src" / "hepatica" / "imaging" / "planar" / "tables" / "broad_beam.csv"
 CAMERAS = {
     "I-131": "siemens-hegp", "Re-188": "siemens-hegp", "Tc-99m": "siemens-lehr", "Lu-177": "siemens-megp",
-    "Ho-166": "siemens-megp", "Sm-153": "siemens-lehr", "Re-186": "siemens-lehr", "Y-90": "siemens-hegp",
+    "Ho-166": "siemens-megp", "Sm-153": "siemens-lehr", "Re-186": "siemens-lehr",
 }  # fmt: skip
 THICK_MM, WIDE_MM, LONG_MM = 220.0, 320.0, 300.0
 HISTORIES = 1_000_000

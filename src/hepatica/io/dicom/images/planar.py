@@ -10,6 +10,7 @@ from pathlib import Path
 from hepatica.core import Kind, Volume
 from hepatica.core.image import Image, Stated
 from hepatica.errors import DicomError, InputError
+from hepatica.io.dicom import geometry
 from hepatica.io.dicom.images.phases import frame_times
 from hepatica.io.dicom.scan import scan
 from hepatica.io.dicom.series import SeriesKind
@@ -213,7 +214,7 @@ def _view(header: Header | None, image: Image, file: int, frame: int) -> PlanarV
         1 if header is None else _window_of(header, frame, whole.grid.shape[2]),
         None if header is None else _scan_of(header, detector),
         "" if detector is None else detector.text("CollimatorGridName").strip(),
-        None if detector is None else _place(detector),
+        None if detector is None or header is None else _place(header, detector),
     )
 
 
@@ -234,10 +235,14 @@ def _scan_of(header: Header, detector: Header | None) -> WholeBodyScan | None:
     return WholeBodyScan(speed, along)
 
 
-def _place(detector: Header) -> tuple[float, float] | None:
+def _place(header: Header, detector: Header) -> tuple[float, float] | None:
     """x and z of the first pixel of a frontal view; None where the header gives no place."""
-    given = detector.numbers("ImagePositionPatient") if "ImagePositionPatient" in detector else ()
-    return (float(given[0]), float(given[2])) if len(given) == 3 and any(given) else None
+    if not detector.numbers("ImagePositionPatient"):
+        return None
+    plane = geometry.detector_plane(header, detector)
+    if plane is None or abs(float(plane.row[0])) < _ACROSS:
+        return None
+    return float(plane.position_mm[0]), float(plane.position_mm[2])
 
 
 def _half_life_of(name: str | None) -> float | None:
