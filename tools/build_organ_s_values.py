@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core import Grid
+from hepatica.core.constants import KEV_TO_J
 from hepatica.nuclides import nuclide
 from hepatica.transport.matter.composition import media_by_density
 from hepatica.transport.matter.stepping import StepModel
@@ -45,7 +46,7 @@ STEP = StepModel()
 ORGANS: dict[str, tuple[int, ...]] = {
     "adrenals": (1, 2),
     "blood": (9, 10, 11, 12, 88),
-    "bone_surface_and_cortex": (13, 16, 19, 22, 24, 26, 28, 31, 34, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55),
+    "cortical_bone": (13, 16, 19, 22, 24, 26, 28, 31, 34, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55),
     "red_marrow": (14, 25, 27, 29, 42, 44, 46, 48, 50, 52, 54, 56),
     "brain": (61,),
     "breasts": (62, 63, 64, 65),
@@ -199,9 +200,54 @@ def main() -> None:
                         print(f"{path.stem}: {found['processor_s']:.1f} s", flush=True)
 
 
+NO_TARGETS = ("outside", "blood", "gallbladder_contents", "stomach_contents", "small_intestine_contents",
+              "colon_contents", "bladder_contents")  # fmt: skip
+"""Matter that nobody asks the dose of, beside what is only a source."""
+
+
 def write_table(work: Path, bodies: dict[str, Body]) -> None:
-    """The table, from all that has been followed."""
-    raise NotImplementedError
+    """The table, from all that has been followed, and the masses beside it."""
+    rows, masses = [], []
+    for sex, body in bodies.items():
+        weight = dict(zip(body.names, body.mass_g, strict=True))
+        weight["total_body"] = sum(mass for name, mass in weight.items() if name != "outside")
+        masses += [f"{sex},{name},{grams:.1f}" for name, grams in weight.items() if name != "outside" and grams]
+        for name in NUCLIDES:
+            for source in SOURCES:
+                paths = [work / f"{sex}_{name}_{source}_{kind}.json" for kind in DECAYS]
+                if not all(path.exists() for path in paths):
+                    continue
+                found = [json.loads(path.read_text()) for path in paths]
+                for target in (*(n for n in body.names if n not in NO_TARGETS), "total_body"):
+                    if not weight[target]:
+                        continue
+                    numbers = []
+                    for one in found:
+                        value, sd = _energy(one, target)
+                        # keV per decay over g is 1.602e-13 Gy/(Bq s), or the same number of mGy/(MBq s) times 1e9.
+                        scale = KEV_TO_J * 1e3 / weight[target] * 1e9
+                        numbers += [f"{value * scale:.4g}", f"{sd * scale:.2g}"]
+                    rows.append(",".join([sex, name, source, target, *numbers]))
+    head = (
+        "# S values in mGy/(MBq s) of the adult phantoms of ICRP Publication 110, by tools/build_organ_s_values.py:\n"
+        "# electrons with their bremsstrahlung, and photons; each with its standard uncertainty by counting (k = 1).\n"
+        "sex,nuclide,source,target,electrons,electrons_sd,photons,photons_sd\n"
+    )
+    TABLE.write_text(head + "\n".join(rows) + "\n")
+    head = "# Mass of each organ of the phantoms in g.\nsex,organ,mass_g\n"
+    TABLE.with_name("organ_masses.csv").write_text(head + "\n".join(masses) + "\n")
+
+
+def _energy(found: dict[str, Any] | None, target: str) -> tuple[float, float]:
+    """Mean energy per decay in keV and its standard uncertainty; the body's is what its organs got."""
+    if found is None:
+        return 0.0, 0.0
+    energy = found["energy_kev"]
+    energy.setdefault("cortical_bone", energy.pop("bone_surface_and_cortex", None))
+    if target != "total_body":
+        return energy[target][0], energy[target][1]
+    inside = [pair for name, pair in energy.items() if name != "outside"]
+    return sum(value for value, _ in inside), sum(sd**2 for _, sd in inside) ** 0.5
 
 
 if __name__ == "__main__":
