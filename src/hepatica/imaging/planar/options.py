@@ -120,8 +120,12 @@ class PlanarOrganOptions:
 
     Attributes
     ----------
-    regions : {"auto", "drawn", "projected"}
-        Drawn on the views, or structures of the CT projected onto them; auto is what the structures are.
+    drawn_on : {"auto", "views", "ct"}
+        Where the structures are drawn: on the planar views, or on a CT, from which they are projected onto the views;
+        auto: on the CT where one is given.
+    planar_organs : tuple of str
+        Organs of the CT beside liver, lungs and tumours to look for, by role: stomach, spleen, thyroid; what is not
+        named belongs to the rest of the body.
     offset_mm : tuple of float or None
         Place of the CT on the views, to the patient's left and towards the head; found from the images if not given.
     resolution_fwhm_mm : float
@@ -132,7 +136,8 @@ class PlanarOrganOptions:
         Share of the administered activity that has not been excreted, for shares of the administered one.
     """
 
-    regions: Literal["auto", "drawn", "projected"] = "auto"
+    drawn_on: Literal["auto", "views", "ct"] = "auto"
+    planar_organs: tuple[str, ...] = ()
     offset_mm: tuple[float, float] | None = None
     resolution_fwhm_mm: NonNegative = 14.0
     normalise: Literal["whole-body", "organs", "camera"] = "whole-body"

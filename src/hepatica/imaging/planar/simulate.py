@@ -58,8 +58,8 @@ class PlanarScanOptions:
         Windows of the nuclide, by energy (113) or limits (105-195) in keV, or all; the usual ones by default.
     extra_energy_windows : tuple of str
         Any others, by their limits in keV: 478-931.
-    heads : {"both", "anterior", "posterior"}
-        Which heads count.
+    sides : {"both", "anterior", "posterior"}
+        Which views are taken.
     noise_free : bool
         Expected counts, without Poisson noise.
     """
@@ -74,7 +74,7 @@ class PlanarScanOptions:
     columns: Annotated[int, Limits(low=2)] = 128
     energy_windows: tuple[str, ...] = ()
     extra_energy_windows: tuple[str, ...] = ()
-    heads: Literal["both", "anterior", "posterior"] = "both"
+    sides: Literal["both", "anterior", "posterior"] = "both"
     noise_free: bool = False
 
     @property
@@ -83,9 +83,9 @@ class PlanarScanOptions:
         return self.frame_duration_s if self.technique == "static" else self.field_mm / self.scan_speed_mm_per_s
 
     @property
-    def sides(self) -> tuple[str, ...]:
+    def taken(self) -> tuple[str, ...]:
         """Views that are taken."""
-        return ("anterior", "posterior") if self.heads == "both" else (self.heads,)
+        return ("anterior", "posterior") if self.sides == "both" else (self.sides,)
 
     def as_spect(self) -> ScanOptions:
         """What the SPECT's functions take of it."""
@@ -150,7 +150,7 @@ def planar_views(
     of_spect = scan.as_spect()
     montecarlo.require_fit(of_spect)
     windows = scan_windows(nuclide, of_spect)
-    angles = [{"anterior": ANTERIOR_DEG, "posterior": POSTERIOR_DEG}[side] for side in scan.sides]
+    angles = [{"anterior": ANTERIOR_DEG, "posterior": POSTERIOR_DEG}[side] for side in scan.taken]
     orbit = Orbit(np.array(angles), np.full(len(angles), scan.distance_mm))
     plan = Scan(orbit, scan.dwell_s, windows, scan.columns, len(angles))
     grid = camera_grid(hu.grid, pixel_mm=scan.pixel_mm, columns=scan.columns)
@@ -212,7 +212,7 @@ def _in_air(camera: GammaCamera, nuclide: Nuclide, window: Window) -> float | No
 def _views(found: Projections, grid: Grid, scan: PlanarScanOptions) -> PlanarViews:
     """Projections as views on one frame: the posterior one flipped, rows towards the feet."""
     counts = found.counts.astype(np.float64)[:, :, :, ::-1]
-    sides = scan.sides
+    sides = scan.taken
     images = [counts[:, n] if side == "anterior" else counts[:, n, ::-1] for n, side in enumerate(sides)]
     first = grid.to_mm((0, 0, grid.shape[2] - 1))
     return PlanarViews(
@@ -223,5 +223,5 @@ def _views(found: Projections, grid: Grid, scan: PlanarScanOptions) -> PlanarVie
 
 def require_heads(scan: PlanarScanOptions, camera: GammaCamera) -> None:
     """InputError if a camera of one head is asked for both views at once."""
-    if scan.heads == "both" and camera.heads < 2:
+    if scan.sides == "both" and camera.heads < 2:
         raise InputError(f"{camera.name} has one head", remedy="take anterior and posterior views one after the other")
