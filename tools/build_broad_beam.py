@@ -1,8 +1,8 @@
 """Write the coefficient of broad beams: how much less than a narrow one counts with their scatter are absorbed.
 
 Run: ``python tools/build_broad_beam.py``; a few minutes of one processor. A disc of 100 mm, 20 mm thick, lies in the
-middle of a trunk of soft tissue (elliptic, 220 mm by 320 mm, 300 mm long) and in air. Counts in a circle of 140 mm in the
-usual window, both heads at 220 mm: mu = -2 ln(in tissue / in air) / 220 mm, over the coefficient of a narrow beam.
+middle of a trunk of soft tissue (elliptic, 220 mm by 320 mm, 300 mm long) and in air. Counts in a circle of 140 mm in
+the usual window, both heads at 220 mm: mu = -2 ln(in tissue / in air) / 220 mm, over the coefficient of a narrow beam.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HISTORIES = 1_000_000
 def volumes() -> tuple[Volume, Volume, Volume]:
     """Activity of the disc, trunk and air in HU."""
     spacing = 5.0
-    shape = tuple(int(round((size + 20) / spacing)) for size in (WIDE_MM, THICK_MM, LONG_MM))
+    shape = tuple(round((size + 20) / spacing) for size in (WIDE_MM, THICK_MM, LONG_MM))
     origin = tuple(-(n - 1) / 2 * spacing for n in shape)
     grid = Grid.axial(shape, spacing_mm=(spacing,) * 3, origin_mm=origin)
     x, y, z = np.moveaxis(grid.to_mm(np.moveaxis(np.indices(shape), 0, -1)), -1, 0)

@@ -55,9 +55,7 @@ class OrganCurve:
     def at(self, times_s: FloatArray) -> FloatArray:
         """Share of the administered activity at times after the administration."""
         times = np.asarray(times_s, dtype=np.float64)[:, None]
-        return np.asarray(
-            (np.array(self.amplitudes) * np.exp2(-times / np.array(self.half_lives_s))).sum(axis=1)
-        )
+        return np.asarray((np.array(self.amplitudes) * np.exp2(-times / np.array(self.half_lives_s))).sum(axis=1))
 
 
 def organ_curve(

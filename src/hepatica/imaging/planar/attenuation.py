@@ -70,8 +70,8 @@ def photon_energy_kev(nuclide: Nuclide, window: Window, camera: GammaCamera | No
 
 def mu_scale(options: PlanarAttenuationOptions, nuclide: Nuclide, energy_kev: float, *, scatter: bool) -> float:
     """Factor on the coefficient of narrow beams: 1, that of broad beams, or what a stated coefficient makes it."""
-    if options.mu_per_cm is not None:
-        return options.mu_per_cm / narrow_mu_per_cm(energy_kev)
+    if options.attenuation_coefficient is not None:
+        return options.attenuation_coefficient / narrow_mu_per_cm(energy_kev)
     beam = options.beam if options.beam != "auto" else ("narrow" if scatter else "broad")
     return 1.0 if beam == "narrow" else broad_share(nuclide)
 

@@ -91,7 +91,7 @@ def view_scale(
 
 
 def self_attenuation(mu_t: FloatArray | float) -> FloatArray:
-    """f = (mu t / 2) / sinh(mu t / 2) of an organ of thickness t, 1 of a thin one."""
+    """F = (mu t / 2) / sinh(mu t / 2) of an organ of thickness t, 1 of a thin one."""
     half = np.asarray(mu_t, dtype=np.float64) / 2
     return np.where(half > 1e-6, half / np.sinh(np.maximum(half, 1e-9)), 1.0)
 

@@ -229,4 +229,4 @@ def drawn_moves(
     return moves
 
 
-__all__ = ["DrawnMeasurement", "DrawnOrgan", "SINGLE_VIEW", "drawn_moves", "drawn_rates"]
+__all__ = ["SINGLE_VIEW", "DrawnMeasurement", "DrawnOrgan", "drawn_moves", "drawn_rates"]

@@ -149,9 +149,7 @@ def ct_model(
     """Of a CT and its structures; tumours go before the liver, the liver before the lungs, those before all others."""
     order = {Structure.TUMOUR: 0, Structure.TUMOUR_ELSEWHERE: 0, Structure.LIVER: 1} | dict.fromkeys(LUNGS, 2)
     names = sorted(regions, key=lambda name: order.get(roles[name], 3))
-    model = BodyModel.of(
-        hu, body, {name: regions[name] for name in names}, energy_kev=energy_kev, pixel_mm=pixel_mm
-    )
+    model = BodyModel.of(hu, body, {name: regions[name] for name in names}, energy_kev=energy_kev, pixel_mm=pixel_mm)
     return CtModel(model, {name: roles[name] for name in names}, mu_scale, hu.grid.frame_of_reference)
 
 
@@ -187,7 +185,7 @@ def measure_on_ct(
     found, explained = place_of_ct(rates.net, plain)
     notes: list[Message] = []
     if offset_mm is not None:
-        offset = ((shape[0] - size[0]) / 2 + offset_mm[0] / pixel[0], (shape[1] - size[1]) / 2 - offset_mm[1] / pixel[1])
+        offset = stated_place(offset_mm, (shape[0], shape[1]), (size[0], size[1]), pixel)
     elif place_mm is not None:
         offset = ((ct.body.place_mm[0] - place_mm[0]) / pixel[0], (place_mm[1] - ct.body.place_mm[1]) / pixel[1])
     else:
@@ -196,7 +194,8 @@ def measure_on_ct(
             f"the CT is laid onto the views where its structures explain them best "
             f"({100 * explained:.0f} % of what they show)"
         )
-        notes.append(Message("ct-placed-on-views", text, "look at the outlines; state `offset_mm` if they are off", "note"))
+        remedy = "look at the outlines; state `offset_mm` if they are off"
+        notes.append(Message("ct-placed-on-views", text, remedy, "note"))
     apart = [abs(a - b) * p for a, b, p in zip(offset, found, pixel, strict=True)]
     if max(apart) > max(3 * uncertainty.position_sd_mm, 2 * max(pixel)):
         text = (
@@ -206,7 +205,8 @@ def measure_on_ct(
         notes.append(Message("ct-off-the-views", text, "check that the patient lay alike, or leave `offset_mm` out"))
     if explained < POORLY_EXPLAINED:
         text = f"the CT's structures explain only {100 * explained:.0f} % of what the views show"
-        notes.append(Message("views-poorly-explained", text, "name further organs that hold activity (`planar_organs`)"))
+        remedy = "name further organs that hold activity (`planar_organs`)"
+        notes.append(Message("views-poorly-explained", text, remedy))
     if len(rates.sides) == 1:
         notes.append(SINGLE_VIEW)
     measurement = ProjectedMeasurement(rates, ct.body, offset, fwhm_mm, ct.mu_scale)
@@ -229,6 +229,13 @@ def measure_on_ct(
         ((offset[0] + (size[0] - shape[0]) / 2) * pixel[0], -(offset[1] + (size[1] - shape[1]) / 2) * pixel[1]),
         (*rates.messages, *notes),
     )  # fmt: skip
+
+
+def stated_place(
+    offset_mm: tuple[float, float], views: tuple[int, int], ct: tuple[int, int], pixel_mm: tuple[float, float]
+) -> tuple[float, float]:
+    """Columns and rows of the CT's first pixel, its middle so far to the left and to the head of the views' middle."""
+    return (views[0] - ct[0]) / 2 + offset_mm[0] / pixel_mm[0], (views[1] - ct[1]) / 2 - offset_mm[1] / pixel_mm[1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -294,7 +301,9 @@ def measure_drawn(
     )
     missing = [organ.name for organ in organs if organ.thickness_mm is None]
     if missing and body.corrected:
-        text = f"the thickness of {', '.join(missing)} is not known: no self-attenuation, and all background, are assumed"
+        text = (
+            f"the thickness of {', '.join(missing)} is not known: no self-attenuation, and all background, are assumed"
+        )
         notes.append(Message("organ-thickness-unknown", text, "state `organ_thickness_mm`"))
     measurement = DrawnMeasurement(rates, organs, background, body.mu_t, body.mu_per_mm, body.thickness_mm)
     parts = drawn_rates(measurement, uncertainty, stated_thickness=body.stated)

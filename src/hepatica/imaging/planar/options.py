@@ -66,18 +66,18 @@ class PlanarAttenuationOptions:
         Of the body from front to back.
     organ_thickness_mm : tuple
         Of organs, where no CT shows it: 'liver = 140'.
-    transmission_kev : float
+    flood_kev : float
         Photon energy of a transmission scan: 122 of 57Co, 140.5 of 99mTc.
-    mu_per_cm : float or None
-        Coefficient of soft tissue in place of the table's.
+    attenuation_coefficient : float or None
+        Of soft tissue in 1/cm, in place of the table's.
     """
 
     attenuation: Attenuation = "ct"
     beam: Literal["auto", "narrow", "broad"] = "auto"
     body_thickness_mm: Positive | None = None
     organ_thickness_mm: Annotated[tuple[tuple[str, float], ...], Text(thickness_from_text, "ORGAN = MM")] = ()
-    transmission_kev: Annotated[float, Limits(low=30, high=1500)] = 122.0
-    mu_per_cm: Annotated[float, Limits(above=0, high=2)] | None = None
+    flood_kev: Annotated[float, Limits(low=30, high=1500)] = 122.0
+    attenuation_coefficient: Annotated[float, Limits(above=0, high=2)] | None = None
 
 
 @options

@@ -3,7 +3,7 @@
 Every input that is not known exactly is moved by its standard uncertainty, up and down, and the whole measurement made
 again (JCGM 100:2008, 5.1.3, note 2); counting comes from the fit or from Poisson. Sources are independent of each
 other, and each moves all organs together, so that what is common to them drops out of their ratios. This is the chain
-of the EANM guidance on uncertainty (Gear et al., Eur J Nucl Med Mol Imaging 2018;45:2456) for views in place of volumes.
+of the EANM guidance on uncertainty (Gear et al., Eur J Nucl Med Mol Imaging 2018;45:2456) for views, not volumes.
 """
 
 from __future__ import annotations

@@ -94,9 +94,7 @@ def fit_views(net: FloatArray, variance: FloatArray, seen: Projected, *, with_le
     covariance = normal @ (design.T @ scaled) @ normal
     organs = len(templates)
     parts = amounts[:organs, None, None, None] * templates
-    return ProjectedFit(
-        seen.names, amounts[:organs], covariance[:organs, :organs], parts.sum(axis=0), parts
-    )
+    return ProjectedFit(seen.names, amounts[:organs], covariance[:organs, :organs], parts.sum(axis=0), parts)
 
 
 def _amounts(design: FloatArray, data: FloatArray, weights: FloatArray) -> FloatArray:

@@ -66,9 +66,7 @@ class PlanarRates:
         return self.rate - self.scatter
 
 
-def count_rates(
-    views: PlanarViews, peak: int, options: PlanarCountsOptions, *, half_life_s: float
-) -> PlanarRates:
+def count_rates(views: PlanarViews, peak: int, options: PlanarCountsOptions, *, half_life_s: float) -> PlanarRates:
     """Rates of the photopeak.
 
     Parameters
@@ -122,7 +120,7 @@ def _live(views: PlanarViews, options: PlanarCountsOptions) -> tuple[float, ...]
 def scatter_method(windows: tuple[Window, ...], peak: int, wanted: str) -> ScatterMethod:
     """The method wanted, or of "auto" the first that the windows allow: tew, upper, dew, none."""
     if wanted != "auto":
-        return cast(ScatterMethod, wanted)
+        return cast("ScatterMethod", wanted)
     below = any(w.centre_kev < windows[peak].low_kev for w in windows)
     above = any(w.centre_kev > windows[peak].high_kev for w in windows)
     return "tew" if below and above else "upper" if above else "dew" if below else "none"

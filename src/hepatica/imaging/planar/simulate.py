@@ -8,7 +8,7 @@ in the field: the length of the field over the speed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -26,7 +26,6 @@ from hepatica.imaging.spect.projections import Orbit, Projections, Window
 from hepatica.imaging.spect.scan import MonteCarloScanOptions, ScanOptions, measured_camera, scan_windows
 from hepatica.imaging.spect.simulate import Scan, analytic_projections, camera_grid
 from hepatica.nuclides import Nuclide
-from typing import Annotated
 
 ANTERIOR_DEG, POSTERIOR_DEG = 180.0, 0.0
 """Angles of the heads, DICOM PS3.3 C.8.4.12: 0 behind the back."""
@@ -160,40 +159,38 @@ def planar_views(
         found = analytic_projections(
             activity, hu, camera=camera, nuclide=nuclide, scan=plan, grid=grid, seed=seed, progress=report_progress
         )
-        return SimulatedViews(
-            _views(found, grid, scan), tuple(_in_air(camera, nuclide, window) for window in windows)
-        )
-    return _by_montecarlo(activity, hu, grid, plan, scan, camera, nuclide, montecarlo, report_progress)
+        return SimulatedViews(_views(found, grid, scan), tuple(_in_air(camera, nuclide, window) for window in windows))
+    measured = measured_camera(camera, nuclide, windows, montecarlo)
+    table = montecarlo.detector_response == "table"
+    response = detector_response(measured.camera) if table else geometric_response(measured.camera)
+    setup = SpectSetup(measured.camera, nuclide, orbit, windows, grid, response)
+    source = activity.with_values(activity.values * np.float32(measured.efficiency))
+    return _by_montecarlo(source, hu, setup, scan, montecarlo, measured.efficiency, report_progress)
 
 
 def _by_montecarlo(
     activity: Volume,
     hu: Volume,
-    grid: Grid,
-    plan: Scan,
+    setup: SpectSetup,
     scan: PlanarScanOptions,
-    camera: GammaCamera,
-    nuclide: Nuclide,
     montecarlo: MonteCarloScanOptions,
+    efficiency: float,
     progress: Progress,
 ) -> SimulatedViews:
-    measured = measured_camera(camera, nuclide, plan.windows, montecarlo)
-    camera = measured.camera
-    response = detector_response(camera) if montecarlo.detector_response == "table" else geometric_response(camera)
-    activity = activity.with_values(activity.values * np.float32(measured.efficiency))
+    plan = Scan(setup.orbit, scan.dwell_s, tuple(setup.windows), scan.columns, len(scan.taken))
     lost = montecarlo.dead_time_s
     acquisition = Acquisition(plan, not scan.noise_free, DeadTime(lost, montecarlo.dead_time_model) if lost else None)
     made = simulate_montecarlo(
-        activity, hu, SpectSetup(camera, nuclide, plan.orbit, plan.windows, grid, response), acquisition,
+        activity, hu, setup, acquisition,
         montecarlo.settings(), progress=progress, voxel_mm=montecarlo.voxel_mm, device=montecarlo.device,
     )  # fmt: skip
-    in_air = 1e6 * measured.efficiency * made.sensitivity_cps_per_bq
+    in_air = 1e6 * efficiency * made.sensitivity_cps_per_bq
     share = tuple(
         float(other.sum() / max(float(counts.sum()), 1e-300))
         for other, counts in zip(made.expected.other, made.expected.total, strict=True)
     )
     return SimulatedViews(
-        _views(made.projections, grid, scan),
+        _views(made.projections, setup.grid, scan),
         tuple(float(x) or None for x in in_air[:, 0]),
         tuple(float(x) for x in in_air[:, 1]),
         share,

@@ -13,28 +13,21 @@ from numpy.typing import NDArray
 
 from hepatica.core import Estimate, Provenance
 from hepatica.core.document import HIDDEN
-from hepatica.core.message import Message, unique
+from hepatica.core.message import unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.tables.table import Table
 from hepatica.dosimetry.organs.organ_dose import OrganDose
-from hepatica.dosimetry.time.options import TimeOptions
 from hepatica.dosimetry.time.organ_curve import OrganCurve
 from hepatica.errors import InputError
 from hepatica.imaging.planar.measure import Measured
-from hepatica.imaging.planar.options import (
-    PlanarAttenuationOptions,
-    PlanarCountsOptions,
-    PlanarOrganOptions,
-    PlanarUncertaintyOptions,
-)
 from hepatica.imaging.planar.organs import PlanarOrgan
 from hepatica.imaging.planar.rates import PlanarRates
 from hepatica.io.structures.regions import sources_of
 from hepatica.nuclides import nuclide as find_nuclide
-from hepatica.workflow.planar.given import PlanarGivenOptions, TransmissionOptions
 from hepatica.workflow.planar.measuring import Study, measure_times
-from hepatica.workflow.planar.reading import PlanarInput, PlanarReadingOptions, times_of
+from hepatica.workflow.planar.options import BiodistributionOptions
+from hepatica.workflow.planar.reading import PlanarInput, times_of
 from hepatica.workflow.planar.times import curves_of, doses_of, retained_of
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource
@@ -207,14 +200,7 @@ def biodistribution(
     *,
     structures: StructureSource | Sequence[StructureSource] = (),
     ct: ImageSource | None = None,
-    reading: PlanarReadingOptions = PlanarReadingOptions(),
-    counts: PlanarCountsOptions = PlanarCountsOptions(),
-    absorption: PlanarAttenuationOptions = PlanarAttenuationOptions(),
-    transmission: TransmissionOptions = TransmissionOptions(),
-    organs: PlanarOrganOptions = PlanarOrganOptions(),
-    given: PlanarGivenOptions = PlanarGivenOptions(),
-    time: TimeOptions = TimeOptions(),
-    uncertainty: PlanarUncertaintyOptions = PlanarUncertaintyOptions(),
+    options: BiodistributionOptions = BiodistributionOptions(),
     progress: Progress | None = None,
 ) -> BiodistributionResult:
     """Where the activity is by planar views at one or several times, and the absorbed dose of organs.
@@ -227,22 +213,8 @@ def biodistribution(
         Organs: drawn on the CT, or on the planar views; overlays of the files without.
     ct : path, Image or None
         CT of the patient, for attenuation and for the structures' place.
-    reading : PlanarReadingOptions
-        What the planar files do not say.
-    counts : PlanarCountsOptions
-        Scatter, dead time, time per pixel.
-    absorption : PlanarAttenuationOptions
-        Attenuation.
-    transmission : TransmissionOptions
-        A transmission scan in place of a CT.
-    organs : PlanarOrganOptions
-        Where organs are and what they are counted against.
-    given : PlanarGivenOptions
-        Administered activity, camera factor, and the patient for organ doses.
-    time : TimeOptions
-        How activity goes on in time.
-    uncertainty : PlanarUncertaintyOptions
-        What the counts do not show.
+    options : BiodistributionOptions
+        Counts, attenuation, organs, what was given, time, uncertainty.
     progress : callable, optional
         Told what is being done.
 
@@ -266,7 +238,8 @@ def biodistribution(
     """
     report_progress = progress or silent
     report_progress("reading the planar views")
-    views = times_of(planar, reading, counts.dwell_s)
+    reading, given = options.reading, options.given
+    views = times_of(planar, reading, options.counts.dwell_s)
     names = {one.read.nuclide for one in views if one.read is not None} - {None}
     word = reading.nuclide or next(iter(names), None)
     if word is None:
@@ -274,14 +247,12 @@ def biodistribution(
     if len(names) > 1:
         raise InputError(f"the planar views are of several nuclides: {', '.join(sorted(map(str, names)))}")
     chosen = find_nuclide(word)
-    study = Study(
-        views, chosen, sources_of(structures), ct, reading, counts, absorption, transmission, organs, uncertainty
-    )
+    study = Study(views, chosen, sources_of(structures), ct, options)
     measured = measure_times(study, report_progress)
     known = given.of(views)
-    points = retained_of(measured.times, study, known, organs)
+    points = retained_of(measured.times, study, known, options.organs)
     report_progress("curves and doses")
-    curves = curves_of(points, time, chosen, known)
+    curves = curves_of(points, options.time, chosen, known)
     doses, tumours, notes = doses_of(curves, chosen, known, given, measured.masses_g)
     first = points[0]
     excreted = None if len(points) == 1 else max(0.0, first.retained - points[-1].retained)
@@ -298,10 +269,7 @@ def biodistribution(
         messages=unique(measured.messages, known.messages, *(c.messages for c in curves), notes),
         provenance=Provenance(
             inputs=measured.inputs,
-            parameters=parameters(
-                reading, counts, absorption, transmission, organs, given, time, uncertainty, nuclide=chosen.name,
-                blank=None, transmission_scan=None, calibration=None,
-            ),
+            parameters=parameters(options, nuclide=chosen.name, blank=None, transmission_scan=None, calibration=None),
             tables={
                 "S values": "dosimetry/organs/tables/s_values.csv, made by hepatica's own Monte Carlo",
                 "photons": "transport/tables/photon_elements.txt (EPDL97-based, see sources.toml)",
@@ -315,6 +283,3 @@ def biodistribution(
 def _percent(share: Estimate) -> str:
     spread = "" if share.sd is None or not math.isfinite(share.sd) else f" ± {100 * share.sd:.1f}"
     return f"{100 * share.value:.1f}{spread} %"
-
-
-__all__ = ["BiodistributionResult", "Message", "TimeOfDistribution", "biodistribution"]

@@ -25,23 +25,17 @@ from hepatica.imaging.planar.measure import (
     kept,
     measure_drawn,
     measure_on_ct,
+    stated_place,
     uniform_body,
-)
-from hepatica.imaging.planar.options import (
-    PlanarAttenuationOptions,
-    PlanarCountsOptions,
-    PlanarOrganOptions,
-    PlanarUncertaintyOptions,
 )
 from hepatica.imaging.planar.rates import PlanarRates, count_rates
 from hepatica.io.dicom.images.planar import read_planar
 from hepatica.io.structures.regions import drawn_structures
 from hepatica.nuclides import Nuclide
 from hepatica.transport.matter.media import density_from_hu
-from hepatica.workflow.planar.given import TransmissionOptions
+from hepatica.workflow.planar.options import BiodistributionOptions
 from hepatica.workflow.planar.reading import (
     DrawnOnViews,
-    PlanarReadingOptions,
     TimeOfViews,
     drawn_on_views,
     like_first,
@@ -60,19 +54,14 @@ class Study:
     nuclide: Nuclide
     structures: Sequence[StructureSource]
     ct: ImageSource | None
-    reading: PlanarReadingOptions
-    counts: PlanarCountsOptions
-    absorption: PlanarAttenuationOptions
-    transmission: TransmissionOptions
-    organs: PlanarOrganOptions
-    uncertainty: PlanarUncertaintyOptions
+    options: BiodistributionOptions
 
     @property
     def on_ct(self) -> bool:
         """Whether the structures are those of a CT."""
-        if self.organs.drawn_on == "auto":
+        if self.options.organs.drawn_on == "auto":
             return self.ct is not None
-        return self.organs.drawn_on == "ct"
+        return self.options.organs.drawn_on == "ct"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,41 +100,41 @@ def measure_times(study: Study, progress: Progress) -> MeasuredTimes:
 
 
 def _require_fit(study: Study) -> None:
-    method = study.absorption.attenuation
-    if study.organs.drawn_on == "ct" and study.ct is None:
+    method = study.options.absorption.attenuation
+    if study.options.organs.drawn_on == "ct" and study.ct is None:
         raise InputError("structures of a CT need the CT", remedy="give `ct`")
     if study.on_ct and len(study.structures) != 1:
         raise InputError("the structures of the CT are needed", remedy="give `structures` that are drawn on it")
     if study.on_ct and method not in ("ct", "none"):
         raise InputError(f"`attenuation` {method}: structures of a CT are projected with its own attenuation")
-    if not study.on_ct and method == "ct" and study.ct is None and study.absorption.body_thickness_mm is None:
+    if not study.on_ct and method == "ct" and study.ct is None and study.options.absorption.body_thickness_mm is None:
         raise InputError(
             "attenuation needs a CT, a transmission scan or the thickness of the body",
             remedy="give `ct`, or state `attenuation` thickness and `body_thickness_mm`, or `attenuation` none",
         )
-    if method == "transmission" and study.transmission.transmission_scan is None:
+    if method == "transmission" and study.options.flood.transmission_scan is None:
         raise InputError("`attenuation` transmission needs `transmission_scan` and `blank`")
-    if method == "thickness" and study.absorption.body_thickness_mm is None:
+    if method == "thickness" and study.options.absorption.body_thickness_mm is None:
         raise InputError("`attenuation` thickness needs `body_thickness_mm`")
 
 
 def _rates(study: Study, time: TimeOfViews) -> tuple[PlanarRates, float, float]:
     """Count rates of a time, the photons' energy, and the factor on the coefficient of a narrow beam."""
-    peak = photopeak(time.views, study.nuclide, study.reading.energy_window)
-    rates = count_rates(time.views, peak, study.counts, half_life_s=study.nuclide.half_life_s)
+    peak = photopeak(time.views, study.nuclide, study.options.reading.energy_window)
+    rates = count_rates(time.views, peak, study.options.counts, half_life_s=study.nuclide.half_life_s)
     energy = photon_energy_kev(study.nuclide, rates.window)
-    scale = mu_scale(study.absorption, study.nuclide, energy, scatter=rates.scatter_method != "none")
+    scale = mu_scale(study.options.absorption, study.nuclide, energy, scatter=rates.scatter_method != "none")
     return rates, energy, scale
 
 
 def _on_ct(study: Study, inputs: list[InputFile], notes: list[Message], progress: Progress) -> MeasuredTimes:
     assert study.ct is not None
     progress("reading the CT and its structures")
-    ct = as_image(study.ct, role="ct", series=study.reading.ct_series)
-    drawn = drawn_structures(study.structures[0], ct, study.reading.structure_roles)
+    ct = as_image(study.ct, role="ct", series=study.options.reading.ct_series)
+    drawn = drawn_structures(study.structures[0], ct, study.options.reading.structure_roles)
     notes += [*ct.messages, *drawn.messages]
     inputs += [ct.source, *drawn.inputs]
-    names = kept(drawn.roles, study.organs.planar_organs)
+    names = kept(drawn.roles, study.options.organs.planar_organs)
     if not names:
         raise InputError("the structures name neither liver, lungs nor tumours", remedy="state `structure_roles`")
     regions = {name: drawn.regions[name] for name in names}
@@ -156,15 +145,15 @@ def _on_ct(study: Study, inputs: list[InputFile], notes: list[Message], progress
     for number, time in enumerate(study.times, start=1):
         progress(f"fitting the views of time {number}")
         rates, energy, scale = _rates(study, time)
-        if study.absorption.attenuation == "none":
+        if study.options.absorption.attenuation == "none":
             scale = 0.0
         if model is None or model.body.pixel_mm != time.views.pixel_mm:
             model = ct_model(
                 ct.volume, body, regions, roles, energy_kev=energy, pixel_mm=time.views.pixel_mm, mu_scale=scale
             )
         organs = measure_on_ct(
-            rates, model, place_mm=_place(time, model), offset_mm=study.organs.offset_mm,
-            fwhm_mm=study.organs.resolution_fwhm_mm, uncertainty=study.uncertainty,
+            rates, model, place_mm=_place(time, model), offset_mm=study.options.organs.offset_mm,
+            fwhm_mm=study.options.organs.resolution_fwhm_mm, uncertainty=study.options.uncertainty,
         )  # fmt: skip
         found.append(MeasuredTime(time, rates, organs))
     every = (*notes, *(m for one in found for m in one.organs.messages))
@@ -192,13 +181,13 @@ def _masses(hu: Volume, regions: Mapping[str, Region], roles: Mapping[str, Struc
 def _drawn(study: Study, inputs: list[InputFile], notes: list[Message], progress: Progress) -> MeasuredTimes:
     first: DrawnOnViews | None = None
     found = []
-    thickness = dict(study.absorption.organ_thickness_mm)
+    thickness = dict(study.options.absorption.organ_thickness_mm)
     several = len(study.structures) == len(study.times) > 1
     for number, time in enumerate(study.times):
         progress(f"counting the views of time {number + 1}")
         if first is None or several:
             own = [study.structures[number]] if several else list(study.structures)
-            drawn = drawn_on_views(time, own, study.reading.structure_roles)
+            drawn = drawn_on_views(time, own, study.options.reading.structure_roles)
             first = first or drawn
         else:
             drawn = like_first(first, study.times[0], time)
@@ -208,7 +197,7 @@ def _drawn(study: Study, inputs: list[InputFile], notes: list[Message], progress
         body, more = _body(study, time, energy, scale, inputs)
         organs = measure_drawn(
             rates, drawn.regions, drawn.roles, drawn.background, body, thickness_mm=thickness,
-            uncertainty=study.uncertainty,
+            uncertainty=study.options.uncertainty,
         )  # fmt: skip
         found.append(MeasuredTime(time, rates, organs))
         notes += more
@@ -220,24 +209,24 @@ def _body(
     study: Study, time: TimeOfViews, energy_kev: float, scale: float, inputs: list[InputFile]
 ) -> tuple[DrawnBody, list[Message]]:
     """Attenuation and thickness of the body on the views' pixels."""
-    options, shape = study.absorption, time.views.shape
+    absorption, shape = study.options.absorption, time.views.shape
     mu = narrow_mu_per_cm(energy_kev) * scale / 10
-    if options.attenuation == "none":
+    if absorption.attenuation == "none":
         text = "no attenuation correction: lungs attenuate less than the liver, so the lung shunt reads high"
-        return uniform_body(shape, options.body_thickness_mm, mu, corrected=False), [
+        return uniform_body(shape, absorption.body_thickness_mm, mu, corrected=False), [
             Message("no-attenuation-correction", text)
         ]
-    if options.attenuation == "transmission":
-        scans = [_flat(source, time) for source in (study.transmission.blank, study.transmission.transmission_scan)]
+    if absorption.attenuation == "transmission":
+        scans = [_flat(source, time) for source in (study.options.flood.blank, study.options.flood.transmission_scan)]
         inputs += [file for _, _, file in scans if file not in inputs]
         mu_t = scale * transmission_mu_t(
-            scans[0][0], scans[1][0], from_kev=options.transmission_kev, to_kev=energy_kev,
+            scans[0][0], scans[1][0], from_kev=absorption.flood_kev, to_kev=energy_kev,
             times=(scans[0][1], scans[1][1]),
         )  # fmt: skip
         return DrawnBody(mu_t, mu_t / mu, mu, stated=False), []
-    if study.ct is not None and options.attenuation == "ct":
+    if study.ct is not None and absorption.attenuation == "ct":
         return _ct_on_views(study, time, energy_kev, scale, mu, inputs)
-    return uniform_body(shape, options.body_thickness_mm, mu), []
+    return uniform_body(shape, absorption.body_thickness_mm, mu), []
 
 
 def _ct_on_views(
@@ -246,7 +235,7 @@ def _ct_on_views(
     """A CT's attenuation under structures that are drawn on the views."""
     from hepatica.imaging.planar.projection import BodyModel, on_views, place_of_ct
 
-    ct = as_image(study.ct, role="ct", series=study.reading.ct_series)  # type: ignore[arg-type]
+    ct = as_image(study.ct, role="ct", series=study.options.reading.ct_series)  # type: ignore[arg-type]
     if ct.source not in inputs:
         inputs.append(ct.source)
     body = body_region(ct.volume)
@@ -254,10 +243,9 @@ def _ct_on_views(
     seen = model.projected(mu_scale=scale)
     rates, _, _ = _rates(study, time)
     offset, explained = place_of_ct(rates.net, seen)
-    if study.organs.offset_mm is not None:
-        x, z = study.organs.offset_mm
-        pixel, size = time.views.pixel_mm, seen.body_mm.shape
-        offset = ((time.views.shape[0] - size[0]) / 2 + x / pixel[0], (time.views.shape[1] - size[1]) / 2 - z / pixel[1])
+    if study.options.organs.offset_mm is not None:
+        size = (seen.body_mm.shape[0], seen.body_mm.shape[1])
+        offset = stated_place(study.options.organs.offset_mm, time.views.shape, size, time.views.pixel_mm)
     placed = on_views(seen, time.views.shape, offset)
     text = f"the CT's body explains {100 * explained:.0f} % of what the views show at the place where it is laid"
     return DrawnBody(placed.mu_body, placed.body_mm, mu, stated=False), [

@@ -180,11 +180,7 @@ def drawn_on_views(
     notes: list[Message] = []
     inputs: list[InputFile] = []
     for number, file in enumerate(read.files):
-        source: Any = None
-        if sources:
-            source = sources[number] if len(sources) == len(read.files) else sources[0] if number == 0 else None
-        else:
-            source = _overlays(file)
+        source: Any = _source_of(number, len(read.files), sources) if sources else _overlays(file)
         if source is None:
             continue
         drawn = drawn_structures(source, file.image, roles, all_here=False)
@@ -216,6 +212,13 @@ def drawn_on_views(
         raise InputError(f"none of the structures is an organ: {', '.join(stacked)}", remedy="state `structure_roles`")
     beside = stacked[background[0]] if background else None
     return DrawnOnViews(organs, {n: what[n] for n in organs}, beside, tuple(notes), tuple(inputs))
+
+
+def _source_of(number: int, files: int, sources: Sequence[StructureSource]) -> StructureSource | None:
+    """Structures of a file: its own where each has some, else the first file's."""
+    if len(sources) == files:
+        return sources[number]
+    return sources[0] if number == 0 else None
 
 
 def _is_organ(role: Structure) -> bool:

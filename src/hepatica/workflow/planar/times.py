@@ -78,9 +78,7 @@ def retained_of(
         decay = decay_factor(elapsed, half_life)
         total = None if known.administered_bq is None else known.administered_bq.value / 1e6 * decay * retained
         factor = None if known.calibration is None or organs.normalise != "camera" else known.calibration.factor
-        found = organs_of(
-            measured.rates, measured.roles, whole, retained=retained, total_mbq=total, cps_per_mbq=factor
-        )
+        found = organs_of(measured.rates, measured.roles, whole, retained=retained, total_mbq=total, cps_per_mbq=factor)
         shunt = measured.shunt()
         shown = TimeOfDistribution(
             one.time.views.time, elapsed / 3600, one.rates.sides, one.rates.scatter_method, retained, found,

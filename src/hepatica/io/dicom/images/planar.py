@@ -236,7 +236,7 @@ def _scan_of(header: Header, detector: Header | None) -> WholeBodyScan | None:
 
 
 def _place(header: Header, detector: Header) -> tuple[float, float] | None:
-    """x and z of the first pixel of a frontal view; None where the header gives no place."""
+    """X and z of the first pixel of a frontal view; None where the header gives no place."""
     if not detector.numbers("ImagePositionPatient"):
         return None
     plane = geometry.detector_plane(header, detector)
