@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from hepatica.core import Grid, Volume
-from hepatica.core.options import Limits, Positive, options
+from hepatica.core.options import Limits, Positive, Unit, options
 from hepatica.core.progress import Progress, silent
 from hepatica.errors import InputError
 from hepatica.imaging.planar.views import PlanarViews
@@ -43,7 +43,7 @@ class PlanarScanOptions:
         Both heads stand still, or are scanned along the body.
     frame_duration_s : float
         Time of a static view.
-    scan_speed_mm_per_s : float
+    scan_speed : float
         Of a whole-body scan.
     field_mm : float
         Length of the heads' field along the body, for a whole-body scan.
@@ -66,7 +66,7 @@ class PlanarScanOptions:
     method: Literal["analytic", "montecarlo"] = "analytic"
     technique: Literal["static", "whole-body"] = "static"
     frame_duration_s: Positive = 600.0
-    scan_speed_mm_per_s: Annotated[float, Limits(above=0, high=100)] = 1.0
+    scan_speed: Annotated[float, Unit("mm/s"), Limits(above=0, high=100)] = 1.0
     field_mm: Positive = 387.0
     distance_mm: Positive = 220.0
     pixel_mm: Positive = 4.8
@@ -79,7 +79,7 @@ class PlanarScanOptions:
     @property
     def dwell_s(self) -> float:
         """Time for which a point is counted."""
-        return self.frame_duration_s if self.technique == "static" else self.field_mm / self.scan_speed_mm_per_s
+        return self.frame_duration_s if self.technique == "static" else self.field_mm / self.scan_speed
 
     @property
     def taken(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ SPACING_TOLERANCE = 1e-3
 TIME_TOLERANCE = 0.01
 """Relative; two heads that move as one have the same speed to better than this."""
 
-SATURATED = 65535.0
+
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +102,8 @@ class OneView:
     start_s: float
     name: str
     patient: str | None = None
+    limit: float = np.inf
+
 
 
 def opposed(
@@ -170,10 +172,10 @@ def _require_alike(first: OneView, view: OneView, side: str, *, whole_body: bool
 
 def _require_unsaturated(view: OneView) -> None:
     """InputError where pixels stand at the largest number that the file can hold."""
-    full = int((view.counts >= SATURATED).sum())
+    full = int((view.counts >= view.limit * (1 - 1e-6)).sum())
     if full:
         raise InputError(
-            f"{view.name}: {full} pixels stand at {SATURATED:.0f}, the largest count that fits: the true counts are "
+            f"{view.name}: {full} pixels stand at {view.limit:.0f}, the largest count that fits: the true counts are "
             "higher by an unknown amount",
             remedy="acquire for a shorter time or with smaller pixels",
         )

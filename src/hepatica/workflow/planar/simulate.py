@@ -121,7 +121,7 @@ class PlanarSimulationResult(Result):
         whole = self.technique == "whole-body"
         write_planar(
             folder / "planar.dcm", self.views, context, emission,
-            scan=(self.scan.scan_speed_mm_per_s, self.scan.field_mm) if whole else None, camera=self.camera.name,
+            scan=(self.scan.scan_speed, self.scan.field_mm) if whole else None, camera=self.camera.name,
             provenance=self.provenance,
         )  # fmt: skip
 

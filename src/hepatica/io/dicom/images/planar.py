@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from hepatica.core.image import Image, Stated
 from hepatica.errors import DicomError, InputError
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.images.phases import frame_times
+from hepatica.io.dicom.pixels import rescale
 from hepatica.io.dicom.scan import scan
 from hepatica.io.dicom.series import SeriesKind
 from hepatica.io.dicom.tags import Header
@@ -34,6 +36,9 @@ FASTEST_MM_S = 200.0
 """A couch that moves faster is in another unit: clinical scans run at 0.8 to 5 mm/s."""
 
 LARGEST_FIELD_MM = 1000.0
+
+MOST_BITS = 16
+"""Files of more bits hold any count."""
 
 _ACROSS = 0.7
 """A row that points to the patient's left or right by at least this cosine is one of a frontal view."""
@@ -79,6 +84,8 @@ class PlanarView:
         Serial number or name of the head's collimator, by which heads are told apart; empty where not stated.
     place_mm : tuple of float or None
         x and z (LPS) of the first pixel, where the header states a place in the patient.
+    limit : float
+        Largest count that a pixel of the file can hold.
     """
 
     image: Volume
@@ -92,6 +99,7 @@ class PlanarView:
     scan: WholeBodyScan | None = None
     collimator: str = ""
     place_mm: tuple[float, float] | None = None
+    limit: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,8 +222,19 @@ def _view(header: Header | None, image: Image, file: int, frame: int) -> PlanarV
         1 if header is None else _window_of(header, frame, whole.grid.shape[2]),
         None if header is None else _scan_of(header, detector),
         "" if detector is None else detector.text("CollimatorGridName").strip(),
-        None if detector is None or header is None else _place(header, detector),
+None if detector is None or header is None else _place(header, detector),
+        math.inf if header is None else _limit(header),
     )
+
+
+def _limit(header: Header) -> float:
+    """Largest count that a pixel can hold: all bits set, rescaled."""
+    bits = header.integer("BitsStored")
+    if bits is None or bits > MOST_BITS:
+        return math.inf
+    largest = 2 ** (bits - 1) - 1 if header.integer("PixelRepresentation") else 2**bits - 1
+    slope, intercept = rescale(header, required=False)
+    return largest * slope + intercept
 
 
 def _window_of(header: Header, frame: int, frames: int) -> int:

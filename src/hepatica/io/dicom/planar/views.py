@@ -103,7 +103,7 @@ def opposed_views(files: Sequence[PlanarFile], options: ViewOptions = ViewOption
         notes += more
         spacing = file.image.grid.spacing_mm
         built[side] = OneView(
-            counts, windows[side], (spacing[0], spacing[1]), dwell, start, f"{file.path.name}", patient
+            counts, windows[side], (spacing[0], spacing[1]), dwell, start, f"{file.path.name}", patient, view.limit
         )
     place, frame = _place(by_side, files, flips)
     whole_body = any(views[0].scan is not None for views in by_side.values())
