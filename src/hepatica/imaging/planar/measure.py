@@ -46,7 +46,7 @@ class Measured:
     outlines : mapping of str to ndarray, shape (views, x, z)
         For a picture.
     uncorrected : mapping of str to float
-        Geometric mean of each without attenuation correction, cps.
+        Geometric mean of each without attenuation correction, scatter taken off where the windows allow it, cps.
     explained : float or None
         Share of the views that the CT's structures explain.
     offset_mm : tuple of float or None

@@ -20,8 +20,6 @@ TIME_TOLERANCE = 0.01
 """Relative; two heads that move as one have the same speed to better than this."""
 
 
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanarViews:
     """Counts of one or two opposed views, both as the anterior one is seen.
@@ -103,7 +101,6 @@ class OneView:
     name: str
     patient: str | None = None
     limit: float = np.inf
-
 
 
 def opposed(

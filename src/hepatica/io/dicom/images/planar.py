@@ -222,7 +222,7 @@ def _view(header: Header | None, image: Image, file: int, frame: int) -> PlanarV
         1 if header is None else _window_of(header, frame, whole.grid.shape[2]),
         None if header is None else _scan_of(header, detector),
         "" if detector is None else detector.text("CollimatorGridName").strip(),
-None if detector is None or header is None else _place(header, detector),
+        None if detector is None or header is None else _place(header, detector),
         math.inf if header is None else _limit(header),
     )
 
