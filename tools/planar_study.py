@@ -56,6 +56,7 @@ class Disturbed(ProjectedMeasurement):
     base: Move = STILL
 
     def seen(self, move: Move) -> Any:
+        """Templates with both moves."""
         both = replace(
             move,
             attenuation=move.attenuation * self.base.attenuation,
@@ -64,6 +65,7 @@ class Disturbed(ProjectedMeasurement):
         return super(Disturbed, self).seen(both)
 
     def fit(self, move: Move, seen: Any) -> Any:
+        """The fit with both moves."""
         borders = dict(self.base.border_mm)
         for name, outward in move.border_mm.items():
             borders[name] = borders.get(name, 0.0) + outward
@@ -230,8 +232,8 @@ def main() -> None:
     if every:
         print(f"all organs: {100 * np.mean(every):.1f} % of {len(every)} intervals hold the truth")
     ratio = np.array([row["shunt_ratio_uncorrected"] for row in still])
-    print(f"lung shunt without attenuation correction: {100 * (ratio.mean() - 1):+.0f} % ({100 * (ratio.min() - 1):+.0f} to "
-          f"{100 * (ratio.max() - 1):+.0f} %)")  # fmt: skip
+    low, middle, high = (100 * (value - 1) for value in (ratio.min(), ratio.mean(), ratio.max()))
+    print(f"lung shunt without attenuation correction: {middle:+.0f} % ({low:+.0f} to {high:+.0f} %)")
     if asked.out is not None:
         asked.out.write_text(json.dumps(rows, indent=1))
 

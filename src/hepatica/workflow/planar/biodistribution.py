@@ -161,7 +161,7 @@ class BiodistributionResult(Result):
                      "without attenuation correction, %")  # fmt: skip
             found.append(Table.of(heads, shunts, "Lung shunt", "lung-shunt"))
         if self.curves:
-            heads = ("organ", "effective half-life, h", "± (k = 1), h", "residence time, h", "± (k = 1), h of it")
+            heads = ("organ", "effective half-life, h", "± (k = 1), h", "residence time, h", "of it ± (k = 1), h")
             rows = [
                 (c.organ, c.effective_half_life_h.value, c.effective_half_life_h.sd, c.residence_time_h.value,
                  c.residence_time_h.sd) for c in self.curves

@@ -241,13 +241,22 @@ def _ct_on_views(
     body = body_region(ct.volume)
     model = BodyModel.of(ct.volume, body, {}, energy_kev=energy_kev, pixel_mm=time.views.pixel_mm)
     seen = model.projected(mu_scale=scale)
-    rates, _, _ = _rates(study, time)
-    offset, explained = place_of_ct(rates.net, seen)
+    pixel, shape = time.views.pixel_mm, time.views.shape
+    frame = None if time.read is None else time.read.frame_of_reference
+    own = ct.grid.frame_of_reference
     if study.options.organs.offset_mm is not None:
         size = (seen.body_mm.shape[0], seen.body_mm.shape[1])
-        offset = stated_place(study.options.organs.offset_mm, time.views.shape, size, time.views.pixel_mm)
+        offset, where = stated_place(study.options.organs.offset_mm, shape, size, pixel), "as stated"
+    elif time.views.place_mm is not None and frame is not None and frame == own:
+        x, z = time.views.place_mm
+        offset = ((model.place_mm[0] - x) / pixel[0], (z - model.place_mm[1]) / pixel[1])
+        where = "by their common frame of reference"
+    else:
+        rates, _, _ = _rates(study, time)
+        offset, explained = place_of_ct(rates.net, seen)
+        where = f"where its body explains {100 * explained:.0f} % of what they show"
     placed = on_views(seen, time.views.shape, offset)
-    text = f"the CT's body explains {100 * explained:.0f} % of what the views show at the place where it is laid"
+    text = f"the CT is laid onto the views {where}"
     return DrawnBody(placed.mu_body, placed.body_mm, mu, stated=False), [
         Message("ct-placed-on-views", text, "state `offset_mm` if it is off", "note")
     ]
