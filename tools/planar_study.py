@@ -24,12 +24,12 @@ import numpy as np
 from hepatica.anatomy.structures.kinds import Structure
 from hepatica.anatomy.virtual_patient import Treatment, VirtualCtOptions, VirtualPatient, virtual_patient
 from hepatica.anatomy.virtual_patient.settings import AnatomyOptions, PatientSettings, Tumour
-from hepatica.errors import HepaticaError
+from hepatica.errors import HepaticaError, InputError
 from hepatica.imaging.planar.attenuation import photon_energy_kev
 from hepatica.imaging.planar.measure import CtModel, ct_model, grouped
 from hepatica.imaging.planar.options import PlanarCountsOptions, PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL, Move, organs_of
-from hepatica.imaging.planar.projected import ProjectedMeasurement, projected_rates
+from hepatica.imaging.planar.projected import ProjectedMeasurement, fitted_fwhm, projected_rates
 from hepatica.imaging.planar.projection import REST, place_of_ct
 from hepatica.imaging.planar.rates import count_rates
 from hepatica.imaging.planar.simulate import PlanarScanOptions, SimulatedViews, planar_views
@@ -121,26 +121,29 @@ def organs_in(patient: VirtualPatient) -> tuple[dict[str, Any], dict[str, Struct
 
 
 def truth_of(patient: VirtualPatient) -> dict[str, float]:
-    """Shares of what lies in the field, by the voxels of each structure."""
-    activity = patient.activity()
-    regions, roles = organs_in(patient)
-    tumour = sum(r.total(activity) for n, r in regions.items() if roles[n] is Structure.TUMOUR)
-    lungs = sum(
-        r.total(activity) for n, r in regions.items() if roles[n] in (Structure.LUNG_LEFT, Structure.LUNG_RIGHT)
-    )
-    union = regions["liver"]
-    for name, region in regions.items():
-        if roles[name] is Structure.TUMOUR:
-            union = union | region
-    return {"all tumours": tumour / activity.total, "lungs": lungs / activity.total,
-            "liver": union.total(activity) / activity.total}  # fmt: skip
+    """Shares by where the agent lodged, of patients whose agent lies wholly in the field.
+
+    A voxel at a border holds activity of one side; counted by covered voxels a tumour of four voxels' radius would lose
+    a sixth of what lodged in it.
+
+    Raises
+    ------
+    InputError
+        If some lies outside the field.
+    """
+    held, total = patient.balance(), patient.treatment.activity_bq
+    if abs(patient.activity().total / total - 1) > 0.002:
+        raise InputError("part of the agent lies outside the field of the images")
+    tumour, lungs = held["tumour"] / total, held["lungs"] / total
+    return {"all tumours": tumour, "lungs": lungs, "liver": tumour + held["liver"] / total}
 
 
 def measured(
     model: CtModel, rates: Any, offset: tuple[float, float], base: Move, uncertainty: PlanarUncertaintyOptions
 ) -> tuple[dict[str, Any], float]:
     """Organs by name, and the lung shunt without attenuation correction."""
-    measurement = Disturbed(rates, model.body, offset, 14.0, base=base)
+    measurement = Disturbed(rates, model.body, offset, 0.0, base=base)
+    measurement = replace(measurement, fwhm_mm=fitted_fwhm(measurement))
     parts, fit, _ = projected_rates(measurement, uncertainty)
     groups, what = grouped(model.roles)
     groups[REST], what[REST] = (REST,), "remainder"

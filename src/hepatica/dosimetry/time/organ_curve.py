@@ -96,6 +96,8 @@ def organ_curve(
         As `fit_curve`; if the model is of voxels.
     """
     notes: tuple[Message, ...] = ()
+    amplitudes: tuple[float, ...]
+    half_lives: tuple[float, ...]
     if len(times_s) == 1:
         half_life = options.effective_half_life_s or physical_half_life_s
         sd = options.effective_half_life_sd_s

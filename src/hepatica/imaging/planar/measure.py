@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from hepatica.errors import InputError
 from hepatica.imaging.planar.drawn import SINGLE_VIEW, DrawnMeasurement, DrawnOrgan, drawn_rates
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import STILL, OrganRates, share_interval
-from hepatica.imaging.planar.projected import ProjectedMeasurement, projected_rates
+from hepatica.imaging.planar.projected import ProjectedMeasurement, fitted_fwhm, projected_rates
 from hepatica.imaging.planar.projection import REST, BodyModel, place_of_ct
 from hepatica.imaging.planar.rates import PlanarRates
 
@@ -159,7 +159,7 @@ def measure_on_ct(
     *,
     place_mm: tuple[float, float] | None,
     offset_mm: tuple[float, float] | None,
-    fwhm_mm: float,
+    fwhm_mm: float | None,
     uncertainty: PlanarUncertaintyOptions,
 ) -> Measured:
     """Organs by the CT's structures, laid onto the views.
@@ -174,8 +174,8 @@ def measure_on_ct(
         LPS x and z of the views' first pixel, where views and CT have one frame of reference.
     offset_mm : tuple of float or None
         x and z of the CT's middle from the middle of the views, where it is stated: to the left and to the head.
-    fwhm_mm : float
-        Of the camera.
+        fwhm_mm : float or None
+        Of the camera; found from the views if not given.
     uncertainty : PlanarUncertaintyOptions
         Of the inputs.
     """
@@ -209,7 +209,9 @@ def measure_on_ct(
         notes.append(Message("views-poorly-explained", text, remedy))
     if len(rates.sides) == 1:
         notes.append(SINGLE_VIEW)
-    measurement = ProjectedMeasurement(rates, ct.body, offset, fwhm_mm, ct.mu_scale)
+    measurement = ProjectedMeasurement(rates, ct.body, offset, fwhm_mm or 0.0, ct.mu_scale)
+    if fwhm_mm is None:
+        measurement = replace(measurement, fwhm_mm=fitted_fwhm(measurement))
     parts, fit, seen = projected_rates(measurement, uncertainty)
     groups, what = grouped(ct.roles)
     named = _whole(groups)

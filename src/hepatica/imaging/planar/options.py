@@ -100,6 +100,8 @@ class PlanarUncertaintyOptions:
         Of the scatter taken off, relative.
     background_sd : float
         Of the background taken off, relative.
+    resolution_sd_mm : float
+        Of the width of the camera's response.
     uniformity_sd : float
         Of an organ's activity by uneven uptake in depth, relative.
     """
@@ -111,6 +113,7 @@ class PlanarUncertaintyOptions:
     position_sd_mm: NonNegative = 3.0
     scatter_sd: Relative = 0.1
     background_sd: Relative = 0.1
+    resolution_sd_mm: NonNegative = 2.0
     uniformity_sd: Relative = 0.03
 
 
@@ -128,8 +131,8 @@ class PlanarOrganOptions:
         named belongs to the rest of the body.
     offset_mm : tuple of float or None
         Place of the CT on the views, to the patient's left and towards the head; found from the images if not given.
-    resolution_fwhm_mm : float
-        Of camera and collimator at the patient's middle.
+    resolution_fwhm_mm : float or None
+        Of camera and collimator at the patient's middle; found from the views if not given.
     normalise : {"whole-body", "organs", "camera"}
         Shares of all counts of the body, of the organs named, or activities by the camera factor.
     retained : float
@@ -139,6 +142,6 @@ class PlanarOrganOptions:
     drawn_on: Literal["auto", "views", "ct"] = "auto"
     planar_organs: tuple[str, ...] = ()
     offset_mm: tuple[float, float] | None = None
-    resolution_fwhm_mm: NonNegative = 14.0
+    resolution_fwhm_mm: NonNegative | None = None
     normalise: Literal["whole-body", "organs", "camera"] = "whole-body"
     retained: Fraction = 1.0

@@ -37,6 +37,8 @@ class Move:
         Factors on what is taken off.
     body_mm : float
         Added to the thickness of the body.
+    width_mm : float
+        Added to the width of the camera's response.
     shift_mm : tuple of float
         Of the structures on the views.
     border_mm : mapping of str to float
@@ -49,6 +51,7 @@ class Move:
     scatter: float = 1.0
     background: float = 1.0
     body_mm: float = 0.0
+    width_mm: float = 0.0
     shift_mm: tuple[float, float] = (0.0, 0.0)
     border_mm: Mapping[str, float] = field(default_factory=dict)
     organ_thickness: Mapping[str, float] = field(default_factory=dict)

@@ -9,7 +9,7 @@ body, in proportion to its thickness, and an even level in each view: photons th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,13 @@ from hepatica.core.message import Message
 from hepatica.errors import InputError
 from hepatica.imaging.planar.options import PlanarUncertaintyOptions
 from hepatica.imaging.planar.organs import Move, OrganRates, with_uncertainty
-from hepatica.imaging.planar.projection import REST, BodyModel, Projected, moved, on_views
+from hepatica.imaging.planar.projection import REST, BodyModel, Projected, blurred, on_views
 from hepatica.imaging.planar.rates import PlanarRates
 
 FloatArray = NDArray[np.float64]
+
+WIDTHS_MM = (4.0, 8.0, 12.0, 16.0, 20.0, 24.0, 28.0, 32.0)
+"""Widths tried, from a low-energy collimator at a hand's breadth to a high-energy one at 35 cm."""
 
 ROUNDS = 4
 """Fits, each weighted with the variance that the one before expects."""
@@ -43,6 +46,8 @@ class ProjectedFit:
         What the fit expects of the views.
     parts : ndarray, shape (organs, views, x, z)
         What of it each organ is: the shares of a pixel.
+    residual : float
+        Mean square of what is left, over the variance by counting.
     """
 
     names: tuple[str, ...]
@@ -50,6 +55,7 @@ class ProjectedFit:
     covariance: FloatArray
     expected: FloatArray
     parts: FloatArray
+    residual: float = 0.0
 
 
 def fit_views(net: FloatArray, variance: FloatArray, seen: Projected, *, with_level: bool = True) -> ProjectedFit:
@@ -94,7 +100,10 @@ def fit_views(net: FloatArray, variance: FloatArray, seen: Projected, *, with_le
     covariance = normal @ (design.T @ scaled) @ normal
     organs = len(templates)
     parts = amounts[:organs, None, None, None] * templates
-    return ProjectedFit(seen.names, amounts[:organs], covariance[:organs, :organs], parts.sum(axis=0), parts)
+    left = (data - design @ amounts) ** 2 / np.maximum(spread, floor)
+    return ProjectedFit(
+        seen.names, amounts[:organs], covariance[:organs, :organs], parts.sum(axis=0), parts, float(left.mean())
+    )
 
 
 def _amounts(design: FloatArray, data: FloatArray, weights: FloatArray) -> FloatArray:
@@ -122,7 +131,8 @@ class ProjectedMeasurement:
 
     def seen(self, move: Move) -> Projected:
         """Templates at a state of the inputs."""
-        found = self.body.projected(mu_scale=self.mu_scale * move.attenuation, fwhm_mm=self.fwhm_mm)
+        width = max(self.fwhm_mm + move.width_mm, 0.0)
+        found = self.body.projected(mu_scale=self.mu_scale * move.attenuation, fwhm_mm=width)
         place = tuple(o + s / p for o, s, p in zip(self.offset, move.shift_mm, self.rates.pixel_mm, strict=True))
         return on_views(found, (self.rates.rate.shape[1], self.rates.rate.shape[2]), (place[0], place[1]))
 
@@ -141,6 +151,29 @@ class ProjectedMeasurement:
         return fit_views(net, self.rates.variance, grown, with_level=self.level)
 
 
+def fitted_fwhm(measurement: ProjectedMeasurement) -> float:
+    """Width of the camera's response, mm FWHM at the patient's middle, that leaves least of the views unexplained."""
+    from hepatica.imaging.planar.organs import STILL
+
+    plain = replace(measurement, fwhm_mm=0.0).seen(STILL)
+
+    def left(fwhm_mm: float) -> float:
+        templates = np.stack([
+            [blurred(view, plain.pixel_mm, fwhm_mm) for view in views] for views in plain.templates
+        ])  # fmt: skip
+        return measurement.fit(STILL, replace(plain, templates=templates)).residual
+
+    widths = list(WIDTHS_MM)
+    found = [left(width) for width in widths]
+    best = int(np.argmin(found))
+    if 0 < best < len(widths) - 1:
+        low, middle, high = found[best - 1 : best + 2]
+        curve = low - 2 * middle + high
+        step = widths[1] - widths[0]
+        return widths[best] + step * (0.5 * (low - high) / curve if curve > 0 else 0.0)
+    return widths[best]
+
+
 def projected_rates(
     measurement: ProjectedMeasurement, uncertainty: PlanarUncertaintyOptions, messages: tuple[Message, ...] = ()
 ) -> tuple[OrganRates, ProjectedFit, Projected]:
@@ -152,7 +185,7 @@ def projected_rates(
     rest = best.names.index(REST)
 
     def measure(move: Move) -> FloatArray:
-        again = move.attenuation != 1.0 or any(move.shift_mm)
+        again = move.attenuation != 1.0 or move.width_mm != 0.0 or any(move.shift_mm)
         found = measurement.fit(move, measurement.seen(move) if again else seen).cps
         if move.background != 1.0:
             # A rest of the body that is not where its thickness says puts a part of itself into the organs.
@@ -172,11 +205,12 @@ def projected_moves(
 ) -> Mapping[str, Sequence[tuple[Move, Move]]]:
     """Each input one standard uncertainty up and down."""
     a, s, b = uncertainty.attenuation_sd, uncertainty.scatter_sd, uncertainty.background_sd
-    p, e = uncertainty.position_sd_mm, uncertainty.border_sd_mm
+    p, e, w = uncertainty.position_sd_mm, uncertainty.border_sd_mm, uncertainty.resolution_sd_mm
     return {
         "attenuation": [(Move(attenuation=1 + a), Move(attenuation=1 - a))],
         "scatter": [(Move(scatter=1 + s), Move(scatter=1 - s))],
         "background": [(Move(background=1 + b), Move(background=1 - b))],
+        "resolution": [(Move(width_mm=w), Move(width_mm=-w))],
         "position": [(Move(shift_mm=(p, 0.0)), Move(shift_mm=(-p, 0.0))),
                      (Move(shift_mm=(0.0, p)), Move(shift_mm=(0.0, -p)))],
         "border": [(Move(border_mm={n: e}), Move(border_mm={n: -e})) for n in names if n != REST],
@@ -203,6 +237,3 @@ def _grown(templates: FloatArray, outward_mm: float, pixel_mm: tuple[float, floa
         # The projection of an even organ keeps its counts, but for what more of itself absorbs.
         out.append(grown * (total / max(float(grown.sum()), 1e-30)))
     return np.asarray(out)
-
-
-__all__ = ["ProjectedFit", "ProjectedMeasurement", "fit_views", "moved", "projected_moves", "projected_rates"]

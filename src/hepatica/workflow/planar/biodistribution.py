@@ -161,14 +161,14 @@ class BiodistributionResult(Result):
                      "without attenuation correction, %")  # fmt: skip
             found.append(Table.of(heads, shunts, "Lung shunt", "lung-shunt"))
         if self.curves:
-            heads = ("organ", "effective half-life, h", "± (k = 1), h", "residence time, h", "of it ± (k = 1), h")
+            names = ("organ", "effective half-life, h", "± (k = 1), h", "residence time, h", "of it ± (k = 1), h")
             rows = [
                 (c.organ, c.effective_half_life_h.value, c.effective_half_life_h.sd, c.residence_time_h.value,
                  c.residence_time_h.sd) for c in self.curves
             ]  # fmt: skip
-            found.append(Table.of(heads, rows, "Course in time", "curves"))
+            found.append(Table.of(names, rows, "Course in time", "curves"))
         if self.organ_doses:
-            dose_rows = [
+            dose_rows: list[tuple[str, float | None, float, float | None, float, float | None]] = [
                 (d.organ.replace("_", " "), d.mass_g, d.dose_gy.value, d.dose_gy.sd, d.self_gy, d.photons_gy)
                 for d in sorted(self.organ_doses, key=lambda d: -d.dose_gy.value)
             ]  # fmt: skip

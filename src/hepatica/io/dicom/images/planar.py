@@ -232,9 +232,9 @@ def _limit(header: Header) -> float:
     bits = header.integer("BitsStored")
     if bits is None or bits > MOST_BITS:
         return math.inf
-    largest = 2 ** (bits - 1) - 1 if header.integer("PixelRepresentation") else 2**bits - 1
+        largest = float(2 ** (bits - 1) - 1) if header.integer("PixelRepresentation") else float(2**bits - 1)
     slope, intercept = rescale(header, required=False)
-    return largest * slope + intercept
+    return float(largest * slope + intercept)
 
 
 def _window_of(header: Header, frame: int, frames: int) -> int:
