@@ -21,6 +21,7 @@ from hepatica.case.steps.inputs import (
     View,
 )
 from hepatica.case.steps.plan_tables import PlanTables, plan_arguments
+from hepatica.case.steps.planar import no_planar_scout, no_planar_therapy
 from hepatica.case.steps.proposals import (
     FirstImageOf,
     ScoutToTherapy,
@@ -96,6 +97,18 @@ COURSE = (
     ),
     Step("lung-shunt", "Lung shunt", "lung_shunt", (*SCOUT_IMAGES, Section("lung-shunt"))),
     Step("uptake", "Tumour to normal", "tumour_to_normal", (*SCOUT_IMAGES, StatedTerritory(), Section("uptake"))),
+    Step(
+        "scout-biodistribution",
+        "Biodistribution of the scout by planar views",
+        "biodistribution",
+        (
+            ImageOf("planar", ("scout-planar",), needed=True, several=True),
+            ImageOf("ct", ("scout-ct",), needed=True),
+            ImageOf("structures", ("scout-structures",), needed=True),
+            Section("scout-biodistribution"),
+        ),
+        needless=no_planar_scout,
+    ),
     Step("plan", "Plan", "plan", (PlanTables(),), plan_arguments),
     Step(
         "order",
@@ -192,6 +205,19 @@ COURSE = (
             *CLINICAL,
             Section("dose"),
         ),
+    ),
+    Step(
+        "biodistribution",
+        "Biodistribution by planar views",
+        "biodistribution",
+        (
+            ImageOf("planar", ("therapy-planar",), needed=True, several=True),
+            ImageOf("ct", ("therapy-ct",), needed=True),
+            TherapyStructures(needed=True),
+            NuclideOfAgent(),
+            Section("biodistribution"),
+        ),
+        needless=no_planar_therapy,
     ),
     Step(
         "verification",

@@ -232,9 +232,9 @@ def _limit(header: Header) -> float:
     bits = header.integer("BitsStored")
     if bits is None or bits > MOST_BITS:
         return math.inf
-        largest = float(2 ** (bits - 1) - 1) if header.integer("PixelRepresentation") else float(2**bits - 1)
+    used = bits - 1 if header.integer("PixelRepresentation") else bits
     slope, intercept = rescale(header, required=False)
-    return float(largest * slope + intercept)
+    return float((1 << used) - 1) * slope + intercept
 
 
 def _window_of(header: Header, frame: int, frames: int) -> int:
