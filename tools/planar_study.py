@@ -184,7 +184,7 @@ def one_patient(agent: str, seed: int, asked: argparse.Namespace) -> list[dict[s
     rows = []
     for repeat in range(asked.repeats):
         noisy = frozen(seen.views, draw.poisson(seen.views.counts).astype(np.float64))
-        counts = PlanarCountsOptions(scatter="auto" if asked.method == "montecarlo" else "none")
+        counts = PlanarCountsOptions(planar_scatter="auto" if asked.method == "montecarlo" else "none")
         rates = count_rates(noisy, 0, counts, half_life_s=chosen.half_life_s)
         offset, _ = place_of_ct(rates.net, model.body.projected())
         base = STILL if repeat == 0 else random_move(draw, model.body.names, uncertainty)

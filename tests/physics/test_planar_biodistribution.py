@@ -1,8 +1,8 @@
 """Planar biodistributions of a virtual patient with the literature's truths, and S values of organs.
 
-Truth: 131I-lipiodol with 61 % in tumours, 23 % in the rest of the liver, 16 % in the lungs (Becker). The whole study, with
-188Re-SSS (Delaunay), the Monte Carlo camera, eight patients and its coverage, is ``tools/planar_study.py``; here one
-patient, analytic camera, coarse voxels.
+Truth: 131I-lipiodol with 61 % in tumours, 23 % in the rest of the liver, 16 % in the lungs (Becker). The whole study,
+with 188Re-SSS (Delaunay), the Monte Carlo camera, several patients and its coverage, is ``tools/planar_study.py``; here
+one patient, analytic camera, coarse voxels.
 """
 
 import sys
@@ -54,7 +54,7 @@ def test_shares_of_a_virtual_patient(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(seed)
     for repeat in range(9):
         noisy = frozen(seen.views, draw.poisson(seen.views.counts).astype(float))
-        rates = count_rates(noisy, 0, PlanarCountsOptions(scatter="none"), half_life_s=chosen.half_life_s)
+        rates = count_rates(noisy, 0, PlanarCountsOptions(planar_scatter="none"), half_life_s=chosen.half_life_s)
         offset, explained = place_of_ct(rates.net, model.body.projected())
         base = STILL if repeat == 0 else study.random_move(draw, model.body.names, uncertainty)
         found, bare = study.measured(model, rates, offset, base, uncertainty)
@@ -119,11 +119,10 @@ def test_organ_doses_add_up_and_scale() -> None:
     by_hand = 1e6 * s_value("male", "I-131", "liver", "liver").total.value
     by_hand += 2e5 * s_value("male", "I-131", "liver", "lungs").total.value
     assert found["liver"].dose_gy.value == pytest.approx(by_hand)
-    assert found["liver"].dose_gy.sd == pytest.approx(0.01 * 1e6 * s_value("male", "I-131", "liver", "liver").total.value,
-                                                      rel=0.05)  # fmt: skip
+    own = s_value("male", "I-131", "liver", "liver")
+    assert found["liver"].dose_gy.sd == pytest.approx(0.01 * 1e6 * own.total.value, rel=0.05)
     light = {dose.organ: dose for dose in organ_doses(decays, "I-131", "male", masses_g={"liver": 900.0})}
     ratio = reference_masses_g("male")["liver"] / 900
-    own = s_value("male", "I-131", "liver", "liver")
     assert light["liver"].self_gy == pytest.approx(
         1e6 * (own.electrons.value * ratio + own.photons.value * ratio ** (2 / 3))
     )

@@ -63,7 +63,7 @@ def test_triple_window_takes_a_sloping_continuum_off() -> None:
     below, above = 3 * LOW.width_kev, 1 * HIGH.width_kev
     peak = 500 + 2 * PEAK.width_kev
     data = views(np.ones((2, 3, 4, 4)) * np.array([peak, below, above])[None, :, None, None], (PEAK, LOW, HIGH))
-    found = count_rates(data, 0, PlanarCountsOptions(scatter="tew"), half_life_s=1e12)
+    found = count_rates(data, 0, PlanarCountsOptions(planar_scatter="tew"), half_life_s=1e12)
     assert found.net == pytest.approx(np.full((2, 4, 4), 5.0))
     expected = (peak + below * (PEAK.width_kev / 2 / LOW.width_kev) ** 2
                 + above * (PEAK.width_kev / 2 / HIGH.width_kev) ** 2) / 100**2  # fmt: skip
@@ -76,7 +76,7 @@ def test_triple_window_takes_a_sloping_continuum_off() -> None:
 def test_scatter_needs_its_window() -> None:
     data = views(np.ones((2, 1, 4, 4)))
     with pytest.raises(InputError, match="needs an energy window below"):
-        count_rates(data, 0, PlanarCountsOptions(scatter="tew"), half_life_s=DAY)
+        count_rates(data, 0, PlanarCountsOptions(planar_scatter="tew"), half_life_s=DAY)
 
 
 def test_dead_time_and_decay_are_put_back() -> None:
@@ -84,14 +84,16 @@ def test_dead_time_and_decay_are_put_back() -> None:
     true = 1e4 * 100.0
     counts = np.full((2, 1, 4, 4), true * np.exp(-0.05) / 16)
     data = replace(views(counts), start_s=(0.0, DAY))
-    found = count_rates(data, 0, PlanarCountsOptions(scatter="none", dead_time_s=5e-6), half_life_s=DAY)
+    found = count_rates(data, 0, PlanarCountsOptions(planar_scatter="none", dead_time_s=5e-6), half_life_s=DAY)
     assert found.net[0].sum() == pytest.approx(1e4, rel=1e-4)
     assert found.net[1].sum() == pytest.approx(2e4, rel=1e-4)
     with pytest.raises(PhysicsError, match="above the largest"):
-        count_rates(views(counts * 100), 0, PlanarCountsOptions(scatter="none", dead_time_s=5e-6), half_life_s=DAY)
+        count_rates(
+            views(counts * 100), 0, PlanarCountsOptions(planar_scatter="none", dead_time_s=5e-6), half_life_s=DAY
+        )
     whole = views(counts, whole_body=True)
     with pytest.raises(InputError, match="whole-body"):
-        count_rates(whole, 0, PlanarCountsOptions(scatter="none", dead_time_s=5e-6), half_life_s=DAY)
+        count_rates(whole, 0, PlanarCountsOptions(planar_scatter="none", dead_time_s=5e-6), half_life_s=DAY)
 
 
 def slab(organ: float = 3.0, beside: float = 1.0) -> DrawnMeasurement:

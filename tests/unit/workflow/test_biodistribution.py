@@ -38,7 +38,7 @@ def views(patient: BoxPatient) -> PlanarViews:
 
 def options(**groups: Any) -> Any:
     reading = groups.pop("reading", hepatica.PlanarReadingOptions(nuclide="I-131"))
-    counts = groups.pop("counts", hepatica.PlanarCountsOptions(scatter="none"))
+    counts = groups.pop("counts", hepatica.PlanarCountsOptions(planar_scatter="none"))
     absorption = groups.pop("absorption", hepatica.PlanarAttenuationOptions(beam="narrow"))
     return hepatica.BiodistributionOptions(reading=reading, counts=counts, absorption=absorption, **groups)
 
@@ -233,7 +233,7 @@ def test_the_command_gives_the_same(patient: BoxPatient, tmp_path: Path) -> None
     write_rtstruct(tmp_path / "rtstruct.dcm", list(patient.regions), context)
     done = command(
         "biodistribution", folder / "planar.dcm", "--structures", tmp_path / "rtstruct.dcm", "--ct", tmp_path / "ct",
-        "--scatter", "none", "--beam", "narrow", "--administered", "1 GBq", "--patient-sex", "female", "--out",
+        "--planar-scatter", "none", "--beam", "narrow", "--administered", "1 GBq", "--patient-sex", "female", "--out",
         tmp_path / "b", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

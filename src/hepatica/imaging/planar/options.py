@@ -31,7 +31,7 @@ class PlanarCountsOptions:
 
     Attributes
     ----------
-    scatter : {"auto", "none", "tew", "dew", "upper"}
+    planar_scatter : {"auto", "none", "tew", "dew", "upper"}
         Scatter by the windows on both sides of the photopeak, by the one below, the one above (188Re), or not at all;
         auto takes what the file's windows allow, in this order: tew, upper, dew, none.
     dew_fraction : float
@@ -44,7 +44,7 @@ class PlanarCountsOptions:
         Time for which a point of a whole-body scan is in view, where scan speed and field do not say it.
     """
 
-    scatter: Literal["auto", "none", "tew", "dew", "upper"] = "auto"
+    planar_scatter: Literal["auto", "none", "tew", "dew", "upper"] = "auto"
     dew_fraction: Annotated[float, Limits(above=0, high=2)] = 0.5
     dead_time_s: Annotated[float, Limits(low=0, below=1)] = 0.0
     dead_time_model: DeadTimeModel = "paralysable"

@@ -93,12 +93,12 @@ def count_rates(views: PlanarViews, peak: int, options: PlanarCountsOptions, *, 
         for dwell, kept, start in zip(views.dwell_s, live, views.start_s, strict=True)
     ])[:, None, None]  # fmt: skip
     counts = views.counts[:, peak]
-    options = replace(options, scatter=scatter_method(views.windows, peak, options.scatter))
+    options = replace(options, planar_scatter=scatter_method(views.windows, peak, options.planar_scatter))
     scatter, scatter_variance = _scatter(views, peak, options)
-    messages = (SCATTER_UNCORRECTED,) if options.scatter == "none" else ()
+    messages = (SCATTER_UNCORRECTED,) if options.planar_scatter == "none" else ()
     return PlanarRates(
         counts * factor, scatter * factor, (counts + scatter_variance) * factor**2, views.windows[peak],
-        views.sides, views.pixel_mm, live, messages, options.scatter,
+        views.sides, views.pixel_mm, live, messages, options.planar_scatter,
     )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def scatter_windows(windows: tuple[Window, ...], peak: int, method: str) -> tupl
         raise InputError(
             f"scatter correction {method} needs an energy window {side} {main}; the views have "
             f"{', '.join(map(str, windows))}",
-            remedy="take another `scatter`",
+            remedy="take another `planar_scatter`",
         )
     return lower, upper
 
@@ -159,13 +159,13 @@ def _scatter(views: PlanarViews, peak: int, options: PlanarCountsOptions) -> tup
     window: its density, for the counts that photons of higher energy leave in the photopeak.
     """
     counts = views.counts
-    if options.scatter == "none":
+    if options.planar_scatter == "none":
         return np.zeros_like(counts[:, peak]), np.zeros_like(counts[:, peak])
-    lower, upper = scatter_windows(views.windows, peak, options.scatter)
+    lower, upper = scatter_windows(views.windows, peak, options.planar_scatter)
     width = views.windows[peak].width_kev
-    if options.scatter == "dew":
+    if options.planar_scatter == "dew":
         weights = {lower: options.dew_fraction}
-    elif options.scatter == "upper":
+    elif options.planar_scatter == "upper":
         weights = {upper: width / views.windows[upper or 0].width_kev}
     else:
         weights = {n: width / 2 / views.windows[n].width_kev for n in (lower, upper) if n is not None}
