@@ -5,8 +5,8 @@ Run: ``python tools/planar_study.py --agent lipiodol --patients 8 --repeats 10 -
 The truths are those of the literature: 131I-lipiodol with 61 % in tumours, 23 % in liver and 16 % in lungs (Becker),
 188Re-SSS with 74.9 % in tumours, 15.8 % in liver and 9.3 % in lungs (Delaunay). Every patient has another body, liver,
 tumours and tree. Views are simulated once without noise; each repeat draws Poisson noise and moves every input of the
-measurement (attenuation, scatter, position, borders, background) at random by what its uncertainty says, so that the
-share of 95 % intervals that hold the truth is a test of the whole chain.
+measurement (attenuation, scatter, position, borders, width of the response, uneven uptake) at random by what its
+uncertainty says, so that the share of 95 % intervals that hold the truth is a test of the whole chain.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class Disturbed(ProjectedMeasurement):
         both = replace(
             move,
             attenuation=move.attenuation * self.base.attenuation,
+            width_mm=move.width_mm + self.base.width_mm,
             shift_mm=tuple(a + b for a, b in zip(move.shift_mm, self.base.shift_mm, strict=True)),  # type: ignore[arg-type]
         )
         return super(Disturbed, self).seen(both)
@@ -139,12 +140,18 @@ def truth_of(patient: VirtualPatient) -> dict[str, float]:
 
 
 def measured(
-    model: CtModel, rates: Any, offset: tuple[float, float], base: Move, uncertainty: PlanarUncertaintyOptions
+    model: CtModel,
+    rates: Any,
+    offset: tuple[float, float],
+    base: Move,
+    uncertainty: PlanarUncertaintyOptions,
+    uneven: Any = 1.0,
 ) -> tuple[dict[str, Any], float]:
     """Organs by name, and the lung shunt without attenuation correction."""
     measurement = Disturbed(rates, model.body, offset, 0.0, base=base)
     measurement = replace(measurement, fwhm_mm=fitted_fwhm(measurement))
     parts, fit, _ = projected_rates(measurement, uncertainty)
+    parts = replace(parts, cps=parts.cps * uneven)
     groups, what = grouped(model.roles)
     groups[REST], what[REST] = (REST,), "remainder"
     found = organs_of(parts.summed(groups), what, ("lungs", "liver", REST))
@@ -162,6 +169,7 @@ def random_move(draw: np.random.Generator, names: tuple[str, ...], u: PlanarUnce
     return Move(
         attenuation=1 + u.attenuation_sd * draw.standard_normal(),
         scatter=1 + u.scatter_sd * draw.standard_normal(),
+        width_mm=u.resolution_sd_mm * draw.standard_normal(),
         shift_mm=(u.position_sd_mm * draw.standard_normal(), u.position_sd_mm * draw.standard_normal()),
         border_mm={name: u.border_sd_mm * draw.standard_normal() for name in names if name != REST},
     )
@@ -188,7 +196,8 @@ def one_patient(agent: str, seed: int, asked: argparse.Namespace) -> list[dict[s
         rates = count_rates(noisy, 0, counts, half_life_s=chosen.half_life_s)
         offset, _ = place_of_ct(rates.net, model.body.projected())
         base = STILL if repeat == 0 else random_move(draw, model.body.names, uncertainty)
-        found, bare = measured(model, rates, offset, base, uncertainty)
+        uneven = 1.0 if repeat == 0 else 1 + uncertainty.uniformity_sd * draw.standard_normal(len(model.body.names))
+        found, bare = measured(model, rates, offset, base, uncertainty, uneven)
         row: dict[str, Any] = {
             "seed": seed,
             "repeat": repeat,
