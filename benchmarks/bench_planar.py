@@ -1,8 +1,8 @@
 """Organs of planar views: the fit of a CT's structures with its whole uncertainty, beside the views' own projection.
 
 Run: ``python benchmarks/bench_planar.py [pixel_mm]``; 8 mm by default, a virtual patient of 131I. No other open program
-measures planar views, so the ratio is to what is at hand in the same run: the analytic projection of the two views by the
-SPECT projector, and the plain geometric mean of regions (the classic way, without overlap or uncertainty).
+measures planar views, so the ratio is to what is at hand in the same run: the analytic projection of the two views by
+the SPECT projector, and the plain geometric mean of regions (the classic way, without overlap or uncertainty).
 """
 
 import sys
@@ -47,7 +47,8 @@ def main() -> None:
     _, model = timed(
         "CT and structures on the views' columns",
         lambda: study.ct_model(
-            patient.ct, patient.regions["body"], regions, roles, energy_kev=energy, pixel_mm=rates.pixel_mm, mu_scale=1.0
+            patient.ct, patient.regions["body"], regions, roles, energy_kev=energy, pixel_mm=rates.pixel_mm,
+            mu_scale=1.0,
         ),
         base,
     )  # fmt: skip

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import field
 from pathlib import Path
 
 import numpy as np
@@ -20,67 +19,17 @@ from hepatica.core.tables.table import Table
 from hepatica.dosimetry.organs.organ_dose import OrganDose
 from hepatica.dosimetry.time.organ_curve import OrganCurve
 from hepatica.errors import InputError
-from hepatica.imaging.planar.measure import Measured
-from hepatica.imaging.planar.organs import PlanarOrgan
-from hepatica.imaging.planar.rates import PlanarRates
 from hepatica.io.structures.regions import sources_of
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.workflow.planar.measuring import Study, measure_times
-from hepatica.workflow.planar.options import BiodistributionOptions
+from hepatica.workflow.planar.options import BiodistributionOptions, about_factor
 from hepatica.workflow.planar.reading import PlanarInput, times_of
+from hepatica.workflow.planar.shown import ShownTime, TimeOfDistribution
 from hepatica.workflow.planar.times import curves_of, doses_of, retained_of
 from hepatica.workflow.result import Result, result
 from hepatica.workflow.sources import ImageSource, StructureSource
 
 FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class TimeOfDistribution:
-    """Where the activity was at one time.
-
-    Attributes
-    ----------
-    start : datetime or None
-        Start of the views.
-    hours : float or None
-        After the administration.
-    sides : tuple of str
-        Views there are.
-    scatter_method : str
-        By which scatter was taken off.
-    retained : float
-        Share of the administered activity that is in the body, decay aside.
-    organs : tuple of PlanarOrgan
-        Each with share and activity.
-    lung_shunt : Estimate or None
-        Lungs over lungs and liver.
-    lung_shunt_95 : tuple of float or None
-        95 % interval.
-    lung_shunt_not_corrected : float or None
-        The same by geometric means without attenuation correction.
-    explained : float or None
-        Share of the views that the CT's structures explain.
-    """
-
-    start: datetime | None
-    hours: float | None
-    sides: tuple[str, ...]
-    scatter_method: str
-    retained: float
-    organs: tuple[PlanarOrgan, ...]
-    lung_shunt: Estimate | None
-    lung_shunt_95: tuple[float, float] | None
-    lung_shunt_not_corrected: float | None
-    explained: float | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ShownTime:
-    """What the report draws of a time."""
-
-    rates: PlanarRates
-    measured: Measured
 
 
 @result
@@ -188,9 +137,19 @@ class BiodistributionResult(Result):
     def write(self, folder: Path) -> None:
         """Write ``biodistribution.html`` and ``.pdf``: views with outlines, shares, curves, doses."""
         from hepatica.report.files import document_files
-        from hepatica.workflow.planar.report import biodistribution_document
+        from hepatica.workflow.planar.report import Pages, biodistribution_document
 
-        for name, content in document_files(biodistribution_document(self), "biodistribution").items():
+        pages = Pages(
+            f"Biodistribution of {self.nuclide}",
+            self.tables(),
+            self.times,
+            self.shown,
+            self.curves,
+            self.patient_sex,
+            self.sentences(),
+        )
+        document = biodistribution_document(pages, self.messages, self.provenance)
+        for name, content in document_files(document, "biodistribution").items():
             (folder / name).write_bytes(content)
 
 
@@ -251,6 +210,7 @@ def biodistribution(
     measured = measure_times(study, report_progress)
     known = given.of(views)
     points = retained_of(measured.times, study, known, options.organs)
+    calibrated = about_factor(known, options, [one.rates.scatter_method for one in measured.times], chosen.name)
     report_progress("curves and doses")
     curves = curves_of(points, options.time, chosen, known)
     doses, tumours, notes = doses_of(curves, chosen, known, given, measured.masses_g)
@@ -266,7 +226,7 @@ def biodistribution(
         organ_doses=doses,
         tumour_doses_gy=tumours,
         shown=tuple(ShownTime(m.rates, m.organs) for m in measured.times),
-        messages=unique(measured.messages, known.messages, *(c.messages for c in curves), notes),
+        messages=unique(measured.messages, known.messages, calibrated, *(c.messages for c in curves), notes),
         provenance=Provenance(
             inputs=measured.inputs,
             parameters=parameters(options, nuclide=chosen.name, blank=None, transmission_scan=None, calibration=None),

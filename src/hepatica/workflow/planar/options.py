@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from hepatica.core.message import Message
 from hepatica.core.options import options
 from hepatica.dosimetry.time.options import TimeOptions
+from hepatica.errors import InputError
 from hepatica.imaging.planar.options import (
     PlanarAttenuationOptions,
     PlanarCountsOptions,
     PlanarOrganOptions,
     PlanarUncertaintyOptions,
 )
-from hepatica.workflow.planar.given import PlanarGivenOptions, TransmissionOptions
+from hepatica.workflow.planar.given import KnownAdministration, PlanarGivenOptions, TransmissionOptions
 from hepatica.workflow.planar.reading import PlanarReadingOptions
 
 
@@ -46,3 +50,31 @@ class BiodistributionOptions:
     given: PlanarGivenOptions = PlanarGivenOptions()
     time: TimeOptions = TimeOptions()
     uncertainty: PlanarUncertaintyOptions = PlanarUncertaintyOptions()
+
+
+def about_factor(
+    known: KnownAdministration, options: BiodistributionOptions, scatter: Sequence[str], nuclide: str
+) -> tuple[Message, ...]:
+    """What must be known of the camera factor; nothing where shares are of the whole body.
+
+    Raises
+    ------
+    InputError
+        If activities by counts are wanted without a factor, or it is of another nuclide.
+    """
+    if options.organs.normalise != "camera":
+        return ()
+    if known.calibration is None:
+        raise InputError("`normalise` camera needs a camera factor", remedy="give `calibration`, of a source in air")
+    if known.calibration.conditions.nuclide != nuclide:
+        raise InputError(
+            f"the camera factor is of {known.calibration.conditions.nuclide}, the views are of {nuclide}",
+            remedy="calibrate with the nuclide of the views",
+        )
+    if all(method == "none" for method in scatter):
+        return ()
+    text = (
+        "scatter is taken off the views' counts and not those of the camera factor, which `calibrate` counts in the "
+        "whole photopeak: activities read low by what the side windows take of a source in air (1 to 20 %, most of 131I)"
+    )
+    return (Message("factor-with-scatter", text, "take `planar_scatter` none, or shares of the whole body"),)

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from hepatica.core import Provenance
+from hepatica.core.message import Message
+from hepatica.core.tables.table import Table
+from hepatica.dosimetry.time.organ_curve import OrganCurve
 from hepatica.report.document import Document, Paragraph, Picture, Section, TableBlock
 from hepatica.report.figures.dosimetry.dose import png, svg
 from hepatica.report.figures.planar import draw_organ_curves, draw_planar_views
-
-if TYPE_CHECKING:
-    from hepatica.workflow.planar.biodistribution import BiodistributionResult
+from hepatica.workflow.planar.shown import ShownTime, TimeOfDistribution
 
 PARTS_OF_LIVER = ("normal liver", "all tumours")
 """Not outlined beside liver and tumours, whose outlines are theirs."""
 
 
-def biodistribution_document(found: BiodistributionResult) -> Document:
+@dataclass(frozen=True, slots=True, eq=False)
+class Pages:
+    """What the report shows."""
+
+    title: str
+    tables: Sequence[Table]
+    times: Sequence[TimeOfDistribution]
+    shown: Sequence[ShownTime]
+    curves: Sequence[OrganCurve]
+    patient_sex: str | None
+    sentences: Sequence[str]
+
+
+def biodistribution_document(found: Pages, messages: tuple[Message, ...], provenance: Provenance) -> Document:
     """The document."""
     sections = []
-    tables = {table.name: table for table in found.tables()}
+    tables = {table.name: table for table in found.tables}
     for number, (shown, time) in enumerate(zip(found.shown, found.times, strict=True), start=1):
         heading = "Planar views" if len(found.times) == 1 else f"Planar views, time {number}"
         outlines = {n: a for n, a in shown.measured.outlines.items() if n not in PARTS_OF_LIVER}
@@ -52,12 +68,12 @@ def biodistribution_document(found: BiodistributionResult) -> Document:
             "own Monte Carlo; self-dose scaled to the mass shown. Tumours: electrons alone, all absorbed in the lesion."
         )
         sections.append(Section("Absorbed dose of organs", (TableBlock(tables["organ-doses"], note),)))
-    if said := found.sentences():
+    if said := found.sentences:
         sections.append(Section("", tuple(Paragraph(text) for text in said)))
     return Document(
-        title=found.title(),
+        title=found.title,
         sections=tuple(sections),
-        messages=found.messages,
-        created=found.provenance.now().astimezone(),
-        provenance=found.provenance.as_document(),
+        messages=messages,
+        created=provenance.now().astimezone(),
+        provenance=provenance.as_document(),
     )

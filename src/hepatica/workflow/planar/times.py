@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hepatica.core import Estimate, decay_factor, seconds_between
 from hepatica.core.message import Message
@@ -20,9 +19,7 @@ from hepatica.imaging.planar.projection import REST
 from hepatica.nuclides import Nuclide
 from hepatica.workflow.planar.given import KnownAdministration, PlanarGivenOptions
 from hepatica.workflow.planar.measuring import MeasuredTime, Study
-
-if TYPE_CHECKING:
-    from hepatica.workflow.planar.biodistribution import TimeOfDistribution
+from hepatica.workflow.planar.shown import TimeOfDistribution
 
 RANDOM = ("counts", "position", "border", "background")
 """Sources of uncertainty that times do not share; the others (attenuation, scatter, thickness, uneven uptake) are of
@@ -60,8 +57,6 @@ def retained_of(
     TimeError
         If views have no time and there are several, or lie before the administration.
     """
-    from hepatica.workflow.planar.biodistribution import TimeOfDistribution
-
     half_life = study.nuclide.half_life_s
     points: list[Point] = []
     first_rate = first_elapsed = 0.0
