@@ -89,7 +89,7 @@ def grouped(roles: Mapping[str, Structure]) -> tuple[dict[str, tuple[str, ...]],
         Of the parts, none inside another: the liver is that without its tumours.
     """
     tumours = [n for n, role in roles.items() if role is Structure.TUMOUR]
-    livers = [n for n, role in roles.items() if role is Structure.LIVER]
+    livers = [n for n, role in roles.items() if role in (Structure.LIVER, Structure.PERFUSED)]
     groups: dict[str, tuple[str, ...]] = {}
     what: dict[str, str] = {}
     lungs = [n for n, role in roles.items() if role in LUNGS]
@@ -146,9 +146,14 @@ def ct_model(
     pixel_mm: tuple[float, float],
     mu_scale: float,
 ) -> CtModel:
-    """Of a CT and its structures; tumours go before the liver, the liver before the lungs, those before all others."""
-    order = {Structure.TUMOUR: 0, Structure.TUMOUR_ELSEWHERE: 0, Structure.LIVER: 1} | dict.fromkeys(LUNGS, 2)
-    names = sorted(regions, key=lambda name: order.get(roles[name], 3))
+    """Of a CT and its structures; tumours go before the perfused part of the liver, that before the rest of it.
+
+    The liver goes before the lungs, those before all others. A part of the liver that a catheter reached is drawn apart
+    (perfused): uptake within one structure is taken as even, and half a liver that holds nothing is not.
+    """
+    order = {Structure.TUMOUR: 0, Structure.TUMOUR_ELSEWHERE: 0, Structure.PERFUSED: 1, Structure.LIVER: 2}
+    order |= dict.fromkeys(LUNGS, 3)
+    names = sorted(regions, key=lambda name: order.get(roles[name], 4))
     model = BodyModel.of(hu, body, {name: regions[name] for name in names}, energy_kev=energy_kev, pixel_mm=pixel_mm)
     return CtModel(model, {name: roles[name] for name in names}, mu_scale, hu.grid.frame_of_reference)
 
@@ -332,7 +337,7 @@ def uniform_body(
 
 def kept(regions: Mapping[str, Structure], wanted: Sequence[str]) -> list[str]:
     """Names of the structures of a CT that are looked for on the views."""
-    always = {Structure.TUMOUR, Structure.LIVER, *LUNGS}
+    always = {Structure.TUMOUR, Structure.PERFUSED, Structure.LIVER, *LUNGS}
     known = {role.value for role in Structure}
     for word in wanted:
         if word not in known and word not in regions:

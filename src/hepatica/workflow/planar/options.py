@@ -75,6 +75,6 @@ def about_factor(
         return ()
     text = (
         "scatter is taken off the views' counts and not those of the camera factor, which `calibrate` counts in the "
-        "whole photopeak: activities read low by what the side windows take of a source in air (1 to 20 %, most of 131I)"
+        "whole photopeak: activities read low by what the side windows take of a source in air, up to 20 % of 131I"
     )
     return (Message("factor-with-scatter", text, "take `planar_scatter` none, or shares of the whole body"),)
