@@ -41,7 +41,7 @@ from hepatica.transport.runner.settings import StoppingOptions
 
 AGENTS = {
     "lipiodol": ("I-131", 0.16, 0.61, 0.23, "siemens-hegp", ()),
-    "sss": ("Re-188", 0.093, 0.749, 0.158, "siemens-hegp", ("124-139.5",)),
+    "sss": ("Re-188", 0.093, 0.749, 0.158, "siemens-hegp", ()),
 }
 """Nuclide; lungs, tumours and liver of the administered activity; camera; windows beside the usual ones."""
 

@@ -71,6 +71,7 @@ def write_planar(
     dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = context.frame_of_reference or new_uid(), ""
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "WHOLE BODY" if views.whole_body else "STATIC", "EMISSION"]
     dataset.ImageComments = f"Made by hepatica, not acquired. {RESEARCH_ONLY}"
+    dataset.BodyPartExamined = "WHOLEBODY" if views.whole_body else "ABDOMEN"
     dataset.AcquisitionNumber = 1
     day, clock = emission.start.strftime("%Y%m%d"), emission.start.strftime("%H%M%S.%f")
     for what in ("Series", "Acquisition", "Content"):
@@ -81,7 +82,7 @@ def write_planar(
     if views.whole_body and scan is not None:
         length = views.shape[1] * views.pixel_mm[1]
         dataset.ScanVelocity, dataset.ScanLength = geometry.decimal_strings([scan[0]])[0], round(length)
-        dataset.WholeBodyTechnique = "1PASS"
+        dataset.WholeBodyTechnique = "1PS"
         dataset.ActualFrameDuration = str(round(1000 * length / scan[0]))
     else:
         dataset.ActualFrameDuration = str(round(1000 * views.dwell_s[0]))
