@@ -87,7 +87,7 @@ class DrawnMeasurement:
     def detailed(self, move: Move = STILL) -> tuple[FloatArray, FloatArray]:
         """Rates, and their variances by counting."""
         rates = self.rates
-        net = rates.rate - move.scatter * rates.scatter
+        net = rates.without(move.scatter, move.scatter_left)
         coverage = np.stack([
             _bordered(organ.coverage, move.border_mm.get(organ.name, 0.0), rates.pixel_mm) for organ in self.organs
         ])  # fmt: skip
@@ -204,14 +204,14 @@ def drawn_rates(
     """
     _, spread = measurement.detailed()
     names = [organ.name for organ in measurement.organs]
-    moves = drawn_moves(names, uncertainty, stated_thickness=stated_thickness)
+    moves = drawn_moves(names, measurement.rates, uncertainty, stated_thickness=stated_thickness)
     return with_uncertainty(
         names, measurement.measure, np.diag(spread), moves, uniformity=uncertainty.uniformity_sd, messages=messages
     )
 
 
 def drawn_moves(
-    names: Sequence[str], uncertainty: PlanarUncertaintyOptions, *, stated_thickness: bool
+    names: Sequence[str], rates: PlanarRates, uncertainty: PlanarUncertaintyOptions, *, stated_thickness: bool
 ) -> Mapping[str, Sequence[tuple[Move, Move]]]:
     """Each input one standard uncertainty up and down."""
     a, s, b = uncertainty.attenuation_sd, uncertainty.scatter_sd, uncertainty.background_sd
@@ -223,6 +223,9 @@ def drawn_moves(
         "border": [(Move(border_mm={n: e}), Move(border_mm={n: -e})) for n in names],
         "organ thickness": [(Move(organ_thickness={n: 1 + t}), Move(organ_thickness={n: 1 - t})) for n in names],
     }
+    if rates.leaves_scatter:
+        left = uncertainty.scatter_left_sd
+        moves["scatter left"] = [(Move(scatter_left=left), Move(scatter_left=-left))]
     if stated_thickness:
         d = uncertainty.thickness_sd_mm
         moves["body thickness"] = [(Move(body_mm=d), Move(body_mm=-d))]

@@ -98,6 +98,8 @@ class PlanarUncertaintyOptions:
         Of structures of a CT on the views, in each direction.
     scatter_sd : float
         Of the scatter taken off, relative.
+    scatter_left_sd : float
+        Of the counts, scatter of the patient that the upper window, or no correction, leaves in the photopeak.
     background_sd : float
         Of the background taken off, relative.
     resolution_sd_mm : float
@@ -112,6 +114,7 @@ class PlanarUncertaintyOptions:
     border_sd_mm: NonNegative = 3.0
     position_sd_mm: NonNegative = 3.0
     scatter_sd: Relative = 0.1
+    scatter_left_sd: Relative = 0.15
     background_sd: Relative = 0.1
     resolution_sd_mm: NonNegative = 2.0
     uniformity_sd: Relative = 0.03

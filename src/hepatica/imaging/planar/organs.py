@@ -39,6 +39,8 @@ class Move:
         Added to the thickness of the body.
     width_mm : float
         Added to the width of the camera's response.
+    scatter_left : float
+        Share of the counts that is scatter still in them, spread widely.
     shift_mm : tuple of float
         Of the structures on the views.
     border_mm : mapping of str to float
@@ -52,6 +54,7 @@ class Move:
     background: float = 1.0
     body_mm: float = 0.0
     width_mm: float = 0.0
+    scatter_left: float = 0.0
     shift_mm: tuple[float, float] = (0.0, 0.0)
     border_mm: Mapping[str, float] = field(default_factory=dict)
     organ_thickness: Mapping[str, float] = field(default_factory=dict)

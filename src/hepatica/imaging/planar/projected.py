@@ -8,7 +8,7 @@ body, in proportion to its thickness, and an even level in each view: photons th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -138,7 +138,7 @@ class ProjectedMeasurement:
 
     def fit(self, move: Move, seen: Projected) -> ProjectedFit:
         """The fit."""
-        net = self.rates.rate - move.scatter * self.rates.scatter
+        net = self.rates.without(move.scatter, move.scatter_left)
         grown = seen
         if move.border_mm:
             templates = seen.templates.copy()
@@ -193,16 +193,22 @@ def projected_rates(
             return fit_views(measurement.rates.net - taken, measurement.rates.variance, seen).cps
         return found
 
-    moves = projected_moves(best.names, uncertainty)
+    moves = projected_moves(best.names, uncertainty) | left_moves(measurement.rates, uncertainty)
     rates = with_uncertainty(
         best.names, measure, best.covariance, moves, uniformity=uncertainty.uniformity_sd, messages=messages
     )
     return rates, best, seen
 
 
+def left_moves(rates: PlanarRates, uncertainty: PlanarUncertaintyOptions) -> dict[str, Sequence[tuple[Move, Move]]]:
+    """Scatter left in the counts, where the method leaves some."""
+    left = uncertainty.scatter_left_sd
+    return {"scatter left": [(Move(scatter_left=left), Move(scatter_left=-left))]} if rates.leaves_scatter else {}
+
+
 def projected_moves(
     names: Sequence[str], uncertainty: PlanarUncertaintyOptions
-) -> Mapping[str, Sequence[tuple[Move, Move]]]:
+) -> dict[str, Sequence[tuple[Move, Move]]]:
     """Each input one standard uncertainty up and down."""
     a, s, b = uncertainty.attenuation_sd, uncertainty.scatter_sd, uncertainty.background_sd
     p, e, w = uncertainty.position_sd_mm, uncertainty.border_sd_mm, uncertainty.resolution_sd_mm
