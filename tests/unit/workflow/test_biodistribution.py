@@ -191,11 +191,22 @@ def region_outside(patient: BoxPatient, views: PlanarViews, tmp_path: Path) -> A
     return path, odd
 
 
+def regions_on_both(region: Region) -> np.ndarray:
+    """A box on frames 1 and 2, the two views of the first window."""
+    full = np.zeros(region.grid.shape, np.float32)
+    full[5:12, 5:12, :2] = 1
+    return full
+
+
 def test_a_region_outside_the_views_is_refused(patient: BoxPatient, views: PlanarViews, tmp_path: Path) -> None:
     path, odd = region_outside(patient, views, tmp_path)
     thick = hepatica.PlanarAttenuationOptions(attenuation="thickness", body_thickness_mm=210.0)
     found = hepatica.biodistribution(path, structures=odd[:1], options=options(absorption=thick))
     assert [organ.name for organ in found.times[0].organs] == ["liver"]
+    both = np.array(regions_on_both(odd[0]))
+    here = Region.from_coverage("lungs", odd[0].grid, both)
+    with pytest.raises(InputError, match="'liver' covers no pixel of the posterior view"):
+        hepatica.biodistribution(path, structures=(odd[0], here), options=options(absorption=thick))
     with pytest.raises(InputError, match="no structures are drawn"):
         hepatica.biodistribution(path, structures=odd[1:], options=options(absorption=thick))
 

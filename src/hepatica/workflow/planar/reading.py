@@ -199,6 +199,7 @@ def drawn_on_views(
             "no structures are drawn on the planar views", remedy="give `structures` drawn on them, or a `ct` with its"
         )
     sides = time.views.sides
+    _require_on_both(found, sides)
     carried = sorted({side for by in found.values() for side in sides if side not in by})
     if carried:
         text = f"structures of one view are carried over to the {' and '.join(carried)} view"
@@ -212,6 +213,19 @@ def drawn_on_views(
         raise InputError(f"none of the structures is an organ: {', '.join(stacked)}", remedy="state `structure_roles`")
     beside = stacked[background[0]] if background else None
     return DrawnOnViews(organs, {n: what[n] for n in organs}, beside, tuple(notes), tuple(inputs))
+
+
+def _require_on_both(found: Mapping[str, Mapping[str, FloatArray]], sides: Sequence[str]) -> None:
+    """InputError where some structures are drawn on both views and one is not: it lies outside the other view."""
+    if not any(len(by) == len(sides) for by in found.values()):
+        return
+    for name, by in found.items():
+        missing = [side for side in sides if side not in by]
+        if missing:
+            raise InputError(
+                f"structure {name!r} covers no pixel of the {missing[0]} view, where others are drawn",
+                remedy="draw it inside both views, or all structures on one view",
+            )
 
 
 def _source_of(number: int, files: int, sources: Sequence[StructureSource]) -> StructureSource | None:
