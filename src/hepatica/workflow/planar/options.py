@@ -74,7 +74,7 @@ def about_factor(
     if all(method == "none" for method in scatter):
         return ()
     text = (
-        "scatter is taken off the views' counts and not those of the camera factor, which `calibrate` counts in the "
+        "scatter is taken off the views' counts and not those of the camera factor, which is counted in the "
         "whole photopeak: activities read low by what the side windows take of a source in air, up to 20 % of 131I"
     )
     return (Message("factor-with-scatter", text, "take `planar_scatter` none, or shares of the whole body"),)
