@@ -110,6 +110,14 @@ if TYPE_CHECKING:
     )
     from hepatica.imaging.mri.echoes import MultiEcho
     from hepatica.imaging.mri.options import HolmiumOptions, MrReadingOptions, MrSimulationOptions, R2StarOptions
+    from hepatica.imaging.planar.options import (
+        PlanarAttenuationOptions,
+        PlanarCountsOptions,
+        PlanarOrganOptions,
+        PlanarUncertaintyOptions,
+    )
+    from hepatica.imaging.planar.simulate import PlanarScanOptions
+    from hepatica.imaging.planar.views import PlanarViews
     from hepatica.imaging.quantify.camera_factor import CameraCalibration
     from hepatica.imaging.quantify.options import QuantificationOptions
     from hepatica.imaging.quantify.recovery import RecoveryCurve
@@ -184,6 +192,11 @@ if TYPE_CHECKING:
     from hepatica.workflow.outcome.segmented import SegmentedResponseResult, segmented_response
     from hepatica.workflow.phantom import VirtualPatientResult, virtual_patient
     from hepatica.workflow.phantom_cohort import VirtualCohortResult, virtual_cohort
+    from hepatica.workflow.planar.biodistribution import BiodistributionResult, biodistribution
+    from hepatica.workflow.planar.given import PlanarGivenOptions, TransmissionOptions
+    from hepatica.workflow.planar.options import BiodistributionOptions
+    from hepatica.workflow.planar.reading import PlanarReadingOptions
+    from hepatica.workflow.planar.simulate import PlanarSimulationOptions, PlanarSimulationResult, simulate_planar
     from hepatica.workflow.planning.adaptive import DoseResultOptions, ToleranceResult, remaining_tolerance
     from hepatica.workflow.planning.compare_agents import AgentComparisonResult, compare_agents
     from hepatica.workflow.planning.concordance import ConcordanceResult, scout_concordance
@@ -222,6 +235,8 @@ __all__ = [
     "Aims",
     "AmbiguousSeriesError",
     "AnatomyOptions",
+    "BiodistributionOptions",
+    "BiodistributionResult",
     "CalibrationResult",
     "CameraCalibration",
     "CameraExposureOptions",
@@ -317,8 +332,18 @@ __all__ = [
     "PlanImages",
     "PlanResult",
     "PlanTemplateResult",
+    "PlanarAttenuationOptions",
+    "PlanarCountsOptions",
+    "PlanarGivenOptions",
+    "PlanarOrganOptions",
+    "PlanarReadingOptions",
+    "PlanarScanOptions",
     "PlanarShuntOptions",
+    "PlanarSimulationOptions",
+    "PlanarSimulationResult",
+    "PlanarUncertaintyOptions",
     "PlanarViewOptions",
+    "PlanarViews",
     "PrescriptionResult",
     "PreviousTreatment",
     "Projections",
@@ -376,6 +401,7 @@ __all__ = [
     "ToleranceResult",
     "Transform",
     "TransformOptions",
+    "TransmissionOptions",
     "Treatment",
     "Tumour",
     "Uncertainty",
@@ -401,6 +427,7 @@ __all__ = [
     "add_to_case",
     "agent",
     "anonymise_case",
+    "biodistribution",
     "calibrate_camera",
     "case_log",
     "case_report",
@@ -449,6 +476,7 @@ __all__ = [
     "segmented_response",
     "set_in_case",
     "simulate_mri",
+    "simulate_planar",
     "simulate_spect",
     "skip_step",
     "spect_mri_agreement",

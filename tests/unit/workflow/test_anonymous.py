@@ -198,6 +198,21 @@ def reconstructed(case: Case) -> Any:
     return hepatica.reconstruct_spect(case.projections, ct=case.ct, camera="siemens-lehr", options=osem)
 
 
+def planar_of(case: Case) -> Any:
+    """Views of the emission, by the patient's own CT."""
+    scan = hepatica.PlanarScanOptions(pixel_mm=16.0, columns=30)
+    asked = hepatica.PlanarSimulationOptions(scan=scan, stated=hepatica.ScannedActivityOptions(total_bq=1e9))
+    return hepatica.simulate_planar(case.emission, ct=case.ct, nuclide="I-131", options=asked)
+
+
+def distributed(case: Case) -> Any:
+    """Of views as a file with the patient's name, and structures with his tumour's."""
+    folder = case.root / f"{STEM} planar {len(list(case.root.glob(f'{STEM} planar*')))}"
+    made = planar_of(case).save(folder) / "planar.dcm"
+    options = hepatica.BiodistributionOptions(counts=hepatica.PlanarCountsOptions(planar_scatter="none"))
+    return hepatica.biodistribution(made, structures=case.rtstruct, ct=case.ct, options=options)
+
+
 def registered(case: Case) -> Path:
     """A registration of the patient's frame of reference, with identity like any other file."""
     path = case.root / f"{STEM} registration.tfm"
@@ -267,6 +282,8 @@ CALLS: dict[str, Callable[[Case], Any]] = {
         source=hepatica.SourceOptions(source="patient", source_activity_bq=150e6, source_activity_at=instant(10)),
         exposure=hepatica.CameraExposureOptions(head_time_s=480.0),
     ),
+    "simulate_planar": planar_of,
+    "biodistribution": distributed,
     "simulate_mri": simulated_mri,
     "holmium_mri": holmium,
     "spect_mri_agreement": agreement_of,

@@ -33,10 +33,11 @@ class Exposures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """One planar image and how long it took."""
+    """One planar image, how long it took, and by which head: number or name of its collimator, empty if unknown."""
 
     image: Volume
     duration_s: float | None
+    head: str = ""
 
 
 def tomographic_exposures(
@@ -123,10 +124,8 @@ def planar_exposures(
     """
     images, views, without = planar.images, planar.views, () if blank is None else blank.views
     blanks = () if blank is None else blank.images
-    if blank is not None and len(without) != len(views):
-        raise InputError(
-            f"{blanks[0].name}: holds {len(without)} views, {images[0].name} {len(views)}", remedy="give the same views"
-        )
+    if blank is not None:
+        without = _same_heads(views, without, blanks[0].name, images[0].name)
     facts = images[0].acquisition
     name = _nuclide_of(stated, facts.nuclide, images[0].name)
     exposures = tuple(
@@ -142,6 +141,30 @@ def planar_exposures(
         tuple(one.source for one in every),
         tuple(message for one in every for message in one.messages),
     )
+
+
+def _same_heads(views: Sequence[View], blanks: Sequence[View], blank: str, image: str) -> tuple[View, ...]:
+    """The blank of each view's own head; in order where the files do not tell heads apart.
+
+    Each head has its own background, and a file of both may hold them beside a source seen by one.
+
+    Raises
+    ------
+    InputError
+        If a head has no blank, or the numbers of views differ and heads are not told apart.
+    """
+    if all(view.head for view in (*views, *blanks)):
+        by_head = {view.head: view for view in reversed(blanks)}
+        missing = [view.head for view in views if view.head not in by_head]
+        if missing:
+            raise InputError(
+                f"{blank}: holds heads with collimators {', '.join(sorted(by_head))}, {image} is of {missing[0]}",
+                remedy="give the blank of the same head",
+            )
+        return tuple(by_head[view.head] for view in views)
+    if len(blanks) != len(views):
+        raise InputError(f"{blank}: holds {len(blanks)} views, {image} {len(views)}", remedy="give the same views")
+    return tuple(blanks)
 
 
 def _planes(volume: Volume) -> Sequence[Volume]:

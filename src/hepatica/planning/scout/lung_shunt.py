@@ -17,11 +17,12 @@ import numpy as np
 from hepatica.anatomy.ct.lung_mass import LungMass, Sex, require_lung_mass
 from hepatica.anatomy.registration.quality.position import position_covariance, shifted_images
 from hepatica.anatomy.structures.clinical import without_margin
-from hepatica.core import Estimate, Kind, Region, Volume, decay_factor, seconds_between
+from hepatica.core import Estimate, Kind, Region, Volume
 from hepatica.core.document import HIDDEN
 from hepatica.core.message import Message
 from hepatica.core.options import Fraction, Limits, NonNegative, Positive, Unit, options
-from hepatica.errors import InputError, TimeError
+from hepatica.errors import InputError
+from hepatica.imaging.planar.conjugate import geometric_mean, net_counts, view_scale
 from hepatica.planning.intervals import Interval, NormalPair
 
 PLANAR_BIAS = Message(
@@ -117,10 +118,7 @@ class PlanarView:
         counts, pixels = (
             (self.lung_counts, self.lung_pixels) if organ == "lungs" else (self.liver_counts, self.liver_pixels)
         )
-        if not self.background_pixels:
-            return counts, counts
-        scale = pixels / self.background_pixels
-        return counts - scale * self.background_counts, counts + scale**2 * self.background_counts
+        return net_counts(counts, pixels, self.background_counts, self.background_pixels)
 
 
 @options
@@ -186,9 +184,10 @@ def planar_lung_shunt(
     GM = sqrt(A P) of the net counts, the posterior view decay-corrected to the start of the anterior and scaled to its
     duration. Attenuation: GM over the organ's transmission.
     """
-    scale = _view_scale(anterior, posterior, options.half_life_s)
-    lungs, lungs_var = _geometric_mean("lungs", anterior, posterior, scale)
-    liver, liver_var = _geometric_mean("liver", anterior, posterior, scale)
+    starts, durations = (anterior.start, posterior.start), (anterior.duration_s, posterior.duration_s)
+    scale = view_scale(starts, durations, options.half_life_s)
+    lungs, lungs_var = geometric_mean("lungs", anterior.net("lungs"), posterior.net("lungs"), scale)
+    liver, liver_var = geometric_mean("liver", anterior.net("liver"), posterior.net("liver"), scale)
     lungs, lungs_var = lungs / options.lung_transmission, lungs_var / options.lung_transmission**2
     liver, liver_var = liver / options.liver_transmission, liver_var / options.liver_transmission**2
     raw = lungs / (lungs + liver)
@@ -211,40 +210,6 @@ def planar_lung_shunt(
     messages = (PLANAR_BIAS, NO_ATTENUATION) if uncorrected else (PLANAR_BIAS,)
     found = _shunt(lungs_net, liver, parts, "planar", messages)
     return replace(found, details={"fraction_without_scatter_correction": raw})
-
-
-def _view_scale(anterior: PlanarView, posterior: PlanarView, half_life_s: float | None) -> float:
-    """Factor on posterior counts that refers them to the anterior view's time and duration."""
-    scale = 1.0
-    if (anterior.start is None) != (posterior.start is None):
-        raise TimeError("one planar view has a time and the other none")
-    if anterior.start is not None and posterior.start is not None:
-        elapsed = seconds_between(anterior.start, posterior.start)
-        if elapsed:
-            if half_life_s is None:
-                raise TimeError(
-                    f"the two views start {elapsed:g} s apart, and no nuclide is known for the decay between them",
-                    remedy="state `half_life_s`",
-                )
-            scale /= decay_factor(elapsed, half_life_s)
-    if (anterior.duration_s is None) != (posterior.duration_s is None):
-        raise TimeError("one planar view has a duration and the other none")
-    if anterior.duration_s is not None and posterior.duration_s is not None:
-        scale *= anterior.duration_s / posterior.duration_s
-    return scale
-
-
-def _geometric_mean(organ: str, a: PlanarView, p: PlanarView, scale: float) -> tuple[float, float]:
-    """Geometric mean of the net counts and its variance from counting."""
-    net_a, var_a = a.net(organ)
-    net_p, var_p = p.net(organ)
-    if net_a <= 0 or net_p <= 0:
-        raise InputError(
-            f"{organ}: nothing above background (net counts {net_a:.0f} anterior, {net_p:.0f} posterior); "
-            "check the background region and that anterior and posterior are not the same organ's mirror image"
-        )
-    mean = math.sqrt(net_a * net_p * scale)
-    return mean, mean**2 / 4 * (var_a / net_a**2 + var_p / net_p**2)
 
 
 @dataclass(frozen=True, slots=True)

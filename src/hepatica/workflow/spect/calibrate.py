@@ -350,7 +350,7 @@ def _planar(source: ImageSource, exposure: CameraExposureOptions, stated: Source
     from hepatica.io.dicom.images.planar import read_planar
 
     files = read_planar([Path(source)], unit=stated.activity_unit, energy_window=exposure.energy_window)
-    views = tuple(View(v.image, v.duration_s) for file in files for v in file.views)
+    views = tuple(View(v.image, v.duration_s, v.collimator) for file in files for v in file.views)
     return PlanarImages(tuple(file.image for file in files), views)
 
 

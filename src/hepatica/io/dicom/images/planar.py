@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,9 @@ from pathlib import Path
 from hepatica.core import Kind, Volume
 from hepatica.core.image import Image, Stated
 from hepatica.errors import DicomError, InputError
+from hepatica.io.dicom import geometry
 from hepatica.io.dicom.images.phases import frame_times
+from hepatica.io.dicom.pixels import rescale
 from hepatica.io.dicom.scan import scan
 from hepatica.io.dicom.series import SeriesKind
 from hepatica.io.dicom.tags import Header
@@ -29,8 +32,29 @@ _CODES = {
 
 _MEANING = re.compile(r"(ant|post)(erior)?(\s+(projection|view))?", re.IGNORECASE)
 
+FASTEST_MM_S = 200.0
+"""A couch that moves faster is in another unit: clinical scans run at 0.8 to 5 mm/s."""
+
+LARGEST_FIELD_MM = 1000.0
+
+MOST_BITS = 16
+"""Files of more bits hold any count."""
+
 _ACROSS = 0.7
 """A row that points to the patient's left or right by at least this cosine is one of a frontal view."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeBodyScan:
+    """How a view was scanned along the body: speed in mm/s and length of the field in mm, None where not stated."""
+
+    speed_mm_s: float | None
+    field_mm: float | None
+
+    @property
+    def dwell_s(self) -> float | None:
+        """Time for which a point is in the field."""
+        return None if not self.speed_mm_s or not self.field_mm else self.field_mm / self.speed_mm_s
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +76,16 @@ class PlanarView:
         Of the view.
     half_life_s : float or None
         Of the nuclide, if the header names it.
+    window : int
+        Number of the energy window in the file, from 1.
+    scan : WholeBodyScan or None
+        Speed and field where the view was scanned along the body.
+    collimator : str
+        Serial number or name of the head's collimator, by which heads are told apart; empty where not stated.
+    place_mm : tuple of float or None
+        x and z (LPS) of the first pixel, where the header states a place in the patient.
+    limit : float
+        Largest count that a pixel of the file can hold.
     """
 
     image: Volume
@@ -61,6 +95,11 @@ class PlanarView:
     row_to_left: int | None
     duration_s: float | None
     half_life_s: float | None
+    window: int = 1
+    scan: WholeBodyScan | None = None
+    collimator: str = ""
+    place_mm: tuple[float, float] | None = None
+    limit: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +112,12 @@ class PlanarFile:
 
 
 def read_planar(
-    sources: Sequence[Path | str | Image | PlanarFile], *, unit: str | None = None, energy_window: int | None = None
+    sources: Sequence[Path | str | Image | PlanarFile],
+    *,
+    unit: str | None = None,
+    energy_window: int | None = None,
+    all_windows: bool = False,
+    one_patient: bool = True,
 ) -> list[PlanarFile]:
     """Planar files with their views.
 
@@ -86,6 +130,10 @@ def read_planar(
         What a pixel of a NIfTI or MetaImage holds ("counts").
     energy_window : int, optional
         Which window to take where a file holds several, from 1.
+    all_windows : bool
+        Take all windows; else a file with several is refused unless one is chosen.
+    one_patient : bool
+        Refuse files of several patients.
 
     Raises
     ------
@@ -104,10 +152,11 @@ def read_planar(
                 raise InputError(
                     f"{image.name}: holds {image.volume.kind.meaning}; planar lung shunts are taken from counts"
                 )
-            frames = _frames(header, image, energy_window)
+            frames = _frames(header, image, energy_window, all_windows=all_windows)
             views = tuple(_view(header, image, len(files), n) for n in frames)
             files.append(PlanarFile(Path(image.name if header is None else header.path or image.name), image, views))
-    _require_one_patient(files)
+    if one_patient:
+        _require_one_patient(files)
     return files
 
 
@@ -129,8 +178,8 @@ def _images(source: Path | str | Image, unit: str | None) -> Iterator[tuple[Imag
         yield from ((read_series(s, role="planar"), s.headers[0]) for s in series)
 
 
-def _frames(header: Header | None, image: Image, energy_window: int | None) -> list[int]:
-    """Numbers of the frames in the energy window wanted."""
+def _frames(header: Header | None, image: Image, energy_window: int | None, *, all_windows: bool) -> list[int]:
+    """Numbers of the frames in the energy window wanted, or of all."""
     count = image.grid.shape[2]
     if header is None or "EnergyWindowVector" not in header:
         if energy_window not in (None, 1):
@@ -139,6 +188,8 @@ def _frames(header: Header | None, image: Image, energy_window: int | None) -> l
     vector = [int(n) for n in header.numbers("EnergyWindowVector")]
     if len(vector) != count:
         raise header.error("EnergyWindowVector", f"numbers {len(vector)} frames of {count}")
+    if all_windows:
+        return list(range(count))
     windows = sorted(set(vector))
     if energy_window is None and len(windows) > 1:
         limits = ", ".join(f"{low:g}-{high:g} keV" for low, high in image.acquisition.energy_windows_kev)
@@ -168,7 +219,49 @@ def _view(header: Header | None, image: Image, file: int, frame: int) -> PlanarV
         None if detector is None else _row_to_left(detector),
         facts.frame_duration_s if times is None else float(times.duration_s[frame]),
         facts.half_life_s or _half_life_of(facts.nuclide),
+        1 if header is None else _window_of(header, frame, whole.grid.shape[2]),
+        None if header is None else _scan_of(header, detector),
+        "" if detector is None else detector.text("CollimatorGridName").strip(),
+        None if detector is None or header is None else _place(header, detector),
+        math.inf if header is None else _limit(header),
     )
+
+
+def _limit(header: Header) -> float:
+    """Largest count that a pixel can hold: all bits set, rescaled."""
+    bits = header.integer("BitsStored")
+    if bits is None or bits > MOST_BITS:
+        return math.inf
+    used = bits - 1 if header.integer("PixelRepresentation") else bits
+    slope, intercept = rescale(header, required=False)
+    return float((1 << used) - 1) * slope + intercept
+
+
+def _window_of(header: Header, frame: int, frames: int) -> int:
+    vector = [int(n) for n in header.numbers("EnergyWindowVector")] if "EnergyWindowVector" in header else []
+    return vector[frame] if len(vector) == frames else 1
+
+
+def _scan_of(header: Header, detector: Header | None) -> WholeBodyScan | None:
+    """Speed and field of a whole-body scan (PS3.3 C.8.4.9: ScanVelocity in mm/s); None of a static view."""
+    if "WHOLE BODY" not in [word.strip() for word in header.texts("ImageType")]:
+        return None
+    speed = header.number("ScanVelocity")
+    if speed is not None and not 0 < speed < FASTEST_MM_S:
+        raise header.error("ScanVelocity", f"{speed:g} mm/s is no speed of a scan", remedy="correct the file (mm/s)")
+    field = detector.numbers("FieldOfViewDimensions") if detector and "FieldOfViewDimensions" in detector else ()
+    along = float(field[-1]) if field and 0 < field[-1] < LARGEST_FIELD_MM else None
+    return WholeBodyScan(speed, along)
+
+
+def _place(header: Header, detector: Header) -> tuple[float, float] | None:
+    """X and z of the first pixel of a frontal view; None where the header gives no place."""
+    if not detector.numbers("ImagePositionPatient"):
+        return None
+    plane = geometry.detector_plane(header, detector)
+    if plane is None or abs(float(plane.row[0])) < _ACROSS:
+        return None
+    return float(plane.position_mm[0]), float(plane.position_mm[2])
 
 
 def _half_life_of(name: str | None) -> float | None:

@@ -1,0 +1,1 @@
+"""Absorbed dose of organs from what organs hold: S values of the ICRP-110 phantoms, scaled to the patient."""

@@ -1,0 +1,149 @@
+"""Time-integrated activity of an organ from its activity at one or several times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core import Estimate
+from hepatica.core.constants import SECONDS_PER_HOUR
+from hepatica.core.document import HIDDEN
+from hepatica.core.message import Message
+from hepatica.dosimetry.time.curves import PARAMETERS, fit_curve
+from hepatica.dosimetry.time.options import TimeOptions
+from hepatica.errors import InputError
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OrganCurve:
+    """How an organ's activity goes on in time.
+
+    Attributes
+    ----------
+    organ : str
+        Its name.
+    effective_half_life_h : Estimate
+        Of the last exponential; its uncertainty None where it was not measured.
+    residence_time_h : Estimate
+        Time-integrated activity over the administered activity (time-integrated activity coefficient).
+    decays_bq_s : Estimate or None
+        Time-integrated activity; None without an administered activity.
+    points_h, points : tuple of float
+        Times after the administration, and the share of the administered activity at each.
+    amplitudes, half_lives_s : tuple of float
+        Of the curve, as shares of the administered activity.
+    messages : tuple of Message
+        What must be known.
+    """
+
+    organ: str
+    effective_half_life_h: Estimate
+    residence_time_h: Estimate
+    decays_bq_s: Estimate | None
+    points_h: tuple[float, ...]
+    points: tuple[float, ...]
+    amplitudes: tuple[float, ...] = field(metadata=HIDDEN)
+    half_lives_s: tuple[float, ...] = field(metadata=HIDDEN)
+    messages: tuple[Message, ...] = field(default=(), metadata=HIDDEN)
+
+    def at(self, times_s: FloatArray) -> FloatArray:
+        """Share of the administered activity at times after the administration."""
+        times = np.asarray(times_s, dtype=np.float64)[:, None]
+        return np.asarray((np.array(self.amplitudes) * np.exp2(-times / np.array(self.half_lives_s))).sum(axis=1))
+
+
+def organ_curve(
+    organ: str,
+    times_s: Sequence[float],
+    shares: Sequence[float],
+    random_sd: Sequence[float],
+    common_relative_sd: float,
+    options: TimeOptions,
+    *,
+    physical_half_life_s: float,
+    administered: Estimate | None = None,
+) -> OrganCurve:
+    """Curve of an organ.
+
+    Parameters
+    ----------
+    organ : str
+        Its name.
+    times_s : sequence of float
+        After the administration.
+    shares : sequence of float
+        Activity at each time over the administered activity, as it was then (not decay-corrected).
+    random_sd : sequence of float
+        Standard uncertainties that the times do not share.
+    common_relative_sd : float
+        Relative standard uncertainty that is the same at all times.
+    options : TimeOptions
+        One time: effective half-life, physical if not stated; several: mono or bi.
+    physical_half_life_s : float
+        Of the nuclide.
+    administered : Estimate, optional
+        Activity in Bq.
+
+    Raises
+    ------
+    InputError, PhysicsError, TimeError
+        As `fit_curve`; if the model is of voxels.
+    """
+    notes: tuple[Message, ...] = ()
+    amplitudes: tuple[float, ...]
+    half_lives: tuple[float, ...]
+    if len(times_s) == 1:
+        half_life = options.effective_half_life_s or physical_half_life_s
+        sd = options.effective_half_life_sd_s
+        # A measured point stays; the decays before it and after it are those of the half-life.
+        start = shares[0] * 2 ** (times_s[0] / half_life)
+        total = start * half_life / math.log(2)
+        slope = 0.0 if sd is None else sd / half_life * abs(1 - math.log(2) * times_s[0] / half_life)
+        relative = random_sd[0] / shares[0] if shares[0] > 0 else 0.0
+        amplitudes, half_lives = (start,), (half_life,)
+        decays = Estimate(total, total * math.hypot(relative, slope))
+        effective = Estimate(half_life, sd)
+        if options.effective_half_life_s is None:
+            text = (
+                "one time of views: each organ's activity is taken to decay physically from the administration on; "
+                "what is excreted before and after makes the dose lower"
+            )
+            notes = (Message("one-time-physical-decay", text, "give views of further times", severity="note"),)
+    else:
+        if options.time_model not in PARAMETERS:
+            raise InputError(
+                f"`time_model` {options.time_model} is of voxels; organs of planar views follow mono or bi"
+            )
+        fit = fit_curve(
+            times_s, shares, [max(sd, 1e-9) for sd in random_sd], model=options.curve_model,
+            physical_half_life_s=physical_half_life_s, tail="physical" if options.tail == "physical" else "fit",
+            beyond_physical=options.beyond_physical,
+        )  # fmt: skip
+        amplitudes, half_lives = fit.amplitudes_bq, fit.half_lives_s
+        decays, notes = fit.decays, fit.messages
+        last = int(np.argmax(half_lives))
+        sds = fit.half_life_sds_s
+        effective = Estimate(half_lives[last], None if sds is None else sds[last])
+    both = None if decays.sd is None else math.hypot(decays.sd, common_relative_sd * decays.value)
+    coefficient = Estimate(decays.value, both)
+    return OrganCurve(
+        organ,
+        _over(effective, SECONDS_PER_HOUR),
+        _over(coefficient, SECONDS_PER_HOUR),
+        None if administered is None else coefficient * administered,
+        tuple(t / SECONDS_PER_HOUR for t in times_s),
+        tuple(shares),
+        tuple(amplitudes),
+        tuple(half_lives),
+        notes,
+    )
+
+
+def _over(value: Estimate, unit: float) -> Estimate:
+    return Estimate(value.value / unit, None if value.sd is None else value.sd / unit)

@@ -1,0 +1,347 @@
+"""A measurement of organs on planar views: by structures of a CT, or by regions drawn on the views."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.anatomy.structures.kinds import LUNGS, Structure
+from hepatica.core import Estimate, Region, Volume
+from hepatica.core.message import Message
+from hepatica.errors import InputError
+from hepatica.imaging.planar.drawn import SINGLE_VIEW, DrawnMeasurement, DrawnOrgan, drawn_rates
+from hepatica.imaging.planar.options import PlanarUncertaintyOptions
+from hepatica.imaging.planar.organs import STILL, OrganRates, share_interval
+from hepatica.imaging.planar.projected import ProjectedMeasurement, fitted_fwhm, projected_rates
+from hepatica.imaging.planar.projection import REST, BodyModel, place_of_ct
+from hepatica.imaging.planar.rates import PlanarRates
+
+FloatArray = NDArray[np.float64]
+
+POORLY_EXPLAINED = 0.85
+"""Share of the views that structures of a CT explain at the best place, below which it is said. On virtual patients it
+is 0.93 to 0.98; our choice."""
+
+LUNG_GROUP, LIVER_GROUP, NORMAL_GROUP, TUMOURS_GROUP = "lungs", "liver", "normal liver", "all tumours"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """Organs of one time.
+
+    Attributes
+    ----------
+    rates : OrganRates
+        Of organs and sums of them: "liver" with its tumours, "normal liver", "lungs".
+    roles : mapping of str to str
+        What each is.
+    whole : tuple of str
+        Organs that make up the body (of drawn regions, all that are named).
+    named : tuple of str
+        Of these, without the rest of the body.
+    outlines : mapping of str to ndarray, shape (views, x, z)
+        For a picture.
+    uncorrected : mapping of str to float
+        Geometric mean of each without attenuation correction, scatter taken off where the windows allow it, cps.
+    explained : float or None
+        Share of the views that the CT's structures explain.
+    offset_mm : tuple of float or None
+        Place of the CT on the views.
+    messages : tuple of Message
+        What must be known.
+    """
+
+    rates: OrganRates
+    roles: Mapping[str, str]
+    whole: tuple[str, ...]
+    named: tuple[str, ...]
+    outlines: Mapping[str, FloatArray]
+    uncorrected: Mapping[str, float]
+    explained: float | None = None
+    offset_mm: tuple[float, float] | None = None
+    messages: tuple[Message, ...] = ()
+
+    def shunt(self) -> tuple[Estimate, tuple[float, float]] | None:
+        """Lungs over lungs and liver, with its 95 % interval; None without both."""
+        pair = (LUNG_GROUP, LIVER_GROUP)
+        if not all(name in self.rates.names for name in pair):
+            return None
+        ratio, sds = self.rates.ratio(LUNG_GROUP, pair)
+        sd = math.hypot(*sds.values())
+        return Estimate(ratio, sd), share_interval(ratio, sd)
+
+    def shunt_uncorrected(self) -> float | None:
+        """The same by geometric means without attenuation correction."""
+        lungs, liver = (self.uncorrected.get(name) for name in (LUNG_GROUP, LIVER_GROUP))
+        return None if lungs is None or liver is None or lungs + liver <= 0 else lungs / (lungs + liver)
+
+
+def grouped(roles: Mapping[str, Structure]) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """Sums of organs, by name the parts of each, and what each sum is.
+
+    Parameters
+    ----------
+    roles : mapping of str to Structure
+        Of the parts, none inside another: the liver is that without its tumours.
+    """
+    tumours = [n for n, role in roles.items() if role is Structure.TUMOUR]
+    livers = [n for n, role in roles.items() if role in (Structure.LIVER, Structure.PERFUSED)]
+    groups: dict[str, tuple[str, ...]] = {}
+    what: dict[str, str] = {}
+    lungs = [n for n, role in roles.items() if role in LUNGS]
+    if lungs:
+        groups[LUNG_GROUP], what[LUNG_GROUP] = tuple(lungs), Structure.LUNG.value
+    if livers:
+        groups[LIVER_GROUP], what[LIVER_GROUP] = (*livers, *tumours), Structure.LIVER.value
+    if livers and tumours:
+        groups[NORMAL_GROUP], what[NORMAL_GROUP] = tuple(livers), Structure.NORMAL_LIVER.value
+    if len(tumours) > 1:
+        groups[TUMOURS_GROUP], what[TUMOURS_GROUP] = tuple(tumours), Structure.ALL_TUMOURS.value
+    for name in tumours:
+        groups[name], what[name] = (name,), Structure.TUMOUR.value
+    done = {*lungs, *livers, *tumours}
+    for role in dict.fromkeys(role for name, role in roles.items() if name not in done):
+        parts = tuple(name for name, own in roles.items() if own is role)
+        # Kidneys are one organ, two stomachs are not.
+        if role is Structure.KIDNEY:
+            groups["kidneys"], what["kidneys"] = parts, role.value
+        else:
+            for name in parts:
+                groups[name], what[name] = (name,), role.value
+    return groups, what
+
+
+def _whole(groups: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Groups that together hold every part once."""
+    seen: set[str] = set()
+    found = []
+    for name, parts in groups.items():
+        if not seen.intersection(parts):
+            found.append(name)
+            seen.update(parts)
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CtModel:
+    """A CT with its organs for the views: what does not change from time to time."""
+
+    body: BodyModel
+    roles: Mapping[str, Structure]
+    mu_scale: float
+    frame_of_reference: str | None
+
+
+def ct_model(
+    hu: Volume,
+    body: Region,
+    regions: Mapping[str, Region],
+    roles: Mapping[str, Structure],
+    *,
+    energy_kev: float,
+    pixel_mm: tuple[float, float],
+    mu_scale: float,
+) -> CtModel:
+    """Of a CT and its structures; tumours go before the perfused part of the liver, that before the rest of it.
+
+    The liver goes before the lungs, those before all others. A part of the liver that a catheter reached is drawn apart
+    (perfused): uptake within one structure is taken as even, and half a liver that holds nothing is not.
+    """
+    order = {Structure.TUMOUR: 0, Structure.TUMOUR_ELSEWHERE: 0, Structure.PERFUSED: 1, Structure.LIVER: 2}
+    order |= dict.fromkeys(LUNGS, 3)
+    names = sorted(regions, key=lambda name: order.get(roles[name], 4))
+    model = BodyModel.of(hu, body, {name: regions[name] for name in names}, energy_kev=energy_kev, pixel_mm=pixel_mm)
+    return CtModel(model, {name: roles[name] for name in names}, mu_scale, hu.grid.frame_of_reference)
+
+
+def measure_on_ct(
+    rates: PlanarRates,
+    ct: CtModel,
+    *,
+    place_mm: tuple[float, float] | None,
+    offset_mm: tuple[float, float] | None,
+    fwhm_mm: float | None,
+    uncertainty: PlanarUncertaintyOptions,
+) -> Measured:
+    """Organs by the CT's structures, laid onto the views.
+
+    Parameters
+    ----------
+    rates : PlanarRates
+        Of one time.
+    ct : CtModel
+        The CT.
+    place_mm : tuple of float or None
+        LPS x and z of the views' first pixel, where views and CT have one frame of reference.
+    offset_mm : tuple of float or None
+        x and z of the CT's middle from the middle of the views, where it is stated: to the left and to the head.
+        fwhm_mm : float or None
+        Of the camera; found from the views if not given.
+    uncertainty : PlanarUncertaintyOptions
+        Of the inputs.
+    """
+    plain = ct.body.projected(mu_scale=ct.mu_scale)
+    pixel, shape = rates.pixel_mm, rates.rate.shape[1:]
+    size = plain.body_mm.shape
+    found, explained = place_of_ct(rates.net, plain)
+    notes: list[Message] = []
+    if offset_mm is not None:
+        offset = stated_place(offset_mm, (shape[0], shape[1]), (size[0], size[1]), pixel)
+    elif place_mm is not None:
+        offset = ((ct.body.place_mm[0] - place_mm[0]) / pixel[0], (place_mm[1] - ct.body.place_mm[1]) / pixel[1])
+    else:
+        offset = found
+        text = (
+            f"the CT is laid onto the views where its structures explain them best "
+            f"({100 * explained:.0f} % of what they show)"
+        )
+        remedy = "look at the outlines; state `offset_mm` if they are off"
+        notes.append(Message("ct-placed-on-views", text, remedy, "note"))
+    apart = [abs(a - b) * p for a, b, p in zip(offset, found, pixel, strict=True)]
+    if max(apart) > max(3 * uncertainty.position_sd_mm, 2 * max(pixel)):
+        text = (
+            f"the CT lies {apart[0]:.0f} mm across and {apart[1]:.0f} mm along the body from where its structures fit "
+            "the views best"
+        )
+        notes.append(Message("ct-off-the-views", text, "check that the patient lay alike, or leave `offset_mm` out"))
+    if explained < POORLY_EXPLAINED:
+        text = f"the CT's structures explain only {100 * explained:.0f} % of what the views show"
+        remedy = "name further organs that hold activity (`planar_organs`)"
+        notes.append(Message("views-poorly-explained", text, remedy))
+    if len(rates.sides) == 1:
+        notes.append(SINGLE_VIEW)
+    measurement = ProjectedMeasurement(rates, ct.body, offset, fwhm_mm or 0.0, ct.mu_scale)
+    if fwhm_mm is None:
+        measurement = replace(measurement, fwhm_mm=fitted_fwhm(measurement))
+    parts, fit, seen = projected_rates(measurement, uncertainty)
+    groups, what = grouped(ct.roles)
+    named = _whole(groups)
+    groups[REST], what[REST] = (REST,), "remainder"
+    index = {name: n for n, name in enumerate(fit.names)}
+    counted = fit.parts.sum(axis=(2, 3))
+    uncorrected, outlines = {}, {}
+    for name, members in groups.items():
+        numbers = [index[m] for m in members]
+        sums = np.maximum(counted[numbers].sum(axis=0), 0)
+        uncorrected[name] = float(np.prod(sums) ** (1 / len(sums)))
+        if name != REST:
+            outline = (seen.thickness_mm[numbers].sum(axis=0) > 1.0).astype(np.float64)
+            outlines[name] = np.stack([outline] * len(rates.sides))
+    return Measured(
+        parts.summed(groups), what, (*named, REST), named, outlines, uncorrected, explained,
+        ((offset[0] + (size[0] - shape[0]) / 2) * pixel[0], -(offset[1] + (size[1] - shape[1]) / 2) * pixel[1]),
+        (*rates.messages, *notes),
+    )  # fmt: skip
+
+
+def stated_place(
+    offset_mm: tuple[float, float], views: tuple[int, int], ct: tuple[int, int], pixel_mm: tuple[float, float]
+) -> tuple[float, float]:
+    """Columns and rows of the CT's first pixel, its middle so far to the left and to the head of the views' middle."""
+    return (views[0] - ct[0]) / 2 + offset_mm[0] / pixel_mm[0], (views[1] - ct[1]) / 2 - offset_mm[1] / pixel_mm[1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnBody:
+    """What is known of the body where regions are drawn on the views: shape (x, z)."""
+
+    mu_t: FloatArray
+    thickness_mm: FloatArray
+    mu_per_mm: float
+    stated: bool
+    corrected: bool = True
+
+
+def measure_drawn(
+    rates: PlanarRates,
+    regions: Mapping[str, FloatArray],
+    roles: Mapping[str, Structure],
+    background: FloatArray | None,
+    body: DrawnBody,
+    *,
+    thickness_mm: Mapping[str, float],
+    uncertainty: PlanarUncertaintyOptions,
+) -> Measured:
+    """Organs by regions that are drawn on the views.
+
+    Parameters
+    ----------
+    rates : PlanarRates
+        Of one time.
+    regions : mapping of str to ndarray, shape (views, x, z)
+        Covered fraction of each pixel.
+    roles : mapping of str to Structure
+        What each is.
+    background : ndarray or None
+        Beside the organs.
+    body : DrawnBody
+        Attenuation and thickness.
+    thickness_mm : mapping of str to float
+        Of organs, by name or role.
+    uncertainty : PlanarUncertaintyOptions
+        Of the inputs.
+
+    Raises
+    ------
+    InputError
+        If a region lies outside one of the views, or holds nothing above background.
+    """
+    for name, coverage in regions.items():
+        for side, view in zip(rates.sides, coverage, strict=True):
+            if not view.any():
+                raise InputError(
+                    f"structure {name!r} covers no pixel of the {side} view", remedy="draw it inside both views"
+                )
+    notes: list[Message] = []
+    if len(rates.sides) == 1:
+        notes.append(SINGLE_VIEW)
+    if background is None:
+        notes.append(Message("no-background", "no background region is drawn: what lies before and behind the organs "
+                             "counts as theirs", "draw a region named background beside them"))  # fmt: skip
+    organs = tuple(
+        DrawnOrgan(name, coverage, thickness_mm.get(name, thickness_mm.get(roles[name].value)))
+        for name, coverage in regions.items()
+    )
+    missing = [organ.name for organ in organs if organ.thickness_mm is None]
+    if missing and body.corrected:
+        text = (
+            f"the thickness of {', '.join(missing)} is not known: no self-attenuation, and all background, are assumed"
+        )
+        notes.append(Message("organ-thickness-unknown", text, "state `organ_thickness_mm`"))
+    measurement = DrawnMeasurement(rates, organs, background, body.mu_t, body.mu_per_mm, body.thickness_mm)
+    parts = drawn_rates(measurement, uncertainty, stated_thickness=body.stated)
+    plain = DrawnMeasurement(rates, organs, background, np.zeros_like(body.mu_t), 0.0, body.thickness_mm)
+    bare = dict(zip(regions, plain.measure(STILL), strict=True))
+    groups, what = grouped(roles)
+    whole = _whole(groups)
+    return Measured(
+        parts.summed(groups), what, whole, whole,
+        {name: np.clip(sum(regions[m] for m in members), 0, 1) for name, members in groups.items()},
+        {name: float(sum(bare[m] for m in members)) for name, members in groups.items()},
+        messages=(*rates.messages, *notes),
+    )  # fmt: skip
+
+
+def uniform_body(
+    shape: tuple[int, int], thickness_mm: float | None, mu_per_mm: float, *, corrected: bool = True
+) -> DrawnBody:
+    """A body of one stated thickness; without one nothing is corrected."""
+    thick = float(thickness_mm or 0.0)
+    mu = mu_per_mm if corrected else 0.0
+    return DrawnBody(np.full(shape, mu * thick), np.full(shape, thick), mu, corrected, corrected)
+
+
+def kept(regions: Mapping[str, Structure], wanted: Sequence[str]) -> list[str]:
+    """Names of the structures of a CT that are looked for on the views."""
+    always = {Structure.TUMOUR, Structure.PERFUSED, Structure.LIVER, *LUNGS}
+    known = {role.value for role in Structure}
+    for word in wanted:
+        if word not in known and word not in regions:
+            from hepatica.errors import UnknownNameError
+
+            raise UnknownNameError("organ on planar views", word, [*known, *regions])
+    return [name for name, role in regions.items() if role in always or role.value in wanted or name in wanted]

@@ -1,0 +1,254 @@
+"""Planar files as opposed views on one frame: which frame is which view and window, how each is stored, how long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core import InputFile, seconds_between
+from hepatica.core.message import Message
+from hepatica.errors import DicomError, InputError, TimeError
+from hepatica.imaging.planar.views import OneView, PlanarViews, opposed
+from hepatica.imaging.spect.projections import Window
+from hepatica.io.dicom.images.planar import VIEW_TAG, PlanarFile, PlanarView
+from hepatica.io.dicom.images.planar_structures import CLEARLY
+
+Stored = Literal["as-seen", "mirrored"]
+
+DAY_S = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """What the files do not say.
+
+    Attributes
+    ----------
+    order : tuple of str
+        "anterior" or "posterior" of every frame of one window, in the order of files and frames.
+    posterior : str or None
+        How the posterior view is stored: "as-seen" from behind, or "mirrored" onto the anterior one.
+    dwell_s : float or None
+        Time for which a point of a whole-body scan is in view.
+    """
+
+    order: tuple[str, ...] = ()
+    posterior: Stored | None = None
+    dwell_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadViews:
+    """Views of one time, and how each lies in its file.
+
+    Attributes
+    ----------
+    views : PlanarViews
+        On one frame.
+    files : tuple of PlanarFile
+        As read.
+    sources : dict
+        Of each side the file, the frame of the photopeak's window and whether its columns are turned round.
+    frame_of_reference : str or None
+        In which `views.place_mm` stands.
+    nuclide : str or None
+        By the headers.
+    messages, inputs
+        From reading.
+    """
+
+    views: PlanarViews
+    files: tuple[PlanarFile, ...]
+    sources: dict[str, tuple[int, int, bool]]
+    frame_of_reference: str | None
+    nuclide: str | None
+    messages: tuple[Message, ...]
+    inputs: tuple[InputFile, ...]
+
+
+def opposed_views(files: Sequence[PlanarFile], options: ViewOptions = ViewOptions()) -> ReadViews:
+    """Anterior and posterior view, in all windows, from the files of one time.
+
+    Raises
+    ------
+    DicomError
+        If the header does not say which view is which, and neither does the user.
+    InputError, GeometryError
+        If there is not one view of each side, they do not belong together, or a time is not known.
+    """
+    files = [replace(f, views=tuple(replace(v, file=n) for v in f.views)) for n, f in enumerate(files)]
+    by_side = _by_side(files, options.order)
+    windows = {side: _windows(files, views) for side, views in by_side.items()}
+    flips, notes = _flips(by_side, options.posterior)
+    first = min((v.image.time for views in by_side.values() for v in views if v.image.time), default=None)
+    built: dict[str, OneView] = {}
+    for side, views in by_side.items():
+        view, file = views[0], files[views[0].file]
+        counts = np.stack([v.image.values[:: -1 if flips[side] else 1, :, 0].astype(np.float64) for v in views])
+        time = view.image.time
+        if (time is None) != (first is None):
+            raise TimeError(f"{file.path}: one planar view has a time and the other none")
+        start = 0.0 if time is None or first is None else seconds_between(first, time)
+        if not 0 <= start < DAY_S:
+            raise InputError(
+                f"{file.path}: the {side} view was taken {start / 3600:.1f} h after the other",
+                remedy="give the views of each time apart",
+            )
+        patient = None if file.image.context is None else file.image.context.patient_id
+        dwell, more = _dwell(file, view, options.dwell_s)
+        notes += more
+        spacing = file.image.grid.spacing_mm
+        built[side] = OneView(
+            counts, windows[side], (spacing[0], spacing[1]), dwell, start, f"{file.path.name}", patient, view.limit
+        )
+    place, frame = _place(by_side, files, flips)
+    whole_body = any(views[0].scan is not None for views in by_side.values())
+    if whole_body and any(views[0].scan is None for views in by_side.values()):
+        raise InputError("one planar view is a scan of the whole body and the other a static one")
+    found = opposed(built, time=first, place_mm=place, whole_body=whole_body)
+    nuclides = {f.image.acquisition.nuclide for f in files} - {None}
+    if len(nuclides) > 1:
+        raise InputError(f"the planar views are of several nuclides: {', '.join(sorted(map(str, nuclides)))}")
+    return ReadViews(
+        found,
+        tuple(files),
+        {side: (views[0].file, views[0].frame, flips[side]) for side, views in by_side.items()},
+        frame,
+        next(iter(nuclides), None),
+        (*(m for f in files for m in f.image.messages), *dict.fromkeys(notes)),
+        tuple(f.image.source for f in files),
+    )
+
+
+def _by_side(files: Sequence[PlanarFile], order: Sequence[str]) -> dict[str, list[PlanarView]]:
+    """Views of each side, one for each window, windows in the files' order."""
+    views = [view for file in files for view in file.views]
+    firsts = [v for v in views if v.window == min(w.window for w in files[v.file].views)]
+    if order and len(order) != len(firsts):
+        raise InputError(f"{len(order)} `view_order` are stated, but the files hold {len(firsts)} views")
+    found: dict[str, list[PlanarView]] = {}
+    for number, first in enumerate(firsts):
+        stated = order[number] if order else None
+        where = f"{files[first.file].path}, frame {first.frame + 1}"
+        if stated and first.view not in (None, stated):
+            raise InputError(f"{where}: stated as {stated}, but {VIEW_TAG} says {first.view}")
+        side = stated or first.view
+        if side is None:
+            raise DicomError(
+                f"{VIEW_TAG} (with DetectorVector) does not say which view is anterior and which posterior "
+                f"({files[first.file].path.name} frame {first.frame + 1})",
+                path=files[first.file].path,
+                remedy="state it, one word per view (`view_order` anterior posterior)",
+            )
+        if side in found:
+            raise InputError(
+                f"{where}: a second {side} view; views of several times are given one time after the other",
+                remedy="give the views of each time apart",
+            )
+        own = [v for v in files[first.file].views if v.frame == first.frame or _same_head(first, v, files[first.file])]
+        found[side] = sorted(own, key=lambda v: v.window)
+    return {side: found[side] for side in ("anterior", "posterior") if side in found}
+
+
+def _same_head(first: PlanarView, other: PlanarView, file: PlanarFile) -> bool:
+    """Whether a frame of another window is of the same head: by its view, else by its place among the frames."""
+    if other.window == first.window:
+        return False
+    if first.view is not None and other.view is not None:
+        return first.view == other.view
+    own = [v.frame for v in file.views if v.window == first.window]
+    others = [v.frame for v in file.views if v.window == other.window]
+    return len(own) == len(others) and own.index(first.frame) == others.index(other.frame)
+
+
+def _windows(files: Sequence[PlanarFile], views: Sequence[PlanarView]) -> tuple[Window, ...]:
+    limits = files[views[0].file].image.acquisition.energy_windows_kev
+    numbers = [view.window for view in views]
+    if len(set(numbers)) != len(numbers):
+        raise InputError(f"{files[views[0].file].path}: several frames of one view and energy window; export one")
+    if limits and max(numbers) <= len(limits):
+        return tuple(Window(*limits[n - 1]) for n in numbers)
+    if len(views) > 1 or not limits:
+        raise InputError(
+            f"{files[views[0].file].path}: EnergyWindowInformationSequence does not say the limits of "
+            f"{len(views)} energy windows",
+            remedy="correct the file, or export one window",
+        )
+    return (Window(*limits[0]),)
+
+
+def _flips(by_side: dict[str, list[PlanarView]], stated: Stored | None) -> tuple[dict[str, bool], list[Message]]:
+    """Which views are stored with the patient's left at the start of a row, and who says so."""
+    ways = {side: views[0].row_to_left for side, views in by_side.items()}
+    if len(ways) == 1:
+        side, way = next(iter(ways.items()))
+        if way is not None:
+            return {side: way < 0}, []
+        return {side: side == "posterior" and stated != "mirrored"}, []
+    opposite = None not in ways.values() and ways["anterior"] != ways["posterior"]
+    if stated == "mirrored" and opposite:
+        raise InputError(
+            "the posterior view is stated as mirrored, but the detectors' orientation says that its rows run against "
+            "those of the anterior view (as seen from behind)"
+        )
+    turned = ways["anterior"] == -1 and opposite
+    if stated is not None or opposite:
+        other = opposite or stated == "as-seen"
+        return {"anterior": turned, "posterior": turned != other}, []
+    images = [by_side[side][0].image.values[:, :, 0].astype(np.float64) for side in ("anterior", "posterior")]
+    same, flipped = _alike(images[0], images[1]), _alike(images[0], images[1][::-1])
+    if abs(same - flipped) <= CLEARLY:
+        raise InputError(
+            "how the posterior view is stored is not said by DetectorInformationSequence, and the images do not show "
+            f"it (correlation {same:.2f} as it is, {flipped:.2f} turned round)",
+            remedy="state `posterior`: as-seen (from behind) or mirrored",
+        )
+    text = (
+        f"the posterior view is taken as {'seen from behind' if flipped > same else 'mirrored'}: so it fits the "
+        f"anterior one (correlation {max(same, flipped):.2f} against {min(same, flipped):.2f})"
+    )
+    return {"anterior": False, "posterior": flipped > same}, [
+        Message("posterior-by-image", text, "state `posterior` if it is not so")
+    ]
+
+
+def _alike(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    if a.shape != b.shape or not a.std() or not b.std():
+        return 0.0
+    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+
+def _dwell(file: PlanarFile, view: PlanarView, stated: float | None) -> tuple[float, list[Message]]:
+    """Time for which a pixel was in view."""
+    if view.scan is None:
+        if stated is not None:
+            raise InputError(f"{file.path}: a static view lasts as long as its file says; `dwell_s` is of a scan")
+        if view.duration_s is None:
+            raise InputError(f"{file.path}: ActualFrameDuration is missing: how long the view lasted is not known")
+        return view.duration_s, []
+    if stated is not None:
+        return stated, []
+    if view.scan.dwell_s is not None:
+        return view.scan.dwell_s, []
+    raise InputError(
+        f"{file.path}: ScanVelocity and FieldOfViewDimensions do not say for how long a point was in view",
+        remedy="state `dwell_s`: length of the field over the speed",
+    )
+
+
+def _place(
+    by_side: dict[str, list[PlanarView]], files: Sequence[PlanarFile], flips: dict[str, bool]
+) -> tuple[tuple[float, float] | None, str | None]:
+    """LPS x of the first column and z of the first row, where the files give a place, and the frame of reference."""
+    for side, views in by_side.items():
+        place, way = views[0].place_mm, views[0].row_to_left
+        if place is None or way is None:
+            continue
+        grid = files[views[0].file].image.grid
+        x = place[0] - (grid.shape[0] - 1) * grid.spacing_mm[0] if flips[side] else place[0]
+        return (x, place[1]), grid.frame_of_reference
+    return None, None

@@ -1,0 +1,1 @@
+"""Verbs of planar views: biodistribution and simulation."""

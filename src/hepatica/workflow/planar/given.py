@@ -1,0 +1,112 @@
+"""What was given to the patient, the camera factor, and whom organ doses are of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from hepatica.core import Estimate
+from hepatica.core.image import Image
+from hepatica.core.message import Message
+from hepatica.core.options import Positive, Text, Unit, options
+from hepatica.core.options.kinds import Limits
+from hepatica.errors import InputError
+from hepatica.imaging.quantify.camera_factor import CameraCalibration
+from hepatica.io.calibration_files import load_calibration
+from hepatica.workflow.planar.reading import TimeOfViews
+
+
+def mass_from_text(text: str) -> tuple[str, float]:
+    """Organ and mass in kg: "liver = 1.6"."""
+    name, _, value = text.rpartition("=")
+    try:
+        number = float(value.replace("kg", "").strip())
+    except ValueError:
+        number = 0.0
+    if not name.strip() or not 0 < number < 200:
+        raise InputError(f"mass {text!r}: 'ORGAN = KG' is expected, such as 'liver = 1.6'")
+    return name.strip(), number
+
+
+@options
+class TransmissionOptions:
+    """A transmission scan with a flood source.
+
+    Attributes
+    ----------
+    transmission_scan : Path, Image or None
+        With the patient before the source, of the matrix of the views.
+    blank : Path, Image or None
+        The same without the patient.
+    """
+
+    transmission_scan: Path | str | Image | None = None
+    blank: Path | str | Image | None = None
+
+    def __post_init__(self) -> None:
+        if (self.transmission_scan is None) != (self.blank is None):
+            raise InputError("a transmission scan needs both `transmission_scan` and `blank`")
+
+
+@options
+class PlanarGivenOptions:
+    """What was given, the camera factor, and the patient.
+
+    Attributes
+    ----------
+    administered_bq : float or None
+        Activity in the patient after the administration; the files' if not given.
+    administered_sd_bq : float or None
+        Its standard uncertainty.
+    administered_at : datetime or None
+        When; the files' if not given.
+    calibration : Path, CameraCalibration or None
+        Camera factor in air, for activities by counts; made with the same scatter correction.
+    patient_sex : {"female", "male"} or None
+        Of the reference adult for organ doses; without it there are none.
+    organ_mass_kg : tuple
+        Masses of organs: 'liver = 1.6'; without, those of the CT, else the reference adult's.
+    gut_content : {"contents", "wall"}
+        Whether what stomach and bowel hold lies in their contents or in their walls.
+    """
+
+    administered_bq: Positive | None = None
+    administered_sd_bq: Annotated[float, Unit("Bq"), Limits(low=0)] | None = None
+    administered_at: datetime | None = None
+    calibration: Path | str | CameraCalibration | None = None
+    patient_sex: Literal["female", "male"] | None = None
+    organ_mass_kg: Annotated[tuple[tuple[str, float], ...], Text(mass_from_text, "ORGAN = KG")] = ()
+    gut_content: Literal["contents", "wall"] = "contents"
+
+    def of(self, views: Sequence[TimeOfViews]) -> KnownAdministration:
+        """What is stated, else what the files say."""
+        facts = [file.image.acquisition for one in views if one.read is not None for file in one.read.files]
+        bq = self.administered_bq or next((f.administered_bq for f in facts if f.administered_bq), None)
+        at = self.administered_at or next((f.administered_at for f in facts if f.administered_at), None)
+        notes = []
+        if at is None:
+            text = "the instant of the administration is not known: times count from the first views"
+            notes.append(Message("administration-unknown", text, "state `administered_at`"))
+            at = views[0].views.time
+        factor = self.calibration
+        factor = load_calibration(factor) if isinstance(factor, str | Path) else factor
+        amount = None if bq is None else Estimate(bq, self.administered_sd_bq or 0.0)
+        return KnownAdministration(amount, at, factor, tuple(notes))
+
+    @property
+    def masses_g(self) -> Mapping[str, float]:
+        """Stated masses in g."""
+        return {name: 1000 * kg for name, kg in self.organ_mass_kg}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownAdministration:
+    """Activity and instant of the administration, and the camera factor; None where not known."""
+
+    administered_bq: Estimate | None
+    administered_at: datetime | None
+    calibration: CameraCalibration | None
+    messages: tuple[Message, ...] = ()

@@ -1,0 +1,277 @@
+"""Organs of every time: by a CT that is laid onto the views, or by structures drawn on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.anatomy.segmentation.body_and_lungs.body import body_region
+from hepatica.anatomy.structures.kinds import LUNGS, Structure
+from hepatica.anatomy.structures.masses import mass_of
+from hepatica.core import InputFile, Region, Volume
+from hepatica.core.message import Message
+from hepatica.core.progress import Progress
+from hepatica.errors import InputError
+from hepatica.imaging.planar.attenuation import mu_scale, narrow_mu_per_cm, photon_energy_kev, transmission_mu_t
+from hepatica.imaging.planar.measure import (
+    CtModel,
+    DrawnBody,
+    Measured,
+    ct_model,
+    kept,
+    measure_drawn,
+    measure_on_ct,
+    stated_place,
+    uniform_body,
+)
+from hepatica.imaging.planar.rates import PlanarRates, count_rates
+from hepatica.io.dicom.images.planar import read_planar
+from hepatica.io.structures.regions import drawn_structures
+from hepatica.nuclides import Nuclide
+from hepatica.transport.matter.media import density_from_hu
+from hepatica.workflow.planar.options import BiodistributionOptions
+from hepatica.workflow.planar.reading import (
+    DrawnOnViews,
+    TimeOfViews,
+    drawn_on_views,
+    like_first,
+    photopeak,
+)
+from hepatica.workflow.sources import ImageSource, StructureSource, as_image
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Study:
+    """All that is measured, and how."""
+
+    times: Sequence[TimeOfViews]
+    nuclide: Nuclide
+    structures: Sequence[StructureSource]
+    ct: ImageSource | None
+    options: BiodistributionOptions
+
+    @property
+    def on_ct(self) -> bool:
+        """Whether the structures are those of a CT."""
+        if self.options.organs.drawn_on == "auto":
+            return self.ct is not None
+        return self.options.organs.drawn_on == "ct"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredTime:
+    """One time: its views, count rates and organs."""
+
+    time: TimeOfViews
+    rates: PlanarRates
+    organs: Measured
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredTimes:
+    """All times, masses of organs from the CT, what must be known, and the files."""
+
+    times: list[MeasuredTime]
+    masses_g: Mapping[str, float] = field(default_factory=dict)
+    messages: tuple[Message, ...] = ()
+    inputs: tuple[InputFile, ...] = ()
+
+
+def measure_times(study: Study, progress: Progress) -> MeasuredTimes:
+    """Organs of every time.
+
+    Raises
+    ------
+    InputError
+        If what attenuation or structures need is missing.
+    """
+    _require_fit(study)
+    inputs = [file for one in study.times for file in one.inputs]
+    notes = [m for one in study.times if one.read is not None for m in one.read.messages]
+    if study.on_ct:
+        return _on_ct(study, inputs, notes, progress)
+    return _drawn(study, inputs, notes, progress)
+
+
+def _require_fit(study: Study) -> None:
+    method = study.options.absorption.attenuation
+    if study.options.organs.drawn_on == "ct" and study.ct is None:
+        raise InputError("structures of a CT need the CT", remedy="give `ct`")
+    if study.on_ct and len(study.structures) != 1:
+        raise InputError("the structures of the CT are needed", remedy="give `structures` that are drawn on it")
+    if study.on_ct and method not in ("ct", "none"):
+        raise InputError(f"`attenuation` {method}: structures of a CT are projected with its own attenuation")
+    if not study.on_ct and method == "ct" and study.ct is None and study.options.absorption.body_thickness_mm is None:
+        raise InputError(
+            "attenuation needs a CT, a transmission scan or the thickness of the body",
+            remedy="give `ct`, or state `attenuation` thickness and `body_thickness_mm`, or `attenuation` none",
+        )
+    if method == "transmission" and study.options.flood.transmission_scan is None:
+        raise InputError("`attenuation` transmission needs `transmission_scan` and `blank`")
+    if method == "thickness" and study.options.absorption.body_thickness_mm is None:
+        raise InputError("`attenuation` thickness needs `body_thickness_mm`")
+
+
+def _rates(study: Study, time: TimeOfViews) -> tuple[PlanarRates, float, float]:
+    """Count rates of a time, the photons' energy, and the factor on the coefficient of a narrow beam."""
+    peak = photopeak(time.views, study.nuclide, study.options.reading.energy_window)
+    rates = count_rates(time.views, peak, study.options.counts, half_life_s=study.nuclide.half_life_s)
+    energy = photon_energy_kev(study.nuclide, rates.window)
+    scale = mu_scale(study.options.absorption, study.nuclide, energy, scatter=rates.scatter_method != "none")
+    return rates, energy, scale
+
+
+def _on_ct(study: Study, inputs: list[InputFile], notes: list[Message], progress: Progress) -> MeasuredTimes:
+    assert study.ct is not None
+    progress("reading the CT and its structures")
+    ct = as_image(study.ct, role="ct", series=study.options.reading.ct_series)
+    drawn = drawn_structures(study.structures[0], ct, study.options.reading.structure_roles)
+    notes += [*ct.messages, *drawn.messages]
+    inputs += [ct.source, *drawn.inputs]
+    names = kept(drawn.roles, study.options.organs.planar_organs)
+    if not names:
+        raise InputError("the structures name neither liver, lungs nor tumours", remedy="state `structure_roles`")
+    regions = {name: drawn.regions[name] for name in names}
+    roles = {name: drawn.roles[name] for name in names}
+    bodies = drawn.of(Structure.BODY)
+    body = bodies[0] if bodies else body_region(ct.volume)
+    found, model = [], None
+    for number, time in enumerate(study.times, start=1):
+        progress(f"fitting the views of time {number}")
+        rates, energy, scale = _rates(study, time)
+        if study.options.absorption.attenuation == "none":
+            scale = 0.0
+        if model is None or model.body.pixel_mm != time.views.pixel_mm:
+            model = ct_model(
+                ct.volume, body, regions, roles, energy_kev=energy, pixel_mm=time.views.pixel_mm, mu_scale=scale
+            )
+        organs = measure_on_ct(
+            rates, model, place_mm=_place(time, model), offset_mm=study.options.organs.offset_mm,
+            fwhm_mm=study.options.organs.resolution_fwhm_mm, uncertainty=study.options.uncertainty,
+        )  # fmt: skip
+        found.append(MeasuredTime(time, rates, organs))
+    every = (*notes, *(m for one in found for m in one.organs.messages))
+    return MeasuredTimes(found, _masses(ct.volume, regions, roles), every, tuple(inputs))
+
+
+def _place(time: TimeOfViews, ct: CtModel) -> tuple[float, float] | None:
+    """Place of the views in the CT's frame of reference, where they share one."""
+    frame = time.read.frame_of_reference if time.read is not None else ct.frame_of_reference
+    return time.views.place_mm if frame is not None and frame == ct.frame_of_reference else None
+
+
+def _masses(hu: Volume, regions: Mapping[str, Region], roles: Mapping[str, Structure]) -> dict[str, float]:
+    """Masses in g by name and by what an organ is; the liver's is with its tumours."""
+    density = density_from_hu(hu)
+    masses = {name: mass_of(region, density) for name, region in regions.items()}
+    found = dict(masses)
+    for word, wanted in (("lungs", LUNGS), ("liver", (Structure.LIVER,)), ("kidneys", (Structure.KIDNEY,))):
+        own = [masses[name] for name, role in roles.items() if role in wanted]
+        if own:
+            found[word] = sum(own)
+    return found
+
+
+def _drawn(study: Study, inputs: list[InputFile], notes: list[Message], progress: Progress) -> MeasuredTimes:
+    first: DrawnOnViews | None = None
+    found = []
+    thickness = dict(study.options.absorption.organ_thickness_mm)
+    several = len(study.structures) == len(study.times) > 1
+    for number, time in enumerate(study.times):
+        progress(f"counting the views of time {number + 1}")
+        if first is None or several:
+            own = [study.structures[number]] if several else list(study.structures)
+            drawn = drawn_on_views(time, own, study.options.reading.structure_roles)
+            first = first or drawn
+        else:
+            drawn = like_first(first, study.times[0], time)
+        notes += drawn.messages
+        inputs += [file for file in drawn.inputs if file not in inputs]
+        rates, energy, scale = _rates(study, time)
+        body, more = _body(study, time, energy, scale, inputs)
+        organs = measure_drawn(
+            rates, drawn.regions, drawn.roles, drawn.background, body, thickness_mm=thickness,
+            uncertainty=study.options.uncertainty,
+        )  # fmt: skip
+        found.append(MeasuredTime(time, rates, organs))
+        notes += more
+    every = (*notes, *(m for one in found for m in one.organs.messages))
+    return MeasuredTimes(found, {}, every, tuple(inputs))
+
+
+def _body(
+    study: Study, time: TimeOfViews, energy_kev: float, scale: float, inputs: list[InputFile]
+) -> tuple[DrawnBody, list[Message]]:
+    """Attenuation and thickness of the body on the views' pixels."""
+    absorption, shape = study.options.absorption, time.views.shape
+    mu = narrow_mu_per_cm(energy_kev) * scale / 10
+    if absorption.attenuation == "none":
+        text = "no attenuation correction: lungs attenuate less than the liver, so the lung shunt reads high"
+        return uniform_body(shape, absorption.body_thickness_mm, mu, corrected=False), [
+            Message("no-attenuation-correction", text)
+        ]
+    if absorption.attenuation == "transmission":
+        scans = [_flat(source, time) for source in (study.options.flood.blank, study.options.flood.transmission_scan)]
+        inputs += [file for _, _, file in scans if file not in inputs]
+        mu_t = scale * transmission_mu_t(
+            scans[0][0], scans[1][0], from_kev=absorption.flood_kev, to_kev=energy_kev,
+            times=(scans[0][1], scans[1][1]),
+        )  # fmt: skip
+        return DrawnBody(mu_t, mu_t / mu, mu, stated=False), []
+    if study.ct is not None and absorption.attenuation == "ct":
+        return _ct_on_views(study, time, energy_kev, scale, mu, inputs)
+    return uniform_body(shape, absorption.body_thickness_mm, mu), []
+
+
+def _ct_on_views(
+    study: Study, time: TimeOfViews, energy_kev: float, scale: float, mu: float, inputs: list[InputFile]
+) -> tuple[DrawnBody, list[Message]]:
+    """A CT's attenuation under structures that are drawn on the views."""
+    from hepatica.imaging.planar.projection import BodyModel, on_views, place_of_ct
+
+    ct = as_image(study.ct, role="ct", series=study.options.reading.ct_series)  # type: ignore[arg-type]
+    if ct.source not in inputs:
+        inputs.append(ct.source)
+    body = body_region(ct.volume)
+    model = BodyModel.of(ct.volume, body, {}, energy_kev=energy_kev, pixel_mm=time.views.pixel_mm)
+    seen = model.projected(mu_scale=scale)
+    pixel, shape = time.views.pixel_mm, time.views.shape
+    frame = None if time.read is None else time.read.frame_of_reference
+    own = ct.grid.frame_of_reference
+    if study.options.organs.offset_mm is not None:
+        size = (seen.body_mm.shape[0], seen.body_mm.shape[1])
+        offset, where = stated_place(study.options.organs.offset_mm, shape, size, pixel), "as stated"
+    elif time.views.place_mm is not None and frame is not None and frame == own:
+        x, z = time.views.place_mm
+        offset = ((model.place_mm[0] - x) / pixel[0], (z - model.place_mm[1]) / pixel[1])
+        where = "by their common frame of reference"
+    else:
+        rates, _, _ = _rates(study, time)
+        offset, explained = place_of_ct(rates.net, seen)
+        where = f"where its body explains {100 * explained:.0f} % of what they show"
+    placed = on_views(seen, time.views.shape, offset)
+    text = f"the CT is laid onto the views {where}"
+    return DrawnBody(placed.mu_body, placed.body_mm, mu, stated=False), [
+        Message("ct-placed-on-views", text, "state `offset_mm` if it is off", "note")
+    ]
+
+
+def _flat(source: Any, time: TimeOfViews) -> tuple[FloatArray, float, InputFile]:
+    """Counts of a flood image as the anterior view is seen, its time, and its file."""
+    files = read_planar([source], all_windows=True)
+    view = files[0].views[0]
+    duration = view.duration_s or 1.0
+    image = view.image.values[:, :, 0].astype(np.float64)
+    if image.shape != time.views.shape:
+        raise InputError(
+            f"{files[0].path}: the transmission scan has {image.shape} pixels, the views {time.views.shape}",
+            remedy="acquire it with the matrix of the views",
+        )
+    turned = view.row_to_left == -1 or view.view == "posterior"
+    return (image[::-1] if turned else image), duration, files[0].image.source
