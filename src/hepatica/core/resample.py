@@ -255,8 +255,8 @@ def values_at(volume: Volume, points_mm: ArrayLike) -> NDArray[np.float64]:
     if volume.kind is Kind.LABEL:
         raise UnitError("labels have no values between voxels")
     index = volume.grid.to_index(points_mm)
-    axes = np.moveaxis(index, -1, 0)
-    out = np.empty(index.shape[:-1])
-    ndimage.map_coordinates(volume.values, axes, output=out, order=1, mode="nearest", prefilter=False)
-    inside = ((index >= -0.5 - 1e-6) & (index <= np.asarray(volume.grid.shape) - 0.5 + 1e-6)).all(axis=-1)
-    return np.where(inside, out, np.nan)
+    flat = index.reshape(-1, 3)
+    out = np.empty(len(flat))
+    ndimage.map_coordinates(volume.values, flat.T, output=out, order=1, mode="nearest", prefilter=False)
+    inside = ((flat >= -0.5 - 1e-6) & (flat <= np.asarray(volume.grid.shape) - 0.5 + 1e-6)).all(axis=-1)
+    return np.where(inside, out, np.nan).reshape(index.shape[:-1])

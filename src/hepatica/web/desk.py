@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hepatica.case.case import Case
-from hepatica.case.layout import FACTS, LOG
+from hepatica.case.layout import CATALOGUE, FACTS, LOG, STEPS
 from hepatica.case.state import Situation
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.io.input_files import is_file
@@ -20,6 +20,16 @@ T = TypeVar("T")
 
 RELEASED_AFTER_S = 90.0
 """An open page says every 20 s that it is there; a case of which nothing was heard for so long is let go."""
+
+RECENT_S = 5.0
+
+
+def _changed(path: Path) -> int:
+    """When a file or folder changed last; 0 where it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def is_case(folder: Path) -> bool:
@@ -44,6 +54,7 @@ class OpenCase:
     _held: dict[str, Any] = field(default_factory=dict, repr=False)
     _locks: dict[str, threading.Lock] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _recent: tuple[tuple[int, ...], float, Situation] | None = field(default=None, repr=False)
     _seen: float = field(default_factory=time.monotonic, repr=False)
 
     @property
@@ -60,6 +71,17 @@ class OpenCase:
     def situation(self) -> Situation:
         """How it stands now."""
         return self.case.situation()
+
+    def recent(self) -> Situation:
+        """How it stood a moment ago: enough to find an image by its name, many times a second.
+
+        It is read anew when facts, catalogue, log or the folder of results change, and every few seconds.
+        """
+        stamps = tuple(_changed(self.folder / name) for name in (FACTS, CATALOGUE, LOG, STEPS))
+        now = time.monotonic()
+        if self._recent is None or self._recent[0] != stamps or now - self._recent[1] > RECENT_S:
+            self._recent = (stamps, now, self.situation())
+        return self._recent[2]
 
     def held(self, name: str, make: Callable[[], T]) -> T:
         """What was read under a name, read now if it was not; two who ask at once read it once."""
@@ -79,6 +101,7 @@ class OpenCase:
         """Let go what is held under names that begin so."""
         for name in self.kept(prefix):
             self._held.pop(name, None)
+        self._recent = None
 
     def seen(self) -> None:
         """Note that somebody looks at it."""

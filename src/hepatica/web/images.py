@@ -184,8 +184,7 @@ def loaded(one: OpenCase, key: str) -> Loaded:
     InputError
         If it cannot be read.
     """
-    situation = one.situation()
-    known = {shown.key: shown for shown in shown_images(situation)}
+    known = {shown.key: shown for shown in shown_images(one.recent())}
     if key not in known:
         raise UnknownNameError("image", key, known)
     shown = known[key]

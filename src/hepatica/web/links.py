@@ -12,7 +12,7 @@ from hepatica.case.layout import STEPS
 from hepatica.case.state import Situation
 from hepatica.core.grid import Grid
 from hepatica.core.transform.transform import Transform
-from hepatica.errors import HepaticaError
+from hepatica.errors import GeometryError, HepaticaError
 from hepatica.io.registration.read import read_transform
 
 
@@ -45,14 +45,26 @@ def link_between(situation: Situation, here: Grid, there: Grid) -> dict[str, Any
     if found is None:
         return {"matrix": None, "said": "no registration links these images", "accepted": False}
     transform, said, accepted = found
-    if not transform.is_affine:
-        middle = here.to_mm((np.asarray(here.shape) - 1) / 2)
-        return {
-            "matrix": _linear_at(transform, middle).tolist(),
-            "said": f"{said}, near the middle",
-            "accepted": accepted,
-        }
-    return {"matrix": np.asarray(transform.matrix).tolist(), "said": said, "accepted": accepted}
+    if transform.is_affine:
+        return {"matrix": np.asarray(transform.matrix).tolist(), "said": said, "accepted": accepted}
+    near = _linear_at(transform, here.to_mm((np.asarray(here.shape) - 1) / 2))
+    return {"matrix": near.tolist(), "said": f"{said}, near the middle", "accepted": accepted}
+
+
+def way_between(situation: Situation, here: Grid, there: Grid) -> Transform | None:
+    """Transform from one grid's frame of reference to another's; None where they share it.
+
+    Raises
+    ------
+    GeometryError
+        If no registration links them.
+    """
+    if here.shares_frame(there):
+        return None
+    found = transform_between(situation, str(here.frame_of_reference), str(there.frame_of_reference))
+    if found is None:
+        raise GeometryError("no registration links these images", remedy="run and check the registration, or add one")
+    return found[0]
 
 
 def _linear_at(transform: Transform, point_mm: Any, reach_mm: float = 5.0) -> Any:

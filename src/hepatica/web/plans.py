@@ -40,7 +40,7 @@ def plan_document(one: OpenCase, treatment: int) -> dict[str, Any]:
     InputError
         If there is no such treatment, or something is missing that a plan needs.
     """
-    situation = one.situation()
+    situation = one.recent()
     if treatment not in situation.treatments:
         raise InputError(f"the case has no treatment {treatment}")
     step = step_named("plan")

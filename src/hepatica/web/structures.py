@@ -15,6 +15,7 @@ from hepatica.io.structures.regions import read_structures
 from hepatica.report.figures.palette import Style, structure_styles
 from hepatica.web.desk import OpenCase
 from hepatica.web.images import Loaded, Shown, loaded, shown_images
+from hepatica.web.planes import Outlined
 
 SETS = {
     "scout-structures": "Scout structures", "therapy-structures": "Therapy structures",
@@ -66,6 +67,8 @@ class ReadSet:
     ----------
     regions : tuple of Region
         On the voxels of an image.
+    outlined : tuple of Outlined
+        The same, as they are cut by planes.
     styles : tuple of Style
         One for each.
     messages : tuple of str
@@ -73,6 +76,7 @@ class ReadSet:
     """
 
     regions: tuple[Region, ...]
+    outlined: tuple[Outlined, ...]
     styles: tuple[Style, ...]
     messages: tuple[str, ...]
 
@@ -94,7 +98,7 @@ def read_set(one: OpenCase, key: str, image: str) -> ReadSet:
     GeometryError
         If they were drawn in another frame of reference.
     """
-    known = {found.key: found for found in structure_sets(one.situation())}
+    known = {found.key: found for found in structure_sets(one.recent())}
     if key not in known:
         raise UnknownNameError("structures", key, known)
     base = loaded(one, image)
@@ -110,12 +114,13 @@ def _stamp(path: Path) -> int:
 def _read(found: StructureSet, base: Loaded) -> ReadSet:
     read = read_structures(found.path, base.volume.grid)
     kinds = [structure_of(region).value for region in read.regions]
-    return ReadSet(read.regions, structure_styles(kinds), tuple(str(message) for message in read.messages))
+    outlined = tuple(Outlined.of(region) for region in read.regions)
+    return ReadSet(read.regions, outlined, structure_styles(kinds), tuple(str(message) for message in read.messages))
 
 
 def anatomy_for(one: OpenCase, frame: str | None) -> Shown | None:
     """A CT or MR in a frame of reference, on whose voxels structures are read; None where there is none."""
-    for shown in shown_images(one.situation()):
+    for shown in shown_images(one.recent()):
         if shown.role in ("ct", "mr"):
             try:
                 grid = loaded(one, shown.key).volume.grid

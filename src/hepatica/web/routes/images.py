@@ -13,8 +13,8 @@ from hepatica.core.resample import values_at
 from hepatica.errors import HepaticaError, InputError
 from hepatica.web.application import Workbench, workbench_of
 from hepatica.web.images import loaded, shown_images
-from hepatica.web.links import link_between
-from hepatica.web.planes import Plane, holds, isolines, outlines
+from hepatica.web.links import link_between, way_between
+from hepatica.web.planes import Plane, isolines
 from hepatica.web.structures import read_set, structure_sets
 
 router = APIRouter()
@@ -27,7 +27,7 @@ MOST_LEVELS = 24
 @router.get("/cases/{key}/images")
 def list_images(key: str, bench: Bench) -> dict[str, Any]:
     """What can be shown and outlined; reads no voxel."""
-    situation = bench.desk[key].situation()
+    situation = bench.desk[key].recent()
     return {
         "images": [shown.as_document() for shown in shown_images(situation)],
         "structures": [
@@ -72,13 +72,14 @@ def send_coarse(key: str, image: str, bench: Bench) -> Response:
 def see_link(key: str, here: str, there: str, bench: Bench) -> dict[str, Any]:
     """How positions of one image become positions of another one."""
     one = bench.desk[key]
-    return link_between(one.situation(), loaded(one, here).volume.grid, loaded(one, there).volume.grid)
+    return link_between(one.recent(), loaded(one, here).volume.grid, loaded(one, there).volume.grid)
 
 
 class Cursor(BaseModel):
     """A position and what is asked of it."""
 
     point: Point
+    at: str
     images: list[str]
     structures: str | None = None
     on: str | None = None
@@ -90,30 +91,28 @@ def values_at_cursor(key: str, asked: Cursor, bench: Bench) -> dict[str, Any]:
     one = bench.desk[key]
     if not np.isfinite(asked.point).all():
         raise InputError("the position is none")
+    situation, grid = one.recent(), loaded(one, asked.at).volume.grid
     values = []
     for image in asked.images:
         found = loaded(one, image)
-        value = float(values_at(found.volume, np.asarray(asked.point)))
-        values.append(
-            {
-                "key": image,
-                "title": found.shown.title,
-                "unit": found.volume.kind.unit,
-                "value": value if np.isfinite(value) else None,
-            }
-        )
+        way = way_between(situation, grid, found.volume.grid)
+        point = np.asarray(asked.point) if way is None else way.points_mm(asked.point)
+        value = float(values_at(found.volume, point))
+        about = {"key": image, "title": found.shown.title, "unit": found.volume.kind.unit}
+        values.append(about | {"value": value if np.isfinite(value) else None})
     inside: list[str] = []
     if asked.structures and asked.on:
-        regions = read_set(one, asked.structures, asked.on).regions
-        inside = [region.name for region in regions if holds(region, asked.point)]
+        drawn = read_set(one, asked.structures, asked.on).outlined
+        inside = [region.name for region in drawn if region.holds(asked.point)]
     return {"point": list(asked.point), "values": values, "structures": inside}
 
 
 class Isodoses(BaseModel):
-    """Levels of one dose map."""
+    """Levels of one dose map; `at` is the image whose frame of reference the plane is in, if that is another one."""
 
     image: str
     levels: list[float]
+    at: str | None = None
 
 
 class Lines(BaseModel):
@@ -137,21 +136,15 @@ def lines_on_plane(key: str, asked: Lines, bench: Bench) -> dict[str, Any]:
     plane = Plane(asked.origin, asked.across, asked.down, asked.width_mm, asked.height_mm)
     if sum(len(dose.levels) for dose in asked.doses) > MOST_LEVELS:
         raise InputError(f"more than {MOST_LEVELS} isodose lines")
-    doses = [
-        {
-            "image": dose.image,
-            "lines": [
-                {"level": level, "lines": lines}
-                for level, lines in isolines(loaded(one, dose.image).volume, plane, dose.levels).items()
-            ],
-        }
-        for dose in asked.doses
-    ]
-    drawn = []
-    if asked.structures and asked.on:
-        for region in read_set(one, asked.structures, asked.on).regions:
-            if (asked.names is None or region.name in asked.names) and (lines := outlines(region, plane)):
-                drawn.append({"name": region.name, "lines": lines})
+    doses = []
+    for dose in asked.doses:
+        volume = loaded(one, dose.image).volume
+        way = None if dose.at is None else way_between(one.recent(), loaded(one, dose.at).volume.grid, volume.grid)
+        found = isolines(volume, plane, dose.levels, way)
+        doses.append({"image": dose.image, "lines": [{"level": at, "lines": lines} for at, lines in found.items()]})
+    regions = read_set(one, asked.structures, asked.on).outlined if asked.structures and asked.on else ()
+    wanted = [region for region in regions if asked.names is None or region.name in asked.names]
+    drawn = [{"name": region.name, "lines": lines} for region in wanted if (lines := region.outlines(plane))]
     return {"doses": doses, "structures": drawn}
 
 
