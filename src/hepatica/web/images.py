@@ -197,10 +197,8 @@ def _stamp(path: Path) -> str:
 
 
 def _read(shown: Shown) -> Loaded:
-    if shown.role == "dose":
-        volume = as_dose(shown.path, role="dose").volume
-    else:
-        volume = image_of(shown).volume
+    is_dose = shown.role == "dose"
+    volume = as_dose(shown.path, role="dose").volume if is_dose else image_of(shown).volume
     values = volume.values
     low, high = float(np.min(values)), float(np.max(values))
     if not np.isfinite((low, high)).all():

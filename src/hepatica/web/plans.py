@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from hepatica.case.state import folder_name
@@ -114,7 +113,7 @@ def _images_of(tables: Mapping[str, Any]) -> str:
 
 def course_document(course: CoursePlan) -> dict[str, Any]:
     """Numbers for the page, those of ``result.json`` of the plan."""
-    return dict(document(replace(course)))
+    return {**document(course), "messages": document(course.own_messages)}
 
 
 def keys_in_case(edits: Mapping[str, str | None], treatment: int) -> dict[str, str | None]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hepatica.anatomy.structures.roles import structure_of
 from hepatica.case.layout import STEPS
 from hepatica.case.state import Situation
@@ -21,6 +23,8 @@ SETS = {
     "scout-structures": "Scout structures", "therapy-structures": "Therapy structures",
     "baseline-structures": "Baseline structures", "follow-up-structures": "Follow-up structures",
 }  # fmt: skip
+
+HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,13 @@ class ReadSet:
     def as_document(self) -> list[dict[str, Any]]:
         """For the page."""
         return [
-            {"name": region.name, "colour": style.colour, "dashes": style.dashes, "volume_ml": region.volume_ml}
+            {
+                "name": region.name,
+                "colour": style.colour,
+                "dashes": style.dashes,
+                "volume_ml": region.volume_ml,
+                "centre": _middle(region),
+            }
             for region, style in zip(self.regions, self.styles, strict=True)
         ]
 
@@ -129,3 +139,13 @@ def anatomy_for(one: OpenCase, frame: str | None) -> Shown | None:
             if grid.frame_of_reference == frame:
                 return shown
     return None
+
+
+def _middle(region: Region) -> list[float] | None:
+    """The covered voxel nearest to the centre of mass: a place that lies inside, also of a ring."""
+    index = np.argwhere(region.coverage >= HALF)
+    if not len(index):
+        return None
+    nearest = index[np.abs(index - index.mean(axis=0)).sum(axis=1).argmin()]
+    found: list[float] = region.grid.to_mm(nearest + [window.start for window in region.window]).tolist()
+    return found

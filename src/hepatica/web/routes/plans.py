@@ -42,11 +42,11 @@ def open_plan(key: str, treatment: int, bench: Bench) -> dict[str, Any]:
     if name in situation.records:
         stored = json_file(situation.folder / STEPS / name / "result.json")
         stored = {part: stored.get(part) for part in ("administered_gbq", "planned_gbq", "doses", "voxel_plan")}
-    tables = plan_document(one, treatment)
-    tables.pop("images", None)
+    whole = plan_document(one, treatment)
+    tables = {name: table for name, table in whole.items() if name not in ("images", "measured", "course")}
     return {
         "tables": tables,
-        "has_images": "images" in plan_document(one, treatment),
+        "has_images": "images" in whole,
         "agents": list(AGENT_NAMES),
         "intents": list(INTENTS),
         "stored": stored,
