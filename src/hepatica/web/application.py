@@ -43,11 +43,11 @@ class Workbench:
 
 def application(workbench: Workbench, keys: Keys) -> Gate:
     """The whole as one ASGI application, behind its gate."""
-    from hepatica.web.routes import cases, drawing, histograms, images, plans, registrations, reports
+    from hepatica.web.routes import cases, drawing, forms, histograms, images, plans, registrations, reports
 
     app = FastAPI(title="hepatica workbench", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.workbench = workbench
-    for routes in (cases, images, histograms, plans, drawing, registrations, reports):
+    for routes in (cases, images, histograms, plans, drawing, registrations, forms, reports):
         app.include_router(routes.router, prefix="/api")
     app.add_exception_handler(HepaticaError, _told)
     app.add_exception_handler(RequestValidationError, _malformed)
