@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from hepatica.core.options import word_of
@@ -45,14 +45,19 @@ def application(workbench: Workbench, keys: Keys) -> Gate:
     """The whole as one ASGI application, behind its gate."""
     from hepatica.web.routes import cases, drawing, forms, histograms, images, plans, registrations, reports
 
-    app = FastAPI(title="hepatica workbench", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="hepatica workbench", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.workbench = workbench
     for routes in (cases, images, histograms, plans, drawing, registrations, forms, reports):
         app.include_router(routes.router, prefix="/api")
     app.add_exception_handler(HepaticaError, _told)
     app.add_exception_handler(RequestValidationError, _malformed)
-    app.mount("/", StaticFiles(directory=STATIC, html=True), name="static")
+    app.add_route("/", _page)
+    app.mount("/", StaticFiles(directory=STATIC), name="static")
     return Gate(app, keys, workbench.desk.touch)
+
+
+async def _page(request: Request) -> FileResponse:  # noqa: ARG001, RUF029 - as the framework calls it
+    return FileResponse(STATIC / "index.html")
 
 
 async def _told(request: Request, error: Exception) -> JSONResponse:

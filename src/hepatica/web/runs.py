@@ -78,9 +78,10 @@ class Run:
     def follow(self) -> None:
         """Read what it says until it ends."""
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            if text := line.strip():
-                self.said.append(text)
+        with self.process.stderr as stream:
+            for line in stream:
+                if text := line.strip():
+                    self.said.append(text)
         self.process.wait()
         self.ended = time.monotonic()
 

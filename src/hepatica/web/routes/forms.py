@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from hepatica.case.steps.course import COURSE, step_named
+from hepatica.case.steps.inputs import Section
 from hepatica.core.options import options_of
 from hepatica.errors import InputError
 from hepatica.front_door import verb_named
@@ -37,7 +38,7 @@ def step_form(key: str, step: str, treatment: int, bench: Bench) -> dict[str, An
     found = step_named(step)
     fed = {word for one in found.inputs if (word := getattr(one, "word", None))}
     stated = situation.facts.treatments[treatment - 1].get(step, {})
-    needed = {word for one in found.inputs for word in getattr(one, "needed", ()) or ()} if step == "delivery" else set()
+    needed = {word for one in found.inputs if isinstance(one, Section) for word in one.needed}
     fields = [
         {
             "key": f"treatment.{treatment}.{step}.{option.word}",
@@ -54,7 +55,8 @@ def step_form(key: str, step: str, treatment: int, bench: Bench) -> dict[str, An
         for option in options_of(verb_named(found.verb).load())
         if option.word not in fed
     ]
-    return {"step": step, "title": found.title, "fields": fields, "steps": [one.name for one in COURSE if one.name != "plan"]}
+    steps = [one.name for one in COURSE if one.name != "plan"]
+    return {"step": step, "title": found.title, "fields": fields, "steps": steps}
 
 
 @router.get("/cases/{key}/tables/{role}")

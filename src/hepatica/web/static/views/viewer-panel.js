@@ -25,7 +25,7 @@ export class Panel {
     const { viewer } = this
     const focused = document.activeElement?.closest?.('.panel') ? document.activeElement.getAttribute('data-name') : null
     fill(viewer.panelElement, viewer.bar, viewer.said, this.tools(), viewer.stages.length === 2 ? this.linkSaid() : null, viewer.stages.map((stage, n) => this.of(stage, n)),
-      viewer.stages.length === 2 ? viewer.values : h('div', { class: 'narrow-only' }, viewer.values), this.measures(), this.keys())
+      viewer.stages.length === 2 ? viewer.values : null, this.measures(), this.keys())
     if (focused) viewer.panelElement.querySelector(`[data-name="${focused}"]`)?.focus()
   }
 
