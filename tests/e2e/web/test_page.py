@@ -68,7 +68,7 @@ def test_the_course_can_be_seen_stated_and_checked(seen: Any, bench: Any) -> Non
     page.get_by_role("button", name="Correct treatment.1.aims.perfused").click()
     page.get_by_label("Value with its unit").fill("nonsense")
     page.get_by_role("button", name="State it").click()
-    page.get_by_role("row", name="Plan").get_by_text("out of date").wait_for()
+    page.get_by_role("row", name="Plan out of date").first.wait_for()
     page.get_by_role("button", name="Run plan").click()
     alert = page.get_by_role("alert")
     alert.wait_for()

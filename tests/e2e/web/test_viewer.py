@@ -118,20 +118,22 @@ def test_left_is_left(viewer: Any) -> None:
 def test_isodose_lines_are_spheres_and_outlines_too(viewer: Any, bench: Any) -> None:
     """Half a voxel is what linear interpolation of a Gaussian may be off; the dose has voxels of 4 to 4.9 mm."""
     key = bench.key("oblique")
-    names = {one["role"]: one["key"] for one in bench.json("GET", f"/api/cases/{key}/images")["images"]}
+    listed = bench.json("GET", f"/api/cases/{key}/images")
+    names = {one["role"]: one["key"] for one in listed["images"]}
+    drawn_as = listed["structures"][0]["key"]
     levels = [20.0, 50.0, 100.0, 150.0]
     for across, down, axis in (((1, 0, 0), (0, 1, 0), 2), ((1, 0, 0), (0, 0, -1), 1), ((0, 1, 0), (0, 0, -1), 0)):
         middle = np.asarray(DOSE_MIDDLE)
         origin = middle - 80 * np.asarray(across) - 80 * np.asarray(down)
         plane = {"origin": origin.tolist(), "across": across, "down": down, "width_mm": 160, "height_mm": 160}
-        asked = {"doses": [{"image": names["dose"], "levels": levels}], "structures": "structures-1", "on": names["ct"]}
+        asked = {"doses": [{"image": names["dose"], "levels": levels}], "structures": drawn_as, "on": names["ct"]}
         found = bench.json("POST", f"/api/cases/{key}/lines", plane | asked)
         for one in found["doses"][0]["lines"]:
             radius = DOSE_SD_MM * np.sqrt(2 * np.log(DOSE_MAX_GY / one["level"]))
             drawn = np.concatenate([np.reshape(line, (-1, 2)) for line in one["lines"]])
             off = np.linalg.norm(drawn - 80, axis=1) - radius
             assert np.abs(off).max() < 2.0, (axis, one["level"])
-        (outline,) = found["structures"]
+        outline = next(one for one in found["structures"] if one["name"] == "Tumour 1")
         drawn = np.concatenate([np.reshape(line, (-1, 2)) for line in outline["lines"]])
         # A mask of whole voxels: its border lies within half the diagonal of a voxel (2.5 x 3.1 x 4.2 mm) of the sphere
         assert np.abs(np.linalg.norm(drawn - 80, axis=1) - SPHERE_MM).max() < 2.9

@@ -13,6 +13,7 @@ export class Tile3d {
     this.viewer.tileContent = this.element
     fill(this.viewer.about, this.element)
     try {
+      if (!document.createElement('canvas').getContext('webgl2')) throw new Error('WebGL 2 is not there')
       const { Niivue } = await import('../vendor/niivue.js')
       this.shown?.gl?.getExtension?.('WEBGL_lose_context')?.loseContext()
       this.shown = new Niivue({ dragAndDropEnabled: false, logLevel: 'error', show3Dcrosshair: false, backColor: [0.06, 0.08, 0.1, 1], isSliceMM: true })
