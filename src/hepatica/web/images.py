@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,12 @@ TITLES = {
 
 WHOLE_NUMBERS = (-32768, 32767)
 
+MANY_FILES = 60
+"""An image of so many files is shown by one of them first."""
+
+FIRST = "@first"
+"""Behind the key of an image: one slice of it."""
+
 SLAB_BYTES = 8 << 20
 """Voxels are sent in parts of about so many bytes."""
 
@@ -62,6 +68,8 @@ class Shown:
         "" or what is wrong with it: "out of date", "changed".
     treatment : int
         From 1; 0 where it belongs to all.
+    first : Path or None
+        One file out of many, which can be read long before all of them; None where there are few.
     """
 
     key: str
@@ -70,11 +78,13 @@ class Shown:
     path: Path
     state: str = ""
     treatment: int = 0
+    first: Path | None = None
 
     def as_document(self) -> dict[str, Any]:
         """For the page."""
         return {
             "key": self.key, "title": self.title, "role": self.role, "state": self.state, "treatment": self.treatment,
+            "first": None if self.first is None else self.key + FIRST,
         }  # fmt: skip
 
 
@@ -85,7 +95,10 @@ def shown_images(situation: Situation) -> tuple[Shown, ...]:
         for item in situation.catalogue.of(role):
             state = "changed since it was added" if item.name in situation.altered else ""
             title = f"{TITLES[role]}, {item.date}" if item.date else TITLES[role]
-            found.append(Shown(item.name, title, _kind_of(role), item.path(situation.folder), state, item.treatment))
+            files = sorted(file.path for file in item.files)
+            first = situation.folder / files[len(files) // 2] if len(files) >= MANY_FILES and item.series else None
+            path = item.path(situation.folder)
+            found.append(Shown(item.name, title, _kind_of(role), path, state, item.treatment, first))
     for name, state in situation.steps.items():
         plain = name.removesuffix(f"-{state.treatment}") if state.treatment > 1 else name
         for file, role, title in RESULT_IMAGES.get(plain, ()):
@@ -185,10 +198,17 @@ def loaded(one: OpenCase, key: str) -> Loaded:
         If it cannot be read.
     """
     known = {shown.key: shown for shown in shown_images(one.recent())}
+    known |= {shown.key + FIRST: _first(shown) for shown in known.values() if shown.first is not None}
     if key not in known:
         raise UnknownNameError("image", key, known)
     shown = known[key]
     return one.held(f"image {key} {_stamp(shown.path)}", lambda: _read(shown))
+
+
+def _first(shown: Shown) -> Shown:
+    """One slice of an image, at its own place: what is seen until all of it was read."""
+    assert shown.first is not None
+    return replace(shown, key=shown.key + FIRST, path=shown.first, first=None)
 
 
 def _stamp(path: Path) -> str:

@@ -72,7 +72,11 @@ setInterval(() => {
   if (shown.key !== null && !document.hidden) api.ask(`/api/cases/${shown.key}/here`).catch(() => {})
 }, HERE_MS)
 addEventListener('hashchange', show)
+addEventListener('pageshow', (event) => {
+  if (event.persisted) location.reload()
+})
 addEventListener('pagehide', () => {
+  shown.leave?.()
   if (shown.key !== null) api.farewell(`/api/cases/${shown.key}/close`)
 })
 addEventListener('beforeunload', (event) => {

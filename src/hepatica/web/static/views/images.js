@@ -53,6 +53,13 @@ export class Images {
     return volume
   }
 
+  // A small image at once, without streaming
+  async single(key) {
+    const volume = await Volume.open(`${this.address}/images/${encodeURIComponent(key)}`)
+    await volume.stream(null, this.stop.signal)
+    return volume
+  }
+
   * shares() {
     for (const volume of this.volumes?.values() ?? []) yield volume.share
   }

@@ -17,8 +17,8 @@ const CONTROLS = [
 export async function show(main, key) {
   const about = await api.get(`/api/cases/${key}`)
   const view = new PlanEditor(main, key, about.treatments)
+  globalThis.workbench = view // for people who look behind the page, and for tests
   await view.open(1)
-  globalThis.workbench = view
   return () => view.close()
 }
 

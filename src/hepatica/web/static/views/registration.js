@@ -11,8 +11,8 @@ const NUDGES = [['x', 'to the left, mm'], ['y', 'to posterior, mm'], ['z', 'to s
 
 export async function show(main, key) {
   const view = new Registration(main, key)
+  globalThis.workbench = view // for people who look behind the page, and for tests
   await view.begin()
-  globalThis.workbench = view
   return () => view.close()
 }
 

@@ -12,8 +12,8 @@ const CLOSE_MM = 0.5 // points of a stroke that lie closer are one
 
 export async function show(main, key) {
   const view = new Drawing(main, key)
+  globalThis.workbench = view // for people who look behind the page, and for tests
   await view.begin()
-  globalThis.workbench = view
   return () => view.close()
 }
 

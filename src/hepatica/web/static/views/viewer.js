@@ -11,8 +11,8 @@ const CURSOR_MS = 60
 
 export async function show(main, key) {
   const view = new Viewer(main, key)
-  await view.begin()
   globalThis.workbench = view // for people who look behind the page, and for tests
+  await view.begin()
   return () => view.close()
 }
 
@@ -60,21 +60,37 @@ export class Viewer {
 
   async setImage(stage, key) {
     const before = stage.image
+    const doses = [...stage.doses]
     const position = before ? stage.position : null
     const about = this.images.about(key)
-    const image = await this.images.open(key)
     stage.imageKey = key
+    const begun = await this.first(stage, about)
+    const image = await this.images.open(key, begun)
+    if (stage.imageKey !== key) return
     stage.caption = about.title + (about.state ? ` (${about.state})` : '')
     stage.window = about.role === 'ct' ? [-160, 240] : [0, 0.7 * image.high || 1]
     stage.lines.clear()
     const keeps = before && before.frame === image.frame
     stage.show(image)
     if (keeps) stage.moveTo(position, true)
+    else if (begun) stage.moveTo(begun, true)
     this.links.clear()
     if (stage.overlayKey) await this.setOverlay(stage, stage.overlayKey)
-    for (const dose of [...stage.doses]) await this.setDose(stage, dose.slot, dose.image, dose.levels)
+    for (const dose of doses) await this.setDose(stage, dose.slot, dose.image, dose.levels)
     this.panel.draw()
     this.ask()
+  }
+
+  // One slice of an image of many files, at its own place, until all of it was read; where it lies
+  async first(stage, about) {
+    if (!about.first || this.images.opened.has(about.key)) return null
+    const slice = await this.images.single(about.first)
+    stage.window = about.role === 'ct' ? [-160, 240] : [0, 0.7 * slice.high || 1]
+    stage.caption = `${about.title}, one slice, the others are read …`
+    stage.overlay = null
+    stage.doses = []
+    stage.show(slice)
+    return slice.centre
   }
 
   async setOverlay(stage, key) {
