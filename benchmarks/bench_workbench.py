@@ -36,6 +36,13 @@ ONE = """async (what) => { const stage = workbench.stages[0]; const times = []
     stage.version++; stage.drawNow(); times.push(performance.now() - begun) }
   return times.sort((a, b) => a - b)[4] }"""
 
+EDIT = """async (value) => { const box = document.querySelector('[data-name="aims.perfused"]')
+  const before = document.documentElement.dataset.planned
+  box.value = value; const begun = performance.now(); box.dispatchEvent(new Event('input'))
+  while (document.documentElement.dataset.planned === before && performance.now() - begun < 5000)
+    await new Promise((next) => setTimeout(next, 2))
+  return performance.now() - begun }"""
+
 
 def large_case(place: Path, shape: tuple[int, int, int]) -> Path:
     """A CT of noise and organs of the size asked for, with a dose map of 4 mm, in a case."""
@@ -47,7 +54,9 @@ def large_case(place: Path, shape: tuple[int, int, int]) -> Path:
 
     context = DicomContext.invented(patient_id="BENCH")
     spacing = (400 / shape[0], 400 / shape[1], 450 / shape[2])
-    grid = Grid.axial(shape, spacing_mm=spacing, origin_mm=(-200, -200, -225), frame_of_reference=context.frame_of_reference)
+    grid = Grid.axial(
+        shape, spacing_mm=spacing, origin_mm=(-200, -200, -225), frame_of_reference=context.frame_of_reference
+    )
     rng = np.random.default_rng(1)
     x, y = (np.arange(n) * s - 200 for n, s in zip(shape[:2], spacing[:2], strict=True))
     body = ((x[:, None] / 170) ** 2 + (y[None] / 120) ** 2 < 1).astype(np.float32)
@@ -55,7 +64,9 @@ def large_case(place: Path, shape: tuple[int, int, int]) -> Path:
     for k in range(shape[2]):
         values[:, :, k] = np.clip(np.rint(-1000 + 1040 * body + rng.normal(0, 15, shape[:2])), -1024, 3000)
     written = write_ct(place / "ct", Volume(grid, values, Kind.HU), context)
-    coarse = Grid.axial((80, 70, 80), spacing_mm=(4, 4, 4), origin_mm=(-160, -140, -160), frame_of_reference=context.frame_of_reference)
+    coarse = Grid.axial(
+        (80, 70, 80), spacing_mm=(4, 4, 4), origin_mm=(-160, -140, -160), frame_of_reference=context.frame_of_reference
+    )
     at = coarse.to_mm(np.stack(np.meshgrid(*map(np.arange, coarse.shape), indexing="ij"), axis=-1))
     dose = 200 * np.exp(-((at - (-40, 10, 20)) ** 2).sum(axis=-1) / (2 * 35**2))
     write_rtdose(place / "dose.dcm", Volume(coarse, dose.astype(np.float32), Kind.DOSE), written)
@@ -95,7 +106,7 @@ def measured(address: str, process: subprocess.Popen[str], chromium: str) -> dic
         page.goto(address)
         page.locator("html[data-state=ready]").wait_for(state="attached", timeout=120000)
         found["page of the case, s"] = time.perf_counter() - begun
-        base, key = address.split("/login")[0], re.search(r"case/([0-9a-f]+)", page.url)[1]
+        base, key = address.split("/login", maxsplit=1)[0], re.search(r"case/([0-9a-f]+)", page.url)[1]
         begun = time.perf_counter()
         page.goto(f"{base}/#/case/{key}/viewer")
         while not page.evaluate(f"globalThis.workbench?.stages ? {FIRST} : 0"):
@@ -140,19 +151,7 @@ def plan_ms(folder: Path, chromium: str) -> float:
             page.locator("html[data-state=ready]").wait_for(state="attached", timeout=60000)
             page.goto(re.sub(r"/case$", "/plan", page.url))
             page.locator('[data-name="aims.perfused"]').wait_for(timeout=60000)
-            times = []
-            for dose in range(100, 112):
-                times.append(
-                    page.evaluate(
-                        """async (value) => { const box = document.querySelector('[data-name="aims.perfused"]')
-                        const before = document.documentElement.dataset.planned
-                        box.value = value; const begun = performance.now(); box.dispatchEvent(new Event('input'))
-                        while (document.documentElement.dataset.planned === before && performance.now() - begun < 5000)
-                          await new Promise((next) => setTimeout(next, 2))
-                        return performance.now() - begun }""",
-                        f"{dose}.5 Gy",
-                    )
-                )
+            times = [page.evaluate(EDIT, f"{dose}.5 Gy") for dose in range(100, 112)]
             browser.close()
         return float(np.median(times))
     finally:
@@ -183,7 +182,9 @@ def main() -> None:
     print(f"CT of {' x '.join(map(str, shape))}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     for name, value in found.items():
         sign, bound = ASKED.get(name, ("", 0))
-        verdict = "" if not sign else f"asked {sign} {bound:g}: {'met' if (value < bound) == (sign == '<') else 'MISSED'}"
+        verdict = (
+            "" if not sign else f"asked {sign} {bound:g}: {'met' if (value < bound) == (sign == '<') else 'MISSED'}"
+        )
         print(f"{name:55} {value:10.2f}  {verdict}")
     print(json.dumps({"cpu_s": resource.getrusage(resource.RUSAGE_SELF).ru_utime}))
 

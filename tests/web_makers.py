@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from course_makers import FACTS, write_scout, write_therapy
 
+from course_makers import FACTS, write_scout, write_therapy
 from hepatica import Case
 from hepatica.core import Grid, Kind, Region, Volume
 from hepatica.core.context import DicomContext

@@ -56,7 +56,7 @@ def application(workbench: Workbench, keys: Keys) -> Gate:
     return Gate(app, keys, workbench.desk.touch)
 
 
-async def _page(request: Request) -> FileResponse:  # noqa: ARG001, RUF029 - as the framework calls it
+async def _page(request: Request) -> FileResponse:
     return FileResponse(STATIC / "index.html")
 
 

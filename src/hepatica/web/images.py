@@ -93,12 +93,12 @@ def shown_images(situation: Situation) -> tuple[Shown, ...]:
     found = []
     for role in SHOWN_ROLES:
         for item in situation.catalogue.of(role):
-            state = "changed since it was added" if item.name in situation.altered else ""
+            altered = "changed since it was added" if item.name in situation.altered else ""
             title = f"{TITLES[role]}, {item.date}" if item.date else TITLES[role]
             files = sorted(file.path for file in item.files)
             first = situation.folder / files[len(files) // 2] if len(files) >= MANY_FILES and item.series else None
             path = item.path(situation.folder)
-            found.append(Shown(item.name, title, _kind_of(role), path, state, item.treatment, first))
+            found.append(Shown(item.name, title, _kind_of(role), path, altered, item.treatment, first))
     for name, state in situation.steps.items():
         plain = name.removesuffix(f"-{state.treatment}") if state.treatment > 1 else name
         for file, role, title in RESULT_IMAGES.get(plain, ()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -28,8 +27,6 @@ class WorkbenchResult(Result):
         Of them that have new lines in their log.
     log_lines_added : int
         In all logs together.
-    open_s : float
-        How long it was open.
     """
 
     verb: ClassVar[str] = "workbench"
@@ -37,7 +34,6 @@ class WorkbenchResult(Result):
     cases: int
     changed: int
     log_lines_added: int
-    open_s: float
 
     def title(self) -> str:
         """That it is closed."""
@@ -45,8 +41,8 @@ class WorkbenchResult(Result):
 
     def table(self) -> Table:
         """One row."""
-        row = (self.cases, self.changed, self.log_lines_added, self.open_s)
-        return Table.of(("cases", "changed", "lines added to logs", "open, s"), [row], "Workbench", "workbench")
+        row = (self.cases, self.changed, self.log_lines_added)
+        return Table.of(("cases", "changed", "lines added to logs"), [row], "Workbench", "workbench")
 
 
 @verb
@@ -99,7 +95,6 @@ def workbench(
     say(f"open in a browser on this machine: {server.keys.address}")
     if not no_browser:
         open_when_up(server, say)
-    begun = time.monotonic()
     server.run(idle_s)
     after = _lines(desk.folders().values())
     added = [count - before.get(folder, 0) for folder, count in after.items()]
@@ -107,7 +102,6 @@ def workbench(
         cases=len(after),
         changed=sum(count > 0 for count in added),
         log_lines_added=sum(added),
-        open_s=round(time.monotonic() - begun, 1),
     )
 
 

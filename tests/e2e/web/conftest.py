@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from web_makers import course_case, oblique_case
 
 from hepatica.web.desk import Desk
 from hepatica.web.serving import Server
+from web_makers import course_case, oblique_case
 
 CHROMIUM = shutil.which("chromium")
 
@@ -156,6 +156,3 @@ def new_seen(browser: Any, bench: Bench) -> Iterator[Any]:
     yield make
     for one in made:
         one.close()
-
-
-

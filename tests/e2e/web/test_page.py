@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 import subprocess
 import tarfile
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from web_makers import DOSE_MIDDLE
 
 from hepatica import Case
+from hepatica.case.pictures import kept_pictures
 from hepatica.io.dicom.structures.seg import read_seg
 from hepatica.io.read import read_image
+from hepatica.report.html import html_page
+from web_makers import DOSE_MIDDLE
 
 VIEWS = ("case", "viewer", "histograms", "plan", "structures", "registration", "forms", "report", "log")
 AXE = "axe-core@4.14.1"
@@ -28,7 +31,9 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     if npm is None:
         pytest.skip("there is no npm to fetch axe-core")
     place = tmp_path_factory.mktemp("axe")
-    done = subprocess.run([npm, "pack", AXE, "--silent"], cwd=place, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [npm, "pack", AXE, "--silent"], cwd=place, capture_output=True, text=True, check=False, timeout=60
+    )
     packed = next(iter(place.glob("*.tgz")), None)
     if done.returncode or packed is None:
         pytest.skip("axe-core cannot be fetched")
@@ -182,9 +187,27 @@ def test_landmarks_give_the_registration_that_is_kept(bench: Any, cases: Path) -
     kept = {"matrix": found["matrix"], "by": "A. Physicist", "reason": "by landmarks"}
     item = bench.json("POST", f"/api/cases/{key}/registrations/keep", pair | kept)["items"][0]
     link = bench.json("GET", f"/api/cases/{key}/links?here={pair['fixed']}&there={pair['moving']}")
-    assert np.allclose(link["matrix"], found["matrix"], atol=1e-6) and link["accepted"]
+    assert np.allclose(link["matrix"], found["matrix"], atol=1e-6)
+    assert link["accepted"]
     history = Case.open(cases / "course").history()
     assert history.about("registered")[0].about["items"] == [item]
     crooked = np.asarray(found["matrix"]) * 1.1
-    status, _, _ = bench.answer("POST", f"/api/cases/{key}/registrations/keep", pair | kept | {"matrix": crooked.tolist()})
+    status, _, _ = bench.answer(
+        "POST", f"/api/cases/{key}/registrations/keep", pair | kept | {"matrix": crooked.tolist()}
+    )
     assert status == 422
+
+
+def test_a_picture_that_is_kept_stands_in_the_report(seen: Any, cases: Path) -> None:
+    page = seen.open("oblique", "viewer")
+    page.get_by_role("button", name="Picture").click()
+    page.get_by_label("What it shows").fill("the bar on the left")
+    page.get_by_label("Who keeps it").fill("A. Physicist")
+    page.get_by_role("button", name="Into the report").click()
+    page.get_by_text("picture-1.png is in the case").wait_for()
+    case = Case.open(cases / "oblique")
+    (kept,) = kept_pictures(case.situation())
+    width, height = struct.unpack(">II", kept.png[16:24])
+    assert min(width, height) > 1000  # three times the pixels of the screen
+    assert "the bar on the left (kept by A. Physicist" in html_page(case.report().document())
+    assert "the bar on the left" not in html_page(case.report().anonymous().document())

@@ -114,9 +114,7 @@ def _centres(grid: Grid, window: Window) -> NDArray[np.float64]:
     return grid.to_mm(index)
 
 
-def _layer(
-    grid: Grid, centres: NDArray[np.float64], point: NDArray[np.float64], normal: NDArray[np.float64]
-) -> Mask:
+def _layer(grid: Grid, centres: NDArray[np.float64], point: NDArray[np.float64], normal: NDArray[np.float64]) -> Mask:
     """Voxels within half a layer of a plane; of two layers at the same distance the lower one."""
     half = thickness_mm(grid, normal) / 2
     away = (centres - point) @ normal
@@ -124,7 +122,10 @@ def _layer(
 
 
 def _distance_squared(
-    centres: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64], normal: NDArray[np.float64] | None
+    centres: NDArray[np.float64],
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    normal: NDArray[np.float64] | None,
 ) -> NDArray[np.float64]:
     """To a line between two points; without the part along the normal where there is one."""
     way = end - start

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
+from hepatica.case.pictures import KeptPicture
 from hepatica.case.report.annex import annex_sections
 from hepatica.case.report.front import front_sections
 from hepatica.case.report.material import CaseMaterial
 from hepatica.case.report.pages import step_section
-from hepatica.report.document import Document, Section
+from hepatica.report.document import Document, Picture, Section
 
 NAME_LETTERS = 44
 """Of a long name in the head of a page, so that the number has room; the first page has all of it."""
@@ -17,7 +19,7 @@ LEFT_WITHOUT_PART = ("waiting", "ready", "skipped")
 """States of a step that the list on the first page says all about: such a step has no part of its own."""
 
 
-def case_document(material: CaseMaterial, created: datetime) -> Document:
+def case_document(material: CaseMaterial, created: datetime, kept: Sequence[KeptPicture] = ()) -> Document:
     """First page, a part for each step, annex.
 
     Parameters
@@ -26,6 +28,8 @@ def case_document(material: CaseMaterial, created: datetime) -> Document:
         What is said.
     created : datetime
         When.
+    kept : sequence of KeptPicture
+        Pictures that persons kept, before the annex.
     """
     sections: list[Section] = []
     latest = _latest(material)
@@ -47,10 +51,18 @@ def case_document(material: CaseMaterial, created: datetime) -> Document:
     who = ", ".join(filter(None, (name, person.patient_id, person.birth_date and f"born {person.birth_date}")))
     return Document(
         title="Radioembolization: report of the course",
-        sections=(*sections, *annex_sections(material)),
+        sections=(*sections, *_kept(kept), *annex_sections(material)),
         who=who,
         created=created,
     )
+
+
+def _kept(pictures: Sequence[KeptPicture]) -> list[Section]:
+    """Pictures that persons kept, each with what it shows, who kept it and when."""
+    if not pictures:
+        return []
+    found = [Picture("", f"{one.caption} (kept by {one.by}, {one.at[:10]})", one.png) for one in pictures]
+    return [Section("Pictures that were kept", tuple(found), band=True)]
 
 
 def _latest(material: CaseMaterial) -> int:

@@ -60,7 +60,8 @@ def one_case(key: str, bench: Bench) -> dict[str, Any]:
     messages = found.pop("messages")
     run = bench.runs.of(key)
     proposals = [name for name, step in situation.steps.items() if _awaits_check(name, step.state, step.checked_by)]
-    return document(found) | {
+    told: dict[str, Any] = document(found)
+    return told | {
         "key": key,
         "folder": one.folder.name,
         "messages": [{"severity": m.severity, "text": m.text, "remedy": m.remedy, "code": m.code} for m in messages],

@@ -224,5 +224,3 @@ def _write_into(one: OpenCase, sketch: Sketch, regions: list[Region], role: str,
     for name in before:
         case.take(name, "unused")
     return names
-
-

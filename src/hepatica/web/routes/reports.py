@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse, Response
+from pydantic import BaseModel
 
 from hepatica.case.layout import STEPS
-from hepatica.case.report.document import case_document
+from hepatica.case.pictures import keep_picture
 from hepatica.core.text.files import json_file
-from hepatica.errors import UnknownNameError
+from hepatica.errors import InputError, UnknownNameError
 from hepatica.report.html import html_page
 from hepatica.report.pdf import pdf_page
 from hepatica.web.application import Workbench, workbench_of
@@ -39,8 +41,25 @@ def report_pdf(key: str, bench: Bench) -> Response:
 
 
 def _document(key: str, bench: Workbench) -> Any:
-    report = bench.desk[key].case.report()
-    return case_document(report.material, report.provenance.now().astimezone())
+    return bench.desk[key].case.report().document()
+
+
+class Shot(BaseModel):
+    """A picture of the viewer: PNG in base 64, what it shows, who keeps it."""
+
+    png: str
+    caption: str
+    by: str
+
+
+@router.post("/cases/{key}/pictures")
+def keep_shot(key: str, said: Shot, bench: Bench) -> dict[str, str]:
+    """Keep a picture in the case: it stands in the report of the course."""
+    try:
+        png = base64.b64decode(said.png, validate=True)
+    except ValueError:
+        raise InputError("the picture is not in base 64") from None
+    return {"file": keep_picture(bench.desk[key].folder, png, said.caption, said.by)}
 
 
 @router.get("/cases/{key}/steps/{step}")

@@ -37,18 +37,20 @@ async function show() {
   if (shown.key !== null && shown.key !== key) api.farewell(`/api/cases/${shown.key}/close`)
   shown = { key, leave: null }
   bar(key, view)
-  const main = document.getElementById('main')
+  // Each view has a place of its own: one that was left too early writes where nobody sees it
+  const main = h('div', { class: 'view' }, h('p', { class: 'quiet' }, 'One moment …'))
   document.documentElement.dataset.state = 'loading'
-  fill(main, h('p', { class: 'quiet' }, 'One moment …'))
+  fill(document.getElementById('main'), main)
   try {
     const module = key === null ? await import('./views/cases.js') : await VIEWS[view].load()
     document.title = key === null ? 'hepatica workbench' : `${VIEWS[view].title} · hepatica workbench`
     const leave = await module.show(main, key)
-    if (place().key !== key || (key !== null && place().view !== view)) return leave?.()
+    if (!main.isConnected) return leave?.()
     shown.leave = leave ?? null
     document.documentElement.dataset.state = 'ready'
   } catch (error) {
     fill(main, h('h1', {}, 'That did not work'), problem(error))
+    if (!main.isConnected) return
     document.documentElement.dataset.state = 'error'
     if (!(error instanceof api.Refused) && !(error instanceof api.Lost)) throw error
   }

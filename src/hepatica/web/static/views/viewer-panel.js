@@ -43,7 +43,8 @@ export class Panel {
       tool('cursor', 'Cursor', 'left button: move the cursor'), tool('measure', 'Measure', 'draw a line'), tool('window', 'Window', 'drag across for width, down for level'), tool('pan', 'Move', 'drag the picture'),
       h('button', { type: 'button', 'data-name': 'compare', 'aria-pressed': String(viewer.stages.length === 2), onclick: () => viewer.compare(viewer.stages.length === 1) }, 'Side by side'),
       h('button', { type: 'button', 'data-name': 'three', onclick: () => viewer.open3d() }, '3-D'),
-      h('button', { type: 'button', 'data-name': 'picture', onclick: () => viewer.keepScreenshot() }, 'Picture'))
+      h('button', { type: 'button', 'data-name': 'picture', onclick: () => viewer.keepScreenshot() }, 'Picture'),
+      h('button', { type: 'button', 'data-name': 'download', onclick: () => viewer.download() }, 'Download'))
   }
 
   linkSaid() {

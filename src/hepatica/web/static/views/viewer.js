@@ -1,7 +1,7 @@
 // The viewer: three planes and 3-D of one image or two side by side, with dose, structures, lines and values.
 
 import * as api from '../api.js'
-import { announce, fill, h, number, problem, table } from '../dom.js'
+import { announce, askFor, fill, h, notice, number, problem, table } from '../dom.js'
 import { inverse, apply } from '../slicer/geometry.js'
 import { Stage } from '../slicer/stage.js'
 import { Images, isSame } from './images.js'
@@ -258,11 +258,24 @@ export class Viewer {
     }).join('  |  ')
   }
 
+  // Into the downloads, or into the case, where it stands in the report
   async keepScreenshot() {
     const picture = await this.screenshot()
-    const address = URL.createObjectURL(picture)
-    const link = h('a', { href: address, download: 'hepatica-planes.png' })
-    link.click()
+    const given = await askFor('Keep this picture in the case', [
+      { name: 'caption', label: 'What it shows', needed: true, long: true, value: this.description() },
+      { name: 'by', label: 'Who keeps it', needed: true }], 'Into the report')
+    if (!given) return
+    try {
+      const kept = await api.change(`${this.images.address}/pictures`, { ...given, png: await base64(picture) })
+      fill(this.said, notice('note', `${kept.file} is in the case, and stands in its report.`))
+    } catch (error) {
+      fill(this.said, problem(error))
+    }
+  }
+
+  async download() {
+    const address = URL.createObjectURL(await this.screenshot())
+    h('a', { href: address, download: 'hepatica-planes.png' }).click()
     setTimeout(() => URL.revokeObjectURL(address), 10000)
     announce('The picture is in the downloads')
   }
@@ -282,4 +295,11 @@ export function usualLevels(highest) {
   const found = known.filter((level) => level < 0.95 * highest)
   const wanted = found.filter((level) => [20, 50, 100, 150, 205, 300, 400, 600].includes(level))
   return wanted.length ? wanted.slice(0, 8) : [0.2, 0.5, 0.8].map((share) => Number((share * highest).toPrecision(2)))
+}
+
+async function base64(blob) {
+  const bytes = new Uint8Array(await blob.arrayBuffer())
+  let text = ''
+  for (let n = 0; n < bytes.length; n += 32768) text += String.fromCharCode(...bytes.subarray(n, n + 32768))
+  return btoa(text)
 }
