@@ -67,9 +67,19 @@ export function problem(error) {
 }
 
 export function notice(severity, text, remedy = '') {
-  return h('div', { class: `notice ${severity}` }, h('span', { class: 'mark' }, severity), ' ', text,
-    remedy ? h('p', {}, `What to do: ${remedy}`) : null)
+  const said = worded(text)
+  const long = said.length > LONG
+  return h('div', { class: `notice ${severity}` }, h('span', { class: 'mark' }, severity), ' ',
+    long ? h('details', {}, h('summary', {}, `${said.slice(0, SHORT)} …`), said) : said,
+    remedy ? h('p', {}, `What to do: ${worded(remedy)}`) : null)
 }
+
+const LONG = 420
+const SHORT = 220
+const UNITS = /_(?:gbq|mbq|bq|gy|mm|cm|m|kg|g|ml|s|h|kev|percent|mg_dl)$/
+
+// Options that the library names in backticks, in words: `lung_mass_kg` is "lung mass"
+const worded = (text) => text.replace(/`([a-z][a-z0-9_]*)`/g, (_, name) => name.replace(UNITS, '').replaceAll('_', ' '))
 
 // A dialog that asks for one or several texts; null where it was left
 export function askFor(title, fields, action) {
@@ -95,7 +105,7 @@ export function askFor(title, fields, action) {
 export function table(caption, heads, rows, properties = {}) {
   return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption },
     h('table', properties, h('caption', {}, caption),
-      h('thead', {}, h('tr', {}, heads.map((head) => h('th', { scope: 'col' }, head)))),
+      h('thead', {}, h('tr', {}, heads.map((head, n) => h('th', { scope: 'col', class: n > 0 && rows.some((row) => typeof row[n] === 'number') ? 'number' : null }, head)))),
       h('tbody', {}, rows.map((row) => h('tr', {}, row.map((cell, n) =>
         n === 0 ? h('th', { scope: 'row' }, cell) : h('td', { class: typeof cell === 'number' ? 'number' : null }, typeof cell === 'number' ? number(cell) : cell)))))))
 }

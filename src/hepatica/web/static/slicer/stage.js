@@ -251,7 +251,7 @@ export class Stage {
   }
 
   pan(tile, centre, dx, dy) {
-    const mm = this.mmPerPixel(tile, tile.width, tile.height) * tile.scale
+    const mm = this.mmPerPixel(tile, tile.width, tile.height) * tile.pixelRatio
     this.centre = plus(plus(centre, tile.plane.across, -dx * mm), tile.plane.down, -dy * mm)
   }
 

@@ -6,6 +6,7 @@ import { OUTSIDE, sample } from './sample.js'
 
 const OPAQUE = 0xff000000
 const BLACK = OPAQUE
+const WIDE_PIXELS = 2000 // on a wider screen lines and letters grow with it
 const QUICK_PIXELS = 600000 // above it a plane is drawn at half resolution while something moves
 
 export class Tile {
@@ -33,7 +34,8 @@ export class Tile {
     const box = this.element.getBoundingClientRect()
     const width = Math.max(1, Math.round(box.width * scale))
     const height = Math.max(1, Math.round(box.height * scale))
-    this.scale = scale
+    this.pixelRatio = scale
+    this.scale = Math.max(scale, (scale * window.innerWidth) / WIDE_PIXELS)
     if (width === this.width && height === this.height) return
     this.width = this.canvas.width = width
     this.height = this.canvas.height = height

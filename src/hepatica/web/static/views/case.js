@@ -13,7 +13,7 @@ export async function show(main, key) {
   const run = h('section', { class: 'card', 'aria-label': 'Run' })
   const side = h('div')
   const said = h('div')
-  fill(main, head, said, h('div', { class: 'columns' }, h('div', {}, run, steps), side))
+  fill(main, head, said, h('div', { class: 'columns course' }, h('div', {}, run, steps), side))
 
   const act = async (what, words) => {
     try {
@@ -117,8 +117,8 @@ export async function show(main, key) {
   }
 
   function facts() {
-    const rows = Object.entries(about.facts).map(([name, value]) => [name, value,
-      h('button', { 'aria-label': `Correct ${name}`, onclick: () => correct(name, value) }, 'Correct')])
+    const rows = Object.entries(about.facts).map(([name, value]) => [h('span', {}, name.split('.').flatMap((part, n) => (n ? ['.', h('wbr'), part] : [part]))), h('span', { class: 'broken' }, value),
+      h('button', { 'aria-label': `Correct ${name}`, title: 'Correct', onclick: () => correct(name, value) }, '✎')])
     return h('section', { class: 'card' }, h('h2', {}, 'What is stated'),
       table('Facts', ['key', 'value', ''], rows), h('p', { class: 'row' }, h('button', { onclick: () => correct('', '') }, 'State another'), h('a', { href: `#/case/${key}/forms` }, 'Forms')))
   }

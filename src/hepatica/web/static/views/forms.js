@@ -69,9 +69,9 @@ class Forms {
     }
     const treatments = Array.from({ length: this.about.treatments }, (_, n) => n + 1)
     return this.form('Patient, disease, treatments', [
-      this.about.keys.patient.map((name) => field(`patient.${name}`, WORDS[name] ?? name)),
-      this.about.keys.disease.map((name) => field(`disease.${name}`, name)),
-      treatments.map((n) => h('fieldset', {}, h('legend', {}, `Treatment ${n}`), ['agent', 'intent', 'at', 'name', 'residual'].map((name) => field(`treatment.${n}.${name}`, name === 'at' ? 'administered at (2026-03-12T10:00+01:00)' : name)))),
+      h('fieldset', {}, h('legend', {}, 'Patient'), h('div', { class: 'fields' }, this.about.keys.patient.map((name) => field(`patient.${name}`, WORDS[name] ?? name)))),
+      h('fieldset', {}, h('legend', {}, 'Disease'), h('div', { class: 'fields' }, this.about.keys.disease.map((name) => field(`disease.${name}`, name)))),
+      treatments.map((n) => h('fieldset', {}, h('legend', {}, `Treatment ${n}`), h('div', { class: 'fields' }, ['agent', 'intent', 'at', 'name', 'residual'].map((name) => field(`treatment.${n}.${name}`, name === 'at' ? 'administered at' : name))))),
     ], (form) => this.state(form))
   }
 
@@ -88,7 +88,7 @@ class Forms {
         this.treatment = Number(n)
         this.draw()
       }))),
-      groups.map((group) => h('fieldset', {}, group ? h('legend', {}, group) : null, found.fields.filter((field) => field.group === group).map((field) => labelled(field.label + (field.needed ? ' (needed)' : ''), control(field), field.help)))),
+      groups.map((group) => h('fieldset', {}, group ? h('legend', {}, group) : null, h('div', { class: 'fields' }, found.fields.filter((field) => field.group === group).map((field) => labelled(field.label + (field.needed ? ' (needed)' : ''), control(field), field.help))))),
     ], (form) => this.state(form))
   }
 

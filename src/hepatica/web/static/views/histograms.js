@@ -8,7 +8,8 @@ import { Images } from './images.js'
 import { usualLevels } from './viewer.js'
 
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#8a6d00', '#56b4e9', '#7a3db8', '#5c6670']
-// Okabe and Ito's colours, two of them darkened for contrast; curves differ by their dashes too.
+const ON_DARK = ['#4aa8e0', '#f08c3a', '#2fc095', '#e39ac2', '#d0ad2a', '#a8dcf8', '#b78be6', '#a3adb8']
+// After Okabe and Ito, darkened or lightened for contrast with the ground; planned and delivered differ by dashes.
 
 export async function show(main, key) {
   const about = await api.get(`/api/cases/${key}`)
@@ -58,7 +59,6 @@ class Histograms {
       return roles.includes(role) ? roles.indexOf(role) : roles.length
     }
     structures.sort((a, b) => rank(a) - rank(b))
-    this.colourOf = new Map(structures.map((one, n) => [one.name, COLOURS[n % COLOURS.length]]))
     this.hidden = new Set(structures.slice(6).map((one) => one.name))
     this.draw()
     await this.openStage().catch((error) => fill(this.said, problem(error)))
@@ -106,6 +106,8 @@ class Histograms {
   draw() {
     if (!this.found) return
     this.plot?.destroy()
+    const colours = document.documentElement.dataset.theme === 'dark' ? ON_DARK : COLOURS
+    this.colourOf = new Map(this.found.structures.map((one, n) => [one.name, colours[n % colours.length]]))
     const curves = this.curves()
     const dark = getComputedStyle(document.documentElement).getPropertyValue('--ink')
     const rule = getComputedStyle(document.documentElement).getPropertyValue('--rule')

@@ -5,7 +5,7 @@ import { fill, h, instant, notice, table } from '../dom.js'
 
 export async function show(main, key) {
   const log = await api.get(`/api/cases/${key}/log`)
-  const rows = log.lines.toReversed().map((line) => [String(line.number), instant(line.at), line.what,
+  const rows = log.lines.toReversed().map((line) => [String(line.number), h('span', { class: 'nowrap' }, instant(line.at)), line.what,
     Object.entries({ ...line.about, ...line.personal }).filter(([name]) => !['digest', 'inputs', 'result', 'run'].includes(name)).map(([name, value]) => `${name}: ${value}`).join('; '),
     h('code', { title: line.hash }, line.hash.slice(0, 12))])
   fill(main, h('h1', {}, 'Log'),
