@@ -139,7 +139,7 @@ class Desk:
 
     def folders(self) -> Mapping[str, Path]:
         """Cases by key, as they are now."""
-        found = [self.place] if self.is_single else sorted(p for p in self.place.iterdir() if p.is_dir() and is_case(p))
+        found = [self.place] if self.is_single else sorted(filter(_is_inside, self.place.iterdir()))
         return {_key(path): path for path in found}
 
     def __getitem__(self, key: str) -> OpenCase:
@@ -181,6 +181,11 @@ class Desk:
         """Let everything go."""
         for key in list(self._open):
             self.release(key)
+
+
+def _is_inside(path: Path) -> bool:
+    """Whether a folder is a case and no link, which may lead anywhere."""
+    return not path.is_symlink() and path.is_dir() and is_case(path)
 
 
 def _key(path: Path) -> str:

@@ -61,13 +61,17 @@ class Keys:
     port : int
         That the server listens on.
     token : str
-        In the address that the browser is opened with.
+        In the address that is printed; it holds as long as the server runs.
+    once : str
+        In the address that a browser is started with, which other users of the machine may see among the arguments of
+        programs: it holds for one exchange.
     session : str
         Value of the cookie.
     """
 
     port: int
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    once: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     session: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
 
     @property
@@ -82,8 +86,13 @@ class Keys:
 
     @property
     def address(self) -> str:
-        """What the browser is opened with."""
+        """What a person opens."""
         return f"http://127.0.0.1:{self.port}{LOGIN}?t={self.token}"
+
+    @property
+    def address_once(self) -> str:
+        """What a browser is started with."""
+        return f"http://127.0.0.1:{self.port}{LOGIN}?t={self.once}"
 
 
 class Gate:
@@ -101,6 +110,7 @@ class Gate:
 
     def __init__(self, inner: Application, keys: Keys, asked: Callable[[], None]) -> None:
         self._inner, self._keys, self._asked = inner, keys, asked
+        self._unused = {keys.once}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -145,7 +155,11 @@ class Gate:
 
     async def _log_in(self, scope: Scope, send: Send) -> None:
         given = parse_qs(scope["query_string"].decode("latin-1")).get("t", [""])[0]
-        if scope["method"] not in SAFE or not hmac.compare_digest(given.encode(), self._keys.token.encode()):
+        right = hmac.compare_digest(given.encode(), self._keys.token.encode())
+        if not right and given in self._unused:
+            self._unused.discard(given)
+            right = True
+        if scope["method"] not in SAFE or not right:
             await _answer(send, 401, {"error": "wrong token", "remedy": ""})
             return
         cookie = f"{self._keys.cookie}={self._keys.session}; HttpOnly; SameSite=Strict; Path=/"

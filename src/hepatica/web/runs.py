@@ -1,12 +1,11 @@
 """Steps that run: each in a process of its own, with what it says of its progress, and a way to stop it.
 
-A process of its own can be stopped whatever it is at, gives its memory back, and leaves the case whole: it is the
-command ``hepatica case run``, killed or not.
+A process of its own can be stopped whatever it is at, gives its memory back, and leaves the case whole, killed or not.
 """
 
 from __future__ import annotations
 
-import re
+import json
 import signal
 import subprocess
 import sys
@@ -23,9 +22,6 @@ LINES_KEPT = 200
 
 STOP_S = 10.0
 """After a request to stop a process has so long before it is killed."""
-
-_TIMED = re.compile(r"^\[ *([0-9.]+) s\] (.*)$")
-_FAULT = re.compile(r"^(?:hepatica: )?error: (.*)$")
 
 State = Literal["running", "done", "failed", "stopped"]
 
@@ -63,16 +59,22 @@ class Run:
 
     def as_document(self) -> dict[str, Any]:
         """For the page."""
-        lines = [timed[2] if (timed := _TIMED.match(line)) else line for line in self.said]
         state = self.state
-        faults = [found[1] for line in lines if (found := _FAULT.match(line))]
+        told = [_told(line) for line in self.said]
+        lines = [one["now"] for one in told if "now" in one]
+        faults = [one for one in told if "error" in one]
+        broke = [one["other"] for one in told if "other" in one]
+        error = "; ".join(one["error"] for one in faults)
+        if state == "failed" and not error:
+            error = broke[-1] if broke else "it ended without a word"
         return {
             "steps": list(self.steps),
             "state": state,
             "seconds": round((self.ended or time.monotonic()) - self.started, 1),
             "now": lines[-1] if lines and state == "running" else "",
             "lines": lines[-40:],
-            "error": "; ".join(faults) or (lines[-1] if lines and state == "failed" else ""),
+            "error": error,
+            "remedy": "; ".join(one["remedy"] for one in faults if one.get("remedy")),
         }
 
     def follow(self) -> None:
@@ -100,6 +102,15 @@ class Run:
             self.process.kill()
 
 
+def _told(line: str) -> dict[str, str]:
+    """What a line of the process says; what is no document of it is under "other"."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"other": line}
+
+
 class Runs:
     """At most one run for each case."""
 
@@ -121,7 +132,7 @@ class Runs:
                 raise InputError(
                     f"{', '.join(last.steps) or 'all that is due'} is being run", remedy="wait for it, or stop it"
                 )
-            command = [sys.executable, "-m", "hepatica", "case", "run", *steps, "--case", str(folder), "--json"]
+            command = [sys.executable, "-m", "hepatica.web.child", str(folder), *steps]
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                 encoding="utf-8", errors="replace", start_new_session=True,

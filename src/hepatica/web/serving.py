@@ -111,7 +111,7 @@ def open_when_up(server: Server, progress: Progress) -> None:
     def wait_and_open() -> None:
         while not server.is_up:
             time.sleep(WATCH_S / 5)
-        if not webbrowser.open(server.keys.address):
+        if not webbrowser.open(server.keys.address_once):
             progress("no browser could be opened: open the address yourself")
 
     threading.Thread(target=wait_and_open, daemon=True).start()

@@ -89,7 +89,7 @@ def workbench(
     from hepatica.web.serving import Server, open_when_up
 
     say = progress or silent
-    desk = Desk(place)
+    desk = Desk(Path(place))
     before = _lines(desk.folders().values())
     server = Server(desk, port)
     say(f"open in a browser on this machine: {server.keys.address}")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hepatica.web.desk import Desk
 
 
 def test_without_the_token_nothing_is_answered(bench: Any) -> None:
@@ -22,6 +26,17 @@ def test_the_token_gives_a_cookie_of_this_port_alone(bench: Any) -> None:
     assert str(bench.server.keys.port) in cookie.split("=")[0]
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
+
+
+def test_what_a_browser_is_started_with_holds_once(bench: Any) -> None:
+    path = bench.server.keys.address_once.removeprefix(bench.base)
+    assert [bench.answer("GET", path, Cookie="")[0] for _ in range(2)] == [303, 401]
+
+
+def test_a_link_to_a_case_elsewhere_is_no_case(bench: Any, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").symlink_to(bench.folder / "oblique")
+    shutil.copytree(bench.folder / "oblique", tmp_path / "here")
+    assert [path.name for path in Desk(tmp_path).folders().values()] == ["here"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ from web_makers import (
     SPHERE_MM,
 )
 
-READY = "async () => { await Promise.all([...workbench.images.volumes.values()].map((one) => one.done)); return true }"
+READY = (
+    "async () => { while (!workbench.stages[0].overlay) await new Promise((next) => setTimeout(next, 20));"
+    " await Promise.all([...workbench.images.volumes.values()].map((one) => one.done)); return true }"
+)
 
 
 def trilinear(values: Any, index: Any) -> float:
@@ -152,6 +156,36 @@ def test_the_page_interpolates_as_the_server_does(viewer: Any, cases: Path) -> N
         point,
     )
     assert found == pytest.approx(trilinear(ct.values, ct.grid.to_index(point)), rel=1e-6)  # float32 out: 6e-8
+
+
+STORED = Path(__file__).parent / "pictures"
+
+
+def test_planes_look_as_they_did(viewer: Any, tmp_path: Path) -> None:
+    """CT with dose as the slicer paints it, which no GPU and no font takes part in, against stored pictures.
+
+    A picture that changes on purpose: look at the new one, and copy it over the stored one.
+    """
+    from matplotlib.image import imread
+
+    names = [f"plane-{plane}.png" for plane in range(3)]
+    for plane, name in enumerate(names):
+        picture = viewer.evaluate(
+            """async (plane) => { const stage = workbench.stages[0]; const tile = stage.tiles[plane]
+            stage.window = [-1000, 1000]; stage.range = [10, 180]; stage.opacity = 0.5; stage.colours = 'inferno'
+            stage.position = [6, -4, 11]; stage.centre = [0, 0, 12]; stage.zoom = 1
+            tile.width = 240; tile.height = 200; stage.mmPerPixel = () => 0.75
+            tile.paint(stage, 1)
+            return tile.picture.toDataURL('image/png').split(',')[1] }""",
+            plane,
+        )
+        (tmp_path / name).write_bytes(base64.b64decode(picture))
+        assert (tmp_path / name).stat().st_size < 150_000
+    for name in names:
+        found, stored = imread(tmp_path / name), imread(STORED / name)
+        assert found.shape == stored.shape
+        # one step of 255 where a value lies on the border of two
+        assert np.abs(found - stored).max() <= 1.01 / 255, f"compare {tmp_path / name} with {STORED / name}"
 
 
 def test_two_images_stand_side_by_side_and_say_how_they_are_linked(seen: Any) -> None:

@@ -100,7 +100,7 @@ export async function show(main, key) {
       h('button', { class: 'main', disabled: running || !due, onclick: () => start([]) }, 'Run what is due'),
       running ? h('button', { onclick: () => api.change(`/api/cases/${key}/run/stop`).then(drawRun) }, 'Stop') : null,
       state ? h('span', { role: 'status' }, running ? `${state.now || 'starting'} (${Math.round(state.seconds)} s)` : `last run ${state.state} after ${state.seconds} s`) : h('span', { class: 'quiet' }, 'nothing was run yet')),
-      state?.state === 'failed' ? problem({ message: state.error }) : null,
+      state?.state === 'failed' ? problem({ message: state.error, remedy: state.remedy }) : null,
       running ? h('pre', { tabindex: 0, 'aria-label': 'What it says' }, state.lines.slice(-8).join('\n')) : null)
     clearTimeout(timer)
     if (running) {
