@@ -59,18 +59,25 @@ class Server:
 
     def run(self, idle_s: float | None = None) -> None:
         """Serve until `stop`, an interrupt, or so many seconds in which nobody asked anything."""
-        # In a thread of its own, so that an interrupt ends it as `stop` does, and the caller says what was done.
-        answering = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
-        watcher = threading.Thread(target=self._watch, args=(idle_s,), daemon=True)
+        # In a thread of its own, so that an interrupt ends it as `stop` does, and the caller says what was done. It is
+        # waited for by an event: a `join` that is interrupted takes a thread that still runs for one that ended.
+        ended = threading.Event()
+
+        def answer() -> None:
+            try:
+                self._server.run(sockets=[self._socket])
+            finally:
+                ended.set()
+
+        threading.Thread(target=answer, daemon=True).start()
+        threading.Thread(target=self._watch, args=(idle_s,), daemon=True).start()
         self.desk.touch()
-        answering.start()
-        watcher.start()
         try:
-            while answering.is_alive():
-                answering.join(WATCH_S)
+            while not ended.wait(WATCH_S):
+                pass
         except KeyboardInterrupt:
             self.stop()
-            answering.join(2 * CLOSING_S)
+            ended.wait(2 * CLOSING_S)
         finally:
             self._server.should_exit = True
             self._workbench.close()
