@@ -23,7 +23,8 @@ def registrations_of(situation: Situation) -> Iterator[tuple[Path, str, bool]]:
     for name, state in situation.steps.items():
         path = situation.folder / STEPS / name / "registration.dcm"
         if name.split("-")[0] == "registration" and name in situation.records and path.is_file():
-            yield path, "the proposed registration", bool(state.checked_by)
+            accepted = bool(state.checked_by)
+            yield path, f"the {'accepted' if accepted else 'proposed'} registration", accepted
 
 
 def transform_between(situation: Situation, here: str, there: str) -> tuple[Transform, str, bool] | None:

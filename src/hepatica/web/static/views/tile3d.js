@@ -20,8 +20,8 @@ export class Tile3d {
       await this.shown.attachToCanvas(this.canvas)
       const address = (key) => `${this.viewer.images.address}/images/${encodeURIComponent(key)}/coarse`
       const stage = this.viewer.stages[0]
-      const volumes = [{ url: address(image), name: 'anatomy.nii', colormap: 'gray', cal_min: 80, cal_max: 900, opacity: 0.6 }]
-      if (overlay && !stage.overlayMatrix) volumes.push({ url: address(overlay), name: 'dose.nii', colormap: 'inferno', cal_min: stage.range[0], cal_max: stage.range[1], opacity: 0.8 })
+      const volumes = [{ url: address(image), name: 'anatomy.nii', colormap: 'gray', cal_min: 120, cal_max: 500, opacity: 1 }]
+      if (overlay && !stage.overlayMatrix) volumes.push({ url: address(overlay), name: 'dose.nii', colormap: 'inferno', cal_min: stage.range[0], cal_max: 0.5 * stage.range[1], opacity: 1 })
       await this.shown.loadVolumes(volumes)
       this.shown.setSliceType(this.shown.sliceTypeRender)
       this.isReady = true
