@@ -16,13 +16,14 @@ export class Tile3d {
       if (!document.createElement('canvas').getContext('webgl2')) throw new Error('WebGL 2 is not there')
       const { Niivue } = await import('../vendor/niivue.js')
       this.shown?.gl?.getExtension?.('WEBGL_lose_context')?.loseContext()
-      this.shown = new Niivue({ dragAndDropEnabled: false, logLevel: 'error', show3Dcrosshair: false, backColor: [0.06, 0.08, 0.1, 1], isSliceMM: true })
+      this.shown = new Niivue({ dragAndDropEnabled: false, logLevel: 'error', show3Dcrosshair: false, backColor: [0.06, 0.08, 0.1, 1], isSliceMM: true, isOrientCube: true })
       await this.shown.attachToCanvas(this.canvas)
       const address = (key) => `${this.viewer.images.address}/images/${encodeURIComponent(key)}/coarse`
       const stage = this.viewer.stages[0]
-      const volumes = [{ url: address(image), name: 'anatomy.nii', colormap: 'gray', cal_min: 120, cal_max: 500, opacity: 1 }]
-      if (overlay && !stage.overlayMatrix) volumes.push({ url: address(overlay), name: 'dose.nii', colormap: 'inferno', cal_min: stage.range[0], cal_max: 0.5 * stage.range[1], opacity: 1 })
+      const volumes = [{ url: address(image), name: 'anatomy.nii', colormap: 'gray', cal_min: 100, cal_max: 350, opacity: 1 }]
+      if (overlay && !stage.overlayMatrix) volumes.push({ url: address(overlay), name: 'dose.nii', colormap: 'warm', cal_min: stage.range[0], cal_max: 0.5 * stage.range[1], opacity: 1 })
       await this.shown.loadVolumes(volumes)
+      this.shown.setRenderAzimuthElevation(160, 10)
       this.shown.setSliceType(this.shown.sliceTypeRender)
       this.isReady = true
     } catch (error) {
