@@ -221,8 +221,18 @@ function methods(territory) {
 }
 
 function chances(planner) {
-  const flat = Object.entries(planner.chances ?? planner).filter(([, value]) => typeof value === 'number').map(([name, value]) => [name.replaceAll('_', ' '), value])
-  return table('Chances at the best activity', ['what', 'value'], flat)
+  const percent = (share) => `${number(100 * share)} %`
+  const rows = [
+    ...Object.entries(planner.administered_gbq).map(([name, value]) => [`activity with the best chance, ${name}`, `${number(value, 4)} GBq`]),
+    ['chance that the tumours reach their aim', percent(planner.probability_tumour_reached)],
+    ...Object.entries(planner.probability_by_lesion ?? {}).map(([name, share]) => [`the same, ${name} alone`, percent(share)]),
+    ['risk that the normal liver is above its limit', percent(planner.probability_normal_liver_exceeded)],
+    ['risk that the lungs are above theirs', percent(planner.probability_lung_exceeded)],
+    ['largest activity that is allowed', `${number(planner.largest_allowed_total_gbq, 4)} GBq, bound by: ${planner.binding_limit}`],
+  ]
+  const trade = (planner.trade_off ?? []).map((one) => [number(one.administered_total_gbq), percent(one.probability_tumour_reached), percent(one.probability_normal_liver_exceeded), percent(one.probability_lung_exceeded)])
+  return [table('Chances at the best activity', ['what', 'value'], rows),
+    h('details', {}, h('summary', {}, 'By activity'), table('Chances by activity', ['GBq in all', 'tumours reach their aim', 'normal liver above its limit', 'lungs above theirs'], trade))]
 }
 
 function guardrails(plan) {
