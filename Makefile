@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo demo-full test fast lint docs bench constraints clean
+.PHONY: help demo demo-full workbench test fast lint docs bench constraints clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -22,6 +22,10 @@ demo: $(READY) ## a virtual patient from the scout to the next treatment, beside
 
 demo-full: $(READY) ## the same with Monte Carlo projections and Monte Carlo scatter correction, some minutes
 	$(BIN)/hepatica demo --scan montecarlo --out demo-output --force
+
+workbench: $(READY) ## the demonstration's case in the browser; makes it first if it is not there
+	@test -f demo-output/case/case.toml || $(BIN)/hepatica demo --out demo-output --force
+	$(BIN)/hepatica workbench demo-output/case
 
 test: $(READY) ## every test
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 2 --dist worksteal

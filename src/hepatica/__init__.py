@@ -169,6 +169,7 @@ if TYPE_CHECKING:
     from hepatica.planning.scout.uptake import UptakeOptions
     from hepatica.safety.plan import ContactOptions, DoseRateOptions
     from hepatica.transport.runner.settings import StoppingOptions
+    from hepatica.web.verb import WorkbenchResult, workbench
     from hepatica.workflow.data.agents import AgentsResult, list_agents
     from hepatica.workflow.data.guardrails import GuardrailsResult, list_guardrails
     from hepatica.workflow.data.nuclides import NuclidesResult, list_nuclides
@@ -421,6 +422,7 @@ __all__ = [
     "WarpOptions",
     "WarpResult",
     "WithoutCtOptions",
+    "WorkbenchResult",
     "__version__",
     "absorbed_dose",
     "accumulated_dose",
@@ -489,6 +491,7 @@ __all__ = [
     "virtual_patient",
     "voxel_kernel",
     "warp_image",
+    "workbench",
 ]
 
 

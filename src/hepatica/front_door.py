@@ -64,6 +64,8 @@ VERBS = (
          "The log of a case, each line proved by its hash."),
     Verb("case_report", "case report", "case.verbs.report", "Case",
          "The report of the course: a first page for the tumour board, a part for each step, a physicist's annex."),
+    Verb("workbench", "workbench", "web.verb", "Case",
+         "The workbench: a case, or a folder of cases, in the browser, served on this machine alone."),
     Verb("anonymise_case", "case anonymise", "case.verbs.protection", "Case",
          "A copy of a case without the person: images cleaned, free texts withheld, dates shifted, steps run again."),
     Verb("pack_case", "case pack", "case.verbs.protection", "Case",

@@ -199,6 +199,7 @@ NOUNS = {
     "WarpOptions": "workflow.registration.warp",
     "WarpResult": "workflow.registration.warp",
     "WithoutCtOptions": "imaging.spect.options",
+    "WorkbenchResult": "web.verb",
     "agent": "nuclides",
     "gamma_camera": "imaging.spect.camera.cameras",
     "nuclide": "nuclides",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,6 +195,16 @@ class Case:
         InputError
             If a key or value is none that the case can hold; the file is then as it was.
         """
+        self.state(values)
+
+    def state(self, values: Mapping[str, str | None], *, reason: str = "") -> None:
+        """State values by dotted keys as `set` does, with a reason that the log keeps.
+
+        Raises
+        ------
+        InputError
+            As `set`.
+        """
         path = self.folder / FACTS
         with self._changing() as log:
             text = path.read_text(encoding="utf-8")
@@ -204,7 +215,8 @@ class Case:
             require_same_patient(facts, Catalogue.read(self.folder))
             with atomic_output(path) as new:
                 new.write_text(text, encoding="utf-8")
-            log.append("facts", {"keys": sorted(values), "digest": log.personal.digest(text.encode())}, dict(values))
+            kept = dict(values) | ({"reason": reason} if reason else {})
+            log.append("facts", {"keys": sorted(values), "digest": log.personal.digest(text.encode())}, kept)
             sort_again(self.folder, log)
 
     def check(self, step: str, by: str) -> None:

@@ -32,6 +32,9 @@ RECORD = "step.json"
 SET_ASIDE = "set-aside"
 """Results that somebody edited, moved here when their step ran again."""
 
+PICTURES = "pictures"
+"""Pictures that a person kept for the report."""
+
 LOCK = ".lock"
 """Held by the one process that changes the case."""
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hepatica.core.grid import Grid
 from hepatica.core.region import Region, bounding_window
@@ -228,3 +228,35 @@ def _average_turned(values: NDArray[Any], source: Grid, target: Grid, outside: f
         moved = Grid(target.shape, affine, target.frame_of_reference)
         out += _interpolate(values, source, moved, 0, outside)
     return np.asarray(out / fine.prod())
+
+
+def values_at(volume: Volume, points_mm: ArrayLike) -> NDArray[np.float64]:
+    """Values at points of the patient by trilinear interpolation in double precision.
+
+    Parameters
+    ----------
+    volume : Volume
+        No labels; its own grid is used, and nothing is resampled first.
+    points_mm : array_like, shape (..., 3)
+        LPS positions in the volume's frame of reference.
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+        NaN outside the voxels; within half a voxel of the border, the value of the border, as `resample` has it.
+
+    Raises
+    ------
+    UnitError
+        If the volume holds labels.
+    """
+    from scipy import ndimage
+
+    if volume.kind is Kind.LABEL:
+        raise UnitError("labels have no values between voxels")
+    index = volume.grid.to_index(points_mm)
+    flat = index.reshape(-1, 3)
+    out = np.empty(len(flat))
+    ndimage.map_coordinates(volume.values, flat.T, output=out, order=1, mode="nearest", prefilter=False)
+    inside = ((flat >= -0.5 - 1e-6) & (flat <= np.asarray(volume.grid.shape) - 0.5 + 1e-6)).all(axis=-1)
+    return np.where(inside, out, np.nan).reshape(index.shape[:-1])

@@ -349,6 +349,7 @@ CALLS: dict[str, Callable[[Case], Any]] = {
     ),
     "unpack_case": unpacked,
     "case_report": lambda c: hepatica.case_report(course(c)),
+    "workbench": lambda c: hepatica.workbench(course(c), no_browser=True, idle_s=0.3),
     "anonymise_case": lambda c: hepatica.anonymise_case(course(c), c.root / f"copy {uuid4()}"),
     "erase_case": lambda c: hepatica.erase_case(course(c), reason="request"),
 }

@@ -9,10 +9,13 @@ from pathlib import Path
 from hepatica.case.catalogue import Catalogue
 from hepatica.case.changing import changing
 from hepatica.case.facts import Facts
-from hepatica.case.layout import CATALOGUE, FACTS, IMAGES, KEY, PERSONAL, STEPS, VERSION
+from hepatica.case.layout import CATALOGUE, FACTS, IMAGES, KEY, PERSONAL, PICTURES, SET_ASIDE, STEPS, VERSION
 from hepatica.case.steps.course import STEPS as STEP_NAMES
 from hepatica.errors import InputError, OutputError
 from hepatica.io.files import atomic_output
+
+ALL_FILES = (IMAGES, STEPS, SET_ASIDE, PICTURES)
+"""Folders that hold anything of the patient."""
 
 ERASED = f"""\
 # The patient of this case was erased: what is left is a log without names, each line of which can still be proved.
@@ -56,7 +59,7 @@ def erase(folder: Path, reason: str) -> int:
             remedy="state another case.retain_until if that is wrong",
         )
     with changing(folder, erasing=True) as log:
-        removed = sum(1 for name in (IMAGES, STEPS) for path in (folder / name).rglob("*") if path.is_file())
+        removed = sum(1 for name in ALL_FILES for path in (folder / name).rglob("*") if path.is_file())
         elsewhere = sum(Path(file.path).is_absolute() for item in Catalogue.read(folder) for file in item.files)
         # The key first: whatever stops the rest, the log is anonymous from here on.
         try:
@@ -65,9 +68,10 @@ def erase(folder: Path, reason: str) -> int:
             with atomic_output(folder / FACTS) as new:
                 new.write_text(ERASED, encoding="utf-8")
             (folder / CATALOGUE).unlink(missing_ok=True)
-            for name in (IMAGES, STEPS):
+            for name in ALL_FILES:
                 if (folder / name).exists():
                     shutil.rmtree(folder / name)
+            for name in (IMAGES, STEPS):
                 (folder / name).mkdir()
         except OSError as error:
             where = error.filename or folder

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from hepatica.case.pictures import KeptPicture
 from hepatica.case.report.annex import annex_sections
 from hepatica.case.report.front import carried_sections, front_sections, histograms_picture
 from hepatica.case.report.material import CaseMaterial
 from hepatica.case.report.pages import step_section
 from hepatica.case.report.room import ROOMS
 from hepatica.case.report.summary import TreatmentSummary
-from hepatica.report.document import Document, Section
+from hepatica.report.document import Document, Picture, Section
 from hepatica.report.pdf import pages_of
 
 TITLE = "Radioembolization: report of the course"
@@ -23,7 +25,7 @@ LEFT_WITHOUT_PART = ("waiting", "ready", "skipped")
 """States of a step that the list on the first page says all about: such a step has no part of its own."""
 
 
-def case_document(material: CaseMaterial, created: datetime) -> Document:
+def case_document(material: CaseMaterial, created: datetime, kept: Sequence[KeptPicture] = ()) -> Document:
     """First page, a part for each step, annex.
 
     Parameters
@@ -32,6 +34,8 @@ def case_document(material: CaseMaterial, created: datetime) -> Document:
         What is said.
     created : datetime
         When.
+    kept : sequence of KeptPicture
+        Pictures that persons kept, before the annex.
     """
     sections: list[Section] = []
     latest = _latest(material)
@@ -57,7 +61,7 @@ def case_document(material: CaseMaterial, created: datetime) -> Document:
     who = ", ".join(filter(None, (name, person.patient_id, person.birth_date and f"born {person.birth_date}")))
     return Document(
         title=TITLE,
-        sections=(*sections, *annex_sections(material)),
+        sections=(*sections, *_kept(kept), *annex_sections(material)),
         who=who,
         created=created,
     )
@@ -76,6 +80,14 @@ def _one_page(
             break
     carried = room != ROOMS[0]
     return page, carried_sections(material, treatment, room, histograms, first=first) if carried else []
+
+
+def _kept(pictures: Sequence[KeptPicture]) -> list[Section]:
+    """Pictures that persons kept, each with what it shows, who kept it and when."""
+    if not pictures:
+        return []
+    found = [Picture("", f"{one.caption} (kept by {one.by}, {one.at[:10]})", one.png) for one in pictures]
+    return [Section("Pictures that were kept", tuple(found), band=True)]
 
 
 def _latest(material: CaseMaterial) -> int:

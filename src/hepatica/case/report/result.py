@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from hepatica.case.pictures import KeptPicture, kept_pictures
 from hepatica.case.report.document import case_document
 from hepatica.case.report.material import CaseMaterial, Disease, Person, case_material
 from hepatica.case.report.objects import REPORT, write_objects
@@ -17,6 +18,7 @@ from hepatica.core.message import Message, unique
 from hepatica.core.privacy.identity import withheld
 from hepatica.core.provenance import Provenance
 from hepatica.core.tables.table import Table
+from hepatica.report.document import Document
 from hepatica.report.files import document_files
 from hepatica.workflow.result import Result, result
 
@@ -78,6 +80,7 @@ class CaseReportResult(Result):
     log_lines: int
     log_hash: str
     material: CaseMaterial = field(metadata=HIDDEN)
+    kept: tuple[KeptPicture, ...] = field(default=(), metadata=HIDDEN)
 
     def title(self) -> str:
         """What is up to date."""
@@ -111,9 +114,14 @@ class CaseReportResult(Result):
         ]
         return (self.table(), Table.of(("step", "state", "why", "checked by"), rows, "Steps", "steps"))
 
+    def document(self) -> Document:
+        """All pages. Without identity the pictures that persons kept are left out: who knows what stands in them."""
+        kept = self.kept if self.provenance.deidentified is None else ()
+        return case_document(self.material, self.provenance.now().astimezone(), kept)
+
     def write(self, folder: Path) -> None:
         """Write ``report.html``, ``report.pdf``, and as DICOM ``report.dcm`` and ``radiation-dose-1.dcm``, ..."""
-        document = case_document(self.material, self.provenance.now().astimezone())
+        document = self.document()
         for name, content in document_files(document, REPORT).items():
             (folder / name).write_bytes(content)
         write_objects(folder, self.material, document.title)
@@ -145,6 +153,7 @@ def report_of(situation: Situation) -> CaseReportResult:
         log_lines=material.log_lines,
         log_hash=material.log_hash,
         material=material,
+        kept=kept_pictures(situation),
         messages=unique(material.messages, _stale(material), warnings),
         provenance=Provenance(inputs=material.inputs, conventions={"case log": material.log_hash}),
     )

@@ -11,7 +11,7 @@ FILES = (
     "scout.scout_reconstruction",
     "scout.lung_shunt",
     "scout.uptake",
-    "scout.biodistribution",
+    "scout.scout_biodistribution",
     "planning.plan",
     "planning.order",
     "planning.delivery",

@@ -149,6 +149,11 @@ def plan_arguments(texts: Mapping[str, Any]) -> Mapping[str, Any]:
     """Arguments of `plan` from the tables: keys with a dot stand below their table."""
     from hepatica.planning.planner.plan_file import plan_from  # the status of a case needs no planner
 
+    return {"plan": plan_from(plan_document_of(texts))}
+
+
+def plan_document_of(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables of the plan file from what the step was given."""
     document: dict[str, Any] = {}
     for key, value in texts.items():
         table, _, inside = key.partition(".")
@@ -156,4 +161,4 @@ def plan_arguments(texts: Mapping[str, Any]) -> Mapping[str, Any]:
             document.setdefault(table, {})[inside] = value
         else:
             document[table] = value
-    return {"plan": plan_from(document)}
+    return document

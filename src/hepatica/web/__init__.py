@@ -1,0 +1,1 @@
+"""The workbench: a case in the browser, served on this machine alone."""

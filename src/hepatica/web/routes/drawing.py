@@ -1,0 +1,226 @@
+"""Structures: drawn, changed, taken back, saved into the case as SEG and RTSTRUCT with a line in its log."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from hepatica.case.changing import changing
+from hepatica.core.provenance import Provenance
+from hepatica.core.region import Region
+from hepatica.errors import InputError
+from hepatica.io.dicom.structures.rtstruct import write_rtstruct
+from hepatica.io.dicom.structures.seg import write_seg
+from hepatica.web.application import Workbench, workbench_of
+from hepatica.web.desk import OpenCase
+from hepatica.web.images import image_of, loaded
+from hepatica.web.planes import Plane
+from hepatica.web.sketch import Sketch, painted, shaped, values_on
+from hepatica.web.structures import read_set
+from hepatica.workflow.sources import dicom_context
+
+router = APIRouter()
+Bench = Annotated[Workbench, Depends(workbench_of)]
+Point = tuple[float, float, float]
+HELD = "sketch"
+
+SAVED_AS = {"scout-ct": "scout-structures", "therapy-ct": "therapy-structures", "baseline-ct": "baseline-structures",
+            "baseline-mr": "baseline-structures", "follow-up-ct": "follow-up-structures",
+            "follow-up-mr": "follow-up-structures", "therapy-mr": "therapy-structures"}  # fmt: skip
+"""Role of the image that is drawn on -> role of what was drawn."""
+
+
+class Begun(BaseModel):
+    """The image that is drawn on, and a set of structures to begin from."""
+
+    on: str
+    start: str = ""
+
+
+@router.post("/cases/{key}/drawing")
+def begin_drawing(key: str, said: Begun, bench: Bench) -> dict[str, Any]:
+    """Begin to draw; what was drawn before and not saved is let go."""
+    one = bench.desk[key]
+    base = loaded(one, said.on)
+    kept: dict[str, Region] = {}
+    if said.start:
+        kept = {region.name: region for region in read_set(one, said.start, said.on).regions}
+    one.drop(HELD)
+    return one.held(HELD, lambda: Sketch(base, said.start, kept=kept)).as_document()
+
+
+def _sketch(one: OpenCase) -> Sketch:
+    if not one.kept(HELD):
+        raise InputError("nothing is drawn on", remedy="choose the image that is drawn on")
+
+    def missing() -> Sketch:
+        raise InputError("nothing is drawn on")
+
+    return one.held(HELD, missing)
+
+
+@router.get("/cases/{key}/drawing")
+def see_drawing(key: str, bench: Bench) -> dict[str, Any] | None:
+    """What is drawn; null where nothing is."""
+    one = bench.desk[key]
+    return _sketch(one).as_document() if one.kept(HELD) else None
+
+
+class Named(BaseModel):
+    """A structure."""
+
+    name: str
+
+
+@router.post("/cases/{key}/drawing/new")
+def new_structure(key: str, said: Named, bench: Bench) -> dict[str, Any]:
+    """Begin a structure."""
+    sketch = _sketch(bench.desk[key])
+    with sketch.lock:
+        sketch.new(said.name.strip())
+    return sketch.as_document()
+
+
+class Stroke(Named):
+    """A brush's way or a closed contour; with a normal in one layer of voxels, without as a ball."""
+
+    kind: Literal["brush", "contour"]
+    points: Annotated[list[Point], Field(max_length=5000)]
+    radius_mm: float = 5.0
+    normal: Point | None = None
+    erase: bool = False
+
+
+@router.post("/cases/{key}/drawing/stroke")
+def draw_stroke(key: str, said: Stroke, bench: Bench) -> dict[str, Any]:
+    """Draw or erase."""
+    sketch = _sketch(bench.desk[key])
+    with sketch.lock:
+        changed = painted(sketch, said.name, said.model_dump())
+    return sketch.as_document() | {"changed": changed}
+
+
+class Shape(Named):
+    """Another way to change a structure."""
+
+    how: Literal["threshold", "grow", "margin", "fill", "between", "clear"]
+    image: str | None = None
+    low: float = 0.0
+    high: float = 0.0
+    seed: Point | None = None
+    reach_mm: float = 40.0
+    margin_mm: float = 0.0
+    within: str | None = None
+    normal: Point | None = None
+
+
+@router.post("/cases/{key}/drawing/shape")
+def change_shape(key: str, said: Shape, bench: Bench) -> dict[str, Any]:
+    """Threshold, grow, margin, fill, or slices between drawn ones."""
+    one = bench.desk[key]
+    sketch = _sketch(one)
+    values = None
+    if said.how in ("threshold", "grow"):
+        if said.image is None or (said.how == "grow" and said.seed is None):
+            raise InputError("an image, and to grow a seed, are needed")
+        values = values_on(sketch, loaded(one, said.image))
+    with sketch.lock:
+        changed = shaped(sketch, said.name, said.how, said.model_dump(), values)
+    return sketch.as_document() | {"changed": changed}
+
+
+@router.post("/cases/{key}/drawing/undo")
+def undo(key: str, bench: Bench) -> dict[str, Any]:
+    """Take the last change back."""
+    sketch = _sketch(bench.desk[key])
+    with sketch.lock:
+        sketch.undo()
+    return sketch.as_document()
+
+
+@router.post("/cases/{key}/drawing/redo")
+def redo(key: str, bench: Bench) -> dict[str, Any]:
+    """Do it once more."""
+    sketch = _sketch(bench.desk[key])
+    with sketch.lock:
+        sketch.redo()
+    return sketch.as_document()
+
+
+class OnPlane(BaseModel):
+    """A plane."""
+
+    origin: Point
+    across: Point
+    down: Point
+    width_mm: float
+    height_mm: float
+
+
+@router.post("/cases/{key}/drawing/lines")
+def drawn_lines(key: str, asked: OnPlane, bench: Bench) -> dict[str, Any]:
+    """Outlines of what is drawn, on a plane."""
+    sketch = _sketch(bench.desk[key])
+    plane = Plane(asked.origin, asked.across, asked.down, asked.width_mm, asked.height_mm)
+    with sketch.lock:
+        found = [{"name": one.name, "lines": lines} for one in sketch.outlined() if (lines := one.outlines(plane))]
+    return {"doses": [], "structures": found}
+
+
+class Saved(BaseModel):
+    """Who drew it, and why."""
+
+    by: str
+    reason: str = ""
+
+
+@router.post("/cases/{key}/drawing/save")
+def save_drawing(key: str, said: Saved, bench: Bench) -> dict[str, Any]:
+    """Write all structures into the case, in place of the set that they began from."""
+    if not said.by.strip():
+        raise InputError("a drawing needs the name of who drew it")
+    one = bench.desk[key]
+    sketch = _sketch(one)
+    situation = one.situation()
+    image = next((item for item in situation.catalogue if item.name == sketch.base.shown.key), None)
+    if image is None or image.role not in SAVED_AS:
+        raise InputError("structures are drawn on a CT or MR of the case", remedy="choose one")
+    role = SAVED_AS[image.role]
+    with sketch.lock:
+        regions = [region for name in sketch.names if not (region := sketch.region(name)).is_empty]
+        if not regions:
+            raise InputError("every structure is empty")
+        names = _write_into(one, sketch, regions, role, image.treatment)
+        volumes = {region.name: round(region.volume_ml, 3) for region in regions}
+        touched, steps = sorted(sketch.masks), sketch.counted
+    with changing(one.folder) as log:
+        about = {"items": names, "on": image.name, "from": sketch.begun_from, "changes": steps}
+        log.append("drawn", about, {"by": said.by.strip(), "reason": said.reason.strip(), "drawn": touched,
+                                    "volumes_ml": volumes})  # fmt: skip
+    one.drop(HELD)
+    return {"items": names, "role": role}
+
+
+def _write_into(one: OpenCase, sketch: Sketch, regions: list[Region], role: str, treatment: int) -> list[str]:
+    """Add SEG (what steps use) and RTSTRUCT (for other programs); what was there of that role is used no more."""
+    context = dicom_context(image_of(sketch.base.shown))
+    before = [item.name for item in one.situation().catalogue.of(role, treatment)]
+    case = one.case
+    names = []
+    with tempfile.TemporaryDirectory(prefix="hepatica-") as place:
+        provenance = Provenance(steps=("drawn in the workbench",))
+        files = {role: Path(place) / "seg" / "structures-seg.dcm", "unused": Path(place) / "rt" / "structures.dcm"}
+        for path in files.values():
+            path.parent.mkdir()
+        write_seg(files[role], regions, context, image_grid=sketch.grid, fractional=True, provenance=provenance)
+        write_rtstruct(files["unused"], regions, context, image_grid=sketch.grid, provenance=provenance)
+        for as_role, path in files.items():
+            added = case.add(path, as_role, treatment=treatment)
+            names += [item.name for item in added.items]
+    for name in before:
+        case.take(name, "unused")
+    return names

@@ -1,0 +1,72 @@
+"""The plan editor: a plan with other values, side by side with the one of the case, and the choice written into it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
+
+from hepatica.case.layout import STEPS
+from hepatica.case.state import folder_name
+from hepatica.core.text.files import json_file
+from hepatica.errors import InputError
+from hepatica.nuclides import AGENT_NAMES
+from hepatica.planning.limits.dose_limits import INTENTS
+from hepatica.web.application import Workbench, workbench_of
+from hepatica.web.plans import course_document, keys_in_case, plan_document, planned
+
+router = APIRouter()
+Bench = Annotated[Workbench, Depends(workbench_of)]
+
+
+class Edits(BaseModel):
+    """Values by key of the plan file."""
+
+    edits: dict[str, str | None]
+
+
+class Choice(Edits):
+    """Edits that go into the case, and why."""
+
+    reason: str
+
+
+@router.get("/cases/{key}/plans/{treatment}")
+def open_plan(key: str, treatment: int, bench: Bench) -> dict[str, Any]:
+    """The plan as the case has it, its controls, and the result that the step wrote."""
+    one = bench.desk[key]
+    situation = one.situation()
+    name = folder_name("plan", treatment)
+    stored = None
+    if name in situation.records:
+        stored = json_file(situation.folder / STEPS / name / "result.json")
+        stored = {part: stored.get(part) for part in ("administered_gbq", "planned_gbq", "doses", "voxel_plan")}
+    whole = plan_document(one, treatment)
+    tables = {name: table for name, table in whole.items() if name not in ("images", "measured", "course")}
+    return {
+        "tables": tables,
+        "has_images": "images" in whole,
+        "agents": list(AGENT_NAMES),
+        "intents": list(INTENTS),
+        "stored": stored,
+        "state": situation.steps[name].state,
+        "plan": course_document(planned(one, treatment, {})[0]),
+    }
+
+
+@router.post("/cases/{key}/plans/{treatment}")
+def edit_plan(key: str, treatment: int, said: Edits, bench: Bench) -> dict[str, Any]:
+    """The plan with edits; nothing is written."""
+    return {"plan": course_document(planned(bench.desk[key], treatment, said.edits)[0])}
+
+
+@router.post("/cases/{key}/plans/{treatment}/choose")
+def choose_plan(key: str, treatment: int, said: Choice, bench: Bench) -> dict[str, Any]:
+    """Write edits into the case, with the reason in its log; the plan step is out of date by it."""
+    if not said.reason.strip():
+        raise InputError("a choice needs a reason")
+    one = bench.desk[key]
+    planned(one, treatment, said.edits)  # what cannot be planned is not written
+    one.case.state(keys_in_case(said.edits, treatment), reason=said.reason.strip())
+    return {"state": one.situation().steps[folder_name("plan", treatment)].state}

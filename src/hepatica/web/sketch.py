@@ -1,0 +1,253 @@
+"""Structures while they are drawn: masks on the voxels of one image, what was done to them, and the way back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.anatomy.drawing import brush, shapes
+from hepatica.core.grid import Grid
+from hepatica.core.region import Region, bounding_window
+from hepatica.core.resample import values_at
+from hepatica.errors import InputError, UnknownNameError
+from hepatica.report.figures.palette import Style
+from hepatica.web.images import Loaded
+from hepatica.web.planes import Outlined
+
+Mask = NDArray[np.bool_]
+Window = tuple[slice, slice, slice]
+
+STEPS_BACK = 50
+HALF = 0.5
+DRAWN_COLOURS = ("#00A5CF", "#8BC34A", "#B35CB0", "#E6B800", "#5B8DEF", "#2E9E4F")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing done: which block of which structure was what before."""
+
+    what: str
+    name: str
+    window: Window
+    before: Mask
+
+
+@dataclass(eq=False)
+class Sketch:
+    """What is drawn on one image.
+
+    Attributes
+    ----------
+    base : Loaded
+        The image.
+    begun_from : str
+        Set of structures that it began from; empty where it began from nothing.
+    masks : dict of str to ndarray
+        Structures that were touched, as masks of all voxels.
+    kept : dict of str to Region
+        Structures of the set that were not touched, as they came.
+    done : list of Change
+        In order.
+    """
+
+    base: Loaded
+    begun_from: str = ""
+    masks: dict[str, Mask] = field(default_factory=dict)
+    kept: dict[str, Region] = field(default_factory=dict)
+    done: list[Change] = field(default_factory=list)
+    undone: list[Change] = field(default_factory=list)
+    counted: int = 0
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    _outlined: dict[str, tuple[int, Outlined]] = field(default_factory=dict, repr=False)
+    _stamps: dict[str, int] = field(default_factory=dict, repr=False)
+
+    @property
+    def grid(self) -> Grid:
+        """Voxels that are drawn on."""
+        return self.base.volume.grid
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All structures, in the order in which they came."""
+        return (*self.kept, *(name for name in self.masks if name not in self.kept))
+
+    def new(self, name: str) -> None:
+        """Begin a structure.
+
+        Raises
+        ------
+        InputError
+            If it has no name, or one has it already.
+        """
+        if not name.strip() or len(name) > 64:
+            raise InputError("a structure needs a name of 1 to 64 letters")
+        if name in self.names:
+            raise InputError(f"there is a structure {name!r} already")
+        self.masks[name] = np.zeros(self.grid.shape, dtype=bool)
+        self._touch(name)
+
+    def mask(self, name: str) -> Mask:
+        """Of a structure, to be changed."""
+        if name not in self.masks:
+            if name not in self.kept:
+                raise UnknownNameError("structure", name, self.names)
+            self.masks[name] = self.kept.pop(name).mask()
+            self._touch(name)
+        return self.masks[name]
+
+    def apply(self, what: str, name: str, window: Window, new: Callable[[Mask], Mask]) -> int:
+        """Change a block of a structure; the number of voxels that changed.
+
+        Nothing is noted where nothing changed.
+        """
+        mask = self.mask(name)
+        before = mask[window].copy()
+        after = new(before)
+        changed = int(np.count_nonzero(before != after))
+        if changed:
+            mask[window] = after
+            self.done = [*self.done, Change(what, name, window, before)][-STEPS_BACK:]
+            self.undone.clear()
+            self.counted += 1
+            self._touch(name)
+        return changed
+
+    def undo(self) -> str:
+        """Take the last change back; what it was, empty where there is none."""
+        return self._swap(self.done, self.undone)
+
+    def redo(self) -> str:
+        """Do what was taken back once more."""
+        return self._swap(self.undone, self.done)
+
+    def _swap(self, source: list[Change], target: list[Change]) -> str:
+        if not source:
+            return ""
+        change = source.pop()
+        mask = self.mask(change.name)
+        target.append(Change(change.what, change.name, change.window, mask[change.window].copy()))
+        mask[change.window] = change.before
+        self._touch(change.name)
+        return change.what
+
+    def _touch(self, name: str) -> None:
+        self._stamps[name] = self._stamps.get(name, 0) + 1
+
+    def region(self, name: str) -> Region:
+        """A structure as it is."""
+        if name in self.kept:
+            return self.kept[name]
+        return Region.from_coverage(name, self.grid, self.mask(name), origin="drawn in the workbench")
+
+    def outlined(self) -> tuple[Outlined, ...]:
+        """All structures as planes cut them; those that did not change are not made anew."""
+        found = []
+        for name in self.names:
+            stamp = self._stamps.get(name, 0)
+            if self._outlined.get(name, (-1, None))[0] != stamp:
+                self._outlined[name] = (stamp, Outlined.of(self.region(name)))
+            found.append(self._outlined[name][1])
+        return tuple(found)
+
+    def style(self, number: int) -> Style:
+        """How a structure is drawn."""
+        return Style(DRAWN_COLOURS[number % len(DRAWN_COLOURS)], "solid" if number < len(DRAWN_COLOURS) else "dashed")
+
+    def as_document(self) -> dict[str, Any]:
+        """For the page."""
+        rows = []
+        for number, name in enumerate(self.names):
+            style = self.style(number)
+            voxels = self.kept[name].voxels if name in self.kept else int(np.count_nonzero(self.masks[name]))
+            rows.append(
+                {
+                    "name": name,
+                    "colour": style.colour,
+                    "dashes": style.dashes,
+                    "volume_ml": voxels * self.grid.voxel_volume_ml,
+                    "touched": name in self.masks,
+                }
+            )
+        return {
+            "on": self.base.shown.key,
+            "from": self.begun_from,
+            "structures": rows,
+            "undo": self.done[-1].what if self.done else "",
+            "redo": self.undone[-1].what if self.undone else "",
+            "version": sum(self._stamps.values()),
+        }
+
+
+def whole(grid: Grid) -> Window:
+    """All voxels of a grid."""
+    i, j, k = (slice(0, n) for n in grid.shape)
+    return i, j, k
+
+
+def painted(sketch: Sketch, name: str, stroke: Mapping[str, Any]) -> int:
+    """Draw or erase by a brush or a closed contour; the number of voxels that changed."""
+    normal = stroke.get("normal")
+    if stroke["kind"] == "contour":
+        window, mask = brush.contour(sketch.grid, stroke["points"], normal or (0, 0, 1))
+    else:
+        window, mask = brush.stroke(sketch.grid, stroke["points"], stroke["radius_mm"], normal)
+    erase = bool(stroke["erase"])
+    said = "erase" if erase else stroke["kind"]
+    return sketch.apply(said, name, window, lambda before: before & ~mask if erase else before | mask)
+
+
+def values_on(sketch: Sketch, image: Loaded) -> NDArray[Any]:
+    """Values of an image at the voxels that are drawn on: its own where they are the same.
+
+    Raises
+    ------
+    GeometryError
+        If it lies in another frame of reference.
+    """
+    image.volume.grid.require_shared_frame(sketch.grid, f"{image.shown.title} and what is drawn on")
+    if image.volume.grid.matches(sketch.grid):
+        return image.volume.values
+    i, j, k = sketch.grid.shape
+    plane = np.stack(np.meshgrid(np.arange(i), np.arange(j), indexing="ij"), axis=-1)
+    out = np.empty(sketch.grid.shape, np.float32)
+    for n in range(k):
+        index = np.concatenate([plane, np.full((i, j, 1), n)], axis=-1)
+        out[:, :, n] = values_at(image.volume, sketch.grid.to_mm(index))
+    return out
+
+
+def shaped(sketch: Sketch, name: str, how: str, asked: Mapping[str, Any], values: NDArray[Any] | None) -> int:
+    """Threshold, grow, margin, fill, or slices in between; the number of voxels that changed.
+
+    Raises
+    ------
+    InputError
+        If it cannot be done, or there is no such way.
+    """
+    grid, mask = sketch.grid, sketch.mask(name)
+    if how in ("threshold", "grow"):
+        assert values is not None
+        within = sketch.region(asked["within"]).mask() if asked.get("within") else None
+        if how == "threshold":
+            found = shapes.thresholded(values, asked["low"], asked["high"], within)
+        else:
+            found = shapes.grown(values, grid, asked["seed"], asked["low"], asked["high"], asked["reach_mm"])
+            found = found if within is None else found & within
+        return sketch.apply(how, name, whole(grid), lambda before: before | found)
+    axis = int(np.abs(grid.direction.T @ np.asarray(asked.get("normal") or (0, 0, 1))).argmax())
+    made = {
+        "margin": lambda: shapes.with_margin(mask, grid, asked["margin_mm"]),
+        "fill": lambda: shapes.filled(mask, axis),
+        "between": lambda: shapes.between_slices(mask, grid, axis),
+        "clear": lambda: np.zeros_like(mask),
+    }
+    if how not in made:
+        raise InputError(f"no structure is changed by {how!r}")
+    after = made[how]()
+    window = bounding_window(mask | after)
+    return sketch.apply(how, name, window, lambda _: after[window])

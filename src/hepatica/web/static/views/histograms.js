@@ -1,0 +1,230 @@
+// Dose-volume histograms, planned and delivered together, linked with one plane of the viewer.
+
+import * as api from '../api.js'
+import uPlot from '../vendor/uplot.js'
+import { choice, fill, h, labelled, notice, number, problem, table } from '../dom.js'
+import { Stage } from '../slicer/stage.js'
+import { Images } from './images.js'
+import { usualLevels } from './viewer.js'
+
+const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#8a6d00', '#56b4e9', '#7a3db8', '#5c6670']
+const ON_DARK = ['#4aa8e0', '#f08c3a', '#2fc095', '#e39ac2', '#d0ad2a', '#a8dcf8', '#b78be6', '#a3adb8']
+// After Okabe and Ito, darkened or lightened for contrast with the ground; planned and delivered differ by dashes.
+
+export async function show(main, key) {
+  const about = await api.get(`/api/cases/${key}`)
+  const view = new Histograms(main, key, about.treatments)
+  await view.open(1)
+  return () => view.close()
+}
+
+class Histograms {
+  constructor(main, key, treatments) {
+    this.key = key
+    this.images = new Images(key)
+    this.chart = h('div', { class: 'chart' })
+    this.read = h('p', { role: 'status', class: 'big' }, ' ')
+    this.list = h('div', { class: 'card' })
+    this.numbers = h('div', { class: 'card' })
+    this.said = h('div')
+    this.stage = new Stage(this.images.address, 'Where the structure is')
+    this.stage.choose(this.stage.tiles[0])
+    this.stage.lines.failed = (error) => fill(this.said, problem(error))
+    this.images.came = () => this.stage.changedLook()
+    this.band = true
+    this.hidden = new Set()
+    const pick = treatments > 1 ? labelled('Treatment', choice(Array.from({ length: treatments }, (_, n) => [String(n + 1), `treatment ${n + 1}`]), '1', (value) => this.open(Number(value)))) : null
+    this.stageElement = h('div', { class: 'stages', style: { height: '20rem' } }, this.stage.element)
+    fill(main, h('h1', {}, 'Histograms'), this.said, h('div', { class: 'columns' },
+      h('div', {}, h('div', { class: 'card' }, h('div', { class: 'row' }, pick,
+        h('label', {}, h('input', { type: 'checkbox', checked: true, onchange: (event) => {
+          this.band = event.target.checked
+          this.draw()
+        } }), ' known uncertainty as a band')), this.chart, this.read), this.numbers),
+      h('div', {}, this.stageElement, this.list)))
+    this.redraw = () => this.draw()
+    window.addEventListener('themechange', this.redraw)
+    window.addEventListener('resize', this.redraw)
+  }
+
+  async open(treatment) {
+    this.found = await api.get(`/api/cases/${this.key}/histograms/${treatment}`)
+    const stale = this.found.sources.filter((one) => one.state !== 'done')
+    fill(this.said, stale.map((one) => notice('critical', `${one.step} is ${one.state}: its curves are not shown`, 'run it again')),
+      this.found.sources.length ? null : notice('note', 'Neither plan nor dose of this treatment has histograms yet.', 'run them on the page of the course'))
+    const roles = ['tumour', 'liver', 'normal_liver', 'perfused', 'perfused_normal', 'all_tumours']
+    const structures = this.found.structures
+    const rank = (one) => {
+      const role = one.delivered?.role ?? one.planned?.role
+      return roles.includes(role) ? roles.indexOf(role) : roles.length
+    }
+    structures.sort((a, b) => rank(a) - rank(b))
+    this.hidden = new Set(structures.slice(6).map((one) => one.name))
+    this.draw()
+    await this.openStage().catch((error) => fill(this.said, problem(error)))
+  }
+
+  async openStage() {
+    const { images } = await this.images.list()
+    const source = this.found.sources.findLast((one) => one.state === 'done')
+    const dose = images.find((one) => one.key === source?.image)
+    if (!dose) return
+    const volume = await this.images.open(dose.key)
+    let base = null
+    for (const one of images.filter((each) => each.role === 'ct')) {
+      const link = await this.images.link(one.key, dose.key)
+      if (link.said === 'same frame of reference') base = one
+    }
+    const image = base ? await this.images.open(base.key) : volume
+    const { stage } = this
+    stage.window = base ? [-160, 240] : [0, volume.high]
+    stage.overlay = volume
+    stage.range = [0.05 * volume.high, 0.9 * volume.high]
+    const levels = usualLevels(volume.high)
+    stage.doses = [{ image: dose.key, levels, colourOf: Stage.levelColours('inferno', levels) }]
+    stage.show(image)
+    for (const set of this.images.sets) {
+      const found = await this.images.structures(set.key, base?.key ?? dose.key)
+      if (!found.structures.length) continue
+      stage.structures = { key: set.key, on: base?.key ?? dose.key, names: null, styles: new Map(found.structures.map((one) => [one.name, one])) }
+      break
+    }
+    stage.redraw()
+    const tumour = this.found.structures.find((one) => (one.delivered?.role ?? '') === 'tumour')
+    if (tumour) this.light(tumour.name)
+  }
+
+  curves() {
+    const out = []
+    for (const one of this.found.structures) {
+      if (this.hidden.has(one.name)) continue
+      for (const what of ['planned', 'delivered']) if (one[what]) out.push({ structure: one, what, curve: one[what] })
+    }
+    return out
+  }
+
+  draw() {
+    if (!this.found) return
+    this.plot?.destroy()
+    const colours = document.documentElement.dataset.theme === 'dark' ? ON_DARK : COLOURS
+    this.colourOf = new Map(this.found.structures.map((one, n) => [one.name, colours[n % colours.length]]))
+    const curves = this.curves()
+    const dark = getComputedStyle(document.documentElement).getPropertyValue('--ink')
+    const rule = getComputedStyle(document.documentElement).getPropertyValue('--rule')
+    const doses = [...new Set(curves.flatMap(({ curve }) => curve.dose_gy))].sort((a, b) => a - b)
+    const data = [doses]
+    const series = [{ label: 'dose, Gy' }]
+    const bands = []
+    const at = (curve, dose) => volumeAt(curve, dose)
+    curves.forEach(({ structure, what, curve }) => {
+      const colour = this.colourOf.get(structure.name)
+      data.push(doses.map((dose) => at(curve, dose)))
+      series.push({ label: `${structure.name}, ${what}`, stroke: colour, width: 2, dash: what === 'planned' ? [8, 5] : [], points: { show: false }, structure: structure.name, what })
+      if (this.band && curve.relative_sd) {
+        for (const sign of [1, -1]) {
+          data.push(doses.map((dose) => at(curve, dose / (1 + sign * curve.relative_sd))))
+          series.push({ label: '', stroke: 'transparent', width: 0, points: { show: false }, band: true })
+        }
+        bands.push({ series: [series.length - 2, series.length - 1], fill: `${colour}33` })
+      }
+    })
+    this.series = series
+    const axis = { stroke: dark, grid: { stroke: rule, width: 1 }, ticks: { stroke: rule } }
+    const width = Math.max(320, this.chart.clientWidth)
+    this.plot = new uPlot({
+      width, height: 420, scales: { x: { time: false }, y: { range: [0, 105] } }, series, bands, legend: { show: false },
+      axes: [{ ...axis, label: 'absorbed dose, Gy' }, { ...axis, label: 'volume, %' }],
+      cursor: { focus: { prox: 30 }, points: { show: false } }, focus: { alpha: 0.35 },
+      hooks: { setSeries: [(plot, n, options) => {
+        if (options.focus != null && n) this.light(series[n].structure ?? this.lit)
+      }], setCursor: [(plot) => this.told(plot)] },
+    }, data, fill(this.chart))
+    this.plot.root.querySelector('canvas').setAttribute('role', 'img')
+    this.plot.root.querySelector('canvas').setAttribute('aria-label', 'Dose-volume histograms; the same numbers stand in the tables')
+    this.drawList()
+    this.drawNumbers()
+  }
+
+  // D and V at the pointer, of the structure that is lit
+  told(plot) {
+    const { left, top } = plot.cursor
+    if (left < 0 || !this.lit) return
+    const dose = plot.posToVal(left, 'x')
+    const volume = Math.min(100, Math.max(0, plot.posToVal(top, 'y')))
+    const one = this.found.structures.find((each) => each.name === this.lit)
+    const parts = ['planned', 'delivered'].filter((what) => one?.[what]).map((what) =>
+      `${what} V(${number(dose)} Gy) = ${number(volumeAt(one[what], dose))} %, D(${number(volume)} %) = ${number(doseAt(one[what], volume))} Gy`)
+    this.read.textContent = parts.length ? `${this.lit}: ${parts.join('; ')}` : ' '
+  }
+
+  light(name) {
+    if (!name || name === this.lit) return
+    this.lit = name
+    const drawn = this.found.structures.find((one) => one.name === name)?.drawn
+    this.stage.lit = drawn
+    this.list.querySelectorAll('li').forEach((row) => row.classList.toggle('lit', row.dataset.structure === name))
+    this.centreOn(drawn)
+  }
+
+  // Go to the middle of a structure: where its outlines are
+  async centreOn(name) {
+    const { stage } = this
+    if (!stage.image || !stage.structures?.styles.has(name)) return stage.redraw()
+    const centre = stage.structures.styles.get(name).centre
+    if (centre) stage.moveTo(centre, true)
+    else stage.redraw()
+  }
+
+  drawList() {
+    fill(this.list, h('h2', {}, 'Structures'), h('ul', { class: 'plain' }, this.found.structures.map((one) => {
+      const id = `curve-${one.name.replaceAll(/[^a-zA-Z0-9]/g, '-')}`
+      return h('li', { 'data-structure': one.name, class: one.name === this.lit ? 'lit' : null, onmouseenter: () => this.light(one.name) },
+        h('input', { type: 'checkbox', id, checked: !this.hidden.has(one.name), onfocus: () => this.light(one.name), onchange: (event) => {
+          if (event.target.checked) this.hidden.delete(one.name)
+          else this.hidden.add(one.name)
+          this.draw()
+          document.getElementById(id).focus()
+        } }), ' ', h('span', { class: 'swatch', style: { background: this.colourOf.get(one.name) } }), h('label', { for: id }, one.name))
+    })), h('p', { class: 'quiet' }, 'Solid: delivered; dashed: planned. The band is the known part of the uncertainty of the mean (k = 1) laid on the dose axis; what is not known stands in the table.'))
+  }
+
+  drawNumbers() {
+    const rows = this.found.structures.flatMap((one) => ['planned', 'delivered'].filter((what) => one[what]).map((what) => {
+      const numbers = one[what]
+      return [`${one.name}, ${what}`, numbers.volume_ml ?? '–', numbers.mean_gy ?? '–', numbers.known_sd_gy ?? 'not known', ...[95, 70, 50, 5].map((part) => numbers.d_percent_gy?.[part] ?? doseAt(numbers, part)), (numbers.not_known ?? []).join(', ')]
+    }))
+    fill(this.numbers, h('h2', {}, 'The same in numbers'), table('Doses by structure', ['structure', 'mL', 'mean, Gy', 'known SD, Gy', 'D95, Gy', 'D70, Gy', 'D50, Gy', 'D5, Gy', 'not known'], rows))
+  }
+
+  close() {
+    window.removeEventListener('themechange', this.redraw)
+    window.removeEventListener('resize', this.redraw)
+    this.plot?.destroy()
+    this.stage.close()
+    this.images.close()
+  }
+}
+
+// Volume in per cent that gets at least a dose: linear between the points of the table
+export function volumeAt({ dose_gy: doses, volume_percent: volumes }, dose) {
+  if (dose <= doses[0]) return volumes[0]
+  let high = doses.length - 1
+  if (dose >= doses[high]) return dose > doses[high] ? 0 : volumes[high]
+  let low = 0
+  while (high - low > 1) {
+    const middle = (low + high) >> 1
+    if (doses[middle] <= dose) low = middle
+    else high = middle
+  }
+  return volumes[low] + ((dose - doses[low]) / (doses[high] - doses[low])) * (volumes[high] - volumes[low])
+}
+
+// Dose that a share of the volume gets at least
+export function doseAt({ dose_gy: doses, volume_percent: volumes }, percent) {
+  for (let n = 1; n < doses.length; n++) {
+    if (volumes[n] > percent) continue
+    const share = (volumes[n - 1] - percent) / (volumes[n - 1] - volumes[n] || 1)
+    return doses[n - 1] + share * (doses[n] - doses[n - 1])
+  }
+  return doses.at(-1)
+}

@@ -1,0 +1,244 @@
+// The plan editor: controls on the left, doses, limits, guardrails and chances on the right, at once.
+
+import * as api from '../api.js'
+import { announce, askFor, choice, fill, h, labelled, notice, number, problem, table } from '../dom.js'
+
+const SOON_MS = 40
+
+const CONTROLS = [
+  ['aims.perfused', 'Dose to the perfused volume', 'Gy', [20, 400]],
+  ['aims.tumour', 'Dose to the tumours', 'Gy', [50, 600]],
+  ['aims.normal_limit', 'Limit of the normal liver', 'Gy', [10, 150]],
+  ['aims.lung_limit', 'Limit of the lungs', 'Gy', [5, 50]],
+  ['plan.residual', 'Stays in vial and tubing', '%', [0, 20]],
+  ['lungs.lung_shunt', 'Lung shunt', '%', [0, 30]],
+]
+
+export async function show(main, key) {
+  const about = await api.get(`/api/cases/${key}`)
+  const view = new PlanEditor(main, key, about.treatments)
+  globalThis.workbench = view // for people who look behind the page, and for tests
+  await view.open(1)
+  return () => view.close()
+}
+
+class PlanEditor {
+  constructor(main, key, treatments) {
+    this.key = key
+    this.edits = {}
+    this.kept = null
+    this.said = h('div')
+    this.controls = h('section', { class: 'card', 'aria-label': 'Controls' })
+    this.result = h('div')
+    const pick = treatments > 1 ? labelled('Treatment', choice(Array.from({ length: treatments }, (_, n) => [String(n + 1), `treatment ${n + 1}`]), '1', (value) => this.open(Number(value)))) : null
+    fill(main, h('div', { class: 'row' }, h('h1', {}, 'Plan'), pick), this.said, h('div', { class: 'columns plan' }, this.result, this.controls))
+  }
+
+  get address() {
+    return `/api/cases/${this.key}/plans/${this.treatment}`
+  }
+
+  async open(treatment) {
+    this.treatment = treatment
+    this.edits = {}
+    this.kept = null
+    fill(this.result)
+    try {
+      this.about = await api.get(this.address)
+    } catch (error) {
+      this.about = null
+      fill(this.controls)
+      return fill(this.said, problem(error))
+    }
+    this.plan = this.about.plan
+    fill(this.said, this.about.state === 'done' ? null : notice('warning', `The plan of the case is ${this.about.state}.`, 'what is shown here is planned from the case as it is now'))
+    this.drawControls()
+    this.draw()
+  }
+
+  // Value of a control: edited, else that of the case
+  value(name) {
+    if (name in this.edits) return this.edits[name] ?? ''
+    return name.split('.').reduce((place, part) => (Array.isArray(place) ? place[Number(part) - 1] : place?.[part]), this.about.tables) ?? ''
+  }
+
+  set(name, value) {
+    const before = value === '' ? null : value
+    const original = name.split('.').reduce((place, part) => (Array.isArray(place) ? place[Number(part) - 1] : place?.[part]), this.about.tables) ?? null
+    if (String(before) === String(original)) delete this.edits[name]
+    else this.edits[name] = before
+    clearTimeout(this.soon)
+    this.soon = setTimeout(() => this.ask(), SOON_MS)
+  }
+
+  async ask() {
+    const turn = (this.turn = (this.turn ?? 0) + 1)
+    const begun = performance.now()
+    try {
+      const answer = await api.ask(this.address, { edits: this.edits })
+      if (turn !== this.turn) return
+      this.plan = answer.plan
+      fill(this.said)
+      this.draw()
+      this.took = performance.now() - begun
+    } catch (error) {
+      if (turn === this.turn) fill(this.said, problem(error))
+    }
+  }
+
+  drawControls() {
+    const text = (name, label, hint = '') => labelled(label, h('input', { type: 'text', 'data-name': name, value: this.value(name), oninput: (event) => this.set(name, event.target.value.trim()) }), hint)
+    const slide = ([name, label, unit, [low, high]]) => {
+      const parsed = Number.parseFloat(this.value(name))
+      const typed = h('input', { type: 'text', 'data-name': name, value: this.value(name), placeholder: `none stated (${unit})`, oninput: (event) => {
+        slider.value = Number.parseFloat(event.target.value) || low
+        this.set(name, event.target.value.trim())
+      } })
+      const slider = h('input', { type: 'range', min: low, max: high, step: unit === '%' ? 0.1 : 1, value: Number.isFinite(parsed) ? parsed : low, 'aria-label': `${label}, ${unit}`, 'data-slide': name, oninput: (event) => {
+        typed.value = `${event.target.value} ${unit}`
+        this.set(name, typed.value)
+      } })
+      return h('div', {}, labelled(label, typed), slider)
+    }
+    const territories = this.about.tables.territory ?? []
+    fill(this.controls, h('h2', {}, 'What is asked'),
+      labelled('Agent', choice(['', ...this.about.agents], this.value('plan.agent'), (name) => this.set('plan.agent', name), { 'data-name': 'plan.agent' }), 'its nuclide goes with it'),
+      labelled('Intent', choice(['', ...this.about.intents], this.value('plan.intent'), (name) => this.set('plan.intent', name), { 'data-name': 'plan.intent' })),
+      CONTROLS.map(slide),
+      this.plan.territories.map((plan, n) => h('fieldset', {}, h('legend', {}, territories[n]?.name ?? plan.name),
+        labelled('Method whose activity is given', choice(['', ...Object.keys(plan.methods)], this.value(`territory.${n + 1}.method`), (name) => this.set(`territory.${n + 1}.method`, name), { 'data-name': `territory.${n + 1}.method` })),
+        this.plan.territories.length === 1 ? this.activity(plan) : null)),
+      h('details', {}, h('summary', {}, 'Uncertainties, for the chances'), ['lung_shunt', 'tumour_to_normal', 'discordance', 'mass', 'lung_mass', 'calibration'].map((name) => text(`uncertainty.${name}`, name.replaceAll('_', ' '), 'per cent'))),
+      h('div', { class: 'row' }, h('button', { onclick: () => this.keep() }, 'Keep beside'), h('button', { onclick: () => this.reset() }, 'Back to the case'), h('button', { class: 'main', onclick: () => this.choose() }, 'Write into the case')))
+  }
+
+  // The activity itself: doses rise with it, so the aim that it follows from is set in proportion
+  activity(plan) {
+    const control = h('input', { type: 'number', min: 0.1, step: 0.05, 'data-name': 'activity', value: Number(this.plan.administered_gbq.toPrecision(4)), onchange: (event) => {
+      const wanted = Number(event.target.value)
+      const aim = this.aimOf(plan)
+      const now = Number.parseFloat(this.value(aim))
+      if (!(wanted > 0) || !Number.isFinite(now)) return
+      const next = `${((now * wanted) / this.plan.administered_gbq).toPrecision(6)} Gy`
+      this.set(aim, next)
+      const shown = this.controls.querySelector(`[data-name="${aim}"]`)
+      if (shown) shown.value = next
+    } })
+    return labelled('Activity that reaches the patient, GBq', control, 'sets the aim that it follows from')
+  }
+
+  aimOf(plan) {
+    const method = this.value('territory.1.method') || plan.chosen || Object.keys(plan.methods)[0]
+    return method.startsWith('partition-normal') ? 'aims.normal_limit' : method.startsWith('partition-tumour') ? 'aims.tumour' : 'aims.perfused'
+  }
+
+  keep() {
+    this.kept = { plan: this.plan, edits: { ...this.edits } }
+    announce('This plan is kept beside the one that is edited')
+    this.draw()
+  }
+
+  reset() {
+    this.edits = {}
+    this.plan = this.about.plan
+    fill(this.said)
+    this.drawControls()
+    this.draw()
+  }
+
+  async choose() {
+    if (!Object.keys(this.edits).length) return announce('Nothing was changed')
+    const given = await askFor('Write into the case', [{ name: 'reason', label: 'Why', needed: true, long: true, hint: Object.entries(this.edits).map(([name, value]) => `${name} = ${value ?? 'taken away'}`).join('; ') }], 'Write it')
+    if (!given) return null
+    try {
+      const answer = await api.change(`${this.address}/choose`, { edits: this.edits, reason: given.reason })
+      await this.open(this.treatment)
+      fill(this.said, notice('note', `It is in the case; the plan is ${answer.state}.`, answer.state === 'done' ? '' : 'run the plan on the page of the course'))
+      return answer
+    } catch (error) {
+      return fill(this.said, problem(error))
+    }
+  }
+
+  columns() {
+    const shown = [['the case', this.about.plan]]
+    if (this.kept) shown.push(['kept', this.kept.plan])
+    if (Object.keys(this.edits).length) shown.push(['edited', this.plan])
+    return shown
+  }
+
+  draw() {
+    const { plan } = this
+    const shown = this.columns()
+    const rows = summaryRows(shown.map(([, one]) => one))
+    fill(this.result,
+      h('section', { class: 'card' }, h('h2', {}, 'Side by side'), table('Plans', ['', ...shown.map(([name]) => name)], rows)),
+      h('section', { class: 'card' }, h('h2', {}, 'Limits'), limits(plan)),
+      plan.territories.map((one, n) => h('section', { class: 'card' }, h('h2', {}, `Methods${plan.territories.length > 1 ? `, ${this.about.tables.territory?.[n]?.name ?? ''}` : ''}`), methods(one))),
+      plan.planner ? h('section', { class: 'card' }, h('h2', {}, 'Chances'), chances(plan.planner)) : h('p', { class: 'quiet' }, 'Chances of the goals need aims for tumour and normal liver, and uncertainties.'),
+      h('section', { class: 'card' }, h('h2', {}, 'Guardrails and messages'), plan.verdict ? h('p', {}, `Verdict: ${plan.verdict}`) : null, guardrails(plan)))
+    const activity = this.controls.querySelector('[data-name="activity"]')
+    if (activity && document.activeElement !== activity) activity.value = Number(plan.administered_gbq.toPrecision(4))
+    document.documentElement.dataset.planned = String(plan.administered_gbq)
+  }
+
+  close() {
+    clearTimeout(this.soon)
+    if (globalThis.workbench === this) globalThis.workbench = null
+  }
+}
+
+function summaryRows(plans) {
+  const row = (label, of) => [label, ...plans.map((plan) => {
+    const value = of(plan)
+    return typeof value === 'number' ? number(value, 4) : value ?? '–'
+  })]
+  const names = new Set(plans.flatMap((plan) => plan.territories.flatMap((one) => Object.keys(given(one)?.doses?.lesions_gy ?? {}))))
+  return [
+    row('agent', (plan) => plan.agent),
+    row('activity in the vial, GBq', (plan) => plan.planned_gbq),
+    row('activity that reaches the patient, GBq', (plan) => plan.administered_gbq),
+    row('perfused volume, Gy', (plan) => given(plan.territories[0])?.doses?.perfused_gy),
+    row('tumours, Gy', (plan) => given(plan.territories[0])?.doses?.tumour_gy),
+    ...[...names].map((name) => row(`${name}, Gy`, (plan) => plan.territories.map((one) => given(one)?.doses?.lesions_gy?.[name]).find((value) => value !== undefined))),
+    row('normal liver perfused, Gy', (plan) => given(plan.territories[0])?.doses?.normal_liver_gy),
+    row('lungs, Gy', (plan) => given(plan.territories[0])?.doses?.lung_gy),
+    row('limits broken', (plan) => plan.limits.filter((one) => one.status === 'violated').length),
+  ]
+}
+
+const given = (territory) => territory.methods[territory.chosen] ?? territory.given ?? Object.values(territory.methods)[0]
+
+function limits(plan) {
+  const rank = { violated: 0, near: 1, met: 2 }
+  const rows = [...plan.limits].sort((a, b) => (rank[a.status] ?? 3) - (rank[b.status] ?? 3)).map((one) => [one.text || one.id, h('span', { class: `state ${one.status}` }, one.status), one.value ?? '–', `${one.bound === 'min' ? 'at least' : 'at most'} ${number(one.limit)}`, one.source])
+  return table('Limits', ['limit', 'how it stands', 'value', 'bound', 'source'], rows)
+}
+
+function methods(territory) {
+  const rows = Object.entries(territory.methods).map(([name, one]) => [name, one.planned_gbq, one.doses?.perfused_gy ?? '–', one.doses?.tumour_gy ?? '–', one.doses?.normal_liver_gy ?? '–', one.doses?.lung_gy ?? '–'])
+  return table('Methods side by side', ['method', 'GBq in the vial', 'perfused, Gy', 'tumours, Gy', 'normal liver, Gy', 'lungs, Gy'], rows)
+}
+
+function chances(planner) {
+  const percent = (share) => `${number(100 * share)} %`
+  const rows = [
+    ...Object.entries(planner.administered_gbq).map(([name, value]) => [`activity with the best chance, ${name}`, `${number(value, 4)} GBq`]),
+    ['chance that the tumours reach their aim', percent(planner.probability_tumour_reached)],
+    ...Object.entries(planner.probability_by_lesion ?? {}).map(([name, share]) => [`the same, ${name} alone`, percent(share)]),
+    ['risk that the normal liver is above its limit', percent(planner.probability_normal_liver_exceeded)],
+    ['risk that the lungs are above theirs', percent(planner.probability_lung_exceeded)],
+    ['largest activity that is allowed', `${number(planner.largest_allowed_total_gbq, 4)} GBq, bound by: ${planner.binding_limit}`],
+  ]
+  const trade = (planner.trade_off ?? []).map((one) => [number(one.administered_total_gbq), percent(one.probability_tumour_reached), percent(one.probability_normal_liver_exceeded), percent(one.probability_lung_exceeded)])
+  return [table('Chances at the best activity', ['what', 'value'], rows),
+    h('details', {}, h('summary', {}, 'By activity'), table('Chances by activity', ['GBq in all', 'tumours reach their aim', 'normal liver above its limit', 'lungs above theirs'], trade))]
+}
+
+function guardrails(plan) {
+  const severity = { stop: 'critical', critical: 'critical', warning: 'warning', note: 'note' }
+  const raised = (plan.guardrails?.warned ?? []).map((one) => notice(severity[one.severity] ?? 'note', one.message, one.remedy ?? ''))
+  const said = (plan.messages ?? []).map((one) => notice(one.severity, one.text, one.remedy))
+  const quiet = plan.guardrails?.quiet?.length ?? 0
+  return [raised, said, h('p', { class: 'quiet' }, `${quiet} guardrails were asked and had nothing to say.`)]
+}

@@ -1,0 +1,268 @@
+// Structures: drawn and changed in three planes, taken back, saved; proposals accepted or refused.
+
+import * as api from '../api.js'
+import { announce, askFor, choice, fill, h, labelled, notice, number, problem } from '../dom.js'
+import { plus } from '../slicer/geometry.js'
+import { Lines } from '../slicer/lines.js'
+import { Stage } from '../slicer/stage.js'
+import { Images, WINDOWS } from './images.js'
+
+const NORMALS = { axial: [0, 0, 1], coronal: [0, 1, 0], sagittal: [1, 0, 0] }
+const CLOSE_MM = 0.5 // points of a stroke that lie closer are one
+
+export async function show(main, key) {
+  const view = new Drawing(main, key)
+  globalThis.workbench = view // for people who look behind the page, and for tests
+  await view.begin()
+  return () => view.close()
+}
+
+class Drawing {
+  constructor(main, key) {
+    this.key = key
+    this.main = main
+    this.images = new Images(key)
+    this.address = `/api/cases/${key}/drawing`
+    this.stage = new Stage(this.images.address, 'Image that is drawn on')
+    this.lines = new Lines(this.address, () => this.stage.redraw())
+    this.radius = 8
+    this.isBall = false
+    this.sketch = null
+    this.active = null
+    this.stroke = null
+    this.queue = Promise.resolve()
+    this.said = h('div')
+    this.panel = h('aside', { class: 'card panel', 'aria-label': 'Drawing' })
+    this.images.came = () => this.stage.changedLook()
+    this.images.failed = (error) => fill(this.said, problem(error))
+    this.lines.failed = this.images.failed
+    this.stage.tools = { brush: (...all) => this.paint(...all), erase: (...all) => this.paint(...all), contour: (...all) => this.paint(...all) }
+    this.stage.drawMore = (tile, context, frame) => this.drawOver(tile, context, frame)
+    this.keys = (event) => this.key_(event)
+    document.addEventListener('keydown', this.keys)
+  }
+
+  async begin() {
+    const { images, structures } = await this.images.list()
+    this.about = await api.get(`/api/cases/${this.key}`)
+    this.sets = structures
+    this.bases = images.filter((one) => ['ct', 'mr'].includes(one.role))
+    fill(this.main, h('h1', { class: 'unseen' }, 'Structures'), h('div', { class: 'viewer' }, h('div', { class: 'stages' }, this.stage.element), this.panel))
+    if (!this.bases.length) return fill(this.main, h('h1', {}, 'Structures'), h('p', {}, 'The case has no CT or MR to draw on.'))
+    const sketch = await api.get(this.address)
+    const base = this.bases.find((one) => one.key === sketch?.on) ?? this.bases.findLast((one) => one.title.startsWith('Therapy')) ?? this.bases[0]
+    await this.setImage(base.key)
+    if (sketch) this.take(sketch)
+    this.draw()
+  }
+
+  async setImage(key) {
+    const image = await this.images.open(key)
+    this.imageKey = key
+    this.stage.window = image.kind === 'HU' ? WINDOWS['soft tissue'] : [0, 0.7 * image.high]
+    this.stage.caption = this.images.about(key).title
+    this.stage.show(image)
+    this.low ??= 0
+    this.high ??= 200
+    this.draw()
+  }
+
+  take(sketch) {
+    this.sketch = sketch
+    if (!sketch.structures.some((one) => one.name === this.active)) this.active = sketch.structures[0]?.name ?? null
+    this.lines.clear()
+    this.stage.redraw()
+    this.draw()
+  }
+
+  // One change after the other, in their order; what cannot be sent is kept and sent again
+  send(path, body, words) {
+    this.queue = this.queue.then(async () => {
+      try {
+        this.take(await api.change(`${this.address}${path}`, body))
+        fill(this.said)
+        if (words) announce(words)
+      } catch (error) {
+        fill(this.said, problem(error))
+      } finally {
+        this.stroke = null
+        this.stage.redraw()
+      }
+    })
+    return this.queue
+  }
+
+  async start(from) {
+    await this.send('', { on: this.imageKey, start: from })
+  }
+
+  paint(tile, point) {
+    if (!this.active || !this.sketch) {
+      fill(this.said, problem({ message: 'no structure is chosen', remedy: 'begin a drawing and make or choose a structure' }))
+      return null
+    }
+    const stroke = { tile, points: [point] }
+    this.stroke = stroke
+    return {
+      move: (next) => {
+        const far = plus(next, stroke.points.at(-1), -1)
+        if (Math.hypot(...far) > CLOSE_MM) stroke.points.push(next)
+      },
+      end: () => {
+        const kind = this.stage.tool === 'contour' ? 'contour' : 'brush'
+        if (kind === 'contour' && stroke.points.length < 3) return
+        this.send('/stroke', {
+          name: this.active, kind, points: stroke.points.slice(0, 5000), radius_mm: this.radius,
+          normal: this.isBall && kind === 'brush' ? null : NORMALS[tile.plane.name], erase: this.stage.tool === 'erase',
+        })
+      },
+    }
+  }
+
+  drawOver(tile, context, frame) {
+    if (this.sketch) {
+      const found = this.lines.on(tile.plane, this.stage.position, this.stage.image.bounds, { doses: [], structures: `v${this.sketch.version}` })
+      if (found) {
+        this.stage.structures = { styles: new Map(this.sketch.structures.map((one) => [one.name, one])) }
+        this.stage.lit = this.active
+        this.stage.drawLines(context, frame, found)
+        this.stage.structures = null
+      }
+    }
+    if (this.stroke?.tile === tile) {
+      const contour = this.stage.tool === 'contour'
+      context.strokeStyle = this.stage.tool === 'erase' ? 'rgb(255 120 120 / 70%)' : 'rgb(120 230 255 / 60%)'
+      context.lineWidth = contour ? 2 * tile.scale : (2 * this.radius) / frame.mmPerPixel
+      context.lineCap = context.lineJoin = 'round'
+      context.beginPath()
+      this.stroke.points.forEach((point, n) => {
+        const [x, y] = frame.toPixel(point)
+        if (n === 0) context.moveTo(x, y)
+        context.lineTo(x + (n === 0 ? 0.01 : 0), y)
+      })
+      context.stroke()
+    }
+  }
+
+  draw() {
+    const { sketch } = this
+    const tool = (name, text, key) => h('button', { type: 'button', 'aria-pressed': String(this.stage.tool === name), title: `key ${key}`, onclick: () => this.setTool(name) }, text)
+    fill(this.panel, this.said, this.proposals(),
+      labelled('Image that is drawn on', choice(this.bases.map((one) => [one.key, one.title]), this.imageKey, (key) => this.setImage(key))),
+      h('div', { class: 'row' }, h('button', { onclick: () => this.start('') }, 'Begin with nothing'),
+        this.sets.map((set) => h('button', { onclick: () => this.start(set.key) }, `Begin with ${set.title}`))),
+      sketch ? [
+        h('h2', {}, 'Structures'),
+        h('ul', { class: 'plain', role: 'radiogroup', 'aria-label': 'Structure that is drawn' }, sketch.structures.map((one) => {
+          const id = `drawn-${one.name.replaceAll(/[^a-zA-Z0-9]/g, '-')}`
+          return h('li', {}, h('input', { type: 'radio', name: 'drawn', id, checked: one.name === this.active, onchange: () => {
+            this.active = one.name
+            this.stage.redraw()
+          } }), ' ', h('span', { class: 'swatch', style: { background: one.colour } }), h('label', { for: id }, `${one.name}, ${number(one.volume_ml)} mL${one.touched ? ', changed' : ''}`))
+        })),
+        h('div', { class: 'row' }, h('button', { onclick: () => this.make() }, 'New structure')),
+        h('div', { class: 'row', role: 'toolbar', 'aria-label': 'Drawing tools' }, tool('cursor', 'Cursor', 'c'), tool('brush', 'Brush', 'b'), tool('erase', 'Erase', 'e'), tool('contour', 'Contour', 'o'),
+          h('button', { disabled: !sketch.undo, onclick: () => this.send('/undo', {}, 'Taken back') }, `Undo ${sketch.undo}`), h('button', { disabled: !sketch.redo, onclick: () => this.send('/redo', {}, 'Done again') }, `Redo ${sketch.redo}`)),
+        labelled(`Brush, radius ${this.radius} mm`, h('input', { type: 'range', min: 1, max: 40, step: 0.5, value: this.radius, onchange: (event) => {
+          this.radius = Number(event.target.value)
+          this.draw()
+        } })),
+        h('label', {}, h('input', { type: 'checkbox', checked: this.isBall, onchange: (event) => (this.isBall = event.target.checked) }), ' as a ball, in all slices'),
+        this.ways(),
+        h('div', { class: 'row end' }, h('button', { class: 'main', onclick: () => this.save() }, 'Save into the case')),
+      ] : h('p', { class: 'quiet' }, 'Begin with nothing, or with structures that are there.'))
+  }
+
+  ways() {
+    const within = this.sketch.structures.map((one) => one.name)
+    const images = this.images.images.map((one) => [one.key, one.title])
+    this.from ??= this.imageKey
+    const field = (name, label) => labelled(label, h('input', { type: 'number', step: 'any', value: this[name], onchange: (event) => (this[name] = Number(event.target.value)) }))
+    this.reach ??= 40
+    this.margin ??= 5
+    const shape = (how, more = {}) => this.active && this.send('/shape', { name: this.active, how, ...more }, `${how} is done`)
+    const limits = () => ({ image: this.from, low: this.low, high: this.high, within: this.within || null })
+    return [h('details', { open: this.open_ ?? false, ontoggle: (event) => (this.open_ = event.target.open) }, h('summary', {}, 'Threshold and grow'),
+      labelled('By values of', choice(images, this.from, (key) => (this.from = key))),
+      h('div', { class: 'numbers' }, field('low', 'from'), field('high', 'to')),
+      labelled('Only inside of', choice([['', 'anywhere'], ...within.map((name) => [name, name])], this.within ?? '', (name) => (this.within = name))),
+      field('reach', 'grow no farther than, mm'),
+      h('div', { class: 'row' }, h('button', { onclick: () => shape('threshold', limits()) }, 'Threshold'), h('button', { onclick: () => shape('grow', { ...limits(), seed: this.stage.position, reach_mm: this.reach }) }, 'Grow from the cursor'))),
+    h('div', { class: 'row' }, field('margin', 'Margin, mm (negative shrinks)'), h('button', { onclick: () => shape('margin', { margin_mm: this.margin }) }, 'Margin'),
+      h('button', { onclick: () => shape('fill') }, 'Fill holes'), h('button', { onclick: () => shape('between') }, 'Slices in between'), h('button', { onclick: () => shape('clear') }, 'Clear'))]
+  }
+
+  proposals() {
+    return this.about.proposals.filter((step) => step.startsWith('structures')).map((step) => h('div', {},
+      notice('warning', `${step}: proposed structures wait for you`, 'look at them in all planes, then accept or refuse'),
+      h('div', { class: 'row' }, h('button', { class: 'main', onclick: () => this.accept(step) }, 'Accept'), h('button', { onclick: () => this.refuse(step) }, 'Refuse'))))
+  }
+
+  async accept(step) {
+    const given = await askFor('Accept the proposed structures', [{ name: 'by', label: 'Who looked at them', needed: true }], 'I accept them')
+    if (given) await this.judged(`check`, step, given)
+  }
+
+  async refuse(step) {
+    const given = await askFor('Refuse the proposed structures', [{ name: 'reason', label: 'Why', needed: true, long: true }], 'Refuse them')
+    if (given) await this.judged('skip', step, given)
+  }
+
+  async judged(how, step, given) {
+    try {
+      this.about = await api.change(`/api/cases/${this.key}/steps/${step}/${how}`, given)
+      fill(this.said)
+    } catch (error) {
+      fill(this.said, problem(error))
+    }
+    this.draw()
+  }
+
+  async make() {
+    const given = await askFor('New structure', [{ name: 'name', label: 'Name', needed: true, hint: 'such as tumour 3, liver, perfused right' }], 'Make it')
+    if (!given) return
+    this.active = given.name
+    await this.send('/new', given)
+    this.setTool('brush')
+  }
+
+  async save() {
+    const given = await askFor('Save into the case', [{ name: 'by', label: 'Who drew it', needed: true }, { name: 'reason', label: 'Why', long: true }], 'Save')
+    if (!given) return
+    await this.queue
+    try {
+      const saved = await api.change(`${this.address}/save`, given)
+      this.sketch = null
+      this.lines.clear()
+      const { structures } = await this.images.list()
+      this.sets = structures
+      this.draw()
+      fill(this.said, notice('note', `Saved as ${saved.role} (${saved.items.join(', ')}); what was made from the old ones is out of date.`))
+    } catch (error) {
+      fill(this.said, problem(error))
+    }
+  }
+
+  setTool(name) {
+    this.stage.tool = name
+    this.draw()
+  }
+
+  key_(event) {
+    if (event.target.closest('input, textarea, select, dialog')) return
+    const tool = { c: 'cursor', b: 'brush', e: 'erase', o: 'contour' }[event.key]
+    if (tool && !event.ctrlKey) this.setTool(tool)
+    else if (event.ctrlKey && event.key === 'z' && this.sketch?.undo) this.send('/undo', {}, 'Taken back')
+    else if (event.ctrlKey && event.key === 'y' && this.sketch?.redo) this.send('/redo', {}, 'Done again')
+    else return
+    event.preventDefault()
+  }
+
+  close() {
+    document.removeEventListener('keydown', this.keys)
+    this.lines.clear()
+    this.stage.close()
+    this.images.close()
+    if (globalThis.workbench === this) globalThis.workbench = null
+  }
+}

@@ -1,0 +1,178 @@
+// Controls of the viewer.
+
+import { choice, fill, h, labelled, number } from '../dom.js'
+import { NAMES, css } from '../slicer/colours.js'
+import { Stage, length } from '../slicer/stage.js'
+import { WINDOWS } from './images.js'
+
+export class Panel {
+  constructor(viewer) {
+    this.viewer = viewer
+    this.isOpen = { image: true, over: true, lines: true, structures: true }
+    this.draw()
+  }
+
+  draw() {
+    if (this.pending) return
+    this.pending = true
+    queueMicrotask(() => {
+      this.pending = false
+      this.drawNow()
+    })
+  }
+
+  drawNow() {
+    const { viewer } = this
+    const focused = document.activeElement?.closest?.('.panel') ? document.activeElement.getAttribute('data-name') : null
+    fill(viewer.panelElement, viewer.bar, viewer.said, this.tools(), viewer.stages.length === 2 ? this.linkSaid() : null, viewer.stages.map((stage, n) => this.of(stage, n)),
+      viewer.stages.length === 2 ? viewer.values : null, this.measures(), this.keys())
+    if (focused) viewer.panelElement.querySelector(`[data-name="${focused}"]`)?.focus()
+  }
+
+  part(name, title, ...children) {
+    return h('details', { open: this.isOpen[name] ?? false, ontoggle: (event) => (this.isOpen[name] = event.target.open) }, h('summary', {}, title), children)
+  }
+
+  tools() {
+    const { viewer } = this
+    const tool = (name, text, hint) => h('button', { type: 'button', 'data-name': `tool-${name}`, title: hint, 'aria-pressed': String(viewer.stages[0].tool === name), onclick: () => {
+      viewer.stages.forEach((stage) => (stage.tool = name))
+      this.draw()
+    } }, text)
+    return h('div', { class: 'row', role: 'toolbar', 'aria-label': 'Tools' },
+      tool('cursor', 'Cursor', 'left button: move the cursor'), tool('measure', 'Measure', 'draw a line'), tool('window', 'Window', 'drag across for width, down for level'), tool('pan', 'Move', 'drag the picture'),
+      h('button', { type: 'button', 'data-name': 'compare', 'aria-pressed': String(viewer.stages.length === 2), onclick: () => viewer.compare(viewer.stages.length === 1) }, 'Side by side'),
+      h('button', { type: 'button', 'data-name': 'three', onclick: () => viewer.open3d() }, '3-D'),
+      h('button', { type: 'button', 'data-name': 'picture', onclick: () => viewer.keepScreenshot() }, 'Picture'),
+      h('button', { type: 'button', 'data-name': 'download', onclick: () => viewer.download() }, 'Download'))
+  }
+
+  linkSaid() {
+    return h('p', { class: 'quiet' }, `Linked: ${this.viewer.linkSaid ?? ''}`)
+  }
+
+  of(stage, n) {
+    const { viewer } = this
+    if (!stage.image) return null
+    const two = viewer.stages.length === 2
+    const images = viewer.images.images.map((one) => [one.key, one.title + (one.state ? ` (${one.state})` : '')])
+    return h('div', {}, two ? h('h2', {}, n === 0 ? 'Left' : 'Right') : null,
+      this.part('image', 'Image',
+        labelled('Image', choice(images, stage.imageKey, (key) => this.tried(async () => {
+          await viewer.setImage(stage, key)
+          await viewer.chooseSet(stage)
+        }), { 'data-name': `image-${n}` })),
+        this.window(stage, n)),
+      this.part('over', 'Over it', this.overlay(stage, n, images)),
+      this.part('lines', 'Isodose lines', this.doses(stage, n)),
+      this.part('structures', 'Structures', this.structures(stage, n)))
+  }
+
+  async tried(what) {
+    try {
+      await what()
+    } catch (error) {
+      this.viewer.images.failed(error)
+    }
+  }
+
+  window(stage, n) {
+    const set = (low, high) => {
+      stage.window = [low, high]
+      stage.changedLook()
+    }
+    const edge = (at, text) => labelled(text, h('input', { type: 'number', step: 'any', 'data-name': `window-${n}-${at}`, value: Number(stage.window[at].toPrecision(5)), onchange: (event) => {
+      const next = [...stage.window]
+      next[at] = Number(event.target.value)
+      set(...next)
+    } }))
+    const isCt = stage.image.kind === 'HU'
+    const now = Object.entries(WINDOWS).find(([, [low, high]]) => low === stage.window[0] && high === stage.window[1])?.[0] ?? 'own'
+    return [isCt ? labelled('Window', choice([...Object.keys(WINDOWS), 'own'], now, (name) => {
+      if (name !== 'own') set(...WINDOWS[name])
+      this.draw()
+    }, { 'data-name': `preset-${n}` })) : null, h('div', { class: 'numbers' }, edge(0, `black, ${stage.image.unit}`), edge(1, `white, ${stage.image.unit}`))]
+  }
+
+  overlay(stage, n, images) {
+    const { viewer } = this
+    const out = [labelled('Image', choice([['', 'nothing'], ...images.filter(([key]) => key !== stage.imageKey)], stage.overlayKey ?? '', (key) => this.tried(() => viewer.setOverlay(stage, key)), { 'data-name': `over-${n}` }))]
+    if (!stage.overlay) return out
+    if (stage.overlaySaid) out.push(h('p', { class: 'quiet' }, `laid over ${stage.overlaySaid}`))
+    const changed = () => stage.changedLook()
+    const edge = (at, text) => labelled(text, h('input', { type: 'number', step: 'any', 'data-name': `range-${n}-${at}`, value: Number(stage.range[at].toPrecision(4)), onchange: (event) => {
+      stage.range[at] = Number(event.target.value)
+      changed()
+    } }))
+    const shares = [0, 0.25, 0.5, 0.75, 1].map((share) => css(stage.colours, share)).join(', ')
+    out.push(
+      labelled('Opacity', h('input', { type: 'range', min: 0, max: 1, step: 0.05, 'data-name': `opacity-${n}`, value: stage.opacity, oninput: (event) => {
+        stage.opacity = Number(event.target.value)
+        changed()
+      } })),
+      labelled('Colours', choice(NAMES, stage.colours, (name) => {
+        stage.colours = name
+        changed()
+        this.draw()
+      }, { 'data-name': `colours-${n}` })),
+      h('div', { class: 'scale', style: { background: `linear-gradient(to right, ${shares})` }, role: 'img', 'aria-label': `colours from ${number(stage.range[0])} to ${number(stage.range[1])} ${stage.overlay.unit}` }),
+      h('div', { class: 'numbers' }, edge(0, `from, ${stage.overlay.unit}`), edge(1, `to, ${stage.overlay.unit}`)))
+    return out
+  }
+
+  doses(stage, n) {
+    const { viewer } = this
+    const doses = viewer.images.images.filter((one) => one.role === 'dose').map((one) => [one.key, one.title])
+    if (!doses.length) return h('p', { class: 'quiet' }, 'The case has no dose map yet.')
+    return [0, 1].map((slot) => {
+      const dose = stage.doses.find((one) => one.slot === slot)
+      const out = [labelled(slot === 0 ? 'First dose, solid lines' : 'Second dose, dashed lines', choice([['', 'none'], ...doses], dose?.image ?? '', (key) => this.tried(() => viewer.setDose(stage, slot, key)), { 'data-name': `dose-${n}-${slot}` }))]
+      if (dose) {
+        out.push(labelled('Levels, Gy', h('input', { type: 'text', inputmode: 'decimal', 'data-name': `levels-${n}-${slot}`, value: dose.levels.join(', '), onchange: (event) => {
+          const levels = [...new Set(event.target.value.split(/[^0-9.]+/).map(Number).filter((level) => level > 0))].slice(0, 12)
+          dose.levels = levels
+          dose.colourOf = Stage.levelColours(dose.map, levels)
+          stage.redraw()
+          this.draw()
+        } })),
+        h('p', {}, dose.levels.map((level) => h('span', { class: 'nowrap' }, h('span', { class: 'swatch', style: { background: dose.colourOf(level) } }), `${level} `))))
+      }
+      return out
+    })
+  }
+
+  structures(stage, n) {
+    const { viewer } = this
+    const sets = stage.sets ?? []
+    if (!sets.length) return h('p', { class: 'quiet' }, 'No structures were drawn in this frame of reference.')
+    const set = stage.structures
+    const rows = [...(set?.styles.values() ?? [])].map((one) => {
+      const id = `structure-${n}-${one.name.replaceAll(/[^a-zA-Z0-9]/g, '-')}`
+      return h('li', { class: stage.lit === one.name ? 'lit' : null, onmouseenter: () => this.light(stage, one.name), onmouseleave: () => this.light(stage, null) },
+        h('input', { type: 'checkbox', id, 'data-name': id, checked: set.names.includes(one.name), onchange: (event) => {
+          set.names = event.target.checked ? [...set.names, one.name] : set.names.filter((name) => name !== one.name)
+          stage.redraw()
+        } }), ' ', h('span', { class: 'swatch', style: { background: one.colour } }), h('label', { for: id }, `${one.name}, ${number(one.volume_ml)} mL`))
+    })
+    return [labelled('Drawn as', choice(sets.map((one) => [one.key, one.title + (one.proposal ? ' (not accepted)' : '')]), set?.key ?? '', (key) => this.tried(() => viewer.chooseSet(stage, key)), { 'data-name': `set-${n}` })), h('ul', { class: 'plain' }, rows)]
+  }
+
+  light(stage, name) {
+    stage.lit = name
+    stage.redraw()
+  }
+
+  measures() {
+    const found = this.viewer.stages.flatMap((stage) => stage.measures.map((one) => [stage, one]))
+    if (!found.length) return null
+    return h('div', {}, h('h3', {}, 'Measured'), h('ul', { class: 'plain' }, found.map(([stage, one]) => h('li', {}, `${one.plane}: ${length(one).toFixed(1)} mm `, h('button', { 'aria-label': 'Take this measurement away', onclick: () => {
+      stage.measures = stage.measures.filter((each) => each !== one)
+      stage.redraw()
+      this.draw()
+    } }, '×')))))
+  }
+
+  keys() {
+    return h('details', {}, h('summary', {}, 'Keys'), h('p', { class: 'quiet' }, 'In a plane: arrows move the cursor by 1 mm (with Shift 10 mm), Page Up and Page Down go through the slices, + and − zoom, 0 shows all, [ and ] change opacity, Enter or a double click shows one plane. Wheel: slices; with Ctrl: zoom. Right button: window. Shift and drag: move.'))
+  }
+}
