@@ -124,12 +124,15 @@ class Arrival:
         doubts, response = self.setup.doubts, self.setup.response_cps_per_bq
         held = np.maximum(self.mean_bq[:, :-1], 0.0)
         off = response**2 * (1 - np.eye(len(response)))
-        cross = (held**2 @ off.T) * (doubts.cross_talk**2 + doubts.motion**2)
-        by_cross = cross @ (self.weights**2).T
+        by_cross = (held**2 @ off.T) @ (self.weights**2).T * doubts.cross_talk**2
+        # A shift takes counts out of a mask and brings others in, in all masks at once.
+        alone = response * (1 - np.eye(len(response)))
+        shifted = held @ alone.T - held * alone.sum(axis=0)
+        by_motion = (shifted @ self.weights.T) ** 2 * doubts.motion**2
         by_region = np.column_stack([held**2, (held**2).sum(axis=1)]) * doubts.region**2
         by_camera = np.square(np.maximum(self.mean_bq, 0.0)) * doubts.camera**2
         by_background = (self.setup.background_cps * doubts.background) ** 2 @ (self.weights**2).T
-        return np.sqrt(by_cross + by_region + by_camera + by_background)
+        return np.sqrt(by_cross + by_motion + by_region + by_camera + by_background)
 
     def interval_bq(self, z: float = 1.959964) -> tuple[Array, Array]:
         """Limits between which each activity lies with 95 %, none below zero, shape (injections, regions + 1)."""

@@ -34,7 +34,7 @@ SLOWEST = 0.5
 SHARE_DOUBT = 0.3
 """Standard deviation of a share of the flow relative to it, before anything has arrived; and `LEAST_SHARE_DOUBT`."""
 
-LEAST_SHARE_DOUBT = 0.02
+LEAST_SHARE_DOUBT = 0.005
 
 METER_DRIFT = 0.004
 """Of the ratio of camera to meter within one injection."""
@@ -76,6 +76,8 @@ class Departure:
         1 for an excess, -1 for a deficit, 0 for both.
     reference_noise : float
         Variance of one reading of the reference.
+    lag_s : float
+        Standard deviation of the time by which the signal follows the reference.
     """
 
     signal: Array
@@ -85,9 +87,10 @@ class Departure:
     drift: float
     sign: int = 1
     reference_noise: float = 0.0
+    lag_s: float = 0.0
     _products: Array | float = 0.0
     _squares: Array | float = 0.0
-    _past: deque[tuple[Array, Array, Array, Array, Array]] = field(default_factory=lambda: deque(maxlen=200))
+    _past: deque[tuple[Array, Array, Array, Array, Array, Array]] = field(default_factory=lambda: deque(maxlen=200))
 
     def value(self, look: Look, windows: list[int]) -> Array:
         """Take in a look; the statistic, shape (injections,)."""
@@ -96,15 +99,15 @@ class Departure:
         prior = 1 / self.ratio_sd**2
         if not self._past:
             zero = np.zeros_like(x)
-            self._past.append((zero, zero, np.zeros_like(look.net), zero + self.ratio, zero + prior))
-        sx, sy, variance, ratio, _ = self._past[-1]
+            self._past.append((zero, zero, np.zeros_like(look.net), zero + self.ratio, zero + prior, zero))
+        sx, sy, variance, ratio, _, _ = self._past[-1]
         sx, sy, variance = sx + x * look.dt, sy + y * look.dt, variance + look.variance * look.dt**2
         noise = (look.variance * self._weights(ratio) ** 2).sum(axis=1) + ratio**2 * self.reference_noise
         self._products = self._products + x * y / noise
         # Errors of the reference would make the ratio too small; their mean square is taken off.
         self._squares = self._squares + (y * y - self.reference_noise) / noise
         precision = prior + np.maximum(self._squares, 0.0)
-        self._past.append((sx, sy, variance, (self.ratio * prior + self._products) / precision, precision))
+        self._past.append((sx, sy, variance, (self.ratio * prior + self._products) / precision, precision, y))
         return self._largest(look.dt, windows)
 
     def _weights(self, ratio: Array) -> Array:
@@ -113,15 +116,15 @@ class Departure:
         return self.signal - ratio[:, None] * self.reference
 
     def _largest(self, dt: float, windows: list[int]) -> Array:
-        x, y, variance = self._past[-1][:3]
+        x, y, variance, _, _, level = self._past[-1]
         best = np.full(len(x), -np.inf)
         for length in windows:
             if length >= len(self._past):
                 break
-            x0, y0, variance0, ratio, precision = self._past[-1 - length]
+            x0, y0, variance0, ratio, precision, level0 = self._past[-1 - length]
             noise = ((variance - variance0) * self._weights(ratio) ** 2).sum(axis=1)
             noise = noise + ratio**2 * self.reference_noise * length * dt * dt
-            doubt = (y - y0) ** 2 * (1 / precision + self.drift**2)
+            doubt = (y - y0) ** 2 * (1 / precision + self.drift**2) + (ratio * self.lag_s * (level - level0)) ** 2
             value = (x - x0 - ratio * (y - y0)) / np.sqrt(noise + doubt)
             best = np.maximum(best, np.abs(value) if self.sign == 0 else self.sign * value)
         return best
@@ -185,16 +188,20 @@ class Statistics:
         cross = max(doubts.cross_talk, 1e-3)
         self._off_target = [Departure(unmixing[g], None, 0.0, cross, doubts.motion) for g in self._guards]
         self._shares = {}
-        for kind, roles, sign in (("reflux", ("guard", "outside"), 1), ("catheter-moved", ("liver",), 0)):
-            picked = setup.of_role(*roles)
+        response, shares = setup.response_cps_per_bq, setup.expected_shares
+        for kind, role, sign in (("reflux", "guard", 1), ("catheter-moved", "liver", 0)):
+            picked = setup.of_role(role)
             if picked.any():
-                share = float(picked @ setup.expected_shares)
-                sd = SHARE_DOUBT * share + LEAST_SHARE_DOUBT
-                self._shares[kind] = Departure(picked @ unmixing, body, share, sd, doubts.share_drift * share + 1e-3, sign)
+                share, weights = float(picked @ shares), picked @ unmixing
+                spill = (response * (1 - np.eye(len(shares))) * shares).T * weights
+                spilt = float(np.linalg.norm(spill))
+                sd = float(np.linalg.norm([SHARE_DOUBT * share, cross * spilt, LEAST_SHARE_DOUBT]))
+                drift = float(np.hypot(doubts.share_drift * share, doubts.motion * spilt))
+                self._shares[kind] = Departure(weights, body, share, sd, drift, sign)
         noise = (doubts.meter * setup.planned_bq) ** 2 if setup.has_meter else 0.0
         sd = float(np.linalg.norm([doubts.camera, doubts.region, doubts.meter_scale]))
         drift = METER_DRIFT if setup.has_meter else UNMETERED_DRIFT
-        self._stasis = Departure(body, None, 1.0, sd, drift, -1, noise)
+        self._stasis = Departure(body, None, 1.0, sd, drift, -1, noise, doubts.lag_s)
 
     def look(self, counts: Array, exposure_s: float, time_s: float, infused: Array, pushed: Array) -> None:
         """Take in the counts since the last look.
