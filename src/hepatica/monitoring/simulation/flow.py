@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.monitoring.setup import Array, Setup
@@ -15,9 +16,6 @@ EVENTS = ("none", "off-target", "reflux", "stasis", "slip", "clogging", "spasm")
 
 TAIL = 0.1
 """Of the planned activity: below it the vial clears exponentially."""
-
-BOLUS_S = 2.0
-"""In which an off-target deposit arrives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +159,8 @@ class Flow:
         self._in_line = self._in_line - leaves
         return leaves
 
-    def _shared(self, arriving: Array, happening: Array, dt: float) -> Array:
-        """What each region gets."""
+    def _shared(self, arriving: Array, happening: NDArray[np.bool_], dt: float) -> Array:
+        """Activity that each region gets of what arrives, shape (injections, regions)."""
         setup, settings = self.setup, self.settings
         kept = math.exp(-dt / 60.0)
         self._drift = kept * self._drift + math.sqrt(1 - kept**2) * self.random.standard_normal(self._drift.shape)
@@ -180,8 +178,9 @@ class Flow:
         reach = np.where(happening, size, 1.0) if settings.event == "stasis" else 1.0
         found = shares * (arriving * reach)[:, None]
         if settings.event == "off-target":
-            want = size * setup.planned_bq * np.clip((self.time_s - self.onset_s) / BOLUS_S, 0, 1)
-            first = guard * (np.cumsum(guard) == 1)
-            found = found + (want - self._deposited)[:, None] * first
-            self._deposited = want
+            # All that comes goes there until the deposit is complete; the catheter gives no more than what flows.
+            want = np.where(happening, np.minimum(arriving, size * setup.planned_bq - self._deposited), 0.0)
+            diverted = want / np.maximum(arriving, 1e-300)
+            found = found * (1 - diverted)[:, None] + want[:, None] * (guard * (np.cumsum(guard) == 1))
+            self._deposited = self._deposited + want
         return np.asarray(found)
