@@ -130,6 +130,7 @@ if TYPE_CHECKING:
     from hepatica.imaging.spect.scan_model import SpectOptions
     from hepatica.io.read import CtOptions, ImageOptions, read_image, scan
     from hepatica.io.structures.regions import read_structures
+    from hepatica.monitoring.options import FrameOptions, InjectionOptions, WatchOptions
     from hepatica.nuclides import Agent, Nuclide, agent, nuclide
     from hepatica.outcome.adaptive import NextTreatment, PastTreatment, PatientStatus
     from hepatica.outcome.analyses.dose_response import CurveOptions
@@ -173,6 +174,9 @@ if TYPE_CHECKING:
     from hepatica.workflow.dose.result import DoseResult
     from hepatica.workflow.dose.spheres import SpheresResult, compare_spheres
     from hepatica.workflow.inspect import InspectResult, inspect_images
+    from hepatica.workflow.monitoring.monitor import monitor
+    from hepatica.workflow.monitoring.result import MonitorResult
+    from hepatica.workflow.monitoring.simulate import InjectionResult, simulate_injection
     from hepatica.workflow.mri.agreement import SpectMriOptions, SpectMriResult, spect_mri_agreement
     from hepatica.workflow.mri.holmium import holmium_mri
     from hepatica.workflow.mri.result import HolmiumResult
@@ -267,6 +271,7 @@ __all__ = [
     "EvidenceError",
     "ExposureOptions",
     "FlowOptions",
+    "FrameOptions",
     "GammaCamera",
     "GammaOptions",
     "GeometryError",
@@ -277,6 +282,8 @@ __all__ = [
     "HolmiumResult",
     "Image",
     "ImageOptions",
+    "InjectionOptions",
+    "InjectionResult",
     "InputError",
     "InputFile",
     "InspectResult",
@@ -290,6 +297,7 @@ __all__ = [
     "LungShuntResult",
     "MassOptions",
     "Message",
+    "MonitorResult",
     "MonteCarloOptions",
     "MonteCarloScanOptions",
     "MrReadingOptions",
@@ -394,6 +402,7 @@ __all__ = [
     "VoxelKernelResult",
     "WarpOptions",
     "WarpResult",
+    "WatchOptions",
     "WithoutCtOptions",
     "__version__",
     "absorbed_dose",
@@ -425,6 +434,7 @@ __all__ = [
     "liver_function",
     "lung_shunt",
     "measurement_agreement",
+    "monitor",
     "new_case",
     "nuclide",
     "order_vial",
@@ -448,6 +458,7 @@ __all__ = [
     "segment",
     "segmented_response",
     "set_in_case",
+    "simulate_injection",
     "simulate_mri",
     "simulate_spect",
     "skip_step",

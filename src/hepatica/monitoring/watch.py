@@ -82,7 +82,7 @@ class Watch:
         count = len(self.setup.regions)
         if self.mask.min() < 0 or self.mask.max() >= count:
             raise InputError(f"the mask counts pixels for regions {self.mask.min()} to {self.mask.max()} of {count}")
-        self._gate = FrameGate(self.nuclide, (self.mask.shape[0], self.mask.shape[1]))
+        self.gate = FrameGate(self.nuclide, (self.mask.shape[0], self.mask.shape[1]))
         self._meter = MeterGate(self.setup.planned_bq, self.full_scale)
         self._statistics = Statistics(self.setup, 1, self.look_s)
         self._expected = Pushed(self.setup, 1)
@@ -101,7 +101,7 @@ class Watch:
         InputError
             If frames of another nuclide, of another shape or without sense come: nothing can be judged of them.
         """
-        judged = self._gate.judge(frame)
+        judged = self.gate.judge(frame)
         if self._zero_s is None:
             self._zero_s = frame.start_s
         if judged.note:
@@ -120,6 +120,7 @@ class Watch:
         if is_saturated(self._rate_cps, self.setup.tau_s):
             self._note("the camera is saturated: it records all it can, and the true rate cannot be told", 5.0)
         if note := self._motion.take(frame.values, frame.duration_s):
+            self._notes = {text: until for text, until in self._notes.items() if not text.startswith(MOVED)}
             self._note(note, math.inf)
         if self._exposure >= self.look_s * (1 - 1e-6):
             self._look()
@@ -152,7 +153,7 @@ class Watch:
         moved = np.roll(self.mask, (-up, across), axis=(0, 1))
         self.mask, self._flat = moved, moved.ravel()
         self._motion = Motion(moved, self.pixel_mm)
-        self._notes = {note: until for note, until in self._notes.items() if not note.startswith("the patient moved")}
+        self._notes = {note: until for note, until in self._notes.items() if not note.startswith(MOVED)}
 
     def stop(self) -> State:
         """The injection is over; the last state."""
@@ -203,7 +204,7 @@ class Watch:
 
     def _not_judged(self, without_meter: bool) -> dict[str, str]:
         """Tests that are left out at this look, each with the reason."""
-        moved = next((n for n in self._notes if n.startswith(("the patient moved", "counts fall"))), "")
+        moved = next((n for n in self._notes if n.startswith((MOVED, "counts fall"))), "")
         saturated = any(n.startswith("the camera is saturated") and u >= self._time_s for n, u in self._notes.items())
         out = dict.fromkeys(KINDS, moved) if moved else {}
         if saturated:
@@ -311,5 +312,7 @@ class Watch:
             out.append(Test(kind, shown, boundary if math.isfinite(boundary) else None, not why and shown is not None, why))
         return tuple(out)
 
+
+MOVED = "the patient moved"
 
 NO_SOURCE = "No sourced statement of this agent's instructions for use is held here; follow them as they stand."

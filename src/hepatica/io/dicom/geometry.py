@@ -49,6 +49,7 @@ __all__ = [
     "nuclear_stack",
     "orientation_of",
     "pixel_size_of",
+    "write_pixel_size",
     "pixel_spacing_of",
     "planar_grid",
     "plane_of",
@@ -203,6 +204,11 @@ def pixel_size_of(header: Header) -> tuple[float, float]:
     """
     rows_mm, columns_mm = _pixel_spacing(header)
     return columns_mm, rows_mm
+
+
+def write_pixel_size(dataset: Any, pixel_mm: float) -> None:
+    """Set the edge of the square pixels of an image without a place in the patient, mm."""
+    dataset.PixelSpacing = decimal_strings([pixel_mm, pixel_mm])
 
 
 def detector_plane(header: Header, detector: Header) -> Plane | None:
