@@ -106,6 +106,6 @@ def page(state: Any) -> Any:
 
 
 def _test(test: Any) -> str:
-    if not test.judged or test.statistic is None:
+    if not test.is_judged or test.statistic is None:
         return f"{test.kind} not judged"
     return f"{test.kind} {test.statistic:.1f}/{'–' if test.boundary is None else f'{test.boundary:.1f}'}"

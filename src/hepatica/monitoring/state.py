@@ -50,7 +50,7 @@ class Test:
         Of the alarm.
     statistic, boundary : float or None
         In standard deviations; None where there is none.
-    judged : bool
+    is_judged : bool
         Whether it was looked at this time.
     why_not : str
         Why it was not.
@@ -59,7 +59,7 @@ class Test:
     kind: str
     statistic: float | None
     boundary: float | None
-    judged: bool
+    is_judged: bool
     why_not: str = ""
 
 

@@ -105,6 +105,7 @@ class Watch:
         if self._zero_s is None:
             self._zero_s = frame.start_s
         if judged.note:
+            self._time_s = max(self._time_s, judged.time_s)
             self._note(judged.note)
         if not judged.use:
             return self.state()

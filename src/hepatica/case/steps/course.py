@@ -20,6 +20,7 @@ from hepatica.case.steps.inputs import (
     StatedTerritory,
     View,
 )
+from hepatica.case.steps.injection import INJECTION_INPUTS
 from hepatica.case.steps.plan_tables import PlanTables, plan_arguments
 from hepatica.case.steps.proposals import (
     FirstImageOf,
@@ -129,6 +130,7 @@ COURSE = (
             ),
         ),
     ),
+    Step("injection", "Injection", "monitor", INJECTION_INPUTS),
     Step(
         "reconstruction",
         "Reconstruction",

@@ -46,7 +46,8 @@ def monitor_png(curves: Mapping[str, Any], pictures: NDArray[np.float64], mask: 
         axes = figure.add_subplot(grid[2, n])
         axes.imshow(picture, cmap="gray_r", interpolation="nearest", vmax=max(float(np.quantile(picture, 0.998)), 1.0))
         if mask is not None:
-            for region in range(int(mask.max()) + 1):
+            # The region of the frame's corner is what lies around all others.
+            for region in (n for n in range(int(mask.max()) + 1) if n != int(mask[0, 0])):
                 axes.contour(mask == region, levels=[0.5], colors=[COLOURS[region % len(COLOURS)]], linewidths=0.6)
         axes.set_xticks([])
         axes.set_yticks([])

@@ -97,7 +97,7 @@ class MonitorResult(Result):
         if not self.delivery:
             return (self.table(),)
         alarms = [(a.at_s, a.kind, a.region, a.why, a.chance) for a in self.alarms]
-        tests = [(t.kind, t.statistic, t.boundary, t.judged, t.why_not) for t in self.tests]
+        tests = [(t.kind, t.statistic, t.boundary, t.is_judged, t.why_not) for t in self.tests]
         return (
             self.table(),
             Table.of(("at, s", "alarm", "region", "why", "chance when nothing happens"), alarms, "Alarms", "alarms",
@@ -119,6 +119,18 @@ class MonitorResult(Result):
     def is_usable(self) -> bool:
         """Whether a frame came."""
         return self.frames_used > 0
+
+    def measured(self) -> dict[str, Any]:
+        """Activity in the body and its uncertainty, and what alarms there were."""
+        if self.delivered_bq is None:
+            return {}
+        return {
+            "nuclide": self.nuclide,
+            "delivered_bq": self.delivered_bq,
+            "delivered_bq_sd": self.delivered_bq_sd,
+            "planned_bq": self.planned_bq,
+            "alarms": [alarm.kind for alarm in self.alarms],
+        }
 
     def write(self, folder: Path) -> None:
         """Write ``states.jsonl`` (each logged state) and ``monitor.png`` (curves and frames)."""

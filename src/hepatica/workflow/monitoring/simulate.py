@@ -57,7 +57,6 @@ class InjectionResult(Result):
     frames: int
     planned_bq: float
     infused_bq: float
-    regions: tuple[str, ...]
     delivered_bq_by_region: dict[str, float]
     prepared: Prepared = field(metadata=HIDDEN)
     context: DicomContext = field(metadata=HIDDEN)
@@ -86,7 +85,7 @@ class InjectionResult(Result):
         write_text(folder / "setup.json", json.dumps(self.prepared.as_document(), indent=1) + "\n")
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["time_s", *(f"{name}_bq" for name in self.regions)])
+        writer.writerow(["time_s", *(f"{name}_bq" for name in self.prepared.setup.regions)])
         for n, row in enumerate(self.truth_bq):
             writer.writerow([f"{(n + 1) * self.frame_s:.3f}", *(f"{value:.6g}" for value in row)])
         write_text(folder / "truth.csv", stream.getvalue())
@@ -144,7 +143,6 @@ def simulate_injection(
         frames=len(made),
         planned_bq=source.activity_bq,
         infused_bq=made[-1].infused_bq,
-        regions=table.setup.regions,
         delivered_bq_by_region=dict(zip(table.setup.regions, truth[-1].tolist(), strict=True)),
         prepared=prepared,
         context=DicomContext.invented(patient_id=identity, patient_name=f"Virtual^Patient {options.seed}", when=STARTED),
