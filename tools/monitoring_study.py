@@ -28,7 +28,7 @@ from hepatica.monitoring.sequential import KINDS
 from hepatica.monitoring.simulation.flow import EVENTS
 from hepatica.monitoring.simulation.scenes import SOURCES, Source, scene, source_named
 
-CALIBRATION, EVALUATION = 11, 22
+CALIBRATION, EVALUATION = 12, 23
 """Seeds of the boundaries and of the numbers."""
 
 LOOK_S = 0.5

@@ -26,6 +26,13 @@ RATE_TIME_S = 4.0
 LEAST_SHARE = 0.02
 """Share of the flow for which a region is ready that expects less: an organ at risk expects nothing."""
 
+SHARES_S = 20.0
+"""Over which the shares are averaged that say how many counts a mask expects. A variance that follows a region's own
+estimate corrects it less when it happens to be high: the mean of many injections would be too high."""
+
+KNOWN_SHARES = 0.02
+"""Of the planned activity in the body, below which the shares are those of the plan."""
+
 MOST_LOSS = 0.95
 """Of the rate that a paralysable camera can record at all; above it the true rate cannot be told."""
 
@@ -62,6 +69,7 @@ class Arrival:
         self.rate_bq_s = np.zeros(shape)
         self.variance_bq2 = np.zeros(shape)
         self._covariance = np.zeros(shape)
+        self._shares = np.broadcast_to(setup.expected_shares, (injections, count)).copy()
         self._rate_variance = np.broadcast_to((RATE_CHANGE * nominal) ** 2, shape).copy()
 
     def predict(self, elapsed_s: float) -> None:
@@ -97,7 +105,7 @@ class Arrival:
         decayed = math.exp(-math.log(2) / setup.half_life_s * time_s)
         kept = (live * exposure_s)[:, None]
         net = (counts / kept - setup.background_cps) / decayed
-        there = np.maximum(self.mean_bq[:, :-1], 0.0) @ setup.response_cps_per_bq.T
+        there = (np.maximum(self.mean_bq[:, -1:], 0.0) * self._shares) @ setup.response_cps_per_bq.T
         expected = there * decayed + setup.background_cps
         # One count in the whole time so far is the least that can be known of a mask that has seen none.
         expected = np.maximum(expected, 1.0 / (time_s + exposure_s))
@@ -114,7 +122,16 @@ class Arrival:
         self.variance_bq2 = self.variance_bq2 - with_level**2 / whole
         self._covariance = self._covariance - with_level * with_rate / whole
         self._rate_variance = self._rate_variance - with_rate**2 / whole
+        self._follow_shares(exposure_s)
         return net, (1 / kept / decayed) ** 2, expected * kept
+
+    def _follow_shares(self, elapsed_s: float) -> None:
+        """Let the shares by which counts are expected follow those of the state, slowly."""
+        body = self.mean_bq[:, -1:]
+        known = body > KNOWN_SHARES * self.setup.planned_bq
+        seen = np.maximum(self.mean_bq[:, :-1], 0.0) / np.where(known, body, 1.0)
+        part = min(1.0, elapsed_s / SHARES_S)
+        self._shares = np.where(known, self._shares + part * (seen - self._shares), self._shares)
 
     def systematic_sd_bq(self) -> Array:
         """Uncertainty of each activity by what does not average out: camera factor, sensitivity, cross-talk.

@@ -36,8 +36,11 @@ SHARE_DOUBT = 0.3
 
 LEAST_SHARE_DOUBT = 0.005
 
-METER_DRIFT = 0.004
+METER_DRIFT = 0.003
 """Of the ratio of camera to meter within one injection."""
+
+BY_SHARES = 0.02
+"""Of the counts of the whole field, because each patient's shares differ from the expected ones."""
 
 LEAST_ARRIVED = 0.1
 """Of the planned activity, before a forecast to completion means anything."""
@@ -90,7 +93,7 @@ class Departure:
     lag_s: float = 0.0
     _products: Array | float = 0.0
     _squares: Array | float = 0.0
-    _past: deque[tuple[Array, Array, Array, Array, Array, Array]] = field(default_factory=lambda: deque(maxlen=200))
+    _past: deque[tuple[Array, Array, Array, Array, Array, Array]] = field(default_factory=deque)
 
     def value(self, look: Look, windows: list[int]) -> Array:
         """Take in a look; the statistic, shape (injections,)."""
@@ -108,6 +111,8 @@ class Departure:
         self._squares = self._squares + (y * y - self.reference_noise) / noise
         precision = prior + np.maximum(self._squares, 0.0)
         self._past.append((sx, sy, variance, (self.ratio * prior + self._products) / precision, precision, y))
+        if len(self._past) > 2 * max(windows) + 2:
+            self._past.popleft()
         return self._largest(look.dt, windows)
 
     def _weights(self, ratio: Array) -> Array:
@@ -121,7 +126,9 @@ class Departure:
         for length in windows:
             if length >= len(self._past):
                 break
-            x0, y0, variance0, ratio, precision, level0 = self._past[-1 - length]
+            x0, y0, variance0, _, _, level0 = self._past[-1 - length]
+            # What began a window ago has not touched the ratio of two windows ago, and shows most in the last one.
+            ratio, precision = self._past[-min(1 + 2 * length, len(self._past))][3:5]
             noise = ((variance - variance0) * self._weights(ratio) ** 2).sum(axis=1)
             noise = noise + ratio**2 * self.reference_noise * length * dt * dt
             doubt = (y - y0) ** 2 * (1 / precision + self.drift**2) + (ratio * self.lag_s * (level - level0)) ** 2
@@ -199,9 +206,14 @@ class Statistics:
                 drift = float(np.hypot(doubts.share_drift * share, doubts.motion * spilt))
                 self._shares[kind] = Departure(weights, body, share, sd, drift, sign)
         noise = (doubts.meter * setup.planned_bq) ** 2 if setup.has_meter else 0.0
-        sd = float(np.linalg.norm([doubts.camera, doubts.region, doubts.meter_scale]))
-        drift = METER_DRIFT if setup.has_meter else UNMETERED_DRIFT
-        self._stasis = Departure(body, None, 1.0, sd, drift, -1, noise, doubts.lag_s)
+        sd = float(np.linalg.norm([doubts.camera, doubts.region, doubts.meter_scale, BY_SHARES]))
+        # Counts of the whole field: small movements only shift them from mask to mask.
+        seen = response.sum(axis=0)
+        whole = np.full(len(shares), 1 / float(seen @ shares))
+        unlike = float(np.linalg.norm(shares * (seen / float(seen @ shares) - 1)))
+        own = METER_DRIFT if setup.has_meter else UNMETERED_DRIFT
+        drift = float(np.hypot(own, doubts.share_drift * unlike))
+        self._stasis = Departure(whole, None, 1.0, sd, drift, -1, noise, doubts.lag_s)
 
     def look(self, counts: Array, exposure_s: float, time_s: float, infused: Array, pushed: Array) -> None:
         """Take in the counts since the last look.
