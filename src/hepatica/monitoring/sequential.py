@@ -147,6 +147,7 @@ class Look:
     net: Array
     variance: Array
     reference: Array
+    time_s: float = 0.0
 
 
 class Statistics:
@@ -235,7 +236,7 @@ class Statistics:
         net, per_count, expected = self.arrival.update(counts, exposure_s, time_s)
         variance = (0.5 * (counts + expected) + FEWEST_COUNTS) * per_count
         self._judge_levels()
-        self._judge_departures(Look(exposure_s, net, variance, infused))
+        self._judge_departures(Look(exposure_s, net, variance, infused, time_s))
         if self.setup.has_meter:
             self._judge_delivery(infused, pushed)
 
@@ -274,7 +275,7 @@ class Statistics:
             self._keep("off-target", np.stack(found), self._guards)
         for kind, test in self._shares.items():
             self.values[kind] = test.value(look, self._windows)
-        come = self._transit.come(look.reference)
+        come = self._transit.come(look.reference, look.time_s)
         self._come_bq = self._come_bq + min(1.0, look.dt / SMOOTH_S) * (come - self._come_bq)
         self.values["stasis"] = self._stasis.value(Look(look.dt, look.net, look.variance, come), self._windows)
 
@@ -335,18 +336,28 @@ class Transit:
     injections : int
         How many side by side.
     look_s : float
-        Time between looks.
+        Time before the first look.
     """
 
     def __init__(self, setup: Setup, injections: int, look_s: float) -> None:
-        self._waiting: deque[Array] = deque()
-        self._steps = round(setup.lag_s / look_s)
-        self._part = 1 - np.exp(-look_s / setup.dispersion_s) if setup.dispersion_s else 1.0
+        self._lag_s, self._dispersion_s = setup.lag_s, setup.dispersion_s
+        self._left: deque[tuple[float, Array]] = deque()
         self._come = np.zeros(injections)
+        self._last_s = -look_s / 2
 
-    def come(self, infused: Array) -> Array:
-        """Activity out of the catheter, shape (injections,)."""
-        self._waiting.append(infused)
-        if len(self._waiting) > self._steps:
-            self._come = self._come + self._part * (self._waiting.popleft() - self._come)
+    def come(self, infused: Array, time_s: float) -> Array:
+        """Activity out of the catheter at an instant, shape (injections,); between two looks it is interpolated."""
+        elapsed, self._last_s = time_s - self._last_s, time_s
+        self._left.append((time_s, infused))
+        wanted = time_s - self._lag_s
+        while len(self._left) > 1 and self._left[1][0] <= wanted + 1e-9:
+            self._left.popleft()
+        first, before = self._left[0]
+        if first > wanted + 1e-9:
+            return self._come
+        if len(self._left) > 1 and wanted > first:
+            second, after = self._left[1]
+            before = before + (after - before) * ((wanted - first) / (second - first))
+        part = 1 - np.exp(-elapsed / self._dispersion_s) if self._dispersion_s else 1.0
+        self._come = self._come + part * (before - self._come)
         return self._come
