@@ -4,12 +4,12 @@
 
     python tools/monitoring_study.py run maa --out study          # one source; repeat for each
     python tools/monitoring_study.py show study                   # the tables of docs/monitoring.md
-    python tools/monitoring_study.py pixels maa --out study       # the same statistics from whole frames
+    python tools/monitoring_study.py pixels maa                   # the same statistics from whole frames
     python tools/monitoring_study.py latency                      # 128 x 128 frames, 10 a second
 
-Boundaries come from injections of one block of seeds, all reported numbers from another one. The response of each source
-is that of a virtual patient before its camera; counts are drawn region by region, and `pixels` checks that whole frames
-give the same.
+Boundaries come from injections of one block of seeds, all reported numbers from another one. The response of each
+source is that of a virtual patient before its camera; counts are drawn region by region, and `pixels` checks that
+whole frames give the same.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ import numpy as np
 from hepatica.monitoring.boundaries import Boundaries, Watched, batches, calibrated
 from hepatica.monitoring.sequential import KINDS
 from hepatica.monitoring.simulation.flow import EVENTS
+from hepatica.monitoring.simulation.frames import instants
 from hepatica.monitoring.simulation.scenes import SOURCES, Source, scene, source_named
+from hepatica.monitoring.watch import Watch
 
 CALIBRATION, EVALUATION = 12, 23
 """Seeds of the boundaries and of the numbers."""
@@ -82,13 +84,15 @@ def uneventful(source: Source, setup: Any, limits: Boundaries, injections: int) 
 
 
 def eventful(source: Source, setup: Any, limits: Boundaries, event: str, injections: int) -> dict[str, Any]:
-    """Detection and delay of one event, counted from the true onset; an earlier alarm is a false one and no detection."""
+    """Detection and delay of one event, counted from the true onset; an alarm before it does not count."""
     kind = SHOWS[event]
     delays, early = [], 0
     settings = replace(source.flow, event=event)
     first: dict[str, int] = {}
     for number, size in enumerate(batches(injections)):
-        run = Watched.of(setup, settings, look_s=LOOK_S, injections=size, seed=(EVALUATION, 3 + EVENTS.index(event), number))
+        run = Watched.of(
+            setup, settings, look_s=LOOK_S, injections=size, seed=(EVALUATION, 3 + EVENTS.index(event), number)
+        )
         crossed = run.values[kind] >= limits.of(kind)
         when = np.where(crossed.any(axis=0), run.time_s[crossed.argmax(axis=0)], np.inf)
         early += int((when < run.onset_s).sum())
@@ -142,7 +146,10 @@ def show(arguments: argparse.Namespace) -> None:
         print(f"| {one['title']} | " + " | ".join(f"{100 * quiet['false_alarms'][kind]:.2f}" for kind in KINDS) + " |")
     print("\n| delay, median (90 %), s; detected | " + " | ".join(SHOWS) + " |\n|" + "---|" * (len(SHOWS) + 1))
     for one in runs:
-        cells = [f"{_s(e['delay_median_s'])} ({_s(e['delay_90_s'])}); {100 * e['detected']:.0f} %" for e in one["events"].values()]
+        cells = [
+            f"{_s(e['delay_median_s'])} ({_s(e['delay_90_s'])}); {100 * e['detected']:.0f} %"
+            for e in one["events"].values()
+        ]
         print(f"| {one['title']} | " + " | ".join(cells) + " |")
     names = list(runs[0]["uneventful"]["coverage_at_end"])
     print("\n| interval holds the truth, % | " + " | ".join(names) + " | delivered within 5 %, % | error, median, % |")
@@ -152,6 +159,49 @@ def show(arguments: argparse.Namespace) -> None:
         cells = [f"{100 * quiet['coverage'][n]:.1f}" if n in quiet["coverage"] else "–" for n in names]
         last = f"{100 * quiet['delivered_within_5']:.1f} | {100 * quiet['delivered_error_median']:.1f}"
         print(f"| {one['title']} | " + " | ".join(cells) + f" | {last} |")
+
+
+def latency(arguments: argparse.Namespace) -> None:
+    """Processor time for each frame of 128 x 128 pixels, ten a second, as the monitor takes them."""
+    source = source_named("maa")
+    table = scene(source)
+    limits = calibrated(table.setup, source.flow, look_s=LOOK_S, injections=1000, seed=CALIBRATION)
+    watch = Watch(table.setup, table.mask, limits, LOOK_S, source.nuclide, table.pixel_mm)
+    took = []
+    for one in instants(table, source.flow, frame_s=0.1, seconds=arguments.seconds, seed=EVALUATION):
+        started = time.process_time()
+        for reading in one.readings:
+            watch.reading(reading)
+        watch.frame(one.frame)
+        took.append(1000 * (time.process_time() - started))
+    print(
+        f"{len(took)} frames: median {np.median(took):.2f} ms, 99 % {np.quantile(took, 0.99):.1f} ms, most {max(took):.1f} ms"
+    )
+
+
+def pixels(arguments: argparse.Namespace) -> None:
+    """Largest statistics of uneventful injections from whole frames, beside those of the region-level shortcut."""
+    source = source_named(arguments.source)
+    table = scene(source)
+    shortcut = calibrated(table.setup, source.flow, look_s=LOOK_S, injections=2000, seed=CALIBRATION).largest
+    found: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    for seed in range(arguments.injections):
+        watch = Watch(table.setup, table.mask, None, LOOK_S, source.nuclide, table.pixel_mm)
+        largest = dict.fromkeys(KINDS, -np.inf)
+        for one in instants(table, source.flow, frame_s=LOOK_S, seed=1000 + seed):
+            for reading in one.readings:
+                watch.reading(reading)
+            for test in watch.frame(one.frame).tests:
+                if test.statistic is not None:
+                    largest[test.kind] = max(largest[test.kind], test.statistic)
+        for kind, value in largest.items():
+            found[kind].append(value)
+    for kind in ("off-target", "reflux", "stasis", "no-delivery", "catheter-moved"):
+        here, there = np.median(found[kind]), np.median(shortcut[kind])
+        beyond = float((np.array(found[kind]) >= np.quantile(shortcut[kind], 0.99)).mean())
+        print(
+            f"{kind}: median of the largest {here:.2f} from frames, {there:.2f} by regions; beyond the boundary {beyond:.3f}"
+        )
 
 
 def _s(value: float | None) -> str:
@@ -172,6 +222,13 @@ def main() -> None:
     table = commands.add_parser("show")
     table.add_argument("folder", type=Path)
     table.set_defaults(call=show)
+    frames = commands.add_parser("pixels")
+    frames.add_argument("source", choices=[s.name for s in SOURCES])
+    frames.add_argument("--injections", type=int, default=40)
+    frames.set_defaults(call=pixels)
+    speed = commands.add_parser("latency")
+    speed.add_argument("--seconds", type=float, default=60.0)
+    speed.set_defaults(call=latency)
     arguments = parser.parse_args()
     arguments.call(arguments)
 

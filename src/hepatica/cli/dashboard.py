@@ -97,7 +97,8 @@ def page(state: Any) -> Any:
         bar = "█" * round(30 * min(one.delivered_bq / most, 1.0))
         share = "–" if one.share is None else f"{100 * one.share:.1f} %"
         regions.add_row(
-            one_line(one.name), f"{one.delivered_bq / 1e6:.4g}", f"{one.low_bq / 1e6:.4g} – {one.high_bq / 1e6:.4g}", share,
+            one_line(one.name), f"{one.delivered_bq / 1e6:.4g}", f"{one.low_bq / 1e6:.4g} – {one.high_bq / 1e6:.4g}",
+            share,
             bar, style=faded,
         )  # fmt: skip
     tests = Text("  ".join(_test(test) for test in state.tests), style="dim")

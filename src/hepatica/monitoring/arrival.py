@@ -111,7 +111,7 @@ class Arrival:
         expected = np.maximum(expected, 1.0 / (time_s + exposure_s))
         variance = expected / kept / decayed**2
         seen, noise = net @ self.weights.T, variance @ (self.weights**2).T
-        # The frame shows the mean over its exposure, the state is that of its end: half an exposure of rate lies between.
+        # The frame shows the mean over its exposure, the state is that of its end: half an exposure lies between.
         half = exposure_s / 2
         with_level = self.variance_bq2 - half * self._covariance
         with_rate = self._covariance - half * self._rate_variance
@@ -149,7 +149,7 @@ class Arrival:
         by_region = np.column_stack([held**2, (held**2).sum(axis=1)]) * doubts.region**2
         by_camera = np.square(np.maximum(self.mean_bq, 0.0)) * doubts.camera**2
         by_background = (self.setup.background_cps * doubts.background) ** 2 @ (self.weights**2).T
-        return np.sqrt(by_cross + by_motion + by_region + by_camera + by_background)
+        return np.asarray(np.sqrt(by_cross + by_motion + by_region + by_camera + by_background))
 
     def interval_bq(self, z: float = 1.959964) -> tuple[Array, Array]:
         """Limits between which each activity lies with 95 %, none below zero, shape (injections, regions + 1)."""
@@ -160,7 +160,7 @@ class Arrival:
 def live_share(recorded_cps: Array, tau_s: float) -> Array:
     """Share of the events that a paralysable camera kept, from the rate that it recorded, shape as given.
 
-    Above `MOST_LOSS` of the largest rate that it can record the share at that rate is given, and `is_saturated` says so.
+    Above `MOST_LOSS` of the largest rate that it can record the share there is given, and `is_saturated` says so.
     """
     if not tau_s:
         return np.ones_like(recorded_cps)

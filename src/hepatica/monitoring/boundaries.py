@@ -7,7 +7,7 @@ and doubts, and injections in which nothing happens. Nothing of the injection it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -101,7 +101,9 @@ def calibrated(
         If fewer injections are asked for than show the rate (ten false alarms).
     """
     if not 0 < false_alarms < 1 or injections * false_alarms < 10:
-        raise InputError(f"{injections} simulated injections do not show a rate of {false_alarms:g}; ten times its inverse do")
+        raise InputError(
+            f"{injections} simulated injections do not show a rate of {false_alarms:g}; ten times its inverse do"
+        )
     found: dict[str, list[Array]] = {kind: [] for kind in KINDS}
     quiet = uneventful(setup, settings)
     for number, size in enumerate(batches(injections)):
@@ -113,8 +115,6 @@ def calibrated(
 
 def uneventful(setup: Setup, settings: FlowSettings) -> tuple[Setup, FlowSettings]:
     """The same with nothing happening."""
-    from dataclasses import replace
-
     return setup, replace(settings, event="none", size=None)
 
 
@@ -185,9 +185,12 @@ class Watched:
             arrays = (*states_of, true, *forecast, *statistics.delivered_bq())
             for kept, array in zip(states, arrays, strict=True):
                 kept.append(array.astype(np.float32))
-        time_s = look_s * np.arange(1, looks + 1)
         stacked = {kind: np.stack(v) for kind, v in values.items()}
-        return cls(time_s, stacked, *map(np.stack, states), recording.flow.onset_s, setup)
+        time_s = np.asarray(look_s * np.arange(1, looks + 1), dtype=np.float64)
+        mean, low, high, there, ahead, ahead_sd, given, given_sd = (np.stack(kept) for kept in states)
+        return cls(
+            time_s, stacked, mean, low, high, there, ahead, ahead_sd, given, given_sd, recording.flow.onset_s, setup
+        )
 
     def largest_while_false(self) -> dict[str, Array]:
         """Largest value of each statistic while an alarm of its kind would be false, shape (injections,).

@@ -1,7 +1,7 @@
 """Frames and readings as they come: what may be used, and what is wrong with the rest.
 
-A camera's clock, a network and a person between them lose frames, double them, bring them late and set clocks. Nothing of
-that may pass for an injection in which all is well: each fault is said, and what cannot be used is not.
+A camera's clock, a network and a person between them lose frames, double them, bring them late and set clocks.
+Nothing of that may pass for an injection in which all is well: each fault is said, and what cannot be used is not.
 """
 
 from __future__ import annotations

@@ -87,9 +87,13 @@ class Prepared:
             named = {"regions": tuple(content["regions"]), "roles": tuple(content["roles"])}
             setup = Setup(**{**given, **named, "doubts": doubts})
             mask = _mask(content["mask"], len(setup.regions), where)
-            return cls(setup, mask, float(content["pixel_mm"]), str(content["nuclide"]), str(content.get("agent", "")), flow)
+            return cls(
+                setup, mask, float(content["pixel_mm"]), str(content["nuclide"]), str(content.get("agent", "")), flow
+            )
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{where}: {error.args[0] if error.args else error!r} is missing or of the wrong kind") from error
+            raise InputError(
+                f"{where}: {error.args[0] if error.args else error!r} is missing or of the wrong kind"
+            ) from error
 
 
 FLOW = ("variation", "variation_s", "pulse_s", "pause_s")
@@ -101,5 +105,7 @@ def _mask(rows: Any, regions: int, where: str) -> NDArray[np.int64]:
     lengths = {len(row) for row in rows}
     letters = set("".join(rows))
     if len(lengths) != 1 or not letters <= set(LETTERS[:regions]):
-        raise InputError(f"{where}: the mask has rows of one length and the letters a to {LETTERS[regions - 1]}, one for each region")
+        raise InputError(
+            f"{where}: the mask has rows of one length and the letters a to {LETTERS[regions - 1]}, one for each region"
+        )
     return np.array([[LETTERS.index(letter) for letter in row] for row in rows], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What a planar camera in front of the patient sees of each region: sensitivity, blur, attenuation, scatter, cross-talk."""
+"""What a planar camera in front of the patient sees of each region: blur, attenuation, scatter, cross-talk."""
 
 from __future__ import annotations
 
@@ -131,8 +131,8 @@ def _on_pixels(image: Array, grid: Grid, spacing: Array, pixel_mm: float, moved_
 def masks_of(images: Mapping[str, Array], roles: Mapping[str, str]) -> NDArray[np.int64]:
     """Which region each pixel is counted for: its place in the order of `images`.
 
-    Each image is scaled to its own largest pixel, and the largest takes the pixel; what shows less than a quarter of any
-    belongs to the region outside.
+    Each image is scaled to its own largest pixel, and the largest takes the pixel; what shows less than a quarter of
+    any belongs to the region outside.
     """
     scaled = np.stack([image / max(float(image.max()), 1e-300) for image in images.values()])
     names = list(images)
@@ -147,4 +147,6 @@ def masks_of(images: Mapping[str, Array], roles: Mapping[str, str]) -> NDArray[n
 def response_of(images: Mapping[str, Array], mask: NDArray[np.int64]) -> Array:
     """Counts per second and becquerel in each mask (rows) of each region (columns)."""
     flat = mask.ravel()
-    return np.stack([np.bincount(flat, weights=image.ravel(), minlength=len(images)) for image in images.values()], axis=1)
+    return np.stack(
+        [np.bincount(flat, weights=image.ravel(), minlength=len(images)) for image in images.values()], axis=1
+    )

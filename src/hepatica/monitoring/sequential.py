@@ -2,12 +2,12 @@
 
 Each of four tests holds one signal against a reference that carries it along: counts of a guard region against the
 cross-talk that is expected in it, activity outside the liver and in the other lobes against that of the whole body,
-activity of the body against what has left the vial. Their ratio is learned from the injection so far (Bayesian regression,
-from what the plan says); the statistic is the excess over a window that follows, over its standard deviation, the largest
-of several windows: a window-limited generalised likelihood ratio for a change of unknown time and size (Lai, J R Stat Soc
-B 1995;57:613). Looked at many times, in many windows, its largest value over an uneventful injection is no normal number;
-the boundary that it must pass is the quantile of that largest value (`boundaries`), so that the stated rate of false
-alarms holds for the whole injection.
+activity of the body against what has left the vial. Their ratio is learned from the injection so far (Bayesian
+regression, from what the plan says); the statistic is the excess over a window that follows, over its standard
+deviation, the largest of several windows: a window-limited generalised likelihood ratio for a change of unknown time
+and size (Lai, J R Stat Soc B 1995;57:613). Looked at many times, in many windows, its largest value over an
+uneventful injection is no normal number; the boundary that it must pass is the quantile of that largest value
+(`boundaries`), so that the stated rate of false alarms holds for the whole injection.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ LEAST_ARRIVED = 0.1
 """Of the planned activity, before a forecast to completion means anything."""
 
 FEWEST_COUNTS = 0.2
-"""Added to the counts of each look and mask for their variance, which none counted would make nil. The variance is taken
-half from what was counted, half from what the state before expected: the one follows a sudden rise, the other does not
-shrink where counts happen to be low."""
+"""Added to the counts of each look and mask for their variance, which none counted would make nil. The variance is
+taken half from what was counted, half from what the state before expected: the one follows a sudden rise, the other
+does not shrink where counts happen to be low."""
 
 
 class Sums(NamedTuple):
@@ -139,8 +139,18 @@ class Departure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """One look, as a test takes it in: net rates and their variances (injections, masks), and a reference if it has no
-    counting noise (injections,).
+    """One look, as a test takes it in.
+
+    Attributes
+    ----------
+    dt : float
+        Exposure, s.
+    net, variance : ndarray, shape (injections, masks)
+        Net counts per second and their variances.
+    reference : ndarray, shape (injections,)
+        What has no counting noise: spill, or what was infused.
+    time_s : float
+        Middle of the exposure.
     """
 
     dt: float
@@ -308,7 +318,9 @@ class Statistics:
             return seen, np.sqrt(variance)
         noise = (doubts.meter * setup.planned_bq) ** 2 * self.look_s / (2 * SMOOTH_S)
         other = noise + (doubts.meter_scale * self._come_bq) ** 2 + 1e-12 * setup.planned_bq**2
-        together = (seen / np.maximum(variance, 1e-300) + self._come_bq / other) / (1 / np.maximum(variance, 1e-300) + 1 / other)
+        together = (seen / np.maximum(variance, 1e-300) + self._come_bq / other) / (
+            1 / np.maximum(variance, 1e-300) + 1 / other
+        )
         agree = np.abs(seen - self._come_bq) < 3 * np.sqrt(variance + other)
         both = np.sqrt(1 / (1 / np.maximum(variance, 1e-300) + 1 / other))
         return np.where(agree, together, seen), np.where(agree, both, np.sqrt(variance))

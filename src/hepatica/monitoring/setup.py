@@ -1,4 +1,4 @@
-"""What is known before an injection is watched: regions, what the camera sees of each, the plan, and how sure that is."""
+"""What is known before an injection is watched: regions, what the camera sees of each, the plan, and its doubts."""
 
 from __future__ import annotations
 
@@ -125,6 +125,17 @@ class Setup:
     doubts: Doubts = Doubts()
 
     def __post_init__(self) -> None:
+        self._check_arrays()
+        self._check_names()
+        for name in ("half_life_s", "planned_bq", "infusion_s"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} must be positive and finite, not {getattr(self, name)}")
+        if not 0 <= self.tau_s < math.inf or not 0 <= self.lag_s < math.inf:
+            raise InputError("dead time and lag must be finite and not negative")
+        if abs(float(self.expected_shares.sum()) - 1) > 1e-6:
+            raise InputError(f"the expected shares add up to {self.expected_shares.sum():.6g}, not 1")
+
+    def _check_arrays(self) -> None:
         count = len(self.regions)
         for name in ("response_cps_per_bq", "background_cps", "expected_shares"):
             array = np.array(getattr(self, name), dtype=np.float64)
@@ -134,6 +145,15 @@ class Setup:
                 raise InputError(f"{name} has shape {array.shape}, but there are {count} regions")
             if not np.isfinite(array).all() or (array < 0).any():
                 raise InputError(f"{name} must be finite and not negative")
+        scaled = self.response_cps_per_bq / np.maximum(np.diag(self.response_cps_per_bq), 1e-300)
+        if not (np.diag(self.response_cps_per_bq) > 0).all() or np.linalg.cond(scaled) > MOST_CONDITION:
+            raise InputError(
+                "the camera does not tell the regions apart: their masks see the same counts",
+                remedy="draw masks that overlap less, or join regions",
+            )
+
+    def _check_names(self) -> None:
+        count = len(self.regions)
         if len(self.roles) != count or len(set(self.regions)) != count:
             raise InputError(f"{count} regions need {count} different names and {count} roles, not {len(self.roles)}")
         for role in self.roles:
@@ -143,19 +163,6 @@ class Setup:
             self.index(name)
         if "target" not in self.roles:
             raise InputError("no region is the target")
-        for name in ("half_life_s", "planned_bq", "infusion_s"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} must be positive and finite, not {getattr(self, name)}")
-        if not 0 <= self.tau_s < math.inf or not 0 <= self.lag_s < math.inf:
-            raise InputError("dead time and lag must be finite and not negative")
-        if abs(float(self.expected_shares.sum()) - 1) > 1e-6:
-            raise InputError(f"the expected shares add up to {self.expected_shares.sum():.6g}, not 1")
-        scaled = self.response_cps_per_bq / np.maximum(np.diag(self.response_cps_per_bq), 1e-300)
-        if not (np.diag(self.response_cps_per_bq) > 0).all() or np.linalg.cond(scaled) > MOST_CONDITION:
-            raise InputError(
-                "the camera does not tell the regions apart: their masks see the same counts",
-                remedy="draw masks that overlap less, or join regions",
-            )
 
     def index(self, name: str) -> int:
         """Place of a region.
@@ -180,9 +187,11 @@ class Setup:
     @property
     def complete_cps(self) -> float:
         """True rate in all masks when everything has arrived as expected, background included."""
-        return float((self.response_cps_per_bq @ self.expected_shares).sum() * self.planned_bq + self.background_cps.sum())
+        return float(
+            (self.response_cps_per_bq @ self.expected_shares).sum() * self.planned_bq + self.background_cps.sum()
+        )
 
 
 MOST_CONDITION = 1e3
-"""Of the response, columns scaled to their sensitivity: above it noise and errors of cross-talk are blown up so far that
-no estimate means anything."""
+"""Of the response, columns scaled to their sensitivity: above it noise and errors of cross-talk are blown up so far
+that no estimate means anything."""

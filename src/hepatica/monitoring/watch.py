@@ -16,7 +16,7 @@ from hepatica.monitoring.boundaries import Boundaries, Pushed
 from hepatica.monitoring.feed import METER_SILENT_S, SILENT_FRAMES, SILENT_S, Frame, FrameGate, MeterGate, Reading
 from hepatica.monitoring.motion import Motion
 from hepatica.monitoring.sequential import KINDS, LEAST_ARRIVED, Statistics
-from hepatica.monitoring.setup import Array, Setup
+from hepatica.monitoring.setup import Setup
 from hepatica.monitoring.state import Alarm, RegionState, Residual, State, Test, Watching
 from hepatica.monitoring.wording import reason
 
@@ -92,7 +92,6 @@ class Watch:
         self._skipped: dict[str, str] = {}
         self._zero_s: float | None = None
 
-
     def frame(self, frame: Frame) -> State:
         """Take in a frame; the state after it.
 
@@ -114,7 +113,9 @@ class Watch:
         if judged.gap_s > 0.5 * frame.duration_s:
             self._look()
             self._statistics.arrival.predict(judged.gap_s)
-        counts = np.bincount(self._flat, weights=np.asarray(frame.values, np.float64).ravel(), minlength=len(self._counts))
+        counts = np.bincount(
+            self._flat, weights=np.asarray(frame.values, np.float64).ravel(), minlength=len(self._counts)
+        )
         self._counts, self._exposure = self._counts + counts, self._exposure + frame.duration_s
         self._rate_cps = float(counts.sum()) / frame.duration_s
         self._time_s = self._silent_from_s = judged.time_s + frame.duration_s
@@ -211,7 +212,11 @@ class Watch:
         if saturated:
             out = dict.fromkeys(KINDS, "the camera is saturated")
         if self.setup.has_meter and without_meter:
-            why = "the meter is silent, saturated or stands still" if self._meter.has_come else "no reading of the meter has come"
+            why = (
+                "the meter is silent, saturated or stands still"
+                if self._meter.has_come
+                else "no reading of the meter has come"
+            )
             out |= {kind: out.get(kind) or why for kind in BY_METER}
         if self._pushed is None and self.setup.has_meter:
             out["no-delivery"] = out.get("no-delivery") or "nobody says how much is pushed"
@@ -246,8 +251,9 @@ class Watch:
         live = float(live_share(np.array([self._rate_cps]), self.setup.tau_s)[0])
         watching, notes, silent = self._watching()
         return State(
-            self._time_s, watching, notes, silent, self.frames, self._rate_cps, live, self._regions(), float(delivered[0]),
-            float(sd[0]), self.setup.planned_bq, self._infused(), self._residual(), self._tests(), tuple(self.alarms),
+            self._time_s, watching, notes, silent, self.frames, self._rate_cps, live, self._regions(),
+            float(delivered[0]), float(sd[0]), self.setup.planned_bq, self._infused(), self._residual(), self._tests(),
+            tuple(self.alarms),
         )  # fmt: skip
 
     def _watching(self) -> tuple[Watching, tuple[str, ...], float]:
@@ -310,7 +316,9 @@ class Watch:
             boundary = math.inf if self.boundaries is None else self.boundaries.of(kind)
             shown = value if math.isfinite(value) else None
             why = self._skipped.get(kind, "" if self.boundaries is not None else "no boundaries: nothing is decided")
-            out.append(Test(kind, shown, boundary if math.isfinite(boundary) else None, not why and shown is not None, why))
+            out.append(
+                Test(kind, shown, boundary if math.isfinite(boundary) else None, not why and shown is not None, why)
+            )
         return tuple(out)
 
 

@@ -18,13 +18,16 @@ def reason(kind: str, region: str, statistic: float, regions: tuple[RegionState,
         return f"{region} gets {_share(one)} of what arrives; at completion it would be over its limit by {far}"
     if kind == "off-target":
         one = held[region]
-        return f"{region} holds {_mbq(one.delivered_bq)} ({_share(one)} of the activity), {far} above cross-talk and background"
+        held_now = f"{_mbq(one.delivered_bq)} ({_share(one)} of the activity)"
+        return f"{region} holds {held_now}, {far} above cross-talk and background"
     if kind == "reflux":
         return f"the share of the flow that reaches organs at risk rose by {far}: beads flow back along the catheter"
     if kind == "stasis":
         return f"less arrives than leaves the vial, by {far}: the flow stands, or beads stay in line or catheter"
     if kind == "no-delivery":
-        return f"much less leaves the vial than is pushed, by {far}: catheter or line is clogged, or the artery in spasm"
+        return (
+            f"much less leaves the vial than is pushed, by {far}: catheter or line is clogged, or the artery in spasm"
+        )
     return f"the other liver's share of the flow changed by {far}: the catheter's tip lies elsewhere"
 
 

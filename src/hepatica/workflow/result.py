@@ -97,7 +97,7 @@ class Result:
         """Whether anything came out that can be used; the command ends with exit code 1 where nothing did."""
         return True
 
-    def measured(self) -> Mapping[str, Any]:
+    def measured_values(self) -> Mapping[str, Any]:
         """Values that were measured on the patient here and go into the log of a case; empty for most results."""
         return {}
 

@@ -3,10 +3,10 @@
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from monitoring_makers import PLANNED, SIDE, boundaries, injection, mask, setup_of
 
 from hepatica.errors import InputError, UnknownNameError
 from hepatica.monitoring.feed import Frame, FrameGate, Reading
@@ -15,13 +15,14 @@ from hepatica.monitoring.setup import ROLES, Setup
 from hepatica.monitoring.simulation.flow import FlowSettings
 from hepatica.monitoring.state import State
 from hepatica.monitoring.watch import Watch
+from monitoring_makers import PLANNED, SIDE, boundaries, injection, mask, setup_of
 
 
-def watch_of(**more) -> Watch:
+def watch_of(**more: Any) -> Watch:
     return Watch(setup_of(), mask(), boundaries(), nuclide="Tc-99m", **more)
 
 
-def run(watch: Watch, event: str = "none", *, until_s: float = 80.0, meter: bool = True, **more) -> State:
+def run(watch: Watch, event: str = "none", *, until_s: float = 80.0, meter: bool = True, **more: Any) -> State:
     state = watch.state()
     for frame, readings, _ in injection(watch.setup, event, **more):
         if frame.start_s >= until_s:
@@ -55,7 +56,8 @@ def test_each_event_raises_its_alarm_with_a_reason(event: str, kind: str) -> Non
 def test_the_activity_is_the_true_one_and_the_state_is_json() -> None:
     watch = watch_of()
     true = np.zeros(5)
-    for frame, readings, true in injection(watch.setup):
+    for frame, readings, there in injection(watch.setup):
+        true = there
         for reading in readings:
             watch.reading(reading)
         watch.frame(frame)
@@ -82,7 +84,8 @@ def test_without_frames_nothing_is_well() -> None:
 
 def test_lost_frames_are_said_and_the_estimate_goes_on() -> None:
     watch, notes, true = watch_of(), set(), np.zeros(5)
-    for frame, readings, true in injection(watch.setup):
+    for frame, readings, there in injection(watch.setup):
+        true = there
         if 20 <= frame.start_s < 26:
             continue
         for reading in readings:
@@ -196,7 +199,9 @@ def test_a_saturated_camera_judges_nothing() -> None:
     watch = Watch(setup, mask(), boundaries())
     for frame, _, _ in injection(setup, seconds=30.0):
         kept = np.minimum(frame.values, 3.6e3 * 0.5 / SIDE**2)
-        state = watch.frame(replace(frame, values=kept if frame.start_s < 10 else np.full((SIDE, SIDE), 1839 / SIDE**2)))
+        state = watch.frame(
+            replace(frame, values=kept if frame.start_s < 10 else np.full((SIDE, SIDE), 1839 / SIDE**2))
+        )
     assert state.watching == "blind"
     assert any("saturated" in note for note in state.notes)
 

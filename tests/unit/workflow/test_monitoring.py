@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import answer, hepatica
-from monitoring_makers import PLANNED, injection, mask, setup_of
 
 import hepatica as hp
+from command_line import answer, hepatica
 from hepatica.cli.dashboard import Lines, page, summary
 from hepatica.core.context import DicomContext
 from hepatica.errors import DicomError, InputError, TableError
@@ -27,13 +26,16 @@ from hepatica.monitoring.options import FrameOptions, WatchOptions
 from hepatica.monitoring.prepared import Prepared
 from hepatica.monitoring.simulation.flow import FlowSettings
 from hepatica.workflow.monitoring.sources import Arrived, Silence, live
+from monitoring_makers import PLANNED, injection, mask, setup_of
 
 START = datetime(2026, 3, 2, 10, 15, tzinfo=UTC)
 HALF = timedelta(seconds=0.5)
 QUICK = WatchOptions(rehearsals=1000, seed=5)
 
 
-def write_frames(path: Path, frames: list[np.ndarray], *, start: datetime = START, nuclide: str = "Tc-99m", number: int = 1) -> Path:
+def write_frames(
+    path: Path, frames: list[np.ndarray], *, start: datetime = START, nuclide: str = "Tc-99m", number: int = 1
+) -> Path:
     context = DicomContext.invented(patient_id="M1", patient_name="Watched^One", when=START)
     return write_dynamic(path, np.stack(frames), context, Emission(nuclide, start, 0.5), pixel_mm=4.0, number=number)
 
@@ -61,7 +63,9 @@ TRUTH: list[Path] = []
 @pytest.fixture(scope="module")
 def watched(made: Path, tmp_path_factory: pytest.TempPathFactory) -> hp.MonitorResult:
     log = tmp_path_factory.mktemp("log") / "states.jsonl"
-    return hp.monitor(made / "frames.dcm", setup=made / "setup.json", readings=made / "readings.csv", state_log=log, watching=QUICK)
+    return hp.monitor(
+        made / "frames.dcm", setup=made / "setup.json", readings=made / "readings.csv", state_log=log, watching=QUICK
+    )
 
 
 def test_a_replay_finds_the_event_and_what_was_delivered(made: Path, watched: hp.MonitorResult, tmp_path: Path) -> None:
@@ -69,7 +73,7 @@ def test_a_replay_finds_the_event_and_what_was_delivered(made: Path, watched: hp
     true = sum(json.loads(TRUTH[-1].read_text()))
     assert watched.delivered_bq == pytest.approx(true, abs=3 * watched.delivered_bq_sd)
     assert watched.delivered_share == pytest.approx(true / PLANNED, rel=0.05)
-    assert watched.measured()["alarms"] == ["stasis"]
+    assert watched.measured_values()["alarms"] == ["stasis"]
     folder = watched.save(tmp_path / "out")
     lines = [json.loads(line) for line in (folder / "states.jsonl").read_text().splitlines()]
     assert 75 <= len(lines) <= 90
@@ -87,7 +91,9 @@ def test_command_and_python_say_the_same(made: Path, watched: hp.MonitorResult) 
 
 def test_the_log_holds_each_entry_as_it_came(made: Path, tmp_path: Path) -> None:
     log = tmp_path / "states.jsonl"
-    hp.monitor(made / "frames.dcm", setup=made / "setup.json", readings=made / "readings.csv", state_log=log, watching=QUICK)
+    hp.monitor(
+        made / "frames.dcm", setup=made / "setup.json", readings=made / "readings.csv", state_log=log, watching=QUICK
+    )
     entries = [json.loads(line)["entry"] for line in log.read_text().splitlines()]
     assert entries.count("alarm") == 1
     assert entries[-1] == "stopped"
@@ -110,7 +116,9 @@ def test_the_real_series_runs() -> None:
 
 
 def test_wrong_nuclide_and_wrong_files_are_refused(made: Path, tmp_path: Path) -> None:
-    other = write_frames(tmp_path / "lu.dcm", [frame.values for frame, _, _ in injection(setup_of(), seconds=2)], nuclide="Lu-177")
+    other = write_frames(
+        tmp_path / "lu.dcm", [frame.values for frame, _, _ in injection(setup_of(), seconds=2)], nuclide="Lu-177"
+    )
     with pytest.raises(InputError, match="Lu-177, the injection is of Tc-99m"):
         hp.monitor(other, setup=made / "setup.json", watching=QUICK)
     with pytest.raises(InputError, match="no such file or folder"):
@@ -221,7 +229,9 @@ def test_a_listener_keeps_what_a_camera_sends(tmp_path: Path) -> None:
     assert (read_dynamic(path).counts == read_dynamic(sent).counts).all()
 
 
-def test_the_screen_never_looks_well_without_frames(watched: hp.MonitorResult, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_screen_never_looks_well_without_frames(
+    watched: hp.MonitorResult, capsys: pytest.CaptureFixture[str]
+) -> None:
     from dataclasses import replace
 
     from rich.console import Console
@@ -250,7 +260,8 @@ def test_a_simulated_injection_is_what_the_monitor_takes(tmp_path: Path) -> None
     done = hepatica("simulate-injection", "--flow-event", "off-target", "--frame", "1 s", "--out", tmp_path / "made")
     assert done.returncode == 0, done.stderr
     found = hp.monitor(tmp_path / "made" / "frames.dcm", setup=tmp_path / "made" / "setup.json",
-                       readings=tmp_path / "made" / "readings.csv", watching=WatchOptions(rehearsals=1000, look_s=1.0))  # fmt: skip
+                       readings=tmp_path / "made" / "readings.csv",
+                       watching=WatchOptions(rehearsals=1000, look_s=1.0))  # fmt: skip
     assert "off-target" in {alarm.kind for alarm in found.alarms}
     assert "guard" in {alarm.region for alarm in found.alarms}
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hepatica.case.steps.afterwards import AFTER, BEFORE, CarrierOfAgent, NextAt, StageOf, next_arguments
+from hepatica.case.steps.injection import INJECTION_INPUTS
 from hepatica.case.steps.inputs import (
     Fact,
     FirstOf,
@@ -20,7 +21,6 @@ from hepatica.case.steps.inputs import (
     StatedTerritory,
     View,
 )
-from hepatica.case.steps.injection import INJECTION_INPUTS
 from hepatica.case.steps.plan_tables import PlanTables, plan_arguments
 from hepatica.case.steps.proposals import (
     FirstImageOf,

@@ -44,7 +44,8 @@ def listening(folder: Path, *, port: int, title: str = "HEPATICA", address: str 
         from pynetdicom.sop_class import Verification
     except ImportError as error:
         raise InputError(
-            "a DICOM listener needs pynetdicom, which is not installed", remedy="install hepatica with its extra 'listen'"
+            "a DICOM listener needs pynetdicom, which is not installed",
+            remedy="install hepatica with its extra 'listen'",
         ) from error
     count = 0
 

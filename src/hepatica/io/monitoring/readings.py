@@ -98,7 +98,7 @@ class GrowingReadings:
 
 
 def parsed(line: str) -> MeterLine | None:
-    """A line "kind,time,value", "kind,value" or "value" (of the vial), with commas, semicolons or blanks; None if it is none.
+    """A line "kind,time,value", "kind,value" or "value" (of the vial), parted by commas or blanks; None if it is none.
 
     >>> parsed("vial,12.5,830"), parsed("812.5"), parsed("hello")
     (MeterLine(kind='vial', at_s=12.5, value=830.0), MeterLine(kind='vial', at_s=None, value=812.5), None)

@@ -60,7 +60,15 @@ class FlowSettings:
     @property
     def magnitude(self) -> float:
         """The size, or the usual one."""
-        usual = {"none": 0.0, "off-target": 0.02, "reflux": 0.3, "stasis": 0.05, "slip": 0.5, "clogging": 0.02, "spasm": 0.3}
+        usual = {
+            "none": 0.0,
+            "off-target": 0.02,
+            "reflux": 0.3,
+            "stasis": 0.05,
+            "slip": 0.5,
+            "clogging": 0.02,
+            "spasm": 0.3,
+        }
         return usual[self.event] if self.size is None else self.size
 
 

@@ -63,7 +63,9 @@ def instants(
     setup = scene.setup
     random = np.random.default_rng((seed, 7))
     flow = Flow(setup, settings, 1, np.random.default_rng((seed, 8)))
-    background = (setup.background_cps / np.maximum(np.bincount(scene.mask.ravel(), minlength=len(setup.regions)), 1))[scene.mask]
+    background = (setup.background_cps / np.maximum(np.bincount(scene.mask.ravel(), minlength=len(setup.regions)), 1))[
+        scene.mask
+    ]
     long = 1.3 * setup.infusion_s + 10.0 if seconds is None else seconds
     for number in range(round(long / frame_s)):
         at = number * frame_s

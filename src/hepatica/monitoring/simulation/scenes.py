@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.anatomy.virtual_patient import PatientSettings, Treatment, VirtualCtOptions, VirtualPatient, virtual_patient
+from hepatica.anatomy.virtual_patient import (
+    PatientSettings,
+    Treatment,
+    VirtualCtOptions,
+    VirtualPatient,
+    virtual_patient,
+)
 from hepatica.errors import UnknownNameError
 from hepatica.monitoring.response import PlanarCamera, masks_of, region_images, response_of
 from hepatica.monitoring.setup import ROLES, Array, Doubts, Setup
@@ -72,22 +78,23 @@ class Source:
 
 
 SOURCES = (
-    Source(name="maa", title="150 MBq 99mTc-MAA, LEHR camera", nuclide="Tc-99m", agent="maa", activity_bq=150e6, complete_cps=13e3,
-           fwhm_mm=8.0, attenuation_per_mm=0.012, scatter=0.35, infusion_s=60.0),
+    Source(name="maa", title="150 MBq 99mTc-MAA, LEHR camera", nuclide="Tc-99m", agent="maa", activity_bq=150e6,
+           complete_cps=13e3, fwhm_mm=8.0, attenuation_per_mm=0.012, scatter=0.35, infusion_s=60.0),
     Source(name="maa-c-arm", title="150 MBq 99mTc-MAA, hybrid C-arm", nuclide="Tc-99m", agent="maa", activity_bq=150e6,
            complete_cps=1e3, fwhm_mm=17.0, attenuation_per_mm=0.012, scatter=0.35, infusion_s=60.0),
-    Source(name="ho-scout", title="250 MBq 166Ho scout", nuclide="Ho-166", agent="ho166-scout", activity_bq=250e6, complete_cps=1.7e3,
-           fwhm_mm=11.0, attenuation_per_mm=0.015, scatter=0.8, infusion_s=300.0, loss_at_bq=0.7e9),
-    Source(name="y90", title="3 GBq 90Y glass, bremsstrahlung", nuclide="Y-90", agent="glass", activity_bq=3e9, complete_cps=12e3,
-           fwhm_mm=18.0, attenuation_per_mm=0.013, scatter=1.2, infusion_s=300.0, residual=0.0061),
-    Source(name="resin", title="1.5 GBq 90Y resin, pulsed", nuclide="Y-90", agent="resin", activity_bq=1.5e9, complete_cps=6e3,
-           fwhm_mm=18.0, attenuation_per_mm=0.013, scatter=1.2, infusion_s=480.0, pulse_s=6.0, pause_s=6.0,
-           residual=0.0301),
+    Source(name="ho-scout", title="250 MBq 166Ho scout", nuclide="Ho-166", agent="ho166-scout",
+           activity_bq=250e6, complete_cps=1.7e3, fwhm_mm=11.0, attenuation_per_mm=0.015, scatter=0.8,
+           infusion_s=300.0, loss_at_bq=0.7e9),
+    Source(name="y90", title="3 GBq 90Y glass, bremsstrahlung", nuclide="Y-90", agent="glass", activity_bq=3e9,
+           complete_cps=12e3, fwhm_mm=18.0, attenuation_per_mm=0.013, scatter=1.2, infusion_s=300.0, residual=0.0061),
+    Source(name="resin", title="1.5 GBq 90Y resin, pulsed", nuclide="Y-90", agent="resin", activity_bq=1.5e9,
+           complete_cps=6e3, fwhm_mm=18.0, attenuation_per_mm=0.013, scatter=1.2, infusion_s=480.0,
+           pulse_s=6.0, pause_s=6.0, residual=0.0301),
 )  # fmt: skip
-"""Activities and the residuals of resin and glass are published (Hoang 2019: medians 3.01 and 0.61 %); 13 kcps is 150 MBq
-at 90 cps/MBq, 1 kcps the hybrid C-arm at (0.6-1.5)e-5 counts per decay (Beijst 2016), whose FWHM is 15-19 mm; the 20 %
-loss at 0.7 GBq of 166Ho is published. Rates of 166Ho (from the ratio of the gamma yields) and 90Y (4 cps/MBq), scatter,
-attenuation and durations are assumptions."""
+"""Activities and the residuals of resin and glass are published (Hoang 2019: medians 3.01 and 0.61 %); 13 kcps is 150
+MBq at 90 cps/MBq, 1 kcps the hybrid C-arm at (0.6-1.5)e-5 counts per decay (Beijst 2016), whose FWHM is 15-19 mm;
+the 20 % loss at 0.7 GBq of 166Ho is published. Rates of 166Ho (from the ratio of the gamma yields) and 90Y (4
+cps/MBq), scatter, attenuation and durations are assumptions."""
 
 
 def source_named(name: str) -> Source:
@@ -152,9 +159,13 @@ def scene(
     patient : VirtualPatient, optional
         Instead of one of that seed.
     """
-    treatment = Treatment(nuclide=source.nuclide, agent=source.agent, administered_bq=source.activity_bq, catheters=(branch,))
+    treatment = Treatment(
+        nuclide=source.nuclide, agent=source.agent, administered_bq=source.activity_bq, catheters=(branch,)
+    )
     if patient is None:
-        settings = PatientSettings(seed=seed, treatment=treatment, ct=VirtualCtOptions(spacing_mm=spacing_mm), tumours=2)
+        settings = PatientSettings(
+            seed=seed, treatment=treatment, ct=VirtualCtOptions(spacing_mm=spacing_mm), tumours=2
+        )
         patient = virtual_patient(settings)
     shares = _distributions(patient, branch)
     camera = PlanarCamera(name=source.title, sensitivity_cps_per_bq=1.0, fwhm_mm=source.fwhm_mm,
@@ -174,7 +185,7 @@ def scene(
         tuple(shares), ROLES, response, source.complete_cps * BACKGROUND_SHARE * pixels,
         nuclide(source.nuclide).half_life_s, source.activity_bq, source.infusion_s, expected, tau_s=float(tau),
         goal_bq=0.85 * float(expected[0]) * source.activity_bq,
-        limits_bq={"lungs": 2 * float(expected[2]) * source.activity_bq, "liver": 2 * float(expected[1]) * source.activity_bq},
+        limits_bq={name: 2 * float(expected[n]) * source.activity_bq for n, name in ((2, "lungs"), (1, "liver"))},
         residual=source.residual, doubts=doubts,
     )  # fmt: skip
     return Scene(setup, np.stack(list(images.values())) * scale, mask, camera.pixel_mm, patient)
@@ -196,8 +207,13 @@ def _distributions(patient: VirtualPatient, branch: str) -> dict[str, Array]:
     reached = patient.territory(branch).full().astype(np.float64)
     liver = patient.regions["liver"].full().astype(np.float64)
     uptake = patient.activity().values.astype(np.float64)
-    lungs = sum((patient.regions[name].full().astype(np.float64) for name in ("lung left", "lung right")), np.zeros(grid.shape))
-    guards = sum((patient.regions[name].full().astype(np.float64) for name in GUARDS if name in patient.regions), np.zeros(grid.shape))
+    lungs = sum(
+        (patient.regions[name].full().astype(np.float64) for name in ("lung left", "lung right")), np.zeros(grid.shape)
+    )
+    guards = sum(
+        (patient.regions[name].full().astype(np.float64) for name in GUARDS if name in patient.regions),
+        np.zeros(grid.shape),
+    )
     body = patient.regions["body"].full().astype(np.float64)
     found = {
         "target": uptake * reached,

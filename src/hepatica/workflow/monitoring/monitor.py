@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hepatica.core import InputFile, Provenance
+from hepatica.core.document import document
 from hepatica.core.message import Message
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
@@ -100,7 +101,9 @@ def monitor(
     if prepared is not None:
         say(f"{watching.rehearsals} uneventful injections for the boundaries")
         watch = _watch_of(prepared, watching, meter is not None)
-    events = live(path, meter, which, arrived, idle_s=watching.idle_s) if is_live else replayed(path, meter, which, arrived)
+    events = (
+        live(path, meter, which, arrived, idle_s=watching.idle_s) if is_live else replayed(path, meter, which, arrived)
+    )
     say("watching")
     with _log(state_log) as log:
         session = Session(watch, live_view, log)
@@ -138,8 +141,11 @@ def allowed_by(agent: str) -> dict[str, str]:
     carrier = find_agent(agent)
     if carrier.name != "glass":
         return {}
-    return {"": "TheraSphere package insert USA v12: an infusion takes less than 5 min, without contrast medium. It says "
-                "nothing of this alarm that is held here; follow it as it stands."}  # fmt: skip
+    text = (
+        "TheraSphere package insert USA v12: an infusion takes less than 5 min, without contrast medium. No sentence "
+        "of it on this alarm is held here; follow it as it stands."
+    )
+    return {"": text}
 
 
 @dataclass
@@ -196,7 +202,9 @@ class Session:
 
     def _frame(self, frame: Frame) -> State:
         if self.gate is None:
-            self.gate = FrameGate("" if self.watch is None else self.watch.nuclide, (frame.values.shape[0], frame.values.shape[1]))
+            self.gate = FrameGate(
+                "" if self.watch is None else self.watch.nuclide, (frame.values.shape[0], frame.values.shape[1])
+            )
         if self.watch is not None:
             state = self.watch.frame(frame)
             self.gate, used = self.watch.gate, self.watch.frames > self.frames
@@ -219,7 +227,9 @@ class Session:
         now = self._last_frame_end_s + seconds
         if self.watch is not None:
             return self.watch.silence(now)
-        return replace(bare_state(now, 0.0, (f"no data for {seconds:.0f} s",), self.frames), watching="blind", silent_s=seconds)
+        return replace(
+            bare_state(now, 0.0, (f"no data for {seconds:.0f} s",), self.frames), watching="blind", silent_s=seconds
+        )
 
     def _sum(self, end_s: float, values: Array) -> None:
         """Keep sums of frames for pictures; neighbours are joined when there are twice as many as are shown."""
@@ -237,8 +247,7 @@ class Session:
         is_new = len(state.alarms) > self._alarms
         changed = bool(self.states) and state.watching != self.states[-1].watching
         for alarm in state.alarms[self._alarms :]:
-            self.log({"entry": "alarm", "kind": alarm.kind, "at_s": alarm.at_s, "region": alarm.region, "why": alarm.why,
-                      "chance": alarm.chance, "allowed": alarm.allowed})  # fmt: skip
+            self.log({"entry": "alarm", **document(alarm)})
         self._alarms = len(state.alarms)
         if is_new or changed or not self.states or state.time_s - self.states[-1].time_s >= LOGGED_S - 1e-6:
             self.states.append(state)
@@ -273,11 +282,22 @@ def _log(path: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
 def _messages(arrived: Arrived, prepared: Prepared | None, session: Session) -> tuple[Message, ...]:
     out = [Message("for-research", "alarms are for research and replay", "act on no alarm", severity="note")]
     if prepared is None:
-        out.append(Message("no-setup", "without a setup nothing is known of regions, and nothing is decided", "state one (`setup`)"))
+        out.append(
+            Message(
+                "no-setup", "without a setup nothing is known of regions, and nothing is decided", "state one (`setup`)"
+            )
+        )
     if "DTIM" in arrived.corrected:
         text = "the camera has corrected dead time itself (CorrectedImage DTIM)"
         if prepared is not None and prepared.setup.tau_s:
-            out.append(Message("dead-time-twice", f"{text}, and the setup corrects it again", "set its tau_s to 0", severity="critical"))
+            out.append(
+                Message(
+                    "dead-time-twice",
+                    f"{text}, and the setup corrects it again",
+                    "set its tau_s to 0",
+                    severity="critical",
+                )
+            )
         else:
             out.append(Message("dead-time-corrected", text, severity="note"))
     for text, count in list(session.faults.items())[:20]:
@@ -300,7 +320,9 @@ def _result(
     last = session.states[-1] if session.states else None
     faults = FrameFaults(0, 0, 0, 0) if gate is None else FrameFaults(gate.lost, gate.doubled, gate.late, gate.jumps)
     known = prepared is not None and last is not None and session.frames > 0
-    notes = dict.fromkeys(note for state in session.states for note in state.notes if not note.startswith("no data for"))
+    notes = dict.fromkeys(
+        note for state in session.states for note in state.notes if not note.startswith("no data for")
+    )
     return MonitorResult(
         nuclide=arrived.nuclide or (prepared.nuclide if prepared else ""),
         agent=prepared.agent if prepared else "",

@@ -82,8 +82,8 @@ class MonitorResult(Result):
     def table(self) -> Table:
         """What each region holds."""
         if not self.delivery:
-            rows = [(s.time_s, s.rate_cps) for s in self.states]
-            return Table.of(("s", "counts per second"), rows, "Rate of the whole field", "rate")
+            rates = [(s.time_s, s.rate_cps) for s in self.states]
+            return Table.of(("s", "counts per second"), rates, "Rate of the whole field", "rate")
         rows = [
             (r.name, r.role, r.delivered_bq / 1e6, r.low_bq / 1e6, r.high_bq / 1e6,
              None if r.share is None else 100 * r.share, r.expected_bq / 1e6)
@@ -120,7 +120,7 @@ class MonitorResult(Result):
         """Whether a frame came."""
         return self.frames_used > 0
 
-    def measured(self) -> dict[str, Any]:
+    def measured_values(self) -> dict[str, Any]:
         """Activity in the body and its uncertainty, and what alarms there were."""
         if self.delivered_bq is None:
             return {}

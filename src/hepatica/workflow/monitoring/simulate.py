@@ -71,7 +71,9 @@ class InjectionResult(Result):
 
     def table(self) -> Table:
         """What each region truly got."""
-        rows = [(name, value / 1e6, 100 * value / self.planned_bq) for name, value in self.delivered_bq_by_region.items()]
+        rows = [
+            (name, value / 1e6, 100 * value / self.planned_bq) for name, value in self.delivered_bq_by_region.items()
+        ]
         return Table.of(("region", "MBq", "of the vial, %"), rows, "The truth at the end", "truth")
 
     def write(self, folder: Path) -> None:
@@ -145,7 +147,9 @@ def simulate_injection(
         infused_bq=made[-1].infused_bq,
         delivered_bq_by_region=dict(zip(table.setup.regions, truth[-1].tolist(), strict=True)),
         prepared=prepared,
-        context=DicomContext.invented(patient_id=identity, patient_name=f"Virtual^Patient {options.seed}", when=STARTED),
+        context=DicomContext.invented(
+            patient_id=identity, patient_name=f"Virtual^Patient {options.seed}", when=STARTED
+        ),
         counts=np.stack([one.frame.values for one in made]),
         readings="kind,time_s,value\n"
         + "".join(f"{r.kind},{r.at_s:.3f},{r.value:.5g}\n" for one in made for r in one.readings),

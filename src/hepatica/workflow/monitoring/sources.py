@@ -1,4 +1,4 @@
-"""Where frames and readings come from: a file to be replayed, or a folder, a growing table, a serial line, a listener."""
+"""Where frames and readings come from: a file to be replayed, or a folder, a table, a serial line, a listener."""
 
 from __future__ import annotations
 

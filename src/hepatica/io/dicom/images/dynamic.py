@@ -62,9 +62,7 @@ class DynamicFile:
     source: InputFile
 
 
-def read_dynamic(
-    path: Path | str, *, energy_window: int | None = None, detector: int | None = None
-) -> DynamicFile:
+def read_dynamic(path: Path | str, *, energy_window: int | None = None, detector: int | None = None) -> DynamicFile:
     """Read a dynamic gamma camera file, or a static one as a series of one frame.
 
     Parameters
@@ -111,7 +109,9 @@ def _times(header: Header, frames: int) -> tuple[NDArray[np.float64], NDArray[np
     if frames == 1 and duration_ms is not None and duration_ms > 0:
         return np.zeros(1), np.array([duration_ms / 1000])
     raise header.error(
-        "PhaseInformationSequence", f"is missing, so that {frames} frames have no times", remedy="export the dynamic series"
+        "PhaseInformationSequence",
+        f"is missing, so that {frames} frames have no times",
+        remedy="export the dynamic series",
     )
 
 
@@ -124,7 +124,9 @@ def _chosen(header: Header, frames: int, wanted: dict[str, int | None]) -> NDArr
             raise header.error(keyword, f"numbers {len(vector)} frames of {frames}")
         there = sorted(set(vector.tolist()))
         if number is None and len(there) > 1:
-            raise header.error(keyword, f"numbers frames {', '.join(map(str, there))}", remedy=f"choose one (`{words[keyword]}`)")
+            raise header.error(
+                keyword, f"numbers frames {', '.join(map(str, there))}", remedy=f"choose one (`{words[keyword]}`)"
+            )
         if number is not None and number not in there:
             raise header.error(keyword, f"has no {number}; there is {', '.join(map(str, there))}")
         keep &= vector == (there[0] if number is None else number)
@@ -173,8 +175,13 @@ def write_dynamic(
     dataset.ImageComments = f"Made by hepatica, not acquired. {RESEARCH_ONLY}"
     dataset.InstanceNumber = number
     dataset.AcquisitionDateTime = emission.start.strftime("%Y%m%d%H%M%S.%f%z")
-    dataset.AcquisitionDate, dataset.AcquisitionTime = emission.start.strftime("%Y%m%d"), emission.start.strftime("%H%M%S.%f")
-    dataset.FrameIncrementPointer = [Tag(word) for word in ("EnergyWindowVector", "DetectorVector", "PhaseVector", "TimeSliceVector")]
+    dataset.AcquisitionDate, dataset.AcquisitionTime = (
+        emission.start.strftime("%Y%m%d"),
+        emission.start.strftime("%H%M%S.%f"),
+    )
+    dataset.FrameIncrementPointer = [
+        Tag(word) for word in ("EnergyWindowVector", "DetectorVector", "PhaseVector", "TimeSliceVector")
+    ]
     dataset.EnergyWindowVector = dataset.DetectorVector = dataset.PhaseVector = [1] * frames
     dataset.TimeSliceVector = list(range(1, frames + 1))
     dataset.NumberOfEnergyWindows = dataset.NumberOfDetectors = dataset.NumberOfPhases = 1
