@@ -25,7 +25,7 @@ AFTER_S = 20.0
 DONE = 0.85
 """Of the planned activity out of the vial: what is pushed later meets a vial that is nearly empty."""
 
-BATCH = 500
+BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +107,7 @@ def calibrated(
     found: dict[str, list[Array]] = {kind: [] for kind in KINDS}
     quiet = uneventful(setup, settings)
     for number, size in enumerate(batches(injections)):
-        run = Watched.of(*quiet, look_s=look_s, injections=size, seed=(seed, 1, number))
+        run = Watched.of(*quiet, look_s=look_s, injections=size, seed=(seed, 1, number), statistics_only=True)
         for kind, values in run.largest_while_false().items():
             found[kind].append(values)
     return Boundaries(false_alarms, {kind: np.sort(np.concatenate(parts)) for kind, parts in found.items()}, seed)
@@ -163,9 +163,10 @@ class Watched:
 
     @classmethod
     def of(
-        cls, setup: Setup, settings: FlowSettings, *, look_s: float, injections: int, seed: tuple[int, ...]
-    ) -> Watched:
-        """Simulate and watch."""
+        cls, setup: Setup, settings: FlowSettings, *, look_s: float, injections: int, seed: tuple[int, ...],
+        statistics_only: bool = False,
+    ) -> Watched:  # fmt: skip
+        """Simulate and watch; with `statistics_only` without intervals and delivered activity, which take time."""
         recording = Recording(setup, settings, injections, seed)
         statistics = Statistics(setup, injections, look_s)
         pushes = Pushed(setup, injections)
@@ -180,9 +181,12 @@ class Watched:
             for kind in KINDS:
                 values[kind].append(statistics.values[kind])
             true = np.column_stack([seen.true_bq, seen.true_bq.sum(axis=1)])
-            states_of = (statistics.arrival.mean_bq, *statistics.arrival.interval_bq())
+            nothing = np.zeros(injections if statistics_only else 0)
+            limits = (nothing[:, None],) * 2 if statistics_only else statistics.arrival.interval_bq()
+            states_of = (statistics.arrival.mean_bq, *limits)
             forecast = (statistics.forecast_bq, statistics.forecast_sd_bq)
-            arrays = (*states_of, true, *forecast, *statistics.delivered_bq())
+            given = (nothing, nothing) if statistics_only else statistics.delivered_bq()
+            arrays = (*states_of, true, *forecast, *given)
             for kept, array in zip(states, arrays, strict=True):
                 kept.append(array.astype(np.float32))
         stacked = {kind: np.stack(v) for kind, v in values.items()}
