@@ -174,9 +174,8 @@ def latency(arguments: argparse.Namespace) -> None:
             watch.reading(reading)
         watch.frame(one.frame)
         took.append(1000 * (time.process_time() - started))
-    print(
-        f"{len(took)} frames: median {np.median(took):.2f} ms, 99 % {np.quantile(took, 0.99):.1f} ms, most {max(took):.1f} ms"
-    )
+    slow = f"99 % {np.quantile(took, 0.99):.1f} ms, most {max(took):.1f} ms"
+    print(f"{len(took)} frames: median {np.median(took):.2f} ms, {slow}")
 
 
 def pixels(arguments: argparse.Namespace) -> None:
@@ -199,9 +198,8 @@ def pixels(arguments: argparse.Namespace) -> None:
     for kind in ("off-target", "reflux", "stasis", "no-delivery", "catheter-moved"):
         here, there = np.median(found[kind]), np.median(shortcut[kind])
         beyond = float((np.array(found[kind]) >= np.quantile(shortcut[kind], 0.99)).mean())
-        print(
-            f"{kind}: median of the largest {here:.2f} from frames, {there:.2f} by regions; beyond the boundary {beyond:.3f}"
-        )
+        both = f"{here:.2f} from frames, {there:.2f} by regions"
+        print(f"{kind}: median of the largest {both}; beyond the boundary {beyond:.3f}")
 
 
 def _s(value: float | None) -> str:

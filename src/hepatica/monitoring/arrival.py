@@ -82,7 +82,9 @@ class Arrival:
         self._covariance = self._covariance + dt * self._rate_variance + q * dt * dt / 2
         self._rate_variance = self._rate_variance + q * dt
 
-    def update(self, counts: Array, exposure_s: float, time_s: float) -> tuple[Array, Array, Array]:
+    def update(
+        self, counts: Array, exposure_s: float, time_s: float, variances: Array | None = None
+    ) -> tuple[Array, Array, Array]:
         """Take in a frame.
 
         Parameters
@@ -93,6 +95,8 @@ class Arrival:
             Of the frame.
         time_s : float
             Its middle, from the start of the injection.
+        variances : ndarray, shape (injections, regions), optional
+            Of values that are no counts.
 
         Returns
         -------
@@ -109,6 +113,8 @@ class Arrival:
         expected = there * decayed + setup.background_cps
         # One count in the whole time so far is the least that can be known of a mask that has seen none.
         expected = np.maximum(expected, 1.0 / (time_s + exposure_s))
+        if variances is not None:
+            expected = variances / kept
         variance = expected / kept / decayed**2
         seen, noise = net @ self.weights.T, variance @ (self.weights**2).T
         # The frame shows the mean over its exposure, the state is that of its end: half an exposure lies between.

@@ -185,8 +185,8 @@ class Watched:
             limits = (nothing[:, None],) * 2 if statistics_only else statistics.arrival.interval_bq()
             states_of = (statistics.arrival.mean_bq, *limits)
             forecast = (statistics.forecast_bq, statistics.forecast_sd_bq)
-            given = (nothing, nothing) if statistics_only else statistics.delivered_bq()
-            arrays = (*states_of, true, *forecast, *given)
+            delivered = (nothing, nothing) if statistics_only else statistics.delivered_bq()
+            arrays = (*states_of, true, *forecast, *delivered)
             for kept, array in zip(states, arrays, strict=True):
                 kept.append(array.astype(np.float32))
         stacked = {kind: np.stack(v) for kind, v in values.items()}

@@ -36,7 +36,7 @@ class Frame:
     Attributes
     ----------
     values : ndarray, shape (rows, columns)
-        Counts.
+        Counts; or, with `variances`, what a signal says is in each pixel (holmium by MR), in the setup's units.
     start_s : float
         By the camera's clock, from any zero.
     duration_s : float
@@ -47,6 +47,8 @@ class Frame:
         That its header names; empty if none.
     received_s : float or None
         By the receiver's clock, which runs on; None in a replay.
+    variances : ndarray, shape (rows, columns), or None
+        Of values that are no counts; None for counts, whose variance is their mean.
     """
 
     values: Array
@@ -55,6 +57,7 @@ class Frame:
     number: int | None = None
     nuclide: str = ""
     received_s: float | None = None
+    variances: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,11 @@ class FrameGate:
     def _require(self, frame: Frame) -> None:
         if frame.values.shape != self.shape:
             raise InputError(f"a frame has {frame.values.shape} pixels, the masks have {self.shape}")
-        if not np.isfinite(frame.values).all() or (frame.values < 0).any():
+        if frame.variances is not None:
+            sound = frame.variances.shape == self.shape and np.isfinite(frame.variances).all()
+            if not sound or (frame.variances < 0).any() or not frame.variances.any():
+                raise InputError("the variances of a frame have its shape, are finite, not negative and not all nil")
+        if not np.isfinite(frame.values).all() or (frame.variances is None and (frame.values < 0).any()):
             raise InputError("a frame holds counts that are negative or not finite")
         if not (math.isfinite(frame.start_s) and 0 < frame.duration_s < math.inf):
             raise InputError(f"a frame starts at {frame.start_s} s and lasts {frame.duration_s} s")

@@ -226,7 +226,10 @@ class Statistics:
         drift = float(np.hypot(own, doubts.share_drift * unlike))
         self._stasis = Departure(whole, None, 1.0, sd, drift, -1, noise, doubts.lag_s)
 
-    def look(self, counts: Array, exposure_s: float, time_s: float, infused: Array, pushed: Array) -> None:
+    def look(
+        self, counts: Array, exposure_s: float, time_s: float, infused: Array, pushed: Array,
+        variances: Array | None = None,
+    ) -> None:  # fmt: skip
         """Take in the counts since the last look.
 
         Parameters
@@ -241,10 +244,13 @@ class Statistics:
             Activity that has left the vial by the meter, Bq.
         pushed : ndarray, shape (injections,)
             Activity that would have left it by what was pushed, Bq.
+        variances : ndarray, shape (injections, regions), optional
+            Of values that are no counts.
         """
         self.arrival.predict(exposure_s)
-        net, per_count, expected = self.arrival.update(counts, exposure_s, time_s)
-        variance = (0.5 * (counts + expected) + FEWEST_COUNTS) * per_count
+        net, per_count, expected = self.arrival.update(counts, exposure_s, time_s, variances)
+        spread = 0.5 * (counts + expected) + FEWEST_COUNTS if variances is None else variances
+        variance = spread * per_count
         self._judge_levels()
         self._judge_departures(Look(exposure_s, net, variance, infused, time_s))
         if self.setup.has_meter:

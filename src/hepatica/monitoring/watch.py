@@ -16,7 +16,7 @@ from hepatica.monitoring.boundaries import Boundaries, Pushed
 from hepatica.monitoring.feed import METER_SILENT_S, SILENT_FRAMES, SILENT_S, Frame, FrameGate, MeterGate, Reading
 from hepatica.monitoring.motion import Motion
 from hepatica.monitoring.sequential import KINDS, LEAST_ARRIVED, Statistics
-from hepatica.monitoring.setup import Setup
+from hepatica.monitoring.setup import Array, Setup
 from hepatica.monitoring.state import Alarm, RegionState, Residual, State, Test, Watching
 from hepatica.monitoring.wording import reason
 
@@ -89,6 +89,7 @@ class Watch:
         self._motion = Motion(self.mask, self.pixel_mm)
         self._flat = self.mask.ravel()
         self._counts, self._exposure = np.zeros(count), 0.0
+        self._variances = np.zeros(count)
         self._skipped: dict[str, str] = {}
         self._zero_s: float | None = None
 
@@ -113,15 +114,19 @@ class Watch:
         if judged.gap_s > 0.5 * frame.duration_s:
             self._look()
             self._statistics.arrival.predict(judged.gap_s)
-        counts = np.bincount(
-            self._flat, weights=np.asarray(frame.values, np.float64).ravel(), minlength=len(self._counts)
-        )
+        values = np.asarray(frame.values, np.float64).ravel()
+        counts = np.asarray(np.bincount(self._flat, weights=values, minlength=len(self._counts)), np.float64)
+        if frame.variances is not None:
+            # A signal is what is there, not what comes each second: its sum over the frame stands for counts.
+            spread = np.bincount(self._flat, weights=frame.variances.ravel(), minlength=len(self._counts))
+            self._variances = self._variances + spread * frame.duration_s**2
+            counts = np.asarray(counts * frame.duration_s)
         self._counts, self._exposure = self._counts + counts, self._exposure + frame.duration_s
         self._rate_cps = float(counts.sum()) / frame.duration_s
         self._time_s = self._silent_from_s = judged.time_s + frame.duration_s
         if is_saturated(self._rate_cps, self.setup.tau_s):
             self._note("the camera is saturated: it records all it can, and the true rate cannot be told", 5.0)
-        if note := self._motion.take(frame.values, frame.duration_s):
+        if frame.variances is None and (note := self._motion.take(frame.values, frame.duration_s)):
             self._notes = {text: until for text, until in self._notes.items() if not text.startswith(MOVED)}
             self._note(note, math.inf)
         if self._exposure >= self.look_s * (1 - 1e-6):
@@ -175,17 +180,18 @@ class Watch:
         setup, statistics = self.setup, self._statistics
         middle = self._silent_from_s - self._exposure / 2
         infused, pushed = self._infused(), None if self._pushed is None else self._pushed * setup.planned_bq
+        variances = self._variances[None] if self._variances.any() else None
         planned = min(middle / setup.infusion_s, 1.0) * setup.planned_bq
         if setup.has_meter:
             # Without a reading the camera itself stands in: the tests that need the meter then see no difference.
             instead = float(statistics.arrival.mean_bq[0, -1])
             out = np.array([instead if infused is None else infused])
             expected = self._expected.expected(np.array([0.0 if pushed is None else pushed]), out)
-            statistics.look(self._counts[None], self._exposure, middle, out, expected)
+            statistics.look(self._counts[None], self._exposure, middle, out, expected, variances)
         else:
             out = np.array([planned if pushed is None else pushed])
-            statistics.look(self._counts[None], self._exposure, middle, out, out)
-        self._counts, self._exposure = np.zeros_like(self._counts), 0.0
+            statistics.look(self._counts[None], self._exposure, middle, out, out, variances)
+        self._counts, self._variances, self._exposure = np.zeros_like(self._counts), np.zeros_like(self._counts), 0.0
         self._check_fall()
         self._skipped = self._not_judged(infused is None)
         self._decide()

@@ -235,6 +235,27 @@ def test_a_setup_that_contradicts_itself_is_refused() -> None:
     assert isinstance(good, Setup)
 
 
+def test_a_signal_with_variances_is_followed_as_counts_are() -> None:
+    """Holmium by MR, a frame each two seconds: becquerels of each region with noise, seen without cross-talk."""
+    setup = setup_of(infusion_s=120.0, has_meter=False)
+    pure = setup.changed(response_cps_per_bq=np.eye(5), background_cps=np.zeros(5), half_life_s=1e9, limits_bq={})
+    watch, random = Watch(pure, mask(), None, 2.0), np.random.default_rng(8)
+    pixels = np.bincount(mask().ravel(), minlength=5)
+    sd = 0.2e6  # in each pixel; a region of n pixels has sqrt(n) times as much
+    inside = []
+    for n in range(60):
+        true = pure.expected_shares * PLANNED * min((2 * n + 1) / 120, 1.0)
+        values = (true / pixels)[mask()] + sd * random.standard_normal(mask().shape)
+        state = watch.frame(Frame(values, 2.0 * n, 2.0, n, variances=np.full(values.shape, sd**2)))
+        ahead = pure.expected_shares * PLANNED * min((2 * n + 2) / 120, 1.0)
+        inside += [r.low_bq <= t <= r.high_bq for r, t in zip(state.regions, ahead, strict=False)]
+    assert np.mean(inside) > 0.9
+    assert state.regions[0].delivered_bq == pytest.approx(pure.expected_shares[0] * PLANNED, rel=0.05)
+    wrong = Frame(values, 200.0, 2.0, 99, variances=np.zeros(values.shape))
+    with pytest.raises(InputError, match="variances of a frame"):
+        watch.frame(wrong)
+
+
 def test_a_prepared_injection_survives_json() -> None:
     prepared = Prepared(setup_of(), mask(), 4.0, "Tc-99m", "maa", FlowSettings(pulse_s=6.0, pause_s=6.0))
     again = Prepared.from_document(json.loads(json.dumps(prepared.as_document())))
