@@ -97,8 +97,9 @@ def _worked(function: Callable[..., Any], given: Mapping[str, Any], place: Place
         _require_key(screen)
     # Locked from the start: of two long runs that would write one folder, the second is refused before it calculates.
     taken = inspect.signature(function).parameters
-    shown = live_view() if "live_view" in taken else nullcontext(None)
-    with _claimed(out, force=force) as new, screen.progress() as step, shown as view:
+    is_live = "live_view" in taken
+    shown = live_view() if is_live else nullcontext(None)
+    with _claimed(out, force=force) as new, screen.progress(as_lines=is_live) as step, shown as view:
         if "progress" in taken:
             call["progress"] = step
         if view is not None:

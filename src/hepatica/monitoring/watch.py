@@ -16,7 +16,7 @@ from hepatica.monitoring.boundaries import Boundaries, Pushed
 from hepatica.monitoring.feed import METER_SILENT_S, SILENT_FRAMES, SILENT_S, Frame, FrameGate, MeterGate, Reading
 from hepatica.monitoring.motion import Motion
 from hepatica.monitoring.sequential import KINDS, LEAST_ARRIVED, Statistics
-from hepatica.monitoring.setup import Array, Setup
+from hepatica.monitoring.setup import Setup
 from hepatica.monitoring.state import Alarm, RegionState, Residual, State, Test, Watching
 from hepatica.monitoring.wording import reason
 
