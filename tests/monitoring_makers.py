@@ -67,5 +67,13 @@ def injection(
         left = 1 - float(flow.infused_bq[0]) / PLANNED
         at = (number + 1) * frame_s
         value = 1000 * (left + setup.doubts.meter * random.standard_normal())
-        readings = (Reading("vial", at, round(value, 3)), Reading("pushed", at, min(flow.pushed_bq[0] / PLANNED, 1.0)))
+        full = [
+            Reading("vial", n * frame_s, 1000 * (1 + setup.doubts.meter * random.standard_normal()))
+            for n in (range(-30, 0) if number == 0 else ())
+        ]
+        readings = (
+            *full,
+            Reading("vial", at, round(value, 3)),
+            Reading("pushed", at, min(flow.pushed_bq[0] / PLANNED, 1.0)),
+        )
         yield frame, readings, flow.arrived_bq[0].copy()

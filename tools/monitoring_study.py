@@ -35,6 +35,12 @@ CALIBRATION, EVALUATION = 12, 23
 
 LOOK_S = 0.5
 
+
+def look_of(source: Source) -> float:
+    """Time between looks: 0.5 s, and 1 s where the infusion takes minutes and calculation counts."""
+    return LOOK_S if source.infusion_s < 300 or source.name == "ho-scout" else 2 * LOOK_S
+
+
 SHOWS = {
     "off-target": "off-target", "reflux": "reflux", "stasis": "stasis", "slip": "catheter-moved",
     "clogging": "no-delivery", "spasm": "no-delivery",
@@ -48,7 +54,7 @@ def boundaries_of(source: Source, setup: Any, injections: int, folder: Path) -> 
     if kept.is_file():
         with np.load(kept) as held:
             return Boundaries(0.01, {kind: held[kind] for kind in KINDS}, CALIBRATION)
-    found = calibrated(setup, source.flow, look_s=LOOK_S, injections=injections, seed=CALIBRATION)
+    found = calibrated(setup, source.flow, look_s=look_of(source), injections=injections, seed=CALIBRATION)
     np.savez(kept, **found.largest)
     return found
 
@@ -58,7 +64,7 @@ def uneventful(source: Source, setup: Any, limits: Boundaries, injections: int) 
     false = dict.fromkeys(KINDS, 0)
     inside, there, finals, errors, reached = [], [], [], [], []
     for number, size in enumerate(batches(injections)):
-        run = Watched.of(setup, source.flow, look_s=LOOK_S, injections=size, seed=(EVALUATION, 2, number))
+        run = Watched.of(setup, source.flow, look_s=look_of(source), injections=size, seed=(EVALUATION, 2, number))
         for kind, largest in run.largest_while_false().items():
             false[kind] += int((largest >= limits.of(kind)).sum())
         within = (run.low_bq <= run.true_bq) & (run.true_bq <= run.high_bq)
@@ -91,7 +97,7 @@ def eventful(source: Source, setup: Any, limits: Boundaries, event: str, injecti
     first: dict[str, int] = {}
     for number, size in enumerate(batches(injections)):
         run = Watched.of(
-            setup, settings, look_s=LOOK_S, injections=size, seed=(EVALUATION, 3 + EVENTS.index(event), number)
+            setup, settings, look_s=look_of(source), injections=size, seed=(EVALUATION, 3 + EVENTS.index(event), number)
         )
         crossed = run.values[kind] >= limits.of(kind)
         when = np.where(crossed.any(axis=0), run.time_s[crossed.argmax(axis=0)], np.inf)
@@ -127,7 +133,7 @@ def run(arguments: argparse.Namespace) -> None:
     limits = boundaries_of(source, setup, arguments.calibration, arguments.out)
     found: dict[str, Any] = {
         "source": source.name, "title": source.title, "calibration_injections": arguments.calibration,
-        "boundaries": {kind: limits.of(kind) for kind in KINDS},
+        "look_s": look_of(source), "boundaries": {kind: limits.of(kind) for kind in KINDS},
         "uneventful": uneventful(source, setup, limits, arguments.uneventful), "events": {},
     }  # fmt: skip
     for event in SHOWS:

@@ -222,6 +222,11 @@ class MeterGate:
     history: list[tuple[float, float]] = field(default_factory=list)
 
     @property
+    def has_baseline(self) -> bool:
+        """Whether the full vial was read often enough: an error of it would look like beads that stay behind."""
+        return len(self._first) >= BEFORE
+
+    @property
     def has_come(self) -> bool:
         """Whether there is a reading at all."""
         return self._last is not None
@@ -252,8 +257,10 @@ class MeterGate:
         self._last = reading
         if self.is_standing(body_bq):
             return f"the meter stands still at {reading.value:g} while beads arrive"
-        if len(self._first) < BEFORE:
+        if reading.at_s <= 0:
             self._first.append(reading.value)
+        if not self.has_baseline:
+            return ""
         start = float(np.mean(self._first))
         self.history.append((reading.at_s, self.planned_bq * (1 - reading.value / start) if start > 0 else 0.0))
         return ""
@@ -271,5 +278,5 @@ class MeterGate:
         return self.history[-1][1] if self.history else None
 
 
-BEFORE = 3
-"""Readings before anything flows, whose mean is the full vial."""
+BEFORE = 10
+"""Readings before the first frame, at least, whose mean is the full vial."""

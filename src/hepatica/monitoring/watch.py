@@ -92,6 +92,7 @@ class Watch:
         self._variances = np.zeros(count)
         self._skipped: dict[str, str] = {}
         self._zero_s: float | None = None
+        self._early = 0
 
     def frame(self, frame: Frame) -> State:
         """Take in a frame; the state after it.
@@ -141,7 +142,12 @@ class Watch:
         if reading.kind == "line":
             # What passes the line in beads per second is no total; it only tells that something passes.
             return
-        at = Reading(reading.kind, reading.at_s - (self._zero_s or 0.0), reading.value)
+        # Before the first frame nothing has flowed, whatever the clock says.
+        since = reading.at_s - (self._zero_s or 0.0)
+        if self._zero_s is None and since >= 0:
+            self._early += 1
+            since = -1.0 + 1e-6 * self._early
+        at = Reading(reading.kind, since, reading.value)
         if note := self._meter.take(at, float(self._statistics.arrival.mean_bq[0, -1])):
             self._note(note, METER_SILENT_S)
             if "saturated" in note or "stands still" in note:
@@ -218,11 +224,11 @@ class Watch:
         if saturated:
             out = dict.fromkeys(KINDS, "the camera is saturated")
         if self.setup.has_meter and without_meter:
-            why = (
-                "the meter is silent, saturated or stands still"
-                if self._meter.has_come
-                else "no reading of the meter has come"
-            )
+            why = "the meter is silent, saturated or stands still"
+            if not self._meter.has_come:
+                why = "no reading of the meter has come"
+            elif not self._meter.has_baseline:
+                why = "the full vial was read fewer than ten times before the first frame"
             out |= {kind: out.get(kind) or why for kind in BY_METER}
         if self._pushed is None and self.setup.has_meter:
             out["no-delivery"] = out.get("no-delivery") or "nobody says how much is pushed"

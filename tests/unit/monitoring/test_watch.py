@@ -216,6 +216,25 @@ def test_without_a_meter_what_needs_one_is_not_judged() -> None:
     assert run(watch_of(), meter=False, until_s=30.0).watching == "degraded"
 
 
+def test_a_full_vial_that_was_not_read_before_is_no_baseline() -> None:
+    """Its error would stay for the whole injection, and look like beads that do not arrive."""
+    watch = watch_of()
+    for frame, readings, _ in injection(watch.setup, seconds=30.0):
+        for reading in (r for r in readings if r.at_s > 0):
+            watch.reading(reading)
+        state = watch.frame(frame)
+    assert state.watching == "degraded"
+    why = {test.kind: test.why_not for test in state.tests if not test.is_judged}
+    assert "fewer than ten times" in why["stasis"]
+    # On a serial line readings have no time of their own; those before the first frame count.
+    serial = watch_of()
+    for n in range(12):
+        serial.reading(Reading("vial", 0.1 * n, 1000.0 + n))
+    run(serial, until_s=2.0, meter=False)
+    serial.reading(Reading("vial", 2.0, 500.0))
+    assert serial.state().infused_bq == pytest.approx(0.5 * PLANNED, rel=0.02)
+
+
 def test_a_setup_that_contradicts_itself_is_refused() -> None:
     good = setup_of()
     with pytest.raises(InputError, match="add up to"):

@@ -13,6 +13,9 @@ from hepatica.monitoring.setup import Array
 from hepatica.monitoring.simulation.flow import Flow, FlowSettings
 from hepatica.monitoring.simulation.scenes import Scene
 
+BASELINE = 30
+"""Readings of the full vial before the first frame."""
+
 VIAL_USV_H = 1000.0
 """Dose rate at the full vial (assumption; only the ratio counts)."""
 
@@ -77,7 +80,13 @@ def instants(
         frame = Frame(random.poisson(rate * kept * frame_s).astype(np.float64), at, frame_s, number)
         left = 1 - float(flow.infused_bq[0]) / setup.planned_bq
         dose_rate = VIAL_USV_H * (left + setup.doubts.meter * float(random.standard_normal()))
+        before = range(-BASELINE, 0) if number == 0 else range(0)
+        full = tuple(
+            Reading("vial", n * frame_s, VIAL_USV_H * (1 + setup.doubts.meter * float(random.standard_normal())))
+            for n in before
+        )
         readings = (
+            *full,
             Reading("vial", at + frame_s, max(round(dose_rate, 1), 0.0)),
             Reading("pushed", at + frame_s, min(float(flow.pushed_bq[0]) / setup.planned_bq, 1.0)),
         )
