@@ -132,6 +132,13 @@ class Setup:
                 raise InputError(f"{name} must be positive and finite, not {getattr(self, name)}")
         if not 0 <= self.tau_s < math.inf or not 0 <= self.lag_s < math.inf:
             raise InputError("dead time and lag must be finite and not negative")
+        if not isinstance(self.limits_bq, Mapping):
+            raise InputError("limits_bq holds an activity for each region that has a limit, by its name")
+        for what, value in (("goal_bq", self.goal_bq), *self.limits_bq.items()):
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"goal and limits are positive and finite, not {value} ({what})")
+        if not 0 <= self.residual < 1:
+            raise InputError(f"the residual is a share from 0 to below 1, not {self.residual}")
         if abs(float(self.expected_shares.sum()) - 1) > 1e-6:
             raise InputError(f"the expected shares add up to {self.expected_shares.sum():.6g}, not 1")
 
