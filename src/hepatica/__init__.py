@@ -138,6 +138,7 @@ if TYPE_CHECKING:
     from hepatica.imaging.spect.scan_model import SpectOptions
     from hepatica.io.read import CtOptions, ImageOptions, read_image, scan
     from hepatica.io.structures.regions import read_structures
+    from hepatica.monitoring.options import FrameOptions, InjectionOptions, WatchOptions
     from hepatica.nuclides import Agent, Nuclide, agent, nuclide
     from hepatica.outcome.adaptive import NextTreatment, PastTreatment, PatientStatus
     from hepatica.outcome.analyses.dose_response import CurveOptions
@@ -182,6 +183,9 @@ if TYPE_CHECKING:
     from hepatica.workflow.dose.result import DoseResult
     from hepatica.workflow.dose.spheres import SpheresResult, compare_spheres
     from hepatica.workflow.inspect import InspectResult, inspect_images
+    from hepatica.workflow.monitoring.monitor import monitor
+    from hepatica.workflow.monitoring.result import MonitorResult
+    from hepatica.workflow.monitoring.simulate import InjectionResult, simulate_injection
     from hepatica.workflow.mri.agreement import SpectMriOptions, SpectMriResult, spect_mri_agreement
     from hepatica.workflow.mri.holmium import holmium_mri
     from hepatica.workflow.mri.result import HolmiumResult
@@ -283,6 +287,7 @@ __all__ = [
     "EvidenceError",
     "ExposureOptions",
     "FlowOptions",
+    "FrameOptions",
     "GammaCamera",
     "GammaOptions",
     "GeometryError",
@@ -293,6 +298,8 @@ __all__ = [
     "HolmiumResult",
     "Image",
     "ImageOptions",
+    "InjectionOptions",
+    "InjectionResult",
     "InputError",
     "InputFile",
     "InspectResult",
@@ -306,6 +313,7 @@ __all__ = [
     "LungShuntResult",
     "MassOptions",
     "Message",
+    "MonitorResult",
     "MonteCarloOptions",
     "MonteCarloScanOptions",
     "MrReadingOptions",
@@ -421,6 +429,7 @@ __all__ = [
     "VoxelKernelResult",
     "WarpOptions",
     "WarpResult",
+    "WatchOptions",
     "WithoutCtOptions",
     "WorkbenchResult",
     "__version__",
@@ -454,6 +463,7 @@ __all__ = [
     "liver_function",
     "lung_shunt",
     "measurement_agreement",
+    "monitor",
     "new_case",
     "nuclide",
     "order_vial",
@@ -477,6 +487,7 @@ __all__ = [
     "segment",
     "segmented_response",
     "set_in_case",
+    "simulate_injection",
     "simulate_mri",
     "simulate_planar",
     "simulate_spect",

@@ -9,7 +9,7 @@ from typing import Any
 
 from hepatica.errors import UnknownNameError
 
-GROUPS = ("Case", "Images", "Dose", "Planning", "Outcome", "Safety", "Data")
+GROUPS = ("Case", "Images", "Dose", "Planning", "Delivery", "Outcome", "Safety", "Data")
 """Headings of ``hepatica --help``, in the order of a treatment."""
 
 
@@ -134,6 +134,10 @@ VERBS = (
          "Whether the activity went where the scout said: planned against delivered dose."),
     Verb("remaining_tolerance", "adaptive", "workflow.planning.adaptive", "Planning",
          "What the next treatment of a patient may still give to liver and lungs."),
+    Verb("monitor", "monitor", "workflow.monitoring.monitor", "Delivery",
+         "What arrives where while an injection runs, by a gamma camera's frames and a meter; or a replay of it."),
+    Verb("simulate_injection", "simulate-injection", "workflow.monitoring.simulate", "Delivery",
+         "A simulated injection with known truth: a camera's frames, a meter's readings, the setup for `monitor`."),
     Verb("tumour_response", "response", "workflow.outcome.response", "Outcome",
          "Response of each lesion and patient by the published criteria, with confirmation."),
     Verb("segmented_response", "segmented-response", "workflow.outcome.segmented", "Outcome",

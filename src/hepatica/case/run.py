@@ -106,6 +106,8 @@ def _run_one(situation: Situation, name: str, log: Log, progress: Progress, *, r
             raise
         return
     log.append("ran", {"step": name, "run": run, "result": record.result, "software": __version__})
+    if measured := result.measured_values():
+        log.append("measured", {"step": name, "run": run, **measured})
 
 
 def _set_aside(place: Path, run: str) -> None:

@@ -6,10 +6,11 @@ import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+from hepatica.cli.dashboard import live_view
 from hepatica.cli.screen import Screen
 from hepatica.core.options import Option, from_texts, from_toml, line_of, options_of, word_of
 from hepatica.errors import HepaticaError, InputError
@@ -95,9 +96,14 @@ def _worked(function: Callable[..., Any], given: Mapping[str, Any], place: Place
     if place.anonymous:
         _require_key(screen)
     # Locked from the start: of two long runs that would write one folder, the second is refused before it calculates.
-    with _claimed(out, force=force) as new, screen.progress() as step:
-        if "progress" in inspect.signature(function).parameters:
+    taken = inspect.signature(function).parameters
+    is_live = "live_view" in taken
+    shown = live_view() if is_live else nullcontext(None)
+    with _claimed(out, force=force) as new, screen.progress(as_lines=is_live) as step, shown as view:
+        if "progress" in taken:
             call["progress"] = step
+        if view is not None:
+            call["live_view"] = view
         result = _called(function, call)
         if out is not None:
             result.refuse_inputs(out)  # before their paths are taken out

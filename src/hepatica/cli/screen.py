@@ -59,10 +59,13 @@ class Screen:
         print(f"note: {text}", file=sys.stderr)
 
     @contextmanager
-    def progress(self) -> Iterator[Progress]:
-        """What is being done, on stderr: one moving line on a terminal, one line a step elsewhere."""
+    def progress(self, *, as_lines: bool = False) -> Iterator[Progress]:
+        """What is being done, on stderr: one moving line on a terminal, one line a step elsewhere.
+
+        `as_lines` where something else moves on the terminal.
+        """
         started = time.monotonic()
-        if not sys.stderr.isatty():
+        if as_lines or not sys.stderr.isatty():
             yield _Lines(started)
             return
         from rich.console import Console

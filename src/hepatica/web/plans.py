@@ -10,7 +10,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from hepatica.case.state import folder_name
+from hepatica.case.layout import folder_name
 from hepatica.case.steps.course import step_named
 from hepatica.case.steps.plan_tables import plan_document_of
 from hepatica.core.document import document

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
@@ -95,6 +96,10 @@ class Result:
     def is_usable(self) -> bool:
         """Whether anything came out that can be used; the command ends with exit code 1 where nothing did."""
         return True
+
+    def measured_values(self) -> Mapping[str, Any]:
+        """Values that were measured on the patient here and go into the log of a case; empty for most results."""
+        return {}
 
     def write(self, folder: Path) -> None:
         """Write what belongs to this result beside ``result.json`` and the tables into a new folder."""

@@ -273,7 +273,20 @@ def unpacked(case: Case) -> Any:
     return hepatica.unpack_case(archive, archive.with_suffix(".back"), passphrase_file=archive.parent / "phrase.txt")
 
 
+def injected(case: Case) -> Any:
+    """A watched injection whose frames name the patient."""
+    frames = case.root / f"{STEM}_frames.dcm"
+    made = CALLS["simulate_injection"](case).save(case.root.parent / "injected")
+    mark_file(made / "frames.dcm", frames)
+    return hepatica.monitor(
+        frames, setup=made / "setup.json", readings=made / "readings.csv",
+        watching=hepatica.WatchOptions(rehearsals=1000, look_s=2.0),
+    )  # fmt: skip
+
+
 CALLS: dict[str, Callable[[Case], Any]] = {
+    "monitor": injected,
+    "simulate_injection": lambda _: hepatica.simulate_injection(options=hepatica.InjectionOptions(frame_s=2.0)),
     "inspect_images": lambda c: hepatica.inspect_images(c.root),
     "simulate_spect": simulated,
     "reconstruct_spect": reconstructed,

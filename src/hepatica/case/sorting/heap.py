@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _REGISTRATIONS = ("1.2.840.10008.5.1.4.1.1.66.1", "1.2.840.10008.5.1.4.1.1.66.3")
 
-_TABLES = {"labs": ("bilirubin", "albumin"), "measurements": ("lesion",)}
+_TABLES = {"labs": ("bilirubin", "albumin"), "measurements": ("lesion",), "injection-readings": ("kind,time_s,value",)}
 """Role of a table -> part of a column's name by which it is known."""
 
 _IMAGES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".h33", ".hv", ".hdr")
@@ -236,6 +236,8 @@ def _json(path: Path) -> Guess | None:
         schema = str(json.loads(path.read_text(encoding="utf-8")).get("schema", ""))
     except (OSError, ValueError, AttributeError):
         return None
+    if schema.startswith("hepatica/monitoring-setup/"):
+        return Guess("injection-setup", 0, "a setup of a watched injection")
     for word in ("calibration", "recovery"):
         if word in schema or (not schema and word in path.stem):
             return Guess(word, 0, f"a {word} file")

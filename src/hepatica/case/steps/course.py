@@ -15,6 +15,7 @@ FILES = (
     "planning.plan",
     "planning.order",
     "planning.delivery",
+    "therapy.injection",
     "therapy.reconstruction",
     "therapy.registration",
     "therapy.structures",

@@ -15,7 +15,7 @@ from typing import Any
 from hepatica.core.options.declare import hints_of
 from hepatica.core.options.kinds import Form, form_of, is_options, word_of
 
-HANDED_IN = ("progress",)
+HANDED_IN = ("progress", "live_view")
 """Parameters of verbs that a caller hands in and nobody types."""
 
 

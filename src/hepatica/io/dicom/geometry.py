@@ -61,6 +61,7 @@ __all__ = [
     "stack_sparse",
     "write_dose_planes",
     "write_nuclear_planes",
+    "write_pixel_size",
     "write_plane",
     "write_projection_plane",
     "write_registration_grid",
@@ -203,6 +204,11 @@ def pixel_size_of(header: Header) -> tuple[float, float]:
     """
     rows_mm, columns_mm = _pixel_spacing(header)
     return columns_mm, rows_mm
+
+
+def write_pixel_size(dataset: Any, pixel_mm: float) -> None:
+    """Set the edge of the square pixels of an image without a place in the patient, mm."""
+    dataset.PixelSpacing = decimal_strings([pixel_mm, pixel_mm])
 
 
 def detector_plane(header: Header, detector: Header) -> Plane | None:

@@ -1,0 +1,1 @@
+"""During the injection: what has arrived where, and when to look up."""

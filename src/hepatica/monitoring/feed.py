@@ -1,0 +1,282 @@
+"""Frames and readings as they come: what may be used, and what is wrong with the rest.
+
+A camera's clock, a network and a person between them lose frames, double them, bring them late and set clocks.
+Nothing of that may pass for an injection in which all is well: each fault is said, and what cannot be used is not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hepatica.errors import InputError
+from hepatica.monitoring.setup import Array
+
+SILENT_FRAMES = 5.0
+"""Frames that must be missing before the silence is said, and at least `SILENT_S`."""
+
+SILENT_S = 2.0
+
+JUMP_S = 10.0
+"""A frame's clock and the receiver's may run apart by so much between two frames before a clock was set."""
+
+STANDING = 8
+"""Readings that are the same to the last digit while beads arrive: the meter stands still."""
+
+METER_SILENT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One frame of a camera, or of an MR series with its signal turned into amounts.
+
+    Attributes
+    ----------
+    values : ndarray, shape (rows, columns)
+        Counts; or, with `variances`, what a signal says is in each pixel (holmium by MR), in the setup's units.
+    start_s : float
+        By the camera's clock, from any zero.
+    duration_s : float
+        Exposure.
+    number : int or None
+        In its series, if it is numbered.
+    nuclide : str
+        That its header names; empty if none.
+    received_s : float or None
+        By the receiver's clock, which runs on; None in a replay.
+    variances : ndarray, shape (rows, columns), or None
+        Of values that are no counts; None for counts, whose variance is their mean.
+    """
+
+    values: Array
+    start_s: float
+    duration_s: float
+    number: int | None = None
+    nuclide: str = ""
+    received_s: float | None = None
+    variances: Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading of a meter.
+
+    Attributes
+    ----------
+    kind : str
+        "vial" (dose rate at the vial), "line" (at the delivery line), "pushed" (share of the infusion that was pushed).
+    at_s : float
+        By the same clock as the frames.
+    value : float
+        Dose rate in any unit; pushed: 0 to 1.
+    """
+
+    kind: str
+    at_s: float
+    value: float
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("vial", "line", "pushed"):
+            raise InputError(f"a reading is of the vial, the line or what was pushed, not {self.kind!r}")
+        if not math.isfinite(self.at_s):
+            raise InputError(f"a reading of the {self.kind} has no time")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of a frame.
+
+    Attributes
+    ----------
+    use : bool
+        Whether it is used.
+    time_s : float
+        Its start on the injection's own clock, which never runs back.
+    gap_s : float
+        Time before it without a frame.
+    note : str
+        What is wrong; empty where nothing is.
+    """
+
+    use: bool
+    time_s: float
+    gap_s: float
+    note: str = ""
+
+
+@dataclass(slots=True)
+class FrameGate:
+    """Order, clocks and content of frames.
+
+    Attributes
+    ----------
+    nuclide : str
+        That is injected; empty to take any.
+    shape : tuple of int
+        Rows and columns that a frame must have.
+    """
+
+    nuclide: str
+    shape: tuple[int, int]
+    lost: int = 0
+    doubled: int = 0
+    late: int = 0
+    jumps: int = 0
+    _last: Frame | None = None
+    _offset_s: float = 0.0
+    _end_s: float = 0.0
+    _seen: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
+
+    def judge(self, frame: Frame) -> Judged:
+        """Whether a frame is used, and when it was.
+
+        Raises
+        ------
+        InputError
+            If it is of another shape, holds what no camera counts, or names another nuclide: no frame of the series can
+            then be used.
+        """
+        self._require(frame)
+        last = self._last
+        if last is None:
+            self._last, self._offset_s, self._end_s = frame, -frame.start_s, frame.duration_s
+            self._seen.append((frame.start_s, hash(frame.values.tobytes())))
+            return Judged(True, 0.0, 0.0)
+        content = hash(frame.values.tobytes())
+        if (frame.start_s, content) in self._seen or (frame.number is not None and frame.number == last.number):
+            self.doubled += 1
+            return Judged(False, self._end_s, 0.0, "a frame came twice; it counts once")
+        if content == self._seen[-1][1] and frame.values.sum() >= 20:
+            return Judged(False, self._end_s, 0.0, "the picture stands still: two frames are alike to the last count")
+        step = frame.start_s - last.start_s
+        note = self._clock(frame, last, step)
+        time_s = frame.start_s + self._offset_s
+        if not note and step < 0:
+            self.late += 1
+            return Judged(False, self._end_s, 0.0, "a frame came after a later one; it is not used")
+        gap = time_s - self._end_s
+        if not note and gap < -0.5 * frame.duration_s:
+            return Judged(False, self._end_s, 0.0, "a frame overlaps the one before; it is not used")
+        if gap > 0.5 * frame.duration_s:
+            missing = max(1, round(gap / frame.duration_s))
+            self.lost += missing
+            note = note or f"{missing} frame{'s' if missing > 1 else ''} of {frame.duration_s:g} s did not come"
+        time_s, gap = max(time_s, self._end_s), max(gap, 0.0)
+        self._last, self._end_s = frame, time_s + frame.duration_s
+        self._seen.append((frame.start_s, content))
+        return Judged(True, time_s, gap, note)
+
+    def _clock(self, frame: Frame, last: Frame, step: float) -> str:
+        """Follow another clock where the camera's was set: frame numbers, else the receiver's; what was done."""
+        if frame.number is not None and last.number is not None:
+            expected = (frame.number - last.number) * last.duration_s
+        elif frame.received_s is not None and last.received_s is not None:
+            expected = frame.received_s - last.received_s
+        else:
+            expected = step if abs(step) <= 60 * JUMP_S else last.duration_s
+        if abs(step - expected) <= JUMP_S:
+            return ""
+        self.jumps += 1
+        self._offset_s += expected - step
+        return f"the camera's clock jumped by {step - expected:+.0f} s; its frames are set behind each other"
+
+    def _require(self, frame: Frame) -> None:
+        if frame.values.shape != self.shape:
+            raise InputError(f"a frame has {frame.values.shape} pixels, the masks have {self.shape}")
+        if frame.variances is not None:
+            sound = frame.variances.shape == self.shape and np.isfinite(frame.variances).all()
+            if not sound or (frame.variances < 0).any() or not frame.variances.any():
+                raise InputError("the variances of a frame have its shape, are finite, not negative and not all nil")
+        if not np.isfinite(frame.values).all() or (frame.variances is None and (frame.values < 0).any()):
+            raise InputError("a frame holds counts that are negative or not finite")
+        if not (math.isfinite(frame.start_s) and 0 < frame.duration_s < math.inf):
+            raise InputError(f"a frame starts at {frame.start_s} s and lasts {frame.duration_s} s")
+        if self.nuclide and frame.nuclide and frame.nuclide != self.nuclide:
+            raise InputError(
+                f"the frames are of {frame.nuclide}, the injection is of {self.nuclide}",
+                remedy="take the camera's protocol of this nuclide; nothing is judged of another one's counts",
+            )
+
+
+@dataclass(slots=True)
+class MeterGate:
+    """Readings of vial or line, turned into activity that has left the vial.
+
+    Attributes
+    ----------
+    planned_bq : float
+        In the vial at the start.
+    full_scale : float or None
+        Largest value that the meter shows; at it the meter is saturated.
+    """
+
+    planned_bq: float
+    full_scale: float | None = None
+    _first: list[float] = field(default_factory=list)
+    _last: Reading | None = None
+    _same: int = 0
+    _moved_bq: float = 0.0
+    history: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether the full vial was read often enough: an error of it would look like beads that stay behind."""
+        return len(self._first) >= BEFORE
+
+    @property
+    def has_come(self) -> bool:
+        """Whether there is a reading at all."""
+        return self._last is not None
+
+    def take(self, reading: Reading, body_bq: float) -> str:
+        """Take in a reading of the vial; what is wrong with it, empty where nothing is.
+
+        Parameters
+        ----------
+        reading : Reading
+            Of the vial.
+        body_bq : float
+            What the camera says has arrived.
+        """
+        if not math.isfinite(reading.value) or reading.value < 0:
+            return f"the meter reads {reading.value}"
+        if self._last is not None and reading.at_s <= self._last.at_s:
+            return "a reading came twice or late; it is not used"
+        if self.full_scale is not None and reading.value >= self.full_scale:
+            self._last = reading
+            return f"the meter is saturated at {reading.value:g}"
+        if self._last is not None and reading.value == self._last.value:
+            self._same += 1
+            if self._same == 1:
+                self._moved_bq = body_bq
+        else:
+            self._same = 0
+        self._last = reading
+        if self.is_standing(body_bq):
+            return f"the meter stands still at {reading.value:g} while beads arrive"
+        if reading.at_s <= 0:
+            self._first.append(reading.value)
+        if not self.has_baseline:
+            return ""
+        start = float(np.mean(self._first))
+        self.history.append((reading.at_s, self.planned_bq * (1 - reading.value / start) if start > 0 else 0.0))
+        return ""
+
+    def is_standing(self, body_bq: float) -> bool:
+        """Whether the same value came `STANDING` times while 2 % of the plan arrived."""
+        return self._same >= STANDING and body_bq - self._moved_bq > 0.02 * self.planned_bq
+
+    def silent_s(self, now_s: float) -> float:
+        """Since the last reading."""
+        return math.inf if self._last is None else now_s - self._last.at_s
+
+    def infused_bq(self) -> float | None:
+        """Activity out of the vial by the last good reading."""
+        return self.history[-1][1] if self.history else None
+
+
+BEFORE = 10
+"""Readings before the first frame, at least, whose mean is the full vial."""

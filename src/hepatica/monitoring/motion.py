@@ -1,0 +1,82 @@
+"""Whether the patient moved, from the frames alone.
+
+What has settled stays, so the picture of the last seconds is that of the seconds before, each region brighter by its
+growth. A shift adds the picture's own gradient. Both are fitted by weighted least squares; the shift comes with its
+standard deviation by the counts.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.monitoring.setup import Array
+
+PICTURE_S = 4.0
+"""Of the two pictures that are compared."""
+
+LEAST_COUNTS = 3000.0
+"""In the older one."""
+
+LEAST_MM = 7.0
+"""A shift that is said; breathing and small movements stay below."""
+
+LEAST_SD = 6.0
+
+SMOOTH_PIXELS = 2.5
+
+
+class Motion:
+    """Shift between pictures.
+
+    Parameters
+    ----------
+    mask : ndarray of int, shape (rows, columns)
+        Regions, each of which grows by itself.
+    pixel_mm : float
+        Edge of a pixel.
+    """
+
+    def __init__(self, mask: NDArray[np.int64], pixel_mm: float) -> None:
+        self._mask, self._pixel_mm = mask, pixel_mm
+        self._parts: deque[tuple[Array, float]] = deque()
+        self._sum, self._time = np.zeros(mask.shape), 0.0
+
+    def take(self, counts: Array, duration_s: float) -> str:
+        """Add a frame; a sentence where the patient moved."""
+        self._sum, self._time = self._sum + counts, self._time + duration_s
+        if self._time < PICTURE_S / 2:
+            return ""
+        self._parts.append((self._sum, self._time))
+        self._sum, self._time = np.zeros_like(self._sum), 0.0
+        if len(self._parts) < 4:
+            return ""
+        old = self._parts[0][0] + self._parts[1][0]
+        new = self._parts[2][0] + self._parts[3][0]
+        self._parts.popleft()
+        if float(old.sum()) < LEAST_COUNTS:
+            return ""
+        left, head, sd = self._shift_mm(old, new)
+        size = float(np.hypot(left, head))
+        if size < LEAST_MM or size < LEAST_SD * sd:
+            return ""
+        self._parts.clear()
+        return f"the patient moved by about {size:.0f} mm: the masks lie no more where they were drawn"
+
+    def _shift_mm(self, old: Array, new: Array) -> tuple[float, float, float]:
+        from scipy.ndimage import gaussian_filter
+
+        smooth_old, smooth_new = (gaussian_filter(picture, SMOOTH_PIXELS) for picture in (old, new))
+        down, across = np.gradient(smooth_old)
+        regions = [smooth_old * (self._mask == n) for n in range(int(self._mask.max()) + 1)]
+        columns = np.stack([part.ravel() for part in (*regions, down, across)], axis=1)
+        columns = columns[:, np.abs(columns).sum(axis=0) > 0]
+        weight = 1 / np.sqrt(smooth_old.ravel() + smooth_new.ravel() + 0.05)
+        scaled = columns * weight[:, None]
+        normal = np.linalg.pinv(scaled.T @ scaled)
+        found = normal @ (scaled.T @ (smooth_new.ravel() * weight))
+        # Smoothing by a Gaussian correlates neighbours over 4 pi s^2 pixels and shrinks their noise by as much.
+        sd = float(np.sqrt(max(normal[-2, -2], normal[-1, -1]))) * self._pixel_mm
+        return -float(found[-1]) * self._pixel_mm, float(found[-2]) * self._pixel_mm, sd

@@ -1,0 +1,381 @@
+"""Sequential tests on what arrives: statistics that are looked at again and again, for many injections at once.
+
+Each of four tests holds one signal against a reference that carries it along: counts of a guard region against the
+cross-talk that is expected in it, activity outside the liver and in the other lobes against that of the whole body,
+activity of the body against what has left the vial. Their ratio is learned from the injection so far (Bayesian
+regression, from what the plan says); the statistic is the excess over a window that follows, over its standard
+deviation, the largest of several windows: a window-limited generalised likelihood ratio for a change of unknown time
+and size (Lai, J R Stat Soc B 1995;57:613). Looked at many times, in many windows, its largest value over an
+uneventful injection is no normal number; the boundary that it must pass is the quantile of that largest value
+(`boundaries`), so that the stated rate of false alarms holds for the whole injection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.monitoring.arrival import Arrival
+from hepatica.monitoring.setup import Array, Setup
+
+KINDS = ("target-reached", "limit-in-sight", "off-target", "reflux", "stasis", "no-delivery", "catheter-moved")
+"""What an alarm can say."""
+
+WINDOWS_S = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0)
+"""Over which an excess is summed."""
+
+SLOWEST = 0.5
+"""Of the pushed rate that still counts as delivery."""
+
+SHARE_DOUBT = 0.3
+"""Standard deviation of a share of the flow relative to it, before anything has arrived; and `LEAST_SHARE_DOUBT`."""
+
+LEAST_SHARE_DOUBT = 0.005
+
+METER_DRIFT = 0.003
+"""Of the ratio of camera to meter within one injection."""
+
+BY_SHARES = 0.02
+"""Of the counts of the whole field, because each patient's shares differ from the expected ones."""
+
+LEAST_ARRIVED = 0.1
+"""Of the planned activity, before a forecast to completion means anything."""
+
+FEWEST_COUNTS = 0.2
+"""Added to the counts of each look and mask for their variance, which none counted would make nil. The variance is
+taken half from what was counted, half from what the state before expected: the one follows a sudden rise, the other
+does not shrink where counts happen to be low."""
+
+
+class Sums(NamedTuple):
+    """Since the start, up to one look."""
+
+    exposure_s: float
+    net: Array
+    variance: Array
+    infused: Array
+    pushed: Array
+
+
+@dataclass(slots=True)
+class Departure:
+    """One signal held against its reference.
+
+    Attributes
+    ----------
+    signal : ndarray, shape (masks,)
+        Weights of the net counts.
+    reference : ndarray, shape (masks,) or None
+        Weights of the reference's counts; None where it has no counting noise (spill, what was infused).
+    ratio, ratio_sd : float
+        Before anything is seen.
+    drift : float
+        Standard deviation by which the ratio changes within an injection.
+    sign : int
+        1 for an excess, -1 for a deficit, 0 for both.
+    reference_noise : float
+        Variance of one reading of the reference.
+    lag_s : float
+        Standard deviation of the time by which the signal follows the reference.
+    """
+
+    signal: Array
+    reference: Array | None
+    ratio: float
+    ratio_sd: float
+    drift: float
+    sign: int = 1
+    reference_noise: float = 0.0
+    lag_s: float = 0.0
+    _products: Array | float = 0.0
+    _squares: Array | float = 0.0
+    _past: deque[tuple[Array, Array, Array, Array, Array, Array]] = field(default_factory=deque)
+
+    def value(self, look: Look, windows: list[int]) -> Array:
+        """Take in a look; the statistic, shape (injections,)."""
+        x = look.net @ self.signal
+        y = look.net @ self.reference if self.reference is not None else look.reference
+        prior = 1 / self.ratio_sd**2
+        if not self._past:
+            zero = np.zeros_like(x)
+            self._past.append((zero, zero, np.zeros_like(look.net), zero + self.ratio, zero + prior, zero))
+        sx, sy, variance, ratio, _, _ = self._past[-1]
+        sx, sy, variance = sx + x * look.dt, sy + y * look.dt, variance + look.variance * look.dt**2
+        noise = (look.variance * self._weights(ratio) ** 2).sum(axis=1) + ratio**2 * self.reference_noise
+        self._products = self._products + x * y / noise
+        # Errors of the reference would make the ratio too small; their mean square is taken off.
+        self._squares = self._squares + (y * y - self.reference_noise) / noise
+        precision = prior + np.maximum(self._squares, 0.0)
+        self._past.append((sx, sy, variance, (self.ratio * prior + self._products) / precision, precision, y))
+        if len(self._past) > 2 * max(windows) + 2:
+            self._past.popleft()
+        return self._largest(look.dt, windows)
+
+    def _weights(self, ratio: Array) -> Array:
+        if self.reference is None:
+            return np.broadcast_to(self.signal, (len(ratio), len(self.signal)))
+        return self.signal - ratio[:, None] * self.reference
+
+    def _largest(self, dt: float, windows: list[int]) -> Array:
+        x, y, variance, _, _, level = self._past[-1]
+        best = np.full(len(x), -np.inf)
+        for length in windows:
+            if length >= len(self._past):
+                break
+            x0, y0, variance0, _, _, level0 = self._past[-1 - length]
+            # What began a window ago has not touched the ratio of two windows ago, and shows most in the last one.
+            ratio, precision = self._past[-min(1 + 2 * length, len(self._past))][3:5]
+            noise = ((variance - variance0) * self._weights(ratio) ** 2).sum(axis=1)
+            noise = noise + ratio**2 * self.reference_noise * length * dt * dt
+            doubt = (y - y0) ** 2 * (1 / precision + self.drift**2) + (ratio * self.lag_s * (level - level0)) ** 2
+            value = (x - x0 - ratio * (y - y0)) / np.sqrt(noise + doubt)
+            best = np.maximum(best, np.abs(value) if self.sign == 0 else self.sign * value)
+        return best
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One look, as a test takes it in.
+
+    Attributes
+    ----------
+    dt : float
+        Exposure, s.
+    net, variance : ndarray, shape (injections, masks)
+        Net counts per second and their variances.
+    reference : ndarray, shape (injections,)
+        What has no counting noise: spill, or what was infused.
+    time_s : float
+        Middle of the exposure.
+    """
+
+    dt: float
+    net: Array
+    variance: Array
+    reference: Array
+    time_s: float = 0.0
+
+
+class Statistics:
+    """Statistics of all tests, look by look.
+
+    Parameters
+    ----------
+    setup : Setup
+        Regions, response, plan and doubts.
+    injections : int
+        How many run side by side.
+    look_s : float
+        Time between looks.
+
+    Attributes
+    ----------
+    values : dict of str to ndarray, shape (injections,)
+        The statistic of each of `KINDS` at the last look, in standard deviations; minus infinity where it has none.
+    which : dict of str to ndarray of int, shape (injections,)
+        The region that gives the largest, where several are tested.
+    forecast_bq, forecast_sd_bq : ndarray, shape (injections, regions with a limit)
+        Activity at completion if the trend holds; minus infinity as long as too little has arrived.
+    """
+
+    def __init__(self, setup: Setup, injections: int, look_s: float) -> None:
+        self.setup, self.look_s = setup, look_s
+        self.arrival = Arrival(setup, injections)
+        self._windows = sorted({max(1, round(w / look_s)) for w in WINDOWS_S})
+        self._limited = np.array([setup.index(name) for name in setup.limits_bq], dtype=np.int64)
+        self._limits = np.array([*setup.limits_bq.values()], dtype=np.float64)
+        self._guards = np.flatnonzero(setup.of_role("guard"))
+        self._target = np.flatnonzero(setup.of_role("target"))
+        self._departures(setup)
+        self._come_bq = np.zeros(injections)
+        self._transit = Transit(setup, injections, look_s)
+        self._past: deque[tuple[Array, Array]] = deque(maxlen=2 * max(self._windows) + 2)
+        self._past.append((np.zeros(injections), np.zeros(injections)))
+        self.forecast_bq = np.full((injections, len(self._limited)), -np.inf)
+        self.forecast_sd_bq = np.ones((injections, len(self._limited)))
+        self.values = {kind: np.full(injections, -np.inf) for kind in KINDS}
+        self.which = {kind: np.zeros(injections, dtype=np.int64) for kind in KINDS}
+
+    def _departures(self, setup: Setup) -> None:
+        unmixing, doubts = self.arrival.unmixing, setup.doubts
+        body = unmixing.sum(axis=0)
+        cross = max(doubts.cross_talk, 1e-3)
+        self._off_target = [Departure(unmixing[g], None, 0.0, cross, doubts.motion) for g in self._guards]
+        self._shares = {}
+        response, shares = setup.response_cps_per_bq, setup.expected_shares
+        for kind, role, sign in (("reflux", "guard", 1), ("catheter-moved", "liver", 0)):
+            picked = setup.of_role(role)
+            if picked.any():
+                share, weights = float(picked @ shares), picked @ unmixing
+                spill = (response * (1 - np.eye(len(shares))) * shares).T * weights
+                spilt = float(np.linalg.norm(spill))
+                sd = float(np.linalg.norm([SHARE_DOUBT * share, cross * spilt, LEAST_SHARE_DOUBT]))
+                drift = float(np.hypot(doubts.share_drift * share, doubts.motion * spilt))
+                self._shares[kind] = Departure(weights, body, share, sd, drift, sign)
+        noise = (doubts.meter * setup.planned_bq) ** 2 if setup.has_meter else 0.0
+        sd = float(np.linalg.norm([doubts.camera, doubts.region, doubts.meter_scale, BY_SHARES]))
+        # Counts of the whole field: small movements only shift them from mask to mask.
+        seen = response.sum(axis=0)
+        whole = np.full(len(shares), 1 / float(seen @ shares))
+        unlike = float(np.linalg.norm(shares * (seen / float(seen @ shares) - 1)))
+        own = METER_DRIFT if setup.has_meter else UNMETERED_DRIFT
+        drift = float(np.hypot(own, doubts.share_drift * unlike))
+        self._stasis = Departure(whole, None, 1.0, sd, drift, -1, noise, doubts.lag_s)
+
+    def look(
+        self, counts: Array, exposure_s: float, time_s: float, infused: Array, pushed: Array,
+        variances: Array | None = None,
+    ) -> None:  # fmt: skip
+        """Take in the counts since the last look.
+
+        Parameters
+        ----------
+        counts : ndarray, shape (injections, regions)
+            In each mask.
+        exposure_s : float
+            Time during which they were taken.
+        time_s : float
+            Middle of that time, from the start of the injection.
+        infused : ndarray, shape (injections,)
+            Activity that has left the vial by the meter, Bq.
+        pushed : ndarray, shape (injections,)
+            Activity that would have left it by what was pushed, Bq.
+        variances : ndarray, shape (injections, regions), optional
+            Of values that are no counts.
+        """
+        self.arrival.predict(exposure_s)
+        net, per_count, expected = self.arrival.update(counts, exposure_s, time_s, variances)
+        spread = 0.5 * (counts + expected) + FEWEST_COUNTS if variances is None else variances
+        variance = spread * per_count
+        self._judge_levels()
+        self._judge_departures(Look(exposure_s, net, variance, infused, time_s))
+        if self.setup.has_meter:
+            self._judge_delivery(infused, pushed)
+
+    def _judge_levels(self) -> None:
+        """Target reached, limit in sight."""
+        setup, arrival, doubts = self.setup, self.arrival, self.setup.doubts
+        sd = np.sqrt(arrival.variance_bq2 + arrival.systematic_sd_bq() ** 2)
+        if setup.goal_bq is not None:
+            mean = arrival.mean_bq[:, self._target].sum(axis=1)
+            spread = np.sqrt((sd[:, self._target] ** 2).sum(axis=1))
+            self.values["target-reached"] = (mean - setup.goal_bq) / np.maximum(spread, 1e-9 * setup.planned_bq)
+        if self._limited.size:
+            body = arrival.mean_bq[:, -1]
+            enough = body > LEAST_ARRIVED * setup.planned_bq
+            safe = np.where(enough, body, setup.planned_bq)[:, None]
+            held = arrival.mean_bq[:, self._limited]
+            share = np.maximum(held, 0.0) / safe
+            # What is common to region and body (the camera factor) cancels in their ratio.
+            own = np.sqrt(np.maximum(sd[:, self._limited] ** 2 - (doubts.camera * held) ** 2, 0.0))
+            counted = np.hypot(own, share * np.sqrt(arrival.variance_bq2[:, -1:])) / safe
+            spread = np.sqrt(counted**2 + (doubts.share_drift * share) ** 2 + (doubts.meter * share) ** 2)
+            complete = setup.planned_bq * (1 - setup.residual)
+            self.forecast_bq = np.where(enough[:, None], share * complete, -np.inf)
+            self.forecast_sd_bq = spread * complete + 1e-9 * setup.planned_bq
+            self._keep("limit-in-sight", ((self.forecast_bq - self._limits) / self.forecast_sd_bq).T, self._limited)
+
+    def _judge_departures(self, look: Look) -> None:
+        """Off-target, reflux, catheter moved, stasis."""
+        held = np.maximum(self.arrival.mean_bq[:, :-1], 0.0)
+        response = self.setup.response_cps_per_bq
+        found = []
+        for g, test in zip(self._guards, self._off_target, strict=True):
+            spill = (held @ response[g] - held[:, g] * response[g, g]) / response[g, g]
+            found.append(test.value(Look(look.dt, look.net, look.variance, spill), self._windows))
+        if found:
+            self._keep("off-target", np.stack(found), self._guards)
+        for kind, test in self._shares.items():
+            self.values[kind] = test.value(look, self._windows)
+        come = self._transit.come(look.reference, look.time_s)
+        self._come_bq = self._come_bq + min(1.0, look.dt / SMOOTH_S) * (come - self._come_bq)
+        self.values["stasis"] = self._stasis.value(Look(look.dt, look.net, look.variance, come), self._windows)
+
+    def _judge_delivery(self, infused: Array, pushed: Array) -> None:
+        """No delivery: much less leaves the vial than is pushed."""
+        setup, doubts = self.setup, self.setup.doubts
+        before = self._past[-1]
+        self._past.append((before[0] + infused, before[1] + pushed))
+        jitter = 0.25 * doubts.lag_s * setup.planned_bq / setup.infusion_s
+        worst = np.full(len(infused), -np.inf)
+        for half in self._windows[:-1]:
+            if 2 * half >= len(self._past):
+                break
+            now, middle, then = self._past[-1], self._past[-1 - half], self._past[-1 - 2 * half]
+            left, given = (((now[n] - middle[n]) - (middle[n] - then[n])) / half for n in (0, 1))
+            noise = (doubts.meter * setup.planned_bq) ** 2 * 2 / half + jitter**2
+            worst = np.maximum(worst, (SLOWEST * given - left) / np.sqrt(noise))
+        self.values["no-delivery"] = worst
+
+    def delivered_bq(self) -> tuple[Array, Array]:
+        """Activity in the body by camera and meter together, and its standard deviation, shape (injections,).
+
+        The two are averaged by their variances where they agree within three standard deviations; elsewhere, and
+        without a meter, the camera alone counts: what has left the vial need not have reached the patient.
+        """
+        setup, doubts = self.setup, self.setup.doubts
+        seen = self.arrival.mean_bq[:, -1]
+        variance = self.arrival.variance_bq2[:, -1] + self.arrival.systematic_sd_bq()[:, -1] ** 2
+        if not setup.has_meter:
+            return seen, np.sqrt(variance)
+        noise = (doubts.meter * setup.planned_bq) ** 2 * self.look_s / (2 * SMOOTH_S)
+        other = noise + (doubts.meter_scale * self._come_bq) ** 2 + 1e-12 * setup.planned_bq**2
+        together = (seen / np.maximum(variance, 1e-300) + self._come_bq / other) / (
+            1 / np.maximum(variance, 1e-300) + 1 / other
+        )
+        agree = np.abs(seen - self._come_bq) < 3 * np.sqrt(variance + other)
+        both = np.sqrt(1 / (1 / np.maximum(variance, 1e-300) + 1 / other))
+        return np.where(agree, together, seen), np.where(agree, both, np.sqrt(variance))
+
+    def _keep(self, kind: str, values: Array, regions: NDArray[np.int64]) -> None:
+        """The largest of several regions' statistics, shape (regions, injections)."""
+        self.which[kind] = regions[np.argmax(values, axis=0)]
+        self.values[kind] = values.max(axis=0)
+
+
+SMOOTH_S = 5.0
+"""Over which the meter's readings are averaged for what was delivered."""
+
+UNMETERED_DRIFT = 0.25
+"""Of what has arrived relative to the planned infusion, where no meter tells what has left the vial."""
+
+
+class Transit:
+    """What has left the vial, as it comes out of the catheter: later, and spread.
+
+    Parameters
+    ----------
+    setup : Setup
+        Lag and dispersion.
+    injections : int
+        How many side by side.
+    look_s : float
+        Time before the first look.
+    """
+
+    def __init__(self, setup: Setup, injections: int, look_s: float) -> None:
+        self._lag_s, self._dispersion_s = setup.lag_s, setup.dispersion_s
+        self._left: deque[tuple[float, Array]] = deque()
+        self._come = np.zeros(injections)
+        self._last_s = -look_s / 2
+
+    def come(self, infused: Array, time_s: float) -> Array:
+        """Activity out of the catheter at an instant, shape (injections,); between two looks it is interpolated."""
+        elapsed, self._last_s = time_s - self._last_s, time_s
+        self._left.append((time_s, infused))
+        wanted = time_s - self._lag_s
+        while len(self._left) > 1 and self._left[1][0] <= wanted + 1e-9:
+            self._left.popleft()
+        first, before = self._left[0]
+        if first > wanted + 1e-9:
+            return self._come
+        if len(self._left) > 1 and wanted > first:
+            second, after = self._left[1]
+            before = before + (after - before) * ((wanted - first) / (second - first))
+        part = 1 - np.exp(-elapsed / self._dispersion_s) if self._dispersion_s else 1.0
+        self._come = self._come + part * (before - self._come)
+        return self._come

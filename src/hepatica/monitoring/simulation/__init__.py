@@ -1,0 +1,1 @@
+"""Injections with known truth: flow, counts, frames."""

@@ -1,0 +1,96 @@
+"""Figures of a watched injection: activity of each region with its interval, alarms, rate, and the frames."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.report.figures.palette import ACCENT, INK, MUTED, RULE
+
+COLOURS = ("#A4262C", "#1F4E79", "#2E9E4F", "#9A6700", "#7B61C9", "#5B6673")
+
+BLIND = "#F3D9DA"
+"""Behind times at which nothing was judged."""
+
+DEGRADED = "#FBF1DC"
+
+MOST_PICTURES = 6
+
+
+def monitor_png(curves: Mapping[str, Any], pictures: NDArray[np.float64], mask: NDArray[np.int64] | None) -> bytes:
+    """Curves above, frames below.
+
+    Parameters
+    ----------
+    curves : mapping
+        time_s, bands_mbq (by region: value, low, high), marks (instant, alarm), watching, rate_kcps, planned_mbq.
+    pictures : ndarray, shape (pictures, rows, columns)
+        Sums of frames, in order.
+    mask : ndarray of int, shape (rows, columns), or None
+        Regions, outlined.
+    """
+    from matplotlib.figure import Figure
+
+    shown = pictures[:MOST_PICTURES]
+    figure = Figure(figsize=(11, 7.2), layout="constrained")
+    grid = figure.add_gridspec(3, max(len(shown), 1), height_ratios=(3.0, 0.9, 1.9))
+    upper = figure.add_subplot(grid[0, :])
+    lower = figure.add_subplot(grid[1, :], sharex=upper)
+    _activities(upper, curves)
+    _rate(lower, curves)
+    for n, picture in enumerate(shown):
+        axes = figure.add_subplot(grid[2, n])
+        axes.imshow(picture, cmap="gray_r", interpolation="nearest", vmax=max(float(np.quantile(picture, 0.998)), 1.0))
+        if mask is not None:
+            # The region of the frame's corner is what lies around all others.
+            for region in (n for n in range(int(mask.max()) + 1) if n != int(mask[0, 0])):
+                axes.contour(mask == region, levels=[0.5], colors=[COLOURS[region % len(COLOURS)]], linewidths=0.6)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_title(f"part {n + 1} of {len(shown)}", fontsize=8, color=MUTED)
+    figure.suptitle("For research and replay: no treatment may be changed by it", fontsize=9, color=MUTED)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110)
+    return stream.getvalue()
+
+
+def _activities(axes: Any, curves: Mapping[str, Any]) -> None:
+    time = np.asarray(curves["time_s"])
+    _shade(axes, time, curves["watching"])
+    bands: Mapping[str, NDArray[np.float64]] = curves["bands_mbq"]
+    for n, (name, band) in enumerate(bands.items()):
+        colour = INK if name == "body" else COLOURS[n % len(COLOURS)]
+        axes.plot(time, band[:, 0], color=colour, lw=1.6, ls="--" if name == "body" else "-", label=name)
+        axes.fill_between(time, band[:, 1], band[:, 2], color=colour, alpha=0.15, lw=0)
+    if curves["planned_mbq"] is not None:
+        axes.axhline(curves["planned_mbq"], color=MUTED, lw=0.8, ls=":")
+    top = axes.get_ylim()[1]
+    for n, (at, kind) in enumerate(curves["marks"]):
+        axes.axvline(at, color=ACCENT, lw=1.0)
+        axes.text(at, top * (0.97 - 0.08 * (n % 5)), f" {kind} {at:.0f} s", fontsize=8, color=ACCENT, va="top")
+    axes.set_ylim(0, top)
+    axes.set_ylabel("delivered, MBq")
+    if bands:
+        axes.legend(loc="upper left", fontsize=8, frameon=False, ncols=3)
+    axes.grid(color=RULE, lw=0.5)
+    axes.tick_params(labelbottom=False)
+
+
+def _rate(axes: Any, curves: Mapping[str, Any]) -> None:
+    time = np.asarray(curves["time_s"])
+    _shade(axes, time, curves["watching"])
+    axes.plot(time, curves["rate_kcps"], color=INK, lw=1.0)
+    axes.set_ylabel("kcps")
+    axes.set_xlabel("s after the first frame")
+    axes.set_ylim(bottom=0)
+    axes.grid(color=RULE, lw=0.5)
+
+
+def _shade(axes: Any, time: NDArray[np.float64], watching: Any) -> None:
+    for start, end, word in zip(time[:-1], time[1:], list(watching)[1:], strict=True):
+        if word in ("blind", "degraded"):
+            axes.axvspan(start, end, color=BLIND if word == "blind" else DEGRADED, lw=0)

@@ -1,0 +1,1 @@
+"""Watching an injection: sources of frames and readings, the verb, its result."""

@@ -1,0 +1,351 @@
+"""Watching an injection: what has arrived where, while beads flow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hepatica.core import InputFile, Provenance
+from hepatica.core.document import document
+from hepatica.core.message import Message
+from hepatica.core.options import parameters, verb
+from hepatica.core.progress import Progress, silent
+from hepatica.core.text.files import json_file
+from hepatica.errors import InputError, OutputError
+from hepatica.monitoring.boundaries import calibrated
+from hepatica.monitoring.feed import Frame, FrameGate, Reading
+from hepatica.monitoring.options import FrameOptions, WatchOptions
+from hepatica.monitoring.prepared import Prepared
+from hepatica.monitoring.setup import Array
+from hepatica.monitoring.state import Residual, State
+from hepatica.monitoring.watch import Watch
+from hepatica.nuclides import agent as find_agent
+from hepatica.workflow.monitoring.result import FrameFaults, MonitorResult
+from hepatica.workflow.monitoring.sources import Arrived, Event, Fault, Silence, live, replayed
+
+Live = Callable[[State], None]
+"""Shown each state as it comes."""
+
+LOGGED_S = 1.0
+
+PICTURES = 6
+
+
+@verb
+def monitor(
+    frames: Path | str,
+    *,
+    setup: Path | str | None = None,
+    readings: Path | str | None = None,
+    state_log: Path | None = None,
+    which: FrameOptions = FrameOptions(),
+    watching: WatchOptions = WatchOptions(),
+    live_view: Live | None = None,
+    progress: Progress | None = None,
+) -> MonitorResult:
+    """What arrives where while an injection runs, by a gamma camera's frames and a meter; or a replay of it.
+
+    Parameters
+    ----------
+    frames : Path
+        Dynamic gamma camera file, to be replayed; or a folder in which frames arrive, watched until Ctrl-C.
+    setup : Path
+        Setup of the injection (JSON): regions, response of the camera, plan. Without it only rates are shown.
+    readings : Path
+        Readings of a meter: CSV of kind, time and value, which may grow; or a serial line (/dev/ttyUSB0).
+    state_log : Path
+        File to which each state and alarm is added as it comes, one JSON object a line.
+    which : FrameOptions
+        Which frames.
+    watching : WatchOptions
+        How it is watched.
+    live_view : callable, optional
+        Shown each state as it comes.
+    progress : callable, optional
+        Told each step.
+
+    Returns
+    -------
+    MonitorResult
+        Delivered activity of each region, alarms with reasons, the log of states.
+
+    Raises
+    ------
+    InputError
+        If frames, setup or readings cannot be used: another nuclide, masks of another size, no frame at all.
+    DicomError
+        If a file to be replayed is no gamma camera series with times.
+
+    Examples
+    --------
+    >>> found = hepatica.monitor("frames.dcm", setup="setup.json", readings="readings.csv")  # doctest: +SKIP
+    >>> [alarm.kind for alarm in found.alarms]  # doctest: +SKIP
+    ['stasis']
+    """
+    say = progress or silent
+    path, arrived = Path(frames), Arrived()
+    meter = None if readings is None else Path(readings)
+    prepared = None if setup is None else Prepared.from_document(json_file(Path(setup)), str(setup))
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder of frames")
+    is_live = path.is_dir()
+    if which.listen_port is not None and not is_live:
+        raise InputError(f"{path}: is a file; `listen_port` keeps what it takes in a folder")
+    watch = None
+    if prepared is not None:
+        say(f"{watching.rehearsals} uneventful injections for the boundaries")
+        watch = _watch_of(prepared, watching, meter is not None)
+    events = (
+        live(path, meter, which, arrived, idle_s=watching.idle_s) if is_live else replayed(path, meter, which, arrived)
+    )
+    say("watching")
+    with _log(state_log) as log:
+        session = Session(watch, live_view, log)
+        try:
+            for event in events:
+                session.take(event)
+        except KeyboardInterrupt:
+            if not is_live or not session.frames:
+                raise
+        session.stop()
+    inputs = [*arrived.inputs]
+    if setup is not None:
+        inputs.append(InputFile.of("setup", Path(setup)))
+    said = _messages(arrived, prepared, session)
+    return _result(session, prepared, watching, arrived, Provenance(
+        inputs=tuple(inputs), parameters=parameters(which, watching),
+        steps=("frames unmixed and filtered", "sequential tests against boundaries by simulation of this setup"),
+    ), said)  # fmt: skip
+
+
+def _watch_of(prepared: Prepared, watching: WatchOptions, has_meter: bool) -> Watch:
+    setup = prepared.setup if has_meter else prepared.setup.changed(has_meter=False)
+    limits = calibrated(
+        setup, prepared.flow, look_s=watching.look_s, injections=watching.rehearsals,
+        false_alarms=watching.false_alarms, seed=watching.seed,
+    )  # fmt: skip
+    return Watch(setup, prepared.mask, limits, watching.look_s, prepared.nuclide, prepared.pixel_mm,
+                 watching.meter_limit, allowed_by(prepared.agent))  # fmt: skip
+
+
+def allowed_by(agent: str) -> dict[str, str]:
+    """What the instructions for use of an agent say on alarms, with the source; empty where none is held."""
+    if not agent:
+        return {}
+    carrier = find_agent(agent)
+    if carrier.name != "glass":
+        return {}
+    text = (
+        "TheraSphere package insert USA v12: an infusion takes less than 5 min, without contrast medium. No sentence "
+        "of it on this alarm is held here; follow it as it stands."
+    )
+    return {"": text}
+
+
+@dataclass
+class Session:
+    """Events into the watch, states out to screen and log.
+
+    Attributes
+    ----------
+    watch : Watch or None
+        Without one only rates are kept.
+    live_view : callable or None
+        The screen.
+    log : callable
+        Told each entry.
+    """
+
+    watch: Watch | None
+    live_view: Live | None
+    log: Callable[[dict[str, Any]], None]
+    states: list[State] = field(default_factory=list)
+    faults: dict[str, int] = field(default_factory=dict)
+    frames: int = 0
+    first_cps: float = 0.0
+    largest_cps: float = 0.0
+    gate: FrameGate | None = None
+    sums: list[tuple[float, Array]] = field(default_factory=list)
+    _alarms: int = 0
+    _last_frame_end_s: float = 0.0
+
+    def take(self, event: Event) -> None:
+        """One event."""
+        state = None
+        if isinstance(event, Frame):
+            state = self._frame(event)
+        elif isinstance(event, Reading):
+            if self.watch is not None:
+                self.watch.reading(event)
+        elif isinstance(event, Silence):
+            state = self._silence(event.seconds)
+        elif isinstance(event, Fault):
+            self.faults[event.text] = self.faults.get(event.text, 0) + 1
+            self.log({"entry": "fault", "text": event.text})
+        if state is not None:
+            self._show(state)
+
+    def stop(self) -> None:
+        """The last state."""
+        if self.watch is not None and self.frames:
+            state = self.watch.stop()
+            self.states.append(state)
+            self.log({"entry": "stopped", **state.as_dict()})
+            if self.live_view is not None:
+                self.live_view(state)
+
+    def _frame(self, frame: Frame) -> State:
+        if self.gate is None:
+            self.gate = FrameGate(
+                "" if self.watch is None else self.watch.nuclide, (frame.values.shape[0], frame.values.shape[1])
+            )
+        if self.watch is not None:
+            state = self.watch.frame(frame)
+            self.gate, used = self.watch.gate, self.watch.frames > self.frames
+        else:
+            judged = self.gate.judge(frame)
+            used = judged.use
+            end = judged.time_s + frame.duration_s if used else judged.time_s
+            rate = float(frame.values.sum()) / frame.duration_s
+            notes = (judged.note,) if judged.note else ()
+            state = bare_state(end, rate, notes, self.frames + used)
+        if used:
+            self.frames += 1
+            self.first_cps = state.rate_cps if self.frames == 1 else self.first_cps
+            self.largest_cps = max(self.largest_cps, state.rate_cps)
+            self._last_frame_end_s = state.time_s
+            self._sum(state.time_s, frame.values)
+        return state
+
+    def _silence(self, seconds: float) -> State:
+        now = self._last_frame_end_s + seconds
+        if self.watch is not None:
+            return self.watch.silence(now)
+        return replace(
+            bare_state(now, 0.0, (f"no data for {seconds:.0f} s",), self.frames), watching="blind", silent_s=seconds
+        )
+
+    def _sum(self, end_s: float, values: Array) -> None:
+        """Keep sums of frames for pictures; neighbours are joined when there are twice as many as are shown."""
+        if self.sums and end_s - self.sums[-1][0] < self._picture_s():
+            self.sums[-1] = (self.sums[-1][0], self.sums[-1][1] + values)
+        else:
+            self.sums.append((end_s, np.array(values, dtype=np.float64)))
+        if len(self.sums) >= 2 * PICTURES:
+            self.sums = [(a[0], a[1] + b[1]) for a, b in zip(self.sums[::2], self.sums[1::2], strict=False)]
+
+    def _picture_s(self) -> float:
+        return self.sums[1][0] - self.sums[0][0] if len(self.sums) > 1 else 0.0
+
+    def _show(self, state: State) -> None:
+        is_new = len(state.alarms) > self._alarms
+        changed = bool(self.states) and state.watching != self.states[-1].watching
+        for alarm in state.alarms[self._alarms :]:
+            self.log({"entry": "alarm", **document(alarm)})
+        self._alarms = len(state.alarms)
+        if is_new or changed or not self.states or state.time_s - self.states[-1].time_s >= LOGGED_S - 1e-6:
+            self.states.append(state)
+            self.log({"entry": "state", **state.as_dict()})
+        if self.live_view is not None:
+            self.live_view(state)
+
+
+def bare_state(time_s: float, rate_cps: float, notes: tuple[str, ...], frames: int) -> State:
+    """Where no setup says what the counts mean."""
+    return State(time_s, "degraded", notes, 0.0, frames, rate_cps, 1.0, (), 0.0, 0.0, 0.0, None, Residual(), (), ())
+
+
+@contextmanager
+def _log(path: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Lines added to a file, each on the disk when it is written."""
+    if path is None:
+        yield lambda _: None
+        return
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+
+            def add(entry: dict[str, Any]) -> None:
+                stream.write(json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n")
+                stream.flush()
+
+            yield add
+    except OSError as error:
+        raise OutputError(f"{path}: the log cannot be written ({error.strerror})") from error
+
+
+def _messages(arrived: Arrived, prepared: Prepared | None, session: Session) -> tuple[Message, ...]:
+    out = [Message("for-research", "alarms are for research and replay", "act on no alarm", severity="note")]
+    if prepared is None:
+        out.append(
+            Message(
+                "no-setup", "without a setup nothing is known of regions, and nothing is decided", "state one (`setup`)"
+            )
+        )
+    if "DTIM" in arrived.corrected:
+        text = "the camera has corrected dead time itself (CorrectedImage DTIM)"
+        if prepared is not None and prepared.setup.tau_s:
+            out.append(
+                Message(
+                    "dead-time-twice",
+                    f"{text}, and the setup corrects it again",
+                    "set its tau_s to 0",
+                    severity="critical",
+                )
+            )
+        else:
+            out.append(Message("dead-time-corrected", text, severity="note"))
+    for text, count in list(session.faults.items())[:20]:
+        out.append(Message("not-used", f"{text} ({count} times)" if count > 1 else text))
+    gate = session.gate
+    if gate is not None and (gate.lost or gate.doubled or gate.late or gate.jumps):
+        text = f"{gate.lost} frames lost, {gate.doubled} doubled, {gate.late} late; the clock jumped {gate.jumps} times"
+        out.append(Message("frames-at-fault", text))
+    blind = sum(state.watching == "blind" for state in session.states)
+    if blind:
+        out.append(Message("was-blind", f"nothing was judged at {blind} of {len(session.states)} logged instants"))
+    return tuple(out)
+
+
+def _result(
+    session: Session, prepared: Prepared | None, watching: WatchOptions, arrived: Arrived, provenance: Provenance,
+    said: tuple[Message, ...],
+) -> MonitorResult:  # fmt: skip
+    gate = session.gate
+    last = session.states[-1] if session.states else None
+    faults = FrameFaults(0, 0, 0, 0) if gate is None else FrameFaults(gate.lost, gate.doubled, gate.late, gate.jumps)
+    known = prepared is not None and last is not None and session.frames > 0
+    notes = dict.fromkeys(
+        note for state in session.states for note in state.notes if not note.startswith("no data for")
+    )
+    return MonitorResult(
+        nuclide=arrived.nuclide or (prepared.nuclide if prepared else ""),
+        agent=prepared.agent if prepared else "",
+        frames_used=session.frames,
+        duration_s=last.time_s if last else 0.0,
+        first_cps=session.first_cps,
+        largest_cps=session.largest_cps,
+        frame_faults=faults,
+        planned_bq=prepared.setup.planned_bq if prepared else None,
+        delivered_bq=last.delivered_bq if known and last else None,
+        delivered_bq_sd=last.delivered_sd_bq if known and last else None,
+        delivered_share=last.delivered_bq / last.planned_bq if known and last else None,
+        delivery=last.regions if known and last else (),
+        residual_bq=last.residual.now_bq if known and last else None,
+        residual_bq_sd=last.residual.now_sd_bq if known and last else None,
+        false_alarms=watching.false_alarms if prepared else None,
+        rehearsals=watching.rehearsals if prepared else None,
+        alarms=last.alarms if last else (),
+        tests=last.tests if known and last else (),
+        notes=tuple(notes),
+        states=tuple(session.states),
+        pictures=np.stack([picture for _, picture in session.sums]) if session.sums else np.zeros((0, 1, 1)),
+        mask=prepared.mask if prepared else None,
+        messages=said,
+        provenance=provenance,
+    )
