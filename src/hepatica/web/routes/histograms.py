@@ -9,8 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
-from hepatica.case.layout import STEPS
-from hepatica.case.layout import folder_name
+from hepatica.case.layout import STEPS, folder_name
 from hepatica.case.state import Situation
 from hepatica.core.text.files import json_file
 from hepatica.web.application import Workbench, workbench_of

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
-from hepatica.case.layout import STEPS
-from hepatica.case.layout import folder_name
+from hepatica.case.layout import STEPS, folder_name
 from hepatica.core.text.files import json_file
 from hepatica.errors import InputError
 from hepatica.nuclides import AGENT_NAMES
