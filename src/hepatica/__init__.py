@@ -110,6 +110,17 @@ if TYPE_CHECKING:
     )
     from hepatica.imaging.mri.echoes import MultiEcho
     from hepatica.imaging.mri.options import HolmiumOptions, MrReadingOptions, MrSimulationOptions, R2StarOptions
+    from hepatica.imaging.pet.acquisition.options import (
+        PetCorrectionOptions,
+        PetImageOptions,
+        PetIterationOptions,
+        PetOptions,
+        PetPhantomOptions,
+        PetScanOptions,
+        PetSimulationOptions,
+    )
+    from hepatica.imaging.pet.acquisition.raw import PetRawData
+    from hepatica.imaging.pet.scanner import Scanner
     from hepatica.imaging.quantify.camera_factor import CameraCalibration
     from hepatica.imaging.quantify.options import QuantificationOptions
     from hepatica.imaging.quantify.recovery import RecoveryCurve
@@ -182,6 +193,8 @@ if TYPE_CHECKING:
     from hepatica.workflow.outcome.remnant import RemnantResult, remnant_growth
     from hepatica.workflow.outcome.response import ResponseResult, tumour_response
     from hepatica.workflow.outcome.segmented import SegmentedResponseResult, segmented_response
+    from hepatica.workflow.pet.reconstruct import PetResult, reconstruct_pet
+    from hepatica.workflow.pet.simulate import PetSimulationResult, simulate_pet
     from hepatica.workflow.phantom import VirtualPatientResult, virtual_patient
     from hepatica.workflow.phantom_cohort import VirtualCohortResult, virtual_cohort
     from hepatica.workflow.planning.adaptive import DoseResultOptions, ToleranceResult, remaining_tolerance
@@ -311,6 +324,16 @@ __all__ = [
     "PatientSettings",
     "PatientStatus",
     "PerfusedOptions",
+    "PetCorrectionOptions",
+    "PetImageOptions",
+    "PetIterationOptions",
+    "PetOptions",
+    "PetPhantomOptions",
+    "PetRawData",
+    "PetResult",
+    "PetScanOptions",
+    "PetSimulationOptions",
+    "PetSimulationResult",
     "PhantomOptions",
     "PhysicsError",
     "Plan",
@@ -340,6 +363,7 @@ __all__ = [
     "RuleOptions",
     "ScanOptions",
     "ScannedActivityOptions",
+    "Scanner",
     "ScatterOptions",
     "ScoutOptions",
     "SegmentReading",
@@ -436,6 +460,7 @@ __all__ = [
     "radiobiology",
     "read_image",
     "read_structures",
+    "reconstruct_pet",
     "reconstruct_spect",
     "register",
     "release",
@@ -449,6 +474,7 @@ __all__ = [
     "segmented_response",
     "set_in_case",
     "simulate_mri",
+    "simulate_pet",
     "simulate_spect",
     "skip_step",
     "spect_mri_agreement",
