@@ -9,6 +9,7 @@ from hepatica.errors import InputError
 from hepatica.imaging.pet.acquisition.raw import PetRawData
 from hepatica.imaging.pet.scanner import Scanner
 from hepatica.io.pet_raw.own_format import FILE_NAME, SUFFIX, read_raw
+from hepatica.io.pet_raw.petsird_files import is_petsird, read_petsird
 
 
 def read_pet_raw(path: Path | str, *, scanner: Scanner | None = None) -> tuple[PetRawData, tuple[Message, ...]]:
@@ -35,4 +36,6 @@ def read_pet_raw(path: Path | str, *, scanner: Scanner | None = None) -> tuple[P
         raise InputError(f"{path}: no such file of PET raw data")
     if path.suffix.lower() == SUFFIX:
         return read_raw(path), ()
+    if is_petsird(path):
+        return read_petsird(path, scanner)
     raise InputError(f"{path}: is no PET raw data that hepatica reads: {FILE_NAME} of hepatica, or PETSIRD")

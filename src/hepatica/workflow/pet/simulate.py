@@ -22,6 +22,7 @@ from hepatica.imaging.pet.acquisition.raw import KINDS, Bed, PetRawData
 from hepatica.imaging.pet.followed import positrons_per_decay
 from hepatica.imaging.pet.scanner import Scanner
 from hepatica.imaging.spect.scan_facts import concentration_on, in_frame_of, scanned_activity
+from hepatica.io.pet_raw.petsird_files import load_petsird
 from hepatica.io.pet_raw.scanner_file import scanner_of
 from hepatica.nuclides import Nuclide
 from hepatica.nuclides import nuclide as find_nuclide
@@ -86,6 +87,7 @@ class PetSimulationResult(Result):
     truth: Volume = field(metadata=HIDDEN)
     ct: Volume = field(metadata=HIDDEN)
     context: DicomContext | None = field(metadata=HIDDEN)
+    petsird: bool = field(metadata=HIDDEN)
     nuclide: str
     activity_mbq: float
     start: datetime
@@ -145,7 +147,10 @@ class PetSimulationResult(Result):
         return self.table(), Table.of(names, rows, "Singles of all crystals", "singles")
 
     def write(self, folder: Path) -> None:
-        """Write ``coincidences.npz``, ``truth.nii.gz``, ``simulation.png``; of a phantom also ``ct/`` (DICOM)."""
+        """Write ``coincidences.npz``, ``truth.nii.gz``, ``simulation.png``; of a phantom also ``ct/`` (DICOM).
+
+        Where it is asked for, ``coincidences.petsird`` too.
+        """
         from hepatica.io.dicom.images.write import write_ct
         from hepatica.io.itk import write_itk
         from hepatica.io.pet_raw.own_format import FILE_NAME, write_raw
@@ -154,6 +159,11 @@ class PetSimulationResult(Result):
 
         write_raw(folder / FILE_NAME, self.raw)
         write_itk(self.truth, folder / "truth.nii.gz")
+        if self.petsird:
+            from hepatica.io.pet_raw.petsird_files import FILE_NAME as PETSIRD_NAME
+            from hepatica.io.pet_raw.petsird_files import write_petsird
+
+            write_petsird(folder / PETSIRD_NAME, self.raw)
         if self.phantom:
             context = self.context or DicomContext.of_volume(self.ct, "SIMULATED")
             write_ct(folder / "ct", self.ct, context, description=f"CT of the phantom {self.phantom}")
@@ -224,6 +234,8 @@ def simulate_pet(
     report_progress = progress or silent
     chosen, machine = find_nuclide(nuclide), scanner_of(scanner)
     positrons_per_decay(chosen)
+    if options.scan.petsird:
+        load_petsird()
     report_progress("reading")
     given = _phantom(options) if options.phantom.phantom else _patient(activity, ct, chosen, options)
     if options.phantom.phantom and (activity is not None or ct is not None):
@@ -240,6 +252,7 @@ def simulate_pet(
         truth=replace(concentration_on(given.hu.grid, given.activity), name="truth"),
         ct=given.hu,
         context=given.context,
+        petsird=options.scan.petsird,
         nuclide=chosen.name,
         activity_mbq=given.activity.total / 1e6,
         start=raw.start,

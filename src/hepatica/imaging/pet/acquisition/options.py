@@ -39,6 +39,8 @@ class PetScanOptions:
         In its place: how far the activity lies towards the head (LPS z) in each phase of equal duration.
     gates : int
         Phases of breathing.
+    petsird : bool
+        Write the list as PETSIRD too (``coincidences.petsird``).
     no_dead_time : bool
         Coincidences are not lost to dead time.
     matter_mm : float
@@ -55,6 +57,7 @@ class PetScanOptions:
     breathing_mm: NonNegative = 0.0
     displacements_mm: tuple[float, ...] = ()
     gates: Annotated[int, Limits(low=2, high=64)] = 6
+    petsird: bool = False
     no_dead_time: bool = False
     matter_mm: Annotated[float, Limits(low=1, high=20)] = 4.0
     seed: Annotated[int, Limits(low=0)] = 1
