@@ -243,7 +243,9 @@ def ring_on_device(upload: Upload, warp: Any, scanner: Scanner, crystal_medium: 
     c.rings, c.gap = scanner.module_rings, scanner.module_ring_gap
     c.places = scanner.modules_along * (scanner.module_rings + scanner.module_ring_gap) - scanner.module_ring_gap
     c.medium, c.density = crystal_medium, medium(scanner.crystal).density_g_ml
-    c.filled = min(scanner.crystal_mm[0] * scanner.crystal_mm[1] / (c.pitch_around * c.pitch_along), 1.0)
+    c.size_around, c.size_along = scanner.crystal_mm[0], scanner.crystal_mm[1]
+    c.block_around, c.block_along = scanner.block_crystals
+    c.added, c.counted = int(scanner.adds_blocks), scanner.counted_share
     c.low_kev, c.high_kev = scanner.energy_window_kev
     c.energy_sd = scanner.energy_resolution / FWHM_PER_SD
     # two photons, two directions each: every photon's tilt about each of its axes has half of the variance

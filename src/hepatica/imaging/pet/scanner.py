@@ -104,8 +104,14 @@ class Scanner:
     block : tuple of int
         Crystals of a block around the ring and along the axis: those whose light is added up to one energy. (0, 0)
         for the whole module.
+    counted_share : float
+        Measured: of the photons that the model counts, those that the scanner counts, from its NEMA sensitivity. It
+        holds what no geometry says: housing and covers, light lost at borders of crystals and blocks, trigger losses.
+    adds_blocks : bool
+        Whether a photon that scattered from one block into another is put together again.
     dead_time_ns : float
-        Of a block, for each photon in its energy window (paralysable); 0 where it is not known.
+        Of a block, for each photon in its energy window (paralysable), effective: from the place of the peak of the
+        noise-equivalent rate; 0 where it is not known.
     """
 
     name: str
@@ -129,6 +135,8 @@ class Scanner:
     sensitivity_cps_per_kbq: float | None = None
     sources: tuple[str, ...] = ()
     block: tuple[int, int] = (0, 0)
+    counted_share: float = 1.0
+    adds_blocks: bool = False
     dead_time_ns: float = 0.0
 
     def __post_init__(self) -> None:
@@ -156,6 +164,8 @@ class Scanner:
                 f"scanner {self.name}: a module of {whole[0]} x {whole[1]} crystals does not consist of blocks of "
                 f"{self.block[0]} x {self.block[1]}"
             )
+        if not 0 < self.counted_share <= 1:
+            raise InputError(f"scanner {self.name}: {self.counted_share:g} of the photons counted is no share")
         if not (np.isfinite(self.dead_time_ns) and self.dead_time_ns >= 0):
             raise InputError(f"scanner {self.name}: a dead time of {self.dead_time_ns:g} ns is none")
 
@@ -332,11 +342,13 @@ FIELDS = {
     "crystals": "module_crystals", "gap": "module_gap", "modules": "modules_along", "module_rings": "module_rings",
     "module_gap": "module_ring_gap", "pitch": "pitch_mm", "size": "crystal_mm", "energy": "energy_window_kev",
     "resolution": "energy_resolution", "window": "coincidence_window_ns", "ring_difference": "ring_difference",
-    "field": "field_mm", "sensitivity": "sensitivity_cps_per_kbq", "block": "block", "dead_time": "dead_time_ns",
+    "field": "field_mm", "sensitivity": "sensitivity_cps_per_kbq", "block": "block", "adds_blocks": "adds_blocks",
+    "counted": "counted_share",
+    "dead_time": "dead_time_ns",
 }  # fmt: skip
 """Key of a scanner's table -> field."""
 SOURCES = ("geometry_source", "tof_source", "nema_source")
-OPTIONAL = frozenset({"sensitivity", "block", "dead_time", "crystal"})
+OPTIONAL = frozenset({"sensitivity", "block", "adds_blocks", "counted", "dead_time", "crystal"})
 NEEDED = frozenset(FIELDS) - OPTIONAL
 KEYS = (
     frozenset(FIELDS) | {"tof_bins", "tof_bin_ps", "tof_fwhm_ps", "aliases", "sure", "dead_time_source", "nema"}
@@ -373,6 +385,8 @@ def _from_row(row: dict[str, Any]) -> Scanner:
         sensitivity_cps_per_kbq=row.get("sensitivity"),
         sources=tuple(str(row[of]) for of in SOURCES if of in row),
         block=_numbers(row.get("block", (0, 0)), 2, int),
+        counted_share=float(row.get("counted", 1.0)),
+        adds_blocks=bool(row.get("adds_blocks", False)),
         dead_time_ns=float(row.get("dead_time", 0.0)),
     )
 
