@@ -20,6 +20,8 @@ from hepatica.case.steps.inputs import (
     StatedTerritory,
     View,
 )
+from hepatica.case.steps.pet import INPUTS as PET_INPUTS
+from hepatica.case.steps.pet import PET_RECONSTRUCTION, pet_is_reconstructed, reconstructed_pet
 from hepatica.case.steps.plan_tables import PlanTables, plan_arguments
 from hepatica.case.steps.proposals import (
     FirstImageOf,
@@ -143,6 +145,13 @@ COURSE = (
         needless=therapy_is_reconstructed,
     ),
     Step(
+        PET_RECONSTRUCTION,
+        "PET reconstruction",
+        "reconstruct_pet",
+        PET_INPUTS,
+        needless=pet_is_reconstructed,
+    ),
+    Step(
         "registration",
         "Scout laid onto therapy",
         "register",
@@ -164,6 +173,7 @@ COURSE = (
             FirstOf(
                 (
                     FirstImageOf("uptake", ("therapy-pet", "therapy-spect")),
+                    reconstructed_pet("uptake"),
                     ResultOf("uptake", "reconstruction", file=SPECT),
                 )
             ),
@@ -179,6 +189,7 @@ COURSE = (
             FirstOf(
                 (
                     ImageOf("activity", ("therapy-pet", "therapy-spect"), needed=True, several=True),
+                    reconstructed_pet("activity"),
                     ResultOf("activity", "reconstruction", file=SPECT),
                 ),
                 needed=True,

@@ -43,6 +43,8 @@ POSITRON_REST_KEV = 60.0
 BATCH = 500_000
 EFFICIENCY_ANGLES = 24
 EFFICIENCY_PHOTONS = 20_000
+STEEPEST = 0.9995
+"""Cosine of two degrees: what is steeper runs along the slits between crystals, and lines of a scan hardly are."""
 SECOND_CRYSTAL, TIME_BIN, SCATTERED = 2**18, 2**36, 2**45
 
 
@@ -274,7 +276,7 @@ def photon_efficiency(scanner: Scanner, *, seed: int = 1) -> tuple[FloatArray, F
     wp.load_module(coincidence_events, device="cpu")
     physics = Physics()
     upload.photons(physics, build_photons((medium(scanner.crystal),)))
-    cosine = np.linspace(0.3, 1.0, EFFICIENCY_ANGLES)
+    cosine = np.linspace(0.3, STEEPEST, EFFICIENCY_ANGLES)
     found = np.zeros(cosine.size, np.float32)
     inputs = [physics, ring_on_device(upload, wp, scanner, 0), upload.floats(cosine), ANNIHILATION_KEV]
     inputs += [wp.uint64(seed), EFFICIENCY_PHOTONS, upload.shared(found, wp.float32)]

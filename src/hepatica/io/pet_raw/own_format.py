@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +103,36 @@ def read_raw(path: Path | str) -> PetRawData:
         )
     except HepaticaError as error:
         raise error if str(path) in str(error) else InputError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: header: {type(error).__name__} {error}: it was not written by hepatica") from error
+
+
+def is_own(path: Path) -> bool:
+    """Whether a NumPy archive has the header of raw data."""
+    try:
+        with ZipFile(path) as archive:
+            return "header.npy" in archive.namelist()
+    except (OSError, BadZipFile):
+        return False
+
+
+def header_facts(path: Path) -> dict[str, Any]:
+    """Scanner, nuclide, start, frame of reference and patient of a file, its lists left unread.
+
+    Raises
+    ------
+    InputError
+        As `read_raw`, of the header.
+    """
+    header = _read_header(path)
+    try:
+        return {
+            "scanner": str(header["scanner"]["name"]),
+            "nuclide": str(header["nuclide"]),
+            "start": datetime.fromisoformat(header["start"]),
+            "frame_of_reference": str(header["frame_of_reference"] or ""),
+            "patient_id": str(header["patient_id"]),
+        }
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: header: {type(error).__name__} {error}: it was not written by hepatica") from error
 

@@ -196,6 +196,34 @@ def read_petsird(path: Path | str, known: Scanner | None = None) -> tuple[PetRaw
         ) from error
 
 
+def petsird_facts(path: Path) -> dict[str, Any]:
+    """Scanner, nuclide, start, frame of reference and patient of a file, its events left unread.
+
+    Raises
+    ------
+    InputError
+        As `read_petsird`, of the header.
+    """
+    petsird = load_petsird()
+    try:
+        with path.open("rb") as stream:
+            header = petsird.BinaryPETSIRDReader(stream).read_header()
+        exam = header.exam
+        return {
+            "scanner": header.scanner.model_name,
+            "nuclide": _nuclide(exam),
+            "start": _instant(exam.start_of_acquisition),
+            "frame_of_reference": exam.frame_of_reference_uid,
+            "patient_id": exam.patient.patient_id,
+        }
+    except BROKEN as error:
+        raise InputError(f"{path}: cannot be read as PETSIRD ({type(error).__name__}: {error})") from error
+
+
+def _instant(written: Any) -> datetime:
+    return datetime.fromtimestamp(int(written.numpy_value.astype(np.int64)) / 1e9, UTC)
+
+
 def _named(path: Path, model: str) -> Scanner:
     try:
         return scanner(model)
@@ -311,12 +339,11 @@ def _raw(
     if np.ptp(places[:, :2], axis=0).max() > 1e-2:
         raise InputError(f"{path}: beds lie beside each other, not along the scanner's axis")
     person = exam.patient.patient_id
-    instant = datetime.fromtimestamp(int(exam.start_of_acquisition.numpy_value.astype(np.int64)) / 1e9, UTC)
     raw = PetRawData(
         scanner=machine,
         beds=beds,
         nuclide=_nuclide(exam),
-        start=instant,
+        start=_instant(exam.start_of_acquisition),
         axis_mm=(float(-places[0, 0]), float(-places[0, 1])),
         frame_of_reference=exam.frame_of_reference_uid or None,
         patient_id=person,

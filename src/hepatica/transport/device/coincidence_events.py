@@ -461,8 +461,11 @@ def module_efficiency(
         rng = start(seed, wp.uint64(n) * wp.uint64(histories) + wp.uint64(history)) + GOLDEN
         z = (first_unit(mixed(rng)) - 0.5) * float(c.places) * c.pitch_along
         rng = rng + GOLDEN
-        along = (first_unit(mixed(rng)) - 0.5) * float(c.crystals + c.gap_around) * c.pitch_around
-        d = wp.vec3(cosine[n], sine, 0.0)
+        bits = mixed(rng)
+        along = (first_unit(bits) - 0.5) * float(c.crystals + c.gap_around) * c.pitch_around
+        # within 45 degrees of the plane of the ring: what runs along a slit between crystals is as rare as in a scan
+        azimuth = 0.25 * TWO_PI * (second_unit(bits) - 0.5)
+        d = wp.vec3(cosine[n], sine * wp.cos(azimuth), sine * wp.sin(azimuth))
         total, _along, _z, _path, rng = in_module(c, m, kev, 0.0, d, along, z, MISSED, rng)
         counted += is_counted(c, total, rng + GOLDEN)
     modules = (c.places + c.gap) / (c.rings + c.gap)

@@ -1,0 +1,29 @@
+"""PET raw data of the therapy: their reconstruction, whose image feeds the dose."""
+
+from __future__ import annotations
+
+from hepatica.case.steps.inputs import ImageOf, Input, NuclideOfAgent, ResultOf, Section, View
+
+PET_RECONSTRUCTION = "pet-reconstruction"
+
+PET = "pet"
+"""Folder of the reconstruction that other steps take."""
+
+INPUTS: tuple[Input, ...] = (
+    ImageOf("raw", ("therapy-coincidences",), needed=True),
+    ImageOf("ct", ("therapy-ct",), needed=True),
+    NuclideOfAgent(),
+    Section(PET_RECONSTRUCTION),
+)
+
+
+def pet_is_reconstructed(view: View) -> str:
+    """Why there is nothing to reconstruct; empty where there is."""
+    if view.images("therapy-pet"):
+        return "a PET of the therapy was added"
+    return "" if view.images("therapy-coincidences") else "no PET raw data were added"
+
+
+def reconstructed_pet(word: str) -> Input:
+    """The image of the reconstruction, for an option of another step."""
+    return ResultOf(word, PET_RECONSTRUCTION, file=PET)
