@@ -163,7 +163,7 @@ def test_what_emits_no_positrons_is_refused(name: str, body: tuple[Grid, Patient
 # NEMA NU 2 of three makers' scanners (docs/pet.md has all ten with more photons; tables/scanners.toml the sources).
 # From first principles (`counted_share` 1) two are 8 to 12 % above what was published, the mCT 38 %: what makes
 # up the rest (covers, light lost at borders, triggers) is its measured share. Counts: 3 to 4.4 % (one sd); the
-# scatter fraction is 3 to 16 % below the published one, which holds gantry and couch as well.
+# scatter fraction is 5 to 16 % below the published one, which holds gantry and couch as well.
 NEMA = {"biograph_mct": (1.25, 1.5), "discovery_690": (1.0, 1.2), "vereos": (1.0, 1.2)}
 
 
