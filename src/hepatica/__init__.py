@@ -110,6 +110,17 @@ if TYPE_CHECKING:
     )
     from hepatica.imaging.mri.echoes import MultiEcho
     from hepatica.imaging.mri.options import HolmiumOptions, MrReadingOptions, MrSimulationOptions, R2StarOptions
+    from hepatica.imaging.pet.acquisition.options import (
+        PetCorrectionOptions,
+        PetImageOptions,
+        PetIterationOptions,
+        PetOptions,
+        PetPhantomOptions,
+        PetScanOptions,
+        PetSimulationOptions,
+    )
+    from hepatica.imaging.pet.acquisition.raw import PetRawData
+    from hepatica.imaging.pet.scanner import Scanner
     from hepatica.imaging.planar.options import (
         PlanarAttenuationOptions,
         PlanarCountsOptions,
@@ -195,6 +206,8 @@ if TYPE_CHECKING:
     from hepatica.workflow.outcome.remnant import RemnantResult, remnant_growth
     from hepatica.workflow.outcome.response import ResponseResult, tumour_response
     from hepatica.workflow.outcome.segmented import SegmentedResponseResult, segmented_response
+    from hepatica.workflow.pet.reconstruct import PetResult, reconstruct_pet
+    from hepatica.workflow.pet.simulate import PetSimulationResult, simulate_pet
     from hepatica.workflow.phantom import VirtualPatientResult, virtual_patient
     from hepatica.workflow.phantom_cohort import VirtualCohortResult, virtual_cohort
     from hepatica.workflow.planar.biodistribution import BiodistributionResult, biodistribution
@@ -335,6 +348,16 @@ __all__ = [
     "PatientSettings",
     "PatientStatus",
     "PerfusedOptions",
+    "PetCorrectionOptions",
+    "PetImageOptions",
+    "PetIterationOptions",
+    "PetOptions",
+    "PetPhantomOptions",
+    "PetRawData",
+    "PetResult",
+    "PetScanOptions",
+    "PetSimulationOptions",
+    "PetSimulationResult",
     "PhantomOptions",
     "PhysicsError",
     "Plan",
@@ -374,6 +397,7 @@ __all__ = [
     "RuleOptions",
     "ScanOptions",
     "ScannedActivityOptions",
+    "Scanner",
     "ScatterOptions",
     "ScoutOptions",
     "SegmentReading",
@@ -475,6 +499,7 @@ __all__ = [
     "radiobiology",
     "read_image",
     "read_structures",
+    "reconstruct_pet",
     "reconstruct_spect",
     "register",
     "release",
@@ -489,6 +514,7 @@ __all__ = [
     "set_in_case",
     "simulate_injection",
     "simulate_mri",
+    "simulate_pet",
     "simulate_planar",
     "simulate_spect",
     "skip_step",

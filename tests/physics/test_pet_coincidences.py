@@ -1,13 +1,17 @@
 """Coincidences followed through patient and crystals against the model of lines, and the image that comes of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hepatica.core import Grid, Kind, Volume
+from hepatica.core.tables.shipped import toml_table
 from hepatica.errors import PhysicsError
+from hepatica.imaging.pet.acquisition.nema import nema_figures
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.efficiency import Efficiency, sensitivity, survival
-from hepatica.imaging.pet.followed import CoincidenceSimulator, Followed
+from hepatica.imaging.pet.followed import CoincidenceSimulator, Followed, photon_efficiency
 from hepatica.imaging.pet.lines import LineProjector
 from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list
 from hepatica.imaging.pet.normalisation import crystal_factors
@@ -20,7 +24,7 @@ from hepatica.imaging.pet.randoms import (
 )
 from hepatica.imaging.pet.reconstruction import annihilation_attenuation
 from hepatica.imaging.pet.run import Run
-from hepatica.imaging.pet.scanner import Scanner, scanner
+from hepatica.imaging.pet.scanner import scanner
 from hepatica.imaging.pet.scatter import Cells, expected_scatter
 from hepatica.imaging.spect.montecarlo.patient import Patient, patient_from_density
 from hepatica.nuclides import nuclide
@@ -58,7 +62,7 @@ def test_the_model_of_lines_predicts_what_is_followed(
     body: tuple[Grid, Patient, np.ndarray], followed: Followed
 ) -> None:
     # geometry, efficiency of the modules and attenuation are computed apart from the photons that are followed. Counts:
-    # 1.6 % (one sd). Known difference: photons that leave a module at the scanner's end, 1 % (see `normalisation`).
+    # 1.9 % (one sd). Known difference: photons that leave a module at the scanner's end, 1 % (see `normalisation`).
     grid, patient, active = body
     projector = LineProjector(MCT, grid)
     matter = LineProjector(MCT.untimed, patient.grid)
@@ -66,7 +70,7 @@ def test_the_model_of_lines_predicts_what_is_followed(
     seen = sensitivity(Efficiency.modelled(MCT), projector, lambda e: survival(mu, matter, e), lines=1 << 18)
     expected = float(seen.image[active].mean()) * POSITRONS
     counted = int((~followed.scattered).sum())
-    assert counted > 3000
+    assert counted > 2500
     assert counted == pytest.approx(expected, rel=0.01 + 3 / np.sqrt(counted))
 
 
@@ -156,26 +160,37 @@ def test_what_emits_no_positrons_is_refused(name: str, body: tuple[Grid, Patient
         CoincidenceSimulator(MCT, body[1], nuclide(name))
 
 
-# NEMA NU 2 sensitivity at the centre, cps/kBq, as in tables/scanners.toml, and what the model gives over it: 16 to 40 %
-# more. It takes a module for endless sideways, so that no Compton photon gets lost between blocks, and knows no dead
-# crystals, no light lost between crystals and no pile-up. `Efficiency.scale` is there to take that off.
-NEMA = ("biograph_mct", "discovery_690", "discovery_mi_4", "vereos")
+# NEMA NU 2 of three makers' scanners (docs/pet.md has all ten with more photons; tables/scanners.toml the sources).
+# From first principles (`counted_share` 1) two are 8 to 12 % above what was published, the mCT 38 %: what makes
+# up the rest (covers, light lost at borders, triggers) is its measured share. Counts: 3 to 4.4 % (one sd); the
+# scatter fraction is 5 to 16 % below the published one, which holds gantry and couch as well.
+NEMA = {"biograph_mct": (1.25, 1.5), "discovery_690": (1.0, 1.2), "vereos": (1.0, 1.2)}
 
 
 @pytest.mark.parametrize("name", NEMA)
-def test_sensitivity_from_first_principles(name: str) -> None:
-    of: Scanner = scanner(name)
-    grid = Grid.axial((4, 4, 175), spacing_mm=(4, 4, 4), origin_mm=(-6, -6, -348))
-    density = np.full(grid.shape, 1e-3, np.float32)
-    density[1:3, 1:3] = 1.0
-    line = np.zeros(grid.shape)
-    line[1:3, 1:3] = 1.0
-    patient = patient_from_density(Volume(grid, density, Kind.DENSITY), voxel_mm=4)
-    decays = Volume(grid, line * (60_000 / line.sum() / Y90.positron_yield), Kind.DECAYS)
-    seen = CoincidenceSimulator(of, patient, Y90).frame(decays, 1.0)
-    # a thread of water 8 mm wide lets 93 % of the pairs out, and keeps 95 % of the positrons: taken off together
-    per_kbq = len(seen.events) / 60 / 0.93
-    assert 1.0 < per_kbq / of.sensitivity_cps_per_kbq < 1.45
+def test_sensitivity_and_scatter_fraction(name: str) -> None:
+    of = scanner(name)
+    published = of.sensitivity_cps_per_kbq
+    fraction = toml_table("hepatica.imaging.pet", "scanners.toml")[name]["nema"]["scatter_fraction"]
+    assert published is not None
+    measured = nema_figures(of, positrons=100_000)
+    assert measured.sensitivity_sd < 0.045
+    assert measured.sensitivity_cps_per_kbq == pytest.approx(published, rel=0.02 + 3 * measured.sensitivity_sd)
+    assert measured.scatter_fraction == pytest.approx(fraction, rel=0.2)
+    low, high = NEMA[name]
+    first = measured.sensitivity_cps_per_kbq / of.counted_share**2 / published
+    assert low - 3 * measured.sensitivity_sd < first < high + 3 * measured.sensitivity_sd
+
+
+def test_a_block_loses_what_scatters_out_of_it() -> None:
+    # of one photon that scatters from block to block neither part reaches the window: the smaller the block the more.
+    # 511 keV in LSO: two of three first collisions are Compton, and the photon goes on for 6 to 10 mm on average
+    whole = replace(scanner("biograph_vision_600"), block=(0, 0), adds_blocks=True)
+    shares = [
+        photon_efficiency(replace(whole, block=block, adds_blocks=False))[1][-1] / photon_efficiency(whole)[1][-1]
+        for block in ((20, 10), (5, 5))
+    ]
+    assert 1.0 > shares[0] > shares[1] > 0.75
 
 
 def test_crystals_at_the_scanner_s_ends_are_found_to_see_less() -> None:

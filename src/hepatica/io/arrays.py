@@ -36,11 +36,14 @@ class Wanted:
         Number of axes.
     optional : bool
         It may be absent.
+    most_bytes : int or None
+        More than this is refused; by default what such an array can need.
     """
 
     kinds: str
     axes: int
     optional: bool = False
+    most_bytes: int | None = None
 
 
 def read_arrays(path: Path, wanted: Mapping[str, Wanted]) -> dict[str, NDArray[Any]]:
@@ -84,7 +87,7 @@ def read_arrays(path: Path, wanted: Mapping[str, Wanted]) -> dict[str, NDArray[A
 
 def _array(archive: zipfile.ZipFile, member: str, what: Wanted) -> NDArray[Any]:
     info = archive.getinfo(member)
-    most = MAX_BYTES if what.axes > 2 else SMALL_BYTES
+    most = what.most_bytes or (MAX_BYTES if what.axes > 2 else SMALL_BYTES)
     if info.file_size > most:
         raise ValueError(f"claims {info.file_size} bytes")
     with archive.open(info) as stream:

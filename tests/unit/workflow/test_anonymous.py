@@ -63,6 +63,10 @@ class Case:
         return self.root / "OTTOKAR_spect.dcm"
 
     @property
+    def coincidences(self) -> Path:
+        return self.root / "OTTOKAR_coincidences.npz"
+
+    @property
     def mr(self) -> Path:
         return self.root / "OTTOKAR_mr"
 
@@ -103,6 +107,8 @@ def case(virtual: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory) ->
         ("reconstruct_spect", "spect.dcm", case.spect),
     ):
         mark_file(CALLS[verb](case).save(plain.parent / verb) / name, target)
+    counted = CALLS["simulate_pet"](case).save(plain.parent / "simulate_pet") / "coincidences.npz"
+    shutil.copy(counted, case.coincidences)
     saved = CALLS["simulate_mri"](case).save(plain.parent / "simulate_mri")
     for path in sorted(saved.rglob("*.dcm")):
         mark_file(path, case.mr / path.relative_to(saved).parent / f"{STEM}_{path.name}")
@@ -168,6 +174,23 @@ def simulated(case: Case) -> Any:
         case.emission, ct=case.ct, nuclide="Tc-99m", camera="siemens-lehr",
         options=hepatica.SimulationOptions(scan=scan, stated=stated),
     )  # fmt: skip
+
+
+def simulated_pet(case: Case) -> Any:
+    scan = hepatica.PetScanOptions(bed_duration_s=1.0, matter_mm=14.0)
+    return hepatica.simulate_pet(
+        case.emission, ct=case.ct, nuclide="Y-90", scanner="discovery_690",
+        options=hepatica.PetSimulationOptions(scan=scan),
+    )  # fmt: skip
+
+
+def reconstructed_pet(case: Case) -> Any:
+    options = hepatica.PetOptions(
+        iteration=hepatica.PetIterationOptions(iterations=1, subsets=2),
+        corrections=hepatica.PetCorrectionOptions(skip_scatter=True),
+        image=hepatica.PetImageOptions(voxel_mm=(14, 14, 14), matter_mm=14.0),
+    )
+    return hepatica.reconstruct_pet(case.coincidences, ct=case.ct, options=options)
 
 
 def simulated_mri(case: Case) -> Any:
@@ -297,6 +320,8 @@ CALLS: dict[str, Callable[[Case], Any]] = {
     ),
     "simulate_planar": planar_of,
     "biodistribution": distributed,
+    "simulate_pet": simulated_pet,
+    "reconstruct_pet": reconstructed_pet,
     "simulate_mri": simulated_mri,
     "holmium_mri": holmium,
     "spect_mri_agreement": agreement_of,

@@ -96,13 +96,17 @@ def sort_heap(path: Path, treatments: Sequence[datetime | None], known: Mapping[
     scanned: Scan = scan(path, several_patients=True)
     units = _units(scanned)
     seen = [_seen_together(unit) for unit in units]
-    guessed = guesses(seen, treatments, known)
+    raw = {item.path: one for item in scanned.skipped if (one := _raw_data(item.path)) is not None}
+    guessed = guesses([*seen, *raw.values()], treatments, known)
     found = [
         Found(unit.files, one, _marked(unit.damaged, guess), unit.key)
-        for unit, one, guess in zip(units, seen, guessed, strict=True)
+        for unit, one, guess in zip(units, seen, guessed, strict=False)
     ]
+    found += [Found((file,), one, guess) for (file, one), guess in zip(raw.items(), guessed[len(seen) :], strict=True)]
     skipped = []
     for item in scanned.skipped:
+        if item.path in raw:
+            continue
         guess = _other_file(item.path)
         if guess is None:
             skipped.append(item)
@@ -179,6 +183,25 @@ def _seen(series: Series) -> Seen:
         is_derived="DERIVED" in header.texts("ImageType"),
         lacks_attenuation="CorrectedImage" in header and "ATTN" not in header.texts("CorrectedImage"),
     )
+
+
+def _raw_data(path: Path) -> Seen | None:
+    """PET raw data by what their header says; None of any other file."""
+    if not path.name.lower().endswith((".npz", ".petsird", ".bin")):
+        return None
+    from hepatica.io.pet_raw.read import pet_raw_facts
+
+    try:
+        said = pet_raw_facts(path)
+    except HepaticaError:
+        return None  # what it is instead is said of a skipped file
+    if said is None:
+        return None
+    at = said.start.replace(tzinfo=None)
+    return Seen(
+        kind=SeriesKind.PET_RAW, what=SeriesKind.PET_RAW.value, at=at, nuclide=said.nuclide or None,
+        description=said.scanner, frame=said.frame_of_reference, patient=said.patient_id,
+    )  # fmt: skip
 
 
 def _radiopharmaceutical(header: Header) -> tuple[str | None, float | None, str]:

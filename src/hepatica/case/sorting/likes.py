@@ -14,7 +14,7 @@ ALONE = (
 )  # fmt: skip
 """Roles of which a treatment has one."""
 
-ONE_EACH_TIME = ("therapy-pet", "therapy-spect", "therapy-projections")
+ONE_EACH_TIME = ("therapy-pet", "therapy-spect", "therapy-projections", "therapy-coincidences")
 """Roles of which a treatment has one at each time point."""
 
 MULTI_ECHO_ALONE = ("baseline-mr", "therapy-mr")

@@ -18,6 +18,7 @@ ROLES: Mapping[str, str] = {
     "therapy-pet": "PET after treatment",
     "therapy-spect": "SPECT after treatment",
     "therapy-projections": "SPECT projections after treatment",
+    "therapy-coincidences": "PET raw data after treatment",
     "therapy-planar": "planar views after treatment",
     "therapy-ct": "CT of the PET/CT or SPECT/CT after treatment",
     "therapy-mr": "MR after treatment with holmium",

@@ -53,6 +53,7 @@ Stage = Literal["scout", "therapy", "baseline", "follow-up"]
 
 _NUCLEAR: Mapping[SeriesKind, str] = {
     SeriesKind.PET: "pet",
+    SeriesKind.PET_RAW: "coincidences",
     SeriesKind.NM_RECON: "spect",
     SeriesKind.NM_PROJECTIONS: "projections",
     SeriesKind.NM_PLANAR: "planar",

@@ -17,6 +17,7 @@ FILES = (
     "planning.delivery",
     "therapy.injection",
     "therapy.reconstruction",
+    "therapy.pet_reconstruction",
     "therapy.registration",
     "therapy.structures",
     "therapy.holmium_mri",

@@ -312,7 +312,7 @@ class Section(Input):
 
 _ZONE = re.compile(r"(:\d\d(?:\.\d+)?)\s*(?:Z|[+-]\d\d:?\d\d)$")
 
-ACTIVITY = ("therapy-pet", "therapy-spect", "therapy-projections")
+ACTIVITY = ("therapy-pet", "therapy-spect", "therapy-projections", "therapy-coincidences")
 """Roles of images of what was given."""
 
 

@@ -25,6 +25,9 @@ def scout_is_reconstructed(view: View) -> str:
 
 def therapy_is_reconstructed(view: View) -> str:
     """The same of the projections after treatment; a PET needs none where no projections were added."""
-    if view.images("therapy-pet") and not view.images("therapy-projections"):
-        return "a PET of the therapy was added"
+    if not view.images("therapy-projections"):
+        if view.images("therapy-pet"):
+            return "a PET of the therapy was added"
+        if view.images("therapy-coincidences"):
+            return "PET raw data of the therapy were added"
     return "a SPECT of the therapy was added" if view.images("therapy-spect") else ""

@@ -43,6 +43,8 @@ POSITRON_REST_KEV = 60.0
 BATCH = 500_000
 EFFICIENCY_ANGLES = 24
 EFFICIENCY_PHOTONS = 20_000
+STEEPEST = 0.9995
+"""Cosine of two degrees: what is steeper runs along the slits between crystals, and lines of a scan hardly are."""
 SECOND_CRYSTAL, TIME_BIN, SCATTERED = 2**18, 2**36, 2**45
 
 
@@ -243,7 +245,9 @@ def ring_on_device(upload: Upload, warp: Any, scanner: Scanner, crystal_medium: 
     c.rings, c.gap = scanner.module_rings, scanner.module_ring_gap
     c.places = scanner.modules_along * (scanner.module_rings + scanner.module_ring_gap) - scanner.module_ring_gap
     c.medium, c.density = crystal_medium, medium(scanner.crystal).density_g_ml
-    c.filled = min(scanner.crystal_mm[0] * scanner.crystal_mm[1] / (c.pitch_around * c.pitch_along), 1.0)
+    c.size_around, c.size_along = scanner.crystal_mm[0], scanner.crystal_mm[1]
+    c.block_around, c.block_along = scanner.block_crystals
+    c.added, c.counted = int(scanner.adds_blocks), scanner.counted_share
     c.low_kev, c.high_kev = scanner.energy_window_kev
     c.energy_sd = scanner.energy_resolution / FWHM_PER_SD
     # two photons, two directions each: every photon's tilt about each of its axes has half of the variance
@@ -272,7 +276,7 @@ def photon_efficiency(scanner: Scanner, *, seed: int = 1) -> tuple[FloatArray, F
     wp.load_module(coincidence_events, device="cpu")
     physics = Physics()
     upload.photons(physics, build_photons((medium(scanner.crystal),)))
-    cosine = np.linspace(0.3, 1.0, EFFICIENCY_ANGLES)
+    cosine = np.linspace(0.3, STEEPEST, EFFICIENCY_ANGLES)
     found = np.zeros(cosine.size, np.float32)
     inputs = [physics, ring_on_device(upload, wp, scanner, 0), upload.floats(cosine), ANNIHILATION_KEV]
     inputs += [wp.uint64(seed), EFFICIENCY_PHOTONS, upload.shared(found, wp.float32)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from hepatica.core import Kind, Volume
 from hepatica.core.decay import acquisition_decay_factor
 from hepatica.errors import InputError
 from hepatica.imaging.pet.coincidences import Coincidences
-from hepatica.imaging.pet.followed import CoincidenceSimulator
+from hepatica.imaging.pet.followed import CoincidenceSimulator, Followed
 from hepatica.imaging.pet.randoms import drawn_randoms, own_singles_cps
 from hepatica.imaging.pet.run import PLAIN, Run
 from hepatica.imaging.pet.scanner import Scanner
@@ -101,13 +102,30 @@ def simulated_frame(
     singles = followed.singles_cps + own_singles_cps(scanner)
     singles += simulator.bremsstrahlung_cps(decays, duration_s, electrons=ELECTRONS)
     randoms = drawn_randoms(scanner, singles, duration_s, bed_mm=bed_mm, seed=seed)
-    kinds = np.concatenate(
-        [followed.scattered.astype(np.uint8), np.full(len(randoms), RANDOM, np.uint8)], dtype=np.uint8
-    )
-    order = np.random.default_rng([seed, 2]).permutation(len(kinds))
-    lists = [np.concatenate([a, b])[order] for a, b in zip(_lists(followed.events), _lists(randoms), strict=True)]
-    prompts = Coincidences(scanner, lists[0], lists[1], lists[2], duration_s, bed_mm)
-    return Frame(prompts, singles, kinds[order])
+    return mixed([followed], randoms, singles, seed=seed)[0]
+
+
+def mixed(
+    followed: Sequence[Followed], randoms: Coincidences, singles_cps: FloatArray, *, seed: int
+) -> tuple[Frame, Kinds]:
+    """One frame of what was followed in one or several phases, and of randoms, in no order of kind or phase.
+
+    Returns
+    -------
+    frame : Frame
+    phase : ndarray of uint8, shape (prompts,)
+        Of each prompt; randoms are dealt out evenly.
+    """
+    rng = np.random.default_rng([seed, 2])
+    kinds = [part.scattered.astype(np.uint8) for part in followed] + [np.full(len(randoms), RANDOM, np.uint8)]
+    phases = [np.full(len(part.events), n, np.uint8) for n, part in enumerate(followed)]
+    phases.append(rng.integers(0, len(followed), len(randoms), np.uint8))
+    parts = [_lists(part.events) for part in followed] + [_lists(randoms)]
+    kind, phase = np.concatenate(kinds), np.concatenate(phases)
+    order = rng.permutation(len(kind))
+    first, second, tof_bin = (np.concatenate(values)[order] for values in zip(*parts, strict=True))
+    prompts = Coincidences(randoms.scanner, first, second, tof_bin, randoms.duration_s, randoms.bed_mm)
+    return Frame(prompts, singles_cps, kind[order]), phase[order]
 
 
 def _lists(events: Coincidences) -> tuple[NDArray[np.integer], ...]:

@@ -49,6 +49,8 @@ class PetModel:
         Whether they are corrected for. Without one the image is wrong on purpose, to show what it does.
     within_body : bool
         Whether activity is sought in the patient alone, and a voxel around: empty air takes up noise.
+    scatter_positrons : int
+        Followed for each estimate of the scatter.
     """
 
     point_spread_mm: float = 4.5
@@ -57,6 +59,7 @@ class PetModel:
     scatter: bool = True
     randoms: bool = True
     within_body: bool = True
+    scatter_positrons: int = SCATTER_POSITRONS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,7 +196,7 @@ class _Job:
         total = float(annihilations.sum(dtype=np.float64))
         if not total > 0:
             raise InputError("the list holds no more coincidences than its randoms: there is nothing to reconstruct")
-        followed = annihilations * (SCATTER_POSITRONS / total / self.positrons)
+        followed = annihilations * (self.model.scatter_positrons / total / self.positrons)
         source = Volume(self.grid, followed, Kind.DECAYS)
         seen = simulator.frame(source, self.events.duration_s)
         weight = max(not_random, 0.0) / max(len(seen.events), 1)

@@ -18,3 +18,12 @@ class Run:
 
 
 PLAIN = Run()
+
+
+def prefixed(progress: Progress, before: str) -> Progress:
+    """Told what part of the work a step belongs to."""
+
+    def tell(text: str) -> None:
+        progress(before + text)
+
+    return tell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,8 @@ HALF_LIGHT_MM_PER_PS = 0.299792458 / 2
 """A photon pair's difference in time of 1 ps is so many mm along its line (SI: speed of light)."""
 
 ANNIHILATION_KEV = 510.99895
+
+CRYSTALS = ("lso", "lyso", "bgo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,17 @@ class Scanner:
         NEMA NU 2 at the centre.
     sources : tuple of str
         Where geometry, time of flight and sensitivity were taken from.
+    block : tuple of int
+        Crystals of a block around the ring and along the axis: those whose light is added up to one energy. (0, 0)
+        for the whole module.
+    counted_share : float
+        Measured: of the photons that the model counts, those that the scanner counts, from its NEMA sensitivity. It
+        holds what no geometry says: housing and covers, light lost at borders of crystals and blocks, trigger losses.
+    adds_blocks : bool
+        Whether a photon that scattered from one block into another is put together again.
+    dead_time_ns : float
+        Of a block, for each photon in its energy window (paralysable), effective: from the place of the peak of the
+        noise-equivalent rate; 0 where it is not known.
     """
 
     name: str
@@ -120,6 +134,10 @@ class Scanner:
     field_mm: float
     sensitivity_cps_per_kbq: float | None = None
     sources: tuple[str, ...] = ()
+    block: tuple[int, int] = (0, 0)
+    counted_share: float = 1.0
+    adds_blocks: bool = False
+    dead_time_ns: float = 0.0
 
     def __post_init__(self) -> None:
         lengths = (self.radius_mm, *self.pitch_mm, *self.crystal_mm, self.field_mm, self.coincidence_window_ns)
@@ -139,6 +157,28 @@ class Scanner:
                 f"scanner {self.name}: the energy window must hold 511 keV and the resolution lie between 0 and 1, not "
                 f"{low:g} to {high:g} keV, {self.energy_resolution:g}"
             )
+
+        whole = (self.module_crystals, self.module_rings)
+        if any(part < 0 or (part and total % part) for part, total in zip(self.block, whole, strict=True)):
+            raise InputError(
+                f"scanner {self.name}: a module of {whole[0]} x {whole[1]} crystals does not consist of blocks of "
+                f"{self.block[0]} x {self.block[1]}"
+            )
+        if not 0 < self.counted_share <= 1:
+            raise InputError(f"scanner {self.name}: {self.counted_share:g} of the photons counted is no share")
+        if not (np.isfinite(self.dead_time_ns) and self.dead_time_ns >= 0):
+            raise InputError(f"scanner {self.name}: a dead time of {self.dead_time_ns:g} ns is none")
+
+    @property
+    def block_crystals(self) -> tuple[int, int]:
+        """Crystals of a block around the ring and along the axis."""
+        return self.block[0] or self.module_crystals, self.block[1] or self.module_rings
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of the scanner."""
+        around, along = self.block_crystals
+        return self.crystals // (around * along)
 
     @property
     def untimed(self) -> Scanner:
@@ -245,29 +285,114 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
+def scanner_from_table(row: Mapping[str, Any], where: str) -> Scanner:
+    """A scanner that a user describes, with the keys of the shipped ones.
+
+    ``like`` names a shipped scanner whose keys hold where none is given.
+
+    Parameters
+    ----------
+    row : mapping
+        As an entry of ``tables/scanners.toml``.
+    where : str
+        File, for the messages.
+
+    Raises
+    ------
+    InputError
+        If a key is unknown, missing or of the wrong kind, or the numbers make no scanner.
+    """
+    shipped = toml_table(__package__, "scanners.toml")
+    base: dict[str, Any] = {}
+    if "like" in row:
+        like = next((key for key in shipped if _plain(key) == _plain(str(row["like"]))), None)
+        if like is None:
+            raise UnknownNameError("PET scanner", str(row["like"]), tuple(shipped))
+        base = dict(shipped[like])
+        base = {**shipped[base["like"]], **base} if "like" in base else base
+    unknown = set(row) - KEYS - {"like"}
+    if unknown:
+        raise InputError(f"{where}: {', '.join(sorted(unknown))}: unknown; a scanner has {', '.join(sorted(KEYS))}")
+    whole = {**base, **row}
+    missing = NEEDED - set(whole)
+    if missing:
+        raise InputError(
+            f"{where}: {', '.join(sorted(missing))}: missing", remedy="name a shipped scanner with the key like"
+        )
+    try:
+        return _from_row(whole)
+    except (TypeError, ValueError, KeyError) as error:
+        raise InputError(f"{where}: is no scanner ({error})") from error
+
+
+def scanner_table(scanner: Scanner) -> dict[str, Any]:
+    """The table of which `scanner_from_table` makes the same scanner."""
+    tof = scanner.time_of_flight
+    found = {key: getattr(scanner, field) for key, field in FIELDS.items()}
+    found = {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+    if tof is not None:
+        found |= {"tof_bins": tof.bins, "tof_bin_ps": tof.bin_ps, "tof_fwhm_ps": tof.fwhm_ps}
+    if scanner.sensitivity_cps_per_kbq is None:
+        found.pop("sensitivity")
+    return found | dict(zip(SOURCES, scanner.sources, strict=False))
+
+
+FIELDS = {
+    "name": "name", "crystal": "crystal", "radius": "radius_mm", "depth": "depth_mm", "blocks": "modules_around",
+    "crystals": "module_crystals", "gap": "module_gap", "modules": "modules_along", "module_rings": "module_rings",
+    "module_gap": "module_ring_gap", "pitch": "pitch_mm", "size": "crystal_mm", "energy": "energy_window_kev",
+    "resolution": "energy_resolution", "window": "coincidence_window_ns", "ring_difference": "ring_difference",
+    "field": "field_mm", "sensitivity": "sensitivity_cps_per_kbq", "block": "block", "adds_blocks": "adds_blocks",
+    "counted": "counted_share",
+    "dead_time": "dead_time_ns",
+}  # fmt: skip
+"""Key of a scanner's table -> field."""
+SOURCES = ("geometry_source", "tof_source", "nema_source")
+OPTIONAL = frozenset({"sensitivity", "block", "adds_blocks", "counted", "dead_time", "crystal"})
+NEEDED = frozenset(FIELDS) - OPTIONAL
+KEYS = (
+    frozenset(FIELDS) | {"tof_bins", "tof_bin_ps", "tof_fwhm_ps", "aliases", "sure", "dead_time_source", "nema"}
+    | frozenset(SOURCES)
+)  # fmt: skip
+
+
 def _from_row(row: dict[str, Any]) -> Scanner:
     tof = None
     if "tof_fwhm_ps" in row:
-        tof = TimeOfFlight(row["tof_bins"], row["tof_bin_ps"], row["tof_fwhm_ps"])
+        tof = TimeOfFlight(int(row["tof_bins"]), float(row["tof_bin_ps"]), float(row["tof_fwhm_ps"]))
+    crystal = str(row.get("crystal", "lso"))
+    if crystal not in CRYSTALS:
+        raise UnknownNameError("crystal", crystal, CRYSTALS)
     return Scanner(
-        name=row["name"],
-        crystal=row["crystal"],
-        radius_mm=row["radius"],
-        depth_mm=row["depth"],
-        modules_around=row["blocks"],
-        module_crystals=row["crystals"],
-        module_gap=row["gap"],
-        modules_along=row["modules"],
-        module_rings=row["module_rings"],
-        module_ring_gap=row["module_gap"],
-        pitch_mm=tuple(row["pitch"]),
-        crystal_mm=tuple(row["size"]),
-        energy_window_kev=tuple(row["energy"]),
-        energy_resolution=row["resolution"],
-        coincidence_window_ns=row["window"],
+        name=str(row["name"]),
+        crystal=crystal,
+        radius_mm=float(row["radius"]),
+        depth_mm=float(row["depth"]),
+        modules_around=int(row["blocks"]),
+        module_crystals=int(row["crystals"]),
+        module_gap=int(row["gap"]),
+        modules_along=int(row["modules"]),
+        module_rings=int(row["module_rings"]),
+        module_ring_gap=int(row["module_gap"]),
+        pitch_mm=_numbers(row["pitch"], 2),
+        crystal_mm=_numbers(row["size"], 3),
+        energy_window_kev=_numbers(row["energy"], 2),
+        energy_resolution=float(row["resolution"]),
+        coincidence_window_ns=float(row["window"]),
         time_of_flight=tof,
-        ring_difference=min(row["ring_difference"], row["modules"] * row["module_rings"] - 1),
-        field_mm=row["field"],
+        ring_difference=min(int(row["ring_difference"]), int(row["modules"]) * int(row["module_rings"]) - 1),
+        field_mm=float(row["field"]),
         sensitivity_cps_per_kbq=row.get("sensitivity"),
-        sources=tuple(row[f"{of}_source"] for of in ("geometry", "tof", "nema")),
+        sources=tuple(str(row[of]) for of in SOURCES if of in row),
+        block=_numbers(row.get("block", (0, 0)), 2, int),
+        counted_share=float(row.get("counted", 1.0)),
+        adds_blocks=bool(row.get("adds_blocks", False)),
+        dead_time_ns=float(row.get("dead_time", 0.0)),
     )
+
+
+def _numbers(values: Any, count: int, kind: type = float) -> tuple[Any, ...]:
+    found = tuple(kind(value) for value in values)
+    if len(found) != count:
+        raise ValueError(f"{count} numbers are needed, not {len(found)}")
+    return found

@@ -33,6 +33,7 @@ class SeriesKind(Enum):
     CT = "CT"
     CT_LOCALIZER = "CT localizer"
     PET = "PET"
+    PET_RAW = "PET raw data (coincidences)"
     NM_RECON = "NM reconstruction (SPECT volume)"
     NM_PROJECTIONS = "NM projections (not reconstructed)"
     NM_PLANAR = "NM planar or whole body"

@@ -2,7 +2,9 @@
 
 A positron is followed to its end, where two photons leave, not quite opposite to each other; each is followed through
 the patient (Woodcock), flies to the flat module of crystals that it meets, and is followed through it until it is
-absorbed or leaves. A module counts the sum of the energies at their centre of gravity, as its light guide does.
+absorbed or leaves: between crystals, blocks and modules there is nothing, found by Woodcock's method. A block adds up
+the energies within it and places them at their centre of gravity, as its light guide does; of two blocks that share a
+photon the one with more is looked at.
 Positions in the patient are in mm from the corner of its voxels; crystals are told in mm from the scanner's middle.
 
 This module is only imported where photons are followed: it needs warp, which takes a second to load.
@@ -42,8 +44,9 @@ SCATTERED = wp.constant(wp.float64(35184372088832.0))
 class Ring:
     """Flat modules of crystals around an axis; see imaging.pet.scanner.
 
-    `corner` takes mm from the corner of the patient's voxels to mm from the scanner's middle. `filled` is the share of
-    the module's volume that is crystal, `density` that of the crystal.
+    `corner` takes mm from the corner of the patient's voxels to mm from the scanner's middle. Where `added` is 1 the
+    energies of neighbouring blocks are added up. Of the photons within the window `counted` are counted, a measured
+    share.
     """
 
     corner: wp.vec3
@@ -59,7 +62,12 @@ class Ring:
     places: int
     medium: int
     density: float
-    filled: float
+    size_around: float
+    size_along: float
+    block_around: int
+    block_along: int
+    added: int
+    counted: float
     low_kev: float
     high_kev: float
     energy_sd: float
@@ -187,10 +195,42 @@ def crystal_at(c: Ring, module: int, along: float, z: float) -> int:
 
 
 @wp.func
-def in_module(c: Ring, m: Physics, kev0: float, depth0: float, d0: wp.vec3, along0: float, z0: float, seed: wp.uint64):
-    """Follow a photon through a module; energy left in it, its centre of gravity along and along the axis, path.
+def block_at(c: Ring, along: float, z: float) -> int:
+    """Number of the block whose crystal is at a place of a module's plane, MISSED between crystals and beyond the ends.
 
-    `d0` is the direction: into the module, along it, along the axis.
+    Modules beside the one that a photon entered lie in the same plane.
+    """
+    around = along / c.pitch_around + 0.5 * float(c.crystals)
+    whole = c.crystals + c.gap_around
+    beside = int(wp.floor(around / float(whole)))
+    within = around - float(beside * whole)
+    crystal = int(within)
+    if crystal >= c.crystals or wp.abs(within - float(crystal) - 0.5) * c.pitch_around > 0.5 * c.size_around:
+        return MISSED
+    up = z / c.pitch_along + 0.5 * float(c.places)
+    if up < 0.0 or up >= float(c.places):
+        return MISSED
+    place = int(up)
+    if wp.abs(up - float(place) - 0.5) * c.pitch_along > 0.5 * c.size_along:
+        return MISSED
+    module = place / (c.rings + c.gap)
+    ring = place % (c.rings + c.gap)
+    if ring >= c.rings:
+        return MISSED
+    if c.added == 1:
+        return 0
+    column = (beside + 64) * c.crystals + crystal / c.block_around
+    return column * 4096 + module * c.rings + ring / c.block_along
+
+
+@wp.func
+def in_module(
+    c: Ring, m: Physics, kev0: float, depth0: float, d0: wp.vec3, along0: float, z0: float, home: int, seed: wp.uint64
+):
+    """Follow a photon through a module; energy left in a block, its centre of gravity along and along the axis, path.
+
+    `d0` is the direction: into the module, along it, along the axis. The block is `home`, or where that is MISSED the
+    one that got most; a third block that shares the photon is left out.
     """
     rng = seed
     kev = float(kev0)
@@ -198,49 +238,76 @@ def in_module(c: Ring, m: Physics, kev0: float, depth0: float, d0: wp.vec3, alon
     depth = float(depth0)
     along = float(along0)
     z = float(z0)
+    flown = float(0.0)
     path = float(0.0)
-    total = float(0.0)
-    sum_along = float(0.0)
-    sum_z = float(0.0)
+    first = int(home)
+    second = int(MISSED)
+    a = wp.vec3(0.0, 0.0, 0.0)
+    b = wp.vec3(0.0, 0.0, 0.0)
+    widest = float(c.crystals + c.gap_around) * c.pitch_around
+    highest = 0.5 * float(c.places) * c.pitch_along
     collisions = int(0)
     going = int(1)
     while going == 1:
         entry, part = energy_place(m, kev)
         rng = rng + GOLDEN
         bits = mixed(rng)
-        step = -wp.log(first_unit(bits)) / (attenuation(m, c.medium, entry, part, c.density) * c.filled)
+        step = -wp.log(first_unit(bits)) / attenuation(m, c.medium, entry, part, c.density)
         depth += step * d[0]
         along += step * d[1]
         z += step * d[2]
-        if collisions == 0:
-            path = step
-        if depth < 0.0 or depth > c.thickness:
+        flown += step
+        if depth < 0.0 or depth > c.thickness or wp.abs(along) > widest or wp.abs(z) > highest:
             going = 0
         else:
-            collisions += 1
-            share = shares(m, c.medium, entry, part)
-            chosen = second_unit(bits)
-            rng = rng + GOLDEN
-            azimuth = TWO_PI * first_unit(mixed(rng))
-            freed = float(0.0)
-            if chosen < share[0] or kev < 20.0:
-                freed = kev
-                going = 0
-            elif chosen < share[0] + share[1]:
-                cosine, rng = rayleigh_cosine(m, c.medium, kev, rng)
-                d = rotated(d, cosine, azimuth)
-            else:
-                left, cosine, rng = compton(m, c.medium, kev, rng)
-                freed = kev - left
-                kev = left
-                d = rotated(d, cosine, azimuth)
-            total += freed
-            sum_along += freed * along
-            sum_z += freed * z
-    if total > 0.0:
-        along = sum_along / total
-        z = sum_z / total
-    return total, along, z, path, rng
+            block = block_at(c, along, z)
+            if block != MISSED:
+                if collisions == 0:
+                    path = flown
+                collisions += 1
+                share = shares(m, c.medium, entry, part)
+                chosen = second_unit(bits)
+                rng = rng + GOLDEN
+                azimuth = TWO_PI * first_unit(mixed(rng))
+                freed = float(0.0)
+                if chosen < share[0] or kev < 20.0:
+                    freed = kev
+                    going = 0
+                elif chosen < share[0] + share[1]:
+                    cosine, rng = rayleigh_cosine(m, c.medium, kev, rng)
+                    d = rotated(d, cosine, azimuth)
+                else:
+                    left, cosine, rng = compton(m, c.medium, kev, rng)
+                    freed = kev - left
+                    kev = left
+                    d = rotated(d, cosine, azimuth)
+                if first == MISSED:
+                    first = block
+                if block == first:
+                    a += freed * wp.vec3(1.0, along, z)
+                elif home == MISSED:
+                    if second == MISSED:
+                        second = block
+                    if block == second:
+                        b += freed * wp.vec3(1.0, along, z)
+    if b[0] > a[0]:
+        a = b
+    if a[0] > 0.0:
+        return a[0], a[1] / a[0], a[2] / a[0], path, rng
+    return 0.0, along, z, path, rng
+
+
+@wp.func
+def is_counted(c: Ring, total: float, rng: wp.uint64) -> int:
+    """Whether an energy left in a block is told to lie in the window and is counted."""
+    if total <= 0.0:
+        return 0
+    told = total + c.energy_sd * wp.sqrt(total * REST) * normal_pair(mixed(rng))[0]
+    if told < c.low_kev or told > c.high_kev:
+        return 0
+    if c.counted < 1.0 and first_unit(mixed(rng + GOLDEN)) > c.counted:
+        return 0
+    return 1
 
 
 @wp.func
@@ -257,13 +324,11 @@ def detected(c: Ring, m: Physics, kev: float, p: wp.vec3, u: wp.vec3, seed: wp.u
     cosine = wp.cos(float(module) * step)
     sine = wp.sin(float(module) * step)
     d = wp.vec3(u[0] * cosine + u[1] * sine, u[1] * cosine - u[0] * sine, u[2])
-    total, along, z, depth, rng = in_module(c, m, kev, 0.0, d, q[1] * cosine - q[0] * sine, q[2], seed)
-    if total <= 0.0:
+    total, along, z, depth, rng = in_module(c, m, kev, 0.0, d, q[1] * cosine - q[0] * sine, q[2], MISSED, seed)
+    rng = rng + GOLDEN
+    if is_counted(c, total, rng) == 0:
         return MISSED, 0.0, rng
     rng = rng + GOLDEN
-    told = total + c.energy_sd * wp.sqrt(total * REST) * normal_pair(mixed(rng))[0]
-    if told < c.low_kev or told > c.high_kev:
-        return MISSED, 0.0, rng
     return crystal_at(c, module, along, z), flight + depth, rng
 
 
@@ -364,6 +429,17 @@ def follow_coincidences(
             tally[at] = code
 
 
+@wp.func
+def place_of_crystals(c: Ring, rng: wp.uint64):
+    """Random place of a module's plane, evenly over what its crystals share out among them."""
+    z = mixed(rng)
+    along = (first_unit(z) - 0.5) * float(c.crystals) * c.pitch_around
+    modules = (c.places + c.gap) / (c.rings + c.gap)
+    up = first_unit(mixed(rng + GOLDEN)) * float(modules * c.rings)
+    module = wp.min(int(up) / c.rings, modules - 1)
+    return wp.vec2(along, (up + float(module * c.gap) - 0.5 * float(c.places)) * c.pitch_along)
+
+
 @wp.kernel(enable_backward=False)
 def module_efficiency(
     m: Physics,
@@ -374,18 +450,27 @@ def module_efficiency(
     histories: int,
     found: wp.array(dtype=wp.float32),
 ):
-    """Share of photons on a wide module at an angle to its normal that are counted in the energy window."""
+    """Photons counted in the window of those on the crystals of a module, at an angle to its normal.
+
+    What enters between two modules and hits the side of a crystal counts as well.
+    """
     n = wp.tid()
     counted = int(0)
     sine = wp.sqrt(1.0 - cosine[n] * cosine[n])
     for history in range(histories):
-        rng = start(seed, wp.uint64(n) * wp.uint64(histories) + wp.uint64(history))
-        total, _along, _z, _path, rng = in_module(c, m, kev, 0.0, wp.vec3(cosine[n], sine, 0.0), 0.0, 0.0, rng)
+        rng = start(seed, wp.uint64(n) * wp.uint64(histories) + wp.uint64(history)) + GOLDEN
+        z = (first_unit(mixed(rng)) - 0.5) * float(c.places) * c.pitch_along
         rng = rng + GOLDEN
-        told = total + c.energy_sd * wp.sqrt(total * REST) * normal_pair(mixed(rng))[0]
-        if total > 0.0 and told >= c.low_kev and told <= c.high_kev:
-            counted += 1
-    found[n] = float(counted) / float(histories)
+        bits = mixed(rng)
+        along = (first_unit(bits) - 0.5) * float(c.crystals + c.gap_around) * c.pitch_around
+        # within 45 degrees of the plane of the ring: what runs along a slit between crystals is as rare as in a scan
+        azimuth = 0.25 * TWO_PI * (second_unit(bits) - 0.5)
+        d = wp.vec3(cosine[n], sine * wp.cos(azimuth), sine * wp.sin(azimuth))
+        total, _along, _z, _path, rng = in_module(c, m, kev, 0.0, d, along, z, MISSED, rng)
+        counted += is_counted(c, total, rng + GOLDEN)
+    modules = (c.places + c.gap) / (c.rings + c.gap)
+    whole = float((c.crystals + c.gap_around) * c.places) / float(c.crystals * c.rings * modules)
+    found[n] = whole * float(counted) / float(histories)
 
 
 @wp.kernel(enable_backward=False)
@@ -410,15 +495,25 @@ def own_decays(
         total = beta_kev[at] + second_unit(bits) * (beta_kev[at + 1] - beta_kev[at])
         rng = rng + GOLDEN
         depth = first_unit(mixed(rng)) * c.thickness
+        rng = rng + GOLDEN
+        # within a crystal: what of its place lies between crystals is moved to the middle
+        place = place_of_crystals(c, rng)
+        home = block_at(c, place[0], place[1])
+        if home == MISSED:
+            up = wp.floor(place[1] / c.pitch_along + 0.5 * float(c.places)) + 0.5
+            around = wp.floor(place[0] / c.pitch_around + 0.5 * float(c.crystals)) + 0.5
+            place = wp.vec2(
+                (around - 0.5 * float(c.crystals)) * c.pitch_around, (up - 0.5 * float(c.places)) * c.pitch_along
+            )
+            home = block_at(c, place[0], place[1])
+        rng = rng + GOLDEN
         for line in range(3):
             rng = rng + GOLDEN
             chosen = mixed(rng)
             if first_unit(chosen) < line_yield[line]:
                 rng = rng + GOLDEN
-                left, _a, _z, _p, rng = in_module(c, m, line_kev[line], depth, isotropic(mixed(rng)), 0.0, 0.0, rng)
+                d = isotropic(mixed(rng))
+                left, _a, _z, _p, rng = in_module(c, m, line_kev[line], depth, d, place[0], place[1], home, rng)
                 total += left
-        rng = rng + GOLDEN
-        told = total + c.energy_sd * wp.sqrt(total * REST) * normal_pair(mixed(rng))[0]
-        if told >= c.low_kev and told <= c.high_kev:
-            counted += 1
+        counted += is_counted(c, total, rng + GOLDEN)
     found[n] = float(counted) / float(histories)

@@ -5,8 +5,8 @@ The images are made, not acquired: each says so in ImageComments and names hepat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ from hepatica.version import __version__
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 PET_IMAGE = "1.2.840.10008.5.1.4.1.1.128"
 NM_IMAGE = "1.2.840.10008.5.1.4.1.1.20"
+
+MADE = "Made by hepatica, not acquired."
 
 CT_INTERCEPT = -1024
 CT_HIGHEST_HU = 65535 + CT_INTERCEPT
@@ -78,7 +80,9 @@ class Emission:
     agent : str
         Radiopharmaceutical in words; by default microspheres.
     corrected : tuple of str or None
-        CorrectedImage of a SPECT; None for all corrections of one in Bq/mL, and no word of one in counts.
+        CorrectedImage; None for all corrections of an image in Bq/mL, and no word of a SPECT in counts.
+    methods : mapping of str to str
+        PET: how it was corrected and reconstructed, by DICOM keyword ("ScatterCorrectionMethod").
     """
 
     nuclide: str
@@ -92,6 +96,7 @@ class Emission:
     more_windows_kev: tuple[tuple[float, float], ...] = ()
     agent: str = ""
     corrected: tuple[str, ...] | None = None
+    methods: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def reference_time(self) -> datetime:
@@ -150,7 +155,14 @@ def write_ct(folder: Path | str, hu: Volume, context: DicomContext, *, descripti
 
 
 def write_pet(
-    folder: Path | str, activity: Volume, context: DicomContext, emission: Emission, *, description: str = "PET"
+    folder: Path | str,
+    activity: Volume,
+    context: DicomContext,
+    emission: Emission,
+    *,
+    description: str = "PET",
+    comment: str = MADE,
+    provenance: Provenance | None = None,
 ) -> DicomContext:
     """Write a PET series in Bq/mL, one file per slice.
 
@@ -162,6 +174,8 @@ def write_pet(
         Kind.ACTIVITY_CONCENTRATION at the instant that `emission` refers to. Kept to 1.6e-5 of a slice's maximum.
     emission : Emission
         Nuclide, times and decay correction.
+    comment, provenance
+        As for `write_nm`.
 
     Raises
     ------
@@ -196,6 +210,9 @@ def write_pet(
         dataset.RescaleIntercept, dataset.RescaleSlope = "0", slope
         stored = np.clip(np.rint(values.astype(np.float64) / float(slope)), -32767, 32767)
         write_pixels(dataset, stored.astype("<i2"), signed=True)
+        dataset.ImageComments = f"{comment} {RESEARCH_ONLY}"
+        if provenance is not None:
+            _fill_provenance(dataset, provenance, context, comment)
 
     return _write_series(folder, activity, _series(context, "PT", description), PET_IMAGE, fill, emission.start)
 
@@ -207,7 +224,7 @@ def write_nm(
     emission: Emission,
     *,
     description: str = "SPECT",
-    comment: str = "Made by hepatica, not acquired.",
+    comment: str = MADE,
     provenance: Provenance | None = None,
 ) -> DicomContext:
     """Write a reconstructed SPECT volume (NM RECON TOMO), one file.
@@ -275,7 +292,7 @@ def _image(context: DicomContext, sop_class_uid: str, frame: str, start: datetim
     dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = frame, ""
     dataset.BodyPartExamined = "ABDOMEN"
     dataset.AcquisitionNumber = 1
-    dataset.ImageComments = f"Made by hepatica, not acquired. {RESEARCH_ONLY}"
+    dataset.ImageComments = f"{MADE} {RESEARCH_ONLY}"
     if start is not None:
         day, clock = start.strftime("%Y%m%d"), start.strftime("%H%M%S.%f")
         dataset.SeriesDate, dataset.SeriesTime = day, clock
@@ -327,6 +344,11 @@ def _fill_pet_series(dataset: Any, emission: Emission, slices: int) -> None:
     dataset.Units, dataset.CountsSource = "BQML", "EMISSION"
     dataset.CollimatorType = "NONE"
     dataset.CorrectedImage = ["DECY", "ATTN", "SCAT", "RAN", "NORM"]
+    if emission.corrected is not None:
+        dataset.CorrectedImage = list(emission.corrected)
+    dataset.RandomsCorrectionMethod = "SING" if "RAN" in dataset.CorrectedImage else "NONE"
+    for keyword, text in emission.methods.items():
+        setattr(dataset, keyword, text[:64])
     dataset.DecayCorrection = emission.decay_correction
     dataset.NumberOfSlices = slices
     dataset.RadiopharmaceuticalInformationSequence = [agent_item(emission, in_mbq=False)]

@@ -1,0 +1,213 @@
+"""What a PET scan and its reconstruction can be told."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from hepatica.core.options import Limits, NonNegative, Positive, Unit, options
+from hepatica.errors import InputError
+from hepatica.imaging.pet.reconstruction import SCATTER_POSITRONS
+from hepatica.imaging.spect.scan_facts import ScannedActivityOptions
+
+PetPhantom = Literal["nema", "quest", "earl", "cylinder"]
+"""Test objects that are scanned as well as patients."""
+
+PHANTOM_AT = datetime(2026, 3, 2, 10)
+"""Instant of a phantom's activity where none is stated: it has no calendar of its own."""
+
+
+@options
+class PetScanOptions:
+    """How the PET is acquired.
+
+    Attributes
+    ----------
+    bed_duration_s : float
+        Of each bed position.
+    beds : int
+        Bed positions, one after another from the head to the feet.
+    bed_overlap : float
+        Share of the scanner's length that two neighbouring beds both see.
+    centre_mm : float or None
+        LPS z of the middle of all beds; by default the middle of the activity.
+    axis_mm : tuple of float or None
+        LPS x and y of the scanner's axis; by default the middle of the body.
+    breathing_mm : float
+        How far the activity moves towards the feet while the patient breathes in; the CT shows the end of expiration.
+    displacements_mm : tuple of float
+        In its place: how far the activity lies towards the head (LPS z) in each phase of equal duration.
+    gates : int
+        Phases of breathing.
+    petsird : bool
+        Write the list as PETSIRD too (``coincidences.petsird``).
+    no_dead_time : bool
+        Coincidences are not lost to dead time.
+    matter_mm : float
+        Voxels of the patient through which photons are followed.
+    seed : int
+        Of everything drawn; the same seed gives the same list.
+    """
+
+    bed_duration_s: Positive = 1200.0
+    beds: Annotated[int, Limits(low=1, high=40)] = 1
+    bed_overlap: Annotated[float, Unit("fraction"), Limits(low=0, below=0.9)] = 0.4
+    centre_mm: float | None = None
+    axis_mm: tuple[float, float] | None = None
+    breathing_mm: NonNegative = 0.0
+    displacements_mm: tuple[float, ...] = ()
+    gates: Annotated[int, Limits(low=2, high=64)] = 6
+    petsird: bool = False
+    no_dead_time: bool = False
+    matter_mm: Annotated[float, Limits(low=1, high=20)] = 4.0
+    seed: Annotated[int, Limits(low=0)] = 1
+
+    def __post_init__(self) -> None:
+        if self.breathing_mm and self.displacements_mm:
+            raise InputError("breathing is either `breathing_mm` or `displacements_mm`, not both")
+
+
+@options
+class PetPhantomOptions:
+    """A phantom in place of a patient.
+
+    Attributes
+    ----------
+    phantom : {"nema", "quest", "earl", "cylinder"} or None
+        nema: image quality phantom, spheres of 10 to 37 mm, lung insert. quest: the same with a cold cylinder of water
+        in the middle, as the 90Y study of Willowson et al. (2015). earl: as nema, spheres 10 times the background.
+        cylinder: uniform, 20 cm wide and long.
+    sphere_ratio : float or None
+        Concentration in the spheres over that of the background; by default 8 (earl: 10).
+    phantom_voxel_mm : float
+        Voxels in which it is drawn.
+    """
+
+    phantom: PetPhantom | None = None
+    sphere_ratio: Positive | None = None
+    phantom_voxel_mm: Annotated[float, Limits(low=1, high=10)] = 2.5
+
+
+@options
+class PetSimulationOptions:
+    """All options of a simulated PET.
+
+    Attributes
+    ----------
+    scan : PetScanOptions
+        How it is acquired.
+    phantom : PetPhantomOptions
+        A phantom in place of a patient.
+    stated : ScannedActivityOptions
+        What the activity image does not say.
+    """
+
+    scan: PetScanOptions = PetScanOptions()
+    phantom: PetPhantomOptions = PetPhantomOptions()
+    stated: ScannedActivityOptions = ScannedActivityOptions()
+
+
+@options
+class PetIterationOptions:
+    """How a list of coincidences becomes an image.
+
+    Attributes
+    ----------
+    iterations : int
+        Passes over the list.
+    subsets : int
+        Parts of it that are used one after another.
+    below_zero : bool
+        Voxels may go below zero as far as the randoms let them: no bias where nothing is.
+    point_spread_mm : float
+        FWHM of the scanner's spread in the image; 0 for none.
+    filter_mm : float
+        FWHM of a Gaussian over the image afterwards; 0 for none.
+    seed : int
+        Of lines and photons that stand for all.
+    """
+
+    iterations: Annotated[int, Limits(low=1)] = 3
+    subsets: Annotated[int, Limits(low=1)] = 12
+    below_zero: bool = False
+    point_spread_mm: NonNegative = 4.5
+    filter_mm: NonNegative = 0.0
+    seed: Annotated[int, Limits(low=0)] = 1
+
+
+@options
+class PetCorrectionOptions:
+    """What is corrected for; without one the image is wrong on purpose, to show what it does.
+
+    Attributes
+    ----------
+    skip_time_of_flight : bool
+        Leave the time of flight unused.
+    skip_attenuation : bool
+        As if nothing was absorbed.
+    skip_scatter : bool
+        As if nothing was scattered.
+    skip_randoms : bool
+        As if every coincidence was of one decay.
+    activity_anywhere : bool
+        Seek activity outside the body too.
+    sensitivity_scale : float
+        Measured over modelled sensitivity of the scanner, from a scan of a known activity.
+    scatter_positrons : int
+        Followed for each of two estimates of the scatter.
+    """
+
+    skip_time_of_flight: bool = False
+    skip_attenuation: bool = False
+    skip_scatter: bool = False
+    skip_randoms: bool = False
+    activity_anywhere: bool = False
+    sensitivity_scale: Positive = 1.0
+    scatter_positrons: Annotated[int, Limits(low=10_000)] = SCATTER_POSITRONS
+
+
+@options
+class PetImageOptions:
+    """Voxels of the image, and what the CT is.
+
+    Attributes
+    ----------
+    voxel_mm : tuple of float
+        Along x, y and z.
+    ct_series : str or None
+        SeriesInstanceUID of the CT, if a folder holds several.
+    registered : bool
+        Raw data and CT are registered although their frames of reference differ.
+    body_ends_with_ct : bool
+        Nothing of the patient lies beyond the CT's ends, although the scanner saw farther.
+    gate : int or None
+        Only the coincidences of one phase of breathing, counted from 0.
+    matter_mm : float
+        Voxels of the patient through which photons are followed and absorbed.
+    """
+
+    voxel_mm: tuple[float, float, float] = (4.0, 4.0, 4.0)
+    ct_series: str | None = None
+    registered: bool = False
+    body_ends_with_ct: bool = False
+    gate: Annotated[int, Limits(low=0)] | None = None
+    matter_mm: Annotated[float, Limits(low=1, high=20)] = 4.0
+
+
+@options
+class PetOptions:
+    """All options of a PET reconstruction.
+
+    Attributes
+    ----------
+    iteration : PetIterationOptions
+        How a list becomes an image.
+    corrections : PetCorrectionOptions
+        What is corrected for.
+    image : PetImageOptions
+        Voxels, and what the CT is.
+    """
+
+    iteration: PetIterationOptions = PetIterationOptions()
+    corrections: PetCorrectionOptions = PetCorrectionOptions()
+    image: PetImageOptions = PetImageOptions()

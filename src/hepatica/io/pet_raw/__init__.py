@@ -1,0 +1,1 @@
+"""Raw data of PET in files: hepatica's own lists, PETSIRD, and scanners that a user describes."""

@@ -1,0 +1,1 @@
+"""PET from raw data: simulated, read, reconstructed."""

@@ -1,0 +1,315 @@
+"""The PET of a patient from raw data and CT."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import field, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from hepatica.core import Grid, Provenance, Volume
+from hepatica.core.context import DicomContext
+from hepatica.core.document import HIDDEN
+from hepatica.core.image import Acquisition, Image
+from hepatica.core.message import Message, unique
+from hepatica.core.options import parameters, verb
+from hepatica.core.progress import Progress, silent
+from hepatica.core.provenance import InputFile
+from hepatica.core.tables.table import Cell, Table
+from hepatica.errors import InputError
+from hepatica.imaging.pet.acquisition.image import BedFacts, WholePet, reconstruct_beds
+from hepatica.imaging.pet.acquisition.options import PetOptions
+from hepatica.imaging.pet.acquisition.raw import PetRawData
+from hepatica.imaging.pet.followed import positrons_per_decay
+from hepatica.imaging.pet.scanner import Scanner
+from hepatica.io.pet_raw.scanner_file import scanner_of
+from hepatica.nuclides import Nuclide
+from hepatica.nuclides import nuclide as find_nuclide
+from hepatica.workflow.pet.reading import RawSource, read_pet
+from hepatica.workflow.pet.simulate import PHYSICS_TABLES
+from hepatica.workflow.result import Result, result
+from hepatica.workflow.sources import ImageSource, dicom_context
+
+
+@result
+class PetResult(Result):
+    """A reconstructed PET.
+
+    Attributes
+    ----------
+    image : Image
+        Bq/mL at the start of the scan: what other verbs take.
+    found : WholePet
+        Image with its sensitivity.
+    raw : PetRawData
+        What it was made of.
+    activity_mbq : float
+        In the whole image.
+    beds : tuple of BedFacts
+        What each bed held.
+    corrected : tuple of str
+        What was corrected for, as DICOM's CorrectedImage has it.
+    """
+
+    verb = "reconstruct_pet"
+
+    image: Image = field(metadata=HIDDEN)
+    found: WholePet = field(metadata=HIDDEN)
+    raw: PetRawData = field(metadata=HIDDEN)
+    options: PetOptions = field(metadata=HIDDEN)
+    context: DicomContext = field(metadata=HIDDEN)
+    nuclide: str
+    unit: str
+    time: datetime
+    activity_mbq: float
+    scanner: str
+    prompts: int
+    randoms: float
+    scattered: float
+    corrected: tuple[str, ...]
+    grid: Grid
+    beds: tuple[BedFacts, ...]
+
+    @property
+    def volume(self) -> Volume:
+        """Voxels of the image."""
+        return self.image.volume
+
+    def title(self) -> str:
+        """Nuclide, scanner and instant."""
+        return f"PET of {self.nuclide} in {self.unit} at {self.time.isoformat(sep=' ')}, {self.scanner}"
+
+    def table(self) -> Table:
+        """What the image holds and what it was made of."""
+        said = self.options.iteration
+        true = self.prompts - self.randoms - self.scattered
+        rows: list[tuple[str, Cell]] = [
+            ("activity in the image, MBq", self.activity_mbq),
+            ("prompt coincidences", self.prompts),
+            ("expected random, %", 100 * self.randoms / self.prompts),
+            ("expected scattered, %", 100 * self.scattered / self.prompts),
+            ("expected scattered of all but random, %", _share(self.scattered, self.scattered + true)),
+            ("iterations x subsets", f"{said.iterations} x {said.subsets}"),
+            ("voxel, mm", " x ".join(f"{s:g}" for s in self.grid.spacing_mm)),
+        ]
+        return Table.of(("what", "value"), rows, "PET", "pet")
+
+    def tables(self) -> tuple[Table, ...]:
+        """What the image holds; of several beds, each."""
+        if len(self.beds) == 1:
+            return (self.table(),)
+        rows = [(f"{b.bed_mm:.1f}", b.start_s, b.prompts, b.randoms, b.scatter) for b in self.beds]
+        names = ("bed at LPS z, mm", "start, s", "prompts", "expected random", "expected scattered")
+        return self.table(), Table.of(names, rows, "Beds", "beds")
+
+    def write(self, folder: Path) -> None:
+        """Write ``pet/`` (DICOM PET series in Bq/mL), ``pet.nii.gz`` and ``pet.png``."""
+        from hepatica.io.dicom.images.write import Emission, write_pet
+        from hepatica.io.itk import write_itk
+        from hepatica.report.figures.outcome import save
+        from hepatica.report.figures.pet import draw_reconstructed_pet
+
+        emission = Emission(
+            nuclide=self.nuclide, start=self.time, frame_duration_s=self.beds[0].duration_s, agent=self.nuclide,
+            corrected=self.corrected, methods=_methods(self.options),
+        )  # fmt: skip
+        made = "Reconstructed by hepatica" + (" from a simulation." if self.raw.simulated else ".")
+        write_pet(
+            folder / "pet", self.volume, self.context, emission, description="PET reconstruction", comment=made,
+            provenance=self.provenance,
+        )  # fmt: skip
+        write_itk(self.volume, folder / "pet.nii.gz")
+        save(draw_reconstructed_pet(self.volume, self.found.sensitivity), folder / "pet.png")
+
+
+def _share(part: float, whole: float) -> float | None:
+    return 100 * part / whole if whole > 0 else None
+
+
+@verb
+def reconstruct_pet(
+    raw: RawSource,
+    *,
+    ct: ImageSource,
+    nuclide: str | Nuclide | None = None,
+    scanner: str | Scanner | None = None,
+    options: PetOptions = PetOptions(),
+    progress: Progress | None = None,
+) -> PetResult:
+    """A PET in Bq/mL from the coincidences of a scanner and the CT.
+
+    Parameters
+    ----------
+    raw : Path or PetRawData
+        Raw data: coincidences.npz of hepatica, or a PETSIRD file.
+    ct : Path or Image
+        CT of the same patient, for attenuation and scatter.
+    nuclide : str, Nuclide or None
+        Radionuclide, where the raw data do not name it.
+    scanner : str, Scanner or None
+        Scanner by name or TOML file, for what a PETSIRD file does not say of its own.
+    options : PetOptions
+        Iterations, corrections and voxels.
+    progress : callable, optional
+        Told each step.
+
+    Returns
+    -------
+    PetResult
+        ``image`` goes into other verbs; ``save`` writes DICOM and NIfTI.
+
+    Raises
+    ------
+    PhysicsError
+        If the nuclide emits no positrons.
+    InputError
+        If raw data cannot be read, are of another patient or nuclide, or hold too few coincidences.
+    GeometryError
+        If the CT does not cover what the scanner saw, or frames of reference differ and are not stated to be
+        registered.
+
+    Examples
+    --------
+    >>> from hepatica import PetImageOptions, PetIterationOptions, PetPhantomOptions, PetScanOptions
+    >>> asked = hepatica.PetSimulationOptions(
+    ...     scan=PetScanOptions(bed_duration_s=2.0, matter_mm=10.0),
+    ...     phantom=PetPhantomOptions(phantom="cylinder", phantom_voxel_mm=10.0),
+    ...     stated=hepatica.ScannedActivityOptions(total_bq=1e9),
+    ... )
+    >>> scan = hepatica.simulate_pet(nuclide="Y-90", scanner="biograph_mct", options=asked)
+    >>> coarse = PetImageOptions(voxel_mm=(10, 10, 10), matter_mm=10.0)
+    >>> options = hepatica.PetOptions(image=coarse, iteration=PetIterationOptions(iterations=1, subsets=2))
+    >>> pet = hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, options=options)
+    >>> pet.unit, pet.time == scan.start
+    ('Bq/mL', True)
+    """
+    report_progress = progress or silent
+    report_progress("reading")
+    machine = None if scanner is None else scanner_of(scanner)
+    given = read_pet(raw, ct, scanner=machine, series=options.image.ct_series, registered=options.image.registered)
+    data = given.raw
+    chosen = _nuclide_of(data, nuclide)
+    positrons_per_decay(chosen)
+    frame = given.hu.grid.frame_of_reference or data.frame_of_reference
+    hu = replace(given.hu.volume, grid=given.hu.grid.with_frame_of_reference(frame))
+    found = reconstruct_beds(data, hu, chosen, options, report_progress)
+    volume = found.activity
+    context = dicom_context(replace(given.hu, volume=hu))
+    sources = (data.source, given.hu.source)
+    return PetResult(
+        image=_image(found, data, chosen, context),
+        found=found,
+        raw=data,
+        options=options,
+        context=context,
+        nuclide=chosen.name,
+        unit=volume.kind.unit,
+        time=data.start,
+        activity_mbq=float(volume.values.sum(dtype=np.float64)) * volume.grid.voxel_volume_ml / 1e6,
+        scanner=data.scanner.name,
+        prompts=sum(bed.prompts for bed in found.beds),
+        randoms=sum(bed.randoms for bed in found.beds),
+        scattered=sum(bed.scatter for bed in found.beds),
+        corrected=_corrected(options),
+        grid=volume.grid,
+        beds=found.beds,
+        messages=unique(given.messages, _messages(options, data)),
+        provenance=Provenance(
+            inputs=sources,
+            parameters=parameters(
+                options, nuclide=chosen.name, scanner=data.scanner.name, positrons_per_decay=chosen.positron_yield
+            ),
+            tables={"scanner": "; ".join(data.scanner.sources) or data.scanner.name, **PHYSICS_TABLES},
+            conventions={"positrons per decay": f"{chosen.name}: {chosen.positron_yield:.4g}, ENSDF"},
+            steps=_steps(options, data),
+        ),
+    )
+
+
+def _nuclide_of(data: PetRawData, stated: str | Nuclide | None) -> Nuclide:
+    if stated is None:
+        if not data.nuclide:
+            raise InputError(f"{data.source.path}: names no nuclide", remedy="state `nuclide`")
+        return find_nuclide(data.nuclide)
+    chosen = find_nuclide(stated)
+    if data.nuclide not in ("", chosen.name):
+        raise InputError(f"{data.source.path}: is of {data.nuclide}, asked for is {chosen.name}")
+    return chosen
+
+
+def _corrected(options: PetOptions) -> tuple[str, ...]:
+    """CorrectedImage (PS3.3 C.8.9.1): decay and sensitivity always, dead time where the data say what is left."""
+    said = options.corrections
+    more = {"ATTN": said.skip_attenuation, "SCAT": said.skip_scatter, "RAN": said.skip_randoms}
+    return ("DECY", *(word for word, skipped in more.items() if not skipped), "NORM", "DTIM")
+
+
+def _methods(options: PetOptions) -> dict[str, str]:
+    said, steps = options.corrections, options.iteration
+    spread = f"PSF {steps.point_spread_mm:g} mm, " if steps.point_spread_mm else ""
+    how = "plain" if said.skip_time_of_flight else "TOF"
+    found = {"ReconstructionMethod": f"list-mode OSEM {how}, {spread}{steps.iterations}i{steps.subsets}s"}
+    if not said.skip_attenuation:
+        found["AttenuationCorrectionMethod"] = "CT, at 511 keV"
+    if not said.skip_scatter:
+        found["ScatterCorrectionMethod"] = "Monte Carlo of the image, absolute"
+    if steps.filter_mm:
+        found["ConvolutionKernel"] = f"Gaussian {steps.filter_mm:g} mm"
+    return found
+
+
+def _steps(options: PetOptions, data: PetRawData) -> tuple[str, ...]:
+    said = options.corrections
+    corrections = [
+        *([] if said.skip_attenuation else ["attenuation from the CT"]),
+        *([] if said.skip_scatter else ["scatter by Monte Carlo"]),
+        *([] if said.skip_randoms else ["randoms from singles"]),
+        "dead time",
+        "decay within the frames and between the beds",
+    ]
+    beds = "one bed" if len(data.beds) == 1 else f"{len(data.beds)} beds, their mean weighted by sensitivity"
+    return (f"corrected for {', '.join(corrections)}", f"list-mode reconstruction, {beds}")
+
+
+def _messages(options: PetOptions, data: PetRawData) -> tuple[Message, ...]:
+    said = options.corrections
+    left = [
+        name
+        for name, skipped in (
+            ("attenuation", said.skip_attenuation), ("scatter", said.skip_scatter), ("randoms", said.skip_randoms)
+        )
+        if skipped
+    ]  # fmt: skip
+    found = []
+    if left:
+        text = f"not corrected for {', '.join(left)}: the becquerels are wrong on purpose"
+        found.append(Message("not-corrected", text, severity="critical"))
+    if not data.simulated and said.sensitivity_scale == 1:
+        found.append(
+            Message(
+                "sensitivity-modelled",
+                f"the becquerels rest on the modelled sensitivity of {data.scanner.name}, not on a measured one",
+                "state `sensitivity_scale` from a scan of a known activity",
+            )
+        )
+    return tuple(found)
+
+
+def _image(found: WholePet, data: PetRawData, chosen: Nuclide, context: DicomContext) -> Image:
+    facts = Acquisition(
+        modality="PT",
+        description="PET reconstruction",
+        scanner=data.scanner.name,
+        unit_in_file="BQML",
+        nuclide=chosen.name,
+        half_life_s=chosen.half_life_s,
+        positron_fraction=chosen.positron_yield,
+        decay_correction="START",
+        time_rule="start of the scan, to which the reconstruction refers",
+        start=data.start,
+        frame_duration_s=data.beds[0].duration_s,
+    )
+    digest = hashlib.sha256(found.activity.values.tobytes()).hexdigest()
+    return Image(found.activity, context, facts, InputFile("activity", "reconstructed PET", digest, files=0))
