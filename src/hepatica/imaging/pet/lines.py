@@ -120,10 +120,11 @@ class LineProjector:
         lines.timed = int(tof is not None)
         if tof is not None:
             lines.bin_mm, lines.middle_bin, lines.per_mm = tof.bin_mm, tof.bins // 2, STEPS_PER_SD / tof.sd_mm
-            lines.reach, shape = _time_weights(tof)
-            lines.shape = self._upload.floats(shape)
+            lines.reach, shape = time_weights(tof)
         else:
-            lines.shape = self._upload.floats([])
+            lines.per_mm, shape = 0.0, np.ones(2, np.float32)
+        # the weight at each step and its growth to the next
+        lines.shape = self._upload.vectors([shape[:-1], np.diff(shape)], wp.vec2)
         return lines
 
     def _events(self, events: Coincidences) -> list[Any]:
@@ -174,7 +175,7 @@ def _gaussian(sd: float) -> Float32:
     return np.asarray(shares / shares.sum(), np.float32)
 
 
-def _time_weights(tof: TimeOfFlight) -> tuple[float, Float32]:
+def time_weights(tof: TimeOfFlight) -> tuple[float, Float32]:
     """Reach in mm, and the chance that a place at 0, 1, ... steps from the middle of a bin is told to lie in it.
 
     The integral of the weights over all distances is the bin's width, so that the bins of a line add up to 1.
