@@ -96,6 +96,14 @@ class LineProjector:
         return found
 
     @property
+    def reach_voxels(self) -> tuple[int, int, int]:
+        """How far the point spread carries from a voxel."""
+        if not self.point_spread_mm:
+            return 0, 0, 0
+        i, j, k = (len(_gaussian(self.point_spread_mm / FWHM_PER_SD / mm)) // 2 for mm in self.grid.spacing_mm)
+        return i, j, k
+
+    @property
     def _lanes(self) -> int:
         return (self.threads or os.cpu_count() or 1) if self.device == "cpu" else 1
 
