@@ -33,6 +33,9 @@ def drawn(of: Scanner, count: int, seed: int = 1) -> Coincidences:
     return found.taken(found.order())
 
 
+# ruff: noqa: ANN001, ANN201, PLR0913, PLR0917 - numba finds the types
+
+
 @njit(inline="always")
 def track(a, b, tof_bin, shape, origin, spacing, bin_mm, middle_bin, reach):
     """Axis, first and last layer, places across and mm from the middle of the bin with their growth, mm per layer."""

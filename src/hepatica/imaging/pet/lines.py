@@ -173,6 +173,23 @@ class LineProjector:
             raise GeometryError(f"an image of shape {image.shape} does not lie on a grid of {self.grid.shape}")
 
 
+def box_around(voxels: NDArray[np.bool_], margin: tuple[int, int, int]) -> tuple[slice, slice, slice]:
+    """The least box that holds these voxels and a margin, within the array.
+
+    Raises
+    ------
+    GeometryError
+        If there are none.
+    """
+    if not voxels.any():
+        raise GeometryError("no voxel lies where activity is looked for")
+    found = []
+    for axis, more in enumerate(margin):
+        inside = np.flatnonzero(voxels.any(axis=tuple(a for a in range(3) if a != axis)))
+        found.append(slice(max(int(inside[0]) - more, 0), min(int(inside[-1]) + 1 + more, voxels.shape[axis])))
+    return found[0], found[1], found[2]
+
+
 def _gaussian(sd: float) -> Float32:
     """Kernel of a Gaussian of `sd` voxels, each weight the share of its voxel, sum 1."""
     from scipy.special import erf

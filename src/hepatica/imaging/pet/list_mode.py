@@ -23,13 +23,12 @@ from numpy.typing import NDArray
 
 from hepatica.errors import InputError
 from hepatica.imaging.pet.coincidences import Coincidences
-from hepatica.imaging.pet.lines import LineProjector
+from hepatica.imaging.pet.lines import LineProjector, box_around
 from hepatica.imaging.pet.reconstruct.bound import lower_bound
 from hepatica.imaging.reconstruct.algorithms import IterationOptions, penalty_gradient
 
 Float32 = NDArray[np.float32]
 Method = Literal["osem", "bsrem", "aml"]
-Window = tuple[slice, slice, slice]
 
 SEEN = 1e-2
 """Voxels seen less than this share of the best seen one are left at zero: the list says nothing of them."""
@@ -196,7 +195,7 @@ class Prepared:
 
     settings: ListIterations
     shape: tuple[int, ...]
-    window: Window
+    window: tuple[slice, slice, slice]
     projector: LineProjector
     support: NDArray[np.bool_]
     seen: Float32
@@ -216,7 +215,7 @@ class Prepared:
             support &= within
         if not support.any():
             raise InputError("no voxel of the image is seen by the scanner: is the bed where the patient is?")
-        window = _box(support, projector.reach_voxels)
+        window = box_around(support, projector.reach_voxels)
         inner = replace(projector, grid=projector.grid.crop(window))
         parts = tuple(_part(data, n, settings.subsets) for n in range(settings.subsets))
         bound = np.zeros(inner.grid.shape, np.float32)
@@ -285,12 +284,3 @@ def _part(data: ListData, number: int, subsets: int) -> Part:
     which = np.arange(number, len(data.events), subsets)
     which = which[data.events.taken(which).order()]
     return Part(which, data.events.taken(which), data.background[which])
-
-
-def _box(support: NDArray[np.bool_], margin: tuple[int, int, int]) -> Window:
-    """Around the support, so much larger as the point spread reaches."""
-    found = []
-    for axis, more in enumerate(margin):
-        inside = np.flatnonzero(support.any(axis=tuple(a for a in range(3) if a != axis)))
-        found.append(slice(max(int(inside[0]) - more, 0), min(int(inside[-1]) + 1 + more, support.shape[axis])))
-    return found[0], found[1], found[2]

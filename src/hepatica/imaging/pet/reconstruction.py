@@ -156,7 +156,8 @@ class _Job:
     def image(self, settings: ListIterations) -> PetImage:
         """Two looks for the scatter, then the image."""
         self.run.progress("pet: sensitivity")
-        seen = sensitivity(self.efficiency, self.projector, self.survives, seed=self.run.seed)
+        asked = self.body if self.model.within_body else None
+        seen = sensitivity(self.efficiency, self.projector, self.survives, within=asked, seed=self.run.seed)
         randoms, number = np.zeros(len(self.events), np.float32), 0.0
         if self.model.randoms:
             randoms = expected_randoms(self.events, self.frame.singles_cps)
