@@ -5,22 +5,30 @@ line's efficiency e, the share s that leaves the patient, and b randoms and scat
 ``b / (e s)`` of each event and the sensitivity image are needed (Parra and Barrett, IEEE Trans Med Imaging 1998;
 17:228).
 
-With few counts an image that cannot be negative adds up its noise where nothing is. "aml" lets it go below zero
-instead: with a bound -a(x) <= 0 the same algorithm runs on ``x + a`` (Byrne, Inverse Probl 1998;14:1455; Van Slambrouck
-et al., IEEE Trans Med Imaging 2015;34:126), which needs ``A a < b / (e s)`` on every line (`reconstruct.bound`). NEGML,
-which changes the likelihood of bins that are expected to count little, has no counterpart here: a line and bin of a
-list is expected to count a thousandth.
+With few counts an image that cannot be negative adds up its noise where nothing is. Two methods let it go below zero:
+
+- "aml" runs the same algorithm on ``x + a`` above a bound -a(x) <= 0 (Byrne, Inverse Probl 1998;14:1455; Van Slambrouck
+  et al., IEEE Trans Med Imaging 2015;34:126). It needs ``A a < b / (e s)`` on every line (`reconstruct.bound`), which
+  holds the bound to about half of the mean concentration with 80 % randoms, and so is a remedy by half.
+- "negml" climbs the likelihood itself, without a bound. NEGML (Nuyts et al., Conf Rec IEEE NSS/MIC 2002, 1740) makes the
+  likelihood of a bin that is expected to count less than psi a parabola; a line and bin of a list is expected to count
+  a thousandth, so psi cannot be a number of counts here. It is each line's own background instead, or a share of it:
+  below, the logarithm goes on as its parabola. The true image expects more than that on every line, so the equation
+  that is solved keeps the truth as its expectation. Steps are those of a separable parabola above the likelihood
+  (De Pierro, IEEE Trans Med Imaging 1995;14:132) about a smooth image, never about the voxel's own value, so that
+  voxels pass zero freely.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.constants import FWHM_PER_SD
 from hepatica.errors import InputError
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.lines import LineProjector, box_around
@@ -28,7 +36,7 @@ from hepatica.imaging.pet.reconstruct.bound import lower_bound
 from hepatica.imaging.reconstruct.algorithms import IterationOptions, penalty_gradient
 
 Float32 = NDArray[np.float32]
-Method = Literal["osem", "bsrem", "aml"]
+Method = Literal["osem", "bsrem", "aml", "negml"]
 
 SEEN = 1e-2
 """Voxels seen less than this share of the best seen one are left at zero: the list says nothing of them."""
@@ -36,6 +44,15 @@ EVENTS_PER_SUBSET = 10_000
 """True and scattered coincidences that a subset needs: a 37-mm sphere that holds 2 % of the activity has then 200 of
 them, and its mean goes up and down by 7 % from subset to subset. With fewer that swing is as large as the error."""
 NEIGHBOURS = 6
+SCALE_FWHM_MM = 12.0
+"""The image that scales the steps of negml is smoothed so much: it shall know the lesions, not the noise."""
+LEAST_EXPECTED = 1e-3
+"""Of the mean background: where a line has none, the parabola begins there."""
+FREE_SEEN, FREE_CURVATURE = 0.1, 0.5
+"""Voxels that negml leaves free are seen at least so well as the best one, and crossed by enough events for a curvature
+of so much of the sensitivity. Nothing in a list holds others back: lines without an event only pull them down."""
+DEEPEST = 10.0
+"""No free voxel goes farther below zero than so many times the smooth image: far below noise, but no runaway."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,10 +88,11 @@ class ListIterations:
     ----------
     iterations, subsets : int
         Passes over the list, and parts of it that are used one after another.
-    method : {"osem", "bsrem", "aml"}
-        Algorithm: osem keeps voxels above zero; bsrem is penalised with the relative-difference prior and converges;
-        aml lets voxels go below zero as far as the background of the lines allows, so that little is added up where
-        nothing is.
+    method : {"osem", "bsrem", "aml", "negml"}
+        Algorithm: osem keeps voxels above zero; bsrem is penalised with the relative-difference prior and converges
+        (its first iteration, as that of negml, is osem);
+        negml lets voxels go below zero, so that noise is not added up where nothing is; aml as far as the background
+        of the lines allows.
     prior_strength : float
         Weight of the prior of bsrem over the sensitivity of the voxels, from 0.01 (many counts) to 1 (few).
     prior_edge : float
@@ -83,6 +101,8 @@ class ListIterations:
         Step of iteration n of bsrem is 1 / (1 + relaxation n).
     bound_share : float
         Of the background of a line that aml may take away, below 1.
+    psi_share : float
+        Of the background of a line, below which negml takes its likelihood for a parabola.
 
     References
     ----------
@@ -97,14 +117,17 @@ class ListIterations:
     prior_edge: float = 2.0
     relaxation: float = 0.1
     bound_share: float = 0.9
+    psi_share: float = 1.0
 
     def __post_init__(self) -> None:
         if self.iterations < 1 or self.subsets < 1:
             raise InputError(f"{self.iterations} iterations of {self.subsets} subsets make no image")
-        if self.method not in ("osem", "bsrem", "aml"):
-            raise InputError(f"method {self.method!r} is none of osem, bsrem, aml")
-        if min(self.prior_strength, self.prior_edge, self.relaxation) < 0 or not 0 < self.bound_share < 1:
-            raise InputError("prior and relaxation must not be negative, the share of the bound lie between 0 and 1")
+        if self.method not in get_args(Method):
+            raise InputError(f"method {self.method!r} is none of {', '.join(get_args(Method))}")
+        if min(self.prior_strength, self.prior_edge, self.relaxation) < 0:
+            raise InputError("prior and relaxation must not be negative")
+        if not 0 < self.bound_share < 1 or not 0 < self.psi_share <= 1:
+            raise InputError("the shares of bound and psi lie between 0 and 1")
         if self.prior_strength and self.method != "bsrem":
             raise InputError(f"method {self.method} has no prior", remedy="take bsrem, or no prior")
 
@@ -151,6 +174,8 @@ def reconstruct_list(
         ready = ready.weighted(weights)
     shifted = ready.first(start)
     for done in range(settings.iterations):
+        if done == 1 and settings.method == "negml":
+            ready = ready.with_scale(shifted)
         for number in range(settings.subsets):
             shifted = ready.update(shifted, number, done)
         if on_iteration is not None:
@@ -191,6 +216,11 @@ class Prepared:
     parts : tuple of Part
     bound : ndarray of float32
         How far voxels may go below zero; 0 but for aml.
+    scale : ndarray of float32 or None
+        Of the steps of negml, a step per count of a voxel, 0 where it goes on as osem; None in the first iteration,
+        which is osem.
+    deepest : ndarray of float32 or None
+        How far free voxels of negml may go below zero.
     """
 
     settings: ListIterations
@@ -201,6 +231,8 @@ class Prepared:
     seen: Float32
     parts: tuple[Part, ...]
     bound: Float32
+    scale: Float32 | None = None
+    deepest: Float32 | None = None
 
     @classmethod
     def of(
@@ -241,20 +273,59 @@ class Prepared:
             level = np.float32(above[self.support].mean())
         return np.where(self.support, np.maximum(above, np.float32(1e-6) * level), 0).astype(np.float32)
 
+    def with_scale(self, image: Float32) -> Prepared:
+        """The same with the steps of negml: about this image, smoothed, and no less than its mean."""
+        from scipy.ndimage import gaussian_filter
+
+        sd = [SCALE_FWHM_MM / FWHM_PER_SD / mm for mm in self.projector.grid.spacing_mm]
+        smooth = gaussian_filter(np.maximum(image, 0), sd, mode="nearest")
+        level = float((image * self.seen).sum() / self.seen[self.support].sum())
+        about = np.where(self.support, np.maximum(smooth, level), 0).astype(np.float32)
+        bent = np.zeros_like(about)
+        for part in self.parts:
+            shown = self.projector.forward(about, part.events)
+            steepest = np.maximum(self.psi(part), (shown + part.background) / 2)
+            bent += self.projector.back(shown / np.square(steepest), part.events)
+        free = self.support & (self.seen > FREE_SEEN * float(self.seen.max())) & (bent > FREE_CURVATURE * self.seen)
+        scale = np.where(free, about / np.where(free, bent, 1), 0).astype(np.float32)
+        return replace(self, scale=scale, deepest=np.float32(DEEPEST) * about)
+
+    def psi(self, part: Part) -> Float32:
+        """Expected on the lines of a part, below which the likelihood is taken for a parabola."""
+        share = np.float32(self.settings.psi_share)
+        least = np.float32(LEAST_EXPECTED * float(part.background.mean()) + 1e-30)
+        return np.asarray(np.maximum(share * part.background, least), np.float32)
+
     def update(self, shifted: Float32, number: int, done: int) -> Float32:
         """One update by a subset; `done` iterations were done."""
         part, settings = self.parts[number], self.settings
         back = self.projector.back(self.ratio(shifted, part), part.events)
         seen = self.seen / np.float32(settings.subsets)
-        if settings.method != "bsrem":
-            return np.where(self.support, shifted * back / np.where(self.support, seen, 1), 0).astype(np.float32)
-        return self._penalised(shifted, back, seen, done)
+        safe = np.where(self.support, seen, np.float32(1))
+        if settings.method == "bsrem" and done > 0:
+            return self._penalised(shifted, back, seen, done)
+        if self.scale is not None and self.deepest is not None:
+            free = shifted + np.float32(settings.subsets) * self.scale * (back - seen)
+            shifted = np.where(self.scale > 0, np.maximum(free, -self.deepest), shifted * back / safe)
+            return np.where(self.support, shifted, 0).astype(np.float32)
+        return np.where(self.support, shifted * back / safe, 0).astype(np.float32)
 
     def ratio(self, shifted: Float32, part: Part) -> Float32:
         """Counted over expected of each event of a part."""
         expected = self.projector.forward(shifted, part.events) + part.background
         counted = np.float32(1) if part.weight is None else part.weight
-        return np.asarray(np.divide(counted, expected, out=np.zeros_like(expected), where=expected > 0))
+        return np.asarray(counted * self.slope(expected, part)[0], np.float32)
+
+    def slope(self, expected: Float32, part: Part) -> tuple[Float32, Float32]:
+        """First and second derivative of the logarithm, or of what stands for it below a share of the background."""
+        if self.scale is None:
+            first = np.divide(1, expected, out=np.zeros_like(expected), where=expected > 0)
+            return first, -first * first
+        least = self.psi(part)
+        above = np.maximum(expected, least)
+        first = (2 * above - expected) / np.square(above)
+        first = np.where(expected >= least, 1 / above, first)
+        return first, -1 / np.square(above)
 
     def image(self, shifted: Float32) -> Float32:
         """Image on the whole grid."""
@@ -273,7 +344,7 @@ class Prepared:
             )
             ascent = ascent - penalty_gradient(image, options, self.projector.grid.spacing_mm)
             curvature = seen + np.float32(NEIGHBOURS * strength)
-        step = np.float32(1 / (1 + settings.relaxation * done))
+        step = np.float32(1 / (1 + settings.relaxation * (done - 1)))
         made = image + step * image * ascent / np.where(self.support, curvature, 1)
         # a voxel at zero would stay there: it is kept a little above
         least = np.float32(1e-6 * float(image.max()))
