@@ -10,8 +10,8 @@ With few counts an image that cannot be negative adds up its noise where nothing
 - "aml" runs the same algorithm on ``x + a`` above a bound -a(x) <= 0 (Byrne, Inverse Probl 1998;14:1455; Van Slambrouck
   et al., IEEE Trans Med Imaging 2015;34:126). It needs ``A a < b / (e s)`` on every line (`reconstruct.bound`), which
   holds the bound to about half of the mean concentration with 80 % randoms, and so is a remedy by half.
-- "negml" climbs the likelihood itself, without a bound. NEGML (Nuyts et al., Conf Rec IEEE NSS/MIC 2002, 1740) makes the
-  likelihood of a bin that is expected to count less than psi a parabola; a line and bin of a list is expected to count
+- "negml" climbs the likelihood itself, without a bound. NEGML (Nuyts et al., Conf Rec IEEE NSS/MIC 2002, 1740) makes
+  the likelihood of a bin that is expected to count less than psi a parabola; a line and bin of a list is expected to count
   a thousandth, so psi cannot be a number of counts here. It is each line's own background instead, or a share of it:
   below, the logarithm goes on as its parabola. The true image expects more than that on every line, so the equation
   that is solved keeps the truth as its expectation. Steps are those of a separable parabola above the likelihood
