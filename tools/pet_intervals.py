@@ -1,12 +1,12 @@
-"""Do the stated 95 % intervals of a region's activity hold the truth in 95 % of the lists that could be measured?
+"""Count how many stated 95 % intervals of a region's activity hold the truth in lists that could be measured.
 
-Run: ``python tools/pet_intervals.py [realisations] [method] [seed]``; by default 1000 and negml: some minutes on a core.
-A cylinder with a warm rod (1.6 : 1) and a cold one on a coarse grid, in the mCT with time of flight; 3 000 trues and
-9 000 randoms expected. The rods are such that 30 updates reach them: an interval says what counting leaves open, not what
-iterations do (a rod of 5 : 1 lacks 15 % after as many). Lists are drawn from a fixed sample of lines and bins whose expectation is the model itself, so
-that what is tested is the statistics alone. Of each list the value of the regions and the interval of two standard
-deviations by the influence of the events are held against the truth. What is printed: the coverage, and mean error and
-spread over the stated standard deviation.
+Run: ``python tools/pet_intervals.py [realisations] [method] [seed]``; by default 1000 and negml: some minutes on a
+core. A cylinder with a warm rod (1.6 : 1) and a cold one on a coarse grid, in the mCT with time of flight; 3 000 trues
+and 9 000 randoms expected. The rods are such that 30 updates reach them: an interval says what counting leaves open,
+not what iterations do (a rod of 5 : 1 lacks 15 % after as many). Lists are drawn from a fixed sample of lines and bins
+whose expectation is the model itself, so that what is tested is the statistics alone. Of each list the value of the
+regions and the interval of two standard deviations by the influence of the events are held against the truth. What is
+printed: the coverage, mean error, spread, and the stated standard deviation.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def main() -> None:
         inside = (np.abs(error) < NORMAL_95 * sd).mean()
         about = (np.abs(error - error.mean()) < NORMAL_95 * sd).mean()
         print(
-            f"{method}, {name}: {100 * inside:.1f} % of {realisations} intervals hold the truth ({100 * about:.1f} % the "
-            f"mean of all); error {error.mean():+.3f}, spread {error.std(ddof=1):.3f}, stated {sd.mean():.3f}"
+            f"{method}, {name}: {100 * inside:.1f} % of {realisations} intervals hold the truth ({100 * about:.1f} % "
+            f"the mean of all); error {error.mean():+.3f}, spread {error.std(ddof=1):.3f}, stated {sd.mean():.3f}"
         )
 
 

@@ -7,16 +7,16 @@ line's efficiency e, the share s that leaves the patient, and b randoms and scat
 
 With few counts an image that cannot be negative adds up its noise where nothing is. Two methods let it go below zero:
 
-- "aml" runs the same algorithm on ``x + a`` above a bound -a(x) <= 0 (Byrne, Inverse Probl 1998;14:1455; Van Slambrouck
-  et al., IEEE Trans Med Imaging 2015;34:126). It needs ``A a < b / (e s)`` on every line (`reconstruct.bound`), which
-  holds the bound to about half of the mean concentration with 80 % randoms, and so is a remedy by half.
+- "aml" runs the same algorithm on ``x + a`` above a bound -a(x) <= 0 (Byrne, Inverse Probl 1998;14:1455; Van
+  Slambrouck et al., IEEE Trans Med Imaging 2015;34:126). It needs ``A a < b / (e s)`` on every line
+  (`reconstruct.bound`), which holds the bound to about half of the mean concentration with 80 % randoms: half a remedy.
 - "negml" climbs the likelihood itself, without a bound. NEGML (Nuyts et al., Conf Rec IEEE NSS/MIC 2002, 1740) makes
-  the likelihood of a bin that is expected to count less than psi a parabola; a line and bin of a list is expected to count
-  a thousandth, so psi cannot be a number of counts here. It is each line's own background instead, or a share of it:
-  below, the logarithm goes on as its parabola. The true image expects more than that on every line, so the equation
-  that is solved keeps the truth as its expectation. Steps are those of a separable parabola above the likelihood
-  (De Pierro, IEEE Trans Med Imaging 1995;14:132) about a smooth image, never about the voxel's own value, so that
-  voxels pass zero freely.
+  the likelihood of a bin that is expected to count less than psi a parabola; a line and bin of a list is expected to
+  count a thousandth, so psi cannot be a number of counts here. It is each line's own background instead, or a share of
+  it: below, the logarithm goes on as its parabola. The true image expects more than that on every line, so the
+  equation that is solved keeps the truth as its expectation. Steps are those of a separable parabola above the
+  likelihood (De Pierro, IEEE Trans Med Imaging 1995;14:132) about a smooth image, never about the voxel's own value,
+  so that voxels pass zero freely.
 """
 
 from __future__ import annotations
@@ -319,13 +319,13 @@ class Prepared:
     def slope(self, expected: Float32, part: Part) -> tuple[Float32, Float32]:
         """First and second derivative of the logarithm, or of what stands for it below a share of the background."""
         if self.scale is None:
-            first = np.divide(1, expected, out=np.zeros_like(expected), where=expected > 0)
-            return first, -first * first
+            slope = np.divide(1, expected, out=np.zeros_like(expected), where=expected > 0).astype(np.float32)
+            return slope, -slope * slope
         least = self.psi(part)
         above = np.maximum(expected, least)
         first = (2 * above - expected) / np.square(above)
         first = np.where(expected >= least, 1 / above, first)
-        return first, -1 / np.square(above)
+        return first.astype(np.float32), np.asarray(-1 / np.square(above), np.float32)
 
     def image(self, shifted: Float32) -> Float32:
         """Image on the whole grid."""
