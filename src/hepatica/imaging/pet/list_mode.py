@@ -342,7 +342,8 @@ class Prepared:
             options = IterationOptions(
                 method="bsrem", prior_strength=strength, prior_edge=settings.prior_edge, relaxation=settings.relaxation
             )
-            ascent = ascent - penalty_gradient(image, options, self.projector.grid.spacing_mm)
+            spacing = self.projector.grid.spacing_mm
+            ascent = ascent - penalty_gradient(image, options, spacing, within=self.support)
             curvature = seen + np.float32(NEIGHBOURS * strength)
         step = np.float32(1 / (1 + settings.relaxation * (done - 1)))
         made = image + step * image * ascent / np.where(self.support, curvature, 1)

@@ -15,7 +15,7 @@ from hepatica.core import Estimate
 from hepatica.errors import InputError
 
 PLAUSIBLE = (0.7, 1.4)
-"""Factor beyond which a cross-calibration is refused: activities, their instants or the volume are wrong. Our choice."""
+"""Factors beyond are refused: activities, their instants or the volume are wrong. Our choice."""
 
 
 @dataclass(frozen=True, slots=True)
