@@ -3,10 +3,10 @@
 Run: ``python tools/pet_intervals.py [realisations] [method] [seed]``; by default 1000 and negml: some minutes on a
 core. A cylinder with a warm rod (1.3 : 1) and a cool one (0.6 : 1) on a coarse grid, in the mCT with time of flight;
 3 000 trues and 9 000 randoms expected. The rods are such that 24 updates reach them: an interval says what counting
-leaves open, not what iterations do (a cold rod still holds 8 % of the background after as many). Lists are drawn from a fixed sample of lines and bins
-whose expectation is the model itself, so that what is tested is the statistics alone. Of each list the value of the
-regions and the interval of two standard deviations by the influence of the events are held against the truth. What is
-printed: the coverage, mean error, spread, and the stated standard deviation.
+leaves open, not what iterations do (a cold rod still holds 8 % of the background after as many). Lists are drawn from a
+fixed sample of lines and bins whose expectation is the model itself, so that what is tested is the statistics alone. Of
+each list the value of the regions and the interval of two standard deviations by the influence of the events are held
+against the truth. What is printed: the coverage, mean error, spread, and the stated standard deviation.
 """
 
 from __future__ import annotations
