@@ -63,6 +63,7 @@ TRUES, RANDOMS = 170_000, 680_000
 FRAME_S = 600.0
 SCANNERS = ("biograph_mct", "biograph_vision_600", "discovery_690", "discovery_st")
 GBQ = (3.0, 1.5, 0.5)
+REPEATS = 3
 METHODS: Mapping[str, ListIterations] = {
     "OSEM": ListIterations(3, 12),
     "NEGML": ListIterations(5, 12, "negml"),
@@ -363,7 +364,7 @@ def run_week(folder: Path, *, quick: bool) -> dict[str, Any]:
             for gbq in GBQ:
                 stored = folder / f"week-{name}-{timed}-{gbq:g}.json"
                 if not stored.exists():
-                    rows = [one_of_week(imager, gbq, n) for n in range(1 if quick else 3)]
+                    rows = [one_of_week(imager, gbq, n) for n in range(1 if quick else REPEATS)]
                     stored.write_text(json.dumps(rows))
                     print(name, timed, gbq, rows[0]["NEGML"], flush=True)
                 rows = json.loads(stored.read_text())
@@ -423,7 +424,7 @@ def main() -> None:
     else:
         from pet_study_patient import run_patient
 
-        made = run_patient(asked.folder, of, quick=asked.quick)
+        made = run_patient(asked.folder, of)
     results = json.loads(file.read_text()) if file.exists() else {}
     results[asked.part] = made
     file.write_text(json.dumps(results, indent=1))

@@ -12,6 +12,7 @@ from hepatica.errors import InputError
 from hepatica.imaging.pet.lines import LineProjector
 from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list, subsets_allowed
 from hepatica.imaging.pet.reconstruct.bound import lower_bound
+from hepatica.imaging.pet.reconstruct.stopping import iterations_for_noise, stopped
 from hepatica.imaging.pet.reconstruct.uncertainty import bootstrapped, influence, region_estimates
 
 sys.path.insert(0, str(Path(__file__).parents[4] / "tools"))
@@ -144,6 +145,27 @@ def test_subsets_are_as_many_as_there_are_counts_for() -> None:
     assert subsets_allowed(1_000_000, 800_000.0, 12) == 12
     assert subsets_allowed(300_000, 250_000.0, 12) == 5
     assert subsets_allowed(1000, 2000.0, 12) == 1
+
+
+def test_noise_by_two_halves_is_that_of_other_lists(model: Model) -> None:
+    # sd of a voxel over lists against half the difference of halves: 24 lists of 300 voxels know it to some per cent,
+    # the halves of one list to 10 %; a half's image is noisier than the law of counts says where it cannot be negative
+    settings = ListIterations(4, 1, "negml")
+    inner = model.body & (model.truth == 1)
+    found = iterations_for_noise(
+        model.drawn(np.random.default_rng(0)), model.projector, settings, inner, 0.5, within=model.body
+    )
+    images = [
+        reconstruct_list(model.drawn(np.random.default_rng([4, n])), model.projector, settings, within=model.body)
+        for n in range(16)
+    ]
+    spread = np.std([image[inner] for image in images], axis=0, ddof=1).mean()
+    mean = np.mean([image[inner] for image in images])
+    assert found.noise[-1] == pytest.approx(spread / mean, rel=0.3)
+    assert list(found.noise) == sorted(found.noise)
+    assert stopped(settings, found).iterations == found.iterations
+    with pytest.raises(InputError, match="target above 0"):
+        iterations_for_noise(model.drawn(np.random.default_rng(0)), model.projector, settings, inner, 0.0)
 
 
 @pytest.mark.parametrize(
