@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from hepatica.anatomy.phantoms.objects import nema_grid
+
 PAGE = Path(__file__).parents[1] / "docs" / "pet-study.md"
 IMAGES = PAGE.parent / "images"
 START, END = "<!-- study: written by tools/pet_study_page.py -->", "<!-- study: end -->"
@@ -127,11 +129,12 @@ def slices(folder: Path) -> str:
         return ""
     from scipy.ndimage import gaussian_filter
 
+    middle = round(float(nema_grid((4.0, 4.0, 4.0)).to_index((0.0, 0.0, 0.0))[2]))
     plt = pyplot()
     figure, axes = plt.subplots(1, len(names), figsize=(3.4 * len(names), 3.0), constrained_layout=True)
     for axis, (method, timed) in zip(np.atleast_1d(axes), names, strict=True):
         image = gaussian_filter(np.load(folder / f"clinical-{method}-{timed}.npy").astype(float), 5 / 2.3548 / 4)
-        at = slice(30, 34)
+        at = slice(middle - 1, middle + 3)
         shown = image[:, :, at].mean(axis=2)
         top = float(np.percentile(shown, 99.7))
         axis.imshow(shown.T, cmap="gray_r", vmin=0, vmax=top, interpolation="nearest")
