@@ -58,12 +58,8 @@ def iterations_for_noise(
     coin = np.random.default_rng([seed, 8]).random(len(data.events)) < 0.5
     halves: list[list[Float32]] = []
     for side in (coin, ~coin):
-        half = ListData(data.events.taken(side), data.background[side], data.sensitivity / 2)
-        seen: list[Float32] = []
-        reconstruct_list(
-            half, projector, settings, within=within, on_iteration=lambda _, image, to=seen: to.append(image[region])
-        )
-        halves.append(seen)
+        half = ListData(data.events.taken(side), data.background[side], data.sensitivity * np.float32(0.5))
+        halves.append(_after_each(half, projector, settings, region, within))
     noise = []
     for a, b in zip(*halves, strict=True):
         mean = float((a + b).mean()) / 2
@@ -72,6 +68,23 @@ def iterations_for_noise(
         noise.append(float((a - b).std()) / 2 / mean)
     kept = [n + 1 for n, value in enumerate(noise) if value <= target]
     return Stopping(tuple(noise), max(kept, default=1))
+
+
+def _after_each(
+    half: ListData,
+    projector: LineProjector,
+    settings: ListIterations,
+    region: NDArray[np.bool_],
+    within: NDArray[np.bool_] | None,
+) -> list[Float32]:
+    """Voxels of the region after each iteration."""
+    seen: list[Float32] = []
+
+    def keep(_: int, image: Float32) -> None:
+        seen.append(image[region])
+
+    reconstruct_list(half, projector, settings, within=within, on_iteration=keep)
+    return seen
 
 
 LEAST_VOXELS = 30
