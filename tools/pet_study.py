@@ -109,7 +109,7 @@ def study_patient() -> VirtualPatient:
 
 @cache
 def patient_scene() -> Scene:
-    """The virtual patient, the scanner's middle at the liver's."""
+    """The virtual patient, the scanner at the liver; of the lungs one bed shows little, they are left out."""
     made = study_patient()
     activity = made.activity()
     one = activity.with_values(activity.values / np.float32(activity.total), Kind.ACTIVITY)
@@ -120,7 +120,7 @@ def patient_scene() -> Scene:
         liver = liver - lesion
     middle = float(whole.grid.to_mm([[(s.start + s.stop) / 2 for s in whole.window]])[0, 2])
     grid = made.hu.grid.with_spacing((4.0, 4.0, 4.0))
-    regions = {**lesions, "normal liver": liver, "lung right": made.regions["lung right"]}
+    regions = {**lesions, "normal liver": liver}
     regions = {key: resample_region(region, grid) for key, region in regions.items()}
     matter = patient_from_density(density_from_hu(made.hu), voxel_mm=4.0)
     return Scene(matter, one, regions, grid, middle)
@@ -428,7 +428,7 @@ def main() -> None:
     results = json.loads(file.read_text()) if file.exists() else {}
     results[asked.part] = made
     file.write_text(json.dumps(results, indent=1))
-    print(json.dumps(made, indent=1))
+    print(f"{asked.part}: done, {file}")
 
 
 if __name__ == "__main__":

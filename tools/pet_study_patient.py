@@ -40,13 +40,19 @@ def run_patient(folder: Path, of: Scanner) -> dict[str, Any]:
             mean = mean_in(true_dose, region)
             row = found.setdefault(key, {})
             row["true Gy"] = mean
-            row[name] = {"mean": mean_in(dose, region) / mean, "dvh": dvh_curve(dose, region, mean)}
+            # a dose has no negative voxels, a mean of activity needs them
+            share = mean_in(image, region) / mean_in(truth, region)
+            row[name] = {"mean": share, "dvh": dvh_curve(dose, region, mean)}
             row.setdefault("truth", {"mean": 1.0, "dvh": dvh_curve(true_dose, region, mean)})
     return found
 
 
 def pet_images(folder: Path, of: Scanner) -> dict[str, Volume]:
     """PET of one bed, Bq/mL of 2 GBq."""
+    stored = {name: folder / f"patient-{name}.npy" for name in ("OSEM", "NEGML")}
+    if all(file.exists() for file in stored.values()):
+        grid = patient_scene().grid
+        return {f"PET, {n}": Volume(grid, np.load(f), Kind.ACTIVITY_CONCENTRATION) for n, f in stored.items()}
     imager = Imager(folder, "patient", of)
     counted = COUNTED[of.name]
     positrons = GBQ * 1e9 * nuclide("Y-90").positron_yield * FRAME_S * decay_share(FRAME_S)
@@ -59,7 +65,7 @@ def pet_images(folder: Path, of: Scanner) -> dict[str, Volume]:
         # annihilations per mm^3 to Bq/mL of 2 GBq
         values = image * np.float32(1000 * GBQ * 1e9 / (positrons * counted))
         found[f"PET, {name}"] = Volume(imager.scene.grid, values, Kind.ACTIVITY_CONCENTRATION)
-        np.save(folder / f"patient-{name}.npy", values)
+        np.save(stored[name], values)
     return found
 
 
