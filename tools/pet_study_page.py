@@ -14,6 +14,10 @@ from typing import Any
 import numpy as np
 
 from hepatica.anatomy.phantoms.objects import nema_grid
+from hepatica.core import Estimate
+from hepatica.imaging.quantify.acquisition_conditions import Conditions
+from hepatica.imaging.quantify.blurred.sphere import sphere_volume_ml
+from hepatica.imaging.quantify.recovery import SphereRecovery, fit_recovery
 
 PAGE = Path(__file__).parents[1] / "docs" / "pet-study.md"
 IMAGES = PAGE.parent / "images"
@@ -59,7 +63,29 @@ HEAD = ("method", "lists", "total", "background", "noise of a voxel", "cold inse
 def clinical(results: Mapping[str, Any]) -> str:
     """Realisations of clinical counts."""
     rows = [row_of(name, found) for name, found in results["clinical"].items()]
-    return "### Clinical counts\n\n" + table(HEAD, rows)
+    curves = [[name, *recovery(one)] for name, one in results["clinical"].items() if one["realisations"] > MOST_OF]
+    head = ("recovery of contrast, 1 / (1 + (a / v)^b)", "a, mL", "b", "at 26.5 mL", "at 0.52 mL")
+    return "### Clinical counts\n\n" + table(HEAD, rows) + "\n\n" + table(head, curves)
+
+
+MOST_OF = 15
+"""Realisations from which a curve is drawn."""
+
+
+def recovery(found: Mapping[str, Any]) -> list[str]:
+    """Recovery curve through the mean contrasts, each with its standard error."""
+    root = np.sqrt(found["realisations"])
+    spheres = []
+    for d in SPHERES:
+        contrast = Estimate(found["mean"][f"contrast {d}"], found["sd"][f"contrast {d}"] / root)
+        spheres.append(SphereRecovery(sphere_volume_ml(d), contrast))
+    curve = fit_recovery(spheres, Conditions("Y-90"), source="tools/pet_study.py")
+    ends = [curve.at(sphere_volume_ml(d)) for d in (37.0, 10.0)]
+    return [
+        f"{curve.half_volume_ml:.2g}",
+        f"{curve.exponent:.2f}",
+        *(f"{end.value:.2f} ± {end.sd:.2f}" for end in ends),
+    ]
 
 
 def high(results: Mapping[str, Any]) -> str:
