@@ -13,6 +13,9 @@ from hepatica.imaging.pet.scanner import Scanner
 Integers = NDArray[np.int32]
 Bins = NDArray[np.int16]
 
+SECTORS, SORTED_ACROSS_MM, SORTED_ALONG_MM = 48, 16.0, 64.0
+"""By which lines are sorted: directions of half a turn, bands across them, pieces along them."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coincidences:
@@ -82,6 +85,27 @@ class Coincidences:
         return replace(self, scanner=self.scanner.untimed, tof_bin=np.zeros(len(self), np.int16))
 
     def order(self) -> NDArray[np.intp]:
-        """An order in which lines that follow each other lie near each other, which the memory is thankful for."""
-        ring = self.scanner.crystals_per_ring
-        return np.lexsort((self.second // ring, self.first // ring, self.second % ring, self.first % ring))
+        """An order in which lines that follow each other lie near each other, for the caches of the processor.
+
+        By direction across the axis, distance from it, place along the line and place along the axis: what a few
+        hundred lines in a row touch of an image is some hundred kilobytes.
+        """
+        ends = self.scanner.positions_mm().astype(np.float32)
+        start = ends[self.first]
+        along = ends[self.second] - start
+        across = np.hypot(along[:, 0], along[:, 1])
+        middle = np.full(len(self), 0.5, np.float32)
+        tof = self.scanner.time_of_flight
+        if tof is not None:
+            length = np.hypot(across, along[:, 2])
+            middle -= (self.tof_bin - tof.bins // 2) * np.float32(tof.bin_mm) / length
+        place = start + along * middle[:, None]
+        along *= np.where(along[:, 1] < 0, -1, 1)[:, None]
+        turned = along[:, :2] / across[:, None]
+        keys = (
+            place[:, 2],
+            np.floor((place[:, :2] * turned).sum(axis=1) / SORTED_ALONG_MM),
+            np.floor((place[:, 0] * turned[:, 1] - place[:, 1] * turned[:, 0]) / SORTED_ACROSS_MM),
+            np.floor(np.arctan2(along[:, 1], along[:, 0]) * np.float32(SECTORS / np.pi)),
+        )
+        return np.lexsort(keys)

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core import Grid
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.followed import photon_efficiency
-from hepatica.imaging.pet.lines import LineProjector
+from hepatica.imaging.pet.lines import LineProjector, box_around
 from hepatica.imaging.pet.scanner import Scanner
 
 FloatArray = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
 CHUNK = 1 << 17
+ROUND_LINES, MOST_LINES = 1 << 22, 1 << 25
+SENSITIVITY_SD = 0.02
 Drawn = tuple[NDArray[np.int32], NDArray[np.int32], float]
 
 
@@ -109,15 +110,16 @@ def sensitivity(
     projector: LineProjector,
     survives: Callable[[Coincidences], Float32],
     *,
-    lines: int = 1 << 21,
-    coarser: int = 1,
+    lines: int | None = None,
+    within: NDArray[np.bool_] | None = None,
     seed: int = 1,
 ) -> Sensitivity:
     """Sensitivity of every voxel from lines drawn evenly among all pairs that may coincide.
 
-    The lines follow a scrambled Sobol sequence in the two crystals' angle and ring. They may be laid through voxels
-    `coarser` times as long, and brought to the grid linearly: less noise, but at the body's surface, where the
-    sensitivity jumps, voxels of 10 mm are wrong by 10 to 40 % of it in the last 5 mm.
+    The lines follow a scrambled Sobol sequence in the two crystals' angle and ring. Noise of the sensitivity is
+    noise of the image's scale in every voxel: a reconstruction adds it up like that of the counts, and the image's
+    total grows with its square (7 % of a voxel of 4 mm: 4 % in total after 36 updates; 2 %: 0.3 %). Where `lines` are
+    not given they are drawn until a voxel is known to 2 %, or `MOST_LINES` are drawn.
 
     Parameters
     ----------
@@ -126,25 +128,40 @@ def sensitivity(
         Whose grid and point spread are meant.
     survives : callable
         Share of the pairs that leave the patient, of lines.
-    lines : int
+    lines : int, optional
         How many are drawn.
-    coarser : int
-        See above; 1 for the grid itself.
+    within : ndarray of bool, optional
+        Voxels that are asked for: elsewhere the sensitivity is zero, and the work is less.
     """
-    scanner, grid = efficiency.scanner, projector.grid
-    coarse = _coarser(grid, coarser)
-    plain = LineProjector(scanner.untimed, coarse, projector.bed_mm, 0.0, projector.device, projector.threads)
-    halves = [np.zeros(coarse.shape, np.float64) for _ in range(2)]
-    for part in range(2):
-        for first, second, weight in drawn_lines(scanner, lines // 2, [seed, part]):
-            events = Coincidences(plain.scanner, first, second, np.zeros(len(first), np.int16), 1.0, projector.bed_mm)
-            values = efficiency.of(first, second) * survives(events) * np.float32(weight)
-            halves[part] += plain.back(values, events)
-    volume = float(np.prod(coarse.spacing_mm))
-    mean, difference = (halves[0] + halves[1]) / 2 / volume, (halves[0] - halves[1]) / volume
+    scanner = efficiency.scanner
+    asked = np.ones(projector.grid.shape, np.bool_) if within is None else within
+    window = box_around(asked, projector.reach_voxels)
+    grid = projector.grid.crop(window)
+    plain = LineProjector(scanner.untimed, grid, projector.bed_mm, 0.0, projector.device, projector.threads)
+    halves = [np.zeros(grid.shape, np.float64) for _ in range(2)]
+    drawn, most = 0, MOST_LINES if lines is None else lines
+    step = min(most, ROUND_LINES)
+    while drawn < most:
+        for part in range(2):
+            for first, second, weight in drawn_lines(scanner, step // 2, [seed, part, drawn]):
+                events = Coincidences(plain.scanner, first, second, np.zeros(len(first), np.int16), 1.0, plain.bed_mm)
+                events = events.taken(events.order())
+                values = efficiency.of(events.first, events.second) * survives(events) * np.float32(weight)
+                halves[part] += plain.back(values, events)
+        drawn += step
+        mean, sd = _mean_of(halves)
+        if lines is None and sd < SENSITIVITY_SD:
+            break
+    image = np.zeros(projector.grid.shape, np.float32)
+    image[window] = replace(projector, grid=grid).blurred(mean * (step / drawn) / float(np.prod(grid.spacing_mm)))
+    return Sensitivity(image, sd)
+
+
+def _mean_of(halves: list[FloatArray]) -> tuple[FloatArray, float]:
+    """Mean of two halves, and the standard deviation of a voxel of it, of those that are seen well."""
+    mean, difference = (halves[0] + halves[1]) / 2, halves[0] - halves[1]
     seen = mean > 0.1 * mean.max()
-    sd = float((difference[seen] / mean[seen]).std() / 2) if seen.any() else 0.0
-    return Sensitivity(projector.blurred(_brought(mean, coarse, grid)), sd)
+    return mean, float((difference[seen] / mean[seen]).std() / 2) if seen.any() else 0.0
 
 
 def drawn_lines(scanner: Scanner, lines: int, seed: list[int]) -> Iterator[Drawn]:
@@ -161,25 +178,3 @@ def drawn_lines(scanner: Scanner, lines: int, seed: list[int]) -> Iterator[Drawn
         second = (points[:, 2] * around).astype(np.int32) + around * (points[:, 3] * rings).astype(np.int32)
         kept = scanner.accepts(first, second) & (first != second)
         yield first[kept], second[kept], weight
-
-
-def _coarser(grid: Grid, factor: int) -> Grid:
-    """The same box in voxels `factor` times as long, and a little more where that does not go up."""
-    shape = tuple(max(-(-n // factor), 1) for n in grid.shape)
-    matrix = np.array(grid.affine)
-    matrix[:3, :3] *= factor
-    matrix[:3, 3] = grid.affine[:3, 3] + grid.affine[:3, :3].sum(axis=1) * (factor - 1) / 2
-    return Grid((shape[0], shape[1], shape[2]), matrix, grid.frame_of_reference)
-
-
-def _brought(values: FloatArray, coarse: Grid, grid: Grid) -> Float32:
-    """Values of coarse voxels at the middles of fine ones, linearly; constant beyond the outermost middles."""
-    found = values
-    for axis in range(3):
-        factor = coarse.spacing_mm[axis] / grid.spacing_mm[axis]
-        at = (np.arange(grid.shape[axis]) - (factor - 1) / 2) / factor
-        low = np.clip(np.floor(at).astype(int), 0, max(coarse.shape[axis] - 2, 0))
-        part = np.clip(at - low, 0, 1).reshape([-1 if a == axis else 1 for a in range(3)])
-        high = np.minimum(low + 1, coarse.shape[axis] - 1)
-        found = np.take(found, low, axis) * (1 - part) + np.take(found, high, axis) * part
-    return np.asarray(found, np.float32)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from hepatica.core import Kind, Volume
 from hepatica.core.constants import FWHM_PER_SD
-from hepatica.errors import InputError, PhysicsError
+from hepatica.errors import InputError
+from hepatica.imaging.pet.becquerels.positrons import require_positrons
 from hepatica.imaging.pet.coincidences import Coincidences
 from hepatica.imaging.pet.run import PLAIN, Run
 from hepatica.imaging.pet.scanner import ANNIHILATION_KEV, Scanner
@@ -75,11 +76,7 @@ def positrons_per_decay(nuclide: Nuclide) -> float:
     PhysicsError
         If it emits none: there is no PET of it.
     """
-    if not nuclide.positron_yield:
-        raise PhysicsError(
-            f"{nuclide.name} emits no positrons, so there is no PET of it",
-            remedy="image its photons by SPECT; of 166Ho also MRI. Pairs made by its gammas in tissue are negligible",
-        )
+    require_positrons(nuclide.name, nuclide.positron_yield)
     return nuclide.positron_yield
 
 

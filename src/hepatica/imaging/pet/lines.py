@@ -96,6 +96,14 @@ class LineProjector:
         return found
 
     @property
+    def reach_voxels(self) -> tuple[int, int, int]:
+        """How far the point spread carries from a voxel."""
+        if not self.point_spread_mm:
+            return 0, 0, 0
+        i, j, k = (len(_gaussian(self.point_spread_mm / FWHM_PER_SD / mm)) // 2 for mm in self.grid.spacing_mm)
+        return i, j, k
+
+    @property
     def _lanes(self) -> int:
         return (self.threads or os.cpu_count() or 1) if self.device == "cpu" else 1
 
@@ -120,10 +128,11 @@ class LineProjector:
         lines.timed = int(tof is not None)
         if tof is not None:
             lines.bin_mm, lines.middle_bin, lines.per_mm = tof.bin_mm, tof.bins // 2, STEPS_PER_SD / tof.sd_mm
-            lines.reach, shape = _time_weights(tof)
-            lines.shape = self._upload.floats(shape)
+            lines.reach, shape = time_weights(tof)
         else:
-            lines.shape = self._upload.floats([])
+            lines.per_mm, shape = 0.0, np.ones(2, np.float32)
+        # the weight at each step and its growth to the next
+        lines.shape = self._upload.vectors([shape[:-1], np.diff(shape)], wp.vec2)
         return lines
 
     def _events(self, events: Coincidences) -> list[Any]:
@@ -164,6 +173,23 @@ class LineProjector:
             raise GeometryError(f"an image of shape {image.shape} does not lie on a grid of {self.grid.shape}")
 
 
+def box_around(voxels: NDArray[np.bool_], margin: tuple[int, int, int]) -> tuple[slice, slice, slice]:
+    """The least box that holds these voxels and a margin, within the array.
+
+    Raises
+    ------
+    GeometryError
+        If there are none.
+    """
+    if not voxels.any():
+        raise GeometryError("no voxel lies where activity is looked for")
+    found = []
+    for axis, more in enumerate(margin):
+        inside = np.flatnonzero(voxels.any(axis=tuple(a for a in range(3) if a != axis)))
+        found.append(slice(max(int(inside[0]) - more, 0), min(int(inside[-1]) + 1 + more, voxels.shape[axis])))
+    return found[0], found[1], found[2]
+
+
 def _gaussian(sd: float) -> Float32:
     """Kernel of a Gaussian of `sd` voxels, each weight the share of its voxel, sum 1."""
     from scipy.special import erf
@@ -174,7 +200,7 @@ def _gaussian(sd: float) -> Float32:
     return np.asarray(shares / shares.sum(), np.float32)
 
 
-def _time_weights(tof: TimeOfFlight) -> tuple[float, Float32]:
+def time_weights(tof: TimeOfFlight) -> tuple[float, Float32]:
     """Reach in mm, and the chance that a place at 0, 1, ... steps from the middle of a bin is told to lie in it.
 
     The integral of the weights over all distances is the bin's width, so that the bins of a line add up to 1.

@@ -17,7 +17,7 @@ from hepatica.imaging.pet.efficiency import Efficiency, Sensitivity, sensitivity
 from hepatica.imaging.pet.followed import CoincidenceSimulator, positrons_per_decay
 from hepatica.imaging.pet.frame import Frame
 from hepatica.imaging.pet.lines import LineProjector
-from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list
+from hepatica.imaging.pet.list_mode import ListData, ListIterations, reconstruct_list, subsets_allowed
 from hepatica.imaging.pet.randoms import expected_randoms, number_of_randoms
 from hepatica.imaging.pet.run import PLAIN, Run
 from hepatica.imaging.pet.scanner import ANNIHILATION_KEV
@@ -74,6 +74,9 @@ class PetImage:
         Counted annihilations per annihilation of each voxel.
     prompts, randoms, scatter : float
         Coincidences of the frame: counted, and expected of both kinds.
+    subsets_allowed : int
+        Subsets for which there are counts (`list_mode.subsets_allowed`): with more the image swings from one to the
+        next by as much as it is wrong.
     """
 
     activity: Volume
@@ -81,6 +84,7 @@ class PetImage:
     prompts: int
     randoms: float
     scatter: float
+    subsets_allowed: int
 
 
 def reconstruct_frame(
@@ -159,7 +163,8 @@ class _Job:
     def image(self, settings: ListIterations) -> PetImage:
         """Two looks for the scatter, then the image."""
         self.run.progress("pet: sensitivity")
-        seen = sensitivity(self.efficiency, self.projector, self.survives, seed=self.run.seed)
+        asked = self.body if self.model.within_body else None
+        seen = sensitivity(self.efficiency, self.projector, self.survives, within=asked, seed=self.run.seed)
         randoms, number = np.zeros(len(self.events), np.float32), 0.0
         if self.model.randoms:
             randoms = expected_randoms(self.events, self.frame.singles_cps)
@@ -176,7 +181,8 @@ class _Job:
         # annihilations per mm^3 of the frame to Bq/mL at its start
         values = found * np.float32(1000 / (self.positrons * seconds))
         activity = Volume(self.grid, values, Kind.ACTIVITY_CONCENTRATION, name=f"{self.nuclide.name} PET")
-        return PetImage(activity, seen, len(self.events), number, self.scattered)
+        allowed = subsets_allowed(len(self.events), number, len(self.events))
+        return PetImage(activity, seen, len(self.events), number, self.scattered, allowed)
 
     def _reconstructed(self, seen: Sensitivity, background: Float32, settings: ListIterations) -> Float32:
         tell: Callable[[int, Float32], None] | None = None

@@ -327,10 +327,17 @@ def subset_views(angle_deg: NDArray[np.float64], subsets: int) -> list[NDArray[n
     return [np.sort(by_angle[start::subsets]) for start in order]
 
 
-def penalty_gradient(image: Float32, settings: IterationOptions, spacing_mm: Sequence[float]) -> Float32:
+def penalty_gradient(
+    image: Float32,
+    settings: IterationOptions,
+    spacing_mm: Sequence[float],
+    *,
+    within: NDArray[np.bool_] | None = None,
+) -> Float32:
     """Gradient of ``strength * sum over neighbours of (a - b)^2 / (a + b + edge * |a - b|)`` for every voxel.
 
-    The six neighbours count, each pair once, weighted with the smallest spacing over their own.
+    The six neighbours count, each pair once, weighted with the smallest spacing over their own; only pairs of which
+    both lie `within`, where that is given: a border is no edge of the activity.
     """
     gradient: Float32 = np.zeros_like(image)
     for axis in range(3):
@@ -340,6 +347,8 @@ def penalty_gradient(image: Float32, settings: IterationOptions, spacing_mm: Seq
         low[axis], high[axis] = slice(None, -1), slice(1, None)
         a, b = image[tuple(low)], image[tuple(high)]
         difference = a - b
+        if within is not None:
+            difference = difference * (within[tuple(low)] & within[tuple(high)])
         spread = np.float32(settings.prior_edge) * np.abs(difference)
         bottom = np.square(a + b + spread)
         bottom = np.where(bottom > 0, bottom, np.float32(1))

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import warp as wp
 
+wp.set_module_options({"enable_backward": False, "optimization_level": 3})
+
 
 @wp.struct
 class Lines:
@@ -32,7 +34,7 @@ class Lines:
     middle_bin: int
     reach: float
     per_mm: float
-    shape: wp.array(dtype=wp.float32)
+    shape: wp.array(dtype=wp.vec2)
 
 
 @wp.struct
@@ -154,8 +156,8 @@ def path_of(c: Lines, a: wp.vec3, b: wp.vec3, tof_bin: int) -> Path:
 def timed_weight(c: Lines, distance: float) -> float:
     place = wp.abs(distance) * c.per_mm
     n = int(place)
-    part = place - float(n)
-    return c.shape[n] + part * (c.shape[n + 1] - c.shape[n])
+    here = c.shape[n]
+    return here[0] + (place - float(n)) * here[1]
 
 
 @wp.kernel(enable_backward=False)
@@ -185,9 +187,7 @@ def project(
         voxel += p.side
         high = image[voxel] + fv * (image[voxel + p.up] - image[voxel])
         value = low + fs * (high - low)
-        if c.timed == 1:
-            value *= timed_weight(c, p.ahead + at * p.ahead_step)
-        total += value
+        total += value * timed_weight(c, p.ahead + at * p.ahead_step)
     integral[n] = total * p.weight
 
 
@@ -215,9 +215,7 @@ def spread(
         j = int(v)
         fs = s - float(i)
         fv = v - float(j)
-        amount = value
-        if c.timed == 1:
-            amount *= timed_weight(c, p.ahead + at * p.ahead_step)
+        amount = value * timed_weight(c, p.ahead + at * p.ahead_step)
         voxel = layer * p.main + i * p.side + j * p.up
         high = amount * fs
         low = amount - high

@@ -16,6 +16,7 @@ from hepatica.dosimetry.time.one_image import integrate_image
 from hepatica.dosimetry.time.options import TimeOptions
 from hepatica.dosimetry.time.trapezoid import PointCurve
 from hepatica.errors import InputError, TimeError, UnitError
+from hepatica.imaging.pet.becquerels.plausible import total_explained
 from hepatica.imaging.quantify.activity import (
     Administration,
     NegativeOption,
@@ -132,7 +133,7 @@ def decays_from(
         held = cleaned.volume.total / decays_per_becquerel(nuclide.half_life_s)
         step = Provenance(steps=("Time-integrated activity taken from the image as it is.",))
         count = DecayCount(cleaned.volume, held, None, None, step, (*notes, *cleaned.messages))
-        return _checked(count, cleaned.volume, administration, nuclide)
+        return _checked(count, cleaned.volume, administration, nuclide, image)
     quantified = becquerels(image, nuclide, quantification, negatives=negatives, lungs=lungs)
     since = _administered_at(image, quantification)
     half_life_s = nuclide.half_life_s
@@ -160,7 +161,7 @@ def decays_from(
         calibration_relative_sd=calibrated,
         time_relative_sd=in_time,
     )
-    return _checked(count, quantified.activity, administration, nuclide)
+    return _checked(count, quantified.activity, administration, nuclide, image)
 
 
 def require_used(images: Sequence[Image], options: QuantificationOptions) -> None:
@@ -221,7 +222,9 @@ def _require_own(image: Image, calibration: CameraCalibration) -> tuple[Message,
     )
 
 
-def _checked(count: DecayCount, shown: Volume, administration: Administration | None, nuclide: Nuclide) -> DecayCount:
+def _checked(
+    count: DecayCount, shown: Volume, administration: Administration | None, nuclide: Nuclide, image: Image
+) -> DecayCount:
     """The count with the activity in the image compared with what was administered."""
     if administration is None:
         text = "the activity administered is not known: the activity in the image could not be checked against it"
@@ -233,7 +236,8 @@ def _checked(count: DecayCount, shown: Volume, administration: Administration | 
             count = _saying(count, Message("activity-not-checked", text, "state `administered_at`"))
         return replace(count, expected_bq=administration.in_view.value)
     compared = compare_with_administered(shown, administration, half_life_s=nuclide.half_life_s)
-    return replace(_saying(count, *compared.messages), expected_bq=compared.expected_bq)
+    why = total_explained(compared.in_image_bq, compared.expected_bq, image.acquisition, nuclide)
+    return replace(_saying(count, *compared.messages, *why), expected_bq=compared.expected_bq)
 
 
 def _saying(count: DecayCount, *messages: Message) -> DecayCount:
@@ -285,4 +289,4 @@ def _from_several(
         calibrated,
         in_time,
     )
-    return _checked(count, ordered[0], administration, nuclide)
+    return _checked(count, ordered[0], administration, nuclide, images[0])

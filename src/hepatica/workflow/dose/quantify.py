@@ -15,6 +15,7 @@ from hepatica.core.message import Message, unique
 from hepatica.core.options import parameters, verb
 from hepatica.core.progress import Progress, silent
 from hepatica.core.tables.table import Table
+from hepatica.imaging.pet.becquerels.plausible import total_explained
 from hepatica.imaging.quantify.activity import NegativeOption, Quantified, compare_with_administered
 from hepatica.imaging.quantify.lungs_in_view import shunt_messages
 from hepatica.imaging.quantify.options import QuantificationOptions, administration_of, overruled
@@ -190,7 +191,8 @@ def quantify(
         expected = administration.in_view.value / 1e6
         if administration.time is not None and found.activity.time is not None:
             compared = compare_with_administered(found.activity, administration, half_life_s=chosen.half_life_s)
-            checks, held = compared.messages, compared.in_image_bq / 1e6
+            why = total_explained(compared.in_image_bq, compared.expected_bq, scan.acquisition, chosen)
+            checks, held = (*compared.messages, *why), compared.in_image_bq / 1e6
     calibration = quantification.calibration_file
     inputs = (
         scan.source,

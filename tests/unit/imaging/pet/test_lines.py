@@ -7,7 +7,9 @@ import pytest
 
 from hepatica.core import Grid
 from hepatica.errors import GeometryError, InputError, UnknownNameError
+from hepatica.imaging.pet import efficiency
 from hepatica.imaging.pet.coincidences import Coincidences
+from hepatica.imaging.pet.efficiency import Efficiency, Sensitivity, sensitivity
 from hepatica.imaging.pet.lines import LineProjector
 from hepatica.imaging.pet.scanner import Scanner, TimeOfFlight, scanner, scanner_names
 
@@ -129,6 +131,28 @@ def test_coincidences_refuse_what_cannot_be() -> None:
         Coincidences(MCT, row, row + 1, ok, 0.0)
     with pytest.raises(InputError, match="odd number of bins"):
         TimeOfFlight(12, 300.0, 500.0)
+
+
+def test_sensitivity_is_drawn_until_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    # rounds of lines add up to the same sensitivity as one draw, as far apart as they say they are
+    grid = Grid.axial((7, 7, 5), spacing_mm=(30, 30, 30), origin_mm=(-90, -90, -60))
+    projector = LineProjector(MCT, grid, threads=1)
+    inner = np.zeros(grid.shape, bool)
+    inner[1:6, 1:6, 1:4] = True
+
+    def seen(**given: object) -> Sensitivity:
+        ones = lambda events: np.ones(len(events), np.float32)  # noqa: E731
+        return sensitivity(Efficiency.modelled(MCT), projector, ones, **given)  # type: ignore[arg-type]
+
+    one = seen(lines=1 << 17, seed=3)
+    monkeypatch.setattr(efficiency, "ROUND_LINES", 1 << 14)
+    monkeypatch.setattr(efficiency, "MOST_LINES", 1 << 17)
+    many = seen(within=inner, seed=4)
+    assert not many.image[~inner].any()
+    assert many.relative_sd < efficiency.SENSITIVITY_SD or many.relative_sd < 2 * one.relative_sd
+    ratio = many.image[inner] / one.image[inner]
+    assert ratio.mean() == pytest.approx(1, abs=0.01)
+    assert ratio.std() == pytest.approx(np.hypot(one.relative_sd, many.relative_sd), rel=0.5)
 
 
 def test_lines_of_another_bed_are_refused() -> None:

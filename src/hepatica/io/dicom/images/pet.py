@@ -12,6 +12,7 @@ from hepatica.core.message import Message
 from hepatica.errors import DicomError, HepaticaError, TimeError, UnitError
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.context import context_of
+from hepatica.io.dicom.images.pet_doubts import coincidences_wrong, positron_note, require_imaged_by_pet
 from hepatica.io.dicom.images.pet_time import (
     Reference,
     acquisition_starts,
@@ -42,9 +43,6 @@ from hepatica.io.dicom.tags import Header, shared_text
 
 PHILIPS = "Philips PET Private Group"
 PHILIPS_SUV_FACTOR, PHILIPS_ACTIVITY_FACTOR = 0x00, 0x09
-
-POSITRON_TOLERANCE = 0.02
-"""Largest relative difference between the header's positron fraction and the table's that goes without a warning."""
 
 ADMINISTRATION = (
     "RadionuclideHalfLife",
@@ -108,7 +106,8 @@ def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "ac
         factors = [a * b for a, b in zip(factors, replaced, strict=True)]
         notes, replaced_by = (*notes, *more), stated.nuclide
     elif agent.nuclide and agent.positron_fraction:
-        notes = (*notes, *_positron_note(agent.nuclide, agent.positron_fraction))
+        notes = (*notes, *positron_note(agent.nuclide, agent.positron_fraction))
+    require_imaged_by_pet(replaced_by or agent.nuclide)
     facts = _facts(ordered, unit, agent, reference, started)
     if replaced_by is not None:
         facts = replace(facts, nuclide=replaced_by)
@@ -130,6 +129,7 @@ def read_pet(series: Series, stated: Stated = NOTHING_STATED, *, role: str = "ac
             *stack.messages,
             *_completeness(ordered),
             *corrections_missing(ordered),
+            *coincidences_wrong(ordered),
             *agent.messages,
             *reference.messages,
             *notes,
@@ -416,23 +416,6 @@ def _other_nuclide_factors(
         f"{true.positron.value:g} (values times {positrons:.5g})"
     )
     return [positrons * factor for factor in decay], (Message("nuclide-overridden", text),)
-
-
-def _positron_note(name: str, fraction: float) -> tuple[Message, ...]:
-    from hepatica.errors import UnknownNameError
-    from hepatica.nuclides import nuclide
-
-    try:
-        table = nuclide(name).positron.value
-    except UnknownNameError:
-        return ()
-    if not table or abs(fraction / table - 1) <= POSITRON_TOLERANCE:
-        return ()
-    text = (
-        f"the header's positron fraction of {name} is {fraction:g}, evaluated is {table:g}: if the scanner divided by "
-        f"its own, the activity is {fraction / table:.4g} times too low"
-    )
-    return (Message("positron-fraction-differs", text),)
 
 
 def _completeness(headers: Sequence[Header]) -> tuple[Message, ...]:

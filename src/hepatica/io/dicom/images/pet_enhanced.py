@@ -15,6 +15,7 @@ from hepatica.errors import DicomError, TimeError, UnitError
 from hepatica.io.dicom import geometry
 from hepatica.io.dicom.context import context_of
 from hepatica.io.dicom.images.pet import administered, missing_facts, uncorrected
+from hepatica.io.dicom.images.pet_doubts import coincidences_wrong
 from hepatica.io.dicom.pixels import stored_values
 from hepatica.io.dicom.real_world import KEYWORD, meaning, only, real_worlds
 from hepatica.io.dicom.series import Series, common_facts, frame_of_reference, noted
@@ -132,4 +133,5 @@ def _reference(header: Header, started: datetime | None, stated: Stated) -> tupl
 def _corrections(header: Header) -> tuple[Message, ...]:
     attenuation, scatter = header.text("AttenuationCorrected"), header.text("ScatterCorrected")
     found = f"AttenuationCorrected {attenuation or 'missing'}, ScatterCorrected {scatter or 'missing'}: the PET"
-    return uncorrected(found, attenuation=attenuation != "NO", scatter=scatter != "NO")
+    notes = uncorrected(found, attenuation=attenuation != "NO", scatter=scatter != "NO")
+    return (*notes, *coincidences_wrong([header]))
