@@ -155,7 +155,7 @@ def pet_model(options: PetOptions) -> PetModel:
 def list_iterations(options: PetOptions) -> ListIterations:
     """The iterations, as the reconstruction takes them."""
     said = options.iteration
-    return ListIterations(said.iterations, said.subsets, said.below_zero)
+    return ListIterations(said.iterations, said.subsets, "negml" if said.below_zero else "osem")
 
 
 def pet_efficiency(scanner: Scanner, options: PetOptions) -> Efficiency:
