@@ -6,8 +6,8 @@ activity in the lungs. The patient is that of ``spect_study.py``, as are activit
 views, pixels of 9.6 mm. Projections come from the Monte Carlo, liver and lung apart, once; each seed is a Poisson draw
 of them, reconstructed with default settings and scatter of its own random numbers. A line of FOLDER/runs-PHANTOM.jsonl
 (other nuclides: runs-PHANTOM-NUCLIDE.jsonl) is a run, so that a run that was interrupted goes on; ``--table`` prints
-mean and spread of them; FOLDER/spect-study-iterations.png is the figure of docs/spect-study.md. About a minute of one
-core a seed.
+mean and spread of them and draws FOLDER/spect-study-iterations-PHANTOM.png for docs/spect-study.md. About a minute of
+one core a seed.
 """
 
 from __future__ import annotations
@@ -233,7 +233,9 @@ def run(scan: Projections, hu: Volume, truth: Truth, camera: str, which: Mapping
     return {"iterations": rows, "end": truth.measured(found.reconstruction.image), **seconds, **said}
 
 
-SHOWN = ("liver", "lesion 45 mm", "lesion 32 mm", "lung", "lung beyond 2 cm")
+def shown(runs: list[dict[str, Any]]) -> list[str]:
+    """Regions of a phantom."""
+    return [key for key in runs[0]["end"] if key not in ("total", "noise of liver voxels")]
 
 
 def draw(runs: list[dict[str, Any]], file: Path) -> None:
@@ -248,7 +250,7 @@ def draw(runs: list[dict[str, Any]], file: Path) -> None:
             continue
         numbers = sorted((n for n in found[0] if int(n) >= 4), key=int)
         steps = [int(n) for n in numbers]
-        for colour, key in enumerate(SHOWN):
+        for colour, key in enumerate(shown(runs)):
             each = 100 * (np.array([[one[n][key] for n in numbers] for one in found]) - 1)
             bias.plot(steps, each.mean(axis=0), style, color=f"C{colour}", label=f"{key}, {how}")
             if len(found) > 1:
@@ -267,11 +269,14 @@ def draw(runs: list[dict[str, Any]], file: Path) -> None:
 def by_iterations(runs: list[dict[str, Any]]) -> str:
     """Mean and spread over the seeds after some iterations, by levels."""
     found = [one for one in runs if one["how"] == "levels"]
-    lines = ["| iterations | " + " | ".join((*SHOWN, "total")) + " | noise of liver voxels |", "|" + " --- |" * 8]
+    keys = (*shown(runs), "total")
+    lines = ["| iterations | " + " | ".join(keys) + " | noise of liver voxels |", "|" + " --- |" * (len(keys) + 2)]
     for n in ("4", "7", "10", "15", "20", "end"):
+        if n != "end" and n not in found[0]["iterations"]:
+            continue
         rows = [one["end"] if n == "end" else one["iterations"][n] for one in found]
         cells = []
-        for key in (*SHOWN, "total"):
+        for key in keys:
             values = 100 * (np.array([row[key] for row in rows]) - 1)
             cells.append(f"{values.mean():+.1f} +- {values.std(ddof=1):.1f} %")
         spread = 100 * float(np.mean([row["noise of liver voxels"] for row in rows]))
@@ -282,10 +287,15 @@ def by_iterations(runs: list[dict[str, Any]]) -> str:
 def table(runs: list[dict[str, Any]]) -> str:
     """Mean and spread over the seeds of every model, as a table of the page."""
     keys = [key for key in runs[0]["end"] if key != "noise of liver voxels"]
-    lines = ["| lung model, CT too high by, blur left | seeds | " + " | ".join(keys) + " | interval covers |"]
+    lines = [
+        "| lung model, CT too high by, its place said to be known within, blur left | seeds | "
+        + " | ".join(keys)
+        + " | interval covers |"
+    ]
     lines.append("|" + " --- |" * (len(keys) + 3))
-    for kind in sorted({tuple(one[key] for key in ("how", "shift", "blur")) for one in runs}):
-        found = [one for one in runs if tuple(one[key] for key in ("how", "shift", "blur")) == kind]
+    runs = [{"stated": STATED_MM, **one} for one in runs]
+    for kind in sorted({tuple(one[key] for key in ("how", "shift", "stated", "blur")) for one in runs}):
+        found = [one for one in runs if tuple(one[key] for key in ("how", "shift", "stated", "blur")) == kind]
         of = {key: 100 * (np.array([one["end"][key] for one in found]) - 1) for key in keys}
         sd = {key: f" +- {values.std(ddof=1):.1f}" if len(found) > 1 else "" for key, values in of.items()}
         cells = [f"{of[key].mean():+.1f}{sd[key]} %" for key in keys]
@@ -296,7 +306,9 @@ def table(runs: list[dict[str, Any]]) -> str:
             f"{sum(one['covers'] for one in said)} of {len(said)}, +-{half:.1f} %, mean {read:+.1f} %" if said else ""
         )
         lines.append(
-            f"| {kind[0]}, {kind[1]:g} mm, {kind[2]:g} mm | {len(found)} | " + " | ".join(cells) + f" | {ends} |"
+            f"| {kind[0]}, {', '.join(f'{x:g} mm' for x in kind[1:])} | {len(found)} | "
+            + " | ".join(cells)
+            + f" | {ends} |"
         )
     return "\n".join(lines)
 
@@ -321,10 +333,10 @@ def main() -> None:
     runs = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     if asked.table:
         print(table(runs))
-        same = [one for one in runs if not one["shift"] and one["blur"] == asked.blur]
-        if asked.phantom == "torso" and sum(one["how"] == "levels" for one in same) > 1:
+        same = [one for one in runs if not one["shift"] and one["blur"] == asked.blur and one["scatter"] == 1]
+        if sum(one["how"] == "levels" for one in same) > 1:
             print(by_iterations(same))
-            draw(same, asked.folder / "spect-study-iterations.png")
+            draw(same, asked.folder / f"spect-study-iterations-{of}.png")
         return
     phantom = (torso if asked.phantom == "torso" else patient)(asked.nuclide)
     scan = expected(asked.folder, of, phantom, asked.scatter)
