@@ -136,7 +136,7 @@ def calibrated(folder: Path, scans: dict[str, Scan], kind: str, *, two: bool) ->
 
 def reconstructed(folder: Path, scans: dict[str, Scan], kind: str, how: str) -> tuple[dict[str, Any], NDArray[Any]]:
     """Document and becquerels of each voxel."""
-    out = folder / f"{how.replace(' ', '-')}-{kind.replace(' ', '-')}"
+    out = folder / f"spect-{how}-{kind}".replace(" ", "-")
     words: tuple[str | Path, ...] = ("--sensitivity", "model")
     if how != "model":
         words = ("--calibration", calibrated(folder, scans, kind, two=how == "near and far"))

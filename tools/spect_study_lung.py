@@ -199,6 +199,8 @@ class Truth:
         true = self.activity.values.astype(np.float64)
         ratios = {key: float((image * w).sum() / (true * w).sum()) for key, w in self.regions.items()}
         inside = self.regions["liver"] > 0.99
+        # Of the patient one lobe is treated.
+        inside &= true > 0.5 * np.median(true[inside & (true > 0)])
         spread = float((image[inside] / true[inside]).std())
         return {**ratios, "total": float(image.sum() / self.activity.total), "noise of liver voxels": spread}
 
