@@ -255,12 +255,12 @@ def draw(runs: list[dict[str, Any]], file: Path) -> None:
         for colour, key in enumerate(shown(runs)):
             each = 100 * (np.array([[one[n][key] for n in numbers] for one in found]) - 1)
             bias.plot(steps, each.mean(axis=0), style, color=f"C{colour}", label=f"{key}, {how}")
-            if len(found) > 1:
+            if len(found) > 2:
                 noise.plot(steps, each.std(axis=0, ddof=1), style, color=f"C{colour}", label=f"{key}, over the seeds")
         spread = [100 * np.mean([one[n]["noise of liver voxels"] for one in found]) for n in numbers]
         noise.plot(steps, spread, style, color="k", label=f"single liver voxels, {how}")
-    bias.set_ylim(-35, 35)
-    noise.set_ylim(0, 32)
+    bias.set_ylim(-35, 40)
+    noise.set_ylim(0, 40)
     for axes, text in ((bias, "difference to the truth, %"), (noise, "standard deviation, %")):
         axes.set(xlabel="iterations", ylabel=text)
         axes.grid(visible=True, alpha=0.3)
