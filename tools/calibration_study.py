@@ -106,7 +106,8 @@ def main() -> None:
     dose = command(
         "dose", "--activity", folder / "spect-second/spect.dcm", "--ct", folder / "second-ct.nii.gz", "--nuclide",
         NUCLIDE, "--structures", drawn(folder, spheres), "--engine", "local", "--administered-at", LATER.isoformat(),
-        "--registered", *by, "--recovery", folder / "spheres/recovery.json", "--contour-sd", "1 mm",
+        "--registered", *by, "--recovery", folder / "spheres/recovery.json", "--recovery-extrapolate",
+        "--contour-sd", "1 mm",
     )  # fmt: skip
     model = json.loads((scan / "result.json").read_text())["energy_windows"][0]["sensitivity_cps_per_mbq"]
     print(f"factor {factor['factor_cps_per_mbq']:.2f} +- {factor['factor_sd_percent']:.1f} %, simulated {model:.2f}")
