@@ -4,7 +4,8 @@
 400 MBq gives the factor, spheres of 800 kBq/mL in 100 kBq/mL the recovery, and another scan, of spheres of 600 in 100
 kBq/mL three days later, is what they are used on.
 
-Run: ``python tools/calibration_study.py FOLDER``. A few minutes of one processor.
+Run: ``python tools/calibration_study.py FOLDER``. Scans and images in FOLDER are not made again. A few
+minutes of one processor.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from hepatica.anatomy.phantoms.objects import Phantom, grid_around, nema_grid, nema_phantom, water_cylinder
 from hepatica.cli.main import main as command_line
 from hepatica.core import Kind, Volume
+from hepatica.io.calibration_files import load_recovery
 from hepatica.io.itk import write_itk
 
 WHEN = datetime(2026, 3, 2, 10, 0)
@@ -48,6 +50,8 @@ def scanned(folder: Path, name: str, phantom: Phantom, filled: dict[str, float],
     concentration = activity.values / activity.grid.voxel_volume_ml
     write_itk(activity.with_values(concentration, Kind.ACTIVITY_CONCENTRATION), written)
     write_itk(phantom.hu, folder / f"{name}-ct.nii.gz")
+    if (folder / f"scan-{name}").exists():
+        return folder / f"scan-{name}"
     command(
         "simulate", "--activity", written, "--ct", folder / f"{name}-ct.nii.gz", "--nuclide", NUCLIDE, *SCAN,
         "--camera", CAMERA, "--activity-unit", "Bq/mL", "--activity-at", when.isoformat(), "--seed", str(seed),
@@ -58,17 +62,20 @@ def scanned(folder: Path, name: str, phantom: Phantom, filled: dict[str, float],
 
 def reconstructed(folder: Path, name: str, *more: str | Path) -> dict[str, Any]:
     """Image of a scan."""
+    out = folder / f"spect-{name}"
+    if (out / "result.json").exists():
+        return dict(json.loads((out / "result.json").read_text()))
     return command(
         "reconstruct", folder / f"scan-{name}/projections.dcm", "--ct", folder / f"{name}-ct.nii.gz", "--camera",
-        CAMERA, *ITERATE, *more, "--out", folder / f"spect-{name}", "--force",
+        CAMERA, *ITERATE, *more, "--out", out, "--force",
     )  # fmt: skip
 
 
 def drawn(folder: Path, phantom: Phantom) -> Path:
-    """Spheres as tumours, in the phantom's body."""
+    """Spheres as tumours, what is around them as the liver that gives their background."""
     labels = np.zeros(phantom.grid.shape, dtype=np.int16)
-    labels[phantom.regions["body"].mask()] = 99
-    names = {"99": "body"}
+    labels[phantom.regions["core"].mask()] = 99
+    names = {"99": "normal liver"}
     for number, (name, diameter) in enumerate(phantom.sphere_diameters_mm.items(), start=1):
         labels[phantom.regions[name].mask()] = number
         names[str(number)] = f"tumour {diameter:g} mm"
@@ -110,6 +117,7 @@ def main() -> None:
         "--contour-sd", "1 mm",
     )  # fmt: skip
     model = json.loads((scan / "result.json").read_text())["energy_windows"][0]["sensitivity_cps_per_mbq"]
+    curve = load_recovery(folder / "spheres/recovery.json")
     print(f"factor {factor['factor_cps_per_mbq']:.2f} +- {factor['factor_sd_percent']:.1f} %, simulated {model:.2f}")
     print(f"total {100 * (made['total_activity_mbq'] * 1e6 / total - 1):+.1f} %\n")
     print("| sphere | seen, kBq/mL | recovery | corrected | uncertainty of the dose (k = 1) | truth |")
@@ -119,7 +127,8 @@ def main() -> None:
             seen = one["decays"] / MEAN_LIFE_S / one["volume_ml"] / 1e3
             times = one["partial_volume"]["factor"]
             sd = one["uncertainty"]["dose_sd_percent"]
-            print(f"| {one['name'][7:]} | {seen:.0f} | {1 / times:.2f} | {seen * times:.0f} | {sd:.0f} % | 600 |")
+            recovery = curve.at(one["volume_ml"], extrapolate=True).value
+            print(f"| {one['name'][7:]} | {seen:.0f} | {recovery:.2f} | {seen * times:.0f} | {sd:.0f} % | 600 |")
 
 
 if __name__ == "__main__":
