@@ -334,7 +334,7 @@ def main() -> None:
     file = asked.folder / f"runs-{of}.jsonl"
     runs = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     if asked.table:
-        print(table(runs))
+        print(table([one for one in runs if one["scatter"] == asked.scatter]))
         same = [one for one in runs if not one["shift"] and one["blur"] == asked.blur and one["scatter"] == 1]
         if sum(one["how"] == "levels" for one in same) > 1:
             print(by_iterations(same))
