@@ -1,11 +1,13 @@
 """Bias and noise against iterations of 90Y SPECT for liver, lesions and lung, with the lung by voxels and by levels.
 
-Run: ``python tools/spect_study_lung.py FOLDER [--phantom patient] [--seeds 10] [--models levels] [--shift 8]``. The
-torso: liver with lesions of 45 mm (7 mm below the dome) and 32 mm at T/N 5, 5 % of 2.5 GBq in the lungs. The patient is
-that of ``spect_study.py``. 60 views, pixels of 9.6 mm. Projections come from the Monte Carlo, part by part, once; each
-seed is a Poisson draw of them, reconstructed with default settings and scatter of its own random numbers. A line of
-FOLDER/runs-PHANTOM.jsonl is a run, so that a run that was interrupted goes on; ``--table`` prints mean and spread of
-them; FOLDER/spect-study-iterations.png is the figure of docs/spect-study.md. About a minute of one core a seed.
+Run: ``python tools/spect_study_lung.py FOLDER [--phantom patient] [--nuclide I-131] [--seeds 10] [--models levels]
+[--shift 8] [--stated 8]``. The torso: liver with lesions of 45 mm (7 mm below the dome) and 32 mm at T/N 5, 5 % of the
+activity in the lungs. The patient is that of ``spect_study.py``, as are activity and collimator of each nuclide. 60
+views, pixels of 9.6 mm. Projections come from the Monte Carlo, liver and lung apart, once; each seed is a Poisson draw
+of them, reconstructed with default settings and scatter of its own random numbers. A line of FOLDER/runs-PHANTOM.jsonl
+(other nuclides: runs-PHANTOM-NUCLIDE.jsonl) is a run, so that a run that was interrupted goes on; ``--table`` prints
+mean and spread of them and draws FOLDER/spect-study-iterations-PHANTOM.png for docs/spect-study.md. About a minute of
+one core a seed.
 """
 
 from __future__ import annotations
@@ -35,14 +37,18 @@ from hepatica.imaging.spect.scan_model import SpectOptions, scan_model
 from hepatica.imaging.spect.simulate import camera_grid
 from hepatica.nuclides import nuclide
 from hepatica.transport.runner.settings import StoppingOptions
-from spect_study import START, study_patient
+from spect_study import IMAGING, START, study_patient
 
 FINE_MM, PIXEL_MM, VIEWS, VIEW_S = 2.4, 9.6, 60, 40.0
-CAMERA, NAME, TOTAL_BQ, LUNG_SHARE, TUMOUR_TO_NORMAL = "siemens-hegp", "Y-90", 2.5e9, 0.05, 5.0
-HISTORIES = {"torso": 8e6, "patient": 5e6}
-MORE_HISTORIES = 3e6
-"""Of the parts other than the liver. In the rows of the lung 7 % of the counts are its own: a million leave 0.4 %."""
+LUNG_SHARE, TUMOUR_TO_NORMAL = 0.05, 5.0
+HISTORIES = {"Y-90": (5e6, 1e6)}
+"""Of liver with lesions, and of the lung. Of 90Y, 7 % of the counts in the rows of the lung are its own: of a million
+histories of the liver 0.4 % of noise is left there, which is 6 % of the lung."""
+OTHERS_HISTORIES = (1.2e6, 0.4e6)
+"""The same of other nuclides, with a third as many scattered counts for a primary one."""
 GRID = Grid.axial((150, 108, 116), spacing_mm=(FINE_MM,) * 3, origin_mm=(-178.8, -128.4, -138.0))
+WHICH = ("how", "shift", "scatter", "blur", "seed", "stated")
+STATED_MM = SpectLungOptions().registration_uncertainty_mm
 Mask = NDArray[np.bool_]
 
 
@@ -50,11 +56,17 @@ Mask = NDArray[np.bool_]
 class Phantom:
     """What is imaged: CT, activity in parts (each of 1 Bq) with the becquerels of each, regions that are measured."""
 
+    nuclide: str
     hu: Volume
     parts: Mapping[str, Volume]
     becquerels: Mapping[str, float]
     regions: Mapping[str, Volume]
     columns: int
+
+    @property
+    def camera(self) -> str:
+        """Under which the nuclide is imaged."""
+        return IMAGING[self.nuclide].camera
 
     @property
     def activity(self) -> Volume:
@@ -63,21 +75,28 @@ class Phantom:
         return one.with_values(np.sum([b * self.parts[key].values for key, b in self.becquerels.items()], axis=0))
 
 
-def torso() -> Phantom:
+def torso(name: str) -> Phantom:
     """A liver with two lesions under the right lung, on 2.4 mm."""
     masks, hu, regions = torso_masks()
-    parts = {key: Volume(GRID, (m / m.sum()).astype(np.float32), Kind.ACTIVITY, START) for key, m in masks.items()}
+    lung = masks.pop("lung")
+    hot = np.sum([mask * (TUMOUR_TO_NORMAL if "lesion" in key else 1.0) for key, mask in masks.items()], axis=0)
+    total = 1e6 * IMAGING[name].patient_mbq
+    becquerels = {"liver": (1 - LUNG_SHARE) * total, "lung": LUNG_SHARE * total}
+    parts = {
+        key: Volume(GRID, (one / one.sum()).astype(np.float32), Kind.ACTIVITY, START)
+        for key, one in (("liver", hot), ("lung", lung))
+    }
     shown = {key: Volume(GRID, mask.astype(np.float32), Kind.UNKNOWN) for key, mask in regions.items()}
-    return Phantom(hu, parts, activities(masks), shown, 40)
+    return Phantom(name, hu, parts, becquerels, shown, 40)
 
 
-def patient() -> Phantom:
+def patient(name: str) -> Phantom:
     """The virtual patient of the study: 5 % in the lungs, T/N 4, tumours of 45, 35 and 22 mm."""
     from scipy import ndimage
 
     made = study_patient()
     activity = made.activity(START)
-    total = TOTAL_BQ / activity.total
+    total = 1e6 * IMAGING[name].patient_mbq / activity.total
     masks = {key: made.regions[key].mask() for key in made.regions}
     lung = masks["lung right"] | masks["lung left"]
     parts = {"liver": activity.with_values(np.where(lung, 0, activity.values))}
@@ -90,7 +109,7 @@ def patient() -> Phantom:
     shown["right lung beyond 2 cm"] = far & masks["lung right"]
     extent = float(np.ptp(made.hu.grid.corners_mm(), axis=0)[:2].max())
     return Phantom(
-        made.hu, {key: part.with_values(part.values / np.float32(part.total)) for key, part in parts.items()},
+        name, made.hu, {key: part.with_values(part.values / np.float32(part.total)) for key, part in parts.items()},
         becquerels, {key: Volume(activity.grid, m.astype(np.float32), Kind.UNKNOWN) for key, m in shown.items()},
         int(np.ceil(extent / PIXEL_MM / 8 + 1) * 8),
     )  # fmt: skip
@@ -122,39 +141,33 @@ def torso_masks() -> tuple[dict[str, Mask], Volume, dict[str, Mask]]:
     return parts, Volume(GRID, hu.astype(np.float32), Kind.HU), regions
 
 
-def activities(parts: Mapping[str, Mask]) -> dict[str, float]:
-    """Becquerels of each part."""
-    weight = {key: mask.sum() * (TUMOUR_TO_NORMAL if "lesion" in key else 1.0) for key, mask in parts.items()}
-    weight["lung"] = LUNG_SHARE / (1 - LUNG_SHARE) * sum(w for key, w in weight.items() if key != "lung")
-    return {key: float(TOTAL_BQ * w / sum(weight.values())) for key, w in weight.items()}
-
-
-def expected(folder: Path, name: str, phantom: Phantom, scatter: float) -> Projections:
+def expected(folder: Path, of: str, phantom: Phantom, scatter: float) -> Projections:
     """Expected counts of the scan, with scattered counts times a factor."""
     half = VIEWS // 2
     angles = np.concatenate([h * 180.0 + np.arange(half) * 360.0 / VIEWS for h in range(2)])
     grid = camera_grid(phantom.hu.grid, pixel_mm=PIXEL_MM, columns=phantom.columns)
-    window = window_sets(nuclide(NAME))[0].peaks[:1]
-    setup = SpectSetup(CAMERA, nuclide(NAME), Orbit(angles, np.full(VIEWS, 210.0)), window, grid)
+    name = phantom.nuclide
+    window = window_sets(nuclide(name))[0].peaks[:1]
+    setup = SpectSetup(phantom.camera, nuclide(name), Orbit(angles, np.full(VIEWS, 210.0)), window, grid)
     projector = MonteCarloProjector(phantom.hu, setup)
     counts = np.zeros((1, VIEWS, phantom.columns, grid.shape[2]), dtype=np.float32)
-    for key, becquerels in phantom.becquerels.items():
-        stored = folder / f"expected-{name}-{key.replace(' ', '-')}.npz"
+    for key, histories in zip(("liver", "lung"), HISTORIES.get(name, OTHERS_HISTORIES), strict=True):
+        becquerels = phantom.becquerels[key]
+        stored = folder / f"expected-{of}-{key}.npz"
         if not stored.exists():
-            histories = HISTORIES[name] if key == "liver" else MORE_HISTORIES
             rules = ProjectionSettings(histories=int(histories), seed=77)
             found = projector.project(phantom.parts[key], rules)
-            print(f"{name} {key}: {100 * found.uncertainty:.2f} % a bin, {found.seconds:.0f} s", flush=True)
+            print(f"{of} {key}: {100 * found.uncertainty:.2f} % a bin, {found.seconds:.0f} s", flush=True)
             np.savez(stored, primary=found.primary, other=found.other)
         with np.load(stored) as kept:
             counts += np.float32(becquerels * VIEW_S) * (kept["primary"] + np.float32(scatter) * kept["other"])
     middle = grid.to_mm((np.asarray(grid.shape) - 1) / 2)
     axis = (float(middle[0]), float(middle[1]), float(grid.origin_mm[2]))
     made = Projections(
-        counts, setup.orbit, window, (PIXEL_MM, PIXEL_MM), VIEW_S, axis_mm=axis, start=START, nuclide=NAME,
+        counts, setup.orbit, window, (PIXEL_MM, PIXEL_MM), VIEW_S, axis_mm=axis, start=START, nuclide=name,
         frame_of_reference=grid.frame_of_reference, view_start_s=np.tile(np.arange(half) * VIEW_S, 2),
     )  # fmt: skip
-    decay = made.mean_activity(nuclide(NAME).half_life_s).astype(np.float32)
+    decay = made.mean_activity(nuclide(name).half_life_s).astype(np.float32)
     return replace(made, counts=made.counts * decay[None, :, None, None])
 
 
@@ -186,21 +199,26 @@ class Truth:
         true = self.activity.values.astype(np.float64)
         ratios = {key: float((image * w).sum() / (true * w).sum()) for key, w in self.regions.items()}
         inside = self.regions["liver"] > 0.99
+        # Of the patient one lobe is treated.
+        inside &= true > 0.5 * np.median(true[inside & (true > 0)])
         spread = float((image[inside] / true[inside]).std())
         return {**ratios, "total": float(image.sum() / self.activity.total), "noise of liver voxels": spread}
 
 
-def run(scan: Projections, hu: Volume, truth: Truth, how: str, seed: int, blur_mm: float) -> dict[str, Any]:
+def run(scan: Projections, hu: Volume, truth: Truth, camera: str, which: Mapping[str, Any]) -> dict[str, Any]:
     """Ratios to the truth and noise after every iteration, and what is said of the lung at the end."""
+    seed, of = which["seed"], nuclide(str(scan.nuclide))
     noisy = np.random.default_rng(seed).poisson(scan.counts).astype(np.float32)
     options = SpectOptions(
         acquisition=AcquisitionOptions(sensitivity_cps_per_mbq="model"),
         scatter=ScatterOptions(scatter="mc", stopping=StoppingOptions(seed=1000 * seed)),
-        noise=NoiseOptions(remaining_blur_mm=blur_mm),
-        lung=SpectLungOptions(lung_model=how),
-    ).for_nuclide(nuclide(NAME))
+        noise=NoiseOptions(remaining_blur_mm=which["blur"]),
+        lung=SpectLungOptions(lung_model=which["how"], registration_uncertainty_mm=which.get("stated", STATED_MM))
+        if which["how"] == "levels"
+        else SpectLungOptions(lung_model=which["how"]),
+    ).for_nuclide(of)
     started, used = time.monotonic(), time.process_time()
-    model = scan_model(replace(scan, counts=noisy), hu, gamma_camera(CAMERA), nuclide(NAME), options)
+    model = scan_model(replace(scan, counts=noisy), hu, gamma_camera(camera), of, options)
     rows: dict[int, dict[str, float]] = {}
 
     def after(update: Update) -> None:
@@ -217,7 +235,9 @@ def run(scan: Projections, hu: Volume, truth: Truth, how: str, seed: int, blur_m
     return {"iterations": rows, "end": truth.measured(found.reconstruction.image), **seconds, **said}
 
 
-SHOWN = ("liver", "lesion 45 mm", "lesion 32 mm", "lung", "lung beyond 2 cm")
+def shown(runs: list[dict[str, Any]]) -> list[str]:
+    """Regions of a phantom."""
+    return [key for key in runs[0]["end"] if key not in ("total", "noise of liver voxels")]
 
 
 def draw(runs: list[dict[str, Any]], file: Path) -> None:
@@ -232,15 +252,15 @@ def draw(runs: list[dict[str, Any]], file: Path) -> None:
             continue
         numbers = sorted((n for n in found[0] if int(n) >= 4), key=int)
         steps = [int(n) for n in numbers]
-        for colour, key in enumerate(SHOWN):
+        for colour, key in enumerate(shown(runs)):
             each = 100 * (np.array([[one[n][key] for n in numbers] for one in found]) - 1)
             bias.plot(steps, each.mean(axis=0), style, color=f"C{colour}", label=f"{key}, {how}")
-            if len(found) > 1:
+            if len(found) > 2:
                 noise.plot(steps, each.std(axis=0, ddof=1), style, color=f"C{colour}", label=f"{key}, over the seeds")
         spread = [100 * np.mean([one[n]["noise of liver voxels"] for one in found]) for n in numbers]
         noise.plot(steps, spread, style, color="k", label=f"single liver voxels, {how}")
-    bias.set_ylim(-35, 35)
-    noise.set_ylim(0, 32)
+    bias.set_ylim(-35, 40)
+    noise.set_ylim(0, 40)
     for axes, text in ((bias, "difference to the truth, %"), (noise, "standard deviation, %")):
         axes.set(xlabel="iterations", ylabel=text)
         axes.grid(visible=True, alpha=0.3)
@@ -251,11 +271,14 @@ def draw(runs: list[dict[str, Any]], file: Path) -> None:
 def by_iterations(runs: list[dict[str, Any]]) -> str:
     """Mean and spread over the seeds after some iterations, by levels."""
     found = [one for one in runs if one["how"] == "levels"]
-    lines = ["| iterations | " + " | ".join((*SHOWN, "total")) + " | noise of liver voxels |", "|" + " --- |" * 8]
+    keys = (*shown(runs), "total")
+    lines = ["| iterations | " + " | ".join(keys) + " | noise of liver voxels |", "|" + " --- |" * (len(keys) + 2)]
     for n in ("4", "7", "10", "15", "20", "end"):
+        if n != "end" and n not in found[0]["iterations"]:
+            continue
         rows = [one["end"] if n == "end" else one["iterations"][n] for one in found]
         cells = []
-        for key in (*SHOWN, "total"):
+        for key in keys:
             values = 100 * (np.array([row[key] for row in rows]) - 1)
             cells.append(f"{values.mean():+.1f} +- {values.std(ddof=1):.1f} %")
         spread = 100 * float(np.mean([row["noise of liver voxels"] for row in rows]))
@@ -266,10 +289,15 @@ def by_iterations(runs: list[dict[str, Any]]) -> str:
 def table(runs: list[dict[str, Any]]) -> str:
     """Mean and spread over the seeds of every model, as a table of the page."""
     keys = [key for key in runs[0]["end"] if key != "noise of liver voxels"]
-    lines = ["| lung model, CT too high by, blur left | seeds | " + " | ".join(keys) + " | interval covers |"]
+    lines = [
+        "| lung model, CT too high by, its place said to be known within, blur left | seeds | "
+        + " | ".join(keys)
+        + " | interval covers |"
+    ]
     lines.append("|" + " --- |" * (len(keys) + 3))
-    for kind in sorted({tuple(one[key] for key in ("how", "shift", "blur")) for one in runs}):
-        found = [one for one in runs if tuple(one[key] for key in ("how", "shift", "blur")) == kind]
+    runs = [{"stated": STATED_MM, **one} for one in runs]
+    for kind in sorted({tuple(one[key] for key in ("how", "shift", "stated", "blur")) for one in runs}):
+        found = [one for one in runs if tuple(one[key] for key in ("how", "shift", "stated", "blur")) == kind]
         of = {key: 100 * (np.array([one["end"][key] for one in found]) - 1) for key in keys}
         sd = {key: f" +- {values.std(ddof=1):.1f}" if len(found) > 1 else "" for key, values in of.items()}
         cells = [f"{of[key].mean():+.1f}{sd[key]} %" for key in keys]
@@ -280,7 +308,9 @@ def table(runs: list[dict[str, Any]]) -> str:
             f"{sum(one['covers'] for one in said)} of {len(said)}, +-{half:.1f} %, mean {read:+.1f} %" if said else ""
         )
         lines.append(
-            f"| {kind[0]}, {kind[1]:g} mm, {kind[2]:g} mm | {len(found)} | " + " | ".join(cells) + f" | {ends} |"
+            f"| {kind[0]}, {', '.join(f'{x:g} mm' for x in kind[1:])} | {len(found)} | "
+            + " | ".join(cells)
+            + f" | {ends} |"
         )
     return "\n".join(lines)
 
@@ -290,33 +320,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--phantom", choices=("torso", "patient"), default="torso")
+    parser.add_argument("--nuclide", choices=tuple(IMAGING), default="Y-90")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--models", default="voxels,levels", help="how the lung is found")
     parser.add_argument("--shift", type=float, default=0.0, help="mm by which the CT of the reconstruction is too high")
+    parser.add_argument("--stated", type=float, default=STATED_MM, help="mm of uncertainty of the CT's place")
     parser.add_argument("--scatter", type=float, default=1.0, help="scattered counts of the scan over the model's")
     parser.add_argument("--blur", type=float, default=REMAINING_BLUR_MM, help="mm left in the image")
     parser.add_argument("--table", action="store_true", help="print what is there, run nothing")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
-    file = asked.folder / f"runs-{asked.phantom}.jsonl"
+    of = asked.phantom if asked.nuclide == "Y-90" else f"{asked.phantom}-{asked.nuclide}"
+    file = asked.folder / f"runs-{of}.jsonl"
     runs = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     if asked.table:
-        print(table(runs))
-        same = [one for one in runs if not one["shift"] and one["blur"] == asked.blur]
-        if asked.phantom == "torso" and sum(one["how"] == "levels" for one in same) > 1:
+        print(table([one for one in runs if one["scatter"] == asked.scatter]))
+        same = [one for one in runs if not one["shift"] and one["blur"] == asked.blur and one["scatter"] == 1]
+        if sum(one["how"] == "levels" for one in same) > 1:
             print(by_iterations(same))
-            draw(same, asked.folder / "spect-study-iterations.png")
+            draw(same, asked.folder / f"spect-study-iterations-{of}.png")
         return
-    phantom = torso() if asked.phantom == "torso" else patient()
-    scan = expected(asked.folder, asked.phantom, phantom, asked.scatter)
+    phantom = (torso if asked.phantom == "torso" else patient)(asked.nuclide)
+    scan = expected(asked.folder, of, phantom, asked.scatter)
     truth = Truth.of(phantom, scan.grid())
     seen = moved(phantom.hu, asked.shift)
     for seed in range(1, asked.seeds + 1):
         for how in asked.models.split(","):
             which = {"how": how, "shift": asked.shift, "scatter": asked.scatter, "blur": asked.blur, "seed": seed}
-            if any(which.items() <= one.items() for one in runs):
+            if asked.stated != STATED_MM:
+                which["stated"] = asked.stated
+            if any(which == {key: one[key] for key in one if key in WHICH} for one in runs):
                 continue
-            runs.append({**which, **run(scan, seen, truth, how, seed, asked.blur)})
+            runs.append({**which, **run(scan, seen, truth, phantom.camera, which)})
             with file.open("a") as out:
                 out.write(json.dumps(runs[-1]) + "\n")
             print(which, f"{runs[-1]['wall_s']:.0f} s", flush=True)

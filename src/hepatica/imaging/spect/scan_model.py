@@ -20,7 +20,12 @@ from hepatica.errors import GeometryError, InputError, TimeError
 from hepatica.imaging.quantify.acquisition_conditions import Conditions
 from hepatica.imaging.quantify.camera_factor import CameraCalibration
 from hepatica.imaging.quantify.dead_time import live_fraction
-from hepatica.imaging.reconstruct.algorithms import BREMSSTRAHLUNG_ITERATIONS, ITERATIONS, IterationOptions
+from hepatica.imaging.reconstruct.algorithms import (
+    BREMSSTRAHLUNG_ITERATIONS,
+    ITERATIONS,
+    SLOW_NUCLIDES,
+    IterationOptions,
+)
 from hepatica.imaging.reconstruct.levels.options import SpectLungOptions
 from hepatica.imaging.reconstruct.multiple_windows import JointProjector
 from hepatica.imaging.spect.attenuation import attenuation_map, uncovered_slices
@@ -99,7 +104,7 @@ class SpectOptions:
         if self.iteration.iterations is not None:
             return self
         bremsstrahlung = any(mode.mode == "spect-bremsstrahlung" for mode in nuclide.imaging)
-        slow = bremsstrahlung and self.scatter.scatter == "mc"
+        slow = (bremsstrahlung or nuclide.name in SLOW_NUCLIDES) and self.scatter.scatter == "mc"
         rounds = BREMSSTRAHLUNG_ITERATIONS if slow else ITERATIONS
         return replace(self, iteration=replace(self.iteration, iterations=rounds))
 

@@ -19,7 +19,7 @@ COVERAGE = 1.96
 
 PER_MM = 0.015
 """Relative change of the lungs' mean, as the CT shows them, by a CT a millimetre too high or too low: one 8 mm too high
-read 12 % less, and 9 % in two draws with blur left in the image (docs/spect-study.md), by its attenuation, by the liver
+read 12 % less, and 10 % in ten draws with blur left in it (docs/spect-study.md), by its attenuation, by the liver
 that then lies in the lung, by hot voxels that take both up, and by the emptier top. One phantom says it: moving CT and
 lungs in the finished fit does not, since hot voxels are found anew (held, a tenth of it; held to their counts, six
 times as much)."""
