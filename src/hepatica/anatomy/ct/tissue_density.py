@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from hepatica.anatomy.ct.hounsfield import structure_doubts
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure
 from hepatica.core import Region, Volume
 from hepatica.core.message import Message
@@ -234,7 +235,7 @@ def tissue_density(
     # A copy (400 MB of a clinical CT) only where something is written into it.
     values = np.array(density.values, dtype=np.float32) if found or settled else density.values
     origins: dict[str, DensityOrigin] = {}
-    notes: list[Message] = []
+    notes: list[Message] = list(structure_doubts(hu, structures, settled))
     if found:
         taken = [item for item in organs if item.region.name not in settled]
         for item in _large_first(taken):

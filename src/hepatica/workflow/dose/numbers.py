@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
+from hepatica.anatomy.ct.hounsfield import LIVER_NOT_LIVER, NO_AIR
 from hepatica.anatomy.ct.tissue_density import DensityOrigin
-from hepatica.anatomy.structures.clinical import ClinicalRegion
+from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure
+from hepatica.anatomy.structures.kinds import LIVER_PARTS
 from hepatica.core import Estimate, Grid, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, INLINE, reported
@@ -39,6 +41,8 @@ from hepatica.workflow.result import Result, result
 
 LUNGS_BY_SHUNT = "lungs by the shunt"
 """How tables and limits name the lung dose by the shunt."""
+
+LIVER_LESIONS = (Structure.TUMOUR, Structure.ALL_TUMOURS)
 
 SHOWN_PERCENTS = (95.0, 70.0, 50.0, 5.0)
 
@@ -285,7 +289,10 @@ class DoseNumbers(Result):
 
     def _unknown_masses(self) -> Mapping[str, str]:
         image = None if self.lung_doses is None else self.lung_doses.by_image
-        return {} if image is None or image.mass_is_measured else {"lung": "the mass of the lungs is unknown"}
+        found = {} if image is None or image.mass_is_measured else {"lung": "the mass of the lungs is unknown"}
+        if any(one.code in (NO_AIR, LIVER_NOT_LIVER) for one in self.messages):
+            found |= {role.value: "the CT may not be in HU" for role in (*LIVER_PARTS, *LIVER_LESIONS)}
+        return found
 
     def report_regions(self) -> tuple[ReportRegion, ...]:
         """The structures as the report takes them."""
@@ -380,7 +387,7 @@ class DoseNumbers(Result):
         ]
         if (image := lungs.by_image) is not None:
             how = "whole lungs in view" if image.whole else "cut off: the part in view"
-            how = how if image.mass_is_measured else "mass unknown: uniform density"
+            how = how if image.mass_is_measured else "mass unknown"
             share = 100 * image.activity_share
             rows.append([f"{image.structure} by the image", share, image.mass_g, image.dose_mean_gy, how])
         judged = ["yes" if lungs.judged == kind else "no" for kind in ("shunt", "image")]
