@@ -349,6 +349,12 @@ def _structure_messages(detail: LabelDoses, regions: Sequence[Region]) -> tuple[
             f"{', '.join(unknown)}; it may be several times higher"
         )
         found.append(Message("few-counts-in-structures", text, FOLLOW_MORE))
+    if detail.result.not_awaited:
+        text = (
+            f"the run did not go on until the mean dose of {', '.join(detail.result.not_awaited)} was known to the "
+            "target: air, or so little matter that ten times the decays would not have done"
+        )
+        found.append(Message("structures-not-awaited", text, severity="note"))
     noisy = [region.name for region in regions if _share_of_few(detail.result, region) > FEW_COUNTS_SHARE_OF_STRUCTURE]
     if noisy:
         text = (
@@ -381,7 +387,10 @@ def _less_certain(result: MonteCarloResult, means: Sequence[tuple[str, Estimate]
     seen = {one.name: mean for one, mean in zip(watched.regions, watched.means(result.sums), strict=True)}
     less = []
     for name, mean in means:
-        if largest_uncertainty([mean if mean.sd is not None else seen.get(name, mean)]) > target:
+        if (
+            largest_uncertainty([mean if mean.sd is not None else seen.get(name, mean)]) > target
+            and name not in result.not_awaited
+        ):
             less.append(f"{name} {three(mean.value)} Gy (± not known)" if mean.sd is None else f"{name} {mean} Gy")
     if not less:
         return ()

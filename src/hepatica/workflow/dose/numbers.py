@@ -16,7 +16,7 @@ from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, INLINE, reported
 from hepatica.core.image import Image
 from hepatica.core.numbers.wording import three
-from hepatica.core.tables.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table, Unstated
 from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
 from hepatica.dosimetry.engines.highest import HighestDose
 from hepatica.dosimetry.metrics.region_dose import RegionDose
@@ -321,6 +321,11 @@ class DoseNumbers(Result):
                 return found
         raise UnknownNameError("structure", name, [found.dose.name for found in self.structures])
 
+    @property
+    def states_uncertainty(self) -> bool:
+        """Whether the engine states uncertainties of mean doses: one without is too badly known."""
+        return self.dose_map.dose_sd is not None
+
     def title(self) -> str:
         """Nuclide, engine, activity."""
         return (
@@ -336,7 +341,9 @@ class DoseNumbers(Result):
         for found in self.structures:
             dose = found.dose
             sd = dose.dose_mean_uncertainty_gy
-            mean: Cell = scale * dose.dose_mean_gy if sd is None else Estimate(scale * dose.dose_mean_gy, scale * sd)
+            value = scale * dose.dose_mean_gy
+            bare: Cell = Unstated(value) if self.states_uncertainty else value
+            mean = bare if sd is None else Estimate(value, scale * sd)
             spread = (dose.dose_sd_gy, *(dose.d_percent_gy[n] for n in SHOWN_PERCENTS))
             numbers = (scale * value for value in spread)
             rows.append([dose.name, dose.volume_ml, dose.mass_g, mean, *numbers, 100 * dose.activity_share])
