@@ -210,7 +210,7 @@ def test_a_structure_that_few_decays_reach_has_no_uncertainty_and_is_named() -> 
     (noisy,) = (message.text for message in found.messages if message.code == "few-counts-in-voxels")
     assert "5 % of the volume of Stomach" in noisy
     (said,) = (message.text for message in found.messages if message.code == "few-counts-in-structures")
-    assert "is not known" in said
+    assert "is not stated" in said
     assert "Stomach" in said
     assert "Tumour" not in said
 

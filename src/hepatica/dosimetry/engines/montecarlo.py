@@ -332,8 +332,7 @@ def _noise_messages(result: MonteCarloResult, tissue: NDArray[np.bool_]) -> tupl
         return ()
     text = (
         f"{few} of the {int(dosed.sum())} voxels above a twentieth of the maximum dose were reached by few decays "
-        f"(standard uncertainty above {100 * FEW_COUNTS:.0f} %): single voxels there, minima and maxima say little; "
-        "the uncertainty stated with the mean dose of a small structure may be too small"
+        f"(standard uncertainty above {100 * FEW_COUNTS:.0f} %): single voxels there, minima and maxima say little"
     )
     return (Message("few-counts", text, FOLLOW_MORE),)
 
@@ -345,7 +344,7 @@ def _structure_messages(detail: LabelDoses, regions: Sequence[Region]) -> tuple[
     unknown = [f"{name} {three(mean.value)} Gy" for name, mean in means if mean.sd is None]
     if unknown:
         text = (
-            "the uncertainty of a mean dose is not known where few decays reach, or of one batch: "
+            "the uncertainty of a mean dose is not stated where few decays reach, or of one batch: "
             f"{', '.join(unknown)}; it may be several times higher"
         )
         found.append(Message("few-counts-in-structures", text, FOLLOW_MORE))
@@ -360,7 +359,7 @@ def _structure_messages(detail: LabelDoses, regions: Sequence[Region]) -> tuple[
         text = (
             f"more than {100 * FEW_COUNTS_SHARE_OF_STRUCTURE:.0f} % of the volume of {', '.join(noisy)} was reached by "
             f"few decays (standard uncertainty of voxels above {100 * FEW_COUNTS:.0f} %): D_x, V_x, minimum and "
-            "maximum there are those of noise; the mean has its own uncertainty"
+            "maximum there are those of noise; the mean has an uncertainty of its own where one is stated"
         )
         found.append(Message("few-counts-in-voxels", text, FOLLOW_MORE, severity="note"))
     return tuple(found)
