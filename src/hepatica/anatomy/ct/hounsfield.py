@@ -58,7 +58,7 @@ def checked_hu(hu: Volume, name: str) -> tuple[Message, ...]:
     hu : Volume
         Kind.HU.
     name : str
-        The file, for the message.
+        Of the image, for a refusal.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def checked_hu(hu: Volume, name: str) -> tuple[Message, ...]:
     if any(side < needed for side, needed in zip(sides, BODY_FIELD_MM, strict=False)):
         return ()
     text = (
-        f"{name}: a field of {sides[0]:.0f} x {sides[1]:.0f} mm without a voxel of air or lung (lowest {low:.4g}, "
+        f"the CT is a field of {sides[0]:.0f} x {sides[1]:.0f} mm without a voxel of air or lung (lowest {low:.4g}, "
         f"highest {high:.4g}): the numbers may not be HU, and densities and masses may all be wrong"
     )
     return (Message(NO_AIR, text, "check that the CT is in HU", "critical"),)
