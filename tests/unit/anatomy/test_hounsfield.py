@@ -113,3 +113,21 @@ def test_a_lung_limit_is_not_kept_by_lungs_that_are_none(lung_hu: float, judged:
     rows = [row for row in result.limits if row.structure == "lungs"]
     assert rows
     assert all(bool(row.not_judged) == (judged is None) for row in rows)
+
+
+@pytest.mark.parametrize(("lung_hu", "believed"), [(-750.0, True), (-250.0, False)])
+def test_a_lung_shunt_takes_no_mass_of_lungs_that_are_none(lung_hu: float, believed: bool) -> None:
+    hu = _ct()
+    hu[LUNGS] = lung_hu
+    result = hepatica.lung_shunt(
+        hepatica.Image.from_array(
+            np.where(LIVER, 100.0, np.where(LUNGS, 1.0, 0.0)), unit="counts", grid=GRID, nuclide="Tc-99m"
+        ),
+        structures=[
+            _structure("liver", LIVER, Structure.LIVER).region,
+            _structure("lungs", LUNGS, Structure.LUNG).region,
+        ],
+        reading=hepatica.ScoutOptions(ct=hepatica.Image.from_array(hu, unit="HU", grid=GRID)),
+    )
+    assert (result.lung_mass_kg is not None) is believed
+    assert (LUNGS_NOT_LUNG in {message.code for message in result.messages}) is not believed
