@@ -149,6 +149,8 @@ class DoseReport:
         `Provenance.as_document()`; printed as an appendix.
     further : tuple of FurtherTable
         More tables of numbers by structure, printed after the doses.
+    states_uncertainty : bool
+        Whether the engine states uncertainties of mean doses, so that one without is too badly known.
     places : Picture or None
         Where activity was found outside liver and lungs.
     isodose_levels_gy : tuple of float
@@ -169,6 +171,7 @@ class DoseReport:
     title: str = "Absorbed-dose report"
     patient: tuple[Fact, ...] = ()
     treatment: tuple[Fact, ...] = ()
+    states_uncertainty: bool = False
     method: tuple[Fact, ...] = ()
     conventions: tuple[Fact, ...] = ()
     images: tuple[ImageUsed, ...] = ()

@@ -8,7 +8,7 @@ import numpy as np
 
 from hepatica.core.document import document
 from hepatica.core.numbers.wording import percent, three, with_uncertainty
-from hepatica.core.tables.table import Table
+from hepatica.core.tables.table import NOT_STATED, Table
 from hepatica.core.text.visible import csv_text
 from hepatica.dosimetry.metrics.region_dose import RegionDose
 from hepatica.report.dose_report import DoseReport, LimitRow, ReportRegion
@@ -36,10 +36,18 @@ def dose_note(report: DoseReport) -> str:
     """What the columns of the dose table mean."""
     known = any(item.dose.dose_mean_uncertainty_gy is not None for item in report.regions)
     mean = "± standard uncertainty (k = 1)" if known else "its uncertainty is not known"
+    if report.states_uncertainty:
+        mean += f", {NOT_STATED} where too few decays reach"
     return (
         f"Mean: absorbed energy over mass; {mean}. SD: spread of the voxel doses. Dx: minimum dose to the hottest x % "
         "of the volume. Activity: share of the activity in the image."
     )
+
+
+def _mean(report: DoseReport, dose: RegionDose) -> str:
+    text = with_uncertainty(dose.dose_mean_gy, dose.dose_mean_uncertainty_gy)
+    unknown = report.states_uncertainty and dose.dose_mean_uncertainty_gy is None
+    return f"{text} ± {NOT_STATED}" if unknown else text
 
 
 def dose_rows(report: DoseReport) -> list[list[str]]:
@@ -49,7 +57,7 @@ def dose_rows(report: DoseReport) -> list[list[str]]:
             item.dose.name,
             three(item.dose.volume_ml),
             three(item.dose.mass_g),
-            with_uncertainty(item.dose.dose_mean_gy, item.dose.dose_mean_uncertainty_gy),
+            _mean(report, item.dose),
             three(item.dose.dose_sd_gy),
             *(three(item.dose.dvh.d_percent(p)) for p in SHOWN_D),
             percent(100 * item.dose.activity_share),
@@ -146,7 +154,8 @@ def metrics_csv(report: DoseReport) -> str:
             elif key == "v_gy_percent":
                 flat |= {f"v{x}_gy_percent": share for x, share in value.items()}
             else:
-                flat[key] = "" if value is None else value
+                unknown = report.states_uncertainty and key == "dose_mean_uncertainty_gy"
+                flat[key] = (NOT_STATED if unknown else "") if value is None else value
         head = head or ["name", *(key for key in flat if key != "name")]
         rows.append([flat.get(key, "") for key in head])
     return csv_text([head, *rows])

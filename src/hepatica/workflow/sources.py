@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hepatica.anatomy.ct.hounsfield import checked_hu
 from hepatica.core import InputFile, Kind, Volume
 from hepatica.core.context import DicomContext, uid_of
 from hepatica.core.image import NOTHING_STATED, Image, Stated
@@ -36,7 +37,14 @@ def as_image(source: ImageSource, *, role: str, series: str | None = None, state
     InputError
         If it is neither a path nor an `Image`, or what only a file can need is stated of an image; otherwise as
         `hepatica.io.read.read_image` and `Image.stating`.
+    UnitError
+        Of a CT, if its numbers cannot be Hounsfield units (`anatomy.ct.hounsfield`); where they may not be it says so.
     """
+    found = _as_image(source, role=role, series=series, stated=stated)
+    return found if role != "ct" else found.with_messages(*checked_hu(found.volume, found.name))
+
+
+def _as_image(source: ImageSource, *, role: str, series: str | None, stated: Stated) -> Image:
     if isinstance(source, Image):
         if series is not None:
             option = "ct_series" if role == "ct" else "series"

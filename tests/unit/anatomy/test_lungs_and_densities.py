@@ -164,6 +164,52 @@ def test_stated_iodised_oil_is_oil_in_tissue_and_no_bone(oblique_grid: Grid) -> 
         DensityOptions(iodised_oil=("Tumour",), structure_density={"Tumour": 1.06})
 
 
+def test_of_two_statements_the_inner_one_holds(oblique_grid: Grid) -> None:
+    """Oil in a tumour of a liver of stated density, and the other way round: 1255 HU are a tenth of oil (above)."""
+    density, ct, drawn = patient(oblique_grid, 60, lesion_hu=1255)
+    oil_inside = DensityOptions(iodised_oil=("Tumour",), structure_density={"Liver": 1.1})
+    found = tissue_density(density, ct, drawn, oil_inside)
+    assert found.density.values[LESION] == pytest.approx(0.9 * 1.06 + 0.1 * 1.28, rel=1e-5)
+    assert found.oil is not None
+    assert found.oil.values[LESION] == pytest.approx(0.128, rel=1e-5)
+    assert found.density.values[3, 3, 3] == pytest.approx(1.1)
+    assert [found.origin(item.region.name) for item in drawn] == ["stated", "oil", "stated"]
+    assert [one.code for one in found.messages] == ["density-stated", "iodised-oil"]
+    assert "but for what it shares with 'Tumour'" in found.messages[0].text
+    stated_inside = DensityOptions(iodised_oil=("Liver",), structure_density={"Tumour": 1.2})
+    found = tissue_density(density, ct, drawn, stated_inside)
+    assert found.density.values[LESION] == pytest.approx(1.2)
+    assert found.oil is not None
+    assert not found.oil.values[LESION].any()
+    assert [found.origin(item.region.name) for item in drawn] == ["oil", "stated", "oil"]
+    # of the tumour alone a density is stated: the rest of an enhanced liver has that of tissue
+    density, ct, drawn = patient(oblique_grid, 141, lesion_hu=60)
+    found = tissue_density(density, ct, drawn, DensityOptions(structure_density={"Tumour": 1.2}))
+    assert [found.origin(item.region.name) for item in drawn] == ["reference", "stated", "reference"]
+
+
+def test_dense_parts_are_those_that_keep_the_density_of_the_ct(oblique_grid: Grid) -> None:
+    density, ct, drawn = patient(oblique_grid, 141, lesion_hu=1255)
+    both = tissue_density(density, ct, drawn[:1])
+    assert "dense-structure" in {one.code for one in both.messages}
+    stated = tissue_density(density, ct, drawn, DensityOptions(structure_density={"Tumour": 1.06}))
+    assert "dense-structure" not in {one.code for one in stated.messages}
+
+
+def test_a_stated_density_leaves_what_liver_and_lung_share(oblique_grid: Grid) -> None:
+    density, ct, _ = patient(oblique_grid, 60)
+    whole = np.zeros(oblique_grid.shape)
+    whole[LIVER] = 1
+    border = np.zeros(oblique_grid.shape)
+    border[LIVER[0], LIVER[1], 12] = 0.4
+    liver = Region.from_coverage("Liver", oblique_grid, whole - border)
+    lung = Region.from_coverage("Lung", oblique_grid, border)
+    drawn = [ClinicalRegion(liver, Structure.LIVER), ClinicalRegion(lung, Structure.LUNG_RIGHT)]
+    found = tissue_density(density, ct, drawn, DensityOptions(structure_density={"Liver": 1.2}))
+    assert found.density.values[5, 5, 5] == pytest.approx(1.2)
+    assert mass_of(lung, found.density) == pytest.approx(mass_of(lung, density))
+
+
 def test_a_tumour_alone_may_be_enhanced(oblique_grid: Grid) -> None:
     """Late arterial phase: the tumour's 130 HU beside a liver of 80 HU; 90 HU say nothing."""
     for hu, denied, codes in ((130, "auto", ["contrast-possible"]), (90, "auto", []), (130, "no", [])):

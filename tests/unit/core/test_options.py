@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,6 +12,7 @@ from typing import Annotated, Literal
 
 import pytest
 
+import hepatica
 from hepatica.core.options import (
     Fraction,
     Limits,
@@ -261,3 +264,12 @@ def test_one_number_may_stand_for_the_edges_of_a_cube() -> None:
     for wrong in (0.1, (6.0, 6.0), "6 mm", True):
         with pytest.raises(InputError, match="`spacing_mm`"):
             VirtualCtOptions(spacing_mm=wrong)  # type: ignore[arg-type]
+
+
+def test_options_with_a_mapping_can_be_copied_and_sent_to_another_process() -> None:
+    stated = hepatica.DensityOptions(structure_density={"liver": 1.06})
+    for again in (pickle.loads(pickle.dumps(stated)), copy.deepcopy(stated)):
+        assert again == stated
+        assert again.structure_density is not None
+        with pytest.raises(TypeError):
+            again.structure_density["liver"] = 1.0  # type: ignore[index]

@@ -3,7 +3,7 @@
 import pytest
 
 from hepatica.core import Estimate
-from hepatica.core.tables.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table, Unstated
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,10 @@ def test_a_cell_shows_three_significant_digits(cell: Cell, text: str) -> None:
     assert table.shown() == ((text,),)
     if isinstance(cell, float) and text != "–":
         assert table.csv().splitlines()[1] == repr(cell)
+
+
+def test_a_value_whose_uncertainty_is_not_stated_is_no_bare_number() -> None:
+    table = Table.of(("dose, Gy",), [[Estimate(62.0, 1.5)], [Unstated(0.448)]])
+    assert "0.448 ± not stated" in str(table)
+    assert table.numeric() == (True,)
+    assert table.csv().splitlines()[1:] == ["62.0,1.5", "0.448,not stated"]

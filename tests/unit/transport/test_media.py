@@ -46,6 +46,10 @@ def test_outside_the_table_the_end_values_hold_and_metal_is_named() -> None:
     assert "2 voxels" in message.text
     assert "3000 HU" in message.text
     assert calibration_messages(ct(-3024, 3000)) == ()
+    other = density_from_hu(volume).values.copy()
+    other.ravel()[3] = 1.2
+    (message,) = calibration_messages(volume, density=volume.with_values(other, Kind.DENSITY))
+    assert "1 voxels" in message.text
 
 
 def test_the_default_rises_everywhere() -> None:

@@ -14,8 +14,15 @@ from hepatica.errors import GeometryError, InputError, PhysicsError, UnitError, 
 from hepatica.nuclides import nuclide
 from hepatica.transport.matter.composition import media_by_density, medium
 from hepatica.transport.runner import montecarlo, stopping
+from hepatica.transport.runner.batches import BatchSums
 from hepatica.transport.runner.launch import load_warp
-from hepatica.transport.runner.montecarlo import high_dose_uncertainty, simulate
+from hepatica.transport.runner.montecarlo import (
+    KERNEL_RELATIVE_SD,
+    MeanEnergy,
+    _sd_of_mean,
+    high_dose_uncertainty,
+    simulate,
+)
 from hepatica.transport.runner.settings import MonteCarloSettings
 from hepatica.transport.runner.stopping import RunProgress
 
@@ -65,8 +72,55 @@ def test_region_mean_and_its_uncertainty(case: tuple[Volume, Volume]) -> None:
         uncertainties.append(mean.sd or 0.0)
         covered = result.dose_gy[decays.values > 0]
         assert mean.value == pytest.approx(float(covered.mean()), rel=1e-5)
-    # spread over 12 seeds is known to 21 %, the mean stated one to 16 % / sqrt(12)
-    assert np.mean(uncertainties) == pytest.approx(np.std(doses, ddof=1), rel=0.6)
+    # spread over 12 seeds is known to 21 %, the mean stated one to 16 % / sqrt(12); all of the mean is known to 0.05 %
+    # but for the kernel, which no seed shows
+    expected = np.hypot(np.std(doses, ddof=1), KERNEL_RELATIVE_SD * np.mean(doses))
+    assert np.mean(uncertainties) == pytest.approx(expected, rel=0.6)
+    assert min(uncertainties) >= 0.99 * KERNEL_RELATIVE_SD * np.mean(doses)
+
+
+@pytest.mark.parametrize(
+    ("worth", "relative_sd", "known", "reached", "stated"),
+    [
+        pytest.param(2.0, 0.4, 0.0, 0.0, False, id="some six contributions"),
+        pytest.param(2.0, 0.1, 0.0, 0.0, True, id="a hundred small ones of photons, out of reach of electrons"),
+        pytest.param(2.0, 0.1, 0.0, 3.0, False, id="the same where three decays' electrons are expected and not seen"),
+        pytest.param(2.0, 0.1, 0.0, None, False, id="the same where that is not known"),
+        pytest.param(20.0, 0.1, 18.0, 30.0, True, id="worth thirty, found twenty"),
+        pytest.param(30.0, 0.1, 18.0, 20.0, False, id="worth twenty, found thirty"),
+        pytest.param(400.0, 0.0, 399.0, 400.0, True, id="nearly all known"),
+    ],
+)
+def test_an_uncertainty_is_stated_by_the_decays_that_a_mean_is_worth(
+    worth: float, relative_sd: float, known: float, reached: float | None, stated: bool
+) -> None:
+    """Energies in decays of 900 keV, of 20 000 in 20 groups; 0.7 of one is the least that can be unseen."""
+    one = 900.0 / 20_000
+    sums = BatchSums.empty((1,))
+    sums.histories, sums.batches = 20_000, 40
+    sums.group_histories[:] = 1000
+    # twenty groups, ten above and ten below: the mean of them has the spread d of one over the root of 19
+    up_and_down = np.where(np.arange(20) % 2, 1.0, -1.0) * relative_sd * worth * np.sqrt(19)
+    residuals = (worth - known + up_and_down) * one
+    sd = _sd_of_mean(
+        sums, residuals, MeanEnergy(worth * one, known * one, None if reached is None else reached * one), 900.0
+    )
+    assert (sd is not None) is stated
+    if sd is not None:
+        floor = 0.7 if max(known, reached or 0.0) else 0.0
+        assert sd == pytest.approx(
+            np.hypot(max(relative_sd * worth, floor), KERNEL_RELATIVE_SD * known) * one, rel=1e-6
+        )
+
+
+def test_what_photons_alone_bring_has_an_uncertainty(case: tuple[Volume, Volume]) -> None:
+    """131I: hundreds of small contributions are worth few decays, and their spread is sound: 10 % or less."""
+    decays, density = case
+    far = np.zeros(decays.grid.shape)
+    far[:4, :4, :] = 1
+    mean = simulate(decays, density, nuclide("I-131"), SHORT).region_mean(Region.from_coverage("far", decays.grid, far))
+    assert mean.sd is not None
+    assert 0 < mean.sd < 0.2 * mean.value
 
 
 def test_an_empty_region_has_no_mean(case: tuple[Volume, Volume]) -> None:

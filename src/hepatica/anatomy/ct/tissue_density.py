@@ -12,7 +12,9 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from hepatica.anatomy.ct.hounsfield import structure_doubts
 from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure
+from hepatica.anatomy.structures.kinds import LUNGS
 from hepatica.core import Region, Volume
 from hepatica.core.message import Message
 from hepatica.core.numbers.units import parse_quantity
@@ -54,6 +56,9 @@ OIL_TISSUE_G_ML = 1.06
 
 MOSTLY = 0.5
 """Voxels covered by at least this take a structure's density."""
+
+WHOLE = 0.99
+"""Voxels covered by this belong to a structure alone."""
 
 UNENHANCED_LIMIT_HU = 85.0
 """Unenhanced liver has 58.3 +- 8.9 HU (64 livers without a finding, Int J Legal Med 2019;133:1861), spleen and blood
@@ -224,53 +229,161 @@ def tissue_density(
     there = {item.region.name: item for item in structures}
     _require_there(stated, there, "structure with a stated density")
     _require_there(options.iodised_oil, there, "structure with iodised oil")
-    oily = [there[name] for name in dict.fromkeys(options.iodised_oil)]
     settled = {*stated, *options.iodised_oil}
     organs = [item for item in structures if item.structure in SOFT_TISSUE_G_ML and not item.derived]
     enhanced = _enhanced(structures, hu)
     found = options.contrast_enhanced == "yes" or (
         options.contrast_enhanced == "auto" and bool(contrast_agent or enhanced)
     )
-    # A copy (400 MB of a clinical CT) only where something is written into it.
-    values = np.array(density.values, dtype=np.float32) if found or settled else density.values
-    origins: dict[str, DensityOrigin] = {}
-    notes: list[Message] = []
+    painted = _Painted.of(density, written=found or bool(settled), oil=bool(options.iodised_oil))
+    taken = [item for item in organs if item.region.name not in settled] if found else []
+    for item in _large_first(taken):
+        painted.reference(hu, item)
+    inner_last = _large_first([there[name] for name in dict.fromkeys((*options.iodised_oil, *stated))])
+    for item in inner_last:
+        if item.region.name in stated:
+            painted.stated(item, stated[item.region.name], structures)
+        else:
+            painted.oily(hu, density, item)
+    notes: list[Message] = list(structure_doubts(hu, structures, settled))
     if found:
-        taken = [item for item in organs if item.region.name not in settled]
-        for item in _large_first(taken):
-            _set_soft_tissue(values, hu, item)
-            origins[item.region.name] = "reference"
         notes.append(_contrast_message(contrast_agent, enhanced, options, taken, density))
-        notes += _dense_parts(taken, hu, values)
+        notes += _dense_parts(taken, hu, painted)
     elif options.contrast_enhanced == "no" and enhanced:
         listed = ", ".join(f"{name} {mean:.0f} HU" for name, mean in enhanced.items())
         text = f"the CT is stated to be without contrast agent, but {listed} is more than unenhanced tissue has"
         notes.append(Message("contrast-against-statement", text, "leave `contrast_enhanced` to be recognised"))
     if not found:
         tumours = [item for item in organs if item.structure is Structure.TUMOUR and item.region.name not in settled]
-        dense = _dense_parts(tumours, hu, values, DENSE_TUMOUR_HU)
+        dense = _dense_parts(tumours, hu, painted, DENSE_TUMOUR_HU)
         notes += dense or ([] if options.contrast_enhanced == "no" or enhanced else _bright_tumours(tumours, hu))
-    oil = _set_oil(values, hu, oily) if oily else None
-    for item in _large_first(oily):
-        origins[item.region.name] = "oil"
-        notes += [_oil_message(item.region, density, values, oil), *_beyond_oil(item, hu)]
-    for item in _large_first([there[name] for name in stated]):
-        inside = item.region.coverage >= MOSTLY
-        values[item.region.window][inside] = stated[item.region.name]
-        if oil is not None:
-            oil[item.region.window][inside] = 0
-        origins[item.region.name] = "stated"
-        notes.append(_stated_message(item.region, density, stated[item.region.name]))
-    if not origins:
-        return TissueDensity(density, origins, tuple(notes), _conventions(found, stated, oil))
-    made = density.with_values(values)
-    changed = made.values != density.values
-    for item in structures:
+    for number, item in enumerate(inner_last):
         region = item.region
-        if region.name not in origins and region.coverage[changed[region.window]].sum() > MOSTLY * region.voxels:
-            origins[region.name] = "stated" if stated else "reference" if found else "oil"
-    held = None if oil is None else density.with_values(oil, name="iodised oil")
-    return TissueDensity(made, origins, tuple(notes), _conventions(found, stated, oil), held)
+        if region.name in stated:
+            inside = [other.region.name for other in inner_last[number + 1 :] if not (region & other.region).is_empty]
+            notes.append(_stated_message(region, density, stated[region.name], inside))
+        else:
+            notes += [_oil_message(region, density, painted), *_beyond_oil(item, hu)]
+    origins = painted.origins(structures, settled={name: "stated" if name in stated else "oil" for name in settled})
+    said = _conventions(found, stated, painted.oil)
+    return TissueDensity(painted.density(density), origins, tuple(notes), said, painted.oil_volume(density))
+
+
+KINDS: tuple[DensityOrigin, ...] = ("ct", "reference", "stated", "oil")
+BY_CT, REFERENCE, STATED, OIL = range(len(KINDS))
+
+
+@dataclass(slots=True, eq=False)
+class _Painted:
+    """Density of every voxel while statements are laid over it, what each comes from, and the oil in it.
+
+    Attributes
+    ----------
+    values : ndarray of float32
+        g/mL; the CT's own array where nothing is written (a copy of a clinical CT has 400 MB).
+    kinds : ndarray of uint8, or None
+        Number among `KINDS`; None where nothing is written.
+    oil : ndarray of float32, or None
+        g/mL; None where none is stated.
+    """
+
+    values: np.ndarray
+    kinds: np.ndarray | None
+    oil: np.ndarray | None
+
+    @classmethod
+    def of(cls, density: Volume, *, written: bool, oil: bool) -> _Painted:
+        if not written:
+            return cls(density.values, None, None)
+        shape = density.values.shape
+        values = np.array(density.values, dtype=np.float32)
+        return cls(values, np.zeros(shape, np.uint8), np.zeros(shape, np.float32) if oil else None)
+
+    def reference(self, hu: Volume, item: ClinicalRegion) -> None:
+        """Soft tissue of an enhanced organ takes its reference density."""
+        at = hu.values[item.region.window]
+        soft = (item.region.coverage >= MOSTLY) & (at >= SOFT_TISSUE_HU[0]) & (at <= SOFT_TISSUE_HU[1])
+        self._set(item.region, soft, SOFT_TISSUE_G_ML[item.structure], REFERENCE)
+
+    def stated(self, item: ClinicalRegion, density_g_ml: float, structures: Sequence[ClinicalRegion]) -> None:
+        """Voxels that lie mostly in it take its density, but for those that it shares with lungs, or lungs with it.
+
+        What the CT shows where liver and lung share a voxel is what both weigh there: by the density of either alone
+        the other's mass would change.
+        """
+        inside = item.region.coverage >= MOSTLY
+        is_lung = item.structure in LUNGS
+        for other in structures:
+            if (
+                not other.derived
+                and (other.structure in LUNGS) is not is_lung
+                and other.structure is not Structure.BODY
+            ):
+                inside &= ~_shared(item.region, other.region)
+        self._set(item.region, inside, density_g_ml, STATED)
+        if self.oil is not None:
+            self.oil[item.region.window][inside] = 0
+
+    def oily(self, hu: Volume, density: Volume, item: ClinicalRegion) -> None:
+        """What is brighter than tissue is oil in tissue; fat, gas and air have the CT's density, whatever is around."""
+        if self.oil is None:  # cannot be: an oily structure is stated
+            raise AssertionError
+        window, inside = item.region.window, item.region.coverage >= MOSTLY
+        at = hu.values[window]
+        found = np.where(at >= SOFT_TISSUE_HU[0], oil_g_ml(at, TISSUE_HU), np.float32(0))
+        made = np.where(at >= SOFT_TISSUE_HU[0], density_with_oil(found, OIL_TISSUE_G_ML), density.values[window])
+        self._set(item.region, inside, made[inside], OIL)
+        self.oil[window][inside] = found[inside]
+
+    def _set(self, region: Region, where: np.ndarray, density_g_ml: float | np.ndarray, kind: int) -> None:
+        if self.kinds is None:  # cannot be: something is written
+            raise AssertionError
+        self.values[region.window][where] = density_g_ml
+        self.kinds[region.window][where] = kind
+
+    def by_ct(self, region: Region) -> np.ndarray:
+        """Voxels of a region's window that no statement has changed."""
+        if self.kinds is None:
+            return np.ones(region.coverage.shape, bool)
+        return np.asarray(self.kinds[region.window] <= REFERENCE)
+
+    def origins(
+        self, structures: Sequence[ClinicalRegion], settled: Mapping[str, DensityOrigin]
+    ) -> dict[str, DensityOrigin]:
+        """What most of each structure has its density from, where that is not the CT; of settled ones as they are."""
+        if self.kinds is None:
+            return {}
+        found: dict[str, DensityOrigin] = {}
+        for item in structures:
+            region = item.region
+            if region.name in settled:
+                found[region.name] = settled[region.name]
+                continue
+            held = np.bincount(self.kinds[region.window].ravel(), region.coverage.ravel(), minlength=len(KINDS))
+            if (most := int(held[1:].argmax()) + 1) and held[1:].sum() > MOSTLY * region.voxels:
+                found[region.name] = KINDS[most]
+        return found
+
+    def density(self, of_ct: Volume) -> Volume:
+        return of_ct if self.kinds is None else of_ct.with_values(self.values)
+
+    def oil_volume(self, of_ct: Volume) -> Volume | None:
+        return None if self.oil is None else of_ct.with_values(self.oil, name="iodised oil")
+
+
+def _shared(region: Region, other: Region) -> np.ndarray:
+    """Voxels of a region's window that it shares with another one, none of both whole."""
+    found = np.zeros(region.coverage.shape, bool)
+    both = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(region.window, other.window, strict=True)]
+    if any(low >= high for low, high in both):
+        return found
+    here, there = (
+        tuple(slice(low - w.start, high - w.start) for (low, high), w in zip(both, one.window, strict=True))
+        for one in (region, other)
+    )
+    partly = (region.coverage[here] > 0) & (region.coverage[here] < WHOLE)
+    found[here] = partly & (other.coverage[there] > 1 - WHOLE) & (other.coverage[there] < WHOLE)
+    return found
 
 
 def _require_there(names: Iterable[str], there: Mapping[str, ClinicalRegion], what: str) -> None:
@@ -279,34 +392,23 @@ def _require_there(names: Iterable[str], there: Mapping[str, ClinicalRegion], wh
             raise UnknownNameError(what, name, there)
 
 
-def _stated_message(region: Region, density: Volume, stated_g_ml: float) -> Message:
+def _stated_message(region: Region, density: Volume, stated_g_ml: float, inside: Sequence[str]) -> Message:
     was = region.mass_g(density) / region.volume_ml if region.volume_ml else 0.0
     text = f"the density of {region.name!r} is stated: {stated_g_ml:g} g/mL in place of the CT's {was:.4g} g/mL"
+    if inside:
+        text += f", but for what it shares with {', '.join(map(repr, inside))}, of which more is stated"
     return Message("density-stated", text, severity="note")
 
 
-def _set_oil(values: np.ndarray, hu: Volume, oily: Sequence[ClinicalRegion]) -> np.ndarray:
-    """Density of tissue with oil in place of the CT's; the oil in g/mL. Fat, gas and air keep their density."""
-    oil = np.zeros(values.shape, np.float32)
-    for item in oily:
-        window = item.region.window
-        at = hu.values[window]
-        inside = (item.region.coverage >= MOSTLY) & (at >= SOFT_TISSUE_HU[0])
-        found = oil_g_ml(at, TISSUE_HU)
-        values[window][inside] = density_with_oil(found, OIL_TISSUE_G_ML)[inside]
-        oil[window][inside] = found[inside]
-    return oil
-
-
-def _oil_message(region: Region, density: Volume, values: np.ndarray, oil: np.ndarray | None) -> Message:
+def _oil_message(region: Region, density: Volume, painted: _Painted) -> Message:
     def mean(array: np.ndarray) -> float:
         return float((region.coverage * array[region.window]).sum(dtype=np.float64)) / max(region.voxels, 1e-9)
 
-    share = 0.0 if oil is None else mean(oil) / OIL_G_ML
+    share = 0.0 if painted.oil is None else mean(painted.oil) / OIL_G_ML
     text = (
         f"{region.name!r} is stated to hold iodised oil: its CT numbers are {share * region.volume_ml:.2g} mL of oil "
-        f"in tissue, {mean(values):.4g} g/mL in place of the CT's {mean(density.values):.4g} g/mL (at 120 kVp; the "
-        "oil is uncertain by a fifth)"
+        f"in tissue, {mean(painted.values):.4g} g/mL in place of the CT's {mean(density.values):.4g} g/mL (at 120 kVp; "
+        "the oil is uncertain by a fifth)"
     )
     return Message("iodised-oil", text, severity="note")
 
@@ -358,14 +460,8 @@ def _soft_mean_hu(region: Region, hu: Volume) -> float | None:
     if region.is_empty:
         return None
     values = hu.values[region.window]
-    inside = (region.coverage > 0.99) & (values >= SOFT_TISSUE_HU[0]) & (values <= SOFT_TISSUE_HU[1])
+    inside = (region.coverage > WHOLE) & (values >= SOFT_TISSUE_HU[0]) & (values <= SOFT_TISSUE_HU[1])
     return float(values[inside].mean(dtype=np.float64)) if inside.any() else None
-
-
-def _set_soft_tissue(values: np.ndarray, hu: Volume, item: ClinicalRegion) -> None:
-    at = hu.values[item.region.window]
-    soft = (item.region.coverage >= MOSTLY) & (at >= SOFT_TISSUE_HU[0]) & (at <= SOFT_TISSUE_HU[1])
-    values[item.region.window][soft] = SOFT_TISSUE_G_ML[item.structure]
 
 
 def _contrast_message(
@@ -399,23 +495,27 @@ def _contrast_message(
 
 
 def _dense_parts(
-    taken: Sequence[ClinicalRegion], hu: Volume, values: np.ndarray, mean_above_hu: float = float("inf")
+    taken: Sequence[ClinicalRegion], hu: Volume, painted: _Painted, mean_above_hu: float = float("inf")
 ) -> list[Message]:
     """Structures with much that is denser than tissue, or denser than `mean_above_hu` on average.
 
-    Iodine is hardly mass: with the CT's density the mass is too large, and the dose, energy over mass, too low.
+    Iodine is hardly mass: with the CT's density the mass is too large, and the dose, energy over mass, too low. What
+    lies in a structure whose density or oil is stated does not count: it does not have the CT's density.
     """
     notes = []
     for item in taken:
         region = item.region
         if region.is_empty:
             continue
-        at = hu.values[region.window]
-        above = float(region.coverage[at > SOFT_TISSUE_HU[1]].sum(dtype=np.float64)) / region.voxels
-        mean = float((region.coverage * at).sum(dtype=np.float64)) / region.voxels
+        at, coverage = hu.values[region.window], region.coverage * painted.by_ct(region)
+        voxels = float(coverage.sum(dtype=np.float64))
+        if not voxels:
+            continue
+        above = float(coverage[at > SOFT_TISSUE_HU[1]].sum(dtype=np.float64)) / voxels
+        mean = float((coverage * at).sum(dtype=np.float64)) / voxels
         if above <= SHARE_ABOVE and mean <= mean_above_hu:
             continue
-        kept = float((region.coverage * values[region.window]).sum(dtype=np.float64)) / region.voxels
+        kept = float((coverage * painted.values[region.window]).sum(dtype=np.float64)) / voxels
         tissue = SOFT_TISSUE_G_ML[item.structure]
         text = (
             f"{region.name!r} has {mean:.0f} HU on average, {100 * above:.0f} % above {SOFT_TISSUE_HU[1]:g} HU "

@@ -46,6 +46,10 @@ def percent(value: float | None) -> str:
     return f"{value:.1f}" if value >= 0.05 else "< 0.1"
 
 
+LEAST_SHOWN = 1e-6
+"""An uncertainty that is less than this of its value does not say how many digits of it to show."""
+
+
 def with_uncertainty(value: float, sd: float | None) -> str:
     """Value ± standard uncertainty with the digits of the uncertainty; the value alone if it is unknown.
 
@@ -53,11 +57,15 @@ def with_uncertainty(value: float, sd: float | None) -> str:
     ('123.4 ± 2.1', '123', '47.2')
     >>> with_uncertainty(2.192e-6, 4.5e-8)
     '2.192e-06 ± 4.5e-08'
+    >>> with_uncertainty(50.0, 1.2e-9)
+    '50.0 ± 1.2e-09'
     """
     if sd is None or sd <= 0:
         return three(value)
     if 0 < abs(value) < 1e-3:
         after = max(0, 1 + math.floor(math.log10(abs(value))) - math.floor(math.log10(sd)))
         return f"{value:.{after}e} ± {sd:.1e}"
+    if sd < LEAST_SHOWN * abs(value):
+        return f"{three(value)} ± {sd:.1e}"
     digits = max(0, 1 - math.floor(math.log10(sd))) if sd < 10 else 0
     return f"{value:.{digits}f} ± {sd:.{digits}f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import math
 import re
 import types
@@ -14,6 +15,19 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from hepatica.core.numbers.units import parse_fraction, parse_quantity, parse_time
 from hepatica.errors import InputError, UnitError, UnknownNameError
+
+
+def read_only(value: Mapping[Any, Any]) -> MappingProxyType[Any, Any]:
+    """A copy of a mapping that nobody can change."""
+    return MappingProxyType(dict(value))
+
+
+def _as_pickled(value: MappingProxyType[Any, Any]) -> tuple[Callable[..., Any], tuple[dict[Any, Any]]]:
+    return read_only, (dict(value),)
+
+
+# Options and results go to other processes and are copied; the standard library can do neither with a mappingproxy.
+copyreg.pickle(MappingProxyType, _as_pickled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +215,7 @@ class Form:
     def settled(self, value: Any) -> Any:
         """The value as it is kept: a tuple of what may be repeated, a path where one was named, a copy of a mapping."""
         if isinstance(value, dict):
-            return MappingProxyType(dict(value))
+            return read_only(value)
         if self.text is not None or value is None:
             return value
         value = self._each(value)

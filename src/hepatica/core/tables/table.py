@@ -11,6 +11,13 @@ from hepatica.core.numbers.estimate import Estimate
 from hepatica.core.numbers.wording import significant, with_uncertainty
 from hepatica.core.text.visible import csv_text, one_line, visible
 
+NOT_STATED = "not stated"
+
+
+class Unstated(Estimate):
+    """A value beside others with an uncertainty, whose own is too badly known to be stated: that is shown."""
+
+
 Cell = str | float | int | bool | Estimate | None
 
 
@@ -115,6 +122,8 @@ def shown(cell: Cell, how: str = "") -> str:
         return "–"
     if isinstance(cell, bool):
         return "yes" if cell else "no"
+    if isinstance(cell, Unstated):
+        return f"{significant(cell.value)} ± {NOT_STATED}"
     if isinstance(cell, Estimate):
         return with_uncertainty(cell.value, cell.sd) if cell.sd else significant(cell.value)
     if isinstance(cell, float):
@@ -123,6 +132,8 @@ def shown(cell: Cell, how: str = "") -> str:
 
 
 def _plain(cell: Cell) -> list[Cell]:
+    if isinstance(cell, Unstated):
+        return [float(cell.value), NOT_STATED]
     if isinstance(cell, Estimate):
         return [float(cell.value), None if cell.sd is None else float(cell.sd)]
     return [float(cell) if isinstance(cell, float) else cell, None]

@@ -332,8 +332,7 @@ def _noise_messages(result: MonteCarloResult, tissue: NDArray[np.bool_]) -> tupl
         return ()
     text = (
         f"{few} of the {int(dosed.sum())} voxels above a twentieth of the maximum dose were reached by few decays "
-        f"(standard uncertainty above {100 * FEW_COUNTS:.0f} %): single voxels there, minima and maxima say little; "
-        "the uncertainty stated with the mean dose of a small structure may be too small"
+        f"(standard uncertainty above {100 * FEW_COUNTS:.0f} %): single voxels there, minima and maxima say little"
     )
     return (Message("few-counts", text, FOLLOW_MORE),)
 
@@ -345,16 +344,22 @@ def _structure_messages(detail: LabelDoses, regions: Sequence[Region]) -> tuple[
     unknown = [f"{name} {three(mean.value)} Gy" for name, mean in means if mean.sd is None]
     if unknown:
         text = (
-            "the uncertainty of a mean dose is not known where few decays reach, or of one batch: "
+            "the uncertainty of a mean dose is not stated where few decays reach, or of one batch: "
             f"{', '.join(unknown)}; it may be several times higher"
         )
         found.append(Message("few-counts-in-structures", text, FOLLOW_MORE))
+    if detail.result.not_awaited:
+        text = (
+            f"the run did not go on until the mean dose of {', '.join(detail.result.not_awaited)} was known to the "
+            "target: air, or so little matter that ten times the decays would not have done"
+        )
+        found.append(Message("structures-not-awaited", text, severity="note"))
     noisy = [region.name for region in regions if _share_of_few(detail.result, region) > FEW_COUNTS_SHARE_OF_STRUCTURE]
     if noisy:
         text = (
             f"more than {100 * FEW_COUNTS_SHARE_OF_STRUCTURE:.0f} % of the volume of {', '.join(noisy)} was reached by "
             f"few decays (standard uncertainty of voxels above {100 * FEW_COUNTS:.0f} %): D_x, V_x, minimum and "
-            "maximum there are those of noise; the mean has its own uncertainty"
+            "maximum there are those of noise; the mean has an uncertainty of its own where one is stated"
         )
         found.append(Message("few-counts-in-voxels", text, FOLLOW_MORE, severity="note"))
     return tuple(found)
@@ -381,7 +386,10 @@ def _less_certain(result: MonteCarloResult, means: Sequence[tuple[str, Estimate]
     seen = {one.name: mean for one, mean in zip(watched.regions, watched.means(result.sums), strict=True)}
     less = []
     for name, mean in means:
-        if largest_uncertainty([mean if mean.sd is not None else seen.get(name, mean)]) > target:
+        if (
+            largest_uncertainty([mean if mean.sd is not None else seen.get(name, mean)]) > target
+            and name not in result.not_awaited
+        ):
             less.append(f"{name} {three(mean.value)} Gy (± not known)" if mean.sd is None else f"{name} {mean} Gy")
     if not less:
         return ()

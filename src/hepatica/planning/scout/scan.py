@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
+from hepatica.anatomy.ct.hounsfield import is_doubtful
 from hepatica.anatomy.ct.lung_field import LungsInField, cut_off_message, lungs_in_field, one_sided
 from hepatica.anatomy.ct.lung_mass import LungMass, stated_mass_messages, whole_lung_mass
 from hepatica.anatomy.ct.tissue_density import STRUCTURE_DENSITY_TEXT, DensityOptions, tissue_density
@@ -251,10 +252,16 @@ def scout_scan(
         on_ct=_liver_on_ct(clinical, tissue.density, image.grid),
         ct=ct.volume,
         inputs=inputs,
-        messages=unique(found.messages, tissue.messages),
-    )
+        messages=unique(
+            found.messages, (one for one in ct.messages if one.severity == "critical"), tissue.messages
+        ),
+    )  # fmt: skip
     lungs = [item.region for item in clinical if item.structure in LUNGS]
-    return _with_lungs(found, union(lungs), ct.volume, tissue.density, clinical) if lungs else found
+    names = [item.region.name for item in clinical if item.structure in LUNGS]
+    stated = [name for name, origin in tissue.origins.items() if origin == "stated"]
+    if not lungs or any(is_doubtful(found.messages, stated, name) for name in names):
+        return found
+    return _with_lungs(found, union(lungs), ct.volume, tissue.density, clinical)
 
 
 def _liver_on_ct(clinical: Sequence[ClinicalRegion], density: Volume, within: Grid) -> LiverOnCt | None:

@@ -87,7 +87,7 @@ class ImagedLungDose:
     whole : bool
         Whether the whole lungs are in view.
     mass_is_measured : bool
-        Whether the mass is that of a CT, or rests on a stated density of the lungs; False for a uniform density.
+        Whether the mass is that of lungs on a CT, or rests on their stated density; False for a uniform density.
     """
 
     structure: str
@@ -136,8 +136,8 @@ class TreatedLungs:
         shunt, image = self.by_shunt, self.by_image
         if image is not None and not image.mass_is_measured:
             text = (
-                f"the mass of {image.structure!r} is not known from a uniform density: its dose of "
-                f"{image.dose_mean_gy:.3g} Gy is that of soft tissue"
+                f"the mass of {image.structure!r} is not known (a uniform density, or CT numbers that are none of "
+                f"lungs): its dose of {image.dose_mean_gy:.3g} Gy is not that of lungs"
             )
             return (Message("lung-mass-unknown", text, "give `ct`, or state `structure_density`", "critical"),)
         if shunt is None or image is None:

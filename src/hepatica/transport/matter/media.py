@@ -199,10 +199,18 @@ def density_from_hu(hu: Volume, calibration: HuCalibration | None = None) -> Vol
     return hu.with_values(density, Kind.DENSITY, name=f"density ({table.name})")
 
 
-def calibration_messages(hu: Volume, calibration: HuCalibration | None = None) -> tuple[Message, ...]:
-    """What the reader must know about CT numbers above the calibration (metal); empty if there are none."""
+def calibration_messages(
+    hu: Volume, calibration: HuCalibration | None = None, density: Volume | None = None
+) -> tuple[Message, ...]:
+    """What the reader must know about CT numbers above the calibration (metal); empty if there are none.
+
+    With the density that was made of it, voxels that got another one (stated, iodised oil) do not count.
+    """
     table = calibration or default_calibration()
-    above = int((hu.values > table.hu[-1]).sum())
+    high = hu.values > table.hu[-1]
+    if density is not None:
+        high &= density.values == np.float32(table.density_g_ml[-1])
+    above = int(high.sum())
     if not above:
         return ()
     text = (

@@ -60,6 +60,8 @@ class BatchSums:
     known_kev : ndarray of float32 or float64, or None
         Energy per history that is known beside what the batches say, in each voxel: the part of a control variate that
         has no noise.
+    reached_kev : ndarray of float32, or None
+        Energy per history that all decays would leave in each voxel in uniform matter; None where that is not known.
     parts : BatchSums or None
         Of parts of some of the voxels, from the same batches.
     watched : ndarray of float64, shape (2, watched)
@@ -77,6 +79,7 @@ class BatchSums:
     histories: int = 0
     batches: int = 0
     known_kev: NDArray[np.floating[Any]] | None = None
+    reached_kev: NDArray[np.float32] | None = None
     parts: BatchSums | None = None
     watched: FloatArray = field(default_factory=lambda: np.zeros((2, 0)))
     coefficient: FloatArray | None = None
@@ -156,6 +159,10 @@ class BatchSums:
     def known_sum(self, window: Window, weights: FloatArray) -> float:
         """Weighted sum over a window (slices, or indices) of energy per history that is known beside the batches."""
         return 0.0 if self.known_kev is None else float((self.known_kev[window] * weights).sum())
+
+    def reached_sum(self, window: Window, weights: FloatArray) -> float | None:
+        """Weighted sum over a window of energy per history that uniform matter would get; None where not known."""
+        return None if self.reached_kev is None else float((self.reached_kev[window] * weights).sum())
 
     def sd_of_groups(self, sums: FloatArray) -> float | None:
         """Standard uncertainty of the mean of what `group_sums` gives, groups weighted by their histories; None of one.

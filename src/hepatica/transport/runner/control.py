@@ -79,6 +79,8 @@ class Control:
         Class of each voxel, a number of its tissue times LEVELS plus its level; -1 where there is no control.
     scoring : Scoring or None
         Parts of the voxels of the dose. Each is controlled by its share of the twin's energy in the whole voxel.
+    reached_kev : ndarray of float32, shape (voxels of the dose,)
+        As `expected_kev` of all decays, with a twin or not, wherever electrons reach.
     few : ndarray of bool, shape (voxels of the dose,)
         Voxels that few twins reach in a whole run (`ENOUGH_DECAYS`). It is known before any decay is followed: a choice
         by what a run finds in a voxel would bias its dose.
@@ -88,6 +90,7 @@ class Control:
     expected_kev: FloatArray
     classes: NDArray[np.int32]
     scoring: Scoring | None
+    reached_kev: NDArray[np.float32]
     few: NDArray[np.bool_]
 
     def whole(self, tally: FloatArray) -> FloatArray:
@@ -212,18 +215,23 @@ class Twins:
         return expected, known
 
 
-def control_for(twins: Twins, density: Volume, scoring: Scoring | None, *, enough_kev: float) -> Control | None:
+def control_for(
+    twins: Twins, every: Twins, density: Volume, scoring: Scoring | None, *, enough_kev: float
+) -> Control | None:
     """Mean of the twins, and classes of the voxels of the dose: those of the density, or of another `scoring`.
 
-    Voxels with less than `enough_kev` a decay are those that few reach.
+    Voxels with less than `enough_kev` a decay are those that few reach; `every` is as if all decays had a twin.
 
     None where the voxels of the dose are not those of the decays: there the mean is not known to the tenth of a per
     cent that it must be known to.
     """
-    found = twins.expected_kev(density.grid if scoring is None else scoring.grid)
+    grid = density.grid if scoring is None else scoring.grid
+    found = twins.expected_kev(grid)
     if found is None:
         return None
     expected, known = found
+    of_all = found if every is twins else every.expected_kev(grid) or found
+    reached = of_all[0].ravel().astype(np.float32)
     own = density.values if scoring is None else scoring.density_g_ml()
     dose = (expected / np.maximum(own, LEAST_G_ML)).ravel()
     level = np.full(dose.shape, LEVELS, np.int32)
@@ -233,7 +241,7 @@ def control_for(twins: Twins, density: Volume, scoring: Scoring | None, *, enoug
     tissue = np.digitize(own.ravel(), CLASS_BOUNDS_G_ML)
     classes = np.where(controlled, tissue * LEVELS + level, -1).astype(np.int32)
     known_kev = np.where(controlled, expected.ravel(), 0.0)
-    return Control(twins.twin, known_kev, classes, scoring, known_kev < enough_kev)
+    return Control(twins.twin, known_kev, classes, scoring, reached, known_kev < enough_kev)
 
 
 def _shift(decays: Grid, dose: Grid) -> tuple[int, int, int] | None:

@@ -121,8 +121,8 @@ def absorbed_dose(
 
     report_progress("structures")
     table = options.scanner.calibration()
-    metal = calibration_messages(ct_image.volume, table) if has_ct else ()
     patient = patient_of(ct_image, has_ct, scans, structures, options)
+    metal = calibration_messages(patient.ct.volume, table, patient.tissue.density) if has_ct else ()
     held = patient.tissue.density.values  # as long as the dose is computed
     patient = let_go(patient, options.density, table)
     ct_image = replace(ct_image, volume=patient.ct.volume.in_frame(ct_image.grid.frame_of_reference))

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
+from hepatica.anatomy.ct.hounsfield import LIVER_NOT_LIVER, NO_AIR
 from hepatica.anatomy.ct.tissue_density import DensityOrigin
-from hepatica.anatomy.structures.clinical import ClinicalRegion
+from hepatica.anatomy.structures.clinical import ClinicalRegion, Structure
+from hepatica.anatomy.structures.kinds import LIVER_PARTS
 from hepatica.core import Estimate, Grid, Volume
 from hepatica.core.context import DicomContext
 from hepatica.core.document import HIDDEN, INLINE, reported
 from hepatica.core.image import Image
 from hepatica.core.numbers.wording import three
-from hepatica.core.tables.table import Cell, Table
+from hepatica.core.tables.table import Cell, Table, Unstated
 from hepatica.dosimetry.engines.dose_map import DoseMap, EnergyBalance
 from hepatica.dosimetry.engines.highest import HighestDose
 from hepatica.dosimetry.metrics.region_dose import RegionDose
@@ -39,6 +41,8 @@ from hepatica.workflow.result import Result, result
 
 LUNGS_BY_SHUNT = "lungs by the shunt"
 """How tables and limits name the lung dose by the shunt."""
+
+LIVER_LESIONS = (Structure.TUMOUR, Structure.ALL_TUMOURS)
 
 SHOWN_PERCENTS = (95.0, 70.0, 50.0, 5.0)
 
@@ -285,7 +289,10 @@ class DoseNumbers(Result):
 
     def _unknown_masses(self) -> Mapping[str, str]:
         image = None if self.lung_doses is None else self.lung_doses.by_image
-        return {} if image is None or image.mass_is_measured else {"lung": "the mass of the lungs is unknown"}
+        found = {} if image is None or image.mass_is_measured else {"lung": "the mass of the lungs is unknown"}
+        if any(one.code in (NO_AIR, LIVER_NOT_LIVER) for one in self.messages):
+            found |= {role.value: "the CT may not be in HU" for role in (*LIVER_PARTS, *LIVER_LESIONS)}
+        return found
 
     def report_regions(self) -> tuple[ReportRegion, ...]:
         """The structures as the report takes them."""
@@ -314,6 +321,11 @@ class DoseNumbers(Result):
                 return found
         raise UnknownNameError("structure", name, [found.dose.name for found in self.structures])
 
+    @property
+    def states_uncertainty(self) -> bool:
+        """Whether the engine states uncertainties of mean doses: one without is too badly known."""
+        return self.dose_map.dose_sd is not None
+
     def title(self) -> str:
         """Nuclide, engine, activity."""
         return (
@@ -329,7 +341,9 @@ class DoseNumbers(Result):
         for found in self.structures:
             dose = found.dose
             sd = dose.dose_mean_uncertainty_gy
-            mean: Cell = scale * dose.dose_mean_gy if sd is None else Estimate(scale * dose.dose_mean_gy, scale * sd)
+            value = scale * dose.dose_mean_gy
+            bare: Cell = Unstated(value) if self.states_uncertainty else value
+            mean = bare if sd is None else Estimate(value, scale * sd)
             spread = (dose.dose_sd_gy, *(dose.d_percent_gy[n] for n in SHOWN_PERCENTS))
             numbers = (scale * value for value in spread)
             rows.append([dose.name, dose.volume_ml, dose.mass_g, mean, *numbers, 100 * dose.activity_share])
@@ -380,7 +394,7 @@ class DoseNumbers(Result):
         ]
         if (image := lungs.by_image) is not None:
             how = "whole lungs in view" if image.whole else "cut off: the part in view"
-            how = how if image.mass_is_measured else "mass unknown: uniform density"
+            how = how if image.mass_is_measured else "mass unknown"
             share = 100 * image.activity_share
             rows.append([f"{image.structure} by the image", share, image.mass_g, image.dose_mean_gy, how])
         judged = ["yes" if lungs.judged == kind else "no" for kind in ("shunt", "image")]

@@ -39,6 +39,7 @@ def dose_report(result: DoseNumbers) -> DoseReport:
             + ([ImageUsed("Structures", result.drawn.source.path, "", "", "")] if result.drawn.source else [])
         ),
         limits=result.limits,
+        states_uncertainty=result.states_uncertainty,
         further=_further(result),
         places=None if result.elsewhere is None else result.elsewhere.picture(),
         messages=result.messages,

@@ -258,7 +258,8 @@ def _ct_on_views(
     placed = on_views(seen, time.views.shape, offset)
     text = f"the CT is laid onto the views {where}"
     return DrawnBody(placed.mu_body, placed.body_mm, mu, stated=False), [
-        Message("ct-placed-on-views", text, "state `offset_mm` if it is off", "note")
+        *(one for one in ct.messages if one.severity == "critical"),
+        Message("ct-placed-on-views", text, "state `offset_mm` if it is off", "note"),
     ]
 
 

@@ -155,6 +155,7 @@ def accumulated_dose(
     grid = one.volume.grid
     ct = None if second_ct is None else as_image(second_ct, role="ct")
     fixed = None if first_ct is None else as_image(first_ct, role="ct").used_as("first_ct")
+    of_cts = [m for image in (ct, fixed) if image is not None for m in image.messages if m.severity == "critical"]
     files: tuple[InputFile, ...] = tuple(image.source for image in (ct, fixed) if image is not None)
     if isinstance(structures, str | Path):
         files += (input_file("structures", Path(structures)),)
@@ -176,7 +177,7 @@ def accumulated_dose(
         second=other.name,
         moved_by=how,
         transform=None if given is None else given.transform,
-        messages=unique(notes, about, found.messages, [] if density is not None else [BY_VOLUME]),
+        messages=unique(of_cts, notes, about, found.messages, [] if density is not None else [BY_VOLUME]),
         provenance=Provenance(
             inputs,
             parameters=parameters(registration, course),

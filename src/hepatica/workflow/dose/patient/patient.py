@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from hepatica.anatomy.ct.hounsfield import is_doubtful
 from hepatica.anatomy.ct.lung_field import LungsInField, cut_off_message, lungs_in_field, one_sided
 from hepatica.anatomy.ct.lung_mass import LungMass, stated_mass_messages, whole_lung_mass
 from hepatica.anatomy.ct.tissue_density import DensityOptions, DensityOrigin, TissueDensity, tissue_density
@@ -82,13 +83,13 @@ class PatientLungs:
     in_view_kg : float
         Mass in the activity image, on the CT's voxels.
     mass_is_measured : bool
-        Whether that is a mass of lungs: of a CT, or by a stated density.
+        Whether that is a mass of lungs: of a CT that shows lungs in HU, or by a stated density.
     in_view : LungsInView or None
         In the activity image; None where they lie outside.
     whole_mass : LungMass
         Of the whole lungs: stated, from the CT if they are whole on it, or by model.
     on_ct_kg : float or None
-        Mass on the CT; None without one.
+        Mass on the CT; None without one, or where it does not show lungs in HU.
     whole_on_ct : bool
         Whether the CT shows them whole.
     """
@@ -247,14 +248,17 @@ def _lungs_of(
     on_ct_kg = item.region.mass_g(tissue.density) / 1000
     in_view_kg = mass_of(item.region, tissue.density, activity.grid) / 1000
     in_view, seen = None, seen_by_ct
-    whole = _whole_mass(stated, on_ct_kg if ct is not None and seen_by_ct.whole else None)
+    settled = [name for name, origin in tissue.origins.items() if origin == "stated"]
+    doubtful = ct is not None and is_doubtful((*ct.messages, *tissue.messages), settled, item.region.name)
+    believed = ct is not None and not doubtful
+    whole = _whole_mass(stated, on_ct_kg if believed and seen_by_ct.whole else None)
     if not here.is_empty:
         seen = seen_by_ct.also(lungs_in_field(here))
         part = min(1.0, in_view_kg / whole.mass_kg)
         share = share_of_lungs(activity, here, _liver(drawn, activity.grid))
         in_view = LungsInView(share, seen.whole, 1.0 if seen.whole else part)
-    measured = ct is not None or tissue.origin(item.region.name) == "stated"
-    shown_kg = None if ct is None else on_ct_kg
+    measured = believed or tissue.origin(item.region.name) == "stated"
+    shown_kg = on_ct_kg if believed else None
     return PatientLungs(item, seen, in_view_kg, measured, in_view, whole, shown_kg, seen_by_ct.whole)
 
 
