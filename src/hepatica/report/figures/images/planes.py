@@ -101,8 +101,8 @@ def sample_affine(
     matrix, offset = inverse[:, :3] @ affine_mm[:, :3], inverse[:, :3] @ affine_mm[:, 3] + inverse[:, 3]
     mode = "grid-constant" if outside is None else "nearest"
     along = np.diag(np.diag(matrix))
-    # Axes that run along each other are interpolated one by one, in a third of the time.
-    steps = np.diag(matrix) if np.array_equal(matrix, along) else matrix
+    # Axes that run along each other are interpolated one by one, in a third of the time; a plane has no step across.
+    steps = np.diag(matrix) if np.array_equal(matrix, along) and np.diag(matrix).all() else matrix
     out = affine_transform(np.asarray(values, dtype=np.float32), steps, offset, output_shape=shape, order=1, mode=mode)
     if outside is None:
         return np.asarray(out)
