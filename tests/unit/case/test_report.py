@@ -17,9 +17,11 @@ from case_makers import result, stated_case
 from hepatica.case.case import Case
 from hepatica.case.report.course import CourseStep, StoredPicture
 from hepatica.case.report.document import case_document
+from hepatica.case.report.front import front_sections
 from hepatica.case.report.histograms import histograms_of
 from hepatica.case.report.material import CaseMaterial, Disease, Person
 from hepatica.case.report.objects import administration
+from hepatica.case.report.room import ROOMS, Room
 from hepatica.case.report.summary import LESIONS_SHOWN, shown_structures, summary_of
 from hepatica.case.report.warnings import open_warnings
 from hepatica.core.message import Message
@@ -219,6 +221,82 @@ def test_planned_and_delivered_dose_of_each_structure_with_the_goals_that_apply(
     assert "lungs" not in found
     # What is drawn as perfused is no territory of another name.
     assert found["perfused"].planned_dose_gy is None
+
+
+def _page(found: dict[str, CourseStep], room: Room = ROOMS[0], indication: str = "HCC") -> str:
+    one = summary_of(1, STATED, found, indication=indication)
+    made = replace(material(found), treatments=(one,))
+    sections = front_sections(made, one, room, None, first=True)
+    return html_page(Document("Course", sections=tuple(sections)))
+
+
+def test_a_limit_that_was_exceeded_is_never_left_out() -> None:
+    rest = structure("perfused minus tumours", "perfused_normal", 80.2)
+    limits = [
+        limit("perfused minus tumours", "violated", limit_gy=88.0, condition="hypertrophy"),
+        limit("perfused minus tumours", "violated", limit_gy=44.3, comparison="<=", condition="left by earlier"),
+        limit("perfused minus tumours", "violated", limit_gy=60.0, comparison="<=", condition="label"),
+        limit("perfused minus tumours", "met", limit_gy=120.0, comparison="<=", condition="reserve"),
+    ]
+    text = _page({"dose": done("dose", DOSE | {"structures": [rest], "limits": limits})}, ROOMS[-1])
+    assert "44.3 Gy: left by earlier" in text
+    assert "60.0 Gy: label" in text
+    assert "hypertrophy" not in text
+    assert "2 goals and limits, 1 of them missed or exceeded, are carried over" in text
+
+
+def test_limits_and_aims_of_the_plan_stand_beside_the_published_ones() -> None:
+    aim = PLAN | {
+        "territories": [{"name": "right lobe", "chosen": "mird", "methods": {"mird": {"terms": {"dose_gy": 110.0}}}}]
+    }
+    found = {one.name: one for one in summary_of(1, STATED, steps() | {"plan": done("plan", aim)}).structures}
+    (goal,) = found["perfused"].goals
+    assert (goal.limit_gy, goal.status, goal.is_published) == (110.0, "violated", False)
+
+
+def test_another_activity_than_planned_stands_first() -> None:
+    verification = {"total_ratio": 1.86, "total_differs": True, "catheter_position_changed": False}
+    found = steps() | {
+        "plan": done("plan", PLAN | {"administered_gbq": 2.0}),
+        "delivery": done("delivery", DELIVERY | {"administered_gbq": 3.7}),
+        "verification": done("verification", verification),
+    }
+    text = _page(found)
+    assert "treatment 1: +85.0 % activity given against planned" in text
+    assert "+85.0 % against planned" in text
+    assert "distributed as the scout; but another amount: energy in the liver 1.86 of planned" in text
+    assert "activity given against planned" not in _page(steps() | {"delivery": done("delivery", DELIVERY)})
+
+
+def test_the_image_of_a_dose_and_of_the_lungs_is_named() -> None:
+    lungs = {"by_image": {"structure": "lungs"}, "judged": "image", "dose_judged_gy": 3.9}
+    dose = done(
+        "dose", DOSE | {"lung_doses": lungs}, given={"activity": "images/therapy-pet-2", "agent": "treatment 1"}
+    )
+    assert dose.made_from == "therapy-pet-2"
+    text = _page(steps() | {"dose": dose})
+    assert "therapy-pet-2" in text
+    assert "Lungs: planned by the shunt, delivered by the image." in text
+    assert "delivered by the image" not in _page(steps())
+
+
+def test_a_goal_that_is_not_there_says_why() -> None:
+    found = {"dose": done("dose", DOSE | {"limits": []})}
+    assert "no published goal or limit for this indication and intent" in _page(found)
+    assert "indication or intent is not stated" in _page(found, indication="")
+
+
+def test_questions_of_the_first_page_begin_with_what_speaks_against_a_top_up() -> None:
+    def asked(structure: str, kind: str) -> dict[str, Any]:
+        row = {"structure": structure, "finding": f"found {kind}", "kind": kind, "certainty": "certain"}
+        return {**row, "question": "?", "source": "a", "limit_gy": 1.0}
+
+    kinds = ("open", "top-up", "untreated", "no top-up")
+    found = steps() | {"verification": done("verification", {"suggestions": [asked(k, k) for k in kinds]})}
+    text = _page(found)
+    assert text.index("found no top-up") < text.index("found untreated")
+    assert "fed by another artery?" in text
+    assert "found open" not in text  # there is room for two
 
 
 def test_the_largest_lesions_stand_on_the_first_page() -> None:

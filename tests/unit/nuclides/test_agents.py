@@ -127,7 +127,7 @@ def test_limits_of_the_eanm_2022_tables() -> None:
     glass, resin = agent("glass"), agent("resin")
     assert _doses(glass, "tumour", ">=") == [189, 205, 250, 260]
     assert _doses(glass, "normal_liver", "<=") == [50, 75, 90]
-    assert _doses(glass, "perfused", ">=") == [80, 150, 400]
+    assert _doses(glass, "perfused", ">=") == [80, 140, 400]
     assert _doses(glass, "lung", "<=") == [30, 50]
     assert _doses(resin, "tumour", ">=") == [40, 100, 100, 120]
     assert _doses(resin, "normal_liver", "<=") == [30, 40, 70, 80]

@@ -135,7 +135,7 @@ def test_a_limit_inside_of_the_interval_after_a_top_up_is_open() -> None:
 def test_a_stated_aim_is_what_a_top_up_aims_at() -> None:
     aim = replace(GOAL, limit_gy=150.0, condition="aim of the plan", source="the plan", is_aim=True)
     published, stated = (one for one in _asked(GOAL, aim, LIVER) if one.limit_gy is not None)
-    assert (published.kind, published.top_up) == ("no top-up", None)
+    assert (published.kind, published.top_up) == ("aim", None)
     assert "aim of 150 Gy" in published.question
     assert stated.top_up is not None
     assert stated.top_up.aim_gy == pytest.approx(150.0)

@@ -9,7 +9,10 @@ from typing import Any, ClassVar
 
 from hepatica.case.case import Case
 from hepatica.case.catalogue import Item
+from hepatica.case.layout import folder_name
 from hepatica.case.state import Situation, StepState
+from hepatica.case.steps.course import step_named
+from hepatica.case.steps.shown import source_words
 from hepatica.core.message import Message
 from hepatica.core.privacy.identity import withheld
 from hepatica.core.tables.table import Table
@@ -26,7 +29,7 @@ class StepShown:
     Attributes
     ----------
     reasons : tuple of str
-        What is missing, or changed.
+        What is missing, or changed; of a dose, from which image it is made.
     said : str
         Why a person left it out, or with what error it failed.
     """
@@ -108,7 +111,7 @@ def shown(case: Case) -> dict[str, Any]:
     situation = case.situation()
     steps = situation.steps
     return {
-        "steps": tuple(_step(step) for step in steps.values()),
+        "steps": tuple(_step(step, situation) for step in steps.values()),
         "images": tuple(_image(item, situation) for item in situation.catalogue),
         "log_lines": len(situation.history.entries),
         "log_hash": situation.history.last_hash,
@@ -117,8 +120,19 @@ def shown(case: Case) -> dict[str, Any]:
     }
 
 
-def _step(step: StepState) -> StepShown:
-    reasons, said = step.reasons, ""
+DOSE, ACTIVITY = "dose", "activity"
+
+
+def _made_from(step: StepState, situation: Situation) -> tuple[str, ...]:
+    """Which image a dose was, or would be, made from: where there are several that is a choice."""
+    if step.name != folder_name(DOSE, step.treatment) or step.state not in ("done", "ready"):
+        return ()
+    given = {one.word: one.source for one in situation.given(step_named(DOSE), step.treatment)}
+    return (f"from {source_words(given[ACTIVITY])}",) if ACTIVITY in given else ()
+
+
+def _step(step: StepState, situation: Situation) -> StepShown:
+    reasons, said = (*step.reasons, *_made_from(step, situation)), ""
     if step.state in ("skipped", "failed"):
         reasons, said = (), "; ".join(step.reasons)
     return StepShown(step.name, step.title, step.treatment, step.state, reasons, said, step.checked_by)

@@ -19,7 +19,7 @@ from hepatica.planning.delivery.concordance import LOST_SHARE, QUANTIFICATION_RE
 from hepatica.planning.delivery.top_up import Certainty, DoseInterval, TopUp, dose_interval, top_up, top_up_question
 from hepatica.planning.measured.judged_doses import FoundElsewhere, JudgedTreatment
 
-Kind = Literal["open", "untreated", "no top-up", "top-up", "watch", "mitigate"]
+Kind = Literal["open", "untreated", "no top-up", "aim", "top-up", "watch", "mitigate"]
 
 ABOUT: Mapping[str, tuple[str, ...]] = {
     "liver": ("liver", "liver_lobe", "normal_liver", "perfused_normal", "perfused"),
@@ -51,9 +51,10 @@ class Suggestion:
         What was found: dose, interval, goal or limit.
     certainty : {"certain", "open", "not known"}
         Whether goal or limit lies outside of the interval; "open" if inside; "not known" without an uncertainty.
-    kind : {"open", "untreated", "no top-up", "top-up", "watch", "mitigate"}
+    kind : {"open", "untreated", "no top-up", "aim", "top-up", "watch", "mitigate"}
         "open" asks for a better-known dose and suggests nothing else; "untreated" is a lesion that this treatment did
-        not reach; "no top-up" a missed goal where a passed limit, or the aim that the plan states, speaks against one.
+        not reach; "no top-up" a missed goal where a limit is passed already; "aim" a missed published goal where the
+        plan states another one, which a top-up then aims at.
     question : str
         For the team.
     source : str
@@ -177,7 +178,7 @@ def _of_goal(
             f"The goal is the published one; the plan states an aim of {stated}, and a top-up is worked out for that "
             "alone. Is the aim meant to differ from the goal?"
         )
-        yield _made(one, "no top-up", text, one.dose.source)
+        yield _made(one, "aim", text, one.dose.source)
     else:
         found = top_up(one.dose, limits, given_gbq)
         yield _made(one, "top-up", top_up_question(one, found), one.dose.source, found)
@@ -210,7 +211,7 @@ def _of_untreated(share: float | None, passed: Sequence[DoseInterval]) -> str:
 def _of_missed(asked: Sequence[Suggestion]) -> Iterator[Suggestion]:
     """What is published of going on after a missed goal, once for all of them; nothing where no top-up is asked for."""
     names = dict.fromkeys(one.structure for one in asked if one.kind == "top-up")
-    of_lesions = ("top-up", "no top-up")
+    of_lesions = ("top-up", "no top-up", "aim")
     lesions = dict.fromkeys(one.structure for one in asked if one.kind in of_lesions and one.is_of_lesion)
     for kind, question, source in _statements("tumour"):
         # Ablation is of a lesion; a second injection is of whatever the artery feeds.

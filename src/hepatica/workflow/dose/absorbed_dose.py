@@ -180,12 +180,27 @@ def absorbed_dose(
             chain.messages, outside,
             metal, drawn.messages, patient.messages,
             () if lungs is None else lungs.messages(),
-            about_deposits, dose_map.messages,
+            about_deposits, dose_map.messages, about_negative(dose_map.dose),
         ),
         provenance=start.adding(conventions=patient.tissue.conventions).merged(count.provenance).merged(dose_map.provenance).merged(corrected.provenance)
         .merged(chain.provenance)
         .adding(*brought.steps, inputs=(*given_files, *_curve_files(given), *brought.inputs)),
     )  # fmt: skip
+
+
+def about_negative(dose: Volume) -> tuple[Message, ...]:
+    """What is done with voxels of a negative dose, where negative activities were kept."""
+    values = dose.values
+    if float(values.min()) >= 0:
+        return ()
+    below = values < 0
+    share = -float(values[below].sum(dtype=float)) / max(float(np.abs(values).sum(dtype=float)), 1e-30)
+    text = (
+        f"{int(below.sum())} voxels have a negative dose, noise of an image that is unbiased: {100 * share:.2g} % of the "
+        "sum of all sizes. Means, histograms and NIfTI keep them, so that means stay unbiased; in the RT Dose they are "
+        "zero, and means taken from it are higher"
+    )
+    return (Message("dose-negative", text, "take means from the result, not from the RT Dose", severity="note"),)
 
 
 def read_activity(

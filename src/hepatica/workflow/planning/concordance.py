@@ -299,7 +299,8 @@ def _suggestions(
     if treatment.doses:
         return asked, ()
     text = "no goal or limit applies to the delivered dose, so nothing is asked of lesions and organs"
-    return asked, (Message("nothing-judged", text, "state `agent`, `indication` and `intent` of the dose", "note"),)
+    remedy = "state `agent`, `indication` and `intent` of the dose where they are not; else the agent has none for them"
+    return asked, (Message("nothing-judged", text, remedy, "note"),)
 
 
 def _treatments(planned: DoseSource, delivered: DoseSource) -> tuple[tuple[Message, ...], tuple[InputFile, ...]]:
