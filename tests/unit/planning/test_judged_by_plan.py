@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from hepatica.nuclides import agent
+from hepatica.planning.delivery.top_up import dose_interval
 from hepatica.planning.limits.dose_limits import limits
 from hepatica.planning.measured.judged_by_plan import asked_by_plan, with_plan
-from hepatica.planning.measured.judged_doses import JudgedDose
+from hepatica.planning.measured.judged_doses import JudgedDose, judged
 
 
 def _structure(name: str, role: str, gray: float) -> dict[str, Any]:
@@ -57,6 +58,16 @@ def test_limits_of_a_lifetime_count_the_treatments_before() -> None:
     # One that is published in the same words is not judged twice.
     again = with_plan((JudgedDose("lungs", "lung", 4.0, 1.0, True, "<=", 20.0, "label", "label"),), PLAN, DOSE)
     assert sum(one.limit_gy == 20.0 for one in again) == 1
+
+
+def test_lungs_by_the_shunt_have_the_uncertainty_of_a_quantification() -> None:
+    row = {"structure": "lungs by the shunt", "dose_mean_gy": 26.0, "comparison": "<=", "limit_gy": 30.0}
+    row |= {"condition": "per treatment", "source": "label"}
+    lungs = judged(row, None, {"lung_doses": {"by_shunt": {"dose_lung_gy_sd": None}}})
+    # 26 Gy, 1.96 x 10 % to either side: 20.9 to 31.1 Gy.
+    found = dose_interval(lungs, 0.10)
+    assert found.high_gy == pytest.approx(26 * 1.196)
+    assert found.certainty == "open"
 
 
 STRUCTURES = {"perfused": "perfused_gy", "perfused_normal": "perfused_normal_gy", "tumour": "tumour_gy"}

@@ -162,6 +162,8 @@ def test_activity_at_the_gut_asks_to_watch() -> None:
     assert {one.kind for one in found} == {"watch", "mitigate"}
     assert "endoscopy" in found[0].question
     assert {one.certainty for one in _asked(elsewhere=(replace(PLACE, share_sd=0.02),))} == {"open"}
+    assert _asked(elsewhere=(replace(PLACE, hint="chest: heart, oesophagus or mediastinum"),)) == ()
+    assert _asked(elsewhere=(replace(PLACE, hint="chest: heart", organ="oesophagus"),)) != ()
     assert _asked(elsewhere=(replace(PLACE, hint="right kidney"),)) == ()  # nothing published here about it
 
 

@@ -104,6 +104,21 @@ def test_its_activity_is_one_for_absorbed_dose(result: Any, tmp_path: Path) -> N
     assert both.pearson == pytest.approx(1.0, abs=1e-6)
 
 
+def test_an_instant_with_a_zone_is_that_of_the_scanners_clock() -> None:
+    zoned = replace(HOLMIUM, calibrated_at=datetime.fromisoformat("2026-03-02T09:00+01:00"))
+    one = found(holmium=zoned)
+    assert one.specific_activity_mbq_mg == pytest.approx(10 * 2.0 ** (-24 / 26.82), rel=0.002)
+    assert "specific-activity-zone" in {message.code for message in one.messages}
+
+
+def test_times_that_cannot_be_compared_are_refused_before_the_fit() -> None:
+    said: list[str] = []
+    zoned = scan(CONCENTRATION, time=datetime.fromisoformat("2026-03-03T09:00+01:00"))
+    with pytest.raises(hepatica.TimeError, match="one has a time zone"):
+        hepatica.holmium_mri(zoned, before=scan(seed=2), structures=REGIONS, holmium=HOLMIUM, progress=said.append)
+    assert said == ["reading"]
+
+
 def test_a_voxel_at_the_border_is_counted_once_everywhere(tmp_path: Path) -> None:
     # Half of every voxel at the border is liver: weighted twice, the liver would lose a quarter of what lies there.
     whole = LIVER.full()

@@ -36,6 +36,9 @@ HINTS: Mapping[str, tuple[str, ...]] = {
 }
 """What statements are about -> words of what lies in most people where a place was found."""
 
+CHEST = "chest"
+"""How the hint of a place above the liver begins."""
+
 LESIONS = ("tumour", "all_tumours")
 
 
@@ -237,7 +240,9 @@ def _of_limit(one: DoseInterval) -> Iterator[Suggestion]:
 
 def _of_place(place: FoundElsewhere) -> Iterator[Suggestion]:
     low, high = (max(0.0, place.dose_gy + sign * SURE_Z * place.dose_sd_gy) for sign in (-1, 1))
-    words = f"{place.organ.replace('_', ' ')} {place.hint}".lower()
+    # Above the liver lie heart and oesophagus: no place in the chest is one of the gut, whose ulcers are asked about.
+    hint = "" if place.hint.startswith(CHEST) else place.hint
+    words = f"{place.organ.replace('_', ' ')} {hint}".lower()
     certain: Certainty = "certain" if place.share - SURE_Z * place.share_sd > 0 else "open"
     doubt = "" if certain == "certain" else "How much activity it is is not certain: the interval holds none. "
     where = f" (may be {place.hint})" if place.hint and not place.organ else ""

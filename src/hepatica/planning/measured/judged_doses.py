@@ -144,10 +144,11 @@ def judged_treatment(path: Path) -> JudgedTreatment:
 
 
 def judged(row: Mapping[str, Any], structure: Mapping[str, Any] | None, document: Mapping[str, Any]) -> JudgedDose:
-    """One row. A dose of the map has what is known of its uncertainty; that of the lungs by the shunt has its own."""
+    """One row. A dose of the map has what is known of its uncertainty; lungs by the shunt have that of their mass."""
     if structure is None:
         sd = ((document.get("lung_doses") or {}).get("by_shunt") or {}).get("dose_lung_gy_sd")
-        role, known = "lung", sd is not None
+        # It is known of the mass at the most; what activity and shunt add is taken as that of any quantification.
+        sd, role, known = sd or 0.0, "lung", False
     else:
         sd, role = structure.get("dose_mean_known_sd_gy"), str(structure["role"])
         known = CALIBRATION not in (structure.get("uncertainty") or {}).get("not_known", ())
