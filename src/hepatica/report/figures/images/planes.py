@@ -102,7 +102,7 @@ def sample_affine(
     mode = "grid-constant" if outside is None else "nearest"
     along = np.diag(np.diag(matrix))
     # Axes that run along each other are interpolated one by one, in a third of the time.
-    steps = np.diag(matrix) if np.array_equal(matrix, along) else matrix
+    steps = np.diag(matrix) if np.array_equal(matrix, along) and np.diag(matrix).all() else matrix
     out = affine_transform(np.asarray(values, dtype=np.float32), steps, offset, output_shape=shape, order=1, mode=mode)
     if outside is None:
         return np.asarray(out)
