@@ -16,6 +16,7 @@ from hepatica.core import Grid, Kind, Region
 from hepatica.imaging.mri.echoes import MultiEcho
 from hepatica.io.dicom.rtdose import read_rtdose
 from hepatica.io.itk import read_itk
+from hepatica.workflow.mri.scans import require_alike
 
 GRID = Grid.axial((16, 14, 10), spacing_mm=(4, 4, 5), frame_of_reference="1.2.3")
 WHEN = datetime(2026, 3, 3, 9)
@@ -117,6 +118,21 @@ def test_times_that_cannot_be_compared_are_refused_before_the_fit() -> None:
     with pytest.raises(hepatica.TimeError, match="one has a time zone"):
         hepatica.holmium_mri(zoned, before=scan(seed=2), structures=REGIONS, holmium=HOLMIUM, progress=said.append)
     assert said == ["reading"]
+
+
+def test_an_echo_that_one_scan_lacks_is_critical() -> None:
+    whole = scan(seed=2)
+    short = MultiEcho.from_arrays(
+        np.asarray(whole.magnitude)[1:], echo_times_s=TIMES[1:], field_t=1.5, grid=GRID, time=WHEN
+    )
+    (said,) = require_alike(short, whole)[1]
+    assert (said.code, said.severity) == ("echo-missing", "critical")
+    assert "lacks 1.2 ms" in said.text
+    other = MultiEcho.from_arrays(
+        np.asarray(whole.magnitude), echo_times_s=tuple(t + 2e-4 for t in TIMES), field_t=1.5, grid=GRID, time=WHEN
+    )
+    assert [m.code for m in require_alike(other, whole)[1]] == ["echo-times-differ"]
+    assert require_alike(whole, whole)[1] == ()
 
 
 def test_a_voxel_at_the_border_is_counted_once_everywhere(tmp_path: Path) -> None:
