@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -86,6 +87,22 @@ def test_a_result_that_was_edited_is_not_shown(case: Case) -> None:
     (found,) = case.report().case_treatments
     assert found.planned_gbq is None
     assert "is out of date" in page(case)
+
+
+def test_what_was_made_from_an_edited_result_is_not_shown_either(case: Case) -> None:
+    path = case["plan"] / "result.json"
+    times = path.stat()
+    text = path.read_text("utf-8")
+    path.write_text(text.replace('"planned_gbq": 2', '"planned_gbq": 7', 1), encoding="utf-8")
+    assert path.read_text("utf-8") != text
+    # Neither size nor time tells it: the hashes do.
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert path.stat().st_size == times.st_size
+    found = {step.name: step for step in case.report().material.steps}
+    assert found["plan"].state == "changed"
+    assert (found["order"].state, found["order"].document) == ("out of date", {})
+    assert "made from plan, whose result was changed" in found["order"].reasons
+    assert found["function"].state == "waiting"
 
 
 def test_a_table_that_was_edited_is_not_shown(case: Case) -> None:
@@ -328,6 +345,13 @@ def test_the_folder_of_a_case_is_not_named_without_identity(case: Case) -> None:
     for path in (str(case.folder), "nickname of somebody"):
         assert path not in text
         assert path not in json.dumps(report.as_dict())
+
+
+def test_a_uid_does_not_fill_the_first_page() -> None:
+    uid = "1.2.826.0.1.3680043.8.498.63456789012345678901234567890123456789"
+    step = done("dose", {"messages": [{"code": "a", "text": f"frame {uid} is another", "severity": "warning"}]})
+    (message,), _ = open_warnings([step])
+    assert message.text == "Dose: frame …23456789 is another"
 
 
 def test_histograms_are_those_of_the_tables() -> None:

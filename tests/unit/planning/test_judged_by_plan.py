@@ -73,7 +73,7 @@ def test_lungs_by_the_shunt_have_the_uncertainty_of_a_quantification() -> None:
 STRUCTURES = {"perfused": "perfused_gy", "perfused_normal": "perfused_normal_gy", "tumour": "tumour_gy"}
 
 
-@pytest.mark.parametrize("name", ["glass"])
+@pytest.mark.parametrize("name", ["glass", "i131-lipiodol"])
 def test_plan_and_dose_judge_a_structure_by_the_same_goals(name: str) -> None:
     # Two tables: a change of one without the other would tell two verdicts of one treatment.
     plan = {

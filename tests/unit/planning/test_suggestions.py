@@ -112,12 +112,12 @@ def test_no_top_up_where_a_limit_is_passed_already(limit: JudgedDose) -> None:
 
 def test_the_sum_of_all_treatments_limits_a_top_up() -> None:
     lungs = replace(LUNGS, dose_gy=10.0, sd_gy=0.0, limit_gy=50.0, condition="cumulative", earlier_gy=28.0)
-    first = _asked(GOAL, lungs)[0]
+    first = _asked(GOAL, lungs, replace(LIVER, dose_gy=1.0))[0]
     assert first.top_up is not None
     # 28 Gy before and 2.05 x 10 Gy are 48.5 Gy; of 22 Gy that are left 12 Gy more are 1.2 times this treatment.
     assert first.top_up.limits[0].dose_gy == pytest.approx(48.5)
     assert first.top_up.allowed_gbq == pytest.approx(2.4)
-    unknown = _asked(GOAL, replace(lungs, earlier_gy=None))[0]
+    unknown = _asked(GOAL, LIVER, replace(lungs, earlier_gy=None))[0]
     assert "those before not in it" in unknown.question
     assert "those before" not in first.question
 
@@ -130,6 +130,14 @@ def test_a_limit_inside_of_the_interval_after_a_top_up_is_open() -> None:
     assert not found.top_up.keeps_limits
     assert "kept or passed is not certain" in found.question
     assert found.top_up.allowed_gbq == pytest.approx(2 * (75 / (35 + 1.96 * 5) - 1))
+
+
+def test_without_a_limit_of_the_liver_no_activity_is_allowed() -> None:
+    found = _asked(GOAL, LUNGS)[0]
+    assert found.top_up is not None
+    assert (found.top_up.allowed_gbq, found.top_up.allowed_share, found.top_up.dose_allowed_gy) == (None, None, None)
+    assert "No limit of the liver is known" in found.question
+    assert "No limit of the liver is known" in _asked(GOAL)[0].question
 
 
 def test_a_stated_aim_is_what_a_top_up_aims_at() -> None:

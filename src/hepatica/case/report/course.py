@@ -140,7 +140,22 @@ def course_steps(situation: Situation) -> tuple[CourseStep, ...]:
     InputError
         If the result of a step that is done cannot be read.
     """
-    return tuple(_step(situation, state) for state in situation.steps.values())
+    found: list[CourseStep] = []
+    changed: dict[str, str] = {}
+    for state in situation.steps.values():
+        step = _step(situation, state)
+        above = [name for source in step.given.values() for name in _STEP.findall(source) if name in changed]
+        if above and step.is_current:
+            text = f"made from {', '.join(dict.fromkeys(changed[name] for name in above))}, whose result was changed"
+            step = CourseStep(step.name, step.title, step.kind, step.treatment_number, "out of date", (text,))
+            changed[step.name] = changed[above[0]]
+        elif step.state == "changed":
+            changed[step.name] = step.name
+        found.append(step)
+    return tuple(found)
+
+
+_STEP = re.compile(r"steps/([a-z0-9-]+)")
 
 
 def _step(situation: Situation, state: StepState) -> CourseStep:

@@ -404,9 +404,13 @@ def _questions(treatment: TreatmentSummary, room: Room) -> tuple[Block, ...]:
         if what is None or ", " in one.structure or (one.kind == "top-up" and one.limit_gy is None):
             continue
         if one.top_up_gbq is not None:
-            most = "" if one.allowed_gbq is None or one.allowed_gbq >= one.top_up_gbq else (
-                f"; {three(one.allowed_gbq)} GBq keep every limit for certain"
-            )  # fmt: skip
+            most = (
+                "; no limit of the liver is known"
+                if one.allowed_gbq is None
+                else f"; {three(one.allowed_gbq)} GBq keep every limit for certain"
+                if one.allowed_gbq < one.top_up_gbq
+                else ""
+            )
             what = f"top-up of {three(one.top_up_gbq)} GBq?{most}"
         lines.setdefault(one.structure, f"{one.structure}, {one.finding}: {what}")
     if not lines:

@@ -16,13 +16,21 @@ from hepatica.core.numbers.wording import three
 from hepatica.core.tables.shipped import toml_table
 from hepatica.core.tables.table import Table
 from hepatica.planning.delivery.concordance import LOST_SHARE, QUANTIFICATION_RELATIVE_SD, SURE_Z
-from hepatica.planning.delivery.top_up import Certainty, DoseInterval, TopUp, dose_interval, top_up, top_up_question
+from hepatica.planning.delivery.top_up import (
+    LIVER,
+    Certainty,
+    DoseInterval,
+    TopUp,
+    dose_interval,
+    top_up,
+    top_up_question,
+)
 from hepatica.planning.measured.judged_doses import FoundElsewhere, JudgedTreatment
 
 Kind = Literal["open", "untreated", "no top-up", "aim", "top-up", "watch", "mitigate"]
 
 ABOUT: Mapping[str, tuple[str, ...]] = {
-    "liver": ("liver", "liver_lobe", "normal_liver", "perfused_normal", "perfused"),
+    "liver": LIVER,
     "lung": ("lung", "lung_left", "lung_right", "lung_less_dome"),
     "gut": ("stomach", "duodenum", "small_bowel", "colon", "bowel", "oesophagus"),
     "gallbladder": ("gallbladder",),

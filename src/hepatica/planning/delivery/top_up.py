@@ -131,7 +131,8 @@ class TopUp:
     aim : str
         What that is: the condition of the goal, or that the plan states it.
     allowed_share, allowed_gbq : float or None
-        The most that keeps every limit with the upper end of its dose's interval; None where no limit applies.
+        The most that keeps every limit with the upper end of its dose's interval; None where none of the liver, which
+        a top-up always reaches, is among them.
     dose_allowed_gy : float or None
         Dose of the structure with that.
     limits : tuple of AfterTopUp
@@ -156,7 +157,8 @@ class TopUp:
 def top_up(dose: JudgedDose, limits: Sequence[DoseInterval], given_gbq: float | None) -> TopUp:
     """What brings a structure to its goal, by linear scaling of this treatment's doses."""
     share = dose.limit_gy / dose.dose_gy - 1
-    rooms = [_room(limit) for limit in limits if limit.dose.dose_gy > 0]
+    has_liver = any(limit.dose.role in LIVER for limit in limits)
+    rooms = [_room(limit) for limit in limits if limit.dose.dose_gy > 0] if has_liver else []
     allowed = max(0.0, min(rooms)) if rooms else None
     return TopUp(
         share=share,
@@ -201,19 +203,28 @@ def top_up_question(interval: DoseInterval, found: TopUp) -> str:
         f"{three(found.aim_gy)} Gy, {'the aim that the plan states' if one.is_aim else 'the published goal'} ({LINEAR})"
     )
     if not found.limits:
-        return f"{text}. No limit applies to indication and intent as stated: what it does to liver and lungs is open"
+        return f"{text}. {NO_LIVER_LIMIT}; what it does to liver and lungs is open"
     words = {"kept": "", "open": ": kept or passed is not certain", "passed": ": passed"}
     said = "; ".join(
         f"{row.structure} {three(row.dose_gy)} of {three(row.limit_gy)} Gy ({row.condition}){words[row.standing]}"
         for row in found.limits
     )
     text += f". With it: {said}"
+    if found.allowed_share is None:
+        return f"{text}. {NO_LIVER_LIMIT}"
     if not found.keeps_limits and found.dose_allowed_gy is not None:
         most = _amount(found.allowed_gbq, found.allowed_share or 0.0)
         room = f"{most} keeps every limit for certain and gives it {three(found.dose_allowed_gy)} Gy"
         text += f". {room if found.allowed_share else 'No further activity by this way keeps every limit for certain'}"
     return text
 
+
+LIVER = ("liver", "liver_lobe", "normal_liver", "perfused_normal", "perfused")
+"""Roles of the liver and its parts."""
+
+NO_LIVER_LIMIT = (
+    "No limit of the liver is known for this agent, indication and intent, so no allowed activity is stated"
+)
 
 REMAINDERS = ("normal_liver", "perfused_normal")
 """Roles of what is left of liver or perfused volume without the tumours."""
