@@ -30,7 +30,7 @@ _SOURCE = re.compile(r" \[[\w-]+; [^\]]*\]")
 _UID = re.compile(r"\b\d+(?:\.\d+){4,}\b")
 """An identifier of DICOM; its end tells it from others as well."""
 
-UID_DIGITS = 8
+UID_DIGITS, LONG_UID = 8, 24
 
 
 def _in_words(text: str) -> str:
