@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from case_makers import FACTS_TEXT, stated_case
+from hepatica.case.catalogue import Item
 from hepatica.case.layout import FACTS
+from hepatica.case.verbs.shown import about_images
 from hepatica.errors import HepaticaError, InputError
 
 
@@ -41,3 +43,18 @@ def test_a_step_says_which_one_above_it_failed_and_why(tmp_path: Path) -> None:
     (case.folder / FACTS).write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"delivery failed: .*vial"):
         case.run("safety")
+
+
+def test_images_that_no_step_can_take_as_they_are_are_said() -> None:
+    def item(name: str, role: str, what: str, date: str) -> Item:
+        return Item(name, role, 1, (), name, what=what, date=date)
+
+    treatments = ({"at": "2026-03-02T10:15"},)
+    early, late = (item("ct-1", "follow-up-ct", "CT", day) for day in ("2026-03-01", "2026-06-01"))
+    (said,) = about_images((early, late), treatments)
+    assert said.code == "follow-up-before-treatment"
+    assert "ct-1" in said.text
+    echoes = item("mr-1", "therapy-mr", "multi-echo MR, 4 echoes, magnitude", "2026-03-03")
+    single = item("mr-2", "therapy-mr", "MR", "2026-03-03")
+    assert [m.code for m in about_images((echoes, single), treatments)] == ["echo-not-used"]
+    assert about_images((echoes,), treatments) == about_images((single,), treatments) == ()
