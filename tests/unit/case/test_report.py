@@ -269,6 +269,10 @@ def test_limits_and_aims_of_the_plan_stand_beside_the_published_ones() -> None:
     found = {one.name: one for one in summary_of(1, STATED, steps() | {"plan": done("plan", aim)}).structures}
     (goal,) = found["perfused"].goals
     assert (goal.limit_gy, goal.status, goal.is_published) == (110.0, "violated", False)
+    missed = DOSE | {"limits": [limit("perfused", "violated", limit_gy=140.0, condition="lobectomy")]}
+    text = _page({"plan": done("plan", aim), "dose": done("dose", missed)}, ROOMS[-1])
+    assert "140 Gy: lobectomy" in text
+    assert "110 Gy: aim of the plan" in text
 
 
 def test_another_activity_than_planned_stands_first() -> None:

@@ -287,11 +287,9 @@ def _doses(treatment: TreatmentSummary, steps: Steps, room: Room) -> Section:
     rows: list[list[Cell]] = []
     marks, continued = [], []
     for one in shown:
-        exceeded = sum(goal.is_exceeded for goal in one.goals)
-        # A limit that was passed is never left out for want of room.
         ranked = sorted(one.goals, key=lambda goal: goal.gravity)
-        goals, rest = ranked[: max(room.goals, exceeded)], ranked[max(room.goals, exceeded) :]
-        left += rest
+        goals = [goal for n, goal in enumerate(ranked) if n < room.goals or goal.stays]
+        left += [goal for goal in ranked if goal not in goals]
         for n, goal in enumerate(goals or [None]):
             numbers = _numbers(one, room) if n == 0 else ("", None, None, None, None, None)
             rows.append([*numbers, *_goal(one, goal)])

@@ -57,9 +57,10 @@ class Goal:
         return GRAVITY.index(self.status) if self.status in GRAVITY else len(GRAVITY), self.comparison == ">="
 
     @property
-    def is_exceeded(self) -> bool:
-        """Whether it is a limit that was passed."""
-        return self.comparison == "<=" and self.status == "violated"
+    def stays(self) -> bool:
+        """Whether it is never left out for want of room: a limit that was passed, an aim that a person stated."""
+        is_aim = self.comparison == ">=" and not self.is_published
+        return is_aim or (self.comparison == "<=" and self.status == "violated")
 
 
 def lungs_before(earlier: Sequence[Mapping[str, CourseStep]], plan: Mapping[str, Any]) -> tuple[float, str]:
