@@ -256,7 +256,8 @@ def _by_mr(image: Image, source: ImageSource) -> Image:
     if isinstance(source, Image) or Path(source).is_dir():
         return image
     beside = Path(source).parent / "result.json"
-    if not beside.is_file() or not is_result(beside, "holmium_mri"):
+    # Without the covered part of voxels it is of an older hepatica, whose image has that part taken off.
+    if not beside.is_file() or not beside.with_name("covered.nii.gz").is_file() or not is_result(beside, "holmium_mri"):
         return image
     return replace(image, acquisition=replace(image.acquisition, modality=MR))
 
