@@ -287,6 +287,11 @@ def test_another_activity_than_planned_stands_first() -> None:
     assert "+85.0 % against planned" in text
     assert "distributed as the scout; but another amount: energy in the liver 1.86 of planned" in text
     assert "activity given against planned" not in _page(steps() | {"delivery": done("delivery", DELIVERY)})
+    # Without readings of the vial the header's activity tells it.
+    header = {"provenance": {"parameters": {"administered_activity_bq": 3.7e9, "residual_fraction": 0.0}}}
+    text = _page({"plan": found["plan"], "dose": done("dose", DOSE | header)})
+    assert "treatment 1: +85.0 % activity given against planned" in text
+    assert "3.70 GBq as the dose has it" in text
 
 
 def test_the_image_of_a_dose_and_of_the_lungs_is_named() -> None:

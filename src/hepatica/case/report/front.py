@@ -198,6 +198,8 @@ def _activity(treatment: TreatmentSummary, steps: Steps, room: Room) -> Facts:
         planned += f", {three(t.planned_administered_gbq)} GBq to the patient"
     vial = "" if t.vial_at_injection_gbq is None else f" of {three(t.vial_at_injection_gbq)} GBq in the vial"
     given = "" if t.administered_gbq is None else f"{_with_sd(t.administered_gbq)} GBq{vial}{_of_planned(t)}"
+    if t.administered_gbq is None and t.imaged_gbq is not None:
+        given = f"{three(t.imaged_gbq)} GBq as the dose has it{_of_planned(t)}"
     shunt = "" if t.lung_shunt is None else f"{_percent(t.lung_shunt)}, {t.lung_shunt_method}"
     normal = "" if t.tumour_to_normal is None else _with_sd(t.tumour_to_normal)
     pairs = [
@@ -224,10 +226,15 @@ def _activity(treatment: TreatmentSummary, steps: Steps, room: Room) -> Facts:
     return Facts.of(pairs)
 
 
+def _given_gbq(treatment: TreatmentSummary) -> float | None:
+    """What reached the patient: as it was measured, else as the dose has it."""
+    return treatment.imaged_gbq if treatment.administered_gbq is None else treatment.administered_gbq.value
+
+
 def _given_ratio(treatment: TreatmentSummary) -> float | None:
     """Given over planned activity, both as they reach the patient; None where one is not known."""
-    planned, given = treatment.planned_administered_gbq, treatment.administered_gbq
-    return None if not planned or given is None else given.value / planned
+    planned, given = treatment.planned_administered_gbq, _given_gbq(treatment)
+    return None if not planned or given is None else given / planned
 
 
 def _signed(percents: float) -> str:
@@ -241,12 +248,12 @@ def _of_planned(treatment: TreatmentSummary) -> str:
 
 def about_given(treatment: TreatmentSummary) -> tuple[Message, ...]:
     """What must be seen first where another activity was given than planned."""
-    ratio, number, given = _given_ratio(treatment), treatment.number, treatment.administered_gbq
-    if ratio is None or given is None or abs(ratio - 1) < GIVEN_RELATIVE:
+    ratio, number = _given_ratio(treatment), treatment.number
+    if ratio is None or abs(ratio - 1) < GIVEN_RELATIVE:
         return ()
     text = (
         f"treatment {number}: {_signed(100 * (ratio - 1))} % activity given against planned "
-        f"({three(given.value)} for {three(treatment.planned_administered_gbq)} GBq)"
+        f"({three(_given_gbq(treatment))} for {three(treatment.planned_administered_gbq)} GBq)"
     )
     return (Message("given-unlike-planned", text, "look at unit, instants and readings", severity="critical"),)
 

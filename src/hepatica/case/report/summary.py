@@ -15,6 +15,7 @@ from hepatica.case.report.goals import Goal, goals_of_dose, goals_of_plan, left_
 from hepatica.case.steps.shown import at, estimate
 from hepatica.core.numbers.estimate import Estimate
 from hepatica.core.privacy.identity import withheld
+from hepatica.planning.measured.treatment_results import administered_gbq_of
 
 TUMOUR, ALL_TUMOURS = "tumour", "all_tumours"
 OF_INTEREST = (TUMOUR, ALL_TUMOURS, "normal_liver", "perfused", "perfused_normal")
@@ -155,6 +156,8 @@ class TreatmentSummary:
         Measured.
     administered_gbq, residual_fraction : Estimate or None
         Measured.
+    imaged_gbq : float or None
+        Activity that reached the patient by the dose: stated there, or by its image's header.
     lung_shunt : Estimate or None
         Fraction.
     lung_shunt_method : str
@@ -209,6 +212,7 @@ class TreatmentSummary:
     plan_verdict: str = ""
     vial_at_injection_gbq: float | None = None
     administered_gbq: Estimate | None = None
+    imaged_gbq: float | None = None
     residual_fraction: Estimate | None = None
     lung_shunt: Estimate | None = None
     lung_shunt_method: str = ""
@@ -291,6 +295,7 @@ def summary_of(
         plan_verdict=str(plan.get("verdict", "")),
         vial_at_injection_gbq=at(delivery, "vial_at_injection_gbq"),
         administered_gbq=estimate(delivery, "administered_gbq"),
+        imaged_gbq=administered_gbq_of(dose) if at(dose, "provenance.parameters") else None,
         residual_fraction=estimate(delivery, "residual_fraction"),
         lung_shunt=estimate(shunt, "lung_shunt"),
         lung_shunt_method=str(shunt.get("method", "")),
