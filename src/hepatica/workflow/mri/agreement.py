@@ -36,7 +36,7 @@ from hepatica.outcome.statistics.agreement import (
     repeated_bland_altman,
 )
 from hepatica.report.figures.outcome import save
-from hepatica.workflow.dose.absorbed_dose import read_activity
+from hepatica.workflow.dose.absorbed_dose import measured_part, read_activity
 from hepatica.workflow.dose.patient.structures import structures_on
 from hepatica.workflow.mri.result import (
     ACTIVITY_FILE,
@@ -236,6 +236,10 @@ def spect_mri_agreement(
     liver = next((item.region for item in clinical_items if item.structure is Structure.LIVER), None)
     if liver is None:
         raise InputError("there is no liver among the structures", remedy="draw one, or state what is by its role")
+    if options.response_mm > 0 and covered is None and registration.transform is None:
+        here = replace(by_mr, volume=by_mr.volume.in_frame(scan.grid.frame_of_reference))
+        part = measured_part((here,), structures, scan, clinical)
+        covered = None if part is None else part.full()
     if options.response_mm > 0 and covered is not None:
         # A camera blurs what is there: of a voxel at the border the part that is liver.
         there = by_mr.volume.with_values((by_mr.volume.values * covered).astype(np.float32))
