@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from hepatica.case.adding import Added, Wish, add_files, require_same_patient, sort_again
 from hepatica.case.catalogue import Catalogue, Item
 from hepatica.case.changing import changing
-from hepatica.case.facts import TEMPLATE, Facts, require_possible, with_value
+from hepatica.case.facts import TEMPLATE, Facts, with_value
 from hepatica.case.layout import FACTS, IMAGES, LOG, STEPS
 from hepatica.case.log import History, Log
 from hepatica.case.personal import Personal
+from hepatica.case.possible import require_possible
 from hepatica.case.protect.anonymise import Copied, anonymise
 from hepatica.case.run import run_steps, situation_of
 from hepatica.case.state import Situation, StepState

@@ -19,7 +19,7 @@ from typing import Any
 from hepatica.case.layout import FACTS, VERSION
 from hepatica.core.options import toml_file
 from hepatica.core.options.declare import require_known
-from hepatica.errors import InputError, UnknownNameError
+from hepatica.errors import InputError
 
 TEMPLATE = """\
 # Facts of one patient that people state. What an image or an earlier step holds is not typed here.
@@ -171,7 +171,7 @@ class Facts:
 
     def _require_order(self) -> None:
         """Treatments stand in the order in which they are given: what a second one sees is what came before it."""
-        instants = [(number, at) for number, one in enumerate(self.treatments, 1) if (at := _instant_of(one))]
+        instants = [(number, at) for number, one in enumerate(self.treatments, 1) if (at := instant_of(one))]
         for (number, at), (later, after) in itertools.pairwise(instants):
             if after.replace(tzinfo=None) < at.replace(tzinfo=None):
                 raise InputError(
@@ -181,37 +181,12 @@ class Facts:
                 )
 
 
-def _instant_of(treatment: Mapping[str, Any]) -> datetime | None:
+def instant_of(treatment: Mapping[str, Any]) -> datetime | None:
+    """When a treatment is given, as stated; None where that is no instant."""
     try:
         return datetime.fromisoformat(str(treatment.get("at")))
     except ValueError:
         return None
-
-
-def require_possible(facts: Facts) -> None:
-    """Refuse what no treatment can be: an instant that is none, an unknown agent, nuclide or intent.
-
-    Raises
-    ------
-    InputError
-        If an instant is none.
-    UnknownNameError
-        If a name is unknown; it lists the known ones.
-    """
-    from hepatica.nuclides import agent, nuclide
-    from hepatica.planning.limits.dose_limits import INTENTS
-
-    for number, one in enumerate(facts.treatments, 1):
-        if "at" in one and _instant_of(one) is None:
-            raise InputError(
-                f"treatment {number}: at is {one['at']!r}, no instant", remedy='write it as "2026-03-12T10:00+01:00"'
-            )
-        if "agent" in one:
-            agent(str(one["agent"]))
-        if "nuclide" in one:
-            nuclide(str(one["nuclide"]))
-        if "intent" in one and one["intent"] not in INTENTS:
-            raise UnknownNameError("intent", str(one["intent"]), INTENTS)
 
 
 def _flat(value: Any, where: str) -> Iterator[tuple[str, Any]]:

@@ -88,7 +88,7 @@ class Record:
         found = []
         for word in sorted(before.keys() | now.keys()):
             if word not in now:
-                found.append(f"{before[word][0]} is no longer there")
+                found.append(f"{before[word][0]} is no longer used")
             elif word not in before:
                 found.append(f"{now[word][0]} is new")
             elif now[word][1] != before[word][1]:

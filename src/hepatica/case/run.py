@@ -65,12 +65,29 @@ def _is_due(situation: Situation, name: str, *, named: bool) -> bool:
     """Whether a step is to run now; InputError where it was named and cannot."""
     found = situation.steps[name]
     step, number = step_of(found)
-    hindrances = (*situation.missing(step, number), *situation.stale(situation.given(step, number), situation.steps))
+    hindrances = (
+        *_failed_above(situation, name),
+        *situation.missing(step, number),
+        *situation.stale(situation.given(step, number), situation.steps),
+    )
     if found.state == "done" or (found.state in ("failed", "skipped") and not named):
         return False
     if hindrances and named:
         raise InputError(f"{name} cannot run: {'; '.join(hindrances)}")
     return not hindrances
+
+
+def _failed_above(situation: Situation, name: str) -> tuple[str, ...]:
+    """What a step stands on that failed, and with what error: the true reason why it cannot run."""
+    step, number = step_of(situation.steps[name])
+    if not situation.missing(step, number):
+        return ()
+    above = [one for one in situation.steps if one in _needed(situation, [name]) and one != name]
+    return tuple(
+        f"{one} failed: {'; '.join(situation.steps[one].reasons)}"
+        for one in above
+        if situation.steps[one].state == "failed"
+    )
 
 
 def _needed(situation: Situation, wanted: Sequence[str]) -> set[str]:

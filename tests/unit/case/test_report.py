@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,9 +18,11 @@ from case_makers import result, stated_case
 from hepatica.case.case import Case
 from hepatica.case.report.course import CourseStep, StoredPicture
 from hepatica.case.report.document import case_document
+from hepatica.case.report.front import front_sections
 from hepatica.case.report.histograms import histograms_of
 from hepatica.case.report.material import CaseMaterial, Disease, Person
 from hepatica.case.report.objects import administration
+from hepatica.case.report.room import ROOMS, Room
 from hepatica.case.report.summary import LESIONS_SHOWN, shown_structures, summary_of
 from hepatica.case.report.warnings import open_warnings
 from hepatica.core.message import Message
@@ -84,6 +87,22 @@ def test_a_result_that_was_edited_is_not_shown(case: Case) -> None:
     (found,) = case.report().case_treatments
     assert found.planned_gbq is None
     assert "is out of date" in page(case)
+
+
+def test_what_was_made_from_an_edited_result_is_not_shown_either(case: Case) -> None:
+    path = case["plan"] / "result.json"
+    times = path.stat()
+    text = path.read_text("utf-8")
+    path.write_text(text.replace('"planned_gbq": 2', '"planned_gbq": 7', 1), encoding="utf-8")
+    assert path.read_text("utf-8") != text
+    # Neither size nor time tells it: the hashes do.
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert path.stat().st_size == times.st_size
+    found = {step.name: step for step in case.report().material.steps}
+    assert found["plan"].state == "changed"
+    assert (found["order"].state, found["order"].document) == ("out of date", {})
+    assert "made from plan, whose result was changed" in found["order"].reasons
+    assert found["function"].state == "waiting"
 
 
 def test_a_table_that_was_edited_is_not_shown(case: Case) -> None:
@@ -221,6 +240,91 @@ def test_planned_and_delivered_dose_of_each_structure_with_the_goals_that_apply(
     assert found["perfused"].planned_dose_gy is None
 
 
+def _page(found: dict[str, CourseStep], room: Room = ROOMS[0], indication: str = "HCC") -> str:
+    one = summary_of(1, STATED, found, indication=indication)
+    made = replace(material(found), treatments=(one,))
+    sections = front_sections(made, one, room, None, first=True)
+    return html_page(Document("Course", sections=tuple(sections)))
+
+
+def test_a_limit_that_was_exceeded_is_never_left_out() -> None:
+    rest = structure("perfused minus tumours", "perfused_normal", 80.2)
+    limits = [
+        limit("perfused minus tumours", "violated", limit_gy=88.0, condition="hypertrophy"),
+        limit("perfused minus tumours", "violated", limit_gy=44.3, comparison="<=", condition="left by earlier"),
+        limit("perfused minus tumours", "violated", limit_gy=60.0, comparison="<=", condition="label"),
+        limit("perfused minus tumours", "met", limit_gy=120.0, comparison="<=", condition="reserve"),
+    ]
+    text = _page({"dose": done("dose", DOSE | {"structures": [rest], "limits": limits})}, ROOMS[-1])
+    assert "44.3 Gy: left by earlier" in text
+    assert "60.0 Gy: label" in text
+    assert "hypertrophy" not in text
+    assert "2 goals and limits, 1 of them missed or exceeded, are carried over" in text
+
+
+def test_limits_and_aims_of_the_plan_stand_beside_the_published_ones() -> None:
+    aim = PLAN | {
+        "territories": [{"name": "right lobe", "chosen": "mird", "methods": {"mird": {"terms": {"dose_gy": 110.0}}}}]
+    }
+    found = {one.name: one for one in summary_of(1, STATED, steps() | {"plan": done("plan", aim)}).structures}
+    (goal,) = found["perfused"].goals
+    assert (goal.limit_gy, goal.status, goal.is_published) == (110.0, "violated", False)
+    missed = DOSE | {"limits": [limit("perfused", "violated", limit_gy=140.0, condition="lobectomy")]}
+    text = _page({"plan": done("plan", aim), "dose": done("dose", missed)}, ROOMS[-1])
+    assert "140 Gy: lobectomy" in text
+    assert "110 Gy: aim of the plan" in text
+
+
+def test_another_activity_than_planned_stands_first() -> None:
+    verification = {"total_ratio": 1.86, "total_differs": True, "catheter_position_changed": False}
+    found = steps() | {
+        "plan": done("plan", PLAN | {"administered_gbq": 2.0}),
+        "delivery": done("delivery", DELIVERY | {"administered_gbq": 3.7}),
+        "verification": done("verification", verification),
+    }
+    text = _page(found)
+    assert "treatment 1: +85.0 % activity given against planned" in text
+    assert "+85.0 % against planned" in text
+    assert "distributed as the scout; but another amount: energy in the liver 1.86 of planned" in text
+    assert "activity given against planned" not in _page(steps() | {"delivery": done("delivery", DELIVERY)})
+    # Without readings of the vial the header's activity tells it.
+    header = {"provenance": {"parameters": {"administered_activity_bq": 3.7e9, "residual_fraction": 0.0}}}
+    text = _page({"plan": found["plan"], "dose": done("dose", DOSE | header)})
+    assert "treatment 1: +85.0 % activity given against planned" in text
+    assert "3.70 GBq as the dose has it" in text
+
+
+def test_the_image_of_a_dose_and_of_the_lungs_is_named() -> None:
+    lungs = {"by_image": {"structure": "lungs"}, "judged": "image", "dose_judged_gy": 3.9}
+    dose = done(
+        "dose", DOSE | {"lung_doses": lungs}, given={"activity": "images/therapy-pet-2", "agent": "treatment 1"}
+    )
+    assert dose.made_from == "therapy-pet-2"
+    text = _page(steps() | {"dose": dose})
+    assert "therapy-pet-2" in text
+    assert "Lungs: planned by the shunt, delivered by the image." in text
+    assert "delivered by the image" not in _page(steps())
+
+
+def test_a_goal_that_is_not_there_says_why() -> None:
+    found = {"dose": done("dose", DOSE | {"limits": []})}
+    assert "no published goal or limit for this indication and intent" in _page(found)
+    assert "indication or intent is not stated" in _page(found, indication="")
+
+
+def test_questions_of_the_first_page_begin_with_what_speaks_against_a_top_up() -> None:
+    def asked(structure: str, kind: str) -> dict[str, Any]:
+        row = {"structure": structure, "finding": f"found {kind}", "kind": kind, "certainty": "certain"}
+        return {**row, "question": "?", "source": "a", "limit_gy": 1.0}
+
+    kinds = ("open", "top-up", "untreated", "no top-up")
+    found = steps() | {"verification": done("verification", {"suggestions": [asked(k, k) for k in kinds]})}
+    text = _page(found)
+    assert text.index("found no top-up") < text.index("found untreated")
+    assert "fed by another artery?" in text
+    assert "found open" not in text  # there is room for two
+
+
 def test_the_largest_lesions_stand_on_the_first_page() -> None:
     shown = [one.name for one in shown_structures(summary_of(1, STATED, steps()).structures) if one.role == "tumour"]
     assert shown == [f"tumour {n}" for n in range(9 - LESIONS_SHOWN, 9)]
@@ -250,6 +354,13 @@ def test_the_folder_of_a_case_is_not_named_without_identity(case: Case) -> None:
     for path in (str(case.folder), "nickname of somebody"):
         assert path not in text
         assert path not in json.dumps(report.as_dict())
+
+
+def test_a_uid_does_not_fill_the_first_page() -> None:
+    uid = "1.2.826.0.1.3680043.8.498.63456789012345678901234567890123456789"
+    step = done("dose", {"messages": [{"code": "a", "text": f"frame {uid} is another", "severity": "warning"}]})
+    (message,), _ = open_warnings([step])
+    assert message.text == "Dose: frame …23456789 is another"
 
 
 def test_histograms_are_those_of_the_tables() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -86,6 +87,16 @@ def test_activity_by_its_nuclide(one: Seen, role: str) -> None:
 )
 def test_what_is_in_doubt_is_said(series: tuple[Seen, ...], said: str) -> None:
     assert said in "; ".join(guesses(series, (AT,))[-1].doubts)
+
+
+def test_an_echo_that_is_missing_after_treatment_is_in_doubt() -> None:
+    def echoes(count: int, days: float) -> Seen:
+        return replace(seen(Kind.MR, days), what=f"multi-echo MR, {count} echoes, magnitude")
+
+    before, after = guesses((echoes(5, -9), echoes(4, 1)), (AT,))
+    assert (before.role, after.role) == ("baseline-mr", "therapy-mr")
+    assert "4 echoes, 5 before treatment: is one missing?" in after.doubts
+    assert not guesses((echoes(5, -9), echoes(5, 1)), (AT,))[1].doubts
 
 
 def test_time_points_are_not_rivals() -> None:

@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 import hepatica
-from hepatica.core import Grid, Region
+from hepatica.core import Grid, Kind, Region
 from hepatica.imaging.mri.echoes import MultiEcho
+from hepatica.io.dicom.rtdose import read_rtdose
+from hepatica.io.itk import read_itk
+from hepatica.workflow.mri.scans import require_alike
 
 GRID = Grid.axial((16, 14, 10), spacing_mm=(4, 4, 5), frame_of_reference="1.2.3")
 WHEN = datetime(2026, 3, 3, 9)
@@ -66,7 +70,7 @@ def test_masses_ratios_and_activity(result: Any) -> None:
     left = 2.0 ** (-24 / 26.8)
     assert result.specific_activity_mbq_mg == pytest.approx(10 * left, rel=0.002)
     assert result["liver"].activity_mbq == pytest.approx(10 * left * truth, rel=0.012)
-    assert result.activity.volume.total / 1e6 == pytest.approx(result["liver"].activity_mbq, rel=1e-4)
+    assert LIVER.total(result.activity.volume) / 1e6 == pytest.approx(result["liver"].activity_mbq, rel=1e-4)
     assert "lung right" not in {one.name for one in result.structures}
     assert "decay-misfit" not in {message.code for message in result.messages}
     assert result.usable.own_mg_ml < result.usable.neighbours_mg_ml
@@ -99,6 +103,90 @@ def test_its_activity_is_one_for_absorbed_dose(result: Any, tmp_path: Path) -> N
     assert by_file["liver"].dose_mean_gy == pytest.approx(by_value["liver"].dose_mean_gy, rel=1e-4)
     both = hepatica.spect_mri_agreement(tmp_path / "saved", spect=result.activity, structures=REGIONS)
     assert both.pearson == pytest.approx(1.0, abs=1e-6)
+
+
+def test_an_instant_with_a_zone_is_that_of_the_scanners_clock() -> None:
+    zoned = replace(HOLMIUM, calibrated_at=datetime.fromisoformat("2026-03-02T09:00+01:00"))
+    one = found(holmium=zoned)
+    assert one.specific_activity_mbq_mg == pytest.approx(10 * 2.0 ** (-24 / 26.82), rel=0.002)
+    assert "specific-activity-zone" in {message.code for message in one.messages}
+
+
+def test_times_that_cannot_be_compared_are_refused_before_the_fit() -> None:
+    said: list[str] = []
+    zoned = scan(CONCENTRATION, time=datetime.fromisoformat("2026-03-03T09:00+01:00"))
+    with pytest.raises(hepatica.TimeError, match="one has a time zone"):
+        hepatica.holmium_mri(zoned, before=scan(seed=2), structures=REGIONS, holmium=HOLMIUM, progress=said.append)
+    assert said == ["reading"]
+
+
+def test_an_echo_that_one_scan_lacks_is_critical() -> None:
+    whole = scan(seed=2)
+    short = MultiEcho.from_arrays(
+        np.asarray(whole.magnitude)[1:], echo_times_s=TIMES[1:], field_t=1.5, grid=GRID, time=WHEN
+    )
+    (said,) = require_alike(short, whole)[1]
+    assert (said.code, said.severity) == ("echo-missing", "critical")
+    assert "lacks 1.2 ms" in said.text
+    other = MultiEcho.from_arrays(
+        np.asarray(whole.magnitude), echo_times_s=tuple(t + 2e-4 for t in TIMES), field_t=1.5, grid=GRID, time=WHEN
+    )
+    assert [m.code for m in require_alike(other, whole)[1]] == ["echo-times-differ"]
+    assert require_alike(whole, whole)[1] == ()
+
+
+def test_a_voxel_at_the_border_is_counted_once_everywhere(tmp_path: Path) -> None:
+    # Half of every voxel at the border is liver: weighted twice, the liver would lose a quarter of what lies there.
+    whole = LIVER.full()
+    border = whole * (ndimage.minimum_filter(whole, 3) == 0)
+    soft = Region.from_coverage("liver", GRID, (whole - 0.5 * border).astype(np.float32))
+    one = found(structures=[soft])
+    own = one["liver"].activity_mbq
+    assert soft.total(one.activity.volume) / 1e6 == pytest.approx(own, rel=1e-4)
+    one.save(tmp_path / "saved")
+    ct = hepatica.Image.from_array(np.full(GRID.shape, 50.0), unit="HU", grid=GRID)
+    options = hepatica.DoseOptions(
+        settings=hepatica.DoseSettings(negatives="keep"),
+        images=hepatica.ImageOptions(activity_unit="Bq/mL", activity_at=(WHEN,)),
+        quantification=hepatica.QuantificationOptions(administered_at=WHEN, administered_bq=own * 1e6),
+    )
+    dose = hepatica.absorbed_dose(
+        tmp_path / "saved" / "activity.nii.gz", ct=ct, nuclide="Ho-166", structures=[soft], engine="local",
+        options=options,
+    )  # fmt: skip
+    assert dose.activity_in_image_mbq == pytest.approx(own, rel=1e-3)
+    # 15.53 J per GBq in 1.055 g/mL, as above.
+    expected = 15.53e-3 * own / (1.055e-3 * soft.volume_ml)
+    assert dose["liver"].dose_mean_gy == pytest.approx(expected, rel=0.02)
+    both = hepatica.spect_mri_agreement(tmp_path / "saved", spect=one.activity, structures=[soft])
+    assert both.mri_mbq == pytest.approx(own, rel=1e-4)
+
+
+def test_a_dose_with_negative_voxels_is_written_and_says_so(result: Any, tmp_path: Path) -> None:
+    values = np.asarray(result.activity.volume.values).copy()
+    noise = np.where(np.indices(GRID.shape).sum(axis=0) % 2, 1.5, -1.5) * LIVER.mean(result.activity.volume)
+    values[LIVER.full() > 0] += noise[LIVER.full() > 0]
+    activity = replace(result.activity, volume=result.activity.volume.with_values(values))
+    assert (values < 0).any()
+    ct = hepatica.Image.from_array(np.full(GRID.shape, 50.0), unit="HU", grid=GRID)
+    options = hepatica.DoseOptions(
+        settings=hepatica.DoseSettings(negatives="keep"),
+        quantification=hepatica.QuantificationOptions(administered_at=datetime(2026, 3, 2, 9)),
+    )
+    one = hepatica.absorbed_dose(
+        activity, ct=ct, nuclide="Ho-166", structures=REGIONS, engine="local", options=options
+    )  # fmt: skip
+    assert float(one.dose.values.min()) < 0
+    (said,) = (message for message in one.messages if message.code == "dose-negative")
+    assert f"{int((one.dose.values < 0).sum())} voxels" in said.text
+    one.save(tmp_path / "dose")
+    written = read_rtdose(tmp_path / "dose" / "dose.dcm").volume
+    assert float(written.values.min()) == 0
+    kept, _ = read_itk(tmp_path / "dose" / "dose.nii.gz", Kind.DOSE)
+    assert float(kept.values.min()) == pytest.approx(float(one.dose.values.min()), rel=1e-5)
+    # The mean is that of the signed image.
+    assert one["liver"].dose_mean_gy == pytest.approx(LIVER.mean(one.dose), rel=0.01)
+    assert LIVER.mean(written) > LIVER.mean(one.dose)
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {

@@ -12,6 +12,7 @@ from typing import Any
 from hepatica.case.layout import STEPS
 from hepatica.case.record import Record
 from hepatica.case.state import Situation, StepState
+from hepatica.case.steps.shown import source_words
 from hepatica.core.message import Message, unique
 from hepatica.core.privacy.anonymiser import Anonymiser
 from hepatica.core.privacy.identity import withheld
@@ -80,6 +81,8 @@ class CourseStep:
         Version that ran it.
     read : tuple of str
         Paths of what it read, as its result names them: of use only to take them out.
+    given : mapping of str to str
+        Option of its verb -> image or step that it was made from; empty unless the step is up to date.
     """
 
     name: str
@@ -97,6 +100,17 @@ class CourseStep:
     run_at: str = ""
     software: str = ""
     read: tuple[str, ...] = field(default=(), repr=False)
+    given: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def made_from(self) -> str:
+        """Images and steps that it took, in the order of its inputs."""
+        taken = dict.fromkeys(source for source in self.given.values() if source.startswith(("images/", "steps/")))
+        return ", ".join(source_words(source) for source in taken)
+
+    def sources(self, word: str) -> str:
+        """Where the value of an option of its verb came from: "therapy-pet", "holmium-mri"; empty where unknown."""
+        return source_words(self.given.get(word, ""))
 
     @property
     def is_current(self) -> bool:
@@ -126,7 +140,22 @@ def course_steps(situation: Situation) -> tuple[CourseStep, ...]:
     InputError
         If the result of a step that is done cannot be read.
     """
-    return tuple(_step(situation, state) for state in situation.steps.values())
+    found: list[CourseStep] = []
+    changed: dict[str, str] = {}
+    for state in situation.steps.values():
+        step = _step(situation, state)
+        above = [name for source in step.given.values() for name in _STEP.findall(source) if name in changed]
+        if above and step.is_current:
+            text = f"made from {', '.join(dict.fromkeys(changed[name] for name in above))}, whose result was changed"
+            step = CourseStep(step.name, step.title, step.kind, step.treatment_number, "out of date", (text,))
+            changed[step.name] = changed[above[0]]
+        elif step.state == "changed":
+            changed[step.name] = step.name
+        found.append(step)
+    return tuple(found)
+
+
+_STEP = re.compile(r"steps/([a-z0-9-]+)")
 
 
 def _step(situation: Situation, state: StepState) -> CourseStep:
@@ -167,6 +196,7 @@ def _step(situation: Situation, state: StepState) -> CourseStep:
         run_at=ran.at if document and ran is not None and ran.what == "ran" else "",
         software=situation.records[state.name].software if document else "",
         read=read,
+        given={word: source for word, (source, _) in situation.records[state.name].inputs.items()} if document else {},
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hepatica.case.report.course import CourseStep
 from hepatica.case.report.goals import Goal
@@ -33,10 +33,10 @@ from hepatica.report.pdf import is_printable
 
 Steps = Mapping[str, CourseStep]
 
-NO_BREAK = "\u00a0"
+NO_BREAK, MINUS = "\u00a0", "\u2212"
 CHANCES_SHOWN = 2
-GRAVITY = {"violated": 0, "unjudged": 1, "near": 2, "met": 3}
-"""Status of a goal -> which are shown first where there is not room for all."""
+GIVEN_RELATIVE = 0.20
+"""Given and planned activity that differ by as much: 10 CFR 35.3045 has it reported as a medical event."""
 STATE_MARKS = {"done": "met", "out of date": "violated", "changed": "violated", "failed": "violated", "ready": "near"}
 STATE_WORDS = {"waiting": "not done", "ready": "not done, may be run", "changed": "result was changed"}
 REASON_LETTERS = 80
@@ -143,10 +143,11 @@ def _not_usable(material: CaseMaterial, room: Room) -> Section:
 
 def _about(material: CaseMaterial) -> tuple[Message, ...]:
     """What is wrong with the case itself, and with its print."""
+    given = tuple(message for one in material.treatments for message in about_given(one))
     if is_printable(material.person.shown_name):
-        return material.messages
+        return (*given, *material.messages)
     text = "the PDF cannot print every letter of the patient's name; the HTML report does"
-    return (*material.messages, Message("name-not-printable", text, "go by the patient's ID on paper"))
+    return (*given, *material.messages, Message("name-not-printable", text, "go by the patient's ID on paper"))
 
 
 def _why(step: CourseStep) -> str:
@@ -196,7 +197,9 @@ def _activity(treatment: TreatmentSummary, steps: Steps, room: Room) -> Facts:
     if t.planned_administered_gbq is not None and t.planned_gbq != t.planned_administered_gbq:
         planned += f", {three(t.planned_administered_gbq)} GBq to the patient"
     vial = "" if t.vial_at_injection_gbq is None else f" of {three(t.vial_at_injection_gbq)} GBq in the vial"
-    given = "" if t.administered_gbq is None else f"{_with_sd(t.administered_gbq)} GBq{vial}"
+    given = "" if t.administered_gbq is None else f"{_with_sd(t.administered_gbq)} GBq{vial}{_of_planned(t)}"
+    if t.administered_gbq is None and t.imaged_gbq is not None:
+        given = f"{three(t.imaged_gbq)} GBq as the dose has it{_of_planned(t)}"
     shunt = "" if t.lung_shunt is None else f"{_percent(t.lung_shunt)}, {t.lung_shunt_method}"
     normal = "" if t.tumour_to_normal is None else _with_sd(t.tumour_to_normal)
     pairs = [
@@ -215,9 +218,44 @@ def _activity(treatment: TreatmentSummary, steps: Steps, room: Room) -> Facts:
     if any(by_mr):
         pairs.append(("Holmium by MR", "; ".join(filter(None, by_mr))))
     if t.energy_ratio is not None:
-        went = "elsewhere than the scout" if t.catheter_moved else "as the scout"
-        pairs.append(("Scout and therapy", f"{went}; energy in the liver {three(t.energy_ratio)} of planned"))
+        went = "distributed unlike the scout" if t.catheter_moved else "distributed as the scout"
+        but = "but another amount: " if t.energy_differs and not t.catheter_moved else ""
+        pairs.append(("Scout and therapy", f"{went}; {but}energy in the liver {three(t.energy_ratio)} of planned"))
+    if t.dose_from:
+        pairs.append(("Dose made from", _short(t.dose_from, 2 * room.name_letters)))
     return Facts.of(pairs)
+
+
+def _given_gbq(treatment: TreatmentSummary) -> float | None:
+    """What reached the patient: as it was measured, else as the dose has it."""
+    return treatment.imaged_gbq if treatment.administered_gbq is None else treatment.administered_gbq.value
+
+
+def _given_ratio(treatment: TreatmentSummary) -> float | None:
+    """Given over planned activity, both as they reach the patient; None where one is not known."""
+    planned, given = treatment.planned_administered_gbq, _given_gbq(treatment)
+    return None if not planned or given is None else given / planned
+
+
+def _signed(percents: float) -> str:
+    return f"{'+' if percents >= 0 else MINUS}{percent(abs(percents))}"
+
+
+def _of_planned(treatment: TreatmentSummary) -> str:
+    ratio = _given_ratio(treatment)
+    return "" if ratio is None else f", {_signed(100 * (ratio - 1))} % against planned"
+
+
+def about_given(treatment: TreatmentSummary) -> tuple[Message, ...]:
+    """What must be seen first where another activity was given than planned."""
+    ratio, number = _given_ratio(treatment), treatment.number
+    if ratio is None or abs(ratio - 1) < GIVEN_RELATIVE:
+        return ()
+    text = (
+        f"treatment {number}: {_signed(100 * (ratio - 1))} % activity given against planned "
+        f"({three(_given_gbq(treatment))} for {three(treatment.planned_administered_gbq)} GBq)"
+    )
+    return (Message("given-unlike-planned", text, "look at unit, instants and readings", severity="critical"),)
 
 
 def _absent(steps: Steps, kind: str) -> str:
@@ -252,21 +290,21 @@ def _percent(value: Estimate) -> str:
 
 def _doses(treatment: TreatmentSummary, steps: Steps, room: Room) -> Section:
     shown = shown_structures(treatment.structures, room.lesions)
-    left_goals = 0
+    left: list[Goal] = [goal for one in treatment.structures if one not in shown for goal in one.goals]
     rows: list[list[Cell]] = []
     marks, continued = [], []
     for one in shown:
-        goals = sorted(one.goals, key=lambda goal: GRAVITY.get(goal.status, len(GRAVITY)))[: room.goals]
-        left_goals += len(one.goals) - len(goals)
-        # In their own order, as the agent has them.
-        for n, goal in enumerate([goal for goal in one.goals if goal in goals] or [None]):
+        ranked = sorted(one.goals, key=lambda goal: goal.gravity)
+        goals = [goal for n, goal in enumerate(ranked) if n < room.goals or goal.stays]
+        left += [goal for goal in ranked if goal not in goals]
+        for n, goal in enumerate(goals or [None]):
             numbers = _numbers(one, room) if n == 0 else ("", None, None, None, None, None)
             rows.append([*numbers, *_goal(one, goal)])
             marks.append("" if goal is None else goal.status)
             continued += [len(rows) - 1] if n else []
     table = TableBlock(
         Table.of(DOSE_COLUMNS, rows),
-        _dose_note(treatment, (len(treatment.structures) - len(shown), left_goals), steps),
+        _dose_note(treatment, len(treatment.structures) - len(shown), left, steps),
         prose=True,
         shares=(2.2, 0.4, 0.4, 0.4, 0.4, 0.4, 5.0, 1.0),
         marks=tuple(marks),
@@ -299,21 +337,31 @@ def _goal(one: StructureDose, goal: Goal | None) -> tuple[str, str]:
     return f"{sign} {three(goal.limit_gy)} Gy: {goal.condition}", verdict
 
 
-def _dose_note(treatment: TreatmentSummary, left: tuple[int, int], steps: Steps) -> str:
+def _dose_note(treatment: TreatmentSummary, lesions: int, left: Sequence[Goal], steps: Steps) -> str:
     parts = ["Mean absorbed doses, ± standard uncertainty (k = 1); planned by the method that the plan chose."]
+    lungs = [one for one in treatment.structures if one.role == "lung"]
     if any(one.not_known for one in treatment.structures):
         parts.append("≥ before an uncertainty: parts of it are not known and not in it.")
     if any(one.delivered_dose_gy is not None for one in treatment.structures):
         if not treatment.goals_are_judged:
-            parts.append("No goal applies: indication and intent are not stated, or the agent has none for them.")
+            parts.append(_no_goal(treatment))
+        if treatment.lungs_by_image and any(one.planned_dose_gy is not None for one in lungs):
+            parts.append("Lungs: planned by the shunt, delivered by the image.")
     else:
         parts.append(f"Delivered dose: {_absent(steps, 'dose')}; goals and limits are judged by the planned dose.")
-    lesions, goals = left
     if lesions > 0:
         parts.append(f"{lesions} smaller lesions are on the page of the absorbed dose.")
-    if goals > 0:
-        parts.append(f"{goals} goals and limits, none graver than those shown, are carried over to the next page.")
+    if left:
+        missed = sum(goal.status == "violated" for goal in left)
+        graver = f"{missed} of them missed or exceeded" if missed else "none of them missed or exceeded"
+        parts.append(f"{len(left)} goals and limits, {graver}, are carried over to the next page.")
     return " ".join(parts)
+
+
+def _no_goal(treatment: TreatmentSummary) -> str:
+    if treatment.is_indicated:
+        return "The agent has no published goal or limit for this indication and intent that could be judged."
+    return "No published goal applies: indication or intent is not stated."
 
 
 def _key(steps: Steps) -> Picture | None:
@@ -340,21 +388,34 @@ def _open(material: CaseMaterial, treatment: TreatmentSummary, room: Room) -> Bl
     return Notices("Open warnings", messages, "near", note) if messages else Paragraph("No open warnings.")
 
 
+ASKED = {
+    "no top-up": "goal missed, and a limit is passed already: no top-up",
+    "untreated": "not reached: fed by another artery?",
+    "top-up": "top-up to be considered?",
+    "watch": "to be watched?",
+    "aim": "published goal; the plan states another aim",
+    "open": "goal inside of the interval, nothing follows",
+}
+"""Kind of a question -> what the first page asks; the gravest first."""
+
+QUESTIONS = tuple(ASKED)
+
+
 def _questions(treatment: TreatmentSummary, room: Room) -> tuple[Block, ...]:
     """What verification asks of the team, a line for each lesion and organ; the rest stands at its part."""
     lines: dict[str, str] = {}
-    for one in treatment.questions:
-        what = {
-            "open": "goal inside of the interval, nothing follows",
-            "top-up": "top-up to be considered?",
-            "watch": "to be watched?",
-        }.get(one.kind)
-        if what is None or (one.kind == "top-up" and one.structure in lines) or ", " in one.structure:
+    for one in sorted(treatment.questions, key=lambda one: QUESTIONS.index(one.kind) if one.kind in ASKED else 0):
+        what = ASKED.get(one.kind)
+        if what is None or ", " in one.structure or (one.kind == "top-up" and one.limit_gy is None):
             continue
         if one.top_up_gbq is not None:
-            most = "" if one.allowed_gbq is None or one.allowed_gbq >= one.top_up_gbq else (
-                f"; {three(one.allowed_gbq)} GBq keep every limit"
-            )  # fmt: skip
+            most = (
+                "; no limit of the liver is known"
+                if one.allowed_gbq is None
+                else f"; {three(one.allowed_gbq)} GBq keep every limit for certain"
+                if one.allowed_gbq < one.top_up_gbq
+                else ""
+            )
             what = f"top-up of {three(one.top_up_gbq)} GBq?{most}"
         lines.setdefault(one.structure, f"{one.structure}, {one.finding}: {what}")
     if not lines:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isclose
 from typing import Any
 
 from hepatica.case.report.course import CourseStep
 from hepatica.case.steps.shown import at
+from hepatica.planning.measured.judged_by_plan import asked_by_plan
 from hepatica.report.dose_report import LimitRow
 
 LIFETIME = "cumulative"
 """How the condition of a limit begins that holds for all treatments together."""
+
+
+GRAVITY = ("violated", "unjudged", "near", "met")
+"""Status of a goal, the gravest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class Goal:
         What was judged, where that is not the mean of the structure: a sum over treatments, the least of several.
     not_judged : str
         Why it could not be judged; empty where it was.
+    is_published : bool
+        False of what the plan states itself.
     """
 
     comparison: str
@@ -41,6 +49,18 @@ class Goal:
     source: str
     judged_gy: float | None = None
     not_judged: str = ""
+    is_published: bool = True
+
+    @property
+    def gravity(self) -> tuple[int, bool]:
+        """What sorts goals, the gravest first: an exceeded limit is harm, and stands before a goal that is missed."""
+        return GRAVITY.index(self.status) if self.status in GRAVITY else len(GRAVITY), self.comparison == ">="
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is never left out for want of room: a limit that was passed, an aim that a person stated."""
+        is_aim = self.comparison == ">=" and not self.is_published
+        return is_aim or (self.comparison == "<=" and self.status == "violated")
 
 
 def lungs_before(earlier: Sequence[Mapping[str, CourseStep]], plan: Mapping[str, Any]) -> tuple[float, str]:
@@ -71,7 +91,7 @@ def _document(steps: Mapping[str, CourseStep], kind: str) -> Mapping[str, Any]:
 
 
 def goals_of_dose(
-    dose: Mapping[str, Any], lungs: tuple[float, str], left: Mapping[str, Any]
+    dose: Mapping[str, Any], lungs: tuple[float, str], left: Mapping[str, Any], plan: Mapping[str, Any]
 ) -> Mapping[str, tuple[Goal, ...]]:
     """Those that apply and were judged, by the name of the structure.
 
@@ -83,6 +103,8 @@ def goals_of_dose(
         Lung dose of the treatments before in Gy, and what is not known of it.
     left : mapping
         What the treatment before left.
+    plan : mapping
+        Result of the plan: its aims and limits; empty where there is none.
     """
     found: dict[str, tuple[Goal, ...]] = {}
     for row in dose.get("limits", ()):
@@ -99,6 +121,14 @@ def goals_of_dose(
         tolerance = f"of {left['tolerance_bed_gy']:g} Gy BED {left['delivered_bed_gy']:.4g} Gy were used"
         goal = Goal("<=", left["normal_gy"], status, f"left by earlier treatments ({tolerance})", "next treatment")
         found[name] = (*found.get(name, ()), goal)
+    for one in asked_by_plan(plan, dose):
+        there = found.get(one.structure, ())
+        if not any(goal.comparison == one.comparison and isclose(goal.limit_gy, one.limit_gy) for goal in there):
+            status = LimitRow(one.structure, one.comparison, one.limit_gy, one.total_gy).status
+            goal = Goal(
+                one.comparison, one.limit_gy, status, one.condition, one.source, one.total_gy, is_published=False
+            )
+            found[one.structure] = (*there, goal)
     return found
 
 

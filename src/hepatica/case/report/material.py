@@ -153,7 +153,13 @@ def case_material(situation: Situation) -> CaseMaterial:
         person=person,
         disease=Disease(**{key: _text(situation, "disease", key) for key in ("indication", "description", "stage")}),
         treatments=tuple(
-            summary_of(n, situation.facts.treatments[n - 1], by_treatment[n], [by_treatment[k] for k in range(1, n)])
+            summary_of(
+                n,
+                situation.facts.treatments[n - 1],
+                by_treatment[n],
+                [by_treatment[k] for k in range(1, n)],
+                indication=_text(situation, "disease", "indication"),
+            )
             for n in situation.treatments
         ),
         steps=steps,

@@ -86,6 +86,7 @@ def blocks_of(step: CourseStep) -> tuple[Block, ...]:
         return (Paragraph(f"No numbers: {step.standing()}."),)
     layout = step_named(step.kind).layout
     facts = [(label, value) for label, value in layout.facts(step.document) if value]
+    facts += [("Made from", step.made_from)] if step.made_from else []
     blocks: list[Block] = [Facts.of(facts)] if facts else []
     tables, pictures = _tables(step, layout), _pictures(step, layout)
     blocks += [*tables, *pictures]

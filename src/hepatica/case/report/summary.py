@@ -15,6 +15,7 @@ from hepatica.case.report.goals import Goal, goals_of_dose, goals_of_plan, left_
 from hepatica.case.steps.shown import at, estimate
 from hepatica.core.numbers.estimate import Estimate
 from hepatica.core.privacy.identity import withheld
+from hepatica.planning.measured.treatment_results import administered_gbq_of
 
 TUMOUR, ALL_TUMOURS = "tumour", "all_tumours"
 OF_INTEREST = (TUMOUR, ALL_TUMOURS, "normal_liver", "perfused", "perfused_normal")
@@ -114,8 +115,10 @@ class Question:
         As `hepatica.planning.delivery.suggestions.Suggestion` has them.
     question, source : str
         What is asked, and the publication that states it.
+    limit_gy : float or None
+        Goal or limit; None of a statement about several structures.
     top_up_gbq, allowed_gbq : float or None
-        Activity of a top-up, and the most that keeps every limit.
+        Activity of a top-up, and the most that keeps every limit for certain.
     """
 
     structure: str
@@ -124,6 +127,7 @@ class Question:
     certainty: str
     question: str
     source: str
+    limit_gy: float | None = None
     top_up_gbq: float | None = None
     allowed_gbq: float | None = None
 
@@ -152,6 +156,8 @@ class TreatmentSummary:
         Measured.
     administered_gbq, residual_fraction : Estimate or None
         Measured.
+    imaged_gbq : float or None
+        Activity that reached the patient by the dose: stated there, or by its image's header.
     lung_shunt : Estimate or None
         Fraction.
     lung_shunt_method : str
@@ -169,9 +175,17 @@ class TreatmentSummary:
     structures : tuple of StructureDose
         Tumours, normal liver, lungs.
     goals_are_judged : bool
-        Whether indication and intent say which goals apply.
+        Whether a published goal or limit applies.
+    is_indicated : bool
+        Whether indication and intent are stated.
     energy_ratio : float or None
         Delivered over planned energy in the liver, by verification.
+    energy_differs : bool
+        Whether that is beyond the uncertainty of both.
+    lungs_by_image : bool
+        Whether the delivered lung dose is the image's; a planned one is always by the shunt.
+    dose_from : str
+        Image, or step, that the delivered dose was made from.
     catheter_moved : bool or None
         Whether the therapy went elsewhere than the scout, by verification.
     chances : tuple of Chance
@@ -198,6 +212,7 @@ class TreatmentSummary:
     plan_verdict: str = ""
     vial_at_injection_gbq: float | None = None
     administered_gbq: Estimate | None = None
+    imaged_gbq: float | None = None
     residual_fraction: Estimate | None = None
     lung_shunt: Estimate | None = None
     lung_shunt_method: str = ""
@@ -208,7 +223,11 @@ class TreatmentSummary:
     planned_lung_dose_gy: float | None = None
     structures: tuple[StructureDose, ...] = ()
     goals_are_judged: bool = False
+    is_indicated: bool = False
     energy_ratio: float | None = None
+    energy_differs: bool = False
+    lungs_by_image: bool = False
+    dose_from: str = ""
     catheter_moved: bool | None = None
     chances: tuple[Chance, ...] = ()
     response: str = ""
@@ -237,6 +256,8 @@ def summary_of(
     stated: Mapping[str, Any],
     steps: Mapping[str, CourseStep],
     earlier: Sequence[Mapping[str, CourseStep]] = (),
+    *,
+    indication: str = "",
 ) -> TreatmentSummary:
     """Of one treatment.
 
@@ -250,6 +271,8 @@ def summary_of(
         Its steps by kind; the document of one that is not up to date is empty.
     earlier : sequence of mapping
         Those of the treatments before it, in order.
+    indication : str
+        As stated.
     """
 
     def document(kind: str) -> Mapping[str, Any]:
@@ -272,6 +295,7 @@ def summary_of(
         plan_verdict=str(plan.get("verdict", "")),
         vial_at_injection_gbq=at(delivery, "vial_at_injection_gbq"),
         administered_gbq=estimate(delivery, "administered_gbq"),
+        imaged_gbq=administered_gbq_of(dose) if at(dose, "provenance.parameters") else None,
         residual_fraction=estimate(delivery, "residual_fraction"),
         lung_shunt=estimate(shunt, "lung_shunt"),
         lung_shunt_method=str(shunt.get("method", "")),
@@ -281,8 +305,12 @@ def summary_of(
         tumour_outside_territories_ml=at(uptake, "volumes.tumour_outside_territories_ml"),
         planned_lung_dose_gy=at(plan, "doses.lung_gy"),
         structures=structures,
-        goals_are_judged=any(one.goals for one in structures),
+        is_indicated=bool(indication and stated.get("intent")),
+        goals_are_judged=any(goal.is_published for one in structures for goal in one.goals),
         energy_ratio=at(verification, "total_ratio"),
+        energy_differs=bool(at(verification, "total_differs")),
+        lungs_by_image=at(dose, "lung_doses.judged") == "image",
+        dose_from=steps["dose"].sources("activity") if "dose" in steps else "",
         catheter_moved=at(verification, "catheter_position_changed"),
         chances=_chances(document("prediction")),
         response=str(best.get("response") or ""),
@@ -309,6 +337,7 @@ def _question(row: Mapping[str, Any]) -> Question:
         certainty=row["certainty"],
         question=row["question"],
         source=row["source"],
+        limit_gy=row.get("limit_gy"),
         top_up_gbq=at(row, "top_up.activity_gbq"),
         allowed_gbq=at(row, "top_up.allowed_gbq"),
     )
@@ -326,7 +355,7 @@ def _structures(
     if not delivered:
         yield from _planned_alone(plan)
         return
-    goals = goals_of_dose(dose, lungs, left)
+    goals = goals_of_dose(dose, lungs, left, plan)
     lesions = sum(item["role"] == TUMOUR for item in delivered)
     perfused = frozenset(item["name"] for item in delivered if item["role"] == "perfused")
     for role in OF_INTEREST:

@@ -27,6 +27,18 @@ _SOURCE = re.compile(r" \[[\w-]+; [^\]]*\]")
 """Id and source of a limit, which stand with the limits."""
 
 
+_UID = re.compile(r"\b\d+(?:\.\d+){4,}\b")
+"""An identifier of DICOM; its end tells it from others as well."""
+
+UID_DIGITS, LONG_UID = 8, 24
+
+
+def _in_words(text: str) -> str:
+    return _UID.sub(
+        lambda found: f"…{found[0][-UID_DIGITS:]}" if len(found[0]) > 24 else found[0], _SOURCE.sub("", text)
+    )
+
+
 def open_warnings(
     steps: Iterable[CourseStep], most: int = WARNINGS_SHOWN, critical: int | None = None
 ) -> tuple[tuple[Message, ...], int]:
@@ -55,7 +67,7 @@ def open_warnings(
             break
         first = alike[0]
         others = f" ({len(alike) - 1} more of this kind)" if len(alike) > 1 else ""
-        text = f"{', '.join(said[first])}: {_short(_SOURCE.sub('', first.text))}{others}"
+        text = f"{', '.join(said[first])}: {_short(_in_words(first.text))}{others}"
         shown.append(Message(code, text, first.remedy, severity))  # type: ignore[arg-type]
     return tuple(shown), max(0, len(said) - len(shown))
 

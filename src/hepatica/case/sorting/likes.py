@@ -70,6 +70,28 @@ def rivals(seen: Sequence[Seen], found: Sequence[Guess]) -> list[Guess]:
     return out
 
 
+def fewer_echoes(seen: Sequence[Seen], found: Sequence[Guess]) -> list[Guess]:
+    """MR of several echoes before and after a treatment whose echoes are not as many: one may be missing."""
+    of = {
+        role: [n for n, guess in enumerate(found) if guess.role == role and seen[n].is_multi_echo]
+        for role in MULTI_ECHO_ALONE
+    }
+    before, after = of.values()
+    out = list(found)
+    for number in after:
+        one = seen[number].what
+        unlike = [seen[n].what for n in before if _count(seen[n].what) != _count(one)]
+        if unlike:
+            text = f"{_count(one)} echoes, {_count(unlike[0])} before treatment: is one missing?"
+            out[number] = replace(found[number], doubts=(*found[number].doubts, text))
+    return out
+
+
+def _count(what: str) -> str:
+    """Number of echoes as it is said: "multi-echo MR, 5 echoes, magnitude"."""
+    return next((part.split()[0] for part in what.split(", ") if part.endswith("echoes")), "")
+
+
 def _of_role(seen: Sequence[Seen], found: Sequence[Guess | None], guess: Guess) -> list[Seen]:
     """Series of the same role and treatment."""
     return [

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
-from hepatica.case.sorting.likes import reformatted, rivals, twice_reconstructed
+from hepatica.case.sorting.likes import fewer_echoes, reformatted, rivals, twice_reconstructed
 from hepatica.case.sorting.seen import Guess, Seen
 from hepatica.io.dicom.series import SeriesKind
 
@@ -101,7 +101,7 @@ def guesses(
         if guess is not None and guess.role != "unused" and one.frame:
             stages.setdefault(one.frame, guess)
     settled = [_referring(one, stages) if guess is None else guess for one, guess in zip(seen, found, strict=True)]
-    return rivals(seen, settled)
+    return fewer_echoes(seen, rivals(seen, settled))
 
 
 def _is_of_therapy(guess: Guess | None) -> bool:

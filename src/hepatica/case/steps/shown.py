@@ -57,3 +57,8 @@ def quantity(document: Mapping[str, Any], path: str, unit: str, factor: float = 
         return ""
     sd = None if found.sd is None else factor * found.sd
     return f"{with_uncertainty(factor * found.value, sd)} {unit}".strip()
+
+
+def source_words(source: str) -> str:
+    """Images or a step that an input came from, as people call them: "therapy-pet-1, therapy-pet-2", "holmium-mri"."""
+    return source.replace("images/", "").replace("steps/", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,11 @@ from typing import Any, ClassVar
 
 from hepatica.case.case import Case
 from hepatica.case.catalogue import Item
+from hepatica.case.layout import folder_name
+from hepatica.case.sorting.seen import MULTI_ECHO
 from hepatica.case.state import Situation, StepState
+from hepatica.case.steps.course import step_named
+from hepatica.case.steps.shown import source_words
 from hepatica.core.message import Message
 from hepatica.core.privacy.identity import withheld
 from hepatica.core.tables.table import Table
@@ -26,7 +31,7 @@ class StepShown:
     Attributes
     ----------
     reasons : tuple of str
-        What is missing, or changed.
+        What is missing, or changed; of a dose, from which image it is made.
     said : str
         Why a person left it out, or with what error it failed.
     """
@@ -108,7 +113,7 @@ def shown(case: Case) -> dict[str, Any]:
     situation = case.situation()
     steps = situation.steps
     return {
-        "steps": tuple(_step(step) for step in steps.values()),
+        "steps": tuple(_step(step, situation) for step in steps.values()),
         "images": tuple(_image(item, situation) for item in situation.catalogue),
         "log_lines": len(situation.history.entries),
         "log_hash": situation.history.last_hash,
@@ -117,8 +122,19 @@ def shown(case: Case) -> dict[str, Any]:
     }
 
 
-def _step(step: StepState) -> StepShown:
-    reasons, said = step.reasons, ""
+DOSE, ACTIVITY = "dose", "activity"
+
+
+def _made_from(step: StepState, situation: Situation) -> tuple[str, ...]:
+    """Which image a dose was, or would be, made from: where there are several that is a choice."""
+    if step.name != folder_name(DOSE, step.treatment) or step.state not in ("done", "ready"):
+        return ()
+    given = {one.word: one.source for one in situation.given(step_named(DOSE), step.treatment)}
+    return (f"from {source_words(given[ACTIVITY])}",) if ACTIVITY in given else ()
+
+
+def _step(step: StepState, situation: Situation) -> StepShown:
+    reasons, said = (*step.reasons, *_made_from(step, situation)), ""
     if step.state in ("skipped", "failed"):
         reasons, said = (), "; ".join(step.reasons)
     return StepShown(step.name, step.title, step.treatment, step.state, reasons, said, step.checked_by)
@@ -157,8 +173,27 @@ def _messages(situation: Situation) -> tuple[Message, ...]:
     if in_doubt:
         text = f"what they are is in doubt: {', '.join(in_doubt)}"
         found.append(Message("images-in-doubt", text, "say what each is (hepatica case take IMAGE ROLE)"))
+    found += about_images(tuple(situation.catalogue), situation.facts.treatments)
     stale = [step.name for step in situation.steps.values() if step.state == "out of date"]
     if stale:
         text = f"out of date: {', '.join(stale)}"
         found.append(Message("steps-out-of-date", text, "run them again (hepatica case run)"))
+    return tuple(found)
+
+
+def about_images(items: Sequence[Item], treatments: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
+    """Images that no step takes or can take as they are: a follow-up before its treatment, MR beside the echoes."""
+    found = []
+    for item in items:
+        if not item.role.startswith("follow-up") or not 1 <= item.treatment <= len(treatments) or not item.date:
+            continue
+        at = str(treatments[item.treatment - 1].get("at") or "")[:10]
+        if at and item.date < at:
+            text = f"{item.name} is taken for a follow-up and is of {item.date}, before the treatment of {at}"
+            found.append(Message("follow-up-before-treatment", text, "see which date is wrong, or say what it is"))
+    echoes = {(item.role, item.treatment) for item in items if item.what.startswith(MULTI_ECHO)}
+    beside = [item.name for item in items if (item.role, item.treatment) in echoes and item.what == "MR"]
+    if beside:
+        text = f"{', '.join(beside)}: MR beside a scan of several echoes, and none of its echoes; no step uses it"
+        found.append(Message("echo-not-used", text, "see whether an echo of the scan is among them", severity="note"))
     return tuple(found)

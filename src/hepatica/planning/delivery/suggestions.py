@@ -8,20 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from hepatica.core.document import HIDDEN
 from hepatica.core.numbers.wording import three
 from hepatica.core.tables.shipped import toml_table
 from hepatica.core.tables.table import Table
 from hepatica.planning.delivery.concordance import LOST_SHARE, QUANTIFICATION_RELATIVE_SD, SURE_Z
-from hepatica.planning.measured.judged_doses import FoundElsewhere, JudgedDose, JudgedTreatment
+from hepatica.planning.delivery.top_up import (
+    LIVER,
+    Certainty,
+    DoseInterval,
+    TopUp,
+    dose_interval,
+    top_up,
+    top_up_question,
+)
+from hepatica.planning.measured.judged_doses import FoundElsewhere, JudgedTreatment
 
-Kind = Literal["open", "top-up", "watch", "mitigate"]
-Certainty = Literal["certain", "open", "not known"]
+Kind = Literal["open", "untreated", "no top-up", "aim", "top-up", "watch", "mitigate"]
 
 ABOUT: Mapping[str, tuple[str, ...]] = {
-    "liver": ("liver", "liver_lobe", "normal_liver", "perfused_normal", "perfused"),
+    "liver": LIVER,
     "lung": ("lung", "lung_left", "lung_right", "lung_less_dome"),
     "gut": ("stomach", "duodenum", "small_bowel", "colon", "bowel", "oesophagus"),
     "gallbladder": ("gallbladder",),
@@ -35,63 +44,10 @@ HINTS: Mapping[str, tuple[str, ...]] = {
 }
 """What statements are about -> words of what lies in most people where a place was found."""
 
+CHEST = "chest"
+"""How the hint of a place above the liver begins."""
+
 LESIONS = ("tumour", "all_tumours")
-
-LINEAR = "doses grow with the activity if it goes where this one went"
-
-
-@dataclass(frozen=True, slots=True)
-class AfterTopUp:
-    """A limit as it would stand after a top-up.
-
-    Attributes
-    ----------
-    structure : str
-        Of the limit.
-    dose_gy, limit_gy : float
-        Dose of both injections, and limit.
-    kept : bool
-        Whether it would be kept.
-    source : str
-        Of the limit.
-    """
-
-    structure: str
-    dose_gy: float
-    limit_gy: float
-    kept: bool
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class TopUp:
-    """A second injection that would bring a structure to its goal, if it went where the first one went.
-
-    Attributes
-    ----------
-    share : float
-        Of the activity that was given.
-    activity_gbq : float or None
-        That share; None where the activity given is not known.
-    allowed_share, allowed_gbq : float or None
-        The most that keeps every limit; None where no limit applies.
-    dose_allowed_gy : float or None
-        Dose of the structure with that.
-    limits : tuple of AfterTopUp
-        Every limit that applies, with the full top-up.
-    """
-
-    share: float
-    activity_gbq: float | None
-    allowed_share: float | None
-    allowed_gbq: float | None
-    dose_allowed_gy: float | None
-    limits: tuple[AfterTopUp, ...]
-
-    @property
-    def keeps_limits(self) -> bool:
-        """Whether every limit that applies is kept by it."""
-        return all(one.kept for one in self.limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +62,10 @@ class Suggestion:
         What was found: dose, interval, goal or limit.
     certainty : {"certain", "open", "not known"}
         Whether goal or limit lies outside of the interval; "open" if inside; "not known" without an uncertainty.
-    kind : {"open", "top-up", "watch", "mitigate"}
-        "open" asks for a better-known dose and suggests nothing else.
+    kind : {"open", "untreated", "no top-up", "aim", "top-up", "watch", "mitigate"}
+        "open" asks for a better-known dose and suggests nothing else; "untreated" is a lesion that this treatment did
+        not reach; "no top-up" a missed goal where a limit is passed already; "aim" a missed published goal where the
+        plan states another one, which a top-up then aims at.
     question : str
         For the team.
     source : str
@@ -131,38 +89,7 @@ class Suggestion:
     high_gy: float | None = None
     limit_gy: float | None = None
     top_up: TopUp | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Interval:
-    """A dose beside its goal or limit."""
-
-    dose: JudgedDose
-    low_gy: float | None
-    high_gy: float | None
-
-    @property
-    def certainty(self) -> Certainty:
-        if self.low_gy is None or self.high_gy is None:
-            return "not known"
-        return "open" if self.low_gy <= self.dose.limit_gy <= self.high_gy else "certain"
-
-    @property
-    def is_beyond(self) -> bool:
-        """Whether the dose itself is on the wrong side."""
-        one = self.dose
-        return one.dose_gy < one.limit_gy if one.comparison == ">=" else one.dose_gy > one.limit_gy
-
-    @property
-    def finding(self) -> str:
-        one = self.dose
-        spread = (
-            "uncertainty not known"
-            if self.low_gy is None or self.high_gy is None
-            else f"95 %: {three(self.low_gy)} to {three(self.high_gy)} Gy"
-        )
-        what = f"goal of {three(one.limit_gy)} Gy" if one.comparison == ">=" else f"limit of {three(one.limit_gy)} Gy"
-        return f"{three(one.dose_gy)} Gy ({spread}), {what} ({one.condition})"
+    is_of_lesion: bool = field(default=False, metadata=HIDDEN)
 
 
 def suggestions(
@@ -189,14 +116,15 @@ def suggestions(
     doses, all of one distribution: an injection nearer to the lesion spares more, and that is not in it. Doses of both
     injections are added; their BED is not.
     """
-    found = [_interval(one, quantification_relative_sd) for one in treatment.doses]
+    found = [dose_interval(one, quantification_relative_sd) for one in treatment.doses]
     goals = [one for one in found if one.dose.comparison == ">="]
     limits = [one for one in found if one.dose.comparison == "<="]
     out: list[Suggestion] = []
     for one in goals:
-        out += _of_goal(one, limits, treatment.administered_gbq, (delivered_share or {}).get(one.dose.structure))
-    missed = [one for one in goals if one.is_beyond and one.certainty != "open"]
-    out += _of_missed(missed)
+        aims = [aim for aim in goals if aim.dose.is_aim and aim.dose.structure == one.dose.structure]
+        share = (delivered_share or {}).get(one.dose.structure)
+        out += _of_goal(one, aims, limits, (treatment.administered_gbq, share))
+    out += _of_missed(out)
     for one in _worst(limits):
         out += _of_limit(one)
     for place in treatment.elsewhere:
@@ -204,28 +132,25 @@ def suggestions(
     return tuple(dict.fromkeys(out))
 
 
-def _interval(dose: JudgedDose, relative_sd: float) -> _Interval:
-    if dose.sd_gy is None:
-        return _Interval(dose, None, None)
-    sd = dose.sd_gy if dose.calibration_known else math.hypot(dose.sd_gy, relative_sd * dose.dose_gy)
-    return _Interval(dose, max(0.0, dose.dose_gy - SURE_Z * sd), dose.dose_gy + SURE_Z * sd)
-
-
-def _worst(limits: Sequence[_Interval]) -> list[_Interval]:
+def _worst(limits: Sequence[DoseInterval]) -> list[DoseInterval]:
     """Of each structure the limit that it is furthest beyond."""
-    kept: dict[str, _Interval] = {}
+    kept: dict[str, DoseInterval] = {}
     for one in limits:
         there = kept.get(one.dose.structure)
-        if there is None or one.dose.limit_gy < there.dose.limit_gy:
+        if there is None or _part_used(one) > _part_used(there):
             kept[one.dose.structure] = one
     return list(kept.values())
 
 
-def _made(one: _Interval, kind: Kind, question: str, source: str, top_up: TopUp | None = None) -> Suggestion:
+def _part_used(one: DoseInterval) -> float:
+    return one.dose.total_gy / one.dose.limit_gy if one.dose.limit_gy > 0 else math.inf
+
+
+def _made(one: DoseInterval, kind: Kind, question: str, source: str, found: TopUp | None = None) -> Suggestion:
     return Suggestion(
         structure=one.dose.structure, finding=one.finding, certainty=one.certainty, kind=kind, question=question,
-        source=source, dose_gy=one.dose.dose_gy, low_gy=one.low_gy, high_gy=one.high_gy, limit_gy=one.dose.limit_gy,
-        top_up=top_up,
+        source=source, dose_gy=one.dose.total_gy, low_gy=one.low_gy, high_gy=one.high_gy, limit_gy=one.dose.limit_gy,
+        top_up=found, is_of_lesion=one.dose.role in LESIONS,
     )  # fmt: skip
 
 
@@ -236,32 +161,69 @@ def _statements(about: str) -> Iterator[tuple[Kind, str, str]]:
 
 
 def _of_goal(
-    one: _Interval, limits: Sequence[_Interval], given_gbq: float | None, share: float | None
+    one: DoseInterval,
+    aims: Sequence[DoseInterval],
+    limits: Sequence[DoseInterval],
+    given: tuple[float | None, float | None],
 ) -> Iterator[Suggestion]:
-    if one.certainty == "open":
+    """Of a goal; `given` are the activity given in GBq and the share of the planned dose that was delivered."""
+    given_gbq, share = given
+    passed = [limit for limit in limits if limit.is_beyond]
+    if _is_untreated(one, share):
+        yield _made(one, "untreated", _of_untreated(share, passed), one.dose.source)
+    elif one.certainty == "open":
         text = (
             "The goal lies inside of the interval: neither reached nor missed for certain, and no top-up follows from "
             "it. Would a better-known dose (calibration, recovery, contour) decide?"
         )
         yield _made(one, "open", text, one.dose.source)
+    elif not one.is_beyond:
         return
-    if not one.is_beyond:
-        return
-    if share is not None and share < LOST_SHARE:
+    elif passed:
+        said = "; ".join(limit.words + _doubt(limit) for limit in passed)
+        text = f"{PASSED}: {said}. What else is there for {one.dose.structure}?"
+        yield _made(one, "no top-up", text, one.dose.source)
+    elif aims and not one.dose.is_aim:
+        stated = ", ".join(f"{three(aim.dose.limit_gy)} Gy" for aim in aims)
         text = (
-            f"It got {share:.0%} of what was planned. Was the catheter elsewhere, or is it fed by another artery? No "
-            "activity is worked out: what did not reach it once will not by the same way"
+            f"The goal is the published one; the plan states an aim of {stated}, and a top-up is worked out for that "
+            "alone. Is the aim meant to differ from the goal?"
         )
-        yield _made(one, "top-up", text, one.dose.source)
-    elif one.dose.dose_gy > 0:
-        top_up = _top_up(one.dose, [limit.dose for limit in limits], given_gbq)
-        yield _made(one, "top-up", _asked(one, top_up), one.dose.source, top_up)
+        yield _made(one, "aim", text, one.dose.source)
+    else:
+        found = top_up(one.dose, limits, given_gbq)
+        yield _made(one, "top-up", top_up_question(one, found), one.dose.source, found)
 
 
-def _of_missed(missed: Sequence[_Interval]) -> Iterator[Suggestion]:
-    """What is published of going on after a missed goal, once for all of them."""
-    names = dict.fromkeys(one.dose.structure for one in missed)
-    lesions = dict.fromkeys(one.dose.structure for one in missed if one.dose.role in LESIONS)
+PASSED = "The goal is missed, and no top-up is suggested, since a limit is passed already"
+
+
+def _doubt(limit: DoseInterval) -> str:
+    return {"certain": "", "open": ", not for certain", "not known": ", uncertainty not known"}[limit.certainty]
+
+
+def _is_untreated(one: DoseInterval, share: float | None) -> bool:
+    """A lesion that this treatment did not reach: by what was planned for it, or by its goal."""
+    if one.dose.role not in LESIONS or not one.is_beyond:
+        return False
+    lost = share is not None and share < LOST_SHARE
+    return lost or one.dose.dose_gy < LOST_SHARE * one.dose.limit_gy
+
+
+def _of_untreated(share: float | None, passed: Sequence[DoseInterval]) -> str:
+    got = "" if share is None else f"It got {share:.0%} of what was planned. "
+    limits = f". Passed already: {'; '.join(limit.words for limit in passed)}" if passed else ""
+    return (
+        f"{got}Is it fed by another artery, or was the catheter elsewhere? No activity is worked out: what did not "
+        f"reach it once will not by the same way{limits}"
+    )
+
+
+def _of_missed(asked: Sequence[Suggestion]) -> Iterator[Suggestion]:
+    """What is published of going on after a missed goal, once for all of them; nothing where no top-up is asked for."""
+    names = dict.fromkeys(one.structure for one in asked if one.kind == "top-up")
+    of_lesions = ("top-up", "no top-up", "aim")
+    lesions = dict.fromkeys(one.structure for one in asked if one.kind in of_lesions and one.is_of_lesion)
     for kind, question, source in _statements("tumour"):
         # Ablation is of a lesion; a second injection is of whatever the artery feeds.
         of = names if kind == "top-up" else lesions
@@ -269,55 +231,7 @@ def _of_missed(missed: Sequence[_Interval]) -> Iterator[Suggestion]:
             yield Suggestion(", ".join(of), "below the goal", "certain", kind, question, source)
 
 
-def _top_up(dose: JudgedDose, limits: Sequence[JudgedDose], given_gbq: float | None) -> TopUp:
-    share = dose.limit_gy / dose.dose_gy - 1
-    after = tuple(
-        AfterTopUp(
-            f"{limit.structure} (all treatments, those before not in it)" if limit.is_lifetime else limit.structure,
-            (1 + share) * limit.dose_gy, limit.limit_gy,
-            (1 + share) * limit.dose_gy <= limit.limit_gy, limit.source,
-        )
-        for limit in limits
-    )  # fmt: skip
-    rooms = [limit.limit_gy / limit.dose_gy - 1 for limit in limits if limit.dose_gy > 0]
-    allowed = max(0.0, min(rooms)) if rooms else None
-    return TopUp(
-        share=share,
-        activity_gbq=None if given_gbq is None else share * given_gbq,
-        allowed_share=allowed,
-        allowed_gbq=None if allowed is None or given_gbq is None else allowed * given_gbq,
-        dose_allowed_gy=None if allowed is None else (1 + min(allowed, share)) * dose.dose_gy,
-        limits=after,
-    )
-
-
-def _asked(one: _Interval, top_up: TopUp) -> str:
-    """The question with its numbers: how much, where, and which limits it would meet."""
-    unsure = "" if one.certainty == "certain" else "Its uncertainty is not known, so it may not be missed. "
-    much = _amount(top_up.activity_gbq, top_up.share)
-    text = (
-        f"{unsure}Is a top-up through the artery that feeds {one.dose.structure} to be considered? {much} would bring "
-        f"it to {three(one.dose.limit_gy)} Gy ({LINEAR})"
-    )
-    if not top_up.limits:
-        return f"{text}. No limit applies to indication and intent as stated: what it does to liver and lungs is open"
-    said = "; ".join(
-        f"{row.structure} {three(row.dose_gy)} of {three(row.limit_gy)} Gy{'' if row.kept else ', passed'}"
-        for row in top_up.limits
-    )
-    text += f". With it: {said}"
-    if not top_up.keeps_limits and top_up.dose_allowed_gy is not None:
-        most = _amount(top_up.allowed_gbq, top_up.allowed_share or 0.0)
-        room = f"{most} keeps every limit and gives it {three(top_up.dose_allowed_gy)} Gy"
-        text += f". {room if top_up.allowed_share else 'No further activity by this way keeps every limit'}"
-    return text
-
-
-def _amount(gbq: float | None, share: float) -> str:
-    return f"{share:.0%} of what was given" if gbq is None else f"{three(gbq)} GBq ({share:.0%} of what was given)"
-
-
-def _of_limit(one: _Interval) -> Iterator[Suggestion]:
+def _of_limit(one: DoseInterval) -> Iterator[Suggestion]:
     if not one.is_beyond and one.certainty != "open":
         return
     about = next((name for name, roles in ABOUT.items() if one.dose.role in roles), "")
@@ -334,7 +248,9 @@ def _of_limit(one: _Interval) -> Iterator[Suggestion]:
 
 def _of_place(place: FoundElsewhere) -> Iterator[Suggestion]:
     low, high = (max(0.0, place.dose_gy + sign * SURE_Z * place.dose_sd_gy) for sign in (-1, 1))
-    words = f"{place.organ.replace('_', ' ')} {place.hint}".lower()
+    # Above the liver lie heart and oesophagus: no place in the chest is one of the gut, whose ulcers are asked about.
+    hint = "" if place.hint.startswith(CHEST) else place.hint
+    words = f"{place.organ.replace('_', ' ')} {hint}".lower()
     certain: Certainty = "certain" if place.share - SURE_Z * place.share_sd > 0 else "open"
     doubt = "" if certain == "certain" else "How much activity it is is not certain: the interval holds none. "
     where = f" (may be {place.hint})" if place.hint and not place.organ else ""

@@ -238,7 +238,8 @@ def limits_of_dose(agent: Agent) -> tuple[DoseLimit, ...]:
         if known is None or not everyone or any(test is not None for test in tests):
             continue
         if known[0] not in own and ("*" in row.agents or agent.name in row.agents):
-            more.append(DoseLimit(known[0], "<=", row.limit, f"{row.text}, {known[1]}", row.source, row.confidence))
+            condition = row.text if known[1] in row.text else f"{row.text}, {known[1]}"
+            more.append(DoseLimit(known[0], "<=", row.limit, condition, row.source, row.confidence))
     return (*agent.limits, *more)
 
 

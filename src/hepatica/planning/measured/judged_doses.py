@@ -14,8 +14,8 @@ from hepatica.planning.measured.treatment_results import administered_gbq_of
 CALIBRATION = "calibration"
 """How a dose names the part of its uncertainty that is common to the whole image."""
 
-LIFETIME = "cumulative"
-"""How the condition of a limit begins that is of all treatments together."""
+LIFETIME, ALL_TREATMENTS = "cumulative", "all treatments together"
+"""Words in the condition of a limit that is of all treatments together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,10 @@ class JudgedDose:
         Its dose.
     condition, source : str
         For whom it holds, and where it comes from.
+    earlier_gy : float or None
+        What treatments before gave, where the limit is of all of them together; None where that is not known.
+    is_aim : bool
+        Whether a person stated it as the aim of this treatment.
     """
 
     structure: str
@@ -49,11 +53,18 @@ class JudgedDose:
     limit_gy: float
     condition: str
     source: str
+    earlier_gy: float | None = None
+    is_aim: bool = False
 
     @property
     def is_lifetime(self) -> bool:
         """Whether the limit is of all treatments together."""
-        return self.condition.startswith(LIFETIME)
+        return LIFETIME in self.condition or ALL_TREATMENTS in self.condition
+
+    @property
+    def total_gy(self) -> float:
+        """What is held against the limit: with what treatments before gave, where it is of all of them."""
+        return self.dose_gy + (self.earlier_gy or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +121,7 @@ def judged_treatment(path: Path) -> JudgedTreatment:
     try:
         structures = {row["name"]: row for row in document["structures"]}
         doses = tuple(
-            _judged(row, structures.get(row["structure"]), document)
+            judged(row, structures.get(row["structure"]), document)
             for row in document.get("limits", ())
             if row["applies"] and not row["not_judged"]
         )
@@ -132,11 +143,12 @@ def judged_treatment(path: Path) -> JudgedTreatment:
         raise InputError(f"{path}: no judged doses in it ({error!r})") from error
 
 
-def _judged(row: Mapping[str, Any], structure: Mapping[str, Any] | None, document: Mapping[str, Any]) -> JudgedDose:
-    """A dose of the map has what is known of its uncertainty; that of the lungs by the shunt has its own."""
+def judged(row: Mapping[str, Any], structure: Mapping[str, Any] | None, document: Mapping[str, Any]) -> JudgedDose:
+    """One row. A dose of the map has what is known of its uncertainty; lungs by the shunt have that of their mass."""
     if structure is None:
         sd = ((document.get("lung_doses") or {}).get("by_shunt") or {}).get("dose_lung_gy_sd")
-        role, known = "lung", sd is not None
+        # It is known of the mass at the most; what activity and shunt add is taken as that of any quantification.
+        sd, role, known = sd or 0.0, "lung", False
     else:
         sd, role = structure.get("dose_mean_known_sd_gy"), str(structure["role"])
         known = CALIBRATION not in (structure.get("uncertainty") or {}).get("not_known", ())

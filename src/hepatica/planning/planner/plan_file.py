@@ -230,6 +230,18 @@ def plan_from(
     return Plan(course, images, (*own, *inputs, *reader.result_files))
 
 
+def aims_from(stated: Mapping[str, Any]) -> Aims | None:
+    """Aims of a table ``[aims]``; None where none is stated yet, which a plan asks for.
+
+    Raises
+    ------
+    InputError
+        If a key is unknown, or a value is no dose.
+    """
+    found = _Reader(None, "").table({"aims": stated}, "aims", needed=True)
+    return Aims(**found) if {"perfused_gy", "normal_limit_gy", "tumour_gy"} & found.keys() else None
+
+
 def _course(reader: _Reader, document: Mapping[str, Any]) -> tuple[Course, tuple[InputFile, ...]]:
     """What is asked, as the document states it."""
     head = reader.table(document, "plan", needed=True)

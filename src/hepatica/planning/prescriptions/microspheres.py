@@ -327,7 +327,9 @@ def partition(
         text = f"lowered from {administered:.3g} to {cap:.3g} GBq administered by the lung limit"
         messages = (Message("activity-capped-by-lungs", text),)
         administered = cap
+    stated = {"tumour_dose_gy": tumour_dose_gy, "normal_limit_gy": normal_limit_gy}
     terms = {
+        **{name: value for name, value in stated.items() if value is not None},
         "weighted_mass_kg": target.weight_kg,
         "overall_tumour_to_normal_ratio": target.overall_ratio or math.nan,
         "lung_shunt_fraction": target.lung_shunt,

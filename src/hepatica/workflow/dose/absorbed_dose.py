@@ -8,7 +8,10 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from hepatica.core import InputFile, Kind, Provenance, Volume
+import numpy as np
+
+from hepatica.anatomy.structures.clinical import Structure, StructureOptions, union
+from hepatica.core import InputFile, Kind, Provenance, Region, Volume
 from hepatica.core.image import Image, require_together
 from hepatica.core.message import Message, unique
 from hepatica.core.options import verb
@@ -33,6 +36,7 @@ from hepatica.io.replicates import load_replicates
 from hepatica.nuclides import Nuclide, require_carried
 from hepatica.nuclides import agent as find_agent
 from hepatica.nuclides import nuclide as find_nuclide
+from hepatica.planning.measured.earlier_results import is_result
 from hepatica.transport.matter.media import HuCalibration, calibration_messages, default_calibration
 from hepatica.transport.runner.stopping import RunProgress
 from hepatica.workflow.dose.decays import decays_from
@@ -130,7 +134,10 @@ def absorbed_dose(
     report_progress("activity to decays")
     in_view = None if patient.lungs is None else patient.lungs.in_view
     negatives = options.settings.negatives
-    count = decays_from(scans, chosen, options.quantification, options.time, negatives=negatives, lungs=in_view)
+    count = decays_from(
+        scans, chosen, options.quantification, options.time, negatives=negatives, lungs=in_view,
+        within=measured_part(scans, structures, ct_image, options.clinical),
+    )  # fmt: skip
     seen = count.decays.in_frame(patient.ct.grid.frame_of_reference)
     corrected = _corrected(seen, structures, patient.ct, options, report_progress)
     grid = dose_grid(seen.grid, ct_image.grid, options.output.grid)
@@ -180,12 +187,44 @@ def absorbed_dose(
             chain.messages, outside,
             metal, drawn.messages, patient.messages,
             () if lungs is None else lungs.messages(),
-            about_deposits, dose_map.messages,
+            about_deposits, dose_map.messages, about_negative(dose_map.dose),
         ),
         provenance=start.adding(conventions=patient.tissue.conventions).merged(count.provenance).merged(dose_map.provenance).merged(corrected.provenance)
         .merged(chain.provenance)
         .adding(*brought.steps, inputs=(*given_files, *_curve_files(given), *brought.inputs)),
     )  # fmt: skip
+
+
+MR = "MR"
+
+
+def measured_part(
+    scans: Sequence[Image], structures: StructureSource | None, ct: Image, clinical: StructureOptions
+) -> Region | None:
+    """Liver and tumours on the voxels of an activity by MR, which measures nothing else; None of a camera's image.
+
+    At their border such an image has the concentration of the part inside, so that its total is theirs by coverage.
+    """
+    if structures is None or len(scans) > 1 or scans[0].acquisition.modality != MR:
+        return None
+    drawn = structures_on(scans[0].grid, structures, ct, clinical)
+    regions = [item.region for item in drawn.clinical if item.structure in (Structure.LIVER, Structure.TUMOUR)]
+    return union(regions) if regions else None
+
+
+def about_negative(dose: Volume) -> tuple[Message, ...]:
+    """What is done with voxels of a negative dose, where negative activities were kept."""
+    values = dose.values
+    if float(values.min()) >= 0:
+        return ()
+    below = values < 0
+    share = -float(values[below].sum(dtype=float)) / max(float(np.abs(values).sum(dtype=float)), 1e-30)
+    text = (
+        f"{int(below.sum())} voxels have a negative dose, noise of an image that is unbiased: {100 * share:.2g} % of "
+        "the sum of all sizes. Means, histograms and NIfTI keep them, so that means stay unbiased; in the RT Dose they "
+        "are zero, and means taken from it are higher"
+    )
+    return (Message("dose-negative", text, "take means from the result, not from the RT Dose", severity="note"),)
 
 
 def read_activity(
@@ -204,10 +243,23 @@ def read_activity(
     count = 1 if isinstance(sources, str | Path | Image) or not isinstance(sources, Sequence) else len(sources)
     stated = [replace(one, administered_at=administered_at) for one in options.stated(nuclide.name, count)]
     found = as_images(sources, role="activity", series=options.series, stated=stated)
+    paths = [sources] if isinstance(sources, str | Path | Image) or not isinstance(sources, Sequence) else sources
+    found = tuple(_by_mr(image, path) for image, path in zip(found, paths, strict=True))
     if not options.accept_nuclide:
         for image in found:
             image.require_nuclide(nuclide.name)
     return found
+
+
+def _by_mr(image: Image, source: ImageSource) -> Image:
+    """An image that says that it is by MR, where it lies beside the result of `holmium_mri` that made it."""
+    if isinstance(source, Image) or Path(source).is_dir():
+        return image
+    beside = Path(source).parent / "result.json"
+    # Without the covered part of voxels it is of an older hepatica, whose image has that part taken off.
+    if not beside.is_file() or not beside.with_name("covered.nii.gz").is_file() or not is_result(beside, "holmium_mri"):
+        return image
+    return replace(image, acquisition=replace(image.acquisition, modality=MR))
 
 
 def _loaded(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from hepatica.core import Estimate, Kind, Provenance, Volume, decays_per_becquerel, seconds_between
+from hepatica.core import Estimate, Kind, Provenance, Region, Volume, decays_per_becquerel, seconds_between
 from hepatica.core.image import Image
 from hepatica.core.message import Message, unique
 from hepatica.dosimetry.time.curves import CurveFit
@@ -96,6 +96,7 @@ def decays_from(
     *,
     negatives: NegativeOption = "zero",
     lungs: LungsInView | None = None,
+    within: Region | None = None,
 ) -> DecayCount:
     """Decays per voxel from one activity image or several.
 
@@ -114,6 +115,8 @@ def decays_from(
         What happens to negative voxels of a single image; those of several are kept.
     lungs : LungsInView or None
         What the image shows of the lungs; None where that is not known, or it shows none.
+    within : Region or None
+        What a single image was measured in, where that is not all it shows: its total is taken there, by coverage.
 
     Raises
     ------
@@ -149,10 +152,11 @@ def decays_from(
         by_administration=given,
         name=image.name,
     )
+    inside = seen if within is None else seen.with_values((seen.values * within.full()).astype(seen.values.dtype))
     calibrated, in_time = quantified.scale_relative_sd, integral.common_relative_sd
     count = DecayCount(
         integral.decays,
-        total_at(quantified.activity, half_life_s, since),
+        total_at(inside, half_life_s, since),
         None,
         math.hypot(calibrated, in_time) if calibrated is not None and in_time else calibrated,
         quantified.provenance.merged(integral.provenance),
@@ -161,7 +165,7 @@ def decays_from(
         calibration_relative_sd=calibrated,
         time_relative_sd=in_time,
     )
-    return _checked(count, quantified.activity, administration, nuclide, image)
+    return _checked(count, inside, administration, nuclide, image)
 
 
 def require_used(images: Sequence[Image], options: QuantificationOptions) -> None:

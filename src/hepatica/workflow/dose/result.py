@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from hepatica.anatomy.structures.codes import with_codes
-from hepatica.core import Region
+from hepatica.core import Region, Volume
 from hepatica.io.dicom.objects import dicom_names
 from hepatica.io.dicom.rtdose import DoseText, write_rtdose
 from hepatica.io.dicom.structures.rtstruct import write_rtstruct
@@ -28,7 +30,8 @@ class DoseResult(DoseNumbers):
 
         ``report.html``, ``report.pdf``, their figures, ``metrics.csv``, ``dvh.csv``; ``dose.dcm`` (RTDOSE),
         ``dose.nii.gz``, ``dose-sd.nii.gz`` where there is one; ``structures.dcm`` (RTSTRUCT, on the CT's slices) and
-        ``structures-seg.dcm`` (SEG, likewise, where the CT is DICOM).
+        ``structures-seg.dcm`` (SEG, likewise, where the CT is DICOM). Negative voxels, where they are kept, are zero in
+        the RTDOSE alone.
         """
         _write_images(self, folder)
         for name, content in report_files(dose_report(self), self.given.output.dvh_bin_gy).items():
@@ -63,7 +66,15 @@ def _write_images(found: DoseNumbers, folder: Path) -> None:
         structure_set=structure_set,
         provenance=provenance,
     )
-    write_rtdose(folder / "dose.dcm", found.dose, context, text=text, bits=found.given.output.rtdose_bits)
+    write_rtdose(
+        folder / "dose.dcm", without_negative(found.dose), context, text=text, bits=found.given.output.rtdose_bits
+    )
+
+
+def without_negative(dose: Volume) -> Volume:
+    """A dose whose negative voxels, noise of an unbiased image, are zero: an RT Dose holds none."""
+    values = dose.values
+    return dose if float(values.min()) >= 0 else dose.with_values(np.maximum(values, 0))
 
 
 def _solid(regions: Sequence[Region]) -> list[Region]:

@@ -36,11 +36,12 @@ from hepatica.outcome.statistics.agreement import (
     repeated_bland_altman,
 )
 from hepatica.report.figures.outcome import save
-from hepatica.workflow.dose.absorbed_dose import read_activity
+from hepatica.workflow.dose.absorbed_dose import measured_part, read_activity
 from hepatica.workflow.dose.patient.structures import structures_on
 from hepatica.workflow.mri.result import (
     ACTIVITY_FILE,
     BASELINE_FLAG,
+    COVERED_FILE,
     FLAGS_FILE,
     MISSING_SHARE,
     NEAR_LUNG_FLAG,
@@ -223,7 +224,7 @@ def spect_mri_agreement(
     report_progress = progress or silent
     report_progress("reading")
     chosen = nuclide(HOLMIUM)
-    by_mr, missing = _mr_activity(mri)
+    by_mr, missing, covered = _mr_activity(mri)
     (scan,) = read_activity(spect, chosen, images, None)
     require_one_patient([by_mr.source, scan.source])
     if by_mr.time is None:
@@ -235,6 +236,14 @@ def spect_mri_agreement(
     liver = next((item.region for item in clinical_items if item.structure is Structure.LIVER), None)
     if liver is None:
         raise InputError("there is no liver among the structures", remedy="draw one, or state what is by its role")
+    if options.response_mm > 0 and covered is None and registration.transform is None:
+        here = replace(by_mr, volume=by_mr.volume.in_frame(scan.grid.frame_of_reference))
+        part = measured_part((here,), structures, scan, clinical)
+        covered = None if part is None else part.full()
+    if options.response_mm > 0 and covered is not None:
+        # A camera blurs what is there: of a voxel at the border the part that is liver.
+        there = by_mr.volume.with_values((by_mr.volume.values * covered).astype(np.float32))
+        moved, _, _ = _onto(replace(by_mr, volume=there), scan.grid, registration, options)
     second = blurred(moved, options.response_mm)
     first, relative, about = _spect_at(scan, by_mr.time, chosen.half_life_s, liver, liver.mean(second))
     inside = [item for item in clinical_items if (item.region & liver).volume_ml > 0.5 * item.region.volume_ml]
@@ -284,15 +293,18 @@ MISSING_PART = 0.05
 """Part of a voxel of the SPECT that was not measured by MR from which on it is left out."""
 
 
-def _mr_activity(source: ImageSource | HolmiumResult) -> tuple[Image, NDArray[np.bool_] | None]:
+def _mr_activity(
+    source: ImageSource | HolmiumResult,
+) -> tuple[Image, NDArray[np.bool_] | None, NDArray[np.float32] | None]:
     """The activity of `holmium_mri`, as it is or saved, with its instant and frame of reference; else an image.
 
-    With it the voxels of the liver that were not measured; None where that is not known.
+    With it the voxels of the liver that were not measured, and the part of each voxel that liver and tumours fill;
+    None where that is not known.
     """
     if isinstance(source, HolmiumResult):
-        return source.measured_activity, source.unmeasured
+        return source.measured_activity, source.unmeasured, source.covered
     if isinstance(source, Image) or not Path(source).is_dir():
-        return as_image(source, role="mri"), None
+        return as_image(source, role="mri"), None, None
     folder = Path(source)
     if not (folder / "result.json").is_file():
         raise InputError(f"{folder}: no result of holmium_mri is there (result.json)")
@@ -318,7 +330,10 @@ def _mr_activity(source: ImageSource | HolmiumResult) -> tuple[Image, NDArray[np
         for row in document.get("messages", ())
         if row.get("code") in CARRIED
     ]
-    return Image(placed, None, facts, InputFile.of("mri", file), (*notes, *spoken)), missing
+    covered = None
+    if (folder / COVERED_FILE).is_file():
+        covered = read_itk(folder / COVERED_FILE, Kind.UNKNOWN)[0].values.astype(np.float32)
+    return Image(placed, None, facts, InputFile.of("mri", file), (*notes, *spoken)), missing, covered
 
 
 def _measured(

@@ -136,6 +136,7 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
     require_one_patient([scan.source for scan in (later, earlier) if scan is not None])
     carrier = find_agent(clinical.agent or AGENT)
     require_carried(carrier, HOLMIUM)
+    per_mg, about_activity = _specific_activity(holmium, carrier, later.time)
     stated = holmium.stated_relaxivity
     r2, about_r2 = relaxivity_for(
         carrier.name, later.field_t, stated=stated, stated_field_t=holmium.relaxivity_field,
@@ -151,7 +152,6 @@ def holmium_mri(  # noqa: PLR0913  (one group of options for each step)
     report_progress("R2* after treatment")
     found = fitted(later, asked.mask, noise, r2star, s0)
     amount = holmium_map(found.fit, base, r2)
-    per_mg, about_activity = _specific_activity(holmium, carrier, later.time)
     near = near_lung(asked.lungs, later.grid.shape)
     held = tuple(
         structure_holmium(region, amount, found.fit, base, near, mbq_per_mg=per_mg,
@@ -380,17 +380,36 @@ def _specific_activity(
         return None, ()
     if scanned_at is None:
         raise TimeError("the scan after refers to no instant", remedy="state `scanned_at`")
-    elapsed = seconds_between(options.calibrated_at, scanned_at)
+    calibrated_at, about = _on_clock_of(scanned_at, options.calibrated_at)
+    elapsed = seconds_between(calibrated_at, scanned_at)
     value = options.specific_activity_mbq_mg * decay_factor(elapsed, nuclide(HOLMIUM).half_life_s)
     if elapsed > LONGEST_HALF_LIVES * nuclide(HOLMIUM).half_life_s:
         days = elapsed / 86400
         text = f"the specific activity was stated {days:.3g} days before the scan: {value:.3g} MBq/mg are left of it"
-        return value, (Message("specific-activity-decayed", text, "look at `calibrated_at`", "critical"),)
+        return value, (
+            *about,
+            Message("specific-activity-decayed", text, "look at `calibrated_at`", "critical"),
+        )
     usual = carrier.facts.get("specific_activity_mbq_mg")
     if usual is not None and isinstance(usual.value, tuple) and value > 2 * usual.value[1]:
         text = f"{value:.3g} MBq/mg at the scan is far above the {usual.value[0]:g} to {usual.value[1]:g} of treatments"
-        return value, (Message("specific-activity-high", text, "look at unit and instant"),)
-    return value, ()
+        return value, (
+            *about,
+            Message("specific-activity-high", text, "look at unit and instant"),
+        )
+    return value, about
+
+
+def _on_clock_of(scanned_at: datetime, calibrated_at: datetime) -> tuple[datetime, tuple[Message, ...]]:
+    """The vial's instant as the scanner's clock showed it, where the scan states no zone: as `absorbed_dose` does."""
+    if scanned_at.tzinfo is not None or calibrated_at.tzinfo is None:
+        return calibrated_at, ()
+    clock = calibrated_at.replace(tzinfo=None)
+    text = (
+        f"the scan states no time zone: the specific activity at {calibrated_at.isoformat()} is taken as "
+        f"{clock.isoformat(sep=' ')} of the scanner's clock"
+    )
+    return clock, (Message("specific-activity-zone", text, "state `calibrated_at` by the scanner's clock", "note"),)
 
 
 def _signal_to_noise(found: FittedScan, asked: _Asked) -> float:

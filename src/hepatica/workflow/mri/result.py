@@ -24,6 +24,7 @@ from hepatica.imaging.mri.usable_range import UsableRange
 from hepatica.workflow.result import Result, result
 
 ACTIVITY_FILE, FLAGS_FILE = "activity.nii.gz", "flags.nii.gz"
+COVERED_FILE = "covered.nii.gz"
 PART_FILE = "activity-of-part.nii.gz"
 """Where the activity goes if a part of the liver was not measured: zeros there are no tissue without microspheres."""
 
@@ -183,7 +184,8 @@ class HolmiumResult(Result):
     def activity(self) -> Image:
         """Bq/mL at the instant of the scan; what `absorbed_dose` takes. Noise makes voxels negative in places.
 
-        A voxel at the border of the liver has that of its part in the liver, so that the image holds the liver's total.
+        A voxel at the border of the liver has the concentration in its part inside: the total of a structure is the sum
+        over its voxels by the part of each that it covers, as `Region.total` and every dose take it.
         What must be said of limits and of the few voxels that were not measured (zero) goes with it.
 
         Raises
@@ -214,7 +216,7 @@ class HolmiumResult(Result):
                 "there is no activity: masses of microspheres are all that was asked for",
                 remedy="state `specific_activity_mbq_mg` and `calibrated_at`",
             )
-        values = self.concentration.values * self.covered * np.float32(1e6 * self.specific_activity_mbq_mg)
+        values = self.concentration.values * (self.covered > 0) * np.float32(1e6 * self.specific_activity_mbq_mg)
         return Image.from_array(
             values, unit="Bq/mL", grid=self.grid, time=self.scanned_at, nuclide=self.nuclide, modality="MR",
             name="activity by MR",
@@ -298,7 +300,8 @@ class HolmiumResult(Result):
         ``activity.nii.gz`` (Bq/mL, where a specific activity was stated; named ``activity-of-part.nii.gz`` where more
         than 2 % of the liver were not measured, so that nothing takes it for the liver's), ``concentration.nii.gz`` and
         ``concentration-sd.nii.gz`` (mg/mL), ``r2star.nii.gz`` and ``r2star-before.nii.gz`` (1/s), all zero where
-        nothing is known, and ``flags.nii.gz`` (see `flags`), which says where that is.
+        nothing is known; ``covered.nii.gz`` (part of each voxel that liver and tumours fill, beside an activity); and
+        ``flags.nii.gz`` (see `flags`), which says where that is.
         """
         from hepatica.io.itk import write_itk
         from hepatica.report.figures.mri import draw_holmium
@@ -316,6 +319,7 @@ class HolmiumResult(Result):
         if self.specific_activity_mbq_mg is not None:
             name = PART_FILE if self.unmeasured_share > MISSING_SHARE else ACTIVITY_FILE
             write_itk(self._activity().volume, folder / name)
+            write_itk(Volume(self.grid, self.covered, Kind.UNKNOWN), folder / COVERED_FILE)
         figure = draw_holmium(
             self.grid, self.after.magnitude[0], self.baseline_map.r2star_per_s, self.fit.r2star_per_s,
             self.holmium.concentration_mg_ml, {region.name: region for region in self.outlined},

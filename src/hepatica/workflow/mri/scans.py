@@ -174,8 +174,24 @@ def require_alike(after: MultiEcho, before: MultiEcho) -> tuple[MultiEcho, tuple
     )
     if same:
         return before, ()
+    missing, from_name = _missing_echoes(after, before)
+    if missing:
+        text = (
+            f"{from_name} lacks {', '.join(f'{time:.3g}' for time in missing)} ms of the other scan's echoes: R2* of "
+            "both is not found in the same way, and a missing first echo hides the darkest voxels"
+        )
+        return before, (Message("echo-missing", text, "look for the echo's series, or scan both alike", "critical"),)
     text = f"{before.name} and {after.name} have different echo times"
     return before, (Message("echo-times-differ", text, "scan both with one protocol"),)
+
+
+def _missing_echoes(after: MultiEcho, before: MultiEcho) -> tuple[tuple[float, ...], str]:
+    """Echo times in ms that one scan has and the other lacks, which has no others; and which lacks them."""
+    for one, other in ((after, before), (before, after)):
+        missing = [t for t in other.echo_times_s if not np.isclose(t, one.echo_times_s, atol=1e-5).any()]
+        if missing and len(other.echo_times_s) - len(missing) == len(one.echo_times_s):
+            return tuple(1000 * t for t in missing), one.name
+    return (), ""
 
 
 def with_time(scan: MultiEcho, reading: MrReadingOptions) -> MultiEcho:

@@ -29,7 +29,7 @@ from hepatica.planning.delivery.concordance import (
 )
 from hepatica.planning.delivery.suggestions import Suggestion, suggestions, suggestions_table
 from hepatica.planning.measured.earlier_results import is_result
-from hepatica.planning.measured.judged_doses import judged_treatment
+from hepatica.planning.measured.judged_by_plan import judged_with_plan
 from hepatica.planning.measured.treatment_results import about_treatment, absorbed_dose_of, planned_treatments
 from hepatica.workflow.registration.at_hand import AtHand, transform_for
 from hepatica.workflow.registration.transforms import BroughtDose, brought_dose
@@ -195,7 +195,9 @@ def scout_concordance(
     agreement = Agreement(math.hypot(comparison.position_sd_mm, unsure_mm), comparison.quantification_relative_sd)
     found = compared_maps(scout.volume, therapy.volume, drawn, isodose_gy=comparison.isodose_gy, agreement=agreement)
     means = _means_of(delivered_dose)
-    asked, about_asked = _suggestions(delivered_dose, found.concordance, comparison.quantification_relative_sd)
+    asked, about_asked = _suggestions(
+        (planned_dose, delivered_dose), found.concordance, comparison.quantification_relative_sd
+    )
     steps = () if brought is None else (brought.step,)
     return ConcordanceResult(
         concordance=found.concordance,
@@ -262,7 +264,7 @@ def _brought(
 
 def _means_of(delivered: DoseSource) -> Mapping[str, float]:
     """Mean dose of each structure by the result of the delivered dose, Gy; none of a mere map."""
-    file = _dose_result(delivered)
+    file = _result_beside(delivered, "absorbed_dose")
     if file is None:
         return {}
     found = absorbed_dose_of(file).structures
@@ -271,18 +273,23 @@ def _means_of(delivered: DoseSource) -> Mapping[str, float]:
     return means | ({NORMAL_LIVER: normal[0]} if len(normal) == 1 else {})
 
 
-def _dose_result(delivered: DoseSource) -> Path | None:
-    file = Path(delivered) / "result.json" if isinstance(delivered, str | Path) else None
-    return file if file is not None and file.is_file() and is_result(file, "absorbed_dose") else None
+def _result_beside(source: DoseSource, verb: str) -> Path | None:
+    """The result of a verb in the folder that was given as a dose; None of a mere map."""
+    file = Path(source) / "result.json" if isinstance(source, str | Path) else None
+    return file if file is not None and file.is_file() and is_result(file, verb) else None
 
 
 def _suggestions(
-    delivered: DoseSource, found: Concordance, relative_sd: float
+    maps: tuple[DoseSource, DoseSource], found: Concordance, relative_sd: float
 ) -> tuple[tuple[Suggestion, ...], tuple[Message, ...]]:
-    """What the delivered dose asks of the team, where it is the folder of an absorbed dose; and why it asks nothing."""
-    if (file := _dose_result(delivered)) is None:
+    """What the delivered dose asks of the team, where it is the folder of an absorbed dose; and why it asks nothing.
+
+    Where the planned dose is the folder of a plan its aims and limits count, and what treatments before left and gave.
+    """
+    planned, delivered = maps
+    if (file := _result_beside(delivered, "absorbed_dose")) is None:
         return (), ()
-    treatment = judged_treatment(file)
+    treatment = judged_with_plan(file, _result_beside(planned, "plan"))
     shares = {
         row.name: row.delivered_dose_mean_gy / row.planned_dose_mean_gy
         for row in found.structures
@@ -292,7 +299,8 @@ def _suggestions(
     if treatment.doses:
         return asked, ()
     text = "no goal or limit applies to the delivered dose, so nothing is asked of lesions and organs"
-    return asked, (Message("nothing-judged", text, "state `agent`, `indication` and `intent` of the dose", "note"),)
+    remedy = "state `agent`, `indication` and `intent` of the dose where they are not; else the agent has none for them"
+    return asked, (Message("nothing-judged", text, remedy, "note"),)
 
 
 def _treatments(planned: DoseSource, delivered: DoseSource) -> tuple[tuple[Message, ...], tuple[InputFile, ...]]:

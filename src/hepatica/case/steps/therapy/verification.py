@@ -20,7 +20,10 @@ def _facts(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     moved = document.get("catheter_position_changed")
     planned, delivered = document.get("tumour_to_normal_planned"), document.get("tumour_to_normal_delivered")
     return [
-        ("Where it went", "" if moved is None else "elsewhere than the scout" if moved else "as the scout"),
+        (
+            "Where it went",
+            "" if moved is None else "distributed unlike the scout" if moved else "distributed as the scout",
+        ),
         ("Energy in the liver, of planned", quantity(document, "total_ratio", "")),
         ("Tumour to normal", "" if planned is None else f"planned {three(planned)}, delivered {three(delivered)}"),
         ("Centre of dose moved by", quantity(document, "shift_mm", "mm")),
