@@ -15,6 +15,7 @@ from hepatica.core.options import verb
 from hepatica.core.progress import Progress, silent
 from hepatica.dosimetry.engines.dose_grid import decays_on, dose_grid
 from hepatica.dosimetry.engines.dose_map import DoseEngine, DoseMap
+from hepatica.dosimetry.engines.highest import below_zero_messages
 from hepatica.dosimetry.engines.montecarlo import MonteCarloEngine
 from hepatica.dosimetry.engines.registry import EngineName, dose_engine
 from hepatica.dosimetry.metrics.region_dose import region_dose
@@ -35,7 +36,7 @@ from hepatica.nuclides import agent as find_agent
 from hepatica.nuclides import nuclide as find_nuclide
 from hepatica.transport.matter.media import HuCalibration, calibration_messages, default_calibration
 from hepatica.transport.runner.stopping import RunProgress
-from hepatica.workflow.dose.decays import decays_from
+from hepatica.workflow.dose.decays import decays_from, negatives_of
 from hepatica.workflow.dose.deposits import treated_deposits
 from hepatica.workflow.dose.given_activity import with_given
 from hepatica.workflow.dose.numbers import StructureResult
@@ -129,7 +130,8 @@ def absorbed_dose(
 
     report_progress("activity to decays")
     in_view = None if patient.lungs is None else patient.lungs.in_view
-    negatives = options.settings.negatives
+    negatives = negatives_of(options.settings.negatives, scans)
+    options = replace(options, settings=replace(options.settings, negatives=negatives))
     count = decays_from(scans, chosen, options.quantification, options.time, negatives=negatives, lungs=in_view)
     seen = count.decays.in_frame(patient.ct.grid.frame_of_reference)
     corrected = _corrected(seen, structures, patient.ct, options, report_progress)
@@ -180,7 +182,7 @@ def absorbed_dose(
             chain.messages, outside,
             metal, drawn.messages, patient.messages,
             () if lungs is None else lungs.messages(),
-            about_deposits, dose_map.messages,
+            about_deposits, dose_map.messages, below_zero_messages(dose_map.dose),
         ),
         provenance=start.adding(conventions=patient.tissue.conventions).merged(count.provenance).merged(dose_map.provenance).merged(corrected.provenance)
         .merged(chain.provenance)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from hepatica.anatomy.structures.codes import with_codes
 from hepatica.core import Region
 from hepatica.io.dicom.objects import dicom_names
@@ -63,7 +65,11 @@ def _write_images(found: DoseNumbers, folder: Path) -> None:
         structure_set=structure_set,
         provenance=provenance,
     )
-    write_rtdose(folder / "dose.dcm", found.dose, context, text=text, bits=found.given.output.rtdose_bits)
+    # an RTDOSE holds no negative number: noise below zero is said in the messages and stands in the NIfTI
+    shown = (
+        found.dose.with_values(np.maximum(found.dose.values, 0)) if float(found.dose.values.min()) < 0 else found.dose
+    )
+    write_rtdose(folder / "dose.dcm", shown, context, text=text, bits=found.given.output.rtdose_bits)
 
 
 def _solid(regions: Sequence[Region]) -> list[Region]:

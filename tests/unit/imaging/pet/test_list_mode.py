@@ -171,7 +171,7 @@ def test_noise_by_two_halves_is_that_of_other_lists(model: Model) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"method": "fbp"}, "none of osem"),
+        ({"method": "fbp"}, "none of negml"),
         ({"prior_strength": 1.0}, "has no prior"),
         ({"psi_share": 0.0}, "between 0 and 1"),
         ({"iterations": 0}, "make no image"),
