@@ -41,6 +41,11 @@ def scan() -> hepatica.PetSimulationResult:
 
 
 @pytest.fixture(scope="module")
+def saved(scan: hepatica.PetSimulationResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scan.save(tmp_path_factory.mktemp("pet") / "scan")
+
+
+@pytest.fixture(scope="module")
 def core(scan: hepatica.PetSimulationResult) -> Region:
     """Inside the cylinder, 10 cm wide."""
     grid = scan.ct_image.grid
@@ -51,8 +56,8 @@ def core(scan: hepatica.PetSimulationResult) -> Region:
 
 
 @pytest.fixture(scope="module")
-def plain(scan: hepatica.PetSimulationResult, core: Region) -> PetResult:
-    return hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, structures=(core,), options=asked())
+def plain(saved: Path, core: Region) -> PetResult:
+    return hepatica.reconstruct_pet(saved, ct=saved / "ct", structures=(core,), options=asked())
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +79,15 @@ def test_the_default_is_unbiased_and_goes_below_zero(scan: hepatica.PetSimulatio
 
 
 def test_the_scale_multiplies_and_its_uncertainty_is_added_in_squares(plain: PetResult, scaled: PetResult) -> None:
-    np.testing.assert_allclose(scaled.volume.values, 1.05 * plain.volume.values, rtol=2e-3, atol=2.0)
+    # the last bits of single precision follow the order in which threads add, and negml's noise makes more of them
+    close = 1e-4 * float(plain.volume.values.max())
+    np.testing.assert_allclose(scaled.volume.values, 1.05 * plain.volume.values, rtol=2e-3, atol=close)
     assert scaled.scale_factor == pytest.approx(1.05)
     # a simulation's positrons are exact, so 2 % and 3 % and counting
     common = math.hypot(0.02, 0.03)
     total, counting = scaled.activity_mbq, scaled.activity_counting_sd_mbq
-    assert total.sd is not None and counting is not None
+    assert total.sd is not None
+    assert counting is not None
     assert total.sd == pytest.approx(math.hypot(counting, common * total.value), rel=1e-6)
     assert plain.activity_mbq.sd == pytest.approx(plain.activity_counting_sd_mbq)
 
@@ -91,7 +99,8 @@ def test_counting_is_that_of_the_events(plain: PetResult, scaled: PetResult) -> 
     # the weights that time of flight and attenuation give to the events widen it, and do not double it
     assert math.sqrt(plain.prompts) / trues * 0.6 < relative < math.sqrt(plain.prompts) / trues * 2.0
     (core,), (other,) = plain.structures, scaled.structures
-    assert core.counting_sd_mbq is not None and other.counting_sd_mbq is not None
+    assert core.counting_sd_mbq is not None
+    assert other.counting_sd_mbq is not None
     assert other.counting_sd_mbq == pytest.approx(1.05 * core.counting_sd_mbq, rel=0.02)
     assert (
         core.detection_limit_mbq > core.decision_threshold_mbq == pytest.approx(1.6449 * core.counting_sd_mbq, rel=1e-3)
@@ -101,7 +110,8 @@ def test_counting_is_that_of_the_events(plain: PetResult, scaled: PetResult) -> 
 
 def test_voxels_know_their_noise_from_resampled_lists(scaled: PetResult, core: Region, tmp_path: Path) -> None:
     noise = scaled.found.voxel_sd
-    assert noise is not None and noise.shape == scaled.grid.shape
+    assert noise is not None
+    assert noise.shape == scaled.grid.shape
     # independent voxels would have a region's variance as the sum of theirs; a point spread ties neighbours together
     inside = hepatica.core.resample.resample_region(core, scaled.grid)
     held = noise[inside.window].astype(float) * inside.coverage * scaled.grid.voxel_volume_ml / 1e6
@@ -128,15 +138,16 @@ def test_iterations_end_where_noise_is_enough(scan: hepatica.PetSimulationResult
             kept = [n + 1 for n, noise in enumerate(bed.voxel_noise) if noise <= 0.15]
             assert bed.iterations == max(kept, default=1)
     assert any(bed.voxel_noise for bed in made.beds)
+    wrong = asked(noise_target=0.3, noise_structure="liver")
     with pytest.raises(hepatica.InputError, match="'liver'; the structures given are: core"):
-        wrong = asked(noise_target=0.3, noise_structure="liver")
         hepatica.reconstruct_pet(scan.raw, ct=scan.ct_image, structures=(core,), options=wrong)
 
 
 def test_a_patient_without_calibration_has_no_whole_uncertainty(scan: hepatica.PetSimulationResult) -> None:
     real = replace(scan.raw, simulated=False)
     made = hepatica.reconstruct_pet(real, ct=scan.ct_image, options=asked())
-    assert made.activity_mbq.sd is None and made.activity_counting_sd_mbq is not None
+    assert made.activity_mbq.sd is None
+    assert made.activity_counting_sd_mbq is not None
     parts = {part.name: part.relative_sd for part in made.scale_parts}
     # 31.86 +- 0.47 per million (Selwyn et al. 2007)
     assert parts["positrons per decay"] == pytest.approx(0.47 / 31.86, rel=0.02)
@@ -145,28 +156,26 @@ def test_a_patient_without_calibration_has_no_whole_uncertainty(scan: hepatica.P
 
 
 def test_python_and_command_say_the_same(
-    scaled: PetResult, scan: hepatica.PetSimulationResult, core: Region, tmp_path: Path
+    scaled: PetResult, scan: hepatica.PetSimulationResult, saved: Path, core: Region, tmp_path: Path
 ) -> None:
-    saved = scan.save(tmp_path / "scan")
-    mask = scan.ct_image.volume.with_values(core.full.astype(np.uint8), hepatica.Kind.LABEL)
-    write_itk(mask, tmp_path / "core.nii.gz")
+    write_itk(scan.truth.with_values(core.full().astype(np.float32)), tmp_path / "core.nii.gz")
     said = answer(
         "reconstruct-pet", saved, "--ct", saved / "ct", "--structures", tmp_path / "core.nii.gz", "--iterations", 2,
         "--subsets", 2, "--skip-scatter", "--voxel", "16 mm", "--matter", "14 mm", "--calibration-factor", 1.05,
         "--calibration-relative-sd", 0.02, "--meter-relative-sd", 0.03, "--samples", 10,
     )  # fmt: skip
     python = json.loads(json.dumps(scaled.as_dict()))
-    assert said["activity_mbq"]["value"] == pytest.approx(python["activity_mbq"]["value"], rel=1e-3)
-    assert said["activity_mbq"]["sd"] == pytest.approx(python["activity_mbq"]["sd"], rel=1e-2)
+    assert said["activity_mbq"] == pytest.approx(python["activity_mbq"], rel=1e-3)
+    assert said["activity_mbq_sd"] == pytest.approx(python["activity_mbq_sd"], rel=1e-2)
 
 
 def test_the_dose_of_voxels_below_zero_is_that_of_their_mean(
-    plain: PetResult, scan: hepatica.PetSimulationResult, core: Region, tmp_path: Path
+    plain: PetResult, saved: Path, core: Region, tmp_path: Path
 ) -> None:
-    saved = plain.save(tmp_path / "pet")
-    ct = scan.save(tmp_path / "scan") / "ct"
-    image = hepatica.read_image(saved / "pet", role="activity")
-    assert image.acquisition.below_zero and float(image.volume.values.min()) < 0
+    ct = saved / "ct"
+    image = hepatica.read_image(plain.save(tmp_path / "pet") / "pet", role="activity")
+    assert image.acquisition.below_zero
+    assert float(image.volume.values.min()) < 0
     local = hepatica.absorbed_dose(
         image, ct=ct, nuclide="Y-90", structures=(core,), engine="local",
     )  # fmt: skip
