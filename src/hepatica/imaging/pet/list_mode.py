@@ -53,8 +53,8 @@ LEAST_EXPECTED = 1e-3
 FREE_SEEN, FREE_CURVATURE = 0.1, 0.5
 """Voxels that negml leaves free are seen at least so well as the best one of their column along the axis (the middle of
 a body is seen little for its attenuation, and yet by many lines), and crossed by enough events for a curvature of so
-much of the mean one over the sensitivity. That falls as the randoms rise: a fixed number would leave none free where 95 %
-are random. Nothing in a list holds others back: lines without an event only pull them down."""
+much of the mean one over the sensitivity. That falls as the randoms rise: a fixed number would leave none free where
+95 % are random. Nothing in a list holds others back: lines without an event only pull them down."""
 DEEPEST = 10.0
 """No free voxel goes farther below zero than so many times the smooth image: far below noise, but no runaway."""
 
